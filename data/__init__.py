@@ -1,0 +1,1 @@
+"""The store: every step and every takeover, in one SQLite file."""

@@ -1,0 +1,48 @@
+"""Errors that are sentences to a player: what happened, what it means, what to do next."""
+
+from __future__ import annotations
+
+
+class HitlError(Exception):
+    """An error whose text is meant for the player; the command line prints it without a traceback.
+
+    ``exit_code`` is the process exit status; see the table in ``docs/architecture.md``.
+    """
+
+    exit_code = 1
+
+
+class UsageError(HitlError):
+    """The command line asked for something that makes no sense."""
+
+    exit_code = 2
+
+
+class InputFileError(HitlError):
+    """A file that was given (track, line, player run, config) cannot be used."""
+
+    exit_code = 3
+
+
+class StoreError(HitlError):
+    """The store cannot be used: newer than this program, damaged, or locked."""
+
+    exit_code = 4
+
+
+class CheckpointError(HitlError):
+    """A checkpoint cannot be used: altered, half-written, or made for other observations."""
+
+    exit_code = 5
+
+
+class DeviceError(HitlError):
+    """The environment or a device cannot be used: unknown game, no pad, no display."""
+
+    exit_code = 6
+
+
+class TrainingError(HitlError):
+    """Training cannot go on."""
+
+    exit_code = 7

@@ -1,0 +1,63 @@
+"""The command line: a table of commands, each imported only when it is called.
+
+``hitl --help`` must answer at once, so nothing heavy (torch, pygame, numpy) is imported here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from data.errors import HitlError
+from hitl import __version__
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    # name: (module, what it does)
+    "demo": ("hitl.commands.demo", "watch a stalled agent learn its corner from your takeover"),
+    "play": ("hitl.commands.play", "a live session: the agent drives, you take over"),
+    "train": ("hitl.commands.train", "the background trainer"),
+    "eval": ("hitl.commands.eval", "deterministic episodes without help"),
+    "segments": ("hitl.commands.segments", "list and filter the recorded takeovers and laps"),
+    "stall": ("hitl.commands.stall", "train an agent from nothing until it stalls at a corner"),
+}
+
+_HEAD = "usage: hitl [--version] [--debug] COMMAND ...\n\nHuman-in-the-loop takeovers for driving agents.\n\ncommands:"
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    rows = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join([_HEAD, *rows, "\n`hitl COMMAND --help` explains one. --debug shows tracebacks."])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the process exit status."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in args
+    args = [a for a in args if a != "--debug"]
+    if not args or args[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0 if args else 2
+    if args[0] == "--version":
+        print(f"hitl {__version__}")
+        return 0
+    if args[0] not in COMMANDS:
+        print(f"hitl: there is no command '{args[0]}'. `hitl --help` lists them.", file=sys.stderr)
+        return 2
+    try:
+        return int(importlib.import_module(COMMANDS[args[0]][0]).main(args[1:]) or 0)
+    except HitlError as error:
+        if debug:
+            raise
+        print(f"hitl: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        print("hitl: stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader went away (`hitl segments | head`)
+        return 0

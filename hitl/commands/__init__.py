@@ -1,0 +1,1 @@
+"""The commands of `hitl`, one module each, imported only when called."""

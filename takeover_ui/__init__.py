@@ -1,0 +1,1 @@
+"""All that is drawn or pressed: overlay, game view, review, report."""

@@ -1,0 +1,1 @@
+"""The learner: networks, TQC, replay, symmetric sampling, daemon, checkpoints."""
