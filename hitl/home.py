@@ -1,0 +1,45 @@
+"""The folder that holds the store, the checkpoints and the logs; nothing is written anywhere else."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Home:
+    """Paths inside the home folder."""
+
+    root: Path
+
+    @property
+    def store_path(self) -> Path:
+        """The SQLite store."""
+        return self.root / "store.sqlite"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints, one ``.safetensors`` file each."""
+        return self.root / "checkpoints"
+
+    def create(self) -> Home:
+        """Make the folders if they are not there yet."""
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        return self
+
+
+def default_home() -> Path:
+    """Return ``$HITL_HOME``, else ``~/.hitl``."""
+    return Path(os.environ.get("HITL_HOME") or Path.home() / ".hitl")
+
+
+def add_home(parser: argparse.ArgumentParser) -> None:
+    """Add ``--home DIR`` to a command."""
+    parser.add_argument("--home", type=Path, default=None, metavar="DIR", help="folder of store and checkpoints (default: $HITL_HOME or ~/.hitl)")
+
+
+def home_path(args: argparse.Namespace) -> Home:
+    """Return the home folder that the command line asked for (not created yet)."""
+    return Home(Path(args.home) if args.home else default_home())
