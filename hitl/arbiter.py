@@ -1,0 +1,189 @@
+"""Who drives: a pure function of the player's pad, the time and what was before.
+
+``step(state, inputs, settings)`` reads no clock and touches no device, so every rule can be tested by calling it:
+
+* The driver changes from agent to human with the event ``takeover`` and only so; back with ``hand_back``,
+  ``interrupted``, ``paused`` or ``panic`` and only so.
+* ``executed`` is the agent's action, the player's, or (while ramping back) a mix of both. While paused, at panic, and
+  after the pad was lost with ``unplugged="brake"``, it is the neutral or braking action; ``safe`` says so.
+* A pad that is missing never drives. Losing it in mid-takeover is ``interrupted`` at once, minimum time or not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from hitl.pads.base import MISSING, Action, PadState
+
+AGENT, HUMAN = 0, 1
+Mode = Literal["hold", "toggle", "touch"]
+Event = Literal["takeover", "hand_back", "interrupted", "paused", "resumed", "panic"]
+_EPS = 1e-6  # s: a tick that is early by rounding still counts
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the player takes over. Times in seconds, deflections 0..1 after the pad's dead zone."""
+
+    mode: Mode = "hold"  # hold the button; press it to switch; or touch stick or pedals
+    take_at: float = 0.25  # touch: deflection that takes over
+    release_at: float = 0.10  # touch: deflection below which the pad is at rest
+    neutral_s: float = 0.5  # touch: rest that hands back
+    settle_s: float = 0.1  # hold: release that hands back; toggle: presses closer together than this are one
+    minimum_s: float = 0.3  # a takeover lasts at least this long
+    ramp_s: float = 0.0  # fade from the player to the agent after hand-back; 0 is off
+    unplugged: Literal["agent", "brake"] = "agent"  # who drives when the pad is lost in mid-takeover
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("hold", "toggle", "touch") or self.unplugged not in ("agent", "brake"):
+            raise ValueError(f"no such mode or choice for an unplugged pad: {self.mode}, {self.unplugged}")
+        if not 0.0 <= self.release_at < self.take_at <= 1.0:
+            raise ValueError("release_at must lie below take_at, both within 0..1")
+        if min(self.neutral_s, self.settle_s, self.minimum_s, self.ramp_s) < 0.0:
+            raise ValueError("times cannot be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What is known at one tick. ``time`` in seconds never runs backwards; actions are float32 (A,)."""
+
+    time: float
+    proposed: Action  # the agent's
+    human: Action  # the player's, `pads.base.to_action(pad, names)`
+    neutral: Action  # sent while paused and at panic
+    braking: Action  # sent after the pad was lost, if so set
+    pad: PadState = MISSING
+    hold: str = ""  # a takeover asked for without the button, as long as it is set: "scripted", "zone", "asked-for"
+    offer: str = ""  # an offer that stands ("zone", "asked-for"): names the trigger of a takeover that answers it
+    allowed: bool = True  # False: no takeover may begin now (only one corner may be driven)
+    command: Literal["", "pause", "panic"] = ""  # the same buttons from keyboard or screen, set for one tick
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the arbiter remembers; begin with ``State()``."""
+
+    phase: Literal["agent", "human", "paused", "braking"] = "agent"
+    trigger: str = ""  # of the takeover that runs
+    since: float = 0.0  # s: when the takeover began
+    wanted: float = 0.0  # s: when the player last wanted the wheel
+    driven: float | None = None  # s: last tick of the takeover that is being ramped out
+    pressed: float = -1e9  # s: last press of the takeover button
+    toggled: bool = False  # toggle: the switch is on
+    armed: bool = False  # False until the pad was seen not asking: a stuck button takes nothing
+    buttons: frozenset[str] | None = None  # of the tick before; None: the pad was missing
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What happens in this tick."""
+
+    driver: int  # AGENT or HUMAN
+    executed: Action  # float32 (A,): what the game receives, a copy
+    weight: float  # share of the player in `executed`: 1 human, 0 agent, between: ramp
+    event: Event | None
+    trigger: str  # of the takeover that runs or ends here: "stick", "button", "zone", "asked-for", "scripted"
+    safe: bool = False  # `executed` is the neutral or braking action, nobody's
+    paused: bool = False
+
+
+def new_episode(state: State) -> State:
+    """Return the state for an episode's first tick: the agent drives; a button still held takes over, by an event.
+
+    A pause goes on, and a car that stood braked waits paused: the player is still not there.
+    """
+    waits = state.phase in ("paused", "braking")
+    return replace(state, phase="paused" if waits else "agent", trigger="", driven=None, toggled=False)
+
+
+def step(state: State, inputs: Inputs, settings: Settings) -> tuple[State, Decision]:
+    """Decide who drives this tick. Pure: equal arguments give equal results."""
+    now, pad, was = inputs.time, inputs.pad, state
+    buttons = pad.buttons if pad.connected else None
+    # A button that is down when the pad appears was not pressed now.
+    edges = pad.buttons - was.buttons if pad.connected and was.buttons is not None else frozenset()
+    state = replace(was, buttons=buttons)
+
+    if "panic" in edges or inputs.command == "panic":
+        state = replace(state, phase="agent", toggled=False, armed=False, driven=None)
+        return _safe(state, inputs, "panic", was.trigger)
+    if not pad.connected:
+        state = replace(state, armed=False, toggled=False, driven=None)
+        if was.phase == "human":
+            if settings.unplugged == "brake":
+                return _safe(replace(state, phase="braking"), inputs, "interrupted", was.trigger)
+            return _agent(replace(state, phase="agent"), inputs, settings, "interrupted", was.trigger)
+    if "pause" in edges or inputs.command == "pause":
+        if was.phase in ("paused", "braking"):
+            return _agent(replace(state, phase="agent"), inputs, settings, "resumed", "")
+        return _safe(replace(state, phase="paused", toggled=False, driven=None), inputs, "paused", was.trigger)
+    if was.phase == "paused":
+        return _safe(state, inputs, None, "")
+
+    state, source = _wants(state, inputs, settings, edges)
+    if was.phase == "human":
+        if source:
+            state = replace(state, wanted=now)
+        linger = {"touch": settings.neutral_s, "toggle": 0.0, "hold": settings.settle_s}[settings.mode]
+        rested = not source and now - state.wanted >= linger - _EPS
+        if rested and now - state.since >= settings.minimum_s - _EPS:
+            ended = replace(state, phase="agent", driven=was.driven if settings.ramp_s > 0.0 else None, toggled=False)
+            return _agent(ended, inputs, settings, "hand_back", was.trigger)
+        return replace(state, driven=now), _human(inputs, None, was.trigger)
+    if source and (state.armed or source == inputs.hold) and inputs.allowed:
+        trigger = source if source == inputs.hold else inputs.offer or source
+        state = replace(state, phase="human", trigger=trigger, since=now, wanted=now, driven=now)
+        return state, _human(inputs, "takeover", trigger)
+    if not source:
+        state = replace(state, armed=pad.connected)
+    elif settings.mode == "toggle":
+        state = replace(state, toggled=False)  # a press that may take nothing must not wait for its moment
+    if was.phase == "braking":
+        return _safe(state, inputs, None, "")
+    return _agent(state, inputs, settings, None, "")
+
+
+def _wants(state: State, inputs: Inputs, settings: Settings, edges: frozenset[str]) -> tuple[State, str]:
+    """Return the state with its switch updated, and what asks for the wheel: a trigger, or "" for nothing."""
+    pad = inputs.pad
+    if not pad.connected:
+        return state, ""
+    if "takeover" in edges:
+        if inputs.time - state.pressed >= settings.settle_s - _EPS:
+            state = replace(state, toggled=not state.toggled)
+        state = replace(state, pressed=inputs.time)
+    if inputs.hold:
+        return state, inputs.hold
+    if settings.mode == "toggle":
+        return state, "button" if state.toggled else ""
+    if "takeover" in pad.buttons:
+        return state, "button"
+    threshold = settings.release_at if state.phase == "human" else settings.take_at
+    if settings.mode == "touch" and pad.deflection >= threshold:
+        return state, "stick"
+    return state, ""
+
+
+def _human(inputs: Inputs, event: Event | None, trigger: str) -> Decision:
+    return Decision(HUMAN, inputs.human.copy(), 1.0, event, trigger)
+
+
+def _agent(
+    state: State, inputs: Inputs, settings: Settings, event: Event | None, trigger: str
+) -> tuple[State, Decision]:
+    weight = 0.0
+    if state.driven is not None and settings.ramp_s > 0.0:
+        weight = min(1.0, max(0.0, 1.0 - (inputs.time - state.driven) / settings.ramp_s))
+    if weight < _EPS:
+        return replace(state, driven=None, trigger=""), Decision(AGENT, inputs.proposed.copy(), 0.0, event, trigger)
+    mixed = (inputs.human * weight + inputs.proposed * (1.0 - weight)).astype(np.float32, copy=False)
+    return replace(state, trigger=""), Decision(AGENT, mixed, weight, event, trigger)
+
+
+def _safe(state: State, inputs: Inputs, event: Event | None, trigger: str) -> tuple[State, Decision]:
+    action = inputs.braking if state.phase == "braking" else inputs.neutral
+    paused = state.phase == "paused"
+    return replace(state, trigger=""), Decision(AGENT, action.copy(), 0.0, event, trigger, True, paused)

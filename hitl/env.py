@@ -1,0 +1,155 @@
+"""The driving task as environments: lock-step for learning and tests, real time through rtgym for a session.
+
+Both have the same timing. As in rtgym, the action decided from one observation is sent while the next time-step begins, so
+each observation ends with the action that is about to act; a policy learned in one environment drives in the other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import rtgym
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from hitl.games.base import Game, Start, SteppedGame
+from hitl.games.box2d import Box2DGame
+from hitl.task import DrivingTask, TaskSettings
+from hitl.track import Track, load_track
+
+
+def random_start(rng: np.random.Generator) -> Start:
+    """Return a start like a person's: never twice on the same centimetre."""
+    return Start(s=rng.uniform(0.0, 2.0), offset=rng.uniform(-1.0, 1.0), turn=rng.uniform(-0.05, 0.05))
+
+
+class DrivingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
+    """The embedded game in lock-step: as fast as the machine goes, the same run for the same seed and actions.
+
+    Observation: (O + A,) float32, the task's observation and the action about to act. ``reset(options={"start": Start})``
+    begins somewhere else. ``info`` holds ``state``, ``place``, ``progress`` (m) and ``reason`` (why the episode ended).
+    """
+
+    metadata = {"render_modes": []}  # noqa: RUF012 (gymnasium's own convention)
+
+    def __init__(self, track: Track | str = "default", settings: TaskSettings | None = None, game: SteppedGame | None = None) -> None:
+        self.track = load_track(track) if isinstance(track, str) else track
+        self.game = game or Box2DGame(self.track)
+        self.task = DrivingTask(self.track, settings)
+        self._dt = 1.0 / self.task.settings.hz
+        size = len(self.game.action_names)
+        self.observation_space = spaces.Box(-np.inf, np.inf, (self.task.observer.size + size,), np.float32)
+        self.action_space = spaces.Box(-1.0, 1.0, (size,), np.float32)
+        self._pending = np.zeros(size, np.float32)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin an episode at a random start near the line's beginning, or where ``options`` say."""
+        super().reset(seed=seed)
+        start = (options or {}).get("start") or random_start(self.np_random)
+        self.game.restart(start)
+        self._steps = 0
+        self._send(np.zeros_like(self._pending))
+        observation, info = self.task.begin(self.game.state(), start.s)
+        return self._joined(observation), info
+
+    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Let the pending action act for one time-step, observe, and make ``action`` the pending one."""
+        self.game.advance(self._dt)
+        observation, reward, terminated, info = self.task.step(self.game.state())
+        self._steps += 1
+        truncated = not terminated and self._steps >= self.task.settings.max_steps
+        if truncated:
+            info["reason"] = "time_limit"
+        self._send(np.clip(np.asarray(action, np.float32), -1.0, 1.0))
+        return self._joined(observation), reward, terminated, truncated, info
+
+    def close(self) -> None:
+        """Let go of the game."""
+        self.game.close()
+
+    def _send(self, action: NDArray[np.float32]) -> None:
+        self._pending = action
+        self.game.send(action)
+
+    def _joined(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.concatenate((observation, self._pending))
+
+
+class DrivingInterface(rtgym.RealTimeGymInterface):  # type: ignore[misc]
+    """The driving task for rtgym: any game, at the pace of the clock on the wall."""
+
+    def __init__(self, game: Game, task: DrivingTask) -> None:
+        self.game, self.task = game, task
+        self._rng = np.random.default_rng()
+
+    def send_control(self, control: NDArray[np.float32] | None) -> None:
+        """Send an action to the game."""
+        if control is not None:
+            self.game.send(np.clip(np.asarray(control, np.float32), -1.0, 1.0))
+
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[list[Any], dict[str, Any]]:
+        """Begin an episode; returns ([observation], info)."""
+        if seed is not None:
+            self._rng = np.random.default_rng(seed)
+        start = (options or {}).get("start") or random_start(self._rng)
+        self.game.restart(start)
+        observation, info = self.task.begin(self.game.state(), start.s)
+        return [observation], info
+
+    def get_obs_rew_terminated_info(self) -> tuple[list[Any], float, bool, dict[str, Any]]:
+        """Let a game whose time is ours catch up with the clock, then observe."""
+        advance = getattr(self.game, "advance", None)
+        if advance is not None:
+            advance(1.0 / self.task.settings.hz)
+        observation, reward, terminated, info = self.task.step(self.game.state())
+        return [observation], reward, terminated, info
+
+    def get_observation_space(self) -> spaces.Tuple:
+        """One vector."""
+        return spaces.Tuple((spaces.Box(-np.inf, np.inf, (self.task.observer.size,), np.float32),))
+
+    def get_action_space(self) -> spaces.Box:
+        """One number in [-1, 1] for each control."""
+        return spaces.Box(-1.0, 1.0, (len(self.game.action_names),), np.float32)
+
+    def get_default_action(self) -> NDArray[np.float32]:
+        """Nothing pressed."""
+        return np.zeros(len(self.game.action_names), np.float32)
+
+
+class _Joined(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Joins rtgym's tuple of observation and action buffer into the one vector that :class:`DrivingEnv` gives."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+        super().__init__(env)
+        size = sum(int(np.prod(part.shape)) for part in env.observation_space.spaces)  # type: ignore[attr-defined]
+        self.observation_space = spaces.Box(-np.inf, np.inf, (size,), np.float32)
+
+    def reset(self, **kwargs: Any) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin an episode."""
+        observation, info = self.env.reset(**kwargs)
+        return np.concatenate(observation).astype(np.float32), info
+
+    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Wait for the end of the time-step, observe, and send ``action``."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        if truncated:
+            info = {**info, "reason": "time_limit"}
+        return np.concatenate(observation).astype(np.float32), float(reward), terminated, truncated, info
+
+
+def real_time_env(game: Game, task: DrivingTask) -> gymnasium.Env[Any, Any]:
+    """Return the driving task in real time at the task's rate, with the observations of :class:`DrivingEnv`."""
+    dt = 1.0 / task.settings.hz
+    config = {
+        **rtgym.DEFAULT_CONFIG_DICT,
+        "interface": DrivingInterface,
+        "interface_kwargs": {"game": game, "task": task},
+        "time_step_duration": dt,
+        "start_obs_capture": dt,
+        "ep_max_length": task.settings.max_steps,
+        "act_buf_len": 1,
+    }
+    return _Joined(gymnasium.make("real-time-gym-v1", disable_env_checker=True, config=config))

@@ -1,0 +1,68 @@
+"""What every game offers: start again, take an action, say where the car is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleState:
+    """The car at one moment. The road plane is (x, y); z is height. Metres, seconds, radians counter-clockwise from +x."""
+
+    time: float  # s since the start of the run
+    x: float
+    y: float
+    z: float
+    heading: float  # unwrapped
+    vx: float  # m/s, world axes
+    vy: float
+    yaw_rate: float  # rad/s
+    steer: float  # what the wheels do, -1 (left) to 1 (right)
+    gas: float  # what the engine does, 0 to 1
+    brake: float  # 0 to 1
+    slip: float = 0.0  # driven wheels' surface speed minus the road's, m/s; 0 where the game does not tell
+    finished: bool = False  # the game itself says that the run is over at its finish
+
+    @property
+    def speed(self) -> float:
+        """Speed over ground, m/s."""
+        return float(np.hypot(self.vx, self.vy))
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where and how a run begins: on the line at ``s`` (m), moved to the left by ``offset`` (m) and turned by ``turn`` (rad)."""
+
+    s: float = 0.0
+    offset: float = 0.0
+    turn: float = 0.0
+    speed: float = 0.0  # m/s along the car's heading
+
+
+class Game(Protocol):
+    """A game that can be driven. Actions are float32 vectors in [-1, 1], one number for each of ``action_names``."""
+
+    action_names: tuple[str, ...]
+
+    def restart(self, start: Start) -> None:
+        """Put the car at the start, at rest unless the start says otherwise."""
+
+    def send(self, action: NDArray[np.float32]) -> None:
+        """Set the controls; they hold until the next call."""
+
+    def state(self) -> VehicleState:
+        """Return the newest state."""
+
+    def close(self) -> None:
+        """Let go of the game."""
+
+
+class SteppedGame(Game, Protocol):
+    """A game whose time is ours."""
+
+    def advance(self, dt: float) -> None:
+        """Let ``dt`` seconds of the game's time pass."""

@@ -1,0 +1,135 @@
+"""The embedded game: Gymnasium's own Box2D car on our tracks.
+
+The physics is ``gymnasium.envs.box2d.car_dynamics``: rear-wheel drive, four wheels that slip. Only three things are decided
+here: which wheels are on the road (from the reference line, instead of thousands of road bodies), how much of the
+engine a full press of the pedal asks for, and how fast the model's clock runs beside ours. The model corners at 20 g; at
+half speed a hairpin is taken at 60 to 80 km/h, which a person with a pad can drive.
+"""
+
+from __future__ import annotations
+
+import math
+
+import Box2D
+import numpy as np
+from gymnasium.envs.box2d.car_dynamics import Car
+from numpy.typing import NDArray
+
+from hitl.games.base import Start, VehicleState
+from hitl.track import Track
+
+PHYSICS_HZ = 60
+CLOCK = 0.5  # seconds of the car model for one of ours
+ENGINE_SHARE = 0.5  # of the car model's engine at full pedal
+FULL_LOCK = 0.4  # rad of the front wheels; the joints allow no more
+_BRAKE = 0.8  # at 0.9 the car model blocks all four wheels at once
+
+
+class _Road:
+    """Stands for a road tile under a wheel; the car asks it for nothing but the grip."""
+
+    road_friction = 1.0
+
+
+_ROAD = _Road()
+
+
+class Box2DGame:
+    """The car on one track. Deterministic: the same start and the same actions give the same run on the same machine."""
+
+    action_names = ("gas_brake", "steer")
+
+    def __init__(self, track: Track) -> None:
+        self.track = track
+        self._substeps = 0
+        self.restart(Start())
+
+    def restart(self, start: Start) -> None:
+        """Build a fresh world: reusing one would carry over the solver's warm-start state and break repeatability."""
+        x, y, heading = self.track.line.at(start.s)
+        x -= math.sin(heading) * start.offset
+        y += math.cos(heading) * start.offset
+        heading += start.turn
+        self._world = Box2D.b2World((0, 0))
+        self._car = Car(self._world, heading - math.pi / 2, x, y)  # the model's nose is its +y axis
+        self._time = 0.0
+        self._near_s = start.s
+        self._gas = self._brake = self._steer = 0.0
+        if start.speed:
+            speed = start.speed / CLOCK
+            velocity = (speed * math.cos(heading), speed * math.sin(heading))
+            self._car.hull.linearVelocity = velocity
+            for wheel in self._car.wheels:
+                wheel.linearVelocity = velocity
+                wheel.omega = speed / wheel.wheel_rad
+        self._place_wheels(x, y, heading)
+
+    def _place_wheels(self, x: float, y: float, heading: float) -> None:
+        """Turn the wheels' positions with the hull (the car model lays them out as if it pointed along +y)."""
+        c, s = math.cos(heading - math.pi / 2), math.sin(heading - math.pi / 2)
+        for wheel in self._car.wheels:
+            dx, dy = wheel.position[0] - x, wheel.position[1] - y
+            wheel.position = (x + c * dx - s * dy, y + s * dx + c * dy)
+
+    def send(self, action: NDArray[np.float32]) -> None:
+        """Take (gas_brake, steer), each in [-1, 1]: gas is positive, right is positive."""
+        pedal, steer = float(action[0]), float(action[1])
+        self._gas = min(max(pedal, 0.0), 1.0)
+        self._brake = min(max(-pedal, 0.0), 1.0)
+        self._steer = min(max(steer, -1.0), 1.0)
+
+    def advance(self, dt: float) -> None:
+        """Let ``dt`` seconds pass, in steps of 1/60 s."""
+        car, world = self._car, self._world
+        car.steer(-self._steer * FULL_LOCK)
+        car.brake(self._brake * _BRAKE)
+        gas = self._gas * ENGINE_SHARE
+        self._grip()
+        for _ in range(max(1, round(dt * PHYSICS_HZ))):
+            car.gas(gas)
+            car.step(CLOCK / PHYSICS_HZ)
+            world.Step(CLOCK / PHYSICS_HZ, 6, 2)
+        self._time += dt
+
+    def _grip(self) -> None:
+        """Tell each wheel whether it is on the road; off it the car model has 60 % of the grip."""
+        line = self.track.line
+        x, y = self._car.hull.position
+        place = line.locate(x, y, self._near_s)
+        self._near_s = place.s
+        if abs(place.offset) < self.track.half_width - 3.0:  # half a car: no wheel can be on the grass
+            for wheel in self._car.wheels:
+                wheel.tiles.add(_ROAD)
+            return
+        for wheel in self._car.wheels:
+            wx, wy = wheel.position
+            if abs(line.locate(wx, wy, place.s).offset) <= self.track.half_width:
+                wheel.tiles.add(_ROAD)
+            else:
+                wheel.tiles.clear()
+
+    def state(self) -> VehicleState:
+        """Return the car as it is now."""
+        hull, wheels = self._car.hull, self._car.wheels
+        (x, y), (ux, uy) = hull.position, hull.linearVelocity
+        vx, vy = ux * CLOCK, uy * CLOCK
+        heading = hull.angle + math.pi / 2
+        forward = vx * math.cos(heading) + vy * math.sin(heading)
+        rear = float(wheels[2].omega + wheels[3].omega) / 2 * wheels[2].wheel_rad * CLOCK
+        return VehicleState(
+            time=self._time,
+            x=x,
+            y=y,
+            z=0.0,
+            heading=heading,
+            vx=vx,
+            vy=vy,
+            yaw_rate=hull.angularVelocity * CLOCK,
+            steer=-wheels[0].joint.angle / FULL_LOCK,
+            gas=float(wheels[2].gas) / ENGINE_SHARE,
+            brake=self._brake,
+            slip=rear - forward,
+        )
+
+    def close(self) -> None:
+        """Nothing to let go of: the world goes with the object."""

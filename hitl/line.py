@@ -1,0 +1,128 @@
+"""The reference line: where a car is along the road, and what the road does ahead of it.
+
+All lengths are metres, all angles radians, counter-clockwise from +x. A line is a plane curve; heights are kept for
+games that have them and take no part in the geometry.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+SPACING = 1.0  # m between the points that a line is resampled to
+_TAIL = 300.0  # m of straight road imagined behind the end, so that looking ahead needs no special case
+
+
+class Place(NamedTuple):
+    """Where a point is, seen from the line."""
+
+    s: float  # arc length of the nearest point, m
+    offset: float  # distance from the line, m, positive to the left of the driving direction
+    heading: float  # direction of the line there, rad, unwrapped along the line
+
+
+class ReferenceLine:
+    """A line resampled to even steps, so that arc length is an index and nothing has to be searched for.
+
+    ``points``: (N, 2) or (N, 3) positions in driving order, in metres. Repeated points are dropped.
+    """
+
+    def __init__(self, points: ArrayLike, spacing: float = SPACING) -> None:
+        raw = np.asarray(points, dtype=np.float64)
+        if raw.ndim != 2 or raw.shape[1] not in (2, 3) or not np.isfinite(raw).all():
+            raise ValueError("a line is a table of finite x, y[, z] positions")
+        keep = np.r_[True, np.hypot(*np.diff(raw[:, :2], axis=0).T) > 1e-6]
+        raw = raw[keep]
+        if len(raw) < 2:
+            raise ValueError("a line needs at least two different points")
+        arc = np.r_[0.0, np.cumsum(np.hypot(*np.diff(raw[:, :2], axis=0).T))]
+        self.length = float(arc[-1])
+        count = max(2, round(self.length / spacing) + 1)
+        grid = np.linspace(0.0, self.length, count)
+        self.spacing = self.length / (count - 1)
+        xy = np.stack([np.interp(grid, arc, raw[:, k]) for k in range(2)], axis=1)
+        self.points: NDArray[np.float64] = xy
+        """(count, 2) evenly spaced positions."""
+        self.heights = np.interp(grid, arc, raw[:, 2]) if raw.shape[1] == 3 else np.zeros(count)
+        step = np.diff(xy, axis=0)
+        segment_heading = np.unwrap(np.arctan2(step[:, 1], step[:, 0]))
+        self.headings = np.r_[segment_heading[0], (segment_heading[1:] + segment_heading[:-1]) / 2, segment_heading[-1]]
+        """(count,) tangent directions, unwrapped."""
+        self.curvatures = np.gradient(self.headings, self.spacing) if count > 2 else np.zeros(count)
+        """(count,) 1/m, positive to the left."""
+        ahead = np.arange(1, math.ceil(_TAIL / self.spacing) + 2)[:, None] * self.spacing
+        direction = np.array([math.cos(segment_heading[-1]), math.sin(segment_heading[-1])])
+        self._extended = np.ascontiguousarray(np.vstack([xy, xy[-1] + ahead * direction]))
+        self._x: list[float] = xy[:, 0].tolist()  # plain floats: the search below is a loop, and lists are faster there
+        self._y: list[float] = xy[:, 1].tolist()
+        self._headings: list[float] = self.headings.tolist()
+
+    def locate(self, x: float, y: float, near_s: float, *, behind: float = 8.0, ahead: float = 14.0) -> Place:
+        """Return the nearest place on the line, looked for only between ``near_s - behind`` and ``near_s + ahead``.
+
+        The window is what keeps a car from being moved to a neighbouring stretch of a road that folds back on itself;
+        it also makes the search cost the same on any track. Positions before the start or behind the end give ``s`` at
+        the end in question.
+        """
+        xs, ys, spacing = self._x, self._y, self.spacing
+        first = max(0, int((near_s - behind) / spacing))
+        last = min(len(xs) - 1, int((near_s + ahead) / spacing) + 1)
+        first = min(first, last)
+        best, best_d2 = first, math.inf
+        for i in range(first, last + 1):
+            dx = x - xs[i]
+            dy = y - ys[i]
+            d2 = dx * dx + dy * dy
+            if d2 < best_d2:
+                best, best_d2 = i, d2
+        return self._project(x, y, best)
+
+    def locate_anywhere(self, x: float, y: float) -> Place:
+        """Return the nearest place on the whole line (for a car whose past is not known)."""
+        d2 = (self.points[:, 0] - x) ** 2 + (self.points[:, 1] - y) ** 2
+        return self._project(x, y, int(d2.argmin()))
+
+    def _project(self, x: float, y: float, i: int) -> Place:
+        """Project onto the two pieces that meet at point ``i`` and return the nearer foot."""
+        xs, ys = self._x, self._y
+        best: tuple[float, int, float, float] | None = None
+        for k in (i - 1, i):
+            if not 0 <= k < len(xs) - 1:
+                continue
+            tx, ty = xs[k + 1] - xs[k], ys[k + 1] - ys[k]
+            rx, ry = x - xs[k], y - ys[k]
+            length2 = tx * tx + ty * ty
+            u = min(1.0, max(0.0, (rx * tx + ry * ty) / length2))
+            d2 = (rx - u * tx) ** 2 + (ry - u * ty) ** 2
+            if best is None or d2 < best[0]:
+                best = (d2, k, u, tx * ry - ty * rx)
+        assert best is not None  # there are at least two points
+        d2, k, u, cross = best
+        heading = self._headings[k] + u * (self._headings[k + 1] - self._headings[k])
+        return Place((k + u) * self.spacing, math.copysign(math.sqrt(d2), cross), heading)
+
+    def ahead(self, s: float, distances: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the (K, 2) positions of the line at ``s + distances``; behind its end the road goes straight on."""
+        index = (s + distances) / self.spacing
+        np.clip(index, 0.0, len(self._extended) - 2.0, out=index)
+        low = index.astype(np.intp)
+        part = (index - low)[:, None]
+        start = self._extended[low]
+        return start + part * (self._extended[low + 1] - start)
+
+    def at(self, s: float) -> tuple[float, float, float]:
+        """Return (x, y, heading) at arc length ``s``."""
+        index = min(max(s / self.spacing, 0.0), len(self._x) - 1.000001)
+        k = int(index)
+        u = index - k
+        x = self._x[k] + u * (self._x[k + 1] - self._x[k])
+        y = self._y[k] + u * (self._y[k + 1] - self._y[k])
+        return x, y, self._headings[k] + u * (self._headings[k + 1] - self._headings[k])
+
+    def edges(self, half_width: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the left and right edges of a road of that half width, (count, 2) each."""
+        normal = np.stack([-np.sin(self.headings), np.cos(self.headings)], axis=1) * half_width
+        return self.points + normal, self.points - normal

@@ -1,0 +1,81 @@
+"""What every pad gives: its newest state, in the player's terms, and how that becomes an action."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+Action = npt.NDArray[np.float32]
+
+#: What a button may mean; a pad maps its own buttons to these.
+BUTTONS = ("takeover", "pause", "panic", "star", "quit", "restart")
+
+
+@dataclass(frozen=True, slots=True)
+class PadState:
+    """One reading, dead zones and curves applied. ``connected`` False means that nothing else in it may be believed."""
+
+    connected: bool = True
+    steer: float = 0.0  # -1 left .. 1 right
+    gas: float = 0.0  # 0 released .. 1 pressed
+    brake: float = 0.0  # 0 released .. 1 pressed
+    buttons: frozenset[str] = frozenset()
+
+    @property
+    def deflection(self) -> float:
+        """How far the stick or a pedal is from rest, 0..1, whichever is farthest."""
+        return max(abs(self.steer), self.gas, self.brake)
+
+
+#: A pad that is not there. It is not the same as a pad at rest, ``PadState()``.
+MISSING = PadState(connected=False)
+
+
+@runtime_checkable
+class Pad(Protocol):
+    """A device that the player drives with."""
+
+    name: str
+
+    def read(self) -> PadState:
+        """Return the newest state without waiting."""
+        ...
+
+    def rumble(self, strong: float, weak: float, seconds: float) -> None:
+        """Shake both motors (0..1 each) for a while; a pad without motors does nothing."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the device."""
+        ...
+
+
+def to_action(state: PadState, names: Sequence[str]) -> Action:
+    """Return the player's action, float32 (A,) in [-1, 1], in the order of a game's action ``names``.
+
+    ``gas_brake`` is gas minus brake. Separate ``gas`` and ``brake`` are the pedal itself: 0 when released, never below.
+    The game's pad is sent ``max(0, action)`` (tmrl does the same), so 0 and -1 both mean released, and a half-pressed
+    trigger arrives half pressed; spreading 0..1 over -1..1 would send a half-pressed trigger as released. Recorded
+    player runs hold the game's measured input, 0..1 as well, so takeovers and imported laps speak of the same numbers.
+    A missing pad acts like a released one.
+    """
+    gas, brake, steer = (state.gas, state.brake, state.steer) if state.connected else (0.0, 0.0, 0.0)
+    values = {"gas_brake": gas - brake, "gas": gas, "brake": brake, "steer": steer}
+    unknown = [name for name in names if name not in values]
+    if unknown:
+        raise ValueError(f"a pad has no control for the action {unknown[0]!r}; it knows {', '.join(values)}")
+    return np.clip(np.array([values[name] for name in names], dtype=np.float32), -1.0, 1.0)
+
+
+def neutral_action(names: Sequence[str]) -> Action:
+    """Return the action with everything released and the wheel straight: float32 (A,)."""
+    return to_action(PadState(), names)
+
+
+def braking_action(names: Sequence[str]) -> Action:
+    """Return the action that stops the car: brake pressed, gas released, wheel straight: float32 (A,)."""
+    return to_action(PadState(brake=1.0), names)

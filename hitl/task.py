@@ -1,0 +1,54 @@
+"""The driving task: what a game's states mean for the learner. One object serves every game, in real time and in lock-step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hitl.games.base import VehicleState
+from hitl.observation import ObservationSettings, Observer
+from hitl.reward import Reward, RewardSettings
+from hitl.track import Track
+
+FINISH_M = 2.0  # m before the end of the line at which a lap counts as driven
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """How a drive is seen, paid and bounded."""
+
+    observation: ObservationSettings = ObservationSettings()
+    reward: RewardSettings | None = None  # None: ours, with ``max_stray`` at the road's edge
+    max_steps: int = 1200  # time limit; reaching it truncates, it does not terminate
+    hz: float = 20.0
+
+
+class DrivingTask:
+    """Follows one car along one track."""
+
+    def __init__(self, track: Track, settings: TaskSettings | None = None) -> None:
+        self.track = track
+        self.settings = settings or TaskSettings()
+        reward = self.settings.reward or replace(RewardSettings(), max_stray=track.half_width)
+        self.reward = Reward(track.line.length, reward)
+        self.observer = Observer(track.line, track.half_width, self.settings.observation)
+
+    def begin(self, state: VehicleState, near_s: float = 0.0) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin an episode; returns (observation, info)."""
+        self.place = self.track.line.locate(state.x, state.y, near_s)
+        self.reward.begin(self.place.s)
+        return self.observer(state, self.place), self._info(state, None)
+
+    def step(self, state: VehicleState) -> tuple[NDArray[np.float32], float, bool, dict[str, Any]]:
+        """Take the state one step later; returns (observation, reward, terminated, info)."""
+        line = self.track.line
+        self.place = line.locate(state.x, state.y, self.place.s)
+        finished = state.finished or self.place.s >= line.length - FINISH_M
+        reward, reason = self.reward.step(self.place.s, abs(self.place.offset), state.speed * 3.6, finished)
+        return self.observer(state, self.place), reward, reason is not None, self._info(state, reason)
+
+    def _info(self, state: VehicleState, reason: str | None) -> dict[str, Any]:
+        return {"state": state, "place": self.place, "progress": self.place.s, "reason": reason}

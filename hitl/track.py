@@ -1,0 +1,218 @@
+"""Tracks: a reference line with a width and named corners, read from what people have.
+
+- TOML: ``name``, ``width`` (m), ``segments = [{straight = 80}, {radius = 9, angle = -170, corner = "hairpin"}, …]``.
+  Angles are degrees, positive to the left; neighbouring segments with the same ``corner`` are one corner.
+- CSV: ``x, y[, z]`` a line, in metres, with or without a heading line.
+- A tmrl ``reward.pkl``: an (N, 3) array in the game's axes, where y is up; the finish artefact behind its end is cut off.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import tomllib
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.errors import InputFileError
+from hitl.corners import Corner, corners_from_curvature
+from hitl.line import ReferenceLine
+
+DEFAULT_WIDTH = 16.0  # m, for formats that carry no width: TrackMania's usual road
+_MAX_POINTS = 2_000_000
+_MAX_LENGTH = 100_000.0  # m
+
+
+@dataclass(frozen=True)
+class Track:
+    """A road to drive: its middle line, half its width (m) and its corners."""
+
+    name: str
+    line: ReferenceLine
+    half_width: float
+    corners: tuple[Corner, ...] = field(default=())
+
+    def corner(self, name: str) -> Corner:
+        """Return the corner of that name."""
+        for corner in self.corners:
+            if corner.name == name:
+                return corner
+        known = ", ".join(c.name for c in self.corners) or "none"
+        raise InputFileError(f"Track '{self.name}' has no corner '{name}'. Known corners: {known}.")
+
+    def corner_at(self, progress: float) -> Corner | None:
+        """Return the corner that a car at that progress (m) is in, if any."""
+        return next((c for c in self.corners if c.contains(progress)), None)
+
+
+def shipped_tracks() -> tuple[str, ...]:
+    """Return the names of the tracks that come with the program."""
+    folder = resources.files("hitl") / "tracks"
+    return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml")))
+
+
+def load_track(name_or_path: str | Path) -> Track:
+    """Read a shipped track by name, or a file by its ending (.toml, .csv, .pkl).
+
+    Raises:
+        InputFileError: it is missing, of another kind, or not a road that can be driven.
+    """
+    text = str(name_or_path)
+    if text in shipped_tracks():
+        return _from_toml((resources.files("hitl") / "tracks" / f"{text}.toml").read_bytes(), text)
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise InputFileError(
+            f"There is no track '{path.name}'. Give one of the shipped names ({', '.join(shipped_tracks())}) "
+            "or a .toml, .csv or .pkl file."
+        )
+    readers = {".toml": _read_toml, ".csv": _read_csv, ".txt": _read_csv, ".pkl": _read_reward_pkl}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise InputFileError(f"Tracks are read from .toml, .csv or .pkl files; '{path.name}' is none of them.")
+    try:
+        return reader(path)
+    except OSError as error:
+        raise InputFileError(f"The track '{path.name}' cannot be read: {error.strerror or error}.") from error
+
+
+def _build(name: str, points: Any, width: float, corners: tuple[Corner, ...] | None = None) -> Track:
+    if not (isinstance(width, int | float) and math.isfinite(width) and 1.0 <= width <= 1000.0):
+        raise InputFileError(f"Track '{name}': width must be a number of metres from 1 to 1000.")
+    try:
+        line = ReferenceLine(points)
+    except ValueError as error:
+        raise InputFileError(f"Track '{name}' is not a road: {error}.") from error
+    if not 20.0 <= line.length <= _MAX_LENGTH:
+        raise InputFileError(f"Track '{name}' is {line.length:.0f} m long; 20 m to 100 km can be driven.")
+    return Track(name, line, float(width) / 2, corners_from_curvature(line) if corners is None else corners)
+
+
+def _read_toml(path: Path) -> Track:
+    return _from_toml(path.read_bytes(), path.stem)
+
+
+def _from_toml(raw: bytes, stem: str) -> Track:
+    try:
+        table = tomllib.loads(raw.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputFileError(f"The track '{stem}' is not valid TOML: {error}.") from error
+    name, segments = table.get("name", stem), table.get("segments")
+    if not isinstance(name, str) or not isinstance(segments, list) or not segments:
+        raise InputFileError(f"The track '{stem}' needs a name and a list of segments, each a straight or a radius with an angle.")
+    points, spans = lay_segments(name, segments)
+    corners = tuple(Corner(label, a, b) for label, (a, b) in spans.items()) or None
+    return _build(name, points, table.get("width", DEFAULT_WIDTH), corners)
+
+
+def lay_segments(name: str, segments: list[Any], spacing: float = 0.25) -> tuple[NDArray[np.float64], dict[str, tuple[float, float]]]:
+    """Lay straights and arcs end to end from the origin, heading +x.
+
+    Returns the (N, 2) positions and the span (from_m, to_m) of each named corner.
+    """
+    x = y = heading = travelled = 0.0
+    points = [(0.0, 0.0)]
+    spans: dict[str, tuple[float, float]] = {}
+    for number, segment in enumerate(segments, 1):
+        length, curvature = _segment_shape(name, number, segment)
+        if travelled + length > _MAX_LENGTH:
+            raise InputFileError(f"Track '{name}' is longer than {_MAX_LENGTH / 1000:.0f} km.")
+        count = max(1, round(length / spacing))
+        step = length / count
+        for _ in range(count):
+            middle = heading + curvature * step / 2  # the chord of an arc points along its middle tangent
+            chord = step if curvature == 0 else 2 / abs(curvature) * math.sin(abs(curvature) * step / 2)
+            x, y = x + chord * math.cos(middle), y + chord * math.sin(middle)
+            heading += curvature * step
+            points.append((x, y))
+        label = segment.get("corner")
+        if isinstance(label, str) and label:
+            spans[label] = (spans.get(label, (travelled, 0.0))[0], travelled + length)
+        travelled += length
+    return np.array(points), spans
+
+
+def _segment_shape(name: str, number: int, segment: Any) -> tuple[float, float]:
+    """Return (length in m, curvature in 1/m) of one TOML segment."""
+    if isinstance(segment, dict):
+        values = [segment.get(k) for k in ("straight", "radius", "angle")]
+        numbers = [v if isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) else None for v in values]
+        straight, radius, angle = numbers
+        if straight is not None and straight > 0 and radius is None and angle is None:
+            return float(straight), 0.0
+        if radius is not None and radius > 0 and angle and abs(angle) <= 3600 and straight is None:
+            return abs(math.radians(angle)) * radius, math.copysign(1.0 / radius, angle)
+    raise InputFileError(f"Track '{name}', segment {number}: write {{straight = metres}} or {{radius = metres, angle = degrees}}.")
+
+
+def _read_csv(path: Path) -> Track:
+    rows: list[list[float]] = []
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            for number, row in enumerate(csv.reader(file), 1):
+                cells = [c.strip() for c in row if c.strip()]
+                if not cells or cells[0].startswith("#"):
+                    continue
+                try:
+                    rows.append([float(c) for c in cells])
+                except ValueError:
+                    if rows or number > 1:
+                        raise InputFileError(f"Track '{path.name}', line {number}: x, y or x, y, z were expected.") from None
+                if rows and len(rows[-1]) != len(rows[0]):
+                    raise InputFileError(f"Track '{path.name}', line {number}: each line needs as many numbers as the first.")
+                if len(rows) > _MAX_POINTS:
+                    raise InputFileError(f"Track '{path.name}' has more than {_MAX_POINTS:,} points.")
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputFileError(f"The track '{path.name}' is not a CSV text file.") from error
+    if not rows:
+        raise InputFileError(f"The track '{path.name}' holds no points.")
+    return _build(path.stem, rows, DEFAULT_WIDTH)
+
+
+def _read_reward_pkl(path: Path) -> Track:
+    from data.unpickle import load_restricted
+
+    points = np.asarray(load_restricted(path))
+    if points.ndim != 2 or points.shape[1] != 3 or points.dtype.kind not in "fiu" or len(points) > _MAX_POINTS:
+        raise InputFileError(f"'{path.name}' is not a tmrl reward file: an (N, 3) table of positions was expected.")
+    points = points[: finish_artefact(points)]
+    ground = points[:, [0, 2, 1]].astype(np.float64)  # the game's y is up
+    ground[:, 1] *= -1  # its axes are left-handed: without this a left bend would turn right
+    return _build(path.stem, ground, DEFAULT_WIDTH)
+
+
+def finish_artefact(points: NDArray[Any]) -> int:
+    """Return how many points of a recorded line are road.
+
+    When a run finishes, the game reports the position (0, 0, 0) for a moment, and a recorder that spaces its points
+    evenly fills the gap with a straight to the world's origin: hundreds of metres that nobody drove. It is recognised
+    by its end (near the origin), its straightness and its direction, and nothing is cut when any of the three is missing.
+    """
+    count = len(points)
+    if count < 10 or not np.isfinite(points).all():
+        return count
+    steps = np.diff(points.astype(np.float64), axis=0)
+    lengths = np.linalg.norm(steps, axis=1)
+    usual = float(np.median(lengths))
+    if usual <= 0 or float(np.linalg.norm(points[-1])) > 4 * usual:
+        return count
+    to_origin = -points[:-1].astype(np.float64)
+    distance = np.linalg.norm(to_origin, axis=1)
+    cosine = (steps * to_origin).sum(axis=1) / np.maximum(lengths * distance, 1e-12)
+    straight = cosine[distance > 4 * usual] > 0.9999
+    bent = np.flatnonzero(~straight)
+    end = int(bent[-1]) + 1 if len(bent) else 0
+    if (count - end) * usual <= 20.0 or end <= 10:
+        return count
+    # The recorder smooths its points, which bends the last metres of road towards the artefact: they go as well.
+    unit = steps / np.maximum(lengths, 1e-12)[:, None]
+    back = round(10.0 / usual)
+    road = unit[max(0, end - back)]
+    while end > 1 and back > 0 and float(unit[end - 1] @ road) < math.cos(0.1):
+        end, back = end - 1, back - 1
+    return end + 1
