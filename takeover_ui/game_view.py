@@ -1,0 +1,266 @@
+"""The track from above with the car in the middle of things: what the player of the embedded game drives by.
+
+The camera turns with the car (its own left is always left) and looks further ahead the faster it goes. A small map in
+a corner keeps north up and shows the whole track, where the car is and where past episodes failed.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pygame
+from numpy.typing import NDArray
+
+from takeover_ui import theme
+from takeover_ui.geometry import Ribbon, ribbon
+from takeover_ui.theme import Mark
+from takeover_ui.view import Scene, View
+
+_CAR_LENGTH, _CAR_WIDTH = 4.6, 2.1  # m, the Box2D car's hull
+_KERB_FROM = 1 / 45  # 1/m: bends tighter than this have kerbs
+_MAX_PREDICTION = 0.12  # s that a frame may move the car beyond the newest state
+
+
+class Camera:
+    """Turns world metres into pixels of one area; ``heading`` points up on the screen."""
+
+    def __init__(self) -> None:
+        self.x = self.y = 0.0
+        self.heading = math.pi / 2
+        self.scale = 8.0
+        self._speed = 0.0
+        self._at: float | None = None
+
+    def follow(self, view: View, now: float, area: pygame.Rect) -> None:
+        """Move towards the car: position at once, direction and zoom softly."""
+        dt = 1.0 if self._at is None else max(0.0, now - self._at)
+        first = self._at is None or math.hypot(view.x - self.x, view.y - self.y) > 15.0
+        self._at = now
+        turn = (view.heading - self.heading + math.pi) % (2 * math.pi) - math.pi
+        self.heading += turn if first else turn * (1 - math.exp(-dt / 0.18))
+        self._speed = view.speed if first else self._speed + (view.speed - self._speed) * (1 - math.exp(-dt / 0.8))
+        self.x, self.y = view.x, view.y
+        self.scale = area.h / min(90.0, 44.0 + 1.1 * self._speed)
+        self._centre = (area.centerx, area.top + round(area.h * 0.70))
+        up = math.cos(self.heading), math.sin(self.heading)
+        self._matrix = np.array([[up[1], -up[0]], [-up[0], -up[1]]]) * self.scale
+
+    def pixels(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the pixel positions (n, 2) of world points (n, 2)."""
+        result: NDArray[np.float64] = (points - (self.x, self.y)) @ self._matrix.T + self._centre
+        return result
+
+
+class GameView:
+    """Draws one scene; keeps what does not change between frames."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.road: Ribbon = ribbon(scene.points, scene.half_width)
+        self.camera = Camera()
+        self._in_corner = np.zeros(len(self.road.s), dtype=bool)
+        for _, from_m, to_m in scene.corners:
+            self._in_corner[self.road.between(from_m, to_m)] = True
+        self._kerb = _grow(np.abs(self.road.curvature) > _KERB_FROM, 3)
+        self._map_key: tuple[object, ...] | None = None
+
+    def draw(self, surface: pygame.Surface, view: View, now: float | None = None, map_size: int | None = None) -> list[Mark]:
+        """Draw the view over the whole of ``surface`` and return what was drawn where.
+
+        ``now`` is the monotonic time of the frame: the car is moved on to it from the newest state, so that 20 states a
+        second look smooth. ``map_size`` is the side of the small map in pixels (0: none).
+        """
+        area = surface.get_rect()
+        pose = predicted(view, view.at if now is None else now)
+        self.camera.follow(pose, view.at if now is None else now, area)
+        surface.fill(theme.GROUND)
+        visible = self._visible(area)
+        self._draw_ground(surface, area)
+        self._draw_road(surface, visible)
+        pen = theme.Pen(surface, area.h / 720)
+        self._draw_trails(surface, area, view)
+        self._draw_car(surface, pose)
+        self._draw_corner_names(pen, area, view)
+        pen.mark("car", pygame.Rect(*(self.camera.pixels(np.array([[pose.x, pose.y]]))[0] - 12), 24, 24))
+        side = round(min(area.h * 0.30, area.w * 0.26)) if map_size is None else map_size
+        if side >= 60:
+            self._draw_map(pen, view, area, side)
+        return pen.marks
+
+    def _visible(self, area: pygame.Rect) -> NDArray[np.intp]:
+        """Return the indices of the stretches of road that touch the area."""
+        reach = math.hypot(area.w, area.h) / self.camera.scale * 0.75 + self.scene.half_width + 5
+        near = np.hypot(self.road.middle[:, 0] - self.camera.x, self.road.middle[:, 1] - self.camera.y) < reach
+        return np.flatnonzero(near[:-1] & near[1:])
+
+    def _draw_ground(self, surface: pygame.Surface, area: pygame.Rect) -> None:
+        """Draw a sparse grid of dots, so that speed can be seen off the road as well."""
+        reach = math.hypot(area.w, area.h) / self.camera.scale * 0.75
+        step = 10.0
+        xs = np.arange(math.floor((self.camera.x - reach) / step), math.ceil((self.camera.x + reach) / step) + 1) * step
+        ys = np.arange(math.floor((self.camera.y - reach) / step), math.ceil((self.camera.y + reach) / step) + 1) * step
+        grid = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
+        size = max(2, round(area.h / 300))
+        colour = theme.mix(theme.GROUND, theme.FAINT, 0.35)
+        for x, y in self.camera.pixels(grid):
+            if area.left <= x < area.right and area.top <= y < area.bottom:
+                surface.fill(colour, (int(x), int(y), size, size))
+
+    def _draw_road(self, surface: pygame.Surface, visible: NDArray[np.intp]) -> None:
+        left, right = self.camera.pixels(self.road.left), self.camera.pixels(self.road.right)
+        middle = self.camera.pixels(self.road.middle)
+        width = max(2, round(self.camera.scale * 0.45))
+        for i in visible:
+            colour = theme.ROAD_CORNER if self._in_corner[i] else theme.ROAD
+            pygame.draw.polygon(surface, colour, (left[i], left[i + 1], right[i + 1], right[i]))
+        for i in visible:
+            if i % 4 == 0 and not self._kerb[i]:
+                pygame.draw.aaline(surface, theme.mix(theme.ROAD, theme.EDGE, 0.45), middle[i], middle[i + 1])
+            for edge in (left, right):
+                if self._kerb[i]:
+                    colour = theme.KERB_LIGHT if i // 2 % 2 else theme.KERB_DARK
+                    pygame.draw.aaline(surface, colour, edge[i], edge[i + 1], width + 1)
+                else:
+                    pygame.draw.aaline(surface, theme.EDGE, edge[i], edge[i + 1], max(1, width - 1))
+        for index, colour in ((0, theme.EDGE), (len(self.road.s) - 2, theme.TEXT)):
+            if index in visible:
+                self._draw_line_across(surface, left[index], right[index], colour, width + 1)
+        for _, from_m, to_m in self.scene.corners:
+            for distance in (from_m, to_m):
+                i = min(int(np.searchsorted(self.road.s, distance)), len(self.road.s) - 1)
+                pygame.draw.aaline(surface, theme.mix(theme.ROAD_CORNER, theme.TEXT, 0.55), left[i], right[i], 2)
+
+    @staticmethod
+    def _draw_line_across(surface: pygame.Surface, a: NDArray[np.float64], b: NDArray[np.float64], colour: theme.Colour, width: int) -> None:
+        """Draw a chequered line over the road."""
+        points = a + (b - a) * np.linspace(0, 1, 9)[:, None]
+        for i in range(8):
+            pygame.draw.aaline(surface, colour if i % 2 else theme.INK, points[i], points[i + 1], width)
+
+    def _draw_trails(self, surface: pygame.Surface, area: pygame.Rect, view: View) -> None:
+        """Draw past lines; the older, the fainter."""
+        wide = max(2, round(self.camera.scale * 0.28))
+        bounds = area.inflate(80, 80)
+        for trails, colour, width in ((view.agent_trails, theme.AGENT, wide), (view.human_trails, theme.HUMAN, wide + 1)):
+            for age, trail in enumerate(reversed(trails)):
+                if len(trail) < 2:
+                    continue
+                pixels = self.camera.pixels(trail)
+                inside = (pixels[:, 0] > bounds.left) & (pixels[:, 0] < bounds.right) & (pixels[:, 1] > bounds.top) & (pixels[:, 1] < bounds.bottom)
+                shade = theme.mix(theme.ROAD, colour, max(0.25, 0.8 - 0.15 * age))
+                for i in np.flatnonzero(inside[:-1] & inside[1:]):
+                    pygame.draw.aaline(surface, shade, pixels[i], pixels[i + 1], width)
+
+    def _draw_car(self, surface: pygame.Surface, view: View) -> None:
+        grow = max(1.0, 30 / (self.camera.scale * _CAR_LENGTH))  # never smaller than can be seen
+        length, width = _CAR_LENGTH * grow, _CAR_WIDTH * grow
+        colour = theme.DRIVER[view.driver]
+        for forward in (0.34, -0.32):
+            for side in (0.5, -0.5):
+                angle = view.heading + (view.wheel_angle if forward > 0 else 0.0)
+                centre = _turned(np.array([[forward * length, side * width]]), view.heading)[0] + (view.x, view.y)
+                self._shape(surface, _turned(_RECTANGLE * (0.20 * length, 0.20 * width), angle) + centre, theme.INK, theme.MUTED)
+        at = np.array([view.x, view.y])
+        self._shape(surface, _turned(_BODY * (length, width), view.heading) + at, colour, theme.mix(colour, theme.TEXT, 0.6))
+        self._shape(surface, _turned(_CABIN * (length, width), view.heading) + at, theme.mix(colour, theme.INK, 0.65), theme.mix(colour, theme.INK, 0.65))
+
+    def _shape(self, surface: pygame.Surface, points: NDArray[np.float64], colour: theme.Colour, outline: theme.Colour) -> None:
+        pixels = self.camera.pixels(points)
+        pygame.draw.polygon(surface, colour, pixels)
+        pygame.draw.aalines(surface, outline, True, pixels)
+
+    def _draw_corner_names(self, pen: theme.Pen, area: pygame.Rect, view: View) -> None:
+        """Name each corner on a small tag outside its apex."""
+        for name, from_m, to_m in self.scene.corners:
+            part = self.road.between(from_m, to_m)
+            entry = part.start + int(np.argmax(np.abs(self.road.curvature[part])))
+            bend = self.road.curvature[entry]
+            outer, inner = (self.road.right, self.road.left) if bend > 0 else (self.road.left, self.road.right)
+            outwards = outer[entry] - self.road.middle[entry]
+            outwards /= max(float(np.hypot(*outwards)), 1e-6)
+            x, y = self.camera.pixels((outer[entry] + outwards * 4.0)[None])[0]
+            text = theme.rendered(name, pen.px(24), theme.TEXT)
+            box = text.get_rect(center=(x, y)).inflate(pen.px(20), pen.px(12))
+            if not area.inflate(-pen.px(8), -pen.px(8)).contains(box):
+                continue
+            pen.box(box, theme.CARD, 8)
+            pygame.draw.rect(pen.surface, theme.FAINT, box, width=1, border_radius=pen.px(8))
+            pen.text("corner", name, box.center, 24, theme.TEXT, anchor="center")
+
+    def _draw_map(self, pen: theme.Pen, view: View, area: pygame.Rect, side: int) -> None:
+        """Draw the whole track in the lower left corner, north up."""
+        key = (side, view.failures[-64:], len(view.failures))
+        if key != self._map_key:
+            self._map_key = key
+            self._map, self._map_at, self._map_scale = render_map(self.scene, self.road, view.failures, side)
+        rect = self._map.get_rect(bottomleft=(area.left + pen.px(18), area.bottom - pen.px(18)))
+        pen.surface.blit(self._map, rect)
+        pen.mark("map", rect)
+        x = rect.left + (view.x - self._map_at[0]) * self._map_scale
+        y = rect.top + (self._map_at[1] - view.y) * self._map_scale
+        pygame.draw.aacircle(pen.surface, theme.INK, (x, y), pen.px(8))
+        pygame.draw.aacircle(pen.surface, theme.DRIVER[view.driver], (x, y), pen.px(6))
+
+
+def render_map(scene: Scene, road: Ribbon, failures: tuple[float, ...], side: int) -> tuple[pygame.Surface, tuple[float, float], float]:
+    """Return the small map, the world position of its upper left corner, and its pixels per metre.
+
+    It is drawn four times as large and scaled down, which makes all its edges smooth.
+    """
+    fine = 4
+    pad = 0.10
+    low, high = road.middle.min(axis=0), road.middle.max(axis=0)
+    span = np.maximum(high - low, 1.0)
+    scale = side * (1 - 2 * pad) / float(span.max())
+    size = np.maximum(np.ceil(span * scale + 2 * pad * side), side * 0.4).astype(int)
+    origin = (low + high) / 2 + np.array([-size[0], size[1]]) / scale / 2
+    big = pygame.Surface((int(size[0]) * fine, int(size[1]) * fine), pygame.SRCALPHA)
+    pygame.draw.rect(big, (*theme.PANEL, 215), big.get_rect(), border_radius=side * fine // 16)
+
+    def to_map(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (points - origin) * (scale * fine, -scale * fine)
+
+    middle = to_map(road.middle)
+    width = max(3 * fine, round(2 * scene.half_width * scale * fine * 0.8))
+    _round_line(big, theme.TRACK, middle, width)
+    for _, from_m, to_m in scene.corners:
+        _round_line(big, theme.mix(theme.TRACK, theme.TEXT, 0.45), middle[road.between(from_m, to_m)], width)
+    for progress in failures[-200:]:
+        x, y = to_map(np.array([road.at(progress)]))[0]
+        pygame.draw.circle(big, theme.HEAT, (x, y), fine * side / 75)
+    _round_line(big, theme.TEXT, middle[[0, 0]], width)
+    return pygame.transform.smoothscale(big, (int(size[0]), int(size[1]))), (float(origin[0]), float(origin[1])), scale
+
+
+def predicted(view: View, now: float) -> View:
+    """Return the view with the car moved on from the time of its state to ``now``, a little way at most."""
+    from dataclasses import replace
+
+    dt = min(_MAX_PREDICTION, max(0.0, now - view.at))
+    if view.driver == "paused" or dt == 0.0:
+        return view
+    return replace(view, x=view.x + view.velocity[0] * dt, y=view.y + view.velocity[1] * dt, heading=view.heading + view.yaw_rate * dt)
+
+
+def _round_line(surface: pygame.Surface, colour: theme.Colour, points: NDArray[np.float64], width: int) -> None:
+    """Draw a thick line with round joints."""
+    pygame.draw.lines(surface, colour, False, points, width)
+    for point in points:
+        pygame.draw.circle(surface, colour, point, width / 2)
+
+
+def _grow(mask: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:
+    """Return the mask with each True stretch longer by ``by`` on both sides."""
+    return np.convolve(mask, np.ones(2 * by + 1), mode="same") > 0
+
+
+def _turned(points: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
+    c, s = math.cos(angle), math.sin(angle)
+    return points @ np.array([[c, s], [-s, c]])
+
+
+_RECTANGLE = np.array([[0.5, 0.5], [0.5, -0.5], [-0.5, -0.5], [-0.5, 0.5]])
+_BODY = np.array([[0.52, 0.16], [0.52, -0.16], [0.42, -0.34], [-0.10, -0.44], [-0.44, -0.44], [-0.52, -0.32],
+                  [-0.52, 0.32], [-0.44, 0.44], [-0.10, 0.44], [0.42, 0.34]])  # fmt: skip
+_CABIN = np.array([[0.14, 0.22], [0.14, -0.22], [-0.26, -0.30], [-0.26, 0.30]])

@@ -1,0 +1,126 @@
+"""Colours, fonts and the few drawing helpers that every screen shares.
+
+Agent and human are blue and orange, a pair that the common colour blindnesses keep apart; words and shapes say the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import pygame
+
+Colour = tuple[int, int, int]
+
+GROUND: Colour = (13, 19, 33)
+PANEL: Colour = (19, 27, 43)
+CARD: Colour = (27, 37, 57)
+TRACK: Colour = (45, 58, 82)
+ROAD: Colour = (44, 54, 73)
+ROAD_CORNER: Colour = (63, 77, 104)
+EDGE: Colour = (133, 148, 173)
+KERB_LIGHT: Colour = (214, 222, 233)
+KERB_DARK: Colour = (176, 72, 82)
+TEXT: Colour = (235, 240, 247)
+MUTED: Colour = (150, 164, 187)
+FAINT: Colour = (88, 103, 130)
+AGENT: Colour = (77, 148, 255)
+HUMAN: Colour = (250, 166, 26)
+PAUSED: Colour = (158, 168, 186)
+GOOD: Colour = (72, 199, 160)
+WARNING: Colour = (240, 200, 80)
+ERROR: Colour = (240, 92, 110)
+HEAT: Colour = (232, 84, 110)
+INK: Colour = (9, 14, 26)
+
+DRIVER = {"agent": AGENT, "human": HUMAN, "paused": PAUSED}
+LEVEL = {"info": AGENT, "good": GOOD, "warning": WARNING, "error": ERROR}
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One thing on the screen: what it is, where it is, and whether its text had to be shortened."""
+
+    name: str
+    rect: pygame.Rect
+    text: str = ""
+    shortened: bool = False
+
+
+def mix(a: Colour, b: Colour, share: float) -> Colour:
+    """Return ``a`` with ``share`` (0 to 1) of ``b``."""
+    return (
+        round(a[0] + (b[0] - a[0]) * share),
+        round(a[1] + (b[1] - a[1]) * share),
+        round(a[2] + (b[2] - a[2]) * share),
+    )
+
+
+@lru_cache(maxsize=64)
+def font(size: int) -> pygame.font.Font:
+    """Return the built-in font at ``size`` pixels (no font files are shipped or looked up)."""
+    if not pygame.font.get_init():
+        pygame.font.init()
+    return pygame.font.Font(None, max(8, size))
+
+
+@lru_cache(maxsize=2048)
+def rendered(text: str, size: int, colour: Colour) -> pygame.Surface:
+    """Return ``text`` as an anti-aliased surface."""
+    return font(size).render(text, True, colour)
+
+
+@lru_cache(maxsize=4096)
+def fit(text: str, size: int, width: int, smallest: int = 12) -> tuple[str, int, bool]:
+    """Return ``(text, size, shortened)`` such that the text is at most ``width`` pixels wide.
+
+    It is set smaller first, down to three quarters of ``size`` (never below ``smallest``), and shortened with an ellipsis after that.
+    """
+    if width <= 0:
+        return "", size, bool(text)
+    least = max(min(size, smallest), size * 3 // 4)
+    for smaller in range(size, least - 1, -1):
+        if font(smaller).size(text)[0] <= width:
+            return text, smaller, False
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if font(least).size(text[:middle].rstrip() + "…")[0] <= width:
+            low = middle
+        else:
+            high = middle - 1
+    return (text[:low].rstrip() + "…" if low else ""), least, True
+
+
+class Pen:
+    """Draws text and boxes on one surface and remembers where, so that a test can see that nothing is cut off."""
+
+    def __init__(self, surface: pygame.Surface, scale: float = 1.0) -> None:
+        self.surface = surface
+        self.scale = scale
+        self.marks: list[Mark] = []
+
+    def px(self, length: float) -> int:
+        """Return ``length`` of the 720-line design in pixels of this surface."""
+        return max(1, round(length * self.scale))
+
+    def mark(self, name: str, rect: pygame.Rect) -> None:
+        """Remember a drawn thing."""
+        self.marks.append(Mark(name, pygame.Rect(rect)))
+
+    def box(self, rect: pygame.Rect, colour: Colour, radius: float = 6) -> None:
+        """Fill a rounded box."""
+        pygame.draw.rect(self.surface, colour, rect, border_radius=min(self.px(radius), rect.h // 2))
+
+    def text(self, name: str, text: str, at: tuple[int, int], size: float, colour: Colour = TEXT, *, width: int | None = None, anchor: str = "topleft") -> pygame.Rect:
+        """Draw ``text`` with the corner or side ``anchor`` of its box at ``at``, at most ``width`` pixels wide."""
+        if not text:
+            return pygame.Rect(at, (0, 0))
+        pixels, shortened = self.px(size), False
+        if width is not None:
+            text, pixels, shortened = fit(text, pixels, width)
+        image = rendered(text, pixels, colour)
+        rect = image.get_rect(**{anchor: at})
+        self.surface.blit(image, rect)
+        self.marks.append(Mark(name, rect, text, shortened))
+        return rect

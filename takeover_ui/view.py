@@ -1,0 +1,109 @@
+"""What one frame shows, as plain records: the session fills them in, the window draws them.
+
+A :class:`Scene` changes only with the track and is sent to the window once; a :class:`View` is made anew for every tick.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Driver = Literal["agent", "human", "paused"]
+Level = Literal["info", "good", "warning", "error"]
+Corner = tuple[str, float, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """The track and the names that hold for a whole session.
+
+    ``points`` is the reference line, (N, 2) in metres; ``length`` its length in metres; ``corners`` are
+    ``(name, from_m, to_m)`` along it. ``action_names`` name the entries of ``View.proposed`` and ``View.executed``.
+    """
+
+    track: str
+    points: NDArray[np.float64]
+    half_width: float
+    length: float
+    corners: tuple[Corner, ...] = ()
+    action_names: tuple[str, ...] = ("gas_brake", "steer")
+
+
+@dataclass(slots=True)
+class TrainerPulse:
+    """The trainer's heartbeat: ``alive`` is False when nothing has been heard of it for a while."""
+
+    alive: bool = False
+    updates: int = 0
+    steps_behind: int = 0
+    utd: float | None = None
+    """Updates per recorded step that it really reaches."""
+    last_checkpoint: str = ""
+    checkpoint_age_s: float | None = None
+
+
+@dataclass(slots=True)
+class StorePulse:
+    """The recorder's heartbeat; ``problem`` is a sentence when steps are not reaching the disk."""
+
+    steps: int = 0
+    queue: int = 0
+    last_commit_s: float | None = None
+    problem: str | None = None
+
+
+@dataclass(slots=True)
+class View:
+    """Everything one frame needs. Lengths in metres, speed in m/s, angles in radians (heading counter-clockwise from +x)."""
+
+    scene: Scene
+    driver: Driver = "agent"
+    proposed: tuple[float, ...] | None = None
+    """What the agent would do; None when it was not asked."""
+    executed: tuple[float, ...] | None = None
+    speed: float = 0.0
+    progress: float = 0.0
+    x: float = 0.0
+    y: float = 0.0
+    heading: float = 0.0
+    velocity: tuple[float, float] = (0.0, 0.0)
+    """World velocity in m/s: frames between two ticks move the car along it."""
+    yaw_rate: float = 0.0
+    wheel_angle: float = 0.0
+    """Angle of the front wheels against the car, counter-clockwise."""
+    on_road: bool = True
+    next_corner: str = ""
+    countdown: float | None = None
+    """Seconds to ``next_corner``; 0 inside it; None when none is near."""
+    help_wanted: bool = False
+    risk: float | None = None
+    """The agent's own estimate of trouble ahead, 0 to 1."""
+    episode: int = 0
+    episode_return: float = 0.0
+    best_return: float | None = None
+    ceiling: float | None = None
+    takeovers: int = 0
+    human_seconds: float = 0.0
+    agent_steps: int = 0
+    trainer: TrainerPulse | None = None
+    store: StorePulse | None = None
+    evaluations: tuple[tuple[float, float], ...] = ()
+    """(agent steps, share of corner passes 0 to 1), oldest first."""
+    failures: tuple[float, ...] = ()
+    """Progress at which past episodes failed: the heat band."""
+    late_ticks: int = 0
+    message: str = ""
+    """One line that stays while it holds, e.g. what the session is doing now."""
+    hint: str = ""
+    """Which keys or buttons do what."""
+    toasts: tuple[tuple[Level, str], ...] = ()
+    """Filled in by the window from :meth:`takeover_ui.window.Window.toast`."""
+    agent_trails: tuple[NDArray[np.float32], ...] = ()
+    """Recent lines that the agent drove, (n, 2) each, oldest first."""
+    human_trails: tuple[NDArray[np.float32], ...] = ()
+    at: float = field(default_factory=time.monotonic)
+    """When the state was true, on this machine's monotonic clock."""
