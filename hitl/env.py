@@ -59,7 +59,7 @@ class DrivingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.game.advance(self._dt)
         observation, reward, terminated, info = self.task.step(self.game.state())
         self._steps += 1
-        truncated = not terminated and self._steps >= self.task.settings.max_steps
+        truncated = not terminated and self._steps >= self.task.max_steps
         if truncated:
             info["reason"] = "time_limit"
         self._send(np.clip(np.asarray(action, np.float32), -1.0, 1.0))
@@ -149,7 +149,7 @@ def real_time_env(game: Game, task: DrivingTask) -> gymnasium.Env[Any, Any]:
         "interface_kwargs": {"game": game, "task": task},
         "time_step_duration": dt,
         "start_obs_capture": dt,
-        "ep_max_length": task.settings.max_steps,
+        "ep_max_length": task.max_steps,
         "act_buf_len": 1,
     }
     return _Joined(gymnasium.make("real-time-gym-v1", disable_env_checker=True, config=config))

@@ -14,6 +14,8 @@ from hitl.reward import Reward, RewardSettings
 from hitl.track import Track
 
 FINISH_M = 2.0  # m before the end of the line at which a lap counts as driven
+WALKING_PACE = 5.0  # m/s
+PAY_PER_M = 1 / 3  # our progress reward: a metre is worth the same on a short track and on a long one
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,8 @@ class TaskSettings:
     """How a drive is seen, paid and bounded."""
 
     observation: ObservationSettings = ObservationSettings()
-    reward: RewardSettings | None = None  # None: ours, with ``max_stray`` at the road's edge
-    max_steps: int = 1200  # time limit; reaching it truncates, it does not terminate
+    reward: RewardSettings | None = None  # None: ours, for the track's length and width
+    max_seconds: float | None = None  # time limit, which truncates and does not terminate; None: the track at walking pace
     hz: float = 20.0
 
 
@@ -32,7 +34,10 @@ class DrivingTask:
     def __init__(self, track: Track, settings: TaskSettings | None = None) -> None:
         self.track = track
         self.settings = settings or TaskSettings()
-        reward = self.settings.reward or replace(RewardSettings(), max_stray=track.half_width)
+        length = track.line.length
+        ours = replace(RewardSettings(), max_stray=track.half_width, progress=length * PAY_PER_M)
+        reward = self.settings.reward or ours
+        self.max_steps = round((self.settings.max_seconds or 10 + length / WALKING_PACE) * self.settings.hz)
         self.reward = Reward(track.line.length, reward)
         self.observer = Observer(track.line, track.half_width, self.settings.observation)
 

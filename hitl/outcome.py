@@ -1,0 +1,64 @@
+"""What became of a takeover: decided by what followed, never by the driver's intention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hitl.corners import Corner
+
+SURVIVE_S = 2.0  # s on the road after a hand-back that clear a takeover which belongs to no corner
+BLAME_S = 1.0  # s after a hand-back within which a crash still counts as the human's
+
+
+@dataclass
+class _Pending:
+    token: int
+    corner: Corner | None
+    ended_at: float | None = None  # s; None while the human still drives
+
+
+class OutcomeJudge:
+    """Follows the takeovers of one episode. Each method returns the verdicts that are now certain: (token, outcome)."""
+
+    def __init__(self) -> None:
+        self._pending: list[_Pending] = []
+
+    def taken(self, token: int, corner: Corner | None) -> None:
+        """A takeover has begun, in or before that corner."""
+        self._pending.append(_Pending(token, corner))
+
+    def handed_back(self, time: float) -> None:
+        """The agent drives again."""
+        for pending in self._pending:
+            if pending.ended_at is None:
+                pending.ended_at = time
+
+    def step(self, time: float, progress: float) -> list[tuple[int, str]]:
+        """The car is on the road at that time (s) and progress (m)."""
+        decided = []
+        for pending in list(self._pending):
+            if pending.ended_at is None:
+                continue
+            if pending.corner is not None:
+                cleared = progress >= pending.corner.to_m
+            else:
+                cleared = time - pending.ended_at >= SURVIVE_S
+            if cleared:
+                decided.append((pending.token, "cleared"))
+                self._pending.remove(pending)
+        return decided
+
+    def over(self, time: float, reason: str) -> list[tuple[int, str]]:
+        """The episode has ended for that reason (``finish``, ``off_road``, ``stalled``, …)."""
+        decided = []
+        for pending in self._pending:
+            if reason == "finish":
+                outcome = "cleared"
+            elif reason in ("off_road", "stalled"):
+                human = pending.ended_at is None or time - pending.ended_at <= BLAME_S
+                outcome = "failed" if human else "unclear"
+            else:
+                outcome = "unclear"
+            decided.append((pending.token, outcome))
+        self._pending.clear()
+        return decided

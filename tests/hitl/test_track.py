@@ -1,0 +1,114 @@
+import math
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.errors import InputFileError
+from hitl.line import ReferenceLine
+from hitl.track import finish_artefact, lay_segments, load_track, shipped_tracks
+
+REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"
+
+
+def test_the_default_track_has_a_hairpin_and_its_opposite_behind_a_straight():
+    track = load_track("default")
+    corner = track.corner("hairpin")
+    line = track.line
+    bend = line.curvatures[(np.arange(len(line.curvatures)) * line.spacing > corner.from_m + 2)]
+    assert bend.min() == pytest.approx(-0.1, abs=0.01)
+    assert bend.max() == pytest.approx(0.1, abs=0.01)
+    before = (np.arange(len(line.curvatures)) * line.spacing < corner.from_m - 3) & (
+        np.arange(len(line.curvatures)) * line.spacing > corner.from_m - 60
+    )
+    assert np.abs(line.curvatures[before]).max() < 1e-3
+
+
+@pytest.mark.parametrize("name", shipped_tracks())
+def test_shipped_tracks_have_a_corner_and_do_not_run_over_themselves(name):
+    track = load_track(name)
+    assert track.corners
+    points, line = track.line.points, track.line
+    far = np.abs(np.subtract.outer(np.arange(len(points)), np.arange(len(points)))) * line.spacing > 8 * track.half_width
+    gaps = np.linalg.norm(points[:, None] - points[None], axis=2)
+    assert gaps[far].min() > 2 * track.half_width
+
+
+def test_arcs_turn_by_their_angle():
+    points, spans = lay_segments("t", [{"straight": 10}, {"radius": 12, "angle": -90, "corner": "c"}])
+    step = points[-1] - points[-2]
+    assert math.degrees(math.atan2(step[1], step[0])) == pytest.approx(-90, abs=1)
+    assert spans["c"] == pytest.approx((10, 10 + 12 * math.pi / 2))
+
+
+def test_csv_with_and_without_a_heading_line(tmp_path):
+    rows = [f"{x},{0.01 * x * x}" for x in range(60)]
+    (tmp_path / "a.csv").write_text("\n".join(rows))
+    (tmp_path / "b.csv").write_text("x,y\n" + "\n".join(rows))
+    a, b = load_track(tmp_path / "a.csv"), load_track(tmp_path / "b.csv")
+    np.testing.assert_allclose(a.line.points, b.line.points)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.toml", b"name = "),
+        ("a.toml", b"\xff\xfe"),
+        ("a.toml", b'name = "x"'),
+        ("a.toml", b'name = "x"\nsegments = [{straight = 80, radius = 3}]'),
+        ("a.toml", b'name = "x"\nsegments = [{straight = true}]'),
+        ("a.toml", b'name = "x"\nsegments = [{straight = 1e300}]'),
+        ("a.toml", b'name = "x"\nsegments = [{straight = nan}]'),
+        ("a.toml", b'name = "x"\nwidth = "wide"\nsegments = [{straight = 80}]'),
+        ("a.toml", b'name = "x"\nsegments = [{straight = 2}]'),
+        ("a.csv", b"1,2\n3"),
+        ("a.csv", b"1,2\nx,y"),
+        ("a.csv", b""),
+        ("a.csv", b"1,2\nnan,3\n5,6"),
+        ("a.pkl", b"not a pickle"),
+        ("a.jpg", b""),
+    ],
+)
+def test_a_wrong_file_is_refused_in_one_sentence(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputFileError) as caught:
+        load_track(tmp_path / name)
+    assert "\n" not in str(caught.value).strip()
+
+
+def test_a_missing_file_names_the_shipped_tracks():
+    with pytest.raises(InputFileError, match="default"):
+        load_track("no-such-track")
+
+
+def test_a_pickle_that_would_run_code_is_refused_before_it_runs(tmp_path):
+    marker = tmp_path / "ran"
+
+    class Bomb:
+        def __reduce__(self):
+            return (Path.write_text, (marker, "x"))
+
+    (tmp_path / "reward.pkl").write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(InputFileError):
+        load_track(tmp_path / "reward.pkl")
+    assert not marker.exists()
+
+
+def test_the_finish_artefact_is_cut_and_nothing_else(tmp_path):
+    angle = np.linspace(0, 3, 800)
+    road = np.c_[500 + 100 * np.cos(angle), np.full(800, 10.0), 500 + 100 * np.sin(angle)]
+    gap = np.linalg.norm(road[-1])
+    straight = road[-1] * (1 - np.arange(1, gap / 0.375)[:, None] * 0.375 / gap)
+    assert abs(finish_artefact(np.vstack([road, straight])) - len(road)) <= 30
+    assert finish_artefact(road) == len(road)
+    to_origin_by_itself = np.c_[np.linspace(100, 0, 300), np.zeros(300), np.zeros(300)]
+    assert finish_artefact(to_origin_by_itself) == 300  # a straight road that happens to end there is still a road
+
+
+@pytest.mark.skipif(not REFERENCE.exists(), reason="the recorded reference data is not on this machine")
+def test_the_real_map_ends_where_the_road_ends():
+    track = load_track(REFERENCE / "maps" / "reward_test-3.pkl")
+    assert track.line.length == pytest.approx(2216, abs=4)
+    assert np.abs(track.line.curvatures).max() < 0.08  # no kink is left at the cut
+    assert isinstance(track.line, ReferenceLine)
