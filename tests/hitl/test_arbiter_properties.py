@@ -1,0 +1,164 @@
+"""What holds whatever the player, the pad and the settings do."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from hitl.arbiter import AGENT, HUMAN, Inputs, Settings, State, new_episode, step
+from hitl.pads.base import MISSING, PadState, braking_action, neutral_action, to_action
+
+NAMES = ("gas", "brake", "steer")
+unit = st.floats(0.0, 1.0, width=32)
+signed = st.floats(-1.0, 1.0, width=32)
+seconds = st.sampled_from([0.0, 0.1, 0.3, 1.0])
+pressed = st.frozensets(st.sampled_from(["takeover", "takeover", "pause", "panic", "star"]), max_size=2)
+pads = st.one_of(
+    st.just(MISSING),
+    st.builds(PadState, connected=st.just(True), steer=signed, gas=unit, brake=unit, buttons=pressed),
+    st.just(PadState()),
+    st.just(PadState(buttons=frozenset({"takeover"}))),
+    # a missing pad whose other fields lie
+    st.just(PadState(connected=False, gas=1.0, buttons=frozenset({"takeover", "pause", "panic"}))),
+)
+all_settings = st.builds(
+    Settings,
+    mode=st.sampled_from(["hold", "toggle", "touch"]),
+    neutral_s=seconds,
+    settle_s=seconds,
+    minimum_s=seconds,
+    ramp_s=seconds,
+    unplugged=st.sampled_from(["agent", "brake"]),
+)
+ENDS = {"hand_back", "interrupted", "paused", "panic"}
+
+
+class Driving(RuleBasedStateMachine):
+    """Any sequence of ticks, pads, commands and episode ends."""
+
+    @initialize(settings=all_settings)
+    def begin(self, settings: Settings) -> None:
+        self.settings, self.state, self.time = settings, State(), 0.0
+        self.driver, self.since, self.lost = AGENT, 0.0, False
+
+    @rule()
+    def episode_ends(self) -> None:
+        self.state = new_episode(self.state)
+        self.driver = AGENT  # an episode's first tick is the agent's, or a takeover with its event
+
+    @rule(
+        pad=pads,
+        proposed=st.tuples(signed, signed, signed),
+        dt=st.sampled_from([0.05, 0.05, 0.05, 0.2, 2.0]),
+        hold=st.sampled_from(["", "", "", "", "scripted", "zone"]),
+        offer=st.sampled_from(["", "", "asked-for"]),
+        allowed=st.sampled_from([True, True, True, False]),
+        command=st.sampled_from(["", "", "", "", "", "pause", "panic"]),
+        times=st.integers(1, 4),
+    )
+    def tick(self, pad, proposed, dt, hold, offer, allowed, command, times) -> None:  # type: ignore[no-untyped-def]
+        for _ in range(times):
+            self.time += dt
+            inputs = Inputs(
+                time=self.time,
+                proposed=np.array(proposed, dtype=np.float32),
+                human=to_action(pad, NAMES),
+                neutral=neutral_action(NAMES),
+                braking=braking_action(NAMES),
+                pad=pad,
+                hold=hold,
+                offer=offer,
+                allowed=allowed,
+                command=command,
+            )
+            self.check(inputs)
+
+    def check(self, inputs: Inputs) -> None:
+        frozen = copy.deepcopy(inputs)
+        before, was = self.state, self.driver
+        self.state, decision = step(before, inputs, self.settings)
+        again, twin = step(before, inputs, self.settings)
+        assert again == self.state
+        assert (twin.driver, twin.event, twin.weight, twin.trigger) == (
+            decision.driver,
+            decision.event,
+            decision.weight,
+            decision.trigger,
+        )
+        np.testing.assert_array_equal(twin.executed, decision.executed)
+        np.testing.assert_array_equal(frozen.proposed, inputs.proposed)
+        np.testing.assert_array_equal(frozen.human, inputs.human)
+
+        # One driver, and none changes without its event.
+        assert decision.driver in (AGENT, HUMAN)
+        assert (decision.event == "takeover") == (was == AGENT and decision.driver == HUMAN)
+        if was == HUMAN:
+            assert (decision.event in ENDS) == (decision.driver == AGENT)
+        else:
+            assert decision.event not in ("hand_back", "interrupted")
+        if decision.event in ENDS and was == HUMAN:
+            assert decision.trigger != ""
+        if decision.driver == HUMAN:
+            assert decision.trigger in ("stick", "button", "zone", "asked-for", "scripted")
+
+        # Executed is the agent's, the player's, or a mix; or, and then it says so, the neutral or braking action.
+        executed = decision.executed
+        assert executed.dtype == np.float32
+        assert executed.shape == inputs.proposed.shape
+        assert not np.shares_memory(executed, inputs.proposed)
+        assert not np.shares_memory(executed, inputs.human)
+        if decision.safe:
+            assert decision.driver == AGENT
+            assert decision.weight == 0.0
+            assert any(np.array_equal(executed, a) for a in (inputs.neutral, inputs.braking))
+        elif decision.driver == HUMAN:
+            assert decision.weight == 1.0
+            np.testing.assert_array_equal(executed, inputs.human)
+        elif decision.weight == 0.0:
+            np.testing.assert_array_equal(executed, inputs.proposed)
+        else:
+            assert 0.0 < decision.weight <= 1.0
+            assert self.settings.ramp_s > 0.0
+            mixed = decision.weight * inputs.human + (1.0 - decision.weight) * inputs.proposed
+            np.testing.assert_allclose(executed, mixed, atol=1e-6)
+            np.testing.assert_array_less(executed, 1.0 + 1e-6)
+            np.testing.assert_array_less(-1.0 - 1e-6, executed)
+        if decision.paused:
+            assert decision.safe
+
+        # A missing pad never drives, not even at rest, and losing it ends a takeover at once.
+        if not inputs.pad.connected:
+            assert decision.driver == AGENT
+            assert decision.weight == 0.0
+            if was == HUMAN:
+                assert decision.event == ("panic" if inputs.command == "panic" else "interrupted")
+        # A panic is neutral, and only a press makes one.
+        panic = inputs.command == "panic" or (inputs.pad.connected and "panic" in inputs.pad.buttons)
+        if decision.event == "panic":
+            assert panic
+            np.testing.assert_array_equal(executed, inputs.neutral)
+        if inputs.command == "panic":
+            assert decision.event == "panic"
+        # Only the player ends a takeover before its minimum, and no takeover begins where none is allowed.
+        if decision.event == "hand_back":
+            assert inputs.time - self.since >= self.settings.minimum_s - 1e-3
+        if decision.event == "takeover":
+            assert inputs.allowed
+            self.since = inputs.time
+            asked = inputs.hold or "takeover" in inputs.pad.buttons
+            if self.settings.mode == "touch":
+                asked = asked or inputs.pad.deflection >= self.settings.take_at
+            assert asked, "the wheel was taken by nobody"
+            if self.lost and not inputs.hold:
+                raise AssertionError("a pad that came back asking took over before it was seen at rest")
+        resting = inputs.pad.connected and "takeover" not in inputs.pad.buttons and inputs.pad.deflection < 0.25
+        self.lost = not inputs.pad.connected or (self.lost and not resting)
+        self.driver = decision.driver
+
+
+Driving.TestCase.settings = hypothesis_settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestDriving = Driving.TestCase
