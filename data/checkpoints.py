@@ -1,0 +1,122 @@
+"""Rows about checkpoints, and what evaluations said about each."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from data.connect import now, transaction
+from data.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointRecord:
+    """A stored checkpoint's row; the weights are a file in the home folder named ``name``."""
+
+    id: int
+    name: str
+    sha256: str
+    updates: int
+    env_steps: int
+    kind: str
+    config: dict[str, Any]
+    parent: int | None
+    best: bool
+    created: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What the deterministic episodes of one checkpoint came to."""
+
+    checkpoint_id: int | None
+    episodes: int
+    return_mean: float
+    finished: int
+    passes: dict[str, int]
+    """For each corner of the track, episodes that left its end on the road."""
+    first: str
+    last: str
+    """When, UTC."""
+
+
+_COLUMNS = "id, name, sha256, updates, env_steps, kind, config, parent, best, created"
+
+
+def _record(row: tuple[Any, ...]) -> CheckpointRecord:
+    values = list(row)
+    values[6], values[8] = json.loads(values[6]), bool(values[8])
+    return CheckpointRecord(*values)
+
+
+def find(
+    conn: sqlite3.Connection, where: str = "1", values: tuple[Any, ...] = (), limit: int = -1
+) -> list[CheckpointRecord]:
+    """Return checkpoints, newest first."""
+    sql = f"SELECT {_COLUMNS} FROM checkpoints WHERE {where} ORDER BY id DESC LIMIT ?"
+    return [_record(row) for row in conn.execute(sql, (*values, limit))]
+
+
+def add(
+    conn: sqlite3.Connection,
+    name: str,
+    sha256: str,
+    updates: int,
+    env_steps: int,
+    kind: str,
+    config: Mapping[str, Any],
+    parent: int | None,
+) -> int:
+    """Write the row of a checkpoint and return its id."""
+    cursor = conn.execute(
+        "INSERT INTO checkpoints (name, sha256, updates, env_steps, kind, config, parent, created) VALUES (?, ?, ?, "
+        "?, ?, ?, ?, ?)",
+        (name, sha256, int(updates), int(env_steps), kind, json.dumps(dict(config)), parent, now()),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def set_best(conn: sqlite3.Connection, checkpoint_id: int) -> None:
+    """Mark one checkpoint as the best and no other. Raises UsageError for an unknown one."""
+    with transaction(conn):
+        conn.execute("UPDATE checkpoints SET best = 0 WHERE best")
+        if not conn.execute("UPDATE checkpoints SET best = 1 WHERE id = ?", (checkpoint_id,)).rowcount:
+            raise UsageError(f"There is no checkpoint {checkpoint_id} in the store.")
+
+
+def evaluations(
+    conn: sqlite3.Connection, checkpoint_id: int | None = None, track: str | None = None
+) -> list[Evaluation]:
+    """Sum up the closed evaluation episodes of each checkpoint, oldest checkpoint first.
+
+    A corner is passed when the episode's farthest progress lies beyond the corner's end.
+    """
+    where = ["e.purpose = 'evaluation'", "e.\"end\" IN ('terminated', 'truncated')"]
+    values: list[object] = []
+    if checkpoint_id is not None:
+        where.append("e.checkpoint_id = ?")
+        values.append(checkpoint_id)
+    if track is not None:
+        where.append("s.track = ?")
+        values.append(track)
+    episodes = f"episodes e JOIN sessions s ON s.id = e.session_id WHERE {' AND '.join(where)}"
+    passes: dict[int | None, dict[str, int]] = {}
+    for checkpoint, name, count in conn.execute(
+        "SELECT v.checkpoint_id, c.name, sum(v.max_progress > c.to_m) FROM "
+        f"(SELECT e.checkpoint_id, e.max_progress, s.track FROM {episodes}) v JOIN corners c ON c.track = v.track "
+        f"GROUP BY 1, 2 ORDER BY c.from_m",
+        values,
+    ):
+        passes.setdefault(checkpoint, {})[name] = int(count or 0)
+    return [
+        Evaluation(checkpoint, count, mean, finished, passes.get(checkpoint, {}), first, last)
+        for checkpoint, count, mean, finished, first, last in conn.execute(
+            f"SELECT e.checkpoint_id, count(*), avg(e.\"return\"), sum(e.reason = 'finish'), min(e.started), "
+            f"max(e.started) FROM {episodes} "
+            "GROUP BY 1 ORDER BY max(e.id)",
+            values,
+        )
+    ]

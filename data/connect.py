@@ -1,0 +1,194 @@
+"""Opening the store's file: settings of the connection, refusal of what is not ours, migration."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import struct
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from data.errors import StoreError
+from data.schema import APPLICATION_ID, MIGRATIONS, Migration
+
+BUSY_TIMEOUT_S = 5.0
+
+
+def now() -> str:
+    """Return the present as ISO 8601 text in UTC with milliseconds, as every date in the store."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def _header_version(path: Path) -> int | None:
+    """Read ``user_version`` from the file's header without opening the database; None for no or an empty file.
+
+    Raises StoreError when the file is not an SQLite database or belongs to another program.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(100)
+    except FileNotFoundError:
+        return None
+    if not head:
+        return None
+    if len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
+        raise StoreError(
+            f"{path.name} is not a store (not an SQLite file): choose another --home, or move that file away."
+        )
+    version, application = struct.unpack(">I", head[60:64])[0], struct.unpack(">I", head[68:72])[0]
+    if version and application != APPLICATION_ID:
+        raise StoreError(f"{path.name} is a database of another program, not a store: choose another --home.")
+    return version
+
+
+def _refuse_newer(path: Path, version: int, known: int) -> None:
+    if version > known:
+        raise StoreError(
+            f"The store {path.name} was written by a newer version of hitl (store version {version}, this one knows "
+            f"{known}): "
+            "update hitl; nothing was changed."
+        )
+
+
+def connect(path: Path, *, read_only: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
+    """Open a connection with the store's settings; transactions are begun explicitly.
+
+    Raises sqlite3.OperationalError when the file cannot be opened now.
+    """
+    uri = path.resolve().as_uri()
+    conn: sqlite3.Connection | None = None
+    # A WAL database on a read-only mount can only be read as immutable, when nobody is writing it anyway.
+    for mode in ("mode=ro", "mode=ro&immutable=1") if read_only else ("mode=rwc",):
+        try:
+            conn = sqlite3.connect(
+                f"{uri}?{mode}", uri=True, isolation_level=None, timeout=busy_timeout_s, check_same_thread=False
+            )
+            conn.execute("PRAGMA schema_version").fetchone()
+            break
+        except sqlite3.OperationalError as error:
+            if conn is not None:
+                conn.close()
+            if mode.endswith("immutable=1") or not read_only or "locked" in str(error):
+                raise
+    assert conn is not None
+    conn.execute("PRAGMA foreign_keys = ON")
+    conn.execute("PRAGMA recursive_triggers = OFF")
+    conn.execute("PRAGMA cache_size = -16000")
+    if read_only:
+        conn.execute("PRAGMA query_only = ON")
+    else:
+        conn.execute("PRAGMA synchronous = NORMAL")
+    return conn
+
+
+def database(conn: sqlite3.Connection) -> Database:
+    """Wrap a connection for sqlite-utils; the triggers of the schema rely on recursion being off."""
+    return Database(conn, recursive_triggers=False, execute_plugins=False)
+
+
+@contextlib.contextmanager
+def transaction(conn: sqlite3.Connection, mode: str = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
+    """Run a block in one transaction; joins the one that is already open."""
+    if conn.in_transaction:
+        yield conn
+        return
+    conn.execute(f"BEGIN {mode}")
+    try:
+        yield conn
+        conn.execute("COMMIT")
+    except BaseException:
+        # A full disk rolls back by itself, and then ROLLBACK would fail and hide the cause.
+        if conn.in_transaction:
+            conn.execute("ROLLBACK")
+        raise
+
+
+def version_of(conn: sqlite3.Connection) -> int:
+    """Return the number of migrations the store has had."""
+    return int(conn.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _keep_copy(conn: sqlite3.Connection, path: Path, version: int) -> Path:
+    """Copy the store as it is before a migration that changes data; a copy of that version is never overwritten."""
+    copy = path.with_name(f"{path.name}.v{version}-copy")
+    if not copy.exists():
+        part = copy.with_name(copy.name + ".part")
+        part.unlink(missing_ok=True)
+        target = sqlite3.connect(part)
+        try:
+            conn.backup(target)
+        finally:
+            target.close()
+        part.replace(copy)
+    return copy
+
+
+def migrate(conn: sqlite3.Connection, path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Bring the store to the newest version, each migration in a transaction of its own."""
+    version = version_of(conn)
+    _refuse_newer(path, version, len(migrations))
+    if version == len(migrations):
+        return
+    if version == 0:
+        conn.execute("PRAGMA journal_mode = WAL")
+    while version < len(migrations):
+        if version and migrations[version].changes_data:
+            _keep_copy(conn, path, version)
+        with transaction(conn):
+            held = version_of(conn)
+            if held == version:  # else another process has just done it
+                migrations[version].apply(database(conn))
+                conn.execute(f"PRAGMA user_version = {version + 1}")
+        version = version_of(conn)
+    _refuse_newer(path, version, len(migrations))
+
+
+def open_store(
+    path: Path,
+    *,
+    create: bool = True,
+    read_only: bool = False,
+    busy_timeout_s: float = BUSY_TIMEOUT_S,
+    migrations: Sequence[Migration] = MIGRATIONS,
+) -> sqlite3.Connection:
+    """Open the store at ``path``, migrated unless ``read_only``.
+
+    Raises StoreError when it is newer, damaged, not ours, or not there and ``create`` is False;
+    sqlite3.OperationalError when it cannot be written now (locked, full disk, read-only mount), which a recorder
+    survives.
+    """
+    version = _header_version(path)
+    if version is None and (read_only or not create):
+        raise StoreError(
+            f"There is no store at {path}: record something first (`hitl play`), or choose another --home."
+        )
+    _refuse_newer(path, version or 0, len(migrations))
+    conn: sqlite3.Connection | None = None
+    try:
+        conn = connect(path, read_only=read_only, busy_timeout_s=busy_timeout_s)
+        if read_only:
+            held = version_of(conn)
+            _refuse_newer(path, held, len(migrations))
+            if held < len(migrations):
+                raise StoreError(
+                    f"The store {path.name} is of an older version and cannot be read before it is migrated: run "
+                    f"`hitl store info`."
+                )
+        else:
+            migrate(conn, path, migrations)
+    except sqlite3.DatabaseError as error:
+        if conn is not None:
+            conn.close()
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        raise StoreError(
+            f"The store {path.name} is damaged ({error}): run `hitl store check`, or put a copy in its place."
+        ) from error
+    except BaseException:
+        if conn is not None:
+            conn.close()
+        raise
+    return conn

@@ -1,0 +1,273 @@
+"""Following the store: what is new since the last look, as arrays. The trainer's way in."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from data.connect import open_store, transaction
+from data.errors import StoreError
+from data.records import EpisodeRecord, SegmentRecord, SessionRecord
+
+BLOCK = 20_000
+"""Rows fetched at a time: small enough to stay in the processor's cache, large enough that NumPy does the work."""
+
+Layout = tuple[tuple[str, ...], tuple[str, ...]]
+"""Observation names and action names."""
+
+
+@dataclass(slots=True)
+class Update:
+    """What is new: ``n`` steps in the order they were committed, and the sessions, episodes and segments that are new
+    or changed.
+
+    With more new steps than the limit, ``more`` is True and segments may speak of steps that come with the next poll.
+    """
+
+    step_id: np.ndarray
+    """(n,) int64"""
+    episode_id: np.ndarray
+    """(n,) int64"""
+    t: np.ndarray
+    """(n,) int32, from 0 in each episode"""
+    observation: np.ndarray
+    """(n, O) float32"""
+    executed: np.ndarray
+    """(n, A) float32"""
+    proposed: np.ndarray
+    """(n, A) float32"""
+    driver: np.ndarray
+    """(n,) uint8, AGENT or HUMAN"""
+    reward: np.ndarray
+    """(n,) float32"""
+    terminated: np.ndarray
+    """(n,) bool"""
+    truncated: np.ndarray
+    """(n,) bool"""
+    progress: np.ndarray
+    """(n,) float32 metres, NaN where not known"""
+    checkpoint_id: np.ndarray
+    """(n,) int64, -1 where none"""
+    episodes: dict[int, EpisodeRecord] = field(default_factory=dict)
+    segments: dict[int, SegmentRecord] = field(default_factory=dict)
+    sessions: dict[int, SessionRecord] = field(default_factory=dict)
+    """The sessions of ``episodes``."""
+    left_out: dict[Layout, int] = field(default_factory=dict)
+    """Steps not given because their layout is another one than asked for, by that layout."""
+    more: bool = False
+
+    def __len__(self) -> int:
+        return len(self.step_id)
+
+    @classmethod
+    def empty(cls, observation_size: int = 0, action_size: int = 0) -> Update:
+        """Nothing new."""
+        return cls(
+            step_id=np.zeros(0, np.int64),
+            episode_id=np.zeros(0, np.int64),
+            t=np.zeros(0, np.int32),
+            observation=np.zeros((0, observation_size), np.float32),
+            executed=np.zeros((0, action_size), np.float32),
+            proposed=np.zeros((0, action_size), np.float32),
+            driver=np.zeros(0, np.uint8),
+            reward=np.zeros(0, np.float32),
+            terminated=np.zeros(0, bool),
+            truncated=np.zeros(0, bool),
+            progress=np.zeros(0, np.float32),
+            checkpoint_id=np.zeros(0, np.int64),
+        )
+
+
+_STEPS = (
+    "SELECT id, episode_id, t, driver, reward, terminated, truncated, progress, coalesce(checkpoint_id, -1), "
+    "observation, executed, proposed "
+    "FROM steps WHERE id > ? ORDER BY id LIMIT ?"
+)
+_DTYPES = (np.int64, np.int64, np.int32, np.uint8, np.float32, np.bool_, np.bool_, np.float32, np.int64)
+
+
+class Follower:
+    """Reads what is new in the store at ``path``; never writes to it.
+
+    ``observation_names`` and ``action_names`` are the layout wanted; left out, it is that of the newest session when
+    the first step is seen. A store that is not there yet has nothing new. Raises StoreError when the store can never
+    be read (newer, damaged).
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        observation_names: Sequence[str] | None = None,
+        action_names: Sequence[str] | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self._conn: sqlite3.Connection | None = None
+        self._observation_names = tuple(observation_names) if observation_names is not None else None
+        self._action_names = tuple(action_names) if action_names is not None else None
+        self._step = self._episode = self._segment = 0
+        self._seen_version: int | None = None
+        self._more = False
+        self._layouts: dict[int, Layout] = {}  # by episode
+
+    @property
+    def layout(self) -> Layout | None:
+        """Observation names and action names of the steps given; None while not decided."""
+        if self._observation_names is None or self._action_names is None:
+            return None
+        return self._observation_names, self._action_names
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._conn is not None:
+            self._conn.close()
+            self._conn = None
+
+    def __enter__(self) -> Follower:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def poll(self, limit: int = 200_000) -> Update:
+        """Return what is new, at most ``limit`` steps; costs a few microseconds when nothing is.
+
+        Raises StoreError when the store cannot be read.
+        """
+        try:
+            if self._conn is None:
+                if not self.path.exists():
+                    return self._empty()
+                # Opened for writing so that the log of a killed writer can be taken up; then held to reading.
+                self._conn = open_store(self.path, create=False)
+                self._conn.execute("PRAGMA query_only = ON")
+            version = int(self._conn.execute("PRAGMA data_version").fetchone()[0])
+            if version == self._seen_version and not self._more:
+                return self._empty()
+            with transaction(self._conn, "DEFERRED"):
+                update = self._read(self._conn, limit)
+            self._seen_version, self._more = version, update.more
+            return update
+        except sqlite3.DatabaseError as error:
+            raise StoreError(f"The store {self.path.name} cannot be read ({error}): run `hitl store check`.") from error
+
+    def _empty(self) -> Update:
+        layout = self.layout
+        return Update.empty(len(layout[0]), len(layout[1])) if layout else Update.empty()
+
+    def _read(self, conn: sqlite3.Connection, limit: int) -> Update:
+        sessions = {}
+        for row in conn.execute(
+            "SELECT id, kind, env, track, hz, observation_names, action_names, driver, status FROM sessions WHERE id "
+            "IN "
+            "(SELECT session_id FROM episodes WHERE revision > ?) ORDER BY id",
+            (self._episode,),
+        ):
+            values = list(row)
+            values[5], values[6] = tuple(json.loads(row[5])), tuple(json.loads(row[6]))
+            sessions[row[0]] = SessionRecord(*values)
+        rows = conn.execute(
+            'SELECT id, session_id, purpose, "end", reason, length, last_observation, revision FROM episodes '
+            "WHERE revision > ? ORDER BY revision",
+            (self._episode,),
+        ).fetchall()
+        episodes: dict[int, EpisodeRecord] = {}
+        for id_, session, purpose, end, reason, length, last, revision in rows:
+            observation = None if last is None else np.frombuffer(last, np.float32)
+            episodes[id_] = EpisodeRecord(id_, session, purpose, end, reason, length, observation)
+            self._layouts[id_] = (sessions[session].observation_names, sessions[session].action_names)
+            self._episode = revision
+        segments: dict[int, SegmentRecord] = {}
+        for *values, revision in conn.execute(
+            "SELECT id, episode_id, kind, start, coalesce(stop, start), trim_start, trim_stop, verdict, priority, "
+            "outcome, "
+            "stop IS NOT NULL, revision FROM segments WHERE revision > ? ORDER BY revision",
+            (self._segment,),
+        ):
+            values[-1] = bool(values[-1])
+            segments[values[0]] = SegmentRecord(*values)
+            self._segment = revision
+        update = self._read_steps(conn, limit)
+        update.episodes, update.segments, update.sessions = episodes, segments, sessions
+        return update
+
+    def _decide_layout(self, conn: sqlite3.Connection) -> Layout:
+        if (layout := self.layout) is None:
+            row = conn.execute(
+                "SELECT s.observation_names, s.action_names FROM sessions s JOIN episodes e ON e.session_id = s.id "
+                "JOIN steps p ON p.episode_id = e.id ORDER BY s.id DESC, e.id DESC LIMIT 1"
+            ).fetchone()
+            if self._observation_names is None:
+                self._observation_names = tuple(json.loads(row[0]))
+            if self._action_names is None:
+                self._action_names = tuple(json.loads(row[1]))
+            layout = (self._observation_names, self._action_names)
+        return layout
+
+    def _read_steps(self, conn: sqlite3.Connection, limit: int) -> Update:
+        cursor = conn.execute(_STEPS, (self._step, limit))
+        columns: list[list[np.ndarray]] = [[] for _ in range(12)]
+        left_out: dict[Layout, int] = {}
+        seen = 0
+        layout: Layout | None = None
+        while rows := cursor.fetchmany(BLOCK):
+            seen += len(rows)
+            self._step = rows[-1][0]
+            layout = layout or self._decide_layout(conn)
+            rows = self._wanted(rows, layout, left_out)
+            if not rows:
+                continue
+            lists = list(zip(*rows, strict=True))
+            for i, dtype in enumerate(_DTYPES):
+                columns[i].append(np.array(lists[i], dtype=dtype))
+            for i, width in ((9, len(layout[0])), (10, len(layout[1])), (11, len(layout[1]))):
+                columns[i].append(np.frombuffer(b"".join(lists[i]), np.float32).reshape(len(rows), width))
+        if not columns[0]:
+            update = self._empty()
+        else:
+            joined = [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in columns]
+            (
+                ids,
+                episode,
+                t,
+                driver,
+                reward,
+                terminated,
+                truncated,
+                progress,
+                checkpoint,
+                observation,
+                executed,
+                proposed,
+            ) = joined
+            update = Update(
+                ids,
+                episode,
+                t,
+                observation,
+                executed,
+                proposed,
+                driver,
+                reward,
+                terminated,
+                truncated,
+                progress,
+                checkpoint,
+            )
+        update.left_out, update.more = left_out, seen >= limit
+        return update
+
+    def _wanted(self, rows: list[tuple], layout: Layout, left_out: dict[Layout, int]) -> list[tuple]:
+        """Leave out, and count, the steps of episodes with another layout."""
+        others = {episode for episode in {row[1] for row in rows} if self._layouts.get(episode) != layout}
+        if not others:
+            return rows
+        for row in rows:
+            if row[1] in others:
+                other = self._layouts[row[1]]
+                left_out[other] = left_out.get(other, 0) + 1
+        return [row for row in rows if row[1] not in others]

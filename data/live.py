@@ -1,0 +1,82 @@
+"""Who is alive: a session holds a lock on a small file beside the store for as long as its process lives.
+
+The operating system lets go of the lock when the process dies, however it dies, so a later start knows which open
+sessions are dead even while others are recording into the same store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def live_path(store: Path, uuid: str) -> Path:
+    """Return the lock file of a session."""
+    return store.with_name(f"{store.name}.live-{uuid[:16]}")
+
+
+class LiveLock:
+    """Held while a session lives; ``acquire`` may be tried again when the disk was full or read-only."""
+
+    def __init__(self, store: Path, uuid: str) -> None:
+        self.path = live_path(store, uuid)
+        self._fd: int | None = None
+
+    def acquire(self) -> bool:
+        """Take the lock; False when it is held by another, or the file cannot be made now."""
+        if self._fd is not None:
+            return True
+        try:
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError:
+            return False
+        if not _try_lock(fd):
+            os.close(fd)
+            return False
+        self._fd = fd
+        return True
+
+    def release(self) -> None:
+        """Let go and remove the file."""
+        if self._fd is None:
+            return
+        if sys.platform != "win32":
+            with contextlib.suppress(OSError):
+                self.path.unlink()  # before letting go, so that nobody finds it free and then loses it
+        os.close(self._fd)
+        self._fd = None
+        if sys.platform == "win32":
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+
+
+def is_alive(store: Path, uuid: str) -> bool:
+    """Whether some process still holds the session's lock; the file of a dead one is removed."""
+    path = live_path(store, uuid)
+    try:
+        fd = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    alive = not _try_lock(fd)
+    os.close(fd)
+    if not alive:
+        with contextlib.suppress(OSError):
+            path.unlink()
+    return alive

@@ -1,0 +1,168 @@
+"""The plain values that go into the store and come out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+AGENT, HUMAN = 0, 1
+"""Who drove a step."""
+
+VERDICTS = ("unreviewed", "good", "bad", "star")
+OUTCOMES = ("unclear", "cleared", "failed")
+PURPOSES = ("drive", "lap", "evaluation", "practice")
+SESSION_KINDS = ("play", "demo", "evaluation", "import", "stall")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """What holds for every step of a session."""
+
+    kind: str
+    """One of ``SESSION_KINDS``."""
+    env: str
+    track: str
+    hz: float
+    """Control steps per second."""
+    observation_names: tuple[str, ...]
+    action_names: tuple[str, ...]
+    reward: Mapping[str, float] = field(default_factory=dict)
+    """The reward settings in force."""
+    seed: int | None = None
+    driver: str = ""
+    """What the human side is: ``pad``, ``keyboard``, ``scripted``."""
+    frame_shape: tuple[int, ...] | None = None
+    """Shape of one image, for observations that are images."""
+
+
+@dataclass(slots=True)
+class StepRow:
+    """One control step as the session saw it; arrays may be reused by the caller afterwards."""
+
+    observation: np.ndarray
+    """(O,) what the action was decided from."""
+    executed: np.ndarray
+    """(A,) what the game received."""
+    proposed: np.ndarray
+    """(A,) what the agent would have done."""
+    driver: int
+    """``AGENT`` or ``HUMAN``."""
+    reward: float
+    terminated: bool = False
+    truncated: bool = False
+    progress: float = 0.0
+    """Metres along the line."""
+    x: float = 0.0
+    y: float = 0.0
+    z: float = 0.0
+    """Position, metres."""
+    heading: float = 0.0
+    """Radians."""
+    speed: float = 0.0
+    """Metres per second."""
+    risk: float | None = None
+    checkpoint_id: int | None = None
+    """The checkpoint that proposed the action."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A stored session, as far as a reader of steps needs it."""
+
+    id: int
+    kind: str
+    env: str
+    track: str
+    hz: float
+    observation_names: tuple[str, ...]
+    action_names: tuple[str, ...]
+    driver: str
+    status: str
+    """``open``, ``ended`` or ``interrupted``."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeRecord:
+    """A stored episode; ``end`` is None while it is open."""
+
+    id: int
+    session_id: int
+    purpose: str
+    end: str | None
+    """``terminated``, ``truncated`` or ``interrupted``."""
+    reason: str | None
+    length: int
+    """Steps; 0 while the episode is open."""
+    last_observation: np.ndarray | None
+    """(O,) what followed the last step; None when not known, and then the last step has no successor."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRecord:
+    """A stretch of steps ``[start, stop)`` of an episode, counted in ``t``; trims move its ends inward."""
+
+    id: int
+    episode_id: int
+    kind: str
+    start: int
+    stop: int
+    trim_start: int
+    trim_stop: int
+    verdict: str
+    priority: float
+    outcome: str
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A segment with everything a player may ask about it."""
+
+    id: int
+    session_id: int
+    episode_id: int
+    kind: str
+    trigger: str
+    corner: str | None
+    start: int
+    stop: int
+    trim_start: int
+    trim_stop: int
+    seconds: float
+    """Length after trimming."""
+    priority: float
+    verdict: str
+    outcome: str
+    interrupted: bool
+    closed: bool
+    note: str
+    tags: tuple[str, ...]
+    judged_by: str | None
+    judged_at: str | None
+    started: str
+    """UTC, ISO 8601."""
+    env: str
+    track: str
+    hz: float
+    driver: str
+    purpose: str
+    """Of its episode."""
+    from_m: float | None
+    to_m: float | None
+    """Progress at its ends, metres."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderStatus:
+    """How recording is going."""
+
+    queue: int
+    """Operations not yet committed or spilled."""
+    committed_steps: int
+    last_commit_age_s: float
+    spilled: int
+    """Operations that wait in the spill file."""
+    problem: str | None
+    """A sentence to the player; None when all is well."""

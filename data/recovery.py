@@ -1,0 +1,58 @@
+"""What the next start does about sessions that died: reads their spill files back and closes what they left open."""
+
+from __future__ import annotations
+
+import sqlite3
+from itertools import islice
+from pathlib import Path
+
+from data.connect import now
+from data.live import is_alive
+from data.ops import Applier, close_interrupted
+from data.spill import find_spills, read_spill
+
+BLOCK = 5_000
+"""Operations of a spill file applied in one transaction."""
+
+
+def recover(conn: sqlite3.Connection, path: Path) -> list[str]:
+    """Bring back what dead sessions left; returns one sentence for each thing done. Living sessions are not touched."""
+    said = [text for spill in find_spills(path) if (text := _read_back(conn, path, spill))]
+    for session_id, uuid in conn.execute("SELECT id, uuid FROM sessions WHERE status = 'open'").fetchall():
+        if is_alive(path, uuid):
+            continue
+        episodes, segments, steps = close_interrupted(conn, session_id)
+        text = (
+            f"Session {session_id} was cut off and is closed as interrupted: {episodes} open episode(s) "
+            f"of {steps} steps and {segments} open segment(s)."
+        )
+        said.append(text)
+        conn.execute(
+            "INSERT INTO events (session_id, at, level, kind, message) VALUES (?, ?, 'warning', 'recovered', ?)",
+            (session_id, now(), text),
+        )
+    return said
+
+
+def _read_back(conn: sqlite3.Connection, path: Path, spill: Path) -> str | None:
+    try:
+        header, info, ops = read_spill(spill)
+    except (ValueError, KeyError, TypeError, OSError):
+        return _set_aside(spill)
+    if is_alive(path, header["uuid"]):
+        return None
+    applier = Applier(conn, header["uuid"], info, header["started"])
+    count = 0
+    try:
+        while block := list(islice(ops, BLOCK)):
+            applier.apply(block)
+            count += len(block)
+    except (ValueError, KeyError, TypeError):
+        return _set_aside(spill)
+    spill.unlink()
+    return f"{count} recorded operations that the store could not take at the time were read back."
+
+
+def _set_aside(spill: Path) -> str:
+    spill.replace(spill.with_suffix(".unreadable"))
+    return f"A spill file could not be read back and was kept as {spill.with_suffix('.unreadable').name}."

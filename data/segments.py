@@ -1,0 +1,206 @@
+"""Finding segments again, and judging them: verdict, priority, tags, note and trim, each judgement kept so that it can
+be undone."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from data.connect import now, transaction
+from data.errors import UsageError
+from data.records import VERDICTS, Segment
+
+_SELECT = """
+SELECT g.id, g.session_id, g.episode_id, g.kind, g."trigger", g.corner, g.start, coalesce(g.stop, g.start),
+       g.trim_start, g.trim_stop,
+       max(0, coalesce(g.stop, (SELECT max(t) + 1 FROM steps WHERE episode_id = g.episode_id), g.start)
+           - g.start - g.trim_start - g.trim_stop) / s.hz AS seconds,
+       g.priority, g.verdict, g.outcome, g.interrupted, g.stop IS NOT NULL, g.note,
+       (SELECT json_group_array(tag) FROM (SELECT tag FROM tags WHERE segment_id = g.id ORDER BY tag)),
+       g.judged_by, g.judged_at, g.started, s.env, s.track, s.hz, s.driver, e.purpose,
+       (SELECT progress FROM steps WHERE episode_id = g.episode_id AND t = g.start + g.trim_start),
+       (SELECT progress FROM steps WHERE episode_id = g.episode_id AND t = g.stop - g.trim_stop - 1)
+FROM segments g JOIN episodes e ON e.id = g.episode_id JOIN sessions s ON s.id = g.session_id
+"""
+_JUDGED = ("verdict", "priority", "note", "trim_start", "trim_stop", "judged_by", "judged_at")
+
+
+def _segment(row: Sequence[Any]) -> Segment:
+    values = list(row)
+    values[14], values[15] = bool(values[14]), bool(values[15])
+    values[17] = tuple(json.loads(values[17]))
+    return Segment(*values)
+
+
+def find(
+    conn: sqlite3.Connection,
+    *,
+    ids: Iterable[int] | None = None,
+    corner: str | None = None,
+    verdict: str | Sequence[str] | None = None,
+    kind: str | None = None,
+    outcome: str | None = None,
+    tag: str | None = None,
+    track: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    session: int | None = None,
+    episode: int | None = None,
+    min_seconds: float | None = None,
+    max_seconds: float | None = None,
+) -> list[Segment]:
+    """Return the segments that meet every condition given, oldest first; ``since`` and ``until`` are ISO dates
+    (UTC)."""
+    where: list[str] = []
+    values: list[Any] = []
+
+    def need(condition: str, *given: Any) -> None:
+        where.append(condition)
+        values.extend(given)
+
+    if ids is not None:
+        need("g.id IN (SELECT value FROM json_each(?))", json.dumps(list(ids)))
+    if verdict is not None:
+        need(
+            "g.verdict IN (SELECT value FROM json_each(?))",
+            json.dumps([verdict] if isinstance(verdict, str) else list(verdict)),
+        )
+    equal = {
+        "g.corner": corner, "g.kind": kind, "g.outcome": outcome, "s.track": track, "g.session_id": session,
+        "g.episode_id": episode,
+    }  # fmt: skip
+    for column, value in equal.items():
+        if value is not None:
+            need(f"{column} = ?", value)
+    if tag is not None:
+        need("g.id IN (SELECT segment_id FROM tags WHERE tag = ?)", tag)
+    if since is not None:
+        need("g.started >= ?", since)
+    if until is not None:
+        need("g.started < ?", until)
+    if min_seconds is not None:
+        need("seconds >= ?", min_seconds)
+    if max_seconds is not None:
+        need("seconds <= ?", max_seconds)
+    sql = _SELECT + (f" WHERE {' AND '.join(where)}" if where else "") + " ORDER BY g.id"
+    return [_segment(row) for row in conn.execute(sql, values)]
+
+
+def _state(conn: sqlite3.Connection, segment_id: int) -> dict[str, Any]:
+    row = conn.execute(f"SELECT {', '.join(_JUDGED)} FROM segments WHERE id = ?", (segment_id,)).fetchone()
+    tags = [tag for (tag,) in conn.execute("SELECT tag FROM tags WHERE segment_id = ? ORDER BY tag", (segment_id,))]
+    return dict(zip(_JUDGED, row, strict=True)) | {"tags": tags}
+
+
+def _set_state(conn: sqlite3.Connection, segment_id: int, state: dict[str, Any]) -> None:
+    conn.execute(
+        f"UPDATE segments SET {', '.join(f'{name} = ?' for name in _JUDGED)} WHERE id = ?",
+        (*(state[name] for name in _JUDGED), segment_id),
+    )
+    conn.execute("DELETE FROM tags WHERE segment_id = ?", (segment_id,))
+    conn.executemany("INSERT INTO tags (segment_id, tag) VALUES (?, ?)", [(segment_id, tag) for tag in state["tags"]])
+
+
+def _wanted(conn: sqlite3.Connection, ids: Iterable[int]) -> list[int]:
+    wanted = list(dict.fromkeys(int(i) for i in ids))
+    known = {
+        i
+        for (i,) in conn.execute(
+            "SELECT id FROM segments WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(wanted),)
+        )
+    }
+    missing = [i for i in wanted if i not in known]
+    if missing:
+        raise UsageError(
+            f"There is no segment {', '.join(map(str, missing))}: `hitl segments` lists them; nothing was changed."
+        )
+    return wanted
+
+
+def label(
+    conn: sqlite3.Connection,
+    ids: Iterable[int],
+    *,
+    verdict: str | None = None,
+    priority: float | None = None,
+    tags_add: Iterable[str] = (),
+    tags_remove: Iterable[str] = (),
+    note: str | None = None,
+    trim: tuple[int, int] | None = None,
+    by: str = "player",
+) -> int:
+    """Judge segments, all or none, as one judgement that :func:`undo` takes back; returns how many changed.
+
+    ``trim``: steps cut from the start and from the end (0, 0 for none); no step is deleted. Raises UsageError for an
+    unknown segment, an unknown verdict, a priority that is negative or not finite, or a trim that leaves nothing.
+    """
+    if verdict is not None and verdict not in VERDICTS:
+        raise UsageError(f"'{verdict}' is no verdict: use one of {', '.join(VERDICTS)}.")
+    if priority is not None and not 0.0 <= priority < float("inf"):
+        raise UsageError(f"A priority is a number from 0 up, not {priority}.")
+    add, remove = {t.strip() for t in tags_add} - {""}, {t.strip() for t in tags_remove}
+    changed = 0
+    with transaction(conn):
+        batch = conn.execute("SELECT coalesce(max(batch), 0) + 1 FROM judgements").fetchone()[0]
+        at = now()
+        for segment_id in _wanted(conn, ids):
+            before = _state(conn, segment_id)
+            after = dict(before)
+            if verdict is not None:
+                after["verdict"] = verdict
+            if priority is not None:
+                after["priority"] = float(priority)
+            if note is not None:
+                after["note"] = note
+            if trim is not None:
+                after["trim_start"], after["trim_stop"] = _checked_trim(conn, segment_id, trim)
+            after["tags"] = sorted((set(before["tags"]) | add) - remove)
+            if after == before:
+                continue
+            after["judged_by"], after["judged_at"] = by, at
+            _set_state(conn, segment_id, after)
+            conn.execute(
+                "INSERT INTO judgements (batch, segment_id, at, by, before, after) VALUES (?, ?, ?, ?, ?, ?)",
+                (batch, segment_id, at, by, json.dumps(before), json.dumps(after)),
+            )
+            changed += 1
+    return changed
+
+
+def _checked_trim(conn: sqlite3.Connection, segment_id: int, trim: tuple[int, int]) -> tuple[int, int]:
+    start, stop = conn.execute("SELECT start, stop FROM segments WHERE id = ?", (segment_id,)).fetchone()
+    first, last = int(trim[0]), int(trim[1])
+    if stop is None:
+        raise UsageError(f"Segment {segment_id} is still being recorded and cannot be trimmed yet.")
+    if first < 0 or last < 0 or first + last >= stop - start:
+        raise UsageError(
+            f"Segment {segment_id} has {stop - start} steps: a trim of {first} and {last} steps leaves nothing (label "
+            f"it bad instead)."
+        )
+    return first, last
+
+
+def undo(conn: sqlite3.Connection, ids: Iterable[int] | None = None) -> list[int]:
+    """Take back the last judgement (of all, or the last one of each of ``ids``); returns the segments concerned.
+
+    Undone judgements stay in the history, marked as undone; calling again goes one further back.
+    """
+    with transaction(conn):
+        if ids is None:
+            rows = conn.execute(
+                "SELECT id, segment_id, before FROM judgements WHERE undone IS NULL AND batch = "
+                "(SELECT max(batch) FROM judgements WHERE undone IS NULL)"
+            ).fetchall()
+        else:
+            rows = conn.execute(
+                "SELECT id, segment_id, before FROM judgements WHERE id IN (SELECT max(id) FROM judgements WHERE "
+                "undone IS NULL AND "
+                "segment_id IN (SELECT value FROM json_each(?)) GROUP BY segment_id)",
+                (json.dumps(_wanted(conn, ids)),),
+            ).fetchall()
+        for judgement, segment_id, before in rows:
+            _set_state(conn, segment_id, json.loads(before))
+            conn.execute("UPDATE judgements SET undone = ? WHERE id = ?", (now(), judgement))
+    return [row[1] for row in rows]

@@ -1,0 +1,138 @@
+"""The spill file: where operations go while the store cannot be written, and how the next start reads them back.
+
+One JSON line an operation. A torn last line (the process was killed, or this disk is full as well) is simply left out.
+The file lies beside the store when that folder can be written, else in the user's temporary folder, under a name made
+from a hash of the store's path.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import getpass
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from data.ops import Op
+from data.records import SessionInfo
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return {"b": base64.b64encode(value).decode()}
+    raise TypeError(f"{type(value).__name__} cannot be spilled")
+
+
+def _decode(value: dict[str, Any]) -> Any:
+    return base64.b64decode(value["b"]) if value.keys() == {"b"} else value
+
+
+def _stem(store: Path) -> str:
+    return "hitl-spill-" + hashlib.sha256(str(store.resolve()).encode()).hexdigest()[:16]
+
+
+def spill_folders(store: Path) -> list[Path]:
+    """Return the folders tried, best first."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError, ImportError):  # no such user in the system's list
+        user = str(os.getuid()) if hasattr(os, "getuid") else "user"
+    return [store.resolve().parent, Path(tempfile.gettempdir()) / f"hitl-{user}"]
+
+
+class SpillFile:
+    """Append-only; each :meth:`write` reaches the disk before it returns."""
+
+    def __init__(self, store: Path, uuid: str, info: SessionInfo, started: str) -> None:
+        self.store, self.uuid = store, uuid
+        self._header = {"uuid": uuid, "started": started, "info": dataclasses.asdict(info)}
+        self._file: IO[bytes] | None = None
+        self.path: Path | None = None
+        self.written = 0
+
+    def write(self, ops: Sequence[Op]) -> None:
+        """Append operations. Raises OSError, with nothing counted as written, when no folder takes them."""
+        data = b"".join(json.dumps(op, default=_encode, separators=(",", ":")).encode() + b"\n" for op in ops)
+        if self._file is not None and self.path is not None and self._append(data):
+            self.written += len(ops)
+            return
+        if self._file is not None:
+            raise OSError("the spill file cannot be extended")
+        for folder in spill_folders(self.store):
+            path = folder / f"{_stem(self.store)}-{self.uuid[:16]}.jsonl"
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._file = path.open("ab")
+            except OSError:
+                continue
+            self.path = path
+            header = b"" if self._file.tell() else json.dumps(self._header).encode() + b"\n"
+            if self._append(header + data):
+                self.written += len(ops)
+                return
+            self.remove()
+        raise OSError("no folder can hold the spill file")
+
+    def _append(self, data: bytes) -> bool:
+        """Write and sync; on failure the file is cut back to what it was, so that a retry does not follow a torn
+        line."""
+        assert self._file is not None
+        size = os.fstat(self._file.fileno()).st_size
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._file.fileno(), view) :]
+            os.fsync(self._file.fileno())
+        except OSError:
+            os.ftruncate(self._file.fileno(), size)
+            return False
+        return True
+
+    def remove(self) -> None:
+        """Close and delete it: all of it is in the store now."""
+        if self._file is not None:
+            self._file.close()
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+        self._file, self.path, self.written = None, None, 0
+
+    def close(self) -> None:
+        """Close it and leave it for the next start."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def read_spill(path: Path) -> tuple[dict[str, Any], SessionInfo, Iterator[Op]]:
+    """Return (header, session, operations) of a spill file. Raises ValueError when its first line is torn."""
+    with path.open("rb") as file:
+        header = json.loads(file.readline())
+    info = dict(header["info"])
+    for name in ("observation_names", "action_names"):
+        info[name] = tuple(info[name])
+    info["frame_shape"] = tuple(info["frame_shape"]) if info.get("frame_shape") else None
+    return header, SessionInfo(**info), _ops(path)
+
+
+def _ops(path: Path) -> Iterator[Op]:
+    with path.open("rb") as file:
+        file.readline()
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            yield tuple(json.loads(line, object_hook=_decode))
+
+
+def find_spills(store: Path) -> list[Path]:
+    """List the spill files left for this store."""
+    return [
+        path
+        for folder in dict.fromkeys(spill_folders(store))
+        if folder.is_dir()
+        for path in sorted(folder.glob(f"{_stem(store)}-*.jsonl"))
+    ]

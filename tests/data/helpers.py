@@ -1,0 +1,41 @@
+"""What several tests of the store record."""
+
+import numpy as np
+
+from data.records import AGENT, HUMAN, SessionInfo, StepRow
+
+NAMES = ("speed", "left", "right", "yaw")
+ACTIONS = ("gas_brake", "steer")
+
+
+def session_info(**changes):
+    values = {
+        "kind": "play", "env": "box2d", "track": "hairpin", "hz": 20.0, "observation_names": NAMES,
+        "action_names": ACTIONS, "reward": {"progress": 1.0}, "seed": 3, "driver": "scripted",
+    }  # fmt: skip
+    return SessionInfo(**(values | changes))
+
+
+def step_row(i, driver=AGENT, **changes):
+    """A step whose every number tells its index."""
+    values = {
+        "observation": np.full(4, i, np.float32), "executed": np.full(2, i + 0.25, np.float32),
+        "proposed": np.full(2, i - 0.25, np.float32), "driver": driver, "reward": i * 0.5, "progress": float(i),
+        "x": i * 1.0, "y": i * 2.0, "z": 0.0, "heading": 0.1, "speed": 12.0,
+    }  # fmt: skip
+    return StepRow(**(values | changes))
+
+
+def drive(recorder, steps=20, takeover=(5, 9), corner="hairpin", end="terminated", purpose="drive", **episode):
+    """One episode with one takeover in steps ``takeover``; returns the takeover's number."""
+    recorder.begin_episode(purpose, **episode)
+    token = None
+    for i in range(steps):
+        human = takeover is not None and takeover[0] <= i < takeover[1]
+        if takeover and i == takeover[0]:
+            token = recorder.begin_segment("takeover", "stick", corner)
+        if takeover and i == takeover[1]:
+            recorder.end_segment(token, "cleared")
+        recorder.step(step_row(i, HUMAN if human else AGENT))
+    recorder.end_episode(end, "finish", np.full(4, steps, np.float32))
+    return token
