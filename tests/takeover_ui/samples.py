@@ -1,0 +1,104 @@
+"""Sample views and reports: real tracks driven by the scripted driver, without a store or a display."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+
+from hitl.env import DrivingEnv
+from hitl.scripted import ScriptedDriver
+from hitl.track import load_track
+from takeover_ui.view import Scene, StorePulse, TrainerPulse, View
+
+
+@dataclass
+class Drive:
+    """One driven episode as columns."""
+
+    points: list[tuple[float, float]] = field(default_factory=list)
+    heading: list[float] = field(default_factory=list)
+    velocity: list[tuple[float, float]] = field(default_factory=list)
+    yaw_rate: list[float] = field(default_factory=list)
+    progress: list[float] = field(default_factory=list)
+    speed: list[float] = field(default_factory=list)
+    action: list[tuple[float, ...]] = field(default_factory=list)
+    total: list[float] = field(default_factory=list)
+    reason: str = ""
+
+
+@lru_cache(maxsize=8)
+def scene(track: str = "default") -> Scene:
+    loaded = load_track(track)
+    corners = tuple((c.name, c.from_m, c.to_m) for c in loaded.corners)
+    return Scene(loaded.name, loaded.line.points, loaded.half_width, loaded.line.length, corners)
+
+
+@lru_cache(maxsize=8)
+def drive(track: str = "default", seed: int = 0, blunder_at: float | None = None) -> Drive:
+    """One lap of the scripted driver; from ``blunder_at`` metres on it holds the gas and barely steers."""
+    env = DrivingEnv(track)
+    driver = ScriptedDriver(env.track, seed=seed)
+    result = Drive()
+    _, info = env.reset(seed=seed)
+    total, done = 0.0, False
+    while not done:
+        state = info["state"]
+        action = driver.act(state, info["place"])
+        if blunder_at is not None and info["progress"] > blunder_at:
+            action = np.array([0.6, action[1] * 0.3], np.float32)
+        result.points.append((state.x, state.y))
+        result.heading.append(state.heading)
+        result.velocity.append((state.vx, state.vy))
+        result.yaw_rate.append(state.yaw_rate)
+        result.progress.append(info["progress"])
+        result.speed.append(state.speed)
+        result.action.append(tuple(float(a) for a in action))
+        _, reward, terminated, truncated, info = env.step(action)
+        total += reward
+        result.total.append(total)
+        done = terminated or truncated
+    result.reason = info["reason"] or ""
+    return result
+
+
+def view(driver: str = "agent", tick: int = 60, track: str = "default") -> View:
+    """A view of a well-filled session at one tick of a lap."""
+    made, lap = scene(track), drive(track)
+    tick = min(tick, len(lap.points) - 1)
+    corner = made.corners[0]
+    to_go = corner[1] - lap.progress[tick]
+    agent, human = drive(track, 1, corner[1] - 10), drive(track, 2)
+    action = lap.action[tick]
+    return View(
+        scene=made,
+        driver=driver,  # type: ignore[arg-type]
+        proposed=(0.85, action[1] * 0.4) if driver == "human" else action,
+        executed=(0.0, 0.0) if driver == "paused" else action,
+        speed=lap.speed[tick],
+        progress=lap.progress[tick],
+        x=lap.points[tick][0],
+        y=lap.points[tick][1],
+        heading=lap.heading[tick],
+        velocity=lap.velocity[tick],
+        yaw_rate=lap.yaw_rate[tick],
+        wheel_angle=-0.4 * action[1],
+        next_corner=corner[0] if to_go > -(corner[2] - corner[1]) else "",
+        countdown=max(0.0, to_go / max(lap.speed[tick], 1.0)),
+        episode=14,
+        episode_return=lap.total[tick],
+        best_return=61.7,
+        ceiling=46.2,
+        takeovers=7,
+        human_seconds=24.35,
+        agent_steps=12_480,
+        trainer=TrainerPulse(True, 3_218, 214, 1.0, "u0003200", 12.0),
+        store=StorePulse(12_894, 12, 0.4),
+        evaluations=((9_800, 0.0), (10_400, 0.0), (11_000, 0.0), (11_500, 0.15), (12_000, 0.4), (12_400, 0.85)),
+        failures=tuple(float(v) for v in np.random.default_rng(0).normal(corner[1] + 12, 6, 40)) + (62.0, 63.0, 250.0),
+        hint="arrow keys: drive · P: pause · Esc: end",
+        agent_trails=(np.array(agent.points, np.float32),),
+        human_trails=(np.array(human.points, np.float32),),
+        at=0.0,
+    )
