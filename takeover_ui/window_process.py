@@ -1,0 +1,121 @@
+"""The process behind :class:`takeover_ui.window.Window`: events in, frames out."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import time
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+from takeover_ui.view import Level, Scene, View
+
+if TYPE_CHECKING:
+    import pygame
+
+    from takeover_ui.window import WindowOptions
+
+_TOAST_S = 5.0
+_PUMP_S = 0.004  # how long the keyboard may wait to be read
+_STALE_S = 1.5  # nothing new for so long: draw seldom
+
+
+def main(pipe: Connection, counts: Any, options: WindowOptions) -> None:
+    """Open the window, say so through the pipe, and run until the player or the session closes it."""
+    if options.video is not None:
+        os.environ["SDL_VIDEODRIVER"] = options.video
+    elif os.environ.get("SDL_VIDEODRIVER") == "dummy":
+        del os.environ["SDL_VIDEODRIVER"]
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    try:
+        from takeover_ui.screen import Screen
+
+        screen = Screen(options)
+    except Exception as error:  # whatever SDL says: the session turns it into one sentence
+        pipe.send(str(error) or type(error).__name__)
+        return
+    pipe.send("ready")
+    try:
+        _Loop(pipe, counts, options, screen).run()
+    except (KeyboardInterrupt, BrokenPipeError, EOFError):
+        pass  # the session ended first
+    finally:
+        screen.close()
+
+
+class _Loop:
+    def __init__(self, pipe: Connection, counts: Any, options: WindowOptions, screen: Any) -> None:
+        from takeover_ui.window import KEYS
+
+        self.pipe, self.counts, self.options, self.screen = pipe, counts, options, screen
+        self.numbers = {name: number for number, name in enumerate(KEYS)}
+        self.scene: Scene | None = None
+        self.view: View | None = None
+        self.toasts: list[tuple[float, Level, str]] = []
+        self.running = True
+
+    def run(self) -> None:
+        """Read keys at least every four milliseconds, draw ``fps`` times a second."""
+        import pygame
+
+        due = time.monotonic()
+        while self.running:
+            wait = max(1, round(min(_PUMP_S, due - time.monotonic()) * 1000))
+            event = pygame.event.wait(wait)
+            while event.type != pygame.NOEVENT:
+                self._event(event)
+                event = pygame.event.poll()
+            self._receive()
+            now = time.monotonic()
+            if now >= due and self.running:
+                self._draw(now)
+                idle = self.view is None or now - self.view.at > _STALE_S
+                due = max(now, due + 1.0 / self.options.fps) if not idle else now + 0.1
+        self._say_closed()
+
+    def _event(self, event: pygame.event.Event) -> None:
+        import pygame
+
+        if event.type == pygame.QUIT:
+            self.running = False
+        elif event.type in (pygame.KEYDOWN, pygame.KEYUP):
+            number = self.numbers.get(pygame.key.name(event.key))
+            down = event.type == pygame.KEYDOWN
+            if number is not None and bool(self.counts[number] & 1) != down:
+                self.counts[number] += 1
+            if down and event.key == pygame.K_TAB:
+                self.screen.next_size()
+            elif down and event.key == pygame.K_F11:
+                self.screen.toggle_fullscreen()
+        elif event.type == pygame.WINDOWFOCUSLOST:
+            for number in range(len(self.counts)):  # a key that is released elsewhere must not stay down here
+                self.counts[number] += self.counts[number] & 1
+
+    def _receive(self) -> None:
+        """Take everything that has come; of views only the newest."""
+        newest: View | None = None
+        while self.pipe.poll():
+            kind, *rest = pickle.loads(self.pipe.recv_bytes())  # from our own parent process only
+            if kind == "view":
+                newest = rest[0]
+            elif kind == "scene":
+                self.scene = rest[0]
+            elif kind == "toast":
+                self.toasts.append((time.monotonic() + _TOAST_S, rest[0], rest[1]))
+            elif kind == "close":
+                self.running = False
+        if newest is not None and self.scene is not None:
+            self.view = replace(newest, scene=self.scene)
+
+    def _draw(self, now: float) -> None:
+        self.toasts = [t for t in self.toasts if t[0] > now][-8:]
+        if self.view is not None:
+            self.view.toasts = tuple((level, text) for _, level, text in self.toasts)
+            self.screen.draw(self.view, now)
+
+    def _say_closed(self) -> None:
+        try:
+            self.pipe.send("closed")
+        except OSError:
+            return
