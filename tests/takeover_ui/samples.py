@@ -10,6 +10,7 @@ import numpy as np
 from hitl.env import DrivingEnv
 from hitl.scripted import ScriptedDriver
 from hitl.track import load_track
+from takeover_ui.report import CornerRow, DrivenLine, EpisodePoint, EvaluationPoint, Outcome, Report
 from takeover_ui.view import Scene, StorePulse, TrainerPulse, View
 
 
@@ -101,4 +102,42 @@ def view(driver: str = "agent", tick: int = 60, track: str = "default") -> View:
         agent_trails=(np.array(agent.points, np.float32),),
         human_trails=(np.array(human.points, np.float32),),
         at=0.0,
+    )
+
+
+def report() -> Report:
+    """A full report of the default track."""
+    made = scene()
+    corner = made.corners[0]
+
+    def line(kind: str, lap: Drive) -> DrivenLine:
+        return DrivenLine(kind, np.array(lap.points), np.array(lap.progress), np.array(lap.speed), failed=lap.reason != "finish")  # type: ignore[arg-type]
+
+    lines = [line("before", drive("default", s, corner[1] - 12 + 2 * s)) for s in range(3)]
+    lines += [line("human", drive("default", s)) for s in (4, 5, 6)] + [line("after", drive("default", s)) for s in (8, 9)]
+    rng = np.random.default_rng(0)
+    episodes = [
+        EpisodePoint(7_000 + 130 * k, float(45 + 0.004 * max(0, k - 30) ** 2 + rng.normal(0, 2)), 2.1 if 30 <= k < 42 else 0.0) for k in range(80)
+    ]
+    evaluations = [EvaluationPoint(7_000 + 1_000 * k, p, 20, 45.0 + p) for k, p in enumerate((0, 0, 0, 0, 4, 9, 17, 15, 19, 20))]
+    return Report(
+        title="From 0 to 19 of 20",
+        scene=made,
+        corner=corner,
+        before=Outcome(20, 0, 45.3, 0, (False,) * 20, "u0007000"),
+        after=Outcome(20, 19, 64.9, 18, (True,) * 7 + (False,) + (True,) * 12, "u0012600"),
+        takeover_seconds=31.4,
+        takeovers=12,
+        agent_steps=5_240,
+        updates=5_240,
+        wall_seconds=187.0,
+        seed=0,
+        ceiling=46.2,
+        lines=lines,
+        episodes=episodes,
+        evaluations=evaluations,
+        failures=tuple(float(v) for v in rng.normal(corner[1] + 14, 5, 60)),
+        corners=(CornerRow("hairpin", corner[1], corner[2], 80, 33, 12, 31.4, 11),),
+        judged={"unreviewed": 3, "good": 6, "bad": 1, "star": 2},
+        versions={"hitl": "0.1.0", "Python": "3.11"},
     )
