@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("hitl.commands.train", "the background trainer"),
     "eval": ("hitl.commands.eval", "deterministic episodes without help"),
     "segments": ("hitl.commands.segments", "list and filter the recorded takeovers and laps"),
+    "label": ("hitl.commands.label", "judge recorded takeovers and laps, or take a judgement back"),
     "stall": ("hitl.commands.stall", "train an agent from nothing until it stalls at a corner"),
 }
 

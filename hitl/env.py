@@ -32,9 +32,11 @@ class DrivingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     begins somewhere else. ``info`` holds ``state``, ``place``, ``progress`` (m) and ``reason`` (why the episode ended).
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012 (gymnasium's own convention)
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (gymnasium's own convention)
 
-    def __init__(self, track: Track | str = "default", settings: TaskSettings | None = None, game: SteppedGame | None = None) -> None:
+    def __init__(
+        self, track: Track | str = "default", settings: TaskSettings | None = None, game: SteppedGame | None = None
+    ) -> None:
         self.track = load_track(track) if isinstance(track, str) else track
         self.game = game or Box2DGame(self.track)
         self.task = DrivingTask(self.track, settings)
@@ -44,7 +46,9 @@ class DrivingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.action_space = spaces.Box(-1.0, 1.0, (size,), np.float32)
         self._pending = np.zeros(size, np.float32)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Begin an episode at a random start near the line's beginning, or where ``options`` say."""
         super().reset(seed=seed)
         start = (options or {}).get("start") or random_start(self.np_random)
@@ -77,7 +81,7 @@ class DrivingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return np.concatenate((observation, self._pending))
 
 
-class DrivingInterface(rtgym.RealTimeGymInterface):  # type: ignore[misc]
+class DrivingInterface(rtgym.RealTimeGymInterface):
     """The driving task for rtgym: any game, at the pace of the clock on the wall."""
 
     def __init__(self, game: Game, task: DrivingTask) -> None:
@@ -124,7 +128,7 @@ class _Joined(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
         super().__init__(env)
-        size = sum(int(np.prod(part.shape)) for part in env.observation_space.spaces)  # type: ignore[attr-defined]
+        size = sum(int(np.prod(part.shape)) for part in env.observation_space.spaces)
         self.observation_space = spaces.Box(-np.inf, np.inf, (size,), np.float32)
 
     def reset(self, **kwargs: Any) -> tuple[NDArray[np.float32], dict[str, Any]]:

@@ -37,7 +37,13 @@ def default_home() -> Path:
 
 def add_home(parser: argparse.ArgumentParser) -> None:
     """Add ``--home DIR`` to a command."""
-    parser.add_argument("--home", type=Path, default=None, metavar="DIR", help="folder of store and checkpoints (default: $HITL_HOME or ~/.hitl)")
+    parser.add_argument(
+        "--home",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="folder of store and checkpoints (default: $HITL_HOME or ~/.hitl)",
+    )
 
 
 def home_path(args: argparse.Namespace) -> Home:

@@ -26,7 +26,19 @@ class ObservationSettings:
     yaw_scale: float = 3.0  # rad/s that become 1.0
 
 
-_CAR = ("forward_speed", "side_speed", "yaw_rate", "slip", "steer", "gas", "brake", "offset", "heading_sin", "heading_cos", "remaining")
+_CAR = (
+    "forward_speed",
+    "side_speed",
+    "yaw_rate",
+    "slip",
+    "steer",
+    "gas",
+    "brake",
+    "offset",
+    "heading_sin",
+    "heading_cos",
+    "remaining",
+)
 
 
 class Observer:

@@ -104,7 +104,11 @@ class Reward:
         gained = max(0.0, progress_m - self.best_m)
         self.best_m += gained
         self.idle = 0 if gained > 0.01 and speed_kmh >= 5 else self.idle + 1
-        hugging = gained <= 0.01 and speed_kmh > settings.wall_hug_speed and distance_m > settings.safe_ratio * settings.max_stray
+        hugging = (
+            gained <= 0.01
+            and speed_kmh > settings.wall_hug_speed
+            and distance_m > settings.safe_ratio * settings.max_stray
+        )
         self.hugging = self.hugging + 1 if hugging else 0
         total = (
             progress_reward(gained, self.length_m, distance_m, settings)

@@ -88,8 +88,9 @@ class ScriptedDriver:
         ahead = place.s + speed * (self._dt + 0.1)
         index = min(int(ahead / line.spacing), len(self._profile) - 1)
         allowed = self._profile[index] * self._pace
-        if abs(place.offset) > 0.6 * self.track.half_width:
-            allowed *= 0.85
+        away = state.vy * math.cos(place.heading) - state.vx * math.sin(place.heading)
+        if abs(place.offset + 0.4 * away) > 0.7 * self.track.half_width:
+            allowed = min(allowed, 9.0)  # near the edge and on the way out: slow down first
         pedal = 0.35 * (allowed - speed) if speed < allowed else 0.25 * (allowed - speed)
         return np.array([np.clip(pedal, -1, 1), np.clip(steer, -1, 1)], dtype=np.float32)
 
@@ -102,7 +103,7 @@ class Rule:
     approach_m: float = 25.0  # m before the corner
     leave_m: float = 8.0  # m behind the corner's end
     danger: bool = True  # also takes over when the car is on its way off the road
-    look_s: float = 0.35  # s that "on its way" looks ahead
+    look_s: float = 0.7  # s that "on its way" looks ahead
     settle_s: float = 0.6  # s of calm driving before it lets go of a rescue
 
 
@@ -136,7 +137,12 @@ class TakeoverRule:
         return self.holding
 
     def _leaving(self, state: VehicleState, place: Place) -> bool:
-        """Tell whether the car, going on as it does, will be off the road in ``look_s``."""
+        """Tell whether the car, turning as it does while the road turns as it does, will be off the road in ``look_s``."""
+        line, t = self.track.line, self.rule.look_s
+        speed = state.speed
+        index = min(int((place.s + speed * t / 2) / line.spacing), len(line.curvatures) - 1)
         sideways = state.vy * math.cos(place.heading) - state.vx * math.sin(place.heading)
-        drift = place.offset + sideways * self.rule.look_s
-        return abs(drift) > self.track.half_width
+        bending = speed * (state.yaw_rate - speed * float(line.curvatures[index]))
+        drift = sideways * t + bending * t * t / 2
+        edge = self.track.half_width
+        return abs(place.offset + drift) > edge and (abs(place.offset) > edge / 3 or abs(drift) > edge)

@@ -47,13 +47,28 @@ class Policy(Protocol):
 class Recorder(Protocol):
     """What the session needs of :class:`data.recorder.Recorder`."""
 
-    def begin_episode(self, purpose: str = ..., seed: int | None = ..., checkpoint_id: int | None = ...) -> int: ...  # noqa: D102
-    def step(self, row: StepRow) -> None: ...  # noqa: D102
-    def begin_segment(self, kind: str, trigger: str = ..., corner: str | None = ..., priority: float | None = ...) -> int: ...  # noqa: D102
-    def end_segment(self, token: int, outcome: str = ..., interrupted: bool = ...) -> None: ...  # noqa: D102
-    def set_outcome(self, token: int, outcome: str) -> None: ...  # noqa: D102
-    def end_episode(self, end: str, reason: str, last_observation: NDArray[np.float32] | None = ...) -> None: ...  # noqa: D102
-    def event(self, kind: str, message: str, level: str = ..., data: Any = ...) -> None: ...  # noqa: D102
+    def begin_episode(self, purpose: str = ..., seed: int | None = ..., checkpoint_id: int | None = ...) -> int:
+        """Open an episode."""
+
+    def step(self, row: StepRow) -> None:
+        """Take one step; must cost microseconds."""
+
+    def begin_segment(
+        self, kind: str, trigger: str = ..., corner: str | None = ..., priority: float | None = ...
+    ) -> int:
+        """Open a segment at the next step; returns its token."""
+
+    def end_segment(self, token: int, outcome: str = ..., interrupted: bool = ...) -> None:
+        """Close a segment behind the last step."""
+
+    def set_outcome(self, token: int, outcome: str) -> None:
+        """Say what became of it."""
+
+    def end_episode(self, end: str, reason: str, last_observation: NDArray[np.float32] | None = ...) -> None:
+        """Close the episode."""
+
+    def event(self, kind: str, message: str, level: str = ..., data: Any = ...) -> None:
+        """Note something that happened."""
 
 
 class Clock(Protocol):
@@ -168,7 +183,9 @@ class Session:
         self._finish(end, observation)
         return self._result.judge(self.corners)
 
-    def _tick(self, observation: NDArray[np.float32], info: dict[str, Any]) -> tuple[NDArray[np.float32], dict[str, Any], str | None]:
+    def _tick(
+        self, observation: NDArray[np.float32], info: dict[str, Any]
+    ) -> tuple[NDArray[np.float32], dict[str, Any], str | None]:
         proposed = self.policy.act(observation, self._greedy)
         self.clock.wait_for_send()
         decision = self._decide(proposed, info)
@@ -212,7 +229,9 @@ class Session:
     def _on_event(self, decision: arbiter.Decision, info: dict[str, Any]) -> None:
         if decision.event == "takeover":
             corner = self._corner_near(info["progress"])
-            self._segment = self.recorder.begin_segment("takeover", trigger=decision.trigger, corner=corner.name if corner else None)
+            self._segment = self.recorder.begin_segment(
+                "takeover", trigger=decision.trigger, corner=corner.name if corner else None
+            )
             self._judge.taken(self._segment, corner)
             self._result.takeovers += 1
         elif self._segment is not None:  # every other event ends a takeover that runs
@@ -220,7 +239,9 @@ class Session:
             self._judge.handed_back(self.clock.now())
             self._segment = None
         if decision.event == "interrupted":
-            self.recorder.event("pad_lost", "The pad went away in the middle of a takeover; the agent drives.", level="warning")
+            self.recorder.event(
+                "pad_lost", "The pad went away in the middle of a takeover; the agent drives.", level="warning"
+            )
 
     def _corner_near(self, progress: float) -> Corner | None:
         return next((c for c in self.corners if c.from_m - APPROACH_M <= progress < c.to_m), None)

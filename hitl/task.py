@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,9 +22,11 @@ PAY_PER_M = 1 / 3  # our progress reward: a metre is worth the same on a short t
 class TaskSettings:
     """How a drive is seen, paid and bounded."""
 
-    observation: ObservationSettings = ObservationSettings()
+    observation: ObservationSettings = field(default_factory=ObservationSettings)
     reward: RewardSettings | None = None  # None: ours, for the track's length and width
-    max_seconds: float | None = None  # time limit, which truncates and does not terminate; None: the track at walking pace
+    max_seconds: float | None = (
+        None  # time limit, which truncates and does not terminate; None: the track at walking pace
+    )
     hz: float = 20.0
 
 

@@ -104,13 +104,17 @@ def _from_toml(raw: bytes, stem: str) -> Track:
         raise InputFileError(f"The track '{stem}' is not valid TOML: {error}.") from error
     name, segments = table.get("name", stem), table.get("segments")
     if not isinstance(name, str) or not isinstance(segments, list) or not segments:
-        raise InputFileError(f"The track '{stem}' needs a name and a list of segments, each a straight or a radius with an angle.")
+        raise InputFileError(
+            f"The track '{stem}' needs a name and a list of segments, each a straight or a radius with an angle."
+        )
     points, spans = lay_segments(name, segments)
     corners = tuple(Corner(label, a, b) for label, (a, b) in spans.items()) or None
     return _build(name, points, table.get("width", DEFAULT_WIDTH), corners)
 
 
-def lay_segments(name: str, segments: list[Any], spacing: float = 0.25) -> tuple[NDArray[np.float64], dict[str, tuple[float, float]]]:
+def lay_segments(
+    name: str, segments: list[Any], spacing: float = 0.25
+) -> tuple[NDArray[np.float64], dict[str, tuple[float, float]]]:
     """Lay straights and arcs end to end from the origin, heading +x.
 
     Returns the (N, 2) positions and the span (from_m, to_m) of each named corner.
@@ -141,13 +145,17 @@ def _segment_shape(name: str, number: int, segment: Any) -> tuple[float, float]:
     """Return (length in m, curvature in 1/m) of one TOML segment."""
     if isinstance(segment, dict):
         values = [segment.get(k) for k in ("straight", "radius", "angle")]
-        numbers = [v if isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) else None for v in values]
+        numbers = [
+            v if isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) else None for v in values
+        ]
         straight, radius, angle = numbers
         if straight is not None and straight > 0 and radius is None and angle is None:
             return float(straight), 0.0
         if radius is not None and radius > 0 and angle and abs(angle) <= 3600 and straight is None:
             return abs(math.radians(angle)) * radius, math.copysign(1.0 / radius, angle)
-    raise InputFileError(f"Track '{name}', segment {number}: write {{straight = metres}} or {{radius = metres, angle = degrees}}.")
+    raise InputFileError(
+        f"Track '{name}', segment {number}: write {{straight = metres}} or {{radius = metres, angle = degrees}}."
+    )
 
 
 def _read_csv(path: Path) -> Track:
@@ -162,9 +170,13 @@ def _read_csv(path: Path) -> Track:
                     rows.append([float(c) for c in cells])
                 except ValueError:
                     if rows or number > 1:
-                        raise InputFileError(f"Track '{path.name}', line {number}: x, y or x, y, z were expected.") from None
+                        raise InputFileError(
+                            f"Track '{path.name}', line {number}: x, y or x, y, z were expected."
+                        ) from None
                 if rows and len(rows[-1]) != len(rows[0]):
-                    raise InputFileError(f"Track '{path.name}', line {number}: each line needs as many numbers as the first.")
+                    raise InputFileError(
+                        f"Track '{path.name}', line {number}: each line needs as many numbers as the first."
+                    )
                 if len(rows) > _MAX_POINTS:
                     raise InputFileError(f"Track '{path.name}' has more than {_MAX_POINTS:,} points.")
     except (UnicodeDecodeError, csv.Error) as error:

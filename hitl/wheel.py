@@ -58,7 +58,9 @@ class ScriptedWheel:
 
     name = "scripted"
 
-    def __init__(self, driver: ScriptedDriver, rule: TakeoverRule | None, *, limit_s: float | None = None, hz: float = 20.0) -> None:
+    def __init__(
+        self, driver: ScriptedDriver, rule: TakeoverRule | None, *, limit_s: float | None = None, hz: float = 20.0
+    ) -> None:
         self.driver, self.rule = driver, rule
         self._steps_left = None if limit_s is None else round(limit_s * hz)
 

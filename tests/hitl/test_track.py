@@ -30,7 +30,9 @@ def test_shipped_tracks_have_a_corner_and_do_not_run_over_themselves(name):
     track = load_track(name)
     assert track.corners
     points, line = track.line.points, track.line
-    far = np.abs(np.subtract.outer(np.arange(len(points)), np.arange(len(points)))) * line.spacing > 8 * track.half_width
+    far = (
+        np.abs(np.subtract.outer(np.arange(len(points)), np.arange(len(points)))) * line.spacing > 8 * track.half_width
+    )
     gaps = np.linalg.norm(points[:, None] - points[None], axis=2)
     assert gaps[far].min() > 2 * track.half_width
 

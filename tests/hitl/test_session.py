@@ -1,0 +1,199 @@
+import sqlite3
+
+import numpy as np
+import pytest
+
+from data.recorder import Recorder
+from data.records import AGENT, HUMAN, SessionInfo
+from hitl.env import DrivingEnv
+from hitl.outcome import OutcomeJudge
+from hitl.pads.base import MISSING, PadState
+from hitl.scripted import Rule, ScriptedDriver, TakeoverRule
+from hitl.session import Session
+from hitl.track import Corner
+from hitl.wheel import ScriptedWheel
+
+
+class Cruise:
+    """A policy that goes gently straight on, and so leaves the road at the first bend."""
+
+    checkpoint_id = None
+
+    def __init__(self, action=(0.3, 0.0)):
+        self.action, self.began = np.array(action, np.float32), 0
+
+    def act(self, observation, deterministic):
+        return self.action
+
+    def begin_episode(self):
+        self.began += 1
+
+
+class PlannedPad:
+    """A pad whose states are given tick by tick; the last one stays."""
+
+    name = "planned"
+
+    def __init__(self, plan):
+        self.plan = plan
+
+    def begin(self):
+        self.left = list(self.plan)
+
+    def read(self, info):
+        return (self.left.pop(0) if len(self.left) > 1 else self.left[0]), ""
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """Return a function that runs episodes and gives the results and the open database."""
+    recorders = []
+
+    def run(wheel=None, policy=None, purposes=("drive",), stop=lambda: False):
+        env = DrivingEnv()
+        info = SessionInfo(
+            "play", "box2d", env.track.name, 20.0, (*env.task.observer.names, "a", "b"), env.game.action_names
+        )
+        recorder = Recorder(tmp_path / "store.sqlite", info)
+        recorders.append(recorder)
+        session = Session(
+            env,
+            policy or Cruise(),
+            recorder,
+            action_names=env.game.action_names,
+            corners=env.track.corners,
+            wheel=wheel,
+            stop=stop,
+        )
+        results = [session.episode(purpose, seed=seed) for seed, purpose in enumerate(purposes)]
+        recorder.close()
+        db = sqlite3.connect(tmp_path / "store.sqlite")
+        db.row_factory = sqlite3.Row
+        return results, db
+
+    yield run
+    for recorder in recorders:
+        recorder.close()
+
+
+def scripted(rule=True, **limits):
+    track = DrivingEnv().track
+    chosen = TakeoverRule(track, Rule(corners=frozenset({"hairpin"}))) if rule else None
+    return ScriptedWheel(ScriptedDriver(track), chosen, **limits)
+
+
+def test_the_agent_alone_leaves_the_road_and_every_step_is_its_own(recorded):
+    (result,), db = recorded()
+    rows = db.execute("SELECT * FROM steps ORDER BY t").fetchall()
+    assert result.reason == "off_road"
+    assert result.passed == {"hairpin": False}
+    assert len(rows) == result.steps
+    assert {r["driver"] for r in rows} == {AGENT}
+    assert all(r["executed"] == r["proposed"] for r in rows)
+    assert [r["terminated"] for r in rows] == [0] * (len(rows) - 1) + [1]
+    assert db.execute('SELECT reason, "end" FROM episodes').fetchone()[:] == ("off_road", "terminated")
+
+
+def test_a_rescue_is_a_segment_with_both_actions_and_its_outcome(recorded):
+    wheel = scripted()
+    (result,), db = recorded(wheel=wheel)
+    segment = db.execute("SELECT * FROM segments ORDER BY start").fetchone()
+    rows = db.execute("SELECT * FROM steps ORDER BY t").fetchall()
+    inside = rows[segment["start"] : segment["stop"]]
+    assert {r["driver"] for r in inside} == {HUMAN}
+    assert rows[segment["start"] - 1]["driver"] == AGENT
+    proposed = np.frombuffer(inside[0]["proposed"], np.float32)
+    np.testing.assert_allclose(proposed, [0.3, 0.0], atol=1e-6)
+    assert any(r["executed"] != r["proposed"] for r in inside)
+    assert segment["trigger"] == "scripted"
+    assert result.takeovers == db.execute("SELECT count(*) FROM segments").fetchone()[0] > 0
+    assert result.human_steps == sum(r["driver"] == HUMAN for r in rows)
+    outcomes = [r[0] for r in db.execute("SELECT outcome FROM segments ORDER BY start")]
+    assert set(outcomes) <= {"cleared", "failed", "unclear"}
+
+
+def test_a_press_is_executed_in_the_very_next_step(recorded):
+    press = PadState(steer=-0.5, gas=0.75, buttons=frozenset({"takeover"}))
+    plan = [PadState()] * 5 + [press] * 20 + [PadState()] * 5
+    _, db = recorded(wheel=PlannedPad(plan))
+    rows = db.execute("SELECT * FROM steps ORDER BY t").fetchall()
+    assert [r["driver"] for r in rows[:6]] == [AGENT] * 5 + [HUMAN]
+    np.testing.assert_allclose(np.frombuffer(rows[5]["executed"], np.float32), [0.75, -0.5])
+
+
+def test_an_unplugged_pad_ends_the_takeover_as_interrupted(recorded):
+    press = PadState(gas=0.5, buttons=frozenset({"takeover"}))
+    _, db = recorded(wheel=PlannedPad([PadState(), *[press] * 6, MISSING]))
+    rows = db.execute("SELECT driver FROM steps ORDER BY t").fetchall()
+    segment = db.execute("SELECT * FROM segments").fetchone()
+    assert (segment["start"], segment["stop"], segment["interrupted"]) == (1, 7, 1)
+    assert {r[0] for r in rows[7:]} == {AGENT}
+    assert db.execute("SELECT count(*) FROM events WHERE kind = 'pad_lost'").fetchone()[0] == 1
+
+
+def test_a_lap_is_the_humans_from_start_to_end(recorded):
+    (result,), db = recorded(wheel=scripted(rule=False), purposes=("lap",))
+    assert result.reason == "finish"
+    assert result.passed == {"hairpin": True}
+    assert {r[0] for r in db.execute("SELECT driver FROM steps")} == {HUMAN}
+    segment = db.execute("SELECT kind, start, stop, outcome FROM segments").fetchone()
+    assert segment[:] == ("lap", 0, result.steps, "cleared")
+
+
+def test_an_evaluation_is_alone_and_greedy(recorded):
+    policy = Cruise()
+    seen = []
+    policy.act = lambda observation, deterministic: (seen.append(deterministic), policy.action)[1]
+    (result,), db = recorded(wheel=scripted(), policy=policy, purposes=("evaluation",))
+    assert result.takeovers == 0
+    assert set(seen) == {True}
+    assert db.execute("SELECT purpose FROM episodes").fetchone()[0] == "evaluation"
+
+
+def test_the_limit_of_help_holds_and_a_takeover_that_has_begun_is_finished(recorded):
+    wheel = scripted(limit_s=0.25)
+    results, _ = recorded(wheel=wheel, purposes=("drive",) * 3)
+    assert wheel.spent
+    assert results[0].human_steps >= 12  # the first takeover went on until the car was safe
+    assert results[-1].takeovers == 0
+
+
+def test_stopping_in_mid_episode_closes_it_as_truncated(recorded):
+    count = iter(range(100))
+    (result,), db = recorded(stop=lambda: next(count) >= 10)
+    assert result.reason == "stopped"
+    assert db.execute('SELECT "end", reason, length FROM episodes').fetchone()[:] == ("truncated", "stopped", 10)
+
+
+class TestOutcome:
+    corner = Corner("c", 100.0, 150.0)
+
+    def judge(self):
+        judge = OutcomeJudge()
+        judge.taken(7, self.corner)
+        return judge
+
+    def test_leaving_the_corner_on_the_road_clears_it_even_after_the_hand_back(self):
+        judge = self.judge()
+        assert judge.step(1.0, 160.0) == []  # the human still drives
+        judge.handed_back(1.0)
+        assert judge.step(1.1, 140.0) == []
+        assert judge.step(1.2, 150.0) == [(7, "cleared")]
+        assert judge.step(1.3, 151.0) == []
+
+    def test_a_crash_at_the_humans_hands_or_right_after_fails(self):
+        judge = self.judge()
+        assert judge.over(2.0, "off_road") == [(7, "failed")]
+        judge = self.judge()
+        judge.handed_back(2.0)
+        assert judge.over(2.9, "off_road") == [(7, "failed")]
+        judge = self.judge()
+        judge.handed_back(2.0)
+        assert judge.over(3.5, "off_road") == [(7, "unclear")]
+
+    def test_away_from_corners_two_seconds_on_the_road_clear_it(self):
+        judge = OutcomeJudge()
+        judge.taken(1, None)
+        judge.handed_back(5.0)
+        assert judge.step(6.9, 10.0) == []
+        assert judge.step(7.0, 10.0) == [(1, "cleared")]
