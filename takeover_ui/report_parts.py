@@ -96,7 +96,7 @@ def speed_along(report: Report) -> str:
         near = (line.progress >= low) & (line.progress <= high)
         if near.any():
             top = max(top, float(np.nanmax(np.asarray(line.speed)[near])) * 3.6)
-    plot = Plot((low, high), (0.0, top * 1.08), height=340, label=f"speed along {name}").room_for_name().band(from_m, to_m, "band", name)
+    plot = Plot((low, high), (0.0, top * 1.08), height=420, label=f"speed along {name}").room_for_name().band(from_m, to_m, "band", name)
     plot.axes("progress, m", "km/h")
     for kind, _ in _KINDS:
         for line in _of_kind(report, kind):
@@ -115,7 +115,7 @@ def returns(report: Report) -> str:
     low, high = min(0.0, min(ys)), max([*ys, report.ceiling or 0.0])
     plot = Plot((min(xs), max(xs)), (low, high * 1.08 + 1e-6), label="return over time").room_for_name().axes("agent steps", "return")
     if report.ceiling is not None:
-        plot.level(report.ceiling, "ceiling", "ceiling")
+        plot.level(report.ceiling, "ceiling")
     alone = [p for p in points if p.human_seconds <= 0]
     helped = [p for p in points if p.human_seconds > 0]
     if len(points) >= 8:
@@ -125,8 +125,10 @@ def returns(report: Report) -> str:
     plot.dots([p.agent_steps for p in alone], [p.total for p in alone], "dot agent", 2.6, [f"return {p.total:.1f}" for p in alone])
     plot.dots([p.agent_steps for p in helped], [p.total for p in helped], "dot human", 3.6,
               [f"return {p.total:.1f}, {p.human_seconds:.1f} s of help" for p in helped])  # fmt: skip
-    legend = [("agent", "agent alone", "disc"), ("human", "with a takeover", "disc"), ("trend", "mean", "")]
-    return _figure("Return over time", plot.render(), _keys([k for k in legend if k[0] != "trend" or len(points) >= 8]))
+    legend = [("agent", "agent alone", "disc"), ("human", "with a takeover", "disc")]
+    legend += [("trend", "running mean", "")] if len(points) >= 8 else []
+    legend += [("ceiling", f"ceiling, {report.ceiling:.1f}", "")] if report.ceiling is not None else []
+    return _figure("Return over time", plot.render(), _keys(legend))
 
 
 def passes(report: Report) -> str:
@@ -148,20 +150,21 @@ def heat_map(report: Report) -> str:
     road = ribbon(report.scene.points, report.scene.half_width, max(1.5, report.scene.length / 2000))
     shown = np.vstack([road.left, road.right])
     margin = 0.06 * float(np.ptp(shown, axis=0).max()) + 4
-    plan = Plan(shown.min(axis=0) - margin, shown.max(axis=0) + margin, max_height=340, min_height=140, label="where the agent failed")
+    plan = Plan(shown.min(axis=0) - margin, shown.max(axis=0) + margin, width=980, max_height=360, label="where the agent failed")
     plan.path(np.vstack([road.left, road.right[::-1]]), "road", closed=True)
     for name, from_m, to_m in report.scene.corners:
         part = road.between(from_m, to_m)
         plan.path(np.vstack([road.left[part], road.right[part][::-1]]), "road corner", closed=True, title=name)
     for progress in list(report.failures)[-500:]:
-        plan.disc(np.array(road.at(float(progress))), "failure", 5, f"{progress:.0f} m")
+        plan.disc(np.array(road.at(float(progress))), "failure", 6, f"{progress:.0f} m")
     for name, from_m, to_m in report.scene.corners[:12]:
         part = road.between(from_m, to_m)
         index = part.start + int(np.argmax(np.abs(road.curvature[part])))
         outwards = road.right[index] - road.left[index] if road.curvature[index] > 0 else road.left[index] - road.right[index]
         outwards /= max(float(np.hypot(*outwards)), 1e-9)
-        plan.text(road.middle[index] + outwards * (report.scene.half_width + 16 / plan.scale), name)
-    return _figure("Where the agent failed", plan.render(), note=f"{len(report.failures)} episodes ended before the finish.")
+        plan.text(road.middle[index] + outwards * (report.scene.half_width + 34 / plan.scale), name, "far")
+    note = f"{len(report.failures):,} episodes ended before the finish."
+    return _figure("Where the agent failed", plan.render(), note=note, wide=True)
 
 
 def corner_table(report: Report) -> str:
@@ -231,9 +234,10 @@ def _keys(entries: list[tuple[str, str, str]]) -> str:
     return '<ul class="legend">' + "".join(f'<li><i class="key {css} {shape}"></i>{escape(text)}</li>' for css, text, shape in entries) + "</ul>"
 
 
-def _figure(title: str, svg: str, legend: str = "", note: str = "") -> str:
+def _figure(title: str, svg: str, legend: str = "", note: str = "", *, wide: bool = False) -> str:
     after = f'<p class="note">{escape(note)}</p>' if note else ""
-    return f"<section><h2>{escape(title)}</h2>{svg}{legend}{after}</section>"
+    css = ' class="wide"' if wide else ""
+    return f"<section{css}><h2>{escape(title)}</h2>{svg}{legend}{after}</section>"
 
 
 def _share(part: int, whole: int) -> str:

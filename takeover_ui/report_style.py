@@ -26,17 +26,17 @@ table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:right;padding:7px 0 7px 16px;border-bottom:1px solid var(--rule);overflow-wrap:anywhere}
 th[scope=row]{text-align:left;font-weight:500;padding-left:0;color:var(--muted)}
 thead th{font-size:14px;color:var(--muted);font-weight:600;overflow-wrap:normal}tbody tr:last-child>*{border-bottom:0}
-.scroll{overflow-x:auto}
+.scroll{overflow-x:auto}.scroll th,.scroll td{white-space:nowrap}
 dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:16px 20px;margin:0}
 dt{font-size:14px;color:var(--muted)}dd{margin:0;font-size:20px;font-weight:600;overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
 .legend{display:flex;flex-wrap:wrap;gap:6px 18px;margin:12px 0 0;padding:0;list-style:none;font-size:14px;color:var(--muted)}
 .legend li{display:flex;align-items:center;gap:7px}
 .key{width:20px;height:0;border-top:3px solid var(--muted)}
 .key.agent,.key.after{border-color:var(--agent)}.key.human{border-color:var(--human)}.key.before{border-color:var(--before);border-top-style:dashed}
-.key.trend{border-color:var(--edge)}.key.disc{width:10px;height:10px;border:0;border-radius:50%}.key.disc.agent{background:var(--agent)}.key.disc.human{background:var(--human)}
+.key.trend{border-color:var(--edge)}.key.ceiling{border-color:var(--ceiling);border-top-style:dashed}.key.disc{width:10px;height:10px;border:0;border-radius:50%}.key.disc.agent{background:var(--agent)}.key.disc.human{background:var(--human)}
 .verdict{display:grid;grid-template-columns:96px 1fr 56px;gap:14px;align-items:center;padding:4px 0}.verdict b{text-align:right;font-variant-numeric:tabular-nums}
 .verdict svg{height:10px}.rail{fill:var(--rule)}.fill{fill:var(--edge)}.fill.good{fill:var(--good)}.fill.bad{fill:var(--bad)}.fill.star{fill:var(--human)}
-text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;fill:var(--muted)}text.name{fill:var(--text)}
+text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;fill:var(--muted)}text.name,text.far{fill:var(--text)}text.far{font-size:20px}
 .grid{stroke:var(--rule)}.axis{stroke:var(--edge)}.gate{stroke:var(--text);stroke-width:1.2;opacity:.55}.band{fill:var(--corner);opacity:.35}
 .road{fill:var(--road)}.road.corner{fill:var(--corner)}.edge{fill:none;stroke:var(--edge);stroke-width:1.6}
 .line{fill:none;stroke-width:2.4;stroke-linejoin:round;stroke-linecap:round}
@@ -47,6 +47,6 @@ text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-seri
 footer{max-width:1080px;margin:0 auto;padding:0 20px 32px;font-size:13px;color:var(--muted);overflow-wrap:anywhere}
 @media (max-width:760px){main{grid-template-columns:minmax(0,1fr);padding:20px 12px;gap:14px}section{padding:16px 14px}h1{font-size:25px}
 .lead{font-size:18px}.outcomes{grid-template-columns:1fr 1fr;gap:18px}.outcomes table{grid-column:1/-1}.dots{grid-template-columns:repeat(10,11px);gap:3px}.dots i{width:11px;height:11px}
-text{font-size:14.5px}.scroll table{min-width:520px}}
+text{font-size:14.5px}text.far{font-size:38px}.scroll table{min-width:540px}}
 @media print{body{background:#fff}section{break-inside:avoid}}
 """

@@ -23,9 +23,9 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def number(value: float) -> str:
-    """Return a short text for a tick: 12k for twelve thousand, no needless decimals."""
-    if abs(value) >= 10_000:
+def number(value: float, largest: float = 0.0) -> str:
+    """Return a short text for a tick: no needless decimals, and thousands as k on an axis that reaches ten thousand."""
+    if max(abs(value), largest) >= 10_000 and value:
         return f"{value / 1000:g}k"
     return f"{round(value, 6):g}"
 
@@ -35,7 +35,7 @@ class Plot:
 
     def __init__(self, x: tuple[float, float], y: tuple[float, float], *, width: int = 480, height: int = 280, label: str = "") -> None:
         self.width, self.height, self.label = width, height, label
-        self.left, self.right, self.top, self.bottom = 46, width - 14, 14, height - 40
+        self.left, self.right, self.top, self.bottom = 54, width - 14, 14, height - 40
         self.x_range = x if x[1] > x[0] else (x[0] - 0.5, x[0] + 0.5)
         self.y_range = y if y[1] > y[0] else (y[0] - 0.5, y[0] + 0.5)
         self.parts: list[str] = []
@@ -54,13 +54,13 @@ class Plot:
         """Draw the grid, the numbers and the names of both axes."""
         for value in ticks(*self.y_range, y_count):
             y = self.py(value)
-            text = f"{value * 100:.0f} %" if percent else number(value)
+            text = f"{value * 100:.0f} %" if percent else number(value, self.y_range[1])
             self.parts.append(f'<line class="grid" x1="{self.left}" x2="{self.right}" y1="{y:.1f}" y2="{y:.1f}"/>')
             self.parts.append(f'<text class="tick" x="{self.left - 6}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
         for value in ticks(*self.x_range, x_count):
             x = self.px(value)
             anchor = "end" if x > self.right - 12 else "middle"
-            self.parts.append(f'<text class="tick" x="{x:.1f}" y="{self.bottom + 16}" text-anchor="{anchor}">{number(value)}</text>')
+            self.parts.append(f'<text class="tick" x="{x:.1f}" y="{self.bottom + 16}" text-anchor="{anchor}">{number(value, self.x_range[1])}</text>')
         self.parts.append(f'<line class="axis" x1="{self.left}" x2="{self.right}" y1="{self.bottom}" y2="{self.bottom}"/>')
         middle = (self.left + self.right) / 2
         self.parts.append(f'<text class="name" x="{middle:.0f}" y="{self.height - 6}" text-anchor="middle">{escape(x_name)}</text>')
@@ -163,7 +163,7 @@ class Plan:
     def text(self, point: NDArray[np.floating], text: str, css: str = "name") -> Plan:
         """Write at a place, kept inside the plan."""
         x, y = self.at(np.asarray(point)[None])[0]
-        half = 4.2 * len(text)
+        half = (12 if css == "far" else 4.2) * len(text)
         x, y = min(max(x, half + 4), self.width - half - 4), min(max(y, 16.0), self.height - 8.0)
         self.parts.append(f'<text class="{escape(css)}" x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{escape(text)}</text>')
         return self
