@@ -173,7 +173,8 @@ class Applier:
             )
         elif name == EVENT:
             execute(
-                "INSERT INTO events (session_id, at, level, kind, message, data) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO events (session_id, at, level, kind, message, data) SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT "
+                "EXISTS (SELECT 1 FROM events WHERE session_id = ?1 AND at = ?2 AND kind = ?4 AND message = ?5)",
                 (session, *args),
             )
         elif name == CLOSE:

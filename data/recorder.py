@@ -68,6 +68,7 @@ class Recorder:
         self._flush_asked = self._flush_done = 0
         self._stop = False
         self._applier: Applier | None = None
+        self._session_id: int | None = None
         self._live = LiveLock(self.path, self.uuid)
         self._spill = SpillFile(self.path, self.uuid, info, self.started)
         self._committed_steps = 0
@@ -87,7 +88,7 @@ class Recorder:
     @property
     def session_id(self) -> int | None:
         """The session's row; None while the store has not been writable yet."""
-        return self._applier.session_id if self._applier else None
+        return self._session_id
 
     @property
     def status(self) -> RecorderStatus:
@@ -229,8 +230,7 @@ class Recorder:
         if self._waiting:
             self._spill_over()
         self._spill.close()
-        if self._applier is not None:
-            self._applier.conn.close()
+        self._close_store()
         self._live.release()
 
     def _write(self) -> bool:
@@ -250,6 +250,7 @@ class Recorder:
                 self._read_spill_back()
             if self._waiting or self._applier.session_id is None:
                 self._applier.apply(self._waiting)
+            self._session_id = self._applier.session_id
             self._committed_steps += sum(op[0] == STEP for op in self._waiting)
             self._waiting = []
             self._last_commit = time.monotonic()
@@ -257,6 +258,8 @@ class Recorder:
             return True
         except (sqlite3.DatabaseError, OSError) as error:
             self._problem = f"The store cannot be written now ({error}); driving goes on, recording is kept in memory."
+            if not any(word in str(error) for word in ("locked", "full")):
+                self._close_store()  # a connection that was opened on a read-only mount never gets better
             if len(self._waiting) >= self._bound or self._spill.written:
                 self._spill_over()
             return False
@@ -274,6 +277,11 @@ class Recorder:
             conn.close()
             raise
         self._applier = Applier(conn, self.uuid, self.info, self.started)
+
+    def _close_store(self) -> None:
+        if self._applier is not None:
+            self._applier.conn.close()
+            self._applier = None
 
     def _spill_over(self) -> None:
         try:

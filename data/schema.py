@@ -148,6 +148,7 @@ def _first_tables(db: Database) -> None:
         not_null={"at", "level", "kind", "message"},
         foreign_keys=[("session_id", "sessions", "id")],
     )
+    db.table("events").create_index(["session_id", "at"])
     _on_change(db, "episodes", ["end", "purpose", "last_observation", "length"])
     _on_change(
         db, "segments", ["start", "stop", "trim_start", "trim_stop", "priority", "verdict", "outcome", "interrupted"]

@@ -4,6 +4,7 @@ be undone."""
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -129,12 +130,14 @@ def label(
     tags_remove: Iterable[str] = (),
     note: str | None = None,
     trim: tuple[int, int] | None = None,
+    trim_seconds: tuple[float, float] | None = None,
     by: str = "player",
 ) -> int:
     """Judge segments, all or none, as one judgement that :func:`undo` takes back; returns how many changed.
 
-    ``trim``: steps cut from the start and from the end (0, 0 for none); no step is deleted. Raises UsageError for an
-    unknown segment, an unknown verdict, a priority that is negative or not finite, or a trim that leaves nothing.
+    ``trim``: steps moved inward at the start and at the end (0, 0 for none), ``trim_seconds`` the same in seconds; no
+    step is deleted. Raises UsageError for an unknown segment, an unknown verdict, a priority that is negative or not
+    finite, or a trim that leaves nothing.
     """
     if verdict is not None and verdict not in VERDICTS:
         raise UsageError(f"'{verdict}' is no verdict: use one of {', '.join(VERDICTS)}.")
@@ -154,6 +157,8 @@ def label(
                 after["priority"] = float(priority)
             if note is not None:
                 after["note"] = note
+            if trim_seconds is not None:
+                trim = _in_steps(conn, segment_id, trim_seconds)
             if trim is not None:
                 after["trim_start"], after["trim_stop"] = _checked_trim(conn, segment_id, trim)
             after["tags"] = sorted((set(before["tags"]) | add) - remove)
@@ -167,6 +172,15 @@ def label(
             )
             changed += 1
     return changed
+
+
+def _in_steps(conn: sqlite3.Connection, segment_id: int, seconds: tuple[float, float]) -> tuple[int, int]:
+    (hz,) = conn.execute(
+        "SELECT hz FROM sessions WHERE id = (SELECT session_id FROM segments WHERE id = ?)", (segment_id,)
+    ).fetchone()
+    if not all(math.isfinite(s) for s in seconds):
+        raise UsageError("A trim is two numbers of seconds.")
+    return round(seconds[0] * hz), round(seconds[1] * hz)
 
 
 def _checked_trim(conn: sqlite3.Connection, segment_id: int, trim: tuple[int, int]) -> tuple[int, int]:

@@ -3,6 +3,7 @@ it."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sqlite3
@@ -63,6 +64,17 @@ class Store:
                 f"that no other program holds it."
             ) from error
         return cls(path, conn)
+
+    @classmethod
+    def open_existing(cls, path: str | Path) -> Store:
+        """Open a store that must be there; on a medium that cannot be written, for reading only."""
+        try:
+            return cls.open(path, create=False)
+        except StoreError as error:
+            if isinstance(error.__cause__, sqlite3.OperationalError):
+                with contextlib.suppress(StoreError):
+                    return cls.open(path, read_only=True)
+            raise
 
     def close(self) -> None:
         """Close the connection; sessions started here that were not ended are left for the next start to close as
@@ -198,20 +210,14 @@ class Store:
         tags_remove: Iterable[str] = (),
         note: str | None = None,
         trim: tuple[int, int] | None = None,
+        trim_seconds: tuple[float, float] | None = None,
         by: str = "player",
     ) -> int:
         """Judge segments, all or none; returns how many changed. ``trim``: steps moved inward at each end."""
         return segments.label(
-            self.conn,
-            ids,
-            verdict=verdict,
-            priority=priority,
-            tags_add=tags_add,
-            tags_remove=tags_remove,
-            note=note,
-            trim=trim,
-            by=by,
-        )
+            self.conn, ids, verdict=verdict, priority=priority, tags_add=tags_add, tags_remove=tags_remove, note=note,
+            trim=trim, trim_seconds=trim_seconds, by=by,
+        )  # fmt: skip
 
     def undo(self, ids: Iterable[int] | None = None) -> list[int]:
         """Take back the last judgement (of each of ``ids``, when given); returns the segments concerned."""

@@ -1,0 +1,140 @@
+import json
+
+import pytest
+
+from data.errors import UsageError
+from data.recorder import Recorder
+from data.store import Store
+from hitl.cli import main
+from hitl.commands.selection import parse_date
+from tests.data.helpers import drive, session_info
+
+
+@pytest.fixture
+def home(tmp_path):
+    with Recorder(tmp_path / "store.sqlite", session_info()) as recorder:
+        drive(recorder, 40, (5, 25), "hairpin")
+        drive(recorder, 40, (5, 9), "hairpin")
+        drive(recorder, 40, (10, 20), "ess")
+    return tmp_path
+
+
+@pytest.fixture
+def filled(home):
+    with Store.open(home / "store.sqlite") as store:
+        yield store
+
+
+def hitl(home, *words):
+    return main([words[0], "--home", str(home), *words[1:]])
+
+
+def test_filters(filled):
+    def ids(**conditions):
+        return [s.id for s in filled.segments(**conditions)]
+
+    assert ids() == [1, 2, 3]
+    assert ids(corner="hairpin") == [1, 2]
+    assert ids(min_seconds=0.5) == [1, 3]
+    assert ids(max_seconds=0.5) == [2, 3]
+    assert ids(session=2) == []
+    assert ids(since="2020-01-01") == [1, 2, 3]
+    assert ids(until="2020-01-01") == []
+    assert ids(kind="lap") == []
+    filled.label([2], verdict="bad", tags_add=["messy"])
+    assert ids(verdict="bad") == ids(tag="messy") == [2]
+    assert ids(verdict=["bad", "unreviewed"], corner="ess") == [3]
+
+
+def test_every_judgement_can_be_undone_back_to_the_beginning(filled):
+    before = filled.segments()
+    filled.label([1, 2], verdict="good", priority=2.5, by="ann")
+    filled.label([2], verdict="star", tags_add=["apex", "fast"], note="late but clean")
+    filled.label([1, 2, 3], tags_remove=["fast"], trim=(1, 2))
+    two = filled.segments(ids=[2])[0]
+    assert (two.verdict, two.priority, two.tags, two.note) == ("star", 2.5, ("apex",), "late but clean")
+    assert (two.trim_start, two.trim_stop) == (1, 2)
+    assert two.seconds == pytest.approx(0.05)
+    assert two.judged_by == "player"
+    assert filled.undo() == [1, 2, 3]
+    assert filled.undo([1]) == [1]
+    assert filled.segments(ids=[1])[0] == before[0]
+    assert filled.undo() == [2]
+    assert filled.undo() == [2]
+    assert filled.undo() == []
+    assert filled.segments() == before
+    assert filled.db["judgements"].count == 6  # the history stays
+
+
+def test_a_judgement_that_changes_nothing_is_none(filled):
+    assert filled.label([1], verdict="unreviewed") == 0
+    assert filled.undo() == []
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        {"verdict": "great"}, {"priority": -1.0}, {"priority": float("nan")}, {"trim": (2, 2)}, {"trim": (-1, 0)},
+        {"trim_seconds": (float("inf"), 0.0)},
+    ],
+)  # fmt: skip
+def test_a_wrong_judgement_changes_nothing(filled, what):
+    before = filled.segments()
+    with pytest.raises(UsageError):
+        filled.label([1, 2], **{"note": "x"} | what)
+    with pytest.raises(UsageError, match="no segment 99"):
+        filled.label([1, 99], verdict="good")
+    assert filled.segments() == before
+
+
+def test_the_table_json_csv_and_ids(home, capsys):
+    assert hitl(home, "segments") == 0
+    table = capsys.readouterr().out
+    assert "3 segments, 1.7 s in all: 3 unreviewed." in table
+    assert hitl(home, "segments", "--corner", "hairpin", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(r["id"], r["seconds"], r["outcome"]) for r in rows] == [(1, 1.0, "cleared"), (2, 0.2, "cleared")]
+    assert hitl(home, "segments", "--csv") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("id,started,")
+    assert len(lines) == 4
+    assert hitl(home, "segments", "--ids", "--since", "7d") == 0
+    assert capsys.readouterr().out.split() == ["1", "2", "3"]
+    assert hitl(home, "segments", "--corner", "nowhere") == 0
+    assert "No such segments" in capsys.readouterr().out
+
+
+def test_label_from_the_command_line(home, filled, capsys, monkeypatch):
+    assert hitl(home, "label", "1", "2-3", "--verdict", "good", "--tag", "clean", "--trim", "0.05", "0.1") == 0
+    assert "3 of 3" in capsys.readouterr().out
+    assert [(s.verdict, s.trim_start, s.trim_stop) for s in filled.segments()] == [("good", 1, 2)] * 3
+    monkeypatch.setattr("sys.stdin", __import__("io").StringIO("1\n3\n"))
+    assert hitl(home, "label", "-", "--verdict", "bad") == 0
+    assert [s.verdict for s in filled.segments()] == ["bad", "good", "bad"]
+    assert hitl(home, "label", "--undo") == 0
+    assert [s.verdict for s in filled.segments()] == ["good", "good", "good"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "label", "label 1", "label --verdict good", "label x --verdict good", "label 9 --note n", "label 5-1 --note n",
+        "label 1 --undo --note x", "segments --since tomorrowish",
+    ],
+)  # fmt: skip
+def test_wrong_command_lines_are_one_sentence(home, words, capsys):
+    assert hitl(home, *words.split()) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("hitl: ")
+    assert said.count("\n") == 1
+
+
+def test_no_store_is_one_sentence_and_none_is_made(tmp_path, capsys):
+    assert hitl(tmp_path / "none", "segments") == 4
+    assert "There is no store" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
+def test_dates():
+    assert parse_date("2026-11-20T18:30:00+02:00") == "2026-11-20T16:30:00.000Z"
+    assert parse_date("today") > parse_date("yesterday") > parse_date("2w")
