@@ -14,7 +14,7 @@ from data.connect import open_store, transaction
 from data.errors import StoreError
 from data.records import EpisodeRecord, SegmentRecord, SessionRecord
 
-BLOCK = 20_000
+BLOCK = 4_000
 """Rows fetched at a time: small enough to stay in the processor's cache, large enough that NumPy does the work."""
 
 Layout = tuple[tuple[str, ...], tuple[str, ...]]
@@ -65,30 +65,36 @@ class Update:
         return len(self.step_id)
 
     @classmethod
-    def empty(cls, observation_size: int = 0, action_size: int = 0) -> Update:
-        """Nothing new."""
+    def empty(cls, observation_size: int = 0, action_size: int = 0, n: int = 0) -> Update:
+        """Nothing new, or room for ``n`` steps."""
         return cls(
-            step_id=np.zeros(0, np.int64),
-            episode_id=np.zeros(0, np.int64),
-            t=np.zeros(0, np.int32),
-            observation=np.zeros((0, observation_size), np.float32),
-            executed=np.zeros((0, action_size), np.float32),
-            proposed=np.zeros((0, action_size), np.float32),
-            driver=np.zeros(0, np.uint8),
-            reward=np.zeros(0, np.float32),
-            terminated=np.zeros(0, bool),
-            truncated=np.zeros(0, bool),
-            progress=np.zeros(0, np.float32),
-            checkpoint_id=np.zeros(0, np.int64),
+            step_id=np.empty(n, np.int64),
+            episode_id=np.empty(n, np.int64),
+            t=np.empty(n, np.int32),
+            observation=np.empty((n, observation_size), np.float32),
+            executed=np.empty((n, action_size), np.float32),
+            proposed=np.empty((n, action_size), np.float32),
+            driver=np.empty(n, np.uint8),
+            reward=np.empty(n, np.float32),
+            terminated=np.empty(n, bool),
+            truncated=np.empty(n, bool),
+            progress=np.empty(n, np.float32),
+            checkpoint_id=np.empty(n, np.int64),
         )
 
 
+ARRAYS = (
+    "step_id", "episode_id", "t", "observation", "executed", "proposed", "driver", "reward", "terminated", "truncated",
+    "progress", "checkpoint_id",
+)  # fmt: skip
+"""Names of the arrays of an :class:`Update`."""
+
+# Few columns, because every value fetched is a Python object: whole numbers share one, the three arrays another.
 _STEPS = (
-    "SELECT id, episode_id, t, driver, reward, terminated, truncated, progress, coalesce(checkpoint_id, -1), "
-    "observation, executed, proposed "
-    "FROM steps WHERE id > ? ORDER BY id LIMIT ?"
+    "SELECT id, (episode_id << 32) | (t << 3) | driver | (terminated << 1) | (truncated << 2), reward, progress, "
+    "coalesce(checkpoint_id, -1), CAST(observation || executed || proposed AS BLOB) FROM steps WHERE id > ? ORDER BY "
+    "id LIMIT ?"
 )
-_DTYPES = (np.int64, np.int64, np.int32, np.uint8, np.float32, np.bool_, np.bool_, np.float32, np.int64)
 
 
 class Follower:
@@ -209,65 +215,57 @@ class Follower:
         return layout
 
     def _read_steps(self, conn: sqlite3.Connection, limit: int) -> Update:
+        (newest,) = conn.execute("SELECT coalesce(max(id), 0) FROM steps").fetchone()
+        room = min(limit, newest - self._step)
+        if room <= 0:
+            return self._empty()
+        layout = self._decide_layout(conn)
+        update = Update.empty(len(layout[0]), len(layout[1]), room)
         cursor = conn.execute(_STEPS, (self._step, limit))
-        columns: list[list[np.ndarray]] = [[] for _ in range(12)]
-        left_out: dict[Layout, int] = {}
-        seen = 0
-        layout: Layout | None = None
+        seen = kept = 0
         while rows := cursor.fetchmany(BLOCK):
             seen += len(rows)
             self._step = rows[-1][0]
-            layout = layout or self._decide_layout(conn)
-            rows = self._wanted(rows, layout, left_out)
-            if not rows:
-                continue
-            lists = list(zip(*rows, strict=True))
-            for i, dtype in enumerate(_DTYPES):
-                columns[i].append(np.array(lists[i], dtype=dtype))
-            for i, width in ((9, len(layout[0])), (10, len(layout[1])), (11, len(layout[1]))):
-                columns[i].append(np.frombuffer(b"".join(lists[i]), np.float32).reshape(len(rows), width))
-        if not columns[0]:
-            update = self._empty()
-        else:
-            joined = [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in columns]
-            (
-                ids,
-                episode,
-                t,
-                driver,
-                reward,
-                terminated,
-                truncated,
-                progress,
-                checkpoint,
-                observation,
-                executed,
-                proposed,
-            ) = joined
-            update = Update(
-                ids,
-                episode,
-                t,
-                observation,
-                executed,
-                proposed,
-                driver,
-                reward,
-                terminated,
-                truncated,
-                progress,
-                checkpoint,
-            )
-        update.left_out, update.more = left_out, seen >= limit
+            rows = self._wanted(rows, layout, update.left_out)
+            if rows:
+                _fill(update, slice(kept, kept + len(rows)), rows)
+                kept += len(rows)
+        if kept < room:
+            for name in ARRAYS:
+                part = getattr(update, name)[:kept]
+                setattr(update, name, part if kept > room // 2 else part.copy())
+        update.more = seen >= limit
         return update
 
     def _wanted(self, rows: list[tuple], layout: Layout, left_out: dict[Layout, int]) -> list[tuple]:
         """Leave out, and count, the steps of episodes with another layout."""
-        others = {episode for episode in {row[1] for row in rows} if self._layouts.get(episode) != layout}
+        others = {episode for episode in {row[1] >> 32 for row in rows} if self._layouts.get(episode) != layout}
         if not others:
             return rows
         for row in rows:
-            if row[1] in others:
-                other = self._layouts[row[1]]
+            if row[1] >> 32 in others:
+                other = self._layouts[row[1] >> 32]
                 left_out[other] = left_out.get(other, 0) + 1
-        return [row for row in rows if row[1] not in others]
+        return [row for row in rows if row[1] >> 32 not in others]
+
+
+def _fill(update: Update, at: slice, rows: list[tuple]) -> None:
+    """Write rows of ``_STEPS`` into the arrays of ``update``."""
+    ids, packed, reward, progress, checkpoint, arrays = zip(*rows, strict=True)
+    whole = np.array(packed, np.int64)
+    update.step_id[at], update.reward[at], update.progress[at], update.checkpoint_id[at] = (
+        ids,
+        reward,
+        progress,
+        checkpoint,
+    )
+    update.episode_id[at] = whole >> 32
+    update.t[at] = (whole & 0xFFFFFFFF) >> 3
+    update.driver[at] = whole & 1
+    update.terminated[at] = whole & 2
+    update.truncated[at] = whole & 4
+    flat = np.frombuffer(b"".join(arrays), "<f4").reshape(len(rows), -1)
+    observation_size, action_size = update.observation.shape[1], update.executed.shape[1]
+    update.observation[at] = flat[:, :observation_size]
+    update.executed[at] = flat[:, observation_size : observation_size + action_size]
+    update.proposed[at] = flat[:, observation_size + action_size :]
