@@ -24,12 +24,22 @@ def draw(surface: pygame.Surface, view: View, *, language: str = "en", bottom_in
         text, colour = headline
         top = _pill(pen, "headline", text, area.centerx, top, 44, colour, area.w - pen.px(80)).bottom + pen.px(10)
     if view.message:
-        top = _pill(pen, "message", view.message, area.centerx, top, 26, theme.TEXT, area.w - pen.px(80)).bottom + pen.px(10)
+        top = _pill(
+            pen, "message", view.message, area.centerx, top, 26, theme.TEXT, area.w - pen.px(80)
+        ).bottom + pen.px(10)
     for level, text in view.toasts[-_SHOWN_TOASTS:]:
         top = _toast(pen, level, text, area, top)
     if view.hint:
         room = area.w - 2 * pen.px(18) - bottom_inset
-        pen.text("hint", view.hint, (area.right - pen.px(18), area.bottom - pen.px(18)), 20, theme.MUTED, width=room, anchor="bottomright")
+        pen.text(
+            "hint",
+            view.hint,
+            (area.right - pen.px(18), area.bottom - pen.px(18)),
+            20,
+            theme.MUTED,
+            width=room,
+            anchor="bottomright",
+        )
     return pen.marks
 
 
@@ -42,14 +52,19 @@ def _headline(view: View, words: Mapping[str, str]) -> tuple[str, theme.Colour] 
         if view.countdown <= 0:
             return view.next_corner, theme.TEXT
         seconds = words["seconds"].format(value=view.countdown)
-        return f"{words['corner_in'].format(name=view.next_corner)} {seconds}", theme.WARNING if view.countdown < 2 else theme.TEXT
+        return (
+            f"{words['corner_in'].format(name=view.next_corner)} {seconds}",
+            theme.WARNING if view.countdown < 2 else theme.TEXT,
+        )
     return None
 
 
-def _pill(pen: Pen, name: str, text: str, centre: int, top: int, size: float, colour: theme.Colour, width: int) -> pygame.Rect:
+def _pill(
+    pen: Pen, name: str, text: str, centre: int, top: int, size: float, colour: theme.Colour, width: int
+) -> pygame.Rect:
     padding = pen.px(size * 0.45)
     text, pixels, _ = theme.fit(text, pen.px(size), width - 2 * padding)
-    w, h = theme.font(pixels).size(text)
+    w, h = theme.measure(text, pixels)
     box = pygame.Rect(0, top, w + 2 * padding, h + padding)
     box.centerx = centre
     glass(pen, box, 12)
@@ -60,11 +75,13 @@ def _pill(pen: Pen, name: str, text: str, centre: int, top: int, size: float, co
 def _toast(pen: Pen, level: Level, text: str, area: pygame.Rect, top: int) -> int:
     colour = theme.LEVEL[level]
     text, pixels, _ = theme.fit(text, pen.px(26), min(area.w - pen.px(100), pen.px(760)))
-    w, h = theme.font(pixels).size(text)
+    w, h = theme.measure(text, pixels)
     box = pygame.Rect(0, top, w + pen.px(48), h + pen.px(16))
     box.centerx = area.centerx
     glass(pen, box, 10)
-    pygame.draw.rect(pen.surface, colour, (box.left, box.top + pen.px(5), pen.px(5), box.h - 2 * pen.px(5)), border_radius=2)
+    pygame.draw.rect(
+        pen.surface, colour, (box.left, box.top + pen.px(5), pen.px(5), box.h - 2 * pen.px(5)), border_radius=2
+    )
     pen.text("toast", text, (box.left + pen.px(26), box.centery), pixels / pen.scale, theme.TEXT, anchor="midleft")
     return box.bottom + pen.px(8)
 

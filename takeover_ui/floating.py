@@ -74,15 +74,26 @@ def click_through() -> bool:
 
 def _click_through_x11(window: int) -> bool:
     """Give the window an empty input region (X11's shape extension, kind ShapeInput)."""
-    x11_path, xext_path = ctypes.util.find_library("X11") or "libX11.so.6", ctypes.util.find_library("Xext") or "libXext.so.6"
+    x11_path, xext_path = (
+        ctypes.util.find_library("X11") or "libX11.so.6",
+        ctypes.util.find_library("Xext") or "libXext.so.6",
+    )
     x11, xext = ctypes.CDLL(x11_path), ctypes.CDLL(xext_path)
     x11.XOpenDisplay.restype = ctypes.c_void_p
     x11.XOpenDisplay.argtypes = [ctypes.c_char_p]
     x11.XCloseDisplay.argtypes = [ctypes.c_void_p]
     x11.XSync.argtypes = [ctypes.c_void_p, ctypes.c_int]
     xext.XShapeCombineRectangles.argtypes = [
-        ctypes.c_void_p, ctypes.c_ulong, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_int,
-    ]  # fmt: skip
+        ctypes.c_void_p,
+        ctypes.c_ulong,
+        ctypes.c_int,
+        ctypes.c_int,
+        ctypes.c_int,
+        ctypes.c_void_p,
+        ctypes.c_int,
+        ctypes.c_int,
+        ctypes.c_int,
+    ]
     display = x11.XOpenDisplay(None)
     if not display:
         return False
@@ -96,7 +107,10 @@ def _click_through_x11(window: int) -> bool:
 def _click_through_windows(window: int) -> bool:
     """Add the styles LAYERED, TRANSPARENT, NOACTIVATE and TOOLWINDOW (SetWindowLongPtrW, GWL_EXSTYLE)."""
     user32: Any = ctypes.WinDLL("user32", use_last_error=True)  # type: ignore[attr-defined,unused-ignore]
-    get, put = getattr(user32, "GetWindowLongPtrW", user32.GetWindowLongW), getattr(user32, "SetWindowLongPtrW", user32.SetWindowLongW)
+    get, put = (
+        getattr(user32, "GetWindowLongPtrW", user32.GetWindowLongW),
+        getattr(user32, "SetWindowLongPtrW", user32.SetWindowLongW),
+    )
     get.restype = put.restype = ctypes.c_ssize_t
     get.argtypes = [ctypes.c_void_p, ctypes.c_int]
     put.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_ssize_t]

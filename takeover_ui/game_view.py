@@ -65,7 +65,9 @@ class GameView:
         self._kerb = _grow(np.abs(self.road.curvature) > _KERB_FROM, 3)
         self._map_key: tuple[object, ...] | None = None
 
-    def draw(self, surface: pygame.Surface, view: View, now: float | None = None, map_size: int | None = None) -> list[Mark]:
+    def draw(
+        self, surface: pygame.Surface, view: View, now: float | None = None, map_size: int | None = None
+    ) -> list[Mark]:
         """Draw the view over the whole of ``surface`` and return what was drawn where.
 
         ``now`` is the monotonic time of the frame: the car is moved on to it from the newest state, so that 20 states a
@@ -82,7 +84,8 @@ class GameView:
         self._draw_trails(surface, area, view)
         self._draw_car(surface, pose)
         self._draw_corner_names(pen, area, view)
-        pen.mark("car", pygame.Rect(*(self.camera.pixels(np.array([[pose.x, pose.y]]))[0] - 12), 24, 24))
+        at = self.camera.pixels(np.array([[pose.x, pose.y]]))[0]
+        pen.mark("car", pygame.Rect(float(at[0]) - 12, float(at[1]) - 12, 24, 24))
         side = round(min(area.h * 0.30, area.w * 0.26)) if map_size is None else map_size
         if side >= 60:
             self._draw_map(pen, view, area, side)
@@ -132,7 +135,9 @@ class GameView:
                 pygame.draw.aaline(surface, theme.mix(theme.ROAD_CORNER, theme.TEXT, 0.55), left[i], right[i], 2)
 
     @staticmethod
-    def _draw_line_across(surface: pygame.Surface, a: NDArray[np.float64], b: NDArray[np.float64], colour: theme.Colour, width: int) -> None:
+    def _draw_line_across(
+        surface: pygame.Surface, a: NDArray[np.float64], b: NDArray[np.float64], colour: theme.Colour, width: int
+    ) -> None:
         """Draw a chequered line over the road."""
         points = a + (b - a) * np.linspace(0, 1, 9)[:, None]
         for i in range(8):
@@ -142,12 +147,20 @@ class GameView:
         """Draw past lines; the older, the fainter."""
         wide = max(2, round(self.camera.scale * 0.28))
         bounds = area.inflate(80, 80)
-        for trails, colour, width in ((view.agent_trails, theme.AGENT, wide), (view.human_trails, theme.HUMAN, wide + 1)):
+        for trails, colour, width in (
+            (view.agent_trails, theme.AGENT, wide),
+            (view.human_trails, theme.HUMAN, wide + 1),
+        ):
             for age, trail in enumerate(reversed(trails)):
                 if len(trail) < 2:
                     continue
                 pixels = self.camera.pixels(trail)
-                inside = (pixels[:, 0] > bounds.left) & (pixels[:, 0] < bounds.right) & (pixels[:, 1] > bounds.top) & (pixels[:, 1] < bounds.bottom)
+                inside = (
+                    (pixels[:, 0] > bounds.left)
+                    & (pixels[:, 0] < bounds.right)
+                    & (pixels[:, 1] > bounds.top)
+                    & (pixels[:, 1] < bounds.bottom)
+                )
                 shade = theme.mix(theme.ROAD, colour, max(0.25, 0.8 - 0.15 * age))
                 for i in np.flatnonzero(inside[:-1] & inside[1:]):
                     pygame.draw.aaline(surface, shade, pixels[i], pixels[i + 1], width)
@@ -160,12 +173,23 @@ class GameView:
             for side in (0.5, -0.5):
                 angle = view.heading + (view.wheel_angle if forward > 0 else 0.0)
                 centre = _turned(np.array([[forward * length, side * width]]), view.heading)[0] + (view.x, view.y)
-                self._shape(surface, _turned(_RECTANGLE * (0.20 * length, 0.20 * width), angle) + centre, theme.INK, theme.MUTED)
+                self._shape(
+                    surface, _turned(_RECTANGLE * (0.20 * length, 0.20 * width), angle) + centre, theme.INK, theme.MUTED
+                )
         at = np.array([view.x, view.y])
-        self._shape(surface, _turned(_BODY * (length, width), view.heading) + at, colour, theme.mix(colour, theme.TEXT, 0.6))
-        self._shape(surface, _turned(_CABIN * (length, width), view.heading) + at, theme.mix(colour, theme.INK, 0.65), theme.mix(colour, theme.INK, 0.65))
+        self._shape(
+            surface, _turned(_BODY * (length, width), view.heading) + at, colour, theme.mix(colour, theme.TEXT, 0.6)
+        )
+        self._shape(
+            surface,
+            _turned(_CABIN * (length, width), view.heading) + at,
+            theme.mix(colour, theme.INK, 0.65),
+            theme.mix(colour, theme.INK, 0.65),
+        )
 
-    def _shape(self, surface: pygame.Surface, points: NDArray[np.float64], colour: theme.Colour, outline: theme.Colour) -> None:
+    def _shape(
+        self, surface: pygame.Surface, points: NDArray[np.float64], colour: theme.Colour, outline: theme.Colour
+    ) -> None:
         pixels = self.camera.pixels(points)
         pygame.draw.polygon(surface, colour, pixels)
         pygame.draw.aalines(surface, outline, True, pixels)
@@ -176,12 +200,12 @@ class GameView:
             part = self.road.between(from_m, to_m)
             entry = part.start + int(np.argmax(np.abs(self.road.curvature[part])))
             bend = self.road.curvature[entry]
-            outer, inner = (self.road.right, self.road.left) if bend > 0 else (self.road.left, self.road.right)
+            outer = self.road.right if bend > 0 else self.road.left
             outwards = outer[entry] - self.road.middle[entry]
             outwards /= max(float(np.hypot(*outwards)), 1e-6)
             x, y = self.camera.pixels((outer[entry] + outwards * 4.0)[None])[0]
-            text = theme.rendered(name, pen.px(24), theme.TEXT)
-            box = text.get_rect(center=(x, y)).inflate(pen.px(20), pen.px(12))
+            box = pygame.Rect((0, 0), theme.measure(name, pen.px(24))).inflate(pen.px(20), pen.px(12))
+            box.center = round(x), round(y)
             if not area.inflate(-pen.px(8), -pen.px(8)).contains(box):
                 continue
             pen.box(box, theme.CARD, 8)
@@ -203,7 +227,9 @@ class GameView:
         pygame.draw.aacircle(pen.surface, theme.DRIVER[view.driver], (x, y), pen.px(6))
 
 
-def render_map(scene: Scene, road: Ribbon, failures: tuple[float, ...], side: int) -> tuple[pygame.Surface, tuple[float, float], float]:
+def render_map(
+    scene: Scene, road: Ribbon, failures: tuple[float, ...], side: int
+) -> tuple[pygame.Surface, tuple[float, float], float]:
     """Return the small map, the world position of its upper left corner, and its pixels per metre.
 
     It is drawn four times as large and scaled down, which makes all its edges smooth.
@@ -240,7 +266,12 @@ def predicted(view: View, now: float) -> View:
     dt = min(_MAX_PREDICTION, max(0.0, now - view.at))
     if view.driver == "paused" or dt == 0.0:
         return view
-    return replace(view, x=view.x + view.velocity[0] * dt, y=view.y + view.velocity[1] * dt, heading=view.heading + view.yaw_rate * dt)
+    return replace(
+        view,
+        x=view.x + view.velocity[0] * dt,
+        y=view.y + view.velocity[1] * dt,
+        heading=view.heading + view.yaw_rate * dt,
+    )
 
 
 def _round_line(surface: pygame.Surface, colour: theme.Colour, points: NDArray[np.float64], width: int) -> None:

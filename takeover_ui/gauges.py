@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pygame
 
@@ -24,14 +25,22 @@ def progress(pen: Pen, rect: pygame.Rect, view: View) -> None:
     pen.box(rect, theme.TRACK, 4)
     for _, from_m, to_m in view.scene.corners:
         left, right = rect.left + rect.w * from_m / length, rect.left + rect.w * to_m / length
-        pygame.draw.rect(pen.surface, theme.mix(theme.TRACK, theme.TEXT, 0.38), (round(left), rect.top, max(2, round(right - left)), rect.h))
+        pygame.draw.rect(
+            pen.surface,
+            theme.mix(theme.TRACK, theme.TEXT, 0.38),
+            (round(left), rect.top, max(2, round(right - left)), rect.h),
+        )
     bins = max(1, rect.w // max(2, pen.px(3)))
     for number, value in enumerate(heat(view.failures, length, bins)):
         if value > 0.02:
             left = rect.left + rect.w * number // bins
             right = rect.left + rect.w * (number + 1) // bins
             tall = max(2, round(rect.h * (0.35 + 0.65 * value)))
-            pygame.draw.rect(pen.surface, theme.mix(theme.TRACK, theme.HEAT, 0.35 + 0.65 * float(value)), (left, rect.bottom - tall, right - left, tall))
+            pygame.draw.rect(
+                pen.surface,
+                theme.mix(theme.TRACK, theme.HEAT, 0.35 + 0.65 * float(value)),
+                (left, rect.bottom - tall, right - left, tall),
+            )
     x = rect.left + round(rect.w * min(1.0, max(0.0, view.progress / length)))
     mark = pygame.Rect(0, 0, pen.px(6), rect.h + pen.px(8))
     mark.center = (min(max(x, rect.left + mark.w // 2), rect.right - mark.w // 2), rect.centery)
@@ -44,14 +53,18 @@ def action(pen: Pen, rect: pygame.Rect, view: View, number: int) -> None:
     name = view.scene.action_names[number]
     pen.mark(f"gauge_{name}", rect)
     thick = pygame.Rect(rect.left, rect.top, rect.w, round(rect.h * 0.62))
-    thin = pygame.Rect(rect.left, thick.bottom + max(1, pen.px(2)), rect.w, rect.bottom - thick.bottom - max(1, pen.px(2)))
+    thin = pygame.Rect(
+        rect.left, thick.bottom + max(1, pen.px(2)), rect.w, rect.bottom - thick.bottom - max(1, pen.px(2))
+    )
     both_ways = name not in ("gas", "brake")
     for bar, values, colour in ((thick, view.executed, theme.DRIVER[view.driver]), (thin, view.proposed, theme.AGENT)):
         pen.box(bar, theme.TRACK, 4)
         if values is not None and number < len(values):
             _fill(pen, bar, float(values[number]), colour, both_ways)
     if both_ways:
-        pygame.draw.line(pen.surface, theme.MUTED, (rect.centerx, rect.top), (rect.centerx, rect.bottom - 1), max(1, pen.px(1.5)))
+        pygame.draw.line(
+            pen.surface, theme.MUTED, (rect.centerx, rect.top), (rect.centerx, rect.bottom - 1), max(1, pen.px(1.5))
+        )
 
 
 def _fill(pen: Pen, rect: pygame.Rect, value: float, colour: theme.Colour, both_ways: bool) -> None:
@@ -72,7 +85,12 @@ def returns(pen: Pen, rect: pygame.Rect, view: View) -> None:
     top = max([v for v in (view.best_return, view.ceiling, view.episode_return) if v is not None] + [1e-6])
     share = min(1.0, max(0.0, view.episode_return / top))
     if share > 0:
-        pygame.draw.rect(pen.surface, theme.mix(theme.TRACK, theme.TEXT, 0.75), (rect.left, rect.top, round(rect.w * share), rect.h), border_radius=pen.px(4))
+        pygame.draw.rect(
+            pen.surface,
+            theme.mix(theme.TRACK, theme.TEXT, 0.75),
+            (rect.left, rect.top, round(rect.w * share), rect.h),
+            border_radius=pen.px(4),
+        )
     for value, colour in ((view.ceiling, theme.WARNING), (view.best_return, theme.GOOD)):
         if value is not None and value > 0:
             x = rect.left + round((rect.w - pen.px(3)) * min(1.0, value / top))
@@ -83,10 +101,24 @@ def sparkline(pen: Pen, rect: pygame.Rect, points: Sequence[tuple[float, float]]
     """Shares of corner passes over agent steps, the newest as a number."""
     pen.mark("sparkline", rect)
     value = f"{points[-1][1] * 100:.0f} %" if points else "–"
-    number = pen.text("evaluation", value, (rect.right, rect.centery), 28, theme.GOOD if points and points[-1][1] >= 0.75 else theme.TEXT, anchor="midright")
+    number = pen.text(
+        "evaluation",
+        value,
+        (rect.right, rect.centery),
+        28,
+        theme.GOOD if points and points[-1][1] >= 0.75 else theme.TEXT,
+        anchor="midright",
+    )
     width = max(number.w, pen.px(64))
-    label_rect = pen.text("label_evaluation", label, (rect.left, rect.top), 18, theme.MUTED, width=rect.w - width - pen.px(8))
-    area = pygame.Rect(rect.left, label_rect.bottom + pen.px(3), rect.w - width - pen.px(10), rect.bottom - label_rect.bottom - pen.px(3))
+    label_rect = pen.text(
+        "label_evaluation", label, (rect.left, rect.top), 18, theme.MUTED, width=rect.w - width - pen.px(8)
+    )
+    area = pygame.Rect(
+        rect.left,
+        label_rect.bottom + pen.px(3),
+        rect.w - width - pen.px(10),
+        rect.bottom - label_rect.bottom - pen.px(3),
+    )
     if area.h < pen.px(8):
         return
     pygame.draw.line(pen.surface, theme.TRACK, area.bottomleft, area.bottomright)
@@ -96,8 +128,10 @@ def sparkline(pen: Pen, rect: pygame.Rect, points: Sequence[tuple[float, float]]
         return
     first, last = shown[0][0], shown[-1][0]
     span = max(last - first, 1e-9)
-    path = [(area.left + (area.w - 4) * (x - first) / span, area.bottom - area.h * min(1.0, max(0.0, y))) for x, y in shown]
+    path = [
+        (area.left + (area.w - 4) * (x - first) / span, area.bottom - area.h * min(1.0, max(0.0, y))) for x, y in shown
+    ]
     if len(path) > 1:
-        for a, b in zip(path[:-1], path[1:], strict=True):
+        for a, b in pairwise(path):
             pygame.draw.aaline(pen.surface, theme.AGENT, a, b, max(2, pen.px(2)))
     pygame.draw.aacircle(pen.surface, theme.AGENT, path[-1], pen.px(4))

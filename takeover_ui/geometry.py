@@ -12,7 +12,7 @@ Points = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ribbon:
-    """The road: its middle, both edges (n, 2) in metres, distance along it (n,) in metres, curvature (n,) in 1/m, left positive."""
+    """The road: middle and edges (n, 2) and distance along it (n,) in metres, curvature (n,) in 1/m, left positive."""
 
     middle: Points
     left: Points
@@ -29,7 +29,9 @@ class Ribbon:
 
     def at(self, distance: float) -> tuple[float, float]:
         """Return the point of the middle at ``distance`` metres."""
-        return float(np.interp(distance, self.s, self.middle[:, 0])), float(np.interp(distance, self.s, self.middle[:, 1]))
+        return float(np.interp(distance, self.s, self.middle[:, 0])), float(
+            np.interp(distance, self.s, self.middle[:, 1])
+        )
 
 
 def distances(points: Points) -> Points:

@@ -1,7 +1,7 @@
 """The overlay: who drives, what the agent would do, where the trouble is, and how the learning goes.
 
 Three sizes, each drawn over the whole of the surface that it is given: ``full`` is a column (340 x 720 in the design, it
-grows with the surface), ``compact`` a card (340 x 216), ``bar`` a strip (960 x 40). All of it is a function of the view.
+grows with the surface), ``compact`` a card (340 x 236), ``bar`` a strip (960 x 40). All of it is a function of the view.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Literal
 
 import pygame
 
-from takeover_ui import gauges, texts, theme
+from takeover_ui import gauges, strip, texts, theme
 from takeover_ui.theme import Mark, Pen
 from takeover_ui.view import View
 
 Size = Literal["full", "compact", "bar"]
-DESIGN: Mapping[Size, tuple[int, int]] = {"full": (340, 720), "compact": (340, 216), "bar": (960, 40)}
+DESIGN: Mapping[Size, tuple[int, int]] = {"full": (340, 720), "compact": (340, 236), "bar": (960, 40)}
 FRAME = 7  # design pixels of the frame in the driver's colour
 
 _PAD = 16
@@ -31,7 +31,7 @@ def draw(surface: pygame.Surface, view: View, size: Size = "full", *, language: 
     words = texts.LANGUAGES.get(language, texts.ENGLISH)
     surface.fill(theme.PANEL)
     if size == "bar":
-        _bar(pen, surface.get_rect(), view, words)
+        strip.draw(pen, surface.get_rect(), view, words)
         return pen.marks
     sections = _FULL if size == "full" else _COMPACT
     spare = surface.get_height() - sum(pen.px(h) for h, _ in sections)
@@ -54,16 +54,40 @@ def _driver(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
     pygame.draw.rect(pen.surface, theme.DRIVER[view.driver], rect)
     pen.mark("driver_block", rect)
     inner = rect.inflate(-2 * pen.px(_PAD), 0)
-    word = pen.text("driver", words[view.driver], (inner.left, rect.centery), rect.h / pen.scale * 0.74, theme.INK, width=round(inner.w * 0.62), anchor="midleft")
+    if view.help_wanted and view.driver == "agent":
+        strip = pygame.Rect(rect.left, rect.bottom - round(rect.h * 0.40), rect.w, round(rect.h * 0.40))
+        pygame.draw.rect(pen.surface, theme.INK, strip)
+        pygame.draw.rect(pen.surface, theme.WARNING, strip, width=max(2, pen.px(2)))
+        pen.text(
+            "help",
+            words["help"],
+            strip.center,
+            strip.h / pen.scale * 0.78,
+            theme.WARNING,
+            width=strip.w - 2 * pen.px(_PAD),
+            anchor="center",
+        )
+        rect = pygame.Rect(rect.left, rect.top, rect.w, rect.h - strip.h)
+    size = rect.h / pen.scale
+    word = pen.text(
+        "driver",
+        words[view.driver],
+        (inner.left, rect.centery),
+        size * min(0.95, 0.55 + 17 / size),
+        theme.INK,
+        width=round(inner.w * 0.62),
+        anchor="midleft",
+    )
     left = word.right + pen.px(10)
-    does = words["help"] if view.help_wanted and view.driver == "agent" else words[f"{view.driver}_does"]
-    asks = view.help_wanted and view.driver == "agent"
-    if asks:
-        box = pygame.Rect(left, rect.top + rect.h // 4, inner.right - left, rect.h // 2)
-        pen.box(box, theme.INK, 10)
-        pen.text("help", does, box.center, 24, theme.WARNING, width=box.w - pen.px(16), anchor="center")
-    else:
-        pen.text("does", does, (left, word.bottom - round(word.h * 0.20)), 28, theme.INK, width=inner.right - left, anchor="bottomleft")
+    pen.text(
+        "does",
+        words[f"{view.driver}_does"],
+        (left, word.bottom - round(word.h * 0.12)),
+        min(28, size * 0.5),
+        theme.INK,
+        width=inner.right - left,
+        anchor="bottomleft",
+    )
 
 
 def _speed_and_corner(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
@@ -71,7 +95,15 @@ def _speed_and_corner(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[st
     value = pen.text("speed", f"{view.speed * 3.6:.0f}", (rect.left, rect.bottom), 56, anchor="bottomleft")
     unit = words["kmh"] if view.on_road else words["off_road"]
     colour = theme.MUTED if view.on_road else theme.WARNING
-    pen.text("unit", unit, (value.right + pen.px(6), rect.bottom - pen.px(7)), 20, colour, width=rect.left + half - value.right - pen.px(6), anchor="bottomleft")
+    pen.text(
+        "unit",
+        unit,
+        (value.right + pen.px(6), rect.bottom - pen.px(7)),
+        20,
+        colour,
+        width=rect.left + half - value.right - pen.px(6),
+        anchor="bottomleft",
+    )
     if view.countdown is None or not view.next_corner:
         return
     inside = view.countdown <= 0
@@ -79,30 +111,71 @@ def _speed_and_corner(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[st
     name = words["in_corner" if inside else "corner_in"].format(name=view.next_corner)
     near = inside or view.countdown < 2.0
     pen.text("next_corner", name, (rect.right, rect.top), 20, theme.MUTED, width=half - pen.px(6), anchor="topright")
-    pen.text("countdown", text, (rect.right, rect.bottom), 44, theme.WARNING if near else theme.TEXT, width=half - pen.px(6), anchor="bottomright")
+    pen.text(
+        "countdown",
+        text,
+        (rect.right, rect.bottom),
+        44,
+        theme.WARNING if near else theme.TEXT,
+        width=half - pen.px(6),
+        anchor="bottomright",
+    )
 
 
 def _progress(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
-    _label(pen, rect, "progress", words["progress"], words["of_metres"].format(at=view.progress, length=view.scene.length))
+    _label(
+        pen, rect, "progress", words["progress"], words["of_metres"].format(at=view.progress, length=view.scene.length)
+    )
     gauges.progress(pen, pygame.Rect(rect.left, rect.bottom - pen.px(22), rect.w, pen.px(16)), view)
 
 
 def _actions(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
     """One row an action: above what is done, in the driver's colour; below what the agent would do."""
-    row = rect.h // max(1, min(3, len(view.scene.action_names)))
-    for number, name in enumerate(view.scene.action_names[:3]):
+    names = view.scene.action_names[:3]
+    row = rect.h // max(1, len(names))
+    beside = row < pen.px(40)  # too low for a label above the bar: label and bar share the line
+    for number, name in enumerate(names):
         part = pygame.Rect(rect.left, rect.top + number * row, rect.w, row)
+        if beside:
+            pen.text(
+                f"action_{name}",
+                words.get(name, name),
+                (part.left, part.centery),
+                20,
+                theme.MUTED,
+                width=round(part.w * 0.27),
+                anchor="midleft",
+            )
+            gauges.action(
+                pen,
+                pygame.Rect(
+                    part.left + round(part.w * 0.30), part.top + pen.px(4), round(part.w * 0.70), row - 2 * pen.px(4)
+                ),
+                view,
+                number,
+            )
+            continue
         pen.text(f"action_{name}", words.get(name, name), part.topleft, 20, theme.MUTED, width=part.w // 2)
         if number == 0:
             _legend(pen, part, view, words)
-        gauges.action(pen, pygame.Rect(part.left, part.top + pen.px(20), part.w, min(pen.px(28), row - pen.px(22))), view, number)
+        gauges.action(
+            pen, pygame.Rect(part.left, part.top + pen.px(20), part.w, min(pen.px(28), row - pen.px(22))), view, number
+        )
 
 
 def _legend(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
     right = rect.right
     dot = pen.px(9)
     for key, colour in (("would", theme.AGENT), ("done", theme.DRIVER[view.driver])):
-        text = pen.text(f"legend_{key}", words[key], (right, rect.top + pen.px(1)), 18, theme.MUTED, width=rect.w // 4, anchor="topright")
+        text = pen.text(
+            f"legend_{key}",
+            words[key],
+            (right, rect.top + pen.px(1)),
+            18,
+            theme.MUTED,
+            width=round(rect.w * 0.28),
+            anchor="topright",
+        )
         box = pygame.Rect(text.left - dot - pen.px(4), text.centery - dot // 2, dot, dot)
         if key == "would":
             pygame.draw.rect(pen.surface, colour, box.inflate(0, -dot // 2))
@@ -113,9 +186,15 @@ def _legend(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
 
 def _return(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
     third = rect.w // 3
-    best = "–" if view.best_return is None else f"{view.best_return:.1f}"
-    ceiling = "–" if view.ceiling is None else f"{view.ceiling:.1f}"
-    for number, (key, value, colour) in enumerate((("return", f"{view.episode_return:.1f}", theme.TEXT), ("best", best, theme.GOOD), ("ceiling", ceiling, theme.MUTED))):
+    best = "–" if view.best_return is None else texts.short(view.best_return, 1)
+    ceiling = "–" if view.ceiling is None else texts.short(view.ceiling, 1)
+    for number, (key, value, colour) in enumerate(
+        (
+            ("return", texts.short(view.episode_return, 1), theme.TEXT),
+            ("best", best, theme.GOOD),
+            ("ceiling", ceiling, theme.MUTED),
+        )
+    ):
         left = rect.left + number * third
         pen.text(f"label_{key}", words[key], (left, rect.top), 20, theme.MUTED, width=third - pen.px(6))
         pen.text(key, value, (left, rect.top + pen.px(19)), 32, colour, width=third - pen.px(6))
@@ -124,7 +203,10 @@ def _return(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
 
 def _help(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
     half = rect.w // 2
-    for left, value, key in ((rect.left, f"{view.takeovers}", "takeovers"), (rect.left + half, f"{view.human_seconds:.1f} s", "your_help")):
+    for left, value, key in (
+        (rect.left, texts.short(view.takeovers), "takeovers"),
+        (rect.left + half, texts.duration(view.human_seconds), "your_help"),
+    ):
         pen.text(key, value, (left, rect.top), 32, theme.HUMAN, width=half - pen.px(6))
         pen.text(f"label_{key}", words[key], (left, rect.top + pen.px(25)), 20, theme.MUTED, width=half - pen.px(6))
 
@@ -134,20 +216,45 @@ def _trainer(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) 
     inner = rect.inflate(-2 * pen.px(12), -2 * pen.px(10))
     pulse = view.trainer
     alive = pulse is not None and pulse.alive
-    gauges.dot(pen, (inner.left + pen.px(6), inner.top + pen.px(8)), theme.GOOD if alive else theme.FAINT)
-    title = pen.text("trainer", words["trainer"], (inner.left + pen.px(20), inner.top), 22, theme.TEXT, width=inner.w // 2 - pen.px(20))
+    gauges.dot(pen, (inner.left + pen.px(6), inner.top + pen.px(7)), theme.GOOD if alive else theme.FAINT)
+    title = pen.text(
+        "trainer",
+        words["trainer"],
+        (inner.left + pen.px(20), inner.top),
+        22,
+        theme.TEXT,
+        width=inner.w // 2 - pen.px(20),
+    )
     line = pen.px(21)
     if pulse is None or not pulse.alive:
-        pen.text("trainer_idle", words["trainer_idle"], (inner.right, inner.top), 20, theme.MUTED, width=inner.right - title.right - pen.px(8), anchor="topright")
+        pen.text(
+            "trainer_idle",
+            words["trainer_idle"],
+            (inner.right, inner.top),
+            20,
+            theme.MUTED,
+            width=inner.right - title.right - pen.px(8),
+            anchor="topright",
+        )
     else:
-        pen.text("updates", words["updates"].format(value=pulse.updates), (inner.right, inner.top), 20, theme.MUTED, width=inner.right - title.right - pen.px(8), anchor="topright")
+        pen.text(
+            "updates",
+            words["updates"].format(value=pulse.updates),
+            (inner.right, inner.top),
+            20,
+            theme.MUTED,
+            width=inner.right - title.right - pen.px(8),
+            anchor="topright",
+        )
         rows: list[tuple[str, str]] = [("behind", words["behind"].format(value=pulse.steps_behind))]
         if pulse.last_checkpoint:
             age = "" if pulse.checkpoint_age_s is None else words["ago"].format(seconds=pulse.checkpoint_age_s)
             rows.append(("checkpoint", f"{pulse.last_checkpoint} · {age}" if age else pulse.last_checkpoint))
         for number, (key, text) in enumerate(rows, 1):
             pen.text(key, text, (inner.left, inner.top + number * line), 19, theme.MUTED, width=inner.w)
-    spark = pygame.Rect(inner.left, inner.top + 3 * line + pen.px(4), inner.w, inner.bottom - inner.top - 3 * line - pen.px(4))
+    spark = pygame.Rect(
+        inner.left, inner.top + 3 * line + pen.px(4), inner.w, inner.bottom - inner.top - 3 * line - pen.px(4)
+    )
     gauges.sparkline(pen, spark, view.evaluations, words["evaluations"])
 
 
@@ -155,16 +262,26 @@ def _footer(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
     store = view.store
     if store is not None:
         bad = store.problem is not None
-        gauges.dot(pen, (rect.left + pen.px(6), rect.top + pen.px(8)), theme.ERROR if bad else theme.GOOD)
+        gauges.dot(pen, (rect.left + pen.px(6), rect.top + pen.px(6)), theme.ERROR if bad else theme.GOOD)
         text = store.problem or words["steps_saved"].format(value=store.steps)
         if store.queue > 200 and not bad:
             text += " · " + words["waiting"].format(value=store.queue)
         width = rect.w - pen.px(20) if bad else round(rect.w * 0.58) - pen.px(20)
-        pen.text("store", text, (rect.left + pen.px(20), rect.top), 19, theme.ERROR if bad else theme.MUTED, width=width)
+        pen.text(
+            "store", text, (rect.left + pen.px(20), rect.top), 19, theme.ERROR if bad else theme.MUTED, width=width
+        )
         if bad:
             return
     colour = theme.WARNING if view.late_ticks else theme.FAINT
-    pen.text("late", f"{view.late_ticks:,} {words['late']}", (rect.right, rect.top), 19, colour, width=round(rect.w * 0.40), anchor="topright")
+    pen.text(
+        "late",
+        f"{texts.short(view.late_ticks)} {words['late']}",
+        (rect.right, rect.top),
+        19,
+        colour,
+        width=round(rect.w * 0.40),
+        anchor="topright",
+    )
 
 
 def _label(pen: Pen, rect: pygame.Rect, name: str, left: str, right: str) -> None:
@@ -174,44 +291,34 @@ def _label(pen: Pen, rect: pygame.Rect, name: str, left: str, right: str) -> Non
 
 def _compact_line(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
     half = rect.w // 2
-    best = "" if view.best_return is None else f" / {view.best_return:.1f}"
-    pen.text("return", f"{words['return']} {view.episode_return:.1f}{best}", rect.topleft, 20, theme.TEXT, width=half - pen.px(6))
-    pen.text("help_given", f"{view.takeovers} {words['takeovers']} · {view.human_seconds:.0f} s", rect.topright, 20, theme.HUMAN, width=half, anchor="topright")
-
-
-def _bar(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
-    """Everything that matters on one line: driver, speed, corner, progress, actions, return, help, trainer."""
-    block = pygame.Rect(0, 0, min(pen.px(150), rect.w // 5), rect.h)
-    pygame.draw.rect(pen.surface, theme.DRIVER[view.driver], block)
-    pen.mark("driver_block", block)
-    pen.text("driver", words[view.driver], block.center, 34, theme.INK, width=block.w - pen.px(16), anchor="center")
-    gap, middle = pen.px(12), rect.centery
-    right = rect.right - gap
-    alive = view.trainer is not None and view.trainer.alive
-    gauges.dot(pen, (right - pen.px(6), middle), theme.GOOD if alive else theme.FAINT)
-    right -= pen.px(12) + gap
-    helped = pen.text("help_given", f"{view.human_seconds:.0f} s", (right, middle), 24, theme.HUMAN, width=pen.px(70), anchor="midright")
-    right = helped.left - gap
-    best = "" if view.best_return is None else f" / {view.best_return:.0f}"
-    total = pen.text("return", f"{view.episode_return:.0f}{best}", (right, middle), 24, theme.TEXT, width=pen.px(110), anchor="midright")
-    right = total.left - gap
-    for number in reversed(range(min(3, len(view.scene.action_names)))):
-        gauge = pygame.Rect(right - pen.px(70), middle - pen.px(9), pen.px(70), pen.px(18))
-        gauges.action(pen, gauge, view, number)
-        right = gauge.left - gap
-    speed = pen.text("speed", f"{view.speed * 3.6:.0f} {words['kmh']}", (block.right + pen.px(96), middle), 24, theme.TEXT, width=pen.px(90), anchor="midright")
-    left = max(block.right + pen.px(100), speed.right) + gap
-    asks = view.help_wanted and view.driver == "agent"
-    if asks or (view.countdown is not None and view.next_corner):
-        seconds = view.countdown or 0.0
-        text = words["help"] if asks else f"{view.next_corner} {words['seconds'].format(value=seconds) if seconds > 0 else words['now']}"
-        pen.text("countdown", text, (left, middle), 24, theme.WARNING if asks or seconds < 2 else theme.TEXT, width=pen.px(170), anchor="midleft")
-    left += pen.px(170) + gap
-    if right - left > pen.px(60):
-        gauges.progress(pen, pygame.Rect(left, middle - pen.px(7), right - left, pen.px(14)), view)
+    best = "" if view.best_return is None else f" / {texts.short(view.best_return, 1)}"
+    pen.text(
+        "return",
+        f"{words['return']} {texts.short(view.episode_return, 1)}{best}",
+        rect.topleft,
+        20,
+        theme.TEXT,
+        width=half - pen.px(6),
+    )
+    pen.text(
+        "help_given",
+        f"{texts.short(view.takeovers)} {words['takeovers']} · {texts.duration(view.human_seconds, 0)}",
+        rect.topright,
+        20,
+        theme.HUMAN,
+        width=half,
+        anchor="topright",
+    )
 
 
 _FULL: tuple[tuple[int, _Section], ...] = (
-    (92, _driver), (66, _speed_and_corner), (48, _progress), (112, _actions), (72, _return), (48, _help), (150, _trainer), (26, _footer),
-)  # fmt: skip
-_COMPACT: tuple[tuple[int, _Section], ...] = ((58, _driver), (44, _progress), (84, _actions), (26, _compact_line))
+    (92, _driver),
+    (66, _speed_and_corner),
+    (48, _progress),
+    (112, _actions),
+    (72, _return),
+    (48, _help),
+    (150, _trainer),
+    (26, _footer),
+)
+_COMPACT: tuple[tuple[int, _Section], ...] = ((58, _driver), (44, _progress), (88, _actions), (24, _compact_line))

@@ -125,11 +125,23 @@ def render(report: Report) -> str:
 
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    sections = "".join(filter(None, (
-        parts.headline(report), parts.before_after(report), parts.corner_from_above(report), parts.speed_along(report),
-        parts.returns(report), parts.passes(report), parts.heat_map(report), parts.corner_table(report), parts.judged(report),
-        parts.figures(report),
-    )))  # fmt: skip
+    sections = "".join(
+        filter(
+            None,
+            (
+                parts.headline(report),
+                parts.before_after(report),
+                parts.corner_from_above(report),
+                parts.speed_along(report),
+                parts.returns(report),
+                parts.passes(report),
+                parts.heat_map(report),
+                parts.corner_table(report),
+                parts.judged(report),
+                parts.figures(report),
+            ),
+        )
+    )
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'

@@ -43,16 +43,23 @@ def before_after(report: Report) -> str:
         f'<div class="dots" role="img" aria-label="{o.corner_passes} of {o.episodes} passed">{_dots(o)}</div></div>'
         for name, o in pairs
     )
-    rows = [("corner passes", [f"{o.corner_passes} of {o.episodes}" for _, o in pairs]), ("return, mean", [f"{o.return_mean:.1f}" for _, o in pairs])]
+    rows = [
+        ("corner passes", [f"{o.corner_passes} of {o.episodes}" for _, o in pairs]),
+        ("return, mean", [f"{o.return_mean:.1f}" for _, o in pairs]),
+    ]
     if any(o.finished is not None for _, o in pairs):
-        rows.append(("laps finished", ["–" if o.finished is None else f"{o.finished} of {o.episodes}" for _, o in pairs]))
+        rows.append(
+            ("laps finished", ["–" if o.finished is None else f"{o.finished} of {o.episodes}" for _, o in pairs])
+        )
     if any(o.checkpoint for _, o in pairs):
         rows.append(("checkpoint", [o.checkpoint or "–" for _, o in pairs]))
     head = "".join(f"<th scope='col'>{name}</th>" for name, _ in pairs)
-    body = "".join(f"<tr><th scope='row'>{escape(k)}</th>{''.join(f'<td>{escape(v)}</td>' for v in vs)}</tr>" for k, vs in rows)
+    body = "".join(
+        f"<tr><th scope='row'>{escape(k)}</th>{''.join(f'<td>{escape(v)}</td>' for v in vs)}</tr>" for k, vs in rows
+    )
     note = "Deterministic episodes, driven by the agent alone. A filled dot is an episode that left the corner’s end on the road."
     table = f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f'<section class="wide"><h2>Before and after</h2><div class="outcomes">{blocks}{table}</div><p class="note">{note}</p></section>'
+    return _wide("Before and after", f'<div class="outcomes">{blocks}{table}</div><p class="note">{note}</p>')
 
 
 def _dots(outcome: Outcome) -> str:
@@ -82,7 +89,9 @@ def corner_from_above(report: Report) -> str:
                 plan.path(np.asarray(line.points)[stretch], f"line {kind}", title=title)
             if line.failed and near.any() and near[-1]:
                 plan.cross(np.asarray(line.points)[-1], f"cross {kind}")
-    return _figure("The corner from above", plan.render(), _legend(report), "A cross is where an episode ended off the road.")
+    return _figure(
+        "The corner from above", plan.render(), _legend(report), "A cross is where an episode ended off the road."
+    )
 
 
 def speed_along(report: Report) -> str:
@@ -96,7 +105,11 @@ def speed_along(report: Report) -> str:
         near = (line.progress >= low) & (line.progress <= high)
         if near.any():
             top = max(top, float(np.nanmax(np.asarray(line.speed)[near])) * 3.6)
-    plot = Plot((low, high), (0.0, top * 1.08), height=420, label=f"speed along {name}").room_for_name().band(from_m, to_m, "band", name)
+    plot = (
+        Plot((low, high), (0.0, top * 1.08), height=420, label=f"speed along {name}")
+        .room_for_name()
+        .band(from_m, to_m, "band", name)
+    )
     plot.axes("progress, m", "km/h")
     for kind, _ in _KINDS:
         for line in _of_kind(report, kind):
@@ -113,7 +126,11 @@ def returns(report: Report) -> str:
         return ""
     xs, ys = [p.agent_steps for p in points], [p.total for p in points]
     low, high = min(0.0, min(ys)), max([*ys, report.ceiling or 0.0])
-    plot = Plot((min(xs), max(xs)), (low, high * 1.08 + 1e-6), label="return over time").room_for_name().axes("agent steps", "return")
+    plot = (
+        Plot((min(xs), max(xs)), (low, high * 1.08 + 1e-6), label="return over time")
+        .room_for_name()
+        .axes("agent steps", "return")
+    )
     if report.ceiling is not None:
         plot.level(report.ceiling, "ceiling")
     alone = [p for p in points if p.human_seconds <= 0]
@@ -122,9 +139,20 @@ def returns(report: Report) -> str:
         width = max(3, len(points) // 12)
         smooth = [float(np.mean(ys[max(0, i - width) : i + width + 1])) for i in range(len(ys))]
         plot.line(xs, smooth, "trend")
-    plot.dots([p.agent_steps for p in alone], [p.total for p in alone], "dot agent", 2.6, [f"return {p.total:.1f}" for p in alone])
-    plot.dots([p.agent_steps for p in helped], [p.total for p in helped], "dot human", 3.6,
-              [f"return {p.total:.1f}, {p.human_seconds:.1f} s of help" for p in helped])  # fmt: skip
+    plot.dots(
+        [p.agent_steps for p in alone],
+        [p.total for p in alone],
+        "dot agent",
+        2.6,
+        [f"return {p.total:.1f}" for p in alone],
+    )
+    plot.dots(
+        [p.agent_steps for p in helped],
+        [p.total for p in helped],
+        "dot human",
+        3.6,
+        [f"return {p.total:.1f}, {p.human_seconds:.1f} s of help" for p in helped],
+    )
     legend = [("agent", "agent alone", "disc"), ("human", "with a takeover", "disc")]
     legend += [("trend", "running mean", "")] if len(points) >= 8 else []
     legend += [("ceiling", f"ceiling, {report.ceiling:.1f}", "")] if report.ceiling is not None else []
@@ -150,7 +178,13 @@ def heat_map(report: Report) -> str:
     road = ribbon(report.scene.points, report.scene.half_width, max(1.5, report.scene.length / 2000))
     shown = np.vstack([road.left, road.right])
     margin = 0.06 * float(np.ptp(shown, axis=0).max()) + 4
-    plan = Plan(shown.min(axis=0) - margin, shown.max(axis=0) + margin, width=980, max_height=360, label="where the agent failed")
+    plan = Plan(
+        shown.min(axis=0) - margin,
+        shown.max(axis=0) + margin,
+        width=980,
+        max_height=360,
+        label="where the agent failed",
+    )
     plan.path(np.vstack([road.left, road.right[::-1]]), "road", closed=True)
     for name, from_m, to_m in report.scene.corners:
         part = road.between(from_m, to_m)
@@ -160,7 +194,9 @@ def heat_map(report: Report) -> str:
     for name, from_m, to_m in report.scene.corners[:12]:
         part = road.between(from_m, to_m)
         index = part.start + int(np.argmax(np.abs(road.curvature[part])))
-        outwards = road.right[index] - road.left[index] if road.curvature[index] > 0 else road.left[index] - road.right[index]
+        outwards = (
+            road.right[index] - road.left[index] if road.curvature[index] > 0 else road.left[index] - road.right[index]
+        )
         outwards /= max(float(np.hypot(*outwards)), 1e-9)
         plan.text(road.middle[index] + outwards * (report.scene.half_width + 34 / plan.scale), name, "far")
     note = f"{len(report.failures):,} episodes ended before the finish."
@@ -171,13 +207,17 @@ def corner_table(report: Report) -> str:
     """Each corner: how often it was reached and passed, and how much help it took."""
     if not report.corners:
         return ""
-    head = "".join(f"<th scope='col'>{h}</th>" for h in ("from – to", "reached", "passed", "takeovers", "cleared", "help"))
+    head = "".join(
+        f"<th scope='col'>{h}</th>" for h in ("from – to", "reached", "passed", "takeovers", "cleared", "help")
+    )
     rows = "".join(
         f"<tr><th scope='row'>{escape(c.name)}</th><td>{c.from_m:.0f} – {c.to_m:.0f} m</td><td>{c.reached:,}</td>"
-        f"<td>{_share(c.passed, c.reached)}</td><td>{c.takeovers:,}</td><td>{c.cleared:,}</td><td>{c.human_seconds:.1f} s</td></tr>"
+        f"<td>{_share(c.passed, c.reached)}</td><td>{c.takeovers:,}</td><td>{c.cleared:,}</td>"
+        f"<td>{c.human_seconds:.1f} s</td></tr>"
         for c in report.corners
     )
-    return f'<section class="wide"><h2>Corners</h2><div class="scroll"><table><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>'
+    table = f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return _wide("Corners", f'<div class="scroll">{table}</div>')
 
 
 def judged(report: Report) -> str:
@@ -187,10 +227,11 @@ def judged(report: Report) -> str:
     total = max(1, sum(report.judged.values()))
     rows = "".join(
         f'<div class="verdict"><span>{escape(name)}</span><svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
-        f'<rect class="rail" width="100" height="8"/><rect class="fill {escape(name)}" width="{100 * count / total:.1f}" height="8"/></svg><b>{count:,}</b></div>'
+        f'<rect class="rail" width="100" height="8"/><rect class="fill {escape(name)}" '
+        f'width="{100 * count / total:.1f}" height="8"/></svg><b>{count:,}</b></div>'
         for name, count in report.judged.items()
     )
-    return f'<section class="wide"><h2>Judged</h2>{rows}</section>'
+    return _wide("Judged", rows)
 
 
 def figures(report: Report) -> str:
@@ -206,7 +247,7 @@ def figures(report: Report) -> str:
         *report.figures,
     ]
     cells = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in rows if v)
-    return f'<section class="wide"><h2>Figures</h2><dl>{cells}</dl></section>'
+    return _wide("Figures", f"<dl>{cells}</dl>")
 
 
 def footer(report: Report) -> str:
@@ -231,13 +272,21 @@ def _legend(report: Report) -> str:
 
 
 def _keys(entries: list[tuple[str, str, str]]) -> str:
-    return '<ul class="legend">' + "".join(f'<li><i class="key {css} {shape}"></i>{escape(text)}</li>' for css, text, shape in entries) + "</ul>"
+    return (
+        '<ul class="legend">'
+        + "".join(f'<li><i class="key {css} {shape}"></i>{escape(text)}</li>' for css, text, shape in entries)
+        + "</ul>"
+    )
 
 
 def _figure(title: str, svg: str, legend: str = "", note: str = "", *, wide: bool = False) -> str:
     after = f'<p class="note">{escape(note)}</p>' if note else ""
     css = ' class="wide"' if wide else ""
     return f"<section{css}><h2>{escape(title)}</h2>{svg}{legend}{after}</section>"
+
+
+def _wide(title: str, content: str) -> str:
+    return f'<section class="wide"><h2>{escape(title)}</h2>{content}</section>'
 
 
 def _share(part: int, whole: int) -> str:

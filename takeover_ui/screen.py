@@ -53,14 +53,20 @@ class Composer:
             part = surface.subsurface(game)
             drawn = self._view.draw(part, view, now)
             taken = max((m.rect.right for m in drawn if m.name == "map"), default=0)
-            narrow = part if panel is None or not game.colliderect(panel) else surface.subsurface(pygame.Rect(0, 0, panel.left, game.h))
+            narrow = (
+                part
+                if panel is None or not game.colliderect(panel)
+                else surface.subsurface(pygame.Rect(0, 0, panel.left, game.h))
+            )
             drawn += banner.draw(narrow, view, language=self.language, bottom_inset=taken)
             marks += [Mark(m.name, m.rect.move(game.topleft), m.text, m.shortened) for m in drawn]
         if panel is not None and panel.w > 0 and panel.h > 0:
             size = self.size or "full"
             drawn = overlay.draw(surface.subsurface(panel), view, size, language=self.language)
             marks += [Mark(m.name, m.rect.move(panel.topleft), m.text, m.shortened) for m in drawn]
-        overlay.frame(surface, view, min(surface.get_height() / 720, surface.get_width() / 1280) if self.game_view else 0.5)
+        overlay.frame(
+            surface, view, min(surface.get_height() / 720, surface.get_width() / 1280) if self.game_view else 0.5
+        )
         return marks
 
 
@@ -88,7 +94,7 @@ class Screen:
     def draw(self, view: View, now: float) -> None:
         """Draw a frame and show it."""
         surface = pygame.display.get_surface()
-        if surface.get_width() < _SMALLEST[0] // 2 or surface.get_height() < 16:
+        if surface is None or surface.get_width() < _SMALLEST[0] // 2 or surface.get_height() < 16:
             return
         self.composer.draw(surface, view, now)
         pygame.display.flip()

@@ -33,7 +33,9 @@ def number(value: float, largest: float = 0.0) -> str:
 class Plot:
     """An x-y chart of ``width`` x ``height`` units; everything drawn is collected and joined by :meth:`render`."""
 
-    def __init__(self, x: tuple[float, float], y: tuple[float, float], *, width: int = 480, height: int = 280, label: str = "") -> None:
+    def __init__(
+        self, x: tuple[float, float], y: tuple[float, float], *, width: int = 480, height: int = 280, label: str = ""
+    ) -> None:
         self.width, self.height, self.label = width, height, label
         self.left, self.right, self.top, self.bottom = 54, width - 14, 14, height - 40
         self.x_range = x if x[1] > x[0] else (x[0] - 0.5, x[0] + 0.5)
@@ -60,10 +62,17 @@ class Plot:
         for value in ticks(*self.x_range, x_count):
             x = self.px(value)
             anchor = "end" if x > self.right - 12 else "middle"
-            self.parts.append(f'<text class="tick" x="{x:.1f}" y="{self.bottom + 16}" text-anchor="{anchor}">{number(value, self.x_range[1])}</text>')
-        self.parts.append(f'<line class="axis" x1="{self.left}" x2="{self.right}" y1="{self.bottom}" y2="{self.bottom}"/>')
+            self.parts.append(
+                f'<text class="tick" x="{x:.1f}" y="{self.bottom + 16}" text-anchor="{anchor}">'
+                f"{number(value, self.x_range[1])}</text>"
+            )
+        self.parts.append(
+            f'<line class="axis" x1="{self.left}" x2="{self.right}" y1="{self.bottom}" y2="{self.bottom}"/>'
+        )
         middle = (self.left + self.right) / 2
-        self.parts.append(f'<text class="name" x="{middle:.0f}" y="{self.height - 6}" text-anchor="middle">{escape(x_name)}</text>')
+        self.parts.append(
+            f'<text class="name" x="{middle:.0f}" y="{self.height - 6}" text-anchor="middle">{escape(x_name)}</text>'
+        )
         if y_name:
             self.parts.append(f'<text class="name" x="{self.left}" y="{self.top - 3}">{escape(y_name)}</text>')
         return self
@@ -81,20 +90,26 @@ class Plot:
             self.parts.append(f'<polyline class="{escape(css)}" points="{points}"/>')
         return self
 
-    def dots(self, xs: Numbers, ys: Numbers, css: str, radius: float = 3.0, titles: Iterable[str] | None = None) -> Plot:
+    def dots(
+        self, xs: Numbers, ys: Numbers, css: str, radius: float = 3.0, titles: Iterable[str] | None = None
+    ) -> Plot:
         """Draw a dot at each point, with a text that shows when it is pointed at."""
         texts = list(titles) if titles is not None else [""] * len(xs)
         for a, b, text in zip(xs, ys, texts, strict=True):
             if math.isfinite(a) and math.isfinite(b):
                 title = f"<title>{escape(text)}</title>" if text else ""
-                self.parts.append(f'<circle class="{escape(css)}" cx="{self.px(a):.1f}" cy="{self.py(b):.1f}" r="{radius:g}">{title}</circle>')
+                self.parts.append(
+                    f'<circle class="{escape(css)}" cx="{self.px(a):.1f}" cy="{self.py(b):.1f}" r="{radius:g}">{title}</circle>'
+                )
         return self
 
     def level(self, y: float, css: str, text: str = "") -> Plot:
         """Draw a horizontal line over the whole width, with its name above its left end."""
         if math.isfinite(y) and self.y_range[0] <= y <= self.y_range[1]:
             at = self.py(y)
-            self.parts.append(f'<line class="{escape(css)}" x1="{self.left}" x2="{self.right}" y1="{at:.1f}" y2="{at:.1f}"/>')
+            self.parts.append(
+                f'<line class="{escape(css)}" x1="{self.left}" x2="{self.right}" y1="{at:.1f}" y2="{at:.1f}"/>'
+            )
             if text:
                 above = at - 5 if at - 5 > self.top + 8 else at + 14
                 self.parts.append(f'<text class="tick" x="{self.left + 4}" y="{above:.1f}">{escape(text)}</text>')
@@ -104,16 +119,23 @@ class Plot:
         """Shade a stretch of the horizontal axis, with its name at the top."""
         a, b = max(self.left, self.px(from_x)), min(self.right, self.px(to_x))
         if b > a:
-            self.parts.append(f'<rect class="{escape(css)}" x="{a:.1f}" y="{self.top}" width="{b - a:.1f}" height="{self.bottom - self.top}"/>')
+            self.parts.append(
+                f'<rect class="{escape(css)}" x="{a:.1f}" y="{self.top}" width="{b - a:.1f}" height="{self.bottom - self.top}"/>'
+            )
             if text:
-                self.parts.append(f'<text class="tick" x="{(a + b) / 2:.1f}" y="{self.top + 14}" text-anchor="middle">{escape(text)}</text>')
+                self.parts.append(
+                    f'<text class="tick" x="{(a + b) / 2:.1f}" y="{self.top + 14}" text-anchor="middle">{escape(text)}</text>'
+                )
         return self
 
     def rug(self, xs: Numbers, css: str) -> Plot:
         """Mark places on the horizontal axis with short strokes."""
         for x in xs:
             if self.x_range[0] <= x <= self.x_range[1]:
-                self.parts.append(f'<line class="{escape(css)}" x1="{self.px(x):.1f}" x2="{self.px(x):.1f}" y1="{self.bottom - 9}" y2="{self.bottom}"/>')
+                self.parts.append(
+                    f'<line class="{escape(css)}" x1="{self.px(x):.1f}" x2="{self.px(x):.1f}" '
+                    f'y1="{self.bottom - 9}" y2="{self.bottom}"/>'
+                )
         return self
 
     def render(self) -> str:
@@ -124,7 +146,16 @@ class Plot:
 class Plan:
     """A piece of ground from above, north up, both axes to the same scale."""
 
-    def __init__(self, low: NDArray[np.float64], high: NDArray[np.float64], *, width: int = 480, max_height: int = 420, min_height: int = 0, label: str = "") -> None:
+    def __init__(
+        self,
+        low: NDArray[np.float64],
+        high: NDArray[np.float64],
+        *,
+        width: int = 480,
+        max_height: int = 420,
+        min_height: int = 0,
+        label: str = "",
+    ) -> None:
         span = np.maximum(high - low, 1.0)
         self.scale = min(width / span[0], max_height / span[1])
         self.width, self.label = width, label
@@ -150,7 +181,10 @@ class Plan:
     def cross(self, point: NDArray[np.floating], css: str, size: float = 6) -> Plan:
         """Mark where something ended."""
         x, y = self.at(np.asarray(point)[None])[0]
-        self.parts.append(f'<path class="{escape(css)}" d="M{x - size:.1f} {y - size:.1f}l{2 * size} {2 * size}m0 {-2 * size}l{-2 * size} {2 * size}"/>')
+        self.parts.append(
+            f'<path class="{escape(css)}" d="M{x - size:.1f} {y - size:.1f}'
+            f'l{2 * size} {2 * size}m0 {-2 * size}l{-2 * size} {2 * size}"/>'
+        )
         return self
 
     def disc(self, point: NDArray[np.floating], css: str, radius: float = 4, title: str = "") -> Plan:
@@ -165,7 +199,9 @@ class Plan:
         x, y = self.at(np.asarray(point)[None])[0]
         half = (12 if css == "far" else 4.2) * len(text)
         x, y = min(max(x, half + 4), self.width - half - 4), min(max(y, 16.0), self.height - 8.0)
-        self.parts.append(f'<text class="{escape(css)}" x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{escape(text)}</text>')
+        self.parts.append(
+            f'<text class="{escape(css)}" x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{escape(text)}</text>'
+        )
         return self
 
     def render(self) -> str:

@@ -10,10 +10,10 @@ ENGLISH: Mapping[str, str] = {
     "paused": "PAUSED",
     "agent_does": "drives",
     "human_does": "drive",
-    "paused_does": "nobody drives",
+    "paused_does": "",
     "help": "asks for your help",
     "kmh": "km/h",
-    "off_road": "off the road",
+    "off_road": "off road",
     "corner_in": "{name} in",
     "in_corner": "{name}",
     "now": "now",
@@ -52,10 +52,10 @@ GERMAN: Mapping[str, str] = {
     "paused": "PAUSE",
     "agent_does": "fährt",
     "human_does": "fährst",
-    "paused_does": "niemand fährt",
+    "paused_does": "",
     "help": "bittet um deine Hilfe",
     "kmh": "km/h",
-    "off_road": "neben der Straße",
+    "off_road": "abseits",
     "corner_in": "{name} in",
     "in_corner": "{name}",
     "now": "jetzt",
@@ -66,7 +66,7 @@ GERMAN: Mapping[str, str] = {
     "gas": "Gas",
     "brake": "Bremse",
     "steer": "Lenkung",
-    "done": "wird gefahren",
+    "done": "gefahren",
     "would": "Agent würde",
     "return": "Belohnung",
     "best": "Bestwert",
@@ -87,5 +87,20 @@ GERMAN: Mapping[str, str] = {
     "late": "verspätete Ticks",
     "risk": "Risiko",
 }
+
+
+def short(value: float, decimals: int = 0) -> str:
+    """Return a number in at most six characters or so: 1,234 is written out, 123k and 12.3M are not."""
+    if abs(value) < 10_000:
+        return f"{value:,.{decimals}f}"
+    return f"{value / 1e3:.0f}k" if abs(value) < 1e6 else f"{value / 1e6:.1f}M"
+
+
+def duration(seconds: float, decimals: int = 1) -> str:
+    """Return a length of time: seconds up to ten minutes, then minutes, then hours."""
+    if seconds < 600:
+        return f"{seconds:.{decimals}f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 36_000 else f"{seconds / 3600:.0f} h"
+
 
 LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": ENGLISH, "de": GERMAN}

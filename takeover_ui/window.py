@@ -19,7 +19,26 @@ from typing import Any, Literal
 from data.errors import DeviceError
 from takeover_ui.view import Level, Scene, View
 
-KEYS = ("left", "right", "up", "down", "space", "escape", "return", "tab", "f11", "p", "r", "s", "q", "h", "a", "d", "w", "x")
+KEYS = (
+    "left",
+    "right",
+    "up",
+    "down",
+    "space",
+    "escape",
+    "return",
+    "tab",
+    "f11",
+    "p",
+    "r",
+    "s",
+    "q",
+    "h",
+    "a",
+    "d",
+    "w",
+    "x",
+)
 """The keys that the session can read, by name; entry *i* of the shared counters belongs to key *i*."""
 
 Corner = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
@@ -57,7 +76,9 @@ class Window:
         self._seen = [0] * len(KEYS)
         ours, theirs = context.Pipe()
         self._pipe: Connection = ours
-        self._process = context.Process(target=window_process.main, args=(theirs, self._counts, self.options), name="hitl-window", daemon=True)
+        self._process = context.Process(
+            target=window_process.main, args=(theirs, self._counts, self.options), name="hitl-window", daemon=True
+        )
         self._process.start()
         theirs.close()
         self._await_ready(ready_timeout)
@@ -83,7 +104,9 @@ class Window:
             self._process.terminate()
             self._process.join(5)
             self._pipe.close()
-            raise DeviceError(f"The window could not be opened ({message}). Go on without one: --headless or --no-overlay.")
+            raise DeviceError(
+                f"The window could not be opened ({message}). Go on without one: --headless or --no-overlay."
+            )
 
     def send(self, view: View) -> None:
         """Show ``view`` as soon as the window gets to it; a view that is not yet drawn when the next one comes is dropped."""
@@ -108,7 +131,7 @@ class Window:
         down = []
         for number, name in enumerate(KEYS):
             count = self._counts[number]
-            if count & 1 or count != self._seen[number] and count - self._seen[number] > 1:
+            if count & 1 or (count != self._seen[number] and count - self._seen[number] > 1):
                 down.append(name)
             self._seen[number] = count
         return frozenset(down) if not self.closed else frozenset()
@@ -180,5 +203,3 @@ def display_available() -> bool:
     if sys.platform in ("win32", "darwin"):
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-

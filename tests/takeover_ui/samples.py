@@ -97,7 +97,7 @@ def view(driver: str = "agent", tick: int = 60, track: str = "default") -> View:
         trainer=TrainerPulse(True, 3_218, 214, 1.0, "u0003200", 12.0),
         store=StorePulse(12_894, 12, 0.4),
         evaluations=((9_800, 0.0), (10_400, 0.0), (11_000, 0.0), (11_500, 0.15), (12_000, 0.4), (12_400, 0.85)),
-        failures=tuple(float(v) for v in np.random.default_rng(0).normal(corner[1] + 12, 6, 40)) + (62.0, 63.0, 250.0),
+        failures=(*np.random.default_rng(0).normal(corner[1] + 12, 6, 40).tolist(), 62.0, 63.0, 250.0),
         hint="arrow keys: drive · P: pause · Esc: end",
         agent_trails=(np.array(agent.points, np.float32),),
         human_trails=(np.array(human.points, np.float32),),
@@ -111,15 +111,24 @@ def report() -> Report:
     corner = made.corners[0]
 
     def line(kind: str, lap: Drive) -> DrivenLine:
-        return DrivenLine(kind, np.array(lap.points), np.array(lap.progress), np.array(lap.speed), failed=lap.reason != "finish")  # type: ignore[arg-type]
+        return DrivenLine(
+            kind, np.array(lap.points), np.array(lap.progress), np.array(lap.speed), failed=lap.reason != "finish"
+        )  # type: ignore[arg-type]
 
     lines = [line("before", drive("default", s, corner[1] - 12 + 2 * s)) for s in range(3)]
-    lines += [line("human", drive("default", s)) for s in (4, 5, 6)] + [line("after", drive("default", s)) for s in (8, 9)]
+    lines += [line("human", drive("default", s)) for s in (4, 5, 6)] + [
+        line("after", drive("default", s)) for s in (8, 9)
+    ]
     rng = np.random.default_rng(0)
     episodes = [
-        EpisodePoint(7_000 + 130 * k, float(45 + 0.004 * max(0, k - 30) ** 2 + rng.normal(0, 2)), 2.1 if 30 <= k < 42 else 0.0) for k in range(80)
+        EpisodePoint(
+            7_000 + 130 * k, float(45 + 0.004 * max(0, k - 30) ** 2 + rng.normal(0, 2)), 2.1 if 30 <= k < 42 else 0.0
+        )
+        for k in range(80)
     ]
-    evaluations = [EvaluationPoint(7_000 + 1_000 * k, p, 20, 45.0 + p) for k, p in enumerate((0, 0, 0, 0, 4, 9, 17, 15, 19, 20))]
+    evaluations = [
+        EvaluationPoint(7_000 + 1_000 * k, p, 20, 45.0 + p) for k, p in enumerate((0, 0, 0, 0, 4, 9, 17, 15, 19, 20))
+    ]
     return Report(
         title="From 0 to 19 of 20",
         scene=made,
