@@ -274,7 +274,7 @@ def test_a_braked_car_waits_in_the_next_episode() -> None:
     "bad", [{"mode": "both"}, {"take_at": 0.1, "release_at": 0.2}, {"ramp_s": -1.0}, {"unplugged": "x"}]
 )
 def test_settings_that_make_no_sense_are_refused(bad: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="no such|below|negative"):
+    with pytest.raises(ValueError, match=r"no such|below|negative"):
         Settings(**bad)  # type: ignore[arg-type]
 
 

@@ -1,0 +1,173 @@
+"""The player's pad through the ``inputs`` package, which keeps delivering without any window or event pump.
+
+Its reads block and its list of devices is made once, at import, so a thread reads and `read` only looks. The package
+does not notice a pad that comes back; the thread opens the same device again. On Windows it sees XInput slots only,
+and our own virtual pad would be one of them: open this before making that one.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from data.errors import DeviceError
+from hitl.pads.base import MISSING, PadState
+from hitl.pads.mapping import CONTROLLER, from_table
+
+AGAIN_S = 0.5  # s between tries to open a device that went away
+POLL_S = 0.004  # s between looks on Windows, where the package would spin on a whole core
+#: evdev's names to those that SDL's database uses, so that one mapping serves both.
+AXES = {
+    "ABS_X": "leftx",
+    "ABS_Y": "lefty",
+    "ABS_RX": "rightx",
+    "ABS_RY": "righty",
+    "ABS_Z": "triggerleft",
+    "ABS_RZ": "triggerright",
+}
+BUTTONS = {
+    "BTN_SOUTH": "a",
+    "BTN_EAST": "b",
+    "BTN_NORTH": "x",
+    "BTN_WEST": "y",
+    "BTN_SELECT": "back",
+    "BTN_START": "start",
+    "BTN_MODE": "guide",
+    "BTN_TL": "leftshoulder",
+    "BTN_TR": "rightshoulder",
+    "BTN_THUMBL": "leftstick",
+    "BTN_THUMBR": "rightstick",
+}
+HATS = {"ABS_HAT0X": ("dpleft", "dpright"), "ABS_HAT0Y": ("dpup", "dpdown")}
+_ABS_CODES = {"ABS_X": 0, "ABS_Y": 1, "ABS_Z": 2, "ABS_RX": 3, "ABS_RY": 4, "ABS_RZ": 5}
+_EVIOCGABS = 0x80184540
+
+
+class InputsPad:
+    """One gamepad of the ``inputs`` package; ``device`` overrides the choice by ``name``."""
+
+    def __init__(
+        self, name: str = "", *, device: Any = None, tables: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> None:
+        self._device = device if device is not None else _choose(name)
+        self.name = str(self._device)
+        self.key = f"inputs {self.name}"
+        self.map = from_table((tables or {}).get(self.key, {}), CONTROLLER)
+        self._ranges = {code: (0.0, 255.0) if code in ("ABS_Z", "ABS_RZ") else (-32768.0, 32767.0) for code in AXES}
+        self._state = MISSING  # replaced as a whole by the thread, so a reader never sees half an event
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="hitl-inputs", daemon=True)
+        self._thread.start()
+
+    def read(self) -> PadState:
+        """Return the newest complete state."""
+        return self._state
+
+    def rumble(self, strong: float, weak: float, seconds: float) -> None:
+        """Not through this package: it would start a process for each shake."""
+
+    def close(self) -> None:
+        """Read as missing from now on. The thread ends with its read, at the latest with the program."""
+        self._over.set()
+        self._state = MISSING
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            try:
+                self._follow()
+            except Exception:
+                # Unplugged comes as OSError 19 or as the package's own errors; all mean that nobody is there.
+                pass
+            self._state = MISSING
+            self._reopen()
+            self._over.wait(AGAIN_S)
+
+    def _follow(self) -> None:
+        """Read events until the device goes away."""
+        raw = dict.fromkeys((*AXES.values(), *BUTTONS.values(), "dpleft", "dpright", "dpup", "dpdown"), 0.0)
+        if sys.platform != "win32":
+            raw.update(self._look(self._device._character_device.fileno()))
+        while not self._over.is_set():
+            if sys.platform == "win32":
+                self._device._GamePad__check_state()
+            # `read()` of the package would spin on a closed device, so its inner step is called.
+            events = self._device._do_iter()
+            if not events and sys.platform != "win32":
+                return  # end of file: no device there any more
+            for event in events or ():
+                self._take(event, raw)
+                if event.ev_type == "Sync":
+                    self._publish(raw)
+            if not events:
+                self._publish(raw)
+                self._over.wait(POLL_S)
+
+    def _publish(self, raw: Mapping[str, float]) -> None:
+        state = self.map.state(lambda source: raw.get(source, 0.0))
+        if not self._over.is_set():
+            self._state = state
+
+    def _take(self, event: Any, raw: dict[str, float]) -> None:
+        if event.ev_type == "Absolute" and event.code in AXES:
+            raw[AXES[event.code]] = self._scaled(event.code, event.state)
+        elif event.ev_type == "Absolute" and event.code in HATS:
+            low, high = HATS[event.code]
+            raw[low], raw[high] = float(event.state < 0), float(event.state > 0)
+        elif event.ev_type == "Key" and event.code in BUTTONS:
+            raw[BUTTONS[event.code]] = float(bool(event.state))
+
+    def _scaled(self, code: str, value: float) -> float:
+        low, high = self._ranges[code]
+        share = (value - low) / (high - low)
+        if code in ("ABS_Z", "ABS_RZ"):
+            return share
+        scaled = share * 2.0 - 1.0
+        # The package turns Y round on Windows, where up is positive; SDL's down is positive everywhere.
+        return -scaled if code in ("ABS_Y", "ABS_RY") and sys.platform == "win32" else scaled
+
+    def _look(self, descriptor: int) -> dict[str, float]:
+        """Ask the kernel for each axis's range and present value; a pipe has none, and keeps the usual ranges."""
+        if sys.platform == "win32":
+            return {}
+        import fcntl
+
+        seen: dict[str, float] = {}
+        for code, number in _ABS_CODES.items():
+            try:
+                answer = fcntl.ioctl(descriptor, _EVIOCGABS + number, bytes(24))
+            except OSError:
+                continue
+            value, low, high = struct.unpack("6i", answer)[:3]
+            if high > low:
+                self._ranges[code] = (float(low), float(high))
+                seen[AXES[code]] = self._scaled(code, value)
+        return seen
+
+    def _reopen(self) -> None:
+        """Make the package open the device anew: it may have come back under another number."""
+        opened, self._device._character_file = self._device._character_file, None
+        if opened is not None and sys.platform != "win32":
+            try:
+                opened.close()
+            except OSError:
+                pass
+        if sys.platform != "win32" and os.path.exists(self._device._device_path):
+            self._device._character_device_path = os.path.realpath(self._device._device_path)
+
+
+def _choose(name: str) -> Any:
+    try:
+        import inputs
+    except ImportError:
+        raise DeviceError("The package `inputs` is not installed; `pip install inputs`, or use --pad sdl.") from None
+    except Exception as error:  # it scans the devices at import, and lets every failure out
+        raise DeviceError(f"The package `inputs` cannot start ({error}); use --pad sdl.") from None
+    pads = [pad for pad in inputs.devices.gamepads if name.lower() in str(pad).lower()]
+    if not pads:
+        what = f"no gamepad whose name holds {name!r}" if name else "no gamepad"
+        raise DeviceError(f"The package `inputs` sees {what}; plug it in and start again, or use --pad sdl.")
+    return pads[0]

@@ -1,0 +1,90 @@
+"""The keyboard as a pad: arrow keys that turn the wheel softly, so that a car can be driven with them.
+
+It needs a window with the focus: keys are read from pygame's window, whoever draws it. Keys are only on and off, so
+the wheel and the pedals travel at a speed of their own (units a second); letting go brings the wheel back faster than
+it turned, and a key for the other side acts at once from the middle.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+
+import pygame
+
+from hitl.pads.base import MISSING, PadState
+
+KEYS: dict[str, tuple[int, ...]] = {
+    "left": (pygame.K_LEFT, pygame.K_a),
+    "right": (pygame.K_RIGHT, pygame.K_d),
+    "gas": (pygame.K_UP, pygame.K_w),
+    "brake": (pygame.K_DOWN, pygame.K_s),
+    "takeover": (pygame.K_SPACE,),
+    "pause": (pygame.K_p,),
+    "panic": (pygame.K_BACKSPACE,),
+    "star": (pygame.K_RETURN,),
+    "restart": (pygame.K_r,),
+    "quit": (pygame.K_ESCAPE,),
+}
+TURN, RETURN = 3.5, 7.0  # wheel: full lock in 0.29 s, back in 0.14 s
+PRESS, RELEASE = 6.0, 10.0  # pedals
+LONGEST = 0.1  # s: a stalled session must not make the wheel jump
+
+
+class KeyboardPad:
+    """Arrow keys or WASD; space holds the takeover. ``keys`` and ``clock`` are for tests."""
+
+    name = "keyboard"
+
+    def __init__(
+        self, *, keys: Callable[[], Sequence[bool]] | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._then = clock()
+        self._steer = self._gas = self._brake = 0.0
+        self._closed = False
+
+    def read(self) -> PadState:
+        """Return the newest state. Pumps no events: the window does. Without a window the keyboard is missing."""
+        if self._closed:
+            return MISSING
+        try:
+            down = self._keys() if self._keys is not None else _pressed()
+        except pygame.error:
+            return MISSING
+        now = self._clock()
+        dt, self._then = min(max(now - self._then, 0.0), LONGEST), now
+
+        def held(name: str) -> bool:
+            return any(down[key] for key in KEYS[name])
+
+        wish = float(held("right")) - float(held("left"))
+        if wish * self._steer < 0.0:
+            self._steer = 0.0
+        self._steer = _towards(self._steer, wish, (TURN if wish else RETURN) * dt)
+        gas, brake = float(held("gas")), float(held("brake"))
+        self._gas = _towards(self._gas, gas, (PRESS if gas else RELEASE) * dt)
+        self._brake = _towards(self._brake, brake, (PRESS if brake else RELEASE) * dt)
+        buttons = frozenset(n for n in ("takeover", "pause", "panic", "star", "restart", "quit") if held(n))
+        return PadState(True, self._steer, self._gas, self._brake, buttons)
+
+    def rumble(self, strong: float, weak: float, seconds: float) -> None:
+        """A keyboard has no motors."""
+
+    def close(self) -> None:
+        """From now on it reads as missing."""
+        self._closed = True
+
+
+def _pressed() -> Sequence[bool]:
+    if pygame.display.get_surface() is None and not pygame.display.get_init():
+        raise pygame.error("no window")
+    return pygame.key.get_pressed()
+
+
+def _towards(value: float, wish: float, step: float) -> float:
+    return min(value + step, wish) if wish > value else max(value - step, wish)

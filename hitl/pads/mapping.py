@@ -1,0 +1,146 @@
+"""How a device's axes and buttons become steer, gas, brake and meanings: pure numbers, no device.
+
+A *source* is a name for something on a device. On a controller that SDL's database knows: ``leftx``, ``triggerright``,
+``a``, ``rightshoulder``... On anything, a wheel too: ``axis0``, ``button3``, ``hat0.left``. ``""`` is nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from data.errors import InputFileError
+from hitl.pads.base import BUTTONS, PadState
+
+PRESSED = 0.5  # an axis used as a button is pressed beyond this
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis: where it comes from, its calibration (raw readings), its dead zone and its response.
+
+    A stick goes ``low`` .. ``centre`` .. ``high``; a pedal from ``low`` (released) to ``high`` (pressed), ``centre``
+    unused. ``high`` below ``low`` turns it round. ``dead_zone`` is the share of the travel that counts as rest;
+    ``curve`` 1 is straight, 2 is gentle near rest and reaches the same end.
+    """
+
+    source: str
+    low: float = -1.0
+    centre: float = 0.0
+    high: float = 1.0
+    dead_zone: float = 0.05
+    curve: float = 1.0
+
+    def __post_init__(self) -> None:
+        numbers = (self.low, self.centre, self.high, self.dead_zone, self.curve)
+        if not all(math.isfinite(n) for n in numbers) or self.low == self.high:
+            raise ValueError(f"the calibration of {self.source!r} has no travel")
+        if not 0.0 <= self.dead_zone < 1.0 or not 0.1 <= self.curve <= 10.0:
+            raise ValueError("dead_zone lies in 0..1 and curve in 0.1..10")
+
+    def stick(self, raw: float) -> float:
+        """Return -1..1 for a raw reading: 0 in the dead zone, rising without a jump to both ends."""
+        side = self.high - self.centre if (raw - self.centre) * (self.high - self.low) > 0.0 else self.centre - self.low
+        return self._shape((raw - self.centre) / side) if side else 0.0
+
+    def pedal(self, raw: float) -> float:
+        """Return 0 (released) .. 1 (pressed) for a raw reading."""
+        return max(0.0, self._shape((raw - self.low) / (self.high - self.low)))
+
+    def _shape(self, value: float) -> float:
+        if math.isnan(value):  # a NaN is no reading
+            return 0.0
+        size = (min(abs(value), 1.0) - self.dead_zone) / (1.0 - self.dead_zone)
+        return math.copysign(size**self.curve, value) if size > 0.0 else 0.0
+
+
+def _no_buttons() -> Mapping[str, tuple[str, ...]]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class PadMap:
+    """A device's whole mapping: the three axes, and the sources of each meaning in `pads.base.BUTTONS`."""
+
+    steer: Axis
+    gas: Axis
+    brake: Axis
+    buttons: Mapping[str, tuple[str, ...]] = field(default_factory=_no_buttons)
+
+    def state(self, raw: Callable[[str], float]) -> PadState:
+        """Return the state for a way to read sources: axes -1..1 (a controller's triggers 0..1), buttons 0 or 1."""
+        down = frozenset(m for m, sources in self.buttons.items() if any(abs(raw(s)) > PRESSED for s in sources))
+        return PadState(
+            connected=True,
+            steer=self.steer.stick(raw(self.steer.source)),
+            gas=self.gas.pedal(raw(self.gas.source)),
+            brake=self.brake.pedal(raw(self.brake.source)),
+            buttons=down,
+        )
+
+    def sources(self) -> set[str]:
+        """Return every source that is read."""
+        named = {self.steer.source, self.gas.source, self.brake.source}
+        return (named | {s for sources in self.buttons.values() for s in sources}) - {""}
+
+
+#: What an Xbox-like controller does unless told otherwise.
+CONTROLLER = PadMap(
+    steer=Axis("leftx", dead_zone=0.08, curve=1.3),
+    gas=Axis("triggerright", low=0.0),
+    brake=Axis("triggerleft", low=0.0),
+    buttons={
+        "takeover": ("rightshoulder", "a"),
+        "pause": ("start",),
+        "panic": ("back",),
+        "star": ("y",),
+        "restart": ("x",),
+    },
+)
+#: A plain joystick or wheel: the usual order of axes; pedals rest at one end and read -1 there or +1 (calibrate).
+JOYSTICK = PadMap(
+    steer=Axis("axis0", dead_zone=0.02),
+    gas=Axis("axis1", low=-1.0),
+    brake=Axis("axis2", low=-1.0),
+    buttons={"takeover": ("button0",), "pause": ("button1",), "panic": ("button2",), "star": ("button3",)},
+)
+
+
+def to_table(mapping: PadMap) -> dict[str, Any]:
+    """Return a mapping as plain tables, for a TOML file."""
+    axes = {name: {f.name: getattr(getattr(mapping, name), f.name) for f in fields(Axis)} for name in _AXES}
+    return {**axes, "buttons": {meaning: list(sources) for meaning, sources in mapping.buttons.items()}}
+
+
+def from_table(table: Mapping[str, Any], default: PadMap) -> PadMap:
+    """Return `default` changed by what a table says; raise `InputFileError` for what it cannot say."""
+    mapping = default
+    for name, value in table.items():
+        if name in _AXES and isinstance(value, Mapping):
+            unknown = set(value) - {f.name for f in fields(Axis)}
+            if unknown:
+                raise InputFileError(f"The pad setting {name}.{min(unknown)} means nothing; see docs/pads.md.")
+            try:
+                numbers = {k: v if k == "source" else float(v) for k, v in value.items()}
+                mapping = replace(mapping, **{name: replace(getattr(mapping, name), **numbers)})
+            except (TypeError, ValueError) as error:
+                raise InputFileError(f"The pad setting {name} cannot be used: {error}.") from None
+        elif name == "buttons" and isinstance(value, Mapping):
+            mapping = replace(mapping, buttons={**mapping.buttons, **{k: _sources(k, v) for k, v in value.items()}})
+        else:
+            raise InputFileError(f"The pad setting {name!r} means nothing; known are {', '.join(_AXES)} and buttons.")
+    return mapping
+
+
+def _sources(meaning: str, value: object) -> tuple[str, ...]:
+    sources = [value] if isinstance(value, str) else value
+    if meaning not in BUTTONS or not isinstance(sources, list) or not all(isinstance(s, str) for s in sources):
+        raise InputFileError(
+            f"The pad setting buttons.{meaning} cannot be used: meanings are {', '.join(BUTTONS)}, each a list of names."
+        )
+    return tuple(s for s in sources if s)
+
+
+_AXES = ("steer", "gas", "brake")

@@ -1,0 +1,148 @@
+"""What the player has set: ``settings.toml`` (theirs, only read) and ``pads.toml`` (written by ``hitl pads``) in the home.
+
+    # settings.toml
+    [pad]
+    use = "sdl"            # sdl, keyboard, inputs or auto
+    name = "xbox"          # part of the device's name
+    [takeover]             # the fields of hitl.arbiter.Settings
+    mode = "touch"
+    ramp_s = 0.2
+
+``pads.toml`` holds one table for each model of device under ``[devices]``; see docs/pads.md.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from data.errors import InputFileError
+from hitl.arbiter import Settings as TakeoverSettings
+from hitl.home import Home
+
+KINDS = ("auto", "sdl", "keyboard", "inputs")
+
+
+@dataclass(frozen=True)
+class PadChoice:
+    """Which device the player uses; an empty name is the first one that fits."""
+
+    use: str = "auto"
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a home, checked."""
+
+    pad: PadChoice = field(default_factory=PadChoice)
+    takeover: TakeoverSettings = field(default_factory=TakeoverSettings)
+    devices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by `Device.key`, for pads.mapping.from_table
+
+
+def settings_path(home: Home) -> Path:
+    """Return the player's own file."""
+    return home.root / "settings.toml"
+
+
+def pads_path(home: Home) -> Path:
+    """Return the file of calibrations and mappings."""
+    return home.root / "pads.toml"
+
+
+def load(home: Home) -> Settings:
+    """Read both files (each may be missing); raise `InputFileError` with the line at fault."""
+    path = settings_path(home)
+    table, pads = _read(path), _read(pads_path(home))
+    unknown = set(table) - {"pad", "takeover"}
+    if unknown:
+        raise InputFileError(f"{path.name} has a section [{min(unknown)}] that means nothing; known are pad and takeover.")
+    merged = {**pads.get("use", {}), **table.get("pad", {})}  # what the player wrote goes before what was stored
+    choice = _fill(PadChoice, merged, path, "pad")
+    if choice.use not in KINDS:
+        raise InputFileError(f"{path.name}: pad.use is one of {', '.join(KINDS)}, not {choice.use!r}.")
+    devices = pads.get("devices", {})
+    if not isinstance(devices, dict) or not all(isinstance(v, dict) for v in devices.values()):
+        raise InputFileError("pads.toml: [devices] must hold one table a device; delete the file to begin anew.")
+    return Settings(choice, _fill(TakeoverSettings, table.get("takeover", {}), path, "takeover"), devices)
+
+
+def save_pads(home: Home, *, use: PadChoice | None = None, device: str = "", table: Mapping[str, Any] | None = None) -> Path:
+    """Store a choice, or one device's table, and leave the rest of ``pads.toml`` as it is. Returns its path."""
+    path = pads_path(home)
+    pads = _read(path)
+    if use is not None:
+        pads["use"] = {"use": use.use, "name": use.name}
+    if device:
+        pads.setdefault("devices", {})[device] = dict(table or {})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".toml.new")
+    temporary.write_text(dumps(pads), encoding="utf-8")
+    os.replace(temporary, path)
+    return path
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputFileError(f"{path.name} in the home folder cannot be read ({error}); mend or delete it.") from None
+
+
+def _fill(kind: type[Any], table: Any, path: Path, section: str) -> Any:
+    known = {f.name: f for f in fields(kind)}
+    if not isinstance(table, dict) or set(table) - set(known):
+        name = min(set(table) - set(known)) if isinstance(table, dict) else section
+        raise InputFileError(f"{path.name}: {section}.{name} means nothing; known are {', '.join(known)}.")
+    values = {}
+    for name, value in table.items():
+        wanted = type(known[name].default)
+        if wanted is float and type(value) is int:
+            value = float(value)
+        if type(value) is not wanted:
+            raise InputFileError(f"{path.name}: {section}.{name} must be a {_SORTS[wanted]}, not {value!r}.")
+        values[name] = value
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise InputFileError(f"{path.name}: [{section}] cannot be used: {error}.") from None
+
+
+_SORTS = {float: "number", str: "text", bool: "true or false"}
+
+
+def dumps(table: Mapping[str, Any]) -> str:
+    """Return nested tables of text, numbers, truths and lists of them as TOML."""
+    lines: list[str] = []
+    _dump(table, [], lines)
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _dump(table: Mapping[str, Any], path: list[str], lines: list[str]) -> None:
+    if path:
+        lines += ["", f"[{'.'.join(_text(p) for p in path)}]"]
+    lines += [f"{_text(k)} = {_value(v)}" for k, v in table.items() if not isinstance(v, Mapping)]
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            _dump(value, [*path, key], lines)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_value(v) for v in value) + "]"
+    return _text(str(value))
+
+
+def _text(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c >= " " and c != "\x7f" else f"\\u{ord(c):04x}" for c in escaped) + '"'
