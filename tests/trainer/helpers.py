@@ -1,0 +1,43 @@
+"""Small things that several tests of the trainer need."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from trainer.batch import Batch
+from trainer.config import TrainConfig
+from trainer.episodes import finished_episode
+
+TINY = TrainConfig(hidden=16, layers=2, quantiles=5, drop_per_critic=1, batch_size=32, metrics_every=10)
+OBS, ACT = 4, 2
+
+
+def random_batch(seed: int = 0, rows: int = 32, **changes: torch.Tensor) -> Batch:
+    g = torch.Generator().manual_seed(seed)
+    pair = torch.randn(rows, OBS + ACT, generator=g)
+    pair[:, OBS:] = torch.rand(rows, ACT, generator=g) * 1.8 - 0.9
+    none = torch.zeros(rows, dtype=torch.bool)
+    values = {
+        "pair": pair,
+        "observation": pair[:, :OBS],
+        "action": pair[:, OBS:],
+        "proposed": torch.rand(rows, ACT, generator=g) * 2 - 1,
+        "reward": torch.randn(rows, generator=g),
+        "discount": torch.full((rows,), 0.99),
+        "next_observation": torch.randn(rows, OBS, generator=g),
+        "human": none,
+        "takeover": none,
+        "before_takeover": none,
+        "demo": none,
+    }
+    return Batch(**{**values, **changes})
+
+
+def random_episode(id_: int, n: int = 40, seed: int = 0, **kwargs: object):
+    rng = np.random.default_rng(seed * 1000 + id_)
+    observation = rng.normal(size=(n + 1, OBS))
+    observation[:, 0] = id_  # so that a row tells where it came from
+    observation[:, 1] = np.arange(n + 1)
+    kwargs.setdefault("terminated", True)
+    return finished_episode(id_, observation, rng.uniform(-1, 1, (n, ACT)), rng.normal(size=n), **kwargs)

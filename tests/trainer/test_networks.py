@@ -1,0 +1,137 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from tests.trainer.helpers import TINY
+from trainer.flat import FlatOptimiser, FlatParameters
+from trainer.mlp import MlpEnsemble
+from trainer.networks import Actor, Critics, _Squash, log_likelihood
+
+
+@pytest.mark.parametrize("layer_norm", [True, False])
+@pytest.mark.parametrize("shared", [True, False])
+def test_hand_written_backward(layer_norm: bool, shared: bool) -> None:
+    torch.manual_seed(0)
+    net = MlpEnsemble(3, 4, 2, 6, 2, layer_norm).double()
+    x = torch.randn((5, 4) if shared else (3, 5, 4), dtype=torch.float64, requires_grad=True)
+    names = [name for name, _ in net.named_parameters()]
+    parameters = [p.detach().clone().requires_grad_() for p in net.parameters()]
+
+    def run(x: torch.Tensor, *values: torch.Tensor) -> torch.Tensor:
+        return torch.func.functional_call(net, dict(zip(names, values, strict=True)), (x,))
+
+    assert torch.autograd.gradcheck(run, (x, *parameters))
+
+
+def test_ensemble_is_so_many_ordinary_networks() -> None:
+    torch.manual_seed(0)
+    net = MlpEnsemble(2, 4, 3, 8, 2, True)
+    x = torch.randn(5, 4)
+    for e in range(2):
+        h = x
+        for i in range(2):
+            h = h @ getattr(net, f"weight{i}")[e] + getattr(net, f"bias{i}")[e]
+            h = nn.functional.layer_norm(
+                h, (8,), getattr(net, f"gain{i}")[e, 0], getattr(net, f"shift{i}")[e, 0]
+            ).relu()
+        h = h @ net.weight2[e] + net.bias2[e]
+        torch.testing.assert_close(net(x)[e], h)
+    torch.testing.assert_close(net(x, members=torch.tensor([1])), net(x)[1:])
+
+
+def test_frozen_lets_gradients_pass_to_the_input_only() -> None:
+    net = MlpEnsemble(2, 4, 3, 8, 2, True)
+    flat = FlatParameters(net)
+    net.freeze_views()
+    x = torch.randn(5, 4, requires_grad=True)
+    net(x, frozen=True).sum().backward()
+    assert x.grad is not None
+    assert float(x.grad.abs().sum()) > 0
+    assert float(flat.gradient.abs().sum()) == 0
+    flat.values.add_(0.1)  # the frozen views follow the parameters
+    torch.testing.assert_close(net(x, frozen=True), net(x))
+
+
+def test_squashed_sample_against_autograd_and_the_textbook_density() -> None:
+    head = torch.randn(6, 4, dtype=torch.float64, requires_grad=True)
+    noise = torch.randn(6, 2, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda h: _Squash.apply(h, noise), (head,))
+    action, log_density = _Squash.apply(head, noise)
+    mean, log_std = head.chunk(2, -1)
+    u = mean + log_std.exp() * noise
+    normal = torch.distributions.Normal(mean, log_std.exp())
+    expected = (normal.log_prob(u) - torch.log(1 - u.tanh() ** 2)).sum(-1)
+    torch.testing.assert_close(log_density, expected)
+    inside = action.abs().max(1).values < 0.999
+    torch.testing.assert_close(log_likelihood(head, action)[inside], expected[inside])
+
+
+def test_log_std_is_held_and_passes_no_gradient_beyond() -> None:
+    head = torch.tensor([[0.0, 5.0]], dtype=torch.float64, requires_grad=True)
+    action, density = _Squash.apply(head, torch.tensor([[0.1]], dtype=torch.float64))
+    assert float(action.detach()) == pytest.approx(math.tanh(0.1 * math.exp(2)))
+    (action.sum() + density.sum()).backward()
+    assert head.grad is not None
+    assert float(head.grad[0, 1]) == 0
+
+
+def test_flat_adam_is_torch_adam() -> None:
+    for kwargs in ({}, {"l2": 0.1}, {"weight_decay": 0.1}):
+        torch.manual_seed(0)
+        ours, theirs = nn.Linear(3, 2), nn.Linear(3, 2)
+        theirs.load_state_dict(ours.state_dict())
+        flat = FlatParameters(ours)
+        optimiser = FlatOptimiser(flat, betas=(0.9, 0.99), **kwargs)
+        kind = torch.optim.AdamW if "weight_decay" in kwargs else torch.optim.Adam
+        reference = kind(theirs.parameters(), lr=1e-2, betas=(0.9, 0.99), weight_decay=sum(kwargs.values()))
+        for step in range(5):
+            x = torch.randn(4, 3)
+            flat.zero()
+            ours(x).square().sum().backward()
+            reference.zero_grad()
+            theirs(x).square().sum().backward()
+            if step == 3:
+                norm = flat.clip(0.5)
+                torch.testing.assert_close(norm, nn.utils.clip_grad_norm_(theirs.parameters(), 0.5))
+            optimiser.step(1e-2)
+            reference.step()
+        for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_actor_acts_within_bounds_and_greedily() -> None:
+    actor = Actor(4, 2, TINY.with_values(init_gas_bias=3.0))
+    x = torch.randn(7, 4)
+    greedy = actor.act(x)
+    torch.testing.assert_close(greedy, actor.act(x, deterministic=True))
+    assert float(greedy[:, 0].mean()) > 0.9
+    sample = actor.act(x, deterministic=False, generator=torch.Generator().manual_seed(0))
+    assert float((sample - greedy).abs().max()) > 0.01
+    assert float(sample.abs().max()) <= 1
+
+
+@pytest.mark.parametrize("network", ["mlp", "residual", "simba"])
+def test_every_network_fits_a_function_a_linear_one_cannot(network: str) -> None:
+    config = TINY.with_values(network=network, hidden=32, critics=2, quantiles=3, drop_per_critic=1)
+    torch.manual_seed(0)
+    critics = Critics(10, 2, config)
+    flat = FlatParameters(critics)
+    optimiser = FlatOptimiser(flat)
+    before = flat.values.clone()
+    for _ in range(500):
+        x = torch.rand(64, 12) * 2 - 1
+        flat.zero()
+        (critics(x) - (x[:, 0] * x[:, 10])[:, None]).square().mean().backward()  # observation times action
+        optimiser.step(5e-3)
+    x = torch.rand(256, 12) * 2 - 1
+    assert float((critics(x) - (x[:, 0] * x[:, 10])[:, None]).square().mean().detach()) < 0.05  # a constant: 0.11
+    assert float((flat.values != before).float().mean()) > 0.99  # every parameter takes part
+    torch.testing.assert_close(critics(x, frozen=True, members=torch.tensor([1])), critics(x)[1:])
+    x.requires_grad_()
+    flat.zero()
+    critics(x, frozen=True).sum().backward()
+    assert x.grad is not None
+    assert float(x.grad.abs().sum()) > 0
+    assert float(flat.gradient.abs().sum()) == 0

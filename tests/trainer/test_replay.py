@@ -1,0 +1,210 @@
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.follow import Update
+from tests.trainer.helpers import ACT, OBS, TINY, random_episode
+from trainer.replay import Replay
+
+GAMMA, N = TINY.gamma, TINY.n_step
+
+
+def pieces(update: Update, cuts: list[int]) -> list[Update]:
+    """Split an episode's steps as a follower would bring them; the episode's end comes with the last piece."""
+    n = len(update)
+    edges = sorted({0, n, *[c % (n + 1) for c in cuts]})
+    arrays = [f.name for f in dataclasses.fields(update) if isinstance(getattr(update, f.name), np.ndarray)]
+    result = []
+    for a, b in itertools.pairwise(edges):
+        part = dataclasses.replace(update, **{name: getattr(update, name)[a:b] for name in arrays})
+        if b < n:
+            part.segments = {}
+            part.episodes = {
+                k: dataclasses.replace(e, end=None, length=0, last_observation=None) for k, e in update.episodes.items()
+            }
+        result.append(part)
+    return result
+
+
+def expected(update: Update, episode: int, t: int) -> tuple[float, float, np.ndarray] | None:
+    """The n-step return of one step, written as slowly and plainly as possible."""
+    record = update.episodes[episode]
+    rows = np.flatnonzero(update.episode_id == episode)
+    n = len(rows)
+    total, discount = 0.0, 1.0
+    for k in range(N):
+        j = t + k
+        last = j == n - 1
+        if last and record.last_observation is None:
+            return None if k == 0 else (total, discount, update.observation[rows[j]])
+        total += discount * update.reward[rows[j]]
+        discount *= GAMMA
+        follower = record.last_observation if last else update.observation[rows[j + 1]]
+        if update.terminated[rows[j]]:
+            return total, 0.0, follower
+        if last or update.driver[rows[j]] != update.driver[rows[j + 1]]:
+            return total, discount, follower
+    return total, discount, follower
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    drivers=st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=25), min_size=1, max_size=6),
+    terminated=st.booleans(),
+    known_end=st.booleans(),
+    cuts=st.lists(st.integers(0, 30), max_size=5),
+)
+def test_no_wrong_successor_and_exact_returns(
+    drivers: list[list[int]], terminated: bool, known_end: bool, cuts: list[int]
+) -> None:
+    replay = Replay(OBS, ACT, TINY)
+    updates = {}
+    for i, driver in enumerate(drivers, 1):
+        update = random_episode(i, len(driver), driver=np.array(driver, np.uint8), terminated=terminated)
+        if not known_end:
+            update.episodes[i] = dataclasses.replace(update.episodes[i], last_observation=None)
+        updates[i] = update
+    queues = [pieces(u, cuts) for u in updates.values()]
+    while any(queues):  # episodes of several writers come mixed
+        for queue in queues:
+            if queue:
+                replay.add(queue.pop(0))
+    usable = {(e, t) for e, u in updates.items() for t in range(len(u)) if expected(u, e, t) is not None}
+    human = {(e, t) for e, t in usable if drivers[e - 1][t]}
+    assert replay.online_rows == len(usable)
+    assert replay.demo_rows == len(human)
+    if not usable:
+        with pytest.raises(ValueError, match="nothing to draw"):
+            replay.sample(4)
+        return
+    g = torch.Generator().manual_seed(1)
+    batch = replay.sample(256, g)
+    for i in range(len(batch)):
+        e, t = int(batch.observation[i, 0]), int(batch.observation[i, 1])
+        assert (e, t) in (human if batch.demo[i] else usable)
+        reward, discount, follower = expected(updates[e], e, t)  # type: ignore[misc]
+        assert float(batch.reward[i]) == pytest.approx(reward, rel=1e-5, abs=1e-5)
+        assert float(batch.discount[i]) == pytest.approx(discount, rel=1e-5)
+        np.testing.assert_allclose(batch.next_observation[i], follower, rtol=1e-6)
+        np.testing.assert_allclose(batch.action[i], updates[e].executed[t])
+        np.testing.assert_allclose(batch.proposed[i], updates[e].proposed[t])
+        assert bool(batch.human[i]) == bool(drivers[e - 1][t])
+    if human:
+        assert int(batch.demo.sum()) == min(128, int(TINY.demo_copies * len(human)))
+    else:
+        assert not batch.demo.any()
+
+
+def with_takeover(id_: int, n: int = 40, start: int = 10, stop: int = 20, **kwargs: object) -> Update:
+    driver = np.zeros(n, np.uint8)
+    driver[start:stop] = 1
+    return random_episode(id_, n, driver=driver, **kwargs)
+
+
+def test_every_mini_batch_is_half_and_half_and_an_early_batch_all_online() -> None:
+    replay = Replay(OBS, ACT, TINY)
+    replay.add(random_episode(1))
+    assert not replay.sample(32).demo.any()
+    replay.add(with_takeover(2))
+    for batch in replay.sample_many(5, 32):
+        assert int(batch.demo.sum()) == 16
+        assert bool(batch.human[batch.demo].all())
+    assert replay.fractions()["demo"] == pytest.approx(80 / (32 * 6))
+
+
+def test_takeovers_are_not_drowned_by_laps() -> None:
+    replay = Replay(OBS, ACT, TINY.with_values(takeover_priority=4.0))
+    replay.add(random_episode(1, 400, purpose="lap"))
+    replay.add(with_takeover(2, 40, 0, 40))
+    batch = replay.sample_many(1, 20_000, torch.Generator().manual_seed(0))[0]
+    demo = batch.observation[batch.demo, 0]
+    # 4 x 40 against 1 x 400 by weight times length
+    share = float((demo == 2).float().mean())
+    assert share == pytest.approx(160 / 560, abs=0.06)  # demo_copies holds the demo part to 1760 rows
+    assert replay.online_rows == 40  # laps are no online steps
+    assert replay.online_steps == 40
+
+
+def test_verdicts_trims_and_outcomes_take_effect() -> None:
+    replay = Replay(OBS, ACT, TINY)
+    update = with_takeover(1)
+    replay.add(update)
+    assert replay.demo_rows == 10
+    (segment,) = update.segments.values()
+
+    def relabel(**values: object) -> int:
+        change = Update.empty(OBS, ACT)
+        change.segments[segment.id] = dataclasses.replace(segment, **values)
+        replay.add(change)
+        return replay.demo_rows
+
+    assert relabel(verdict="bad") == 0
+    assert relabel(trim_start=2, trim_stop=3) == 5
+    assert relabel(outcome="failed") == 0
+    assert relabel(outcome="failed", verdict="star") == 10
+    assert relabel(closed=False, stop=segment.start) == 0
+    assert relabel(priority=0.0) == 0
+    assert relabel() == 10
+
+
+def test_handover_cost_and_the_moment_before() -> None:
+    replay = Replay(OBS, ACT, TINY.with_values(handover_cost=5.0, n_step=1, demo_fraction=0.0))
+    update = with_takeover(1)
+    replay.add(update)
+    batch = replay.sample(2000, torch.Generator().manual_seed(0))
+    at = batch.observation[:, 1] == 9
+    assert bool(at.any())
+    assert bool((batch.before_takeover == at).all())
+    assert float(batch.reward[at][0]) == pytest.approx(float(update.reward[9]) - 5.0)
+    other = batch.observation[:, 1] == 30
+    assert float(batch.reward[other][0]) == pytest.approx(float(update.reward[30]))
+
+
+@pytest.mark.parametrize("cuts", [[], [5, 9, 10, 11, 19, 21, 25, 33]])
+def test_the_moments_before_a_takeover_can_be_left_out(cuts: list[int]) -> None:
+    replay = Replay(OBS, ACT, TINY.with_values(skip_before_takeover_s=0.2, demo_fraction=0.0))  # 4 steps at 20 Hz
+    for part in pieces(with_takeover(1), cuts):
+        replay.add(part)
+    batch = replay.sample(4000, torch.Generator().manual_seed(0))
+    assert set(batch.observation[:, 1].int().tolist()) == set(range(40)) - {6, 7, 8, 9}
+
+
+def test_old_online_episodes_give_way_and_demos_stay() -> None:
+    replay = Replay(OBS, ACT, TINY.with_values(capacity=1000))
+    replay.add(with_takeover(1))
+    for i in range(2, 600):
+        replay.add(random_episode(i, 40))
+    assert replay.demo_rows == 10
+    assert len(replay._table) < 20_000
+    assert replay.online_steps == 599 * 40
+    batch = replay.sample(4096, torch.Generator().manual_seed(0))
+    seen = set(batch.observation[:, 0].int().tolist())
+    assert 599 in seen
+    assert 1 in seen
+    assert 3 not in seen
+
+
+def test_one_replay_weighs_demos_by_their_number() -> None:
+    config = TINY.with_values(one_replay=True, demo_fraction=0.0, demo_weight=3.0, demo_weight_decay=10**9)
+    replay = Replay(OBS, ACT, config)
+    replay.add(random_episode(1, 100, purpose="lap"))
+    replay.add(random_episode(2, 300))
+    drawn = [int(b.demo.sum()) for b in replay.sample_many(1, 1000, torch.Generator().manual_seed(0))]
+    assert drawn[0] == pytest.approx(500, abs=1)
+    bounded = Replay(OBS, ACT, config.with_values(demo_max_fraction=0.25))
+    bounded.add(random_episode(1, 100, purpose="lap"))
+    bounded.add(random_episode(2, 300))
+    assert int(bounded.sample(1000).demo.sum()) == pytest.approx(250, abs=1)
+
+
+def test_evaluations_are_not_learned_from_unless_asked() -> None:
+    for wanted in (False, True):
+        replay = Replay(OBS, ACT, TINY.with_values(learn_from_evaluation=wanted))
+        replay.add(random_episode(1, purpose="evaluation"))
+        assert replay.online_rows == 40 * wanted
+        assert replay.online_steps == 40 * wanted

@@ -1,0 +1,179 @@
+import dataclasses
+
+import pytest
+import torch
+
+from tests.trainer.helpers import ACT, OBS, TINY, random_batch
+from trainer.networks import log_likelihood
+from trainer.tqc import TQC
+
+
+def test_the_critic_learns_from_the_executed_action() -> None:
+    batch = random_batch()
+    other = random_batch(1)
+    for learner_batch, same in (
+        (dataclasses.replace(batch, proposed=other.proposed), True),  # what the agent would have done enters nothing
+        (dataclasses.replace(batch, pair=torch.cat((batch.observation, other.action), 1), action=other.action), False),
+    ):
+        a, b = TQC(OBS, ACT, TINY), TQC(OBS, ACT, TINY)
+        a.update(batch)
+        b.update(learner_batch)
+        assert torch.equal(a.critic_flat.values, b.critic_flat.values) is same
+
+
+def test_critic_finds_the_value_of_the_executed_action() -> None:
+    """A bandit whose reward is the first action: Q must follow the action that was executed, not the policy's."""
+    config = TINY.with_values(lr_critic=3e-3, alpha=0.0, hidden=32)
+    learner = TQC(OBS, ACT, config)
+    for i in range(500):
+        batch = random_batch(i, 64)
+        batch.reward, batch.discount = batch.action[:, 0].clone(), torch.zeros(64)
+        learner.update(batch)
+    test = random_batch(9999, 256)
+    with torch.no_grad():
+        q = learner.critics(test.pair).mean((0, 2))
+        assert float((q - test.action[:, 0]).abs().mean()) < 0.1
+        assert float(learner.actor.act(test.observation)[:, 0].mean()) > 0.8
+
+
+def test_target_by_hand() -> None:
+    config = TINY.with_values(drop_pool=3, alpha=0.2, backup_clip=2.0)
+    learner = TQC(OBS, ACT, config)
+    batch = random_batch()
+    batch.discount[::2] = 0.0
+    noise = torch.randn((32, ACT), generator=torch.Generator().manual_seed(config.seed + 1))
+    with torch.no_grad():
+        action, log_density, _ = learner.actor.sample(batch.next_observation, noise)
+        z = learner.targets(torch.cat((batch.next_observation, action), 1))
+        pool = torch.cat((z[0], z[1]), 1).sort(1).values[:, :7]
+        expected = batch.reward[:, None] + batch.discount[:, None] * (pool - 0.2 * log_density[:, None])
+    torch.testing.assert_close(learner.target(batch, 0.2), expected.clamp(-2, 2))
+    assert float((expected.abs() > 2).float().mean()) > 0  # the clip had something to do
+
+
+def test_redq_takes_a_random_subset() -> None:
+    config = TINY.with_values(critics=5, target_critics=2)
+    learner = TQC(OBS, ACT, config)
+    batch = random_batch()
+    assert learner.target(batch, 0.0).shape == (32, 2 * 5 - 2)
+    seen = {float(learner.target(batch, 0.0).mean()) for _ in range(4)}
+    assert len(seen) > 1
+
+
+def test_learned_temperature_goes_where_the_entropy_is_wrong() -> None:
+    for target, direction in ((50.0, 1), (-50.0, -1)):
+        config = TINY.with_values(learn_alpha=True, alpha=0.1, target_entropy=target, lr_alpha=1e-2)
+        learner = TQC(OBS, ACT, config)
+        before = float(learner.log_alpha)
+        for i in range(5):
+            learner.update(random_batch(i))
+        assert (float(learner.log_alpha) - before) * direction > 0.01
+
+
+@pytest.mark.parametrize("loss", ["mse", "nll"])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_cloning_pulls_towards_human_rows_only(loss: str, scaled: bool) -> None:
+    config = TINY.with_values(bc_weight=10.0, bc_loss=loss, bc_scale_q=scaled, lr_actor=3e-3, alpha=0.0)
+    learner = TQC(OBS, ACT, config)
+    human = torch.zeros(64, dtype=torch.bool)
+    human[:32] = True
+
+    def batch(i: int):
+        b = random_batch(i, 64, human=human)
+        b.pair[:32, OBS:] = 0.7
+        b.pair[32:, OBS:] = -0.7
+        b.observation[:32, 0], b.observation[32:, 0] = 1.0, -1.0
+        b.reward, b.discount = torch.ones(64), torch.zeros(64)
+        return b
+
+    for i in range(300):
+        learner.update(batch(i))
+    greedy = learner.actor.act(batch(999).observation)
+    assert float((greedy[:32] - 0.7).abs().mean()) < 0.1
+    assert float((greedy[32:] + 0.7).abs().mean()) > 0.4
+
+
+def test_q_filter_and_scale_switch_cloning_off() -> None:
+    batch = random_batch(human=torch.ones(32, dtype=torch.bool))
+    plain = TQC(OBS, ACT, TINY)
+    plain.update(batch)
+    scaled = TQC(OBS, ACT, TINY.with_values(bc_weight=5.0))
+    scaled.bc_scale = 0.0
+    scaled.update(batch)
+    assert torch.equal(plain.actor_flat.values, scaled.actor_flat.values)
+    faded = TQC(OBS, ACT, TINY.with_values(bc_weight=5.0, bc_decay_steps=100, bc_weight_end=1.0))
+    assert faded.bc_weight == 5.0
+    faded.env_steps = 50
+    assert faded.bc_weight == 3.0
+    faded.env_steps = 1000
+    assert faded.bc_weight == 1.0
+    filtered = TQC(OBS, ACT, TINY.with_values(bc_weight=5.0, bc_q_filter=True))
+    head = filtered.actor.head(batch.observation)
+    z = filtered.critics(batch.pair).detach()
+    assert float(filtered._cloning(batch, head, z + 100.0).detach()) == 0.0  # the agent is better everywhere
+    unfiltered = (head[:, :ACT].tanh() - batch.action).square().mean()
+    torch.testing.assert_close(filtered._cloning(batch, head, z - 100.0), unfiltered)
+
+
+def test_nll_is_the_likelihood() -> None:
+    learner = TQC(OBS, ACT, TINY.with_values(bc_loss="nll", bc_weight=1.0))
+    batch = random_batch(human=torch.arange(32) < 8)
+    head = learner.actor.head(batch.observation)
+    expected = -log_likelihood(head[:8], batch.action[:8]).mean()
+    torch.testing.assert_close(learner._cloning(batch, head, learner.critics(batch.pair)), expected)
+
+
+def test_state_goes_on_bit_for_bit() -> None:
+    config = TINY.with_values(learn_alpha=True, target_critics=1)
+    a, b = TQC(OBS, ACT, config), TQC(OBS, ACT, config.with_values(seed=5))
+    for i in range(7):
+        a.update(random_batch(i))
+    b.load({k: v.clone() for k, v in a.tensors().items()}, a.numbers())
+    for i in range(7, 12):
+        a.update(random_batch(i))
+        b.update(random_batch(i))
+    for name, value in a.tensors().items():
+        assert torch.equal(value, b.tensors()[name]), name
+
+
+def test_actor_every() -> None:
+    learner = TQC(OBS, ACT, TINY.with_values(actor_every=3))
+    before = learner.actor_flat.values.clone()
+    learner.update(random_batch(0))
+    learner.update(random_batch(1))
+    assert torch.equal(before, learner.actor_flat.values)
+    learner.update(random_batch(2))
+    assert not torch.equal(before, learner.actor_flat.values)
+
+
+def test_metrics_carry_the_recipe_names() -> None:
+    learner = TQC(OBS, ACT, TINY)
+    learner.update(random_batch())
+    names = set(learner.metrics())
+    recipe = (
+        "debug/q_a1",
+        "debug/q1",
+        "debug/q2",
+        "debug/backup",
+        "debug/q_a1_targ",
+        "debug/q1_std",
+        "losses/loss_actor",
+        "losses/loss_critic",
+        "debug/demo_fraction_in_batch",
+        "debug/r",
+        "debug/r_std",
+        "debug/critic_grad_norm",
+        "debug/actor_grad_norm",
+        "debug/a_0",
+        "debug/a1_0",
+        "debug/a2_1_std",
+        "debug/log_pi",
+        "debug/logp_a2",
+        "lrs/actor_lr",
+        "lrs/critic_lr",
+    )
+    for name in recipe:
+        assert name in names, name
+    assert learner.healthy()
+    learner.critic_flat.values[3] = float("nan")
+    assert not learner.healthy()

@@ -1,0 +1,288 @@
+"""Every number of the learner under the field's name, and the presets."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from data.errors import UsageError
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What the learner, the replay and the daemon are set to. Immutable; ``with_values`` makes changed copies."""
+
+    # Networks
+    network: str = "mlp"
+    """``mlp``, ``residual`` or ``simba`` (see ``trainer.networks``)."""
+    hidden: int = 128
+    layers: int = 2
+    """Hidden layers, or blocks of the residual networks."""
+    layer_norm_critic: bool = True
+    layer_norm_actor: bool = True
+    init_gas_bias: float = 0.0
+    """Added at the start to the bias of the first action's mean."""
+
+    # TQC (Kuznetsov et al. 2020)
+    critics: int = 2
+    quantiles: int = 25
+    drop_per_critic: int = 2
+    """Largest target quantiles left out for each critic in the target (the pool loses critics x this)."""
+    drop_pool: int | None = None
+    """Largest target quantiles left out of the whole pool; replaces ``drop_per_critic`` when set."""
+    target_critics: int | None = None
+    """Random subset of target critics in each target (REDQ, Chen et al. 2021); all when None."""
+    gamma: float = 0.9925
+    n_step: int = 3
+    polyak: float = 0.995
+    """Share of the old target kept in each update."""
+    alpha: float = 0.01
+    """Temperature, or where it starts when learned."""
+    learn_alpha: bool = False
+    target_entropy: float | None = None
+    """For the learned temperature; minus the number of actions when None."""
+    backup_clip: float | None = None
+    """Targets are held within plus or minus this."""
+
+    # Optimisers
+    lr_actor: float = 3e-4
+    lr_critic: float = 3e-4
+    lr_alpha: float = 3e-4
+    betas_actor: tuple[float, float] = (0.9, 0.999)
+    betas_critic: tuple[float, float] = (0.9, 0.999)
+    adam_eps: float = 1e-8
+    l2_actor: float = 0.0
+    l2_critic: float = 0.0
+    """L2 penalty, added to the gradient (torch's Adam ``weight_decay``)."""
+    weight_decay_actor: float = 0.0
+    weight_decay_critic: float = 0.0
+    """Decoupled weight decay (AdamW), times the learning rate."""
+    optimizer_actor: str = "adam"
+    optimizer_critic: str = "adam"
+    """``adam`` or ``sgd``."""
+    grad_clip_actor: float | None = None
+    grad_clip_critic: float | None = None
+    """Largest norm of the whole gradient."""
+    clip_weights: float | None = None
+    """Every weight is held within plus or minus this after each update."""
+    schedule: str = ""
+    """Learning rates over updates: empty, ``cosine`` (warm restarts), ``linear`` (to ``schedule_min``)."""
+    schedule_period: int = 100_000
+    schedule_growth: int = 2
+    """Each cosine period is this many times the one before."""
+    schedule_min: float = 1e-6
+
+    # How often
+    batch_size: int = 256
+    utd: float = 1.0
+    """Critic updates for each new online step."""
+    actor_every: int = 1
+    """One actor update after this many critic updates."""
+    warmup_steps: int = 500
+    """Online steps before the first update."""
+    max_debt_steps: int = 20_000
+    """Updates owed for more online steps than this are forgiven (a trainer started late does not catch up for days)."""
+
+    # Sampling (RLPD, Ball et al. 2023)
+    demo_fraction: float = 0.5
+    """Share of demo rows in every mini-batch as soon as there are demos; 0 with ``one_replay``."""
+    takeover_priority: float = 2.0
+    """Weight of a takeover's step in the demo half, times the segment's own priority."""
+    lap_priority: float = 1.0
+    star_priority: float = 2.0
+    """Factor for segments with the verdict ``star``."""
+    demo_copies: float = 4.0
+    """A batch holds at most this many copies of each demo step on average, so few demos are not worn out."""
+    one_replay: bool = False
+    """Laps and takeovers lie in the one replay instead of a half of their own (the reference recipe)."""
+    demo_weight: float = 1.0
+    """With ``one_replay``: how much likelier a demo step is drawn; falls to 1 over ``demo_weight_decay``."""
+    demo_weight_decay: int = 200_000
+    """Samples in the replay at which ``demo_weight`` has fallen to 1."""
+    demo_min_fraction: float = 0.0
+    demo_max_fraction: float = 1.0
+    """With ``one_replay``: bounds of the demo share of a batch."""
+    demo_repeat: int = 1
+    """With ``one_replay``: how often each demo step is laid into the replay."""
+    learn_from_evaluation: bool = False
+    """Whether evaluation episodes are online data too."""
+    capacity: int = 1_000_000
+    """Steps held; the oldest online episodes go first, demos stay."""
+
+    # From takeovers more than demos
+    handover_cost: float = 0.0
+    """Taken from the reward of the last agent step before a takeover (RLIF, Luo et al. 2023)."""
+    skip_before_takeover_s: float = 0.0
+    """Seconds of agent steps before a takeover that are never drawn (Sirius, Liu et al. 2022)."""
+    human_weight: float = 1.0
+    """Weight of human rows in the critic loss."""
+    iwr_weight: float = 1.0
+    """Weight of takeover rows against lap rows in the cloning loss (IWR, Mandlekar et al. 2020)."""
+    bc_weight: float = 0.0
+    """Cloning of human rows in the actor loss; 0 is off."""
+    bc_loss: str = "mse"
+    """``mse`` of the greedy action, or ``nll`` (log-likelihood of the executed action)."""
+    bc_scale_q: bool = False
+    """Multiply the cloning loss by the batch mean of abs(Q) (TD3+BC, Fujimoto and Gu 2021, the other way round)."""
+    bc_q_filter: bool = False
+    """Clone only rows whose executed action the critic finds better than the agent's (Nair et al. 2018)."""
+    bc_decay_steps: int = 0
+    """Online steps over which the cloning weight falls linearly to ``bc_weight_end``; 0 is no decay."""
+    bc_weight_end: float = 0.0
+    bc_follow_passes: bool = False
+    """The daemon lowers ``bc_scale`` as the agent's own evaluations get through."""
+
+    # Daemon
+    checkpoint_seconds: float = 30.0
+    checkpoint_updates: int | None = None
+    """A checkpoint each so many seconds of training, or after so many updates, whichever comes first."""
+    keep_checkpoints: int = 10
+    metrics_every: int = 200
+    """Updates between two rows of metrics."""
+    threads: int = 1
+    explosion: float = 1e5
+    """Absolute Q at which the run counts as exploded and goes back to its last good checkpoint."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for values that make no sense."""
+        _check(self)
+
+    @property
+    def dropped(self) -> int:
+        """Target quantiles left out of the pool of all target critics."""
+        used = self.target_critics or self.critics
+        return self.drop_per_critic * used if self.drop_pool is None else self.drop_pool
+
+    def with_values(self, **values: Any) -> TrainConfig:
+        """Return a copy with some values changed. Raises UsageError for unknown names."""
+        known = {f.name for f in fields(self)}
+        for name in values:
+            if name not in known:
+                raise UsageError(f"There is no training setting '{name}'. `hitl train --help` lists them.")
+        return dataclasses.replace(self, **values)
+
+    def with_text(self, *pairs: str) -> TrainConfig:
+        """Return a copy changed by ``key=value`` texts; values are JSON, or bare words for texts."""
+        values: dict[str, Any] = {}
+        for pair in pairs:
+            name, sep, text = pair.partition("=")
+            if not sep:
+                raise UsageError(f"'{pair}' is not of the form key=value.")
+            try:
+                values[name.strip()] = json.loads(text)
+            except json.JSONDecodeError:
+                values[name.strip()] = {"true": True, "false": False, "none": None}.get(text.lower(), text)
+        return self.with_values(**_typed(values))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
+        """Read what ``to_dict`` gave; settings this version does not know are left out, missing ones are defaults."""
+        known = {f.name for f in fields(cls)}
+        return cls(**_typed({k: v for k, v in values.items() if k in known}))
+
+
+def _typed(values: dict[str, Any]) -> dict[str, Any]:
+    """Turn JSON lists into the tuples, and whole numbers into the floats, that the fields want."""
+    kinds = {f.name: str(f.type) for f in fields(TrainConfig)}
+    result = {}
+    for name, value in values.items():
+        kind = kinds.get(name, "")
+        if isinstance(value, list):
+            value = tuple(value)
+        elif isinstance(value, int) and not isinstance(value, bool) and kind.startswith("float"):
+            value = float(value)
+        elif isinstance(value, float) and value.is_integer() and kind.startswith("int"):
+            value = int(value)
+        wrong = (
+            (kind.startswith("bool") and not isinstance(value, bool))
+            or (kind.startswith("int") and not (type(value) is int or (value is None and "None" in kind)))
+            or (kind.startswith("float") and not (type(value) is float or (value is None and "None" in kind)))
+            or (kind == "str" and not isinstance(value, str))
+        )
+        if wrong:
+            raise UsageError(f"The training setting '{name}' cannot be {value!r}: it is of kind {kind}.")
+        result[name] = value
+    return result
+
+
+def _check(c: TrainConfig) -> None:
+    def need(good: bool, text: str) -> None:
+        if not good:
+            raise UsageError(f"These training settings make no sense: {text}.")
+
+    need(c.network in ("mlp", "residual", "simba"), f"network '{c.network}' is not one of mlp, residual, simba")
+    need(c.bc_loss in ("mse", "nll"), f"bc_loss '{c.bc_loss}' is not mse or nll")
+    need(c.schedule in ("", "cosine", "linear"), f"schedule '{c.schedule}' is not cosine or linear")
+    for which in (c.optimizer_actor, c.optimizer_critic):
+        need(which in ("adam", "sgd"), f"optimizer '{which}' is not adam or sgd")
+    for name in ("hidden", "layers", "critics", "quantiles", "n_step", "batch_size", "actor_every", "capacity"):
+        need(getattr(c, name) >= 1, f"{name} must be at least 1")
+    need(c.target_critics is None or 1 <= c.target_critics <= c.critics, "target_critics must be 1 to critics")
+    pool = (c.target_critics or c.critics) * c.quantiles
+    need(0 <= c.dropped < pool, f"{c.dropped} dropped of {pool} target quantiles leaves none")
+    need(0 < c.gamma <= 1 and 0 <= c.polyak <= 1, "gamma and polyak lie between 0 and 1")
+    need(0 <= c.demo_fraction <= 1, "demo_fraction lies between 0 and 1")
+    need(c.utd > 0 and c.metrics_every >= 1 and c.threads >= 1, "utd, metrics_every and threads must be positive")
+
+
+PRESETS: dict[str, TrainConfig] = {
+    # Ours: small LayerNorm networks, half demos, cloning of human rows that fades as the agent passes by itself.
+    "hitl": TrainConfig(bc_weight=3.0, bc_follow_passes=True, grad_clip_actor=10.0, grad_clip_critic=10.0),
+    # Ball et al. 2023, Table 2 (state-based): E 10, Z 2, UTD 20, LayerNorm critics, learned temperature, 1-step.
+    # One quantile per critic makes TQC's critic a plain mean; the minimum over Z = 2 is drop_pool 1 of the pool of 2.
+    "rlpd": TrainConfig(
+        hidden=256,
+        layers=3,
+        critics=10,
+        quantiles=1,
+        target_critics=2,
+        drop_per_critic=0,
+        drop_pool=1,
+        layer_norm_actor=False,
+        gamma=0.99,
+        n_step=1,
+        alpha=1.0,
+        learn_alpha=True,
+        utd=20.0,
+        actor_every=20,
+        warmup_steps=5000,
+        takeover_priority=1.0,
+        star_priority=1.0,
+        demo_copies=1e9,
+    ),
+    # The reference recipe with a correct critic and correct n-step returns.
+    "run_l": TrainConfig(
+        network="residual",
+        hidden=256,
+        layers=3,
+        drop_pool=8,
+        init_gas_bias=0.8,
+        lr_actor=1e-5,
+        lr_critic=5e-5,
+        lr_alpha=5e-5,
+        betas_actor=(0.997, 0.997),
+        betas_critic=(0.997, 0.997),
+        target_entropy=-3.0,
+        grad_clip_actor=1.0,
+        grad_clip_critic=1.0,
+        backup_clip=100.0,
+        batch_size=512,
+        utd=6.0,
+        warmup_steps=5000,
+        checkpoint_updates=1000,
+        one_replay=True,
+        demo_fraction=0.0,
+        demo_weight=1.15,
+        takeover_priority=1.0,
+        star_priority=1.0,
+    ),
+}
+"""Named starting points; ``hitl`` is the default."""

@@ -1,0 +1,91 @@
+"""Parameters as one vector: Adam, clipping and Polyak averaging are then a handful of vector operations."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class FlatParameters:
+    """Lays the parameters of ``module`` into one vector and their gradients into another.
+
+    Each parameter stays what it was, a named tensor of its own shape, but its memory is a view into ``values`` and its
+    ``.grad`` a view into ``gradient``. Backward passes add into these views, so nothing is gathered or copied.
+    Call ``zero`` before each backward pass; never set ``.grad`` to None.
+    """
+
+    def __init__(self, module: nn.Module, trainable: bool = True) -> None:
+        parameters = list(module.parameters())
+        first = parameters[0]
+        size = sum(p.numel() for p in parameters)
+        self.values = torch.empty(size, dtype=first.dtype, device=first.device)
+        self.gradient = torch.zeros_like(self.values) if trainable else torch.empty(0)
+        start = 0
+        for p in parameters:
+            stop = start + p.numel()
+            self.values[start:stop].copy_(p.detach().reshape(-1))
+            p.data = self.values[start:stop].view(p.shape)
+            p.requires_grad_(trainable)
+            if trainable:
+                p.grad = self.gradient[start:stop].view(p.shape)
+            start = stop
+
+    def zero(self) -> None:
+        """Set the gradient to zero."""
+        self.gradient.zero_()
+
+    def clip(self, largest: float | None) -> Tensor:
+        """Scale the gradient down to the norm ``largest`` if it is longer; return the norm before (0-d, no sync)."""
+        norm = torch.linalg.vector_norm(self.gradient)
+        if largest is not None:
+            self.gradient.mul_((largest / (norm + 1e-6)).clamp_(max=1.0))
+        return norm
+
+
+class FlatOptimiser:
+    """Adam (Kingma and Ba 2015) with optional L2 and decoupled decay (AdamW), or plain SGD, on one flat vector."""
+
+    def __init__(
+        self,
+        flat: FlatParameters,
+        kind: str = "adam",
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        l2: float = 0.0,
+        weight_decay: float = 0.0,
+    ) -> None:
+        self.flat, self.kind, self.betas, self.eps = flat, kind, betas, eps
+        self.l2, self.weight_decay = l2, weight_decay
+        self.steps = 0
+        self.first = torch.zeros_like(flat.values)
+        self.second = torch.zeros_like(flat.values)
+        self._scratch = torch.empty_like(flat.values)
+
+    @torch.no_grad()
+    def step(self, lr: float) -> None:
+        """Move the parameters once along the gradient."""
+        self.steps += 1
+        values, gradient = self.flat.values, self.flat.gradient
+        if self.l2:
+            gradient.add_(values, alpha=self.l2)
+        if self.weight_decay:
+            values.mul_(1 - lr * self.weight_decay)
+        if self.kind == "sgd":
+            values.add_(gradient, alpha=-lr)
+            return
+        b1, b2 = self.betas
+        self.first.lerp_(gradient, 1 - b1)
+        self.second.mul_(b2).addcmul_(gradient, gradient, value=1 - b2)
+        root = torch.sqrt(self.second, out=self._scratch)
+        root.mul_((1 - b2**self.steps) ** -0.5).add_(self.eps)
+        values.addcdiv_(self.first, root, value=-lr / (1 - b1**self.steps))
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the moments, by name (references, not copies)."""
+        return {"first": self.first, "second": self.second}
+
+    def load(self, first: Tensor, second: Tensor, steps: int) -> None:
+        """Take moments and the count of steps back."""
+        self.first.copy_(first)
+        self.second.copy_(second)
+        self.steps = steps

@@ -1,0 +1,370 @@
+"""What the learner draws from: every step once, its n-step return ready, and a weighted list of demo steps.
+
+A row of the replay is one step. Its successor is a pointer to another row (or to a row that holds an episode's last
+observation), set from what really followed; rows need not lie side by side, so nothing can ever be read from a neighbouring slot
+that belongs to something else.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from data.records import AGENT, HUMAN, EpisodeRecord, SegmentRecord, SessionRecord
+from trainer.batch import Batch
+from trainer.config import TrainConfig
+from trainer.returns import n_step_returns
+from trainer.sampling import DemoTable
+
+
+class Steps(Protocol):
+    """What ``Replay.add`` takes: a ``data.follow.Update`` or anything with these attributes."""
+
+    episode_id: np.ndarray
+    t: np.ndarray
+    observation: np.ndarray
+    executed: np.ndarray
+    proposed: np.ndarray
+    driver: np.ndarray
+    reward: np.ndarray
+    terminated: np.ndarray
+    episodes: dict[int, EpisodeRecord]
+    segments: dict[int, SegmentRecord]
+    sessions: dict[int, SessionRecord]
+
+
+class _Episode:
+    """Rows of one episode in the order of ``t``."""
+
+    def __init__(self) -> None:
+        self.rows = np.empty(0, np.int64)
+        self.record: EpisodeRecord | None = None
+        self.last_row = -1
+        self.ready = 0
+        """Rows before this one have their return and, if they may be drawn, are in the online list."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the episode is closed and all its steps are here."""
+        return self.record is not None and self.record.end is not None and len(self.rows) >= self.record.length
+
+
+class Replay:
+    """Online steps and demos with symmetric sampling. Memory grows up to ``config.capacity`` rows, then the oldest online
+    episodes without demo segments give way."""
+
+    def __init__(
+        self,
+        observation_size: int,
+        action_size: int,
+        config: TrainConfig,
+        hz: float = 20.0,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.config, self.hz, self.device = config, hz, torch.device(device)
+        self.observation_size, self.action_size = observation_size, action_size
+        o, a = observation_size, action_size
+        self._pair, self._proposed = slice(0, o + a), slice(o + a, o + 2 * a)
+        self._reward, self._discount = o + 2 * a, o + 2 * a + 1
+        self._human, self._takeover, self._before = o + 2 * a + 2, o + 2 * a + 3, o + 2 * a + 4
+        self._width = o + 2 * a + 5
+        self._allocate(min(16_384, config.capacity + 2048))
+        self._free_from = 0
+        self._free: list[np.ndarray] = []
+        self._free_count = 0
+        self._episodes: dict[int, _Episode] = {}
+        self._segments: dict[int, SegmentRecord] = {}
+        self._of_episode: dict[int, set[int]] = {}
+        self._online = np.empty(16_384, np.int64)
+        self._online_count = 0
+        self.demo = DemoTable()
+        self.online_steps = 0
+        """Steps of live episodes ever added: what the update ratio counts."""
+        self.drawn = 0
+        self.drawn_demo = 0
+
+    def _allocate(self, size: int) -> None:
+        def grown(name: str, fill: float, kind: type) -> np.ndarray:
+            array: np.ndarray = np.full(size, fill, kind)
+            old = getattr(self, name, None)
+            if old is not None:
+                array[: len(old)] = old
+            return array
+
+        table = torch.zeros((size, self._width))
+        if size and getattr(self, "_table", None) is not None:
+            table[: len(self._table)] = self._table
+        self._table: torch.Tensor = table
+        self._array: np.ndarray = table.numpy()
+        self._next = grown("_next", -1, np.int64)
+        self._raw = grown("_raw", 0, np.float32)
+        self._driver = grown("_driver", 0, np.uint8)
+        self._terminated = grown("_terminated", 0, np.bool_)
+        self._t = grown("_t", 0, np.int64)
+        self._next_tensor = torch.from_numpy(self._next)
+
+    # What is in it
+
+    @property
+    def online_rows(self) -> int:
+        """Rows that the online half is drawn from."""
+        return self._online_count
+
+    @property
+    def demo_rows(self) -> int:
+        """Rows that the demo half is drawn from."""
+        return self.demo.rows
+
+    def __len__(self) -> int:
+        return self._online_count + (self.demo.rows if self.config.one_replay else 0)
+
+    def demo_seconds(self, kind: str = "takeover") -> float:
+        """Return the seconds of demo rows of this kind in force."""
+        return self.demo.kinds.get(kind, 0) / self.hz
+
+    def fractions(self) -> dict[str, float]:
+        """Return the shares of rows drawn so far."""
+        return {"demo": self.drawn_demo / max(1, self.drawn)}
+
+    # Taking in
+
+    def add(self, update: Steps) -> int:
+        """Take in new steps and new or changed episodes and segments; return how many online steps were new."""
+        touched: set[int] = set()
+        rates = {id_: session.hz for id_, session in update.sessions.items()}
+        for id_, record in update.episodes.items():
+            self._episode(id_).record = record
+            self.hz = rates.get(record.session_id, self.hz)
+            touched.add(id_)
+        ids = update.episode_id
+        before = self.online_steps
+        if len(ids):
+            cuts = np.flatnonzero(np.diff(ids)) + 1
+            for start, stop in zip([0, *cuts.tolist()], [*cuts.tolist(), len(ids)], strict=True):
+                id_ = int(ids[start])
+                self._append(self._episode(id_), update, start, stop)
+                touched.add(id_)
+        changed = False
+        for id_, segment in update.segments.items():
+            self._segments[id_] = segment
+            self._of_episode.setdefault(segment.episode_id, set()).add(id_)
+            changed = True
+        for id_ in touched:
+            if id_ in self._episodes:
+                self._settle(self._episodes[id_])
+                changed = changed or id_ in self._of_episode
+        if changed:
+            self._rebuild_demos()
+        return self.online_steps - before
+
+    def _episode(self, id_: int) -> _Episode:
+        return self._episodes.setdefault(id_, _Episode())
+
+    def _is_online(self, episode: _Episode) -> bool:
+        purpose = episode.record.purpose if episode.record else "drive"
+        return purpose != "lap" and (purpose != "evaluation" or self.config.learn_from_evaluation)
+
+    def _append(self, episode: _Episode, update: Steps, start: int, stop: int) -> None:
+        rows = self._take(stop - start, episode)
+        o, a = self.observation_size, self.action_size
+        new = np.zeros((len(rows), self._width), np.float32)
+        new[:, :o] = update.observation[start:stop]
+        new[:, o : o + a] = update.executed[start:stop]
+        new[:, o + a : o + 2 * a] = update.proposed[start:stop]
+        self._array[rows] = new
+        self._raw[rows] = update.reward[start:stop]
+        self._driver[rows] = update.driver[start:stop]
+        self._terminated[rows] = update.terminated[start:stop]
+        self._t[rows] = update.t[start:stop]
+        episode.rows = np.concatenate((episode.rows, rows))
+        if self._is_online(episode):
+            self.online_steps += len(rows)
+
+    def _settle(self, episode: _Episode) -> None:
+        """Work out the returns of rows whose future is now known, and let them be drawn."""
+        record, rows = episode.record, episode.rows
+        if episode.last_row < 0 and record is not None and record.last_observation is not None:
+            episode.last_row = int(self._take(1, episode)[0])
+            self._array[episode.last_row, : self.observation_size] = record.last_observation
+            rows = episode.rows
+        first = episode.ready
+        if first >= len(rows):
+            return
+        part = rows[first:]
+        c = self.config
+        result = n_step_returns(
+            self._raw[part],
+            self._driver[part],
+            self._terminated[part],
+            self._t[part],
+            complete=episode.complete,
+            has_last=episode.last_row >= 0,
+            gamma=c.gamma,
+            n_step=c.n_step,
+            handover_cost=c.handover_cost,
+            skip=round(c.skip_before_takeover_s * self.hz),
+        )
+        n = result.settled
+        done = part[:n]
+        successors = np.append(part, episode.last_row)
+        self._array[done, self._reward] = result.reward[:n]
+        self._array[done, self._discount] = result.discount[:n]
+        human = self._driver[done] == HUMAN
+        self._array[done, self._human] = human
+        self._array[done, self._takeover] = human & (record is None or record.purpose != "lap")
+        self._array[done, self._before] = result.before_takeover[:n]
+        valid = result.successor[:n] > 0
+        self._next[done] = np.where(valid, successors[result.successor[:n]], -1)
+        if self._is_online(episode):
+            self._enlist(done[valid & ~result.skipped[:n]])
+        episode.ready += n
+
+    def _enlist(self, rows: np.ndarray) -> None:
+        need = self._online_count + len(rows)
+        if need > len(self._online):
+            self._online = np.concatenate((self._online, np.empty(max(need, len(self._online)), np.int64)))
+        self._online[self._online_count : need] = rows
+        self._online_count = need
+        self._online_tensor = torch.from_numpy(self._online)
+
+    def _take(self, count: int, keep: _Episode) -> np.ndarray:
+        """Return free rows; makes room by growing, then by dropping old episodes (never ``keep``)."""
+        while self._free_count + self._table.shape[0] - self._free_from < count:
+            # Demos are never dropped: when they alone fill the capacity, the replay grows beyond it.
+            if self._table.shape[0] < self.config.capacity or not self._drop_oldest(keep):
+                self._allocate(max(2 * self._table.shape[0], self._table.shape[0] + count))
+        parts = []
+        while count and self._free:
+            block = self._free.pop()
+            used, rest = block[:count], block[count:]
+            if len(rest):
+                self._free.append(rest)
+            parts.append(used)
+            count -= len(used)
+            self._free_count -= len(used)
+        parts.append(np.arange(self._free_from, self._free_from + count))
+        self._free_from += count
+        return np.concatenate(parts)
+
+    def _drop_oldest(self, keep: _Episode) -> bool:
+        for id_, episode in self._episodes.items():
+            if episode is keep or not episode.complete or id_ in self._of_episode or not len(episode.rows):
+                continue
+            rows = episode.rows if episode.last_row < 0 else np.append(episode.rows, episode.last_row)
+            gone = np.zeros(self._table.shape[0], bool)
+            gone[rows] = True
+            current = self._online[: self._online_count]
+            left = current[~gone[current]]
+            self._online[: len(left)] = left
+            self._online_count = len(left)
+            self._free.append(rows)
+            self._free_count += len(rows)
+            del self._episodes[id_]
+            return True
+        return False
+
+    # Demos
+
+    def _weight(self, segment: SegmentRecord) -> float:
+        c = self.config
+        if not segment.closed or segment.verdict == "bad" or (c.one_replay and segment.kind != "lap"):
+            return 0.0
+        if segment.outcome == "failed" and segment.verdict not in ("good", "star"):
+            return 0.0  # a takeover that failed is a demo only when the player says so
+        weight = c.takeover_priority if segment.kind == "takeover" else c.lap_priority
+        return weight * segment.priority * (c.star_priority if segment.verdict == "star" else 1.0)
+
+    def _rebuild_demos(self) -> None:
+        parts: list[tuple[str, float, np.ndarray]] = []
+        for segment in self._segments.values():
+            weight = self._weight(segment)
+            episode = self._episodes.get(segment.episode_id)
+            if weight <= 0 or episode is None:
+                continue
+            rows = episode.rows[: episode.ready]
+            low, high = np.searchsorted(
+                self._t[rows], (segment.start + segment.trim_start, segment.stop - segment.trim_stop)
+            )
+            rows = rows[low:high]
+            rows = rows[(self._driver[rows] == HUMAN) & (self._next[rows] >= 0)]
+            if len(rows):
+                parts.append((segment.kind, weight, rows))
+        self.demo.rebuild(parts)
+
+    # Drawing
+
+    def demo_count(self, batch_size: int, generator: torch.Generator | None = None) -> int:
+        """Return how many rows of a batch come from the demos."""
+        c, demos = self.config, self.demo.rows
+        if not demos:
+            return 0
+        if not self._online_count:
+            return batch_size
+        if c.one_replay:
+            held = self._online_count + demos
+            weight = c.demo_weight + (1 - c.demo_weight) * min(1.0, held / max(1, c.demo_weight_decay))
+            mass = weight * demos * c.demo_repeat
+            share = min(max(mass / (mass + self._online_count), c.demo_min_fraction), c.demo_max_fraction)
+            exact = share * batch_size
+            return int(exact + float(torch.rand((), generator=generator)))  # right on average
+        return min(round(batch_size * c.demo_fraction), int(c.demo_copies * demos))
+
+    def demo_sampling_weight(self) -> float:
+        """Return the weight of a demo step in force (``one_replay``), as the reference recipe logs it."""
+        c = self.config
+        held = self._online_count + self.demo.rows
+        return c.demo_weight + (1 - c.demo_weight) * min(1.0, held / max(1, c.demo_weight_decay))
+
+    def sample(self, batch_size: int, generator: torch.Generator | None = None) -> Batch:
+        """Return one batch. Raises ValueError when there is nothing to draw from."""
+        return self.sample_many(1, batch_size, generator)[0]
+
+    def sample_many(self, count: int, batch_size: int, generator: torch.Generator | None = None) -> list[Batch]:
+        """Return ``count`` batches drawn at once, each with its own share of demos (first online rows, then demos)."""
+        demos = self.demo_count(batch_size, generator)
+        online = batch_size - demos
+        if online and not self._online_count:
+            raise ValueError("there is nothing to draw from yet")
+        parts = []
+        if online:
+            # 2^53 steps of resolution: no visible bias at ten million rows.
+            u = torch.rand((count, online), generator=generator, dtype=torch.float64)
+            parts.append(self._online_tensor[u.mul_(self._online_count).to(torch.int64)])
+        if demos:
+            parts.append(self.demo.draw((count, demos), generator))
+        rows = (torch.cat(parts, 1) if len(parts) > 1 else parts[0]).view(-1)
+        self.drawn += count * batch_size
+        self.drawn_demo += count * demos
+        data = self._table.index_select(0, rows)
+        following = self._table.index_select(0, self._next_tensor.index_select(0, rows))
+        following = following[:, : self.observation_size]
+        if self.device.type != "cpu":
+            data, following = data.to(self.device, non_blocking=True), following.to(self.device, non_blocking=True)
+        is_demo = torch.arange(batch_size, device=self.device) >= online
+        flags = data[:, self._human :] > 0.5
+        batches = []
+        for i in range(count):
+            part = slice(i * batch_size, (i + 1) * batch_size)
+            d, f = data[part], flags[part]
+            o, end = self.observation_size, self._pair.stop
+            batches.append(
+                Batch(
+                    pair=d[:, :end],
+                    observation=d[:, :o],
+                    action=d[:, o:end],
+                    proposed=d[:, self._proposed],
+                    reward=d[:, self._reward],
+                    discount=d[:, self._discount],
+                    next_observation=following[part],
+                    human=f[:, 0],
+                    takeover=f[:, 1],
+                    before_takeover=f[:, 2],
+                    demo=is_demo,
+                )
+            )
+        return batches
+
+
+__all__ = ["AGENT", "HUMAN", "Replay", "Steps"]

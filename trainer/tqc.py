@@ -1,0 +1,290 @@
+"""Truncated quantile critics (TQC, Kuznetsov et al. 2020) with what learning from takeovers adds to it."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from trainer.batch import Batch
+from trainer.config import TrainConfig
+from trainer.flat import FlatOptimiser, FlatParameters
+from trainer.networks import Actor, Critics, log_likelihood
+from trainer.quantile import midpoints, quantile_huber
+from trainer.schedule import rate
+
+
+class TQC:
+    """The learner: actor, critics, their targets and optimisers, a temperature, counters and a random stream.
+
+    One ``update`` is one step of the critics and, on every ``actor_every``-th, of the temperature and the actor, in the order of
+    the reference code (temperature, critics, actor, targets).
+    """
+
+    def __init__(
+        self, observation_size: int, action_size: int, config: TrainConfig, device: str | torch.device = "cpu"
+    ) -> None:
+        self.config, self.device = config, torch.device(device)
+        self.observation_size, self.action_size = observation_size, action_size
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.actor = Actor(observation_size, action_size, config).to(self.device)
+            self.critics = Critics(observation_size, action_size, config).to(self.device)
+        self.targets = copy.deepcopy(self.critics)
+        self.log_alpha = torch.tensor(math.log(max(config.alpha, 1e-12)), device=self.device)
+        self.actor_flat, self.critic_flat = FlatParameters(self.actor), FlatParameters(self.critics)
+        self.target_flat = FlatParameters(self.targets, trainable=False)
+        for network in (self.critics, self.targets):
+            freeze = getattr(network.body, "freeze_views", None)
+            if freeze:
+                freeze()
+        c = config
+        self.actor_optimiser = FlatOptimiser(
+            self.actor_flat, c.optimizer_actor, c.betas_actor, c.adam_eps, c.l2_actor, c.weight_decay_actor
+        )
+        self.critic_optimiser = FlatOptimiser(
+            self.critic_flat, c.optimizer_critic, c.betas_critic, c.adam_eps, c.l2_critic, c.weight_decay_critic
+        )
+        self.alpha_flat = _Scalar(self.log_alpha)
+        self.alpha_optimiser = FlatOptimiser(self.alpha_flat, eps=c.adam_eps)  # type: ignore[arg-type]
+        self.target_entropy = -float(action_size) if c.target_entropy is None else c.target_entropy
+        self.tau = midpoints(c.quantiles, device=self.device)
+        self.generator = torch.Generator(device=self.device).manual_seed(c.seed + 1)
+        self.updates = 0
+        self.env_steps = 0
+        """Online steps seen; the daemon or the caller keeps it (the decay of cloning reads it)."""
+        self.bc_scale = 1.0
+        """Factor in [0, 1] on the cloning weight, set from outside."""
+        self.lr_scale = 1.0
+        """Factor on the learning rates; lowered after an explosion."""
+        self._log: dict[str, Tensor | float] = {}
+
+    @property
+    def bc_weight(self) -> float:
+        """The cloning weight in force."""
+        c = self.config
+        weight = c.bc_weight
+        if c.bc_decay_steps:
+            share = min(1.0, self.env_steps / c.bc_decay_steps)
+            weight += share * (c.bc_weight_end - weight)
+        return weight * self.bc_scale
+
+    def update(self, batch: Batch) -> None:
+        """Learn from one batch."""
+        c = self.config
+        self.updates += 1
+        detailed = self.updates % c.metrics_every == 0 or self.updates == 1
+        act = self.updates % c.actor_every == 0
+        log_density = head = action = None
+        if act:
+            # Before the critics move, as in the reference code; the graph is used by the actor step below.
+            noise = self._noise(batch)
+            action, log_density, head = self.actor.sample(batch.observation, noise)
+            alpha = self.log_alpha.exp() if c.learn_alpha else None
+            if c.learn_alpha:
+                # d/dlog_alpha of -log_alpha * mean(log pi + target entropy)
+                self.alpha_flat.gradient.copy_(-(log_density.detach().mean() + self.target_entropy))
+                self.alpha_optimiser.step(self.lr_scale * rate(c, c.lr_alpha, self.updates))
+        else:
+            alpha = self.log_alpha.exp() if c.learn_alpha else None
+        weight_alpha: Tensor | float = c.alpha if alpha is None else alpha
+        target = self.target(batch, weight_alpha, detailed)
+        self._critic_step(batch, target, detailed)
+        if action is not None and log_density is not None and head is not None:
+            self._actor_step(batch, action, log_density, head, weight_alpha, detailed)
+        self.target_flat.values.lerp_(self.critic_flat.values, 1 - c.polyak)
+
+    def train(self, batches: Iterable[Batch]) -> None:
+        """Learn from several batches, one update each."""
+        for batch in batches:
+            self.update(batch)
+
+    @torch.no_grad()
+    def target(self, batch: Batch, alpha: Tensor | float, detailed: bool = False) -> Tensor:
+        """Return the truncated targets (B, M), sorted: ``r + discount (z(o', a') - alpha log pi(a'|o'))`` (eq. 6 to 9).
+
+        ``batch.discount`` is gamma to the power of the steps in ``reward``, and 0 where the episode terminated.
+        """
+        c = self.config
+        next_action, next_log_density, _ = self.actor.sample(batch.next_observation, self._noise(batch))
+        members = None
+        if c.target_critics is not None and c.target_critics < c.critics:
+            order = torch.randperm(c.critics, generator=self.generator, device=self.device)
+            members = order[: c.target_critics]
+        z = self.targets(torch.cat((batch.next_observation, next_action), 1), frozen=True, members=members)
+        pool = z.transpose(0, 1).reshape(z.shape[1], -1)
+        keep = pool.shape[1] - c.dropped
+        kept = pool.sort(1).values[:, :keep]
+        target = torch.addcmul(
+            (batch.reward - batch.discount * alpha * next_log_density)[:, None], kept, batch.discount[:, None]
+        )
+        if c.backup_clip is not None:
+            target.clamp_(-c.backup_clip, c.backup_clip)
+        if detailed:
+            self._note("backup", target)
+            self._note("q_a1_targ", kept)
+            self._log["debug/logp_a2"] = next_log_density.mean()
+            self._columns("a2", next_action)
+        return target
+
+    def _critic_step(self, batch: Batch, target: Tensor, detailed: bool) -> None:
+        c = self.config
+        self.critic_flat.zero()
+        z = self.critics(batch.pair)
+        weight = None
+        if c.human_weight != 1.0:
+            weight = torch.where(batch.human, c.human_weight, 1.0)
+        loss, gradient = quantile_huber(z.detach(), target, self.tau, weight=weight, want_loss=detailed)
+        z.backward(gradient)
+        norm = self.critic_flat.clip(c.grad_clip_critic)
+        self.critic_optimiser.step(self.lr_scale * rate(c, c.lr_critic, self.updates))
+        if c.clip_weights is not None:
+            self.critic_flat.values.clamp_(-c.clip_weights, c.clip_weights)
+        if detailed:
+            assert loss is not None
+            self._log["losses/loss_critic"] = loss
+            self._log["debug/critic_grad_norm"] = norm
+            for i in range(min(2, c.critics)):
+                self._note(f"q{i + 1}", z[i].detach())
+            self._log["debug/r"], self._log["debug/r_std"] = batch.reward.mean(), batch.reward.std()
+            self._columns("a", batch.action)
+            self._log["debug/human_fraction_in_batch"] = batch.human.float().mean()
+            self._log["debug/demo_fraction_in_batch"] = batch.demo.float().mean()
+
+    def _actor_step(
+        self, batch: Batch, action: Tensor, log_density: Tensor, head: Tensor, alpha: Tensor | float, detailed: bool
+    ) -> None:
+        c = self.config
+        self.actor_flat.zero()
+        z = self.critics(torch.cat((batch.observation, action), 1), frozen=True)
+        rows = batch.reward.shape[0]
+        # dL/dz of -mean(z); the graph is entered at z and log pi directly, so no loss needs to be built for it.
+        outputs: list[Tensor] = [z, log_density]
+        gradients: list[Tensor] = [torch.full_like(z, -1.0 / z.numel()), _full(log_density, alpha, rows)]
+        cloning = None
+        weight = self.bc_weight
+        if weight > 0:
+            cloning = self._cloning(batch, head, z.detach())
+            outputs.append(cloning)
+            scale = torch.full_like(cloning, weight)
+            gradients.append(scale * z.detach().mean((0, 2)).abs().mean() if c.bc_scale_q else scale)
+        torch.autograd.backward(outputs, gradients)
+        norm = self.actor_flat.clip(c.grad_clip_actor)
+        self.actor_optimiser.step(self.lr_scale * rate(c, c.lr_actor, self.updates))
+        if c.clip_weights is not None:
+            self.actor_flat.values.clamp_(-c.clip_weights, c.clip_weights)
+        if detailed:
+            q = z.detach()
+            self._note("q_a1", q)
+            self._log["losses/loss_actor"] = (alpha * log_density.detach()).mean() - q.mean()
+            self._log["debug/log_pi"] = log_density.detach().mean()
+            self._log["debug/actor_grad_norm"] = norm
+            self._log["debug/disagreement"] = q.mean(2).std(0, unbiased=False).mean()
+            self._columns("a1", action.detach())
+            self._log["bc/weight"] = weight
+            self._log["bc/loss"] = cloning.detach() if cloning is not None else 0.0
+            self._log["debug/alpha"] = alpha
+
+    def _cloning(self, batch: Batch, head: Tensor, z: Tensor) -> Tensor:
+        """Return the cloning loss (0-d): a weighted mean over the human rows of the batch."""
+        c = self.config
+        weight = batch.human.to(head.dtype)
+        if c.iwr_weight != 1.0:
+            weight = torch.where(batch.takeover, weight * c.iwr_weight, weight)
+        if c.bc_q_filter:
+            with torch.no_grad():
+                q_human = self.critics(batch.pair, frozen=True).mean((0, 2))
+                better = (q_human > z.mean((0, 2))).to(weight.dtype)
+            # The mean is over all human rows, so rows that are filtered out weaken the pull instead of shifting it.
+            total = weight.sum()
+            weight = weight * better
+        else:
+            total = weight.sum()
+        if c.bc_loss == "mse":
+            each = (head[:, : self.action_size].tanh() - batch.action).square().mean(1)
+        else:
+            each = -log_likelihood(head, batch.action)
+        return (each * weight).sum() / total.clamp(min=1.0)
+
+    def _noise(self, batch: Batch) -> Tensor:
+        shape = (batch.reward.shape[0], self.action_size)
+        return torch.randn(shape, generator=self.generator, device=self.device)
+
+    def _note(self, name: str, values: Tensor) -> None:
+        self._log[f"debug/{name}"], self._log[f"debug/{name}_std"] = values.mean(), values.std()
+
+    def _columns(self, name: str, values: Tensor) -> None:
+        for i in range(values.shape[1]):
+            self._log[f"debug/{name}_{i}"], self._log[f"debug/{name}_{i}_std"] = values[:, i].mean(), values[:, i].std()
+
+    def metrics(self) -> dict[str, float]:
+        """Return the last detailed update's metrics (every ``metrics_every`` updates), under the recipe's names."""
+        values = {name: float(value) for name, value in self._log.items()}
+        c = self.config
+        values["lrs/actor_lr"] = self.lr_scale * rate(c, c.lr_actor, max(1, self.updates))
+        values["lrs/critic_lr"] = self.lr_scale * rate(c, c.lr_critic, max(1, self.updates))
+        return values
+
+    def healthy(self) -> bool:
+        """Whether all parameters are finite and Q has not exploded (one host sync)."""
+        total = self.actor_flat.values.sum() + self.critic_flat.values.sum() + self.target_flat.values.sum()
+        q = float(self._log.get("debug/q1", 0.0))
+        return bool(torch.isfinite(total)) and math.isfinite(q) and abs(q) < self.config.explosion
+
+    # State: names to tensors, and plain numbers; what a checkpoint holds.
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return every tensor a resume needs, by name (references; generator states as bytes)."""
+        result: dict[str, Tensor] = {}
+        for name, network in (("actor", self.actor), ("critics", self.critics), ("targets", self.targets)):
+            result.update({f"{name}.{key}": value for key, value in network.state_dict().items()})
+        for name, optimiser in self._optimisers().items():
+            result.update({f"optimiser.{name}.{key}": value for key, value in optimiser.state().items()})
+        result["log_alpha"] = self.log_alpha
+        result["rng.learner"] = self.generator.get_state()
+        return result
+
+    def numbers(self) -> dict[str, float]:
+        """Return the counters a resume needs."""
+        result: dict[str, float] = {f"steps.{name}": o.steps for name, o in self._optimisers().items()}
+        result.update(updates=self.updates, env_steps=self.env_steps, bc_scale=self.bc_scale, lr_scale=self.lr_scale)
+        return result
+
+    def load(self, tensors: dict[str, Tensor], numbers: dict[str, float]) -> None:
+        """Take back what ``tensors`` and ``numbers`` gave. Raises KeyError or RuntimeError when they do not fit."""
+        self.load_networks(tensors)
+        for name, optimiser in self._optimisers().items():
+            keys = (f"optimiser.{name}.first", f"optimiser.{name}.second")
+            optimiser.load(tensors[keys[0]], tensors[keys[1]], int(numbers[f"steps.{name}"]))
+        self.log_alpha.copy_(tensors["log_alpha"])
+        self.generator.set_state(tensors["rng.learner"].cpu())
+        self.updates, self.env_steps = int(numbers["updates"]), int(numbers["env_steps"])
+        self.bc_scale, self.lr_scale = float(numbers["bc_scale"]), float(numbers["lr_scale"])
+
+    def load_networks(self, tensors: dict[str, Tensor]) -> None:
+        """Take the networks alone; without stored critics or targets those stay (targets follow loaded critics)."""
+        for name, network in (("actor", self.actor), ("critics", self.critics), ("targets", self.targets)):
+            part = {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
+            if part:
+                network.load_state_dict(part)
+            elif name == "targets":
+                network.load_state_dict(self.critics.state_dict())
+
+    def _optimisers(self) -> dict[str, FlatOptimiser]:
+        return {"actor": self.actor_optimiser, "critic": self.critic_optimiser, "alpha": self.alpha_optimiser}
+
+
+class _Scalar:
+    """A 0-d tensor in the shape of FlatParameters, so that the one optimiser serves the temperature too."""
+
+    def __init__(self, value: Tensor) -> None:
+        self.values, self.gradient = value, torch.zeros_like(value)
+
+
+def _full(like: Tensor, alpha: Tensor | float, rows: int) -> Tensor:
+    if isinstance(alpha, float):
+        return torch.full_like(like, alpha / rows)
+    return (alpha / rows).expand_as(like)
