@@ -22,7 +22,7 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
-def _header_version(path: Path) -> int | None:
+def header_version(path: Path) -> int | None:
     """Read ``user_version`` from the file's header without opening the database; None for no or an empty file.
 
     Raises StoreError when the file is not an SQLite database or belongs to another program.
@@ -160,7 +160,7 @@ def open_store(
     sqlite3.OperationalError when it cannot be written now (locked, full disk, read-only mount), which a recorder
     survives.
     """
-    version = _header_version(path)
+    version = header_version(path)
     if version is None and (read_only or not create):
         raise StoreError(
             f"There is no store at {path}: record something first (`hitl play`), or choose another --home."

@@ -146,8 +146,7 @@ def label(
     add, remove = {t.strip() for t in tags_add} - {""}, {t.strip() for t in tags_remove}
     changed = 0
     with transaction(conn):
-        batch = conn.execute("SELECT coalesce(max(batch), 0) + 1 FROM judgements").fetchone()[0]
-        at = now()
+        batch, at = _next_batch(conn), now()
         for segment_id in _wanted(conn, ids):
             before = _state(conn, segment_id)
             after = dict(before)
@@ -165,13 +164,36 @@ def label(
             if after == before:
                 continue
             after["judged_by"], after["judged_at"] = by, at
-            _set_state(conn, segment_id, after)
-            conn.execute(
-                "INSERT INTO judgements (batch, segment_id, at, by, before, after) VALUES (?, ?, ?, ?, ?, ?)",
-                (batch, segment_id, at, by, json.dumps(before), json.dumps(after)),
-            )
+            _judge(conn, segment_id, before, after, by, at, batch)
             changed += 1
     return changed
+
+
+def _next_batch(conn: sqlite3.Connection) -> int:
+    return int(conn.execute("SELECT coalesce(max(batch), 0) + 1 FROM judgements").fetchone()[0])
+
+
+def _judge(
+    conn: sqlite3.Connection,
+    segment_id: int,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    by: str,
+    at: str,
+    batch: int,
+) -> None:
+    _set_state(conn, segment_id, after)
+    conn.execute(
+        "INSERT INTO judgements (batch, segment_id, at, by, before, after) VALUES (?, ?, ?, ?, ?, ?)",
+        (batch, segment_id, at, by, json.dumps(before), json.dumps(after)),
+    )
+
+
+def judge_as(conn: sqlite3.Connection, segment_id: int, state: dict[str, Any], by: str, at: str) -> None:
+    """Take over a judgement made elsewhere, all of it at once; :func:`undo` takes it back."""
+    before = _state(conn, segment_id)
+    if before != state:
+        _judge(conn, segment_id, before, state, by, at, _next_batch(conn))
 
 
 def _in_steps(conn: sqlite3.Connection, segment_id: int, seconds: tuple[float, float]) -> tuple[int, int]:

@@ -1,0 +1,82 @@
+"""`hitl label`: judge recorded takeovers and laps, one or many at a time, and take judgements back."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from data.errors import UsageError
+from hitl.commands.selection import open_store
+from hitl.home import add_home
+
+
+def parse_ids(words: list[str]) -> list[int]:
+    """Return the segment numbers in ``3 5-8 -``, where ``-`` means the numbers on standard input.
+
+    Raises UsageError for anything else.
+    """
+    ids: list[int] = []
+    for word in words:
+        if word == "-":
+            ids += parse_ids(sys.stdin.read().split())
+            continue
+        first, dash, last = word.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()) or len(word) > 20:
+            raise UsageError(f"'{word}' is no segment number: write 3, 5-8, or - to read them from a pipe.")
+        begin, end = int(first), int(last or first)
+        if not 0 <= end - begin <= 100_000:
+            raise UsageError(f"'{word}' is no range of segments.")
+        ids += range(begin, end + 1)
+    return ids
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        prog="hitl label",
+        description="Judge segments; the trainer follows within two seconds. --undo takes judgements back.",
+        epilog="Many at once: hitl segments --corner hairpin --ids | hitl label - --verdict good",
+    )
+    add_home(parser)
+    parser.add_argument("ids", nargs="*", metavar="ID", help="segment numbers: 3, 5-8, or - for standard input")
+    parser.add_argument("--verdict", choices=["good", "bad", "star", "unreviewed"])
+    parser.add_argument("--priority", type=float, metavar="P", help="how often it is shown to the agent; 1 is usual")
+    parser.add_argument("--tag", action="append", default=[], help="add a tag; may be given more than once")
+    parser.add_argument("--untag", action="append", default=[], metavar="TAG", help="remove a tag")
+    parser.add_argument("--note", help="a note in your words; an empty one removes it")
+    parser.add_argument(
+        "--trim",
+        nargs=2,
+        type=float,
+        metavar=("START", "END"),
+        help="leave out so many seconds at each end; 0 0 undoes it",
+    )
+    parser.add_argument("--by", default="player", help="who judges")
+    parser.add_argument(
+        "--undo", action="store_true", help="take back the last judgement (of the segments named, if any)"
+    )
+    args = parser.parse_args(argv)
+    ids = parse_ids(args.ids)
+    judged = any(v is not None for v in (args.verdict, args.priority, args.note, args.trim)) or args.tag or args.untag
+    if args.undo and judged:
+        raise UsageError("Either judge or --undo, not both at once.")
+    with open_store(args) as store:
+        if args.undo:
+            undone = store.undo(ids or None)
+            names = ", ".join(map(str, undone))
+            print(
+                f"Taken back: the last judgement of segment {names}."
+                if undone
+                else "There is no judgement to take back."
+            )
+            return 0
+        if not judged:
+            raise UsageError("Say what to set: --verdict, --priority, --tag, --untag, --note or --trim (or --undo).")
+        if not ids:
+            raise UsageError("Say which segments: numbers, ranges, or - to read them from `hitl segments --ids`.")
+        changed = store.label(
+            ids, verdict=args.verdict, priority=args.priority, tags_add=args.tag, tags_remove=args.untag,
+            note=args.note, trim_seconds=tuple(args.trim) if args.trim else None, by=args.by,
+        )  # fmt: skip
+    print(f"{changed} of {len(set(ids))} segments changed.")
+    return 0

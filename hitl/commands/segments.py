@@ -1,0 +1,89 @@
+"""`hitl segments`: list and filter the recorded takeovers and laps."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from hitl.commands.selection import add_filters, local_time, open_store, selected
+from hitl.home import add_home
+
+if TYPE_CHECKING:
+    from data.records import Segment
+
+_VERDICT_STYLE = {"star": "yellow", "good": "green", "bad": "red", "unreviewed": "dim"}
+
+
+def _row(segment: Segment) -> dict[str, object]:
+    """Return what the machine-readable forms hold for a segment."""
+    return {
+        "id": segment.id, "started": segment.started, "session": segment.session_id, "episode": segment.episode_id,
+        "kind": segment.kind, "track": segment.track, "corner": segment.corner, "seconds": round(segment.seconds, 3),
+        "from_m": segment.from_m, "to_m": segment.to_m, "driver": segment.driver, "trigger": segment.trigger,
+        "outcome": segment.outcome, "interrupted": segment.interrupted, "verdict": segment.verdict,
+        "priority": segment.priority, "tags": list(segment.tags), "note": segment.note, "start": segment.start,
+        "stop": segment.stop, "trim_start": segment.trim_start, "trim_stop": segment.trim_stop,
+        "judged_by": segment.judged_by, "judged_at": segment.judged_at,
+    }  # fmt: skip
+
+
+def _print_table(segments: list[Segment]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("id", "when", "kind", "corner", "s", "outcome", "verdict", "prio", "trigger", "tags and note"):
+        table.add_column(name, justify="right" if name in ("id", "s", "prio") else "left", no_wrap=name in ("id", "s"))
+    for segment in segments:
+        said = " ".join([*(f"#{tag}" for tag in segment.tags), segment.note]).strip()
+        outcome = "interrupted" if segment.interrupted else segment.outcome if segment.closed else "recording"
+        trimmed = "✂" if segment.trim_start or segment.trim_stop else ""
+        style = _VERDICT_STYLE[segment.verdict]
+        table.add_row(
+            str(segment.id), local_time(segment.started), segment.kind, escape(segment.corner or ""),
+            f"{segment.seconds:.1f}{trimmed}", outcome, f"[{style}]{segment.verdict}[/]", f"{segment.priority:g}",
+            escape(segment.trigger), escape(said),
+        )  # fmt: skip
+    console = Console()
+    console.print(table)
+    seconds = sum(s.seconds for s in segments)
+    verdicts = [f"{n} {name}" for name in _VERDICT_STYLE if (n := sum(s.verdict == name for s in segments))]
+    console.print(f"{len(segments)} segments, {seconds:.1f} s in all: {', '.join(verdicts)}.", highlight=False)
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        prog="hitl segments", description="List the recorded takeovers and laps, oldest first."
+    )
+    add_home(parser)
+    add_filters(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="as one JSON list")
+    form.add_argument("--csv", action="store_true", help="as comma-separated values")
+    form.add_argument("--ids", action="store_true", help="only the numbers, for `hitl label -`")
+    args = parser.parse_args(argv)
+    with open_store(args) as store:
+        segments = selected(store, args)
+    if args.json:
+        import json
+
+        print(json.dumps([_row(s) for s in segments], indent=1, ensure_ascii=False))
+    elif args.csv:
+        import csv
+        import sys
+
+        writer = csv.DictWriter(
+            sys.stdout, fieldnames=list(_row(segments[0])) if segments else ["id"], lineterminator="\n"
+        )
+        writer.writeheader()
+        writer.writerows(_row(s) | {"tags": " ".join(s.tags)} for s in segments)
+    elif args.ids:
+        print("\n".join(str(s.id) for s in segments))
+    elif segments:
+        _print_table(segments)
+    else:
+        print("No such segments yet: take over in `hitl play`, or loosen the filters.")
+    return 0

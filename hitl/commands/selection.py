@@ -1,0 +1,85 @@
+"""What the commands about segments share: opening the store, filters, and dates as people write them."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from data.errors import UsageError
+from hitl.home import home_path
+
+if TYPE_CHECKING:
+    from data.records import Segment
+    from data.store import Store
+
+
+def open_store(args: argparse.Namespace) -> Store:
+    """Open the store of the home folder, which must be there."""
+    from data.store import Store
+
+    return Store.open_existing(home_path(args).store_path)
+
+
+def add_filters(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose segments."""
+    group = parser.add_argument_group("which segments")
+    group.add_argument("--corner", help="at this corner")
+    group.add_argument(
+        "--verdict", action="append", choices=["unreviewed", "good", "bad", "star"], help="may be given more than once"
+    )
+    group.add_argument("--kind", choices=["takeover", "lap"])
+    group.add_argument("--outcome", choices=["cleared", "failed", "unclear"], help="whether the human cleared it")
+    group.add_argument("--tag")
+    group.add_argument("--track")
+    group.add_argument(
+        "--since", metavar="DATE", help="2026-11-20, 2026-11-20T18:30, today, yesterday, or an age: 90m, 12h, 7d"
+    )
+    group.add_argument("--until", metavar="DATE", help="before this moment; the same forms")
+    group.add_argument("--session", type=int, metavar="N")
+    group.add_argument("--min-seconds", type=float, metavar="S")
+    group.add_argument("--max-seconds", type=float, metavar="S")
+
+
+def parse_date(text: str, now: datetime | None = None) -> str:
+    """Return the moment meant, in UTC as the store writes it; a date without a zone is in local time.
+
+    Raises UsageError for a date that cannot be read.
+    """
+    now = now or datetime.now().astimezone()
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if text == "today":
+        moment = midnight
+    elif text == "yesterday":
+        moment = midnight - timedelta(days=1)
+    elif match := re.fullmatch(r"(\d{1,6})([mhdw])", text):
+        unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[match[2]]
+        moment = now - timedelta(**{unit: int(match[1])})
+    else:
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            raise UsageError(
+                f"'{text}' is no date: write 2026-11-20, 2026-11-20T18:30, today, yesterday, 12h or 7d."
+            ) from None
+    try:
+        return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    except (OverflowError, ValueError):
+        raise UsageError(f"'{text}' is too far away to be a date in the store.") from None
+
+
+def selected(store: Store, args: argparse.Namespace) -> list[Segment]:
+    """Return the segments that the filters choose."""
+    return store.segments(
+        corner=args.corner, verdict=args.verdict, kind=args.kind, outcome=args.outcome, tag=args.tag, track=args.track,
+        since=parse_date(args.since) if args.since else None, until=parse_date(args.until) if args.until else None,
+        session=args.session, min_seconds=args.min_seconds, max_seconds=args.max_seconds,
+    )  # fmt: skip
+
+
+def local_time(text: str | None) -> str:
+    """Return a date of the store in local time, as a person reads it."""
+    if not text:
+        return ""
+    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M")
