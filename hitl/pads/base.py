@@ -39,7 +39,10 @@ MISSING = PadState(connected=False)
 class Pad(Protocol):
     """A device that the player drives with."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What the player calls it."""
+        ...
 
     def read(self) -> PadState:
         """Return the newest state without waiting."""

@@ -12,11 +12,15 @@ it, else after two, each waiting long for a slow driver. Each new plugging-in be
 from __future__ import annotations
 
 import random
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hitl.pads.devices import Device, Devices
+
+#: The virtual pads of ours that exist now. Readers that cannot challenge a device must be opened before there is one.
+own_pads: weakref.WeakSet[object] = weakref.WeakSet()
 
 ROUNDS = 4  # values that must all come back; a hand on the stick repeats none of them by chance
 PATIENCE = 12  # looks at each value before it counts as unanswered

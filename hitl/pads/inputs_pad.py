@@ -7,6 +7,7 @@ and our own virtual pad would be one of them: open this before making that one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 
 from data.errors import DeviceError
 from hitl.pads.base import MISSING, PadState
+from hitl.pads.guard import own_pads
 from hitl.pads.mapping import CONTROLLER, from_table
 
 AGAIN_S = 0.5  # s between tries to open a device that went away
@@ -77,11 +79,9 @@ class InputsPad:
 
     def _run(self) -> None:
         while not self._over.is_set():
-            try:
+            # Unplugged comes as OSError 19, or on Windows as a RuntimeError of the package's own.
+            with contextlib.suppress(OSError, RuntimeError):
                 self._follow()
-            except Exception:
-                # Unplugged comes as OSError 19 or as the package's own errors; all mean that nobody is there.
-                pass
             self._state = MISSING
             self._reopen()
             self._over.wait(AGAIN_S)
@@ -151,15 +151,18 @@ class InputsPad:
         """Make the package open the device anew: it may have come back under another number."""
         opened, self._device._character_file = self._device._character_file, None
         if opened is not None and sys.platform != "win32":
-            try:
+            with contextlib.suppress(OSError):
                 opened.close()
-            except OSError:
-                pass
         if sys.platform != "win32" and os.path.exists(self._device._device_path):
             self._device._character_device_path = os.path.realpath(self._device._device_path)
 
 
 def _choose(name: str) -> Any:
+    if own_pads:
+        raise DeviceError(
+            "The package `inputs` cannot tell your pad from our virtual one, which exists already; start the session "
+            "again, so that yours is opened first, or use --pad sdl."
+        )
     try:
         import inputs
     except ImportError:

@@ -1,0 +1,219 @@
+"""Numbers of a pad: calibration, dead zone, curve; the keyboard's soft keys; what is stored."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+
+import pygame
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.errors import InputFileError
+from hitl.arbiter import Settings as Takeover
+from hitl.home import Home
+from hitl.pads.base import MISSING, PadState
+from hitl.pads.keyboard import KeyboardPad
+from hitl.pads.mapping import CONTROLLER, JOYSTICK, Axis, from_table, to_table
+from hitl.settings import PadChoice, dumps, load, save_pads
+
+ends = st.floats(0.2, 1.0)
+axes = st.builds(
+    Axis,
+    source=st.just("x"),
+    low=ends.map(lambda v: -v),
+    centre=st.floats(-0.1, 0.1),
+    high=ends,
+    dead_zone=st.floats(0.0, 0.3),
+    curve=st.floats(0.3, 3.0),
+)
+raws = st.floats(-1.5, 1.5)
+
+
+@given(axes)
+def test_a_stick_rests_at_its_centre_and_reaches_both_ends(axis: Axis) -> None:
+    assert axis.stick(axis.centre) == 0.0
+    assert axis.stick(axis.high) == pytest.approx(1.0)
+    assert axis.stick(axis.low) == pytest.approx(-1.0)
+
+
+@given(axes, raws, raws)
+def test_a_stick_rises_and_stays_in_bounds(axis: Axis, a: float, b: float) -> None:
+    low, high = sorted((a, b))
+    assert -1.0 <= axis.stick(low) <= axis.stick(high) <= 1.0
+
+
+@given(axes, st.floats(-1.0, 1.0))
+def test_turned_round_is_the_mirror(axis: Axis, raw: float) -> None:
+    turned = Axis(axis.source, axis.high, axis.centre, axis.low, axis.dead_zone, axis.curve)
+    assert turned.stick(raw) == pytest.approx(-axis.stick(raw))
+
+
+@given(axes, st.floats(0.0, 1.0))
+def test_the_dead_zone_is_rest_and_ends_without_a_jump(axis: Axis, share: float) -> None:
+    inside = axis.centre + share * axis.dead_zone * (axis.high - axis.centre) * 0.999
+    assert axis.stick(inside) == 0.0
+    just_out = Axis("x", -1.0, 0.0, 1.0, axis.dead_zone, 1.0)
+    assert just_out.stick(axis.dead_zone + 1e-6) < 1e-4
+
+
+@given(axes, raws, raws)
+def test_a_pedal_rises_from_released_to_pressed(axis: Axis, a: float, b: float) -> None:
+    low, high = sorted((a, b))
+    assert 0.0 <= axis.pedal(low) <= axis.pedal(high) <= 1.0
+    assert axis.pedal(axis.low) == 0.0
+    assert axis.pedal(axis.high) == pytest.approx(1.0)
+
+
+def test_a_nan_is_rest() -> None:
+    assert Axis("x").stick(float("nan")) == 0.0
+    assert Axis("x").pedal(float("nan")) == 0.0
+
+
+@pytest.mark.parametrize("bad", [{"low": 1.0, "high": 1.0}, {"dead_zone": 1.0}, {"curve": 0.0}, {"low": float("inf")}])
+def test_a_calibration_without_travel_is_refused(bad: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"travel|dead_zone"):
+        Axis("x", **bad)  # type: ignore[arg-type]
+
+
+def test_an_axis_can_be_a_button() -> None:
+    mapping = from_table({"buttons": {"takeover": ["triggerleft"]}}, CONTROLLER)
+    raw: dict[str, float] = defaultdict(float, triggerleft=0.4)
+    assert "takeover" not in mapping.state(lambda s: raw[s]).buttons
+    raw["triggerleft"] = 0.6
+    assert "takeover" in mapping.state(lambda s: raw[s]).buttons
+
+
+@pytest.mark.parametrize("mapping", [CONTROLLER, JOYSTICK])
+def test_a_mapping_survives_its_table(mapping: object) -> None:
+    table = tomllib.loads(dumps(to_table(mapping)))  # type: ignore[arg-type]
+    assert from_table(table, JOYSTICK) == from_table(to_table(mapping), JOYSTICK)  # type: ignore[arg-type]
+    assert from_table(table, mapping) == mapping  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"throttle": {}},
+        {"gas": {"sorce": "axis1"}},
+        {"gas": {"dead_zone": 2.0}},
+        {"gas": {"low": "left"}},
+        {"buttons": {"fly": ["a"]}},
+        {"buttons": {"star": 3}},
+    ],
+)
+def test_a_table_that_means_nothing_is_one_sentence(table: dict[str, object]) -> None:
+    with pytest.raises(InputFileError, match="pad setting"):
+        from_table(table, CONTROLLER)
+
+
+# Keyboard
+
+
+class Keys:
+    def __init__(self) -> None:
+        self.down: set[int] = set()
+        self.time = 0.0
+        self.pad = KeyboardPad(keys=lambda: defaultdict(bool, dict.fromkeys(self.down, True)), clock=lambda: self.time)  # type: ignore[arg-type,return-value]
+
+    def hold(self, *keys: int, seconds: float = 0.05) -> PadState:
+        self.down = set(keys)
+        state = self.pad.read()
+        for _ in range(round(seconds / 0.05)):
+            self.time += 0.05
+            state = self.pad.read()
+        return state
+
+
+def test_keys_turn_the_wheel_softly() -> None:
+    keys = Keys()
+    first = keys.hold(pygame.K_LEFT).steer
+    assert -0.3 < first < 0.0
+    assert keys.hold(pygame.K_LEFT, seconds=0.5).steer == -1.0
+    assert keys.hold(seconds=0.05).steer > -1.0
+    assert keys.hold(seconds=0.3).steer == 0.0
+
+
+def test_the_other_side_acts_at_once() -> None:
+    keys = Keys()
+    keys.hold(pygame.K_LEFT, seconds=0.5)
+    assert keys.hold(pygame.K_d).steer > 0.0
+
+
+def test_both_sides_are_straight() -> None:
+    keys = Keys()
+    assert keys.hold(pygame.K_LEFT, pygame.K_RIGHT, seconds=0.5).steer == 0.0
+
+
+def test_pedals_and_buttons() -> None:
+    keys = Keys()
+    state = keys.hold(pygame.K_UP, pygame.K_SPACE, pygame.K_p, seconds=0.5)
+    assert (state.gas, state.brake) == (1.0, 0.0)
+    assert state.buttons == {"takeover", "pause"}
+    assert keys.hold(pygame.K_s, seconds=0.5).brake == 1.0
+
+
+def test_a_stall_does_not_throw_the_wheel() -> None:
+    keys = Keys()
+    keys.hold(pygame.K_RIGHT, seconds=0.0)
+    keys.time += 10.0
+    assert keys.pad.read().steer < 0.5
+
+
+def test_a_closed_keyboard_is_missing() -> None:
+    keys = Keys()
+    keys.pad.close()
+    assert keys.pad.read() == MISSING
+
+
+# Settings
+
+
+def test_settings_of_an_empty_home_are_the_defaults(tmp_path: Path) -> None:
+    settings = load(Home(tmp_path))
+    assert settings.pad == PadChoice()
+    assert settings.takeover == Takeover()
+    assert settings.devices == {}
+
+
+def test_settings_are_read_and_checked(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text('[pad]\nuse = "sdl"\n[takeover]\nmode = "touch"\nramp_s = 1\n')
+    settings = load(Home(tmp_path))
+    assert settings.pad.use == "sdl"
+    assert settings.takeover == Takeover(mode="touch", ramp_s=1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[pad]\nuse = 3\n", "must be a text"),
+        ('[pad]\nuse = "joy"\n', "one of"),
+        ("[pda]\n", "pda"),
+        ('[takeover]\nmode = "both"\n', "no such mode"),
+        ("[takeover]\nramp = 1\n", "takeover.ramp"),
+        ("[takeover\n", "cannot be read"),
+        ("takeover = 3\n", "takeover"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_one_sentence(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "settings.toml").write_text(text)
+    with pytest.raises(InputFileError, match=words) as caught:
+        load(Home(tmp_path))
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_calibrations_are_stored_by_device(tmp_path: Path) -> None:
+    home = Home(tmp_path / "new")
+    key = 'Odd "name" \\ [ff00]\té'
+    save_pads(home, use=PadChoice("sdl", "odd"))
+    save_pads(home, device=key, table=to_table(CONTROLLER))
+    save_pads(home, device="other", table={"gas": {"curve": 2.0}})
+    settings = load(home)
+    assert settings.pad == PadChoice("sdl", "odd")
+    assert from_table(settings.devices[key], JOYSTICK) == from_table(to_table(CONTROLLER), JOYSTICK)
+    assert from_table(settings.devices["other"], CONTROLLER).gas.curve == 2.0
+    (home.root / "settings.toml").write_text('[pad]\nname = "mine"\n')
+    assert load(home).pad == PadChoice("sdl", "mine")
