@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from hitl.pads.base import MISSING, Pad, PadState
 from hitl.scripted import ScriptedDriver, TakeoverRule
 
+TOUCHED = 0.25  # deflection from which a person counts as driving
+
 
 class Wheel(Protocol):
     """What the session asks of the human side."""
@@ -88,3 +90,34 @@ class ScriptedWheel:
             self._steps_left -= 1
         pedal, steer = (float(v) for v in self.driver.act(state, place))
         return PadState(steer=steer, gas=max(pedal, 0.0), brake=max(-pedal, 0.0)), "scripted"
+
+
+class StandInWheel:
+    """A person, and the scripted driver in their place while they only watch.
+
+    The scripted driver helps from the episode after ``patience`` ones in which the person has touched nothing; once they
+    have driven, it never does again.
+    """
+
+    def __init__(self, person: Wheel, stand_in: ScriptedWheel, patience: int = 1) -> None:
+        self.person, self.stand_in = person, stand_in
+        self.name = f"{person.name} or scripted"
+        self._patience, self._episodes, self._driven = patience, 0, False
+
+    def begin(self) -> None:
+        """An episode begins."""
+        self._episodes += 1
+        self.person.begin()
+        self.stand_in.begin()
+
+    def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
+        """Return the person's pad, or the scripted driver's where they only watch."""
+        pad, hold = self.person.read(info)
+        if pad.connected and (pad.deflection > TOUCHED or "takeover" in pad.buttons):
+            self._driven = True
+        if self._driven or self._episodes <= self._patience:
+            return pad, hold
+        driven, held = self.stand_in.read(info)
+        if not held:
+            return pad, hold
+        return PadState(steer=driven.steer, gas=driven.gas, brake=driven.brake, buttons=pad.buttons), held

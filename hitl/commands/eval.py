@@ -1,0 +1,56 @@
+"""`hitl eval`: deterministic episodes without help."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from hitl.home import add_home, home_path
+
+
+def main(argv: list[str]) -> int:
+    """Evaluate a checkpoint and print what came of it."""
+    parser = argparse.ArgumentParser(
+        prog="hitl eval", description="Deterministic episodes without help, written to the store."
+    )
+    add_home(parser)
+    parser.add_argument("--env", default="box2d", help="the game (default: box2d)")
+    parser.add_argument("--track", default="default", help="a shipped track's name or a file")
+    parser.add_argument(
+        "--checkpoint", default="latest", help="best, latest, a number or a file name (default: latest)"
+    )
+    parser.add_argument("--episodes", type=int, default=20, metavar="N", help="how many (default: 20)")
+    parser.add_argument("--seed", type=int, default=0, help="of the starts")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    args = parser.parse_args(argv)
+    if args.episodes < 1:
+        parser.error("--episodes must be at least 1")
+
+    from data.errors import CheckpointError
+    from hitl.rig import Rig, RigOptions
+
+    home = home_path(args)
+    if not home.store_path.is_file():
+        raise CheckpointError(
+            "This home folder has no store yet, so there is nothing to evaluate: play or train first."
+        )
+    with Rig(home, RigOptions(args.env, args.track, "evaluation", seed=args.seed)) as rig:
+        rig.policy.hold(args.checkpoint)
+        results = rig.evaluate(args.episodes, 1_000_000 + 1000 * args.seed)
+        summary = {
+            "checkpoint": rig.policy.checkpoint_name,
+            "updates": rig.policy.updates,
+            "episodes": len(results),
+            "return_mean": sum(r.total for r in results) / len(results),
+            "finished": sum(r.reason == "finish" for r in results),
+            "passes": {c.name: sum(r.passed[c.name] for r in results) for c in rig.corners},
+        }
+    if args.json:
+        print(json.dumps(summary))
+        return 0
+    print(f"{summary['checkpoint']} ({summary['updates']:,} updates), {summary['episodes']} episodes")
+    print(f"  return    {summary['return_mean']:.1f}")
+    print(f"  finished  {summary['finished']} of {summary['episodes']}")
+    for name, passes in summary["passes"].items():
+        print(f"  {name:<9} passed {passes} of {summary['episodes']}")
+    return 0

@@ -1,0 +1,77 @@
+"""`hitl stall`: train an agent from nothing until it stalls at a corner."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from hitl.home import add_home, home_path
+
+
+def main(argv: list[str]) -> int:
+    """Train, print each evaluation, and say where the agent stands."""
+    parser = argparse.ArgumentParser(
+        prog="hitl stall",
+        description="Train an agent from nothing, with two scripted laps in its memory, until it stalls at a corner. "
+        "The agent that ships with the program was made by: hitl stall --home DIR --in-a-row 5 --ship hitl/stalled",
+    )
+    add_home(parser)
+    parser.add_argument("--track", default="default", help="a shipped track's name or a file")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=20_000, metavar="N", help="give up after N agent steps")
+    parser.add_argument(
+        "--in-a-row", type=int, default=3, metavar="N", help="evaluations without a pass that make a stall"
+    )
+    parser.add_argument(
+        "--ship", metavar="DIR", help="also write the last checkpoint and the laps, small, to this folder"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON at the end")
+    args = parser.parse_args(argv)
+
+    from data.errors import UsageError
+    from hitl import stall
+
+    home = home_path(args)
+    if home.store_path.exists():
+        raise UsageError(f"The folder '{home.root.name}' already holds a store: a new agent needs an empty one.")
+
+    def report(e: stall.Evaluated) -> None:
+        if not args.json:
+            passes = ", ".join(f"{name} {n} of {stall.EPISODES}" for name, n in e.passes.items())
+            print(
+                f"{e.agent_steps:>6,} steps  {e.updates:>6,} updates  return {e.return_mean:6.1f}  passes: {passes}",
+                flush=True,
+            )
+
+    result = stall.train_until_stalled(
+        home, args.track, seed=args.seed, max_steps=args.steps, in_a_row=args.in_a_row, report=report
+    )
+    if args.ship and result.corner is not None:
+        from pathlib import Path
+
+        stall.ship(home, Path(args.ship))
+    if args.json:
+        corner = result.corner
+        print(
+            json.dumps(
+                {
+                    "stalled_at": {"name": corner.name, "from_m": corner.from_m, "to_m": corner.to_m}
+                    if corner
+                    else None,
+                    "agent_steps": result.agent_steps,
+                    "updates": result.updates,
+                    "evaluations": [
+                        {"agent_steps": e.agent_steps, "return_mean": e.return_mean, "passes": e.passes}
+                        for e in result.evaluations
+                    ],
+                }
+            )
+        )
+    elif result.corner is None:
+        print(f"It never stalled within {result.agent_steps:,} steps.")
+    else:
+        print(
+            f"It stands at '{result.corner.name}' ({result.corner.from_m:.0f}–{result.corner.to_m:.0f} m): "
+            f"no pass in its last {args.in_a_row} evaluations of {stall.EPISODES} episodes."
+        )
+    return 0

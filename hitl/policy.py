@@ -1,0 +1,113 @@
+"""The policy: what drives when the human does not, with weights taken from checkpoints between episodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.errors import CheckpointError
+from data.store import Store
+from hitl.home import Home
+
+if TYPE_CHECKING:
+    import torch
+
+
+class CheckpointPolicy:
+    """Acts by the newest checkpoint of a home folder (or by one that is held fast), on the CPU.
+
+    ``observation_names`` and ``action_names`` say what the session sees and does: a checkpoint made for anything else is
+    refused with CheckpointError. While a home has no checkpoint yet, actions are uniformly random.
+    """
+
+    def __init__(
+        self, home: Home, observation_names: tuple[str, ...], action_names: tuple[str, ...], *, seed: int = 0
+    ) -> None:
+        import torch
+
+        torch.set_num_threads(1)  # a session's networks are small, and the trainer wants the other core
+        self._home = home
+        self._names, self._actions = observation_names, action_names
+        self._rng = np.random.default_rng(seed)
+        self._noise = torch.Generator().manual_seed(seed)
+        self._actor: Any = None
+        self.fixed = False  # True: keep the weights that are in force
+        self.checkpoint_id: int | None = None
+        self.checkpoint_name = ""
+        self.updates = 0
+        self.problem = ""
+
+    def act(self, observation: NDArray[np.float32], deterministic: bool) -> NDArray[np.float32]:
+        """Return the action (A,) for an observation (O,)."""
+        if self._actor is None:
+            return self._rng.uniform(-1, 1, len(self._actions)).astype(np.float32)
+        import torch
+
+        batch = torch.from_numpy(observation)[None]
+        action: torch.Tensor = self._actor.act(batch, deterministic, None if deterministic else self._noise)
+        return action[0].numpy()
+
+    def begin_episode(self) -> None:
+        """Take the newest checkpoint of the home, if there is a newer one; one that cannot be read is passed over."""
+        if self.fixed:
+            return
+        with Store.open(self._home.store_path, read_only=True) as store:
+            records = store.checkpoints()
+        for record in records:
+            if record.id == self.checkpoint_id:
+                return
+            try:
+                self._load(self._home.checkpoints / record.name, record.id)
+            except CheckpointError as error:
+                self.problem = str(error)  # half-written or altered: the one before it will do
+                continue
+            return
+
+    def hold(self, which: str) -> None:
+        """Hold one checkpoint fast: ``best``, ``latest``, a number, or a file's name. Raises CheckpointError."""
+        with Store.open(self._home.store_path, read_only=True) as store:
+            records = store.checkpoints()
+            best = store.best_checkpoint()
+        if which == "best":
+            record = best or next(iter(records), None)
+        elif which == "latest":
+            record = next(iter(records), None)
+        else:
+            record = next((r for r in records if which in (str(r.id), r.name, Path(r.name).stem)), None)
+        if record is None:
+            raise CheckpointError(f"There is no checkpoint '{which}' in this home folder: train first (`hitl train`).")
+        self._load(self._home.checkpoints / record.name, record.id)
+        self.fixed = True
+
+    def _load(self, path: Path, checkpoint_id: int) -> None:
+        from trainer.checkpoint import load_policy
+
+        actor, meta = load_policy(path)
+        for kind, expected, found in (
+            ("observation", self._names, tuple(meta.observation_names)),
+            ("action", self._actions, tuple(meta.action_names)),
+        ):
+            if expected != found:
+                raise CheckpointError(
+                    f"The checkpoint '{path.name}' was trained for {len(found)} {kind} numbers and this session has "
+                    f"{len(expected)} (or others in their places): use the environment and the settings it was trained with."
+                )
+        self._actor, self.checkpoint_id, self.checkpoint_name, self.updates = (
+            actor,
+            checkpoint_id,
+            path.name,
+            meta.updates,
+        )
+        self.problem = ""
+
+
+def require_checkpoint(policy: CheckpointPolicy, home: Home) -> None:
+    """Raise CheckpointError when the home has no checkpoint that can be used."""
+    policy.begin_episode()
+    if policy.checkpoint_id is None:
+        raise CheckpointError(
+            policy.problem or f"There is no checkpoint in '{home.root.name}': train first (`hitl train`)."
+        )

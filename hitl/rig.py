@@ -1,0 +1,148 @@
+"""Everything a session needs, put together: game, task, environment, policy, human side, recorder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from data.errors import DeviceError
+from data.recorder import Recorder
+from data.records import SessionInfo
+from data.store import Store
+from hitl import arbiter
+from hitl.corners import Corner
+from hitl.env import DrivingEnv, real_time_env
+from hitl.games.box2d import Box2DGame
+from hitl.home import Home
+from hitl.policy import CheckpointPolicy
+from hitl.session import Clock, EpisodeResult, LockstepClock, RealTimeClock, Session, Tick
+from hitl.task import DrivingTask, TaskSettings
+from hitl.track import Track, load_track
+from hitl.wheel import Wheel
+
+ENVIRONMENTS = ("box2d",)
+MEMORY_BOUND = 200_000  # steps: in lock-step they come a hundred times as fast as a disk has to keep up with live
+
+
+@dataclass(frozen=True)
+class RigOptions:
+    """What a session is to be."""
+
+    env: str = "box2d"
+    track: str = "default"
+    kind: str = "play"  # as stored: ``play``, ``demo``, ``evaluation``, ``stall``
+    real_time: bool = False
+    seed: int = 0
+    gating: arbiter.Settings = arbiter.Settings()  # noqa: RUF009 (frozen, so one for all is safe)
+    task: TaskSettings | None = None
+
+
+class Rig:
+    """A session ready to drive. Use it as a context manager: leaving it writes down what is left and lets go of the game."""
+
+    def __init__(
+        self,
+        home: Home,
+        options: RigOptions,
+        *,
+        wheel: Callable[[Track], Wheel] | None = None,
+        watch: Callable[[Tick], None] | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        if options.env not in ENVIRONMENTS:
+            raise DeviceError(f"There is no environment '{options.env}'. Known ones: {', '.join(ENVIRONMENTS)}.")
+        self.home, self.options = home.create(), options
+        self.track = load_track(options.track)
+        game = Box2DGame(self.track)
+        task = DrivingTask(self.track, options.task)
+        self.env: Any
+        clock: Clock
+        if options.real_time:
+            self.env = real_time_env(game, task)
+            clock = RealTimeClock(self.env)
+        else:
+            self.env = DrivingEnv(self.track, options.task, game)
+            clock = LockstepClock(task.settings.hz)
+        self.task = task if options.real_time else self.env.task
+        self.observation_names = (*task.observer.names, *(f"pending_{name}" for name in game.action_names))
+        self.action_names = game.action_names
+        self.corners: tuple[Corner, ...] = self._known_corners()
+        self.policy = CheckpointPolicy(home, self.observation_names, self.action_names, seed=options.seed)
+        self.wheel = wheel(self.track) if wheel else None
+        self.recorder = Recorder(
+            home.store_path,
+            SessionInfo(
+                kind=options.kind,
+                env=options.env,
+                track=self.track.name,
+                hz=task.settings.hz,
+                observation_names=self.observation_names,
+                action_names=self.action_names,
+                reward=task.reward.settings.as_dict(),
+                seed=options.seed,
+                driver=self.wheel.name if self.wheel else "",
+            ),
+            memory_bound=MEMORY_BOUND,
+        )
+        self.session = Session(
+            self.env,
+            self.policy,
+            self.recorder,
+            action_names=self.action_names,
+            corners=self.corners,
+            wheel=self.wheel,
+            settings=options.gating,
+            clock=clock,
+            watch=watch,
+            stop=stop,
+        )
+
+    def _known_corners(self) -> tuple[Corner, ...]:
+        """Return the track's corners and those that the player has named, and make sure that the store knows them."""
+        with Store.open(self.home.store_path) as store:
+            stored = {c.name: c for c in store.corners(self.track.name)}
+            for corner in self.track.corners:
+                if corner.name not in stored:
+                    store.upsert_corner(self.track.name, corner.name, corner.from_m, corner.to_m, "track")
+            named = [Corner(c.name, c.from_m, c.to_m) for c in store.corners(self.track.name)]
+        return tuple(sorted(named, key=lambda c: c.from_m))
+
+    def evaluate(self, episodes: int = 20, first_seed: int = 1_000_000) -> list[EpisodeResult]:
+        """Drive deterministic episodes without help, all with the checkpoint that drives the first one."""
+        was_fixed = self.policy.fixed
+        self.policy.begin_episode()
+        results = []
+        self.policy.fixed = True  # the trainer may write newer ones meanwhile
+        try:
+            for k in range(episodes):
+                results.append(self.session.episode("evaluation", seed=first_seed + k))
+        finally:
+            self.policy.fixed = was_fixed
+        return results
+
+    def written(self, timeout: float = 30.0) -> bool:
+        """Wait until everything recorded so far is in the store; tells whether it is."""
+        deadline = time.monotonic() + timeout
+        while not self.recorder.flush(1.0):
+            if time.monotonic() > deadline:
+                return False
+        return True
+
+    def close(self) -> None:
+        """Write down what is left and let go of the game."""
+        self.recorder.close()
+        stop = getattr(self.env.unwrapped, "stop", None)
+        if stop is not None:
+            stop()
+        self.env.close()
+
+    def __enter__(self) -> Rig:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

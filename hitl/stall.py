@@ -1,0 +1,209 @@
+"""An agent that stalls honestly: trained from nothing, with two human laps in its memory, until it stands at a corner.
+
+This is the learner that most people run: one replay for everything, laps included, and no takeovers. It is trained in
+lock-step in one process, so the same seed gives the same agent on the same machine. Nothing is done to make it fail: it is
+stopped when three evaluations in a row have not passed a corner that it reaches.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.errors import CheckpointError
+from data.follow import Follower
+from data.store import Store
+from hitl.corners import Corner
+from hitl.home import Home
+from hitl.rig import Rig, RigOptions
+from hitl.scripted import ScriptedDriver
+from hitl.session import EpisodeResult
+from hitl.wheel import Nobody, ScriptedWheel
+
+LAPS = 2
+EVALUATE_EVERY = 1000  # agent steps
+EPISODES = 20
+IN_A_ROW = 3  # evaluations without a pass that make a stall
+REACH_M = 40.0  # m before a corner from which an episode's end belongs to it
+
+RECIPE: dict[str, Any] = {
+    "one_replay": True,
+    "demo_fraction": 0.0,
+    "bc_weight": 0.0,
+    "bc_follow_passes": False,
+    "utd": 0.5,
+    "warmup_steps": 1000,
+    "init_gas_bias": 0.5,
+}
+"""What differs from the ``hitl`` preset: no half of its own for the demos, no cloning, one update for two steps."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """One evaluation on the way."""
+
+    agent_steps: int
+    updates: int
+    return_mean: float
+    progress_mean: float
+    passes: dict[str, int]
+    checkpoint_id: int
+
+
+@dataclass(frozen=True)
+class StallResult:
+    """How it went. ``corner`` is where the agent stands, None when it never stalled within the steps given."""
+
+    corner: Corner | None
+    evaluations: tuple[Evaluated, ...]
+    agent_steps: int
+    updates: int
+
+
+class _LearnerPolicy:
+    """Drives with the learner's own actor, at the newest weights."""
+
+    def __init__(self, learner: Any, seed: int) -> None:
+        import torch
+
+        self._torch, self._learner = torch, learner
+        self._noise = torch.Generator().manual_seed(seed)
+        self.checkpoint_id: int | None = None
+        self.fixed = False
+
+    def act(self, observation: NDArray[np.float32], deterministic: bool) -> NDArray[np.float32]:
+        """Return the action (A,) for an observation (O,)."""
+        batch = self._torch.from_numpy(observation)[None]
+        action = self._learner.actor.act(batch, deterministic, None if deterministic else self._noise)
+        return action[0].numpy()  # type: ignore[no-any-return]
+
+    def begin_episode(self) -> None:
+        """The weights are always the newest."""
+
+
+def stalled_corner(
+    results: list[list[EpisodeResult]], corners: tuple[Corner, ...], length_m: float, in_a_row: int = IN_A_ROW
+) -> Corner | None:
+    """Return the corner that the last evaluations stand at: none of their episodes passed it, and they end in it.
+
+    ``results``: evaluations, oldest first, each a list of episodes. A place that belongs to no known corner becomes one.
+    """
+    last = results[-in_a_row:]
+    if len(last) < in_a_row:
+        return None
+    ends = [min(r.progress, length_m) for evaluation in last for r in evaluation]
+    where = median(ends)
+    known = next((c for c in corners if c.from_m - REACH_M <= where < c.to_m), None)
+    corner = known or Corner("stall", max(0.0, where - 10.0), min(length_m - 3.0, where + 30.0))
+    if where < REACH_M or any(end >= corner.to_m for end in ends):
+        return None
+    near = sum(end >= corner.from_m - REACH_M for end in ends)
+    return corner if near >= 0.8 * len(ends) else None
+
+
+def train_until_stalled(
+    home: Home,
+    track: str = "default",
+    *,
+    seed: int = 0,
+    max_steps: int = 20_000,
+    in_a_row: int = IN_A_ROW,
+    settings: dict[str, Any] | None = None,
+    report: Callable[[Evaluated], None] = lambda _: None,
+) -> StallResult:
+    """Train a new agent in an empty home until it stalls, or for ``max_steps`` agent steps.
+
+    The home then holds the run as any other: laps, every step, each evaluation, a checkpoint for each evaluation.
+    """
+    import torch
+
+    from trainer.checkpoint import CheckpointMeta, save
+    from trainer.config import PRESETS
+    from trainer.replay import Replay
+    from trainer.tqc import TQC
+
+    torch.set_num_threads(1)
+    config = replace(PRESETS["hitl"], **{**RECIPE, **(settings or {})}, seed=seed)
+    options = RigOptions(track=track, kind="stall", seed=seed)
+    with Rig(home, options, wheel=lambda t: ScriptedWheel(ScriptedDriver(t, seed=seed), None)) as rig:
+        learner = TQC(len(rig.observation_names), len(rig.action_names), config)
+        replay = Replay(len(rig.observation_names), len(rig.action_names), config)
+        generator = torch.Generator().manual_seed(seed)
+        rig.policy = _LearnerPolicy(learner, seed)  # type: ignore[assignment]
+        rig.session.policy = rig.policy
+        results: list[list[EpisodeResult]] = []
+        evaluations: list[Evaluated] = []
+        corner: Corner | None = None
+        steps = episode = 0
+        with Follower(home.store_path) as follower, Store.open(home.store_path) as store:
+            for k in range(LAPS):
+                rig.session.episode("lap", seed=k)
+            rig.session.wheel = Nobody()
+            while steps < max_steps and corner is None:
+                steps += rig.session.episode("drive", seed=10_000 * seed + 100 + episode).steps
+                episode += 1
+                rig.written()
+                replay.add(follower.poll())
+                learner.env_steps = steps
+                while learner.updates < (steps - config.warmup_steps) * config.utd:
+                    learner.update(replay.sample(config.batch_size, generator))
+                if steps < (len(results) + 1) * EVALUATE_EVERY:
+                    continue
+                meta = CheckpointMeta.of(learner, rig.observation_names, rig.action_names)
+                name, sha256 = save(home.checkpoints, learner, meta)
+                rig.policy.checkpoint_id = store.add_checkpoint(
+                    name, sha256, learner.updates, steps, "stall", config.to_dict()
+                )
+                found = rig.evaluate(EPISODES, 2_000_000 + 1000 * len(results))
+                results.append(found)
+                evaluations.append(
+                    Evaluated(
+                        steps,
+                        learner.updates,
+                        fmean(r.total for r in found),
+                        fmean(r.progress for r in found),
+                        {c.name: sum(r.passed[c.name] for r in found) for c in rig.corners},
+                        rig.policy.checkpoint_id,
+                    )
+                )
+                report(evaluations[-1])
+                corner = stalled_corner(results, rig.corners, rig.track.line.length, in_a_row)
+            if corner is not None and corner.name == "stall":
+                store.upsert_corner(rig.track.name, corner.name, corner.from_m, corner.to_m, "mined")
+        rig.written()
+    return StallResult(corner, tuple(evaluations), steps, learner.updates)
+
+
+def ship(home: Home, folder: Path) -> None:
+    """Write what a demo starts from to ``folder``: a store with the laps and the evaluations' outcomes, and the checkpoint.
+
+    The agent's own steps are left out, which makes it small; its evaluations stay as episodes without steps, so that
+    anyone can see that it stalled.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / "store.sqlite"
+    target.unlink(missing_ok=True)
+    for old in folder.glob("*.safetensors"):
+        old.unlink()
+    with Store.open(home.store_path) as store:
+        newest = store.latest_checkpoint()
+        store.db.execute("VACUUM INTO ?", [str(target)])
+    if newest is None:
+        raise CheckpointError("There is no checkpoint to ship: train first.")
+    with Store.open(target) as store:
+        with store.db.conn:
+            store.db.execute(
+                "DELETE FROM steps WHERE episode_id NOT IN (SELECT id FROM episodes WHERE purpose = 'lap')"
+            )
+            store.db.execute("DELETE FROM metrics")
+            store.db.execute("UPDATE episodes SET last_observation = NULL WHERE purpose != 'lap'")
+        store.db.execute("VACUUM")
+        store.db.execute("PRAGMA journal_mode = DELETE")
+    shutil.copyfile(home.checkpoints / newest.name, folder / newest.name)

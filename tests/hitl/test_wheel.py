@@ -1,0 +1,97 @@
+import pytest
+
+from hitl.env import DrivingEnv
+from hitl.pads.base import MISSING, PadState
+from hitl.pads.either import EitherPad
+from hitl.scripted import ScriptedDriver
+from hitl.session import EpisodeResult
+from hitl.stall import stalled_corner
+from hitl.track import Corner
+from hitl.wheel import PadWheel, ScriptedWheel, StandInWheel
+
+
+class FakePad:
+    def __init__(self, name="pad"):
+        self.name, self.state, self.shaken = name, PadState(), []
+
+    def read(self):
+        return self.state
+
+    def rumble(self, *how):
+        self.shaken.append(how)
+
+    def close(self):
+        self.state = MISSING
+
+
+@pytest.fixture
+def info():
+    return DrivingEnv().reset(seed=0)[1]
+
+
+def test_either_pad_follows_the_one_that_is_touched():
+    one, two = FakePad("one"), FakePad("two")
+    pad = EitherPad(one, two)
+    two.state = PadState(steer=-0.7, gas=0.2, buttons=frozenset({"star"}))
+    one.state = PadState(steer=0.1, buttons=frozenset({"pause"}))
+    assert pad.read() == PadState(steer=-0.7, gas=0.2, buttons=frozenset({"star", "pause"}))
+    one.state = two.state = MISSING
+    assert pad.read() == MISSING
+
+
+def test_a_steering_pad_that_vanishes_is_missing_although_the_keyboard_is_there():
+    one, two = FakePad(), FakePad()
+    pad = EitherPad(one, two)
+    one.state = PadState(gas=1.0)
+    assert pad.read().gas == 1.0
+    one.state = MISSING
+    assert pad.read() == MISSING  # so that the takeover ends as interrupted
+    assert pad.read() == PadState()  # and then the keyboard is what there is
+    two.state = PadState(gas=0.5)
+    one.state = PadState()
+    assert pad.read().gas == 0.5
+    one.state = MISSING
+    assert pad.read().gas == 0.5  # the one that lay idle may go
+
+
+def test_the_stand_in_helps_only_somebody_who_only_watches(info):
+    track = DrivingEnv().track
+    pad = FakePad()
+    wheel = StandInWheel(PadWheel(pad), ScriptedWheel(ScriptedDriver(track), None), patience=1)
+    wheel.begin()
+    assert wheel.read(info) == (PadState(), "")
+    wheel.begin()
+    state, hold = wheel.read(info)
+    assert hold == "scripted"
+    assert state.gas > 0
+    pad.state = PadState(gas=1.0)
+    assert wheel.read(info) == (pad.state, "")
+    pad.state = PadState()
+    wheel.begin()
+    assert wheel.read(info) == (PadState(), "")
+
+
+class TestStall:
+    corners = (Corner("a", 40.0, 60.0), Corner("b", 150.0, 200.0))
+
+    def evaluations(self, *ends):
+        return [[EpisodeResult("evaluation", progress=p).judge(self.corners) for p in group] for group in ends]
+
+    def test_three_evaluations_without_a_pass_at_a_corner_that_is_reached(self):
+        found = stalled_corner(self.evaluations([170] * 20, [160] * 20, [185] * 20), self.corners, 300.0)
+        assert found == self.corners[1]
+
+    def test_one_pass_is_no_stall(self):
+        found = stalled_corner(self.evaluations([170] * 20, [160] * 20, [185] * 19 + [200]), self.corners, 300.0)
+        assert found is None
+
+    def test_two_evaluations_are_too_few(self):
+        assert stalled_corner(self.evaluations([170] * 20, [160] * 20), self.corners, 300.0) is None
+
+    def test_an_agent_that_has_not_got_there_yet_has_not_stalled(self):
+        found = stalled_corner(self.evaluations([90] * 20, [120] * 20, [170] * 20), self.corners, 300.0)
+        assert found is None
+
+    def test_a_place_that_is_no_corner_becomes_one(self):
+        found = stalled_corner(self.evaluations([100] * 20, [101] * 20, [99] * 20), self.corners, 300.0)
+        assert found == Corner("stall", 90.0, 130.0)
