@@ -16,10 +16,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-os.environ.setdefault("SDL_JOYSTICK_ALLOW_BACKGROUND_EVENTS", "1")  # the game has the focus, not we
-os.environ.setdefault("SDL_JOYSTICK_THREAD", "1")  # Windows: notice pads without a window of ours
-
 import pygame
 from pygame._sdl2 import controller as sdl_controller
 

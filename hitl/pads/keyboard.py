@@ -7,11 +7,8 @@ it turned, and a key for the other side acts at once from the middle.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
-
-os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
 import pygame
 

@@ -14,6 +14,7 @@ from typing import Any
 from data.errors import InputFileError
 from hitl.pads.base import BUTTONS, PadState
 
+LEAST_TRAVEL = 0.2  # of a raw axis's -1..1 that a calibration must have seen on each side
 PRESSED = 0.5  # an axis used as a button is pressed beyond this
 
 
@@ -144,3 +145,34 @@ def _sources(meaning: str, value: object) -> tuple[str, ...]:
 
 
 _AXES = ("steer", "gas", "brake")
+
+
+def calibrated(mapping: PadMap, rest: Mapping[str, float], seen: Mapping[str, tuple[float, float]]) -> PadMap:
+    """Return the mapping with ends as measured: ``rest`` hands off, ``seen`` (lowest, highest), both by source.
+
+    Raises `InputFileError` for an axis that hardly moved, since a calibration on it would make every twitch a full lock.
+    """
+    changed: dict[str, Axis] = {}
+    for name in _AXES:
+        axis: Axis = getattr(mapping, name)
+        if not axis.source:
+            continue
+        low, high = seen[axis.source]
+        centre = rest[axis.source]
+        if name == "steer":
+            moved = min(high - centre, centre - low)
+            ends = (low, high) if axis.high > axis.low else (high, low)
+        else:
+            far = high if high - centre >= centre - low else low
+            if mapping.gas.source == mapping.brake.source:  # one axis for both pedals: each has its half
+                far = high if axis.high > axis.low else low
+            moved, ends = abs(far - centre), (centre, far)
+        if moved < LEAST_TRAVEL:
+            raise InputFileError(f"{name} ({axis.source}) hardly moved; calibrate again and move it to both ends.")
+        changed[name] = replace(axis, low=round(ends[0], 4), centre=round(centre, 4), high=round(ends[1], 4))
+    return PadMap(
+        changed.get("steer", mapping.steer),
+        changed.get("gas", mapping.gas),
+        changed.get("brake", mapping.brake),
+        mapping.buttons,
+    )

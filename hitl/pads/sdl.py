@@ -66,6 +66,10 @@ class SdlPad:
         except pygame.error:  # SDL was shut down
             return MISSING
 
+    def raw(self, source: str) -> float:
+        """Return what the device itself says of a mapped control, before calibration."""
+        return self._raw[source]()
+
     def rumble(self, strong: float, weak: float, seconds: float) -> None:
         """Shake both motors; nothing happens on a pad without them."""
         if self.device is not None and self.device.attached:
@@ -98,7 +102,7 @@ class SdlPad:
         table = self.tables.get(device.key, {})
         self.map = from_table(table, CONTROLLER if device.controller is not None else joystick_map(device))
         if not self.map.steer.source:
-            raise DeviceError(f"{device.name} has no axis to steer with; map one with `hitl pads --map`.")
+            raise DeviceError(f"{device.name} has no axis to steer with; name one with `hitl pads --set steer.source=axis0`.")
         self._raw = {source: device.reader(source) for source in self.map.sources()}
         # Some drivers report a pedal half pressed until it first moves. Until then it counts as released.
         pedals = [axis for axis in (self.map.gas, self.map.brake) if axis.source]

@@ -1,0 +1,238 @@
+"""`hitl pads`: which pads are there, what they say right now, and how they are set."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from data.errors import DeviceError, UsageError
+from hitl.home import Home, add_home, home_path
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+    from hitl.pads.base import Pad
+    from hitl.pads.devices import Devices
+    from hitl.pads.sdl import SdlPad
+    from hitl.settings import Settings
+
+_BAR = 21
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        prog="hitl pads",
+        description="Show the pads and their live values; choose, calibrate and map one. Changes are stored by model.",
+    )
+    add_home(parser)
+    parser.add_argument("--pad", default="", metavar="KIND", help="sdl, keyboard, inputs or auto (default: as set)")
+    parser.add_argument("--name", default="", help="part of the name of the pad to show")
+    parser.add_argument("--once", action="store_true", help="print one snapshot and end")
+    parser.add_argument("--json", action="store_true", help="print one snapshot as JSON and end")
+    parser.add_argument("--seconds", type=float, default=None, help="end after so long (default: until Ctrl-C)")
+    parser.add_argument("--choose", action="store_true", help="press a button on the pad to use; it is remembered")
+    parser.add_argument("--calibrate", action="store_true", help="measure the rest and the ends of the three axes")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="WHAT=VALUE",
+        help="store a setting of the pad: steer.dead_zone=0.1, gas.source=axis2, brake.curve=1.5, takeover=a,leftshoulder",
+    )
+    parser.add_argument("--reset", action="store_true", help="forget what is stored for the pad's model")
+    args = parser.parse_args(argv)
+
+    from hitl import settings as stored
+
+    home = home_path(args)
+    settings = stored.load(home)
+    kind = args.pad or settings.pad.use
+    if args.choose or args.calibrate or args.set or args.reset:
+        if kind not in ("auto", "sdl"):
+            raise UsageError(f"A pad of the kind {kind!r} has nothing to choose, calibrate or set; use --pad sdl.")
+        _change(home, settings, args)
+        settings = stored.load(home)
+        if not (args.once or args.json):
+            return 0
+    from hitl.pads.choose import open_pad
+
+    pad = open_pad(settings, args.pad, args.name)
+    try:
+        if args.json:
+            print(json.dumps(_snapshot(pad), indent=2))
+            return 0
+        _show(pad, 0.0 if args.once else args.seconds)
+        return 0
+    finally:
+        pad.close()
+
+
+def _change(home: Home, settings: Settings, args: argparse.Namespace) -> None:
+    from hitl.pads.mapping import to_table
+    from hitl.pads.sdl import SdlPad
+    from hitl.settings import PadChoice, pads_path, save_pads
+
+    name = args.name or settings.pad.name
+    if args.choose:
+        name = _choose(args.seconds or 20.0)
+        save_pads(home, use=PadChoice("sdl", name))
+        print(f"{name} is the pad from now on.")
+    tables = {} if args.reset else settings.devices
+    pad = SdlPad(name, tables=tables)
+    if pad.device is None:
+        if args.set and pad.hub.present and not args.calibrate:
+            raise DeviceError(pad.problem or f"No pad whose name holds {name!r} is plugged in; `hitl pads` lists them.")
+        raise DeviceError(pad.problem or "No pad is plugged in; plug it in and start again.")
+    if not (args.calibrate or args.set or args.reset):
+        return
+    key = pad.device.key
+    if args.set:
+        pad = _set(pad, args.set)
+    if args.calibrate:
+        _calibrate(pad, args.seconds or 6.0)
+    save_pads(home, device=key, table=to_table(pad.map) if args.set or args.calibrate else {})
+    print(f"Stored for {pad.name} in {pads_path(home).name}.")
+
+
+def _choose(seconds: float) -> str:
+    from hitl.pads.devices import devices
+    from hitl.pads.sdl import pick_by_press
+
+    hub = devices()
+    print("Press a button on the pad to use.", flush=True)
+    device = pick_by_press(hub, seconds)
+    if device is None:
+        raise DeviceError("No button was pressed on any pad; plug it in, and start again.")
+    return device.name
+
+
+def _set(pad: SdlPad, wishes: list[str]) -> SdlPad:
+    from hitl.pads.base import BUTTONS
+    from hitl.pads.mapping import from_table, to_table
+    from hitl.pads.sdl import SdlPad
+
+    table: dict[str, Any] = {}
+    for wish in wishes:
+        what, equals, value = wish.partition("=")
+        part, _, field = what.partition(".")
+        if not equals:
+            raise UsageError(f"--set {wish} has no value; write for example --set steer.dead_zone=0.1.")
+        if part in BUTTONS and not field:
+            table.setdefault("buttons", {})[part] = [s for s in value.split(",") if s]
+        else:
+            table.setdefault(part, {})[field] = value
+    assert pad.device is not None
+    # Binding it anew checks that the device has the controls that were named.
+    return SdlPad(device=pad.device, hub=pad.hub, tables={pad.device.key: to_table(from_table(table, pad.map))})
+
+
+def _calibrate(pad: SdlPad, seconds: float) -> None:
+    from hitl.pads.mapping import calibrated
+
+    sources = sorted({axis.source for axis in (pad.map.steer, pad.map.gas, pad.map.brake) if axis.source})
+    print("Hands off ...", flush=True)
+    rest = {source: _average(pad, source) for source in sources}
+    print(f"Now move stick or wheel and both pedals to their ends, for {seconds:g} s ...", flush=True)
+    seen = {source: (rest[source], rest[source]) for source in sources}
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if not pad.read().connected:
+            raise DeviceError(f"{pad.name} was unplugged; nothing was stored.")
+        for source in sources:
+            value, (low, high) = pad.raw(source), seen[source]
+            seen[source] = (min(low, value), max(high, value))
+        time.sleep(0.005)
+    pad.map = calibrated(pad.map, rest, seen)
+
+
+def _average(pad: SdlPad, source: str) -> float:
+    values = []
+    for _ in range(20):
+        pad.read()
+        values.append(pad.raw(source))
+        time.sleep(0.01)
+    return sum(values) / len(values)
+
+
+def _hub(pad: Pad) -> Devices | None:
+    return getattr(pad, "hub", None)
+
+
+def _snapshot(pad: Pad) -> dict[str, Any]:
+    state = pad.read()
+    hub = _hub(pad)
+    return {
+        "pad": pad.name,
+        "connected": state.connected,
+        "steer": round(state.steer, 4),
+        "gas": round(state.gas, 4),
+        "brake": round(state.brake, 4),
+        "buttons": sorted(state.buttons),
+        "problem": getattr(pad, "problem", ""),
+        "devices": [
+            {
+                "name": d.name,
+                "guid": d.guid,
+                "kind": "controller" if d.controller is not None else "joystick",
+                "in_use": d is getattr(pad, "device", None),
+                "controls": {s: round(d.reader(s)(), 4) for s in d.sources()},
+            }
+            for d in (hub.present.values() if hub is not None else ())
+        ],
+    }
+
+
+def _show(pad: Pad, seconds: float | None) -> None:
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console()
+    if seconds == 0.0:
+        console.print(_screen(_snapshot(pad)))
+        return
+    until = None if seconds is None else time.monotonic() + seconds
+    with Live(_screen(_snapshot(pad)), console=console, refresh_per_second=20) as live:
+        while until is None or time.monotonic() < until:
+            live.update(_screen(_snapshot(pad)))
+            time.sleep(0.05)
+
+
+def _screen(now: dict[str, Any]) -> Group:
+    from rich.console import Group
+    from rich.markup import escape
+    from rich.table import Table
+    from rich.text import Text
+
+    head = f"[b]{escape(now['pad'])}[/b]  "
+    head += "[green]connected[/]" if now["connected"] else "[red]missing[/]"
+    values = Table.grid(padding=(0, 2))
+    values.add_row("steer", _bar(now["steer"], both=True), f"{now['steer']:+.2f}")
+    values.add_row("gas", _bar(now["gas"]), f"{now['gas']:.2f}")
+    values.add_row("brake", _bar(now["brake"]), f"{now['brake']:.2f}")
+    values.add_row("buttons", " ".join(now["buttons"]) or "-", "")
+    rows: list[Any] = [Text.from_markup(head), values]
+    if now["problem"]:
+        rows.append(Text(now["problem"], style="yellow"))
+    for device in now["devices"]:
+        moved = {n: v for n, v in device["controls"].items() if abs(v) > 0.02}
+        raw = "  ".join(f"{name} {value:+.2f}" for name, value in moved.items()) or "all at zero"
+        used = "▶" if device["in_use"] else " "
+        rows.append(Text(f"{used} {device['name']} ({device['kind']}, {len(device['controls'])} controls): {raw}"))
+    if not now["devices"]:
+        rows.append(Text("SDL sees no pad. `hitl pads` keeps looking: plug one in.", style="dim"))
+    return Group(*rows)
+
+
+def _bar(value: float, *, both: bool = False) -> str:
+    if not both:
+        full = round(value * _BAR)
+        return "█" * full + "░" * (_BAR - full)
+    middle = _BAR // 2
+    cells = ["░"] * _BAR
+    end = middle + round(value * middle)
+    for k in range(min(middle, end), max(middle, end) + 1):
+        cells[k] = "█"
+    return "".join(cells)
