@@ -1,0 +1,121 @@
+"""Writing episodes that come from elsewhere into a store: one import session for each kind of layout, nothing twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from data.episodes import EpisodeWriter
+from data.merge import Summary
+from data.portable import Portable, adopt_checkpoints
+from data.store import Store
+
+
+class EpisodeRefusedError(Exception):
+    """One episode (or file) cannot be taken; the text says why, the others go on."""
+
+
+def check(item: Portable) -> None:
+    """Refuse what no learner could use. Raises EpisodeRefusedError."""
+    data, info = item.data, item.info
+    n = len(data)
+    if n == 0:
+        raise EpisodeRefusedError("it has no steps")
+    for name, array, width in (
+        ("observations", data.observation, len(info.observation_names)),
+        ("actions", data.executed, len(info.action_names)),
+        ("proposed actions", data.proposed, len(info.action_names)),
+    ):
+        if array is not None and np.shape(array) != (n, width):
+            raise EpisodeRefusedError(f"its {name} have shape {np.shape(array)} where {(n, width)} was expected")
+        if array is not None and not np.isfinite(array).all():
+            raise EpisodeRefusedError(f"its {name} hold numbers that are not finite")
+    if not np.isfinite(data.reward).all():
+        raise EpisodeRefusedError("its rewards hold numbers that are not finite")
+    if data.last_observation is not None and np.shape(data.last_observation) != (len(info.observation_names),):
+        raise EpisodeRefusedError("the observation after its last step has another shape than the others")
+    if not 0 < info.hz <= 1000:
+        raise EpisodeRefusedError(f"its control rate of {info.hz} steps per second makes no sense")
+    for segment in data.segments:
+        if not data.first_t <= segment.start <= segment.stop <= data.first_t + n:
+            raise EpisodeRefusedError("a segment of it reaches beyond its steps")
+
+
+def write(
+    store: Store,
+    items: Iterable[tuple[str, Portable | EpisodeRefusedError]],
+    source: str,
+    on_done: Callable[[str, str | None], None] | None = None,
+) -> Summary:
+    """Write (name, episode) pairs; a refused one is noted with its reason and the rest go on.
+
+    ``source``: what the sessions' ``source`` column says (no path). ``on_done`` is called with the name and the reason of
+    refusal, if any, after the episode was committed.
+    """
+    summary = Summary()
+    sessions: dict[str, int] = {}
+    waiting: list[str] = []
+
+    def tell() -> None:
+        for name in waiting:
+            if on_done:
+                on_done(name, None)
+        waiting.clear()
+
+    writers: dict[int, EpisodeWriter] = {}
+    try:
+        for name, item in items:
+            try:
+                if isinstance(item, EpisodeRefusedError):
+                    raise item
+                check(item)
+            except EpisodeRefusedError as error:
+                summary.refused.append((name, str(error)))
+                if on_done:
+                    on_done(name, str(error))
+                continue
+            session = _session(store, sessions, item, source)
+            writer = writers.setdefault(session, EpisodeWriter(store.conn, session, commit_steps=2**62))
+            if not store.conn.in_transaction:
+                store.conn.execute("BEGIN IMMEDIATE")
+            item.data.origin = item.origin
+            adopt_checkpoints(store.conn, item)
+            before = store.conn.total_changes
+            if writer.add(item.data) is None:
+                summary.present += 1
+            else:
+                summary.episodes += 1
+                summary.steps += len(item.data)
+                summary.seconds += len(item.data) / item.info.hz
+                summary.segments += len(item.data.segments)
+            waiting.append(name)
+            if store.conn.total_changes - before > 0 and summary.steps % 100_000 < len(item.data):
+                store.conn.execute("COMMIT")
+                tell()
+        if store.conn.in_transaction:
+            store.conn.execute("COMMIT")
+        tell()
+    except BaseException:
+        if store.conn.in_transaction:
+            store.conn.execute("ROLLBACK")
+        raise
+    finally:
+        for session in sessions.values():
+            store.end_session(session)
+    return summary
+
+
+def _session(store: Store, sessions: dict[str, int], item: Portable, source: str) -> int:
+    """Return the import session for the episode's layout, made when the first such episode comes."""
+    info = dataclasses.replace(item.info, kind="import")
+    values: dict[str, Any] = dataclasses.asdict(info)
+    key = json.dumps(values, sort_keys=True, default=str)
+    if key not in sessions:
+        if store.conn.in_transaction:
+            store.conn.execute("COMMIT")
+        sessions[key] = store.start_session(info, source=source)
+    return sessions[key]
