@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import os
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pygame
@@ -20,6 +22,9 @@ _Box = tuple[int, int, int, int]
 
 def open_floating(options: WindowOptions) -> pygame.Surface:
     """Open the overlay's own window and return its surface."""
+    # X11: no window manager between us and the screen. It would put a frame of its own around the window, which takes the
+    # clicks that we let through, and would give the new window the keyboard that the game needs.
+    os.environ["SDL_X11_FORCE_OVERRIDE_REDIRECT"] = "1"
     desktops = pygame.display.get_desktop_sizes()
     screen = desktops[0] if desktops else (1920, 1080)
     x, y, width, height = place(options, screen)
@@ -61,45 +66,56 @@ def _overlap(a: _Box, b: _Box) -> bool:
 
 def click_through() -> bool:
     """Let clicks fall through to the game behind the window; returns whether the system could do it."""
-    info = pygame.display.get_wm_info()
+    return _system_call(_click_through_windows, _click_through_x11)
+
+
+def stay_on_top() -> bool:
+    """Raise the window above others that were opened later; returns whether there was anything to do."""
+    return _system_call(lambda _: False, _raise_x11)
+
+
+def _system_call(windows: Callable[[int], bool], x11: Callable[[int], bool]) -> bool:
     try:
+        window = int(pygame.display.get_wm_info()["window"])
         if sys.platform == "win32":
-            return _click_through_windows(int(info["window"]))
-        if "x11" in pygame.display.get_driver().lower():
-            return _click_through_x11(int(info["window"]))
-    except (OSError, KeyError, AttributeError, TypeError):
-        return False
-    return False
+            return windows(window)
+        return x11(window) if "x11" in pygame.display.get_driver().lower() else False
+    except (OSError, KeyError, AttributeError, TypeError, ValueError):
+        return False  # another window system: the overlay is an ordinary window there
+
+
+def _x11_libraries() -> tuple[Any, Any]:
+    x11 = ctypes.CDLL(ctypes.util.find_library("X11") or "libX11.so.6")
+    xext = ctypes.CDLL(ctypes.util.find_library("Xext") or "libXext.so.6")
+    x11.XOpenDisplay.restype = ctypes.c_void_p
+    x11.XOpenDisplay.argtypes = [ctypes.c_char_p]
+    x11.XCloseDisplay.argtypes = [ctypes.c_void_p]
+    x11.XRaiseWindow.argtypes = [ctypes.c_void_p, ctypes.c_ulong]
+    number, pointer = ctypes.c_int, ctypes.c_void_p
+    xext.XShapeCombineRectangles.argtypes = [
+        pointer, ctypes.c_ulong, number, number, number, pointer, number, number, number,
+    ]  # fmt: skip
+    return x11, xext
 
 
 def _click_through_x11(window: int) -> bool:
     """Give the window an empty input region (X11's shape extension, kind ShapeInput)."""
-    x11_path, xext_path = (
-        ctypes.util.find_library("X11") or "libX11.so.6",
-        ctypes.util.find_library("Xext") or "libXext.so.6",
-    )
-    x11, xext = ctypes.CDLL(x11_path), ctypes.CDLL(xext_path)
-    x11.XOpenDisplay.restype = ctypes.c_void_p
-    x11.XOpenDisplay.argtypes = [ctypes.c_char_p]
-    x11.XCloseDisplay.argtypes = [ctypes.c_void_p]
-    x11.XSync.argtypes = [ctypes.c_void_p, ctypes.c_int]
-    xext.XShapeCombineRectangles.argtypes = [
-        ctypes.c_void_p,
-        ctypes.c_ulong,
-        ctypes.c_int,
-        ctypes.c_int,
-        ctypes.c_int,
-        ctypes.c_void_p,
-        ctypes.c_int,
-        ctypes.c_int,
-        ctypes.c_int,
-    ]
+    x11, xext = _x11_libraries()
     display = x11.XOpenDisplay(None)
     if not display:
         return False
     shape_input, shape_set, unsorted = 2, 0, 0
     xext.XShapeCombineRectangles(display, window, shape_input, 0, 0, None, 0, shape_set, unsorted)
-    x11.XSync(display, 0)
+    x11.XCloseDisplay(display)  # sends what is waiting, too
+    return True
+
+
+def _raise_x11(window: int) -> bool:
+    x11, _ = _x11_libraries()
+    display = x11.XOpenDisplay(None)
+    if not display:
+        return False
+    x11.XRaiseWindow(display, window)
     x11.XCloseDisplay(display)
     return True
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from takeover_ui.window import WindowOptions
 
 _SMALLEST = (320, 200)
+_RAISE_S = 2.0
 
 
 class Composer:
@@ -81,6 +82,7 @@ class Screen:
         size = None if options.overlay == "off" else options.overlay
         self.composer = Composer(game_view=options.game_view, size=size, language=options.language)
         self._fullscreen = False
+        self._raised = 0.0
         if options.game_view:
             wanted = _fitting(options.size)
             self.surface = pygame.display.set_mode(wanted, pygame.RESIZABLE)
@@ -98,6 +100,11 @@ class Screen:
             return
         self.composer.draw(surface, view, now)
         pygame.display.flip()
+        if not self.options.game_view and now - self._raised > _RAISE_S:
+            from takeover_ui.floating import stay_on_top
+
+            self._raised = now
+            stay_on_top()
 
     def next_size(self) -> None:
         """Go on to the overlay's next size; after the bar it is off, then full again."""

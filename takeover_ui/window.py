@@ -83,6 +83,8 @@ class Window:
         theirs.close()
         self._await_ready(ready_timeout)
         self._scene: Scene | None = None
+        self._trails_key: tuple[tuple[int, ...], ...] = ((), ())
+        self._trails: Any = None
         self._newest: bytes | None = None
         self._reliable: list[bytes] = []
         self._wake = threading.Condition()
@@ -115,8 +117,14 @@ class Window:
         if view.scene is not self._scene:
             self._scene = view.scene
             self._post(("scene", view.scene))
+        trails = (view.agent_trails, view.human_trails)
+        key = tuple(tuple(map(id, part)) for part in trails)
+        if key != self._trails_key:
+            self._trails_key, self._trails = key, trails  # kept alive, so that no other array takes over an id
+            self._post(("trails", *trails))
         light = copy.copy(view)
         light.scene = None  # type: ignore[assignment]  # the window has it already
+        light.agent_trails = light.human_trails = ()
         data = pickle.dumps(("view", light), protocol=5)
         with self._wake:
             self._newest = data

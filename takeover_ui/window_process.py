@@ -27,6 +27,8 @@ def main(pipe: Connection, counts: Any, options: WindowOptions) -> None:
         os.environ["SDL_VIDEODRIVER"] = options.video
     elif os.environ.get("SDL_VIDEODRIVER") == "dummy":
         del os.environ["SDL_VIDEODRIVER"]
+    # Frames are drawn in memory; sending them through a GPU surface costs three times as much where there is no GPU.
+    os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     try:
         from takeover_ui.screen import Screen
@@ -52,6 +54,7 @@ class _Loop:
         self.numbers = {name: number for number, name in enumerate(KEYS)}
         self.scene: Scene | None = None
         self.view: View | None = None
+        self.trails: tuple[tuple[Any, ...], tuple[Any, ...]] = ((), ())
         self.toasts: list[tuple[float, Level, str]] = []
         self.running = True
 
@@ -101,12 +104,14 @@ class _Loop:
                 newest = rest[0]
             elif kind == "scene":
                 self.scene = rest[0]
+            elif kind == "trails":
+                self.trails = rest[0], rest[1]
             elif kind == "toast":
                 self.toasts.append((time.monotonic() + _TOAST_S, rest[0], rest[1]))
             elif kind == "close":
                 self.running = False
         if newest is not None and self.scene is not None:
-            self.view = replace(newest, scene=self.scene)
+            self.view = replace(newest, scene=self.scene, agent_trails=self.trails[0], human_trails=self.trails[1])
 
     def _draw(self, now: float) -> None:
         self.toasts = [t for t in self.toasts if t[0] > now][-8:]
