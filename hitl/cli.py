@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "eval": ("hitl.commands.eval", "deterministic episodes without help"),
     "segments": ("hitl.commands.segments", "list and filter the recorded takeovers and laps"),
     "label": ("hitl.commands.label", "judge recorded takeovers and laps, or take a judgement back"),
+    "corners": ("hitl.commands.corners", "how each corner goes, and new ones from where episodes end"),
     "pads": ("hitl.commands.pads", "your pads: live values, choice, calibration, mapping"),
     "stall": ("hitl.commands.stall", "train an agent from nothing until it stalls at a corner"),
 }

@@ -1,0 +1,187 @@
+"""`hitl corners`: how each corner goes, new ones from where episodes end, and their names."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from data.errors import HitlError, UsageError
+from hitl.home import add_home, home_path
+
+if TYPE_CHECKING:
+    from data.store import Store
+    from hitl.corner_stats import CornerStats
+    from hitl.line import ReferenceLine
+    from hitl.mining import Place
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        prog="hitl corners",
+        description="List a track's corners with attempts, passes, takeovers, entry speed and braking point.",
+    )
+    add_home(parser)
+    parser.add_argument("--track", help="of this track (default: the one driven last)")
+    parser.add_argument("--since", metavar="DATE", help="only episodes since then: 2026-11-20, today, 12h, 7d")
+    parser.add_argument("--mine", action="store_true", help="add the places where episodes end as corners")
+    parser.add_argument("--add", nargs=3, metavar=("NAME", "FROM", "TO"), help="add or move a corner, in metres")
+    parser.add_argument("--rename", nargs=2, metavar=("OLD", "NEW"), help="give a corner your own name")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    args = parser.parse_args(argv)
+
+    from data.drives import drives, tracks
+    from data.store import Store
+    from hitl.commands.selection import parse_date
+    from hitl.corner_stats import corner_stats
+    from hitl.corners import Corner
+    from hitl.mining import ends, mine
+
+    since = parse_date(args.since) if args.since else None
+    writes = bool(args.mine or args.add or args.rename)
+    path = home_path(args).store_path
+    with Store.open(path, create=False) if writes else Store.open_existing(path) as store:
+        known = tracks(store.conn)
+        track = args.track or (known[0] if known else "")
+        if track not in known:
+            listed = ", ".join(known) or "none yet"
+            raise UsageError(f"Nothing was driven on {track or 'any track'}; the store knows these tracks: {listed}.")
+        if args.rename:
+            rename(store, track, *args.rename)
+        if args.add:
+            _add(store, track, *args.add)
+        corners = [Corner(c.name, c.from_m, c.to_m) for c in store.corners(track)]
+        driven = list(drives(store.conn, track, since))
+        failures, deceleration = ends(driven)
+        places = mine(failures, deceleration, corners, _line(track))
+        if args.mine:
+            for place in places:
+                store.upsert_corner(track, place.corner.name, place.corner.from_m, place.corner.to_m, "mined")
+            corners = [Corner(c.name, c.from_m, c.to_m) for c in store.corners(track)]
+        stats = corner_stats(driven, corners)
+    if args.json:
+        print(json.dumps(_table(track, stats, places, added=args.mine), indent=2))
+    else:
+        _print(track, stats, places, added=args.mine)
+    return 0
+
+
+def rename(store: Store, track: str, old: str, new: str) -> None:
+    """Rename a corner everywhere on its track; raise `UsageError` if there is none or the name is taken."""
+    from data.connect import transaction
+
+    names = {c.name for c in store.corners(track)}
+    if old not in names:
+        raise UsageError(f"{track} has no corner '{old}'; its corners are {', '.join(sorted(names)) or 'none yet'}.")
+    if not new.strip() or new in names:
+        raise UsageError(f"A corner of {track} cannot be called '{new}': the name is empty or another corner has it.")
+    with transaction(store.conn) as conn:
+        # From now on it is the player's corner, wherever it came from.
+        conn.execute("UPDATE corners SET name = ?, source = 'player' WHERE track = ? AND name = ?", (new, track, old))
+        conn.execute(
+            "UPDATE segments SET corner = ? WHERE corner = ? AND session_id IN (SELECT id FROM sessions WHERE track = ?)",
+            (new, old, track),
+        )
+
+
+def _add(store: Store, track: str, name: str, start: str, stop: str) -> None:
+    import math
+
+    try:
+        from_m, to_m = float(start), float(stop)
+    except ValueError:
+        raise UsageError(f"--add needs a name and two numbers of metres, not '{start}' and '{stop}'.") from None
+    if not name.strip() or not (math.isfinite(to_m) and 0.0 <= from_m < to_m):
+        raise UsageError("--add needs a name, and metres along the line where the second number is the larger one.")
+    store.upsert_corner(track, name, from_m, to_m, "player")
+
+
+def _line(track: str) -> ReferenceLine | None:
+    """Return the line of a track that can still be loaded by its name; without one, zones end by distance alone."""
+    from hitl.track import load_track
+
+    try:
+        return load_track(track).line
+    except HitlError:
+        return None
+
+
+def _table(track: str, stats: list[CornerStats], places: list[Place], *, added: bool) -> dict[str, Any]:
+    def rate(of: Any) -> dict[str, Any]:
+        return {"passes": of.k, "attempts": of.n, "share": of.share, "interval": list(of.interval)}
+
+    return {
+        "track": track,
+        "corners": [
+            {
+                "name": s.corner.name,
+                "from_m": s.corner.from_m,
+                "to_m": s.corner.to_m,
+                "visits": s.visits,
+                "agent": rate(s.agent),
+                "human": rate(s.human),
+                "takeovers": {"count": s.takeovers.k, "visits": s.takeovers.n, "share": s.takeovers.share},
+                "trend": s.trend,
+                "entry_speed_ms": {"agent": s.agent_entry, "human": s.human_entry},
+                "braking_m_before": {"agent": s.agent_braking, "human": s.human_braking},
+            }
+            for s in stats
+        ],
+        "added" if added else "candidates": [
+            {"name": p.corner.name, "from_m": p.corner.from_m, "to_m": p.corner.to_m, "failures": p.failures}
+            for p in places
+        ],
+    }
+
+
+def _print(track: str, stats: list[CornerStats], places: list[Place], *, added: bool) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"Corners of {escape(track)}", title_justify="left")
+    heads = ("corner", "metres", "agent alone", "95 %", "trend", "with you", "takeovers", "entry km/h", "brakes m before")
+    for head in heads:
+        table.add_column(head, justify="left" if head == "corner" else "right")
+    for s in stats:
+        low, high = s.agent.interval
+        table.add_row(
+            escape(s.corner.name),
+            f"{s.corner.from_m:.0f}–{s.corner.to_m:.0f}",
+            f"{s.agent.k}/{s.agent.n}",
+            f"{low:.0%}–{high:.0%}" if s.agent.n else "–",
+            "–" if s.trend is None else f"{s.trend:+.0%}",
+            f"{s.human.k}/{s.human.n}" if s.human.n else "–",
+            "–" if s.takeovers.share is None else f"{s.takeovers.share:.0%}",
+            _pair(s.agent_entry, s.human_entry, 3.6),
+            _pair(s.agent_braking, s.human_braking, 1.0),
+        )
+    if stats:
+        console.print(table)
+        console.print("Pairs are agent / you, medians.", style="dim", highlight=False)
+    else:
+        console.print(f"No corner of {track} is known yet.", highlight=False)
+    for place in places:
+        where = f"{place.corner.from_m:.0f}–{place.corner.to_m:.0f} m"
+        if added:
+            console.print(
+                f"Added '{place.corner.name}' ({where}): {place.failures} episodes ended there. "
+                f"`hitl corners --rename '{place.corner.name}' NAME` gives it your name.",
+                highlight=False,
+                markup=False,
+            )
+        else:
+            console.print(
+                f"{place.failures} episodes ended at {where}, where no corner is known: `hitl corners --mine` adds it.",
+                highlight=False,
+                markup=False,
+            )
+
+
+def _pair(agent: float | None, human: float | None, scale: float) -> str:
+    if agent is None and human is None:
+        return "–"
+    return " / ".join("–" if v is None else f"{v * scale:.0f}" for v in (agent, human))
