@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Protocol
 
-from data.errors import HitlError, UsageError
+from data.errors import TrainingError, UsageError
 from data.store import Store
 from hitl.corners import Corner
 from hitl.home import Home
@@ -135,11 +135,15 @@ def stalled_at(home: Home, track: str) -> Corner | None:
 
 
 class Demo:
-    """One run of it, in a home that holds a stalled agent. ``wheel`` of the rig is the one who takes over."""
+    """One run of it, in a home that holds a stalled agent.
+
+    ``rig`` is driven, with the one who takes over at its wheel; ``referee`` evaluates, in lock-step (it may be the same).
+    """
 
     def __init__(
         self,
         rig: Rig,
+        referee: Rig,
         trainer: TrainerProcess,
         corner: Corner,
         progress: Progress,
@@ -150,7 +154,8 @@ class Demo:
         on_evaluation: Callable[[int, int, float], None] = lambda *_: None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.rig, self.trainer, self.corner, self.progress = rig, trainer, corner, progress
+        self.rig, self.referee, self.trainer = rig, referee, trainer
+        self.corner, self.progress = corner, progress
         self.limits = limits or Limits()
         self.paced = paced  # False: in real time the trainer keeps up by itself
         self.on_episode, self.on_evaluation, self.cancelled = on_episode, on_evaluation, cancelled
@@ -168,7 +173,7 @@ class Demo:
         self._learn()
         self.progress.phase("after: the best checkpoint, alone")
         if self._best is not None:
-            self.rig.policy.hold(str(self._best[2]))
+            self.referee.policy.hold(str(self._best[2]))
         after = self._outcome(TEST_SEED)
         self.rig.written()
         hz = self.rig.task.settings.hz
@@ -181,7 +186,7 @@ class Demo:
             takeover_seconds=self.human_steps / hz,
             takeovers=self.takeovers,
             agent_steps=self.agent_steps,
-            updates=self.trainer.pulse().updates,
+            updates=self._updates(),
             wall_seconds=time.monotonic() - began,
             evaluations=self._evaluations,
         )
@@ -210,7 +215,7 @@ class Demo:
     def _standing(self, episodes: int) -> str:
         last = f", {self._evaluations[-1][1]} of {EPISODES} passes" if self._evaluations else ""
         hz = self.rig.task.settings.hz
-        return f"{episodes} episodes, {self.human_steps / hz:.0f} s of takeover, {self.trainer.pulse().updates:,} updates{last}"
+        return f"{episodes} episodes, {self.human_steps / hz:.0f} s of takeover, {self._updates():,} updates{last}"
 
     def _evaluate(self) -> int:
         """Evaluate the newest checkpoint; returns its passes."""
@@ -218,14 +223,16 @@ class Demo:
         mean = fmean(r.total for r in outcome.results)
         self._evaluations.append((self.agent_steps, outcome.passes, mean))
         self.on_evaluation(self.agent_steps, outcome.passes, mean)
-        which = self.rig.policy.checkpoint_id
+        which = self.referee.policy.checkpoint_id
         if which is not None and (self._best is None or (outcome.passes, mean) > self._best[:2]):
             self._best = (outcome.passes, mean, which)
         return outcome.passes
 
     def _outcome(self, first_seed: int) -> Outcome:
-        results = self.rig.evaluate(EPISODES, first_seed)
-        return Outcome(results, self.corner.name, self.rig.policy.checkpoint_name)
+        results = self.referee.evaluate(EPISODES, first_seed)
+        for result in results:
+            result.judge((self.corner,))
+        return Outcome(results, self.corner.name, self.referee.policy.checkpoint_name)
 
     def _wait_for_trainer(self) -> None:
         """Faster than real time the session would run away from the trainer: let it come within its lag."""
@@ -233,13 +240,13 @@ class Demo:
             return
         self.rig.written()
         while not self.cancelled():
-            pulse = self.trainer.pulse()
-            if not pulse.alive:
-                raise HitlError(f"The trainer has stopped: {self.trainer.last_words()}")
-            if pulse.seen_steps >= self.trainer_steps() and pulse.owed_updates <= self.limits.lag_updates:
+            if not self.trainer.alive:
+                raise TrainingError(f"The trainer has stopped: {self.trainer.last_words()}")
+            beat = self.trainer.pulse()
+            if beat is not None and beat.online_steps >= self._driven and beat.owed_updates <= self.limits.lag_updates:
                 return
             time.sleep(0.02)
 
-    def trainer_steps(self) -> int:
-        """Online steps that the trainer must have seen."""
-        return self._driven
+    def _updates(self) -> int:
+        beat = self.trainer.pulse()
+        return beat.updates if beat is not None else 0

@@ -98,6 +98,7 @@ class Rig:
             clock=clock,
             watch=watch,
             stop=stop,
+            freeze=self._freeze if options.real_time else lambda: None,
         )
 
     def _known_corners(self) -> tuple[Corner, ...]:
@@ -109,6 +110,11 @@ class Rig:
                     store.upsert_corner(self.track.name, corner.name, corner.from_m, corner.to_m, "track")
             named = [Corner(c.name, c.from_m, c.to_m) for c in store.corners(self.track.name)]
         return tuple(sorted(named, key=lambda c: c.from_m))
+
+    def _freeze(self) -> None:
+        """Hold rtgym's clock without its complaint about a late step, and let a tick's time pass."""
+        self.env.unwrapped.wait()
+        time.sleep(1.0 / self.task.settings.hz)
 
     def evaluate(self, episodes: int = 20, first_seed: int = 1_000_000) -> list[EpisodeResult]:
         """Drive deterministic episodes without help, all with the checkpoint that drives the first one."""

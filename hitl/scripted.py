@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hitl.corners import Corner
 from hitl.games.base import VehicleState
 from hitl.line import Place
 from hitl.track import Track
@@ -105,26 +106,43 @@ class Rule:
     danger: bool = True  # also takes over when the car is on its way off the road
     look_s: float = 0.7  # s that "on its way" looks ahead
     settle_s: float = 0.6  # s of calm driving before it lets go of a rescue
+    patient: bool = False  # after each help the agent tries by itself, and is helped again only when it fails there
 
 
 class TakeoverRule:
     """Decides, step by step, whether the scripted driver wants the wheel. A person needs time to see it: so does this one."""
 
-    def __init__(self, track: Track, rule: Rule, reaction_s: float = 0.2, hz: float = 20.0) -> None:
+    def __init__(
+        self,
+        track: Track,
+        rule: Rule,
+        reaction_s: float = 0.2,
+        hz: float = 20.0,
+        corners: tuple[Corner, ...] | None = None,
+    ) -> None:
+        """``corners``: where ``rule.corners`` are looked up; the track's own when None."""
         self.track, self.rule = track, rule
-        self._corners = [c for c in track.corners if c.name in rule.corners]
+        self._corners = [c for c in (track.corners if corners is None else corners) if c.name in rule.corners]
+        self._helping, self._reached = True, 0.0
         self._delay = max(1, round(reaction_s * hz))
         self._settle = max(1, round(rule.settle_s * hz))
         self.begin()
 
     def begin(self) -> None:
         """Forget the last episode."""
+        if self.rule.patient and self._reached > 0:
+            passed = all(self._reached >= c.to_m for c in self._corners)
+            self._helping = not self._helping and not passed
+        self._reached = 0.0
         self._seen: deque[bool] = deque([False] * self._delay, maxlen=self._delay + 1)
         self._calm = 0
         self.holding = False
 
     def wants(self, state: VehicleState, place: Place) -> bool:
         """Tell whether the driver holds the wheel in this step."""
+        self._reached = max(self._reached, place.s)
+        if not self._helping:
+            return False
         in_corner = any(c.from_m - self.rule.approach_m <= place.s < c.to_m + self.rule.leave_m for c in self._corners)
         leaving = self.rule.danger and self._leaving(state, place)
         self._seen.append(in_corner or leaving)

@@ -147,13 +147,15 @@ class Session:
         hz: float = 20.0,
         watch: Callable[[Tick], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
+        freeze: Callable[[], None] = lambda: None,
     ) -> None:
+        """``freeze`` is called in every tick of a pause: it lets the game's time stand still and some real time pass."""
         self.env, self.policy, self.recorder = env, policy, recorder
         self.names, self.corners = action_names, corners
         self.wheel: Wheel = wheel or Nobody()
         self.settings = settings or arbiter.Settings()
         self.clock: Clock = clock or LockstepClock(hz)
-        self.watch, self.stop = watch, stop
+        self.watch, self.stop, self.freeze = watch, stop, freeze
         self._neutral, self._braking = neutral_action(action_names), braking_action(action_names)
         self._state = arbiter.State()
 
@@ -193,6 +195,11 @@ class Session:
             self._on_event(decision, info)
         if decision.event == "panic" or self.stop():
             return observation, {**info, "reason": decision.event or "stopped"}, "truncated"
+        if decision.paused:  # nothing is sent and nothing recorded: for the game and the learner, no time passes
+            if self.watch is not None:
+                self.watch(Tick(info, decision, proposed, self._result.total, self._result.purpose))
+            self.freeze()
+            return observation, info, None
         after, reward, terminated, truncated, next_info = self.env.step(decision.executed)
         self._record(observation, proposed, decision, reward, terminated, truncated, info)
         result = self._result

@@ -182,3 +182,27 @@ def test_the_rule_saves_a_car_on_its_way_off_the_road():
             done = terminated or truncated
         saved += taken and not done
     assert saved >= 7
+
+
+def test_a_patient_helper_lets_the_agent_try_and_helps_again_only_after_a_failure():
+    env = DrivingEnv()
+    _, info = env.reset(seed=0)
+    corner = env.track.corner("hairpin")
+    state, line = info["state"], env.track.line
+    rule = TakeoverRule(env.track, Rule(corners=frozenset({"hairpin"}), danger=False, patient=True))
+
+    def episode(reaches):
+        rule.begin()
+        held = [rule.wants(state, line.locate_anywhere(*line.at(s)[:2])) for s in np.arange(1.0, reaches, 1.0)]
+        return any(held)
+
+    failed, passed = corner.from_m + 20, corner.to_m + 20
+    assert [episode(end) for end in (passed, failed, passed, passed, passed, failed, passed)] == [
+        True,  # the first time it helps
+        False,  # then the agent tries, and fails
+        True,  # so it is helped
+        False,  # tries again, and passes
+        False,  # so it is left alone
+        False,  # until it fails
+        True,
+    ]

@@ -131,6 +131,17 @@ def test_an_unplugged_pad_ends_the_takeover_as_interrupted(recorded):
     assert db.execute("SELECT count(*) FROM events WHERE kind = 'pad_lost'").fetchone()[0] == 1
 
 
+def test_a_pause_leaves_no_gap_in_the_recorded_steps(recorded):
+    pause = PadState(buttons=frozenset({"pause"}))
+    plan = [PadState(), PadState(), pause, *[PadState()] * 30, pause, PadState()]
+    (paused,), db = recorded(wheel=PlannedPad(plan))
+    with_pause = [r[0] for r in db.execute("SELECT observation FROM steps ORDER BY episode_id, t")]
+    (through,), db = recorded(wheel=PlannedPad([PadState()]))
+    assert paused.steps == through.steps
+    everything = [r[0] for r in db.execute("SELECT observation FROM steps ORDER BY episode_id, t")]
+    assert everything == with_pause + with_pause  # the second run is the same drive without the pause
+
+
 def test_a_lap_is_the_humans_from_start_to_end(recorded):
     (result,), db = recorded(wheel=scripted(rule=False), purposes=("lap",))
     assert result.reason == "finish"

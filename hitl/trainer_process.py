@@ -1,0 +1,68 @@
+"""The trainer as a process of its own, seen from the session: start it, feel its pulse, stop it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from types import TracebackType
+
+from trainer.heartbeat import Heartbeat, read_heartbeat
+
+from hitl.home import Home
+
+STOP_S = 20.0  # a trainer needs a moment to write its last checkpoint
+
+
+class TrainerProcess:
+    """Runs ``hitl train`` on a home folder. Its output goes to ``trainer.log`` there."""
+
+    def __init__(self, home: Home, *arguments: str) -> None:
+        self._home = home
+        self._log = home.root / "trainer.log"
+        command = [sys.executable, "-m", "hitl", "train", "--home", str(home.root), *arguments]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    def pulse(self) -> Heartbeat | None:
+        """Return the newest heartbeat; None before the first."""
+        return read_heartbeat(self._home.root)
+
+    def last_words(self) -> str:
+        """Return the last line that it printed."""
+        with contextlib.suppress(OSError):
+            lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            if lines:
+                return lines[-1]
+        return "it said nothing."
+
+    def stop(self) -> None:
+        """Ask it to write its last checkpoint and end; after a while, end it."""
+        if self.alive:
+            with contextlib.suppress(OSError):
+                self._process.terminate()
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> TrainerProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
