@@ -8,13 +8,13 @@ from hitl.pads.base import MISSING, Pad, PadState
 class EitherPad:
     """Reads both; the one that is deflected most steers, the buttons of both count. Missing only when both are.
 
-    A pad that vanishes while it steers is missing for one reading even though the other is there: the player has lost the
-    wheel, and must not be taken for one who let go.
+    The pad that was used last is the one the player holds, even while it rests. When that one vanishes, the reading is
+    missing once although the other is there: the player has lost the wheel, and must not be taken for one who let go.
     """
 
     def __init__(self, first: Pad, second: Pad) -> None:
         self._pads = (first, second)
-        self._steering: Pad | None = None
+        self._held: list[Pad] = []
 
     @property
     def name(self) -> str:
@@ -24,13 +24,14 @@ class EitherPad:
     def read(self) -> PadState:
         """Return the newest state."""
         readings = [(pad, pad.read()) for pad in self._pads]
-        lost = any(pad is self._steering and not state.connected for pad, state in readings)
         there = [(pad, state) for pad, state in readings if state.connected]
+        lost = any(pad in self._held for pad, state in readings if not state.connected)
         if lost or not there:
-            self._steering = None
+            self._held = []
             return MISSING
-        pad, most = max(there, key=lambda reading: reading[1].deflection)
-        self._steering = pad if most.deflection > 0 or most.buttons else None
+        used = [pad for pad, state in there if state.deflection > 0.0 or state.buttons]
+        self._held = used or self._held
+        most = max((state for _, state in there), key=lambda state: state.deflection)
         buttons = frozenset[str]().union(*(state.buttons for _, state in there))
         return PadState(steer=most.steer, gas=most.gas, brake=most.brake, buttons=buttons)
 

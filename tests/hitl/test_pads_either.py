@@ -1,0 +1,96 @@
+"""A pad and the keyboard at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from hitl.pads.base import MISSING, Pad, PadState
+from hitl.pads.either import EitherPad
+
+HOLD = frozenset({"takeover"})
+
+
+class Said:
+    """A pad that says what it is told to."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.state, self.rumbled, self.closed = name, PadState(), 0, False
+
+    def read(self) -> PadState:
+        return self.state
+
+    def rumble(self, strong: float, weak: float, seconds: float) -> None:
+        self.rumbled += 1
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def pads() -> tuple[Said, Said, EitherPad]:
+    pad, keys = Said("pad"), Said("keyboard")
+    return pad, keys, EitherPad(pad, keys)
+
+
+def test_the_one_that_is_moved_steers_and_all_buttons_count(pads: tuple[Said, Said, EitherPad]) -> None:
+    pad, keys, either = pads
+    assert isinstance(either, Pad)
+    pad.state, keys.state = PadState(steer=0.2), PadState(steer=-0.8, buttons=HOLD)
+    assert either.read() == PadState(steer=-0.8, buttons=HOLD)
+    pad.state, keys.state = PadState(gas=0.9, buttons=frozenset({"star"})), PadState(buttons=HOLD)
+    assert either.read() == PadState(gas=0.9, buttons=HOLD | {"star"})
+
+
+def test_one_that_was_never_there_is_no_loss(pads: tuple[Said, Said, EitherPad]) -> None:
+    pad, keys, either = pads
+    pad.state, keys.state = MISSING, PadState(gas=1.0)
+    assert either.read().gas == 1.0
+    keys.state = MISSING
+    assert either.read() == MISSING
+
+
+@pytest.mark.parametrize(
+    ("pad_state", "keys_state"),
+    [
+        (PadState(gas=1.0), PadState()),
+        (PadState(buttons=HOLD), PadState()),
+        (PadState(buttons=HOLD), PadState(steer=1.0)),  # holds with one and steers with the other
+    ],
+)
+def test_losing_the_one_in_hand_is_missing_once(
+    pads: tuple[Said, Said, EitherPad], pad_state: PadState, keys_state: PadState
+) -> None:
+    pad, keys, either = pads
+    pad.state, keys.state = pad_state, keys_state
+    assert either.read().connected
+    pad.state = MISSING
+    assert either.read() == MISSING
+    assert either.read().connected
+
+
+def test_losing_the_one_in_hand_while_it_rests_is_missing_too(pads: tuple[Said, Said, EitherPad]) -> None:
+    pad, _, either = pads
+    pad.state = PadState(steer=1.0)
+    either.read()
+    pad.state = PadState()  # at rest for a moment, in mid-takeover
+    either.read()
+    pad.state = MISSING
+    assert either.read() == MISSING
+
+
+def test_losing_the_one_that_lies_on_the_table_is_nothing(pads: tuple[Said, Said, EitherPad]) -> None:
+    pad, keys, either = pads
+    pad.state = PadState(steer=1.0)
+    either.read()
+    pad.state, keys.state = PadState(), PadState(steer=0.5)
+    either.read()
+    pad.state = MISSING
+    assert either.read().steer == 0.5
+
+
+def test_both_shake_and_close(pads: tuple[Said, Said, EitherPad]) -> None:
+    pad, keys, either = pads
+    either.rumble(1.0, 1.0, 0.1)
+    either.close()
+    assert (pad.rumbled, keys.rumbled, pad.closed, keys.closed) == (1, 1, True, True)
+    assert either.name == "pad or keyboard"
