@@ -65,8 +65,7 @@ class VirtualPad:
     def send(self, gas: float, brake: float, steer: float) -> None:
         """Press the pedals and turn the stick: each -1..1 as an action has it, pedals at or below 0 released.
 
-        Call it each tick: it also feeds the watchdog, and looks for our own pad among new devices. A number that is
-        not finite lets go of everything.
+        Call it each tick: it also feeds the watchdog. A number that is not finite lets go of everything.
         """
         if not (math.isfinite(gas) and math.isfinite(brake) and math.isfinite(steer)):
             gas = brake = steer = 0.0
@@ -79,8 +78,6 @@ class VirtualPad:
             self._pad.update()
             self._sent = time.monotonic()
             self._wake.notify()
-        if self.guard is not None:
-            self.guard.tick()
 
     def press(self, name: str, down: bool = True) -> None:
         """Press or release "restart" (B) or "confirm" (A). The game needs some 0.1 s between the two."""
@@ -146,7 +143,9 @@ class VirtualPad:
     def __enter__(self) -> VirtualPad:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -182,7 +181,9 @@ def _missing(error: Exception) -> str:
             "install ViGEmBus and start again."
         )
     if isinstance(error, FileNotFoundError) or "uinput" in str(error):
-        return "The virtual pad needs /dev/uinput, which this system does not have; load it with `sudo modprobe uinput`."
+        return (
+            "The virtual pad needs /dev/uinput, which this system does not have; load it with `sudo modprobe uinput`."
+        )
     return (
         f"The virtual pad needs the library libevdev, which cannot be used ({_short(error)}); "
         "run `sudo apt install libevdev2` and start again."

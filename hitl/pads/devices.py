@@ -133,6 +133,11 @@ class Devices:
         """Tell whether a device is, or may be, a virtual pad of ours, and so nobody's to drive with."""
         return any(guard.bars(instance) for guard in self.guards)
 
+    def challenge(self) -> None:
+        """Do a step towards knowing which devices are ours; for whoever looks for a pad and has none yet."""
+        for guard in self.guards:
+            guard.tick()
+
     def poll(self) -> None:
         """Take in what happened since the last poll. Some microseconds; more when a device comes or goes."""
         if threading.get_ident() != self._thread:

@@ -6,7 +6,8 @@ written to the right stick of our pad, which no driving game steers by, and a de
 that stays silent is somebody else's, and free: after one challenge if our pad is known and repeated each value beside
 it, else after two, each waiting long for a slow driver. Each new plugging-in begins again.
 
-`Guard.tick` does a step of this without waiting, so it can run inside a session.
+`Guard.tick` does a step of this without waiting. Whoever looks for a pad calls it (`Devices.challenge`), so it goes on
+while a session is paused, on the thread that reads the devices.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Guard:
         return [d for d in self.hub.present.values() if d.instance not in known]
 
     def tick(self) -> None:
-        """Do one step: look at what the suspects say, and write the next value. Call it once a tick."""
+        """Do one step: look at what the suspects say, and write the next value."""
         self.hub.poll()
         suspects = self.suspects
         if self.write is None:

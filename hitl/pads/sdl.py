@@ -58,6 +58,7 @@ class SdlPad:
             return MISSING
         if self.device is None or self.device.instance not in self.hub.present or self.hub.bars(self.device.instance):
             self.device = None
+            self.hub.challenge()
             self._find()
             if self.device is None:
                 return MISSING
@@ -147,6 +148,7 @@ def pick_by_press(
     until = clock() + seconds
     while clock() < until:
         hub.poll()
+        hub.challenge()
         for device in hub.present.values():
             pressed = device.pressed()
             if pressed - before.get(device.instance, pressed) and not hub.bars(device.instance):

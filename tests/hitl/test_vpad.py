@@ -246,7 +246,17 @@ def test_with_ours_alone_there_is_no_player(hub: Devices) -> None:
             assert reads[-1].brake > 0.9
             assert reads[-1].gas == 0.0
             assert all(state == MISSING for state in reads[:-1])
-            assert len(reads) <= 20, "the player should not wait a second for their pad"
+            assert len(reads) <= 16, "the player should not wait a second for their pad"
+
+
+def test_a_pad_is_found_while_the_session_is_paused(hub: Devices) -> None:
+    with OwnPad(hub=hub, module=module()) as own:
+        pad = SdlPad(hub=hub)
+        own.send(1.0, 0.0, 0.0)
+        own.pause()
+        with VirtualPad():
+            assert any(pad.read().connected for _ in range(30))
+            assert last()["gas"] == 0.0
 
 
 def test_unplugged_and_plugged_again_beside_ours(hub: Devices) -> None:
