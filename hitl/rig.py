@@ -17,6 +17,7 @@ from hitl.corners import Corner
 from hitl.env import DrivingEnv, real_time_env
 from hitl.games.box2d import Box2DGame
 from hitl.home import Home
+from hitl.mining import same_stretch
 from hitl.policy import CheckpointPolicy
 from hitl.session import Clock, EpisodeResult, LockstepClock, RealTimeClock, Session, Tick
 from hitl.task import DrivingTask, TaskSettings
@@ -106,7 +107,9 @@ class Rig:
         with Store.open(self.home.store_path) as store:
             stored = {c.name: c for c in store.corners(self.track.name)}
             for corner in self.track.corners:
-                if corner.name not in stored:
+                here = (corner.from_m, corner.to_m)
+                renamed = any(c.source == "player" and same_stretch((c.from_m, c.to_m), here) for c in stored.values())
+                if corner.name not in stored and not renamed:
                     store.upsert_corner(self.track.name, corner.name, corner.from_m, corner.to_m, "track")
             named = [Corner(c.name, c.from_m, c.to_m) for c in store.corners(self.track.name)]
         return tuple(sorted(named, key=lambda c: c.from_m))
