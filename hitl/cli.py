@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "label": ("hitl.commands.label", "judge recorded takeovers and laps, or take a judgement back"),
     "corners": ("hitl.commands.corners", "how each corner goes, and new ones from where episodes end"),
     "pads": ("hitl.commands.pads", "your pads: live values, choice, calibration, mapping"),
+    "report": ("hitl.commands.report", "one HTML page about a session, a day or the whole store"),
     "stall": ("hitl.commands.stall", "train an agent from nothing until it stalls at a corner"),
 }
 

@@ -14,6 +14,7 @@ from takeover_ui.svg import Plan, Plot
 
 _MARGIN_M = 22.0  # m of road shown before and behind the corner
 _KINDS = (("before", "agent, before"), ("human", "human"), ("after", "agent, after"))
+_JUMP_M = 6.0  # m between two steps that no car drives
 _MOST_LINES = 6  # of each kind; more of them is a tangle
 
 
@@ -85,7 +86,7 @@ def corner_from_above(report: Report) -> str:
     for kind, title in _KINDS:
         for line in _of_kind(report, kind):
             near = (line.progress > from_m - 2 * _MARGIN_M) & (line.progress < to_m + 2 * _MARGIN_M)
-            for stretch in _runs(near):
+            for stretch in _stretches(line, near):
                 plan.path(np.asarray(line.points)[stretch], f"line {kind}", title=title)
             if line.failed and near.any() and near[-1]:
                 plan.cross(np.asarray(line.points)[-1], f"cross {kind}")
@@ -114,7 +115,7 @@ def speed_along(report: Report) -> str:
     for kind, _ in _KINDS:
         for line in _of_kind(report, kind):
             near = (line.progress >= low) & (line.progress <= high)
-            for stretch in _runs(near):
+            for stretch in _stretches(line, near):
                 plot.line(np.asarray(line.progress)[stretch], np.asarray(line.speed)[stretch] * 3.6, f"line {kind}")
     return _figure("Speed along the corner", plot.render(), _legend(report))
 
@@ -260,10 +261,17 @@ def _of_kind(report: Report, kind: str) -> list[DrivenLine]:
     return [line for line in report.lines if line.kind == kind][-_MOST_LINES:]
 
 
-def _runs(mask: NDArray[np.bool_]) -> list[slice]:
-    """Return the stretches in which ``mask`` holds."""
+def _stretches(line: DrivenLine, mask: NDArray[np.bool_]) -> list[slice]:
+    """Return the stretches in which ``mask`` holds and the line does not jump (somebody else drove in between)."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    return [slice(int(a), int(b)) for a, b in list(pairwise(edges))[::2]]
+    runs = [(int(a), int(b)) for a, b in list(pairwise(edges))[::2]]
+    steps = np.hypot(*np.diff(np.asarray(line.points, np.float64), axis=0).T)
+    jumps = np.flatnonzero(steps > _JUMP_M) + 1
+    found = []
+    for a, b in runs:
+        cuts = [a, *(int(j) for j in jumps if a < j < b), b]
+        found += [slice(c, d) for c, d in pairwise(cuts)]
+    return found
 
 
 def _legend(report: Report) -> str:

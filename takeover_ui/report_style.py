@@ -11,16 +11,16 @@ STYLE = """
 *{box-sizing:border-box}
 body{margin:0;background:var(--bg);color:var(--text);
 font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
-main{max-width:1080px;margin:0 auto;padding:32px 20px 16px;display:grid;grid-template-columns:repeat(2,minmax(0,1fr));
-gap:20px}
-header,.wide{grid-column:1/-1}
+main{max-width:1080px;margin:0 auto;padding:32px 20px 16px;display:flex;flex-wrap:wrap;gap:20px}
+header,main .wide{flex:1 1 100%}
 h1{margin:0 0 6px;font-size:30px;line-height:1.2;overflow-wrap:anywhere}
 h2{margin:0 0 14px;font-size:17px}
 h3{margin:0;font-size:14px;font-weight:600;color:var(--muted)}
 .lead{margin:0;font-size:20px;color:var(--muted);overflow-wrap:anywhere}.lead strong{color:var(--text)}
 .lead strong.human{color:var(--human)}
-section{background:var(--card);border:1px solid var(--rule);border-radius:12px;padding:18px 20px;min-width:0}
-svg{display:block;width:100%;height:auto}
+section{background:var(--card);border:1px solid var(--rule);border-radius:12px;padding:18px 20px;flex:1 1 440px;
+min-width:0}
+svg{display:block;width:100%;height:auto;max-height:440px}
 .note{margin:12px 0 0;font-size:14px;color:var(--muted)}
 .outcomes{display:grid;grid-template-columns:auto auto 1fr;gap:20px 48px;align-items:start}
 .big{margin:0;font-size:52px;font-weight:700;line-height:1.15}
