@@ -1,90 +1,31 @@
 """Ensembles of multilayer perceptrons with a backward pass written by hand.
 
-One node in autograd's graph for a whole ensemble: a dozen matrix products and little else, forwards and backwards.
-A hidden layer is Linear, LayerNorm (when wanted; Ba et al. 2016), ReLU: the order of RLPD (Ball et al. 2023, sec. 4.2).
+A hidden layer is Linear, LayerNorm (when wanted; Ba et al. 2016), ReLU: the order of RLPD (Ball et al. 2023, sec. 4.2). A whole
+ensemble is a dozen matrix products and little else, without autograd's bookkeeping, in memory that is used again and again.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 EPS = 1e-5
+_layer_norm_backward = torch.ops.aten.native_layer_norm_backward
+_relu_backward = torch.ops.aten.threshold_backward
 
 
-class _Mlp(torch.autograd.Function):
-    """``apply(x, layer_norm, *parameters)``; parameters are, per hidden layer, weight (E, I, H), bias (E, 1, H) and with
-    LayerNorm gain and shift (E, 1, H), then the last layer's weight and bias."""
+class Tape:
+    """What a forward pass leaves behind so that one backward pass can follow."""
 
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, layer_norm: bool, *parameters: Tensor) -> Tensor:
-        """Map (B, I), shared by the members, or (E, B, I) to (E, B, O)."""
-        members = parameters[0].shape[0]
-        per_layer = 4 if layer_norm else 2
-        h = x if x.dim() == 3 else x.expand(members, *x.shape)
-        saved: list[Tensor] = [h]
-        for i in range(0, len(parameters) - 2, per_layer):
-            h = torch.baddbmm(parameters[i + 1], h, parameters[i])
-            if layer_norm:
-                linear = h
-                # Unit gain first: the gain differs between members, and the unscaled output is what backward needs.
-                unit, mean, rstd = torch.native_layer_norm(linear, linear.shape[-1:], None, None, EPS)
-                h = torch.addcmul(parameters[i + 3], unit, parameters[i + 2]).relu_()
-                saved += [linear, unit, mean, rstd, h]
-            else:
-                h = h.relu_()
-                saved.append(h)
-        ctx.save_for_backward(*saved, *parameters)
-        ctx.layer_norm, ctx.count, ctx.shared = layer_norm, len(saved), x.dim() == 2
-        return torch.baddbmm(parameters[-1], h, parameters[-2])
+    out: Tensor
+    """(E, B, O), graph-free."""
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradients of what needs one."""
-        tensors = ctx.saved_tensors
-        saved, parameters = tensors[: ctx.count], tensors[ctx.count :]
-        need_x, need_p = ctx.needs_input_grad[0], ctx.needs_input_grad[2]
-        out: list[Tensor | None] = [None] * len(parameters)
-        g = grads[0]
-        at = ctx.count - 1
-        i = len(parameters) - 2
-        per_layer = 4 if ctx.layer_norm else 2
-        while True:
-            h = saved[at]  # what went into this layer's product
-            if need_p:
-                out[i] = torch.bmm(h.transpose(1, 2), g)
-                out[i + 1] = g.sum(1, keepdim=True)
-            if i == 0:
-                break
-            g = torch.bmm(g, parameters[i].transpose(1, 2))
-            g = torch.ops.aten.threshold_backward(g, h, 0)
-            i -= per_layer
-            if ctx.layer_norm:
-                linear, unit, mean, rstd = saved[at - 4 : at]
-                if need_p:
-                    out[i + 2] = (g * unit).sum(1, keepdim=True)
-                    out[i + 3] = g.sum(1, keepdim=True)
-                g.mul_(parameters[i + 2])
-                g = torch.ops.aten.native_layer_norm_backward(
-                    g, linear, linear.shape[-1:], mean, rstd, None, None, [True, False, False]
-                )[0]
-                at -= 5
-            else:
-                at -= 1
-        gx = None
-        if need_x:
-            w = parameters[0]
-            if ctx.shared:
-                # The members share x: one product over (member, unit) instead of a sum of members.
-                rows = g.transpose(0, 1).reshape(g.shape[1], -1)
-                gx = rows @ w.transpose(1, 2).reshape(-1, w.shape[1])
-            else:
-                gx = torch.bmm(g, w.transpose(1, 2))
-        return (gx, None, *out)
+    def back(self, gradient: Tensor, *, inputs: bool = False, parameters: bool = True) -> Tensor | None:
+        """Take dL/d(out); add dL/d(parameters) to their ``.grad``; return dL/d(inputs) if asked. Once only."""
+        raise NotImplementedError
 
 
 class MlpEnsemble(nn.Module):
@@ -98,34 +39,139 @@ class MlpEnsemble(nn.Module):
         self, members: int, inputs: int, outputs: int, hidden: int, layers: int, layer_norm: bool = True
     ) -> None:
         super().__init__()
-        self.layer_norm = layer_norm
-        sizes = [inputs, *[hidden] * layers, outputs]
+        self.members, self.layers, self.layer_norm = members, layers, layer_norm
         self._order: list[str] = []
-        for i, (a, b) in enumerate(itertools.pairwise(sizes)):
+        for i, (a, b) in enumerate(itertools.pairwise([inputs, *[hidden] * layers, outputs])):
             bound = 1 / math.sqrt(a)
             self._add(f"weight{i}", torch.empty(members, a, b).uniform_(-bound, bound))
             self._add(f"bias{i}", torch.empty(members, 1, b).uniform_(-bound, bound))
             if layer_norm and i < layers:
                 self._add(f"gain{i}", torch.ones(members, 1, b))
                 self._add(f"shift{i}", torch.zeros(members, 1, b))
-        self._frozen: list[Tensor] | None = None
+        self._pool: dict[tuple[int, ...], list[Tensor]] = {}
 
     def _add(self, name: str, value: Tensor) -> None:
         self.register_parameter(name, nn.Parameter(value))
         self._order.append(name)
 
-    def freeze_views(self) -> None:
-        """Keep graph-free views of the parameters; call after their memory has been laid out for good."""
-        self._frozen = [getattr(self, name).detach() for name in self._order]
+    def take(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Return a tensor of this shape with any content, used before or new."""
+        free = self._pool.get(shape)
+        return free.pop() if free else torch.empty(shape, dtype=like.dtype, device=like.device)
 
-    def forward(self, x: Tensor, *, frozen: bool = False, members: Tensor | None = None) -> Tensor:
-        """Return the outputs; ``frozen`` lets gradients pass to ``x`` only, ``members`` (K,) picks some of the ensemble."""
-        if frozen and self._frozen is not None:
-            parameters = self._frozen
-        else:
-            parameters = [getattr(self, name) for name in self._order]
-            if frozen:
-                parameters = [p.detach() for p in parameters]
-        if members is not None:
-            parameters = [p[members] for p in parameters]
-        return _Mlp.apply(x, self.layer_norm, *parameters)
+    def give(self, *tensors: Tensor) -> None:
+        """Let these be used again."""
+        for x in tensors:
+            self._pool.setdefault(tuple(x.shape), []).append(x)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_pool": {}}
+
+    def run(self, x: Tensor, *, members: Tensor | None = None) -> MlpTape:
+        """Return outputs and tape for inputs (B, I) or (E, B, I); ``members`` (K,) picks some of the ensemble."""
+        with torch.no_grad():
+            return MlpTape(self, x, members)
+
+    def forward(self, x: Tensor, *, members: Tensor | None = None) -> Tensor:
+        """Return the outputs (E, B, O), outside of any graph: gradients go by ``run`` and ``back``."""
+        tape = self.run(x, members=members)
+        tape.free()
+        return tape.out
+
+
+class MlpTape(Tape):
+    """One pass through an ``MlpEnsemble``."""
+
+    def __init__(self, net: MlpEnsemble, x: Tensor, members: Tensor | None) -> None:
+        self.net, self.shared = net, x.dim() == 2
+        values = net._parameters
+        self.p: dict[str, Tensor] = {
+            name: values[name] if members is None else values[name][members]  # type: ignore[index,misc]
+            for name in net._order
+        }
+        p = self.p
+        count = net.members if members is None else len(members)
+        h = x.expand(count, *x.shape) if self.shared else x
+        self.saved: list[tuple[Tensor, ...]] = []
+        for i in range(net.layers):
+            weight = p[f"weight{i}"]
+            linear = net.take((count, h.shape[1], weight.shape[2]), h)
+            torch.baddbmm(p[f"bias{i}"], h, weight, out=linear)
+            if net.layer_norm:
+                # Unit gain first: the gain differs between members, and the unscaled output is what backward needs.
+                one, zero = _units(linear)
+                unit, mean, rstd = torch.native_layer_norm(linear, linear.shape[-1:], one, zero, EPS)
+                out = net.take(tuple(linear.shape), linear)
+                torch.addcmul(p[f"shift{i}"], unit, p[f"gain{i}"], out=out).relu_()
+                self.saved.append((h, linear, unit, mean, rstd))
+            else:
+                out = linear.relu_()
+                self.saved.append((h,))
+            h = out
+        self.h = h
+        self.out = torch.baddbmm(p[f"bias{net.layers}"], h, p[f"weight{net.layers}"])
+
+    def free(self) -> None:
+        """Give the memory back without a backward pass."""
+        for i, part in enumerate(self.saved):
+            if i:
+                self.net.give(part[0])
+            if self.net.layer_norm:
+                self.net.give(part[1])
+        if self.saved:
+            self.net.give(self.h)
+        self.saved = []
+
+    @torch.no_grad()
+    def back(self, gradient: Tensor, *, inputs: bool = False, parameters: bool = True) -> Tensor | None:
+        """See ``Tape.back``."""
+        net, p, g = self.net, self.p, gradient
+        h = self.h
+        for i in range(net.layers, -1, -1):
+            weight = p[f"weight{i}"]
+            if parameters:
+                # Straight into the gradient: no temporary, no copy.
+                p[f"weight{i}"].grad.baddbmm_(h.transpose(1, 2), g)  # type: ignore[union-attr]
+                p[f"bias{i}"].grad.add_(g.sum(1, keepdim=True))  # type: ignore[union-attr]
+            if i == 0:
+                break
+            before = net.take(tuple(h.shape), h)
+            torch.bmm(g, weight.transpose(1, 2), out=before)
+            g = _relu_backward.grad_input(before, h, 0, grad_input=before)
+            h, *norm = self.saved[i - 1]
+            if net.layer_norm:
+                linear, unit, mean, rstd = norm
+                gain = p[f"gain{i - 1}"]
+                if parameters:
+                    p[f"shift{i - 1}"].grad.add_(g.sum(1, keepdim=True))  # type: ignore[union-attr]
+                    scaled = net.take(tuple(g.shape), g)
+                    gain.grad.add_(torch.mul(g, unit, out=scaled).sum(1, keepdim=True))  # type: ignore[union-attr]
+                    net.give(scaled)
+                g.mul_(gain)
+                g = _layer_norm_backward(g, linear, linear.shape[-1:], mean, rstd, None, None, [True, False, False])[0]
+                net.give(before)
+        result = None
+        if inputs:
+            weight = p["weight0"]
+            if self.shared:
+                # The members share x: one product over (member, unit) instead of a sum of members.
+                flat = weight.transpose(1, 2).reshape(-1, weight.shape[1])
+                result = g.transpose(0, 1).reshape(g.shape[1], -1) @ flat
+            else:
+                result = torch.bmm(g, weight.transpose(1, 2))
+        self.free()
+        return result
+
+
+_UNITS: dict[tuple[int, torch.dtype, torch.device], tuple[Tensor, Tensor]] = {}
+
+
+def _units(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ones and zeros (H,): with them LayerNorm runs faster than with no affine part at all."""
+    key = (x.shape[-1], x.dtype, x.device)
+    if key not in _UNITS:
+        _UNITS[key] = (
+            torch.ones(key[0], dtype=x.dtype, device=x.device),
+            torch.zeros(key[0], dtype=x.dtype, device=x.device),
+        )
+    return _UNITS[key]

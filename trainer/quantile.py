@@ -13,18 +13,27 @@ are exact, and ``best_method`` picks one.
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-BLOCK_BYTES = 400_000
-"""Scratch of the streaming form: small enough for a core's own cache."""
+BLOCK_BYTES = 1_000_000
+"""Scratch of the streaming form: small enough for the cache."""
 
 
 def midpoints(quantiles: int, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Tensor:
     """Return the levels ``(2 i + 1) / 2N`` (N,), float."""
     return (torch.arange(quantiles, dtype=dtype, device=device) + 0.5) / quantiles
+
+
+def sort_rows(x: Tensor) -> Tensor:
+    """Return ``x`` (B, M) with every row sorted; NumPy's vector sort is ten times torch's on a CPU."""
+    if x.device.type == "cpu":
+        return torch.from_numpy(np.sort(x.numpy(), axis=1))
+    return x.sort(1).values
 
 
 def best_method(z: Tensor) -> str:
@@ -58,6 +67,17 @@ def quantile_huber(
     return loss, gradient
 
 
+_local = threading.local()
+
+
+def _scratch(shape: tuple[int, ...], like: Tensor) -> tuple[Tensor, Tensor]:
+    """Return two tensors to write into, the same ones again for the same shape (fresh memory costs more than the sums)."""
+    kept = getattr(_local, "scratch", None)
+    if kept is None or kept[0].shape != shape or kept[0].dtype != like.dtype or kept[0].device != like.device:
+        kept = _local.scratch = tuple(torch.empty(shape, dtype=like.dtype, device=like.device) for _ in range(2))
+    return kept
+
+
 Sums = tuple[Tensor, Tensor, tuple[Tensor, Tensor] | None]
 
 
@@ -66,8 +86,7 @@ def _stream(z: Tensor, targets: Tensor, want_loss: bool) -> Sums:
     count = targets.shape[1]
     columns = targets.t().contiguous().view(count, 1, targets.shape[0], 1)
     block = max(1, min(count, BLOCK_BYTES // max(1, z.numel() * z.element_size())))
-    pad = torch.empty((block, *z.shape), dtype=z.dtype, device=z.device)
-    part = torch.empty_like(pad)
+    pad, part = _scratch((block, *z.shape), z)
     above, below = torch.zeros_like(z), torch.zeros_like(z)
     over, under = (torch.zeros_like(z), torch.zeros_like(z)) if want_loss else (None, None)
     for start in range(0, count, block):

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from trainer.mlp import Tape
+
 
 class _Linear(nn.Module):
     """E linear maps side by side; ``gain`` makes the start orthogonal with zero bias, else it is torch's uniform one."""
@@ -40,39 +42,62 @@ class _Norm(nn.Module):
         return torch.addcmul(self.shift, nn.functional.layer_norm(x, x.shape[-1:]), self.gain)
 
 
-class _Ensemble(nn.Module):
-    """What the residual bodies share: (B, I) or (E, B, I) in, frozen parameters, some members only."""
+class GraphTape(Tape):
+    """A pass through any module by autograd."""
+
+    def __init__(self, net: GraphEnsemble, x: Tensor, members: Tensor | None) -> None:
+        self.net = net
+        with torch.enable_grad():
+            self.x = x.detach().requires_grad_()
+            count = net.members if members is None else len(members)
+            wide = self.x if x.dim() == 3 else self.x.expand(count, *x.shape)
+            if members is None:
+                self.result = net.body(wide)
+            else:
+                values = {f"net.{name}": p[members] for name, p in net.named_parameters()}
+                self.result = torch.func.functional_call(_Body(net), values, (wide,))
+        self.out = self.result.detach()
+
+    def back(self, gradient: Tensor, *, inputs: bool = False, parameters: bool = True) -> Tensor | None:
+        """See ``Tape.back``."""
+        wanted = [self.x] if inputs else []
+        if parameters:
+            # All parameters keep the .grad they have (views into one vector), so it is added to in place.
+            torch.autograd.backward(self.result, gradient, inputs=wanted + list(self.net.parameters()))
+            return self.x.grad
+        return torch.autograd.grad(self.result, wanted, gradient)[0] if inputs else None
+
+
+class GraphEnsemble(nn.Module):
+    """An ensemble that leaves its backward pass to autograd; the same face as ``trainer.mlp.MlpEnsemble``."""
 
     def __init__(self, members: int) -> None:
         super().__init__()
         self.members = members
 
-    def forward(self, x: Tensor, *, frozen: bool = False, members: Tensor | None = None) -> Tensor:
-        """Return (E, B, O); see ``trainer.mlp.MlpEnsemble.forward``."""
-        if not frozen and members is None:
-            return self.run(x if x.dim() == 3 else x.expand(self.members, *x.shape))
-        values = {}
-        for name, p in self.named_parameters():
-            value = p.detach() if frozen else p
-            values[name] = value if members is None else value[members]
-        count = self.members if members is None else len(members)
-        wide = x if x.dim() == 3 else x.expand(count, *x.shape)
-        return torch.func.functional_call(_Run(self), {f"net.{k}": v for k, v in values.items()}, (wide,))
+    def run(self, x: Tensor, *, members: Tensor | None = None) -> GraphTape:
+        """Return outputs and tape; see ``MlpEnsemble.run``."""
+        return GraphTape(self, x, members)
 
-    def run(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *, members: Tensor | None = None) -> Tensor:
+        """Return (E, B, O), outside of any graph."""
+        with torch.no_grad():
+            return self.run(x, members=members).out
+
+    def body(self, x: Tensor) -> Tensor:
         """Map (E, B, I) to (E, B, O)."""
         raise NotImplementedError
 
 
-class _Run(nn.Module):
-    """``run`` as a forward, for ``functional_call``."""
+class _Body(nn.Module):
+    """``body`` as a forward, for ``functional_call``."""
 
-    def __init__(self, net: _Ensemble) -> None:
+    def __init__(self, net: GraphEnsemble) -> None:
         super().__init__()
         self.net = net
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net.run(x)
+        return self.net.body(x)
 
 
 class _ResidualBlock(nn.Module):
@@ -102,7 +127,7 @@ class _SimbaBlock(nn.Module):
         return x + self.back(self.wide(self.norm(x)).relu())
 
 
-class ResidualEnsemble(_Ensemble):
+class ResidualEnsemble(GraphEnsemble):
     """The reference recipe's body: LayerNorm(input), Linear, LayerNorm, SiLU, then ``layers`` residual blocks of
     [Linear, LayerNorm, SiLU, Linear, LayerNorm, SiLU] and a last layer; block weights start orthogonal with zero bias.
 
@@ -120,7 +145,7 @@ class ResidualEnsemble(_Ensemble):
         self.join = _Linear(members, hidden + late, hidden) if late else None
         self.last = _Linear(members, hidden, outputs)
 
-    def run(self, x: Tensor) -> Tensor:
+    def body(self, x: Tensor) -> Tensor:
         """Map (E, B, I) to (E, B, O)."""
         silu = nn.functional.silu
         h = silu(self.first_norm(self.first(self.norm(x[..., : self.early]))))
@@ -130,7 +155,7 @@ class ResidualEnsemble(_Ensemble):
         return self.last(h)
 
 
-class SimbaEnsemble(_Ensemble):
+class SimbaEnsemble(GraphEnsemble):
     """SimBa (Lee et al. 2025): Linear, then ``layers`` pre-norm residual blocks [LayerNorm, Linear to 4 times the width,
     ReLU, Linear back], a LayerNorm and a last layer. Observations are taken as scaled by the environment, so the paper's running
     normalisation of inputs is left out."""
@@ -142,6 +167,6 @@ class SimbaEnsemble(_Ensemble):
         self.norm = _Norm(members, hidden)
         self.last = _Linear(members, hidden, outputs, 1.0)
 
-    def run(self, x: Tensor) -> Tensor:
+    def body(self, x: Tensor) -> Tensor:
         """Map (E, B, I) to (E, B, O)."""
         return self.last(self.norm(self.blocks(self.first(x))))

@@ -12,8 +12,9 @@ from torch import Tensor
 from trainer.batch import Batch
 from trainer.config import TrainConfig
 from trainer.flat import FlatOptimiser, FlatParameters
-from trainer.networks import Actor, Critics, log_likelihood
-from trainer.quantile import midpoints, quantile_huber
+from trainer.mlp import Tape
+from trainer.networks import Actor, Critics, Squash, log_likelihood
+from trainer.quantile import midpoints, quantile_huber, sort_rows
 from trainer.schedule import rate
 
 
@@ -37,10 +38,6 @@ class TQC:
         self.log_alpha = torch.tensor(math.log(max(config.alpha, 1e-12)), device=self.device)
         self.actor_flat, self.critic_flat = FlatParameters(self.actor), FlatParameters(self.critics)
         self.target_flat = FlatParameters(self.targets, trainable=False)
-        for network in (self.critics, self.targets):
-            freeze = getattr(network.body, "freeze_views", None)
-            if freeze:
-                freeze()
         c = config
         self.actor_optimiser = FlatOptimiser(
             self.actor_flat, c.optimizer_actor, c.betas_actor, c.adam_eps, c.l2_actor, c.weight_decay_actor
@@ -72,29 +69,25 @@ class TQC:
             weight += share * (c.bc_weight_end - weight)
         return weight * self.bc_scale
 
+    @torch.no_grad()
     def update(self, batch: Batch) -> None:
         """Learn from one batch."""
         c = self.config
         self.updates += 1
         detailed = self.updates % c.metrics_every == 0 or self.updates == 1
-        act = self.updates % c.actor_every == 0
-        log_density = head = action = None
-        if act:
-            # Before the critics move, as in the reference code; the graph is used by the actor step below.
-            noise = self._noise(batch)
-            action, log_density, head = self.actor.sample(batch.observation, noise)
-            alpha = self.log_alpha.exp() if c.learn_alpha else None
+        alpha: Tensor | float = self.log_alpha.exp() if c.learn_alpha else c.alpha
+        tape = None
+        if self.updates % c.actor_every == 0:
+            # Before the critics move, as in the reference code; the actor step below goes on from here.
+            tape = self.actor.run(batch.observation)
+            squash = Squash(tape.out[0], self._noise(batch))
             if c.learn_alpha:
                 # d/dlog_alpha of -log_alpha * mean(log pi + target entropy)
-                self.alpha_flat.gradient.copy_(-(log_density.detach().mean() + self.target_entropy))
+                self.alpha_flat.gradient.copy_(-(squash.log_density.mean() + self.target_entropy))
                 self.alpha_optimiser.step(self.lr_scale * rate(c, c.lr_alpha, self.updates))
-        else:
-            alpha = self.log_alpha.exp() if c.learn_alpha else None
-        weight_alpha: Tensor | float = c.alpha if alpha is None else alpha
-        target = self.target(batch, weight_alpha, detailed)
-        self._critic_step(batch, target, detailed)
-        if action is not None and log_density is not None and head is not None:
-            self._actor_step(batch, action, log_density, head, weight_alpha, detailed)
+        self._critic_step(batch, self.target(batch, alpha, detailed), detailed)
+        if tape is not None:
+            self._actor_step(batch, tape, squash, alpha, detailed)
         self.target_flat.values.lerp_(self.critic_flat.values, 1 - c.polyak)
 
     def train(self, batches: Iterable[Batch]) -> None:
@@ -109,15 +102,16 @@ class TQC:
         ``batch.discount`` is gamma to the power of the steps in ``reward``, and 0 where the episode terminated.
         """
         c = self.config
-        next_action, next_log_density, _ = self.actor.sample(batch.next_observation, self._noise(batch))
+        following = self.actor.sample(batch.next_observation, self._noise(batch))
+        next_action, next_log_density = following.action, following.log_density
         members = None
         if c.target_critics is not None and c.target_critics < c.critics:
             order = torch.randperm(c.critics, generator=self.generator, device=self.device)
             members = order[: c.target_critics]
-        z = self.targets(torch.cat((batch.next_observation, next_action), 1), frozen=True, members=members)
+        z = self.targets(torch.cat((batch.next_observation, next_action), 1), members=members)
         pool = z.transpose(0, 1).reshape(z.shape[1], -1)
         keep = pool.shape[1] - c.dropped
-        kept = pool.sort(1).values[:, :keep]
+        kept = sort_rows(pool)[:, :keep]
         target = torch.addcmul(
             (batch.reward - batch.discount * alpha * next_log_density)[:, None], kept, batch.discount[:, None]
         )
@@ -133,12 +127,13 @@ class TQC:
     def _critic_step(self, batch: Batch, target: Tensor, detailed: bool) -> None:
         c = self.config
         self.critic_flat.zero()
-        z = self.critics(batch.pair)
+        tape = self.critics.run(batch.pair)
+        z = tape.out
         weight = None
         if c.human_weight != 1.0:
             weight = torch.where(batch.human, c.human_weight, 1.0)
-        loss, gradient = quantile_huber(z.detach(), target, self.tau, weight=weight, want_loss=detailed)
-        z.backward(gradient)
+        loss, gradient = quantile_huber(z, target, self.tau, weight=weight, want_loss=detailed)
+        tape.back(gradient)
         norm = self.critic_flat.clip(c.grad_clip_critic)
         self.critic_optimiser.step(self.lr_scale * rate(c, c.lr_critic, self.updates))
         if c.clip_weights is not None:
@@ -148,66 +143,64 @@ class TQC:
             self._log["losses/loss_critic"] = loss
             self._log["debug/critic_grad_norm"] = norm
             for i in range(min(2, c.critics)):
-                self._note(f"q{i + 1}", z[i].detach())
+                self._note(f"q{i + 1}", z[i])
             self._log["debug/r"], self._log["debug/r_std"] = batch.reward.mean(), batch.reward.std()
             self._columns("a", batch.action)
             self._log["debug/human_fraction_in_batch"] = batch.human.float().mean()
             self._log["debug/demo_fraction_in_batch"] = batch.demo.float().mean()
 
-    def _actor_step(
-        self, batch: Batch, action: Tensor, log_density: Tensor, head: Tensor, alpha: Tensor | float, detailed: bool
-    ) -> None:
+    def _actor_step(self, batch: Batch, tape: Tape, squash: Squash, alpha: Tensor | float, detailed: bool) -> None:
+        """Go down ``mean(alpha log pi - Q)`` (eq. 11), with Q the mean over all quantiles, plus the cloning loss."""
         c = self.config
         self.actor_flat.zero()
-        z = self.critics(torch.cat((batch.observation, action), 1), frozen=True)
-        rows = batch.reward.shape[0]
-        # dL/dz of -mean(z); the graph is entered at z and log pi directly, so no loss needs to be built for it.
-        outputs: list[Tensor] = [z, log_density]
-        gradients: list[Tensor] = [torch.full_like(z, -1.0 / z.numel()), _full(log_density, alpha, rows)]
-        cloning = None
-        weight = self.bc_weight
+        critics = self.critics.run(torch.cat((batch.observation, squash.action), 1))
+        z = critics.out
+        rows = z.shape[1]
+        g_pair = critics.back(torch.full_like(z, -1.0 / z.numel()), inputs=True, parameters=False)
+        assert g_pair is not None
+        gradient = squash.back(g_pair[:, self.observation_size :], alpha / rows)
+        weight, cloning = self.bc_weight, None
         if weight > 0:
-            cloning = self._cloning(batch, head, z.detach())
-            outputs.append(cloning)
-            scale = torch.full_like(cloning, weight)
-            gradients.append(scale * z.detach().mean((0, 2)).abs().mean() if c.bc_scale_q else scale)
-        torch.autograd.backward(outputs, gradients)
+            cloning, g_cloning = self._cloning(batch, tape.out[0], z)
+            if c.bc_scale_q:
+                g_cloning.mul_(z.mean((0, 2)).abs().mean())
+            gradient.add_(g_cloning, alpha=weight)
+        tape.back(gradient.unsqueeze(0))
         norm = self.actor_flat.clip(c.grad_clip_actor)
         self.actor_optimiser.step(self.lr_scale * rate(c, c.lr_actor, self.updates))
         if c.clip_weights is not None:
             self.actor_flat.values.clamp_(-c.clip_weights, c.clip_weights)
         if detailed:
-            q = z.detach()
-            self._note("q_a1", q)
-            self._log["losses/loss_actor"] = (alpha * log_density.detach()).mean() - q.mean()
-            self._log["debug/log_pi"] = log_density.detach().mean()
+            self._note("q_a1", z)
+            self._log["losses/loss_actor"] = (alpha * squash.log_density).mean() - z.mean()
+            self._log["debug/log_pi"] = squash.log_density.mean()
             self._log["debug/actor_grad_norm"] = norm
-            self._log["debug/disagreement"] = q.mean(2).std(0, unbiased=False).mean()
-            self._columns("a1", action.detach())
+            self._log["debug/disagreement"] = z.mean(2).std(0, unbiased=False).mean()
+            self._columns("a1", squash.action)
             self._log["bc/weight"] = weight
-            self._log["bc/loss"] = cloning.detach() if cloning is not None else 0.0
+            self._log["bc/loss"] = cloning if cloning is not None else 0.0
             self._log["debug/alpha"] = alpha
 
-    def _cloning(self, batch: Batch, head: Tensor, z: Tensor) -> Tensor:
-        """Return the cloning loss (0-d): a weighted mean over the human rows of the batch."""
+    def _cloning(self, batch: Batch, head: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the cloning loss (0-d), a weighted mean over the human rows, and its derivative by the head (B, 2A)."""
         c = self.config
         weight = batch.human.to(head.dtype)
         if c.iwr_weight != 1.0:
             weight = torch.where(batch.takeover, weight * c.iwr_weight, weight)
+        # The mean is over all human rows, so rows that the filter leaves out weaken the pull instead of shifting it.
+        total = weight.sum().clamp_(min=1.0)
         if c.bc_q_filter:
-            with torch.no_grad():
-                q_human = self.critics(batch.pair, frozen=True).mean((0, 2))
-                better = (q_human > z.mean((0, 2))).to(weight.dtype)
-            # The mean is over all human rows, so rows that are filtered out weaken the pull instead of shifting it.
-            total = weight.sum()
-            weight = weight * better
-        else:
-            total = weight.sum()
-        if c.bc_loss == "mse":
-            each = (head[:, : self.action_size].tanh() - batch.action).square().mean(1)
-        else:
-            each = -log_likelihood(head, batch.action)
-        return (each * weight).sum() / total.clamp(min=1.0)
+            weight = weight * (self.critics(batch.pair).mean((0, 2)) > z.mean((0, 2)))
+        weight = (weight / total)[:, None]
+        if c.bc_loss == "nll":
+            density, slope = log_likelihood(head, batch.action)
+            return -(density * weight[:, 0]).sum(), slope.mul_(-weight)
+        greedy = head[:, : self.action_size].tanh()
+        error = greedy - batch.action
+        loss = (error.square().mean(1) * weight[:, 0]).sum()
+        slope = torch.zeros_like(head)
+        slope[:, : self.action_size] = error * (1 - greedy * greedy) * (weight * (2.0 / self.action_size))
+        return loss, slope
 
     def _noise(self, batch: Batch) -> Tensor:
         shape = (batch.reward.shape[0], self.action_size)
@@ -282,9 +275,3 @@ class _Scalar:
 
     def __init__(self, value: Tensor) -> None:
         self.values, self.gradient = value, torch.zeros_like(value)
-
-
-def _full(like: Tensor, alpha: Tensor | float, rows: int) -> Tensor:
-    if isinstance(alpha, float):
-        return torch.full_like(like, alpha / rows)
-    return (alpha / rows).expand_as(like)

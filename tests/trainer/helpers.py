@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -41,3 +43,17 @@ def random_episode(id_: int, n: int = 40, seed: int = 0, **kwargs: object):
     observation[:, 1] = np.arange(n + 1)
     kwargs.setdefault("terminated", True)
     return finished_episode(id_, observation, rng.uniform(-1, 1, (n, ACT)), rng.normal(size=n), **kwargs)
+
+
+def numeric(f: Callable[[], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    """The derivative of a number by x, by central differences (double precision)."""
+    result = torch.zeros_like(x)
+    for i in range(x.numel()):
+        old = float(x.view(-1)[i])
+        values = []
+        for step in (1e-6, -1e-6):
+            x.view(-1)[i] = old + step
+            values.append(f())
+        x.view(-1)[i] = old
+        result.view(-1)[i] = (values[0] - values[1]) / 2e-6
+    return result

@@ -4,25 +4,43 @@ import pytest
 import torch
 from torch import nn
 
-from tests.trainer.helpers import TINY
+from tests.trainer.helpers import TINY, numeric
 from trainer.flat import FlatOptimiser, FlatParameters
 from trainer.mlp import MlpEnsemble
-from trainer.networks import Actor, Critics, _Squash, log_likelihood
+from trainer.networks import Actor, Critics, Squash, log_likelihood
 
 
 @pytest.mark.parametrize("layer_norm", [True, False])
 @pytest.mark.parametrize("shared", [True, False])
+@torch.no_grad()
 def test_hand_written_backward(layer_norm: bool, shared: bool) -> None:
     torch.manual_seed(0)
     net = MlpEnsemble(3, 4, 2, 6, 2, layer_norm).double()
-    x = torch.randn((5, 4) if shared else (3, 5, 4), dtype=torch.float64, requires_grad=True)
-    names = [name for name, _ in net.named_parameters()]
-    parameters = [p.detach().clone().requires_grad_() for p in net.parameters()]
+    flat = FlatParameters(net)
+    x = torch.randn((5, 4) if shared else (3, 5, 4), dtype=torch.float64)
+    g = torch.randn((3, 5, 2), dtype=torch.float64)
+    for _ in range(2):  # the second time in used memory
+        flat.zero()
+        g_x = net.run(x).back(g, inputs=True)
+    assert g_x is not None
+    torch.testing.assert_close(g_x, numeric(lambda: (net(x) * g).sum(), x), rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(flat.gradient, numeric(lambda: (net(x) * g).sum(), flat.values), rtol=1e-5, atol=1e-7)
 
-    def run(x: torch.Tensor, *values: torch.Tensor) -> torch.Tensor:
-        return torch.func.functional_call(net, dict(zip(names, values, strict=True)), (x,))
 
-    assert torch.autograd.gradcheck(run, (x, *parameters))
+@torch.no_grad()
+def test_two_passes_may_be_open_at_once() -> None:
+    net = MlpEnsemble(2, 4, 2, 6, 2)
+    flat = FlatParameters(net)
+    x, y, g = torch.randn(5, 4), torch.randn(5, 4), torch.randn(2, 5, 2)
+    net.run(x).back(g)
+    net.run(y).back(g)
+    expected = flat.gradient.clone()
+    flat.zero()
+    first, second = net.run(x), net.run(y)
+    net(torch.randn(5, 4))
+    first.back(g)
+    second.back(g)
+    torch.testing.assert_close(flat.gradient, expected)
 
 
 def test_ensemble_is_so_many_ordinary_networks() -> None:
@@ -41,40 +59,36 @@ def test_ensemble_is_so_many_ordinary_networks() -> None:
     torch.testing.assert_close(net(x, members=torch.tensor([1])), net(x)[1:])
 
 
-def test_frozen_lets_gradients_pass_to_the_input_only() -> None:
-    net = MlpEnsemble(2, 4, 3, 8, 2, True)
-    flat = FlatParameters(net)
-    net.freeze_views()
-    x = torch.randn(5, 4, requires_grad=True)
-    net(x, frozen=True).sum().backward()
-    assert x.grad is not None
-    assert float(x.grad.abs().sum()) > 0
-    assert float(flat.gradient.abs().sum()) == 0
-    flat.values.add_(0.1)  # the frozen views follow the parameters
-    torch.testing.assert_close(net(x, frozen=True), net(x))
-
-
-def test_squashed_sample_against_autograd_and_the_textbook_density() -> None:
-    head = torch.randn(6, 4, dtype=torch.float64, requires_grad=True)
+@torch.no_grad()
+def test_squashed_sample_and_the_textbook_density() -> None:
+    head = torch.randn(6, 4, dtype=torch.float64)
     noise = torch.randn(6, 2, dtype=torch.float64)
-    assert torch.autograd.gradcheck(lambda h: _Squash.apply(h, noise), (head,))
-    action, log_density = _Squash.apply(head, noise)
+    g_a, g_p = torch.randn(6, 2, dtype=torch.float64), torch.randn(6, 1, dtype=torch.float64)
+
+    def number() -> torch.Tensor:
+        s = Squash(head, noise)
+        return (s.action * g_a).sum() + (s.log_density * g_p[:, 0]).sum()
+
+    squash = Squash(head, noise)
+    torch.testing.assert_close(squash.back(g_a, g_p), numeric(number, head), rtol=1e-5, atol=1e-7)
     mean, log_std = head.chunk(2, -1)
     u = mean + log_std.exp() * noise
     normal = torch.distributions.Normal(mean, log_std.exp())
     expected = (normal.log_prob(u) - torch.log(1 - u.tanh() ** 2)).sum(-1)
-    torch.testing.assert_close(log_density, expected)
-    inside = action.abs().max(1).values < 0.999
-    torch.testing.assert_close(log_likelihood(head, action)[inside], expected[inside])
+    torch.testing.assert_close(squash.log_density, expected)
+    inside = squash.action.abs().max(1).values < 0.999
+    torch.testing.assert_close(log_likelihood(head, squash.action)[0][inside], expected[inside])
+    action = torch.rand(6, 2, dtype=torch.float64) * 2 - 1
+    slope = log_likelihood(head, action)[1]
+    torch.testing.assert_close(
+        slope, numeric(lambda: log_likelihood(head, action)[0].sum(), head), rtol=1e-5, atol=1e-7
+    )
 
 
 def test_log_std_is_held_and_passes_no_gradient_beyond() -> None:
-    head = torch.tensor([[0.0, 5.0]], dtype=torch.float64, requires_grad=True)
-    action, density = _Squash.apply(head, torch.tensor([[0.1]], dtype=torch.float64))
-    assert float(action.detach()) == pytest.approx(math.tanh(0.1 * math.exp(2)))
-    (action.sum() + density.sum()).backward()
-    assert head.grad is not None
-    assert float(head.grad[0, 1]) == 0
+    squash = Squash(torch.tensor([[0.0, 5.0]]), torch.tensor([[0.1]]))
+    assert float(squash.action) == pytest.approx(math.tanh(0.1 * math.exp(2)))
+    assert float(squash.back(torch.ones(1, 1), 1.0)[0, 1]) == 0
 
 
 def test_flat_adam_is_torch_adam() -> None:
@@ -120,18 +134,30 @@ def test_every_network_fits_a_function_a_linear_one_cannot(network: str) -> None
     flat = FlatParameters(critics)
     optimiser = FlatOptimiser(flat)
     before = flat.values.clone()
+
+    def error(x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        return z - (x[:, 0] * x[:, 10])[:, None]  # observation times action
+
     for _ in range(500):
         x = torch.rand(64, 12) * 2 - 1
         flat.zero()
-        (critics(x) - (x[:, 0] * x[:, 10])[:, None]).square().mean().backward()  # observation times action
+        tape = critics.run(x)
+        tape.back(2 * error(x, tape.out) / tape.out.numel())
         optimiser.step(5e-3)
     x = torch.rand(256, 12) * 2 - 1
-    assert float((critics(x) - (x[:, 0] * x[:, 10])[:, None]).square().mean().detach()) < 0.05  # a constant: 0.11
+    assert float(error(x, critics(x)).square().mean()) < 0.05  # a constant: 0.11
     assert float((flat.values != before).float().mean()) > 0.99  # every parameter takes part
-    torch.testing.assert_close(critics(x, frozen=True, members=torch.tensor([1])), critics(x)[1:])
-    x.requires_grad_()
-    flat.zero()
-    critics(x, frozen=True).sum().backward()
-    assert x.grad is not None
-    assert float(x.grad.abs().sum()) > 0
+    torch.testing.assert_close(critics(x, members=torch.tensor([1])), critics(x)[1:])
+
+
+@pytest.mark.parametrize("network", ["mlp", "residual", "simba"])
+def test_gradient_by_the_inputs_leaves_the_parameters_alone(network: str) -> None:
+    critics = Critics(10, 2, TINY.with_values(network=network)).double()
+    flat = FlatParameters(critics)
+    x = torch.randn(3, 12, dtype=torch.float64)
+    tape = critics.run(x)
+    g = torch.randn_like(tape.out)
+    g_x = tape.back(g, inputs=True, parameters=False)
+    assert g_x is not None
+    torch.testing.assert_close(g_x, numeric(lambda: (critics(x) * g).sum(), x), rtol=1e-5, atol=1e-7)
     assert float(flat.gradient.abs().sum()) == 0

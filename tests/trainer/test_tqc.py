@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from tests.trainer.helpers import ACT, OBS, TINY, random_batch
+from tests.trainer.helpers import ACT, OBS, TINY, numeric, random_batch
 from trainer.networks import log_likelihood
 from trainer.tqc import TQC
 
@@ -43,7 +43,8 @@ def test_target_by_hand() -> None:
     batch.discount[::2] = 0.0
     noise = torch.randn((32, ACT), generator=torch.Generator().manual_seed(config.seed + 1))
     with torch.no_grad():
-        action, log_density, _ = learner.actor.sample(batch.next_observation, noise)
+        following = learner.actor.sample(batch.next_observation, noise)
+        action, log_density = following.action, following.log_density
         z = learner.targets(torch.cat((batch.next_observation, action), 1))
         pool = torch.cat((z[0], z[1]), 1).sort(1).values[:, :7]
         expected = batch.reward[:, None] + batch.discount[:, None] * (pool - 0.2 * log_density[:, None])
@@ -109,18 +110,29 @@ def test_q_filter_and_scale_switch_cloning_off() -> None:
     assert faded.bc_weight == 1.0
     filtered = TQC(OBS, ACT, TINY.with_values(bc_weight=5.0, bc_q_filter=True))
     head = filtered.actor.head(batch.observation)
-    z = filtered.critics(batch.pair).detach()
-    assert float(filtered._cloning(batch, head, z + 100.0).detach()) == 0.0  # the agent is better everywhere
+    z = filtered.critics(batch.pair)
+    assert float(filtered._cloning(batch, head, z + 100.0)[0]) == 0.0  # the agent is better everywhere
     unfiltered = (head[:, :ACT].tanh() - batch.action).square().mean()
-    torch.testing.assert_close(filtered._cloning(batch, head, z - 100.0), unfiltered)
+    torch.testing.assert_close(filtered._cloning(batch, head, z - 100.0)[0], unfiltered)
 
 
-def test_nll_is_the_likelihood() -> None:
-    learner = TQC(OBS, ACT, TINY.with_values(bc_loss="nll", bc_weight=1.0))
-    batch = random_batch(human=torch.arange(32) < 8)
-    head = learner.actor.head(batch.observation)
-    expected = -log_likelihood(head[:8], batch.action[:8]).mean()
-    torch.testing.assert_close(learner._cloning(batch, head, learner.critics(batch.pair)), expected)
+@pytest.mark.parametrize("loss", ["mse", "nll"])
+@torch.no_grad()
+def test_cloning_loss_and_its_derivative(loss: str) -> None:
+    human = torch.arange(32) < 8
+    batch = random_batch(human=human, takeover=torch.arange(32) < 3)
+    learner = TQC(OBS, ACT, TINY.with_values(bc_loss=loss, bc_weight=1.0, iwr_weight=2.0))
+    head = learner.actor.head(batch.observation).double()
+    z = learner.critics(batch.pair)
+    weight = torch.tensor([2.0] * 3 + [1.0] * 5) / 11
+    if loss == "mse":
+        each = (head[:8, :ACT].tanh() - batch.action[:8]).square().mean(1)
+    else:
+        each = -log_likelihood(head[:8], batch.action[:8].double())[0]
+    value, slope = learner._cloning(batch, head, z)
+    torch.testing.assert_close(value, (each * weight).sum(), check_dtype=False)
+    expected = numeric(lambda: learner._cloning(batch, head, z)[0], head)
+    torch.testing.assert_close(slope, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_state_goes_on_bit_for_bit() -> None:
