@@ -131,10 +131,11 @@ def test_unplugged_in_a_takeover_is_interrupted_at_once() -> None:
 
 
 def test_plugged_in_again_with_a_stuck_button_takes_nothing() -> None:
-    for mode, pad in (("hold", HELD), ("touch", PadState(gas=1.0)), ("toggle", HELD)):
+    cases = [("hold", HELD, 1), ("touch", PadState(gas=1.0), 1), ("toggle", HELD, 1), ("hold", HELD, 3)]
+    for mode, pad, ticks in cases:
         wheel = Wheel(mode=mode)
         wheel(pad)
-        wheel(MISSING, 3)
+        wheel(MISSING, ticks)
         assert wheel(pad, 20).driver == AGENT
         wheel(REST)
         assert wheel(pad).event == "takeover"
