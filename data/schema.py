@@ -156,4 +156,30 @@ def _first_tables(db: Database) -> None:
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
-MIGRATIONS: tuple[Migration, ...] = (Migration(_first_tables),)
+def _views(db: Database) -> None:
+    """Tables as a person asks for them: readable columns, lengths in seconds."""
+    db.create_view(
+        "takeovers",
+        """
+        SELECT g.id, g.started, s.track, g.corner, round((g.stop - g.start - g.trim_start - g.trim_stop) / s.hz, 2) AS seconds,
+               g.outcome, g.verdict, g.priority, g."trigger", s.driver,
+               (SELECT group_concat(tag, ', ') FROM tags WHERE segment_id = g.id) AS tags, g.note, g.judged_by, g.judged_at,
+               g.session_id, g.episode_id
+        FROM segments g JOIN sessions s ON s.id = g.session_id WHERE g.kind = 'takeover' AND g.stop > g.start
+        """,
+    )
+    db.create_view(
+        "drives",
+        """
+        SELECT e.id, e.started, s.kind AS session_kind, s.env, s.track, e.purpose, e.length AS steps,
+               round(e.length / s.hz, 1) AS seconds,
+               (SELECT round(sum(g.stop - g.start) / s.hz, 1) FROM segments g WHERE g.episode_id = e.id AND g.kind = 'takeover')
+               AS seconds_of_takeover,
+               round(e."return", 2) AS "return", round(e.max_progress, 1) AS farthest_m, e."end", e.reason,
+               c.name AS checkpoint, e.session_id
+        FROM episodes e JOIN sessions s ON s.id = e.session_id LEFT JOIN checkpoints c ON c.id = e.checkpoint_id
+        """,
+    )
+
+
+MIGRATIONS: tuple[Migration, ...] = (Migration(_first_tables), Migration(_views))

@@ -1,0 +1,119 @@
+"""`hitl store`: what is in the store, whether it is sound, making it smaller."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from hitl.commands.selection import local_time, open_store, parse_date
+from hitl.home import add_home
+
+if TYPE_CHECKING:
+    from data.store import Store
+
+
+def size_text(count: float) -> str:
+    """Return a number of bytes as people say it."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if abs(count) < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit in ("bytes", "kB") or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError("unreachable")
+
+
+def time_text(seconds: float) -> str:
+    """Return a duration as people say it."""
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _info(store: Store, args: argparse.Namespace) -> int:
+    import dataclasses
+    import json
+
+    from data.upkeep import info
+
+    found = info(store.conn, store.path)
+    if args.json:
+        print(json.dumps(dataclasses.asdict(found) | {"bytes_per_step": found.bytes_per_step}, indent=1))
+        return 0
+    print(f"store     {store.path.name}, version {found.version}, {size_text(found.bytes)}", end="")
+    print(
+        f" ({size_text(found.free_bytes)} of it free: `hitl store compact`)"
+        if found.free_bytes > found.bytes / 10
+        else ""
+    )
+    print(
+        f"drives    {found.episodes} in {found.sessions} sessions, {found.steps} steps, {time_text(found.seconds)} of driving"
+    )
+    print(f"human     {time_text(found.human_seconds)} at the wheel: {found.takeovers} takeovers, {found.laps} laps")
+    if found.first:
+        print(f"time      {local_time(found.first)} to {local_time(found.last)}")
+    if found.steps:
+        hour = found.bytes_per_step * found.steps / found.seconds * 3600
+        print(f"growth    {found.bytes_per_step:.0f} bytes a step, {size_text(hour)} an hour of driving, ", end="")
+        print(f"{size_text(found.bytes_by_day)} a day lately")
+    print(f"agents    {found.checkpoints} checkpoints")
+    return 0
+
+
+def _check(store: Store, args: argparse.Namespace) -> int:
+    from data.upkeep import check
+
+    said = check(store.conn, store.path)
+    print("\n".join(said) if said else "The store is sound.")
+    return 1 if said else 0
+
+
+def _compact(store: Store, args: argparse.Namespace) -> int:
+    from data.upkeep import compact
+
+    before, after = compact(store.conn, store.path)
+    print(f"{size_text(before)} before, {size_text(after)} now.")
+    return 0
+
+
+def _prune(store: Store, args: argparse.Namespace) -> int:
+    from rich.progress import Progress
+
+    from data.upkeep import info, prunable, prune
+
+    before = parse_date(args.older_than)
+    steps, episodes = prunable(store.conn, before)
+    share = size_text(info(store.conn, store.path).bytes_per_step * steps)
+    what = f"{steps} agent steps of {episodes} drives before {local_time(before)} (about {share})"
+    if args.dry_run:
+        print(f"{what} would go; no takeover, no lap and no human step would.")
+        return 0
+    with Progress(transient=True) as progress:
+        task = progress.add_task("pruning", total=steps)
+        gone = prune(store.conn, before, lambda n: progress.update(task, advance=n))
+    store.add_event("pruned", f"{gone} agent steps before {before} were deleted.")
+    print(f"{what} are gone. `hitl store compact` gives the space back.")
+    return 0
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="hitl store", description="Look after the store.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    made = {
+        "info": (_info, "what is in it, and how it grows"),
+        "check": (_check, "whether it is sound; exit status 1 when it is not"),
+        "compact": (_compact, "give the space of deleted steps back to the disk"),
+        "prune": (_prune, "delete old steps of the agent; never a takeover, a lap or a human's step"),
+    }
+    for name, (_, text) in made.items():
+        verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        add_home(verb)
+        if name == "info":
+            verb.add_argument("--json", action="store_true", help="as one JSON object")
+        if name == "prune":
+            verb.add_argument("--older-than", required=True, metavar="AGE", help="30d, 12w, or a date")
+            verb.add_argument("--dry-run", action="store_true", help="only say what would go")
+    args = parser.parse_args(argv)
+    with open_store(args) as store:
+        return made[args.verb][0](store, args)

@@ -1,0 +1,128 @@
+import json
+
+import numpy as np
+import pytest
+
+from data.follow import Follower
+from data.recorder import Recorder
+from data.records import HUMAN
+from data.store import Store
+from data.upkeep import check, compact, info, prunable, prune
+from hitl.cli import main
+from hitl.commands.store import size_text, time_text
+from tests.data.helpers import drive, session_info, step_row
+
+
+@pytest.fixture
+def home(tmp_path):
+    with Recorder(tmp_path / "store.sqlite", session_info()) as recorder:
+        drive(recorder, 400, (50, 90))
+        drive(recorder, 300, None)
+        recorder.begin_episode("lap")
+        recorder.begin_segment("lap")
+        for i in range(100):
+            recorder.step(step_row(i, HUMAN))
+        recorder.end_episode("terminated", "finish", np.zeros(4))
+        drive(recorder, 50, None)
+    return tmp_path
+
+
+@pytest.fixture
+def filled(home):
+    with Store.open(home / "store.sqlite") as store:
+        yield store
+
+
+def hitl(home, *words):
+    return main([*words[:2], "--home", str(home), *words[2:]])
+
+
+def test_info(home, filled, capsys):
+    found = info(filled.conn, filled.path)
+    assert (found.episodes, found.steps, found.takeovers, found.laps) == (4, 850, 1, 1)
+    assert found.seconds == pytest.approx(42.5)
+    assert found.human_seconds == pytest.approx(7.0)
+    assert hitl(home, "store", "info") == 0
+    said = capsys.readouterr().out
+    assert "850 steps, 42.5 s of driving" in said
+    assert "1 takeovers, 1 laps" in said
+    assert hitl(home, "store", "info", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == 850
+
+
+def test_pruning_takes_no_human_step_no_segment_and_no_successor(home, filled, capsys):
+    before = Follower(filled.path).poll()
+    late = "2999-01-01"
+    assert hitl(home, "store", "prune", "--older-than", late, "--dry-run") == 0
+    assert "708 agent steps of 3 drives" in capsys.readouterr().out
+    assert filled.db["steps"].count == 850
+    assert prunable(filled.conn, "2001-01-01") == (0, 0)
+    assert hitl(home, "store", "prune", "--older-than", late) == 0
+    after = Follower(filled.path).poll()
+    kept = set(after.step_id.tolist())
+    for human in before.step_id[before.driver == HUMAN].tolist():
+        assert human in kept
+    first = before.episode_id == 1
+    assert (int(before.step_id[first & (before.t == 90)][0])) in kept  # what followed the takeover's last step
+    assert len(after) == 142  # 40 and their successor, 100 of the lap, and the newest step of all
+    assert after.step_id.max() == before.step_id.max()
+    assert filled.db.execute('SELECT length, "return" FROM episodes WHERE id = 2').fetchone() == (
+        300,
+        150 * 299 / 2 * 1.0,
+    )
+    assert check(filled.conn, filled.path) == []
+    size, now = compact(filled.conn, filled.path)
+    assert now < size / 2
+
+
+def test_pruning_leaves_what_is_being_driven_alone(filled):
+    with Recorder(filled.path, session_info()) as recorder:
+        recorder.begin_episode()
+        for i in range(20):
+            recorder.step(step_row(i))
+        recorder.flush()
+        prune(filled.conn, "2999-01-01")
+        assert filled.db.execute(
+            'SELECT count(*) FROM steps p JOIN episodes e ON e.id = p.episode_id WHERE e."end" IS NULL'
+        ).fetchone() == (20,)
+        from data.errors import StoreError
+
+        with pytest.raises(StoreError, match="recording"):
+            compact(filled.conn, filled.path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("UPDATE steps SET observation = x'00' WHERE id = 7", "1 steps whose observation"),
+        ("UPDATE segments SET stop = start - 1", "segments that end before"),
+        ("UPDATE segments SET stop = 5000", "behind their episode"),
+        ("UPDATE segments SET verdict = 'great'", "unknown verdict"),
+        ("PRAGMA foreign_keys = OFF; DELETE FROM episodes WHERE id = 2", "not there (in steps)"),
+        ("UPDATE episodes SET length = 3", "behind their end"),
+    ],
+)
+def test_check_names_what_is_wrong(home, filled, damage, said, capsys):
+    assert hitl(home, "store", "check") == 0
+    filled.conn.executescript(damage)
+    assert hitl(home, "store", "check") == 1
+    assert said in capsys.readouterr().out
+
+
+def test_check_of_a_torn_file(home, capsys):
+    path = home / "store.sqlite"
+    data = bytearray(path.read_bytes())
+    data[8192:40960] = b"\xaa" * 32768
+    path.write_bytes(data)
+    assert hitl(home, "store", "check") in (1, 4)
+
+
+def test_sizes_as_people_say_them():
+    assert [size_text(n) for n in (12, 4_000, 2_500_000, 310_000_000, 7.25e9)] == [
+        "12 bytes",
+        "4 kB",
+        "2.5 MB",
+        "310 MB",
+        "7.2 GB",
+    ]
+    assert [time_text(s) for s in (4.25, 600, 9000)] == ["4.2 s", "10 min", "2.5 h"]
