@@ -35,6 +35,12 @@ class Summary:
     refused: list[tuple[str, str]] = field(default_factory=list)
     """(what, why)"""
 
+    def add(self, other: Summary) -> None:
+        """Count another summary in."""
+        for name in ("episodes", "steps", "seconds", "segments", "present"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.refused += other.refused
+
 
 _SESSION = (
     "uuid, kind, env, track, hz, observation_names, action_names, reward, frame_shape, seed, driver, started, ended, "

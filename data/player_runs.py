@@ -90,8 +90,6 @@ def read_player_run(path: Path) -> PlayerRun:
         raise EpisodeRefusedError(
             f"its actions have {actions.shape[1]} numbers where gas, brake and steer were expected"
         )
-    if not np.isfinite(actions).all() or np.abs(actions).max() > 1.001:
-        raise EpisodeRefusedError("its actions leave the range -1 to 1")
     run_id, metadata = head.get("run_id"), head.get("metadata")
     return PlayerRun(
         actions, observation, reward, terminated, truncated,
@@ -117,6 +115,8 @@ def as_steps(run: PlayerRun, observation: np.ndarray | None = None, reward: np.n
     n = len(run) - 1
     if n < 1:
         raise EpisodeRefusedError("it holds a single sample, which makes no step")
+    if not np.isfinite(run.action).all() or np.abs(run.action).max() > 1.001:
+        raise EpisodeRefusedError("its actions leave the range -1 to 1")
     seen = run.observation if observation is None else observation
     paid = run.reward if reward is None else reward
     # Whatever follows an end inside the file is another episode; old files were cut there.

@@ -21,6 +21,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "eval": ("hitl.commands.eval", "deterministic episodes without help"),
     "segments": ("hitl.commands.segments", "list and filter the recorded takeovers and laps"),
     "label": ("hitl.commands.label", "judge recorded takeovers and laps, or take a judgement back"),
+    "import": ("hitl.commands.import_runs", "take over laps and takeovers from elsewhere"),
+    "export": ("hitl.commands.export", "carry takeovers and drives to other tools"),
     "browse": ("hitl.commands.browse", "look through the store in a browser"),
     "store": ("hitl.commands.store", "what is in the store, whether it is sound, making it smaller"),
     "corners": ("hitl.commands.corners", "how each corner goes, and new ones from where episodes end"),

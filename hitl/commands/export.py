@@ -1,0 +1,126 @@
+"""`hitl export`: carry takeovers and drives to other tools."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.errors import UsageError
+from hitl.commands.selection import add_filters, open_store, selected
+from hitl.home import add_home
+
+if TYPE_CHECKING:
+    from data.portable import Portable
+    from data.store import Store
+
+FORMATS = {
+    "minari": "a Minari dataset (a new folder)",
+    "player-run": "player runs that tmrl's old tool reads (a folder)",
+    "store": "one SQLite file with the chosen segments",
+    "parquet": "Parquet tables of the drives they lie in (a new folder)",
+    "lerobot": "a LeRobotDataset, layout v3.0 (a new folder)",
+}
+
+
+def _count(items: Iterator[Portable], told: list[int]) -> Iterator[Portable]:
+    """Pass episodes on and count episodes and steps in ``told``."""
+    for item in items:
+        told[0] += 1
+        told[1] += len(item.data)
+        yield item
+
+
+def _write(
+    store: Store, args: argparse.Namespace, ids: list[int] | None, episodes: list[int] | None
+) -> tuple[int, int]:
+    from data.portable import segment_episodes, whole_episodes
+
+    told = [0, 0]
+    if args.format == "store":
+        from data.merge import merge
+        from data.store import Store
+
+        if args.out.exists():
+            raise UsageError(f"{args.out.name} is there already: name a new file, or merge with `hitl import`.")
+        with Store.open(args.out) as target:
+            summary = merge(target.conn, args.out, store.path, segments=ids)
+            target.conn.execute("PRAGMA journal_mode = DELETE")  # one file, whatever is done with it
+        return summary.episodes, summary.steps
+    if args.format == "parquet":
+        from data.parquet_files import write_parquet
+
+        written = write_parquet(store.conn, args.out, episodes)
+        return written["episodes.parquet"], sum(n for name, n in written.items() if name.startswith("steps"))
+    items = _count(whole_episodes(store.conn, episodes) if ids is None else segment_episodes(store.conn, ids), told)
+    if args.format == "minari":
+        from data.minari_files import write_minari
+
+        write_minari(args.out, items)
+    elif args.format == "lerobot":
+        from data.lerobot_files import write_lerobot
+
+        write_lerobot(args.out, items)
+    else:
+        from data.player_runs import write_player_run
+
+        for item in items:
+            write_player_run(args.out, item)
+    return told[0], told[1]
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        prog="hitl export",
+        description="Export segments, trimmed, each as an episode of its own; or whole drives with --episodes.",
+        epilog="formats: " + "; ".join(f"{name}: {text}" for name, text in FORMATS.items())
+        + ". Bad segments are left out unless --verdict asks for them.",
+    )  # fmt: skip
+    add_home(parser)
+    parser.add_argument("format", choices=FORMATS)
+    parser.add_argument("out", type=Path, metavar="OUT", help="the file or folder to make")
+    parser.add_argument(
+        "--episodes", action="store_true", help="whole drives (those with a chosen segment, when there are filters)"
+    )
+    add_filters(parser)
+    args = parser.parse_args(argv)
+    filtered = any(
+        getattr(args, name) is not None
+        for name in (
+            "corner",
+            "verdict",
+            "kind",
+            "outcome",
+            "tag",
+            "track",
+            "since",
+            "until",
+            "session",
+            "min_seconds",
+            "max_seconds",
+        )
+    )
+    with open_store(args) as store:
+        chosen = [
+            s for s in selected(store, args) if s.closed and s.stop > s.start and (args.verdict or s.verdict != "bad")
+        ]
+        whole = args.episodes or args.format == "parquet"
+        episodes = sorted({s.episode_id for s in chosen}) if filtered else None
+        if whole and episodes is None:
+            count = store.db["episodes"].count
+        else:
+            count = len(episodes or []) if whole else len(chosen)
+        if not count:
+            raise UsageError(
+                "There is nothing of that kind to export: `hitl segments` with the same filters shows what there is."
+            )
+        ids: list[int] | None = [s.id for s in chosen]
+        if whole:
+            ids = None
+            if args.format == "store" and episodes is not None:
+                raise UsageError("A store is exported by segments: leave --episodes or the filters out.")
+        done = _write(store, args, ids, episodes)
+    print(f"{done[0]} episodes with {done[1]} steps are in {args.out.name}.")
+    return 0

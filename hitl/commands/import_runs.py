@@ -1,0 +1,179 @@
+"""`hitl import`: take over laps and takeovers from elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.errors import InputFileError, UsageError
+from hitl.home import add_home, home_path
+
+if TYPE_CHECKING:
+    from data.merge import Summary
+    from data.player_runs import PlayerRun
+    from data.portable import Portable
+    from data.records import SessionInfo
+    from data.store import Store
+
+KINDS = ("player-run", "minari", "store")
+
+
+def kind_of(path: Path) -> str:
+    """Tell what a path holds. Raises InputFileError when it is nothing that can be imported."""
+    if not path.exists():
+        raise InputFileError(f"There is no {path.name}: check the path.")
+    if path.is_dir():
+        from data.minari_files import find_dataset
+
+        return "minari" if find_dataset(path) else "player-run"
+    if _starts_as_sqlite(path):
+        return "store"
+    if path.suffix == ".pkl":
+        return "player-run"
+    raise InputFileError(
+        f"{path.name} is neither a player run (.pkl), a Minari dataset nor a store: say what it is with --kind."
+    )
+
+
+def _starts_as_sqlite(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(16) == b"SQLite format 3\0"
+
+
+def _rebuild(args: argparse.Namespace) -> Callable[[PlayerRun], Portable]:
+    """Return what turns foreign runs into today's episodes, as the command line asks for it."""
+    from data.importing import EpisodeRefusedError
+
+    if args.keep_observations:
+        from hitl.rebuild import as_recorded
+
+        return lambda run: as_recorded(run, args.track_name or str(run.metadata.get("map_name") or "unknown"), args.hz)
+    if args.track is None:
+
+        def refuse(run: PlayerRun) -> Portable:
+            raise EpisodeRefusedError(
+                f"its observations ({run.observation.shape[1]} numbers) are not of today's layout; give the line it was driven "
+                f"on "
+                "with --track to rebuild them, or take them as they are with --keep-observations"
+            )
+
+        return refuse
+    from hitl.rebuild import OldRuns
+    from hitl.task import TaskSettings
+    from hitl.track import load_track
+
+    return OldRuns(load_track(args.track), TaskSettings(hz=args.hz), keep_rewards=args.keep_rewards)
+
+
+def _layout(store: Store, session: int | None) -> SessionInfo | None:
+    from data.portable import session_info
+
+    if session is None:
+        return None
+    if not store.db.execute("SELECT 1 FROM sessions WHERE id = ?", (session,)).fetchone():
+        raise UsageError(f"There is no session {session} in the store.")
+    return session_info(store.conn, session)
+
+
+def _one(
+    store: Store, path: Path, kind: str, args: argparse.Namespace, told: Callable[[str, str | None], None]
+) -> Summary:
+    from data.records import AGENT, HUMAN
+
+    if kind == "store":
+        from data.merge import merge
+
+        return merge(store.conn, store.path, path)
+    if kind == "minari":
+        from data.importing import write
+        from data.minari_files import read_minari
+
+        driver = AGENT if args.driver == "agent" else HUMAN
+        items = read_minari(path, _layout(store, args.layout_of), driver, args.hz, args.track_name or "")
+        return write(store, items, "minari", told)
+    from data.player_runs import find_runs
+    from data.watching import import_runs
+
+    return import_runs(store, find_runs(path), _rebuild(args), args.consume, told)
+
+
+def _watch(store: Store, args: argparse.Namespace, told: Callable[[str, str | None], None]) -> Summary:
+    import signal
+    import threading
+
+    from data.watching import watch
+
+    stop = threading.Event()
+    previous = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    print(f"Watching {args.paths[0].name} for player runs (Ctrl-C ends it).", flush=True)
+    try:
+        return watch(store, args.paths[0], _rebuild(args), stop, consume=not args.keep_files, on_done=told)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _print_summary(summary: Summary) -> None:
+    from hitl.commands.store import time_text
+
+    came = f"{summary.episodes} episodes with {summary.steps} steps ({time_text(summary.seconds)})"
+    print(f"{came} and {summary.segments} segments came in.")
+    if summary.present:
+        print(f"{summary.present} were there already.")
+    if summary.refused:
+        print(f"{len(summary.refused)} were refused:")
+        for name, reason in summary.refused[:20]:
+            print(f"  {name}: {reason}")
+        if len(summary.refused) > 20:
+            print(f"  and {len(summary.refused) - 20} more")
+
+
+def main(argv: list[str]) -> int:
+    """Run the command; the exit status is 1 when something was refused."""
+    parser = argparse.ArgumentParser(
+        prog="hitl import",
+        description="Import player runs of tmrl, Minari datasets, or another store. Nothing comes in twice.",
+    )
+    add_home(parser)
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files or folders")
+    parser.add_argument("--kind", choices=KINDS, help="what they are (default: told by their content)")
+    parser.add_argument(
+        "--hz", type=float, default=20.0, help="control steps a second, where the file does not tell (default 20)"
+    )
+    runs = parser.add_argument_group("player runs")
+    runs.add_argument(
+        "--track", metavar="FILE", help="the line they were driven on (reward.pkl): observations are rebuilt from it"
+    )
+    runs.add_argument("--keep-rewards", action="store_true", help="keep the recorded rewards instead of today's")
+    runs.add_argument("--keep-observations", action="store_true", help="take observations and rewards as recorded")
+    runs.add_argument("--consume", action="store_true", help="rename files that came in to NAME.pkl.imported")
+    runs.add_argument("--watch", action="store_true", help="go on importing what appears in a folder (and consume it)")
+    runs.add_argument("--keep-files", action="store_true", help="with --watch: do not rename them")
+    minari = parser.add_argument_group("Minari datasets of other tools")
+    minari.add_argument("--layout-of", type=int, metavar="SESSION", help="their numbers mean what that session's do")
+    minari.add_argument("--driver", choices=["human", "agent"], default="human", help="who drove (default: human)")
+    parser.add_argument("--track-name", help="name of the track, where the file does not tell")
+    args = parser.parse_args(argv)
+    if args.watch and len(args.paths) != 1:
+        raise UsageError("--watch takes one folder.")
+    if not 0 < args.hz <= 1000:
+        raise UsageError("--hz is a number of steps per second from 1 to 1000.")
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+    from data.merge import Summary
+    from data.store import Store
+
+    kinds = [] if args.watch else [args.kind or kind_of(path) for path in args.paths]
+    total = Summary()
+    with Store.open(home_path(args).create().store_path) as store:
+        if args.watch:
+            total = _watch(store, args, lambda name, reason: print(f"{name}: {reason or 'imported'}", flush=True))
+        else:
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn())
+            with Progress(*columns, transient=True) as progress:
+                for path, kind in zip(args.paths, kinds, strict=True):
+                    task = progress.add_task(path.name, total=None)
+                    total.add(_one(store, path, kind, args, lambda *_, task=task: progress.advance(task)))
+    _print_summary(total)
+    return 1 if total.refused else 0
