@@ -9,34 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from data.drives import Drive
 from data.records import AGENT
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Drive:
-    """Consecutive steps of one episode as columns (n,); NaN where a value is not known."""
-
-    episode_id: int
-    t: NDArray[np.int64]
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]
-    heading: NDArray[np.float64]
-    progress: NDArray[np.float64]
-    speed: NDArray[np.float64]
-    risk: NDArray[np.float64]
-    human: NDArray[np.bool_]
-    executed: NDArray[np.float32]
-    """(n, A)"""
-    proposed: NDArray[np.float32]
-    """(n, A)"""
-
-    def __len__(self) -> int:
-        return len(self.t)
-
-    @property
-    def points(self) -> NDArray[np.float64]:
-        """Positions (n, 2), metres."""
-        return np.stack([self.x, self.y], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +46,9 @@ def _drive(episode_id: int, rows: list[tuple[object, ...]]) -> Drive:
     blobs = [np.frombuffer(b"".join(c), "<f4") for c in columns[8:]]  # type: ignore[arg-type]
     executed, proposed = (b.reshape(len(rows), -1) if rows else np.zeros((0, 1), np.float32) for b in blobs)
     human = np.array(columns[7], np.int64) != AGENT
-    return Drive(episode_id, np.array(columns[0], np.int64), *floats, human, executed, proposed)
+    x, y, heading, progress, speed, risk = floats
+    t = np.array(columns[0], np.int64)
+    return Drive(episode_id, t, x, y, heading, progress, speed, risk, human, executed, proposed)
 
 
 def agent_drives(

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "store": ("hitl.commands.store", "what is in the store, whether it is sound, making it smaller"),
     "corners": ("hitl.commands.corners", "how each corner goes, and new ones from where episodes end"),
     "pads": ("hitl.commands.pads", "your pads: live values, choice, calibration, mapping"),
+    "review": ("hitl.commands.review", "look at your takeovers against the agent, and judge them"),
     "report": ("hitl.commands.report", "one HTML page about a session, a day or the whole store"),
     "stall": ("hitl.commands.stall", "train an agent from nothing until it stalls at a corner"),
 }

@@ -1,0 +1,77 @@
+"""A store as the review sees it: segments, the drives around them, and judgements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from data import review
+from data.drives import Drive
+from data.records import Segment
+from data.store import Store
+
+BEFORE_S, AFTER_S = 2.5, 1.5
+"""How much of the episode is shown before and behind a segment."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detail:
+    """One segment with what was driven: the human's stretch with some of the episode around it, and the agent's."""
+
+    segment: Segment
+    drive: Drive
+    same: Drive | None
+    """The agent alone in the same stretch, with the checkpoint that the player took over from."""
+    latest: Drive | None
+    """The same with the newest checkpoint that drove, or whichever is known; None when it is the same one."""
+
+
+class StoreReview:
+    """Reads and judges the segments of one track in an open store."""
+
+    def __init__(self, store: Store, track: str) -> None:
+        self.store, self.track = store, track
+
+    def segments(self) -> list[Segment]:
+        """Return all closed segments of the track, oldest first."""
+        return [s for s in self.store.segments(track=self.track) if s.closed]
+
+    def again(self, ids: Iterable[int]) -> list[Segment]:
+        """Return segments as they are now."""
+        return self.store.segments(ids=list(ids))
+
+    def detail(self, segment: Segment) -> Detail:
+        """Return what is shown of a segment."""
+        before, after = round(BEFORE_S * segment.hz), round(AFTER_S * segment.hz)
+        if segment.kind == "lap":
+            before = after = 0
+        conn = self.store.conn
+        drive = review.drive(conn, segment.episode_id, max(0, segment.start - before), segment.stop + after)
+        same = latest = None
+        known = np.isfinite(drive.progress)
+        if known.any() and segment.kind != "lap":
+            low, high = float(drive.progress[known].min()), float(drive.progress[known].max())
+            first, newest = review.checkpoints_of(conn, segment.episode_id, self.track)
+            same = self._agent(low, high, first) if first is not None else None
+            latest = self._agent(low, high, newest) if first is None or newest != first else None
+        return Detail(segment, drive, same, latest)
+
+    def _agent(self, low: float, high: float, checkpoint: int | None) -> Drive | None:
+        found = review.agent_drives(self.store.conn, self.track, low, high, checkpoint_id=checkpoint)
+        return found[0] if found else None
+
+    def difference(self, segment: Segment) -> float:
+        """Return how far the human's actions were from the agent's."""
+        start, stop = segment.start + segment.trim_start, segment.stop - segment.trim_stop
+        return review.difference(self.store.conn, segment.episode_id, start, stop)
+
+    def label(self, segment_id: int, changes: Mapping[str, Any]) -> None:
+        """Judge a segment: any of ``verdict``, ``priority``, ``tags_add``, ``tags_remove``, ``note``, ``trim``."""
+        self.store.label([segment_id], **changes)
+
+    def undo(self) -> list[int]:
+        """Take back the last judgement; returns the segments concerned."""
+        return self.store.undo()

@@ -1,0 +1,62 @@
+"""`hitl review`: look at what was recorded, and judge it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from hitl.home import add_home, home_path
+
+if TYPE_CHECKING:
+    from takeover_ui.review_model import ReviewModel
+    from takeover_ui.view import Scene
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        prog="hitl review",
+        description="Look at recorded takeovers and laps against what the agent does, and judge them; "
+        "keys and buttons are on the screen.",
+    )
+    add_home(parser)
+    parser.add_argument("--track", help="a shipped track's name or a file (default: the one driven most)")
+    parser.add_argument("--corner", help="begin with this corner's segments")
+    parser.add_argument("--verdict", choices=["unreviewed", "good", "bad", "star"], help="begin with these")
+    parser.add_argument("--sort", choices=["priority", "newest", "different"], default="priority")
+    args = parser.parse_args(argv)
+
+    from data.errors import DeviceError, UsageError
+    from data.judging import StoreReview
+    from data.store import Store
+    from hitl.scene import stored_scene
+    from takeover_ui.review_model import ReviewModel
+    from takeover_ui.window import display_available
+
+    with Store.open_existing(home_path(args).store_path) as store:
+        scene = stored_scene(store, args.track)
+        model = ReviewModel(StoreReview(store, scene.track), corner=args.corner, verdict=args.verdict, sort=args.sort)
+        if not model.all:
+            raise UsageError(f"No takeover or lap on '{scene.track}' is recorded yet: take over in `hitl play` first.")
+        if not display_available():
+            raise DeviceError(
+                "There is no display here to review on: use `hitl segments` and `hitl label`, or set DISPLAY."
+            )
+        _run(model, scene)
+    return 0
+
+
+def _run(model: ReviewModel, scene: Scene) -> None:
+    import pygame
+
+    from data.errors import DeviceError
+    from takeover_ui.review_app import ReviewApp
+
+    try:
+        app = ReviewApp(model, scene)
+    except pygame.error as error:
+        raise DeviceError(f"The review's window could not be opened ({error}).") from error
+    try:
+        app.run()
+    finally:
+        app.close()
