@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from data import review
-from data.drives import Drive
 from data.records import Segment
 from data.store import Store
+from data.stretch import Stretch
 
 BEFORE_S, AFTER_S = 2.5, 1.5
 """How much of the episode is shown before and behind a segment."""
@@ -22,10 +22,10 @@ class Detail:
     """One segment with what was driven: the human's stretch with some of the episode around it, and the agent's."""
 
     segment: Segment
-    drive: Drive
-    same: Drive | None
+    drive: Stretch
+    same: Stretch | None
     """The agent alone in the same stretch, with the checkpoint that the player took over from."""
-    latest: Drive | None
+    latest: Stretch | None
     """The same with the newest checkpoint that drove, or whichever is known; None when it is the same one."""
 
 
@@ -59,7 +59,7 @@ class StoreReview:
             latest = self._agent(low, high, newest) if first is None or newest != first else None
         return Detail(segment, drive, same, latest)
 
-    def _agent(self, low: float, high: float, checkpoint: int | None) -> Drive | None:
+    def _agent(self, low: float, high: float, checkpoint: int | None) -> Stretch | None:
         found = review.agent_drives(self.store.conn, self.track, low, high, checkpoint_id=checkpoint)
         return found[0] if found else None
 

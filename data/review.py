@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data.drives import Drive
 from data.records import AGENT
+from data.stretch import Stretch
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class EpisodeSummary:
     started: str
 
 
-def drive(conn: sqlite3.Connection, episode_id: int, first: int = 0, stop: int | None = None) -> Drive:
+def drive(conn: sqlite3.Connection, episode_id: int, first: int = 0, stop: int | None = None) -> Stretch:
     """Return the steps ``[first, stop)`` of an episode."""
     rows = conn.execute(
         "SELECT t, x, y, heading, progress, speed, risk, driver, executed, proposed FROM steps "
@@ -40,7 +40,7 @@ def drive(conn: sqlite3.Connection, episode_id: int, first: int = 0, stop: int |
     return _drive(episode_id, rows)
 
 
-def _drive(episode_id: int, rows: list[tuple[object, ...]]) -> Drive:
+def _drive(episode_id: int, rows: list[tuple[object, ...]]) -> Stretch:
     columns: list[tuple[object, ...]] = list(zip(*rows, strict=True)) if rows else [()] * 10
     floats = [np.array(c, np.float64) for c in columns[1:7]]
     blobs = [np.frombuffer(b"".join(c), "<f4") for c in columns[8:]]  # type: ignore[arg-type]
@@ -48,7 +48,7 @@ def _drive(episode_id: int, rows: list[tuple[object, ...]]) -> Drive:
     human = np.array(columns[7], np.int64) != AGENT
     x, y, heading, progress, speed, risk = floats
     t = np.array(columns[0], np.int64)
-    return Drive(episode_id, t, x, y, heading, progress, speed, risk, human, executed, proposed)
+    return Stretch(episode_id, t, x, y, heading, progress, speed, risk, human, executed, proposed)
 
 
 def agent_drives(
@@ -60,7 +60,7 @@ def agent_drives(
     checkpoint_id: int | None = None,
     limit: int = 1,
     tried: int = 25,
-) -> list[Drive]:
+) -> list[Stretch]:
     """Return stretches that the agent drove alone between two places of a track, newest first.
 
     They must reach at least a third of the way. Evaluations (greedy, alone) come before other episodes. At most ``tried``
@@ -72,7 +72,7 @@ def agent_drives(
         "ORDER BY e.purpose = 'evaluation' DESC, e.id DESC LIMIT ?4",
         (track, from_m + (to_m - from_m) / 3, checkpoint_id, tried),
     ).fetchall()
-    found: list[Drive] = []
+    found: list[Stretch] = []
     for (episode,) in episodes:
         rows = conn.execute(
             "SELECT t, x, y, heading, progress, speed, risk, driver, executed, proposed FROM steps "

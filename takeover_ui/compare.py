@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data.drives import Drive
+from data.stretch import Stretch
 from takeover_ui.view import Scene
 
 _BRAKES_FROM_M = 70.0  # m before a corner in which braking for it begins
@@ -33,7 +33,7 @@ class Figures:
     farthest_m: float
 
 
-def figures(drive: Drive, scene: Scene, from_m: float, to_m: float, hz: float) -> Figures:
+def figures(drive: Stretch, scene: Scene, from_m: float, to_m: float, hz: float) -> Figures:
     """Return the figures of a drive through the corner ``[from_m, to_m]``."""
     ahead = np.maximum.accumulate(np.nan_to_num(drive.progress, nan=-np.inf))
     reached = float(ahead[-1]) if len(ahead) else -math.inf
@@ -61,7 +61,7 @@ def figures(drive: Drive, scene: Scene, from_m: float, to_m: float, hz: float) -
     )
 
 
-def _braking(drive: Drive, scene: Scene, from_m: float, to_m: float) -> float:
+def _braking(drive: Stretch, scene: Scene, from_m: float, to_m: float) -> float:
     """Return where the brake was first pressed on the approach or in the first half of the corner."""
     names, executed = scene.action_names, drive.executed
     if "brake" in names and executed.shape[1] > names.index("brake"):

@@ -354,11 +354,11 @@ def test_the_comparison_speaks_of_what_is_there() -> None:
 
 
 def _drive(episode: Any) -> Any:
-    from data.drives import Drive
+    from data.stretch import Stretch
 
     c, n = episode.columns, len(episode)
     driver = np.broadcast_to(np.asarray(episode.driver), (n,)) != 0
-    return Drive(
+    return Stretch(
         1,
         np.arange(n),
         c["x"],
