@@ -125,6 +125,7 @@ def _choose(conn: sqlite3.Connection, segments: Iterable[int] | None) -> None:
     conn.execute(
         "CREATE TEMP TABLE chosen (session_id INTEGER, episode_id INTEGER, segment_id INTEGER, first INTEGER, stop INTEGER)"
     )
+    conn.execute("CREATE INDEX temp.chosen_episode ON chosen (episode_id)")
     conn.execute("CREATE TEMP TABLE episode_map (src INTEGER PRIMARY KEY, dst INTEGER)")
     conn.execute("CREATE TEMP TABLE checkpoint_map (src INTEGER PRIMARY KEY, dst INTEGER)")
     if segments is None:
