@@ -161,6 +161,9 @@ class Demo:
         self.on_episode, self.on_evaluation, self.cancelled = on_episode, on_evaluation, cancelled
         self.agent_steps = self.human_steps = self.takeovers = 0
         self._driven = 0
+        with Store.open(rig.home.store_path, read_only=True) as store:
+            first = store.latest_checkpoint()
+        self._updates_before = first.updates if first is not None else 0
         self._evaluations: list[tuple[int, int, float]] = []
         self._best: tuple[int, float, int] | None = None  # (passes, mean return, checkpoint)
 
@@ -248,5 +251,6 @@ class Demo:
             time.sleep(0.02)
 
     def _updates(self) -> int:
+        """Updates of this demo: those that made the stalled agent are not counted."""
         beat = self.trainer.pulse()
-        return beat.updates if beat is not None else 0
+        return max(0, beat.updates - self._updates_before) if beat is not None else 0

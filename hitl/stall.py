@@ -37,7 +37,7 @@ RECIPE: dict[str, Any] = {
     "one_replay": True,
     "demo_fraction": 0.0,
     "bc_weight": 0.0,
-    "bc_follow_passes": False,
+    "actor_average": None,
     "utd": 0.5,
     "warmup_steps": 1000,
     "init_gas_bias": 0.5,
@@ -104,8 +104,10 @@ def stalled_corner(
     corner = known or Corner("stall", max(0.0, where - 10.0), min(length_m - 3.0, where + 30.0))
     if where < REACH_M or any(end >= corner.to_m for end in ends):
         return None
-    near = sum(end >= corner.from_m - REACH_M for end in ends)
-    return corner if near >= 0.8 * len(ends) else None
+    reached = [
+        sum(r.progress >= corner.from_m - REACH_M for r in evaluation) >= 0.8 * len(evaluation) for evaluation in last
+    ]
+    return corner if all(reached) else None
 
 
 def train_until_stalled(
@@ -156,7 +158,7 @@ def train_until_stalled(
                     learner.update(replay.sample(config.batch_size, generator))
                 if steps < (len(results) + 1) * EVALUATE_EVERY:
                     continue
-                meta = CheckpointMeta.of(learner, rig.observation_names, rig.action_names)
+                meta = CheckpointMeta.of(learner, rig.observation_names, rig.action_names, "stall")
                 name, sha256 = save(home.checkpoints, learner, meta)
                 rig.policy.checkpoint_id = store.add_checkpoint(
                     name, sha256, learner.updates, steps, "stall", config.to_dict()

@@ -121,7 +121,8 @@ def _prepare(home: Home, args: argparse.Namespace, track: str) -> Corner | None:
 
 
 def _trainer_arguments(seed: int) -> list[str]:
-    return ["--seed", str(seed), "--quiet"]
+    # A player who watches wants to see each lesson soon, and the agent has its first thousand steps behind it.
+    return ["--seed", str(seed), "--quiet", "--set", "checkpoint_seconds=2", "--set", "warmup_steps=0"]
 
 
 def _headless(home: Home, args: argparse.Namespace, corner: Corner) -> DemoResult:
