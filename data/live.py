@@ -11,12 +11,16 @@ import os
 import sys
 from pathlib import Path
 
+_LOCKED_BYTE = 0x7FFF0000
 
-def _try_lock(fd: int) -> bool:
+
+def try_lock(fd: int) -> bool:
+    """Lock an open file for as long as it stays open; False when another holds it, in this process or in any other."""
     try:
         if sys.platform == "win32":
             import msvcrt
 
+            os.lseek(fd, _LOCKED_BYTE, os.SEEK_SET)  # far behind the content: Windows forbids reading a locked byte
             msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
         else:
             import fcntl
@@ -47,7 +51,7 @@ class LiveLock:
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError:
             return False
-        if not _try_lock(fd):
+        if not try_lock(fd):
             os.close(fd)
             return False
         self._fd = fd
@@ -74,7 +78,7 @@ def is_alive(store: Path, uuid: str) -> bool:
         fd = os.open(path, os.O_RDWR)
     except OSError:
         return False
-    alive = not _try_lock(fd)
+    alive = not try_lock(fd)
     os.close(fd)
     if not alive:
         with contextlib.suppress(OSError):

@@ -8,7 +8,6 @@ it can be written again or at the next start.
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
 import time
 import uuid as uuids
@@ -54,6 +53,8 @@ class Recorder:
         self.uuid, self.started = uuids.uuid4().hex, now()
         self.recovered: list[str] = []
         """What the start found and repaired, in sentences."""
+        action_bytes = 4 * len(info.action_names)
+        self._sizes = (4 * len(info.observation_names), action_bytes, action_bytes)
         self._bound, self._busy, self._retry = memory_bound, busy_timeout_s, retry_s
         self._queue: deque[Op] = deque()
         self._waiting: list[Op] = []  # taken from the queue, not in the store yet; the writer's alone
@@ -108,11 +109,15 @@ class Recorder:
         self._episode = self._episodes
         self._episodes += 1
         self._t, self._return, self._far = 0, 0.0, float("-inf")
-        self._queue.append((EPISODE, self._episode, purpose, seed, checkpoint_id, now()))
+        made = (None if value is None else int(value) for value in (seed, checkpoint_id))
+        self._queue.append((EPISODE, self._episode, purpose, *made, now()))
         return self._episode
 
     def step(self, row: StepRow) -> None:
-        """Record one step of the open episode; takes a few microseconds."""
+        """Record one step of the open episode; takes a few microseconds.
+
+        Raises ValueError outside of an episode, or when an array has another size than the session's names say.
+        """
         if self._episode is None:
             raise ValueError("a step was recorded outside of an episode")
         if self._starting:
@@ -121,13 +126,17 @@ class Recorder:
         if reward != reward:
             reward = 0.0
             self.event("reward", "A reward was not a number and was recorded as 0.", "warning")
+        observation = np.asarray(row.observation, np.float32).tobytes()
+        executed = np.asarray(row.executed, np.float32).tobytes()
+        proposed = np.asarray(row.proposed, np.float32).tobytes()
+        if (len(observation), len(executed), len(proposed)) != self._sizes:
+            raise ValueError("a step's observation or actions have another size than the session's")
         self._queue.append(
             (
-                STEP, self._episode, self._t, int(row.driver), reward, int(row.terminated), int(row.truncated),
+                STEP, self._episode, self._t, 1 if row.driver else 0, reward, int(row.terminated), int(row.truncated),
                 progress, float(row.x), float(row.y), float(row.z), float(row.heading), float(row.speed),
-                None if row.risk is None else float(row.risk), row.checkpoint_id,
-                np.asarray(row.observation, np.float32).tobytes(), np.asarray(row.executed, np.float32).tobytes(),
-                np.asarray(row.proposed, np.float32).tobytes(),
+                None if row.risk is None else float(row.risk),
+                None if row.checkpoint_id is None else int(row.checkpoint_id), observation, executed, proposed,
             )
         )  # fmt: skip
         self._t += 1
@@ -256,7 +265,7 @@ class Recorder:
             self._last_commit = time.monotonic()
             self._problem = f"The store refused: {self._applier.refused[-1]}." if self._applier.refused else None
             return True
-        except (sqlite3.DatabaseError, OSError) as error:
+        except Exception as error:  # whatever it is: recording must not end while somebody drives
             self._problem = f"The store cannot be written now ({error}); driving goes on, recording is kept in memory."
             if not any(word in str(error) for word in ("locked", "full")):
                 self._close_store()  # a connection that was opened on a read-only mount never gets better
@@ -286,7 +295,7 @@ class Recorder:
     def _spill_over(self) -> None:
         try:
             self._spill.write(self._waiting)
-        except OSError as error:
+        except (OSError, TypeError, ValueError) as error:
             self._problem = (
                 f"Neither the store nor a spill file can be written ({error}); recording is in memory only: "
                 "free some disk space now."

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from data.connect import now
-from data.live import is_alive
+from data.live import is_alive, try_lock
 from data.ops import Applier, close_interrupted
 from data.spill import find_spills, read_spill
 
@@ -36,20 +36,22 @@ def recover(conn: sqlite3.Connection, path: Path) -> list[str]:
 
 def _read_back(conn: sqlite3.Connection, path: Path, spill: Path) -> str | None:
     try:
-        header, info, ops = read_spill(spill)
-    except (ValueError, KeyError, TypeError, OSError):
-        return _set_aside(spill)
-    if is_alive(path, header["uuid"]):
+        with spill.open("r+b") as held:
+            if not try_lock(held.fileno()):
+                return None  # its session lives and reads it back itself
+            header, info, ops = read_spill(spill)
+            if is_alive(path, header["uuid"]):
+                return None
+            applier = Applier(conn, header["uuid"], info, header["started"])
+            count = 0
+            while block := list(islice(ops, BLOCK)):
+                applier.apply(block)
+                count += len(block)
+        spill.unlink(missing_ok=True)
+    except FileNotFoundError:  # another start was faster
         return None
-    applier = Applier(conn, header["uuid"], info, header["started"])
-    count = 0
-    try:
-        while block := list(islice(ops, BLOCK)):
-            applier.apply(block)
-            count += len(block)
     except (ValueError, KeyError, TypeError):
         return _set_aside(spill)
-    spill.unlink()
     return f"{count} recorded operations that the store could not take at the time were read back."
 
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from data.live import try_lock
 from data.ops import Op
 from data.records import SessionInfo
 
@@ -71,6 +72,7 @@ class SpillFile:
             except OSError:
                 continue
             self.path = path
+            try_lock(self._file.fileno())  # says to another start that this session still lives
             header = b"" if self._file.tell() else json.dumps(self._header).encode() + b"\n"
             if self._append(header + data):
                 self.written += len(ops)

@@ -171,3 +171,41 @@ def test_several_writers_share_a_store(path):
     assert sorted(s.kind for s in update.sessions.values()) == ["evaluation", "play"]
     assert set(update.driver.tolist()) == {AGENT, HUMAN}
     assert (np.diff(update.step_id) > 0).all()
+
+
+def test_numpy_numbers_are_taken_as_they_are(path):
+    with Store.open(path) as store:
+        checkpoint = np.int64(store.add_checkpoint("c", "s", 1, 1, "train", {}))
+    with Recorder(path, session_info()) as recorder:
+        recorder.begin_episode(seed=np.int32(4), checkpoint_id=checkpoint)
+        recorder.step(
+            step_row(0, np.uint8(HUMAN), reward=np.float32(0.5), terminated=np.bool_(True), checkpoint_id=checkpoint)
+        )
+        recorder.flush()
+        assert recorder.status.problem is None
+    update = Follower(path).poll()
+    assert (update.driver[0], update.reward[0], update.terminated[0], update.checkpoint_id[0]) == (HUMAN, 0.5, True, 1)
+
+
+def test_a_step_of_another_size_is_refused_at_once(path):
+    with Recorder(path, session_info()) as recorder:
+        recorder.begin_episode()
+        with pytest.raises(ValueError, match="another size"):
+            recorder.step(step_row(0, observation=np.zeros(5, np.float32)))
+        recorder.step(step_row(0))
+    assert len(Follower(path).poll()) == 1
+
+
+def test_recording_outlives_what_nobody_thought_of(path, monkeypatch):
+    with Recorder(path, session_info(), retry_s=0.05) as recorder:
+        recorder.begin_episode()
+        recorder.flush()
+        with monkeypatch.context() as broken:
+            broken.setattr("data.ops.Applier.apply", lambda *_: 1 / 0)
+            recorder.step(step_row(0))
+            assert not recorder.flush()
+            assert "division by zero" in recorder.status.problem
+        recorder.step(step_row(1))
+        assert recorder.flush()
+        assert recorder.status.problem is None
+    assert Follower(path).poll().t.tolist() == [0, 1]

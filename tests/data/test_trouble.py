@@ -172,6 +172,27 @@ def test_a_spill_file_read_back_twice_changes_nothing(path, elsewhere):
         assert everything(store) == first
 
 
+def test_another_start_leaves_the_spill_file_of_a_living_session_alone(path, elsewhere):
+    Store.open(path).close()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with Recorder(path, session_info(), **QUICK) as recorder:
+        recorder.begin_episode()
+        record(recorder, 200)
+        wait_for(lambda: recorder.status.spilled)
+        (left,) = spill.find_spills(path)
+        recorder._live.release()  # as where no lock file could be made
+        other.execute("ROLLBACK")
+        recorder._retry = 1e9
+        with Store.open(path) as store:
+            store.recover()
+        record(recorder, 100, 200)
+        assert recorder.flush()
+    other.close()
+    check_whole(path, 300)
+    assert not left.exists()
+
+
 def test_an_unreadable_spill_file_is_kept_aside(path):
     Store.open(path).close()
     left = path.with_name(f"{spill._stem(path)}-0.jsonl")
