@@ -24,9 +24,10 @@ class Detail:
     segment: Segment
     drive: Stretch
     same: Stretch | None
-    """The agent alone in the same stretch, with the checkpoint that the player took over from."""
+    """The agent alone in the same stretch, with the checkpoint that the player took over from (or the last one before it that
+    has been there alone)."""
     latest: Stretch | None
-    """The same with the newest checkpoint that drove, or whichever is known; None when it is the same one."""
+    """The same with the newest checkpoint that drove; None when that is the same drive."""
 
 
 class StoreReview:
@@ -56,7 +57,9 @@ class StoreReview:
             low, high = float(drive.progress[known].min()), float(drive.progress[known].max())
             first, newest = review.checkpoints_of(conn, segment.episode_id, self.track)
             same = self._agent(low, high, first) if first is not None else None
-            latest = self._agent(low, high, newest) if first is None or newest != first else None
+            latest = self._agent(low, high, newest)
+            if same is not None and latest is not None and same.episode_id == latest.episode_id:
+                latest = None
         return Detail(segment, drive, same, latest)
 
     def _agent(self, low: float, high: float, checkpoint: int | None) -> Stretch | None:

@@ -123,16 +123,16 @@ def as_steps(run: PlayerRun, observation: np.ndarray | None = None, reward: np.n
     ends = np.flatnonzero(run.terminated[1:] | run.truncated[1:])
     count = int(ends[0]) + 1 if len(ends) else n
     terminated, truncated = run.terminated[1 : count + 1], run.truncated[1 : count + 1]
-    end = "terminated" if terminated[-1] else "truncated" if truncated[-1] else "interrupted"
+    reason = None if terminated[-1] or truncated[-1] else "recording_ended"
     return EpisodeData(
         observation=np.asarray(seen[:count], np.float32),
         executed=np.clip(run.action[1 : count + 1], -1.0, 1.0),
         reward=np.asarray(paid[1 : count + 1], np.float64),
         driver=HUMAN, terminated=terminated, truncated=truncated,
         last_observation=np.asarray(seen[count], np.float32),
-        purpose="lap", end=end, reason=None if end == "interrupted" else end,
+        purpose="lap", end="terminated" if terminated[-1] else "truncated", reason=reason,
         started=run.recorded_at, ended=run.recorded_at,
-        segments=[SegmentData("lap", 0, count, trigger="imported", interrupted=end == "interrupted")],
+        segments=[SegmentData("lap", 0, count, trigger="imported")],
     )  # fmt: skip
 
 

@@ -61,15 +61,16 @@ def agent_drives(
     limit: int = 1,
     tried: int = 25,
 ) -> list[Stretch]:
-    """Return stretches that the agent drove alone between two places of a track, newest first.
+    """Return stretches that the agent drove alone between two places of a track, with the newest checkpoint first.
 
-    They must reach at least a third of the way. Evaluations (greedy, alone) come before other episodes. At most ``tried``
-    episodes are looked into, so that the cost does not grow with the store.
+    ``checkpoint_id``: not with a newer one than this. They must reach at least a third of the way. Of a checkpoint's
+    episodes, evaluations (greedy, alone) come first. At most ``tried`` episodes are looked into, so that the cost does not
+    grow with the steps in the store.
     """
     episodes = conn.execute(
         "SELECT e.id FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE s.track = ? AND e.max_progress > ? "
-        "AND (?3 IS NULL OR e.checkpoint_id = ?3) AND e.purpose != 'lap' "
-        "ORDER BY e.purpose = 'evaluation' DESC, e.id DESC LIMIT ?4",
+        "AND (?3 IS NULL OR e.checkpoint_id <= ?3) AND e.purpose != 'lap' "
+        "ORDER BY e.checkpoint_id DESC, e.purpose = 'evaluation' DESC, e.id DESC LIMIT ?4",
         (track, from_m + (to_m - from_m) / 3, checkpoint_id, tried),
     ).fetchall()
     found: list[Stretch] = []

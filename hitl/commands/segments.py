@@ -33,24 +33,42 @@ def _print_table(segments: list[Segment]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("id", "when", "kind", "corner", "s", "outcome", "verdict", "prio", "trigger", "tags and note"):
-        table.add_column(name, justify="right" if name in ("id", "s", "prio") else "left", no_wrap=name in ("id", "s"))
+    console = Console()
+    wide = console.width >= 100
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    names = (
+        "id",
+        "when",
+        "kind",
+        "corner",
+        "s",
+        "outcome",
+        "verdict",
+        "prio",
+        *(("trigger",) if wide else ()),
+        "tags and note",
+    )
+    for name in names:
+        right = name in ("id", "s", "prio")
+        table.add_column(
+            name, justify="right" if right else "left", no_wrap=name not in ("corner", "tags and note"), overflow="fold"
+        )
     for segment in segments:
         said = " ".join([*(f"#{tag}" for tag in segment.tags), segment.note]).strip()
         outcome = "interrupted" if segment.interrupted else segment.outcome if segment.closed else "recording"
-        trimmed = "✂" if segment.trim_start or segment.trim_stop else ""
+        trimmed = "*" if segment.trim_start or segment.trim_stop else ""
         style = _VERDICT_STYLE[segment.verdict]
-        table.add_row(
-            str(segment.id), local_time(segment.started), segment.kind, escape(segment.corner or ""),
+        row = [
+            str(segment.id), local_time(segment.started, short=True), segment.kind, escape(segment.corner or ""),
             f"{segment.seconds:.1f}{trimmed}", outcome, f"[{style}]{segment.verdict}[/]", f"{segment.priority:g}",
-            escape(segment.trigger), escape(said),
-        )  # fmt: skip
-    console = Console()
+        ]  # fmt: skip
+        table.add_row(*row, *([escape(segment.trigger)] if wide else []), escape(said))
     console.print(table)
     seconds = sum(s.seconds for s in segments)
     verdicts = [f"{n} {name}" for name in _VERDICT_STYLE if (n := sum(s.verdict == name for s in segments))]
     console.print(f"{len(segments)} segments, {seconds:.1f} s in all: {', '.join(verdicts)}.", highlight=False)
+    if any(s.trim_start or s.trim_stop for s in segments):
+        console.print("* trimmed", highlight=False)
 
 
 def main(argv: list[str]) -> int:

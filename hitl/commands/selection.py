@@ -78,8 +78,9 @@ def selected(store: Store, args: argparse.Namespace) -> list[Segment]:
     )  # fmt: skip
 
 
-def local_time(text: str | None) -> str:
-    """Return a date of the store in local time, as a person reads it."""
+def local_time(text: str | None, short: bool = False) -> str:
+    """Return a date of the store in local time, as a person reads it; ``short`` leaves this year's number out."""
     if not text:
         return ""
-    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M")
+    moment = datetime.fromisoformat(text).astimezone()
+    return moment.strftime("%m-%d %H:%M" if short and moment.year == datetime.now().year else "%Y-%m-%d %H:%M")

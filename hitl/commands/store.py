@@ -52,7 +52,7 @@ def _info(store: Store, args: argparse.Namespace) -> int:
     print(f"human     {time_text(found.human_seconds)} at the wheel: {found.takeovers} takeovers, {found.laps} laps")
     if found.first:
         print(f"time      {local_time(found.first)} to {local_time(found.last)}")
-    if found.steps:
+    if found.steps >= 5_000:  # below, an empty file's size is most of it
         hour = found.bytes_per_step * found.steps / found.seconds * 3600
         print(f"growth    {found.bytes_per_step:.0f} bytes a step, {size_text(hour)} an hour of driving, ", end="")
         print(f"{size_text(found.bytes_by_day)} a day lately")

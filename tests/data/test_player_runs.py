@@ -130,7 +130,7 @@ def test_positions_observations_and_rewards_are_todays(runs, line_file, actions,
     gained = data.columns["progress"][-1] - data.columns["progress"][0]
     pay = data.reward.sum() - (5.0 if finish else 0.0)
     assert pay == pytest.approx(gained / 3, rel=0.2)  # a third for each metre, less what tanh takes
-    assert data.end == ("terminated" if finish else "interrupted")
+    assert data.end == ("terminated" if finish else "truncated")
     kept = OldRuns(track, keep_rewards=True)(read_player_run(save(runs, samples))).data
     assert kept.reward.tolist() == [s[2] for s in samples[1:]]
 
