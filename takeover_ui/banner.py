@@ -30,16 +30,12 @@ def draw(surface: pygame.Surface, view: View, *, language: str = "en", bottom_in
     for level, text in view.toasts[-_SHOWN_TOASTS:]:
         top = _toast(pen, level, text, area, top)
     if view.hint:
-        room = area.w - 2 * pen.px(18) - bottom_inset
-        pen.text(
-            "hint",
-            view.hint,
-            (area.right - pen.px(18), area.bottom - pen.px(18)),
-            20,
-            theme.MUTED,
-            width=room,
-            anchor="bottomright",
-        )
+        room = area.w - 2 * pen.px(30) - bottom_inset
+        text, pixels, _ = theme.fit(view.hint, pen.px(20), room)
+        box = pygame.Rect((0, 0), theme.measure(text, pixels)).inflate(pen.px(20), pen.px(10))
+        box.bottomright = area.right - pen.px(16), area.bottom - pen.px(18)
+        glass(pen, box, 8)
+        pen.text("hint", text, box.center, pixels / pen.scale, theme.MUTED, anchor="center")
     return pen.marks
 
 

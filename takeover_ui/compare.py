@@ -104,6 +104,8 @@ def in_words(human: Figures, agent: Figures, to_m: float) -> list[str]:
         ("are", human.apex, agent.apex),
         ("leave", human.exit, agent.exit),
     ):
+        if name == "are" and agent.farthest_m < to_m:
+            continue  # its slowest point is where it came to rest
         change = (mine - its) * 3.6
         if math.isfinite(change) and abs(change) >= _SAME_KMH:
             where = " at the slowest point" if name == "are" else ""

@@ -121,7 +121,7 @@ class CornerPlan:
     def _legend(self, pen: Pen, rect: pygame.Rect, detail: Detail) -> None:
         entries = [("you", theme.HUMAN, False)]
         if detail.same is not None:
-            entries.append(("agent, same checkpoint", theme.AGENT, True))
+            entries.append(("agent, as it was then", theme.AGENT, True))
         if detail.latest is not None:
             entries.append(("agent, newest", _LATEST, False))
         x, y = rect.left + pen.px(14), rect.bottom - pen.px(16)

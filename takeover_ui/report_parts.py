@@ -258,7 +258,10 @@ def footer(report: Report) -> str:
 
 
 def _of_kind(report: Report, kind: str) -> list[DrivenLine]:
-    return [line for line in report.lines if line.kind == kind][-_MOST_LINES:]
+    most = (
+        2 if kind == "before" else _MOST_LINES
+    )  # greedy drives of one checkpoint are all but the same: dashes fill up
+    return [line for line in report.lines if line.kind == kind][-most:]
 
 
 def _stretches(line: DrivenLine, mask: NDArray[np.bool_]) -> list[slice]:

@@ -34,8 +34,10 @@ class Composer:
             return area, None
         width, height = overlay.DESIGN[self.size]
         if self.size == "full":
+            edge = round(overlay.FRAME * min(area.h / 720, area.w / 1280))  # the frame must not eat the column's margin
             panel = min(round(width * area.h / height), round(area.w * 0.42))
-            return pygame.Rect(0, 0, area.w - panel, area.h), pygame.Rect(area.w - panel, 0, panel, area.h)
+            left = area.w - panel - edge
+            return pygame.Rect(0, 0, left, area.h), pygame.Rect(left, 0, panel, area.h)
         if self.size == "bar":
             strip = min(round(height * area.w / width), round(area.h * 0.12))
             return pygame.Rect(0, strip, area.w, area.h - strip), pygame.Rect(0, 0, area.w, strip)

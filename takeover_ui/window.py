@@ -27,6 +27,7 @@ KEYS = (
     "space",
     "escape",
     "return",
+    "backspace",
     "tab",
     "f11",
     "p",

@@ -179,7 +179,10 @@ def _by_checkpoint(episodes: list[EpisodeSummary]) -> dict[int, list[EpisodeSumm
 def _before_and_after(
     store: Store, scene: Scene, corner: Corner | None, episodes: list[EpisodeSummary]
 ) -> tuple[Outcome | None, Outcome | None, list[DrivenLine]]:
-    """Return the first and the last evaluated checkpoint, and the lines through the corner of both and of the human."""
+    """Return an evaluation from before the first takeover (else the first one) and the last one, and the lines driven.
+
+    The lines are those of both checkpoints and of the human through the corner.
+    """
     from data import driven
     from takeover_ui.report import DrivenLine, Outcome
 
@@ -214,12 +217,15 @@ def _before_and_after(
         return Outcome(len(group), sum(passed), mean, finished, passed, Path(names.get(checkpoint, "")).stem)
 
     order = list(groups)
+    helped = next((e.id for e in episodes if e.purpose != "lap" and e.human_steps > 0), None)
+    unhelped = [key for key in order[:-1] if helped is not None and groups[key][0].id < helped]
+    first = unhelped[-1] if unhelped else order[0] if order else -1
     if len(order) > 1:
-        add("before", order[0])
+        add("before", first)
     add("human", None)
     if order:
         add("after", order[-1])
-    before = outcome(order[0]) if len(order) > 1 else None
+    before = outcome(first) if len(order) > 1 else None
     return before, outcome(order[-1]) if order else None, lines
 
 

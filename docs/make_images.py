@@ -1,0 +1,135 @@
+"""Draws the pictures in ``docs/images`` from a recorded store: ``python docs/make_images.py --home DIR``.
+
+The driving pictures are steps of the newest episode with a takeover, the review is the same store, and the report is drawn by
+Chromium where it is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+os.environ["SDL_VIDEODRIVER"] = "dummy"
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+IMAGES = ROOT / "docs" / "images"
+
+
+def driving(home: Path) -> None:
+    """Draw the window before, in and (small sizes) during a takeover."""
+    import numpy as np
+    import pygame
+
+    from data import review
+    from data.store import Store
+    from hitl.commands.report import collect
+    from hitl.scene import stored_scene
+    from takeover_ui import overlay
+    from takeover_ui.screen import Composer
+    from takeover_ui.view import StorePulse, TrainerPulse, View
+
+    with Store.open_existing(home / "store.sqlite") as store:
+        scene, report = stored_scene(store), collect(store)
+        segment = [s for s in store.segments(track=scene.track, kind="takeover") if s.corner][-1]
+        whole = review.drive(store.conn, segment.episode_id)
+        lines = [
+            review.drive(store.conn, s.episode_id) for s in store.segments(track=scene.track, kind="takeover")[-4:]
+        ]
+        rewards = [
+            r
+            for (r,) in store.conn.execute(
+                "SELECT reward FROM steps WHERE episode_id = ? ORDER BY t", (segment.episode_id,)
+            )
+        ]
+    human = tuple(d.points[d.human].astype(np.float32) for d in lines)
+    agent = tuple(d.points[~d.human][:-60].astype(np.float32) for d in lines[:1])
+    best = max(e.total for e in report.episodes)
+    corner = next(c for c in scene.corners if c[0] == segment.corner)
+
+    def view(k: int) -> View:
+        heading, speed, at = float(whole.heading[k]), float(whole.speed[k]), float(whole.progress[k])
+        seconds = max(0.0, corner[1] - at) / max(speed, 1.0)
+        return View(
+            scene=scene, driver="human" if whole.human[k] else "agent", proposed=tuple(whole.proposed[k].tolist()),
+            executed=tuple(whole.executed[k].tolist()), speed=speed, progress=at, x=float(whole.x[k]), y=float(whole.y[k]),
+            heading=heading, velocity=(0.0, 0.0), wheel_angle=-0.4 * float(whole.executed[k][-1]), next_corner=corner[0],
+            countdown=seconds if at < corner[2] else None, help_wanted=0 < seconds < 1.6 and not whole.human[k],
+            episode_return=float(np.sum(rewards[: k + 1])), best_return=best, ceiling=report.ceiling,
+            takeovers=report.takeovers, human_seconds=report.takeover_seconds, agent_steps=report.agent_steps,
+            trainer=TrainerPulse(True, report.agent_steps, 18, 1.0, "newest", 4.0), store=StorePulse(report.agent_steps, 0, 0.3),
+            evaluations=tuple((e.agent_steps, e.passes / e.episodes) for e in report.evaluations),
+            failures=tuple(report.failures[-60:]), hint="arrows or pad: drive · space: hold the wheel · p: pause · esc: leave",
+            agent_trails=agent, human_trails=human[:-1], at=0.0,
+        )  # fmt: skip
+
+    for name, k in (("agent", segment.start - 6), ("human", (segment.start + segment.stop) // 2)):
+        surface = pygame.Surface((1280, 720))
+        Composer().draw(surface, view(k))
+        pygame.image.save(surface, str(IMAGES / f"driving_{name}.png"))
+    k = (segment.start + segment.stop) // 2
+    sheet = pygame.Surface((960, 324))
+    sheet.fill((90, 100, 96))
+    overlay.draw(sheet.subsurface((20, 16, 340, 236)), view(k), "compact")
+    overlay.draw(sheet.subsurface((380, 16, 340, 236)), view(segment.start - 6), "compact")
+    overlay.draw(sheet.subsurface((0, 270, 960, 40)), view(k), "bar")
+    pygame.image.save(sheet, str(IMAGES / "overlay_small.png"))
+
+
+def reviewing(home: Path) -> None:
+    """Draw the review of a copy of the store."""
+    import pygame
+
+    from data.judging import StoreReview
+    from data.store import Store
+    from hitl.scene import stored_scene
+    from takeover_ui.review_app import ReviewApp
+    from takeover_ui.review_model import ReviewModel
+
+    with Store.open(home / "store.sqlite", read_only=True) as store:
+        scene = stored_scene(store)
+        app = ReviewApp(
+            ReviewModel(StoreReview(store, scene.track), corner=scene.corners[0][0] if scene.corners else None), scene
+        )
+        app.model.do("next")
+        app.model.tick(4.0)
+        app.draw()
+        pygame.image.save(app.surface, str(IMAGES / "review.png"))
+        app.close()
+
+
+def reporting(home: Path) -> None:
+    """Draw the report in light and dark."""
+    from data.store import Store
+    from hitl.commands.report import collect
+    from takeover_ui.report import write_report
+
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        print("no Chromium here: the report's pictures are left as they are")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "report.html"
+        with Store.open(home / "store.sqlite", read_only=True) as store:
+            write_report(page, collect(store))
+        for number, name in enumerate(("dark", "light")):
+            subprocess.run(
+                [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={folder}/{name}",
+                 f"--blink-settings=preferredColorScheme={number}", "--window-size=1120,900",
+                 f"--screenshot={IMAGES / f'report_{name}.png'}", page.as_uri()],
+                check=True, capture_output=True, timeout=120,
+            )  # fmt: skip
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--home", type=Path, required=True, help="a home folder whose store holds takeovers")
+    given = parser.parse_args()
+    IMAGES.mkdir(exist_ok=True)
+    driving(given.home)
+    reviewing(given.home)
+    reporting(given.home)
