@@ -15,7 +15,8 @@ _SHOWN_TOASTS = 3
 
 def draw(surface: pygame.Surface, view: View, *, language: str = "en", bottom_inset: int = 0) -> list[Mark]:
     """Draw over ``surface`` and return what was drawn where; ``bottom_inset`` pixels on the lower left are taken by the map."""
-    pen = Pen(surface, min(surface.get_height() / 720, surface.get_width() / 940))
+    tall = surface.get_height() / 720
+    pen = Pen(surface, min(tall, max(surface.get_width() / 940, 0.7 * tall)))
     words = texts.LANGUAGES.get(language, texts.ENGLISH)
     area = surface.get_rect()
     top = area.top + pen.px(20)
