@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.connect import open_store, transaction
+from data.connect import BUSY_TIMEOUT_S, open_store, transaction
 from data.errors import StoreError
 from data.records import EpisodeRecord, SegmentRecord, SessionRecord
 
@@ -110,8 +110,10 @@ class Follower:
         path: str | Path,
         observation_names: Sequence[str] | None = None,
         action_names: Sequence[str] | None = None,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
     ) -> None:
         self.path = Path(path)
+        self._busy = busy_timeout_s
         self._conn: sqlite3.Connection | None = None
         self._observation_names = tuple(observation_names) if observation_names is not None else None
         self._action_names = tuple(action_names) if action_names is not None else None
@@ -142,14 +144,15 @@ class Follower:
     def poll(self, limit: int = 200_000) -> Update:
         """Return what is new, at most ``limit`` steps; costs a few microseconds when nothing is.
 
-        Raises StoreError when the store cannot be read.
+        A store that somebody holds locked has nothing new yet. Raises StoreError when the store cannot be read.
         """
+        marks = self._step, self._episode, self._segment
         try:
             if self._conn is None:
                 if not self.path.exists():
                     return self._empty()
                 # Opened for writing so that the log of a killed writer can be taken up; then held to reading.
-                self._conn = open_store(self.path, create=False)
+                self._conn = open_store(self.path, create=False, busy_timeout_s=self._busy)
                 self._conn.execute("PRAGMA query_only = ON")
             version = int(self._conn.execute("PRAGMA data_version").fetchone()[0])
             if version == self._seen_version and not self._more:
@@ -159,6 +162,9 @@ class Follower:
             self._seen_version, self._more = version, update.more
             return update
         except sqlite3.DatabaseError as error:
+            self._step, self._episode, self._segment = marks
+            if "locked" in str(error):
+                return self._empty()
             raise StoreError(f"The store {self.path.name} cannot be read ({error}): run `hitl store check`.") from error
 
     def _empty(self) -> Update:
@@ -177,8 +183,9 @@ class Follower:
             values[5], values[6] = tuple(json.loads(row[5])), tuple(json.loads(row[6]))
             sessions[row[0]] = SessionRecord(*values)
         rows = conn.execute(
-            'SELECT id, session_id, purpose, "end", reason, length, last_observation, revision FROM episodes '
-            "WHERE revision > ? ORDER BY revision",
+            # Counted, not `length`: of a pruned episode, or one of which only segments came here, fewer steps are stored.
+            'SELECT id, session_id, purpose, "end", reason, CASE WHEN "end" IS NULL THEN 0 ELSE (SELECT count(*) FROM steps '
+            "WHERE episode_id = episodes.id) END, last_observation, revision FROM episodes WHERE revision > ? ORDER BY revision",
             (self._episode,),
         ).fetchall()
         episodes: dict[int, EpisodeRecord] = {}

@@ -223,6 +223,8 @@ def _merge_episode(conn: sqlite3.Connection, episode: int, session: int, hz: flo
             '(SELECT "end" IS NOT NULL AND length > main.episodes.length FROM src.episodes WHERE id = ?1)',
             (episode, target),
         )
+        if steps:  # tells those who follow this store that the episode has more steps now
+            execute("UPDATE main.episodes SET length = length WHERE id = ?", (target,))
     summary.steps += steps
     summary.seconds += steps / hz
     summary.episodes += bool(new or steps)

@@ -94,7 +94,7 @@ class EpisodeRecord:
     """``terminated``, ``truncated`` or ``interrupted``."""
     reason: str | None
     length: int
-    """Steps; 0 while the episode is open."""
+    """Steps stored; 0 while the episode is open."""
     last_observation: np.ndarray | None
     """(O,) what followed the last step; None when not known, and then the last step has no successor."""
 

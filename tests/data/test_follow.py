@@ -1,6 +1,11 @@
+import sqlite3
 import time
 
 import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from data.follow import Follower
 from data.recorder import Recorder
@@ -93,9 +98,132 @@ def test_the_follower_cannot_write(path):
         drive(recorder)
     follower = Follower(path)
     follower.poll()
-    import sqlite3
-
-    import pytest
-
     with pytest.raises(sqlite3.OperationalError):
         follower._conn.execute("DELETE FROM steps")
+
+
+def test_a_locked_store_has_nothing_new_yet(path):
+    with Recorder(path, session_info()) as recorder:
+        drive(recorder)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    follower = Follower(path, busy_timeout_s=0.05)
+    assert len(follower.poll()) == 0
+    other.execute("COMMIT")
+    other.close()
+    assert len(follower.poll()) == 20
+
+
+def test_an_episode_says_how_many_of_its_steps_are_here(path, tmp_path):
+    from data.merge import merge
+    from data.upkeep import prune
+
+    with Recorder(path, session_info()) as recorder:
+        drive(recorder, 40)
+        drive(recorder, 10, None)
+    with Store.open(path) as store, Store.open(tmp_path / "part.sqlite") as part:
+        merge(part.conn, part.path, path, segments=[1])
+        follower = Follower(part.path)
+        assert [e.length for e in follower.poll().episodes.values()] == [5]
+        merge(part.conn, part.path, path)
+        assert {e.id: e.length for e in follower.poll().episodes.values()} == {1: 40, 2: 10}
+        prune(store.conn, "2999-01-01")
+    update = Follower(path).poll()
+    assert [e.length for e in update.episodes.values()] == [5, 1]
+    assert len(update) == 6
+
+
+class Recording(RuleBasedStateMachine):
+    """Any order of recording, flushing and following gives what was recorded, once and in order."""
+
+    folder = None
+
+    def __init__(self):
+        super().__init__()
+        self.path = Recording.folder() / "store.sqlite"
+        self.recorder = Recorder(self.path, session_info())
+        self.follower = Follower(self.path)
+        self.steps, self.ends, self.segments, self.outcomes = [], {}, {}, {}
+        self.seen, self.seen_episodes, self.seen_segments = [], {}, {}
+        self.episode, self.open, self.t = None, [], 0
+
+    @rule(purpose=st.sampled_from(["drive", "lap"]))
+    def begin(self, purpose):
+        if self.episode is not None:
+            self.finish("interrupted", None, "stopped")
+        self.episode, self.t = self.recorder.begin_episode(purpose), 0
+
+    @precondition(lambda self: self.episode is not None)
+    @rule(n=st.integers(1, 30), driver=st.sampled_from([0, 1]))
+    def drive(self, n, driver):
+        for _ in range(n):
+            for token in [s for s in self.open if self.segments[s] is None]:
+                self.segments[token] = [self.episode, self.t, None]
+            self.recorder.step(step_row(self.t, driver))
+            self.steps.append((self.episode, self.t, driver))
+            self.t += 1
+
+    @precondition(lambda self: self.episode is not None)
+    @rule()
+    def begin_segment(self):
+        token = self.recorder.begin_segment("takeover")
+        self.segments[token] = None
+        self.open.append(token)
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data())
+    def end_segment(self, data):
+        token = data.draw(st.sampled_from(self.open))
+        self.recorder.end_segment(token, "failed")
+        self.stop(token, "failed")
+
+    def stop(self, token, outcome):
+        self.open.remove(token)
+        if self.segments[token] is None:
+            del self.segments[token]
+        else:
+            self.segments[token][2], self.outcomes[token] = self.t, outcome
+
+    def finish(self, end, last, reason):
+        self.ends[self.episode] = (end, self.t, last)
+        for token in list(self.open):
+            self.stop(token, "unclear")
+        self.episode = None
+
+    @precondition(lambda self: self.episode is not None)
+    @rule(end=st.sampled_from(["terminated", "truncated"]), known=st.booleans())
+    def end(self, end, known):
+        self.recorder.end_episode(end, "finish", np.full(4, 7, np.float32) if known else None)
+        self.finish(end, 7.0 if known else None, "finish")
+
+    @rule(limit=st.sampled_from([7, 1000]), flush=st.booleans())
+    def poll(self, limit, flush):
+        if flush:
+            assert self.recorder.flush()
+        update = self.follower.poll(limit)
+        self.seen += zip((update.episode_id - 1).tolist(), update.t.tolist(), update.driver.tolist(), strict=True)
+        assert self.seen == self.steps[: len(self.seen)]
+        self.seen_episodes |= update.episodes
+        self.seen_segments |= update.segments
+
+    def teardown(self):
+        if self.episode is not None:
+            self.finish("interrupted", None, "stopped")
+        self.recorder.close()
+        self.poll(10**6, False)
+        self.follower.close()
+        assert self.seen == self.steps
+        ends = {
+            e.id - 1: (e.end, e.length, None if e.last_observation is None else e.last_observation[0])
+            for e in self.seen_episodes.values()
+        }
+        assert ends == self.ends
+        found = sorted((s.episode_id - 1, s.start, s.stop, s.outcome) for s in self.seen_segments.values())
+        assert all(s.closed for s in self.seen_segments.values())
+        assert found == sorted((*where, self.outcomes[token]) for token, where in self.segments.items())
+
+
+def test_any_order_of_recording_and_following(tmp_path_factory):
+    Recording.folder = staticmethod(lambda: tmp_path_factory.mktemp("machine"))
+    run_state_machine_as_test(Recording, settings=settings(max_examples=25, stateful_step_count=25, deadline=None))
