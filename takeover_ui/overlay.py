@@ -71,7 +71,7 @@ def _driver(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
     size = rect.h / pen.scale
     word = pen.text(
         "driver",
-        words[view.driver],
+        words[view.who],
         (inner.left, rect.centery),
         size * min(0.95, 0.55 + 17 / size),
         theme.INK,
@@ -81,7 +81,7 @@ def _driver(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
     left = word.right + pen.px(10)
     pen.text(
         "does",
-        words[f"{view.driver}_does"],
+        words[f"{view.who}_does"],
         (left, word.bottom - round(word.h * 0.12)),
         min(28, size * 0.5),
         theme.INK,
@@ -249,7 +249,8 @@ def _trainer(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) 
         rows: list[tuple[str, str]] = [("behind", words["behind"].format(value=pulse.steps_behind))]
         if pulse.last_checkpoint:
             age = "" if pulse.checkpoint_age_s is None else words["ago"].format(seconds=pulse.checkpoint_age_s)
-            rows.append(("checkpoint", f"{pulse.last_checkpoint} · {age}" if age else pulse.last_checkpoint))
+            name = pulse.last_checkpoint.removesuffix(".safetensors")
+            rows.append(("checkpoint", f"{name} · {age}" if age else name))
         for number, (key, text) in enumerate(rows, 1):
             pen.text(key, text, (inner.left, inner.top + number * line), 19, theme.MUTED, width=inner.w)
     spark = pygame.Rect(

@@ -16,7 +16,7 @@ def draw(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> N
     block = pygame.Rect(0, 0, min(pen.px(150), rect.w // 5), rect.h)
     pygame.draw.rect(pen.surface, theme.DRIVER[view.driver], block)
     pen.mark("driver_block", block)
-    pen.text("driver", words[view.driver], block.center, 34, theme.INK, width=block.w - pen.px(16), anchor="center")
+    pen.text("driver", words[view.who], block.center, 34, theme.INK, width=block.w - pen.px(16), anchor="center")
     gap, middle = pen.px(12), rect.centery
     right = rect.right - gap
     alive = view.trainer is not None and view.trainer.alive

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 ENGLISH: Mapping[str, str] = {
     "agent": "AGENT",
     "human": "YOU",
+    "stand_in": "DRIVER",
     "paused": "PAUSED",
     "agent_does": "drives",
     "human_does": "drive",
+    "stand_in_does": "drives",
     "paused_does": "",
     "help": "asks for your help",
     "kmh": "km/h",
@@ -49,9 +51,11 @@ ENGLISH: Mapping[str, str] = {
 GERMAN: Mapping[str, str] = {
     "agent": "AGENT",
     "human": "DU",
+    "stand_in": "FAHRER",
     "paused": "PAUSE",
     "agent_does": "fährt",
     "human_does": "fährst",
+    "stand_in_does": "fährt",
     "paused_does": "",
     "help": "bittet um deine Hilfe",
     "kmh": "km/h",

@@ -62,6 +62,8 @@ class View:
 
     scene: Scene
     driver: Driver = "agent"
+    stand_in: bool = False
+    """The human side is the scripted driver: the screen then does not say that you drive."""
     proposed: tuple[float, ...] | None = None
     """What the agent would do; None when it was not asked."""
     executed: tuple[float, ...] | None = None
@@ -107,3 +109,8 @@ class View:
     human_trails: tuple[NDArray[np.float32], ...] = ()
     at: float = field(default_factory=time.monotonic)
     """When the state was true, on this machine's monotonic clock."""
+
+    @property
+    def who(self) -> str:
+        """Which words name the driver: ``agent``, ``human``, ``stand_in`` or ``paused``."""
+        return "stand_in" if self.driver == "human" and self.stand_in else self.driver

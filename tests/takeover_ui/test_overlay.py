@@ -20,6 +20,7 @@ def situations() -> dict[str, View]:
     return {
         "agent": base,
         "human": samples.view("human", 60),
+        "stand_in": replace(samples.view("human", 60), stand_in=True),
         "paused": samples.view("paused", 60),
         "asks": replace(base, help_wanted=True, countdown=1.2),
         "empty": View(scene=base.scene),
@@ -54,7 +55,7 @@ def longer(words: dict[str, str]) -> dict[str, str]:
     """Every word a third longer than English, as translations are."""
     return {
         k: v
-        if k in ("agent", "human", "paused", "kmh", "seconds", "checkpoint")
+        if k in ("agent", "human", "stand_in", "paused", "kmh", "seconds", "checkpoint")
         else v + "e" * (len(v.split("{")[0]) // 3)
         for k, v in words.items()
     }
@@ -93,7 +94,7 @@ def test_nothing_is_cut_off_or_over_anything_else(
     check(marks, surface.get_rect(), user_text)
     names = {m.name for m in marks}
     assert {"driver", "progress_band", "gauge_steer"} <= names
-    assert next(m.text for m in marks if m.name == "driver") == texts.LANGUAGES[language][view.driver]
+    assert next(m.text for m in marks if m.name == "driver") == texts.LANGUAGES[language][view.who]
 
 
 @pytest.mark.parametrize("driver", ["agent", "human", "paused"])
