@@ -87,8 +87,15 @@ class Store:
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Close it; what SQLite says about a store that cannot be used now becomes a StoreError."""
         self.close()
+        if isinstance(error, sqlite3.OperationalError):
+            raise StoreError(
+                f"The store {self.path.name} cannot be used now ({error}): check the disk, and that no other program holds it."
+            ) from error
+        if type(error) is sqlite3.DatabaseError:
+            raise StoreError(f"The store {self.path.name} is damaged ({error}): run `hitl store check`.") from error
 
     # -- sessions
     # ------------------------------------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
 import json
+import sqlite3
 
 import pytest
 
-from data.errors import UsageError
+from data.errors import StoreError, UsageError
 from data.recorder import Recorder
 from data.store import Store
 from hitl.cli import main
@@ -138,3 +139,14 @@ def test_no_store_is_one_sentence_and_none_is_made(tmp_path, capsys):
 def test_dates():
     assert parse_date("2026-11-20T18:30:00+02:00") == "2026-11-20T16:30:00.000Z"
     assert parse_date("today") > parse_date("yesterday") > parse_date("2w")
+
+
+def test_a_locked_store_is_one_sentence_and_nothing_changes(home):
+    path = home / "store.sqlite"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="cannot be used now"), Store.open(path, busy_timeout_s=0.05) as store:
+        store.label([1, 2], verdict="good")
+    other.close()
+    with Store.open(path) as store:
+        assert {s.verdict for s in store.segments()} == {"unreviewed"}
