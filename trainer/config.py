@@ -39,6 +39,9 @@ class TrainConfig:
     n_step: int = 3
     polyak: float = 0.995
     """Share of the old target kept in each update."""
+    actor_average: float | None = None
+    """Share of the old average kept in each update, for the averaged actor that checkpoints drive with; None drives with the
+    newest weights. One decision (brake here or not) flips a whole evaluation; the average does not follow every flip."""
     alpha: float = 0.01
     """Temperature, or where it starts when learned."""
     learn_alpha: bool = False
@@ -134,14 +137,19 @@ class TrainConfig:
     bc_weight_end: float = 0.0
     bc_follow_passes: bool = False
     """The daemon lowers ``bc_scale`` as the agent's own evaluations get through."""
+    bc_floor: float = 0.1
+    """``bc_scale`` that remains then: what was won is held."""
 
     # Daemon
-    checkpoint_seconds: float = 30.0
+    checkpoint_seconds: float = 3.0
+    """Seconds between checkpoints at the start; the pause grows with the run, up to ``checkpoint_seconds_max``."""
+    checkpoint_seconds_max: float = 60.0
     checkpoint_updates: int | None = None
-    """A checkpoint each so many seconds of training, or after so many updates, whichever comes first."""
-    keep_checkpoints: int = 10
-    metrics_every: int = 200
-    """Updates between two rows of metrics."""
+    """A checkpoint after so many updates instead."""
+    keep_checkpoints: int = 20
+    """Newest files kept; the best one and evaluated ones stay as well."""
+    metrics_every: int = 100
+    """Updates between two looks at the metrics (and at the learner's health)."""
     threads: int = 1
     explosion: float = 1e5
     """Absolute Q at which the run counts as exploded and goes back to its last good checkpoint."""
@@ -234,8 +242,14 @@ def _check(c: TrainConfig) -> None:
 
 
 PRESETS: dict[str, TrainConfig] = {
-    # Ours: small LayerNorm networks, half demos, cloning of human rows that fades as the agent passes by itself.
-    "hitl": TrainConfig(bc_weight=3.0, bc_follow_passes=True, grad_clip_actor=10.0, grad_clip_critic=10.0),
+    # Ours: small LayerNorm networks, half demos, unfiltered cloning of human rows, an averaged actor to drive with.
+    "hitl": TrainConfig(
+        bc_weight=10.0,
+        actor_average=0.998,
+        utd=2.0,
+        grad_clip_actor=10.0,
+        grad_clip_critic=10.0,
+    ),
     # Ball et al. 2023, Table 2 (state-based): E 10, Z 2, UTD 20, LayerNorm critics, learned temperature, 1-step.
     # One quantile per critic makes TQC's critic a plain mean; the minimum over Z = 2 is drop_pool 1 of the pool of 2.
     "rlpd": TrainConfig(

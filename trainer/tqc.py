@@ -35,9 +35,12 @@ class TQC:
             self.actor = Actor(observation_size, action_size, config).to(self.device)
             self.critics = Critics(observation_size, action_size, config).to(self.device)
         self.targets = copy.deepcopy(self.critics)
+        self.average = copy.deepcopy(self.actor) if config.actor_average is not None else None
+        """Mean of the actor's weights over its last updates (Polyak and Juditsky 1992, with forgetting)."""
         self.log_alpha = torch.tensor(math.log(max(config.alpha, 1e-12)), device=self.device)
         self.actor_flat, self.critic_flat = FlatParameters(self.actor), FlatParameters(self.critics)
         self.target_flat = FlatParameters(self.targets, trainable=False)
+        self.average_flat = FlatParameters(self.average, trainable=False) if self.average is not None else None
         c = config
         self.actor_optimiser = FlatOptimiser(
             self.actor_flat, c.optimizer_actor, c.betas_actor, c.adam_eps, c.l2_actor, c.weight_decay_actor
@@ -89,6 +92,8 @@ class TQC:
         if tape is not None:
             self._actor_step(batch, tape, squash, alpha, detailed)
         self.target_flat.values.lerp_(self.critic_flat.values, 1 - c.polyak)
+        if self.average_flat is not None and c.actor_average is not None:
+            self.average_flat.values.lerp_(self.actor_flat.values, 1 - c.actor_average)
 
     def train(self, batches: Iterable[Batch]) -> None:
         """Learn from several batches, one update each."""
@@ -221,6 +226,10 @@ class TQC:
         values["lrs/critic_lr"] = self.lr_scale * rate(c, c.lr_critic, max(1, self.updates))
         return values
 
+    def forget_metrics(self) -> None:
+        """Drop the last detailed update's metrics (they belong to weights that were thrown away)."""
+        self._log = {}
+
     def healthy(self) -> bool:
         """Whether all parameters are finite and Q has not exploded (one host sync)."""
         total = self.actor_flat.values.sum() + self.critic_flat.values.sum() + self.target_flat.values.sum()
@@ -234,6 +243,8 @@ class TQC:
         result: dict[str, Tensor] = {}
         for name, network in (("actor", self.actor), ("critics", self.critics), ("targets", self.targets)):
             result.update({f"{name}.{key}": value for key, value in network.state_dict().items()})
+        if self.average is not None:
+            result.update({f"average.{key}": value for key, value in self.average.state_dict().items()})
         for name, optimiser in self._optimisers().items():
             result.update({f"optimiser.{name}.{key}": value for key, value in optimiser.state().items()})
         result["log_alpha"] = self.log_alpha
@@ -265,6 +276,9 @@ class TQC:
                 network.load_state_dict(part)
             elif name == "targets":
                 network.load_state_dict(self.critics.state_dict())
+        if self.average is not None:
+            part = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
+            self.average.load_state_dict(part or self.actor.state_dict())
 
     def _optimisers(self) -> dict[str, FlatOptimiser]:
         return {"actor": self.actor_optimiser, "critic": self.critic_optimiser, "alpha": self.alpha_optimiser}

@@ -1,0 +1,172 @@
+"""`hitl train`: the trainer on a home folder, in front or behind; look at it, pause it, stop it."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from data.errors import TrainingError
+from hitl.home import Home, add_home, home_path
+
+START_S = 30.0  # a trainer behind must have given its first pulse by then
+STOP_S = 60.0  # it may be writing a checkpoint to a slow disk
+
+
+def main(argv: list[str]) -> int:
+    """Train until stopped, or speak to a trainer that is at work."""
+    parser = argparse.ArgumentParser(
+        prog="hitl train",
+        description="Follow a home folder's store and learn from it until stopped. It may be killed at any moment and goes on "
+        "where it was.",
+    )
+    parser.add_argument(
+        "what", nargs="?", default="run", choices=("run", "status", "pause", "resume", "stop"), help="default: run"
+    )
+    add_home(parser)
+    parser.add_argument(
+        "--preset", help="hitl (default), rlpd or run_l; without it a run goes on with its own settings"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting; may be repeated"
+    )
+    parser.add_argument("--init", metavar="FILE", help="begin from a checkpoint file; 'best' goes back to the best one")
+    parser.add_argument("--fresh", action="store_true", help="begin anew whatever checkpoints there are")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    parser.add_argument("--background", action="store_true", help="go on behind; output goes to trainer.log")
+    parser.add_argument("--quiet", action="store_true", help="print nothing")
+    args = parser.parse_args(argv)
+    home = home_path(args)
+    if args.what == "status":
+        return _status(home)
+    if args.what in ("pause", "resume"):
+        return _pause(home, args.what == "pause")
+    if args.what == "stop":
+        return _stop(home)
+    home.create()
+    if args.background:
+        return _behind(home, [a for a in argv if a not in ("--background", "run")])
+    return _run(home, args)
+
+
+def _run(home: Home, args: argparse.Namespace) -> int:
+    asked: list[int] = []
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda number, frame: asked.append(number))
+
+    from trainer.daemon import Daemon
+    from trainer.start import Wish
+
+    wish = Wish(
+        preset=args.preset,
+        settings=tuple(args.set),
+        seed=args.seed,
+        init=Path(args.init) if args.init else None,
+        fresh=args.fresh,
+        device=args.device,
+    )
+    wish.config()  # a wrong setting is told at once, not when the first steps come
+    options: dict[str, Any] = {"stop": lambda: bool(asked)}
+    if args.quiet:
+        Daemon(home.root, wish, **options).run()
+    elif sys.stdout.isatty():
+        from hitl.train_view import TrainView
+
+        with TrainView() as view:
+            Daemon(home.root, wish, say=view.say, show=view.show, **options).run()
+    else:
+        Daemon(home.root, wish, say=lambda text: print(text, flush=True), **options).run()
+    return 0
+
+
+def _alive(home: Home) -> bool:
+    from trainer.control import running
+
+    return running(home.store_path)
+
+
+def _status(home: Home) -> int:
+    from trainer.heartbeat import read_heartbeat
+
+    beat, alive = read_heartbeat(home.root), _alive(home)
+    if not alive:
+        if beat is not None and beat.state == "failed":
+            print(f"The trainer has stopped: {beat.problem}")
+        elif beat is not None and beat.state != "stopped":
+            print(f"The trainer was killed at {beat.updates:,} updates; `hitl train` goes on from its last checkpoint.")
+        else:
+            print("No trainer is at work on this home folder.")
+        return 1
+    if beat is None:
+        print("A trainer is starting.")
+        return 0
+    age = beat.checkpoint_age_s
+    rows = [
+        ("state", beat.state + (f" (last pulse {beat.age_s:.0f} s ago)" if beat.age_s > 5 else "")),
+        ("updates", f"{beat.updates:,} ({beat.updates_per_second:.0f} a second)"),
+        ("steps", f"{beat.online_steps:,} in this store, {beat.steps_behind:,} behind, {beat.utd:.2f} updates each"),
+        ("demos", f"{beat.demo_rows:,} steps, {beat.takeover_seconds:.0f} s of takeover"),
+        ("checkpoint", f"{beat.checkpoint or 'none yet'}" + (f", {age:.0f} s ago" if age is not None else "")),
+    ]
+    if beat.problem:
+        rows.append(("problem", beat.problem))
+    for name, text in rows:
+        print(f"{name:>10}  {text}")
+    return 0
+
+
+def _pause(home: Home, pause: bool) -> int:
+    from trainer.control import PAUSE, ask, withdraw
+
+    if not _alive(home):
+        raise TrainingError("No trainer is at work on this home folder: `hitl train` starts one.")
+    (ask if pause else withdraw)(home.root, PAUSE)
+    print("The trainer rests; `hitl train resume` wakes it." if pause else "The trainer goes on.")
+    return 0
+
+
+def _stop(home: Home) -> int:
+    from trainer.control import STOP, ask
+
+    if not _alive(home):
+        print("No trainer is at work on this home folder.")
+        return 0
+    ask(home.root, STOP)
+    until = time.monotonic() + STOP_S
+    while _alive(home):
+        if time.monotonic() > until:
+            raise TrainingError(f"The trainer has not stopped within {STOP_S:.0f} s: end its process by hand.")
+        time.sleep(0.05)
+    print("The trainer has written its last checkpoint and stopped.")
+    return 0
+
+
+def _behind(home: Home, argv: list[str]) -> int:
+    from trainer.heartbeat import read_heartbeat
+
+    if _alive(home):
+        raise TrainingError("A trainer is already at work on this home folder: `hitl train status` shows it.")
+    command = [sys.executable, "-m", "hitl", "train", *argv]
+    detached: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        detached = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
+    log = home.root / "trainer.log"
+    with log.open("ab") as out:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, **detached)
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        beat = read_heartbeat(home.root)
+        if beat is not None and beat.pid == process.pid:
+            print("The trainer works behind now: `hitl train status`, `pause`, `resume`, `stop`.")
+            return 0
+        if process.poll() is not None:
+            lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            raise TrainingError(lines[-1].removeprefix("hitl: ") if lines else "The trainer ended at once.")
+        time.sleep(0.05)
+    raise TrainingError(f"The trainer gave no pulse within {START_S:.0f} s: see {log.name} in the home folder.")

@@ -1,0 +1,304 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from data.errors import CheckpointError, TrainingError, UsageError
+from data.recorder import Recorder
+from data.records import SessionInfo, StepRow
+from data.store import Store
+from trainer import control
+from trainer.checkpoint import CheckpointMeta, load, load_policy, save
+from trainer.config import TrainConfig
+from trainer.daemon import Daemon
+from trainer.heartbeat import read_heartbeat
+from trainer.start import Wish
+from trainer.tqc import TQC
+
+NAMES, ACTIONS = ("a", "b", "c"), ("gas_brake", "steer")
+SMALL = TrainConfig(
+    hidden=16, quantiles=5, drop_per_critic=1, batch_size=16, warmup_steps=20, checkpoint_seconds=0.1, metrics_every=10
+)
+
+
+def info(kind: str = "play") -> SessionInfo:
+    return SessionInfo(kind=kind, env="box2d", track="default", hz=20.0, observation_names=NAMES, action_names=ACTIONS)
+
+
+def drive(
+    path: Path, steps: int = 100, episodes: int = 2, *, takeover: bool = True, purpose: str = "drive", **end: object
+):
+    """Record some episodes; every episode has a takeover from step 10 to 20."""
+    rng = np.random.default_rng(steps)
+    recorder = Recorder(path, info())
+    for _ in range(episodes):
+        recorder.begin_episode(purpose, checkpoint_id=end.get("checkpoint_id"))  # type: ignore[arg-type]
+        token = None
+        for t in range(steps):
+            human = takeover and 10 <= t < 20
+            if human and token is None:
+                token = recorder.begin_segment("takeover", corner="hairpin")
+            if token is not None and not human:
+                recorder.end_segment(token, "cleared")
+                token = None
+            recorder.step(
+                StepRow(
+                    rng.normal(size=3).astype(np.float32),
+                    rng.uniform(-1, 1, 2).astype(np.float32),
+                    rng.uniform(-1, 1, 2).astype(np.float32),
+                    int(human),
+                    float(rng.normal()),
+                    terminated=t == steps - 1,
+                    progress=float(end.get("progress", 0.0)),  # type: ignore[arg-type]
+                )
+            )
+        recorder.end_episode("terminated", "off_road", rng.normal(size=3).astype(np.float32))
+    assert recorder.flush(20)
+    recorder.close()
+
+
+def train(root: Path, until: int | None, config: TrainConfig = SMALL, **wish: object) -> Daemon:
+    """Run a daemon in this process until so many updates are done, or nothing is left to do."""
+    daemon = Daemon(root, Wish(base=config, **wish))  # type: ignore[arg-type]
+    began = time.monotonic()
+
+    def stop() -> bool:
+        assert time.monotonic() - began < 60
+        done = getattr(daemon, "ledger", None) is not None and daemon.beat.state in ("idle", "waiting")
+        return done if until is None else hasattr(daemon, "learner") and daemon.learner.updates >= until
+
+    daemon.stop = stop
+    daemon.run()
+    return daemon
+
+
+def state(daemon: Daemon) -> dict[str, torch.Tensor]:
+    return {**daemon.learner.tensors(), "replay": daemon.generator.get_state()}
+
+
+def test_trains_within_the_ratio_and_leaves_checkpoints(tmp_path: Path) -> None:
+    drive(tmp_path / "store.sqlite")
+    daemon = train(tmp_path, None)
+    assert daemon.learner.updates == 200 - 20  # utd 1, 200 steps, 20 of warm-up
+    drive(tmp_path / "store.sqlite", 50, 1)
+    drive(tmp_path / "store.sqlite", 50, 1, purpose="lap", takeover=False)  # a lap is no online step
+    daemon = train(tmp_path, None)
+    assert daemon.learner.updates == 180 + 50
+    with Store.open(tmp_path / "store.sqlite") as store:
+        records = store.checkpoints()
+        assert records[0].updates == 230
+        assert records[0].env_steps == 250
+        assert records[0].parent == records[1].id
+        actor, meta = load_policy(tmp_path / "checkpoints" / records[0].name)
+        assert (meta.observation_names, meta.action_names, meta.updates) == (NAMES, ACTIONS, 230)
+        assert actor.act(torch.zeros(1, 3)).shape == (1, 2)
+    beat = read_heartbeat(tmp_path)
+    assert beat is not None
+    assert (beat.state, beat.updates, beat.owed_updates, beat.online_steps) == ("stopped", 230, 0, 250)
+
+
+def test_interrupted_and_uninterrupted_agree_bit_for_bit(tmp_path: Path) -> None:
+    config = SMALL.with_values(
+        bc_weight=3.0, learn_alpha=True, critics=3, target_critics=2, actor_average=0.99, utd=2.0
+    )
+    results = []
+    for cuts in ([], [50, 51, 130]):
+        root = tmp_path / f"home{len(cuts)}"
+        root.mkdir()
+        drive(root / "store.sqlite", 60, 3)
+        for cut in cuts:
+            train(root, cut, config)
+        results.append(train(root, None, config))
+    one, other = results
+    assert one.learner.updates == other.learner.updates == 2 * 160
+    for name, value in state(one).items():
+        assert torch.equal(value, state(other)[name]), name
+
+
+def test_killed_without_warning_it_goes_on(tmp_path: Path) -> None:
+    drive(tmp_path / "store.sqlite", 400, 5)
+    args = [sys.executable, "-m", "hitl", "train", "--home", str(tmp_path), "--quiet", "--seed", "1"]
+    for key in ("hidden=16", "quantiles=5", "batch_size=16", "checkpoint_seconds=0.05", "utd=20", "warmup_steps=20"):
+        args += ["--set", key]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(args, env=environment) as process:
+        wait_for(lambda: (b := read_heartbeat(tmp_path)) is not None and b.updates > 100)
+        with pytest.raises(TrainingError, match="Another trainer"):
+            train(tmp_path, 1)
+        process.kill()
+    assert not control.running(tmp_path / "store.sqlite")
+    before = newest(tmp_path).updates
+    with subprocess.Popen(args, env=environment) as process:
+        wait_for(
+            lambda: (b := read_heartbeat(tmp_path)) is not None and b.pid == process.pid and b.updates > before + 20
+        )
+        if sys.platform == "win32":
+            control.ask(tmp_path, control.STOP)
+        else:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    beat = read_heartbeat(tmp_path)
+    assert beat is not None
+    assert beat.state == "stopped"
+    assert newest(tmp_path).updates == beat.updates > before
+
+
+def newest(root: Path):
+    with Store.open(root / "store.sqlite") as store:
+        record = store.latest_checkpoint()
+    assert record is not None
+    return record
+
+
+def wait_for(condition, seconds: float = 40.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_a_damaged_checkpoint_is_refused_and_the_one_before_taken(tmp_path: Path) -> None:
+    drive(tmp_path / "store.sqlite")
+    train(tmp_path, 90)
+    train(tmp_path, 120)
+    with Store.open(tmp_path / "store.sqlite") as store:
+        last, before = store.checkpoints()[:2]
+    path = tmp_path / "checkpoints" / last.name
+    data = bytearray(path.read_bytes())
+    for at, what in ((len(data) // 2, "altered"), (None, "half")):
+        bad = data[: len(data) // 2] if at is None else data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+        path.write_bytes(bad)
+        with pytest.raises(CheckpointError, match="damaged"):
+            load(path)
+        said: list[str] = []
+        daemon = Daemon(tmp_path, Wish(base=SMALL), stop=lambda: True, say=said.append)
+        assert what
+        start = daemon._start()
+        assert start is not None
+        assert start.learner.updates == before.updates
+        assert "damaged" in said[0]
+        daemon.follower.close()
+    for file in (tmp_path / "checkpoints").iterdir():
+        file.write_bytes(b"nothing")
+    with pytest.raises(CheckpointError, match="--fresh"):
+        train(tmp_path, 1)
+    beat = read_heartbeat(tmp_path)
+    assert beat is not None
+    assert beat.state == "failed"
+    assert train(tmp_path, 5, fresh=True).learner.updates >= 5
+
+
+def test_explosion_goes_back_once_and_then_stops(tmp_path: Path) -> None:
+    drive(tmp_path / "store.sqlite")
+    daemon = Daemon(tmp_path, Wish(base=SMALL))
+    poisoned: list[int] = []
+
+    began = time.monotonic()
+
+    def stop() -> bool:
+        assert time.monotonic() - began < 30
+        if hasattr(daemon, "learner") and daemon.learner.updates >= 60 and len(poisoned) < 1:
+            poisoned.append(daemon.learner.updates)
+            daemon.learner.critic_flat.values[5] = float("nan")
+        return hasattr(daemon, "learner") and daemon.learner.updates >= 150
+
+    daemon.stop = stop
+    daemon.run()
+    assert daemon.learner.lr_scale == 0.5
+    assert daemon.learner.healthy()
+    with Store.open(tmp_path / "store.sqlite") as store:
+        events = store.conn.execute("SELECT message FROM events WHERE kind = 'rollback'").fetchall()
+    assert len(events) == 1
+    assert "half the learning rates" in events[0][0]
+    drive(tmp_path / "store.sqlite")
+    poisoned.clear()
+    again = Daemon(tmp_path, Wish(base=SMALL))
+    again.stop = lambda: (
+        hasattr(again, "learner") and bool(again.learner.critic_flat.values[5].fill_(float("nan")) == 0)
+    )
+    with pytest.raises(TrainingError, match="exploded again"):
+        again.run()
+
+
+def test_begins_from_another_run_with_its_whole_state(tmp_path: Path) -> None:
+    learner = TQC(3, 2, SMALL.with_values(hidden=8))
+    learner.updates, learner.env_steps = 500, 1000
+    (tmp_path / "home").mkdir()
+    name, _ = save(tmp_path, learner, CheckpointMeta.of(learner, NAMES, ACTIONS, "stall"))
+    drive(tmp_path / "home" / "store.sqlite", 30, 1)
+    said: list[str] = []
+    daemon = Daemon(tmp_path / "home", Wish(base=SMALL, init=tmp_path / name), say=said.append)
+    seen: list[int] = []
+    began = time.monotonic()
+
+    def stop() -> bool:
+        assert time.monotonic() - began < 30
+        if daemon.beat.state == "idle" and not seen:
+            seen.append(daemon.learner.updates)
+            drive(tmp_path / "home" / "store.sqlite", 40, 1)
+        return daemon.beat.state == "idle" and daemon.learner.updates == 540
+
+    daemon.stop = stop
+    daemon.run()
+    assert seen == [500]  # what it was trained on is not paid for again, and there is no warm-up
+    assert daemon.learner.updates == 540
+    assert daemon.config.hidden == 8
+    assert any("keep the shape" in text for text in said)
+    with pytest.raises(UsageError, match="hidden = 8"):
+        train(tmp_path / "home", 1, settings=("hidden=32",))
+
+
+def test_pause_and_stop_files(tmp_path: Path) -> None:
+    drive(tmp_path / "store.sqlite")
+    control.ask(tmp_path, control.PAUSE)
+    control.ask(tmp_path, control.STOP)  # a stale one from before is no order
+    daemon = Daemon(tmp_path, Wish(base=SMALL))
+    thread = threading.Thread(target=daemon.run)
+    thread.start()
+    wait_for(lambda: daemon.beat.state == "paused")
+    assert daemon.learner.updates == 0
+    control.withdraw(tmp_path, control.PAUSE)
+    wait_for(lambda: daemon.learner.updates > 0)
+    control.ask(tmp_path, control.STOP)
+    thread.join(20)
+    assert not thread.is_alive()
+    assert newest(tmp_path).updates == daemon.learner.updates
+
+
+def test_evaluations_make_the_best_and_fade_the_cloning(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    drive(path)
+    config = SMALL.with_values(bc_weight=2.0, bc_follow_passes=True, bc_floor=0.05)
+    train(tmp_path, None, config)
+    first = newest(tmp_path).id
+    with Store.open(path) as store:
+        store.upsert_corner("default", "hairpin", 10.0, 20.0, "track")
+    drive(path, 12, 15, takeover=False, purpose="evaluation", checkpoint_id=first, progress=30.0)
+    daemon = train(tmp_path, None, config)
+    assert daemon.learner.bc_weight == pytest.approx(2.0 * 0.05)
+    with Store.open(path) as store:
+        assert store.best_checkpoint() is None  # fifteen episodes prove too little
+    drive(path, 12, 5, takeover=False, purpose="evaluation", checkpoint_id=first, progress=30.0)
+    drive(path, 15, 1)
+    daemon = train(tmp_path, None, config)
+    with Store.open(path) as store:
+        best = store.best_checkpoint()
+    assert best is not None
+    assert best.id == first
+    assert daemon.replay.online_steps == 215  # evaluations are no online steps
+    later = newest(tmp_path).id
+    drive(path, 12, 20, takeover=False, purpose="evaluation", checkpoint_id=later, progress=5.0)
+    train(tmp_path, None, config)
+    with Store.open(path) as store:
+        events = [row[0] for row in store.conn.execute("SELECT kind FROM events ORDER BY id")]
+        names = {row[0] for row in store.conn.execute("SELECT DISTINCT name FROM metrics")}
+    assert events.count("collapse") == 1
+    assert "best" in events
+    assert {"memory_len", "debug/q1", "losses/loss_actor", "return_train", "sampling_duration"} <= names

@@ -1,0 +1,348 @@
+"""The trainer's daemon: follows the store, learns within its budget, writes checkpoints, and can be killed at any moment.
+
+It needs no session and no game. What it knows is in the store; what it has learned is in its newest checkpoint; after a kill it
+reads both and goes on. The budget: ``utd`` updates for each step of a live session, never more, however fast the machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from data.errors import CheckpointError, StoreError, TrainingError
+from data.follow import Follower, Update
+from data.store import Store
+from trainer import control
+from trainer.checkpoint import CheckpointMeta, load, save
+from trainer.heartbeat import Heartbeat, write_heartbeat
+from trainer.ledger import Ledger
+from trainer.memory import keep_freed_memory
+from trainer.replay import Replay
+from trainer.start import KIND, Start, Wish, begin
+from trainer.tqc import TQC
+from trainer.watch import Watch
+
+CHUNK = 8  # updates between two looks at the store; a fixed number, so that a resumed run draws as an uninterrupted one
+IDLE_S = 0.03  # s between two looks when there is nothing to do
+BEAT_S = 0.5  # s between two heartbeats when nothing changes
+METRICS_S = 2.0  # s between two rows of metrics at the start; grows like the pause between checkpoints
+
+
+class Daemon:
+    """One trainer on one home folder (``root``, with ``store.sqlite`` and ``checkpoints/`` in it).
+
+    ``stop`` is asked between chunks; ``say`` takes sentences for the player; ``show`` gets every heartbeat and the newest
+    metrics. Raises TrainingError when another trainer is at work here or training cannot go on, CheckpointError when no
+    checkpoint can be used.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        wish: Wish,
+        *,
+        stop: Callable[[], bool] = lambda: False,
+        say: Callable[[str], None] = lambda _: None,
+        show: Callable[[Heartbeat, Watch], None] = lambda *_: None,
+    ) -> None:
+        self.root, self.wish = root, wish
+        self.store_path, self.folder = root / "store.sqlite", root / "checkpoints"
+        self.stop, self.say, self.show = stop, say, show
+        self.beat = Heartbeat(pid=os.getpid())
+        self.watch = Watch()
+        self._began = self._beat_at = self._metrics_at = self._saved_at = time.monotonic()
+        self._saved_updates = -1
+        self._updates_at_start = self._online_at_start = 0
+        self._rate = (time.monotonic(), 0)
+
+    # The whole of it
+
+    def run(self) -> None:
+        """Train until asked to stop; the last thing done is a checkpoint."""
+        keep_freed_memory()
+        self.root.mkdir(parents=True, exist_ok=True)
+        with control.TrainerLock(self.store_path):
+            control.withdraw(self.root, control.STOP)
+            try:
+                self._run()
+            except BaseException as error:
+                self._beat("failed", problem=str(error) or type(error).__name__)
+                raise
+            self._beat("stopped")
+
+    def _asked_to_stop(self) -> bool:
+        return self.stop() or control.asked(self.root, control.STOP)
+
+    def _run(self) -> None:
+        start: Start | None = None
+        while start is None:
+            if self._asked_to_stop():
+                return
+            start = self._start()
+        self.start, self.learner, self.config = start, start.learner, start.config
+        torch.set_num_threads(self.config.threads)
+        _be_nice()
+        with contextlib.closing(self.follower):
+            if not self._catch_up(start):
+                return
+            if not start.own:
+                self._checkpoint()  # something to go back to, and something to drive with
+            while not self._asked_to_stop():
+                self._turn()
+            if self.learner.updates != self._saved_updates and self._healthy():
+                self._metrics(time.monotonic())
+                self._checkpoint()
+
+    def _start(self) -> Start | None:
+        """Make or take up the learner; None (after a short rest) while there is nothing to begin with."""
+        records = []
+        if self.store_path.exists():
+            with Store.open(self.store_path, create=False) as store:
+                records = store.checkpoints()
+        start = begin(self.wish, records, self.folder, self.say)
+        if start is not None and start.meta is not None and self.store_path.exists():
+            self.names = (start.meta.observation_names, start.meta.action_names)
+            self.follower = Follower(self.store_path, *self.names)
+            self._first = Update.empty(len(self.names[0]), len(self.names[1]))
+            return start
+        if self.store_path.exists():
+            follower = Follower(self.store_path)
+            self._first = follower.poll()
+            if follower.layout is not None:
+                self.follower, self.names = follower, follower.layout
+                config = self.wish.config()
+                learner = TQC(len(self.names[0]), len(self.names[1]), config, self.wish.device)
+                return Start(learner, config)
+            follower.close()
+        self._beat("waiting")
+        time.sleep(0.2)
+        return None
+
+    def _catch_up(self, start: Start) -> bool:
+        """Read all that the store holds, then take up the account of updates; False when asked to stop meanwhile."""
+        sizes = len(self.names[0]), len(self.names[1])
+        self.replay = Replay(*sizes, self.config, device=self.learner.device)
+        update = self._first
+        while True:
+            self._take_in(update)
+            if self._asked_to_stop():
+                return False
+            update = self.follower.poll()
+            if not (len(update) or update.episodes or update.segments or update.more):
+                break
+        self.ledger: Ledger = start.ledger(self.replay.online_steps)
+        self.generator = start.generator()
+        self._env_base = self.learner.env_steps - self.ledger.online
+        self._count()
+        self._updates_at_start, self._online_at_start = self.learner.updates, self.ledger.online
+        if start.own:
+            self._saved_updates = self.learner.updates
+            self.beat.checkpoint = start.path.name if start.path else ""
+        if start.path is not None:
+            self.say(f"Goes on from {start.path.name} ({self.learner.updates:,} updates).")
+        self._began = self._saved_at = time.monotonic()
+        return True
+
+    def _take_in(self, update: Update) -> None:
+        self.replay.add(update)
+        self.watch.follow(update)
+        for layout, count in update.left_out.items():
+            if layout not in self.watch.left_out:
+                text = (
+                    f"{count} steps have other observations ({len(layout[0])} numbers) than this run is trained on "
+                    f"({len(self.names[0])}), so they are left out: train them in a home folder of their own."
+                )
+                self._event("layout", text, "warning")
+            self.watch.left_out.add(layout)
+
+    def _count(self) -> None:
+        self.ledger.steps(self.replay.online_steps)
+        self.learner.env_steps = self._env_base + self.ledger.online
+
+    def _turn(self) -> None:
+        """Take in what is new and do a chunk of the updates that are owed."""
+        update = self.follower.poll()
+        if len(update) or update.episodes or update.segments:
+            began = time.monotonic()
+            self._take_in(update)
+            self._count()
+            self.watch.spent("following", time.monotonic() - began)
+        if self.watch.evaluated:
+            self._judge()
+        if control.asked(self.root, control.PAUSE):
+            self._rest("paused")
+            return
+        due = 0 if update.more else self.ledger.due
+        if not due or (not len(self.replay) and not self.replay.demo_rows):
+            waiting = self.ledger.online < self.ledger.warmup or not self.replay.online_rows
+            self._rest("waiting" if waiting else "idle")
+            return
+        self._learn(min(CHUNK, due))
+        self._beat_sometimes("training")
+
+    def _learn(self, count: int) -> None:
+        c, began = self.config, time.monotonic()
+        batches = self.replay.sample_many(count, c.batch_size, self.generator)
+        drawn = time.monotonic()
+        for batch in batches:
+            self.learner.update(batch)
+        self.ledger.paid(count)
+        now = time.monotonic()
+        self.watch.spent("sampling", drawn - began)
+        self.watch.spent("training", now - drawn, count)
+        if self.learner.updates % c.metrics_every < count and not self._healthy():
+            self._roll_back()
+            return
+        if now - self._metrics_at >= min(METRICS_S + 0.02 * (now - self._began), c.checkpoint_seconds_max):
+            self._metrics(now)
+        pause = min(max(c.checkpoint_seconds, 0.02 * (now - self._began)), c.checkpoint_seconds_max)
+        since = self.learner.updates - self._saved_updates
+        if since >= c.checkpoint_updates if c.checkpoint_updates is not None else now - self._saved_at >= pause:
+            self._checkpoint()
+
+    # Checkpoints
+
+    def _healthy(self) -> bool:
+        return self.learner.healthy()
+
+    def _checkpoint(self) -> None:
+        learner = self.learner
+        numbers = {"online_steps": self.ledger.online, "owed_updates": self.ledger.owed}
+        meta = CheckpointMeta.of(learner, *self.names, kind=KIND, numbers=numbers)
+        try:
+            name, sha256 = save(self.folder, learner, meta, {"rng.replay": self.generator.get_state()})
+            with Store.open(self.store_path) as store:
+                self.start.parent = store.add_checkpoint(
+                    name, sha256, learner.updates, learner.env_steps, KIND, self.config.to_dict(), self.start.parent
+                )
+        except (CheckpointError, StoreError) as error:
+            self.beat.problem = str(error)  # a full disk: what is learned stays in memory until there is room
+            self._saved_at = time.monotonic()
+            return
+        self.beat.problem = ""
+        self._saved_updates, self._saved_at = learner.updates, time.monotonic()
+        self.beat.checkpoint, self.beat.checkpoint_at = name, time.time()
+        self._forget_old()
+        self._beat(self.beat.state)
+
+    def _forget_old(self) -> None:
+        """Delete the files of old checkpoints of ours; the newest, the best and evaluated ones stay. Rows stay all."""
+        keep = self.config.keep_checkpoints
+        ours = [r for r in self.watch.checkpoints(self.store_path) if r.kind == KIND]
+        for record in ours[keep : keep + 50]:
+            if not record.best and record.id not in self.watch.seen:
+                with contextlib.suppress(OSError):
+                    (self.folder / record.name).unlink(missing_ok=True)
+
+    def _roll_back(self) -> None:
+        """Go back to the last good checkpoint, with lower learning rates the first time; the second time, give up."""
+        if self.learner.lr_scale < 1.0:
+            raise TrainingError(
+                "Training has exploded again with lower learning rates, so it stops at its last good checkpoint: set "
+                "lr_critic and lr_actor lower, or grad_clip_critic=1."
+            )
+        for record in self.watch.checkpoints(self.store_path):
+            with contextlib.suppress(CheckpointError):
+                tensors, meta = load(self.folder / record.name, record.sha256)
+                self.learner.load(tensors, meta.numbers)
+                if record.kind == KIND and self._healthy_after_load():
+                    break
+        else:
+            raise TrainingError("Training has exploded and there is no good checkpoint to go back to.")
+        numbers = meta.numbers  # the updates that were lost are owed again
+        self.ledger.owed = numbers["owed_updates"] + self.config.utd * (self.ledger.online - numbers["online_steps"])
+        self.learner.lr_scale = 0.5
+        self.learner.generator.manual_seed(self.config.seed + self.learner.updates + 7)  # not the same road again
+        self.start.parent = record.id
+        text = f"Training exploded: back to {record.name}, with half the learning rates."
+        self._event("rollback", text, "warning")
+        self._checkpoint()
+
+    def _healthy_after_load(self) -> bool:
+        self.learner.forget_metrics()
+        return self.learner.healthy()
+
+    # Evaluations
+
+    def _judge(self) -> None:
+        """Learn from new evaluations: the best checkpoint, how much cloning is needed, whether training has collapsed."""
+        try:
+            news = self.watch.judge(self.store_path, self.config)
+        except StoreError as error:
+            self.beat.problem = str(error)
+            return
+        if news.scale is not None and self.config.bc_follow_passes:
+            self.learner.bc_scale = news.scale
+        for kind, text, level in news.events:
+            self._event(kind, text, level)
+
+    # Telling
+
+    def _metrics(self, now: float) -> None:
+        values = {**self.learner.metrics(), **self.watch.metrics(now - self._metrics_at)}
+        values["memory_len"] = float(len(self.replay))
+        values["debug/demo_fraction_in_batch"] = self.replay.fractions()["demo"]
+        values["debug/demo_sampling_weight"] = self.replay.demo_sampling_weight()
+        values["debug/bc_scale"] = self.learner.bc_scale
+        self._metrics_at = now
+        self.watch.newest = values
+        with contextlib.suppress(StoreError), Store.open(self.store_path) as store:
+            store.add_metrics(self.learner.updates, values)
+
+    def _event(self, kind: str, text: str, level: str = "info") -> None:
+        self.say(text)
+        with contextlib.suppress(StoreError), Store.open(self.store_path) as store:
+            store.add_event(kind, text, level)
+
+    def _rest(self, state: str) -> None:
+        self._beat_sometimes(state)
+        began = time.monotonic()
+        time.sleep(IDLE_S)
+        self.watch.spent("idle", time.monotonic() - began)
+
+    def _beat_sometimes(self, state: str) -> None:
+        due = BEAT_S
+        if state != self.beat.state or self.ledger.online != self.beat.online_steps:
+            due = 0.0
+        elif self.learner.updates != self.beat.updates:
+            due = 0.1
+        if time.monotonic() - self._beat_at >= due:
+            self._beat(state)
+
+    def _beat(self, state: str, problem: str | None = None) -> None:
+        beat, now = self.beat, time.monotonic()
+        beat.state, beat.at, self._beat_at = state, time.time(), now
+        if problem is not None:
+            beat.problem = problem
+        if hasattr(self, "ledger"):
+            beat.updates, beat.env_steps = self.learner.updates, self.learner.env_steps
+            beat.online_steps, beat.owed_updates = self.ledger.online, self.ledger.due
+            beat.steps_behind = int(self.ledger.due / self.config.utd)
+            new = self.ledger.online - self._online_at_start
+            beat.utd = (self.learner.updates - self._updates_at_start) / new if new else 0.0
+            beat.demo_rows, beat.takeover_seconds = self.replay.demo_rows, self.replay.demo_seconds()
+            beat.bc_weight = self.learner.bc_weight
+            if now - self._rate[0] >= 1.0:
+                beat.updates_per_second = (self.learner.updates - self._rate[1]) / (now - self._rate[0])
+                self._rate = (now, self.learner.updates)
+        write_heartbeat(self.root, beat)
+        self.show(beat, self.watch)
+
+
+def _be_nice() -> None:
+    """Let a session on the same machine go first."""
+    with contextlib.suppress(OSError, AttributeError):
+        if sys.platform == "win32":
+            import ctypes
+
+            below_normal = 0x4000
+            kernel = ctypes.windll.kernel32
+            kernel.SetPriorityClass(kernel.GetCurrentProcess(), below_normal)
+        else:
+            os.nice(5)

@@ -1,0 +1,73 @@
+"""The trainer's pulse: a small file in the home folder that anyone may read. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+NAME = "trainer.json"
+
+
+@dataclass(slots=True)
+class Heartbeat:
+    """How training is going."""
+
+    pid: int = 0
+    at: float = 0.0
+    """Unix time of the beat."""
+    state: str = "starting"
+    """``starting``, ``waiting`` (no steps yet, or too few), ``training``, ``idle`` (all updates paid), ``paused``,
+    ``stopped`` or ``failed``."""
+    updates: int = 0
+    online_steps: int = 0
+    """Online steps of the store that have been read."""
+    env_steps: int = 0
+    """Online steps of the whole run, earlier stores included."""
+    owed_updates: int = 0
+    """Updates that the update ratio still asks for."""
+    steps_behind: int = 0
+    """The same in steps."""
+    utd: float = 0.0
+    """Updates for each online step since the start."""
+    updates_per_second: float = 0.0
+    checkpoint: str = ""
+    checkpoint_at: float = 0.0
+    demo_rows: int = 0
+    takeover_seconds: float = 0.0
+    """Seconds of takeover in the demo half."""
+    bc_weight: float = 0.0
+    problem: str = ""
+    """A sentence when something is wrong."""
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the beat."""
+        return max(0.0, time.time() - self.at)
+
+    @property
+    def checkpoint_age_s(self) -> float | None:
+        """Seconds since the last checkpoint; None before the first."""
+        return max(0.0, time.time() - self.checkpoint_at) if self.checkpoint_at else None
+
+
+def write_heartbeat(root: Path, beat: Heartbeat) -> None:
+    """Write the beat so that a reader sees the old one or the new one, never half of one."""
+    path = root / NAME
+    new = path.with_name(f"{NAME}.{os.getpid()}")
+    with contextlib.suppress(OSError):  # a full disk, or a reader on Windows: the next beat will do
+        new.write_text(json.dumps(asdict(beat)), encoding="utf-8")
+        os.replace(new, path)
+
+
+def read_heartbeat(root: Path) -> Heartbeat | None:
+    """Return the newest beat; None when there is none or it cannot be read."""
+    try:
+        values = json.loads((root / NAME).read_text(encoding="utf-8"))
+        known = {f.name for f in fields(Heartbeat)}
+        return Heartbeat(**{k: v for k, v in values.items() if k in known})
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None

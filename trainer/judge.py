@@ -1,0 +1,81 @@
+"""What evaluations say: which checkpoint is the best, whether training has collapsed, and how much cloning is still needed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from data.checkpoints import Evaluation
+
+ENOUGH = 20
+"""Episodes before a checkpoint may be called the best."""
+RECENT = 3
+"""Evaluations that the need for cloning is averaged over."""
+
+
+def wilson(passes: float, episodes: int, z: float = 1.96) -> tuple[float, float]:
+    """Return the Wilson score interval of a share (Wilson 1927), 95 % by default; (0, 1) for nothing."""
+    if episodes <= 0:
+        return 0.0, 1.0
+    share = passes / episodes
+    middle = share + z * z / (2 * episodes)
+    half = z * math.sqrt(share * (1 - share) / episodes + z * z / (4 * episodes * episodes))
+    scale = 1 + z * z / episodes
+    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is known of one checkpoint."""
+
+    checkpoint_id: int
+    episodes: int
+    rate: float
+    """Share of episodes that passed, over the corners that count (or finished)."""
+    low: float
+    high: float
+    return_mean: float
+
+
+def rate_of(evaluation: Evaluation, weights: Mapping[str, float]) -> float:
+    """Return the share of passes over the corners that were helped, weighted by the help; else the share that finished."""
+    known = {name: w for name, w in weights.items() if name in evaluation.passes and w > 0}
+    if not evaluation.episodes:
+        return 0.0
+    if not known:
+        return evaluation.finished / evaluation.episodes
+    total = sum(known.values())
+    return sum(w * evaluation.passes[name] / evaluation.episodes for name, w in known.items()) / total
+
+
+def verdicts(evaluations: Sequence[Evaluation], weights: Mapping[str, float]) -> list[Verdict]:
+    """Judge every evaluated checkpoint, oldest first."""
+    result = []
+    for e in evaluations:
+        if e.checkpoint_id is None or not e.episodes:
+            continue
+        rate = rate_of(e, weights)
+        low, high = wilson(rate * e.episodes, e.episodes)
+        result.append(Verdict(e.checkpoint_id, e.episodes, rate, low, high, e.return_mean))
+    return result
+
+
+def best(judged: Sequence[Verdict]) -> Verdict | None:
+    """Return the best checkpoint of those with enough episodes: by the lower end of its interval, then by return."""
+    enough = [v for v in judged if v.episodes >= ENOUGH]
+    return max(enough, key=lambda v: (v.low, v.return_mean), default=None)
+
+
+def collapsed(judged: Sequence[Verdict]) -> bool:
+    """Whether the newest evaluation is significantly below the best: their intervals do not touch."""
+    top = best(judged)
+    return bool(judged and top and judged[-1].episodes >= ENOUGH and judged[-1].high < top.low)
+
+
+def cloning_scale(judged: Sequence[Verdict], floor: float) -> float | None:
+    """Return how much of the cloning weight is still needed: what the last evaluations did not pass, at least ``floor``."""
+    recent = [v for v in judged if v.episodes >= 5][-RECENT:]
+    if not recent:
+        return None
+    return max(floor, 1.0 - sum(v.rate for v in recent) / len(recent))

@@ -1,0 +1,41 @@
+"""How many updates are owed for the steps that came in."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass
+class Ledger:
+    """Keeps ``utd`` updates for each online step, whatever the machine's speed.
+
+    Steps below ``warmup`` owe nothing. At most ``limit`` updates are owed at once: a trainer that was started late does not
+    train for days on what is long past.
+    """
+
+    utd: float
+    warmup: int = 0
+    limit: float = math.inf
+    online: int = 0
+    """Online steps counted so far."""
+    owed: float = 0.0
+    forgiven: float = 0.0
+
+    def steps(self, online: int) -> None:
+        """Count up to ``online`` steps in all."""
+        new = max(0, online - max(self.online, self.warmup))
+        self.online = max(self.online, online)
+        self.owed += self.utd * new
+        if self.owed > self.limit:
+            self.forgiven += self.owed - self.limit
+            self.owed = self.limit
+
+    @property
+    def due(self) -> int:
+        """Whole updates that may be done now."""
+        return int(self.owed + 1e-9)
+
+    def paid(self, updates: int) -> None:
+        """Note that updates were done."""
+        self.owed -= updates

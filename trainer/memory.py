@@ -1,0 +1,20 @@
+"""Keeping freed memory in the process, so that an update does not ask the system for the same pages again and again."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
+
+
+def keep_freed_memory() -> bool:
+    """Tell glibc to hand out blocks up to 32 MB from its own heap and to keep what is freed; False elsewhere."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False  # another C library
+    wanted = ((_MMAP_THRESHOLD, 32 << 20), (_TRIM_THRESHOLD, 1 << 30), (_TOP_PAD, 16 << 20))
+    return all(mallopt(name, value) == 1 for name, value in wanted)

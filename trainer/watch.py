@@ -1,0 +1,124 @@
+"""What the daemon sees beside the batches: returns of episodes, evaluations and what they mean, where its time goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from data.checkpoints import CheckpointRecord
+from data.follow import Layout, Update
+from data.store import Store
+from trainer.config import TrainConfig
+from trainer.judge import Verdict, best, cloning_scale, collapsed, verdicts
+
+
+@dataclass
+class News:
+    """What new evaluations mean."""
+
+    scale: float | None = None
+    """How much of the cloning weight is still needed; None: not known."""
+    events: list[tuple[str, str, str]] = field(default_factory=list)
+    """(kind, sentence, level)"""
+
+
+class Watch:
+    """Keeps an eye on what comes in."""
+
+    def __init__(self) -> None:
+        self.evaluated = False
+        """Whether an evaluation episode ended since the last judgement."""
+        self.judged: list[Verdict] = []
+        self.best: Verdict | None = None
+        self.seen: set[int] = set()
+        """Checkpoints that were evaluated."""
+        self.left_out: set[Layout] = set()
+        self.newest: dict[str, float] = {}
+        self._sums: dict[int, tuple[float, int]] = {}
+        self._last: dict[str, float] = {}
+        self._seconds: dict[str, float] = {}
+        self._trained = 0
+        self._in_collapse = False
+
+    def follow(self, update: Update) -> None:
+        """Note returns and lengths of the episodes that ended."""
+        if len(update):
+            ids, where = np.unique(update.episode_id, return_inverse=True)
+            totals, counts = np.bincount(where, update.reward), np.bincount(where)
+            for id_, total, count in zip(ids.tolist(), totals.tolist(), counts.tolist(), strict=True):
+                before = self._sums.get(id_, (0.0, 0))
+                self._sums[id_] = (before[0] + total, before[1] + count)
+        for id_, record in update.episodes.items():
+            if record.end is None or id_ not in self._sums:
+                continue
+            total, count = self._sums.pop(id_)
+            if record.purpose == "evaluation":
+                self._last.update(return_test=total, episode_length_test=float(count))
+                self.evaluated = True
+            elif record.purpose == "drive":
+                self._last.update(return_train=total, episode_length_train=float(count))
+
+    def judge(self, store_path: Path, config: TrainConfig) -> News:
+        """Read the evaluations and mark the best checkpoint. Raises StoreError."""
+        news = News()
+        self.evaluated = False
+        with Store.open(store_path) as store:
+            weights = dict(
+                store.conn.execute(
+                    "SELECT corner, sum(stop - start) FROM segments WHERE kind = 'takeover' AND corner IS NOT NULL "
+                    "AND stop IS NOT NULL AND verdict != 'bad' GROUP BY corner"
+                ).fetchall()
+            )
+            self.judged = verdicts(store.evaluations(), weights)
+            self.seen = {v.checkpoint_id for v in self.judged}
+            top = best(self.judged)
+            if top is not None and (self.best is None or top.checkpoint_id != self.best.checkpoint_id):
+                marked = store.best_checkpoint()
+                if marked is None or marked.id != top.checkpoint_id:
+                    store.set_best(top.checkpoint_id)
+                    news.events.append(("best", _sentence(top), "info"))
+            self.best = top
+        down = collapsed(self.judged)
+        if down and not self._in_collapse and top is not None:
+            newest = self.judged[-1]
+            text = (
+                f"Evaluation has fallen to {newest.rate:.0%} of episodes, well below the best ({top.rate:.0%}): "
+                "`hitl play --checkpoint best` drives with the best, `hitl train --init best` goes back to it."
+            )
+            news.events.append(("collapse", text, "warning"))
+        self._in_collapse = down
+        news.scale = cloning_scale(self.judged, config.bc_floor)
+        return news
+
+    def checkpoints(self, store_path: Path) -> list[CheckpointRecord]:
+        """Return the rows of all checkpoints, newest first."""
+        with Store.open(store_path) as store:
+            return store.checkpoints()
+
+    def spent(self, what: str, seconds: float, updates: int = 0) -> None:
+        """Note where time went."""
+        self._seconds[what] = self._seconds.get(what, 0.0) + seconds
+        self._trained += updates
+
+    def metrics(self, round_seconds: float) -> dict[str, float]:
+        """Return the last returns and the times since the last call, under the recipe's names."""
+        updates = max(1, self._trained)
+        values = {
+            **self._last,
+            "round_time": round_seconds,
+            "idle_time": self._seconds.get("idle", 0.0),
+            "training_step_duration": self._seconds.get("training", 0.0) / updates,
+            "sampling_duration": self._seconds.get("sampling", 0.0) / updates,
+            "following_share": self._seconds.get("following", 0.0) / max(1e-9, round_seconds),
+        }
+        self._seconds, self._trained = {}, 0
+        return values
+
+
+def _sentence(top: Verdict) -> str:
+    return (
+        f"The best so far: {top.rate:.0%} of {top.episodes} episodes (95 % interval {top.low:.0%} to {top.high:.0%}), "
+        f"mean return {top.return_mean:.1f}."
+    )
