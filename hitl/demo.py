@@ -151,6 +151,7 @@ class Demo:
         limits: Limits | None = None,
         paced: bool = True,
         on_episode: Callable[[EpisodeResult], None] = lambda _: None,
+        on_measured: Callable[[float], None] = lambda _: None,
         on_evaluation: Callable[[int, int, float], None] = lambda *_: None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -158,7 +159,8 @@ class Demo:
         self.corner, self.progress = corner, progress
         self.limits = limits or Limits()
         self.paced = paced  # False: in real time the trainer keeps up by itself
-        self.on_episode, self.on_evaluation, self.cancelled = on_episode, on_evaluation, cancelled
+        self.on_episode, self.on_measured, self.on_evaluation = on_episode, on_measured, on_evaluation
+        self.cancelled = cancelled
         self.agent_steps = self.human_steps = self.takeovers = 0
         self._driven = 0
         with Store.open(rig.home.store_path, read_only=True) as store:
@@ -172,6 +174,7 @@ class Demo:
         began = time.monotonic()
         self.progress.phase("before: the stalled agent, alone")
         before = self._outcome(TEST_SEED)
+        self.on_measured(fmean(r.total for r in before.results))
         self.progress.phase("learning: takeovers at the corner")
         self._learn()
         self.progress.phase("after: the best checkpoint, alone")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Literal
 
 from data.driven import DrivenPart, parts, sums
 from data.store import Store
@@ -42,9 +43,20 @@ def write_demo_report(path: Path, home: Home, track: Track, result: DemoResult, 
         before, after = agent(result.before.checkpoint), agent(result.after.checkpoint)
         human = parts(store.conn, purposes=("drive",), from_m=low, to_m=high, human=True, limit=SHOWN)
         episodes = [e for e in sums(store.conn) if e.purpose == "drive"]
+        at = {c.id: c.env_steps for c in store.checkpoints()}
+        evaluations = [
+            EvaluationPoint(at[e.checkpoint_id], e.passes.get(corner.name, 0), e.episodes, e.return_mean)
+            for e in store.evaluations(track=track.name)
+            if e.checkpoint_id in at
+        ]
+    groups: list[tuple[Literal["before", "human", "after"], list[DrivenPart]]] = [
+        ("before", before),
+        ("human", human),
+        ("after", after),
+    ]
     lines = [
         DrivenLine(kind, p.points, p.progress, p.speed, failed=p.reason in ("off_road", "stalled") and kind != "human")
-        for kind, group in (("before", before), ("human", human), ("after", after))
+        for kind, group in groups
         for p in group
     ]
     curve, steps = [], 0
@@ -54,7 +66,7 @@ def write_demo_report(path: Path, home: Home, track: Track, result: DemoResult, 
     corners = tuple((c.name, c.from_m, c.to_m) for c in _shown_corners(track, result))
     shown = (corner.name, corner.from_m, corner.to_m)
     report = Report(
-        title=f"Demo on '{track.name}'",
+        title=f"{result.corner.name}: from {result.before.passes} to {result.after.passes} of {len(result.after.results)}",
         scene=Scene(track.name, track.line.points, track.half_width, length, corners),
         corner=shown,
         before=_outcome(result, "before"),
@@ -68,7 +80,7 @@ def write_demo_report(path: Path, home: Home, track: Track, result: DemoResult, 
         ceiling=result.before.summary()["return_mean"],
         lines=lines,
         episodes=curve,
-        evaluations=[EvaluationPoint(s, p, 20, r) for s, p, r in result.evaluations],
+        evaluations=sorted(evaluations, key=lambda e: e.agent_steps),
         failures=[e.progress for e in episodes if e.reason in ("off_road", "stalled")],
         versions=_versions(),
     )
@@ -87,7 +99,7 @@ def _outcome(result: DemoResult, which: str) -> ReportOutcome:
         return_mean=float(outcome.summary()["return_mean"]),
         finished=sum(r.reason == "finish" for r in outcome.results),
         passed=tuple(r.passed[outcome.corner] for r in outcome.results),
-        checkpoint=outcome.checkpoint,
+        checkpoint=f"{int(outcome.checkpoint.partition('-')[0]):,} updates" if outcome.checkpoint else "",
     )
 
 

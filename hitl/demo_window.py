@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hitl import arbiter
@@ -63,6 +64,11 @@ class DemoWindow:
     def step(self, share: float, text: str) -> None:
         """Nothing: the overlay shows all of it."""
 
+    def measured(self, mean: float) -> None:
+        """The stalled agent has been measured: its return is the ceiling to break, and the trend begins at nought."""
+        self._watcher.ceiling = mean
+        self._evaluations = [(0.0, 0.0)]
+
     def episode_over(self, result: EpisodeResult) -> None:
         """Keep what the next episodes show of it."""
         self._watcher.episode_over(result)
@@ -81,6 +87,6 @@ class DemoWindow:
             updates=beat.updates,
             steps_behind=beat.steps_behind,
             utd=beat.utd,
-            last_checkpoint=beat.checkpoint,
+            last_checkpoint=Path(beat.checkpoint).stem.partition("-")[0].lstrip("0"),
             checkpoint_age_s=beat.checkpoint_age_s,
         )

@@ -6,6 +6,7 @@ each observation ends with the action that is about to act; a policy learned in 
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import gymnasium
@@ -147,6 +148,8 @@ class _Joined(gymnasium.Wrapper[Any, Any, Any, Any]):
 def real_time_env(game: Game, task: DrivingTask) -> gymnasium.Env[Any, Any]:
     """Return the driving task in real time at the task's rate, with the observations of :class:`DrivingEnv`."""
     dt = 1.0 / task.settings.hz
+    # Late ticks are counted and shown by the session; rtgym's line on the terminal for each of them helps nobody.
+    warnings.filterwarnings("ignore", message="Time-step timed out", module="rtgym")
     config = {
         **rtgym.DEFAULT_CONFIG_DICT,
         "interface": DrivingInterface,

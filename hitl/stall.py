@@ -82,7 +82,8 @@ class _LearnerPolicy:
         """Return the action (A,) for an observation (O,)."""
         batch = self._torch.from_numpy(observation)[None]
         action = self._learner.actor.act(batch, deterministic, None if deterministic else self._noise)
-        return action[0].numpy()  # type: ignore[no-any-return]
+        result: NDArray[np.float32] = action[0].numpy()
+        return result
 
     def begin_episode(self) -> None:
         """The weights are always the newest."""

@@ -136,7 +136,9 @@ def _headless(home: Home, args: argparse.Namespace, corner: Corner) -> DemoResul
     from hitl.wheel import ScriptedWheel, Wheel
 
     def wheel(track: Any) -> Wheel:
-        rule = TakeoverRule(track, Rule(corners=frozenset({corner.name}), patient=True, danger=False), corners=(corner,))
+        rule = TakeoverRule(
+            track, Rule(corners=frozenset({corner.name}), patient=True, danger=False), corners=(corner,)
+        )
         return ScriptedWheel(ScriptedDriver(track, seed=args.seed), rule, limit_s=HELP_SECONDS)
 
     limits = Limits() if args.minutes is None else Limits(wall_seconds=60 * args.minutes)
@@ -204,6 +206,7 @@ def _windowed(home: Home, args: argparse.Namespace, corner: Corner) -> DemoResul
             limits=limits,
             paced=False,
             on_episode=shown.episode_over,
+            on_measured=shown.measured,
             on_evaluation=shown.evaluated,
             cancelled=lambda: window.closed,
         )
@@ -223,7 +226,9 @@ def _player_wheel(
         person = PadWheel(pad)
         if args.no_stand_in:
             return person
-        rule = TakeoverRule(track, Rule(corners=frozenset({corner.name}), patient=True, danger=False), corners=(corner,))
+        rule = TakeoverRule(
+            track, Rule(corners=frozenset({corner.name}), patient=True, danger=False), corners=(corner,)
+        )
         return StandInWheel(person, ScriptedWheel(ScriptedDriver(track, seed=args.seed), rule, limit_s=HELP_SECONDS))
 
     return make

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import Any
 
 from hitl.home import add_home, home_path
 
@@ -37,7 +38,7 @@ def main(argv: list[str]) -> int:
     with Rig(home, RigOptions(args.env, args.track, "evaluation", seed=args.seed)) as rig:
         rig.policy.hold(args.checkpoint)
         results = rig.evaluate(args.episodes, 1_000_000 + 1000 * args.seed)
-        summary = {
+        summary: dict[str, Any] = {
             "checkpoint": rig.policy.checkpoint_name,
             "updates": rig.policy.updates,
             "episodes": len(results),

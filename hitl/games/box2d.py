@@ -37,7 +37,7 @@ _ROAD = _Road()
 class Box2DGame:
     """The car on one track. Deterministic: the same start and the same actions give the same run on the same machine."""
 
-    action_names = ("gas_brake", "steer")
+    action_names: tuple[str, ...] = ("gas_brake", "steer")
 
     def __init__(self, track: Track) -> None:
         self.track = track
