@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from data.errors import DeviceError
+from data.errors import DeviceError, UsageError
 from data.recorder import Recorder
 from data.records import SessionInfo
 from data.store import Store
 from hitl import arbiter
+from hitl.clock import Lateness, LockstepClock, RealTimeClock, punctual
 from hitl.corners import Corner
 from hitl.env import DrivingEnv, real_time_env
 from hitl.games.box2d import Box2DGame
 from hitl.home import Home
 from hitl.mining import same_stretch
+from hitl.offers import CornerOffers, HelpSettings
+from hitl.pads.base import neutral_action
 from hitl.policy import CheckpointPolicy
-from hitl.session import Clock, EpisodeResult, LockstepClock, RealTimeClock, Session, Tick
+from hitl.ports import Clock, EpisodeResult, Tick
+from hitl.session import Session
 from hitl.task import DrivingTask, TaskSettings
 from hitl.track import Track, load_track
 from hitl.wheel import Wheel
@@ -39,6 +44,8 @@ class RigOptions:
     seed: int = 0
     gating: arbiter.Settings = arbiter.Settings()  # noqa: RUF009 (frozen, so one for all is safe)
     task: TaskSettings | None = None
+    help: HelpSettings = HelpSettings(offer="off", requests_per_minute=0.0)  # noqa: RUF009
+    only_corner: str = ""  # the one corner at which the wheel may be taken
 
 
 class Rig:
@@ -56,6 +63,7 @@ class Rig:
         if options.env not in ENVIRONMENTS:
             raise DeviceError(f"There is no environment '{options.env}'. Known ones: {', '.join(ENVIRONMENTS)}.")
         self.home, self.options = home.create(), options
+        self._quiet = contextlib.ExitStack()
         self.track = load_track(options.track)
         game = Box2DGame(self.track)
         task = DrivingTask(self.track, options.task)
@@ -67,10 +75,12 @@ class Rig:
         else:
             self.env = DrivingEnv(self.track, options.task, game)
             clock = LockstepClock(task.settings.hz)
+        self._clock = clock
         self.task = task if options.real_time else self.env.task
         self.observation_names = (*task.observer.names, *(f"pending_{name}" for name in game.action_names))
         self.action_names = game.action_names
         self.corners: tuple[Corner, ...] = self._known_corners()
+        self.offers = CornerOffers(self.corners, options.help.offer, self._only(), options.help.offer_s)
         self.policy = CheckpointPolicy(home, self.observation_names, self.action_names, seed=options.seed)
         self.wheel = wheel(self.track) if wheel else None
         self.recorder = Recorder(
@@ -100,7 +110,26 @@ class Rig:
             watch=watch,
             stop=stop,
             freeze=self._freeze if options.real_time else lambda: None,
+            release=self._release if options.real_time else lambda: None,
+            offers=self.offers,
         )
+        if options.real_time:
+            self._quiet.enter_context(punctual())
+
+    def _only(self) -> str:
+        """Return the only corner that may be driven, "" for all; raise UsageError where there is none of that name."""
+        name = self.options.only_corner
+        if name:
+            self.corner(name)
+        return name
+
+    def corner(self, name: str) -> Corner:
+        """Return the corner of that name, the track's or the player's. Raises UsageError."""
+        for corner in self.corners:
+            if corner.name == name:
+                return corner
+        known = ", ".join(f"'{c.name}'" for c in self.corners) or "none yet"
+        raise UsageError(f"Track '{self.track.name}' has no corner '{name}'; its corners are {known}.")
 
     def _known_corners(self) -> tuple[Corner, ...]:
         """Return the track's corners and those that the player has named, and make sure that the store knows them."""
@@ -118,6 +147,31 @@ class Rig:
         """Hold rtgym's clock without its complaint about a late step, and let a tick's time pass."""
         self.env.unwrapped.wait()
         time.sleep(1.0 / self.task.settings.hz)
+
+    def _release(self) -> None:
+        """Let go of the game's controls, whatever rtgym is doing."""
+        self.env.unwrapped.interface.game.send(neutral_action(self.action_names))
+
+    @property
+    def lateness(self) -> Lateness | None:
+        """How punctual the actions are; None in lock-step."""
+        return self._clock.lateness if isinstance(self._clock, RealTimeClock) else None
+
+    def star(self) -> None:
+        """Give the verdict ``star`` to what the player starred since the last call. It waits for the disk."""
+        if not self.session.starred or not self.written(5.0):
+            return
+        numbers, self.session.starred = self.session.starred, []
+        with Store.open(self.home.store_path) as store:
+            ids = [
+                row[0]
+                for number in numbers
+                for row in store.conn.execute(
+                    "SELECT id FROM segments WHERE session_id = ? AND number = ?", (self.recorder.session_id, number)
+                )
+            ]
+            if ids:
+                store.label(ids, verdict="star")
 
     def evaluate(self, episodes: int = 20, first_seed: int = 1_000_000) -> list[EpisodeResult]:
         """Drive deterministic episodes without help, all with the checkpoint that drives the first one."""
@@ -142,6 +196,7 @@ class Rig:
 
     def close(self) -> None:
         """Write down what is left and let go of the game."""
+        self._quiet.close()
         self.recorder.close()
         stop = getattr(self.env.unwrapped, "stop", None)
         if stop is not None:

@@ -2,135 +2,54 @@
 
 One tick, twenty times a second:
 
-1. The agent says what it would do (``proposed``).
+1. The agent says what it would do (``proposed``), and how likely it is to fail soon.
 2. As late as the clock allows, the player's pad is read.
 3. The arbiter decides who drives; that action is sent (``executed``).
 4. The game answers: what the car sees now, the reward, and whether the episode is over.
 5. The step is handed to the recorder, which writes it down on its own thread.
-6. Whoever watches is shown the newest state.
+6. The pad rumbles if the wheel changed hands, and whoever watches is shown the newest state.
 
 Nothing in a tick waits for the disk, the screen or the trainer.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.records import AGENT, HUMAN, StepRow
 from hitl import arbiter
+from hitl.clock import LockstepClock
 from hitl.corners import Corner
+from hitl.offers import RUMBLES, CornerOffers
 from hitl.outcome import OutcomeJudge
 from hitl.pads.base import braking_action, neutral_action, to_action
+from hitl.ports import Clock, EpisodeResult, Foresight, Policy, Recorder, Tick
 from hitl.wheel import Nobody, Wheel
 
+__all__ = ["EpisodeResult", "Session", "Tick"]
+
 APPROACH_M = 30.0  # m before a corner within which a takeover is meant for it
-
-
-class Policy(Protocol):
-    """What drives when the human does not."""
-
-    checkpoint_id: int | None
-
-    def act(self, observation: NDArray[np.float32], deterministic: bool) -> NDArray[np.float32]:
-        """Return the action for an observation (O,), in [-1, 1]."""
-
-    def begin_episode(self) -> None:
-        """Take newer weights, if there are any: the only moment at which they change."""
-
-
-class Recorder(Protocol):
-    """What the session needs of :class:`data.recorder.Recorder`."""
-
-    def begin_episode(self, purpose: str = ..., seed: int | None = ..., checkpoint_id: int | None = ...) -> int:
-        """Open an episode."""
-
-    def step(self, row: StepRow) -> None:
-        """Take one step; must cost microseconds."""
-
-    def begin_segment(
-        self, kind: str, trigger: str = ..., corner: str | None = ..., priority: float | None = ...
-    ) -> int:
-        """Open a segment at the next step; returns its token."""
-
-    def end_segment(self, token: int, outcome: str = ..., interrupted: bool = ...) -> None:
-        """Close a segment behind the last step."""
-
-    def set_outcome(self, token: int, outcome: str) -> None:
-        """Say what became of it."""
-
-    def end_episode(self, end: str, reason: str, last_observation: NDArray[np.float32] | None = ...) -> None:
-        """Close the episode."""
-
-    def event(self, kind: str, message: str, level: str = ..., data: Any = ...) -> None:
-        """Note something that happened."""
-
-
-class Clock(Protocol):
-    """The session's time."""
-
-    def now(self) -> float:
-        """Seconds; never backwards."""
-
-    def wait_for_send(self) -> None:
-        """Return shortly before the running time-step ends."""
-
-
-class LockstepClock:
-    """Time that passes only by ticks, for environments that wait for us."""
-
-    def __init__(self, hz: float) -> None:
-        self._dt, self._ticks = 1.0 / hz, 0
-
-    def now(self) -> float:
-        """Seconds of driving so far."""
-        return self._ticks * self._dt
-
-    def wait_for_send(self) -> None:
-        """Count the tick; there is nothing to wait for."""
-        self._ticks += 1
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """What one tick was, for whoever watches."""
-
-    info: dict[str, Any]
-    decision: arbiter.Decision
-    proposed: NDArray[np.float32]
-    episode_return: float
-    purpose: str
-
-
-@dataclass(slots=True)
-class EpisodeResult:
-    """What an episode came to."""
-
-    purpose: str
-    reason: str = ""  # ``finish``, ``off_road``, ``stalled``, ``time_limit``, ``panic``, ``stopped``
-    steps: int = 0
-    human_steps: int = 0
-    takeovers: int = 0
-    total: float = 0.0  # return, undiscounted
-    progress: float = 0.0  # farthest metre reached
-    passed: dict[str, bool] = field(default_factory=dict)  # by corner: its end was left on the road
-
-    def judge(self, corners: tuple[Corner, ...]) -> EpisodeResult:
-        """Fill in which corners were passed: an episode ends when the car leaves the road, so reaching the end is passing."""
-        self.passed = {c.name: self.progress >= c.to_m for c in corners}
-        return self
+OFFERS = {"zone": "The wheel is offered for a corner.", "asked-for": "The agent asks for help."}
+EVENTS = {
+    "takeover": "The player takes the wheel.",
+    "hand_back": "The agent drives again.",
+    "paused": "Paused.",
+    "resumed": "The session goes on.",
+    "panic": "Panic: everything is let go and the episode ends.",
+}
 
 
 class Session:
     """Runs episodes in one environment.
 
     ``env``: a Gymnasium environment whose ``info`` holds ``state``, ``place``, ``progress`` and ``reason``. ``watch`` is called
-    with each :class:`Tick`; it must return at once. ``stop`` is asked between ticks.
+    with each :class:`Tick`; it must return at once. ``stop`` is asked between ticks. After a drive, ``leaving`` tells whether
+    the player wants to go, and ``starred`` holds the segments (numbers of this session) that they starred.
     """
 
     def __init__(
@@ -148,77 +67,130 @@ class Session:
         watch: Callable[[Tick], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
         freeze: Callable[[], None] = lambda: None,
+        release: Callable[[], None] = lambda: None,
+        offers: CornerOffers | None = None,
+        foresight: Foresight | None = None,
     ) -> None:
-        """``freeze`` is called in every tick of a pause: it lets the game's time stand still and some real time pass."""
+        """``freeze`` is called in every tick of a pause: it lets the game's time stand still and some real time pass.
+        ``release`` lets go of the game's controls at once, for pauses and panic.
+        """
         self.env, self.policy, self.recorder = env, policy, recorder
         self.names, self.corners = action_names, corners
         self.wheel: Wheel = wheel or Nobody()
         self.settings = settings or arbiter.Settings()
         self.clock: Clock = clock or LockstepClock(hz)
-        self.watch, self.stop, self.freeze = watch, stop, freeze
+        self.watch, self.stop, self.freeze, self.release = watch, stop, freeze, release
+        self.offers = offers or CornerOffers(corners, "off")
+        self.foresight = foresight
+        self.leaving = False
+        self.starred: list[int] = []
         self._neutral, self._braking = neutral_action(action_names), braking_action(action_names)
         self._state = arbiter.State()
+        self._buttons: frozenset[str] = frozenset()
 
     def episode(
-        self, purpose: str = "drive", *, seed: int | None = None, start: Any = None, deterministic: bool | None = None
+        self,
+        purpose: str = "drive",
+        *,
+        seed: int | None = None,
+        start: Any = None,
+        deterministic: bool | None = None,
+        until_m: float | None = None,
     ) -> EpisodeResult:
         """Drive one episode and return what it came to.
 
         ``purpose``: ``drive`` and ``practice`` explore and let the player take over; ``evaluation`` is greedy and alone;
-        ``lap`` is the human's from start to end.
+        ``lap`` is the human's from start to end. ``until_m``: the metre at which it is cut off (which truncates, for the road
+        goes on); its reason is then ``through``.
         """
         self.policy.begin_episode()
         self._greedy = purpose == "evaluation" if deterministic is None else deterministic
         self._alone = purpose == "evaluation"
+        self._until = until_m
         self._result = EpisodeResult(purpose)
         self._judge = OutcomeJudge()
         self._segment: int | None = None
+        self._latest: int | None = None  # the newest takeover, for the star
         self._state = arbiter.new_episode(self._state)
+        self._offer = ""
+        self._driver = AGENT
+        self._helped: set[str] = set()
         self.wheel.begin()
+        if self.foresight is not None:
+            self.foresight.begin()
         observation, info = self.env.reset(seed=seed, options={"start": start} if start is not None else None)
+        self._began_m = info["progress"]
         self.recorder.begin_episode(purpose, seed, self.policy.checkpoint_id)
         if purpose == "lap":
-            self._segment = self.recorder.begin_segment("lap", trigger=self.wheel.name)
+            self._segment = self._latest = self.recorder.begin_segment("lap", trigger=self.wheel.name)
         end = None
         while end is None:
             observation, info, end = self._tick(observation, info)
         self._finish(end, observation)
+        self.clock.rest()
         return self._result.judge(self.corners)
 
     def _tick(
         self, observation: NDArray[np.float32], info: dict[str, Any]
     ) -> tuple[NDArray[np.float32], dict[str, Any], str | None]:
+        result = self._result
         proposed = self.policy.act(observation, self._greedy)
+        risk, asks = None, False
+        if self.foresight is not None and result.purpose != "lap":
+            risk, asks = self.foresight.step(observation, proposed, self._driver == AGENT)
+        offer = self._offered(info, asks)
         self.clock.wait_for_send()
-        decision = self._decide(proposed, info)
+        decision, pressed = self._decide(proposed, info, offer)
         if decision.event is not None:
             self._on_event(decision, info)
-        if decision.event == "panic" or self.stop():
-            return observation, {**info, "reason": decision.event or "stopped"}, "truncated"
+        ended = self._ended_by_player(decision, pressed)
+        if ended:
+            result.reason = ended
+            return observation, info, "truncated"
         if decision.paused:  # nothing is sent and nothing recorded: for the game and the learner, no time passes
-            if self.watch is not None:
-                self.watch(Tick(info, decision, proposed, self._result.total, self._result.purpose))
+            if decision.event == "paused":
+                self.release()
+            self._show(Tick(info, decision, proposed, result.total, result.purpose, risk, "", self.clock.late))
             self.freeze()
             return observation, info, None
         after, reward, terminated, truncated, next_info = self.env.step(decision.executed)
-        self._record(observation, proposed, decision, reward, terminated, truncated, info)
-        result = self._result
+        reason = next_info.get("reason") or ""
+        if self._until is not None and next_info["progress"] >= self._until and not (terminated or truncated):
+            truncated, reason = True, "through"
+        self._record(observation, proposed, decision, reward, terminated, truncated, info, risk)
         result.total += reward
         result.steps += 1
         result.human_steps += decision.driver == HUMAN
         result.progress = max(result.progress, next_info["progress"])
-        result.reason = next_info.get("reason") or ""
+        result.reason = reason
+        self._driver = decision.driver
+        if decision.driver == HUMAN:
+            self._helped |= {c.name for c in self.corners if c.from_m - APPROACH_M <= info["progress"] < c.to_m}
         if not (terminated or truncated):
             for token, outcome in self._judge.step(self.clock.now(), next_info["progress"]):
                 self.recorder.set_outcome(token, outcome)
-        if self.watch is not None:
-            self.watch(Tick(next_info, decision, proposed, result.total, result.purpose))
+        self._tell(decision, offer, info)
+        self._show(Tick(next_info, decision, proposed, result.total, result.purpose, risk, offer, self.clock.late))
         return after, next_info, "terminated" if terminated else "truncated" if truncated else None
 
-    def _decide(self, proposed: NDArray[np.float32], info: dict[str, Any]) -> arbiter.Decision:
+    def _offered(self, info: dict[str, Any], asks: bool) -> str:
+        """Return why the wheel is offered in this tick, "" for not at all."""
+        if self._alone or self._result.purpose == "lap" or self._driver == HUMAN:
+            return ""
+        if asks:
+            return "asked-for"
+        return "zone" if self.offers.at(info["progress"], info["state"].speed) else ""
+
+    def _decide(
+        self, proposed: NDArray[np.float32], info: dict[str, Any], offer: str
+    ) -> tuple[arbiter.Decision, frozenset[str]]:
+        """Return the arbiter's decision and the buttons that went down."""
         if self._alone:
-            return arbiter.Decision(AGENT, proposed, 0.0, None, "")
+            return arbiter.Decision(AGENT, proposed, 0.0, None, ""), frozenset()
         pad, hold = self.wheel.read(info)
+        buttons = pad.buttons if pad.connected else frozenset()
+        pressed, self._buttons = buttons - self._buttons, buttons
+        lap = self._result.purpose == "lap"
         inputs = arbiter.Inputs(
             time=self.clock.now(),
             proposed=proposed,
@@ -226,29 +198,72 @@ class Session:
             neutral=self._neutral,
             braking=self._braking,
             pad=pad,
-            hold=hold,
+            hold="lap" if lap else hold,
+            offer=offer,
+            allowed=lap or self.offers.allowed(info["progress"]),
         )
-        if self._result.purpose == "lap":
-            return arbiter.Decision(HUMAN, inputs.human, 1.0, None, self.wheel.name)
         self._state, decision = arbiter.step(self._state, inputs, self.settings)
-        return decision
+        if lap:
+            decision = self._of_a_lap(decision)
+        return decision, pressed
+
+    def _of_a_lap(self, decision: arbiter.Decision) -> arbiter.Decision:
+        """In a lap only the human drives: while their pad is missing, time stands still."""
+        if decision.driver == HUMAN or decision.paused or decision.event == "panic":
+            return replace(decision, event=None if decision.event == "takeover" else decision.event)
+        return replace(decision, executed=self._neutral, event=None, safe=True, paused=True)
+
+    def _ended_by_player(self, decision: arbiter.Decision, pressed: frozenset[str]) -> str:
+        """Return why the episode is over now, "" if it is not."""
+        if "star" in pressed and self._latest is not None and self._latest not in self.starred:
+            self.starred.append(self._latest)
+            self.recorder.event("star", "The player starred what was just driven.")
+        if decision.event == "panic":
+            self.release()
+            self._state = replace(
+                self._state, phase="paused"
+            )  # whatever the reason was, nobody drives until they say so
+            return "panic"
+        if "quit" in pressed:
+            self.leaving = True
+        if self.leaving or self.stop():
+            return "stopped"
+        return "restart" if "restart" in pressed else ""
 
     def _on_event(self, decision: arbiter.Decision, info: dict[str, Any]) -> None:
-        if decision.event == "takeover":
-            corner = self._corner_near(info["progress"])
-            self._segment = self.recorder.begin_segment(
-                "takeover", trigger=decision.trigger, corner=corner.name if corner else None
-            )
+        corner = self._corner_near(info["progress"])
+        event, name = str(decision.event), corner.name if corner else None
+        lap = self._result.purpose == "lap"
+        if event == "takeover":
+            self._segment = self._latest = self.recorder.begin_segment("takeover", decision.trigger, name)
             self._judge.taken(self._segment, corner)
             self._result.takeovers += 1
-        elif self._segment is not None:  # every other event ends a takeover that runs
-            self.recorder.end_segment(self._segment, interrupted=decision.event == "interrupted")
+        elif self._segment is not None and not lap:  # every other event ends a takeover that runs
+            self.recorder.end_segment(self._segment, interrupted=event == "interrupted")
             self._judge.handed_back(self.clock.now())
             self._segment = None
-        if decision.event == "interrupted":
-            self.recorder.event(
-                "pad_lost", "The pad went away in the middle of a takeover; the agent drives.", level="warning"
+        data = {"progress": round(info["progress"], 1), "trigger": decision.trigger, "corner": name}
+        if event == "interrupted":
+            text = "The pad went away in the middle of a takeover; " + (
+                "the agent drives." if self.settings.unplugged == "agent" else "the car brakes until you are back."
             )
+            self.recorder.event("pad_lost", text, level="warning", data=data)
+        else:
+            self.recorder.event(event, EVENTS[event], data=data)
+
+    def _tell(self, decision: arbiter.Decision, offer: str, info: dict[str, Any]) -> None:
+        """Rumble when the wheel changes hands or begins to be offered; note the offer."""
+        cue: str | None = decision.event if decision.event in RUMBLES else None
+        if offer and offer != self._offer and decision.driver == AGENT:
+            cue = cue or offer
+            self.recorder.event(f"offer {offer}", OFFERS[offer], data={"progress": round(info["progress"], 1)})
+        self._offer = offer
+        if cue is not None:
+            self.wheel.rumble(*RUMBLES[cue])
+
+    def _show(self, tick: Tick) -> None:
+        if self.watch is not None:
+            self.watch(tick)
 
     def _corner_near(self, progress: float) -> Corner | None:
         return next((c for c in self.corners if c.from_m - APPROACH_M <= progress < c.to_m), None)
@@ -262,6 +277,7 @@ class Session:
         terminated: bool,
         truncated: bool,
         info: dict[str, Any],
+        risk: float | None,
     ) -> None:
         state = info["state"]
         self.recorder.step(
@@ -279,14 +295,13 @@ class Session:
                 z=state.z,
                 heading=state.heading,
                 speed=state.speed,
+                risk=risk,
                 checkpoint_id=self.policy.checkpoint_id,
             )
         )
 
     def _finish(self, end: str, observation: NDArray[np.float32]) -> None:
         result = self._result
-        if not result.reason:
-            result.reason = "stopped"
         outcomes = self._judge.over(self.clock.now(), result.reason)
         if self._segment is not None:
             lap = result.purpose == "lap"
@@ -296,31 +311,9 @@ class Session:
         for token, outcome in outcomes:
             self.recorder.set_outcome(token, outcome)
         self.recorder.end_episode(end, result.reason, observation)
-
-
-class RealTimeClock:
-    """The wall's clock, in step with an rtgym environment.
-
-    rtgym sends an action when the running time-step ends. Reading the pad only ``margin_s`` before that makes a press act on
-    the very next send instead of the one after it.
-    """
-
-    def __init__(self, env: Any, margin_s: float = 0.003) -> None:
-        self._env, self._margin = env.unwrapped, margin_s
-        self._last_end: float | None = None
-
-    def now(self) -> float:
-        """Seconds on the monotonic clock."""
-        return time.perf_counter()
-
-    def wait_for_send(self) -> None:
-        """Sleep until shortly before the end of the running time-step."""
-        end = getattr(self._env, "_RealTimeEnv__t_end", None)
-        if end is None:
-            return
-        if end == self._last_end:  # rtgym's thread has not come round to noting the new time-step yet
-            end += self._env.time_step_duration
-        self._last_end = end
-        left = end - self._margin - time.perf_counter()
-        if left > 0:
-            time.sleep(left)
+        for corner in self.corners:
+            if corner.name in self._helped or self._began_m > corner.from_m or result.progress < corner.from_m:
+                continue
+            passed = result.progress >= corner.to_m
+            if passed or result.reason in ("off_road", "stalled"):
+                self.offers.tried(corner.name, passed)

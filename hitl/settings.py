@@ -7,6 +7,8 @@
     [takeover]             # the fields of hitl.arbiter.Settings
     mode = "touch"
     ramp_s = 0.2
+    [help]                 # the fields of hitl.offers.HelpSettings
+    offer = "all"
 
 ``pads.toml`` holds one table for each model of device under ``[devices]``; see docs/pads.md.
 """
@@ -23,6 +25,7 @@ from typing import Any
 from data.errors import InputFileError
 from hitl.arbiter import Settings as TakeoverSettings
 from hitl.home import Home
+from hitl.offers import HelpSettings
 
 KINDS = ("auto", "sdl", "keyboard", "inputs")
 
@@ -41,7 +44,10 @@ class Settings:
 
     pad: PadChoice = field(default_factory=PadChoice)
     takeover: TakeoverSettings = field(default_factory=TakeoverSettings)
-    devices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by `Device.key`, for pads.mapping.from_table
+    help: HelpSettings = field(default_factory=HelpSettings)
+    devices: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=dict
+    )  # by `Device.key`, for pads.mapping.from_table
 
 
 def settings_path(home: Home) -> Path:
@@ -58,9 +64,11 @@ def load(home: Home) -> Settings:
     """Read both files (each may be missing); raise `InputFileError` with the line at fault."""
     path = settings_path(home)
     table, pads = _read(path), _read(pads_path(home))
-    unknown = set(table) - {"pad", "takeover"}
+    unknown = set(table) - {"pad", "takeover", "help"}
     if unknown:
-        raise InputFileError(f"{path.name} has a section [{min(unknown)}] that means nothing; known are pad and takeover.")
+        raise InputFileError(
+            f"{path.name} has a section [{min(unknown)}] that means nothing; known are pad, takeover and help."
+        )
     merged = {**pads.get("use", {}), **table.get("pad", {})}  # what the player wrote goes before what was stored
     choice = _fill(PadChoice, merged, path, "pad")
     if choice.use not in KINDS:
@@ -68,10 +76,13 @@ def load(home: Home) -> Settings:
     devices = pads.get("devices", {})
     if not isinstance(devices, dict) or not all(isinstance(v, dict) for v in devices.values()):
         raise InputFileError("pads.toml: [devices] must hold one table a device; delete the file to begin anew.")
-    return Settings(choice, _fill(TakeoverSettings, table.get("takeover", {}), path, "takeover"), devices)
+    takeover = _fill(TakeoverSettings, table.get("takeover", {}), path, "takeover")
+    return Settings(choice, takeover, _fill(HelpSettings, table.get("help", {}), path, "help"), devices)
 
 
-def save_pads(home: Home, *, use: PadChoice | None = None, device: str = "", table: Mapping[str, Any] | None = None) -> Path:
+def save_pads(
+    home: Home, *, use: PadChoice | None = None, device: str = "", table: Mapping[str, Any] | None = None
+) -> Path:
     """Store a choice, or one device's table, and leave the rest of ``pads.toml`` as it is. Returns its path."""
     path = pads_path(home)
     pads = _read(path)

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from data.records import HUMAN
 from hitl.corners import Corner
 from hitl.games.base import VehicleState
+from hitl.offers import next_corner
 from hitl.session import EpisodeResult, Tick
 from hitl.track import Track
 from takeover_ui.view import Scene, StorePulse, TrainerPulse, View
 
 FULL_LOCK = 0.4  # rad of the drawn front wheels
 SHOWN_LINES = 6  # of each kind
-ANNOUNCE_S = 4.0  # s before a corner from which it is counted down
 
 
 class Screen(Protocol):
@@ -27,17 +27,6 @@ class Screen(Protocol):
 
     def send(self, view: View) -> None:
         """Show it when there is time."""
-
-
-def next_corner(corners: tuple[Corner, ...], progress: float, speed: float) -> tuple[str, float | None]:
-    """Return the name of the corner ahead and the seconds to it at this speed; ("", None) when none is near."""
-    for corner in corners:
-        if corner.contains(progress):
-            return corner.name, 0.0
-        if progress < corner.from_m:
-            seconds = (corner.from_m - progress) / max(speed, 1.0)
-            return (corner.name, seconds) if seconds <= ANNOUNCE_S else ("", None)
-    return "", None
 
 
 @dataclass
@@ -87,6 +76,7 @@ class Watcher:
         human = decision.driver == HUMAN
         if decision.event == "takeover":
             self.takeovers += 1
+        self.late_ticks = max(self.late_ticks, tick.late)
         if tick.purpose != "evaluation":
             self.human_steps += human
             self.agent_steps += not human
@@ -109,6 +99,8 @@ class Watcher:
                 on_road=abs(tick.info["place"].offset) <= self.track.half_width,
                 next_corner=name,
                 countdown=seconds,
+                help_wanted=tick.offer == "asked-for",
+                risk=tick.risk,
                 episode=self.episodes + 1,
                 episode_return=tick.episode_return,
                 best_return=self.best_return,
@@ -133,7 +125,8 @@ class Watcher:
         self.episodes += 1
         if result.reason in ("off_road", "stalled"):
             self._failures.append(result.progress)
-        if result.human_steps == 0 and (self.best_return is None or result.total > self.best_return):
+        whole = result.purpose != "practice"  # a try at one corner is no episode to compare with
+        if whole and result.human_steps == 0 and (self.best_return is None or result.total > self.best_return):
             self.best_return = result.total
         self._end_line()
 

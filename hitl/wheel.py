@@ -24,6 +24,9 @@ class Wheel(Protocol):
     def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
         """Return (the newest pad state, who holds the wheel without a button: ``"scripted"`` or ``""``)."""
 
+    def rumble(self, strong: float, weak: float, seconds: float) -> None:
+        """Let the player feel that something happened."""
+
 
 class Nobody:
     """No human side: the agent is alone."""
@@ -36,6 +39,9 @@ class Nobody:
     def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
         """Nobody is there."""
         return MISSING, ""
+
+    def rumble(self, strong: float, weak: float, seconds: float) -> None:
+        """Nobody feels it."""
 
 
 class PadWheel:
@@ -50,6 +56,10 @@ class PadWheel:
     def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
         """Return the pad as it is now."""
         return self.pad.read(), ""
+
+    def rumble(self, strong: float, weak: float, seconds: float) -> None:
+        """Shake the pad."""
+        self.pad.rumble(strong, weak, seconds)
 
 
 class ScriptedWheel:
@@ -91,6 +101,9 @@ class ScriptedWheel:
         pedal, steer = (float(v) for v in self.driver.act(state, place))
         return PadState(steer=steer, gas=max(pedal, 0.0), brake=max(-pedal, 0.0)), "scripted"
 
+    def rumble(self, strong: float, weak: float, seconds: float) -> None:
+        """The scripted driver feels nothing."""
+
 
 class StandInWheel:
     """A person, and the scripted driver in their place while they only watch.
@@ -121,3 +134,7 @@ class StandInWheel:
         if not held:
             return pad, hold
         return PadState(steer=driven.steer, gas=driven.gas, brake=driven.brake, buttons=pad.buttons), held
+
+    def rumble(self, strong: float, weak: float, seconds: float) -> None:
+        """Let the person feel it."""
+        self.person.rumble(strong, weak, seconds)

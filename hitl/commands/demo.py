@@ -208,7 +208,7 @@ def _windowed(home: Home, args: argparse.Namespace, corner: Corner) -> DemoResul
             on_episode=shown.episode_over,
             on_measured=shown.measured,
             on_evaluation=shown.evaluated,
-            cancelled=lambda: window.closed,
+            cancelled=lambda: window.closed or live.session.leaving,
         )
         return demo.run()
 

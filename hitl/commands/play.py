@@ -5,20 +5,31 @@ from __future__ import annotations
 import argparse
 import contextlib
 import signal
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
     from hitl.home import Home
+    from hitl.ports import EpisodeResult, Tick
     from hitl.rig import Rig
-    from hitl.session import Tick
     from hitl.track import Track
     from hitl.wheel import Wheel
     from takeover_ui.window import Window
 
 DRIVERS = ("auto", "sdl", "inputs", "keyboard", "scripted", "none")
+
+HINTS = {
+    mode: f"{how}    p: pause    backspace: panic    return: star    r: restart    esc: leave"
+    for mode, how in {
+        "hold": "hold space or a shoulder button: drive",
+        "toggle": "space or a shoulder button: take and hand back",
+        "touch": "touch stick, pedal or arrows: drive",
+    }.items()
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -28,9 +39,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--track", default="default", help="a shipped track's name or a file")
     parser.add_argument("--pad", choices=DRIVERS, default="auto", help="who takes over, and with what (default: auto)")
     parser.add_argument("--pad-name", default="", metavar="TEXT", help="part of the pad's name, when there are several")
-    parser.add_argument("--gating", choices=("touch", "hold", "toggle"), default="touch", help="how the wheel is taken")
+    parser.add_argument(
+        "--gating", choices=("touch", "hold", "toggle"), help="how the wheel is taken (default: as set)"
+    )
     parser.add_argument("--episodes", type=int, default=None, metavar="N", help="stop after N episodes")
     parser.add_argument("--lap", action="store_true", help="drive whole laps yourself: demonstrations")
+    parser.add_argument("--practice", default="", metavar="CORNER", help="try this one corner again and again")
+    parser.add_argument(
+        "--at-failure", action="store_true", help="practice: begin shortly before where the agent fails"
+    )
+    parser.add_argument("--only-corner", default="", metavar="NAME", help="the wheel can be taken at this corner alone")
+    parser.add_argument("--offer", choices=("failing", "all", "off"), help="before which corners the wheel is offered")
     parser.add_argument("--checkpoint", default="", metavar="WHICH", help="hold one fast: best, a number, a file name")
     parser.add_argument(
         "--corners", default="", metavar="NAMES", help="scripted: corners to take over at (default: all)"
@@ -52,10 +71,12 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     if args.lap and args.pad == "none":
         parser.error("--lap needs somebody to drive it")
+    if args.lap and (args.practice or args.only_corner):
+        parser.error("--lap is for whole laps, so it goes neither with --practice nor with --only-corner")
 
     from data.errors import DeviceError, HitlError
-    from hitl import arbiter
     from hitl.rig import Rig, RigOptions
+    from hitl.settings import load
     from takeover_ui.window import Window, WindowOptions, display_available
 
     fast = args.headless and args.pad in ("scripted", "none")
@@ -63,6 +84,8 @@ def main(argv: list[str]) -> int:
         raise DeviceError(
             "There is no display here for the window. Use --headless, with --pad scripted where nobody can drive."
         )
+    settings = load(home_path(args))
+    takeover = replace(settings.takeover, mode=args.gating) if args.gating else settings.takeover
     stopping = _stop_on_signal()
     with contextlib.ExitStack() as stack:
         window = None
@@ -73,7 +96,9 @@ def main(argv: list[str]) -> int:
             track=args.track,
             real_time=not fast,
             seed=args.seed,
-            gating=arbiter.Settings(mode=args.gating),
+            gating=takeover,
+            help=replace(settings.help, offer=args.offer) if args.offer else settings.help,
+            only_corner=args.only_corner,
         )
         watch = _Watch(window) if window is not None else None
         rig = stack.enter_context(
@@ -101,12 +126,45 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+class Practice:
+    """Tries at one corner, each begun as the agent (or, before it ever came there, a lap) once came to it."""
+
+    def __init__(self, rig: Rig, corner: str, seed: int) -> None:
+        import numpy as np
+
+        from data.errors import UsageError
+        from data.store import Store
+        from hitl.practice import BEHIND_M, starts
+
+        self.rig, self.corner = rig, rig.corner(corner)
+        with Store.open(rig.home.store_path, read_only=True) as store:
+            self.starts = starts(store.conn, rig.track.name, self.corner, rig.track.line, rig.track.half_width)
+        if not self.starts:
+            raise UsageError(
+                f"Nobody has come to '{corner}' yet, so there is no approach to begin a try with: let the agent drive there, "
+                "or drive a lap (`hitl play --lap`)."
+            )
+        self._until = min(self.corner.to_m + BEHIND_M, rig.track.line.length - 3.0)
+        self._rng = np.random.default_rng(seed)
+
+    def attempt(self, seed: int) -> EpisodeResult:
+        """Drive one try; it is marked as practice, and cut off behind the corner."""
+        start = self.starts[int(self._rng.integers(len(self.starts)))]
+        return self.rig.session.episode("practice", seed=seed, start=start, until_m=self._until)
+
+
 def _drive(rig: Rig, args: argparse.Namespace, watch: _Watch | None) -> str:
-    count = takeovers = human = steps = finished = 0
-    while args.episodes is None or count < args.episodes:
-        if rig.session.stop():
-            break
-        result = rig.session.episode("lap" if args.lap else "drive", seed=1000 * args.seed + count)
+    count = takeovers = human = steps = finished = passed = 0
+    practice = Practice(rig, args.practice, args.seed) if args.practice else None
+    began = time.monotonic()
+    while (args.episodes is None or count < args.episodes) and not rig.session.leaving and not rig.session.stop():
+        seed = 1000 * args.seed + count
+        if practice is not None:
+            result = practice.attempt(seed)
+            passed += result.passed[args.practice]
+        else:
+            result = rig.session.episode("lap" if args.lap else "drive", seed=seed)
+        rig.star()
         count += 1
         takeovers += result.takeovers
         human += result.human_steps
@@ -115,6 +173,11 @@ def _drive(rig: Rig, args: argparse.Namespace, watch: _Watch | None) -> str:
         if watch is not None:
             watch.episode_over(result)
     hz = rig.task.settings.hz
+    if practice is not None:
+        minutes = (time.monotonic() - began if rig.options.real_time else steps / hz) / 60
+        pace = f", {count / minutes:.0f} a minute" if minutes > 0 else ""
+        tries = f"{count} tries at '{args.practice}'{pace}, {passed} through"
+        return f"{tries}; {takeovers} takeovers, {human / hz:.1f} s of human driving."
     return f"{count} episodes, {steps:,} steps, {finished} finished; {takeovers} takeovers, {human / hz:.1f} s of human driving."
 
 
@@ -181,7 +244,7 @@ class _Watch:
         from hitl.watch import Watcher
 
         self._watcher = Watcher(self._window, rig.track, rig.corners, rig.action_names, hz=rig.task.settings.hz)
-        self._watcher.hint = "arrows or pad: drive    space: hold the wheel    p: pause    esc: leave"
+        self._watcher.hint = HINTS[rig.session.settings.mode]
         self._rig = rig
 
     def __call__(self, tick: Tick) -> None:

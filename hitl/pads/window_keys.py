@@ -21,6 +21,7 @@ _CODES = {
     pygame.K_RETURN: "return",
     pygame.K_r: "r",
     pygame.K_ESCAPE: "escape",
+    pygame.K_BACKSPACE: "backspace",
 }
 
 

@@ -35,13 +35,16 @@ class PlannedPad:
     name = "planned"
 
     def __init__(self, plan):
-        self.plan = plan
+        self.plan, self.rumbles = plan, []
 
     def begin(self):
         self.left = list(self.plan)
 
     def read(self, info):
         return (self.left.pop(0) if len(self.left) > 1 else self.left[0]), ""
+
+    def rumble(self, *how):
+        self.rumbles.append(how)
 
 
 @pytest.fixture
