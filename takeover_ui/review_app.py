@@ -10,6 +10,7 @@ import pygame
 
 from takeover_ui.review_model import ReviewModel
 from takeover_ui.review_view import ReviewView
+from takeover_ui.screen import fitting
 
 if TYPE_CHECKING:
     from takeover_ui.view import Scene
@@ -43,14 +44,15 @@ _REPEATING = frozenset(("previous", "next", "step_back", "step_on", "start_in", 
 class ReviewApp:
     """Feeds events to a model. It owns the window while it runs."""
 
-    def __init__(self, model: ReviewModel, scene: Scene, size: tuple[int, int] = (1280, 720)) -> None:
+    def __init__(self, model: ReviewModel, scene: Scene, size: tuple[int, int] | None = None) -> None:
         from pygame._sdl2 import controller
 
         os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
+        os.environ.setdefault("SDL_WINDOWS_DPI_AWARENESS", "permonitorv2")
         pygame.display.init()
         pygame.font.init()
         pygame.display.set_caption("hitl review")
-        self.surface = pygame.display.set_mode(size, pygame.RESIZABLE)
+        self.surface = pygame.display.set_mode(size or fitting((1280, 720)), pygame.RESIZABLE)
         pygame.key.set_repeat(300, 40)
         self.model, self.view = model, ReviewView(scene)
         self._controller = controller

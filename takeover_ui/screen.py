@@ -86,7 +86,7 @@ class Screen:
         self._fullscreen = False
         self._raised = 0.0
         if options.game_view:
-            wanted = _fitting(options.size)
+            wanted = fitting(options.size)
             self.surface = pygame.display.set_mode(wanted, pygame.RESIZABLE)
         else:
             from takeover_ui.floating import open_floating
@@ -118,7 +118,7 @@ class Screen:
         """Fill the screen, or go back to a window."""
         if self.options.game_view:
             self._fullscreen = not self._fullscreen
-            size = (0, 0) if self._fullscreen else _fitting(self.options.size)
+            size = (0, 0) if self._fullscreen else fitting(self.options.size)
             self.surface = pygame.display.set_mode(size, pygame.FULLSCREEN if self._fullscreen else pygame.RESIZABLE)
 
     def close(self) -> None:
@@ -126,10 +126,12 @@ class Screen:
         pygame.display.quit()
 
 
-def _fitting(size: tuple[int, int]) -> tuple[int, int]:
-    """Return ``size`` made smaller, if needed, so that it fits the desktop with room for bars and titles."""
-    desktops = pygame.display.get_desktop_sizes()
-    if not desktops:
-        return size
-    share = min(1.0, desktops[0][0] * 0.95 / size[0], desktops[0][1] * 0.88 / size[1])
+def fitting(size: tuple[int, int], desktop: tuple[int, int] | None = None) -> tuple[int, int]:
+    """Return ``size`` as it suits the desktop: smaller where it would not fit, larger where its pixels are fine."""
+    if desktop is None:
+        desktops = pygame.display.get_desktop_sizes()
+        if not desktops:
+            return size
+        desktop = desktops[0]
+    share = min(max(1.0, desktop[1] / 1.5 / size[1]), desktop[0] * 0.95 / size[0], desktop[1] * 0.88 / size[1])
     return max(_SMALLEST[0], round(size[0] * share)), max(_SMALLEST[1], round(size[1] * share))

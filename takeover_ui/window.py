@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Literal
 
 from data.errors import DeviceError
+from takeover_ui.slot import Slot
 from takeover_ui.view import Level, Scene, View
 
 KEYS = (
@@ -75,18 +76,22 @@ class Window:
         # An odd count: the key is down. A count that moved on by more than the state tells: it was pressed in between.
         self._counts: Any = context.RawArray("L", len(KEYS))
         self._seen = [0] * len(KEYS)
+        self._slot = Slot(context)
         ours, theirs = context.Pipe()
         self._pipe: Connection = ours
         self._process = context.Process(
-            target=window_process.main, args=(theirs, self._counts, self.options), name="hitl-window", daemon=True
+            target=window_process.main,
+            args=(theirs, self._slot, self._counts, self.options),
+            name="hitl-window",
+            daemon=True,
         )
         self._process.start()
         theirs.close()
         self._await_ready(ready_timeout)
         self._scene: Scene | None = None
+        self._scenes = 0
         self._trails_key: tuple[tuple[int, ...], ...] = ((), ())
         self._trails: Any = None
-        self._newest: bytes | None = None
         self._reliable: list[bytes] = []
         self._wake = threading.Condition()
         self._closing = False
@@ -117,19 +122,19 @@ class Window:
             return
         if view.scene is not self._scene:
             self._scene = view.scene
-            self._post(("scene", view.scene))
+            self._scenes += 1
+            self._post(("scene", self._scenes, view.scene))
         trails = (view.agent_trails, view.human_trails)
         key = tuple(tuple(map(id, part)) for part in trails)
         if key != self._trails_key:
             self._trails_key, self._trails = key, trails  # kept alive, so that no other array takes over an id
             self._post(("trails", *trails))
         light = copy.copy(view)
-        light.scene = None  # type: ignore[assignment]  # the window has it already
+        light.scene = None  # type: ignore[assignment]  # the window has it already, under its number
         light.agent_trails = light.human_trails = ()
-        data = pickle.dumps(("view", light), protocol=5)
-        with self._wake:
-            self._newest = data
-            self._wake.notify()
+        message = ("view", self._scenes, light)
+        if not self._slot.write(pickle.dumps(message, protocol=5)):
+            self._post(message)  # too large for the slot: rare, and then the long way does
 
     def toast(self, text: str, level: Level = "info") -> None:
         """Show a message for a few seconds; unlike views, none of them is dropped."""
@@ -177,14 +182,11 @@ class Window:
             self._wake.notify()
 
     def _send_loop(self) -> None:
-        """Write to the pipe; only this thread waits when the window is slow."""
+        """Write what must not be lost to the pipe; only this thread waits when the window is slow."""
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._newest is not None or bool(self._reliable) or self._closing)
+                self._wake.wait_for(lambda: bool(self._reliable) or self._closing)
                 batch, self._reliable = self._reliable, []
-                if self._newest is not None:
-                    batch.append(self._newest)
-                self._newest = None
                 closing = self._closing
             try:
                 for data in batch:

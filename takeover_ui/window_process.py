@@ -14,6 +14,7 @@ from takeover_ui.view import Level, Scene, View
 if TYPE_CHECKING:
     import pygame
 
+    from takeover_ui.slot import Slot
     from takeover_ui.window import WindowOptions
 
 _TOAST_S = 5.0
@@ -21,12 +22,13 @@ _PUMP_S = 0.004  # how long the keyboard may wait to be read
 _STALE_S = 1.5  # nothing new for so long: draw seldom
 
 
-def main(pipe: Connection, counts: Any, options: WindowOptions) -> None:
+def main(pipe: Connection, slot: Slot, counts: Any, options: WindowOptions) -> None:
     """Open the window, say so through the pipe, and run until the player or the session closes it."""
     if options.video is not None:
         os.environ["SDL_VIDEODRIVER"] = options.video
     elif os.environ.get("SDL_VIDEODRIVER") == "dummy":
         del os.environ["SDL_VIDEODRIVER"]
+    os.environ.setdefault("SDL_WINDOWS_DPI_AWARENESS", "permonitorv2")  # our pixels, not enlarged ones
     # Frames are drawn in memory; sending them through a GPU surface costs three times as much where there is no GPU.
     os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
@@ -39,7 +41,7 @@ def main(pipe: Connection, counts: Any, options: WindowOptions) -> None:
         return
     pipe.send("ready")
     try:
-        _Loop(pipe, counts, options, screen).run()
+        _Loop(pipe, slot, counts, options, screen).run()
     except (KeyboardInterrupt, BrokenPipeError, EOFError):
         pass  # the session ended first
     finally:
@@ -47,12 +49,14 @@ def main(pipe: Connection, counts: Any, options: WindowOptions) -> None:
 
 
 class _Loop:
-    def __init__(self, pipe: Connection, counts: Any, options: WindowOptions, screen: Any) -> None:
+    def __init__(self, pipe: Connection, slot: Slot, counts: Any, options: WindowOptions, screen: Any) -> None:
         from takeover_ui.window import KEYS
 
-        self.pipe, self.counts, self.options, self.screen = pipe, counts, options, screen
+        self.pipe, self.slot, self.counts, self.options, self.screen = pipe, slot, counts, options, screen
         self.numbers = {name: number for number, name in enumerate(KEYS)}
         self.scene: Scene | None = None
+        self.scene_number = 0
+        self.waiting: tuple[int, View] | None = None
         self.view: View | None = None
         self.trails: tuple[tuple[Any, ...], tuple[Any, ...]] = ((), ())
         self.toasts: list[tuple[float, Level, str]] = []
@@ -96,22 +100,27 @@ class _Loop:
                 self.counts[number] += self.counts[number] & 1
 
     def _receive(self) -> None:
-        """Take everything that has come; of views only the newest."""
-        newest: View | None = None
+        """Take everything that has come; of views only the newest, once its scene is here."""
         while self.pipe.poll():
-            kind, *rest = pickle.loads(self.pipe.recv_bytes())  # from our own parent process only
-            if kind == "view":
-                newest = rest[0]
-            elif kind == "scene":
-                self.scene = rest[0]
-            elif kind == "trails":
-                self.trails = rest[0], rest[1]
-            elif kind == "toast":
-                self.toasts.append((time.monotonic() + _TOAST_S, rest[0], rest[1]))
-            elif kind == "close":
-                self.running = False
-        if newest is not None and self.scene is not None:
-            self.view = replace(newest, scene=self.scene, agent_trails=self.trails[0], human_trails=self.trails[1])
+            self._take(*pickle.loads(self.pipe.recv_bytes()))  # from our own parent process only
+        data = self.slot.read()
+        if data is not None:
+            self._take(*pickle.loads(data))
+        if self.waiting is not None and self.waiting[0] == self.scene_number and self.scene is not None:
+            view, self.waiting = self.waiting[1], None
+            self.view = replace(view, scene=self.scene, agent_trails=self.trails[0], human_trails=self.trails[1])
+
+    def _take(self, kind: str, *rest: Any) -> None:
+        if kind == "view":
+            self.waiting = (rest[0], rest[1])
+        elif kind == "scene":
+            self.scene_number, self.scene = rest[0], rest[1]
+        elif kind == "trails":
+            self.trails = rest[0], rest[1]
+        elif kind == "toast":
+            self.toasts.append((time.monotonic() + _TOAST_S, rest[0], rest[1]))
+        elif kind == "close":
+            self.running = False
 
     def _draw(self, now: float) -> None:
         self.toasts = [t for t in self.toasts if t[0] > now][-8:]

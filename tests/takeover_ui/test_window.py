@@ -16,6 +16,7 @@ import pytest
 
 from data.errors import DeviceError
 from takeover_ui import floating, window_process
+from takeover_ui.slot import Slot
 from takeover_ui.view import View
 from takeover_ui.window import KEYS, Window, WindowOptions
 from tests.takeover_ui import samples
@@ -156,7 +157,8 @@ def loop() -> Iterator[tuple[Any, Any, Any]]:
     pygame.event.clear()
     ours, theirs = multiprocessing.Pipe()
     counts = multiprocessing.get_context("spawn").RawArray("L", len(KEYS))
-    yield window_process._Loop(theirs, counts, WindowOptions(), Recorded()), ours, counts
+    slot = Slot(multiprocessing.get_context("spawn"))
+    yield window_process._Loop(theirs, slot, counts, WindowOptions(), Recorded()), ours, counts
     ours.close()
     theirs.close()
 
@@ -164,10 +166,13 @@ def loop() -> Iterator[tuple[Any, Any, Any]]:
 def test_only_the_newest_view_is_drawn_and_no_toast_is_lost(loop: tuple[Any, Any, Any]) -> None:
     made, pipe, _ = loop
     view = samples.view()
-    pipe.send_bytes(pickle.dumps(("scene", view.scene)))
     for tick in range(5):
-        pipe.send_bytes(pickle.dumps(("view", replace(view, scene=None, progress=float(tick)))))  # type: ignore[arg-type]
+        made.slot.write(pickle.dumps(("view", 1, replace(view, scene=None, progress=float(tick)))))  # type: ignore[arg-type]
         pipe.send_bytes(pickle.dumps(("toast", "info", f"message {tick}")))
+    made._receive()
+    made._draw(time.monotonic())
+    assert made.screen.drawn == []  # the track has not come yet
+    pipe.send_bytes(pickle.dumps(("scene", 1, view.scene)))
     made._receive()
     made._draw(time.monotonic())
     drawn = made.screen.drawn[-1]
@@ -176,6 +181,42 @@ def test_only_the_newest_view_is_drawn_and_no_toast_is_lost(loop: tuple[Any, Any
     assert [text for _, text in drawn.toasts] == [f"message {k}" for k in range(5)]
     made._draw(time.monotonic() + 60.0)
     assert made.screen.drawn[-1].toasts == ()
+
+
+def test_a_slot_gives_the_newest_value_once_and_refuses_what_is_too_large() -> None:
+    slot = Slot(multiprocessing.get_context("spawn"), 1024)
+    assert slot.read() is None
+    for k in range(7):
+        assert slot.write(bytes([k]) * (k * 100 + 1))
+    assert slot.read() == bytes([6]) * 601
+    assert slot.read() is None
+    assert not slot.write(b"x" * 1020)
+    assert slot.write(b"")
+    assert slot.read() == b""
+
+
+def _write_for_long(slot: Slot, count: int) -> None:
+    for k in range(count):
+        slot.write(pickle.dumps((k, bytes([k % 251]) * (k % 3000))))
+
+
+def test_a_slot_is_never_read_half_written() -> None:
+    context = multiprocessing.get_context("spawn")
+    slot, count = Slot(context, 4096), 60_000
+    writer = context.Process(target=_write_for_long, args=(slot, count))
+    writer.start()
+    last, values = -1, 0
+    while last < count - 1:
+        data = slot.read()
+        if data is None:
+            assert writer.is_alive() or slot._count[0] == count
+            continue
+        number, body = pickle.loads(data)
+        assert number > last
+        assert body == bytes([number % 251]) * (number % 3000)
+        last, values = number, values + 1
+    writer.join()
+    assert values > 10
 
 
 def test_keys_are_counted_and_let_go_when_the_window_loses_them(loop: tuple[Any, Any, Any]) -> None:
@@ -201,6 +242,18 @@ def test_the_close_button_and_the_end_of_the_session_stop_the_loop(loop: tuple[A
     pygame.event.post(pygame.event.Event(pygame.QUIT))
     made.run()
     assert pipe.recv() == "closed"
+
+
+@pytest.mark.parametrize(
+    ("desktop", "size"),
+    [((1920, 1080), (1280, 720)), ((3840, 2160), (2560, 1440)), ((1280, 720), (1126, 634)), ((1024, 768), (973, 547))],
+)
+def test_the_window_suits_the_desktop(desktop: tuple[int, int], size: tuple[int, int]) -> None:
+    from takeover_ui.screen import fitting
+
+    assert fitting((1280, 720), desktop) == size
+    assert size[0] < desktop[0]
+    assert size[1] < desktop[1]
 
 
 @pytest.mark.parametrize("screen", [(1280, 720), (1366, 768), (1920, 1080), (3840, 2160)])
