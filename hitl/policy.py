@@ -56,15 +56,17 @@ class CheckpointPolicy:
             return
         with Store.open(self._home.store_path, read_only=True) as store:
             records = store.checkpoints()
+        problems: list[str] = []
         for record in records:
             if record.id == self.checkpoint_id:
-                return
+                break
             try:
                 self._load(self._home.checkpoints / record.name, record.id)
             except CheckpointError as error:
-                self.problem = str(error)  # half-written or altered: the one before it will do
+                problems.append(str(error))  # half-written or altered: the one before it will do
                 continue
-            return
+            break
+        self.problem = problems[0] if problems else ""
 
     def hold(self, which: str) -> None:
         """Hold one checkpoint fast: ``best``, ``latest``, a number, or a file's name. Raises CheckpointError."""

@@ -1,0 +1,208 @@
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from importlib import resources
+
+import pytest
+
+from data.errors import CheckpointError
+from data.store import Store
+from hitl import cli
+from hitl.demo import open_shipped, stalled_at
+from hitl.home import Home
+from hitl.rig import Rig, RigOptions
+from hitl.track import load_track
+
+
+def run(*args, **environment):
+    env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    return subprocess.run(
+        [sys.executable, "-m", "hitl", *map(str, args)],
+        capture_output=True,
+        text=True,
+        env={**env, **environment},
+        timeout=120,
+    )
+
+
+class TestShipped:
+    """The agent that comes with the program: what it is, and that it stalls."""
+
+    @pytest.fixture
+    def home(self, tmp_path):
+        home = Home(tmp_path / "home")
+        open_shipped(home)
+        return home
+
+    def test_it_is_small(self):
+        folder = resources.files("hitl") / "stalled"
+        checkpoints = [f for f in folder.iterdir() if f.name.endswith(".safetensors")]
+        assert len(checkpoints) == 1
+        assert len(checkpoints[0].read_bytes()) <= 2 * 2**20
+
+    def test_its_store_holds_two_laps_and_the_evaluations_that_show_the_stall(self, home):
+        corner = stalled_at(home, "default")
+        assert corner is not None
+        assert corner.name == "hairpin"
+        with Store.open(home.store_path) as store:
+            laps = [s for s in store.segments() if s.kind == "lap" and s.outcome == "cleared"]
+            evaluations = store.evaluations()
+        assert len(laps) == 2
+        assert [e.episodes for e in evaluations[-3:]] == [20] * 3
+        assert [e.passes["hairpin"] for e in evaluations[-3:]] == [0] * 3
+
+    def test_it_reaches_the_corner_and_never_passes_it(self, home):
+        with Rig(home, RigOptions(kind="evaluation")) as rig:
+            results = rig.evaluate(20)
+        corner = load_track("default").corner("hairpin")
+        assert sum(r.passed["hairpin"] for r in results) == 0
+        assert min(r.progress for r in results) > corner.from_m
+
+    def test_an_altered_checkpoint_is_passed_over(self, home):
+        path = next(home.checkpoints.glob("*.safetensors"))
+        raw = bytearray(path.read_bytes())
+        raw[-5] ^= 1
+        path.write_bytes(raw)
+        with Rig(home, RigOptions(kind="evaluation")) as rig:
+            rig.policy.begin_episode()
+            assert rig.policy.checkpoint_id is None
+            assert path.name in rig.policy.problem
+            with pytest.raises(CheckpointError):
+                rig.policy.hold("latest")
+
+    def test_a_checkpoint_for_other_observations_is_refused(self, home):
+        with Rig(home, RigOptions(kind="evaluation")) as rig:
+            rig.policy._names = rig.policy._names[:-1]
+            with pytest.raises(CheckpointError, match="observation numbers"):
+                rig.policy.hold("latest")
+
+
+def test_the_headless_demo_from_end_to_end_in_a_short_form(tmp_path):
+    home, out = tmp_path / "home", tmp_path / "demo.json"
+    assert (
+        cli.main(["demo", "--headless", "--seed", "3", "--minutes", "0.2", "--home", str(home), "--json", str(out)])
+        == 0
+    )
+    result = json.loads(out.read_text())
+    assert set(result) >= {
+        "before",
+        "after",
+        "takeover_seconds",
+        "agent_steps",
+        "updates",
+        "wall_seconds",
+        "track",
+        "seed",
+    }
+    assert result["before"]["corner_passes"] == 0
+    assert result["before"]["episodes"] == result["after"]["episodes"] == 20
+    assert 2 < result["takeover_seconds"] <= 45
+    assert result["updates"] > 100
+    page = (home / "report.html").read_text()
+    assert "<svg" in page
+    assert str(tmp_path) not in page
+    db = sqlite3.connect(home / "store.sqlite")
+    takeovers = db.execute("SELECT outcome, corner FROM segments WHERE kind = 'takeover'").fetchall()
+    assert takeovers
+    assert {corner for _, corner in takeovers} == {"hairpin"}
+    used = db.execute("SELECT count(DISTINCT checkpoint_id) FROM episodes WHERE purpose = 'drive'").fetchone()[0]
+    assert used >= 2  # new weights were taken while it went on
+    assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+
+
+def test_help_answers_at_once_and_imports_nothing_heavy():
+    heavy = "{'torch', 'pygame', 'numpy', 'sqlite_utils'}"
+    code = f"import sys, hitl.cli; hitl.cli.main(['--help']); print(sorted({heavy} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert result.stdout.endswith("[]\n")
+    assert "demo" in result.stdout
+
+
+class TestBadInput:
+    """One sentence, an exit code that tells, nothing written."""
+
+    def check(self, result, code, *words):
+        assert result.returncode == code, result.stderr
+        sentence = result.stderr.strip()
+        assert "Traceback" not in sentence
+        assert sentence.count("\n") == 0
+        for word in words:
+            assert word in sentence
+
+    def test_a_missing_track(self, tmp_path):
+        self.check(run("demo", "--headless", "--track", "nowhere", "--home", tmp_path / "h"), 3, "nowhere", "default")
+        assert not (tmp_path / "h").exists()
+
+    def test_a_wrong_track(self, tmp_path):
+        (tmp_path / "bad.toml").write_text("segments = 3")
+        self.check(
+            run("play", "--headless", "--pad", "none", "--track", tmp_path / "bad.toml", "--home", tmp_path / "h"), 3
+        )
+        assert not (tmp_path / "h").exists()
+
+    def test_an_unknown_environment(self, tmp_path):
+        self.check(
+            run("play", "--headless", "--pad", "none", "--env", "mars", "--home", tmp_path / "h"), 6, "mars", "box2d"
+        )
+        assert not (tmp_path / "h").exists()
+
+    def test_no_display(self, tmp_path):
+        environment = {"SDL_VIDEODRIVER": ""}
+        self.check(run("demo", "--home", tmp_path / "h", **environment), 6, "--headless")
+        assert not (tmp_path / "h").exists()
+
+    def test_a_home_that_is_in_use_is_left_alone(self, tmp_path):
+        home = Home(tmp_path / "h")
+        open_shipped(home)
+        before = home.store_path.read_bytes()
+        self.check(run("demo", "--headless", "--home", home.root), 2, "empty folder")
+        assert home.store_path.read_bytes() == before
+
+    def test_a_store_of_a_newer_version(self, tmp_path):
+        home = Home(tmp_path / "h")
+        open_shipped(home)
+        db = sqlite3.connect(home.store_path)
+        db.execute("PRAGMA user_version = 999")
+        db.commit()
+        db.close()
+        before = home.store_path.read_bytes()
+        self.check(run("play", "--headless", "--pad", "none", "--episodes", "1", "--home", home.root), 4, "newer")
+        self.check(run("eval", "--home", home.root), 4, "newer")
+        self.check(run("train", "--home", home.root), 4, "newer")
+        assert home.store_path.read_bytes() == before
+
+    def test_a_home_without_a_store_cannot_be_evaluated(self, tmp_path):
+        self.check(run("eval", "--home", tmp_path / "h"), 5, "play or train")
+        assert not (tmp_path / "h").exists()
+
+    def test_a_json_file_in_a_folder_that_is_not_there(self, tmp_path):
+        self.check(
+            run("demo", "--headless", "--home", tmp_path / "h", "--json", tmp_path / "no" / "x.json"), 3, "x.json"
+        )
+        assert not (tmp_path / "h").exists()
+
+    def test_debug_shows_the_traceback(self, tmp_path):
+        result = run("--debug", "demo", "--headless", "--track", "nowhere", "--home", tmp_path / "h")
+        assert "Traceback" in result.stderr
+
+    def test_an_unknown_command(self):
+        self.check(run("fly"), 2, "fly")
+
+
+@pytest.fixture(autouse=True)
+def _no_home_of_the_players(monkeypatch, tmp_path):
+    monkeypatch.setenv("HITL_HOME", str(tmp_path / "default-home"))
+
+
+def test_an_agent_for_another_track_is_trained_until_it_stalls_or_it_is_said(tmp_path, capsys):
+    track = tmp_path / "easy.toml"
+    track.write_text('name = "easy"\nwidth = 30\nsegments = [{straight = 40}]')
+    from hitl import stall
+
+    result = stall.train_until_stalled(Home(tmp_path / "h"), str(track), max_steps=600, settings={"warmup_steps": 200})
+    assert result.corner is None
+    assert result.agent_steps >= 600
+    shutil.rmtree(tmp_path / "h")
