@@ -46,7 +46,10 @@ def main() -> None:
     seeds = list(range(args.seeds))
     rows = []
     print(f"{'seed':>6} {'before':>7} {'after':>7} {'takeover s':>11} {'steps':>7} {'updates':>8} {'wall s':>7}")
-    line = "{:>6} {before_passes:>7.0f} {after_passes:>7.0f} {takeover_seconds:>11.1f} {agent_steps:>7.0f} {updates:>8.0f} {wall_seconds:>7.0f}"
+    line = (
+        "{:>6} {before_passes:>7.0f} {after_passes:>7.0f} {takeover_seconds:>11.1f} "
+        "{agent_steps:>7.0f} {updates:>8.0f} {wall_seconds:>7.0f}"
+    )
     with stopwatch() as watch:
         for seed in seeds:
             rows.append(run(seed, args.track))

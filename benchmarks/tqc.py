@@ -153,8 +153,14 @@ def main() -> None:
             figures[f"updates_per_s_b{size}_t{threads}"] = round(1 / ours, 1)
             figures[f"matmul_share_b{size}_t{threads}"] = round(bare / ours, 3)
             rows.append(
-                (f"batch {size}, {threads} thread(s)", f"{1 / ours:.0f}", f"{1 / other:.0f}", f"{other / ours:.2f}")
-                + (f"{bare / ours:.0%}", f"{bare / other:.0%}")
+                (
+                    f"batch {size}, {threads} thread(s)",
+                    f"{1 / ours:.0f}",
+                    f"{1 / other:.0f}",
+                    f"{other / ours:.2f}",
+                    f"{bare / ours:.0%}",
+                    f"{bare / other:.0%}",
+                )
             )
     if torch.cuda.is_available():
         ours, other, bare = measure(512, 1, args.seconds, "cuda")

@@ -8,9 +8,8 @@ import subprocess
 import sys
 from types import TracebackType
 
-from trainer.heartbeat import Heartbeat, read_heartbeat
-
 from hitl.home import Home
+from trainer.heartbeat import Heartbeat, read_heartbeat
 
 STOP_S = 20.0  # a trainer needs a moment to write its last checkpoint
 
