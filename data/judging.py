@@ -33,12 +33,12 @@ class Detail:
 class StoreReview:
     """Reads and judges the segments of one track in an open store."""
 
-    def __init__(self, store: Store, track: str) -> None:
-        self.store, self.track = store, track
+    def __init__(self, store: Store, track: str, since: str | None = None, until: str | None = None) -> None:
+        self.store, self.track, self.since, self.until = store, track, since, until
 
     def segments(self) -> list[Segment]:
-        """Return all closed segments of the track, oldest first."""
-        return [s for s in self.store.segments(track=self.track) if s.closed]
+        """Return the closed segments of the track in the span of time, oldest first."""
+        return [s for s in self.store.segments(track=self.track, since=self.since, until=self.until) if s.closed]
 
     def again(self, ids: Iterable[int]) -> list[Segment]:
         """Return segments as they are now."""

@@ -23,21 +23,28 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--track", help="a shipped track's name or a file (default: the one driven most)")
     parser.add_argument("--corner", help="begin with this corner's segments")
     parser.add_argument("--verdict", choices=["unreviewed", "good", "bad", "star"], help="begin with these")
+    parser.add_argument("--since", metavar="DATE", help="2026-11-20, today, yesterday, or an age: 12h, 7d")
+    parser.add_argument("--until", metavar="DATE", help="before this moment; the same forms")
     parser.add_argument("--sort", choices=["priority", "newest", "different"], default="priority")
     args = parser.parse_args(argv)
 
     from data.errors import DeviceError, UsageError
     from data.judging import StoreReview
     from data.store import Store
+    from hitl.commands.selection import parse_date
     from hitl.scene import stored_scene
     from takeover_ui.review_model import ReviewModel
     from takeover_ui.window import display_available
 
     with Store.open_existing(home_path(args).store_path) as store:
         scene = stored_scene(store, args.track)
-        model = ReviewModel(StoreReview(store, scene.track), corner=args.corner, verdict=args.verdict, sort=args.sort)
+        since, until = (parse_date(text) if text else None for text in (args.since, args.until))
+        data = StoreReview(store, scene.track, since, until)
+        model = ReviewModel(data, corner=args.corner, verdict=args.verdict, sort=args.sort)
         if not model.all:
-            raise UsageError(f"No takeover or lap on '{scene.track}' is recorded yet: take over in `hitl play` first.")
+            raise UsageError(
+                f"No takeover or lap on '{scene.track}' is recorded there: take over in `hitl play` first."
+            )
         if not display_available():
             raise DeviceError(
                 "There is no display here to review on: use `hitl segments` and `hitl label`, or set DISPLAY."

@@ -12,8 +12,10 @@ import numpy as np
 import pygame
 import pytest
 
+from data.errors import HitlError
 from data.judging import StoreReview
 from data.store import Store
+from hitl.commands.review import main
 from hitl.scene import stored_scene
 from takeover_ui import compare
 from takeover_ui.review_app import ReviewApp
@@ -383,3 +385,35 @@ def test_the_store_says_what_the_review_needs(store: Store) -> None:
         assert len(detail.drive) >= segment.stop - segment.start
         assert detail.drive.t[0] <= segment.start
     assert time.perf_counter() - began < 5.0
+
+
+@pytest.mark.parametrize(
+    ("options", "display", "words"),
+    [
+        ([], "", "no display"),
+        (["--since", "2099-01-01"], ":0", "No takeover or lap"),
+        (["--track", "chicane"], ":0", "Nothing was driven"),
+        (["--since", "soon"], ":0", "is no date"),
+    ],
+)
+def test_a_review_that_cannot_begin_is_one_sentence(
+    filled: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], display: str, words: str
+) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(HitlError, match=words):
+        main(["--home", str(filled.parent), *options])
+
+
+def test_the_command_opens_the_review(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[tuple[int, int]] = []
+
+    def run(app: ReviewApp) -> None:
+        app.draw()
+        opened.append((len(app.model.shown), len(app.model.all)))
+
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(ReviewApp, "run", run)
+    assert main(["--home", str(filled.parent), "--corner", "hairpin", "--sort", "newest"]) == 0
+    assert opened == [(5, 7)]
