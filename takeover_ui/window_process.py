@@ -31,7 +31,6 @@ def main(pipe: Connection, slot: Slot, counts: Any, options: WindowOptions) -> N
     os.environ.setdefault("SDL_WINDOWS_DPI_AWARENESS", "permonitorv2")  # our pixels, not enlarged ones
     # Frames are drawn in memory; sending them through a GPU surface costs three times as much where there is no GPU.
     os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     try:
         from takeover_ui.screen import Screen
 
