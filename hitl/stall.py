@@ -14,14 +14,11 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from data.errors import CheckpointError
-from data.follow import Follower
 from data.store import Store
 from hitl.corners import Corner
 from hitl.home import Home
+from hitl.lockstep import Lockstep
 from hitl.rig import Rig, RigOptions
 from hitl.scripted import ScriptedDriver
 from hitl.session import EpisodeResult
@@ -67,28 +64,6 @@ class StallResult:
     updates: int
 
 
-class _LearnerPolicy:
-    """Drives with the learner's own actor, at the newest weights."""
-
-    def __init__(self, learner: Any, seed: int) -> None:
-        import torch
-
-        self._torch, self._learner = torch, learner
-        self._noise = torch.Generator().manual_seed(seed)
-        self.checkpoint_id: int | None = None
-        self.fixed = False
-
-    def act(self, observation: NDArray[np.float32], deterministic: bool) -> NDArray[np.float32]:
-        """Return the action (A,) for an observation (O,)."""
-        batch = self._torch.from_numpy(observation)[None]
-        action = self._learner.actor.act(batch, deterministic, None if deterministic else self._noise)
-        result: NDArray[np.float32] = action[0].numpy()
-        return result
-
-    def begin_episode(self) -> None:
-        """The weights are always the newest."""
-
-
 def stalled_corner(
     results: list[list[EpisodeResult]], corners: tuple[Corner, ...], length_m: float, in_a_row: int = IN_A_ROW
 ) -> Corner | None:
@@ -125,63 +100,46 @@ def train_until_stalled(
 
     The home then holds the run as any other: laps, every step, each evaluation, a checkpoint for each evaluation.
     """
-    import torch
-
-    from trainer.checkpoint import CheckpointMeta, save
     from trainer.config import PRESETS
-    from trainer.replay import Replay
-    from trainer.tqc import TQC
 
-    torch.set_num_threads(1)
     config = replace(PRESETS["hitl"], **{**RECIPE, **(settings or {})}, seed=seed)
     options = RigOptions(track=track, kind="stall", seed=seed)
-    with Rig(home, options, wheel=lambda t: ScriptedWheel(ScriptedDriver(t, seed=seed), None)) as rig:
-        learner = TQC(len(rig.observation_names), len(rig.action_names), config)
-        replay = Replay(len(rig.observation_names), len(rig.action_names), config)
-        generator = torch.Generator().manual_seed(seed)
-        rig.policy = _LearnerPolicy(learner, seed)  # type: ignore[assignment]
-        rig.session.policy = rig.policy
+    with (
+        Rig(home, options, wheel=lambda t: ScriptedWheel(ScriptedDriver(t, seed=seed), None)) as rig,
+        Lockstep(rig, config) as run,
+    ):
         results: list[list[EpisodeResult]] = []
         evaluations: list[Evaluated] = []
         corner: Corner | None = None
-        steps = episode = 0
-        with Follower(home.store_path) as follower, Store.open(home.store_path) as store:
-            for k in range(LAPS):
-                rig.session.episode("lap", seed=k)
-            rig.session.wheel = Nobody()
-            while steps < max_steps and corner is None:
-                steps += rig.session.episode("drive", seed=10_000 * seed + 100 + episode).steps
-                episode += 1
-                rig.written()
-                replay.add(follower.poll())
-                learner.env_steps = steps
-                while learner.updates < (steps - config.warmup_steps) * config.utd:
-                    learner.update(replay.sample(config.batch_size, generator))
-                if steps < (len(results) + 1) * EVALUATE_EVERY:
-                    continue
-                meta = CheckpointMeta.of(learner, rig.observation_names, rig.action_names, "stall")
-                name, sha256 = save(home.checkpoints, learner, meta)
-                rig.policy.checkpoint_id = store.add_checkpoint(
-                    name, sha256, learner.updates, steps, "stall", config.to_dict()
+        episode = 0
+        for k in range(LAPS):
+            rig.session.episode("lap", seed=k)
+        rig.session.wheel = Nobody()
+        while run.steps < max_steps and corner is None:
+            run.drive(10_000 * seed + 100 + episode)
+            episode += 1
+            if run.steps < (len(results) + 1) * EVALUATE_EVERY:
+                continue
+            row = run.save()
+            found = rig.evaluate(EPISODES, 2_000_000 + 1000 * len(results))
+            results.append(found)
+            evaluations.append(
+                Evaluated(
+                    run.steps,
+                    run.updates,
+                    fmean(r.total for r in found),
+                    fmean(r.progress for r in found),
+                    {c.name: sum(r.passed[c.name] for r in found) for c in rig.corners},
+                    row,
                 )
-                found = rig.evaluate(EPISODES, 2_000_000 + 1000 * len(results))
-                results.append(found)
-                evaluations.append(
-                    Evaluated(
-                        steps,
-                        learner.updates,
-                        fmean(r.total for r in found),
-                        fmean(r.progress for r in found),
-                        {c.name: sum(r.passed[c.name] for r in found) for c in rig.corners},
-                        rig.policy.checkpoint_id,
-                    )
-                )
-                report(evaluations[-1])
-                corner = stalled_corner(results, rig.corners, rig.track.line.length, in_a_row)
-            if corner is not None and corner.name == "stall":
+            )
+            report(evaluations[-1])
+            corner = stalled_corner(results, rig.corners, rig.track.line.length, in_a_row)
+        if corner is not None and corner.name == "stall":
+            with Store.open(home.store_path) as store:
                 store.upsert_corner(rig.track.name, corner.name, corner.from_m, corner.to_m, "mined")
         rig.written()
-    return StallResult(corner, tuple(evaluations), steps, learner.updates)
+        return StallResult(corner, tuple(evaluations), run.steps, run.updates)
 
 
 def ship(home: Home, folder: Path) -> None:
