@@ -86,6 +86,7 @@ class Watcher:
             View(
                 scene=self._scene,
                 driver="paused" if decision.paused else "human" if human else "agent",
+                stand_in=decision.trigger == "scripted",
                 proposed=tuple(float(v) for v in tick.proposed),
                 executed=tuple(float(v) for v in decision.executed),
                 speed=state.speed,
