@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("hitl.commands.demo", "watch a stalled agent learn its corner from your takeover"),
     "play": ("hitl.commands.play", "a live session: the agent drives, you take over"),
     "train": ("hitl.commands.train", "the background trainer"),
+    "config": ("hitl.commands.config", "training settings, and what an existing config.json means here"),
     "eval": ("hitl.commands.eval", "deterministic episodes without help"),
     "segments": ("hitl.commands.segments", "list and filter the recorded takeovers and laps"),
     "label": ("hitl.commands.label", "judge recorded takeovers and laps, or take a judgement back"),

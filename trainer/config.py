@@ -86,6 +86,8 @@ class TrainConfig:
     """One actor update after this many critic updates."""
     warmup_steps: int = 500
     """Online steps before the first update."""
+    max_updates: int | None = None
+    """Training ends after so many updates; it goes on for ever when None."""
     max_debt_steps: int = 20_000
     """Updates owed for more online steps than this are forgiven (a trainer started late does not catch up for days)."""
 

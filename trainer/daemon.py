@@ -179,6 +179,8 @@ class Daemon:
             self._rest("paused")
             return
         due = 0 if update.more else self.ledger.due
+        if self.config.max_updates is not None:
+            due = min(due, self.config.max_updates - self.learner.updates)
         if not due or (not len(self.replay) and not self.replay.demo_rows):
             waiting = self.ledger.online < self.ledger.warmup or not self.replay.online_rows
             self._rest("waiting" if waiting else "idle")

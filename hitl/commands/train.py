@@ -34,6 +34,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting; may be repeated"
     )
+    parser.add_argument("--tmrl-config", type=Path, metavar="FILE", help="settings of an existing tmrl config.json")
     parser.add_argument("--init", metavar="FILE", help="begin from a checkpoint file; 'best' goes back to the best one")
     parser.add_argument("--fresh", action="store_true", help="begin anew whatever checkpoints there are")
     parser.add_argument("--seed", type=int)
@@ -63,7 +64,16 @@ def _run(home: Home, args: argparse.Namespace) -> int:
     from trainer.daemon import Daemon
     from trainer.start import Wish
 
+    base = None
+    if args.tmrl_config is not None:
+        from hitl.commands.config import show
+        from trainer.tmrl_config import read
+
+        base, findings = read(args.tmrl_config)
+        if not args.quiet:
+            show(findings)
     wish = Wish(
+        base=base,
         preset=args.preset,
         settings=tuple(args.set),
         seed=args.seed,

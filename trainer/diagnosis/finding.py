@@ -1,0 +1,110 @@
+"""What a check can say: something is wrong, something was looked at and is sound, or the data cannot show it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from trainer.diagnosis.catalogue import FAULTS
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something is wrong."""
+
+    fault: str
+    """Its name in the catalogue."""
+    sentence: str
+    """What is wrong, in one sentence."""
+    evidence: tuple[str, ...]
+    """The figures that show it."""
+    sure: float
+    """0 to 1: how sure it is that this is the fault and not something that looks like it."""
+    change: str = ""
+    """What to change; the catalogue's advice when left out."""
+    level: str = ""
+    """``fault`` (learning cannot work), ``warning`` (it is held back), ``note``; the catalogue's when left out."""
+    picture: str = ""
+    """A drawing in characters, several lines; empty for none."""
+    data: dict[str, Any] = field(default_factory=dict)
+    """Numbers for programs."""
+    source: str = ""
+    """What it was found in."""
+
+    @property
+    def weight(self) -> float:
+        """0 to 100: what it costs the learning, times how sure it is. Findings are ordered by it."""
+        factor = {"fault": 1.0, "warning": 1.0, "note": 0.3}[self.rank]
+        return FAULTS[self.fault].weight * self.sure * factor
+
+    @property
+    def rank(self) -> str:
+        """The level in force."""
+        return self.level or FAULTS[self.fault].level
+
+    @property
+    def advice(self) -> str:
+        """What to change."""
+        return self.change or FAULTS[self.fault].mend
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A check that found nothing wrong, with the figures it looked at."""
+
+    fault: str
+    text: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """A check that could not be made, and what it would need."""
+
+    fault: str
+    needs: str
+    source: str = ""
+
+
+Outcome = Finding | Sound | Lacking
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that was found, the heaviest first."""
+
+    findings: tuple[Finding, ...]
+    sound: tuple[Sound, ...]
+    lacking: tuple[Lacking, ...]
+    looked_at: tuple[str, ...] = ()
+    """What was given, one sentence each."""
+
+    @classmethod
+    def of(cls, outcomes: list[Outcome], looked_at: list[str] | None = None) -> Report:
+        """Sort outcomes; of several findings of one fault the heaviest is kept, with the others' evidence."""
+        best: dict[str, Finding] = {}
+        for finding in sorted((o for o in outcomes if isinstance(o, Finding)), key=lambda f: -f.weight):
+            best.setdefault(finding.fault, finding)
+        findings = sorted(best.values(), key=lambda f: -f.weight)
+        sound = {o.fault + o.source: o for o in outcomes if isinstance(o, Sound) and o.fault not in best}
+        answered = set(best) | {o.fault for o in sound.values()}
+        lacking = {o.fault: o for o in outcomes if isinstance(o, Lacking) and o.fault not in answered}
+        return cls(tuple(findings), tuple(sound.values()), tuple(lacking.values()), tuple(looked_at or ()))
+
+    @property
+    def above_notes(self) -> tuple[Finding, ...]:
+        """The findings that are more than notes."""
+        return tuple(f for f in self.findings if f.rank != "note")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "looked_at": list(self.looked_at),
+            "findings": [
+                asdict(f)
+                | {"level": f.rank, "weight": round(f.weight, 1), "change": f.advice, "sure": round(f.sure, 2)}
+                for f in self.findings
+            ],
+            "sound": [asdict(s) for s in self.sound],
+            "lacking": [asdict(s) for s in self.lacking],
+        }

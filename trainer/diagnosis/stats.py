@@ -1,0 +1,64 @@
+"""Small statistics that the checks share; all take arrays with NaN for what is not known."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def both(a: Array, b: Array) -> tuple[Array, Array]:
+    """Return the pairs of which both are known."""
+    good = np.isfinite(a) & np.isfinite(b)
+    return a[good], b[good]
+
+
+def correlation(a: Array, b: Array) -> float:
+    """Return Pearson's correlation; NaN for fewer than 8 pairs or when one does not vary."""
+    a, b = both(a, b)
+    if len(a) < 8 or a.std() < 1e-12 or b.std() < 1e-12:
+        return float("nan")
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def ranks(a: Array) -> Array:
+    """Return ranks 0..n-1, ties by their mean."""
+    order = np.argsort(a, kind="stable")
+    rank = np.empty(len(a))
+    rank[order] = np.arange(len(a))
+    _, inverse, counts = np.unique(a, return_inverse=True, return_counts=True)
+    mean: Array = np.bincount(inverse, rank) / counts
+    return mean[inverse]
+
+
+def trend(a: Array) -> float:
+    """Return Spearman's rank correlation with time, -1 to 1; NaN for fewer than 8 values."""
+    a = a[np.isfinite(a)]
+    if len(a) < 8 or np.ptp(a) < 1e-12:
+        return float("nan") if len(a) < 8 else 0.0
+    return correlation(ranks(a), np.arange(len(a), dtype=np.float64))
+
+
+def part(a: Array, begin: float, end: float = 1.0) -> Array:
+    """Return the known values between two shares of the run."""
+    n = len(a)
+    piece = a[int(begin * n) : max(int(begin * n) + 1, round(end * n))]
+    return piece[np.isfinite(piece)]
+
+
+def middle(a: Array) -> float:
+    """Return the median of the known values; NaN for none."""
+    a = a[np.isfinite(a)]
+    return float(np.median(a)) if len(a) else float("nan")
+
+
+def bars(values: Array, low: float = 0.0, high: float | None = None) -> str:
+    """Draw values as a row of bars, a blank for what is not known."""
+    known = values[np.isfinite(values)]
+    top = high if high is not None else (float(known.max()) if len(known) else 1.0)
+    marks = "▁▂▃▄▅▆▇█"
+    scale = (len(marks) - 1) / max(top - low, 1e-12)
+    return "".join(
+        marks[int(np.clip((v - low) * scale + 0.5, 0, len(marks) - 1))] if np.isfinite(v) else " " for v in values
+    )

@@ -1,0 +1,371 @@
+"""An existing tmrl ``config.json`` read as training settings: what each key does here, what was changed, what is not used.
+
+Layouts: upstream 0.6.0 (training keys at the root), the TQCGRAB fork (sections MODEL, ALG, PLAYER_RUNS, ENV, DEBUGGER), and its
+later form (REWARD_CONFIG at the root). Passwords, keys and paths are never shown or kept.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.errors import InputFileError
+from trainer.config import TrainConfig
+
+OLDEST = (0, 6, 0)
+USED, CHANGED, SESSION, UNUSED, HIDDEN, UNKNOWN = (
+    "used",
+    "changed",
+    "session",
+    "read, not used",
+    "never kept",
+    "unknown",
+)
+SECRET = re.compile(r"PASSWORD|KEY$|_PATH|DIRECTORY|HOSTNAME|^PUBLIC_IP")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of one key."""
+
+    section: str
+    key: str
+    value: Any
+    status: str
+    """``used``, ``changed``, ``session`` (the live side's), ``read, not used``, ``never kept`` or ``unknown``."""
+    note: str
+
+
+def _zero_is_none(value: Any) -> Any:
+    return None if not value else float(value)
+
+
+DIRECT: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    # MODEL
+    "MAX_TRAINING_STEPS_PER_ENVIRONMENT_STEP": ("utd", float),
+    "ENVIRONMENT_STEPS_BEFORE_TRAINING": ("warmup_steps", int),
+    "UPDATE_MODEL_INTERVAL": ("checkpoint_updates", int),
+    "TRAINING_STEPS_PER_ROUND": ("metrics_every", int),
+    "MEMORY_SIZE": ("capacity", int),
+    "BATCH_SIZE": ("batch_size", int),
+    # ALG
+    "LEARN_ENTROPY_COEF": ("learn_alpha", bool),
+    "LR_ACTOR": ("lr_actor", float),
+    "LR_CRITIC": ("lr_critic", float),
+    "LR_ENTROPY": ("lr_alpha", float),
+    "GAMMA": ("gamma", float),
+    "POLYAK": ("polyak", float),
+    "TARGET_ENTROPY": ("target_entropy", float),
+    "ALPHA": ("alpha", float),
+    "TOP_QUANTILES_TO_DROP": ("drop_pool", int),
+    "QUANTILES_NUMBER": ("quantiles", int),
+    "N_STEPS": ("n_step", int),
+    "OPTIMIZER_ACTOR": ("optimizer_actor", str.lower),
+    "OPTIMIZER_CRITIC": ("optimizer_critic", str.lower),
+    "BETAS_ACTOR": ("betas_actor", tuple),
+    "BETAS_CRITIC": ("betas_critic", tuple),
+    "L2_ACTOR": ("l2_actor", float),
+    "L2_CRITIC": ("l2_critic", float),
+    "ADAM_EPS": ("adam_eps", float),
+    "GRAD_CLIP_ACTOR": ("grad_clip_actor", _zero_is_none),
+    "GRAD_CLIP_CRITIC": ("grad_clip_critic", _zero_is_none),
+    "BACKUP_CLIP_RANGE": ("backup_clip", _zero_is_none),
+    "ACTOR_WEIGHT_DECAY": ("weight_decay_actor", float),
+    "CRITIC_WEIGHT_DECAY": ("weight_decay_critic", float),
+    # PLAYER_RUNS
+    "DEMO_INJECTION_REPEAT": ("demo_repeat", int),
+    "DEMO_SAMPLING_WEIGHT": ("demo_weight", float),
+    "DEMO_WEIGHT_DECAY_SAMPLES": ("demo_weight_decay", int),
+    "DEMO_MIN_BATCH_FRACTION": ("demo_min_fraction", float),
+    "DEMO_MAX_BATCH_FRACTION": ("demo_max_fraction", float),
+    "ONLINE_INJECTION": ("one_replay", bool),
+    # ENV
+    "INIT_GAS_BIAS": ("init_gas_bias", float),
+    "SEED": ("seed", int),
+}
+"""Keys that are one setting here."""
+
+DEFAULTS: dict[str, Any] = {
+    "MAX_TRAINING_STEPS_PER_ENVIRONMENT_STEP": 4,
+    "ENVIRONMENT_STEPS_BEFORE_TRAINING": 1000,
+    "UPDATE_MODEL_INTERVAL": 200,
+    "TRAINING_STEPS_PER_ROUND": 200,
+    "LEARN_ENTROPY_COEF": False,
+    "LR_ACTOR": 1e-5,
+    "LR_CRITIC": 5e-5,
+    "LR_ENTROPY": 3e-4,
+    "GAMMA": 0.995,
+    "POLYAK": 0.995,
+    "TARGET_ENTROPY": -0.5,
+    "ALPHA": 0.01,
+    "TOP_QUANTILES_TO_DROP": 2,
+    "QUANTILES_NUMBER": 1,
+    "N_STEPS": 1,
+    "GRAD_CLIP_ACTOR": 1,
+    "GRAD_CLIP_CRITIC": 1,
+    "BACKUP_CLIP_RANGE": 100,
+    "ONLINE_INJECTION": False,
+}
+"""What a key means that is not there (where that is not the default here, too)."""
+
+TOGETHER = {
+    "MAX_EPOCHS": "with ROUNDS_PER_EPOCH and TRAINING_STEPS_PER_ROUND: max_updates",
+    "ROUNDS_PER_EPOCH": "with MAX_EPOCHS and TRAINING_STEPS_PER_ROUND: max_updates",
+    "SCHEDULER": "schedule, schedule_period (T_0 rounds), schedule_growth, schedule_min",
+    "API_MLP_SIZES": "hidden and layers of the mlp",
+    "MLP_LAYERNORM": "layer_norm_actor and layer_norm_critic of the mlp",
+    "USE_RESIDUAL_MLP": "network",
+    "USE_RESIDUAL_SOPHY": "network",
+    "RESIDUAL_MLP_HIDDEN_DIM": "hidden of the residual network",
+    "RESIDUAL_MLP_NUM_BLOCKS": "layers of the residual network",
+    "ALGORITHM": "critics, quantiles, drop_pool",
+    "REDQ_N": "critics, for REDQSAC",
+    "REDQ_M": "target_critics, for REDQSAC",
+    "REDQ_Q_UPDATES_PER_POLICY_UPDATE": "actor_every, for REDQSAC",
+    "CLIPPING_WEIGHTS": "with CLIP_WEIGHTS_VALUE: clip_weights",
+    "CLIP_WEIGHTS_VALUE": "with CLIPPING_WEIGHTS: clip_weights",
+}
+"""Keys that work with others."""
+
+NOT_USED = {
+    "UPDATE_BUFFER_INTERVAL": "the store is followed all the time; a new takeover is drawn within two seconds",
+    "SAVE_MODEL_EVERY": "every checkpoint is a file of its own; keep_checkpoints says how many stay",
+    "NOISY_LINEAR_CRITIC": "there are no noisy layers here: the policy explores by its own entropy",
+    "NOISY_LINEAR_ACTOR": "there are no noisy layers here: the policy explores by its own entropy",
+    "OUTPUT_DROPOUT": "there is no dropout here",
+    "RNN_DROPOUT": "the network has no recurrent layers",
+    "RNN_LENS": "the network has no recurrent layers",
+    "RNN_SIZES": "the network has no recurrent layers",
+    "R2D2_REWIND": "the network has no recurrent layers",
+    "CNN_FILTERS": "the network sees no images",
+    "CNN_OUTPUT_SIZE": "the network sees no images",
+    "API_LAYERNORM": "the network has no branch for it; MLP_LAYERNORM is used",
+    "USE_FROZEN_EFFNET": "the network sees no images",
+    "FROZEN_EFFNET_EMBED_DIM": "the network sees no images",
+    "FROZEN_EFFNET_WIDTH_MULT": "the network sees no images",
+    "CONSUME_ON_READ": "`hitl import` leaves the files as they are",
+    "MAX_FILES_PER_UPDATE": "`hitl import` takes all files at once",
+    "RUN_NAME": "a run is a home folder",
+    "RESET_TRAINING": "`hitl train --fresh` begins anew",
+    "CUDA_TRAINING": "`hitl train --device cuda`",
+    "CUDA_INFERENCE": "the policy acts on the CPU",
+    "DCAC": "not an algorithm of this trainer",
+}
+"""Keys that are read and do nothing, with the reason."""
+
+_SESSION = [
+    "NUMBER_OF_POINTS",
+    "POINTS_DISTANCE",
+    "SPEED_BONUS",
+    "SPEED_MIN_THRESHOLD",
+    "SPEED_MEDIUM_THRESHOLD",
+    "RTGYM_INTERFACE",
+    "MAP_NAME",
+    "WINDOW_WIDTH",
+    "WINDOW_HEIGHT",
+    "IMG_WIDTH",
+    "IMG_HEIGHT",
+    "USE_IMAGES",
+    "IMG_GRAYSCALE",
+    "IMG_HIST_LEN",
+    "SLEEP_TIME_AT_RESET",
+    "END_OF_TRACK_REWARD",
+    "CRASH_PENALTY",
+    "CRASH_COOLDOWN",
+    "CONSTANT_PENALTY",
+    "LAP_REWARD",
+    "LAP_COOLDOWN",
+    "CHECKPOINT_REWARD",
+    "MIN_NB_ZERO_REW_BEFORE_FAILURE",
+    "MAX_NB_ZERO_REW_BEFORE_FAILURE",
+    "MIN_NB_STEPS_BEFORE_FAILURE",
+    "OSCILLATION_PERIOD",
+    "NB_OBS_FORWARD",
+    "RTGYM_CONFIG",
+    "REWARD_CONFIG",
+    "END_OF_TRACK",
+    "CHECK_FORWARD",
+    "CHECK_BACKWARD",
+    "FAILURE_COUNTDOWN",
+    "MIN_STEPS",
+    "MAX_STRAY",
+    "SPEED_SAFE_DEVIATION_RATIO",
+    "RECKLESS_SPEED_THRESHOLD",
+    "RECKLESS_PENALTY_FACTOR",
+    "WALL_HUG_SPEED_THRESHOLD",
+    "WALL_HUG_PENALTY_FACTOR",
+    "PROXIMITY_REWARD_SHAPING",
+    "REWARD_SCALE",
+    "VIRTUAL_GAMEPAD",
+    "RW_MAX_SAMPLES_PER_EPISODE",
+]
+_NETWORK = [
+    "BUFFERS_MAXLEN",
+    "LOCALHOST_WORKER",
+    "LOCALHOST_TRAINER",
+    "TLS",
+    "NB_WORKERS",
+    "PORT",
+    "LOCAL_PORT_SERVER",
+    "LOCAL_PORT_TRAINER",
+    "LOCAL_PORT_WORKER",
+    "BUFFER_SIZE",
+    "HEADER_SIZE",
+    "WAIT_BEFORE_RECONNECTION",
+    "LOOP_SLEEP_TIME",
+    "WANDB_PROJECT",
+    "WANDB_ENTITY",
+    "WANDB_GRADIENTS",
+    "WANDB_DEBUG_REWARD",
+    "WANDB_WORKER",
+    "DEBUG_MODE",
+    "CRC_DEBUG",
+    "CRC_DEBUG_SAMPLES",
+    "PROFILE_TRAINER",
+    "PYTORCH_PROFILER",
+    "WANDB_DEBUG",
+]
+_TIMEOUT = re.compile(r"^(SOCKET|ACK|RECV)_TIMEOUT")
+
+
+def read(path: Path) -> tuple[TrainConfig, list[Finding]]:
+    """Return the training settings of a ``config.json`` and what became of each key.
+
+    Raises InputFileError when it cannot be read or is older than 0.6.0.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputFileError(f"The configuration '{path.name}' cannot be read: give a tmrl config.json.") from error
+    if not isinstance(values, dict):
+        raise InputFileError(f"The configuration '{path.name}' is no table of settings: give a tmrl config.json.")
+    return understand(values, path.name)
+
+
+def understand(values: Mapping[str, Any], name: str = "config.json") -> tuple[TrainConfig, list[Finding]]:
+    """Return settings and findings for the content of a ``config.json``."""
+    version = str(values.get("__VERSION__", ""))
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    if numbers < OLDEST:
+        raise InputFileError(
+            f"The configuration '{name}' is of version {version or 'unknown'}; 0.6.0 or newer is needed: let tmrl write it anew."
+        )
+    flat: dict[str, tuple[str, Any]] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and key in ("MODEL", "ALG", "PLAYER_RUNS", "ENV", "DEBUGGER", "REWARD_CONFIG"):
+            for inner, content in value.items():
+                if inner == "REWARD_CONFIG" and isinstance(content, Mapping):
+                    flat.update({k: ("ENV.REWARD_CONFIG", v) for k, v in content.items()})
+                else:
+                    flat[inner] = (key, content)
+        elif key != "__VERSION__":
+            flat[key] = ("", value)
+    config, changed = _settings({key: value for key, (_, value) in flat.items()}, name)
+    findings = [Finding(section, key, value, *_status(key, changed)) for key, (section, value) in flat.items()]
+    return config, [_hidden(f) for f in findings]
+
+
+def _settings(flat: Mapping[str, Any], name: str) -> tuple[TrainConfig, dict[str, str]]:
+    """Return the settings that the keys make, and a note for each key whose meaning was changed."""
+    changed: dict[str, str] = {}
+    set_: dict[str, Any] = {"demo_fraction": 0.0, "one_replay": True, "takeover_priority": 1.0, "star_priority": 1.0}
+    try:
+        for key, (field, convert) in DIRECT.items():
+            if key in flat or key in DEFAULTS:
+                set_[field] = convert(flat.get(key, DEFAULTS.get(key)))
+        _network(flat, set_, changed)
+        _algorithm(flat, set_, changed)
+        _schedule(flat, set_, changed)
+        if flat.get("CLIPPING_WEIGHTS"):
+            set_["clip_weights"] = float(flat.get("CLIP_WEIGHTS_VALUE", 1.0))
+        if "MAX_EPOCHS" in flat:
+            rounds = int(flat["MAX_EPOCHS"]) * int(flat.get("ROUNDS_PER_EPOCH", 1))
+            set_["max_updates"] = rounds * int(flat.get("TRAINING_STEPS_PER_ROUND", 1))
+        for which in ("actor", "critic"):
+            if set_.get(f"optimizer_{which}") not in (None, "adam", "sgd"):
+                key = f"OPTIMIZER_{which.upper()}"
+                changed[key] = f"adam is used: there is no {set_.pop(f'optimizer_{which}')} here"
+    except (TypeError, ValueError) as error:
+        raise InputFileError(f"The configuration '{name}' holds a value of the wrong kind: {error}.") from error
+    return TrainConfig().with_values(**set_), changed
+
+
+def _network(flat: Mapping[str, Any], set_: dict[str, Any], changed: dict[str, str]) -> None:
+    if flat.get("USE_RESIDUAL_SOPHY") or flat.get("USE_RESIDUAL_MLP"):
+        set_["network"] = "residual"
+        set_["hidden"] = int(flat.get("RESIDUAL_MLP_HIDDEN_DIM", 256))
+        set_["layers"] = int(flat.get("RESIDUAL_MLP_NUM_BLOCKS", 6))
+        if not flat.get("USE_RESIDUAL_SOPHY"):
+            changed["USE_RESIDUAL_MLP"] = "built as the residual network of USE_RESIDUAL_SOPHY: there is one kind here"
+        return
+    sizes = [int(size) for size in flat.get("API_MLP_SIZES", [256, 256])]
+    set_["hidden"], set_["layers"] = max(sizes), len(sizes)
+    if len(set(sizes)) > 1:
+        changed["API_MLP_SIZES"] = f"all layers get the widest size, {max(sizes)}"
+    set_["layer_norm_actor"] = set_["layer_norm_critic"] = bool(flat.get("MLP_LAYERNORM", False))
+
+
+def _algorithm(flat: Mapping[str, Any], set_: dict[str, Any], changed: dict[str, str]) -> None:
+    kind = str(flat.get("ALGORITHM", "SAC")).upper()
+    if kind == "TQC":
+        most = 2 * set_["quantiles"] - 1  # of two critics
+        if set_["drop_pool"] > most:
+            changed["TOP_QUANTILES_TO_DROP"] = f"{most}: one of the {most + 1} quantiles must be left"
+            set_["drop_pool"] = most
+        return
+    # One quantile for each critic, and the smallest of the critics: SAC's target, with the Huber loss in place of the square.
+    changed["ALGORITHM"] = (
+        f"{kind} as TQC with one quantile a critic and the smallest of them as the target (Huber loss)"
+    )
+    for key in ("QUANTILES_NUMBER", "TOP_QUANTILES_TO_DROP"):
+        if key in flat:
+            changed[key] = f"means nothing for {kind}"
+    set_["quantiles"], set_["drop_pool"] = 1, 1
+    if kind == "REDQSAC":
+        set_["critics"], set_["target_critics"] = int(flat.get("REDQ_N", 10)), int(flat.get("REDQ_M", 2))
+        set_["drop_pool"] = set_["target_critics"] - 1
+        set_["actor_every"] = int(flat.get("REDQ_Q_UPDATES_PER_POLICY_UPDATE", 20))
+
+
+def _schedule(flat: Mapping[str, Any], set_: dict[str, Any], changed: dict[str, str]) -> None:
+    wanted = flat.get("SCHEDULER") or {}
+    name = str(wanted.get("NAME", ""))
+    if not name:
+        return
+    if "cosine" not in name.lower():
+        changed["SCHEDULER"] = f"not used: there is no schedule '{name}' here, only warm restarts by the cosine"
+        return
+    set_["schedule"] = "cosine"
+    set_["schedule_period"] = int(wanted.get("T_0", 100)) * int(flat.get("TRAINING_STEPS_PER_ROUND", 200))
+    set_["schedule_growth"] = int(wanted.get("T_mult", 2))
+    set_["schedule_min"] = float(wanted.get("eta_min", 1e-6))
+
+
+def _status(key: str, changed: Mapping[str, str]) -> tuple[str, str]:
+    if key in changed:
+        return CHANGED, changed[key]
+    if key in DIRECT:
+        return USED, DIRECT[key][0]
+    if key in TOGETHER:
+        return USED, TOGETHER[key]
+    if key in NOT_USED:
+        return UNUSED, NOT_USED[key]
+    if SECRET.search(key):
+        return HIDDEN, "passwords, keys and paths stay where they are"
+    if key in ("NUMBER_OF_POINTS", "POINTS_DISTANCE"):
+        return CHANGED, "the look-ahead is given in seconds or metres and reaches beyond the braking distance"
+    if key in _SESSION:
+        return SESSION, "of the observation, the reward or the game: the live side's"
+    if key in _NETWORK or _TIMEOUT.match(key):
+        return UNUSED, "of the connection between machines, or of logging"
+    return UNKNOWN, "not a key that is known"
+
+
+def _hidden(finding: Finding) -> Finding:
+    if finding.status == HIDDEN or (SECRET.search(finding.key) and isinstance(finding.value, str) and finding.value):
+        return Finding(finding.section, finding.key, "…", finding.status, finding.note)
+    return finding
