@@ -120,7 +120,7 @@ OTHER = {  # a value that differs from the default, for each key that is one set
     "BETAS_ACTOR": [0.5, 0.9],
     "BETAS_CRITIC": [0.5, 0.9],
     "LEARN_ENTROPY_COEF": True,
-    "ONLINE_INJECTION": False,
+    "ONLINE_INJECTION": True,
     "SCHEDULER": {"NAME": "cosine", "T_0": 7},
     "API_MLP_SIZES": [64, 64, 64],
     "ALGORITHM": "TQC",
