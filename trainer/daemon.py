@@ -95,7 +95,7 @@ class Daemon:
                 self._checkpoint()  # something to go back to, and something to drive with
             while not self._asked_to_stop():
                 self._turn()
-            if self.learner.updates != self._saved_updates and self._healthy():
+            if self.learner.updates != self._saved_updates and self.learner.healthy():
                 self._metrics(time.monotonic())
                 self._checkpoint()
 
@@ -198,7 +198,7 @@ class Daemon:
         now = time.monotonic()
         self.watch.spent("sampling", drawn - began)
         self.watch.spent("training", now - drawn, count)
-        if self.learner.updates % c.metrics_every < count and not self._healthy():
+        if self.learner.updates % c.metrics_every < count and not self.learner.healthy():
             self._roll_back()
             return
         if now - self._metrics_at >= min(METRICS_S + 0.02 * (now - self._began), c.checkpoint_seconds_max):
@@ -209,9 +209,6 @@ class Daemon:
             self._checkpoint()
 
     # Checkpoints
-
-    def _healthy(self) -> bool:
-        return self.learner.healthy()
 
     def _checkpoint(self) -> None:
         learner = self.learner
@@ -236,8 +233,11 @@ class Daemon:
     def _forget_old(self) -> None:
         """Delete the files of old checkpoints of ours; the newest, the best and evaluated ones stay. Rows stay all."""
         keep = self.config.keep_checkpoints
-        ours = [r for r in self.watch.checkpoints(self.store_path) if r.kind == KIND]
-        for record in ours[keep : keep + 50]:
+        try:
+            ours = self.watch.checkpoints(self.store_path, KIND, keep + 50)
+        except StoreError:
+            return  # locked: next time
+        for record in ours[keep:]:
             if not record.best and record.id not in self.watch.seen:
                 with contextlib.suppress(OSError):
                     (self.folder / record.name).unlink(missing_ok=True)
@@ -249,11 +249,12 @@ class Daemon:
                 "Training has exploded again with lower learning rates, so it stops at its last good checkpoint: set "
                 "lr_critic and lr_actor lower, or grad_clip_critic=1."
             )
-        for record in self.watch.checkpoints(self.store_path):
+        for record in self.watch.checkpoints(self.store_path, KIND, self.config.keep_checkpoints):
             with contextlib.suppress(CheckpointError):
                 tensors, meta = load(self.folder / record.name, record.sha256)
                 self.learner.load(tensors, meta.numbers)
-                if record.kind == KIND and self._healthy_after_load():
+                self.learner.forget_metrics()
+                if self.learner.healthy():
                     break
         else:
             raise TrainingError("Training has exploded and there is no good checkpoint to go back to.")
@@ -265,10 +266,6 @@ class Daemon:
         text = f"Training exploded: back to {record.name}, with half the learning rates."
         self._event("rollback", text, "warning")
         self._checkpoint()
-
-    def _healthy_after_load(self) -> bool:
-        self.learner.forget_metrics()
-        return self.learner.healthy()
 
     # Evaluations
 

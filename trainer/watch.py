@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.checkpoints import CheckpointRecord
+from data.checkpoints import CheckpointRecord, find
 from data.follow import Layout, Update
 from data.store import Store
 from trainer.config import TrainConfig
@@ -63,7 +63,6 @@ class Watch:
     def judge(self, store_path: Path, config: TrainConfig) -> News:
         """Read the evaluations and mark the best checkpoint. Raises StoreError."""
         news = News()
-        self.evaluated = False
         with Store.open(store_path) as store:
             weights = dict(
                 store.conn.execute(
@@ -80,6 +79,7 @@ class Watch:
                     store.set_best(top.checkpoint_id)
                     news.events.append(("best", _sentence(top), "info"))
             self.best = top
+        self.evaluated = False
         down = collapsed(self.judged)
         if down and not self._in_collapse and top is not None:
             newest = self.judged[-1]
@@ -92,10 +92,10 @@ class Watch:
         news.scale = cloning_scale(self.judged, config.bc_floor)
         return news
 
-    def checkpoints(self, store_path: Path) -> list[CheckpointRecord]:
-        """Return the rows of all checkpoints, newest first."""
+    def checkpoints(self, store_path: Path, kind: str, limit: int) -> list[CheckpointRecord]:
+        """Return the rows of the newest checkpoints of a kind, newest first. Raises StoreError."""
         with Store.open(store_path) as store:
-            return store.checkpoints()
+            return find(store.conn, "kind = ?", (kind,), limit)
 
     def spent(self, what: str, seconds: float, updates: int = 0) -> None:
         """Note where time went."""

@@ -302,3 +302,61 @@ def test_evaluations_make_the_best_and_fade_the_cloning(tmp_path: Path) -> None:
     assert events.count("collapse") == 1
     assert "best" in events
     assert {"memory_len", "debug/q1", "losses/loss_actor", "return_train", "sampling_duration"} <= names
+
+
+def test_a_takeover_is_drawn_from_within_two_seconds_of_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    drive(path, 200, 5, takeover=False)
+    daemon = Daemon(tmp_path, Wish(base=SMALL.with_values(utd=50.0)))  # busy all the time
+    thread = threading.Thread(target=daemon.run)
+    thread.start()
+    try:
+        wait_for(lambda: daemon.beat.state == "training")
+        recorder = Recorder(path, info())
+        recorder.begin_episode("drive")
+        token = recorder.begin_segment("takeover")
+        row = StepRow(np.ones(3, np.float32), np.zeros(2, np.float32), np.zeros(2, np.float32), 1, 0.0)
+        for _ in range(30):
+            recorder.step(row)
+        recorder.end_segment(token, "cleared")
+        ended = time.monotonic()
+        agent = StepRow(np.ones(3, np.float32), np.zeros(2, np.float32), np.zeros(2, np.float32), 0, 0.0)
+        while daemon.replay.drawn_demo == 0:
+            recorder.step(agent)  # the episode goes on
+            time.sleep(0.02)
+            assert time.monotonic() - ended < 2.0
+        recorder.close()
+        assert daemon.beat.state == "training"
+    finally:
+        control.ask(tmp_path, control.STOP)
+        thread.join(20)
+
+
+def test_updates_end_where_they_were_told_to(tmp_path: Path) -> None:
+    drive(tmp_path / "store.sqlite")
+    assert train(tmp_path, None, SMALL.with_values(max_updates=50)).learner.updates == 50
+
+
+def test_checkpoints_by_updates_and_old_ones_go(tmp_path: Path) -> None:
+    drive(tmp_path / "store.sqlite")
+    config = SMALL.with_values(
+        checkpoint_updates=16, checkpoint_seconds=1e9, checkpoint_seconds_max=1e9, keep_checkpoints=3
+    )
+    train(tmp_path, None, config)
+    with Store.open(tmp_path / "store.sqlite") as store:
+        updates = [r.updates for r in reversed(store.checkpoints())]
+    assert updates == [0, *range(16, 180, 16), 180]
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 3
+
+
+def test_a_full_disk_is_told_and_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drive(tmp_path / "store.sqlite")
+
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("trainer.checkpoint.os.replace", full)
+    daemon = train(tmp_path, 100)
+    assert "could not be written" in daemon.beat.problem
+    assert daemon.learner.updates >= 100
+    assert not list((tmp_path / "checkpoints").iterdir())  # nothing half-written lies about

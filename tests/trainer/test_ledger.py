@@ -1,0 +1,74 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.checkpoints import Evaluation
+from trainer.judge import best, cloning_scale, collapsed, verdicts, wilson
+from trainer.ledger import Ledger
+
+
+@given(
+    utd=st.floats(0.1, 20),
+    arrivals=st.lists(st.integers(0, 300), min_size=1, max_size=60),
+    chunk=st.integers(1, 16),
+    slow=st.booleans(),
+)
+def test_the_ratio_holds_however_fast_the_machine(utd: float, arrivals: list[int], chunk: int, slow: bool) -> None:
+    ledger = Ledger(utd, warmup=50)
+    online = done = 0
+    for new in arrivals:
+        online += new
+        ledger.steps(online)
+        for _ in range(3 if slow else 10**6):  # a slow machine does three chunks a look, a fast one all it may
+            if not ledger.due:
+                break
+            count = min(chunk, ledger.due)
+            ledger.paid(count)
+            done += count
+    counted = max(0, online - 50)
+    assert done + ledger.owed == pytest.approx(utd * counted, abs=1e-6)
+    if not slow:
+        assert abs(done - utd * counted) < 1  # within one update, hence within 5 % over any 1,000 steps
+    assert done <= utd * counted + 1e-6
+
+
+def test_long_past_steps_are_forgiven() -> None:
+    ledger = Ledger(2.0, limit=100)
+    ledger.steps(10_000)
+    assert ledger.due == 100
+    assert ledger.forgiven == 19_900
+
+
+def evaluation(id_: int, passes: int, episodes: int = 20, mean: float = 50.0) -> Evaluation:
+    return Evaluation(id_, episodes, mean, passes, {"hairpin": passes, "other": episodes}, "", "")
+
+
+def test_wilson_against_known_values() -> None:
+    low, high = wilson(18, 20)  # Newcombe 1998: 0.699 to 0.972
+    assert (low, high) == (pytest.approx(0.699, abs=1e-3), pytest.approx(0.972, abs=1e-3))
+    assert wilson(0, 0) == (0.0, 1.0)
+    assert wilson(0, 20)[0] == 0.0
+    assert math.isclose(wilson(20, 20)[1], 1.0)
+
+
+def test_best_needs_enough_episodes_and_corners_that_were_helped_count() -> None:
+    weights = {"hairpin": 100.0}
+    judged = verdicts([evaluation(1, 10), evaluation(2, 19), evaluation(3, 5, 5), evaluation(4, 2)], weights)
+    assert [v.rate for v in judged] == [0.5, 0.95, 1.0, 0.1]
+    top = best(judged)
+    assert top is not None
+    assert top.checkpoint_id == 2
+    assert collapsed(judged)
+    assert not collapsed(judged[:3])
+    assert not collapsed(verdicts([evaluation(1, 19), evaluation(2, 15)], weights))  # that may be chance
+    assert verdicts([evaluation(1, 10)], {})[0].rate == 0.5  # nothing was helped: laps finished
+
+
+def test_cloning_follows_what_is_still_missing() -> None:
+    weights = {"hairpin": 1.0}
+    assert cloning_scale([], 0.1) is None
+    assert cloning_scale(verdicts([evaluation(1, 0)], weights), 0.1) == 1.0
+    assert cloning_scale(verdicts([evaluation(1, 0), evaluation(2, 10)], weights), 0.1) == 0.75
+    assert cloning_scale(verdicts([evaluation(i, 20) for i in range(5)], weights), 0.1) == 0.1
