@@ -24,6 +24,7 @@ from trainer.heartbeat import Heartbeat, write_heartbeat
 from trainer.ledger import Ledger
 from trainer.memory import keep_freed_memory
 from trainer.replay import Replay
+from trainer.sinks import Sink, sinks
 from trainer.start import KIND, Start, Wish, begin
 from trainer.tqc import TQC
 from trainer.watch import Watch
@@ -38,8 +39,8 @@ class Daemon:
     """One trainer on one home folder (``root``, with ``store.sqlite`` and ``checkpoints/`` in it).
 
     ``stop`` is asked between chunks; ``say`` takes sentences for the player; ``show`` gets every heartbeat and the newest
-    metrics. Raises TrainingError when another trainer is at work here or training cannot go on, CheckpointError when no
-    checkpoint can be used.
+    metrics; ``logs`` names where metrics go beside the store (``trainer.sinks``). Raises TrainingError when another trainer
+    is at work here or training cannot go on, CheckpointError when no checkpoint can be used.
     """
 
     def __init__(
@@ -50,8 +51,10 @@ class Daemon:
         stop: Callable[[], bool] = lambda: False,
         say: Callable[[str], None] = lambda _: None,
         show: Callable[[Heartbeat, Watch], None] = lambda *_: None,
+        logs: tuple[str, ...] = (),
     ) -> None:
-        self.root, self.wish = root, wish
+        self.root, self.wish, self.logs = root, wish, logs
+        self._sinks: list[Sink] = []
         self.store_path, self.folder = root / "store.sqlite", root / "checkpoints"
         self.stop, self.say, self.show = stop, say, show
         self.beat = Heartbeat(pid=os.getpid())
@@ -88,7 +91,11 @@ class Daemon:
         self.start, self.learner, self.config = start, start.learner, start.config
         torch.set_num_threads(self.config.threads)
         _be_nice()
-        with contextlib.closing(self.follower):
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.follower.close)
+            self._sinks = sinks(self.root, self.logs, self.config.to_dict())
+            for sink in self._sinks:
+                stack.callback(sink.close)
             if not self._catch_up(start):
                 return
             if not start.own:
@@ -293,6 +300,8 @@ class Daemon:
         self.watch.newest = values
         with contextlib.suppress(StoreError), Store.open(self.store_path) as store:
             store.add_metrics(self.learner.updates, values)
+        for sink in self._sinks:
+            sink.add(self.learner.updates, values)
 
     def _event(self, kind: str, text: str, level: str = "info") -> None:
         self.say(text)

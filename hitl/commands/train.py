@@ -39,6 +39,13 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--fresh", action="store_true", help="begin anew whatever checkpoints there are")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    parser.add_argument(
+        "--log",
+        action="append",
+        default=[],
+        metavar="WHERE",
+        help="metrics also to tensorboard, wandb or wandb:PROJECT",
+    )
     parser.add_argument("--background", action="store_true", help="go on behind; output goes to trainer.log")
     parser.add_argument("--quiet", action="store_true", help="print nothing")
     args = parser.parse_args(argv)
@@ -82,7 +89,7 @@ def _run(home: Home, args: argparse.Namespace) -> int:
         device=args.device,
     )
     wish.config()  # a wrong setting is told at once, not when the first steps come
-    options: dict[str, Any] = {"stop": lambda: bool(asked)}
+    options: dict[str, Any] = {"stop": lambda: bool(asked), "logs": tuple(args.log)}
     if args.quiet:
         Daemon(home.root, wish, **options).run()
     elif sys.stdout.isatty():

@@ -1,0 +1,52 @@
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from data.errors import UsageError
+from trainer.sinks import sinks
+
+
+class Recorder:
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        self.made, self.rows, self.closed = (args, kwargs), [], False
+
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        self.rows.append((step, name, value))
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        self.rows += [(step, k, v) for k, v in values.items()]
+
+    def close(self) -> None:
+        self.closed = True
+
+    finish = close
+
+
+def test_metrics_go_where_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Recorder] = []
+
+    def make(*args: object, **kwargs: object) -> Recorder:
+        made.append(Recorder(*args, **kwargs))
+        return made[-1]
+
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=make))
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=make))
+    both = sinks(tmp_path, ("wandb:corner", "tensorboard"), {"gamma": 0.99})
+    for sink in both:
+        sink.add(7, {"debug/q1": 1.5})
+        sink.close()
+    assert [r.rows for r in made] == [[(7, "debug/q1", 1.5)]] * 2
+    assert all(r.closed for r in made)
+    options = made[0].made[1]
+    assert (options["mode"], options["project"], options["config"]) == ("offline", "corner", {"gamma": 0.99})
+
+
+def test_a_missing_package_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(UsageError, match="pip install wandb"):
+        sinks(tmp_path, ("wandb",), {})
+    with pytest.raises(UsageError, match="no metrics log 'csv'"):
+        sinks(tmp_path, ("csv",), {})
