@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import gc
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+SPIN_S = 0.0005  # s before the moment from which it is waited for without sleeping: no system wakes a thread on the dot
+LOST_S = 5.0  # s after which a game that says nothing is not waited for any longer
 LATE_S = 0.005  # s behind its time from which an action counts as late: a tenth of a tick at 20 Hz
 
 
@@ -29,6 +32,9 @@ class LockstepClock:
     def wait_for_send(self) -> None:
         """Count the tick; there is nothing to wait for."""
         self._ticks += 1
+
+    def send(self, action: Any) -> None:
+        """The environment's own step sends."""
 
     def rest(self) -> None:
         """Nothing runs on between two episodes."""
@@ -56,16 +62,23 @@ class Lateness:
 class RealTimeClock:
     """The wall's clock, in step with an rtgym environment.
 
-    rtgym sends an action when the running time-step has ended. The wait is for just that moment, so that the pad is read
-    in the last instant before the send and a press acts on the very next one.
+    rtgym sends an action from a thread that it starts for each time-step, once the one before has ended. On a busy machine
+    both come some milliseconds late. So the session's own thread sends: it wakes a little before the end of the time-step,
+    waits for the very moment, the pad is read, and the action leaves; rtgym's thread then finds it sent.
     """
 
     def __init__(self, env: Any) -> None:
         self._env = env.unwrapped
         self.lateness = Lateness()
         self.sent_at = 0.0  # s on the same clock: the newest send
-        self._send = self._env.interface.send_control
-        self._env.interface.send_control = self._timed
+        interface = self._env.interface
+        self._send, self._observe = interface.send_control, interface.get_obs_rew_terminated_info
+        interface.send_control, interface.get_obs_rew_terminated_info = self._sends, self._observes
+        self._owned = hasattr(getattr(interface, "game", None), "advance")  # observing moves it: only then may we send
+        self._dt = self._env.time_step_duration
+        self._began, self._observed = threading.Event(), threading.Event()
+        self._due = 0.0  # s: end of the running time-step; only ever moves on
+        self._sent = False  # the action that rtgym is about to send has left already
 
     @property
     def late(self) -> int:
@@ -78,19 +91,54 @@ class RealTimeClock:
 
     def wait_for_send(self) -> None:
         """Return when the running time-step ends."""
-        self._env._join_thread()
+        self._began.wait(LOST_S)
+        left = self._due - time.perf_counter()
+        self._observed.wait(LOST_S if self._owned else max(left, 0.0))
+        left = self._due - time.perf_counter() - SPIN_S
+        if left > 0:
+            time.sleep(left)
+        while time.perf_counter() < self._due:
+            pass
+
+    def send(self, action: Any) -> None:
+        """Send an action to the game now."""
+        self.sent_at = time.perf_counter()
+        self._sent = True
+        self._send(action)
+        behind = self.sent_at - self._due
+        self.lateness.note(behind, self._env.time_step_timeout)
+        self._due = self._due + self._dt if behind < self._env.time_step_timeout else self.sent_at + self._dt
+        self._observed.clear()
 
     def rest(self) -> None:
-        """Between two episodes nobody drives: let rtgym's rhythm go until the next one begins."""
+        """Between two episodes nobody drives: let the rhythm go until the next one begins."""
         self._env.wait()
+        self._env.time_initialized = False
+        self._began.clear()
+        self._observed.clear()
+        self._sent = False
         gc.collect(1)
 
-    def _timed(self, control: Any) -> None:
-        due = self._env._RealTimeEnv__t_end
-        self.sent_at = time.perf_counter()
-        self._send(control)
-        if due is not None and not self._env.is_waiting:
-            self.lateness.note(self.sent_at - due, self._env.time_step_timeout)
+    def hold(self) -> None:
+        """In a pause time stands still: put the running time-step's end off by a tick."""
+        self._env.wait()
+        self._due = time.perf_counter() + self._dt
+
+    def _sends(self, control: Any) -> None:
+        """Stand in rtgym's thread for the interface's own."""
+        if self._sent:
+            self._sent = False
+            return
+        self._send(control)  # the first one of an episode, which lets go of everything
+        self._due = max(self._due, self._env._RealTimeEnv__t_end + self._dt)
+        self._began.set()
+
+    def _observes(self) -> Any:
+        """Stand in rtgym's thread for the interface's own; by now rtgym has said when the time-step ends."""
+        seen = self._observe()
+        self._due = max(self._due, self._env._RealTimeEnv__t_end)
+        self._observed.set()
+        return seen
 
 
 @contextlib.contextmanager

@@ -20,6 +20,8 @@ from hitl.games.box2d import Box2DGame
 from hitl.task import DrivingTask, TaskSettings
 from hitl.track import Track, load_track
 
+ADVANCE_S = 0.008  # s before the end of a time-step at which the embedded game's physics is computed
+
 
 def random_start(rng: np.random.Generator) -> Start:
     """Return a start like a person's: never twice on the same centimetre."""
@@ -148,6 +150,8 @@ class _Joined(gymnasium.Wrapper[Any, Any, Any, Any]):
 def real_time_env(game: Game, task: DrivingTask) -> gymnasium.Env[Any, Any]:
     """Return the driving task in real time at the task's rate, with the observations of :class:`DrivingEnv`."""
     dt = 1.0 / task.settings.hz
+    # A game whose time is ours is advanced shortly before the time-step ends, so that the next action is not late by that.
+    early = ADVANCE_S if hasattr(game, "advance") else 0.0
     # Late ticks are counted and shown by the session; rtgym's line on the terminal for each of them helps nobody.
     warnings.filterwarnings("ignore", message="Time-step timed out", module="rtgym")
     config = {
@@ -155,7 +159,7 @@ def real_time_env(game: Game, task: DrivingTask) -> gymnasium.Env[Any, Any]:
         "interface": DrivingInterface,
         "interface_kwargs": {"game": game, "task": task},
         "time_step_duration": dt,
-        "start_obs_capture": dt,
+        "start_obs_capture": dt - early,
         "ep_max_length": task.max_steps,
         "act_buf_len": 1,
     }

@@ -62,9 +62,9 @@ class Rig:
     ) -> None:
         if options.env not in ENVIRONMENTS:
             raise DeviceError(f"There is no environment '{options.env}'. Known ones: {', '.join(ENVIRONMENTS)}.")
-        self.home, self.options = home.create(), options
         self._quiet = contextlib.ExitStack()
-        self.track = load_track(options.track)
+        self.track = load_track(options.track)  # first: a wrong track must leave nothing behind
+        self.home, self.options = home.create(), options
         game = Box2DGame(self.track)
         task = DrivingTask(self.track, options.task)
         self.env: Any
@@ -109,7 +109,7 @@ class Rig:
             clock=clock,
             watch=watch,
             stop=stop,
-            freeze=self._freeze if options.real_time else lambda: None,
+            freeze=clock.hold if isinstance(clock, RealTimeClock) else lambda: None,
             release=self._release if options.real_time else lambda: None,
             offers=self.offers,
         )
@@ -142,11 +142,6 @@ class Rig:
                     store.upsert_corner(self.track.name, corner.name, corner.from_m, corner.to_m, "track")
             named = [Corner(c.name, c.from_m, c.to_m) for c in store.corners(self.track.name)]
         return tuple(sorted(named, key=lambda c: c.from_m))
-
-    def _freeze(self) -> None:
-        """Hold rtgym's clock without its complaint about a late step, and let a tick's time pass."""
-        self.env.unwrapped.wait()
-        time.sleep(1.0 / self.task.settings.hz)
 
     def _release(self) -> None:
         """Let go of the game's controls, whatever rtgym is doing."""

@@ -14,6 +14,7 @@ Nothing in a tick waits for the disk, the screen or the trainer.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -29,11 +30,14 @@ from hitl.offers import RUMBLES, CornerOffers
 from hitl.outcome import OutcomeJudge
 from hitl.pads.base import braking_action, neutral_action, to_action
 from hitl.ports import Clock, EpisodeResult, Foresight, Policy, Recorder, Tick
+from hitl.watchdog import EnvironmentLost, lost
 from hitl.wheel import Nobody, Wheel
 
 __all__ = ["EpisodeResult", "Session", "Tick"]
 
 APPROACH_M = 30.0  # m before a corner within which a takeover is meant for it
+RETRY_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # s between tries to begin again in an environment that was lost; the last one repeats
+GIVE_UP_S = 300.0  # s of tries after which the session ends
 OFFERS = {"zone": "The wheel is offered for a corner.", "asked-for": "The agent asks for help."}
 EVENTS = {
     "takeover": "The player takes the wheel.",
@@ -70,9 +74,12 @@ class Session:
         release: Callable[[], None] = lambda: None,
         offers: CornerOffers | None = None,
         foresight: Foresight | None = None,
+        controls: tuple[str, ...] = (),
+        tell: Callable[[str, str], None] = lambda level, text: None,
     ) -> None:
         """``freeze`` is called in every tick of a pause: it lets the game's time stand still and some real time pass.
-        ``release`` lets go of the game's controls at once, for pauses and panic.
+        ``release`` lets go of the game's controls at once, for pauses and panic. ``controls``: which control of the pad moves
+        each action number, where the action's names do not say it. ``tell`` takes (level, sentence) for the player.
         """
         self.env, self.policy, self.recorder = env, policy, recorder
         self.names, self.corners = action_names, corners
@@ -84,7 +91,8 @@ class Session:
         self.foresight = foresight
         self.leaving = False
         self.starred: list[int] = []
-        self._neutral, self._braking = neutral_action(action_names), braking_action(action_names)
+        self.controls, self.tell = controls or action_names, tell
+        self._neutral, self._braking = neutral_action(self.controls), braking_action(self.controls)
         self._state = arbiter.State()
         self._buttons: frozenset[str] = frozenset()
 
@@ -118,17 +126,86 @@ class Session:
         self.wheel.begin()
         if self.foresight is not None:
             self.foresight.begin()
-        observation, info = self.env.reset(seed=seed, options={"start": start} if start is not None else None)
+        opened = self._open(seed, start)
+        if opened is None:
+            self._result.reason = "stopped"
+            return self._result.judge(self.corners)
+        observation, info = opened
         self._began_m = info["progress"]
         self.recorder.begin_episode(purpose, seed, self.policy.checkpoint_id)
         if purpose == "lap":
             self._segment = self._latest = self.recorder.begin_segment("lap", trigger=self.wheel.name)
         end = None
         while end is None:
-            observation, info, end = self._tick(observation, info)
+            try:
+                observation, info, end = self._tick(observation, info)
+            except EnvironmentLost as error:
+                self._lost(error, observation)
+                return self._result.judge(self.corners)
         self._finish(end, observation)
         self.clock.rest()
         return self._result.judge(self.corners)
+
+    def _open(self, seed: int | None, start: Any) -> tuple[NDArray[np.float32], dict[str, Any]] | None:
+        """Begin an episode in the environment; one that fails is tried again and again, until the player has enough (None)."""
+        options = {"start": start} if start is not None else None
+        tries, spent = 0, 0.0
+        while True:
+            try:
+                observation, info = self.env.reset(seed=seed, options=options)
+            except Exception as error:
+                problem = lost(error)
+                if spent >= GIVE_UP_S:
+                    raise problem from error
+                if tries == 0:
+                    self.recorder.event("env_lost", str(problem), level="warning")
+                    self.tell("warning", f"{problem} It is tried again until you leave.")
+                wait = RETRY_S[min(tries, len(RETRY_S) - 1)]
+                tries, spent = tries + 1, spent + wait
+                if not self._wait(wait):
+                    return None
+                continue
+            if tries:
+                self.recorder.event("env_back", "The environment answers again.", data={"tries": tries})
+                self.tell("good", "The environment answers again.")
+            return observation, info
+
+    def _wait(self, seconds: float) -> bool:
+        """Let time pass; tells whether the session goes on."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if self.stop() or "quit" in self.wheel.read({})[0].buttons:
+                self.leaving = True
+                return False
+            time.sleep(0.05)
+        return True
+
+    def _advance(
+        self, action: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        try:
+            result: tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]] = self.env.step(action)
+        except Exception as error:
+            raise lost(error) from error
+        for text in result[4].get("notices", ()):
+            self.recorder.event("notice", text, level="warning")
+            self.tell("warning", text)
+        return result
+
+    def _lost(self, error: EnvironmentLost, observation: NDArray[np.float32]) -> None:
+        """The environment is gone in mid-episode: let go, close what runs, say so. The last step's successor is known."""
+        self.release()
+        result = self._result
+        result.reason = "env_lost"
+        outcomes = self._judge.over(self.clock.now(), result.reason)
+        if self._segment is not None:
+            self.recorder.end_segment(self._segment, interrupted=True)
+            self._segment = None
+        for token, outcome in outcomes:
+            self.recorder.set_outcome(token, outcome)
+        self.recorder.end_episode("interrupted", result.reason, observation if result.steps else None)
+        self.recorder.event("env_lost", str(error), level="warning", data={"steps": result.steps})
+        self.tell("warning", str(error))
 
     def _tick(
         self, observation: NDArray[np.float32], info: dict[str, Any]
@@ -153,7 +230,8 @@ class Session:
             self._show(Tick(info, decision, proposed, result.total, result.purpose, risk, "", self.clock.late))
             self.freeze()
             return observation, info, None
-        after, reward, terminated, truncated, next_info = self.env.step(decision.executed)
+        self.clock.send(decision.executed)
+        after, reward, terminated, truncated, next_info = self._advance(decision.executed)
         reason = next_info.get("reason") or ""
         if self._until is not None and next_info["progress"] >= self._until and not (terminated or truncated):
             truncated, reason = True, "through"
@@ -194,7 +272,7 @@ class Session:
         inputs = arbiter.Inputs(
             time=self.clock.now(),
             proposed=proposed,
-            human=to_action(pad, self.names),
+            human=to_action(pad, self.controls),
             neutral=self._neutral,
             braking=self._braking,
             pad=pad,
