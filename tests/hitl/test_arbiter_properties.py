@@ -155,8 +155,11 @@ class Driving(RuleBasedStateMachine):
             assert asked, "the wheel was taken by nobody"
             if self.lost and not inputs.hold:
                 raise AssertionError("a pad that came back asking took over before it was seen at rest")
-        resting = inputs.pad.connected and "takeover" not in inputs.pad.buttons and inputs.pad.deflection < 0.25
-        self.lost = not inputs.pad.connected or (self.lost and not resting)
+        # Only in touch mode does a pressed pedal ask for the wheel.
+        asking = "takeover" in inputs.pad.buttons or (
+            self.settings.mode == "touch" and inputs.pad.deflection >= self.settings.take_at
+        )
+        self.lost = not inputs.pad.connected or (self.lost and asking)
         self.driver = decision.driver
 
 
