@@ -61,6 +61,7 @@ class ReviewApp:
         for index in range(controller.get_count()):
             self._plug(index)
         self._triggers = [0, 0]
+        self._held: set[tuple[int, int]] = set()
         self._dragged = ""
 
     def _plug(self, index: int) -> None:
@@ -111,7 +112,12 @@ class ReviewApp:
             self.model.type(event.text)
         elif event.type == pygame.CONTROLLERBUTTONDOWN:
             self.view.pad = True
-            self._button(event.button)
+            pressed = (event.instance_id, event.button)
+            if pressed not in self._held:  # SDL reports a press twice to a pad that was opened twice
+                self._held.add(pressed)
+                self._button(event.button)
+        elif event.type == pygame.CONTROLLERBUTTONUP:
+            self._held.discard((event.instance_id, event.button))
         elif event.type == pygame.CONTROLLERAXISMOTION:
             for number, axis in enumerate((pygame.CONTROLLER_AXIS_TRIGGERLEFT, pygame.CONTROLLER_AXIS_TRIGGERRIGHT)):
                 if event.axis == axis:
@@ -120,6 +126,7 @@ class ReviewApp:
             self._plug(event.device_index)
         elif event.type == pygame.CONTROLLERDEVICEREMOVED:
             self._pads.pop(event.instance_id, None)
+            self._held.clear()
             self._triggers = [0, 0]
         elif event.type in (pygame.MOUSEBUTTONDOWN, pygame.MOUSEMOTION, pygame.MOUSEBUTTONUP, pygame.MOUSEWHEEL):
             self._mouse(event)
