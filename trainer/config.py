@@ -88,7 +88,7 @@ class TrainConfig:
     """Online steps before the first update."""
     max_updates: int | None = None
     """Training ends after so many updates; it goes on for ever when None."""
-    max_debt_steps: int = 20_000
+    max_debt_steps: int = 200_000
     """Updates owed for more online steps than this are forgiven (a trainer started late does not catch up for days)."""
 
     # Sampling (RLPD, Ball et al. 2023)

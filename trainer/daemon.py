@@ -146,8 +146,9 @@ class Daemon:
         self.ledger: Ledger = start.ledger(self.replay.online_steps)
         self.generator = start.generator()
         self._env_base = self.learner.env_steps - self.ledger.online
+        self._updates_at_start = self.learner.updates
+        self._online_at_start = max(self.ledger.online, self.ledger.warmup)
         self._count()
-        self._updates_at_start, self._online_at_start = self.learner.updates, self.ledger.online
         if start.own:
             self._saved_updates = self.learner.updates
             self.beat.checkpoint = start.path.name if start.path else ""
@@ -174,12 +175,12 @@ class Daemon:
 
     def _turn(self) -> None:
         """Take in what is new and do a chunk of the updates that are owed."""
+        began = time.monotonic()
         update = self.follower.poll()
         if len(update) or update.episodes or update.segments:
-            began = time.monotonic()
             self._take_in(update)
             self._count()
-            self.watch.spent("following", time.monotonic() - began)
+        self.watch.spent("following", time.monotonic() - began)
         if self.watch.evaluated:
             self._judge()
         if control.asked(self.root, control.PAUSE):
@@ -333,7 +334,7 @@ class Daemon:
             beat.online_steps, beat.owed_updates = self.ledger.online, self.ledger.due
             beat.steps_behind = int(self.ledger.due / self.config.utd)
             new = self.ledger.online - self._online_at_start
-            beat.utd = (self.learner.updates - self._updates_at_start) / new if new else 0.0
+            beat.utd = (self.learner.updates - self._updates_at_start) / new if new > 0 else 0.0
             beat.demo_rows, beat.takeover_seconds = self.replay.demo_rows, self.replay.demo_seconds()
             beat.bc_weight = self.learner.bc_weight
             if now - self._rate[0] >= 1.0:

@@ -48,6 +48,8 @@ class WandbSink:
         wandb = _need("wandb", "wandb")
         folder.mkdir(parents=True, exist_ok=True)
         mode = os.environ.get("WANDB_MODE", "offline")
+        for name, value in (("DISABLE_GIT", "true"), ("DISABLE_CODE", "true"), ("CONSOLE", "off")):
+            os.environ.setdefault(f"WANDB_{name}", value)  # of this machine, nothing but the metrics
         self._run: Any = wandb.init(project=project, dir=str(folder), mode=mode, config=dict(settings))
 
     def add(self, update: int, values: Mapping[str, float]) -> None:
