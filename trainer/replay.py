@@ -77,6 +77,7 @@ class Replay:
         self._episodes: dict[int, _Episode] = {}
         self._segments: dict[int, SegmentRecord] = {}
         self._of_episode: dict[int, set[int]] = {}
+        self._parts: dict[int, tuple[str, float, np.ndarray]] = {}
         self._online = np.empty(16_384, np.int64)
         self._online_count = 0
         self.demo = DemoTable()
@@ -146,17 +147,18 @@ class Replay:
                 id_ = int(ids[start])
                 self._append(self._episode(id_), update, start, stop)
                 touched.add(id_)
-        changed = False
+        affected = set(update.segments)
         for id_, segment in update.segments.items():
             self._segments[id_] = segment
             self._of_episode.setdefault(segment.episode_id, set()).add(id_)
-            changed = True
         for id_ in touched:
             if id_ in self._episodes:
                 self._settle(self._episodes[id_])
-                changed = changed or id_ in self._of_episode
-        if changed:
-            self._rebuild_demos()
+                affected |= self._of_episode.get(id_, set())
+        changes = [self._resolve(id_) for id_ in affected]
+        if any(changes):
+            # In the order of their numbers, so that the same store gives the same draws however it came.
+            self.demo.rebuild([self._parts[id_] for id_ in sorted(self._parts)])
         return self.online_steps - before
 
     def _episode(self, id_: int) -> _Episode:
@@ -276,22 +278,24 @@ class Replay:
         weight = c.takeover_priority if segment.kind == "takeover" else c.lap_priority
         return weight * segment.priority * (c.star_priority if segment.verdict == "star" else 1.0)
 
-    def _rebuild_demos(self) -> None:
-        parts: list[tuple[str, float, np.ndarray]] = []
-        for segment in self._segments.values():
-            weight = self._weight(segment)
-            episode = self._episodes.get(segment.episode_id)
-            if weight <= 0 or episode is None:
-                continue
+    def _resolve(self, id_: int) -> bool:
+        """Find the rows of a segment anew; returns whether they, or their weight, are others than before."""
+        segment = self._segments[id_]
+        weight, episode = self._weight(segment), self._episodes.get(segment.episode_id)
+        part = None
+        if weight > 0 and episode is not None:
             rows = episode.rows[: episode.ready]
             low, high = np.searchsorted(
                 self._t[rows], (segment.start + segment.trim_start, segment.stop - segment.trim_stop)
             )
             rows = rows[low:high]
             rows = rows[(self._driver[rows] == HUMAN) & (self._next[rows] >= 0)]
-            if len(rows):
-                parts.append((segment.kind, weight, rows))
-        self.demo.rebuild(parts)
+            part = (segment.kind, weight, rows) if len(rows) else None
+        old = self._parts.get(id_)
+        if part is None:
+            return self._parts.pop(id_, None) is not None
+        self._parts[id_] = part
+        return old is None or part[1] != old[1] or not np.array_equal(part[2], old[2])
 
     # Drawing
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tests.trainer.helpers import ACT, OBS, TINY, numeric, random_batch
+from trainer.config import PRESETS
 from trainer.networks import log_likelihood
 from trainer.tqc import TQC
 
@@ -189,3 +190,26 @@ def test_metrics_carry_the_recipe_names() -> None:
     assert learner.healthy()
     learner.critic_flat.values[3] = float("nan")
     assert not learner.healthy()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_learns_without_trouble(preset: str) -> None:
+    config = PRESETS[preset].with_values(batch_size=32)
+    learner = TQC(OBS, ACT, config)
+    before = learner.actor_flat.values.clone()
+    for i in range(config.actor_every):
+        learner.update(random_batch(i, human=torch.arange(32) < 16))
+    assert learner.healthy()
+    assert not torch.equal(before, learner.actor_flat.values)
+    pool = (config.target_critics or config.critics) * config.quantiles
+    assert learner.target(random_batch(), 0.0).shape == (32, pool - config.dropped)
+
+
+def test_the_averaged_actor_is_the_mean_of_the_last_ones() -> None:
+    learner = TQC(OBS, ACT, TINY.with_values(actor_average=0.5))
+    expected = learner.actor_flat.values.clone()
+    for i in range(3):
+        learner.update(random_batch(i))
+        expected = 0.5 * expected + 0.5 * learner.actor_flat.values
+    assert learner.average_flat is not None
+    torch.testing.assert_close(learner.average_flat.values, expected)
