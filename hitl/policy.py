@@ -34,6 +34,8 @@ class CheckpointPolicy:
         self._rng = np.random.default_rng(seed)
         self._noise = torch.Generator().manual_seed(seed)
         self._actor: Any = None
+        self._critics: Any = None  # loaded when somebody asks for their judgement
+        self._path: Path | None = None
         self.fixed = False  # True: keep the weights that are in force
         self.checkpoint_id: int | None = None
         self.checkpoint_name = ""
@@ -49,6 +51,37 @@ class CheckpointPolicy:
         batch = torch.from_numpy(observation)[None]
         action: torch.Tensor = self._actor.act(batch, deterministic, None if deterministic else self._noise)
         return action[0].numpy()
+
+    @property
+    def observation_size(self) -> int:
+        """Numbers in an observation."""
+        return len(self._names)
+
+    def can_judge(self) -> bool:
+        """Load the critics of the checkpoint that drives, if they are not there yet; False where there are none."""
+        if self._critics is None and self._path is not None:
+            from trainer.checkpoint import load
+            from trainer.config import TrainConfig
+            from trainer.networks import Critics
+
+            try:
+                tensors, meta = load(self._path)
+                critics = Critics(len(self._names), len(self._actions), TrainConfig.from_dict(meta.config))
+                prefix = "critics."
+                critics.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
+            except (CheckpointError, RuntimeError) as error:
+                self.problem = str(error)
+                return False
+            self._critics = critics.eval().requires_grad_(False)
+        return self._critics is not None
+
+    def quantiles(self, observations: NDArray[np.float32], actions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the critics' quantiles (E, B, N) of observations (B, O) and actions (B, A), once ``can_judge`` said yes."""
+        import torch
+
+        pair = torch.from_numpy(np.concatenate([observations, actions], axis=1).astype(np.float32, copy=False))
+        quantiles: torch.Tensor = self._critics(pair)
+        return quantiles.numpy()
 
     def begin_episode(self) -> None:
         """Take the newest checkpoint of the home, if there is a newer one; one that cannot be read is passed over."""
@@ -103,7 +136,11 @@ class CheckpointPolicy:
             path.name,
             meta.updates,
         )
+        self._path, judged = path, self._critics is not None
+        self._critics = None
         self.problem = ""
+        if judged:
+            self.can_judge()
 
 
 def require_checkpoint(policy: CheckpointPolicy, home: Home) -> None:

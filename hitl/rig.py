@@ -7,29 +7,26 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
-from data.errors import DeviceError, UsageError
+from data.errors import UsageError
 from data.recorder import Recorder
 from data.records import SessionInfo
 from data.store import Store
 from hitl import arbiter
-from hitl.clock import Lateness, LockstepClock, RealTimeClock, punctual
+from hitl.clock import Lateness, punctual
 from hitl.corners import Corner
-from hitl.env import DrivingEnv, real_time_env
-from hitl.games.box2d import Box2DGame
+from hitl.foresight import PolicyForesight
 from hitl.home import Home
 from hitl.mining import same_stretch
 from hitl.offers import CornerOffers, HelpSettings
-from hitl.pads.base import neutral_action
 from hitl.policy import CheckpointPolicy
-from hitl.ports import Clock, EpisodeResult, Tick
+from hitl.ports import EpisodeResult, Tick
 from hitl.session import Session
-from hitl.task import DrivingTask, TaskSettings
-from hitl.track import Track, load_track
+from hitl.task import TaskSettings
+from hitl.track import Track
 from hitl.wheel import Wheel
+from hitl.world import open_world
 
-ENVIRONMENTS = ("box2d",)
 MEMORY_BOUND = 200_000  # steps: in lock-step they come a hundred times as fast as a disk has to keep up with live
 
 
@@ -46,6 +43,7 @@ class RigOptions:
     task: TaskSettings | None = None
     help: HelpSettings = HelpSettings(offer="off", requests_per_minute=0.0)  # noqa: RUF009
     only_corner: str = ""  # the one corner at which the wheel may be taken
+    show: bool = False  # an environment with a window of its own opens it
 
 
 class Rig:
@@ -59,29 +57,37 @@ class Rig:
         wheel: Callable[[Track], Wheel] | None = None,
         watch: Callable[[Tick], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
+        tell: Callable[[str, str], None] = lambda level, text: None,
     ) -> None:
-        if options.env not in ENVIRONMENTS:
-            raise DeviceError(f"There is no environment '{options.env}'. Known ones: {', '.join(ENVIRONMENTS)}.")
         self._quiet = contextlib.ExitStack()
-        self.track = load_track(options.track)  # first: a wrong track must leave nothing behind
+        # First of all: a wrong track or a game that is not there must leave nothing behind.
+        self.world = world = open_world(options, home)
         self.home, self.options = home.create(), options
-        game = Box2DGame(self.track)
-        task = DrivingTask(self.track, options.task)
-        self.env: Any
-        clock: Clock
-        if options.real_time:
-            self.env = real_time_env(game, task)
-            clock = RealTimeClock(self.env)
-        else:
-            self.env = DrivingEnv(self.track, options.task, game)
-            clock = LockstepClock(task.settings.hz)
-        self._clock = clock
-        self.task = task if options.real_time else self.env.task
-        self.observation_names = (*task.observer.names, *(f"pending_{name}" for name in game.action_names))
-        self.action_names = game.action_names
+        self.env, self.track, self.task, self._clock = world.env, world.track, world.task, world.clock
+        self.observation_names, self.action_names = world.observation_names, world.action_names
+        try:
+            self._assemble(wheel, watch, stop, tell)
+        except BaseException:
+            world.close()
+            raise
+
+    def _assemble(
+        self,
+        wheel: Callable[[Track], Wheel] | None,
+        watch: Callable[[Tick], None] | None,
+        stop: Callable[[], bool],
+        tell: Callable[[str, str], None],
+    ) -> None:
+        home, options, world = self.home, self.options, self.world
         self.corners: tuple[Corner, ...] = self._known_corners()
         self.offers = CornerOffers(self.corners, options.help.offer, self._only(), options.help.offer_s)
         self.policy = CheckpointPolicy(home, self.observation_names, self.action_names, seed=options.seed)
+        per_minute = options.help.requests_per_minute
+        self.foresight = (
+            PolicyForesight(home, self.policy, self.track.name, per_minute, world.task.settings.hz)
+            if per_minute > 0
+            else None
+        )
         self.wheel = wheel(self.track) if wheel else None
         self.recorder = Recorder(
             home.store_path,
@@ -89,10 +95,10 @@ class Rig:
                 kind=options.kind,
                 env=options.env,
                 track=self.track.name,
-                hz=task.settings.hz,
+                hz=world.task.settings.hz,
                 observation_names=self.observation_names,
                 action_names=self.action_names,
-                reward=task.reward.settings.as_dict(),
+                reward=world.reward,
                 seed=options.seed,
                 driver=self.wheel.name if self.wheel else "",
             ),
@@ -106,13 +112,18 @@ class Rig:
             corners=self.corners,
             wheel=self.wheel,
             settings=options.gating,
-            clock=clock,
+            clock=world.clock,
+            hz=world.task.settings.hz,
             watch=watch,
             stop=stop,
-            freeze=clock.hold if isinstance(clock, RealTimeClock) else lambda: None,
-            release=self._release if options.real_time else lambda: None,
+            freeze=world.hold,
+            release=world.release,
+            controls=world.controls,
+            tell=tell,
             offers=self.offers,
+            foresight=self.foresight,
         )
+        self.session.rumble = options.help.rumble
         if options.real_time:
             self._quiet.enter_context(punctual())
 
@@ -143,14 +154,10 @@ class Rig:
             named = [Corner(c.name, c.from_m, c.to_m) for c in store.corners(self.track.name)]
         return tuple(sorted(named, key=lambda c: c.from_m))
 
-    def _release(self) -> None:
-        """Let go of the game's controls, whatever rtgym is doing."""
-        self.env.unwrapped.interface.game.send(neutral_action(self.action_names))
-
     @property
     def lateness(self) -> Lateness | None:
         """How punctual the actions are; None in lock-step."""
-        return self._clock.lateness if isinstance(self._clock, RealTimeClock) else None
+        return getattr(self._clock, "lateness", None)
 
     def star(self) -> None:
         """Give the verdict ``star`` to what the player starred since the last call. It waits for the disk."""
@@ -193,10 +200,7 @@ class Rig:
         """Write down what is left and let go of the game."""
         self._quiet.close()
         self.recorder.close()
-        stop = getattr(self.env.unwrapped, "stop", None)
-        if stop is not None:
-            stop()
-        self.env.close()
+        self.world.close()
 
     def __enter__(self) -> Rig:
         return self

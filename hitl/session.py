@@ -36,7 +36,13 @@ from hitl.wheel import Nobody, Wheel
 __all__ = ["EpisodeResult", "Session", "Tick"]
 
 APPROACH_M = 30.0  # m before a corner within which a takeover is meant for it
-RETRY_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # s between tries to begin again in an environment that was lost; the last one repeats
+RETRY_S = (
+    0.5,
+    1.0,
+    2.0,
+    4.0,
+    8.0,
+)  # s between tries to begin again in an environment that was lost; the last one repeats
 GIVE_UP_S = 300.0  # s of tries after which the session ends
 OFFERS = {"zone": "The wheel is offered for a corner.", "asked-for": "The agent asks for help."}
 EVENTS = {
@@ -89,6 +95,7 @@ class Session:
         self.watch, self.stop, self.freeze, self.release = watch, stop, freeze, release
         self.offers = offers or CornerOffers(corners, "off")
         self.foresight = foresight
+        self.rumble = True
         self.leaving = False
         self.starred: list[int] = []
         self.controls, self.tell = controls or action_names, tell
@@ -174,15 +181,14 @@ class Session:
         """Let time pass; tells whether the session goes on."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            if self.stop() or "quit" in self.wheel.read({})[0].buttons:
+            pad = getattr(self.wheel, "pad", None)  # a person's; the scripted driver has nothing to say now
+            if self.stop() or (pad is not None and "quit" in pad.read().buttons):
                 self.leaving = True
                 return False
             time.sleep(0.05)
         return True
 
-    def _advance(
-        self, action: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+    def _advance(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         try:
             result: tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]] = self.env.step(action)
         except Exception as error:
@@ -336,7 +342,7 @@ class Session:
             cue = cue or offer
             self.recorder.event(f"offer {offer}", OFFERS[offer], data={"progress": round(info["progress"], 1)})
         self._offer = offer
-        if cue is not None:
+        if cue is not None and self.rumble:
             self.wheel.rumble(*RUMBLES[cue])
 
     def _show(self, tick: Tick) -> None:

@@ -1,0 +1,132 @@
+import time
+
+import numpy as np
+import pytest
+
+from data.store import Store
+from hitl.demo import open_shipped
+from hitl.home import Home
+from hitl.offers import HelpSettings
+from hitl.rig import Rig, RigOptions
+from hitl.risk import Asker, Attempt, calibrate, critic_numbers, features, fit, labels, requests
+
+HZ = 20.0
+
+
+def attempts(count, rng):
+    """Half of the attempts meet a sign 3 s before they fail; the others fail never and see none."""
+    made = []
+    for k in range(count):
+        x = rng.normal(size=(120, 5))
+        failed = k % 2 == 0
+        if failed:
+            x[-80:, 2] += 4.0
+        made.append(Attempt(x, failed))
+    return made
+
+
+def test_the_critics_numbers_are_mean_spread_disagreement_and_tail():
+    q = np.array([[[0.0, 1.0, 2.0, 3.0, 4.0]], [[6.0, 5.0, 4.0, 3.0, 2.0]]], np.float32)
+    ((mean, spread, apart, low),) = critic_numbers(q)
+    assert (mean, apart, low) == (3.0, 1.0, 1.0)
+    assert spread == pytest.approx(np.std([1, 2, 3, 4, 5]))
+
+
+def test_a_value_that_falls_lies_below_its_recent_level():
+    q = np.zeros((2, 10, 5), np.float32)
+    q[:, 5:] = -2.0
+    rows = features(np.zeros((10, 3), np.float32), q)
+    assert rows.shape == (10, 9)
+    assert (rows[:5, 7] == 0).all()
+    assert (rows[5:, 7] < -1.0).all()
+
+
+def test_it_learns_the_seconds_before_a_failure():
+    rng = np.random.default_rng(0)
+    model = fit(attempts(40, rng), HZ)
+    fresh = attempts(20, rng)
+    before = np.concatenate([model.risk(a.features)[-75:-25] for a in fresh if a.failed])
+    calm = np.concatenate([model.risk(a.features) for a in fresh if not a.failed])
+    assert np.median(before) > 0.7
+    assert np.median(calm) < 0.1
+
+
+def test_without_failures_there_is_nothing_to_learn():
+    rng = np.random.default_rng(0)
+    assert fit([a for a in attempts(40, rng) if not a.failed], HZ) is None
+    assert fit([], HZ) is None
+    assert labels(100, True, HZ).sum() == 60
+    assert labels(100, True, HZ)[-20:].sum() == 0
+    assert labels(10, True, HZ).sum() == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_requests_are_those_that_the_asker_begins_and_stay_within_the_budget(seed):
+    rng = np.random.default_rng(seed)
+    risks = [np.clip(np.cumsum(rng.normal(size=300)) * 0.05 + 0.3, 0, 1) for _ in range(20)]
+    for budget in (3, 20):
+        threshold = calibrate(risks, budget, HZ)
+        found = [requests(r, threshold, HZ) for r in risks]
+        assert sum(map(len, found)) <= budget
+        for risk, begun in zip(risks, found, strict=True):
+            asker = Asker(threshold, HZ)
+            assert [t for t, v in enumerate(risk.tolist()) if asker.step(v)[1]] == begun
+
+
+def test_a_request_ends_when_the_human_drives_or_the_risk_is_gone():
+    asker = Asker(0.5, HZ)
+    assert asker.step(0.6) == (True, True)
+    assert asker.step(0.6) == (True, False)
+    assert asker.step(0.1) == (False, False)
+    assert asker.step(0.6) == (False, False)  # too soon after the last one
+    asker.begin()
+    assert asker.step(0.6) == (True, True)
+    assert asker.step(0.6, agent=False) == (False, False)
+
+
+@pytest.fixture(scope="module")
+def stalled(tmp_path_factory):
+    home = Home(tmp_path_factory.mktemp("home"))
+    open_shipped(home)
+    with Rig(home, RigOptions(seed=1)) as rig:
+        for seed in range(8):
+            rig.session.episode("drive", seed=seed)
+        rig.written()
+    return home
+
+
+def test_the_stalled_agent_asks_before_it_fails_and_its_risk_is_recorded(stalled):
+    ticks = []
+    options = RigOptions(seed=2, help=HelpSettings("off", requests_per_minute=8.0))
+    with Rig(stalled, options, watch=ticks.append) as rig:
+        session = rig.recorder
+        result = rig.session.episode("drive", seed=99)
+        rig.written()
+        number = session.session_id
+    asked = [k for k, tick in enumerate(ticks) if tick.offer == "asked-for"]
+    assert result.reason == "off_road"
+    assert asked
+    assert len(ticks) - asked[0] > 20  # more than a second before
+    with Store.open(stalled.store_path, read_only=True) as store:
+        (known,) = store.conn.execute(
+            "SELECT count(risk) FROM steps JOIN episodes e ON e.id = episode_id WHERE e.session_id = ?", (number,)
+        ).fetchone()
+        (events,) = store.conn.execute(
+            "SELECT count(*) FROM events WHERE session_id = ? AND kind = 'offer asked-for'", (number,)
+        ).fetchone()
+    assert known == result.steps
+    assert events >= 1
+
+
+def test_judging_a_step_takes_about_a_millisecond(stalled):
+    with Rig(stalled, RigOptions(help=HelpSettings("off"))) as rig:
+        rig.policy.begin_episode()
+        rig.foresight.begin()
+        assert rig.foresight.model is not None
+        o, a = np.zeros(rig.policy.observation_size, np.float32), np.zeros(2, np.float32)
+        taken = []
+        for _ in range(200):
+            began = time.perf_counter()
+            rig.foresight.step(o, a, True)
+            taken.append(time.perf_counter() - began)
+    assert np.median(taken) < 0.003  # 0.2 ms on a free core; other tests may share it
