@@ -124,7 +124,7 @@ def _from_file(
     wish: Wish, path: Path, sha256: str | None, record: CheckpointRecord | None, say: Callable[[str], None]
 ) -> Start:
     tensors, meta = load(path, sha256)
-    own = record is not None and meta.kind == KIND
+    own = record is not None and record.kind == KIND and "online_steps" in meta.numbers
     config = wish.config(meta.config if own else None)
     stored = TrainConfig.from_dict(meta.config)
     other = [name for name in SHAPE_FIELDS if getattr(config, name) != getattr(stored, name)]
