@@ -35,7 +35,7 @@ FAULTS: dict[str, Fault] = {
     # The learner
     "critic-ignores-actions": _fault(
         "the critic ignores actions", 100,
-        "Regress the critic at the recorded (executed) action, Q(o, a_buffer), never at the policy's; takeovers start after that.",
+        "Regress the critic at the recorded (executed) action, Q(o, a_buffer), never at the policy's; only then take over.",
     ),
     "uniform-policy": _fault(
         "the policy is still uniform-random", 90,
@@ -43,7 +43,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "demo-units": _fault(
         "the demos' controls are in other units than the policy's", 88,
-        "Bring the demos' actions to the policy's units and signs (each control in [-1, 1], steer positive to the right) and import them again.",
+        "Bring the demos' actions to the policy's units and signs (in [-1, 1], steer positive to the right); import them again.",
     ),
     "lookahead-short": _fault(
         "the agent cannot see the corner in time", 86,
@@ -63,7 +63,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "line-artefact": _fault(
         "the reference line goes on where there is no road", 74,
-        "Cut the line where the road ends (`hitl import` and `hitl play --track` do it themselves) and record the reward line again for the old tool.",
+        "Cut the line where the road ends: `hitl` does so when it reads one; for the old tool, record or cut the file itself.",
     ),
     "gradients-zero": _fault(
         "no gradient reaches the weights", 72,
@@ -76,7 +76,7 @@ FAULTS: dict[str, Fault] = {
     # Demonstrations
     "demos-stale": _warning(
         "the demos were paid or seen by other rules than today's", 68,
-        "Import the demos again so that reward and observation are worked out anew (`hitl import --track`), or set the old reward.",
+        "Import the demos again, so that reward and observation are worked out anew (`hitl import --track`).",
     ),
     "q-return-apart": _warning(
         "Q rises while the return falls", 66,
@@ -108,7 +108,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "actions-saturated": _warning(
         "the policy's actions are stuck at their limits", 54,
-        "Lower the actor's learning rate, raise the temperature a little, or clone takeovers; check the scale of the observations.",
+        "Lower the actor's learning rate, raise the temperature a little, clone takeovers; check the observations' scale.",
     ),
     "horizon-short": _warning(
         "the discount looks less far than the corner needs", 52,
@@ -165,6 +165,10 @@ FAULTS: dict[str, Fault] = {
     "meaning-lost": _warning(
         "a column does not mean what its name says", 28,
         "Do not judge by that column: look at what writes it.",
+    ),
+    "episodes-alike": _warning(
+        "episodes end after the same number of steps again and again", 27,
+        "Look at one of them: the car stands, or a timer ends every episode at the same place.",
     ),
     "sampling-slows": _warning(
         "drawing a batch takes longer the fuller the memory is", 26,

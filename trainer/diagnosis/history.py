@@ -50,7 +50,7 @@ class History:
 
     def numbered(self, prefix: str, suffix: str = "") -> list[Array]:
         """Return ``prefix0suffix``, ``prefix1suffix``, … as far as they go."""
-        found = []
+        found: list[Array] = []
         while f"{prefix}{len(found)}{suffix}" in self:
             found.append(self.columns[f"{prefix}{len(found)}{suffix}"])
         return found

@@ -1,0 +1,106 @@
+"""`hitl diagnose`: why does it not get better?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.errors import HitlError, UsageError
+from hitl.home import add_home, home_path
+
+if TYPE_CHECKING:
+    from trainer.diagnosis.finding import Report
+
+SOUND, FOUND, COULD_NOT_LOOK = 0, 1, 2
+COLOURS = {"fault": "red", "warning": "yellow", "note": "cyan"}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    made = argparse.ArgumentParser(
+        prog="hitl diagnose",
+        description="Look for the known ways in which a run cannot learn or is held back. Give any mix; without anything the "
+        "home folder is looked at. Exit status: 0 sound, 1 something was found, 2 it could not look.",
+    )
+    add_home(made)
+    made.add_argument(
+        "--wandb", type=Path, action="append", default=[], metavar="FILE", help="a WandB history: CSV or JSON lines"
+    )
+    made.add_argument("--config", type=Path, metavar="FILE", help="an existing config.json")
+    made.add_argument(
+        "--line", metavar="FILE", help="a reference line: reward.pkl, .csv, .toml, or a shipped track's name"
+    )
+    made.add_argument("--player-runs", type=Path, metavar="DIR", help="a folder of player runs (.pkl), or one of them")
+    made.add_argument("--json", action="store_true", help="for programs")
+    made.add_argument("--all", action="store_true", help="also list what could not be looked at, one line each")
+    return made
+
+
+def main(argv: list[str]) -> int:
+    """Look, print, and return 0 (sound), 1 (findings) or 2 (could not look)."""
+    args = parser().parse_args(argv)
+    from hitl.diagnosing import cases
+    from trainer.diagnosis.run import diagnose
+
+    foreign = bool(args.wandb or args.config or args.line or args.player_runs)
+    root = home_path(args).root if args.home is not None or not foreign else None
+    try:
+        report = diagnose(cases(root, args.wandb, args.config, args.line, args.player_runs))
+        if not report.findings and not report.sound:
+            lacks = "; ".join(f"{x.needs}" for x in report.lacking[:3])
+            raise UsageError(f"Nothing could be looked at: {lacks or 'there is no run yet'}. Give it more to look at.")
+    except HitlError as error:
+        if args.json:
+            print(json.dumps({"error": str(error)}))
+        print(f"hitl: {error}", file=sys.stderr)
+        return COULD_NOT_LOOK
+    if args.json:
+        print(json.dumps(report.to_dict(), indent=1))
+    else:
+        show(report, everything=args.all)
+    return FOUND if report.above_notes else SOUND
+
+
+def show(report: Report, everything: bool = False) -> None:
+    """Print a report for people."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.padding import Padding
+
+    from trainer.diagnosis.catalogue import FAULTS
+
+    out = Console(highlight=False, soft_wrap=False)
+
+    def line(text: str, indent: int) -> None:
+        out.print(Padding(text, (0, 0, 0, indent), expand=False))
+
+    for text in report.looked_at:
+        out.print(f"[dim]looked at[/] {escape(text)}")
+    out.print()
+    for number, finding in enumerate(report.findings, 1):
+        colour = COLOURS[finding.rank]
+        title = FAULTS[finding.fault].title
+        out.print(f"{number}. [bold {colour}]{finding.rank}[/] [bold]{escape(title)}[/]  [dim]{finding.fault}[/]")
+        line(escape(finding.sentence), 3)
+        for text in finding.evidence:
+            line(f"[dim]·[/] {escape(text)}", 3)
+        if finding.picture:
+            for text in finding.picture.splitlines():
+                out.print(f"   [dim]{escape(text)}[/]", no_wrap=True, overflow="crop")
+        line(f"[dim]{finding.sure:.0%} sure. To change:[/] {escape(finding.advice)}", 3)
+        out.print()
+    if not report.above_notes:
+        out.print("[green]Nothing was found that keeps this run from learning.[/]")
+    if report.sound:
+        out.print("[bold]Sound[/]")
+        for sound in report.sound:
+            line(f"[green]✓[/] [dim]{sound.fault}:[/] {escape(sound.text)}", 1)
+    if report.lacking and everything:
+        out.print("[bold]Could not be looked at[/]")
+        for lacking in report.lacking:
+            line(f"[dim]? {lacking.fault}: needs {escape(lacking.needs)}[/]", 1)
+    elif report.lacking:
+        out.print(f"[dim]{len(report.lacking)} more checks need data that was not given (--all lists them).[/]")

@@ -1,0 +1,211 @@
+"""What a history says about the critics: do they see the action, are they two, is their target right, do they hold."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from trainer.diagnosis.case import Answer, Case, Check
+from trainer.diagnosis.finding import Finding, Lacking, Sound
+from trainer.diagnosis.history import History
+from trainer.diagnosis.stats import Array, correlation, middle, part, trend
+
+FAR_APART = 0.2  # distance of two distributions of actions, in units of a uniform one's deviation, that is worth a look
+SAME_Q = 0.004  # |Q(o, a) - Q(o, pi(o))| over Q's deviation: a critic that sees different actions is never this close
+UNIFORM_STD = 1 / math.sqrt(3)
+LEAST_ROWS = 20
+
+
+def action_distance(history: History) -> Array | None:
+    """Return how far the batch's actions are from the policy's, row by row: the largest over the controls of the difference
+    of means or of deviations, in units of a uniform action's deviation. None when the columns are missing."""
+    pairs = list(
+        zip(
+            history.numbered("debug/a_"),
+            history.numbered("debug/a1_"),
+            history.numbered("debug/a_", "_std"),
+            history.numbered("debug/a1_", "_std"),
+            strict=False,
+        )
+    )
+    if not pairs:
+        return None
+    gaps = [np.fmax(np.abs(a - b), np.abs(sa - sb)) for a, b, sa, sb in pairs]
+    return np.asarray(np.max(gaps, axis=0) / UNIFORM_STD, np.float64)
+
+
+def ignores_actions(case: Case) -> Answer:
+    """Q of the recorded actions equals Q of the policy's although the actions differ: the critic does not see them."""
+    name, history = "critic-ignores-actions", case.history
+    if history is None:
+        return None
+    lost = history.missing("debug/q1", "debug/q2", "debug/q_a1", "debug/q1_std", "debug/a_0", "debug/a1_0")
+    distance = action_distance(history)
+    if lost or distance is None:
+        return Lacking(name, f"the columns {', '.join(lost) or 'debug/a_0_std, debug/a1_0_std'}", history.name)
+    q1, q2, q_pi, spread = (history[f"debug/{c}"] for c in ("q1", "q2", "q_a1", "q1_std"))
+    gap = np.abs((q1 + q2) / 2 - q_pi) / np.maximum(spread, 1e-9)
+    late = np.arange(len(gap)) >= len(gap) // 2
+    use = late & (distance > FAR_APART) & np.isfinite(gap) & (spread > 1e-3)
+    if use.sum() < LEAST_ROWS:
+        text = (
+            "rows in which the batch's actions and the policy's differ, or a store with a checkpoint, to ask the critic"
+        )
+        return Lacking(name, text, history.name)
+    typical, apart = middle(gap[use]), middle(distance[use])
+    if typical >= SAME_Q:
+        text = f"Q of recorded and of the policy's actions differ by {typical:.1%} of Q's deviation"
+        return Sound(name, text, history.name)
+    evidence = (
+        f"Q(o, recorded action) and Q(o, policy's action) differ by {typical:.3%} of Q's deviation over the last "
+        f"{int(use.sum())} rows (|Q| about {middle(np.abs(q_pi[use])):.1f}, deviation {middle(spread[use]):.1f})",
+        f"yet the recorded actions lie {apart:.1f} deviations of a uniform action from the policy's",
+    )
+    sentence = (
+        "The critic gives recorded actions and the policy's the same value, so nothing that was driven, takeovers included, "
+        "can teach it."
+    )
+    return Finding(name, sentence, evidence, 0.97 if apart > 0.5 else 0.85, source=history.name)
+
+
+def identical_twins(case: Case) -> Answer:
+    """Two critics that are always equal."""
+    name, history = "twin-critics-identical", case.history
+    if history is None:
+        return None
+    lost = history.missing("debug/q1", "debug/q2")
+    if lost:
+        return Lacking(name, f"the columns {', '.join(lost)}", history.name)
+    q1, q2 = history["debug/q1"], history["debug/q2"]
+    size = history["debug/q1_std"] if "debug/q1_std" in history else np.abs(q1)
+    gap = part(np.abs(q1 - q2) / np.maximum(size, 1e-9), 0.2)
+    if len(gap) < 5:
+        return Lacking(name, "more rows", history.name)
+    typical = middle(gap)
+    if typical > 1e-5:
+        return Sound(name, f"the critics differ by {typical:.2%} of Q's deviation", history.name)
+    evidence = (f"debug/q1 and debug/q2 differ by {typical:.1e} of Q's deviation over {len(gap)} rows",)
+    sentence = "Both critics are the same function, so the smaller of the two is no protection from overestimation."
+    return Finding(name, sentence, evidence, 0.97, source=history.name)
+
+
+def discount_power(case: Case) -> Answer:
+    """The slope of (target - reward) on the target critic's Q is the mean discount: gamma to the power n."""
+    name, history = "discount-power", case.history
+    if history is None:
+        return None
+    lost = history.missing("debug/backup", "debug/r", "debug/q_a1_targ")
+    if lost:
+        return Lacking(name, f"the columns {', '.join(lost)}", history.name)
+    rest = history["debug/backup"] - history["debug/r"]
+    alpha, density = 0.0, 0.0
+    if case.recipe is not None and case.recipe.alpha is not None and "debug/logp_a2" in history:
+        alpha, density = case.recipe.alpha, history["debug/logp_a2"]  # type: ignore[assignment]
+        if "debug/alpha" in history:
+            alpha = history["debug/alpha"]  # type: ignore[assignment]
+    q = history["debug/q_a1_targ"]
+    good = np.isfinite(rest) & np.isfinite(q) & (np.abs(q) > 0.3 * np.nanmax(np.abs(q)))
+    if good.sum() < 5:
+        return Lacking(name, "more rows in which Q is not near 0", history.name)
+    measured = rest / (q - alpha * density)
+    slope = middle(measured[good])
+    recipe = case.recipe
+    if recipe is None or recipe.gamma is None or recipe.n_step is None:
+        text = (
+            f"the recipe (--config): each target is reward + {slope:.4f} Q, which is right only if gamma to the power of "
+            "N_STEPS is that"
+        )
+        return Lacking(name, text, history.name)
+    gamma, n = recipe.gamma, recipe.n_step
+    wanted, missed = gamma**n, abs(slope - gamma**n)
+    evidence = (
+        f"targets are reward + {slope:.4f} Q (median of {int(good.sum())} rows)",
+        f"gamma {gamma} to the power of {n} steps is {wanted:.4f}; gamma alone is {gamma:.4f}",
+    )
+    # Returns that stop early (a change of driver, an episode's end) bootstrap with a smaller power, never a larger
+    # one; terminal steps pull the other way, by their share of the batch.
+    if n > 1 and abs(slope - gamma) < 0.35 * (gamma - wanted):
+        sentence = f"{n}-step returns are bootstrapped with gamma instead of gamma to the power {n}, so Q is too large."
+        sure = 0.95 if abs(slope - gamma) < 0.15 * (gamma - wanted) else 0.8
+        return Finding(name, sentence, evidence, sure, source=history.name)
+    if slope > 1.0 - 1e-6 or missed > max(0.02, 3 * (gamma - wanted)):
+        sentence = "The targets are not reward plus discounted Q of the set gamma and number of steps."
+        sure = min(0.85, 0.5 + 10 * missed)
+        return Finding(name, sentence, evidence, sure, level="warning", source=history.name)
+    return Sound(name, "; ".join(evidence), history.name)
+
+
+def apart(case: Case) -> Answer:
+    """Q rises while the return falls."""
+    name, history = "q-return-apart", case.history
+    if history is None:
+        return None
+    returns = next((c for c in ("return_test", "return_train") if c in history and np.nanstd(history[c]) > 0), None)
+    if "debug/q_a1" not in history or returns is None:
+        return Lacking(name, "the columns debug/q_a1 and return_train or return_test", history.name)
+    q, r = history["debug/q_a1"], history[returns]
+    q, r = part(q, 0.3), part(r, 0.3)
+    values = len(np.unique(r))
+    if min(len(q), len(r)) < 12 or values < 10:
+        return Lacking(name, f"ten different values of {returns} (there are {values})", history.name)
+    up, down = trend(q), trend(r)
+    begin, end = middle(q[: len(q) // 4]), middle(q[-len(q) // 4 :])
+    first, last = float(r[: len(r) // 4].mean()), float(r[-len(r) // 4 :].mean())
+    evidence = (
+        f"debug/q_a1 from {begin:.1f} to {end:.1f} (rank correlation with time {up:+.2f})",
+        f"{returns} from {first:.1f} to {last:.1f} ({down:+.2f})",
+    )
+    noise = float(r.std()) / math.sqrt(max(1.0, values / 4))
+    if up > 0.6 and down < -0.3 and end > begin + 0.2 * abs(begin) and first - last > max(2 * noise, 0.15 * abs(first)):
+        sentence = "The critic believes that it gets better while the returns get worse: it overestimates."
+        return Finding(name, sentence, evidence, min(0.9, 0.5 + abs(down) / 2), source=history.name)
+    return Sound(name, "; ".join(evidence), history.name)
+
+
+def at_clip(case: Case) -> Answer:
+    """Targets that lie at plus or minus the clip."""
+    name, history, recipe = "targets-at-clip", case.history, case.recipe
+    if history is None:
+        return None
+    if "debug/backup" not in history:
+        return Lacking(name, "the column debug/backup", history.name)
+    if recipe is None:
+        return Lacking(name, "the recipe (--config), for BACKUP_CLIP_RANGE", history.name)
+    clip = recipe.backup_clip
+    if clip is None:
+        return Sound(name, "the targets are not clipped", history.name)
+    mean = np.abs(history["debug/backup"])
+    spread = history["debug/backup_std"] if "debug/backup_std" in history else np.zeros(len(mean))
+    late_mean, late_top = middle(part(mean, 0.6)), middle(part(mean + spread, 0.6))
+    evidence = (f"targets of the last 40 % of rows: {late_mean:.1f}, one deviation more {late_top:.1f}; clip {clip:g}",)
+    if late_top >= 0.97 * clip:
+        sentence = "Many targets lie at the clip, so good and very good actions look the same."
+        return Finding(name, sentence, evidence, 0.9 if late_mean > 0.8 * clip else 0.7, source=history.name)
+    return Sound(name, evidence[0], history.name)
+
+
+def exploded(case: Case) -> Answer:
+    """Q that grows beyond anything the rewards can pay."""
+    name, history = "exploded", case.history
+    if history is None or "debug/q1" not in history:
+        return None
+    q = np.abs(history["debug/q1"])
+    last = middle(part(q, 0.9))
+    holes = int(np.isnan(history["debug/q1"][len(q) // 2 :]).sum())
+    text = f"|Q| {last:.3g} at the end"
+    if "debug/r" in history and case.recipe is not None and case.recipe.gamma is not None:
+        spread = history.columns.get("debug/r_std", np.zeros(len(q)))
+        reward = float(np.nanmax(np.abs(history["debug/r"]) + spread))
+        bound = 2 * reward / max(1e-4, 1 - case.recipe.gamma ** (case.recipe.n_step or 1))
+        if last > 2 * bound and last > 10:
+            evidence = (text, f"the rewards seen could pay about {bound:.3g} at most (mean plus a deviation, for ever)")
+            return Finding(name, "Q lies far above anything that can be earned.", evidence, 0.85, source=history.name)
+        text += f"; the rewards seen could pay {bound:.3g}"
+    time = np.arange(len(q), dtype=np.float64)
+    if last > 1e5 or (last > 1e3 and trend(q) > 0.9 and correlation(np.log(q + 1), time) > 0.9):
+        return Finding(name, "Q grows without end.", (text, f"{holes} rows without a value"), 0.8, source=history.name)
+    return Sound(name, text, history.name)
+
+
+CHECKS: tuple[Check, ...] = (ignores_actions, identical_twins, discount_power, apart, at_clip, exploded)

@@ -1,0 +1,233 @@
+"""Recorded driving as arrays: what the checks on states, actions, rewards and places look at."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.records import HUMAN
+from trainer.diagnosis.stats import Array
+
+NEWEST = 150
+"""Episodes of the agent that are looked at: what it did as a beginner is over."""
+MOST_STEPS = 60_000
+FAILURES = ("off_road", "stalled")
+"""Ends of an episode that are the driving's fault."""
+
+
+@dataclass(slots=True)
+class Episode:
+    """One episode, without its steps."""
+
+    id: int
+    session: int
+    purpose: str
+    reason: str
+    length: int
+    total: float
+    farthest: float
+    """Metres along the line."""
+    checkpoint: int
+    helped: bool
+    """A human drove some of its steps."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended by the driving's fault."""
+        return self.reason in FAILURES
+
+
+@dataclass(slots=True)
+class Drives:
+    """N steps of some episodes, in order, and all episodes (also those whose steps are not here)."""
+
+    observation: NDArray[np.float32]
+    """(N, O)"""
+    executed: NDArray[np.float32]
+    """(N, A)"""
+    proposed: NDArray[np.float32]
+    driver: NDArray[np.uint8]
+    demo: NDArray[np.bool_]
+    """(N,): the step lies in a lap or takeover that counts as a demo."""
+    reward: Array
+    progress: Array
+    """(N,) m, NaN where not known"""
+    speed: Array
+    """(N,) m/s"""
+    heading: Array
+    """(N,) rad"""
+    episode: NDArray[np.int64]
+    """(N,) id"""
+    t: NDArray[np.int64]
+    checkpoint: NDArray[np.int64]
+    """(N,), -1 for none"""
+    episodes: list[Episode]
+    observation_names: tuple[str, ...]
+    action_names: tuple[str, ...]
+    hz: float
+    track: str = ""
+    corners: tuple[tuple[str, float, float], ...] = ()
+    reward_settings: Mapping[str, float] = field(default_factory=dict)
+    """Of the newest session."""
+    demo_rewards: tuple[tuple[Mapping[str, float], float], ...] = ()
+    """Reward settings under which demos were recorded, each with its seconds."""
+    other_layouts: tuple[tuple[int, int], ...] = ()
+    """(numbers in the observation, human steps) of recordings with other observations."""
+    repaid: tuple[tuple[float, float], ...] = ()
+    """(recorded, today's) return of demos whose rewards were worked out anew."""
+    trained_checkpoints: int = 0
+    bounded: frozenset[str] = frozenset()
+    """Observations that lie at an end of their range by nature (pedals, a distance that is cut on purpose)."""
+    name: str = "store"
+
+    def __len__(self) -> int:
+        return len(self.reward)
+
+    @property
+    def agent(self) -> NDArray[np.bool_]:
+        """(N,): the agent drove."""
+        return self.driver != HUMAN
+
+    def closed(self, *purposes: str) -> list[Episode]:
+        """Return the episodes of these purposes that ended, oldest first."""
+        return [e for e in self.episodes if e.purpose in purposes and e.reason]
+
+
+def from_store(conn: sqlite3.Connection, bounded: frozenset[str] = frozenset(), newest: int = NEWEST) -> Drives | None:
+    """Return the newest drives of the track and layout that were driven last, and all demos of them; None without any."""
+    head = conn.execute(
+        "SELECT s.track, s.observation_names, s.action_names, s.hz, s.reward FROM sessions s WHERE EXISTS "
+        "(SELECT 1 FROM episodes e WHERE e.session_id = s.id AND e.length > 0) "
+        "ORDER BY (s.kind = 'import'), s.id DESC LIMIT 1"
+    ).fetchone()
+    if head is None:
+        return None
+    track, names, actions, hz, reward = head
+    sizes = len(json.loads(names)), len(json.loads(actions))
+    episodes = _episodes(conn, track, names, actions)
+    laps = {e.id for e in episodes if e.purpose == "lap"}
+    chosen = _chosen(episodes, newest)
+    demo_spans = _demo_spans(conn)
+    spans = [i for i in demo_spans if i not in chosen and i in {e.id for e in episodes}]
+    rows: list[tuple[Any, ...]] = []
+    for id_ in sorted({*chosen, *spans[-100:]}):
+        rows += conn.execute(
+            "SELECT episode_id, t, driver, reward, progress, speed, heading, coalesce(checkpoint_id, -1), observation, executed, "
+            "proposed FROM steps WHERE episode_id = ? ORDER BY t",
+            (id_,),
+        ).fetchall()
+        if len(rows) > 2 * MOST_STEPS:
+            break
+    if not rows:
+        return None
+    episode, t, driver, paid, progress, speed, heading, checkpoint, seen, executed, proposed = zip(*rows, strict=True)
+    ids, ts = np.array(episode, np.int64), np.array(t, np.int64)
+    demo = np.isin(ids, list(laps & set(demo_spans)))
+    for id_, stretches in demo_spans.items():
+        for begin, end in stretches:
+            demo |= (ids == id_) & (ts >= begin) & (ts < end)
+
+    def table(blobs: tuple[bytes, ...], width: int) -> NDArray[np.float32]:
+        return np.frombuffer(b"".join(blobs), "<f4").reshape(len(blobs), width)
+
+    drivers = np.array(driver, np.uint8)
+    return Drives(
+        observation=table(seen, sizes[0]),
+        executed=table(executed, sizes[1]),
+        proposed=table(proposed, sizes[1]),
+        driver=drivers,
+        demo=demo & (drivers == HUMAN),
+        reward=np.array(paid, np.float64),
+        progress=np.array(progress, np.float64),
+        speed=np.array(speed, np.float64),
+        heading=np.array(heading, np.float64),
+        episode=ids,
+        t=ts,
+        checkpoint=np.array(checkpoint, np.int64),
+        episodes=episodes,
+        observation_names=tuple(json.loads(names)),
+        action_names=tuple(json.loads(actions)),
+        hz=float(hz),
+        track=str(track),
+        corners=tuple(
+            (str(n), float(a), float(b))
+            for n, a, b in conn.execute(
+                "SELECT name, from_m, to_m FROM corners WHERE track = ? ORDER BY from_m", (track,)
+            )
+        ),
+        reward_settings=_settings(reward),
+        demo_rewards=_demo_rewards(conn, track, float(hz)),
+        other_layouts=_other_layouts(conn, track, names),
+        trained_checkpoints=int(conn.execute("SELECT count(*) FROM checkpoints WHERE kind = 'train'").fetchone()[0]),
+        bounded=bounded,
+    )
+
+
+def _settings(text: str | None) -> dict[str, float]:
+    values = json.loads(text) if text else {}
+    return {k: float(v) for k, v in values.items() if isinstance(v, int | float)}
+
+
+def _episodes(conn: sqlite3.Connection, track: str, names: str, actions: str) -> list[Episode]:
+    return [
+        Episode(i, s, purpose, reason or "", int(length), float(total or 0), float(far or 0), int(ck), bool(helped))
+        for i, s, purpose, reason, length, total, far, ck, helped in conn.execute(
+            'SELECT e.id, e.session_id, e.purpose, e.reason, e.length, e."return", e.max_progress, ifnull(e.checkpoint_id, -1), '
+            "EXISTS (SELECT 1 FROM segments g WHERE g.episode_id = e.id AND g.kind = 'takeover') FROM episodes e "
+            "JOIN sessions s ON s.id = e.session_id WHERE s.track = ? AND s.observation_names = ? AND s.action_names = ? "
+            "AND e.length > 0 ORDER BY e.id",
+            (track, names, actions),
+        )
+    ]
+
+
+def _chosen(episodes: list[Episode], newest: int) -> set[int]:
+    """Return the newest episodes of the agent and of laps, as many as their steps allow."""
+    chosen: set[int] = set()
+    for purposes, most in ((("lap",), newest), (("drive", "evaluation", "practice"), newest)):
+        steps = 0
+        for e in [e for e in reversed(episodes) if e.purpose in purposes][:most]:
+            steps += e.length
+            if steps > MOST_STEPS:
+                break
+            chosen.add(e.id)
+    return chosen
+
+
+def _demo_spans(conn: sqlite3.Connection) -> dict[int, list[tuple[int, int]]]:
+    """Return the stretches [begin, end) of each episode that count as demos, as the replay takes them."""
+    spans: dict[int, list[tuple[int, int]]] = {}
+    for id_, begin, end in conn.execute(
+        "SELECT episode_id, start + trim_start, stop - trim_stop FROM segments WHERE stop IS NOT NULL AND verdict != 'bad' "
+        "AND (outcome != 'failed' OR verdict IN ('good', 'star')) ORDER BY id"
+    ):
+        spans.setdefault(int(id_), []).append((int(begin), int(end)))
+    return spans
+
+
+def _demo_rewards(conn: sqlite3.Connection, track: str, hz: float) -> tuple[tuple[Mapping[str, float], float], ...]:
+    return tuple(
+        (_settings(text), float(steps) / hz)
+        for text, steps in conn.execute(
+            "SELECT s.reward, sum(g.stop - g.start) FROM segments g JOIN sessions s ON s.id = g.session_id "
+            "WHERE g.stop > g.start AND g.verdict != 'bad' AND s.track = ? GROUP BY s.reward",
+            (track,),
+        )
+    )
+
+
+def _other_layouts(conn: sqlite3.Connection, track: str, names: str) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (len(json.loads(other)), int(steps))
+        for other, steps in conn.execute(
+            "SELECT s.observation_names, sum(g.stop - g.start) FROM segments g JOIN sessions s ON s.id = g.session_id "
+            "WHERE g.stop > g.start AND s.track = ? AND s.observation_names != ? GROUP BY 1",
+            (track, names),
+        )
+    )

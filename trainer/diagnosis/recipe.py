@@ -1,0 +1,194 @@
+"""What a run is set to, in one shape: from an old config.json (three layouts), or from our own settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from data.errors import InputFileError
+
+
+@dataclass(slots=True)
+class RewardTerms:
+    """The numbers of the reward (speeds in km/h, distances in m); what each is meant to do stands in the reward itself."""
+
+    progress: float = 100.0
+    constant_penalty: float = 0.0
+    speed_bonus: float = 0.0
+    speed_min: float = 30.0
+    speed_medium: float = 20.0
+    reckless_speed: float = 0.0
+    reckless_factor: float = 0.0
+    wall_hug_factor: float = 0.0
+    max_stray: float = 100.0
+    safe_ratio: float = 0.6
+    failure_countdown: float = 10.0
+    min_steps: float = 70.0
+    end_of_track: float = 0.0
+    reward_scale: float = 3.0
+
+
+@dataclass(slots=True)
+class Recipe:
+    """Settings of a run; None where not known."""
+
+    gamma: float | None = None
+    n_step: int | None = None
+    alpha: float | None = None
+    learn_alpha: bool | None = None
+    backup_clip: float | None = None
+    clip_critic: float | None = None
+    clip_actor: float | None = None
+    utd: float | None = None
+    utd_exact: bool = False
+    """Whether ``utd`` is what is done (ours) or only the most that may be done (the old trainer)."""
+    updates_per_row: int | None = None
+    """Updates between two rows of the history."""
+    memory_size: float | None = None
+    hz: float = 20.0
+    lookahead_points: int | None = None
+    lookahead_stride: int | None = None
+    """Line points from one look-ahead point to the next."""
+    lookahead_m: float | None = None
+    """Where it is given in metres."""
+    reward: RewardTerms | None = None
+    ignored: tuple[str, ...] = ()
+    """Sentences about settings that contradict each other or are read by nothing."""
+    interface: str = ""
+    name: str = "config"
+    foreign: bool = False
+    unknown: tuple[str, ...] = ()
+    """Keys that nobody knows."""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+_ALG = {
+    "ALGORITHM", "LEARN_ENTROPY_COEF", "LR_ACTOR", "LR_CRITIC", "LR_ENTROPY", "GAMMA", "POLYAK", "TARGET_ENTROPY",
+    "ALPHA", "REDQ_N", "REDQ_M", "REDQ_Q_UPDATES_PER_POLICY_UPDATE", "TOP_QUANTILES_TO_DROP", "QUANTILES_NUMBER",
+    "N_STEPS", "R2D2_REWIND", "OPTIMIZER_ACTOR", "OPTIMIZER_CRITIC", "BETAS_ACTOR", "BETAS_CRITIC", "L2_ACTOR",
+    "L2_CRITIC", "ADAM_EPS", "GRAD_CLIP_ACTOR", "GRAD_CLIP_CRITIC", "BACKUP_CLIP_RANGE", "CLIPPING_WEIGHTS",
+    "CLIP_WEIGHTS_VALUE", "ACTOR_WEIGHT_DECAY", "CRITIC_WEIGHT_DECAY", "NUMBER_OF_POINTS", "POINTS_DISTANCE",
+    "SPEED_BONUS", "SPEED_MIN_THRESHOLD", "SPEED_MEDIUM_THRESHOLD",
+}  # fmt: skip
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read an existing config.json. Only the numbers named above are taken; keys and passwords stay where they are.
+
+    Raises InputFileError.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputFileError(f"The config {path.name} cannot be read ({error.strerror}): check the path.") from error
+    except (ValueError, RecursionError) as error:
+        raise InputFileError(f"{path.name} is not valid JSON: give the config.json of the run.") from error
+    if not isinstance(values, dict) or not any(k in values for k in ("ALG", "MODEL", "ENV")):
+        raise InputFileError(f"{path.name} is no config of such a run: it has none of the sections ALG, MODEL and ENV.")
+    return from_config(values, path.name)
+
+
+def _section(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = values.get(name)
+    return dict(found) if isinstance(found, dict) else {}
+
+
+def from_config(values: Mapping[str, Any], name: str = "config") -> Recipe:
+    """Take what matters from the values of a config.json, whichever layout it has."""
+    alg, env = _section(values, "ALG"), _section(values, "ENV")
+    model = {**values, **_section(values, "MODEL")}
+    reward = {**_section(env, "REWARD_CONFIG"), **_section(values, "REWARD_CONFIG")}
+
+    def number(table: Mapping[str, Any], key: str, default: float | None = None) -> float | None:
+        value = table.get(key, default)
+        good = isinstance(value, int | float) and not isinstance(value, bool)
+        return float(value) if good else default
+
+    def of_reward(key: str, default: float) -> float:
+        return number(reward, key, default) or 0.0
+
+    points = number(alg, "NUMBER_OF_POINTS", number(env, "NUMBER_OF_POINTS"))
+    stride = number(alg, "POINTS_DISTANCE", number(env, "POINTS_DISTANCE", 0.0))
+    end = number(env, "END_OF_TRACK_REWARD")
+    terms = RewardTerms(
+        constant_penalty=of_reward("CONSTANT_PENALTY", 0.0),
+        speed_bonus=number(alg, "SPEED_BONUS", number(reward, "SPEED_BONUS", 0.0)) or 0.0,
+        speed_min=number(alg, "SPEED_MIN_THRESHOLD", number(reward, "SPEED_MIN_THRESHOLD", 0.0)) or 0.0,
+        speed_medium=number(alg, "SPEED_MEDIUM_THRESHOLD", number(reward, "SPEED_MEDIUM_THRESHOLD", 0.0)) or 0.0,
+        reckless_speed=of_reward("RECKLESS_SPEED_THRESHOLD", 120.0),
+        reckless_factor=of_reward("RECKLESS_PENALTY_FACTOR", 0.002),
+        wall_hug_factor=of_reward("WALL_HUG_PENALTY_FACTOR", 0.005),
+        max_stray=of_reward("MAX_STRAY", 100.0),
+        safe_ratio=of_reward("SPEED_SAFE_DEVIATION_RATIO", 0.6),
+        failure_countdown=of_reward("FAILURE_COUNTDOWN", 10.0),
+        min_steps=of_reward("MIN_STEPS", 70.0),
+        end_of_track=end if end is not None else of_reward("END_OF_TRACK", 100.0),
+        reward_scale=of_reward("REWARD_SCALE", 3.0),
+    )
+    step = number(_section(env, "RTGYM_CONFIG"), "time_step_duration", 0.05) or 0.05
+    clip = number(alg, "BACKUP_CLIP_RANGE")
+    return Recipe(
+        gamma=number(alg, "GAMMA", 0.995),
+        n_step=int(number(alg, "N_STEPS", 1) or 1),
+        alpha=number(alg, "ALPHA", 0.01),
+        learn_alpha=bool(alg.get("LEARN_ENTROPY_COEF", False)),
+        backup_clip=clip if clip else None,
+        clip_critic=number(alg, "GRAD_CLIP_CRITIC") or None,
+        clip_actor=number(alg, "GRAD_CLIP_ACTOR") or None,
+        utd=number(model, "MAX_TRAINING_STEPS_PER_ENVIRONMENT_STEP", 4),
+        updates_per_row=int(number(model, "TRAINING_STEPS_PER_ROUND", 200) or 200),
+        memory_size=number(model, "MEMORY_SIZE", 1e6),
+        hz=1.0 / max(step, 1e-3),
+        lookahead_points=None if points is None else int(points),
+        lookahead_stride=max(1, int(stride or 0)),
+        reward=terms,
+        ignored=tuple(_ignored(env, reward, end, fork="MODEL" in values)),
+        interface=str(env.get("RTGYM_INTERFACE", ""))[:60],
+        name=name,
+        foreign=True,
+        unknown=tuple(sorted(f"ALG.{k}"[:60] for k in alg if k not in _ALG)),
+    )
+
+
+def _ignored(env: Mapping[str, Any], reward: Mapping[str, Any], end: float | None, fork: bool) -> list[str]:
+    found = []
+    if end is not None and "END_OF_TRACK" in reward and reward["END_OF_TRACK"] != end:
+        found.append(f"ENV.END_OF_TRACK_REWARD {end:g} wins over REWARD_CONFIG.END_OF_TRACK {reward['END_OF_TRACK']}")
+    if fork and reward.get("CONSTANT_PENALTY"):
+        found.append(f"REWARD_CONFIG.CONSTANT_PENALTY {reward['CONSTANT_PENALTY']} is read by nothing in that code")
+    if fork and reward.get("FAILURE_COUNTDOWN", 10) != 10:
+        found.append(f"REWARD_CONFIG.FAILURE_COUNTDOWN {reward['FAILURE_COUNTDOWN']} is read by nothing in that code")
+    if env.get("CONSTANT_PENALTY") and reward.get("CONSTANT_PENALTY") not in (None, env["CONSTANT_PENALTY"]):
+        found.append("ENV.CONSTANT_PENALTY and REWARD_CONFIG.CONSTANT_PENALTY differ")
+    return found
+
+
+def from_settings(
+    train: Mapping[str, Any], reward: Mapping[str, Any] | None, hz: float, lookahead_m: float | None
+) -> Recipe:
+    """Take what matters from our own training settings (``TrainConfig.to_dict``) and a session's reward settings."""
+    terms = None
+    if reward:
+        known = {
+            f: float(reward[f]) for f in RewardTerms.__dataclass_fields__ if isinstance(reward.get(f), int | float)
+        }
+        terms = RewardTerms(**known)
+    return Recipe(
+        gamma=train.get("gamma"),
+        n_step=train.get("n_step"),
+        alpha=train.get("alpha"),
+        learn_alpha=train.get("learn_alpha"),
+        backup_clip=train.get("backup_clip"),
+        clip_critic=train.get("grad_clip_critic"),
+        clip_actor=train.get("grad_clip_actor"),
+        utd=train.get("utd"),
+        utd_exact=True,
+        memory_size=train.get("capacity"),
+        hz=hz,
+        lookahead_m=lookahead_m,
+        reward=terms,
+        name="settings",
+    )

@@ -1,0 +1,31 @@
+"""What the checks need to know of a road and of braking on it, as numbers; whoever knows roads works them out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Road:
+    """A reference line in figures. Lengths in metres, speeds in m/s."""
+
+    name: str
+    length_m: float
+    spacing_m: float
+    """Between two recorded points."""
+    artefact_m: float = 0.0
+    """Length of what was recorded behind the road's end."""
+    artefact_points: int = 0
+    heading_outside: float | None = None
+    """Share of the road whose direction in world axes lies beyond plus or minus one radian; None where it means nothing."""
+    top_speed: float = 0.0
+    braking_m: float = 0.0
+    """Longest braking on the road: from the speed of arrival down to that of the corner."""
+    braking_from: float = 0.0
+    """Speed at which that braking begins."""
+    braking_to_s: float = 0.0
+    """Where it ends, along the road."""
+    assumed: str = ""
+    """What the speeds and the braking rest on."""
+    corner_seconds: dict[str, float] = field(default_factory=dict)
+    """How long each corner takes a good driver, from the braking point to the exit."""
