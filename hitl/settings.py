@@ -9,6 +9,8 @@
     ramp_s = 0.2
     [help]                 # the fields of hitl.offers.HelpSettings
     offer = "all"
+    [controls]             # for gym:ID, which control moves each action number: steer, gas, brake, gas_brake, none, -steer …
+    "CarRacing-v3" = ["steer", "gas", "brake"]
 
 ``pads.toml`` holds one table for each model of device under ``[devices]``; see docs/pads.md.
 """
@@ -28,6 +30,7 @@ from hitl.home import Home
 from hitl.offers import HelpSettings
 
 KINDS = ("auto", "sdl", "keyboard", "inputs")
+CONTROLS = ("steer", "gas", "brake", "gas_brake", "none")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Settings:
     pad: PadChoice = field(default_factory=PadChoice)
     takeover: TakeoverSettings = field(default_factory=TakeoverSettings)
     help: HelpSettings = field(default_factory=HelpSettings)
+    controls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by Gymnasium id
     devices: Mapping[str, Mapping[str, Any]] = field(
         default_factory=dict
     )  # by `Device.key`, for pads.mapping.from_table
@@ -64,10 +68,10 @@ def load(home: Home) -> Settings:
     """Read both files (each may be missing); raise `InputFileError` with the line at fault."""
     path = settings_path(home)
     table, pads = _read(path), _read(pads_path(home))
-    unknown = set(table) - {"pad", "takeover", "help"}
+    unknown = set(table) - {"pad", "takeover", "help", "controls"}
     if unknown:
         raise InputFileError(
-            f"{path.name} has a section [{min(unknown)}] that means nothing; known are pad, takeover and help."
+            f"{path.name} has a section [{min(unknown)}] that means nothing; known are pad, takeover, help and controls."
         )
     merged = {**pads.get("use", {}), **table.get("pad", {})}  # what the player wrote goes before what was stored
     choice = _fill(PadChoice, merged, path, "pad")
@@ -77,7 +81,8 @@ def load(home: Home) -> Settings:
     if not isinstance(devices, dict) or not all(isinstance(v, dict) for v in devices.values()):
         raise InputFileError("pads.toml: [devices] must hold one table a device; delete the file to begin anew.")
     takeover = _fill(TakeoverSettings, table.get("takeover", {}), path, "takeover")
-    return Settings(choice, takeover, _fill(HelpSettings, table.get("help", {}), path, "help"), devices)
+    helping = _fill(HelpSettings, table.get("help", {}), path, "help")
+    return Settings(choice, takeover, helping, _controls(table.get("controls", {}), path), devices)
 
 
 def save_pads(
@@ -104,6 +109,17 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputFileError(f"{path.name} in the home folder cannot be read ({error}); mend or delete it.") from None
+
+
+def _controls(table: Any, path: Path) -> dict[str, tuple[str, ...]]:
+    if not isinstance(table, dict):
+        raise InputFileError(f"{path.name}: [controls] must hold one list for each environment.")
+    for name, row in table.items():
+        if not isinstance(row, list) or not all(isinstance(c, str) and c.removeprefix("-") in CONTROLS for c in row):
+            raise InputFileError(
+                f'{path.name}: controls.{name} must be a list of {", ".join(CONTROLS)}, each with a minus in front if reversed.'
+            )
+    return {name: tuple(row) for name, row in table.items()}
 
 
 def _fill(kind: type[Any], table: Any, path: Path, section: str) -> Any:

@@ -15,7 +15,7 @@ def main(argv: list[str]) -> int:
         prog="hitl eval", description="Deterministic episodes without help, written to the store."
     )
     add_home(parser)
-    parser.add_argument("--env", default="box2d", help="the game (default: box2d)")
+    parser.add_argument("--env", default="box2d", help="box2d, or gym:ID (default: box2d)")
     parser.add_argument("--track", default="default", help="a shipped track's name or a file")
     parser.add_argument(
         "--checkpoint", default="latest", help="best, latest, a number or a file name (default: latest)"

@@ -35,7 +35,7 @@ HINTS = {
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hitl play", description="A live session: the agent drives, you take over.")
     add_home(parser)
-    parser.add_argument("--env", default="box2d", help="the game (default: box2d)")
+    parser.add_argument("--env", default="box2d", help="box2d, or gym:ID for any of Gymnasium's (default: box2d)")
     parser.add_argument("--track", default="default", help="a shipped track's name or a file")
     parser.add_argument("--pad", choices=DRIVERS, default="auto", help="who takes over, and with what (default: auto)")
     parser.add_argument("--pad-name", default="", metavar="TEXT", help="part of the pad's name, when there are several")
@@ -90,7 +90,8 @@ def main(argv: list[str]) -> int:
     with contextlib.ExitStack() as stack:
         window = None
         if not args.headless:
-            window = stack.enter_context(Window(WindowOptions(overlay=args.overlay)))
+            own_game = args.env == "box2d"  # any other game has a window of its own, over which ours floats
+            window = stack.enter_context(Window(WindowOptions(overlay=args.overlay, game_view=own_game)))
         options = RigOptions(
             env=args.env,
             track=args.track,
@@ -99,6 +100,7 @@ def main(argv: list[str]) -> int:
             gating=takeover,
             help=replace(settings.help, offer=args.offer) if args.offer else settings.help,
             only_corner=args.only_corner,
+            show=not args.headless,
         )
         watch = _Watch(window) if window is not None else None
         rig = stack.enter_context(
@@ -108,6 +110,7 @@ def main(argv: list[str]) -> int:
                 wheel=lambda track: _wheel(args, track, window, stack),
                 watch=watch,
                 stop=lambda: stopping() or (window is not None and window.closed),
+                tell=_teller(window),
             )
         )
         if watch is not None:
@@ -189,7 +192,11 @@ def _wheel(args: argparse.Namespace, track: Track, window: Window | None, stack:
     if args.pad == "none":
         return Nobody()
     if args.pad == "scripted":
+        from data.errors import UsageError
         from hitl.scripted import Rule, ScriptedDriver, TakeoverRule
+
+        if args.env.startswith("gym:"):
+            raise UsageError("The scripted driver knows roads only: use --pad none here, or drive yourself.")
 
         names = frozenset(filter(None, args.corners.split(","))) or frozenset(c.name for c in track.corners)
         for name in names:
@@ -216,6 +223,21 @@ def player_pad(use: str, name: str, home: Home, window: Window) -> Any:
     if use == "keyboard":
         return keys
     return EitherPad(open_pad(load(home), "sdl" if use == "auto" else use, name), keys)
+
+
+def _teller(window: Window | None) -> Callable[[str, str], None]:
+    """Return what brings a sentence to the player: a toast, or a line where there is no window."""
+    from typing import cast, get_args
+
+    from takeover_ui.view import Level
+
+    def tell(level: str, text: str) -> None:
+        if window is None:
+            print(text, flush=True)
+        elif level in get_args(Level):
+            window.toast(text, cast("Level", level))
+
+    return tell
 
 
 def _stop_on_signal() -> Callable[[], bool]:

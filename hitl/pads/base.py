@@ -64,14 +64,16 @@ def to_action(state: PadState, names: Sequence[str]) -> Action:
     The game's pad is sent ``max(0, action)`` (tmrl does the same), so 0 and -1 both mean released, and a half-pressed
     trigger arrives half pressed; spreading 0..1 over -1..1 would send a half-pressed trigger as released. Recorded
     player runs hold the game's measured input, 0..1 as well, so takeovers and imported laps speak of the same numbers.
-    A missing pad acts like a released one.
+    A missing pad acts like a released one. A name may also be ``none`` (never moved) or have a minus in front (reversed),
+    for environments whose actions are mapped by settings.
     """
     gas, brake, steer = (state.gas, state.brake, state.steer) if state.connected else (0.0, 0.0, 0.0)
-    values = {"gas_brake": gas - brake, "gas": gas, "brake": brake, "steer": steer}
-    unknown = [name for name in names if name not in values]
+    values = {"gas_brake": gas - brake, "gas": gas, "brake": brake, "steer": steer, "none": 0.0}
+    unknown = [name for name in names if name.removeprefix("-") not in values]
     if unknown:
         raise ValueError(f"a pad has no control for the action {unknown[0]!r}; it knows {', '.join(values)}")
-    return np.clip(np.array([values[name] for name in names], dtype=np.float32), -1.0, 1.0)
+    moved = [-values[name[1:]] if name.startswith("-") else values[name] for name in names]
+    return np.clip(np.array(moved, dtype=np.float32), -1.0, 1.0)
 
 
 def neutral_action(names: Sequence[str]) -> Action:

@@ -1,0 +1,154 @@
+"""What is driven: one environment with its clock, its track and its names, opened by the word behind ``--env``.
+
+- ``box2d``: the embedded game.
+- ``trackmania``: TrackMania 2020, by its telemetry and a virtual pad.
+- ``tmrl``: the player's own ``tmrl.get_environment()``.
+- ``gym:ID``: any Gymnasium environment with a Box action.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from data.errors import DeviceError
+from hitl.clock import LockstepClock, RealTimeClock
+from hitl.home import Home
+from hitl.line import ReferenceLine
+from hitl.ports import Clock
+from hitl.task import DrivingTask, TaskSettings
+from hitl.track import Track, load_track
+
+if TYPE_CHECKING:
+    from hitl.rig import RigOptions
+
+ENVIRONMENTS = ("box2d",)
+
+
+@dataclass(frozen=True)
+class NoTask:
+    """Stands for a driving task where the environment has its own."""
+
+    settings: TaskSettings
+
+
+def _nothing() -> None:
+    """Nothing to do."""
+
+
+@dataclass
+class World:
+    """An environment ready for a session. ``hold`` lets time stand still for a tick, ``release`` lets go of the controls."""
+
+    env: Any
+    clock: Clock
+    track: Track
+    task: Any  # a DrivingTask, or NoTask
+    observation_names: tuple[str, ...]
+    action_names: tuple[str, ...]
+    controls: tuple[str, ...] = ()  # of the pad, for each action; empty: the actions' names say it
+    reward: Mapping[str, float] = field(default_factory=dict)
+    has_line: bool = True  # False: progress, corners and the scripted driver mean nothing here
+    hold: Callable[[], None] = _nothing
+    release: Callable[[], None] = _nothing
+    close: Callable[[], None] = _nothing
+
+
+def open_world(options: RigOptions, home: Home) -> World:
+    """Open the environment that the options name.
+
+    Raises:
+        DeviceError: there is none of that name, or it cannot be used now.
+        InputFileError: the track, or a setting, cannot be used.
+    """
+    kind, _, name = options.env.partition(":")
+    if kind == "gym" and name:
+        return _gym(name, options, home)
+    if options.env == "box2d":
+        return _box2d(options)
+    raise DeviceError(
+        f"There is no environment '{options.env}'. Known ones: {', '.join(ENVIRONMENTS)} and gym:ID for Gymnasium's."
+    )
+
+
+def _box2d(options: RigOptions) -> World:
+    from hitl.env import DrivingEnv, real_time_env
+    from hitl.games.box2d import Box2DGame
+    from hitl.pads.base import neutral_action
+
+    track = load_track(options.track)
+    game = Box2DGame(track)
+    names = game.action_names
+    env: Any
+    if options.real_time:
+        task = DrivingTask(track, options.task)
+        env = real_time_env(game, task)
+        real = RealTimeClock(env)
+        clock: Clock = real
+        hold, release = real.hold, lambda: env.unwrapped.interface.game.send(neutral_action(names))
+    else:
+        env = DrivingEnv(track, options.task, game)
+        task, clock, hold, release = env.task, LockstepClock(env.task.settings.hz), _nothing, _nothing
+
+    def close() -> None:
+        with contextlib.suppress(AttributeError):
+            env.unwrapped.stop()
+        env.close()
+
+    seen = (*task.observer.names, *(f"pending_{name}" for name in names))
+    return World(
+        env,
+        clock,
+        track,
+        task,
+        seen,
+        names,
+        (),
+        task.reward.settings.as_dict(),
+        hold=hold,
+        release=release,
+        close=close,
+    )
+
+
+def _gym(name: str, options: RigOptions, home: Home) -> World:
+    from hitl.games.gym_env import action_names, controls_for, open_gym
+    from hitl.pace import PacedClock
+    from hitl.settings import load
+
+    settings = options.task or TaskSettings()
+    chosen = dict(load(home).controls)
+    env = open_gym(name, hz=settings.hz if options.real_time else None, render=options.show)
+    size = env.action_space.shape[0]
+    try:
+        controls = controls_for(name, size, chosen)
+    except DeviceError:
+        env.close()
+        raise
+    clock: Clock
+    if options.real_time:
+        paced = PacedClock(settings.hz)
+        clock, hold = paced, paced.hold
+    else:
+        clock, hold = LockstepClock(settings.hz), _nothing
+    return World(
+        env,
+        clock,
+        no_road(name.rsplit(":", 1)[-1]),
+        NoTask(settings),
+        env.observation_names,
+        action_names(name, size),
+        controls,
+        has_line=False,
+        hold=hold,
+        close=env.close,
+    )
+
+
+def no_road(name: str) -> Track:
+    """Return what stands for a track where there is none: a name, and a metre of nothing."""
+    return Track(name, ReferenceLine(np.array([[0.0, 0.0], [1.0, 0.0]])), 1.0)

@@ -1,0 +1,207 @@
+import sqlite3
+import threading
+import time
+
+import gymnasium
+import numpy as np
+import pytest
+
+from data.errors import DeviceError, InputFileError
+from hitl import cli
+from hitl.games.gym_env import GymEnv, open_gym
+from hitl.home import Home
+from hitl.pads.base import PadState, to_action
+from hitl.rig import Rig, RigOptions
+from hitl.settings import load
+from hitl.watchdog import EnvironmentLost, Worker
+from hitl.wheel import PadWheel
+
+
+class Fixed:
+    """A pad that is at rest for a moment, and then always pressed the same way."""
+
+    name = "fixed"
+
+    def __init__(self, state):
+        self.state, self.reads = state, 0
+
+    def read(self):
+        self.reads += 1
+        return self.state if self.reads > 1 else PadState()
+
+    def rumble(self, *how):
+        pass
+
+
+class Moody(gymnasium.Env):
+    """Raises or hangs on demand, in its fifth step."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (3,), np.float32)
+    action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+
+    def __init__(self, mood):
+        self.mood, self.done = mood, threading.Event()
+
+    def reset(self, *, seed=None, options=None):
+        self.steps = 0
+        return np.zeros(3, np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        if self.steps == 5 and self.mood == "raise":
+            raise ZeroDivisionError("the wheel fell off")
+        if self.steps == 5 and self.mood == "hang":
+            self.done.wait(20)
+        return np.full(3, self.steps / 100, np.float32), 1.0, False, self.steps == 8, {}
+
+
+def rows(home, sql):
+    with sqlite3.connect(home.store_path) as db:
+        return db.execute(sql).fetchall()
+
+
+class TestActions:
+    def test_zero_is_rest_and_the_ends_are_the_ends(self):
+        env = open_gym("CarRacing-v3")
+        np.testing.assert_allclose(env.scaled(np.array([0, 0, 0], np.float32)), [0, 0, 0])
+        np.testing.assert_allclose(env.scaled(np.array([-1, -1, 0.5], np.float32)), [-1, 0, 0.5])
+        assert env.scaled(np.ones(3, np.float32)).dtype == np.float32
+        env.close()
+        env = open_gym("Pendulum-v1")
+        np.testing.assert_allclose(env.scaled(np.array([-0.5], np.float32)), [-1.0])
+        env.close()
+
+    def test_a_range_without_zero_is_spread_evenly(self):
+        class Odd(Moody):
+            action_space = gymnasium.spaces.Box(2, 6, (1,), np.float64)
+
+        env = GymEnv(lambda: Odd(""))
+        np.testing.assert_allclose(env.scaled(np.array([0.0], np.float32)), [4.0])
+        env.close()
+
+    def test_controls_may_be_reversed_and_left_out(self):
+        pad = PadState(steer=0.5, gas=1.0)
+        np.testing.assert_allclose(to_action(pad, ("-steer", "none", "gas")), [-0.5, 0.0, 1.0])
+        with pytest.raises(ValueError, match="no control"):
+            to_action(pad, ("-wings",))
+
+
+class TestSight:
+    def test_images_become_grey_points_with_the_one_before(self):
+        env = open_gym("CarRacing-v3")
+        first, _ = env.reset(seed=1)
+        assert first.shape == (2 * 24 * 24,) == (len(env.observation_names),)
+        assert 0.0 <= first.min() < first.max() <= 1.0
+        np.testing.assert_array_equal(first[:576], first[576:])
+        second, *_ = env.step(np.array([0, 1, 0], np.float32))
+        np.testing.assert_array_equal(second[:576], first[576:])
+        env.close()
+
+    def test_what_cannot_be_driven_is_refused_in_a_sentence(self):
+        with pytest.raises(DeviceError, match="only environments with a plain vector"):
+            open_gym("CartPole-v1")
+        with pytest.raises(DeviceError, match="knows no environment 'Nowhere-v0'"):
+            open_gym("Nowhere-v0")
+
+
+@pytest.mark.parametrize("name", ["Pendulum-v1", "CarRacing-v3"])
+def test_a_session_in_lock_step_records_whole_episodes(tmp_path, name):
+    home = Home(tmp_path)
+    with Rig(home, RigOptions(env=f"gym:{name}", seed=3)) as rig:
+        rig.session.stop = lambda: rig.session._result.steps >= 30
+        result = rig.session.episode("drive", seed=0)
+    assert result.steps == 30
+    assert rows(home, "SELECT env, track FROM sessions") == [(f"gym:{name}", name)]
+    size = rows(home, "SELECT DISTINCT length(observation) / 4, length(executed) / 4 FROM steps")
+    assert size == [(3, 1)] if name == "Pendulum-v1" else size == [(1152, 3)]
+
+
+def test_a_takeover_in_real_time_moves_the_right_numbers_at_twenty_hertz(tmp_path):
+    home = Home(tmp_path)
+    (tmp_path / "settings.toml").write_text('[controls]\n"Pendulum-v1" = ["steer"]\n')
+    pad = Fixed(PadState(steer=0.75, buttons=frozenset({"takeover"})))
+    with Rig(home, RigOptions(env="gym:Pendulum-v1", real_time=True), wheel=lambda track: PadWheel(pad)) as rig:
+        rig.session.stop = lambda: rig.session._result.steps >= 20
+        began = time.perf_counter()
+        result = rig.session.episode("drive", seed=0)
+        took = time.perf_counter() - began
+    assert result.human_steps == 19
+    assert took == pytest.approx(20 * 0.05, abs=0.15)
+    driven = rows(home, "SELECT executed FROM steps WHERE driver = 1")
+    assert {np.frombuffer(r[0], np.float32)[0] for r in driven} == {0.75}
+
+
+@pytest.mark.parametrize("mood", ["raise", "hang"])
+def test_an_environment_that_fails_costs_its_episode_and_no_more(tmp_path, mood):
+    home, made, told = Home(tmp_path), [], []
+    with Rig(home, RigOptions(env="gym:Pendulum-v1", real_time=True), tell=lambda *what: told.append(what)) as rig:
+        rig.world.env.close()
+
+        def make():
+            made.append(Moody(mood if not made else ""))
+            return made[-1]
+
+        rig.session.env = GymEnv(make, hz=20.0)
+        began = time.perf_counter()
+        first = rig.session.episode("drive", seed=0)
+        took = time.perf_counter() - began
+        second = rig.session.episode("drive", seed=1)
+        made[0].done.set()
+        rig.session.env.close()
+    assert (first.reason, first.steps) == ("env_lost", 4)
+    assert took < 4 * 0.05 + 3 * 0.05 + 0.15  # noticed within three ticks
+    assert (second.reason, second.steps) == ("time_limit", 8)
+    ends = rows(home, 'SELECT "end", reason, length FROM episodes ORDER BY id')
+    assert ends == [("interrupted", "env_lost", 4), ("truncated", "time_limit", 8)]
+    last = rows(home, "SELECT last_observation FROM episodes ORDER BY id LIMIT 1")[0][0]
+    np.testing.assert_allclose(np.frombuffer(last, np.float32), 0.04)  # what followed the last recorded step
+    assert rows(home, "SELECT count(*) FROM events WHERE kind = 'env_lost'") == [(1,)]
+    assert told
+    assert told[0][0] == "warning"
+
+
+def test_an_environment_that_cannot_begin_is_tried_until_it_can(tmp_path, monkeypatch):
+    monkeypatch.setattr("hitl.session.RETRY_S", (0.01,))
+    with Rig(Home(tmp_path), RigOptions(env="gym:Pendulum-v1")) as rig:
+        real, tries = rig.session.env.reset, []
+
+        def reset(**kwargs):
+            tries.append(1)
+            if len(tries) < 4:
+                raise OSError("not now")
+            return real(**kwargs)
+
+        rig.session.env.reset = reset
+        rig.session.stop = lambda: len(tries) >= 4 and rig.session._result.steps >= 3
+        assert rig.session.episode("drive", seed=0).steps == 3
+        rig.session.env.reset = lambda **kwargs: 1 / 0
+        rig.session.stop = lambda: True
+        assert rig.session.episode("drive", seed=0).reason == "stopped"  # leaving is always possible
+    kinds = [r[0] for r in rows(Home(tmp_path), "SELECT kind FROM events ORDER BY id")]
+    assert kinds[:2] == ["env_lost", "env_back"]
+
+
+def test_a_worker_that_hangs_is_left_behind():
+    worker, gate = Worker(), threading.Event()
+    with pytest.raises(EnvironmentLost, match="hangs"):
+        worker.call(lambda: gate.wait(10), 0.05, "a step")
+    assert worker.call(lambda: 7, 1.0, "a step") == 7
+    gate.set()
+    worker.close()
+
+
+def test_settings_that_mean_nothing_are_named(tmp_path):
+    (tmp_path / "settings.toml").write_text('[controls]\n"Pendulum-v1" = ["wings"]\n')
+    with pytest.raises(InputFileError, match="Pendulum-v1"):
+        load(Home(tmp_path))
+    (tmp_path / "settings.toml").write_text('[controls]\n"Pendulum-v1" = ["steer", "gas"]\n')
+    with pytest.raises(DeviceError, match="gives 2 controls"):
+        Rig(Home(tmp_path), RigOptions(env="gym:Pendulum-v1"))
+
+
+def test_the_command_plays_and_evaluates_it(tmp_path, capsys):
+    base = ["--home", str(tmp_path), "--env", "gym:Pendulum-v1"]
+    assert cli.main(["play", *base, "--headless", "--pad", "none", "--episodes", "2"]) == 0
+    assert "2 episodes, 400 steps" in capsys.readouterr().out
+    assert cli.main(["play", *base, "--headless", "--pad", "scripted", "--episodes", "1"]) == 2
+    assert "knows roads only" in capsys.readouterr().err
