@@ -6,9 +6,11 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from types import TracebackType
 
 from hitl.home import Home
+from trainer import control
 from trainer.heartbeat import Heartbeat, read_heartbeat
 
 STOP_S = 20.0  # a trainer needs a moment to write its last checkpoint
@@ -49,14 +51,18 @@ class TrainerProcess:
 
     def stop(self) -> None:
         """Ask it to write its last checkpoint and end; after a while, end it."""
-        if self.alive:
+        deadline = time.monotonic() + STOP_S
+        while self.alive and time.monotonic() < deadline:
+            # A file, not a signal: on Windows a signal would be a kill. Asked again, since a trainer that is only now starting
+            # clears what was left from before.
             with contextlib.suppress(OSError):
-                self._process.terminate()
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
+                control.ask(self._home.root, control.STOP)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.3)
+        if self.alive:
             self._process.kill()
-            self._process.wait()
+        self._process.wait()
+        control.withdraw(self._home.root, control.STOP)
 
     def __enter__(self) -> TrainerProcess:
         return self
