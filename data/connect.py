@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
-import struct
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,23 +22,53 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
-def header_version(path: Path) -> int | None:
-    """Read ``user_version`` from the file's header without opening the database; None for no or an empty file.
+def _reading_modes(path: Path) -> tuple[str, str]:
+    """Return the URI modes to try, in this order, when a store is only to be read.
+
+    A WAL database without its log beside it (nobody has it open) cannot be opened with ``mode=ro``. On a medium on which
+    nothing can be written it is then read as ``immutable``. Anywhere else that would be wrong twice: such a connection sees
+    nothing of a writer who comes at the same moment, and it takes no locks, so that closing it drops those that this process's
+    other connections hold (see :func:`header_version`). There the file is opened for writing, and only read.
+    """
+    if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
+        return "mode=ro", "mode=rw"
+    return "mode=ro", "mode=ro&immutable=1"
+
+
+def header_version(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> int | None:
+    """Return the file's ``user_version``, and write nothing to it; None for no or an empty file.
 
     Raises StoreError when the file is not an SQLite database or belongs to another program.
+
+    SQLite itself must read it. Opening the file beside it and closing it again would drop, on POSIX, every lock that this
+    process's other connections hold on it (https://sqlite.org/howtocorrupt.html, 2.2); the next visitor from another
+    process would then take itself for the last one and remove the log that they still write to.
     """
+    refused = f"{path.name} is not a store (not an SQLite file): choose another --home, or move that file away."
     try:
-        with path.open("rb") as file:
-            head = file.read(100)
+        size = path.stat().st_size
     except FileNotFoundError:
         return None
-    if not head:
+    if size == 0:
         return None
-    if len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
-        raise StoreError(
-            f"{path.name} is not a store (not an SQLite file): choose another --home, or move that file away."
-        )
-    version, application = struct.unpack(">I", head[60:64])[0], struct.unpack(">I", head[68:72])[0]
+    if size < 512:  # the smallest page
+        raise StoreError(refused)
+    # Opened for writing where that can be: only such a connection takes its log and shared memory away when it was alone.
+    writable = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
+    for mode in ("mode=rw",) if writable else ("mode=ro", "mode=ro&immutable=1"):
+        uri = f"{path.resolve().as_uri()}?{mode}"
+        conn = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=busy_timeout_s)
+        try:
+            version = int(conn.execute("PRAGMA user_version").fetchone()[0])
+            application = int(conn.execute("PRAGMA application_id").fetchone()[0])
+            break
+        except sqlite3.OperationalError as error:
+            if mode != "mode=ro" or "locked" in str(error):
+                raise
+        except sqlite3.DatabaseError as error:
+            raise StoreError(refused) from error
+        finally:
+            conn.close()
     if version and application != APPLICATION_ID:
         raise StoreError(f"{path.name} is a database of another program, not a store: choose another --home.")
     return version
@@ -60,8 +90,7 @@ def connect(path: Path, *, read_only: bool = False, busy_timeout_s: float = BUSY
     """
     uri = path.resolve().as_uri()
     conn: sqlite3.Connection | None = None
-    # A WAL database on a read-only mount can only be read as immutable, when nobody is writing it anyway.
-    for mode in ("mode=ro", "mode=ro&immutable=1") if read_only else ("mode=rwc",):
+    for mode in _reading_modes(path) if read_only else ("mode=rwc",):
         try:
             conn = sqlite3.connect(
                 f"{uri}?{mode}", uri=True, isolation_level=None, timeout=busy_timeout_s, check_same_thread=False
@@ -71,7 +100,7 @@ def connect(path: Path, *, read_only: bool = False, busy_timeout_s: float = BUSY
         except sqlite3.OperationalError as error:
             if conn is not None:
                 conn.close()
-            if mode.endswith("immutable=1") or not read_only or "locked" in str(error):
+            if mode != "mode=ro" or "locked" in str(error):
                 raise
     assert conn is not None
     conn.execute("PRAGMA foreign_keys = ON")
@@ -160,7 +189,7 @@ def open_store(
     sqlite3.OperationalError when it cannot be written now (locked, full disk, read-only mount), which a recorder
     survives.
     """
-    version = header_version(path)
+    version = header_version(path, busy_timeout_s)
     if version is None and (read_only or not create):
         raise StoreError(
             f"There is no store at {path}: record something first (`hitl play`), or choose another --home."

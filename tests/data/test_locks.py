@@ -1,0 +1,41 @@
+"""Another opening of the store in the same process must not cost a connection its locks (POSIX drops them at any close)."""
+
+import subprocess
+import sys
+
+import pytest
+
+from data.connect import header_version, open_store
+from data.errors import StoreError
+from data.store import Store
+
+VISITOR = """
+import sqlite3, sys
+c = sqlite3.connect(sys.argv[1]); c.execute("SELECT count(*) FROM events").fetchone(); c.close()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX locks")
+def test_a_visitor_from_another_process_never_takes_the_log_away_from_a_writer(tmp_path):
+    path = tmp_path / "store.sqlite"
+    writer = open_store(path)
+    insert = "INSERT INTO events(at, level, kind, message) VALUES ('t', 'info', 'k', 'm')"
+    writer.execute(insert)
+    for _ in range(3):
+        Store.open(path, read_only=True).close()
+        subprocess.run([sys.executable, "-c", VISITOR, str(path)], check=True)
+        assert path.with_name("store.sqlite-wal").exists()  # the last one to leave removes it: that is not the visitor
+        writer.execute(insert)
+    writer.close()
+    with Store.open(path, read_only=True) as store:
+        assert store.conn.execute("SELECT count(*) FROM events").fetchone() == (4,)
+
+
+def test_the_version_is_read_of_stores_and_of_nothing_else(tmp_path):
+    assert header_version(tmp_path / "none") is None
+    (tmp_path / "empty").touch()
+    assert header_version(tmp_path / "empty") is None
+    for content in (b"short", b"x" * 5000, b"SQLite format 3\0" + b"\xff" * 40):
+        (tmp_path / "text").write_bytes(content)
+        with pytest.raises(StoreError):
+            header_version(tmp_path / "text")
