@@ -1,0 +1,62 @@
+"""Opening a store for reading while others open, write and close it: no lock is lost, no log removed under a writer."""
+
+import subprocess
+import sys
+import threading
+
+import numpy as np
+
+from data.recorder import Recorder
+from data.records import SessionInfo, StepRow
+from data.store import Store
+
+VISITOR = """
+import sys
+from data.store import Store
+for _ in range(int(sys.argv[2])):
+    with Store.open(sys.argv[1]) as store:
+        store.add_metrics(1, {"x": 1.0})
+"""
+
+
+def test_readers_come_and_go_beside_a_recorder_and_another_process(tmp_path):
+    path = tmp_path / "store.sqlite"
+    Store.open(path).close()  # the last to leave: no log lies beside it
+    info = SessionInfo("play", "box2d", "t", 20.0, ("a",), ("b",))
+    problems: list[BaseException] = []
+    stop = threading.Event()
+
+    def reader():
+        while not stop.is_set():
+            try:
+                with Store.open(path, read_only=True) as store:
+                    store.checkpoints()
+            except BaseException as error:
+                problems.append(error)
+
+    threads = [threading.Thread(target=reader) for _ in range(2)]
+    row = StepRow(np.zeros(1, np.float32), np.zeros(1, np.float32), np.zeros(1, np.float32), 0, 0.0)
+    steps = 0
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(6):
+            visitor = subprocess.Popen([sys.executable, "-c", VISITOR, str(path), "40"])
+            with Recorder(path, info) as recorder:
+                recorder.begin_episode()
+                while visitor.poll() is None:
+                    recorder.step(row)
+                    steps += 1
+                    if steps % 50 == 0:
+                        recorder.flush()
+                recorder.end_episode("terminated", "finish")
+            assert visitor.returncode == 0
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert problems == []
+    with Store.open(path) as store:
+        assert store.conn.execute("SELECT count(*) FROM steps").fetchone()[0] == steps
+        assert store.conn.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        assert store.conn.execute("SELECT count(*) FROM metrics").fetchone()[0] == 6 * 40
