@@ -28,6 +28,7 @@ LAPS = 2
 EVALUATE_EVERY = 1000  # agent steps
 EPISODES = 20
 IN_A_ROW = 3  # evaluations without a pass that make a stall
+MASTERED = 0.95  # of the laps finished, in as many evaluations in a row: there is nothing to stall at any more
 REACH_M = 40.0  # m before a corner from which an episode's end belongs to it
 
 RECIPE: dict[str, Any] = {
@@ -50,6 +51,7 @@ class Evaluated:
     updates: int
     return_mean: float
     progress_mean: float
+    finished: int
     passes: dict[str, int]
     checkpoint_id: int
 
@@ -86,6 +88,14 @@ def stalled_corner(
     return corner if all(reached) else None
 
 
+def mastered(results: list[list[EpisodeResult]]) -> bool:
+    """Tell whether the last evaluations were driven to the finish: such an agent needs no help."""
+    last = results[-IN_A_ROW:]
+    return len(last) == IN_A_ROW and all(
+        sum(r.reason == "finish" for r in evaluation) >= MASTERED * len(evaluation) for evaluation in last
+    )
+
+
 def train_until_stalled(
     home: Home,
     track: str = "default",
@@ -96,7 +106,7 @@ def train_until_stalled(
     settings: dict[str, Any] | None = None,
     report: Callable[[Evaluated], None] = lambda _: None,
 ) -> StallResult:
-    """Train a new agent in an empty home until it stalls, or for ``max_steps`` agent steps.
+    """Train a new agent in an empty home until it stalls, until it drives the whole track, or for ``max_steps`` agent steps.
 
     The home then holds the run as any other: laps, every step, each evaluation, a checkpoint for each evaluation.
     """
@@ -129,12 +139,15 @@ def train_until_stalled(
                     run.updates,
                     fmean(r.total for r in found),
                     fmean(r.progress for r in found),
+                    sum(r.reason == "finish" for r in found),
                     {c.name: sum(r.passed[c.name] for r in found) for c in rig.corners},
                     row,
                 )
             )
             report(evaluations[-1])
             corner = stalled_corner(results, rig.corners, rig.track.line.length, in_a_row)
+            if mastered(results):
+                break
         if corner is not None and corner.name == "stall":
             with Store.open(home.store_path) as store:
                 store.upsert_corner(rig.track.name, corner.name, corner.from_m, corner.to_m, "mined")

@@ -114,7 +114,8 @@ def _prepare(home: Home, args: argparse.Namespace, track: str) -> Corner | None:
         ),
     )
     if result.corner is None:
-        print(f"The agent never stalled within {result.agent_steps:,} steps, so there is nothing to help it with.")
+        drives = " and drives the whole track" if result.evaluations and result.evaluations[-1].finished >= 19 else ""
+        print(f"The agent never stalled in {result.agent_steps:,} steps{drives}: there is nothing to help it with.")
         return None
     print(f"It stands at '{result.corner.name}'.")
     return result.corner

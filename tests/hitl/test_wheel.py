@@ -5,7 +5,7 @@ from hitl.pads.base import MISSING, PadState
 from hitl.pads.either import EitherPad
 from hitl.scripted import ScriptedDriver
 from hitl.session import EpisodeResult
-from hitl.stall import stalled_corner
+from hitl.stall import mastered, stalled_corner
 from hitl.track import Corner
 from hitl.wheel import PadWheel, ScriptedWheel, StandInWheel
 
@@ -95,3 +95,11 @@ class TestStall:
     def test_a_place_that_is_no_corner_becomes_one(self):
         found = stalled_corner(self.evaluations([100] * 20, [101] * 20, [99] * 20), self.corners, 300.0)
         assert found == Corner("stall", 90.0, 130.0)
+
+    def test_an_agent_that_drives_the_whole_track_has_nothing_to_stall_at(self):
+        finish = [
+            [EpisodeResult("evaluation", reason="finish")] * 19 + [EpisodeResult("evaluation", reason="off_road")]
+        ]
+        assert not mastered(finish * 2)
+        assert mastered(finish * 3)
+        assert not mastered(finish * 2 + [[EpisodeResult("evaluation", reason="off_road")] * 20])
