@@ -150,6 +150,18 @@ class Practice:
         self._until = min(self.corner.to_m + BEHIND_M, rig.track.line.length - 3.0)
         self._rng = np.random.default_rng(seed)
 
+    def lap_steps(self) -> float | None:
+        """Return how many steps a whole lap takes, of those recorded on this track; None when there is none."""
+        from data.store import Store
+
+        with Store.open(self.rig.home.store_path, read_only=True) as store:
+            row = store.conn.execute(
+                """SELECT avg(e.length) FROM episodes e JOIN sessions s ON s.id = e.session_id
+                   WHERE s.track = ? AND e.reason = 'finish' AND e.purpose != 'practice'""",
+                (self.rig.track.name,),
+            ).fetchone()
+        return float(row[0]) if row[0] is not None else None
+
     def attempt(self, seed: int) -> EpisodeResult:
         """Drive one try; it is marked as practice, and cut off behind the corner."""
         start = self.starts[int(self._rng.integers(len(self.starts)))]
@@ -179,6 +191,9 @@ def _drive(rig: Rig, args: argparse.Namespace, watch: _Watch | None) -> str:
     if practice is not None:
         minutes = (time.monotonic() - began if rig.options.real_time else steps / hz) / 60
         pace = f", {count / minutes:.0f} a minute" if minutes > 0 else ""
+        lap_steps = practice.lap_steps()
+        if pace and lap_steps:
+            pace += f" ({count / minutes * lap_steps / hz / 60:.1f} times as many as whole laps)"
         tries = f"{count} tries at '{args.practice}'{pace}, {passed} through"
         return f"{tries}; {takeovers} takeovers, {human / hz:.1f} s of human driving."
     return f"{count} episodes, {steps:,} steps, {finished} finished; {takeovers} takeovers, {human / hz:.1f} s of human driving."
