@@ -24,6 +24,11 @@ class Home:
         """The folder of checkpoints, one ``.safetensors`` file each."""
         return self.root / "checkpoints"
 
+    @property
+    def line(self) -> Path:
+        """The reference line that ``hitl line record`` writes when no other file is named."""
+        return self.root / "line.csv"
+
     def create(self) -> Home:
         """Make the folders if they are not there yet."""
         self.checkpoints.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ from hitl.ports import EpisodeResult, Tick
 from hitl.session import Session
 from hitl.task import TaskSettings
 from hitl.track import Track
-from hitl.wheel import Wheel
+from hitl.wheel import Wheel, device_hub
 from hitl.world import open_world
 
 MEMORY_BOUND = 200_000  # steps: in lock-step they come a hundred times as fast as a disk has to keep up with live
@@ -89,6 +89,7 @@ class Rig:
             else None
         )
         self.wheel = wheel(self.track) if wheel else None
+        world.plug(device_hub(self.wheel))  # now that the player's own pad is known
         self.recorder = Recorder(
             home.store_path,
             SessionInfo(

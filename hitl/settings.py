@@ -11,6 +11,8 @@
     offer = "all"
     [controls]             # for gym:ID, which control moves each action number: steer, gas, brake, gas_brake, none, -steer …
     "CarRacing-v3" = ["steer", "gas", "brake"]
+    [trackmania]           # the fields of TrackManiaSettings
+    port = 9000
 
 ``pads.toml`` holds one table for each model of device under ``[devices]``; see docs/pads.md.
 """
@@ -29,6 +31,7 @@ from hitl.arbiter import Settings as TakeoverSettings
 from hitl.home import Home
 from hitl.offers import HelpSettings
 
+SECTIONS = ("pad", "takeover", "help", "controls", "trackmania")
 KINDS = ("auto", "sdl", "keyboard", "inputs")
 CONTROLS = ("steer", "gas", "brake", "gas_brake", "none")
 
@@ -42,6 +45,20 @@ class PadChoice:
 
 
 @dataclass(frozen=True)
+class TrackManiaSettings:
+    """Where the game is and how its plugin speaks."""
+
+    host: str = "127.0.0.1"
+    port: int = 9000
+    layout: int = 0  # numbers a frame, 11 or 20; 0: found out
+    settle_s: float = 1.5  # s from a restart until the car may drive
+
+    def __post_init__(self) -> None:
+        if self.layout not in (0, 11, 20) or not 0 < self.port < 65536 or self.settle_s < 0:
+            raise ValueError("layout is 0, 11 or 20, port 1 to 65535, settle_s not negative")
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings of a home, checked."""
 
@@ -49,6 +66,7 @@ class Settings:
     takeover: TakeoverSettings = field(default_factory=TakeoverSettings)
     help: HelpSettings = field(default_factory=HelpSettings)
     controls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by Gymnasium id
+    trackmania: TrackManiaSettings = field(default_factory=TrackManiaSettings)
     devices: Mapping[str, Mapping[str, Any]] = field(
         default_factory=dict
     )  # by `Device.key`, for pads.mapping.from_table
@@ -68,10 +86,10 @@ def load(home: Home) -> Settings:
     """Read both files (each may be missing); raise `InputFileError` with the line at fault."""
     path = settings_path(home)
     table, pads = _read(path), _read(pads_path(home))
-    unknown = set(table) - {"pad", "takeover", "help", "controls"}
+    unknown = set(table) - set(SECTIONS)
     if unknown:
         raise InputFileError(
-            f"{path.name} has a section [{min(unknown)}] that means nothing; known are pad, takeover, help and controls."
+            f"{path.name} has a section [{min(unknown)}] that means nothing; known are {', '.join(SECTIONS)}."
         )
     merged = {**pads.get("use", {}), **table.get("pad", {})}  # what the player wrote goes before what was stored
     choice = _fill(PadChoice, merged, path, "pad")
@@ -82,7 +100,8 @@ def load(home: Home) -> Settings:
         raise InputFileError("pads.toml: [devices] must hold one table a device; delete the file to begin anew.")
     takeover = _fill(TakeoverSettings, table.get("takeover", {}), path, "takeover")
     helping = _fill(HelpSettings, table.get("help", {}), path, "help")
-    return Settings(choice, takeover, helping, _controls(table.get("controls", {}), path), devices)
+    game = _fill(TrackManiaSettings, table.get("trackmania", {}), path, "trackmania")
+    return Settings(choice, takeover, helping, _controls(table.get("controls", {}), path), game, devices)
 
 
 def save_pads(
@@ -141,7 +160,7 @@ def _fill(kind: type[Any], table: Any, path: Path, section: str) -> Any:
         raise InputFileError(f"{path.name}: [{section}] cannot be used: {error}.") from None
 
 
-_SORTS = {float: "number", str: "text", bool: "true or false"}
+_SORTS = {float: "number", int: "whole number", str: "text", bool: "true or false"}
 
 
 def dumps(table: Mapping[str, Any]) -> str:

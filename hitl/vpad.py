@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 WATCHDOG_TICKS = 3
 FIND_S = 3.0  # s that SDL gets to show the new device before the session begins
-BUTTONS = {"restart": 0x2000, "confirm": 0x1000}  # B and A, as TrackMania has them
+BUTTONS = {"restart": 0x2000, "confirm": 0x1000, "respawn": 0x8000}  # B, A and Y, as TrackMania has them
 
 
 class VirtualPad:
@@ -80,7 +80,7 @@ class VirtualPad:
             self._wake.notify()
 
     def press(self, name: str, down: bool = True) -> None:
-        """Press or release "restart" (B) or "confirm" (A). The game needs some 0.1 s between the two."""
+        """Press or release "restart" (B), "confirm" (A) or "respawn" (Y). The game needs some 0.1 s between the two."""
         with self._lock:
             if not self._closed:
                 (self._pad.press_button if down else self._pad.release_button)(button=BUTTONS[name])

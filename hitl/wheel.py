@@ -62,6 +62,13 @@ class PadWheel:
         self.pad.rumble(strong, weak, seconds)
 
 
+def device_hub(wheel: Wheel | None) -> Any:
+    """Return the devices that a person's pad is read from, None where it is no pad of SDL's."""
+    pad = getattr(getattr(wheel, "person", wheel), "pad", None)
+    found = [getattr(part, "hub", None) for part in (pad, *getattr(pad, "parts", ()))]
+    return next((hub for hub in found if hub is not None), None)
+
+
 class ScriptedWheel:
     """The scripted driver. ``rule`` None: it drives all the time (a lap); ``limit_s`` bounds all its takeovers together.
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.errors import DeviceError
+from data.errors import DeviceError, UsageError
 from hitl.clock import LockstepClock, RealTimeClock
 from hitl.home import Home
 from hitl.line import ReferenceLine
@@ -26,7 +27,7 @@ from hitl.track import Track, load_track
 if TYPE_CHECKING:
     from hitl.rig import RigOptions
 
-ENVIRONMENTS = ("box2d",)
+ENVIRONMENTS = ("box2d", "trackmania")
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class World:
     controls: tuple[str, ...] = ()  # of the pad, for each action; empty: the actions' names say it
     reward: Mapping[str, float] = field(default_factory=dict)
     has_line: bool = True  # False: progress, corners and the scripted driver mean nothing here
+    plug: Callable[[Any], None] = lambda hub: None  # makes our own pad; ``hub``: the devices that the player's is read from
     hold: Callable[[], None] = _nothing
     release: Callable[[], None] = _nothing
     close: Callable[[], None] = _nothing
@@ -70,6 +72,8 @@ def open_world(options: RigOptions, home: Home) -> World:
         return _gym(name, options, home)
     if options.env == "box2d":
         return _box2d(options)
+    if options.env == "trackmania":
+        return _trackmania(options, home)
     raise DeviceError(
         f"There is no environment '{options.env}'. Known ones: {', '.join(ENVIRONMENTS)} and gym:ID for Gymnasium's."
     )
@@ -146,6 +150,53 @@ def _gym(name: str, options: RigOptions, home: Home) -> World:
         has_line=False,
         hold=hold,
         close=env.close,
+    )
+
+
+def _trackmania(options: RigOptions, home: Home) -> World:
+    from hitl.games.trackmania import open_trackmania
+    from hitl.live import LiveEnv
+    from hitl.pace import PacedClock
+    from hitl.settings import load
+    from hitl.vpad import VirtualPad
+
+    chosen = load(home).trackmania
+    track = load_track(map_line(options.track, home))
+    task = DrivingTask(track, options.task)
+    hz = task.settings.hz
+    game = open_trackmania(
+        track, host=chosen.host, port=chosen.port, layout=chosen.layout, hz=hz, settle_s=chosen.settle_s
+    )
+    env, clock = LiveEnv(game, task), PacedClock(hz)
+    names = game.action_names
+
+    def plug(hub: Any) -> None:
+        game.pad = VirtualPad(hz=hz, hub=hub)
+
+    return World(
+        env,
+        clock,
+        track,
+        task,
+        (*task.observer.names, *(f"pending_{name}" for name in names)),
+        names,
+        reward=task.reward.settings.as_dict(),
+        plug=plug,
+        hold=clock.hold,
+        release=game.release,
+        close=env.close,
+    )
+
+
+def map_line(track: str, home: Home) -> str | Path:
+    """Return the file of the map's reference line. Raises UsageError when none was named and none was recorded."""
+    if track != "default":
+        return track
+    if home.line.is_file():
+        return home.line
+    raise UsageError(
+        "TrackMania needs the map's reference line: drive it once with `hitl line record`, or name a file with --track (a tmrl "
+        "reward.pkl will do)."
     )
 
 

@@ -17,6 +17,11 @@ class EitherPad:
         self._held: list[Pad] = []
 
     @property
+    def parts(self) -> tuple[Pad, Pad]:
+        """The two devices."""
+        return self._pads
+
+    @property
     def name(self) -> str:
         """Both names."""
         return " or ".join(pad.name for pad in self._pads)

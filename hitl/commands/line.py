@@ -1,0 +1,86 @@
+"""`hitl line`: a map's reference line, recorded by driving it once, or looked at."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import time
+from pathlib import Path
+
+from hitl.home import add_home, home_path
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hitl line", description="The reference line of a map.")
+    commands = parser.add_subparsers(dest="what", required=True)
+    record = commands.add_parser(
+        "record", help="drive the map once, from its start to its finish, with your own pad", prog="hitl line record"
+    )
+    add_home(record)
+    record.add_argument(
+        "--out", type=Path, default=None, metavar="FILE", help="a .csv file (default: the home's own line)"
+    )
+    record.add_argument(
+        "--timeout", type=float, default=900.0, metavar="S", help="give up after S seconds (default: 900)"
+    )
+    show = commands.add_parser("show", help="say what a line is: length, corners", prog="hitl line show")
+    add_home(show)
+    show.add_argument("file", nargs="?", default=None, help="a line (default: the home's own)")
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """Record a line, or describe one."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.what == "show":
+        return _show(args)
+    if args.out is not None and args.out.suffix.lower() != ".csv":
+        parser.error("--out must end in .csv")
+    return _record(args)
+
+
+def _record(args: argparse.Namespace) -> int:
+    from data.errors import DeviceError
+    from hitl.games.line_recorder import LineRecorder
+    from hitl.games.telemetry import Telemetry
+    from hitl.settings import load
+
+    home = home_path(args)
+    chosen = load(home).trackmania
+    path: Path = args.out or home.line
+    recorder = LineRecorder()
+    telemetry = Telemetry(chosen.host, chosen.port, chosen.layout)
+    try:
+        if telemetry.wait(lambda f: True, 5.0) is None:
+            raise DeviceError(
+                f"TrackMania sends no telemetry: {telemetry.problem}. Start the game, load the map and the OpenPlanet plugin."
+            )
+        print(
+            "Drive the map from its start to its finish. Restart it as often as you like; Ctrl+C ends before the finish."
+        )
+        until = time.monotonic() + args.timeout
+        newest = 0.0
+        with contextlib.suppress(KeyboardInterrupt):
+            while not recorder.over and time.monotonic() < until:
+                for frame in telemetry.recent():
+                    if frame.received > newest:
+                        newest = frame.received
+                        recorder.take(frame)
+                time.sleep(0.02)
+    finally:
+        telemetry.close()
+    recorder.write(path)
+    print(f"{'The whole line' if recorder.over else 'A line without its finish'}: {recorder.length:.0f} m, in {path}")
+    return _show(argparse.Namespace(**{**vars(args), "file": str(path)}))
+
+
+def _show(args: argparse.Namespace) -> int:
+    from hitl.track import load_track
+    from hitl.world import map_line
+
+    track = load_track(args.file or map_line("default", home_path(args)))
+    print(f"{track.name}: {track.line.length:.0f} m, {len(track.corners)} corners")
+    for corner in track.corners:
+        print(f"  {corner.name:<12} {corner.from_m:7.0f} m to {corner.to_m:.0f} m")
+    return 0

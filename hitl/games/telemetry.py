@@ -1,0 +1,149 @@
+"""The link to the game: a thread that keeps the newest telemetry frame, and connects again whenever the game goes away."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from data.errors import UsageError
+from hitl.games.frames import ENOUGH, SIZES, Frame, frame, guess_layout, plausible, unpack
+
+PORT = 9000
+BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)  # between tries to connect; the last one repeats
+SILENT_S = 2.0  # without a byte, after which the connection counts as dead
+BAD_FRAMES = 5  # in a row, after which the stream is no longer in step and is begun anew
+KEPT = 64  # frames
+
+
+class Telemetry:
+    """Frames of one game. ``layout``: 11 or 20 numbers a frame, 0 to look at the stream. Thread-safe; nothing here waits."""
+
+    def __init__(self, host: str = "127.0.0.1", port: int = PORT, layout: int = 0) -> None:
+        if layout not in (0, *SIZES):
+            raise UsageError(f"Telemetry has 11 or 20 numbers a frame (0: found out), not {layout}.")
+        self.host, self.port = host, port
+        self._asked = layout
+        self.layout = layout  # 0 until it is known
+        self.connections = 0
+        self.dropped = 0  # frames that cannot be believed: not a number, out of range, cut
+        self.problem = "not connected yet"
+        self._lock = threading.Lock()
+        self._frames: deque[Frame] = deque(maxlen=KEPT)
+        self._arrivals: deque[float] = deque(maxlen=1000)
+        self._new = threading.Condition(self._lock)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="hitl-telemetry", daemon=True)
+        self._thread.start()
+
+    def newest(self) -> Frame | None:
+        """Return the newest frame, None when none has come since the connection was made."""
+        with self._lock:
+            return self._frames[-1] if self._frames else None
+
+    def recent(self) -> list[Frame]:
+        """Return the frames of the last moments, oldest first."""
+        with self._lock:
+            return list(self._frames)
+
+    def rate(self, over_s: float = 2.0) -> float:
+        """Return frames a second over the last ``over_s`` seconds."""
+        now = time.perf_counter()
+        with self._lock:
+            return sum(1 for t in self._arrivals if now - t <= over_s) / over_s
+
+    def wait(self, wanted: Callable[[Frame], bool], timeout: float) -> Frame | None:
+        """Return the next newest frame that is as wanted, None when the time is over. For the beginning of episodes only."""
+        until = time.perf_counter() + timeout
+        with self._new:
+            while True:
+                if self._frames and wanted(self._frames[-1]):
+                    return self._frames[-1]
+                left = until - time.perf_counter()
+                if left <= 0 or self._closed.is_set():
+                    return None
+                self._new.wait(left)
+
+    def close(self) -> None:
+        """Disconnect. Calling it again does nothing."""
+        self._closed.set()
+        with self._new:
+            self._new.notify_all()
+        self._thread.join(timeout=2.0)
+
+    # -- the thread
+
+    def _run(self) -> None:
+        tries = 0
+        while not self._closed.is_set():
+            try:
+                with socket.create_connection((self.host, self.port), timeout=1.0) as link:
+                    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    link.settimeout(0.1)
+                    self.connections += 1
+                    self.problem = "connected, and nothing was sent yet"
+                    if self._listen(link):
+                        tries = 0
+            except OSError as error:
+                self.problem = f"no connection to {self.host}:{self.port} ({error.strerror or error})"
+            self._forget()
+            self._closed.wait(BACK_OFF_S[min(tries, len(BACK_OFF_S) - 1)])
+            tries += 1
+
+    def _listen(self, link: socket.socket) -> bool:
+        """Read until the connection is no use any more; tells whether a frame has come."""
+        raw, last, bad, came = bytearray(), time.perf_counter(), 0, False
+        layout = self._asked
+        while not self._closed.is_set():
+            try:
+                piece = link.recv(65536)
+            except TimeoutError:
+                if time.perf_counter() - last > SILENT_S:
+                    self.problem = f"the game has sent nothing for {SILENT_S:.0f} s"
+                    return came
+                continue
+            if not piece:
+                self.problem = "the game has closed the connection"
+                return came
+            last = time.perf_counter()
+            raw += piece
+            if not layout:
+                layout = guess_layout(bytes(raw)) or 0
+                if not layout:
+                    if len(raw) > 16 * ENOUGH:
+                        self.problem = "what is sent has neither 11 nor 20 numbers a frame: is it another plugin?"
+                        return came
+                    continue
+            self.layout = layout
+            size = SIZES[layout]
+            whole = len(raw) // size * size
+            if not whole:
+                continue
+            rows = unpack(bytes(raw[:whole]), layout)
+            del raw[:whole]
+            good = plausible(rows)
+            for fits in good.tolist():
+                bad = 0 if fits else bad + 1
+            self.dropped += int((~good).sum())
+            if good.any():
+                came = True
+                self._keep([frame(row, last) for row in rows[good]], last)
+            if bad >= BAD_FRAMES:
+                self.problem = "the stream is out of step or holds no numbers; connecting anew"
+                return came
+        return came
+
+    def _keep(self, frames: list[Frame], now: float) -> None:
+        with self._new:
+            self.problem = ""
+            self._frames.extend(frames)
+            self._arrivals.extend([now] * len(frames))
+            self._new.notify_all()
+
+    def _forget(self) -> None:
+        """The connection is gone: what was is no longer."""
+        with self._lock, contextlib.suppress(IndexError):
+            self._frames.clear()

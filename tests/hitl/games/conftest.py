@@ -1,0 +1,24 @@
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from tests.hitl.games.stand_in import StandIn
+
+MODULES = Path(__file__).parent / "modules"
+
+
+@pytest.fixture
+def vgamepad(monkeypatch):
+    """The stand-in for vgamepad, loaded by itself."""
+    spec = importlib.util.spec_from_file_location("stand_in_vgamepad", MODULES / "vgamepad.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(params=[11, 20])
+def stand_in(request, monkeypatch):
+    with StandIn(layout=request.param) as game:
+        monkeypatch.setenv("STAND_IN_PORT", str(game.port))
+        yield game
