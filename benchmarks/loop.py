@@ -39,19 +39,20 @@ HELD_S, REST_S = (0.15, 0.35), (0.1, 0.5)  # how long the button is held and lef
 
 
 class Presser(threading.Thread):
-    """Presses and releases the takeover button at random moments; ``presses`` holds when (s, perf_counter)."""
+    """Presses and releases the takeover button at random moments; ``presses`` holds when it began and was done (s)."""
 
     def __init__(self, pad: VirtualPad, seed: int) -> None:
         super().__init__(daemon=True)
         self.pad, self.random = pad, random.Random(seed)
-        self.presses: list[float] = []
+        self.presses: list[tuple[float, float]] = []
         self.ended = threading.Event()
 
     def run(self) -> None:
         """Press until told to end."""
         while not self.ended.wait(self.random.uniform(*REST_S)):
-            self.presses.append(time.perf_counter())
+            began = time.perf_counter()
             self.pad.press("rightshoulder")
+            self.presses.append((began, time.perf_counter()))
             self.ended.wait(self.random.uniform(*HELD_S))
             self.pad.release("rightshoulder")
 
@@ -83,17 +84,17 @@ class NotedWheel(PadWheel):
         return super().read(info)
 
 
-def next_tick(presses: list[float], notes: Notes) -> tuple[int, int]:
+def next_tick(presses: list[tuple[float, float]], notes: Notes) -> tuple[int, int]:
     """Return (takeovers that were executed in the very next tick, takeovers).
 
-    The next tick is the first whose pad was read after the press began. Presses while the human drove already (the settle
+    The next tick is the first whose pad was read after the press was done. Presses while the human drove already (the settle
     time after a release) are none, nor those after the last tick.
     """
     read = np.array(notes.read[: len(notes.driver)])
-    at = np.searchsorted(read, np.array(presses))
     hit = total = 0
-    for tick in at.tolist():
-        if tick >= len(read) or (tick > 0 and notes.driver[tick - 1] == arbiter.HUMAN):
+    for began, done in presses:
+        before, tick = np.searchsorted(read, (began, done)).tolist()
+        if tick >= len(read) or (before > 0 and notes.driver[before - 1] == arbiter.HUMAN):
             continue
         total += 1
         hit += notes.driver[tick] == arbiter.HUMAN

@@ -41,9 +41,9 @@ def test_every_press_acts_in_the_very_next_tick_while_a_trainer_runs(loop, tmp_p
 
 def test_presses_that_the_next_tick_misses_are_counted(loop):
     notes = loop.Notes(read=[1.0, 2.0, 3.0, 4.0, 5.0], driver=[0, 1, 0, 0, 1])
-    assert loop.next_tick([1.5, 2.5], notes) == (1, 1)  # the second came while the human drove
-    assert loop.next_tick([3.5], notes) == (0, 1)
-    assert loop.next_tick([0.5, 9.0], notes) == (0, 1)
+    assert loop.next_tick([(1.5, 1.6), (2.5, 2.6)], notes) == (1, 1)  # the second came while the human drove
+    assert loop.next_tick([(3.5, 3.6)], notes) == (0, 1)
+    assert loop.next_tick([(0.5, 0.6), (9.0, 9.1)], notes) == (0, 1)
 
 
 class PauseWheel:
