@@ -56,6 +56,7 @@ class ReviewApp:
         pygame.key.set_repeat(300, 40)
         self.model, self.view = model, ReviewView(scene)
         self._controller = controller
+        pygame.event.clear()  # what was pressed before there was a window was not meant for it
         controller.init()
         self._pads: dict[int, Any] = {}
         for index in range(controller.get_count()):
@@ -113,7 +114,7 @@ class ReviewApp:
         elif event.type == pygame.CONTROLLERBUTTONDOWN:
             self.view.pad = True
             pressed = (event.instance_id, event.button)
-            if pressed not in self._held:  # SDL reports a press twice to a pad that was opened twice
+            if event.instance_id in self._pads and pressed not in self._held:  # SDL reports a press twice to a pad that was opened twice
                 self._held.add(pressed)
                 self._button(event.button)
         elif event.type == pygame.CONTROLLERBUTTONUP:
@@ -125,9 +126,9 @@ class ReviewApp:
         elif event.type == pygame.CONTROLLERDEVICEADDED:
             self._plug(event.device_index)
         elif event.type == pygame.CONTROLLERDEVICEREMOVED:
-            self._pads.pop(event.instance_id, None)
-            self._held.clear()
-            self._triggers = [0, 0]
+            if self._pads.pop(event.instance_id, None) is not None:
+                self._held.clear()
+                self._triggers = [0, 0]
         elif event.type in (pygame.MOUSEBUTTONDOWN, pygame.MOUSEMOTION, pygame.MOUSEBUTTONUP, pygame.MOUSEWHEEL):
             self._mouse(event)
 
