@@ -57,6 +57,7 @@ class ReviewApp:
         self.model, self.view = model, ReviewView(scene)
         self._controller = controller
         pygame.event.clear()  # what was pressed before there was a window was not meant for it
+        pygame.event.set_allowed(pygame.CONTROLLERAXISMOTION)  # a live session's pads are polled, and block these
         controller.init()
         self._pads: dict[int, Any] = {}
         for index in range(controller.get_count()):
@@ -114,7 +115,8 @@ class ReviewApp:
         elif event.type == pygame.CONTROLLERBUTTONDOWN:
             self.view.pad = True
             pressed = (event.instance_id, event.button)
-            if event.instance_id in self._pads and pressed not in self._held:  # SDL reports a press twice to a pad that was opened twice
+            # SDL reports the presses of pads that others have opened, and twice those of a pad that was opened twice.
+            if event.instance_id in self._pads and pressed not in self._held:
                 self._held.add(pressed)
                 self._button(event.button)
         elif event.type == pygame.CONTROLLERBUTTONUP:
