@@ -57,7 +57,8 @@ class ReviewApp:
         self.model, self.view = model, ReviewView(scene)
         self._controller = controller
         pygame.event.clear()  # what was pressed before there was a window was not meant for it
-        pygame.event.set_allowed(pygame.CONTROLLERAXISMOTION)  # a live session's pads are polled, and block these
+        # A live session polls its pads and blocks these; SDL makes the second kind out of the first.
+        pygame.event.set_allowed([pygame.JOYAXISMOTION, pygame.CONTROLLERAXISMOTION])
         controller.init()
         self._pads: dict[int, Any] = {}
         for index in range(controller.get_count()):
