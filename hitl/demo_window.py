@@ -89,4 +89,5 @@ class DemoWindow:
             utd=beat.utd,
             last_checkpoint=Path(beat.checkpoint).stem.partition("-")[0].lstrip("0"),
             checkpoint_age_s=beat.checkpoint_age_s,
+            finding=beat.finding,
         )

@@ -70,6 +70,8 @@ def draw(beat: Heartbeat, watch: Watch) -> Group:
                 f"{v.return_mean:.1f}",
             )
         parts.append(evaluations)
+    if beat.finding:
+        parts.append(Text(beat.finding, style="yellow"))
     if beat.problem:
         parts.append(Text(beat.problem, style="yellow"))
     return Group(*parts)  # type: ignore[arg-type]

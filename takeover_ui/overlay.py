@@ -251,8 +251,11 @@ def _trainer(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) 
             age = "" if pulse.checkpoint_age_s is None else words["ago"].format(seconds=pulse.checkpoint_age_s)
             name = pulse.last_checkpoint.removesuffix(".safetensors")
             rows.append(("checkpoint", f"{name} · {age}" if age else name))
+        if pulse.finding:
+            rows[1:] = [("finding", pulse.finding)]
         for number, (key, text) in enumerate(rows, 1):
-            pen.text(key, text, (inner.left, inner.top + number * line), 19, theme.MUTED, width=inner.w)
+            colour = theme.WARNING if key == "finding" else theme.MUTED
+            pen.text(key, text, (inner.left, inner.top + number * line), 19, colour, width=inner.w)
     spark = pygame.Rect(
         inner.left, inner.top + 3 * line + pen.px(4), inner.w, inner.bottom - inner.top - 3 * line - pen.px(4)
     )

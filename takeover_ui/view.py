@@ -44,6 +44,8 @@ class TrainerPulse:
     """Updates per recorded step that it really reaches."""
     last_checkpoint: str = ""
     checkpoint_age_s: float | None = None
+    finding: str = ""
+    """A sentence when the trainer has found why it cannot learn well."""
 
 
 @dataclass(slots=True)

@@ -19,7 +19,9 @@ from data.errors import CheckpointError, StoreError, TrainingError
 from data.follow import Follower, Update
 from data.store import Store
 from trainer import control
+from trainer.batch import Batch
 from trainer.checkpoint import CheckpointMeta, load, save
+from trainer.diagnosis.live import LiveChecks
 from trainer.heartbeat import Heartbeat, write_heartbeat
 from trainer.ledger import Ledger
 from trainer.memory import keep_freed_memory
@@ -63,6 +65,8 @@ class Daemon:
         self._saved_updates = -1
         self._updates_at_start = self._online_at_start = 0
         self._rate = (time.monotonic(), 0)
+        self._last_batch: Batch | None = None
+        self._terminated = 0
 
     # The whole of it
 
@@ -89,6 +93,7 @@ class Daemon:
                 return
             start = self._start()
         self.start, self.learner, self.config = start, start.learner, start.config
+        self.checks = LiveChecks(self.config)
         torch.set_num_threads(self.config.threads)
         _be_nice()
         with contextlib.ExitStack() as stack:
@@ -159,6 +164,7 @@ class Daemon:
 
     def _take_in(self, update: Update) -> None:
         self.replay.add(update)
+        self._terminated += int(update.terminated.sum())
         self.watch.follow(update)
         for layout, count in update.left_out.items():
             if layout not in self.watch.left_out:
@@ -203,6 +209,7 @@ class Daemon:
         for batch in batches:
             self.learner.update(batch)
         self.ledger.paid(count)
+        self._last_batch = batches[-1]
         now = time.monotonic()
         self.watch.spent("sampling", drawn - began)
         self.watch.spent("training", now - drawn, count)
@@ -301,13 +308,17 @@ class Daemon:
         self.watch.newest = values
         with contextlib.suppress(StoreError), Store.open(self.store_path) as store:
             store.add_metrics(self.learner.updates, values)
+        if self._last_batch is not None:
+            for finding in self.checks.look(self.learner, self._last_batch, values, self._terminated):
+                self._event("diagnosis", f"{finding.sentence} {finding.advice}", "warning", {"fault": finding.fault})
+            self.beat.finding = self.checks.sentence
         for sink in self._sinks:
             sink.add(self.learner.updates, values)
 
-    def _event(self, kind: str, text: str, level: str = "info") -> None:
+    def _event(self, kind: str, text: str, level: str = "info", data: dict[str, str] | None = None) -> None:
         self.say(text)
         with contextlib.suppress(StoreError), Store.open(self.store_path) as store:
-            store.add_event(kind, text, level)
+            store.add_event(kind, text, level, data=data)
 
     def _rest(self, state: str) -> None:
         self._beat_sometimes(state)

@@ -40,6 +40,8 @@ class Heartbeat:
     takeover_seconds: float = 0.0
     """Seconds of takeover in the demo half."""
     bc_weight: float = 0.0
+    finding: str = ""
+    """A sentence when the trainer has found in itself a reason why it cannot learn well."""
     problem: str = ""
     """A sentence when something is wrong."""
 

@@ -58,7 +58,7 @@ FAULTS: dict[str, Fault] = {
         "Keep the terminal step with its reward, and bootstrap nothing after it; a time limit is no terminal step.",
     ),
     "temperature-runaway": _fault(
-        "the temperature runs away", 76,
+        "the temperature runs away", 98,
         "Fix the temperature (0.01 was the recipe's), or lower its learning rate and check the target entropy's sign.",
     ),
     "line-artefact": _fault(

@@ -12,7 +12,8 @@ from trainer.diagnosis.history import History
 from trainer.diagnosis.stats import Array, correlation, middle, part, trend
 
 FAR_APART = 0.2  # distance of two distributions of actions, in units of a uniform one's deviation, that is worth a look
-SAME_Q = 0.004  # |Q(o, a) - Q(o, pi(o))| over Q's deviation: a critic that sees different actions is never this close
+SAME_Q = 0.02  # |Q(o, a) - Q(o, pi(o))| over Q's deviation
+SAME_SLOPE = 0.03  # the same for actions one uniform deviation apart; sound critics have 0.1 to 0.4, blind ones 0.01
 UNIFORM_STD = 1 / math.sqrt(3)
 LEAST_ROWS = 20
 
@@ -54,7 +55,8 @@ def ignores_actions(case: Case) -> Answer:
         )
         return Lacking(name, text, history.name)
     typical, apart = middle(gap[use]), middle(distance[use])
-    if typical >= SAME_Q:
+    slope = middle(gap[use] / distance[use])
+    if typical >= SAME_Q or slope >= SAME_SLOPE:
         text = f"Q of recorded and of the policy's actions differ by {typical:.1%} of Q's deviation"
         return Sound(name, text, history.name)
     evidence = (
@@ -66,7 +68,9 @@ def ignores_actions(case: Case) -> Answer:
         "The critic gives recorded actions and the policy's the same value, so nothing that was driven, takeovers included, "
         "can teach it."
     )
-    return Finding(name, sentence, evidence, 0.97 if apart > 0.5 else 0.85, source=history.name)
+    return Finding(
+        name, sentence, evidence, 0.97 if apart > 0.5 and slope < SAME_SLOPE / 10 else 0.9, source=history.name
+    )
 
 
 def identical_twins(case: Case) -> Answer:
@@ -104,6 +108,10 @@ def discount_power(case: Case) -> Answer:
         alpha, density = case.recipe.alpha, history["debug/logp_a2"]  # type: ignore[assignment]
         if "debug/alpha" in history:
             alpha = history["debug/alpha"]  # type: ignore[assignment]
+    if case.recipe is not None and case.recipe.backup_clip is not None:
+        top = np.abs(history["debug/backup"]) + history.columns.get("debug/backup_std", np.zeros(len(rest)))
+        if middle(part(top, 0.6)) >= 0.97 * case.recipe.backup_clip:
+            return Lacking(name, "targets that are not clipped", history.name)
     q = history["debug/q_a1_targ"]
     good = np.isfinite(rest) & np.isfinite(q) & (np.abs(q) > 0.3 * np.nanmax(np.abs(q)))
     if good.sum() < 5:
@@ -118,20 +126,26 @@ def discount_power(case: Case) -> Answer:
         )
         return Lacking(name, text, history.name)
     gamma, n = recipe.gamma, recipe.n_step
-    wanted, missed = gamma**n, abs(slope - gamma**n)
+    wanted = gamma**n
+    # A terminal step bootstraps nothing, and so do the n - 1 before it: the slope is smaller by their share.
+    ended = 0.0
+    if "debug/d" in history:
+        ended = middle(history["debug/d"])
+    elif "episode_length_train" in history:
+        ended = n / max(float(n), middle(history["episode_length_train"]))
     evidence = (
         f"targets are reward + {slope:.4f} Q (median of {int(good.sum())} rows)",
-        f"gamma {gamma} to the power of {n} steps is {wanted:.4f}; gamma alone is {gamma:.4f}",
+        f"gamma {gamma} to the power of {n} steps is {wanted:.4f}, gamma alone {gamma:.4f}; up to {ended:.1%} of the rows end",
     )
-    # Returns that stop early (a change of driver, an episode's end) bootstrap with a smaller power, never a larger
-    # one; terminal steps pull the other way, by their share of the batch.
-    if n > 1 and abs(slope - gamma) < 0.35 * (gamma - wanted):
+    room = 0.2 * (gamma - wanted)
+    if n > 1 and slope > wanted + room and gamma * (1 - ended) - room < slope < gamma + room:
         sentence = f"{n}-step returns are bootstrapped with gamma instead of gamma to the power {n}, so Q is too large."
-        sure = 0.95 if abs(slope - gamma) < 0.15 * (gamma - wanted) else 0.8
+        sure = 0.95 if abs(slope - gamma * (1 - ended)) < room or abs(slope - gamma) < room else 0.8
         return Finding(name, sentence, evidence, sure, source=history.name)
-    if slope > 1.0 - 1e-6 or missed > max(0.02, 3 * (gamma - wanted)):
+    missed = max(wanted * (1 - ended) - slope, slope - wanted, 0.0)
+    if slope > 1.0 + 1e-6 or missed > max(0.03, 3 * (gamma - wanted)):
         sentence = "The targets are not reward plus discounted Q of the set gamma and number of steps."
-        sure = min(0.85, 0.5 + 10 * missed)
+        sure = min(0.85, 0.5 + 5 * missed)
         return Finding(name, sentence, evidence, sure, level="warning", source=history.name)
     return Sound(name, "; ".join(evidence), history.name)
 

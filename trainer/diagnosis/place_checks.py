@@ -17,6 +17,8 @@ from trainer.judge import ENOUGH, wilson
 RECENT = 40
 """Newest episodes without help that say how the agent drives now."""
 WINDOW_M = 40.0
+MANY = 0.4
+"""Share of failed episodes from which a place counts as one that the agent cannot do."""
 BEFORE_S = 3.0
 """Seconds before a failure in which it was still to be avoided."""
 FAR = 2.0
@@ -56,7 +58,7 @@ def one_corner(case: Case) -> Answer:
         return Lacking(name, f"ten episodes of the agent without help (there are {len(last)})", drives.name)
     failed = [e for e in last if e.failed]
     text = f"{len(failed)} of the newest {len(last)} episodes without help failed"
-    if len(failed) < 8 or len(failed) < 0.4 * len(last):
+    if len(failed) < 8 or len(failed) < MANY * len(last):
         return Sound(name, text, drives.name)
     low, high, share = hot_spot(np.array([e.farthest for e in failed]))
     where = spot_name(drives, low, high)
@@ -91,9 +93,12 @@ def uncovered(case: Case) -> Answer:
     name, drives = "demos-uncovered", case.drives
     if drives is None:
         return None
-    failed = [e for e in recent(drives) if e.failed]
+    last = recent(drives)
+    failed = [e for e in last if e.failed]
     if len(failed) < 6:
         return Sound(name, f"only {len(failed)} of the newest episodes failed", drives.name)
+    # An agent that mostly gets through has learned the place, with these demos or without.
+    level = "" if len(failed) >= MANY * len(last) else "note"
     low, high, share = hot_spot(np.array([e.farthest for e in failed]))
     if share < 0.4:
         return Lacking(name, "failures that lie together", drives.name)
@@ -110,7 +115,7 @@ def uncovered(case: Case) -> Answer:
         return Lacking(name, "recorded steps before the failures", drives.name)
     if len(demos_at) < 5:
         none = (f"{len(ids)} failures; {len(demos_at)} demo steps between {begin:.0f} and {end:.0f} m",)
-        return Finding(name, f"No demo shows how to drive at {where}.", none, 0.95, source=drives.name)
+        return Finding(name, f"No demo shows how to drive at {where}.", none, 0.95, level=level, source=drives.name)
     states_at, demos_at = states_at[:: max(1, len(states_at) // 600)], demos_at[-3000:]
     spread = drives.observation[there & (drives.agent | drives.demo)].std(axis=0)
     use = spread > 1e-4
@@ -136,7 +141,14 @@ def uncovered(case: Case) -> Answer:
         return Sound(name, "; ".join(evidence), drives.name)
     sentence = f"At {where} the demos come with other speeds and lines than the agent: they do not show it the way out."
     return Finding(
-        name, sentence, evidence, min(0.9, 0.4 + 0.5 * share_far), picture=picture, source=drives.name, data=data
+        name,
+        sentence,
+        evidence,
+        min(0.9, 0.4 + 0.5 * share_far),
+        level=level,
+        picture=picture,
+        source=drives.name,
+        data=data,
     )
 
 

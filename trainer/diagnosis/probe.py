@@ -18,7 +18,13 @@ from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.tqc import TQC
 
 ROWS = 512
-LEAST_UPDATES = 400
+OTHERS = 4
+BLIND = 0.01  # spread of Q over actions below which a critic sees none
+DIM = (
+    0.05  # the same for one that explains nothing; a sound one spreads by 0.1 within a thousand updates, and 0.25 later
+)
+EXPLAINS = 0.2  # share of the error; a trained critic explains nine tenths
+LEAST_UPDATES = 600
 """Before that a sound critic may still know nothing of actions."""
 
 
@@ -31,9 +37,7 @@ class Probe:
     spread: float
     """Mean over states of the deviation of Q over random actions, over the deviation of Q over states."""
     gain: float
-    """Share of the squared TD error with actions of other rows that the executed action takes away."""
-    score: float
-    """How many standard errors that is above zero."""
+    """Share of the TD error (its variance, with random actions) that the executed action takes away."""
     twins: float
     """Mean absolute difference of the first two critics over the deviation of Q; NaN with one critic."""
     policy_spread: float
@@ -61,17 +65,16 @@ def look(learner: TQC, batch: Batch, name: str = "critic", generator: torch.Gene
         return torch.rand(*shape, generator=g).to(device)
 
     executed, each = value(batch.action)
-    others = torch.stack([value(random(*batch.action.shape) * 2 - 1)[0] for _ in range(4)])
+    others = torch.stack([value(random(*batch.action.shape) * 2 - 1)[0] for _ in range(OTHERS)])
     deviation = float(executed.std().clamp_min(1e-9))
     state = learner.generator.get_state()
     alpha = float(learner.log_alpha.exp()) if learner.config.learn_alpha else learner.config.alpha
     target = learner.target(batch, alpha).mean(1)
     learner.generator.set_state(state)
-    order = torch.argsort(random(n))
-    exchanged, _ = value(batch.action[order])
-    right, wrong = (target - executed).square(), (target - exchanged).square()
-    better = wrong - right
-    error = float(better.std()) / math.sqrt(n)
+    # Centred: while Q still grows towards its targets, any action with a larger Q would look like the better explanation.
+    right, wrong = target - executed, target - others
+    right = (right - right.mean()).square()
+    wrong = (wrong - wrong.mean(1, keepdim=True)).square().mean(0)
     noise = g if device.type == "cpu" else None
     samples = torch.stack([learner.actor.act(batch.observation, False, noise) for _ in range(4)])
     greedy = learner.actor.act(batch.observation, True)
@@ -79,8 +82,7 @@ def look(learner: TQC, batch: Batch, name: str = "critic", generator: torch.Gene
         rows=n,
         updates=learner.updates,
         spread=float(others.std(0).mean()) / deviation,
-        gain=float(better.mean()) / max(1e-12, float(wrong.mean())),
-        score=float(better.mean()) / max(1e-12, error),
+        gain=1.0 - float(right.mean()) / max(1e-12, float(wrong.mean())),
         twins=float((each[0] - each[1]).abs().mean()) / deviation if len(each) > 1 else math.nan,
         policy_spread=float(samples.std(0).mean(0).max()),
         saturated=float((greedy.abs() > 0.985).all(1).float().mean()),
@@ -95,20 +97,21 @@ def distinguishes(case: Case) -> Answer:
         return None
     text = (
         f"over random actions in one state Q varies by {probe.spread:.1%} of its deviation over states",
-        f"the executed action explains {probe.gain:.1%} of the error that other actions leave ({probe.score:.1f} standard "
-        f"errors, {probe.rows} rows, {probe.updates:,} updates)",
+        f"the executed action explains {max(0.0, probe.gain):.0%} of the error that random actions leave "
+        f"({probe.rows} rows, {probe.updates:,} updates)",
     )
+    if probe.gain > EXPLAINS and probe.spread > BLIND:
+        return Sound(name, "; ".join(text), probe.name)
     if probe.updates < LEAST_UPDATES or probe.rows < 100:
         return Lacking(name, f"{LEAST_UPDATES} updates and 100 rows", probe.name)
-    blind = probe.spread < 0.01
-    guessing = probe.gain < 0.01 and probe.score < 2.0
-    if blind or guessing:
+    if probe.spread < DIM:
         sentence = (
             "The critic does not tell the executed action from a random one, so nothing that is driven, takeovers included, "
             "can teach the agent."
         )
-        return Finding(name, sentence, text, 0.95 if blind else 0.85, source=probe.name)
-    return Sound(name, "; ".join(text), probe.name)
+        sure = 0.95 if probe.spread < BLIND else 0.85
+        return Finding(name, sentence, text, sure, source=probe.name)
+    return Lacking(name, "more updates: the critic does not yet explain what it is asked for", probe.name)
 
 
 def twins(case: Case) -> Answer:

@@ -1,0 +1,101 @@
+"""The checks inside the trainer: what they find, what they cost, and that they change nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from data.store import Store
+from tests.trainer.diagnosis.helpers import CONFIG, train
+from tests.trainer.diagnosis.test_trained import gamma_once, policy_in_critic
+from tests.trainer.test_daemon import SMALL, drive
+from tests.trainer.test_daemon import train as run_daemon
+from trainer.diagnosis import live
+from trainer.diagnosis.live import LiveChecks, terminals_missing, wrong_discounts
+from trainer.heartbeat import read_heartbeat
+
+
+class Clock:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 0.01  # every look at it takes a hundredth
+        return self.now
+
+
+def test_they_stay_within_their_share() -> None:
+    learner, rows, batch = train(100)
+    clock = Clock()
+    checks = LiveChecks(CONFIG, every_s=0.0, clock=clock)
+    for _ in range(2000):
+        checks.look(learner, batch, rows[-1])
+    assert 0 < checks.share <= live.SHARE + 0.01
+
+
+def test_a_sound_learner_is_left_alone_and_not_disturbed() -> None:
+    learner, rows, batch = train(700)
+    before = {k: v.clone() for k, v in learner.tensors().items()}
+    clock = Clock()
+    checks = LiveChecks(CONFIG, every_s=0.0, clock=clock)
+    for row in rows:
+        clock.now += 100
+        assert checks.look(learner, batch, row) == []
+    assert checks.sentence == ""
+    assert all(torch.equal(before[k], v) for k, v in learner.tensors().items())
+
+
+def test_the_critic_that_ignores_actions_is_told_once_and_stands() -> None:
+    learner, rows, batch = train(700, config=CONFIG.with_values(lr_actor=1e-4), batch_fault=policy_in_critic)
+    clock = Clock()
+    checks = LiveChecks(CONFIG, every_s=0.0, clock=clock)
+    told = []
+    for row in rows:
+        clock.now += 100
+        told += checks.look(learner, batch, row)
+    assert [f.fault for f in told].count("critic-ignores-actions") == 1
+    assert "critic-ignores-actions" in checks.standing
+    assert checks.sentence
+
+
+def test_discounts_of_a_batch() -> None:
+    learner, _, batch = train(20)
+    recipe = LiveChecks(CONFIG).recipe
+    assert wrong_discounts(batch, recipe) is None
+    batch.discount = torch.where(batch.discount > 0, CONFIG.gamma * 1.01, 0.0)
+    found = wrong_discounts(batch, recipe)
+    assert found is not None
+    assert found.fault == "discount-power"
+    gamma_once(learner, batch)  # a 1-step discount may be right for some rows; the slope of the targets tells
+    assert wrong_discounts(batch, recipe) is None
+
+
+def test_terminal_rows_that_never_come() -> None:
+    _, _, batch = train(20)
+    seen = [0, 0]
+    batch.discount = torch.full_like(batch.discount, 0.5)
+    answers = [terminals_missing(batch, seen, ended=50) for _ in range(60)]
+    assert answers[0] is None
+    assert answers[-1] is not None
+    batch.discount[0] = 0.0
+    assert terminals_missing(batch, seen, ended=50) is None
+
+
+def test_the_daemon_writes_an_event_and_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "EVERY_S", 0.0)
+    monkeypatch.setattr(live, "SHARE", 1.0)
+    monkeypatch.setattr(live.LiveChecks.__init__, "__defaults__", (0.0, live.time.monotonic))
+    monkeypatch.setattr("trainer.daemon.METRICS_S", 0.0)
+    drive(tmp_path / "store.sqlite", 100, 4)
+    run_daemon(tmp_path, None, SMALL.with_values(backup_clip=0.01))
+    with Store.open(tmp_path / "store.sqlite") as store:
+        events = store.conn.execute("SELECT message, level, data FROM events WHERE kind = 'diagnosis'").fetchall()
+    assert [json.loads(data)["fault"] for _, _, data in events].count("targets-at-clip") == 1
+    beat = read_heartbeat(tmp_path)
+    assert beat is not None
+    assert "hitl diagnose" in beat.finding

@@ -1,0 +1,147 @@
+"""The same checks inside the trainer, all the time, within a hundredth of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+
+from trainer.batch import Batch
+from trainer.config import TrainConfig
+from trainer.diagnosis import batch_checks, critic_checks, policy_checks, probe
+from trainer.diagnosis.case import Case, Check
+from trainer.diagnosis.finding import Finding, Lacking, Sound
+from trainer.diagnosis.history import from_rows
+from trainer.diagnosis.recipe import Recipe, from_settings
+from trainer.tqc import TQC
+
+SHARE = 0.008
+"""Of the trainer's time that the checks may take."""
+EVERY_S = 5.0
+MOST_ROWS = 256
+TWICE = 2
+"""A fault is told when this many looks in a row have found it: one odd batch is no fault."""
+CHECKS: tuple[Check, ...] = (
+    critic_checks.ignores_actions,
+    critic_checks.identical_twins,
+    critic_checks.discount_power,
+    critic_checks.at_clip,
+    critic_checks.exploded,
+    policy_checks.uniform_policy,
+    policy_checks.temperature,
+    batch_checks.composition,
+    batch_checks.share_drift,
+    batch_checks.gradients,
+    probe.distinguishes,
+    probe.twins,
+    probe.stuck,
+)
+"""What can be judged while training; how the drives go is judged by ``hitl diagnose``."""
+
+
+def wrong_discounts(batch: Batch, recipe: Recipe) -> Finding | None:
+    """Look at every discount of a batch: gamma to the power of 1 to n, or 0 after a terminal step, and nothing else."""
+    if recipe.gamma is None or recipe.n_step is None:
+        return None
+    powers = recipe.gamma ** torch.arange(1, recipe.n_step + 1, dtype=torch.float64)
+    allowed = torch.cat((torch.zeros(1, dtype=torch.float64), powers)).to(batch.discount.device)
+    off = (batch.discount.double()[:, None] - allowed).abs().min(1).values > 1e-5
+    if not bool(off.any()):
+        return None
+    value = float(batch.discount[off][0])
+    text = f"{float(off.float().mean()):.0%} of a batch have another discount, such as {value:.5f}"
+    sentence = f"Targets are bootstrapped with something else than gamma to the power of 1 to {recipe.n_step}."
+    return Finding("discount-power", sentence, (text,), 0.99, source="batch")
+
+
+def terminals_missing(batch: Batch, seen: list[int], ended: int) -> Finding | None:
+    """Count terminal rows over all batches looked at (``seen`` is rows and terminal rows so far; it is added to)."""
+    seen[0] += len(batch)
+    seen[1] += int((batch.discount == 0).sum())
+    if ended < 20 or seen[0] < 20_000 or seen[1]:
+        return None
+    text = f"none of {seen[0]:,} rows ends an episode, though {ended} episodes in the replay were terminated"
+    sentence = "Terminal steps never reach the critic, so it does not learn what ends an episode."
+    return Finding("terminal-dropped", sentence, (text,), 0.95, source="batch")
+
+
+class LiveChecks:
+    """Looks at the learner now and then. Cheap by construction: it does not look while it has used up its share of the time."""
+
+    def __init__(
+        self, config: TrainConfig, every_s: float = EVERY_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.recipe = from_settings(config.to_dict(), None, 20.0, None)
+        self.every_s, self._clock = every_s, clock
+        self._began = self._looked_at = clock()
+        self.spent_s = 0.0
+        self._rows: list[dict[str, float]] = []
+        self._terminals = [0, 0]
+        self._counts: dict[str, int] = {}
+        self._told: set[str] = set()
+        self.standing: dict[str, Finding] = {}
+        """What is wrong now, by fault."""
+
+    @property
+    def share(self) -> float:
+        """Share of the time since the start that the checks took."""
+        return self.spent_s / max(1e-9, self._clock() - self._began)
+
+    @property
+    def sentence(self) -> str:
+        """The heaviest standing finding in one sentence, empty when all is well."""
+        top = max(self.standing.values(), key=lambda f: f.weight, default=None)
+        return "" if top is None else f"{top.sentence} ({top.fault}: `hitl diagnose`)"
+
+    def look(self, learner: TQC, batch: Batch, metrics: Mapping[str, float], ended: int = 0) -> list[Finding]:
+        """Take in a row of metrics and, when it is time, look; return what is wrong since now.
+
+        ``batch``: rows just learned from; ``ended``: terminated episodes in the replay.
+        """
+        began = self._clock()
+        if began - self._looked_at < self.every_s or self.spent_s > SHARE * (began - self._began):
+            return []
+        self._looked_at = began
+        self._rows.append({**metrics, "updates": float(learner.updates)})
+        if len(self._rows) > MOST_ROWS:
+            del self._rows[:-1:2]
+        found = self._all(learner, batch, ended)
+        news = []
+        for fault in list(self._counts):
+            if fault not in found:
+                self._counts.pop(fault)
+                self.standing.pop(fault, None)
+        for fault, finding in found.items():
+            self._counts[fault] = self._counts.get(fault, 0) + 1
+            if self._counts[fault] >= TWICE:
+                self.standing[fault] = finding
+                if fault not in self._told:
+                    self._told.add(fault)
+                    news.append(finding)
+        self.spent_s += self._clock() - began
+        return sorted(news, key=lambda f: -f.weight)
+
+    def _all(self, learner: TQC, batch: Batch, ended: int) -> dict[str, Finding]:
+        found: dict[str, Finding] = {}
+
+        def note(finding: Finding | None) -> None:
+            if finding is not None and finding.rank != "note":
+                known = found.get(finding.fault)
+                if known is None or known.weight < finding.weight:
+                    found[finding.fault] = finding
+
+        note(wrong_discounts(batch, self.recipe))
+        note(terminals_missing(batch, self._terminals, ended))
+        case = Case(
+            history=from_rows(self._rows, "metrics", ours=True),
+            recipe=self.recipe,
+            probe=probe.look(learner, batch, "the critic in training"),
+        )
+        for check in CHECKS:
+            answer = check(case)
+            if answer is None:
+                continue
+            for outcome in [answer] if isinstance(answer, Finding | Sound | Lacking) else answer:
+                note(outcome if isinstance(outcome, Finding) else None)
+        return found
