@@ -1,0 +1,131 @@
+"""Checks on figures that no short training shows: courses of a long run, each beside its sound twin."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trainer.diagnosis.case import Case
+from trainer.diagnosis.catalogue import FAULTS
+from trainer.diagnosis.history import History
+from trainer.diagnosis.recipe import Recipe, RewardTerms, from_config
+from trainer.diagnosis.road import Road
+from trainer.diagnosis.run import diagnose
+
+N = 200
+TIME = np.linspace(0, 1, N)
+NOISE = np.random.default_rng(0).normal(size=N)
+ROAD = Road("road", 2000.0, 1.0, top_speed=28.0, braking_m=40.0, braking_from=28.0, corner_seconds={"corner 1": 5.0})
+RECIPE = Recipe(gamma=0.9925, n_step=3, memory_size=1e5, utd=6.0, updates_per_row=300, lookahead_m=60.0)
+
+
+def found(columns: Mapping[str, np.ndarray], recipe: Recipe | None = RECIPE) -> set[str]:
+    return {f.fault for f in diagnose([Case(history=History(dict(columns)), recipe=recipe)]).findings}
+
+
+def of(recipe: Recipe, road: Road = ROAD) -> set[str]:
+    return {f.fault for f in diagnose([Case(recipe=recipe, road=road)]).findings}
+
+
+def test_q_rises_while_returns_fall() -> None:
+    bad = {"debug/q_a1": 5 + 20 * TIME, "return_train": 60 - 40 * TIME + NOISE}
+    good = {"debug/q_a1": 5 + 20 * TIME, "return_train": 20 + 40 * TIME + NOISE}
+    assert "q-return-apart" in found(bad)
+    assert "q-return-apart" not in found(good)
+    assert "q-return-apart" not in found({"debug/q_a1": 5 + 20 * TIME, "return_train": 40 + 5 * NOISE})
+
+
+def test_demos_pushed_out_of_a_full_memory() -> None:
+    share = np.where(TIME < 0.5, 0.5 - 0.2 * TIME, 0.4 * np.exp(-6 * (TIME - 0.5)))
+    full = {"memory_len": np.minimum(2e5 * TIME, 1e5), "debug/demo_fraction_in_batch": share}
+    assert "demos-evicted" in found(full)
+    assert "demos-evicted" not in found({**full, "memory_len": 9e4 * TIME})
+    assert "demos-evicted" not in found({**full, "debug/demo_fraction_in_batch": 0.5 + 0 * TIME})
+
+
+def test_update_ratio() -> None:
+    assert "update-ratio" in found({"memory_len": 1e3 + N * 300 * TIME})  # one update per sample, six set
+    assert "update-ratio" not in found({"memory_len": 1e3 + N * 50 * TIME})
+    assert "update-ratio" not in found({"memory_len": 1e3 + N * 300 * TIME}, recipe=None)
+
+
+def test_sampling_that_slows() -> None:
+    assert "sampling-slows" in found({"sampling_duration": 0.016 + 3 * TIME, "memory_len": 1e6 * TIME})
+    assert "sampling-slows" not in found({"sampling_duration": 0.001 + 0 * TIME, "memory_len": 1e6 * TIME})
+
+
+def test_q_beyond_what_can_be_earned() -> None:
+    rewards = {"debug/r": 0.5 + 0.01 * NOISE, "debug/r_std": 0.1 + 0 * TIME}
+    assert "exploded" in found({**rewards, "debug/q1": 10 ** (5 * TIME)})
+    assert "exploded" not in found({**rewards, "debug/q1": 30 * TIME})
+
+
+def test_no_gradient() -> None:
+    assert "gradients-zero" in found({"debug/actor_grad_norm": 0 * TIME})
+    assert "gradients-zero" not in found({"debug/actor_grad_norm": 0.02 + 0 * TIME})
+
+
+def test_held_returns_and_missing_evaluation() -> None:
+    held = {"return_train": np.repeat(NOISE[::4], 4), "return_test": 0 * TIME, "debug/q1": TIME}
+    assert {"return-held", "evaluation-missing"} <= found(held)
+    assert not {"return-held", "evaluation-missing"} & found({**held, "return_train": NOISE, "return_test": NOISE})
+
+
+def test_actions_at_their_limits() -> None:
+    stuck = {"debug/a1_0": 0.999 + 0 * TIME, "debug/a1_0_std": 0.001 + 0 * TIME}
+    assert "actions-saturated" in found(stuck)
+    assert "actions-saturated" not in found({**stuck, "debug/a1_0": 0.8 + 0 * TIME, "debug/a1_0_std": 0.2 + 0 * TIME})
+
+
+@pytest.mark.parametrize("gamma", [0.9, 0.96])
+def test_a_horizon_shorter_than_the_corner(gamma: float) -> None:
+    assert "horizon-short" in of(replace(RECIPE, gamma=gamma))
+    assert "horizon-short" not in of(RECIPE)
+
+
+def test_reward_terms() -> None:
+    sound = RewardTerms(end_of_track=5.0)
+    assert of(replace(RECIPE, reward=sound)) == set()
+    assert of(replace(RECIPE, reward=replace(sound, constant_penalty=0.5))) == {"reward-dominated"}
+    assert of(replace(RECIPE, reward=replace(sound, reckless_factor=0.01, max_stray=10.0))) == {"term-never-paid"}
+    assert "crawl-optimum" in of(replace(RECIPE, reward=replace(sound, speed_bonus=0.0008)))
+    joined = replace(sound, speed_bonus=0.0008, speed_min=30.0, speed_medium=30.0)  # no second slope below the first
+    assert "crawl-optimum" not in of(replace(RECIPE, reward=replace(joined, speed_medium=40.0)))
+    assert "finish-unpaid" in of(replace(RECIPE, reward=sound), replace(ROAD, artefact_m=600.0, artefact_points=1800))
+
+
+def test_settings_that_contradict_each_other() -> None:
+    values = {
+        "MODEL": {},
+        "ALG": {"GAMMA": 0.99},
+        "ENV": {"END_OF_TRACK_REWARD": 5, "REWARD_CONFIG": {"END_OF_TRACK": 100}},
+    }
+    assert "settings-ignored" in of(from_config(values))
+    values["ENV"]["REWARD_CONFIG"] = {"END_OF_TRACK": 5}  # type: ignore[index]
+    assert "settings-ignored" not in of(from_config(values))
+
+
+def test_layouts_of_a_config() -> None:
+    flat = from_config({"ALG": {}, "ENV": {}, "TRAINING_STEPS_PER_ROUND": 123})
+    nested = from_config({"MODEL": {"TRAINING_STEPS_PER_ROUND": 123}, "ALG": {"N_STEPS": 3}, "ENV": {}})
+    later = from_config({"MODEL": {}, "ALG": {}, "ENV": {}, "REWARD_CONFIG": {"MAX_STRAY": 33}})
+    assert flat.updates_per_row == nested.updates_per_row == 123
+    assert nested.n_step == 3
+    assert later.reward is not None
+    assert later.reward.max_stray == 33
+
+
+def test_missing_columns_are_asked_for_and_not_judged() -> None:
+    report = diagnose([Case(history=History({"debug/q1": TIME}))])
+    assert not report.findings
+    assert "twin-critics-identical" in {x.fault for x in report.lacking}
+
+
+def test_every_fault_has_its_section() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "diagnosis.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^### (\S+)$", text, re.M)) == sorted(FAULTS)
