@@ -1,4 +1,5 @@
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from hitl.games.box2d import Box2DGame
 from hitl.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.task import DrivingTask, TaskSettings
 from hitl.track import load_track, shipped_tracks
+
+REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"
 
 
 def drive(env, seed, noise=0.0, steps=10_000, start=None):
@@ -206,3 +209,11 @@ def test_a_patient_helper_lets_the_agent_try_and_helps_again_only_after_a_failur
         False,  # until it fails
         True,
     ]
+
+
+@pytest.mark.skipif(not REFERENCE.exists(), reason="the recorded reference data is not on this machine")
+def test_the_scripted_driver_finishes_a_real_map():
+    env = DrivingEnv(load_track(REFERENCE / "maps" / "reward_test-3.pkl"))
+    rows, _, info = drive(env, seed=0, noise=0.05)
+    assert info["reason"] == "finish"
+    assert len(rows) > 1000
