@@ -13,6 +13,8 @@
     "CarRacing-v3" = ["steer", "gas", "brake"]
     [trackmania]           # the fields of TrackManiaSettings
     port = 9000
+    [tmrl]                 # the fields of TmrlSettings
+    folder = "D:/rl"       # where TmrlData lies, if not in your own folder
 
 ``pads.toml`` holds one table for each model of device under ``[devices]``; see docs/pads.md.
 """
@@ -31,7 +33,7 @@ from hitl.arbiter import Settings as TakeoverSettings
 from hitl.home import Home
 from hitl.offers import HelpSettings
 
-SECTIONS = ("pad", "takeover", "help", "controls", "trackmania")
+SECTIONS = ("pad", "takeover", "help", "controls", "trackmania", "tmrl")
 KINDS = ("auto", "sdl", "keyboard", "inputs")
 CONTROLS = ("steer", "gas", "brake", "gas_brake", "none")
 
@@ -59,6 +61,13 @@ class TrackManiaSettings:
 
 
 @dataclass(frozen=True)
+class TmrlSettings:
+    """Where tmrl's own settings are."""
+
+    folder: str = ""  # that holds TmrlData; empty: the user's own
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings of a home, checked."""
 
@@ -67,6 +76,7 @@ class Settings:
     help: HelpSettings = field(default_factory=HelpSettings)
     controls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by Gymnasium id
     trackmania: TrackManiaSettings = field(default_factory=TrackManiaSettings)
+    tmrl: TmrlSettings = field(default_factory=TmrlSettings)
     devices: Mapping[str, Mapping[str, Any]] = field(
         default_factory=dict
     )  # by `Device.key`, for pads.mapping.from_table
@@ -101,7 +111,8 @@ def load(home: Home) -> Settings:
     takeover = _fill(TakeoverSettings, table.get("takeover", {}), path, "takeover")
     helping = _fill(HelpSettings, table.get("help", {}), path, "help")
     game = _fill(TrackManiaSettings, table.get("trackmania", {}), path, "trackmania")
-    return Settings(choice, takeover, helping, _controls(table.get("controls", {}), path), game, devices)
+    tmrl = _fill(TmrlSettings, table.get("tmrl", {}), path, "tmrl")
+    return Settings(choice, takeover, helping, _controls(table.get("controls", {}), path), game, tmrl, devices)
 
 
 def save_pads(

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from data.errors import DeviceError, HitlError
 
 TICKS = 3  # of silence after which an environment counts as hung
@@ -80,41 +82,91 @@ def _work(jobs: queue.SimpleQueue[Any]) -> None:
 class RtgymGuard:
     """Stands between rtgym and an interface: keeps its exceptions, and waits for its thread only so long.
 
-    ``env``: any wrapper of an rtgym environment. Nothing in it is changed but the two calls of its interface that rtgym
-    makes on its own threads.
+    ``env``: any wrapper of ``real-time-gym-v1`` or ``real-time-gym-ts-v1``. Nothing in it is changed but the calls of its
+    interface that rtgym makes on its own threads.
     """
 
     def __init__(self, env: Any) -> None:
         self._env = env.unwrapped
-        interface = self._env.interface
+        self._own = f"_{type(self._env).__name__}__"  # how Python spells the private names of its class
+        self.interface: Any = getattr(self._env, "interface", None) or getattr(self._env, f"{self._own}interface")
         self.failure: BaseException | None = None
-        self._last: tuple[Any, float, bool, dict[str, Any]] | None = None
-        self._observe, self._control = interface.get_obs_rew_terminated_info, interface.send_control
-        interface.get_obs_rew_terminated_info = self._observed
-        interface.send_control = self._controlled
+        self.on_send: Any = lambda due: None  # is told when the time-step that a send begins was due
+        self._last: Any = None
+        self._observe, self._control = self.interface.get_obs_rew_terminated_info, self.interface.send_control
+        self._reset, self._wait = self.interface.reset, self.interface.wait
+        self.interface.get_obs_rew_terminated_info = self._observed
+        self.interface.send_control, self.interface.reset = self._controlled, self._was_reset
+        self.interface.wait = self._waited
 
     def wait(self) -> None:
         """Return when the running time-step has ended; raise EnvironmentLost when it does not, or has failed."""
         limit = TICKS * float(self._env.time_step_duration)
-        self._env._at_thread.join(limit)
-        if self._env._at_thread.is_alive():
+        if not self._ended(limit):
             raise EnvironmentLost(
                 f"The game has not answered for {1000 * limit:.0f} ms. The pad is let go of and the episode is closed."
             )
+        self.check()
+
+    def check(self) -> None:
+        """Raise EnvironmentLost when the interface has failed."""
         if self.failure is not None:
             raise lost(self.failure) from self.failure
 
-    def _observed(self) -> tuple[Any, float, bool, dict[str, Any]]:
+    def abandon(self) -> None:
+        """Leave the environment to itself: its thread may never end, so nobody may wait for it, not even at its end."""
+        if hasattr(self._env, f"{self._own}die"):
+            setattr(self._env, f"{self._own}die", True)
+            getattr(self._env, f"{self._own}ev_start_ts").set()
+        self._env._at_thread = _Ended()
+
+    def _ended(self, limit: float) -> bool:
+        if not hasattr(self._env, f"{self._own}ev_end_ts"):
+            self._env._at_thread.join(limit)
+            return not self._env._at_thread.is_alive()
+        if not getattr(self._env, f"{self._own}ts_running"):
+            return True
+        return bool(getattr(self._env, f"{self._own}ev_end_ts").wait(limit))
+
+    def _observed(self) -> Any:
         try:
             self._last = self._observe()
         except BaseException as error:
             self.failure = error
             if self._last is None:  # nothing was ever seen: the shape is all that rtgym wants
-                return (), 0.0, True, {}
+                return self._nothing(), 0.0, True, {}
         return self._last
 
     def _controlled(self, control: Any) -> None:
         try:
+            self.on_send(getattr(self._env, f"{self._own}t_end"))
             self._control(control)
         except BaseException as error:
             self.failure = error
+
+    def _was_reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        try:
+            return self._reset(seed=seed, options=options)
+        except BaseException as error:
+            self.failure = error
+            return self._nothing(), {}
+
+    def _waited(self) -> None:
+        try:
+            self._wait()
+        except BaseException as error:
+            self.failure = error
+
+    def _nothing(self) -> list[Any]:
+        return [np.zeros(part.shape, part.dtype) for part in self.interface.get_observation_space().spaces]
+
+
+class _Ended:
+    """Stands for the thread of an abandoned environment."""
+
+    def join(self, timeout: float | None = None) -> None:
+        """Return at once."""
+
+    def is_alive(self) -> bool:
+        """It is not waited for."""
+        return False

@@ -27,7 +27,7 @@ from hitl.track import Track, load_track
 if TYPE_CHECKING:
     from hitl.rig import RigOptions
 
-ENVIRONMENTS = ("box2d", "trackmania")
+ENVIRONMENTS = ("box2d", "trackmania", "tmrl")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,9 @@ class World:
     controls: tuple[str, ...] = ()  # of the pad, for each action; empty: the actions' names say it
     reward: Mapping[str, float] = field(default_factory=dict)
     has_line: bool = True  # False: progress, corners and the scripted driver mean nothing here
-    plug: Callable[[Any], None] = lambda hub: None  # makes our own pad; ``hub``: the devices that the player's is read from
+    plug: Callable[[Any], None] = lambda hub: (
+        None
+    )  # makes our own pad; ``hub``: the devices that the player's is read from
     hold: Callable[[], None] = _nothing
     release: Callable[[], None] = _nothing
     close: Callable[[], None] = _nothing
@@ -72,6 +74,8 @@ def open_world(options: RigOptions, home: Home) -> World:
         return _gym(name, options, home)
     if options.env == "box2d":
         return _box2d(options)
+    if options.env == "tmrl":
+        return _tmrl(options, home)
     if options.env == "trackmania":
         return _trackmania(options, home)
     raise DeviceError(
@@ -184,6 +188,44 @@ def _trackmania(options: RigOptions, home: Home) -> World:
         plug=plug,
         hold=clock.hold,
         release=game.release,
+        close=env.close,
+    )
+
+
+def _tmrl(options: RigOptions, home: Home) -> World:
+    from hitl.games.tmrl_env import ACTIONS, TmrlClock, open_tmrl
+    from hitl.pads.guard import Guard
+    from hitl.settings import load
+
+    chosen = load(home)
+    env = open_tmrl(chosen.tmrl.folder, host=chosen.trackmania.host, port=chosen.trackmania.port)
+    clock = TmrlClock(env)
+
+    def plug(hub: Any) -> None:
+        if hub is None:
+            return
+        guard = Guard(hub)  # before tmrl makes its pad, which it does as the first episode begins
+
+        def made(pad: Any) -> None:
+            def mark(x: float, y: float) -> None:
+                pad.right_joystick_float(x_value_float=x, y_value_float=y)
+                pad.update()
+
+            guard.write = mark
+
+        env.on_pad = made
+
+    return World(
+        env,
+        clock,
+        env.track,
+        NoTask(TaskSettings(hz=env.hz)),
+        tuple(f"observation_{k}" for k in range(env.size)),
+        ACTIONS,
+        has_line=env.track.line.length > 2.0,
+        plug=plug,
+        hold=clock.hold,
+        release=env.release,
         close=env.close,
     )
 

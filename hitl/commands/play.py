@@ -35,7 +35,7 @@ HINTS = {
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hitl play", description="A live session: the agent drives, you take over.")
     add_home(parser)
-    parser.add_argument("--env", default="box2d", help="box2d, trackmania, or gym:ID for any of Gymnasium's")
+    parser.add_argument("--env", default="box2d", help="box2d, trackmania, tmrl, or gym:ID for any of Gymnasium's")
     parser.add_argument("--track", default="default", help="a shipped track's name or a file")
     parser.add_argument("--pad", choices=DRIVERS, default="auto", help="who takes over, and with what (default: auto)")
     parser.add_argument("--pad-name", default="", metavar="TEXT", help="part of the pad's name, when there are several")

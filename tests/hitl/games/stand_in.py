@@ -90,6 +90,13 @@ class StandIn:
         with self._lock:
             self._faults[kind] = time.perf_counter() + seconds
 
+    def let_go(self, timeout: float = 1.0) -> bool:
+        """Wait for all controls to be released: what was sent arrives within a frame."""
+        until = time.perf_counter() + timeout
+        while self.input != (0.0, 0.0, 0.0) and time.perf_counter() < until:
+            time.sleep(0.005)
+        return self.input == (0.0, 0.0, 0.0)
+
     def _on(self, kind: str) -> bool:
         """Tell whether that fault is on now; one that lasts no time happens once."""
         with self._lock:

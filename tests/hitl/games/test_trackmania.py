@@ -194,7 +194,7 @@ def test_a_press_reaches_the_game_with_the_next_send(home, stand_in):
     driven = [h for h in stand_in.heard if h[3] == pytest.approx(-0.625)]
     assert len(driven) >= 6
     assert driven[0][1] == pytest.approx(1.0)
-    assert stand_in.input == (0.0, 0.0, 0.0)  # let go of at the end
+    assert stand_in.let_go()  # let go of at the end
 
 
 FAULT_OF = {"silent": 0.5, "half": 0.0, "nan": 0.5, "garbage": 0.4, "close": 0.0, "down": 0.6, "nowhere": 0.9}
@@ -291,5 +291,5 @@ def test_the_command_plays_it(home, stand_in):
     assert played.returncode == 0, errors
     assert "1 episodes" in out
     assert stand_in.restarts == 1
-    assert stand_in.input == (0.0, 0.0, 0.0)
+    assert stand_in.let_go()
     assert rows(home, "SELECT count(*) FROM steps")[0][0] >= 15

@@ -1,0 +1,96 @@
+"""Importing tmrl without letting it rearrange the program.
+
+Its import configures the root logger, sets a WandB key in the environment, makes ``TmrlData`` in the user's folder and tries to
+download what belongs there. Here it finds a prepared folder or is not imported at all, and what it changed is put back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+from data.errors import DeviceError, InputFileError
+
+FOLDER = "TmrlData"
+
+
+def find_data(folder: str | Path = "") -> Path:
+    """Return the prepared ``TmrlData`` in ``folder`` (the user's own by default).
+
+    Raises:
+        InputFileError: there is none, or its config.json cannot be read.
+    """
+    data = Path(folder or Path.home()).expanduser() / FOLDER
+    config = data / "config" / "config.json"
+    if not config.is_file():
+        raise InputFileError(
+            f"There is no {FOLDER}/config/config.json in {'the folder that was set' if folder else 'your home folder'}: set tmrl "
+            "up first (its own `python -m tmrl --install`), or name the folder under [tmrl] in settings.toml."
+        )
+    try:
+        json.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputFileError(f"tmrl's config.json cannot be read ({error}): mend it or install it anew.") from error
+    return data
+
+
+def import_tmrl(folder: str | Path = "", name: str = "tmrl") -> ModuleType:
+    """Import tmrl (or a module of it) for the ``TmrlData`` in ``folder``, once for the whole program.
+
+    Raises:
+        DeviceError: it is not installed, fails while being imported, or was imported for another folder before.
+        InputFileError: there is no prepared folder.
+    """
+    data = find_data(folder)
+    loaded = sys.modules.get("tmrl.config.config_constants")
+    if loaded is not None and Path(loaded.TMRL_FOLDER) != data:
+        raise DeviceError("tmrl has been imported for another folder already: it reads its settings once. Start anew.")
+    try:
+        with contained(data.parent):
+            return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name in ("tmrl", name):
+            raise DeviceError("The package tmrl is not installed: docs/trackmania.md says how.") from None
+        raise DeviceError(f"tmrl needs the package {error.name}, which is not installed.") from error
+    except DeviceError:
+        raise
+    except BaseException as error:
+        for loaded_name in [n for n in sys.modules if n.split(".")[0] == "tmrl"]:
+            del sys.modules[loaded_name]  # half of it would only hide the reason the next time
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        words = (str(error).splitlines() or [""])[0][:200].rstrip(". ")
+        raise DeviceError(
+            f"tmrl cannot be imported ({type(error).__name__}: {words}); look at its config.json."
+        ) from error
+
+
+@contextlib.contextmanager
+def contained(home: Path) -> Iterator[None]:
+    """Let what is imported inside believe that ``home`` is the user's folder; undo what it does to logger and environment."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    key = os.environ.get("WANDB_API_KEY")
+    real = Path.__dict__["home"]
+    Path.home = classmethod(lambda cls: cls(home))  # type: ignore[method-assign,assignment]
+    guard = logging.NullHandler()
+    root.addHandler(guard)  # with a handler there, logging.basicConfig does nothing
+    try:
+        yield
+    finally:
+        Path.home = real  # type: ignore[method-assign]
+        root.removeHandler(guard)
+        for handler in [h for h in root.handlers if h not in handlers]:
+            root.removeHandler(handler)
+        root.setLevel(level)
+        if key is None:
+            os.environ.pop("WANDB_API_KEY", None)
+        else:
+            os.environ["WANDB_API_KEY"] = key
