@@ -1,0 +1,211 @@
+"""What a session needs of this machine, looked at one by one: a line each, with what to do where something is missing."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata, util
+from pathlib import Path
+
+from data.errors import HitlError
+from hitl.home import Home
+
+OK, NOTE, BAD = "ok", "note", "bad"
+ROOM = 1_000_000_000  # bytes free, below which recording may soon come to its end
+LISTEN_S = 2.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line. ``state``: ``ok``; ``note``, where a session works without it; ``bad``, where it does not."""
+
+    name: str
+    state: str
+    found: str
+    do: str = ""
+
+
+def examine(home: Home, env: str = "box2d") -> list[Check]:
+    """Look at everything. ``env``: the environment that must work; what the others need is only noted."""
+    checks: list[tuple[str, Callable[[], Check]]] = [
+        ("Python", _python),
+        ("torch", _torch),
+        ("your pad", lambda: _pads(home)),
+        ("our pad", lambda: _own_pad(env)),
+        ("two pads", _hiding),
+        ("telemetry", lambda: _telemetry(home, env)),
+        ("line", lambda: _line(home, env)),
+        ("tmrl", lambda: _tmrl(home, env)),
+        ("window", _window),
+        ("store", lambda: _store(home)),
+        ("disk", lambda: _disk(home)),
+        ("clock", _clock),
+    ]
+    return [_guarded(name, look) for name, look in checks]
+
+
+def _guarded(name: str, look: Callable[[], Check]) -> Check:
+    """A doctor that falls over helps nobody."""
+    try:
+        return look()
+    except HitlError as error:
+        return Check(name, BAD, str(error))
+    except Exception as error:
+        return Check(name, BAD, f"looking failed: {type(error).__name__}: {error}"[:200], "run `hitl --debug doctor`")
+
+
+def _python() -> Check:
+    found = f"{platform.python_version()} on {platform.system()}"
+    return Check("Python", OK, found)
+
+
+def _torch() -> Check:
+    if util.find_spec("torch") is None:
+        return Check("torch", BAD, "not installed", "run `pip install hitl` again")
+    import torch
+
+    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
+    return Check("torch", OK, f"{torch.__version__}, the trainer would use: {device}")
+
+
+def _pads(home: Home) -> Check:
+    from hitl.pads.devices import devices
+    from hitl.settings import load
+
+    load(home)  # a mistake in the settings shows here, too
+    hub = devices()
+    hub.poll()
+    names = [d.name for d in hub.present.values() if not hub.bars(d.instance)]
+    if not names:
+        return Check("your pad", NOTE, "none plugged in", "plug one in, or drive with the keyboard (`--pad keyboard`)")
+    return Check("your pad", OK, ", ".join(names[:4]))
+
+
+def _own_pad(env: str) -> Check:
+    from hitl.vpad import VirtualPad
+
+    needed = BAD if env in ("trackmania", "tmrl") else NOTE
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            VirtualPad().close()
+    except HitlError as error:
+        text, _, do = str(error).partition("; ")
+        return Check("our pad", needed, text, do.rstrip("."))
+    return Check("our pad", OK, "a virtual pad can be made")
+
+
+def _hiding() -> Check:
+    if sys.platform != "win32":
+        return Check("two pads", OK, "choose the virtual pad in the game's settings if it hears yours, too")
+    folders = [os.environ.get("PROGRAMFILES", ""), os.environ.get("PROGRAMW6432", "")]
+    there = any(f and (Path(f) / "Nefarius Software Solutions" / "HidHide").is_dir() for f in folders)
+    if there:
+        return Check("two pads", OK, "HidHide is installed: hide your pad from the game, and let Python see it")
+    return Check("two pads", NOTE, "HidHide is not installed", "install it if the game hears your own pad beside ours")
+
+
+def _telemetry(home: Home, env: str) -> Check:
+    from hitl.games.telemetry import Telemetry
+    from hitl.settings import load
+
+    needed = BAD if env in ("trackmania", "tmrl") else NOTE
+    chosen = load(home).trackmania
+    telemetry = Telemetry(chosen.host, chosen.port, chosen.layout)
+    try:
+        if telemetry.wait(lambda f: True, LISTEN_S) is None:
+            do = "start TrackMania, enter a map and load the OpenPlanet plugin (docs/trackmania.md)"
+            return Check("telemetry", needed, telemetry.problem, do)
+        time.sleep(LISTEN_S / 2)
+        rate = telemetry.rate(LISTEN_S / 2)
+        found = f"{telemetry.layout} numbers a frame, {rate:.0f} frames/s from port {chosen.port}"
+        if telemetry.dropped:
+            return Check(
+                "telemetry", NOTE, f"{found}, {telemetry.dropped} unusable", "look for a second plugin on this port"
+            )
+        if rate < 50:
+            return Check(
+                "telemetry", NOTE, found, "let the game draw 60 pictures a second or more: less graphics, no limit"
+            )
+        return Check("telemetry", OK, found)
+    finally:
+        telemetry.close()
+
+
+def _line(home: Home, env: str) -> Check:
+    from hitl.track import load_track
+
+    if not home.line.is_file():
+        state = BAD if env == "trackmania" else NOTE
+        return Check("line", state, "no map's line recorded", "drive the map once with `hitl line record`")
+    track = load_track(home.line)
+    return Check("line", OK, f"{track.line.length:.0f} m, {len(track.corners)} corners")
+
+
+def _tmrl(home: Home, env: str) -> Check:
+    from hitl.games.tmrl_import import find_data
+    from hitl.settings import load
+
+    needed = BAD if env == "tmrl" else NOTE
+    if util.find_spec("tmrl") is None:
+        return Check("tmrl", needed, "not installed", "only for --env tmrl: see docs/trackmania.md")
+    version = metadata.version("tmrl")
+    try:
+        find_data(load(home).tmrl.folder)
+    except HitlError as error:
+        return Check("tmrl", needed, f"{version}, but {str(error)[0].lower()}{str(error)[1:]}".rstrip("."))
+    return Check("tmrl", OK, f"{version}, its config.json can be read")
+
+
+def _window() -> Check:
+    from takeover_ui.window import display_available
+
+    if display_available():
+        return Check("window", OK, "there is a display")
+    return Check("window", NOTE, "no display here", "use --headless, and --pad scripted where nobody can drive")
+
+
+def _store(home: Home) -> Check:
+    from data.store import Store
+
+    if not home.store_path.exists():
+        return Check("store", OK, "none yet; the first session makes it")
+    with Store.open(home.store_path, read_only=True) as store:
+        steps = store.conn.execute("SELECT count(*) FROM steps").fetchone()[0]
+        fast = store.conn.execute("PRAGMA quick_check(1)").fetchone()[0] if steps < 2_000_000 else "ok"
+    if fast != "ok":
+        return Check("store", BAD, f"damaged: {fast}", "run `hitl store check`")
+    return Check("store", OK, f"{steps:,} steps, sound")
+
+
+def _disk(home: Home) -> Check:
+    folder = home.root
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    found = f"{free / 1e9:.1f} GB free"
+    if not os.access(folder, os.W_OK):
+        return Check("disk", BAD, f"{found}, but it may not be written", "choose another folder with --home")
+    return Check(
+        "disk", OK if free > ROOM else BAD, found, "" if free > ROOM else "make room: an hour of driving is some 30 MB"
+    )
+
+
+def _clock() -> Check:
+    """Sleep as a session sleeps between two ticks, and see how late it comes back."""
+    late = []
+    for _ in range(20):
+        due = time.perf_counter() + 0.01
+        time.sleep(0.01)
+        late.append(time.perf_counter() - due)
+    worst = sorted(late)[-2]
+    found = f"wakes {1000 * worst:.1f} ms late at most"
+    if worst > 0.01:
+        return Check("clock", NOTE, found, "close what keeps the machine busy; on Windows use Python 3.11 or later")
+    return Check("clock", OK, found)
