@@ -32,6 +32,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("hitl.commands.report", "one HTML page about a session, a day or the whole store"),
     "diagnose": ("hitl.commands.diagnose", "why does it not get better? known faults of a run, with figures"),
     "line": ("hitl.commands.line", "record a map's reference line by driving it once"),
+    "keys": ("hitl.commands.keys", "what several machines need to know each other by"),
+    "server": ("hitl.commands.server", "where workers and a trainer on several machines meet"),
+    "worker": ("hitl.commands.worker", "a live session for a trainer on another machine"),
     "doctor": ("hitl.commands.doctor", "what a session needs on this machine, and what is missing"),
     "stall": ("hitl.commands.stall", "train an agent from nothing until it stalls at a corner"),
 }

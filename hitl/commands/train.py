@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import TrainingError
+from hitl.commands.server import add_access
 from hitl.home import Home, add_home, home_path
 
 START_S = 30.0  # a trainer behind must have given its first pulse by then
@@ -46,6 +47,8 @@ def main(argv: list[str]) -> int:
         metavar="WHERE",
         help="metrics also to tensorboard, wandb or wandb:PROJECT",
     )
+    parser.add_argument("--from-server", action="store_true", help="also learn from workers on other machines")
+    add_access(parser, "with --from-server: the server's address (default: this machine)")
     parser.add_argument("--background", action="store_true", help="go on behind; output goes to trainer.log")
     parser.add_argument("--quiet", action="store_true", help="print nothing")
     args = parser.parse_args(argv)
@@ -59,7 +62,17 @@ def main(argv: list[str]) -> int:
     home.create()
     if args.background:
         return _behind(home, [a for a in argv if a not in ("--background", "run")])
-    return _run(home, args)
+    if not args.from_server:
+        return _run(home, args)
+    from hitl.remote.child import Child
+    from hitl.remote.link import access
+
+    to = access(args.server, args.port, args.keys or home.root / "keys", tls=False if args.no_tls else None)
+    child = Child("receive", home.root, to, lambda text: None if args.quiet else print(text, flush=True))
+    try:
+        return _run(home, args)
+    finally:
+        child.close()
 
 
 def _run(home: Home, args: argparse.Namespace) -> int:

@@ -1,0 +1,110 @@
+"""The process that talks to the server for a session or a trainer: ``python -m hitl.remote.child``.
+
+Its parent writes one line of JSON to its standard input and closes that when it is to end; a parent that is killed closes it,
+too. What it has to say comes back as lines on its standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hitl.remote.link import Access
+
+
+class Child:
+    """The child, seen from its parent. ``say`` takes its sentences, on a thread of their own."""
+
+    def __init__(self, role: str, home: Path, to: Access, say: Callable[[str], None], **more: Any) -> None:
+        apart: dict[str, Any] = {"start_new_session": True}  # Ctrl+C is the parent's business
+        if sys.platform == "win32":
+            apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "hitl.remote.child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            **apart,
+        )
+        setup = {
+            "role": role, "home": str(home), "host": to.host, "port": to.port, "password": to.password,
+            "keys": str(to.keys) if to.keys else None, **more,
+        }  # fmt: skip
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(setup) + "\n")
+        self.process.stdin.flush()
+        self._reader = threading.Thread(target=self._read, args=(say,), daemon=True)
+        self._reader.start()
+
+    def _read(self, say: Callable[[str], None]) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            say(line.rstrip("\n"))
+
+    def close(self, timeout: float = 25.0) -> None:
+        """Let it finish its work; one that does not come to an end is ended."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join(timeout=2.0)
+
+
+def main() -> None:
+    """Do what the parent asks for."""
+    from data.errors import HitlError
+    from hitl.home import Home
+    from hitl.remote.link import run_endpoint
+
+    setup = json.loads(sys.stdin.readline())
+    ended = threading.Event()
+
+    def watch() -> None:
+        while sys.stdin.read(1):
+            pass
+        ended.set()
+
+    threading.Thread(target=watch, daemon=True).start()
+
+    def say(text: str) -> None:
+        try:
+            print(text, flush=True)
+        except OSError:
+            ended.set()  # nobody listens any more
+
+    home = Home(Path(setup["home"])).create()
+    keys = Path(setup["keys"]) if setup["keys"] else None
+    to = Access(setup["host"], setup["port"], setup["password"], keys).check()
+
+    def work(endpoint: Any) -> None:
+        if setup["role"] == "forward":
+            from hitl.remote.forward import forward
+
+            forward(endpoint, home, setup["name"], ended.is_set, say, everything=setup["everything"])
+        else:
+            from hitl.remote.receive import receive
+
+            receive(endpoint, home, ended.is_set, say)
+
+    groups = ("workers", "weights") if setup["role"] == "forward" else ("trainers", "echo")
+    status = 0
+    try:
+        run_endpoint(to, groups, work)
+    except HitlError as error:
+        say(f"hitl: {error}")
+        status = error.exit_code
+    sys.stdout.flush()
+    os._exit(status)  # tlspyo would wait for acknowledgements that a server which is gone never sends
+
+
+if __name__ == "__main__":
+    main()

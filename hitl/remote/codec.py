@@ -1,0 +1,88 @@
+"""What travels between machines: plain values only, so that nobody who can send can run code here.
+
+tlspyo's own default is pickle, which can. This is a small binary form of None, truths, numbers, text, bytes, lists and tables.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+DEPTH = 20
+_NUMBER, _SIZE = struct.Struct("<d"), struct.Struct("<I")
+
+
+def encode(value: Any) -> bytes:
+    """Return a value as bytes. Raises TypeError for anything but plain values; lists and tuples both come back as tuples."""
+    parts: list[bytes] = []
+    _put(value, parts)
+    return b"".join(parts)
+
+
+def _put(value: Any, parts: list[bytes]) -> None:
+    if value is None:
+        parts.append(b"n")
+    elif isinstance(value, bool):
+        parts.append(b"t" if value else b"f")
+    elif isinstance(value, int):
+        text = str(value).encode()
+        parts += (b"i", _SIZE.pack(len(text)), text)
+    elif isinstance(value, float):
+        parts += (b"d", _NUMBER.pack(value))
+    elif isinstance(value, str):
+        raw = value.encode()
+        parts += (b"s", _SIZE.pack(len(raw)), raw)
+    elif isinstance(value, bytes | bytearray | memoryview):
+        raw = bytes(value)
+        parts += (b"b", _SIZE.pack(len(raw)), raw)
+    elif isinstance(value, list | tuple):
+        parts += (b"l", _SIZE.pack(len(value)))
+        for item in value:
+            _put(item, parts)
+    elif isinstance(value, dict):
+        parts += (b"m", _SIZE.pack(len(value)))
+        for key, item in value.items():
+            _put(key, parts)
+            _put(item, parts)
+    else:
+        raise TypeError(f"a {type(value).__name__} does not travel")
+
+
+def decode(raw: bytes) -> Any:
+    """Return the value. Raises ValueError for anything that :func:`encode` does not make."""
+    try:
+        value, end = _get(memoryview(bytes(raw)), 0, 0)
+    except (struct.error, IndexError, UnicodeDecodeError) as error:
+        raise ValueError("a message was cut or is none of ours") from error
+    if end != len(raw):
+        raise ValueError("a message holds more than one value")
+    return value
+
+
+def _get(raw: memoryview, at: int, depth: int) -> tuple[Any, int]:
+    if depth > DEPTH:
+        raise ValueError("a message is nested too deeply")
+    kind, at = raw[at], at + 1
+    if kind in b"ntf":
+        return {110: None, 116: True, 102: False}[kind], at
+    if kind == 100:
+        return _NUMBER.unpack_from(raw, at)[0], at + 8
+    size, at = _SIZE.unpack_from(raw, at)[0], at + 4
+    if kind in b"isb":
+        if at + size > len(raw) or (kind == 105 and size > 40):
+            raise ValueError("a message was cut or is none of ours")
+        piece = bytes(raw[at : at + size])
+        return (int(piece) if kind == 105 else piece.decode() if kind == 115 else piece), at + size
+    if kind == 108:
+        items = []
+        for _ in range(size):
+            item, at = _get(raw, at, depth + 1)
+            items.append(item)
+        return tuple(items), at
+    if kind == 109:
+        table = {}
+        for _ in range(size):
+            key, at = _get(raw, at, depth + 1)
+            table[key], at = _get(raw, at, depth + 1)
+        return table, at
+    raise ValueError("a message was cut or is none of ours")

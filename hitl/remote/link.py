@@ -1,0 +1,235 @@
+"""Connecting: who may talk to whom, and tlspyo's parts run in this process's main thread."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import queue
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.errors import DeviceError, UsageError
+from hitl.remote.codec import decode, encode
+
+PORT = 55555
+GROUPS = {"trainers": 1, "workers": None, "weights": None, "echo": 1}
+"""Who may be connected, and how many: the first two are tmrl's; ``weights`` are sent apart so that the newest are kept."""
+LONG_ENOUGH = 12  # characters of a password
+HERE_ONLY = "on this machine only"  # the password where nobody else can connect
+HOSTNAME = "hitl"  # what the certificate is made out to, whatever the machine is called
+HEADER = 12
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to reach the server. ``keys``: the folder of key.pem, certificate.pem and password.txt; None: no TLS."""
+
+    host: str = "127.0.0.1"
+    port: int = PORT
+    password: str = HERE_ONLY
+    keys: Path | None = None
+
+    @property
+    def loopback(self) -> bool:
+        """Tell whether only this machine is spoken of."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def check(self) -> Access:
+        """Return itself. Raises UsageError where others could listen in or connect."""
+        if self.loopback:
+            return self
+        if self.keys is None:
+            raise UsageError(
+                f"Without TLS only this machine is served, and '{self.host}' is another: make keys with `hitl keys`, and "
+                "copy certificate.pem and password.txt to each worker."
+            )
+        if len(self.password) < LONG_ENOUGH or self.password == HERE_ONLY:
+            raise UsageError(
+                f"The password must have {LONG_ENOUGH} characters or more: whoever knows it can send to your trainer. "
+                "`hitl keys` makes one."
+            )
+        return self
+
+
+def access(host: str, port: int, keys: Path, tls: bool | None = None, *, key: bool = False) -> Access:
+    """Return how to reach a server, from a folder of keys; TLS where there are any, unless ``tls`` says otherwise.
+
+    ``key``: the private key is needed too (the server's side). Raises UsageError.
+    """
+    with_tls = (keys / "certificate.pem").is_file() if tls is None else tls
+    if with_tls:
+        for name in ("certificate.pem", *(("key.pem",) if key else ())):
+            if not (keys / name).is_file():
+                raise UsageError(
+                    f"There is no {name} in the folder of keys: `hitl keys` makes it on the server's machine."
+                )
+    password = os.environ.get("HITL_PASSWORD", "")
+    if not password and (keys / "password.txt").is_file():
+        password = (keys / "password.txt").read_text(encoding="utf-8").strip()
+    return Access(host, port, password or HERE_ONLY, keys if with_tls else None).check()
+
+
+def make_keys(folder: Path, years: int = 10) -> None:
+    """Write key.pem, certificate.pem and password.txt into a new folder. Raises UsageError when there are some already."""
+    import datetime
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    names = ("key.pem", "certificate.pem", "password.txt")
+    if any((folder / name).exists() for name in names):
+        raise UsageError(
+            "There are keys in that folder already; delete them to make new ones (all workers need the new)."
+        )
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOSTNAME)])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=365 * years))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOSTNAME)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, raw in zip(
+        names, (private, certificate.public_bytes(pem), secrets.token_urlsafe(24).encode() + b"\n"), strict=True
+    ):
+        fd = os.open(folder / file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(fd, "wb") as out:
+            out.write(raw)
+
+
+def _api() -> Any:
+    try:
+        import tlspyo.api as api
+    except ImportError:
+        raise DeviceError(
+            "Several machines need the package tlspyo, which is not installed: `pip install 'hitl[remote]'`."
+        ) from None
+    return api
+
+
+class _Here:
+    """Stands in for the child process that tlspyo starts: its work is done by our main thread instead."""
+
+    targets: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+
+    def __init__(self, target: Callable[[], None], args: tuple[Any, ...] = ()) -> None:
+        self._target = target
+
+    def start(self) -> None:
+        """Hand the work over."""
+        _Here.targets.put(self._target)
+
+    def join(self, timeout: float | None = None) -> None:
+        """The main thread is not waited for."""
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody uses now."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def run_endpoint(to: Access, groups: tuple[str, ...], work: Callable[[Any], None]) -> None:
+    """Connect as a member of ``groups`` and run ``work(endpoint)`` on a thread of its own; returns when that has returned.
+
+    To be called in the main thread of a process that does nothing else.
+    """
+    api = _api()
+    api.Process = _Here
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            endpoint = api.Endpoint(
+                ip_server=to.host, port=to.port, password=to.password, groups=groups, local_com_port=free_port(),
+                header_size=HEADER, max_buf_len=1 << 20, security="TLS" if to.keys else None,
+                keys_dir=str(to.keys) if to.keys else None, hostname=HOSTNAME, serializer=encode, deserializer=decode,
+                recon_max_delay=4.0, recon_initial_delay=0.3, recon_factor=1.5, recon_jitter=0.1,
+            )  # fmt: skip
+            work(endpoint)
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            _Here.targets.put(None)
+            _stop_reactor()
+
+    threading.Thread(target=run, name="hitl-link", daemon=True).start()
+    target = _Here.targets.get()
+    if target is not None:
+        target()
+    if failed:
+        raise failed[0]
+
+
+def run_relay(to: Access, interface: str, ready: Callable[[], None] = lambda: None) -> None:
+    """Serve until the process is told to stop. ``interface``: the address that is listened on, "" for all.
+
+    Raises DeviceError when the port is taken.
+    """
+    api = _api()
+    api.Process = _Here
+    from twisted.internet import error
+    from twisted.internet import reactor as running
+
+    reactor: Any = running
+    listen = reactor.listenTCP  # which listenSSL calls, too
+    reactor.listenTCP = lambda port, factory, *rest, **more: listen(port, factory, interface=interface)
+    allowed = {name: {"max_count": most, "max_consumables": None} for name, most in GROUPS.items()}
+    made: list[Any] = []
+
+    def make() -> None:
+        made.append(
+            api.Relay(
+                port=to.port, password=to.password, accepted_groups=allowed, local_com_port=free_port(),
+                header_size=HEADER, security="TLS" if to.keys else None, keys_dir=str(to.keys) if to.keys else None,
+                serializer=encode, deserializer=decode,
+            )
+        )  # fmt: skip
+
+    threading.Thread(target=make, name="hitl-relay", daemon=True).start()
+    target = _Here.targets.get()
+    assert target is not None
+    reactor.callWhenRunning(ready)
+    try:
+        target()
+    except error.CannotListenError as problem:
+        raise DeviceError(
+            f"The server cannot listen on port {to.port} ({problem.socketError}): is another one running? `--port` takes another."
+        ) from None
+
+
+def _stop_reactor() -> None:
+    from twisted.internet import error
+    from twisted.internet import reactor as running
+
+    reactor: Any = running
+
+    def stop() -> None:
+        with contextlib.suppress(error.ReactorNotRunning):
+            reactor.stop()
+
+    reactor.callFromThread(stop)

@@ -1,0 +1,170 @@
+"""The trainer's side: what workers send is written into the trainer's store, each row once, in each worker's order."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import Any
+
+from data.connect import open_store, transaction
+from data.live import LiveLock
+from data.ops import CLOSE, EPISODE, STEP, Applier, Op
+from data.records import SessionInfo
+from data.store import Store
+from hitl.home import Home
+
+POLL_S = 0.05
+STATE_S = 1.0  # between two words to the workers
+ECHO_S = 3.0  # without hearing our own word, after which the server counts as gone
+WEIGHTS_S = 0.3
+
+
+class Inbox:
+    """Writes messages into the store at ``home``. ``acks``: by run of a worker, the last message that is safely stored."""
+
+    def __init__(self, home: Home) -> None:
+        self._path = home.store_path
+        self._conn = open_store(self._path)
+        self._sessions: dict[str, tuple[Applier, LiveLock]] = {}
+        self.acks: dict[str, int] = {}
+        self.steps = 0
+        self.refused: list[str] = []
+
+    def take(self, message: dict[str, Any]) -> bool:
+        """Store one message; tells whether it was the next one. Raises sqlite3.OperationalError when the store is busy."""
+        run, seq, base = str(message["run"]), int(message["seq"]), int(message["base"])
+        last = max(
+            self.acks.get(run, 0), base
+        )  # a trainer that was started anew believes what the one before acknowledged
+        self.acks[run] = last
+        if seq != last + 1:
+            return False
+        ops = self._numbered(message["ops"], message["checkpoints"])
+        applier, lock = self._session(message)
+        applier.apply(ops)
+        self.refused += applier.refused
+        applier.refused.clear()
+        if any(op[0] == CLOSE for op in ops):
+            lock.release()
+            del self._sessions[applier.uuid]
+        self.acks[run] = seq
+        self.steps += sum(op[0] == STEP for op in ops)
+        return True
+
+    def close(self) -> None:
+        """Close the store; sessions that go on elsewhere stay open in it until their worker is back."""
+        for _, lock in self._sessions.values():
+            lock.release()
+        self._sessions.clear()
+        self._conn.close()
+
+    def _session(self, message: dict[str, Any]) -> tuple[Applier, LiveLock]:
+        row = message["session"]
+        uuid = str(row["uuid"])
+        if uuid not in self._sessions:
+            info = SessionInfo(
+                kind=row["kind"], env=row["env"], track=row["track"], hz=float(row["hz"]),
+                observation_names=tuple(json.loads(row["observation_names"])),
+                action_names=tuple(json.loads(row["action_names"])), reward=json.loads(row["reward"] or "{}"),
+                seed=row["seed"], driver=row["driver"] or "",
+                frame_shape=tuple(json.loads(row["frame_shape"])) if row["frame_shape"] else None,
+            )  # fmt: skip
+            applier = Applier(self._conn, uuid, info, row["started"])
+            applier.apply([])
+            with transaction(self._conn):
+                self._conn.execute(
+                    "UPDATE sessions SET source = ?, status = 'open' WHERE uuid = ? AND status != 'ended'",
+                    (f"worker {message['name']} {str(message['worker'])[:8]}", uuid),
+                )
+            lock = LiveLock(self._path, uuid)  # its session lives, though in no process of this machine
+            lock.acquire()
+            self._sessions[uuid] = (applier, lock)
+        return self._sessions[uuid]
+
+    def _numbered(self, ops: tuple[Op, ...], names: dict[int, str]) -> list[Op]:
+        """Return the operations with this store's numbers of the checkpoints they speak of."""
+        here = {}
+        for there, name in names.items():
+            found = self._conn.execute("SELECT max(id) FROM checkpoints WHERE name = ?", (name,)).fetchone()
+            here[there] = found[0]
+        out: list[Op] = []
+        for op in ops:
+            at = 14 if op[0] == STEP else 4 if op[0] == EPISODE else 0
+            out.append((*op[:at], here.get(op[at]), *op[at + 1 :]) if at and op[at] is not None else op)
+        return out
+
+
+def receive(endpoint: Any, home: Home, stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
+    """Take what workers send, and send them new weights, until told to stop."""
+    inbox = Inbox(home)
+    told = echoed = looked = 0.0
+    weights: str | None = None
+    connected = False
+    known: set[str] = set()
+    try:
+        while not stopping():
+            now = time.monotonic()
+            news = False
+            for message in endpoint.receive_all():
+                if message.get("kind") == "state":
+                    echoed = now
+                elif message.get("kind") == "data":
+                    news = True
+                    _take(inbox, message, say)
+                    if message["worker"] not in known:
+                        known.add(message["worker"])
+                        say(f"Worker '{message['name']}' is here.")
+            here = echoed > 0 and now - echoed < ECHO_S
+            if here != connected:
+                connected, weights = here, None  # a server that is new knows no weights
+                say("Connected to the server." if here else "The server is gone; it is tried again.")
+            if news or now - told > STATE_S:
+                told = now
+                state = {"kind": "state", "acks": dict(inbox.acks)}
+                endpoint.send_object(state, ("workers", "echo"))
+            if connected and now - looked > WEIGHTS_S:
+                looked = now
+                weights = _send_weights(endpoint, home, weights)
+            if connected or now - told < POLL_S:
+                endpoint.notify({"trainers": -1})
+            time.sleep(POLL_S)
+    finally:
+        inbox.close()
+    say(f"{inbox.steps:,} steps came from {len(known)} workers.")
+
+
+def _take(inbox: Inbox, message: dict[str, Any], say: Callable[[str], None]) -> None:
+    """Store a message, however busy the store is; what cannot be a message is left out."""
+    for _ in range(50):
+        try:
+            inbox.take(message)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                say(f"The store cannot take what a worker sent ({error}); it is asked for again.")
+                return
+            continue
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            say(f"A message was left out: {type(error).__name__} {error}")
+            return
+        while inbox.refused:
+            say(f"A row was left out: {inbox.refused.pop()}")
+        return
+
+
+def _send_weights(endpoint: Any, home: Home, last: str | None) -> str | None:
+    """Broadcast the newest checkpoint's policy, unless it is the one that was sent last."""
+    from data.errors import HitlError
+    from trainer.checkpoint import policy_only
+
+    try:
+        with Store.open(home.store_path, read_only=True) as store:
+            newest = store.latest_checkpoint()
+        if newest is None or newest.name == last:
+            return last
+        data = policy_only(home.checkpoints / newest.name)
+    except HitlError:
+        return last
+    endpoint.broadcast({"kind": "weights", "name": newest.name, "data": data}, "weights")
+    return newest.name

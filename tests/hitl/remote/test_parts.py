@@ -1,0 +1,275 @@
+import dataclasses
+import pickle
+import sqlite3
+import stat
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.errors import UsageError
+from data.recorder import Recorder
+from data.records import SessionInfo, StepRow
+from data.store import Store
+from hitl import cli
+from hitl.home import Home
+from hitl.remote.codec import decode, encode
+from hitl.remote.forward import Outbox
+from hitl.remote.link import Access, access, make_keys
+from hitl.remote.receive import Inbox
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | st.text() | st.binary(),
+    lambda inner: st.lists(inner).map(tuple) | st.dictionaries(st.text() | st.integers(), inner),
+    max_leaves=20,
+)
+
+
+@given(plain)
+def test_what_travels_comes_back(value):
+    assert decode(encode(value)) == value
+
+
+@given(st.binary(max_size=200))
+def test_noise_is_refused_or_plain(raw):
+    try:
+        value = decode(raw)
+    except ValueError:
+        return
+    assert isinstance(value, type(None) | bool | int | float | str | bytes | tuple | dict)
+
+
+def test_a_pickle_is_no_message():
+    with pytest.raises(ValueError, match="none of ours"):
+        decode(pickle.dumps({"kind": "data"}))
+    with pytest.raises(TypeError):
+        encode({"code": print})
+
+
+class TestAccess:
+    def test_others_are_refused_without_tls_or_with_a_short_password(self, tmp_path):
+        with pytest.raises(UsageError, match="Without TLS"):
+            Access("192.168.1.5", password="long enough, surely").check()
+        with pytest.raises(UsageError, match="12 characters"):
+            Access("192.168.1.5", password="short", keys=tmp_path).check()
+        assert Access("192.168.1.5", password="long enough, surely", keys=tmp_path).check()
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.3.4.5"])
+    def test_this_machine_needs_neither(self, host):
+        assert Access(host).check().loopback
+
+    @pytest.mark.parametrize("host", ["0.0.0.0", "example.org", "127.0.0.1.example.org", ""])
+    def test_everything_else_is_not_this_machine(self, host):
+        assert not Access(host).loopback
+
+    def test_the_server_itself_refuses(self, tmp_path, capsys):
+        assert cli.main(["server", "--home", str(tmp_path), "--server", "0.0.0.0"]) == 2
+        assert "hitl keys" in capsys.readouterr().err
+
+    def test_keys_are_made_once_and_are_private(self, tmp_path, capsys):
+        assert cli.main(["keys", "--home", str(tmp_path)]) == 0
+        assert cli.main(["keys", "--home", str(tmp_path)]) == 2
+        folder = tmp_path / "keys"
+        to = access("10.0.0.1", 1234, folder, key=True)
+        assert to.keys == folder
+        assert len(to.password) >= 30
+        assert to.password not in capsys.readouterr().out
+        if sys.platform != "win32":
+            assert stat.S_IMODE((folder / "key.pem").stat().st_mode) == 0o600
+        (folder / "key.pem").unlink()
+        assert access("10.0.0.1", 1234, folder).keys == folder  # a worker has no key
+        with pytest.raises(UsageError, match=r"no key\.pem"):
+            access("10.0.0.1", 1234, folder, key=True)
+
+    def test_two_sets_of_keys_differ(self, tmp_path):
+        for name in "ab":
+            make_keys(tmp_path / name)
+        assert (tmp_path / "a" / "password.txt").read_text() != (tmp_path / "b" / "password.txt").read_text()
+
+
+INFO = SessionInfo("play", "box2d", "default", 20.0, ("a", "b"), ("gas_brake", "steer"), {"x": 1.0}, 3, "pad")
+
+
+def row(k, driver=0):
+    return StepRow(
+        np.array([k, k + 0.5], np.float32), np.array([0.1, k], np.float32), np.array([0.2, -k], np.float32), driver, float(k),
+        progress=float(k), x=1.0, y=2.0, speed=3.0,
+    )  # fmt: skip
+
+
+def record(home, episodes=2, steps=30, keep_open=False):
+    recorder = Recorder(home.create().store_path, INFO)
+    for _ in range(episodes):
+        recorder.begin_episode(seed=7)
+        for k in range(steps):
+            if k == 10:
+                token = recorder.begin_segment("takeover", "pad", "hairpin")
+            recorder.step(row(k, int(10 <= k < 20)))
+            if k == 19:
+                recorder.end_segment(token)
+                recorder.set_outcome(token, "cleared")
+        recorder.end_episode("terminated", "finish", np.array([9.0, 9.0], np.float32))
+    recorder.event("note", "something happened")
+    assert recorder.flush()
+    if not keep_open:
+        recorder.close()
+    return recorder
+
+
+def everything(path):
+    with sqlite3.connect(path) as db:
+        return [
+            db.execute(sql).fetchall()
+            for sql in (
+                "SELECT uuid, kind, env, track, hz, observation_names, action_names, reward, seed, driver, started, status FROM "
+                "sessions ORDER BY uuid",
+                "SELECT s.uuid, e.number, e.purpose, e.seed, e.\"end\", e.reason, e.length, e.\"return\", e.max_progress, "
+                "e.last_observation FROM episodes e JOIN sessions s ON s.id = e.session_id ORDER BY 1, 2",
+                "SELECT s.uuid, e.number, p.t, p.driver, p.reward, p.terminated, p.truncated, p.progress, p.x, p.y, p.speed, "
+                "p.observation, p.executed, p.proposed FROM steps p JOIN episodes e ON e.id = p.episode_id JOIN sessions s ON "
+                "s.id = e.session_id ORDER BY 1, 2, 3",
+                "SELECT s.uuid, g.number, g.kind, g.start, g.stop, g.\"trigger\", g.corner, g.outcome, g.interrupted FROM "
+                "segments g JOIN sessions s ON s.id = g.session_id ORDER BY 1, 2",
+                "SELECT s.uuid, v.kind, v.message FROM events v JOIN sessions s ON s.id = v.session_id ORDER BY 1, v.id",
+            )
+        ]  # fmt: skip
+
+
+@pytest.fixture
+def worker(tmp_path):
+    return Home(tmp_path / "worker").create()
+
+
+@pytest.fixture
+def inbox(tmp_path):
+    inbox = Inbox(Home(tmp_path / "trainer").create())
+    yield inbox
+    inbox.close()
+
+
+def carry(outbox, inbox, messages=None):
+    while (message := outbox.next()) is not None:
+        if messages is not None:
+            messages.append(message)
+        assert inbox.take(decode(encode(message)))
+        outbox.acknowledged(inbox.acks[outbox.run])
+
+
+class TestForwarding:
+    def test_all_that_was_recorded_arrives_as_it_was(self, worker, inbox):
+        outbox = Outbox(worker, "one")
+        record(worker)
+        carry(outbox, inbox)
+        assert everything(inbox._path) == everything(worker.store_path)
+        with Store.open(inbox._path) as store:
+            assert store.conn.execute("SELECT source FROM sessions").fetchone()[0].startswith("worker one ")
+            assert store.conn.execute("SELECT count(*) FROM steps").fetchone()[0] == 60
+
+    def test_only_what_was_recorded_since_unless_all_is_asked_for(self, worker, inbox):
+        record(worker)
+        assert Outbox(worker, "one").next() is None
+        (worker.root / "worker.json").unlink()
+        assert Outbox(worker, "one", everything=True).next() is not None
+
+    def test_a_takeover_leaves_at_its_end_while_the_episode_goes_on(self, worker, inbox):
+        outbox = Outbox(worker, "one")
+        recorder = Recorder(worker.create().store_path, INFO)
+        recorder.begin_episode()
+        token = recorder.begin_segment("takeover", "pad")
+        for k in range(5):
+            recorder.step(row(k, 1))
+        recorder.end_segment(token)
+        assert recorder.flush()
+        carry(outbox, inbox)
+        with sqlite3.connect(inbox._path) as db:
+            assert db.execute("SELECT start, stop FROM segments").fetchall() == [(0, 5)]
+            assert db.execute('SELECT "end" FROM episodes').fetchall() == [(None,)]
+        with Store.open(inbox._path) as store:
+            store.recover()  # what a session that begins on the trainer's machine does: ours lives, elsewhere
+            assert store.conn.execute("SELECT status FROM sessions").fetchone()[0] == "open"
+        recorder.close()
+        carry(outbox, inbox)
+        assert everything(inbox._path) == everything(worker.store_path)
+
+    def test_sent_twice_is_stored_once_in_whatever_order_it_comes(self, worker, inbox, monkeypatch):
+        monkeypatch.setattr("hitl.remote.forward.MESSAGE_BYTES", 1500)
+        outbox = Outbox(worker, "one")
+        record(worker, episodes=4)
+        messages = []
+        while (message := outbox.next()) is not None:
+            messages.append(message)
+        assert len(messages) == 8  # no more are on their way at once
+        rng = np.random.default_rng(0)
+        for _ in range(400):
+            inbox.take(messages[rng.integers(len(messages))])
+        assert inbox.acks[outbox.run] == 8
+        outbox.acknowledged(8)
+        carry(outbox, inbox)
+        assert everything(inbox._path) == everything(worker.store_path)
+
+    def test_a_trainer_that_starts_anew_gets_what_was_not_acknowledged(self, worker, inbox, tmp_path, monkeypatch):
+        monkeypatch.setattr("hitl.remote.forward.MESSAGE_BYTES", 3000)
+        outbox = Outbox(worker, "one")
+        record(worker, episodes=3)
+        first, second, third = outbox.next(), outbox.next(), outbox.next()
+        inbox.take(first)
+        inbox.take(second)
+        outbox.acknowledged(1)  # the word about the second is lost
+        inbox.close()
+        anew = Inbox(Home(tmp_path / "trainer"))
+        assert not anew.take(third)  # the second is missing for all it knows
+        outbox.again()
+        carry(outbox, anew)
+        anew.close()
+        assert everything(tmp_path / "trainer" / "store.sqlite") == everything(worker.store_path)
+
+    def test_a_worker_that_was_killed_goes_on_where_it_was(self, worker, inbox, monkeypatch):
+        monkeypatch.setattr("hitl.remote.forward.MESSAGE_BYTES", 3000)
+        outbox = Outbox(worker, "one")
+        record(worker, episodes=3)
+        for _ in range(3):
+            inbox.take(outbox.next())
+        outbox.acknowledged(2)
+        again, messages = Outbox(worker, "one"), []
+        carry(again, inbox, messages)
+        assert again.worker == outbox.worker
+        assert everything(inbox._path) == everything(worker.store_path)
+        steps = sum(op[0] == "step" for m in messages for op in m["ops"])
+        assert 0 < steps < 90
+
+    def test_two_sessions_at_once_are_kept_apart(self, worker, inbox, monkeypatch):
+        monkeypatch.setattr("hitl.remote.forward.MESSAGE_BYTES", 1500)
+        outbox = Outbox(worker, "one")
+        recorders = [Recorder(worker.create().store_path, dataclasses.replace(INFO, seed=k)) for k in range(2)]
+        for episode in range(3):
+            for r in recorders:
+                r.begin_episode(seed=episode)
+            for k in range(20):
+                for n, r in enumerate(recorders):
+                    if k == 5:
+                        r.begin_segment("takeover", "pad")
+                    r.step(row(k + 100 * n))
+                if k % 7 == 0:
+                    assert all(r.flush() for r in recorders)
+                    carry(outbox, inbox)
+            for r in recorders:
+                r.end_episode("truncated", "time_limit", np.zeros(2, np.float32))
+        for r in recorders:
+            r.close()
+        carry(outbox, inbox)
+        assert everything(inbox._path) == everything(worker.store_path)
+
+    def test_no_message_is_larger_than_a_megabyte(self, worker, inbox):
+        outbox = Outbox(worker, "one")
+        info = dataclasses.replace(INFO, observation_names=tuple(f"o{k}" for k in range(2000)))
+        recorder = Recorder(worker.create().store_path, info)
+        recorder.begin_episode()
+        for k in range(500):
+            recorder.step(dataclasses.replace(row(k), observation=np.full(2000, k, np.float32)))
+        recorder.close()
+        messages = []
+        carry(outbox, inbox, messages)
+        assert max(len(encode(m)) for m in messages) < 1_000_000
+        assert inbox.steps == 500
