@@ -6,6 +6,7 @@ a stalled agent need. Session, store, replay and learner are the real ones.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from hitl.session import EpisodeResult
 
 if TYPE_CHECKING:
     from trainer.config import TrainConfig
+    from trainer.replay import Replay
     from trainer.tqc import TQC
 
 
@@ -49,10 +51,20 @@ class Lockstep:
     """A rig and a learner that take turns. Use it as a context manager.
 
     ``init``: a checkpoint file to begin from (weights and optimisers; its own random numbers are not taken over). ``kind``: of
-    the checkpoints that :meth:`save` writes.
+    the checkpoints that :meth:`save` writes. ``make_learner`` and ``make_replay``: called with the sizes of observation and
+    action and the configuration, for another learner than ``TQC`` (one of the same shape) or another way to draw than ``Replay``.
     """
 
-    def __init__(self, rig: Rig, config: TrainConfig, *, init: Path | None = None, kind: str = "stall") -> None:
+    def __init__(
+        self,
+        rig: Rig,
+        config: TrainConfig,
+        *,
+        init: Path | None = None,
+        kind: str = "stall",
+        make_learner: Callable[[int, int, TrainConfig], TQC] | None = None,
+        make_replay: Callable[[int, int, TrainConfig], Replay] | None = None,
+    ) -> None:
         import torch
 
         from trainer.checkpoint import load
@@ -62,12 +74,12 @@ class Lockstep:
         torch.set_num_threads(1)
         self.rig, self.config, self.kind = rig, config, kind
         sizes = len(rig.observation_names), len(rig.action_names)
-        self.learner = TQC(*sizes, config)
+        self.learner = (make_learner or TQC)(*sizes, config)
         if init is not None:
             tensors, meta = load(init)
             self.learner.load(tensors, meta.numbers)
             self.learner.generator.manual_seed(config.seed + 1)
-        self.replay = Replay(*sizes, config)
+        self.replay = (make_replay or Replay)(*sizes, config)
         self.steps = 0  # driven so far, by whomever, evaluations left out
         self._first_update = self.learner.updates
         self._generator = torch.Generator().manual_seed(config.seed)
