@@ -37,6 +37,8 @@ class TrainConfig:
     """Random subset of target critics in each target (REDQ, Chen et al. 2021); all when None."""
     gamma: float = 0.9925
     n_step: int = 3
+    stop_at_driver_change: bool = True
+    """Whether n-step returns end where the driver changes; otherwise the human's rescue pays for the agent's blunder."""
     polyak: float = 0.995
     """Share of the old target kept in each update."""
     actor_average: float | None = None
@@ -114,6 +116,10 @@ class TrainConfig:
     """With ``one_replay``: how often each demo step is laid into the replay."""
     learn_from_evaluation: bool = False
     """Whether evaluation episodes are online data too."""
+    takeovers_online: bool = True
+    """Whether the human's steps of live episodes are online data as well as demos (RLPD with HIL-SERL's rule), or demos alone."""
+    failed_takeovers: bool = False
+    """Whether a takeover that did not clear its corner is a demo without the player saying so."""
     capacity: int = 1_000_000
     """Steps held; the oldest online episodes go first, demos stay."""
 

@@ -207,6 +207,7 @@ class Replay:
             n_step=c.n_step,
             handover_cost=c.handover_cost,
             skip=round(c.skip_before_takeover_s * self.hz),
+            stop_at_change=c.stop_at_driver_change,
         )
         n = result.settled
         done = part[:n]
@@ -220,7 +221,8 @@ class Replay:
         valid = result.successor[:n] > 0
         self._next[done] = np.where(valid, successors[result.successor[:n]], -1)
         if self._is_online(episode):
-            self._enlist(done[valid & ~result.skipped[:n]])
+            drawn = valid & ~result.skipped[:n]
+            self._enlist(done[drawn if c.takeovers_online else drawn & ~human])
         episode.ready += n
 
     def _enlist(self, rows: np.ndarray) -> None:
@@ -273,7 +275,7 @@ class Replay:
         c = self.config
         if not segment.closed or segment.verdict == "bad" or (c.one_replay and segment.kind != "lap"):
             return 0.0
-        if segment.outcome == "failed" and segment.verdict not in ("good", "star"):
+        if segment.outcome == "failed" and not c.failed_takeovers and segment.verdict not in ("good", "star"):
             return 0.0  # a takeover that failed is a demo only when the player says so
         weight = c.takeover_priority if segment.kind == "takeover" else c.lap_priority
         return weight * segment.priority * (c.star_priority if segment.verdict == "star" else 1.0)

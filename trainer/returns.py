@@ -38,13 +38,15 @@ def n_step_returns(
     n_step: int,
     handover_cost: float = 0.0,
     skip: int = 0,
+    stop_at_change: bool = True,
 ) -> Returns:
     """Return the n-step returns of consecutive steps of an episode (its tail, from any step to the newest).
 
     A return stops where the episode ends, where ``t`` has a gap, and where the driver changes: otherwise an agent's
     blunder would be paid for by the human's rescue. It bootstraps at what follows the last step used, time limits
     included. ``complete``: no more steps will come; ``has_last``: the observation after the last step is known. A step
-    whose successor is not known is not used, and no return reaches over it.
+    whose successor is not known is not used, and no return reaches over it. Without ``stop_at_change`` a change of driver is
+    passed over like any other step.
     """
     n = len(reward)
     index = np.arange(n)
@@ -57,6 +59,7 @@ def n_step_returns(
     changes[:-1] = joined[:-1] & (driver[1:] != driver[:-1])
     before = np.zeros(n, bool)
     before[:-1] = changes[:-1] & (driver[:-1] == AGENT) & (driver[1:] == HUMAN)
+    stops = changes if stop_at_change else np.zeros(n, bool)
     paid = reward.astype(np.float64) - handover_cost * before
 
     total = np.zeros(n)
@@ -75,7 +78,7 @@ def n_step_returns(
         successor[usable] = follows[at[usable]]
         over = usable & terminated[at]
         discount[over] = 0.0
-        running = usable & ~terminated[at] & ~changes[at] & (follows[at] < n)
+        running = usable & ~terminated[at] & ~stops[at] & (follows[at] < n)
         at = np.where(running, at + 1, at)
         if not running.any():
             break

@@ -208,3 +208,36 @@ def test_evaluations_are_not_learned_from_unless_asked() -> None:
         replay.add(random_episode(1, purpose="evaluation"))
         assert replay.online_rows == 40 * wanted
         assert replay.online_steps == 40 * wanted
+
+
+def test_failed_takeovers_are_demos_when_asked() -> None:
+    for wanted in (False, True):
+        replay = Replay(OBS, ACT, TINY.with_values(failed_takeovers=wanted))
+        update = with_takeover(1)
+        update.segments = {k: dataclasses.replace(s, outcome="failed") for k, s in update.segments.items()}
+        replay.add(update)
+        assert replay.demo_rows == 10 * wanted
+
+
+def test_takeovers_may_be_kept_out_of_the_online_half() -> None:
+    for both in (False, True):
+        replay = Replay(OBS, ACT, TINY.with_values(takeovers_online=both))
+        replay.add(with_takeover(1))
+        assert replay.online_rows == (40 if both else 30)
+        assert replay.demo_rows == 10
+        assert replay.online_steps == 40  # the update ratio counts all that was driven
+        batch = replay.sample(512, torch.Generator().manual_seed(0))
+        assert bool(batch.human[~batch.demo].any()) == both
+
+
+def test_returns_may_run_on_over_a_change_of_driver() -> None:
+    update = with_takeover(1)  # the human drives from step 10 on
+    for stops, reward in (
+        (True, update.reward[9]),
+        (False, update.reward[9] + GAMMA * update.reward[10] + GAMMA**2 * update.reward[11]),
+    ):
+        replay = Replay(OBS, ACT, TINY.with_values(stop_at_driver_change=stops, demo_fraction=0.0))
+        replay.add(update)
+        batch = replay.sample(2000, torch.Generator().manual_seed(0))
+        at = batch.observation[:, 1] == 9
+        assert float(batch.reward[at][0]) == pytest.approx(float(reward), rel=1e-5)
