@@ -1,0 +1,245 @@
+"""What else can be made of a human's takeovers: five published rules, each in the form its paper gives.
+
+All begin with the stalled agent's actor, on the same network, and drive the same steps with the same number of updates of the
+same batch. What the paper prescribes differently (learning rates, ensembles, returns, how rows are drawn) stands in ``settings``.
+What an opponent's form has no use for, such as optimiser moments of another loss or critics of another quantity, starts anew.
+Of takeovers that failed, only the online rows are drawn, as with us. None keeps an averaged actor: no paper does.
+
+``OPPONENTS[name].settings`` goes on top of the ``hitl`` preset; ``make`` and ``make_replay`` are ``Lockstep``'s ``make_learner``
+and ``make_replay``.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainer.batch import Batch
+from trainer.config import TrainConfig
+from trainer.flat import FlatParameters
+from trainer.networks import LOG_STD_MIN, Actor
+from trainer.replay import Replay
+from trainer.schedule import rate
+from trainer.tqc import TQC
+
+
+class _Apart(Replay):
+    """Human rows are drawn in the demo half alone (two buffers, one for each driver)."""
+
+    def _enlist(self, rows: np.ndarray) -> None:
+        super()._enlist(rows[self._array[rows, self._human] < 0.5])
+
+
+class _AgainstTheRest(Replay):
+    """Takeovers in the demo half (with ``lap_priority`` 0), everything else in the other: laps and the agent's own steps."""
+
+    def _is_online(self, episode: Any) -> bool:
+        return super()._is_online(episode) or (episode.record is not None and episode.record.purpose == "lap")
+
+    def _enlist(self, rows: np.ndarray) -> None:
+        super()._enlist(rows[self._array[rows, self._takeover] < 0.5])
+
+
+def _last_layer(body: torch.nn.Module) -> tuple[Tensor, Tensor]:
+    """Return weight (E, H, O) and bias (E, 1, O)."""
+    weight, bias = list(body.parameters())[-2:]
+    return weight.data, bias.data
+
+
+def _without_noise(actor: Actor) -> None:
+    """Make an actor drive with its mean whoever asks: the spread is held at its least, about 2e-9."""
+    weight, bias = _last_layer(actor.body)
+    weight[..., actor.action_size :], bias[..., actor.action_size :] = 0.0, LOG_STD_MIN
+
+
+class _NewOptimisers(TQC):
+    """Takes networks over from a stalled run, and nothing of its optimisers or counters."""
+
+    def load(self, tensors: dict[str, Tensor], numbers: dict[str, float]) -> None:
+        """Take the networks of a checkpoint."""
+        self.load_networks(tensors)
+
+
+class Cloning(_NewOptimisers):
+    """Behaviour cloning: ``mean |tanh(mean(o)) - a|^2`` over the rows drawn, whoever drove. Nothing else is learned."""
+
+    def load_networks(self, tensors: dict[str, Tensor]) -> None:
+        """Take the actor; the critics are of no use here."""
+        super().load_networks({k: v for k, v in tensors.items() if k.startswith("actor.")})
+        _without_noise(self.actor)
+
+    @torch.no_grad()
+    def update(self, batch: Batch) -> None:
+        """Learn from one batch."""
+        self.updates += 1
+        self.actor_flat.zero()
+        tape = self.actor.run(batch.observation)
+        everyone = replace(batch, human=torch.ones_like(batch.human))
+        _, gradient = self._cloning(everyone, tape.out[0], tape.out)
+        tape.back(gradient[None])
+        self.actor_flat.clip(self.config.grad_clip_actor)
+        self.actor_optimiser.step(rate(self.config, self.config.lr_actor, self.updates))
+
+
+class RLPD(_NewOptimisers):
+    """SAC with an ensemble (Ball et al. 2023): TQC with one quantile a critic and squared errors in place of Huber's.
+
+    A stalled run's critics become the ensemble's first guess: each member is one of them with the mean of a resample of its
+    quantiles as its value, so that the members differ.
+    """
+
+    def load_networks(self, tensors: dict[str, Tensor]) -> None:
+        """Take actor and critics, whatever their number and their quantiles."""
+        super().load_networks({k: v for k, v in tensors.items() if k.startswith("actor.")})
+        names = [name for name, _ in self.critics.named_parameters()]
+        if f"critics.{names[0]}" not in tensors:
+            return
+        with torch.no_grad():
+            for name, own in self.critics.named_parameters():
+                theirs = tensors[f"critics.{name}"]
+                members = theirs[torch.arange(len(own)) % len(theirs)]
+                if name in names[-2:]:
+                    g = torch.Generator().manual_seed(self.config.seed)  # the same resample for weight and bias
+                    count = members.shape[-1]
+                    picks = torch.randint(count, (len(own), own.shape[-1], count), generator=g)
+                    members = torch.stack([m[..., p].mean(-1) for m, p in zip(members, picks, strict=True)])
+                own.copy_(members)
+            self.targets.load_state_dict(self.critics.state_dict())
+
+    def _critic_step(self, batch: Batch, target: Tensor, detailed: bool) -> None:
+        """Go down the mean squared error; ``target`` (B, 1) is the least of the subset's values."""
+        tape = self.critics.run(batch.pair)
+        self._critics_down(tape.back, (tape.out - target) * (2.0 / tape.out.numel()))
+
+    def _critics_down(self, back: Callable[[Tensor], Any], gradient: Tensor) -> None:
+        self.critic_flat.zero()
+        back(gradient)
+        self.critic_flat.clip(self.config.grad_clip_critic)
+        self.critic_optimiser.step(rate(self.config, self.config.lr_critic, self.updates))
+
+
+class RLIF(RLPD):
+    """The intervention is the reward: -1 for the agent's step that made the human take over, 0 for every other step."""
+
+    def load_networks(self, tensors: dict[str, Tensor]) -> None:
+        """Take the actor; the stalled critics know another reward."""
+        super().load_networks({k: v for k, v in tensors.items() if k.startswith("actor.")})
+
+    def update(self, batch: Batch) -> None:
+        """Learn from one batch, whose own reward is not looked at."""
+        super().update(replace(batch, reward=-batch.before_takeover.float()))
+
+
+class PVP(RLPD):
+    """TD3 without rewards, with a proxy value: where the human drove, Q of their action is 1 and of the agent's proposal -1.
+
+    The critics' loss is ``1/2 (Q(o, a) - y)^2 + h (Q(o, a) - 1)^2 + h (Q(o, a_agent) + 1)^2``, summed over the critics, with
+    ``y = discount min Q'(o', a')`` and h = 1 in human-driven steps; the authors' code leaves ``y`` out where the driver changes.
+    The actor goes up the first critic's value on every second update.
+    """
+
+    SMOOTHING, SMOOTHING_CLIP = 0.2, 0.5  # of the target action (Fujimoto et al. 2018)
+
+    def __init__(self, observation_size: int, action_size: int, config: TrainConfig) -> None:
+        super().__init__(observation_size, action_size, config)
+        self.slow_actor = copy.deepcopy(self.actor)
+        self.slow_flat = FlatParameters(self.slow_actor, trainable=False)
+
+    def load_networks(self, tensors: dict[str, Tensor]) -> None:
+        """Take the actor; the stalled critics know another value."""
+        super().load_networks({k: v for k, v in tensors.items() if k.startswith("actor.")})
+        _without_noise(self.actor)
+        self.slow_actor.load_state_dict(self.actor.state_dict())
+
+    @torch.no_grad()
+    def update(self, batch: Batch) -> None:
+        """Learn from one batch, whose reward is not looked at."""
+        c = self.config
+        self.updates += 1
+        noise = (self._noise(batch) * self.SMOOTHING).clamp_(-self.SMOOTHING_CLIP, self.SMOOTHING_CLIP)
+        following = (self.slow_actor.act(batch.next_observation) + noise).clamp_(-1, 1)
+        least = self.targets(torch.cat((batch.next_observation, following), 1)).amin((0, 2))
+        y = (batch.discount * least)[None, :, None]
+        proposed = torch.cat((batch.observation, batch.proposed), 1)
+        tape = self.critics.run(torch.cat((batch.pair, proposed)))
+        rows = len(batch)
+        executed, other = tape.out[:, :rows], tape.out[:, rows:]
+        human = batch.human.to(y.dtype)[None, :, None]
+        settled = 1.0 - batch.before_takeover.to(y.dtype)[None, :, None]
+        gradient = torch.cat((settled * (executed - y) + 2 * human * (executed - 1), 2 * human * (other + 1)), 1)
+        self._critics_down(tape.back, gradient / rows)
+        if self.updates % c.actor_every:
+            return
+        self.actor_flat.zero()
+        actor_tape = self.actor.run(batch.observation)
+        action = actor_tape.out[0, :, : self.action_size].tanh()
+        critic_tape = self.critics.run(torch.cat((batch.observation, action), 1))
+        up = torch.zeros_like(critic_tape.out)
+        up[0] = -1.0 / rows
+        slope = critic_tape.back(up, inputs=True, parameters=False)
+        assert slope is not None
+        head = torch.zeros_like(actor_tape.out)
+        head[0, :, : self.action_size] = slope[:, self.observation_size :] * (1 - action * action)
+        actor_tape.back(head)
+        self.actor_flat.clip(c.grad_clip_actor)
+        self.actor_optimiser.step(rate(c, c.lr_actor, self.updates))
+        self.target_flat.values.lerp_(self.critic_flat.values, 1 - c.polyak)
+        self.slow_flat.values.lerp_(self.actor_flat.values, 1 - c.polyak)
+
+
+@dataclass(frozen=True)
+class Opponent:
+    """A published rule as an arm: learner, settings on top of the ``hitl`` preset, and how its rows are drawn."""
+
+    text: str
+    make: Callable[[int, int, TrainConfig], TQC]
+    settings: dict[str, Any] = field(default_factory=dict)
+    make_replay: Callable[[int, int, TrainConfig], Replay] = Replay
+
+
+_EVEN = {"actor_average": None, "takeover_priority": 1.0, "star_priority": 1.0, "demo_copies": 1e9, "n_step": 1}
+_CLONING = _EVEN | {"bc_weight": 1.0}
+_RLPD = _EVEN | {
+    "bc_weight": 0.0,
+    "critics": 10,
+    "quantiles": 1,
+    "target_critics": 2,
+    "drop_per_critic": 0,
+    "drop_pool": 1,
+    "learn_alpha": True,
+    "target_entropy": -1.0,
+    "actor_every": 2,
+}
+"""Ball et al. 2023, with the updates, the batch and the network of every other arm, and the stalled run's temperature to begin
+with. One actor update for two of the critics, as HIL-SERL's code does."""
+
+OPPONENTS: dict[str, Opponent] = {
+    "hg_dagger": Opponent(
+        "HG-DAgger: cloning of laps and takeovers, no RL (Kelly et al. 2019)",
+        Cloning,
+        _CLONING | {"demo_fraction": 1.0},
+    ),
+    "iwr": Opponent(
+        "IWR: cloning, takeovers as likely as laps and own steps together (Mandlekar et al. 2020)",
+        Cloning,
+        _CLONING | {"demo_fraction": 0.5, "lap_priority": 0.0},
+        _AgainstTheRest,
+    ),
+    "rlif": Opponent("RLIF: the takeover is the only reward, -1, on RLPD (Luo et al. 2023)", RLIF, _RLPD),
+    "pvp": Opponent(
+        "PVP: proxy values of the human's and the agent's action, TD3, no reward (Peng et al. 2023)",
+        PVP,
+        _EVEN | {"bc_weight": 0.0, "critics": 2, "quantiles": 1, "drop_per_critic": 0, "actor_every": 2, "gamma": 0.99},
+        _Apart,
+    ),
+    "hil_serl": Opponent(
+        "HIL-SERL: takeovers into both halves, RLPD with the reward, no cloning (Luo et al. 2024)", RLPD, _RLPD
+    ),
+}
+"""By the name of the arm."""
