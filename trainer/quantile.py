@@ -70,11 +70,11 @@ def quantile_huber(
 _local = threading.local()
 
 
-def _scratch(shape: tuple[int, ...], like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return two tensors to write into, the same ones again for the same shape (fresh memory costs more than the sums)."""
+def _scratch(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Return a tensor to write into, the same one again for the same shape (fresh memory costs more than the sums)."""
     kept = getattr(_local, "scratch", None)
-    if kept is None or kept[0].shape != shape or kept[0].dtype != like.dtype or kept[0].device != like.device:
-        kept = _local.scratch = tuple(torch.empty(shape, dtype=like.dtype, device=like.device) for _ in range(2))
+    if kept is None or kept.shape != shape or kept.dtype != like.dtype or kept.device != like.device:
+        kept = _local.scratch = torch.empty(shape, dtype=like.dtype, device=like.device)
     return kept
 
 
@@ -82,28 +82,31 @@ Sums = tuple[Tensor, Tensor, tuple[Tensor, Tensor] | None]
 
 
 def _stream(z: Tensor, targets: Tensor, want_loss: bool) -> Sums:
-    """Sum over targets in cache-sized blocks."""
+    """Sum over targets in cache-sized blocks, the batch innermost: a vector unit then has long rows to work on."""
     count = targets.shape[1]
-    columns = targets.t().contiguous().view(count, 1, targets.shape[0], 1)
+    flipped = z.transpose(1, 2).contiguous()  # (E, N, B)
+    columns = targets.t().contiguous().view(count, 1, 1, targets.shape[0])
     block = max(1, min(count, BLOCK_BYTES // max(1, z.numel() * z.element_size())))
-    pad, part = _scratch((block, *z.shape), z)
-    above, below = torch.zeros_like(z), torch.zeros_like(z)
-    over, under = (torch.zeros_like(z), torch.zeros_like(z)) if want_loss else (None, None)
+    pad = _scratch((block, *flipped.shape), z)
+    total, above = torch.zeros_like(flipped), torch.zeros_like(flipped)
+    over, under = (torch.zeros_like(flipped), torch.zeros_like(flipped)) if want_loss else (None, None)
     for start in range(0, count, block):
         y = columns[start : start + block]
-        d, c = pad[: y.shape[0]], part[: y.shape[0]]
-        torch.sub(z, y, out=d)
-        torch.clamp(d, 0.0, 1.0, out=c)
-        above += c.sum(0)
+        d = torch.sub(flipped, y, out=pad[: y.shape[0]])
         if over is not None and under is not None:
-            # huber(d) = c (d - c / 2) with c = clip(d, -1, 1)
-            over += (c * (d - 0.5 * c)).sum(0)
-            torch.clamp(d, -1.0, 0.0, out=c)
-            under += (c * (d - 0.5 * c)).sum(0)
-            below -= c.sum(0)
-        else:
-            below -= d.clamp_(-1.0, 0.0).sum(0)
-    return above, below, (over, under) if over is not None and under is not None else None
+            # huber(d) = c (d - c / 2) with c = clip(d, -1, 1); these are rare, so they may take memory
+            for side, low, high in ((over, 0.0, 1.0), (under, -1.0, 0.0)):
+                c = d.clamp(low, high)
+                side += (c * (d - 0.5 * c)).sum(0)
+        total += d.clamp_(-1.0, 1.0).sum(0)
+        above += d.clamp_(min=0.0).sum(0)
+    below = torch.sub(above, total, out=total)
+
+    def back(x: Tensor) -> Tensor:
+        return x.transpose(1, 2)
+
+    pairs = (back(over), back(under)) if over is not None and under is not None else None
+    return back(above), back(below), pairs
 
 
 def _prefix(z: Tensor, targets: Tensor, want_loss: bool) -> Sums:

@@ -56,7 +56,11 @@ class GraphTape(Tape):
             else:
                 values = {f"net.{name}": p[members] for name, p in net.named_parameters()}
                 self.result = torch.func.functional_call(_Body(net), values, (wide,))
-        self.out = self.result.detach()
+
+    @property
+    def out(self) -> Tensor:
+        """See ``Tape.out``."""
+        return self.result.detach()
 
     def back(self, gradient: Tensor, *, inputs: bool = False, parameters: bool = True) -> Tensor | None:
         """See ``Tape.back``."""

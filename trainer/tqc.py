@@ -159,15 +159,15 @@ class TQC:
         c = self.config
         self.actor_flat.zero()
         critics = self.critics.run(torch.cat((batch.observation, squash.action), 1))
-        z = critics.out
-        rows = z.shape[1]
-        g_pair = critics.back(torch.full_like(z, -1.0 / z.numel()), inputs=True, parameters=False)
-        assert g_pair is not None
-        gradient = squash.back(g_pair[:, self.observation_size :], alpha / rows)
-        weight, cloning = self.bc_weight, None
+        weight, cloning, z = self.bc_weight, None, None
+        if detailed or (weight > 0 and (c.bc_scale_q or c.bc_q_filter)):
+            z = critics.out  # the quantiles themselves; the step needs only their slope
+        each = -1.0 / (c.critics * c.quantiles * len(batch))
+        gradient = squash.back(critics.slope(each, slice(self.observation_size, None)), alpha / len(batch))
         if weight > 0:
             cloning, g_cloning = self._cloning(batch, tape.out[0], z)
             if c.bc_scale_q:
+                assert z is not None
                 g_cloning.mul_(z.mean((0, 2)).abs().mean())
             gradient.add_(g_cloning, alpha=weight)
         tape.back(gradient.unsqueeze(0))
@@ -176,6 +176,7 @@ class TQC:
         if c.clip_weights is not None:
             self.actor_flat.values.clamp_(-c.clip_weights, c.clip_weights)
         if detailed:
+            assert z is not None
             self._note("q_a1", z)
             self._log["losses/loss_actor"] = (alpha * squash.log_density).mean() - z.mean()
             self._log["debug/log_pi"] = squash.log_density.mean()
@@ -186,8 +187,11 @@ class TQC:
             self._log["bc/loss"] = cloning if cloning is not None else 0.0
             self._log["debug/alpha"] = alpha
 
-    def _cloning(self, batch: Batch, head: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the cloning loss (0-d), a weighted mean over the human rows, and its derivative by the head (B, 2A)."""
+    def _cloning(self, batch: Batch, head: Tensor, z: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return the cloning loss (0-d), a weighted mean over the human rows, and its derivative by the head (B, 2A).
+
+        ``z``: the quantiles of the agent's own actions, for the filter.
+        """
         c = self.config
         weight = batch.human.to(head.dtype)
         if c.iwr_weight != 1.0:
@@ -195,6 +199,7 @@ class TQC:
         # The mean is over all human rows, so rows that the filter leaves out weaken the pull instead of shifting it.
         total = weight.sum().clamp_(min=1.0)
         if c.bc_q_filter:
+            assert z is not None
             weight = weight * (self.critics(batch.pair).mean((0, 2)) > z.mean((0, 2)))
         weight = (weight / total)[:, None]
         if c.bc_loss == "nll":

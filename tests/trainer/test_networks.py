@@ -161,3 +161,17 @@ def test_gradient_by_the_inputs_leaves_the_parameters_alone(network: str) -> Non
     assert g_x is not None
     torch.testing.assert_close(g_x, numeric(lambda: (critics(x) * g).sum(), x), rtol=1e-5, atol=1e-7)
     assert float(flat.gradient.abs().sum()) == 0
+
+
+@pytest.mark.parametrize("network", ["mlp", "residual", "simba"])
+@pytest.mark.parametrize("layer_norm", [True, False])
+def test_the_slope_is_the_backward_pass_of_an_even_gradient(network: str, layer_norm: bool) -> None:
+    critics = Critics(10, 2, TINY.with_values(network=network, layer_norm_critic=layer_norm)).double()
+    flat = FlatParameters(critics)
+    x = torch.randn(3, 12, dtype=torch.float64)
+    for _ in range(2):  # the second time in used memory
+        tape = critics.run(x)
+        whole = tape.back(torch.full_like(tape.out, -0.25), inputs=True, parameters=False)
+        assert whole is not None
+        torch.testing.assert_close(critics.run(x).slope(-0.25, slice(10, None)), whole[:, 10:])
+    assert float(flat.gradient.abs().sum()) == 0

@@ -123,7 +123,7 @@ def test_cloning_loss_and_its_derivative(loss: str) -> None:
     human = torch.arange(32) < 8
     batch = random_batch(human=human, takeover=torch.arange(32) < 3)
     learner = TQC(OBS, ACT, TINY.with_values(bc_loss=loss, bc_weight=1.0, iwr_weight=2.0))
-    head = learner.actor.head(batch.observation).double()
+    head = learner.actor.head(batch.observation).double().contiguous()
     z = learner.critics(batch.pair)
     weight = torch.tensor([2.0] * 3 + [1.0] * 5) / 11
     if loss == "mse":
