@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hitl import arbiter
 from hitl.corners import Corner
+from hitl.pulse import PulseReader
 from hitl.session import EpisodeResult, Tick
 from hitl.watch import Watcher
 from takeover_ui.view import StorePulse, TrainerPulse
@@ -33,9 +33,9 @@ class DemoWindow:
         self._last_frame = 0.0
         self._evaluations: list[tuple[float, float]] = []
 
-    def begin(self, rig: Rig, trainer: TrainerProcess) -> None:
+    def begin(self, rig: Rig, trainer: TrainerProcess, pulses: PulseReader) -> None:
         """The session is ready."""
-        self._rig, self._trainer = rig, trainer
+        self._rig, self._trainer, self._pulses = rig, trainer, pulses
         corners = rig.corners if self._corner in rig.corners else (*rig.corners, self._corner)
         self._watcher = Watcher(self._window, rig.track, corners, rig.action_names, hz=rig.task.settings.hz)
 
@@ -79,15 +79,5 @@ class DemoWindow:
         self._window.toast(f"{passes} of 20 passes without help", "good" if passes >= 18 else "info")
 
     def _pulse(self) -> TrainerPulse:
-        beat = self._trainer.pulse()
-        if beat is None:
-            return TrainerPulse(alive=self._trainer.alive)
-        return TrainerPulse(
-            alive=self._trainer.alive,
-            updates=beat.updates,
-            steps_behind=beat.steps_behind,
-            utd=beat.utd,
-            last_checkpoint=Path(beat.checkpoint).stem.partition("-")[0].lstrip("0"),
-            checkpoint_age_s=beat.checkpoint_age_s,
-            finding=beat.finding,
-        )
+        pulse, alive = self._pulses.newest, self._trainer.alive
+        return pulse if pulse is not None and pulse.alive and alive else TrainerPulse(alive=alive)

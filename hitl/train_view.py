@@ -71,7 +71,7 @@ def draw(beat: Heartbeat, watch: Watch) -> Group:
             )
         parts.append(evaluations)
     if beat.finding:
-        parts.append(Text(beat.finding, style="yellow"))
+        parts.append(Text(f"! {beat.finding}", style="yellow"))
     if beat.problem:
         parts.append(Text(beat.problem, style="yellow"))
     return Group(*parts)  # type: ignore[arg-type]

@@ -10,12 +10,19 @@ import pygame
 from takeover_ui import theme
 from takeover_ui.geometry import heat
 from takeover_ui.theme import Pen
-from takeover_ui.view import View
+from takeover_ui.view import TrainerPulse, View
 
 
 def dot(pen: Pen, at: tuple[int, int], colour: theme.Colour) -> None:
     """A lamp."""
     pygame.draw.aacircle(pen.surface, colour, at, pen.px(5))
+
+
+def health(pulse: TrainerPulse | None) -> theme.Colour:
+    """Return the colour of the trainer's lamp: at work, at work with a fault in it, not there."""
+    if pulse is None or not pulse.alive:
+        return theme.FAINT
+    return theme.WARNING if pulse.finding_title else theme.GOOD
 
 
 def progress(pen: Pen, rect: pygame.Rect, view: View) -> None:

@@ -33,7 +33,8 @@ def draw(surface: pygame.Surface, view: View, size: Size = "full", *, language: 
     if size == "bar":
         strip.draw(pen, surface.get_rect(), view, words)
         return pen.marks
-    sections = _FULL if size == "full" else _COMPACT
+    found = view.trainer is not None and view.trainer.alive and bool(view.trainer.finding_title)
+    sections = _FULL if size == "full" else _COMPACT_FOUND if found else _COMPACT
     spare = surface.get_height() - sum(pen.px(h) for h, _ in sections)
     gap = max(0, min(spare // len(sections), pen.px(18)))
     top = 0
@@ -215,8 +216,7 @@ def _trainer(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) 
     pen.box(rect, theme.CARD, 8)
     inner = rect.inflate(-2 * pen.px(12), -2 * pen.px(10))
     pulse = view.trainer
-    alive = pulse is not None and pulse.alive
-    gauges.dot(pen, (inner.left + pen.px(6), inner.top + pen.px(7)), theme.GOOD if alive else theme.FAINT)
+    gauges.dot(pen, (inner.left + pen.px(6), inner.top + pen.px(7)), gauges.health(pulse))
     title = pen.text(
         "trainer",
         words["trainer"],
@@ -225,7 +225,7 @@ def _trainer(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) 
         theme.TEXT,
         width=inner.w // 2 - pen.px(20),
     )
-    line = pen.px(21)
+    line, lines = pen.px(21), 3
     if pulse is None or not pulse.alive:
         pen.text(
             "trainer_idle",
@@ -251,14 +251,17 @@ def _trainer(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) 
             age = "" if pulse.checkpoint_age_s is None else words["ago"].format(seconds=pulse.checkpoint_age_s)
             name = pulse.last_checkpoint.removesuffix(".safetensors")
             rows.append(("checkpoint", f"{name} · {age}" if age else name))
-        if pulse.finding:
-            rows[1:] = [("finding", pulse.finding)]
+        if pulse.finding_title:
+            told = theme.wrap(f"! {pulse.finding_title}", pen.px(19), inner.w, 2)
+            rows[1:] = [(f"finding_{i}", text) for i, text in enumerate(told)]
+            if len(told) == 1:
+                rows.append(("diagnose", words["diagnose"]))
         for number, (key, text) in enumerate(rows, 1):
-            colour = theme.WARNING if key == "finding" else theme.MUTED
+            colour = theme.WARNING if key.startswith("finding") else theme.MUTED
             pen.text(key, text, (inner.left, inner.top + number * line), 19, colour, width=inner.w)
-    spark = pygame.Rect(
-        inner.left, inner.top + 3 * line + pen.px(4), inner.w, inner.bottom - inner.top - 3 * line - pen.px(4)
-    )
+        lines += len(rows) > 2
+    top = inner.top + lines * line + pen.px(4)
+    spark = pygame.Rect(inner.left, top, inner.w, inner.bottom - top)
     gauges.sparkline(pen, spark, view.evaluations, words["evaluations"])
 
 
@@ -313,6 +316,9 @@ def _compact_line(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, s
         width=half,
         anchor="topright",
     )
+    if view.trainer is not None and view.trainer.alive and view.trainer.finding_title:
+        text = f"! {view.trainer.finding_title}"
+        pen.text("finding_0", text, (rect.left, rect.top + pen.px(20)), 19, theme.WARNING, width=rect.w)
 
 
 _FULL: tuple[tuple[int, _Section], ...] = (
@@ -326,3 +332,5 @@ _FULL: tuple[tuple[int, _Section], ...] = (
     (26, _footer),
 )
 _COMPACT: tuple[tuple[int, _Section], ...] = ((58, _driver), (44, _progress), (88, _actions), (24, _compact_line))
+_COMPACT_FOUND = ((44, _driver), (44, _progress), (88, _actions), (42, _compact_line))
+"""The same with room for one more line: what the trainer has found."""

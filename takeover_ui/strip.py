@@ -19,8 +19,8 @@ def draw(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> N
     pen.text("driver", words[view.who], block.center, 34, theme.INK, width=block.w - pen.px(16), anchor="center")
     gap, middle = pen.px(12), rect.centery
     right = rect.right - gap
-    alive = view.trainer is not None and view.trainer.alive
-    gauges.dot(pen, (right - pen.px(6), middle), theme.GOOD if alive else theme.FAINT)
+    pulse = view.trainer
+    gauges.dot(pen, (right - pen.px(6), middle), gauges.health(pulse))
     right -= pen.px(12) + gap
     helped = pen.text(
         "help_given",
@@ -73,6 +73,10 @@ def draw(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> N
                 width=left + pen.px(170) - when.right - pen.px(8),
                 anchor="midleft",
             )
+    elif pulse is not None and pulse.alive and pulse.finding_title:
+        # Only while no corner is near: what comes next on the road matters more.
+        text = f"! {pulse.finding_title}"
+        pen.text("finding_0", text, (left, middle), 20, theme.WARNING, width=pen.px(170), anchor="midleft")
     left += pen.px(170) + gap
     if right - left > pen.px(60):
         gauges.progress(pen, pygame.Rect(left, middle - pen.px(7), right - left, pen.px(14)), view)

@@ -45,6 +45,7 @@ ENGLISH: Mapping[str, str] = {
     "steps_saved": "{value:,} steps saved",
     "waiting": "{value:,} waiting",
     "late": "late ticks",
+    "diagnose": "`hitl diagnose` says more",
     "risk": "risk",
 }
 
@@ -89,6 +90,7 @@ GERMAN: Mapping[str, str] = {
     "steps_saved": "{value:,} Schritte gesichert",
     "waiting": "{value:,} warten",
     "late": "verspätete Ticks",
+    "diagnose": "mehr mit `hitl diagnose`",
     "risk": "Risiko",
 }
 

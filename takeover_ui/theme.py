@@ -111,6 +111,18 @@ def fit(text: str, size: int, width: int, smallest: int = 12) -> tuple[str, int,
     return (text[:low].rstrip() + "…" if low else ""), least, True
 
 
+def wrap(text: str, size: int, width: int, most: int) -> list[str]:
+    """Return the text as at most ``most`` lines of about ``width`` pixels, broken at spaces; the last one takes the rest."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and (measure(longer, size)[0] <= width or len(lines) == most):
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
 class Pen:
     """Draws text and boxes on one surface and remembers where, so that a test can see that nothing is cut off."""
 

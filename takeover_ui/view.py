@@ -45,7 +45,9 @@ class TrainerPulse:
     last_checkpoint: str = ""
     checkpoint_age_s: float | None = None
     finding: str = ""
-    """A sentence when the trainer has found why it cannot learn well."""
+    """A sentence while the trainer finds why it cannot learn well."""
+    finding_title: str = ""
+    """The same in a few words."""
 
 
 @dataclass(slots=True)

@@ -21,6 +21,7 @@ from data.store import Store
 from trainer import control
 from trainer.batch import Batch
 from trainer.checkpoint import CheckpointMeta, load, save
+from trainer.diagnosis.catalogue import title
 from trainer.diagnosis.live import LiveChecks
 from trainer.heartbeat import Heartbeat, write_heartbeat
 from trainer.ledger import Ledger
@@ -311,7 +312,9 @@ class Daemon:
         if self._last_batch is not None:
             for finding in self.checks.look(self.learner, self._last_batch, values, self._terminated):
                 self._event("diagnosis", f"{finding.sentence} {finding.advice}", "warning", {"fault": finding.fault})
-            self.beat.finding = self.checks.sentence
+            for fault in self.checks.gone():
+                self._event("diagnosis", f"No longer so: {title(fault)}.", "info", {"fault": fault})
+            self.beat.finding, self.beat.finding_title = self.checks.sentence, self.checks.title
         for sink in self._sinks:
             sink.add(self.learner.updates, values)
 

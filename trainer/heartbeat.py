@@ -41,7 +41,9 @@ class Heartbeat:
     """Seconds of takeover in the demo half."""
     bc_weight: float = 0.0
     finding: str = ""
-    """A sentence when the trainer has found in itself a reason why it cannot learn well."""
+    """A sentence while the trainer finds in itself a reason why it cannot learn well."""
+    finding_title: str = ""
+    """The same in a few words."""
     problem: str = ""
     """A sentence when something is wrong."""
 

@@ -170,6 +170,7 @@ class _Bar:
 def _windowed(home: Home, args: argparse.Namespace, corner: Corner) -> DemoResult:
     from hitl.demo import Demo, Limits
     from hitl.demo_window import DemoWindow
+    from hitl.pulse import PulseReader
     from hitl.rig import Rig, RigOptions
     from hitl.trainer_process import TrainerProcess
     from takeover_ui.window import Window, WindowOptions
@@ -197,7 +198,7 @@ def _windowed(home: Home, args: argparse.Namespace, corner: Corner) -> DemoResul
             )
         )
         trainer = stack.enter_context(TrainerProcess(home, *_trainer_arguments(args.seed)))
-        shown.begin(live, trainer)
+        shown.begin(live, trainer, stack.enter_context(PulseReader(home.root)))
         demo = Demo(
             live,
             fast,

@@ -15,6 +15,7 @@ from hitl.home import add_home, home_path
 if TYPE_CHECKING:
     from hitl.home import Home
     from hitl.ports import EpisodeResult, Tick
+    from hitl.pulse import PulseReader
     from hitl.rig import Rig
     from hitl.track import Track
     from hitl.wheel import Wheel
@@ -114,7 +115,9 @@ def main(argv: list[str]) -> int:
             )
         )
         if watch is not None:
-            watch.begin(rig)
+            from hitl.pulse import PulseReader
+
+            watch.begin(rig, stack.enter_context(PulseReader(rig.home.root)))
         if args.checkpoint:
             rig.policy.hold(args.checkpoint)
         try:
@@ -276,13 +279,13 @@ class _Watch:
         self._window = window
         self._watcher: Any = None
 
-    def begin(self, rig: Rig) -> None:
+    def begin(self, rig: Rig, pulses: PulseReader) -> None:
         """The rig is there: its track and names are known."""
         from hitl.watch import Watcher
 
         self._watcher = Watcher(self._window, rig.track, rig.corners, rig.action_names, hz=rig.task.settings.hz)
         self._watcher.hint = HINTS[rig.session.settings.mode]
-        self._rig = rig
+        self._rig, self._pulses = rig, pulses
 
     def __call__(self, tick: Tick) -> None:
         """Show one tick."""
@@ -290,6 +293,7 @@ class _Watch:
 
         status = self._rig.recorder.status
         self._watcher.store = StorePulse(status.committed_steps, status.queue, status.last_commit_age_s, status.problem)
+        self._watcher.trainer = self._pulses.newest
         self._watcher(tick)
 
     def episode_over(self, result: Any) -> None:

@@ -144,6 +144,8 @@ def _status(home: Home) -> int:
         ("demos", f"{beat.demo_rows:,} steps, {beat.takeover_seconds:.0f} s of takeover"),
         ("checkpoint", f"{beat.checkpoint or 'none yet'}" + (f", {age:.0f} s ago" if age is not None else "")),
     ]
+    if beat.finding:
+        rows.append(("finding", beat.finding))
     if beat.problem:
         rows.append(("problem", beat.problem))
     for name, text in rows:

@@ -46,9 +46,15 @@ def situations() -> dict[str, View]:
             store=StorePulse(987_654_321, 123_456),
         ),
         "off_road": replace(base, on_road=False, speed=55.0),
+        "finding": replace(base, trainer=finding("the critic ignores actions"), countdown=None),
+        "long_finding": replace(base, trainer=finding("terminal steps are bootstrapped or never drawn")),
         "trainer_gone": replace(base, trainer=TrainerPulse()),
         "disk_full": replace(base, store=StorePulse(1_000, 4_000, 31.0, "The disk is full: steps are kept in memory.")),
     }
+
+
+def finding(title: str) -> TrainerPulse:
+    return TrainerPulse(True, 3_218, 214, 1.0, "u0003200", 12.0, f"{title}: a sentence.", title)
 
 
 def longer(words: dict[str, str]) -> dict[str, str]:
@@ -91,10 +97,23 @@ def test_nothing_is_cut_off_or_over_anything_else(
     view = situations()[situation]
     marks = overlay.draw(surface, view, size, language=language)
     user_text = ("next_corner", "countdown", "store") if situation in ("three_actions", "disk_full", "large") else ()
+    user_text += ("finding_0",) if size != "full" else ()  # the catalogue's words: a strip has no room for all of them
     check(marks, surface.get_rect(), user_text)
     names = {m.name for m in marks}
     assert {"driver", "progress_band", "gauge_steer"} <= names
     assert next(m.text for m in marks if m.name == "driver") == texts.LANGUAGES[language][view.who]
+
+
+@pytest.mark.parametrize("size", ["full", "compact", "bar"])
+def test_what_the_trainer_finds_is_shown_while_it_holds(size: overlay.Size) -> None:
+    def drawn(view: View) -> str:
+        surface = pygame.Surface(overlay.DESIGN[size])
+        return " ".join(m.text for m in overlay.draw(surface, view, size) if m.name.startswith("finding"))
+
+    assert drawn(situations()["finding"]).startswith("! the critic ignores")
+    assert drawn(situations()["agent"]) == ""
+    gone = replace(finding("the critic ignores actions"), alive=False)
+    assert drawn(replace(situations()["finding"], trainer=gone)) == ""
 
 
 @pytest.mark.parametrize("driver", ["agent", "human", "paused"])

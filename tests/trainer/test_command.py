@@ -8,6 +8,7 @@ from rich.console import Console
 from hitl.cli import main
 from hitl.train_view import draw
 from tests.trainer.test_daemon import drive, newest, wait_for
+from trainer.control import TrainerLock
 from trainer.heartbeat import Heartbeat, read_heartbeat, write_heartbeat
 from trainer.judge import Verdict
 from trainer.watch import Watch
@@ -95,11 +96,26 @@ def test_the_view_shows_rates_and_evaluations() -> None:
     watch.judged = [Verdict(6, 20, 0.1, 0.03, 0.3, 50.0), watch.best]
     console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
     console.print(
-        draw(Heartbeat(state="training", updates=1234, updates_per_second=99.0, problem="a full disk"), watch)
+        draw(
+            Heartbeat(
+                state="training", updates=1234, updates_per_second=99.0, problem="a full disk", finding="Blind critic."
+            ),
+            watch,
+        )
     )
     text = console.export_text()
-    for part in ("training", "1,234", "99/s", "7 *", "90%", "70%–97%", "88.0", "a full disk"):
+    for part in ("training", "1,234", "99/s", "7 *", "90%", "70%–97%", "88.0", "a full disk", "! Blind critic."):
         assert part in text
+
+
+def test_status_tells_what_the_trainer_finds_in_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with TrainerLock(tmp_path / "store.sqlite"):
+        write_heartbeat(tmp_path, Heartbeat(state="training", finding="The critic tells no actions apart."))
+        assert main(["train", "status", "--home", str(tmp_path)]) == 0
+        assert "finding  The critic tells no actions apart." in capsys.readouterr().out
+        write_heartbeat(tmp_path, Heartbeat(state="training"))
+        assert main(["train", "status", "--home", str(tmp_path)]) == 0
+        assert "finding" not in capsys.readouterr().out
 
 
 def test_a_broken_pulse_is_no_pulse(tmp_path: Path) -> None:

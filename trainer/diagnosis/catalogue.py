@@ -192,3 +192,8 @@ FAULTS: dict[str, Fault] = {
     ),
 }  # fmt: skip
 """By name; the name is what ``--json`` and the events carry."""
+
+
+def title(fault: str) -> str:
+    """Return what a fault is called, in a few words."""
+    return FAULTS[fault].title

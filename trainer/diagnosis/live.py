@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 
 import torch
 
@@ -11,6 +12,7 @@ from trainer.batch import Batch
 from trainer.config import TrainConfig
 from trainer.diagnosis import batch_checks, critic_checks, policy_checks, probe
 from trainer.diagnosis.case import Case, Check
+from trainer.diagnosis.catalogue import title
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.history import from_rows
 from trainer.diagnosis.recipe import Recipe, from_settings
@@ -19,9 +21,15 @@ from trainer.tqc import TQC
 SHARE = 0.008
 """Of the trainer's time that the checks may take."""
 EVERY_S = 5.0
+FIRST_S = 0.08
+"""What the first look is taken to cost, so that it comes when there is time for it."""
 MOST_ROWS = 256
+PROBED = 128
+"""Rows of a batch that the critic is asked about; a look then costs about as much as an update."""
 TWICE = 2
-"""A fault is told when this many looks in a row have found it: one odd batch is no fault."""
+"""A fault is told when this many looks in a row have found it, and is over when as many have not: one odd batch is no fault."""
+AGAIN_S = 600.0
+"""A fault that comes and goes is told at most this often."""
 CHECKS: tuple[Check, ...] = (
     critic_checks.ignores_actions,
     critic_checks.identical_twins,
@@ -66,6 +74,12 @@ def terminals_missing(batch: Batch, seen: list[int], ended: int) -> Finding | No
     return Finding("terminal-dropped", sentence, (text,), 0.95, source="batch")
 
 
+def few(batch: Batch, count: int) -> Batch:
+    """Return some ``count`` rows of a batch, spread over it (so that demos are among them as in the whole)."""
+    stride = max(1, len(batch) // count)
+    return Batch(**{f.name: getattr(batch, f.name)[::stride] for f in fields(Batch)})
+
+
 class LiveChecks:
     """Looks at the learner now and then. Cheap by construction: it does not look while it has used up its share of the time."""
 
@@ -76,10 +90,14 @@ class LiveChecks:
         self.every_s, self._clock = every_s, clock
         self._began = self._looked_at = clock()
         self.spent_s = 0.0
+        self.looks = 0
+        self._cost = FIRST_S  # s of the dearest look so far, which fades: the next one must fit as well
         self._rows: list[dict[str, float]] = []
         self._terminals = [0, 0]
         self._counts: dict[str, int] = {}
-        self._told: set[str] = set()
+        self._absent: dict[str, int] = {}
+        self._told: dict[str, float] = {}
+        self._gone: list[str] = []
         self.standing: dict[str, Finding] = {}
         """What is wrong now, by fault."""
 
@@ -91,8 +109,22 @@ class LiveChecks:
     @property
     def sentence(self) -> str:
         """The heaviest standing finding in one sentence, empty when all is well."""
-        top = max(self.standing.values(), key=lambda f: f.weight, default=None)
+        top = self._top
         return "" if top is None else f"{top.sentence} ({top.fault}: `hitl diagnose`)"
+
+    @property
+    def title(self) -> str:
+        """The same in a few words."""
+        return "" if self._top is None else title(self._top.fault)
+
+    @property
+    def _top(self) -> Finding | None:
+        return max(self.standing.values(), key=lambda f: f.weight, default=None)
+
+    def gone(self) -> list[str]:
+        """Return the faults that have been told and hold no longer, each once."""
+        gone, self._gone = self._gone, []
+        return gone
 
     def look(self, learner: TQC, batch: Batch, metrics: Mapping[str, float], ended: int = 0) -> list[Finding]:
         """Take in a row of metrics and, when it is time, look; return what is wrong since now.
@@ -100,7 +132,7 @@ class LiveChecks:
         ``batch``: rows just learned from; ``ended``: terminated episodes in the replay.
         """
         began = self._clock()
-        if began - self._looked_at < self.every_s or self.spent_s > SHARE * (began - self._began):
+        if began - self._looked_at < self.every_s or self.spent_s + self._cost > SHARE * (began - self._began):
             return []
         self._looked_at = began
         self._rows.append({**metrics, "updates": float(learner.updates)})
@@ -109,17 +141,24 @@ class LiveChecks:
         found = self._all(learner, batch, ended)
         news = []
         for fault in list(self._counts):
-            if fault not in found:
-                self._counts.pop(fault)
-                self.standing.pop(fault, None)
+            if fault in found:
+                continue
+            self._counts[fault] = 0
+            self._absent[fault] = self._absent.get(fault, 0) + 1
+            if self._absent[fault] >= TWICE and self.standing.pop(fault, None) is not None:
+                self._gone.append(fault)
         for fault, finding in found.items():
+            self._absent[fault] = 0
             self._counts[fault] = self._counts.get(fault, 0) + 1
-            if self._counts[fault] >= TWICE:
-                self.standing[fault] = finding
-                if fault not in self._told:
-                    self._told.add(fault)
-                    news.append(finding)
-        self.spent_s += self._clock() - began
+            if self._counts[fault] < TWICE and fault not in self.standing:
+                continue
+            new = fault not in self.standing
+            self.standing[fault] = finding
+            if new and began - self._told.get(fault, -AGAIN_S) >= AGAIN_S:
+                self._told[fault] = began
+                news.append(finding)
+        cost = self._clock() - began
+        self.spent_s, self._cost, self.looks = self.spent_s + cost, max(0.9 * self._cost, cost), self.looks + 1
         return sorted(news, key=lambda f: -f.weight)
 
     def _all(self, learner: TQC, batch: Batch, ended: int) -> dict[str, Finding]:
@@ -136,7 +175,7 @@ class LiveChecks:
         case = Case(
             history=from_rows(self._rows, "metrics", ours=True),
             recipe=self.recipe,
-            probe=probe.look(learner, batch, "the critic in training"),
+            probe=probe.look(learner, few(batch, PROBED), "the critic in training"),
         )
         for check in CHECKS:
             answer = check(case)

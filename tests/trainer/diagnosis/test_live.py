@@ -14,6 +14,7 @@ from tests.trainer.diagnosis.test_trained import gamma_once, policy_in_critic
 from tests.trainer.test_daemon import SMALL, drive
 from tests.trainer.test_daemon import train as run_daemon
 from trainer.diagnosis import live
+from trainer.diagnosis.finding import Finding
 from trainer.diagnosis.live import LiveChecks, terminals_missing, wrong_discounts
 from trainer.heartbeat import read_heartbeat
 
@@ -33,9 +34,12 @@ def test_they_stay_within_their_share() -> None:
     learner, rows, batch = train(100)
     clock = Clock()
     checks = LiveChecks(CONFIG, every_s=0.0, clock=clock)
-    for _ in range(2000):
+    shares = []
+    for _ in range(4000):
         checks.look(learner, batch, rows[-1])
-    assert 0 < checks.share <= live.SHARE + 0.01
+        shares.append(checks.share)
+    assert checks.looks > 10
+    assert max(shares[1500:]) < 0.01
 
 
 def test_a_sound_learner_is_left_alone_and_not_disturbed() -> None:
@@ -61,6 +65,38 @@ def test_the_critic_that_ignores_actions_is_told_once_and_stands() -> None:
     assert [f.fault for f in told].count("critic-ignores-actions") == 1
     assert "critic-ignores-actions" in checks.standing
     assert checks.sentence
+
+
+def test_a_fault_that_is_mended_is_over_and_may_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner, rows, batch = train(20)
+    clock = Clock()
+    checks = LiveChecks(CONFIG, every_s=0.0, clock=clock)
+    at_fault = True
+
+    def all_checks(*args: object) -> dict[str, Finding]:
+        return {"exploded": Finding("exploded", "Q is huge.", (), 0.9)} if at_fault else {}
+
+    monkeypatch.setattr(checks, "_all", all_checks)
+
+    def look() -> list[str]:
+        clock.now += 100
+        return [f.fault for f in checks.look(learner, batch, rows[-1])]
+
+    assert [look(), look(), look()] == [[], ["exploded"], []]
+    assert checks.title == "Q has exploded"
+    at_fault = False
+    look()
+    assert checks.title  # one look without it is not enough
+    look()
+    assert (checks.title, checks.sentence, checks.gone(), checks.gone()) == ("", "", ["exploded"], [])
+    at_fault = True
+    assert [look(), look()] == [[], []]  # back within ten minutes: shown again, but no second event
+    assert checks.title
+    at_fault = False
+    for _ in range(8):
+        look()
+    at_fault = True
+    assert [look(), look()] == [[], ["exploded"]]
 
 
 def test_discounts_of_a_batch() -> None:
