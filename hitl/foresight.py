@@ -62,7 +62,7 @@ class PolicyForesight:
         """Return (risk from 0 to 1, whether a request stands)."""
         if self.model is None:
             return None, False
-        quantiles = self._policy.quantiles(observation[None], proposed[None])
+        quantiles = self._policy.quantiles_now(observation, proposed)
         row = np.concatenate([observation.astype(np.float64), self._level(critic_numbers(quantiles)[0])])
         risk = float(self.model.risk(row[None])[0])
         return risk, self._asker.step(risk, agent)[0]

@@ -21,6 +21,7 @@ from hitl.session import EpisodeResult
 
 if TYPE_CHECKING:
     from trainer.config import TrainConfig
+    from trainer.networks import Actor
     from trainer.replay import Replay
     from trainer.tqc import TQC
 
@@ -32,19 +33,31 @@ class LearnerPolicy:
         import torch
 
         self._torch, self._learner = torch, learner
+        self._memory: Any = None  # of the running episode, for a recurrent network
         self._noise = torch.Generator().manual_seed(seed)
         self.checkpoint_id: int | None = None
         self.fixed = False
 
     def act(self, observation: NDArray[np.float32], deterministic: bool) -> NDArray[np.float32]:
         """Return the action (A,) for an observation (O,)."""
-        actor = self._learner.average if self._learner.average is not None else self._learner.actor
-        batch = self._torch.from_numpy(observation)[None]
-        action: NDArray[np.float32] = actor.act(batch, deterministic, None if deterministic else self._noise)[0].numpy()
+        batch, noise = self._torch.from_numpy(observation)[None], None if deterministic else self._noise
+        action: NDArray[np.float32] = self._actor.act(batch, deterministic, noise, self._memory)[0].numpy()
         return action
 
+    def stepped(self, executed: NDArray[np.float32]) -> None:
+        """The step was made with this action (A,), whoever drove."""
+        if self._memory is not None:
+            self._memory.stepped(self._torch.tensor(executed, dtype=self._torch.float32)[None])
+
     def begin_episode(self) -> None:
-        """The weights are always the newest."""
+        """The weights are always the newest; a memory begins empty."""
+        from trainer.networks import remember
+
+        self._memory = remember(self._actor)
+
+    @property
+    def _actor(self) -> Actor:
+        return self._learner.average if self._learner.average is not None else self._learner.actor
 
 
 class Lockstep:
@@ -68,10 +81,12 @@ class Lockstep:
         import torch
 
         from trainer.checkpoint import load
+        from trainer.pixels import with_image
         from trainer.replay import Replay
         from trainer.tqc import TQC
 
         torch.set_num_threads(1)
+        config = with_image(config, rig.observation_names)
         self.rig, self.config, self.kind = rig, config, kind
         sizes = len(rig.observation_names), len(rig.action_names)
         self.learner = (make_learner or TQC)(*sizes, config)

@@ -35,6 +35,8 @@ class CheckpointPolicy:
         self._noise = torch.Generator().manual_seed(seed)
         self._actor: Any = None
         self._critics: Any = None  # loaded when somebody asks for their judgement
+        self._memory: Any = None  # what the actor remembers of the running episode; None where it never does
+        self._critics_memory: Any = None
         self._path: Path | None = None
         self.fixed = False  # True: keep the weights that are in force
         self.checkpoint_id: int | None = None
@@ -48,9 +50,19 @@ class CheckpointPolicy:
             return self._rng.uniform(-1, 1, len(self._actions)).astype(np.float32)
         import torch
 
-        batch = torch.from_numpy(observation)[None]
-        action: torch.Tensor = self._actor.act(batch, deterministic, None if deterministic else self._noise)
+        batch, noise = torch.from_numpy(observation)[None], None if deterministic else self._noise
+        action: torch.Tensor = self._actor.act(batch, deterministic, noise, self._memory)
+        if self._critics_memory is not None:
+            self._critics_memory.look(batch, action)
         return action[0].numpy()
+
+    def stepped(self, executed: NDArray[np.float32]) -> None:
+        """The step was made with this action (A,), whoever drove: what the networks remember moves on."""
+        for memory in (self._memory, self._critics_memory):
+            if memory is not None:
+                import torch
+
+                memory.stepped(torch.tensor(executed, dtype=torch.float32)[None])
 
     @property
     def observation_size(self) -> int:
@@ -62,7 +74,7 @@ class CheckpointPolicy:
         if self._critics is None and self._path is not None:
             from trainer.checkpoint import load
             from trainer.config import TrainConfig
-            from trainer.networks import Critics
+            from trainer.networks import Critics, remember
 
             try:
                 tensors, meta = load(self._path)
@@ -72,21 +84,49 @@ class CheckpointPolicy:
             except (CheckpointError, RuntimeError) as error:
                 self.problem = str(error)
                 return False
-            self._critics = critics.eval().requires_grad_(False)
+            self._critics, self._critics_memory = critics.eval().requires_grad_(False), remember(critics)
         return self._critics is not None
 
     def quantiles(self, observations: NDArray[np.float32], actions: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the critics' quantiles (E, B, N) of observations (B, O) and actions (B, A), once ``can_judge`` said yes."""
+        """Return the critics' quantiles (E, B, N) of the consecutive steps of an episode, from its first one on.
+
+        Observations (B, O) and actions (B, A); only once ``can_judge`` said yes.
+        """
         import torch
 
-        pair = torch.from_numpy(np.concatenate([observations, actions], axis=1).astype(np.float32, copy=False))
-        quantiles: torch.Tensor = self._critics(pair)
+        from trainer.batch import beside
+        from trainer.recurrent import whole_episode
+
+        seen, did = (torch.from_numpy(x.astype(np.float32, copy=False)) for x in (observations, actions))
+        sight = seen if self._critics_memory is None else whole_episode(seen, did)
+        quantiles: torch.Tensor = self._critics(beside(sight, did))
+        return quantiles.numpy()
+
+    def quantiles_now(self, observation: NDArray[np.float32], action: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the critics' quantiles (E, 1, N) of what is seen (O,) and proposed (A,) in the running episode."""
+        if self._critics_memory is None:
+            return self.quantiles(observation[None], action[None])
+        import torch
+
+        quantiles: torch.Tensor = self._critics_memory.look(
+            torch.from_numpy(observation)[None], torch.from_numpy(action)[None]
+        )
         return quantiles.numpy()
 
     def begin_episode(self) -> None:
-        """Take the newest checkpoint of the home, if there is a newer one; one that cannot be read is passed over."""
-        if self.fixed:
-            return
+        """Take the newest checkpoint of the home, if there is a newer one; one that cannot be read is passed over.
+
+        Memories begin empty, whatever the weights.
+        """
+        if not self.fixed:
+            self._take_newest()
+        if self._actor is not None:
+            from trainer.networks import remember
+
+            self._memory = remember(self._actor)
+            self._critics_memory = remember(self._critics) if self._critics is not None else None
+
+    def _take_newest(self) -> None:
         with Store.open(self._home.store_path, read_only=True) as store:
             records = store.checkpoints()
         problems: list[str] = []
@@ -137,7 +177,7 @@ class CheckpointPolicy:
             meta.updates,
         )
         self._path, judged = path, self._critics is not None
-        self._critics = None
+        self._critics = self._memory = self._critics_memory = None
         self.problem = ""
         if judged:
             self.can_judge()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,15 @@ class Policy(Protocol):
         """Return the action for an observation (O,), in [-1, 1]."""
 
     def begin_episode(self) -> None:
-        """Take newer weights, if there are any: the only moment at which they change."""
+        """Take newer weights, if there are any: the only moment at which they change. What was remembered is forgotten."""
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A policy that remembers its episode: it is told of every step that was made, by whomever, and of no pause."""
+
+    def stepped(self, executed: NDArray[np.float32]) -> None:
+        """The step after the last ``act`` was made, with this action (A,)."""
 
 
 class Recorder(Protocol):

@@ -29,7 +29,7 @@ from hitl.corners import Corner
 from hitl.offers import RUMBLES, CornerOffers
 from hitl.outcome import OutcomeJudge
 from hitl.pads.base import braking_action, neutral_action, to_action
-from hitl.ports import Clock, EpisodeResult, Foresight, Policy, Recorder, Tick
+from hitl.ports import Clock, EpisodeResult, Foresight, Policy, Recorder, Remembering, Tick
 from hitl.watchdog import EnvironmentLost, lost
 from hitl.wheel import Nobody, Wheel
 
@@ -238,6 +238,8 @@ class Session:
             return observation, info, None
         self.clock.send(decision.executed)
         after, reward, terminated, truncated, next_info = self._advance(decision.executed)
+        if isinstance(self.policy, Remembering):
+            self.policy.stepped(decision.executed)
         reason = next_info.get("reason") or ""
         if self._until is not None and next_info["progress"] >= self._until and not (terminated or truncated):
             truncated, reason = True, "through"

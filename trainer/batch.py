@@ -2,18 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 
 @dataclass(slots=True)
-class Batch:
-    """B rows as float32 tensors (flags as bool)."""
+class Sequences:
+    """S stretches of consecutive steps, each of one episode and without a gap, as recurrent networks read them.
 
-    pair: Tensor
-    """(B, O + A): observation and executed action side by side."""
+    A step's input is its observation with the action executed before it, zeros where the episode begins: (O + A) numbers.
+    """
+
+    burn_in: Tensor
+    """(W, S, O + A): steps before, which only bring the memory to where it was; the first ``lengths`` of each count."""
+    lengths: Tensor
+    """(S,) int64, on the CPU, 0 to W: 0 where a sequence begins with its episode, with an empty memory."""
+    steps: Tensor
+    """(T, S, O + A): what is learned from and, behind it, what followed."""
+
+
+@dataclass(slots=True)
+class Moments:
+    """B steps of sequences, each with its past; what a recurrent network takes for observations."""
+
+    sequences: Sequences
+    index: Tensor
+    """(B,) int64: place in ``steps`` laid flat, t * S + s."""
     observation: Tensor
+    """(B, O): what was seen then."""
+    action: Tensor | None = None
+    """(B, A) beside each, for a critic."""
+
+
+Sight = Tensor | Moments
+"""What a network looks at: observations (B, O), or steps with their past."""
+
+
+def beside(sight: Sight, action: Tensor) -> Sight:
+    """Return observations with actions (B, A) at their side, as critics take them."""
+    if isinstance(sight, Moments):
+        return replace(sight, action=action)
+    return torch.cat((sight, action), 1)
+
+
+@dataclass(slots=True)
+class Batch:
+    """B rows as float32 tensors (flags as bool); for recurrent networks the observations are ``Moments``."""
+
+    pair: Sight
+    """(B, O + A): observation and executed action side by side."""
+    observation: Sight
     """(B, O)"""
     action: Tensor
     """(B, A): what the game received, whoever drove."""
@@ -23,7 +63,7 @@ class Batch:
     """(B,): discounted sum of the rewards of the next steps, up to ``n_step``."""
     discount: Tensor
     """(B,): gamma to the power of those steps; 0 where the episode terminated."""
-    next_observation: Tensor
+    next_observation: Sight
     """(B, O): what followed the last of those steps."""
     human: Tensor
     """(B,) bool: the human drove."""

@@ -26,7 +26,10 @@ from trainer.networks import Actor
 from trainer.tqc import TQC
 
 FORMAT = 1
-SHAPE_FIELDS = ("network", "hidden", "layers", "layer_norm_critic", "layer_norm_actor", "critics", "quantiles")
+SHAPE_FIELDS = (
+    "network", "hidden", "layers", "layer_norm_critic", "layer_norm_actor", "critics", "quantiles", "rnn_size", "rnn_layers",
+    "image", "cnn_filters", "cnn_output", "frozen_effnet",
+)  # fmt: skip
 """Settings that must agree before weights fit."""
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from data.errors import UsageError
 
+NETWORKS = ("mlp", "residual", "simba", "recurrent", "cnn")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -17,7 +19,8 @@ class TrainConfig:
 
     # Networks
     network: str = "mlp"
-    """``mlp``, ``residual`` or ``simba`` (see ``trainer.networks``)."""
+    """``mlp``, ``residual``, ``simba``, ``recurrent`` (an LSTM before the mlp) or ``cnn`` (convolutions before it); see
+    ``trainer.networks``."""
     hidden: int = 128
     layers: int = 2
     """Hidden layers, or blocks of the residual networks."""
@@ -25,6 +28,27 @@ class TrainConfig:
     layer_norm_actor: bool = True
     init_gas_bias: float = 0.0
     """Added at the start to the bias of the first action's mean."""
+
+    # The recurrent network (R2D2, Kapturowski et al. 2019; trainer.recurrent, trainer.sequences)
+    rnn_size: int = 64
+    """Units of the LSTM in front of the actor's mlp, and of the one in front of the critics'."""
+    rnn_layers: int = 1
+    sequence: int = 20
+    """Consecutive steps that are learned from together, and that the gradient goes back through. A batch holds ``batch_size``
+    steps, so it holds ``batch_size`` / ``sequence`` sequences."""
+    burn_in: int = 20
+    """Steps before each sequence that only bring the memory to where it was; the loss is not taken on them (R2D2, sec. 3)."""
+
+    # The network for pictures (trainer.images)
+    image: tuple[int, ...] = ()
+    """Frames, rows and columns of the picture at the end of each observation; left empty, its names tell."""
+    cnn_filters: tuple[int, ...] = (32, 64, 64, 64)
+    """Filters of the convolutions; each one halves the picture."""
+    cnn_output: int = 256
+    """Numbers that the picture becomes before it meets the rest of the observation."""
+    frozen_effnet: bool = False
+    """See with torchvision's EfficientNet-B0, trained on photographs and never changed here, instead of convolutions of its
+    own (Tan and Le 2019)."""
 
     # TQC (Kuznetsov et al. 2020)
     critics: int = 2
@@ -222,6 +246,7 @@ def _typed(values: dict[str, Any]) -> dict[str, Any]:
             or (kind.startswith("int") and not (type(value) is int or (value is None and "None" in kind)))
             or (kind.startswith("float") and not (type(value) is float or (value is None and "None" in kind)))
             or (kind == "str" and not isinstance(value, str))
+            or (kind.startswith("tuple") and not (isinstance(value, tuple) and all(type(v) in (int, float) for v in value)))
         )
         if wrong:
             raise UsageError(f"The training setting '{name}' cannot be {value!r}: it is of kind {kind}.")
@@ -234,12 +259,16 @@ def _check(c: TrainConfig) -> None:
         if not good:
             raise UsageError(f"These training settings make no sense: {text}.")
 
-    need(c.network in ("mlp", "residual", "simba"), f"network '{c.network}' is not one of mlp, residual, simba")
+    need(c.network in NETWORKS, f"network '{c.network}' is not one of {', '.join(NETWORKS)}")
+    need(c.network != "cnn" or len(c.image) in (0, 3), "image is three numbers: frames, rows and columns")
+    need(min((1, *c.image, *c.cnn_filters)) >= 1 and len(c.cnn_filters) >= 1, "image and cnn_filters must be at least 1")
+    need(c.burn_in >= 0, "burn_in must not be negative")
     need(c.bc_loss in ("mse", "nll"), f"bc_loss '{c.bc_loss}' is not mse or nll")
     need(c.schedule in ("", "cosine", "linear"), f"schedule '{c.schedule}' is not cosine or linear")
     for which in (c.optimizer_actor, c.optimizer_critic):
         need(which in ("adam", "sgd"), f"optimizer '{which}' is not adam or sgd")
-    for name in ("hidden", "layers", "critics", "quantiles", "n_step", "batch_size", "actor_every", "capacity"):
+    sizes = ("hidden", "layers", "critics", "quantiles", "n_step", "batch_size", "actor_every", "capacity")
+    for name in (*sizes, "rnn_size", "rnn_layers", "sequence", "cnn_output"):
         need(getattr(c, name) >= 1, f"{name} must be at least 1")
     need(c.target_critics is None or 1 <= c.target_critics <= c.critics, "target_critics must be 1 to critics")
     pool = (c.target_critics or c.critics) * c.quantiles

@@ -26,6 +26,7 @@ from trainer.diagnosis.live import LiveChecks
 from trainer.heartbeat import Heartbeat, write_heartbeat
 from trainer.ledger import Ledger
 from trainer.memory import keep_freed_memory
+from trainer.pixels import with_image
 from trainer.replay import Replay
 from trainer.sinks import Sink, sinks
 from trainer.start import KIND, Start, Wish, begin
@@ -129,7 +130,7 @@ class Daemon:
             self._first = follower.poll()
             if follower.layout is not None:
                 self.follower, self.names = follower, follower.layout
-                config = self.wish.config()
+                config = with_image(self.wish.config(), self.names[0])
                 learner = TQC(len(self.names[0]), len(self.names[1]), config, self.wish.device)
                 return Start(learner, config)
             follower.close()

@@ -10,11 +10,15 @@ import math
 import torch
 from torch import Tensor, nn
 
+from trainer.batch import Sight
 from trainer.config import TrainConfig
+from trainer.encoded import EncodedEnsemble
+from trainer.images import PictureEnsemble
 from trainer.mlp import MlpEnsemble, Tape
+from trainer.recurrent import Memory, RecurrentEnsemble
 from trainer.residual import GraphEnsemble, ResidualEnsemble, SimbaEnsemble
 
-Ensemble = MlpEnsemble | GraphEnsemble
+Ensemble = MlpEnsemble | GraphEnsemble | EncodedEnsemble
 
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
 """Bounds of the log standard deviation before the tanh (Haarnoja et al. 2018, code)."""
@@ -22,13 +26,27 @@ _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _LOG_2 = math.log(2.0)
 
 
-def body(config: TrainConfig, members: int, inputs: int, outputs: int, layer_norm: bool, actions: int = 0) -> Ensemble:
-    """Return an ensemble of the kind ``config.network``; ``actions`` of the inputs, at their end, are an action's."""
+def body(
+    config: TrainConfig, members: int, inputs: int, outputs: int, layer_norm: bool, actions: int = 0, acted: int = 0
+) -> Ensemble:
+    """Return an ensemble of the kind ``config.network``; ``actions`` of the inputs, at their end, are an action's.
+
+    ``acted``: the size of an action that was executed before, where the network remembers it.
+    """
     if config.network == "mlp":
         return MlpEnsemble(members, inputs, outputs, config.hidden, config.layers, layer_norm)
     if config.network == "residual":
         return ResidualEnsemble(members, inputs, outputs, config.hidden, config.layers, actions)
+    if config.network == "cnn":
+        return PictureEnsemble(members, inputs, outputs, config, layer_norm, actions)
+    if config.network == "recurrent":
+        return RecurrentEnsemble(members, inputs - actions, acted, outputs, config, layer_norm, actions)
     return SimbaEnsemble(members, inputs, outputs, config.hidden, config.layers)
+
+
+def remember(network: Actor | Critics) -> Memory | None:
+    """Return an empty memory for one episode of driving; None for networks that have none."""
+    return Memory(network.body) if isinstance(network.body, RecurrentEnsemble) else None
 
 
 class Squash:
@@ -67,27 +85,42 @@ class Actor(nn.Module):
     def __init__(self, observation_size: int, action_size: int, config: TrainConfig) -> None:
         super().__init__()
         self.observation_size, self.action_size = observation_size, action_size
-        self.body: Ensemble = body(config, 1, observation_size, 2 * action_size, config.layer_norm_actor)
+        self.body: Ensemble = body(
+            config, 1, observation_size, 2 * action_size, config.layer_norm_actor, acted=action_size
+        )
         if config.init_gas_bias:
             with torch.no_grad():
                 last_bias(self.body)[..., 0] += config.init_gas_bias
 
-    def head(self, observation: Tensor) -> Tensor:
+    def head(self, observation: Sight) -> Tensor:
         """Return mean and raw log std side by side, (B, 2A), of observations (B, O)."""
         return self.body(observation)[0]
 
-    def run(self, observation: Tensor) -> Tape:
+    def run(self, observation: Sight) -> Tape:
         """Return the head as the tape's ``out`` (1, B, 2A)."""
-        return self.body.run(observation)
+        return self.body.run(observation)  # type: ignore[arg-type]  # only the recurrent body gets Moments
 
-    def sample(self, observation: Tensor, noise: Tensor) -> Squash:
+    def sample(self, observation: Sight, noise: Tensor) -> Squash:
         """Return actions and log-densities for standard normal ``noise`` (B, A), outside of any graph."""
         return Squash(self.head(observation), noise)
 
     @torch.no_grad()
-    def act(self, observation: Tensor, deterministic: bool = True, generator: torch.Generator | None = None) -> Tensor:
-        """Return actions (B, A) in [-1, 1] for observations (B, O): the mode's squash, or a sample."""
-        mean, log_std = self.head(observation).chunk(2, -1)
+    def act(
+        self,
+        observation: Sight,
+        deterministic: bool = True,
+        generator: torch.Generator | None = None,
+        memory: Memory | None = None,
+    ) -> Tensor:
+        """Return actions (B, A) in [-1, 1] for observations (B, O): the mode's squash, or a sample.
+
+        ``memory``: of the running episode, see ``remember``; the observation (1, O) is then what follows in it.
+        """
+        if memory is not None and isinstance(observation, Tensor):
+            head = memory.look(observation)[0]
+        else:
+            head = self.head(observation)
+        mean, log_std = head.chunk(2, -1)
         if deterministic:
             return mean.tanh()
         noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
@@ -117,14 +150,14 @@ class Critics(nn.Module):
         self.count, self.quantiles = config.critics, config.quantiles
         inputs = observation_size + action_size
         self.body: Ensemble = body(
-            config, config.critics, inputs, config.quantiles, config.layer_norm_critic, action_size
+            config, config.critics, inputs, config.quantiles, config.layer_norm_critic, action_size, action_size
         )
 
-    def run(self, pair: Tensor) -> Tape:
+    def run(self, pair: Sight) -> Tape:
         """Return quantiles (E, B, N) as the tape's ``out``."""
-        return self.body.run(pair)
+        return self.body.run(pair)  # type: ignore[arg-type]  # only the recurrent body gets Moments
 
-    def forward(self, pair: Tensor, *, members: Tensor | None = None) -> Tensor:
+    def forward(self, pair: Sight, *, members: Tensor | None = None) -> Tensor:
         """Return quantiles (E, B, N), outside of any graph; ``members`` (K,) picks some critics."""
         return self.body(pair, members=members)
 

@@ -7,16 +7,19 @@ that belongs to something else.
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 import numpy as np
 import torch
 
 from data.records import AGENT, HUMAN, EpisodeRecord, SegmentRecord, SessionRecord
-from trainer.batch import Batch
+from trainer.batch import Batch, Sight, beside
 from trainer.config import TrainConfig
+from trainer.pixels import Pixels
 from trainer.returns import n_step_returns
 from trainer.sampling import DemoTable
+from trainer.sequences import Chains, draw_sequences
 
 
 class Steps(Protocol):
@@ -65,7 +68,12 @@ class Replay:
     ) -> None:
         self.config, self.hz, self.device = config, hz, torch.device(device)
         self.observation_size, self.action_size = observation_size, action_size
-        o, a = observation_size, action_size
+        picture = math.prod(config.image) if config.image else 0
+        self.pixels = Pixels(picture) if picture else None
+        """The pictures at the end of observations, which are then not in the table of numbers."""
+        self.chains = Chains() if config.network == "recurrent" else None
+        o, a = observation_size - picture, action_size
+        self._numbers = o
         self._pair, self._proposed = slice(0, o + a), slice(o + a, o + 2 * a)
         self._reward, self._discount = o + 2 * a, o + 2 * a + 1
         self._human, self._takeover, self._before = o + 2 * a + 2, o + 2 * a + 3, o + 2 * a + 4
@@ -104,6 +112,9 @@ class Replay:
         self._driver = grown("_driver", 0, np.uint8)
         self._terminated = grown("_terminated", 0, np.bool_)
         self._t = grown("_t", 0, np.int64)
+        for part in (self.pixels, self.chains):
+            if part is not None:
+                part.allocate(size)
         self._next_tensor = torch.from_numpy(self._next)
 
     # What is in it
@@ -159,6 +170,8 @@ class Replay:
         if any(changes):
             # In the order of their numbers, so that the same store gives the same draws however it came.
             self.demo.rebuild([self._parts[id_] for id_ in sorted(self._parts)])
+            if self.chains is not None:
+                self.chains.mark_demos(self.demo.slots.numpy())
         return self.online_steps - before
 
     def _episode(self, id_: int) -> _Episode:
@@ -170,9 +183,9 @@ class Replay:
 
     def _append(self, episode: _Episode, update: Steps, start: int, stop: int) -> None:
         rows = self._take(stop - start, episode)
-        o, a = self.observation_size, self.action_size
+        o, a = self._numbers, self.action_size
         new = np.zeros((len(rows), self._width), np.float32)
-        new[:, :o] = update.observation[start:stop]
+        new[:, :o] = update.observation[start:stop, :o]
         new[:, o : o + a] = update.executed[start:stop]
         new[:, o + a : o + 2 * a] = update.proposed[start:stop]
         self._array[rows] = new
@@ -180,6 +193,11 @@ class Replay:
         self._driver[rows] = update.driver[start:stop]
         self._terminated[rows] = update.terminated[start:stop]
         self._t[rows] = update.t[start:stop]
+        if self.pixels is not None:
+            self.pixels.write(rows, update.observation[start:stop, o:])
+        if self.chains is not None:
+            last = int(episode.rows[-1]) if len(episode.rows) else -1
+            self.chains.add(rows, self._t[rows], last, int(self._t[last]))
         episode.rows = np.concatenate((episode.rows, rows))
         if self._is_online(episode):
             self.online_steps += len(rows)
@@ -189,7 +207,9 @@ class Replay:
         record, rows = episode.record, episode.rows
         if episode.last_row < 0 and record is not None and record.last_observation is not None:
             episode.last_row = int(self._take(1, episode)[0])
-            self._array[episode.last_row, : self.observation_size] = record.last_observation
+            self._array[episode.last_row, : self._numbers] = record.last_observation[: self._numbers]
+            if self.pixels is not None:
+                self.pixels.write(np.array([episode.last_row]), record.last_observation[None, self._numbers :])
             rows = episode.rows
         first = episode.ready
         if first >= len(rows):
@@ -220,6 +240,10 @@ class Replay:
         self._array[done, self._before] = result.before_takeover[:n]
         valid = result.successor[:n] > 0
         self._next[done] = np.where(valid, successors[result.successor[:n]], -1)
+        if self.chains is not None:
+            self.chains.span[done] = result.successor[:n] - np.arange(n)
+            if episode.complete and episode.last_row >= 0:
+                self.chains.end(int(rows[-1]), episode.last_row)
         if self._is_online(episode):
             drawn = valid & ~result.skipped[:n]
             self._enlist(done[drawn if c.takeovers_online else drawn & ~human])
@@ -231,6 +255,8 @@ class Replay:
             self._online = np.concatenate((self._online, np.empty(max(need, len(self._online)), np.int64)))
         self._online[self._online_count : need] = rows
         self._online_count = need
+        if self.chains is not None:
+            self.chains.online[rows] = True
         self._online_tensor = torch.from_numpy(self._online)
 
     def _take(self, count: int, keep: _Episode) -> np.ndarray:
@@ -329,8 +355,31 @@ class Replay:
 
     def sample_many(self, count: int, batch_size: int, generator: torch.Generator | None = None) -> list[Batch]:
         """Return ``count`` batches drawn at once, each with its own share of demos (first online rows, then demos)."""
+        if self.chains is not None:
+            return draw_sequences(self, count, batch_size, generator)
         demos = self.demo_count(batch_size, generator)
         online = batch_size - demos
+        rows = self.draw_rows(count, online, demos, generator).view(-1)
+        self.drawn += count * batch_size
+        self.drawn_demo += count * demos
+        data = self._table.index_select(0, rows)
+        following = self.seen(self._next_tensor.index_select(0, rows))
+        if self.device.type != "cpu":
+            data, following = data.to(self.device, non_blocking=True), following.to(self.device, non_blocking=True)
+        pair = data[:, self._pair]
+        if self.pixels is not None:
+            picture = self.pixels.read(rows, self.device)
+            pair = torch.cat((pair[:, : self._numbers], picture, pair[:, self._numbers :]), 1)
+        is_demo = torch.arange(batch_size, device=self.device) >= online
+        batches = []
+        for i in range(count):
+            part = slice(i * batch_size, (i + 1) * batch_size)
+            seen = pair[part, : self.observation_size]
+            batches.append(self._batch(data[part], seen, pair[part], following[part], is_demo))
+        return batches
+
+    def draw_rows(self, count: int, online: int, demos: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        """Return (count, online + demos) rows, int64. Raises ValueError when there is nothing to draw from."""
         if online and not self._online_count:
             raise ValueError("there is nothing to draw from yet")
         parts = []
@@ -340,37 +389,39 @@ class Replay:
             parts.append(self._online_tensor[u.mul_(self._online_count).to(torch.int64)])
         if demos:
             parts.append(self.demo.draw((count, demos), generator))
-        rows = (torch.cat(parts, 1) if len(parts) > 1 else parts[0]).view(-1)
-        self.drawn += count * batch_size
-        self.drawn_demo += count * demos
-        data = self._table.index_select(0, rows)
-        following = self._table.index_select(0, self._next_tensor.index_select(0, rows))
-        following = following[:, : self.observation_size]
-        if self.device.type != "cpu":
-            data, following = data.to(self.device, non_blocking=True), following.to(self.device, non_blocking=True)
-        is_demo = torch.arange(batch_size, device=self.device) >= online
+        return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
+
+    def seen(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return the observations (n, O) of rows (n,)."""
+        seen = self._table.index_select(0, rows)[:, : self._numbers]
+        return seen if self.pixels is None else torch.cat((seen, self.pixels.read(rows, seen.device)), 1)
+
+    def executed(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return the executed actions (n, A) of rows (n,)."""
+        return self._table.index_select(0, rows)[:, self._numbers : self._pair.stop]
+
+    def remembered(self, rows: torch.Tensor, online: int, now: Sight, then: Sight) -> Batch:
+        """Return the batch of rows (n,), the first ``online`` of them online, whose observations are steps with their past."""
+        data = self._table.index_select(0, rows).to(self.device)
+        action = data[:, self._numbers : self._pair.stop]
+        is_demo = torch.arange(len(rows), device=self.device) >= online
+        return self._batch(data, now, beside(now, action), then, is_demo)
+
+    def _batch(self, data: torch.Tensor, now: Sight, pair: Sight, then: Sight, is_demo: torch.Tensor) -> Batch:
         flags = data[:, self._human :] > 0.5
-        batches = []
-        for i in range(count):
-            part = slice(i * batch_size, (i + 1) * batch_size)
-            d, f = data[part], flags[part]
-            o, end = self.observation_size, self._pair.stop
-            batches.append(
-                Batch(
-                    pair=d[:, :end],
-                    observation=d[:, :o],
-                    action=d[:, o:end],
-                    proposed=d[:, self._proposed],
-                    reward=d[:, self._reward],
-                    discount=d[:, self._discount],
-                    next_observation=following[part],
-                    human=f[:, 0],
-                    takeover=f[:, 1],
-                    before_takeover=f[:, 2],
-                    demo=is_demo,
-                )
-            )
-        return batches
+        return Batch(
+            pair=pair,
+            observation=now,
+            action=data[:, self._numbers : self._pair.stop],
+            proposed=data[:, self._proposed],
+            reward=data[:, self._reward],
+            discount=data[:, self._discount],
+            next_observation=then,
+            human=flags[:, 0],
+            takeover=flags[:, 1],
+            before_takeover=flags[:, 2],
+            demo=is_demo,
+        )
 
 
 __all__ = ["AGENT", "HUMAN", "Replay", "Steps"]

@@ -27,7 +27,7 @@ class DemoTable:
         weights = np.array([weight for _, weight, _ in parts], np.float64)
         self.rows = int(lengths.sum())
         self._total = float((lengths * weights).sum())
-        self._slots = torch.from_numpy(np.concatenate([r for _, _, r in parts]) if parts else np.empty(0, np.int64))
+        self.slots = torch.from_numpy(np.concatenate([r for _, _, r in parts]) if parts else np.empty(0, np.int64))
         upper = np.cumsum(lengths * weights)
         self._upper = torch.from_numpy(upper)
         self._lower = torch.from_numpy(upper - lengths * weights)
@@ -41,4 +41,4 @@ class DemoTable:
         which = torch.searchsorted(self._upper, u, right=True).clamp_(max=len(self._weights) - 1)
         offset = ((u - self._lower[which]) / self._weights[which]).to(torch.int64)
         offset = torch.minimum(offset.clamp_(min=0), self._lengths[which] - 1)
-        return self._slots[self._starts[which] + offset]
+        return self.slots[self._starts[which] + offset]

@@ -15,6 +15,7 @@ from data.errors import CheckpointError, UsageError
 from trainer.checkpoint import SHAPE_FIELDS, CheckpointMeta, load, shaped_like
 from trainer.config import PRESETS, TrainConfig
 from trainer.ledger import Ledger
+from trainer.pixels import with_image
 from trainer.tqc import TQC
 
 KIND = "train"
@@ -125,7 +126,7 @@ def _from_file(
 ) -> Start:
     tensors, meta = load(path, sha256)
     own = record is not None and record.kind == KIND and "online_steps" in meta.numbers
-    config = wish.config(meta.config if own else None)
+    config = with_image(wish.config(meta.config if own else None), meta.observation_names)
     stored = TrainConfig.from_dict(meta.config)
     other = [name for name in SHAPE_FIELDS if getattr(config, name) != getattr(stored, name)]
     if clash := [name for name in other if name in wish.names_shape()]:

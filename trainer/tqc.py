@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from trainer.batch import Batch
+from trainer.batch import Batch, beside
 from trainer.config import TrainConfig
 from trainer.flat import FlatOptimiser, FlatParameters
 from trainer.mlp import Tape
@@ -113,7 +113,7 @@ class TQC:
         if c.target_critics is not None and c.target_critics < c.critics:
             order = torch.randperm(c.critics, generator=self.generator, device=self.device)
             members = order[: c.target_critics]
-        z = self.targets(torch.cat((batch.next_observation, next_action), 1), members=members)
+        z = self.targets(beside(batch.next_observation, next_action), members=members)
         pool = z.transpose(0, 1).reshape(z.shape[1], -1)
         keep = pool.shape[1] - c.dropped
         kept = sort_rows(pool)[:, :keep]
@@ -158,12 +158,12 @@ class TQC:
         """Go down ``mean(alpha log pi - Q)`` (eq. 11), with Q the mean over all quantiles, plus the cloning loss."""
         c = self.config
         self.actor_flat.zero()
-        critics = self.critics.run(torch.cat((batch.observation, squash.action), 1))
+        critics = self.critics.run(beside(batch.observation, squash.action))
         weight, cloning, z = self.bc_weight, None, None
         if detailed or (weight > 0 and (c.bc_scale_q or c.bc_q_filter)):
             z = critics.out  # the quantiles themselves; the step needs only their slope
         each = -1.0 / (c.critics * c.quantiles * len(batch))
-        gradient = squash.back(critics.slope(each, slice(self.observation_size, None)), alpha / len(batch))
+        gradient = squash.back(critics.slope(each, slice(-self.action_size, None)), alpha / len(batch))
         if weight > 0:
             cloning, g_cloning = self._cloning(batch, tape.out[0], z)
             if c.bc_scale_q:

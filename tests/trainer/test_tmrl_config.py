@@ -199,15 +199,17 @@ SCHEDULED = {"schedule_period": 2, "schedule_min": 1e-4, "schedule_growth": 1}
 ONE_REPLAY = {
     "demo_weight": 9.0, "demo_weight_decay": 100, "demo_min_fraction": 0.9, "demo_max_fraction": 0.05, "demo_repeat": 3
 }  # fmt: skip
+RECURRENT = {"rnn_size": 9, "rnn_layers": 2, "sequence": 8, "burn_in": 0}
+PICTURES = {"image": (1, 2, 1), "cnn_filters": (3,), "cnn_output": 5}
 DAEMON = {
     "max_updates", "checkpoint_seconds", "checkpoint_seconds_max", "checkpoint_updates", "keep_checkpoints", "metrics_every",
-    "threads", "explosion", "bc_follow_passes", "bc_floor", "capacity",
+    "threads", "explosion", "bc_follow_passes", "bc_floor", "capacity", "frozen_effnet",
 }  # fmt: skip
-"""Tested with the daemon and the replay."""
+"""Tested with the daemon, the replay and the networks for pictures."""
 
 
 def test_every_setting_is_accounted_for() -> None:
-    assert set(TrainConfig().to_dict()) == {*LEARNING, *SCHEDULED, *ONE_REPLAY, *DAEMON}
+    assert set(TrainConfig().to_dict()) == {*LEARNING, *SCHEDULED, *ONE_REPLAY, *RECURRENT, *PICTURES, *DAEMON}
 
 
 @pytest.mark.parametrize("name", LEARNING)
@@ -218,6 +220,18 @@ def test_every_setting_does_something(name: str) -> None:
 @pytest.mark.parametrize("name", ONE_REPLAY)
 def test_every_setting_of_the_one_replay_does_something(name: str) -> None:
     assert fingerprint(ONE.with_values(**{name: ONE_REPLAY[name]})) != fingerprint(ONE)
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_every_setting_of_the_recurrent_network_does_something(name: str) -> None:
+    base = BASE.with_values(network="recurrent", rnn_size=6)
+    assert fingerprint(base.with_values(**{name: RECURRENT[name]})) != fingerprint(base)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_setting_of_the_network_for_pictures_does_something(name: str) -> None:
+    base = BASE.with_values(network="cnn", image=(1, 1, 2), cnn_output=6)
+    assert fingerprint(base.with_values(**{name: PICTURES[name]})) != fingerprint(base)
 
 
 @pytest.mark.parametrize("name", SCHEDULED)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from data.records import HUMAN
-from trainer.batch import Batch
+from trainer.batch import Batch, beside
 from trainer.diagnosis.case import Answer, Case, Check
 from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.finding import Finding, Lacking, Sound
@@ -58,7 +58,7 @@ def look(learner: TQC, batch: Batch, name: str = "critic", generator: torch.Gene
     device = batch.reward.device
 
     def value(action: Tensor) -> tuple[Tensor, Tensor]:
-        each = learner.critics(torch.cat((batch.observation, action), 1)).mean(2)
+        each = learner.critics(beside(batch.observation, action)).mean(2)
         return each.mean(0), each
 
     def random(*shape: int) -> Tensor:
