@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 
+def shown(value: object, most: int = 60) -> str:
+    """Return foreign text as it may stand in a sentence: on one line, nothing unprintable, cut to ``most`` characters."""
+    text = "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in str(value)[: 4 * most])
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 class HitlError(Exception):
     """An error whose text is meant for the player; the command line prints it without a traceback.
 

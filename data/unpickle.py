@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from data.errors import InputFileError
+from data.errors import InputFileError, shown
 
 MAX_BYTES = 512 * 2**20
 _MAX_NESTING = 64
@@ -41,7 +41,7 @@ class _Dtype:
 
     def __init__(self, text: Any, *_flags: Any) -> None:
         if not isinstance(text, str) or not _DTYPE.match(text):
-            raise _RefusedError(f"an array of type {str(text)[:20]!r}")
+            raise _RefusedError(f"an array of type '{shown(text, 20)}'")
         self.text = text
 
     def set_state(self, state: Any) -> None:
@@ -161,7 +161,7 @@ class _Machine:
     def named(self, module: Any, name: Any) -> None:
         found = _NAMES.get(f"{module} {name}")
         if found is None:
-            raise _RefusedError(f"'{str(module)[:60]}.{str(name)[:60]}'")
+            raise _RefusedError(f"'{shown(module)}.{shown(name)}'")
         self.stack.append(found)
 
     def reduce(self) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 SPACING = 1.0  # m between the points that a line is resampled to
+MOST_LENGTH = 100_000.0  # m: no road is longer, and what claims to be would ask for memory without end
+_FAR = 1e7  # m: beyond it neighbouring positions cannot be told apart well
 _TAIL = 300.0  # m of straight road imagined behind the end, so that looking ahead needs no special case
 
 
@@ -34,12 +36,20 @@ class ReferenceLine:
         raw = np.asarray(points, dtype=np.float64)
         if raw.ndim != 2 or raw.shape[1] not in (2, 3) or not np.isfinite(raw).all():
             raise ValueError("a line is a table of finite x, y[, z] positions")
+        if len(raw) < 2:
+            raise ValueError("a line needs at least two different points")
+        if np.abs(raw).max() > _FAR:
+            raise ValueError(f"it has positions more than {_FAR / 1000:,.0f} km away")
         keep = np.r_[True, np.hypot(*np.diff(raw[:, :2], axis=0).T) > 1e-6]
         raw = raw[keep]
         if len(raw) < 2:
             raise ValueError("a line needs at least two different points")
         arc = np.r_[0.0, np.cumsum(np.hypot(*np.diff(raw[:, :2], axis=0).T))]
         self.length = float(arc[-1])
+        if self.length < 0.01:
+            raise ValueError("it is shorter than a centimetre")
+        if self.length > MOST_LENGTH:
+            raise ValueError(f"it is {self.length / 1000:,.0f} km long, and {MOST_LENGTH / 1000:.0f} km can be driven")
         count = max(2, round(self.length / spacing) + 1)
         grid = np.linspace(0.0, self.length, count)
         self.spacing = self.length / (count - 1)
@@ -94,7 +104,7 @@ class ReferenceLine:
                 continue
             tx, ty = xs[k + 1] - xs[k], ys[k + 1] - ys[k]
             rx, ry = x - xs[k], y - ys[k]
-            length2 = tx * tx + ty * ty
+            length2 = tx * tx + ty * ty or 1.0  # a line that turns back on itself has pieces without length
             u = min(1.0, max(0.0, (rx * tx + ry * ty) / length2))
             d2 = (rx - u * tx) ** 2 + (ry - u * ty) ** 2
             if best is None or d2 < best[0]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hitl.track import Track, finish_artefact, load_track
+from hitl.track import Track, finish_artefact, load_track, reward_points
 from trainer.diagnosis.road import Road
 
 ASSUMED_TOP = 100 / 3.6  # m/s
@@ -80,9 +80,7 @@ def _raw_points(path: Path) -> NDArray[Any] | None:
     """Return the recorded points of a tmrl reward file, artefact included; None for other kinds of line."""
     if path.suffix.lower() != ".pkl":
         return None
-    from data.unpickle import load_restricted
-
-    return np.asarray(load_restricted(path), np.float64)
+    return np.asarray(reward_points(path), np.float64)
 
 
 def line_facts(path: str | Path) -> tuple[Road, Track]:

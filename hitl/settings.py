@@ -21,6 +21,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputFileError
+from data.errors import InputFileError, shown
 from hitl.arbiter import Settings as TakeoverSettings
 from hitl.home import Home
 from hitl.offers import HelpSettings
@@ -96,15 +97,17 @@ def load(home: Home) -> Settings:
     """Read both files (each may be missing); raise `InputFileError` with the line at fault."""
     path = settings_path(home)
     table, pads = _read(path), _read(pads_path(home))
+    if not isinstance(pads.get("use", {}), dict) or not isinstance(table.get("pad", {}), dict):
+        raise InputFileError("[pad] in settings.toml and [use] in pads.toml must be tables: mend or delete them.")
     unknown = set(table) - set(SECTIONS)
     if unknown:
         raise InputFileError(
-            f"{path.name} has a section [{min(unknown)}] that means nothing; known are {', '.join(SECTIONS)}."
+            f"{path.name} has a section [{shown(min(unknown))}] that means nothing; known are {', '.join(SECTIONS)}."
         )
     merged = {**pads.get("use", {}), **table.get("pad", {})}  # what the player wrote goes before what was stored
     choice = _fill(PadChoice, merged, path, "pad")
     if choice.use not in KINDS:
-        raise InputFileError(f"{path.name}: pad.use is one of {', '.join(KINDS)}, not {choice.use!r}.")
+        raise InputFileError(f"{path.name}: pad.use is one of {', '.join(KINDS)}, not '{shown(choice.use)}'.")
     devices = pads.get("devices", {})
     if not isinstance(devices, dict) or not all(isinstance(v, dict) for v in devices.values()):
         raise InputFileError("pads.toml: [devices] must hold one table a device; delete the file to begin anew.")
@@ -137,8 +140,11 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputFileError(f"{path.name} in the home folder cannot be read ({error}); mend or delete it.") from None
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no text, no TOML, or a number without end
+        reason = (error.strerror or "") if isinstance(error, OSError) else str(error)
+        raise InputFileError(
+            f"{path.name} in the home folder cannot be read ({shown(reason, 120)}); mend or delete it."
+        ) from None
 
 
 def _controls(table: Any, path: Path) -> dict[str, tuple[str, ...]]:
@@ -147,7 +153,8 @@ def _controls(table: Any, path: Path) -> dict[str, tuple[str, ...]]:
     for name, row in table.items():
         if not isinstance(row, list) or not all(isinstance(c, str) and c.removeprefix("-") in CONTROLS for c in row):
             raise InputFileError(
-                f'{path.name}: controls.{name} must be a list of {", ".join(CONTROLS)}, each with a minus in front if reversed.'
+                f"{path.name}: controls.{shown(name)} must be a list of {', '.join(CONTROLS)}, each with a minus in front if "
+                "reversed."
             )
     return {name: tuple(row) for name, row in table.items()}
 
@@ -156,19 +163,19 @@ def _fill(kind: type[Any], table: Any, path: Path, section: str) -> Any:
     known = {f.name: f for f in fields(kind)}
     if not isinstance(table, dict) or set(table) - set(known):
         name = min(set(table) - set(known)) if isinstance(table, dict) else section
-        raise InputFileError(f"{path.name}: {section}.{name} means nothing; known are {', '.join(known)}.")
+        raise InputFileError(f"{path.name}: {section}.{shown(name)} means nothing; known are {', '.join(known)}.")
     values = {}
     for name, value in table.items():
         wanted = type(known[name].default)
         if wanted is float and type(value) is int:
-            value = float(value)
-        if type(value) is not wanted:
-            raise InputFileError(f"{path.name}: {section}.{name} must be a {_SORTS[wanted]}, not {value!r}.")
+            value = float(value) if abs(value) < 1e15 else math.inf
+        if type(value) is not wanted or (isinstance(value, float) and not math.isfinite(value)):
+            raise InputFileError(f"{path.name}: {section}.{name} must be a {_SORTS[wanted]}, not {shown(repr(value))}.")
         values[name] = value
     try:
         return kind(**values)
     except ValueError as error:
-        raise InputFileError(f"{path.name}: [{section}] cannot be used: {error}.") from None
+        raise InputFileError(f"{path.name}: [{section}] cannot be used: {shown(error, 120)}.") from None
 
 
 _SORTS = {float: "number", int: "whole number", str: "text", bool: "true or false"}

@@ -19,13 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data.errors import InputFileError
+from data.errors import InputFileError, shown
 from hitl.corners import Corner, corners_from_curvature
-from hitl.line import ReferenceLine
+from hitl.line import MOST_LENGTH, ReferenceLine
 
 DEFAULT_WIDTH = 16.0  # m, for formats that carry no width: TrackMania's usual road
 _MAX_POINTS = 2_000_000
-_MAX_LENGTH = 100_000.0  # m
 
 
 @dataclass(frozen=True)
@@ -68,28 +67,28 @@ def load_track(name_or_path: str | Path) -> Track:
     path = Path(name_or_path)
     if not path.is_file():
         raise InputFileError(
-            f"There is no track '{path.name}'. Give one of the shipped names ({', '.join(shipped_tracks())}) "
+            f"There is no track '{shown(path.name)}'. Give one of the shipped names ({', '.join(shipped_tracks())}) "
             "or a .toml, .csv or .pkl file."
         )
     readers = {".toml": _read_toml, ".csv": _read_csv, ".txt": _read_csv, ".pkl": _read_reward_pkl}
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise InputFileError(f"Tracks are read from .toml, .csv or .pkl files; '{path.name}' is none of them.")
+        raise InputFileError(f"Tracks are read from .toml, .csv or .pkl files; '{shown(path.name)}' is none of them.")
     try:
         return reader(path)
     except OSError as error:
-        raise InputFileError(f"The track '{path.name}' cannot be read: {error.strerror or error}.") from error
+        raise InputFileError(f"The track '{shown(path.name)}' cannot be read: {error.strerror or error}.") from error
 
 
 def _build(name: str, points: Any, width: float, corners: tuple[Corner, ...] | None = None) -> Track:
     if not (isinstance(width, int | float) and math.isfinite(width) and 1.0 <= width <= 1000.0):
-        raise InputFileError(f"Track '{name}': width must be a number of metres from 1 to 1000.")
+        raise InputFileError(f"Track '{shown(name)}': width must be a number of metres from 1 to 1000.")
     try:
         line = ReferenceLine(points)
     except ValueError as error:
-        raise InputFileError(f"Track '{name}' is not a road: {error}.") from error
-    if not 20.0 <= line.length <= _MAX_LENGTH:
-        raise InputFileError(f"Track '{name}' is {line.length:.0f} m long; 20 m to 100 km can be driven.")
+        raise InputFileError(f"Track '{shown(name)}' is not a road: {error}.") from error
+    if not 20.0 <= line.length <= MOST_LENGTH:
+        raise InputFileError(f"Track '{shown(name)}' is {line.length:.0f} m long; 20 m to 100 km can be driven.")
     return Track(name, line, float(width) / 2, corners_from_curvature(line) if corners is None else corners)
 
 
@@ -100,12 +99,12 @@ def _read_toml(path: Path) -> Track:
 def _from_toml(raw: bytes, stem: str) -> Track:
     try:
         table = tomllib.loads(raw.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputFileError(f"The track '{stem}' is not valid TOML: {error}.") from error
+    except (ValueError, RecursionError) as error:  # ValueError: no text, no TOML, or a number without end
+        raise InputFileError(f"The track '{shown(stem)}' is not valid TOML: {shown(error, 120)}.") from error
     name, segments = table.get("name", stem), table.get("segments")
     if not isinstance(name, str) or not isinstance(segments, list) or not segments:
         raise InputFileError(
-            f"The track '{stem}' needs a name and a list of segments, each a straight or a radius with an angle."
+            f"The track '{shown(stem)}' needs a name and a list of segments, each a straight or a radius with an angle."
         )
     points, spans = lay_segments(name, segments)
     corners = tuple(Corner(label, a, b) for label, (a, b) in spans.items()) or None
@@ -122,10 +121,10 @@ def lay_segments(
     x = y = heading = travelled = 0.0
     points = [(0.0, 0.0)]
     spans: dict[str, tuple[float, float]] = {}
-    for number, segment in enumerate(segments, 1):
-        length, curvature = _segment_shape(name, number, segment)
-        if travelled + length > _MAX_LENGTH:
-            raise InputFileError(f"Track '{name}' is longer than {_MAX_LENGTH / 1000:.0f} km.")
+    shapes = [_segment_shape(name, number, segment) for number, segment in enumerate(segments, 1)]
+    if not sum(length for length, _ in shapes) <= MOST_LENGTH:
+        raise InputFileError(f"Track '{shown(name)}' is longer than {MOST_LENGTH / 1000:.0f} km.")
+    for segment, (length, curvature) in zip(segments, shapes, strict=True):
         count = max(1, round(length / spacing))
         step = length / count
         for _ in range(count):
@@ -154,7 +153,7 @@ def _segment_shape(name: str, number: int, segment: Any) -> tuple[float, float]:
         if radius is not None and radius > 0 and angle and abs(angle) <= 3600 and straight is None:
             return abs(math.radians(angle)) * radius, math.copysign(1.0 / radius, angle)
     raise InputFileError(
-        f"Track '{name}', segment {number}: write {{straight = metres}} or {{radius = metres, angle = degrees}}."
+        f"Track '{shown(name)}', segment {number}: write {{straight = metres}} or {{radius = metres, angle = degrees}}."
     )
 
 
@@ -171,31 +170,42 @@ def _read_csv(path: Path) -> Track:
                 except ValueError:
                     if rows or number > 1:
                         raise InputFileError(
-                            f"Track '{path.name}', line {number}: x, y or x, y, z were expected."
+                            f"Track '{shown(path.name)}', line {number}: x, y or x, y, z were expected."
                         ) from None
                 if rows and len(rows[-1]) != len(rows[0]):
                     raise InputFileError(
-                        f"Track '{path.name}', line {number}: each line needs as many numbers as the first."
+                        f"Track '{shown(path.name)}', line {number}: each line needs as many numbers as the first."
                     )
                 if len(rows) > _MAX_POINTS:
-                    raise InputFileError(f"Track '{path.name}' has more than {_MAX_POINTS:,} points.")
+                    raise InputFileError(f"Track '{shown(path.name)}' has more than {_MAX_POINTS:,} points.")
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputFileError(f"The track '{path.name}' is not a CSV text file.") from error
+        raise InputFileError(f"The track '{shown(path.name)}' is not a CSV text file.") from error
     if not rows:
-        raise InputFileError(f"The track '{path.name}' holds no points.")
+        raise InputFileError(f"The track '{shown(path.name)}' holds no points.")
     return _build(path.stem, rows, DEFAULT_WIDTH)
 
 
 def _read_reward_pkl(path: Path) -> Track:
-    from data.unpickle import load_restricted
-
-    points = np.asarray(load_restricted(path))
-    if points.ndim != 2 or points.shape[1] != 3 or points.dtype.kind not in "fiu" or len(points) > _MAX_POINTS:
-        raise InputFileError(f"'{path.name}' is not a tmrl reward file: an (N, 3) table of positions was expected.")
+    points = reward_points(path)
     points = points[: finish_artefact(points)]
     ground = points[:, [0, 2, 1]].astype(np.float64)  # the game's y is up
     ground[:, 1] *= -1  # its axes are left-handed: without this a left bend would turn right
     return _build(path.stem, ground, DEFAULT_WIDTH)
+
+
+def reward_points(path: Path) -> NDArray[Any]:
+    """Return the (N, 3) positions of a tmrl reward file as they were recorded, artefact included. Raises InputFileError."""
+    from data.unpickle import load_restricted
+
+    try:
+        points = np.asarray(load_restricted(path))
+    except ValueError:  # lists of lists of different lengths
+        points = np.empty(0)
+    if points.ndim != 2 or points.shape[1] != 3 or points.dtype.kind not in "fiu" or len(points) > _MAX_POINTS:
+        raise InputFileError(
+            f"'{shown(path.name)}' is not a tmrl reward file: an (N, 3) table of positions was expected."
+        )
+    return points
 
 
 def finish_artefact(points: NDArray[Any]) -> int:

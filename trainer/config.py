@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from data.errors import UsageError
+from data.errors import UsageError, shown
 
 NETWORKS = ("mlp", "residual", "simba", "recurrent", "cnn")
 
@@ -202,7 +203,7 @@ class TrainConfig:
         known = {f.name for f in fields(self)}
         for name in values:
             if name not in known:
-                raise UsageError(f"There is no training setting '{name}'. `hitl train --help` lists them.")
+                raise UsageError(f"There is no training setting '{shown(name)}'. `hitl train --help` lists them.")
         return dataclasses.replace(self, **values)
 
     def with_text(self, *pairs: str) -> TrainConfig:
@@ -249,9 +250,17 @@ def _typed(values: dict[str, Any]) -> dict[str, Any]:
             or (kind.startswith("tuple") and not (isinstance(value, tuple) and all(type(v) in (int, float) for v in value)))
         )
         if wrong:
-            raise UsageError(f"The training setting '{name}' cannot be {value!r}: it is of kind {kind}.")
+            raise UsageError(f"The training setting '{name}' cannot be {shown(repr(value))}: it is of kind {kind}.")
         result[name] = value
     return result
+
+
+_MOST = {
+    "hidden": 4096, "layers": 64, "critics": 100, "quantiles": 1000, "n_step": 1000, "batch_size": 2**20, "actor_every": 10**6,
+    "capacity": 10**9, "rnn_size": 4096, "rnn_layers": 64, "sequence": 4096, "cnn_output": 4096,
+}  # fmt: skip
+"""Far beyond what anybody trains with: a setting from a file must not ask for all the memory there is."""
+_FLOATS = tuple(f.name for f in fields(TrainConfig) if "float" in str(f.type))
 
 
 def _check(c: TrainConfig) -> None:
@@ -259,17 +268,24 @@ def _check(c: TrainConfig) -> None:
         if not good:
             raise UsageError(f"These training settings make no sense: {text}.")
 
-    need(c.network in NETWORKS, f"network '{c.network}' is not one of {', '.join(NETWORKS)}")
+    for name in _FLOATS:
+        values = getattr(c, name) if isinstance(getattr(c, name), tuple) else (getattr(c, name),)
+        good = all(v is None or (isinstance(v, int | float) and math.isfinite(v)) for v in values)
+        need(good, f"{name} must be a finite number, not {shown(getattr(c, name))}")
+    need(c.network in NETWORKS, f"network '{shown(c.network)}' is not one of {', '.join(NETWORKS)}")
     need(c.network != "cnn" or len(c.image) in (0, 3), "image is three numbers: frames, rows and columns")
     need(min((1, *c.image, *c.cnn_filters)) >= 1 and len(c.cnn_filters) >= 1, "image and cnn_filters must be at least 1")
+    need(max((1, *c.image, *c.cnn_filters)) <= 4096, "image and cnn_filters must be at most 4096")
     need(c.burn_in >= 0, "burn_in must not be negative")
-    need(c.bc_loss in ("mse", "nll"), f"bc_loss '{c.bc_loss}' is not mse or nll")
-    need(c.schedule in ("", "cosine", "linear"), f"schedule '{c.schedule}' is not cosine or linear")
+    need(c.bc_loss in ("mse", "nll"), f"bc_loss '{shown(c.bc_loss)}' is not mse or nll")
+    need(c.schedule in ("", "cosine", "linear"), f"schedule '{shown(c.schedule)}' is not cosine or linear")
     for which in (c.optimizer_actor, c.optimizer_critic):
-        need(which in ("adam", "sgd"), f"optimizer '{which}' is not adam or sgd")
-    sizes = ("hidden", "layers", "critics", "quantiles", "n_step", "batch_size", "actor_every", "capacity")
-    for name in (*sizes, "rnn_size", "rnn_layers", "sequence", "cnn_output"):
-        need(getattr(c, name) >= 1, f"{name} must be at least 1")
+        need(which in ("adam", "sgd"), f"optimizer '{shown(which)}' is not adam or sgd")
+    for name, most in _MOST.items():
+        need(1 <= getattr(c, name) <= most, f"{name} must be 1 to {most:,}")
+    need(0 <= c.seed < 2**63, "seed must be 0 or more, and less than 2 to the 63rd")
+    for betas in (c.betas_actor, c.betas_critic):
+        need(len(betas) == 2 and all(0 <= v < 1 for v in betas), "betas are two numbers from 0 to 1")
     need(c.target_critics is None or 1 <= c.target_critics <= c.critics, "target_critics must be 1 to critics")
     pool = (c.target_critics or c.critics) * c.quantiles
     need(0 <= c.dropped < pool, f"{c.dropped} dropped of {pool} target quantiles leaves none")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputFileError
+from data.errors import InputFileError, shown
 from trainer.config import TrainConfig
 
 OLDEST = (0, 6, 0)
@@ -239,7 +239,7 @@ def read(path: Path) -> tuple[TrainConfig, list[Finding]]:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputFileError(f"The configuration '{path.name}' cannot be read: give a tmrl config.json.") from error
     if not isinstance(values, dict):
         raise InputFileError(f"The configuration '{path.name}' is no table of settings: give a tmrl config.json.")
@@ -249,10 +249,11 @@ def read(path: Path) -> tuple[TrainConfig, list[Finding]]:
 def understand(values: Mapping[str, Any], name: str = "config.json") -> tuple[TrainConfig, list[Finding]]:
     """Return settings and findings for the content of a ``config.json``."""
     version = str(values.get("__VERSION__", ""))
-    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    numbers = tuple(int(part) for part in re.findall(r"\d{1,9}", version)[:3])
     if numbers < OLDEST:
         raise InputFileError(
-            f"The configuration '{name}' is of version {version or 'unknown'}; 0.6.0 or newer is needed: let tmrl write it anew."
+            f"The configuration '{name}' is of version {shown(version, 20) or 'unknown'}; 0.6.0 or newer is needed: let tmrl "
+            "write it anew."
         )
     flat: dict[str, tuple[str, Any]] = {}
     for key, value in values.items():
@@ -289,8 +290,8 @@ def _settings(flat: Mapping[str, Any], name: str) -> tuple[TrainConfig, dict[str
             if set_.get(f"optimizer_{which}") not in (None, "adam", "sgd"):
                 key = f"OPTIMIZER_{which.upper()}"
                 changed[key] = f"adam is used: there is no {set_.pop(f'optimizer_{which}')} here"
-    except (TypeError, ValueError) as error:
-        raise InputFileError(f"The configuration '{name}' holds a value of the wrong kind: {error}.") from error
+    except (TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise InputFileError(f"The configuration '{name}' holds a value of the wrong kind: {shown(error, 120)}.") from error
     return TrainConfig().with_values(**set_), changed
 
 

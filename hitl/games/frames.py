@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 SIZES = {11: 44, 20: 80}  # bytes
 ENOUGH = 4 * 80  # bytes from which a layout can be told
+BAD_FRAMES = 5  # in a row, after which the stream is no longer in step
 _FAR = 200_000.0  # m: no map is that large
 
 
@@ -100,3 +101,50 @@ def frame(row: NDArray[np.float64], received: float) -> Frame:
         return Frame(received, speed, x, y, z, steer, gas, brake, finished > 0.5, float("nan"))
     _, _, speed, x, y, z, steer, gas, brake, finished, _, _, yaw, *_ = row.tolist()
     return Frame(received, speed, x, y, z, steer, gas, brake, finished > 0.5, yaw)
+
+
+class Stream:
+    """A connection's bytes, in pieces of any size, as frames; what comes out does not depend on how they were cut.
+
+    ``asked``: 11 or 20 numbers a frame, 0 to look at the stream. Holds a few kilobytes at most beside a piece.
+    """
+
+    def __init__(self, asked: int = 0) -> None:
+        self.layout = asked  # 0 until it is known
+        self.dropped = 0  # frames that cannot be believed
+        self.problem = ""  # why the connection is no use any more
+        self._raw = bytearray()
+        self._looked = ENOUGH  # bytes of the beginning that the next look is at
+        self._bad = 0
+
+    def feed(self, piece: bytes, received: float) -> list[Frame]:
+        """Return the frames that are whole now; none once there is a ``problem``."""
+        if self.problem:
+            return []
+        self._raw += piece
+        if not self.layout and not self._guess():
+            return []
+        size = SIZES[self.layout]
+        whole = len(self._raw) // size * size
+        if not whole:
+            return []
+        rows = unpack(bytes(self._raw[:whole]), self.layout)
+        del self._raw[:whole]
+        good = plausible(rows)
+        for i, fits in enumerate(good.tolist()):
+            self._bad = 0 if fits else self._bad + 1
+            if self._bad >= BAD_FRAMES:  # nothing behind it can be believed, in this piece or the next
+                self.problem = "the stream is out of step or holds no numbers; connecting anew"
+                rows, good = rows[: i + 1], good[: i + 1]
+                break
+        self.dropped += int((~good).sum())
+        return [frame(row, received) for row in rows[good]]
+
+    def _guess(self) -> bool:
+        while not self.layout and self._looked <= min(len(self._raw), 16 * ENOUGH):
+            self.layout = guess_layout(bytes(self._raw[: self._looked])) or 0
+            self._looked += 80
+        if not self.layout and self._looked > 16 * ENOUGH:
+            self.problem = "what is sent has neither 11 nor 20 numbers a frame: is it another plugin?"
+            self._raw.clear()
+        return self.layout != 0

@@ -10,12 +10,11 @@ from collections import deque
 from collections.abc import Callable
 
 from data.errors import UsageError
-from hitl.games.frames import ENOUGH, SIZES, Frame, frame, guess_layout, plausible, unpack
+from hitl.games.frames import SIZES, Frame, Stream
 
 PORT = 9000
 BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)  # between tries to connect; the last one repeats
 SILENT_S = 2.0  # without a byte, after which the connection counts as dead
-BAD_FRAMES = 5  # in a row, after which the stream is no longer in step and is begun anew
 KEPT = 64  # frames
 
 
@@ -95,8 +94,7 @@ class Telemetry:
 
     def _listen(self, link: socket.socket) -> bool:
         """Read until the connection is no use any more; tells whether a frame has come."""
-        raw, last, bad, came = bytearray(), time.perf_counter(), 0, False
-        layout = self._asked
+        stream, last, came = Stream(self._asked), time.perf_counter(), False
         while not self._closed.is_set():
             try:
                 piece = link.recv(65536)
@@ -108,31 +106,16 @@ class Telemetry:
             if not piece:
                 self.problem = "the game has closed the connection"
                 return came
-            last = time.perf_counter()
-            raw += piece
-            if not layout:
-                layout = guess_layout(bytes(raw)) or 0
-                if not layout:
-                    if len(raw) > 16 * ENOUGH:
-                        self.problem = "what is sent has neither 11 nor 20 numbers a frame: is it another plugin?"
-                        return came
-                    continue
-            self.layout = layout
-            size = SIZES[layout]
-            whole = len(raw) // size * size
-            if not whole:
-                continue
-            rows = unpack(bytes(raw[:whole]), layout)
-            del raw[:whole]
-            good = plausible(rows)
-            for fits in good.tolist():
-                bad = 0 if fits else bad + 1
-            self.dropped += int((~good).sum())
-            if good.any():
+            last, before = time.perf_counter(), stream.dropped
+            frames = stream.feed(piece, last)
+            self.dropped += stream.dropped - before
+            if stream.layout:
+                self.layout = stream.layout
+            if frames:
                 came = True
-                self._keep([frame(row, last) for row in rows[good]], last)
-            if bad >= BAD_FRAMES:
-                self.problem = "the stream is out of step or holds no numbers; connecting anew"
+                self._keep(frames, last)
+            if stream.problem:
+                self.problem = stream.problem
                 return came
         return came
 

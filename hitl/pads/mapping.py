@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from data.errors import InputFileError
+from data.errors import InputFileError, shown
 from hitl.pads.base import BUTTONS, PadState
 
 LEAST_TRAVEL = 0.2  # of a raw axis's -1..1 that a calibration must have seen on each side
@@ -122,16 +122,16 @@ def from_table(table: Mapping[str, Any], default: PadMap) -> PadMap:
         if name in _AXES and isinstance(value, Mapping):
             unknown = set(value) - {f.name for f in fields(Axis)}
             if unknown:
-                raise InputFileError(f"The pad setting {name}.{min(unknown)} means nothing; see docs/pads.md.")
+                raise InputFileError(f"The pad setting {name}.{shown(min(unknown))} means nothing; see docs/pads.md.")
             try:
                 numbers = {k: v if k == "source" else float(v) for k, v in value.items()}
                 mapping = replace(mapping, **{name: replace(getattr(mapping, name), **numbers)})
             except (TypeError, ValueError) as error:
-                raise InputFileError(f"The pad setting {name} cannot be used: {error}.") from None
+                raise InputFileError(f"The pad setting {name} cannot be used: {shown(error, 120)}.") from None
         elif name == "buttons" and isinstance(value, Mapping):
             mapping = replace(mapping, buttons={**mapping.buttons, **{k: _sources(k, v) for k, v in value.items()}})
         else:
-            raise InputFileError(f"The pad setting {name!r} means nothing; known are {', '.join(_AXES)} and buttons.")
+            raise InputFileError(f"The pad setting '{shown(name)}' means nothing; known are {', '.join(_AXES)} and buttons.")
     return mapping
 
 
@@ -139,7 +139,7 @@ def _sources(meaning: str, value: object) -> tuple[str, ...]:
     sources = [value] if isinstance(value, str) else value
     if meaning not in BUTTONS or not isinstance(sources, list) or not all(isinstance(s, str) for s in sources):
         raise InputFileError(
-            f"The pad setting buttons.{meaning} cannot be used: meanings are {', '.join(BUTTONS)}, each a list of names."
+            f"The pad setting buttons.{shown(meaning)} cannot be used: meanings are {', '.join(BUTTONS)}, each a list of names."
         )
     return tuple(s for s in sources if s)
 

@@ -60,9 +60,10 @@ def _number(value: Any) -> float:
     if value is None or value == "" or isinstance(value, bool):
         return math.nan
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
         return math.nan
+    return number if math.isfinite(number) else math.nan
 
 
 def from_rows(rows: Iterable[Mapping[str, Any]], name: str = "history", ours: bool = False) -> History:
@@ -86,7 +87,7 @@ def read_history(path: Path) -> History:
     """Read a history from CSV or JSON lines (one object a line). Raises InputFileError."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.read(1)
+            first = file.read(1)  # one object a line, or a table
             file.seek(0)
             if first == "{":
                 history = from_rows((json.loads(line) for line in file if line.strip()), path.name)
@@ -94,7 +95,7 @@ def read_history(path: Path) -> History:
                 history = from_rows(csv.DictReader(file), path.name)
     except OSError as error:
         raise InputFileError(f"The history {path.name} cannot be read ({error.strerror}): check the path.") from error
-    except (UnicodeDecodeError, csv.Error, json.JSONDecodeError, AttributeError) as error:
+    except (ValueError, csv.Error, AttributeError, RecursionError) as error:  # ValueError: no text, no JSON, endless numbers
         raise InputFileError(
             f"{path.name} is neither a CSV table nor JSON lines: export the run's history from WandB as one of the two."
         ) from error

@@ -104,7 +104,7 @@ def from_config(values: Mapping[str, Any], name: str = "config") -> Recipe:
 
     def number(table: Mapping[str, Any], key: str, default: float | None = None) -> float | None:
         value = table.get(key, default)
-        good = isinstance(value, int | float) and not isinstance(value, bool)
+        good = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15  # NaN is not, either
         return float(value) if good else default
 
     def of_reward(key: str, default: float) -> float:

@@ -1,0 +1,186 @@
+"""Files from elsewhere that once brought a reader down: each is refused in one sentence now, or read right."""
+
+import json
+import math
+import pickle
+
+import numpy as np
+import pytest
+
+from data.errors import HitlError, InputFileError, shown
+from hitl.games.frames import Stream
+from hitl.home import Home
+from hitl.line import ReferenceLine
+from hitl.settings import load
+from hitl.track import load_track
+
+
+def refused(work, *args):
+    with pytest.raises(HitlError) as caught:
+        work(*args)
+    text = str(caught.value)
+    assert text.isprintable()
+    assert len(text) < 500
+    return text
+
+
+@pytest.mark.parametrize(
+    ("points", "why"),
+    [
+        ([(0, 0), (1e9, 0)], "km"),
+        ([(0, 0), (1e308, 1e308)], "km"),
+        ([(0, 0), (9e6, 0)], "km long"),  # resampled to metres it would need gigabytes
+        ([(0, 0), (1e-5, 0), (2e-5, 0)], "centimetre"),  # a tail of 300 m in steps of 10 micrometres
+        ([], "finite"),
+        ([(0, 0)], "two different"),
+    ],
+)
+def test_a_line_of_an_impossible_length_asks_for_no_memory(points, why):
+    with pytest.raises(ValueError, match=why):
+        ReferenceLine(points)
+
+
+def test_a_car_is_found_on_a_line_that_turns_back_on_itself():
+    line = ReferenceLine([(0.0, 0.0), (100.5, 0.0), (0.0, 0.0)])
+    assert np.hypot(*np.diff(line.points, axis=0).T).min() == 0.0
+    for s in (50.0, 100.0, 100.5, 101.0, 150.0):
+        place = line.locate(*line.at(s)[:2], s)
+        assert math.isfinite(place.offset)
+        assert abs(place.offset) < 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "raw"),
+    [
+        ("a.toml", b"segments = " + b"[" * 5000),
+        ("a.toml", b"segments = [{straight = " + b"7" * 5000 + b"}]"),
+        ("a.toml", b'name = "a\\nb\\u0000"\nsegments = [{straight = -1}]'),
+        ("a.toml", b"segments = [{straight = 60000}, {straight = 60000}]"),
+        ("a.csv", b"0,0\n1e160,0\n2e160,0\n"),
+        ("a.pkl", pickle.dumps([[1.0, 2.0, 3.0], [1.0]], 4)),
+        ("a.pkl", b"\x80\x02cnu\x00mpy\nnda\x7frray\n."),
+    ],
+)
+def test_a_track_is_refused_in_a_sentence(tmp_path, name, raw):
+    (tmp_path / name).write_bytes(raw)
+    assert str(tmp_path) not in refused(load_track, tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("settings.toml", "x = " + "[" * 5000),
+        ("settings.toml", "[pad]\nuse = " + "7" * 5000),
+        ("settings.toml", f'[pad]\n"{"x" * 5000}" = 1'),
+        ("settings.toml", "pad = 3"),
+        ("settings.toml", "[takeover]\nramp_s = nan"),
+        ("settings.toml", "[takeover]\nneutral_s = inf"),
+        ("settings.toml", "[help]\noffer_s = 1" + "0" * 400),
+        ("pads.toml", "use = 3"),
+        ("pads.toml", '[use]\nuse = "a\\nb"'),
+    ],
+)
+def test_settings_are_refused_in_a_sentence(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    refused(load, Home(tmp_path))
+
+
+CONFIG = {"__VERSION__": "0.6.0", "ALG": {"ALGORITHM": "TQC", "QUANTILES_NUMBER": 25}, "MODEL": {}, "ENV": {}}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"__VERSION__": "\x00\n"}, {"ALG": {"GAMMA": math.nan}}, {"ALG": {"QUANTILES_NUMBER": math.inf}},
+        {"MODEL": {"API_MLP_SIZES": [10**9]}}, {"MODEL": {"SCHEDULER": [1]}}, {"MODEL": {"BATCH_SIZE": 10**30}},
+        {"ALG": {"BETAS_ACTOR": [0.9]}}, {"ENV": {"SEED": 2**200}}, {"MODEL": {"MEMORY_SIZE": math.inf}},
+        {"ALG": {"LR_ACTOR": 10**400}},
+    ],
+)  # fmt: skip
+def test_a_config_is_refused_in_a_sentence(tmp_path, change):
+    from trainer.tmrl_config import read
+
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(CONFIG | {k: v if isinstance(v, str) else CONFIG[k] | v for k, v in change.items()}))
+    refused(read, path)
+
+
+def test_a_version_of_thousands_of_digits_is_a_new_one(tmp_path):
+    from trainer.tmrl_config import read
+
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(CONFIG | {"__VERSION__": "9" * 6000}))
+    assert read(path)[0].gamma > 0
+
+
+def test_a_config_nested_without_end_is_refused(tmp_path):
+    from trainer.diagnosis.recipe import read_recipe
+    from trainer.tmrl_config import read
+
+    path = tmp_path / "config.json"
+    path.write_text("[" * 100_000)
+    refused(read, path)
+    refused(read_recipe, path)
+
+
+@pytest.mark.parametrize(
+    "key", ["N_STEPS", "NUMBER_OF_POINTS", "POINTS_DISTANCE", "TRAINING_STEPS_PER_ROUND", "time_step_duration"]
+)
+@pytest.mark.parametrize("value", [math.nan, math.inf, 10**400, [1], None])
+def test_a_recipe_with_numbers_that_are_none_is_read_without_them(key, value):
+    from trainer.diagnosis.recipe import from_config
+
+    table = {key: value}
+    recipe = from_config({"ALG": table, "MODEL": table, "ENV": {"RTGYM_CONFIG": table, **table}})
+    assert math.isfinite(recipe.hz)
+    assert recipe.n_step is not None
+
+
+@pytest.mark.parametrize("text", ['{"a": ' + "7" * 5000 + "}", '{"a": ' * 5000, "\x00", '{"a": 1}\nnot json', "[1]"])
+def test_a_history_is_refused_in_a_sentence(tmp_path, text):
+    from trainer.diagnosis.history import read_history
+
+    path = tmp_path / "history.jsonl"
+    path.write_text(text)
+    refused(read_history, path)
+
+
+def test_a_history_holds_no_infinite_number(tmp_path):
+    from trainer.diagnosis.history import read_history
+
+    path = tmp_path / "history.jsonl"
+    path.write_text('{"a": 1.0, "b": 2}\n{"a": Infinity, "b": 1e999}\n{"a": "1e999", "b": 1' + "0" * 400 + "}")
+    history = read_history(path)
+    assert np.isfinite(history["a"]).tolist() == [True, False, False]
+    assert np.isfinite(history["b"]).tolist() == [True, False, False]
+
+
+def test_a_stream_gives_the_same_frames_however_it_is_cut():
+    rows = np.zeros((30, 11), "<f4")
+    rows[:, 0], rows[:, 2], rows[:, 9], rows[:, 10] = 20, 100 + np.arange(30) / 4, 3, 4000
+    rows[12, 5] = 7.0  # one frame that cannot be
+    rows[20:26, 0] = np.nan  # out of step: what follows is not believed any more
+    raw = rows.tobytes()
+    whole = Stream()
+    frames = whole.feed(raw, 0.0)
+    assert (len(frames), whole.dropped) == (19, 6)
+    assert "out of step" in whole.problem
+    for size in (1, 3, 44, 79, 500):
+        cut = Stream()
+        pieces = [f for at in range(0, len(raw), size) for f in cut.feed(raw[at : at + size], 0.0)]
+        assert str(pieces) == str(frames)
+        assert (cut.layout, cut.dropped, cut.problem) == (whole.layout, whole.dropped, whole.problem)
+
+
+def test_noise_is_given_up_without_being_kept():
+    stream = Stream()
+    for _ in range(100):
+        assert stream.feed(b"\xff" * 1000, 0.0) == []
+    assert "neither" in stream.problem
+    assert len(stream._raw) < 10_000
+
+
+def test_foreign_text_fits_into_a_sentence():
+    assert shown("a\nb\tc\x00d\x7f\ud800") == "a b c?d??"
+    assert shown("x" * 10**6, 10) == "x" * 9 + "…"
+    assert isinstance(InputFileError(shown(None)), HitlError)
