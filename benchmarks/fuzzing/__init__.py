@@ -1,0 +1,1 @@
+"""Foreign data, broken on purpose: what makes the inputs, what reads them, and what is asked of the answer."""
