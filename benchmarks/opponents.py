@@ -3,7 +3,7 @@
 All begin with the stalled agent's actor, on the same network, and drive the same steps with the same number of updates of the
 same batch. What the paper prescribes differently (learning rates, ensembles, returns, how rows are drawn) stands in ``settings``.
 What an opponent's form has no use for, such as optimiser moments of another loss or critics of another quantity, starts anew.
-Of takeovers that failed, only the online rows are drawn, as with us. None keeps an averaged actor: no paper does.
+Takeovers that failed stay, and no averaged actor is kept: no paper knows of either.
 
 ``OPPONENTS[name].settings`` goes on top of the ``hitl`` preset; ``make`` and ``make_replay`` are ``Lockstep``'s ``make_learner``
 and ``make_replay``.
@@ -24,23 +24,31 @@ from trainer.batch import Batch
 from trainer.config import TrainConfig
 from trainer.flat import FlatParameters
 from trainer.networks import LOG_STD_MIN, Actor
-from trainer.replay import Replay
+from trainer.replay import Replay, Steps
 from trainer.schedule import rate
 from trainer.tqc import TQC
 
 
-class _Apart(Replay):
-    """Human rows are drawn in the demo half alone (two buffers, one for each driver)."""
-
-    def _enlist(self, rows: np.ndarray) -> None:
-        super()._enlist(rows[self._array[rows, self._human] < 0.5])
-
-
 class _AgainstTheRest(Replay):
-    """Takeovers in the demo half (with ``lap_priority`` 0), everything else in the other: laps and the agent's own steps."""
+    """Takeovers in the demo half (with ``lap_priority`` 0), everything else in the other: laps and the agent's own steps.
+
+    What a stalled run drove while it was learning is left out: the paper's robot clones what its policy of that round did.
+    """
+
+    def __init__(self, observation_size: int, action_size: int, config: TrainConfig) -> None:
+        super().__init__(observation_size, action_size, config)
+        self._stalled: set[int] = set()
+
+    def add(self, update: Steps) -> int:
+        """Take in new steps; see ``Replay.add``."""
+        self._stalled |= {id_ for id_, session in update.sessions.items() if session.kind == "stall"}
+        return super().add(update)
 
     def _is_online(self, episode: Any) -> bool:
-        return super()._is_online(episode) or (episode.record is not None and episode.record.purpose == "lap")
+        record = episode.record
+        if record is not None and record.purpose == "lap":
+            return True
+        return super()._is_online(episode) and (record is None or record.session_id not in self._stalled)
 
     def _enlist(self, rows: np.ndarray) -> None:
         super()._enlist(rows[self._array[rows, self._takeover] < 0.5])
@@ -124,19 +132,32 @@ class RLPD(_NewOptimisers):
         self.critic_optimiser.step(rate(self.config, self.config.lr_critic, self.updates))
 
 
-class RLIF(RLPD):
-    """The intervention is the reward: -1 for the agent's step that made the human take over, 0 for every other step."""
+class _NewCritics(RLPD):
+    """Critics of another quantity than the stalled run's: they start anew, and the actor waits until they know something.
+
+    Both papers begin with an actor that knows nothing; one that can drive would forget it within some hundred updates.
+    """
+
+    WAIT = 1000  # updates of the critics alone
 
     def load_networks(self, tensors: dict[str, Tensor]) -> None:
-        """Take the actor; the stalled critics know another reward."""
+        """Take the actor alone."""
         super().load_networks({k: v for k, v in tensors.items() if k.startswith("actor.")})
+
+    def _actor_step(self, batch: Batch, *rest: Any) -> None:
+        if self.updates > self.WAIT:
+            super()._actor_step(batch, *rest)
+
+
+class RLIF(_NewCritics):
+    """The intervention is the reward: -1 for the agent's step that made the human take over, 0 for every other step."""
 
     def update(self, batch: Batch) -> None:
         """Learn from one batch, whose own reward is not looked at."""
         super().update(replace(batch, reward=-batch.before_takeover.float()))
 
 
-class PVP(RLPD):
+class PVP(_NewCritics):
     """TD3 without rewards, with a proxy value: where the human drove, Q of their action is 1 and of the agent's proposal -1.
 
     The critics' loss is ``1/2 (Q(o, a) - y)^2 + h (Q(o, a) - 1)^2 + h (Q(o, a_agent) + 1)^2``, summed over the critics, with
@@ -152,8 +173,8 @@ class PVP(RLPD):
         self.slow_flat = FlatParameters(self.slow_actor, trainable=False)
 
     def load_networks(self, tensors: dict[str, Tensor]) -> None:
-        """Take the actor; the stalled critics know another value."""
-        super().load_networks({k: v for k, v in tensors.items() if k.startswith("actor.")})
+        """Take the actor alone; it drives without noise, as the authors' does."""
+        super().load_networks(tensors)
         _without_noise(self.actor)
         self.slow_actor.load_state_dict(self.actor.state_dict())
 
@@ -174,23 +195,28 @@ class PVP(RLPD):
         settled = 1.0 - batch.before_takeover.to(y.dtype)[None, :, None]
         gradient = torch.cat((settled * (executed - y) + 2 * human * (executed - 1), 2 * human * (other + 1)), 1)
         self._critics_down(tape.back, gradient / rows)
-        if self.updates % c.actor_every:
-            return
+        if self.updates % c.actor_every == 0:
+            if self.updates > self.WAIT:
+                self._up(batch)
+            self.target_flat.values.lerp_(self.critic_flat.values, 1 - c.polyak)
+            self.slow_flat.values.lerp_(self.actor_flat.values, 1 - c.polyak)
+
+    def _up(self, batch: Batch) -> None:
+        """Move the actor once along the slope of the first critic."""
+        c = self.config
         self.actor_flat.zero()
-        actor_tape = self.actor.run(batch.observation)
-        action = actor_tape.out[0, :, : self.action_size].tanh()
-        critic_tape = self.critics.run(torch.cat((batch.observation, action), 1))
-        up = torch.zeros_like(critic_tape.out)
-        up[0] = -1.0 / rows
-        slope = critic_tape.back(up, inputs=True, parameters=False)
+        tape = self.actor.run(batch.observation)
+        action = tape.out[0, :, : self.action_size].tanh()
+        critics = self.critics.run(torch.cat((batch.observation, action), 1))
+        up = torch.zeros_like(critics.out)
+        up[0] = -1.0 / len(batch)
+        slope = critics.back(up, inputs=True, parameters=False)
         assert slope is not None
-        head = torch.zeros_like(actor_tape.out)
+        head = torch.zeros_like(tape.out)
         head[0, :, : self.action_size] = slope[:, self.observation_size :] * (1 - action * action)
-        actor_tape.back(head)
+        tape.back(head)
         self.actor_flat.clip(c.grad_clip_actor)
         self.actor_optimiser.step(rate(c, c.lr_actor, self.updates))
-        self.target_flat.values.lerp_(self.critic_flat.values, 1 - c.polyak)
-        self.slow_flat.values.lerp_(self.actor_flat.values, 1 - c.polyak)
 
 
 @dataclass(frozen=True)
@@ -203,10 +229,16 @@ class Opponent:
     make_replay: Callable[[int, int, TrainConfig], Replay] = Replay
 
 
-_EVEN = {"actor_average": None, "takeover_priority": 1.0, "star_priority": 1.0, "demo_copies": 1e9, "n_step": 1}
-_CLONING = _EVEN | {"bc_weight": 1.0}
-_RLPD = _EVEN | {
+_EVEN = {
+    "actor_average": None,
+    "takeover_priority": 1.0,
+    "star_priority": 1.0,
+    "failed_takeovers": True,
+    "demo_copies": 1e9,
+    "n_step": 1,
     "bc_weight": 0.0,
+}
+_RLPD = _EVEN | {
     "critics": 10,
     "quantiles": 1,
     "target_critics": 2,
@@ -223,20 +255,19 @@ OPPONENTS: dict[str, Opponent] = {
     "hg_dagger": Opponent(
         "HG-DAgger: cloning of laps and takeovers, no RL (Kelly et al. 2019)",
         Cloning,
-        _CLONING | {"demo_fraction": 1.0},
+        _EVEN | {"demo_fraction": 1.0},
     ),
     "iwr": Opponent(
         "IWR: cloning, takeovers as likely as laps and own steps together (Mandlekar et al. 2020)",
         Cloning,
-        _CLONING | {"demo_fraction": 0.5, "lap_priority": 0.0},
+        _EVEN | {"demo_fraction": 0.5, "lap_priority": 0.0},
         _AgainstTheRest,
     ),
     "rlif": Opponent("RLIF: the takeover is the only reward, -1, on RLPD (Luo et al. 2023)", RLIF, _RLPD),
     "pvp": Opponent(
         "PVP: proxy values of the human's and the agent's action, TD3, no reward (Peng et al. 2023)",
         PVP,
-        _EVEN | {"bc_weight": 0.0, "critics": 2, "quantiles": 1, "drop_per_critic": 0, "actor_every": 2, "gamma": 0.99},
-        _Apart,
+        _EVEN | {"quantiles": 1, "drop_per_critic": 0, "actor_every": 2, "gamma": 0.99, "takeovers_online": False},
     ),
     "hil_serl": Opponent(
         "HIL-SERL: takeovers into both halves, RLPD with the reward, no cloning (Luo et al. 2024)", RLPD, _RLPD

@@ -1,5 +1,6 @@
 """Each opponent learns a tiny problem that its rule must be able to learn."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.opponents import OPPONENTS, Opponent
+from benchmarks.opponents import OPPONENTS, PVP, RLIF, Opponent
+from data.records import SessionRecord
 from tests.trainer.helpers import ACT, OBS, random_batch, random_episode
 from trainer.batch import Batch
 from trainer.config import PRESETS, TrainConfig
@@ -20,6 +22,12 @@ STALLED = PRESETS["hitl"].with_values(hidden=32)
 
 def config_of(opponent: Opponent) -> TrainConfig:
     return PRESETS["hitl"].with_values(**opponent.settings).with_values(**SMALL)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RLIF, "WAIT", 20)
+    monkeypatch.setattr(PVP, "WAIT", 20)
 
 
 def forked(name: str) -> TQC:
@@ -156,3 +164,29 @@ def test_rows_are_drawn_as_the_rule_says(name: str, share: list[float], of_demos
     np.testing.assert_allclose(demos, of_demos, atol=0.025)
 
 
+
+
+def test_iwr_does_not_clone_the_stalled_runs_own_steps() -> None:
+    opponent = OPPONENTS["iwr"]
+    replay = opponent.make_replay(OBS, ACT, config_of(opponent))
+    for id_, kind in ((0, "stall"), (1, "demo")):
+        lap, drive = random_episode(10 * id_ + 1, 20, purpose="lap"), random_episode(10 * id_ + 2, 20)
+        for update in (lap, drive):
+            update.sessions[id_] = SessionRecord(id_, kind, "box2d", "default", 20.0, (), (), "", "ended")
+            update.episodes = {k: dataclasses.replace(e, session_id=id_) for k, e in update.episodes.items()}
+            replay.add(update)
+    batch = replay.sample(2000, torch.Generator().manual_seed(0))
+    assert set(batch.observation[:, 0].unique().tolist()) == {1.0, 11.0, 12.0}  # both laps, the newer drive
+
+
+@pytest.mark.parametrize("name", ["rlif", "pvp"])
+def test_an_actor_that_can_drive_waits_for_its_new_critics(name: str) -> None:
+    learner = forked(name)
+    before, critics = learner.actor_flat.values.clone(), learner.critic_flat.values.clone()
+    for i in range(20):
+        learner.update(driven(i))
+    assert torch.equal(learner.actor_flat.values, before)
+    assert not torch.equal(learner.critic_flat.values, critics)
+    for i in range(2):
+        learner.update(driven(i))
+    assert not torch.equal(learner.actor_flat.values, before)
