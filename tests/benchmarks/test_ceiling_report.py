@@ -1,0 +1,120 @@
+"""What the report makes of numbers whose answer is known."""
+
+import importlib
+import json
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("scipy")
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def report(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    before = set(sys.modules)
+    yield importlib.import_module("ceiling_report")
+    for name in set(sys.modules) - before:  # `common` is a name that others use too
+        if Path(getattr(sys.modules[name], "__file__", None) or "").parent == FOLDER:
+            del sys.modules[name]
+
+
+def arm(steps: list[int | None], passes: int = 19) -> dict[str, Any]:
+    n = len(steps)
+    curve = [
+        {"steps": at, "passes": 0 if step is None or at < step else passes, "others": 20 if at == 0 else 18}
+        for step in steps
+        for at in (0, 1000, 2000)
+    ]
+    return {
+        "steps_to_90": steps,
+        "held": [None if s is None else 0.95 for s in steps],
+        "human_seconds": [20.0] * n,
+        "final_return": [100.0 + i for i in range(n)],
+        "finished_laps": [10] * n,
+        "lap_seconds": [float("nan"), *[13.0] * (n - 1)],
+        "curves": [curve[3 * i : 3 * i + 3] for i in range(n)],
+        "seeds": list(range(n)),
+    }
+
+
+def run(report: Any, **arms: dict[str, Any]) -> Any:
+    return report.Run("default", 2000, arms, [0, 1, 2, 3])
+
+
+def test_the_middle_half_counts_and_the_interval_holds_it(report: Any) -> None:
+    assert float(report.iqm(np.array([0.0, 1.0, 3.0, 1000.0]))) == 2.0
+    found = report.estimate([[0.0, 1.0, 3.0, 1000.0]])
+    assert found.middle == 2.0
+    assert found.low <= 2.0 <= found.high
+    assert report.estimate([[5.0]]).text() == "5"  # one seed has no interval
+    assert report.estimate([[None, float("nan")]]).text() == "–"
+
+
+def test_tracks_are_strata(report: Any) -> None:
+    """Within each track the seeds agree, so drawing within tracks leaves nothing to chance."""
+    found = report.estimate([[1.0] * 4, [3.0] * 4])
+    assert (found.low, found.middle, found.high) == (2.0, 2.0, 2.0)
+
+
+def test_seeds_that_never_got_there_are_counted_and_cost_the_budget(report: Any) -> None:
+    found = report.summary([run(report, takeover=arm([500, 500, 1000, 1000]), other=arm([500, None, None, None]))])
+    assert found["takeover"]["reached"] == (4, 4)
+    assert found["takeover"]["steps_to_90"].bound == ""
+    assert found["other"]["reached"] == (1, 4)
+    assert found["other"]["steps_to_90"].text(",.0f").startswith("≥ 2,000")
+
+
+def test_ratios_are_paired_by_seed_and_say_when_they_are_bounds(report: Any) -> None:
+    base = arm([2000, 1000, 400, 2000])
+    runs = [run(report, **{"continue": base, "takeover": arm([1000, 500, 200, 1000])})]
+    assert report.ratio(runs, "takeover", "continue").text(".1f") == "2.0 (2.0–2.0)"
+    assert report.ratio(runs, "continue", "continue").text() == "–"
+    never = {"continue": arm([None] * 4), "takeover": arm([1000] * 4), "worse": arm([None] * 4), "laps": arm([500] * 4)}
+    assert report.ratio([run(report, **never)], "takeover", "continue").text(".1f").startswith("≥ 2.0")
+    assert report.ratio([run(report, **never)], "worse", "laps").text(".1f").startswith("≤ 0.2")
+    assert report.ratio([run(report, **never)], "worse", "continue").bound == "≷"
+    part = {"seeds": [1], **{k: v[1:2] for k, v in arm([500] * 4).items() if k != "seeds"}}
+    assert report.ratio([run(report, **{"continue": base, "takeover": part})], "takeover", "continue").middle == 2.0
+
+
+def test_other_corners_are_compared_with_the_stalled_agents(report: Any) -> None:
+    assert report.summary([run(report, takeover=arm([500] * 4))])["takeover"]["others"].text("+.0%") == "-10% (-10%–-10%)"
+
+
+def test_reads_a_file_prints_tables_and_draws(
+    report: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arms = {"continue": arm([None] * 4), "takeover": arm([500] * 4), "hil_serl": arm([1500, 1000, 1000, None])}
+    files = [tmp_path / "a.json", tmp_path / "b.json"]
+    for file, track in zip(files, ("default", "somewhere/bend.toml"), strict=True):
+        figures = {"track": track, "budget_steps": 2000, "arms": arms}
+        file.write_text(json.dumps({"figures": figures, "seeds": [0, 1, 2, 3]}))
+    monkeypatch.setattr(report, "RESAMPLES", 100)
+    argv = ["report", *map(str, files), "--markdown", "--pictures", str(tmp_path), "--json", str(tmp_path / "out.json")]
+    monkeypatch.setattr(sys, "argv", argv)
+    report.main()
+    printed = capsys.readouterr().out
+    assert "all tracks, getting there" in printed
+    assert "| `takeover` | 4/4 | 500 (500–500) | ≥ 4.0 (4.0–4.0) |" in printed
+    drawn = sorted(p.name for p in tmp_path.glob("*.svg"))
+    names = ("", "_arms", "_others", "_steps")
+    assert drawn == sorted(f"ceiling_{track}{n}.svg" for track in ("default", "bend") for n in names)
+    for path in tmp_path.glob("*.svg"):
+        text = " ".join(ET.parse(path).getroot().itertext())
+        assert "nan" not in path.read_text()
+        assert "hil_serl" in text or "_arms" in path.name
+    written = json.loads((tmp_path / "out.json").read_text())["figures"]
+    assert written["bend"]["takeover"]["steps_to_90"] == [500.0, 500.0, 500.0, ""]
+
+
+def test_every_number_becomes_json(report: Any) -> None:
+    found = report.summary([run(report, takeover=arm([500] * 4))])
+    json.dumps(report.plain(found), allow_nan=False)
+    assert report.table(found, "at the end")[1][0][0] == "takeover"
