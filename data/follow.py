@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sqlite3
 from collections.abc import Sequence
@@ -97,6 +98,12 @@ _STEPS = (
 )
 
 
+@functools.lru_cache(maxsize=32)
+def _names(text: str) -> tuple[str, ...]:
+    """Return the names in a JSON list; every session of a picture has the same thousands, which are read and kept once."""
+    return tuple(json.loads(text))
+
+
 class Follower:
     """Reads what is new in the store at ``path``; never writes to it.
 
@@ -180,7 +187,7 @@ class Follower:
             (self._episode,),
         ):
             values = list(row)
-            values[5], values[6] = tuple(json.loads(row[5])), tuple(json.loads(row[6]))
+            values[5], values[6] = _names(row[5]), _names(row[6])
             sessions[row[0]] = SessionRecord(*values)
         rows = conn.execute(
             # Counted, not `length`: of a pruned episode, or one of which only segments came here, fewer steps are stored.
@@ -215,9 +222,9 @@ class Follower:
                 "JOIN steps p ON p.episode_id = e.id ORDER BY s.id DESC, e.id DESC LIMIT 1"
             ).fetchone()
             if self._observation_names is None:
-                self._observation_names = tuple(json.loads(row[0]))
+                self._observation_names = _names(row[0])
             if self._action_names is None:
-                self._action_names = tuple(json.loads(row[1]))
+                self._action_names = _names(row[1])
             layout = (self._observation_names, self._action_names)
         return layout
 

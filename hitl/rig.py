@@ -102,6 +102,7 @@ class Rig:
                 reward=world.reward,
                 seed=options.seed,
                 driver=self.wheel.name if self.wheel else "",
+                frame_shape=world.frame_shape or None,
             ),
             memory_bound=MEMORY_BOUND,
         )

@@ -11,6 +11,8 @@
     offer = "all"
     [controls]             # for gym:ID, which control moves each action number: steer, gas, brake, gas_brake, none, -steer …
     "CarRacing-v3" = ["steer", "gas", "brake"]
+    [pictures]             # for gym:ID, the fields of PictureSettings
+    rows = 48
     [trackmania]           # the fields of TrackManiaSettings
     port = 9000
     [tmrl]                 # the fields of TmrlSettings
@@ -34,7 +36,7 @@ from hitl.arbiter import Settings as TakeoverSettings
 from hitl.home import Home
 from hitl.offers import HelpSettings
 
-SECTIONS = ("pad", "takeover", "help", "controls", "trackmania", "tmrl")
+SECTIONS = ("pad", "takeover", "help", "controls", "pictures", "trackmania", "tmrl")
 KINDS = ("auto", "sdl", "keyboard", "inputs")
 CONTROLS = ("steer", "gas", "brake", "gas_brake", "none")
 
@@ -62,6 +64,19 @@ class TrackManiaSettings:
 
 
 @dataclass(frozen=True)
+class PictureSettings:
+    """How pictures are seen: shrunk to so many rows and columns, the newest ``frames`` of them."""
+
+    rows: int = 24
+    columns: int = 24
+    frames: int = 2
+
+    def __post_init__(self) -> None:
+        if not all(1 <= n <= 256 for n in (self.rows, self.columns)) or not 1 <= self.frames <= 16:
+            raise ValueError("rows and columns are 1 to 256, frames 1 to 16")
+
+
+@dataclass(frozen=True)
 class TmrlSettings:
     """Where tmrl's own settings are."""
 
@@ -78,6 +93,7 @@ class Settings:
     controls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by Gymnasium id
     trackmania: TrackManiaSettings = field(default_factory=TrackManiaSettings)
     tmrl: TmrlSettings = field(default_factory=TmrlSettings)
+    pictures: PictureSettings = field(default_factory=PictureSettings)
     devices: Mapping[str, Mapping[str, Any]] = field(
         default_factory=dict
     )  # by `Device.key`, for pads.mapping.from_table
@@ -115,7 +131,9 @@ def load(home: Home) -> Settings:
     helping = _fill(HelpSettings, table.get("help", {}), path, "help")
     game = _fill(TrackManiaSettings, table.get("trackmania", {}), path, "trackmania")
     tmrl = _fill(TmrlSettings, table.get("tmrl", {}), path, "tmrl")
-    return Settings(choice, takeover, helping, _controls(table.get("controls", {}), path), game, tmrl, devices)
+    pictures = _fill(PictureSettings, table.get("pictures", {}), path, "pictures")
+    controls = _controls(table.get("controls", {}), path)
+    return Settings(choice, takeover, helping, controls, game, tmrl, pictures, devices)
 
 
 def save_pads(

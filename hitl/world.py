@@ -54,6 +54,7 @@ class World:
     controls: tuple[str, ...] = ()  # of the pad, for each action; empty: the actions' names say it
     reward: Mapping[str, float] = field(default_factory=dict)
     has_line: bool = True  # False: progress, corners and the scripted driver mean nothing here
+    frame_shape: tuple[int, ...] = ()  # rows and columns of the picture in each observation; empty: there is none
     plug: Callable[[Any], None] = lambda hub: (
         None
     )  # makes our own pad; ``hub``: the devices that the player's is read from
@@ -129,8 +130,11 @@ def _gym(name: str, options: RigOptions, home: Home) -> World:
     from hitl.settings import load
 
     settings = options.task or TaskSettings()
-    chosen = dict(load(home).controls)
-    env = open_gym(name, hz=settings.hz if options.real_time else None, render=options.show)
+    player = load(home)
+    chosen = dict(player.controls)
+    env = open_gym(
+        name, hz=settings.hz if options.real_time else None, render=options.show, pictures=player.pictures
+    )
     size = env.action_space.shape[0]
     try:
         controls = controls_for(name, size, chosen)
@@ -152,6 +156,7 @@ def _gym(name: str, options: RigOptions, home: Home) -> World:
         action_names(name, size),
         controls,
         has_line=False,
+        frame_shape=env.image[1:],
         hold=hold,
         close=env.close,
     )
@@ -220,9 +225,10 @@ def _tmrl(options: RigOptions, home: Home) -> World:
         clock,
         env.track,
         NoTask(TaskSettings(hz=env.hz)),
-        tuple(f"observation_{k}" for k in range(env.size)),
+        env.observation_names,
         ACTIONS,
         has_line=env.track.line.length > 2.0,
+        frame_shape=env.image[1:],
         plug=plug,
         hold=clock.hold,
         release=env.release,

@@ -7,7 +7,6 @@ Which control of the pad moves which number is a setting; the defaults below are
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -18,10 +17,11 @@ from numpy.typing import NDArray
 
 from data.errors import DeviceError
 from hitl.games.base import VehicleState
+from hitl.games.sight import Sight
 from hitl.line import Place
+from hitl.settings import PictureSettings
 from hitl.watchdog import RESET_S, TICKS, Worker
 
-IMAGE_SIDE, IMAGES = 24, 2  # images are seen as that many grey points a side, the newest two
 CONTROLS: dict[str, tuple[str, ...]] = {
     "CarRacing-v3": ("steer", "gas", "brake"),
     "Pendulum-v1": ("-steer",),  # its torque is positive to the left
@@ -36,14 +36,20 @@ _STILL = VehicleState(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     """One environment, made by ``make`` and made again after it was lost.
 
-    Observation: (O,) float32; dictionaries and tuples are flattened, images shrunk to grey. ``info`` holds what the session
+    Observation: (O,) float32, [numbers | picture] (``hitl.games.sight``). ``info`` holds what the session
     asks for: ``state`` and ``place`` (zeros), ``progress`` (0: there is no line) and ``reason``. Raises EnvironmentLost when
     the environment raises, or hangs for three ticks in real time (``hz`` given).
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (gymnasium's own convention)
 
-    def __init__(self, make: Callable[[], gymnasium.Env[Any, Any]], *, hz: float | None = None) -> None:
+    def __init__(
+        self,
+        make: Callable[[], gymnasium.Env[Any, Any]],
+        *,
+        hz: float | None = None,
+        pictures: PictureSettings | None = None,
+    ) -> None:
         self._make, self._worker = make, Worker()
         self._step_s = TICKS / hz if hz else _PATIENT_S
         self._env: gymnasium.Env[Any, Any] | None = self._worker.call(make, RESET_S, "opening it")
@@ -56,11 +62,11 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             )
         self._low, self._high = _bounds(space)
         self._dtype = space.dtype
-        self._see = _Sight(self._env.observation_space)
+        self._see = Sight(self._env.observation_space, pictures)
         size = len(self._low)
         self.action_space = spaces.Box(-1.0, 1.0, (size,), np.float32)
         self.observation_space = spaces.Box(-np.inf, np.inf, (self._see.size,), np.float32)
-        self.observation_names = self._see.names
+        self.observation_names, self.image = self._see.names, self._see.image
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -112,7 +118,9 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             raise
 
 
-def open_gym(name: str, *, hz: float | None = None, render: bool = False) -> GymEnv:
+def open_gym(
+    name: str, *, hz: float | None = None, render: bool = False, pictures: PictureSettings | None = None
+) -> GymEnv:
     """Return the environment of that Gymnasium id; ``render`` shows its own window where it has one.
 
     Raises:
@@ -131,7 +139,7 @@ def open_gym(name: str, *, hz: float | None = None, render: bool = False) -> Gym
             "`gym:package:ID` to import a package that registers it."
         ) from None
     try:
-        return GymEnv(make, hz=hz)
+        return GymEnv(make, hz=hz, pictures=pictures)
     except DeviceError as error:
         raise DeviceError(f"The environment '{name}' cannot be driven. {error}") from error
 
@@ -154,49 +162,6 @@ def controls_for(name: str, size: int, chosen: dict[str, tuple[str, ...]] | None
         return given
     known = CONTROLS.get(short, _GUESS)
     return (known + ("none",) * size)[:size]
-
-
-class _Sight:
-    """Turns what an environment shows into one vector."""
-
-    def __init__(self, space: spaces.Space[Any]) -> None:
-        self._space = space
-        self._image = isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) in (2, 3)
-        self._frames: deque[NDArray[np.float32]] = deque(maxlen=IMAGES)
-        if self._image:
-            side = IMAGE_SIDE
-            self.names: tuple[str, ...] = tuple(
-                f"pixel_{k}_{r}_{c}" for k in range(IMAGES) for r in range(side) for c in range(side)
-            )
-        else:
-            if not space.is_np_flattenable:
-                raise DeviceError("What it shows has no fixed size, so it cannot be learned from.")
-            self.names = tuple(f"observation_{k}" for k in range(spaces.flatdim(space)))
-        self.size = len(self.names)
-
-    def begin(self) -> None:
-        """An episode begins: there is no earlier image."""
-        self._frames.clear()
-
-    def __call__(self, observation: Any) -> NDArray[np.float32]:
-        if not self._image:
-            return np.asarray(spaces.flatten(self._space, observation), np.float32)
-        self._frames.append(_grey(np.asarray(observation)))
-        while len(self._frames) < IMAGES:
-            self._frames.append(self._frames[-1])
-        return np.concatenate([f.ravel() for f in self._frames])
-
-
-def _grey(image: NDArray[Any]) -> NDArray[np.float32]:
-    """Return (24, 24) brightness from 0 to 1: the mean over the pixels that each point stands for."""
-    grey = image.astype(np.float32)
-    if grey.ndim == 3:
-        grey = grey.mean(axis=2 if grey.shape[2] in (1, 3, 4) else 0)
-    for axis in (0, 1):
-        edges = np.linspace(0, grey.shape[axis], IMAGE_SIDE + 1).astype(int)[:-1]
-        counts = np.diff(np.append(edges, grey.shape[axis])).clip(1)
-        grey = np.add.reduceat(grey, edges, axis=axis) / np.expand_dims(counts, 1 - axis)
-    return (grey / 255.0).astype(np.float32)
 
 
 def _bounds(space: spaces.Box) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

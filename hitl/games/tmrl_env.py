@@ -24,6 +24,7 @@ from hitl.clock import Lateness
 from hitl.games.base import VehicleState
 from hitl.games.frames import SIZES, Frame, frame
 from hitl.games.motion import Motion, ground
+from hitl.games.sight import pixel_names
 from hitl.games.tmrl_import import import_tmrl
 from hitl.line import Place
 from hitl.track import Track
@@ -36,7 +37,8 @@ See = Callable[[Any], Any]
 class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     """``make`` gives the environment (rtgym inside), ``see`` is the player's observation preprocessor.
 
-    Observation: (O,) float32, all parts of what ``see`` gives, one behind the other. Raises EnvironmentLost when the
+    Observation: (O,) float32, all parts of what ``see`` gives, one behind the other, a picture (three or four axes: frames, rows,
+    columns, colours) as the last of them. Raises EnvironmentLost when the
     environment raises or hangs; the next ``reset`` makes a new one.
     """
 
@@ -49,6 +51,8 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._interface: Any = None
         self.guard: RtgymGuard | None = None
         self.lateness = Lateness()
+        self._picture: int | None = None  # which of the parts is one
+        self._bytes = False
         self.on_pad: Callable[[Any], None] = lambda pad: None  # is told of the pad that tmrl has made
         self._renew()
         env: Any = self._env
@@ -60,7 +64,12 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             )
         self.action_space = spaces.Box(-1.0, 1.0, (len(ACTIONS),), np.float32)
         zeros = tuple(np.zeros(part.shape, part.dtype) for part in env.observation_space.spaces)
+        shown = [np.asarray(part) for part in self._parts(zeros)]
+        self._picture = next((k for k, part in enumerate(shown) if part.ndim in (3, 4)), None)
+        self.image = shown[self._picture].shape[:3] if self._picture is not None else ()
         self.size = len(self._joined(zeros))
+        pixels = pixel_names(*self.image) if self.image else ()
+        self.observation_names = (*(f"observation_{k}" for k in range(self.size - len(pixels))), *pixels)
         self.observation_space = spaces.Box(-np.inf, np.inf, (self.size,), np.float32)
         self.hz = 1.0 / float(env.unwrapped.time_step_duration)
 
@@ -205,8 +214,21 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         }
 
     def _joined(self, observation: Any) -> NDArray[np.float32]:
-        parts = self._see(observation) if self._see is not None else observation
+        parts = [np.asarray(part) for part in self._parts(observation)]
+        if self._picture is not None:
+            parts.append(self._light(parts.pop(self._picture)))
         return np.concatenate([np.asarray(part, np.float32).ravel() for part in parts])
+
+    def _parts(self, observation: Any) -> Any:
+        return self._see(observation) if self._see is not None else observation
+
+    def _light(self, picture: NDArray[Any]) -> NDArray[np.float32]:
+        """Return a picture (frames, rows, columns) grey and from 0 to 1; one that is ever brighter than 1 goes up to 255."""
+        light = picture.astype(np.float32)
+        if light.ndim == 4:
+            light = light.mean(axis=3)
+        self._bytes = self._bytes or picture.dtype == np.uint8 or float(light.max(initial=0.0)) > 1.5
+        return light / 255.0 if self._bytes else light
 
 
 class TmrlClock:
