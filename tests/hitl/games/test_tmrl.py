@@ -139,7 +139,11 @@ class TestEnvironment:
             total += reward
             assert (terminated, truncated) == (False, False)
         true = game.game.state()
-        assert observation[-6:].tolist() == [1.0, 0.0, 0.0] * 2  # its buffer of two actions
+        assert observation[3:9].tolist() == [1.0, 0.0, 0.0] * 2  # its buffer of two actions
+        assert env.image == (2, 16, 16)  # its pictures, behind all numbers
+        assert env.observation_names[8:10] == ("observation_8", "pixel_0_0_0")
+        older, newer = observation[9:].reshape(2, -1)
+        assert 0.0 < older.mean() < newer.mean() < 1.0
         assert observation[0] == pytest.approx(true.speed / 1000.0, rel=0.15)  # its own preprocessor's scale
         assert info["progress"] == pytest.approx(game._place_s, abs=2.0)
         assert info["state"].speed == pytest.approx(true.speed, rel=0.15)
@@ -160,7 +164,7 @@ class TestEnvironment:
         assert len([h for h in game.heard if h[1:] == pytest.approx((0.75, 0.0, 0.125))]) >= 18
         assert game.let_go()
         final = np.frombuffer(rows(home, "SELECT last_observation FROM episodes")[0][0], np.float32)
-        np.testing.assert_allclose(final[-6:], [0.75, 0.0, 0.125] * 2)
+        np.testing.assert_allclose(final[3:9], [0.75, 0.0, 0.125] * 2)
 
     @pytest.mark.parametrize("fault", ["silent", "down"])
     def test_a_game_that_goes_away_is_noticed_and_joined_again(self, home, game, fault, monkeypatch):
