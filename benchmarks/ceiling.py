@@ -1,67 +1,43 @@
 """Does a takeover break a ceiling that more training does not? A stalled agent, forked into arms with equal steps and updates.
 
-    python benchmarks/ceiling.py [--track NAME] [--arms a,b,…] [--seeds 5] [--steps 7500] [--jobs 2] [--json FILE]
+    python benchmarks/ceiling.py [--track NAME or FILE] [--arms a,b,…] [--seeds 5] [--steps 7500] [--jobs 2] [--json FILE]
 
-Phase 1 trains the plain learner (one replay, laps in it, no takeovers: ``hitl stall``) until it stands at a corner. Phase 2 forks
-that state into the arms below. Every arm drives the same number of steps and does the same number of updates for each; what
-differs is where the help comes from and what the learner makes of it. The learning rates are those of the ``hitl`` preset, thirty
-times the reference recipe's, so that the stall is reached within minutes.
+Phase 1 trains the reference kind of learner (``arms.RUN_L``: one replay, laps in it, no takeovers) from nothing until it stands
+at a corner: until five evaluations in a row, a thousand steps apart, have 20 episodes that reach the corner and none that passes
+it. Phase 2 copies that home (networks, optimisers, every step, the laps) once for each arm of ``arms.py`` and goes on.
+Every arm drives the same number of steps and does the same number of updates for each, unless its text says otherwise; what
+differs is where the human's seconds go and what the learner makes of them. ``--keep DIR`` keeps the stalled homes, and takes
+those that are there.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import math
 import multiprocessing
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+from arms import ARMS as OURS
+from arms import HELP_S, RUN_L, Arm
 from common import print_table, stopwatch, write_report
+from helping import helper, practice_starts
+from opponents import OPPONENTS
+from solo import Evaluator, Solo
 
+ARMS = OURS | {
+    name: Arm(o.text, takeovers=True, settings=o.settings, make_learner=o.make, make_replay=o.make_replay)
+    for name, o in OPPONENTS.items()
+}
 EVALUATE_EVERY = 500  # driven steps
 EPISODES = 20
-HELP_S = 30.0
 ENOUGH = 18  # passes of 20
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One way to go on from the stall."""
-
-    text: str
-    takeovers: bool = False
-    more_laps: bool = False  # as many seconds of whole human laps as the takeover arms may use
-    settings: dict[str, Any] = field(default_factory=dict)  # on top of the ``hitl`` preset
-
-
-PLAIN = {"one_replay": True, "demo_fraction": 0.0, "bc_weight": 0.0, "actor_average": None}
-RLPD = {"bc_weight": 0.0, "actor_average": None}
-
-ARMS: dict[str, Arm] = {
-    "continue": Arm("no change: one replay, no takeovers", settings=PLAIN),
-    "rlpd": Arm("half of each batch from the two laps it had", settings=RLPD),
-    "laps": Arm("ours, but the seconds of help are whole laps", more_laps=True),
-    "takeover": Arm("ours: takeovers at the corner", takeovers=True),
-    "no_average": Arm("ours, driving with the newest weights", takeovers=True, settings={"actor_average": None}),
-    "no_cloning": Arm("ours without cloning", takeovers=True, settings={"bc_weight": 0.0}),
-    "weak_cloning": Arm("ours with a cloning weight of 3", takeovers=True, settings={"bc_weight": 3.0}),
-    "q_filter": Arm("ours, cloning only what the critic finds better", takeovers=True, settings={"bc_q_filter": True}),
-    "no_priority": Arm("ours, takeovers no likelier than laps", takeovers=True, settings={"takeover_priority": 1.0}),
-    "cost": Arm("ours with a cost at the hand-over", takeovers=True, settings={"handover_cost": 1.0}),
-    "skip": Arm(
-        "ours, the half second before a takeover left out", takeovers=True, settings={"skip_before_takeover_s": 0.5}
-    ),
-    "demo_25": Arm("ours with a quarter of demos", takeovers=True, settings={"demo_fraction": 0.25}),
-    "demo_75": Arm("ours with three quarters of demos", takeovers=True, settings={"demo_fraction": 0.75}),
-    "n_1": Arm("ours with 1-step returns", takeovers=True, settings={"n_step": 1}),
-    "n_5": Arm("ours with 5-step returns", takeovers=True, settings={"n_step": 5}),
-    "utd_1": Arm("ours with one update a step", takeovers=True, settings={"utd": 1.0}),
-    "utd_4": Arm("ours with four updates a step", takeovers=True, settings={"utd": 4.0}),
-}
+IN_A_ROW = 5  # evaluations without a pass that make a stall
 
 
 def stall(folder: Path, track: str, seed: int) -> dict[str, Any] | None:
@@ -69,57 +45,73 @@ def stall(folder: Path, track: str, seed: int) -> dict[str, Any] | None:
     from hitl.home import Home
     from hitl.stall import train_until_stalled
 
-    result = train_until_stalled(Home(folder), track, seed=seed)
-    return None if result.corner is None else {"name": result.corner.name, "steps": result.agent_steps}
+    noted = folder / "stalled.json"
+    if noted.is_file():
+        known: dict[str, Any] | None = json.loads(noted.read_text())
+        return known
+    shutil.rmtree(folder, ignore_errors=True)
+    result = train_until_stalled(
+        Home(folder),
+        track,
+        seed=seed,
+        max_steps=30_000,
+        in_a_row=IN_A_ROW,
+        settings=RUN_L,
+        report=lambda e: print(f"  seed {seed}: {e.agent_steps:,} steps, {e.progress_mean:.0f} m, {e.passes}", flush=True),
+    )
+    corner = result.corner
+    place = None if corner is None else {"corner": [corner.name, corner.from_m, corner.to_m], "steps": result.agent_steps}
+    noted.write_text(json.dumps(place))
+    return place
 
 
-def run(folder: Path, track: str, name: str, seed: int, steps: int) -> dict[str, Any]:
-    """Phase 2: one arm from one stalled home (which is copied, not changed)."""
+def run(
+    folder: Path, track: str, name: str, seed: int, steps: int, hold: int, place: dict[str, Any]
+) -> dict[str, Any]:
+    """Phase 2: one arm from one stalled home (which is copied, not changed), for ``steps`` driven steps at most.
+
+    Once the corner is passed it is watched for ``hold`` more.
+    """
+    from hitl.corners import Corner
     from hitl.home import Home
     from hitl.lockstep import Lockstep
     from hitl.rig import Rig, RigOptions
-    from hitl.scripted import Rule, ScriptedDriver, TakeoverRule
-    from hitl.stall import LAPS
-    from hitl.wheel import Nobody, ScriptedWheel
     from trainer.config import PRESETS
 
-    arm = ARMS[name]
-    config = PRESETS["hitl"].with_values(seed=seed, warmup_steps=0, **arm.settings)
-    init = max((folder / "checkpoints").glob("*.safetensors"))
+    arm, corner = ARMS[name], Corner(*place["corner"])
+    config = PRESETS["hitl"].with_values(**{"utd": RUN_L["utd"], **arm.settings, "seed": seed, "warmup_steps": 0})
     with tempfile.TemporaryDirectory() as fresh:
+        home = Home(Path(fresh) / "home")
+        shutil.copytree(folder, home.root)
+        init = max(home.checkpoints.glob("*.safetensors"))
         options = RigOptions(track=track, kind="demo", seed=seed)
-        with Rig(Home(Path(fresh)), options) as rig, Lockstep(rig, config, init=init) as lockstep:
-            corner = next(c for c in rig.corners)
-            driver = ScriptedDriver(rig.track, seed=seed + 7)
-            rig.session.wheel = ScriptedWheel(driver, None)
-            human = laps = 0
-            while laps < LAPS or (arm.more_laps and human < HELP_S * rig.task.settings.hz):
-                lap = rig.session.episode("lap", seed=laps)
-                human += lap.steps if laps >= LAPS else 0
-                laps += 1
-            rule = TakeoverRule(rig.track, Rule(corners=frozenset({corner.name}), danger=False, patient=True))
-            rig.session.wheel = ScriptedWheel(driver, rule, limit_s=HELP_S) if arm.takeovers else Nobody()
-            curve: list[dict[str, float]] = []
-            episode = 0
-            while lockstep.steps < steps:
-                human += lockstep.drive(10_000 * (seed + 1) + episode).human_steps
-                episode += 1
-                if lockstep.steps >= (len(curve) + 1) * EVALUATE_EVERY:
-                    found = rig.evaluate(EPISODES, 3_000_000 + 1000 * len(curve))
-                    ends = [r for r in found if r.reason == "finish"]
-                    curve.append(
-                        {
-                            "steps": lockstep.steps,
-                            "passes": sum(r.passed[corner.name] for r in found),
-                            "return": fmean(r.total for r in found),
-                            "finished": len(ends),
-                            "lap_seconds": median(r.steps for r in ends) / rig.task.settings.hz
-                            if ends
-                            else float("nan"),
-                        }
-                    )
+        with (
+            Rig(home, options) as rig,
+            Lockstep(
+                rig, config, init=init, make_learner=arm.make_learner, make_replay=arm.make_replay
+            ) as lockstep,
+        ):
             hz = rig.task.settings.hz
-    reached = next((c["steps"] for c in curve if c["passes"] >= ENOUGH), None)
+            human_lap = median(_laps(home, hz))
+            wheel, human = helper(arm, rig, lockstep, corner, seed)
+            rig.session.wheel = wheel
+            lockstep.learn()  # takes in what the stalled run left; no update is owed yet
+            judge = _Judge(rig.track, corner, hz)
+            curve = [judge(lockstep, 0.0)]
+            episode = since = helped = 0
+            reached: int | None = None
+            while lockstep.steps < steps and (reached is None or lockstep.steps < reached + hold):
+                start = practice_starts(home, rig, corner) if arm.practice and episode % 2 else {}
+                result = lockstep.drive(10_000 * (seed + 1) + episode, **start)
+                episode += 1
+                since, helped = since + result.steps, helped + result.human_steps
+                if lockstep.steps >= len(curve) * EVALUATE_EVERY:
+                    curve.append(judge(lockstep, helped / since))
+                    human += helped
+                    since = helped = 0
+                    if reached is None and curve[-1]["passes"] >= ENOUGH:
+                        reached = lockstep.steps
+            human += helped
     after = [c["passes"] / EPISODES for c in curve if reached is not None and c["steps"] > reached]
     return {
         "arm": name,
@@ -127,28 +119,67 @@ def run(folder: Path, track: str, name: str, seed: int, steps: int) -> dict[str,
         "steps_to_90": reached,
         "held": fmean(after) if after else None,
         "human_seconds": human / hz,
+        "human_lap_seconds": human_lap,
         "final_return": curve[-1]["return"],
         "finished_laps": curve[-1]["finished"],
         "lap_seconds": curve[-1]["lap_seconds"],
+        "takeover_share": curve[-1]["takeover_share"],
+        "others_before": curve[0]["others"],
+        "others_after": curve[-1]["others"],
         "curve": curve,
     }
 
 
-def _stall(job: tuple[Path, str, int]) -> dict[str, Any] | None:
+def _laps(home: Any, hz: float) -> list[float]:
+    """Return the seconds of the human laps in a store."""
+    from data.store import Store
+
+    with Store.open(home.store_path, read_only=True) as store:
+        rows = store.conn.execute("SELECT length FROM episodes WHERE purpose = 'lap' AND reason = 'finish'").fetchall()
+    return [length / hz for (length,) in rows] or [math.nan]
+
+
+class _Judge:
+    """Evaluates a learner: twenty deterministic episodes, on starts that no other evaluation of the arm has had."""
+
+    def __init__(self, track: Any, corner: Any, hz: float) -> None:
+        from hitl.corners import corners_from_curvature
+
+        self._drive, self._corner, self._hz = Evaluator(track, EPISODES), corner, hz
+        self._others = [c for c in corners_from_curvature(track.line) if c.to_m <= corner.from_m]
+        self._count = 0
+
+    def __call__(self, lockstep: Any, takeover_share: float) -> dict[str, Any]:
+        found: list[Solo] = self._drive(lockstep.policy.actor, 3_000_000 + 1000 * self._count)
+        self._count += 1
+        ends = [r for r in found if r.reason == "finish"]
+        return {
+            "steps": lockstep.steps,
+            "passes": sum(r.progress >= self._corner.to_m for r in found),
+            "others": min((sum(r.progress >= c.to_m for r in found) for c in self._others), default=EPISODES),
+            "return": fmean(r.total for r in found),
+            "finished": len(ends),
+            "lap_seconds": median(r.steps for r in ends) / self._hz if ends else math.nan,
+            "takeover_share": takeover_share,
+        }
+
+
+def _stall(job: tuple[Any, ...]) -> dict[str, Any] | None:
     return stall(*job)
 
 
-def _run(job: tuple[Path, str, str, int, int]) -> dict[str, Any]:
+def _run(job: tuple[Any, ...]) -> dict[str, Any]:
     return run(*job)
 
 
 def summary(results: list[dict[str, Any]], steps: int) -> dict[str, Any]:
     """Return the figures by arm, one entry a seed; a seed that never got there counts as ``None``."""
     figures: dict[str, Any] = {}
-    names = ("steps_to_90", "held", "human_seconds", "final_return", "finished_laps", "lap_seconds")
     for name in dict.fromkeys(r["arm"] for r in results):
         rows = sorted((r for r in results if r["arm"] == name), key=lambda r: r["seed"])
-        figures[name] = {key: [r[key] for r in rows] for key in names} | {"curves": [r["curve"] for r in rows]}
+        names = [key for key in rows[0] if key not in ("arm", "seed", "curve")]
+        figures[name] = {key: [r[key] for r in rows] for key in names}
+        figures[name] |= {"seeds": [r["seed"] for r in rows], "curves": [r["curve"] for r in rows]}
     return {"budget_steps": steps, "arms": figures}
 
 
@@ -156,15 +187,14 @@ def show(figures: dict[str, Any], steps: int) -> None:
     """Print the table: medians over the seeds, and the range of the steps to 90 %."""
     rows = []
     for name, f in figures["arms"].items():
-        reached = [s if s is not None else float("inf") for s in f["steps_to_90"]]
-        middle = median(reached)
+        reached = [s if s is not None else math.inf for s in f["steps_to_90"]]
         held = [h for h in f["held"] if h is not None]
         rows.append(
             (
                 name,
-                f"{middle:,.0f}" if middle < float("inf") else f"> {steps:,}",
+                f"{median(reached):,.0f}".replace("inf", f"> {steps:,}"),
                 f"{min(reached):,.0f}–{max(reached):,.0f}".replace("inf", "never"),
-                f"{sum(r < float('inf') for r in reached)}/{len(reached)}",
+                f"{sum(r < math.inf for r in reached)}/{len(reached)}",
                 f"{fmean(held):.0%}" if held else "–",
                 f"{median(f['human_seconds']):.0f}",
                 f"{median(f['final_return']):.1f}",
@@ -180,38 +210,50 @@ def main() -> None:
     """Run both phases and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--track", default="default")
-    parser.add_argument("--arms", default=",".join(ARMS), help="comma-separated")
+    parser.add_argument("--arms", default="continue,rlpd,laps,takeover", help="comma-separated, or `all`")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=7500, help="driven steps an arm")
+    parser.add_argument("--hold", type=int, default=5000, help="driven steps that a corner is watched once it is passed")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="where stalled homes are kept, and found again")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
-    arms = args.arms.split(",")
+    arms = list(ARMS) if args.arms == "all" else [name for name in args.arms.split(",") if name]
     for name in arms:
         if name not in ARMS:
             parser.error(f"there is no arm '{name}'; known: {', '.join(ARMS)}")
     os.environ["OMP_NUM_THREADS"] = "1"
-    folder = Path(tempfile.mkdtemp(prefix="ceiling-"))
+    folder = args.keep or Path(tempfile.mkdtemp(prefix="ceiling-"))
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
+    results: list[dict[str, Any]] = []
+    figures: dict[str, Any] = {}
+    stalled: list[int] = []
     try:
         with stopwatch() as watch, multiprocessing.get_context("spawn").Pool(args.jobs) as pool:
-            homes = {seed: folder / f"stalled-{seed}" for seed in range(args.seeds)}
+            homes = {seed: folder / f"{Path(args.track).stem}-{seed}" for seed in seeds}
             where = dict(zip(homes, pool.map(_stall, [(h, args.track, s) for s, h in homes.items()], 1), strict=True))
-            stalled = [seed for seed, place in where.items() if place is not None]
             for seed, place in where.items():
-                told = f"stands at '{place['name']}' after {place['steps']:,} steps" if place else "never stalled"
+                told = f"stands at '{place['corner'][0]}' after {place['steps']:,} steps" if place else "never stalled"
                 print(f"seed {seed}: {told}", flush=True)
-            jobs = [(homes[seed], args.track, name, seed, args.steps) for seed in stalled for name in arms]
-            results = []
+            stalled = [seed for seed, place in where.items() if place is not None]
+            jobs = [
+                (homes[seed], args.track, name, seed, args.steps, args.hold, where[seed])
+                for seed in stalled
+                for name in arms
+            ]
             for result in pool.imap_unordered(_run, jobs, 1):
                 results.append(result)
                 reached = f"{result['steps_to_90']:,} steps" if result["steps_to_90"] else "not reached"
                 print(f"  {result['arm']:<12} seed {result['seed']}: {reached}", flush=True)
+                figures = {"track": Path(args.track).stem, "help_seconds": HELP_S, **summary(results, args.steps)}
+                figures["stalled_after"] = {str(s): p["steps"] if p else None for s, p in where.items()}
+                write_report(args.json, figures, stalled, watch.seconds)  # what is done stays, should it be cut short
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    figures = {"track": args.track, **summary(results, args.steps)}
+        if args.keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
     if results:
         show(figures, args.steps)
-    write_report(args.json, figures, stalled, watch.seconds)
 
 
 if __name__ == "__main__":

@@ -38,10 +38,15 @@ class LearnerPolicy:
         self.checkpoint_id: int | None = None
         self.fixed = False
 
+    @property
+    def actor(self) -> Actor:
+        """The network that drives."""
+        return self._learner.average if self._learner.average is not None else self._learner.actor
+
     def act(self, observation: NDArray[np.float32], deterministic: bool) -> NDArray[np.float32]:
         """Return the action (A,) for an observation (O,)."""
         batch, noise = self._torch.from_numpy(observation)[None], None if deterministic else self._noise
-        action: NDArray[np.float32] = self._actor.act(batch, deterministic, noise, self._memory)[0].numpy()
+        action: NDArray[np.float32] = self.actor.act(batch, deterministic, noise, self._memory)[0].numpy()
         return action
 
     def stepped(self, executed: NDArray[np.float32]) -> None:
@@ -49,15 +54,27 @@ class LearnerPolicy:
         if self._memory is not None:
             self._memory.stepped(self._torch.tensor(executed, dtype=self._torch.float32)[None])
 
+    @property
+    def observation_size(self) -> int:
+        """Numbers in an observation."""
+        return self._learner.observation_size
+
+    def can_judge(self) -> bool:
+        """A learner always has critics."""
+        return True
+
+    def quantiles(self, observations: NDArray[np.float32], actions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the critics' quantiles (E, B, N) of observations (B, O) and actions (B, A)."""
+        pair = np.concatenate([observations, actions], axis=1).astype(np.float32, copy=False)
+        with self._torch.no_grad():
+            quantiles: NDArray[np.float32] = self._learner.critics(self._torch.from_numpy(pair)).numpy()
+        return quantiles
+
     def begin_episode(self) -> None:
         """The weights are always the newest; a memory begins empty."""
         from trainer.networks import remember
 
-        self._memory = remember(self._actor)
-
-    @property
-    def _actor(self) -> Actor:
-        return self._learner.average if self._learner.average is not None else self._learner.actor
+        self._memory = remember(self.actor)
 
 
 class Lockstep:
@@ -109,9 +126,9 @@ class Lockstep:
         """Updates done here."""
         return self.learner.updates - self._first_update
 
-    def drive(self, seed: int, purpose: str = "drive") -> EpisodeResult:
-        """Drive one episode, then do the updates that its steps allow."""
-        result = self.rig.session.episode(purpose, seed=seed)
+    def drive(self, seed: int, purpose: str = "drive", **how: Any) -> EpisodeResult:
+        """Drive one episode (``how``: as in ``Session.episode``), then do the updates that its steps allow."""
+        result = self.rig.session.episode(purpose, seed=seed, **how)
         self.steps += result.steps
         self.learn()
         return result

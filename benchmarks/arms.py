@@ -1,0 +1,90 @@
+"""The ways to go on from a stall that ``ceiling.py`` compares: what each is, and what it is set to.
+
+Every arm begins with the same networks, the same optimiser state, the same memory and the same two laps, and gets the same
+number of driven steps and of updates for each. Settings are changes to the ``hitl`` preset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+HELP_S = 30.0  # s of human driving that an arm may use
+UTD = 2.0  # updates for each driven step, in the stalled run and in every arm
+
+RUN_L: dict[str, Any] = {
+    "one_replay": True,
+    "demo_fraction": 0.0,
+    "demo_weight": 1.15,
+    "takeover_priority": 1.0,
+    "star_priority": 1.0,
+    "bc_weight": 0.0,
+    "actor_average": None,
+    "utd": UTD,
+    "warmup_steps": 1000,
+    "init_gas_bias": 0.8,
+    "drop_pool": 8,
+    "lr_actor": 1e-4,
+    "lr_critic": 5e-4,
+    "betas_actor": (0.997, 0.997),
+    "betas_critic": (0.997, 0.997),
+    "grad_clip_actor": 1.0,
+    "grad_clip_critic": 1.0,
+    "backup_clip": 100.0,
+}
+"""The learner that stalls: the reference recipe (preset ``run_l``) with both learning rates ten times as high, so that it
+stands still within minutes and not within a night, and with a smaller network and batch (those of the ``hitl`` preset) for the
+same reason."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to go on from the stall."""
+
+    text: str
+    takeovers: bool = False
+    more_laps: bool = False  # ``HELP_S`` seconds of whole human laps instead
+    practice: bool = False  # every second episode begins shortly before the corner
+    on_request: bool = False  # the human takes over when the agent asks, and only then
+    settings: dict[str, Any] = field(default_factory=dict)
+    make_learner: Callable[..., Any] | None = None
+    make_replay: Callable[..., Any] | None = None
+
+
+def ours(text: str, *, practice: bool = False, on_request: bool = False, **settings: Any) -> Arm:
+    """Return an arm of our recipe with takeovers, and something changed."""
+    return Arm(text, takeovers=True, practice=practice, on_request=on_request, settings=settings)
+
+
+ARMS: dict[str, Arm] = {
+    "continue": Arm("no change: one replay, no takeovers", settings=RUN_L),
+    "rlpd": Arm("half of each batch from the laps it had", settings={"bc_weight": 0.0, "actor_average": None}),
+    "laps": Arm("ours, but the seconds of help are whole laps", more_laps=True),
+    "takeover": ours("ours: takeovers at the corner"),
+    # Without each ingredient in turn, or with one more.
+    "no_average": ours("driving with the newest weights", actor_average=None),
+    "no_cloning": ours("no cloning", bc_weight=0.0),
+    "weak_cloning": ours("a cloning weight of 3", bc_weight=3.0),
+    "q_filter": ours("cloning only what the critic finds better", bc_q_filter=True),
+    "no_priority": ours("takeovers no likelier than laps", takeover_priority=1.0),
+    "priority_8": ours("takeovers eight times as likely as laps", takeover_priority=8.0),
+    "cost": ours("a cost of 1 at the hand-over", handover_cost=1.0),
+    "skip": ours("the half second before a takeover left out", skip_before_takeover_s=0.5),
+    "weight": ours("human rows count three times in the critic", human_weight=3.0),
+    "iwr_weight": ours("takeover rows count four times in the cloning", iwr_weight=4.0),
+    "no_stop": ours("returns run on over a change of driver", stop_at_driver_change=False),
+    "practice": ours("every second episode begins before the corner", practice=True),
+    "on_request": ours("help only where the agent asks for it", on_request=True),
+    "demo_0": ours("no half for demos: takeovers online only", demo_fraction=0.0),
+    "demo_25": ours("a quarter of demos", demo_fraction=0.25),
+    "demo_75": ours("three quarters of demos", demo_fraction=0.75),
+    "utd_1": ours("half the updates a step", utd=UTD / 2),
+    "utd_4": ours("twice the updates a step", utd=2 * UTD),
+    "utd_8": ours("four times the updates a step", utd=4 * UTD),
+    "n_1": ours("1-step returns", n_step=1),
+    "n_5": ours("5-step returns", n_step=5),
+    "keep_failed": ours("failed takeovers are demos as well", failed_takeovers=True),
+    "demo_only": ours("takeovers in the demo half alone", takeovers_online=False),
+}
+"""Ours, its ablations and what it is measured against. The arms with other papers' learners are in ``opponents.py``."""

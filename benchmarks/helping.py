@@ -1,0 +1,83 @@
+"""Where an arm's human seconds go: takeovers at the corner, whole laps, practice, or help that the agent asks for."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from arms import HELP_S, Arm
+
+REACTION_S = 0.2  # s between a request and the hand on the wheel
+LEAVE_M = 8.0  # m behind a corner at which the wheel is given back
+NO_CORNER_S = 2.0  # s that help lasts where no corner is near
+PER_MINUTE = 4.0  # requests, at most
+
+
+def helper(arm: Arm, rig: Any, lockstep: Any, corner: Any, seed: int) -> tuple[Any, int]:
+    """Return the wheel of an arm, and the human steps that were driven beforehand (whole laps)."""
+    from hitl.scripted import Rule, ScriptedDriver, TakeoverRule
+    from hitl.wheel import Nobody, ScriptedWheel
+
+    hz = rig.task.settings.hz
+    driver = ScriptedDriver(rig.track, seed=seed + 7)
+    steps = 0
+    if arm.more_laps:
+        rig.session.wheel = ScriptedWheel(driver, None)
+        count = 0
+        while steps < HELP_S * hz:
+            steps += rig.session.episode("lap", seed=500 + count).steps
+            count += 1
+    if not arm.takeovers:
+        return Nobody(), steps
+    rule: Any
+    if arm.on_request:
+        rule = OnRequest(rig, lockstep)
+    else:
+        wanted = Rule(corners=frozenset({corner.name}), danger=False, patient=True)
+        rule = TakeoverRule(rig.track, wanted, corners=rig.corners)
+    return ScriptedWheel(driver, rule, limit_s=HELP_S), steps
+
+
+class OnRequest:
+    """Takes the wheel when the agent asks, and keeps it until the corner ahead is behind."""
+
+    def __init__(self, rig: Any, lockstep: Any) -> None:
+        from hitl.foresight import PolicyForesight
+
+        self._rig, self._hz = rig, rig.task.settings.hz
+        rig.session.foresight = PolicyForesight(rig.home, lockstep.policy, rig.track.name, PER_MINUTE, self._hz)
+        rig.session.watch = self._watch
+        self.begin()
+
+    def begin(self) -> None:
+        """An episode begins."""
+        self._asked: deque[bool] = deque([False], maxlen=round(REACTION_S * self._hz))
+        self._until, self._left = 0.0, 0
+        self.holding = False
+
+    def _watch(self, tick: Any) -> None:
+        self._asked.append(tick.offer == "asked-for")
+
+    def wants(self, state: Any, place: Any) -> bool:
+        """Tell whether the human holds the wheel in this step."""
+        if not self.holding and self._asked[0]:
+            ahead = [c.to_m for c in self._rig.corners if c.from_m - 40.0 <= place.s < c.to_m]
+            self._until = ahead[0] + LEAVE_M if ahead else 0.0
+            self._left = round(NO_CORNER_S * self._hz)
+            self.holding = True
+        elif self.holding:
+            self._left -= 1
+            self.holding = place.s < self._until or self._left > 0
+        return self.holding
+
+
+def practice_starts(home: Any, rig: Any, corner: Any) -> dict[str, Any]:
+    """Return how the next try at a corner begins and ends, for ``Lockstep.drive``; empty when nobody has come there yet."""
+    from data.store import Store
+    from hitl.practice import BEHIND_M, starts
+
+    with Store.open(home.store_path, read_only=True) as store:
+        found = starts(store.conn, rig.track.name, corner, rig.track.line, rig.track.half_width)
+    if not found:
+        return {}
+    return {"purpose": "practice", "start": found[0], "until_m": corner.to_m + BEHIND_M}

@@ -1,0 +1,69 @@
+"""The ceiling benchmark in small: its evaluation is the product's, an arm forks a stalled home, and its arms differ as they say."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from hitl.demo import open_shipped
+from hitl.home import Home
+from hitl.lockstep import Lockstep
+from hitl.rig import Rig, RigOptions
+from trainer.config import PRESETS
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+HAIRPIN = {"corner": ["hairpin", 192.0, 247.0], "steps": 0}
+
+
+@pytest.fixture
+def ceiling(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    before = set(sys.modules)
+    yield importlib.import_module("ceiling")
+    for name in set(sys.modules) - before:  # `common` and its like are names that others use too
+        if getattr(sys.modules[name], "__file__", None) and Path(sys.modules[name].__file__).parent == FOLDER:
+            del sys.modules[name]
+
+
+@pytest.fixture
+def stalled(tmp_path):
+    home = Home(tmp_path / "stalled")
+    open_shipped(home)
+    return home
+
+
+def test_its_evaluation_is_the_sessions_own(ceiling, stalled):
+    torch.set_num_threads(1)
+    init = next(stalled.checkpoints.glob("*.safetensors"))
+    with Rig(stalled, RigOptions(kind="demo")) as rig, Lockstep(rig, PRESETS["hitl"], init=init) as lockstep:
+        expected = rig.evaluate(3, 5000)
+        found = ceiling.Evaluator(rig.track, 3)(lockstep.policy.actor, 5000)
+    assert [r.reason for r in found] == [r.reason for r in expected]
+    assert [r.steps for r in found] == [r.steps for r in expected]
+    assert [r.total for r in found] == pytest.approx([r.total for r in expected], rel=1e-3)
+
+
+def test_an_arm_goes_on_from_a_copy_of_the_stalled_home(ceiling, stalled, monkeypatch):
+    monkeypatch.setattr(ceiling, "EVALUATE_EVERY", 150)
+    monkeypatch.setattr(ceiling, "EPISODES", 2)
+    before = stalled.store_path.read_bytes()
+    found = {
+        name: ceiling.run(stalled.root, "default", name, 0, 300, 0, HAIRPIN) for name in ("continue", "takeover")
+    }
+    assert stalled.store_path.read_bytes() == before
+    assert found["continue"]["human_seconds"] == 0
+    assert 0 < found["takeover"]["human_seconds"] <= 40
+    for result in found.values():
+        assert [point["passes"] for point in result["curve"]][0] == 0  # it begins at the stall
+        assert result["curve"][-1]["steps"] >= 300
+        assert 10 < result["human_lap_seconds"] < 30
+    figures = ceiling.summary(list(found.values()), 300)
+    assert set(figures["arms"]) == {"continue", "takeover"}
+    ceiling.show(figures, 300)
+
+
+def test_every_arm_is_of_settings_that_exist(ceiling):
+    for arm in ceiling.ARMS.values():
+        PRESETS["hitl"].with_values(**arm.settings)
