@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.batch import Batch
+from trainer.batch import Batch, beside
 from trainer.config import TrainConfig
 from trainer.flat import FlatParameters
 from trainer.networks import LOG_STD_MIN, Actor
@@ -161,8 +161,10 @@ class PVP(_NewCritics):
     """TD3 without rewards, with a proxy value: where the human drove, Q of their action is 1 and of the agent's proposal -1.
 
     The critics' loss is ``1/2 (Q(o, a) - y)^2 + h (Q(o, a) - 1)^2 + h (Q(o, a_agent) + 1)^2``, summed over the critics, with
-    ``y = discount min Q'(o', a')`` and h = 1 in human-driven steps; the authors' code leaves ``y`` out where the driver changes.
-    The actor goes up the first critic's value on every second update.
+    ``y = discount min Q'(o', a')`` and h = 1 in human-driven steps. (The authors' code leaves ``y`` out in the first of these.)
+    The actor goes up the first critic's value on every second update. In a lap no agent was at hand whose action the human
+    refused: the proposal is what the actor would do now. With the proposals that were recorded, an untrained agent's, the actor
+    runs past the human's action to the end of the scale, where nothing holds it.
     """
 
     SMOOTHING, SMOOTHING_CLIP = 0.2, 0.5  # of the target action (Fujimoto et al. 2018)
@@ -185,15 +187,18 @@ class PVP(_NewCritics):
         self.updates += 1
         noise = (self._noise(batch) * self.SMOOTHING).clamp_(-self.SMOOTHING_CLIP, self.SMOOTHING_CLIP)
         following = (self.slow_actor.act(batch.next_observation) + noise).clamp_(-1, 1)
-        least = self.targets(torch.cat((batch.next_observation, following), 1)).amin((0, 2))
+        least = self.targets(beside(batch.next_observation, following)).amin((0, 2))
         y = (batch.discount * least)[None, :, None]
-        proposed = torch.cat((batch.observation, batch.proposed), 1)
-        tape = self.critics.run(torch.cat((batch.pair, proposed)))
+        lap = (batch.human & ~batch.takeover)[:, None]
+        refused = torch.where(lap, self.actor.act(batch.observation), batch.proposed)
+        pair, other_pair = batch.pair, beside(batch.observation, refused)
+        assert isinstance(pair, Tensor)
+        assert isinstance(other_pair, Tensor)  # the benchmark's networks remember nothing
+        tape = self.critics.run(torch.cat((pair, other_pair)))
         rows = len(batch)
         executed, other = tape.out[:, :rows], tape.out[:, rows:]
         human = batch.human.to(y.dtype)[None, :, None]
-        settled = 1.0 - batch.before_takeover.to(y.dtype)[None, :, None]
-        gradient = torch.cat((settled * (executed - y) + 2 * human * (executed - 1), 2 * human * (other + 1)), 1)
+        gradient = torch.cat((executed - y + 2 * human * (executed - 1), 2 * human * (other + 1)), 1)
         self._critics_down(tape.back, gradient / rows)
         if self.updates % c.actor_every == 0:
             if self.updates > self.WAIT:
@@ -207,7 +212,7 @@ class PVP(_NewCritics):
         self.actor_flat.zero()
         tape = self.actor.run(batch.observation)
         action = tape.out[0, :, : self.action_size].tanh()
-        critics = self.critics.run(torch.cat((batch.observation, action), 1))
+        critics = self.critics.run(beside(batch.observation, action))
         up = torch.zeros_like(critics.out)
         up[0] = -1.0 / len(batch)
         slope = critics.back(up, inputs=True, parameters=False)
@@ -269,7 +274,9 @@ OPPONENTS: dict[str, Opponent] = {
     "pvp": Opponent(
         "PVP: proxy values of the human's and the agent's action, TD3, no reward (Peng et al. 2023)",
         PVP,
-        _EVEN | {"quantiles": 1, "drop_per_critic": 0, "actor_every": 2, "gamma": 0.99, "takeovers_online": False},
+        _EVEN
+        | {"quantiles": 1, "drop_per_critic": 0, "actor_every": 2, "gamma": 0.99, "takeovers_online": False}
+        | {"lr_actor": 1e-4, "lr_critic": 1e-4},
     ),
     "hil_serl": Opponent(
         "HIL-SERL: takeovers into both halves, RLPD with the reward, no cloning (Luo et al. 2024)", RLPD, _RLPD

@@ -48,7 +48,7 @@ def driven(seed: int, rows: int = 64) -> Batch:
     """Half of the rows driven by the human, the other half by an agent that does something else."""
     batch = random_batch(seed, rows)
     batch.human = torch.arange(rows) % 2 == 0
-    batch.takeover = batch.human
+    batch.takeover = batch.human.clone()
     batch.action[batch.human] = human(batch.observation)[batch.human]
     return batch
 
@@ -122,7 +122,8 @@ def test_pvp_prefers_the_humans_action() -> None:
     learner = forked("pvp")
     for i in range(400):
         batch = driven(i)
-        batch.proposed = learner.actor.act(batch.observation)
+        batch.takeover[::4] = False  # laps, in which nobody proposed anything that is of use
+        batch.proposed = torch.where(batch.takeover[:, None], learner.actor.act(batch.observation), 0.0)
         batch.reward += 100.0  # not looked at
         learner.update(batch)
     test = random_batch(9999, 256)
