@@ -72,11 +72,11 @@ def driving(home: Path) -> None:
         Composer().draw(surface, view(k))
         pygame.image.save(surface, str(IMAGES / f"driving_{name}.png"))
     k = (segment.start + segment.stop) // 2
-    sheet = pygame.Surface((960, 324))
+    sheet = pygame.Surface((960, 344))
     sheet.fill((90, 100, 96))
-    overlay.draw(sheet.subsurface((20, 16, 340, 236)), view(k), "compact")
-    overlay.draw(sheet.subsurface((380, 16, 340, 236)), view(segment.start - 6), "compact")
-    overlay.draw(sheet.subsurface((0, 270, 960, 40)), view(k), "bar")
+    overlay.draw(sheet.subsurface((20, 16, 340, 256)), view(k), "compact")
+    overlay.draw(sheet.subsurface((380, 16, 340, 256)), view(segment.start - 6), "compact")
+    overlay.draw(sheet.subsurface((0, 290, 960, 40)), view(k), "bar")
     pygame.image.save(sheet, str(IMAGES / "overlay_small.png"))
 
 

@@ -48,11 +48,13 @@ class OutcomeJudge:
                 self._pending.remove(pending)
         return decided
 
-    def over(self, time: float, reason: str) -> list[tuple[int, str]]:
-        """The episode has ended for that reason (``finish``, ``off_road``, ``stalled``, …)."""
+    def over(self, time: float, reason: str, progress: float = 0.0) -> list[tuple[int, str]]:
+        """The episode has ended for that reason (``finish``, ``off_road``, ``stalled``, ``through``, …), that far along (m)."""
         decided = []
         for pending in self._pending:
-            if reason == "finish":
+            # A try at a corner ends where the corner does: it was driven to its end, by whomever.
+            through = reason == "through" and pending.corner is not None and progress >= pending.corner.to_m
+            if reason == "finish" or through:
                 outcome = "cleared"
             elif reason in ("off_road", "stalled"):
                 human = pending.ended_at is None or time - pending.ended_at <= BLAME_S

@@ -388,7 +388,7 @@ class Session:
 
     def _finish(self, end: str, observation: NDArray[np.float32]) -> None:
         result = self._result
-        outcomes = self._judge.over(self.clock.now(), result.reason)
+        outcomes = self._judge.over(self.clock.now(), result.reason, result.progress)
         if self._segment is not None:
             lap = result.purpose == "lap"
             cleared = lap and result.reason == "finish"

@@ -85,6 +85,28 @@ def _fill(pen: Pen, rect: pygame.Rect, value: float, colour: theme.Colour, both_
         pygame.draw.rect(pen.surface, colour, part, border_radius=min(pen.px(3), part.w // 2))
 
 
+def risk_colour(risk: float | None) -> theme.Colour:
+    """Calm, then a warning, then the colour of past failures: one scale wherever the risk is drawn."""
+    if risk is None:
+        return theme.FAINT
+    if risk < 0.5:
+        return theme.mix(theme.MUTED, theme.WARNING, max(0.0, risk) * 2)
+    return theme.mix(theme.WARNING, theme.HEAT, min(1.0, risk) * 2 - 1)
+
+
+def risk(pen: Pen, rect: pygame.Rect, view: View) -> None:
+    """How likely the agent is to fail soon, from empty to full; an empty frame where it does not know."""
+    pen.mark("risk_band", rect)
+    pen.box(rect, theme.TRACK, 4)
+    if view.risk is None:
+        return
+    share = min(1.0, max(0.0, view.risk))
+    part = pygame.Rect(rect.left, rect.top, round(rect.w * share), rect.h)
+    if part.w > 0:
+        radius = min(pen.px(3), part.w // 2)
+        pygame.draw.rect(pen.surface, risk_colour(view.risk), part, border_radius=radius)
+
+
 def returns(pen: Pen, rect: pygame.Rect, view: View) -> None:
     """This episode's return on a scale up to the best, with marks at the best and at the ceiling."""
     pen.mark("return_band", rect)

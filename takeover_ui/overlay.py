@@ -1,7 +1,7 @@
 """The overlay: who drives, what the agent would do, where the trouble is, and how the learning goes.
 
 Three sizes, each drawn over the whole of the surface that it is given: ``full`` is a column (340 x 720 in the design, it
-grows with the surface), ``compact`` a card (340 x 236), ``bar`` a strip (960 x 40). All of it is a function of the view.
+grows with the surface), ``compact`` a card (340 x 256), ``bar`` a strip (960 x 40). All of it is a function of the view.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from takeover_ui.theme import Mark, Pen
 from takeover_ui.view import View
 
 Size = Literal["full", "compact", "bar"]
-DESIGN: Mapping[Size, tuple[int, int]] = {"full": (340, 720), "compact": (340, 236), "bar": (960, 40)}
+DESIGN: Mapping[Size, tuple[int, int]] = {"full": (340, 720), "compact": (340, 256), "bar": (960, 40)}
 FRAME = 7  # design pixels of the frame in the driver's colour
 
 _PAD = 16
@@ -162,6 +162,25 @@ def _actions(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) 
         gauges.action(
             pen, pygame.Rect(part.left, part.top + pen.px(20), part.w, min(pen.px(28), row - pen.px(22))), view, number
         )
+
+
+def _risk(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
+    """How likely the agent thinks it is to fail soon: a word, a bar, a number, on one line."""
+    middle, left, right = rect.centery, round(rect.w * 0.27), pen.px(52)
+    pen.text("label_risk", words["risk"], (rect.left, middle), 20, theme.MUTED, width=left, anchor="midleft")
+    known = view.risk is not None
+    pen.text(
+        "risk",
+        f"{min(1.0, max(0.0, view.risk or 0.0)) * 100:.0f} %" if known else "–",
+        (rect.right, middle),
+        20,
+        theme.TEXT if known else theme.FAINT,
+        width=right,
+        anchor="midright",
+    )
+    bar = pygame.Rect(0, 0, rect.w - round(rect.w * 0.30) - right - pen.px(6), pen.px(12))
+    bar.midleft = rect.left + round(rect.w * 0.30), middle
+    gauges.risk(pen, bar, view)
 
 
 def _legend(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
@@ -326,11 +345,18 @@ _FULL: tuple[tuple[int, _Section], ...] = (
     (66, _speed_and_corner),
     (48, _progress),
     (112, _actions),
+    (26, _risk),
     (72, _return),
     (48, _help),
     (150, _trainer),
     (26, _footer),
 )
-_COMPACT: tuple[tuple[int, _Section], ...] = ((58, _driver), (44, _progress), (88, _actions), (24, _compact_line))
-_COMPACT_FOUND = ((44, _driver), (44, _progress), (88, _actions), (42, _compact_line))
+_COMPACT: tuple[tuple[int, _Section], ...] = (
+    (58, _driver),
+    (44, _progress),
+    (84, _actions),
+    (26, _risk),
+    (24, _compact_line),
+)
+_COMPACT_FOUND = ((48, _driver), (44, _progress), (84, _actions), (26, _risk), (42, _compact_line))
 """The same with room for one more line: what the trainer has found."""

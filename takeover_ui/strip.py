@@ -17,6 +17,10 @@ def draw(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> N
     pygame.draw.rect(pen.surface, theme.DRIVER[view.driver], block)
     pen.mark("driver_block", block)
     pen.text("driver", words[view.who], block.center, 34, theme.INK, width=block.w - pen.px(16), anchor="center")
+    if view.risk is not None:  # along the block's lower edge: there is no room for a word
+        level = pygame.Rect(block.left, block.bottom - pen.px(5), block.w, pen.px(5))
+        pygame.draw.rect(pen.surface, theme.INK, level)
+        gauges.risk(pen, level, view)
     gap, middle = pen.px(12), rect.centery
     right = rect.right - gap
     pulse = view.trainer

@@ -47,7 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--lap", action="store_true", help="drive whole laps yourself: demonstrations")
     parser.add_argument("--practice", default="", metavar="CORNER", help="try this one corner again and again")
     parser.add_argument(
-        "--at-failure", action="store_true", help="practice: begin shortly before where the agent fails"
+        "--lead", type=float, default=None, metavar="S", help="practice: begin S seconds before the corner (default: as late "
+        "as the agent's failure there can still be prevented, a second before the corner at the earliest)"
     )
     parser.add_argument("--only-corner", default="", metavar="NAME", help="the wheel can be taken at this corner alone")
     parser.add_argument("--offer", choices=("failing", "all", "off"), help="before which corners the wheel is offered")
@@ -135,22 +136,23 @@ def main(argv: list[str]) -> int:
 class Practice:
     """Tries at one corner, each begun as the agent (or, before it ever came there, a lap) once came to it."""
 
-    def __init__(self, rig: Rig, corner: str, seed: int) -> None:
+    def __init__(self, rig: Rig, corner: str, seed: int, lead_s: float | None = None) -> None:
+        """``lead_s``: begin so long before the corner; None: as late as a failure can still be prevented."""
         import numpy as np
 
         from data.errors import UsageError
         from data.store import Store
-        from hitl.practice import BEHIND_M, starts
+        from hitl.practice import starts
 
         self.rig, self.corner = rig, rig.corner(corner)
         with Store.open(rig.home.store_path, read_only=True) as store:
-            self.starts = starts(store.conn, rig.track.name, self.corner, rig.track.line, rig.track.half_width)
+            self.starts = starts(store.conn, rig.track.name, self.corner, rig.track.line, rig.track.half_width, lead_s)
         if not self.starts:
             raise UsageError(
                 f"Nobody has come to '{corner}' yet, so there is no approach to begin a try with: let the agent drive there, "
                 "or drive a lap (`hitl play --lap`)."
             )
-        self._until = min(self.corner.to_m + BEHIND_M, rig.track.line.length - 3.0)
+        self._until = min(self.corner.to_m, rig.track.line.length - 3.0)
         self._rng = np.random.default_rng(seed)
 
     def lap_steps(self) -> float | None:
@@ -166,14 +168,14 @@ class Practice:
         return float(row[0]) if row[0] is not None else None
 
     def attempt(self, seed: int) -> EpisodeResult:
-        """Drive one try; it is marked as practice, and cut off behind the corner."""
+        """Drive one try; it is marked as practice, and cut off at the corner's end."""
         start = self.starts[int(self._rng.integers(len(self.starts)))]
         return self.rig.session.episode("practice", seed=seed, start=start, until_m=self._until)
 
 
 def _drive(rig: Rig, args: argparse.Namespace, watch: _Watch | None) -> str:
     count = takeovers = human = steps = finished = passed = 0
-    practice = Practice(rig, args.practice, args.seed) if args.practice else None
+    practice = Practice(rig, args.practice, args.seed, args.lead) if args.practice else None
     began = time.monotonic()
     while (args.episodes is None or count < args.episodes) and not rig.session.leaving and not rig.session.stop():
         seed = 1000 * args.seed + count

@@ -41,6 +41,9 @@ class Start:
     offset: float = 0.0
     turn: float = 0.0
     speed: float = 0.0  # m/s along the car's heading
+    side_speed: float = 0.0  # m/s to its left: a car that slides
+    yaw_rate: float = 0.0  # rad/s, counter-clockwise
+    steer: float = 0.0  # how far its wheels are turned already, -1 (left) to 1 (right)
 
 
 class Game(Protocol):

@@ -55,14 +55,8 @@ class Box2DGame:
         self._time = 0.0
         self._near_s = start.s
         self._gas = self._brake = self._steer = 0.0
-        if start.speed:
-            speed = start.speed / CLOCK
-            velocity = (speed * math.cos(heading), speed * math.sin(heading))
-            self._car.hull.linearVelocity = velocity
-            for wheel in self._car.wheels:
-                wheel.linearVelocity = velocity
-                wheel.omega = speed / wheel.wheel_rad
         self._place_wheels(x, y, heading)
+        self._set_moving(start, x, y, heading)
 
     def _place_wheels(self, x: float, y: float, heading: float) -> None:
         """Turn the wheels' positions with the hull (the car model lays them out as if it pointed along +y)."""
@@ -70,6 +64,21 @@ class Box2DGame:
         for wheel in self._car.wheels:
             dx, dy = wheel.position[0] - x, wheel.position[1] - y
             wheel.position = (x + c * dx - s * dy, y + s * dx + c * dy)
+
+    def _set_moving(self, start: Start, x: float, y: float, heading: float) -> None:
+        """Give hull and wheels the speed, slide and turn of the start, and the front wheels their angle."""
+        along, left, turn = start.speed / CLOCK, start.side_speed / CLOCK, start.yaw_rate / CLOCK
+        c, s = math.cos(heading), math.sin(heading)
+        vx, vy = along * c - left * s, along * s + left * c
+        hull, wheels = self._car.hull, self._car.wheels
+        hull.linearVelocity, hull.angularVelocity = (vx, vy), turn
+        for k, wheel in enumerate(wheels):
+            wx, wy = wheel.position
+            wheel.linearVelocity = (vx - turn * (wy - y), vy + turn * (wx - x))
+            wheel.angularVelocity = turn
+            wheel.omega = along / wheel.wheel_rad  # it rolls
+            if k < 2:
+                wheel.angle = hull.angle - min(max(start.steer, -1.0), 1.0) * FULL_LOCK
 
     def send(self, action: NDArray[np.float32]) -> None:
         """Take (gas_brake, steer), each in [-1, 1]: gas is positive, right is positive."""

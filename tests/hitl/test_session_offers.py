@@ -1,3 +1,4 @@
+import json
 import sqlite3
 
 import numpy as np
@@ -14,7 +15,7 @@ from hitl.home import Home
 from hitl.offers import CornerOffers, HelpSettings, next_corner
 from hitl.pads.base import MISSING, PadState
 from hitl.rig import Rig, RigOptions
-from hitl.scripted import ScriptedDriver
+from hitl.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.session import Session
 from hitl.settings import load
 from hitl.wheel import ScriptedWheel
@@ -239,7 +240,63 @@ class TestPractice:
             practice = Practice(rig, "hairpin", 0)
             result = practice.attempt(0)
         assert (result.reason, result.passed) == ("through", {"hairpin": True})
-        assert result.progress < rig.corner("hairpin").to_m + 6.0
+        assert result.progress < rig.corner("hairpin").to_m + 2.0
+
+    def test_a_takeover_that_drives_to_the_tries_end_has_cleared_the_corner(self, home):
+        def helper(track):
+            return ScriptedWheel(ScriptedDriver(track), TakeoverRule(track, Rule(corners=frozenset({"hairpin"}))))
+
+        with Rig(home, RigOptions(), wheel=helper) as rig:
+            rig.session.policy = Straight()
+            assert Practice(rig, "hairpin", 0).attempt(0).reason == "through"
+        with Store.open(home.store_path) as store:
+            assert [(s.corner, s.outcome) for s in store.segments(kind="takeover")] == [("hairpin", "cleared")]
+
+    def test_where_the_agent_fails_a_try_begins_as_late_as_it_can_still_go_well(self, home):
+        with Rig(home, RigOptions()) as rig:
+            driver = ScriptedDriver(rig.track)
+            seen = {}
+            rig.session.watch = lambda tick: seen.update(tick.info)
+
+            class Fails(Straight):
+                def begin_episode(self):
+                    driver.begin()
+                    seen.clear()
+
+                def act(self, observation, deterministic):
+                    if not seen or seen["progress"] > 214.0:
+                        return np.array([0.3, 0.0], np.float32)
+                    return driver.act(seen["state"], seen["place"])
+
+            rig.session.policy = Fails()
+            assert not rig.session.episode("drive", seed=0).passed["hairpin"]
+            rig.written()
+            corner = rig.corner("hairpin")
+            (start,) = Practice(rig, "hairpin", 0).starts
+            (early,) = Practice(rig, "hairpin", 0, lead_s=1.0).starts
+            assert early.s < start.s < corner.from_m + 20.0
+            rig.session.wheel = ScriptedWheel(driver, None)
+            assert rig.session.episode("practice", start=start, until_m=corner.to_m).passed["hairpin"]
+
+    def test_a_restored_car_drives_on_as_the_recorded_one_did(self, home):
+        """The lap's own actions from a start within the hairpin lead along the lap's own road."""
+        from hitl.practice import _passage, start_at
+
+        db = sqlite3.connect(home.store_path)
+        episode, names = db.execute("SELECT e.id, observation_names FROM episodes e JOIN sessions s ON s.id = session_id").fetchone()
+        rows = db.execute("SELECT x, y, executed, progress FROM steps WHERE episode_id = ? ORDER BY t", (episode,)).fetchall()
+        env = DrivingEnv()
+        for metre in (175.0, 192.0, 205.0, 225.0):
+            t = next(k for k, row in enumerate(rows) if row[3] >= metre)
+            passage = _passage(db, episode, t, 20.0, json.loads(names))
+            start = start_at(passage, env.track.line, env.track.half_width)
+            assert abs(start.s - rows[t][3]) < 0.1
+            env.reset(options={"start": start})
+            for k in range(10):
+                _, _, _, _, info = env.step(np.frombuffer(rows[t + k][2], "<f4"))
+            state = info["state"]
+            # The first time-step coasts, as every episode's does: it costs a braking car about this much.
+            assert np.hypot(state.x - rows[t + 10][0], state.y - rows[t + 10][1]) < 0.9
 
     def test_tries_count_in_no_evaluation(self, home):
         with Store.open(home.store_path) as store:

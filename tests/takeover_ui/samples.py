@@ -87,6 +87,7 @@ def view(driver: str = "agent", tick: int = 60, track: str = "default") -> View:
         wheel_angle=-0.4 * action[1],
         next_corner=corner[0] if to_go > -(corner[2] - corner[1]) else "",
         countdown=max(0.0, to_go / max(lap.speed[tick], 1.0)),
+        risk=0.34,
         episode=14,
         episode_return=lap.total[tick],
         best_return=61.7,

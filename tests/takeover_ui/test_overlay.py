@@ -6,7 +6,7 @@ from itertools import combinations
 import pygame
 import pytest
 
-from takeover_ui import overlay, texts, theme
+from takeover_ui import gauges, overlay, texts, theme
 from takeover_ui.screen import Composer
 from takeover_ui.view import StorePulse, TrainerPulse, View
 from tests.takeover_ui import samples
@@ -22,7 +22,7 @@ def situations() -> dict[str, View]:
         "human": samples.view("human", 60),
         "stand_in": replace(samples.view("human", 60), stand_in=True),
         "paused": samples.view("paused", 60),
-        "asks": replace(base, help_wanted=True, countdown=1.2),
+        "asks": replace(base, help_wanted=True, countdown=1.2, risk=1.0),
         "empty": View(scene=base.scene),
         "three_actions": replace(
             base,
@@ -75,7 +75,8 @@ def check(marks: list[theme.Mark], area: pygame.Rect, allow_shortened: tuple[str
     for a, b in combinations(written, 2):
         overlap = a.rect.clip(b.rect)
         assert overlap.w <= 1 or overlap.h <= 3, f"{a.name} {a.rect} lies over {b.name} {b.rect}"
-    gauges = [m for m in marks if m.name.startswith(("gauge_", "progress_band", "sparkline", "return_band"))]
+    bands = ("gauge_", "progress_band", "risk_band", "sparkline", "return_band")
+    gauges = [m for m in marks if m.name.startswith(bands)]
     for a, b in combinations(gauges, 2):
         assert not a.rect.colliderect(b.rect), f"{a.name} lies over {b.name}"
 
@@ -169,6 +170,24 @@ def test_actions_show_what_is_done_and_what_the_agent_would_do() -> None:
     assert surface.get_at((gauge.left + gauge.w * 3 // 4, gauge.top + 5))[:3] == theme.TRACK
     assert surface.get_at((gauge.left + gauge.w * 3 // 4, gauge.bottom - 4))[:3] == theme.AGENT
     assert surface.get_at((gauge.left + gauge.w // 4, gauge.bottom - 4))[:3] == theme.TRACK
+
+
+@pytest.mark.parametrize("size", ["full", "compact", "bar"])
+def test_the_risk_is_drawn_as_far_as_it_goes_and_only_where_it_is_known(size: overlay.Size) -> None:
+    def filled(risk: float | None) -> float:
+        surface = pygame.Surface(overlay.DESIGN[size])
+        marks = overlay.draw(surface, replace(samples.view("agent"), risk=risk), size)
+        bands = [m.rect for m in marks if m.name == "risk_band"]
+        if not bands:
+            return 0.0
+        row = [surface.get_at((x, bands[0].centery))[:3] for x in range(bands[0].left + 2, bands[0].right - 2)]
+        return sum(pixel not in (theme.TRACK, theme.INK) for pixel in row) / len(row)
+
+    assert filled(None) == 0.0
+    assert filled(0.0) == 0.0
+    assert filled(0.3) == pytest.approx(0.3, abs=0.05)
+    assert filled(1.0) > 0.97
+    assert gauges.risk_colour(0.1) != gauges.risk_colour(0.6) != gauges.risk_colour(1.0)
 
 
 def test_heat_lies_where_the_agent_failed() -> None:
