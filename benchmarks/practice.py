@@ -43,7 +43,7 @@ from hitl.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.wheel import Nobody, ScriptedWheel, Wheel
 
 CORNER = "hairpin"
-LEADS_S = (1.0, 1.5, 2.0, 2.5, 2.8, 3.5)  # before a failure
+LEADS_S = (1.0, 1.5, 2.0, 2.5, 2.7, 3.5)  # before a failure
 
 
 def lap_wheel(rig: Rig) -> Wheel:

@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from hitl.urgency import go_first, thread_goes_first
+
 SPIN_S = 0.0005  # s before the moment from which it is waited for without sleeping: no system wakes a thread on the dot
 LOST_S = 5.0  # s after which a game that says nothing is not waited for any longer
+SWITCH_S = 0.0001  # s after which a thread that holds the interpreter is asked for it
 LATE_S = 0.005  # s behind its time from which an action counts as late: a tenth of a tick at 20 Hz
 
 
@@ -79,6 +82,7 @@ class RealTimeClock:
         self._began, self._observed = threading.Event(), threading.Event()
         self._due = 0.0  # s: end of the running time-step; only ever moves on
         self._sent = False  # the action that rtgym is about to send has left already
+        self._ahead = threading.local()  # rtgym's threads that were told to go first
 
     @property
     def late(self) -> int:
@@ -126,6 +130,7 @@ class RealTimeClock:
 
     def _sends(self, control: Any) -> None:
         """Stand in rtgym's thread for the interface's own."""
+        self._go_first()
         if self._sent:
             self._sent = False
             return
@@ -135,25 +140,34 @@ class RealTimeClock:
 
     def _observes(self) -> Any:
         """Stand in rtgym's thread for the interface's own; by now rtgym has said when the time-step ends."""
+        self._go_first()
         seen = self._observe()
         self._due = max(self._due, self._env._RealTimeEnv__t_end)
         self._observed.set()
         return seen
 
 
+    def _go_first(self) -> None:
+        """A tick waits for rtgym's thread, too."""
+        if not hasattr(self._ahead, "told"):
+            self._ahead.told = True
+            if threading.current_thread() is not threading.main_thread():
+                thread_goes_first()
+
+
 @contextlib.contextmanager
 def punctual() -> Iterator[None]:
     """Keep this process on time while the block runs.
 
-    Threads hand the interpreter over after half a millisecond instead of five; garbage is collected between episodes, not
-    in the middle of a tick; and on Windows the session goes before ordinary programs (elsewhere the trainer steps behind).
+    Threads hand the interpreter over after a tenth of a millisecond instead of five; garbage is collected between episodes,
+    not in the middle of a tick; and the session goes before other programs as far as the user's rights go.
     """
     interval, collected = sys.getswitchinterval(), gc.isenabled()
-    sys.setswitchinterval(0.0005)
+    sys.setswitchinterval(SWITCH_S)
     gc.collect()
     gc.freeze()
     gc.disable()
-    undo = _go_first()
+    undo = go_first()
     try:
         yield
     finally:
@@ -162,16 +176,3 @@ def punctual() -> Iterator[None]:
         if collected:
             gc.enable()
         sys.setswitchinterval(interval)
-
-
-def _go_first() -> Any:
-    """Raise the process's priority where every user may (Windows); returns what puts it back. The trainer lowers its own."""
-    if sys.platform != "win32":
-        return lambda: None
-    import ctypes
-
-    kernel = ctypes.windll.kernel32
-    before = kernel.GetPriorityClass(kernel.GetCurrentProcess())
-    above_normal = 0x8000
-    kernel.SetPriorityClass(kernel.GetCurrentProcess(), above_normal)
-    return lambda: kernel.SetPriorityClass(kernel.GetCurrentProcess(), before)

@@ -198,14 +198,22 @@ def _disk(home: Home) -> Check:
 
 
 def _clock() -> Check:
-    """Sleep as a session sleeps between two ticks, and see how late it comes back."""
+    """Sleep as a session sleeps between two ticks, and as urgently, and see how late it comes back."""
+    from hitl.urgency import go_first
+
     late = []
-    for _ in range(20):
-        due = time.perf_counter() + 0.01
-        time.sleep(0.01)
-        late.append(time.perf_counter() - due)
+    undo = go_first()
+    try:
+        for _ in range(20):
+            due = time.perf_counter() + 0.01
+            time.sleep(0.01)
+            late.append(time.perf_counter() - due)
+    finally:
+        undo()
     worst = sorted(late)[-2]
     found = f"wakes {1000 * worst:.1f} ms late at most"
-    if worst > 0.01:
-        return Check("clock", NOTE, found, "close what keeps the machine busy; on Windows use Python 3.11 or later")
-    return Check("clock", OK, found)
+    if worst <= 0.01:
+        return Check("clock", OK, found)
+    if sys.platform.startswith("linux"):
+        return Check("clock", NOTE, found, "close what keeps the machine busy, or let sessions go first (docs/takeover.md)")
+    return Check("clock", NOTE, found, "close what keeps the machine busy; on Windows use Python 3.11 or later")

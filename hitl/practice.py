@@ -21,7 +21,7 @@ from hitl.games.base import Start
 from hitl.line import ReferenceLine
 
 LEAD_S = 1.0  # s before the corner at which a try begins at the earliest
-OPEN_S = 2.8  # s before a failure at which it can still be prevented
+OPEN_S = 2.7  # s before a failure at which it can still be prevented
 THERE_M = 1.0  # m: so near to its last place a failed drive had come when it failed; what follows is standing and sliding
 NEWEST = 40  # approaches that are used: the agent arrives today as it drives today
 MAX_OFF = 1.0  # share of half the road's width beyond which a recorded approach is no place to start

@@ -283,8 +283,11 @@ class TestPractice:
         from hitl.practice import _passage, start_at
 
         db = sqlite3.connect(home.store_path)
-        episode, names = db.execute("SELECT e.id, observation_names FROM episodes e JOIN sessions s ON s.id = session_id").fetchone()
-        rows = db.execute("SELECT x, y, executed, progress FROM steps WHERE episode_id = ? ORDER BY t", (episode,)).fetchall()
+        episode, names = db.execute(
+            "SELECT e.id, observation_names FROM episodes e JOIN sessions s ON s.id = session_id"
+        ).fetchone()
+        found = db.execute("SELECT x, y, executed, progress FROM steps WHERE episode_id = ? ORDER BY t", (episode,))
+        rows = found.fetchall()
         env = DrivingEnv()
         for metre in (175.0, 192.0, 205.0, 225.0):
             t = next(k for k, row in enumerate(rows) if row[3] >= metre)
