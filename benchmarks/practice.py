@@ -36,6 +36,7 @@ from data.store import Store
 from hitl import practice
 from hitl.commands.play import Practice
 from hitl.demo import open_shipped
+from hitl.games.base import Start
 from hitl.home import Home
 from hitl.ports import EpisodeResult
 from hitl.rig import Rig, RigOptions
@@ -154,14 +155,21 @@ def lockstep(home: Home, tries: int) -> dict[str, Any]:
     }
 
 
-def before_failure(store: Store, rig: Rig, lead_s: float) -> list[Any]:
-    """Return starts that long before the agent's failures."""
-    usual, earliest = practice.OPEN_S, practice.LEAD_S
-    practice.OPEN_S, practice.LEAD_S = lead_s, 10.0
-    try:
-        return practice.starts(store.conn, rig.track.name, rig.corner(CORNER), rig.track.line, rig.track.half_width)
-    finally:
-        practice.OPEN_S, practice.LEAD_S = usual, earliest
+def before_failure(store: Store, rig: Rig, lead_s: float) -> list[Start]:
+    """Return starts that long before the agent's failures in the corner, wherever that is."""
+    corner, hz = rig.corner(CORNER), rig.task.settings.hz
+    episodes = store.conn.execute(
+        """SELECT id, max_progress FROM episodes WHERE purpose = 'drive' AND reason = 'off_road' AND length > 0
+           AND max_progress BETWEEN ? AND ?""",
+        (corner.from_m, corner.to_m),
+    ).fetchall()
+    found = []
+    for episode, farthest in episodes:
+        step = practice.failed_at(store.conn, episode, farthest)
+        names = list(rig.observation_names)
+        at = practice.passage_at(store.conn, episode, (step or 0) - round(lead_s * hz), hz, names)
+        found.append(at and practice.start_at(at, rig.track.line, rig.track.half_width))
+    return [start for start in found if start is not None]
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
 """Practice: one corner again and again, each try begun where a recorded approach can still go either way.
 
-A try begins with the state that the agent itself arrived with, at the later of two moments: ``LEAD_S`` before the corner, and
-``OPEN_S`` before the agent failed in it. Much later than that nothing could be done about the failure any more
-(``benchmarks/practice.py`` measures it), and all that is earlier only costs time.
+A try begins before the corner, with the state that the agent itself arrived with: at most ``LEAD_S`` before it, and where the
+agent then failed in it, no more than ``OPEN_S`` before that failure. At that moment it could still be prevented
+(``benchmarks/practice.py`` measures it); all that is earlier only costs time.
 """
 
 from __future__ import annotations
@@ -67,16 +67,21 @@ def _passages(
         first = entry - round((LEAD_S if lead_s is None else lead_s) * hz)
         begin = first
         if agent and lead_s is None and reason in FAILURES and farthest < corner.to_m:
-            failed = conn.execute(
-                "SELECT min(t) FROM steps WHERE episode_id = ? AND progress >= ?", (episode, farthest - THERE_M)
-            ).fetchone()[0]
+            failed = failed_at(conn, episode, farthest)
             if failed is not None and not _helped(conn, episode, entry, failed):
-                begin = max(first, failed - round(OPEN_S * hz))
-        if agent and _helped(conn, episode, first, max(begin, entry)):
+                begin = min(max(first, failed - round(OPEN_S * hz)), entry - 1)
+        if agent and _helped(conn, episode, first, entry):
             continue
-        passage = _passage(conn, episode, begin, hz, json.loads(names))
+        passage = passage_at(conn, episode, begin, hz, json.loads(names))
         if passage is not None:
             yield passage
+
+
+def failed_at(conn: sqlite3.Connection, episode: int, farthest: float) -> int | None:
+    """Return the step of a failed episode at which it was as good as at its last place (m); None without steps."""
+    found = conn.execute("SELECT min(t) FROM steps WHERE episode_id = ? AND progress >= ?", (episode, farthest - THERE_M))
+    step: int | None = found.fetchone()[0]
+    return step
 
 
 def _helped(conn: sqlite3.Connection, episode: int, first: int, last: int) -> bool:
@@ -85,7 +90,7 @@ def _helped(conn: sqlite3.Connection, episode: int, first: int, last: int) -> bo
     return conn.execute(asked, (episode, first, last)).fetchone() is not None
 
 
-def _passage(conn: sqlite3.Connection, episode: int, t: int, hz: float, names: list[str]) -> Passage | None:
+def passage_at(conn: sqlite3.Connection, episode: int, t: int, hz: float, names: list[str]) -> Passage | None:
     """Return how the car moved at a step, by where it was one step before and after; None at the drive's ends."""
     rows = conn.execute(
         "SELECT x, y, heading, progress, observation FROM steps WHERE episode_id = ? AND t BETWEEN ? AND ? ORDER BY t",

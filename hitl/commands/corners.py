@@ -142,10 +142,12 @@ def _print(track: str, stats: list[CornerStats], places: list[Place], *, added: 
     from rich.table import Table
 
     console = Console()
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"Corners of {escape(track)}", title_justify="left")
-    heads = ("corner", "metres", "agent alone", "95 %", "trend", "with you", "takeovers", "entry km/h", "brakes m before")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.title, table.title_justify = f"Corners of {escape(track)}", "left"
+    table.add_column("corner", min_width=7, overflow="fold")  # the only one that gives way where the terminal is narrow
+    heads = "metres", "agent\nalone", "95 %", "trend", "with\nyou", "taken\nover", "entry\nkm/h", "brakes\nm before"
     for head in heads:
-        table.add_column(head, justify="left" if head == "corner" else "right")
+        table.add_column(head, justify="right", no_wrap=True)
     for s in stats:
         low, high = s.agent.interval
         table.add_row(

@@ -171,6 +171,8 @@ def _snapshot(pad: Pad) -> dict[str, Any]:
         "gas": round(state.gas, 4),
         "brake": round(state.brake, 4),
         "buttons": sorted(state.buttons),
+        "mapping": _mapping(pad),
+        "looks": hub is not None,  # for pads: a keyboard does not
         "problem": getattr(pad, "problem", ""),
         "devices": [
             {
@@ -182,6 +184,18 @@ def _snapshot(pad: Pad) -> dict[str, Any]:
             }
             for d in (hub.present.values() if hub is not None else ())
         ],
+    }
+
+
+def _mapping(pad: Pad) -> dict[str, dict[str, Any]]:
+    """Return what each axis is made from; empty for a device that has no axes."""
+    made = getattr(pad, "map", None)
+    if made is None or not getattr(pad, "device", True):
+        return {}
+    axes = {"steer": made.steer, "gas": made.gas, "brake": made.brake}
+    return {
+        name: {"source": a.source, "dead_zone": round(a.dead_zone, 4), "curve": round(a.curve, 4)}
+        for name, a in axes.items()
     }
 
 
@@ -209,10 +223,17 @@ def _screen(now: dict[str, Any]) -> Group:
     head = f"[b]{escape(now['pad'])}[/b]  "
     head += "[green]connected[/]" if now["connected"] else "[red]missing[/]"
     values = Table.grid(padding=(0, 2))
-    values.add_row("steer", _bar(now["steer"], both=True), f"{now['steer']:+.2f}")
-    values.add_row("gas", _bar(now["gas"]), f"{now['gas']:.2f}")
-    values.add_row("brake", _bar(now["brake"]), f"{now['brake']:.2f}")
-    values.add_row("buttons", " ".join(now["buttons"]) or "-", "")
+
+    def made(name: str) -> str:
+        of = now["mapping"].get(name)
+        if of is None:
+            return ""
+        return f"{of['source']}, dead zone {of['dead_zone']:.2g}, curve {of['curve']:.2g}" if of["source"] else "no axis"
+
+    values.add_row("steer", _bar(now["steer"], both=True), f"{now['steer']:+.2f}", made("steer"))
+    values.add_row("gas", _bar(now["gas"]), f"{now['gas']:.2f}", made("gas"))
+    values.add_row("brake", _bar(now["brake"]), f"{now['brake']:.2f}", made("brake"))
+    values.add_row("buttons", " ".join(now["buttons"]) or "-", "", "")
     rows: list[Any] = [Text.from_markup(head), values]
     if now["problem"]:
         rows.append(Text(now["problem"], style="yellow"))
@@ -221,7 +242,7 @@ def _screen(now: dict[str, Any]) -> Group:
         raw = "  ".join(f"{name} {value:+.2f}" for name, value in moved.items()) or "all at zero"
         used = "▶" if device["in_use"] else " "
         rows.append(Text(f"{used} {device['name']} ({device['kind']}, {len(device['controls'])} controls): {raw}"))
-    if not now["devices"]:
+    if not now["devices"] and now["looks"]:
         rows.append(Text("SDL sees no pad. `hitl pads` keeps looking: plug one in.", style="dim"))
     return Group(*rows)
 

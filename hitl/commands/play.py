@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
+    from hitl.corners import Corner
     from hitl.home import Home
     from hitl.ports import EpisodeResult, Tick
     from hitl.pulse import PulseReader
@@ -75,6 +76,8 @@ def main(argv: list[str]) -> int:
         parser.error("--lap needs somebody to drive it")
     if args.lap and (args.practice or args.only_corner):
         parser.error("--lap is for whole laps, so it goes neither with --practice nor with --only-corner")
+    if args.lead is not None and not (args.practice and 0.0 <= args.lead <= 60.0):
+        parser.error("--lead goes with --practice, and is a number of seconds from 0 to 60")
 
     from data.errors import DeviceError, HitlError
     from hitl.rig import Rig, RigOptions
@@ -199,7 +202,7 @@ def _drive(rig: Rig, args: argparse.Namespace, watch: _Watch | None) -> str:
         lap_steps = practice.lap_steps()
         if pace and lap_steps:
             pace += f" ({count / minutes * lap_steps / hz / 60:.1f} times as many as whole laps)"
-        tries = f"{count} tries at '{args.practice}'{pace}, {passed} through"
+        tries = f"{count} {'try' if count == 1 else 'tries'} at '{args.practice}'{pace}, {passed} through"
         return f"{tries}; {takeovers} takeovers, {human / hz:.1f} s of human driving."
     return f"{count} episodes, {steps:,} steps, {finished} finished; {takeovers} takeovers, {human / hz:.1f} s of human driving."
 
@@ -218,10 +221,12 @@ def _wheel(args: argparse.Namespace, track: Track, window: Window | None, stack:
         if args.env.startswith("gym:"):
             raise UsageError("The scripted driver knows roads only: use --pad none here, or drive yourself.")
 
-        names = frozenset(filter(None, args.corners.split(","))) or frozenset(c.name for c in track.corners)
-        for name in names:
-            track.corner(name)
-        rule = None if args.lap else TakeoverRule(track, Rule(corners=names))
+        known = _known_corners(home_path(args), track)
+        names = frozenset(filter(None, args.corners.split(","))) or frozenset(c.name for c in known)
+        for name in sorted(names - {c.name for c in known}):
+            listed = ", ".join(f"'{c.name}'" for c in known) or "none yet"
+            raise UsageError(f"Track '{track.name}' has no corner '{name}'; its corners are {listed}.")
+        rule = None if args.lap else TakeoverRule(track, Rule(corners=names), corners=known)
         return ScriptedWheel(ScriptedDriver(track, seed=args.seed), rule, limit_s=args.help_seconds)
     if window is None:
         pad = open_pad(load(home_path(args)), args.pad, args.pad_name)
@@ -229,6 +234,15 @@ def _wheel(args: argparse.Namespace, track: Track, window: Window | None, stack:
         pad = player_pad(args.pad, args.pad_name, home_path(args), window)
     stack.callback(pad.close)
     return PadWheel(pad)
+
+
+def _known_corners(home: Home, track: Track) -> tuple[Corner, ...]:
+    """Return the track's corners by the names that the player gave them."""
+    from data.store import Store
+    from hitl.corners import Corner
+
+    with Store.open(home.store_path, read_only=True) as store:
+        return tuple(Corner(c.name, c.from_m, c.to_m) for c in store.corners(track.name))
 
 
 def player_pad(use: str, name: str, home: Home, window: Window) -> Any:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from data.store import Store
+from hitl import cli
 from hitl.commands.corners import rename
 from hitl.home import Home
 from hitl.rig import Rig, RigOptions
@@ -19,3 +22,15 @@ def test_a_renamed_corner_does_not_come_back_under_its_old_name(tmp_path: Path) 
         rename(store, rig.track.name, old.name, "mine")
     with Rig(home, RigOptions(real_time=False)) as rig:
         assert {c.name for c in rig.corners} == {c.name for c in before} - {old.name} | {"mine"}
+
+
+def test_the_scripted_driver_knows_corners_by_the_players_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home = Home(tmp_path)
+    with Rig(home, RigOptions()) as rig:
+        old = rig.corners[0].name
+    with Store.open(home.store_path) as store:
+        rename(store, "default", old, "mine")
+    play = ["play", "--home", str(tmp_path), "--headless", "--pad", "scripted", "--episodes", "1"]
+    assert cli.main([*play, "--corners", "mine"]) == 0
+    assert cli.main([*play, "--corners", old]) == 2
+    assert "its corners are 'mine'" in capsys.readouterr().err

@@ -43,6 +43,7 @@ def test_one_snapshot_shows_what_the_pad_says(tmp_path: Path, capsys: pytest.Cap
         assert "connected" in out
         assert "-1.00" in out
         assert "takeover" in out
+        assert "leftx, dead zone 0.08, curve 1.3" in out  # beside the value that it makes
         told = json.loads(run(tmp_path, capsys, "--json", "--name", "wheel"))
         assert told["pad"] == "Some Wheel"
         assert told["connected"]

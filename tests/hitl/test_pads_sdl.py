@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pygame
 import pytest
@@ -283,3 +287,32 @@ def test_a_thousand_presses_act_on_the_next_tick(hub: Devices) -> None:
             assert look() == HUMAN
             device.release("rightshoulder")
             assert [look() for _ in range(3)][-1] == AGENT
+
+
+@pytest.mark.parametrize(("setting", "heard"), [(None, True), ("0", False)])
+def test_a_pad_is_heard_while_another_window_has_the_focus(setting: str | None, heard: bool) -> None:
+    """A program of its own, whose window has lost the focus; with SDL's own default (0) it would hear nothing."""
+    program = """
+import pygame, hitl.pads
+pygame.display.init()
+window = pygame.Window("ours", (80, 60))
+from tests.hitl.virtual_pad import VirtualPad
+from hitl.pads.sdl import SdlPad
+with VirtualPad() as device:
+    pad = SdlPad()
+    window.hide()
+    assert not window.focused
+    device.press("rightshoulder")
+    device.axis("gas", 1.0)
+    state = pad.read()
+    print(sorted(state.buttons), state.gas)
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "SDL_JOYSTICK_ALLOW_BACKGROUND_EVENTS"}
+    environment["SDL_VIDEODRIVER"] = "dummy"
+    if setting is not None:
+        environment["SDL_JOYSTICK_ALLOW_BACKGROUND_EVENTS"] = setting
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True, cwd=root
+    )
+    assert done.stdout.splitlines()[-1] == ("['takeover'] 1.0" if heard else "[] 0.0")

@@ -274,13 +274,13 @@ class TestPractice:
             corner = rig.corner("hairpin")
             (start,) = Practice(rig, "hairpin", 0).starts
             (early,) = Practice(rig, "hairpin", 0, lead_s=1.0).starts
-            assert early.s < start.s < corner.from_m + 20.0
+            assert early.s < start.s < corner.from_m
             rig.session.wheel = ScriptedWheel(driver, None)
             assert rig.session.episode("practice", start=start, until_m=corner.to_m).passed["hairpin"]
 
     def test_a_restored_car_drives_on_as_the_recorded_one_did(self, home):
         """The lap's own actions from a start within the hairpin lead along the lap's own road."""
-        from hitl.practice import _passage, start_at
+        from hitl.practice import passage_at, start_at
 
         db = sqlite3.connect(home.store_path)
         episode, names = db.execute(
@@ -291,7 +291,7 @@ class TestPractice:
         env = DrivingEnv()
         for metre in (175.0, 192.0, 205.0, 225.0):
             t = next(k for k, row in enumerate(rows) if row[3] >= metre)
-            passage = _passage(db, episode, t, 20.0, json.loads(names))
+            passage = passage_at(db, episode, t, 20.0, json.loads(names))
             start = start_at(passage, env.track.line, env.track.half_width)
             assert abs(start.s - rows[t][3]) < 0.1
             env.reset(options={"start": start})
