@@ -2,7 +2,10 @@
 
     python benchmarks/trackmania.py [--seconds 300] [--faults 100]
 
-The game runs as a process of its own, at 100 frames a second.
+The game runs as a process of its own, at 100 frames a second. In the first part a virtual SDL pad is pressed at random moments by
+another thread, and the scripted driver steers while it is held. In the second, a fault counts as named when the store's events
+hold a warning from its time, and as a freeze when the time between two ticks of an episode grew beyond five, or when nothing
+was driven within ten seconds of the fault's end.
 """
 
 from __future__ import annotations
@@ -14,9 +17,12 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "hitl" / "games" / "modules")]  # the stand-in for vgamepad lies there
 
@@ -24,14 +30,20 @@ import numpy as np  # noqa: E402
 
 import hitl.session  # noqa: E402
 from benchmarks.common import parser, print_table, stopwatch, write_report  # noqa: E402
+from benchmarks.loop import Notes, Presser, next_tick  # noqa: E402
 from data.store import Store  # noqa: E402
+from hitl import arbiter  # noqa: E402
 from hitl.home import Home  # noqa: E402
+from hitl.pads.base import PadState  # noqa: E402
+from hitl.pads.sdl import SdlPad  # noqa: E402
+from hitl.ports import Tick  # noqa: E402
 from hitl.remote.link import free_port  # noqa: E402
 from hitl.rig import Rig, RigOptions  # noqa: E402
 from hitl.scripted import Rule, ScriptedDriver, TakeoverRule  # noqa: E402
 from hitl.track import Track  # noqa: E402
-from hitl.wheel import ScriptedWheel  # noqa: E402
+from hitl.wheel import PadWheel, ScriptedWheel, Wheel  # noqa: E402
 from tests.hitl.games.stand_in import stand_in_track  # noqa: E402
+from tests.hitl.virtual_pad import VirtualPad  # noqa: E402
 
 FAULTS = (
     ("silent", 0.4),
@@ -41,7 +53,12 @@ FAULTS = (
     ("close", 0.0),
     ("down", 0.4),
     ("nowhere", 0.8),
+    ("frozen", 1.0),
+    ("deaf", 1.0),
+    ("killed", 0.5),
 )
+FREEZE_TICKS, BACK_S = 5, 10.0
+NAMED_WITHIN_S = 2.0  # after a fault's end
 
 
 class Game:
@@ -50,6 +67,9 @@ class Game:
     def __init__(self) -> None:
         self.port = free_port()
         os.environ["STAND_IN_PORT"] = str(self.port)
+        self._start()
+
+    def _start(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.hitl.games.stand_in", str(self.port), "20"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
@@ -59,6 +79,11 @@ class Game:
 
     def fault(self, kind: str, seconds: float) -> None:
         """Misbehave in that way, for so long."""
+        if kind == "killed":
+            self.close()
+            time.sleep(seconds)
+            self._start()
+            return
         assert self._process.stdin is not None
         self._process.stdin.write(f"{kind} {seconds}\n")
         self._process.stdin.flush()
@@ -69,89 +94,161 @@ class Game:
         self._process.wait()
 
 
-def rig_for(folder: Path, game: Game) -> Rig:
-    """Return a session in that game, with the scripted driver taking over where it must."""
+class SteeredWheel(PadWheel):
+    """A pad of which only the button counts: while it is held, the scripted driver says what stick and pedals do."""
+
+    def __init__(self, pad: SdlPad, driver: ScriptedWheel, notes: Notes) -> None:
+        super().__init__(pad)
+        self.driver, self.notes = driver, notes
+
+    def begin(self) -> None:
+        """An episode begins."""
+        self.driver.begin()
+
+    def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
+        """Read the button; the time noted is the one before, so a press that is missed had its chance."""
+        self.notes.read.append(time.perf_counter())
+        pad, hold = super().read(info)
+        driven, _ = self.driver.read(info)
+        return PadState(steer=driven.steer, gas=driven.gas, brake=driven.brake, buttons=pad.buttons), hold
+
+
+def rig_for(folder: Path, game: Game, wheel: Any, watch: Any) -> Rig:
+    """Return a session in that game."""
     home = Home(folder).create()
     home.line.write_text("\n".join(f"{x},{y}" for x, y in stand_in_track().line.points.tolist()))
     (home.root / "settings.toml").write_text(f"[trackmania]\nport = {game.port}\nsettle_s = 0.4\n")
-
-    def wheel(track: Track) -> ScriptedWheel:
-        return ScriptedWheel(ScriptedDriver(track), TakeoverRule(track, Rule()))
-
-    return Rig(home, RigOptions(env="trackmania", real_time=True), wheel=wheel)
+    gating = arbiter.Settings(mode="hold", settle_s=0.0, minimum_s=0.0)
+    return Rig(home, RigOptions(env="trackmania", real_time=True, gating=gating), wheel=wheel, watch=watch)
 
 
 def punctuality(folder: Path, seconds: float) -> dict[str, Any]:
     """Drive for a while beside a trainer."""
-    game, ages = Game(), []
-    try:
-        with rig_for(folder, game) as rig:
-            trainer = subprocess.Popen(
-                [sys.executable, "-m", "hitl", "train", "--home", str(folder), "--quiet"], cwd=ROOT
-            )
-            act = rig.policy.act
+    game, notes, ages = Game(), Notes(), []
+    with VirtualPad() as pad:
+        presser = Presser(pad, 0)
 
-            def timed(observation: Any, deterministic: bool) -> Any:
-                ages.append(rig.env.game.age)
-                return act(observation, deterministic)
+        def wheel(track: Track) -> Wheel:
+            return SteeredWheel(SdlPad(pad.name), ScriptedWheel(ScriptedDriver(track), None), notes)
 
-            rig.policy.act = timed  # type: ignore[method-assign]
-            until = time.monotonic() + seconds
-            rig.session.stop = lambda: time.monotonic() > until
-            while time.monotonic() < until:
-                rig.session.episode("drive")
-            late = rig.lateness
-            trainer.terminate()
-            trainer.wait()
-    finally:
-        game.close()
+        try:
+            with rig_for(folder, game, wheel, notes.tick) as rig:
+                command = [sys.executable, "-m", "hitl", "train", "--home", str(folder), "--quiet"]
+                trainer = subprocess.Popen(command, cwd=ROOT)
+                act, state, looked = rig.policy.act, rig.env.game.state, [0.0]
+
+                def seen() -> Any:
+                    looked[0] = time.perf_counter()
+                    return state()
+
+                def timed(observation: Any, deterministic: bool) -> Any:
+                    ages.append(rig.env.game.age + time.perf_counter() - looked[0])
+                    return act(observation, deterministic)
+
+                rig.env.game.state, rig.policy.act = seen, timed  # type: ignore[method-assign]
+                until = time.monotonic() + seconds
+                rig.session.stop = lambda: time.monotonic() > until
+                presser.start()
+                episodes = 0
+                while time.monotonic() < until:
+                    rig.session.episode("drive")
+                    episodes += 1
+                presser.ended.set()
+                presser.join()
+                late = rig.lateness
+                assert trainer.poll() is None, "the trainer ended early"
+                trainer.terminate()
+                trainer.wait()
+                rig.written()
+                with Store.open(rig.home.store_path) as store:
+                    updates = store.conn.execute("SELECT coalesce(max(updates), 0) FROM metrics").fetchone()[0]
+                    lost = store.conn.execute("SELECT count(*) FROM events WHERE kind = 'env_lost'").fetchone()[0]
+        finally:
+            game.close()
     assert late is not None
+    hit, total = next_tick(presser.presses, notes)
     return {
         "ticks": late.ticks,
         "missed": late.missed,
         "late_ms_max": 1000 * late.worst,
         "state_age_ms_p50": 1000 * float(np.quantile(ages, 0.5)),
         "state_age_ms_p99": 1000 * float(np.quantile(ages, 0.99)),
+        "takeovers": total,
+        "next_tick_takeovers": hit / total if total else 0.0,
+        "episodes": episodes,
+        "lost_without_fault": lost,
+        "trainer_updates": updates,
     }
 
 
 def faults(folder: Path, count: int) -> dict[str, Any]:
     """Inject faults of all kinds into running episodes."""
     hitl.session.RETRY_S = (0.2, 0.5)
-    game, rng, done, given = Game(), random.Random(0), threading.Event(), []
+    game, rng, done = Game(), random.Random(0), threading.Event()
+    given: list[tuple[str, datetime, datetime]] = []  # kind, begin, end
+    ticks: list[float] = []
+    gaps: list[float] = []
+    running = [False]
+
+    def wheel(track: Track) -> Wheel:
+        return ScriptedWheel(ScriptedDriver(track), TakeoverRule(track, Rule()))
+
+    def tick(_: Tick) -> None:
+        now = time.monotonic()
+        if running[0]:
+            gaps.append(now - ticks[-1])
+        ticks.append(now)
+        running[0] = True
+
+    back: list[float] = []
     try:
-        with rig_for(folder, game) as rig:
-            driving = threading.Event()
+        with rig_for(folder, game, wheel, tick) as rig:
 
             def injure() -> None:
-                while len(given) < count:
-                    time.sleep(rng.uniform(0.5, 1.2))
-                    if driving.is_set() and rig.session._result.steps > 5:
-                        given.append(rng.choice(FAULTS))
-                        game.fault(*given[-1])
-                        time.sleep(given[-1][1] + 0.8)
+                while len(given) < count and not done.is_set():
+                    time.sleep(rng.uniform(0.3, 0.8))
+                    if not running[0] or rig.session._result.steps < 10:
+                        continue
+                    kind, seconds = rng.choice(FAULTS)
+                    began = datetime.now(UTC)
+                    game.fault(kind, seconds)
+                    if kind != "killed":
+                        time.sleep(seconds)
+                    ended = time.monotonic()
+                    given.append((kind, began, datetime.now(UTC)))
+                    while time.monotonic() - ended < 3 * BACK_S and not (ticks and ticks[-1] > ended + 0.2):
+                        time.sleep(0.02)
+                    back.append(ticks[-1] - ended)
                 done.set()
 
             threading.Thread(target=injure, daemon=True).start()
             rig.session.stop = done.is_set
-            results, freezes = [], 0
+            results = []
             while not done.is_set():
-                driving.set()
-                began = time.monotonic()
                 results.append(rig.session.episode("drive"))
-                driving.clear()
-                freezes += time.monotonic() - began - results[-1].steps / 20 > 10.0
+                running[0] = False
             rig.written()
             with Store.open(rig.home.store_path) as store:
                 stored = store.conn.execute("SELECT count(*) FROM steps").fetchone()[0]
-                named = store.conn.execute("SELECT count(*) FROM events WHERE kind = 'env_lost'").fetchone()[0]
+                told = [
+                    datetime.fromisoformat(at)
+                    for (at,) in store.conn.execute("SELECT at FROM events WHERE level = 'warning' ORDER BY id")
+                ]
     finally:
         game.close()
+    near = timedelta(seconds=NAMED_WITHIN_S)
+    unnamed = Counter(kind for kind, began, ended in given if not any(began <= at <= ended + near for at in told))
+    if unnamed:
+        print("not named:", dict(unnamed))
     return {
         "faults": len(given),
+        "kinds": len({kind for kind, _, _ in given}),
         "interrupted": sum(r.reason == "env_lost" for r in results),
-        "named": named,
-        "freezes": freezes,
+        "named": len(given) - sum(unnamed.values()),
+        "freezes": sum(gap > FREEZE_TICKS / 20 for gap in gaps) + sum(late > BACK_S for late in back),
+        "tick_gap_ms_max": 1000 * max(gaps),
+        "back_s_max": max(back),
+        "fault_steps": sum(r.steps for r in results),
         "lost_steps": sum(r.steps for r in results) - stored,
     }
 
@@ -163,7 +260,8 @@ def main() -> None:
     options.add_argument("--faults", type=int, default=100)
     args = options.parse_args()
     with tempfile.TemporaryDirectory() as folder, stopwatch() as watch:
-        figures = punctuality(Path(folder) / "a", args.seconds) | faults(Path(folder) / "b", args.faults)
+        figures = punctuality(Path(folder) / "a", args.seconds) if args.seconds else {}
+        figures |= faults(Path(folder) / "b", args.faults) if args.faults else {}
     rows = [(name, f"{value:.2f}" if isinstance(value, float) else value) for name, value in figures.items()]
     print_table("Stand-in TrackMania", ("figure", ""), rows)
     write_report(args.json, figures, [0], watch.seconds)

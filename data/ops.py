@@ -14,8 +14,9 @@ from typing import Any
 
 from data.connect import now, transaction
 from data.records import SessionInfo
+from data.segments import take_judgement
 
-EPISODE, STEP, SEGMENT, STOP, OUTCOME, END, EVENT, CLOSE = (
+EPISODE, STEP, SEGMENT, STOP, OUTCOME, END, EVENT, CLOSE, JUDGE = (
     "episode",
     "step",
     "segment",
@@ -24,6 +25,7 @@ EPISODE, STEP, SEGMENT, STOP, OUTCOME, END, EVENT, CLOSE = (
     "end",
     "event",
     "close",
+    "judge",
 )
 Op = tuple[Any, ...]
 """(name, …):
@@ -35,6 +37,7 @@ OUTCOME segment, outcome
 END     episode, end, reason, last_observation, length, return, max_progress, ended
 EVENT   at, level, kind, message, data
 CLOSE   status, ended
+JUDGE   segment, state, at (from another machine: verdict, priority, trim, tags, note; the later one stands)
 """
 
 STEP_COLUMNS = (
@@ -140,6 +143,10 @@ class Applier:
             found = self._episodes[number] = int(row[0])
         return found
 
+    def _session(self) -> int:
+        assert self.session_id is not None
+        return self.session_id
+
     def _one(self, op: Op) -> None:
         execute, session = self.conn.execute, self.session_id
         name, args = op[0], op[1:]
@@ -177,6 +184,8 @@ class Applier:
                 "EXISTS (SELECT 1 FROM events WHERE session_id = ?1 AND at = ?2 AND kind = ?4 AND message = ?5)",
                 (session, *args),
             )
+        elif name == JUDGE:
+            take_judgement(self.conn, self._session(), *args)
         elif name == CLOSE:
             execute("UPDATE sessions SET status = ?, ended = ? WHERE id = ?", (*args, session))
         else:

@@ -70,6 +70,21 @@ def read_player_run(path: Path) -> PlayerRun:
         if value.get("format") != FORMAT:
             raise EpisodeRefusedError(f"its format is {str(value.get('format'))[:40]!r}, not {FORMAT!r}")
         head, value = value, value.get("samples")
+    run = run_of(value)
+    if run.action.shape[1] != len(ACTIONS):
+        raise EpisodeRefusedError(
+            f"its actions have {run.action.shape[1]} numbers where gas, brake and steer were expected"
+        )
+    if isinstance(head.get("run_id"), str) and head["run_id"]:
+        run.run_id = head["run_id"]
+    if isinstance(head.get("metadata"), dict):
+        run.metadata = head["metadata"]
+    run.recorded_at = _date(head.get("recorded_at"))
+    return run
+
+
+def run_of(value: Any) -> PlayerRun:
+    """Return a list of samples as arrays, named by its content. Raises EpisodeRefusedError with the reason."""
     if not isinstance(value, list) or not value:
         raise EpisodeRefusedError("it holds no samples")
     if len(value) > MAX_SAMPLES:
@@ -86,16 +101,9 @@ def read_player_run(path: Path) -> PlayerRun:
         terminated, truncated = (np.array([bool(sample[i]) for sample in value]) for i in (3, 4))
     except (ValueError, TypeError) as error:
         raise EpisodeRefusedError(f"its samples are not numbers of one shape ({error})") from error
-    if actions.shape[1] != len(ACTIONS):
-        raise EpisodeRefusedError(
-            f"its actions have {actions.shape[1]} numbers where gas, brake and steer were expected"
-        )
-    run_id, metadata = head.get("run_id"), head.get("metadata")
     return PlayerRun(
         actions, observation, reward, terminated, truncated,
-        run_id=run_id if isinstance(run_id, str) and run_id else digest(actions.tobytes(), observation.tobytes()),
-        metadata=metadata if isinstance(metadata, dict) else {},
-        recorded_at=_date(head.get("recorded_at")),
+        run_id=digest(actions.tobytes(), observation.tobytes()), metadata={}, recorded_at=None,
     )  # fmt: skip
 
 

@@ -196,6 +196,59 @@ def judge_as(conn: sqlite3.Connection, segment_id: int, state: dict[str, Any], b
         _judge(conn, segment_id, before, state, by, at, _next_batch(conn))
 
 
+def judgement(conn: sqlite3.Connection, session_id: int, number: int) -> tuple[dict[str, Any], str] | None:
+    """Return how a segment (by its number in a session) is judged now, and when that was last changed, undoing included;
+    None where it never was."""
+    segment_id, at = conn.execute(
+        "SELECT g.id, (SELECT max(max(at, coalesce(undone, ''))) FROM judgements WHERE segment_id = g.id) FROM segments g "
+        "WHERE session_id = ? AND number = ?",
+        (session_id, number),
+    ).fetchone()
+    return None if at is None else (_state(conn, segment_id), str(at))
+
+
+def take_judgement(conn: sqlite3.Connection, session_id: int, number: int, state: dict[str, Any], at: str) -> bool:
+    """Take over how another machine judges a segment, unless it was judged here later; tells whether anything changed.
+
+    Taking the same twice does no harm. Raises KeyError for what is no judgement of a segment that is here.
+    """
+    row = conn.execute(
+        "SELECT id, start, stop FROM segments WHERE session_id = ? AND number = ?", (session_id, number)
+    ).fetchone()
+    if row is None:
+        raise KeyError(f"segment {number} is not in the store")
+    segment_id, start, stop = row
+    if not _sound(state, start, stop) or not isinstance(at, str):
+        raise KeyError(f"what came as a judgement of segment {number} is none")
+    here = judgement(conn, session_id, number)
+    if here is not None and here[1] >= at:
+        return False
+    before = _state(conn, segment_id)
+    after = {name: state[name] for name in (*_JUDGED, "tags")} | {"tags": sorted(state["tags"])}
+    if before == after:
+        return False
+    _judge(conn, segment_id, before, after, state["judged_by"] or "player", at, _next_batch(conn))
+    return True
+
+
+def _sound(state: Any, start: int, stop: int | None) -> bool:
+    """Tell whether a judgement from elsewhere is one."""
+    try:
+        first, last, tags = state["trim_start"], state["trim_stop"], state["tags"]
+        return (
+            state["verdict"] in VERDICTS
+            and isinstance(state["priority"], float)
+            and 0.0 <= state["priority"] < math.inf
+            and isinstance(state["note"], str)
+            and all(type(v) is int and v >= 0 for v in (first, last))
+            and first + last < max(1, (start if stop is None else stop) - start)
+            and all(isinstance(tag, str) for tag in tags)
+            and all(state[name] is None or isinstance(state[name], str) for name in ("judged_by", "judged_at"))
+        )
+    except (TypeError, KeyError):
+        return False
+
+
 def _in_steps(conn: sqlite3.Connection, segment_id: int, seconds: tuple[float, float]) -> tuple[int, int]:
     (hz,) = conn.execute(
         "SELECT hz FROM sessions WHERE id = (SELECT session_id FROM segments WHERE id = ?)", (segment_id,)

@@ -36,6 +36,14 @@ class _Name:
         self.build = build
 
 
+class Holder:
+    """Stands for an object of a class that the reader was told of: its name, and what it holds. Nothing of the class is run."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.state: dict[str, Any] = {}
+
+
 class _Dtype:
     """A NumPy type on its way through the pickle; becomes real only after its byte order is known and checked."""
 
@@ -115,8 +123,9 @@ _NAMES: dict[str, _Name] = {
 class _Machine:
     """The stack machine; one method an opcode group, looked up by opcode in :meth:`run`."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, objects: tuple[str, ...] = ()) -> None:
         self.data, self.at = data, 0
+        self.objects = objects
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
@@ -160,6 +169,9 @@ class _Machine:
 
     def named(self, module: Any, name: Any) -> None:
         found = _NAMES.get(f"{module} {name}")
+        if found is None and f"{module} {name}" in self.objects:
+            full = f"{module} {name}"
+            found = _Name(lambda: Holder(full))
         if found is None:
             raise _RefusedError(f"'{shown(module)}.{shown(name)}'")
         self.stack.append(found)
@@ -174,6 +186,8 @@ class _Machine:
         state, target = self.stack.pop(), self.stack[-1]
         if isinstance(target, _Dtype):
             target.set_state(state)
+        elif isinstance(target, Holder) and type(state) is dict:
+            target.state = state
         elif isinstance(target, np.ndarray) and target.size == 0 and type(state) is tuple and len(state) == 5:
             dtype, shape = _checked(state[2], state[1], state[4])
             whole: Any = (1, shape, dtype, bool(state[3]), bytes(state[4]))
@@ -230,6 +244,7 @@ class _Machine:
             ord("c"): lambda: self.named(self.line(), self.line()),
             0x93: lambda: self.named(*self.pop_some(2)),
             ord("R"): self.reduce,
+            0x81: self.reduce,  # a new object: nothing but a class named in ``objects`` gives one that is not NumPy's
             ord("b"): self.build,
         }
         while True:
@@ -252,23 +267,24 @@ def _check_plain(value: Any) -> None:
         for item in level:
             if isinstance(item, _Name | _Dtype):
                 raise _RefusedError("a NumPy name where a value should be")
-            if type(item) in (list, tuple, dict) and id(item) not in seen:
+            if type(item) in (list, tuple, dict, Holder) and id(item) not in seen:
                 seen.add(id(item))
-                following.extend(item.values() if type(item) is dict else item)
+                inner = item.state if type(item) is Holder else item
+                following.extend(inner.values() if type(inner) is dict else inner)
         if not following:
             return
         level = following
     raise _RefusedError("values nested too deeply")
 
 
-def loads_restricted(data: bytes) -> Any:
+def loads_restricted(data: bytes, objects: tuple[str, ...] = ()) -> Any:
     """Return the value in a pickle: None, bool, numbers, text, bytes, lists, tuples, dictionaries and NumPy arrays of
-    numbers.
+    numbers. ``objects``: classes ("module name") of which a :class:`Holder` stands for an object made without arguments.
 
     Raises ValueError, naming what was found, for anything else.
     """
     try:
-        value = _Machine(data).run()
+        value = _Machine(data, objects).run()
         _check_plain(value)
         return value
     except _RefusedError as error:

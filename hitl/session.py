@@ -175,6 +175,7 @@ class Session:
             if tries:
                 self.recorder.event("env_back", "The environment answers again.", data={"tries": tries})
                 self.tell("good", "The environment answers again.")
+            self._notice(info)
             return observation, info
 
     def _wait(self, seconds: float) -> bool:
@@ -193,10 +194,14 @@ class Session:
             result: tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]] = self.env.step(action)
         except Exception as error:
             raise lost(error) from error
-        for text in result[4].get("notices", ()):
+        self._notice(result[4])
+        return result
+
+    def _notice(self, info: dict[str, Any]) -> None:
+        """Hand on what the game has to say to the player."""
+        for text in info.get("notices", ()):
             self.recorder.event("notice", text, level="warning")
             self.tell("warning", text)
-        return result
 
     def _lost(self, error: EnvironmentLost, observation: NDArray[np.float32]) -> None:
         """The environment is gone in mid-episode: let go, close what runs, say so. The last step's successor is known."""

@@ -150,15 +150,6 @@ def load(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], Chec
     return tensors, CheckpointMeta(**values)
 
 
-def policy_only(path: Path) -> bytes:
-    """Return a checkpoint's file with nothing in it but the actor that drives: small enough to send. Raises CheckpointError."""
-    tensors, meta = load(path)
-    prefix = "average." if any(name.startswith("average.") for name in tensors) else "actor."
-    actor = {"actor." + k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    text = json.dumps(asdict(meta), sort_keys=True)
-    return bytes(serialise(actor, {"hitl": text, "digest": _digest(actor, text)}))
-
-
 def load_policy(path: Path) -> tuple[Actor, CheckpointMeta]:
     """Return the actor of a checkpoint, ready to act, and the checkpoint's description. Raises CheckpointError.
 

@@ -30,6 +30,7 @@ class Telemetry:
         self.connections = 0
         self.dropped = 0  # frames that cannot be believed: not a number, out of range, cut
         self.problem = "not connected yet"
+        self._trouble: list[str] = []
         self._lock = threading.Lock()
         self._frames: deque[Frame] = deque(maxlen=KEPT)
         self._arrivals: deque[float] = deque(maxlen=1000)
@@ -53,6 +54,12 @@ class Telemetry:
         now = time.perf_counter()
         with self._lock:
             return sum(1 for t in self._arrivals if now - t <= over_s) / over_s
+
+    def trouble(self) -> list[str]:
+        """Return what has gone wrong and is mended already, each once: for the player's log."""
+        with self._lock:
+            told, self._trouble = self._trouble, []
+        return told
 
     def wait(self, wanted: Callable[[Frame], bool], timeout: float) -> Frame | None:
         """Return the next newest frame that is as wanted, None when the time is over. For the beginning of episodes only."""
@@ -95,20 +102,25 @@ class Telemetry:
     def _listen(self, link: socket.socket) -> bool:
         """Read until the connection is no use any more; tells whether a frame has come."""
         stream, last, came = Stream(self._asked), time.perf_counter(), False
+        lost = 0  # frames that could not be used since the last good one, in a stream that was good before
         while not self._closed.is_set():
             try:
                 piece = link.recv(65536)
             except TimeoutError:
                 if time.perf_counter() - last > SILENT_S:
                     self.problem = f"the game has sent nothing for {SILENT_S:.0f} s"
-                    return came
+                    return self._broken(came)
                 continue
+            except OSError as error:
+                self.problem = f"the connection to the game is gone ({error.strerror or error})"
+                return self._broken(came)
             if not piece:
                 self.problem = "the game has closed the connection"
-                return came
+                return self._broken(came)
             last, before = time.perf_counter(), stream.dropped
             frames = stream.feed(piece, last)
             self.dropped += stream.dropped - before
+            lost += stream.dropped - before if came else 0
             if stream.layout:
                 self.layout = stream.layout
             if frames:
@@ -116,8 +128,23 @@ class Telemetry:
                 self._keep(frames, last)
             if stream.problem:
                 self.problem = stream.problem
-                return came
+                return self._broken(came)
+            if frames and lost:
+                self._tell(f"{lost} frames of telemetry could not be used and were left out.")
+                lost = 0
         return came
+
+    def _broken(self, came: bool) -> bool:
+        """The connection is no use any more. One on which frames have come is worth a word."""
+        if came:
+            self._tell(f"The telemetry broke off ({self.problem}) and is connected anew.")
+        return came
+
+    def _tell(self, text: str) -> None:
+        with self._lock:
+            if text not in self._trouble:
+                self._trouble.append(text)
+                del self._trouble[:-20]
 
     def _keep(self, frames: list[Frame], now: float) -> None:
         with self._new:

@@ -21,6 +21,7 @@ PRESS_S = 0.1  # s that a button is held: the game does not notice a shorter pre
 SETTLE_S = 1.5  # s from the restart until the car may drive: the game counts down
 TRIES = 3  # restarts before the game counts as lost
 GLITCH_S = 0.5  # s that the position may be (0, 0, 0) without a finish
+FROZEN_S = 0.5  # s that a car which says that it moves may stand on one spot
 DEVIATION = 0.25  # of steering or gas between what was sent and what the game obeyed
 DEVIATES_TICKS = 6
 WAIT_S = 5.0  # s for the first frame
@@ -64,6 +65,7 @@ class TrackManiaGame:
         self._began = time.perf_counter()
         self._place: tuple[float, float, float] | None = None
         self._nowhere_since: float | None = None
+        self._moved = 0.0  # s: when the position last changed, or the car said that it stands
         self._told_yaw = False
         self._notable = True
 
@@ -95,6 +97,7 @@ class TrackManiaGame:
         self.motion.begin(here.heading)
         self._place = (ready.x, ready.y, ready.z)
         self._nowhere_since, self._deviating = None, 0
+        self._moved = time.perf_counter()
         self._sent.clear()
         self._began = time.perf_counter()
 
@@ -114,11 +117,18 @@ class TrackManiaGame:
         self.age = now - newest.received if newest is not None else math.inf
         if newest is None or self.age > self._stale_s:
             why = self.telemetry.problem or "the game has stopped sending"
+            self.telemetry.trouble()  # this sentence says it
             raise EnvironmentLost(f"The telemetry has been silent for {1000 * self._stale_s:.0f} ms: {why}.")
         if newest.nowhere and self._place is not None and math.hypot(*self._place) > 1.0:
             return self._stand_in(newest, now)
         self._nowhere_since = None
-        self._place = (newest.x, newest.y, newest.z)
+        here = (newest.x, newest.y, newest.z)
+        if here != self._place or abs(newest.speed) < 1.0:
+            self._moved = now
+        elif now - self._moved > FROZEN_S:
+            raise EnvironmentLost("TrackMania stands still, though its car drives: is a menu open, or does the game hang?")
+        self._place = here
+        self.notices += self.telemetry.trouble()
         self.motion.follow([f for f in frames if not f.nowhere])
         if self.motion.problem and not self._told_yaw:
             self._told_yaw = True

@@ -93,9 +93,9 @@ def main() -> None:
         else:
             from hitl.remote.receive import receive
 
-            receive(endpoint, home, ended.is_set, say)
+            receive(endpoint, home, ended.is_set, say, tmrl_weights=setup.get("tmrl_weights", False))
 
-    groups = ("workers", "weights") if setup["role"] == "forward" else ("trainers", "echo")
+    groups = ("workers",) if setup["role"] == "forward" else ("trainers",)
     status = 0
     try:
         run_endpoint(to, groups, work)

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import DeviceError, UsageError
-from hitl.remote.codec import decode, encode
+from hitl.remote.wire import pack, unpack
 
 PORT = 55555
-GROUPS = {"trainers": 1, "workers": None, "weights": None, "echo": 1}
-"""Who may be connected, and how many: the first two are tmrl's; ``weights`` are sent apart so that the newest are kept."""
+GROUPS = {"trainers": 1, "workers": None}
+"""Who may be connected, and how many: as at tmrl's own Server, which does as well in the middle."""
 LONG_ENOUGH = 12  # characters of a password
 HERE_ONLY = "on this machine only"  # the password where nobody else can connect
 HOSTNAME = "hitl"  # what the certificate is made out to, whatever the machine is called
@@ -153,6 +153,12 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
+def connection(endpoint: Any) -> Any:
+    """Return what stands for an endpoint's connection to the server: another one after each cut, None while there is none."""
+    link = endpoint._client.to_server  # it lives in this process, see `_Here`
+    return link if link is not None and link.get_state() == "ALIVE" else None
+
+
 def run_endpoint(to: Access, groups: tuple[str, ...], work: Callable[[Any], None]) -> None:
     """Connect as a member of ``groups`` and run ``work(endpoint)`` on a thread of its own; returns when that has returned.
 
@@ -167,7 +173,7 @@ def run_endpoint(to: Access, groups: tuple[str, ...], work: Callable[[Any], None
             endpoint = api.Endpoint(
                 ip_server=to.host, port=to.port, password=to.password, groups=groups, local_com_port=free_port(),
                 header_size=HEADER, max_buf_len=1 << 20, security="TLS" if to.keys else None,
-                keys_dir=str(to.keys) if to.keys else None, hostname=HOSTNAME, serializer=encode, deserializer=decode,
+                keys_dir=str(to.keys) if to.keys else None, hostname=HOSTNAME, serializer=pack, deserializer=unpack,
                 recon_max_delay=4.0, recon_initial_delay=0.3, recon_factor=1.5, recon_jitter=0.1,
             )  # fmt: skip
             work(endpoint)
@@ -206,7 +212,7 @@ def run_relay(to: Access, interface: str, ready: Callable[[], None] = lambda: No
             api.Relay(
                 port=to.port, password=to.password, accepted_groups=allowed, local_com_port=free_port(),
                 header_size=HEADER, security="TLS" if to.keys else None, keys_dir=str(to.keys) if to.keys else None,
-                serializer=encode, deserializer=decode,
+                serializer=pack, deserializer=unpack,
             )
         )  # fmt: skip
 

@@ -12,13 +12,17 @@ from data.connect import open_store, transaction
 from data.live import LiveLock
 from data.ops import CLOSE, EPISODE, STEP, Applier, Op
 from data.records import SessionInfo
-from data.store import Store
+from data.unpickle import Holder
 from hitl.home import Home
+from hitl.remote.link import connection
+from hitl.remote.tmrl_samples import TmrlSamples
+from hitl.remote.wire import Hello, Unreadable
 
-POLL_S = 0.05
+POLL_S = 0.02
 STATE_S = 1.0  # between two words to the workers
 ECHO_S = 3.0  # without hearing our own word, after which the server counts as gone
-WEIGHTS_S = 0.3
+GONE_S = 15.0  # without a word from a worker, after which none is sent to it
+WEIGHTS_S = 0.5
 
 
 class Inbox:
@@ -52,6 +56,11 @@ class Inbox:
         self.acks[run] = seq
         self.steps += sum(op[0] == STEP for op in ops)
         return True
+
+    def newest_weights(self) -> str:
+        """Return the name of the newest checkpoint, "" while there is none."""
+        row = self._conn.execute("SELECT name FROM checkpoints ORDER BY id DESC LIMIT 1").fetchone()
+        return str(row[0]) if row else ""
 
     def close(self) -> None:
         """Close the store; sessions that go on elsewhere stay open in it until their worker is back."""
@@ -96,43 +105,72 @@ class Inbox:
         return out
 
 
-def receive(endpoint: Any, home: Home, stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
-    """Take what workers send, and send them new weights, until told to stop."""
-    inbox = Inbox(home)
-    told = echoed = looked = 0.0
-    weights: str | None = None
-    connected = False
+def receive(
+    endpoint: Any, home: Home, stopping: Callable[[], bool], say: Callable[[str], None], *, tmrl_weights: bool = False
+) -> None:
+    """Take what workers send, and send them new weights, until told to stop.
+
+    ``tmrl_weights``: tmrl's own RolloutWorkers get them as well, which must use :class:`hitl.remote.tmrl_actor.HitlActor`.
+    """
+    inbox, foreign = Inbox(home), TmrlSamples(home)
+    told = echoed = looked = sent = 0.0
+    connected, again = False, False
+    link: Any = None
+    newest = broadcast = ""
+    workers: dict[str, float] = {}  # when each of ours was heard last
     known: set[str] = set()
     try:
         while not stopping():
             now = time.monotonic()
-            news = False
+            if (here := connection(endpoint)) is not None and here is not link:
+                link = here
+                endpoint.notify({"trainers": 1 << 30})  # from now on all that comes, as it comes
+            news = wanted = False
             for message in endpoint.receive_all():
-                if message.get("kind") == "state":
+                if isinstance(message, Holder):
+                    foreign.take(message.state, say)
+                elif isinstance(message, Unreadable):
+                    say(f"A message was left out: {message.why}.")
+                elif isinstance(message, Hello):
+                    news |= message.worker not in workers
+                    workers[message.worker] = now
+                elif isinstance(message, dict) and message.get("kind") == "state":
                     echoed = now
-                elif message.get("kind") == "data":
+                elif isinstance(message, dict) and message.get("kind") in ("data", "want"):
+                    workers[str(message.get("worker"))] = now
+                    if message["kind"] == "want":
+                        wanted = True
+                        continue
                     news = True
                     _take(inbox, message, say)
-                    if message["worker"] not in known:
+                    if message.get("worker") not in known:
                         known.add(message["worker"])
-                        say(f"Worker '{message['name']}' is here.")
-            here = echoed > 0 and now - echoed < ECHO_S
-            if here != connected:
-                connected, weights = here, None  # a server that is new knows no weights
-                say("Connected to the server." if here else "The server is gone; it is tried again.")
-            if news or now - told > STATE_S:
+                        say(f"Worker '{message.get('name')}' is here.")
+            alive = echoed > 0 and now - echoed < ECHO_S
+            if alive != connected:
+                connected = alive
+                say("Connected to the server." if alive else "The server is gone; it is tried again.")
+            if now - looked > WEIGHTS_S:
+                looked, newest = now, inbox.newest_weights()
+            listening = sum(now - heard < GONE_S for heard in workers.values())
+            if here is not None and (news or now - told > STATE_S):
                 told = now
-                state = {"kind": "state", "acks": dict(inbox.acks)}
-                endpoint.send_object(state, ("workers", "echo"))
-            if connected and now - looked > WEIGHTS_S:
-                looked = now
-                weights = _send_weights(endpoint, home, weights)
-            if connected or now - told < POLL_S:
-                endpoint.notify({"trainers": -1})
+                state = {"kind": "state", "acks": dict(inbox.acks), "weights": newest}
+                endpoint.send_object(state, {"trainers": 1} | ({"workers": listening} if listening else {}))
+            again = again or wanted
+            if again and listening and newest and now - sent > WEIGHTS_S:
+                again, sent = False, now
+                _send_weights(endpoint, home, newest, listening)
+            if tmrl_weights and connected and newest and newest != broadcast:
+                broadcast = newest
+                _broadcast_weights(endpoint, home, newest)
             time.sleep(POLL_S)
     finally:
         inbox.close()
+        foreign.close()
     say(f"{inbox.steps:,} steps came from {len(known)} workers.")
+    if foreign.steps:
+        say(f"{foreign.steps:,} steps came from workers of tmrl's own.")
 
 
 def _take(inbox: Inbox, message: dict[str, Any], say: Callable[[str], None]) -> None:
@@ -153,18 +191,24 @@ def _take(inbox: Inbox, message: dict[str, Any], say: Callable[[str], None]) -> 
         return
 
 
-def _send_weights(endpoint: Any, home: Home, last: str | None) -> str | None:
-    """Broadcast the newest checkpoint's policy, unless it is the one that was sent last."""
+def _weights(home: Home, name: str) -> bytes | None:
+    """Return the file of a checkpoint's policy; None where it is gone."""
     from data.errors import HitlError
-    from trainer.checkpoint import policy_only
+    from trainer.parcel import policy_only
 
     try:
-        with Store.open(home.store_path, read_only=True) as store:
-            newest = store.latest_checkpoint()
-        if newest is None or newest.name == last:
-            return last
-        data = policy_only(home.checkpoints / newest.name)
+        return policy_only(home.checkpoints / name)
     except HitlError:
-        return last
-    endpoint.broadcast({"kind": "weights", "name": newest.name, "data": data}, "weights")
-    return newest.name
+        return None
+
+
+def _send_weights(endpoint: Any, home: Home, name: str, workers: int) -> None:
+    """Send a checkpoint's policy to each of our workers."""
+    if (data := _weights(home, name)) is not None:
+        endpoint.send_object({"kind": "weights", "name": name, "data": data}, {"workers": workers})
+
+
+def _broadcast_weights(endpoint: Any, home: Home, name: str) -> None:
+    """Send it to tmrl's workers, as the bytes of a file. Ours hear it, too, and do not mind."""
+    if (data := _weights(home, name)) is not None:
+        endpoint.broadcast(data, "workers")

@@ -16,8 +16,8 @@ from data.store import Store
 from hitl import cli
 from hitl.home import Home
 from hitl.remote.codec import decode, encode
-from hitl.remote.forward import Outbox
 from hitl.remote.link import Access, access, make_keys
+from hitl.remote.outbox import Outbox
 from hitl.remote.receive import Inbox
 
 plain = st.recursive(
@@ -194,7 +194,7 @@ class TestForwarding:
         assert everything(inbox._path) == everything(worker.store_path)
 
     def test_sent_twice_is_stored_once_in_whatever_order_it_comes(self, worker, inbox, monkeypatch):
-        monkeypatch.setattr("hitl.remote.forward.MESSAGE_BYTES", 1500)
+        monkeypatch.setattr("hitl.remote.outbox.MESSAGE_BYTES", 1500)
         outbox = Outbox(worker, "one")
         record(worker, episodes=4)
         messages = []
@@ -210,7 +210,7 @@ class TestForwarding:
         assert everything(inbox._path) == everything(worker.store_path)
 
     def test_a_trainer_that_starts_anew_gets_what_was_not_acknowledged(self, worker, inbox, tmp_path, monkeypatch):
-        monkeypatch.setattr("hitl.remote.forward.MESSAGE_BYTES", 3000)
+        monkeypatch.setattr("hitl.remote.outbox.MESSAGE_BYTES", 3000)
         outbox = Outbox(worker, "one")
         record(worker, episodes=3)
         first, second, third = outbox.next(), outbox.next(), outbox.next()
@@ -226,7 +226,7 @@ class TestForwarding:
         assert everything(tmp_path / "trainer" / "store.sqlite") == everything(worker.store_path)
 
     def test_a_worker_that_was_killed_goes_on_where_it_was(self, worker, inbox, monkeypatch):
-        monkeypatch.setattr("hitl.remote.forward.MESSAGE_BYTES", 3000)
+        monkeypatch.setattr("hitl.remote.outbox.MESSAGE_BYTES", 3000)
         outbox = Outbox(worker, "one")
         record(worker, episodes=3)
         for _ in range(3):
@@ -240,7 +240,7 @@ class TestForwarding:
         assert 0 < steps < 90
 
     def test_two_sessions_at_once_are_kept_apart(self, worker, inbox, monkeypatch):
-        monkeypatch.setattr("hitl.remote.forward.MESSAGE_BYTES", 1500)
+        monkeypatch.setattr("hitl.remote.outbox.MESSAGE_BYTES", 1500)
         outbox = Outbox(worker, "one")
         recorders = [Recorder(worker.create().store_path, dataclasses.replace(INFO, seed=k)) for k in range(2)]
         for episode in range(3):

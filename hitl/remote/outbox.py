@@ -1,0 +1,301 @@
+"""What a worker's store has that the trainer's has not, as numbered messages.
+
+What was acknowledged is kept in ``worker.json``, so a worker that was killed goes on where it was. A message may arrive twice
+(after a cut everything unacknowledged is sent again), and that does no harm.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import sqlite3
+import uuid as uuids
+from collections import deque
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from data.connect import open_store, transaction
+from data.ops import CLOSE, END, EPISODE, EVENT, JUDGE, SEGMENT, STEP, STEP_COLUMNS, STOP, Op
+from data.segments import judgement
+from hitl.home import Home
+
+MESSAGE_BYTES = 400_000  # of steps in one message, about
+WINDOW = 8  # messages on their way
+
+
+@dataclass(frozen=True)
+class Marks:
+    """How far the store has been sent."""
+
+    step: int = 0
+    episode: int = 0  # revisions
+    segment: int = 0
+    event: int = 0
+
+
+class Outbox:
+    """Reads the store and makes messages. ``everything``: also what was recorded before the first call for this home.
+
+    A judgement (verdict, priority, trim, tags, note) is sent whenever it is made or taken back, also long after the drive.
+    """
+
+    def __init__(self, home: Home, name: str, everything: bool = False) -> None:
+        self._path, self._file, self.name = home.store_path, home.root / "worker.json", name
+        self._conn: sqlite3.Connection | None = None
+        kept = self._load()
+        self.worker: str = kept.get("worker") or uuids.uuid4().hex
+        self.run = uuids.uuid4().hex
+        self.open: list[int] = list(kept.get("open", []))  # sessions whose end has not been told
+        self._seen: int | None = None  # the store's version when nothing new was found
+        self._first = int(kept.get("first", 0))  # the first session that the trainer knows
+        if "marks" in kept and not (everything and self._first):
+            self.acked = Marks(**kept["marks"])
+        else:
+            self.acked, self._first = Marks(), 0
+            if not everything:
+                self.acked, self._first = self._now()
+        self._sent, self._kept_open = self.acked, list(self.open)
+        self.seq = self.base = 0
+        self.steps = 0  # acknowledged in this run
+        self._unacked: deque[tuple[dict[str, Any], Marks, int, list[int]]] = deque()
+        self._resend: deque[dict[str, Any]] = deque()
+        self._save()
+
+    def next(self) -> dict[str, Any] | None:
+        """Return the next message, None while there is nothing new or enough is on its way."""
+        if self._resend:
+            return self._resend.popleft() | {"base": self.base}
+        if len(self._unacked) >= WINDOW or not self._path.exists():
+            return None
+        conn = self._connect()
+        version = int(conn.execute("PRAGMA data_version").fetchone()[0])
+        if version == self._seen:
+            return None
+        with transaction(conn, "DEFERRED"):
+            made = self._make(conn)
+        if made is None:
+            self._seen = version  # looked up before the reading: what was written since makes another one
+            return None
+        session, ops, marks, steps, still_open = made
+        self.seq += 1
+        self._sent = marks
+        self.open = still_open
+        message = {
+            "kind": "data", "worker": self.worker, "name": self.name, "run": self.run, "seq": self.seq, "base": self.base,
+            "session": session, "ops": ops, "checkpoints": self._names(conn, ops),
+        }  # fmt: skip
+        self._unacked.append((message, marks, steps, still_open))
+        return message
+
+    def acknowledged(self, seq: int) -> bool:
+        """The trainer has everything up to that number; tells whether that is news."""
+        news = False
+        while self._unacked and self._unacked[0][0]["seq"] <= seq:
+            message, self.acked, steps, self._kept_open = self._unacked.popleft()
+            self.base = int(message["seq"])
+            self.steps += steps
+            news = True
+        if news:
+            self._resend = deque(m for m in self._resend if m["seq"] > seq)
+            self._save()
+        return news
+
+    def again(self) -> None:
+        """Send once more what was not acknowledged: the very same messages, for the first ones may yet arrive, too."""
+        self._resend = deque(message for message, *_ in self._unacked)
+
+    @property
+    def waiting(self) -> int:
+        """Messages on their way."""
+        return len(self._unacked)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._conn is not None:
+            self._conn.close()
+            self._conn = None
+
+    # -- inside
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._conn is None:
+            self._conn = open_store(self._path, create=False)
+            self._conn.execute("PRAGMA query_only = ON")
+        return self._conn
+
+    def _now(self) -> tuple[Marks, int]:
+        """Return how far the store has come, and the number of the next session."""
+        if not self._path.exists():
+            return Marks(), 0
+        conn = self._connect()
+        values = [
+            conn.execute(f"SELECT coalesce(max({column}), 0) FROM {table}").fetchone()[0]
+            for table, column in (
+                ("steps", "id"),
+                ("episodes", "revision"),
+                ("segments", "revision"),
+                ("events", "id"),
+            )
+        ]
+        first = conn.execute(
+            "SELECT coalesce((SELECT min(id) FROM sessions WHERE status = 'open'), (SELECT max(id) + 1 FROM sessions), 0)"
+        ).fetchone()[0]
+        return Marks(*values), int(first)
+
+    def _make(self, conn: sqlite3.Connection) -> tuple[dict[str, Any], list[Op], Marks, int, list[int]] | None:
+        """Return (session, operations, marks, steps, open sessions) of the next message; one session at a time."""
+        while True:
+            marks = self._sent
+            row = conn.execute(
+                "SELECT session_id FROM (SELECT e.session_id, s.id AS at FROM steps s JOIN episodes e ON e.id = s.episode_id "
+                "WHERE s.id > ? ORDER BY s.id LIMIT 1) UNION ALL SELECT session_id FROM (SELECT session_id FROM episodes WHERE "
+                "revision > ? ORDER BY revision LIMIT 1) UNION ALL SELECT session_id FROM (SELECT session_id FROM segments "
+                "WHERE revision > ? ORDER BY revision LIMIT 1) LIMIT 1",
+                (marks.step, marks.episode, marks.segment),
+            ).fetchone()
+            if row is None:
+                return self._endings(conn, marks)
+            if int(row[0]) >= self._first:
+                return self._of_session(conn, int(row[0]), marks)
+            # The trainer knows nothing of that session, so a judgement on it means nothing there.
+            self._sent = self._past(conn, int(row[0]), marks)
+
+    def _of_session(
+        self, conn: sqlite3.Connection, session: int, marks: Marks
+    ) -> tuple[dict[str, Any], list[Op], Marks, int, list[int]]:
+        columns = ", ".join(f"s.{c.strip()}" for c in STEP_COLUMNS.split(",")[1:])
+        size = conn.execute(
+            "SELECT length(observation) + 2 * length(executed) + 120 FROM steps WHERE id > ? LIMIT 1", (marks.step,)
+        ).fetchone()
+        most = max(1, MESSAGE_BYTES // size[0]) if size else 1
+        rows = conn.execute(
+            f"SELECT s.id, e.session_id, e.id, e.number, {columns} FROM steps s JOIN episodes e ON e.id = s.episode_id "
+            "WHERE s.id > ? ORDER BY s.id LIMIT ?",
+            (marks.step, most + 1),
+        ).fetchall()
+        own = []
+        for found in rows[:most]:
+            if found[1] != session:
+                break
+            own.append(found)
+        whole = len(own) == len(rows)  # every new step is in this message: what closes episodes may follow
+        step = own[-1][0] if own else marks.step
+        changed = _of_one(
+            conn.execute(
+                "SELECT session_id, revision, id FROM episodes WHERE revision > ? ORDER BY revision", (marks.episode,)
+            ).fetchall(),
+            session,
+        )
+        ops: list[Op] = [self._episode(conn, e) for e in dict.fromkeys([r[2] for r in own] + [c[2] for c in changed])]
+        ops += [(STEP, r[3], *r[4:]) for r in own]
+        still_open = [*self.open, *(() if session in self.open else (session,))]
+        if not whole:
+            return self._session(conn, session), ops, replace(marks, step=step), len(own), still_open
+        segment = marks.segment
+        rows = conn.execute(
+            'SELECT g.session_id, g.revision, g.number, e.number, g.kind, g.start, g."trigger", g.corner, g.priority, '
+            "g.started, g.stop, g.outcome, g.interrupted FROM segments g JOIN episodes e ON e.id = g.episode_id "
+            "WHERE g.revision > ? ORDER BY g.revision",
+            (marks.segment,),
+        ).fetchall()
+        for _, revision, number, *begun, stop, outcome, interrupted in _of_one(rows, session):
+            segment = revision
+            ops.append((SEGMENT, number, *begun))
+            if stop is not None:
+                ops.append((STOP, number, stop, outcome, bool(interrupted)))
+            if (judged := judgement(conn, session, number)) is not None:
+                ops.append((JUDGE, number, *judged))
+        for _, _, episode in changed:
+            ended = conn.execute(
+                'SELECT number, "end", reason, last_observation, length, "return", max_progress, ended FROM episodes '
+                'WHERE id = ? AND "end" IS NOT NULL',
+                (episode,),
+            ).fetchone()
+            if ended is not None:
+                ops.append((END, *ended))
+        event = self._events(conn, session, marks.event, ops)
+        revision = changed[-1][1] if changed else marks.episode
+        return self._session(conn, session), ops, Marks(step, revision, segment, event), len(own), still_open
+
+    def _past(self, conn: sqlite3.Connection, session: int, marks: Marks) -> Marks:
+        """Return marks that lie behind all that is new in one session, up to what belongs to another."""
+        steps = conn.execute(
+            "SELECT e.session_id, s.id FROM steps s JOIN episodes e ON e.id = s.episode_id WHERE s.id > ? ORDER BY s.id "
+            "LIMIT 10000",
+            (marks.step,),
+        ).fetchall()
+        new = {"step": steps}
+        for name, table in (("episode", "episodes"), ("segment", "segments")):
+            new[name] = conn.execute(
+                f"SELECT session_id, revision FROM {table} WHERE revision > ? ORDER BY revision",
+                (getattr(marks, name),),
+            ).fetchall()
+        ends = {name: rows[-1][1] for name, found in new.items() if (rows := _of_one(found, session))}
+        return replace(marks, **ends)
+
+    def _events(self, conn: sqlite3.Connection, session: int, mark: int, ops: list[Op]) -> int:
+        """Add the session's events to ``ops``, up to the first one of another session; returns the new mark."""
+        for id_, of, *event in conn.execute(
+            "SELECT id, session_id, at, level, kind, message, data FROM events WHERE id > ? ORDER BY id", (mark,)
+        ).fetchall():
+            if of not in (session, None):
+                break
+            mark = id_
+            if of is not None:
+                ops.append((EVENT, *event))
+        return mark
+
+    def _endings(
+        self, conn: sqlite3.Connection, marks: Marks
+    ) -> tuple[dict[str, Any], list[Op], Marks, int, list[int]] | None:
+        """Return a message that closes a session which has ended."""
+        for session in self.open:
+            status, ended = conn.execute("SELECT status, ended FROM sessions WHERE id = ?", (session,)).fetchone()
+            if status != "open":
+                left = [s for s in self.open if s != session]
+                ops: list[Op] = []
+                event = self._events(conn, session, marks.event, ops)
+                ops.append((CLOSE, status, ended))
+                return self._session(conn, session), ops, replace(marks, event=event), 0, left
+        return None
+
+    def _episode(self, conn: sqlite3.Connection, episode: int) -> Op:
+        row = conn.execute(
+            "SELECT number, purpose, seed, checkpoint_id, started FROM episodes WHERE id = ?", (episode,)
+        ).fetchone()
+        return (EPISODE, *row)
+
+    def _session(self, conn: sqlite3.Connection, session: int) -> dict[str, Any]:
+        names = (
+            "uuid, kind, env, track, hz, observation_names, action_names, reward, seed, driver, frame_shape, started"
+        )
+        row = conn.execute(f"SELECT {names} FROM sessions WHERE id = ?", (session,)).fetchone()
+        return dict(zip(names.split(", "), row, strict=True))
+
+    def _names(self, conn: sqlite3.Connection, ops: list[Op]) -> dict[int, str]:
+        """Return the names of the checkpoints that the operations speak of: numbers differ from store to store."""
+        used = {op[14] for op in ops if op[0] == STEP} | {op[4] for op in ops if op[0] == EPISODE}
+        return {
+            id_: conn.execute("SELECT name FROM checkpoints WHERE id = ?", (id_,)).fetchone()[0]
+            for id_ in used
+            if id_ is not None
+        }
+
+    def _load(self) -> dict[str, Any]:
+        try:
+            kept = json.loads(self._file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return kept if isinstance(kept, dict) else {}
+
+    def _save(self) -> None:
+        text = json.dumps({"worker": self.worker, "marks": asdict(self.acked), "open": self._kept_open, "first": self._first})
+        new = self._file.with_suffix(".new")
+        new.write_text(text, encoding="utf-8")
+        os.replace(new, self._file)
+
+
+def _of_one(rows: list[Any], session: int) -> list[Any]:
+    """Return the first rows, as long as they are of that session: a mark must not pass what belongs to another."""
+    return list(itertools.takewhile(lambda row: row[0] == session, rows))
