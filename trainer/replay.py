@@ -205,7 +205,8 @@ class Replay:
     def _settle(self, episode: _Episode) -> None:
         """Work out the returns of rows whose future is now known, and let them be drawn."""
         record, rows = episode.record, episode.rows
-        if episode.last_row < 0 and record is not None and record.last_observation is not None:
+        # An episode of which no step was taken in may be one of another layout, whose observations do not fit.
+        if len(rows) and episode.last_row < 0 and record is not None and record.last_observation is not None:
             episode.last_row = int(self._take(1, episode)[0])
             self._array[episode.last_row, : self._numbers] = record.last_observation[: self._numbers]
             if self.pixels is not None:

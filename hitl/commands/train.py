@@ -48,6 +48,9 @@ def main(argv: list[str]) -> int:
         help="metrics also to tensorboard, wandb or wandb:PROJECT",
     )
     parser.add_argument("--from-server", action="store_true", help="also learn from workers on other machines")
+    parser.add_argument(
+        "--tmrl-weights", action="store_true", help="also send weights to tmrl's own workers (those with HitlActor)"
+    )
     add_access(parser, "with --from-server: the server's address (default: this machine)")
     parser.add_argument("--background", action="store_true", help="go on behind; output goes to trainer.log")
     parser.add_argument("--quiet", action="store_true", help="print nothing")
@@ -68,7 +71,8 @@ def main(argv: list[str]) -> int:
     from hitl.remote.link import access
 
     to = access(args.server, args.port, args.keys or home.root / "keys", tls=False if args.no_tls else None)
-    child = Child("receive", home.root, to, lambda text: None if args.quiet else print(text, flush=True))
+    say = (lambda text: None) if args.quiet else (lambda text: print(text, flush=True))
+    child = Child("receive", home.root, to, say, tmrl_weights=args.tmrl_weights)
     try:
         return _run(home, args)
     finally:

@@ -10,18 +10,21 @@ import itertools
 import json
 import os
 import sqlite3
+import time
 import uuid as uuids
 from collections import deque
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from data.connect import open_store, transaction
+from data.errors import StoreError
 from data.ops import CLOSE, END, EPISODE, EVENT, JUDGE, SEGMENT, STEP, STEP_COLUMNS, STOP, Op
 from data.segments import judgement
 from hitl.home import Home
 
 MESSAGE_BYTES = 400_000  # of steps in one message, about
 WINDOW = 8  # messages on their way
+PATIENCE_S = 20.0  # with a store that cannot be read
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Outbox:
         self.worker: str = kept.get("worker") or uuids.uuid4().hex
         self.run = uuids.uuid4().hex
         self.open: list[int] = list(kept.get("open", []))  # sessions whose end has not been told
+        self._trouble: float | None = None  # s: since when the store cannot be read
         self._seen: int | None = None  # the store's version when nothing new was found
         self._first = int(kept.get("first", 0))  # the first session that the trainer knows
         if "marks" in kept and not (everything and self._first):
@@ -68,15 +72,18 @@ class Outbox:
             return self._resend.popleft() | {"base": self.base}
         if len(self._unacked) >= WINDOW or not self._path.exists():
             return None
-        conn = self._connect()
-        version = int(conn.execute("PRAGMA data_version").fetchone()[0])
-        if version == self._seen:
+        try:
+            made = self._news()
+            self._trouble = None
+        except (StoreError, sqlite3.OperationalError):  # it is just being made, or somebody holds it
+            self.close()
+            self._trouble = self._trouble or time.monotonic()
+            if time.monotonic() - self._trouble > PATIENCE_S:
+                raise
             return None
-        with transaction(conn, "DEFERRED"):
-            made = self._make(conn)
         if made is None:
-            self._seen = version  # looked up before the reading: what was written since makes another one
             return None
+        conn = self._connect()
         session, ops, marks, steps, still_open = made
         self.seq += 1
         self._sent = marks
@@ -114,9 +121,21 @@ class Outbox:
         """Close the connection."""
         if self._conn is not None:
             self._conn.close()
-            self._conn = None
+            self._conn = self._seen = None
 
     # -- inside
+
+    def _news(self) -> tuple[dict[str, Any], list[Op], Marks, int, list[int]] | None:
+        """Return the next message, without looking further where nothing was written since the last look."""
+        conn = self._connect()
+        version = int(conn.execute("PRAGMA data_version").fetchone()[0])
+        if version == self._seen:
+            return None
+        with transaction(conn, "DEFERRED"):
+            made = self._make(conn)
+        if made is None:
+            self._seen = version  # looked up before the reading: what was written since makes another one
+        return made
 
     def _connect(self) -> sqlite3.Connection:
         if self._conn is None:

@@ -241,3 +241,14 @@ def test_returns_may_run_on_over_a_change_of_driver() -> None:
         batch = replay.sample(2000, torch.Generator().manual_seed(0))
         at = batch.observation[:, 1] == 9
         assert float(batch.reward[at][0]) == pytest.approx(float(reward), rel=1e-5)
+
+
+def test_an_episode_of_another_layout_that_is_still_driven_does_no_harm() -> None:
+    replay = Replay(OBS, ACT, TINY)
+    other = random_episode(7)
+    record = dataclasses.replace(other.episodes[7], last_observation=np.zeros(OBS + 3, np.float32))
+    update = Update.empty(OBS, ACT)  # its steps were left out before
+    update.episodes, update.sessions = {7: record}, other.sessions
+    replay.add(update)
+    replay.add(random_episode(8))
+    assert replay.online_rows == 40

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.errors import UsageError
+from data.errors import StoreError, UsageError
 from data.recorder import Recorder
 from data.records import SessionInfo, StepRow
 from data.store import Store
@@ -273,3 +273,130 @@ class TestForwarding:
         carry(outbox, inbox, messages)
         assert max(len(encode(m)) for m in messages) < 1_000_000
         assert inbox.steps == 500
+
+    def test_what_is_sent_again_is_the_same_though_the_store_has_grown(self, worker, inbox):
+        outbox = Outbox(worker, "one")
+        recorder = Recorder(worker.create().store_path, INFO)
+        recorder.begin_episode()
+        for k in range(40):
+            recorder.step(row(k))
+            if k == 9:
+                assert recorder.flush()
+                late = outbox.next()  # on its way for long
+        recorder.close()
+        outbox.again()
+        again = outbox.next()
+        assert (again["seq"], again["ops"]) == (late["seq"], late["ops"])
+        assert inbox.take(late)
+        assert not inbox.take(again)
+        outbox.acknowledged(inbox.acks[outbox.run])
+        carry(outbox, inbox)
+        assert everything(inbox._path) == everything(worker.store_path)
+
+    def test_a_store_that_is_just_being_made_is_waited_for(self, worker, inbox, monkeypatch):
+        outbox = Outbox(worker, "one")
+        worker.store_path.touch()
+        assert outbox.next() is None
+        record(worker)
+        carry(outbox, inbox)
+        assert everything(inbox._path) == everything(worker.store_path)
+        outbox.close()
+        worker.store_path.write_bytes(b"no database " * 1000)
+        monkeypatch.setattr("hitl.remote.outbox.PATIENCE_S", -1.0)
+        with pytest.raises(StoreError):
+            outbox.next()
+
+    def test_all_can_be_asked_for_later_too(self, worker, inbox):
+        record(worker)
+        Outbox(worker, "one").close()
+        record(worker, episodes=1)
+        carry(Outbox(worker, "one"), inbox)
+        assert inbox.steps == 30
+        carry(Outbox(worker, "one", everything=True), inbox)
+        assert everything(inbox._path) == everything(worker.store_path)
+        assert Outbox(worker, "one", everything=True).next() is None  # they are not sent at each start
+
+
+def judged(path):
+    with Store.open(path) as store:
+        return [
+            (s.verdict, s.priority, s.trim_start, s.trim_stop, s.tags, s.note, s.judged_by) for s in store.segments()
+        ]
+
+
+class TestJudgements:
+    @pytest.fixture
+    def sent(self, worker, inbox):
+        """A worker whose two takeovers have arrived."""
+        outbox = Outbox(worker, "one")
+        record(worker)
+        carry(outbox, inbox)
+        return outbox
+
+    def test_they_follow_whenever_they_are_made(self, worker, inbox, sent):
+        with Store.open(worker.store_path) as store:
+            store.label([1], verdict="bad", note="too early", trim=(1, 2))
+            store.label([1, 2], tags_add=["wet", "late"])
+            store.label([2], verdict="star", priority=3.0)
+        again = Outbox(worker, "one")  # of a later day
+        carry(again, inbox)
+        assert judged(inbox._path) == judged(worker.store_path)
+        assert judged(inbox._path)[1][:2] == ("star", 3.0)
+        with Store.open(worker.store_path) as store:
+            store.undo()
+            store.label([1], tags_remove=["wet"])
+        carry(again, inbox)
+        assert judged(inbox._path) == judged(worker.store_path)
+        assert judged(inbox._path)[1][0] == "unreviewed"
+
+    def test_each_arrives_once(self, worker, inbox, sent):
+        with Store.open(worker.store_path) as store:
+            store.label([1], verdict="bad")
+        message = sent.next()
+        assert inbox.take(message)
+        assert inbox.take(message | {"run": "another", "seq": 1, "base": 0})
+        with sqlite3.connect(inbox._path) as db:
+            assert db.execute("SELECT count(*) FROM judgements").fetchone() == (1,)
+
+    def test_the_later_one_stands(self, worker, inbox, sent):
+        with Store.open(worker.store_path) as store:
+            store.label([1, 2], verdict="bad")
+        with Store.open(inbox._path) as store:
+            store.label([1], verdict="star")  # here, a moment later
+        carry(sent, inbox)
+        assert [j[0] for j in judged(inbox._path)] == ["star", "bad"]
+        with Store.open(worker.store_path) as store:
+            store.label([1], verdict="good")
+        carry(sent, inbox)
+        assert [j[0] for j in judged(inbox._path)] == ["good", "bad"]
+        with Store.open(inbox._path) as store:
+            store.undo([1])  # what came can be taken back here like any other
+        assert [j[0] for j in judged(inbox._path)] == ["star", "bad"]
+
+    def test_of_what_was_never_sent_nothing_is(self, worker, inbox):
+        record(worker)
+        outbox = Outbox(worker, "one")
+        with Store.open(worker.store_path) as store:
+            store.label([1], verdict="bad")
+        record(worker)
+        carry(outbox, inbox)
+        with sqlite3.connect(inbox._path) as db:
+            assert db.execute("SELECT count(*) FROM sessions").fetchone() == (1,)
+        with Store.open(worker.store_path) as store:
+            store.label([2], verdict="bad")
+            store.label([4], verdict="star")
+        carry(outbox, inbox)
+        assert [j[0] for j in judged(inbox._path)] == ["unreviewed", "star"]
+        assert not inbox.refused
+
+    @pytest.mark.parametrize(
+        "wrong", [{"verdict": "dreadful"}, {"priority": float("nan")}, {"trim_stop": 99}, {"tags": [1]}, {"note": None}]
+    )
+    def test_what_is_no_judgement_is_left_out(self, worker, inbox, sent, wrong):
+        with Store.open(worker.store_path) as store:
+            store.label([1], verdict="bad")
+        message = sent.next()
+        ops = tuple((*op[:2], op[2] | wrong, op[3]) if op[0] == "judge" else op for op in message["ops"])
+        inbox.take(message | {"ops": ops})
+        assert judged(inbox._path)[0][0] == "unreviewed"
+        assert "judge" in inbox.refused[0]
