@@ -2,15 +2,21 @@
 
     python benchmarks/tqc.py [--seconds 4] [--json FILE]
 
-Neither side draws its batch (that is measured in sampling.py). The share of bare matrix products says how much of an update
-is left to save: it is the time that the same products take by themselves.
+Neither side draws its batch (that is measured in sampling.py). sb3-contrib is raced twice: in our process, where the C library
+keeps freed memory as our trainer tells it to (``ratio_``), and in a process of its own, as it is when it is installed and run
+(``ratio_as_installed_``). One-thread times are processor time, so a busy machine blurs them less.
+
+The share of bare matrix products says how much of an update is left to save: it is the time that the same products take by
+themselves, each in the layout that is the fastest here.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 
 import torch
 from common import parser, print_table, write_report
@@ -58,84 +64,115 @@ def random_batch(rows: int, device: str) -> Batch:
     )
 
 
-def products(rows: int, device: str) -> Callable[[], None]:
-    """Return a function that does the matrix products of one update and nothing else."""
-    h, e, n = CONFIG.hidden, CONFIG.critics, CONFIG.quantiles
-    critic = [(OBSERVATIONS + ACTIONS, h), (h, h), (h, n)]
-    actor = [(OBSERVATIONS, h), (h, h), (h, 2 * ACTIONS)]
-    jobs: list[tuple[torch.Tensor, torch.Tensor]] = []
+def products(rows: int, device: str) -> tuple[Callable[[], None], float]:
+    """Return a function that does the matrix products of one update and nothing else, and how many operations they are."""
+    h, e, n, o, a = CONFIG.hidden, CONFIG.critics, CONFIG.quantiles, OBSERVATIONS, ACTIONS
+    jobs: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
 
-    def add(members: int, a: int, b: int, c: int) -> None:
-        jobs.append((torch.randn(members, a, b, device=device), torch.randn(members, b, c, device=device)))
+    def add(members: int, first: int, inner: int, last: int, times: int = 1, turned: str = "") -> None:
+        shapes = [(members, first, inner), (members, inner, last)]
+        left, right = (
+            torch.randn(m, y, x, device=device).transpose(1, 2)
+            if side in turned
+            else torch.randn(m, x, y, device=device)
+            for side, (m, x, y) in zip("lr", shapes, strict=True)
+        )
+        jobs.extend([(left, right, torch.empty(members, first, last, device=device))] * times)
 
-    for _ in range(2):  # actor on observations, actor on what followed
-        for i, o in actor:
-            add(1, rows, i, o)
-    for _ in range(3):  # targets, critics, critics for the actor
-        for i, o in critic:
-            add(e, rows, i, o)
-    for i, o in critic:  # critics' gradients by the weights
-        add(e, i, rows, o)
-    for _, o in critic[1:]:  # and by what went into a layer, for the critics' and for the actor's step
-        add(e, rows, o, h)
-        add(e, rows, o, h)
-    add(1, rows, e * h, OBSERVATIONS + ACTIONS)
-    for i, o in actor:
-        add(1, i, rows, o)
-    for _, o in actor[1:]:
-        add(1, rows, o, h)
+    for members, inputs, outputs, forward, heads in ((e, o + a, n, 3, 2), (1, o, 2 * a, 2, 2)):
+        add(members, rows, inputs, h, forward)  # targets, critics, critics for the actor; the actor on o and on o'
+        add(members, rows, h, h, forward)
+        add(members, outputs, h, rows, heads, "lr")  # the actor's step needs no quantiles
+        add(members, inputs, rows, h, turned="l")  # gradients by the weights
+        add(members, h, rows, h, turned="l")
+        add(members, outputs, rows, h, turned="l")
+        add(members, rows, outputs, h, turned="r")  # and by what went into a layer
+        add(members, rows, h, h, turned="r")
+    add(e, rows, h, h, turned="r")  # the actor's step, down to the action
+    add(e, rows, h, a, turned="r")
 
     def run() -> None:
-        for a, b in jobs:
-            torch.bmm(a, b)
+        for left, right, out in jobs:
+            torch.bmm(left, right, out=out)
 
-    return run
+    return run, sum(2.0 * x.numel() * y.shape[2] for x, y, _ in jobs)
 
 
-def race(sides: list[Callable[[int], None]], seconds: float, device: str) -> list[float]:
-    """Return seconds for one call of each side (the median of many short turns)."""
-
-    def turn(side: Callable[[int], None], count: int) -> float:
-        begin = time.perf_counter()
-        side(count)
-        if device != "cpu":
-            torch.cuda.synchronize()
-        return (time.perf_counter() - begin) / count
-
+def race(sides: list[Callable[[int], float]], seconds: float) -> list[float]:
+    """Return seconds for one call of each side (the median of many short turns); a side says what so many calls took."""
     for side in sides:
         side(5)
-    counts = [max(1, int(0.1 / turn(side, 5))) for side in sides]
+    counts = [max(1, int(0.1 / (side(5) / 5))) for side in sides]
     times: list[list[float]] = [[] for _ in sides]
     until = time.perf_counter() + seconds * len(sides)
     while time.perf_counter() < until:
         for side, count, found in zip(sides, counts, times, strict=True):
-            found.append(turn(side, count))
+            found.append(side(count) / count)
     return [statistics.median(found) for found in times]
 
 
-def measure(rows: int, threads: int, seconds: float, device: str = "cpu") -> tuple[float, float, float]:
-    """Return seconds of an update of ours, of theirs, and of the bare products."""
-    torch.set_num_threads(threads)
+def timed(work: Callable[[int], None], threads: int, device: str) -> Callable[[int], float]:
+    """Return a side of a race."""
+    clock = time.thread_time if threads == 1 and device == "cpu" else time.perf_counter
+
+    def side(count: int) -> float:
+        begin = clock()
+        work(count)
+        if device != "cpu":
+            torch.cuda.synchronize()
+        return clock() - begin
+
+    return side
+
+
+def their_update(rows: int, device: str, ours: TQC | None = None) -> Callable[[int], None]:
+    """Return so many updates by sb3-contrib; ``ours`` gets the same weights."""
     config = CONFIG.with_values(batch_size=rows)
-    ours, other, batch = TQC(OBSERVATIONS, ACTIONS, config, device), theirs(OBSERVATIONS, ACTIONS, config, device), None
-    copy_weights(ours, other)
-    batch = random_batch(rows, device)
-    other.replay_buffer = Fixed(batch, config.gamma)  # type: ignore[assignment]
-    bare = products(rows, device)
+    other = theirs(OBSERVATIONS, ACTIONS, config, device)
+    if ours is not None:
+        copy_weights(ours, other)
+    other.replay_buffer = Fixed(random_batch(rows, device), config.gamma)  # type: ignore[assignment]
+    return lambda count: other.train(count, rows)
+
+
+def as_installed(pipe: Connection, rows: int, threads: int) -> None:
+    """Answer how long so many of their updates take, in a process that nobody has tuned; 0 ends it."""
+    torch.set_num_threads(threads)
+    side = timed(their_update(rows, "cpu"), threads, "cpu")
+    while count := pipe.recv():
+        pipe.send(side(count))
+
+
+def measure(rows: int, threads: int, seconds: float, device: str = "cpu") -> tuple[list[float], float]:
+    """Return seconds of an update of ours, of theirs, of the bare products, and on a CPU of theirs as installed; operations."""
+    torch.set_num_threads(threads)
+    ours, batch = TQC(OBSERVATIONS, ACTIONS, CONFIG.with_values(batch_size=rows), device), random_batch(rows, device)
+    bare, operations = products(rows, device)
 
     def we(count: int) -> None:
         for _ in range(count):
             ours.update(batch)
 
-    def they(count: int) -> None:
-        other.train(count, rows)
-
     def matrices(count: int) -> None:
         for _ in range(count):
             bare()
 
-    one, two, three = race([we, they, matrices], seconds, device)
-    return one, two, three
+    sides = [timed(work, threads, device) for work in (we, their_update(rows, device, ours), matrices)]
+    if device != "cpu":
+        return race(sides, seconds), operations
+    context = multiprocessing.get_context("spawn")
+    pipe, end = context.Pipe()
+    process = context.Process(target=as_installed, args=(end, rows, threads), daemon=True)
+    process.start()
+
+    def elsewhere(count: int) -> float:
+        pipe.send(count)
+        return float(pipe.recv())
+
+    found = race([*sides, elsewhere], seconds)
+    pipe.send(0)
+    process.join()
+    return found, operations
 
 
 def main() -> None:
@@ -146,28 +183,33 @@ def main() -> None:
     keep_freed_memory()
     figures: dict[str, float] = {}
     rows = []
-    for threads in (1, 2):
-        for size in (256, 512):
-            ours, other, bare = measure(size, threads, args.seconds)
-            figures[f"ratio_b{size}_t{threads}"] = round(other / ours, 3)
-            figures[f"updates_per_s_b{size}_t{threads}"] = round(1 / ours, 1)
-            figures[f"matmul_share_b{size}_t{threads}"] = round(bare / ours, 3)
-            rows.append(
-                (
-                    f"batch {size}, {threads} thread(s)",
-                    f"{1 / ours:.0f}",
-                    f"{1 / other:.0f}",
-                    f"{other / ours:.2f}",
-                    f"{bare / ours:.0%}",
-                    f"{bare / other:.0%}",
-                )
-            )
+    sizes = [(size, threads, "cpu") for threads in (1, 2) for size in (256, 512)]
     if torch.cuda.is_available():
-        ours, other, bare = measure(512, 1, args.seconds, "cuda")
-        figures["ratio_gpu_b512"] = round(other / ours, 3)
-        rows.append(("batch 512, GPU", f"{1 / ours:.0f}", f"{1 / other:.0f}", f"{other / ours:.2f}"))
-        rows[-1] += (f"{bare / ours:.0%}", f"{bare / other:.0%}")
-    columns = ("", "ours/s", "sb3-contrib/s", "ratio", "matrix products, ours", "theirs")
+        sizes.append((512, 1, "cuda"))
+    for size, threads, device in sizes:
+        (ours, other, bare, *plain), operations = measure(size, threads, args.seconds, device)
+        if device == "cpu":
+            end, name = f"_b{size}_t{threads}", f"batch {size}, {threads} thread(s)"
+            figures[f"updates_per_s{end}"] = round(1 / ours, 1)
+            figures[f"ratio_as_installed{end}"] = round(plain[0] / ours, 3)
+            figures[f"matmul_share{end}"] = round(bare / ours, 3)
+            figures[f"matmul_gflops{end}"] = round(operations / bare / 1e9, 1)
+        else:
+            end, name = f"_gpu_b{size}", f"batch {size}, GPU"
+        figures[f"ratio{end}"] = round(other / ours, 3)
+        rows.append(
+            (
+                name,
+                f"{1 / ours:.0f}",
+                f"{1 / other:.0f}",
+                f"{other / ours:.2f}",
+                f"{plain[0] / ours:.2f}" if plain else "",
+                f"{bare / ours:.0%}",
+                f"{other / bare:.2f}",
+                f"{operations / bare / 1e9:.0f}",
+            )
+        )
+    columns = ("", "ours/s", "sb3-contrib/s", "ratio", "as installed", "matrix products", "ratio with no overhead", "GFLOP/s")
     print_table("TQC updates, 256x256, 2 x 25 quantiles", columns, rows)
     write_report(args.json, figures)
 

@@ -25,7 +25,7 @@ from trainer.diagnosis.catalogue import title
 from trainer.diagnosis.live import LiveChecks
 from trainer.heartbeat import Heartbeat, write_heartbeat
 from trainer.ledger import Ledger
-from trainer.memory import keep_freed_memory
+from trainer.memory import flush_denormals, keep_freed_memory
 from trainer.pixels import with_image
 from trainer.replay import Replay
 from trainer.sinks import Sink, sinks
@@ -75,6 +75,7 @@ class Daemon:
     def run(self) -> None:
         """Train until asked to stop; the last thing done is a checkpoint."""
         keep_freed_memory()
+        flush_denormals()
         self.root.mkdir(parents=True, exist_ok=True)
         with control.TrainerLock(self.store_path):
             control.withdraw(self.root, control.STOP)

@@ -59,26 +59,40 @@ class FlatOptimiser:
         self.steps = 0
         self.first = torch.zeros_like(flat.values)
         self.second = torch.zeros_like(flat.values)
-        self._scratch = torch.empty_like(flat.values)
+        self._count = torch.zeros((), device=flat.values.device)
 
     @torch.no_grad()
     def step(self, lr: float) -> None:
         """Move the parameters once along the gradient."""
         self.steps += 1
         values, gradient = self.flat.values, self.flat.gradient
-        if self.l2:
-            gradient.add_(values, alpha=self.l2)
-        if self.weight_decay:
-            values.mul_(1 - lr * self.weight_decay)
         if self.kind == "sgd":
+            if self.l2:
+                gradient.add_(values, alpha=self.l2)
+            if self.weight_decay:
+                values.mul_(1 - lr * self.weight_decay)
             values.add_(gradient, alpha=-lr)
             return
-        b1, b2 = self.betas
-        self.first.lerp_(gradient, 1 - b1)
-        self.second.mul_(b2).addcmul_(gradient, gradient, value=1 - b2)
-        root = torch.sqrt(self.second, out=self._scratch)
-        root.mul_((1 - b2**self.steps) ** -0.5).add_(self.eps)
-        values.addcdiv_(self.first, root, value=-lr / (1 - b1**self.steps))
+        if self.l2 and self.weight_decay:
+            gradient.add_(values, alpha=self.l2)
+        # torch's own fused kernel (of torch.optim.Adam(fused=True)), called for the one vector without the class around it:
+        # one pass over memory instead of seven.
+        kernel = torch._fused_adamw_ if self.weight_decay else torch._fused_adam_
+        kernel(
+            [values],
+            [gradient],
+            [self.first],
+            [self.second],
+            [],
+            [self._count.fill_(self.steps)],
+            lr=lr,
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            weight_decay=self.weight_decay or self.l2,
+            eps=self.eps,
+            amsgrad=False,
+            maximize=False,
+        )
 
     def state(self) -> dict[str, Tensor]:
         """Return the moments, by name (references, not copies)."""
