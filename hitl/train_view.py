@@ -70,6 +70,9 @@ def draw(beat: Heartbeat, watch: Watch) -> Group:
                 f"{v.return_mean:.1f}",
             )
         parts.append(evaluations)
+    if watch.below:
+        count = "The last evaluation lies" if watch.below == 1 else f"The last {watch.below} evaluations lie"
+        parts.append(Text(f"{count} significantly below the best (*).", style="bold yellow"))
     if beat.finding:
         parts.append(Text(f"! {beat.finding}", style="yellow"))
     if beat.problem:

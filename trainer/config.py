@@ -60,6 +60,8 @@ class TrainConfig:
     """Largest target quantiles left out of the whole pool; replaces ``drop_per_critic`` when set."""
     target_critics: int | None = None
     """Random subset of target critics in each target (REDQ, Chen et al. 2021); all when None."""
+    critic_loss: str = "quantile_huber"
+    """``quantile_huber`` (TQC's), or ``mse`` for critics of one quantile: the squared error of SAC, REDQ and RLPD."""
     gamma: float = 0.9925
     n_step: int = 3
     stop_at_driver_change: bool = True
@@ -179,6 +181,12 @@ class TrainConfig:
     checkpoint_seconds_max: float = 60.0
     checkpoint_updates: int | None = None
     """A checkpoint after so many updates instead."""
+    on_collapse: str = "warn"
+    """When evaluation falls significantly below the best: ``warn`` says so; ``back`` also goes back to the best by itself."""
+    collapse_evaluations: int = 2
+    """With ``back``: so many evaluations in a row must lie below; one alone is often up again at the next."""
+    collapse_pause: int = 20_000
+    """With ``back``: no second return to the same best within so many updates."""
     keep_checkpoints: int = 20
     """Newest files kept; the best one and evaluated ones stay as well."""
     metrics_every: int = 100
@@ -277,6 +285,11 @@ def _check(c: TrainConfig) -> None:
     need(min((1, *c.image, *c.cnn_filters)) >= 1 and len(c.cnn_filters) >= 1, "image and cnn_filters must be at least 1")
     need(max((1, *c.image, *c.cnn_filters)) <= 4096, "image and cnn_filters must be at most 4096")
     need(c.burn_in >= 0, "burn_in must not be negative")
+    losses = ("quantile_huber", "mse")
+    need(c.critic_loss in losses, f"critic_loss '{shown(c.critic_loss)}' is not quantile_huber or mse")
+    need(c.critic_loss != "mse" or c.quantiles == 1, "critic_loss mse is for critics of one quantile")
+    need(c.on_collapse in ("warn", "back"), f"on_collapse '{shown(c.on_collapse)}' is not warn or back")
+    need(c.collapse_evaluations >= 1 and c.collapse_pause >= 0, "collapse_evaluations must be at least 1")
     need(c.bc_loss in ("mse", "nll"), f"bc_loss '{shown(c.bc_loss)}' is not mse or nll")
     need(c.schedule in ("", "cosine", "linear"), f"schedule '{shown(c.schedule)}' is not cosine or linear")
     for which in (c.optimizer_actor, c.optimizer_critic):
@@ -303,7 +316,8 @@ PRESETS: dict[str, TrainConfig] = {
         grad_clip_actor=10.0,
         grad_clip_critic=10.0,
     ),
-    # Ball et al. 2023, Table 2 (state-based): E 10, Z 2, UTD 20, LayerNorm critics, learned temperature, 1-step.
+    # Ball et al. 2023, Table 2 (state-based), and their code where the paper is silent: E 10, Z 2, UTD 20, LayerNorm critics
+    # of squared error, learned temperature from 1, entropy in the backup, 1-step; the actor once for 20 critic updates.
     # One quantile per critic makes TQC's critic a plain mean; the minimum over Z = 2 is drop_pool 1 of the pool of 2.
     "rlpd": TrainConfig(
         hidden=256,
@@ -313,6 +327,7 @@ PRESETS: dict[str, TrainConfig] = {
         target_critics=2,
         drop_per_critic=0,
         drop_pool=1,
+        critic_loss="mse",
         layer_norm_actor=False,
         gamma=0.99,
         n_step=1,

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from data.checkpoints import CheckpointRecord
 from data.errors import CheckpointError, StoreError, TrainingError
 from data.follow import Follower, Update
 from data.store import Store
@@ -23,6 +24,7 @@ from trainer.batch import Batch
 from trainer.checkpoint import CheckpointMeta, load, save
 from trainer.diagnosis.catalogue import title
 from trainer.diagnosis.live import LiveChecks
+from trainer.guard import Guard
 from trainer.heartbeat import Heartbeat, write_heartbeat
 from trainer.ledger import Ledger
 from trainer.memory import flush_denormals, keep_freed_memory
@@ -97,6 +99,7 @@ class Daemon:
             start = self._start()
         self.start, self.learner, self.config = start, start.learner, start.config
         self.checks = LiveChecks(self.config)
+        self.guard = Guard.of(start.meta.numbers if start.own and start.meta is not None else {})
         torch.set_num_threads(self.config.threads)
         _be_nice()
         with contextlib.ExitStack() as stack:
@@ -230,7 +233,7 @@ class Daemon:
 
     def _checkpoint(self) -> None:
         learner = self.learner
-        numbers = {"online_steps": self.ledger.online, "owed_updates": self.ledger.owed}
+        numbers = {"online_steps": self.ledger.online, "owed_updates": self.ledger.owed, **self.guard.numbers()}
         meta = CheckpointMeta.of(learner, *self.names, kind=KIND, numbers=numbers)
         try:
             name, sha256 = save(self.folder, learner, meta, {"rng.replay": self.generator.get_state()})
@@ -269,28 +272,61 @@ class Daemon:
             )
         for record in self.watch.checkpoints(self.store_path, KIND, self.config.keep_checkpoints):
             with contextlib.suppress(CheckpointError):
-                tensors, meta = load(self.folder / record.name, record.sha256)
-                self.learner.load(tensors, meta.numbers)
-                self.learner.forget_metrics()
+                self._take_back(record)
                 if self.learner.healthy():
                     break
         else:
             raise TrainingError("Training has exploded and there is no good checkpoint to go back to.")
-        numbers = meta.numbers  # the updates that were lost are owed again
-        self.ledger.owed = numbers["owed_updates"] + self.config.utd * (self.ledger.online - numbers["online_steps"])
         self.learner.lr_scale = 0.5
-        self.learner.generator.manual_seed(self.config.seed + self.learner.updates + 7)  # not the same road again
-        self.start.parent = record.id
         text = f"Training exploded: back to {record.name}, with half the learning rates."
         self._event("rollback", text, "warning")
         self._checkpoint()
+
+    def _take_back(self, record: CheckpointRecord) -> None:
+        """Make the learner what it was at a checkpoint, optimisers and all. Raises CheckpointError; then nothing has changed."""
+        tensors, meta = load(self.folder / record.name, record.sha256)
+        numbers, now = meta.numbers, (self.learner.tensors(), self.learner.numbers())
+        kept = {name: value.clone() for name, value in now[0].items()}
+        try:
+            self.learner.load(tensors, numbers)
+            online, owed = numbers["online_steps"], numbers["owed_updates"]
+        except (KeyError, RuntimeError) as error:
+            self.learner.load(kept, now[1])
+            raise CheckpointError(f"The checkpoint '{record.name}' is not of this run: training goes on as it is.") from error
+        self.learner.forget_metrics()
+        # The updates that were lost are owed again.
+        self.ledger.owed = min(owed + self.config.utd * (self.ledger.online - online), self.ledger.limit)
+        self.learner.generator.manual_seed(self.config.seed + self.learner.updates + 7)  # not the same road again
+        self.start.parent = record.id
+        self._count()
+
+    def _go_back(self, record: CheckpointRecord) -> None:
+        """Go back to the best checkpoint, because evaluation has stayed significantly below it."""
+        lost = self.learner.updates
+        try:
+            self._take_back(record)
+        except CheckpointError as error:
+            self._event("collapse", str(error), "warning")
+            self.guard.returned(record.id, record.id, self.learner.updates)  # do not try it at each evaluation
+            return
+        lost -= self.learner.updates
+        self.guard.returned(record.id, record.id, self.learner.updates)
+        self._checkpoint()
+        if self.start.parent is not None:
+            self.guard.mark = self.start.parent
+        self.watch.below = 0
+        text = (
+            f"Evaluation has stayed well below the best, so training is back at {record.name}, the best so far; "
+            f"{lost:,} updates are left behind. Nothing that was recorded is lost."
+        )
+        self._event("back", text, "warning")
 
     # Evaluations
 
     def _judge(self) -> None:
         """Learn from new evaluations: the best checkpoint, how much cloning is needed, whether training has collapsed."""
         try:
-            news = self.watch.judge(self.store_path, self.config)
+            news = self.watch.judge(self.store_path, self.config, self.guard, self.learner.updates)
         except StoreError as error:
             self.beat.problem = str(error)
             return
@@ -298,6 +334,8 @@ class Daemon:
             self.learner.bc_scale = news.scale
         for kind, text, level in news.events:
             self._event(kind, text, level)
+        if news.back is not None:
+            self._go_back(news.back)
 
     # Telling
 

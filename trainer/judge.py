@@ -1,4 +1,4 @@
-"""What evaluations say: which checkpoint is the best, whether training has collapsed, and how much cloning is still needed."""
+"""What evaluations say: which checkpoint is the best, and how much cloning is still needed."""
 
 from __future__ import annotations
 
@@ -65,12 +65,6 @@ def best(judged: Sequence[Verdict]) -> Verdict | None:
     """Return the best checkpoint of those with enough episodes: by the lower end of its interval, then by return."""
     enough = [v for v in judged if v.episodes >= ENOUGH]
     return max(enough, key=lambda v: (v.low, v.return_mean), default=None)
-
-
-def collapsed(judged: Sequence[Verdict]) -> bool:
-    """Whether the newest evaluation is significantly below the best: their intervals do not touch."""
-    top = best(judged)
-    return bool(judged and top and judged[-1].episodes >= ENOUGH and judged[-1].high < top.low)
 
 
 def cloning_scale(judged: Sequence[Verdict], floor: float) -> float | None:

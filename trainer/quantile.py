@@ -67,6 +67,21 @@ def quantile_huber(
     return loss, gradient
 
 
+def squared_error(
+    z: Tensor, targets: Tensor, *, weight: Tensor | None = None, want_loss: bool = True
+) -> tuple[Tensor | None, Tensor]:
+    """Return the mean of ``(z - y)^2`` over critics and rows, and its gradient by ``z``, as ``quantile_huber`` does.
+
+    The critic loss of SAC (Haarnoja et al. 2018, eq. 5, without its half), REDQ and RLPD (Ball et al. 2023, alg. 1): ``z``
+    (E, B, 1) against the mean of ``targets`` (B, M).
+    """
+    error = z - targets.mean(1)[:, None]
+    gradient = error * (2.0 / z.numel())
+    if weight is not None:
+        gradient.mul_(weight[:, None])
+    return ((gradient * error).sum() * 0.5 if want_loss else None), gradient
+
+
 _local = threading.local()
 
 

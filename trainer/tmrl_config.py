@@ -318,14 +318,13 @@ def _algorithm(flat: Mapping[str, Any], set_: dict[str, Any], changed: dict[str,
             changed["TOP_QUANTILES_TO_DROP"] = f"{most}: one of the {most + 1} quantiles must be left"
             set_["drop_pool"] = most
         return
-    # One quantile for each critic, and the smallest of the critics: SAC's target, with the Huber loss in place of the square.
-    changed["ALGORITHM"] = (
-        f"{kind} as TQC with one quantile a critic and the smallest of them as the target (Huber loss)"
-    )
+    # One quantile for each critic, the smallest of the critics as the target, squared error: SAC's critics.
+    actor = "" if kind == "REDQSAC" else "; the actor follows their mean, not the smaller one"
+    changed["ALGORITHM"] = f"{kind} as TQC with one quantile a critic, the smallest as the target, squared error{actor}"
     for key in ("QUANTILES_NUMBER", "TOP_QUANTILES_TO_DROP"):
         if key in flat:
             changed[key] = f"means nothing for {kind}"
-    set_["quantiles"], set_["drop_pool"] = 1, 1
+    set_["quantiles"], set_["drop_pool"], set_["critic_loss"] = 1, 1, "mse"
     if kind == "REDQSAC":
         set_["critics"], set_["target_critics"] = int(flat.get("REDQ_N", 10)), int(flat.get("REDQ_M", 2))
         set_["drop_pool"] = set_["target_critics"] - 1

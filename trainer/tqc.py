@@ -14,7 +14,7 @@ from trainer.config import TrainConfig
 from trainer.flat import FlatOptimiser, FlatParameters
 from trainer.mlp import Tape
 from trainer.networks import Actor, Critics, Squash, log_likelihood
-from trainer.quantile import midpoints, quantile_huber, sort_rows
+from trainer.quantile import midpoints, quantile_huber, sort_rows, squared_error
 from trainer.schedule import rate
 
 
@@ -137,7 +137,10 @@ class TQC:
         weight = None
         if c.human_weight != 1.0:
             weight = torch.where(batch.human, c.human_weight, 1.0)
-        loss, gradient = quantile_huber(z, target, self.tau, weight=weight, want_loss=detailed)
+        if c.critic_loss == "mse":
+            loss, gradient = squared_error(z, target, weight=weight, want_loss=detailed)
+        else:
+            loss, gradient = quantile_huber(z, target, self.tau, weight=weight, want_loss=detailed)
         tape.back(gradient)
         norm = self.critic_flat.clip(c.grad_clip_critic)
         self.critic_optimiser.step(self.lr_scale * rate(c, c.lr_critic, self.updates))

@@ -11,7 +11,8 @@ from data.checkpoints import CheckpointRecord, find
 from data.follow import Layout, Update
 from data.store import Store
 from trainer.config import TrainConfig
-from trainer.judge import Verdict, best, cloning_scale, collapsed, verdicts
+from trainer.guard import Guard
+from trainer.judge import ENOUGH, Verdict, best, cloning_scale, verdicts
 
 
 @dataclass
@@ -22,6 +23,8 @@ class News:
     """How much of the cloning weight is still needed; None: not known."""
     events: list[tuple[str, str, str]] = field(default_factory=list)
     """(kind, sentence, level)"""
+    back: CheckpointRecord | None = None
+    """The checkpoint to go back to."""
 
 
 class Watch:
@@ -40,7 +43,8 @@ class Watch:
         self._last: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
         self._trained = 0
-        self._in_collapse = False
+        self.below = 0
+        """How many of the newest evaluations in a row lie significantly below the best."""
 
     def follow(self, update: Update) -> None:
         """Note returns and lengths of the episodes that ended."""
@@ -60,8 +64,8 @@ class Watch:
             elif record.purpose == "drive":
                 self._last.update(return_train=total, episode_length_train=float(count))
 
-    def judge(self, store_path: Path, config: TrainConfig) -> News:
-        """Read the evaluations and mark the best checkpoint. Raises StoreError."""
+    def judge(self, store_path: Path, config: TrainConfig, guard: Guard, updates: int) -> News:
+        """Read the evaluations, mark the best checkpoint, see whether training has collapsed. Raises StoreError."""
         news = News()
         with Store.open(store_path) as store:
             weights = dict(
@@ -79,16 +83,20 @@ class Watch:
                     store.set_best(top.checkpoint_id)
                     news.events.append(("best", _sentence(top), "info"))
             self.best = top
+            back = guard.wants(self.judged, config, updates)
+            if back is not None:
+                news.back = next(iter(find(store.conn, "id = ?", (back.checkpoint_id,), 1)), None)
         self.evaluated = False
-        down = collapsed(self.judged)
-        if down and not self._in_collapse and top is not None:
-            newest = self.judged[-1]
+        before, self.below = self.below, guard.below(self.judged)
+        if self.below and not before and top is not None:
+            newest = next(v for v in reversed(self.judged) if v.episodes >= ENOUGH)
             text = (
                 f"Evaluation has fallen to {newest.rate:.0%} of episodes, well below the best ({top.rate:.0%}): "
                 "`hitl play --checkpoint best` drives with the best, `hitl train --init best` goes back to it."
             )
+            if news.back is None and guard.may(top, config, updates):
+                text += " If it stays there, training goes back by itself."
             news.events.append(("collapse", text, "warning"))
-        self._in_collapse = down
         news.scale = cloning_scale(self.judged, config.bc_floor)
         return news
 

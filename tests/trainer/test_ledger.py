@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.checkpoints import Evaluation
-from trainer.judge import best, cloning_scale, collapsed, verdicts, wilson
+from trainer.judge import best, cloning_scale, verdicts, wilson
 from trainer.ledger import Ledger
 
 
@@ -60,9 +60,6 @@ def test_best_needs_enough_episodes_and_corners_that_were_helped_count() -> None
     top = best(judged)
     assert top is not None
     assert top.checkpoint_id == 2
-    assert collapsed(judged)
-    assert not collapsed(judged[:3])
-    assert not collapsed(verdicts([evaluation(1, 19), evaluation(2, 15)], weights))  # that may be chance
     assert verdicts([evaluation(1, 10)], {})[0].rate == 0.5  # nothing was helped: laps finished
 
 
