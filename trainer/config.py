@@ -75,7 +75,8 @@ class TrainConfig:
     """Temperature, or where it starts when learned."""
     learn_alpha: bool = False
     target_entropy: float | None = None
-    """For the learned temperature; minus the number of actions when None."""
+    """For the learned temperature; minus the number of actions times ``entropy_per_action`` when None."""
+    entropy_per_action: float = 1.0
     backup_clip: float | None = None
     """Targets are held within plus or minus this."""
 
@@ -316,8 +317,9 @@ PRESETS: dict[str, TrainConfig] = {
         grad_clip_actor=10.0,
         grad_clip_critic=10.0,
     ),
-    # Ball et al. 2023, Table 2 (state-based), and their code where the paper is silent: E 10, Z 2, UTD 20, LayerNorm critics
-    # of squared error, learned temperature from 1, entropy in the backup, 1-step; the actor once for 20 critic updates.
+    # Ball et al. 2023, Table 2 (state-based), and their code where the paper is silent: E 10, Z 2, UTD 20, LayerNorm critics of
+    # squared error, 1-step, entropy in the backup, a temperature learned from 1 towards an entropy of half the actions, the actor
+    # once for 20 critic updates.
     # One quantile per critic makes TQC's critic a plain mean; the minimum over Z = 2 is drop_pool 1 of the pool of 2.
     "rlpd": TrainConfig(
         hidden=256,
@@ -333,6 +335,7 @@ PRESETS: dict[str, TrainConfig] = {
         n_step=1,
         alpha=1.0,
         learn_alpha=True,
+        entropy_per_action=0.5,
         utd=20.0,
         actor_every=20,
         warmup_steps=5000,

@@ -50,7 +50,7 @@ class TQC:
         )
         self.alpha_flat = _Scalar(self.log_alpha)
         self.alpha_optimiser = FlatOptimiser(self.alpha_flat, eps=c.adam_eps)  # type: ignore[arg-type]
-        self.target_entropy = -float(action_size) if c.target_entropy is None else c.target_entropy
+        self.target_entropy = -action_size * c.entropy_per_action if c.target_entropy is None else c.target_entropy
         self.tau = midpoints(c.quantiles, device=self.device)
         self.generator = torch.Generator(device=self.device).manual_seed(c.seed + 1)
         self.updates = 0

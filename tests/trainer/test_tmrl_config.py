@@ -148,6 +148,33 @@ def test_every_key_changes_a_setting_or_is_named_as_unused(key: str) -> None:
     assert understand(changed)[0] != understand(base)[0]
 
 
+KEYS = """
+MODEL: MAX_EPOCHS ROUNDS_PER_EPOCH TRAINING_STEPS_PER_ROUND MAX_TRAINING_STEPS_PER_ENVIRONMENT_STEP
+    ENVIRONMENT_STEPS_BEFORE_TRAINING UPDATE_MODEL_INTERVAL UPDATE_BUFFER_INTERVAL SAVE_MODEL_EVERY MEMORY_SIZE BATCH_SIZE
+    SCHEDULER NOISY_LINEAR_CRITIC NOISY_LINEAR_ACTOR OUTPUT_DROPOUT RNN_DROPOUT CNN_FILTERS CNN_OUTPUT_SIZE RNN_LENS RNN_SIZES
+    API_MLP_SIZES API_LAYERNORM MLP_LAYERNORM USE_RESIDUAL_MLP USE_RESIDUAL_SOPHY RESIDUAL_MLP_HIDDEN_DIM
+    RESIDUAL_MLP_NUM_BLOCKS USE_FROZEN_EFFNET FROZEN_EFFNET_EMBED_DIM FROZEN_EFFNET_WIDTH_MULT
+ALG: ALGORITHM LEARN_ENTROPY_COEF LR_ACTOR LR_CRITIC LR_ENTROPY GAMMA POLYAK TARGET_ENTROPY ALPHA REDQ_N REDQ_M
+    REDQ_Q_UPDATES_PER_POLICY_UPDATE TOP_QUANTILES_TO_DROP QUANTILES_NUMBER N_STEPS R2D2_REWIND OPTIMIZER_ACTOR OPTIMIZER_CRITIC
+    BETAS_ACTOR BETAS_CRITIC L2_ACTOR L2_CRITIC ADAM_EPS GRAD_CLIP_ACTOR GRAD_CLIP_CRITIC BACKUP_CLIP_RANGE CLIPPING_WEIGHTS
+    CLIP_WEIGHTS_VALUE ACTOR_WEIGHT_DECAY CRITIC_WEIGHT_DECAY NUMBER_OF_POINTS POINTS_DISTANCE SPEED_BONUS SPEED_MIN_THRESHOLD
+    SPEED_MEDIUM_THRESHOLD
+PLAYER_RUNS: ONLINE_INJECTION SOURCE_PATH CONSUME_ON_READ MAX_FILES_PER_UPDATE DEMO_INJECTION_REPEAT DEMO_SAMPLING_WEIGHT
+    DEMO_WEIGHT_DECAY_SAMPLES DEMO_MIN_BATCH_FRACTION DEMO_MAX_BATCH_FRACTION
+"""
+"""Every key that the trainer's sections of such a file have."""
+
+
+@pytest.mark.parametrize("key", [word for word in KEYS.split() if not word.endswith(":")])
+def test_no_key_is_dropped_without_a_word(key: str) -> None:
+    """A key is one of those shown above to change a setting, or a reason is given why it changes none here."""
+    (finding,) = understand({"__VERSION__": "0.6.0", "ALG": {key: OTHER.get(key, 1)}})[1]
+    assert finding.note
+    if key not in DIRECT and key not in TOGETHER:
+        assert finding.status in ("read, not used", "session", "changed", "never kept")
+        assert " " in finding.note
+
+
 def fingerprint(config: TrainConfig) -> tuple:
     """All that a few updates come to: weights, what was drawn, updates owed."""
     replay = Replay(OBS, ACT, config)
@@ -160,6 +187,10 @@ def fingerprint(config: TrainConfig) -> tuple:
     update = random_episode(8, purpose="lap")
     for id_, segment in list(update.segments.items()):
         update.segments[id_] = dataclasses.replace(segment, verdict="star")
+    replay.add(update)
+    update = random_episode(9, driver=driver)
+    for id_, segment in list(update.segments.items()):
+        update.segments[id_] = dataclasses.replace(segment, outcome="failed")
     replay.add(update)
     learner = TQC(OBS, ACT, config)
     generator = torch.Generator().manual_seed(0)
@@ -193,7 +224,8 @@ LEARNING = {
     "max_debt_steps": 10, "demo_fraction": 0.2, "takeover_priority": 9.0, "lap_priority": 9.0, "star_priority": 9.0,
     "demo_copies": 0.1, "one_replay": True, "learn_from_evaluation": True, "handover_cost": 3.0, "skip_before_takeover_s": 0.2,
     "human_weight": 3.0, "iwr_weight": 3.0, "bc_weight": 2.0, "bc_loss": "nll", "bc_scale_q": True, "bc_q_filter": True,
-    "bc_decay_steps": 60, "bc_weight_end": 5.0, "seed": 3,
+    "bc_decay_steps": 60, "bc_weight_end": 5.0, "seed": 3, "entropy_per_action": 3.0, "stop_at_driver_change": False,
+    "takeovers_online": False, "failed_takeovers": True,
 }  # fmt: skip
 SCHEDULED = {"schedule_period": 2, "schedule_min": 1e-4, "schedule_growth": 1}
 ONE_REPLAY = {
@@ -203,9 +235,10 @@ RECURRENT = {"rnn_size": 9, "rnn_layers": 2, "sequence": 8, "burn_in": 0}
 PICTURES = {"image": (1, 2, 1), "cnn_filters": (3,), "cnn_output": 5}
 DAEMON = {
     "max_updates", "checkpoint_seconds", "checkpoint_seconds_max", "checkpoint_updates", "keep_checkpoints", "metrics_every",
-    "threads", "explosion", "bc_follow_passes", "bc_floor", "capacity", "frozen_effnet",
+    "threads", "explosion", "bc_follow_passes", "bc_floor", "capacity", "frozen_effnet", "on_collapse", "collapse_evaluations",
+    "collapse_pause", "critic_loss",
 }  # fmt: skip
-"""Tested with the daemon, the replay and the networks for pictures."""
+"""Tested with the daemon, its guard, the replay, the learner and the networks for pictures."""
 
 
 def test_every_setting_is_accounted_for() -> None:

@@ -1,8 +1,10 @@
+import copy
 import dataclasses
 
 import pytest
 import torch
 
+from data.errors import UsageError
 from tests.trainer.helpers import ACT, OBS, TINY, numeric, random_batch
 from trainer.config import PRESETS
 from trainer.networks import log_likelihood
@@ -213,3 +215,46 @@ def test_the_averaged_actor_is_the_mean_of_the_last_ones() -> None:
         expected = 0.5 * expected + 0.5 * learner.actor_flat.values
     assert learner.average_flat is not None
     torch.testing.assert_close(learner.average_flat.values, expected)
+
+
+def test_rlpd_critic_update_as_the_paper_writes_it() -> None:
+    """Ball et al. 2023, algorithm 1: the smallest of a random subset of target critics, entropy in the backup, squared error."""
+    config = PRESETS["rlpd"].with_values(hidden=16, layers=2, critics=4, target_critics=2, lr_critic=1e-3)
+    learner = TQC(OBS, ACT, config)
+    learner.target_flat.values.add_(0.01)
+    batch = random_batch()
+    batch.discount[:5] = 0.0
+    twin = copy.deepcopy(learner)
+    g = torch.Generator().manual_seed(config.seed + 1)
+    noise = torch.randn((32, ACT), generator=g)
+    chosen = torch.randperm(4, generator=g)[:2]
+    values = {k: v.detach().clone().requires_grad_() for k, v in twin.critics.body.named_parameters()}
+
+    def q(pair: torch.Tensor, p: dict[str, torch.Tensor], e: int) -> torch.Tensor:
+        h = pair
+        for i in range(2):
+            h = h @ p[f"weight{i}"][e] + p[f"bias{i}"][e]
+            h = torch.nn.functional.layer_norm(h, (16,), p[f"gain{i}"][e, 0], p[f"shift{i}"][e, 0]).relu()
+        return (h @ p["weight2"][e] + p["bias2"][e])[:, 0]
+
+    with torch.no_grad():
+        after = twin.actor.sample(batch.next_observation, noise)
+        pair = torch.cat((batch.next_observation, after.action), 1)
+        smallest = torch.stack([q(pair, dict(twin.targets.body.named_parameters()), int(e)) for e in chosen]).min(0).values
+        y = batch.reward + batch.discount * (smallest - 1.0 * after.log_density)
+    loss = torch.stack([(q(batch.pair, values, e) - y) ** 2 for e in range(4)]).mean()
+    optimiser = torch.optim.Adam(values.values(), lr=1e-3)
+    loss.backward()
+    optimiser.step()
+    learner.update(batch)
+    for name, value in learner.critics.body.named_parameters():
+        torch.testing.assert_close(value, values[name], rtol=1e-5, atol=1e-6)
+    assert learner.metrics()["losses/loss_critic"] == pytest.approx(loss.item(), rel=1e-5)
+    assert learner.target_entropy == -ACT / 2
+
+
+def test_squared_error_is_for_critics_of_one_quantile() -> None:
+    with pytest.raises(UsageError, match="one quantile"):
+        TINY.with_values(critic_loss="mse")
+    with pytest.raises(UsageError, match="not quantile_huber or mse"):
+        TINY.with_values(critic_loss="mae")
