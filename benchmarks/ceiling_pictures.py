@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ceiling_report import Run, Values, intervals
+from ceiling_report import PUBLISHED, Run, Values, best_published, intervals
 
 from takeover_ui.svg import Plot
 
 STEP = 500  # steps between two points of a curve
-MAIN = ("continue", "rlpd", "laps", "takeover")
-OTHERS = ("hg_dagger", "iwr", "rlif", "pvp", "hil_serl")
+MAIN = ("continue", "continue_fast", "rlpd", "laps", "takeover")
 COLOURS = {  # Okabe and Ito's, and a purple of Tol's: told apart by everyone
     "takeover": "#0072b2",
     "laps": "#d55e00",
     "continue": "#555555",
+    "continue_fast": "#8c6d00",
     "rlpd": "#009e73",
     "": "#aa4499",  # the best of the published rules
 }
@@ -50,7 +50,7 @@ def _colour(arm: str) -> str:
     return COLOURS.get(arm, COLOURS[""])
 
 
-def _band(plot: Plot, grid: Values, low: Values, high: Values, colour: str, opacity: float = 0.13) -> None:
+def _band(plot: Plot, grid: Values, low: Values, high: Values, colour: str, opacity: float = 0.11) -> None:
     if np.isfinite(low).all():
         there = [f"{plot.px(x):.1f},{plot.py(y):.1f}" for x, y in zip(grid, high, strict=True)]
         back = [f"{plot.px(x):.1f},{plot.py(y):.1f}" for x, y in zip(grid[::-1], low[::-1], strict=True)]
@@ -95,15 +95,9 @@ def _write(path: Path, width: float, height: float, parts: Sequence[str]) -> Pat
     return path
 
 
-def best_of(found: dict[str, dict[str, Any]], arms: Sequence[str]) -> list[str]:
-    """Return the arm of these that needed the fewest steps (then: passed most at the end), in a list; empty without one."""
-    known = [a for a in arms if a in found]
-    return sorted(known, key=lambda a: (found[a]["steps_to_90"].middle, -found[a]["passes"].middle))[:1]
-
-
 def curves(run: Run, found: dict[str, dict[str, Any]], path: Path, episodes: int = 20) -> Path:
     """Draw passes over steps of the arms that matter most."""
-    arms = [a for a in MAIN if a in run.arms] + best_of(found, OTHERS)
+    arms = [a for a in (*MAIN, best_published(found)) if a in run.arms]
     grid = np.arange(0, run.budget + 1, STEP, dtype=np.float64)
     plot = Plot((0, run.budget), (0, 1), width=760, height=400)
     plot.top, plot.right = 64, 760 - 132
@@ -139,7 +133,7 @@ def steps(run: Run, found: dict[str, dict[str, Any]], path: Path) -> Path:
     for i, arm in enumerate(arms):
         y = top + row * (i + 0.5)
         found_steps, colour = found[arm]["steps_to_90"], _colour(arm) if arm in COLOURS else "#777"
-        if arm in OTHERS:
+        if arm in PUBLISHED:
             colour = COLOURS[""]
         plot.parts.append(f'<line class="grid" x1="{plot.left}" x2="{plot.right}" y1="{y:.1f}" y2="{y:.1f}"/>')
         plot.parts.append(_text(plot.left - 8, y + 4, arm, "label", fill=colour, text_anchor="end"))
@@ -194,11 +188,11 @@ def draw(run: Run, found: dict[str, dict[str, Any]], folder: Path) -> list[Path]
     """Draw every picture of a track that its arms allow; return the files."""
     name = folder / f"ceiling_{run.track}"
     paths = [curves(run, found, name.with_suffix(".svg")), steps(run, found, Path(f"{name}_steps.svg"))]
-    rivals = [a for a in OTHERS if a in run.arms]
+    rivals = [a for a in PUBLISHED if a in run.arms]
     if rivals:
         title = f"The published rules: {run.track}"
         paths.append(small(run, rivals, Path(f"{name}_others.svg"), title, columns=5))
-    own = [a for a in run.arms if a not in OTHERS and a != "takeover"]
+    own = [a for a in run.arms if a not in PUBLISHED and a != "takeover"]
     if own:
         paths.append(small(run, own, Path(f"{name}_arms.svg"), f"Arms beside ours: {run.track}"))
     return paths

@@ -26,7 +26,8 @@ from common import print_table, write_report
 from numpy.typing import NDArray
 
 RESAMPLES = 5000
-BASES = ("continue", "laps")
+BASES = ("continue", "continue_fast", "laps")
+PUBLISHED = ("hg_dagger", "iwr", "rlif", "pvp", "hil_serl")  # the arms of ``opponents.py``
 Values = NDArray[np.float64]
 
 
@@ -174,7 +175,16 @@ def summary(runs: Sequence[Run], episodes: int = 20) -> dict[str, dict[str, Any]
             "takeover_share": estimate([last(r, arm, "takeover_share") for r in where]),
             **{f"over_{base}": ratio(where, arm, base) for base in BASES},
         }
+    best = best_published(result)
+    for arm, figures in result.items():
+        figures["over_best"] = ratio(runs, arm, best or arm)
     return result
+
+
+def best_published(found: dict[str, dict[str, Any]]) -> str | None:
+    """Return the published rule that needed the fewest steps (then: passed most at the end); None without one."""
+    known = [arm for arm in PUBLISHED if arm in found]
+    return min(known, key=lambda a: (found[a]["steps_to_90"].middle, -found[a]["passes"].middle), default=None)
 
 
 def _share(count: float | None, of: int) -> float | None:
@@ -184,10 +194,14 @@ def _share(count: float | None, of: int) -> float | None:
 TABLES = {
     "getting there": (
         ("steps to 90 %", "steps_to_90", ",.0f"),
-        ("fewer than continue, ×", "over_continue", ".1f"),
-        ("fewer than laps, ×", "over_laps", ".1f"),
         ("held", "held", ".0%"),
         ("human s", "human_seconds", ".0f"),
+    ),
+    "how many times fewer steps": (
+        ("than continue", "over_continue", ".1f"),
+        ("than continue_fast", "over_continue_fast", ".1f"),
+        ("than laps", "over_laps", ".1f"),
+        ("than the best published", "over_best", ".1f"),
     ),
     "at the end": (
         ("passes", "passes", ".0%"),
@@ -244,6 +258,7 @@ def main() -> None:
     for name, group in groups.items():
         found = summary(group)
         figures[name] = plain(found)
+        print(f"\n{name}: the best published rule is {best_published(found) or 'not among the arms'}")
         for which in TABLES:
             columns, rows = table(found, which)
             if args.markdown:

@@ -102,7 +102,9 @@ def test_reads_a_file_prints_tables_and_draws(
     report.main()
     printed = capsys.readouterr().out
     assert "all tracks, getting there" in printed
-    assert "| `takeover` | 4/4 | 500 (500–500) | ≥ 4.0 (4.0–4.0) |" in printed
+    assert "| `takeover` | 4/4 | 500 (500–500) | 95% (95%–95%) | 20 (20–20) |" in printed
+    assert "| `takeover` | 4/4 | ≥ 4.0 (4.0–4.0) | – | – | 2.5 (2.0–" in printed
+    assert "the best published rule is hil_serl" in printed
     drawn = sorted(p.name for p in tmp_path.glob("*.svg"))
     names = ("", "_arms", "_others", "_steps")
     assert drawn == sorted(f"ceiling_{track}{n}.svg" for track in ("default", "bend") for n in names)
