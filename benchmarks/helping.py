@@ -74,10 +74,10 @@ class OnRequest:
 def practice_starts(home: Any, rig: Any, corner: Any) -> dict[str, Any]:
     """Return how the next try at a corner begins and ends, for ``Lockstep.drive``; empty when nobody has come there yet."""
     from data.store import Store
-    from hitl.practice import BEHIND_M, starts
+    from hitl.practice import starts
 
     with Store.open(home.store_path, read_only=True) as store:
         found = starts(store.conn, rig.track.name, corner, rig.track.line, rig.track.half_width)
     if not found:
         return {}
-    return {"purpose": "practice", "start": found[0], "until_m": corner.to_m + BEHIND_M}
+    return {"purpose": "practice", "start": found[0], "until_m": min(corner.to_m, rig.track.line.length - 3.0)}
