@@ -15,6 +15,7 @@ from typing import Any
 
 from data.errors import InputFileError, shown
 from trainer.config import TrainConfig
+from trainer.tmrl_networks import KEPT, note, set_network
 
 OLDEST = (0, 6, 0)
 USED, CHANGED, SESSION, UNUSED, HIDDEN, UNKNOWN = (
@@ -118,6 +119,7 @@ TOGETHER = {
     "SCHEDULER": "schedule, schedule_period (T_0 rounds), schedule_growth, schedule_min",
     "API_MLP_SIZES": "hidden and layers of the mlp",
     "MLP_LAYERNORM": "layer_norm_actor and layer_norm_critic of the mlp",
+    "USE_IMAGES": "network",
     "USE_RESIDUAL_MLP": "network",
     "USE_RESIDUAL_SOPHY": "network",
     "RESIDUAL_MLP_HIDDEN_DIM": "hidden of the residual network",
@@ -136,17 +138,10 @@ NOT_USED = {
     "SAVE_MODEL_EVERY": "every checkpoint is a file of its own; keep_checkpoints says how many stay",
     "NOISY_LINEAR_CRITIC": "there are no noisy layers here: the policy explores by its own entropy",
     "NOISY_LINEAR_ACTOR": "there are no noisy layers here: the policy explores by its own entropy",
-    "OUTPUT_DROPOUT": "there is no dropout here",
-    "RNN_DROPOUT": "the network has no recurrent layers",
-    "RNN_LENS": "the network has no recurrent layers",
-    "RNN_SIZES": "the network has no recurrent layers",
-    "R2D2_REWIND": "the network has no recurrent layers",
-    "CNN_FILTERS": "the network sees no images",
-    "CNN_OUTPUT_SIZE": "the network sees no images",
+    "OUTPUT_DROPOUT": "there is no dropout here: layer_norm_critic and several critics do what it is for",
+    "RNN_DROPOUT": "there is no dropout here: what is remembered would change from one look to the next",
     "API_LAYERNORM": "the network has no branch for it; MLP_LAYERNORM is used",
-    "USE_FROZEN_EFFNET": "the network sees no images",
-    "FROZEN_EFFNET_EMBED_DIM": "the network sees no images",
-    "FROZEN_EFFNET_WIDTH_MULT": "the network sees no images",
+    "FROZEN_EFFNET_WIDTH_MULT": "the trained weights of EfficientNet exist for one width",
     "CONSUME_ON_READ": "`hitl import` leaves the files as they are",
     "MAX_FILES_PER_UPDATE": "`hitl import` takes all files at once",
     "RUN_NAME": "a run is a home folder",
@@ -157,6 +152,7 @@ NOT_USED = {
 }
 """Keys that are read and do nothing, with the reason."""
 
+_IMAGES = ["IMG_WIDTH", "IMG_HEIGHT", "IMG_GRAYSCALE", "IMG_HIST_LEN"]
 _SESSION = [
     "NUMBER_OF_POINTS",
     "POINTS_DISTANCE",
@@ -167,11 +163,6 @@ _SESSION = [
     "MAP_NAME",
     "WINDOW_WIDTH",
     "WINDOW_HEIGHT",
-    "IMG_WIDTH",
-    "IMG_HEIGHT",
-    "USE_IMAGES",
-    "IMG_GRAYSCALE",
-    "IMG_HIST_LEN",
     "SLEEP_TIME_AT_RESET",
     "END_OF_TRACK_REWARD",
     "CRASH_PENALTY",
@@ -266,7 +257,7 @@ def understand(values: Mapping[str, Any], name: str = "config.json") -> tuple[Tr
         elif key != "__VERSION__":
             flat[key] = ("", value)
     config, changed = _settings({key: value for key, (_, value) in flat.items()}, name)
-    findings = [Finding(section, key, value, *_status(key, changed)) for key, (section, value) in flat.items()]
+    findings = [Finding(section, key, value, *_status(key, changed, config.network)) for key, (section, value) in flat.items()]
     return config, [_hidden(f) for f in findings]
 
 
@@ -278,7 +269,7 @@ def _settings(flat: Mapping[str, Any], name: str) -> tuple[TrainConfig, dict[str
         for key, (field, convert) in DIRECT.items():
             if key in flat or key in DEFAULTS:
                 set_[field] = convert(flat.get(key, DEFAULTS.get(key)))
-        _network(flat, set_, changed)
+        set_network(flat, set_, changed)
         _algorithm(flat, set_, changed)
         _schedule(flat, set_, changed)
         if flat.get("CLIPPING_WEIGHTS"):
@@ -293,21 +284,6 @@ def _settings(flat: Mapping[str, Any], name: str) -> tuple[TrainConfig, dict[str
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise InputFileError(f"The configuration '{name}' holds a value of the wrong kind: {shown(error, 120)}.") from error
     return TrainConfig().with_values(**set_), changed
-
-
-def _network(flat: Mapping[str, Any], set_: dict[str, Any], changed: dict[str, str]) -> None:
-    if flat.get("USE_RESIDUAL_SOPHY") or flat.get("USE_RESIDUAL_MLP"):
-        set_["network"] = "residual"
-        set_["hidden"] = int(flat.get("RESIDUAL_MLP_HIDDEN_DIM", 256))
-        set_["layers"] = int(flat.get("RESIDUAL_MLP_NUM_BLOCKS", 6))
-        if not flat.get("USE_RESIDUAL_SOPHY"):
-            changed["USE_RESIDUAL_MLP"] = "built as the residual network of USE_RESIDUAL_SOPHY: there is one kind here"
-        return
-    sizes = [int(size) for size in flat.get("API_MLP_SIZES", [256, 256])]
-    set_["hidden"], set_["layers"] = max(sizes), len(sizes)
-    if len(set(sizes)) > 1:
-        changed["API_MLP_SIZES"] = f"all layers get the widest size, {max(sizes)}"
-    set_["layer_norm_actor"] = set_["layer_norm_critic"] = bool(flat.get("MLP_LAYERNORM", False))
 
 
 def _algorithm(flat: Mapping[str, Any], set_: dict[str, Any], changed: dict[str, str]) -> None:
@@ -345,19 +321,24 @@ def _schedule(flat: Mapping[str, Any], set_: dict[str, Any], changed: dict[str, 
     set_["schedule_min"] = float(wanted.get("eta_min", 1e-6))
 
 
-def _status(key: str, changed: Mapping[str, str]) -> tuple[str, str]:
+def _status(key: str, changed: Mapping[str, str], network: str) -> tuple[str, str]:
     if key in changed:
         return CHANGED, changed[key]
     if key in DIRECT:
         return USED, DIRECT[key][0]
     if key in TOGETHER:
         return USED, TOGETHER[key]
+    if key in KEPT:
+        used, text = note(key, network)
+        return (USED if used else UNUSED), text
     if key in NOT_USED:
         return UNUSED, NOT_USED[key]
     if SECRET.search(key):
         return HIDDEN, "passwords, keys and paths stay where they are"
     if key in ("NUMBER_OF_POINTS", "POINTS_DISTANCE"):
         return CHANGED, "the look-ahead is given in seconds or metres and reaches beyond the braking distance"
+    if key in _IMAGES:
+        return SESSION, "tmrl's environment keeps to it; for gym:ID there is [pictures] in settings.toml"
     if key in _SESSION:
         return SESSION, "of the observation, the reward or the game: the live side's"
     if key in _NETWORK or _TIMEOUT.match(key):

@@ -11,6 +11,7 @@ from trainer.config import PRESETS, TrainConfig
 from trainer.ledger import Ledger
 from trainer.replay import Replay
 from trainer.tmrl_config import DIRECT, NOT_USED, TOGETHER, read, understand
+from trainer.tmrl_networks import KEPT
 from trainer.tqc import TQC
 
 RUN_L = {
@@ -128,10 +129,14 @@ OTHER = {  # a value that differs from the default, for each key that is one set
     "POLYAK": 0.5,
     "N_STEPS": 5,
     "MAX_EPOCHS": 4,
+    "RNN_SIZES": [48],
+    "RNN_LENS": [2],
+    "R2D2_REWIND": 0.2,
+    "CNN_FILTERS": [8, 8],
 }
 
 
-@pytest.mark.parametrize("key", [*DIRECT, *TOGETHER])
+@pytest.mark.parametrize("key", [*DIRECT, *TOGETHER, *KEPT])
 def test_every_key_changes_a_setting_or_is_named_as_unused(key: str) -> None:
     assert key not in NOT_USED
     base = {
@@ -139,6 +144,7 @@ def test_every_key_changes_a_setting_or_is_named_as_unused(key: str) -> None:
         "ALGORITHM": "REDQSAC" if key.startswith("REDQ") else "TQC",
         "CLIPPING_WEIGHTS": key == "CLIP_WEIGHTS_VALUE",
         "USE_RESIDUAL_SOPHY": key.startswith("RESIDUAL"),
+        "USE_FROZEN_EFFNET": key.startswith("FROZEN"),
         "QUANTILES_NUMBER": 9,
         "MAX_EPOCHS": 3,
     }
@@ -173,6 +179,25 @@ def test_no_key_is_dropped_without_a_word(key: str) -> None:
     if key not in DIRECT and key not in TOGETHER:
         assert finding.status in ("read, not used", "session", "changed", "never kept")
         assert " " in finding.note
+
+
+def test_keys_of_another_network_are_kept_and_said_to_wait() -> None:
+    model = {"RNN_SIZES": [64, 32], "RNN_LENS": [1, 2], "RNN_DROPOUT": 0.1, "CNN_FILTERS": [8, 16], "CNN_OUTPUT_SIZE": 99}
+    values = {"__VERSION__": "0.6.0", "MODEL": model, "ALG": {"R2D2_REWIND": 0.75}, "ENV": {"IMG_HIST_LEN": 4}}
+    config, findings = understand(values)
+    said = {f.key: (f.status, f.note) for f in findings}
+    assert (config.network, config.rnn_size, config.rnn_layers, config.burn_in) == ("mlp", 64, 3, 60)
+    assert said["RNN_SIZES"] == ("changed", "all recurrent layers get the widest size, 64")
+    assert said["RNN_LENS"][0] == said["R2D2_REWIND"][0] == said["CNN_FILTERS"][0] == "read, not used"
+    assert "--set network=recurrent" in said["R2D2_REWIND"][1]
+    assert said["RNN_DROPOUT"][0] == "read, not used"
+    assert said["IMG_HIST_LEN"][0] == "session"
+    config, findings = understand({**values, "ENV": {"USE_IMAGES": True}})
+    said = {f.key: (f.status, f.note) for f in findings}
+    assert (config.network, config.cnn_filters, config.cnn_output) == ("cnn", (8, 16), 99)
+    assert said["CNN_FILTERS"] == ("used", "cnn_filters")
+    assert said["USE_IMAGES"] == ("used", "network")
+    assert said["RNN_LENS"][0] == "read, not used"
 
 
 def fingerprint(config: TrainConfig) -> tuple:
