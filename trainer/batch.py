@@ -35,6 +35,11 @@ class Moments:
     action: Tensor | None = None
     """(B, A) beside each, for a critic."""
 
+    def __getitem__(self, rows: slice) -> Moments:
+        """Return some of the steps, of the same sequences."""
+        action = None if self.action is None else self.action[rows]
+        return Moments(self.sequences, self.index[rows], self.observation[rows], action)
+
 
 Sight = Tensor | Moments
 """What a network looks at: observations (B, O), or steps with their past."""

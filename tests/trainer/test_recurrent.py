@@ -7,6 +7,8 @@ import torch
 from tests.trainer.helpers import ACT, OBS, TINY, numeric, random_episode
 from trainer.batch import beside
 from trainer.config import TrainConfig
+from trainer.diagnosis.live import few
+from trainer.diagnosis.probe import look
 from trainer.episodes import finished_episode
 from trainer.flat import FlatParameters
 from trainer.networks import Actor, Critics, remember
@@ -130,6 +132,17 @@ def test_driving_and_learning_see_the_same() -> None:
         out = network.body(sight)
         for i in range(12):
             torch.testing.assert_close(out[:, i], driven[int(sight.observation[i, 1])][:, 0])
+
+
+def test_the_trainer_looks_at_its_own_recurrent_learner() -> None:
+    learner = TQC(OBS, ACT, CONFIG)
+    batch = replay_of(CONFIG).sample(32, torch.Generator().manual_seed(0))
+    part = few(batch, 8)
+    assert len(part) == 8
+    torch.testing.assert_close(learner.critics(part.pair), learner.critics(batch.pair)[:, ::4])
+    found = look(learner, part)
+    assert found.rows == 8
+    assert np.isfinite(found.spread)
 
 
 def test_memoryless_networks_remember_nothing() -> None:
