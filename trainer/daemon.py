@@ -408,4 +408,4 @@ def _be_nice() -> None:
             kernel = ctypes.windll.kernel32
             kernel.SetPriorityClass(kernel.GetCurrentProcess(), below_normal)
         else:
-            os.nice(5)
+            os.nice(max(0, 5 - os.nice(0)))

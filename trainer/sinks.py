@@ -13,6 +13,17 @@ from typing import Any, Protocol
 
 from data.errors import UsageError
 
+_NOTHING_ELSE = {
+    "DISABLE_GIT": "true",
+    "DISABLE_CODE": "true",
+    "CONSOLE": "off",
+    "X_DISABLE_META": "true",
+    "X_DISABLE_MACHINE_INFO": "true",
+    "X_DISABLE_STATS": "true",
+    "X_SAVE_REQUIREMENTS": "false",
+}
+"""What keeps wandb from sending anything of this machine: its command line, paths, packages, loads."""
+
 
 class Sink(Protocol):
     """Takes rows of metrics."""
@@ -48,8 +59,8 @@ class WandbSink:
         wandb = _need("wandb", "wandb")
         folder.mkdir(parents=True, exist_ok=True)
         mode = os.environ.get("WANDB_MODE", "offline")
-        for name, value in (("DISABLE_GIT", "true"), ("DISABLE_CODE", "true"), ("CONSOLE", "off")):
-            os.environ.setdefault(f"WANDB_{name}", value)  # of this machine, nothing but the metrics
+        for name, value in _NOTHING_ELSE.items():
+            os.environ.setdefault(f"WANDB_{name}", value)
         self._run: Any = wandb.init(project=project, dir=str(folder), mode=mode, config=dict(settings))
 
     def add(self, update: int, values: Mapping[str, float]) -> None:

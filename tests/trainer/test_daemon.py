@@ -109,17 +109,57 @@ def test_interrupted_and_uninterrupted_agree_bit_for_bit(tmp_path: Path) -> None
         bc_weight=3.0, learn_alpha=True, critics=3, target_critics=2, actor_average=0.99, utd=2.0
     )
     results = []
-    for cuts in ([], [50, 51, 130]):
+    for cuts in ([], [50, 51, 130], [-90, -230]):
         root = tmp_path / f"home{len(cuts)}"
         root.mkdir()
         drive(root / "store.sqlite", 60, 3)
         for cut in cuts:
-            train(root, cut, config)
+            if cut > 0:
+                train(root, cut, config)
+            else:
+                die(root, -cut, config)
         results.append(train(root, None, config))
-    one, other = results
-    assert one.learner.updates == other.learner.updates == 2 * 160
-    for name, value in state(one).items():
-        assert torch.equal(value, state(other)[name]), name
+    assert len(list((tmp_path / "home2" / "checkpoints").iterdir())) > 3
+    one, *others = results
+    for other in others:
+        assert one.learner.updates == other.learner.updates == 2 * 160
+        for name, value in state(one).items():
+            assert torch.equal(value, state(other)[name]), name
+
+
+def die(root: Path, at: int, config: TrainConfig) -> None:
+    """Run a daemon that dies in mid-work: no last checkpoint, and the newest one is of some time before."""
+    daemon = Daemon(root, Wish(base=config.with_values(checkpoint_updates=40)))
+
+    def stop() -> bool:
+        if hasattr(daemon, "learner") and daemon.learner.updates >= at:
+            raise KeyboardInterrupt
+        return False
+
+    daemon.stop = stop
+    with pytest.raises(KeyboardInterrupt):
+        daemon.run()
+    assert newest(root).updates < at
+
+
+def test_idle_it_looks_up_now_and_then_and_lets_others_go_first(tmp_path: Path) -> None:
+    drive(tmp_path / "store.sqlite")
+    turns: list[float] = []
+    nice: list[int] = []
+    daemon = Daemon(tmp_path, Wish(base=SMALL))
+
+    def stop() -> bool:
+        if daemon.beat.state == "idle":
+            turns.append(time.thread_time())
+            nice.append(os.nice(0) if sys.platform != "win32" else 5)
+        return bool(turns) and len(turns) > 20
+
+    daemon.stop = stop
+    began = time.monotonic()
+    daemon.run()
+    assert nice[-1] >= 5
+    assert time.monotonic() - began > 20 * 0.03
+    assert (turns[-1] - turns[0]) / 20 < 0.3 * 0.03  # s of processor for each look: far below a core (measured: 1 %)
 
 
 def test_killed_without_warning_it_goes_on(tmp_path: Path) -> None:

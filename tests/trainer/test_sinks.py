@@ -1,3 +1,4 @@
+import os
 import sys
 import types
 from pathlib import Path
@@ -50,3 +51,36 @@ def test_a_missing_package_is_a_sentence(tmp_path: Path, monkeypatch: pytest.Mon
         sinks(tmp_path, ("wandb",), {})
     with pytest.raises(UsageError, match="no metrics log 'csv'"):
         sinks(tmp_path, ("csv",), {})
+
+
+def test_real_logs_hold_the_metrics_and_nothing_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wandb")
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    secret = "0123456789abcdef0123456789abcdef01234567"
+    for name in [n for n in os.environ if n.startswith("WANDB")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("WANDB_API_KEY", secret)
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    for name in ("DISABLE_GIT", "X_DISABLE_META"):
+        monkeypatch.setenv(f"WANDB_{name}", "true")  # whatever else is set here goes away with the test
+    home = tmp_path / "a-private-name"
+    before = dict(os.environ)
+    try:
+        for sink in sinks(home, ("tensorboard", "wandb:corner"), {"gamma": 0.987654}):
+            for update in (3, 9):
+                sink.add(update, {"debug/q1": update + 0.5})
+            sink.close()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    events = EventAccumulator(str(home / "tensorboard")).Reload().Scalars("debug/q1")
+    assert [(e.step, e.value) for e in events] == [(3, 3.5), (9, 9.5)]
+    (run,) = home.glob("wandb/offline-run-*/*.wandb")
+    content = run.read_bytes()
+    assert b"debug/q1" in content
+    assert b"0.987654" in content
+    assert b"a-private-name" not in content
+    for file in home.rglob("*"):
+        assert not file.is_file() or secret.encode() not in file.read_bytes()
