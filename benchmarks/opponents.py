@@ -96,7 +96,7 @@ class Cloning(_NewOptimisers):
 
 
 class RLPD(_NewOptimisers):
-    """SAC with an ensemble (Ball et al. 2023): TQC with one quantile a critic and squared errors in place of Huber's.
+    """SAC with an ensemble (Ball et al. 2023): TQC with one quantile a critic and squared errors.
 
     A stalled run's critics become the ensemble's first guess: each member is one of them with the mean of a resample of its
     quantiles as its value, so that the members differ.
@@ -119,17 +119,6 @@ class RLPD(_NewOptimisers):
                     members = torch.stack([m[..., p].mean(-1) for m, p in zip(members, picks, strict=True)])
                 own.copy_(members)
             self.targets.load_state_dict(self.critics.state_dict())
-
-    def _critic_step(self, batch: Batch, target: Tensor, detailed: bool) -> None:
-        """Go down the mean squared error; ``target`` (B, 1) is the least of the subset's values."""
-        tape = self.critics.run(batch.pair)
-        self._critics_down(tape.back, (tape.out - target) * (2.0 / tape.out.numel()))
-
-    def _critics_down(self, back: Callable[[Tensor], Any], gradient: Tensor) -> None:
-        self.critic_flat.zero()
-        back(gradient)
-        self.critic_flat.clip(self.config.grad_clip_critic)
-        self.critic_optimiser.step(rate(self.config, self.config.lr_critic, self.updates))
 
 
 class _NewCritics(RLPD):
@@ -199,7 +188,10 @@ class PVP(_NewCritics):
         executed, other = tape.out[:, :rows], tape.out[:, rows:]
         human = batch.human.to(y.dtype)[None, :, None]
         gradient = torch.cat((executed - y + 2 * human * (executed - 1), 2 * human * (other + 1)), 1)
-        self._critics_down(tape.back, gradient / rows)
+        self.critic_flat.zero()
+        tape.back(gradient / rows)
+        self.critic_flat.clip(c.grad_clip_critic)
+        self.critic_optimiser.step(rate(c, c.lr_critic, self.updates))
         if self.updates % c.actor_every == 0:
             if self.updates > self.WAIT:
                 self._up(batch)
@@ -251,8 +243,9 @@ _RLPD = _EVEN | {
     "target_critics": 2,
     "drop_per_critic": 0,
     "drop_pool": 1,
+    "critic_loss": "mse",
     "learn_alpha": True,
-    "target_entropy": -1.0,
+    "entropy_per_action": 0.5,
     "actor_every": 2,
 }
 """Ball et al. 2023, with the updates, the batch and the network of every other arm, and the stalled run's temperature to begin
