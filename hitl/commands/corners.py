@@ -155,7 +155,7 @@ def _print(track: str, stats: list[CornerStats], places: list[Place], *, added: 
             f"{s.corner.from_m:.0f}–{s.corner.to_m:.0f}",
             f"{s.agent.k}/{s.agent.n}",
             f"{low:.0%}–{high:.0%}" if s.agent.n else "–",
-            "–" if s.trend is None else f"{s.trend:+.0%}",
+            "–" if s.trend is None else f"{s.trend:+.0%}" if s.trend else "0%",
             f"{s.human.k}/{s.human.n}" if s.human.n else "–",
             "–" if s.takeovers.share is None else f"{s.takeovers.share:.0%}",
             _pair(s.agent_entry, s.human_entry, 3.6),
@@ -166,6 +166,8 @@ def _print(track: str, stats: list[CornerStats], places: list[Place], *, added: 
         console.print("Pairs are agent / you, medians.", style="dim", highlight=False)
     else:
         console.print(f"No corner of {track} is known yet.", highlight=False)
+    if added and not places:
+        console.print("Nothing to add: episodes end where a corner is known already.", highlight=False)
     for place in places:
         where = f"{place.corner.from_m:.0f}–{place.corner.to_m:.0f} m"
         if added:

@@ -180,11 +180,15 @@ def _drive(rig: Rig, args: argparse.Namespace, watch: _Watch | None) -> str:
     count = takeovers = human = steps = finished = passed = 0
     practice = Practice(rig, args.practice, args.seed, args.lead) if args.practice else None
     began = time.monotonic()
+    if practice is not None and watch is not None:
+        watch.say(f"practice at {args.practice}")
     while (args.episodes is None or count < args.episodes) and not rig.session.leaving and not rig.session.stop():
         seed = 1000 * args.seed + count
         if practice is not None:
             result = practice.attempt(seed)
             passed += result.passed[args.practice]
+            if watch is not None:
+                watch.say(f"practice at {args.practice}: {passed} of {count + 1} through")
         else:
             result = rig.session.episode("lap" if args.lap else "drive", seed=seed)
         rig.star()
@@ -311,6 +315,10 @@ class _Watch:
         self._watcher.store = StorePulse(status.committed_steps, status.queue, status.last_commit_age_s, status.problem)
         self._watcher.trainer = self._pulses.newest
         self._watcher(tick)
+
+    def say(self, text: str) -> None:
+        """Show one line until the next."""
+        self._watcher.message = text
 
     def episode_over(self, result: Any) -> None:
         """Keep what the next episodes show of it."""

@@ -315,6 +315,15 @@ class TestPractice:
         assert evaluation.episodes == 1
 
 
+@pytest.mark.parametrize("args", [["--lead", "2"], ["--practice", "hairpin", "--lead", "-1"]])
+def test_a_lead_without_practice_or_below_nothing_is_refused(args, capsys):
+    from hitl.commands import play
+
+    with pytest.raises(SystemExit):
+        play.main(args)
+    assert "--lead goes with --practice" in capsys.readouterr().err
+
+
 def test_help_is_set_in_its_section(tmp_path):
     (tmp_path / "settings.toml").write_text('[help]\noffer = "all"\nrequests_per_minute = 2\n')
     assert load(Home(tmp_path)).help == HelpSettings("all", 2.0, 2.0)
