@@ -16,6 +16,7 @@ import torch
 from data.records import AGENT, HUMAN, EpisodeRecord, SegmentRecord, SessionRecord
 from trainer.batch import Batch, Sight, beside
 from trainer.config import TrainConfig
+from trainer.mirror import Mirror
 from trainer.pixels import Pixels
 from trainer.returns import n_step_returns
 from trainer.sampling import DemoTable
@@ -72,6 +73,9 @@ class Replay:
         self.pixels = Pixels(picture) if picture else None
         """The pictures at the end of observations, which are then not in the table of numbers."""
         self.chains = Chains() if config.network == "recurrent" else None
+        plain = self.pixels is None and self.chains is None
+        self.mirror = Mirror(self.device) if plain and self.device.type != "cpu" else None
+        """The table as it lies on another device; pictures and sequences are drawn here and moved."""
         o, a = observation_size - picture, action_size
         self._numbers = o
         self._pair, self._proposed = slice(0, o + a), slice(o + a, o + 2 * a)
@@ -193,6 +197,8 @@ class Replay:
         self._driver[rows] = update.driver[start:stop]
         self._terminated[rows] = update.terminated[start:stop]
         self._t[rows] = update.t[start:stop]
+        if self.mirror is not None:
+            self.mirror.note(rows)
         if self.pixels is not None:
             self.pixels.write(rows, update.observation[start:stop, o:])
         if self.chains is not None:
@@ -209,6 +215,8 @@ class Replay:
         if len(rows) and episode.last_row < 0 and record is not None and record.last_observation is not None:
             episode.last_row = int(self._take(1, episode)[0])
             self._array[episode.last_row, : self._numbers] = record.last_observation[: self._numbers]
+            if self.mirror is not None:
+                self.mirror.note(np.array([episode.last_row]))
             if self.pixels is not None:
                 self.pixels.write(np.array([episode.last_row]), record.last_observation[None, self._numbers :])
             rows = episode.rows
@@ -241,6 +249,8 @@ class Replay:
         self._array[done, self._before] = result.before_takeover[:n]
         valid = result.successor[:n] > 0
         self._next[done] = np.where(valid, successors[result.successor[:n]], -1)
+        if self.mirror is not None:
+            self.mirror.note(done)
         if self.chains is not None:
             self.chains.span[done] = result.successor[:n] - np.arange(n)
             if episode.complete and episode.last_row >= 0:
@@ -363,10 +373,13 @@ class Replay:
         rows = self.draw_rows(count, online, demos, generator).view(-1)
         self.drawn += count * batch_size
         self.drawn_demo += count * demos
-        data = self._table.index_select(0, rows)
-        following = self.seen(self._next_tensor.index_select(0, rows))
-        if self.device.type != "cpu":
-            data, following = data.to(self.device, non_blocking=True), following.to(self.device, non_blocking=True)
+        if self.mirror is not None:
+            self.mirror.catch_up(self._table, self._next_tensor)
+            data, following = self.mirror.read(rows)
+            following = following[:, : self._numbers]
+        else:
+            data = self._table.index_select(0, rows).to(self.device)
+            following = self.seen(self._next_tensor.index_select(0, rows)).to(self.device)
         pair = data[:, self._pair]
         if self.pixels is not None:
             picture = self.pixels.read(rows, self.device)
