@@ -30,19 +30,31 @@ class PolicyForesight:
         self._home, self._policy, self._track = home, policy, track
         self._per_minute, self._hz = per_minute, hz
         self._episodes = 0
+        self._fitted: tuple[int | None, int | None] | None = None
         self.model: RiskModel | None = None
         self._asker = Asker(float("inf"), hz)
         self._level = Level()
 
     def begin(self) -> None:
         """An episode begins: fit anew, now and then."""
-        if self._episodes % REFIT == 0:
+        if self._episodes % REFIT == 0 and (known := self._known()) != self._fitted:
+            self._fitted = known
             self.refit()
         elif self.model is not None and not self._policy.can_judge():  # the new checkpoint cannot be read
             self.model = None
         self._episodes += 1
         self._asker.begin()
         self._level = Level()
+
+    def _known(self) -> tuple[int | None, int | None]:
+        """Return the newest attempt and the checkpoint: tries at a corner add none, and must not wait for the same again."""
+        with Store.open(self._home.store_path, read_only=True) as store:
+            (newest,) = store.conn.execute(
+                """SELECT max(e.id) FROM episodes e JOIN sessions s ON s.id = e.session_id
+                   WHERE s.track = ? AND e.purpose IN ('drive', 'evaluation')""",
+                (self._track,),
+            ).fetchone()
+        return newest, self._policy.checkpoint_id
 
     def refit(self) -> None:
         """Fit the predictor to the newest attempts in the store, and set the threshold by the budget."""

@@ -130,3 +130,17 @@ def test_judging_a_step_takes_about_a_millisecond(stalled):
             rig.foresight.step(o, a, True)
             taken.append(time.perf_counter() - began)
     assert np.median(taken) < 0.003  # 0.2 ms on a free core; other tests may share it
+
+
+def test_it_is_fitted_anew_only_when_there_is_something_new_to_fit_it_to(stalled, monkeypatch):
+    from hitl import foresight
+
+    monkeypatch.setattr(foresight, "REFIT", 1)
+    fitted = []
+    monkeypatch.setattr(foresight, "fit", lambda attempts, hz: fitted.append(len(attempts)))
+    with Rig(stalled, RigOptions(help=HelpSettings("off"))) as rig:
+        for purpose, until in (("practice", 5.0), ("practice", 5.0), ("drive", 5.0), ("practice", 5.0)):
+            rig.session.episode(purpose, seed=0, until_m=until)
+            rig.written()
+    assert len(fitted) == 2
+    assert fitted[1] == fitted[0] + 1 or fitted[1] == foresight.NEWEST
