@@ -1,50 +1,131 @@
 """Twenty runs with one planted fault each and twenty sound ones: how many faults are named first or second, how many false
 alarms there are.
 
-    python benchmarks/diagnosis.py [--seed N] [--only N] [--json FILE]
+    python benchmarks/diagnosis.py [--seed N] [--runs N] [--rest] [--names TEXT ...] [--cost] [--json FILE]
+
+The seed draws the twenty from all that can be planted (``planted_faults``); ``--rest`` looks at the others as well. ``--cost``
+measures instead what the checks take of a trainer's time.
 """
 
 from __future__ import annotations
 
+import random
 import tempfile
+import time
 from pathlib import Path
 
 from common import parser, print_table, write_report
-from planted import FAULTS, TRACKS, Plan, make
+from planted import TRACKS, Plan, make
+from planted_faults import FAULTS, SOUND
 
-from hitl.diagnosing import of_home
+from hitl.diagnosing import cases
 from trainer.diagnosis.finding import Report
 from trainer.diagnosis.run import diagnose
 
 RUNS = 20
 
 
-def look(plan: Plan | None, seed: int) -> Report:
+def look(plan: Plan, seed: int) -> Report:
     """Make a run, look at it, and throw it away; seed and track change from run to run."""
     with tempfile.TemporaryDirectory() as folder:
-        return diagnose([of_home(make(Path(folder), plan, seed, TRACKS[seed % len(TRACKS)]))])
+        root = make(Path(folder), plan, seed, TRACKS[seed % len(TRACKS)])
+        if plan.memory:
+            return diagnose(cases(None, [root / "history.jsonl"], root / "config.json"))
+        return diagnose(cases(root))
+
+
+def cost(preset: str, looks: int = 40) -> dict[str, float]:
+    """Return processor milliseconds of an update and of a look (median), and the largest share of a trainer's time that the
+    looks take, beginning with the first: the processor's clock goes on by an update until the next look is due."""
+    import numpy as np
+    import torch
+
+    from trainer.config import PRESETS
+    from trainer.diagnosis.live import LiveChecks
+    from trainer.episodes import finished_episode
+    from trainer.replay import Replay
+    from trainer.tqc import TQC
+
+    torch.set_num_threads(1)
+    config, rng = PRESETS[preset].with_values(warmup_steps=0, metrics_every=1), np.random.default_rng(0)
+    learner, replay = TQC(45, 2, config), Replay(45, 2, config)
+    for i in range(10):
+        seen, done = rng.normal(size=(301, 45)), rng.uniform(-1, 1, (300, 2))
+        paid, purpose = rng.normal(size=300), "lap" if i < 2 else "drive"
+        replay.add(finished_episode(i, seen, done, paid, terminated=True, purpose=purpose))
+    batch = replay.sample(config.batch_size)
+    took = []
+    for _ in range(12):
+        began = time.process_time()
+        learner.update(batch)
+        took.append(time.process_time() - began)
+    ahead = 0.0  # s of training that are skipped: only what a look takes is really spent
+    checks = LiveChecks(config, clock=lambda: time.process_time() + ahead)
+    metrics, spent, shares = learner.metrics(), [], []
+    while checks.looks < looks:
+        ahead += 0.25
+        before, many = checks.spent_s, checks.looks
+        checks.look(learner, batch, metrics, 10)
+        if checks.looks > many:
+            spent.append(checks.spent_s - before)
+            shares.append(checks.share)
+    update, each = (1000 * float(np.median(values)) for values in (took, spent))
+    return {"update_ms": round(update, 2), "look_ms": round(each, 2), "share": round(max(shares), 5)}
 
 
 def main() -> None:
     """Make the runs, look at them, print and write the figures."""
     line = parser("Planted faults named, and false alarms.")
-    line.add_argument("--only", type=int, default=RUNS, metavar="N", help="so many runs of each kind")
-    line.add_argument("--seed", type=int, default=100, help="of the first run; the sound ones begin 100 later")
+    line.add_argument("--runs", type=int, default=RUNS, metavar="N", help="so many of each kind")
+    line.add_argument("--seed", type=int, default=100, help="of the first run; the sound ones begin 1000 later")
+    line.add_argument("--rest", action="store_true", help="also the faults that the seed did not draw")
+    line.add_argument("--names", nargs="*", default=None, metavar="TEXT", help="these faults alone, and no sound run")
+    line.add_argument("--cost", action="store_true", help="measure what the checks cost a trainer")
     args = line.parse_args()
-    rows, named, alarms = [], 0, 0
-    for seed, (name, (plan, wanted)) in enumerate(list(FAULTS.items())[: args.only]):
-        found = [f.fault for f in look(plan, args.seed + seed).findings]
+    if args.cost:
+        found_cost = {preset: cost(preset) for preset in ("hitl", "rlpd", "run_l")}
+        table = [(p, c["update_ms"], c["look_ms"], f"{c['share']:.2%}") for p, c in found_cost.items()]
+        print_table("What the checks cost", ("preset", "an update, ms", "a look, ms", "largest share"), table)
+        write_report(args.json, {f"live_share_{p}": c["share"] for p, c in found_cost.items()}, seeds=[0])
+        return
+    order = random.Random(args.seed).sample(list(FAULTS), len(FAULTS))
+    if args.names is not None:
+        order = [n for n in FAULTS if any(t in n for t in args.names)]
+    drawn = order if args.names is not None else order[: args.runs]
+    rows: list[tuple[object, ...]] = []
+    named: dict[str, bool] = {}
+
+    def plant(k: int, name: str) -> None:
+        plan, wanted = FAULTS[name]
+        found = [f.fault for f in look(plan, args.seed + k).findings]
         place = next((i for i, f in enumerate(found, 1) if f in wanted), 0)
-        named += place in (1, 2)
-        rows.append((name, TRACKS[(args.seed + seed) % len(TRACKS)], place or "not named", ", ".join(found[:3])))
-    for seed in range(args.only):
-        found = [f.fault for f in look(None, args.seed + 100 + seed).above_notes]
+        named[name] = place in (1, 2)
+        track = TRACKS[(args.seed + k) % len(TRACKS)]
+        rows.append((name + ("" if name in drawn else " (rest)"), track, place or "not named", ", ".join(found[:3])))
+        print(*rows[-1], sep=" | ", flush=True)
+
+    for k, name in enumerate(drawn):
+        plant(k, name)
+    alarms = 0
+    sound = list(SOUND.items())
+    for k in range(args.runs if args.names is None else 0):
+        kind, plan = sound[k % len(sound)]
+        found = [f.fault for f in look(plan, args.seed + 1000 + k).above_notes]
         alarms += bool(found)
         if found:
-            rows.append(("sound", TRACKS[(args.seed + 100 + seed) % len(TRACKS)], "false alarm", ", ".join(found)))
-    print_table(f"{named} of {args.only} named first or second", ("planted", "track", "named", "findings"), rows)
-    print(f"{alarms} false alarms in {args.only} sound runs")
-    write_report(args.json, {"planted_named": named, "false_alarms": alarms}, seeds=[args.seed, args.seed + 100])
+            rows.append((f"sound: {kind}", TRACKS[(args.seed + 1000 + k) % len(TRACKS)], "false alarm", ", ".join(found)))
+        print("sound", kind, found, sep=" | ", flush=True)
+    for k, name in enumerate(order[len(drawn) :] if args.rest else []):
+        plant(len(drawn) + k, name)
+    first = sum(named[n] for n in drawn)
+    print_table(f"{first} of {len(drawn)} named first or second", ("planted", "track", "named", "findings"), rows)
+    if args.rest:
+        print(f"of all {len(order)} that can be planted: {sum(named.values())}")
+    print(f"{alarms} false alarms in {args.runs} sound runs")
+    figures = {"planted_named": first, "false_alarms": alarms}
+    if args.rest:
+        figures |= {"all_named": sum(named.values()), "all_planted": len(order)}
+    write_report(args.json, figures, seeds=[args.seed, args.seed + 1000])
 
 
 if __name__ == "__main__":

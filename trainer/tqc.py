@@ -152,6 +152,7 @@ class TQC:
             self._log["debug/critic_grad_norm"] = norm
             for i in range(min(2, c.critics)):
                 self._note(f"q{i + 1}", z[i])
+            self._log["debug/d"] = (batch.discount == 0).float().mean()
             self._log["debug/r"], self._log["debug/r_std"] = batch.reward.mean(), batch.reward.std()
             self._columns("a", batch.action)
             self._log["debug/human_fraction_in_batch"] = batch.human.float().mean()

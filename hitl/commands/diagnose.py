@@ -96,8 +96,12 @@ def show(report: Report, everything: bool = False) -> None:
         out.print("[green]Nothing was found that keeps this run from learning.[/]")
     if report.sound:
         out.print("[bold]Sound[/]")
+        texts: dict[str, list[str]] = {}
         for sound in report.sound:
-            line(f"[green]✓[/] [dim]{sound.fault}:[/] {escape(sound.text)}", 1)
+            if not any(sound.text in known for known in texts.values()):
+                texts.setdefault(sound.fault, []).append(sound.text)
+        for fault, told in texts.items():
+            line(f"[green]✓[/] [dim]{fault}:[/] {escape('; '.join(told))}", 1)
     if report.lacking and everything:
         out.print("[bold]Could not be looked at[/]")
         for lacking in report.lacking:

@@ -104,7 +104,7 @@ def update_ratio(case: Case) -> Answer:
         return Lacking(name, "more rows", history.name)
     m, u = memory[half], updates[half]
     grown = m[-1] - m[0]
-    if grown < 500:
+    if grown < 1000:
         return Lacking(name, "a memory that grows", history.name)
     ratio, wanted = float((u[-1] - u[0]) / grown), recipe.utd
     text = f"{ratio:.2f} updates per new sample, {wanted:g} set"
@@ -112,6 +112,8 @@ def update_ratio(case: Case) -> Answer:
     if ratio < (0.5 if recipe.utd_exact else 0.25) * wanted or (recipe.utd_exact and ratio > 2 * wanted + 0.5):
         word = "fewer" if ratio < wanted else "more"
         sentence = f"The trainer does far {word} updates per step than the {wanted:g} that it is set to."
+        if not recipe.utd_exact:
+            sentence = f"The trainer does far fewer updates per step than the {wanted:g} that it may do: it does not keep up."
         return Finding(name, sentence, (text,), 0.85 if recipe.utd_exact else 0.7, source=history.name)
     return Sound(name, text, history.name)
 
@@ -164,7 +166,7 @@ def sampling(case: Case) -> Answer:
         share = ""
         if "training_step_duration" in history:
             share = f"; an update takes {middle(part(history['training_step_duration'], 0.9)) * 1000:.3g} ms"
-        sentence = "Drawing a batch takes longer the fuller the memory is, and will eat the update ratio."
+        sentence = "Each batch is found by going through the whole memory, which leaves less and less time for learning."
         return Finding(name, sentence, (text + share,), 0.85, source=history.name)
     return Sound(name, text, history.name)
 

@@ -7,8 +7,10 @@ import math
 import numpy as np
 
 from trainer.diagnosis.case import Answer, Case, Check
+from trainer.diagnosis.drives import FAILURES
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.history import History
+from trainer.diagnosis.probe import LEAST_UPDATES, distinguishes
 from trainer.diagnosis.stats import Array, correlation, middle, part, trend
 
 FAR_APART = 0.2  # distance of two distributions of actions, in units of a uniform one's deviation, that is worth a look
@@ -41,6 +43,10 @@ def ignores_actions(case: Case) -> Answer:
     name, history = "critic-ignores-actions", case.history
     if history is None:
         return None
+    if case.probe is not None and isinstance(distinguishes(case), Sound):
+        return None  # asked itself, the critic tells actions apart: means of batches cannot know better
+    if "updates" in history and np.nanmax(history["updates"]) < LEAST_UPDATES:
+        return Lacking(name, f"{LEAST_UPDATES} updates: before, a sound critic may know nothing of actions", history.name)
     lost = history.missing("debug/q1", "debug/q2", "debug/q_a1", "debug/q1_std", "debug/a_0", "debug/a1_0")
     distance = action_distance(history)
     if lost or distance is None:
@@ -135,7 +141,8 @@ def discount_power(case: Case) -> Answer:
         ended = n / max(float(n), middle(history["episode_length_train"]))
     evidence = (
         f"targets are reward + {slope:.4f} Q (median of {int(good.sum())} rows)",
-        f"gamma {gamma} to the power of {n} steps is {wanted:.4f}, gamma alone {gamma:.4f}; up to {ended:.1%} of the rows end",
+        f"gamma {gamma} to the power of {n} steps is {wanted:.4f}, gamma alone {gamma:.4f}"
+        + (f"; up to {ended:.1%} of the rows end" if ended >= 0.0005 else ""),
     )
     room = 0.2 * (gamma - wanted)
     if n > 1 and slope > wanted + room and gamma * (1 - ended) - room < slope < gamma + room:
@@ -155,7 +162,9 @@ def apart(case: Case) -> Answer:
     name, history = "q-return-apart", case.history
     if history is None:
         return None
-    returns = next((c for c in ("return_test", "return_train") if c in history and np.nanstd(history[c]) > 0), None)
+    # Evaluations tell better than noisy drives, as soon as there are enough of them.
+    known = [c for c in ("return_test", "return_train") if c in history and np.nanstd(history[c]) > 0]
+    returns = max(known, key=lambda c: min(10, len(np.unique(part(history[c], 0.3)))), default=None)
     if "debug/q_a1" not in history or returns is None:
         return Lacking(name, "the columns debug/q_a1 and return_train or return_test", history.name)
     q, r = history["debug/q_a1"], history[returns]
@@ -166,7 +175,7 @@ def apart(case: Case) -> Answer:
     up, down = trend(q), trend(r)
     begin, end = middle(q[: len(q) // 4]), middle(q[-len(q) // 4 :])
     first, last = float(r[: len(r) // 4].mean()), float(r[-len(r) // 4 :].mean())
-    evidence = (
+    evidence: tuple[str, ...] = (
         f"debug/q_a1 from {begin:.1f} to {end:.1f} (rank correlation with time {up:+.2f})",
         f"{returns} from {first:.1f} to {last:.1f} ({down:+.2f})",
     )
@@ -174,7 +183,60 @@ def apart(case: Case) -> Answer:
     if up > 0.6 and down < -0.3 and end > begin + 0.2 * abs(begin) and first - last > max(2 * noise, 0.15 * abs(first)):
         sentence = "The critic believes that it gets better while the returns get worse: it overestimates."
         return Finding(name, sentence, evidence, min(0.9, 0.5 + abs(down) / 2), source=history.name)
+    if up > 0.6 and down < -0.3:
+        evidence = (*evidence, "a fall that is too small against the noise to mean something")
     return Sound(name, "; ".join(evidence), history.name)
+
+
+def ends(case: Case) -> Answer:
+    """Rows that end an episode must be among those that are learned from, as often as episodes end."""
+    name, history, recipe = "terminal-dropped", case.history, case.recipe
+    if history is None:
+        return None
+    if "debug/d" not in history:
+        return Lacking(name, "the column debug/d (share of a batch that ends an episode)", history.name)
+    if not history.ours:
+        return _ends_of_a_foreign_run(name, history)
+    if recipe is None or recipe.batch_size is None or case.drives is None:
+        return Lacking(name, "the recorded episodes and the batch size, for how many rows should end one", history.name)
+    learned = [e for e in case.drives.episodes if e.purpose in ("drive", "lap", "practice")]
+    over = [e for e in learned if e.reason in (*FAILURES, "finish")]
+    steps = sum(e.length for e in learned)
+    if len(over) < 10 or not steps:
+        return Lacking(name, f"ten episodes that ended by themselves (there are {len(over)})", history.name)
+    column = history["debug/d"]
+    known = column[np.isfinite(column)]
+    rows = len(known) * recipe.batch_size
+    wanted = len(over) / steps
+    text = (
+        f"{known.mean():.3%} of {rows:,} rows looked at end an episode; {len(over)} of {len(learned)} recorded episodes with "
+        f"{steps:,} steps ended by themselves, so about {wanted:.3%} or more should"
+    )
+    if wanted * rows < 12:
+        return Lacking(name, "more rows", history.name)
+    if known.mean() < 0.1 * wanted:
+        sentence = "The end of an episode never reaches the critic: it goes on counting what would follow."
+        return Finding(name, sentence, (text,), 0.95, source=history.name)
+    return Sound(name, text, history.name)
+
+
+def _ends_of_a_foreign_run(name: str, history: History) -> Answer:
+    """The share of rows that end an episode against the episodes' length. Time limits are no ends, and cannot be told."""
+    if "episode_length_train" not in history:
+        return Lacking(name, "the column episode_length_train", history.name)
+    length, share = middle(part(history["episode_length_train"], 0.3)), float(np.nanmean(part(history["debug/d"], 0.3)))
+    demos = middle(part(history["debug/demo_fraction_in_batch"], 0.3)) if "debug/demo_fraction_in_batch" in history else 0.0
+    wanted = (1 - demos) / max(length, 1.0)
+    text = (
+        f"{share:.3%} of the rows end an episode; episodes last {length:.0f} steps and {demos:.0%} of the rows are demos, so "
+        f"{wanted:.3%} or more should"
+    )
+    if len(part(history["debug/d"], 0.3)) < 50 or not wanted > 0:
+        return Lacking(name, "more rows", history.name)
+    if share < 0.2 * wanted:
+        sentence = "Most ends of episodes do not reach the critic, unless it was a time limit that cut those episodes."
+        return Finding(name, sentence, (text,), 0.4, level="warning", source=history.name)
+    return Sound(name, text, history.name)
 
 
 def at_clip(case: Case) -> Answer:
@@ -222,4 +284,4 @@ def exploded(case: Case) -> Answer:
     return Sound(name, text, history.name)
 
 
-CHECKS: tuple[Check, ...] = (ignores_actions, identical_twins, discount_power, apart, at_clip, exploded)
+CHECKS: tuple[Check, ...] = (ignores_actions, identical_twins, discount_power, apart, ends, at_clip, exploded)

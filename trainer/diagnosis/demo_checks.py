@@ -59,6 +59,12 @@ def _response(drives: Drives, who: NDArray[np.bool_], control: int, turning: boo
     return found
 
 
+def one_sided(drives: Drives, control: int) -> bool:
+    """Whether the demos use the upper half of a control's range only, and the agent the lower one as well."""
+    demo, agent = drives.executed[drives.demo, control], drives.executed[drives.agent, control]
+    return bool(demo.min() > -0.02 and (agent < -0.1).mean() > 0.03)
+
+
 def units(case: Case) -> Answer:
     """The car answers the demos' controls as it answers the agent's: else their units or signs differ."""
     name, drives = "demo-units", case.drives
@@ -95,6 +101,9 @@ def units(case: Case) -> Answer:
             elif not 0.25 < ratio < 4:
                 evidence.append(text + f": {max(ratio, 1 / ratio):.0f} times as much")
                 sure = max(sure, 0.9)
+            elif ratio > 1.5 and one_sided(drives, control):
+                evidence.append(text + "; and the demos never go below 0, where the agent often is: 0 to 1 for -1 to 1")
+                sure = max(sure, 0.8)
     if evidence:
         sentence = "The same number means something else in the demos than in the policy's actions."
         return Finding(name, sentence, tuple(evidence), sure, source=drives.name)

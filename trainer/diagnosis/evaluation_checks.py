@@ -18,7 +18,10 @@ def missing(case: Case) -> Answer:
     if column is None:
         return Lacking(name, "the column return_test", history.name)
     known = column[np.isfinite(column)]
-    text = f"return_test has {len(np.unique(known))} different values in {len(known)} rows"
+    different = len(np.unique(known))
+    text = f"return_test has {different} different values in {len(known):,} rows"
+    if different == 1:
+        text = f"return_test is {known[0]:g} in all {len(known):,} rows"
     if len(known) >= 20 and np.ptp(known) < 1e-9:
         sentence = (
             "return_test never changes: nothing was driven without noise, so nothing says which weights are good."
@@ -40,7 +43,7 @@ def held(case: Case) -> Answer:
         return Lacking(name, "more rows", history.name)
     repeated = float((np.diff(values) == 0).mean())
     text = f"{repeated:.0%} of the rows of return_train repeat the row before"
-    if repeated > 0.3:
+    if repeated > 0.1:  # two episodes never earn the same to the last digit
         sentence = (
             "return_train is the last received episode, held until the next: its mean and best are of few episodes."
         )
@@ -61,7 +64,7 @@ def meaning(case: Case) -> Answer:
         if falls:
             sentence = "'best race progress' falls again and again, so it is no best but the progress of the last run."
             evidence = (
-                f"it falls in {falls} of {len(known)} rows: {known.max():.3f} at most, {known[-1]:.3f} at the end",
+                f"it falls in {falls} of {len(known):,} rows: {known.max():.3f} at most, {known[-1]:.3f} at the end",
             )
             outcomes.append(Finding(name, sentence, evidence, 0.95, source=history.name))
         else:
@@ -87,7 +90,7 @@ def alike(case: Case) -> Answer:
     top = np.argsort(-counts)[:2]
     share = float(counts[top].sum() / len(steps))
     most = " or ".join(f"{values[i]:.0f}" for i in sorted(top))
-    text = f"{share:.0%} of {len(steps)} episodes last exactly {most} steps (the median is {middle(steps):.0f})"
+    text = f"{share:.0%} of {len(steps):,} episodes last exactly {most} steps (the median is {middle(steps):.0f})"
     if share > 0.3:
         sentence = "Again and again an episode ends after the very same number of steps: nothing that the agent does changes it."
         return Finding(name, sentence, (text,), 0.85, source=history.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from trainer.diagnosis.catalogue import FAULTS
@@ -84,7 +84,10 @@ class Report:
         """Sort outcomes; of several findings of one fault the heaviest is kept, with the others' evidence."""
         best: dict[str, Finding] = {}
         for finding in sorted((o for o in outcomes if isinstance(o, Finding)), key=lambda f: -f.weight):
-            best.setdefault(finding.fault, finding)
+            first = best.setdefault(finding.fault, finding)
+            if first is not finding:
+                more = tuple(e for e in finding.evidence if e not in first.evidence)
+                best[finding.fault] = replace(first, evidence=first.evidence + more)
         findings = sorted(best.values(), key=lambda f: -f.weight)
         sound = {o.fault + o.source: o for o in outcomes if isinstance(o, Sound) and o.fault not in best}
         answered = set(best) | {o.fault for o in sound.values()}

@@ -41,11 +41,26 @@ def hot_spot(places: Array) -> tuple[float, float, float]:
 
 def spot_name(drives: Drives, low: float, high: float) -> str:
     """Return the name of the corner at (or shortly behind) a place, else the place in metres."""
+    corner = _corner(drives, low, high)
+    return f"{low:.0f} to {high:.0f} m" if corner is None else f"'{corner[0]}' ({corner[1]:.0f} to {corner[2]:.0f} m)"
+
+
+def _corner(drives: Drives, low: float, high: float) -> tuple[str, float, float] | None:
     middle = (low + high) / 2
-    for name, begin, end in drives.corners:
-        if begin - 40.0 <= middle <= end:
-            return f"'{name}' ({begin:.0f} to {end:.0f} m)"
-    return f"{low:.0f} to {high:.0f} m"
+    return next((c for c in drives.corners if c[1] - 40.0 <= middle <= c[2]), None)
+
+
+def _under(drives: Drives, begin: float, end: float, cells: int) -> str:
+    """Return a line of characters that marks the corners below a picture of the road from ``begin`` to ``end`` (m)."""
+    marks = [" "] * cells
+    for name, a, b in drives.corners:
+        first, last = (round((x - begin) / (end - begin) * cells) for x in (a, b))
+        if last <= 0 or first >= cells:
+            continue
+        first, last = max(0, first), min(cells, last)
+        label = f" {name} " if len(name) + 4 <= last - first else ""
+        marks[first:last] = label.center(last - first, "─")
+    return "".join(marks).rstrip()
 
 
 def one_corner(case: Case) -> Answer:
@@ -68,7 +83,12 @@ def one_corner(case: Case) -> Answer:
     sentence = f"The agent drives well up to {where} and fails there: that is the place to take over."
     picture = _where_failures(drives, failed)
     data = {"from_m": round(low, 1), "to_m": round(high, 1)}
-    return Finding(name, sentence, evidence, min(0.95, share), picture=picture, source=drives.name, data=data)
+    corner = _corner(drives, low, high)
+    change = "Take over there a few times, a second or two before it: `hitl play` offers you the wheel there."
+    if corner is not None:
+        change = f"Take over there a few times, a second or two before it: `hitl play --practice '{corner[0]}' --at-failure`."
+    sure = min(0.95, share)
+    return Finding(name, sentence, evidence, sure, change=change, picture=picture, source=drives.name, data=data)
 
 
 def _where_failures(drives: Drives, failed: list[Episode]) -> str:
@@ -76,7 +96,8 @@ def _where_failures(drives: Drives, failed: list[Episode]) -> str:
     edges = np.linspace(0.0, end + 1e-6, 61)
     counts, _ = np.histogram([e.farthest for e in failed], edges)
     values = np.where(counts > 0, counts.astype(np.float64), np.nan)
-    return f"failures along the road, 0 to {end:.0f} m\n{bars(values)}"
+    drawn = bars(values).replace(" ", "·")
+    return f"failures along the road, 0 to {end:.0f} m\n{drawn}\n{_under(drives, 0.0, end, 60)}"
 
 
 def _nearest(states: NDArray[Any], known: NDArray[Any]) -> Array:
@@ -174,7 +195,7 @@ def _distance_picture(drives: Drives, index: NDArray[np.int64], ratio: Array, be
     top = max(4.0, float(np.nanmax(values)))
     return (
         f"agent to nearest demo, {begin:.0f} to {end:.0f} m; full bar {top:.1f}, demos among themselves 1\n"
-        f"{bars(values, 0.0, top)}"
+        f"{bars(values, 0.0, top)}\n{_under(drives, begin, end, 40)}"
     )
 
 
@@ -203,7 +224,8 @@ def evaluated(case: Case) -> Answer:
     if len(counts) >= 3 and max(counts.values()) < ENOUGH // 2:
         sentence = "So few episodes per checkpoint cannot tell a good one from a lucky one."
         return Finding("evaluation-noisy", sentence, (text,), 0.9, source=drives.name)
-    return [Sound("evaluation-missing", text, drives.name), Sound("evaluation-noisy", text, drives.name)]
+    there = f"{len(judged)} evaluation episodes of {len(counts)} checkpoints"
+    return [Sound("evaluation-missing", there, drives.name), Sound("evaluation-noisy", text, drives.name)]
 
 
 def swapped(case: Case) -> Answer:

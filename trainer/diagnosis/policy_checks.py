@@ -78,7 +78,8 @@ def temperature(case: Case) -> Answer:
     values = history[column]
     first, last, top = middle(part(values, 0.0, 0.1)), middle(part(values, 0.9)), float(np.nanmax(values))
     growth = trend(part(values, 0.3))
-    text = f"{column} from {first:.3g} to {last:.3g} (largest {top:.3g}; rank correlation with time {growth:+.2f})"
+    text = f"{column} from {first:.3g} to {last:.3g} (largest {top:.3g}"
+    text += f"; rank correlation with time {growth:+.2f})" if np.isfinite(growth) else ")"
     if last > max(1.0, 10 * first) and growth > 0.7:
         sentence = "The temperature grows without end: being random is worth more than driving well."
         return Finding(name, sentence, (text,), 0.95, source=history.name)

@@ -23,7 +23,8 @@ BLIND = 0.01  # spread of Q over actions below which a critic sees none
 DIM = (
     0.05  # the same for one that explains nothing; a sound one spreads by 0.1 within a thousand updates, and 0.25 later
 )
-EXPLAINS = 0.2  # share of the error; a trained critic explains nine tenths
+EXPLAINS = 0.5  # share of the error; a trained critic explains nine tenths, one that is fed other actions a fifth at most
+SOME = 0.2  # a critic that explains this much, and is not yet sound, may only need more updates
 LEAST_UPDATES = 600
 """Before that a sound critic may still know nothing of actions."""
 
@@ -104,7 +105,7 @@ def distinguishes(case: Case) -> Answer:
         return Sound(name, "; ".join(text), probe.name)
     if probe.updates < LEAST_UPDATES or probe.rows < 100:
         return Lacking(name, f"{LEAST_UPDATES} updates and 100 rows", probe.name)
-    if probe.spread < DIM:
+    if probe.spread < DIM and (probe.gain <= SOME or probe.spread < BLIND):
         sentence = (
             "The critic does not tell the executed action from a random one, so nothing that is driven, takeovers included, "
             "can teach the agent."

@@ -48,6 +48,7 @@ class Recipe:
     updates_per_row: int | None = None
     """Updates between two rows of the history."""
     memory_size: float | None = None
+    batch_size: int | None = None
     hz: float = 20.0
     lookahead_points: int | None = None
     lookahead_stride: int | None = None
@@ -141,6 +142,7 @@ def from_config(values: Mapping[str, Any], name: str = "config") -> Recipe:
         utd=number(model, "MAX_TRAINING_STEPS_PER_ENVIRONMENT_STEP", 4),
         updates_per_row=int(number(model, "TRAINING_STEPS_PER_ROUND", 200) or 200),
         memory_size=number(model, "MEMORY_SIZE", 1e6),
+        batch_size=int(number(model, "BATCH_SIZE", 256) or 256),
         hz=1.0 / max(step, 1e-3),
         lookahead_points=None if points is None else int(points),
         lookahead_stride=max(1, int(stride or 0)),
@@ -187,6 +189,7 @@ def from_settings(
         utd=train.get("utd"),
         utd_exact=True,
         memory_size=train.get("capacity"),
+        batch_size=train.get("batch_size"),
         hz=hz,
         lookahead_m=lookahead_m,
         reward=terms,

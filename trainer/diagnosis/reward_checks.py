@@ -49,7 +49,7 @@ def crawl(case: Case) -> Answer:
     again = np.flatnonzero((speed > speed[dip[0]]) & (pay > pay[crest]))
     far = f"only above {speed[again[0]]:.0f} km/h is more paid" if len(again) else "no higher speed is paid more"
     evidence = (
-        f"a step at {speed[crest]:.0f} km/h pays {pay[crest]:.4f}, at {speed[dip[0]]:.0f} km/h {pay[dip[0]]:.4f}; {far}",
+        f"a step at {speed[crest]:.0f} km/h pays {pay[crest]:.4f}, just above it {pay[dip[0]]:.4f}; {far}",
         f"speed bonus {r.speed_bonus:g} above {r.speed_min:g} km/h, twice as steep from {r.speed_medium:g} km/h",
     )
     sentence = f"Crawling at {speed[crest]:.0f} km/h is a local optimum: a little faster is paid less."

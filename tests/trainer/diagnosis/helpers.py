@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from planted import Fifo
 
 from trainer.batch import Batch
 from trainer.config import TrainConfig
@@ -30,7 +31,9 @@ CONFIG = TrainConfig(
 )  # fmt: skip
 
 
-def world_episode(id_: int, rng: np.random.Generator, n: int = 60, human: bool = False, random: bool = True):
+def world_episode(
+    id_: int, rng: np.random.Generator, n: int = 60, human: bool = False, random: bool = True, skill: float | None = None
+):
     """A point on a road: state (offset, its speed, progress share), actions (gas, steer); gas pays, drifting off ends it."""
     x, v, s = rng.normal(0, 0.2), 0.0, 0.0
     seen, done, paid = [], [], []
@@ -39,6 +42,9 @@ def world_episode(id_: int, rng: np.random.Generator, n: int = 60, human: bool =
         seen.append((x, v, s))
         steer = -1.5 * x - v if human or not random else rng.uniform(-1, 1)
         gas = 0.9 if human else rng.uniform(-1, 1)
+        if skill is not None:  # 0 is no better than chance, 1 as good as a human
+            steer = skill * (-1.5 * x - v) + (1 - skill) * rng.uniform(-1, 1)
+            gas = skill * 0.9 + (1 - skill) * rng.uniform(-1, 1)
         action = np.clip((gas, steer), -1, 1)
         v = 0.8 * v + 0.1 * action[1] + 0.02 * rng.normal()
         x += v
@@ -62,12 +68,22 @@ def train(
     after: Callable[[TQC], None] | None = None,
     laps: int = 3,
     seed: int = 0,
+    begin: Callable[[TQC], None] | None = None,
+    fifo: int | None = None,
+    skill: Callable[[float], float] | None = None,
 ) -> tuple[TQC, list[dict[str, float]], Batch]:
-    """Train on the little road while episodes come in; return the learner, its rows of metrics, and a batch of it."""
+    """Train on the little road while episodes come in; return the learner, its rows of metrics, and a batch of it.
+
+    ``fifo``: rows of a memory without a half of its own for demos. ``skill``: of the driver, over the share of the run.
+    """
     torch.set_num_threads(1)
     rng = np.random.default_rng(seed)
     config = config.with_values(seed=seed)
-    learner, replay = TQC(OBS, ACT, config), Replay(OBS, ACT, config)
+    learner, replay = TQC(OBS, ACT, config), (Fifo if fifo else Replay)(OBS, ACT, config)
+    if isinstance(replay, Fifo):
+        replay.limit = fifo or 0
+    if begin:
+        begin(learner)
     g = torch.Generator().manual_seed(seed)
     id_ = 0
     for _ in range(laps):
@@ -75,23 +91,30 @@ def train(
         id_ += 1
     rows: list[dict[str, float]] = []
     while learner.updates < updates:
-        replay.add(world_episode(id_, rng))
+        driven = world_episode(id_, rng, skill=skill(learner.updates / updates) if skill else None)
+        replay.add(driven)
         id_ += 1
         for batch in replay.sample_many(10, config.batch_size, g):
+            if fifo:
+                batch.demo = batch.human
             if batch_fault:
                 batch_fault(learner, batch)
             learner.update(batch)
             if after:
                 after(learner)
-        rows.append({**learner.metrics(), "memory_len": float(len(replay)), "updates": float(learner.updates)})
+        told = {"memory_len": float(len(replay)), "updates": float(learner.updates)}
+        rows.append({**learner.metrics(), **told, "return_train": float(driven.reward.sum())})
     return learner, rows, replay.sample(512, g)
 
 
-def report(learner: TQC, rows: list[dict[str, float]], batch: Batch) -> Report:
-    """What the diagnosis says of a trained learner."""
+def report(
+    learner: TQC, rows: list[dict[str, float]], batch: Batch, *, ours: bool = True, ratio: bool = False
+) -> Report:
+    """What the diagnosis says of a trained learner; ``ratio``: its updates for each step are looked at, too."""
     recipe = from_settings(learner.config.to_dict(), None, 20.0, None)
-    recipe.utd = None  # the little road counts no ratio
-    return diagnose([Case(from_rows(rows, ours=True), recipe, probe=probe.look(learner, batch))])
+    if not ratio:
+        recipe.utd = None  # the little road counts no ratio
+    return diagnose([Case(from_rows(rows, ours=ours), recipe, probe=probe.look(learner, batch))])
 
 
 def faults(found: Report) -> list[str]:

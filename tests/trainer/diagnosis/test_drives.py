@@ -1,4 +1,4 @@
-"""Checks on recorded drives: real driving of the embedded game, and the same with one thing made wrong."""
+"""Checks on recorded drives: driven and written down with one fault each, and without; then what only a store can hold."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from planted import Plan, make
+from planted_faults import FAULTS
 
-from benchmarks.planted import Plan, make
 from data.store import Store
 from hitl.diagnosing import BOUNDED, of_home
-from hitl.scripted import Skill
 from trainer.diagnosis.case import Case
 from trainer.diagnosis.drives import Drives, from_store
 from trainer.diagnosis.run import diagnose
@@ -25,18 +25,38 @@ def drives_of(root: Path) -> Drives:
     return drives
 
 
+def driven(folder: Path, plan: Plan, seed: int = 5, track: str = "default") -> Path:
+    """Drive a plan; of the learning there is as little as can be, for the driving is what is looked at here."""
+    return make(folder, replace(plan, config=plan.config.with_values(utd=0.004, batch_size=16)), seed, track)
+
+
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Drives:
-    plan = Plan(drives=8, evaluations=10)
-    plan.config = plan.config.with_values(utd=0.004, batch_size=16)  # the driving is what is looked at here
-    return drives_of(make(tmp_path_factory.mktemp("sound"), plan, seed=5))
+    return drives_of(driven(tmp_path_factory.mktemp("sound"), Plan(drives=6, evaluations=10)))
 
 
 @pytest.fixture(scope="module")
 def failing(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    plan = Plan(drives=12, evaluations=0, skill=Skill(corner_grip=60.0, braking=40.0))
-    plan.config = plan.config.with_values(utd=0.004, batch_size=16)
-    return make(tmp_path_factory.mktemp("failing"), plan, seed=5)
+    return driven(tmp_path_factory.mktemp("failing"), replace(FAULTS["one corner too fast"][0], evaluations=0))
+
+
+RECORDED = {
+    # fault: drives that it takes to show
+    "rewards of laps stale": 3, "observations of laps stale": 3, "laps steered the other way": 3,
+    "pedals of laps from 0 to 1": 3, "heading in world axes, clipped": 3, "sensor that is not read": 3, "short look-ahead": 3,
+    "finish squashed": 3, "speed bonus with a dip": 3, "standing costs more than driving pays": 3,
+    "weights in mid-episode": 8, "two evaluations each": 12,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", RECORDED)
+def test_driven_and_written_down_with_a_fault(fault: str, tmp_path: Path) -> None:
+    plan, wanted = FAULTS[fault]
+    evaluations = plan.evaluations if "evaluat" in fault else 0
+    root = driven(tmp_path, replace(plan, drives=RECORDED[fault], evaluations=evaluations))
+    found = [f.fault for f in diagnose([replace(of_home(root), probe=None)]).above_notes]
+    assert set(found[:2]) & set(wanted), found
+    assert ("evaluation-missing" in found) == (fault == "weights in mid-episode")  # eight drives, and nothing evaluated
 
 
 def names(drives: Drives) -> list[str]:
@@ -59,30 +79,17 @@ def laps(drives: Drives, values: np.ndarray, change: Callable[[np.ndarray], np.n
     return result
 
 
-def test_an_observation_that_stands_still(sound: Drives) -> None:
-    seen = sound.observation.copy()
-    seen[:, 2] = 0.5
-    assert names(replace(sound, observation=seen)) == ["observation-constant"]
-
-
-def test_a_clipped_observation(sound: Drives) -> None:
-    seen = sound.observation.copy()
-    seen[:, 0] = np.minimum(seen[:, 0], np.quantile(seen[:, 0], 0.6))
-    assert names(replace(sound, observation=seen)) == ["observation-clipped"]
-
-
 def test_full_lock_and_full_pedal(sound: Drives) -> None:
     assert names(replace(sound, proposed=np.sign(sound.proposed + 1e-6))) == ["actions-saturated"]
 
 
-@pytest.mark.parametrize("factor", [(1.0, -1.0), (1.0, 0.1), (0.1, 1.0), (180.0, 1.0)])
+@pytest.mark.parametrize("factor", [(0.1, 1.0), (180.0, 1.0)])
 def test_demos_in_other_units(sound: Drives, factor: tuple[float, float]) -> None:
     executed = laps(sound, sound.executed, lambda a: a * np.array(factor, np.float32))
     assert names(replace(sound, executed=executed)) == ["demo-units"]
 
 
 def test_demos_paid_by_other_rules(sound: Drives) -> None:
-    assert names(replace(sound, reward=laps(sound, sound.reward, lambda r: 0.5 * r))) == ["demos-stale"]
     now = {**sound.reward_settings, "progress": 2 * sound.reward_settings["progress"]}
     assert names(replace(sound, reward_settings=now)) == ["demos-stale"]
     assert names(replace(sound, repaid=((50.0, 310.0), (60.0, 330.0)))) == ["demos-stale"]
@@ -90,25 +97,7 @@ def test_demos_paid_by_other_rules(sound: Drives) -> None:
 
 
 def test_demos_seen_by_other_rules(sound: Drives) -> None:
-    wider = laps(sound, sound.observation, lambda o: np.hstack([o[:, :11], 2 * o[:, 11:]]))
-    assert names(replace(sound, observation=wider))[0] == "demos-stale"
     assert names(replace(sound, other_layouts=((81, 900),))) == ["demos-stale"]
-
-
-def test_evaluation_missing_and_noisy(sound: Drives) -> None:
-    none = [e for e in sound.episodes if e.purpose != "evaluation"]
-    assert names(replace(sound, episodes=none)) == ["evaluation-missing"]
-    some = [replace(e, checkpoint=i // 2) if e.purpose == "evaluation" else e for i, e in enumerate(sound.episodes)]
-    assert names(replace(sound, episodes=some)) == ["evaluation-noisy"]
-
-
-def test_weights_swapped_in_mid_episode(sound: Drives) -> None:
-    assert names(replace(sound, checkpoint=sound.t // 100)) == ["weights-swapped"]
-
-
-def test_a_finish_that_is_not_paid(sound: Drives) -> None:
-    paid = np.minimum(sound.reward, 1.0)
-    assert "finish-unpaid" in names(replace(sound, reward=paid))
 
 
 def test_all_failures_in_one_corner(failing: Path) -> None:

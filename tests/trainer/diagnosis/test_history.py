@@ -12,6 +12,7 @@ import pytest
 
 from trainer.diagnosis.case import Case
 from trainer.diagnosis.catalogue import FAULTS
+from trainer.diagnosis.finding import Finding, Report
 from trainer.diagnosis.history import History
 from trainer.diagnosis.recipe import Recipe, RewardTerms, from_config
 from trainer.diagnosis.road import Road
@@ -36,16 +37,9 @@ def test_q_rises_while_returns_fall() -> None:
     bad = {"debug/q_a1": 5 + 20 * TIME, "return_train": 60 - 40 * TIME + NOISE}
     good = {"debug/q_a1": 5 + 20 * TIME, "return_train": 20 + 40 * TIME + NOISE}
     assert "q-return-apart" in found(bad)
+    assert "q-return-apart" in found({**bad, "return_test": np.where(TIME < 0.5, 60.0, 20.0)})  # too few to judge by
     assert "q-return-apart" not in found(good)
     assert "q-return-apart" not in found({"debug/q_a1": 5 + 20 * TIME, "return_train": 40 + 5 * NOISE})
-
-
-def test_demos_pushed_out_of_a_full_memory() -> None:
-    share = np.where(TIME < 0.5, 0.5 - 0.2 * TIME, 0.4 * np.exp(-6 * (TIME - 0.5)))
-    full = {"memory_len": np.minimum(2e5 * TIME, 1e5), "debug/demo_fraction_in_batch": share}
-    assert "demos-evicted" in found(full)
-    assert "demos-evicted" not in found({**full, "memory_len": 9e4 * TIME})
-    assert "demos-evicted" not in found({**full, "debug/demo_fraction_in_batch": 0.5 + 0 * TIME})
 
 
 def test_update_ratio() -> None:
@@ -65,21 +59,10 @@ def test_q_beyond_what_can_be_earned() -> None:
     assert "exploded" not in found({**rewards, "debug/q1": 30 * TIME})
 
 
-def test_no_gradient() -> None:
-    assert "gradients-zero" in found({"debug/actor_grad_norm": 0 * TIME})
-    assert "gradients-zero" not in found({"debug/actor_grad_norm": 0.02 + 0 * TIME})
-
-
 def test_held_returns_and_missing_evaluation() -> None:
     held = {"return_train": np.repeat(NOISE[::4], 4), "return_test": 0 * TIME, "debug/q1": TIME}
     assert {"return-held", "evaluation-missing"} <= found(held)
     assert not {"return-held", "evaluation-missing"} & found({**held, "return_train": NOISE, "return_test": NOISE})
-
-
-def test_actions_at_their_limits() -> None:
-    stuck = {"debug/a1_0": 0.999 + 0 * TIME, "debug/a1_0_std": 0.001 + 0 * TIME}
-    assert "actions-saturated" in found(stuck)
-    assert "actions-saturated" not in found({**stuck, "debug/a1_0": 0.8 + 0 * TIME, "debug/a1_0_std": 0.2 + 0 * TIME})
 
 
 @pytest.mark.parametrize("gamma", [0.9, 0.96])
@@ -129,3 +112,19 @@ def test_missing_columns_are_asked_for_and_not_judged() -> None:
 def test_every_fault_has_its_section() -> None:
     text = (Path(__file__).parents[3] / "docs" / "diagnosis.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"^### (\S+)$", text, re.M)) == sorted(FAULTS)
+
+
+def test_ends_that_a_foreign_run_hardly_shows() -> None:
+    run = {"debug/d": 0.002 + 0 * TIME, "episode_length_train": 400 + 50 * NOISE}
+    assert "terminal-dropped" not in found(run)
+    few = {**run, "debug/d": 0.0002 + 0 * TIME}
+    report = diagnose([Case(history=History(few))])
+    finding = next(f for f in report.findings if f.fault == "terminal-dropped")
+    assert finding.sure <= 0.5  # a time limit would look the same
+    assert finding.rank == "warning"
+
+
+def test_evidence_of_one_fault_from_two_sides_is_told_together() -> None:
+    one = Finding("demos-stale", "a", ("settings",), 0.9)
+    other = Finding("demos-stale", "b", ("rewards",), 0.5)
+    assert [f.evidence for f in Report.of([other, one]).findings] == [("settings", "rewards")]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from planted_faults import gamma_once, policy_in_critic
 
 from data.store import Store
 from tests.trainer.diagnosis.helpers import CONFIG, train
-from tests.trainer.diagnosis.test_trained import gamma_once, policy_in_critic
 from tests.trainer.test_daemon import SMALL, drive
 from tests.trainer.test_daemon import train as run_daemon
 from trainer.diagnosis import live

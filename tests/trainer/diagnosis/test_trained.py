@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 import pytest
-import torch
+from planted_faults import detached, gamma_once, growing, policy_in_critic, same_seed
 
 from tests.trainer.diagnosis.helpers import CONFIG, faults, report, train
-from trainer.batch import Batch
 from trainer.diagnosis.finding import Report
-from trainer.tqc import TQC
 
 
 @pytest.fixture(scope="module")
 def sound() -> Report:
     return report(*train())
-
-
-def policy_in_critic(learner: TQC, batch: Batch) -> None:
-    batch.pair = torch.cat((batch.observation, learner.actor.act(batch.observation, False, learner.generator)), 1)
-
-
-def gamma_once(learner: TQC, batch: Batch) -> None:
-    batch.discount = torch.where(batch.discount > 0, learner.config.gamma, 0.0)
-
-
-@torch.no_grad()
-def same_twins(learner: TQC) -> None:
-    for network in (learner.critics, learner.targets):
-        for value in network.parameters():
-            value[1] = value[0]
 
 
 def test_the_sound_run_has_nothing_above_a_note(sound: Report) -> None:
@@ -44,11 +27,11 @@ def test_a_critic_fed_with_the_policys_action(sound: Report) -> None:
 
 
 def test_an_actor_that_does_not_learn() -> None:
-    assert "uniform-policy" in faults(report(*train(config=CONFIG.with_values(lr_actor=1e-12))))[:2]
+    assert "uniform-policy" in faults(report(*train(300, config=CONFIG.with_values(lr_actor=1e-12))))[:2]
 
 
 def test_identical_twins() -> None:
-    assert faults(report(*train(300, after=same_twins))) == ["twin-critics-identical"]
+    assert faults(report(*train(300, begin=same_seed))) == ["twin-critics-identical"]
 
 
 def test_gamma_without_its_power() -> None:
@@ -72,3 +55,38 @@ def test_one_replay_whose_share_of_demos_falls() -> None:
     config = CONFIG.with_values(one_replay=True, demo_fraction=0.0)
     found = faults(report(*train(500, config=config, laps=30)))
     assert {"batch-composition", "demo-share-drift"} & set(found)
+
+
+def test_a_loss_without_a_gradient() -> None:
+    found = report(*train(150, config=CONFIG.with_values(alpha=1e-10), begin=detached))
+    assert faults(found)[0] == "gradients-zero"
+
+
+def test_entropy_with_the_wrong_sign_drives_all_actions_to_their_limits() -> None:
+    found = report(*train(250, config=CONFIG.with_values(alpha=-0.3, lr_actor=1e-2)))
+    assert "actions-saturated" in faults(found)[:2]
+
+
+def test_a_discount_above_one_explodes() -> None:
+    assert "exploded" in faults(report(*train(250, config=CONFIG.with_values(lr_critic=0.05), batch_fault=growing)))
+
+
+def test_a_memory_that_pushes_the_laps_out() -> None:
+    config = CONFIG.with_values(demo_fraction=0.0, capacity=400, batch_size=16)
+    assert "demos-evicted" in faults(report(*train(250, config=config, laps=5, fifo=400), ours=False))
+    wide = config.with_values(capacity=100_000)
+    assert "demos-evicted" not in faults(report(*train(250, config=wide, laps=5, fifo=100_000), ours=False))
+
+
+def test_fewer_updates_than_set() -> None:
+    run = train(300, config=CONFIG.with_values(utd=2.0, batch_size=16), skill=lambda done: 1.0)
+    steps = run[1][-1]["memory_len"] - run[1][0]["memory_len"]
+    assert "update-ratio" in faults(report(*run, ratio=True))
+    run[0].config = CONFIG.with_values(utd=290 / steps)  # the same run is sound when just that was asked for
+    assert "update-ratio" not in faults(report(*run, ratio=True))
+
+
+def test_q_rises_while_the_driving_gets_worse() -> None:
+    one = CONFIG.with_values(critics=1, drop_per_critic=0, lr_critic=3e-4, gamma=0.99, batch_size=32)
+    assert "q-return-apart" in faults(report(*train(400, config=one, skill=lambda done: 1 - done)))
+    assert "q-return-apart" not in faults(report(*train(400, config=one, skill=lambda done: done)))

@@ -1,0 +1,8 @@
+"""The planted faults of the benchmark are the tests' as well."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
