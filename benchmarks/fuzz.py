@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import select
+import signal
 import struct
 import sys
 import tempfile
@@ -55,6 +57,13 @@ def _empty(folder: Path) -> None:
         path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
+def _exactly(pipe: Any, size: int) -> bytes:
+    raw = b""
+    while len(raw) < size and (piece := pipe.read(size - len(raw))):
+        raw += piece
+    return raw
+
+
 def outcomes(reader: Reader, seed: int, count: int, block: int = 1000) -> list[Outcome]:
     """Return what came of each input; they run in child processes, so that one that takes its process down is seen."""
     found: list[Outcome] = []
@@ -74,11 +83,18 @@ def outcomes(reader: Reader, seed: int, count: int, block: int = 1000) -> list[O
             finally:
                 os._exit(status)
         os.close(writing)
-        with os.fdopen(reading, "rb") as into:
-            while head := into.read(4):
-                found.append(pickle.loads(into.read(struct.unpack("<I", head)[0])))
+        with os.fdopen(reading, "rb", buffering=0) as into:
+            while True:
+                if not select.select([into], [], [], 60 if len(found) % block == 0 else 12)[0]:
+                    os.kill(child, signal.SIGKILL)  # our own child, which hangs where no signal handler runs
+                head = into.read(4)
+                if not head:
+                    break
+                found.append(pickle.loads(_exactly(into, struct.unpack("<I", head)[0])))
         _, status = os.waitpid(child, 0)
-        if os.WIFSIGNALED(status):
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+            found.append(Outcome("hang", 12.0, text="killed"))
+        elif os.WIFSIGNALED(status):
             found.append(Outcome("crash", text=f"signal {os.WTERMSIG(status)}"))
         elif status:
             raise SystemExit(f"{reader.name}: stopped at input {len(found)}")

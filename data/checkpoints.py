@@ -10,6 +10,7 @@ from typing import Any
 
 from data.connect import now, transaction
 from data.errors import UsageError
+from data.sound import readable_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ def _record(row: tuple[Any, ...]) -> CheckpointRecord:
     return CheckpointRecord(*values)
 
 
+@readable_rows()
 def find(
     conn: sqlite3.Connection, where: str = "1", values: tuple[Any, ...] = (), limit: int = -1
 ) -> list[CheckpointRecord]:
@@ -87,6 +89,7 @@ def set_best(conn: sqlite3.Connection, checkpoint_id: int) -> None:
             raise UsageError(f"There is no checkpoint {checkpoint_id} in the store.")
 
 
+@readable_rows()
 def evaluations(
     conn: sqlite3.Connection, checkpoint_id: int | None = None, track: str | None = None
 ) -> list[Evaluation]:

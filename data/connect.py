@@ -11,8 +11,9 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from data.errors import StoreError
+from data.errors import StoreError, shown
 from data.schema import APPLICATION_ID, MIGRATIONS, Migration
+from data.sound import check_layout
 
 BUSY_TIMEOUT_S = 5.0
 
@@ -65,7 +66,7 @@ def header_version(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> int | 
         except sqlite3.OperationalError as error:
             if mode != "mode=ro" or "locked" in str(error):
                 raise
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes a damaged schema as it is
             raise StoreError(refused) from error
         finally:
             conn.close()
@@ -106,6 +107,8 @@ def connect(path: Path, *, read_only: bool = False, busy_timeout_s: float = BUSY
     conn.execute("PRAGMA foreign_keys = ON")
     conn.execute("PRAGMA recursive_triggers = OFF")
     conn.execute("PRAGMA cache_size = -16000")
+    conn.execute("PRAGMA trusted_schema = OFF")  # what a foreign file's views and triggers may call
+    conn.execute("PRAGMA cell_size_check = ON")
     if read_only:
         conn.execute("PRAGMA query_only = ON")
     else:
@@ -207,14 +210,17 @@ def open_store(
                     f"`hitl store info`."
                 )
         else:
+            if version:
+                check_layout(conn, path.name, migrations[:version])
             migrate(conn, path, migrations)
-    except sqlite3.DatabaseError as error:
+        check_layout(conn, path.name, migrations)
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if conn is not None:
             conn.close()
         if isinstance(error, sqlite3.OperationalError):
             raise
         raise StoreError(
-            f"The store {path.name} is damaged ({error}): run `hitl store check`, or put a copy in its place."
+            f"The store {path.name} is damaged ({shown(error, 120)}): run `hitl store check`, or put a copy in its place."
         ) from error
     except BaseException:
         if conn is not None:

@@ -12,6 +12,7 @@ import numpy as np
 from data.connect import now, transaction
 from data.ops import INSERT_STEP
 from data.records import AGENT, HUMAN
+from data.sound import readable_rows
 
 FLOATS = ("progress", "x", "y", "z", "heading", "speed", "risk")
 """Columns of a step that may be unknown; NaN here, NULL in the store."""
@@ -191,6 +192,7 @@ _READ = (
 )
 
 
+@readable_rows()
 def read_episode(
     conn: sqlite3.Connection, episode_id: int, start: int = 0, stop: int | None = None
 ) -> EpisodeData | None:

@@ -14,6 +14,7 @@ import numpy as np
 from data.connect import BUSY_TIMEOUT_S, open_store, transaction
 from data.errors import StoreError
 from data.records import EpisodeRecord, SegmentRecord, SessionRecord
+from data.sound import readable_rows
 
 BLOCK = 4_000
 """Rows fetched at a time: small enough to stay in the processor's cache, large enough that NumPy does the work."""
@@ -164,7 +165,7 @@ class Follower:
             version = int(self._conn.execute("PRAGMA data_version").fetchone()[0])
             if version == self._seen_version and not self._more:
                 return self._empty()
-            with transaction(self._conn, "DEFERRED"):
+            with readable_rows(), transaction(self._conn, "DEFERRED"):
                 update = self._read(self._conn, limit)
             self._seen_version, self._more = version, update.more
             return update

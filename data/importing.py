@@ -7,42 +7,14 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
-
 from data.episodes import EpisodeWriter
+from data.errors import shown
 from data.merge import Summary
 from data.portable import Portable, adopt_checkpoints
 from data.store import Store
+from data.vetting import EpisodeRefusedError, check
 
-
-class EpisodeRefusedError(Exception):
-    """One episode (or file) cannot be taken; the text says why, the others go on."""
-
-
-def check(item: Portable) -> None:
-    """Refuse what no learner could use. Raises EpisodeRefusedError."""
-    data, info = item.data, item.info
-    n = len(data)
-    if n == 0:
-        raise EpisodeRefusedError("it has no steps")
-    for name, array, width in (
-        ("observations", data.observation, len(info.observation_names)),
-        ("actions", data.executed, len(info.action_names)),
-        ("proposed actions", data.proposed, len(info.action_names)),
-    ):
-        if array is not None and np.shape(array) != (n, width):
-            raise EpisodeRefusedError(f"its {name} have shape {np.shape(array)} where {(n, width)} was expected")
-        if array is not None and not np.isfinite(array).all():
-            raise EpisodeRefusedError(f"its {name} hold numbers that are not finite")
-    if not np.isfinite(data.reward).all():
-        raise EpisodeRefusedError("its rewards hold numbers that are not finite")
-    if data.last_observation is not None and np.shape(data.last_observation) != (len(info.observation_names),):
-        raise EpisodeRefusedError("the observation after its last step has another shape than the others")
-    if not 0 < info.hz <= 1000:
-        raise EpisodeRefusedError(f"its control rate of {info.hz} steps per second makes no sense")
-    for segment in data.segments:
-        if not data.first_t <= segment.start <= segment.stop <= data.first_t + n:
-            raise EpisodeRefusedError("a segment of it reaches beyond its steps")
+__all__ = ["EpisodeRefusedError", "check", "write"]
 
 
 def write(
@@ -73,10 +45,13 @@ def write(
                 if isinstance(item, EpisodeRefusedError):
                     raise item
                 check(item)
-            except EpisodeRefusedError as error:
-                summary.refused.append((name, str(error)))
+            except (EpisodeRefusedError, TypeError, ValueError, OverflowError, AttributeError, KeyError) as error:
+                # Whatever else a foreign episode is made of: it is refused, and the others go on.
+                known = isinstance(error, EpisodeRefusedError)
+                reason = shown(error, 300) if known else f"it is not whole ({shown(error, 120)})"
+                summary.refused.append((shown(name), reason))
                 if on_done:
-                    on_done(name, str(error))
+                    on_done(name, reason)
                 continue
             session = _session(store, sessions, item, source)
             writer = writers.setdefault(session, EpisodeWriter(store.conn, session, commit_steps=2**62))

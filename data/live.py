@@ -73,10 +73,10 @@ class LiveLock:
 
 def is_alive(store: Path, uuid: str) -> bool:
     """Whether some process still holds the session's lock; the file of a dead one is removed."""
-    path = live_path(store, uuid)
     try:
+        path = live_path(store, uuid)
         fd = os.open(path, os.O_RDWR)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a uuid that is none, from a damaged store
         return False
     alive = not try_lock(fd)
     os.close(fd)

@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from data.connect import connect, header_version, now, open_store, transaction
-from data.errors import UsageError
+from data.errors import StoreError, UsageError, shown
 from data.ops import STEP_COLUMNS, close_interrupted
 from data.schema import MIGRATIONS
 from data.segments import judge_as
+from data.upkeep import faults
 
 
 @dataclass(slots=True)
@@ -93,7 +94,8 @@ def merge(
     if source.exists() and path.exists() and source.samefile(path):
         raise UsageError("A store cannot be merged into itself.")
     summary = Summary()
-    with _readable(source) as readable:
+    with _readable(source) as readable, _fitting(source):
+        _refuse_unsound(readable, source)
         conn.execute("ATTACH ? AS src", (readable.resolve().as_uri() + "?mode=ro",))
         try:
             _choose(conn, segments)
@@ -118,6 +120,28 @@ def merge(
                 conn.execute(f"DROP TABLE IF EXISTS temp.{table}")
             conn.execute("DETACH src")
     return summary
+
+
+@contextlib.contextmanager
+def _fitting(source: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError) as error:
+        raise StoreError(
+            f"The store {shown(source.name)} does not fit into this one ({shown(error, 120)}): `hitl store check` says what is "
+            "wrong with it. The sessions before that one came in."
+        ) from error
+
+
+def _refuse_unsound(readable: Path, source: Path) -> None:
+    """A store whose own rows contradict each other would bring its faults along."""
+    conn = connect(readable, read_only=True)
+    try:
+        said = faults(conn)
+    finally:
+        conn.close()
+    if said:
+        raise StoreError(f"The store {shown(source.name)} is not sound, so nothing was taken from it. {said[0]}")
 
 
 def _choose(conn: sqlite3.Connection, segments: Iterable[int] | None) -> None:

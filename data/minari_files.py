@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from data.episodes import EpisodeData, SegmentData, takeovers
-from data.errors import InputFileError, UsageError
+from data.errors import InputFileError, UsageError, shown
 from data.importing import EpisodeRefusedError
 from data.portable import Portable, describe, digest, put_step_arrays, put_tail, restore, step_arrays, tail_of
 from data.records import AGENT, HUMAN, SessionInfo
 
+MOST_UNREADABLE = 100
+"""Episodes in a row that cannot be read, after which the rest is not looked for."""
 _MISSING = "Minari is not installed: `pip install 'hitl[minari]'` brings it."
 
 
@@ -130,20 +132,26 @@ def read_minari(
         raise InputFileError(f"{path.name} is no Minari dataset: give the folder that holds its data folder.")
     try:
         dataset = minari.MinariDataset(storage_class.read(folder))
-        total = int(dataset.total_episodes)
+        total, name = int(dataset.total_episodes), shown(dataset.spec.dataset_id)
     except Exception as error:  # whatever a foreign folder makes the package raise
-        raise InputFileError(f"The Minari dataset {path.name} cannot be read ({error}).") from error
-    name = str(dataset.spec.dataset_id)
+        reason = shown(str(error).replace(str(folder), folder.name), 120)
+        raise InputFileError(f"The Minari dataset {shown(path.name)} cannot be read ({reason}).") from error
+    unreadable = 0
     for index in range(total):
         label = f"{name} episode {index}"
         try:
             episode = next(iter(dataset.iterate_episodes([index])))
             metadata = next(iter(dataset.storage.get_episode_metadata([index])))
             yield label, _episode(episode, metadata, like, driver, hz, track or name)
+            unreadable = 0
         except EpisodeRefusedError as error:
             yield label, error
-        except (ValueError, TypeError, KeyError, OSError, StopIteration) as error:
-            yield label, EpisodeRefusedError(str(error) or type(error).__name__)
+        except Exception as error:  # whatever a foreign file makes the packages raise
+            reason = shown(str(error).replace(str(folder), folder.name) or type(error).__name__, 200)
+            yield label, EpisodeRefusedError(f"it cannot be read ({reason})")
+            unreadable += 1
+            if unreadable >= MOST_UNREADABLE:  # its own count of episodes is not believed for ever
+                return
 
 
 def _episode(
@@ -155,6 +163,8 @@ def _episode(
             f"its observations and actions are not rows of numbers (shapes {observations.shape} and {actions.shape})"
         )
     n = len(actions)
+    if "hitl" not in metadata and n and not np.abs(actions).max() <= 1.001:
+        raise EpisodeRefusedError("its actions leave the range -1 to 1 that policies here act in")
     arrays = EpisodeData(
         observation=observations[:-1].astype(np.float32),
         executed=actions.astype(np.float32),

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from data.episodes import EpisodeData, SegmentData
-from data.errors import InputFileError
+from data.errors import InputFileError, shown
 from data.importing import EpisodeRefusedError
 from data.portable import Portable, describe, digest, put_step_arrays, put_tail, restore, step_arrays, tail_of
 from data.records import HUMAN
@@ -68,7 +68,7 @@ def read_player_run(path: Path) -> PlayerRun:
     head: dict[str, Any] = {}
     if isinstance(value, dict):
         if value.get("format") != FORMAT:
-            raise EpisodeRefusedError(f"its format is {str(value.get('format'))[:40]!r}, not {FORMAT!r}")
+            raise EpisodeRefusedError(f"its format is '{shown(value.get('format'), 40)}', not '{FORMAT}'")
         head, value = value, value.get("samples")
     run = run_of(value)
     if run.action.shape[1] != len(ACTIONS):
@@ -99,8 +99,8 @@ def run_of(value: Any) -> PlayerRun:
         observation = np.stack(observations)
         reward = np.array([float(sample[2]) for sample in value])
         terminated, truncated = (np.array([bool(sample[i]) for sample in value]) for i in (3, 4))
-    except (ValueError, TypeError) as error:
-        raise EpisodeRefusedError(f"its samples are not numbers of one shape ({error})") from error
+    except (ValueError, TypeError, OverflowError) as error:
+        raise EpisodeRefusedError(f"its samples are not numbers of one shape ({shown(error, 120)})") from error
     return PlayerRun(
         actions, observation, reward, terminated, truncated,
         run_id=digest(actions.tobytes(), observation.tobytes()), metadata={}, recorded_at=None,
@@ -162,8 +162,8 @@ def own_export(run: PlayerRun) -> Portable | None:
         put_tail(arrays, described["tail"])
         put_step_arrays(arrays, described["arrays"])
         return restore(described["description"], arrays)
-    except (KeyError, TypeError, IndexError) as error:
-        raise ValueError(f"its description is not whole ({error})") from error
+    except (KeyError, TypeError, IndexError, ValueError, AttributeError, OverflowError) as error:
+        raise ValueError(f"its description is not whole ({shown(error, 120)})") from error
 
 
 def _old_actions(actions: np.ndarray, names: tuple[str, ...]) -> np.ndarray:

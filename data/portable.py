@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from data.episodes import FLOATS, EpisodeData, SegmentData, read_episode
+from data.errors import shown
 from data.records import SessionInfo
+from data.sound import readable_rows
 
 VERSION = 1
 _EPISODE = ("purpose", "end", "reason", "seed", "started", "ended", "first_t")
@@ -33,6 +35,7 @@ class Portable:
     """Rows of the checkpoints that ``data`` names, by id."""
 
 
+@readable_rows()
 def session_info(conn: sqlite3.Connection, session_id: int) -> SessionInfo:
     """Read what holds for every step of a session."""
     row = conn.execute(
@@ -117,6 +120,8 @@ def step_arrays(data: EpisodeData) -> dict[str, np.ndarray]:
 def put_step_arrays(data: EpisodeData, arrays: Any) -> None:
     """Put the columns back. Raises KeyError when one is missing."""
     n = len(data)
+    if any(np.asarray(arrays[name]).dtype.kind not in "biuf" for name in ("driver", "proposed", "checkpoint_id", *FLOATS)):
+        raise ValueError("its columns hold something else than numbers")
     data.driver = np.asarray(arrays["driver"])[:n].astype(np.uint8)
     data.proposed = np.asarray(arrays["proposed"], np.float32)[:n]
     data.checkpoint_id = np.asarray(arrays["checkpoint_id"], np.int64)[:n]
@@ -157,7 +162,7 @@ def restore(described: Any, arrays: EpisodeData) -> Portable:
     """
     try:
         if described["hitl"] != VERSION:
-            raise ValueError(f"it was written by a newer version of hitl (description {described['hitl']})")
+            raise ValueError(f"it was written by a newer version of hitl: description {described['hitl']}")
         values = dict(described["session"])
         for name in ("observation_names", "action_names", "frame_shape"):
             values[name] = None if values.get(name) is None else tuple(values[name])
@@ -167,8 +172,8 @@ def restore(described: Any, arrays: EpisodeData) -> Portable:
         arrays.segments = [SegmentData(**(s | {"tags": tuple(s["tags"])})) for s in described["segments"]]
         checkpoints = {int(key): dict(value) for key, value in described["checkpoints"].items()}
         return Portable(info, arrays, str(described["origin"]), checkpoints)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"its description is not whole ({error})") from error
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        raise ValueError(f"its description is not whole ({shown(error, 120)})") from error
 
 
 def adopt_checkpoints(conn: sqlite3.Connection, item: Portable) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from data.connect import now, transaction
 from data.errors import UsageError
 from data.records import VERDICTS, Segment
+from data.sound import readable_rows
 
 _SELECT = """
 SELECT g.id, g.session_id, g.episode_id, g.kind, g."trigger", g.corner, g.start, coalesce(g.stop, g.start),
@@ -35,6 +36,7 @@ def _segment(row: Sequence[Any]) -> Segment:
     return Segment(*values)
 
 
+@readable_rows()
 def find(
     conn: sqlite3.Connection,
     *,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.connect import transaction, version_of
-from data.errors import StoreError
+from data.errors import StoreError, shown
 from data.live import is_alive
 from data.spill import find_spills
 
@@ -94,6 +94,14 @@ _RULES = (
      "SELECT count(*) FROM segments WHERE stop < start OR (stop > start AND trim_start + trim_stop >= stop - start)"),
     ("segments that reach behind their episode",
      "SELECT count(*) FROM segments g JOIN episodes e ON e.id = g.episode_id WHERE e.\"end\" IS NOT NULL AND g.stop > e.length"),
+    ("steps with a reward that is not finite", "SELECT count(*) FROM steps WHERE NOT abs(reward) < 1e300"),
+    ("steps before the first, or of an impossible number", "SELECT count(*) FROM steps WHERE t NOT BETWEEN 0 AND 1 << 28"),
+    ("sessions without a layout or a rate",
+     "SELECT count(*) FROM sessions WHERE json_type(observation_names) <> 'array' OR json_type(action_names) <> 'array' OR "
+     "NOT hz BETWEEN 1e-3 AND 1000"),
+    ("sessions whose uuid is none", "SELECT count(*) FROM sessions WHERE uuid GLOB '*[^0-9A-Za-z-]*' OR uuid = ''"),
+    ("segments that begin before their episode or are trimmed outwards",
+     "SELECT count(*) FROM segments WHERE start < 0 OR trim_start < 0 OR trim_stop < 0 OR NOT priority BETWEEN 0 AND 1e9"),
     ("segments of an unknown verdict",
      "SELECT count(*) FROM segments WHERE verdict NOT IN ('unreviewed', 'good', 'bad', 'star')"),
 )  # fmt: skip
@@ -101,9 +109,23 @@ _RULES = (
 
 def check(conn: sqlite3.Connection, path: Path) -> list[str]:
     """Return what is wrong with the store, a sentence each; an empty list means it is sound."""
+    said = faults(conn)
+    if said and said[0].startswith("The file is damaged"):
+        return said
+    dead = [session for session, uuid in open_sessions(conn) if not is_alive(path, uuid)]
+    if dead:
+        said.append(f"Session {', '.join(map(str, dead))} was cut off; the next start closes it as interrupted.")
+    waiting = find_spills(path)
+    if waiting:
+        said.append(f"{len(waiting)} spill file(s) wait to be read back; the next start does it.")
+    return said
+
+
+def faults(conn: sqlite3.Connection) -> list[str]:
+    """Return what is wrong with the rows and the file itself."""
     try:
         said = [
-            f"The file is damaged: {text}." for (text,) in conn.execute("PRAGMA integrity_check(20)") if text != "ok"
+            f"The file is damaged: {shown(text, 200)}." for (text,) in conn.execute("PRAGMA integrity_check(20)") if text != "ok"
         ]
         if said:
             return said
@@ -115,14 +137,8 @@ def check(conn: sqlite3.Connection, path: Path) -> list[str]:
             (count,) = conn.execute(sql).fetchone()
             if count:
                 said.append(f"There are {count} {what}.")
-    except sqlite3.DatabaseError as error:
-        return [f"The file is damaged: {error}."]
-    dead = [session for session, uuid in open_sessions(conn) if not is_alive(path, uuid)]
-    if dead:
-        said.append(f"Session {', '.join(map(str, dead))} was cut off; the next start closes it as interrupted.")
-    waiting = find_spills(path)
-    if waiting:
-        said.append(f"{len(waiting)} spill file(s) wait to be read back; the next start does it.")
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes a damaged schema as it is
+        return [f"The file is damaged: {shown(error, 200)}."]
     return said
 
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 SPACING = 1.0  # m between the points that a line is resampled to
 MOST_LENGTH = 100_000.0  # m: no road is longer, and what claims to be would ask for memory without end
-_FAR = 1e7  # m: beyond it neighbouring positions cannot be told apart well
+MOST_FAR = 1e7  # m: beyond it neighbouring positions cannot be told apart well
 _TAIL = 300.0  # m of straight road imagined behind the end, so that looking ahead needs no special case
 
 
@@ -38,8 +38,8 @@ class ReferenceLine:
             raise ValueError("a line is a table of finite x, y[, z] positions")
         if len(raw) < 2:
             raise ValueError("a line needs at least two different points")
-        if np.abs(raw).max() > _FAR:
-            raise ValueError(f"it has positions more than {_FAR / 1000:,.0f} km away")
+        if np.abs(raw).max() > MOST_FAR:
+            raise ValueError(f"it has positions more than {MOST_FAR / 1000:,.0f} km away")
         keep = np.r_[True, np.hypot(*np.diff(raw[:, :2], axis=0).T) > 1e-6]
         raw = raw[keep]
         if len(raw) < 2:

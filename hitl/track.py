@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from data.errors import InputFileError, shown
 from hitl.corners import Corner, corners_from_curvature
-from hitl.line import MOST_LENGTH, ReferenceLine
+from hitl.line import MOST_FAR, MOST_LENGTH, ReferenceLine
 
 DEFAULT_WIDTH = 16.0  # m, for formats that carry no width: TrackMania's usual road
 _MAX_POINTS = 2_000_000
@@ -205,6 +205,8 @@ def reward_points(path: Path) -> NDArray[Any]:
         raise InputFileError(
             f"'{shown(path.name)}' is not a tmrl reward file: an (N, 3) table of positions was expected."
         )
+    if points.size and float(np.abs(points.astype(np.float64)).max()) > MOST_FAR:
+        raise InputFileError(f"'{shown(path.name)}' is not a tmrl reward file: its positions are on no map.")
     return points
 
 

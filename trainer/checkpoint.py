@@ -20,10 +20,11 @@ from safetensors.torch import load as parse
 from safetensors.torch import save as serialise
 from torch import Tensor
 
-from data.errors import CheckpointError
+from data.errors import CheckpointError, UsageError, shown
 from trainer.config import TrainConfig
 from trainer.networks import Actor
 from trainer.tqc import TQC
+from trainer.vetting import check_fit, described
 
 FORMAT = 1
 SHAPE_FIELDS = (
@@ -139,15 +140,18 @@ def load(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], Chec
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
         text, digest = header["hitl"], header["digest"]
         values = json.loads(text)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        if _digest(tensors, text) != digest:
+            raise altered
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, RecursionError) as error:
         raise altered from error
-    if _digest(tensors, text) != digest:
-        raise altered
-    if values.get("format", 0) > FORMAT:
+    if isinstance(values, dict) and isinstance(values.get("format", 0), int) and values.get("format", 0) > FORMAT:
         raise CheckpointError(f"The checkpoint '{path.name}' was written by a newer version: install that version.")
-    known = {f.name for f in fields(CheckpointMeta)}
-    values = {k: tuple(v) if k.endswith("_names") else v for k, v in values.items() if k in known}
-    return tensors, CheckpointMeta(**values)
+    try:
+        meta = CheckpointMeta(**described(values, {f.name for f in fields(CheckpointMeta)}))
+        check_fit(tensors, meta)
+    except (ValueError, UsageError) as error:
+        raise CheckpointError(f"The checkpoint '{path.name}' cannot be used: {shown(error, 200)}.") from error
+    return tensors, meta
 
 
 def load_policy(path: Path) -> tuple[Actor, CheckpointMeta]:

@@ -14,6 +14,7 @@ from safetensors.numpy import load as parse
 from safetensors.numpy import save as serialise
 
 from data.errors import CheckpointError
+from trainer.vetting import described
 
 
 def _digest(tensors: Mapping[str, np.ndarray], meta: str) -> str:
@@ -33,7 +34,8 @@ def opened(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
         text, digest = str(header["hitl"]), header["digest"]
         meta = json.loads(text)
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+        described(meta)
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError("These weights are no checkpoint of this program's.") from error
     if digest != _digest(tensors, text) or not isinstance(meta, dict):
         raise CheckpointError("These weights are damaged: they were altered or cut on their way.")

@@ -125,7 +125,7 @@ def _from_file(
     wish: Wish, path: Path, sha256: str | None, record: CheckpointRecord | None, say: Callable[[str], None]
 ) -> Start:
     tensors, meta = load(path, sha256)
-    own = record is not None and record.kind == KIND and "online_steps" in meta.numbers
+    own = record is not None and record.kind == KIND and {"online_steps", "owed_updates"} <= meta.numbers.keys()
     config = with_image(wish.config(meta.config if own else None), meta.observation_names)
     stored = TrainConfig.from_dict(meta.config)
     other = [name for name in SHAPE_FIELDS if getattr(config, name) != getattr(stored, name)]
@@ -143,7 +143,9 @@ def _from_file(
             learner.load(tensors, meta.numbers)
         else:
             learner.load_networks(tensors)
-    except (KeyError, RuntimeError) as error:
+        if own:
+            torch.Generator().set_state(tensors["rng.replay"])  # would fail later otherwise
+    except (KeyError, RuntimeError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(
             f"The checkpoint '{path.name}' does not fit the networks of this version: use the one before it."
         ) from error

@@ -19,7 +19,7 @@ from data.errors import HitlError
 
 HANG_S = 1.0  # of the processor
 MOST_BYTES = 200 * 2**20
-STOP_S = 10  # after which an input is given up
+STOP_S = 4  # after which an input is given up
 _FORBIDDEN = (
     "os.system",
     "os.exec",

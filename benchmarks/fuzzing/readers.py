@@ -186,7 +186,7 @@ def _sound_reward() -> bytes:
 # -- pickles by themselves
 
 
-def _plain(value: Any) -> bool:
+def plain(value: Any) -> bool:
     """Whether nothing but plain values and arrays of numbers came out."""
     seen: set[int] = set()
     todo = [value]
@@ -229,7 +229,7 @@ def _use_pickle(data: bytes, folder: Path) -> None:
         value = loads_restricted(data)
     except ValueError as error:
         raise RefusedError(str(error)) from error
-    assert _plain(value), f"{type(value)}"
+    assert plain(value), f"{type(value)}"
 
 
 # -- config.json
@@ -308,7 +308,7 @@ def check_settings(config: Any) -> None:
     assert finite([v for v in values.values() if type(v) is float]), "a setting is not finite"
     assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     assert config.hidden <= 4096 and config.layers <= 64 and config.critics <= 100 and config.quantiles <= 1000
-    if config.hidden * config.layers * config.critics <= 4096:
+    if config.hidden * config.layers * config.critics <= 600:
         TQC(4, 3, config)
 
 

@@ -52,7 +52,7 @@ def decode(raw: bytes) -> Any:
     """Return the value. Raises ValueError for anything that :func:`encode` does not make."""
     try:
         value, end = _get(memoryview(bytes(raw)), 0, 0)
-    except (struct.error, IndexError, UnicodeDecodeError) as error:
+    except (struct.error, IndexError, UnicodeDecodeError, TypeError) as error:  # TypeError: a key that cannot be one
         raise ValueError("a message was cut or is none of ours") from error
     if end != len(raw):
         raise ValueError("a message holds more than one value")

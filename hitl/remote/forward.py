@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from data.errors import HitlError
+from data.errors import HitlError, shown
 from data.store import Store
 from hitl.home import Home
 from hitl.remote.link import connection
@@ -119,7 +119,9 @@ def take_weights(home: Home, message: dict[str, Any], say: Callable[[str], None]
         return True
     half = home.checkpoints / f".{name}.{os.getpid()}.part"
     try:
-        data = bytes(message["data"])
+        data = message["data"]
+        if not isinstance(data, bytes):
+            raise TypeError("they are no file")
         _, meta = opened(data)
         half.write_bytes(data)
         os.replace(half, home.checkpoints / name)
@@ -130,7 +132,7 @@ def take_weights(home: Home, message: dict[str, Any], say: Callable[[str], None]
             )  # fmt: skip
     except (HitlError, OSError, sqlite3.Error, KeyError, TypeError, ValueError) as error:
         half.unlink(missing_ok=True)
-        say(f"Weights from the trainer could not be used: {error}")
+        say(f"Weights from the trainer could not be used: {shown(error, 200)}")
         return False
     say(f"New weights from the trainer: {meta['updates']:,} updates.")
     return True

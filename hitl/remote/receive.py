@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Callable
 from typing import Any
 
 from data.connect import open_store, transaction
+from data.errors import shown
 from data.live import LiveLock
 from data.ops import CLOSE, EPISODE, STEP, Applier, Op
-from data.records import SessionInfo
 from data.unpickle import Holder
 from hitl.home import Home
 from hitl.remote.link import connection
 from hitl.remote.tmrl_samples import TmrlSamples
+from hitl.remote.vetting import check_ops, session_of
 from hitl.remote.wire import Hello, Unreadable
 
 POLL_S = 0.02
@@ -45,6 +45,7 @@ class Inbox:
         self.acks[run] = last
         if seq != last + 1:
             return False
+        check_ops(message["ops"], session_of(message["session"]))
         ops = self._numbered(message["ops"], message["checkpoints"])
         applier, lock = self._session(message)
         applier.apply(ops)
@@ -73,13 +74,7 @@ class Inbox:
         row = message["session"]
         uuid = str(row["uuid"])
         if uuid not in self._sessions:
-            info = SessionInfo(
-                kind=row["kind"], env=row["env"], track=row["track"], hz=float(row["hz"]),
-                observation_names=tuple(json.loads(row["observation_names"])),
-                action_names=tuple(json.loads(row["action_names"])), reward=json.loads(row["reward"] or "{}"),
-                seed=row["seed"], driver=row["driver"] or "",
-                frame_shape=tuple(json.loads(row["frame_shape"])) if row["frame_shape"] else None,
-            )  # fmt: skip
+            info = session_of(row)
             applier = Applier(self._conn, uuid, info, row["started"])
             applier.apply([])
             with transaction(self._conn):
@@ -183,11 +178,11 @@ def _take(inbox: Inbox, message: dict[str, Any], say: Callable[[str], None]) -> 
                 say(f"The store cannot take what a worker sent ({error}); it is asked for again.")
                 return
             continue
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            say(f"A message was left out: {type(error).__name__} {error}")
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, sqlite3.DatabaseError) as error:
+            say(f"A message was left out: {shown(error, 120) or type(error).__name__}")
             return
         while inbox.refused:
-            say(f"A row was left out: {inbox.refused.pop()}")
+            say(f"A row was left out: {shown(inbox.refused.pop(), 200)}")
         return
 
 

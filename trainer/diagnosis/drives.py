@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.records import HUMAN
+from data.sound import readable_rows
 from trainer.diagnosis.stats import Array
 
 NEWEST = 150
@@ -99,6 +100,7 @@ class Drives:
         return [e for e in self.episodes if e.purpose in purposes and e.reason]
 
 
+@readable_rows()
 def from_store(conn: sqlite3.Connection, bounded: frozenset[str] = frozenset(), newest: int = NEWEST) -> Drives | None:
     """Return the newest drives of the track and layout that were driven last, and all demos of them; None without any."""
     head = conn.execute(

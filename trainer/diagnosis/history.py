@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import InputFileError
+from data.sound import readable_rows
 from trainer.diagnosis.stats import Array
 
 WORKER = {
@@ -104,6 +105,7 @@ def read_history(path: Path) -> History:
     return history
 
 
+@readable_rows()
 def from_store(conn: sqlite3.Connection) -> History | None:
     """Return the metrics that our trainer wrote, one row per count of updates; None when there are none."""
     rows: dict[int, dict[str, float]] = {}
