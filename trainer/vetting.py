@@ -43,7 +43,7 @@ def described(values: Any, known: set[str] | None = None) -> dict[str, Any]:
     for name, value in numbers.items():
         if type(value) not in (int, float) or not abs(value) < 2**53:
             raise ValueError(f"its counter {name} is no number")
-        if value < 0 and name != "owed_updates":
+        if value < 0 and (name in ("updates", "env_steps", "online_steps") or name.startswith("steps.")):
             raise ValueError(f"its counter {name} is below zero")
     return found
 

@@ -453,7 +453,8 @@ def _use_checkpoint(data: bytes, folder: Path) -> None:
 
     from data.checkpoints import CheckpointRecord
     from data.errors import HitlError
-    from trainer.checkpoint import load_policy, policy_only
+    from trainer.checkpoint import load_policy
+    from trainer.parcel import policy_only
     from trainer.start import Wish, begin
 
     path = folder / "000000100-aaaaaaaa.safetensors"
