@@ -338,8 +338,8 @@ class Replay:
 
     # Drawing
 
-    def demo_count(self, batch_size: int, generator: torch.Generator | None = None) -> int:
-        """Return how many rows of a batch come from the demos."""
+    def demo_count(self, batch_size: int, generator: torch.Generator | None = None, length: int = 1) -> int:
+        """Return how many rows of a batch come from the demos; ``length``: steps that come with each, itself included."""
         c, demos = self.config, self.demo.rows
         if not demos:
             return 0
@@ -352,7 +352,7 @@ class Replay:
             share = min(max(mass / (mass + self._online_count), c.demo_min_fraction), c.demo_max_fraction)
             exact = share * batch_size
             return int(exact + float(torch.rand((), generator=generator)))  # right on average
-        return min(round(batch_size * c.demo_fraction), int(c.demo_copies * demos))
+        return min(round(batch_size * c.demo_fraction), int(c.demo_copies * demos / length))
 
     def demo_sampling_weight(self) -> float:
         """Return the weight of a demo step in force (``one_replay``), as the reference recipe logs it."""
@@ -385,11 +385,12 @@ class Replay:
             picture = self.pixels.read(rows, self.device)
             pair = torch.cat((pair[:, : self._numbers], picture, pair[:, self._numbers :]), 1)
         is_demo = torch.arange(batch_size, device=self.device) >= online
+        flags = data[:, self._human :] > 0.5
         batches = []
         for i in range(count):
             part = slice(i * batch_size, (i + 1) * batch_size)
             seen = pair[part, : self.observation_size]
-            batches.append(self._batch(data[part], seen, pair[part], following[part], is_demo))
+            batches.append(self._batch(data[part], flags[part], seen, pair[part], following[part], is_demo))
         return batches
 
     def draw_rows(self, count: int, online: int, demos: int, generator: torch.Generator | None = None) -> torch.Tensor:
@@ -419,10 +420,11 @@ class Replay:
         data = self._table.index_select(0, rows).to(self.device)
         action = data[:, self._numbers : self._pair.stop]
         is_demo = torch.arange(len(rows), device=self.device) >= online
-        return self._batch(data, now, beside(now, action), then, is_demo)
+        return self._batch(data, data[:, self._human :] > 0.5, now, beside(now, action), then, is_demo)
 
-    def _batch(self, data: torch.Tensor, now: Sight, pair: Sight, then: Sight, is_demo: torch.Tensor) -> Batch:
-        flags = data[:, self._human :] > 0.5
+    def _batch(
+        self, data: torch.Tensor, flags: torch.Tensor, now: Sight, pair: Sight, then: Sight, is_demo: torch.Tensor
+    ) -> Batch:
         return Batch(
             pair=pair,
             observation=now,

@@ -82,8 +82,7 @@ def draw_sequences(replay: Replay, count: int, batch_size: int, generator: torch
     """
     length = replay.config.sequence
     number = max(2, batch_size // length)
-    rows = replay.demo_count(number * length, generator)
-    demos = min(number, max(1, round(rows / length))) if rows else 0
+    demos = replay.demo_count(number, generator, length)
     anchors = replay.draw_rows(count, number - demos, demos, generator).numpy()
     offsets = torch.randint(length, (count, number), generator=generator).numpy()
     replay.drawn += count * number * length

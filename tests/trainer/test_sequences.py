@@ -99,6 +99,20 @@ def test_half_of_the_sequences_hold_a_demo_step_and_the_ends_of_episodes_are_lea
     assert replay.fractions()["demo"] == pytest.approx(100 * 16 / (101 * 32))
 
 
+def test_few_demo_steps_are_not_worn_out_and_the_one_replay_keeps_its_share() -> None:
+    replay = Replay(OBS, ACT, CONFIG.with_values(demo_copies=1.0))
+    replay.add(with_takeover(1, 40, 10, 15))
+    assert int(replay.sample(32).demo.sum()) == 4  # one sequence of four steps, for five demo steps
+    one = CONFIG.with_values(one_replay=True, demo_fraction=0.0, batch_size=8)
+    replay = Replay(OBS, ACT, one)
+    replay.add(random_episode(1, 190))
+    replay.add(random_episode(2, 10, purpose="lap"))
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(400):
+        assert len(replay.sample(8, generator)) == 8
+    assert replay.fractions()["demo"] == pytest.approx(0.05, abs=0.025)
+
+
 def test_steps_that_may_not_be_drawn_are_seen_but_not_learned_from() -> None:
     replay = Replay(OBS, ACT, CONFIG.with_values(skip_before_takeover_s=0.2))
     update = with_takeover(1)
