@@ -1,6 +1,6 @@
 """Updates a second beside sb3-contrib's TQC: same networks, weights and batch, in the same run, taking turns.
 
-    python benchmarks/tqc.py [--seconds 4] [--json FILE]
+    python benchmarks/tqc.py [--seconds 4] [--threads 1 2] [--json FILE]
 
 Neither side draws its batch (that is measured in sampling.py). sb3-contrib is raced twice: in our process, where the C library
 keeps freed memory as our trainer tells it to (``ratio_``), and in a process of its own, as it is when it is installed and run
@@ -179,11 +179,12 @@ def main() -> None:
     """Race all sizes, print the table, write the JSON."""
     made = parser(__doc__.splitlines()[0])
     made.add_argument("--seconds", type=float, default=4.0, help="for each side of each race (default: 4)")
+    made.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="of one process (default: 1 2)")
     args = made.parse_args()
     keep_freed_memory()
     figures: dict[str, float] = {}
     rows = []
-    sizes = [(size, threads, "cpu") for threads in (1, 2) for size in (256, 512)]
+    sizes = [(size, threads, "cpu") for threads in args.threads for size in (256, 512)]
     if torch.cuda.is_available():
         sizes.append((512, 1, "cuda"))
     for size, threads, device in sizes:

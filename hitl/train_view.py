@@ -40,6 +40,12 @@ class TrainView:
         self._live.update(draw(beat, watch))
 
 
+def fallen(count: int) -> str:
+    """Return what so many evaluations below the best mean, without a full stop."""
+    which = "The last evaluation lies" if count == 1 else f"The last {count} evaluations lie"
+    return f"{which} significantly below the best"
+
+
 def draw(beat: Heartbeat, watch: Watch) -> Group:
     """Return what the view shows."""
     table = Table.grid(padding=(0, 2))
@@ -51,11 +57,12 @@ def draw(beat: Heartbeat, watch: Watch) -> Group:
     table.add_row("steps", f"{beat.online_steps:,}   {beat.steps_behind:,} behind")
     table.add_row("demos", f"{beat.demo_rows:,} steps   {beat.takeover_seconds:.0f} s of takeover")
     table.add_row("checkpoint", beat.checkpoint + (f"   {age:.0f} s ago" if age is not None else ""))
-    for name, key in (("critic loss", "losses/loss_critic"), ("Q", "debug/q1"), ("return", "return_train")):
+    for name, key in (("critic loss", "losses/loss_critic"), ("Q", "debug/q1"), ("last return", "return_train")):
         if key in watch.newest:
             table.add_row(name, f"{watch.newest[key]:.3f}")
     total = beat.updates + beat.owed_updates
-    parts: list[object] = [table, ProgressBar(total=max(1, total), completed=beat.updates, width=60)]
+    table.add_row("done", ProgressBar(total=max(1, total), completed=beat.updates, width=50))
+    parts: list[object] = [table]
     if watch.judged:
         evaluations = Table(
             "checkpoint", "episodes", "passed", "95 %", "return", title="last evaluations", title_justify="left"
@@ -70,9 +77,8 @@ def draw(beat: Heartbeat, watch: Watch) -> Group:
                 f"{v.return_mean:.1f}",
             )
         parts.append(evaluations)
-    if watch.below:
-        count = "The last evaluation lies" if watch.below == 1 else f"The last {watch.below} evaluations lie"
-        parts.append(Text(f"{count} significantly below the best (*).", style="bold yellow"))
+    if beat.below_best:
+        parts.append(Text(f"{fallen(beat.below_best)} (*).", style="bold yellow"))
     if beat.finding:
         parts.append(Text(f"! {beat.finding}", style="yellow"))
     if beat.problem:

@@ -390,7 +390,7 @@ class Daemon:
             new = self.ledger.online - self._online_at_start
             beat.utd = (self.learner.updates - self._updates_at_start) / new if new > 0 else 0.0
             beat.demo_rows, beat.takeover_seconds = self.replay.demo_rows, self.replay.demo_seconds()
-            beat.bc_weight = self.learner.bc_weight
+            beat.bc_weight, beat.below_best = self.learner.bc_weight, self.watch.below
             if now - self._rate[0] >= 1.0:
                 beat.updates_per_second = (self.learner.updates - self._rate[1]) / (now - self._rate[0])
                 self._rate = (now, self.learner.updates)

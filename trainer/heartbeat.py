@@ -40,6 +40,8 @@ class Heartbeat:
     takeover_seconds: float = 0.0
     """Seconds of takeover in the demo half."""
     bc_weight: float = 0.0
+    below_best: int = 0
+    """How many of the newest evaluations in a row lie significantly below the best."""
     finding: str = ""
     """A sentence while the trainer finds in itself a reason why it cannot learn well."""
     finding_title: str = ""

@@ -148,6 +148,8 @@ def _status(home: Home) -> int:
         ("demos", f"{beat.demo_rows:,} steps, {beat.takeover_seconds:.0f} s of takeover"),
         ("checkpoint", f"{beat.checkpoint or 'none yet'}" + (f", {age:.0f} s ago" if age is not None else "")),
     ]
+    if beat.below_best:
+        rows.append(("evaluated", f"{beat.below_best} in a row significantly below the best; `hitl train --init best` goes back"))
     if beat.finding:
         rows.append(("finding", beat.finding))
     if beat.problem:

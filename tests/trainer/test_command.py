@@ -93,7 +93,7 @@ def test_config_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 def test_the_view_shows_rates_and_evaluations() -> None:
     watch = Watch()
     watch.best = Verdict(7, 20, 0.9, 0.7, 0.97, 88.0)
-    watch.judged = [Verdict(6, 20, 0.1, 0.03, 0.3, 50.0), watch.best]
+    watch.judged = [Verdict(6, 20, 0.1, 0.03, 0.3, 50.0), watch.best, Verdict(9, 20, 0.0, 0.0, 0.16, 40.0)]
     console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
     console.print(
         draw(

@@ -341,7 +341,13 @@ def test_evaluations_make_the_best_and_fade_the_cloning(tmp_path: Path) -> None:
         names = {row[0] for row in store.conn.execute("SELECT DISTINCT name FROM metrics")}
     assert events.count("collapse") == 1
     assert "best" in events
-    assert {"memory_len", "debug/q1", "losses/loss_actor", "return_train", "sampling_duration"} <= names
+    recipe = "return_train episode_length_train return_test episode_length_test losses/loss_actor losses/loss_critic memory_len"
+    recipe += " lrs/actor_lr lrs/critic_lr round_time training_step_duration idle_time sampling_duration"
+    for name in ("q_a1", "q1", "q2", "backup", "q_a1_targ", "r", "a_0", "a_1", "a1_0", "a1_1", "a2_0", "a2_1"):
+        recipe += f" debug/{name} debug/{name}_std"
+    for name in ("demo_fraction_in_batch", "demo_sampling_weight", "critic_grad_norm", "actor_grad_norm", "log_pi", "logp_a2"):
+        recipe += f" debug/{name}"
+    assert set(recipe.split()) <= names
 
 
 def test_a_takeover_is_drawn_from_within_two_seconds_of_its_end(tmp_path: Path) -> None:

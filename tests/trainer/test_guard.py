@@ -86,7 +86,7 @@ def test_training_goes_back_to_the_best_with_its_optimisers(tmp_path: Path) -> N
     train(tmp_path, None, config)
     drive(path, 12, 20, takeover=False, purpose="evaluation", checkpoint_id=newest(tmp_path).id, progress=5.0)
     daemon = train(tmp_path, None, config)
-    assert daemon.watch.below == 2
+    assert daemon.watch.below == daemon.beat.below_best == 2
     assert daemon.guard.to == best.id  # remembered through restarts: there is no second return
     with Store.open(path) as store:
         events = store.conn.execute("SELECT kind, message FROM events ORDER BY id").fetchall()
