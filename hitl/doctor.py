@@ -84,8 +84,15 @@ def _pads(home: Home) -> Check:
     hub.poll()
     names = [d.name for d in hub.present.values() if not hub.bars(d.instance)]
     if not names:
-        return Check("your pad", NOTE, "none plugged in", "plug one in, or drive with the keyboard (`--pad keyboard`)")
-    return Check("your pad", OK, ", ".join(names[:4]))
+        do = "plug one in, or drive with the keyboard (`--pad keyboard`)"
+        return Check("your pad", NOTE, f"none plugged in ({_sdl()})", do)
+    return Check("your pad", OK, f"{', '.join(names[:4])} ({_sdl()})")
+
+
+def _sdl() -> str:
+    import pygame
+
+    return f"SDL {'.'.join(map(str, pygame.get_sdl_version()))}"
 
 
 def _own_pad(env: str) -> Check:
@@ -97,8 +104,20 @@ def _own_pad(env: str) -> Check:
             VirtualPad().close()
     except HitlError as error:
         text, _, do = str(error).partition("; ")
+        if env == "trackmania" and _keys_can():
+            return Check("our pad", NOTE, f"{text}; keys would drive the game instead, all or nothing", do.rstrip("."))
         return Check("our pad", needed, text, do.rstrip("."))
     return Check("our pad", OK, "a virtual pad can be made")
+
+
+def _keys_can() -> bool:
+    from hitl.keys import open_keyboard
+
+    try:
+        open_keyboard()
+    except HitlError:
+        return False
+    return True
 
 
 def _hiding() -> Check:
@@ -211,7 +230,8 @@ def _clock() -> Check:
     finally:
         undo()
     worst = sorted(late)[-2]
-    found = f"wakes {1000 * worst:.1f} ms late at most"
+    finest = time.get_clock_info("perf_counter").resolution
+    found = f"counts in {1e6 * finest:.2g} µs, wakes {1000 * worst:.1f} ms late at most"
     if worst <= 0.01:
         return Check("clock", OK, found)
     if sys.platform.startswith("linux"):

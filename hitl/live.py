@@ -45,8 +45,11 @@ class LiveEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Send the action, and see where the one before has led."""
         pending = np.clip(np.asarray(action, np.float32), -1.0, 1.0)
-        self.game.send(pending)
+        pressed = self.game.send(pending)
+        if pressed is not None:  # the game cannot be told all that was wished for
+            pending = np.asarray(pressed, np.float32)
         observation, reward, terminated, info = self.task.step(self.game.state())
+        info["executed"] = pending
         self._steps += 1
         truncated = not terminated and self._steps >= self.task.max_steps
         if truncated:

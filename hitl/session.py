@@ -148,6 +148,7 @@ class Session:
                 observation, info, end = self._tick(observation, info)
             except EnvironmentLost as error:
                 self._lost(error, observation)
+                self.clock.rest()
                 return self._result.judge(self.corners)
         self._finish(end, observation)
         self.clock.rest()
@@ -245,6 +246,8 @@ class Session:
         after, reward, terminated, truncated, next_info = self._advance(decision.executed)
         if isinstance(self.policy, Remembering):
             self.policy.stepped(decision.executed)
+        if (executed := next_info.get("executed")) is not None:
+            decision = replace(decision, executed=executed)
         reason = next_info.get("reason") or ""
         if self._until is not None and next_info["progress"] >= self._until and not (terminated or truncated):
             truncated, reason = True, "through"

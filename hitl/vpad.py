@@ -62,10 +62,11 @@ class VirtualPad:
         """Tell whether it was let go of, by pause, watchdog or close, and nothing was sent since."""
         return self._sent is None
 
-    def send(self, gas: float, brake: float, steer: float) -> None:
+    def send(self, gas: float, brake: float, steer: float) -> tuple[float, float, float] | None:
         """Press the pedals and turn the stick: each -1..1 as an action has it, pedals at or below 0 released.
 
-        Call it each tick: it also feeds the watchdog. A number that is not finite lets go of everything.
+        Call it each tick: it also feeds the watchdog. A number that is not finite lets go of everything. Returns what was
+        pressed where that is something else than what was asked for (keys), else None.
         """
         if not (math.isfinite(gas) and math.isfinite(brake) and math.isfinite(steer)):
             gas = brake = steer = 0.0
@@ -78,6 +79,12 @@ class VirtualPad:
             self._pad.update()
             self._sent = time.monotonic()
             self._wake.notify()
+            return getattr(self._pad, "obeyed", None)
+
+    @property
+    def problem(self) -> str:
+        """What the player must hear of, "" for nothing."""
+        return str(getattr(self._pad, "problem", ""))
 
     def press(self, name: str, down: bool = True) -> None:
         """Press or release "restart" (B), "confirm" (A) or "respawn" (Y). The game needs some 0.1 s between the two."""

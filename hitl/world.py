@@ -164,6 +164,7 @@ def _gym(name: str, options: RigOptions, home: Home) -> World:
 
 def _trackmania(options: RigOptions, home: Home) -> World:
     from hitl.games.trackmania import open_trackmania
+    from hitl.keys import instead_of_pad, key_controls, keys_or_none
     from hitl.live import LiveEnv
     from hitl.pace import PacedClock
     from hitl.settings import load
@@ -180,7 +181,17 @@ def _trackmania(options: RigOptions, home: Home) -> World:
     names = game.action_names
 
     def plug(hub: Any) -> None:
-        game.pad = VirtualPad(hz=hz, hub=hub)
+        try:
+            if chosen.controls == "keys":
+                game.pad = key_controls(hz)
+                return
+            game.pad = VirtualPad(hz=hz, hub=hub)
+        except DeviceError as error:
+            if chosen.controls != "auto":
+                raise
+            game.pad = instead_of_pad(str(error), hz, game.notices)
+        if chosen.controls == "auto":
+            game.spare = lambda: keys_or_none(hz)
 
     return World(
         env,

@@ -54,8 +54,8 @@ class Game(Protocol):
     def restart(self, start: Start) -> None:
         """Put the car at the start, at rest unless the start says otherwise."""
 
-    def send(self, action: NDArray[np.float32]) -> None:
-        """Set the controls; they hold until the next call."""
+    def send(self, action: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Set the controls; they hold until the next call. Returns what they were set to where that is another action."""
 
     def state(self) -> VehicleState:
         """Return the newest state."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -21,6 +22,7 @@ PRESS_S = 0.1  # s that a button is held: the game does not notice a shorter pre
 SETTLE_S = 1.5  # s from the restart until the car may drive: the game counts down
 TRIES = 3  # restarts before the game counts as lost
 GLITCH_S = 0.5  # s that the position may be (0, 0, 0) without a finish
+SLOW = 1.5  # pictures a tick below which the player is told
 FROZEN_S = 0.5  # s that a car which says that it moves may stand on one spot
 DEVIATION = 0.25  # of steering or gas between what was sent and what the game obeyed
 DEVIATES_TICKS = 6
@@ -31,8 +33,12 @@ LAG_TICKS = 3  # between a send and the frame that shows it, at most
 class Controls(Protocol):
     """What drives the game: `hitl.vpad.VirtualPad`."""
 
-    def send(self, gas: float, brake: float, steer: float) -> None:
-        """Press the pedals and turn the stick."""
+    def send(self, gas: float, brake: float, steer: float) -> tuple[float, float, float] | None:
+        """Press the pedals and turn the stick; returns what was pressed where that is something else."""
+
+    @property
+    def problem(self) -> str:
+        """What the player must hear of, "" for nothing."""
 
     def press(self, name: str, down: bool = True) -> None:
         """Press or release a button by what it does."""
@@ -56,7 +62,8 @@ class TrackManiaGame:
     def __init__(self, track: Track, telemetry: Telemetry, *, hz: float = 20.0, settle_s: float = SETTLE_S) -> None:
         self.track, self.telemetry = track, telemetry
         self.pad: Controls | None = None  # plugged in later: the player's own must be known by then
-        self._stale_s, self._settle_s = TICKS / hz, settle_s
+        self.spare: Callable[[], Controls | None] = lambda: None  # keys, for a restart that the pad's buttons do not bring
+        self._stale_s, self._settle_s, self._hz = TICKS / hz, settle_s, hz
         self.motion = Motion()
         self.age = 0.0  # s: of the newest frame when it was last asked for
         self.notices: list[str] = []  # sentences for the player; whoever shows them empties it
@@ -66,7 +73,8 @@ class TrackManiaGame:
         self._place: tuple[float, float, float] | None = None
         self._nowhere_since: float | None = None
         self._moved = 0.0  # s: when the position last changed, or the car said that it stands
-        self._told_yaw = False
+        self._told_yaw = self._told_slow = False
+        self._problem = ""
         self._notable = True
 
     def restart(self, start: Start) -> None:
@@ -77,12 +85,16 @@ class TrackManiaGame:
         if frame is None:
             raise EnvironmentLost(f"TrackMania sends no telemetry: {self.telemetry.problem}. See docs/trackmania.md.")
         respawn = start.s > 0.0 and not (frame.finished or frame.nowhere)
-        for _ in range(TRIES):
+        for number in range(TRIES):
             self.pad.pause()
             newest = self.telemetry.newest()
-            if newest is not None and (newest.finished or newest.nowhere):
-                self._tap("confirm")  # the pop-up after a finish swallows every other button
-            self._tap("respawn" if respawn else "restart")
+            pop_up = newest is not None and (newest.finished or newest.nowhere)
+            self._begin_anew(self.pad, respawn, pop_up)
+            if number == TRIES - 1 and (keys := self.spare()) is not None:
+                try:
+                    self._begin_anew(keys, respawn, pop_up)
+                finally:
+                    keys.close()
             pressed = time.perf_counter()
             time.sleep(self._settle_s)
             ready = self.telemetry.wait(lambda f, after=pressed: f.received > after and _ready(f, respawn), 1.0)  # type: ignore[misc]
@@ -93,6 +105,13 @@ class TrackManiaGame:
                 "TrackMania does not restart: click into its window, close what is open there, and look whether the restart "
                 "button is B."
             )
+        rate = self.telemetry.rate(self._settle_s) if self._settle_s >= 0.3 else math.inf
+        if rate < SLOW * self._hz and not self._told_slow:
+            self._told_slow = True
+            self.notices.append(
+                f"TrackMania draws only {rate:.0f} pictures a second, and this session drives by them {self._hz:.0f} times a "
+                "second: less graphics, or no limit on pictures, makes it drive better."
+            )
         here = self.track.line.locate_anywhere(*ground(ready))
         self.motion.begin(here.heading)
         self._place = (ready.x, ready.y, ready.z)
@@ -101,13 +120,20 @@ class TrackManiaGame:
         self._sent.clear()
         self._began = time.perf_counter()
 
-    def send(self, action: NDArray[np.float32]) -> None:
-        """Take (gas, brake, steer); pedals at or below 0 are released."""
+    def send(self, action: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Take (gas, brake, steer); pedals at or below 0 are released. Returns what the game gets where that is another."""
         gas, brake, steer = (float(v) for v in action)
+        pressed = None
         if self.pad is not None:
-            self.pad.send(gas, brake, steer)
+            pressed = self.pad.send(gas, brake, steer)
+            if self.pad.problem and self.pad.problem != self._problem:
+                self.notices.append(self.pad.problem)
+            self._problem = self.pad.problem
+        if pressed is not None:
+            gas, brake, steer = pressed
         self._sent.append((min(max(gas, 0.0), 1.0), min(max(brake, 0.0), 1.0), steer))
         del self._sent[: -LAG_TICKS - 1]
+        return None if pressed is None else np.array(pressed, np.float32)
 
     def state(self) -> VehicleState:
         """Return the newest state. Raises EnvironmentLost when it is too old to drive by."""
@@ -181,11 +207,13 @@ class TrackManiaGame:
         if obeyed and not self._notable and newest.gas > 0.3:
             self._notable = True  # it does again: the next time is worth a word
 
-    def _tap(self, name: str) -> None:
-        assert self.pad is not None
-        for down in (True, False):
-            self.pad.press(name, down)
-            time.sleep(PRESS_S)  # between episodes: nobody drives
+    def _begin_anew(self, controls: Controls, respawn: bool, pop_up: bool) -> None:
+        """Press what begins a run anew."""
+        names = ("confirm",) if pop_up else ()  # the pop-up after a finish swallows every other button
+        for name in (*names, "respawn" if respawn else "restart"):
+            for down in (True, False):
+                controls.press(name, down)
+                time.sleep(PRESS_S)  # between episodes: nobody drives
 
     def release(self) -> None:
         """Let go of all controls at once."""

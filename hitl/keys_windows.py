@@ -1,0 +1,62 @@
+"""Windows' keyboard: SendInput by scan code. Untried on Windows where it was written; the bytes are what its headers ask for."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from data.errors import DeviceError
+
+# Scan code, and whether the key is one of those beside the number block.
+SCAN = {
+    "gas": (0x48, True), "brake": (0x50, True), "left": (0x4B, True), "right": (0x4D, True), "restart": (0x53, True),
+    "confirm": (0x1C, False), "respawn": (0x1C, False),
+}  # fmt: skip
+EXTENDED, UP, SCANCODE, KEYBOARD = 0x1, 0x2, 0x8, 1
+
+
+class _Key(ctypes.Structure):
+    _fields_ = (
+        ("vk", ctypes.c_uint16), ("scan", ctypes.c_uint16), ("flags", ctypes.c_uint32), ("time", ctypes.c_uint32),
+        ("extra", ctypes.c_size_t),
+    )  # fmt: skip
+
+
+class _Mouse(ctypes.Structure):  # the largest of the three kinds: it decides the size
+    _fields_ = (
+        ("dx", ctypes.c_int32), ("dy", ctypes.c_int32), ("data", ctypes.c_uint32), ("flags", ctypes.c_uint32),
+        ("time", ctypes.c_uint32), ("extra", ctypes.c_size_t),
+    )  # fmt: skip
+
+
+class _Kind(ctypes.Union):
+    _fields_ = (("key", _Key), ("mouse", _Mouse))
+
+
+class Input(ctypes.Structure):
+    """Windows' INPUT."""
+
+    _fields_ = (("type", ctypes.c_uint32), ("of", _Kind))
+
+
+class WindowsKeyboard:
+    """``user32``: the library, or what stands for it."""
+
+    def __init__(self, user32: Any = None) -> None:
+        self._user32: Any = user32 or ctypes.WinDLL("user32", use_last_error=True)  # type: ignore[attr-defined]
+
+    def focused(self) -> str:
+        """Return the title of the window in front."""
+        text = ctypes.create_unicode_buffer(256)
+        self._user32.GetWindowTextW(self._user32.GetForegroundWindow(), text, len(text))
+        return text.value
+
+    def key(self, name: str, down: bool) -> None:
+        """Press or release a key. Raises DeviceError when Windows refuses, as it does for a game that runs as administrator."""
+        scan, extended = SCAN[name]
+        flags = SCANCODE | (EXTENDED if extended else 0) | (0 if down else UP)
+        event = Input(KEYBOARD, _Kind(key=_Key(0, scan, flags, 0, 0)))
+        if self._user32.SendInput(1, ctypes.byref(event), ctypes.sizeof(event)) != 1:
+            raise DeviceError(
+                "Windows does not let keys be pressed for the game: start TrackMania without administrator's rights."
+            )
