@@ -18,6 +18,8 @@ from trainer.config import TrainConfig
 from trainer.tmrl_networks import KEPT, note, set_network
 
 OLDEST = (0, 6, 0)
+POINT_M = 0.35
+"""Metres between the points of a line as tmrl records them."""
 USED, CHANGED, SESSION, UNUSED, HIDDEN, UNKNOWN = (
     "used",
     "changed",
@@ -272,6 +274,12 @@ def _settings(flat: Mapping[str, Any], name: str) -> tuple[TrainConfig, dict[str
         set_network(flat, set_, changed)
         _algorithm(flat, set_, changed)
         _schedule(flat, set_, changed)
+        points, stride = flat.get("NUMBER_OF_POINTS"), flat.get("POINTS_DISTANCE", 0)
+        if type(points) is int and 0 < points < 1000 and stride in (0, 1):
+            changed["NUMBER_OF_POINTS"] = (
+                f"{points} neighbouring points of a recorded line, {POINT_M} m apart, look {points * POINT_M:.1f} m ahead; here the "
+                "look-ahead is given in seconds or metres and reaches beyond the braking distance"
+            )
         if flat.get("CLIPPING_WEIGHTS"):
             set_["clip_weights"] = float(flat.get("CLIP_WEIGHTS_VALUE", 1.0))
         if "MAX_EPOCHS" in flat:

@@ -70,7 +70,8 @@ def test_the_reference_run_is_the_preset() -> None:
     assert different <= {"max_updates", "metrics_every"}
     assert config.max_updates == 30_000_000
     status = {f.key: f.status for f in findings}
-    assert status["NUMBER_OF_POINTS"] == "changed"  # ten points were 3.5 m
+    assert status["NUMBER_OF_POINTS"] == "changed"
+    assert "3.5 m" in next(f.note for f in findings if f.key == "NUMBER_OF_POINTS")
     assert status["RNN_SIZES"] == "read, not used"
     assert status["SOMETHING_ELSE"] == "unknown"
     assert status["MAX_STRAY"] == "session"
