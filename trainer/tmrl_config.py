@@ -277,8 +277,8 @@ def _settings(flat: Mapping[str, Any], name: str) -> tuple[TrainConfig, dict[str
         points, stride = flat.get("NUMBER_OF_POINTS"), flat.get("POINTS_DISTANCE", 0)
         if type(points) is int and 0 < points < 1000 and stride in (0, 1):
             changed["NUMBER_OF_POINTS"] = (
-                f"{points} neighbouring points of a recorded line, {POINT_M} m apart, look {points * POINT_M:.1f} m ahead; here the "
-                "look-ahead is given in seconds or metres and reaches beyond the braking distance"
+                f"{points} neighbouring points of a recorded line, {POINT_M} m apart, look {points * POINT_M:.1f} m ahead; here "
+                "the look-ahead is given in seconds or metres and reaches beyond the braking distance"
             )
         if flat.get("CLIPPING_WEIGHTS"):
             set_["clip_weights"] = float(flat.get("CLIP_WEIGHTS_VALUE", 1.0))
