@@ -90,7 +90,8 @@ def show(report: Report, everything: bool = False) -> None:
         if finding.picture:
             for text in finding.picture.splitlines():
                 out.print(f"   [dim]{escape(text)}[/]", no_wrap=True, overflow="crop")
-        line(f"[dim]{finding.sure:.0%} sure. To change:[/] {escape(finding.advice)}", 3)
+        where = f", seen in {escape(finding.source)}" if finding.source else ""
+        line(f"[dim]{finding.sure:.0%} sure{where}. To change:[/] {escape(finding.advice)}", 3)
         out.print()
     if not report.above_notes:
         out.print("[green]Nothing was found that keeps this run from learning.[/]")

@@ -86,7 +86,8 @@ class Report:
         for finding in sorted((o for o in outcomes if isinstance(o, Finding)), key=lambda f: -f.weight):
             first = best.setdefault(finding.fault, finding)
             if first is not finding:
-                more = tuple(e for e in finding.evidence if e not in first.evidence)
+                where = f" ({finding.source})" if finding.source not in ("", first.source) else ""
+                more = tuple(e + where for e in finding.evidence if e not in first.evidence)
                 best[finding.fault] = replace(first, evidence=first.evidence + more)
         findings = sorted(best.values(), key=lambda f: -f.weight)
         sound = {o.fault + o.source: o for o in outcomes if isinstance(o, Sound) and o.fault not in best}

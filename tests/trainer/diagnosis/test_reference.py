@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from hitl.commands.diagnose import main
+from hitl.demo import open_shipped
+from hitl.home import Home
 from tests.trainer.diagnosis.helpers import REFERENCE, needs_reference
 
 CONFIG = {
@@ -100,3 +102,16 @@ def test_json_lines_say_the_same_as_csv(tmp_path: Path, capsys: pytest.CaptureFi
     found = [look(capsys, "--wandb", str(tmp_path / n))[1]["findings"][0] for n in ("h.jsonl", "h.csv")]
     assert found[0]["fault"] == found[1]["fault"] == "twin-critics-identical"
     assert found[0]["evidence"] == found[1]["evidence"]
+
+
+@needs_reference
+def test_a_mix_says_where_each_was_seen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    open_shipped(Home(tmp_path))
+    run_a = str(REFERENCE / "runs" / "wandb_history_run_a.csv")
+    code, found = look(capsys, "--home", str(tmp_path), "--wandb", run_a)
+    assert code == 1
+    seen = {f["fault"]: f["source"] for f in found["findings"]}
+    assert seen["critic-ignores-actions"] == "wandb_history_run_a.csv"
+    assert seen["failures-in-one-corner"] == "store"
+    main(["--home", str(tmp_path), "--wandb", run_a])
+    assert "seen in wandb_history_run_a.csv" in " ".join(capsys.readouterr().out.split())
