@@ -32,6 +32,7 @@ from trainer.batch import Batch
 from trainer.tqc import TQC
 
 C = CONFIG.with_values
+CAREFUL = Skill(corner_grip=18.0, braking=12.0)  # slower than the human in every corner, and through each of them
 RASH = Skill(corner_grip=60.0, braking=40.0)  # brakes too late for the tightest corner, and for no other
 
 # In the learner
@@ -215,6 +216,6 @@ SOUND: dict[str, Plan] = {
     "one step, no cloning": Plan(config=C(n_step=1, bc_weight=0.0)),
     "learned temperature": Plan(config=C(learn_alpha=True, bc_weight=0.0)),
     "five steps, three critics": Plan(config=C(n_step=5, critics=3)),
-    "an unsteady driver": Plan(noise=0.3),
+    "a careful driver": Plan(skill=CAREFUL),
 }
 """Sound runs are of several kinds, or the absence of false alarms would say little."""
