@@ -6,6 +6,7 @@ from torch import nn
 
 from tests.trainer.helpers import TINY, numeric
 from trainer.flat import FlatOptimiser, FlatParameters
+from trainer.memory import flush_denormals
 from trainer.mlp import MlpEnsemble
 from trainer.networks import Actor, Critics, Squash, log_likelihood
 
@@ -175,3 +176,19 @@ def test_the_slope_is_the_backward_pass_of_an_even_gradient(network: str, layer_
         assert whole is not None
         torch.testing.assert_close(critics.run(x).slope(-0.25, slice(10, None)), whole[:, 10:])
     assert float(flat.gradient.abs().sum()) == 0
+
+
+def test_averages_of_weights_without_a_gradient_end_at_zero() -> None:
+    """Not in numbers next to zero, on which processors are slow."""
+    flat = FlatParameters(nn.Linear(3, 2))
+    optimiser = FlatOptimiser(flat)
+    flat.gradient.fill_(1.0)
+    optimiser.step(1e-3)
+    flat.zero()
+    flush_denormals()
+    try:
+        for _ in range(1000):
+            optimiser.step(1e-3)
+        assert not optimiser.first.any()
+    finally:
+        torch.set_flush_denormal(False)
