@@ -1,8 +1,9 @@
 """The recorder: the driving thread appends to a queue, a thread of its own writes to the store.
 
 Nothing here ever makes the driving thread wait for the disk. When the store cannot be written (locked, full disk,
-read-only mount), the operations stay in memory up to a bound, then go to a spill file, and into the store as soon as
-it can be written again or at the next start.
+read-only mount), the operations go to a spill file, and into the store as soon as it can be written again or at the next
+start. So a kill costs at most a second of driving, in trouble as well: half a second between two commits, and the time for
+which a store that somebody holds is waited for.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 import uuid as uuids
 from collections import deque
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,14 @@ from data.errors import StoreError
 from data.live import LiveLock
 from data.ops import CLOSE, END, EPISODE, EVENT, OUTCOME, SEGMENT, STEP, STOP, Applier, Op
 from data.records import RecorderStatus, SessionInfo, StepRow
-from data.recovery import recover
+from data.recovery import BLOCK, recover
 from data.spill import SpillFile, read_spill
 
 COMMIT_EVERY_S = 0.5
 """At most this much driving is uncommitted while the store can be written."""
+
+BUSY_S = 0.3
+"""A store that is locked for longer than this is left alone until the next try, and what waits is spilled."""
 
 
 class Recorder:
@@ -42,20 +47,19 @@ class Recorder:
         path: str | Path,
         info: SessionInfo,
         *,
-        memory_bound: int = 1_000,
-        busy_timeout_s: float = 1.0,
+        busy_timeout_s: float = BUSY_S,
         retry_s: float = 1.0,
         start_timeout_s: float = 3.0,
     ) -> None:
-        """``memory_bound``: operations kept in memory before they are spilled; ``retry_s``: pause between tries at a
-        store in trouble."""
+        """``busy_timeout_s``: how long a store that is locked is waited for; ``retry_s``: pause between tries at a store in
+        trouble."""
         self.path, self.info = Path(path), info
         self.uuid, self.started = uuids.uuid4().hex, now()
         self.recovered: list[str] = []
         """What the start found and repaired, in sentences."""
         action_bytes = 4 * len(info.action_names)
         self._sizes = (4 * len(info.observation_names), action_bytes, action_bytes)
-        self._bound, self._busy, self._retry = memory_bound, busy_timeout_s, retry_s
+        self._busy, self._retry = busy_timeout_s, retry_s
         self._queue: deque[Op] = deque()
         self._waiting: list[Op] = []  # taken from the queue, not in the store yet; the writer's alone
         self._episode: int | None = None
@@ -75,6 +79,7 @@ class Recorder:
         self._committed_steps = 0
         self._last_commit = time.monotonic()
         self._problem: str | None = None
+        self._trouble = ""
         self._refusal: StoreError | None = None
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
@@ -228,6 +233,9 @@ class Recorder:
             if stopping or asked > self._flush_done or time.monotonic() >= next_try:
                 well = self._write()
                 next_try = 0.0 if well else time.monotonic() + self._retry
+            else:
+                self._drain()
+                self._spill_over()
             self._ready.set()
             with self._written:
                 self._flush_done = asked
@@ -236,19 +244,20 @@ class Recorder:
                 break
             self._wake.wait(COMMIT_EVERY_S)
             self._wake.clear()
-        if self._waiting:
-            self._spill_over()
         self._spill.close()
         self._close_store()
         self._live.release()
 
-    def _write(self) -> bool:
-        """Commit what is in the queue; False when the store is in trouble."""
+    def _drain(self) -> None:
         while True:
             try:
                 self._waiting.append(self._queue.popleft())
             except IndexError:
-                break
+                return
+
+    def _write(self) -> bool:
+        """Commit what is in the queue, or spill it; False when the store is in trouble."""
+        self._drain()
         try:
             if self._applier is None:
                 self._open()
@@ -266,11 +275,11 @@ class Recorder:
             self._problem = f"The store refused: {self._applier.refused[-1]}." if self._applier.refused else None
             return True
         except Exception as error:  # whatever it is: recording must not end while somebody drives
-            self._problem = f"The store cannot be written now ({error}); driving goes on, recording is kept in memory."
+            self._trouble = str(error)
+            self._problem = f"The store cannot be written now ({error}); driving goes on, what is recorded is kept aside."
             if not any(word in str(error) for word in ("locked", "full")):
                 self._close_store()  # a connection that was opened on a read-only mount never gets better
-            if len(self._waiting) >= self._bound or self._spill.written:
-                self._spill_over()
+            self._spill_over()
             return False
 
     def _open(self) -> None:
@@ -293,6 +302,8 @@ class Recorder:
             self._applier = None
 
     def _spill_over(self) -> None:
+        if not self._waiting or self._refusal is not None:
+            return
         try:
             self._spill.write(self._waiting)
         except (OSError, TypeError, ValueError) as error:
@@ -303,13 +314,17 @@ class Recorder:
             return
         self._waiting = []
         self._problem = (
-            "The store cannot be written now; recording goes to a spill file that is read back later. Check the disk."
+            f"The store cannot be written now ({self._trouble}); recording goes to a spill file that is read back later. "
+            "Check the disk."
         )
 
     def _read_spill_back(self) -> None:
         assert self._applier is not None
-        assert self._spill.path is not None
-        ops = list(read_spill(self._spill.path)[2])
-        self._applier.apply(ops)
-        self._committed_steps += sum(op[0] == STEP for op in ops)
+        steps = 0
+        for path in self._spill.paths:
+            ops = read_spill(path)[2]
+            while block := list(islice(ops, BLOCK)):
+                self._applier.apply(block)
+                steps += sum(op[0] == STEP for op in block)
+        self._committed_steps += steps
         self._spill.remove()

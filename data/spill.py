@@ -47,67 +47,74 @@ def spill_folders(store: Path) -> list[Path]:
 
 
 class SpillFile:
-    """Append-only; each :meth:`write` reaches the disk before it returns."""
+    """Append-only; each :meth:`write` reaches the disk before it returns.
+
+    When the disk it lies on fills up as well, it goes on in the next folder, as a second file: ``paths`` in order.
+    """
 
     def __init__(self, store: Path, uuid: str, info: SessionInfo, started: str) -> None:
         self.store, self.uuid = store, uuid
         self._header = {"uuid": uuid, "started": started, "info": dataclasses.asdict(info)}
-        self._file: IO[bytes] | None = None
-        self.path: Path | None = None
+        self._files: list[IO[bytes]] = []  # all stay open, for their locks
+        self.paths: list[Path] = []
         self.written = 0
 
     def write(self, ops: Sequence[Op]) -> None:
         """Append operations. Raises OSError, with nothing counted as written, when no folder takes them."""
         data = b"".join(json.dumps(op, default=_encode, separators=(",", ":")).encode() + b"\n" for op in ops)
-        if self._file is not None and self.path is not None and self._append(data):
-            self.written += len(ops)
-            return
-        if self._file is not None:
-            raise OSError("the spill file cannot be extended")
-        for folder in spill_folders(self.store):
+        if not (self._files and self._append(data)):
+            self._begin(data)
+        self.written += len(ops)
+
+    def _begin(self, data: bytes) -> None:
+        """Begin a file with ``data`` in the first folder after the one in use that takes it."""
+        folders = spill_folders(self.store)
+        used = {path.parent for path in self.paths}
+        last = max((i for i, folder in enumerate(folders) if folder in used), default=-1)
+        for folder in folders[last + 1 :]:
             path = folder / f"{_stem(self.store)}-{self.uuid[:16]}.jsonl"
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._file = path.open("ab")
+                file = path.open("ab")
             except OSError:
                 continue
-            self.path = path
-            try_lock(self._file.fileno())  # says to another start that this session still lives
-            header = b"" if self._file.tell() else json.dumps(self._header).encode() + b"\n"
+            try_lock(file.fileno())  # says to another start that this session still lives
+            self._files.append(file)
+            self.paths.append(path)
+            header = b"" if file.tell() else json.dumps(self._header).encode() + b"\n"
             if self._append(header + data):
-                self.written += len(ops)
                 return
-            self.remove()
+            self._files.pop().close()
+            self.paths.pop().unlink(missing_ok=True)
         raise OSError("no folder can hold the spill file")
 
     def _append(self, data: bytes) -> bool:
         """Write and sync; on failure the file is cut back to what it was, so that a retry does not follow a torn
         line."""
-        assert self._file is not None
-        size = os.fstat(self._file.fileno()).st_size
+        fd = self._files[-1].fileno()
+        size = os.fstat(fd).st_size
         try:
             view = memoryview(data)
             while view:
-                view = view[os.write(self._file.fileno(), view) :]
-            os.fsync(self._file.fileno())
+                view = view[os.write(fd, view) :]
+            os.fsync(fd)
         except OSError:
-            os.ftruncate(self._file.fileno(), size)
+            os.ftruncate(fd, size)
             return False
         return True
 
     def remove(self) -> None:
         """Close and delete it: all of it is in the store now."""
-        if self._file is not None:
-            self._file.close()
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
-        self._file, self.path, self.written = None, None, 0
+        self.close()
+        for path in self.paths:
+            path.unlink(missing_ok=True)
+        self.paths, self.written = [], 0
 
     def close(self) -> None:
         """Close it and leave it for the next start."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        for file in self._files:
+            file.close()
+        self._files = []
 
 
 def read_spill(path: Path) -> tuple[dict[str, Any], SessionInfo, Iterator[Op]]:

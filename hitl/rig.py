@@ -27,8 +27,6 @@ from hitl.track import Track
 from hitl.wheel import Wheel, device_hub
 from hitl.world import open_world
 
-MEMORY_BOUND = 200_000  # steps: in lock-step they come a hundred times as fast as a disk has to keep up with live
-
 
 @dataclass(frozen=True)
 class RigOptions:
@@ -104,7 +102,6 @@ class Rig:
                 driver=self.wheel.name if self.wheel else "",
                 frame_shape=world.frame_shape or None,
             ),
-            memory_bound=MEMORY_BOUND,
         )
         self.session = Session(
             self.env,

@@ -15,7 +15,7 @@ from data.recorder import Recorder
 from data.store import Store
 from tests.data.helpers import drive, session_info, step_row
 
-QUICK = {"busy_timeout_s": 0.05, "retry_s": 0.1, "memory_bound": 100}
+QUICK = {"busy_timeout_s": 0.05, "retry_s": 0.1}
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ tempfile.tempdir = {str(elsewhere)!r}
 from data.recorder import Recorder
 from tests.data.helpers import session_info, step_row
 import sqlite3
-recorder = Recorder({str(path)!r}, session_info(), busy_timeout_s=0.05, retry_s=0.05, memory_bound=50)
+recorder = Recorder({str(path)!r}, session_info(), busy_timeout_s=0.05, retry_s=0.05)
 recorder.begin_episode()
 for i in range(30): recorder.step(step_row(i))
 assert recorder.flush()
@@ -145,6 +145,65 @@ os.kill(os.getpid(), signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
     assert "read back" in said[0]
     assert "cut off" in said[1]
     check_whole(path, 130)
+
+
+def test_what_is_driven_in_trouble_is_on_the_disk_within_a_second(path, elsewhere):
+    """With the settings of a live session: locked by somebody else, killed, nothing older than a second is lost."""
+    script = f"""
+import os, signal, tempfile, time
+tempfile.tempdir = {str(elsewhere)!r}
+from data.recorder import Recorder
+from tests.data.helpers import session_info, step_row
+import sqlite3
+recorder = Recorder({str(path)!r}, session_info())
+recorder.begin_episode()
+assert recorder.flush()
+other = sqlite3.connect({str(path)!r}, isolation_level=None)
+other.execute("BEGIN EXCLUSIVE")
+begin, n, at = time.monotonic(), 0, []
+while time.monotonic() < begin + 2.6:
+    recorder.step(step_row(n)); n += 1
+    at.append(time.monotonic())
+    time.sleep(0.01)
+killed = time.monotonic()
+print(sum(moment < killed - 1.0 for moment in at), flush=True)
+os.kill(os.getpid(), signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode < 0, done.stderr
+    with Store.open(path) as store:
+        store.recover()
+        kept = store.db["steps"].count
+    assert kept >= int(done.stdout) > 50
+    check_whole(path, kept)
+
+
+def test_when_the_spill_file_s_own_disk_fills_up_it_goes_on_elsewhere(small_disk, elsewhere):
+    path = small_disk / "store.sqlite"
+    with Recorder(path, session_info(), **QUICK) as recorder:
+        recorder.begin_episode()
+        record(recorder, 10)
+        assert recorder.flush()
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        record(recorder, 10, 10)
+        assert not recorder.flush()
+        assert spill.find_spills(path)[0].parent == small_disk
+        with pytest.raises(OSError, match="space"):
+            (small_disk / "filler").write_bytes(b"x" * 2_000_000)
+        record(recorder, 3_000, 20)
+        assert not recorder.flush()
+        assert len(spill.find_spills(path)) == 2
+        record(recorder, 10, 3_020)
+        recorder._retry = 1e9  # it never comes back in this process
+    other.execute("ROLLBACK")
+    other.close()
+    (small_disk / "filler").unlink()
+    subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
+    with Store.open(path) as store:
+        store.recover()
+    check_whole(path, 3_030)
+    assert spill.find_spills(path) == []
 
 
 def everything(store):
@@ -283,7 +342,7 @@ tempfile.tempdir = {str(tmp_path)!r}
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 from data.recorder import Recorder
 from tests.data.helpers import session_info, step_row
-recorder = Recorder({str(path)!r}, session_info(), busy_timeout_s=0.05, retry_s=0.05, memory_bound=100)
+recorder = Recorder({str(path)!r}, session_info(), busy_timeout_s=0.05, retry_s=0.05)
 recorder.begin_episode()
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
 for i in range(3000): recorder.step(step_row(i))
