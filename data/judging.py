@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from data import review
+from data.errors import StoreError
 from data.records import Segment
 from data.store import Store
 from data.stretch import Stretch
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 BEFORE_S, AFTER_S = 2.5, 1.5
 """How much of the episode is shown before and behind a segment."""
@@ -30,20 +36,38 @@ class Detail:
     """The same with the newest checkpoint that drove; None when that is the same drive."""
 
 
+def _spoken(method: Callable[P, R]) -> Callable[P, R]:
+    """Make what SQLite says about a store that cannot be used now (locked, full disk) a sentence."""
+
+    @functools.wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except sqlite3.OperationalError as error:
+            raise StoreError(
+                f"The store cannot be used now ({error}): check the disk, and that no other program holds it."
+            ) from error
+
+    return call
+
+
 class StoreReview:
-    """Reads and judges the segments of one track in an open store."""
+    """Reads and judges the segments of one track in an open store. Raises StoreError while that cannot be used."""
 
     def __init__(self, store: Store, track: str, since: str | None = None, until: str | None = None) -> None:
         self.store, self.track, self.since, self.until = store, track, since, until
 
+    @_spoken
     def segments(self) -> list[Segment]:
         """Return the closed segments of the track in the span of time, oldest first."""
         return [s for s in self.store.segments(track=self.track, since=self.since, until=self.until) if s.closed]
 
+    @_spoken
     def again(self, ids: Iterable[int]) -> list[Segment]:
         """Return segments as they are now."""
         return self.store.segments(ids=list(ids))
 
+    @_spoken
     def detail(self, segment: Segment) -> Detail:
         """Return what is shown of a segment."""
         before, after = round(BEFORE_S * segment.hz), round(AFTER_S * segment.hz)
@@ -66,15 +90,18 @@ class StoreReview:
         found = review.agent_drives(self.store.conn, self.track, low, high, checkpoint_id=checkpoint)
         return found[0] if found else None
 
+    @_spoken
     def difference(self, segment: Segment) -> float:
         """Return how far the human's actions were from the agent's."""
         start, stop = segment.start + segment.trim_start, segment.stop - segment.trim_stop
         return review.difference(self.store.conn, segment.episode_id, start, stop)
 
+    @_spoken
     def label(self, segment_id: int, changes: Mapping[str, Any]) -> None:
         """Judge a segment: any of ``verdict``, ``priority``, ``tags_add``, ``tags_remove``, ``note``, ``trim``."""
         self.store.label([segment_id], **changes)
 
+    @_spoken
     def undo(self) -> list[int]:
         """Take back the last judgement; returns the segments concerned."""
         return self.store.undo()

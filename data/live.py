@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from pathlib import Path
 
+_TRIES, _MOMENT_S = 5, 0.01
 _LOCKED_BYTE = 0x7FFF0000
 
 
@@ -47,15 +49,20 @@ class LiveLock:
         """Take the lock; False when it is held by another, or the file cannot be made now."""
         if self._fd is not None:
             return True
-        try:
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError:
-            return False
-        if not try_lock(fd):
-            os.close(fd)
-            return False
-        self._fd = fd
-        return True
+        for _ in range(_TRIES):
+            try:
+                fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+            except OSError:
+                return False
+            if not try_lock(fd):
+                os.close(fd)
+                time.sleep(_MOMENT_S)  # perhaps only somebody who looked whether it is free
+            elif not _still_there(fd, self.path):
+                os.close(fd)  # it was taken away between opening and locking: what we hold is no lock for anybody
+            else:
+                self._fd = fd
+                return True
+        return False
 
     def release(self) -> None:
         """Let go and remove the file."""
@@ -79,8 +86,19 @@ def is_alive(store: Path, uuid: str) -> bool:
     except (OSError, ValueError):  # ValueError: a uuid that is none, from a damaged store
         return False
     alive = not try_lock(fd)
-    os.close(fd)
-    if not alive:
+    if not alive and sys.platform != "win32" and _still_there(fd, path):
         with contextlib.suppress(OSError):
-            path.unlink()
+            path.unlink()  # while we hold it: nobody can take the file for theirs and then lose it
+    os.close(fd)
+    if not alive and sys.platform == "win32":
+        with contextlib.suppress(OSError):
+            path.unlink()  # there a file that is open cannot be removed
     return alive
+
+
+def _still_there(fd: int, path: Path) -> bool:
+    """Whether an open file is the one that lies under its name now."""
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except OSError:
+        return False

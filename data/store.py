@@ -156,9 +156,9 @@ class Store:
         """Write the row of a checkpoint file; returns its id."""
         return _checkpoints.add(self.conn, name, sha256, update, env_steps, kind, config, parent)
 
-    def checkpoints(self) -> list[CheckpointRecord]:
-        """Return all checkpoints, newest first."""
-        return _checkpoints.find(self.conn)
+    def checkpoints(self, limit: int = -1) -> list[CheckpointRecord]:
+        """Return the newest ``limit`` checkpoints (default: all), newest first."""
+        return _checkpoints.find(self.conn, limit=limit)
 
     def checkpoint(self, checkpoint_id: int) -> CheckpointRecord | None:
         """Return one checkpoint."""

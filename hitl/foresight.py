@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from data.errors import StoreError
 from data.records import HUMAN
 from data.store import Store
 from hitl.home import Home
@@ -61,7 +62,10 @@ class PolicyForesight:
         self.model = None
         if not self._policy.can_judge():
             return
-        attempts = stored_attempts(self._home, self._policy, self._track, self._hz)
+        try:
+            attempts = stored_attempts(self._home, self._policy, self._track, self._hz)
+        except StoreError:  # nobody asks for help until the store can be read again
+            return
         self.model = fit(attempts, self._hz)
         if self.model is not None:
             risks = [self.model.risk(a.features) for a in attempts]

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data.errors import CheckpointError
+from data.errors import CheckpointError, StoreError
 from data.store import Store
 from hitl.home import Home
 
 if TYPE_CHECKING:
     import torch
+
+
+NEWEST = 50  # checkpoints looked at: of older ones only the evaluated are kept
 
 
 class CheckpointPolicy:
@@ -127,8 +130,12 @@ class CheckpointPolicy:
             self._critics_memory = remember(self._critics) if self._critics is not None else None
 
     def _take_newest(self) -> None:
-        with Store.open(self._home.store_path, read_only=True) as store:
-            records = store.checkpoints()
+        try:
+            with Store.open(self._home.store_path, read_only=True) as store:
+                records = store.checkpoints(limit=NEWEST)
+        except StoreError as error:  # somebody holds it, or the disk is in trouble: the weights in force go on driving
+            self.problem = str(error)
+            return
         problems: list[str] = []
         for record in records:
             if record.id == self.checkpoint_id:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 
-from data.errors import UsageError
+from data.errors import StoreError, UsageError
 from data.recorder import Recorder
 from data.records import SessionInfo
 from data.store import Store
@@ -159,11 +159,14 @@ class Rig:
         return getattr(self._clock, "lateness", None)
 
     def star(self) -> None:
-        """Give the verdict ``star`` to what the player starred since the last call. It waits for the disk."""
+        """Give the verdict ``star`` to what the player starred since the last call. It waits for the disk.
+
+        While the store cannot be written, the stars are kept for the next call.
+        """
         if not self.session.starred or not self.written(5.0):
             return
-        numbers, self.session.starred = self.session.starred, []
-        with Store.open(self.home.store_path) as store:
+        numbers = self.session.starred
+        with contextlib.suppress(StoreError), Store.open(self.home.store_path, busy_timeout_s=1.0) as store:
             ids = [
                 row[0]
                 for number in numbers
@@ -173,6 +176,7 @@ class Rig:
             ]
             if ids:
                 store.label(ids, verdict="star")
+            self.session.starred = []
 
     def evaluate(self, episodes: int = 20, first_seed: int = 1_000_000) -> list[EpisodeResult]:
         """Drive deterministic episodes without help, all with the checkpoint that drives the first one."""

@@ -173,7 +173,7 @@ class ReviewApp:
             if model.menu is not None:
                 self._press_menu([h for h in hits if h.command == "choose"])
             elif hits:
-                model.select(hits[-1].row) if hits[-1].row >= 0 else model.do(hits[-1].command)
+                model.pick(hits[-1].row) if hits[-1].row >= 0 else model.do(hits[-1].command)
             elif model.detail is not None and timeline.area.inflate(20, 0).collidepoint(event.pos):
                 self._dragged = self._grabbed(event.pos)
                 self._drag(event.pos[0])

@@ -70,6 +70,7 @@ class ReviewModel:
         self.menu: Menu | None = None
         self.message = ""
         self.over = False
+        self._leaving = False
         self._differences: dict[int, float] = {}
         self._arrange()
 
@@ -91,12 +92,11 @@ class ReviewModel:
     def do(self, command: str) -> None:
         """Carry out one of :data:`COMMANDS`; a judgement that cannot be made becomes the message."""
         self.message = ""
-        if self.menu is not None:
-            self._in_menu(command)
-            return
         action = getattr(self, f"_do_{command}", None)
         try:
-            if action is not None:
+            if self.menu is not None:
+                self._in_menu(command)
+            elif action is not None:
                 action()
             elif command in VERDICTS:
                 self._judge({"verdict": command}, advance=command != "unreviewed")
@@ -110,6 +110,14 @@ class ReviewModel:
         if self.shown:
             self._keep_trim()
             self._go(index)
+
+    def pick(self, index: int) -> None:
+        """Go to a row that was clicked on; what cannot be done becomes the message."""
+        self.message = ""
+        try:
+            self.select(index)
+        except HitlError as error:
+            self.message = str(error)
 
     def set_trim(self, start: int | None = None, stop: int | None = None) -> None:
         """Trim to steps counted from the segment's two ends; at least two steps stay."""
@@ -139,7 +147,11 @@ class ReviewModel:
             end = time.perf_counter() + _BUDGET_S
             missing = [s for s in self.shown if s.id not in self._differences]
             for segment in missing:
-                self._differences[segment.id] = self.data.difference(segment)
+                try:
+                    self._differences[segment.id] = self.data.difference(segment)
+                except HitlError as error:
+                    self.message = str(error)
+                    return
                 if time.perf_counter() > end:
                     break
             if missing and all(s.id in self._differences for s in self.shown):
@@ -312,7 +324,9 @@ class ReviewModel:
         self._arrange()
 
     def _do_quit(self) -> None:
-        self._keep_trim()
+        if not self._leaving:
+            self._leaving = True  # asked again, it ends whether the trim could be written or not
+            self._keep_trim()
         self.over = True
 
     # -- menus

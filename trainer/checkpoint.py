@@ -110,6 +110,13 @@ def save(
     return name, sha256
 
 
+def sweep(folder: Path) -> None:
+    """Delete what a writer that was killed in the middle of a checkpoint has left. Nobody may be writing now."""
+    for half in folder.glob(".*.part"):
+        with contextlib.suppress(OSError):
+            half.unlink()
+
+
 def _sync_folder(folder: Path) -> None:
     with contextlib.suppress(OSError):  # Windows has no such thing
         fd = os.open(folder, os.O_RDONLY)

@@ -21,7 +21,7 @@ from data.follow import Follower, Update
 from data.store import Store
 from trainer import control
 from trainer.batch import Batch
-from trainer.checkpoint import CheckpointMeta, load, save
+from trainer.checkpoint import CheckpointMeta, load, save, sweep
 from trainer.diagnosis.catalogue import title
 from trainer.diagnosis.live import LiveChecks
 from trainer.guard import Guard
@@ -61,6 +61,7 @@ class Daemon:
     ) -> None:
         self.root, self.wish, self.logs = root, wish, logs
         self._sinks: list[Sink] = []
+        self._said: list[str] = []  # by sinks, on their threads
         self.store_path, self.folder = root / "store.sqlite", root / "checkpoints"
         self.stop, self.say, self.show = stop, say, show
         self.beat = Heartbeat(pid=os.getpid())
@@ -81,6 +82,7 @@ class Daemon:
         self.root.mkdir(parents=True, exist_ok=True)
         with control.TrainerLock(self.store_path):
             control.withdraw(self.root, control.STOP)
+            sweep(self.folder)
             try:
                 self._run()
             except BaseException as error:
@@ -104,7 +106,7 @@ class Daemon:
         _be_nice()
         with contextlib.ExitStack() as stack:
             stack.callback(self.follower.close)
-            self._sinks = sinks(self.root, self.logs, self.config.to_dict())
+            self._sinks = sinks(self.root, self.logs, self.config.to_dict(), self._said.append)
             for sink in self._sinks:
                 stack.callback(sink.close)
             if not self._catch_up(start):
@@ -235,6 +237,7 @@ class Daemon:
         learner = self.learner
         numbers = {"online_steps": self.ledger.online, "owed_updates": self.ledger.owed, **self.guard.numbers()}
         meta = CheckpointMeta.of(learner, *self.names, kind=KIND, numbers=numbers)
+        name = ""
         try:
             name, sha256 = save(self.folder, learner, meta, {"rng.replay": self.generator.get_state()})
             with Store.open(self.store_path) as store:
@@ -242,12 +245,16 @@ class Daemon:
                     name, sha256, learner.updates, learner.env_steps, KIND, self.config.to_dict(), self.start.parent
                 )
         except (CheckpointError, StoreError) as error:
+            if name:  # nobody will ever ask for a file without a row, and the disk may be full of the like
+                with contextlib.suppress(OSError):
+                    (self.folder / name).unlink()
             self.beat.problem = str(error)  # a full disk: what is learned stays in memory until there is room
             self._saved_at = time.monotonic()
             return
         self.beat.problem = ""
         self._saved_updates, self._saved_at = learner.updates, time.monotonic()
         self.beat.checkpoint, self.beat.checkpoint_at = name, time.time()
+        self.beat.checkpoint_ticks = time.monotonic()
         self._forget_old()
         self._beat(self.beat.state)
 
@@ -357,6 +364,8 @@ class Daemon:
             self.beat.finding, self.beat.finding_title = self.checks.sentence, self.checks.title
         for sink in self._sinks:
             sink.add(self.learner.updates, values)
+        while self._said:
+            self._event("metrics", self._said.pop(0), "warning")
 
     def _event(self, kind: str, text: str, level: str = "info", data: dict[str, str] | None = None) -> None:
         self.say(text)
@@ -380,7 +389,7 @@ class Daemon:
 
     def _beat(self, state: str, problem: str | None = None) -> None:
         beat, now = self.beat, time.monotonic()
-        beat.state, beat.at, self._beat_at = state, time.time(), now
+        beat.state, beat.at, beat.ticks, self._beat_at = state, time.time(), now, now
         if problem is not None:
             beat.problem = problem
         if hasattr(self, "ledger"):

@@ -19,6 +19,8 @@ class Heartbeat:
     pid: int = 0
     at: float = 0.0
     """Unix time of the beat."""
+    ticks: float = 0.0
+    """The same on the system's monotonic clock, which no setting of the wall's moves: ages are told by it."""
     state: str = "starting"
     """``starting``, ``waiting`` (no steps yet, or too few), ``training``, ``idle`` (all updates paid), ``paused``,
     ``stopped`` or ``failed``."""
@@ -36,6 +38,7 @@ class Heartbeat:
     updates_per_second: float = 0.0
     checkpoint: str = ""
     checkpoint_at: float = 0.0
+    checkpoint_ticks: float = 0.0
     demo_rows: int = 0
     takeover_seconds: float = 0.0
     """Seconds of takeover in the demo half."""
@@ -52,18 +55,24 @@ class Heartbeat:
     @property
     def age_s(self) -> float:
         """Seconds since the beat."""
-        return max(0.0, time.time() - self.at)
+        return _age(self.ticks, self.at)
 
     @property
     def checkpoint_age_s(self) -> float | None:
         """Seconds since the last checkpoint; None before the first."""
-        return max(0.0, time.time() - self.checkpoint_at) if self.checkpoint_at else None
+        return _age(self.checkpoint_ticks, self.checkpoint_at) if self.checkpoint_at else None
+
+
+def _age(ticks: float, at: float) -> float:
+    """Return the seconds since a moment; the wall's clock is asked only when the machine was started since."""
+    age = time.monotonic() - ticks
+    return age if ticks and age >= 0.0 else max(0.0, time.time() - at)
 
 
 def write_heartbeat(root: Path, beat: Heartbeat) -> None:
     """Write the beat so that a reader sees the old one or the new one, never half of one."""
     path = root / NAME
-    new = path.with_name(f"{NAME}.{os.getpid()}")
+    new = path.with_name(f"{NAME}.new")  # one trainer to a home, so a killed one's half is written over by the next
     with contextlib.suppress(OSError):  # a full disk, or a reader on Windows: the next beat will do
         new.write_text(json.dumps(asdict(beat)), encoding="utf-8")
         os.replace(new, path)

@@ -1,17 +1,23 @@
 """Metrics to where people look at them: TensorBoard files and Weights & Biases, when asked. The store has them always.
 
 Both packages are extras. What is sent: the metrics and the training settings, nothing else (no paths, no names of people).
+Training never waits for them, and never ends because of them.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Mapping
+import queue
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from data.errors import UsageError
+
+ROWS = 1_000  # that wait for a sink which is behind; what comes then is left out
+CLOSE_S = 10.0  # s that the end of training waits for a sink
 
 _NOTHING_ELSE = {
     "DISABLE_GIT": "true",
@@ -72,6 +78,52 @@ class WandbSink:
         self._run.finish()
 
 
+class Aside:
+    """Another sink on a thread of its own: a server that cannot be reached costs its metrics, and nothing else.
+
+    ``make`` returns the sink, on that thread. ``say`` is told once when it fails.
+    """
+
+    def __init__(self, name: str, make: Callable[[], Sink], say: Callable[[str], None]) -> None:
+        self._name, self._make, self._say = name, make, say
+        self._rows: queue.Queue[tuple[int, Mapping[str, float]] | None] = queue.Queue(ROWS)
+        self._failed = False
+        self._thread = threading.Thread(target=self._run, name=f"metrics-{name}", daemon=True)
+        self._thread.start()
+
+    def add(self, update: int, values: Mapping[str, float]) -> None:
+        """See ``Sink``; returns at once."""
+        if not self._failed:
+            try:
+                self._rows.put_nowait((update, dict(values)))
+            except queue.Full:
+                self._fail("it does not take them fast enough")
+
+    def close(self) -> None:
+        """See ``Sink``; waits for it only so long."""
+        if not self._failed:
+            try:
+                self._rows.put(None, timeout=CLOSE_S)
+            except queue.Full:
+                return
+            self._thread.join(CLOSE_S)
+
+    def _run(self) -> None:
+        try:
+            sink = self._make()
+            while (row := self._rows.get()) is not None:
+                sink.add(*row)
+            sink.close()
+        except Exception as error:  # whatever such a package raises
+            self._fail(str(error) or type(error).__name__)
+
+    def _fail(self, why: str) -> None:
+        if not self._failed:
+            self._failed = True
+            words = " ".join(why.split())[:200].rstrip(". ")
+            self._say(f"Metrics do not go to {self._name} any more ({words}). Training goes on; the store has them all.")
+
+
 def _need(module: str, package: str) -> Any:
     try:
         return importlib.import_module(module)
@@ -81,15 +133,22 @@ def _need(module: str, package: str) -> Any:
         ) from error
 
 
-def sinks(root: Path, names: tuple[str, ...], settings: Mapping[str, Any]) -> list[Sink]:
-    """Return the sinks asked for by name: ``tensorboard``, ``wandb`` or ``wandb:PROJECT``. Raises UsageError."""
+def sinks(
+    root: Path, names: tuple[str, ...], settings: Mapping[str, Any], say: Callable[[str], None] = lambda _: None
+) -> list[Sink]:
+    """Return the sinks asked for by name: ``tensorboard``, ``wandb`` or ``wandb:PROJECT``. Raises UsageError.
+
+    ``say`` takes a sentence, from another thread, when one of them has failed.
+    """
     made: list[Sink] = []
     for name in names:
         kind, _, project = name.partition(":")
         if kind == "tensorboard":
-            made.append(TensorBoardSink(root / "tensorboard"))
+            _need("torch.utils.tensorboard", "tensorboard")
+            made.append(Aside("TensorBoard", lambda: TensorBoardSink(root / "tensorboard"), say))
         elif kind == "wandb":
-            made.append(WandbSink(root, project or "hitl", settings))
+            _need("wandb", "wandb")
+            made.append(Aside("Weights & Biases", lambda p=project or "hitl": WandbSink(root, p, settings), say))  # type: ignore[misc]
         else:
             raise UsageError(f"There is no metrics log '{name}': tensorboard, wandb or wandb:PROJECT.")
     return made

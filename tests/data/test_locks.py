@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from data.connect import header_version, open_store
 from data.errors import StoreError
+from data.live import LiveLock, is_alive
 from data.store import Store
 
 VISITOR = """
@@ -39,3 +41,32 @@ def test_the_version_is_read_of_stores_and_of_nothing_else(tmp_path):
         (tmp_path / "text").write_bytes(content)
         with pytest.raises(StoreError):
             header_version(tmp_path / "text")
+
+
+def test_asking_who_is_alive_takes_nobody_s_lock_away(tmp_path):
+    """Somebody looks again and again while locks are taken: each one is got, and each one got is seen by others."""
+    path, ended = tmp_path / "store.sqlite", threading.Event()
+    looks = 0
+
+    def look():
+        nonlocal looks
+        while not ended.is_set():
+            is_alive(path, "one")
+            looks += 1
+
+    watchers = [threading.Thread(target=look) for _ in range(1)]
+    for watcher in watchers:
+        watcher.start()
+    try:
+        for _ in range(60):
+            lock = LiveLock(path, "one")
+            while not lock.acquire():
+                pass
+            assert is_alive(path, "one")
+            assert not LiveLock(path, "one").acquire()
+            lock.release()
+    finally:
+        ended.set()
+        for watcher in watchers:
+            watcher.join()
+    assert looks > 60

@@ -417,3 +417,28 @@ def test_the_command_opens_the_review(filled: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(ReviewApp, "run", run)
     assert main(["--home", str(filled.parent), "--corner", "hairpin", "--sort", "newest"]) == 0
     assert opened == [(5, 7)]
+
+
+def test_a_store_that_somebody_holds_is_a_message_and_the_review_goes_on(store: Store) -> None:
+    store.conn.execute("PRAGMA busy_timeout = 20")
+    model = ReviewModel(StoreReview(store, "default"))
+    assert model.segment is not None
+    first = model.segment.id
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    model.do("good")
+    assert "locked" in model.message
+    assert (model.segment.id, model.segment.verdict) == (first, "unreviewed")
+    model.do("start_in")
+    model.pick(1)  # leaving the row would write the trim
+    assert "locked" in model.message
+    model.do("quit")
+    assert not model.over
+    assert "locked" in model.message
+    model.do("quit")  # asked twice, it ends all the same
+    assert model.over
+    other.execute("ROLLBACK")
+    other.close()
+    model.do("good")
+    assert model.message == ""
+    assert now(store, first).verdict == "good"

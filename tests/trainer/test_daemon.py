@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from data.errors import CheckpointError, TrainingError, UsageError
+from data.errors import CheckpointError, StoreError, TrainingError, UsageError
 from data.recorder import Recorder
 from data.records import SessionInfo, StepRow
 from data.store import Store
@@ -406,3 +406,37 @@ def test_a_full_disk_is_told_and_survived(tmp_path: Path, monkeypatch: pytest.Mo
     assert "could not be written" in daemon.beat.problem
     assert daemon.learner.updates >= 100
     assert not list((tmp_path / "checkpoints").iterdir())  # nothing half-written lies about
+
+
+def test_a_jump_of_the_clock_makes_no_trainer_old_or_young(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drive(tmp_path / "store.sqlite")
+    train(tmp_path, 30)
+    real = time.time
+    for jump in (0.0, 86_400.0, -86_400.0):
+        monkeypatch.setattr("time.time", lambda jump=jump: real() + jump)
+        beat = read_heartbeat(tmp_path)
+        assert beat is not None
+        assert 0.0 <= beat.age_s < 30.0
+        assert beat.checkpoint_age_s is not None
+        assert beat.age_s <= beat.checkpoint_age_s < 30.0
+    monkeypatch.undo()
+    beat.ticks = time.monotonic() + 1e6  # the machine was started since: its monotonic clock began anew
+    beat.at = time.time() - 500.0
+    assert 499.0 < beat.age_s < 530.0
+
+
+def test_a_checkpoint_without_a_row_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store is locked or its disk full for hours: what is written for nothing must not fill the disk further."""
+    drive(tmp_path / "store.sqlite")
+    train(tmp_path, 30)
+    before = sorted(f.name for f in (tmp_path / "checkpoints").iterdir())
+    half = tmp_path / "checkpoints" / ".000000031-abcdefab.safetensors.99.part"
+    half.write_bytes(b"what a killed trainer leaves")
+
+    def refuse(*_: object) -> None:
+        raise StoreError("The store is locked.")
+
+    monkeypatch.setattr(Store, "add_checkpoint", refuse)
+    daemon = train(tmp_path, 100)
+    assert sorted(f.name for f in (tmp_path / "checkpoints").iterdir()) == before
+    assert "locked" in daemon.beat.problem

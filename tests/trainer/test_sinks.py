@@ -1,12 +1,14 @@
 import os
 import sys
+import threading
+import time
 import types
 from pathlib import Path
 
 import pytest
 
 from data.errors import UsageError
-from trainer.sinks import sinks
+from trainer.sinks import Aside, sinks
 
 
 class Recorder:
@@ -84,3 +86,34 @@ def test_real_logs_hold_the_metrics_and_nothing_of_this_machine(tmp_path: Path, 
     assert b"a-private-name" not in content
     for file in home.rglob("*"):
         assert not file.is_file() or secret.encode() not in file.read_bytes()
+
+
+class Unreachable:
+    """A server that nobody answers at."""
+
+    def __init__(self, hangs: threading.Event | None = None) -> None:
+        if hangs is None:
+            raise ConnectionError("Network is unreachable")
+        hangs.wait(30)
+
+
+def test_a_server_that_cannot_be_reached_costs_its_metrics_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    sink = Aside("Weights & Biases", Unreachable, said.append)  # type: ignore[arg-type]
+    sink._thread.join(5)
+    sink.add(1, {"a": 1.0})
+    sink.close()
+    assert len(said) == 1
+    assert "Network is unreachable" in said[0]
+    assert "Training goes on" in said[0]
+    monkeypatch.setattr("trainer.sinks.CLOSE_S", 0.05)
+    never = threading.Event()
+    sink = Aside("Weights & Biases", lambda: Unreachable(never), said.append)  # type: ignore[arg-type, return-value]
+    began = time.monotonic()
+    for k in range(2_000):
+        sink.add(k, {"a": 1.0})
+    sink.close()
+    assert time.monotonic() - began < 5
+    assert "fast enough" in said[1]
+    assert len(said) == 2
+    never.set()
