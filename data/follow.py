@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import sqlite3
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,11 +93,12 @@ ARRAYS = (
 """Names of the arrays of an :class:`Update`."""
 
 # Few columns, because every value fetched is a Python object: whole numbers share one, the three arrays another.
-_STEPS = (
+_COLUMNS = (
     "SELECT id, (episode_id << 32) | (t << 3) | driver | (terminated << 1) | (truncated << 2), reward, progress, "
-    "coalesce(checkpoint_id, -1), CAST(observation || executed || proposed AS BLOB) FROM steps WHERE id > ? ORDER BY "
-    "id LIMIT ?"
+    "coalesce(checkpoint_id, -1), CAST(observation || executed || proposed AS BLOB) FROM steps WHERE "
 )
+_STEPS = f"{_COLUMNS} id > ? ORDER BY id LIMIT ?"
+_STRETCH = f"{_COLUMNS} episode_id = ? AND t BETWEEN ? AND ? AND id < ? ORDER BY t"
 
 
 @functools.lru_cache(maxsize=32)
@@ -107,6 +109,10 @@ def _names(text: str) -> tuple[str, ...]:
 
 class Follower:
     """Reads what is new in the store at ``path``; never writes to it.
+
+    ``newest``: begin with so many of the newest steps (whole episodes), and of all that is older with nothing but what
+    lies in segments, each with the step that follows it, and episodes that are still open. A store of any size is then
+    read in the time that these take. Left out, everything is read.
 
     ``observation_names`` and ``action_names`` are the layout wanted; left out, it is that of the newest session when
     the first step is seen. A store that is not there yet has nothing new. Raises StoreError when the store can never
@@ -119,8 +125,15 @@ class Follower:
         observation_names: Sequence[str] | None = None,
         action_names: Sequence[str] | None = None,
         busy_timeout_s: float = BUSY_TIMEOUT_S,
+        newest: int | None = None,
     ) -> None:
         self.path = Path(path)
+        self._newest = newest
+        self._first = self._begin = 0  # the first episode that is read as a whole, and its first step
+        self._old: dict[int, list[tuple[int, int]]] = {}  # what is read of older ones: stretches of t, ends included
+        self._stretches: deque[tuple[int, int, int]] = deque()  # (episode, first t, last t): of these, what is not read yet
+        self.skipped: dict[str, int] = {}
+        """Steps driven in the episodes left out, by purpose."""
         self._busy = busy_timeout_s
         self._conn: sqlite3.Connection | None = None
         self._observation_names = tuple(observation_names) if observation_names is not None else None
@@ -129,6 +142,11 @@ class Follower:
         self._seen_version: int | None = None
         self._more = False
         self._layouts: dict[int, Layout] = {}  # by episode
+
+    @property
+    def last_step(self) -> int:
+        """The id of the newest step given, of those read in their order."""
+        return self._step
 
     @property
     def layout(self) -> Layout | None:
@@ -154,7 +172,7 @@ class Follower:
 
         A store that somebody holds locked has nothing new yet. Raises StoreError when the store cannot be read.
         """
-        marks = self._step, self._episode, self._segment
+        marks = self._step, self._episode, self._segment, self._stretches.copy()
         try:
             if self._conn is None:
                 if not self.path.exists():
@@ -165,12 +183,17 @@ class Follower:
             version = int(self._conn.execute("PRAGMA data_version").fetchone()[0])
             if version == self._seen_version and not self._more:
                 return self._empty()
+            if self._newest is not None:
+                with readable_rows(), transaction(self._conn, "DEFERRED"):
+                    self._leave_out_old(self._conn, self._newest)
+                self._newest = None
+                marks = self._step, self._episode, self._segment, self._stretches.copy()
             with readable_rows(), transaction(self._conn, "DEFERRED"):
                 update = self._read(self._conn, limit)
             self._seen_version, self._more = version, update.more
             return update
         except sqlite3.DatabaseError as error:
-            self._step, self._episode, self._segment = marks
+            self._step, self._episode, self._segment, self._stretches = marks
             if "locked" in str(error):
                 return self._empty()
             raise StoreError(f"The store {self.path.name} cannot be read ({error}): run `hitl store check`.") from error
@@ -178,6 +201,41 @@ class Follower:
     def _empty(self) -> Update:
         layout = self.layout
         return Update.empty(len(layout[0]), len(layout[1])) if layout else Update.empty()
+
+    def _leave_out_old(self, conn: sqlite3.Connection, newest: int) -> None:
+        """Find out where the newest steps begin, and what of the older ones is wanted all the same."""
+        first = total = 0
+        for episode, count in conn.execute(
+            "SELECT id, (SELECT count(*) FROM steps WHERE episode_id = episodes.id) FROM episodes ORDER BY id DESC"
+        ):
+            first, total = episode, total + count
+            if total >= newest:
+                break
+        (begin,) = conn.execute("SELECT min(id) FROM steps WHERE episode_id >= ?", (first,)).fetchone()
+        if total < newest or begin is None:
+            return
+        self._first, self._begin, self._step = first, begin, begin - 1
+        for episode, start, stop in conn.execute(
+            "SELECT episode_id, start, stop FROM segments WHERE episode_id < ?1 AND stop > start UNION ALL "
+            'SELECT id, 0, 1 << 30 FROM episodes WHERE id < ?1 AND "end" IS NULL ORDER BY 1, 2',
+            (first,),
+        ):
+            parts = self._old.setdefault(episode, [])
+            if parts and start <= parts[-1][1] + 1:
+                parts[-1] = (parts[-1][0], max(parts[-1][1], stop))
+            else:
+                parts.append((start, stop))
+        self._stretches = deque((episode, *part) for episode, parts in self._old.items() for part in parts)
+        self.skipped = dict(
+            conn.execute("SELECT purpose, sum(length) FROM episodes WHERE id < ? GROUP BY 1", (first,)).fetchall()
+        )
+
+    def _length(self, conn: sqlite3.Connection, episode: int) -> int:
+        """Return how many steps of an older episode are given."""
+        parts = self._old[episode]
+        wanted = " OR ".join(["t BETWEEN ? AND ?"] * len(parts))
+        sql = f"SELECT count(*) FROM steps WHERE episode_id = ? AND (id >= ? OR {wanted})"
+        return int(conn.execute(sql, (episode, self._begin, *(t for part in parts for t in part))).fetchone()[0])
 
     def _read(self, conn: sqlite3.Connection, limit: int) -> Update:
         sessions = {}
@@ -192,16 +250,21 @@ class Follower:
             sessions[row[0]] = SessionRecord(*values)
         rows = conn.execute(
             # Counted, not `length`: of a pruned episode, or one of which only segments came here, fewer steps are stored.
-            'SELECT id, session_id, purpose, "end", reason, CASE WHEN "end" IS NULL THEN 0 ELSE (SELECT count(*) FROM steps '
-            "WHERE episode_id = episodes.id) END, last_observation, revision FROM episodes WHERE revision > ? ORDER BY revision",
-            (self._episode,),
-        ).fetchall()
+            'SELECT id, session_id, purpose, "end", reason, CASE WHEN "end" IS NULL OR id < ? THEN 0 ELSE (SELECT count(*) '
+            "FROM steps WHERE episode_id = episodes.id) END, last_observation, revision FROM episodes WHERE revision > ? "
+            "ORDER BY revision",
+            (self._first, self._episode),
+        )
         episodes: dict[int, EpisodeRecord] = {}
         for id_, session, purpose, end, reason, length, last, revision in rows:
+            self._episode = revision
+            if id_ < self._first:
+                if id_ not in self._old:
+                    continue
+                length = self._length(conn, id_) if end is not None else 0
             observation = None if last is None else np.frombuffer(last, np.float32)
             episodes[id_] = EpisodeRecord(id_, session, purpose, end, reason, length, observation)
             self._layouts[id_] = (sessions[session].observation_names, sessions[session].action_names)
-            self._episode = revision
         segments: dict[int, SegmentRecord] = {}
         for *values, revision in conn.execute(
             "SELECT id, episode_id, kind, start, coalesce(stop, start), trim_start, trim_stop, verdict, priority, "
@@ -210,9 +273,10 @@ class Follower:
             (self._segment,),
         ):
             values[-1] = bool(values[-1])
-            segments[values[0]] = SegmentRecord(*values)
             self._segment = revision
-        update = self._read_steps(conn, limit)
+            if values[1] >= self._first or values[1] in self._old:
+                segments[values[0]] = SegmentRecord(*values)
+        update = self._read_stretches(conn, limit) if self._stretches else self._read_steps(conn, limit)
         update.episodes, update.segments, update.sessions = episodes, segments, sessions
         return update
 
@@ -228,6 +292,20 @@ class Follower:
                 self._action_names = _names(row[1])
             layout = (self._observation_names, self._action_names)
         return layout
+
+    def _read_stretches(self, conn: sqlite3.Connection, limit: int) -> Update:
+        """Read what is wanted of older episodes, up to ``limit`` steps and the rest of a stretch."""
+        layout = self._decide_layout(conn)
+        rows: list[tuple] = []
+        left_out: dict[Layout, int] = {}
+        while self._stretches and len(rows) < limit:
+            found = conn.execute(_STRETCH, (*self._stretches.popleft(), self._begin)).fetchall()
+            rows += self._wanted(found, layout, left_out) if found else []
+        update = Update.empty(len(layout[0]), len(layout[1]), len(rows))
+        if rows:
+            _fill(update, slice(0, len(rows)), rows)
+        update.left_out, update.more = left_out, True
+        return update
 
     def _read_steps(self, conn: sqlite3.Connection, limit: int) -> Update:
         (newest,) = conn.execute("SELECT coalesce(max(id), 0) FROM steps").fetchone()
@@ -253,7 +331,9 @@ class Follower:
         return update
 
     def _wanted(self, rows: list[tuple], layout: Layout, left_out: dict[Layout, int]) -> list[tuple]:
-        """Leave out, and count, the steps of episodes with another layout."""
+        """Leave out, and count, the steps of episodes with another layout; those that are too old were counted before."""
+        if self._first:
+            rows = [row for row in rows if row[1] >> 32 >= self._first or row[1] >> 32 in self._old]
         others = {episode for episode in {row[1] >> 32 for row in rows} if self._layouts.get(episode) != layout}
         if not others:
             return rows

@@ -172,6 +172,18 @@ class Store:
         """Return the checkpoint marked as best."""
         return next(iter(_checkpoints.find(self.conn, "best")), None)
 
+    def steps_between(
+        self, after: int, until: int, observation_names: Sequence[str], action_names: Sequence[str]
+    ) -> dict[str, int]:
+        """Return how many steps of this layout came after a step and up to another, by the purpose of their episode."""
+        return dict(
+            self.conn.execute(
+                "SELECT e.purpose, count(*) FROM steps p JOIN episodes e ON e.id = p.episode_id JOIN sessions s ON "
+                "s.id = e.session_id WHERE p.id > ? AND p.id <= ? AND s.observation_names = ? AND s.action_names = ? GROUP BY 1",
+                (after, until, json.dumps(list(observation_names)), json.dumps(list(action_names))),
+            ).fetchall()
+        )
+
     def set_best(self, checkpoint_id: int) -> None:
         """Mark one checkpoint as the best."""
         _checkpoints.set_best(self.conn, checkpoint_id)

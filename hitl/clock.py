@@ -42,6 +42,9 @@ class LockstepClock:
     def rest(self) -> None:
         """Nothing runs on between two episodes."""
 
+    def lost(self) -> None:
+        """There is no rhythm."""
+
 
 @dataclass
 class Lateness:
@@ -116,16 +119,20 @@ class RealTimeClock:
 
     def rest(self) -> None:
         """Between two episodes nobody drives: let the rhythm go until the next one begins."""
-        self._env.wait()
+        self._env._at_thread.join(LOST_S)  # a game that hangs is the environment's to tell, not ours to wait for
+        self.lost()
+        gc.collect(1)
+
+    def lost(self) -> None:
+        """Begin a new rhythm with the next episode: this one's is gone."""
         self._env.time_initialized = False
         self._began.clear()
         self._observed.clear()
         self._sent = False
-        gc.collect(1)
 
     def hold(self) -> None:
         """In a pause time stands still: put the running time-step's end off by a tick."""
-        self._env.wait()
+        self._env._at_thread.join(LOST_S)
         self._due = time.perf_counter() + self._dt
 
     def _sends(self, control: Any) -> None:

@@ -19,7 +19,9 @@ from hitl.games.base import Game, Start, SteppedGame
 from hitl.games.box2d import Box2DGame
 from hitl.task import DrivingTask, TaskSettings
 from hitl.track import Track, load_track
+from hitl.watchdog import EnvironmentLost, RtgymGuard
 
+HANG_S = 2.0  # s without an answer after which an embedded game counts as hung: a busy machine may well keep it waiting for some
 ADVANCE_S = 0.008  # s before the end of a time-step at which the embedded game's physics is computed
 
 
@@ -127,24 +129,40 @@ class DrivingInterface(rtgym.RealTimeGymInterface):
 
 
 class _Joined(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Joins rtgym's tuple of observation and action buffer into the one vector that :class:`DrivingEnv` gives."""
+    """Joins rtgym's tuple of observation and action buffer into the one vector that :class:`DrivingEnv` gives.
+
+    A game that raises on rtgym's thread, or does not come back, becomes EnvironmentLost. While it hangs no episode can begin.
+    """
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
         super().__init__(env)
+        self._guard = RtgymGuard(env, HANG_S)
         size = sum(int(np.prod(part.shape)) for part in env.observation_space.spaces)
         self.observation_space = spaces.Box(-np.inf, np.inf, (size,), np.float32)
 
     def reset(self, **kwargs: Any) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Begin an episode."""
+        self._guard.failure = None
+        self._guard.wait()
         observation, info = self.env.reset(**kwargs)
+        self._guard.check()
         return np.concatenate(observation).astype(np.float32), info
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Wait for the end of the time-step, observe, and send ``action``."""
+        self._guard.wait()
         observation, reward, terminated, truncated, info = self.env.step(action)
         if truncated:
             info = {**info, "reason": "time_limit"}
         return np.concatenate(observation).astype(np.float32), float(reward), terminated, truncated, info
+
+    def close(self) -> None:
+        """Let go of the game; one that hangs is left to itself."""
+        try:
+            self._guard.wait()
+        except EnvironmentLost:
+            self._guard.abandon()
+        super().close()
 
 
 def real_time_env(game: Game, task: DrivingTask) -> gymnasium.Env[Any, Any]:

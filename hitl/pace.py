@@ -47,5 +47,9 @@ class PacedClock:
 
     def rest(self) -> None:
         """Between two episodes there is no rhythm to keep."""
-        self._due = None
+        self.lost()
         gc.collect(1)
+
+    def lost(self) -> None:
+        """Begin a new rhythm with the next tick."""
+        self._due = None

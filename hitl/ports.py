@@ -79,6 +79,9 @@ class Clock(Protocol):
     def rest(self) -> None:
         """An episode has ended: time may pass until the next one begins."""
 
+    def lost(self) -> None:
+        """The environment was lost in mid-episode: the next one begins with a new rhythm. Nothing is waited for."""
+
 
 class Foresight(Protocol):
     """Judges how likely the agent is to fail soon, and when it should ask for help."""

@@ -207,6 +207,7 @@ class Session:
     def _lost(self, error: EnvironmentLost, observation: NDArray[np.float32]) -> None:
         """The environment is gone in mid-episode: let go, close what runs, say so. The last step's successor is known."""
         self.release()
+        self.clock.lost()
         result = self._result
         result.reason = "env_lost"
         outcomes = self._judge.over(self.clock.now(), result.reason)

@@ -83,11 +83,12 @@ class RtgymGuard:
     """Stands between rtgym and an interface: keeps its exceptions, and waits for its thread only so long.
 
     ``env``: any wrapper of ``real-time-gym-v1`` or ``real-time-gym-ts-v1``. Nothing in it is changed but the calls of its
-    interface that rtgym makes on its own threads.
+    interface that rtgym makes on its own threads. ``patience_s``: silence after which it counts as hung (default: three ticks).
     """
 
-    def __init__(self, env: Any) -> None:
+    def __init__(self, env: Any, patience_s: float | None = None) -> None:
         self._env = env.unwrapped
+        self._patience_s = patience_s
         self._own = f"_{type(self._env).__name__}__"  # how Python spells the private names of its class
         self.interface: Any = getattr(self._env, "interface", None) or getattr(self._env, f"{self._own}interface")
         self.failure: BaseException | None = None
@@ -101,7 +102,7 @@ class RtgymGuard:
 
     def wait(self) -> None:
         """Return when the running time-step has ended; raise EnvironmentLost when it does not, or has failed."""
-        limit = TICKS * float(self._env.time_step_duration)
+        limit = self._patience_s or TICKS * float(self._env.time_step_duration)
         if not self._ended(limit):
             raise EnvironmentLost(
                 f"The game has not answered for {1000 * limit:.0f} ms. The pad is let go of and the episode is closed."

@@ -104,9 +104,9 @@ def _box2d(options: RigOptions) -> World:
         task, clock, hold, release = env.task, LockstepClock(env.task.settings.hz), _nothing, _nothing
 
     def close() -> None:
+        env.close()  # waits for a game in real time, or leaves one that hangs
         with contextlib.suppress(AttributeError):
             env.unwrapped.stop()
-        env.close()
 
     seen = (*task.observer.names, *(f"pending_{name}" for name in names))
     return World(

@@ -90,6 +90,11 @@ class Daemon:
                 raise
             self._beat("stopped")
 
+    @property
+    def stuck(self) -> bool:
+        """Whether a package that metrics went to may keep this process from ending."""
+        return any(getattr(sink, "stuck", False) for sink in self._sinks)
+
     def _asked_to_stop(self) -> bool:
         return self.stop() or control.asked(self.root, control.STOP)
 
@@ -128,11 +133,11 @@ class Daemon:
         start = begin(self.wish, records, self.folder, self.say)
         if start is not None and start.meta is not None and self.store_path.exists():
             self.names = (start.meta.observation_names, start.meta.action_names)
-            self.follower = Follower(self.store_path, *self.names)
+            self.follower = Follower(self.store_path, *self.names, newest=start.config.capacity)
             self._first = Update.empty(len(self.names[0]), len(self.names[1]))
             return start
         if self.store_path.exists():
-            follower = Follower(self.store_path)
+            follower = Follower(self.store_path, newest=self.wish.config().capacity)
             self._first = follower.poll()
             if follower.layout is not None:
                 self.follower, self.names = follower, follower.layout
@@ -156,6 +161,7 @@ class Daemon:
             update = self.follower.poll()
             if not (len(update) or update.episodes or update.segments or update.more):
                 break
+        self._count_skipped(start)
         self.ledger: Ledger = start.ledger(self.replay.online_steps)
         self.generator = start.generator()
         self._env_base = self.learner.env_steps - self.ledger.online
@@ -169,6 +175,20 @@ class Daemon:
             self.say(f"Goes on from {start.path.name} ({self.learner.updates:,} updates).")
         self._began = self._saved_at = time.monotonic()
         return True
+
+    def _count_skipped(self, start: Start) -> None:
+        """Count the steps of the store that were not read, or are pruned by now: the ratio is to all that was driven."""
+        for purpose, steps in self.follower.skipped.items():
+            if self.replay.counts(purpose):
+                self.replay.online_steps += steps
+        self.watch.evaluated = self.watch.evaluated or "evaluation" in self.follower.skipped
+        numbers = start.meta.numbers if start.own and start.meta is not None else {}
+        if "last_step" in numbers:
+            # What came since the checkpoint is known to a step, however much of what was before has been deleted meanwhile.
+            with Store.open(self.store_path, read_only=True) as store:
+                since = store.steps_between(int(numbers["last_step"]), self.follower.last_step, *self.names)
+            new = sum(steps for purpose, steps in since.items() if self.replay.counts(purpose))
+            self.replay.online_steps = int(numbers["online_steps"]) + new
 
     def _take_in(self, update: Update) -> None:
         self.replay.add(update)
@@ -235,7 +255,12 @@ class Daemon:
 
     def _checkpoint(self) -> None:
         learner = self.learner
-        numbers = {"online_steps": self.ledger.online, "owed_updates": self.ledger.owed, **self.guard.numbers()}
+        numbers = {
+            "online_steps": self.ledger.online,
+            "owed_updates": self.ledger.owed,
+            "last_step": self.follower.last_step,
+            **self.guard.numbers(),
+        }
         meta = CheckpointMeta.of(learner, *self.names, kind=KIND, numbers=numbers)
         name = ""
         try:

@@ -8,6 +8,7 @@ that belongs to something else.
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import Protocol
 
 import numpy as np
@@ -56,8 +57,11 @@ class _Episode:
 
 
 class Replay:
-    """Online steps and demos with symmetric sampling. Memory grows up to ``config.capacity`` rows, then the oldest online
-    episodes without demo segments give way."""
+    """Online steps and demos with symmetric sampling.
+
+    The online half holds the newest ``config.capacity`` steps, more or less: the oldest episodes give way, some at a time.
+    What lies in their segments stays for the demo half, however old it is.
+    """
 
     def __init__(
         self,
@@ -87,6 +91,7 @@ class Replay:
         self._free: list[np.ndarray] = []
         self._free_count = 0
         self._episodes: dict[int, _Episode] = {}
+        self._order: deque[int] = deque()  # episodes that can still give way, oldest first
         self._segments: dict[int, SegmentRecord] = {}
         self._of_episode: dict[int, set[int]] = {}
         self._parts: dict[int, tuple[str, float, np.ndarray]] = {}
@@ -179,10 +184,17 @@ class Replay:
         return self.online_steps - before
 
     def _episode(self, id_: int) -> _Episode:
-        return self._episodes.setdefault(id_, _Episode())
+        found = self._episodes.get(id_)
+        if found is None:
+            found = self._episodes[id_] = _Episode()
+            self._order.append(id_)
+        return found
 
     def _is_online(self, episode: _Episode) -> bool:
-        purpose = episode.record.purpose if episode.record else "drive"
+        return self.counts(episode.record.purpose if episode.record else "drive")
+
+    def counts(self, purpose: str) -> bool:
+        """Whether the steps of episodes of this purpose are online steps."""
         return purpose != "lap" and (purpose != "evaluation" or self.config.learn_from_evaluation)
 
     def _append(self, episode: _Episode, update: Steps, start: int, stop: int) -> None:
@@ -271,11 +283,13 @@ class Replay:
         self._online_tensor = torch.from_numpy(self._online)
 
     def _take(self, count: int, keep: _Episode) -> np.ndarray:
-        """Return free rows; makes room by growing, then by dropping old episodes (never ``keep``)."""
-        while self._free_count + self._table.shape[0] - self._free_from < count:
-            # Demos are never dropped: when they alone fill the capacity, the replay grows beyond it.
-            if self._table.shape[0] < self.config.capacity or not self._drop_oldest(keep):
-                self._allocate(max(2 * self._table.shape[0], self._table.shape[0] + count))
+        """Return free rows; makes room by growing, then by letting old episodes go (never ``keep``)."""
+        while (missing := count - self._free_count - self._table.shape[0] + self._free_from) > 0:
+            # Demos never give way, and take no room from the online half: the capacity is its own.
+            if self._online_count >= self.config.capacity and self._make_room(missing, keep):
+                continue
+            size = self._table.shape[0]
+            self._allocate(max(2 * size if size < self.config.capacity else size + size // 4, size + missing))
         parts = []
         while count and self._free:
             block = self._free.pop()
@@ -289,22 +303,47 @@ class Replay:
         self._free_from += count
         return np.concatenate(parts)
 
-    def _drop_oldest(self, keep: _Episode) -> bool:
-        for id_, episode in self._episodes.items():
-            if episode is keep or not episode.complete or id_ in self._of_episode or not len(episode.rows):
+    def _make_room(self, missing: int, keep: _Episode) -> bool:
+        """Let the oldest episodes go until ``missing`` rows, or a good deal more, are free; False when there are none."""
+        wanted, freed, aside = max(missing, self.config.capacity // 64), 0, []
+        leaves = np.zeros(self._table.shape[0], bool)
+        while self._order and freed < wanted:
+            id_ = self._order.popleft()
+            episode = self._episodes[id_]
+            if episode is keep or not episode.complete:
+                aside.append(id_)
                 continue
             rows = episode.rows if episode.last_row < 0 else np.append(episode.rows, episode.last_row)
-            gone = np.zeros(self._table.shape[0], bool)
-            gone[rows] = True
-            current = self._online[: self._online_count]
-            left = current[~gone[current]]
-            self._online[: len(left)] = left
-            self._online_count = len(left)
-            self._free.append(rows)
-            self._free_count += len(rows)
+            leaves[rows] = True
+            gone = self._thin(id_, episode, rows)
+            if len(gone):
+                self._free.append(gone)
+                self._free_count += len(gone)
+                freed += len(gone)
+        self._order.extendleft(reversed(aside))
+        current = self._online[: self._online_count]
+        left = current[~leaves[current]]
+        self._online[: len(left)] = left
+        self._online_count = len(left)
+        return freed > 0
+
+    def _thin(self, id_: int, episode: _Episode, rows: np.ndarray) -> np.ndarray:
+        """Forget an episode but for what lies in its segments and what follows that; returns the rows that are free now."""
+        t, within = self._t[episode.rows], np.zeros(len(episode.rows), bool)
+        for number in self._of_episode.get(id_, ()):
+            segment = self._segments[number]
+            within |= (t >= segment.start) & (t < segment.stop)  # trims only move its ends inward
+        if not within.any():
             del self._episodes[id_]
-            return True
-        return False
+            return rows
+        stays = episode.rows[within]
+        follow = self._next[stays]
+        kept = np.isin(rows, stays) | np.isin(rows, follow)
+        if episode.last_row >= 0 and not kept[-1]:
+            episode.last_row = -1
+        episode.rows = episode.rows[kept[: len(episode.rows)]]
+        episode.ready = len(episode.rows)
+        return rows[~kept]
 
     # Demos
 

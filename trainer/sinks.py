@@ -108,6 +108,11 @@ class Aside:
                 return
             self._thread.join(CLOSE_S)
 
+    @property
+    def stuck(self) -> bool:
+        """Whether it has failed or does not come back: then its package may hold the process at the very end, too."""
+        return self._failed or self._thread.is_alive()
+
     def _run(self) -> None:
         try:
             sink = self._make()

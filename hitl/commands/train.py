@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
@@ -108,14 +109,21 @@ def _run(home: Home, args: argparse.Namespace) -> int:
     wish.config()  # a wrong setting is told at once, not when the first steps come
     options: dict[str, Any] = {"stop": lambda: bool(asked), "logs": tuple(args.log)}
     if args.quiet:
-        Daemon(home.root, wish, **options).run()
+        daemon = Daemon(home.root, wish, **options)
+        daemon.run()
     elif sys.stdout.isatty():
         from hitl.train_view import TrainView
 
         with TrainView() as view:
-            Daemon(home.root, wish, say=view.say, show=view.show, **options).run()
+            daemon = Daemon(home.root, wish, say=view.say, show=view.show, **options)
+            daemon.run()
     else:
-        Daemon(home.root, wish, say=lambda text: print(text, flush=True), **options).run()
+        daemon = Daemon(home.root, wish, say=lambda text: print(text, flush=True), **options)
+        daemon.run()
+    if daemon.stuck:
+        # Everything is written. What such a package does at the end of a process would wait for its server, for ever.
+        sys.stdout.flush()
+        os._exit(0)
     return 0
 
 

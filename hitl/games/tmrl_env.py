@@ -258,6 +258,9 @@ class TmrlClock:
         """In a pause a tick of real time goes by; tmrl's own way to pause would restart the run."""
         time.sleep(1.0 / self._env.hz)
 
+    def lost(self) -> None:
+        """A new environment keeps a rhythm of its own."""
+
     def rest(self) -> None:
         """tmrl rests by itself where its config says so."""
 
