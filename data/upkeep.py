@@ -166,18 +166,21 @@ def compact(conn: sqlite3.Connection, path: Path) -> tuple[int, int]:
     return before, size_on_disk(path)
 
 
-_PRUNABLE = """
-    FROM steps p JOIN episodes e ON e.id = p.episode_id
-    WHERE e.started < ? AND e."end" IS NOT NULL AND e.purpose <> 'lap' AND p.driver = 0
-      AND p.id < (SELECT max(id) FROM steps)
-      AND NOT EXISTS (SELECT 1 FROM segments g WHERE g.episode_id = p.episode_id
-                      AND p.t >= g.start AND p.t <= coalesce(g.stop, p.t))
+_OLD = """e.started < ? AND e."end" IS NOT NULL AND e.purpose <> 'lap'"""
+_SPARE = """
+    p.driver = 0 AND p.id < (SELECT max(id) FROM steps)
+    AND NOT EXISTS (SELECT 1 FROM segments g WHERE g.episode_id = p.episode_id
+                    AND p.t >= g.start AND p.t <= coalesce(g.stop, p.t))
 """
 
 
 def prunable(conn: sqlite3.Connection, before: str) -> tuple[int, int]:
     """Return (steps, episodes) that :func:`prune` would take from."""
-    steps, episodes = conn.execute(f"SELECT count(*), count(DISTINCT p.episode_id) {_PRUNABLE}", (before,)).fetchone()
+    steps, episodes = conn.execute(
+        "SELECT count(*), count(DISTINCT p.episode_id) FROM steps p JOIN episodes e ON e.id = p.episode_id "
+        f"WHERE {_OLD} AND {_SPARE}",
+        (before,),
+    ).fetchone()
     return int(steps), int(episodes)
 
 
@@ -188,15 +191,28 @@ def prune(conn: sqlite3.Connection, before: str, on_steps: Callable[[int], None]
     an open episode. Episodes keep their row with length and return. The space is given back by :func:`compact`.
     """
     total = 0
-    for ids in _blocks(conn, before):
+    for episodes in _blocks(conn, before):
+        marks = ", ".join("?" * len(episodes))
         with transaction(conn):
-            conn.executemany("DELETE FROM steps WHERE id = ?", ids)
-        total += len(ids)
-        if on_steps:
-            on_steps(len(ids))
+            gone = conn.execute(
+                f"DELETE FROM steps WHERE id IN (SELECT p.id FROM steps p WHERE p.episode_id IN ({marks}) AND {_SPARE})", episodes
+            ).rowcount
+        total += gone
+        if on_steps and gone:
+            on_steps(gone)
     return total
 
 
-def _blocks(conn: sqlite3.Connection, before: str) -> Iterator[list[tuple[int]]]:
-    while block := conn.execute(f"SELECT p.id {_PRUNABLE} LIMIT {PRUNE_BLOCK}", (before,)).fetchall():
+def _blocks(conn: sqlite3.Connection, before: str) -> Iterator[list[int]]:
+    """Go through the episodes once, some at a time: together they have about as many steps as a transaction may delete."""
+    old = conn.execute(f"SELECT e.id, e.length FROM episodes e WHERE {_OLD} ORDER BY e.id", (before,)).fetchall()
+    block: list[int] = []
+    steps = 0
+    for id_, length in old:
+        if block and (steps + length > PRUNE_BLOCK or len(block) >= 500):
+            yield block
+            block, steps = [], 0
+        block.append(id_)
+        steps += length
+    if block:
         yield block
