@@ -33,7 +33,7 @@ from chaos_verdict import Witness
 
 ROOM = "192m"
 JUMPS = (3_600.0, -3_600.0, 86_400.0, -86_400.0, 40 * 86_400.0, -3_650 * 86_400.0, 0.0)
-SEEN_S = 25.0
+SEEN_S = 60.0
 """A recovery is looked for within this time after a fault."""
 
 

@@ -115,6 +115,58 @@ def test_a_locked_store_has_nothing_new_yet(path):
     assert len(follower.poll()) == 20
 
 
+def read_all(follower, limit=200_000):
+    """Return all updates of a first reading."""
+    updates = [follower.poll(limit)]
+    while updates[-1].more:
+        updates.append(follower.poll(limit))
+    return updates
+
+
+@pytest.mark.parametrize("limit", [3, 200_000])
+def test_a_start_on_the_newest_steps_leaves_out_what_is_older_but_for_segments_and_open_episodes(path, limit):
+    open_one = Recorder(path, session_info())
+    open_one.begin_episode()  # 1: open all the time, its steps in two places
+    for i in range(5):
+        open_one.step(step_row(i))
+    assert open_one.flush()
+    with Recorder(path, session_info()) as recorder:
+        drive(recorder, 30, None)  # 2: old, nothing in it
+        drive(recorder, 30, (5, 9))  # 3: old, with a takeover
+        drive(recorder, 30, (20, 30), purpose="practice")  # 4: old, a takeover at its end
+        drive(recorder, 30, None, purpose="evaluation")  # 5
+        drive(recorder, 40, (5, 9))  # 6 and 7: the newest
+        drive(recorder, 40, None)
+    for i in range(5, 8):
+        open_one.step(step_row(i))
+    assert open_one.flush()
+    follower = Follower(path, newest=80)
+    updates = read_all(follower, limit)
+    given = {}
+    for update in updates:
+        for episode, t in zip(update.episode_id.tolist(), update.t.tolist(), strict=True):
+            given.setdefault(episode, []).append(t)
+    assert given == {
+        1: list(range(8)), 3: [5, 6, 7, 8, 9], 4: list(range(20, 30)), 6: list(range(40)), 7: list(range(40)),
+    }  # fmt: skip
+    steps = np.concatenate([u.step_id for u in updates])
+    assert len(set(steps.tolist())) == len(steps)
+    assert updates[0].episodes[3].length == 5
+    assert updates[0].episodes[4].last_observation is not None
+    assert {e.length for i, e in updates[0].episodes.items() if i in (6, 7)} == {40}
+    assert set(updates[0].episodes) == {1, 3, 4, 6, 7}
+    assert [(g.episode_id, g.start, g.stop) for g in updates[0].segments.values()] == [(3, 5, 9), (4, 20, 30), (6, 5, 9)]
+    assert follower.skipped == {"drive": 60, "practice": 30, "evaluation": 30}
+    open_one.step(step_row(8))
+    open_one.end_episode("terminated", "finish", np.zeros(4))
+    assert open_one.flush()
+    update = follower.poll()
+    assert (update.episode_id.tolist(), update.t.tolist(), update.episodes[1].length) == ([1], [8], 9)
+    open_one.close()
+    everything = Follower(path, newest=10_000).poll()  # a store that is smaller is read as a whole
+    assert len(everything) == 209
+
+
 def test_an_episode_says_how_many_of_its_steps_are_here(path, tmp_path):
     from data.merge import merge
     from data.upkeep import prune

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from data.errors import CheckpointError, StoreError, TrainingError, UsageError
 from data.recorder import Recorder
 from data.records import SessionInfo, StepRow
 from data.store import Store
+from data.upkeep import prune
 from trainer import control
 from trainer.checkpoint import CheckpointMeta, load, load_policy, save
 from trainer.config import TrainConfig
@@ -168,14 +170,14 @@ def test_killed_without_warning_it_goes_on(tmp_path: Path) -> None:
     for key in ("hidden=16", "quantiles=5", "batch_size=16", "checkpoint_seconds=0.05", "utd=20", "warmup_steps=20"):
         args += ["--set", key]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(args, env=environment) as process:
+    with subprocess.Popen(args, env=environment) as process, ended(process):
         wait_for(lambda: (b := read_heartbeat(tmp_path)) is not None and b.updates > 100)
         with pytest.raises(TrainingError, match="Another trainer"):
             train(tmp_path, 1)
         process.kill()
     assert not control.running(tmp_path / "store.sqlite")
     before = newest(tmp_path).updates
-    with subprocess.Popen(args, env=environment) as process:
+    with subprocess.Popen(args, env=environment) as process, ended(process):
         wait_for(
             lambda: (b := read_heartbeat(tmp_path)) is not None and b.pid == process.pid and b.updates > before + 20
         )
@@ -197,7 +199,16 @@ def newest(root: Path):
     return record
 
 
-def wait_for(condition, seconds: float = 40.0) -> None:
+@contextlib.contextmanager
+def ended(process: subprocess.Popen[bytes]):
+    """Whatever happens in the block, the process does not outlive it: else the test would wait for it for ever."""
+    try:
+        yield
+    finally:
+        process.kill()
+
+
+def wait_for(condition, seconds: float = 120.0) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until
@@ -440,3 +451,23 @@ def test_a_checkpoint_without_a_row_leaves_no_file(tmp_path: Path, monkeypatch: 
     daemon = train(tmp_path, 100)
     assert sorted(f.name for f in (tmp_path / "checkpoints").iterdir()) == before
     assert "locked" in daemon.beat.problem
+
+
+def test_a_start_on_a_pruned_or_a_large_store_owes_what_was_driven_since_and_no_more(tmp_path: Path) -> None:
+    config = SMALL.with_values(capacity=150)
+    path = tmp_path / "store.sqlite"
+    drive(path, 100, 4)
+    assert train(tmp_path, None, config).learner.updates == 400 - 20
+    drive(path, 50, 1)  # while no trainer is there
+    with Store.open(path) as store:
+        assert prune(store.conn, "9999") > 200
+    daemon = train(tmp_path, None, config)
+    assert daemon.follower.skipped  # what is older than the capacity was not read
+    assert daemon.learner.updates == 400 - 20 + 50
+    drive(path, 60, 1)
+    daemon = train(tmp_path, None, config)
+    assert daemon.learner.updates == 400 - 20 + 50 + 60
+    assert daemon.replay.demo_seconds() == 6 * 10 / 20  # every takeover is still learned from
+    fresh = train(tmp_path, None, config, fresh=True)
+    assert fresh.learner.updates > 0
+    assert fresh.ledger.online > 400

@@ -189,6 +189,34 @@ def test_old_online_episodes_give_way_and_demos_stay() -> None:
     assert 3 not in seen
 
 
+def test_a_week_in_which_each_episode_has_a_takeover_stays_within_the_capacity() -> None:
+    """Old episodes give way even when there are demos in them: of these only the demos stay, with what follows each."""
+    replay = Replay(OBS, ACT, TINY.with_values(capacity=2000))
+    for i in range(1, 400):
+        replay.add(with_takeover(i))
+    assert replay.demo_rows == 399 * 10
+    assert len(replay._table) < 2000 + 399 * 14 + 3000
+    drawn = replay.sample(8192, torch.Generator().manual_seed(0))
+    online, demo = ~drawn.demo, drawn.demo
+    assert set(drawn.observation[online, 0].int().tolist()) <= set(range(330, 400))
+    assert len(set(drawn.observation[demo, 0].int().tolist())) > 380
+    assert drawn.human[demo].all()
+    # What follows is what really followed, in the same episode.
+    assert torch.equal(drawn.next_observation[:, 0], drawn.observation[:, 0])
+    ahead = drawn.next_observation[:, 1] - drawn.observation[:, 1]
+    assert ((ahead >= 1) & (ahead <= N)).all()
+    for kept in (1, 200):  # a label of an old one still finds its rows
+        record = next(s for s in replay._segments.values() if s.episode_id == kept)
+        update = Update.empty(OBS, ACT)
+        update.segments[record.id] = dataclasses.replace(record, trim_start=3, trim_stop=1)
+        replay.add(update)
+    assert replay.demo_rows == 399 * 10 - 8
+    update = Update.empty(OBS, ACT)
+    update.segments[record.id] = dataclasses.replace(record, verdict="bad")
+    replay.add(update)
+    assert replay.demo_rows == 398 * 10 - 4
+
+
 def test_one_replay_weighs_demos_by_their_number() -> None:
     config = TINY.with_values(one_replay=True, demo_fraction=0.0, demo_weight=3.0, demo_weight_decay=10**9)
     replay = Replay(OBS, ACT, config)
