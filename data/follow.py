@@ -111,8 +111,8 @@ class Follower:
     """Reads what is new in the store at ``path``; never writes to it.
 
     ``newest``: begin with so many of the newest steps (whole episodes), and of all that is older with nothing but what
-    lies in segments, each with the step that follows it, and episodes that are still open. A store of any size is then
-    read in the time that these take. Left out, everything is read.
+    lies in segments, ``around`` each so many steps before and after it, and episodes that are still open. A store of any
+    size is then read in the time that these take. Left out, everything is read.
 
     ``observation_names`` and ``action_names`` are the layout wanted; left out, it is that of the newest session when
     the first step is seen. A store that is not there yet has nothing new. Raises StoreError when the store can never
@@ -126,9 +126,10 @@ class Follower:
         action_names: Sequence[str] | None = None,
         busy_timeout_s: float = BUSY_TIMEOUT_S,
         newest: int | None = None,
+        around: tuple[int, int] = (0, 1),
     ) -> None:
         self.path = Path(path)
-        self._newest = newest
+        self._newest, self._around = newest, around
         self._first = self._begin = 0  # the first episode that is read as a whole, and its first step
         self._old: dict[int, list[tuple[int, int]]] = {}  # what is read of older ones: stretches of t, ends included
         self._stretches: deque[tuple[int, int, int]] = deque()  # (episode, first t, last t): of these, what is not read yet
@@ -220,6 +221,7 @@ class Follower:
             'SELECT id, 0, 1 << 30 FROM episodes WHERE id < ?1 AND "end" IS NULL ORDER BY 1, 2',
             (first,),
         ):
+            start, stop = start - self._around[0], stop - 1 + self._around[1]
             parts = self._old.setdefault(episode, [])
             if parts and start <= parts[-1][1] + 1:
                 parts[-1] = (parts[-1][0], max(parts[-1][1], stop))

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,6 +23,7 @@ from data.store import Store
 from trainer import control
 from trainer.batch import Batch
 from trainer.checkpoint import CheckpointMeta, load, save, sweep
+from trainer.config import TrainConfig
 from trainer.diagnosis.catalogue import title
 from trainer.diagnosis.live import LiveChecks
 from trainer.guard import Guard
@@ -29,7 +31,7 @@ from trainer.heartbeat import Heartbeat, write_heartbeat
 from trainer.ledger import Ledger
 from trainer.memory import flush_denormals, keep_freed_memory
 from trainer.pixels import with_image
-from trainer.replay import Replay
+from trainer.replay import Replay, around_demos
 from trainer.sinks import Sink, sinks
 from trainer.start import KIND, Start, Wish, begin
 from trainer.tqc import TQC
@@ -133,11 +135,11 @@ class Daemon:
         start = begin(self.wish, records, self.folder, self.say)
         if start is not None and start.meta is not None and self.store_path.exists():
             self.names = (start.meta.observation_names, start.meta.action_names)
-            self.follower = Follower(self.store_path, *self.names, newest=start.config.capacity)
+            self.follower = Follower(self.store_path, *self.names, **_newest(start.config))
             self._first = Update.empty(len(self.names[0]), len(self.names[1]))
             return start
         if self.store_path.exists():
-            follower = Follower(self.store_path, newest=self.wish.config().capacity)
+            follower = Follower(self.store_path, **_newest(self.wish.config()))
             self._first = follower.poll()
             if follower.layout is not None:
                 self.follower, self.names = follower, follower.layout
@@ -430,6 +432,11 @@ class Daemon:
                 self._rate = (now, self.learner.updates)
         write_heartbeat(self.root, beat)
         self.show(beat, self.watch)
+
+
+def _newest(config: TrainConfig) -> Any:
+    """Return what a follower is to begin with: what the replay can hold, and every demo."""
+    return {"newest": config.capacity, "around": around_demos(config)}
 
 
 def _be_nice() -> None:

@@ -40,6 +40,11 @@ class Steps(Protocol):
     sessions: dict[int, SessionRecord]
 
 
+def around_demos(config: TrainConfig) -> tuple[int, int]:
+    """Return how many steps before and after a segment its own are learned with."""
+    return config.burn_in + config.sequence if config.network == "recurrent" else 0, config.n_step
+
+
 class _Episode:
     """Rows of one episode in the order of ``t``."""
 
@@ -80,6 +85,7 @@ class Replay:
         plain = self.pixels is None and self.chains is None
         self.mirror = Mirror(self.device) if plain and self.device.type != "cpu" else None
         """The table as it lies on another device; pictures and sequences are drawn here and moved."""
+        self._before_demos, self._after_demos = around_demos(config)
         o, a = observation_size - picture, action_size
         self._numbers = o
         self._pair, self._proposed = slice(0, o + a), slice(o + a, o + 2 * a)
@@ -328,22 +334,26 @@ class Replay:
         return freed > 0
 
     def _thin(self, id_: int, episode: _Episode, rows: np.ndarray) -> np.ndarray:
-        """Forget an episode but for what lies in its segments and what follows that; returns the rows that are free now."""
-        t, within = self._t[episode.rows], np.zeros(len(episode.rows), bool)
+        """Forget an episode but for its segments and what they are learned with; returns the rows that are free now."""
+        t, stays = self._t[episode.rows], np.zeros(len(episode.rows), bool)
         for number in self._of_episode.get(id_, ()):
-            segment = self._segments[number]
-            within |= (t >= segment.start) & (t < segment.stop)  # trims only move its ends inward
-        if not within.any():
+            segment = self._segments[number]  # trims only move its ends inward
+            if segment.stop > segment.start:
+                stays |= (t >= segment.start - self._before_demos) & (t < segment.stop + self._after_demos)
+        if not stays.any():
             del self._episodes[id_]
             return rows
-        stays = episode.rows[within]
-        follow = self._next[stays]
-        kept = np.isin(rows, stays) | np.isin(rows, follow)
-        if episode.last_row >= 0 and not kept[-1]:
-            episode.last_row = -1
-        episode.rows = episode.rows[kept[: len(episode.rows)]]
+        if episode.last_row >= 0:
+            if not stays[-1]:
+                episode.last_row = -1
+            stays = np.append(stays, stays[-1])
+        kept, gone = rows[stays], rows[~stays]
+        self._next[kept[np.isin(self._next[kept], gone)]] = -1
+        if self.chains is not None:
+            self.chains.forget(rows, kept, gone)
+        episode.rows = kept if episode.last_row < 0 else kept[:-1]
         episode.ready = len(episode.rows)
-        return rows[~kept]
+        return gone
 
     # Demos
 

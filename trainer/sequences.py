@@ -57,6 +57,12 @@ class Chains:
         self.before[row], self.after[row], self.after[last] = last, -1, row
         self.step[row] = self.online[row] = self.demo[row] = False
 
+    def forget(self, rows: np.ndarray, kept: np.ndarray, gone: np.ndarray) -> None:
+        """Take ``rows`` of an episode out of the online half; of these ``kept`` stay where they are, without ``gone``."""
+        self.online[rows] = False
+        for pointers in (self.before, self.after):
+            pointers[kept[np.isin(pointers[kept], gone)]] = -1
+
     def mark_demos(self, rows: np.ndarray) -> None:
         """Say which rows the demo half is drawn from now."""
         self.demo[:] = False
