@@ -295,7 +295,7 @@ class Replay:
             if self._online_count >= self.config.capacity and self._make_room(missing, keep):
                 continue
             size = self._table.shape[0]
-            self._allocate(max(2 * size if size < self.config.capacity else size + size // 4, size + missing))
+            self._allocate(max(2 * size if size < self.config.capacity else size + size // 16, size + missing))
         parts = []
         while count and self._free:
             block = self._free.pop()
