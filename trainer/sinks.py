@@ -7,6 +7,7 @@ Training never waits for them, and never ends because of them.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import queue
 import threading
@@ -63,6 +64,7 @@ class WandbSink:
 
     def __init__(self, folder: Path, project: str, settings: Mapping[str, Any]) -> None:
         wandb = _need("wandb", "wandb")
+        logging.raiseExceptions = False  # on a full disk its log file cannot be written, which is not for the player's eyes
         folder.mkdir(parents=True, exist_ok=True)
         mode = os.environ.get("WANDB_MODE", "offline")
         for name, value in _NOTHING_ELSE.items():

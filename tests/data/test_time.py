@@ -1,0 +1,86 @@
+"""The wall's clock only dates things: every stored time is UTC, and no order, length or lock hangs on it."""
+
+import datetime
+import re
+import time
+
+import numpy as np
+import pytest
+
+import data.connect
+from data.follow import Follower
+from data.recorder import Recorder
+from data.store import Store
+from tests.data.helpers import drive, session_info
+
+UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+JUMPS = (0.0, -3_650 * 86_400.0, 3_600.0, 40 * 86_400.0, -86_400.0)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A wall's clock that can be set; the monotonic one is the machine's."""
+
+    class Clock(datetime.datetime):
+        offset = 0.0
+
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.datetime.now(tz) + datetime.timedelta(seconds=cls.offset)
+
+    monkeypatch.setattr(data.connect, "datetime", Clock)
+    real = time.time
+    monkeypatch.setattr("time.time", lambda: real() + Clock.offset)
+    return Clock
+
+
+def test_a_clock_that_jumps_changes_dates_and_nothing_else(path, clock):
+    with Recorder(path, session_info()) as recorder:
+        for jump in JUMPS:
+            clock.offset = jump
+            began = time.monotonic()
+            drive(recorder, 30)
+            recorder.event("note", "The same words each time.")
+            assert recorder.flush()
+            assert time.monotonic() - began < 3.0
+            assert 0.0 <= recorder.status.last_commit_age_s < 3.0
+        clock.offset = JUMPS[1]
+        with Store.open(path) as other:
+            assert other.recover() == []  # a living session is not taken for a dead one
+    update = Follower(path).poll()
+    assert update.t.tolist() == list(range(30)) * len(JUMPS)
+    assert (np.diff(update.episode_id) >= 0).all()
+    with Store.open(path) as store:
+        dates = [row[0] for row in store.conn.execute("SELECT started FROM episodes ORDER BY id")]
+        assert dates != sorted(dates), "the jumps were seen"
+        assert [s.start for s in store.segments()] == [5] * len(JUMPS)
+        assert [s.id for s in store.segments()] == sorted(s.id for s in store.segments())
+        assert store.conn.execute("SELECT count(*) FROM events WHERE kind = 'note'").fetchone() == (len(JUMPS),)
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="time zones are not set this way here")
+def test_every_stored_time_is_utc_wherever_the_player_lives(path, monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    time.tzset()
+    try:
+        with Recorder(path, session_info()) as recorder:
+            drive(recorder)
+            recorder.event("note", "Something happened.")
+        with Store.open(path) as store:
+            store.label([1], verdict="good")
+            store.add_checkpoint("a", "b", 1, 1, "train", {})
+            store.add_metrics(1, {"a": 1.0})
+            found = {}
+            for table in ("sessions", "episodes", "segments", "checkpoints", "metrics", "events", "judgements"):
+                for row in store.db[table].rows:
+                    for column in ("started", "ended", "created", "at", "judged_at"):
+                        if row.get(column):
+                            found[table, column] = row[column]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert len(found) >= 10
+    utc = datetime.datetime.now(datetime.UTC)
+    for where, text in found.items():
+        assert UTC.fullmatch(text), where
+        assert abs((datetime.datetime.fromisoformat(text) - utc).total_seconds()) < 60.0, where
