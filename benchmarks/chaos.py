@@ -36,7 +36,8 @@ def killer(crew: Crew, seconds: float, mean_s: float, dice: random.Random, over:
     began = time.monotonic()
     again = ""
     while not over.wait(dice.uniform(0.0, 2.0) if again else dice.uniform(0.4, 1.6) * mean_s):
-        spared = ROLES[min(2, int(3 * (time.monotonic() - began) / seconds))]
+        spared = crew.spared = ROLES[min(2, int(3 * (time.monotonic() - began) / seconds))]
+        again = "" if again == spared else again
         at_work = [r for r in ROLES if r != spared and crew.at_work(r)]
         if not (again or at_work):
             continue

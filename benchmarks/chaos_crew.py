@@ -26,7 +26,9 @@ ROLES = ("session", "trainer", "review")
 CHILD = Path(__file__).with_name("chaos_child.py")
 TRAINER = ("hidden=32", "quantiles=9", "batch_size=64", "checkpoint_seconds=1", "checkpoint_seconds_max=3", "warmup_steps=100")
 PATIENCE_S = 60.0
-"""Without a sign of life, or an end when asked to, a process counts as hung. A busy machine needs long to start one."""
+"""Without a sign of life, or an end when asked to, a process counts as hung."""
+START_S = 180.0
+"""Without a first sign of life. A busy machine needs long to start one."""
 LOOK_S, SAMPLE_S, AGAIN_S = 0.1, 1.0, 1.5
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
@@ -65,6 +67,8 @@ class Crew:
         self.refused: list[str] = []
         self.ended: list[str] = []
         self.stop_s: list[float] = []
+        self.spared = ""
+        """Whom nobody kills now."""
 
     def start(self, role: str) -> None:
         """Start a process of this role, if none is there."""
@@ -173,8 +177,8 @@ class Crew:
                 life.sign = (said, now)
                 if life.first_sign is None and said:
                     life.first_sign = now
-            elif now - life.sign[1] > PATIENCE_S:
-                self._hung(life, f"gave no sign of life for {PATIENCE_S:.0f} s")
+            elif now - life.sign[1] > (PATIENCE_S if life.first_sign is not None else START_S):
+                self._hung(life, f"gave no sign of life for {now - life.sign[1]:.0f} s")
 
     def _says(self, life: Life) -> float:
         """Return a number that changes while the process is at work; 0 before."""

@@ -187,7 +187,12 @@ class Faults:
         self._start_over("a checkpoint altered")
 
     def _start_over(self, name: str) -> None:
-        """Kill the trainer, so that the next one meets the damage, and see how long it takes to be at work again."""
+        """Kill the trainer, so that the next one meets the damage, and see how long it takes to be at work again.
+
+        While it is spared, only the session meets it.
+        """
+        if self.crew.spared == "trainer":
+            return
         self.crew.kill("trainer")
         self.crew.start("trainer")
         began, life = time.monotonic(), self.crew.now["trainer"]

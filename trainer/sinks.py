@@ -7,9 +7,11 @@ Training never waits for them, and never ends because of them.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import logging
 import os
 import queue
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -46,7 +48,7 @@ class TensorBoardSink:
     """Event files in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
-        writer = _need("torch.utils.tensorboard", "tensorboard")
+        writer: Any = importlib.import_module("torch.utils.tensorboard")
         self._writer: Any = writer.SummaryWriter(str(folder))
 
     def add(self, update: int, values: Mapping[str, float]) -> None:
@@ -63,7 +65,7 @@ class WandbSink:
     """A run of Weights & Biases; offline (files in ``folder``, for ``wandb sync``) unless ``WANDB_MODE`` says otherwise."""
 
     def __init__(self, folder: Path, project: str, settings: Mapping[str, Any]) -> None:
-        wandb = _need("wandb", "wandb")
+        wandb: Any = importlib.import_module("wandb")
         logging.raiseExceptions = False  # on a full disk its log file cannot be written, which is not for the player's eyes
         folder.mkdir(parents=True, exist_ok=True)
         mode = os.environ.get("WANDB_MODE", "offline")
@@ -131,13 +133,17 @@ class Aside:
             self._say(f"Metrics do not go to {self._name} any more ({words}). Training goes on; the store has them all.")
 
 
-def _need(module: str, package: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise UsageError(
-            f"The package '{package}' is not installed: `python -m pip install {package}`, or leave that option away."
-        ) from error
+def _installed(package: str) -> None:
+    """Raise UsageError when a package is not there, without importing it: some take a second, and training can begin."""
+    if package not in sys.modules or sys.modules[package] is None:
+        try:
+            found = importlib.util.find_spec(package)
+        except ValueError:
+            found = None
+        if found is None:
+            raise UsageError(
+                f"The package '{package}' is not installed: `python -m pip install {package}`, or leave that option away."
+            )
 
 
 def sinks(
@@ -151,10 +157,10 @@ def sinks(
     for name in names:
         kind, _, project = name.partition(":")
         if kind == "tensorboard":
-            _need("torch.utils.tensorboard", "tensorboard")
+            _installed("tensorboard")
             made.append(Aside("TensorBoard", lambda: TensorBoardSink(root / "tensorboard"), say))
         elif kind == "wandb":
-            _need("wandb", "wandb")
+            _installed("wandb")
             made.append(Aside("Weights & Biases", lambda p=project or "hitl": WandbSink(root, p, settings), say))  # type: ignore[misc]
         else:
             raise UsageError(f"There is no metrics log '{name}': tensorboard, wandb or wandb:PROJECT.")
