@@ -134,7 +134,7 @@ class Follower:
         self._old: dict[int, list[tuple[int, int]]] = {}  # what is read of older ones: stretches of t, ends included
         self._stretches: deque[tuple[int, int, int]] = deque()  # (episode, first t, last t): of these, what is not read yet
         self.skipped: dict[str, int] = {}
-        """Steps driven in the episodes left out, by purpose."""
+        """Steps driven that are left out, by the purpose of their episode."""
         self._busy = busy_timeout_s
         self._conn: sqlite3.Connection | None = None
         self._observation_names = tuple(observation_names) if observation_names is not None else None
@@ -231,6 +231,9 @@ class Follower:
         self.skipped = dict(
             conn.execute("SELECT purpose, sum(length) FROM episodes WHERE id < ? GROUP BY 1", (first,)).fetchall()
         )
+        for episode, purpose in conn.execute('SELECT id, purpose FROM episodes WHERE id < ? AND "end" IS NOT NULL', (first,)):
+            if episode in self._old:
+                self.skipped[purpose] -= self._length(conn, episode)
 
     def _length(self, conn: sqlite3.Connection, episode: int) -> int:
         """Return how many steps of an older episode are given."""
