@@ -178,7 +178,7 @@ class Faults:
         self._start_over("a checkpoint truncated")
 
     def _alter(self) -> None:
-        for path in self._newest():
+        for path in (path for path in self._newest() if path.stat().st_size):
             with contextlib.suppress(OSError), path.open("r+b") as file:
                 file.seek(self.dice.randrange(path.stat().st_size))
                 byte = file.read(1)[0]
