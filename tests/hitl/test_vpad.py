@@ -92,6 +92,16 @@ def test_the_watchdog_lets_go_after_three_ticks_and_a_send_takes_hold_again() ->
         assert last()["gas"] == 0.5
 
 
+def test_the_watchdog_survives_a_session_that_spins_without_a_pause() -> None:
+    with OwnPad(hz=20.0, module=module(visible=False)) as pad:
+        pad.send(1.0, 0.0, 0.5)
+        until_when = time.monotonic() + 0.6
+        while time.monotonic() < until_when:  # no sleep, no wait: the interpreter is never handed over by itself
+            sum(range(500))
+        assert pad.stalls == 1
+        assert last() == NEUTRAL
+
+
 def test_the_watchdog_leaves_a_running_session_alone() -> None:
     with OwnPad(hz=5.0, module=module(visible=False)) as pad:
         for _ in range(20):
