@@ -96,7 +96,8 @@ def collect(
         if e.purpose not in ("drive", "practice"):
             continue
         steps += e.length - e.human_steps
-        live.append(EpisodePoint(steps, e.total, e.human_steps / e.hz))
+        if e.purpose == "drive":  # a try at one corner earns a fraction of an episode: it is no point of that curve
+            live.append(EpisodePoint(steps, e.total, e.human_steps / e.hz))
     before, after, lines = _before_and_after(store, scene, shown, episodes)
     verdicts = Counter(s.verdict for s in segments)
     checkpoint = store.latest_checkpoint()

@@ -39,6 +39,20 @@ def test_a_whole_store_becomes_a_report(home: Path) -> None:
     assert report.judged == {"unreviewed": 6, "good": 0, "star": 0, "bad": 0}
 
 
+def test_tries_at_a_corner_are_no_points_of_the_return_curve(tmp_path: Path) -> None:
+    from hitl.home import Home
+    from hitl.rig import Rig, RigOptions
+
+    with Rig(Home(tmp_path), RigOptions()) as rig:
+        for purpose in ("drive", "practice", "drive"):
+            rig.session.episode(purpose, seed=0, until_m=6.0)
+        rig.written()
+    with Store.open(tmp_path / "store.sqlite", read_only=True) as store:
+        report = collect(store)
+        lengths = [length for (length,) in store.conn.execute("SELECT length FROM episodes ORDER BY id")]
+    assert [e.agent_steps for e in report.episodes] == [lengths[0], sum(lengths)]  # but the agent has driven them
+
+
 def test_the_command_writes_the_page(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--home", str(home)]) == 0
     assert "report.html" in capsys.readouterr().out
