@@ -3,8 +3,8 @@
     python benchmarks/networks.py [--updates 640] [--json FILE]
 
 Costs are medians of turns that the networks take one after the other, on the preset ``hitl`` (batch 256). The memory is tried on
-drives of 200 steps in which a cue is given every ten steps and asked for five steps later; the learned stretches are 8 steps with 8
-of burn-in, and the actions in the replay are random.
+drives of 200 steps in which a cue is given every ten steps and asked for five steps later; the learned stretches are 8 steps with
+8 of burn-in, and the actions in the replay are random.
 """
 
 from __future__ import annotations
