@@ -326,7 +326,7 @@ def test_pause_and_stop_files(tmp_path: Path) -> None:
 def test_evaluations_make_the_best_and_fade_the_cloning(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     drive(path)
-    config = SMALL.with_values(bc_weight=2.0, bc_follow_passes=True, bc_floor=0.05)
+    config = SMALL.with_values(bc_weight=2.0, bc_follow_passes=True, bc_floor=0.05, checkpoint_seconds=60.0)
     train(tmp_path, None, config)
     first = newest(tmp_path).id
     with Store.open(path) as store:
