@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,13 @@ def test_training_goes_back_to_the_best_with_its_optimisers(tmp_path: Path) -> N
             assert self.learner.env_steps == 330
 
     daemon = Watched(tmp_path, Wish(base=config))
-    daemon.stop = lambda: bool(seen) and daemon.beat.state == "idle"
+    began = time.monotonic()
+
+    def stop() -> bool:
+        assert time.monotonic() - began < 60
+        return bool(seen) and daemon.beat.state == "idle"
+
+    daemon.stop = stop
     daemon.run()
     for name, value in seen[0].items():
         if name != "rng.learner":  # not the same road again
