@@ -13,6 +13,7 @@ import getpass
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -75,6 +76,8 @@ class SpillFile:
             path = folder / f"{_stem(self.store)}-{self.uuid[:16]}.jsonl"
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                if not _trusted(folder, self.store):
+                    continue
                 file = path.open("ab")
             except OSError:
                 continue
@@ -137,11 +140,23 @@ def _ops(path: Path) -> Iterator[Op]:
             yield tuple(json.loads(line, object_hook=_decode))
 
 
+def _trusted(folder: Path, store: Path) -> bool:
+    """Whether nobody else can have put files there: the system's temporary folder belongs to everybody."""
+    try:
+        if folder == store.resolve().parent:
+            return folder.is_dir()
+        found = folder.lstat()
+    except OSError:
+        return False
+    mine = not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o077)
+    return stat.S_ISDIR(found.st_mode) and mine
+
+
 def find_spills(store: Path) -> list[Path]:
     """List the spill files left for this store."""
     return [
         path
         for folder in dict.fromkeys(spill_folders(store))
-        if folder.is_dir()
+        if _trusted(folder, store)
         for path in sorted(folder.glob(f"{_stem(store)}-*.jsonl"))
     ]

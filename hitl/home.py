@@ -30,7 +30,8 @@ class Home:
         return self.root / "line.csv"
 
     def create(self) -> Home:
-        """Make the folders if they are not there yet."""
+        """Make the folders if they are not there yet; a new home is its owner's alone."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         return self
 

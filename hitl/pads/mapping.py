@@ -126,7 +126,7 @@ def from_table(table: Mapping[str, Any], default: PadMap) -> PadMap:
             try:
                 numbers = {k: v if k == "source" else float(v) for k, v in value.items()}
                 mapping = replace(mapping, **{name: replace(getattr(mapping, name), **numbers)})
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, OverflowError) as error:
                 raise InputFileError(f"The pad setting {name} cannot be used: {shown(error, 120)}.") from None
         elif name == "buttons" and isinstance(value, Mapping):
             mapping = replace(mapping, buttons={**mapping.buttons, **{k: _sources(k, v) for k, v in value.items()}})

@@ -122,8 +122,16 @@ def test_readable_tables(site):
     assert {"purpose", "seconds", "checkpoint"} <= drives[0].keys()
 
 
-def test_nothing_can_be_written(site):
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DELETE FROM segments", "INSERT INTO tags VALUES (1, 'x')", "UPDATE segments SET note = 'x'", "DROP TABLE steps",
+        "PRAGMA query_only = OFF", "PRAGMA writable_schema = ON", "ATTACH '/tmp/other.sqlite' AS other", "VACUUM INTO '/tmp/copy.sqlite'",
+        "WITH a AS (SELECT 1) DELETE FROM segments", "SELECT load_extension('x')", "SELECT writefile('/tmp/x', 'x')",
+    ],
+)  # fmt: skip
+def test_nothing_can_be_written(site, sql):
     with pytest.raises(urllib.error.HTTPError) as refused:
-        get(f"{site}.json", sql="DELETE FROM segments")
+        get(f"{site}.json", sql=sql)
     assert refused.value.code == 400
     assert len(rows(site, "takeovers")) == 2
