@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import struct
 from pathlib import Path
@@ -123,6 +124,9 @@ def application(path: Path) -> Any:
         from datasette.plugins import pm
     except ImportError as error:
         raise UsageError("Datasette is not installed: `pip install 'hitl[browse]'` brings it.") from error
+
+    # With rich at hand, every refused statement would be told in the terminal with all local variables, for seconds.
+    vars(importlib.import_module("datasette.handle_exception"))["rich"] = None
 
     class Numbers:
         """Gives Datasette's connections the function ``numbers``."""

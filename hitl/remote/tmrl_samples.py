@@ -67,7 +67,10 @@ def _with_actions(samples: list[Any]) -> list[Any]:
     known = next((s[0] for s in samples if isinstance(s, tuple | list) and s and s[0] is not None), None)
     if known is None:
         raise EpisodeRefusedError("its samples hold no actions")
-    rest = np.zeros_like(np.asarray(known, np.float32))
+    try:
+        rest = np.zeros_like(np.asarray(known, np.float32))
+    except (ValueError, TypeError, OverflowError):
+        raise EpisodeRefusedError("its samples hold actions that are no numbers") from None
     for k, sample in enumerate(samples):
         if isinstance(sample, tuple | list) and sample and sample[0] is None:
             samples[k] = (rest, *sample[1:])

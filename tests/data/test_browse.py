@@ -126,7 +126,8 @@ def test_readable_tables(site):
     "sql",
     [
         "DELETE FROM segments", "INSERT INTO tags VALUES (1, 'x')", "UPDATE segments SET note = 'x'", "DROP TABLE steps",
-        "PRAGMA query_only = OFF", "PRAGMA writable_schema = ON", "ATTACH '/tmp/other.sqlite' AS other", "VACUUM INTO '/tmp/copy.sqlite'",
+        "PRAGMA query_only = OFF", "PRAGMA writable_schema = ON", "ATTACH '/tmp/other.sqlite' AS other",
+        "VACUUM INTO '/tmp/copy.sqlite'",
         "WITH a AS (SELECT 1) DELETE FROM segments", "SELECT load_extension('x')", "SELECT writefile('/tmp/x', 'x')",
     ],
 )  # fmt: skip
