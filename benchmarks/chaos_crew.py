@@ -139,7 +139,7 @@ class Crew:
 
     def wait_until_at_work(self) -> None:
         """Return when the session drives and the trainer has a pulse."""
-        until = time.monotonic() + 2 * PATIENCE_S
+        until = time.monotonic() + START_S
         while time.monotonic() < until:
             for role in ROLES:
                 self.start(role)  # a review that found nothing to look at yet is opened again
