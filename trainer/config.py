@@ -297,6 +297,7 @@ def _check(c: TrainConfig) -> None:
         need(which in ("adam", "sgd"), f"optimizer '{shown(which)}' is not adam or sgd")
     for name, most in _MOST.items():
         need(1 <= getattr(c, name) <= most, f"{name} must be 1 to {most:,}")
+    need(c.explosion > 0, "explosion must be more than 0")
     need(0 <= c.seed < 2**63, "seed must be 0 or more, and less than 2 to the 63rd")
     for betas in (c.betas_actor, c.betas_critic):
         need(len(betas) == 2 and all(0 <= v < 1 for v in betas), "betas are two numbers from 0 to 1")

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -169,6 +170,7 @@ def run(reader: Reader, data: bytes, folder: Path) -> Outcome:
     _peak_reset()
     resident = _resident("VmRSS")
     seen: list[str] = []
+    tempfile.tempdir = str(folder)  # what a reader needs for a moment is the input's own as well
     begin = time.process_time()
     try:
         with watched(folder) as seen:
@@ -188,6 +190,7 @@ def run(reader: Reader, data: bytes, folder: Path) -> Outcome:
         outcome = Outcome("traceback", text=f"{type(error).__name__}: {str(error)[:200]} {_where(error)}")
     finally:
         signal.alarm(0)
+        tempfile.tempdir = None
         signal.signal(signal.SIGALRM, previous)
         taken = time.process_time() - begin
     outcome.seconds, outcome.bytes = taken, _resident("VmHWM") - resident
