@@ -91,7 +91,7 @@ def latencies(folder: Path, takeovers: int, tmrl_server: bool) -> list[float]:
     try:
         to = Access(port=port, password=password["HITL_PASSWORD"])
         child = Child("forward", worker.root, to, said.append, name="benchmark", everything=False)
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180  # importing tmrl may take long on a busy machine
         while not any("answers" in text for text in said):
             if time.monotonic() > until or server.poll() is not None or training.poll() is not None:
                 raise SystemExit("the machines do not find each other")

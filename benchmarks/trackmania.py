@@ -55,7 +55,7 @@ FAULTS = (
     ("down", 0.4),
     ("nowhere", 0.8),
     ("frozen", 1.0),
-    ("deaf", 1.0),
+    ("other", 1.0),
     ("killed", 0.5),
 )
 FREEZE_TICKS, BACK_S = 5, 10.0

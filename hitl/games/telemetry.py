@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from data.errors import UsageError
 from hitl.games.frames import SIZES, Frame, Stream
+from hitl.urgency import thread_goes_first
 
 PORT = 9000
 BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)  # between tries to connect; the last one repeats
@@ -31,6 +32,7 @@ class Telemetry:
         self.dropped = 0  # frames that cannot be believed: not a number, out of range, cut
         self.problem = "not connected yet"
         self._trouble: list[str] = []
+        self._hurry = False
         self._lock = threading.Lock()
         self._frames: deque[Frame] = deque(maxlen=KEPT)
         self._arrivals: deque[float] = deque(maxlen=1000)
@@ -54,6 +56,10 @@ class Telemetry:
         now = time.perf_counter()
         with self._lock:
             return sum(1 for t in self._arrivals if now - t <= over_s) / over_s
+
+    def hurry(self) -> None:
+        """Let the thread that reads go before other programs: a session drives by what it reads."""
+        self._hurry = True
 
     def trouble(self) -> list[str]:
         """Return what has gone wrong and is mended already, each once: for the player's log."""
@@ -104,6 +110,9 @@ class Telemetry:
         stream, last, came = Stream(self._asked), time.perf_counter(), False
         lost = 0  # frames that could not be used since the last good one, in a stream that was good before
         while not self._closed.is_set():
+            if self._hurry:
+                self._hurry = False
+                thread_goes_first()
             try:
                 piece = link.recv(65536)
             except TimeoutError:

@@ -81,6 +81,7 @@ class TrackManiaGame:
         """Restart the run by the pad's buttons and wait until the car stands ready. Raises EnvironmentLost if it never does."""
         if self.pad is None:
             raise EnvironmentLost("There is no virtual pad to drive TrackMania with.")
+        self.telemetry.hurry()
         frame = self.telemetry.wait(lambda f: True, 3.0)
         if frame is None:
             raise EnvironmentLost(f"TrackMania sends no telemetry: {self.telemetry.problem}. See docs/trackmania.md.")
@@ -117,6 +118,7 @@ class TrackManiaGame:
         self._place = (ready.x, ready.y, ready.z)
         self._nowhere_since, self._deviating = None, 0
         self._moved = time.perf_counter()
+        self._notable = True
         self._sent.clear()
         self._began = time.perf_counter()
 
@@ -204,7 +206,7 @@ class TrackManiaGame:
                 "The game does not obey this session's pad: click into the game's window; if it hears your own pad, hide that "
                 "from it (HidHide); if it hears none, choose the pad in its settings."
             )
-        if obeyed and not self._notable and newest.gas > 0.3:
+        if obeyed and not self._notable and max(newest.gas, abs(newest.steer)) > 0.3:
             self._notable = True  # it does again: the next time is worth a word
 
     def _begin_anew(self, controls: Controls, respawn: bool, pop_up: bool) -> None:

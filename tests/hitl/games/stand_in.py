@@ -27,7 +27,7 @@ from hitl.track import Track, load_track
 
 HZ = 100
 A, B, Y = 0x1000, 0x2000, 0x8000
-FAULTS = ("silent", "half", "nowhere", "nan", "garbage", "close", "down", "deaf", "frozen")
+FAULTS = ("silent", "half", "nowhere", "nan", "garbage", "close", "down", "deaf", "other", "frozen")
 
 
 class FineGame(Box2DGame):
@@ -141,6 +141,8 @@ class StandIn:
     def _hear(self, gas: float, brake: float, steer: float, buttons: int) -> None:
         if self._on("deaf"):
             return
+        if self._on("other"):  # it hears somebody else's pad, who means the opposite
+            gas, brake, steer = 0.0, 0.0, -1.0 if steer > 0.0 else 1.0
         pressed, self.buttons = buttons & ~self.buttons, buttons
         self.input = (gas, brake, steer)
         self.heard.append((time.perf_counter(), gas, brake, steer))

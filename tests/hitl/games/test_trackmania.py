@@ -146,6 +146,12 @@ class TestGame:
         game.restart(Start())
         assert [text[:39] for text in game.notices] == ["TrackMania draws only 24 pictures a sec"]
 
+    def test_a_session_reads_telemetry_before_other_programs_run(self, stand_in, game, monkeypatch):
+        asked = []
+        monkeypatch.setattr("hitl.games.telemetry.thread_goes_first", lambda: asked.append(threading.current_thread().name))
+        game.restart(Start())
+        assert asked == ["hitl-telemetry"]
+
     def test_what_the_telemetry_rode_through_is_noted(self, stand_in, game):
         game.restart(Start())
         game.telemetry._tell("The telemetry broke off.")
