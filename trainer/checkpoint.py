@@ -157,7 +157,7 @@ def load(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], Chec
         meta = CheckpointMeta(**described(values, {f.name for f in fields(CheckpointMeta)}))
         check_fit(tensors, meta)
     except (ValueError, UsageError) as error:
-        raise CheckpointError(f"The checkpoint '{path.name}' cannot be used: {shown(error, 200)}.") from error
+        raise CheckpointError(f"The checkpoint '{path.name}' cannot be used: {shown(error, 200).rstrip('.')}.") from error
     return tensors, meta
 
 

@@ -102,6 +102,8 @@ class _Watch:
             self.seen.append(f"{event} {str(args)[:80]}")
         elif event in _WRITES and args and isinstance(args[0], str | bytes | os.PathLike):
             where = os.fsdecode(args[0])
+            if event in ("os.remove", "os.rmdir") and args[-1] != -1:
+                return  # inside a folder that was opened before, by the removal of a whole one that is looked at itself
             writes = event != "open" or (isinstance(args[1], str) and any(c in args[1] for c in "wax+"))
             if writes and not os.path.abspath(where).startswith((self.folder, "/proc/", "/dev/null")):
                 self.seen.append(f"{event} {where}")
