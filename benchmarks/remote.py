@@ -10,6 +10,7 @@ driving between them. A takeover has arrived when the trainer's store holds its 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -80,7 +81,7 @@ def latencies(folder: Path, takeovers: int, tmrl_server: bool) -> list[float]:
 
     def start(*args: Any) -> subprocess.Popen[str]:
         command = [sys.executable, "-u", "-m", *map(str, args)]
-        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, text=True)
+        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, text=True, start_new_session=True)
 
     if tmrl_server:
         server = start("tests.hitl.remote.tmrl_roles", "server", port, password["HITL_PASSWORD"], folder)
@@ -114,6 +115,9 @@ def latencies(folder: Path, takeovers: int, tmrl_server: bool) -> list[float]:
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
+        if tmrl_server:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGKILL)  # the child that tlspyo starts outlives its parent
     return [arrived[number] - driver.ended[number] for number in sorted(driver.ended)]
 
 
