@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -279,7 +278,7 @@ def _check(c: TrainConfig) -> None:
 
     for name in _FLOATS:
         values = getattr(c, name) if isinstance(getattr(c, name), tuple) else (getattr(c, name),)
-        good = all(v is None or (isinstance(v, int | float) and math.isfinite(v)) for v in values)
+        good = all(v is None or (isinstance(v, int | float) and abs(v) < 1e300) for v in values)  # NaN is not, either
         need(good, f"{name} must be a finite number, not {shown(getattr(c, name))}")
     need(c.network in NETWORKS, f"network '{shown(c.network)}' is not one of {', '.join(NETWORKS)}")
     need(c.network != "cnn" or len(c.image) in (0, 3), "image is three numbers: frames, rows and columns")
