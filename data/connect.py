@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -158,6 +159,19 @@ def _keep_copy(conn: sqlite3.Connection, path: Path, version: int) -> Path:
     return copy
 
 
+def _use_a_log(conn: sqlite3.Connection) -> None:
+    """Turn to write-ahead logging. SQLite does not wait for the lock that this takes when two make a new store at once."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            conn.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
+
+
 def migrate(conn: sqlite3.Connection, path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
     """Bring the store to the newest version, each migration in a transaction of its own."""
     version = version_of(conn)
@@ -165,7 +179,7 @@ def migrate(conn: sqlite3.Connection, path: Path, migrations: Sequence[Migration
     if version == len(migrations):
         return
     if version == 0:
-        conn.execute("PRAGMA journal_mode = WAL")
+        _use_a_log(conn)
     while version < len(migrations):
         if version and migrations[version].changes_data:
             _keep_copy(conn, path, version)

@@ -29,7 +29,7 @@ from trainer.diagnosis.live import LiveChecks
 from trainer.guard import Guard
 from trainer.heartbeat import Heartbeat, write_heartbeat
 from trainer.ledger import Ledger
-from trainer.memory import flush_denormals, keep_freed_memory
+from trainer.memory import flushing_denormals, keep_freed_memory
 from trainer.pixels import with_image
 from trainer.replay import Replay, around_demos
 from trainer.sinks import Sink, sinks
@@ -80,9 +80,8 @@ class Daemon:
     def run(self) -> None:
         """Train until asked to stop; the last thing done is a checkpoint."""
         keep_freed_memory()
-        flush_denormals()
         self.root.mkdir(parents=True, exist_ok=True)
-        with control.TrainerLock(self.store_path):
+        with control.TrainerLock(self.store_path), flushing_denormals():
             control.withdraw(self.root, control.STOP)
             sweep(self.folder)
             try:

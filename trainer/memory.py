@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import sys
+from collections.abc import Iterator
 
 import torch
 
@@ -22,10 +24,15 @@ def keep_freed_memory() -> bool:
     return all(mallopt(name, value) == 1 for name, value in wanted)
 
 
-def flush_denormals() -> None:
-    """Let results below 1e-38 be zero.
+@contextlib.contextmanager
+def flushing_denormals() -> Iterator[None]:
+    """Let this thread's results below 1e-38 be zero while the block runs.
 
     Adam's averages for weights that get no gradient (of an input that is always zero, of a unit that has died) shrink down to
     there and stay, and processors take many times as long for such numbers.
     """
     torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import sys
@@ -49,6 +50,16 @@ class Feed:
     def unplug(self) -> None:
         self.pipe.close()
 
+    def close(self) -> None:
+        """Close the pad, and wake its thread where that waits for somebody to open the pipe."""
+        self.pad.close()
+        if self.pipe is not None:
+            self.pipe.close()
+        while self.pad._thread.is_alive():
+            with contextlib.suppress(OSError):  # nobody waits: the thread is on its way out
+                os.close(os.open(self.path, os.O_WRONLY | os.O_NONBLOCK))
+            self.pad._thread.join(0.01)
+
     def send(self, *events: tuple[int, int, int], sync: bool = True) -> None:
         for kind, code, value in (*events, *([(0, 0, 0)] if sync else [])):
             self.pipe.write(struct.pack("llHHi", 0, 0, kind, code, value))
@@ -67,12 +78,7 @@ def feed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Feed]:
     monkeypatch.setattr(inputs_pad, "AGAIN_S", 0.01)
     feed = Feed(tmp_path / "pad")
     yield feed
-    feed.pad.close()
-    if feed.pipe is None or feed.pipe.closed:
-        feed.plug()  # wakes the thread that waits to open it
-    feed.unplug()
-    feed.pad._thread.join(5.0)
-    assert not feed.pad._thread.is_alive()
+    feed.close()
 
 
 def test_before_anything_is_plugged_in_it_is_missing(feed: Feed) -> None:

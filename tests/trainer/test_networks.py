@@ -6,7 +6,7 @@ from torch import nn
 
 from tests.trainer.helpers import TINY, numeric
 from trainer.flat import FlatOptimiser, FlatParameters
-from trainer.memory import flush_denormals
+from trainer.memory import flushing_denormals
 from trainer.mlp import MlpEnsemble
 from trainer.networks import Actor, Critics, Squash, log_likelihood
 
@@ -185,10 +185,8 @@ def test_averages_of_weights_without_a_gradient_end_at_zero() -> None:
     flat.gradient.fill_(1.0)
     optimiser.step(1e-3)
     flat.zero()
-    flush_denormals()
-    try:
+    with flushing_denormals():
         for _ in range(1000):
             optimiser.step(1e-3)
-        assert not optimiser.first.any()
-    finally:
-        torch.set_flush_denormal(False)
+    assert not optimiser.first.any()
+    assert torch.tensor(1e-39).mul(1.0) > 0  # and outside of the block all numbers count again
