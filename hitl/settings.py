@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InputFileError, shown
+from data.foreign import read_bytes
 from hitl.arbiter import Settings as TakeoverSettings
 from hitl.home import Home
 from hitl.offers import HelpSettings
@@ -158,7 +159,7 @@ def save_pads(
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_bytes(path).decode("utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:  # ValueError: no text, no TOML, or a number without end

@@ -20,10 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import InputFileError, shown
+from data.foreign import lines, read_bytes
 from hitl.corners import Corner, corners_from_curvature
 from hitl.line import MOST_FAR, MOST_LENGTH, ReferenceLine
 
 DEFAULT_WIDTH = 16.0  # m, for formats that carry no width: TrackMania's usual road
+LEAST_RADIUS = 0.001  # m; below it an arc is a point, and its curvature soon no number
 _MAX_POINTS = 2_000_000
 
 
@@ -93,7 +95,7 @@ def _build(name: str, points: Any, width: float, corners: tuple[Corner, ...] | N
 
 
 def _read_toml(path: Path) -> Track:
-    return _from_toml(path.read_bytes(), path.stem)
+    return _from_toml(read_bytes(path), path.stem)
 
 
 def _from_toml(raw: bytes, stem: str) -> Track:
@@ -150,7 +152,7 @@ def _segment_shape(name: str, number: int, segment: Any) -> tuple[float, float]:
         straight, radius, angle = numbers
         if straight is not None and straight > 0 and radius is None and angle is None:
             return float(straight), 0.0
-        if radius is not None and radius > 0 and angle and abs(angle) <= 3600 and straight is None:
+        if radius is not None and radius >= LEAST_RADIUS and angle and abs(angle) <= 3600 and straight is None:
             return abs(math.radians(angle)) * radius, math.copysign(1.0 / radius, angle)
     raise InputFileError(
         f"Track '{shown(name)}', segment {number}: write {{straight = metres}} or {{radius = metres, angle = degrees}}."
@@ -161,7 +163,7 @@ def _read_csv(path: Path) -> Track:
     rows: list[list[float]] = []
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            for number, row in enumerate(csv.reader(file), 1):
+            for number, row in enumerate(csv.reader(lines(file)), 1):
                 cells = [c.strip() for c in row if c.strip()]
                 if not cells or cells[0].startswith("#"):
                     continue
@@ -178,7 +180,7 @@ def _read_csv(path: Path) -> Track:
                     )
                 if len(rows) > _MAX_POINTS:
                     raise InputFileError(f"Track '{shown(path.name)}' has more than {_MAX_POINTS:,} points.")
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (ValueError, csv.Error) as error:  # ValueError: no text, or a line without end
         raise InputFileError(f"The track '{shown(path.name)}' is not a CSV text file.") from error
     if not rows:
         raise InputFileError(f"The track '{shown(path.name)}' holds no points.")

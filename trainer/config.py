@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -223,7 +224,7 @@ class TrainConfig:
                 raise UsageError(f"'{pair}' is not of the form key=value.")
             try:
                 values[name.strip()] = json.loads(text)
-            except json.JSONDecodeError:
+            except (ValueError, RecursionError):  # no JSON, or a number of thousands of digits
                 values[name.strip()] = {"true": True, "false": False, "none": None}.get(text.lower(), text)
         return self.with_values(**_typed(values))
 
@@ -247,7 +248,7 @@ def _typed(values: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, list):
             value = tuple(value)
         elif isinstance(value, int) and not isinstance(value, bool) and kind.startswith("float"):
-            value = float(value)
+            value = float(value) if abs(value) < 1e300 else math.inf  # hundreds of digits are too large for a float
         elif isinstance(value, float) and value.is_integer() and kind.startswith("int"):
             value = int(value)
         wrong = (

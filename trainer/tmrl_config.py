@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InputFileError, shown
+from data.foreign import read_bytes
 from trainer.config import TrainConfig
 from trainer.tmrl_networks import KEPT, note, set_network
 
@@ -228,10 +229,10 @@ _TIMEOUT = re.compile(r"^(SOCKET|ACK|RECV)_TIMEOUT")
 def read(path: Path) -> tuple[TrainConfig, list[Finding]]:
     """Return the training settings of a ``config.json`` and what became of each key.
 
-    Raises InputFileError when it cannot be read or is older than 0.6.0.
+    Raises InputFileError when it cannot be read, is larger than any such file, or is older than 0.6.0.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(read_bytes(path).decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputFileError(f"The configuration '{path.name}' cannot be read: give a tmrl config.json.") from error
     if not isinstance(values, dict):

@@ -61,6 +61,9 @@ _TOKENS = (
     "1979-05-27T07:32:00Z",
 )
 
+_MOST = 2**28
+"""Characters that a line is repeated to at most: the machine has to hold the input itself, too."""
+
 
 def odd_values(rng: Random) -> Any:
     """Return a value that few expect."""
@@ -151,7 +154,8 @@ def mutate_text(rng: Random, text: str) -> bytes:
         else:
             lines = text.splitlines(keepends=True) or [""]
             i = rng.randrange(len(lines))
-            lines[i:i] = lines[i : i + 1] * rng.choice((1, 2, 50)) if kind == 3 else []
+            more = rng.choice((1, 2, 50)) if kind == 3 else 0
+            lines[i:i] = lines[i : i + 1] * min(more, _MOST // max(1, len(lines[i])))
             if kind == 4:
                 rng.shuffle(lines)
             text = "".join(lines)

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from data.errors import DeviceError, InputFileError
+from data.foreign import read_bytes
 
 FOLDER = "TmrlData"
 
@@ -35,8 +36,8 @@ def find_data(folder: str | Path = "") -> Path:
             "up first (its own `python -m tmrl --install`), or name the folder under [tmrl] in settings.toml."
         )
     try:
-        json.loads(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        json.loads(read_bytes(config).decode("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise InputFileError(f"tmrl's config.json cannot be read ({error}): mend it or install it anew.") from error
     return data
 

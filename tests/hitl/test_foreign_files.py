@@ -2,7 +2,9 @@
 
 import json
 import math
+import os
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -11,8 +13,11 @@ from data.errors import HitlError, InputFileError, shown
 from hitl.games.frames import Stream
 from hitl.home import Home
 from hitl.line import ReferenceLine
+from hitl.pads.mapping import CONTROLLER, from_table
+from hitl.remote.tmrl_samples import TmrlSamples
 from hitl.settings import load
 from hitl.track import load_track
+from trainer.config import TrainConfig
 
 
 def refused(work, *args):
@@ -56,6 +61,8 @@ def test_a_car_is_found_on_a_line_that_turns_back_on_itself():
         ("a.toml", b"segments = [{straight = " + b"7" * 5000 + b"}]"),
         ("a.toml", b'name = "a\\nb\\u0000"\nsegments = [{straight = -1}]'),
         ("a.toml", b"segments = [{straight = 60000}, {straight = 60000}]"),
+        ("a.toml", b"segments = [{radius = 1e-320, angle = 90}]"),
+        ("a.csv", b"0,0\n" + b"1," * 2**19 + b"1\n"),
         ("a.csv", b"0,0\n1e160,0\n2e160,0\n"),
         ("a.pkl", pickle.dumps([[1.0, 2.0, 3.0], [1.0]], 4)),
         ("a.pkl", b"\x80\x02cnu\x00mpy\nnda\x7frray\n."),
@@ -83,6 +90,65 @@ def test_a_track_is_refused_in_a_sentence(tmp_path, name, raw):
 def test_settings_are_refused_in_a_sentence(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     refused(load, Home(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "settings.toml", "pads.toml", "road.toml", "history.jsonl", "history.csv", "road.csv"]
+)
+def test_a_file_far_too_large_is_refused_before_it_is_read(tmp_path, name):
+    """A small config.json whose line stood there a hundred thousand times once took 500 MiB before it was refused."""
+    from trainer.diagnosis.history import read_history
+    from trainer.diagnosis.recipe import read_recipe
+    from trainer.tmrl_config import read
+
+    path = tmp_path / name
+    path.write_bytes(b"{" if name == "history.jsonl" else b"")
+    os.truncate(path, 2**28)  # it takes no room on the disk
+    readers = {
+        "config.json": (read, read_recipe), "road.toml": (load_track,), "road.csv": (load_track,),
+        "history.jsonl": (read_history,), "history.csv": (read_history,),
+    }.get(name, (lambda _: load(Home(tmp_path)),))  # fmt: skip
+    tracemalloc.start()
+    try:
+        for work in readers:
+            refused(work, path)
+        assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_pad_whose_range_is_too_large_for_a_float_is_refused(tmp_path):
+    (tmp_path / "pads.toml").write_text("[devices.pad.steer]\nlow = 1" + "0" * 400)
+    table = load(Home(tmp_path)).devices["pad"]
+    assert "steer" in refused(from_table, table, CONTROLLER)
+
+
+@pytest.mark.parametrize("action", [np.array(["left", "gas"]), ["left", "gas"], "left", [[0.1], [0.1, 0.2]], [10**400, 0.0]])
+def test_samples_of_another_machine_with_actions_that_are_no_numbers_are_left_out(tmp_path, action):
+    said = []
+    samples = TmrlSamples(Home(tmp_path).create())
+    seen = np.zeros(3, np.float32)
+    for first in (None, action):
+        rows = [(first, seen, 0.0, False, False, {}), *[(action, seen, 1.0, False, False, {})] * 3]
+        samples.take({"memory": rows}, said.append)
+    samples.close()
+    assert len(said) == 2
+    assert all(text.startswith("Samples of a tmrl worker were left out: ") and text.isprintable() for text in said)
+    assert samples.steps == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("explosion", 0), ("explosion", -1.0), ("explosion", 10**400), ("gamma", 10**400), ("hidden", 10**400)]
+)
+def test_training_settings_of_a_checkpoint_that_make_no_sense_are_refused(name, value):
+    assert name in refused(TrainConfig.from_dict, {name: value})
+    assert name in refused(lambda: TrainConfig().with_values(**{name: value}))
+    assert name in refused(TrainConfig().with_text, f"{name}={value}")
+
+
+@pytest.mark.parametrize("text", ["7" * 5000, "[" * 5000, "1e999", "-Infinity"])
+def test_a_setting_given_as_text_without_end_is_refused(text):
+    assert "gamma" in refused(TrainConfig().with_text, f"gamma={text}")
 
 
 CONFIG = {"__VERSION__": "0.6.0", "ALG": {"ALGORITHM": "TQC", "QUANTILES_NUMBER": 25}, "MODEL": {}, "ENV": {}}

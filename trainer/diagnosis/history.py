@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import InputFileError
+from data.foreign import lines
 from data.sound import readable_rows
 from trainer.diagnosis.stats import Array
 
@@ -91,9 +92,9 @@ def read_history(path: Path) -> History:
             first = file.read(1)  # one object a line, or a table
             file.seek(0)
             if first == "{":
-                history = from_rows((json.loads(line) for line in file if line.strip()), path.name)
+                history = from_rows((json.loads(line) for line in lines(file) if line.strip()), path.name)
             else:
-                history = from_rows(csv.DictReader(file), path.name)
+                history = from_rows(csv.DictReader(lines(file)), path.name)
     except OSError as error:
         raise InputFileError(f"The history {path.name} cannot be read ({error.strerror}): check the path.") from error
     except (ValueError, csv.Error, AttributeError, RecursionError) as error:  # ValueError: no text, no JSON, endless numbers

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InputFileError
+from data.foreign import read_bytes
 
 
 @dataclass(slots=True)
@@ -82,7 +83,7 @@ def read_recipe(path: Path) -> Recipe:
     Raises InputFileError.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8-sig"))
+        values = json.loads(read_bytes(path).decode("utf-8-sig"))
     except OSError as error:
         raise InputFileError(f"The config {path.name} cannot be read ({error.strerror}): check the path.") from error
     except (ValueError, RecursionError) as error:
