@@ -174,6 +174,8 @@ def _read_csv(path: Path) -> Track:
                         raise InputFileError(
                             f"Track '{shown(path.name)}', line {number}: x, y or x, y, z were expected."
                         ) from None
+                if rows and len(rows[-1]) not in (2, 3):
+                    raise InputFileError(f"Track '{shown(path.name)}', line {number}: x, y or x, y, z were expected.")
                 if rows and len(rows[-1]) != len(rows[0]):
                     raise InputFileError(
                         f"Track '{shown(path.name)}', line {number}: each line needs as many numbers as the first."

@@ -117,6 +117,29 @@ def test_a_file_far_too_large_is_refused_before_it_is_read(tmp_path, name):
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.jsonl", "{}\n" * 30_000 + json.dumps({str(i): 1 for i in range(1000)})),
+        ("a.csv", ",".join(map(str, range(100_000))) + "\n1" * 300_000),
+    ],
+)
+def test_a_history_of_many_columns_asks_for_no_memory_that_it_does_not_fill(tmp_path, name, text):
+    from trainer.diagnosis.history import read_history
+
+    (tmp_path / name).write_text(text)
+    assert "columns" in refused(read_history, tmp_path / name)
+
+
+def test_a_column_that_stands_in_a_history_under_both_its_names_is_one(tmp_path):
+    from trainer.diagnosis.history import read_history
+
+    (tmp_path / "a.jsonl").write_text('{"run/Steps": 3, "worker/steps": 4, "b": 1}\n{"run/Steps": 5}')
+    history = read_history(tmp_path / "a.jsonl")
+    assert history["worker/steps"].tolist() == [3, 5]
+    assert len(history["b"]) == 2
+
+
 def test_a_pad_whose_range_is_too_large_for_a_float_is_refused(tmp_path):
     (tmp_path / "pads.toml").write_text("[devices.pad.steer]\nlow = 1" + "0" * 400)
     table = load(Home(tmp_path)).devices["pad"]

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import sqlite3
+from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from data.errors import InputFileError
+from data.errors import InputFileError, shown
 from data.foreign import lines
 from data.sound import readable_rows
 from trainer.diagnosis.stats import Array
@@ -25,7 +26,7 @@ WORKER = {
     "run/best race progress": "worker/best_progress",
 }
 """Columns of a worker's history (one row per episode), and what they are called here."""
-_MAX_ROWS = 5_000_000  # far beyond any run; a wrong file should not fill the memory
+_MAX_ROWS, _MAX_COLUMNS, _MAX_CELLS = 5_000_000, 10_000, 20_000_000  # far beyond any run; a wrong file should not fill the memory
 
 
 @dataclass(slots=True)
@@ -70,18 +71,24 @@ def _number(value: Any) -> float:
 
 def from_rows(rows: Iterable[Mapping[str, Any]], name: str = "history", ours: bool = False) -> History:
     """Return a history of rows that may each hold other columns; what is no number becomes NaN."""
-    table: dict[str, list[float]] = {}
-    count = 0
+    table: dict[str, array[float]] = {}
+    missing, count = array("d", [math.nan]), 0
     for row in rows:
         for key, value in row.items():
-            if isinstance(key, str):
-                column = table.setdefault(WORKER.get(key, key), [])
-                column.extend([math.nan] * (count - len(column)))
+            if not isinstance(key, str):
+                continue
+            column = table.setdefault(WORKER.get(key, key), array("d"))
+            if len(table) > _MAX_COLUMNS or len(table) * (count + 1) > _MAX_CELLS:  # a new one is filled up from the first row on
+                raise InputFileError(
+                    f"The history {shown(name)} has {len(table):,} columns and at least {count + 1:,} rows: export fewer of them."
+                )
+            if len(column) <= count:  # not if the same column stood in the row under its other name
+                column.extend(missing * (count - len(column)))
                 column.append(_number(value))
         count += 1
         if count > _MAX_ROWS:
-            raise InputFileError(f"The history {name} has more than {_MAX_ROWS:,} rows: export fewer of them.")
-    columns = {k: np.array(v + [math.nan] * (count - len(v))) for k, v in table.items()}
+            raise InputFileError(f"The history {shown(name)} has more than {_MAX_ROWS:,} rows: export fewer of them.")
+    columns = {k: np.array(v + missing * (count - len(v)), dtype=float) for k, v in table.items()}
     return History({k: v for k, v in columns.items() if np.isfinite(v).any()}, name, ours)
 
 
