@@ -94,7 +94,7 @@ _RULES = (
      "SELECT count(*) FROM segments WHERE stop < start OR (stop > start AND trim_start + trim_stop >= stop - start)"),
     ("segments that reach behind their episode",
      "SELECT count(*) FROM segments g JOIN episodes e ON e.id = g.episode_id WHERE e.\"end\" IS NOT NULL AND g.stop > e.length"),
-    ("steps with a reward that is not finite", "SELECT count(*) FROM steps WHERE NOT abs(reward) < 1e300"),
+    ("steps with a reward that is not finite", "SELECT count(*) FROM steps WHERE NOT abs(reward) <= 3.4e38"),
     ("steps before the first, or of an impossible number", "SELECT count(*) FROM steps WHERE t NOT BETWEEN 0 AND 1 << 28"),
     ("sessions without a layout or a rate",
      "SELECT count(*) FROM sessions WHERE json_type(observation_names) <> 'array' OR json_type(action_names) <> 'array' OR "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from data.ops import CLOSE, END, EPISODE, EVENT, OUTCOME, SEGMENT, STEP, STOP
 from data.records import OUTCOMES, PURPOSES, SESSION_KINDS, SessionInfo
 
 _LENGTHS = {EPISODE: 6, STEP: 18, SEGMENT: 9, STOP: 5, OUTCOME: 3, END: 9, EVENT: 6, CLOSE: 3}
+MOST_REWARD = 3.4e38  # what stays finite in the 32 bits that a learner sees; NaN is not below it, either
 _NUMBERED = (EPISODE, STEP, SEGMENT, STOP, OUTCOME, END)
 
 
@@ -91,6 +91,6 @@ def _array(raw: Any, size: int) -> bool:
 def _step(op: tuple[Any, ...], info: SessionInfo) -> None:
     actions = len(info.action_names)
     _need(_count(op[2]) and op[3] in (0, 1) and op[5] in (0, 1) and op[6] in (0, 1), "a step with no place or no driver")
-    _need(type(op[4]) in (int, float) and math.isfinite(op[4]), "a step with a reward that is no number")
+    _need(type(op[4]) in (int, float) and abs(op[4]) <= MOST_REWARD, "a step with a reward that is no number")
     _need(_array(op[15], len(info.observation_names)), "a step whose observation does not fit its session")
     _need(_array(op[16], actions) and _array(op[17], actions), "a step whose actions do not fit its session")

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from data.errors import HitlError, InputFileError, shown
+from data.records import SessionInfo
 from hitl.games.frames import Stream
 from hitl.home import Home
 from hitl.line import ReferenceLine
 from hitl.pads.mapping import CONTROLLER, from_table
 from hitl.remote.tmrl_samples import TmrlSamples
+from hitl.remote.vetting import check_ops
 from hitl.settings import load
 from hitl.track import load_track
 from trainer.config import TrainConfig
@@ -158,6 +160,19 @@ def test_samples_of_another_machine_with_actions_that_are_no_numbers_are_left_ou
     assert len(said) == 2
     assert all(text.startswith("Samples of a tmrl worker were left out: ") and text.isprintable() for text in said)
     assert samples.steps == 0
+
+
+@pytest.mark.parametrize("reward", [1e300, -1e39, 10**400, math.nan, "1", None])
+def test_a_step_from_another_machine_whose_reward_a_learner_cannot_hold_is_refused(reward):
+    info = SessionInfo(kind="play", env="box2d", track="a", hz=20.0, observation_names=("v",), action_names=("steer",))
+    at = np.zeros(1, "<f4").tobytes()
+
+    def ops(value):
+        return [("step", 0, 0, 1, value, 0, 0, 1.0, 0.0, 0.0, 0.0, 0.0, 9.0, None, 5, at, at, at)]
+
+    check_ops(ops(3.4e38), info)
+    with pytest.raises(ValueError, match="reward"):
+        check_ops(ops(reward), info)
 
 
 @pytest.mark.parametrize(
