@@ -118,13 +118,16 @@ def step_arrays(data: EpisodeData) -> dict[str, np.ndarray]:
 
 
 def put_step_arrays(data: EpisodeData, arrays: Any) -> None:
-    """Put the columns back. Raises KeyError when one is missing."""
+    """Put the columns back. Raises KeyError when one is missing, ValueError when one is not of its kind."""
     n = len(data)
     if any(np.asarray(arrays[name]).dtype.kind not in "biuf" for name in ("driver", "proposed", "checkpoint_id", *FLOATS)):
         raise ValueError("its columns hold something else than numbers")
-    data.driver = np.asarray(arrays["driver"])[:n].astype(np.uint8)
+    driver, checkpoint = (np.asarray(arrays[name])[:n] for name in ("driver", "checkpoint_id"))
+    if driver.dtype.kind not in "biu" or checkpoint.dtype.kind not in "biu" or not np.isin(driver, (0, 1)).all():
+        raise ValueError("its drivers are not 0 and 1, or its checkpoints no whole numbers")  # 8 bits would make 257 a 1
+    data.driver = driver.astype(np.uint8)
     data.proposed = np.asarray(arrays["proposed"], np.float32)[:n]
-    data.checkpoint_id = np.asarray(arrays["checkpoint_id"], np.int64)[:n]
+    data.checkpoint_id = checkpoint.astype(np.int64)
     data.columns = {name: np.asarray(arrays[name], np.float64)[:n] for name in FLOATS}
 
 

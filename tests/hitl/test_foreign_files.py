@@ -9,7 +9,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from data.episodes import EpisodeData
 from data.errors import HitlError, InputFileError, shown
+from data.portable import put_step_arrays, step_arrays
 from data.records import SessionInfo
 from hitl.games.frames import Stream
 from hitl.home import Home
@@ -160,6 +162,20 @@ def test_samples_of_another_machine_with_actions_that_are_no_numbers_are_left_ou
     assert len(said) == 2
     assert all(text.startswith("Samples of a tmrl worker were left out: ") and text.isprintable() for text in said)
     assert samples.steps == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("driver", 257), ("driver", 0.5), ("driver", math.nan), ("checkpoint_id", math.nan), ("checkpoint_id", 2.5)],
+)
+def test_who_drove_a_step_is_not_made_up_from_a_number_that_says_neither(name, value):
+    data = EpisodeData(np.zeros((3, 1), "f4"), np.zeros((3, 1), "f4"), np.zeros(3), driver=1)
+    arrays = step_arrays(data)
+    put_step_arrays(data, arrays)
+    assert data.driver.tolist() == [1, 1, 1]
+    arrays[name] = np.array([1, value, 0])
+    with pytest.raises(ValueError, match="whole numbers"):
+        put_step_arrays(data, arrays)
 
 
 @pytest.mark.parametrize("reward", [1e300, -1e39, 10**400, math.nan, "1", None])
