@@ -34,6 +34,8 @@ def driving(home: Path) -> None:
     from takeover_ui.view import StorePulse, TrainerPulse, View
 
     with Store.open_existing(home / "store.sqlite") as store:
+        newest = store.latest_checkpoint()
+        updates = newest.updates if newest is not None else 0
         scene, report = stored_scene(store), collect(store)
         segment = [s for s in store.segments(track=scene.track, kind="takeover") if s.corner][-1]
         whole = review.drive(store.conn, segment.episode_id)
@@ -61,10 +63,11 @@ def driving(home: Path) -> None:
             countdown=seconds if at < corner[2] else None, help_wanted=0 < seconds < 1.6 and not whole.human[k],
             episode_return=float(np.sum(rewards[: k + 1])), best_return=best, ceiling=report.ceiling,
             takeovers=report.takeovers, human_seconds=report.takeover_seconds, agent_steps=report.agent_steps,
-            trainer=TrainerPulse(True, report.agent_steps, 18, 1.0, "newest", 4.0), store=StorePulse(report.agent_steps, 0, 0.3),
+            trainer=TrainerPulse(True, updates, 18, 1.0, "newest", 4.0), store=StorePulse(report.agent_steps, 0, 0.3),
             evaluations=tuple((e.agent_steps, e.passes / e.episodes) for e in report.evaluations),
             failures=tuple(report.failures[-60:]), hint="arrows or pad: drive · space: hold the wheel · p: pause · esc: leave",
             agent_trails=agent, human_trails=human[:-1], at=0.0,
+            risk=None if np.isnan(whole.risk[k]) else float(whole.risk[k]),
         )  # fmt: skip
 
     for name, k in (("agent", segment.start - 6), ("human", (segment.start + segment.stop) // 2)):
