@@ -14,7 +14,7 @@ from data.follow import Follower
 from data.store import Store
 
 ROOT = Path(__file__).parents[2]
-KILLS, AT_ONCE = 50, 25
+KILLS, AT_ONCE = 50, 10  # more at once would wait for each other and for the processors, not for the recorder
 
 
 def check(store):
