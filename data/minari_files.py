@@ -12,10 +12,13 @@ import numpy as np
 
 from data.episodes import EpisodeData, SegmentData, takeovers
 from data.errors import InputFileError, UsageError, shown
+from data.foreign import read_bytes
+from data.hdf5_heaps import check_heaps
 from data.importing import EpisodeRefusedError
 from data.portable import Portable, describe, digest, put_step_arrays, put_tail, restore, step_arrays, tail_of
 from data.records import AGENT, HUMAN, SessionInfo
 
+MOST_METADATA, MOST_NAME = 2**24, 500  # bytes, characters
 MOST_UNREADABLE = 100
 """Episodes in a row that cannot be read, after which the rest is not looked for."""
 _MISSING = "Minari is not installed: `pip install 'hitl[minari]'` brings it."
@@ -116,6 +119,16 @@ def find_dataset(path: Path) -> Path | None:
     )
 
 
+def _vet(folder: Path) -> None:
+    """Raise ValueError or InputFileError at what the packages that read a dataset would take for ever over."""
+    metadata = json.loads(read_bytes(folder / "metadata.json", MOST_METADATA))
+    name = metadata.get("dataset_id", "") if isinstance(metadata, dict) else ""
+    if not isinstance(name, str) or len(name) > MOST_NAME:  # it is taken apart by an expression that goes back at every letter
+        raise ValueError(f"its name has more than {MOST_NAME} characters or is no text")
+    if (file := folder / "main_data.hdf5").exists():  # there are datasets of other kinds of file
+        check_heaps(file)
+
+
 def read_minari(
     path: Path, like: SessionInfo | None = None, driver: int = HUMAN, hz: float = 20.0, track: str = ""
 ) -> Iterator[tuple[str, Portable | EpisodeRefusedError]]:
@@ -131,6 +144,7 @@ def read_minari(
     if folder is None:
         raise InputFileError(f"{path.name} is no Minari dataset: give the folder that holds its data folder.")
     try:
+        _vet(folder)
         dataset = minari.MinariDataset(storage_class.read(folder))
         total, name = int(dataset.total_episodes), shown(dataset.spec.dataset_id)
     except Exception as error:  # whatever a foreign folder makes the package raise

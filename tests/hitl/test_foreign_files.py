@@ -4,6 +4,7 @@ import json
 import math
 import os
 import pickle
+import struct
 import tracemalloc
 
 import numpy as np
@@ -176,6 +177,24 @@ def test_who_drove_a_step_is_not_made_up_from_a_number_that_says_neither(name, v
     arrays[name] = np.array([1, value, 0])
     with pytest.raises(ValueError, match="whole numbers"):
         put_step_arrays(data, arrays)
+
+
+@pytest.mark.parametrize("size", [0, 2**64 - 16, 2**40])
+def test_a_minari_dataset_whose_heap_leads_nowhere_is_refused_before_the_library_walks_it(tmp_path, size):
+    from data.minari_files import read_minari
+
+    (tmp_path / "metadata.json").write_text('{"dataset_id": "a-v0"}')
+    objects = struct.pack("<HHIQ8x", 1, 1, 0, 8) + struct.pack("<HHIQ", 0 if size == 0 else 2, 1, 0, size)
+    heap = b"GCOL\x01\0\0\0" + struct.pack("<Q", 16 + len(objects) + 64) + objects + bytes(64)
+    (tmp_path / "main_data.hdf5").write_bytes(b"\x89HDF\r\n\x1a\n" + heap)
+    assert "heap" in refused(lambda: list(read_minari(tmp_path)))
+
+
+def test_a_minari_dataset_with_a_name_without_end_is_refused_at_once(tmp_path):
+    from data.minari_files import read_minari
+
+    (tmp_path / "metadata.json").write_text(json.dumps({"dataset_id": "x" * 50_000}))
+    assert "name" in refused(lambda: list(read_minari(tmp_path)))
 
 
 @pytest.mark.parametrize("reward", [1e300, -1e39, 10**400, math.nan, "1", None])
