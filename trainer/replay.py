@@ -20,7 +20,7 @@ from trainer.config import TrainConfig
 from trainer.mirror import Mirror
 from trainer.pixels import Pixels
 from trainer.returns import n_step_returns
-from trainer.sampling import DemoTable
+from trainer.sampling import DemoTable, demo_count, demo_weight, one_replay_weight
 from trainer.sequences import Chains, draw_sequences
 
 
@@ -357,19 +357,10 @@ class Replay:
 
     # Demos
 
-    def _weight(self, segment: SegmentRecord) -> float:
-        c = self.config
-        if not segment.closed or segment.verdict == "bad" or (c.one_replay and segment.kind != "lap"):
-            return 0.0
-        if segment.outcome == "failed" and not c.failed_takeovers and segment.verdict not in ("good", "star"):
-            return 0.0  # a takeover that failed is a demo only when the player says so
-        weight = c.takeover_priority if segment.kind == "takeover" else c.lap_priority
-        return weight * segment.priority * (c.star_priority if segment.verdict == "star" else 1.0)
-
     def _resolve(self, id_: int) -> bool:
         """Find the rows of a segment anew; returns whether they, or their weight, are others than before."""
         segment = self._segments[id_]
-        weight, episode = self._weight(segment), self._episodes.get(segment.episode_id)
+        weight, episode = demo_weight(self.config, segment), self._episodes.get(segment.episode_id)
         part = None
         if weight > 0 and episode is not None:
             rows = episode.rows[: episode.ready]
@@ -389,25 +380,11 @@ class Replay:
 
     def demo_count(self, batch_size: int, generator: torch.Generator | None = None, length: int = 1) -> int:
         """Return how many rows of a batch come from the demos; ``length``: steps that come with each, itself included."""
-        c, demos = self.config, self.demo.rows
-        if not demos:
-            return 0
-        if not self._online_count:
-            return batch_size
-        if c.one_replay:
-            held = self._online_count + demos
-            weight = c.demo_weight + (1 - c.demo_weight) * min(1.0, held / max(1, c.demo_weight_decay))
-            mass = weight * demos * c.demo_repeat
-            share = min(max(mass / (mass + self._online_count), c.demo_min_fraction), c.demo_max_fraction)
-            exact = share * batch_size
-            return int(exact + float(torch.rand((), generator=generator)))  # right on average
-        return min(round(batch_size * c.demo_fraction), int(c.demo_copies * demos / length))
+        return demo_count(self.config, self._online_count, self.demo.rows, batch_size, generator, length)
 
     def demo_sampling_weight(self) -> float:
         """Return the weight of a demo step in force (``one_replay``), as the reference recipe logs it."""
-        c = self.config
-        held = self._online_count + self.demo.rows
-        return c.demo_weight + (1 - c.demo_weight) * min(1.0, held / max(1, c.demo_weight_decay))
+        return one_replay_weight(self.config, self._online_count + self.demo.rows)
 
     def sample(self, batch_size: int, generator: torch.Generator | None = None) -> Batch:
         """Return one batch. Raises ValueError when there is nothing to draw from."""

@@ -1,4 +1,4 @@
-"""Drawing demo rows by weight, at a cost that does not grow with their number."""
+"""What share of a batch is demos, and drawing them by weight at a cost that does not grow with their number."""
 
 from __future__ import annotations
 
@@ -7,6 +7,50 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
+
+from data.records import SegmentRecord
+from trainer.config import TrainConfig
+
+
+def demo_weight(config: TrainConfig, segment: SegmentRecord) -> float:
+    """Return the weight with which each step of a segment is drawn in the demo half; 0 for a segment that is no demo."""
+    c = config
+    if not segment.closed or segment.verdict == "bad" or (c.one_replay and segment.kind != "lap"):
+        return 0.0
+    if segment.outcome == "failed" and not c.failed_takeovers and segment.verdict not in ("good", "star"):
+        return 0.0  # a takeover that failed is a demo only when the player says so
+    weight = c.takeover_priority if segment.kind == "takeover" else c.lap_priority
+    return weight * segment.priority * (c.star_priority if segment.verdict == "star" else 1.0)
+
+
+def one_replay_weight(config: TrainConfig, held: int) -> float:
+    """Return how much likelier a demo step is drawn from one replay that holds so many samples (the reference recipe)."""
+    c = config
+    return c.demo_weight + (1 - c.demo_weight) * min(1.0, held / max(1, c.demo_weight_decay))
+
+
+def demo_count(
+    config: TrainConfig,
+    online: int,
+    demos: int,
+    batch_size: int,
+    generator: torch.Generator | None = None,
+    length: int = 1,
+) -> int:
+    """Return how many rows of a batch come from ``demos`` rows of demos beside ``online`` others.
+
+    ``length``: steps that come with each row, itself included. Half and half is symmetric sampling (Ball et al. 2023, 4.1).
+    """
+    c = config
+    if not demos:
+        return 0
+    if not online:
+        return batch_size
+    if c.one_replay:
+        mass = one_replay_weight(c, online + demos) * demos * c.demo_repeat
+        share = min(max(mass / (mass + online), c.demo_min_fraction), c.demo_max_fraction)
+        return int(share * batch_size + float(torch.rand((), generator=generator)))  # right on average
+    return min(round(batch_size * c.demo_fraction), int(c.demo_copies * demos / length))
 
 
 class DemoTable:
