@@ -59,6 +59,9 @@ def read_journal(path: Path) -> Witness:
     return found
 
 
+TICK_S = 0.05  # s that a step lasts
+
+
 @dataclass
 class Verdict:
     """The account of all sessions."""
@@ -111,7 +114,9 @@ def _session(conn: sqlite3.Connection, witness: Witness, killed: float | None, f
         if killed is None:
             found.lost += len(witness.steps) - kept  # it ended by itself: all of it must be there
         else:
-            found.cut_off_s = max(found.cut_off_s, killed - witness.at[kept])
+            # Time in which nobody drove (the game hung, the machine was suspended) is no driving lost.
+            last = witness.at[-1]
+            found.cut_off_s = max(found.cut_off_s, last - witness.at[kept] + min(killed - last, TICK_S))
 
 
 def growth(samples: list[tuple[float, int]], life_s: float = MEMORY_LIFE_S) -> float | None:

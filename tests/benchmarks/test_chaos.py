@@ -79,9 +79,11 @@ def test_what_was_not_acknowledged_may_go_with_a_kill_but_not_otherwise(tmp_path
     with Store.open(path) as store:
         store.conn.execute("DELETE FROM steps WHERE t >= 15")
     witness.acknowledged = [(15, 0.0)]
-    killed = verdict[1].judge(path, [(witness, witness.at[-1] + 0.25)], [])
-    assert (killed.lost, killed.cut_off) == (0, 5)
-    assert 0.25 <= killed.cut_off_s < 5.0
+    driven = witness.at[-1] - witness.at[15]
+    for stood_s, counted_s in ((0.02, 0.02), (6.0, 0.05)):  # it may have stood still before it was killed
+        killed = verdict[1].judge(path, [(witness, witness.at[-1] + stood_s)], [])
+        assert (killed.lost, killed.cut_off) == (0, 5)
+        assert killed.cut_off_s == pytest.approx(driven + counted_s)
     assert verdict[1].judge(path, [(witness, None)], []).lost == 5
 
 
