@@ -153,7 +153,6 @@ class RealTimeClock:
         self._observed.set()
         return seen
 
-
     def _go_first(self) -> None:
         """A tick waits for rtgym's thread, too."""
         if not hasattr(self._ahead, "told"):
