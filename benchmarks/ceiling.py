@@ -34,7 +34,8 @@ ARMS = OURS | {
     name: Arm(o.text, takeovers=True, settings=o.settings, make_learner=o.make, make_replay=o.make_replay)
     for name, o in OPPONENTS.items()
 }
-EVALUATE_EVERY = 500  # driven steps
+EVALUATE_EVERY = 250  # driven steps, until the corner is passed
+WATCH_EVERY = 500  # driven steps, afterwards
 EPISODES = 20
 ENOUGH = 18  # passes of 20
 IN_A_ROW = 5  # evaluations without a pass that make a stall
@@ -99,18 +100,20 @@ def run(
             judge = _Judge(rig.track, corner, hz)
             curve = [judge(lockstep, 0.0)]
             episode = since = helped = 0
+            due = EVALUATE_EVERY
             reached: int | None = None
             while lockstep.steps < steps and (reached is None or lockstep.steps < reached + hold):
                 start = practice_starts(home, rig, corner) if arm.practice and episode % 2 else {}
                 result = lockstep.drive(10_000 * (seed + 1) + episode, **start)
                 episode += 1
                 since, helped = since + result.steps, helped + result.human_steps
-                if lockstep.steps >= len(curve) * EVALUATE_EVERY:
+                if lockstep.steps >= due:
                     curve.append(judge(lockstep, helped / since))
                     human += helped
                     since = helped = 0
                     if reached is None and curve[-1]["passes"] >= ENOUGH:
                         reached = lockstep.steps
+                    due = lockstep.steps + (EVALUATE_EVERY if reached is None else WATCH_EVERY)
             human += helped
     after = [c["passes"] / EPISODES for c in curve if reached is not None and c["steps"] > reached]
     return {

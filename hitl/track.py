@@ -1,6 +1,7 @@
 """Tracks: a reference line with a width and named corners, read from what people have.
 
-- TOML: ``name``, ``width`` (m), ``segments = [{straight = 80}, {radius = 9, angle = -170, corner = "hairpin"}, …]``.
+- TOML: ``name``, ``width`` (m), ``segments = [{straight = 80}, {radius = 9, angle = -170, corner = "hairpin"}, …]``;
+  or, in place of the segments, ``line = "reward.pkl"`` (a file of the two kinds below, beside this one) and ``scale = 0.6``.
   Angles are degrees, positive to the left; neighbouring segments with the same ``corner`` are one corner.
 - CSV: ``x, y[, z]`` a line, in metres, with or without a heading line.
 - A tmrl ``reward.pkl``: an (N, 3) array in the game's axes, where y is up; the finish artefact behind its end is cut off.
@@ -95,22 +96,36 @@ def _build(name: str, points: Any, width: float, corners: tuple[Corner, ...] | N
 
 
 def _read_toml(path: Path) -> Track:
-    return _from_toml(read_bytes(path), path.stem)
+    return _from_toml(read_bytes(path), path.stem, path.parent)
 
 
-def _from_toml(raw: bytes, stem: str) -> Track:
+def _from_toml(raw: bytes, stem: str, folder: Path | None = None) -> Track:
     try:
         table = tomllib.loads(raw.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # ValueError: no text, no TOML, or a number without end
         raise InputFileError(f"The track '{shown(stem)}' is not valid TOML: {shown(error, 120)}.") from error
     name, segments = table.get("name", stem), table.get("segments")
+    if folder is not None and isinstance(name, str) and isinstance(table.get("line"), str):
+        return _redrawn(name, folder, table)
     if not isinstance(name, str) or not isinstance(segments, list) or not segments:
         raise InputFileError(
-            f"The track '{shown(stem)}' needs a name and a list of segments, each a straight or a radius with an angle."
+            f"The track '{shown(stem)}' needs a name and a list of segments, each a straight or a radius with an angle, "
+            "or a line: the .csv or .pkl file beside it that holds one."
         )
     points, spans = lay_segments(name, segments)
     corners = tuple(Corner(label, a, b) for label, (a, b) in spans.items()) or None
     return _build(name, points, table.get("width", DEFAULT_WIDTH), corners)
+
+
+def _redrawn(name: str, folder: Path, table: dict[str, Any]) -> Track:
+    """Return the line of another file with a width of its own and drawn to another scale: a real map for a slower car."""
+    source, scale = Path(table["line"]), table.get("scale", 1.0)
+    if source.suffix.lower() not in (".csv", ".txt", ".pkl"):
+        raise InputFileError(f"Track '{shown(name)}': its line must be a .csv or .pkl file, not '{shown(source.name)}'.")
+    if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0.01 <= scale <= 100.0:
+        raise InputFileError(f"Track '{shown(name)}': scale must be a number from 0.01 to 100.")
+    line = load_track(folder / source).line
+    return _build(name, line.points * scale, table.get("width", DEFAULT_WIDTH))
 
 
 def lay_segments(

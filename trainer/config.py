@@ -29,6 +29,10 @@ class TrainConfig:
     layer_norm_actor: bool = True
     init_gas_bias: float = 0.0
     """Added at the start to the bias of the first action's mean."""
+    log_std_max: float = 2.0
+    """Upper bound of the policy's log standard deviation before the squash. Where the critic likes both ends of an action better
+    than its middle, a wide spread is a coin toss between them: the noisy policy then drives in a way that the greedy one,
+    which is evaluated, never does."""
 
     # The recurrent network (R2D2, Kapturowski et al. 2019; trainer.recurrent, trainer.sequences)
     rnn_size: int = 64
@@ -71,6 +75,12 @@ class TrainConfig:
     actor_average: float | None = None
     """Share of the old average kept in each update, for the averaged actor that checkpoints drive with; None drives with the
     newest weights. One decision (brake here or not) flips a whole evaluation; the average does not follow every flip."""
+    actor_average_growth: float = 0.0
+    """The average spans at least this share of the updates done since the last new demo: soon after a takeover it follows the
+    weights closely, and later it holds ever more firmly what has proved itself (a suffix average that grows, after Rakhlin,
+    Shamir and Sridharan 2012). 0: one span for ever."""
+    actor_average_most: float = 0.9999
+    """Largest share of the old average kept then."""
     alpha: float = 0.01
     """Temperature, or where it starts when learned."""
     learn_alpha: bool = False
@@ -144,6 +154,10 @@ class TrainConfig:
     """With ``one_replay``: how often each demo step is laid into the replay."""
     learn_from_evaluation: bool = False
     """Whether evaluation episodes are online data too."""
+    recent_fraction: float = 0.0
+    """Share of the online half that is drawn from the newest ``recent_steps`` online steps only: what has just been tried is
+    learned from at once, however much lies in the memory (after Wang and Ross 2019)."""
+    recent_steps: int = 2000
     takeovers_online: bool = True
     """Whether the human's steps of live episodes are online data as well as demos (RLPD with HIL-SERL's rule), or demos alone."""
     failed_takeovers: bool = False
@@ -299,6 +313,7 @@ def _check(c: TrainConfig) -> None:
         need(1 <= getattr(c, name) <= most, f"{name} must be 1 to {most:,}")
     need(c.explosion > 0, "explosion must be more than 0")
     need(0 <= c.seed < 2**63, "seed must be 0 or more, and less than 2 to the 63rd")
+    need(-20.0 <= c.log_std_max <= 10.0, "log_std_max must be -20 to 10")
     for betas in (c.betas_actor, c.betas_critic):
         need(len(betas) == 2 and all(0 <= v < 1 for v in betas), "betas are two numbers from 0 to 1")
     need(c.target_critics is None or 1 <= c.target_critics <= c.critics, "target_critics must be 1 to critics")

@@ -57,10 +57,10 @@ class Squash:
     log std enters by ``-log std`` and by ``u``.
     """
 
-    def __init__(self, head: Tensor, noise: Tensor) -> None:
+    def __init__(self, head: Tensor, noise: Tensor, log_std_max: float = LOG_STD_MAX) -> None:
         mean, raw = head.chunk(2, -1)
-        log_std = raw.clamp(LOG_STD_MIN, LOG_STD_MAX)
-        self.inside = raw == log_std
+        log_std = raw.clamp(LOG_STD_MIN, log_std_max)
+        self.inside, self.above = raw == log_std, raw > log_std
         self.spread = log_std.exp().mul_(noise)
         u = mean + self.spread
         self.action = u.tanh()
@@ -75,7 +75,9 @@ class Squash:
         a = self.action
         g_u = torch.addcmul(g_action, g_action * a, a, value=-1)
         g_u.add_(a * (g_density * 2.0))
-        g_s = (g_u * self.spread).sub_(g_density).mul_(self.inside)
+        g_s = (g_u * self.spread).sub_(g_density)
+        # A spread beyond its bound is not led farther out, but may come back in.
+        g_s = torch.where(self.above, g_s.clamp_min(0.0), g_s.mul_(self.inside))
         return torch.cat((g_u, g_s), -1)
 
 
@@ -85,6 +87,7 @@ class Actor(nn.Module):
     def __init__(self, observation_size: int, action_size: int, config: TrainConfig) -> None:
         super().__init__()
         self.observation_size, self.action_size = observation_size, action_size
+        self.log_std_max = config.log_std_max
         self.body: Ensemble = body(
             config, 1, observation_size, 2 * action_size, config.layer_norm_actor, acted=action_size
         )
@@ -102,7 +105,11 @@ class Actor(nn.Module):
 
     def sample(self, observation: Sight, noise: Tensor) -> Squash:
         """Return actions and log-densities for standard normal ``noise`` (B, A), outside of any graph."""
-        return Squash(self.head(observation), noise)
+        return self.squash(self.head(observation), noise)
+
+    def squash(self, head: Tensor, noise: Tensor) -> Squash:
+        """Return what ``head`` (B, 2A) makes of standard normal ``noise`` (B, A)."""
+        return Squash(head, noise, self.log_std_max)
 
     @torch.no_grad()
     def act(
@@ -124,16 +131,16 @@ class Actor(nn.Module):
         if deterministic:
             return mean.tanh()
         noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
-        return (mean + log_std.clamp(LOG_STD_MIN, LOG_STD_MAX).exp() * noise).tanh()
+        return (mean + log_std.clamp(LOG_STD_MIN, self.log_std_max).exp() * noise).tanh()
 
 
-def log_likelihood(head: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+def log_likelihood(head: Tensor, action: Tensor, log_std_max: float = LOG_STD_MAX) -> tuple[Tensor, Tensor]:
     """Return the log-density (B,) of given actions (B, A) under ``head`` (B, 2A), and its derivative by the head (B, 2A).
 
     Actions at the rim are moved inside, where the density is finite.
     """
     mean, raw = head.chunk(2, -1)
-    log_std = raw.clamp(LOG_STD_MIN, LOG_STD_MAX)
+    log_std = raw.clamp(LOG_STD_MIN, log_std_max)
     u = action.clamp(-0.999, 0.999).atanh()
     narrow = torch.exp(-log_std)
     z = (u - mean) * narrow

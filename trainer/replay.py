@@ -427,7 +427,12 @@ class Replay:
         if online:
             # 2^53 steps of resolution: no visible bias at ten million rows.
             u = torch.rand((count, online), generator=generator, dtype=torch.float64)
-            parts.append(self._online_tensor[u.mul_(self._online_count).to(torch.int64)])
+            held, fresh = self._online_count, round(online * self.config.recent_fraction)
+            at = u.mul_(held).to(torch.int64)
+            if fresh and held > self.config.recent_steps:
+                newest = u[:, :fresh].mul_(self.config.recent_steps / held).to(torch.int64)
+                at[:, :fresh] = newest + (held - self.config.recent_steps)
+            parts.append(self._online_tensor[at])
         if demos:
             parts.append(self.demo.draw((count, demos), generator))
         return torch.cat(parts, 1) if len(parts) > 1 else parts[0]

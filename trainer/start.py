@@ -16,7 +16,7 @@ from trainer.checkpoint import SHAPE_FIELDS, CheckpointMeta, load, shaped_like
 from trainer.config import PRESETS, TrainConfig
 from trainer.ledger import Ledger
 from trainer.pixels import with_image
-from trainer.tqc import TQC
+from trainer.tqc import LATER_NUMBERS, TQC
 
 KIND = "train"
 """Kind of the daemon's own checkpoints; others are something to begin from, not to go on with."""
@@ -139,7 +139,7 @@ def _from_file(
         say(f"The networks keep the shape they have in {path.name} ({', '.join(other)}).")
     learner = TQC(len(meta.observation_names), len(meta.action_names), config, wish.device)
     try:
-        if all(name in meta.numbers for name in learner.numbers()):
+        if learner.numbers().keys() - LATER_NUMBERS <= meta.numbers.keys():
             learner.load(tensors, meta.numbers)
         else:
             learner.load_networks(tensors)

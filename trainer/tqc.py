@@ -18,6 +18,10 @@ from trainer.quantile import midpoints, quantile_huber, sort_rows, squared_error
 from trainer.schedule import rate
 
 
+LATER_NUMBERS = frozenset({"helped_at", "demo_rows"})
+"""Counters that older checkpoints do not hold."""
+
+
 class TQC:
     """The learner: actor, critics, their targets and optimisers, a temperature, counters and a random stream.
 
@@ -60,7 +64,23 @@ class TQC:
         """Factor in [0, 1] on the cloning weight, set from outside."""
         self.lr_scale = 1.0
         """Factor on the learning rates; lowered after an explosion."""
+        self.helped_at = self.demo_rows = 0
+        """Updates done when demos last became more, and how many rows they were then (see ``know_demos``)."""
         self._log: dict[str, Tensor | float] = {}
+
+    def know_demos(self, rows: int) -> None:
+        """Take note of how many demo rows there are: with more of them the averaged actor follows the weights closely again."""
+        if rows > self.demo_rows:
+            self.helped_at = self.updates
+        self.demo_rows = rows
+
+    @property
+    def actor_average(self) -> float:
+        """The share of the old average that the next update keeps."""
+        c = self.config
+        assert c.actor_average is not None
+        span = c.actor_average_growth * (self.updates - self.helped_at)
+        return max(c.actor_average, min(1 - 1 / max(1.0, span), c.actor_average_most))
 
     @property
     def bc_weight(self) -> float:
@@ -83,7 +103,7 @@ class TQC:
         if self.updates % c.actor_every == 0:
             # Before the critics move, as in the reference code; the actor step below goes on from here.
             tape = self.actor.run(batch.observation)
-            squash = Squash(tape.out[0], self._noise(batch))
+            squash = self.actor.squash(tape.out[0], self._noise(batch))
             if c.learn_alpha:
                 # d/dlog_alpha of -log_alpha * mean(log pi + target entropy)
                 self.alpha_flat.gradient.copy_(-(squash.log_density.mean() + self.target_entropy))
@@ -92,8 +112,8 @@ class TQC:
         if tape is not None:
             self._actor_step(batch, tape, squash, alpha, detailed)
         self.target_flat.values.lerp_(self.critic_flat.values, 1 - c.polyak)
-        if self.average_flat is not None and c.actor_average is not None:
-            self.average_flat.values.lerp_(self.actor_flat.values, 1 - c.actor_average)
+        if self.average_flat is not None:
+            self.average_flat.values.lerp_(self.actor_flat.values, 1 - self.actor_average)
 
     def train(self, batches: Iterable[Batch]) -> None:
         """Learn from several batches, one update each."""
@@ -207,7 +227,7 @@ class TQC:
             weight = weight * (self.critics(batch.pair).mean((0, 2)) > z.mean((0, 2)))
         weight = (weight / total)[:, None]
         if c.bc_loss == "nll":
-            density, slope = log_likelihood(head, batch.action)
+            density, slope = log_likelihood(head, batch.action, c.log_std_max)
             return -(density * weight[:, 0]).sum(), slope.mul_(-weight)
         greedy = head[:, : self.action_size].tanh()
         error = greedy - batch.action
@@ -264,6 +284,7 @@ class TQC:
         """Return the counters a resume needs."""
         result: dict[str, float] = {f"steps.{name}": o.steps for name, o in self._optimisers().items()}
         result.update(updates=self.updates, env_steps=self.env_steps, bc_scale=self.bc_scale, lr_scale=self.lr_scale)
+        result.update(helped_at=self.helped_at, demo_rows=self.demo_rows)
         return result
 
     def load(self, tensors: dict[str, Tensor], numbers: dict[str, float]) -> None:
@@ -276,6 +297,7 @@ class TQC:
         self.generator.set_state(tensors["rng.learner"].cpu())
         self.updates, self.env_steps = int(numbers["updates"]), int(numbers["env_steps"])
         self.bc_scale, self.lr_scale = float(numbers["bc_scale"]), float(numbers["lr_scale"])
+        self.helped_at, self.demo_rows = int(numbers.get("helped_at", 0)), int(numbers.get("demo_rows", 0))
 
     def load_networks(self, tensors: dict[str, Tensor]) -> None:
         """Take the networks alone; without stored critics or targets those stay (targets follow loaded critics)."""

@@ -114,3 +114,23 @@ def test_the_real_map_ends_where_the_road_ends():
     assert track.line.length == pytest.approx(2216, abs=4)
     assert np.abs(track.line.curvatures).max() < 0.08  # no kink is left at the cut
     assert isinstance(track.line, ReferenceLine)
+
+
+def test_the_line_of_another_file_takes_a_width_and_a_scale(tmp_path):
+    (tmp_path / "line.csv").write_text("".join(f"{x},{(x / 30) ** 2}\n" for x in range(0, 200, 2)))
+    (tmp_path / "narrow.toml").write_text('name = "narrow"\nline = "line.csv"\nwidth = 6\nscale = 0.5\n')
+    wide, narrow = load_track(tmp_path / "line.csv"), load_track(tmp_path / "narrow.toml")
+    assert narrow.half_width == 3.0
+    assert narrow.line.length == pytest.approx(wide.line.length / 2, rel=0.01)
+    assert narrow.name == "narrow"
+
+
+@pytest.mark.parametrize(
+    "rest", ['line = "again.toml"', 'line = "nowhere.csv"', 'line = "line.csv"\nscale = 0', 'line = "line.csv"\nscale = true']
+)
+def test_a_line_that_cannot_be_had_is_refused_in_one_sentence(tmp_path, rest):
+    (tmp_path / "line.csv").write_text("0,0\n50,0\n100,1\n")
+    (tmp_path / "again.toml").write_text(f'name = "again"\n{rest}\n')
+    with pytest.raises(InputFileError) as caught:
+        load_track(tmp_path / "again.toml")
+    assert "\n" not in str(caught.value)

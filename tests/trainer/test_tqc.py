@@ -258,3 +258,19 @@ def test_squared_error_is_for_critics_of_one_quantile() -> None:
         TINY.with_values(critic_loss="mse")
     with pytest.raises(UsageError, match="not quantile_huber or mse"):
         TINY.with_values(critic_loss="mae")
+
+
+def test_the_average_follows_closely_after_new_demos_and_holds_more_firmly_later() -> None:
+    learner = TQC(OBS, ACT, TINY.with_values(actor_average=0.5, actor_average_growth=0.25, actor_average_most=0.9))
+    kept = []
+    for rows in [10] * 12 + [9, 10, 30, 30]:
+        learner.know_demos(rows)
+        kept.append(learner.actor_average)
+        learner.updates += 5
+    assert kept[:3] == [0.5, 0.5, 0.6]  # a span of 0, 1.25 and 2.5 updates
+    assert kept[11] == 0.9
+    assert kept[12] == 0.9, "a demo that was thrown out is no help"
+    assert kept[14:] == [0.5, 0.5]
+    other = TQC(OBS, ACT, learner.config)
+    other.load(learner.tensors(), learner.numbers())
+    assert (other.helped_at, other.demo_rows) == (learner.helped_at, 30)
