@@ -21,6 +21,9 @@ RUN_L: dict[str, Any] = {
     "star_priority": 1.0,
     "bc_weight": 0.0,
     "actor_average": None,
+    "recent_fraction": 0.0,
+    "own_laps": 0,
+    "log_std_max": 2.0,
     "utd": UTD,
     "warmup_steps": 1000,
     "init_gas_bias": 0.8,
@@ -39,8 +42,11 @@ same reason."""
 
 
 RATES: dict[str, Any] = {
-    "actor_average": 0.998,
-    "lr_actor": 3e-4,
+    "actor_average": 0.996,
+    "actor_average_growth": 0.25,
+    "recent_fraction": 0.5,
+    "log_std_max": -1.0,
+    "lr_actor": 1e-4,
     "lr_critic": 3e-4,
     "betas_actor": (0.9, 0.999),
     "betas_critic": (0.9, 0.999),
@@ -49,7 +55,17 @@ RATES: dict[str, Any] = {
     "grad_clip_critic": 10.0,
     "backup_clip": None,
 }
-"""Those of the ``hitl`` preset: what a faster optimiser alone would do at the stall."""
+"""Those of the ``hitl`` preset: what a faster and steadier optimiser alone would do at the stall."""
+
+PLAIN: dict[str, Any] = {
+    "actor_average": None,
+    "recent_fraction": 0.0,
+    "own_laps": 0,
+    "log_std_max": 2.0,
+    "lr_actor": 3e-4,
+    "bc_weight": 0.0,
+}
+"""Without what our recipe adds to RLPD and TQC; the opponents begin with it too."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +89,18 @@ def ours(text: str, *, practice: bool = False, on_request: bool = False, **setti
 
 ARMS: dict[str, Arm] = {
     "continue": Arm("no change: one replay, no takeovers", settings=RUN_L),
-    "continue_fast": Arm("no takeovers, but our learning rates and average", settings=RUN_L | RATES),
-    "rlpd": Arm("half of each batch from the laps it had", settings={"bc_weight": 0.0, "actor_average": None}),
+    "continue_fast": Arm("no takeovers, one replay, but our optimiser and average", settings=RUN_L | RATES),
+    "rlpd": Arm("half of each batch from the laps it had", settings=PLAIN),
+    "no_help": Arm("ours, with the two laps it had and no further help"),
     "laps": Arm("ours, but the seconds of help are whole laps", more_laps=True),
     "takeover": ours("ours: takeovers at the corner"),
     # Without each ingredient in turn, or with one more.
     "no_average": ours("driving with the newest weights", actor_average=None),
+    "fixed_average": ours("an average of 500 updates for ever", actor_average=0.998, actor_average_growth=0.0),
+    "no_own": ours("own best laps not held on to", own_laps=0),
+    "no_recent": ours("online rows from the whole memory alike", recent_fraction=0.0),
+    "wide": ours("a policy as wide as it likes", log_std_max=2.0),
+    "fast_actor": ours("an actor that learns three times as fast", lr_actor=3e-4),
     "no_cloning": ours("no cloning", bc_weight=0.0),
     "weak_cloning": ours("a cloning weight of 3", bc_weight=3.0),
     "q_filter": ours("cloning only what the critic finds better", bc_q_filter=True),

@@ -88,7 +88,7 @@ class Cloning(_NewOptimisers):
         self.updates += 1
         self.actor_flat.zero()
         tape = self.actor.run(batch.observation)
-        everyone = replace(batch, human=torch.ones_like(batch.human))
+        everyone = replace(batch, cloned=torch.ones_like(batch.cloned))
         _, gradient = self._cloning(everyone, tape.out[0], tape.out)
         tape.back(gradient[None])
         self.actor_flat.clip(self.config.grad_clip_actor)
@@ -228,6 +228,10 @@ class Opponent:
 
 _EVEN = {
     "actor_average": None,
+    "recent_fraction": 0.0,
+    "own_laps": 0,
+    "log_std_max": 2.0,
+    "lr_actor": 3e-4,
     "takeover_priority": 1.0,
     "star_priority": 1.0,
     "failed_takeovers": True,

@@ -60,6 +60,7 @@ def random_batch(rows: int, device: str) -> Batch:
         human=none,
         takeover=none,
         before_takeover=none,
+        cloned=none,
         demo=none,
     )
 

@@ -137,7 +137,7 @@ class Lockstep:
         """Take in what was recorded and pay the updates owed."""
         self.rig.written()
         self.replay.add(self._follower.poll())
-        self.learner.know_demos(self.replay.demo_rows)
+        self.learner.know_demos(self.replay.human_rows)
         self.learner.env_steps = self.steps
         while self.updates < (self.steps - self.config.warmup_steps) * self.config.utd:
             self.learner.update(self.replay.sample(self.config.batch_size, self._generator))

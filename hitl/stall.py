@@ -36,11 +36,16 @@ RECIPE: dict[str, Any] = {
     "demo_fraction": 0.0,
     "bc_weight": 0.0,
     "actor_average": None,
+    "recent_fraction": 0.0,
+    "own_laps": 0,
+    "lr_actor": 3e-4,
+    "log_std_max": 2.0,
     "utd": 0.5,
     "warmup_steps": 1000,
     "init_gas_bias": 0.5,
 }
-"""What differs from the ``hitl`` preset: no half of its own for the demos, no cloning, one update for two steps."""
+"""What differs from the ``hitl`` preset: no half of its own for the demos, no cloning, nothing held on to, plain rates, and one
+update for two steps."""
 
 
 @dataclass(frozen=True)

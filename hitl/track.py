@@ -1,7 +1,8 @@
 """Tracks: a reference line with a width and named corners, read from what people have.
 
 - TOML: ``name``, ``width`` (m), ``segments = [{straight = 80}, {radius = 9, angle = -170, corner = "hairpin"}, …]``;
-  or, in place of the segments, ``line = "reward.pkl"`` (a file of the two kinds below, beside this one) and ``scale = 0.6``.
+  or, in place of the segments, ``line = "reward.pkl"`` (a file of the two kinds below, beside this one), with ``scale = 0.5`` for a
+  slower car and ``from_m`` and ``to_m`` (metres of what is then drawn) for a stretch of it.
   Angles are degrees, positive to the left; neighbouring segments with the same ``corner`` are one corner.
 - CSV: ``x, y[, z]`` a line, in metres, with or without a heading line.
 - A tmrl ``reward.pkl``: an (N, 3) array in the game's axes, where y is up; the finish artefact behind its end is cut off.
@@ -118,14 +119,18 @@ def _from_toml(raw: bytes, stem: str, folder: Path | None = None) -> Track:
 
 
 def _redrawn(name: str, folder: Path, table: dict[str, Any]) -> Track:
-    """Return the line of another file with a width of its own and drawn to another scale: a real map for a slower car."""
+    """Return the line of another file, or a stretch of it, with a width of its own and to another scale."""
     source, scale = Path(table["line"]), table.get("scale", 1.0)
     if source.suffix.lower() not in (".csv", ".txt", ".pkl"):
         raise InputFileError(f"Track '{shown(name)}': its line must be a .csv or .pkl file, not '{shown(source.name)}'.")
     if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0.01 <= scale <= 100.0:
         raise InputFileError(f"Track '{shown(name)}': scale must be a number from 0.01 to 100.")
-    line = load_track(folder / source).line
-    return _build(name, line.points * scale, table.get("width", DEFAULT_WIDTH))
+    points = load_track(folder / source).line.points * scale
+    first, last = table.get("from_m", 0.0), table.get("to_m", math.inf)
+    if isinstance(first, bool) or isinstance(last, bool) or not all(isinstance(m, int | float) for m in (first, last)):
+        raise InputFileError(f"Track '{shown(name)}': from_m and to_m must be metres along the line.")
+    at = np.concatenate(([0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))))
+    return _build(name, points[(at >= first) & (at <= last)], table.get("width", DEFAULT_WIDTH))
 
 
 def lay_segments(

@@ -76,6 +76,8 @@ class Batch:
     """(B,) bool: the row is of a takeover segment's kind (human inside an agent's episode)."""
     before_takeover: Tensor
     """(B,) bool: the last agent step before a takeover."""
+    cloned: Tensor
+    """(B,) bool: the actor is drawn towards this action: the human's, or the agent's own in one of its best laps."""
     demo: Tensor
     """(B,) bool: the row was drawn for the demo half."""
 

@@ -163,7 +163,7 @@ class Daemon:
             if not (len(update) or update.episodes or update.segments or update.more):
                 break
         self._count_skipped(start)
-        self.learner.know_demos(self.replay.demo_rows)
+        self.learner.know_demos(self.replay.human_rows)
         self.ledger: Ledger = start.ledger(self.replay.online_steps)
         self.generator = start.generator()
         self._env_base = self.learner.env_steps - self.ledger.online
@@ -215,7 +215,7 @@ class Daemon:
         update = self.follower.poll()
         if len(update) or update.episodes or update.segments:
             self._take_in(update)
-            self.learner.know_demos(self.replay.demo_rows)
+            self.learner.know_demos(self.replay.human_rows)
             self._count()
         self.watch.spent("following", time.monotonic() - began)
         if self.watch.evaluated:

@@ -18,6 +18,7 @@ from data.records import AGENT, HUMAN, EpisodeRecord, SegmentRecord, SessionReco
 from trainer.batch import Batch, Sight, beside
 from trainer.config import TrainConfig
 from trainer.mirror import Mirror
+from trainer.own import BestLaps
 from trainer.pixels import Pixels
 from trainer.returns import n_step_returns
 from trainer.sampling import DemoTable, demo_count, demo_weight, one_replay_weight
@@ -90,8 +91,8 @@ class Replay:
         self._numbers = o
         self._pair, self._proposed = slice(0, o + a), slice(o + a, o + 2 * a)
         self._reward, self._discount = o + 2 * a, o + 2 * a + 1
-        self._human, self._takeover, self._before = o + 2 * a + 2, o + 2 * a + 3, o + 2 * a + 4
-        self._width = o + 2 * a + 5
+        self._human, self._takeover, self._before, self._cloned = range(o + 2 * a + 2, o + 2 * a + 6)
+        self._width = o + 2 * a + 6
         self._allocate(min(16_384, config.capacity + 2048))
         self._free_from = 0
         self._free: list[np.ndarray] = []
@@ -101,6 +102,8 @@ class Replay:
         self._segments: dict[int, SegmentRecord] = {}
         self._of_episode: dict[int, set[int]] = {}
         self._parts: dict[int, tuple[str, float, np.ndarray]] = {}
+        self._own = BestLaps(config.own_laps)
+        self._tracks: dict[int, str] = {}  # by session
         self._online = np.empty(16_384, np.int64)
         self._online_count = 0
         self.demo = DemoTable()
@@ -147,6 +150,11 @@ class Replay:
     def __len__(self) -> int:
         return self._online_count + (self.demo.rows if self.config.one_replay else 0)
 
+    @property
+    def human_rows(self) -> int:
+        """Rows of the human's demos; the agent's own best laps left out."""
+        return self.demo.rows - self.demo.kinds.get("own", 0)
+
     def demo_seconds(self, kind: str = "takeover") -> float:
         """Return the seconds of demo rows of this kind in force."""
         return self.demo.kinds.get(kind, 0) / self.hz
@@ -161,6 +169,7 @@ class Replay:
         """Take in new steps and new or changed episodes and segments; return how many online steps were new."""
         touched: set[int] = set()
         rates = {id_: session.hz for id_, session in update.sessions.items()}
+        self._tracks |= {id_: session.track for id_, session in update.sessions.items()}
         for id_, record in update.episodes.items():
             self._episode(id_).record = record
             self.hz = rates.get(record.session_id, self.hz)
@@ -182,6 +191,8 @@ class Replay:
                 self._settle(self._episodes[id_])
                 affected |= self._of_episode.get(id_, set())
         changes = [self._resolve(id_) for id_ in affected]
+        if self.config.own_laps:
+            changes.append(self._take_up_own(touched))
         if any(changes):
             # In the order of their numbers, so that the same store gives the same draws however it came.
             self.demo.rebuild([self._parts[id_] for id_ in sorted(self._parts)])
@@ -265,6 +276,7 @@ class Replay:
         self._array[done, self._human] = human
         self._array[done, self._takeover] = human & (record is None or record.purpose != "lap")
         self._array[done, self._before] = result.before_takeover[:n]
+        self._array[done, self._cloned] = human
         valid = result.successor[:n] > 0
         self._next[done] = np.where(valid, successors[result.successor[:n]], -1)
         if self.mirror is not None:
@@ -335,7 +347,7 @@ class Replay:
 
     def _thin(self, id_: int, episode: _Episode, rows: np.ndarray) -> np.ndarray:
         """Forget an episode but for its segments and what they are learned with; returns the rows that are free now."""
-        t, stays = self._t[episode.rows], np.zeros(len(episode.rows), bool)
+        t, stays = self._t[episode.rows], np.full(len(episode.rows), id_ in self._own)
         for number in self._of_episode.get(id_, ()):
             segment = self._segments[number]  # trims only move its ends inward
             if segment.stop > segment.start:
@@ -375,6 +387,37 @@ class Replay:
             return self._parts.pop(id_, None) is not None
         self._parts[id_] = part
         return old is None or part[1] != old[1] or not np.array_equal(part[2], old[2])
+
+    def _take_up_own(self, touched: set[int]) -> bool:
+        """Look for finishes without help among these episodes; returns whether the agent's best laps are others than before."""
+        before = set(self._own)
+        for id_ in touched:
+            episode = self._episodes.get(id_)
+            if episode is None or not episode.complete or episode.ready < len(episode.rows) or episode.record is None:
+                continue
+            record, rows = episode.record, episode.rows
+            if record.purpose == "drive" and record.reason == "finish" and not (self._driver[rows] == HUMAN).any():
+                self._own.offer(id_, float(self._raw[rows].sum()), self._tracks.get(record.session_id, ""))
+        now = set(self._own)
+        for id_ in before - now:  # it may give way again
+            self._mark_own(id_, False)
+            del self._parts[-id_]
+            if id_ not in self._order:
+                self._order.appendleft(id_)
+        for id_ in now - before:
+            rows = self._mark_own(id_, True)
+            self._parts[-id_] = ("own", self.config.own_priority, rows)
+        return now != before
+
+    def _mark_own(self, id_: int, cloned: bool) -> np.ndarray:
+        """Have the steps of an episode cloned or not; returns the rows that can be learned from."""
+        episode = self._episodes[id_]
+        rows = episode.rows[: episode.ready]
+        self._array[rows, self._cloned] = cloned
+        if self.mirror is not None:
+            self.mirror.note(rows)
+        usable: np.ndarray = rows[self._next[rows] >= 0]
+        return usable
 
     # Drawing
 
@@ -467,6 +510,7 @@ class Replay:
             human=flags[:, 0],
             takeover=flags[:, 1],
             before_takeover=flags[:, 2],
+            cloned=flags[:, 3],
             demo=is_demo,
         )
 

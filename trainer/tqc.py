@@ -212,15 +212,15 @@ class TQC:
             self._log["debug/alpha"] = alpha
 
     def _cloning(self, batch: Batch, head: Tensor, z: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return the cloning loss (0-d), a weighted mean over the human rows, and its derivative by the head (B, 2A).
+        """Return the cloning loss (0-d), a weighted mean over the rows to be cloned, and its derivative by the head (B, 2A).
 
         ``z``: the quantiles of the agent's own actions, for the filter.
         """
         c = self.config
-        weight = batch.human.to(head.dtype)
+        weight = batch.cloned.to(head.dtype)
         if c.iwr_weight != 1.0:
             weight = torch.where(batch.takeover, weight * c.iwr_weight, weight)
-        # The mean is over all human rows, so rows that the filter leaves out weaken the pull instead of shifting it.
+        # The mean is over all of them, so rows that the filter leaves out weaken the pull instead of shifting it.
         total = weight.sum().clamp_(min=1.0)
         if c.bc_q_filter:
             assert z is not None

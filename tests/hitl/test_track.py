@@ -119,14 +119,18 @@ def test_the_real_map_ends_where_the_road_ends():
 def test_the_line_of_another_file_takes_a_width_and_a_scale(tmp_path):
     (tmp_path / "line.csv").write_text("".join(f"{x},{(x / 30) ** 2}\n" for x in range(0, 200, 2)))
     (tmp_path / "narrow.toml").write_text('name = "narrow"\nline = "line.csv"\nwidth = 6\nscale = 0.5\n')
+    (tmp_path / "part.toml").write_text('name = "part"\nline = "line.csv"\nfrom_m = 40\nto_m = 90.0\n')
     wide, narrow = load_track(tmp_path / "line.csv"), load_track(tmp_path / "narrow.toml")
     assert narrow.half_width == 3.0
     assert narrow.line.length == pytest.approx(wide.line.length / 2, rel=0.01)
     assert narrow.name == "narrow"
+    part = load_track(tmp_path / "part.toml")
+    assert part.line.length == pytest.approx(50, abs=2)
+    np.testing.assert_allclose(part.line.at(0.0)[:2], wide.line.at(40.0)[:2], atol=1.5)
 
 
 @pytest.mark.parametrize(
-    "rest", ['line = "again.toml"', 'line = "nowhere.csv"', 'line = "line.csv"\nscale = 0', 'line = "line.csv"\nscale = true']
+    "rest", ['line = "again.toml"', 'line = "nowhere.csv"', 'line = "line.csv"\nscale = 0', 'line = "line.csv"\nscale = true', 'line = "line.csv"\nfrom_m = "a"', 'line = "line.csv"\nto_m = 3']
 )
 def test_a_line_that_cannot_be_had_is_refused_in_one_sentence(tmp_path, rest):
     (tmp_path / "line.csv").write_text("0,0\n50,0\n100,1\n")

@@ -31,6 +31,7 @@ def random_batch(seed: int = 0, rows: int = 32, **changes: torch.Tensor) -> Batc
         "human": none,
         "takeover": none,
         "before_takeover": none,
+        "cloned": changes.get("human", none),
         "demo": none,
     }
     return Batch(**{**values, **changes})

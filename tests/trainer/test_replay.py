@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from data.follow import Update
 from tests.trainer.helpers import ACT, OBS, TINY, random_episode
+from trainer.own import BestLaps
 from trainer.replay import Replay
 
 GAMMA, N = TINY.gamma, TINY.n_step
@@ -256,6 +257,74 @@ def test_takeovers_may_be_kept_out_of_the_online_half() -> None:
         assert replay.online_steps == 40  # the update ratio counts all that was driven
         batch = replay.sample(512, torch.Generator().manual_seed(0))
         assert bool(batch.human[~batch.demo].any()) == both
+
+
+def test_a_share_of_the_online_half_comes_from_the_newest_steps() -> None:
+    replay = Replay(OBS, ACT, TINY.with_values(recent_fraction=0.25, recent_steps=40))
+    for id_ in range(1, 6):
+        replay.add(random_episode(id_))
+    newest = [
+        int((b.observation[:, 0] == 5).sum()) for b in replay.sample_many(50, 200, torch.Generator().manual_seed(0))
+    ]
+    assert sum(newest) / 50 == pytest.approx(50 + 150 / 5, rel=0.05)
+    assert min(newest) >= 50
+
+
+def test_the_best_unaided_laps_are_demos_that_are_cloned() -> None:
+    def finished(id_: int, level: float, **how):
+        update = random_episode(id_, **how)
+        update.reward[:] = level
+        update.episodes[id_] = dataclasses.replace(update.episodes[id_], reason="finish")
+        return update
+
+    driver = np.zeros(40, np.uint8)
+    driver[5:8] = 1
+    replay = Replay(OBS, ACT, TINY.with_values(own_laps=2, own_priority=0.5, lap_priority=1.0, demo_fraction=0.5))
+    replay.add(random_episode(1, purpose="lap"))
+    for update in (finished(2, 1.0), finished(3, 3.0), finished(4, 9.0, driver=driver), finished(5, 2.0)):
+        replay.add(update)
+    replay.add(random_episode(6))  # ends off the road
+    replay.add(finished(7, 5.0, purpose="evaluation"))
+    assert replay.demo.kinds["own"] == 80
+    assert replay.human_rows == 40 + 3
+    batch = replay.sample(4000, torch.Generator().manual_seed(0))
+    from_own = batch.demo & ~batch.human
+    assert set(batch.observation[from_own, 0].tolist()) == {3.0, 5.0}
+    for id_, cloned in ((1, True), (2, False), (3, True), (5, True), (6, False)):
+        of_it = batch.observation[:, 0] == id_
+        assert bool((batch.cloned[of_it] == cloned).all()), id_
+    assert torch.equal(batch.cloned[batch.observation[:, 0] == 4], batch.human[batch.observation[:, 0] == 4])
+    shares = [int((batch.demo & (batch.observation[:, 0] == id_)).sum()) for id_ in (3, 5, 1)]
+    assert shares[2] / shares[0] == pytest.approx(2.0, rel=0.2)
+    assert shares[1] / shares[0] == pytest.approx(1.0, rel=0.2)
+
+
+def test_own_laps_stay_while_they_are_among_the_best_and_then_give_way() -> None:
+    replay = Replay(OBS, ACT, TINY.with_values(own_laps=1, capacity=400))
+    for id_ in range(1, 400):
+        update = random_episode(id_)
+        if id_ in (1, 200):
+            update.reward[:] = float(id_)
+            update.episodes[id_] = dataclasses.replace(update.episodes[id_], reason="finish")
+        replay.add(update)
+        if id_ == 150:
+            assert set(replay.draw_rows(1, 0, 200).unique().tolist()) == set(replay._episodes[1].rows.tolist())
+    assert replay.demo.kinds == {"own": 40}
+    drawn = replay.seen(replay.draw_rows(1, 0, 200)[0])
+    assert set(drawn[:, 0].tolist()) == {200.0}
+    assert 1 not in replay._episodes
+    assert len(replay._table) < 2 * 16_384
+
+
+@given(st.permutations(range(12)), st.integers(1, 5))
+def test_the_best_laps_do_not_depend_on_the_order_in_which_they_came(order: list[int], count: int) -> None:
+    best = BestLaps(count)
+    for id_ in [*order, *order]:
+        best.offer(id_, float(id_ // 2), "here" if id_ % 3 else "there")
+    for track in ("here", "there"):
+        of_it = [id_ for id_ in range(12) if ("here" if id_ % 3 else "there") == track]
+        wanted = sorted(of_it, key=lambda id_: (-(id_ // 2), id_))[:count]
+        assert [id_ for id_ in best if id_ in of_it] == wanted
 
 
 def test_returns_may_run_on_over_a_change_of_driver() -> None:

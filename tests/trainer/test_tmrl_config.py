@@ -214,11 +214,15 @@ def fingerprint(config: TrainConfig) -> tuple:
     for id_, segment in list(update.segments.items()):
         update.segments[id_] = dataclasses.replace(segment, verdict="star")
     replay.add(update)
-    update = random_episode(9, driver=driver)
+    update = random_episode(9)
+    update.episodes[9] = dataclasses.replace(update.episodes[9], reason="finish")
+    replay.add(update)
+    update = random_episode(10, driver=driver)
     for id_, segment in list(update.segments.items()):
         update.segments[id_] = dataclasses.replace(segment, outcome="failed")
     replay.add(update)
     learner = TQC(OBS, ACT, config)
+    learner.know_demos(replay.human_rows)
     generator = torch.Generator().manual_seed(0)
     for batch in replay.sample_many(4, config.batch_size, generator):
         learner.env_steps += 10
@@ -237,7 +241,9 @@ def fingerprint(config: TrainConfig) -> tuple:
 
 BASE = TrainConfig(
     hidden=8, quantiles=5, drop_per_critic=1, batch_size=64, bc_weight=1.0, demo_copies=0.5, bc_decay_steps=30
-).with_values(critics=3, learn_alpha=True)
+).with_values(critics=3, learn_alpha=True, own_laps=1, recent_steps=50)
+AVERAGED = {"actor_average_growth": 0.9, "actor_average_most": 0.6}
+RECENT = {"recent_steps": 30}
 ONE = BASE.with_values(one_replay=True, demo_fraction=0.0, demo_weight=2.0, demo_weight_decay=1000)
 LEARNING = {
     "network": "simba", "hidden": 9, "layers": 1, "layer_norm_critic": False, "layer_norm_actor": False, "init_gas_bias": 0.5,
@@ -251,7 +257,8 @@ LEARNING = {
     "demo_copies": 0.1, "one_replay": True, "learn_from_evaluation": True, "handover_cost": 3.0, "skip_before_takeover_s": 0.2,
     "human_weight": 3.0, "iwr_weight": 3.0, "bc_weight": 2.0, "bc_loss": "nll", "bc_scale_q": True, "bc_q_filter": True,
     "bc_decay_steps": 60, "bc_weight_end": 5.0, "seed": 3, "entropy_per_action": 3.0, "stop_at_driver_change": False,
-    "takeovers_online": False, "failed_takeovers": True,
+    "takeovers_online": False, "failed_takeovers": True, "log_std_max": -1.0, "recent_fraction": 0.5, "own_laps": 0,
+    "own_priority": 3.0,
 }  # fmt: skip
 SCHEDULED = {"schedule_period": 2, "schedule_min": 1e-4, "schedule_growth": 1}
 ONE_REPLAY = {
@@ -268,12 +275,24 @@ DAEMON = {
 
 
 def test_every_setting_is_accounted_for() -> None:
-    assert set(TrainConfig().to_dict()) == {*LEARNING, *SCHEDULED, *ONE_REPLAY, *RECURRENT, *PICTURES, *DAEMON}
+    assert set(TrainConfig().to_dict()) == {*LEARNING, *SCHEDULED, *AVERAGED, *RECENT, *ONE_REPLAY, *RECURRENT, *PICTURES, *DAEMON}
 
 
 @pytest.mark.parametrize("name", LEARNING)
 def test_every_setting_does_something(name: str) -> None:
     assert fingerprint(BASE.with_values(**{name: LEARNING[name]})) != fingerprint(BASE)
+
+
+@pytest.mark.parametrize("name", AVERAGED)
+def test_every_setting_of_the_average_does_something(name: str) -> None:
+    base = BASE.with_values(actor_average=0.4, actor_average_growth=0.7)
+    assert fingerprint(base.with_values(**{name: AVERAGED[name]})) != fingerprint(base)
+
+
+@pytest.mark.parametrize("name", RECENT)
+def test_every_setting_of_the_newest_steps_does_something(name: str) -> None:
+    base = BASE.with_values(recent_fraction=0.5)
+    assert fingerprint(base.with_values(**{name: RECENT[name]})) != fingerprint(base)
 
 
 @pytest.mark.parametrize("name", ONE_REPLAY)
