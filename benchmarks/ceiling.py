@@ -55,7 +55,7 @@ def stall(folder: Path, track: str, seed: int) -> dict[str, Any] | None:
         Home(folder),
         track,
         seed=seed,
-        max_steps=30_000,
+        max_steps=15_000,
         in_a_row=IN_A_ROW,
         settings=RUN_L,
         report=lambda e: print(f"  seed {seed}: {e.agent_steps:,} steps, {e.progress_mean:.0f} m, {e.passes}", flush=True),

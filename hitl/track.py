@@ -1,8 +1,8 @@
 """Tracks: a reference line with a width and named corners, read from what people have.
 
 - TOML: ``name``, ``width`` (m), ``segments = [{straight = 80}, {radius = 9, angle = -170, corner = "hairpin"}, …]``;
-  or, in place of the segments, ``line = "reward.pkl"`` (a file of the two kinds below, beside this one), with ``scale = 0.5`` for a
-  slower car and ``from_m`` and ``to_m`` (metres of what is then drawn) for a stretch of it.
+  or, in place of the segments, ``line = "reward.pkl"`` (a file of the two kinds below, found from this one), with
+  ``scale = 0.5`` for a slower car and ``from_m`` and ``to_m`` (metres of what is then drawn) for a stretch of it.
   Angles are degrees, positive to the left; neighbouring segments with the same ``corner`` are one corner.
 - CSV: ``x, y[, z]`` a line, in metres, with or without a heading line.
 - A tmrl ``reward.pkl``: an (N, 3) array in the game's axes, where y is up; the finish artefact behind its end is cut off.

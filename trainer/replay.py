@@ -1,44 +1,24 @@
 """What the learner draws from: every step once, its n-step return ready, and a weighted list of demo steps.
 
-A row of the replay is one step. Its successor is a pointer to another row (or to a row that holds an episode's last
-observation), set from what really followed; rows need not lie side by side, so nothing can ever be read from a neighbouring slot
-that belongs to something else.
+Here steps become rows of episodes, episodes give way, and segments, verdicts and the agent's best laps become demos. The rows
+themselves lie in ``trainer.table``.
 """
 
 from __future__ import annotations
 
-import math
 from collections import deque
-from typing import Protocol
 
 import numpy as np
 import torch
 
-from data.records import AGENT, HUMAN, EpisodeRecord, SegmentRecord, SessionRecord
-from trainer.batch import Batch, Sight, beside
+from data.records import AGENT, HUMAN, EpisodeRecord, SegmentRecord
+from trainer.batch import Batch
 from trainer.config import TrainConfig
-from trainer.mirror import Mirror
 from trainer.own import BestLaps
-from trainer.pixels import Pixels
 from trainer.returns import n_step_returns
 from trainer.sampling import DemoTable, demo_count, demo_weight, one_replay_weight
-from trainer.sequences import Chains, draw_sequences
-
-
-class Steps(Protocol):
-    """What ``Replay.add`` takes: a ``data.follow.Update`` or anything with these attributes."""
-
-    episode_id: np.ndarray
-    t: np.ndarray
-    observation: np.ndarray
-    executed: np.ndarray
-    proposed: np.ndarray
-    driver: np.ndarray
-    reward: np.ndarray
-    terminated: np.ndarray
-    episodes: dict[int, EpisodeRecord]
-    segments: dict[int, SegmentRecord]
-    sessions: dict[int, SessionRecord]
+from trainer.sequences import draw_sequences
+from trainer.table import Steps, Table
 
 
 def around_demos(config: TrainConfig) -> tuple[int, int]:
@@ -78,25 +58,9 @@ class Replay:
         device: str | torch.device = "cpu",
     ) -> None:
         self.config, self.hz, self.device = config, hz, torch.device(device)
-        self.observation_size, self.action_size = observation_size, action_size
-        picture = math.prod(config.image) if config.image else 0
-        self.pixels = Pixels(picture) if picture else None
-        """The pictures at the end of observations, which are then not in the table of numbers."""
-        self.chains = Chains() if config.network == "recurrent" else None
-        plain = self.pixels is None and self.chains is None
-        self.mirror = Mirror(self.device) if plain and self.device.type != "cpu" else None
-        """The table as it lies on another device; pictures and sequences are drawn here and moved."""
+        self.table = Table(observation_size, action_size, config, self.device)
+        self.chains = self.table.chains
         self._before_demos, self._after_demos = around_demos(config)
-        o, a = observation_size - picture, action_size
-        self._numbers = o
-        self._pair, self._proposed = slice(0, o + a), slice(o + a, o + 2 * a)
-        self._reward, self._discount = o + 2 * a, o + 2 * a + 1
-        self._human, self._takeover, self._before, self._cloned = range(o + 2 * a + 2, o + 2 * a + 6)
-        self._width = o + 2 * a + 6
-        self._allocate(min(16_384, config.capacity + 2048))
-        self._free_from = 0
-        self._free: list[np.ndarray] = []
-        self._free_count = 0
         self._episodes: dict[int, _Episode] = {}
         self._order: deque[int] = deque()  # episodes that can still give way, oldest first
         self._segments: dict[int, SegmentRecord] = {}
@@ -111,29 +75,6 @@ class Replay:
         """Steps of live episodes ever added: what the update ratio counts."""
         self.drawn = 0
         self.drawn_demo = 0
-
-    def _allocate(self, size: int) -> None:
-        def grown(name: str, fill: float, kind: type) -> np.ndarray:
-            array: np.ndarray = np.full(size, fill, kind)
-            old = getattr(self, name, None)
-            if old is not None:
-                array[: len(old)] = old
-            return array
-
-        table = torch.zeros((size, self._width))
-        if size and getattr(self, "_table", None) is not None:
-            table[: len(self._table)] = self._table
-        self._table: torch.Tensor = table
-        self._array: np.ndarray = table.numpy()
-        self._next = grown("_next", -1, np.int64)
-        self._raw = grown("_raw", 0, np.float32)
-        self._driver = grown("_driver", 0, np.uint8)
-        self._terminated = grown("_terminated", 0, np.bool_)
-        self._t = grown("_t", 0, np.int64)
-        for part in (self.pixels, self.chains):
-            if part is not None:
-                part.allocate(size)
-        self._next_tensor = torch.from_numpy(self._next)
 
     # What is in it
 
@@ -216,23 +157,8 @@ class Replay:
 
     def _append(self, episode: _Episode, update: Steps, start: int, stop: int) -> None:
         rows = self._take(stop - start, episode)
-        o, a = self._numbers, self.action_size
-        new = np.zeros((len(rows), self._width), np.float32)
-        new[:, :o] = update.observation[start:stop, :o]
-        new[:, o : o + a] = update.executed[start:stop]
-        new[:, o + a : o + 2 * a] = update.proposed[start:stop]
-        self._array[rows] = new
-        self._raw[rows] = update.reward[start:stop]
-        self._driver[rows] = update.driver[start:stop]
-        self._terminated[rows] = update.terminated[start:stop]
-        self._t[rows] = update.t[start:stop]
-        if self.mirror is not None:
-            self.mirror.note(rows)
-        if self.pixels is not None:
-            self.pixels.write(rows, update.observation[start:stop, o:])
-        if self.chains is not None:
-            last = int(episode.rows[-1]) if len(episode.rows) else -1
-            self.chains.add(rows, self._t[rows], last, int(self._t[last]))
+        last = int(episode.rows[-1]) if len(episode.rows) else -1
+        self.table.write(rows, update, slice(start, stop), last)
         episode.rows = np.concatenate((episode.rows, rows))
         if self._is_online(episode):
             self.online_steps += len(rows)
@@ -243,22 +169,17 @@ class Replay:
         # An episode of which no step was taken in may be one of another layout, whose observations do not fit.
         if len(rows) and episode.last_row < 0 and record is not None and record.last_observation is not None:
             episode.last_row = int(self._take(1, episode)[0])
-            self._array[episode.last_row, : self._numbers] = record.last_observation[: self._numbers]
-            if self.mirror is not None:
-                self.mirror.note(np.array([episode.last_row]))
-            if self.pixels is not None:
-                self.pixels.write(np.array([episode.last_row]), record.last_observation[None, self._numbers :])
+            self.table.write_last(episode.last_row, record.last_observation)
             rows = episode.rows
         first = episode.ready
         if first >= len(rows):
             return
-        part = rows[first:]
-        c = self.config
+        part, table, c = rows[first:], self.table, self.config
         result = n_step_returns(
-            self._raw[part],
-            self._driver[part],
-            self._terminated[part],
-            self._t[part],
+            table.raw[part],
+            table.driver[part],
+            table.terminated[part],
+            table.t[part],
             complete=episode.complete,
             has_last=episode.last_row >= 0,
             gamma=c.gamma,
@@ -270,17 +191,16 @@ class Replay:
         n = result.settled
         done = part[:n]
         successors = np.append(part, episode.last_row)
-        self._array[done, self._reward] = result.reward[:n]
-        self._array[done, self._discount] = result.discount[:n]
-        human = self._driver[done] == HUMAN
-        self._array[done, self._human] = human
-        self._array[done, self._takeover] = human & (record is None or record.purpose != "lap")
-        self._array[done, self._before] = result.before_takeover[:n]
-        self._array[done, self._cloned] = human
+        human = table.driver[done] == HUMAN
+        table.array[done, table.reward] = result.reward[:n]
+        table.array[done, table.discount] = result.discount[:n]
+        table.array[done, table.human] = human
+        table.array[done, table.takeover] = human & (record is None or record.purpose != "lap")
+        table.array[done, table.before] = result.before_takeover[:n]
+        table.array[done, table.cloned] = human
         valid = result.successor[:n] > 0
-        self._next[done] = np.where(valid, successors[result.successor[:n]], -1)
-        if self.mirror is not None:
-            self.mirror.note(done)
+        table.next[done] = np.where(valid, successors[result.successor[:n]], -1)
+        table.changed(done)
         if self.chains is not None:
             self.chains.span[done] = result.successor[:n] - np.arange(n)
             if episode.complete and episode.last_row >= 0:
@@ -301,30 +221,18 @@ class Replay:
         self._online_tensor = torch.from_numpy(self._online)
 
     def _take(self, count: int, keep: _Episode) -> np.ndarray:
-        """Return free rows; makes room by growing, then by letting old episodes go (never ``keep``)."""
-        while (missing := count - self._free_count - self._table.shape[0] + self._free_from) > 0:
+        """Return free rows; makes room by letting old episodes go (never ``keep``), then by growing."""
+
+        def make_room(missing: int) -> bool:
             # Demos never give way, and take no room from the online half: the capacity is its own.
-            if self._online_count >= self.config.capacity and self._make_room(missing, keep):
-                continue
-            size = self._table.shape[0]
-            self._allocate(max(2 * size if size < self.config.capacity else size + size // 16, size + missing))
-        parts = []
-        while count and self._free:
-            block = self._free.pop()
-            used, rest = block[:count], block[count:]
-            if len(rest):
-                self._free.append(rest)
-            parts.append(used)
-            count -= len(used)
-            self._free_count -= len(used)
-        parts.append(np.arange(self._free_from, self._free_from + count))
-        self._free_from += count
-        return np.concatenate(parts)
+            return self._online_count >= self.config.capacity and self._make_room(missing, keep)
+
+        return self.table.take(count, make_room, self.config.capacity)
 
     def _make_room(self, missing: int, keep: _Episode) -> bool:
         """Let the oldest episodes go until ``missing`` rows, or a good deal more, are free; False when there are none."""
         wanted, freed, aside = max(missing, self.config.capacity // 64), 0, []
-        leaves = np.zeros(self._table.shape[0], bool)
+        leaves = np.zeros(len(self.table), bool)
         while self._order and freed < wanted:
             id_ = self._order.popleft()
             episode = self._episodes[id_]
@@ -334,10 +242,8 @@ class Replay:
             rows = episode.rows if episode.last_row < 0 else np.append(episode.rows, episode.last_row)
             leaves[rows] = True
             gone = self._thin(id_, episode, rows)
-            if len(gone):
-                self._free.append(gone)
-                self._free_count += len(gone)
-                freed += len(gone)
+            self.table.give_back(gone)
+            freed += len(gone)
         self._order.extendleft(reversed(aside))
         current = self._online[: self._online_count]
         left = current[~leaves[current]]
@@ -347,7 +253,7 @@ class Replay:
 
     def _thin(self, id_: int, episode: _Episode, rows: np.ndarray) -> np.ndarray:
         """Forget an episode but for its segments and what they are learned with; returns the rows that are free now."""
-        t, stays = self._t[episode.rows], np.full(len(episode.rows), id_ in self._own)
+        t, stays = self.table.t[episode.rows], np.full(len(episode.rows), id_ in self._own)
         for number in self._of_episode.get(id_, ()):
             segment = self._segments[number]  # trims only move its ends inward
             if segment.stop > segment.start:
@@ -360,7 +266,7 @@ class Replay:
                 episode.last_row = -1
             stays = np.append(stays, stays[-1])
         kept, gone = rows[stays], rows[~stays]
-        self._next[kept[np.isin(self._next[kept], gone)]] = -1
+        self.table.next[kept[np.isin(self.table.next[kept], gone)]] = -1
         if self.chains is not None:
             self.chains.forget(rows, kept, gone)
         episode.rows = kept if episode.last_row < 0 else kept[:-1]
@@ -377,10 +283,10 @@ class Replay:
         if weight > 0 and episode is not None:
             rows = episode.rows[: episode.ready]
             low, high = np.searchsorted(
-                self._t[rows], (segment.start + segment.trim_start, segment.stop - segment.trim_stop)
+                self.table.t[rows], (segment.start + segment.trim_start, segment.stop - segment.trim_stop)
             )
             rows = rows[low:high]
-            rows = rows[(self._driver[rows] == HUMAN) & (self._next[rows] >= 0)]
+            rows = rows[(self.table.driver[rows] == HUMAN) & (self.table.next[rows] >= 0)]
             part = (segment.kind, weight, rows) if len(rows) else None
         old = self._parts.get(id_)
         if part is None:
@@ -396,8 +302,8 @@ class Replay:
             if episode is None or not episode.complete or episode.ready < len(episode.rows) or episode.record is None:
                 continue
             record, rows = episode.record, episode.rows
-            if record.purpose == "drive" and record.reason == "finish" and not (self._driver[rows] == HUMAN).any():
-                self._own.offer(id_, float(self._raw[rows].sum()), self._tracks.get(record.session_id, ""))
+            if record.purpose == "drive" and record.reason == "finish" and not (self.table.driver[rows] == HUMAN).any():
+                self._own.offer(id_, float(self.table.raw[rows].sum()), self._tracks.get(record.session_id, ""))
         now = set(self._own)
         for id_ in before - now:  # it may give way again
             self._mark_own(id_, False)
@@ -413,10 +319,9 @@ class Replay:
         """Have the steps of an episode cloned or not; returns the rows that can be learned from."""
         episode = self._episodes[id_]
         rows = episode.rows[: episode.ready]
-        self._array[rows, self._cloned] = cloned
-        if self.mirror is not None:
-            self.mirror.note(rows)
-        usable: np.ndarray = rows[self._next[rows] >= 0]
+        self.table.array[rows, self.table.cloned] = cloned
+        self.table.changed(rows)
+        usable: np.ndarray = rows[self.table.next[rows] >= 0]
         return usable
 
     # Drawing
@@ -439,28 +344,9 @@ class Replay:
             return draw_sequences(self, count, batch_size, generator)
         demos = self.demo_count(batch_size, generator)
         online = batch_size - demos
-        rows = self.draw_rows(count, online, demos, generator).view(-1)
         self.drawn += count * batch_size
         self.drawn_demo += count * demos
-        if self.mirror is not None:
-            self.mirror.catch_up(self._table, self._next_tensor)
-            data, following = self.mirror.read(rows)
-            following = following[:, : self._numbers]
-        else:
-            data = self._table.index_select(0, rows).to(self.device)
-            following = self.seen(self._next_tensor.index_select(0, rows)).to(self.device)
-        pair = data[:, self._pair]
-        if self.pixels is not None:
-            picture = self.pixels.read(rows, self.device)
-            pair = torch.cat((pair[:, : self._numbers], picture, pair[:, self._numbers :]), 1)
-        is_demo = torch.arange(batch_size, device=self.device) >= online
-        flags = data[:, self._human :] > 0.5
-        batches = []
-        for i in range(count):
-            part = slice(i * batch_size, (i + 1) * batch_size)
-            seen = pair[part, : self.observation_size]
-            batches.append(self._batch(data[part], flags[part], seen, pair[part], following[part], is_demo))
-        return batches
+        return self.table.batches(self.draw_rows(count, online, demos, generator), online)
 
     def draw_rows(self, count: int, online: int, demos: int, generator: torch.Generator | None = None) -> torch.Tensor:
         """Return (count, online + demos) rows, int64. Raises ValueError when there is nothing to draw from."""
@@ -479,40 +365,5 @@ class Replay:
         if demos:
             parts.append(self.demo.draw((count, demos), generator))
         return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
-
-    def seen(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return the observations (n, O) of rows (n,)."""
-        seen = self._table.index_select(0, rows)[:, : self._numbers]
-        return seen if self.pixels is None else torch.cat((seen, self.pixels.read(rows, seen.device)), 1)
-
-    def executed(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return the executed actions (n, A) of rows (n,)."""
-        return self._table.index_select(0, rows)[:, self._numbers : self._pair.stop]
-
-    def remembered(self, rows: torch.Tensor, online: int, now: Sight, then: Sight) -> Batch:
-        """Return the batch of rows (n,), the first ``online`` of them online, whose observations are steps with their past."""
-        data = self._table.index_select(0, rows).to(self.device)
-        action = data[:, self._numbers : self._pair.stop]
-        is_demo = torch.arange(len(rows), device=self.device) >= online
-        return self._batch(data, data[:, self._human :] > 0.5, now, beside(now, action), then, is_demo)
-
-    def _batch(
-        self, data: torch.Tensor, flags: torch.Tensor, now: Sight, pair: Sight, then: Sight, is_demo: torch.Tensor
-    ) -> Batch:
-        return Batch(
-            pair=pair,
-            observation=now,
-            action=data[:, self._numbers : self._pair.stop],
-            proposed=data[:, self._proposed],
-            reward=data[:, self._reward],
-            discount=data[:, self._discount],
-            next_observation=then,
-            human=flags[:, 0],
-            takeover=flags[:, 1],
-            before_takeover=flags[:, 2],
-            cloned=flags[:, 3],
-            demo=is_demo,
-        )
-
 
 __all__ = ["AGENT", "HUMAN", "Replay", "Steps"]

@@ -114,8 +114,8 @@ def _batch(replay: Replay, anchors: np.ndarray, offsets: np.ndarray, online: int
         at = np.minimum(begin + np.arange(steps)[:, None], len(chain) - 1)
         rows, before = chain[at, every], chain[np.maximum(at - 1, 0), every]
         flat, flat_before = (torch.from_numpy(np.maximum(x, 0).ravel()) for x in (rows, before))
-        acted = replay.executed(flat_before).mul_(torch.from_numpy(before.ravel() >= 0)[:, None])
-        seen = replay.seen(flat)
+        acted = replay.table.executed(flat_before).mul_(torch.from_numpy(before.ravel() >= 0)[:, None])
+        seen = replay.table.seen(flat)
         return torch.cat((seen, acted), 1).view(steps, count, seen.shape[1] + acted.shape[1]).to(device), rows
 
     burn_in, _ = inputs(start - warm, c.burn_in)
@@ -128,13 +128,13 @@ def _batch(replay: Replay, anchors: np.ndarray, offsets: np.ndarray, online: int
     )
     chosen = rows[t, s]
     sequences = Sequences(burn_in, torch.from_numpy(warm), steps)
-    flat = steps.view(-1, steps.shape[2])[:, : replay.observation_size]
+    flat = steps.view(-1, steps.shape[2])[:, : replay.table.observation_size]
 
     def moments(t: np.ndarray) -> Moments:
         index = torch.from_numpy(t * count + s).to(device)
         return Moments(sequences, index, flat.index_select(0, index))
 
-    return replay.remembered(
+    return replay.table.remembered(
         torch.from_numpy(chosen), online * length, moments(t), moments(t + chains.span[chosen])
     )
 

@@ -17,7 +17,6 @@ from trainer.networks import Actor, Critics, Squash, log_likelihood
 from trainer.quantile import midpoints, quantile_huber, sort_rows, squared_error
 from trainer.schedule import rate
 
-
 LATER_NUMBERS = frozenset({"helped_at", "demo_rows"})
 """Counters that older checkpoints do not hold."""
 

@@ -130,7 +130,15 @@ def test_the_line_of_another_file_takes_a_width_and_a_scale(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "rest", ['line = "again.toml"', 'line = "nowhere.csv"', 'line = "line.csv"\nscale = 0', 'line = "line.csv"\nscale = true', 'line = "line.csv"\nfrom_m = "a"', 'line = "line.csv"\nto_m = 3']
+    "rest",
+    [
+        'line = "again.toml"',
+        'line = "nowhere.csv"',
+        'line = "line.csv"\nscale = 0',
+        'line = "line.csv"\nscale = true',
+        'line = "line.csv"\nfrom_m = "a"',
+        'line = "line.csv"\nto_m = 3',
+    ],
 )
 def test_a_line_that_cannot_be_had_is_refused_in_one_sentence(tmp_path, rest):
     (tmp_path / "line.csv").write_text("0,0\n50,0\n100,1\n")

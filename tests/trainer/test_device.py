@@ -83,7 +83,7 @@ def test_both_ways_give_the_same_gradient() -> None:
 def test_the_mirror_of_the_table_gives_the_same_batches() -> None:
     config = TINY.with_values(capacity=1000)
     plain, mirrored = Replay(OBS, ACT, config), Replay(OBS, ACT, config)
-    mirrored.mirror = Mirror(torch.device("cpu"))
+    mirrored.table.mirror = Mirror(torch.device("cpu"))
     for i in range(1, 700):  # old episodes give way, their rows are used again
         update = with_takeover(i) if i % 7 == 0 else random_episode(i, terminated=i % 2 == 0)
         plain.add(update)
@@ -94,4 +94,4 @@ def test_the_mirror_of_the_table_gives_the_same_batches() -> None:
         for one, other in zip(plain.sample_many(2, 64, g), mirrored.sample_many(2, 64, h), strict=True):
             for part in ("pair", "reward", "discount", "next_observation", "human", "takeover", "demo"):
                 assert torch.equal(getattr(one, part), getattr(other, part)), part
-    assert mirrored.mirror.table.shape == plain._table.shape
+    assert mirrored.table.mirror.table.shape == plain.table.values.shape

@@ -108,8 +108,8 @@ def test_the_replay_keeps_bytes_and_gives_back_what_was_seen() -> None:
     observation, _ = moving_blobs(31, 0)
     action = np.linspace(-1, 1, 30)[:, None]
     replay.add(finished_episode(1, observation, action, np.zeros(30), terminated=False))
-    assert replay.pixels is not None
-    assert replay.pixels._rows.dtype == torch.uint8
+    assert replay.table.pixels is not None
+    assert replay.table.pixels._rows.dtype == torch.uint8
     batch = replay.sample(64, torch.Generator().manual_seed(0))
     at = np.rint((batch.action[:, 0].numpy() + 1) * 14.5).astype(int)
     np.testing.assert_allclose(batch.observation, observation[at], atol=1e-7)

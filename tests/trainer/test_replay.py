@@ -181,7 +181,7 @@ def test_old_online_episodes_give_way_and_demos_stay() -> None:
     for i in range(2, 600):
         replay.add(random_episode(i, 40))
     assert replay.demo_rows == 10
-    assert len(replay._table) < 20_000
+    assert len(replay.table) < 20_000
     assert replay.online_steps == 599 * 40
     batch = replay.sample(4096, torch.Generator().manual_seed(0))
     seen = set(batch.observation[:, 0].int().tolist())
@@ -196,7 +196,7 @@ def test_a_week_in_which_each_episode_has_a_takeover_stays_within_the_capacity()
     for i in range(1, 400):
         replay.add(with_takeover(i))
     assert replay.demo_rows == 399 * 10
-    assert len(replay._table) < 2000 + 399 * 14 + 3000
+    assert len(replay.table) < 2000 + 399 * 14 + 3000
     drawn = replay.sample(8192, torch.Generator().manual_seed(0))
     online, demo = ~drawn.demo, drawn.demo
     assert set(drawn.observation[online, 0].int().tolist()) <= set(range(330, 400))
@@ -310,10 +310,10 @@ def test_own_laps_stay_while_they_are_among_the_best_and_then_give_way() -> None
         if id_ == 150:
             assert set(replay.draw_rows(1, 0, 200).unique().tolist()) == set(replay._episodes[1].rows.tolist())
     assert replay.demo.kinds == {"own": 40}
-    drawn = replay.seen(replay.draw_rows(1, 0, 200)[0])
+    drawn = replay.table.seen(replay.draw_rows(1, 0, 200)[0])
     assert set(drawn[:, 0].tolist()) == {200.0}
     assert 1 not in replay._episodes
-    assert len(replay._table) < 2 * 16_384
+    assert len(replay.table) < 2 * 16_384
 
 
 @given(st.permutations(range(12)), st.integers(1, 5))
