@@ -4,10 +4,11 @@
 
 Phase 1 trains the reference kind of learner (``arms.RUN_L``: one replay, laps in it, no takeovers) from nothing until it stands
 at a corner: until five evaluations in a row, a thousand steps apart, have 20 episodes that reach the corner and none that passes
-it. Phase 2 copies that home (networks, optimisers, every step, the laps) once for each arm of ``arms.py`` and goes on.
-Every arm drives the same number of steps and does the same number of updates for each, unless its text says otherwise; what
-differs is where the human's seconds go and what the learner makes of them. ``--keep DIR`` keeps the stalled homes, and takes
-those that are there.
+it, within 15,000 steps. (Some seeds never do: they need no help, and the next seed takes their place.) Phase 2 copies that home
+(networks, optimisers, every step, the laps) once for each arm of ``arms.py`` and goes on. Every arm drives the same number of
+steps and does the same number of updates for each, unless its text says otherwise; what differs is where the human's seconds go
+and what the learner makes of them. ``--keep DIR`` keeps the stalled homes, and takes those
+that are there.
 """
 
 from __future__ import annotations
@@ -214,7 +215,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--track", default="default")
     parser.add_argument("--arms", default="continue,rlpd,laps,takeover", help="comma-separated, or `all`")
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=5, help="stalled agents; seeds that never stall are passed over")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=7500, help="driven steps an arm")
     parser.add_argument("--hold", type=int, default=5000, help="driven steps that a corner is watched once it is passed")
@@ -228,20 +229,27 @@ def main() -> None:
             parser.error(f"there is no arm '{name}'; known: {', '.join(ARMS)}")
     os.environ["OMP_NUM_THREADS"] = "1"
     folder = args.keep or Path(tempfile.mkdtemp(prefix="ceiling-"))
-    seeds = range(args.first_seed, args.first_seed + args.seeds)
+
+    def home(seed: int) -> Path:
+        return folder / f"{Path(args.track).stem}-{seed}"
+
     results: list[dict[str, Any]] = []
     figures: dict[str, Any] = {}
     stalled: list[int] = []
     try:
         with stopwatch() as watch, multiprocessing.get_context("spawn").Pool(args.jobs) as pool:
-            homes = {seed: folder / f"{Path(args.track).stem}-{seed}" for seed in seeds}
-            where = dict(zip(homes, pool.map(_stall, [(h, args.track, s) for s, h in homes.items()], 1), strict=True))
-            for seed, place in where.items():
-                told = f"stands at '{place['corner'][0]}' after {place['steps']:,} steps" if place else "never stalled"
-                print(f"seed {seed}: {told}", flush=True)
-            stalled = [seed for seed, place in where.items() if place is not None]
+            where: dict[int, dict[str, Any] | None] = {}
+            while len(stalled) < args.seeds and len(where) < 3 * args.seeds:
+                first = args.first_seed + len(where)
+                more = range(first, first + args.seeds - len(stalled))
+                places = pool.map(_stall, [(home(seed), args.track, seed) for seed in more], 1)
+                for seed, place in zip(more, places, strict=True):
+                    told = f"stands at '{place['corner'][0]}' after {place['steps']:,} steps" if place else "never stalled"
+                    print(f"seed {seed}: {told}", flush=True)
+                    where[seed] = place
+                stalled = [seed for seed, place in where.items() if place is not None]
             jobs = [
-                (homes[seed], args.track, name, seed, args.steps, args.hold, where[seed])
+                (home(seed), args.track, name, seed, args.steps, args.hold, where[seed])
                 for seed in stalled
                 for name in arms
             ]
