@@ -74,7 +74,7 @@ class Arm:
 
     text: str
     takeovers: bool = False
-    more_laps: bool = False  # ``HELP_S`` seconds of whole human laps instead
+    laps_s: float = 0.0  # s of further human laps before it begins, in whole laps
     practice: bool = False  # every second episode begins shortly before the corner
     on_request: bool = False  # the human takes over when the agent asks, and only then
     settings: dict[str, Any] = field(default_factory=dict)
@@ -92,7 +92,8 @@ ARMS: dict[str, Arm] = {
     "continue_fast": Arm("no takeovers, one replay, but our optimiser and average", settings=RUN_L | RATES),
     "rlpd": Arm("half of each batch from the laps it had", settings=PLAIN),
     "no_help": Arm("ours, with the two laps it had and no further help"),
-    "laps": Arm("ours, but the seconds of help are whole laps", more_laps=True),
+    "laps": Arm("ours, but all the seconds of help are whole laps", laps_s=HELP_S),
+    "lap": Arm("ours, but the help is one more whole lap, more than takeovers have needed", laps_s=1.0),
     "takeover": ours("ours: takeovers at the corner"),
     # Without each ingredient in turn, or with one more.
     "no_average": ours("driving with the newest weights", actor_average=None),

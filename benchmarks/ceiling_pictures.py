@@ -13,14 +13,16 @@ from ceiling_report import PUBLISHED, Run, Values, best_published, intervals
 
 from takeover_ui.svg import Plot
 
-STEP = 500  # steps between two points of a curve
-MAIN = ("continue", "continue_fast", "rlpd", "laps", "takeover")
+STEP = 250  # steps between two points of a curve
+MAIN = ("continue", "continue_fast", "rlpd", "no_help", "lap", "laps", "takeover")
 COLOURS = {  # Okabe and Ito's, and a purple of Tol's: told apart by everyone
     "takeover": "#0072b2",
     "laps": "#d55e00",
     "continue": "#555555",
     "continue_fast": "#8c6d00",
-    "rlpd": "#009e73",
+    "rlpd": "#56b4e9",
+    "no_help": "#009e73",
+    "lap": "#e69f00",
     "": "#aa4499",  # the best of the published rules
 }
 STYLE = (

@@ -2,10 +2,10 @@
 
     python benchmarks/ceiling_report.py FILE.json… [--pictures docs/images] [--markdown] [--json FILE]
 
-For every arm: the interquartile mean over the seeds (Agarwal et al. 2021) with a 95 % bootstrap interval, stratified by track
-where several files are given together. A seed that never got there counts with the whole budget, and is counted openly
-("3/5"). Ratios are paired: each seed's stalled agent went into both arms. Where budgets that ran out decide a number it is a
-bound: ≥, ≤, or ≷ for both. Needs scipy (``pip install hitl[bench]``).
+Several files of one track are put together, whatever arms and seeds each holds. For every arm: the interquartile mean over the
+seeds (Agarwal et al. 2021) with a 95 % bootstrap interval, stratified by track where there are several. A seed that never got
+there counts with the whole budget, and is counted openly ("3/5"). Ratios are paired: each seed's stalled agent went into both
+arms. Where budgets that ran out decide a number it is a bound: ≥, ≤, or ≷ for both. Needs scipy (``pip install hitl[bench]``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import math
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,7 +26,7 @@ from common import print_table, write_report
 from numpy.typing import NDArray
 
 RESAMPLES = 5000
-BASES = ("continue", "continue_fast", "laps")
+BASES = ("continue", "continue_fast", "no_help", "lap", "laps")
 PUBLISHED = ("hg_dagger", "iwr", "rlif", "pvp", "hil_serl")  # the arms of ``opponents.py``
 Values = NDArray[np.float64]
 
@@ -102,6 +102,24 @@ class Run:
     budget: int
     arms: dict[str, dict[str, Any]]
     seeds: list[int]
+    budgets: dict[str, int] = field(default_factory=dict)
+    """Of arms that had another one."""
+
+    def joined(self, other: Run) -> Run:
+        """Return this track with the arms and the seeds of another file of it beside its own."""
+        arms = dict(self.arms)
+        for name, more in other.arms.items():
+            known = arms.get(name, {})
+            new = [i for i, seed in enumerate(other.seeds_of(name)) if seed not in known.get("seeds", ())]
+            taken = {key: [values[i] for i in new] for key, values in {**more, "seeds": other.seeds_of(name)}.items()}
+            arms[name] = {key: [*known.get(key, ()), *values] for key, values in taken.items()}
+        budgets = {name: max(run.budget_of(name) for run in (self, other) if name in run.arms) for name in arms}
+        seeds = sorted({*self.seeds, *other.seeds})
+        return Run(self.track, max(self.budget, other.budget), arms, seeds, budgets)
+
+    def budget_of(self, arm: str) -> int:
+        """Return the steps that an arm had at most."""
+        return self.budgets.get(arm, self.budget)
 
     @classmethod
     def read(cls, path: Path) -> Run:
@@ -117,7 +135,7 @@ class Run:
     def steps(self, arm: str) -> dict[int, float]:
         """Return each seed's steps to 90 %, the budget where it never got there."""
         found = self.arms[arm]["steps_to_90"]
-        return {s: self.budget if v is None else v for s, v in zip(self.seeds_of(arm), found, strict=True)}
+        return {s: self.budget_of(arm) if v is None else v for s, v in zip(self.seeds_of(arm), found, strict=True)}
 
     def censored(self, arm: str) -> set[int]:
         """Return the seeds that never got there."""
@@ -200,6 +218,8 @@ TABLES = {
     "how many times fewer steps": (
         ("than continue", "over_continue", ".1f"),
         ("than continue_fast", "over_continue_fast", ".1f"),
+        ("than no_help", "over_no_help", ".1f"),
+        ("than lap", "over_lap", ".1f"),
         ("than laps", "over_laps", ".1f"),
         ("than the best published", "over_best", ".1f"),
     ),
@@ -250,7 +270,10 @@ def main() -> None:
     args = parser.parse_args()
     if not sys.stdout.isatty():
         os.environ.setdefault("COLUMNS", "132")  # or a file would get tables cut to 80 columns
-    runs = [Run.read(path) for path in args.files]
+    tracks: dict[str, Run] = {}
+    for run in map(Run.read, args.files):
+        tracks[run.track] = tracks[run.track].joined(run) if run.track in tracks else run
+    runs = list(tracks.values())
     groups = {run.track: [run] for run in runs}
     if len(groups) > 1:
         groups["all tracks"] = runs

@@ -21,10 +21,10 @@ def helper(arm: Arm, rig: Any, lockstep: Any, corner: Any, seed: int) -> tuple[A
     hz = rig.task.settings.hz
     driver = ScriptedDriver(rig.track, seed=seed + 7)
     steps = 0
-    if arm.more_laps:
+    if arm.laps_s:
         rig.session.wheel = ScriptedWheel(driver, None)
         count = 0
-        while steps < HELP_S * hz:
+        while steps < arm.laps_s * hz:
             steps += rig.session.episode("lap", seed=500 + count).steps
             count += 1
     if not arm.takeovers:

@@ -57,6 +57,19 @@ def test_the_middle_half_counts_and_the_interval_holds_it(report: Any) -> None:
     assert report.estimate([[None, float("nan")]]).text() == "–"
 
 
+def test_files_of_one_track_are_put_together(report: Any) -> None:
+    first = run(report, takeover=arm([400, None]))
+    others = {**arm([500]), "seeds": [7]}
+    joined = first.joined(report.Run("default", 3000, {"takeover": others, "laps": arm([None, 800])}, [7]))
+    assert joined.steps("takeover") == {0: 400, 1: 3000, 7: 500}
+    assert joined.steps("laps") == {0: 3000, 1: 800}
+    assert joined.seeds == [0, 1, 2, 3, 7]
+    again = joined.joined(first)  # the same seeds once more
+    assert again.steps("takeover") == joined.steps("takeover")
+    short = first.joined(report.Run("default", 900, {"laps": arm([None])}, [0]))
+    assert (short.steps("laps"), short.steps("takeover")) == ({0: 900}, {0: 400, 1: 2000})
+
+
 def test_tracks_are_strata(report: Any) -> None:
     """Within each track the seeds agree, so drawing within tracks leaves nothing to chance."""
     found = report.estimate([[1.0] * 4, [3.0] * 4])
@@ -103,7 +116,7 @@ def test_reads_a_file_prints_tables_and_draws(
     printed = capsys.readouterr().out
     assert "all tracks, getting there" in printed
     assert "| `takeover` | 4/4 | 500 (500–500) | 95% (95%–95%) | 20 (20–20) |" in printed
-    assert "| `takeover` | 4/4 | ≥ 4.0 (4.0–4.0) | – | – | 2.5 (2.0–" in printed
+    assert "| `takeover` | 4/4 | ≥ 4.0 (4.0–4.0) | – | – | – | – | 2.5 (2.0–" in printed
     assert "the best published rule is hil_serl" in printed
     drawn = sorted(p.name for p in tmp_path.glob("*.svg"))
     names = ("", "_arms", "_others", "_steps")
