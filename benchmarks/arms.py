@@ -42,7 +42,7 @@ same reason."""
 
 
 RATES: dict[str, Any] = {
-    "actor_average": 0.996,
+    "actor_average": 0.99,
     "actor_average_growth": 0.25,
     "recent_fraction": 0.5,
     "log_std_max": -1.0,
@@ -96,6 +96,7 @@ ARMS: dict[str, Arm] = {
     "lap": Arm("ours, but the help is one more whole lap, more than takeovers have needed", laps_s=1.0),
     "takeover": ours("ours: takeovers at the corner"),
     # Without each ingredient in turn, or with one more.
+    "slow_average": ours("an average that spans at least 500 updates", actor_average=0.998),
     "no_average": ours("driving with the newest weights", actor_average=None),
     "fixed_average": ours("an average of 500 updates for ever", actor_average=0.998, actor_average_growth=0.0),
     "no_own": ours("own best laps not held on to", own_laps=0),
@@ -106,7 +107,7 @@ ARMS: dict[str, Arm] = {
     "weak_cloning": ours("a cloning weight of 3", bc_weight=3.0),
     "q_filter": ours("cloning only what the critic finds better", bc_q_filter=True),
     "no_priority": ours("takeovers no likelier than laps", takeover_priority=1.0),
-    "priority_8": ours("takeovers eight times as likely as laps", takeover_priority=8.0),
+    "priority_2": ours("takeovers twice as likely as laps", takeover_priority=2.0),
     "cost": ours("a cost of 1 at the hand-over", handover_cost=1.0),
     "skip": ours("the half second before a takeover left out", skip_before_takeover_s=0.5),
     "weight": ours("human rows count three times in the critic", human_weight=3.0),
