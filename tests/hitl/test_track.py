@@ -116,6 +116,16 @@ def test_the_real_map_ends_where_the_road_ends():
     assert isinstance(track.line, ReferenceLine)
 
 
+@pytest.mark.skipif(not REFERENCE.exists(), reason="the recorded reference data is not on this machine")
+def test_the_stretch_of_the_real_map_that_is_benchmarked_holds_its_two_hairpins():
+    track = load_track(Path(__file__).resolve().parents[2] / "benchmarks" / "tracks" / "real.toml")
+    assert track.line.length == pytest.approx(289, abs=2)
+    corner = next(c for c in track.corners if c.from_m < 150 < c.to_m)
+    bends = track.line.curvatures[round(corner.from_m) : round(corner.to_m)]
+    assert bends.min() < -1 / 11
+    assert bends.max() > 1 / 9
+
+
 def test_the_line_of_another_file_takes_a_width_and_a_scale(tmp_path):
     (tmp_path / "line.csv").write_text("".join(f"{x},{(x / 30) ** 2}\n" for x in range(0, 200, 2)))
     (tmp_path / "narrow.toml").write_text('name = "narrow"\nline = "line.csv"\nwidth = 6\nscale = 0.5\n')
