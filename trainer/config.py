@@ -334,7 +334,6 @@ PRESETS: dict[str, TrainConfig] = {
     # online rows from the newest steps, and an averaged actor to drive with that follows closely after a takeover.
     "hitl": TrainConfig(
         bc_weight=10.0,
-        takeover_priority=8.0,
         own_laps=10,
         recent_fraction=0.5,
         actor_average=0.99,
