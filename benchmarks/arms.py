@@ -42,7 +42,7 @@ same reason."""
 
 
 RATES: dict[str, Any] = {
-    "actor_average": 0.99,
+    "actor_average": 0.996,
     "actor_average_growth": 0.25,
     "recent_fraction": 0.5,
     "log_std_max": -1.0,
@@ -96,7 +96,7 @@ ARMS: dict[str, Arm] = {
     "lap": Arm("ours, but the help is one more whole lap, more than takeovers have needed", laps_s=1.0),
     "takeover": ours("ours: takeovers at the corner"),
     # Without each ingredient in turn, or with one more.
-    "slow_average": ours("an average that spans at least 500 updates", actor_average=0.998),
+    "quick_average": ours("an average whose span begins at 100 updates", actor_average=0.99),
     "no_average": ours("driving with the newest weights", actor_average=None),
     "fixed_average": ours("an average of 500 updates for ever", actor_average=0.998, actor_average_growth=0.0),
     "no_own": ours("own best laps not held on to", own_laps=0),
