@@ -10,20 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from opponents import PLAIN
+
+from trainer.config import PRESETS
+
 HELP_S = 30.0  # s of human driving that an arm may use
 UTD = 1.0  # updates for each driven step, in the stalled run and in every arm
 
-RUN_L: dict[str, Any] = {
+RUN_L: dict[str, Any] = PLAIN | {
     "one_replay": True,
     "demo_fraction": 0.0,
     "demo_weight": 1.15,
     "takeover_priority": 1.0,
     "star_priority": 1.0,
-    "bc_weight": 0.0,
-    "actor_average": None,
-    "recent_fraction": 0.0,
-    "own_laps": 0,
-    "log_std_max": 2.0,
     "utd": UTD,
     "warmup_steps": 1000,
     "init_gas_bias": 0.8,
@@ -40,32 +39,14 @@ RUN_L: dict[str, Any] = {
 stands still within minutes and not within a night, and with a smaller network and batch (those of the ``hitl`` preset) for the
 same reason."""
 
-
 RATES: dict[str, Any] = {
-    "actor_average": 0.996,
-    "actor_average_growth": 0.25,
-    "recent_fraction": 0.5,
-    "log_std_max": -1.0,
-    "lr_actor": 1e-4,
-    "lr_critic": 3e-4,
-    "betas_actor": (0.9, 0.999),
-    "betas_critic": (0.9, 0.999),
-    "drop_pool": None,
-    "grad_clip_actor": 10.0,
-    "grad_clip_critic": 10.0,
-    "backup_clip": None,
+    name: getattr(PRESETS["hitl"], name)
+    for name in (
+        *("actor_average", "actor_average_growth", "recent_fraction", "log_std_max", "lr_actor", "lr_critic", "drop_pool"),
+        *("betas_actor", "betas_critic", "grad_clip_actor", "grad_clip_critic", "backup_clip"),
+    )
 }
 """Those of the ``hitl`` preset: what a faster and steadier optimiser alone would do at the stall."""
-
-PLAIN: dict[str, Any] = {
-    "actor_average": None,
-    "recent_fraction": 0.0,
-    "own_laps": 0,
-    "log_std_max": 2.0,
-    "lr_actor": 3e-4,
-    "bc_weight": 0.0,
-}
-"""Without what our recipe adds to RLPD and TQC; the opponents begin with it too."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +74,7 @@ ARMS: dict[str, Arm] = {
     "rlpd": Arm("half of each batch from the laps it had", settings=PLAIN),
     "no_help": Arm("ours, with the two laps it had and no further help"),
     "laps": Arm("ours, but all the seconds of help are whole laps", laps_s=HELP_S),
-    "lap": Arm("ours, but the help is one more whole lap, more than takeovers have needed", laps_s=1.0),
+    "lap": Arm("ours, but the help is one more whole lap", laps_s=1.0),
     "takeover": ours("ours: takeovers at the corner"),
     # Without each ingredient in turn, or with one more.
     "quick_average": ours("an average whose span begins at 100 updates", actor_average=0.99),

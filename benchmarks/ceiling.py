@@ -7,8 +7,7 @@ at a corner: until five evaluations in a row, a thousand steps apart, have 20 ep
 it, within 15,000 steps. (Some seeds never do: they need no help, and the next seed takes their place.) Phase 2 copies that home
 (networks, optimisers, every step, the laps) once for each arm of ``arms.py`` and goes on. Every arm drives the same number of
 steps and does the same number of updates for each, unless its text says otherwise; what differs is where the human's seconds go
-and what the learner makes of them. ``--keep DIR`` keeps the stalled homes, and takes those
-that are there.
+and what the learner makes of them. ``--keep DIR`` keeps the stalled homes, and takes those that are there.
 """
 
 from __future__ import annotations

@@ -20,11 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data.follow import Update
 from trainer.batch import Batch, beside
 from trainer.config import TrainConfig
 from trainer.flat import FlatParameters
 from trainer.networks import LOG_STD_MIN, Actor
-from trainer.replay import Replay, Steps
+from trainer.replay import Replay
 from trainer.schedule import rate
 from trainer.tqc import TQC
 
@@ -39,7 +40,7 @@ class _AgainstTheRest(Replay):
         super().__init__(observation_size, action_size, config)
         self._stalled: set[int] = set()
 
-    def add(self, update: Steps) -> int:
+    def add(self, update: Update) -> int:
         """Take in new steps; see ``Replay.add``."""
         self._stalled |= {id_ for id_, session in update.sessions.items() if session.kind == "stall"}
         return super().add(update)
@@ -226,18 +227,22 @@ class Opponent:
     make_replay: Callable[[int, int, TrainConfig], Replay] = Replay
 
 
-_EVEN = {
+PLAIN: dict[str, Any] = {
     "actor_average": None,
     "recent_fraction": 0.0,
     "own_laps": 0,
     "log_std_max": 2.0,
     "lr_actor": 3e-4,
+    "bc_weight": 0.0,
+}
+"""Without what our recipe adds to RLPD and TQC: where the stalled run, ``rlpd`` and the opponents begin."""
+
+_EVEN = PLAIN | {
     "takeover_priority": 1.0,
     "star_priority": 1.0,
     "failed_takeovers": True,
     "demo_copies": 1e9,
     "n_step": 1,
-    "bc_weight": 0.0,
 }
 _CLONING = _EVEN | {"weight_decay_actor": 1.0}
 """With it, cloning of two laps and a few takeovers went farther than without (one seed)."""

@@ -85,7 +85,7 @@ def load_track(name_or_path: str | Path) -> Track:
 
 
 def _build(name: str, points: Any, width: float, corners: tuple[Corner, ...] | None = None) -> Track:
-    if not (isinstance(width, int | float) and math.isfinite(width) and 1.0 <= width <= 1000.0):
+    if not (type(width) in (int, float) and 1.0 <= width <= 1000.0):  # a whole number may have too many digits for a float
         raise InputFileError(f"Track '{shown(name)}': width must be a number of metres from 1 to 1000.")
     try:
         line = ReferenceLine(points)
@@ -119,15 +119,18 @@ def _from_toml(raw: bytes, stem: str, folder: Path | None = None) -> Track:
 
 
 def _redrawn(name: str, folder: Path, table: dict[str, Any]) -> Track:
-    """Return the line of another file, or a stretch of it, with a width of its own and to another scale."""
+    """Return the line of another file (found from ``folder``), or a stretch of it, with a width of its own and to another scale.
+
+    Raises InputFileError, as ``load_track`` does.
+    """
     source, scale = Path(table["line"]), table.get("scale", 1.0)
     if source.suffix.lower() not in (".csv", ".txt", ".pkl"):
         raise InputFileError(f"Track '{shown(name)}': its line must be a .csv or .pkl file, not '{shown(source.name)}'.")
-    if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0.01 <= scale <= 100.0:
+    if not (type(scale) in (int, float) and 0.01 <= scale <= 100.0):
         raise InputFileError(f"Track '{shown(name)}': scale must be a number from 0.01 to 100.")
     points = load_track(folder / source).line.points * scale
-    first, last = table.get("from_m", 0.0), table.get("to_m", math.inf)
-    if isinstance(first, bool) or isinstance(last, bool) or not all(isinstance(m, int | float) for m in (first, last)):
+    first, last = table.get("from_m", 0.0), table.get("to_m", MOST_LENGTH)
+    if not all(type(m) in (int, float) and 0 <= m <= MOST_LENGTH for m in (first, last)):
         raise InputFileError(f"Track '{shown(name)}': from_m and to_m must be metres along the line.")
     at = np.concatenate(([0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))))
     return _build(name, points[(at >= first) & (at <= last)], table.get("width", DEFAULT_WIDTH))

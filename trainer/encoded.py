@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -40,16 +41,16 @@ class EncodedTape(Tape):
         return self.tape.slope(value, slice(self.where.stop, None))[:, columns]
 
 
-class EncodedEnsemble(nn.Module):
+class EncodedEnsemble(nn.Module, ABC):
     """``members`` heads (``trainer.mlp``) behind one encoder that they share; the same face as ``MlpEnsemble``."""
 
     encoder: nn.Module
     head: MlpEnsemble
     """Registered last: the last of all biases is its."""
 
+    @abstractmethod
     def parts(self, x: Any) -> tuple[Tensor, Tensor, Tensor]:
         """Return what goes straight to the heads (B, K), the encoder's features (B, F) and the action (B, A), A 0 in an actor."""
-        raise NotImplementedError
 
     def run(self, x: Any, *, members: Tensor | None = None) -> EncodedTape:
         """Return outputs and tape; see ``MlpEnsemble.run``."""

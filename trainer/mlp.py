@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -17,17 +18,17 @@ _layer_norm_backward = torch.ops.aten.native_layer_norm_backward
 _relu_backward = torch.ops.aten.threshold_backward
 
 
-class Tape:
+class Tape(ABC):
     """What a forward pass leaves behind so that one backward pass can follow: ``back`` or ``slope``, once."""
 
     @property
+    @abstractmethod
     def out(self) -> Tensor:
         """(E, B, O), graph-free; to be asked for before the backward pass."""
-        raise NotImplementedError
 
+    @abstractmethod
     def back(self, gradient: Tensor, *, inputs: bool = False, parameters: bool = True) -> Tensor | None:
         """Take dL/d(out); add dL/d(parameters) to their ``.grad``; return dL/d(inputs) if asked."""
-        raise NotImplementedError
 
     def slope(self, value: float, columns: slice) -> Tensor:
         """Return dL/d(inputs) of some ``columns``, when dL/d(out) is ``value`` everywhere; the parameters are left alone."""

@@ -11,6 +11,7 @@ from collections import deque
 import numpy as np
 import torch
 
+from data.follow import Update
 from data.records import AGENT, HUMAN, EpisodeRecord, SegmentRecord
 from trainer.batch import Batch
 from trainer.config import TrainConfig
@@ -18,7 +19,7 @@ from trainer.own import BestLaps
 from trainer.returns import n_step_returns
 from trainer.sampling import DemoTable, demo_count, demo_weight, one_replay_weight
 from trainer.sequences import draw_sequences
-from trainer.table import Steps, Table
+from trainer.table import Table
 
 
 def around_demos(config: TrainConfig) -> tuple[int, int]:
@@ -106,7 +107,7 @@ class Replay:
 
     # Taking in
 
-    def add(self, update: Steps) -> int:
+    def add(self, update: Update) -> int:
         """Take in new steps and new or changed episodes and segments; return how many online steps were new."""
         touched: set[int] = set()
         rates = {id_: session.hz for id_, session in update.sessions.items()}
@@ -155,7 +156,7 @@ class Replay:
         """Whether the steps of episodes of this purpose are online steps."""
         return purpose != "lap" and (purpose != "evaluation" or self.config.learn_from_evaluation)
 
-    def _append(self, episode: _Episode, update: Steps, start: int, stop: int) -> None:
+    def _append(self, episode: _Episode, update: Update, start: int, stop: int) -> None:
         rows = self._take(stop - start, episode)
         last = int(episode.rows[-1]) if len(episode.rows) else -1
         self.table.write(rows, update, slice(start, stop), last)
@@ -366,4 +367,4 @@ class Replay:
             parts.append(self.demo.draw((count, demos), generator))
         return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
 
-__all__ = ["AGENT", "HUMAN", "Replay", "Steps"]
+__all__ = ["AGENT", "HUMAN", "Replay"]

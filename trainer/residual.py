@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -72,7 +73,7 @@ class GraphTape(Tape):
         return torch.autograd.grad(self.result, wanted, gradient)[0] if inputs else None
 
 
-class GraphEnsemble(nn.Module):
+class GraphEnsemble(nn.Module, ABC):
     """An ensemble that leaves its backward pass to autograd; the same face as ``trainer.mlp.MlpEnsemble``."""
 
     def __init__(self, members: int) -> None:
@@ -88,9 +89,9 @@ class GraphEnsemble(nn.Module):
         with torch.no_grad():
             return self.run(x, members=members).out
 
+    @abstractmethod
     def body(self, x: Tensor) -> Tensor:
         """Map (E, B, I) to (E, B, O)."""
-        raise NotImplementedError
 
 
 class _Body(nn.Module):

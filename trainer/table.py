@@ -8,33 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 import torch
 
-from data.records import EpisodeRecord, SegmentRecord, SessionRecord
+from data.follow import Update
 from trainer.batch import Batch, Sight, beside
 from trainer.config import TrainConfig
 from trainer.mirror import Mirror
 from trainer.pixels import Pixels
 from trainer.sequences import Chains
-
-
-class Steps(Protocol):
-    """What ``Replay.add`` takes: a ``data.follow.Update`` or anything with these attributes."""
-
-    episode_id: np.ndarray
-    t: np.ndarray
-    observation: np.ndarray
-    executed: np.ndarray
-    proposed: np.ndarray
-    driver: np.ndarray
-    reward: np.ndarray
-    terminated: np.ndarray
-    episodes: dict[int, EpisodeRecord]
-    segments: dict[int, SegmentRecord]
-    sessions: dict[int, SessionRecord]
 
 
 class Table:
@@ -126,7 +109,7 @@ class Table:
 
     # Writing
 
-    def write(self, rows: np.ndarray, steps: Steps, part: slice, last: int) -> None:
+    def write(self, rows: np.ndarray, steps: Update, part: slice, last: int) -> None:
         """Write new steps of an episode, behind the row ``last`` (-1: there was none)."""
         o = self.numbers
         new = np.zeros((len(rows), self.width), np.float32)

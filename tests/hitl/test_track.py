@@ -148,6 +148,9 @@ def test_the_line_of_another_file_takes_a_width_and_a_scale(tmp_path):
         'line = "line.csv"\nscale = true',
         'line = "line.csv"\nfrom_m = "a"',
         'line = "line.csv"\nto_m = 3',
+        'line = "line.csv"\nfrom_m = nan',
+        f'line = "line.csv"\nwidth = {"9" * 400}',
+        f'line = "line.csv"\nto_m = {"9" * 400}',
     ],
 )
 def test_a_line_that_cannot_be_had_is_refused_in_one_sentence(tmp_path, rest):

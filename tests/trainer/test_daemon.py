@@ -108,7 +108,8 @@ def test_trains_within_the_ratio_and_leaves_checkpoints(tmp_path: Path) -> None:
 
 def test_interrupted_and_uninterrupted_agree_bit_for_bit(tmp_path: Path) -> None:
     config = SMALL.with_values(
-        bc_weight=3.0, learn_alpha=True, critics=3, target_critics=2, actor_average=0.99, utd=2.0
+        bc_weight=3.0, learn_alpha=True, critics=3, target_critics=2, actor_average=0.9, actor_average_growth=0.25,
+        utd=2.0, recent_fraction=0.5, recent_steps=40, log_std_max=-1.0
     )
     results = []
     for cuts in ([], [50, 51, 130], [-90, -230]):

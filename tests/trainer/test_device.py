@@ -1,5 +1,6 @@
 """What an update on another device must not do: make the processor wait for a number, or move data to and fro."""
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -81,17 +82,20 @@ def test_both_ways_give_the_same_gradient() -> None:
 
 
 def test_the_mirror_of_the_table_gives_the_same_batches() -> None:
-    config = TINY.with_values(capacity=1000)
+    config = TINY.with_values(capacity=1000, own_laps=2)
     plain, mirrored = Replay(OBS, ACT, config), Replay(OBS, ACT, config)
     mirrored.table.mirror = Mirror(torch.device("cpu"))
     for i in range(1, 700):  # old episodes give way, their rows are used again
         update = with_takeover(i) if i % 7 == 0 else random_episode(i, terminated=i % 2 == 0)
+        if i % 5 == 0:
+            update.episodes[i] = dataclasses.replace(update.episodes[i], reason="finish")
         plain.add(update)
         mirrored.add(update)
         if i % 50 and i > 5:
             continue
         g, h = torch.Generator().manual_seed(i), torch.Generator().manual_seed(i)
         for one, other in zip(plain.sample_many(2, 64, g), mirrored.sample_many(2, 64, h), strict=True):
-            for part in ("pair", "reward", "discount", "next_observation", "human", "takeover", "demo"):
-                assert torch.equal(getattr(one, part), getattr(other, part)), part
+            for part in dataclasses.fields(one):
+                assert torch.equal(getattr(one, part.name), getattr(other, part.name)), part.name
+    assert plain.demo.kinds["own"] == 80
     assert mirrored.table.mirror.table.shape == plain.table.values.shape
