@@ -115,9 +115,11 @@ def curves(run: Run, found: dict[str, dict[str, Any]], path: Path, episodes: int
         from_x, to_x = plot.right + 2, plot.right + 18
         plot.parts.append(f'<line x1="{from_x}" y1="{end:.1f}" x2="{to_x}" y2="{y:.1f}" stroke="{_colour(arm)}"/>')
         plot.parts.append(_text(to_x + 4, y + 4, arm, "label", fill=_colour(arm)))
-    seeds = max(len(run.seeds_of(a)) for a in arms)
+    counts = {a: len(run.seeds_of(a)) for a in arms}
+    fewer = ", ".join(f"{a}: {n}" for a, n in counts.items() if n < max(counts.values()))
+    seeds = f"{max(counts.values())} seeds" + (f" ({fewer})" if fewer else "")
     plot.parts.append(_text(plot.left, 24, f"Episodes that pass the corner: {run.track}", "title"))
-    note = f"Deterministic evaluations; interquartile mean of {seeds} seeds, 95 % bootstrap band"
+    note = f"Deterministic evaluations; interquartile mean of {seeds}, 95 % bootstrap band"
     plot.parts.append(_text(plot.left, 44, note, "note"))
     return _write(path, plot.width, plot.height, plot.parts)
 
