@@ -124,6 +124,7 @@ def test_interrupted_and_uninterrupted_agree_bit_for_bit(tmp_path: Path) -> None
         results.append(train(root, None, config))
     assert len(list((tmp_path / "home2" / "checkpoints").iterdir())) > 3
     one, *others = results
+    assert one.learner.demo_rows == one.replay.human_rows > 0
     for other in others:
         assert one.learner.updates == other.learner.updates == 2 * 160
         for name, value in state(one).items():
@@ -388,6 +389,8 @@ def test_a_takeover_is_drawn_from_within_two_seconds_of_its_end(tmp_path: Path) 
     finally:
         control.ask(tmp_path, control.STOP)
         thread.join(20)
+    assert daemon.learner.demo_rows == daemon.replay.human_rows > 0
+    assert daemon.learner.helped_at > 0  # the average that drives follows closely from here
 
 
 def test_updates_end_where_they_were_told_to(tmp_path: Path) -> None:
