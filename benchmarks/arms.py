@@ -80,7 +80,7 @@ ARMS: dict[str, Arm] = {
     "quick_average": ours("an average whose span begins at 100 updates", actor_average=0.99),
     "no_average": ours("driving with the newest weights", actor_average=None),
     "fixed_average": ours("an average of 500 updates for ever", actor_average=0.998, actor_average_growth=0.0),
-    "no_own": ours("own best laps not held on to", own_laps=0),
+    "no_own": ours("own best finishes not held on to", own_finishes=0),
     "no_recent": ours("online rows from the whole memory alike", recent_fraction=0.0),
     "wide": ours("a policy as wide as it likes", log_std_max=2.0),
     "fast_actor": ours("an actor that learns three times as fast", lr_actor=3e-4),

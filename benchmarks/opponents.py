@@ -230,7 +230,7 @@ class Opponent:
 PLAIN: dict[str, Any] = {
     "actor_average": None,
     "recent_fraction": 0.0,
-    "own_laps": 0,
+    "own_finishes": 0,
     "log_std_max": 2.0,
     "lr_actor": 3e-4,
     "bc_weight": 0.0,

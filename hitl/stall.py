@@ -37,7 +37,7 @@ RECIPE: dict[str, Any] = {
     "bc_weight": 0.0,
     "actor_average": None,
     "recent_fraction": 0.0,
-    "own_laps": 0,
+    "own_finishes": 0,
     "lr_actor": 3e-4,
     "log_std_max": 2.0,
     "utd": 0.5,

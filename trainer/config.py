@@ -158,7 +158,7 @@ class TrainConfig:
     """Share of the online half that is drawn from the newest ``recent_steps`` online steps only: what has just been tried is
     learned from at once, however much lies in the memory (after Wang and Ross 2019)."""
     recent_steps: int = 2000
-    own_laps: int = 0
+    own_finishes: int = 0
     """So many of the agent's best unaided finishes of each track are demos as well, and cloned as such: what it can already do
     is not unlearned while the critic is still wrong about the rest (self-imitation, Oh et al. 2018)."""
     own_priority: float = 1.0
@@ -330,11 +330,11 @@ def _check(c: TrainConfig) -> None:
 
 
 PRESETS: dict[str, TrainConfig] = {
-    # Ours: small LayerNorm networks, half demos, unfiltered cloning of human rows and of the agent's own best laps, half of the
-    # online rows from the newest steps, and an averaged actor to drive with that follows closely after a takeover.
+    # Ours: small LayerNorm networks, half demos, unfiltered cloning of human rows and of the agent's own best finishes, half of
+    # the online rows from the newest steps, and an averaged actor to drive with that follows closely after a takeover.
     "hitl": TrainConfig(
         bc_weight=10.0,
-        own_laps=10,
+        own_finishes=10,
         recent_fraction=0.5,
         actor_average=0.996,
         actor_average_growth=0.25,

@@ -1,6 +1,6 @@
 """What the learner draws from: every step once, its n-step return ready, and a weighted list of demo steps.
 
-Here steps become rows of episodes, episodes give way, and segments, verdicts and the agent's best laps become demos. The rows
+Here steps become rows of episodes, episodes give way, and segments, verdicts and the agent's best finishes become demos. The rows
 themselves lie in ``trainer.table``.
 """
 
@@ -15,7 +15,7 @@ from data.follow import Update
 from data.records import AGENT, HUMAN, EpisodeRecord, SegmentRecord
 from trainer.batch import Batch
 from trainer.config import TrainConfig
-from trainer.own import BestLaps
+from trainer.own import BestFinishes
 from trainer.returns import n_step_returns
 from trainer.sampling import DemoTable, demo_count, demo_weight, one_replay_weight
 from trainer.sequences import draw_sequences
@@ -67,7 +67,7 @@ class Replay:
         self._segments: dict[int, SegmentRecord] = {}
         self._of_episode: dict[int, set[int]] = {}
         self._parts: dict[int, tuple[str, float, np.ndarray]] = {}
-        self._own = BestLaps(config.own_laps)
+        self._own = BestFinishes(config.own_finishes)
         self._tracks: dict[int, str] = {}  # by session
         self._online = np.empty(16_384, np.int64)
         self._online_count = 0
@@ -94,7 +94,7 @@ class Replay:
 
     @property
     def human_rows(self) -> int:
-        """Rows of the human's demos; the agent's own best laps left out."""
+        """Rows of the human's demos; the agent's own best finishes left out."""
         return self.demo.rows - self.demo.kinds.get("own", 0)
 
     def demo_seconds(self, kind: str = "takeover") -> float:
@@ -133,7 +133,7 @@ class Replay:
                 self._settle(self._episodes[id_])
                 affected |= self._of_episode.get(id_, set())
         changes = [self._resolve(id_) for id_ in affected]
-        if self.config.own_laps:
+        if self.config.own_finishes:
             changes.append(self._take_up_own(touched))
         if any(changes):
             # In the order of their numbers, so that the same store gives the same draws however it came.
@@ -296,7 +296,7 @@ class Replay:
         return old is None or part[1] != old[1] or not np.array_equal(part[2], old[2])
 
     def _take_up_own(self, touched: set[int]) -> bool:
-        """Look for finishes without help among these episodes; returns whether the agent's best laps are others than before."""
+        """Look for finishes without help among these episodes; returns whether the best are others than before."""
         before = set(self._own)
         for id_ in touched:
             episode = self._episodes.get(id_)

@@ -82,7 +82,7 @@ def test_both_ways_give_the_same_gradient() -> None:
 
 
 def test_the_mirror_of_the_table_gives_the_same_batches() -> None:
-    config = TINY.with_values(capacity=1000, own_laps=2)
+    config = TINY.with_values(capacity=1000, own_finishes=2)
     plain, mirrored = Replay(OBS, ACT, config), Replay(OBS, ACT, config)
     mirrored.table.mirror = Mirror(torch.device("cpu"))
     for i in range(1, 700):  # old episodes give way, their rows are used again

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from data.follow import Update
 from tests.trainer.helpers import ACT, OBS, TINY, random_episode
-from trainer.own import BestLaps
+from trainer.own import BestFinishes
 from trainer.replay import Replay
 
 GAMMA, N = TINY.gamma, TINY.n_step
@@ -270,7 +270,7 @@ def test_a_share_of_the_online_half_comes_from_the_newest_steps() -> None:
     assert min(newest) >= 50
 
 
-def test_the_best_unaided_laps_are_demos_that_are_cloned() -> None:
+def test_the_best_unaided_finishes_are_demos_that_are_cloned() -> None:
     def finished(id_: int, level: float, **how):
         update = random_episode(id_, **how)
         update.reward[:] = level
@@ -279,7 +279,7 @@ def test_the_best_unaided_laps_are_demos_that_are_cloned() -> None:
 
     driver = np.zeros(40, np.uint8)
     driver[5:8] = 1
-    replay = Replay(OBS, ACT, TINY.with_values(own_laps=2, own_priority=0.5, lap_priority=1.0, demo_fraction=0.5))
+    replay = Replay(OBS, ACT, TINY.with_values(own_finishes=2, own_priority=0.5, lap_priority=1.0, demo_fraction=0.5))
     replay.add(random_episode(1, purpose="lap"))
     for update in (finished(2, 1.0), finished(3, 3.0), finished(4, 9.0, driver=driver), finished(5, 2.0)):
         replay.add(update)
@@ -299,8 +299,8 @@ def test_the_best_unaided_laps_are_demos_that_are_cloned() -> None:
     assert shares[1] / shares[0] == pytest.approx(1.0, rel=0.2)
 
 
-def test_own_laps_stay_while_they_are_among_the_best_and_then_give_way() -> None:
-    replay = Replay(OBS, ACT, TINY.with_values(own_laps=1, capacity=400))
+def test_own_finishes_stay_while_they_are_among_the_best_and_then_give_way() -> None:
+    replay = Replay(OBS, ACT, TINY.with_values(own_finishes=1, capacity=400))
     for id_ in range(1, 400):
         update = random_episode(id_)
         if id_ in (1, 200):
@@ -318,8 +318,8 @@ def test_own_laps_stay_while_they_are_among_the_best_and_then_give_way() -> None
 
 
 @given(st.permutations(range(12)), st.integers(1, 5))
-def test_the_best_laps_do_not_depend_on_the_order_in_which_they_came(order: list[int], count: int) -> None:
-    best = BestLaps(count)
+def test_the_best_finishes_do_not_depend_on_the_order_in_which_they_came(order: list[int], count: int) -> None:
+    best = BestFinishes(count)
     for id_ in [*order, *order]:
         best.offer(id_, float(id_ // 2), "here" if id_ % 3 else "there")
     for track in ("here", "there"):

@@ -241,7 +241,7 @@ def fingerprint(config: TrainConfig) -> tuple:
 
 BASE = TrainConfig(
     hidden=8, quantiles=5, drop_per_critic=1, batch_size=64, bc_weight=1.0, demo_copies=0.5, bc_decay_steps=30
-).with_values(critics=3, learn_alpha=True, own_laps=1, recent_steps=50)
+).with_values(critics=3, learn_alpha=True, own_finishes=1, recent_steps=50)
 AVERAGED = {"actor_average_growth": 0.9, "actor_average_most": 0.6}
 RECENT = {"recent_steps": 30}
 ONE = BASE.with_values(one_replay=True, demo_fraction=0.0, demo_weight=2.0, demo_weight_decay=1000)
@@ -257,7 +257,7 @@ LEARNING = {
     "demo_copies": 0.1, "one_replay": True, "learn_from_evaluation": True, "handover_cost": 3.0, "skip_before_takeover_s": 0.2,
     "human_weight": 3.0, "iwr_weight": 3.0, "bc_weight": 2.0, "bc_loss": "nll", "bc_scale_q": True, "bc_q_filter": True,
     "bc_decay_steps": 60, "bc_weight_end": 5.0, "seed": 3, "entropy_per_action": 3.0, "stop_at_driver_change": False,
-    "takeovers_online": False, "failed_takeovers": True, "log_std_max": -1.0, "recent_fraction": 0.5, "own_laps": 0,
+    "takeovers_online": False, "failed_takeovers": True, "log_std_max": -1.0, "recent_fraction": 0.5, "own_finishes": 0,
     "own_priority": 3.0,
 }  # fmt: skip
 SCHEDULED = {"schedule_period": 2, "schedule_min": 1e-4, "schedule_growth": 1}
