@@ -72,9 +72,10 @@ ARMS: dict[str, Arm] = {
     "continue": Arm("no change: one replay, no takeovers", settings=RUN_L),
     "continue_fast": Arm("no takeovers, one replay, but our optimiser and average", settings=RUN_L | RATES),
     "rlpd": Arm("half of each batch from the laps it had", settings=PLAIN),
+    "laps": Arm("half of each batch from laps: those it had and all the seconds of help", laps_s=HELP_S, settings=PLAIN),
     "no_help": Arm("ours, with the two laps it had and no further help"),
-    "laps": Arm("ours, but all the seconds of help are whole laps", laps_s=HELP_S),
-    "lap": Arm("ours, but the help is one more whole lap", laps_s=1.0),
+    "ours_laps": Arm("ours, but all the seconds of help are whole laps", laps_s=HELP_S),
+    "ours_lap": Arm("ours, but the help is one more whole lap", laps_s=1.0),
     "takeover": ours("ours: takeovers at the corner"),
     # Without each ingredient in turn, or with one more.
     "quick_average": ours("an average whose span begins at 100 updates", actor_average=0.99),

@@ -14,7 +14,7 @@ from ceiling_report import PUBLISHED, Run, Values, best_published, intervals
 from takeover_ui.svg import Plot
 
 STEP = 250  # steps between two points of a curve
-MAIN = ("continue", "continue_fast", "rlpd", "no_help", "lap", "laps", "takeover")
+MAIN = ("continue", "rlpd", "laps", "no_help", "ours_laps", "takeover")
 COLOURS = {  # Okabe and Ito's, and a purple of Tol's: told apart by everyone
     "takeover": "#0072b2",
     "laps": "#d55e00",
@@ -22,7 +22,7 @@ COLOURS = {  # Okabe and Ito's, and a purple of Tol's: told apart by everyone
     "continue_fast": "#8c6d00",
     "rlpd": "#56b4e9",
     "no_help": "#009e73",
-    "lap": "#e69f00",
+    "ours_laps": "#e69f00",
     "": "#aa4499",  # the best of the published rules
 }
 STYLE = (

@@ -26,7 +26,7 @@ from common import print_table, write_report
 from numpy.typing import NDArray
 
 RESAMPLES = 5000
-BASES = ("continue", "continue_fast", "no_help", "lap", "laps")
+BASES = ("continue", "continue_fast", "rlpd", "laps", "no_help", "ours_lap", "ours_laps")
 PUBLISHED = ("hg_dagger", "iwr", "rlif", "pvp", "hil_serl")  # the arms of ``opponents.py``
 Values = NDArray[np.float64]
 
@@ -218,9 +218,11 @@ TABLES = {
     "how many times fewer steps": (
         ("than continue", "over_continue", ".1f"),
         ("than continue_fast", "over_continue_fast", ".1f"),
-        ("than no_help", "over_no_help", ".1f"),
-        ("than lap", "over_lap", ".1f"),
+        ("than rlpd", "over_rlpd", ".1f"),
         ("than laps", "over_laps", ".1f"),
+        ("than no_help", "over_no_help", ".1f"),
+        ("than ours_lap", "over_ours_lap", ".1f"),
+        ("than ours_laps", "over_ours_laps", ".1f"),
         ("than the best published", "over_best", ".1f"),
     ),
     "at the end": (
