@@ -42,7 +42,15 @@ same reason."""
 RATES: dict[str, Any] = {
     name: getattr(PRESETS["hitl"], name)
     for name in (
-        *("actor_average", "actor_average_growth", "recent_fraction", "log_std_max", "lr_actor", "lr_critic", "drop_pool"),
+        *(
+            "actor_average",
+            "actor_average_growth",
+            "recent_fraction",
+            "log_std_max",
+            "lr_actor",
+            "lr_critic",
+            "drop_pool",
+        ),
         *("betas_actor", "betas_critic", "grad_clip_actor", "grad_clip_critic", "backup_clip"),
     )
 }
@@ -56,6 +64,7 @@ class Arm:
     text: str
     takeovers: bool = False
     laps_s: float = 0.0  # s of further human laps before it begins, in whole laps
+    greedy_every: int = 0  # every so manieth episode is driven without noise
     practice: bool = False  # every second episode begins shortly before the corner
     on_request: bool = False  # the human takes over when the agent asks, and only then
     settings: dict[str, Any] = field(default_factory=dict)
@@ -63,22 +72,35 @@ class Arm:
     make_replay: Callable[..., Any] | None = None
 
 
-def ours(text: str, *, practice: bool = False, on_request: bool = False, **settings: Any) -> Arm:
+def ours(
+    text: str,
+    *,
+    takeovers: bool = True,
+    laps_s: float = 0.0,
+    greedy_every: int = 2,
+    practice: bool = False,
+    on_request: bool = False,
+    **settings: Any,
+) -> Arm:
     """Return an arm of our recipe with takeovers, and something changed."""
-    return Arm(text, takeovers=True, practice=practice, on_request=on_request, settings=settings)
+    return Arm(text, takeovers, laps_s, greedy_every, practice, on_request, settings)
 
 
 ARMS: dict[str, Arm] = {
     "continue": Arm("no change: one replay, no takeovers", settings=RUN_L),
     "continue_fast": Arm("no takeovers, one replay, but our optimiser and average", settings=RUN_L | RATES),
     "rlpd": Arm("half of each batch from the laps it had", settings=PLAIN),
-    "laps": Arm("half of each batch from laps: those it had and all the seconds of help", laps_s=HELP_S, settings=PLAIN),
-    "no_help": Arm("ours, with the two laps it had and no further help"),
-    "ours_laps": Arm("ours, but all the seconds of help are whole laps", laps_s=HELP_S),
-    "ours_lap": Arm("ours, but the help is one more whole lap", laps_s=1.0),
+    "laps": Arm(
+        "half of each batch from laps: those it had and all the seconds of help", laps_s=HELP_S, settings=PLAIN
+    ),
+    "no_help": ours("ours, with the two laps it had and no further help", takeovers=False),
+    "ours_laps": ours("ours, but all the seconds of help are whole laps", takeovers=False, laps_s=HELP_S),
+    "ours_lap": ours("ours, but the help is one more whole lap", takeovers=False, laps_s=1.0),
     "takeover": ours("ours: takeovers at the corner"),
     # Without each ingredient in turn, or with one more.
-    "quick_average": ours("an average whose span begins at 100 updates", actor_average=0.99),
+    "slow_average": ours("an average whose span begins at 250 updates", actor_average=0.996),
+    "all_noisy": ours("no episode without noise", greedy_every=0),
+    "guess_at_end": ours("returns of a few steps where the car stands, too", stalled_steps=0),
     "no_average": ours("driving with the newest weights", actor_average=None),
     "fixed_average": ours("an average of 500 updates for ever", actor_average=0.998, actor_average_growth=0.0),
     "no_own": ours("own best finishes not held on to", own_finishes=0),

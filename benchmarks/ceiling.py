@@ -85,7 +85,7 @@ def run(
         home = Home(Path(fresh) / "home")
         shutil.copytree(folder, home.root)
         init = max(home.checkpoints.glob("*.safetensors"))
-        options = RigOptions(track=track, kind="demo", seed=seed)
+        options = RigOptions(track=track, kind="demo", seed=seed, greedy_every=arm.greedy_every)
         with (
             Rig(home, options) as rig,
             Lockstep(

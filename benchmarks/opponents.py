@@ -231,6 +231,7 @@ PLAIN: dict[str, Any] = {
     "actor_average": None,
     "recent_fraction": 0.0,
     "own_finishes": 0,
+    "stalled_steps": 0,
     "log_std_max": 2.0,
     "lr_actor": 3e-4,
     "bc_weight": 0.0,

@@ -41,6 +41,7 @@ class RigOptions:
     task: TaskSettings | None = None
     help: HelpSettings = HelpSettings(offer="off", requests_per_minute=0.0)  # noqa: RUF009
     only_corner: str = ""  # the one corner at which the wheel may be taken
+    greedy_every: int = 2  # every so manieth drive is without noise; 0: none
     show: bool = False  # an environment with a window of its own opens it
 
 
@@ -123,6 +124,7 @@ class Rig:
             foresight=self.foresight,
         )
         self.session.rumble = options.help.rumble
+        self.session.greedy_every = options.greedy_every
         if options.real_time:
             self._quiet.enter_context(punctual())
 

@@ -96,6 +96,8 @@ class Session:
         self.offers = offers or CornerOffers(corners, "off")
         self.foresight = foresight
         self.rumble = True
+        self.greedy_every = 0  # every so manieth drive is without noise: what is evaluated must also be learned from; 0: none
+        self._drives = 0
         self.leaving = False
         self.starred: list[int] = []
         self.controls, self.tell = controls or action_names, tell
@@ -114,12 +116,13 @@ class Session:
     ) -> EpisodeResult:
         """Drive one episode and return what it came to.
 
-        ``purpose``: ``drive`` and ``practice`` explore and let the player take over; ``evaluation`` is greedy and alone;
+        ``purpose``: ``drive`` and ``practice`` explore (but for every ``greedy_every``-th) and let the player take over;
+        ``evaluation`` is greedy and alone;
         ``lap`` is the human's from start to end. ``until_m``: the metre at which it is cut off (which truncates, for the road
         goes on); its reason is then ``through``.
         """
         self.policy.begin_episode()
-        self._greedy = purpose == "evaluation" if deterministic is None else deterministic
+        self._greedy = self._is_greedy(purpose) if deterministic is None else deterministic
         self._alone = purpose == "evaluation"
         self._until = until_m
         self._result = EpisodeResult(purpose)
@@ -153,6 +156,13 @@ class Session:
         self._finish(end, observation)
         self.clock.rest()
         return self._result.judge(self.corners)
+
+    def _is_greedy(self, purpose: str) -> bool:
+        """Tell whether the agent drives an episode as it thinks best, without noise."""
+        if purpose in ("drive", "practice") and self.greedy_every:
+            self._drives += 1
+            return self._drives % self.greedy_every == 0
+        return purpose == "evaluation"
 
     def _open(self, seed: int | None, start: Any) -> tuple[NDArray[np.float32], dict[str, Any]] | None:
         """Begin an episode in the environment; one that fails is tried again and again, until the player has enough (None)."""

@@ -38,6 +38,7 @@ RECIPE: dict[str, Any] = {
     "actor_average": None,
     "recent_fraction": 0.0,
     "own_finishes": 0,
+    "stalled_steps": 0,
     "lr_actor": 3e-4,
     "log_std_max": 2.0,
     "utd": 0.5,
@@ -118,7 +119,7 @@ def train_until_stalled(
     from trainer.config import PRESETS
 
     config = replace(PRESETS["hitl"], **{**RECIPE, **(settings or {})}, seed=seed)
-    options = RigOptions(track=track, kind="stall", seed=seed)
+    options = RigOptions(track=track, kind="stall", seed=seed, greedy_every=0)
     with (
         Rig(home, options, wheel=lambda t: ScriptedWheel(ScriptedDriver(t, seed=seed), None)) as rig,
         Lockstep(rig, config) as run,

@@ -68,6 +68,10 @@ class TrainConfig:
     """``quantile_huber`` (TQC's), or ``mse`` for critics of one quantile: the squared error of SAC, REDQ and RLPD."""
     gamma: float = 0.9925
     n_step: int = 3
+    stalled_steps: int = 0
+    """In an episode that ended because the car no longer moved on, the returns of so many of the agent's last steps go on to that
+    end. What standing there brought is known; a guess n steps on would be one about standing too, which vouches for itself and
+    takes thousands of updates to fade. (Not with a recurrent network, whose sequences reach n steps ahead.)"""
     stop_at_driver_change: bool = True
     """Whether n-step returns end where the driver changes; otherwise the human's rescue pays for the agent's blunder."""
     polyak: float = 0.995
@@ -316,6 +320,7 @@ def _check(c: TrainConfig) -> None:
         need(which in ("adam", "sgd"), f"optimizer '{shown(which)}' is not adam or sgd")
     for name, most in _MOST.items():
         need(1 <= getattr(c, name) <= most, f"{name} must be 1 to {most:,}")
+    need(0 <= c.stalled_steps <= 1000, "stalled_steps must be 0 to 1,000")
     need(c.explosion > 0, "explosion must be more than 0")
     need(0 <= c.seed < 2**63, "seed must be 0 or more, and less than 2 to the 63rd")
     need(-20.0 <= c.log_std_max <= 10.0, "log_std_max must be -20 to 10")
@@ -336,8 +341,9 @@ PRESETS: dict[str, TrainConfig] = {
         bc_weight=10.0,
         own_finishes=10,
         recent_fraction=0.5,
-        actor_average=0.996,
+        actor_average=0.99,
         actor_average_growth=0.25,
+        stalled_steps=40,
         log_std_max=-1.0,
         lr_actor=1e-4,
         utd=2.0,

@@ -173,8 +173,11 @@ class Replay:
             self.table.write_last(episode.last_row, record.last_observation)
             rows = episode.rows
         first = episode.ready
+        to_end = self._known_end(episode)
         if first >= len(rows):
             return
+        known = first - max(0, min(first, len(rows) - to_end))  # rows that could be drawn, and are worked out once more
+        first -= known
         part, table, c = rows[first:], self.table, self.config
         result = n_step_returns(
             table.raw[part],
@@ -188,6 +191,7 @@ class Replay:
             handover_cost=c.handover_cost,
             skip=round(c.skip_before_takeover_s * self.hz),
             stop_at_change=c.stop_at_driver_change,
+            to_end=to_end,
         )
         n = result.settled
         done = part[:n]
@@ -208,8 +212,15 @@ class Replay:
                 self.chains.end(int(rows[-1]), episode.last_row)
         if self._is_online(episode):
             drawn = valid & ~result.skipped[:n]
+            drawn[:known] = False  # they are already
             self._enlist(done[drawn if c.takeovers_online else drawn & ~human])
-        episode.ready += n
+        episode.ready += n - known
+
+    def _known_end(self, episode: _Episode) -> int:
+        """Return how many of an episode's last steps have returns that go on to its end (see ``stalled_steps``)."""
+        record = episode.record
+        stalled = episode.complete and episode.last_row >= 0 and record is not None and record.reason == "stalled"
+        return self.config.stalled_steps if stalled and self.chains is None else 0
 
     def _enlist(self, rows: np.ndarray) -> None:
         need = self._online_count + len(rows)

@@ -39,6 +39,7 @@ def n_step_returns(
     handover_cost: float = 0.0,
     skip: int = 0,
     stop_at_change: bool = True,
+    to_end: int = 0,
 ) -> Returns:
     """Return the n-step returns of consecutive steps of an episode (its tail, from any step to the newest).
 
@@ -46,7 +47,8 @@ def n_step_returns(
     blunder would be paid for by the human's rescue. It bootstraps at what follows the last step used, time limits
     included. ``complete``: no more steps will come; ``has_last``: the observation after the last step is known. A step
     whose successor is not known is not used, and no return reaches over it. Without ``stop_at_change`` a change of driver is
-    passed over like any other step.
+    passed over like any other step. ``to_end``: the returns of so many of the agent's last steps go on to the episode's
+    end (where nothing else stops them), however many steps that is.
     """
     n = len(reward)
     index = np.arange(n)
@@ -68,10 +70,11 @@ def n_step_returns(
     running = np.ones(n, bool)
     open_end = np.zeros(n, bool)  # the return would go on with steps that may still come
     at = index.copy()
-    for k in range(n_step):
-        usable = running & (follows[at] >= 0)
+    reach = np.where((index >= n - to_end) & (driver == AGENT), max(n_step, to_end), n_step)
+    for k in range(max(n_step, to_end)):
+        usable = running & (follows[at] >= 0) & (k < reach)
         if not complete:
-            open_end |= running & (at == n - 1)
+            open_end |= running & (at == n - 1) & (k < reach)
         running = usable
         total[usable] += gamma**k * paid[at[usable]]
         discount[usable] *= gamma

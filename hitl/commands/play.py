@@ -53,6 +53,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--only-corner", default="", metavar="NAME", help="the wheel can be taken at this corner alone")
     parser.add_argument("--offer", choices=("failing", "all", "off"), help="before which corners the wheel is offered")
+    parser.add_argument(
+        "--greedy-every", type=int, default=2, metavar="N", help="the agent drives every Nth episode without noise, as it will "
+        "be evaluated (default: 2; 0: never)"
+    )
     parser.add_argument("--checkpoint", default="", metavar="WHICH", help="hold one fast: best, a number, a file name")
     parser.add_argument(
         "--corners", default="", metavar="NAMES", help="scripted: corners to take over at (default: all)"
@@ -76,6 +80,8 @@ def main(argv: list[str]) -> int:
         parser.error("--lap needs somebody to drive it")
     if args.lap and (args.practice or args.only_corner):
         parser.error("--lap is for whole laps, so it goes neither with --practice nor with --only-corner")
+    if args.greedy_every < 0:
+        parser.error("--greedy-every is a whole number from 0")
     if args.lead is not None and not (args.practice and 0.0 <= args.lead <= 60.0):
         parser.error("--lead goes with --practice, and is a number of seconds from 0 to 60")
 
@@ -105,6 +111,7 @@ def main(argv: list[str]) -> int:
             gating=takeover,
             help=replace(settings.help, offer=args.offer) if args.offer else settings.help,
             only_corner=args.only_corner,
+            greedy_every=args.greedy_every,
             show=not args.headless,
         )
         watch = _Watch(window) if window is not None else None

@@ -116,7 +116,7 @@ def test_reads_a_file_prints_tables_and_draws(
     printed = capsys.readouterr().out
     assert "all tracks, getting there" in printed
     assert "| `takeover` | 4/4 | 500 (500–500) | 95% (95%–95%) | 20 (20–20) |" in printed
-    assert "| `takeover` | 4/4 | ≥ 4.0 (4.0–4.0) | – | – | – | – | 2.5 (2.0–" in printed
+    assert "| `takeover` | 4/4 | ≥ 4.0 (4.0–4.0) | – | – | – | – | – | – | 2.5 (2.0–" in printed
     assert "the best published rule is hil_serl" in printed
     drawn = sorted(p.name for p in tmp_path.glob("*.svg"))
     names = ("", "_arms", "_others", "_steps")

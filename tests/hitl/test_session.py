@@ -52,7 +52,7 @@ def recorded(tmp_path):
     """Return a function that runs episodes and gives the results and the open database."""
     recorders = []
 
-    def run(wheel=None, policy=None, purposes=("drive",), stop=lambda: False):
+    def run(wheel=None, policy=None, purposes=("drive",), stop=lambda: False, greedy_every=0):
         env = DrivingEnv()
         info = SessionInfo(
             "play", "box2d", env.track.name, 20.0, (*env.task.observer.names, "a", "b"), env.game.action_names
@@ -68,6 +68,7 @@ def recorded(tmp_path):
             wheel=wheel,
             stop=stop,
         )
+        session.greedy_every = greedy_every
         results = [session.episode(purpose, seed=seed) for seed, purpose in enumerate(purposes)]
         recorder.close()
         db = sqlite3.connect(tmp_path / "store.sqlite")
@@ -162,6 +163,16 @@ def test_an_evaluation_is_alone_and_greedy(recorded):
     assert result.takeovers == 0
     assert set(seen) == {True}
     assert db.execute("SELECT purpose FROM episodes").fetchone()[0] == "evaluation"
+
+
+def test_every_second_drive_is_without_noise_and_evaluations_are_not_counted(recorded):
+    policy, seen = Cruise(), {}
+    policy.act = lambda observation, deterministic: (seen.setdefault(policy.began, deterministic), policy.action)[1]
+    recorded(policy=policy, purposes=("drive", "evaluation", "drive", "practice", "drive"), greedy_every=2)
+    assert list(seen.values()) == [False, True, True, False, True]
+    seen.clear()
+    recorded(policy=policy, purposes=("drive",) * 3)
+    assert list(seen.values()) == [False] * 3
 
 
 def test_the_limit_of_help_holds_and_a_takeover_that_has_begun_is_finished(recorded):

@@ -9,7 +9,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.trainer.helpers import ACT, OBS, TINY, random_batch, random_episode
-from tests.trainer.test_replay import with_takeover
+from tests.trainer.test_replay import pieces, with_takeover
 from trainer.config import PRESETS, TrainConfig
 from trainer.mirror import Mirror
 from trainer.quantile import quantile_huber
@@ -82,15 +82,18 @@ def test_both_ways_give_the_same_gradient() -> None:
 
 
 def test_the_mirror_of_the_table_gives_the_same_batches() -> None:
-    config = TINY.with_values(capacity=1000, own_finishes=2)
+    config = TINY.with_values(capacity=1000, own_finishes=2, stalled_steps=8)
     plain, mirrored = Replay(OBS, ACT, config), Replay(OBS, ACT, config)
     mirrored.table.mirror = Mirror(torch.device("cpu"))
     for i in range(1, 700):  # old episodes give way, their rows are used again
         update = with_takeover(i) if i % 7 == 0 else random_episode(i, terminated=i % 2 == 0)
         if i % 5 == 0:
             update.episodes[i] = dataclasses.replace(update.episodes[i], reason="finish")
-        plain.add(update)
-        mirrored.add(update)
+        if i % 11 == 0:
+            update.episodes[i] = dataclasses.replace(update.episodes[i], reason="stalled")
+        for part in pieces(update, [i % 40]):
+            plain.add(part)
+            mirrored.add(part)
         if i % 50 and i > 5:
             continue
         g, h = torch.Generator().manual_seed(i), torch.Generator().manual_seed(i)

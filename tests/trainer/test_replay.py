@@ -32,13 +32,13 @@ def pieces(update: Update, cuts: list[int]) -> list[Update]:
     return result
 
 
-def expected(update: Update, episode: int, t: int) -> tuple[float, float, np.ndarray] | None:
-    """The n-step return of one step, written as slowly and plainly as possible."""
+def expected(update: Update, episode: int, t: int, to_end: int = 0) -> tuple[float, float, np.ndarray] | None:
+    """The n-step return of one step, written as slowly and plainly as possible; of an agent's last ``to_end``, to the end."""
     record = update.episodes[episode]
     rows = np.flatnonzero(update.episode_id == episode)
     n = len(rows)
     total, discount = 0.0, 1.0
-    for k in range(N):
+    for k in range(max(N, to_end) if t >= n - to_end and not update.driver[rows[t]] else N):
         j = t + k
         last = j == n - 1
         if last and record.last_observation is None:
@@ -59,14 +59,17 @@ def expected(update: Update, episode: int, t: int) -> tuple[float, float, np.nda
     terminated=st.booleans(),
     known_end=st.booleans(),
     cuts=st.lists(st.integers(0, 30), max_size=5),
+    stalled=st.integers(0, 12),
 )
 def test_no_wrong_successor_and_exact_returns(
-    drivers: list[list[int]], terminated: bool, known_end: bool, cuts: list[int]
+    drivers: list[list[int]], terminated: bool, known_end: bool, cuts: list[int], stalled: int
 ) -> None:
-    replay = Replay(OBS, ACT, TINY)
+    replay = Replay(OBS, ACT, TINY.with_values(stalled_steps=stalled))
+    to_end = stalled if known_end else 0
     updates = {}
     for i, driver in enumerate(drivers, 1):
         update = random_episode(i, len(driver), driver=np.array(driver, np.uint8), terminated=terminated)
+        update.episodes[i] = dataclasses.replace(update.episodes[i], reason="stalled")
         if not known_end:
             update.episodes[i] = dataclasses.replace(update.episodes[i], last_observation=None)
         updates[i] = update
@@ -88,7 +91,7 @@ def test_no_wrong_successor_and_exact_returns(
     for i in range(len(batch)):
         e, t = int(batch.observation[i, 0]), int(batch.observation[i, 1])
         assert (e, t) in (human if batch.demo[i] else usable)
-        reward, discount, follower = expected(updates[e], e, t)  # type: ignore[misc]
+        reward, discount, follower = expected(updates[e], e, t, to_end)  # type: ignore[misc]
         assert float(batch.reward[i]) == pytest.approx(reward, rel=1e-5, abs=1e-5)
         assert float(batch.discount[i]) == pytest.approx(discount, rel=1e-5)
         np.testing.assert_allclose(batch.next_observation[i], follower, rtol=1e-6)
@@ -339,6 +342,19 @@ def test_returns_may_run_on_over_a_change_of_driver() -> None:
         batch = replay.sample(2000, torch.Generator().manual_seed(0))
         at = batch.observation[:, 1] == 9
         assert float(batch.reward[at][0]) == pytest.approx(float(reward), rel=1e-5)
+
+
+def test_only_where_the_car_stood_do_returns_go_on_to_the_end() -> None:
+    replay = Replay(OBS, ACT, TINY.with_values(stalled_steps=10, demo_fraction=0.0))
+    for id_, reason in enumerate(("stalled", "off_road", "finish"), 1):
+        update = random_episode(id_)
+        update.episodes[id_] = dataclasses.replace(update.episodes[id_], reason=reason)
+        replay.add(update)
+    batch = replay.sample(4000, torch.Generator().manual_seed(0))
+    final = batch.discount == 0
+    for id_, first in ((1, 30), (2, 40 - N), (3, 40 - N)):
+        of_it = batch.observation[:, 0] == id_
+        assert set(batch.observation[of_it & final, 1].tolist()) == set(range(first, 40))
 
 
 def test_an_episode_of_another_layout_that_is_still_driven_does_no_harm() -> None:
