@@ -3,6 +3,7 @@ import sys
 import threading
 import time
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,23 +29,25 @@ class Recorder:
 
 
 def test_metrics_go_where_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Recorder] = []
+    made: dict[str, Recorder] = {}
 
-    def make(*args: object, **kwargs: object) -> Recorder:
-        made.append(Recorder(*args, **kwargs))
-        return made[-1]
+    def maker(name: str) -> Callable[..., Recorder]:  # each is made on its own thread, in any order
+        def make(*args: object, **kwargs: object) -> Recorder:
+            return made.setdefault(name, Recorder(*args, **kwargs))
+
+        return make
 
     monkeypatch.delenv("WANDB_MODE", raising=False)
-    monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=make))
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=make))
+    monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=maker("wandb")))
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=maker("tensorboard")))
     monkeypatch.setitem(sys.modules, "tensorboard", types.SimpleNamespace())
     both = sinks(tmp_path, ("wandb:corner", "tensorboard"), {"gamma": 0.99})
     for sink in both:
         sink.add(7, {"debug/q1": 1.5})
         sink.close()
-    assert [r.rows for r in made] == [[(7, "debug/q1", 1.5)]] * 2
-    assert all(r.closed for r in made)
-    options = made[0].made[1]
+    assert {name: r.rows for name, r in made.items()} == {key: [(7, "debug/q1", 1.5)] for key in ("wandb", "tensorboard")}
+    assert all(r.closed for r in made.values())
+    options = made["wandb"].made[1]
     assert (options["mode"], options["project"], options["config"]) == ("offline", "corner", {"gamma": 0.99})
 
 
