@@ -245,6 +245,20 @@ def table(found: dict[str, dict[str, Any]], which: str) -> tuple[list[str], list
     return ["arm", "seeds", *(name for name, _, _ in TABLES[which])], rows
 
 
+OVERVIEWS = (("steps to 90 %", "steps_to_90", ",.0f"), ("laps finished at the end", "finished", ".0%"))
+
+
+def overview(found: dict[str, dict[str, dict[str, Any]]], key: str, form: str) -> tuple[list[str], list[list[str]]]:
+    """Return one figure by arm and track: the tracks' names, and a row of texts for each arm."""
+    rows = []
+    for arm in dict.fromkeys(name for arms in found.values() for name in arms):
+        cells = [arms[arm][key].text(form) if arm in arms else "" for arms in found.values()]
+        counts = [arms[arm]["reached"] if arm in arms else (0, 0) for arms in found.values()]
+        marks = [f", {got} of {of}" if key == "steps_to_90" and got < of else "" for got, of in counts]
+        rows.append([arm, *(cell + mark for cell, mark in zip(cells, marks, strict=True))])
+    return ["arm", *found], rows
+
+
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table for a document."""
     lines = [" | ".join(columns), " | ".join("---" for _ in columns), *(" | ".join((f"`{r[0]}`", *r[1:])) for r in rows)]
@@ -279,10 +293,14 @@ def main() -> None:
     groups = {run.track: [run] for run in runs}
     if len(groups) > 1:
         groups["all tracks"] = runs
-    figures: dict[str, Any] = {}
-    for name, group in groups.items():
-        found = summary(group)
-        figures[name] = plain(found)
+    tables = {name: summary(group) for name, group in groups.items()}
+    for title, key, form in OVERVIEWS if len(groups) > 1 else ():
+        columns, rows = overview(tables, key, form)
+        if args.markdown:
+            print(f"\n{title}\n\n{markdown(columns, rows)}")
+        else:
+            print_table(f"{title}: interquartile mean (95 % interval)", columns, rows)
+    for name, found in tables.items():
         print(f"\n{name}: the best published rule is {best_published(found) or 'not among the arms'}")
         for which in TABLES:
             columns, rows = table(found, which)
@@ -293,9 +311,9 @@ def main() -> None:
         if args.pictures and name != "all tracks":
             from ceiling_pictures import draw
 
-            for path in draw(group[0], found, args.pictures):
+            for path in draw(tracks[name], found, args.pictures):
                 print(f"drew {path}")
-    write_report(args.json, figures, runs[0].seeds)
+    write_report(args.json, {name: plain(found) for name, found in tables.items()}, runs[0].seeds)
 
 
 if __name__ == "__main__":

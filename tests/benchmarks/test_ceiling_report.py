@@ -76,6 +76,19 @@ def test_tracks_are_strata(report: Any) -> None:
     assert (found.low, found.middle, found.high) == (2.0, 2.0, 2.0)
 
 
+def test_an_overview_has_a_column_for_each_track(report: Any) -> None:
+    found = {
+        "here": report.summary([run(report, takeover=arm([500] * 4), iwr=arm([700, 700, 700, None]))]),
+        "there": report.summary([run(report, takeover=arm([900] * 4))]),
+    }
+    columns, rows = report.overview(found, "steps_to_90", ",.0f")
+    assert columns == ["arm", "here", "there"]
+    assert rows[0] == ["takeover", "500 (500–500)", "900 (900–900)"]
+    assert rows[1][1].endswith("), 3 of 4")
+    assert rows[1][2] == ""
+    assert report.overview(found, "finished", ".0%")[1][0][1] == "50% (50%–50%)"
+
+
 def test_seeds_that_never_got_there_are_counted_and_cost_the_budget(report: Any) -> None:
     found = report.summary([run(report, takeover=arm([500, 500, 1000, 1000]), other=arm([500, None, None, None]))])
     assert found["takeover"]["reached"] == (4, 4)
