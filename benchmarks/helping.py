@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from arms import HELP_S, Arm
+
+if TYPE_CHECKING:
+    from hitl.corners import Corner
+    from hitl.lockstep import Lockstep
+    from hitl.rig import Rig
 
 REACTION_S = 0.2  # s between a request and the hand on the wheel
 LEAVE_M = 8.0  # m behind a corner at which the wheel is given back
@@ -13,7 +18,7 @@ NO_CORNER_S = 2.0  # s that help lasts where no corner is near
 PER_MINUTE = 4.0  # requests, at most
 
 
-def helper(arm: Arm, rig: Any, lockstep: Any, corner: Any, seed: int) -> tuple[Any, int]:
+def helper(arm: Arm, rig: Rig, lockstep: Lockstep, corner: Corner, seed: int) -> tuple[Any, int]:
     """Return the wheel of an arm, and the human steps that were driven beforehand (whole laps)."""
     from hitl.scripted import Rule, ScriptedDriver, TakeoverRule
     from hitl.wheel import Nobody, ScriptedWheel
@@ -41,7 +46,7 @@ def helper(arm: Arm, rig: Any, lockstep: Any, corner: Any, seed: int) -> tuple[A
 class OnRequest:
     """Takes the wheel when the agent asks, and keeps it until the corner ahead is behind."""
 
-    def __init__(self, rig: Any, lockstep: Any) -> None:
+    def __init__(self, rig: Rig, lockstep: Lockstep) -> None:
         from hitl.foresight import PolicyForesight
 
         self._rig, self._hz = rig, rig.task.settings.hz

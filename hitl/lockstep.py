@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from data.follow import Follower
 from data.store import Store
+from hitl.policy import Judgement
 from hitl.rig import Rig
 from hitl.session import EpisodeResult
 
@@ -33,6 +34,7 @@ class LearnerPolicy:
         import torch
 
         self._torch, self._learner = torch, learner
+        self._judgement = Judgement(learner.critics)
         self._memory: Any = None  # of the running episode, for a recurrent network
         self._noise = torch.Generator().manual_seed(seed)
         self.checkpoint_id: int | None = None
@@ -46,13 +48,17 @@ class LearnerPolicy:
     def act(self, observation: NDArray[np.float32], deterministic: bool) -> NDArray[np.float32]:
         """Return the action (A,) for an observation (O,)."""
         batch, noise = self._torch.from_numpy(observation)[None], None if deterministic else self._noise
-        action: NDArray[np.float32] = self.actor.act(batch, deterministic, noise, self._memory)[0].numpy()
-        return action
+        action = self.actor.act(batch, deterministic, noise, self._memory)
+        self._judgement.look(batch, action)
+        result: NDArray[np.float32] = action[0].numpy()
+        return result
 
     def stepped(self, executed: NDArray[np.float32]) -> None:
         """The step was made with this action (A,), whoever drove."""
-        if self._memory is not None:
-            self._memory.stepped(self._torch.tensor(executed, dtype=self._torch.float32)[None])
+        action = self._torch.tensor(executed, dtype=self._torch.float32)[None]
+        for memory in (self._memory, self._judgement):
+            if memory is not None:
+                memory.stepped(action)
 
     @property
     def observation_size(self) -> int:
@@ -64,17 +70,19 @@ class LearnerPolicy:
         return True
 
     def quantiles(self, observations: NDArray[np.float32], actions: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the critics' quantiles (E, B, N) of observations (B, O) and actions (B, A)."""
-        pair = np.concatenate([observations, actions], axis=1).astype(np.float32, copy=False)
-        with self._torch.no_grad():
-            quantiles: NDArray[np.float32] = self._learner.critics(self._torch.from_numpy(pair)).numpy()
-        return quantiles
+        """See ``Judgement.quantiles``."""
+        return self._judgement.quantiles(observations, actions)
+
+    def quantiles_now(self, observation: NDArray[np.float32], action: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See ``Judgement.quantiles_now``."""
+        return self._judgement.quantiles_now(observation, action)
 
     def begin_episode(self) -> None:
         """The weights are always the newest; a memory begins empty."""
         from trainer.networks import remember
 
         self._memory = remember(self.actor)
+        self._judgement.begin_episode()
 
 
 class Lockstep:

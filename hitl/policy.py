@@ -15,6 +15,58 @@ from hitl.home import Home
 if TYPE_CHECKING:
     import torch
 
+    from trainer.networks import Critics
+
+
+class Judgement:
+    """Critics that judge an episode's steps, with what they remember of it."""
+
+    def __init__(self, critics: Critics) -> None:
+        self._critics = critics
+        self.begin_episode()
+
+    def begin_episode(self) -> None:
+        """Nothing is remembered."""
+        from trainer.networks import remember
+
+        self._memory = remember(self._critics)
+
+    def look(self, observation: torch.Tensor, action: torch.Tensor) -> None:
+        """An action (1, A) was proposed for what is seen (1, O)."""
+        if self._memory is not None:
+            self._memory.look(observation, action)
+
+    def stepped(self, executed: torch.Tensor) -> None:
+        """The step was made with this action (1, A), whoever drove."""
+        if self._memory is not None:
+            self._memory.stepped(executed)
+
+    def quantiles(self, observations: NDArray[np.float32], actions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the critics' quantiles (E, B, N) of the consecutive steps of an episode, from its first one on.
+
+        Observations (B, O) and actions (B, A).
+        """
+        import torch
+
+        from trainer.batch import beside
+        from trainer.recurrent import whole_episode
+
+        seen, did = (torch.from_numpy(x.astype(np.float32, copy=False)) for x in (observations, actions))
+        with torch.no_grad():
+            sight = seen if self._memory is None else whole_episode(seen, did)
+            quantiles: torch.Tensor = self._critics(beside(sight, did))
+        return quantiles.numpy()
+
+    def quantiles_now(self, observation: NDArray[np.float32], action: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the critics' quantiles (E, 1, N) of what is seen (O,) and proposed (A,) in the running episode."""
+        if self._memory is None:
+            return self.quantiles(observation[None], action[None])
+        import torch
+
+        with torch.no_grad():
+            quantiles = self._memory.look(torch.from_numpy(observation)[None], torch.from_numpy(action)[None])
+        return quantiles.numpy()
+
 
 NEWEST = 50  # checkpoints looked at: of older ones only the evaluated are kept
 
@@ -37,9 +89,8 @@ class CheckpointPolicy:
         self._rng = np.random.default_rng(seed)
         self._noise = torch.Generator().manual_seed(seed)
         self._actor: Any = None
-        self._critics: Any = None  # loaded when somebody asks for their judgement
+        self._judgement: Judgement | None = None  # loaded when somebody asks for it
         self._memory: Any = None  # what the actor remembers of the running episode; None where it never does
-        self._critics_memory: Any = None
         self._path: Path | None = None
         self.fixed = False  # True: keep the weights that are in force
         self.checkpoint_id: int | None = None
@@ -55,17 +106,18 @@ class CheckpointPolicy:
 
         batch, noise = torch.from_numpy(observation)[None], None if deterministic else self._noise
         action: torch.Tensor = self._actor.act(batch, deterministic, noise, self._memory)
-        if self._critics_memory is not None:
-            self._critics_memory.look(batch, action)
+        if self._judgement is not None:
+            self._judgement.look(batch, action)
         return action[0].numpy()
 
     def stepped(self, executed: NDArray[np.float32]) -> None:
         """The step was made with this action (A,), whoever drove: what the networks remember moves on."""
-        for memory in (self._memory, self._critics_memory):
-            if memory is not None:
-                import torch
+        import torch
 
-                memory.stepped(torch.tensor(executed, dtype=torch.float32)[None])
+        action = torch.tensor(executed, dtype=torch.float32)[None]
+        for memory in (self._memory, self._judgement):
+            if memory is not None:
+                memory.stepped(action)
 
     @property
     def observation_size(self) -> int:
@@ -74,10 +126,10 @@ class CheckpointPolicy:
 
     def can_judge(self) -> bool:
         """Load the critics of the checkpoint that drives, if they are not there yet; False where there are none."""
-        if self._critics is None and self._path is not None:
+        if self._judgement is None and self._path is not None:
             from trainer.checkpoint import load
             from trainer.config import TrainConfig
-            from trainer.networks import Critics, remember
+            from trainer.networks import Critics
 
             try:
                 tensors, meta = load(self._path)
@@ -87,34 +139,20 @@ class CheckpointPolicy:
             except (CheckpointError, RuntimeError) as error:
                 self.problem = str(error)
                 return False
-            self._critics, self._critics_memory = critics.eval().requires_grad_(False), remember(critics)
-        return self._critics is not None
+            self._judgement = Judgement(critics.eval().requires_grad_(False))
+        return self._judgement is not None
 
     def quantiles(self, observations: NDArray[np.float32], actions: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the critics' quantiles (E, B, N) of the consecutive steps of an episode, from its first one on.
-
-        Observations (B, O) and actions (B, A); only once ``can_judge`` said yes.
-        """
-        import torch
-
-        from trainer.batch import beside
-        from trainer.recurrent import whole_episode
-
-        seen, did = (torch.from_numpy(x.astype(np.float32, copy=False)) for x in (observations, actions))
-        sight = seen if self._critics_memory is None else whole_episode(seen, did)
-        quantiles: torch.Tensor = self._critics(beside(sight, did))
-        return quantiles.numpy()
+        """See ``Judgement.quantiles``; only once ``can_judge`` said yes."""
+        return self._known().quantiles(observations, actions)
 
     def quantiles_now(self, observation: NDArray[np.float32], action: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the critics' quantiles (E, 1, N) of what is seen (O,) and proposed (A,) in the running episode."""
-        if self._critics_memory is None:
-            return self.quantiles(observation[None], action[None])
-        import torch
+        """See ``Judgement.quantiles_now``; only once ``can_judge`` said yes."""
+        return self._known().quantiles_now(observation, action)
 
-        quantiles: torch.Tensor = self._critics_memory.look(
-            torch.from_numpy(observation)[None], torch.from_numpy(action)[None]
-        )
-        return quantiles.numpy()
+    def _known(self) -> Judgement:
+        assert self._judgement is not None
+        return self._judgement
 
     def begin_episode(self) -> None:
         """Take the newest checkpoint of the home, if there is a newer one; one that cannot be read is passed over.
@@ -127,7 +165,8 @@ class CheckpointPolicy:
             from trainer.networks import remember
 
             self._memory = remember(self._actor)
-            self._critics_memory = remember(self._critics) if self._critics is not None else None
+            if self._judgement is not None:
+                self._judgement.begin_episode()
 
     def _take_newest(self) -> None:
         try:
@@ -183,8 +222,8 @@ class CheckpointPolicy:
             path.name,
             meta.updates,
         )
-        self._path, judged = path, self._critics is not None
-        self._critics = self._memory = self._critics_memory = None
+        self._path, judged = path, self._judgement is not None
+        self._judgement = self._memory = None
         self.problem = ""
         if judged:
             self.can_judge()

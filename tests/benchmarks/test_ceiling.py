@@ -64,6 +64,17 @@ def test_an_arm_goes_on_from_a_copy_of_the_stalled_home(ceiling, stalled, monkey
     ceiling.show(figures, 300)
 
 
+def test_an_arm_whose_agent_asks_for_help(ceiling, stalled, monkeypatch):
+    with Rig(stalled, RigOptions(kind="stall")) as rig:
+        for seed in range(8):
+            rig.session.episode("drive", seed=seed)  # it fails at the corner in every one, and so it asks there
+    monkeypatch.setattr("helping.PER_MINUTE", 20.0)
+    monkeypatch.setattr(ceiling, "EVALUATE_EVERY", 150)
+    monkeypatch.setattr(ceiling, "EPISODES", 2)
+    result = ceiling.run(stalled.root, "default", "on_request", 0, 300, 0, HAIRPIN)
+    assert 0 < result["human_seconds"] <= 40
+
+
 def test_every_arm_is_of_settings_that_exist(ceiling):
     for arm in ceiling.ARMS.values():
         PRESETS["hitl"].with_values(**arm.settings)
