@@ -15,6 +15,7 @@ from takeover_ui.svg import Plot
 
 STEP = 250  # steps between two points of a curve
 MAIN = ("continue", "rlpd", "laps", "no_help", "ours_laps", "takeover")
+BANDS = ("continue", "laps", "takeover")  # more of them hide each other
 COLOURS = {  # Okabe and Ito's, and a purple of Tol's: told apart by everyone
     "takeover": "#0072b2",
     "laps": "#d55e00",
@@ -106,8 +107,8 @@ def curves(run: Run, found: dict[str, dict[str, Any]], path: Path, episodes: int
     plot.axes("steps driven after the stall", "", percent=True)
     plot.level(0.9, "goal")
     lines = {arm: curve(run, arm, grid, episodes) for arm in arms}
-    for arm, (_, low, high) in lines.items():
-        _band(plot, grid, low, high, _colour(arm))
+    for arm in (a for a in BANDS if a in lines):
+        _band(plot, grid, *lines[arm][1:], _colour(arm))
     for arm, (middle, _, _) in lines.items():
         _line(plot, grid, middle, _colour(arm), 3 if arm == "takeover" else 2)
     ends = [plot.py(float(middle[-1])) for middle, _, _ in lines.values()]
@@ -119,7 +120,7 @@ def curves(run: Run, found: dict[str, dict[str, Any]], path: Path, episodes: int
     fewer = ", ".join(f"{a}: {n}" for a, n in counts.items() if n < max(counts.values()))
     seeds = f"{max(counts.values())} seeds" + (f" ({fewer})" if fewer else "")
     plot.parts.append(_text(plot.left, 24, f"Episodes that pass the corner: {run.track}", "title"))
-    note = f"Deterministic evaluations; interquartile mean of {seeds}, 95 % bootstrap band"
+    note = f"Deterministic evaluations; interquartile mean of {seeds}; 95 % bootstrap bands of {', '.join(a for a in BANDS if a in lines)}"
     plot.parts.append(_text(plot.left, 44, note, "note"))
     return _write(path, plot.width, plot.height, plot.parts)
 
