@@ -120,7 +120,8 @@ def curves(run: Run, found: dict[str, dict[str, Any]], path: Path, episodes: int
     fewer = ", ".join(f"{a}: {n}" for a, n in counts.items() if n < max(counts.values()))
     seeds = f"{max(counts.values())} seeds" + (f" ({fewer})" if fewer else "")
     plot.parts.append(_text(plot.left, 24, f"Episodes that pass the corner: {run.track}", "title"))
-    note = f"Deterministic evaluations; interquartile mean of {seeds}; 95 % bootstrap bands of {', '.join(a for a in BANDS if a in lines)}"
+    banded = ", ".join(a for a in BANDS if a in lines)
+    note = f"Deterministic evaluations; interquartile mean of {seeds}; 95 % bootstrap bands of {banded}"
     plot.parts.append(_text(plot.left, 44, note, "note"))
     return _write(path, plot.width, plot.height, plot.parts)
 
