@@ -44,6 +44,23 @@ class FineGame(Box2DGame):
         self._time += dt
 
 
+def _of_one_number(port: int) -> tuple[socket.socket, socket.socket]:
+    """Return a listening TCP socket and a UDP one on the same port (0: any); one may be free where the other is taken."""
+    for _ in range(50):
+        server = socket.create_server(("127.0.0.1", port))
+        pad = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            pad.bind(server.getsockname())
+        except OSError:
+            server.close()
+            pad.close()
+            if port:
+                raise
+        else:
+            return server, pad
+    raise OSError("no number is free for both TCP and UDP")
+
+
 class StandIn:
     """The game on its own thread. ``countdown`` (s): how long after a restart the car stands still."""
 
@@ -57,10 +74,8 @@ class StandIn:
             finish_m,
         )
         self.game = FineGame(self.track)
-        self._server = socket.create_server(("127.0.0.1", port))
+        self._server, self._pad = _of_one_number(port)
         self.port: int = self._server.getsockname()[1]
-        self._pad = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._pad.bind(("127.0.0.1", self.port))
         self._clients: list[socket.socket] = []
         self._faults: dict[str, float] = {}
         self._lock = threading.Lock()
