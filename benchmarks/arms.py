@@ -64,7 +64,7 @@ class Arm:
     text: str
     takeovers: bool = False
     laps_s: float = 0.0  # s of further human laps before it begins, in whole laps
-    greedy_every: int = 0  # every so manieth episode is driven without noise
+    greedy_every: int = 0  # every second, third, … episode is driven without noise; 0: none
     practice: bool = False  # every second episode begins shortly before the corner
     on_request: bool = False  # the human takes over when the agent asks, and only then
     settings: dict[str, Any] = field(default_factory=dict)
@@ -82,7 +82,7 @@ def ours(
     on_request: bool = False,
     **settings: Any,
 ) -> Arm:
-    """Return an arm of our recipe with takeovers, and something changed."""
+    """Return an arm of our recipe (with takeovers, unless it says otherwise) with some settings changed."""
     return Arm(text, takeovers, laps_s, greedy_every, practice, on_request, settings)
 
 

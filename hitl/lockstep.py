@@ -55,10 +55,10 @@ class LearnerPolicy:
 
     def stepped(self, executed: NDArray[np.float32]) -> None:
         """The step was made with this action (A,), whoever drove."""
-        action = self._torch.tensor(executed, dtype=self._torch.float32)[None]
-        for memory in (self._memory, self._judgement):
-            if memory is not None:
-                memory.stepped(action)
+        if self._memory is not None:  # critics remember only where the actor does
+            action = self._torch.tensor(executed, dtype=self._torch.float32)[None]
+            self._memory.stepped(action)
+            self._judgement.stepped(action)
 
     @property
     def observation_size(self) -> int:

@@ -112,12 +112,14 @@ class CheckpointPolicy:
 
     def stepped(self, executed: NDArray[np.float32]) -> None:
         """The step was made with this action (A,), whoever drove: what the networks remember moves on."""
+        if self._memory is None:  # critics remember only where the actor does
+            return
         import torch
 
         action = torch.tensor(executed, dtype=torch.float32)[None]
-        for memory in (self._memory, self._judgement):
-            if memory is not None:
-                memory.stepped(action)
+        self._memory.stepped(action)
+        if self._judgement is not None:
+            self._judgement.stepped(action)
 
     @property
     def observation_size(self) -> int:

@@ -41,7 +41,7 @@ class RigOptions:
     task: TaskSettings | None = None
     help: HelpSettings = HelpSettings(offer="off", requests_per_minute=0.0)  # noqa: RUF009
     only_corner: str = ""  # the one corner at which the wheel may be taken
-    greedy_every: int = 2  # every so manieth drive is without noise; 0: none
+    greedy_every: int = 2  # every second, third, … drive is without noise; 0: none
     show: bool = False  # an environment with a window of its own opens it
 
 

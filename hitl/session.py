@@ -96,7 +96,7 @@ class Session:
         self.offers = offers or CornerOffers(corners, "off")
         self.foresight = foresight
         self.rumble = True
-        self.greedy_every = 0  # every so manieth drive is without noise: what is evaluated must also be learned from; 0: none
+        self.greedy_every = 0  # every second, third, … drive without noise: what is evaluated must be learned from; 0: none
         self._drives = 0
         self.leaving = False
         self.starred: list[int] = []
