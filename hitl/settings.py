@@ -56,13 +56,13 @@ class TrackManiaSettings:
 
     host: str = "127.0.0.1"
     port: int = 9000
-    layout: int = 0  # numbers a frame, 11 or 20; 0: found out
+    layout: int = 0  # numbers a frame, 11, 20 or 33; 0: found out
     settle_s: float = 1.5  # s from a restart until the car may drive
     controls: str = "auto"  # pad, keys, or auto: keys where no virtual pad can be had
 
     def __post_init__(self) -> None:
-        if self.layout not in (0, 11, 20) or not 0 < self.port < 65536 or self.settle_s < 0:
-            raise ValueError("layout is 0, 11 or 20, port 1 to 65535, settle_s not negative")
+        if self.layout not in (0, 11, 20, 33) or not 0 < self.port < 65536 or self.settle_s < 0:
+            raise ValueError("layout is 0, 11, 20 or 33, port 1 to 65535, settle_s not negative")
         if self.controls not in ("auto", "pad", "keys"):
             raise ValueError("controls is auto, pad or keys")
 

@@ -1,25 +1,50 @@
-"""The two layouts of telemetry that TrackMania plugins send, and how to tell them apart.
+"""The layouts of telemetry that TrackMania plugins send, and how to tell them apart.
 
 Little-endian float32, one frame for each picture that the game draws, one after the other without any header:
 
 - 11 numbers (the plugin that comes with tmrl): speed, distance, x, y, z, steer, gas, brake, finished, gear, rpm.
 - 20 numbers (TQC_GrabData): checkpoints, lap, speed, x, y, z, steer, gas, brake, finished, acceleration, jerk, aim yaw, aim
   pitch, two front steer angles, two front slips, crashed, gear.
+- 33 numbers (TrackmaniaRL Connect 2.x): checkpoints, lap, finished, race time in ms, x, y, z, velocity, forward vector, up
+  vector, speed, rpm, gear, four slips, four grounds, skidding wheels, flying time, adherence, steer, gas, brake.
 
 Positions are the game's own: metres, y up, left-handed.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-SIZES = {11: 44, 20: 80}  # bytes
-ENOUGH = 4 * 80  # bytes from which a layout can be told
+
+class Columns(NamedTuple):
+    """Where a layout holds what a :class:`Frame` says; of a place, the first of its three numbers."""
+
+    speed: int
+    place: int
+    steer: int
+    gas: int
+    brake: int
+    finished: int
+    whole: tuple[int, ...]  # counters: whole numbers, and not large
+
+
+LAYOUTS = {
+    11: Columns(speed=0, place=2, steer=5, gas=6, brake=7, finished=8, whole=(9,)),
+    20: Columns(speed=2, place=3, steer=6, gas=7, brake=8, finished=9, whole=(0, 1, 19)),
+    33: Columns(speed=16, place=4, steer=30, gas=31, brake=32, finished=2, whole=(0, 1, 18)),
+}
+"""By numbers a frame."""
+SIZES = {layout: 4 * layout for layout in LAYOUTS}  # bytes
+ENOUGH = 4 * max(SIZES.values())  # bytes from which a layout can be told
 BAD_FRAMES = 5  # in a row, after which the stream is no longer in step
 _FAR = 200_000.0  # m: no map is that large
+_UNKNOWN = range(4, 129)  # numbers a frame that an unknown plugin may send
+KNOWN = f"{', '.join(map(str, sorted(LAYOUTS)[:-1]))} or {max(LAYOUTS)}"
+"""The numbers a frame that are understood, for sentences."""
 
 
 class Frame(NamedTuple):
@@ -49,42 +74,69 @@ def unpack(raw: bytes, layout: int) -> NDArray[np.float64]:
 
 
 def plausible(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Tell for each of (n, 11) or (n, 20) numbers whether they can be a frame: ranges, switches, whole numbers."""
-    with np.errstate(invalid="ignore"):
-        if rows.shape[1] == 11:
-            speed, place, steer, gas, switches, whole = (
-                rows[:, 0],
-                rows[:, 2:5],
-                rows[:, 5],
-                rows[:, 6],
-                rows[:, 7:9],
-                rows[:, 9:10],
-            )
-            extra = (rows[:, 10] >= 0) & (rows[:, 10] < 30_000)
-        else:
-            speed, place, steer, gas = rows[:, 2], rows[:, 3:6], rows[:, 6], rows[:, 7]
-            switches, whole = rows[:, [8, 9, 18]], rows[:, [0, 1, 19]]
-            extra = np.abs(rows[:, 12]) < 100.0
-        fits = np.isfinite(rows).all(axis=1) & extra
-        fits &= (np.abs(speed) < 1000.0) & (np.abs(place) < _FAR).all(axis=1)
+    """Tell for each of (n, 11), (n, 20) or (n, 33) numbers whether they can be a frame: ranges, switches, counters."""
+    at = LAYOUTS[rows.shape[1]]
+    with np.errstate(invalid="ignore", over="ignore"):
+        steer, gas, switches = rows[:, at.steer], rows[:, at.gas], rows[:, [at.brake, at.finished]]
+        whole = rows[:, list(at.whole)]
+        fits = np.isfinite(rows).all(axis=1) & _fits_only(rows)
+        fits &= (np.abs(rows[:, at.speed]) < 1000.0) & (np.abs(_places(rows)) < _FAR).all(axis=1)
         fits &= (np.abs(steer) <= 1.001) & (gas >= -0.001) & (gas <= 1.001)
         fits &= ((switches == 0.0) | (switches == 1.0)).all(axis=1)
         fits &= ((whole == np.round(whole)) & (np.abs(whole) < 1000)).all(axis=1)
-        # A number that is no zero but next to nothing is a cut-through float, or one number read as another.
+        # A number that is not zero but next to nothing is a cut-through float, or one number read as another.
         fits &= ((rows == 0.0) | (np.abs(rows) > 1e-30)).all(axis=1)
     return fits
 
 
+def _fits_only(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell for each row whether the numbers that only its layout has are what they must be."""
+    layout = rows.shape[1]
+    if layout == 11:
+        return (rows[:, 10] >= 0) & (rows[:, 10] < 30_000)
+    if layout == 20:
+        return (np.abs(rows[:, 12]) < 100.0) & ((rows[:, 18] == 0.0) | (rows[:, 18] == 1.0))
+    # A race time, and two directions of length 1. A car that is not there yet has none.
+    lengths = np.stack([np.abs(rows[:, 10:13]).max(axis=1), np.abs(rows[:, 13:16]).max(axis=1)], axis=1)
+    directions = ((lengths <= 1.01) & ((lengths > 0.5) | (lengths == 0.0))).all(axis=1)
+    return directions & (rows[:, 3] >= 0.0) & (np.abs(rows[:, 7:10]) < 1000.0).all(axis=1)
+
+
+def _places(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    first = LAYOUTS[rows.shape[1]].place
+    return rows[:, first : first + 3]
+
+
 def guess_layout(raw: bytes) -> int | None:
-    """Return 11 or 20 for the beginning of a stream, None while it fits neither or both. Needs ``ENOUGH`` bytes."""
+    """Return 11, 20 or 33 for the beginning of a stream, None while it fits none or several. Needs ``ENOUGH`` bytes."""
     if len(raw) < ENOUGH:
         return None
     shares = {}
     for layout, size in SIZES.items():
         rows = unpack(raw[: len(raw) // size * size], layout)
-        shares[layout] = float(plausible(rows).mean()) * _smooth(rows[:, 2:5] if layout == 11 else rows[:, 3:6])
-    best, other = sorted(SIZES, key=lambda k: -shares[k])
-    return best if shares[best] >= 0.7 and shares[other] < 0.5 else None
+        shares[layout] = float(plausible(rows).mean()) * _smooth(_places(rows))
+    best, second, *_ = sorted(SIZES, key=lambda k: -shares[k])
+    return best if shares[best] >= 0.7 and shares[second] < 0.5 else None
+
+
+def count_numbers(raw: bytes) -> int | None:
+    """Return how many numbers a frame an unknown stream has, None where it shows no such rhythm.
+
+    Read with the right count, each column holds one quantity and changes little from frame to frame. Read with another one,
+    quantities of different size stand below each other.
+    """
+    numbers = np.frombuffer(raw[: len(raw) // 4 * 4], "<f4").astype(np.float64)
+    if not np.isfinite(numbers).all():
+        return None
+    for count in _UNKNOWN:
+        rows = numbers[: len(numbers) // count * count].reshape(-1, count)
+        if len(rows) < 8:
+            return None
+        size = np.maximum(np.abs(rows[1:]), np.abs(rows[:-1]))
+        calm = np.abs(np.diff(rows, axis=0)) <= 0.5 + 0.1 * size
+        if calm.mean() > 0.97:
+            return count
+    return None
 
 
 def _smooth(places: NDArray[np.float64]) -> float:
@@ -96,17 +148,32 @@ def _smooth(places: NDArray[np.float64]) -> float:
 
 def frame(row: NDArray[np.float64], received: float) -> Frame:
     """Return one frame from its numbers."""
-    if len(row) == 11:
-        speed, _, x, y, z, steer, gas, brake, finished, _, _ = row.tolist()
-        return Frame(received, speed, x, y, z, steer, gas, brake, finished > 0.5, float("nan"))
-    _, _, speed, x, y, z, steer, gas, brake, finished, _, _, yaw, *_ = row.tolist()
-    return Frame(received, speed, x, y, z, steer, gas, brake, finished > 0.5, yaw)
+    at = LAYOUTS[len(row)]
+    values: list[float] = row.tolist()
+    x, y, z = values[at.place : at.place + 3]
+    yaw = math.nan
+    if len(row) == 20:
+        yaw = values[12]
+    elif len(row) == 33 and (values[10] or values[12]):
+        yaw = math.atan2(values[10], values[12])  # of the forward vector: 0 along +z, a quarter turn along +x
+    return Frame(
+        received,
+        values[at.speed],
+        x,
+        y,
+        z,
+        values[at.steer],
+        values[at.gas],
+        values[at.brake],
+        values[at.finished] > 0.5,
+        yaw,
+    )
 
 
 class Stream:
     """A connection's bytes, in pieces of any size, as frames; what comes out does not depend on how they were cut.
 
-    ``asked``: 11 or 20 numbers a frame, 0 to look at the stream. Holds a few kilobytes at most beside a piece.
+    ``asked``: 11, 20 or 33 numbers a frame, 0 to look at the stream. Holds a few kilobytes at most beside a piece.
     """
 
     def __init__(self, asked: int = 0) -> None:
@@ -145,6 +212,8 @@ class Stream:
             self.layout = guess_layout(bytes(self._raw[: self._looked])) or 0
             self._looked += 80
         if not self.layout and self._looked > 16 * ENOUGH:
-            self.problem = "what is sent has neither 11 nor 20 numbers a frame: is it another plugin?"
+            count = count_numbers(bytes(self._raw))
+            sent = f"{count} numbers a frame come" if count else "what is sent shows no frames of numbers"
+            self.problem = f"{sent}, and {KNOWN} are understood: is it another plugin?"
             self._raw.clear()
         return self.layout != 0

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 
 from data.errors import UsageError
-from hitl.games.frames import SIZES, Frame, Stream
+from hitl.games.frames import KNOWN, SIZES, Frame, Stream
 from hitl.urgency import thread_goes_first
 
 PORT = 9000
@@ -20,11 +20,11 @@ KEPT = 64  # frames
 
 
 class Telemetry:
-    """Frames of one game. ``layout``: 11 or 20 numbers a frame, 0 to look at the stream. Thread-safe; nothing here waits."""
+    """Frames of one game. ``layout``: 11, 20 or 33 numbers a frame, 0 to look at the stream. Thread-safe; nothing here waits."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = PORT, layout: int = 0) -> None:
         if layout not in (0, *SIZES):
-            raise UsageError(f"Telemetry has 11 or 20 numbers a frame (0: found out), not {layout}.")
+            raise UsageError(f"Telemetry has {KNOWN} numbers a frame (0: found out), not {layout}.")
         self.host, self.port = host, port
         self._asked = layout
         self.layout = layout  # 0 until it is known

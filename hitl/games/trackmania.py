@@ -26,6 +26,7 @@ SLOW = 1.5  # pictures a tick below which the player is told
 FROZEN_S = 0.5  # s that a car which says that it moves may stand on one spot
 DEVIATION = 0.25  # of steering or gas between what was sent and what the game obeyed
 DEVIATES_TICKS = 6
+FULL_LOCK = 0.9  # of the stick, from which the game steers fully whatever its settings
 WAIT_S = 5.0  # s for the first frame
 LAG_TICKS = 3  # between a send and the frame that shows it, at most
 
@@ -196,7 +197,7 @@ class TrackManiaGame:
         if len(self._sent) <= LAG_TICKS or time.perf_counter() - self._began < 1.0:
             return
         obeyed = any(
-            abs(newest.steer - steer) <= DEVIATION and (abs(newest.gas - gas) <= DEVIATION or brake > 0.1)
+            _bent(steer, newest.steer) and (abs(newest.gas - gas) <= DEVIATION or brake > 0.1)
             for gas, brake, steer in self._sent
         )
         self._deviating = 0 if obeyed else self._deviating + 1
@@ -229,6 +230,17 @@ class TrackManiaGame:
                 self.pad.close()
         finally:
             self.telemetry.close()
+
+
+def _bent(sent: float, applied: float) -> bool:
+    """Tell whether the game may have made this of the stick: the same, or less of it to the same side.
+
+    The game's own settings of sensitivity and dead zone bend the stick (half of it may steer straight ahead), but full lock
+    is full lock.
+    """
+    if abs(applied - sent) <= DEVIATION:
+        return True
+    return abs(sent) < FULL_LOCK and 0.0 <= math.copysign(1.0, sent) * applied <= abs(sent)
 
 
 def _ready(frame: Frame, respawn: bool) -> bool:

@@ -1,4 +1,4 @@
-"""A stand-in for TrackMania: the Box2D car behind a real TCP server that sends either layout at 100 frames a second.
+"""A stand-in for TrackMania: the Box2D car behind a real TCP server that sends one of the layouts at 100 frames a second.
 
     with StandIn(track, layout=20) as game:
         ... connect to game.port; `modules/vgamepad.py` drives it (STAND_IN_PORT) ...
@@ -84,6 +84,7 @@ class StandIn:
         self.heard: list[tuple[float, float, float, float]] = []  # with the time
         self.restarts = self.respawns = self.frames = 0
         self.pop_up = self.finished = False
+        self.curve: tuple[list[float], list[float]] | None = None  # of the stick: what is sent, what is applied
         self._hold_until = 0.0
         self._place_s = 0.0
         self._stop = threading.Event()
@@ -159,6 +160,7 @@ class StandIn:
         if self._on("other"):  # it hears somebody else's pad, who means the opposite
             gas, brake, steer = 0.0, 0.0, -1.0 if steer > 0.0 else 1.0
         pressed, self.buttons = buttons & ~self.buttons, buttons
+        steer = self._applied(steer)
         self.input = (gas, brake, steer)
         self.heard.append((time.perf_counter(), gas, brake, steer))
         if pressed & A:
@@ -189,6 +191,10 @@ class StandIn:
         if not self.finished and self._place_s >= self.track.line.length - self.finish_m:
             self.finished = self.pop_up = True
 
+    def _applied(self, steer: float) -> float:
+        """What the game makes of the stick, after its own settings of sensitivity and dead zone."""
+        return steer if self.curve is None else math.copysign(float(np.interp(abs(steer), *self.curve)), steer)
+
     def frame(self) -> bytes:
         state = self.game.state()
         x, y, z = state.x + 100.0, 10.0, -(state.y + 50.0)  # away from the origin, which means something in this game
@@ -198,6 +204,17 @@ class StandIn:
         speed, brake, finished = state.speed, float(brake > 0.1), float(self.finished)
         if self.layout == 11:
             numbers = [speed, 3.0, x, y, z, steer, gas, brake, finished, 3.0, 7000.0]
+        elif self.layout == 33:
+            race_ms = max(0.0, 1000.0 * (time.perf_counter() - self._hold_until))
+            forward = (math.cos(state.heading), 0.0, -math.sin(state.heading))
+            numbers = [
+                *(1.0, 0.0, finished, race_ms),
+                *(x, y, z, state.vx, 0.0, -state.vy),
+                *(*forward, 0.0, 1.0, 0.0),
+                *(speed, 7000.0, 3.0),
+                *(0.0, 0.0, 0.0, 0.0, 16.0, 16.0, 16.0, 16.0),
+                *(0.0, 0.0, 1.0, steer, gas, brake),
+            ]
         else:
             yaw = math.remainder(state.heading + math.pi / 2, 2 * math.pi)
             numbers = [

@@ -10,10 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import UsageError
-from hitl.games.frames import Frame, guess_layout, plausible, unpack
+from hitl.games.frames import Frame, Stream, guess_layout, plausible, unpack
 from hitl.games.motion import Motion
 from hitl.games.telemetry import Telemetry
 from tests.hitl.games.stand_in import StandIn
+
+
+@pytest.fixture(params=[11, 20, 33])
+def stand_in(request):
+    with StandIn(layout=request.param) as game:
+        yield game
 
 
 @pytest.fixture
@@ -36,6 +42,9 @@ def test_the_layout_is_found_out_and_frames_arrive_at_their_rate(stand_in, telem
     assert telemetry.layout == stand_in.layout
     assert (frame.x, frame.y) == pytest.approx((stand_in.game.state().x + 100.0, 10.0), abs=0.5)
     assert math.isnan(frame.yaw) == (stand_in.layout == 11)
+    if stand_in.layout != 11:
+        nose = frame.yaw - math.pi / 2
+        assert abs(math.remainder(nose - stand_in.game.state().heading, 2 * math.pi)) < 0.1
     assert until(lambda: telemetry.rate(1.0) > 85)
     assert telemetry.rate(1.0) < 115
     assert telemetry.dropped == 0
@@ -75,6 +84,18 @@ def test_a_server_that_sends_something_else_is_named():
     server.close()
 
 
+@pytest.mark.parametrize("count", [9, 21, 36, 40])
+def test_a_plugin_of_another_layout_is_named_by_its_numbers(count):
+    rng = np.random.default_rng(count)
+    scale = 10.0 ** rng.uniform(-2, 4, count)
+    rows = scale * (1.0 + 0.001 * rng.standard_normal((400, count)).cumsum(axis=0))
+    stream = Stream()
+    for raw in (row.astype("<f4").tobytes() for row in rows):
+        stream.feed(raw, 0.0)
+    assert f"{count} numbers a frame come" in stream.problem
+    assert "11, 20 or 33 are understood" in stream.problem
+
+
 def test_frames_cut_anywhere_are_put_together():
     with StandIn() as game:
         frames = [game.frame() for _ in range(40)]
@@ -92,12 +113,12 @@ def test_frames_cut_anywhere_are_put_together():
 
 
 def test_a_layout_that_does_not_exist_is_refused():
-    with pytest.raises(UsageError, match="11 or 20"):
+    with pytest.raises(UsageError, match="11, 20 or 33"):
         Telemetry(layout=12)
 
 
-@given(st.integers(0, 10_000), st.sampled_from([11, 20]), st.booleans())
-def test_the_two_layouts_are_never_taken_for_each_other(seed, layout, parked):
+@given(st.integers(0, 10_000), st.sampled_from([11, 20, 33]), st.booleans())
+def test_the_layouts_are_never_taken_for_each_other(seed, layout, parked):
     rng = np.random.default_rng(seed)
     place = rng.uniform(-1000, 1000, 3)
     frames = []
@@ -116,6 +137,13 @@ def test_the_two_layouts_are_never_taken_for_each_other(seed, layout, parked):
                 0.0,
                 float(rng.integers(0, 6)),
                 rng.uniform(0, 11000),
+            ]
+        elif layout == 33:
+            nose = rng.uniform(-3.1, 3.1)
+            numbers = [
+                *(2.0, 0.0, 0.0, 0.0 if parked else 40_000.0 + 10 * k, *at, *rng.uniform(-50, 50, 3)),
+                *(math.sin(nose), 0.0, math.cos(nose), 0.0, 1.0, 0.0, speed, rng.uniform(0, 11000), 3.0),
+                *(0.0, 0.0, 0.1, 0.2, 16.0, 16.0, 16.0, 16.0, 0.0, 0.0, 1.0, steer, gas, brake),
             ]
         else:
             yaw = rng.uniform(-3.1, 3.1)

@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import signal
 import sqlite3
@@ -193,6 +194,16 @@ class TestGame:
         rng = np.random.default_rng(0)
         for _ in range(40):
             game.send(rng.uniform(-1, 1, 3).astype(np.float32))
+            time.sleep(0.05)
+            game.state()
+        assert game.notices == []
+
+    def test_a_stick_that_the_game_bends_gives_no_warning(self, stand_in, game):
+        stand_in.curve = ([0.0, 0.5, 0.667, 0.83, 1.0], [0.0, 0.0, 0.06, 0.35, 1.0])
+        game.restart(Start())
+        time.sleep(0.7)
+        for k in range(40):
+            game.send(np.array([0.5, 0.0, 0.85 * math.sin(0.3 * k)], np.float32))
             time.sleep(0.05)
             game.state()
         assert game.notices == []
