@@ -84,7 +84,8 @@ class SpillFile:
             try_lock(file.fileno())  # says to another start that this session still lives
             self._files.append(file)
             self.paths.append(path)
-            header = b"" if file.tell() else json.dumps(self._header).encode() + b"\n"
+            # By its size: the lock may have moved the file's position (on Windows it does).
+            header = b"" if os.fstat(file.fileno()).st_size else json.dumps(self._header).encode() + b"\n"
             if self._append(header + data):
                 return
             self._files.pop().close()

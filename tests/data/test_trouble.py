@@ -6,10 +6,11 @@ import sqlite3
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 
-from data import spill
+from data import live, spill
 from data.follow import Follower
 from data.recorder import Recorder
 from data.store import Store
@@ -355,3 +356,34 @@ assert recorder.status.committed_steps == 3000, recorder.status
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     check_whole(path, 3000)
+
+
+@pytest.fixture
+def windows_locks(monkeypatch):
+    """Locks as Windows makes them: the file's position is moved to the byte that is locked, and stays there."""
+    fcntl = pytest.importorskip("fcntl")
+    double = types.ModuleType("msvcrt")
+    double.LK_NBLCK = 2
+    double.locking = lambda fd, mode, count: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    monkeypatch.setitem(sys.modules, "msvcrt", double)
+    monkeypatch.setattr(live, "sys", types.SimpleNamespace(platform="win32"))
+
+
+def test_on_windows_too_a_busy_store_costs_nothing(path, elsewhere, windows_locks):
+    with Recorder(path, session_info(), **QUICK) as recorder:
+        recorder.begin_episode()
+        record(recorder, 20)
+        recorder.flush()
+        blocker = sqlite3.connect(path, isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+        record(recorder, 100, start=20)
+        wait_for(lambda: recorder.status.spilled)
+        (left,) = spill.find_spills(path)
+        assert spill.read_spill(left)[0]["uuid"].startswith(left.stem.rpartition("-")[2])
+        blocker.execute("ROLLBACK")
+        blocker.close()
+        wait_for(lambda: not recorder.status.spilled)
+        record(recorder, 30, start=120)
+    with Store.open(path) as store:
+        assert store.conn.execute("SELECT count(*) FROM steps").fetchone()[0] == 150
+    assert spill.find_spills(path) == []
