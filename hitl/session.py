@@ -122,6 +122,9 @@ class Session:
         goes on); its reason is then ``through``.
         """
         self.policy.begin_episode()
+        if said := getattr(self.policy, "notices", None):
+            self._notice({"notices": said})
+            said.clear()
         self._greedy = self._is_greedy(purpose) if deterministic is None else deterministic
         self._alone = purpose == "evaluation"
         self._until = until_m

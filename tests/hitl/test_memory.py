@@ -14,11 +14,11 @@ from hitl.policy import CheckpointPolicy
 from hitl.rig import Rig, RigOptions
 from trainer.batch import beside
 from trainer.checkpoint import load, load_policy
-from trainer.config import TrainConfig
+from trainer.config import PLAIN, TrainConfig
 from trainer.networks import Critics
 from trainer.recurrent import whole_episode
 
-CONFIG = TrainConfig(
+CONFIG = PLAIN.with_values(
     network="recurrent", hidden=16, layers=1, rnn_size=12, sequence=5, burn_in=5, quantiles=5, batch_size=20, warmup_steps=20,
     utd=0.1,
 )  # fmt: skip

@@ -18,14 +18,14 @@ from data.store import Store
 from data.upkeep import prune
 from trainer import control
 from trainer.checkpoint import CheckpointMeta, load, load_policy, save
-from trainer.config import TrainConfig
+from trainer.config import PLAIN, TrainConfig
 from trainer.daemon import Daemon
 from trainer.heartbeat import read_heartbeat
 from trainer.start import Wish
 from trainer.tqc import TQC
 
 NAMES, ACTIONS = ("a", "b", "c"), ("gas_brake", "steer")
-SMALL = TrainConfig(
+SMALL = PLAIN.with_values(
     hidden=16, quantiles=5, drop_per_critic=1, batch_size=16, warmup_steps=20, checkpoint_seconds=0.1, metrics_every=10
 )
 
