@@ -106,6 +106,10 @@ class Rule:
             return ""
         return self.too_little(segment.start, (segment.stop - segment.start) / max(segment.hz, 1e-9), segment.moved)
 
+    def empty(self, segment: Judged) -> bool:
+        """Tell whether a segment shows nothing and has no verdict yet: what a store may be cleaned of."""
+        return segment.closed and segment.verdict == "unreviewed" and bool(self.nothing_shown(segment))
+
     def too_little(self, start: int, seconds: float, moved: float | None) -> str:
         """Return why a takeover shows nothing that lasted so long (s) and led so far (m; None: not known); empty where it does.
 

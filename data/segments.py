@@ -40,8 +40,11 @@ FROM segments g JOIN sessions s ON s.id = g.session_id WHERE g.revision > ? ORDE
 
 def changed(conn: sqlite3.Connection, revision: int = 0) -> list[tuple[SegmentRecord, int]]:
     """Return what a learner needs of the segments that are new or changed since a revision, each with its own revision."""
-    rows = conn.execute(_RECORD, (revision,))
-    return [(SegmentRecord(*values, closed=bool(closed), hz=hz, moved=moved), new) for *values, closed, hz, moved, new in rows]
+    found = []
+    for *values, new in conn.execute(_RECORD, (revision,)):
+        values[10] = bool(values[10])
+        found.append((SegmentRecord(*values), new))
+    return found
 
 
 def _segment(row: Sequence[Any]) -> Segment:
