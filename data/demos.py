@@ -61,7 +61,7 @@ class Rule:
     star_priority: float = 2.0
     failed_takeovers: bool = False
     one_replay: bool = False
-    takeover_min_s: float = 0.2
+    takeover_min_s: float = 0.3
     takeover_min_m: float = 2.0
     takeover_held_s: float = 1.0
 
@@ -128,11 +128,12 @@ MOVED = """
 CASE WHEN g.kind = 'takeover' AND g.stop > g.start THEN (
   SELECT CASE
     WHEN d.m > 0 THEN d.m
-    WHEN EXISTS (
+    WHEN d.known AND EXISTS (
       SELECT 1 FROM steps o WHERE o.episode_id = g.episode_id AND (o.progress != 0 OR o.x != 0 OR o.y != 0 OR o.speed != 0)
     ) THEN 0.0 END
   FROM (
-    SELECT max(ifnull(max(p.progress) - min(p.progress), 0), ifnull(max(p.x) - min(p.x), 0), ifnull(max(p.y) - min(p.y), 0)) AS m
+    SELECT max(ifnull(max(p.progress) - min(p.progress), 0), ifnull(max(p.x) - min(p.x), 0), ifnull(max(p.y) - min(p.y), 0)) AS m,
+           count(p.progress) + count(p.x) + count(p.y) AS known
     FROM steps p WHERE p.episode_id = g.episode_id AND p.t >= g.start AND p.t < g.stop) d)
 END
 """

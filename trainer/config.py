@@ -148,10 +148,10 @@ class TrainConfig:
     star_priority: float = Rule.star_priority
     """Factor for segments with the verdict ``star``."""
     takeover_min_s: float = Rule.takeover_min_s
-    """A takeover shorter than this shows nothing: to answer what one sees takes longer. (This and the two below do not hold for
-    takeovers that the player judged good or star, or gave a priority of their own.)"""
+    """A takeover shorter than this shows nothing: the shortest press makes one of 0.3 s, so it was cut off at once.
+    (This and the two below do not hold for takeovers that the player judged good or star, or gave a priority of their own.)"""
     takeover_min_m: float = Rule.takeover_min_m
-    """A takeover that led less far (m) shows standing still; at the speed of a walk that is a second of driving."""
+    """A takeover that led less far (m) shows standing still. A correction at speed is far beyond it: 0.3 s at 10 m/s are 3 m."""
     takeover_held_s: float = Rule.takeover_held_s
     """A takeover that begins with its episode and is over within this is a key still held from the episode before."""
     demo_copies: float = 4.0

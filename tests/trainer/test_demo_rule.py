@@ -24,7 +24,7 @@ from trainer.replay import Replay
 
 CONFIG = PLAIN.with_values(
     hidden=8, layers=1, quantiles=5, batch_size=32, takeover_priority=3.0, lap_priority=0.5, star_priority=4.0, own_finishes=2,
-    own_priority=1.5, takeover_min_s=0.2, takeover_min_m=2.0, takeover_held_s=1.0, sequence=4, burn_in=2, rnn_size=4,
+    own_priority=1.5, takeover_min_s=0.3, takeover_min_m=2.0, takeover_held_s=1.0, sequence=4, burn_in=2, rnn_size=4,
 )  # fmt: skip
 FORMS = {
     "plain": CONFIG,
@@ -41,7 +41,7 @@ def said(config: TrainConfig, s: Any) -> tuple[bool, float]:
     seconds = (s.stop - s.start) / s.hz
     chosen = s.verdict in ("good", "star")
     empty = s.kind == "takeover" and (
-        seconds < 0.199 or (s.moved is not None and s.moved < 2.0) or (s.start <= 2 and seconds < 0.999)
+        seconds < 0.299 or (s.moved is not None and s.moved < 2.0) or (s.start <= 2 and seconds < 0.999)
     )
     if not s.closed or s.verdict == "bad" or s.priority == 0.0:
         return False, 0.0
@@ -110,7 +110,7 @@ CHANGES = st.fixed_dictionaries(
         "moved": st.sampled_from([None, 0.3, 1.9, 2.0, 40.0]),
     },
 )
-RUNS = st.lists(st.tuples(st.sampled_from([0, 0, 1]), st.sampled_from([1, 3, 4, 6, 21])), min_size=1, max_size=5)
+RUNS = st.lists(st.tuples(st.sampled_from([0, 0, 1]), st.sampled_from([1, 5, 6, 21])), min_size=1, max_size=5)
 
 
 def judged(segment: SegmentRecord, changes: dict[str, Any]) -> SegmentRecord:
