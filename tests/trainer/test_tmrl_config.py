@@ -8,7 +8,7 @@ import torch
 from data.errors import InputFileError
 from data.follow import Update
 from tests.trainer.helpers import ACT, OBS, random_episode
-from trainer.config import PLAIN, PRESETS, TrainConfig
+from trainer.config import PLAIN, PRESETS, TrainConfig, unknown_settings
 from trainer.ledger import Ledger
 from trainer.replay import Replay
 from trainer.tmrl_config import DIRECT, NOT_USED, TOGETHER, read, understand
@@ -333,3 +333,25 @@ def test_every_setting_of_the_schedule_does_something(name: str) -> None:
 
 def test_the_same_settings_give_the_same() -> None:
     assert fingerprint(BASE) == fingerprint(BASE)
+
+
+def test_the_bare_learner_is_never_had_by_accident() -> None:
+    assert TrainConfig() == PRESETS["hitl"]
+    assert TrainConfig(gamma=0.9).bc_weight == 10.0
+    assert PLAIN.bc_weight == PLAIN.own_finishes == 0
+
+
+def test_what_a_checkpoint_does_not_name_is_what_was_done_before_there_was_a_setting_for_it() -> None:
+    assert TrainConfig.from_dict({}) == PLAIN
+    for config in (*PRESETS.values(), PLAIN):
+        assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    old = TrainConfig.from_dict({"hidden": 64, "lr_actor": 3e-4})  # of a version without cloning, averages or own finishes
+    assert (old.hidden, old.bc_weight, old.actor_average, old.own_finishes, old.log_std_max) == (64, 0.0, None, 0, 2.0)
+
+
+def test_settings_that_are_not_known_are_named() -> None:
+    assert unknown_settings("a.safetensors", PLAIN.to_dict()) == ""
+    text = unknown_settings("a.safetensors", {**PLAIN.to_dict(), **{f"new_{i}": i for i in range(7)}})
+    assert "'a.safetensors'" in text
+    assert "new_0 = 0" in text
+    assert "and 2 more" in text
