@@ -27,7 +27,7 @@ from hitl.task import DrivingTask, TaskSettings
 from hitl.track import Track, load_track
 from trainer.batch import Batch
 from trainer.checkpoint import CheckpointMeta, save
-from trainer.config import TrainConfig
+from trainer.config import PLAIN, TrainConfig
 from trainer.episodes import finished_episode
 from trainer.replay import Replay
 from trainer.tqc import TQC
@@ -36,7 +36,7 @@ TRACKS = ("default", "chicane", "decreasing")
 LAPS, DRIVES = 3, 12
 ROW = 10
 """Updates between two rows of metrics."""
-CONFIG = TrainConfig(
+CONFIG = PLAIN.with_values(
     hidden=48, batch_size=128, utd=0.25, warmup_steps=0, metrics_every=ROW, bc_weight=1.0, grad_clip_actor=10.0,
     grad_clip_critic=10.0,
 )  # fmt: skip

@@ -24,12 +24,12 @@ from common import parser, print_table, write_report
 from sb3_twin import Fixed, copy_weights, theirs
 
 from trainer.batch import Batch
-from trainer.config import TrainConfig
+from trainer.config import PLAIN
 from trainer.memory import keep_freed_memory
 from trainer.tqc import TQC
 
 OBSERVATIONS, ACTIONS = 24, 2
-CONFIG = TrainConfig(
+CONFIG = PLAIN.with_values(
     hidden=256,
     layers=2,
     layer_norm_actor=False,

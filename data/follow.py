@@ -15,6 +15,7 @@ import numpy as np
 from data.connect import BUSY_TIMEOUT_S, open_store, transaction
 from data.errors import StoreError
 from data.records import EpisodeRecord, SegmentRecord, SessionRecord
+from data.segments import changed
 from data.sound import readable_rows
 
 BLOCK = 4_000
@@ -271,16 +272,10 @@ class Follower:
             episodes[id_] = EpisodeRecord(id_, session, purpose, end, reason, length, observation)
             self._layouts[id_] = (sessions[session].observation_names, sessions[session].action_names)
         segments: dict[int, SegmentRecord] = {}
-        for *values, revision in conn.execute(
-            "SELECT id, episode_id, kind, start, coalesce(stop, start), trim_start, trim_stop, verdict, priority, "
-            "outcome, "
-            "stop IS NOT NULL, revision FROM segments WHERE revision > ? ORDER BY revision",
-            (self._segment,),
-        ):
-            values[-1] = bool(values[-1])
+        for segment, revision in changed(conn, self._segment):
             self._segment = revision
-            if values[1] >= self._first or values[1] in self._old:
-                segments[values[0]] = SegmentRecord(*values)
+            if segment.episode_id >= self._first or segment.episode_id in self._old:
+                segments[segment.id] = segment
         update = self._read_stretches(conn, limit) if self._stretches else self._read_steps(conn, limit)
         update.episodes, update.segments, update.sessions = episodes, segments, sessions
         return update

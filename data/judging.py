@@ -56,6 +56,7 @@ class StoreReview:
 
     def __init__(self, store: Store, track: str, since: str | None = None, until: str | None = None) -> None:
         self.store, self.track, self.since, self.until = store, track, since, until
+        self.rule = store.rule()
 
     @_spoken
     def segments(self) -> list[Segment]:
@@ -95,6 +96,10 @@ class StoreReview:
         """Return how far the human's actions were from the agent's."""
         start, stop = segment.start + segment.trim_start, segment.stop - segment.trim_stop
         return review.difference(self.store.conn, segment.episode_id, start, stop)
+
+    def why_not(self, segment: Segment) -> str:
+        """Return why a segment is not learned from, empty when it is."""
+        return self.rule.judge(segment).why
 
     @_spoken
     def label(self, segment_id: int, changes: Mapping[str, Any]) -> None:

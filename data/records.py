@@ -114,6 +114,10 @@ class SegmentRecord:
     priority: float
     outcome: str
     closed: bool
+    hz: float = 20.0
+    """Steps a second."""
+    moved: float | None = None
+    """How far a takeover led, m; None where that is not known (see ``data.demos``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +156,8 @@ class Segment:
     from_m: float | None
     to_m: float | None
     """Progress at its ends, metres."""
+    moved: float | None = None
+    """How far a takeover led before it was trimmed, m; None where that is not known (see ``data.demos``)."""
 
 
 @dataclass(frozen=True, slots=True)

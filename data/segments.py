@@ -10,11 +10,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from data.connect import now, transaction
+from data.demos import MOVED, Rule
 from data.errors import UsageError
-from data.records import VERDICTS, Segment
+from data.records import VERDICTS, Segment, SegmentRecord
 from data.sound import readable_rows
 
-_SELECT = """
+_SELECT = f"""
 SELECT g.id, g.session_id, g.episode_id, g.kind, g."trigger", g.corner, g.start, coalesce(g.stop, g.start),
        g.trim_start, g.trim_stop,
        max(0, coalesce(g.stop, (SELECT max(t) + 1 FROM steps WHERE episode_id = g.episode_id), g.start)
@@ -23,10 +24,27 @@ SELECT g.id, g.session_id, g.episode_id, g.kind, g."trigger", g.corner, g.start,
        (SELECT json_group_array(tag) FROM (SELECT tag FROM tags WHERE segment_id = g.id ORDER BY tag)),
        g.judged_by, g.judged_at, g.started, s.env, s.track, s.hz, s.driver, e.purpose,
        (SELECT progress FROM steps WHERE episode_id = g.episode_id AND t = g.start + g.trim_start),
-       (SELECT progress FROM steps WHERE episode_id = g.episode_id AND t = g.stop - g.trim_stop - 1)
+       (SELECT progress FROM steps WHERE episode_id = g.episode_id AND t = g.stop - g.trim_stop - 1),
+       {MOVED}
 FROM segments g JOIN episodes e ON e.id = g.episode_id JOIN sessions s ON s.id = g.session_id
 """
 _JUDGED = ("verdict", "priority", "note", "trim_start", "trim_stop", "judged_by", "judged_at")
+
+
+_RECORD = f"""
+SELECT g.id, g.episode_id, g.kind, g.start, coalesce(g.stop, g.start), g.trim_start, g.trim_stop, g.verdict, g.priority,
+       g.outcome, g.stop IS NOT NULL, s.hz, {MOVED}, g.revision
+FROM segments g JOIN sessions s ON s.id = g.session_id WHERE g.revision > ? ORDER BY g.revision
+"""
+
+
+def changed(conn: sqlite3.Connection, revision: int = 0) -> list[tuple[SegmentRecord, int]]:
+    """Return what a learner needs of the segments that are new or changed since a revision, each with its own revision."""
+    found = []
+    for *values, new in conn.execute(_RECORD, (revision,)):
+        values[10] = bool(values[10])
+        found.append((SegmentRecord(*values), new))
+    return found
 
 
 def _segment(row: Sequence[Any]) -> Segment:
@@ -89,6 +107,20 @@ def find(
         need("seconds <= ?", max_seconds)
     sql = _SELECT + (f" WHERE {' AND '.join(where)}" if where else "") + " ORDER BY g.id"
     return [_segment(row) for row in conn.execute(sql, values)]
+
+
+@readable_rows()
+def rule(conn: sqlite3.Connection) -> Rule:
+    """Return what counts as a demo in this store: by the settings in the trainer's newest checkpoint, else the usual ones."""
+    row = conn.execute("SELECT config FROM checkpoints WHERE kind = 'train' ORDER BY id DESC LIMIT 1").fetchone()
+    settings = json.loads(row[0]) if row else {}
+    return Rule.of(settings if isinstance(settings, dict) else {})
+
+
+def counting(conn: sqlite3.Connection, **where: Any) -> list[Segment]:
+    """Return the segments that count as demos among those that :func:`find` finds."""
+    said = rule(conn)
+    return [s for s in find(conn, **where) if said.judge(s).counts]
 
 
 def _state(conn: sqlite3.Connection, segment_id: int) -> dict[str, Any]:

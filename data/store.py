@@ -19,6 +19,7 @@ from data import checkpoints as _checkpoints
 from data import recovery, segments
 from data.checkpoints import CheckpointRecord, Evaluation
 from data.connect import BUSY_TIMEOUT_S, database, now, open_store, transaction
+from data.demos import Rule
 from data.errors import StoreError
 from data.live import LiveLock
 from data.ops import insert_session
@@ -219,6 +220,10 @@ class Store:
             self.conn, corner=corner, verdict=verdict, kind=kind, since=since, until=until, session=session,
             min_seconds=min_seconds, max_seconds=max_seconds, **more,
         )  # fmt: skip
+
+    def rule(self) -> Rule:
+        """Return what counts as a demo here: by the settings in the trainer's newest checkpoint, else the usual ones."""
+        return segments.rule(self.conn)
 
     def label(
         self,

@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from data.demos import Rule
 from hitl.corners import Corner
 
 SURVIVE_S = 2.0  # s on the road after a hand-back that clear a takeover which belongs to no corner
 BLAME_S = 1.0  # s after a hand-back within which a crash still counts as the human's
+
+
+@dataclass
+class Course:
+    """How far a takeover has led so far: what the store will say of it, known while it is driven."""
+
+    start: int
+    """Steps of the episode before it."""
+    steps: int = 0
+    _ways: list[tuple[float, float]] = field(default_factory=list)  # least and largest progress, x and y
+    _placed: bool = False
+
+    def step(self, progress: float, x: float, y: float, speed: float) -> None:
+        """A step of the takeover was driven from there (m, m, m, m/s)."""
+        self.steps += 1
+        here = (progress, x, y)
+        ways = self._ways or [(place, place) for place in here]
+        self._ways = [(min(low, place), max(high, place)) for (low, high), place in zip(ways, here, strict=True)]
+        self._placed = self._placed or any((*here, speed))
+
+    @property
+    def moved(self) -> float | None:
+        """Metres; None where the car's place is not known (an environment without a line says 0 everywhere)."""
+        return max((high - low for low, high in self._ways), default=0.0) if self._placed else None
+
+    def nothing_shown(self, hz: float, rule: Rule) -> str:
+        """Return why it shows nothing if it ends now; empty where it shows something."""
+        return rule.too_little(self.start, self.steps / hz, self.moved)
 
 
 @dataclass
@@ -18,7 +47,10 @@ class _Pending:
 
 
 class OutcomeJudge:
-    """Follows the takeovers of one episode. Each method returns the verdicts that are now certain: (token, outcome)."""
+    """Follows the takeovers of one episode. Each method returns the verdicts that are now certain: (token, outcome).
+
+    A takeover that shows nothing has cleared nothing and failed at nothing: ``dismissed`` leaves it ``unclear``.
+    """
 
     def __init__(self) -> None:
         self._pending: list[_Pending] = []
@@ -32,6 +64,10 @@ class OutcomeJudge:
         for pending in self._pending:
             if pending.ended_at is None:
                 pending.ended_at = time
+
+    def dismissed(self, token: int) -> None:
+        """That takeover shows nothing: whatever follows is not its doing."""
+        self._pending = [pending for pending in self._pending if pending.token != token]
 
     def step(self, time: float, progress: float) -> list[tuple[int, str]]:
         """The car is on the road at that time (s) and progress (m)."""

@@ -97,6 +97,9 @@ class CheckpointPolicy:
         self.checkpoint_name = ""
         self.updates = 0
         self.problem = ""
+        self.notices: list[str] = []
+        """Sentences for the player, each said once; who says them takes them out."""
+        self._settings: list[str] = []  # names in the checkpoint that drives: what was said of them is not said again
 
     def act(self, observation: NDArray[np.float32], deterministic: bool) -> NDArray[np.float32]:
         """Return the action (A,) for an observation (O,)."""
@@ -207,6 +210,7 @@ class CheckpointPolicy:
 
     def _load(self, path: Path, checkpoint_id: int) -> None:
         from trainer.checkpoint import load_policy
+        from trainer.config import unknown_settings
 
         actor, meta = load_policy(path)
         for kind, expected, found in (
@@ -224,6 +228,9 @@ class CheckpointPolicy:
             path.name,
             meta.updates,
         )
+        if (said := unknown_settings(path.name, meta.config)) and sorted(meta.config) != self._settings:
+            self.notices.append(said)
+        self._settings = sorted(meta.config)
         self._path, judged = path, self._judgement is not None
         self._judgement = self._memory = None
         self.problem = ""

@@ -123,7 +123,7 @@ class Rig:
             offers=self.offers,
             foresight=self.foresight,
         )
-        self.session.rumble = options.help.rumble
+        self.session.rumble, self.session.rule = options.help.rumble, self._rule
         self.session.greedy_every = options.greedy_every
         if options.real_time:
             self._quiet.enter_context(punctual())
@@ -146,6 +146,7 @@ class Rig:
     def _known_corners(self) -> tuple[Corner, ...]:
         """Return the track's corners and those that the player has named, and make sure that the store knows them."""
         with Store.open(self.home.store_path) as store:
+            self._rule = store.rule()
             stored = {c.name: c for c in store.corners(self.track.name)}
             for corner in self.track.corners:
                 here = (corner.from_m, corner.to_m)

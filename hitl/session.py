@@ -22,12 +22,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data.demos import Rule
 from data.records import AGENT, HUMAN, StepRow
 from hitl import arbiter
 from hitl.clock import LockstepClock
 from hitl.corners import Corner
 from hitl.offers import RUMBLES, CornerOffers
-from hitl.outcome import OutcomeJudge
+from hitl.outcome import Course, OutcomeJudge
 from hitl.pads.base import braking_action, neutral_action, to_action
 from hitl.ports import Clock, EpisodeResult, Foresight, Policy, Recorder, Remembering, Tick
 from hitl.watchdog import EnvironmentLost, lost
@@ -92,6 +93,7 @@ class Session:
         self.wheel: Wheel = wheel or Nobody()
         self.settings = settings or arbiter.Settings()
         self.clock: Clock = clock or LockstepClock(hz)
+        self.hz, self.rule = hz, Rule()
         self.watch, self.stop, self.freeze, self.release = watch, stop, freeze, release
         self.offers = offers or CornerOffers(corners, "off")
         self.foresight = foresight
@@ -122,6 +124,9 @@ class Session:
         goes on); its reason is then ``through``.
         """
         self.policy.begin_episode()
+        if said := getattr(self.policy, "notices", None):
+            self._notice({"notices": said})
+            said.clear()
         self._greedy = self._is_greedy(purpose) if deterministic is None else deterministic
         self._alone = purpose == "evaluation"
         self._until = until_m
@@ -129,6 +134,7 @@ class Session:
         self._judge = OutcomeJudge()
         self._segment: int | None = None
         self._latest: int | None = None  # the newest takeover, for the star
+        self._course = Course(0)
         self._state = arbiter.new_episode(self._state)
         self._offer = ""
         self._driver = AGENT
@@ -220,10 +226,11 @@ class Session:
         self.clock.lost()
         result = self._result
         result.reason = "env_lost"
-        outcomes = self._judge.over(self.clock.now(), result.reason)
         if self._segment is not None:
             self.recorder.end_segment(self._segment, interrupted=True)
+            self._weigh(self._segment)
             self._segment = None
+        outcomes = self._judge.over(self.clock.now(), result.reason)
         for token, outcome in outcomes:
             self.recorder.set_outcome(token, outcome)
         self.recorder.end_episode("interrupted", result.reason, observation if result.steps else None)
@@ -263,6 +270,9 @@ class Session:
         if self._until is not None and next_info["progress"] >= self._until and not (terminated or truncated):
             truncated, reason = True, "through"
         self._record(observation, proposed, decision, reward, terminated, truncated, info, risk)
+        if self._segment is not None:
+            state = info["state"]
+            self._course.step(info["progress"], state.x, state.y, state.speed)
         result.total += reward
         result.steps += 1
         result.human_steps += decision.driver == HUMAN
@@ -342,10 +352,12 @@ class Session:
         if event == "takeover":
             self._segment = self._latest = self.recorder.begin_segment("takeover", decision.trigger, name)
             self._judge.taken(self._segment, corner)
+            self._course = Course(self._result.steps)
             self._result.takeovers += 1
         elif self._segment is not None and not lap:  # every other event ends a takeover that runs
             self.recorder.end_segment(self._segment, interrupted=event == "interrupted")
             self._judge.handed_back(self.clock.now())
+            self._weigh(self._segment)
             self._segment = None
         data = {"progress": round(info["progress"], 1), "trigger": decision.trigger, "corner": name}
         if event == "interrupted":
@@ -355,6 +367,15 @@ class Session:
             self.recorder.event("pad_lost", text, level="warning", data=data)
         else:
             self.recorder.event(event, EVENTS[event], data=data)
+
+    def _weigh(self, takeover: int) -> None:
+        """See whether a takeover that is over shows anything; one that does not has no outcome, and the player is told."""
+        why = self._course.nothing_shown(self.hz, self.rule) if self._course.steps and self._result.purpose != "lap" else ""
+        if why:
+            self._judge.dismissed(takeover)
+            text = f"That takeover shows the agent nothing, so it is not learned from: {why}."
+            self.recorder.event("nothing_shown", text, data={"segment": takeover})
+            self.tell("info", text)
 
     def _tell(self, decision: arbiter.Decision, offer: str, info: dict[str, Any]) -> None:
         """Rumble when the wheel changes hands or begins to be offered; note the offer."""
@@ -407,6 +428,8 @@ class Session:
 
     def _finish(self, end: str, observation: NDArray[np.float32]) -> None:
         result = self._result
+        if self._segment is not None:
+            self._weigh(self._segment)
         outcomes = self._judge.over(self.clock.now(), result.reason, result.progress)
         if self._segment is not None:
             lap = result.purpose == "lap"

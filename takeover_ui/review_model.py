@@ -37,6 +37,7 @@ class ReviewData(Protocol):
     def again(self, ids: Iterable[int]) -> list[Segment]: ...  # noqa: D102
     def detail(self, segment: Segment) -> Detail: ...  # noqa: D102
     def difference(self, segment: Segment) -> float: ...  # noqa: D102
+    def why_not(self, segment: Segment) -> str: ...  # noqa: D102
     def label(self, segment_id: int, changes: Mapping[str, Any]) -> None: ...  # noqa: D102
     def undo(self) -> list[int]: ...  # noqa: D102
 

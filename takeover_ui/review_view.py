@@ -111,10 +111,10 @@ class ReviewView:
             if chosen:
                 pygame.draw.rect(pen.surface, theme.TRACK, row)
                 pygame.draw.rect(pen.surface, theme.HUMAN, (0, row.top, pen.px(5), row.h))
-            self._row(pen, row, segment)
+            self._row(pen, row, segment, model.data.why_not(segment))
             self.hits.append(Hit(row, row=first + number))
 
-    def _row(self, pen: Pen, row: pygame.Rect, segment: Segment) -> None:
+    def _row(self, pen: Pen, row: pygame.Rect, segment: Segment, why_not: str) -> None:
         widgets.verdict_sign(pen, (row.left + pen.px(26), row.centery), segment.verdict)
         left, width = row.left + pen.px(46), row.w - pen.px(60)
         name = segment.corner or ("lap" if segment.kind == "lap" else "takeover")
@@ -128,6 +128,8 @@ class ReviewView:
         )
         pen.text("row_name", name, (left, row.top + pen.px(5)), 22, theme.TEXT, width=time.left - left - pen.px(8))
         more = [widgets.when(segment.started), "interrupted" if segment.interrupted else segment.outcome]
+        if why_not and segment.verdict == "unreviewed" and segment.outcome != "failed":  # these two are seen already
+            more[1] = "not learned from"
         more += [f"priority {segment.priority:g}"] if segment.priority != 1 else []
         pen.text("row_more", " · ".join(more), (left, row.top + pen.px(25)), 18, theme.MUTED, width=width)
 
@@ -184,6 +186,8 @@ class ReviewView:
         top += pen.px(52)
         said = [f"priority {segment.priority:g}", *(f"#{tag}" for tag in segment.tags)]
         top = pen.text("said", "  ".join(said), (left, top), 22, theme.TEXT, width=width).bottom + pen.px(4)
+        if why_not := model.data.why_not(segment):
+            top = widgets.paragraph(pen, "why_not", f"Not learned from: {why_not}.", left, top, width, theme.WARNING)
         if segment.note:
             top = widgets.paragraph(pen, "note", f"“{segment.note}”", left, top, width, theme.MUTED)
         top += pen.px(10)

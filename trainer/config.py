@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from data.demos import Rule
 from data.errors import UsageError, shown
 
 NETWORKS = ("mlp", "residual", "simba", "recurrent", "cnn")
@@ -16,7 +17,10 @@ NETWORKS = ("mlp", "residual", "simba", "recurrent", "cnn")
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What the learner, the replay and the daemon are set to. Immutable; ``with_values`` makes changed copies."""
+    """What the learner, the replay and the daemon are set to. Immutable; ``with_values`` makes changed copies.
+
+    The defaults are the preset ``hitl``; ``PLAIN`` is the learner without what that adds.
+    """
 
     # Networks
     network: str = "mlp"
@@ -29,7 +33,7 @@ class TrainConfig:
     layer_norm_actor: bool = True
     init_gas_bias: float = 0.0
     """Added at the start to the bias of the first action's mean."""
-    log_std_max: float = 2.0
+    log_std_max: float = -1.0
     """Upper bound of the policy's log standard deviation before the squash. Where the critic likes both ends of an action better
     than its middle, a wide spread is a coin toss between them: the noisy policy then drives in a way that the greedy one,
     which is evaluated, never does."""
@@ -68,7 +72,7 @@ class TrainConfig:
     """``quantile_huber`` (TQC's), or ``mse`` for critics of one quantile: the squared error of SAC, REDQ and RLPD."""
     gamma: float = 0.9925
     n_step: int = 3
-    stalled_steps: int = 0
+    stalled_steps: int = 40
     """In an episode that ended because the car no longer moved on, the returns of so many of the agent's last steps go on to that
     end. What standing there brought is known; a guess n steps on would be one about standing too, which vouches for itself and
     takes thousands of updates to fade. (Not with a recurrent network, whose sequences reach n steps ahead.)"""
@@ -76,10 +80,10 @@ class TrainConfig:
     """Whether n-step returns end where the driver changes; otherwise the human's rescue pays for the agent's blunder."""
     polyak: float = 0.995
     """Share of the old target kept in each update."""
-    actor_average: float | None = None
+    actor_average: float | None = 0.99
     """Share of the old average kept in each update, for the averaged actor that checkpoints drive with; None drives with the
     newest weights. One decision (brake here or not) flips a whole evaluation; the average does not follow every flip."""
-    actor_average_growth: float = 0.0
+    actor_average_growth: float = 0.25
     """The average spans at least this share of the updates done since the last new demo: soon after a takeover it follows the
     weights closely, and later it holds ever more firmly what has proved itself (a suffix average that grows, after Rakhlin,
     Shamir and Sridharan 2012). 0: one span for ever."""
@@ -95,7 +99,7 @@ class TrainConfig:
     """Targets are held within plus or minus this."""
 
     # Optimisers
-    lr_actor: float = 3e-4
+    lr_actor: float = 1e-4
     lr_critic: float = 3e-4
     lr_alpha: float = 3e-4
     betas_actor: tuple[float, float] = (0.9, 0.999)
@@ -110,8 +114,8 @@ class TrainConfig:
     optimizer_actor: str = "adam"
     optimizer_critic: str = "adam"
     """``adam`` or ``sgd``."""
-    grad_clip_actor: float | None = None
-    grad_clip_critic: float | None = None
+    grad_clip_actor: float | None = 10.0
+    grad_clip_critic: float | None = 10.0
     """Largest norm of the whole gradient."""
     clip_weights: float | None = None
     """Every weight is held within plus or minus this after each update."""
@@ -124,7 +128,7 @@ class TrainConfig:
 
     # How often
     batch_size: int = 256
-    utd: float = 1.0
+    utd: float = 2.0
     """Critic updates for each new online step."""
     actor_every: int = 1
     """One actor update after this many critic updates."""
@@ -138,14 +142,21 @@ class TrainConfig:
     # Sampling (RLPD, Ball et al. 2023)
     demo_fraction: float = 0.5
     """Share of demo rows in every mini-batch as soon as there are demos; 0 with ``one_replay``."""
-    takeover_priority: float = 2.0
+    takeover_priority: float = Rule.takeover_priority
     """Weight of a takeover's step in the demo half, times the segment's own priority."""
-    lap_priority: float = 1.0
-    star_priority: float = 2.0
+    lap_priority: float = Rule.lap_priority
+    star_priority: float = Rule.star_priority
     """Factor for segments with the verdict ``star``."""
+    takeover_min_s: float = Rule.takeover_min_s
+    """A takeover shorter than this shows nothing: the shortest press makes one of 0.3 s, so it was cut off at once.
+    (This and the two below do not hold for takeovers that the player judged good or star, or gave a priority of their own.)"""
+    takeover_min_m: float = Rule.takeover_min_m
+    """A takeover that led less far (m) shows standing still. A correction at speed is far beyond it: 0.3 s at 10 m/s are 3 m."""
+    takeover_held_s: float = Rule.takeover_held_s
+    """A takeover that begins with its episode and is over within this is a key still held from the episode before."""
     demo_copies: float = 4.0
     """A batch holds at most this many copies of each demo step on average, so few demos are not worn out."""
-    one_replay: bool = False
+    one_replay: bool = Rule.one_replay
     """Laps and takeovers lie in the one replay instead of a half of their own (the reference recipe)."""
     demo_weight: float = 1.0
     """With ``one_replay``: how much likelier a demo step is drawn; falls to 1 over ``demo_weight_decay``."""
@@ -158,18 +169,18 @@ class TrainConfig:
     """With ``one_replay``: how often each demo step is laid into the replay."""
     learn_from_evaluation: bool = False
     """Whether evaluation episodes are online data too."""
-    recent_fraction: float = 0.0
+    recent_fraction: float = 0.5
     """Share of the online half that is drawn from the newest ``recent_steps`` online steps only: what has just been tried is
     learned from at once, however much lies in the memory (after Wang and Ross 2019)."""
     recent_steps: int = 2000
-    own_finishes: int = 0
+    own_finishes: int = 10
     """So many of the agent's best unaided finishes of each track are demos as well, and cloned as such: what it can already do
     is not unlearned while the critic is still wrong about the rest (self-imitation, Oh et al. 2018)."""
     own_priority: float = 1.0
     """Weight of their steps in the demo half."""
     takeovers_online: bool = True
     """Whether the human's steps of live episodes are online data as well as demos (RLPD with HIL-SERL's rule), or demos alone."""
-    failed_takeovers: bool = False
+    failed_takeovers: bool = Rule.failed_takeovers
     """Whether a takeover that did not clear its corner is a demo without the player saying so."""
     capacity: int = 1_000_000
     """Steps held; the oldest online episodes go first, demos stay."""
@@ -183,8 +194,9 @@ class TrainConfig:
     """Weight of human rows in the critic loss."""
     iwr_weight: float = 1.0
     """Weight of takeover rows against lap rows in the cloning loss (IWR, Mandlekar et al. 2020)."""
-    bc_weight: float = 0.0
-    """Cloning of human rows in the actor loss; 0 is off."""
+    bc_weight: float = 10.0
+    """Cloning of the demos (the human's, and the agent's own finishes) in the actor loss; 0 is off. In full force where they fill
+    ``demo_fraction`` of a batch, and weaker with their share below that: a handful of rows must not outweigh all the others."""
     bc_loss: str = "mse"
     """``mse`` of the greedy action, or ``nll`` (log-likelihood of the executed action)."""
     bc_scale_q: bool = False
@@ -257,9 +269,25 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
-        """Read what ``to_dict`` gave; settings this version does not know are left out, missing ones are defaults."""
+        """Read what ``to_dict`` gave; settings this version does not know are left out (``unknown_settings`` names them).
+
+        Missing ones are those of ``PLAIN``: what an older version had no setting for, it did not do.
+        """
         known = {f.name for f in fields(cls)}
-        return cls(**_typed({k: v for k, v in values.items() if k in known}))
+        return dataclasses.replace(PLAIN, **_typed({k: v for k, v in values.items() if k in known}))
+
+
+def unknown_settings(checkpoint: str, values: Mapping[str, Any]) -> str:
+    """Return a sentence about the settings in a checkpoint that this version does not know; empty where it knows them all."""
+    known = {f.name for f in fields(TrainConfig)}
+    unknown = [f"{shown(name, 40)} = {shown(json.dumps(values[name]), 40)}" for name in sorted(values) if name not in known]
+    if not unknown:
+        return ""
+    more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+    return (
+        f"The checkpoint '{checkpoint}' was trained with settings that this version does not know "
+        f"({', '.join(unknown[:5])}{more}): they have no effect here. Install the version that wrote it to go on as it was."
+    )
 
 
 def _typed(values: dict[str, Any]) -> dict[str, Any]:
@@ -329,32 +357,38 @@ def _check(c: TrainConfig) -> None:
     need(c.target_critics is None or 1 <= c.target_critics <= c.critics, "target_critics must be 1 to critics")
     pool = (c.target_critics or c.critics) * c.quantiles
     need(0 <= c.dropped < pool, f"{c.dropped} dropped of {pool} target quantiles leaves none")
+    rule = (c.takeover_priority, c.lap_priority, c.star_priority, c.takeover_min_s, c.takeover_min_m, c.takeover_held_s)
+    need(min(rule) >= 0, "priorities and the limits of takeovers must not be negative")
     need(0 < c.gamma <= 1 and 0 <= c.polyak <= 1, "gamma and polyak lie between 0 and 1")
     need(0 <= c.demo_fraction <= 1, "demo_fraction lies between 0 and 1")
     need(c.utd > 0 and c.metrics_every >= 1 and c.threads >= 1, "utd, metrics_every and threads must be positive")
 
 
+PLAIN = TrainConfig(
+    bc_weight=0.0,
+    own_finishes=0,
+    recent_fraction=0.0,
+    actor_average=None,
+    actor_average_growth=0.0,
+    stalled_steps=0,
+    log_std_max=2.0,
+    lr_actor=3e-4,
+    utd=1.0,
+    grad_clip_actor=None,
+    grad_clip_critic=None,
+)
+"""TQC with half and half batches, and nothing else: what other recipes are built on, and what a checkpoint means by settings that
+it does not name. A setting that is added later and changes how a run learns is off here."""
+
 PRESETS: dict[str, TrainConfig] = {
     # Ours: small LayerNorm networks, half demos, unfiltered cloning of human rows and of the agent's own best finishes, half of
     # the online rows from the newest steps, and an averaged actor to drive with that follows closely after a takeover.
-    "hitl": TrainConfig(
-        bc_weight=10.0,
-        own_finishes=10,
-        recent_fraction=0.5,
-        actor_average=0.99,
-        actor_average_growth=0.25,
-        stalled_steps=40,
-        log_std_max=-1.0,
-        lr_actor=1e-4,
-        utd=2.0,
-        grad_clip_actor=10.0,
-        grad_clip_critic=10.0,
-    ),
+    "hitl": TrainConfig(),
     # Ball et al. 2023, Table 2 (state-based), and their code where the paper is silent: E 10, Z 2, UTD 20, LayerNorm critics of
     # squared error, 1-step, entropy in the backup, a temperature learned from 1 towards an entropy of half the actions, the actor
     # once for 20 critic updates.
     # One quantile per critic makes TQC's critic a plain mean; the minimum over Z = 2 is drop_pool 1 of the pool of 2.
-    "rlpd": TrainConfig(
+    "rlpd": PLAIN.with_values(
         hidden=256,
         layers=3,
         critics=10,
@@ -377,7 +411,7 @@ PRESETS: dict[str, TrainConfig] = {
         demo_copies=1e9,
     ),
     # The reference recipe with a correct critic and correct n-step returns.
-    "run_l": TrainConfig(
+    "run_l": PLAIN.with_values(
         network="residual",
         hidden=256,
         layers=3,

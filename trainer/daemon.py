@@ -38,6 +38,7 @@ from trainer.tqc import TQC
 from trainer.watch import Watch
 
 CHUNK = 8  # updates between two looks at the store; a fixed number, so that a resumed run draws as an uninterrupted one
+SLOW = frozenset({"cnn", "recurrent"})  # networks whose eight updates may take seconds: a verdict must not wait for them
 IDLE_S = 0.03  # s between two looks when there is nothing to do
 BEAT_S = 0.5  # s between two heartbeats when nothing changes
 METRICS_S = 2.0  # s between two rows of metrics at the start; grows like the pause between checkpoints
@@ -132,6 +133,8 @@ class Daemon:
             with Store.open(self.store_path, create=False) as store:
                 records = store.checkpoints()
         start = begin(self.wish, records, self.folder, self.say)
+        if start is not None and start.unknown and self.store_path.exists():
+            self._event("settings", start.unknown, "warning")
         if start is not None and start.meta is not None and self.store_path.exists():
             self.names = (start.meta.observation_names, start.meta.action_names)
             self.follower = Follower(self.store_path, *self.names, **_newest(start.config))
@@ -230,7 +233,7 @@ class Daemon:
             waiting = self.ledger.online < self.ledger.warmup or not self.replay.online_rows
             self._rest("waiting" if waiting else "idle")
             return
-        self._learn(min(CHUNK, due))
+        self._learn(min(1 if self.config.network in SLOW else CHUNK, due))
         self._beat_sometimes("training")
 
     def _learn(self, count: int) -> None:

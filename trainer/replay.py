@@ -11,13 +11,14 @@ from collections import deque
 import numpy as np
 import torch
 
+from data.demos import Rule
 from data.follow import Update
 from data.records import AGENT, HUMAN, EpisodeRecord, SegmentRecord
 from trainer.batch import Batch
 from trainer.config import TrainConfig
 from trainer.own import BestFinishes
 from trainer.returns import n_step_returns
-from trainer.sampling import DemoTable, demo_count, demo_weight, one_replay_weight
+from trainer.sampling import DemoTable, demo_count, one_replay_weight
 from trainer.sequences import draw_sequences
 from trainer.table import Table
 
@@ -66,7 +67,8 @@ class Replay:
         self._order: deque[int] = deque()  # episodes that can still give way, oldest first
         self._segments: dict[int, SegmentRecord] = {}
         self._of_episode: dict[int, set[int]] = {}
-        self._parts: dict[int, tuple[str, float, np.ndarray]] = {}
+        self.rule = Rule.of(config.to_dict())
+        self._parts: dict[int, tuple[str, float, np.ndarray]] = {}  # what counts: kind, weight and rows of each segment
         self._own = BestFinishes(config.own_finishes)
         self._tracks: dict[int, str] = {}  # by session
         self._online = np.empty(16_384, np.int64)
@@ -132,14 +134,11 @@ class Replay:
             if id_ in self._episodes:
                 self._settle(self._episodes[id_])
                 affected |= self._of_episode.get(id_, set())
-        changes = [self._resolve(id_) for id_ in affected]
+        changed = {self._segments[id_].episode_id for id_ in affected if self._resolve(id_)}
         if self.config.own_finishes:
-            changes.append(self._take_up_own(touched))
-        if any(changes):
-            # In the order of their numbers, so that the same store gives the same draws however it came.
-            self.demo.rebuild([self._parts[id_] for id_ in sorted(self._parts)])
-            if self.chains is not None:
-                self.chains.mark_demos(self.demo.slots.numpy())
+            changed |= self._take_up_own(touched)
+        if changed:
+            self._put_in_force(changed)
         return self.online_steps - before
 
     def _episode(self, id_: int) -> _Episode:
@@ -202,7 +201,6 @@ class Replay:
         table.array[done, table.human] = human
         table.array[done, table.takeover] = human & (record is None or record.purpose != "lap")
         table.array[done, table.before] = result.before_takeover[:n]
-        table.array[done, table.cloned] = human
         valid = result.successor[:n] > 0
         table.next[done] = np.where(valid, successors[result.successor[:n]], -1)
         table.changed(done)
@@ -290,24 +288,40 @@ class Replay:
     def _resolve(self, id_: int) -> bool:
         """Find the rows of a segment anew; returns whether they, or their weight, are others than before."""
         segment = self._segments[id_]
-        weight, episode = demo_weight(self.config, segment), self._episodes.get(segment.episode_id)
+        standing, episode = self.rule.judge(segment), self._episodes.get(segment.episode_id)
         part = None
-        if weight > 0 and episode is not None:
+        if standing.counts and episode is not None:
             rows = episode.rows[: episode.ready]
             low, high = np.searchsorted(
                 self.table.t[rows], (segment.start + segment.trim_start, segment.stop - segment.trim_stop)
             )
             rows = rows[low:high]
             rows = rows[(self.table.driver[rows] == HUMAN) & (self.table.next[rows] >= 0)]
-            part = (segment.kind, weight, rows) if len(rows) else None
+            part = (segment.kind, standing.weight, rows) if len(rows) else None
         old = self._parts.get(id_)
         if part is None:
             return self._parts.pop(id_, None) is not None
         self._parts[id_] = part
         return old is None or part[1] != old[1] or not np.array_equal(part[2], old[2])
 
-    def _take_up_own(self, touched: set[int]) -> bool:
-        """Look for finishes without help among these episodes; returns whether the best are others than before."""
+    def _put_in_force(self, changed: set[int]) -> None:
+        """Let what counts now be drawn and cloned, and nothing else; ``changed``: the episodes in which that is news."""
+        # In the order of their numbers, so that the same store gives the same draws however it came.
+        self.demo.rebuild([self._parts[id_] for id_ in sorted(self._parts) if self._parts[id_][1] > 0])
+        if self.chains is not None:
+            self.chains.mark_demos(self.demo.slots.numpy())
+        for id_ in changed:
+            episode = self._episodes.get(id_)
+            if episode is None:
+                continue
+            self.table.array[episode.rows, self.table.cloned] = False
+            for part in (-id_, *self._of_episode.get(id_, ())):
+                if part in self._parts:
+                    self.table.array[self._parts[part][2], self.table.cloned] = True
+            self.table.changed(episode.rows)
+
+    def _take_up_own(self, touched: set[int]) -> set[int]:
+        """Look for finishes without help among these episodes; returns those that now are, or no longer are, among the best."""
         before = set(self._own)
         for id_ in touched:
             episode = self._episodes.get(id_)
@@ -318,23 +332,15 @@ class Replay:
                 self._own.offer(id_, float(self.table.raw[rows].sum()), self._tracks.get(record.session_id, ""))
         now = set(self._own)
         for id_ in before - now:  # it may give way again
-            self._mark_own(id_, False)
-            del self._parts[-id_]
+            self._parts.pop(-id_, None)
             if id_ not in self._order:
                 self._order.appendleft(id_)
         for id_ in now - before:
-            rows = self._mark_own(id_, True)
-            self._parts[-id_] = ("own", self.config.own_priority, rows)
-        return now != before
-
-    def _mark_own(self, id_: int, cloned: bool) -> np.ndarray:
-        """Have the steps of an episode cloned or not; returns the rows that can be learned from."""
-        episode = self._episodes[id_]
-        rows = episode.rows[: episode.ready]
-        self.table.array[rows, self.table.cloned] = cloned
-        self.table.changed(rows)
-        usable: np.ndarray = rows[self.table.next[rows] >= 0]
-        return usable
+            episode = self._episodes[id_]
+            rows = episode.rows[: episode.ready]
+            if self.config.own_priority > 0:
+                self._parts[-id_] = ("own", self.config.own_priority, rows[self.table.next[rows] >= 0])
+        return now ^ before
 
     # Drawing
 

@@ -8,19 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.records import SegmentRecord
 from trainer.config import TrainConfig
-
-
-def demo_weight(config: TrainConfig, segment: SegmentRecord) -> float:
-    """Return the weight with which each step of a segment is drawn in the demo half; 0 for a segment that is no demo."""
-    c = config
-    if not segment.closed or segment.verdict == "bad" or (c.one_replay and segment.kind != "lap"):
-        return 0.0
-    if segment.outcome == "failed" and not c.failed_takeovers and segment.verdict not in ("good", "star"):
-        return 0.0  # a takeover that failed is a demo only when the player says so
-    weight = c.takeover_priority if segment.kind == "takeover" else c.lap_priority
-    return weight * segment.priority * (c.star_priority if segment.verdict == "star" else 1.0)
 
 
 def one_replay_weight(config: TrainConfig, held: int) -> float:

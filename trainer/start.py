@@ -13,7 +13,7 @@ from torch import Tensor
 from data.checkpoints import CheckpointRecord
 from data.errors import CheckpointError, UsageError
 from trainer.checkpoint import SHAPE_FIELDS, CheckpointMeta, load, shaped_like
-from trainer.config import PRESETS, TrainConfig
+from trainer.config import PRESETS, TrainConfig, unknown_settings
 from trainer.ledger import Ledger
 from trainer.pixels import with_image
 from trainer.tqc import LATER_NUMBERS, TQC
@@ -71,6 +71,8 @@ class Start:
     own: bool = False
     """Whether it goes on with a run of the daemon's own."""
     tensors: dict[str, Tensor] = field(default_factory=dict)
+    unknown: str = ""
+    """What is to be said of settings in the checkpoint that this version does not know."""
 
     def ledger(self, online_now: int) -> Ledger:
         """Return the updates owed, as they stood; ``online_now``: online steps in the store."""
@@ -152,4 +154,5 @@ def _from_file(
     if not own:
         learner.generator.manual_seed(config.seed + 1)  # another run: it draws its own numbers
         learner.bc_scale = learner.lr_scale = 1.0
-    return Start(learner, config, meta, path, record.id if record else None, own, tensors)
+    unknown = unknown_settings(path.name, meta.config)
+    return Start(learner, config, meta, path, record.id if record else None, own, tensors, unknown)

@@ -15,7 +15,7 @@ from typing import Any
 
 from data.errors import InputFileError, shown
 from data.foreign import read_bytes
-from trainer.config import TrainConfig
+from trainer.config import PLAIN, TrainConfig
 from trainer.tmrl_networks import KEPT, note, set_network
 
 OLDEST = (0, 6, 0)
@@ -292,7 +292,7 @@ def _settings(flat: Mapping[str, Any], name: str) -> tuple[TrainConfig, dict[str
                 changed[key] = f"adam is used: there is no {set_.pop(f'optimizer_{which}')} here"
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise InputFileError(f"The configuration '{name}' holds a value of the wrong kind: {shown(error, 120)}.") from error
-    return TrainConfig().with_values(**set_), changed
+    return PLAIN.with_values(**set_), changed
 
 
 def _algorithm(flat: Mapping[str, Any], set_: dict[str, Any], changed: dict[str, str]) -> None:

@@ -211,12 +211,15 @@ class TQC:
             self._log["debug/alpha"] = alpha
 
     def _cloning(self, batch: Batch, head: Tensor, z: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return the cloning loss (0-d), a weighted mean over the rows to be cloned, and its derivative by the head (B, 2A).
+        """Return the cloning loss (0-d) and its derivative by the head (B, 2A).
 
-        ``z``: the quantiles of the agent's own actions, for the filter.
+        It is a weighted mean over the rows to be cloned where these fill the demos' share of a batch, and a row counts as much as
+        it does there where they are fewer. ``z``: the quantiles of the agent's own actions, for the filter.
         """
         c = self.config
         weight = batch.cloned.to(head.dtype)
+        # The other terms are means over the batch. A mean over the cloned rows alone would give six of them the force of 128.
+        force = (weight.sum() / (len(batch) * (c.demo_fraction or 0.5))).clamp_(max=1.0)
         if c.iwr_weight != 1.0:
             weight = torch.where(batch.takeover, weight * c.iwr_weight, weight)
         # The mean is over all of them, so rows that the filter leaves out weaken the pull instead of shifting it.
@@ -224,7 +227,7 @@ class TQC:
         if c.bc_q_filter:
             assert z is not None
             weight = weight * (self.critics(batch.pair).mean((0, 2)) > z.mean((0, 2)))
-        weight = (weight / total)[:, None]
+        weight = (weight * (force / total))[:, None]
         if c.bc_loss == "nll":
             density, slope = log_likelihood(head, batch.action, c.log_std_max)
             return -(density * weight[:, 0]).sum(), slope.mul_(-weight)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from data.checkpoints import CheckpointRecord, find
+from data.demos import Rule
 from data.follow import Layout, Update
 from data.store import Store
 from trainer.config import TrainConfig
@@ -68,12 +69,10 @@ class Watch:
         """Read the evaluations, mark the best checkpoint, see whether training has collapsed. Raises StoreError."""
         news = News()
         with Store.open(store_path) as store:
-            weights = dict(
-                store.conn.execute(
-                    "SELECT corner, sum(stop - start) FROM segments WHERE kind = 'takeover' AND corner IS NOT NULL "
-                    "AND stop IS NOT NULL AND verdict != 'bad' GROUP BY corner"
-                ).fetchall()
-            )
+            rule, weights = Rule.of(config.to_dict()), dict[str, float]()
+            for s in store.segments(kind="takeover"):
+                if s.corner is not None and rule.judge(s).counts:
+                    weights[s.corner] = weights.get(s.corner, 0.0) + s.stop - s.start
             self.judged = verdicts(store.evaluations(), weights)
             self.seen = {v.checkpoint_id for v in self.judged}
             top = best(self.judged)

@@ -400,10 +400,10 @@ def checkpoint_bytes() -> bytes:
     import torch
 
     from trainer.checkpoint import CheckpointMeta, save
-    from trainer.config import TrainConfig
+    from trainer.config import PLAIN
     from trainer.tqc import TQC
 
-    learner = TQC(4, 2, TrainConfig(hidden=8, layers=1, quantiles=3, drop_per_critic=1, actor_average=0.99))
+    learner = TQC(4, 2, PLAIN.with_values(hidden=8, layers=1, quantiles=3, drop_per_critic=1, actor_average=0.99))
     learner.updates = 100
     with tempfile.TemporaryDirectory() as name:
         meta = CheckpointMeta.of(learner, NAMES, ACTIONS, numbers={"online_steps": 24, "owed_updates": 0.0})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import UsageError
-from hitl.commands.selection import add_filters, open_store, selected
+from hitl.commands.selection import add_filters, open_store, reasons, selected
 from hitl.home import add_home
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ def main(argv: list[str]) -> int:
         prog="hitl export",
         description="Export segments, trimmed, each as an episode of its own; or whole drives with --episodes.",
         epilog="formats: " + "; ".join(f"{name}: {text}" for name, text in FORMATS.items())
-        + ". Bad segments are left out unless --verdict asks for them.",
+        + ". What the agent does not learn from (bad, failed, or showing nothing) is left out, unless --verdict, --outcome or "
+        "--all asks for it.",
     )  # fmt: skip
     add_home(parser)
     parser.add_argument("format", choices=FORMATS)
@@ -84,6 +85,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--episodes", action="store_true", help="whole drives (those with a chosen segment, when there are filters)"
     )
+    parser.add_argument("--all", action="store_true", help="also what the agent does not learn from")
     add_filters(parser)
     args = parser.parse_args(argv)
     filtered = any(
@@ -103,9 +105,9 @@ def main(argv: list[str]) -> int:
         )
     )
     with open_store(args) as store:
-        chosen = [
-            s for s in selected(store, args) if s.closed and s.stop > s.start and (args.verdict or s.verdict != "bad")
-        ]
+        found, rule = [s for s in selected(store, args) if s.closed and s.stop > s.start], store.rule()
+        asked = args.all or args.verdict or args.outcome
+        chosen = found if asked else [s for s in found if rule.judge(s).counts]
         whole = args.episodes or args.format == "parquet"
         episodes = sorted({s.episode_id for s in chosen}) if filtered else None
         if whole and episodes is None:
@@ -123,4 +125,6 @@ def main(argv: list[str]) -> int:
                 raise UsageError("A store is exported by segments: leave --episodes or the filters out.")
         done = _write(store, args, ids, episodes)
     print(f"{done[0]} episodes with {done[1]} steps are in {args.out.name}.")
+    if (ids or episodes) is not None and len(chosen) < len(found):
+        print(f"Left out, because the agent does not learn from it: {reasons(found, rule)}. --all takes it along.")
     return 0

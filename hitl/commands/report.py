@@ -89,7 +89,8 @@ def collect(
     failures = [e.progress for e in episodes if e.purpose != "lap" and e.human_steps == 0 and e.reason in _FAILED]
     shown = _corner(scene, corner, failures)
     segments = store.segments(track=scene.track, session=session, since=since, until=until)
-    takeovers = [s for s in segments if s.kind == "takeover"]
+    rule = store.rule()
+    takeovers = [s for s in segments if s.kind == "takeover" and not rule.nothing_shown(s)]
     evaluations = _evaluations(store, episodes, shown)
     live, steps = [], 0
     for e in episodes:
@@ -122,6 +123,7 @@ def collect(
         figures=(
             ("episodes", f"{len(episodes):,}"),
             ("laps driven by the human", str(sum(s.kind == "lap" for s in segments)) if segments else ""),
+            ("learned from", f"{sum(rule.judge(s).counts for s in segments):,} of {len(segments):,}" if segments else ""),
             ("from", episodes[0].started[:10]),
             ("to", episodes[-1].started[:10]),
         ),

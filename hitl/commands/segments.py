@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from hitl.commands.selection import add_filters, local_time, open_store, selected
+from hitl.commands.selection import add_filters, local_time, open_store, reasons, selected
 from hitl.home import add_home
 
 if TYPE_CHECKING:
+    from data.demos import Rule
     from data.records import Segment
 
 _VERDICT_STYLE = {"star": "yellow", "good": "green", "bad": "red", "unreviewed": "dim"}
 
 
-def _row(segment: Segment) -> dict[str, object]:
+def _row(segment: Segment, rule: Rule) -> dict[str, object]:
     """Return what the machine-readable forms hold for a segment."""
+    standing = rule.judge(segment)
     return {
         "id": segment.id, "started": segment.started, "session": segment.session_id, "episode": segment.episode_id,
         "kind": segment.kind, "track": segment.track, "corner": segment.corner, "seconds": round(segment.seconds, 3),
@@ -23,11 +25,11 @@ def _row(segment: Segment) -> dict[str, object]:
         "outcome": segment.outcome, "interrupted": segment.interrupted, "verdict": segment.verdict,
         "priority": segment.priority, "tags": list(segment.tags), "note": segment.note, "start": segment.start,
         "stop": segment.stop, "trim_start": segment.trim_start, "trim_stop": segment.trim_stop,
-        "judged_by": segment.judged_by, "judged_at": segment.judged_at,
+        "judged_by": segment.judged_by, "judged_at": segment.judged_at, "demo": standing.counts, "why_not": standing.why,
     }  # fmt: skip
 
 
-def _print_table(segments: list[Segment]) -> None:
+def _print_table(segments: list[Segment], rule: Rule) -> None:
     from rich import box
     from rich.console import Console
     from rich.markup import escape
@@ -45,6 +47,7 @@ def _print_table(segments: list[Segment]) -> None:
         "outcome",
         "verdict",
         "prio",
+        "demo",
         *(("trigger",) if wide else ()),
         "tags and note",
     )
@@ -61,6 +64,7 @@ def _print_table(segments: list[Segment]) -> None:
         row = [
             str(segment.id), local_time(segment.started, short=True), segment.kind, escape(segment.corner or ""),
             f"{segment.seconds:.1f}{trimmed}", outcome, f"[{style}]{segment.verdict}[/]", f"{segment.priority:g}",
+            "yes" if rule.judge(segment).counts else "no",
         ]  # fmt: skip
         table.add_row(*row, *([escape(segment.trigger)] if wide else []), escape(said))
     console.print(table)
@@ -69,6 +73,10 @@ def _print_table(segments: list[Segment]) -> None:
     console.print(f"{len(segments)} segments, {seconds:.1f} s in all: {', '.join(verdicts)}.", highlight=False)
     if any(s.trim_start or s.trim_stop for s in segments):
         console.print("* trimmed", highlight=False)
+    if why := reasons(segments, rule):
+        console.print(f"Not learned from: {why}.", highlight=False, markup=False)
+    if any(rule.empty(s) for s in segments):
+        console.print("`hitl store clean` judges the takeovers that show nothing bad.", highlight=False, markup=False)
 
 
 def main(argv: list[str]) -> int:
@@ -84,24 +92,24 @@ def main(argv: list[str]) -> int:
     form.add_argument("--ids", action="store_true", help="only the numbers, for `hitl label -`")
     args = parser.parse_args(argv)
     with open_store(args) as store:
-        segments = selected(store, args)
+        segments, rule = selected(store, args), store.rule()
     if args.json:
         import json
 
-        print(json.dumps([_row(s) for s in segments], indent=1, ensure_ascii=False))
+        print(json.dumps([_row(s, rule) for s in segments], indent=1, ensure_ascii=False))
     elif args.csv:
         import csv
         import sys
 
         writer = csv.DictWriter(
-            sys.stdout, fieldnames=list(_row(segments[0])) if segments else ["id"], lineterminator="\n"
+            sys.stdout, fieldnames=list(_row(segments[0], rule)) if segments else ["id"], lineterminator="\n"
         )
         writer.writeheader()
-        writer.writerows(_row(s) | {"tags": " ".join(s.tags)} for s in segments)
+        writer.writerows(_row(s, rule) | {"tags": " ".join(s.tags)} for s in segments)
     elif args.ids:
         print("\n".join(str(s.id) for s in segments))
     elif segments:
-        _print_table(segments)
+        _print_table(segments, rule)
     else:
         print("No such segments yet: take over in `hitl play`, or loosen the filters.")
     return 0

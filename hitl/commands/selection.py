@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from data.errors import UsageError
 from hitl.home import home_path
 
 if TYPE_CHECKING:
+    from data.demos import Rule
     from data.records import Segment
     from data.store import Store
 
@@ -76,6 +79,12 @@ def selected(store: Store, args: argparse.Namespace) -> list[Segment]:
         since=parse_date(args.since) if args.since else None, until=parse_date(args.until) if args.until else None,
         session=args.session, min_seconds=args.min_seconds, max_seconds=args.max_seconds,
     )  # fmt: skip
+
+
+def reasons(segments: Sequence[Segment], rule: Rule) -> str:
+    """Return how many of these segments are no demos, and why: "3 you judged it bad, 2 hardly moved"; empty for none."""
+    said = Counter(why.partition(" (")[0] for s in segments if (why := rule.judge(s).why))
+    return ", ".join(f"{count} × {why}" for why, count in said.most_common())
 
 
 def local_time(text: str | None, short: bool = False) -> str:

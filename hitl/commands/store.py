@@ -96,6 +96,28 @@ def _prune(store: Store, args: argparse.Namespace) -> int:
     return 0
 
 
+def _clean(store: Store, args: argparse.Namespace) -> int:
+    from collections import Counter
+
+    rule = store.rule()
+    empty = [s for s in store.segments(kind="takeover", track=args.track) if rule.empty(s)]
+    if not empty:
+        print("There is no takeover without a verdict that shows nothing.")
+        return 0
+    for s in empty:
+        where = "" if s.from_m is None else f", metre {s.from_m:.0f}"
+        print(f"{s.id:>6}  {local_time(s.started)}  {s.track}{where}: {rule.nothing_shown(s)}")
+    why = Counter(rule.nothing_shown(s).partition(" (")[0] for s in empty)
+    said = ", ".join(f"{count} × {reason}" for reason, count in why.most_common())
+    if args.dry_run:
+        print(f"{len(empty)} takeovers show nothing ({said}) and would be judged bad: `hitl store clean` does it.")
+        return 0
+    changed = store.label([s.id for s in empty], verdict="bad", by="store clean")
+    store.add_event("cleaned", f"{changed} takeovers that show nothing were judged bad: {said}.")
+    print(f"{changed} takeovers show nothing ({said}) and are judged bad now. `hitl label --undo` takes it back.")
+    return 0
+
+
 def main(argv: list[str]) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="hitl store", description="Look after the store.")
@@ -103,6 +125,7 @@ def main(argv: list[str]) -> int:
     made = {
         "info": (_info, "what is in it, and how it grows"),
         "check": (_check, "whether it is sound; exit status 1 when it is not"),
+        "clean": (_clean, "judge takeovers that show nothing bad: too short, hardly moved, or a key still held"),
         "compact": (_compact, "give the space of deleted steps back to the disk"),
         "prune": (_prune, "delete old steps of the agent; never a takeover, a lap or a human's step"),
     }
@@ -111,6 +134,9 @@ def main(argv: list[str]) -> int:
         add_home(verb)
         if name == "info":
             verb.add_argument("--json", action="store_true", help="as one JSON object")
+        if name == "clean":
+            verb.add_argument("--track", help="only on this track")
+            verb.add_argument("--dry-run", action="store_true", help="only list them")
         if name == "prune":
             verb.add_argument("--older-than", required=True, metavar="AGE", help="30d, 12w, or a date")
             verb.add_argument("--dry-run", action="store_true", help="only say what would go")

@@ -1,24 +1,27 @@
 """Networks with a memory, and networks for pictures, from the session through the store and the trainer and back again."""
 
 import sqlite3
+from dataclasses import replace
 
 import gymnasium
 import numpy as np
 import pytest
 import torch
 
+from data.store import Store
 from hitl.home import Home
 from hitl.lockstep import Lockstep
 from hitl.pads.base import PadState
 from hitl.policy import CheckpointPolicy
 from hitl.rig import Rig, RigOptions
 from trainer.batch import beside
-from trainer.checkpoint import load, load_policy
-from trainer.config import TrainConfig
+from trainer.checkpoint import load, load_policy, save
+from trainer.config import PLAIN, TrainConfig
 from trainer.networks import Critics
 from trainer.recurrent import whole_episode
+from trainer.tqc import TQC
 
-CONFIG = TrainConfig(
+CONFIG = PLAIN.with_values(
     network="recurrent", hidden=16, layers=1, rnn_size=12, sequence=5, burn_in=5, quantiles=5, batch_size=20, warmup_steps=20,
     utd=0.1,
 )  # fmt: skip
@@ -114,6 +117,24 @@ def test_the_critics_of_the_running_episode_know_what_went_before(learned):
     expected = critics(beside(whole_episode(observation[:12], executed[:12]), executed[:12])).numpy()
     np.testing.assert_allclose(np.concatenate(running, 1), expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(policy.quantiles(seen, did), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_settings_that_this_version_does_not_know_are_told_once(learned):
+    home, path = learned
+    _, meta = load(path)
+    learner = TQC(len(meta.observation_names), len(meta.action_names), CONFIG)
+    told = []
+    with Store.open(home.store_path) as store:
+        for updates in (1, 2):
+            later = replace(meta, config=meta.config | {"dream_horizon": 15}, updates=updates)
+            store.add_checkpoint(*save(home.checkpoints, learner, later), updates, 1, "train", later.config)
+            with Rig(home, RigOptions(seed=3), tell=lambda level, text: told.append(text)) as rig:
+                rig.session.stop = lambda: rig.session._result.steps >= 3
+                rig.session.episode("drive", seed=0)
+                rig.session.episode("drive", seed=1)
+                assert rig.policy.updates == updates
+        events = store.conn.execute("SELECT message FROM events WHERE message LIKE '%dream_horizon = 15%'").fetchall()
+    assert len(events) == len(told) == 2  # once a session
 
 
 class Blobs(gymnasium.Env):

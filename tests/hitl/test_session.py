@@ -5,6 +5,7 @@ import pytest
 
 from data.recorder import Recorder
 from data.records import AGENT, HUMAN, SessionInfo
+from data.store import Store
 from hitl.env import DrivingEnv
 from hitl.outcome import OutcomeJudge
 from hitl.pads.base import MISSING, PadState
@@ -52,7 +53,7 @@ def recorded(tmp_path):
     """Return a function that runs episodes and gives the results and the open database."""
     recorders = []
 
-    def run(wheel=None, policy=None, purposes=("drive",), stop=lambda: False, greedy_every=0):
+    def run(wheel=None, policy=None, purposes=("drive",), stop=lambda: False, greedy_every=0, **more):
         env = DrivingEnv()
         info = SessionInfo(
             "play", "box2d", env.track.name, 20.0, (*env.task.observer.names, "a", "b"), env.game.action_names
@@ -67,6 +68,7 @@ def recorded(tmp_path):
             corners=env.track.corners,
             wheel=wheel,
             stop=stop,
+            **more,
         )
         session.greedy_every = greedy_every
         results = [session.episode(purpose, seed=seed) for seed, purpose in enumerate(purposes)]
@@ -190,6 +192,33 @@ def test_stopping_in_mid_episode_closes_it_as_truncated(recorded):
     assert db.execute('SELECT "end", reason, length FROM episodes').fetchone()[:] == ("truncated", "stopped", 10)
 
 
+@pytest.mark.parametrize(
+    ("begin", "ticks", "pedal", "then", "said"),
+    [
+        (1, 12, 1.0, PadState(), "a key still held"),
+        (30, 3, 1.0, MISSING, "too short"),
+        (5, 30, -1.0, PadState(), "hardly moved"),  # braking at the start line: it teaches standing still
+        (30, 6, -1.0, PadState(), ""),  # a short correction at speed
+    ],
+)
+def test_a_takeover_that_shows_nothing_is_said_to_and_has_no_outcome(recorded, begin, ticks, pedal, then, said):
+    press = PadState(gas=max(pedal, 0.0), brake=max(-pedal, 0.0), buttons=frozenset({"takeover"}))
+    told = []
+    wheel = PlannedPad([PadState()] * begin + [press] * ticks + [then])
+    _, db = recorded(wheel, Cruise((1.0, 0.0)), tell=lambda level, text: told.append(text))
+    segment = db.execute("SELECT * FROM segments").fetchone()
+    assert segment["start"] == begin
+    events = [r["message"] for r in db.execute("SELECT message FROM events WHERE kind = 'nothing_shown'")]
+    assert events == told
+    assert [said in text for text in told] == ([True] if said else [])
+    assert segment["outcome"] == "unclear"
+    with Store.open(db.execute("PRAGMA database_list").fetchone()[2]) as store:
+        (listed,) = store.segments()
+        standing = store.rule().judge(listed)
+    assert standing.counts == (not said)
+    assert said in standing.why
+
+
 class TestOutcome:
     corner = Corner("c", 100.0, 150.0)
 
@@ -215,6 +244,13 @@ class TestOutcome:
         judge = self.judge()
         judge.handed_back(2.0)
         assert judge.over(3.5, "off_road") == [(7, "unclear")]
+
+    def test_one_that_was_dismissed_has_no_outcome(self):
+        judge = self.judge()
+        judge.handed_back(1.0)
+        judge.dismissed(7)
+        assert judge.step(1.2, 150.0) == []
+        assert judge.over(1.5, "off_road") == []
 
     def test_away_from_corners_two_seconds_on_the_road_clear_it(self):
         judge = OutcomeJudge()

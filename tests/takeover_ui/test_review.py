@@ -326,6 +326,24 @@ def test_the_screen_holds_everything_without_cutting_it_off(
     check([m for m in view.draw(surface, model) if m.name.startswith("menu")], surface.get_rect())
 
 
+def test_what_is_not_learned_from_is_said_in_the_list_and_beside_it(store: Store) -> None:
+    from tests.takeover_ui.test_overlay import check
+
+    (held, *_) = store.segments(kind="takeover")
+    store.conn.execute("UPDATE segments SET start = 0, stop = 12 WHERE id = ?", (held.id,))
+    model = ReviewModel(StoreReview(store, "default"), sort="newest")
+    model.select([s.id for s in model.shown].index(held.id))
+    for size in ((1024, 640), (1280, 720)):
+        surface = pygame.Surface(size)
+        marks = ReviewView(samples.scene()).draw(surface, model)
+        check(marks, surface.get_rect())
+        assert sum("not learned from" in m.text for m in marks if m.name == "row_more") == 1
+        assert "Not learned from: a key still held" in " ".join(m.text for m in marks if m.name == "why_not")
+    model.do("good")  # the player's word stands
+    model.select([s.id for s in model.shown].index(held.id))
+    assert not [m for m in ReviewView(samples.scene()).draw(surface, model) if m.name == "why_not"]
+
+
 def test_an_empty_list_says_what_to_do(model: ReviewModel) -> None:
     model.do("verdict")
     model.do("verdict")

@@ -17,15 +17,16 @@ from data.records import SessionInfo, StepRow
 from data.store import Store
 from data.upkeep import prune
 from trainer import control
+from trainer.batch import Batch
 from trainer.checkpoint import CheckpointMeta, load, load_policy, save
-from trainer.config import TrainConfig
+from trainer.config import PLAIN, TrainConfig
 from trainer.daemon import Daemon
 from trainer.heartbeat import read_heartbeat
 from trainer.start import Wish
 from trainer.tqc import TQC
 
 NAMES, ACTIONS = ("a", "b", "c"), ("gas_brake", "steer")
-SMALL = TrainConfig(
+SMALL = PLAIN.with_values(
     hidden=16, quantiles=5, drop_per_critic=1, batch_size=16, warmup_steps=20, checkpoint_seconds=0.1, metrics_every=10
 )
 
@@ -391,6 +392,75 @@ def test_a_takeover_is_drawn_from_within_two_seconds_of_its_end(tmp_path: Path) 
         thread.join(20)
     assert daemon.learner.demo_rows == daemon.replay.human_rows > 0
     assert daemon.learner.helped_at > 0  # the average that drives follows closely from here
+
+
+@pytest.mark.parametrize(("network", "update_s"), [("mlp", 0.0), ("recurrent", 0.3)])
+def test_every_judgement_is_in_force_within_two_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str, update_s: float
+) -> None:
+    path = tmp_path / "store.sqlite"
+    drive(path, 200, 3)
+    learn = TQC.update
+
+    def update(learner: TQC, batch: Batch) -> None:  # as long as one takes with a large network
+        time.sleep(update_s)
+        learn(learner, batch)
+
+    monkeypatch.setattr(TQC, "update", update)
+    config = SMALL.with_values(utd=50.0, bc_weight=1.0, network=network, rnn_size=4, sequence=4, burn_in=2, batch_size=8)
+    daemon = Daemon(tmp_path, Wish(base=config))
+    thread = threading.Thread(target=daemon.run)
+    thread.start()
+
+    def in_force() -> tuple[int, int]:
+        table = daemon.replay.table
+        return daemon.replay.demo_rows, int(table.array[:, table.cloned].sum())
+
+    def soon(rows: int) -> None:
+        began = time.monotonic()
+        while in_force() != (rows, rows):
+            time.sleep(0.02)
+            assert time.monotonic() - began < 2.0, (in_force(), rows)
+
+    try:
+        wait_for(lambda: daemon.beat.state == "training")
+        with Store.open(path) as store:
+            first, second, third = (s.id for s in store.segments())
+            soon(30)
+            store.label([first], verdict="bad")
+            soon(20)
+            store.label([second], trim=(2, 3))
+            soon(15)
+            store.label([third], priority=0.0)
+            soon(5)
+            store.undo()
+            soon(15)
+            store.undo([second])  # the trim
+            soon(20)
+            store.undo([first])
+            soon(30)
+        assert daemon.beat.state == "training"
+    finally:
+        control.ask(tmp_path, control.STOP)
+        thread.join(20)
+
+
+def test_settings_of_a_checkpoint_that_are_not_known_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drive(tmp_path / "store.sqlite")
+    plain = TrainConfig.to_dict
+    monkeypatch.setattr(TrainConfig, "to_dict", lambda config: plain(config) | {"dream_horizon": 15})  # a later version
+    train(tmp_path, None)
+    monkeypatch.undo()
+    said: list[str] = []
+    daemon = Daemon(tmp_path, Wish(), stop=lambda: daemon.beat.state in ("idle", "waiting"), say=said.append)
+    daemon.run()
+    with Store.open(tmp_path / "store.sqlite") as store:
+        events = store.conn.execute("SELECT level, message FROM events WHERE kind = 'settings'").fetchall()
+    assert len(events) == 1
+    assert events[0][0] == "warning"
+    assert "dream_horizon = 15" in events[0][1]
+    assert events[0][1] in said
+    assert daemon.config == SMALL  # and all that is known goes on
 
 
 def test_updates_end_where_they_were_told_to(tmp_path: Path) -> None:

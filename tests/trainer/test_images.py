@@ -11,7 +11,7 @@ import torch
 from data.errors import UsageError
 from tests.trainer.helpers import TINY, numeric
 from trainer import images
-from trainer.config import TrainConfig
+from trainer.config import PLAIN, TrainConfig
 from trainer.episodes import finished_episode
 from trainer.flat import FlatParameters
 from trainer.networks import Actor, Critics
@@ -21,7 +21,7 @@ from trainer.tqc import TQC
 
 SIDE = 9
 NAMES = ("speed", *(f"pixel_{k}_{r}_{c}" for k in range(2) for r in range(SIDE) for c in range(SIDE)))
-MOVING = TrainConfig(
+MOVING = PLAIN.with_values(
     network="cnn", cnn_filters=(8, 16), cnn_output=32, hidden=32, layers=1, quantiles=5, drop_per_critic=1, batch_size=64,
     lr_actor=2e-3, lr_critic=2e-3, alpha=0.02, n_step=1, metrics_every=1000,
 )  # fmt: skip

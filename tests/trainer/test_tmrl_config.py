@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from data.errors import InputFileError
+from data.follow import Update
 from tests.trainer.helpers import ACT, OBS, random_episode
-from trainer.config import PRESETS, TrainConfig
+from trainer.config import PLAIN, PRESETS, TrainConfig, unknown_settings
 from trainer.ledger import Ledger
 from trainer.replay import Replay
 from trainer.tmrl_config import DIRECT, NOT_USED, TOGETHER, read, understand
@@ -201,13 +202,21 @@ def test_keys_of_another_network_are_kept_and_said_to_wait() -> None:
     assert said["RNN_LENS"][0] == "read, not used"
 
 
+def moved(update: Update, metres: float) -> Update:
+    update.segments = {k: dataclasses.replace(s, moved=metres) for k, s in update.segments.items()}
+    return update
+
+
 def fingerprint(config: TrainConfig) -> tuple:
     """All that a few updates come to: weights, what was drawn, updates owed."""
     replay = Replay(OBS, ACT, config)
     for i in range(1, 6):
         driver = torch.zeros(40, dtype=torch.uint8).numpy()
         driver[5:15] = 1
-        replay.add(random_episode(i, driver=driver))
+        replay.add(moved(random_episode(i, driver=driver), float(i)))
+    begun_before = torch.zeros(40, dtype=torch.uint8).numpy()
+    begun_before[1:30] = 1
+    replay.add(random_episode(12, driver=begun_before))
     replay.add(random_episode(6, purpose="lap"))
     replay.add(random_episode(7, purpose="evaluation"))
     update = random_episode(8, purpose="lap")
@@ -242,7 +251,7 @@ def fingerprint(config: TrainConfig) -> tuple:
     )
 
 
-BASE = TrainConfig(
+BASE = PLAIN.with_values(
     hidden=8, quantiles=5, drop_per_critic=1, batch_size=64, bc_weight=1.0, demo_copies=0.5, bc_decay_steps=30
 ).with_values(critics=3, learn_alpha=True, own_finishes=1, recent_steps=50)
 AVERAGED = {"actor_average_growth": 0.9, "actor_average_most": 0.6}
@@ -261,7 +270,7 @@ LEARNING = {
     "human_weight": 3.0, "iwr_weight": 3.0, "bc_weight": 2.0, "bc_loss": "nll", "bc_scale_q": True, "bc_q_filter": True,
     "bc_decay_steps": 60, "bc_weight_end": 5.0, "seed": 3, "entropy_per_action": 3.0, "stop_at_driver_change": False,
     "takeovers_online": False, "failed_takeovers": True, "log_std_max": -1.0, "recent_fraction": 0.5, "own_finishes": 0,
-    "own_priority": 3.0, "stalled_steps": 10,
+    "own_priority": 3.0, "stalled_steps": 10, "takeover_min_s": 0.6, "takeover_min_m": 3.5, "takeover_held_s": 2.0,
 }  # fmt: skip
 SCHEDULED = {"schedule_period": 2, "schedule_min": 1e-4, "schedule_growth": 1}
 ONE_REPLAY = {
@@ -324,3 +333,25 @@ def test_every_setting_of_the_schedule_does_something(name: str) -> None:
 
 def test_the_same_settings_give_the_same() -> None:
     assert fingerprint(BASE) == fingerprint(BASE)
+
+
+def test_the_bare_learner_is_never_had_by_accident() -> None:
+    assert TrainConfig() == PRESETS["hitl"]
+    assert TrainConfig(gamma=0.9).bc_weight == 10.0
+    assert PLAIN.bc_weight == PLAIN.own_finishes == 0
+
+
+def test_what_a_checkpoint_does_not_name_is_what_was_done_before_there_was_a_setting_for_it() -> None:
+    assert TrainConfig.from_dict({}) == PLAIN
+    for config in (*PRESETS.values(), PLAIN):
+        assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    old = TrainConfig.from_dict({"hidden": 64, "lr_actor": 3e-4})  # of a version without cloning, averages or own finishes
+    assert (old.hidden, old.bc_weight, old.actor_average, old.own_finishes, old.log_std_max) == (64, 0.0, None, 0, 2.0)
+
+
+def test_settings_that_are_not_known_are_named() -> None:
+    assert unknown_settings("a.safetensors", PLAIN.to_dict()) == ""
+    text = unknown_settings("a.safetensors", {**PLAIN.to_dict(), **{f"new_{i}": i for i in range(7)}})
+    assert "'a.safetensors'" in text
+    assert "new_0 = 0" in text
+    assert "and 2 more" in text

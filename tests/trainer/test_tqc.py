@@ -119,6 +119,26 @@ def test_q_filter_and_scale_switch_cloning_off() -> None:
     torch.testing.assert_close(filtered._cloning(batch, head, z - 100.0)[0], unfiltered)
 
 
+@torch.no_grad()
+def test_a_cloned_row_counts_as_much_beside_few_others_as_in_a_full_demo_half() -> None:
+    def pull(cloned: int, iwr: float = 1.0) -> float:
+        learner = TQC(OBS, ACT, TINY.with_values(bc_weight=1.0, iwr_weight=iwr))
+        rows = torch.arange(256) < cloned
+        batch = random_batch(rows=256, human=rows, takeover=rows)
+        head = learner.actor.head(batch.observation)
+        _, slope = learner._cloning(batch, head, None)
+        error = head[:, :ACT].tanh() - batch.action
+        alone = error * (1 - head[:, :ACT].tanh() ** 2) * (2.0 / ACT)
+        return float((slope[0, :ACT] / alone[0]).mean())
+
+    full = pull(128)
+    assert full == pytest.approx(1 / 128)  # a plain mean over them
+    for few in (1, 6, 64, 127):
+        assert pull(few) == pytest.approx(full)
+        assert pull(few, iwr=5.0) == pytest.approx(full)  # weights among the cloned move force, and add none
+    assert pull(256) == pytest.approx(1 / 256)
+
+
 @pytest.mark.parametrize("loss", ["mse", "nll"])
 @torch.no_grad()
 def test_cloning_loss_and_its_derivative(loss: str) -> None:
@@ -127,7 +147,7 @@ def test_cloning_loss_and_its_derivative(loss: str) -> None:
     learner = TQC(OBS, ACT, TINY.with_values(bc_loss=loss, bc_weight=1.0, iwr_weight=2.0))
     head = learner.actor.head(batch.observation).double().contiguous()
     z = learner.critics(batch.pair)
-    weight = torch.tensor([2.0] * 3 + [1.0] * 5) / 11
+    weight = torch.tensor([2.0] * 3 + [1.0] * 5) / 11 * (8 / 16)  # half as many as fill the demo half
     if loss == "mse":
         each = (head[:8, :ACT].tanh() - batch.action[:8]).square().mean(1)
     else:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.records import HUMAN
+from data.records import HUMAN, Segment
+from data.segments import counting
 from data.sound import readable_rows
 from trainer.diagnosis.stats import Array
 
@@ -113,9 +114,9 @@ def from_store(conn: sqlite3.Connection, bounded: frozenset[str] = frozenset(), 
     track, names, actions, hz, reward = head
     sizes = len(json.loads(names)), len(json.loads(actions))
     episodes = _episodes(conn, track, names, actions)
-    laps = {e.id for e in episodes if e.purpose == "lap"}
     chosen = _chosen(episodes, newest)
-    demo_spans = _demo_spans(conn)
+    demos = counting(conn, track=track)
+    demo_spans = _demo_spans(demos)
     spans = [i for i in demo_spans if i not in chosen and i in {e.id for e in episodes}]
     rows: list[tuple[Any, ...]] = []
     for id_ in sorted({*chosen, *spans[-100:]}):
@@ -130,7 +131,7 @@ def from_store(conn: sqlite3.Connection, bounded: frozenset[str] = frozenset(), 
         return None
     episode, t, driver, paid, progress, speed, heading, checkpoint, seen, executed, proposed = zip(*rows, strict=True)
     ids, ts = np.array(episode, np.int64), np.array(t, np.int64)
-    demo = np.isin(ids, list(laps & set(demo_spans)))
+    demo = np.zeros(len(ids), bool)
     for id_, stretches in demo_spans.items():
         for begin, end in stretches:
             demo |= (ids == id_) & (ts >= begin) & (ts < end)
@@ -164,7 +165,7 @@ def from_store(conn: sqlite3.Connection, bounded: frozenset[str] = frozenset(), 
             )
         ),
         reward_settings=_settings(reward),
-        demo_rewards=_demo_rewards(conn, track, float(hz)),
+        demo_rewards=_demo_rewards(conn, demos, float(hz)),
         other_layouts=_other_layouts(conn, track, names),
         trained_checkpoints=int(conn.execute("SELECT count(*) FROM checkpoints WHERE kind = 'train'").fetchone()[0]),
         bounded=bounded,
@@ -202,26 +203,24 @@ def _chosen(episodes: list[Episode], newest: int) -> set[int]:
     return chosen
 
 
-def _demo_spans(conn: sqlite3.Connection) -> dict[int, list[tuple[int, int]]]:
+def _demo_spans(demos: Sequence[Segment]) -> dict[int, list[tuple[int, int]]]:
     """Return the stretches [begin, end) of each episode that count as demos, as the replay takes them."""
     spans: dict[int, list[tuple[int, int]]] = {}
-    for id_, begin, end in conn.execute(
-        "SELECT episode_id, start + trim_start, stop - trim_stop FROM segments WHERE stop IS NOT NULL AND verdict != 'bad' "
-        "AND (outcome != 'failed' OR verdict IN ('good', 'star')) ORDER BY id"
-    ):
-        spans.setdefault(int(id_), []).append((int(begin), int(end)))
+    for s in demos:
+        spans.setdefault(s.episode_id, []).append((s.start + s.trim_start, s.stop - s.trim_stop))
     return spans
 
 
-def _demo_rewards(conn: sqlite3.Connection, track: str, hz: float) -> tuple[tuple[Mapping[str, float], float], ...]:
-    return tuple(
-        (_settings(text), float(steps) / hz)
-        for text, steps in conn.execute(
-            "SELECT s.reward, sum(g.stop - g.start) FROM segments g JOIN sessions s ON s.id = g.session_id "
-            "WHERE g.stop > g.start AND g.verdict != 'bad' AND s.track = ? GROUP BY s.reward",
-            (track,),
-        )
-    )
+def _demo_rewards(
+    conn: sqlite3.Connection, demos: Sequence[Segment], hz: float
+) -> tuple[tuple[Mapping[str, float], float], ...]:
+    """Return the reward settings under which demos were driven, each with the seconds of them."""
+    settings = dict(conn.execute("SELECT id, reward FROM sessions").fetchall())
+    steps: dict[str | None, int] = {}
+    for s in demos:
+        text = settings[s.session_id]
+        steps[text] = steps.get(text, 0) + s.stop - s.start
+    return tuple((_settings(text), count / hz) for text, count in steps.items())
 
 
 def _other_layouts(conn: sqlite3.Connection, track: str, names: str) -> tuple[tuple[int, int], ...]:

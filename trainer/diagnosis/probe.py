@@ -184,7 +184,7 @@ def batch_of(drives: Drives, gamma: float, rows: int = ROWS, seed: int = 0) -> B
         human=human,
         takeover=human,
         before_takeover=torch.zeros(n, dtype=torch.bool),
-        cloned=human,
+        cloned=torch.from_numpy(drives.demo[index]),
         demo=torch.from_numpy(drives.demo[index]),
     )
 

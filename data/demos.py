@@ -1,0 +1,141 @@
+"""What the agent is shown of all that a human drove: one rule, for everybody who asks.
+
+The trainer asks it for the rows that are cloned, the rows of the demo half and their weights; the list, the review, the session,
+the report, export and diagnosis ask it what to say. A step counts when a segment that it lies in, trimmed, counts. A human
+step in no segment never does: it is experience like any other, but there is nothing that the player could judge.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+STARTS_WITHIN_STEPS = 2
+"""A takeover that begins this early in its episode was begun before it: letting go and pressing again takes longer."""
+
+
+class Judged(Protocol):
+    """What the rule looks at: a ``Segment`` or a ``SegmentRecord``."""
+
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def start(self) -> int: ...  # noqa: D102
+    @property
+    def stop(self) -> int: ...  # noqa: D102
+    @property
+    def verdict(self) -> str: ...  # noqa: D102
+    @property
+    def priority(self) -> float: ...  # noqa: D102
+    @property
+    def outcome(self) -> str: ...  # noqa: D102
+    @property
+    def closed(self) -> bool: ...  # noqa: D102
+    @property
+    def hz(self) -> float: ...  # noqa: D102
+    @property
+    def moved(self) -> float | None: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the rule says of a segment."""
+
+    counts: bool
+    """Whether the agent is drawn towards its actions."""
+    weight: float
+    """With which each of its steps is drawn in the demo half; 0 keeps them out of it."""
+    why: str = ""
+    """Why it does not count, in a player's words."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which segments count, and how much. The fields are training settings of the same names."""
+
+    takeover_priority: float = 2.0
+    lap_priority: float = 1.0
+    star_priority: float = 2.0
+    failed_takeovers: bool = False
+    one_replay: bool = False
+    takeover_min_s: float = 0.3
+    takeover_min_m: float = 2.0
+    takeover_held_s: float = 1.0
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Rule:
+        """Return the rule of a run's settings (those of a checkpoint); what they do not name, or misname, is as usual."""
+        values: dict[str, Any] = {}
+        for known in dataclasses.fields(cls):
+            value = settings.get(known.name, known.default)
+            if isinstance(known.default, bool):
+                good = isinstance(value, bool)
+            else:
+                good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+            values[known.name] = value if good else known.default
+        return cls(**values)
+
+    def judge(self, segment: Judged) -> Standing:
+        """Return whether a segment counts, and how much."""
+        why = self._why_not(segment)
+        if why:
+            return Standing(False, 0.0, why)
+        weight = self.takeover_priority if segment.kind == "takeover" else self.lap_priority
+        weight *= segment.priority * (self.star_priority if segment.verdict == "star" else 1.0)
+        if weight <= 0:
+            return Standing(False, 0.0, "its priority is 0")
+        # In the one replay of the reference recipe takeovers lie among the other steps already.
+        return Standing(True, 0.0 if self.one_replay and segment.kind != "lap" else weight)
+
+    def _why_not(self, segment: Judged) -> str:
+        if not segment.closed:
+            return "it is still being recorded"
+        if segment.verdict == "bad":
+            return "you judged it bad"
+        wanted = segment.verdict in ("good", "star")
+        if segment.outcome == "failed" and not (wanted or self.failed_takeovers):
+            return "it failed"
+        return "" if wanted else self.nothing_shown(segment)
+
+    def nothing_shown(self, segment: Judged) -> str:
+        """Return why a takeover shows nothing, as it was driven; empty where it shows something or has a priority of its own."""
+        if segment.kind != "takeover" or segment.priority != 1.0:
+            return ""
+        return self.too_little(segment.start, (segment.stop - segment.start) / max(segment.hz, 1e-9), segment.moved)
+
+    def empty(self, segment: Judged) -> bool:
+        """Tell whether a segment shows nothing and has no verdict yet: what a store may be cleaned of."""
+        return segment.closed and segment.verdict == "unreviewed" and bool(self.nothing_shown(segment))
+
+    def too_little(self, start: int, seconds: float, moved: float | None) -> str:
+        """Return why a takeover shows nothing that lasted so long (s) and led so far (m; None: not known); empty where it does.
+
+        ``start``: steps of its episode before it. Trims do not matter here: which of its steps are shown is the player's choice.
+        """
+        if seconds < self.takeover_min_s - 1e-6:
+            return f"too short ({seconds:.2f} s)"
+        if start <= STARTS_WITHIN_STEPS and seconds < self.takeover_held_s - 1e-6:
+            return f"a key still held from before ({seconds:.1f} s)"
+        if moved is not None and moved < self.takeover_min_m:
+            return f"hardly moved ({moved:.1f} m)"
+        return ""
+
+
+MOVED = """
+CASE WHEN g.kind = 'takeover' AND g.stop > g.start THEN (
+  SELECT CASE
+    WHEN d.m > 0 THEN d.m
+    WHEN d.known AND EXISTS (
+      SELECT 1 FROM steps o WHERE o.episode_id = g.episode_id AND (o.progress != 0 OR o.x != 0 OR o.y != 0 OR o.speed != 0)
+    ) THEN 0.0 END
+  FROM (
+    SELECT max(ifnull(max(p.progress) - min(p.progress), 0), ifnull(max(p.x) - min(p.x), 0), ifnull(max(p.y) - min(p.y), 0)) AS m,
+           count(p.progress) + count(p.x) + count(p.y) AS known
+    FROM steps p WHERE p.episode_id = g.episode_id AND p.t >= g.start AND p.t < g.stop) d)
+END
+"""
+"""SQL: how far (m) a takeover ``g`` led, along the line or in the plane. NULL where the car's place is not known (an environment
+without a line says 0 everywhere)."""

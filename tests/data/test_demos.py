@@ -1,0 +1,143 @@
+"""The rule that says what counts as a demo, how far a takeover led, and what is done about those that show nothing."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from data.demos import Rule
+from data.recorder import Recorder
+from data.records import AGENT, HUMAN, SegmentRecord
+from data.store import Store
+from hitl.cli import main
+from tests.data.helpers import session_info, step_row
+from trainer.config import TrainConfig
+
+REAL = SegmentRecord(1, 1, "takeover", 40, 100, 0, 0, "unreviewed", 1.0, "cleared", True, 20.0, 30.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "counts", "weight"),
+    [
+        ({}, True, 2.0),
+        ({"verdict": "star"}, True, 4.0),
+        ({"priority": 3.0}, True, 6.0),
+        ({"kind": "lap", "moved": None}, True, 1.0),
+        ({"verdict": "bad"}, False, 0.0),
+        ({"verdict": "bad", "priority": 9.0}, False, 0.0),
+        ({"priority": 0.0, "verdict": "star"}, False, 0.0),
+        ({"closed": False}, False, 0.0),
+        ({"outcome": "failed"}, False, 0.0),
+        ({"outcome": "failed", "verdict": "good"}, True, 2.0),
+        # Mid-corner at speed, short: it counts. Cut off at once: it does not.
+        ({"stop": 47, "moved": 3.5}, True, 2.0),
+        ({"stop": 44, "moved": 3.5}, False, 0.0),
+        # At the start line: 0.4 to 0.9 s, 0 to 2 m, "cleared".
+        *(({"start": 0, "stop": n, "moved": m}, False, 0.0) for n, m in ((8, 0.0), (12, 1.3), (18, 2.0), (18, 5.0))),
+        ({"start": 0, "stop": 20, "moved": 5.0}, True, 2.0),
+        ({"stop": 300, "moved": 1.9}, False, 0.0),  # it stood for thirteen seconds
+        ({"moved": None}, True, 2.0),  # an environment without places
+        # The player's word stands.
+        ({"stop": 44, "moved": 0.1, "verdict": "good"}, True, 2.0),
+        ({"stop": 44, "moved": 0.1, "priority": 0.5}, True, 1.0),
+        # A trim chooses steps; it does not make a takeover short.
+        ({"trim_start": 30, "trim_stop": 28}, True, 2.0),
+    ],
+)
+def test_what_counts_and_how_much(changes, counts, weight):
+    standing = Rule().judge(replace(REAL, **changes))
+    assert (standing.counts, standing.weight) == (counts, weight)
+    assert bool(standing.why) != counts
+
+
+def test_the_settings_of_the_rule_are_training_settings_and_of_a_stored_run_whatever_it_holds():
+    config = TrainConfig(takeover_min_m=9.0, failed_takeovers=True)
+    assert Rule.of(json.loads(json.dumps(config.to_dict()))) == Rule(takeover_min_m=9.0, failed_takeovers=True)
+    assert Rule.of(TrainConfig().to_dict()) == Rule() == Rule.of({})
+    assert Rule.of({"takeover_min_m": "far", "star_priority": float("nan"), "one_replay": 1, "lap_priority": -1}) == Rule()
+
+
+def record(path, *, known=True):
+    """One drive: metres 0 to 2 held over from before, a stand in mid-drive, a real one; and the same where no place is known."""
+    with Recorder(path, session_info()) as recorder:
+        recorder.begin_episode()
+        for t in range(100):
+            if t in (0, 30, 60):
+                token = recorder.begin_segment("takeover", "stick")
+            if t in (15, 45, 90):
+                recorder.end_segment(token, "cleared")
+            metres = float(min(t, 30) + max(0, t - 45)) * known
+            human = t < 15 or 30 <= t < 45 or 60 <= t < 90
+            speed = 5.0 * known
+            recorder.step(
+                step_row(t, HUMAN if human else AGENT, progress=metres, x=-3.0 * metres, y=0.0, speed=speed, executed=np.zeros(2))
+            )
+        recorder.end_episode("truncated", "time", np.zeros(4))
+
+
+def test_how_far_a_takeover_led_is_read_from_the_steps(tmp_path):
+    record(tmp_path / "store.sqlite")
+    with Store.open(tmp_path / "store.sqlite") as store:
+        assert [s.moved for s in store.segments()] == [42.0, 0.0, 87.0]  # in the plane, too
+        store.conn.execute("UPDATE steps SET x = NULL, y = NULL")
+        assert [s.moved for s in store.segments()] == [14.0, 0.0, 29.0]
+        store.conn.execute("UPDATE steps SET progress = NULL")
+        assert [s.moved for s in store.segments()] == [None, None, None]
+    record(tmp_path / "other.sqlite", known=False)
+    with Store.open(tmp_path / "other.sqlite") as store:
+        assert [s.moved for s in store.segments()] == [None, None, None]
+        assert [store.rule().judge(s).why for s in store.segments()] == ["a key still held from before (0.8 s)", "", ""]
+
+
+def test_a_store_is_cleaned_of_takeovers_that_show_nothing_and_it_can_be_taken_back(tmp_path, capsys):
+    record(tmp_path / "store.sqlite")
+
+    def hitl(*words):
+        return main([*words, "--home", str(tmp_path)]), capsys.readouterr().out
+
+    def verdicts():
+        with Store.open(tmp_path / "store.sqlite") as store:
+            return [s.verdict for s in store.segments()]
+
+    status, out = hitl("segments")
+    assert status == 0
+    assert "Not learned from: 1 × a key still held from before, 1 × hardly moved." in " ".join(out.split())
+    assert "hitl store clean" in out
+    listed = json.loads(hitl("segments", "--json")[1])
+    assert [(s["demo"], bool(s["why_not"])) for s in listed] == [(False, True), (False, True), (True, False)]
+    status, out = hitl("store", "clean", "--dry-run")
+    assert (status, verdicts()) == (0, ["unreviewed"] * 3)
+    assert "2 takeovers show nothing (1 × a key still held from before, 1 × hardly moved) and would be judged bad" in out
+    status, out = hitl("store", "clean")
+    assert (status, verdicts()) == (0, ["bad", "bad", "unreviewed"])
+    assert "2 takeovers" in out
+    assert "no takeover without a verdict that shows nothing" in hitl("store", "clean")[1]
+    assert hitl("label", "--undo")[0] == 0
+    assert verdicts() == ["unreviewed"] * 3
+    assert hitl("label", "1", "--verdict", "good")[0] == 0
+    assert hitl("label", "2", "--priority", "2")[0] == 0
+    assert "no takeover without a verdict" in hitl("store", "clean")[1]  # the player's word stands
+
+
+def test_an_export_takes_what_is_learned_from_and_says_what_it_leaves_out(tmp_path, capsys):
+    record(tmp_path / "store.sqlite")
+
+    def exported(name, *words):
+        assert main(["export", "--home", str(tmp_path), "store", str(tmp_path / name), *words]) == 0
+        with Store.open(tmp_path / name) as store:
+            return len(store.segments()), capsys.readouterr().out
+
+    count, out = exported("one.sqlite")
+    assert count == 1
+    assert "Left out, because the agent does not learn from it: 1 × a key still held from before, 1 × hardly moved" in out
+    assert exported("all.sqlite", "--all")[0] == 3
+    assert exported("asked.sqlite", "--outcome", "cleared")[0] == 3
+
+
+def test_the_rule_of_a_store_is_that_of_its_trainer(tmp_path):
+    record(tmp_path / "store.sqlite")
+    with Store.open(tmp_path / "store.sqlite") as store:
+        assert [store.rule().judge(s).counts for s in store.segments()] == [False, False, True]
+        store.add_checkpoint("a", "0" * 64, 1, 1, "train", TrainConfig(takeover_min_m=0.0, takeover_held_s=0.0).to_dict())
+        assert [store.rule().judge(s).counts for s in store.segments()] == [True, True, True]
