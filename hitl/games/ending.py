@@ -14,8 +14,8 @@ STOOD_S = 0.25  # s of standing that make an end a stall
 class Ending:
     """Looks on for an episode and says at its end what it was.
 
-    ``finish`` and ``time_limit``; ``stalled``: the car stood; ``off_road``: it moved and was given up all the same, because it flew
-    off, turned round or hit something; ``over``: the car was not seen, so it is not known.
+    ``finish`` and ``time_limit``; ``stalled``: the car stood; ``off_road``: it moved and was given up all the same, because it
+    flew off, turned round or hit something; ``over``: the car was not seen, so it is not known.
     """
 
     def __init__(self, hz: float) -> None:

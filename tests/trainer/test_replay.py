@@ -393,7 +393,8 @@ def test_an_end_stays_learned_from_when_what_was_seen_after_it_has_given_way() -
     assert replay.demo_rows == 10
     batch = replay.sample(64, torch.Generator().manual_seed(0))
     ends = batch.demo & (batch.observation[:, 1] >= 40 - N)
-    assert ends.any() and not batch.discount[ends].any()
+    assert ends.any()
+    assert not batch.discount[ends].any()
 
 
 def test_finishes_that_weigh_nothing_are_neither_demos_nor_cloned() -> None:
