@@ -216,8 +216,9 @@ class TrainConfig:
     metrics_every: int = 100
     """Updates between two looks at the metrics (and at the learner's health)."""
     threads: int = 1
-    explosion: float = 1e5
-    """Absolute Q at which the run counts as exploded and goes back to its last good checkpoint."""
+    explosion: float = 1e4
+    """The run counts as exploded, and goes back to its last good checkpoint, when |Q| passes so many times the largest reward
+    seen: in units of the reward, whatever these are."""
     seed: int = 0
 
     def __post_init__(self) -> None:
