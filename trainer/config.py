@@ -143,6 +143,9 @@ class TrainConfig:
     lap_priority: float = 1.0
     star_priority: float = 2.0
     """Factor for segments with the verdict ``star``."""
+    takeover_fraction: float = 1 / 16
+    """Least share of every mini-batch that comes from takeovers, however many laps there are: 16 rows of 256. Never more by this
+    rule than one copy of each takeover step; 0 leaves it to the priorities alone."""
     demo_copies: float = 4.0
     """A batch holds at most this many copies of each demo step on average, so few demos are not worn out."""
     one_replay: bool = False
@@ -332,6 +335,7 @@ def _check(c: TrainConfig) -> None:
     need(0 <= c.dropped < pool, f"{c.dropped} dropped of {pool} target quantiles leaves none")
     need(0 < c.gamma <= 1 and 0 <= c.polyak <= 1, "gamma and polyak lie between 0 and 1")
     need(0 <= c.demo_fraction <= 1, "demo_fraction lies between 0 and 1")
+    need(0 <= c.takeover_fraction <= 1, "takeover_fraction lies between 0 and 1")
     need(c.utd > 0 and c.metrics_every >= 1 and c.threads >= 1, "utd, metrics_every and threads must be positive")
 
 
@@ -375,6 +379,7 @@ PRESETS: dict[str, TrainConfig] = {
         warmup_steps=5000,
         takeover_priority=1.0,
         star_priority=1.0,
+        takeover_fraction=0.0,
         demo_copies=1e9,
     ),
     # The reference recipe with a correct critic and correct n-step returns.

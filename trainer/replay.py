@@ -17,7 +17,7 @@ from trainer.batch import Batch
 from trainer.config import TrainConfig
 from trainer.own import BestFinishes
 from trainer.returns import n_step_returns
-from trainer.sampling import DemoTable, demo_count, demo_weight, one_replay_weight
+from trainer.sampling import DemoTable, demo_count, demo_weight, one_replay_weight, takeover_floor
 from trainer.sequences import draw_sequences
 from trainer.table import Table
 
@@ -378,8 +378,13 @@ class Replay:
         self.drawn_demo += count * demos
         return self.table.batches(self.draw_rows(count, online, demos, generator), online)
 
-    def draw_rows(self, count: int, online: int, demos: int, generator: torch.Generator | None = None) -> torch.Tensor:
-        """Return (count, online + demos) rows, int64. Raises ValueError when there is nothing to draw from."""
+    def draw_rows(
+        self, count: int, online: int, demos: int, generator: torch.Generator | None = None, length: int = 1
+    ) -> torch.Tensor:
+        """Return (count, online + demos) rows, int64; ``length``: steps that come with each, itself included.
+
+        Raises ValueError when there is nothing to draw from.
+        """
         if online and not self._online_count:
             raise ValueError("there is nothing to draw from yet")
         parts = []
@@ -393,7 +398,8 @@ class Replay:
                 at[:, :fresh] = newest + (held - self.config.recent_steps)
             parts.append(self._online_tensor[at])
         if demos:
-            parts.append(self.demo.draw((count, demos), generator))
+            floor = takeover_floor(self.config, self.demo.kinds.get("takeover", 0), demos, online + demos, length)
+            parts.append(self.demo.draw((count, demos), generator, floor))
         return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
 
 __all__ = ["AGENT", "HUMAN", "Replay"]

@@ -261,7 +261,7 @@ LEARNING = {
     "human_weight": 3.0, "iwr_weight": 3.0, "bc_weight": 2.0, "bc_loss": "nll", "bc_scale_q": True, "bc_q_filter": True,
     "bc_decay_steps": 60, "bc_weight_end": 5.0, "seed": 3, "entropy_per_action": 3.0, "stop_at_driver_change": False,
     "takeovers_online": False, "failed_takeovers": True, "log_std_max": -1.0, "recent_fraction": 0.5, "own_finishes": 0,
-    "own_priority": 3.0, "stalled_steps": 10,
+    "own_priority": 3.0, "stalled_steps": 10, "takeover_fraction": 0.0,
 }  # fmt: skip
 SCHEDULED = {"schedule_period": 2, "schedule_min": 1e-4, "schedule_growth": 1}
 ONE_REPLAY = {
