@@ -106,12 +106,12 @@ class DemoTable:
         u = torch.rand(shape, generator=generator, dtype=torch.float64)
         others = self._total - self._takeovers
         if floor and self._takeovers and others:
-            u[:, :floor] *= self._takeovers
-            more = shape[1] * self._takeovers / self._total - floor
-            share = max(0.0, more / max(1, shape[1] - floor))
-            rest = u[:, floor:]
-            beyond = (rest - share) * (others / (1.0 - share)) + self._takeovers
-            u[:, floor:] = torch.where(rest < share, rest * (self._takeovers / share), beyond) if share else beyond
+            u[:, :floor].mul_(self._takeovers)
+            share = max(0.0, shape[1] * self._takeovers / self._total - floor) / max(1, shape[1] - floor)
+            # Of the rest, ``share`` are takeovers too: below 0 for these and above for all others, each stretched to its weight.
+            rest = u[:, floor:].sub_(share).mul_(others / (1.0 - share))
+            slope = self._takeovers / others * (1.0 - share) / share if share else 0.0
+            torch.nn.functional.leaky_relu_(rest, slope).add_(self._takeovers)
         else:
             u.mul_(self._total)
         which = torch.searchsorted(self._upper, u, right=True).clamp_(max=len(self._weights) - 1)
