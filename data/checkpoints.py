@@ -42,6 +42,9 @@ class Evaluation:
     first: str
     last: str
     """When, UTC."""
+    distinct: int | None = None
+    """Drives that differ in return, length, farthest place or end; in a game without chance all may be the same. None: not
+    known."""
 
 
 _COLUMNS = "id, name, sha256, updates, env_steps, kind, config, parent, best, created"
@@ -115,10 +118,10 @@ def evaluations(
     ):
         passes.setdefault(checkpoint, {})[name] = int(count or 0)
     return [
-        Evaluation(checkpoint, count, mean, finished, passes.get(checkpoint, {}), first, last)
-        for checkpoint, count, mean, finished, first, last in conn.execute(
-            f"SELECT e.checkpoint_id, count(*), avg(e.\"return\"), sum(e.reason = 'finish'), min(e.started), "
-            f"max(e.started) FROM {episodes} "
+        Evaluation(checkpoint, count, mean, finished, passes.get(checkpoint, {}), first, last, distinct)
+        for checkpoint, count, mean, finished, first, last, distinct in conn.execute(
+            f"SELECT e.checkpoint_id, count(*), avg(e.\"return\"), sum(e.reason = 'finish'), min(e.started), max(e.started), "
+            f"count(DISTINCT quote(e.\"return\") || quote(e.length) || quote(e.max_progress) || quote(e.reason)) FROM {episodes} "
             "GROUP BY 1 ORDER BY max(e.id)",
             values,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import sqlite3
 from collections import deque
 from collections.abc import Sequence
@@ -100,6 +101,27 @@ _COLUMNS = (
 )
 _STEPS = f"{_COLUMNS} id > ? ORDER BY id LIMIT ?"
 _STRETCH = f"{_COLUMNS} episode_id = ? AND t BETWEEN ? AND ? AND id < ? ORDER BY t"
+
+
+STANDS = 5 / 3.6
+"""m/s below which a car counts as standing, as in the reward."""
+
+
+def steps_stood(conn: sqlite3.Connection, episode_id: int, hz: float, most: int = 1000) -> int:
+    """Return in how many of an episode's last steps the car stood, by the speed and the height recorded with each.
+
+    An end that is called stalled may be another one: what drives other people's environments may know no other word for it. A
+    car whose place was never known (all zeros), or whose speed was not, was not seen to stand.
+    """
+    count, known, below = 0, False, None
+    for speed, x, y, z in conn.execute(
+        "SELECT speed, x, y, coalesce(z, 0) FROM steps WHERE episode_id = ? ORDER BY t DESC LIMIT ?", (episode_id, most)
+    ):
+        falling = 0.0 if below is None else (z - below) * hz
+        if speed is None or not math.hypot(speed, falling) < STANDS:
+            break
+        known, below, count = known or bool(speed or x or y), z, count + 1
+    return count if known else 0
 
 
 @functools.lru_cache(maxsize=32)
@@ -257,19 +279,20 @@ class Follower:
         rows = conn.execute(
             # Counted, not `length`: of a pruned episode, or one of which only segments came here, fewer steps are stored.
             'SELECT id, session_id, purpose, "end", reason, CASE WHEN "end" IS NULL OR id < ? THEN 0 ELSE (SELECT count(*) '
-            "FROM steps WHERE episode_id = episodes.id) END, last_observation, revision FROM episodes WHERE revision > ? "
+            "FROM steps WHERE episode_id = episodes.id) END, last_observation, length, revision FROM episodes WHERE revision > ? "
             "ORDER BY revision",
             (self._first, self._episode),
         )
         episodes: dict[int, EpisodeRecord] = {}
-        for id_, session, purpose, end, reason, length, last, revision in rows:
+        for id_, session, purpose, end, reason, length, last, driven, revision in rows:
             self._episode = revision
             if id_ < self._first:
                 if id_ not in self._old:
                     continue
                 length = self._length(conn, id_) if end is not None else 0
             observation = None if last is None else np.frombuffer(last, np.float32)
-            episodes[id_] = EpisodeRecord(id_, session, purpose, end, reason, length, observation)
+            stood = steps_stood(conn, id_, sessions[session].hz) if reason == "stalled" and end is not None else None
+            episodes[id_] = EpisodeRecord(id_, session, purpose, end, reason, length, observation, driven, stood)
             self._layouts[id_] = (sessions[session].observation_names, sessions[session].action_names)
         segments: dict[int, SegmentRecord] = {}
         for segment, revision in changed(conn, self._segment):

@@ -97,6 +97,10 @@ class EpisodeRecord:
     """Steps stored; 0 while the episode is open."""
     last_observation: np.ndarray | None
     """(O,) what followed the last step; None when not known, and then the last step has no successor."""
+    driven: int | None = None
+    """Steps driven, stored or not (a pruned episode holds fewer); None: as many as are stored."""
+    stood: int | None = None
+    """Steps at its end in which the car stood, where it ended as ``stalled``; None: not looked at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ class EpisodeResult:
     """What an episode came to."""
 
     purpose: str
-    reason: str = ""  # ``finish``, ``off_road``, ``stalled``, ``time_limit``, ``panic``, ``stopped``
+    reason: str = ""  # ``finish``, ``off_road``, ``stalled``, ``over`` (not known), ``time_limit``, ``panic``, ``stopped``
     steps: int = 0
     human_steps: int = 0
     takeovers: int = 0

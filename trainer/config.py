@@ -154,6 +154,9 @@ class TrainConfig:
     """A takeover that led less far (m) shows standing still. A correction at speed is far beyond it: 0.3 s at 10 m/s are 3 m."""
     takeover_held_s: float = Rule.takeover_held_s
     """A takeover that begins with its episode and is over within this is a key still held from the episode before."""
+    takeover_fraction: float = 1 / 16
+    """Least share of every mini-batch that comes from takeovers, however many laps there are: 16 rows of 256. Never more by this
+    rule than one copy of each takeover step; 0 leaves it to the priorities alone."""
     demo_copies: float = 4.0
     """A batch holds at most this many copies of each demo step on average, so few demos are not worn out."""
     one_replay: bool = Rule.one_replay
@@ -228,8 +231,9 @@ class TrainConfig:
     metrics_every: int = 100
     """Updates between two looks at the metrics (and at the learner's health)."""
     threads: int = 1
-    explosion: float = 1e5
-    """Absolute Q at which the run counts as exploded and goes back to its last good checkpoint."""
+    explosion: float = 1e4
+    """The run counts as exploded, and goes back to its last good checkpoint, when |Q| passes so many times the largest reward
+    seen: in units of the reward, whatever these are."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -361,6 +365,7 @@ def _check(c: TrainConfig) -> None:
     need(min(rule) >= 0, "priorities and the limits of takeovers must not be negative")
     need(0 < c.gamma <= 1 and 0 <= c.polyak <= 1, "gamma and polyak lie between 0 and 1")
     need(0 <= c.demo_fraction <= 1, "demo_fraction lies between 0 and 1")
+    need(0 <= c.takeover_fraction <= 1, "takeover_fraction lies between 0 and 1")
     need(c.utd > 0 and c.metrics_every >= 1 and c.threads >= 1, "utd, metrics_every and threads must be positive")
 
 
@@ -408,6 +413,7 @@ PRESETS: dict[str, TrainConfig] = {
         warmup_steps=5000,
         takeover_priority=1.0,
         star_priority=1.0,
+        takeover_fraction=0.0,
         demo_copies=1e9,
     ),
     # The reference recipe with a correct critic and correct n-step returns.

@@ -18,7 +18,7 @@ from trainer.batch import Batch
 from trainer.config import TrainConfig
 from trainer.own import BestFinishes
 from trainer.returns import n_step_returns
-from trainer.sampling import DemoTable, demo_count, one_replay_weight
+from trainer.sampling import DemoTable, demo_count, one_replay_weight, takeover_floor
 from trainer.sequences import draw_sequences
 from trainer.table import Table
 
@@ -69,7 +69,7 @@ class Replay:
         self._of_episode: dict[int, set[int]] = {}
         self.rule = Rule.of(config.to_dict())
         self._parts: dict[int, tuple[str, float, np.ndarray]] = {}  # what counts: kind, weight and rows of each segment
-        self._own = BestFinishes(config.own_finishes)
+        self._own = BestFinishes(config.own_finishes if config.own_priority > 0 else 0)
         self._tracks: dict[int, str] = {}  # by session
         self._online = np.empty(16_384, np.int64)
         self._online_count = 0
@@ -135,7 +135,7 @@ class Replay:
                 self._settle(self._episodes[id_])
                 affected |= self._of_episode.get(id_, set())
         changed = {self._segments[id_].episode_id for id_ in affected if self._resolve(id_)}
-        if self.config.own_finishes:
+        if self._own.count:
             changed |= self._take_up_own(touched)
         if changed:
             self._put_in_force(changed)
@@ -167,9 +167,10 @@ class Replay:
         """Work out the returns of rows whose future is now known, and let them be drawn."""
         record, rows = episode.record, episode.rows
         # An episode of which no step was taken in may be one of another layout, whose observations do not fit.
-        if len(rows) and episode.last_row < 0 and record is not None and record.last_observation is not None:
+        last = self._last_observation(episode) if len(rows) and episode.last_row < 0 else None
+        if last is not None:
             episode.last_row = int(self._take(1, episode)[0])
-            self.table.write_last(episode.last_row, record.last_observation)
+            self.table.write_last(episode.last_row, last)
             rows = episode.rows
         first = episode.ready
         to_end = self._known_end(episode)
@@ -201,7 +202,7 @@ class Replay:
         table.array[done, table.human] = human
         table.array[done, table.takeover] = human & (record is None or record.purpose != "lap")
         table.array[done, table.before] = result.before_takeover[:n]
-        valid = result.successor[:n] > 0
+        valid = result.successor[:n] >= 0
         table.next[done] = np.where(valid, successors[result.successor[:n]], -1)
         table.changed(done)
         if self.chains is not None:
@@ -214,11 +215,26 @@ class Replay:
             self._enlist(done[drawn if c.takeovers_online else drawn & ~human])
         episode.ready += n - known
 
+    def _last_observation(self, episode: _Episode) -> np.ndarray | None:
+        """Return what was seen after the last of an episode's steps that are here, None when that is not known.
+
+        Of a pruned or an old episode only stretches may be here: what was seen at its end did not follow them.
+        """
+        record = episode.record
+        if record is None or (record.driven is not None and self.table.t[episode.rows[-1]] + 1 < record.driven):
+            return None
+        return record.last_observation
+
     def _known_end(self, episode: _Episode) -> int:
         """Return how many of an episode's last steps have returns that go on to its end (see ``stalled_steps``)."""
-        record = episode.record
-        stalled = episode.complete and episode.last_row >= 0 and record is not None and record.reason == "stalled"
-        return self.config.stalled_steps if stalled and self.chains is None else 0
+        record, rows = episode.record, episode.rows
+        if self.chains is not None or record is None or not episode.complete or not len(rows):
+            return 0
+        if record.reason != "stalled" or not self.table.terminated[rows[-1]]:
+            return 0
+        # The word alone may be wrong: where it can be known, only the steps in which the car did stand.
+        stood = self.config.stalled_steps if record.stood is None else record.stood
+        return min(self.config.stalled_steps, stood)
 
     def _enlist(self, rows: np.ndarray) -> None:
         need = self._online_count + len(rows)
@@ -276,7 +292,9 @@ class Replay:
                 episode.last_row = -1
             stays = np.append(stays, stays[-1])
         kept, gone = rows[stays], rows[~stays]
-        self.table.next[kept[np.isin(self.table.next[kept], gone)]] = -1
+        lost = kept[np.isin(self.table.next[kept], gone)]
+        # Where the episode terminated nothing is bootstrapped: any row will do.
+        self.table.next[lost] = np.where(self.table.array[lost, self.table.discount] == 0, lost, -1)
         if self.chains is not None:
             self.chains.forget(rows, kept, gone)
         episode.rows = kept if episode.last_row < 0 else kept[:-1]
@@ -366,8 +384,13 @@ class Replay:
         self.drawn_demo += count * demos
         return self.table.batches(self.draw_rows(count, online, demos, generator), online)
 
-    def draw_rows(self, count: int, online: int, demos: int, generator: torch.Generator | None = None) -> torch.Tensor:
-        """Return (count, online + demos) rows, int64. Raises ValueError when there is nothing to draw from."""
+    def draw_rows(
+        self, count: int, online: int, demos: int, generator: torch.Generator | None = None, length: int = 1
+    ) -> torch.Tensor:
+        """Return (count, online + demos) rows, int64; ``length``: steps that come with each, itself included.
+
+        Raises ValueError when there is nothing to draw from.
+        """
         if online and not self._online_count:
             raise ValueError("there is nothing to draw from yet")
         parts = []
@@ -381,7 +404,8 @@ class Replay:
                 at[:, :fresh] = newest + (held - self.config.recent_steps)
             parts.append(self._online_tensor[at])
         if demos:
-            parts.append(self.demo.draw((count, demos), generator))
+            floor = takeover_floor(self.config, self.demo.kinds.get("takeover", 0), demos, online + demos, length)
+            parts.append(self.demo.draw((count, demos), generator, floor))
         return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
 
 __all__ = ["AGENT", "HUMAN", "Replay"]

@@ -18,7 +18,8 @@ class Returns:
     discount: np.ndarray
     """(n,) gamma to the power of the steps used; 0 where one of them terminated the episode."""
     successor: np.ndarray
-    """(n,) index of the step whose observation follows; n is the episode's last observation, -1 none: not usable."""
+    """(n,) index of the step whose observation follows; n is the episode's last observation, -1 none: not usable. A terminated
+    step needs none: where nothing was seen after it, its own index stands there, beside the discount 0."""
     before_takeover: np.ndarray
     """(n,) bool: the last agent step before the human's first."""
     skipped: np.ndarray
@@ -46,7 +47,8 @@ def n_step_returns(
     A return stops where the episode ends, where ``t`` has a gap, and where the driver changes: otherwise an agent's
     blunder would be paid for by the human's rescue. It bootstraps at what follows the last step used, time limits
     included. ``complete``: no more steps will come; ``has_last``: the observation after the last step is known. A step
-    whose successor is not known is not used, and no return reaches over it. Without ``stop_at_change`` a change of driver is
+    whose successor is not known is not used, and no return reaches over it, unless it terminated the episode: nothing is
+    bootstrapped there, so its reward counts all the same. Without ``stop_at_change`` a change of driver is
     passed over like any other step. ``to_end``: the returns of so many of the agent's last steps go on to the episode's
     end (where nothing else stops them), however many steps that is.
     """
@@ -57,6 +59,9 @@ def n_step_returns(
     follows = np.where(joined, index + 1, -1)
     if complete and has_last and n:
         follows[-1] = n
+    own = terminated & (follows < 0)
+    own[n - 1 :] &= complete  # until then what was seen after it may still come
+    follows = np.where(own, index, follows)
     changes = np.zeros(n, bool)
     changes[:-1] = joined[:-1] & (driver[1:] != driver[:-1])
     before = np.zeros(n, bool)
@@ -81,7 +86,7 @@ def n_step_returns(
         successor[usable] = follows[at[usable]]
         over = usable & terminated[at]
         discount[over] = 0.0
-        running = usable & ~terminated[at] & ~stops[at] & (follows[at] < n)
+        running = usable & ~over & ~stops[at] & (follows[at] < n)
         at = np.where(running, at + 1, at)
         if not running.any():
             break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -41,8 +42,22 @@ def demo_count(
     return min(round(batch_size * c.demo_fraction), int(c.demo_copies * demos / length))
 
 
+def takeover_floor(config: TrainConfig, takeovers: int, demos: int, batch_size: int, length: int = 1) -> int:
+    """Return how many of the ``demos`` rows of a batch come from takeovers whatever else is a demo.
+
+    ``takeovers``: rows of takeovers there are; ``length``: steps that come with each row drawn, itself included. A batch holds no
+    more than one copy of each takeover step on average by this rule alone: a takeover of a second is twenty rows, and is not
+    worn out by laps of hours.
+    """
+    wanted = math.ceil(batch_size * config.takeover_fraction)
+    return min(wanted, math.ceil(takeovers / length), demos)
+
+
 class DemoTable:
-    """Stretches of rows, each with a weight for each of its rows: a stretch is drawn by weight times length."""
+    """Stretches of rows, each with a weight for each of its rows: a stretch is drawn by weight times length.
+
+    Takeovers lie in front, so that some rows of a batch can be drawn from them alone.
+    """
 
     def __init__(self) -> None:
         self.rows = 0
@@ -53,6 +68,7 @@ class DemoTable:
     def rebuild(self, parts: Sequence[tuple[str, float, np.ndarray]]) -> None:
         """Replace all stretches by (kind, weight of a row, rows)."""
         self.kinds = {}
+        parts = sorted(parts, key=lambda part: part[0] != "takeover")
         for kind, _, rows in parts:
             self.kinds[kind] = self.kinds.get(kind, 0) + len(rows)
         lengths = np.array([len(rows) for _, _, rows in parts], np.int64)
@@ -61,15 +77,31 @@ class DemoTable:
         self._total = float((lengths * weights).sum())
         self.slots = torch.from_numpy(np.concatenate([r for _, _, r in parts]) if parts else np.empty(0, np.int64))
         upper = np.cumsum(lengths * weights)
+        of_takeovers = sum(kind == "takeover" for kind, _, _ in parts)
+        self._takeovers = float(upper[of_takeovers - 1]) if of_takeovers else 0.0
         self._upper = torch.from_numpy(upper)
         self._lower = torch.from_numpy(upper - lengths * weights)
         self._weights = torch.from_numpy(weights)
         self._starts = torch.from_numpy(np.cumsum(lengths) - lengths)
         self._lengths = torch.from_numpy(lengths)
 
-    def draw(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Tensor:
-        """Return row numbers, int64 of ``shape``."""
-        u = torch.rand(shape, generator=generator, dtype=torch.float64).mul_(self._total)
+    def draw(self, shape: tuple[int, int], generator: torch.Generator | None = None, floor: int = 0) -> Tensor:
+        """Return row numbers, int64 of ``shape`` (C, D); the first ``floor`` of each D are of takeovers.
+
+        What the takeovers weigh beyond that share comes with the others, so that where they weigh enough the floor changes
+        nothing on average.
+        """
+        u = torch.rand(shape, generator=generator, dtype=torch.float64)
+        others = self._total - self._takeovers
+        if floor and self._takeovers and others:
+            u[:, :floor].mul_(self._takeovers)
+            share = max(0.0, shape[1] * self._takeovers / self._total - floor) / max(1, shape[1] - floor)
+            # Of the rest, ``share`` are takeovers too: below 0 for these and above for all others, each stretched to its weight.
+            rest = u[:, floor:].sub_(share).mul_(others / (1.0 - share))
+            slope = self._takeovers / others * (1.0 - share) / share if share else 0.0
+            torch.nn.functional.leaky_relu_(rest, slope).add_(self._takeovers)
+        else:
+            u.mul_(self._total)
         which = torch.searchsorted(self._upper, u, right=True).clamp_(max=len(self._weights) - 1)
         offset = ((u - self._lower[which]) / self._weights[which]).to(torch.int64)
         offset = torch.minimum(offset.clamp_(min=0), self._lengths[which] - 1)

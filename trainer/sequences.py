@@ -89,7 +89,7 @@ def draw_sequences(replay: Replay, count: int, batch_size: int, generator: torch
     length = replay.config.sequence
     number = max(2, batch_size // length)
     demos = replay.demo_count(number, generator, length)
-    anchors = replay.draw_rows(count, number - demos, demos, generator).numpy()
+    anchors = replay.draw_rows(count, number - demos, demos, generator, length).numpy()
     offsets = torch.randint(length, (count, number), generator=generator).numpy()
     replay.drawn += count * number * length
     replay.drawn_demo += count * demos * length

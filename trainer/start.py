@@ -154,5 +154,6 @@ def _from_file(
     if not own:
         learner.generator.manual_seed(config.seed + 1)  # another run: it draws its own numbers
         learner.bc_scale = learner.lr_scale = 1.0
+        learner.reward_scale.zero_()  # what is paid here may be of another unit
     unknown = unknown_settings(path.name, meta.config)
     return Start(learner, config, meta, path, record.id if record else None, own, tensors, unknown)

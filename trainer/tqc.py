@@ -17,7 +17,7 @@ from trainer.networks import Actor, Critics, Squash, log_likelihood
 from trainer.quantile import midpoints, quantile_huber, sort_rows, squared_error
 from trainer.schedule import rate
 
-LATER_NUMBERS = frozenset({"helped_at", "demo_rows"})
+LATER_NUMBERS = frozenset({"helped_at", "demo_rows", "reward_scale"})
 """Counters that older checkpoints do not hold."""
 
 
@@ -65,6 +65,8 @@ class TQC:
         """Factor on the learning rates; lowered after an explosion."""
         self.helped_at = self.demo_rows = 0
         """Updates done when demos last became more, and how many rows they were then (see ``know_demos``)."""
+        self.reward_scale = torch.zeros((), device=self.device)
+        """Largest reward (of n steps, absolute) in the batches that were looked at closely: the unit of an explosion."""
         self._log: dict[str, Tensor | float] = {}
 
     def know_demos(self, rows: int) -> None:
@@ -173,6 +175,7 @@ class TQC:
                 self._note(f"q{i + 1}", z[i])
             self._log["debug/d"] = (batch.discount == 0).float().mean()
             self._log["debug/r"], self._log["debug/r_std"] = batch.reward.mean(), batch.reward.std()
+            self.reward_scale = torch.maximum(self.reward_scale, batch.reward.abs().max())
             self._columns("a", batch.action)
             self._log["debug/human_fraction_in_batch"] = batch.human.float().mean()
             self._log["debug/demo_fraction_in_batch"] = batch.demo.float().mean()
@@ -261,11 +264,21 @@ class TQC:
         """Drop the last detailed update's metrics (they belong to weights that were thrown away)."""
         self._log = {}
 
+    def explodes_at(self) -> float:
+        """Return the |Q| at which the run counts as exploded: ``explosion`` times what a step is paid, in whatever unit that is.
+
+        What a step is paid: the largest reward seen, or what the entropy pays where that is more. A discount close to 1 adds more
+        of it up than that; ten times what could be earned for ever is no explosion's beginning either.
+        """
+        c = self.config
+        paid = max(float(self.reward_scale), abs(c.alpha) * self.action_size) or 1.0
+        return max(c.explosion, 10.0 / max(1.0 - c.gamma, 1e-6)) * paid
+
     def healthy(self) -> bool:
         """Whether all parameters are finite and Q has not exploded (one host sync)."""
         total = self.actor_flat.values.sum() + self.critic_flat.values.sum() + self.target_flat.values.sum()
         q = float(self._log.get("debug/q1", 0.0))
-        return bool(torch.isfinite(total)) and math.isfinite(q) and abs(q) < self.config.explosion
+        return bool(torch.isfinite(total)) and math.isfinite(q) and abs(q) < self.explodes_at()
 
     # State: names to tensors, and plain numbers; what a checkpoint holds.
 
@@ -286,7 +299,7 @@ class TQC:
         """Return the counters a resume needs."""
         result: dict[str, float] = {f"steps.{name}": o.steps for name, o in self._optimisers().items()}
         result.update(updates=self.updates, env_steps=self.env_steps, bc_scale=self.bc_scale, lr_scale=self.lr_scale)
-        result.update(helped_at=self.helped_at, demo_rows=self.demo_rows)
+        result.update(helped_at=self.helped_at, demo_rows=self.demo_rows, reward_scale=float(self.reward_scale))
         return result
 
     def load(self, tensors: dict[str, Tensor], numbers: dict[str, float]) -> None:
@@ -300,6 +313,7 @@ class TQC:
         self.updates, self.env_steps = int(numbers["updates"]), int(numbers["env_steps"])
         self.bc_scale, self.lr_scale = float(numbers["bc_scale"]), float(numbers["lr_scale"])
         self.helped_at, self.demo_rows = int(numbers.get("helped_at", 0)), int(numbers.get("demo_rows", 0))
+        self.reward_scale = torch.tensor(float(numbers.get("reward_scale", 0.0)), device=self.device)
 
     def load_networks(self, tensors: dict[str, Tensor]) -> None:
         """Take the networks alone; without stored critics or targets those stay (targets follow loaded critics)."""

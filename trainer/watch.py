@@ -125,7 +125,5 @@ class Watch:
 
 
 def _sentence(top: Verdict) -> str:
-    return (
-        f"The best so far: {top.rate:.0%} of {top.episodes} episodes (95 % interval {top.low:.0%} to {top.high:.0%}), "
-        f"mean return {top.return_mean:.1f}."
-    )
+    interval = f"95 % interval {top.low:.0%} to {top.high:.0%}: drives of one policy are much alike"
+    return f"The best so far: {top.rate:.0%} of {top.episodes} episodes ({interval}), mean return {top.return_mean:.1f}."

@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="hitl diagnose",
         description="Look for the known ways in which a run cannot learn or is held back. Give any mix; without anything the "
-        "home folder is looked at. Exit status: 0 sound, 1 something was found, 2 it could not look.",
+        "home folder is looked at. Exit status: 0 sound, 1 something was found, 2 it could not look (at all, or at the return).",
     )
     add_home(made)
     made.add_argument(
@@ -61,7 +61,9 @@ def main(argv: list[str]) -> int:
         print(json.dumps(report.to_dict(), indent=1))
     else:
         show(report, everything=args.all)
-    return FOUND if report.above_notes else SOUND
+    if report.above_notes:
+        return FOUND
+    return COULD_NOT_LOOK if report.return_needs else SOUND
 
 
 def show(report: Report, everything: bool = False) -> None:
@@ -93,7 +95,12 @@ def show(report: Report, everything: bool = False) -> None:
         where = f", seen in {escape(finding.source)}" if finding.source else ""
         line(f"[dim]{finding.sure:.0%} sure{where}. To change:[/] {escape(finding.advice)}", 3)
         out.print()
-    if not report.above_notes:
+    if not report.above_notes and report.return_needs:
+        out.print("[yellow]Nothing wrong was found, but the return, which alone tells that a run learns, was not seen.[/]")
+        line(f"It needs {escape(report.return_needs)}.", 3)
+    elif not report.above_notes and not report.return_seen:
+        out.print("Nothing wrong was found in what was given. Whether the run learns is told by its history (--wandb FILE).")
+    elif not report.above_notes:
         out.print("[green]Nothing was found that keeps this run from learning.[/]")
     if report.sound:
         out.print("[bold]Sound[/]")

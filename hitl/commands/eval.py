@@ -29,6 +29,7 @@ def main(argv: list[str]) -> int:
 
     from data.errors import CheckpointError
     from hitl.rig import Rig, RigOptions
+    from trainer.judge import independent, wilson
 
     home = home_path(args)
     if not home.store_path.is_file():
@@ -52,6 +53,8 @@ def main(argv: list[str]) -> int:
     print(f"{summary['checkpoint']} ({summary['updates']:,} updates), {summary['episodes']} episodes")
     print(f"  return    {summary['return_mean']:.1f}")
     print(f"  finished  {summary['finished']} of {summary['episodes']}")
+    worth = independent(len(results), len({(r.total, r.steps, r.progress, r.reason) for r in results}))
     for name, passes in summary["passes"].items():
-        print(f"  {name:<9} passed {passes} of {summary['episodes']}")
+        low, high = wilson(worth * passes / len(results), worth)
+        print(f"  {name:<9} passed {passes} of {summary['episodes']} (95 % interval {low:.0%} to {high:.0%})")
     return 0

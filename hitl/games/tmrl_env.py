@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from data.errors import DeviceError
 from hitl.clock import Lateness
 from hitl.games.base import VehicleState
+from hitl.games.ending import Ending
 from hitl.games.frames import SIZES, Frame, frame
 from hitl.games.motion import Motion, ground
 from hitl.games.sight import pixel_names
@@ -72,6 +73,7 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.observation_names = (*(f"observation_{k}" for k in range(self.size - len(pixels))), *pixels)
         self.observation_space = spaces.Box(-np.inf, np.inf, (self.size,), np.float32)
         self.hz = 1.0 / float(env.unwrapped.time_step_duration)
+        self._ending = Ending(self.hz)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -84,6 +86,7 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         observation, _ = self._guarded(lambda: env.reset(seed=seed), "beginning an episode")
         self._watch(guard.interface)
         self._frames.clear()
+        self._ending.begin()
         seen = self._look(begin=True)
         return self._joined(observation), self._info(seen, None)
 
@@ -96,11 +99,9 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         given = np.clip(np.asarray(action, np.float32), -1.0, 1.0)
         observation, reward, terminated, truncated, _ = self._guarded(lambda: env.step(given), "a step")
         seen = self._look()
-        reason = None
-        if terminated:
-            reason = "finish" if seen is not None and seen.finished else "stalled"
-        elif truncated:
-            reason = "time_limit"
+        finished = seen is not None and seen.finished
+        self._ending.step(self._state if seen is not None else None)
+        reason = self._ending.reason(bool(terminated), bool(truncated), finished)
         return self._joined(observation), float(reward), bool(terminated), bool(truncated), self._info(seen, reason)
 
     def wait(self) -> None:

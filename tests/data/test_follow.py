@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from data.follow import Follower
 from data.recorder import Recorder
 from data.store import Store
+from data.upkeep import prune
 from tests.data.helpers import ACTIONS, NAMES, drive, session_info, step_row
 
 
@@ -80,6 +81,38 @@ def test_steps_of_another_layout_are_left_out_and_counted(path):
     assert len(nothing) == 0
     assert nothing.observation.shape == (0, 1)
     assert sum(nothing.left_out.values()) == 11
+
+
+@pytest.mark.parametrize(
+    ("reason", "end", "changes", "stood"),
+    [
+        ("stalled", "terminated", lambda i: {"speed": 12.0 if i < 13 else 0.4}, 7),
+        ("stalled", "terminated", lambda i: {"speed": 40.0}, 0),  # it flew off, and there was no other word for that
+        ("stalled", "terminated", lambda i: {"speed": 0.1, "z": -2.0 * i}, 1),  # it fell
+        ("stalled", "terminated", lambda i: {"speed": 0.1}, 20),
+        ("stalled", "terminated", lambda i: {"speed": 0.0, "x": 0.0, "y": 0.0}, 0),  # never seen
+        ("stalled", "terminated", lambda i: {"speed": float("nan")}, 0),
+        ("off_road", "terminated", lambda i: {"speed": 0.1}, None),
+    ],
+)
+def test_how_long_a_car_stood_is_read_from_its_steps_and_not_from_the_word(path, reason, end, changes, stood):
+    with Recorder(path, session_info()) as recorder:
+        recorder.begin_episode()
+        for i in range(20):
+            recorder.step(step_row(i, **changes(i)))
+        recorder.end_episode(end, reason, np.zeros(4, np.float32))
+    (record,) = Follower(path).poll().episodes.values()
+    assert (record.stood, record.driven) == (stood, 20)
+
+
+def test_of_a_pruned_episode_it_is_known_how_long_it_was(path):
+    with Recorder(path, session_info()) as recorder:
+        drive(recorder, 40, (5, 9))
+        drive(recorder, 10, None)
+    with Store.open(path) as store:
+        assert prune(store.conn, "2999-01-01") > 0
+    record = Follower(path).poll().episodes[1]
+    assert record.length < record.driven == 40
 
 
 def test_a_poll_with_nothing_new_is_cheap(path):

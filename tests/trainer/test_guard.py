@@ -51,6 +51,15 @@ def test_it_goes_back_only_when_asked_and_never_to_and_fro() -> None:
     assert Guard.of({}) == Guard()
 
 
+def test_drives_that_are_copies_of_each_other_are_counted_once(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    for _ in range(2):  # the same five drives again, as a game without chance gives them
+        drive(path, 12, 5, takeover=False, purpose="evaluation", progress=30.0)
+    with Store.open(path) as store:
+        (evaluation,) = store.evaluations()
+    assert (evaluation.episodes, evaluation.distinct) == (10, 5)
+
+
 def test_training_goes_back_to_the_best_with_its_optimisers(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     config = SMALL.with_values(on_collapse="back", collapse_pause=10_000)

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import pytest
@@ -5,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.checkpoints import Evaluation
-from trainer.judge import best, cloning_scale, verdicts, wilson
+from trainer.judge import best, cloning_scale, independent, verdicts, wilson
 from trainer.ledger import Ledger
 
 
@@ -61,6 +62,21 @@ def test_best_needs_enough_episodes_and_corners_that_were_helped_count() -> None
     assert top is not None
     assert top.checkpoint_id == 2
     assert verdicts([evaluation(1, 10)], {})[0].rate == 0.5  # nothing was helped: laps finished
+
+
+def test_twenty_drives_of_one_policy_are_no_twenty_trials() -> None:
+    assert independent(0) == 0.0
+    assert independent(1) == 1.0
+    assert independent(20) == pytest.approx(4.17, abs=0.01)
+    assert independent(2000) < 5.0  # more of the same say no more
+    assert independent(20, distinct=1) == 1.0  # a game without chance: the same drive twenty times
+    weights = {"hairpin": 1.0}
+    alone, copies = (verdicts([dataclasses.replace(evaluation(1, 20), distinct=d)], weights)[0] for d in (20, 1))
+    assert (alone.low, alone.high) == (pytest.approx(0.52, abs=0.01), 1.0)
+    assert copies.low == pytest.approx(0.21, abs=0.01)
+    none, some = verdicts([evaluation(2, 0), evaluation(3, 8)], weights)
+    assert none.high < alone.low < some.high  # all of twenty against none tells; eight of twenty may be chance
+    assert best(verdicts([evaluation(1, 18), evaluation(2, 20)], weights)).checkpoint_id == 2  # type: ignore[union-attr]
 
 
 def test_cloning_follows_what_is_still_missing() -> None:

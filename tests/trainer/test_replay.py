@@ -41,11 +41,14 @@ def expected(update: Update, episode: int, t: int, to_end: int = 0) -> tuple[flo
     for k in range(max(N, to_end) if t >= n - to_end and not update.driver[rows[t]] else N):
         j = t + k
         last = j == n - 1
-        if last and record.last_observation is None:
+        ended = bool(update.terminated[rows[j]])
+        if last and record.last_observation is None and not ended:
             return None if k == 0 else (total, discount, update.observation[rows[j]])
         total += discount * update.reward[rows[j]]
         discount *= GAMMA
         follower = record.last_observation if last else update.observation[rows[j + 1]]
+        if follower is None:  # nothing was seen after the end, and nothing is bootstrapped there: any observation will do
+            follower = update.observation[rows[j]]
         if update.terminated[rows[j]]:
             return total, 0.0, follower
         if last or update.driver[rows[j]] != update.driver[rows[j + 1]]:
@@ -65,7 +68,7 @@ def test_no_wrong_successor_and_exact_returns(
     drivers: list[list[int]], terminated: bool, known_end: bool, cuts: list[int], stalled: int
 ) -> None:
     replay = Replay(OBS, ACT, TINY.with_values(stalled_steps=stalled))
-    to_end = stalled if known_end else 0
+    to_end = stalled if terminated else 0
     updates = {}
     for i, driver in enumerate(drivers, 1):
         update = random_episode(i, len(driver), driver=np.array(driver, np.uint8), terminated=terminated)
@@ -346,15 +349,61 @@ def test_returns_may_run_on_over_a_change_of_driver() -> None:
 
 def test_only_where_the_car_stood_do_returns_go_on_to_the_end() -> None:
     replay = Replay(OBS, ACT, TINY.with_values(stalled_steps=10, demo_fraction=0.0))
-    for id_, reason in enumerate(("stalled", "off_road", "finish"), 1):
+    ends = (("stalled", None), ("off_road", None), ("finish", None), ("stalled", 40), ("stalled", 5), ("stalled", 0))
+    for id_, (reason, stood) in enumerate(ends, 1):
         update = random_episode(id_)
-        update.episodes[id_] = dataclasses.replace(update.episodes[id_], reason=reason)
+        update.episodes[id_] = dataclasses.replace(update.episodes[id_], reason=reason, stood=stood)
         replay.add(update)
-    batch = replay.sample(4000, torch.Generator().manual_seed(0))
+    batch = replay.sample(8000, torch.Generator().manual_seed(0))
     final = batch.discount == 0
-    for id_, first in ((1, 30), (2, 40 - N), (3, 40 - N)):
+    for id_, first in ((1, 30), (2, 40 - N), (3, 40 - N), (4, 30), (5, 35), (6, 40 - N)):
         of_it = batch.observation[:, 0] == id_
         assert set(batch.observation[of_it & final, 1].tolist()) == set(range(first, 40))
+
+
+def test_an_end_that_was_called_stalled_but_truncated_is_bootstrapped_as_ever() -> None:
+    replay = Replay(OBS, ACT, TINY.with_values(stalled_steps=10, demo_fraction=0.0))
+    update = random_episode(1, terminated=False)
+    update.episodes[1] = dataclasses.replace(update.episodes[1], reason="stalled")
+    replay.add(update)
+    batch = replay.sample(2000, torch.Generator().manual_seed(0))
+    assert float(batch.discount.min()) == pytest.approx(GAMMA**N)
+
+
+def test_what_was_seen_at_an_end_does_not_follow_a_step_of_the_middle() -> None:
+    update = random_episode(1)  # 40 steps were driven; of a pruned episode only a stretch is stored
+    names = [f.name for f in dataclasses.fields(update) if isinstance(getattr(update, f.name), np.ndarray)]
+    update = dataclasses.replace(update, **{name: getattr(update, name)[10:20] for name in names})
+    update.episodes[1] = dataclasses.replace(update.episodes[1], length=10, driven=40)
+    replay = Replay(OBS, ACT, TINY.with_values(demo_fraction=0.0))
+    replay.add(update)
+    batch = replay.sample(1000, torch.Generator().manual_seed(0))
+    assert set(batch.observation[:, 1].tolist()) == set(range(10, 19))  # what followed step 19 is not known
+    assert float(batch.next_observation[:, 1].max()) == 19
+
+
+def test_an_end_stays_learned_from_when_what_was_seen_after_it_has_given_way() -> None:
+    config = TINY.with_values(capacity=100, demo_fraction=0.5)
+    replay = Replay(OBS, ACT, config)
+    update = with_takeover(1, 40, 30, 40)
+    update.episodes[1] = dataclasses.replace(update.episodes[1], last_observation=None)
+    replay.add(update)
+    for id_ in range(2, 120):
+        replay.add(random_episode(id_))
+    assert replay.demo_rows == 10
+    batch = replay.sample(64, torch.Generator().manual_seed(0))
+    ends = batch.demo & (batch.observation[:, 1] >= 40 - N)
+    assert ends.any()
+    assert not batch.discount[ends].any()
+
+
+def test_finishes_that_weigh_nothing_are_neither_demos_nor_cloned() -> None:
+    replay = Replay(OBS, ACT, TINY.with_values(own_finishes=5, own_priority=0.0))
+    update = random_episode(1)
+    update.episodes[1] = dataclasses.replace(update.episodes[1], reason="finish")
+    replay.add(update)
+    assert replay.demo_rows == 0
+    assert not replay.sample(64, torch.Generator().manual_seed(0)).cloned.any()
 
 
 def test_an_episode_of_another_layout_that_is_still_driven_does_no_harm() -> None:

@@ -214,6 +214,32 @@ def test_metrics_carry_the_recipe_names() -> None:
     assert not learner.healthy()
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_an_explosion_is_told_in_the_unit_of_the_reward(scale: float) -> None:
+    learner = TQC(OBS, ACT, TINY.with_values(layers=1, alpha=0.01))
+    batch = random_batch()
+    learner.update(dataclasses.replace(batch, reward=torch.full((32,), scale)))
+    for earned in (1.0, -1.0):  # for ever, and the best there is
+        learner._log["debug/q1"] = earned * scale / (1 - TINY.gamma)
+        assert learner.healthy()
+        learner._log["debug/q1"] = earned * scale * 1e6
+        assert not learner.healthy()
+    again = TQC(OBS, ACT, TINY.with_values(layers=1, alpha=0.01))
+    again.load(learner.tensors(), learner.numbers())
+    assert again.explodes_at() == learner.explodes_at()
+
+
+@pytest.mark.parametrize(("scale", "discount", "healthy"), [(s, d, d < 1) for s in (1e-3, 1.0, 1e3) for d in (0.9, 1e3)])
+def test_a_real_explosion_is_caught_in_any_unit(scale: float, discount: float, healthy: bool) -> None:
+    learner = TQC(OBS, ACT, TINY.with_values(lr_critic=1.0, polyak=0.0, layer_norm_critic=False))
+    for k in range(400):
+        batch = random_batch(k % 20)
+        learner.update(dataclasses.replace(batch, reward=batch.reward * scale, discount=torch.full((32,), discount)))
+        if not learner.healthy():
+            break
+    assert learner.healthy() == healthy
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_learns_without_trouble(preset: str) -> None:
     config = PRESETS[preset].with_values(batch_size=32)

@@ -82,6 +82,11 @@ FAULTS: dict[str, Fault] = {
         "Q rises while the return falls", 66,
         "The critic overestimates: drop more of the top quantiles, use LayerNorm critics, fewer updates per step.",
     ),
+    "return-collapsed": _warning(
+        "the return has fallen and stays down", 47,
+        "Go back to the weights from before the fall (the best checkpoint), then lower the learning rates or mend what is named "
+        "beside this.",
+    ),
     "observation-clipped": _warning(
         "an observation is clipped on much of the track", 64,
         "Widen its range, or give it in the car's frame (heading as sine and cosine of the angle to the road).",
@@ -121,6 +126,10 @@ FAULTS: dict[str, Fault] = {
     "batch-composition": _warning(
         "what looks like learning is the batch's composition", 50,
         "Read return_test instead of debug/r and debug/a_i, or hold the demo share still.",
+    ),
+    "return-plateau": _warning(
+        "the return does not rise any more", 29,
+        "If the car finishes and is as fast as it should be, the run is done. If not, look where it fails, and take over there.",
     ),
     "observation-constant": _warning(
         "an observation never changes", 46,

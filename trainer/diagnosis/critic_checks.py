@@ -270,16 +270,20 @@ def exploded(case: Case) -> Answer:
     last = middle(part(q, 0.9))
     holes = int(np.isnan(history["debug/q1"][len(q) // 2 :]).sum())
     text = f"|Q| {last:.3g} at the end"
-    if "debug/r" in history and case.recipe is not None and case.recipe.gamma is not None:
+    time = np.arange(len(q), dtype=np.float64)
+    grows = trend(q) > 0.9 and correlation(np.log(q + 1), time) > 0.9
+    recipe = case.recipe
+    if "debug/r" in history and recipe is not None and recipe.gamma is not None:
+        # In units of what is paid: a healthy run's Q is as large as its rewards make it, be they thousands or thousandths.
         spread = history.columns.get("debug/r_std", np.zeros(len(q)))
         reward = float(np.nanmax(np.abs(history["debug/r"]) + spread))
-        bound = 2 * reward / max(1e-4, 1 - case.recipe.gamma ** (case.recipe.n_step or 1))
-        if last > 2 * bound and last > 10:
+        bound = 2 * reward / max(1e-4, 1 - recipe.gamma ** (recipe.n_step or 1))
+        entropy = 1000.0 * (recipe.alpha or 0.0)  # what it pays for ever, and more
+        if last > max(2 * bound, entropy):
             evidence = (text, f"the rewards seen could pay about {bound:.3g} at most (mean plus a deviation, for ever)")
             return Finding(name, "Q lies far above anything that can be earned.", evidence, 0.85, source=history.name)
-        text += f"; the rewards seen could pay {bound:.3g}"
-    time = np.arange(len(q), dtype=np.float64)
-    if last > 1e5 or (last > 1e3 and trend(q) > 0.9 and correlation(np.log(q + 1), time) > 0.9):
+        return Sound(name, f"{text}; the rewards seen could pay {bound:.3g}", history.name)
+    if last > 1e5 or (last > 1e3 and grows):
         return Finding(name, "Q grows without end.", (text, f"{holes} rows without a value"), 0.8, source=history.name)
     return Sound(name, text, history.name)
 

@@ -100,6 +100,18 @@ class Report:
         """The findings that are more than notes."""
         return tuple(f for f in self.findings if f.rank != "note")
 
+    @property
+    def return_seen(self) -> bool:
+        """Whether the return itself, which alone tells that a run learns, could be looked at."""
+        return any(o.fault == "return-plateau" for o in (*self.findings, *self.sound)) or any(
+            o.fault == "return-collapsed" for o in self.findings
+        )
+
+    @property
+    def return_needs(self) -> str:
+        """What a run that was given would need for that; empty when it was looked at, or when no run was given."""
+        return next((o.needs for o in self.lacking if o.fault == "return-plateau"), "")
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {

@@ -12,7 +12,7 @@ from trainer.diagnosis.case import Answer, Case, Check
 from trainer.diagnosis.drives import Drives, Episode
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.stats import Array, bars
-from trainer.judge import ENOUGH, wilson
+from trainer.judge import ENOUGH, independent, wilson
 
 RECENT = 40
 """Newest episodes without help that say how the agent drives now."""
@@ -219,7 +219,8 @@ def evaluated(case: Case) -> Answer:
     for e in judged:
         counts[e.checkpoint] = counts.get(e.checkpoint, 0) + 1
     usual = int(np.median(list(counts.values())))
-    low, high = wilson(round(0.5 * usual), usual)
+    worth = independent(usual)
+    low, high = wilson(0.5 * worth, worth)
     text = f"{len(counts)} checkpoints, usually {usual} evaluations: a share of one half is known to ±{(high - low) / 2:.0%}"
     if len(counts) >= 3 and max(counts.values()) < ENOUGH // 2:
         sentence = "So few episodes per checkpoint cannot tell a good one from a lucky one."

@@ -9,6 +9,8 @@ import numpy as np
 from trainer.diagnosis.case import Answer, Case, Check
 from trainer.diagnosis.critic_checks import UNIFORM_STD
 from trainer.diagnosis.finding import Finding, Lacking, Sound
+from trainer.diagnosis.history import History
+from trainer.diagnosis.return_checks import named
 from trainer.diagnosis.stats import middle, part, trend
 
 
@@ -65,24 +67,39 @@ def saturated(case: Case) -> Answer:
     return Sound(name, text, history.name)
 
 
+TEMPERATURES = ("alpha", "entropy_coef", "ent_coef", "alpha_t", "temperature", "entropy_coefficient")
+LOGARITHMS = ("log_alpha", "log_ent_coef", "log_entropy_coef", "log_temperature")
+
+
 def temperature(case: Case) -> Answer:
     """A learned temperature that grows or falls without end."""
     name, history = "temperature-runaway", case.history
     if history is None:
         return None
-    column = next((c for c in ("debug/alpha", "debug/entropy_coef", "debug/alpha_t", "alpha") if c in history), None)
+    column = named(history, LOGARITHMS)
+    logarithm = column is not None
+    if column is None:
+        losses = {c for c in history.columns if "loss" in c.lower()}
+        column = named(History({k: v for k, v in history.columns.items() if k not in losses}), TEMPERATURES)
     if column is None:
         if case.recipe is not None and case.recipe.learn_alpha is False:
             return Sound(name, f"the temperature is fixed at {case.recipe.alpha}", history.name)
         return Lacking(name, "the column debug/alpha, or the recipe (--config) if it is fixed", history.name)
-    values = history[column]
+    values = np.exp(np.clip(history[column], -80.0, 80.0)) if logarithm else history[column]
     first, last, top = middle(part(values, 0.0, 0.1)), middle(part(values, 0.9)), float(np.nanmax(values))
     growth = trend(part(values, 0.3))
-    text = f"{column} from {first:.3g} to {last:.3g} (largest {top:.3g}"
+    text = f"{'exp ' if logarithm else ''}{column} from {first:.3g} to {last:.3g} (largest {top:.3g}"
     text += f"; rank correlation with time {growth:+.2f})" if np.isfinite(growth) else ")"
-    if last > max(1.0, 10 * first) and growth > 0.7:
+    # The larger the reward, the larger a sound temperature; it settles where the entropy is what it should be.
+    paid = 0.0
+    if "debug/r" in history:
+        spread = history.columns.get("debug/r_std", np.zeros(len(history["debug/r"])))
+        paid = float(np.nanmax(np.abs(history["debug/r"]) + spread))
+    if last > max(1.0, 10 * first) and (growth > 0.7 or 0.0 < 3 * paid < last):
         sentence = "The temperature grows without end: being random is worth more than driving well."
-        return Finding(name, sentence, (text,), 0.95, source=history.name)
+        if not growth > 0.7:
+            sentence = "The temperature has grown far beyond what driving well is paid: being random is worth more."
+        return Finding(name, sentence, (text,), 0.95 if growth > 0.7 else 0.8, source=history.name)
     if 0 < last < min(1e-7, 1e-3 * first):
         sentence = "The temperature has fallen to nothing: the policy no longer tries anything."
         return Finding(name, sentence, (text,), 0.6, level="warning", source=history.name)

@@ -150,6 +150,17 @@ class TestEnvironment:
         assert total > 0.0
         env.close()
 
+    @pytest.mark.parametrize(("action", "reason"), [((0.0, 0.0, 0.0), "stalled"), ((1.0, 0.0, 1.0), "off_road")])
+    def test_an_end_that_is_no_finish_says_whether_the_car_stood(self, game, folder, action, reason):
+        env = open_tmrl(folder, port=game.port)
+        env.reset(seed=0)
+        for _ in range(200):  # tmrl gives up when its own reward has not grown for some steps: here it never does
+            *_, terminated, truncated, info = env.step(np.array(action, np.float32))
+            if terminated or truncated:
+                break
+        assert (terminated, truncated, info["reason"]) == (True, False, reason)
+        env.close()
+
     def test_a_takeover_in_a_session(self, home, game):
         pad = Fixed(PadState(steer=0.125, gas=0.75, buttons=frozenset({"takeover"})))
         with Rig(home, RigOptions(env="tmrl", real_time=True), wheel=lambda track: PadWheel(pad)) as rig:

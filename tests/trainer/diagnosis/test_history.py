@@ -57,6 +57,10 @@ def test_q_beyond_what_can_be_earned() -> None:
     rewards = {"debug/r": 0.5 + 0.01 * NOISE, "debug/r_std": 0.1 + 0 * TIME}
     assert "exploded" in found({**rewards, "debug/q1": 10 ** (5 * TIME)})
     assert "exploded" not in found({**rewards, "debug/q1": 30 * TIME})
+    for unit in (1e-3, 1e3):
+        paid = {"debug/r": unit * rewards["debug/r"], "debug/r_std": unit * rewards["debug/r_std"]}
+        assert "exploded" not in found({**paid, "debug/q1": unit * 100 * TIME})  # half of it, each step, for ever
+        assert "exploded" in found({**paid, "debug/q1": unit * 10 ** (5 * TIME)})
 
 
 def test_held_returns_and_missing_evaluation() -> None:
