@@ -35,6 +35,16 @@ def no_numbers(values: NDArray[Any]) -> NDArray[np.bool_]:
     return ~(np.abs(values) <= MOST)
 
 
+def usable_rows(*arrays: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return (N,): in which rows of some arrays, (N, …) each, every number can be learned from."""
+    good = np.ones(len(arrays[0]), bool)
+    for array in arrays:
+        if not all_numbers(array):
+            bad = no_numbers(array)
+            good &= ~(bad.any(axis=1) if bad.ndim == 2 else bad)
+    return good
+
+
 def which(names: Sequence[str], values: NDArray[Any]) -> dict[str, float]:
     """Return the numbers of a vector that cannot be learned from, by name."""
     return {names[k]: float(values[k]) for k in np.flatnonzero(no_numbers(values)).tolist()}
@@ -52,7 +62,7 @@ def counted(steps: int, names: dict[str, int], most: int = 3) -> str:
     listed = ", ".join(f"{name} in {count:,}" for name, count in order[:most])
     more = f" and {len(order) - most} more names" if len(order) > most else ""
     holds = "step holds a number" if steps == 1 else "steps hold numbers"
-    return f"{steps:,} {holds} that cannot be learned from (not finite, or beyond {MOST:.0e}: {listed}{more})"
+    return f"{steps:,} {holds} that cannot be learned from ({listed}{more})"
 
 
 def _short(value: float) -> str:
