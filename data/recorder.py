@@ -130,7 +130,7 @@ class Recorder:
             self._begin_segments()
         reward, progress = float(row.reward), _place(row.progress)
         if not -MOST <= reward <= MOST:
-            self.event("reward", f"A reward was no number that can be learned from ({reward:g}) and was recorded as 0.", "warning")
+            self.event("reward", f"A reward cannot be learned from ({reward:g}) and was recorded as 0.", "warning")
             reward = 0.0
         observation = np.asarray(row.observation, np.float32).tobytes()
         executed = np.asarray(row.executed, np.float32).tobytes()
