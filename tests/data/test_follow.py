@@ -85,9 +85,13 @@ def test_steps_of_another_layout_are_left_out_and_counted(path):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, -2e9])
 @pytest.mark.parametrize(
     ("column", "name", "said"),
-    [("observation", "left", "left"), ("executed", "steer", "the action steer"), ("proposed", "gas_brake", "the proposed gas_brake"),
-     ("reward", "", "the reward")],
-)  # fmt: skip
+    [
+        ("observation", "left", "left"),
+        ("executed", "steer", "the action steer"),
+        ("proposed", "gas_brake", "the proposed gas_brake"),
+        ("reward", "", "the reward"),
+    ],
+)
 def test_steps_that_cannot_be_learned_from_are_left_out_and_named(path, value, column, name, said):
     with Recorder(path, session_info()) as recorder:
         drive(recorder, 12)

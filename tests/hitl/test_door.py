@@ -1,4 +1,4 @@
-"""Numbers that cannot be learned from, from an environment, an agent or a pad: none is ever stored, and the player hears of it."""
+"""Numbers that cannot be learned from, of an environment, an agent or a pad: none is ever stored, and the player hears of it."""
 
 import json
 import sqlite3
