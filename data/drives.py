@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from data.numbers import MOST
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drive:
@@ -43,9 +45,9 @@ def drives(conn: sqlite3.Connection, track: str, since: str | None = None) -> It
     ).fetchall()
     for episode, purpose, reason, hz, names, farthest in episodes:
         rows = conn.execute(
-            "SELECT driver, progress, speed, executed FROM steps WHERE episode_id = ? AND progress IS NOT NULL "
-            "AND speed IS NOT NULL ORDER BY t",
-            (episode,),
+            "SELECT driver, progress, speed, executed FROM steps WHERE episode_id = ?1 AND abs(progress) <= ?2 "
+            "AND abs(speed) <= ?2 ORDER BY t",
+            (episode, MOST),
         ).fetchall()
         if not rows:
             continue

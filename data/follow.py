@@ -15,6 +15,7 @@ import numpy as np
 
 from data.connect import BUSY_TIMEOUT_S, open_store, transaction
 from data.errors import StoreError
+from data.numbers import MOST, all_numbers, no_numbers
 from data.records import EpisodeRecord, SegmentRecord, SessionRecord
 from data.segments import changed
 from data.sound import readable_rows
@@ -64,10 +65,21 @@ class Update:
     """The sessions of ``episodes``."""
     left_out: dict[Layout, int] = field(default_factory=dict)
     """Steps not given because their layout is another one than asked for, by that layout."""
+    unusable: dict[int, list[int]] = field(default_factory=dict)
+    """Steps not given because a number in them cannot be learned from: their ``t``, by episode."""
+    bad_numbers: dict[str, int] = field(default_factory=dict)
+    """In how many of these, and of observations after an episode's last step, by the number's name."""
+    bad_steps: int = 0
+    """How many of these, and of observations after an episode's last step, there are."""
     more: bool = False
 
     def __len__(self) -> int:
         return len(self.step_id)
+
+    @property
+    def news(self) -> bool:
+        """Whether anything is new, be it only a step that was left out."""
+        return bool(len(self) or self.episodes or self.segments or self.unusable)
 
     @classmethod
     def empty(cls, observation_size: int = 0, action_size: int = 0, n: int = 0) -> Update:
@@ -279,11 +291,14 @@ class Follower:
         rows = conn.execute(
             # Counted, not `length`: of a pruned episode, or one of which only segments came here, fewer steps are stored.
             'SELECT id, session_id, purpose, "end", reason, CASE WHEN "end" IS NULL OR id < ? THEN 0 ELSE (SELECT count(*) '
-            "FROM steps WHERE episode_id = episodes.id) END, last_observation, length, revision FROM episodes WHERE revision > ? "
-            "ORDER BY revision",
+            # The last observation is given where it follows the last step that is stored, and nothing was pruned in between.
+            "FROM steps WHERE episode_id = episodes.id) END, CASE WHEN length = 0 OR EXISTS (SELECT 1 FROM steps WHERE "
+            "episode_id = episodes.id AND t = episodes.length - 1) THEN last_observation END, length, revision FROM episodes "
+            "WHERE revision > ? ORDER BY revision",
             (self._first, self._episode),
         )
         episodes: dict[int, EpisodeRecord] = {}
+        bad_last: dict[int, np.ndarray] = {}
         for id_, session, purpose, end, reason, length, last, driven, revision in rows:
             self._episode = revision
             if id_ < self._first:
@@ -291,6 +306,9 @@ class Follower:
                     continue
                 length = self._length(conn, id_) if end is not None else 0
             observation = None if last is None else np.frombuffer(last, np.float32)
+            if observation is not None and not all_numbers(observation):
+                bad_last[id_] = observation
+                observation = None
             stood = steps_stood(conn, id_, sessions[session].hz) if reason == "stalled" and end is not None else None
             episodes[id_] = EpisodeRecord(id_, session, purpose, end, reason, length, observation, driven, stood)
             self._layouts[id_] = (sessions[session].observation_names, sessions[session].action_names)
@@ -301,6 +319,10 @@ class Follower:
                 segments[segment.id] = segment
         update = self._read_stretches(conn, limit) if self._stretches else self._read_steps(conn, limit)
         update.episodes, update.segments, update.sessions = episodes, segments, sessions
+        for id_, seen in bad_last.items():
+            if self._layouts[id_] == self.layout:
+                _count(update.bad_numbers, self._layouts[id_][0], no_numbers(seen)[None])
+                update.bad_steps += 1
         return update
 
     def _decide_layout(self, conn: sqlite3.Connection) -> Layout:
@@ -325,8 +347,8 @@ class Follower:
             found = conn.execute(_STRETCH, (*self._stretches.popleft(), self._begin)).fetchall()
             rows += self._wanted(found, layout, left_out) if found else []
         update = Update.empty(len(layout[0]), len(layout[1]), len(rows))
-        if rows:
-            _fill(update, slice(0, len(rows)), rows)
+        kept = _fill(update, 0, rows, layout) if rows else 0
+        _cut(update, kept, len(rows))
         update.left_out, update.more = left_out, True
         return update
 
@@ -344,12 +366,8 @@ class Follower:
             self._step = rows[-1][0]
             rows = self._wanted(rows, layout, update.left_out)
             if rows:
-                _fill(update, slice(kept, kept + len(rows)), rows)
-                kept += len(rows)
-        if kept < room:
-            for name in ARRAYS:
-                part = getattr(update, name)[:kept]
-                setattr(update, name, part if kept > room // 2 else part.copy())
+                kept = _fill(update, kept, rows, layout)
+        _cut(update, kept, room)
         update.more = seen >= limit
         return update
 
@@ -367,16 +385,30 @@ class Follower:
         return [row for row in rows if row[1] >> 32 not in others]
 
 
-def _fill(update: Update, at: slice, rows: list[tuple]) -> None:
-    """Write rows of ``_STEPS`` into the arrays of ``update``."""
+def _cut(update: Update, kept: int, room: int) -> None:
+    """Leave only the first ``kept`` steps of the ``room`` that there is."""
+    if kept < room:
+        for name in ARRAYS:
+            part = getattr(update, name)[:kept]
+            setattr(update, name, part if kept > room // 2 else part.copy())
+
+
+def _fill(update: Update, begin: int, rows: list[tuple], layout: Layout) -> int:
+    """Write rows of ``_STEPS`` into the arrays of ``update`` from ``begin`` on; returns where they end.
+
+    Steps with a number that cannot be learned from are left out and counted: one of them is enough to ruin a learner. What comes
+    before and after them is then told apart by its ``t``.
+    """
+    at = slice(begin, begin + len(rows))
     ids, packed, reward, progress, checkpoint, arrays = zip(*rows, strict=True)
     whole = np.array(packed, np.int64)
-    update.step_id[at], update.reward[at], update.progress[at], update.checkpoint_id[at] = (
-        ids,
-        reward,
-        progress,
-        checkpoint,
-    )
+    with np.errstate(over="ignore"):
+        update.step_id[at], update.reward[at], update.progress[at], update.checkpoint_id[at] = (
+            ids,
+            reward,
+            progress,
+            checkpoint,
+        )
     update.episode_id[at] = whole >> 32
     update.t[at] = (whole & 0xFFFFFFFF) >> 3
     update.driver[at] = whole & 1
@@ -387,3 +419,31 @@ def _fill(update: Update, at: slice, rows: list[tuple]) -> None:
     update.observation[at] = flat[:, :observation_size]
     update.executed[at] = flat[:, observation_size : observation_size + action_size]
     update.proposed[at] = flat[:, observation_size + action_size :]
+    place = update.progress[at]
+    place[np.abs(place) > MOST] = np.nan
+    if all_numbers(flat) and all_numbers(update.reward[at]):
+        return at.stop
+    bad = np.column_stack((no_numbers(flat), no_numbers(update.reward[at])))
+    _count(update.bad_numbers, number_names(*layout), bad)
+    good = ~bad.any(axis=1)
+    update.bad_steps += int((~good).sum())
+    for k in np.flatnonzero(~good).tolist():
+        update.unusable.setdefault(int(update.episode_id[begin + k]), []).append(int(update.t[begin + k]))
+    stop = begin + int(good.sum())
+    for name in ARRAYS:
+        array = getattr(update, name)
+        array[begin:stop] = array[at][good]
+    return stop
+
+
+def number_names(observations: Sequence[str], actions: Sequence[str]) -> tuple[str, ...]:
+    """Return what the numbers of a step that are learned from are called, in the order in which they are looked at."""
+    executed, proposed = (tuple(f"the {kind} {name}" for name in actions) for kind in ("action", "proposed"))
+    return (*observations, *executed, *proposed, "the reward")
+
+
+def _count(counts: dict[str, int], names: Sequence[str], bad: np.ndarray) -> None:
+    """Add the steps (rows of ``bad``) in which each number is none."""
+    found = bad.sum(axis=0)
+    for k in np.flatnonzero(found).tolist():
+        counts[names[k]] = counts.get(names[k], 0) + int(found[k])

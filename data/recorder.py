@@ -23,6 +23,7 @@ import numpy as np
 from data.connect import now, open_store
 from data.errors import StoreError
 from data.live import LiveLock
+from data.numbers import MOST
 from data.ops import CLOSE, END, EPISODE, EVENT, OUTCOME, SEGMENT, STEP, STOP, Applier, Op
 from data.records import RecorderStatus, SessionInfo, StepRow
 from data.recovery import BLOCK, recover
@@ -127,10 +128,10 @@ class Recorder:
             raise ValueError("a step was recorded outside of an episode")
         if self._starting:
             self._begin_segments()
-        reward, progress = float(row.reward), float(row.progress)
-        if reward != reward:
+        reward, progress = float(row.reward), _place(row.progress)
+        if not -MOST <= reward <= MOST:
+            self.event("reward", f"A reward cannot be learned from ({reward:g}) and was recorded as 0.", "warning")
             reward = 0.0
-            self.event("reward", "A reward was not a number and was recorded as 0.", "warning")
         observation = np.asarray(row.observation, np.float32).tobytes()
         executed = np.asarray(row.executed, np.float32).tobytes()
         proposed = np.asarray(row.proposed, np.float32).tobytes()
@@ -139,8 +140,8 @@ class Recorder:
         self._queue.append(
             (
                 STEP, self._episode, self._t, 1 if row.driver else 0, reward, int(row.terminated), int(row.truncated),
-                progress, float(row.x), float(row.y), float(row.z), float(row.heading), float(row.speed),
-                None if row.risk is None else float(row.risk),
+                progress, _place(row.x), _place(row.y), _place(row.z), _place(row.heading), _place(row.speed),
+                None if row.risk is None else _place(row.risk),
                 None if row.checkpoint_id is None else int(row.checkpoint_id), observation, executed, proposed,
             )
         )  # fmt: skip
@@ -328,3 +329,9 @@ class Recorder:
                 steps += sum(op[0] == STEP for op in block)
         self._committed_steps += steps
         self._spill.remove()
+
+
+def _place(value: float) -> float:
+    """Return a number, or NaN, which is stored as not known, for one beyond any measure."""
+    number = float(value)
+    return number if -MOST <= number <= MOST else float("nan")

@@ -11,6 +11,7 @@ from data.connect import transaction, version_of
 from data.errors import StoreError, shown
 from data.live import is_alive
 from data.spill import find_spills
+from data.unusable import unusable_sentences
 
 PRUNE_BLOCK = 20_000
 """Steps deleted in one transaction: short enough that a session recording meanwhile never waits long."""
@@ -112,6 +113,7 @@ def check(conn: sqlite3.Connection, path: Path) -> list[str]:
     said = faults(conn)
     if said and said[0].startswith("The file is damaged"):
         return said
+    said += unusable_sentences(conn)
     dead = [session for session, uuid in open_sessions(conn) if not is_alive(path, uuid)]
     if dead:
         said.append(f"Session {', '.join(map(str, dead))} was cut off; the next start closes it as interrupted.")

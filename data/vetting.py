@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from data.episodes import FLOATS, EpisodeData, SegmentData
 from data.errors import shown
+from data.numbers import all_numbers, no_numbers
 from data.portable import Portable
 from data.records import OUTCOMES, PURPOSES, VERDICTS, SessionInfo
 
@@ -92,12 +94,12 @@ def _arrays(data: EpisodeData, info: SessionInfo) -> None:
             need(name == "proposed actions", f"it has no {name}")
             continue
         need(np.shape(array) == (n, width), f"its {name} have shape {np.shape(array)} where {(n, width)} was expected")
-        need(_finite(array), f"its {name} hold numbers that are not finite")
-    need(_finite(data.reward), "its rewards hold numbers that are not finite")
+        _numbers(array, name, info.action_names if "actions" in name else info.observation_names)
+    _numbers(data.reward[:, None], "rewards", ("reward",))
     if data.last_observation is not None:
         same = np.shape(data.last_observation) == (len(info.observation_names),)
         need(same, "the observation after its last step has another shape than the others")
-        need(_finite(data.last_observation), "the observation after its last step holds numbers that are not finite")
+        _numbers(data.last_observation[None], "last observation", info.observation_names)
     for name, values in (("driver", data.driver), ("terminated", data.terminated), ("truncated", data.truncated),
                          ("checkpoint", data.checkpoint_id)):  # fmt: skip
         need(values is None or np.shape(values) in ((), (n,)), f"its column '{name}' is not one value a step")
@@ -105,16 +107,20 @@ def _arrays(data: EpisodeData, info: SessionInfo) -> None:
     need(bool(np.isin(data.driver, (0, 1)).all()), "a step of it was driven by neither agent nor human")
     for name, values in data.columns.items():
         need(name in FLOATS and np.shape(values) == (n,), f"its column '{shown(name)}' is not one number a step")
-        need(np.asarray(values).dtype.kind in "fiu" and not np.isinf(values).any(), f"its column '{name}' holds infinite numbers")
+        need(np.asarray(values).dtype.kind in "fiu", f"its column '{name}' holds no numbers")
+        known = np.asarray(values)[~np.isnan(values)]  # NaN: not known
+        need(all_numbers(known), f"its column '{name}' holds infinite numbers, or numbers beyond any measure")
 
 
-def _finite(array: Any) -> bool:
-    """Whether all are numbers that stay finite in the 32 bits of the store."""
-    values = np.asarray(array)
-    if values.dtype.kind not in "fiu":
-        return False
-    with np.errstate(over="ignore"):
-        return bool(np.isfinite(values.astype(np.float32)).all())
+def _numbers(values: np.ndarray, what: str, names: Sequence[str]) -> None:
+    """Refuse (N, K) numbers that cannot be learned from, and say which."""
+    values = np.asarray(values)
+    need(values.dtype.kind in "fiu", f"its {what} are no numbers")
+    if all_numbers(values):
+        return
+    step, k = (int(i[0]) for i in np.nonzero(no_numbers(values)))
+    where = f"{shown(names[k])} is {values[step, k]:g} in step {step}"
+    raise EpisodeRefusedError(f"its {what} hold numbers that are not finite, or beyond any measure ({where})")
 
 
 def _words(data: EpisodeData) -> None:

@@ -50,6 +50,13 @@ def _help() -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the process exit status."""
+    status = _run(argv)
+    if (watchdog := sys.modules.get("hitl.watchdog")) is not None:
+        watchdog.leave_with(status)
+    return status
+
+
+def _run(argv: Sequence[str] | None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in args
     args = [a for a in args if a != "--debug"]

@@ -67,6 +67,7 @@ def cases(
 def of_home(root: Path) -> Case:
     """Return the case of a home folder: its metrics, its drives, its newest checkpoint, its road. Raises StoreError."""
     from data.store import Store
+    from data.unusable import unusable
 
     with Store.open_existing(root / "store.sqlite") as store:
         conn = store.conn
@@ -77,6 +78,7 @@ def of_home(root: Path) -> Case:
         road = _road(drives)
         probe = _probe(store, root / "checkpoints", drives)
         steps = int(conn.execute("SELECT count(*) FROM steps").fetchone()[0])
+        no_use = unusable(conn)
     looked_at = [
         f"home: {steps:,} steps" + (f", {len(drives.episodes)} episodes on '{drives.track}'" if drives else "")
     ]
@@ -84,7 +86,7 @@ def of_home(root: Path) -> Case:
         looked_at.append(f"metrics: {len(history)} rows")
     if probe is not None:
         looked_at.append(f"critic of {probe.name}")
-    return Case(history, recipe, road, drives, probe, looked_at)
+    return Case(history, recipe, road, drives, probe, no_use if steps else None, looked_at)
 
 
 def lookahead_m(names: Sequence[str]) -> float | None:

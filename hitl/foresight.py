@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import StoreError
+from data.numbers import usable_rows
 from data.records import HUMAN
 from data.store import Store
 from hitl.home import Home
@@ -125,5 +126,8 @@ def stored_attempts(home: Home, policy: JudgingPolicy, track: str, hz: float, ne
             if not observations or {len(o) for o in observations} != {policy.observation_size}:
                 continue
             seen, did = np.stack(observations), np.stack([np.frombuffer(row[2], "<f4") for row in rows[:stop]])
-            found.append(Attempt(features(seen, policy.quantiles(seen, did)), failed))
+            good = usable_rows(seen, did)
+            if good.any():
+                seen, did = seen[good], did[good]
+                found.append(Attempt(features(seen, policy.quantiles(seen, did)), failed))
     return found

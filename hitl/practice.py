@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data.numbers import is_number
 from hitl.corner_stats import FAILURES
 from hitl.corners import Corner
 from hitl.games.base import Start
@@ -96,7 +97,7 @@ def passage_at(conn: sqlite3.Connection, episode: int, t: int, hz: float, names:
         "SELECT x, y, heading, progress, observation FROM steps WHERE episode_id = ? AND t BETWEEN ? AND ? ORDER BY t",
         (episode, t - 1, t + 1),
     ).fetchall()
-    if len(rows) < 3 or any(v is None for row in rows for v in row):
+    if len(rows) < 3 or not all(is_number(v) for row in rows for v in row[:4]):
         return None
     (x0, y0, before, *_), (x, y, heading, progress, seen), (x1, y1, after, *_) = rows
     turned = (after - before + math.pi) % (2 * math.pi) - math.pi

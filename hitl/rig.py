@@ -88,6 +88,7 @@ class Rig:
             else None
         )
         self.wheel = wheel(self.track) if wheel else None
+        world.heed(stop)
         world.plug(device_hub(self.wheel))  # now that the player's own pad is known
         self.recorder = Recorder(
             home.store_path,
@@ -109,6 +110,7 @@ class Rig:
             self.policy,
             self.recorder,
             action_names=self.action_names,
+            observation_names=self.observation_names,
             corners=self.corners,
             wheel=self.wheel,
             settings=options.gating,

@@ -23,10 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.demos import Rule
+from data.numbers import is_number
 from data.records import AGENT, HUMAN, StepRow
 from hitl import arbiter
 from hitl.clock import LockstepClock
 from hitl.corners import Corner
+from hitl.door import Door, Unusable
 from hitl.offers import RUMBLES, CornerOffers
 from hitl.outcome import Course, OutcomeJudge
 from hitl.pads.base import braking_action, neutral_action, to_action
@@ -45,6 +47,8 @@ RETRY_S = (
     8.0,
 )  # s between tries to begin again in an environment that was lost; the last one repeats
 GIVE_UP_S = 300.0  # s of tries after which the session ends
+SOON_S = 10.0  # s of driving below which an episode that is lost counts as a failure of its environment
+MOST_FAILURES = 5  # in a row, after which the session ends
 OFFERS = {"zone": "The wheel is offered for a corner.", "asked-for": "The agent asks for help."}
 EVENTS = {
     "takeover": "The player takes the wheel.",
@@ -70,6 +74,7 @@ class Session:
         recorder: Recorder,
         *,
         action_names: tuple[str, ...],
+        observation_names: tuple[str, ...] = (),
         corners: tuple[Corner, ...] = (),
         wheel: Wheel | None = None,
         settings: arbiter.Settings | None = None,
@@ -97,6 +102,9 @@ class Session:
         self.watch, self.stop, self.freeze, self.release = watch, stop, freeze, release
         self.offers = offers or CornerOffers(corners, "off")
         self.foresight = foresight
+        self.door = Door(observation_names, action_names, self._mended)
+        self.soon = round(SOON_S * hz)  # steps: an environment that is lost before has failed
+        self._failures = 0  # in a row
         self.rumble = True
         self.greedy_every = 0  # every second, third, … drive without noise: what is evaluated must be learned from; 0: none
         self._drives = 0
@@ -159,6 +167,7 @@ class Session:
                 self._lost(error, observation)
                 self.clock.rest()
                 return self._result.judge(self.corners)
+        self._failures = 0
         self._finish(end, observation)
         self.clock.rest()
         return self._result.judge(self.corners)
@@ -174,12 +183,17 @@ class Session:
         """Begin an episode in the environment; one that fails is tried again and again, until the player has enough (None)."""
         options = {"start": start} if start is not None else None
         tries, spent = 0, 0.0
+        if self._failures and not self._wait(RETRY_S[min(self._failures, len(RETRY_S)) - 1]):
+            return None
         while True:
             try:
                 observation, info = self.env.reset(seed=seed, options=options)
+                self.door.begin(observation, info)
             except Exception as error:
                 problem = lost(error)
-                if spent >= GIVE_UP_S:
+                # A game may be started again meanwhile; an environment that waits for us will not get better by itself.
+                alone = isinstance(self.clock, LockstepClock) or isinstance(error, Unusable)
+                if spent >= GIVE_UP_S or (alone and tries + 1 >= MOST_FAILURES):
                     raise problem from error
                 if tries == 0:
                     self.recorder.event("env_lost", str(problem), level="warning")
@@ -211,8 +225,18 @@ class Session:
             result: tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]] = self.env.step(action)
         except Exception as error:
             raise lost(error) from error
-        self._notice(result[4])
-        return result
+        observation, reward, terminated, truncated, info = result
+        self._notice(info)
+        observation, reward, info = self.door.step(observation, reward, info, terminated)
+        return observation, reward, terminated, truncated, info
+
+    def _mended(self, text: str, numbers: dict[str, float]) -> None:
+        """The door has replaced numbers."""
+        self.recorder.event(
+            "numbers", text, level="warning", data={"step": self._result.steps, **{k: str(v) for k, v in numbers.items()}}
+        )
+        if numbers:
+            self.tell("warning", text)
 
     def _notice(self, info: dict[str, Any]) -> None:
         """Hand on what the game has to say to the player."""
@@ -234,20 +258,30 @@ class Session:
         for token, outcome in outcomes:
             self.recorder.set_outcome(token, outcome)
         self.recorder.end_episode("interrupted", result.reason, observation if result.steps else None)
+        self.door.over()
         self.recorder.event("env_lost", str(error), level="warning", data={"steps": result.steps})
         self.tell("warning", str(error))
+        self._failures = self._failures + 1 if result.steps < self.soon else 1
+        if self._failures >= MOST_FAILURES:
+            raise EnvironmentLost(
+                f"{MOST_FAILURES} episodes in a row were lost soon after they had begun, so the session ends; what was recorded "
+                f"is kept. The last time: {error}"
+            ) from error
 
     def _tick(
         self, observation: NDArray[np.float32], info: dict[str, Any]
     ) -> tuple[NDArray[np.float32], dict[str, Any], str | None]:
         result = self._result
-        proposed = self.policy.act(observation, self._greedy)
+        proposed = self.door.action(self.policy.act(observation, self._greedy), "the agent's")
         risk, asks = None, False
         if self.foresight is not None and result.purpose != "lap":
             risk, asks = self.foresight.step(observation, proposed, self._driver == AGENT)
+            risk = risk if risk is not None and is_number(risk) else None
         offer = self._offered(info, asks)
         self.clock.wait_for_send()
         decision, pressed = self._decide(proposed, info, offer)
+        if decision.driver == HUMAN:
+            decision = replace(decision, executed=self.door.action(decision.executed, "the player's"))
         if decision.event is not None:
             self._on_event(decision, info)
         ended = self._ended_by_player(decision, pressed)
@@ -265,7 +299,7 @@ class Session:
         if isinstance(self.policy, Remembering):
             self.policy.stepped(decision.executed)
         if (executed := next_info.get("executed")) is not None:
-            decision = replace(decision, executed=executed)
+            decision = replace(decision, executed=self.door.action(executed, "the game's"))
         reason = next_info.get("reason") or ""
         if self._until is not None and next_info["progress"] >= self._until and not (terminated or truncated):
             truncated, reason = True, "through"
@@ -439,6 +473,7 @@ class Session:
         for token, outcome in outcomes:
             self.recorder.set_outcome(token, outcome)
         self.recorder.end_episode(end, result.reason, observation)
+        self.door.over()
         for corner in self.corners:
             if corner.name in self._helped or self._began_m > corner.from_m or result.progress < corner.from_m:
                 continue

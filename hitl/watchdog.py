@@ -1,13 +1,19 @@
 """What keeps a session alive when its environment is not: exceptions and hangs become one error, in time.
 
 rtgym runs the environment on threads of its own, and an exception there would make its next ``step`` wait for ever;
-:class:`RtgymGuard` stands in between. An environment that runs on our own thread is given one by :class:`Worker`.
+:class:`RtgymGuard` stands in between. An environment that runs on our own thread is given one by :class:`Worker`: one for all it
+ever does, because what draws (SDL, OpenGL) must be made, stepped and closed by the same thread, and entered by no second one.
 """
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import os
 import queue
+import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +23,9 @@ from data.errors import DeviceError, HitlError
 
 TICKS = 3  # of silence after which an environment counts as hung
 RESET_S = 30.0  # s that the beginning of an episode may take
+STILL_S = 0.25  # s that a call which hangs is waited for by the next one: the session tries again, and hears the player meanwhile
+HEAR_S = 0.2  # s between two looks at whether the player has enough
+HEED_S = 2.0  # s after which a call is given up for a player who wants to leave
 
 
 class EnvironmentLost(DeviceError):  # noqa: N818 (it says what happened)
@@ -36,38 +45,73 @@ def lost(error: BaseException) -> EnvironmentLost:
 
 
 class Worker:
-    """Makes calls on a thread of its own and waits for them no longer than it is told to.
+    """Makes calls on a thread of its own, the same for all of them, and waits for them no longer than it is told to.
 
-    A call that hangs keeps its thread; the worker then takes a new one, and the late result is thrown away.
+    A call that hangs keeps the thread, and nothing is called before it has ended: most environments are not safe for two
+    threads. Its late result is thrown away. ``leaving`` is asked while a call is waited for; when it says yes, that ends.
     """
 
     def __init__(self, name: str = "hitl-environment") -> None:
         self._name = name
         self._jobs: queue.SimpleQueue[Any] | None = None
+        self._late: tuple[str, queue.SimpleQueue[Any]] | None = None  # what hangs, and where its answer will be
+        self.leaving: Callable[[], bool] = lambda: False
+
+    @property
+    def hangs(self) -> bool:
+        """Whether a call has not come back in time, and has not come back since."""
+        return self._late is not None and self._late[1].empty()
 
     def call(self, job: Callable[[], Any], timeout: float, what: str) -> Any:
-        """Return what ``job`` returns. Raises EnvironmentLost when it raises or takes longer than ``timeout`` (s)."""
+        """Return what ``job`` returns.
+
+        Raises EnvironmentLost when it raises or takes longer than ``timeout`` (s), and, without calling it, while an earlier one
+        still hangs.
+        """
+        if self._late is not None:
+            late, waited = self._late, time.monotonic()
+            while self.hangs:
+                if time.monotonic() - waited > min(timeout, STILL_S):
+                    raise EnvironmentLost(
+                        f"The environment still hangs ({late[0]} has not ended). Nothing else can be done with it before."
+                    )
+                time.sleep(0.01)
+            self._late = None
         if self._jobs is None:
             self._jobs = queue.SimpleQueue()
             threading.Thread(target=_work, args=(self._jobs,), name=self._name, daemon=True).start()
         answer: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
         self._jobs.put((job, answer))
-        try:
-            value, error = answer.get(timeout=timeout)
-        except queue.Empty:
-            self.close()  # its thread ends when the call does, if ever
-            raise EnvironmentLost(
-                f"The environment hangs: {what} took longer than {timeout:.2g} s; its episode is closed."
-            ) from None
+        value, error = self._answer(answer, timeout, what)
         if error is not None:
             raise lost(error) from error
         return value
 
-    def close(self) -> None:
-        """Let the thread end."""
+    def close(self, last: Callable[[], Any] | None = None) -> None:
+        """Let the thread end, after the call that it may still be in, and after ``last``; neither is waited for."""
         if self._jobs is not None:
+            if last is not None:
+                self._jobs.put((last, queue.SimpleQueue()))
             self._jobs.put(None)
             self._jobs = None
+
+    def _answer(self, answer: queue.SimpleQueue[Any], timeout: float, what: str) -> tuple[Any, BaseException | None]:
+        began = time.monotonic()
+        while True:
+            spent = time.monotonic() - began
+            left = timeout - spent
+            # In pieces: a player who has enough is heard, and on Windows Ctrl+C as well.
+            with contextlib.suppress(queue.Empty):
+                found: tuple[Any, BaseException | None] = answer.get(timeout=max(0.0, min(left, HEAR_S)))
+                return found
+            if left <= 0 or (spent > HEED_S and self.leaving()):
+                self._late = (what, answer)
+                _may_outlive(self)
+                raise EnvironmentLost(
+                    f"The environment hangs: {what} took longer than {timeout:.2g} s; its episode is closed."
+                    if left <= 0
+                    else f"The environment was not waited for any longer ({what})."
+                )
 
 
 def _work(jobs: queue.SimpleQueue[Any]) -> None:
@@ -77,6 +121,35 @@ def _work(jobs: queue.SimpleQueue[Any]) -> None:
             answer.put((job(), None))
         except BaseException as error:  # whatever it is, the session must hear of it
             answer.put((None, error))
+
+
+_hung: set[Worker] = set()
+_status = 0
+
+
+def leave_with(status: int) -> None:
+    """Note the exit status of this program, for the case that a call hangs even at its end."""
+    global _status
+    _status = status
+
+
+def _may_outlive(worker: Worker) -> None:
+    if not _hung:
+        atexit.register(_leave)  # behind what the environment's libraries registered, so it comes before them
+    _hung.add(worker)
+
+
+def _leave() -> None:
+    """End the program at once when a call still hangs.
+
+    Its thread cannot be ended, and taking a library down while it is being used crashes the process. All that was recorded is
+    written by now.
+    """
+    if any(worker.hangs for worker in _hung):
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        os._exit(_status)
 
 
 class RtgymGuard:

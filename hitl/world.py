@@ -58,6 +58,7 @@ class World:
     plug: Callable[[Any], None] = lambda hub: (
         None
     )  # makes our own pad; ``hub``: the devices that the player's is read from
+    heed: Callable[[Callable[[], bool]], None] = lambda leaving: None  # has it ask, while it waits, whether to go on waiting
     hold: Callable[[], None] = _nothing
     release: Callable[[], None] = _nothing
     close: Callable[[], None] = _nothing
@@ -157,6 +158,7 @@ def _gym(name: str, options: RigOptions, home: Home) -> World:
         controls,
         has_line=False,
         frame_shape=env.image[1:],
+        heed=env.heed,
         hold=hold,
         close=env.close,
     )
@@ -241,6 +243,7 @@ def _tmrl(options: RigOptions, home: Home) -> World:
         has_line=env.track.line.length > 2.0,
         frame_shape=env.image[1:],
         plug=plug,
+        heed=env.heed,
         hold=clock.hold,
         release=env.release,
         close=env.close,

@@ -163,8 +163,9 @@ class Daemon:
             if self._asked_to_stop():
                 return False
             update = self.follower.poll()
-            if not (len(update) or update.episodes or update.segments or update.more):
+            if not (update.news or update.more):
                 break
+        self._tell_unusable()
         self._count_skipped(start)
         self.learner.know_demos(self.replay.human_rows)
         self.ledger: Ledger = start.ledger(self.replay.online_steps)
@@ -208,6 +209,10 @@ class Daemon:
                 self._event("layout", text, "warning")
             self.watch.left_out.add(layout)
 
+    def _tell_unusable(self) -> None:
+        if (text := self.watch.left_out_numbers()) is not None:
+            self._event("numbers", text, "warning")
+
     def _count(self) -> None:
         self.ledger.steps(self.replay.online_steps)
         self.learner.env_steps = self._env_base + self.ledger.online
@@ -216,8 +221,9 @@ class Daemon:
         """Take in what is new and do a chunk of the updates that are owed."""
         began = time.monotonic()
         update = self.follower.poll()
-        if len(update) or update.episodes or update.segments:
+        if update.news:
             self._take_in(update)
+            self._tell_unusable()
             self.learner.know_demos(self.replay.human_rows)
             self._count()
         self.watch.spent("following", time.monotonic() - began)

@@ -35,13 +35,16 @@ class _Episode:
         self.rows = np.empty(0, np.int64)
         self.record: EpisodeRecord | None = None
         self.last_row = -1
+        self.missing, self.last_missing = 0, -1
+        """Stored steps that were left out, because no learner could use them, and the last of their times."""
         self.ready = 0
         """Rows before this one have their return and, if they may be drawn, are in the online list."""
 
     @property
     def complete(self) -> bool:
         """Whether the episode is closed and all its steps are here."""
-        return self.record is not None and self.record.end is not None and len(self.rows) >= self.record.length
+        record = self.record
+        return record is not None and record.end is not None and len(self.rows) + self.missing >= record.length
 
 
 class Replay:
@@ -126,6 +129,11 @@ class Replay:
                 id_ = int(ids[start])
                 self._append(self._episode(id_), update, start, stop)
                 touched.add(id_)
+        for id_, left_out in update.unusable.items():
+            episode = self._episode(id_)
+            episode.missing += len(left_out)
+            episode.last_missing = max([episode.last_missing, *left_out])
+            touched.add(id_)
         affected = set(update.segments)
         for id_, segment in update.segments.items():
             self._segments[id_] = segment
@@ -185,7 +193,7 @@ class Replay:
             table.terminated[part],
             table.t[part],
             complete=episode.complete,
-            has_last=episode.last_row >= 0,
+            has_last=self._knows_last(episode),
             gamma=c.gamma,
             n_step=c.n_step,
             handover_cost=c.handover_cost,
@@ -207,7 +215,7 @@ class Replay:
         table.changed(done)
         if self.chains is not None:
             self.chains.span[done] = result.successor[:n] - np.arange(n)
-            if episode.complete and episode.last_row >= 0:
+            if episode.complete and self._knows_last(episode):
                 self.chains.end(int(rows[-1]), episode.last_row)
         if self._is_online(episode):
             drawn = valid & ~result.skipped[:n]
@@ -224,6 +232,10 @@ class Replay:
         if record is None or (record.driven is not None and self.table.t[episode.rows[-1]] + 1 < record.driven):
             return None
         return record.last_observation
+
+    def _knows_last(self, episode: _Episode) -> bool:
+        """Whether what followed the episode's last row is known: not when that was not its last step."""
+        return episode.last_row >= 0 and episode.last_missing < int(self.table.t[episode.rows[-1]])
 
     def _known_end(self, episode: _Episode) -> int:
         """Return how many of an episode's last steps have returns that go on to its end (see ``stalled_steps``)."""

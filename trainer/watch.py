@@ -10,6 +10,7 @@ import numpy as np
 from data.checkpoints import CheckpointRecord, find
 from data.demos import Rule
 from data.follow import Layout, Update
+from data.numbers import counted
 from data.store import Store
 from trainer.config import TrainConfig
 from trainer.guard import Guard
@@ -39,6 +40,9 @@ class Watch:
         self.seen: set[int] = set()
         """Checkpoints that were evaluated."""
         self.left_out: set[Layout] = set()
+        self.unusable: dict[str, int] = {}
+        """Steps that were left out because a number in them cannot be learned from, by its name."""
+        self._unusable, self._named = 0, set[str]()
         self.newest: dict[str, float] = {}
         self._sums: dict[int, tuple[float, int]] = {}
         self._last: dict[str, float] = {}
@@ -48,7 +52,10 @@ class Watch:
         """How many of the newest evaluations in a row lie significantly below the best."""
 
     def follow(self, update: Update) -> None:
-        """Note returns and lengths of the episodes that ended."""
+        """Note returns and lengths of the episodes that ended, and what could not be used."""
+        self._unusable += update.bad_steps
+        for name, count in update.bad_numbers.items():
+            self.unusable[name] = self.unusable.get(name, 0) + count
         if len(update):
             ids, where = np.unique(update.episode_id, return_inverse=True)
             totals, counts = np.bincount(where, update.reward), np.bincount(where)
@@ -64,6 +71,16 @@ class Watch:
                 self.evaluated = True
             elif record.purpose == "drive":
                 self._last.update(return_train=total, episode_length_train=float(count))
+
+    def left_out_numbers(self) -> str | None:
+        """Return a sentence about steps that were left out, once for each set of names and not at every look."""
+        if self.unusable.keys() <= self._named:
+            return None
+        self._named |= self.unusable.keys()
+        return (
+            f"{counted(self._unusable, self.unusable)}. Training leaves such steps out; look at where that number comes from. "
+            "`hitl store check` counts them all."
+        )
 
     def judge(self, store_path: Path, config: TrainConfig, guard: Guard, updates: int) -> News:
         """Read the evaluations, mark the best checkpoint, see whether training has collapsed. Raises StoreError."""

@@ -184,13 +184,13 @@ class Practice:
 
 
 def _drive(rig: Rig, args: argparse.Namespace, watch: _Watch | None) -> str:
-    count = takeovers = human = steps = finished = passed = 0
+    count = takeovers = human = steps = finished = passed = lost = 0
     practice = Practice(rig, args.practice, args.seed, args.lead) if args.practice else None
     began = time.monotonic()
     if practice is not None and watch is not None:
         watch.say(f"practice at {args.practice}")
     while (args.episodes is None or count < args.episodes) and not rig.session.leaving and not rig.session.stop():
-        seed = 1000 * args.seed + count
+        seed = 1000 * args.seed + count + lost
         if practice is not None:
             result = practice.attempt(seed)
             passed += result.passed[args.practice]
@@ -199,7 +199,10 @@ def _drive(rig: Rig, args: argparse.Namespace, watch: _Watch | None) -> str:
         else:
             result = rig.session.episode("lap" if args.lap else "drive", seed=seed)
         rig.star()
-        count += 1
+        if result.reason == "env_lost" and result.steps < rig.session.soon:  # none of the N; when it goes on, the session ends
+            lost += 1
+        else:
+            count += 1
         takeovers += result.takeovers
         human += result.human_steps
         steps += result.steps

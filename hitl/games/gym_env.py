@@ -1,12 +1,19 @@
 """Any Gymnasium environment with a Box action, as the session drives it: vectors in, vectors out, actions around 0.
 
-An action number of ours is in [-1, 1] and 0 is rest. Where the environment's own range has 0 inside, 1 is its upper and -1
-its lower end; a pedal (0 to something) is released at 0 and below, as in TrackMania; any other range is spread evenly.
-Which control of the pad moves which number is a setting; the defaults below are a guess for the rest.
+How our actions become the environment's: ``hitl.games.ranges``. Which control of the pad moves which number is a setting; the
+defaults below are a guess for the rest.
+
+All that is ever done with an environment is done by one thread (``hitl.watchdog.Worker``). Before anything is recorded, one
+episode is begun and one step is made, and what comes back is looked at: an environment of another form is refused in a sentence.
 """
 
 from __future__ import annotations
 
+import contextlib
+import difflib
+import importlib
+import inspect
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -15,12 +22,14 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from data.errors import DeviceError
+from data.errors import DeviceError, shown
+from data.numbers import said, which
 from hitl.games.base import VehicleState
-from hitl.games.sight import Sight
+from hitl.games.ranges import ActionRange
+from hitl.games.sight import Misfit, Sight
 from hitl.line import Place
 from hitl.settings import PictureSettings
-from hitl.watchdog import RESET_S, TICKS, Worker
+from hitl.watchdog import RESET_S, EnvironmentLost, Worker
 
 CONTROLS: dict[str, tuple[str, ...]] = {
     "CarRacing-v3": ("steer", "gas", "brake"),
@@ -30,6 +39,8 @@ CONTROLS: dict[str, tuple[str, ...]] = {
 NAMES: dict[str, tuple[str, ...]] = {"CarRacing-v3": ("steer", "gas", "brake")}
 _GUESS = ("steer", "gas_brake")
 _PATIENT_S = 10.0  # s that one step may take when nobody waits for it
+HANG_S = 2.0  # s that one may take in real time: its time stands still meanwhile, so a busy machine costs ticks and no episode
+CLOSE_S = 5.0
 _STILL = VehicleState(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
@@ -38,7 +49,8 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     Observation: (O,) float32, [numbers | picture] (``hitl.games.sight``). ``info`` holds what the session
     asks for: ``state`` and ``place`` (zeros), ``progress`` (0: there is no line) and ``reason``. Raises EnvironmentLost when
-    the environment raises, or hangs for three ticks in real time (``hz`` given).
+    the environment raises, hangs (for two seconds in real time, ``hz`` given), or gives what it did not say it would;
+    DeviceError at construction when it does so from the start.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (gymnasium's own convention)
@@ -51,97 +63,241 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         pictures: PictureSettings | None = None,
     ) -> None:
         self._make, self._worker = make, Worker()
-        self._step_s = TICKS / hz if hz else _PATIENT_S
-        self._env: gymnasium.Env[Any, Any] | None = self._worker.call(make, RESET_S, "opening it")
-        space = self._env.action_space
-        if not isinstance(space, spaces.Box) or len(space.shape) != 1 or space.shape[0] == 0:
+        self._step_s = HANG_S if hz else _PATIENT_S
+        self._env: gymnasium.Env[Any, Any] | None = None
+        self._spent = False  # what it is now must not be used again
+        try:
+            self._open("opening it")
+            env = self._env
+            assert env is not None
+            space = env.action_space
+            if not isinstance(space, spaces.Box) or len(space.shape) != 1 or space.shape[0] == 0:
+                raise DeviceError(
+                    f"Its actions are {type(space).__name__} of shape {getattr(space, 'shape', None)}; only environments with a "
+                    "plain vector of continuous actions (a Box) can be driven."
+                )
+            self.scaled: ActionRange = ActionRange(space)
+            self._low, self._high = self.scaled.low, self.scaled.high
+            self._see: Sight = Sight(env.observation_space, pictures)
+            size = len(self.scaled)
+            self.action_space: spaces.Box = spaces.Box(-1.0, 1.0, (size,), np.float32)
+            self.observation_space: spaces.Box = spaces.Box(-np.inf, np.inf, (self._see.size,), np.float32)
+            self.observation_names: tuple[str, ...] = self._see.names
+            self.image: tuple[int, ...] = self._see.image
+            self._try_out()
+        except BaseException:
             self.close()
-            raise DeviceError(
-                f"Its actions are {type(space).__name__} of shape {getattr(space, 'shape', None)}; only environments with a "
-                "plain vector of continuous actions (a Box) can be driven."
-            )
-        self._low, self._high = _bounds(space)
-        self._dtype = space.dtype
-        self._see = Sight(self._env.observation_space, pictures)
-        size = len(self._low)
-        self.action_space = spaces.Box(-1.0, 1.0, (size,), np.float32)
-        self.observation_space = spaces.Box(-np.inf, np.inf, (self._see.size,), np.float32)
-        self.observation_names, self.image = self._see.names, self._see.image
+            raise
+
+    def heed(self, leaving: Callable[[], bool]) -> None:
+        """Have ``leaving`` asked while the environment is waited for: whether the player wants to go."""
+        self._worker.leaving = leaving
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Begin an episode, in a new environment if the last one was lost."""
-        if self._env is None:
-            self._env = self._worker.call(self._make, RESET_S, "opening it again")
-        env = self._env
-        observation, info = self._guarded(lambda: env.reset(seed=seed), RESET_S, "beginning an episode")
-        self._see.begin()
-        return self._see(observation), _info(info, None)
+        if self._env is None or self._spent:
+            self._open("opening it again")
+        return self._guarded(lambda: self._reset(seed), RESET_S, "beginning an episode")
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Make one step at once; the action is given around 0, in [-1, 1]."""
-        env = self._env
-        if env is None:
+        if self._env is None or self._spent:
             raise RuntimeError("the environment was lost: call reset first")
-        given = self.scaled(np.clip(np.asarray(action, np.float32), -1.0, 1.0))
-        observation, reward, terminated, truncated, info = self._guarded(
-            lambda: env.step(given), self._step_s, "a step"
-        )
-        reason = None
-        if terminated:
-            reason = "finish" if info.get("lap_finished") else "over"
-        elif truncated:
-            reason = "time_limit"
-        return self._see(observation), float(reward), bool(terminated), bool(truncated), _info(info, reason)
-
-    def scaled(self, action: NDArray[np.float32]) -> NDArray[Any]:
-        """Return the environment's own action for one of ours."""
-        low, high = self._low, self._high
-        around = np.where(action >= 0, action * high, -action * low)
-        pedal = np.maximum(action, 0.0) * high
-        spread = low + (action + 1.0) / 2.0 * (high - low)
-        return np.where(low == 0.0, pedal, np.where((low < 0.0) & (high > 0.0), around, spread)).astype(self._dtype)
+        given = self.scaled(action)
+        return self._guarded(lambda: self._step(given), self._step_s, "a step")
 
     def close(self) -> None:
-        """Let go of the environment."""
-        if self._env is not None:
-            env, self._env = self._env, None
-            self._worker.call(env.close, RESET_S, "closing it")
+        """Let go of the environment; one that hangs, or fails even now, is left to itself."""
+        if self._worker.hangs:
+            self._worker.close(self._drop)
+            return
+        with contextlib.suppress(EnvironmentLost):
+            self._worker.call(self._drop, CLOSE_S, "closing it")
         self._worker.close()
+
+    # -- on the environment's own thread
+
+    def _drop(self) -> None:
+        env, self._env = self._env, None
+        if env is not None:
+            env.close()
+
+    def _renew(self) -> None:
+        with contextlib.suppress(Exception):  # it was lost; whatever else is wrong with it
+            self._drop()
+        self._env = self._make()
+        self._spent = False
+
+    def _reset(self, seed: int | None) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        assert self._env is not None
+        observation, info = _begun(self._env.reset(seed=seed))
+        self._see.begin()
+        return self._see(observation), _info(info, None)
+
+    def _step(self, given: NDArray[Any]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        assert self._env is not None
+        observation, reward, terminated, truncated, info = _stepped(self._env.step(given))
+        over, cut = bool(_one(terminated, "terminated")), bool(_one(truncated, "truncated"))
+        reason = None
+        if over:
+            reason = "finish" if info.get("lap_finished") else "over"
+        elif cut:
+            reason = "time_limit"
+        return self._see(observation), float(_one(reward, "reward")), over, cut, _info(info, reason)
+
+    # -- on ours
+
+    def _open(self, what: str) -> None:
+        try:
+            self._worker.call(self._renew, RESET_S, what)
+        except EnvironmentLost as error:
+            cause = error.__cause__
+            if cause is None:
+                raise
+            raise EnvironmentLost(f"It cannot be opened ({type(cause).__name__}: {_short(cause)}).") from cause
 
     def _guarded(self, job: Callable[[], Any], timeout: float, what: str) -> Any:
         try:
             return self._worker.call(job, timeout, what)
         except BaseException:
-            self._env = None  # never again: a call may still be running in it
+            self._spent = True  # the next episode closes it, as soon as its thread is free, and makes a new one
             raise
+
+    def _try_out(self) -> None:
+        """Begin an episode and make a step at rest. Raises DeviceError with what is wrong with the answers."""
+        rest = np.zeros(len(self.scaled), np.float32)
+        for what, job in (("reset", lambda: self._reset(0)), ("step", lambda: self._step(self.scaled(rest)))):
+            try:
+                seen, *others = self._worker.call(job, RESET_S, f"its first {what}")
+            except EnvironmentLost as error:
+                raise DeviceError(self._what_is_wrong(what, error)) from error
+            bad = which(self.observation_names, seen)
+            if what == "step":
+                bad |= which(("its reward",), np.array(others[:1], np.float64))
+            if bad:
+                raise DeviceError(
+                    f"Its first {what} gives what is no number that can be learned from: {said(bad)}. Clip or replace it in the "
+                    "environment, or in a wrapper around it."
+                )
+
+    def _what_is_wrong(self, what: str, error: EnvironmentLost) -> str:
+        cause, env = error.__cause__, self._env
+        if isinstance(cause, Misfit):
+            return str(cause)
+        if cause is None or env is None:
+            return str(error)
+        method = getattr(env.unwrapped, what)
+        if what == "reset" and not _takes_seed(method):
+            return f"Its reset takes no seed: {_OLD}"
+        if "values to unpack" in str(cause):  # by a wrapper that Gymnasium put around it
+            return f"Its {what} returns too few or too many values: {_OLD}"
+        return f"Its first {what} fails ({type(cause).__name__}: {_short(cause)})."
+
+
+_OLD = (
+    "Gymnasium's form is `reset(*, seed=None, options=None)`, which returns (observation, info), and `step(action)`, which "
+    "returns (observation, reward, terminated, truncated, info); before gym 0.26 it was another."
+)
+
+
+def _begun(returned: Any) -> tuple[Any, dict[str, Any]]:
+    """Return observation and info of what a reset returned."""
+    if not isinstance(returned, tuple) or len(returned) != 2 or not isinstance(returned[1], dict | None):
+        raise Misfit(f"Its reset returns no (observation, info). {_OLD}")
+    return returned[0], returned[1] or {}
+
+
+def _stepped(returned: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+    """Return the five parts of what a step returned."""
+    if not isinstance(returned, tuple | list) or len(returned) != 5 or not isinstance(returned[4], dict | None):
+        count = f"{len(returned)} values" if isinstance(returned, tuple | list) else f"a {type(returned).__name__}"
+        raise Misfit(f"Its step returns {count} where five are wanted, the last of them a dictionary. {_OLD}")
+    observation, reward, terminated, truncated, info = returned
+    return observation, reward, terminated, truncated, info or {}
+
+
+def _one(value: Any, what: str) -> Any:
+    """Return the one number in a value: a plain one, NumPy's, or an array of one."""
+    array = np.asarray(value)
+    if array.size != 1 or array.dtype.kind not in "biuf":
+        kind = f"an array of shape {array.shape}" if array.dtype.kind in "biuf" else f"a {type(value).__name__}"
+        raise Misfit(f"Its {what} is {kind} where one number is wanted.")
+    return array.item()
+
+
+def _takes_seed(reset: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(reset).bind(seed=0)
+    except TypeError:
+        return False
+    except ValueError:  # a function that does not tell
+        return True
+    return True
 
 
 def open_gym(
     name: str, *, hz: float | None = None, render: bool = False, pictures: PictureSettings | None = None
 ) -> GymEnv:
-    """Return the environment of that Gymnasium id; ``render`` shows its own window where it has one.
+    """Return the environment of that Gymnasium id (``ID``, or ``package:ID`` of one that a package registers); ``render`` shows
+    its own window where it has one.
 
     Raises:
-        DeviceError: there is none of that name, something it needs is missing, or its actions are not continuous.
+        DeviceError: there is none of that name, something it needs is missing, its actions are not continuous, or its first
+            reset and step do not give what it says.
     """
+    id_ = _registered(name)
 
     def make() -> gymnasium.Env[Any, Any]:
-        shown = {"render_mode": "human"} if render and "human" in _render_modes(name) else {}
-        return gymnasium.make(name, disable_env_checker=True, **shown)
+        more = {"render_mode": "human"} if render and "human" in _render_modes(id_) else {}
+        return gymnasium.make(id_, disable_env_checker=True, **more)
 
-    try:
-        gymnasium.spec(name)
-    except gymnasium.error.Error as error:
-        raise DeviceError(
-            f"Gymnasium knows no environment '{name}' ({_short(error)}). Write `--env gym:ID` with one of its ids, or "
-            "`gym:package:ID` to import a package that registers it."
-        ) from None
     try:
         return GymEnv(make, hz=hz, pictures=pictures)
     except DeviceError as error:
         raise DeviceError(f"The environment '{name}' cannot be driven. {error}") from error
+
+
+def _registered(name: str) -> str:
+    """Return the id behind a name, once the package before it, if any, is imported. Raises DeviceError."""
+    package, _, id_ = name.rpartition(":")
+    before = set(gymnasium.registry)
+    if package:
+        _import(package)
+    try:
+        gymnasium.spec(id_)
+    except gymnasium.error.Error as error:
+        new = sorted(set(gymnasium.registry) - before)
+        near = difflib.get_close_matches(id_, new or sorted(gymnasium.registry), 3) or new[:3]
+        known = f" Near it: {', '.join(near)}." if near else ""
+        if package:
+            text = f"The package '{package}' was imported, and registers no environment '{id_}'.{known}"
+        else:
+            text = (
+                f"Gymnasium knows no environment '{name}' ({_short(error)}).{known} Write `--env gym:ID` with one of its ids, or "
+                "`--env gym:package:ID` to import a package that registers it."
+            )
+        raise DeviceError(text) from None
+    return id_
+
+
+def _import(package: str) -> None:
+    """Import a package that registers environments; one that lies in the present folder is found there, too, but last."""
+    sys.path.append("")
+    try:
+        importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{package}.".startswith(f"{error.name}."):
+            raise DeviceError(f"The package '{package}' needs '{error.name}', which is not installed.") from None
+        raise DeviceError(
+            f"There is no package '{package}' here, which `gym:{package}:ID` imports: install it beside hitl, or start from the "
+            "folder that it lies in."
+        ) from None
+    except Exception as error:
+        raise DeviceError(f"The package '{package}' cannot be imported ({type(error).__name__}: {_short(error)}).") from error
+    finally:
+        sys.path.remove("")
 
 
 def action_names(name: str, size: int) -> tuple[str, ...]:
@@ -164,12 +320,6 @@ def controls_for(name: str, size: int, chosen: dict[str, tuple[str, ...]] | None
     return (known + ("none",) * size)[:size]
 
 
-def _bounds(space: spaces.Box) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the action's range; where there is no bound, 1 stands for one."""
-    low, high = space.low.astype(np.float32), space.high.astype(np.float32)
-    return np.where(np.isfinite(low), low, -1.0), np.where(np.isfinite(high), high, 1.0)
-
-
 def _info(info: dict[str, Any], reason: str | None) -> dict[str, Any]:
     return {**info, "state": _STILL, "place": Place(0.0, 0.0, 0.0), "progress": 0.0, "reason": reason}
 
@@ -182,5 +332,5 @@ def _render_modes(name: str) -> list[str]:
     return list(getattr(creator, "metadata", {}).get("render_modes", ()))
 
 
-def _short(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(". ")[:160]
+def _short(error: BaseException) -> str:
+    return shown((str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(". "), 160)

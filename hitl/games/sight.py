@@ -13,13 +13,17 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from data.errors import DeviceError
+from data.errors import DeviceError, shown
 from hitl.settings import PictureSettings
 
 
 def pixel_names(frames: int, rows: int, columns: int) -> tuple[str, ...]:
     """Return the names of a picture's numbers."""
     return tuple(f"pixel_{k}_{r}_{c}" for k in range(frames) for r in range(rows) for c in range(columns))
+
+
+class Misfit(ValueError):  # noqa: N818 (it says what it is)
+    """What an environment returned is not what it says, or has another form than Gymnasium's; the text is a sentence."""
 
 
 class Sight:
@@ -37,6 +41,7 @@ class Sight:
         elif isinstance(space, spaces.Tuple):
             parts = dict(enumerate(space.spaces))
         self._picture = next((key for key, part in parts.items() if _is_picture(part)), self)
+        self._picture_space: Any = parts.get(self._picture)
         self._numbers = {key: part for key, part in parts.items() if key is not self._picture}
         if not all(part.is_np_flattenable for part in self._numbers.values()):
             raise DeviceError("What it shows has no fixed size, so it cannot be learned from.")
@@ -54,18 +59,47 @@ class Sight:
         self._frames.clear()
 
     def __call__(self, observation: Any) -> NDArray[np.float32]:
-        """Return (size,) float32."""
-        seen = [
-            np.asarray(spaces.flatten(part, observation if key is None else observation[key]), np.float32).ravel()
-            for key, part in self._numbers.items()
-        ]
+        """Return (size,) float32. Raises Misfit when the observation is not what its space says."""
+        seen = [_flat(key, part, _part(observation, key)) for key, part in self._numbers.items()]
         if self.image:
-            picture = np.asarray(observation if self._picture is None else observation[self._picture])
+            picture = np.asarray(_part(observation, self._picture))
+            wanted = self._picture_space
+            if picture.shape != wanted.shape or picture.dtype.kind not in "iu":
+                raise Misfit(
+                    f"It says that it shows pictures of whole numbers and shape {wanted.shape}, and shows {picture.dtype} of "
+                    f"shape {picture.shape}."
+                )
             self._frames.append(grey(picture, *self.image[1:]))
             while len(self._frames) < self.image[0]:
                 self._frames.append(self._frames[-1])
             seen += [frame.ravel() for frame in self._frames]
         return np.concatenate(seen)
+
+
+def _part(observation: Any, key: Any) -> Any:
+    if key is None:
+        return observation
+    try:
+        return observation[key]
+    except (KeyError, IndexError, TypeError):
+        raise Misfit(f"Its observation has no part '{key}', which it says that it has.") from None
+
+
+def _flat(key: Any, space: spaces.Space[Any], value: Any) -> NDArray[np.float32]:
+    """Return a part as (n,) float32, of whatever type of numbers it is."""
+    what = "Its observation" if key is None else f"The part '{key}' of its observation"
+    try:
+        if isinstance(space, spaces.Box):
+            value = np.asarray(value)
+            if value.shape != space.shape:
+                raise Misfit(f"{what} has shape {value.shape}, and it says that it has {space.shape}.")
+        with np.errstate(over="ignore"):  # too large for 32 bits is infinite, and judged as such
+            flat = np.asarray(spaces.flatten(space, value), np.float32).ravel()
+    except (TypeError, IndexError, KeyError, AttributeError) as error:
+        raise Misfit(f"{what} is not what it says ({shown(error, 100)}).") from error
+    if flat.size != spaces.flatdim(space):
+        raise Misfit(f"{what} has {flat.size} numbers, and it says that it has {spaces.flatdim(space)}.")
+    return flat
 
 
 def _is_picture(space: spaces.Space[Any]) -> bool:

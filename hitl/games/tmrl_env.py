@@ -25,6 +25,7 @@ from hitl.games.base import VehicleState
 from hitl.games.ending import Ending
 from hitl.games.frames import SIZES, Frame, frame
 from hitl.games.motion import Motion, ground
+from hitl.games.ranges import ActionRange
 from hitl.games.sight import pixel_names
 from hitl.games.tmrl_import import import_tmrl
 from hitl.line import Place
@@ -63,6 +64,7 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             raise DeviceError(
                 f"This tmrl environment takes {space} and not gas, brake and steering: use --env gym:ID for it."
             )
+        self._scaled = ActionRange(space)
         self.action_space = spaces.Box(-1.0, 1.0, (len(ACTIONS),), np.float32)
         zeros = tuple(np.zeros(part.shape, part.dtype) for part in env.observation_space.spaces)
         shown = [np.asarray(part) for part in self._parts(zeros)]
@@ -96,7 +98,7 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         if env is None:
             raise EnvironmentLost("tmrl's environment is gone: the next episode makes a new one.")
         self.wait()
-        given = np.clip(np.asarray(action, np.float32), -1.0, 1.0)
+        given = self._scaled(action)
         observation, reward, terminated, truncated, _ = self._guarded(lambda: env.step(given), "a step")
         seen = self._look()
         finished = seen is not None and seen.finished
@@ -113,6 +115,10 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         except BaseException:
             self._abandon()
             raise
+
+    def heed(self, leaving: Callable[[], bool]) -> None:
+        """Have ``leaving`` asked while tmrl is waited for: whether the player wants to go."""
+        self._worker.leaving = leaving
 
     def release(self) -> None:
         """Let go of all controls at once."""

@@ -92,6 +92,8 @@ def forward(
             while (made := outbox.next()) is not None:
                 moved = now if outbox.waiting == 1 else moved
                 endpoint.produce(made, "trainers")
+            while outbox.said:
+                say(outbox.said.pop(0))
         if until is not None and ((alive and not outbox.waiting) or now > until or (not alive and now > until - 9.0)):
             break
         time.sleep(POLL_S)

@@ -6,6 +6,7 @@ What was acknowledged is kept in ``worker.json``, so a worker that was killed go
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -18,9 +19,11 @@ from typing import Any
 
 from data.connect import open_store, transaction
 from data.errors import StoreError
+from data.numbers import counted
 from data.ops import CLOSE, END, EPISODE, EVENT, JUDGE, SEGMENT, STEP, STEP_COLUMNS, STOP, Op
 from data.segments import judgement
 from hitl.home import Home
+from hitl.remote.vetting import session_of, usable
 
 MESSAGE_BYTES = 400_000  # of steps in one message, about
 WINDOW = 8  # messages on their way
@@ -62,6 +65,9 @@ class Outbox:
         self._sent, self._kept_open = self.acked, list(self.open)
         self.seq = self.base = 0
         self.steps = 0  # acknowledged in this run
+        self.said: list[str] = []
+        """Sentences about what is not sent."""
+        self._named: set[str] = set()
         self._unacked: deque[tuple[dict[str, Any], Marks, int, list[int]]] = deque()
         self._resend: deque[dict[str, Any]] = deque()
         self._save()
@@ -85,6 +91,13 @@ class Outbox:
             return None
         conn = self._connect()
         session, ops, marks, steps, still_open = made
+        # What an older version recorded is judged here; what is recorded now was judged at the session's door.
+        left_out, names = 0, dict[str, int]()
+        with contextlib.suppress(KeyError, TypeError, ValueError):  # a damaged row is for the trainer to refuse and pass over
+            ops, left_out, names = usable(ops, session_of(session))
+        if left_out and not names.keys() <= self._named:
+            self._named |= names.keys()
+            self.said.append(f"{counted(left_out, names)}. Such steps are not sent.")
         self.seq += 1
         self._sent = marks
         self.open = still_open

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from data.connect import open_store, transaction
+from data.connect import now, open_store, transaction
 from data.errors import shown
 from data.live import LiveLock
+from data.numbers import counted
 from data.ops import CLOSE, EPISODE, STEP, Applier, Op
 from data.unpickle import Holder
 from hitl.home import Home
 from hitl.remote.link import connection
 from hitl.remote.tmrl_samples import TmrlSamples
-from hitl.remote.vetting import check_ops, session_of
+from hitl.remote.vetting import check_ops, session_of, usable
 from hitl.remote.wire import Hello, Unreadable
 
 POLL_S = 0.02
@@ -23,6 +24,11 @@ STATE_S = 1.0  # between two words to the workers
 ECHO_S = 3.0  # without hearing our own word, after which the server counts as gone
 GONE_S = 15.0  # without a word from a worker, after which none is sent to it
 WEIGHTS_S = 0.5
+REFUSED = (
+    KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError,
+    sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.DataError,
+)  # fmt: skip
+"""What a message that is none of a worker's makes of itself; everything else is the store's trouble, and passes."""
 
 
 class Inbox:
@@ -35,9 +41,17 @@ class Inbox:
         self.acks: dict[str, int] = {}
         self.steps = 0
         self.refused: list[str] = []
+        """Rows that the store's own rules refused."""
+        self.noted: list[str] = []
+        """Sentences about messages, or steps in them, that were passed over."""
+        self._named: dict[str, set[str]] = {}
 
     def take(self, message: dict[str, Any]) -> bool:
-        """Store one message; tells whether it was the next one. Raises sqlite3.OperationalError when the store is busy."""
+        """Store one message; tells whether it was the next one. Raises sqlite3.OperationalError when the store is busy.
+
+        One that cannot be stored is noted and passed over: it is acknowledged all the same, or it would be sent for ever and hold
+        up all that come after it. Raises KeyError, TypeError or ValueError for what is no message at all.
+        """
         run, seq, base = str(message["run"]), int(message["seq"]), int(message["base"])
         last = max(
             self.acks.get(run, 0), base
@@ -45,8 +59,18 @@ class Inbox:
         self.acks[run] = last
         if seq != last + 1:
             return False
-        check_ops(message["ops"], session_of(message["session"]))
-        ops = self._numbered(message["ops"], message["checkpoints"])
+        try:
+            self._store(message)
+        except REFUSED as error:
+            self._note(message, f"A message was left out: {shown(error, 120) or type(error).__name__}")
+        self.acks[run] = seq
+        return True
+
+    def _store(self, message: dict[str, Any]) -> None:
+        info = session_of(message["session"])
+        check_ops(message["ops"], info)
+        ops, left_out, names = usable(message["ops"], info)
+        ops = self._numbered(ops, message["checkpoints"])
         applier, lock = self._session(message)
         applier.apply(ops)
         self.refused += applier.refused
@@ -54,9 +78,19 @@ class Inbox:
         if any(op[0] == CLOSE for op in ops):
             lock.release()
             del self._sessions[applier.uuid]
-        self.acks[run] = seq
         self.steps += sum(op[0] == STEP for op in ops)
-        return True
+        if left_out and not names.keys() <= self._named.setdefault(applier.uuid, set()):
+            self._named[applier.uuid] |= names.keys()  # once, and not with each message of an environment that goes on so
+            self._note(message, f"{counted(left_out, names)}. Such steps are left out.")
+
+    def _note(self, message: dict[str, Any], text: str) -> None:
+        """Say something of a message, here and in the store."""
+        text = f"From worker '{shown(message.get('name'), 40)}': {text}"
+        self.noted.append(text)
+        with transaction(self._conn):
+            self._conn.execute(
+                "INSERT INTO events (at, level, kind, message) VALUES (?, 'warning', 'worker', ?)", (now(), text)
+            )
 
     def newest_weights(self) -> str:
         """Return the name of the newest checkpoint, "" while there is none."""
@@ -87,7 +121,7 @@ class Inbox:
             self._sessions[uuid] = (applier, lock)
         return self._sessions[uuid]
 
-    def _numbered(self, ops: tuple[Op, ...], names: dict[int, str]) -> list[Op]:
+    def _numbered(self, ops: Sequence[Op], names: dict[int, str]) -> list[Op]:
         """Return the operations with this store's numbers of the checkpoints they speak of."""
         here = {}
         for there, name in names.items():
@@ -173,14 +207,16 @@ def _take(inbox: Inbox, message: dict[str, Any], say: Callable[[str], None]) -> 
     for _ in range(50):
         try:
             inbox.take(message)
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             if "locked" not in str(error):
                 say(f"The store cannot take what a worker sent ({error}); it is asked for again.")
                 return
             continue
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, sqlite3.DatabaseError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             say(f"A message was left out: {shown(error, 120) or type(error).__name__}")
             return
+        while inbox.noted:
+            say(inbox.noted.pop(0))
         while inbox.refused:
             say(f"A row was left out: {shown(inbox.refused.pop(), 200)}")
         return

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from data.ops import CLOSE, END, EPISODE, EVENT, OUTCOME, SEGMENT, STEP, STOP
+from data.numbers import all_numbers, is_number, which
+from data.ops import CLOSE, END, EPISODE, EVENT, OUTCOME, SEGMENT, STEP, STOP, Op
 from data.records import OUTCOMES, PURPOSES, SESSION_KINDS, SessionInfo
 
 _LENGTHS = {EPISODE: 6, STEP: 18, SEGMENT: 9, STOP: 5, OUTCOME: 3, END: 9, EVENT: 6, CLOSE: 3}
-MOST_REWARD = 3.4e38  # what stays finite in the 32 bits that a learner sees; NaN is not below it, either
 _NUMBERED = (EPISODE, STEP, SEGMENT, STOP, OUTCOME, END)
 
 
@@ -80,17 +82,60 @@ def check_ops(ops: Any, info: SessionInfo) -> None:
         elif op[0] == END:
             _need(op[2] in ("terminated", "truncated", "interrupted") and _count(op[5]), "an episode with no end")
             _need(op[4] is None or _array(op[4], len(info.observation_names)), "an episode with an end that does not fit")
+            _need(all(v is None or type(v) in (int, float) for v in op[6:8]), "an episode whose return is no number")
         elif op[0] == CLOSE:
             _need(op[1] in ("ended", "interrupted"), "a session with no end")
 
 
+def usable(ops: Sequence[Op], info: SessionInfo) -> tuple[list[Op], int, dict[str, int]]:
+    """Return the operations without what cannot be learned from, how many steps that concerned, and how many by number's name.
+
+    ``ops`` fit the session. A step that holds such a number is left out, as if it had not been driven; an observation behind an
+    episode's end becomes unknown, and so does a place, a speed or a risk. The rule is that of every door (``data.numbers``).
+    """
+    kept: list[Op] = []
+    steps, names = 0, Counter[str]()
+    for op in ops:
+        if op[0] == STEP:
+            if bad := _unusable(op, info):
+                steps += 1
+                names.update(bad)
+                continue
+            op = (*op[:7], *map(_known, op[7:14]), *op[14:])
+        elif op[0] == END:
+            seen = None if op[4] is None else np.frombuffer(op[4], "<f4")
+            if seen is not None and not all_numbers(seen):
+                steps += 1
+                names.update(list(which(info.observation_names, seen)))
+                op = (*op[:4], None, *op[5:])
+            op = (*op[:6], *map(_known, op[6:8]), *op[8:])
+        kept.append(op)
+    return kept, steps, dict(names)
+
+
+def _unusable(op: Op, info: SessionInfo) -> list[str]:
+    """Return the names of the numbers of a step that cannot be learned from."""
+    found = [] if is_number(op[4]) else ["the reward"]
+    for raw, kind, names in ((op[15], "", info.observation_names), (op[16], "the action ", info.action_names),
+                             (op[17], "the proposed ", info.action_names)):  # fmt: skip
+        values = np.frombuffer(raw, "<f4")
+        if not all_numbers(values):
+            found += [kind + name for name in which(names, values)]
+    return found
+
+
+def _known(value: float | None) -> float | None:
+    return value if value is None or is_number(value) else None
+
+
 def _array(raw: Any, size: int) -> bool:
-    return isinstance(raw, bytes) and len(raw) == 4 * size and bool(np.isfinite(np.frombuffer(raw, "<f4")).all())
+    return isinstance(raw, bytes) and len(raw) == 4 * size
 
 
 def _step(op: tuple[Any, ...], info: SessionInfo) -> None:
     actions = len(info.action_names)
     _need(_count(op[2]) and op[3] in (0, 1) and op[5] in (0, 1) and op[6] in (0, 1), "a step with no place or no driver")
-    _need(type(op[4]) in (int, float) and abs(op[4]) <= MOST_REWARD, "a step with a reward that is no number")
+    _need(type(op[4]) in (int, float), "a step with a reward that is no number")
+    _need(all(v is None or type(v) in (int, float) for v in op[7:14]), "a step whose place is no number")
     _need(_array(op[15], len(info.observation_names)), "a step whose observation does not fit its session")
     _need(_array(op[16], actions) and _array(op[17], actions), "a step whose actions do not fit its session")

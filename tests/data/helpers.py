@@ -1,5 +1,8 @@
 """What several tests of the store record."""
 
+import contextlib
+import sqlite3
+
 import numpy as np
 
 from data.records import AGENT, HUMAN, SessionInfo, StepRow
@@ -39,3 +42,23 @@ def drive(recorder, steps=20, takeover=(5, 9), corner="hairpin", end="terminated
         recorder.step(step_row(i, HUMAN if human else AGENT))
     recorder.end_episode(end, "finish", np.full(4, steps, np.float32))
     return token
+
+
+def spoil(path, t, episode=1, name="left", value=np.nan, column="observation"):
+    """Write a number that is none into a stored step, as a store of an earlier version may hold it."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        at = "WHERE episode_id = ? AND t = ?"
+        if column in ("reward", "progress", "x", "risk"):
+            db.execute(f"UPDATE steps SET {column} = ? {at}", (value, episode, t))
+            return
+        if column == "last_observation":
+            (blob,) = db.execute("SELECT last_observation FROM episodes WHERE id = ?", (episode,)).fetchone()
+        else:
+            (blob,) = db.execute(f"SELECT {column} FROM steps {at}", (episode, t)).fetchone()
+        values = np.frombuffer(blob, "<f4").copy()
+        with np.errstate(over="ignore"):
+            values[(NAMES if "observation" in column else ACTIONS).index(name)] = value
+        if column == "last_observation":
+            db.execute("UPDATE episodes SET last_observation = ? WHERE id = ?", (values.tobytes(), episode))
+        else:
+            db.execute(f"UPDATE steps SET {column} = ? {at}", (values.tobytes(), episode, t))

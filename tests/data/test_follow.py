@@ -11,7 +11,7 @@ from data.follow import Follower
 from data.recorder import Recorder
 from data.store import Store
 from data.upkeep import prune
-from tests.data.helpers import ACTIONS, NAMES, drive, session_info, step_row
+from tests.data.helpers import ACTIONS, NAMES, drive, session_info, spoil, step_row
 
 
 def test_each_step_is_given_once_and_in_order(path):
@@ -113,6 +113,55 @@ def test_of_a_pruned_episode_it_is_known_how_long_it_was(path):
         assert prune(store.conn, "2999-01-01") > 0
     record = Follower(path).poll().episodes[1]
     assert record.length < record.driven == 40
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, -2e9])
+@pytest.mark.parametrize(
+    ("column", "name", "said"),
+    [
+        ("observation", "left", "left"),
+        ("executed", "steer", "the action steer"),
+        ("proposed", "gas_brake", "the proposed gas_brake"),
+        ("reward", "", "the reward"),
+    ],
+)
+def test_steps_that_cannot_be_learned_from_are_left_out_and_named(path, value, column, name, said):
+    with Recorder(path, session_info()) as recorder:
+        drive(recorder, 12)
+        drive(recorder, 12)
+    if column != "reward" or value == value:  # SQLite keeps a NaN as NULL, which a reward cannot be
+        spoil(path, 4, 2, name, value, column)
+        update = Follower(path).poll()
+        assert list(zip(update.episode_id.tolist(), update.t.tolist(), strict=True)) == [
+            (e, t) for e in (1, 2) for t in range(12) if (e, t) != (2, 4)
+        ]
+        assert update.observation[:, 0].tolist() == update.t.tolist()  # what is left is at its place
+        assert update.reward.tolist() == [t * 0.5 for t in update.t.tolist()]
+        assert (update.unusable, update.bad_numbers, update.bad_steps) == ({2: [4]}, {said: 1}, 1)
+    spoil(path, 3, 1, "", np.inf, "progress")
+    assert np.isnan(Follower(path).poll().progress[3])
+
+
+def test_a_last_observation_that_cannot_be_learned_from_is_not_known(path):
+    with Recorder(path, session_info()) as recorder:
+        drive(recorder, 12)
+    spoil(path, 0, 1, "yaw", np.inf, "last_observation")
+    update = Follower(path).poll()
+    assert update.episodes[1].last_observation is None
+    assert (len(update), update.bad_numbers, update.bad_steps) == (12, {"yaw": 1}, 1)
+
+
+def test_all_of_a_poll_may_be_left_out_and_that_is_news(path):
+    with Recorder(path, session_info()) as recorder:
+        drive(recorder, 3)
+    for t in (1, 2):
+        spoil(path, t)
+    follower = Follower(path)
+    first, second, third, fourth = (follower.poll(1) for _ in range(4))
+    assert (len(first), first.news) == (1, True)
+    assert (len(second), second.news, second.unusable) == (0, True, {1: [1]})
+    assert (len(third), third.news, third.unusable) == (0, True, {1: [2]})
+    assert not fourth.news
 
 
 def test_a_poll_with_nothing_new_is_cheap(path):

@@ -10,7 +10,7 @@ from data.store import Store
 from data.upkeep import check, compact, info, prunable, prune
 from hitl.cli import main
 from hitl.commands.store import size_text, time_text
-from tests.data.helpers import drive, session_info, step_row
+from tests.data.helpers import drive, session_info, spoil, step_row
 
 
 @pytest.fixture
@@ -126,3 +126,33 @@ def test_sizes_as_people_say_them():
         "7.2 GB",
     ]
     assert [time_text(s) for s in (4.25, 600, 9000)] == ["4.2 s", "10 min", "2.5 h"]
+
+
+def test_numbers_that_cannot_be_learned_from_are_counted_and_named(home, capsys):
+    path = home / "store.sqlite"
+    spoil(path, 7, 1, "left", np.nan)
+    spoil(path, 8, 1, "left", np.inf)
+    spoil(path, 9, 2, "steer", 1e30, "executed")
+    spoil(path, 10, 2, value=1e12, column="reward")
+    spoil(path, 0, 4, "yaw", np.nan, "last_observation")
+    spoil(path, 11, 2, value=np.inf, column="x")
+    assert hitl(home, "store", "check") == 1
+    said = capsys.readouterr().out
+    assert "5 steps hold numbers that cannot be learned from (left in 2, " in said
+    for name in ("the action steer in 1", "and 1 more"):
+        assert name in said
+    assert "x in 1" in said
+    assert main(["diagnose", "--home", str(home), "--json"]) == 1
+    found = {f["fault"]: f for f in json.loads(capsys.readouterr().out)["findings"]}
+    assert found["numbers-unusable"]["data"]["steps"] == 5
+    assert found["numbers-unusable"]["data"]["numbers"] == {
+        "left": 2, "the action steer": 1, "the reward": 1, "yaw": 1,
+    }  # fmt: skip
+
+
+def test_what_was_pruned_away_is_no_successor(home, filled):
+    """The observation behind an episode's end does not follow the last step that is left of it."""
+    assert Follower(filled.path).poll().episodes[1].last_observation is not None
+    prune(filled.conn, "2999-01-01")
+    assert Follower(filled.path).poll().episodes[1].last_observation is None
+    assert Follower(filled.path).poll().episodes[3].last_observation is not None  # a lap is not pruned

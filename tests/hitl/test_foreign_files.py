@@ -19,7 +19,7 @@ from hitl.home import Home
 from hitl.line import ReferenceLine
 from hitl.pads.mapping import CONTROLLER, from_table
 from hitl.remote.tmrl_samples import TmrlSamples
-from hitl.remote.vetting import check_ops
+from hitl.remote.vetting import check_ops, usable
 from hitl.settings import load
 from hitl.track import load_track
 from trainer.config import TrainConfig
@@ -202,12 +202,17 @@ def test_a_step_from_another_machine_whose_reward_a_learner_cannot_hold_is_refus
     info = SessionInfo(kind="play", env="box2d", track="a", hz=20.0, observation_names=("v",), action_names=("steer",))
     at = np.zeros(1, "<f4").tobytes()
 
-    def ops(value):
-        return [("step", 0, 0, 1, value, 0, 0, 1.0, 0.0, 0.0, 0.0, 0.0, 9.0, None, 5, at, at, at)]
+    def kept(value):
+        ops = [("step", 0, 0, 1, value, 0, 0, 1.0, 0.0, 0.0, 0.0, 0.0, 9.0, None, 5, at, at, at)]
+        check_ops(ops, info)
+        return usable(ops, info)
 
-    check_ops(ops(3.4e38), info)
-    with pytest.raises(ValueError, match="reward"):
-        check_ops(ops(reward), info)
+    assert len(kept(1e9)[0]) == 1
+    if isinstance(reward, int | float):
+        assert kept(reward) == ([], 1, {"the reward": 1})
+    else:
+        with pytest.raises(ValueError, match="reward"):
+            kept(reward)
 
 
 @pytest.mark.parametrize(

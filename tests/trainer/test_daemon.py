@@ -1,6 +1,7 @@
 import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -105,6 +106,62 @@ def test_trains_within_the_ratio_and_leaves_checkpoints(tmp_path: Path) -> None:
     beat = read_heartbeat(tmp_path)
     assert beat is not None
     assert (beat.state, beat.updates, beat.owed_updates, beat.online_steps) == ("stopped", 230, 0, 250)
+
+
+def test_a_step_that_cannot_be_learned_from_is_told_of_once_and_training_goes_on(tmp_path: Path) -> None:
+    """One number of a store that an older version recorded: it made every start explode, and the learning rates were blamed."""
+    path = tmp_path / "store.sqlite"
+
+    def spoil(t: int, value: float) -> None:
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+            with np.errstate(over="ignore"):
+                bad = np.array([0.0, value, 0.0], "<f4").tobytes()
+            db.execute("UPDATE steps SET observation = ? WHERE t = ?", (bad, t))
+
+    drive(path)
+    for t, value in ((5, np.nan), (15, np.inf), (99, 1e30)):
+        spoil(t, value)
+    daemon = train(tmp_path, None)
+    assert daemon.replay.online_steps == 200 - 6
+    assert daemon.learner.updates == 194 - 20
+    assert daemon.learner.healthy()
+    drive(path, 50, 1)
+    spoil(7, np.nan)
+    daemon = train(tmp_path, None)
+    assert daemon.learner.healthy()
+    with Store.open(path) as store:
+        events = store.conn.execute("SELECT level, message FROM events WHERE kind = 'numbers'").fetchall()
+        kinds = {kind for (kind,) in store.conn.execute("SELECT kind FROM events")}
+    assert len(events) == 2  # one for each start
+    assert events[0][1].startswith("6 steps hold numbers that cannot be learned from (b in 6)")
+    assert "rollback" not in kinds
+
+
+def test_what_comes_while_it_trains_is_told_of_once(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    drive(path)
+    said: list[str] = []
+    daemon = Daemon(tmp_path, Wish(base=SMALL), say=said.append)
+    polls = 0
+
+    def stop() -> bool:
+        nonlocal polls
+        if daemon.beat.state == "idle":
+            polls += 1
+            if polls > 4:
+                return True
+            before = daemon.follower.last_step
+            drive(path, 30, 1)
+            with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+                db.execute("UPDATE steps SET reward = 1e300 WHERE id > ? AND t % 10 = 3", (before,))
+            daemon.beat.state = ""
+        return False
+
+    daemon.stop = stop
+    daemon.run()
+    assert daemon.replay.online_steps == 200 + 4 * 27
+    assert len([text for text in said if "the reward in 3" in text]) == 1
+    assert len([text for text in said if "cannot be learned from" in text]) == 1
 
 
 def test_interrupted_and_uninterrupted_agree_bit_for_bit(tmp_path: Path) -> None:

@@ -107,6 +107,45 @@ def test_no_wrong_successor_and_exact_returns(
         assert not batch.demo.any()
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    driver=st.lists(st.integers(0, 1), min_size=1, max_size=25),
+    bad=st.sets(st.integers(0, 24)),
+    terminated=st.booleans(),
+    cuts=st.lists(st.integers(0, 30), max_size=4),
+    recurrent=st.booleans(),
+)
+def test_nothing_crosses_a_step_that_was_left_out(
+    driver: list[int], bad: set[int], terminated: bool, cuts: list[int], recurrent: bool
+) -> None:
+    """Neither a transition, nor an n-step return, nor a sequence, wherever in the episode it lies: also at its very end."""
+    n = len(driver)
+    replay = Replay(OBS, ACT, TINY.with_values(network="recurrent", sequence=4, burn_in=2) if recurrent else TINY)
+    update = random_episode(1, n, driver=np.array(driver, np.uint8), terminated=terminated)
+    for part in pieces(update, cuts):
+        good = np.array([int(t) not in bad for t in part.t], bool)
+        part.unusable = {1: part.t[~good].tolist()} if not good.all() else {}
+        arrays = [f.name for f in dataclasses.fields(part) if isinstance(getattr(part, f.name), np.ndarray)]
+        replay.add(dataclasses.replace(part, **{name: getattr(part, name)[good] for name in arrays}))
+    known = {t for t in range(n) if t not in bad and (t == n - 1 or t + 1 not in bad)}
+    table = replay.table
+    rows = replay._online[: replay.online_rows]
+    assert {int(t) for t in table.t[rows]} == known
+    for row in rows.tolist():
+        t, follower = int(table.t[row]), int(table.next[row])
+        k = int(table.array[follower, 1]) if not recurrent else None  # observations tell (episode, t)
+        if k is not None:
+            assert t < k <= min(n, t + N)
+            assert not bad & set(range(t, min(k, n - 1) + 1)) or (k == n and not bad & set(range(t, n)))
+            total = sum(GAMMA**i * update.reward[t + i] for i in range(k - t))
+            assert float(table.array[row, table.reward]) == pytest.approx(total, rel=1e-4, abs=1e-4)
+    if replay.chains is not None:
+        for row in rows.tolist():
+            around = replay.chains.around(np.array([row]), 6, 6)[:, 0]
+            times = [int(table.t[r]) for r in around if r >= 0 and replay.chains.step[r]]
+            assert times == list(range(times[0], times[0] + len(times)))
+
+
 def with_takeover(id_: int, n: int = 40, start: int = 10, stop: int = 20, **kwargs: object) -> Update:
     driver = np.zeros(n, np.uint8)
     driver[start:stop] = 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,8 @@ class Case:
     road: Road | None = None
     drives: Drives | None = None
     probe: Probe | None = None
+    unusable: tuple[int, Mapping[str, int]] | None = None
+    """Steps of the store that cannot be learned from, and how many by each number's name."""
     looked_at: list[str] = field(default_factory=list)
     """What was given, one sentence each."""
 

@@ -115,6 +115,10 @@ FAULTS: dict[str, Fault] = {
         "the policy's actions are stuck at their limits", 54,
         "Lower the actor's learning rate, raise the temperature a little, clone takeovers; check the observations' scale.",
     ),
+    "numbers-unusable": _warning(
+        "recorded numbers are not finite", 53,
+        "Look at what gives that number (a sensor that drops out, a ray that hits nothing) and clip or replace it there.",
+    ),
     "horizon-short": _warning(
         "the discount looks less far than the corner needs", 52,
         "Raise gamma: 1 / (1 - gamma) steps should reach from braking to the corner's exit.",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data.numbers import usable_rows
 from data.records import HUMAN, Segment
 from data.segments import counting
 from data.sound import readable_rows
@@ -140,19 +141,23 @@ def from_store(conn: sqlite3.Connection, bounded: frozenset[str] = frozenset(), 
         return np.frombuffer(b"".join(blobs), "<f4").reshape(len(blobs), width)
 
     drivers = np.array(driver, np.uint8)
+    observed, done, asked, rewards = table(seen, sizes[0]), table(executed, sizes[1]), table(proposed, sizes[1]), np.array(paid)
+    usable = usable_rows(observed, done, asked, rewards)  # as training takes them
+    if not usable.any():
+        return None
     return Drives(
-        observation=table(seen, sizes[0]),
-        executed=table(executed, sizes[1]),
-        proposed=table(proposed, sizes[1]),
-        driver=drivers,
-        demo=demo & (drivers == HUMAN),
-        reward=np.array(paid, np.float64),
-        progress=np.array(progress, np.float64),
-        speed=np.array(speed, np.float64),
-        heading=np.array(heading, np.float64),
-        episode=ids,
-        t=ts,
-        checkpoint=np.array(checkpoint, np.int64),
+        observation=observed[usable],
+        executed=done[usable],
+        proposed=asked[usable],
+        driver=drivers[usable],
+        demo=(demo & (drivers == HUMAN))[usable],
+        reward=rewards[usable].astype(np.float64),
+        progress=np.array(progress, np.float64)[usable],
+        speed=np.array(speed, np.float64)[usable],
+        heading=np.array(heading, np.float64)[usable],
+        episode=ids[usable],
+        t=ts[usable],
+        checkpoint=np.array(checkpoint, np.int64)[usable],
         episodes=episodes,
         observation_names=tuple(json.loads(names)),
         action_names=tuple(json.loads(actions)),

@@ -103,9 +103,8 @@ class Report:
     @property
     def return_seen(self) -> bool:
         """Whether the return itself, which alone tells that a run learns, could be looked at."""
-        return any(o.fault == "return-plateau" for o in (*self.findings, *self.sound)) or any(
-            o.fault == "return-collapsed" for o in self.findings
-        )
+        found, sound = {f.fault for f in self.findings}, {s.fault for s in self.sound}
+        return "return-plateau" in found | sound or "return-collapsed" in found
 
     @property
     def return_needs(self) -> str:

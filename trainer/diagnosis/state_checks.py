@@ -89,4 +89,19 @@ def saturated(case: Case) -> Answer:
     return Sound(name, text, drives.name)
 
 
-CHECKS: tuple[Check, ...] = (constant, clipped, saturated)
+def unusable(case: Case) -> Answer:
+    """Numbers that are none: they are left out, and whatever gives them goes on giving them."""
+    name = "numbers-unusable"
+    if case.unusable is None:
+        return None
+    steps, names = case.unusable
+    if not steps:
+        return Sound(name, "every number of every step can be learned from", "store")
+    order = sorted(names.items(), key=lambda item: -item[1])
+    evidence = tuple(f"{number} in {count:,} steps" for number, count in order[:6])
+    what = f"{steps:,} recorded step{'s hold' if steps > 1 else ' holds'} what is no number, or one beyond any measure"
+    return Finding(name, f"{what}: {_some([n for n, _ in order])}. Training leaves them out.", evidence, 1.0, source="store",
+                   data={"steps": steps, "numbers": dict(order)})  # fmt: skip
+
+
+CHECKS: tuple[Check, ...] = (unusable, constant, clipped, saturated)

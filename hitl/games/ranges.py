@@ -1,0 +1,49 @@
+"""From our actions, around 0 in [-1, 1], to those of an environment, which has a range and a type of its own.
+
+0 is rest. Where the environment's range has 0 inside or at an end, 0 is rest there, too: 1 is its upper and -1 its lower end. So
+a pedal (0 to something) is released at 0 and below, as in TrackMania, and a brake that counts from -5 to 0 at 0 and above. Any
+other range is spread evenly. Where there is no bound, 1 stands for one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from data.errors import DeviceError
+from data.numbers import MOST
+
+
+class ActionRange:
+    """Turns our actions into those of ``space``, a vector. What it gives lies in the space, in its type, to the last bit.
+
+    Raises DeviceError for bounds between which there is nothing.
+    """
+
+    def __init__(self, space: spaces.Box) -> None:
+        self._space = space
+        low, high = space.low.astype(np.float64), space.high.astype(np.float64)
+        for k in np.flatnonzero(~(low <= high)):  # NaN is neither
+            raise DeviceError(f"The range of its action number {k} is from {low[k]:g} to {high[k]:g}, so nothing lies in it.")
+        # A bound such as the largest float says that there is none. One bound alone must not lie beyond the one that stands in.
+        below, above = low >= -MOST, high <= MOST
+        self.low = np.where(below, low, np.where(above, np.minimum(-1.0, high - 1.0), -1.0))
+        self.high = np.where(above, high, np.where(below, np.maximum(1.0, low + 1.0), 1.0))
+        """(A,) each, float64: what our -1 and 1 stand for."""
+        self._around = (self.low <= 0.0) & (self.high >= 0.0)
+
+    def __len__(self) -> int:
+        return len(self.low)
+
+    def __call__(self, action: NDArray[np.float32]) -> NDArray[np.generic]:
+        """Return the environment's action (A,) for one of ours (A,)."""
+        a = np.clip(np.asarray(action, np.float64), -1.0, 1.0)
+        around = np.where(a >= 0.0, a * self.high, -a * self.low)
+        spread = self.low + (a + 1.0) / 2.0 * (self.high - self.low)
+        given = np.where(self._around, around, spread) + 0.0  # no -0
+        dtype = self._space.dtype
+        if np.issubdtype(dtype, np.integer):
+            given = np.rint(given)
+        result: NDArray[np.generic] = np.clip(given.astype(dtype), self._space.low, self._space.high)
+        return result
