@@ -38,9 +38,9 @@ class Hand:
 
     waiting: frozenset[str] = CONTROLS  # not seen released yet
     down: frozenset[str] = frozenset()  # buttons that counted at the last look
-    steer: Lying = Lying()  # noqa: RUF009 (frozen)
-    gas: Lying = Lying()  # noqa: RUF009
-    brake: Lying = Lying()  # noqa: RUF009
+    steer: Lying = Lying()
+    gas: Lying = Lying()
+    brake: Lying = Lying()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +92,14 @@ def together(seen: tuple[Seen, ...]) -> Seen:
 def _look(hand: Hand, pad: PadState, now: float, release_at: float, driving: bool) -> tuple[Hand, Seen]:
     if not pad.connected:
         return Hand(), Seen()
-    old = hand.waiting
-    turning = LIES_WAITING_S if ("left" if pad.steer < 0.0 else "right") in old else LIES_S
-    steer = _lie(hand.steer, pad.steer, now, release_at, turning)
+
+    def lies(was: Lying, value: float, name: str, watched: bool = True) -> Lying:
+        needed_s = LIES_WAITING_S if name in hand.waiting else LIES_S
+        return _lie(was, value, now, release_at, needed_s if watched else float("inf"))
+
+    steer = lies(hand.steer, pad.steer, "left" if pad.steer < 0.0 else "right")
     # A pedal is held still by whoever drives on a straight, so it is only watched while they do not.
-    pedals = [float("inf") if driving else LIES_WAITING_S if name in old else LIES_S for name in ("gas", "brake")]
-    gas, brake = _lie(hand.gas, pad.gas, now, release_at, pedals[0]), _lie(hand.brake, pad.brake, now, release_at, pedals[1])
+    gas, brake = lies(hand.gas, pad.gas, "gas", not driving), lies(hand.brake, pad.brake, "brake", not driving)
     turned = _off(pad.steer, steer.rest)
     far = {
         "left": turned if pad.steer < 0.0 else 0.0,
@@ -116,7 +118,7 @@ def _look(hand: Hand, pad: PadState, now: float, release_at: float, driving: boo
         buttons=buttons,
         pressed=buttons - hand.down,
         held=waiting,
-        lying=frozenset(name for name, value, lies in axes if lies.rest and abs(value - lies.rest) < release_at),
+        lying=frozenset(name for name, value, axis in axes if axis.rest and abs(value - axis.rest) < release_at),
     )
     return Hand(waiting, buttons, steer, gas, brake), seen
 
@@ -126,7 +128,7 @@ def _lie(was: Lying, value: float, now: float, release_at: float, needed_s: floa
     if abs(value - was.at) > STILL:
         return Lying(value, now, was.rest)
     middle = abs(was.at) < release_at
-    if middle and not was.rest or now - was.since < (max(needed_s, MIDDLE_S) if middle else needed_s):
+    if (middle and not was.rest) or now - was.since < (max(needed_s, MIDDLE_S) if middle else needed_s):
         return was
     rest = 0.0 if middle else was.at if abs(was.at) < FULL else was.rest
     return was if rest == was.rest else replace(was, rest=rest)
