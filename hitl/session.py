@@ -139,6 +139,11 @@ class Session:
         self._driver = AGENT
         self._helped: set[str] = set()
         self.wheel.begin()
+        problem = str(getattr(persons_pad(self.wheel), "problem", ""))
+        if problem and problem not in self._told:
+            self._told |= {problem}
+            self.recorder.event("pad_problem", problem, level="warning")
+            self.tell("warning", problem)
         if self.foresight is not None:
             self.foresight.begin()
         opened = self._open(seed, start)

@@ -24,6 +24,11 @@ class EitherPad:
         return self._pads
 
     @property
+    def problem(self) -> str:
+        """Why one of them cannot be used, for the player; "" where there is nothing to say."""
+        return next((said for pad in self._pads if (said := getattr(pad, "problem", ""))), "")
+
+    @property
     def name(self) -> str:
         """Both names."""
         return " or ".join(pad.name for pad in self._pads)
