@@ -124,9 +124,11 @@ def test_unplugged_is_missing_and_it_may_come_back(feed: Feed) -> None:
     assert feed.pad.read().gas == 0.0  # the old pressure does not come back with it
 
 
-def test_a_trigger_in_the_middle_of_its_travel_has_not_spoken_yet(feed: Feed) -> None:
+def test_a_trigger_in_the_middle_of_its_travel_has_not_spoken_yet(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = {"triggerright": 128 / 255, "triggerleft": 127 / 255}  # as the kernel says it before the first report
+    monkeypatch.setattr(InputsPad, "_look", lambda self, descriptor: silent)
     feed.plug()
-    feed.send((ABS, RZ, 128), (ABS, Z, 127), (KEY, START, 1))
+    feed.send((KEY, START, 1))
     assert feed.sees(lambda s: s.buttons == {"pause"})
     assert feed.pad.read() == PadState(buttons=frozenset({"pause"}))
     feed.send((ABS, RZ, 255))
