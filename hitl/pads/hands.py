@@ -68,6 +68,7 @@ def look(
     ``now`` in seconds; ``release_at``: deflection below which an axis is released; ``driving``: the player has the wheel.
     """
     parts = pad.parts or (pad,)
+    release_at = max(release_at, 1e-6)  # nothing is released below 0
     if len(hands) != len(parts):
         hands = (Hand(),) * len(parts)
     looks = [_look(hand, part, now, release_at, driving) for hand, part in zip(hands, parts, strict=True)]

@@ -28,6 +28,11 @@ class Identity:
     port: str = ""
     number: int = 1  # among the pads of its model that are plugged in; it counts where nothing better is known
 
+    @property
+    def name(self) -> str:
+        """What the player calls it."""
+        return self.model.rsplit(" [", 1)[0]
+
     def __str__(self) -> str:
         text = self.model
         if self.serial:

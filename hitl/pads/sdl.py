@@ -66,7 +66,7 @@ class SdlPad:
         if self.device is not None:
             return self.device.name
         waits = self.identity or self.chosen
-        return (waits.model if waits else "") or self.wanted or "no pad"
+        return (waits.name if waits else "") or self.wanted or "no pad"
 
     def read(self) -> PadState:
         """Return the newest state: some microseconds, and never a wait."""
@@ -134,7 +134,7 @@ class SdlPad:
         if self.identity is not None or not there:
             return ""
         several = sum(one.model == wanted.model for one in there)
-        name = wanted.model.rsplit(" [", 1)[0]
+        name = wanted.name
         if several:
             return (
                 f"The pad that was chosen, one of the model {name}, is not plugged in where it was, and "

@@ -244,6 +244,23 @@ def test_a_stick_that_lies_askew_is_told_once_and_leaves_the_keys_alone(tmp_path
     assert all(s <= 0.0 for s in steer)  # at no moment the crooked stick's
 
 
+def test_a_chosen_pad_that_is_not_there_is_said_once(tmp_path: Path, stack: ExitStack) -> None:
+    stack.enter_context(VirtualPad("Red Pad"))
+    pad = SdlPad("Blue Pad", chosen="Blue Pad [00ff] serial 7")
+    told: list[str] = []
+    with Rig(
+        Home(tmp_path),
+        RigOptions(),
+        wheel=lambda track: PadWheel(EitherPad(pad, KeyboardPad(keys=lambda: WindowKeys(frozenset())))),
+        tell=lambda level, text: told.append(text),
+        stop=lambda: True,
+    ) as rig:
+        for seed in range(2):
+            rig.session.episode(seed=seed)
+    assert len(told) == 1
+    assert "Blue Pad, is not plugged in; `hitl pads --choose`" in told[0]
+
+
 def test_a_held_key_or_a_crooked_stick_is_nobody_who_drives(stack: ExitStack) -> None:
     """The scripted driver stands in for a person who only watches, also one whose pad is worn."""
     device = stack.enter_context(VirtualPad("Red Pad"))
