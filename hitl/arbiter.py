@@ -7,6 +7,8 @@
 * ``executed`` is the agent's action, the player's, or (while ramping back) a mix of both. While paused, at panic, and
   after the pad was lost with ``unplugged="brake"``, it is the neutral or braking action; ``safe`` says so.
 * A pad that is missing never drives. Losing it in mid-takeover is ``interrupted`` at once, minimum time or not.
+* A control takes or keeps the wheel only if it was seen released since the episode began, the pause ended, or its device
+  came back (``hitl.pads.hands``). While the human drives, ``executed`` is what their hands do, whatever they held before.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Literal
 import numpy as np
 
 from hitl.pads.base import MISSING, Action, PadState
+from hitl.pads.hands import AXES, TAKING, Hand, Seen, disarmed, look, together
 
 AGENT, HUMAN = 0, 1
 Mode = Literal["hold", "toggle", "touch"]
@@ -56,6 +59,7 @@ class Inputs:
     neutral: Action  # sent while paused and at panic
     braking: Action  # sent after the pad was lost, if so set
     pad: PadState = MISSING
+    humans: tuple[Action, ...] = ()  # the player's by each of ``pad.parts``; empty: ``human`` is the only one
     hold: str = ""  # a takeover asked for without the button, as long as it is set: "scripted", "zone", "asked-for"
     offer: str = ""  # an offer that stands ("zone", "asked-for"): names the trigger of a takeover that answers it
     allowed: bool = True  # False: no takeover may begin now (only one corner may be driven)
@@ -73,8 +77,8 @@ class State:
     driven: float | None = None  # s: last tick of the takeover that is being ramped out
     pressed: float = -1e9  # s: last press of the takeover button
     toggled: bool = False  # toggle: the switch is on
-    armed: bool = False  # False until the pad was seen not asking: a stuck button takes nothing
-    buttons: frozenset[str] | None = None  # of the tick before; None: the pad was missing
+    hands: tuple[Hand, ...] = ()  # what is known of each device: which of its controls count
+    in_hand: int = 0  # the device that was moved last, of ``pad.parts``
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,42 +92,63 @@ class Decision:
     trigger: str  # of the takeover that runs or ends here: "stick", "button", "zone", "asked-for", "scripted"
     safe: bool = False  # `executed` is the neutral or braking action, nobody's
     paused: bool = False
+    pressed: frozenset[str] = frozenset()  # buttons that went down in this tick, by their meaning
+    held: frozenset[str] = frozenset()  # controls that are held and therefore ignored: to be let go first
+    lying: frozenset[str] = frozenset()  # touch: "stick", "gas", "brake" that lie still off their rest
 
 
 def new_episode(state: State) -> State:
-    """Return the state for an episode's first tick: the agent drives; a button still held takes over, by an event.
+    """Return the state for an episode's first tick: the agent drives, and whatever is still held must be let go first.
 
     A pause goes on, and a car that stood braked waits paused: the player is still not there.
     """
     waits = state.phase in ("paused", "braking")
-    return replace(state, phase="paused" if waits else "agent", trigger="", driven=None, toggled=False)
+    phase: Literal["paused", "agent"] = "paused" if waits else "agent"
+    return replace(state, phase=phase, trigger="", driven=None, toggled=False, hands=disarmed(state.hands))
 
 
 def step(state: State, inputs: Inputs, settings: Settings) -> tuple[State, Decision]:
     """Decide who drives this tick. Pure: equal arguments give equal results."""
-    now, pad, was = inputs.time, inputs.pad, state
-    buttons = pad.buttons if pad.connected else None
-    # A button that is down when the pad appears was not pressed now.
-    edges = pad.buttons - was.buttons if pad.connected and was.buttons is not None else frozenset()
-    state = replace(was, buttons=buttons)
+    hands, looks = look(state.hands, inputs.pad, inputs.time, settings.release_at, state.phase == "human")
+    seen = together(looks)
+    in_hand = state.in_hand if state.in_hand < len(looks) else 0
+    if looks[in_hand].moved < seen.moved:
+        in_hand = next(k for k, one in enumerate(looks) if one.moved == seen.moved)
+    if inputs.humans:
+        inputs = replace(inputs, human=inputs.humans[in_hand])
+    after, decision = _step(replace(state, hands=hands, in_hand=in_hand), state, inputs, seen, settings)
+    touch = settings.mode == "touch"
+    held = seen.held
+    if held and (inputs.hold or after.phase == "human"):
+        held = held - TAKING  # they drive already
+    elif held and not touch:
+        held = held.difference(AXES)  # here a stick asks for nothing, held or not
+    lying = seen.lying if touch else frozenset()
+    if seen.pressed or held or lying:
+        decision = replace(decision, pressed=seen.pressed, held=held, lying=lying)
+    return after, decision
 
+
+def _step(state: State, was: State, inputs: Inputs, seen: Seen, settings: Settings) -> tuple[State, Decision]:
+    now, pad, edges = inputs.time, inputs.pad, seen.pressed
     if "panic" in edges or inputs.command == "panic":
-        state = replace(state, phase="agent", toggled=False, armed=False, driven=None)
+        state = replace(state, phase="agent", toggled=False, hands=_from_now(state, inputs, settings), driven=None)
         return _safe(state, inputs, "panic", was.trigger)
     if not pad.connected:
-        state = replace(state, armed=False, toggled=False, driven=None)
+        state = replace(state, toggled=False, driven=None)
         if was.phase == "human":
             if settings.unplugged == "brake":
                 return _safe(replace(state, phase="braking"), inputs, "interrupted", was.trigger)
             return _agent(replace(state, phase="agent"), inputs, settings, "interrupted", was.trigger)
     if "pause" in edges or inputs.command == "pause":
         if was.phase in ("paused", "braking"):
-            return _agent(replace(state, phase="agent"), inputs, settings, "resumed", "")
+            state = replace(state, phase="agent", hands=_from_now(state, inputs, settings))
+            return _agent(state, inputs, settings, "resumed", "")
         return _safe(replace(state, phase="paused", toggled=False, driven=None), inputs, "paused", was.trigger)
     if was.phase == "paused":
         return _safe(state, inputs, None, "")
 
-    state, source = _wants(state, inputs, settings, edges)
+    state, source = _wants(state, inputs, seen, settings)
     if was.phase == "human":
         if source:
             state = replace(state, wanted=now)
@@ -133,25 +158,27 @@ def step(state: State, inputs: Inputs, settings: Settings) -> tuple[State, Decis
             ended = replace(state, phase="agent", driven=was.driven if settings.ramp_s > 0.0 else None, toggled=False)
             return _agent(ended, inputs, settings, "hand_back", was.trigger)
         return replace(state, driven=now), _human(inputs, None, was.trigger)
-    if source and (state.armed or source == inputs.hold) and inputs.allowed:
+    if source and inputs.allowed:
         trigger = source if source == inputs.hold else inputs.offer or source
         state = replace(state, phase="human", trigger=trigger, since=now, wanted=now, driven=now)
         return state, _human(inputs, "takeover", trigger)
-    if not source:
-        state = replace(state, armed=pad.connected)
-    elif settings.mode == "toggle":
+    if source and settings.mode == "toggle":
         state = replace(state, toggled=False)  # a press that may take nothing must not wait for its moment
     if was.phase == "braking":
         return _safe(state, inputs, None, "")
     return _agent(state, inputs, settings, None, "")
 
 
-def _wants(state: State, inputs: Inputs, settings: Settings, edges: frozenset[str]) -> tuple[State, str]:
+def _from_now(state: State, inputs: Inputs, settings: Settings) -> tuple[Hand, ...]:
+    """Return the hands as they are when what is held in this very tick must be let go first."""
+    return look(disarmed(state.hands), inputs.pad, inputs.time, settings.release_at, False)[0]
+
+
+def _wants(state: State, inputs: Inputs, seen: Seen, settings: Settings) -> tuple[State, str]:
     """Return the state with its switch updated, and what asks for the wheel: a trigger, or "" for nothing."""
-    pad = inputs.pad
-    if not pad.connected:
+    if not inputs.pad.connected:
         return state, ""
-    if "takeover" in edges:
+    if "takeover" in seen.pressed:
         if inputs.time - state.pressed >= settings.settle_s - _EPS:
             state = replace(state, toggled=not state.toggled)
         state = replace(state, pressed=inputs.time)
@@ -159,10 +186,10 @@ def _wants(state: State, inputs: Inputs, settings: Settings, edges: frozenset[st
         return state, inputs.hold
     if settings.mode == "toggle":
         return state, "button" if state.toggled else ""
-    if "takeover" in pad.buttons:
+    if "takeover" in seen.buttons:
         return state, "button"
     threshold = settings.release_at if state.phase == "human" else settings.take_at
-    if settings.mode == "touch" and pad.deflection >= threshold:
+    if settings.mode == "touch" and seen.deflection >= threshold:
         return state, "stick"
     return state, ""
 

@@ -32,9 +32,10 @@ from hitl.door import Door, Unusable
 from hitl.offers import RUMBLES, CornerOffers
 from hitl.outcome import Course, OutcomeJudge
 from hitl.pads.base import braking_action, neutral_action, to_action
+from hitl.pads.hands import look, together
 from hitl.ports import Clock, EpisodeResult, Foresight, Policy, Recorder, Remembering, Tick
 from hitl.watchdog import EnvironmentLost, lost
-from hitl.wheel import Nobody, Wheel
+from hitl.wheel import Nobody, Wheel, persons_pad
 
 __all__ = ["EpisodeResult", "Session", "Tick"]
 
@@ -57,6 +58,10 @@ EVENTS = {
     "resumed": "The session goes on.",
     "panic": "Panic: everything is let go and the episode ends.",
 }
+LIES = (
+    "The {what} stands off its rest and does not move, so it counts as let go there. If no hand is on it, "
+    "`hitl pads --calibrate` measures its rest anew."
+)
 
 
 class Session:
@@ -113,7 +118,7 @@ class Session:
         self.controls, self.tell = controls or action_names, tell
         self._neutral, self._braking = neutral_action(self.controls), braking_action(self.controls)
         self._state = arbiter.State()
-        self._buttons: frozenset[str] = frozenset()
+        self._told: frozenset[str] = frozenset()  # what the player was told of their pad
 
     def episode(
         self,
@@ -148,6 +153,11 @@ class Session:
         self._driver = AGENT
         self._helped: set[str] = set()
         self.wheel.begin()
+        problem = str(getattr(persons_pad(self.wheel), "problem", ""))
+        if problem and problem not in self._told:
+            self._told |= {problem}
+            self.recorder.event("pad_problem", problem, level="warning")
+            self.tell("warning", problem)
         if self.foresight is not None:
             self.foresight.begin()
         opened = self._open(seed, start)
@@ -213,8 +223,13 @@ class Session:
         """Let time pass; tells whether the session goes on."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            pad = getattr(self.wheel, "pad", None)  # a person's; the scripted driver has nothing to say now
-            if self.stop() or (pad is not None and "quit" in pad.read().buttons):
+            pad = persons_pad(self.wheel)  # the scripted driver has nothing to say now
+            if pad is not None:
+                release_at = self.settings.release_at
+                hands, seen = look(self._state.hands, pad.read(), self.clock.now(), release_at, False)
+                self._state = replace(self._state, hands=hands)
+                self.leaving = "quit" in together(seen).pressed
+            if self.leaving or self.stop():
                 self.leaving = True
                 return False
             time.sleep(0.05)
@@ -279,12 +294,12 @@ class Session:
             risk = risk if risk is not None and is_number(risk) else None
         offer = self._offered(info, asks)
         self.clock.wait_for_send()
-        decision, pressed = self._decide(proposed, info, offer)
+        decision = self._decide(proposed, info, offer)
         if decision.driver == HUMAN:
             decision = replace(decision, executed=self.door.action(decision.executed, "the player's"))
         if decision.event is not None:
             self._on_event(decision, info)
-        ended = self._ended_by_player(decision, pressed)
+        ended = self._ended_by_player(decision)
         if ended:
             result.reason = ended
             return observation, info, "truncated"
@@ -330,15 +345,10 @@ class Session:
             return "asked-for"
         return "zone" if self.offers.at(info["progress"], info["state"].speed) else ""
 
-    def _decide(
-        self, proposed: NDArray[np.float32], info: dict[str, Any], offer: str
-    ) -> tuple[arbiter.Decision, frozenset[str]]:
-        """Return the arbiter's decision and the buttons that went down."""
+    def _decide(self, proposed: NDArray[np.float32], info: dict[str, Any], offer: str) -> arbiter.Decision:
         if self._alone:
-            return arbiter.Decision(AGENT, proposed, 0.0, None, ""), frozenset()
+            return arbiter.Decision(AGENT, proposed, 0.0, None, "")
         pad, hold = self.wheel.read(info)
-        buttons = pad.buttons if pad.connected else frozenset()
-        pressed, self._buttons = buttons - self._buttons, buttons
         lap = self._result.purpose == "lap"
         inputs = arbiter.Inputs(
             time=self.clock.now(),
@@ -347,14 +357,18 @@ class Session:
             neutral=self._neutral,
             braking=self._braking,
             pad=pad,
+            humans=() if hold else tuple(to_action(part, self.controls) for part in pad.parts),
             hold="lap" if lap else hold,
             offer=offer,
             allowed=lap or self.offers.allowed(info["progress"]),
         )
         self._state, decision = arbiter.step(self._state, inputs, self.settings)
-        if lap:
-            decision = self._of_a_lap(decision)
-        return decision, pressed
+        if new := decision.lying - self._told:
+            self._told |= new
+            text = LIES.format(what=" and the ".join(sorted(new)))
+            self.recorder.event("pad_lies", text, level="warning")
+            self.tell("warning", text)
+        return self._of_a_lap(decision) if lap else decision
 
     def _of_a_lap(self, decision: arbiter.Decision) -> arbiter.Decision:
         """In a lap only the human drives: while their pad is missing, time stands still."""
@@ -362,8 +376,9 @@ class Session:
             return replace(decision, event=None if decision.event == "takeover" else decision.event)
         return replace(decision, executed=self._neutral, event=None, safe=True, paused=True)
 
-    def _ended_by_player(self, decision: arbiter.Decision, pressed: frozenset[str]) -> str:
+    def _ended_by_player(self, decision: arbiter.Decision) -> str:
         """Return why the episode is over now, "" if it is not."""
+        pressed = decision.pressed
         if "star" in pressed and self._latest is not None and self._latest not in self.starred:
             self.starred.append(self._latest)
             self.recorder.event("star", "The player starred what was just driven.")

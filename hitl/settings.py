@@ -18,7 +18,7 @@
     [tmrl]                 # the fields of TmrlSettings
     folder = "D:/rl"       # where TmrlData lies, if not in your own folder
 
-``pads.toml`` holds one table for each model of device under ``[devices]``; see docs/pads.md.
+``pads.toml`` holds one table for each device under ``[devices]``; see docs/pads.md.
 """
 
 from __future__ import annotations
@@ -44,10 +44,14 @@ CONTROLS = ("steer", "gas", "brake", "gas_brake", "none")
 
 @dataclass(frozen=True)
 class PadChoice:
-    """Which device the player uses; an empty name is the first one that fits."""
+    """Which device the player uses; an empty name is the first one that fits.
+
+    ``id``: the very pad that was chosen (`hitl.pads.identity`), where several have one name.
+    """
 
     use: str = "auto"
     name: str = ""
+    id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ class Settings:
     pictures: PictureSettings = field(default_factory=PictureSettings)
     devices: Mapping[str, Mapping[str, Any]] = field(
         default_factory=dict
-    )  # by `Device.key`, for pads.mapping.from_table
+    )  # by `pads.identity`, for pads.mapping.from_table
 
 
 def settings_path(home: Home) -> Path:
@@ -125,6 +129,9 @@ def load(home: Home) -> Settings:
             f"{path.name} has a section [{shown(min(unknown))}] that means nothing; known are {', '.join(SECTIONS)}."
         )
     merged = {**pads.get("use", {}), **table.get("pad", {})}  # what the player wrote goes before what was stored
+    named = table.get("pad", {}).get("name", "")
+    if "id" not in table.get("pad", {}) and named and str(named).lower() not in str(pads.get("use", {}).get("name")).lower():
+        merged.pop("id", None)  # another pad than the one that was chosen
     choice = _fill(PadChoice, merged, path, "pad")
     if choice.use not in KINDS:
         raise InputFileError(f"{path.name}: pad.use is one of {', '.join(KINDS)}, not '{shown(choice.use)}'.")
@@ -141,15 +148,24 @@ def load(home: Home) -> Settings:
 
 
 def save_pads(
-    home: Home, *, use: PadChoice | None = None, device: str = "", table: Mapping[str, Any] | None = None
+    home: Home,
+    *,
+    use: PadChoice | None = None,
+    device: str = "",
+    table: Mapping[str, Any] | None = None,
+    forget: str = "",
 ) -> Path:
-    """Store a choice, or one device's table, and leave the rest of ``pads.toml`` as it is. Returns its path."""
+    """Store a choice, or one device's table, and leave the rest of ``pads.toml`` as it is. Returns its path.
+
+    ``forget``: the device under which the same pad's table was stored so far.
+    """
     path = pads_path(home)
     pads = _read(path)
     if use is not None:
-        pads["use"] = {"use": use.use, "name": use.name}
+        pads["use"] = {"use": use.use, "name": use.name, **({"id": use.id} if use.id else {})}
     if device:
-        pads.setdefault("devices", {})[device] = dict(table or {})
+        pads.setdefault("devices", {}).pop(forget, None)
+        pads["devices"][device] = dict(table or {})
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".toml.new")
     temporary.write_text(dumps(pads), encoding="utf-8")

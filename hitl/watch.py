@@ -101,6 +101,7 @@ class Watcher:
                 next_corner=name,
                 countdown=seconds,
                 help_wanted=tick.offer == "asked-for",
+                held=tuple(sorted(decision.held)),
                 risk=tick.risk,
                 episode=self.episodes + 1,
                 episode_return=tick.episode_return,

@@ -5,9 +5,11 @@ Each gives the same thing, a :class:`PadState`, so that the arbiter has one rule
 
 from __future__ import annotations
 
+import time
 from typing import Any, Protocol
 
 from hitl.pads.base import MISSING, Pad, PadState
+from hitl.pads.hands import Hand, look, together
 from hitl.scripted import ScriptedDriver, TakeoverRule
 
 TOUCHED = 0.25  # deflection from which a person counts as driving
@@ -62,9 +64,15 @@ class PadWheel:
         self.pad.rumble(strong, weak, seconds)
 
 
+def persons_pad(wheel: Wheel | None) -> Pad | None:
+    """Return the pad of the person at a wheel, None where there is nobody."""
+    pad: Pad | None = getattr(getattr(wheel, "person", wheel), "pad", None)
+    return pad
+
+
 def device_hub(wheel: Wheel | None) -> Any:
     """Return the devices that a person's pad is read from, None where it is no pad of SDL's."""
-    pad = getattr(getattr(wheel, "person", wheel), "pad", None)
+    pad = persons_pad(wheel)
     found = [getattr(part, "hub", None) for part in (pad, *getattr(pad, "parts", ()))]
     return next((hub for hub in found if hub is not None), None)
 
@@ -123,6 +131,7 @@ class StandInWheel:
         self.person, self.stand_in = person, stand_in
         self.name = f"{person.name} or scripted"
         self._patience, self._episodes, self._driven = patience, 0, False
+        self._hands: tuple[Hand, ...] = ()
 
     def begin(self) -> None:
         """An episode begins."""
@@ -133,14 +142,17 @@ class StandInWheel:
     def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
         """Return the person's pad, or the scripted driver's where they only watch."""
         pad, hold = self.person.read(info)
-        if pad.connected and (pad.deflection > TOUCHED or "takeover" in pad.buttons):
+        self._hands, looks = look(self._hands, pad, time.monotonic(), TOUCHED / 2, False)
+        seen = together(looks)  # a stick that lies askew, or a key that was down already, is nobody who drives
+        if seen.deflection > TOUCHED or "takeover" in seen.buttons:
             self._driven = True
         if self._driven or self._episodes <= self._patience:
             return pad, hold
         driven, held = self.stand_in.read(info)
         if not held:
             return pad, hold
-        return PadState(steer=driven.steer, gas=driven.gas, brake=driven.brake, buttons=pad.buttons), held
+        parts = pad.parts or (pad,)  # what the person touches is still theirs
+        return PadState(steer=driven.steer, gas=driven.gas, brake=driven.brake, buttons=pad.buttons, parts=parts), held
 
     def rumble(self, strong: float, weak: float, seconds: float) -> None:
         """Let the person feel it."""

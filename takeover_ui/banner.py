@@ -41,6 +41,8 @@ def draw(surface: pygame.Surface, view: View, *, language: str = "en", bottom_in
 
 
 def _headline(view: View, words: Mapping[str, str]) -> tuple[str, theme.Colour] | None:
+    if view.driver == "agent" and view.held:
+        return texts.let_go(view.held, words), theme.WARNING
     if view.driver == "agent" and view.help_wanted:
         return f"{words['agent']} {words['help']}", theme.WARNING
     if view.driver == "paused":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pygame
 
-from takeover_ui import overlay
+from takeover_ui import notices, overlay
 
 if TYPE_CHECKING:
     from takeover_ui.window import WindowOptions
@@ -45,6 +45,7 @@ def place(options: WindowOptions, screen: tuple[int, int]) -> _Box:
     """
     size = options.overlay if options.overlay != "off" else "full"
     width, height = overlay.DESIGN[size]
+    height += notices.HEIGHT[size]
     scale = min(2.5, max(0.6, screen[1] / 1080)) * (1.0 if size != "bar" else 1.2)
     scale = min(scale, (screen[0] - 2 * _MARGIN) / width, (screen[1] - 2 * _MARGIN) / height)
     corners = ("top_right", "top_left", "bottom_right", "bottom_left")

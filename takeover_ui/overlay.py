@@ -55,13 +55,13 @@ def _driver(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
     pygame.draw.rect(pen.surface, theme.DRIVER[view.driver], rect)
     pen.mark("driver_block", rect)
     inner = rect.inflate(-2 * pen.px(_PAD), 0)
-    if view.help_wanted and view.driver == "agent":
+    if view.driver == "agent" and (view.held or view.help_wanted):
         strip = pygame.Rect(rect.left, rect.bottom - round(rect.h * 0.40), rect.w, round(rect.h * 0.40))
         pygame.draw.rect(pen.surface, theme.INK, strip)
         pygame.draw.rect(pen.surface, theme.WARNING, strip, width=max(2, pen.px(2)))
         pen.text(
-            "help",
-            words["help"],
+            "let_go" if view.held else "help",
+            texts.let_go(view.held, words) if view.held else words["help"],
             strip.center,
             strip.h / pen.scale * 0.78,
             theme.WARNING,

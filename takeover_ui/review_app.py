@@ -65,6 +65,7 @@ class ReviewApp:
             self._plug(index)
         self._triggers = [0, 0]
         self._held: set[tuple[int, int]] = set()
+        self._down: set[int] = set()  # keys: one that is held repeats, and only some commands may
         self._dragged = ""
 
     def _plug(self, index: int) -> None:
@@ -110,7 +111,11 @@ class ReviewApp:
             self.model.do("quit")
         elif event.type == pygame.KEYDOWN:
             self.view.pad = False
-            self._key(event)
+            again = event.key in self._down
+            self._down.add(event.key)
+            self._key(event, again)
+        elif event.type == pygame.KEYUP:
+            self._down.discard(event.key)
         elif event.type == pygame.TEXTINPUT:
             self.model.type(event.text)
         elif event.type == pygame.CONTROLLERBUTTONDOWN:
@@ -135,12 +140,14 @@ class ReviewApp:
         elif event.type in (pygame.MOUSEBUTTONDOWN, pygame.MOUSEMOTION, pygame.MOUSEBUTTONUP, pygame.MOUSEWHEEL):
             self._mouse(event)
 
-    def _key(self, event: pygame.event.Event) -> None:
+    def _key(self, event: pygame.event.Event, again: bool) -> None:
         menu = self.model.menu
         if menu is not None and menu.kind != "menu" and event.key == pygame.K_BACKSPACE:
             self.model.type("\b")
             return
         command = KEYS.get(event.key, "")
+        if again and command not in _REPEATING:
+            return
         if menu is not None:
             command = {"quit": "back", "menu": "back"}.get(command, command)
             if command not in ("previous", "next", "choose", "back"):

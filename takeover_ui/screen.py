@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pygame
 
-from takeover_ui import banner, overlay, theme
+from takeover_ui import banner, notices, overlay, theme
 from takeover_ui.game_view import GameView
 from takeover_ui.overlay import Size
 from takeover_ui.theme import Mark
@@ -27,9 +27,10 @@ class Composer:
         self._view: GameView | None = None
 
     def layout(self, area: pygame.Rect) -> tuple[pygame.Rect, pygame.Rect | None]:
-        """Return the game's rectangle and the overlay's (None when it is off)."""
+        """Return the game's rectangle and the overlay's (None when it is off). A floating one leaves room below it for words."""
         if not self.game_view:
-            return pygame.Rect(0, 0, 0, 0), area
+            drawn, told = overlay.DESIGN[self.size or "full"][1], notices.HEIGHT[self.size or "full"]
+            return pygame.Rect(0, 0, 0, 0), pygame.Rect(0, 0, area.w, round(area.h * drawn / (drawn + told)))
         if self.size is None:
             return area, None
         width, height = overlay.DESIGN[self.size]
@@ -67,6 +68,10 @@ class Composer:
             size = self.size or "full"
             drawn = overlay.draw(surface.subsurface(panel), view, size, language=self.language)
             marks += [Mark(m.name, m.rect.move(panel.topleft), m.text, m.shortened) for m in drawn]
+        if not self.game_view and panel is not None:
+            below = pygame.Rect(0, panel.bottom, surface.get_width(), surface.get_height() - panel.bottom)
+            drawn = notices.draw(surface.subsurface(below), view, self.size or "full")
+            marks += [Mark(m.name, m.rect.move(below.topleft), m.text, m.shortened) for m in drawn]
         overlay.frame(
             surface, view, min(surface.get_height() / 720, surface.get_width() / 1280) if self.game_view else 0.5
         )

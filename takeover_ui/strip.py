@@ -61,11 +61,12 @@ def draw(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> N
         anchor="midright",
     )
     left = max(block.right + pen.px(100), speed.right) + gap
-    asks = view.help_wanted and view.driver == "agent"
+    asks = view.driver == "agent" and bool(view.held or view.help_wanted)
+    plea = words["let_go"] if view.held else words["help"]
     if asks or (view.countdown is not None and view.next_corner):
         seconds = view.countdown or 0.0
         colour = theme.WARNING if asks or seconds < 2 else theme.TEXT
-        text = words["help"] if asks else words["seconds"].format(value=seconds) if seconds > 0 else words["now"]
+        text = plea if asks else words["seconds"].format(value=seconds) if seconds > 0 else words["now"]
         when = pen.text("countdown", text, (left, middle), 24, colour, width=pen.px(170), anchor="midleft")
         if not asks:
             pen.text(

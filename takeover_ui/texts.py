@@ -47,6 +47,9 @@ ENGLISH: Mapping[str, str] = {
     "late": "late ticks",
     "diagnose": "`hitl diagnose` says more",
     "risk": "risk",
+    "let_go": "let go first",
+    "let_go_of": "let go first: {what}",
+    "takeover": "button",
 }
 
 GERMAN: Mapping[str, str] = {
@@ -92,6 +95,9 @@ GERMAN: Mapping[str, str] = {
     "late": "verspätete Ticks",
     "diagnose": "mehr mit `hitl diagnose`",
     "risk": "Risiko",
+    "let_go": "erst loslassen",
+    "let_go_of": "erst loslassen: {what}",
+    "takeover": "Taste",
 }
 
 
@@ -107,6 +113,12 @@ def duration(seconds: float, decimals: int = 1) -> str:
     if seconds < 600:
         return f"{seconds:.{decimals}f} s"
     return f"{seconds / 60:.0f} min" if seconds < 36_000 else f"{seconds / 3600:.0f} h"
+
+
+def let_go(held: tuple[str, ...], words: Mapping[str, str]) -> str:
+    """Return what tells the player to let go of controls (``left``, ``right``, ``gas``, ``brake``, meanings of buttons)."""
+    named = [words["steer"] if name in ("left", "right") else words.get(name, name) for name in held]
+    return words["let_go_of"].format(what=", ".join(dict.fromkeys(named)))
 
 
 LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": ENGLISH, "de": GERMAN}

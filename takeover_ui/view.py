@@ -86,6 +86,8 @@ class View:
     countdown: float | None = None
     """Seconds to ``next_corner``; 0 inside it; None when none is near."""
     help_wanted: bool = False
+    held: tuple[str, ...] = ()
+    """Controls that are held and therefore ignored until they are let go: ``left``, ``gas``, ``takeover`` and the like."""
     risk: float | None = None
     """The agent's own estimate of trouble ahead, 0 to 1."""
     episode: int = 0

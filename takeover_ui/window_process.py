@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,9 @@ class _Loop:
         self.trails: tuple[tuple[Any, ...], tuple[Any, ...]] = ((), ())
         self.toasts: list[tuple[float, Level, str]] = []
         self.running = True
+        self.away = False  # the window had the focus and lost it
+        self.carried: frozenset[str] = frozenset()  # keys that were held when it came back: to be let go first
+        self._really_down: Callable[[], frozenset[str]] | None = None
 
     def run(self) -> None:
         """Read keys at least every four milliseconds, draw ``fps`` times a second."""
@@ -72,6 +76,8 @@ class _Loop:
             while event.type != pygame.NOEVENT:
                 self._event(event)
                 event = pygame.event.poll()
+            if self.carried:
+                self.carried &= self.really_down()
             self._receive()
             now = time.monotonic()
             if now >= due and self.running:
@@ -86,8 +92,12 @@ class _Loop:
         if event.type == pygame.QUIT:
             self.running = False
         elif event.type in (pygame.KEYDOWN, pygame.KEYUP):
-            number = self.numbers.get(pygame.key.name(event.key))
+            name = pygame.key.name(event.key)
+            number = self.numbers.get(name)
             down = event.type == pygame.KEYDOWN
+            if name in self.carried:
+                self.carried = self.carried if down else self.carried - {name}
+                return
             if number is not None and bool(self.counts[number] & 1) != down:
                 self.counts[number] += 1
             if down and event.key == pygame.K_TAB:
@@ -97,6 +107,17 @@ class _Loop:
         elif event.type == pygame.WINDOWFOCUSLOST:
             for number in range(len(self.counts)):  # a key that is released elsewhere must not stay down here
                 self.counts[number] += self.counts[number] & 1
+            self.away = True
+        elif event.type == pygame.WINDOWFOCUSGAINED and self.away:
+            self.away, self.carried = False, self.really_down()
+
+    def really_down(self) -> frozenset[str]:
+        """Return the keys that are down, whoever heard them go down."""
+        if self._really_down is None:
+            from takeover_ui.held_keys import key_watch
+
+            self._really_down = key_watch(self.numbers)
+        return self._really_down()
 
     def _receive(self) -> None:
         """Take everything that has come; of views only the newest, once its scene is here."""
@@ -124,8 +145,9 @@ class _Loop:
     def _draw(self, now: float) -> None:
         self.toasts = [t for t in self.toasts if t[0] > now][-8:]
         if self.view is not None:
-            self.view.toasts = tuple((level, text) for _, level, text in self.toasts)
-            self.screen.draw(self.view, now)
+            toasts = tuple((level, text) for _, level, text in self.toasts)
+            held = tuple(dict.fromkeys((*self.view.held, *sorted(self.carried))))
+            self.screen.draw(replace(self.view, toasts=toasts, held=held), now)
 
     def _say_closed(self) -> None:
         try:

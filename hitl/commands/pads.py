@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Group
 
     from hitl.pads.base import Pad
-    from hitl.pads.devices import Devices
+    from hitl.pads.devices import Device, Devices
+    from hitl.pads.mapping import PadMap
     from hitl.pads.sdl import SdlPad
     from hitl.settings import Settings
 
@@ -25,7 +26,7 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(
         prog="hitl pads",
-        description="Show the pads and their live values; choose, calibrate and map one. Changes are stored by model.",
+        description="Show the pads and their live values; choose, calibrate and map one. Each pad has its own settings.",
     )
     add_home(parser)
     parser.add_argument("--pad", default="", metavar="KIND", help="sdl, keyboard, inputs or auto (default: as set)")
@@ -42,7 +43,7 @@ def main(argv: list[str]) -> int:
         metavar="WHAT=VALUE",
         help="store a setting of the pad: steer.dead_zone=0.1, gas.source=axis2, brake.curve=1.5, takeover=a,leftshoulder",
     )
-    parser.add_argument("--reset", action="store_true", help="forget what is stored for the pad's model")
+    parser.add_argument("--reset", action="store_true", help="forget what is stored for the pad")
     args = parser.parse_args(argv)
 
     from hitl import settings as stored
@@ -71,33 +72,50 @@ def main(argv: list[str]) -> int:
 
 
 def _change(home: Home, settings: Settings, args: argparse.Namespace) -> None:
+    from hitl.pads.identity import own_table
     from hitl.pads.mapping import to_table
     from hitl.pads.sdl import SdlPad
     from hitl.settings import PadChoice, pads_path, save_pads
 
-    name = args.name or settings.pad.name
+    name, chosen, device = args.name or settings.pad.name, "" if args.name else settings.pad.id, None
     if args.choose:
-        name = _choose(args.seconds or 20.0)
-        save_pads(home, use=PadChoice("sdl", name))
-        print(f"{name} is the pad from now on.")
+        device = _choose(args.seconds or 20.0)
     tables = {} if args.reset else settings.devices
-    pad = SdlPad(name, tables=tables)
+    pad = SdlPad(name, chosen=chosen, tables=tables, device=device)
+    if device is not None:
+        name = device.name
+        save_pads(home, use=PadChoice("sdl", name, str(pad.identity)))
+        print(f"{name}{_which(pad)} is the pad from now on.")
     if pad.device is None:
         if args.set and pad.hub.present and not args.calibrate:
             raise DeviceError(pad.problem or f"No pad whose name holds {name!r} is plugged in; `hitl pads` lists them.")
         raise DeviceError(pad.problem or "No pad is plugged in; plug it in and start again.")
     if not (args.calibrate or args.set or args.reset):
         return
-    key = pad.device.key
+    assert pad.identity is not None
+    key, model = str(pad.identity), pad.identity.model
+    was = own_table(settings.devices, pad.identity, list(pad.hub.identities().values()))
+    table: dict[str, Any] = dict(tables.get(was, {}))
+    pad = SdlPad(device=pad.device, hub=pad.hub, tables={key: table})
     if args.set:
-        pad = _set(pad, args.set)
+        pad, table = _set(pad, table, args.set)
     if args.calibrate:
-        _calibrate(pad, args.seconds or 6.0)
-    save_pads(home, device=key, table=to_table(pad.map) if args.set or args.calibrate else {})
-    print(f"Stored for {pad.name} in {pads_path(home).name}.")
+        table = to_table(_calibrate(pad, args.seconds or 6.0))
+    save_pads(home, device=key, table=table, forget="" if was == model else was)
+    print(f"Stored for {pad.name}{_which(pad)} in {pads_path(home).name}.")
 
 
-def _choose(seconds: float) -> str:
+def _which(pad: SdlPad) -> str:
+    """Return which of several pads of one model it is, "" where it is the only one."""
+    several = pad.identity is not None and sum(d.key == pad.identity.model for d in pad.hub.present.values()) > 1
+    if pad.identity is None or not several:
+        return ""
+    known = pad.identity
+    said = f"serial number {known.serial}" if known.serial else f"at {known.port}" if known.port else f"number {known.number}"
+    return f" ({said})"
+
+
+def _choose(seconds: float) -> Device:
     from hitl.pads.devices import devices
     from hitl.pads.sdl import pick_by_press
 
@@ -106,12 +124,14 @@ def _choose(seconds: float) -> str:
     device = pick_by_press(hub, seconds)
     if device is None:
         raise DeviceError("No button was pressed on any pad; plug it in, and start again.")
-    return device.name
+    return device
 
 
-def _set(pad: SdlPad, wishes: list[str]) -> SdlPad:
+def _set(pad: SdlPad, stored: dict[str, Any], wishes: list[str]) -> tuple[SdlPad, dict[str, Any]]:
+    """Return the pad with what was stored and is wished, and the table that says so: nothing that was not measured."""
     from hitl.pads.base import BUTTONS
-    from hitl.pads.mapping import from_table, to_table
+    from hitl.pads.mapping import from_table
+    from hitl.pads.rest import END, is_plain
     from hitl.pads.sdl import SdlPad
 
     table: dict[str, Any] = {}
@@ -124,15 +144,28 @@ def _set(pad: SdlPad, wishes: list[str]) -> SdlPad:
             table.setdefault("buttons", {})[part] = [s for s in value.split(",") if s]
         else:
             table.setdefault(part, {})[field] = value
+    from_table(table, pad.map)  # says what makes no sense
+    for name, value in table.items():
+        numbers = {k: v if k == "source" else float(v) for k, v in value.items()} if name != "buttons" else value
+        kept = {k: v for k, v in stored.get(name, {}).items() if not ("source" in value and k in ("low", "centre", "high"))}
+        stored[name] = {**kept, **numbers}  # what was measured of another axis is not kept
     assert pad.device is not None
     # Binding it anew checks that the device has the controls that were named.
-    return SdlPad(device=pad.device, hub=pad.hub, tables={pad.device.key: to_table(from_table(table, pad.map))})
+    pad = SdlPad(device=pad.device, hub=pad.hub, tables={str(pad.identity): stored})
+    named = {s for sources in table.get("buttons", {}).values() for s in sources if is_plain(s)}
+    rests = {s: round(pad.raw(s), 4) for s in sorted(named) if abs(pad.raw(s)) > END}  # a trigger that nobody pulls now
+    if rests:
+        stored["rests"] = {**stored.get("rests", {}), **rests}
+        pad = SdlPad(device=pad.device, hub=pad.hub, tables={str(pad.identity): stored})
+    return pad, stored
 
 
-def _calibrate(pad: SdlPad, seconds: float) -> None:
+def _calibrate(pad: SdlPad, seconds: float) -> PadMap:
     from hitl.pads.mapping import calibrated
+    from hitl.pads.rest import is_plain
 
-    sources = sorted({axis.source for axis in (pad.map.steer, pad.map.gas, pad.map.brake) if axis.source})
+    buttons = {s for sources in pad.map.buttons.values() for s in sources if is_plain(s)}
+    sources = sorted({axis.source for axis in (pad.map.steer, pad.map.gas, pad.map.brake) if axis.source} | buttons)
     print("Hands off ...", flush=True)
     rest = {source: _average(pad, source) for source in sources}
     print(f"Now move stick or wheel and both pedals to their ends, for {seconds:g} s ...", flush=True)
@@ -145,7 +178,12 @@ def _calibrate(pad: SdlPad, seconds: float) -> None:
             value, (low, high) = pad.raw(source), seen[source]
             seen[source] = (min(low, value), max(high, value))
         time.sleep(0.005)
-    pad.map = calibrated(pad.map, rest, seen)
+    silent = [s for s in sources if s != pad.map.steer.source and abs(rest[s] - pad.unspoken(s)) < 1e-3]
+    if silent:  # they may have said nothing yet when their rest was measured
+        print("Hands off once more ...", flush=True)
+        time.sleep(0.5)
+        rest |= {source: _average(pad, source) for source in silent}
+    return calibrated(pad.map, rest, seen)
 
 
 def _average(pad: SdlPad, source: str) -> float:
@@ -178,6 +216,8 @@ def _snapshot(pad: Pad) -> dict[str, Any]:
             {
                 "name": d.name,
                 "guid": d.guid,
+                "serial": d.serial,
+                "port": d.port,
                 "kind": "controller" if d.controller is not None else "joystick",
                 "in_use": d is getattr(pad, "device", None),
                 "controls": {s: round(d.reader(s)(), 4) for s in d.sources()},

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,15 @@ HINTS = {
         "touch": "touch stick, pedal or arrows: drive",
     }.items()
 }
+
+
+def pad_hint(buttons: Mapping[str, tuple[str, ...]], mode: str) -> str:
+    """Return what the buttons of a pad do, by its mapping."""
+    takes = " or ".join(buttons.get("takeover", ())) or "no button"
+    how = {"hold": f"hold {takes}: drive", "toggle": f"{takes}: take and hand back", "touch": "touch stick or pedal: drive"}
+    words = {"pause": "pause", "panic": "panic", "star": "star", "restart": "restart", "quit": "leave"}
+    rest = [f"{' or '.join(buttons[name])}: {word}" for name, word in words.items() if buttons.get(name)]
+    return "    ".join([how[mode], *rest])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -122,13 +131,16 @@ def main(argv: list[str]) -> int:
                 wheel=lambda track: _wheel(args, track, window, stack),
                 watch=watch,
                 stop=lambda: stopping() or (window is not None and window.closed),
-                tell=_teller(window),
+                tell=_teller(window, also_printed=args.env != "box2d"),
             )
         )
         if watch is not None:
             from hitl.pulse import PulseReader
 
             watch.begin(rig, stack.enter_context(PulseReader(rig.home.root)))
+            if args.env != "box2d":  # our window has not the keyboard there, and the game may cover it
+                watch.hint_by(rig.session.wheel)
+                print(watch.hint, flush=True)
         if args.checkpoint:
             rig.policy.hold(args.checkpoint)
         try:
@@ -273,16 +285,16 @@ def player_pad(use: str, name: str, home: Home, window: Window) -> Any:
     return EitherPad(open_pad(load(home), "sdl" if use == "auto" else use, name), keys)
 
 
-def _teller(window: Window | None) -> Callable[[str, str], None]:
-    """Return what brings a sentence to the player: a toast, or a line where there is no window."""
+def _teller(window: Window | None, also_printed: bool = False) -> Callable[[str, str], None]:
+    """Return what brings a sentence to the player: a toast, or a line where there is no window; or both."""
     from typing import cast, get_args
 
     from takeover_ui.view import Level
 
     def tell(level: str, text: str) -> None:
-        if window is None:
+        if window is None or also_printed:
             print(text, flush=True)
-        elif level in get_args(Level):
+        if window is not None and level in get_args(Level):
             window.toast(text, cast("Level", level))
 
     return tell
@@ -316,6 +328,20 @@ class _Watch:
         self._watcher = Watcher(self._window, rig.track, rig.corners, rig.action_names, hz=rig.task.settings.hz)
         self._watcher.hint = HINTS[rig.session.settings.mode]
         self._rig, self._pulses = rig, pulses
+
+    @property
+    def hint(self) -> str:
+        """Which keys or buttons do what."""
+        return str(self._watcher.hint)
+
+    def hint_by(self, wheel: Wheel) -> None:
+        """Name the pad's own buttons instead of keys: over another game the keyboard is that game's."""
+        from hitl.wheel import persons_pad
+
+        pad = persons_pad(wheel)
+        made = next((m for part in getattr(pad, "parts", (pad,)) if (m := getattr(part, "map", None)) is not None), None)
+        if made is not None:
+            self._watcher.hint = pad_hint(made.buttons, self._rig.session.settings.mode)
 
     def __call__(self, tick: Tick) -> None:
         """Show one tick."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -24,6 +24,10 @@ class PadState:
     gas: float = 0.0  # 0 released .. 1 pressed
     brake: float = 0.0  # 0 released .. 1 pressed
     buttons: frozenset[str] = frozenset()
+    # Keys that are down, by what they move (left, right, gas, brake), where the numbers above do not show it yet or cancel out.
+    held: frozenset[str] = field(default=frozenset(), compare=False)
+    # Several devices that are read as one: each one's own state.
+    parts: tuple[PadState, ...] = field(default=(), compare=False)
 
     @property
     def deflection(self) -> float:

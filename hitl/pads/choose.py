@@ -8,14 +8,15 @@ from hitl.settings import KINDS, Settings
 
 
 def open_pad(settings: Settings, use: str = "", name: str = "") -> Pad:
-    """Return the pad of ``use`` ("auto", "sdl", "keyboard", "inputs"; empty: as set) and ``name`` (part of a name).
+    """Return the pad of ``use`` ("auto", "sdl", "keyboard", "inputs"; empty: as set) and ``name`` (a name or a part of one).
 
     "auto" is a pad if one is plugged in, else the keyboard. "sdl" waits for its pad: it reads as missing until it is
     there. Raises `DeviceError` where the kind cannot work at all.
     """
     kind = use or settings.pad.use
     # A name goes with the kind it was set for.
-    name = name or (settings.pad.name if kind in (settings.pad.use, "auto") else "")
+    stored = kind in (settings.pad.use, "auto") and not name
+    name = settings.pad.name if stored else name
     if kind == "keyboard":
         from hitl.pads.keyboard import KeyboardPad
 
@@ -28,7 +29,7 @@ def open_pad(settings: Settings, use: str = "", name: str = "") -> Pad:
         raise DeviceError(f"There is no kind of pad {kind!r}; known are {', '.join(KINDS)}.")
     from hitl.pads.sdl import SdlPad
 
-    pad = SdlPad(name, tables=settings.devices)
+    pad = SdlPad(name, chosen=settings.pad.id if stored else "", tables=settings.devices)
     if kind == "auto" and pad.device is None:
         pad.close()
         from hitl.pads.keyboard import KeyboardPad

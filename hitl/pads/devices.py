@@ -21,6 +21,7 @@ from pygame._sdl2 import controller as sdl_controller
 
 from data.errors import DeviceError
 from hitl.pads.guard import Guard
+from hitl.pads.identity import Identity, serial_and_port, tell_apart
 
 HOTPLUG = (pygame.JOYDEVICEADDED, pygame.JOYDEVICEREMOVED)
 STALE_S = 0.5  # s without a poll after which no device counts as connected
@@ -49,10 +50,12 @@ class Device:
     guid: str  # the same for each pad of one model
     joystick: pygame.joystick.JoystickType
     controller: sdl_controller.Controller | None  # None: SDL's database does not know it
+    serial: str = ""  # what the system says of this very device; "" where it says nothing
+    port: str = ""
 
     @property
     def key(self) -> str:
-        """What settings are stored under: the model, not the single device."""
+        """The model, not the single device: `Devices.identities` tells those apart."""
         return f"{self.name} [{self.guid}]"
 
     @property
@@ -129,6 +132,12 @@ class Devices:
         """Tell whether somebody polled lately."""
         return time.monotonic() - self._polled < STALE_S
 
+    def identities(self) -> dict[int, Identity]:
+        """Return what each device is known by, by its instance."""
+        ordered = sorted(self.present.values(), key=lambda d: d.instance)
+        known = tell_apart([Identity(d.key, d.serial, d.port) for d in ordered if not self.bars(d.instance)])
+        return dict(zip((d.instance for d in ordered if not self.bars(d.instance)), known, strict=True))
+
     def bars(self, instance: int) -> bool:
         """Tell whether a device is, or may be, a virtual pad of ours, and so nobody's to drive with."""
         return any(guard.bars(instance) for guard in self.guards)
@@ -162,7 +171,8 @@ class Devices:
                 if device is None:
                     known = sdl_controller.is_controller(index)
                     pad = sdl_controller.Controller(index) if known else None
-                    device = Device(instance, joystick.get_name(), joystick.get_guid(), joystick, pad)
+                    where = serial_and_port(instance)
+                    device = Device(instance, joystick.get_name(), joystick.get_guid(), joystick, pad, *where)
                 found[instance] = device
             except pygame.error:
                 continue  # gone again, or not ours to open

@@ -8,6 +8,8 @@ from hitl.pads.base import MISSING, Pad, PadState
 class EitherPad:
     """Reads both; the one that is deflected most steers, the buttons of both count. Missing only when both are.
 
+    ``parts`` of the reading holds each one's own, for whoever knows which of them counts (`hitl.pads.hands`).
+
     The pad that was used last is the one the player holds, even while it rests. When that one vanishes, the reading is
     missing once although the other is there: the player has lost the wheel, and must not be taken for one who let go.
     """
@@ -20,6 +22,11 @@ class EitherPad:
     def parts(self) -> tuple[Pad, Pad]:
         """The two devices."""
         return self._pads
+
+    @property
+    def problem(self) -> str:
+        """Why one of them cannot be used, for the player; "" where there is nothing to say."""
+        return next((said for pad in self._pads if (said := getattr(pad, "problem", ""))), "")
 
     @property
     def name(self) -> str:
@@ -38,7 +45,8 @@ class EitherPad:
         self._held = used or self._held
         most = max((state for _, state in there), key=lambda state: state.deflection)
         buttons = frozenset[str]().union(*(state.buttons for _, state in there))
-        return PadState(steer=most.steer, gas=most.gas, brake=most.brake, buttons=buttons)
+        parts = tuple(state for _, state in readings)
+        return PadState(steer=most.steer, gas=most.gas, brake=most.brake, buttons=buttons, parts=parts)
 
     def rumble(self, strong: float, weak: float, seconds: float) -> None:
         """Shake what can shake."""

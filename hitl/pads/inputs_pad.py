@@ -19,6 +19,7 @@ from data.errors import DeviceError
 from hitl.pads.base import MISSING, PadState
 from hitl.pads.guard import own_pads
 from hitl.pads.mapping import CONTROLLER, from_table
+from hitl.pads.rest import Resting
 
 AGAIN_S = 0.5  # s between tries to open a device that went away
 POLL_S = 0.004  # s between looks on Windows, where the package would spin on a whole core
@@ -58,7 +59,8 @@ class InputsPad:
         self._device = device if device is not None else _choose(name)
         self.name = str(self._device)
         self.key = f"inputs {self.name}"
-        self.map = from_table((tables or {}).get(self.key, {}), CONTROLLER)
+        own = f"{self.key} {_path(self._device)}"  # which one of its name
+        self.map = from_table((tables or {}).get(own) or (tables or {}).get(self.key, {}), CONTROLLER)
         self._ranges = {code: (0.0, 255.0) if code in ("ABS_Z", "ABS_RZ") else (-32768.0, 32767.0) for code in AXES}
         self._state = MISSING  # replaced as a whole by the thread, so a reader never sees half an event
         self._over = threading.Event()
@@ -91,6 +93,12 @@ class InputsPad:
         raw = dict.fromkeys((*AXES.values(), *BUTTONS.values(), "dpleft", "dpright", "dpup", "dpdown"), 0.0)
         if sys.platform != "win32":
             raw.update(self._look(self._device._character_device.fileno()))
+        resting = Resting(
+            self.map,
+            lambda source: raw.get(source, 0.0),
+            unspoken=lambda source: 0.5 if source.startswith("trigger") else 0.0,
+            slack=0.01,  # the middle of 256 steps is none of them
+        )
         while not self._over.is_set():
             if sys.platform == "win32":
                 self._device._GamePad__check_state()
@@ -101,13 +109,13 @@ class InputsPad:
             for event in events or ():
                 self._take(event, raw)
                 if event.ev_type == "Sync":
-                    self._publish(raw)
+                    self._publish(resting)
             if not events:
-                self._publish(raw)
+                self._publish(resting)
                 self._over.wait(POLL_S)
 
-    def _publish(self, raw: Mapping[str, float]) -> None:
-        state = self.map.state(lambda source: raw.get(source, 0.0))
+    def _publish(self, resting: Resting) -> None:
+        state = resting.state()
         if not self._over.is_set():
             self._state = state
 
@@ -157,6 +165,11 @@ class InputsPad:
             self._device._character_device_path = os.path.realpath(self._device._device_path)
 
 
+def _path(device: Any) -> str:
+    """Return what tells two pads of one name apart: on Linux the file's name, which holds the serial number."""
+    return os.path.basename(str(getattr(device, "_device_path", "")))
+
+
 def _choose(name: str) -> Any:
     if own_pads:
         raise DeviceError(
@@ -169,7 +182,8 @@ def _choose(name: str) -> Any:
         raise DeviceError("The package `inputs` is not installed; `pip install inputs`, or use --pad sdl.") from None
     except Exception as error:  # it scans the devices at import, and lets every failure out
         raise DeviceError(f"The package `inputs` cannot start ({error}); use --pad sdl.") from None
-    pads = [pad for pad in inputs.devices.gamepads if name.lower() in str(pad).lower()]
+    pads = [pad for pad in inputs.devices.gamepads if str(pad).casefold() == name.casefold()]
+    pads = pads or [p for p in inputs.devices.gamepads if name.lower() in f"{p} {_path(p)}".lower()]
     if not pads:
         what = f"no gamepad whose name holds {name!r}" if name else "no gamepad"
         raise DeviceError(f"The package `inputs` sees {what}; plug it in and start again, or use --pad sdl.")

@@ -67,7 +67,8 @@ class KeyboardPad:
         self._gas = _towards(self._gas, gas, (PRESS if gas else RELEASE) * dt)
         self._brake = _towards(self._brake, brake, (PRESS if brake else RELEASE) * dt)
         buttons = frozenset(n for n in ("takeover", "pause", "panic", "star", "restart", "quit") if held(n))
-        return PadState(True, self._steer, self._gas, self._brake, buttons)
+        keys = frozenset(n for n in ("left", "right", "gas", "brake") if held(n))
+        return PadState(True, self._steer, self._gas, self._brake, buttons, keys)
 
     def rumble(self, strong: float, weak: float, seconds: float) -> None:
         """A keyboard has no motors."""

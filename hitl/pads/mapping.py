@@ -69,10 +69,20 @@ class PadMap:
     gas: Axis
     brake: Axis
     buttons: Mapping[str, tuple[str, ...]] = field(default_factory=_no_buttons)
+    rests: Mapping[str, float] = field(default_factory=dict)  # where axes that are used as buttons rest, if not at 0
 
-    def state(self, raw: Callable[[str], float]) -> PadState:
-        """Return the state for a way to read sources: axes -1..1 (a controller's triggers 0..1), buttons 0 or 1."""
-        down = frozenset(m for m, sources in self.buttons.items() if any(abs(raw(s)) > PRESSED for s in sources))
+    def state(self, raw: Callable[[str], float], rests: Mapping[str, float] | None = None) -> PadState:
+        """Return the state for a way to read sources: axes -1..1 (a controller's triggers 0..1), buttons 0 or 1.
+
+        ``rests``: where axes that are used as buttons rest; None: as the mapping says.
+        """
+        rest = self.rests if rests is None else rests
+
+        def pressed(source: str) -> bool:
+            at = rest.get(source, 0.0)
+            return abs(raw(source) - at) > PRESSED * (1.0 + abs(at))  # of the way from its rest to the farther end
+
+        down = frozenset(m for m, sources in self.buttons.items() if any(map(pressed, sources)))
         return PadState(
             connected=True,
             steer=self.steer.stick(raw(self.steer.source)),
@@ -112,7 +122,8 @@ JOYSTICK = PadMap(
 def to_table(mapping: PadMap) -> dict[str, Any]:
     """Return a mapping as plain tables, for a TOML file."""
     axes = {name: {f.name: getattr(getattr(mapping, name), f.name) for f in fields(Axis)} for name in _AXES}
-    return {**axes, "buttons": {meaning: list(sources) for meaning, sources in mapping.buttons.items()}}
+    buttons = {meaning: list(sources) for meaning, sources in mapping.buttons.items()}
+    return {**axes, "buttons": buttons, **({"rests": dict(mapping.rests)} if mapping.rests else {})}
 
 
 def from_table(table: Mapping[str, Any], default: PadMap) -> PadMap:
@@ -130,8 +141,12 @@ def from_table(table: Mapping[str, Any], default: PadMap) -> PadMap:
                 raise InputFileError(f"The pad setting {name} cannot be used: {shown(error, 120)}.") from None
         elif name == "buttons" and isinstance(value, Mapping):
             mapping = replace(mapping, buttons={**mapping.buttons, **{k: _sources(k, v) for k, v in value.items()}})
+        elif name == "rests" and isinstance(value, Mapping):
+            mapping = replace(mapping, rests={**mapping.rests, **{k: _rest(k, v) for k, v in value.items()}})
         else:
-            raise InputFileError(f"The pad setting '{shown(name)}' means nothing; known are {', '.join(_AXES)} and buttons.")
+            raise InputFileError(
+                f"The pad setting '{shown(name)}' means nothing; known are {', '.join(_AXES)}, buttons and rests."
+            )
     return mapping
 
 
@@ -142,6 +157,16 @@ def _sources(meaning: str, value: object) -> tuple[str, ...]:
             f"The pad setting buttons.{shown(meaning)} cannot be used: meanings are {', '.join(BUTTONS)}, each a list of names."
         )
     return tuple(s for s in sources if s)
+
+
+def _rest(source: str, value: object) -> float:
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not abs(number) <= 1.0:
+        raise InputFileError(f"The pad setting rests.{shown(source)} cannot be used: it is a number from -1 to 1.")
+    return number
 
 
 _AXES = ("steer", "gas", "brake")
@@ -170,9 +195,12 @@ def calibrated(mapping: PadMap, rest: Mapping[str, float], seen: Mapping[str, tu
         if moved < LEAST_TRAVEL:
             raise InputFileError(f"{name} ({axis.source}) hardly moved; calibrate again and move it to both ends.")
         changed[name] = replace(axis, low=round(ends[0], 4), centre=round(centre, 4), high=round(ends[1], 4))
+    pressed = {source for sources in mapping.buttons.values() for source in sources}
+    rests = {source: round(at, 4) for source, at in rest.items() if source in pressed}
     return PadMap(
         changed.get("steer", mapping.steer),
         changed.get("gas", mapping.gas),
         changed.get("brake", mapping.brake),
         mapping.buttons,
+        {**mapping.rests, **rests},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,21 +12,25 @@ import pygame
 from data.errors import DeviceError, HitlError
 from hitl.pads.base import MISSING, PadState
 from hitl.pads.devices import Device, Devices, devices
+from hitl.pads.identity import Identity, own_table, parse, pick
 from hitl.pads.mapping import CONTROLLER, JOYSTICK, Axis, PadMap, from_table
+from hitl.pads.rest import PEDALS, Resting
 
 
 class SdlPad:
     """One pad, bound to the device that fits; unplugged it reads as missing, and it binds again when it comes back.
 
-    ``name`` is a part of the device's name (any case) or its key; empty takes the first, controllers before
-    joysticks. ``tables`` are stored mappings by key. A pad that was bound never changes to another model by itself.
-    Our own virtual pad is never bound, nor a device that may be it.
+    ``chosen`` is the very pad, as `hitl pads --choose` stored it (`hitl.pads.identity`). Without it ``name`` decides: the
+    device's name (any case) or its key, else a part of the name; empty takes the first, controllers before joysticks.
+    ``tables`` are stored mappings by identity. A pad that was bound never changes to another one by itself: not to another
+    model, and not to its twin that lies beside it. Our own virtual pad is never bound, nor a device that may be it.
     """
 
     def __init__(
         self,
         name: str = "",
         *,
+        chosen: str = "",
         tables: Mapping[str, Mapping[str, Any]] | None = None,
         device: Device | None = None,
         hub: Devices | None = None,
@@ -34,12 +38,17 @@ class SdlPad:
         self.hub = hub or devices()
         self.hub.poll()
         self.wanted, self.tables = name, tables or {}
+        self.chosen = parse(chosen)
         self.device: Device | None = None
-        self.map: PadMap = CONTROLLER
+        self.identity: Identity | None = None  # of the device that is or was bound
+        self.table_key = ""  # what its mapping is stored under, "" if nothing is
+        self._resting: Resting | None = None
+        self._map: PadMap = CONTROLLER
+        self._measured: set[str] = set()  # pedals whose ends are stored
         self._raw: dict[str, Callable[[], float]] = {}
-        self._asleep: dict[str, float] = {}
-        self._middles: dict[str, float] = {}
-        self._key, self._closed = "", False
+        self._others: set[int] = set()  # what was plugged in beside it: never taken for it
+        self._seen: dict[int, Device] = {}
+        self._closed = False
         self.problem = ""  # why a device that fits could not be bound, for the player
         if device is not None:
             self._bind(device)
@@ -47,9 +56,17 @@ class SdlPad:
             self._find()
 
     @property
+    def map(self) -> PadMap:
+        """How its controls are read, pedals as their rest has told."""
+        return self._resting.map if self._resting is not None else self._map
+
+    @property
     def name(self) -> str:
         """The device's name, or what is waited for."""
-        return self.device.name if self.device else self._key or self.wanted or "no pad"
+        if self.device is not None:
+            return self.device.name
+        waits = self.identity or self.chosen
+        return (waits.name if waits else "") or self.wanted or "no pad"
 
     def read(self) -> PadState:
         """Return the newest state: some microseconds, and never a wait."""
@@ -57,19 +74,25 @@ class SdlPad:
         if not self.hub.fresh:
             return MISSING
         if self.device is None or self.device.instance not in self.hub.present or self.hub.bars(self.device.instance):
-            self.device = None
+            lost, self.device = self.device, None
             self.hub.challenge()
             self._find()
-            if self.device is None:
-                return MISSING
+            if self.device is None or lost is not None:
+                return MISSING  # also if it is back already: whatever was held meanwhile, nobody saw
         try:
-            return self.map.state(self._read)
+            self._look_around()
+            return self._resting.state() if self._resting is not None else MISSING
         except pygame.error:  # SDL was shut down
             return MISSING
 
     def raw(self, source: str) -> float:
         """Return what the device itself says of a mapped control, before calibration."""
         return self._raw[source]()
+
+    @staticmethod
+    def unspoken(source: str) -> float:
+        """Return what a source says before it first moves: the middle of its travel."""
+        return 0.5 if source.startswith("trigger") else 0.0
 
     def rumble(self, strong: float, weak: float, seconds: float) -> None:
         """Shake both motors; nothing happens on a pad without them."""
@@ -85,59 +108,88 @@ class SdlPad:
         self._closed = True
 
     def _find(self) -> None:
-        fitting = [d for d in self.hub.present.values() if not self.hub.bars(d.instance) and self._fits(d)]
-        if fitting and not self._closed:
-            try:
-                self._bind(min(fitting, key=lambda d: (d.controller is None, d.instance)))
-                self.problem = ""
-            except HitlError as error:
-                self.problem = str(error)
+        if self._closed:
+            return
+        known = {
+            instance: one for instance, one in self.hub.identities().items() if instance not in self._others
+        }
+        wanted = self.identity or self.chosen
+        if wanted is not None:
+            found = pick(wanted, known.values())
+            fitting = [self.hub.present[i] for i, one in known.items() if one is found]
+        else:
+            there = [self.hub.present[i] for i in known]
+            exact = [d for d in there if d.name.casefold() == self.wanted.casefold()]
+            fitting = exact or [d for d in there if self._fits(d)]
+        if not fitting:
+            self.problem = self._why_none(wanted, known.values()) if wanted is not None else ""
+            return
+        try:
+            self._bind(min(fitting, key=lambda d: (d.controller is None, d.instance)))
+            self.problem = ""
+        except HitlError as error:
+            self.problem = str(error)
+
+    def _why_none(self, wanted: Identity, there: Collection[Identity]) -> str:
+        if self.identity is not None or not there:
+            return ""
+        several = sum(one.model == wanted.model for one in there)
+        name = wanted.name
+        if several:
+            return (
+                f"The pad that was chosen, one of the model {name}, is not plugged in where it was, and "
+                f"{'several of its model are' if several > 1 else 'another of its model is'}: choose with `hitl pads --choose`."
+            )
+        return f"The pad that was chosen, {name}, is not plugged in; `hitl pads --choose` chooses another."
 
     def _fits(self, device: Device) -> bool:
-        if self._key:
-            return device.key == self._key
         named = self.wanted.lower() in device.name.lower() or self.wanted == device.key
         return named and (device.controller is not None or bool(self.wanted) or device.joystick.get_numaxes() >= 3)
 
     def _bind(self, device: Device) -> None:
-        table = self.tables.get(device.key, {})
-        self.map = from_table(table, CONTROLLER if device.controller is not None else joystick_map(device))
-        if not self.map.steer.source:
+        known = self.hub.identities()
+        identity = known.get(device.instance) or Identity(device.key, device.serial, device.port)
+        back = self.identity is not None and self.identity.model == identity.model
+        if back:
+            made = self.map  # as it was: what is held when it comes back must not be taken for its rest
+        else:
+            self.table_key = own_table(self.tables, identity, list(known.values()))
+            table = self.tables.get(self.table_key, {})
+            made = from_table(table, CONTROLLER if device.controller is not None else joystick_map(device))
+            self._measured = {n for n in PEDALS if isinstance(table.get(n), Mapping) and "low" in table[n]}
+        if not made.steer.source:
             raise DeviceError(f"{device.name} has no axis to steer with; name one with `hitl pads --set steer.source=axis0`.")
-        self._raw = {source: device.reader(source) for source in self.map.sources()}
-        # Some drivers report a pedal half pressed until it first moves. Until then it counts as released.
-        pedals = [axis for axis in (self.map.gas, self.map.brake) if axis.source]
-        self._middles = {axis.source: (axis.low + axis.high) / 2.0 for axis in pedals}
-        rests = {axis.source: axis.low for axis in pedals if axis.low != 0.0 or device.controller is not None}
-        self._asleep = {s: rest for s, rest in rests.items() if abs(self._raw[s]() - self._middles[s]) < 1e-3}
-        self.device, self._key = device, device.key
+        self._raw = {source: device.reader(source) for source in made.sources()}
+        rests, told = dict(made.rests), set(self._measured)
+        if back and self._resting is not None:
+            rests |= self._resting.rests
+            told |= self._resting.told
+        self._resting = Resting(replace(made, rests=rests), self._read, measured=told, unspoken=self.unspoken)
+        self._map = made
+        self.device, self.identity = device, identity
+        self._others -= {device.instance}
+        self._look_around()
+
+    def _look_around(self) -> None:
+        """Remember what is plugged in beside it: the twin on the table is not the one that comes back."""
+        if self.hub.present is not self._seen and self.device is not None:
+            self._seen = self.hub.present
+            self._others = set(self._seen) - {self.device.instance}
 
     def _read(self, source: str) -> float:
         reader = self._raw.get(source)
-        if reader is None:
-            return 0.0
-        value = reader()
-        if source in self._asleep:
-            if abs(value - self._middles[source]) < 1e-3:
-                return self._asleep[source]
-            del self._asleep[source]
-        return value
+        return reader() if reader is not None else 0.0
 
 
 def joystick_map(device: Device) -> PadMap:
-    """Return the default mapping of a plain joystick: no more than it has, pedals released where they are now."""
+    """Return the default mapping of a plain joystick: no more than it has. At which end its pedals rest, `Resting` tells."""
     has = set(device.sources())
 
     def axis(default: Axis) -> Axis:
         return default if default.source in has else replace(default, source="")
 
-    def pedal(default: Axis) -> Axis:
-        if default.source in has and device.reader(default.source)() > 0.9:
-            return replace(default, low=1.0, high=-1.0)  # many wheels rest at +1
-        return axis(default)
-
     buttons = {m: tuple(s for s in sources if s in has) for m, sources in JOYSTICK.buttons.items()}
-    return PadMap(axis(JOYSTICK.steer), pedal(JOYSTICK.gas), pedal(JOYSTICK.brake), buttons)
+    return PadMap(axis(JOYSTICK.steer), axis(JOYSTICK.gas), axis(JOYSTICK.brake), buttons)
 
 
 def pick_by_press(

@@ -34,7 +34,15 @@ all_settings = st.builds(
     ramp_s=seconds,
     unplugged=st.sampled_from(["agent", "brake"]),
 )
+TAKING = frozenset({"left", "right", "gas", "brake", "takeover"})
+ALL = TAKING | {"pause", "panic", "star", "quit", "restart"}
 ENDS = {"hand_back", "interrupted", "paused", "panic"}
+
+
+def controls(pad: PadState, at: float) -> frozenset[str]:
+    """What is held or moved by at least ``at`` on a pad that is there."""
+    axes = {"left": -pad.steer, "right": pad.steer, "gas": pad.gas, "brake": pad.brake}
+    return pad.buttons | {name for name, value in axes.items() if value >= at} if pad.connected else frozenset()
 
 
 class Driving(RuleBasedStateMachine):
@@ -43,11 +51,14 @@ class Driving(RuleBasedStateMachine):
     @initialize(settings=all_settings)
     def begin(self, settings: Settings) -> None:
         self.settings, self.state, self.time = settings, State(), 0.0
-        self.driver, self.since, self.lost = AGENT, 0.0, False
+        self.driver, self.since = AGENT, 0.0
+        self.before = ALL
+        self.released: frozenset[str] = frozenset()  # seen released since the last start, pause, loss or panic
 
     @rule()
     def episode_ends(self) -> None:
         self.state = new_episode(self.state)
+        self.released = frozenset()
         self.driver = AGENT  # an episode's first tick is the agent's, or a takeover with its event
 
     @rule(
@@ -150,16 +161,23 @@ class Driving(RuleBasedStateMachine):
             assert inputs.allowed
             self.since = inputs.time
             asked = inputs.hold or "takeover" in inputs.pad.buttons
-            if self.settings.mode == "touch":
+            touch = self.settings.mode == "touch"
+            if touch:
                 asked = asked or inputs.pad.deflection >= self.settings.take_at
             assert asked, "the wheel was taken by nobody"
-            if self.lost and not inputs.hold:
-                raise AssertionError("a pad that came back asking took over before it was seen at rest")
-        # Only in touch mode does a pressed pedal ask for the wheel.
-        asking = "takeover" in inputs.pad.buttons or (
-            self.settings.mode == "touch" and inputs.pad.deflection >= self.settings.take_at
-        )
-        self.lost = not inputs.pad.connected or (self.lost and asking)
+            if not inputs.hold:
+                takes = controls(inputs.pad, self.settings.take_at) & (TAKING if touch else {"takeover"})
+                fresh = takes & self.released
+                assert fresh or self.settings.mode == "toggle", "taken by what was never seen released"
+        # What is kept is kept by what was seen released, too; a command acts when it goes down, and only then.
+        now = controls(inputs.pad, self.settings.release_at)
+        assert not decision.held & (ALL - now)
+        assert not decision.held & self.released
+        assert decision.pressed <= now - self.before
+        if not inputs.pad.connected or decision.event in ("resumed", "panic"):
+            self.released = frozenset()
+        self.released |= ALL - now if inputs.pad.connected else frozenset()
+        self.before = now if inputs.pad.connected else ALL
         self.driver = decision.driver
 
 

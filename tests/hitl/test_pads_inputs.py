@@ -124,6 +124,36 @@ def test_unplugged_is_missing_and_it_may_come_back(feed: Feed) -> None:
     assert feed.pad.read().gas == 0.0  # the old pressure does not come back with it
 
 
+def test_a_trigger_in_the_middle_of_its_travel_has_not_spoken_yet(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = {"triggerright": 128 / 255, "triggerleft": 127 / 255}  # as the kernel says it before the first report
+    monkeypatch.setattr(InputsPad, "_look", lambda self, descriptor: silent)
+    feed.plug()
+    feed.send((KEY, START, 1))
+    assert feed.sees(lambda s: s.buttons == {"pause"})
+    assert feed.pad.read() == PadState(buttons=frozenset({"pause"}))
+    feed.send((ABS, RZ, 255))
+    assert feed.sees(lambda s: s.gas == 1.0 and s.brake == 0.0)
+    feed.send((ABS, RZ, 128))
+    assert feed.sees(lambda s: 0.4 < s.gas < 0.6)
+
+
+class Named:
+    def __init__(self, name: str, path: str) -> None:
+        self.name, self._device_path = name, f"/dev/input/by-id/{path}"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def test_a_whole_name_goes_before_a_part_of_one_and_twins_are_told_by_their_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = [Named("DualSense Wireless Controller", "a"), Named("Wireless Controller", "usb-B-S1"), Named("Pad", "usb-P-77")]
+    monkeypatch.setattr(inputs.devices, "gamepads", [*there, Named("Pad", "usb-P-78")])
+    assert inputs_pad._choose("wireless controller") is there[1]
+    assert inputs_pad._choose("dualsense") is there[0]
+    assert inputs_pad._choose("") is there[0]
+    assert inputs_pad._choose("P-78")._device_path.endswith("78")
+
+
 def test_reading_never_waits(feed: Feed) -> None:
     began = time.perf_counter()
     for _ in range(1000):

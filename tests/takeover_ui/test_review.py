@@ -265,6 +265,23 @@ def test_a_whole_review_with_a_pad_alone(hand: Hand, model: ReviewModel, store: 
     assert [json.loads(h)["verdict"] for (h,) in history] == ["bad", "unreviewed", "star"]
 
 
+def test_a_verdict_key_that_is_held_judges_one_segment(model: ReviewModel, store: Store) -> None:
+    app = ReviewApp(model, samples.scene())
+    try:
+        for _ in range(6):  # the system repeats it
+            app.event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_b))
+        assert store.conn.execute("SELECT count(*) FROM judgements").fetchone()[0] == 1
+        app.event(pygame.event.Event(pygame.KEYUP, key=pygame.K_b))
+        app.event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_b))
+        assert store.conn.execute("SELECT count(*) FROM judgements").fetchone()[0] == 2
+        app.event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_HOME))
+        for _ in range(2):
+            app.event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_DOWN))
+        assert model.index == 2  # going through a list goes on
+    finally:
+        app.close()
+
+
 def test_a_whole_review_with_keys_and_with_the_mouse(model: ReviewModel, store: Store) -> None:
     app = ReviewApp(model, samples.scene())
     try:

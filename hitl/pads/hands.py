@@ -1,0 +1,140 @@
+"""What of the player's devices counts: pure state beside each device that is read.
+
+* A control (the stick to one side, a pedal, a button) counts once it was seen released: what is still held from the last
+  episode, or by a pad that has just come back, is an old wish. :func:`disarmed` begins the waiting anew.
+* An axis that lies still off its rest, as a worn stick does, counts as released where it lies.
+
+Both only ever take away: what counts is never more than what the device says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from hitl.pads.base import BUTTONS, PadState
+
+AXES = ("left", "right", "gas", "brake")
+CONTROLS = frozenset((*AXES, *BUTTONS))
+TAKING = frozenset((*AXES, "takeover"))  # what takes the wheel; every other button is a command and acts when pressed
+STILL = 0.03  # a hand moves an axis by more than this, even a hand that tries to hold it still
+FULL = 0.95  # at its end an axis may well be held still: a key, a thumb at full lock
+LIES_S = 2.5  # s without a movement after which an axis lies there: nobody holds a bend so exactly for so long
+LIES_WAITING_S = 1.0  # the same for an axis that was never seen released, so that nothing is lost by it
+MIDDLE_S = 5.0  # s in the middle after which it is believed to rest there again: a thumb may hold a worn stick straight
+
+
+@dataclass(frozen=True, slots=True)
+class Lying:
+    """Where an axis stands, since when (s), and where it was last seen to lie untouched (0: at rest)."""
+
+    at: float = 0.0
+    since: float = 0.0
+    rest: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """What is remembered of one device; ``Hand()`` is one of which nothing is known yet."""
+
+    waiting: frozenset[str] = CONTROLS  # not seen released yet
+    down: frozenset[str] = frozenset()  # buttons that counted at the last look
+    steer: Lying = Lying()
+    gas: Lying = Lying()
+    brake: Lying = Lying()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What counts of a reading."""
+
+    deflection: float = 0.0  # of the axes that count, the farthest from where it rests, 0..1
+    moved: float = 0.0  # the same of all axes: tells which of two devices is in hand
+    buttons: frozenset[str] = frozenset()  # that are down and count
+    pressed: frozenset[str] = frozenset()  # of these, the ones that went down since the last look
+    held: frozenset[str] = frozenset()  # controls that are held, and do not count until they are let go
+    lying: frozenset[str] = frozenset()  # "stick", "gas", "brake" where they lie off their rest
+
+
+def disarmed(hands: tuple[Hand, ...]) -> tuple[Hand, ...]:
+    """Return the hands with everything that takes the wheel to be released first. A command still acts when pressed."""
+    return tuple(replace(hand, waiting=hand.waiting | TAKING) for hand in hands)
+
+
+def look(
+    hands: tuple[Hand, ...], pad: PadState, now: float, release_at: float, driving: bool
+) -> tuple[tuple[Hand, ...], tuple[Seen, ...]]:
+    """Look at each device of a reading: its parts, or the one that it is of. Pure.
+
+    ``now`` in seconds; ``release_at``: deflection below which an axis is released; ``driving``: the player has the wheel.
+    """
+    parts = pad.parts or (pad,)
+    release_at = max(release_at, 1e-6)  # nothing is released below 0
+    if len(hands) != len(parts):
+        hands = (Hand(),) * len(parts)
+    looks = [_look(hand, part, now, release_at, driving) for hand, part in zip(hands, parts, strict=True)]
+    return tuple(hand for hand, _ in looks), tuple(seen for _, seen in looks)
+
+
+def together(seen: tuple[Seen, ...]) -> Seen:
+    """Return what counts of all devices."""
+    if len(seen) == 1:
+        return seen[0]
+    nothing: frozenset[str] = frozenset()
+    return Seen(
+        max(s.deflection for s in seen),
+        max(s.moved for s in seen),
+        nothing.union(*(s.buttons for s in seen)),
+        nothing.union(*(s.pressed for s in seen)),
+        nothing.union(*(s.held for s in seen)),
+        nothing.union(*(s.lying for s in seen)),
+    )
+
+
+def _look(hand: Hand, pad: PadState, now: float, release_at: float, driving: bool) -> tuple[Hand, Seen]:
+    if not pad.connected:
+        return Hand(), Seen()
+
+    def lies(was: Lying, value: float, name: str, watched: bool = True) -> Lying:
+        needed_s = LIES_WAITING_S if name in hand.waiting else LIES_S
+        return _lie(was, value, now, release_at, needed_s if watched else float("inf"))
+
+    steer = lies(hand.steer, pad.steer, "left" if pad.steer < 0.0 else "right")
+    # A pedal is held still by whoever drives on a straight, so it is only watched while they do not.
+    gas, brake = lies(hand.gas, pad.gas, "gas", not driving), lies(hand.brake, pad.brake, "brake", not driving)
+    turned = _off(pad.steer, steer.rest)
+    far = {
+        "left": turned if pad.steer < 0.0 else 0.0,
+        "right": turned if pad.steer > 0.0 else 0.0,
+        "gas": _off(pad.gas, gas.rest),
+        "brake": _off(pad.brake, brake.rest),
+    }
+    waiting = hand.waiting
+    if waiting:
+        waiting = waiting & (pad.buttons | pad.held | {name for name, value in far.items() if value >= release_at})
+    buttons = pad.buttons - waiting
+    axes = (("stick", pad.steer, steer), ("gas", pad.gas, gas), ("brake", pad.brake, brake))
+    seen = Seen(
+        deflection=max((value for name, value in far.items() if name not in waiting), default=0.0),
+        moved=max(far.values()),
+        buttons=buttons,
+        pressed=buttons - hand.down,
+        held=waiting,
+        lying=frozenset(name for name, value, axis in axes if axis.rest and abs(value - axis.rest) < release_at),
+    )
+    return Hand(waiting, buttons, steer, gas, brake), seen
+
+
+def _lie(was: Lying, value: float, now: float, release_at: float, needed_s: float) -> Lying:
+    """Return where an axis stands now, and where it rests if it has not moved for long enough."""
+    if abs(value - was.at) > STILL:
+        return Lying(value, now, was.rest)
+    middle = abs(was.at) < release_at
+    if (middle and not was.rest) or now - was.since < (max(needed_s, MIDDLE_S) if middle else needed_s):
+        return was
+    rest = 0.0 if middle else was.at if abs(was.at) < FULL else was.rest
+    return was if rest == was.rest else replace(was, rest=rest)
+
+
+def _off(value: float, rest: float) -> float:
+    """Return how far an axis is both from the middle and from where it lies."""
+    return min(abs(value), abs(value - rest)) if rest else abs(value)
