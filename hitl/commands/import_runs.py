@@ -30,7 +30,7 @@ def kind_of(path: Path) -> str:
         return "minari" if find_dataset(path) else "player-run"
     if _starts_as_sqlite(path):
         return "store"
-    if path.suffix == ".pkl":
+    if path.suffix.lower() == ".pkl":
         return "player-run"
     raise InputFileError(
         f"{path.name} is neither a player run (.pkl), a Minari dataset nor a store: say what it is with --kind."
