@@ -18,6 +18,7 @@ from pathlib import Path
 from data.connect import connect, header_version, now, open_store, transaction
 from data.errors import StoreError, UsageError, shown
 from data.ops import STEP_COLUMNS, close_interrupted
+from data.places import refuse_share, sqlite_uri
 from data.schema import MIGRATIONS
 from data.segments import judge_as
 from data.upkeep import faults
@@ -61,6 +62,7 @@ _SEGMENT = (
 def _readable(source: Path) -> Iterator[Path]:
     """Give a path that can be attached: the source itself, or a migrated copy of an older store (which is left as it
     is)."""
+    refuse_share(source)
     if not 0 < (header_version(source) or 0) < len(MIGRATIONS):
         open_store(source, create=False).close()
         yield source
@@ -96,7 +98,7 @@ def merge(
     summary = Summary()
     with _readable(source) as readable, _fitting(source):
         _refuse_unsound(readable, source)
-        conn.execute("ATTACH ? AS src", (readable.resolve().as_uri() + "?mode=ro",))
+        conn.execute("ATTACH ? AS src", (sqlite_uri(readable, "mode=ro"),))
         try:
             _choose(conn, segments)
             sessions = conn.execute(

@@ -48,9 +48,18 @@ def _help() -> str:
     return "\n".join([_HEAD, *rows, "\n`hitl COMMAND --help` explains one. --debug shows tracebacks."])
 
 
+def _own_folder(word: str) -> str:
+    """Return a word with ``~`` for the user's folder at its (value's) beginning: cmd.exe and PowerShell hand it on as it is."""
+    head, sign, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return head + sign + os.path.expanduser(value) if value == "~" or value.startswith(("~/", "~\\")) else word
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the process exit status."""
-    args = list(sys.argv[1:] if argv is None else argv)
+    from hitl.processes import take_any_letter
+
+    take_any_letter()
+    args = [_own_folder(word) for word in (sys.argv[1:] if argv is None else argv)]
     debug = "--debug" in args
     args = [a for a in args if a != "--debug"]
     if not args or args[0] in ("-h", "--help", "help"):

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import InputFileError, shown
+from data.places import user_path
 from data.text_files import parse_toml, read_rows, read_toml
 from hitl.corners import Corner, corners_from_curvature
 from hitl.line import MOST_FAR, MOST_LENGTH, ReferenceLine
@@ -67,7 +68,7 @@ def load_track(name_or_path: str | Path) -> Track:
     if text in shipped_tracks():
         shipped = resources.files("hitl") / "tracks" / f"{text}.toml"
         return _from_table(parse_toml(shipped.read_text(encoding="utf-8"), shipped.name), text)
-    path = Path(name_or_path)
+    path = user_path(name_or_path)
     if not path.is_file():
         raise InputFileError(
             f"There is no track '{shown(path.name)}'. Give one of the shipped names ({', '.join(shipped_tracks())}) "
@@ -119,7 +120,7 @@ def _redrawn(name: str, folder: Path, table: dict[str, Any]) -> Track:
 
     Raises InputFileError, as ``load_track`` does.
     """
-    source, scale = Path(table["line"]), table.get("scale", 1.0)
+    source, scale = user_path(table["line"]), table.get("scale", 1.0)
     if source.suffix.lower() not in (".csv", ".txt", ".pkl"):
         raise InputFileError(f"Track '{shown(name)}': its line must be a .csv or .pkl file, not '{shown(source.name)}'.")
     if not (type(scale) in (int, float) and 0.01 <= scale <= 100.0):

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from data.errors import DeviceError, InputFileError
+from data.places import user_path
 from data.text_files import read_json
 
 FOLDER = "TmrlData"
@@ -28,7 +29,7 @@ def find_data(folder: str | Path = "") -> Path:
     Raises:
         InputFileError: there is none, or its config.json cannot be read.
     """
-    data = Path(folder or Path.home()).expanduser() / FOLDER
+    data = user_path(folder or "~") / FOLDER
     config = data / "config" / "config.json"
     if not config.is_file():
         raise InputFileError(
