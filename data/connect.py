@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from data.errors import StoreError, shown
+from data.log_beside import log_size, note_log
 from data.places import refuse_share, sqlite_uri
 from data.schema import APPLICATION_ID, MIGRATIONS, Migration
 from data.sound import check_layout
@@ -206,6 +207,7 @@ def open_store(
     survives.
     """
     refuse_share(path)
+    logged = log_size(path) > 0  # before SQLite puts a dead session's log into the file, and takes it away
     version = header_version(path, busy_timeout_s)
     if version is None and (read_only or not create):
         raise StoreError(
@@ -228,6 +230,8 @@ def open_store(
                 check_layout(conn, path.name, migrations[:version])
             migrate(conn, path, migrations)
         check_layout(conn, path.name, migrations)
+        if logged:
+            note_log(conn, path)
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if conn is not None:
             conn.close()

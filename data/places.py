@@ -19,6 +19,7 @@ _SHARES = frozenset(
     )
 )  # fmt: skip
 """File systems of another machine, as Linux calls them, and of a host that is seen from within a virtual machine."""
+_MOUNTS = Path("/proc/self/mounts")
 _REMOTE = 4  # what GetDriveTypeW says of a mapped drive
 
 
@@ -78,11 +79,10 @@ def _mount_share(path: Path) -> str:
     if not sys.platform.startswith("linux"):
         return ""
     try:
-        with open("/proc/self/mounts", "rb") as file:
-            table = file.read()
+        table = _MOUNTS.read_bytes()
     except OSError:
         return ""
-    while not path.exists() and path != path.parent:
+    while not os.path.exists(path) and path != path.parent:
         path = path.parent
     return _kind_of_mount(table, os.path.realpath(path))
 

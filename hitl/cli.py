@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from data.errors import HitlError
 from hitl import __version__
+from hitl.processes import prepare_children, take_any_letter
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module, what it does)
@@ -56,9 +57,9 @@ def _own_folder(word: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the process exit status."""
-    from hitl.processes import take_any_letter
-
     take_any_letter()
+    if argv is None:
+        prepare_children()
     args = [_own_folder(word) for word in (sys.argv[1:] if argv is None else argv)]
     debug = "--debug" in args
     args = [a for a in args if a != "--debug"]

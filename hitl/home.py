@@ -34,6 +34,7 @@ class Home:
 
     def create(self) -> Home:
         """Make the folders if they are not there yet; a new home is its owner's alone. Raises StoreError."""
+        refuse_share(self.store_path)
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.checkpoints.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def take_any_letter() -> None:
-    """Let this process, and those it starts, print every letter to an output that has no such: as a like sign, or as its number.
+    """Let this process print every letter to an output that has none such: as a like sign, or as its number.
 
     A file or a pipe takes the code page of the user's Windows, which lacks most signs.
     """
@@ -41,8 +41,16 @@ def take_any_letter() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="hitl.plain")
+
+
+def prepare_children() -> None:
+    """Have the same for whatever Python this process starts (a window, a library's helper), and nothing found where one stands.
+
+    For the command line's own process: it changes the environment.
+    """
     asked = os.environ.get("PYTHONIOENCODING", "").partition(":")[0]
     os.environ["PYTHONIOENCODING"] = f"{asked}:backslashreplace"
+    os.environ["PYTHONSAFEPATH"] = "1"
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:

@@ -121,6 +121,8 @@ def _print_summary(summary: Summary) -> None:
     print(f"{came} and {summary.segments} segments came in.")
     if summary.present:
         print(f"{summary.present} were there already.")
+    for text in summary.notes:
+        print(f"Note: {text}")
     if summary.refused:
         print(f"{len(summary.refused)} were refused:")
         for name, reason in summary.refused[:20]:
