@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import sqlite3
 import struct
 from pathlib import Path
 from typing import Any
 
 from data.errors import UsageError
+from data.places import sqlite_uri
 
 HOST = "127.0.0.1"
 
@@ -121,6 +124,7 @@ def application(path: Path) -> Any:
     try:
         from datasette import hookimpl
         from datasette.app import Datasette
+        from datasette.database import Database
         from datasette.plugins import pm
     except ImportError as error:
         raise UsageError("Datasette is not installed: `pip install 'hitl[browse]'` brings it.") from error
@@ -138,8 +142,28 @@ def application(path: Path) -> Any:
 
     if not pm.has_plugin("hitl-numbers"):
         pm.register(Numbers, "hitl-numbers")
+
+    class Ours(Database):
+        """The store. Datasette would put its path into an address as it is, where ``#``, ``?`` and ``%`` mean something."""
+
+        def connect(self, write: bool = False) -> sqlite3.Connection:
+            """Open it for reading: a file that is not there is not made."""
+            conn = sqlite3.connect(sqlite_uri(path, "mode=ro"), uri=True, check_same_thread=False)
+            try:
+                conn.execute("PRAGMA schema_version").fetchone()
+            except sqlite3.OperationalError:
+                conn.close()
+                if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
+                    raise
+                # A log's index can be made neither there nor in memory: on a medium that is only read, nothing changes anyway.
+                conn = sqlite3.connect(sqlite_uri(path, "mode=ro&immutable=1"), uri=True, check_same_thread=False)
+            self._all_file_connections.append(conn)
+            return conn
+
     settings = {"sql_time_limit_ms": 10_000, "num_sql_threads": 2, "allow_download": False, "default_page_size": 50}
-    return Datasette([str(path)], metadata=metadata(path.stem), settings=settings, cors=False).app()
+    served = Datasette([], metadata=metadata(path.stem), settings=settings, cors=False)
+    served.add_database(Ours(served, path=str(path), is_mutable=True), name=path.stem)
+    return served.app()
 
 
 def serve(path: Path, port: int) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from data.errors import StoreError, shown
+from data.log_beside import log_size, note_log
+from data.places import refuse_share, sqlite_uri
 from data.schema import APPLICATION_ID, MIGRATIONS, Migration
 from data.sound import check_layout
 
@@ -58,8 +60,7 @@ def header_version(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> int | 
     # Opened for writing where that can be: only such a connection takes its log and shared memory away when it was alone.
     writable = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
     for mode in ("mode=rw",) if writable else ("mode=ro", "mode=ro&immutable=1"):
-        uri = f"{path.resolve().as_uri()}?{mode}"
-        conn = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=busy_timeout_s)
+        conn = sqlite3.connect(sqlite_uri(path, mode), uri=True, isolation_level=None, timeout=busy_timeout_s)
         try:
             version = int(conn.execute("PRAGMA user_version").fetchone()[0])
             application = int(conn.execute("PRAGMA application_id").fetchone()[0])
@@ -90,12 +91,11 @@ def connect(path: Path, *, read_only: bool = False, busy_timeout_s: float = BUSY
 
     Raises sqlite3.OperationalError when the file cannot be opened now.
     """
-    uri = path.resolve().as_uri()
     conn: sqlite3.Connection | None = None
     for mode in _reading_modes(path) if read_only else ("mode=rwc",):
         try:
             conn = sqlite3.connect(
-                f"{uri}?{mode}", uri=True, isolation_level=None, timeout=busy_timeout_s, check_same_thread=False
+                sqlite_uri(path, mode), uri=True, isolation_level=None, timeout=busy_timeout_s, check_same_thread=False
             )
             conn.execute("PRAGMA schema_version").fetchone()
             break
@@ -206,6 +206,8 @@ def open_store(
     sqlite3.OperationalError when it cannot be written now (locked, full disk, read-only mount), which a recorder
     survives.
     """
+    refuse_share(path)
+    logged = log_size(path) > 0  # before SQLite puts a dead session's log into the file, and takes it away
     version = header_version(path, busy_timeout_s)
     if version is None and (read_only or not create):
         raise StoreError(
@@ -228,6 +230,8 @@ def open_store(
                 check_layout(conn, path.name, migrations[:version])
             migrate(conn, path, migrations)
         check_layout(conn, path.name, migrations)
+        if logged:
+            note_log(conn, path)
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if conn is not None:
             conn.close()

@@ -79,21 +79,27 @@ class LiveLock:
 
 
 def is_alive(store: Path, uuid: str) -> bool:
-    """Whether some process still holds the session's lock; the file of a dead one is removed."""
+    """Whether some process still holds the session's lock."""
     try:
-        path = live_path(store, uuid)
-        fd = os.open(path, os.O_RDWR)
+        fd = os.open(live_path(store, uuid), os.O_RDWR)
     except (OSError, ValueError):  # ValueError: a uuid that is none, from a damaged store
         return False
     alive = not try_lock(fd)
-    if not alive and sys.platform != "win32" and _still_there(fd, path):
-        with contextlib.suppress(OSError):
-            path.unlink()  # while we hold it: nobody can take the file for theirs and then lose it
     os.close(fd)
-    if not alive and sys.platform == "win32":
-        with contextlib.suppress(OSError):
-            path.unlink()  # there a file that is open cannot be removed
     return alive
+
+
+def forget(store: Path, uuid: str) -> None:
+    """Remove the lock file of a dead session."""
+    with contextlib.suppress(OSError, ValueError):
+        path = live_path(store, uuid)
+        fd = os.open(path, os.O_RDWR)
+        free = try_lock(fd)
+        if free and sys.platform != "win32" and _still_there(fd, path):
+            path.unlink()  # while we hold it: nobody can take the file for theirs and then lose it
+        os.close(fd)
+        if free and sys.platform == "win32":
+            path.unlink()  # there a file that is open cannot be removed
 
 
 def _still_there(fd: int, path: Path) -> bool:

@@ -17,7 +17,9 @@ from pathlib import Path
 
 from data.connect import connect, header_version, now, open_store, transaction
 from data.errors import StoreError, UsageError, shown
+from data.log_beside import advice, without_log
 from data.ops import STEP_COLUMNS, close_interrupted
+from data.places import refuse_share, sqlite_uri
 from data.schema import MIGRATIONS
 from data.segments import judge_as
 from data.upkeep import faults
@@ -35,12 +37,15 @@ class Summary:
     """Episodes that were in the store already."""
     refused: list[tuple[str, str]] = field(default_factory=list)
     """(what, why)"""
+    notes: list[str] = field(default_factory=list)
+    """Sentences about what came in."""
 
     def add(self, other: Summary) -> None:
         """Count another summary in."""
         for name in ("episodes", "steps", "seconds", "segments", "present"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.refused += other.refused
+        self.notes += other.notes
 
 
 _SESSION = (
@@ -58,11 +63,17 @@ _SEGMENT = (
 
 
 @contextlib.contextmanager
-def _readable(source: Path) -> Iterator[Path]:
-    """Give a path that can be attached: the source itself, or a migrated copy of an older store (which is left as it
-    is)."""
+def _readable(source: Path, notes: list[str]) -> Iterator[Path]:
+    """Give a path that can be attached: the source itself, or a migrated copy of an older store (which is left as it is).
+
+    ``notes`` takes a sentence when the source came without its log.
+    """
+    refuse_share(source)
     if not 0 < (header_version(source) or 0) < len(MIGRATIONS):
-        open_store(source, create=False).close()
+        opened = open_store(source, create=False)
+        if without_log(opened, source):
+            notes.append(f"{shown(source.name)} was cut off while it recorded, and {advice(source)}")
+        opened.close()
         yield source
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -94,9 +105,9 @@ def merge(
     if source.exists() and path.exists() and source.samefile(path):
         raise UsageError("A store cannot be merged into itself.")
     summary = Summary()
-    with _readable(source) as readable, _fitting(source):
+    with _readable(source, summary.notes) as readable, _fitting(source):
         _refuse_unsound(readable, source)
-        conn.execute("ATTACH ? AS src", (readable.resolve().as_uri() + "?mode=ro",))
+        conn.execute("ATTACH ? AS src", (sqlite_uri(readable, "mode=ro"),))
         try:
             _choose(conn, segments)
             sessions = conn.execute(

@@ -12,11 +12,11 @@ import numpy as np
 
 from data.episodes import EpisodeData, SegmentData, takeovers
 from data.errors import InputFileError, UsageError, shown
-from data.foreign import read_bytes
 from data.hdf5_heaps import check_heaps
 from data.importing import EpisodeRefusedError
 from data.portable import Portable, describe, digest, put_step_arrays, put_tail, restore, step_arrays, tail_of
 from data.records import AGENT, HUMAN, SessionInfo
+from data.text_files import read_json
 
 MOST_METADATA, MOST_NAME = 2**24, 500  # bytes, characters
 MOST_UNREADABLE = 100
@@ -121,7 +121,7 @@ def find_dataset(path: Path) -> Path | None:
 
 def _vet(folder: Path) -> None:
     """Raise ValueError or InputFileError at what the packages that read a dataset would take for ever over."""
-    metadata = json.loads(read_bytes(folder / "metadata.json", MOST_METADATA))
+    metadata = read_json(folder / "metadata.json", MOST_METADATA)
     name = metadata.get("dataset_id", "") if isinstance(metadata, dict) else ""
     if not isinstance(name, str) or len(name) > MOST_NAME:  # it is taken apart by an expression that goes back at every letter
         raise ValueError(f"its name has more than {MOST_NAME} characters or is no text")

@@ -230,7 +230,7 @@ def write_player_run(folder: Path, item: Portable) -> Path:
 def find_runs(path: Path) -> Iterator[Path]:
     """List player-run files: the file itself, or those in a folder, oldest first by name; consumed ones are left out."""
     if path.is_dir():
-        yield from sorted(p for p in path.iterdir() if p.suffix == ".pkl" and p.is_file())
+        yield from sorted(p for p in path.iterdir() if p.suffix.lower() == ".pkl" and p.is_file())
     else:
         yield path
 

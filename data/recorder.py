@@ -268,7 +268,10 @@ class Recorder:
             if self._spill.written:
                 self._read_spill_back()
             if self._waiting or self._applier.session_id is None:
+                fresh = self._applier.session_id is None
                 self._applier.apply(self._waiting)
+                if fresh:  # a copy of the file without its log then knows at least that a session was at work
+                    self._applier.conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
             self._session_id = self._applier.session_id
             self._committed_steps += sum(op[0] == STEP for op in self._waiting)
             self._waiting = []

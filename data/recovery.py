@@ -7,7 +7,8 @@ from itertools import islice
 from pathlib import Path
 
 from data.connect import now
-from data.live import is_alive, try_lock
+from data.live import forget, is_alive, try_lock
+from data.log_beside import advice, without_log
 from data.ops import Applier, close_interrupted
 from data.spill import find_spills, read_spill
 
@@ -18,6 +19,7 @@ BLOCK = 5_000
 def recover(conn: sqlite3.Connection, path: Path) -> list[str]:
     """Bring back what dead sessions left; returns one sentence for each thing done. Living sessions are not touched."""
     said = [text for spill in find_spills(path) if (text := _read_back(conn, path, spill))]
+    no_log = without_log(conn, path)
     for session_id, uuid in conn.execute("SELECT id, uuid FROM sessions WHERE status = 'open'").fetchall():
         if is_alive(path, uuid):
             continue
@@ -26,11 +28,14 @@ def recover(conn: sqlite3.Connection, path: Path) -> list[str]:
             f"Session {session_id} was cut off and is closed as interrupted: {episodes} open episode(s) "
             f"of {steps} steps and {segments} open segment(s)."
         )
+        if session_id in no_log:
+            text += f" The store was opened alone; {advice(path)}"
         said.append(text)
         conn.execute(
             "INSERT INTO events (session_id, at, level, kind, message) VALUES (?, ?, 'warning', 'recovered', ?)",
             (session_id, now(), text),
         )
+        forget(path, uuid)
     return said
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from data.connect import transaction, version_of
 from data.errors import StoreError, shown
 from data.live import is_alive
+from data.log_beside import advice, without_log
 from data.spill import find_spills
 from data.unusable import unusable_sentences
 
@@ -117,6 +118,8 @@ def check(conn: sqlite3.Connection, path: Path) -> list[str]:
     dead = [session for session, uuid in open_sessions(conn) if not is_alive(path, uuid)]
     if dead:
         said.append(f"Session {', '.join(map(str, dead))} was cut off; the next start closes it as interrupted.")
+    if alone := without_log(conn, path):
+        said.append(f"Session {', '.join(map(str, alone))} was cut off and the store opened alone; {advice(path)}")
     waiting = find_spills(path)
     if waiting:
         said.append(f"{len(waiting)} spill file(s) wait to be read back; the next start does it.")

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from data.errors import HitlError
 from hitl import __version__
+from hitl.processes import prepare_children, take_any_letter
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module, what it does)
@@ -48,16 +49,24 @@ def _help() -> str:
     return "\n".join([_HEAD, *rows, "\n`hitl COMMAND --help` explains one. --debug shows tracebacks."])
 
 
+def _own_folder(word: str) -> str:
+    """Return a word with ``~`` for the user's folder at its (value's) beginning: cmd.exe and PowerShell hand it on as it is."""
+    head, sign, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return head + sign + os.path.expanduser(value) if value == "~" or value.startswith(("~/", "~\\")) else word
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the process exit status."""
-    status = _run(argv)
+    take_any_letter()
+    if argv is None:
+        prepare_children()
+    status = _run([_own_folder(word) for word in (sys.argv[1:] if argv is None else argv)])
     if (watchdog := sys.modules.get("hitl.watchdog")) is not None:
         watchdog.leave_with(status)
     return status
 
 
-def _run(argv: Sequence[str] | None) -> int:
-    args = list(sys.argv[1:] if argv is None else argv)
+def _run(args: list[str]) -> int:
     debug = "--debug" in args
     args = [a for a in args if a != "--debug"]
     if not args or args[0] in ("-h", "--help", "help"):

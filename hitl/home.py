@@ -7,6 +7,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from data.errors import StoreError, shown
+from data.places import refuse_share, user_path
+
 
 @dataclass(frozen=True)
 class Home:
@@ -30,15 +33,23 @@ class Home:
         return self.root / "line.csv"
 
     def create(self) -> Home:
-        """Make the folders if they are not there yet; a new home is its owner's alone."""
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        """Make the folders if they are not there yet; a new home is its owner's alone. Raises StoreError."""
+        refuse_share(self.store_path)
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            why = "there is a file of that name" if isinstance(error, FileExistsError) else error.strerror or error
+            raise StoreError(
+                f"The home folder '{shown(self.root.name)}' cannot be made ({shown(why)}): choose another with --home."
+            ) from error
         return self
 
 
 def default_home() -> Path:
     """Return ``$HITL_HOME``, else ``~/.hitl``."""
-    return Path(os.environ.get("HITL_HOME") or Path.home() / ".hitl")
+    named = os.environ.get("HITL_HOME", "").strip().strip('"')  # cmd.exe's `set` keeps the quotes
+    return user_path(named or Path("~") / ".hitl")
 
 
 def add_home(parser: argparse.ArgumentParser) -> None:
@@ -53,5 +64,10 @@ def add_home(parser: argparse.ArgumentParser) -> None:
 
 
 def home_path(args: argparse.Namespace) -> Home:
-    """Return the home folder that the command line asked for (not created yet)."""
-    return Home(Path(args.home) if args.home else default_home())
+    """Return the home folder that the command line asked for (not created yet), from the root on: a child may stand elsewhere.
+
+    Raises StoreError when it is on a network share, UsageError when it is not known.
+    """
+    home = Home(Path(os.path.abspath(user_path(args.home) if args.home else default_home())))
+    refuse_share(home.store_path)
+    return home

@@ -25,14 +25,13 @@ from __future__ import annotations
 
 import math
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from data.errors import InputFileError, shown
-from data.foreign import read_bytes
+from data.text_files import read_toml
 from hitl.arbiter import Settings as TakeoverSettings
 from hitl.home import Home
 from hitl.offers import HelpSettings
@@ -174,15 +173,7 @@ def save_pads(
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(read_bytes(path).decode("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError) as error:  # ValueError: no text, no TOML, or a number without end
-        reason = (error.strerror or "") if isinstance(error, OSError) else str(error)
-        raise InputFileError(
-            f"{path.name} in the home folder cannot be read ({shown(reason, 120)}); mend or delete it."
-        ) from None
+    return read_toml(path) if os.path.lexists(path) else {}
 
 
 def _controls(table: Any, path: Path) -> dict[str, tuple[str, ...]]:

@@ -10,9 +10,7 @@
 
 from __future__ import annotations
 
-import csv
 import math
-import tomllib
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -22,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import InputFileError, shown
-from data.foreign import lines, read_bytes
+from data.places import user_path
+from data.text_files import parse_toml, read_rows, read_toml
 from hitl.corners import Corner, corners_from_curvature
 from hitl.line import MOST_FAR, MOST_LENGTH, ReferenceLine
 
@@ -67,8 +66,9 @@ def load_track(name_or_path: str | Path) -> Track:
     """
     text = str(name_or_path)
     if text in shipped_tracks():
-        return _from_toml((resources.files("hitl") / "tracks" / f"{text}.toml").read_bytes(), text)
-    path = Path(name_or_path)
+        shipped = resources.files("hitl") / "tracks" / f"{text}.toml"
+        return _from_table(parse_toml(shipped.read_text(encoding="utf-8"), shipped.name), text)
+    path = user_path(name_or_path)
     if not path.is_file():
         raise InputFileError(
             f"There is no track '{shown(path.name)}'. Give one of the shipped names ({', '.join(shipped_tracks())}) "
@@ -92,19 +92,16 @@ def _build(name: str, points: Any, width: float, corners: tuple[Corner, ...] | N
     except ValueError as error:
         raise InputFileError(f"Track '{shown(name)}' is not a road: {error}.") from error
     if not 20.0 <= line.length <= MOST_LENGTH:
-        raise InputFileError(f"Track '{shown(name)}' is {line.length:.0f} m long; 20 m to 100 km can be driven.")
+        size = f"{line.length:.4g} m long, of {len(points)} points"
+        raise InputFileError(f"Track '{shown(name)}' is {size}; 20 m to 100 km can be driven.")
     return Track(name, line, float(width) / 2, corners_from_curvature(line) if corners is None else corners)
 
 
 def _read_toml(path: Path) -> Track:
-    return _from_toml(read_bytes(path), path.stem, path.parent)
+    return _from_table(read_toml(path), path.stem, path.parent)
 
 
-def _from_toml(raw: bytes, stem: str, folder: Path | None = None) -> Track:
-    try:
-        table = tomllib.loads(raw.decode("utf-8"))
-    except (ValueError, RecursionError) as error:  # ValueError: no text, no TOML, or a number without end
-        raise InputFileError(f"The track '{shown(stem)}' is not valid TOML: {shown(error, 120)}.") from error
+def _from_table(table: dict[str, Any], stem: str, folder: Path | None = None) -> Track:
     name, segments = table.get("name", stem), table.get("segments")
     if folder is not None and isinstance(name, str) and isinstance(table.get("line"), str):
         return _redrawn(name, folder, table)
@@ -123,7 +120,7 @@ def _redrawn(name: str, folder: Path, table: dict[str, Any]) -> Track:
 
     Raises InputFileError, as ``load_track`` does.
     """
-    source, scale = Path(table["line"]), table.get("scale", 1.0)
+    source, scale = user_path(table["line"]), table.get("scale", 1.0)
     if source.suffix.lower() not in (".csv", ".txt", ".pkl"):
         raise InputFileError(f"Track '{shown(name)}': its line must be a .csv or .pkl file, not '{shown(source.name)}'.")
     if not (type(scale) in (int, float) and 0.01 <= scale <= 100.0):
@@ -184,29 +181,24 @@ def _segment_shape(name: str, number: int, segment: Any) -> tuple[float, float]:
 
 def _read_csv(path: Path) -> Track:
     rows: list[list[float]] = []
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            for number, row in enumerate(csv.reader(lines(file)), 1):
-                cells = [c.strip() for c in row if c.strip()]
-                if not cells or cells[0].startswith("#"):
-                    continue
-                try:
-                    rows.append([float(c) for c in cells])
-                except ValueError:
-                    if rows or number > 1:
-                        raise InputFileError(
-                            f"Track '{shown(path.name)}', line {number}: x, y or x, y, z were expected."
-                        ) from None
-                if rows and len(rows[-1]) not in (2, 3):
-                    raise InputFileError(f"Track '{shown(path.name)}', line {number}: x, y or x, y, z were expected.")
-                if rows and len(rows[-1]) != len(rows[0]):
-                    raise InputFileError(
-                        f"Track '{shown(path.name)}', line {number}: each line needs as many numbers as the first."
-                    )
-                if len(rows) > _MAX_POINTS:
-                    raise InputFileError(f"Track '{shown(path.name)}' has more than {_MAX_POINTS:,} points.")
-    except (ValueError, csv.Error) as error:  # ValueError: no text, or a line without end
-        raise InputFileError(f"The track '{shown(path.name)}' is not a CSV text file.") from error
+    heading = False
+    for number, row in read_rows(path, blanks=True):
+        cells = [c for c in row if c]
+        if not cells or cells[0].startswith("#"):
+            continue
+        try:
+            rows.append([float(c) for c in cells])
+        except ValueError:
+            if rows or heading:
+                raise InputFileError(f"Track '{shown(path.name)}', line {number}: x, y or x, y, z were expected.") from None
+            heading = True
+            continue
+        if len(rows[-1]) not in (2, 3):
+            raise InputFileError(f"Track '{shown(path.name)}', line {number}: x, y or x, y, z were expected.")
+        if len(rows[-1]) != len(rows[0]):
+            raise InputFileError(f"Track '{shown(path.name)}', line {number}: each line needs as many numbers as the first.")
+        if len(rows) > _MAX_POINTS:
+            raise InputFileError(f"Track '{shown(path.name)}' has more than {_MAX_POINTS:,} points.")
     if not rows:
         raise InputFileError(f"The track '{shown(path.name)}' holds no points.")
     return _build(path.stem, rows, DEFAULT_WIDTH)

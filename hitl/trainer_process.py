@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
-import sys
 import time
 from types import TracebackType
 
 from hitl.home import Home
+from hitl.processes import command, environment
 from trainer import control
 from trainer.heartbeat import Heartbeat, read_heartbeat
 
@@ -22,14 +21,13 @@ class TrainerProcess:
     def __init__(self, home: Home, *arguments: str) -> None:
         self._home = home
         self._log = home.root / "trainer.log"
-        command = [sys.executable, "-m", "hitl", "train", "--home", str(home.root), *arguments]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                command,
+                command("hitl", "train", "--home", str(home.root), *arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env=environment(PYTHONUNBUFFERED="1"),
             )
 
     @property

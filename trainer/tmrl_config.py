@@ -6,7 +6,6 @@ later form (REWARD_CONFIG at the root). Passwords, keys and paths are never show
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InputFileError, shown
-from data.foreign import read_bytes
+from data.text_files import read_json
 from trainer.config import PLAIN, TrainConfig
 from trainer.tmrl_networks import KEPT, note, set_network
 
@@ -231,10 +230,7 @@ def read(path: Path) -> tuple[TrainConfig, list[Finding]]:
 
     Raises InputFileError when it cannot be read, is larger than any such file, or is older than 0.6.0.
     """
-    try:
-        values = json.loads(read_bytes(path).decode("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputFileError(f"The configuration '{path.name}' cannot be read: give a tmrl config.json.") from error
+    values = read_json(path)
     if not isinstance(values, dict):
         raise InputFileError(f"The configuration '{path.name}' is no table of settings: give a tmrl config.json.")
     return understand(values, path.name)

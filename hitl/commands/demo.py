@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hitl.home import Home, add_home, default_home
+from hitl.home import Home, add_home, default_home, home_path
 
 if TYPE_CHECKING:
     from hitl.corners import Corner
@@ -65,7 +65,7 @@ def main(argv: list[str]) -> int:
             raise InputFileError(f"'{path.name}' cannot be written: its folder does not exist.")
     if not args.headless and not display_available():
         raise DeviceError("There is no display here for the window. `hitl demo --headless` does without one.")
-    home = Home(args.home) if args.home else Home(_fresh_home())
+    home = home_path(args) if args.home else Home(_fresh_home())
     corner = _prepare(home, args, track.name)
     if corner is None:
         return 0

@@ -30,7 +30,7 @@ def kind_of(path: Path) -> str:
         return "minari" if find_dataset(path) else "player-run"
     if _starts_as_sqlite(path):
         return "store"
-    if path.suffix == ".pkl":
+    if path.suffix.lower() == ".pkl":
         return "player-run"
     raise InputFileError(
         f"{path.name} is neither a player run (.pkl), a Minari dataset nor a store: say what it is with --kind."
@@ -121,6 +121,8 @@ def _print_summary(summary: Summary) -> None:
     print(f"{came} and {summary.segments} segments came in.")
     if summary.present:
         print(f"{summary.present} were there already.")
+    for text in summary.notes:
+        print(f"Note: {text}")
     if summary.refused:
         print(f"{len(summary.refused)} were refused:")
         for name, reason in summary.refused[:20]:

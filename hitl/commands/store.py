@@ -34,6 +34,7 @@ def _info(store: Store, args: argparse.Namespace) -> int:
     import dataclasses
     import json
 
+    from data.log_beside import advice, without_log
     from data.upkeep import info
 
     found = info(store.conn, store.path)
@@ -57,6 +58,8 @@ def _info(store: Store, args: argparse.Namespace) -> int:
         print(f"growth    {found.bytes_per_step:.0f} bytes a step, {size_text(hour)} an hour of driving, ", end="")
         print(f"{size_text(found.bytes_by_day)} a day lately")
     print(f"agents    {found.checkpoints} checkpoints")
+    if without_log(store.conn, store.path):
+        print(f"note      the last session was cut off, and {advice(store.path)}")
     return 0
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from data.errors import TrainingError
 from hitl.commands.server import add_access
 from hitl.home import Home, add_home, home_path
+from hitl.processes import command, environment
 
 START_S = 30.0  # a trainer behind must have given its first pulse by then
 STOP_S = 60.0  # it may be writing a checkpoint to a slow disk
@@ -65,7 +66,7 @@ def main(argv: list[str]) -> int:
         return _stop(home)
     home.create()
     if args.background:
-        return _behind(home, [a for a in argv if a not in ("--background", "run")])
+        return _behind(home, _words(parser, args))
     if not args.from_server:
         return _run(home, args)
     from hitl.remote.child import Child
@@ -193,26 +194,44 @@ def _stop(home: Home) -> int:
     return 0
 
 
-def _behind(home: Home, argv: list[str]) -> int:
+def _words(parser: argparse.ArgumentParser, args: argparse.Namespace) -> list[str]:
+    """Return the command line that means what was understood, less what the parent does itself (the home is named beside it)."""
+    words: list[str] = []
+    for action in parser._actions:
+        value = getattr(args, action.dest, None)
+        if not action.option_strings or action.dest in ("help", "home", "background"):
+            continue
+        if value is None or value is False or value == action.default:
+            continue
+        name = action.option_strings[-1]
+        words += [name] if value is True else [f"{name}={v}" for v in (value if isinstance(value, list) else [value])]
+    return words
+
+
+def _behind(home: Home, words: list[str]) -> int:
     from trainer.heartbeat import read_heartbeat
 
     if _alive(home):
         raise TrainingError("A trainer is already at work on this home folder: `hitl train status` shows it.")
-    command = [sys.executable, "-m", "hitl", "train", *argv]
+    command_line = command("hitl", "train", "--home", str(home.root), *words)
     detached: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         detached = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
     log = home.root / "trainer.log"
+    begun = time.monotonic()
     with log.open("ab") as out:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, **detached)
-    until = time.monotonic() + START_S
-    while time.monotonic() < until:
+        before = out.seek(0, os.SEEK_END)
+        process = subprocess.Popen(
+            command_line, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment(PYTHONUNBUFFERED="1"), **detached
+        )
+    while time.monotonic() < begun + START_S:
         beat = read_heartbeat(home.root)
-        if beat is not None and beat.pid == process.pid:
+        # Not told by its number: in a virtual environment on Windows, python.exe starts another process, which is the trainer.
+        if beat is not None and beat.ticks > begun and _alive(home):
             print("The trainer works behind now: `hitl train status`, `pause`, `resume`, `stop`.")
             return 0
         if process.poll() is not None:
-            lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            lines = log.read_bytes()[before:].decode("utf-8", "replace").strip().splitlines()
             raise TrainingError(lines[-1].removeprefix("hitl: ") if lines else "The trainer ended at once.")
         time.sleep(0.05)
     raise TrainingError(f"The trainer gave no pulse within {START_S:.0f} s: see {log.name} in the home folder.")

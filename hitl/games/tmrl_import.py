@@ -17,7 +17,8 @@ from pathlib import Path
 from types import ModuleType
 
 from data.errors import DeviceError, InputFileError
-from data.foreign import read_bytes
+from data.places import user_path
+from data.text_files import read_json
 
 FOLDER = "TmrlData"
 
@@ -28,17 +29,21 @@ def find_data(folder: str | Path = "") -> Path:
     Raises:
         InputFileError: there is none, or its config.json cannot be read.
     """
-    data = Path(folder or Path.home()).expanduser() / FOLDER
+    data = user_path(folder or "~") / FOLDER
     config = data / "config" / "config.json"
     if not config.is_file():
         raise InputFileError(
             f"There is no {FOLDER}/config/config.json in {'the folder that was set' if folder else 'your home folder'}: set tmrl "
             "up first (its own `python -m tmrl --install`), or name the folder under [tmrl] in settings.toml."
         )
+    read_json(config)  # which names what is wrong with it
     try:
-        json.loads(read_bytes(config).decode("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputFileError(f"tmrl's config.json cannot be read ({error}): mend it or install it anew.") from error
+        json.loads(config.read_text())  # as tmrl does: in the encoding that this machine takes for its own
+    except (OSError, ValueError) as error:
+        raise InputFileError(
+            "tmrl reads its config.json itself, and cannot read this one: save it as UTF-8 without a byte order mark, without "
+            "comments, and with every backslash doubled."
+        ) from error
     return data
 
 

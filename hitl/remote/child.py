@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hitl.processes import command, environment
 from hitl.remote.link import Access
 
 
@@ -26,10 +27,12 @@ class Child:
         if sys.platform == "win32":
             apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "hitl.remote.child"],
+            command("hitl.remote.child"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env=environment(),
             **apart,
         )
         setup = {

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.errors import DeviceError, UsageError
+from data.errors import DeviceError, InputFileError, UsageError
+from data.text_files import read_text, without_mark
 from hitl.remote.wire import pack, unpack
 
 PORT = 55555
@@ -74,10 +75,19 @@ def access(host: str, port: int, keys: Path, tls: bool | None = None, *, key: bo
                 raise UsageError(
                     f"There is no {name} in the folder of keys: `hitl keys` makes it on the server's machine."
                 )
-    password = os.environ.get("HITL_PASSWORD", "")
+            _check_pem(keys / name)
+    password = without_mark(os.environ.get("HITL_PASSWORD", "")).strip()
     if not password and (keys / "password.txt").is_file():
-        password = (keys / "password.txt").read_text(encoding="utf-8").strip()
+        password = read_text(keys / "password.txt", guess=False).strip()  # a wrong guess would be a wrong password
     return Access(host, port, password or HERE_ONLY, keys if with_tls else None).check()
+
+
+def _check_pem(path: Path) -> None:
+    """Raise InputFileError at a certificate or key that an editor or PowerShell has saved anew: OpenSSL would see none in it."""
+    if not path.read_bytes().startswith(b"-----BEGIN") and read_text(path).startswith("-----BEGIN"):
+        raise InputFileError(
+            f"{path.name} was saved anew in another encoding, in which it is no key: copy the server's file as it is."
+        )
 
 
 def make_keys(folder: Path, years: int = 10) -> None:

@@ -159,3 +159,28 @@ def test_a_line_that_cannot_be_had_is_refused_in_one_sentence(tmp_path, rest):
     with pytest.raises(InputFileError) as caught:
         load_track(tmp_path / "again.toml")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("points", [0, 1, 2, 5])
+def test_a_reward_file_of_too_few_points_is_refused_with_their_number(tmp_path, points):
+    path = tmp_path / "REWARD.PKL"
+    path.write_bytes(pickle.dumps(np.array([[100.0 + i / 10, 9.0, 500.0] for i in range(points)]).reshape(points, 3)))
+    with pytest.raises(InputFileError, match=f"of {points} points" if points > 1 else "two different points"):
+        load_track(path)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"x;y;z\r\n" + b"".join(b"%d,5;0,25;3\r\n" % i for i in range(40)),
+        b"x\ty\n" + b"".join(b"%d,5\t0,25\n" % i for i in range(40)),
+        b"".join(b"%d.5 0.25 3\n" % i for i in range(40)), b"\r".join(b"%d.5,0.25" % i for i in range(40)),
+        ("# długość\n\n" + "".join(f"{i}.5, 0.25\n" for i in range(40))).encode("cp1250"),
+    ],
+)  # fmt: skip
+def test_a_line_is_read_as_a_spreadsheet_or_numpy_saved_it(tmp_path, raw):
+    path = tmp_path / "LINE.CSV"
+    path.write_bytes(raw)
+    line = load_track(path).line
+    assert line.points[0].tolist() == [0.5, 0.25]
+    assert line.length == pytest.approx(39.0)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from data.errors import InputFileError
-from data.foreign import read_bytes
+from data.text_files import read_json
 
 
 @dataclass(slots=True)
@@ -82,12 +81,7 @@ def read_recipe(path: Path) -> Recipe:
 
     Raises InputFileError.
     """
-    try:
-        values = json.loads(read_bytes(path).decode("utf-8-sig"))
-    except OSError as error:
-        raise InputFileError(f"The config {path.name} cannot be read ({error.strerror}): check the path.") from error
-    except (ValueError, RecursionError) as error:
-        raise InputFileError(f"{path.name} is not valid JSON: give the config.json of the run.") from error
+    values = read_json(path)
     if not isinstance(values, dict) or not any(k in values for k in ("ALG", "MODEL", "ENV")):
         raise InputFileError(f"{path.name} is no config of such a run: it has none of the sections ALG, MODEL and ENV.")
     return from_config(values, path.name)

@@ -1,0 +1,110 @@
+"""Where a store may lie, and how SQLite is told: every address of a database is made here."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import sys
+from pathlib import Path
+
+from data.errors import StoreError, UsageError, shown
+
+_SHARES = frozenset(
+    (
+        "nfs", "nfs3", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ncpfs", "davfs", "ceph", "lustre",
+        "glusterfs", "beegfs", "gpfs", "orangefs", "pvfs2", "coda", "vboxsf", "vmhgfs", "prl_fs", "drvfs", "fuse.sshfs",
+        "fuse.smbnetfs", "fuse.glusterfs", "fuse.rclone", "fuse.davfs2", "fuse.gvfsd-fuse", "fuse.curlftpfs", "fuse.cifs",
+        "fuse.nfs", "fuse.s3fs", "fuse.vmhgfs-fuse", "fuse.ceph", "fuse.juicefs",
+    )
+)  # fmt: skip
+"""File systems of another machine, as Linux calls them, and of a host that is seen from within a virtual machine."""
+_MOUNTS = Path("/proc/self/mounts")
+_REMOTE = 4  # what GetDriveTypeW says of a mapped drive
+
+
+def user_path(text: str | Path) -> Path:
+    """Return a path as it was written, with ``~`` for the user's folder, which not every shell puts in.
+
+    Raises UsageError when that folder is not known.
+    """
+    path = os.path.expanduser(os.fspath(text))
+    if path == "~" or path.startswith(("~/", "~\\")):
+        raise UsageError(
+            "This machine knows no home folder of yours (HOME is not set): give the folder itself, for example with --home DIR."
+        )
+    return Path(path)
+
+
+def sqlite_uri(path: Path, mode: str) -> str:
+    """Return the address of a database file, opened as ``mode`` says (``mode=ro``, …), whatever characters are in its path."""
+    whole = os.path.abspath(path)
+    if whole.startswith("\\\\?\\") and whole[5:6] == ":":  # Windows' mark of a long path would be taken for a share
+        whole = whole[4:]
+    return f"{Path(whole).as_uri()}?{mode}"
+
+
+def refuse_share(path: Path) -> None:
+    """Raise StoreError when a file would lie on a share of another machine: SQLite's log cannot be shared from there."""
+    path = Path(os.path.abspath(path))
+    real = path
+    with contextlib.suppress(OSError, RuntimeError):  # a link that leads back to itself
+        real = path.resolve()
+    kind = _drive_share(str(path)) or _drive_share(str(real)) or _mount_share(path)
+    if kind:
+        raise StoreError(
+            f"{shown(path.name)} lies on {kind}, where several programs cannot use SQLite's log together: choose a folder on a "
+            "disk of this machine (--home DIR), and copy the file there first if there is one."
+        )
+
+
+def _drive_share(path: str) -> str:
+    """Return what kind of share a path of Windows begins with, or nothing."""
+    if path.startswith(("\\\\?\\", "\\\\.\\")) and not path[4:8].upper().startswith("UNC\\"):
+        path = path[4:]
+    if path.startswith("\\\\"):
+        return "a network share"
+    if sys.platform == "win32" and path[1:2] == ":":
+        import ctypes
+
+        ask = ctypes.WinDLL("kernel32").GetDriveTypeW
+        ask.argtypes, ask.restype = [ctypes.c_wchar_p], ctypes.c_uint
+        if ask(path[:2] + "\\") == _REMOTE:
+            return f"the drive {path[:2].upper()}, which is a network share"
+    return ""
+
+
+def _mount_share(path: Path) -> str:
+    """Return what kind of share a path of Linux lies on, or nothing."""
+    if not sys.platform.startswith("linux"):
+        return ""
+    try:
+        table = _MOUNTS.read_bytes()
+    except OSError:
+        return ""
+    while not os.path.exists(path) and path != path.parent:
+        path = path.parent
+    return _kind_of_mount(table, os.path.realpath(path))
+
+
+@functools.lru_cache(maxsize=64)
+def _kind_of_mount(table: bytes, path: str) -> str:
+    """Return the share among ``/proc/self/mounts`` that a real path lies on, or nothing."""
+    found, kind = b"", ""
+    where = os.fsencode(path).rstrip(b"/") + b"/"
+    for row in table.splitlines():
+        fields = row.split(b" ")
+        if len(fields) < 3:
+            continue
+        mount = _unescaped(fields[1]).rstrip(b"/") + b"/"
+        if where.startswith(mount) and len(mount) >= len(found):  # of two at one place, the later one lies on top
+            found, kind = mount, fields[2].decode("ascii", "replace")
+    # Where even the root is one (a container, a machine that boots from the network), there is no other disk to choose.
+    return f"a network share ({kind})" if kind in _SHARES and found != b"/" else ""
+
+
+def _unescaped(field: bytes) -> bytes:
+    """Return a field of the table with its blanks, tabs, line ends and backslashes."""
+    for code, letter in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
+        field = field.replace(code, letter)
+    return field
