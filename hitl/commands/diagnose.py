@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add_home(made)
     made.add_argument(
-        "--wandb", type=Path, action="append", default=[], metavar="FILE", help="a WandB history: CSV or JSON lines"
+        "--wandb", type=Path, action="append", default=[], metavar="FILE", help="a WandB history: CSV, JSON or JSON lines"
     )
     made.add_argument("--config", type=Path, metavar="FILE", help="an existing config.json")
     made.add_argument(
