@@ -10,9 +10,12 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TextIO
+from pathlib import Path
+from typing import Any
 
-from data.foreign import MOST_LINE, lines
+from data.errors import shown
+from data.foreign import MOST_LINE
+from data.text_files import parse_json, text_lines
 
 Row = Mapping[str, Any]
 MOST_DOCUMENT = 2**27
@@ -24,73 +27,57 @@ _GROUPED_BY_POINTS = re.compile(r"[+-]?\d{1,3}(\.\d{3}){2,}")
 _BLANKS = re.compile(r"[\s\u00a0\u202f']")
 
 
-def rows_of(file: TextIO, size: int) -> Iterator[Row]:
-    """Yield the rows of an open table of ``size`` bytes, whatever its form. Raises ValueError with the reason where it is none.
+def rows_of(path: Path) -> Iterator[Row]:
+    """Yield the rows of a table, whatever its form.
+
+    Raises InputFileError when it is no text, ValueError with the reason when it is no table, and OSError.
     """
-    start = ""
-    while not start and (piece := file.read(4096)):
-        start = piece.lstrip()
-    file.seek(0)
-    return _of_json(file, size) if start[:1] in ("{", "[") else _of_csv(file)
+    small = path.stat().st_size <= MOST_DOCUMENT
+    stream = text_lines(path, MOST_DOCUMENT if small else MOST_LINE)
+    start = next((line for line in stream if line.strip()), "")
+    if start.lstrip()[:1] not in ("{", "["):
+        return _of_csv(text_lines(path))
+    first, more = _of_one_line(start), next((line for line in stream if line.strip()), "")
+    if isinstance(first, dict) and more:
+        return _of_json_lines(text_lines(path))
+    if not small:
+        raise ValueError("it is one JSON document of more than 128 MiB: write it as CSV, or as JSON with one object a line")
+    return _of_documents("".join([start, more, *stream]), path.name)
 
 
 # -- JSON
 
 
-def _of_json(file: TextIO, size: int) -> Iterator[Row]:
-    """One object a line is read line by line; anything else is one document (or several, one behind the other)."""
-    first, more = _first_line(file)
-    file.seek(0)
-    if more and isinstance(first, dict):
-        for number, line in enumerate(lines(file), 1):
-            if line.strip():
-                row = _loaded(line, f"line {number}")
-                if not isinstance(row, dict):
-                    raise ValueError(f"line {number} is no JSON object as the first one is")
-                yield row
-        return
-    if size > MOST_DOCUMENT:
-        raise ValueError("it is one JSON document of more than 128 MiB: write it as CSV, or as JSON with one object a line")
-    yield from _of_documents(file.read())
-
-
-def _first_line(file: TextIO) -> tuple[Any, bool]:
-    """Return what the first line holds (None where it is no JSON of its own), and whether another one follows it."""
-    line = ""
-    while not line.strip():
-        line = file.readline(MOST_LINE + 1)
-    if len(line) > MOST_LINE:
-        return None, False
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return None, False
-    return value, any(part.strip() for part in iter(lambda: file.read(4096), ""))
-
-
-def _of_documents(text: str) -> Iterator[Row]:
-    decoder, at, found = json.JSONDecoder(), 0, []
-    while at < len(text):
-        if text[at].isspace() or (found and text[at] == ","):
-            at += 1
-            continue
-        try:
-            value, at = decoder.raw_decode(text, at)
-        except RecursionError:
-            raise ValueError("its JSON is nested too deep") from None
-        except json.JSONDecodeError as error:
-            raise ValueError(f"its JSON has a mistake in line {error.lineno}, column {error.colno} ({error.msg})") from None
-        found.append(value)
-    return _of_list(found) if len(found) > 1 else _of_value(found[0])
-
-
-def _loaded(line: str, where: str) -> Any:
+def _of_one_line(line: str) -> Any:
+    """Return what a line holds; None where it is no JSON of its own."""
     try:
         return json.loads(line)
-    except RecursionError:
-        raise ValueError(f"{where} is nested too deep") from None
-    except ValueError as error:
-        raise ValueError(f"{where} is no JSON ({error})") from None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _of_json_lines(stream: Iterator[str]) -> Iterator[Row]:
+    for number, line in enumerate(stream, 1):
+        if line.strip():
+            row = _of_one_line(line)
+            if not isinstance(row, dict):
+                raise ValueError(f"line {number} is no JSON object as the first one is ('{shown(line, 40)}')")
+            yield row
+
+
+def _of_documents(text: str, name: str) -> Iterator[Row]:
+    """Read one document, or several one behind the other."""
+    decoder, at, found = json.JSONDecoder(), 0, []
+    try:
+        while at < len(text):
+            if text[at].isspace() or (found and text[at] == ","):
+                at += 1
+                continue
+            value, at = decoder.raw_decode(text, at)
+            found.append(value)
+    except (ValueError, RecursionError):  # comments perhaps; if not, that says where the mistake is
+        found = [parse_json(text, name)]
+    return _of_list(found) if len(found) > 1 else _of_value(found[0])
 
 
 def _of_value(value: Any) -> Iterator[Row]:
@@ -137,8 +124,7 @@ def _columns(columns: Mapping[str, Mapping[Any, Any]]) -> Iterator[Row]:
 # -- CSV
 
 
-def _of_csv(file: TextIO) -> Iterator[Row]:
-    stream = lines(file)
+def _of_csv(stream: Iterator[str]) -> Iterator[Row]:
     sample = list(_sample(stream))
     delimiter = ""
     if sample and (named := re.fullmatch(r"sep=(.)", sample[0].strip("\r\n"))):  # Excel's own first line

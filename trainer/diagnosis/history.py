@@ -105,8 +105,7 @@ def read_history(path: Path) -> History:
 def read_histories(path: Path) -> list[History]:
     """Read a table of metrics: one history, or one for each run of a chart's export. Raises InputFileError."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            history = from_rows(rows_of(file, path.stat().st_size), path.name)
+        history = from_rows(rows_of(path), path.name)
     except OSError as error:
         raise InputFileError(f"The history {path.name} cannot be read ({error.strerror}): check the path.") from error
     except (ValueError, csv.Error, RecursionError) as error:

@@ -87,6 +87,13 @@ def test_the_same_numbers_from_every_form(tmp_path: Path, text: str, name: str) 
         assert history[column].tolist() == [float(row[column]) for row in ROWS], column
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize("text", [JSON["array"], JSON["lines"], CSV["semicolons and decimal commas"]])
+def test_as_spreadsheets_and_shells_of_windows_encode_it(tmp_path: Path, text: str, encoding: str) -> None:
+    (tmp_path / "history.csv").write_text(text, encoding=encoding)
+    assert read_history(tmp_path / "history.csv")["return_train"].tolist() == [0.5, -1.25, 1e-05]
+
+
 def test_rows_that_hold_other_columns(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('[{"a": 1}, {"b": "2"}, {"a": null, "b": NaN, "c": {"_type": "histogram"}}]')
     history = read_history(tmp_path / "a.json")
@@ -142,7 +149,7 @@ def test_charts_of_one_run_are_looked_at_together(tmp_path: Path) -> None:
         ("1,2\n3,4\n", "where the names of the columns"),
         ("[[1, 2], [3, 4]]", "without the names of their columns"),
         ('{"columns": ["a"], "data": [[1, 2]]}', "row 1 does not have"),
-        ('[{"a": 1},\n {"a": 2,, "b": 1}]', "mistake in line 2"),
+        ('[{"a": 1},\n {"a": 2,, "b": 1}]', "line 2, column"),
         ('{"a": 1}\n{"a": 2\n', "line 2"),
         ("name\nhello\n", "no numbers"),
         ("", "no numbers"),
