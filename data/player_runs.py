@@ -230,7 +230,7 @@ def write_player_run(folder: Path, item: Portable) -> Path:
 def find_runs(path: Path) -> Iterator[Path]:
     """List player-run files: the file itself, or those in a folder, oldest first by name; consumed ones are left out."""
     if path.is_dir():
-        yield from sorted(p for p in path.iterdir() if p.suffix == ".pkl" and p.is_file())
+        yield from sorted(p for p in path.iterdir() if p.suffix.lower() == ".pkl" and p.is_file())
     else:
         yield path
 
@@ -247,4 +247,4 @@ def mark_consumed(path: Path) -> Path:
 
 def looks_like_run_name(name: str) -> bool:
     """Whether a file is named as the old tool names its runs."""
-    return re.fullmatch(r"\d{8}_\d{6}_[0-9a-f]{8}\.pkl", name) is not None
+    return re.fullmatch(r"\d{8}_\d{6}_[0-9a-f]{8}\.pkl", name.lower()) is not None

@@ -67,7 +67,8 @@ def _of_json_lines(stream: Iterator[str]) -> Iterator[Row]:
 
 def _of_documents(text: str, name: str) -> Iterator[Row]:
     """Read one document, or several one behind the other."""
-    decoder, at, found = json.JSONDecoder(), 0, []
+    decoder, at = json.JSONDecoder(), 0
+    found: list[Any] = []
     try:
         while at < len(text):
             if text[at].isspace() or (found and text[at] == ","):

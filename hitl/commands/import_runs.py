@@ -30,7 +30,7 @@ def kind_of(path: Path) -> str:
         return "minari" if find_dataset(path) else "player-run"
     if _starts_as_sqlite(path):
         return "store"
-    if path.suffix == ".pkl":
+    if path.suffix.lower() == ".pkl":
         return "player-run"
     raise InputFileError(
         f"{path.name} is neither a player run (.pkl), a Minari dataset nor a store: say what it is with --kind."
@@ -88,11 +88,16 @@ def _one(
         return merge(store.conn, store.path, path)
     if kind == "minari":
         from data.importing import write
-        from data.minari_files import read_minari
+        from data.minari_files import Told, read_minari
+        from hitl.games.gym_env import action_names
+        from hitl.games.sight import Sight
+        from hitl.settings import load
 
         driver = AGENT if args.driver == "agent" else HUMAN
-        items = read_minari(path, _layout(store, args.layout_of), driver, args.hz, args.track_name or "")
-        return write(store, items, "minari", told)
+        pictures = load(home_path(args)).pictures
+        known = Told(_layout(store, args.layout_of), driver, args.hz, args.track_name or "",
+                     lambda space: Sight(space, pictures), action_names)  # fmt: skip
+        return write(store, read_minari(path, known), "minari", told)
     from data.player_runs import find_runs
     from data.watching import import_runs
 

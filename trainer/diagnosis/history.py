@@ -142,7 +142,7 @@ def joined(histories: Sequence[History]) -> list[History]:
             found.append(history)
             continue
         steps = np.union1d(other["_step"], history["_step"])
-        columns = {}
+        columns: dict[str, Array] = {}
         for part in (other, history):
             rows = np.searchsorted(steps, part["_step"])
             for name, column in part.columns.items():
