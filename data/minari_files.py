@@ -24,7 +24,7 @@ from data.spaces import Layout, See, around_zero, in_order, is_flat, laid_out, l
 MOST_METADATA, MOST_NAME = 2**24, 500  # bytes, characters
 MOST_UNREADABLE = 100
 """Episodes in a row that cannot be read, after which the rest is not looked for."""
-_MISSING = "Minari is not installed: `pip install 'hitl[minari]'` brings it."
+_MISSING = 'Minari is not installed: `pip install "hitl[minari]"` brings it.'
 
 
 def _storage() -> Any:

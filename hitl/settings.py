@@ -33,6 +33,7 @@ from typing import Any
 
 from data.errors import InputFileError, shown
 from data.foreign import read_bytes
+from data.suggest import did_you_mean
 from hitl.arbiter import Settings as TakeoverSettings
 from hitl.home import Home
 from hitl.offers import HelpSettings
@@ -123,11 +124,14 @@ def load(home: Home) -> Settings:
     if unknown:
         raise InputFileError(
             f"{path.name} has a section [{shown(min(unknown))}] that means nothing; known are {', '.join(SECTIONS)}."
+            f"{did_you_mean(min(unknown), SECTIONS)}"
         )
     merged = {**pads.get("use", {}), **table.get("pad", {})}  # what the player wrote goes before what was stored
     choice = _fill(PadChoice, merged, path, "pad")
     if choice.use not in KINDS:
-        raise InputFileError(f"{path.name}: pad.use is one of {', '.join(KINDS)}, not '{shown(choice.use)}'.")
+        raise InputFileError(
+            f"{path.name}: pad.use is one of {', '.join(KINDS)}, not '{shown(choice.use)}'.{did_you_mean(choice.use, KINDS)}"
+        )
     devices = pads.get("devices", {})
     if not isinstance(devices, dict) or not all(isinstance(v, dict) for v in devices.values()):
         raise InputFileError("pads.toml: [devices] must hold one table a device; delete the file to begin anew.")
@@ -185,7 +189,9 @@ def _fill(kind: type[Any], table: Any, path: Path, section: str) -> Any:
     known = {f.name: f for f in fields(kind)}
     if not isinstance(table, dict) or set(table) - set(known):
         name = min(set(table) - set(known)) if isinstance(table, dict) else section
-        raise InputFileError(f"{path.name}: {section}.{shown(name)} means nothing; known are {', '.join(known)}.")
+        raise InputFileError(
+            f"{path.name}: {section}.{shown(name)} means nothing; known are {', '.join(known)}.{did_you_mean(name, known)}"
+        )
     values = {}
     for name, value in table.items():
         wanted = type(known[name].default)

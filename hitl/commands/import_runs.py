@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import InputFileError, UsageError
+from hitl.arguments import Parser
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _print_summary(summary: Summary) -> None:
 
 def main(argv: list[str]) -> int:
     """Run the command; the exit status is 1 when something was refused."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="hitl import",
         description="Import player runs of tmrl, Minari datasets, or another store. Nothing comes in twice.",
     )

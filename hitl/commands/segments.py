@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING
 
-from hitl.commands.selection import add_filters, local_time, open_store, selected
+from hitl.arguments import Parser
+from hitl.commands.selection import add_filters, filters_meant, local_time, open_store, selected
 from hitl.home import add_home
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _print_table(segments: list[Segment]) -> None:
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="hitl segments", description="List the recorded takeovers and laps, oldest first."
     )
     add_home(parser)
@@ -85,6 +85,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     with open_store(args) as store:
         segments = selected(store, args)
+        meant = "" if segments else filters_meant(store, args)
     if args.json:
         import json
 
@@ -103,5 +104,5 @@ def main(argv: list[str]) -> int:
     elif segments:
         _print_table(segments)
     else:
-        print("No such segments yet: take over in `hitl play`, or loosen the filters.")
+        print(f"No such segments yet: take over in `hitl play`, or loosen the filters.{meant}")
     return 0

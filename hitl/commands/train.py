@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import TrainingError
+from hitl.arguments import Parser
 from hitl.commands.server import add_access
 from hitl.home import Home, add_home, home_path
 
@@ -21,7 +22,7 @@ STOP_S = 60.0  # it may be writing a checkpoint to a slow disk
 
 def main(argv: list[str]) -> int:
     """Train until stopped, or speak to a trainer that is at work."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="hitl train",
         description="Follow a home folder's store and learn from it until stopped. It may be killed at any moment and goes on "
         "where it was.",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from data.errors import InputFileError, shown
+from data.suggest import did_you_mean
 from hitl.pads.base import BUTTONS, PadState
 
 LEAST_TRAVEL = 0.2  # of a raw axis's -1..1 that a calibration must have seen on each side
@@ -122,7 +123,8 @@ def from_table(table: Mapping[str, Any], default: PadMap) -> PadMap:
         if name in _AXES and isinstance(value, Mapping):
             unknown = set(value) - {f.name for f in fields(Axis)}
             if unknown:
-                raise InputFileError(f"The pad setting {name}.{shown(min(unknown))} means nothing; see docs/pads.md.")
+                meant = did_you_mean(min(unknown), [f.name for f in fields(Axis)])
+                raise InputFileError(f"The pad setting {name}.{shown(min(unknown))} means nothing; see docs/pads.md.{meant}")
             try:
                 numbers = {k: v if k == "source" else float(v) for k, v in value.items()}
                 mapping = replace(mapping, **{name: replace(getattr(mapping, name), **numbers)})
@@ -131,7 +133,10 @@ def from_table(table: Mapping[str, Any], default: PadMap) -> PadMap:
         elif name == "buttons" and isinstance(value, Mapping):
             mapping = replace(mapping, buttons={**mapping.buttons, **{k: _sources(k, v) for k, v in value.items()}})
         else:
-            raise InputFileError(f"The pad setting '{shown(name)}' means nothing; known are {', '.join(_AXES)} and buttons.")
+            known = (*_AXES, "buttons")
+            raise InputFileError(
+                f"The pad setting '{shown(name)}' means nothing; known are {', '.join(known)}.{did_you_mean(name, known)}"
+            )
     return mapping
 
 

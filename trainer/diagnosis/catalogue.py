@@ -136,7 +136,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "failures-in-one-corner": _warning(
         "nearly all failures lie in one corner", 42,
-        "Take over there a few times, a second or two before it (`hitl play --practice CORNER --at-failure`).",
+        "Take over there a few times, a second or two before it (`hitl play --practice CORNER`).",
     ),
     "update-ratio": _warning(
         "far fewer or more updates per step than set", 40,
