@@ -175,7 +175,7 @@ def _print(track: str, stats: list[CornerStats], places: list[Place], *, added: 
         if added:
             console.print(
                 f"Added '{place.corner.name}' ({where}): {place.failures} episodes ended there. "
-                f"`hitl corners --rename '{place.corner.name}' NAME` gives it your name.",
+                f'`hitl corners --rename "{place.corner.name}" NAME` gives it your name.',
                 highlight=False,
                 markup=False,
             )

@@ -76,7 +76,7 @@ FAULTS: dict[str, Fault] = {
     # Demonstrations
     "demos-stale": _warning(
         "the demos were paid or seen by other rules than today's", 68,
-        "Import the demos again, so that reward and observation are worked out anew (`hitl import --track`).",
+        "Import the demos again, so that reward and observation are worked out anew (`hitl import PATH --track FILE`).",
     ),
     "q-return-apart": _warning(
         "Q rises while the return falls", 66,
