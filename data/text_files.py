@@ -36,7 +36,7 @@ _STRING = r'"(?:[^"\\\n]|\\.)*+"?'
 _TOML = re.compile(rf'"""[\s\S]*?(?:"""|\Z)|\'\'\'[\s\S]*?(?:\'\'\'|\Z)|#[^\n]*|\'[^\'\n]*\'?|{_PATH}|{_STRING}')
 _JSON = re.compile(rf"//[^\n]*|#[^\n]*|/\*[\s\S]*?(?:\*/|\Z)|{_PATH}|{_STRING}")
 _LAST_COMMA = re.compile(rf"{_STRING}|,(?=\s*[\]}}])")
-_TOML_ESCAPES = re.compile(r'\\(?:[btnfr"\\]|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})')
+_TOML_ESCAPES = re.compile(r'\\(?:[\\"]|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})')  # no setting is of several lines: "runs\new" is a path
 _JSON_ESCAPES = re.compile(r'\\(?:[bfnrt"\\/]|u[0-9a-fA-F]{4})')
 
 
@@ -117,10 +117,9 @@ def parse_json(text: str, name: str) -> Any:
         bare = _JSON.sub(lambda found: _bare(found[0]), text)
         return json.loads(_LAST_COMMA.sub(lambda found: " " if found[0] == "," else found[0], bare), strict=False)
     except json.JSONDecodeError as error:
-        where = f", line {error.lineno}, column {error.colno}" if text.strip() else ""
+        cause = f"line {error.lineno}, column {error.colno}: {_small(error.msg)}" if text.strip() else "it is empty"
         raise InputFileError(
-            f"{shown(name)}{where}: {shown(error.msg[:1].lower() + error.msg[1:], 120) if where else 'the file is empty'}. "
-            "It is not valid JSON: mend it there, or write the file anew."
+            f"{shown(name)} cannot be read ({cause}). It is not valid JSON: mend it there, or write the file anew."
         ) from error
     except (ValueError, RecursionError) as error:  # a number, or a nesting, without end
         raise InputFileError(f"{shown(name)} is not valid JSON ({shown(error, 120)}): write the file anew.") from error
@@ -129,17 +128,20 @@ def parse_json(text: str, name: str) -> Any:
 def parse_toml(text: str, name: str) -> dict[str, Any]:
     """Return the table of a TOML text, as :func:`read_toml` understands it. Raises InputFileError, which names ``name``."""
     try:
-        return tomllib.loads(_TOML.sub(lambda found: _literal(found[0], _TOML_ESCAPES), text))
+        return tomllib.loads(_TOML.sub(lambda found: _literal(found[0]), text))
     except tomllib.TOMLDecodeError as error:
-        at = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", str(error), re.DOTALL)
-        line = f", line {at[2]}, column {at[3]}" if at and at[2] else ", at its end" if at else ""
-        cause = at[1] if at else str(error)
+        at = re.fullmatch(r"(.*) \(at (?:(line \d+, column \d+)|end of document)\)", str(error), re.DOTALL)
+        cause = f"{at[2] or 'at its end'}: {_small(at[1])}" if at else _small(str(error))
         raise InputFileError(
-            f"{shown(name)}{line}: {shown(cause[:1].lower() + cause[1:], 120)}. It is not valid TOML: mend it there. Text stands "
-            "between quotes, a number has a point and no comma, a truth is true or false."
+            f"{shown(name)} cannot be read ({cause}). It is not valid TOML: mend it there. Text stands between quotes, a number "
+            "has a point and no comma, a truth is true or false."
         ) from error
     except (ValueError, RecursionError) as error:  # a number, or a nesting, without end
         raise InputFileError(f"{shown(name)} is not valid TOML ({shown(error, 120)}): mend it, or write it anew.") from error
+
+
+def _small(text: str) -> str:
+    return shown(text[:1].lower() + text[1:], 120)
 
 
 def without_mark(text: str) -> str:
@@ -156,7 +158,7 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise InputFileError(f"There is no file {shown(path.name)} there: check the path.") from error
+        raise InputFileError(f"{shown(path.name)} cannot be read (there is no such file): check the path.") from error
     except OSError as error:
         raise InputFileError(f"{shown(path.name)} cannot be read ({shown(error.strerror or error)}): check the path.") from error
     except UnicodeError as error:
@@ -207,7 +209,7 @@ def _wide(head: bytes) -> str | None:
 def _code_page(raw: bytes, name: str, line: int, good: int, guess: bool) -> str:
     """Return the code page of bytes that are not UTF-8 from that line on, while ``good`` letters before them were."""
     own = codecs.lookup(locale.getencoding()).name
-    cause = f"{shown(name)}, line {line}, holds letters that are not UTF-8"
+    cause = f"{shown(name)} cannot be read: its line {line} holds letters that are not UTF-8"
     text = raw.decode("utf-8", "surrogateescape")
     bad = sum("\udc80" <= c <= "\udcff" for c in text)
     good += sum(c > "\x7f" for c in text) - bad
@@ -228,17 +230,19 @@ def _code_page(raw: bytes, name: str, line: int, good: int, guess: bool) -> str:
 
 def _bare(token: str) -> str:
     """Return a string of JSON as it is meant, and the blanks that stand for a comment (lines keep their numbers)."""
-    return _literal(token, _JSON_ESCAPES) if token.startswith('"') else re.sub(r"[^\n]", " ", token)
+    if not token.startswith('"'):
+        return re.sub(r"[^\n]", " ", token)
+    if re.fullmatch(_PATH, token) or "\\" in _JSON_ESCAPES.sub("", token):
+        return _literal(token)
+    return token
 
 
-def _literal(token: str, escapes: re.Pattern[str]) -> str:
-    """Return a string in which backslashes that cannot be escapes, or are those of a path, stand for themselves."""
+def _literal(token: str) -> str:
+    """Return a string in which each backslash of a path stands for itself."""
     if not token.startswith('"') or token.startswith('"""') or "\\" not in token:
         return token
     if re.fullmatch(_PATH, token):
         head = "\\\\" if token.startswith('"\\\\') else ""  # the two that begin a share are two
         body = token[1 + len(head) : -1]
         return '"' + head * 2 + re.sub(r"\\+", r"\\\\", body) + '"'
-    if "\\" not in escapes.sub("", token):
-        return token
-    return re.sub(r"\\(?:[\\\"]|(?=.))", lambda found: "\\\\" if found[0] == "\\" else found[0], token)
+    return re.sub(rf"{_TOML_ESCAPES.pattern}|\\", lambda found: "\\\\" if found[0] == "\\" else found[0], token)
