@@ -151,7 +151,7 @@ def _status(home: Home) -> int:
         return 0
     age = beat.checkpoint_age_s
     rows = [
-        ("state", beat.state + (f" (last pulse {beat.age_s:.0f} s ago)" if beat.age_s > 5 else "")),
+        ("state", beat.doing + (f" (last pulse {beat.age_s:.0f} s ago)" if beat.age_s > 5 else "")),
         ("updates", f"{beat.updates:,} ({beat.updates_per_second:.0f} a second)"),
         ("steps", f"{beat.online_steps:,} in this store, {beat.steps_behind:,} behind, {beat.utd:.2f} updates each"),
         ("demos", f"{beat.demo_rows:,} steps, {beat.takeover_seconds:.0f} s of takeover"),
