@@ -127,7 +127,7 @@ def application(path: Path) -> Any:
         from datasette.database import Database
         from datasette.plugins import pm
     except ImportError as error:
-        raise UsageError("Datasette is not installed: `pip install 'hitl[browse]'` brings it.") from error
+        raise UsageError('Datasette is not installed: `pip install "hitl[browse]"` brings it.') from error
 
     # With rich at hand, every refused statement would be told in the terminal with all local variables, for seconds.
     vars(importlib.import_module("datasette.handle_exception"))["rich"] = None

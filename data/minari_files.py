@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from data.episodes import EpisodeData, SegmentData, takeovers
-from data.errors import InputFileError, UsageError, shown
+from data.errors import HitlError, InputFileError, UsageError, shown
 from data.hdf5_heaps import check_heaps
 from data.importing import EpisodeRefusedError
 from data.portable import Portable, describe, digest, put_step_arrays, put_tail, restore, step_arrays, tail_of
 from data.records import AGENT, HUMAN, SessionInfo
+from data.spaces import Layout, See, around_zero, in_order, is_flat, laid_out, leaves
 from data.text_files import read_json
 
 MOST_METADATA, MOST_NAME = 2**24, 500  # bytes, characters
 MOST_UNREADABLE = 100
 """Episodes in a row that cannot be read, after which the rest is not looked for."""
-_MISSING = "Minari is not installed: `pip install 'hitl[minari]'` brings it."
+_MISSING = 'Minari is not installed: `pip install "hitl[minari]"` brings it.'
 
 
 def _storage() -> Any:
@@ -119,24 +122,40 @@ def find_dataset(path: Path) -> Path | None:
     )
 
 
-def _vet(folder: Path) -> None:
-    """Raise ValueError or InputFileError at what the packages that read a dataset would take for ever over."""
+def _vet(folder: Path) -> dict[str, Any]:
+    """Return the metadata. Raises ValueError or InputFileError at what the packages that read it would take for ever over."""
     metadata = read_json(folder / "metadata.json", MOST_METADATA)
     name = metadata.get("dataset_id", "") if isinstance(metadata, dict) else ""
     if not isinstance(name, str) or len(name) > MOST_NAME:  # it is taken apart by an expression that goes back at every letter
         raise ValueError(f"its name has more than {MOST_NAME} characters or is no text")
     if (file := folder / "main_data.hdf5").exists():  # there are datasets of other kinds of file
         check_heaps(file)
+    return metadata if isinstance(metadata, dict) else {}
 
 
-def read_minari(
-    path: Path, like: SessionInfo | None = None, driver: int = HUMAN, hz: float = 20.0, track: str = ""
-) -> Iterator[tuple[str, Portable | EpisodeRefusedError]]:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known of another tool's dataset beside its numbers."""
+
+    like: SessionInfo | None = None
+    """What its numbers mean (sizes must fit); None: they are numbered."""
+    driver: int = HUMAN
+    """Who drove."""
+    hz: float = 20.0
+    track: str = ""
+    """Its own name where empty."""
+    see: See | None = None
+    """Lays out observations that are no plain vectors; None: such a dataset is refused."""
+    action_names: Callable[[str, int], tuple[str, ...]] | None = None
+    """The names of that many actions of an environment (its Gymnasium id)."""
+
+
+def read_minari(path: Path, told: Told | None = None) -> Iterator[tuple[str, Portable | EpisodeRefusedError]]:
     """Read (name, episode) pairs of a dataset folder.
 
-    For another tool's dataset: ``like`` says what its numbers mean (sizes must fit), else they are numbered; ``driver`` is who
-    drove. Raises InputFileError when it is no dataset, UsageError when Minari is not installed.
+    Raises InputFileError when it is no dataset, UsageError when Minari is not installed, and what ``told.see`` raises.
     """
+    told = told or Told()
     storage_class = _storage()
     import minari
 
@@ -144,19 +163,20 @@ def read_minari(
     if folder is None:
         raise InputFileError(f"{path.name} is no Minari dataset: give the folder that holds its data folder.")
     try:
-        _vet(folder)
+        metadata = _vet(folder)
         dataset = minari.MinariDataset(storage_class.read(folder))
         total, name = int(dataset.total_episodes), shown(dataset.spec.dataset_id)
     except Exception as error:  # whatever a foreign folder makes the package raise
         reason = shown(str(error).replace(str(folder), folder.name), 120)
         raise InputFileError(f"The Minari dataset {shown(path.name)} cannot be read ({reason}).") from error
+    source = _Source(dataset, metadata, told, name)
     unreadable = 0
     for index in range(total):
         label = f"{name} episode {index}"
         try:
             episode = next(iter(dataset.iterate_episodes([index])))
             metadata = next(iter(dataset.storage.get_episode_metadata([index])))
-            yield label, _episode(episode, metadata, like, driver, hz, track or name)
+            yield label, _episode(episode, metadata, source)
             unreadable = 0
         except EpisodeRefusedError as error:
             yield label, error
@@ -168,43 +188,78 @@ def read_minari(
                 return
 
 
-def _episode(
-    episode: Any, metadata: dict[str, Any], like: SessionInfo | None, driver: int, hz: float, track: str
-) -> Portable:
-    observations, actions = np.asarray(episode.observations), np.asarray(episode.actions)
-    if observations.ndim != 2 or actions.ndim != 2 or len(observations) != len(actions) + 1:
+class _Source:
+    """A dataset's spaces, and how they become the vectors and names that a session stores."""
+
+    def __init__(self, dataset: Any, metadata: dict[str, Any], told: Told, name: str) -> None:
+        described = metadata.get("observation_space")
+        with contextlib.suppress(ValueError, TypeError, RecursionError):
+            described = json.loads(described) if isinstance(described, str) else described
+        space = in_order(dataset.observation_space, described)
+        self.told, self.track, self.action_space = told, told.track or name, dataset.action_space
+        self.layout: Layout | None = None
+        if not is_flat(space):
+            if told.see is None:
+                raise InputFileError(f"The Minari dataset {name} holds observations that are no plain vectors of numbers.")
+            try:
+                self.layout = told.see(space)
+            except HitlError as error:
+                raise InputFileError(f"The Minari dataset {name} cannot be learned from. {error}") from error
+        self.env_id = str(getattr(dataset.spec.env_spec, "id", "") or "")
+
+    def observations(self, given: Any) -> np.ndarray:
+        """Return (m, O) float32. Raises EpisodeRefusedError."""
+        if self.layout is not None:
+            return laid_out(given, self.layout)
+        rows = np.asarray(given)
+        if rows.ndim != 2:
+            raise EpisodeRefusedError(f"its observations are not rows of numbers (shape {rows.shape})")
+        return rows.astype(np.float32)
+
+    def info(self, size: int, actions: int) -> SessionInfo:
+        """Return what a session of it is. Raises EpisodeRefusedError when the layout that was asked for does not fit."""
+        like, told = self.told.like, self.told
+        if like is not None and (len(like.observation_names), len(like.action_names)) != (size, actions):
+            raise EpisodeRefusedError(
+                f"it has {size} observations and {actions} actions, the layout asked for {len(like.observation_names)} and "
+                f"{len(like.action_names)}"
+            )
+        numbered = told.action_names or (lambda _, count: tuple(f"action_{i}" for i in range(count)))
+        names = self.layout.names if self.layout is not None else tuple(f"observation_{i}" for i in range(size))
+        image = self.layout.image[1:] if self.layout is not None else ()
+        return SessionInfo(
+            kind="import", env=like.env if like else "minari", track=like.track if like else self.track,
+            hz=like.hz if like else told.hz, observation_names=like.observation_names if like else names,
+            action_names=like.action_names if like else numbered(self.env_id, actions), driver="imported",
+            frame_shape=like.frame_shape if like else tuple(image) or None,
+        )  # fmt: skip
+
+
+def _episode(episode: Any, metadata: dict[str, Any], source: _Source) -> Portable:
+    driver = source.told.driver
+    if "hitl" not in metadata and not is_flat(source.action_space):
         raise EpisodeRefusedError(
-            f"its observations and actions are not rows of numbers (shapes {observations.shape} and {actions.shape})"
+            f"its actions are {shown(source.action_space)}; only a plain vector of continuous actions (a Box) can be learned from"
         )
-    n = len(actions)
-    if "hitl" not in metadata and n and not np.abs(actions).max() <= 1.001:
-        raise EpisodeRefusedError("its actions leave the range -1 to 1 that policies here act in")
+    observations, actions = source.observations(episode.observations), np.asarray(episode.actions)
+    n = len(episode.rewards)
+    if actions.ndim != 2 or len(actions) != n or len(observations) not in (n, n + 1):
+        raise EpisodeRefusedError(
+            f"its {n} rewards go with actions of shape {actions.shape} and {len(observations)} observations; one action, and one "
+            "observation or one more, were expected for each"
+        )
     arrays = EpisodeData(
-        observation=observations[:-1].astype(np.float32),
-        executed=actions.astype(np.float32),
+        observation=observations[:n],
+        executed=actions.astype(np.float32) if "hitl" in metadata else around_zero(source.action_space, actions),
         reward=np.asarray(episode.rewards, np.float64),
         terminated=np.asarray(episode.terminations, bool),
         truncated=np.asarray(episode.truncations, bool),
-        last_observation=observations[-1].astype(np.float32),
+        last_observation=observations[n] if len(observations) > n else None,  # some record what was acted on alone
         driver=driver,
     )
     if "hitl" in metadata:
         return _restored(json.loads(metadata["hitl"]), arrays, episode.infos or {})
-    if like is not None and (len(like.observation_names), len(like.action_names)) != (
-        observations.shape[1],
-        actions.shape[1],
-    ):
-        raise EpisodeRefusedError(
-            f"it has {observations.shape[1]} observations and {actions.shape[1]} actions, the layout asked for "
-            f"{len(like.observation_names)} and {len(like.action_names)}"
-        )
-    names = tuple(f"observation_{i}" for i in range(observations.shape[1]))
-    info = SessionInfo(
-        kind="import", env=like.env if like else "minari", track=like.track if like else track, hz=like.hz if like else hz,
-        observation_names=like.observation_names if like else names,
-        action_names=like.action_names if like else tuple(f"action_{i}" for i in range(actions.shape[1])),
-        driver="imported",
-    )  # fmt: skip
+    info = source.info(observations.shape[1], actions.shape[1])
     ended = any(episode.terminations[-1:]), any(episode.truncations[-1:])
     arrays.end = "terminated" if ended[0] else "truncated" if ended[1] else "interrupted"
     arrays.purpose = "lap" if driver == HUMAN else "drive"
@@ -217,9 +272,8 @@ def _episode(
         arrays.segments = [SegmentData("takeover", a, b, trigger="imported") for a, b in takeovers(human)]
     elif driver != AGENT:
         arrays.segments = [SegmentData("lap", 0, n, trigger="imported")]
-    return Portable(
-        info, arrays, "minari:" + digest(observations.tobytes(), actions.tobytes(), arrays.reward.tobytes())
-    )
+    seen = [np.asarray(part).tobytes() for part in leaves(episode.observations)]  # as they are, however they are laid out
+    return Portable(info, arrays, "minari:" + digest(*seen, actions.tobytes(), arrays.reward.tobytes()))
 
 
 def _restored(described: dict[str, Any], arrays: EpisodeData, infos: dict[str, Any]) -> Portable:

@@ -22,7 +22,7 @@ def arrow() -> tuple[Any, Any]:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise UsageError("Parquet needs pyarrow: `pip install 'hitl[parquet]'` brings it.") from error
+        raise UsageError('Parquet needs pyarrow: `pip install "hitl[parquet]"` brings it.') from error
     return pyarrow, pyarrow.parquet
 
 

@@ -247,4 +247,4 @@ def mark_consumed(path: Path) -> Path:
 
 def looks_like_run_name(name: str) -> bool:
     """Whether a file is named as the old tool names its runs."""
-    return re.fullmatch(r"\d{8}_\d{6}_[0-9a-f]{8}\.pkl", name) is not None
+    return re.fullmatch(r"\d{8}_\d{6}_[0-9a-f]{8}\.pkl", name.lower()) is not None

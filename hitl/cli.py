@@ -76,7 +76,10 @@ def _run(args: list[str]) -> int:
         print(f"hitl {__version__}")
         return 0
     if args[0] not in COMMANDS:
-        print(f"hitl: there is no command '{args[0]}'. `hitl --help` lists them.", file=sys.stderr)
+        from data.suggest import did_you_mean
+
+        meant = did_you_mean(args[0], COMMANDS)
+        print(f"hitl: there is no command '{args[0]}': `hitl --help` lists them.{meant}", file=sys.stderr)
         return 2
     try:
         return int(importlib.import_module(COMMANDS[args[0]][0]).main(args[1:]) or 0)

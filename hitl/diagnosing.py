@@ -16,7 +16,7 @@ from hitl.track import load_track
 from trainer.diagnosis.case import Case
 from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.drives import from_store as drives_from_store
-from trainer.diagnosis.history import from_store, read_history
+from trainer.diagnosis.history import from_store, joined, read_histories
 from trainer.diagnosis.recipe import Recipe, from_settings, read_recipe
 from trainer.diagnosis.road import Road
 
@@ -55,8 +55,7 @@ def cases(
 
         drives, told = of_player_runs(player_runs, line, recipe)
         given.append(told)
-    for path in histories:
-        history = read_history(path)
+    for history in joined([history for path in histories for history in read_histories(path)]):
         text = f"history {history.name}: {len(history):,} rows, {len(history.columns)} columns"
         found.append(Case(history, recipe, road, drives, looked_at=[text, *given]))
     if not histories and given:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data.errors import CheckpointError, StoreError
+from data.errors import CheckpointError, StoreError, shown
 from data.store import Store
+from data.suggest import did_you_mean
 from hitl.home import Home
 
 if TYPE_CHECKING:
@@ -204,7 +205,13 @@ class CheckpointPolicy:
         else:
             record = next((r for r in records if which in (str(r.id), r.name, Path(r.name).stem)), None)
         if record is None:
-            raise CheckpointError(f"There is no checkpoint '{which}' in this home folder: train first (`hitl train`).")
+            if not records:
+                raise CheckpointError("This home folder has no checkpoint yet: train first (`hitl train`).")
+            names = [Path(r.name).stem for r in records]
+            raise CheckpointError(
+                f"There is no checkpoint '{shown(which)}' in this home folder: give best, latest, a number or a file's name; the "
+                f"newest is '{names[0]}'.{did_you_mean(which, ['best', 'latest', *names])}"
+            )
         self._load(self._home.checkpoints / record.name, record.id)
         self.fixed = True
 

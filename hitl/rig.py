@@ -12,6 +12,7 @@ from data.errors import StoreError, UsageError
 from data.recorder import Recorder
 from data.records import SessionInfo
 from data.store import Store
+from data.suggest import did_you_mean
 from hitl import arbiter
 from hitl.clock import Lateness, punctual
 from hitl.corners import Corner
@@ -143,7 +144,8 @@ class Rig:
             if corner.name == name:
                 return corner
         known = ", ".join(f"'{c.name}'" for c in self.corners) or "none yet"
-        raise UsageError(f"Track '{self.track.name}' has no corner '{name}'; its corners are {known}.")
+        meant = did_you_mean(name, [c.name for c in self.corners])
+        raise UsageError(f"Track '{self.track.name}' has no corner '{name}'; its corners are {known}.{meant}")
 
     def _known_corners(self) -> tuple[Corner, ...]:
         """Return the track's corners and those that the player has named, and make sure that the store knows them."""

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InputFileError, shown
+from data.suggest import did_you_mean
 from data.text_files import read_toml
 from hitl.arbiter import Settings as TakeoverSettings
 from hitl.home import Home
@@ -126,6 +127,7 @@ def load(home: Home) -> Settings:
     if unknown:
         raise InputFileError(
             f"{path.name} has a section [{shown(min(unknown))}] that means nothing; known are {', '.join(SECTIONS)}."
+            f"{did_you_mean(min(unknown), SECTIONS)}"
         )
     merged = {**pads.get("use", {}), **table.get("pad", {})}  # what the player wrote goes before what was stored
     named = table.get("pad", {}).get("name", "")
@@ -133,7 +135,9 @@ def load(home: Home) -> Settings:
         merged.pop("id", None)  # another pad than the one that was chosen
     choice = _fill(PadChoice, merged, path, "pad")
     if choice.use not in KINDS:
-        raise InputFileError(f"{path.name}: pad.use is one of {', '.join(KINDS)}, not '{shown(choice.use)}'.")
+        raise InputFileError(
+            f"{path.name}: pad.use is one of {', '.join(KINDS)}, not '{shown(choice.use)}'.{did_you_mean(choice.use, KINDS)}"
+        )
     devices = pads.get("devices", {})
     if not isinstance(devices, dict) or not all(isinstance(v, dict) for v in devices.values()):
         raise InputFileError("pads.toml: [devices] must hold one table a device; delete the file to begin anew.")
@@ -192,7 +196,9 @@ def _fill(kind: type[Any], table: Any, path: Path, section: str) -> Any:
     known = {f.name: f for f in fields(kind)}
     if not isinstance(table, dict) or set(table) - set(known):
         name = min(set(table) - set(known)) if isinstance(table, dict) else section
-        raise InputFileError(f"{path.name}: {section}.{shown(name)} means nothing; known are {', '.join(known)}.")
+        raise InputFileError(
+            f"{path.name}: {section}.{shown(name)} means nothing; known are {', '.join(known)}.{did_you_mean(name, known)}"
+        )
     values = {}
     for name, value in table.items():
         wanted = type(known[name].default)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from data.errors import InputFileError, shown
 from data.places import user_path
+from data.suggest import did_you_mean
 from data.text_files import parse_toml, read_rows, read_toml
 from hitl.corners import Corner, corners_from_curvature
 from hitl.line import MOST_FAR, MOST_LENGTH, ReferenceLine
@@ -45,7 +46,8 @@ class Track:
             if corner.name == name:
                 return corner
         known = ", ".join(c.name for c in self.corners) or "none"
-        raise InputFileError(f"Track '{self.name}' has no corner '{name}'. Known corners: {known}.")
+        meant = did_you_mean(name, [c.name for c in self.corners])
+        raise InputFileError(f"Track '{self.name}' has no corner '{name}'. Known corners: {known}.{meant}")
 
     def corner_at(self, progress: float) -> Corner | None:
         """Return the corner that a car at that progress (m) is in, if any."""
@@ -72,7 +74,7 @@ def load_track(name_or_path: str | Path) -> Track:
     if not path.is_file():
         raise InputFileError(
             f"There is no track '{shown(path.name)}'. Give one of the shipped names ({', '.join(shipped_tracks())}) "
-            "or a .toml, .csv or .pkl file."
+            f"or a .toml, .csv or .pkl file.{did_you_mean(text, shipped_tracks())}"
         )
     readers = {".toml": _read_toml, ".csv": _read_csv, ".txt": _read_csv, ".pkl": _read_reward_pkl}
     reader = readers.get(path.suffix.lower())

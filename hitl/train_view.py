@@ -33,7 +33,7 @@ class TrainView:
 
     def say(self, text: str) -> None:
         """Print a sentence above the view."""
-        self._live.console.print(text)
+        self._live.console.print(text, markup=False, highlight=False)
 
     def show(self, beat: Heartbeat, watch: Watch) -> None:
         """Draw the newest state."""
@@ -52,11 +52,11 @@ def draw(beat: Heartbeat, watch: Watch) -> Group:
     table.add_column(justify="right", style="dim")
     table.add_column()
     age = beat.checkpoint_age_s
-    table.add_row("state", beat.state)
+    table.add_row("state", Text(beat.doing))
     table.add_row("updates", f"{beat.updates:,}   {beat.updates_per_second:.0f}/s   {beat.utd:.2f} a step")
     table.add_row("steps", f"{beat.online_steps:,}   {beat.steps_behind:,} behind")
     table.add_row("demos", f"{beat.demo_rows:,} steps   {beat.takeover_seconds:.0f} s of takeover")
-    table.add_row("checkpoint", beat.checkpoint + (f"   {age:.0f} s ago" if age is not None else ""))
+    table.add_row("checkpoint", Text(beat.checkpoint + (f"   {age:.0f} s ago" if age is not None else "")))
     for name, key in (("critic loss", "losses/loss_critic"), ("Q", "debug/q1"), ("last return", "return_train")):
         if key in watch.newest:
             table.add_row(name, f"{watch.newest[key]:.3f}")

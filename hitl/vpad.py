@@ -166,7 +166,7 @@ def _create(module: ModuleType | Any) -> Any:
                 raise DeviceError(_missing(error)) from None
             raise DeviceError(
                 "The virtual pad needs the package vgamepad, which is not installed; "
-                "run `pip install 'hitl[trackmania]'`."
+                'run `pip install "hitl[trackmania]"`.'
             ) from None
         except Exception as error:  # it opens the driver while being imported, and raises whatever that raises
             raise DeviceError(_missing(error)) from None

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.errors import DeviceError, UsageError
+from data.errors import DeviceError, UsageError, shown
+from data.suggest import did_you_mean
+from hitl.arguments import ENV_WORDS, ENVIRONMENTS
 from hitl.clock import LockstepClock, RealTimeClock
 from hitl.home import Home
 from hitl.line import ReferenceLine
@@ -26,8 +28,6 @@ from hitl.track import Track, load_track
 
 if TYPE_CHECKING:
     from hitl.rig import RigOptions
-
-ENVIRONMENTS = ("box2d", "trackmania", "tmrl")
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def open_world(options: RigOptions, home: Home) -> World:
     if options.env == "trackmania":
         return _trackmania(options, home)
     raise DeviceError(
-        f"There is no environment '{options.env}'. Known ones: {', '.join(ENVIRONMENTS)} and gym:ID for Gymnasium's."
+        f"There is no environment '{shown(options.env)}': --env is {ENV_WORDS}.{did_you_mean(options.env, ENVIRONMENTS)}"
     )
 
 

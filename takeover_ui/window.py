@@ -112,9 +112,7 @@ class Window:
             self._process.terminate()
             self._process.join(5)
             self._pipe.close()
-            raise DeviceError(
-                f"The window could not be opened ({message}). Go on without one: --headless or --no-overlay."
-            )
+            raise DeviceError(f"The window could not be opened ({message}). Go on without one: --headless.")
 
     def send(self, view: View) -> None:
         """Show ``view`` as soon as the window gets to it; a view that is not yet drawn when the next one comes is dropped."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from data.demos import Rule
 from data.errors import UsageError, shown
+from data.suggest import did_you_mean
 
 NETWORKS = ("mlp", "residual", "simba", "recurrent", "cnn")
 
@@ -251,7 +252,9 @@ class TrainConfig:
         known = {f.name for f in fields(self)}
         for name in values:
             if name not in known:
-                raise UsageError(f"There is no training setting '{shown(name)}'. `hitl train --help` lists them.")
+                raise UsageError(
+                    f"There is no training setting '{shown(name)}': `hitl config show` lists them.{did_you_mean(name, known)}"
+                )
         return dataclasses.replace(self, **values)
 
     def with_text(self, *pairs: str) -> TrainConfig:

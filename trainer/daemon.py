@@ -106,6 +106,7 @@ class Daemon:
             if self._asked_to_stop():
                 return
             start = self._start()
+        self.beat.state, self.beat.detail = "starting", ""
         self.start, self.learner, self.config = start, start.learner, start.config
         self.checks = LiveChecks(self.config)
         self.guard = Guard.of(start.meta.numbers if start.own and start.meta is not None else {})
@@ -149,6 +150,7 @@ class Daemon:
                 learner = TQC(len(self.names[0]), len(self.names[1]), config, self.wish.device)
                 return Start(learner, config)
             follower.close()
+        self.beat.detail = "for the first steps: `hitl play` drives, `hitl import` brings laps"
         self._beat("waiting")
         time.sleep(0.2)
         return None
@@ -236,11 +238,22 @@ class Daemon:
         if self.config.max_updates is not None:
             due = min(due, self.config.max_updates - self.learner.updates)
         if not due or (not len(self.replay) and not self.replay.demo_rows):
-            waiting = self.ledger.online < self.ledger.warmup or not self.replay.online_rows
+            waiting, self.beat.detail = self._waits()
             self._rest("waiting" if waiting else "idle")
             return
         self._learn(min(1 if self.config.network in SLOW else CHUNK, due))
         self._beat_sometimes("training")
+
+    def _waits(self) -> tuple[bool, str]:
+        """Return whether too little was driven to learn from, and what is waited for."""
+        missing = self.ledger.warmup - self.ledger.online
+        if missing > 0:
+            return True, f"for {missing:,} more driven steps: learning begins after {self.ledger.warmup:,} (warmup_steps)"
+        if not self.replay.online_rows:
+            return True, "for the first driven steps: `hitl play`"
+        if self.config.max_updates is not None and self.learner.updates >= self.config.max_updates:
+            return False, f"(all {self.config.max_updates:,} updates of max_updates are done)"
+        return False, "(every update for what was driven is done)"
 
     def _learn(self, count: int) -> None:
         c, began = self.config, time.monotonic()
@@ -427,6 +440,8 @@ class Daemon:
     def _beat(self, state: str, problem: str | None = None) -> None:
         beat, now = self.beat, time.monotonic()
         beat.state, beat.at, beat.ticks, self._beat_at = state, time.time(), now, now
+        if state not in ("waiting", "idle"):
+            beat.detail = ""
         if problem is not None:
             beat.problem = problem
         if hasattr(self, "ledger"):

@@ -24,6 +24,8 @@ class Heartbeat:
     state: str = "starting"
     """``starting``, ``waiting`` (no steps yet, or too few), ``training``, ``idle`` (all updates paid), ``paused``,
     ``stopped`` or ``failed``."""
+    detail: str = ""
+    """What it is ``waiting`` for, or why it is ``idle``, in words that follow the state."""
     updates: int = 0
     online_steps: int = 0
     """Online steps of the store that have been read."""
@@ -51,6 +53,11 @@ class Heartbeat:
     """The same in a few words."""
     problem: str = ""
     """A sentence when something is wrong."""
+
+    @property
+    def doing(self) -> str:
+        """The state, and what is waited for."""
+        return f"{self.state} {self.detail}".rstrip()
 
     @property
     def age_s(self) -> float:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from data.errors import UsageError
+from data.suggest import did_you_mean
 
 ROWS = 1_000  # that wait for a sink which is behind; what comes then is left out
 CLOSE_S = 10.0  # s that the end of training waits for a sink
@@ -163,5 +164,6 @@ def sinks(
             _installed("wandb")
             made.append(Aside("Weights & Biases", lambda p=project or "hitl": WandbSink(root, p, settings), say))  # type: ignore[misc]
         else:
-            raise UsageError(f"There is no metrics log '{name}': tensorboard, wandb or wandb:PROJECT.")
+            meant = did_you_mean(kind, ("tensorboard", "wandb"))
+            raise UsageError(f"There is no metrics log '{name}': give tensorboard, wandb or wandb:PROJECT.{meant}")
     return made

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from data.checkpoints import CheckpointRecord
-from data.errors import CheckpointError, UsageError
+from data.errors import CheckpointError, UsageError, shown
+from data.suggest import did_you_mean
 from trainer.checkpoint import SHAPE_FIELDS, CheckpointMeta, load, shaped_like
 from trainer.config import PRESETS, TrainConfig, unknown_settings
 from trainer.ledger import Ledger
@@ -45,7 +46,8 @@ class Wish:
         elif self.preset is not None or stored is None:
             name = self.preset or "hitl"
             if name not in PRESETS:
-                raise UsageError(f"There is no preset '{name}'. Known ones: {', '.join(PRESETS)}.")
+                meant = did_you_mean(name, PRESETS)
+                raise UsageError(f"There is no preset '{shown(name)}'. Known ones: {', '.join(PRESETS)}.{meant}")
             config = PRESETS[name]
         else:
             config = TrainConfig.from_dict(stored)

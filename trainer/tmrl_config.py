@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputFileError, shown
+from data.errors import InputFileError, UsageError, shown
+from data.suggest import did_you_mean, nearest
 from data.text_files import read_json
 from trainer.config import PLAIN, TrainConfig
 from trainer.tmrl_networks import KEPT, note, set_network
+from trainer.tmrl_values import check_layout, entries, number, pair, plain, truth, whole, word
 
-OLDEST = (0, 6, 0)
 POINT_M = 0.35
 """Metres between the points of a line as tmrl records them."""
 USED, CHANGED, SESSION, UNUSED, HIDDEN, UNKNOWN = (
@@ -44,51 +45,51 @@ class Finding:
 
 
 def _zero_is_none(value: Any) -> Any:
-    return None if not value else float(value)
+    return number(value) or None if value is not None else None
 
 
 DIRECT: dict[str, tuple[str, Callable[[Any], Any]]] = {
     # MODEL
-    "MAX_TRAINING_STEPS_PER_ENVIRONMENT_STEP": ("utd", float),
-    "ENVIRONMENT_STEPS_BEFORE_TRAINING": ("warmup_steps", int),
-    "UPDATE_MODEL_INTERVAL": ("checkpoint_updates", int),
-    "TRAINING_STEPS_PER_ROUND": ("metrics_every", int),
-    "MEMORY_SIZE": ("capacity", int),
-    "BATCH_SIZE": ("batch_size", int),
+    "MAX_TRAINING_STEPS_PER_ENVIRONMENT_STEP": ("utd", number),
+    "ENVIRONMENT_STEPS_BEFORE_TRAINING": ("warmup_steps", whole),
+    "UPDATE_MODEL_INTERVAL": ("checkpoint_updates", whole),
+    "TRAINING_STEPS_PER_ROUND": ("metrics_every", whole),
+    "MEMORY_SIZE": ("capacity", whole),
+    "BATCH_SIZE": ("batch_size", whole),
     # ALG
-    "LEARN_ENTROPY_COEF": ("learn_alpha", bool),
-    "LR_ACTOR": ("lr_actor", float),
-    "LR_CRITIC": ("lr_critic", float),
-    "LR_ENTROPY": ("lr_alpha", float),
-    "GAMMA": ("gamma", float),
-    "POLYAK": ("polyak", float),
-    "TARGET_ENTROPY": ("target_entropy", float),
-    "ALPHA": ("alpha", float),
-    "TOP_QUANTILES_TO_DROP": ("drop_pool", int),
-    "QUANTILES_NUMBER": ("quantiles", int),
-    "N_STEPS": ("n_step", int),
-    "OPTIMIZER_ACTOR": ("optimizer_actor", str.lower),
-    "OPTIMIZER_CRITIC": ("optimizer_critic", str.lower),
-    "BETAS_ACTOR": ("betas_actor", tuple),
-    "BETAS_CRITIC": ("betas_critic", tuple),
-    "L2_ACTOR": ("l2_actor", float),
-    "L2_CRITIC": ("l2_critic", float),
-    "ADAM_EPS": ("adam_eps", float),
+    "LEARN_ENTROPY_COEF": ("learn_alpha", truth),
+    "LR_ACTOR": ("lr_actor", number),
+    "LR_CRITIC": ("lr_critic", number),
+    "LR_ENTROPY": ("lr_alpha", number),
+    "GAMMA": ("gamma", number),
+    "POLYAK": ("polyak", number),
+    "TARGET_ENTROPY": ("target_entropy", number),
+    "ALPHA": ("alpha", number),
+    "TOP_QUANTILES_TO_DROP": ("drop_pool", whole),
+    "QUANTILES_NUMBER": ("quantiles", whole),
+    "N_STEPS": ("n_step", whole),
+    "OPTIMIZER_ACTOR": ("optimizer_actor", word),
+    "OPTIMIZER_CRITIC": ("optimizer_critic", word),
+    "BETAS_ACTOR": ("betas_actor", pair),
+    "BETAS_CRITIC": ("betas_critic", pair),
+    "L2_ACTOR": ("l2_actor", number),
+    "L2_CRITIC": ("l2_critic", number),
+    "ADAM_EPS": ("adam_eps", number),
     "GRAD_CLIP_ACTOR": ("grad_clip_actor", _zero_is_none),
     "GRAD_CLIP_CRITIC": ("grad_clip_critic", _zero_is_none),
     "BACKUP_CLIP_RANGE": ("backup_clip", _zero_is_none),
-    "ACTOR_WEIGHT_DECAY": ("weight_decay_actor", float),
-    "CRITIC_WEIGHT_DECAY": ("weight_decay_critic", float),
+    "ACTOR_WEIGHT_DECAY": ("weight_decay_actor", number),
+    "CRITIC_WEIGHT_DECAY": ("weight_decay_critic", number),
     # PLAYER_RUNS
-    "DEMO_INJECTION_REPEAT": ("demo_repeat", int),
-    "DEMO_SAMPLING_WEIGHT": ("demo_weight", float),
-    "DEMO_WEIGHT_DECAY_SAMPLES": ("demo_weight_decay", int),
-    "DEMO_MIN_BATCH_FRACTION": ("demo_min_fraction", float),
-    "DEMO_MAX_BATCH_FRACTION": ("demo_max_fraction", float),
-    "ONLINE_INJECTION": ("one_replay", bool),
+    "DEMO_INJECTION_REPEAT": ("demo_repeat", whole),
+    "DEMO_SAMPLING_WEIGHT": ("demo_weight", number),
+    "DEMO_WEIGHT_DECAY_SAMPLES": ("demo_weight_decay", whole),
+    "DEMO_MIN_BATCH_FRACTION": ("demo_min_fraction", number),
+    "DEMO_MAX_BATCH_FRACTION": ("demo_max_fraction", number),
+    "ONLINE_INJECTION": ("one_replay", truth),
     # ENV
-    "INIT_GAS_BIAS": ("init_gas_bias", float),
-    "SEED": ("seed", int),
+    "INIT_GAS_BIAS": ("init_gas_bias", number),
+    "SEED": ("seed", whole),
 }
 """Keys that are one setting here."""
 
@@ -195,6 +196,9 @@ _SESSION = [
     "REWARD_SCALE",
     "VIRTUAL_GAMEPAD",
     "RW_MAX_SAMPLES_PER_EPISODE",
+    "LINUX_X_OFFSET",
+    "LINUX_Y_OFFSET",
+    "IMG_SCALE_CHECK_ENV",
 ]
 _NETWORK = [
     "BUFFERS_MAXLEN",
@@ -222,7 +226,8 @@ _NETWORK = [
     "PYTORCH_PROFILER",
     "WANDB_DEBUG",
 ]
-_TIMEOUT = re.compile(r"^(SOCKET|ACK|RECV)_TIMEOUT")
+_TIMEOUT = re.compile(r"^(SOCKET|SELECT|ACK|RECV)_TIMEOUT")
+_KNOWN = (*DIRECT, *TOGETHER, *KEPT, *NOT_USED, *_IMAGES, *_SESSION, *_NETWORK)
 
 
 def read(path: Path) -> tuple[TrainConfig, list[Finding]]:
@@ -231,33 +236,48 @@ def read(path: Path) -> tuple[TrainConfig, list[Finding]]:
     Raises InputFileError when it cannot be read, is larger than any such file, or is older than 0.6.0.
     """
     values = read_json(path)
-    if not isinstance(values, dict):
-        raise InputFileError(f"The configuration '{path.name}' is no table of settings: give a tmrl config.json.")
+    check_layout(values, path.name)
     return understand(values, path.name)
 
 
 def understand(values: Mapping[str, Any], name: str = "config.json") -> tuple[TrainConfig, list[Finding]]:
     """Return settings and findings for the content of a ``config.json``."""
-    version = str(values.get("__VERSION__", ""))
-    numbers = tuple(int(part) for part in re.findall(r"\d{1,9}", version)[:3])
-    if numbers < OLDEST:
-        raise InputFileError(
-            f"The configuration '{name}' is of version {shown(version, 20) or 'unknown'}; 0.6.0 or newer is needed: let tmrl "
-            "write it anew."
-        )
-    flat: dict[str, tuple[str, Any]] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping) and key in ("MODEL", "ALG", "PLAYER_RUNS", "ENV", "DEBUGGER", "REWARD_CONFIG"):
-            for inner, content in value.items():
-                if inner == "REWARD_CONFIG" and isinstance(content, Mapping):
-                    flat.update({k: ("ENV.REWARD_CONFIG", v) for k, v in content.items()})
-                else:
-                    flat[inner] = (key, content)
-        elif key != "__VERSION__":
-            flat[key] = ("", value)
-    config, changed = _settings({key: value for key, (_, value) in flat.items()}, name)
-    findings = [Finding(section, key, value, *_status(key, changed, config.network)) for key, (section, value) in flat.items()]
-    return config, [_hidden(f) for f in findings]
+    check_layout(values, name)
+    every = list(entries(values))
+    flat = {key: value for _, key, value in every}
+    whose = {key: section for section, key, _ in every}
+    meant, changed = _meant(flat)
+    config, more = _settings(meant, name)
+    findings = []
+    if "__VERSION__" not in values:
+        findings.append(Finding("", "__VERSION__", None, CHANGED, "not there; read as 0.6.0, whose keys these are"))
+    for section, key, value in every:
+        status = _status(key, changed | more, config.network)
+        if section != whose[key] and status[0] in (USED, CHANGED):
+            status = UNUSED, f"{whose[key]}.{key} is there, too, and goes before it"
+        findings.append(_hidden(Finding(section, key, value, *status)))
+    return config, findings
+
+
+def _meant(flat: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return numbers and truths that stand between quotes as what they are, and a note where tmrl takes them for another."""
+    meant, changed = dict(flat), {}
+    for key in {*DIRECT, *TOGETHER, *KEPT} & flat.keys():
+        if isinstance(flat[key], str) and not isinstance(value := plain(flat[key]), str):
+            meant[key] = value
+            if value is False:
+                changed[key] = "read as false; tmrl takes any text between quotes for true, so its own runs had it on"
+    return meant, changed
+
+
+def unknown(values: Mapping[str, Any]) -> list[str]:
+    """Return the keys that nothing here knows, each with the nearest one that is known."""
+    found = []
+    for section, key, _ in entries(values):
+        if _status(key, {}, "")[0] == UNKNOWN:
+            meant = nearest(key, _KNOWN)
+            found.append(f"{section}.{shown(key)}".lstrip(".") + (f" (for {meant}?)" if meant else ""))
+    return found
 
 
 def _settings(flat: Mapping[str, Any], name: str) -> tuple[TrainConfig, dict[str, str]]:
@@ -267,7 +287,7 @@ def _settings(flat: Mapping[str, Any], name: str) -> tuple[TrainConfig, dict[str
     try:
         for key, (field, convert) in DIRECT.items():
             if key in flat or key in DEFAULTS:
-                set_[field] = convert(flat.get(key, DEFAULTS.get(key)))
+                set_[field] = _converted(key, convert, flat.get(key, DEFAULTS.get(key)), name)
         set_network(flat, set_, changed)
         _algorithm(flat, set_, changed)
         _schedule(flat, set_, changed)
@@ -288,7 +308,20 @@ def _settings(flat: Mapping[str, Any], name: str) -> tuple[TrainConfig, dict[str
                 changed[key] = f"adam is used: there is no {set_.pop(f'optimizer_{which}')} here"
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise InputFileError(f"The configuration '{name}' holds a value of the wrong kind: {shown(error, 120)}.") from error
-    return PLAIN.with_values(**set_), changed
+    try:
+        return PLAIN.with_values(**set_), changed
+    except UsageError as error:
+        raise InputFileError(f"The configuration '{name}' cannot be trained with. {error}") from error
+
+
+def _converted(key: str, convert: Callable[[Any], Any], value: Any, name: str) -> Any:
+    try:
+        return convert(value)
+    except ValueError as error:
+        raise InputFileError(
+            f"The configuration '{name}' holds a value of the wrong kind: {key} is {shown(repr(value))}, where {error} was "
+            "expected."
+        ) from error
 
 
 def _algorithm(flat: Mapping[str, Any], set_: dict[str, Any], changed: dict[str, str]) -> None:
@@ -348,7 +381,7 @@ def _status(key: str, changed: Mapping[str, str], network: str) -> tuple[str, st
         return SESSION, "of the observation, the reward or the game: the live side's"
     if key in _NETWORK or _TIMEOUT.match(key):
         return UNUSED, "of the connection between machines, or of logging"
-    return UNKNOWN, "not a key that is known"
+    return UNKNOWN, f"not a key that is known.{did_you_mean(key, _KNOWN)}".removesuffix(".")
 
 
 def _hidden(finding: Finding) -> Finding:

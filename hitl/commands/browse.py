@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import socket
 
 from data.errors import DeviceError
+from hitl.arguments import Parser
 from hitl.commands.selection import open_store
 from hitl.home import add_home, home_path
 
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="hitl browse",
         description="Look through the store in a browser: read-only, and reachable from this machine only.",
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from hitl.arguments import Parser
 
 if TYPE_CHECKING:
     from trainer.tmrl_config import Finding
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 def main(argv: list[str]) -> int:
     """Print settings."""
-    parser = argparse.ArgumentParser(prog="hitl config", description="Show training settings.")
+    parser = Parser(prog="hitl config", description="Show training settings.")
     parser.add_argument("what", choices=("show",))
     parser.add_argument(
         "file", nargs="?", type=Path, help="an existing tmrl config.json: what each of its keys does here"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
 from data.errors import HitlError, UsageError
+from data.suggest import did_you_mean
+from hitl.arguments import Parser
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="hitl corners",
         description="List a track's corners with attempts, passes, takeovers, entry speed and braking point.",
     )
@@ -73,7 +74,8 @@ def rename(store: Store, track: str, old: str, new: str) -> None:
 
     names = {c.name for c in store.corners(track)}
     if old not in names:
-        raise UsageError(f"{track} has no corner '{old}'; its corners are {', '.join(sorted(names)) or 'none yet'}.")
+        known = ", ".join(sorted(names)) or "none yet"
+        raise UsageError(f"{track} has no corner '{old}'; its corners are {known}.{did_you_mean(old, names)}")
     if not new.strip() or new in names:
         raise UsageError(f"A corner of {track} cannot be called '{new}': the name is empty or another corner has it.")
     with transaction(store.conn) as conn:
@@ -173,7 +175,7 @@ def _print(track: str, stats: list[CornerStats], places: list[Place], *, added: 
         if added:
             console.print(
                 f"Added '{place.corner.name}' ({where}): {place.failures} episodes ended there. "
-                f"`hitl corners --rename '{place.corner.name}' NAME` gives it your name.",
+                f'`hitl corners --rename "{place.corner.name}" NAME` gives it your name.',
                 highlight=False,
                 markup=False,
             )

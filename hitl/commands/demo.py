@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hitl.arguments import Parser
 from hitl.home import Home, add_home, default_home, home_path
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ HELP_SECONDS = 30.0  # of scripted takeover; one that has begun is finished
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="hitl demo",
         description="A stalled agent drives; you take over at the corner with a pad or the arrow keys (or watch the scripted "
         "driver do it), and the trainer learns from it beside you. At the end: before and after, as a table and an HTML page.",

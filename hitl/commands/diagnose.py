@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import HitlError, UsageError
+from hitl.arguments import Parser
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
@@ -20,14 +21,14 @@ COLOURS = {"fault": "red", "warning": "yellow", "note": "cyan"}
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="hitl diagnose",
         description="Look for the known ways in which a run cannot learn or is held back. Give any mix; without anything the "
         "home folder is looked at. Exit status: 0 sound, 1 something was found, 2 it could not look (at all, or at the return).",
     )
     add_home(made)
     made.add_argument(
-        "--wandb", type=Path, action="append", default=[], metavar="FILE", help="a WandB history: CSV or JSON lines"
+        "--wandb", type=Path, action="append", default=[], metavar="FILE", help="a WandB history: CSV, JSON or JSON lines"
     )
     made.add_argument("--config", type=Path, metavar="FILE", help="an existing config.json")
     made.add_argument(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 
+from hitl.arguments import ENVIRONMENTS, Parser
 from hitl.home import add_home, home_path
 
 MARKS = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "bad": "[red]bad[/]"}
@@ -13,14 +13,12 @@ MARKS = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "bad": "[red]bad[/]"}
 
 def main(argv: list[str]) -> int:
     """Print one table; 0 when a session can run, 1 when something that it needs is missing."""
-    parser = argparse.ArgumentParser(
-        prog="hitl doctor", description="Look whether this machine has what a session needs."
-    )
+    parser = Parser(prog="hitl doctor", description="Look whether this machine has what a session needs.")
     add_home(parser)
     parser.add_argument(
         "--env",
         default="box2d",
-        choices=("box2d", "trackmania", "tmrl"),
+        choices=ENVIRONMENTS,
         help="what you mean to drive (default: box2d)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")

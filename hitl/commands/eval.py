@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from typing import Any
 
+from hitl.arguments import Parser, add_env
 from hitl.home import add_home, home_path
 
 
 def main(argv: list[str]) -> int:
     """Evaluate a checkpoint and print what came of it."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="hitl eval", description="Deterministic episodes without help, written to the store."
     )
     add_home(parser)
-    parser.add_argument("--env", default="box2d", help="box2d, or gym:ID (default: box2d)")
+    add_env(parser)
     parser.add_argument("--track", default="default", help="a shipped track's name or a file")
     parser.add_argument(
         "--checkpoint", default="latest", help="best, latest, a number or a file name (default: latest)"

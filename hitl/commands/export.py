@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import UsageError
-from hitl.commands.selection import add_filters, open_store, reasons, selected
+from hitl.arguments import Parser
+from hitl.commands.selection import add_filters, filters_meant, open_store, reasons, selected
 from hitl.home import add_home
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _write(
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="hitl export",
         description="Export segments, trimmed, each as an episode of its own; or whole drives with --episodes.",
         epilog="formats: " + "; ".join(f"{name}: {text}" for name, text in FORMATS.items())
@@ -117,6 +118,7 @@ def main(argv: list[str]) -> int:
         if not count:
             raise UsageError(
                 "There is nothing of that kind to export: `hitl segments` with the same filters shows what there is."
+                + filters_meant(store, args)
             )
         ids: list[int] | None = [s.id for s in chosen]
         if whole:

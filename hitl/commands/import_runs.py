@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import InputFileError, UsageError
+from hitl.arguments import Parser
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
@@ -88,11 +89,16 @@ def _one(
         return merge(store.conn, store.path, path)
     if kind == "minari":
         from data.importing import write
-        from data.minari_files import read_minari
+        from data.minari_files import Told, read_minari
+        from hitl.games.gym_env import action_names
+        from hitl.games.sight import Sight
+        from hitl.settings import load
 
         driver = AGENT if args.driver == "agent" else HUMAN
-        items = read_minari(path, _layout(store, args.layout_of), driver, args.hz, args.track_name or "")
-        return write(store, items, "minari", told)
+        pictures = load(home_path(args)).pictures
+        known = Told(_layout(store, args.layout_of), driver, args.hz, args.track_name or "",
+                     lambda space: Sight(space, pictures), action_names)  # fmt: skip
+        return write(store, read_minari(path, known), "minari", told)
     from data.player_runs import find_runs
     from data.watching import import_runs
 
@@ -133,7 +139,7 @@ def _print_summary(summary: Summary) -> None:
 
 def main(argv: list[str]) -> int:
     """Run the command; the exit status is 1 when something was refused."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="hitl import",
         description="Import player runs of tmrl, Minari datasets, or another store. Nothing comes in twice.",
     )

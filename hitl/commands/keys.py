@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+from hitl.arguments import Parser
 from hitl.home import add_home, home_path
 
 
 def main(argv: list[str]) -> int:
     """Make a key, a certificate and a password."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="hitl keys", description="Make the key, the certificate and the password of a server for several machines."
     )
     add_home(parser)

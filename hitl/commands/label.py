@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 from data.errors import UsageError
+from hitl.arguments import Parser
 from hitl.commands.selection import open_store
 from hitl.home import add_home
 
@@ -32,7 +32,7 @@ def parse_ids(words: list[str]) -> list[int]:
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="hitl label",
         description="Judge segments; the trainer follows within two seconds. --undo takes judgements back.",
         epilog="Many at once: hitl segments --corner hairpin --ids | hitl label - --verdict good",

@@ -7,11 +7,12 @@ import contextlib
 import time
 from pathlib import Path
 
+from hitl.arguments import Parser
 from hitl.home import add_home, home_path
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="hitl line", description="The reference line of a map.")
+    parser = Parser(prog="hitl line", description="The reference line of a map.")
     commands = parser.add_subparsers(dest="what", required=True)
     record = commands.add_parser(
         "record", help="drive the map once, from its start to its finish, with your own pad", prog="hitl line record"

@@ -8,6 +8,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from data.errors import DeviceError, UsageError
+from data.suggest import did_you_mean
+from hitl.arguments import Parser
 from hitl.home import Home, add_home, home_path
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ _BAR = 21
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="hitl pads",
         description="Show the pads and their live values; choose, calibrate and map one. Each pad has its own settings.",
     )
@@ -88,7 +90,8 @@ def _change(home: Home, settings: Settings, args: argparse.Namespace) -> None:
         print(f"{name}{_which(pad)} is the pad from now on.")
     if pad.device is None:
         if args.set and pad.hub.present and not args.calibrate:
-            raise DeviceError(pad.problem or f"No pad whose name holds {name!r} is plugged in; `hitl pads` lists them.")
+            meant = did_you_mean(name, [d.name for d in pad.hub.present.values()])
+            raise DeviceError(pad.problem or f"No pad whose name holds {name!r} is plugged in; `hitl pads` lists them.{meant}")
         raise DeviceError(pad.problem or "No pad is plugged in; plug it in and start again.")
     if not (args.calibrate or args.set or args.reset):
         return

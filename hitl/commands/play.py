@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from hitl.arguments import Parser, add_env
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
@@ -43,10 +44,11 @@ def pad_hint(buttons: Mapping[str, tuple[str, ...]], mode: str) -> str:
     return "    ".join([how[mode], *rest])
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="hitl play", description="A live session: the agent drives, you take over.")
+def command_line() -> Parser:
+    """Return the parser of this command."""
+    parser = Parser(prog="hitl play", description="A live session: the agent drives, you take over.")
     add_home(parser)
-    parser.add_argument("--env", default="box2d", help="box2d, trackmania, tmrl, or gym:ID for any of Gymnasium's")
+    add_env(parser)
     parser.add_argument("--track", default="default", help="a shipped track's name or a file")
     parser.add_argument("--pad", choices=DRIVERS, default="auto", help="who takes over, and with what (default: auto)")
     parser.add_argument("--pad-name", default="", metavar="TEXT", help="part of the pad's name, when there are several")
@@ -83,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str]) -> int:
     """Run a session until the player leaves or the episodes are driven."""
-    parser = _parser()
+    parser = command_line()
     args = parser.parse_args(argv)
     if args.lap and args.pad == "none":
         parser.error("--lap needs somebody to drive it")
@@ -242,6 +244,7 @@ def _wheel(args: argparse.Namespace, track: Track, window: Window | None, stack:
         return Nobody()
     if args.pad == "scripted":
         from data.errors import UsageError
+        from data.suggest import did_you_mean
         from hitl.scripted import Rule, ScriptedDriver, TakeoverRule
 
         if args.env.startswith("gym:"):
@@ -251,7 +254,8 @@ def _wheel(args: argparse.Namespace, track: Track, window: Window | None, stack:
         names = frozenset(filter(None, args.corners.split(","))) or frozenset(c.name for c in known)
         for name in sorted(names - {c.name for c in known}):
             listed = ", ".join(f"'{c.name}'" for c in known) or "none yet"
-            raise UsageError(f"Track '{track.name}' has no corner '{name}'; its corners are {listed}.")
+            meant = did_you_mean(name, [c.name for c in known])
+            raise UsageError(f"Track '{track.name}' has no corner '{name}'; its corners are {listed}.{meant}")
         rule = None if args.lap else TakeoverRule(track, Rule(corners=names), corners=known)
         return ScriptedWheel(ScriptedDriver(track, seed=args.seed), rule, limit_s=args.help_seconds)
     if window is None:

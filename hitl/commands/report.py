@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hitl.arguments import Parser
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _LINES = 5
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="hitl report",
         description="Write one HTML page, which needs no network, about what was driven and learned.",
     )
@@ -133,12 +133,14 @@ def collect(
 
 def _corner(scene: Scene, wanted: str | None, failures: list[float]) -> Corner | None:
     from data.errors import UsageError
+    from data.suggest import did_you_mean
 
     if wanted is not None:
         found = next((c for c in scene.corners if c[0] == wanted), None)
         if found is None:
             known = ", ".join(c[0] for c in scene.corners) or "none"
-            raise UsageError(f"'{scene.track}' has no corner '{wanted}'. Known corners: {known}.")
+            meant = did_you_mean(wanted, [c[0] for c in scene.corners])
+            raise UsageError(f"'{scene.track}' has no corner '{wanted}'. Known corners: {known}.{meant}")
         return found
     return max(scene.corners, key=lambda c: sum(c[1] - 10 <= f <= c[2] + 10 for f in failures), default=None)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING
 
-from hitl.commands.selection import add_filters, local_time, open_store, reasons, selected
+from hitl.arguments import Parser
+from hitl.commands.selection import add_filters, filters_meant, local_time, open_store, reasons, selected
 from hitl.home import add_home
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _print_table(segments: list[Segment], rule: Rule) -> None:
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="hitl segments", description="List the recorded takeovers and laps, oldest first."
     )
     add_home(parser)
@@ -93,6 +93,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     with open_store(args) as store:
         segments, rule = selected(store, args), store.rule()
+        meant = "" if segments else filters_meant(store, args)
     if args.json:
         import json
 
@@ -111,5 +112,5 @@ def main(argv: list[str]) -> int:
     elif segments:
         _print_table(segments, rule)
     else:
-        print("No such segments yet: take over in `hitl play`, or loosen the filters.")
+        print(f"No such segments yet: take over in `hitl play`, or loosen the filters.{meant}")
     return 0

@@ -87,6 +87,22 @@ def reasons(segments: Sequence[Segment], rule: Rule) -> str:
     return ", ".join(f"{count} × {why}" for why, count in said.most_common())
 
 
+def filters_meant(store: Store, args: argparse.Namespace) -> str:
+    """Return what was probably meant by a filter that names what the store has never held; nothing where each is known."""
+    from data.suggest import did_you_mean
+
+    named = {
+        args.corner: "SELECT DISTINCT corner FROM segments WHERE corner IS NOT NULL",
+        args.track: "SELECT DISTINCT track FROM sessions",
+        args.tag: "SELECT DISTINCT tag FROM tags",
+    }
+    for name, query in named.items():
+        known = [row[0] for row in store.conn.execute(query)] if name else []
+        if name and name not in known:
+            return did_you_mean(name, known)
+    return ""
+
+
 def local_time(text: str | None, short: bool = False) -> str:
     """Return a date of the store in local time, as a person reads it; ``short`` leaves this year's number out."""
     if not text:

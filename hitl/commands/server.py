@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from hitl.arguments import Parser
 from hitl.home import add_home, home_path
 
 
@@ -22,7 +23,7 @@ def add_access(parser: argparse.ArgumentParser, server: str) -> None:
 
 def main(argv: list[str]) -> int:
     """Serve until Ctrl+C."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="hitl server", description="Let workers and a trainer on several machines meet here, until Ctrl+C."
     )
     add_home(parser)

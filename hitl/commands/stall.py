@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 
+from hitl.arguments import Parser
 from hitl.home import add_home, home_path
 
 
 def main(argv: list[str]) -> int:
     """Train, print each evaluation, and say where the agent stands."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="hitl stall",
         description="Train an agent from nothing, with two scripted laps in its memory, until it stalls at a corner. "
         "The agent that ships with the program was made by: hitl stall --home DIR --in-a-row 5 --ship hitl/stalled",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from hitl.arguments import Parser
 from hitl.commands.selection import local_time, open_store, parse_date
 from hitl.home import add_home
 
@@ -123,7 +124,7 @@ def _clean(store: Store, args: argparse.Namespace) -> int:
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(prog="hitl store", description="Look after the store.")
+    parser = Parser(prog="hitl store", description="Look after the store.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     made = {
         "info": (_info, "what is in it, and how it grows"),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import TrainingError
+from hitl.arguments import Parser
 from hitl.commands.server import add_access
 from hitl.home import Home, add_home, home_path
 from hitl.processes import command, environment
@@ -22,7 +23,7 @@ STOP_S = 60.0  # it may be writing a checkpoint to a slow disk
 
 def main(argv: list[str]) -> int:
     """Train until stopped, or speak to a trainer that is at work."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="hitl train",
         description="Follow a home folder's store and learn from it until stopped. It may be killed at any moment and goes on "
         "where it was.",
@@ -151,7 +152,7 @@ def _status(home: Home) -> int:
         return 0
     age = beat.checkpoint_age_s
     rows = [
-        ("state", beat.state + (f" (last pulse {beat.age_s:.0f} s ago)" if beat.age_s > 5 else "")),
+        ("state", beat.doing + (f" (last pulse {beat.age_s:.0f} s ago)" if beat.age_s > 5 else "")),
         ("updates", f"{beat.updates:,} ({beat.updates_per_second:.0f} a second)"),
         ("steps", f"{beat.online_steps:,} in this store, {beat.steps_behind:,} behind, {beat.utd:.2f} updates each"),
         ("demos", f"{beat.demo_rows:,} steps, {beat.takeover_seconds:.0f} s of takeover"),

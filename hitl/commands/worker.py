@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import socket
 
+from hitl.arguments import Parser
 from hitl.commands.server import add_access
 from hitl.home import add_home, home_path
 
 
 def main(argv: list[str]) -> int:
     """Play, and forward. What is not for the worker goes to `hitl play`."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="hitl worker",
         description="`hitl play`, with the trainer on another machine: takes all its options beside these.",
     )
@@ -23,6 +23,10 @@ def main(argv: list[str]) -> int:
     args, rest = parser.parse_known_args(argv)
 
     from hitl.commands import play
+
+    for_play = play.command_line()
+    for_play.prog, for_play.also = parser.prog, tuple(parser.options())
+    for_play.parse_args(rest)  # a mistake in it is told before anything begins
     from hitl.remote.child import Child
     from hitl.remote.link import access
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from data.errors import DeviceError
+from data.suggest import did_you_mean
 from hitl.pads.base import Pad
 from hitl.settings import KINDS, Settings
 
@@ -26,7 +27,7 @@ def open_pad(settings: Settings, use: str = "", name: str = "") -> Pad:
 
         return InputsPad(name, tables=settings.devices)
     if kind not in KINDS:
-        raise DeviceError(f"There is no kind of pad {kind!r}; known are {', '.join(KINDS)}.")
+        raise DeviceError(f"There is no kind of pad {kind!r}; known are {', '.join(KINDS)}.{did_you_mean(kind, KINDS)}")
     from hitl.pads.sdl import SdlPad
 
     pad = SdlPad(name, chosen=settings.pad.id if stored else "", tables=settings.devices)

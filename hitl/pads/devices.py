@@ -20,6 +20,7 @@ import pygame
 from pygame._sdl2 import controller as sdl_controller
 
 from data.errors import DeviceError
+from data.suggest import did_you_mean
 from hitl.pads.guard import Guard
 from hitl.pads.identity import Identity, serial_and_port, tell_apart
 
@@ -82,7 +83,8 @@ class Device:
         if hat.startswith("hat") and hat[3:].isdigit() and int(hat[3:]) < joystick.get_numhats() and way in _HAT:
             index, (part, sign) = int(hat[3:]), _HAT[way]
             return lambda: float(joystick.get_hat(index)[part] == sign)
-        raise DeviceError(f"{self.name} has no control named {source!r}; `hitl pads` shows the names that it has.")
+        meant = did_you_mean(source, self.sources())
+        raise DeviceError(f"{self.name} has no control named {source!r}; `hitl pads` shows the names that it has.{meant}")
 
     def sources(self) -> list[str]:
         """Return the names of all its controls."""

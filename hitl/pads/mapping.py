@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from data.errors import InputFileError, shown
+from data.suggest import did_you_mean
 from hitl.pads.base import BUTTONS, PadState
 
 LEAST_TRAVEL = 0.2  # of a raw axis's -1..1 that a calibration must have seen on each side
@@ -133,7 +134,8 @@ def from_table(table: Mapping[str, Any], default: PadMap) -> PadMap:
         if name in _AXES and isinstance(value, Mapping):
             unknown = set(value) - {f.name for f in fields(Axis)}
             if unknown:
-                raise InputFileError(f"The pad setting {name}.{shown(min(unknown))} means nothing; see docs/pads.md.")
+                meant = did_you_mean(min(unknown), [f.name for f in fields(Axis)])
+                raise InputFileError(f"The pad setting {name}.{shown(min(unknown))} means nothing; see docs/pads.md.{meant}")
             try:
                 numbers = {k: v if k == "source" else float(v) for k, v in value.items()}
                 mapping = replace(mapping, **{name: replace(getattr(mapping, name), **numbers)})
@@ -144,8 +146,9 @@ def from_table(table: Mapping[str, Any], default: PadMap) -> PadMap:
         elif name == "rests" and isinstance(value, Mapping):
             mapping = replace(mapping, rests={**mapping.rests, **{k: _rest(k, v) for k, v in value.items()}})
         else:
+            known = (*_AXES, "buttons", "rests")
             raise InputFileError(
-                f"The pad setting '{shown(name)}' means nothing; known are {', '.join(_AXES)}, buttons and rests."
+                f"The pad setting '{shown(name)}' means nothing; known are {', '.join(known)}.{did_you_mean(name, known)}"
             )
     return mapping
 

@@ -136,7 +136,7 @@ def _api() -> Any:
         import tlspyo.api as api
     except ImportError:
         raise DeviceError(
-            "Several machines need the package tlspyo, which is not installed: `pip install 'hitl[remote]'`."
+            'Several machines need the package tlspyo, which is not installed: `pip install "hitl[remote]"`.'
         ) from None
     return api
 

@@ -208,6 +208,19 @@ def test_observations_as_recorded(runs, line_file, tmp_path):
     assert (update.observation[3] == np.concatenate(samples[3][1])).all()
 
 
+def test_a_name_in_capitals_is_a_name(runs, line_file, tmp_path, capsys):
+    samples, _ = drive_old(line_file, 3.0)
+    path = save(runs, samples, "20261120_183000_0BADCAFE.PKL")
+    words = ["import", "--home", str(tmp_path), "--keep-observations"]
+    assert main([*words, str(path)]) == 0
+    assert "1 episodes with 59 steps" in " ".join(capsys.readouterr().out.split())
+    assert main([*words, str(runs), "--consume"]) == 0
+    assert "1 were there already" in capsys.readouterr().out
+    assert [p.name for p in runs.iterdir()] == ["20261120_183000_0BADCAFE.PKL.imported"]
+    assert looks_like_run_name(path.name)
+    assert main(["diagnose", "--player-runs", str(save(runs, samples, "A.PKL")), "--line", str(line_file)]) in (0, 1)
+
+
 def test_a_watched_folder(runs, line_file, tmp_path):
     samples, _ = drive_old(line_file, 3.0)
     runs.mkdir()

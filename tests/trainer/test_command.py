@@ -40,7 +40,7 @@ def test_behind_looked_at_paused_and_stopped(tmp_path: Path, capsys: pytest.Capt
         out = capsys.readouterr().out
         assert "190" in out
         assert "1.00 updates each" in out
-        assert "idle" in out
+        assert "idle (every update for what was driven is done)" in out
         assert main(["train", "pause", *home]) == 0
         wait_for(lambda: (b := read_heartbeat(tmp_path)) is not None and b.state == "paused")
         assert main(["train", "resume", *home]) == 0
@@ -51,6 +51,35 @@ def test_behind_looked_at_paused_and_stopped(tmp_path: Path, capsys: pytest.Capt
     assert newest(tmp_path).config["seed"] == 3
     assert main(["train", "status", *home]) == 1
     assert main(["train", "pause", *home]) == 7
+
+
+def test_a_trainer_that_waits_says_for_what(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home = ["--home", str(tmp_path)]
+
+    def status() -> str:
+        assert main(["train", "status", *home]) == 0
+        return " ".join(capsys.readouterr().out.split())
+
+    assert main(["train", "--background", *home, *TINY, "--set", "warmup_steps=500"]) == 0
+    try:
+        wait_for(lambda: (b := read_heartbeat(tmp_path)) is not None and b.state == "waiting")
+        capsys.readouterr()
+        assert "waiting for the first steps: `hitl play` drives" in status()
+        drive(tmp_path / "store.sqlite")
+        wait_for(lambda: (b := read_heartbeat(tmp_path)) is not None and b.online_steps > 0 and b.state == "waiting")
+        missing = 500 - newest_steps(tmp_path)
+        assert f"waiting for {missing} more driven steps: learning begins after 500 (warmup_steps)" in status()
+    finally:
+        assert main(["train", "stop", *home]) == 0
+    beat = read_heartbeat(tmp_path)
+    assert beat is not None
+    assert beat.doing == "stopped"
+
+
+def newest_steps(home: Path) -> int:
+    beat = read_heartbeat(home)
+    assert beat is not None
+    return beat.online_steps
 
 
 @pytest.mark.parametrize(

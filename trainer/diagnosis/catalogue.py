@@ -76,7 +76,7 @@ FAULTS: dict[str, Fault] = {
     # Demonstrations
     "demos-stale": _warning(
         "the demos were paid or seen by other rules than today's", 68,
-        "Import the demos again, so that reward and observation are worked out anew (`hitl import --track`).",
+        "Import the demos again, so that reward and observation are worked out anew (`hitl import PATH --track FILE`).",
     ),
     "q-return-apart": _warning(
         "Q rises while the return falls", 66,
@@ -149,7 +149,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "failures-in-one-corner": _warning(
         "nearly all failures lie in one corner", 42,
-        "Take over there a few times, a second or two before it (`hitl play --practice CORNER --at-failure`).",
+        "Take over there a few times, a second or two before it (`hitl play --practice CORNER`).",
     ),
     "update-ratio": _warning(
         "far fewer or more updates per step than set", 40,

@@ -1,22 +1,22 @@
-"""A run's metrics over time: a WandB history exported as CSV or JSON lines, or the metrics of our own store."""
+"""A run's metrics over time: a WandB history as people export it (``data.tables``), or the metrics of our own store."""
 
 from __future__ import annotations
 
 import csv
-import json
 import math
 import sqlite3
 from array import array
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from data.errors import InputFileError, shown
-from data.foreign import lines
 from data.sound import readable_rows
+from data.tables import rows_of
+from trainer.diagnosis.charts import runs_of
 from trainer.diagnosis.stats import Array
 
 WORKER = {
@@ -37,6 +37,8 @@ class History:
     name: str = "history"
     ours: bool = False
     """Whether our trainer wrote it (its ``debug/q1`` is Q of executed actions by construction, and tested to be)."""
+    run: str = ""
+    """The run whose chart it is; empty for a whole history."""
 
     def __len__(self) -> int:
         return max((len(c) for c in self.columns.values()), default=0)
@@ -93,24 +95,60 @@ def from_rows(rows: Iterable[Mapping[str, Any]], name: str = "history", ours: bo
 
 
 def read_history(path: Path) -> History:
-    """Read a history from CSV or JSON lines (one object a line). Raises InputFileError."""
+    """Read the history of one run. Raises InputFileError, also where the file holds the charts of several."""
+    found = read_histories(path)
+    if len(found) > 1:
+        raise InputFileError(f"{path.name} holds the charts of {len(found)} runs: export one of them.")
+    return found[0]
+
+
+def read_histories(path: Path) -> list[History]:
+    """Read a table of metrics: one history, or one for each run of a chart's export. Raises InputFileError."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.read(1)  # one object a line, or a table
-            file.seek(0)
-            if first == "{":
-                history = from_rows((json.loads(line) for line in lines(file) if line.strip()), path.name)
-            else:
-                history = from_rows(csv.DictReader(lines(file)), path.name)
+        history = from_rows(rows_of(path), path.name)
     except OSError as error:
         raise InputFileError(f"The history {path.name} cannot be read ({error.strerror}): check the path.") from error
-    except (ValueError, csv.Error, AttributeError, RecursionError) as error:  # ValueError: no text, no JSON, endless numbers
+    except (ValueError, csv.Error, RecursionError) as error:
         raise InputFileError(
-            f"{path.name} is neither a CSV table nor JSON lines: export the run's history from WandB as one of the two."
+            f"The history {path.name} cannot be read as a table, CSV or JSON: {shown(error, 300)}. Export the run's history "
+            "from WandB once more."
         ) from error
     if not history.columns or not len(history):
         raise InputFileError(f"The history {path.name} holds no numbers: export it again with its columns.")
-    return history
+    charts = runs_of(history.columns)
+    if not charts:
+        return [_in_order(history)]
+    return [
+        _in_order(History({WORKER.get(k, k): v for k, v in columns.items()}, f"{path.name}, {run}", run=run))
+        for run, columns in charts.items()
+    ]
+
+
+def _in_order(history: History) -> History:
+    """Return the rows by their step, where each has one: tables of a web page may begin with the newest."""
+    step = history.columns.get("_step")
+    if step is None or not np.isfinite(step).all() or (np.diff(step) >= 0).all():
+        return history
+    order = np.argsort(step, kind="stable")
+    return replace(history, columns={name: column[order] for name, column in history.columns.items()})
+
+
+def joined(histories: Sequence[History]) -> list[History]:
+    """Put the charts of one run together, each of which holds one metric, by their steps."""
+    found: list[History] = []
+    for history in histories:
+        other = next((h for h in found if history.run and h.run == history.run), None)
+        if other is None or "_step" not in history or "_step" not in other:
+            found.append(history)
+            continue
+        steps = np.union1d(other["_step"], history["_step"])
+        columns: dict[str, Array] = {}
+        for part in (other, history):
+            rows = np.searchsorted(steps, part["_step"])
+            for name, column in part.columns.items():
+                columns.setdefault(name, np.full(len(steps), math.nan))[rows] = column
+        found[found.index(other)] = replace(other, columns={**columns, "_step": steps}, name=f"charts of {history.run}")
+    return found
 
 
 @readable_rows()

@@ -86,7 +86,7 @@ def one_corner(case: Case) -> Answer:
     corner = _corner(drives, low, high)
     change = "Take over there a few times, a second or two before it: `hitl play` offers you the wheel there."
     if corner is not None:
-        change = f"Take over there a few times, a second or two before it: `hitl play --practice '{corner[0]}' --at-failure`."
+        change = f'Take over there a few times, a second or two before it: `hitl play --practice "{corner[0]}"`.'
     sure = min(0.95, share)
     return Finding(name, sentence, evidence, sure, change=change, picture=picture, source=drives.name, data=data)
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputFileError
+from data.errors import shown
 from data.text_files import read_json
+from trainer.tmrl_config import unknown
+from trainer.tmrl_values import check_layout, known_number, plain, truth
 
 
 @dataclass(slots=True)
@@ -66,24 +68,13 @@ class Recipe:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-_ALG = {
-    "ALGORITHM", "LEARN_ENTROPY_COEF", "LR_ACTOR", "LR_CRITIC", "LR_ENTROPY", "GAMMA", "POLYAK", "TARGET_ENTROPY",
-    "ALPHA", "REDQ_N", "REDQ_M", "REDQ_Q_UPDATES_PER_POLICY_UPDATE", "TOP_QUANTILES_TO_DROP", "QUANTILES_NUMBER",
-    "N_STEPS", "R2D2_REWIND", "OPTIMIZER_ACTOR", "OPTIMIZER_CRITIC", "BETAS_ACTOR", "BETAS_CRITIC", "L2_ACTOR",
-    "L2_CRITIC", "ADAM_EPS", "GRAD_CLIP_ACTOR", "GRAD_CLIP_CRITIC", "BACKUP_CLIP_RANGE", "CLIPPING_WEIGHTS",
-    "CLIP_WEIGHTS_VALUE", "ACTOR_WEIGHT_DECAY", "CRITIC_WEIGHT_DECAY", "NUMBER_OF_POINTS", "POINTS_DISTANCE",
-    "SPEED_BONUS", "SPEED_MIN_THRESHOLD", "SPEED_MEDIUM_THRESHOLD",
-}  # fmt: skip
-
-
 def read_recipe(path: Path) -> Recipe:
     """Read an existing config.json. Only the numbers named above are taken; keys and passwords stay where they are.
 
     Raises InputFileError.
     """
     values = read_json(path)
-    if not isinstance(values, dict) or not any(k in values for k in ("ALG", "MODEL", "ENV")):
-        raise InputFileError(f"{path.name} is no config of such a run: it has none of the sections ALG, MODEL and ENV.")
+    check_layout(values, path.name)
     return from_config(values, path.name)
 
 
@@ -94,14 +85,18 @@ def _section(values: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def from_config(values: Mapping[str, Any], name: str = "config") -> Recipe:
     """Take what matters from the values of a config.json, whichever layout it has."""
-    alg, env = _section(values, "ALG"), _section(values, "ENV")
+    alg, env = ({**values, **_section(values, name)} for name in ("ALG", "ENV"))  # the oldest layouts have all at the root
     model = {**values, **_section(values, "MODEL")}
+    unread: list[str] = []
     reward = {**_section(env, "REWARD_CONFIG"), **_section(values, "REWARD_CONFIG")}
+    env, reward = ({k: plain(v) for k, v in table.items()} for table in (env, reward))
 
     def number(table: Mapping[str, Any], key: str, default: float | None = None) -> float | None:
         value = table.get(key, default)
-        good = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15  # NaN is not, either
-        return float(value) if good else default
+        found = known_number(value)
+        if found is None and value is not None:
+            unread.append(f"{key} is {shown(repr(value))}, which is no number")
+        return default if found is None else found
 
     def of_reward(key: str, default: float) -> float:
         return number(reward, key, default) or 0.0
@@ -126,11 +121,14 @@ def from_config(values: Mapping[str, Any], name: str = "config") -> Recipe:
     )
     step = number(_section(env, "RTGYM_CONFIG"), "time_step_duration", 0.05) or 0.05
     clip = number(alg, "BACKUP_CLIP_RANGE")
+    learns = bool(given := alg.get("LEARN_ENTROPY_COEF", False))  # as tmrl reads it
+    if isinstance(given, str) and not _meant(given):
+        unread.append(f"LEARN_ENTROPY_COEF is {shown(repr(given))}: tmrl takes any text between quotes for true")
     return Recipe(
         gamma=number(alg, "GAMMA", 0.995),
         n_step=int(number(alg, "N_STEPS", 1) or 1),
         alpha=number(alg, "ALPHA", 0.01),
-        learn_alpha=bool(alg.get("LEARN_ENTROPY_COEF", False)),
+        learn_alpha=learns,
         backup_clip=clip if clip else None,
         clip_critic=number(alg, "GRAD_CLIP_CRITIC") or None,
         clip_actor=number(alg, "GRAD_CLIP_ACTOR") or None,
@@ -142,12 +140,24 @@ def from_config(values: Mapping[str, Any], name: str = "config") -> Recipe:
         lookahead_points=None if points is None else int(points),
         lookahead_stride=max(1, int(stride or 0)),
         reward=terms,
-        ignored=tuple(_ignored(env, reward, end, fork="MODEL" in values)),
+        ignored=(*_ignored(env, reward, end, fork=_is_fork(values, alg, env)), *dict.fromkeys(unread)),
         interface=str(env.get("RTGYM_INTERFACE", ""))[:60],
         name=name,
         foreign=True,
-        unknown=tuple(sorted(f"ALG.{k}"[:60] for k in alg if k not in _ALG)),
+        unknown=tuple(sorted(unknown(values))),
     )
+
+
+def _meant(text: str) -> bool:
+    try:
+        return truth(text)
+    except ValueError:
+        return True
+
+
+def _is_fork(values: Mapping[str, Any], alg: Mapping[str, Any], env: Mapping[str, Any]) -> bool:
+    """Whether these are settings of the TQC fork: it alone has these sections, this algorithm, these interfaces."""
+    return "MODEL" in values or alg.get("ALGORITHM") == "TQC" or str(env.get("RTGYM_INTERFACE", "")).startswith("TQC")
 
 
 def _ignored(env: Mapping[str, Any], reward: Mapping[str, Any], end: float | None, fork: bool) -> list[str]:

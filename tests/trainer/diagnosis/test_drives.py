@@ -145,7 +145,7 @@ def test_the_shipped_stalled_agent_is_told_where_it_stalls(tmp_path: Path) -> No
     open_shipped(Home(tmp_path))
     found = diagnose([of_home(tmp_path)])
     assert [f.fault for f in found.above_notes] == ["failures-in-one-corner"]
-    assert "--practice 'hairpin'" in found.findings[0].advice
+    assert "--practice \"hairpin\"" in found.findings[0].advice
     assert "critic-ignores-actions" in {s.fault for s in found.sound}
 
 

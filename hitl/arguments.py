@@ -1,0 +1,51 @@
+"""The parser of every command: options are written out, and a slip of the finger is told what was probably meant."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from data.suggest import did_you_mean
+
+
+class Parser(argparse.ArgumentParser):
+    """An ``ArgumentParser`` without abbreviations, whose errors suggest the nearest known option or choice."""
+
+    also: tuple[str, ...] = ()
+    """Options that another parser has taken out before."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("allow_abbrev", False)
+        super().__init__(*args, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the message, and exit with status 2."""
+        super().error(message + self._meant(message))
+
+    def _meant(self, message: str) -> str:
+        if unknown := re.match(r"unrecognized arguments: .*?(--?[\w-]+)", message):
+            return did_you_mean(unknown[1], self.options())
+        if wrong := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            return did_you_mean(wrong[1], re.findall(r"[\w:.-]+", wrong[2]))
+        return ""
+
+    def options(self) -> Iterator[str]:
+        """Yield every option that may be given, also to a verb."""
+        yield from self.also
+        for action in self._actions:
+            yield from action.option_strings
+            if isinstance(action, argparse._SubParsersAction):
+                for parser in action.choices.values():
+                    yield from parser.options()
+
+
+def add_env(parser: argparse.ArgumentParser) -> None:
+    """Add ``--env``, with every environment that there is."""
+    parser.add_argument("--env", default="box2d", metavar="ENV", help=f"{ENV_WORDS} (default: box2d)")
+
+
+ENVIRONMENTS = ("box2d", "trackmania", "tmrl")
+"""The words behind ``--env``; beside them ``gym:ID`` is any environment of Gymnasium's."""
+ENV_WORDS = f"{', '.join(ENVIRONMENTS)}, or gym:ID for any of Gymnasium's"
