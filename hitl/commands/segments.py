@@ -47,8 +47,7 @@ def _print_table(segments: list[Segment], rule: Rule) -> None:
         "outcome",
         "verdict",
         "prio",
-        "demo",
-        *(("trigger",) if wide else ()),
+        *(("demo", "trigger") if wide else ()),
         "tags and note",
     )
     for name in names:
@@ -59,14 +58,15 @@ def _print_table(segments: list[Segment], rule: Rule) -> None:
     for segment in segments:
         said = " ".join([*(f"#{tag}" for tag in segment.tags), segment.note]).strip()
         outcome = "interrupted" if segment.interrupted else segment.outcome if segment.closed else "recording"
+        outcome = "nothing" if rule.empty(segment) else outcome
+        demo = "yes" if rule.judge(segment).counts else "no"
         trimmed = "*" if segment.trim_start or segment.trim_stop else ""
         style = _VERDICT_STYLE[segment.verdict]
         row = [
             str(segment.id), local_time(segment.started, short=True), segment.kind, escape(segment.corner or ""),
             f"{segment.seconds:.1f}{trimmed}", outcome, f"[{style}]{segment.verdict}[/]", f"{segment.priority:g}",
-            "yes" if rule.judge(segment).counts else "no",
         ]  # fmt: skip
-        table.add_row(*row, *([escape(segment.trigger)] if wide else []), escape(said))
+        table.add_row(*row, *([demo, escape(segment.trigger)] if wide else []), escape(said))
     console.print(table)
     seconds = sum(s.seconds for s in segments)
     verdicts = [f"{n} {name}" for name in _VERDICT_STYLE if (n := sum(s.verdict == name for s in segments))]
