@@ -379,6 +379,7 @@ PLAIN = TrainConfig(
     actor_average=None,
     actor_average_growth=0.0,
     stalled_steps=0,
+    takeover_fraction=0.0,
     log_std_max=2.0,
     lr_actor=3e-4,
     utd=1.0,
@@ -416,7 +417,6 @@ PRESETS: dict[str, TrainConfig] = {
         warmup_steps=5000,
         takeover_priority=1.0,
         star_priority=1.0,
-        takeover_fraction=0.0,
         demo_copies=1e9,
     ),
     # The reference recipe with a correct critic and correct n-step returns.
