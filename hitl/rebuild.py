@@ -19,6 +19,7 @@ from data.importing import EpisodeRefusedError
 from data.player_runs import ACTIONS, PlayerRun, as_steps
 from data.portable import Portable
 from data.records import SessionInfo
+from data.relayout import add_pending, plain_names
 from hitl.games.base import VehicleState
 from hitl.line import ReferenceLine
 from hitl.task import DrivingTask, TaskSettings
@@ -137,7 +138,7 @@ class OldRuns:
             env="trackmania",
             track=self.track.name,
             hz=self.settings.hz,
-            observation_names=tuple(task.observer.names),
+            observation_names=task.names(ACTIONS),
             action_names=ACTIONS,
             reward=task.reward.settings.as_dict(),
             driver="imported",
@@ -157,6 +158,7 @@ class OldRuns:
             paid.append(reward)
             places.append(task.place.s)
         data = as_steps(run, np.stack(seen), None if self.keep_rewards else np.array(paid))
+        add_pending(data)
         self._add_columns(data, states, places)
         return Portable(self.info(task), data, f"player-run:{run.run_id}")
 
@@ -219,21 +221,16 @@ class OldRuns:
 
 
 def as_recorded(run: PlayerRun, track: str, hz: float) -> Portable:
-    """Take a run with the observations and rewards it was recorded with, under names that say what they are.
+    """Take a run with the observations and rewards it was recorded with, in the layout of a live session of the same environment.
 
-    Raises EpisodeRefusedError when the layout is not known.
+    As there, the numbers have no names but their place, and a picture comes last. Raises EpisodeRefusedError when there is no step.
     """
-    layout = next(old_layouts(run.observation.shape[1]), None)
-    if layout is None:
-        raise EpisodeRefusedError(
-            f"its observations of {run.observation.shape[1]} numbers are of no layout that is known"
-        )
     info = SessionInfo(
         kind="import",
         env="tmrl",
         track=track,
         hz=hz,
-        observation_names=layout.names,
+        observation_names=plain_names(run.observation.shape[1]),
         action_names=ACTIONS,
         driver="imported",
     )

@@ -161,12 +161,15 @@ def main(argv: list[str]) -> int:
         raise UsageError("--hz is a number of steps per second from 1 to 1000.")
     from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
+    from data.layouts import apart
     from data.merge import Summary
+    from data.relayout import rebuild_said
     from data.store import Store
 
     kinds = [] if args.watch else [args.kind or kind_of(path) for path in args.paths]
     total = Summary()
     with Store.open(home_path(args).create().store_path) as store:
+        said = rebuild_said(store)  # before: what is there already is then known by the layout of today
         if args.watch:
             total = _watch(store, args, lambda name, reason: print(f"{name}: {reason or 'imported'}", flush=True))
         else:
@@ -175,5 +178,9 @@ def main(argv: list[str]) -> int:
                 for path, kind in zip(args.paths, kinds, strict=True):
                     task = progress.add_task(path.name, total=None)
                     total.add(_one(store, path, kind, args, lambda *_, task=task: progress.advance(task)))
+        said += rebuild_said(store)  # what another store has brought
+        said += apart(store.conn).values()
     _print_summary(total)
+    for sentence in said:
+        print(sentence)
     return 1 if total.refused else 0
