@@ -115,8 +115,8 @@ class Follower:
     size is then read in the time that these take. Left out, everything is read.
 
     ``observation_names`` and ``action_names`` are the layout wanted; left out, it is that of the newest session when
-    the first step is seen, of those that were driven here rather than imported if there are any. A store that is not there yet has nothing new. Raises StoreError when the store can never
-    be read (newer, damaged).
+    the first step is seen, of those that were driven here rather than imported if there are any. A store that is not there
+    yet has nothing new. Raises StoreError when the store can never be read (newer, damaged).
     """
 
     def __init__(

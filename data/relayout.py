@@ -66,8 +66,8 @@ def rebuild_said(store: Store) -> list[str]:
     if not laps:
         return []
     return [
-        f"{laps} laps ({steps:,} steps) that an earlier version imported have the layout of a live session now and are learned from "
-        "together with it."
+        f"{laps} laps ({steps:,} steps) that an earlier version imported have the layout of a live session now and are learned "
+        "from together with it."
     ]
 
 

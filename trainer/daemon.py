@@ -151,9 +151,9 @@ class Daemon:
                 records, driven = store.checkpoints(), driven_layout(store.conn, live=True)
         start = begin(self.wish, records, self.folder, self.say)
         if start is not None and start.own and start.meta is not None and not start.meta.updates:
-            if driven not in (None, (start.meta.observation_names, start.meta.action_names)):
-                # Made while the home held nothing but laps of another layout; nothing is lost with it.
-                start = None
+            # One that was made while the home held nothing but laps of another layout has learned nothing, and is no loss.
+            fits = driven in (None, (start.meta.observation_names, start.meta.action_names))
+            start = start if fits else None
         if start is not None and start.meta is not None and self.store_path.exists():
             self.names = (start.meta.observation_names, start.meta.action_names)
             self.follower = Follower(self.store_path, *self.names, **_newest(start.config))

@@ -47,9 +47,13 @@ def _rebuild(args: argparse.Namespace) -> Callable[[PlayerRun], Portable]:
     from data.importing import EpisodeRefusedError
 
     if args.keep_observations:
-        from hitl.rebuild import as_recorded
+        from hitl.rebuild import as_recorded, left_empty
 
-        return lambda run: as_recorded(run, args.track_name or str(run.metadata.get("map_name") or "unknown"), args.hz)
+        def keep(run: PlayerRun) -> Portable:
+            args.left_empty |= left_empty(run)
+            return as_recorded(run, args.track_name or str(run.metadata.get("map_name") or "unknown"), args.hz)
+
+        return keep
     if args.track is None:
 
         def refuse(run: PlayerRun) -> Portable:
@@ -154,7 +158,7 @@ def main(argv: list[str]) -> int:
     minari.add_argument("--layout-of", type=int, metavar="SESSION", help="their numbers mean what that session's do")
     minari.add_argument("--driver", choices=["human", "agent"], default="human", help="who drove (default: human)")
     parser.add_argument("--track-name", help="name of the track, where the file does not tell")
-    args = parser.parse_args(argv)
+    args = parser.parse_args(argv, argparse.Namespace(left_empty=False))
     if args.watch and len(args.paths) != 1:
         raise UsageError("--watch takes one folder.")
     if not 0 < args.hz <= 1000:
@@ -180,6 +184,12 @@ def main(argv: list[str]) -> int:
                     total.add(_one(store, path, kind, args, lambda *_, task=task: progress.advance(task)))
         said += rebuild_said(store)  # what another store has brought
         said += apart(store.conn).values()
+    if args.left_empty:
+        said.append(
+            "The last actions, which your tmrl shows with each observation, are all 0 in these runs: their recorder left them "
+            "out, so what is learned from them fits live driving less well. With --track everything is worked out anew (for "
+            "`hitl play --env trackmania`)."
+        )
     _print_summary(total)
     for sentence in said:
         print(sentence)
