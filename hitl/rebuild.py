@@ -152,7 +152,9 @@ class OldRuns:
 
 def _metres(points: NDArray[np.float64]) -> Complex:
     """Return points of the observation in metres; as with the line itself, the game's axes are left-handed."""
-    return (points[..., 0] - 1j * points[..., 1]) * POINT_SCALE
+    metres = np.empty(points.shape[:-1], np.complex128)
+    metres.real, metres.imag = points[..., 0] * POINT_SCALE, -points[..., 1] * POINT_SCALE
+    return metres
 
 
 def find_places(
@@ -290,7 +292,7 @@ def as_recorded(run: PlayerRun, track: str, hz: float) -> Portable:
 
 
 def _picture_last(run: PlayerRun, picture: int) -> tuple[NDArray[np.float32], tuple[int, int, int]]:
-    """Return observations whose picture is grey, from 0 to 1 and their last part, as ``hitl.games.tmrl_env`` shows it; its shape."""
+    """Return observations whose picture is grey, from 0 to 1 and last, as ``hitl.games.tmrl_env`` shows it, and its shape."""
     sizes = [int(np.prod(shape)) for shape in run.shapes]
     begin = sum(sizes[:picture])
     shape = run.shapes[picture]
