@@ -145,10 +145,9 @@ def test_another_road_is_another_road(track, line_file, local, other):
 def lidar(steps=300):
     rng = np.random.default_rng(0)
     act = np.array([1.0, 0.0, 0.1], np.float32)
-    return run_of([
-        (act, (np.array([80.0], np.float32), rng.random((4, 19)).astype(np.float32) * 200, act, act), 0.1, i == steps - 1, False, {})
-        for i in range(steps)
-    ])  # fmt: skip
+    speed = np.array([80.0], np.float32)
+    rays = rng.random((steps, 4, 19)).astype(np.float32) * 200
+    return run_of([(act, (speed, rays[i], act, act), 0.1, i == steps - 1, False, {}) for i in range(steps)])
 
 
 def test_distances_are_no_points_but_can_be_kept(track):

@@ -272,11 +272,17 @@ class TestWhatCannotMeet:
         assert "hitl import PATH --keep-observations" in said
         assert main(["diagnose", "--home", str(home.root), "--json"]) == 1
         assert "46 numbers in each observation where this run has 81" in capsys.readouterr().out
+        assert main(["play", "--home", str(home.root), "--headless", "--pad", "none", "--episodes", "1"]) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert "imported steps (1 lap) of trackmania have 46 numbers in each observation where this run has 45" in said
+        assert "driven steps of tmrl have 81 numbers" in said
+        with sqlite3.connect(home.store_path) as db:  # forget that drive in another game
+            db.execute("UPDATE sessions SET kind = 'import' WHERE env = 'box2d'")
         daemon = turns(home, idle)
         assert len(daemon.names[0]) == 81  # what is driven is learned, not what was imported
         with Store.open(home.store_path) as store:
-            (text,) = store.db.execute("SELECT message FROM events WHERE kind = 'layout'").fetchone()
-        assert "46 numbers" in text
+            said = " ".join(m for (m,) in store.db.execute("SELECT message FROM events WHERE kind = 'layout'").fetchall())
+        assert "46 numbers" in said
 
     def test_and_it_helps(self, home, capsys):
         assert main(["import", "--home", str(home.root), str(self.runs), "--keep-observations"]) == 0
