@@ -150,8 +150,8 @@ class Follower:
     size is then read in the time that these take. Left out, everything is read.
 
     ``observation_names`` and ``action_names`` are the layout wanted; left out, it is that of the newest session when
-    the first step is seen. A store that is not there yet has nothing new. Raises StoreError when the store can never
-    be read (newer, damaged).
+    the first step is seen, of those that were driven here rather than imported if there are any. A store that is not there
+    yet has nothing new. Raises StoreError when the store can never be read (newer, damaged).
     """
 
     def __init__(
@@ -329,7 +329,7 @@ class Follower:
         if (layout := self.layout) is None:
             row = conn.execute(
                 "SELECT s.observation_names, s.action_names FROM sessions s JOIN episodes e ON e.session_id = s.id "
-                "JOIN steps p ON p.episode_id = e.id ORDER BY s.id DESC, e.id DESC LIMIT 1"
+                "JOIN steps p ON p.episode_id = e.id ORDER BY (s.kind = 'import'), s.id DESC, e.id DESC LIMIT 1"
             ).fetchone()
             if self._observation_names is None:
                 self._observation_names = _names(row[0])

@@ -10,7 +10,7 @@ from typing import Any
 from data.episodes import EpisodeWriter
 from data.errors import shown
 from data.merge import Summary
-from data.portable import Portable, adopt_checkpoints
+from data.portable import Portable, adopt_checkpoints, digest
 from data.store import Store
 from data.vetting import EpisodeRefusedError, check
 
@@ -57,7 +57,7 @@ def write(
             writer = writers.setdefault(session, EpisodeWriter(store.conn, session, commit_steps=2**62))
             if not store.conn.in_transaction:
                 store.conn.execute("BEGIN IMMEDIATE")
-            item.data.origin = item.origin
+            item.data.origin = _origin(store, item)
             adopt_checkpoints(store.conn, item)
             before = store.conn.total_changes
             if writer.add(item.data) is None:
@@ -82,6 +82,16 @@ def write(
         for session in sessions.values():
             store.end_session(session)
     return summary
+
+
+def _origin(store: Store, item: Portable) -> str:
+    """Return what the episode is known by. The same drive with other observations is another one: both may be wanted."""
+    row = store.conn.execute(
+        "SELECT s.observation_names FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE e.origin = ?", (item.origin,)
+    ).fetchone()
+    if row is None or tuple(json.loads(row[0])) == item.info.observation_names:
+        return item.origin
+    return f"{item.origin}#{digest(json.dumps(item.info.observation_names).encode())[:12]}"
 
 
 def _session(store: Store, sessions: dict[str, int], item: Portable, source: str) -> int:

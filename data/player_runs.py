@@ -43,6 +43,8 @@ class PlayerRun:
     run_id: str
     metadata: dict[str, Any]
     recorded_at: str | None
+    shapes: tuple[tuple[int, ...], ...] = ()
+    """Shapes of the parts that an observation consists of, in their order"""
 
     def __len__(self) -> int:
         return len(self.reward)
@@ -57,6 +59,10 @@ def _flat(observation: Any) -> np.ndarray:
         if parts
         else np.zeros(0, np.float32)
     )
+
+
+def _shapes(observation: Any) -> tuple[tuple[int, ...], ...]:
+    return tuple(np.shape(part) for part in (observation if isinstance(observation, tuple | list) else (observation,)))
 
 
 def read_player_run(path: Path) -> PlayerRun:
@@ -103,7 +109,7 @@ def run_of(value: Any) -> PlayerRun:
         raise EpisodeRefusedError(f"its samples are not numbers of one shape ({shown(error, 120)})") from error
     return PlayerRun(
         actions, observation, reward, terminated, truncated,
-        run_id=digest(actions.tobytes(), observation.tobytes()), metadata={}, recorded_at=None,
+        run_id=digest(actions.tobytes(), observation.tobytes()), metadata={}, recorded_at=None, shapes=_shapes(value[0][1]),
     )  # fmt: skip
 
 

@@ -10,6 +10,9 @@ import numpy as np
 AGENT, HUMAN = 0, 1
 """Who drove a step."""
 
+ACTION_PENDING = "pending_"
+"""What the names of an observation's numbers begin with that are the action about to act: it was decided one tick earlier."""
+
 VERDICTS = ("unreviewed", "good", "bad", "star")
 OUTCOMES = ("unclear", "cleared", "failed")
 PURPOSES = ("drive", "lap", "evaluation", "practice")

@@ -10,7 +10,9 @@ import numpy as np
 from data.errors import InputFileError
 from data.importing import EpisodeRefusedError
 from data.player_runs import ACTIONS, PlayerRun, find_runs, read_player_run
-from hitl.rebuild import SPEED_SCALE, OldRuns, old_layouts
+from data.relayout import plain_names
+from hitl.old_road import SPEED_SCALE, old_names
+from hitl.rebuild import OldRuns
 from hitl.reward import RewardSettings
 from hitl.task import TaskSettings
 from hitl.track import load_track
@@ -33,9 +35,7 @@ def of_player_runs(path: Path, line: str | None, recipe: Recipe | None) -> tuple
             f"No player run could be read in {path.name}{reason}: give the folder of their .pkl files."
         )
     hz = recipe.hz if recipe is not None else 20.0
-    layout = next(old_layouts(runs[0].observation.shape[1]), None)
-    size = runs[0].observation.shape[1]
-    names = layout.names if layout is not None else tuple(f"observation_{i}" for i in range(size))
+    names = old_names(runs[0].observation) or plain_names(runs[0].observation.shape[1])
     count = [len(r) for r in runs]
     index = np.repeat(np.arange(len(runs)), count)
     actions = np.concatenate([r.action for r in runs])

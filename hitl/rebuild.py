@@ -1,15 +1,14 @@
-"""Player runs of the old tool, seen and paid as today: positions found again from the line points in the recorded observations.
+"""Player runs of the old tool, seen and paid as today: positions found again from the road points in the recorded observations.
 
-Such an observation (tmrl's TQCGRAB without images) holds, for the left edge, the centre and the right edge of the road, K points
-of the line minus the car's position, then fifteen numbers of the car, then the last actions. The centre points give the car's
-position as soon as it is known which points of the line they are; the recorded progress says that, up to its scale, and the
-scale is the one for which the points have the line's shape.
+Such an observation (tmrl's TQCGRAB without images) holds points of the road ahead relative to the car, in the world's axes or in
+the car's, numbers of the car, among them its progress along the line, and the last actions. Which number is which is told by what
+the numbers do (``hitl.old_road``), the places by laying the road that was seen on the line (``hitl.old_places``), and both must
+agree with the recorded speed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,108 +18,34 @@ from data.importing import EpisodeRefusedError
 from data.player_runs import ACTIONS, PlayerRun, as_steps
 from data.portable import Portable
 from data.records import SessionInfo
+from data.relayout import add_pending, plain_names
 from hitl.games.base import VehicleState
-from hitl.line import ReferenceLine
+from hitl.games.sight import pixel_names
+from hitl.old_beside import beside_line
+from hitl.old_places import (
+    MAX_MISFIT,
+    MAX_SPEED_MISFIT,
+    Array,
+    Complex,
+    Flags,
+    Places,
+    bends,
+    find_speed,
+    fit,
+    off_line,
+    on_line,
+)
+from hitl.old_road import progress_columns, see_road
 from hitl.task import DrivingTask, TaskSettings
 from hitl.track import Track
 
-CAR = ("speed", "acceleration", "jerk", "progress", "steer", "gas", "brake", "gear", "yaw", "pitch", "steer_left", "steer_right",
-       "slip_left", "slip_right", "failures")  # fmt: skip
-POINT_SCALE = 100.0  # m
-SPEED_SCALE = 500.0 / 3.6  # m/s
-MAX_MISFIT = 0.5  # m between the recorded points and the line's; beyond it this is another road
-MAX_SPEED_MISFIT = 3.0  # m/s between the recorded speed and the one at which the positions move
-
-
-@dataclass(frozen=True)
-class OldLayout:
-    """How many line points and past actions an observation holds."""
-
-    points: int
-    actions: int
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """A name for each number."""
-        road = [
-            f"{side}_{i}_{axis}"
-            for side in ("left", "centre", "right")
-            for i in range(self.points)
-            for axis in ("dx", "dz")
-        ]
-        past = [f"past_{i}_{name}" for i in range(self.actions, 0, -1) for name in ACTIONS]
-        return (*road, *CAR, *past)
-
-
-def old_layouts(size: int) -> Iterator[OldLayout]:
-    """Yield the layouts an observation of that size may have, the most usual first."""
-    for actions in (2, 1, 0, 3, 4):
-        points, rest = divmod(size - len(CAR) - 3 * actions, 6)
-        if rest == 0 and points >= 3:
-            yield OldLayout(points, actions)
-
-
-def _along(line: ReferenceLine, s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the (…, 2) positions of the line at arc lengths of any shape."""
-    grid = np.arange(len(line.points)) * line.spacing
-    return np.stack([np.interp(s, grid, line.points[:, k]) for k in range(2)], axis=-1)
-
-
-def _misfit(
-    line: ReferenceLine, s: NDArray[np.float64], points: NDArray[np.float64], arcs: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return for each step how far (m, root mean square) the shape of its points is from the line's at ``s``."""
-    there = _along(line, s[..., None] + arcs)
-    error = (there - there.mean(-2, keepdims=True)) - (points - points.mean(-2, keepdims=True))
-    return np.sqrt((error**2).sum(-1).mean(-1))
-
-
-def find_positions(
-    line: ReferenceLine, points: NDArray[np.float64], progress: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], float]:
-    """Return the car's positions (N, 2) and the misfit (m) of the points to the line.
-
-    ``points``: (N, K, 2) line points minus the car's position, in the line's axes, metres; ``progress``: (N,) recorded share of
-    the line. The arc length of a step's first point is taken as ``scale * progress + ahead``, with the two numbers that fit the
-    run best.
-    """
-    arcs = np.concatenate(
-        [np.zeros((len(points), 1)), np.cumsum(np.hypot(*np.moveaxis(np.diff(points, axis=1), -1, 0)), axis=1)], axis=1
-    )
-    some = np.linspace(0, len(points) - 1, min(len(points), 120)).astype(int)
-    scales, aheads = np.linspace(0.95, 1.5, 56) * line.length, np.arange(0.0, 61.0, 3.0)
-    for finer in range(4):
-        best, found = np.inf, (line.length, 0.0)
-        for scale in scales:
-            s = scale * progress[some] + aheads[:, None]
-            cost = np.median(_misfit(line, s, points[some], arcs[some]), axis=1)
-            if cost.min() < best:
-                best, found = float(cost.min()), (float(scale), float(aheads[cost.argmin()]))
-        width = 0.01 * line.length / 4**finer
-        scales = found[0] + np.linspace(-width, width, 21)
-        aheads = found[1] + np.linspace(-3.0, 3.0, 13) / 4**finer
-    s = found[0] * progress + found[1]
-    positions = (_along(line, s[:, None] + arcs) - points).mean(axis=1)
-    return positions, float(np.median(_misfit(line, s, points, arcs)))
-
-
-def _heading(velocity: NDArray[np.float64], yaw: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the car's heading (rad, unwrapped): the recorded yaw if it turns as the car moves, else the direction of
-    movement."""
-    fast = np.hypot(*velocity.T) > 3.0
-    if not fast.any():
-        return np.zeros(len(yaw))
-    moving = np.arctan2(velocity[:, 1], velocity[:, 0])
-    best: tuple[float, NDArray[np.float64]] | None = None
-    for sign in (1.0, -1.0):
-        turn = np.exp(1j * (moving[fast] - sign * yaw[fast])).mean()
-        if best is None or abs(turn) > best[0]:
-            best = float(abs(turn)), sign * yaw + np.angle(turn)
-    assert best is not None
-    if best[0] > 0.97:
-        return np.unwrap(best[1])
-    index = np.flatnonzero(fast)
-    return np.unwrap(moving[index[np.clip(np.searchsorted(index, np.arange(len(yaw))), 0, len(index) - 1)]])
+POINT_SCALE = 100.0  # m that become 1.0
+MAX_TURN = 0.003  # rad between the direction of the points and the line's; beyond it they are no points of the line
+MAX_ROUGH = 8.0  # m, of points of a road beside the line
+MAX_ASTRAY = 0.25  # rad that a road beside the line may run askew of it
+MAX_UNIT = 1.35  # times that the seen road may bend as much as the line
+MOVING = 3.0  # m/s
+ROOM_M = 5.0  # m that a position may be from where the speed brings the car, before it counts as not known
 
 
 class OldRuns:
@@ -137,7 +62,7 @@ class OldRuns:
             env="trackmania",
             track=self.track.name,
             hz=self.settings.hz,
-            observation_names=tuple(task.observer.names),
+            observation_names=task.names(ACTIONS),
             action_names=ACTIONS,
             reward=task.reward.settings.as_dict(),
             driver="imported",
@@ -157,6 +82,7 @@ class OldRuns:
             paid.append(reward)
             places.append(task.place.s)
         data = as_steps(run, np.stack(seen), None if self.keep_rewards else np.array(paid))
+        add_pending(data)
         self._add_columns(data, states, places)
         return Portable(self.info(task), data, f"player-run:{run.run_id}")
 
@@ -169,72 +95,218 @@ class OldRuns:
         data.columns = columns | {"progress": np.array(places[:n])}
 
     def _states(self, run: PlayerRun) -> list[VehicleState]:
+        position, speed, heading = self.drive(run)
+        hz, n, line = self.settings.hz, len(run), self.track.line
+        velocity = np.gradient(position) * hz
+        rate = np.gradient(heading) * hz
+        way = np.where(np.abs(velocity) > 1.0, velocity / np.maximum(np.abs(velocity), 1e-9), np.exp(1j * heading))
+        motion = speed * way
+        done = run.terminated & (np.arange(n) == n - 1)
+        return [
+            VehicleState(
+                time=i / hz, x=float(position[i].real), y=float(position[i].imag), z=0.0, heading=float(heading[i]),
+                vx=float(motion[i].real), vy=float(motion[i].imag), yaw_rate=float(rate[i]), steer=float(run.action[i, 2]),
+                gas=float(run.action[i, 0]), brake=float(run.action[i, 1]),
+                finished=bool(done[i] and line.locate_anywhere(position[i].real, position[i].imag).s > 0.9 * line.length),
+            )
+            for i in range(n)
+        ]  # fmt: skip
+
+    def drive(self, run: PlayerRun) -> tuple[Complex, Array, Array]:
+        """Return the car's position (N,) as x + iy, speed (N,) in m/s and heading (N,) in rad.
+
+        Raises EpisodeRefusedError with the reason when they cannot be told for sure.
+        """
         if len(run) < 3:
             raise EpisodeRefusedError("it is too short for its positions to be found")
-        size, reasons = run.observation.shape[1], []
-        for layout in old_layouts(size):
+        if not np.isfinite(run.observation).all():
+            raise EpisodeRefusedError("its observations hold numbers that are not finite")
+        road = see_road(run.observation)
+        others = np.setdiff1d(np.arange(run.observation.shape[1]), road.columns)
+        if (road.known.sum(1) >= 3).mean() < 0.5:
+            raise EpisodeRefusedError("most points that it saw are cut off at the end of their range, so they are no places")
+        reasons = []
+        for column in progress_columns(run.observation, others)[:3]:
+            progress = run.observation[:, column].astype(np.float64)
             try:
-                return self._states_of(run, layout)
+                places = find_places(
+                    self.track, _metres(road.centre), road.known, tuple(_metres(side) for side in road.sides), progress,
+                    run.observation[:, others].astype(np.float64), self.settings.hz,
+                )  # fmt: skip
+                return self._checked(run, others, places)
             except EpisodeRefusedError as error:
                 reasons.append(str(error))
         raise EpisodeRefusedError(
-            reasons[0] if reasons else f"its observations of {size} numbers hold no line points that are known"
+            reasons[0] if reasons else "its recorded progress does not tell where on the road it was: no number grows on the way"
         )
 
-    def _states_of(self, run: PlayerRun, layout: OldLayout) -> list[VehicleState]:
-        k = layout.points
-        points = run.observation[:, 2 * k : 4 * k].reshape(len(run), k, 2).astype(np.float64) * POINT_SCALE
-        points[:, :, 1] *= -1  # as with the line itself: the game's axes are left-handed
-        car = {name: run.observation[:, 6 * k + i].astype(np.float64) for i, name in enumerate(CAR)}
-        progress = car["progress"]
-        if not np.isfinite(points).all() or not np.isfinite(progress).all() or np.ptp(progress) <= 0:
-            raise EpisodeRefusedError("its recorded progress does not tell where on the road it was")
-        positions, misfit = find_positions(self.track.line, points, progress)
-        if misfit > MAX_MISFIT:
-            raise EpisodeRefusedError(
-                f"its line points do not lie on track '{self.track.name}' ({misfit:.1f} m off): give its own --track"
-            )
+    def _checked(self, run: PlayerRun, others: NDArray[np.int64], places: Places) -> tuple[Complex, Array, Array]:
+        """Hold what was found against the recorded speed, and fill in what is not known."""
         hz = self.settings.hz
-        velocity = np.gradient(positions, axis=0) * hz
-        speed = car["speed"] * SPEED_SCALE
-        moved = np.median(np.abs(np.hypot(*velocity.T) - speed))
-        if moved > MAX_SPEED_MISFIT:
-            raise EpisodeRefusedError(f"the positions found do not move at the recorded speed ({moved:.1f} m/s off)")
-        heading = _heading(velocity, car["yaw"])
-        rate = np.gradient(heading) * hz
-        norm = np.maximum(np.hypot(*velocity.T), 1e-9)
-        direction = np.where(
-            norm[:, None] > 1.0, velocity / norm[:, None], np.stack([np.cos(heading), np.sin(heading)], 1)
+        speed, misfit = find_speed(run.observation[:, others].astype(np.float64), places, hz)
+        if misfit > MAX_SPEED_MISFIT:
+            raise EpisodeRefusedError(f"the positions found do not move at the recorded speed ({misfit:.1f} m/s off)")
+        position = _filled(places, speed / hz)
+        return position, speed, _heading(position, places, run.observation[:, others].astype(np.float64), hz)
+
+
+def _metres(points: NDArray[np.float64]) -> Complex:
+    """Return points of the observation in metres; as with the line itself, the game's axes are left-handed."""
+    metres = np.empty(points.shape[:-1], np.complex128)
+    metres.real, metres.imag = points[..., 0] * POINT_SCALE, -points[..., 1] * POINT_SCALE
+    return metres
+
+
+def find_places(
+    track: Track, points: Complex, known: Flags, sides: tuple[Complex, ...], progress: Array, numbers: Array, hz: float
+) -> Places:
+    """Return where the car was that saw (N, K) points of the middle of the road, of the line itself or of a road beside it.
+
+    ``numbers``: (N, C) what else the observation holds. Raises EpisodeRefusedError with the reason when it cannot be told for
+    sure.
+    """
+    line = track.line
+    found = fit(line, points, known, progress, turned=False)
+    off = off_line(line, points, known, found)
+    if found.misfit <= MAX_MISFIT and off <= MAX_TURN:
+        _same_unit(bends(line, points, known, found))
+        return on_line(line, points, known, found)
+    if found.misfit > MAX_ROUGH or off > MAX_ASTRAY:  # not in the world's axes but in the car's, or another road
+        turned, own, sides = min(
+            (
+                (fit(line, p, known, progress, turned=True), p, e)
+                for p, e in ((points, sides), (points.conj(), tuple(side.conj() for side in sides)))
+            ),
+            key=lambda f: f[0].misfit,
         )
-        done = run.terminated & (np.arange(len(run)) == len(run) - 1)
-        return [
-            VehicleState(
-                time=i / hz, x=float(x), y=float(y), z=0.0, heading=float(heading[i]), vx=float(speed[i] * direction[i, 0]),
-                vy=float(speed[i] * direction[i, 1]), yaw_rate=float(rate[i]), steer=float(car["steer"][i]),
-                gas=float(car["gas"][i]), brake=float(car["brake"][i]),
-                finished=bool(done[i] and self.track.line.locate_anywhere(x, y).s > 0.9 * self.track.line.length),
-            )
-            for i, (x, y) in enumerate(positions)
-        ]  # fmt: skip
+        places = on_line(line, own, known, turned)
+        yaw = yaw_of(places, numbers)
+        if yaw is None or turned.misfit > MAX_ROUGH:
+            raise EpisodeRefusedError(
+                f"its line points do not lie on track '{track.name}' ({found.misfit:.1f} m off"
+                + (f", {np.degrees(off):.0f} degrees turned" if off > MAX_ASTRAY else "") + "): give its own --track"
+            )  # fmt: skip
+        if turned.misfit <= MAX_MISFIT:
+            _same_unit(bends(line, own, known, turned))
+            turn = np.exp(1j * yaw)[:, None]
+            if off_line(line, own * turn, known, turned) <= MAX_TURN:
+                return places
+        turn = np.exp(1j * yaw)[:, None]
+        points, sides = own * turn, tuple(side * turn for side in sides)
+        found = fit(line, points, known, progress, turned=False)
+    _same_unit(bends(line, points, known, found))
+    return beside_line(line, points, known, sides, progress, numbers, hz, found)
+
+
+def _same_unit(share: float) -> None:
+    if share < 1 / MAX_UNIT or share > MAX_UNIT:
+        raise EpisodeRefusedError(
+            f"the road that it saw bends {share:.2g} times as much as the line: its points are in another unit than 100 m, or "
+            "this is another road"
+        )
+
+
+def yaw_of(places: Places, numbers: Array) -> Array | None:
+    """Return (N,) rad, the recorded number that turns as the axes do in which the road was seen; None when none does."""
+    if places.turn is None:
+        return None
+    if np.abs(np.exp(1j * places.turn)[places.known].mean()) > 0.97:
+        return None  # these axes do not turn at all
+    best: tuple[float, Array] | None = None
+    for column in numbers.T[np.ptp(numbers, axis=0) > 0.05]:
+        # The game's yaw turns as ours does; on a mirrored road it would turn the other way.
+        mean = np.exp(1j * (places.turn - column))[places.known].mean()
+        if best is None or abs(mean) > best[0]:
+            right = np.pi / 2 * np.round(np.angle(mean) / (np.pi / 2))  # axes lie along each other, or across
+            best = float(abs(mean)), column + (right if abs(right - np.angle(mean)) < 0.1 else np.angle(mean))
+    return best[1] if best is not None and best[0] > 0.97 else None
+
+
+def _filled(places: Places, step: Array) -> Complex:
+    """Return the positions with those that are not known put between the others, or behind them as far as the car drove.
+
+    ``step``: (N,) m that it moves in a step. The game has no position when a run finishes: the last sample is often such a one.
+    """
+    known = places.known.copy()
+    position = places.position.copy()
+    good = np.flatnonzero(known)
+    for before, here in pairwise(good.tolist()):  # a jump that no car makes: the later one is not its place
+        at = before if known[before] else int(np.flatnonzero(known[:here])[-1])
+        if abs(position[here] - position[at]) > 2 * step[at : here + 1].sum() + ROOM_M:
+            known[here] = False
+    good, all_of_them = np.flatnonzero(known), np.arange(len(position))
+    filled = np.empty(len(position), np.complex128)
+    filled.real, filled.imag = (np.interp(all_of_them, good, part[good]) for part in (position.real, position.imag))
+    last = good[-1]
+    if last + 1 < len(position) and len(good) > 1:
+        way = position[last] - position[good[-2]]
+        way = way / abs(way) if abs(way) > 1e-9 else 0.0
+        filled[last + 1 :] = position[last] + way * np.cumsum(step[last + 1 :])
+    return filled
+
+
+def _heading(position: Complex, places: Places, numbers: Array, hz: float) -> Array:
+    """Return the car's heading (rad, unwrapped): that of the axes in which it saw the road, else a recorded yaw if it turns as
+    the car moves, else the direction of movement."""
+    velocity = np.gradient(position) * hz
+    fast = (np.abs(velocity) > MOVING) & places.known
+    if not fast.any():
+        return np.zeros(len(position))
+    moving = np.angle(velocity)
+    candidates = [numbers[:, c] * sign for c in range(numbers.shape[1]) for sign in (1.0, -1.0) if np.ptp(numbers[:, c]) > 0.1]
+    if places.turn is not None:
+        candidates = [places.turn]
+    best: tuple[float, Array] | None = None
+    for yaw in candidates:
+        turn = np.exp(1j * (moving[fast] - yaw[fast])).mean()
+        if best is None or abs(turn) > best[0]:
+            best = float(abs(turn)), yaw + np.angle(turn)
+    if best is not None and best[0] > 0.97:
+        return np.unwrap(best[1])
+    index = np.flatnonzero(fast)
+    return np.unwrap(moving[index[np.clip(np.searchsorted(index, np.arange(len(position))), 0, len(index) - 1)]])
 
 
 def as_recorded(run: PlayerRun, track: str, hz: float) -> Portable:
-    """Take a run with the observations and rewards it was recorded with, under names that say what they are.
+    """Take a run with the observations and rewards it was recorded with, in the layout of a live session of its environment.
 
-    Raises EpisodeRefusedError when the layout is not known.
+    As there, the numbers have no names but their place. Raises EpisodeRefusedError when there is no step.
     """
-    layout = next(old_layouts(run.observation.shape[1]), None)
-    if layout is None:
-        raise EpisodeRefusedError(
-            f"its observations of {run.observation.shape[1]} numbers are of no layout that is known"
-        )
+    observation, picture = run.observation, next((k for k, shape in enumerate(run.shapes) if len(shape) in (3, 4)), None)
+    names, image = plain_names(observation.shape[1]), None
+    if picture is not None:
+        observation, image = _picture_last(run, picture)
+        pixels = pixel_names(*image)
+        names = (*plain_names(observation.shape[1] - len(pixels)), *pixels)
     info = SessionInfo(
         kind="import",
         env="tmrl",
         track=track,
         hz=hz,
-        observation_names=layout.names,
+        observation_names=names,
         action_names=ACTIONS,
         driver="imported",
+        frame_shape=image[1:] if image else None,
     )
-    return Portable(info, as_steps(run), f"player-run:{run.run_id}")
+    return Portable(info, as_steps(run, observation), f"player-run:{run.run_id}")
+
+
+def _picture_last(run: PlayerRun, picture: int) -> tuple[NDArray[np.float32], tuple[int, int, int]]:
+    """Return observations whose picture is grey, from 0 to 1 and last, as ``hitl.games.tmrl_env`` shows it, and its shape."""
+    sizes = [int(np.prod(shape)) for shape in run.shapes]
+    begin = sum(sizes[:picture])
+    shape = run.shapes[picture]
+    light = run.observation[:, begin : begin + sizes[picture]].reshape(len(run), *shape)
+    if len(shape) == 4:
+        light = light.mean(axis=4)
+    if float(light.max(initial=0.0)) > 1.5:
+        light = light / 255.0
+    rest = np.delete(run.observation, np.s_[begin : begin + sizes[picture]], axis=1)
+    return np.concatenate([rest, light.reshape(len(run), -1)], axis=1).astype(np.float32), (shape[0], shape[1], shape[2])
+
+
+def left_empty(run: PlayerRun) -> bool:
+    """Whether the recorder left the last actions in the observations at 0, where a live session has them."""
+    count = next((k for k, shape in enumerate(reversed(run.shapes)) if int(np.prod(shape)) != len(ACTIONS)), len(run.shapes))
+    buffers = run.observation[:, run.observation.shape[1] - count * len(ACTIONS) :]
+    return 0 < count < len(run.shapes) and not buffers.any() and bool(run.action.any())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from data.records import ACTION_PENDING
 from hitl.games.base import VehicleState
 from hitl.observation import ObservationSettings, Observer
 from hitl.reward import Reward, RewardSettings
@@ -42,6 +44,10 @@ class DrivingTask:
         self.max_steps = round((self.settings.max_seconds or 10 + length / WALKING_PACE) * self.settings.hz)
         self.reward = Reward(track.line.length, reward)
         self.observer = Observer(track.line, track.half_width, self.settings.observation)
+
+    def names(self, actions: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of all that a session's observation holds: what is seen, and the action about to act."""
+        return (*self.observer.names, *(f"{ACTION_PENDING}{name}" for name in actions))
 
     def begin(self, state: VehicleState, near_s: float = 0.0) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Begin an episode; returns (observation, info)."""

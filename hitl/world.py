@@ -109,7 +109,7 @@ def _box2d(options: RigOptions) -> World:
         with contextlib.suppress(AttributeError):
             env.unwrapped.stop()
 
-    seen = (*task.observer.names, *(f"pending_{name}" for name in names))
+    seen = task.names(names)
     return World(
         env,
         clock,
@@ -200,7 +200,7 @@ def _trackmania(options: RigOptions, home: Home) -> World:
         clock,
         track,
         task,
-        (*task.observer.names, *(f"pending_{name}" for name in names)),
+        task.names(names),
         names,
         reward=task.reward.settings.as_dict(),
         plug=plug,

@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ import torch
 from data.checkpoints import CheckpointRecord
 from data.errors import CheckpointError, StoreError, TrainingError
 from data.follow import Follower, Update
+from data.layouts import Layout, apart, driven_layout
+from data.relayout import rebuild_said
 from data.store import Store
 from trainer import control
 from trainer.batch import Batch
@@ -69,6 +71,7 @@ class Daemon:
         self.stop, self.say, self.show = stop, say, show
         self.beat = Heartbeat(pid=os.getpid())
         self.watch = Watch()
+        self._made_for_another = False
         self._began = self._beat_at = self._metrics_at = self._saved_at = time.monotonic()
         self._saved_updates = -1
         self._updates_at_start = self._online_at_start = 0
@@ -101,11 +104,15 @@ class Daemon:
         return self.stop() or control.asked(self.root, control.STOP)
 
     def _run(self) -> None:
-        start: Start | None = None
-        while start is None:
-            if self._asked_to_stop():
-                return
+        self._rebuild_imports()
+        while not self._asked_to_stop():
             start = self._start()
+            if start is not None and not self._go_on(start):
+                return
+
+    def _go_on(self, start: Start) -> bool:
+        """Train until asked to stop; True when something else is driven here than the learner was made for: begin anew."""
+        self.watch, self._made_for_another = Watch(), False
         self.beat.state, self.beat.detail = "starting", ""
         self.start, self.learner, self.config = start, start.learner, start.config
         self.checks = LiveChecks(self.config)
@@ -118,22 +125,37 @@ class Daemon:
             for sink in self._sinks:
                 stack.callback(sink.close)
             if not self._catch_up(start):
-                return
+                return False
             if not start.own:
                 self._checkpoint()  # something to go back to, and something to drive with
             while not self._asked_to_stop():
                 self._turn()
+                if self._made_for_another:
+                    return True
             if self.learner.updates != self._saved_updates and self.learner.healthy():
                 self._metrics(time.monotonic())
                 self._checkpoint()
+        return False
+
+    def _rebuild_imports(self) -> None:
+        """Give what earlier versions imported the layout of today."""
+        if not self.store_path.exists():
+            return
+        with contextlib.suppress(StoreError), Store.open(self.store_path, create=False) as store:
+            for text in rebuild_said(store):
+                self.say(text)
 
     def _start(self) -> Start | None:
         """Make or take up the learner; None (after a short rest) while there is nothing to begin with."""
-        records = []
+        records, driven = [], None
         if self.store_path.exists():
             with Store.open(self.store_path, create=False) as store:
-                records = store.checkpoints()
+                records, driven = store.checkpoints(), driven_layout(store.conn, live=True)
         start = begin(self.wish, records, self.folder, self.say)
+        if start is not None and start.own and start.meta is not None and not start.meta.updates:
+            # One that was made while the home held nothing but laps of another layout has learned nothing, and is no loss.
+            fits = driven in (None, (start.meta.observation_names, start.meta.action_names))
+            start = start if fits else None
         if start is not None and start.unknown and self.store_path.exists():
             self._event("settings", start.unknown, "warning")
         if start is not None and start.meta is not None and self.store_path.exists():
@@ -202,14 +224,21 @@ class Daemon:
         self.replay.add(update)
         self._terminated += int(update.terminated.sum())
         self.watch.follow(update)
-        for layout, count in update.left_out.items():
-            if layout not in self.watch.left_out:
-                text = (
-                    f"{count} steps have other observations ({len(layout[0])} numbers) than this run is trained on "
-                    f"({len(self.names[0])}), so they are left out: train them in a home folder of their own."
-                )
-                self._event("layout", text, "warning")
-            self.watch.left_out.add(layout)
+        if new := update.left_out.keys() - self.watch.left_out:
+            self.watch.left_out |= new
+            self._tell_left_out(new)
+
+    def _tell_left_out(self, layouts: Collection[Layout]) -> None:
+        """Say what cannot be learned from, or find that it is this learner, who knows nothing yet, that does not fit."""
+        texts: dict[Layout, str] = {}
+        with contextlib.suppress(StoreError), Store.open(self.store_path, read_only=True) as store:
+            texts, driven = apart(store.conn, self.names), driven_layout(store.conn, live=True)
+            own = self.start.own or self.start.meta is None
+            empty = not self.learner.updates and not self.replay.online_steps
+            self._made_for_another = own and empty and driven in layouts
+        for layout in () if self._made_for_another else layouts:
+            if layout in texts:
+                self._event("layout", texts[layout], "warning")
 
     def _tell_unusable(self) -> None:
         if (text := self.watch.left_out_numbers()) is not None:

@@ -48,9 +48,13 @@ def _rebuild(args: argparse.Namespace) -> Callable[[PlayerRun], Portable]:
     from data.importing import EpisodeRefusedError
 
     if args.keep_observations:
-        from hitl.rebuild import as_recorded
+        from hitl.rebuild import as_recorded, left_empty
 
-        return lambda run: as_recorded(run, args.track_name or str(run.metadata.get("map_name") or "unknown"), args.hz)
+        def keep(run: PlayerRun) -> Portable:
+            args.left_empty |= left_empty(run)
+            return as_recorded(run, args.track_name or str(run.metadata.get("map_name") or "unknown"), args.hz)
+
+        return keep
     if args.track is None:
 
         def refuse(run: PlayerRun) -> Portable:
@@ -162,19 +166,22 @@ def main(argv: list[str]) -> int:
     minari.add_argument("--layout-of", type=int, metavar="SESSION", help="their numbers mean what that session's do")
     minari.add_argument("--driver", choices=["human", "agent"], default="human", help="who drove (default: human)")
     parser.add_argument("--track-name", help="name of the track, where the file does not tell")
-    args = parser.parse_args(argv)
+    args = parser.parse_args(argv, argparse.Namespace(left_empty=False))
     if args.watch and len(args.paths) != 1:
         raise UsageError("--watch takes one folder.")
     if not 0 < args.hz <= 1000:
         raise UsageError("--hz is a number of steps per second from 1 to 1000.")
     from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
+    from data.layouts import apart
     from data.merge import Summary
+    from data.relayout import rebuild_said
     from data.store import Store
 
     kinds = [] if args.watch else [args.kind or kind_of(path) for path in args.paths]
     total = Summary()
     with Store.open(home_path(args).create().store_path) as store:
+        said = rebuild_said(store)  # before: what is there already is then known by the layout of today
         if args.watch:
             total = _watch(store, args, lambda name, reason: print(f"{name}: {reason or 'imported'}", flush=True))
         else:
@@ -183,5 +190,15 @@ def main(argv: list[str]) -> int:
                 for path, kind in zip(args.paths, kinds, strict=True):
                     task = progress.add_task(path.name, total=None)
                     total.add(_one(store, path, kind, args, lambda *_, task=task: progress.advance(task)))
+        said += rebuild_said(store)  # what another store has brought
+        said += apart(store.conn).values()
+    if args.left_empty:
+        said.append(
+            "The last actions, which your tmrl shows with each observation, are all 0 in these runs: their recorder left them "
+            "out, so what is learned from them fits live driving less well. With --track everything is worked out anew (for "
+            "`hitl play --env trackmania`)."
+        )
     _print_summary(total)
+    for sentence in said:
+        print(sentence)
     return 1 if total.refused else 0

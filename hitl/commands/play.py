@@ -136,6 +136,8 @@ def main(argv: list[str]) -> int:
                 tell=_teller(window, also_printed=args.env != "box2d"),
             )
         )
+        for sentence in _layouts_apart(rig):
+            _teller(window)("warning", sentence)
         if watch is not None:
             from hitl.pulse import PulseReader
 
@@ -155,6 +157,21 @@ def main(argv: list[str]) -> int:
         problem = rig.recorder.status.problem
     print(driven if not problem else f"{driven}\n{problem}")
     return 0
+
+
+def _layouts_apart(rig: Rig) -> list[str]:
+    """Return what is to be said of recorded steps that cannot be learned from together with this session's."""
+    from data.errors import StoreError
+    from data.layouts import apart
+    from data.relayout import rebuild_said
+    from data.store import Store
+
+    try:
+        with Store.open(rig.home.store_path) as store:
+            said = rebuild_said(store)
+            return said + list(apart(store.conn, (rig.observation_names, rig.action_names)).values())
+    except StoreError:  # in use just now, or in trouble: the recorder says so
+        return []
 
 
 class Practice:

@@ -65,11 +65,21 @@ def _info(store: Store, args: argparse.Namespace) -> int:
 
 
 def _check(store: Store, args: argparse.Namespace) -> int:
+    from data.layouts import apart
     from data.upkeep import check
 
     said = check(store.conn, store.path)
+    if not (said and said[0].startswith("The file is damaged")):
+        said += apart(store.conn).values()
     print("\n".join(said) if said else "The store is sound.")
     return 1 if said else 0
+
+
+def _rebuild(store: Store, args: argparse.Namespace) -> int:
+    from data.relayout import rebuild_said
+
+    print("\n".join(rebuild_said(store)) or "There is nothing to rebuild: no imported lap has a layout of earlier versions.")
+    return 0
 
 
 def _compact(store: Store, args: argparse.Namespace) -> int:
@@ -130,6 +140,7 @@ def main(argv: list[str]) -> int:
         "info": (_info, "what is in it, and how it grows"),
         "check": (_check, "whether it is sound; exit status 1 when it is not"),
         "clean": (_clean, "judge takeovers that show nothing bad: too short, hardly moved, or a key still held"),
+        "rebuild": (_rebuild, "give laps that earlier versions imported the layout of today; nothing is lost"),
         "compact": (_compact, "give the space of deleted steps back to the disk"),
         "prune": (_prune, "delete old steps of the agent; never a takeover, a lap or a human's step"),
     }

@@ -204,7 +204,7 @@ def test_observations_as_recorded(runs, line_file, tmp_path):
     follower = Follower(tmp_path / "store.sqlite")
     update = follower.poll()
     assert update.observation.shape == (59, 81)
-    assert follower.layout[0][60:64] == ("speed", "acceleration", "jerk", "progress")
+    assert follower.layout[0] == tuple(f"observation_{k}" for k in range(81))  # as a live session names them
     assert (update.observation[3] == np.concatenate(samples[3][1])).all()
 
 

@@ -118,15 +118,13 @@ def stale(case: Case) -> Answer:
     outcomes: list[Outcome] = []
     outcomes += _other_settings(name, drives)
     if drives.other_layouts:
-        total = sum(steps for _, steps in drives.other_layouts)
-        now = len(drives.observation_names)
-        text = ", ".join(f"{steps:,} steps with {size} numbers" for size, steps in drives.other_layouts[:3])
         outcomes.append(
             Finding(
                 name,
-                "Some demos have other observations than today's and are left out of training.",
-                (f"{total:,} human steps: {text}; today's observation has {now} numbers",),
+                "Some recordings have other observations or actions than today's and are left out of training.",
+                drives.other_layouts,
                 0.95,
+                change="Do what is said of each of them above; `hitl store check` says it, too.",
                 source=drives.name,
             )
         )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data.layouts import apart
 from data.numbers import usable_rows
 from data.records import HUMAN, Segment
 from data.segments import counting
@@ -80,8 +81,8 @@ class Drives:
     """Of the newest session."""
     demo_rewards: tuple[tuple[Mapping[str, float], float], ...] = ()
     """Reward settings under which demos were recorded, each with its seconds."""
-    other_layouts: tuple[tuple[int, int], ...] = ()
-    """(numbers in the observation, human steps) of recordings with other observations."""
+    other_layouts: tuple[str, ...] = ()
+    """A sentence for each layout of recordings that cannot be learned from together with these."""
     repaid: tuple[tuple[float, float], ...] = ()
     """(recorded, today's) return of demos whose rewards were worked out anew."""
     trained_checkpoints: int = 0
@@ -171,7 +172,7 @@ def from_store(conn: sqlite3.Connection, bounded: frozenset[str] = frozenset(), 
         ),
         reward_settings=_settings(reward),
         demo_rewards=_demo_rewards(conn, demos, float(hz)),
-        other_layouts=_other_layouts(conn, track, names),
+        other_layouts=tuple(apart(conn, (tuple(json.loads(names)), tuple(json.loads(actions)))).values()),
         trained_checkpoints=int(conn.execute("SELECT count(*) FROM checkpoints WHERE kind = 'train'").fetchone()[0]),
         bounded=bounded,
     )
@@ -226,14 +227,3 @@ def _demo_rewards(
         text = settings[s.session_id]
         steps[text] = steps.get(text, 0) + s.stop - s.start
     return tuple((_settings(text), count / hz) for text, count in steps.items())
-
-
-def _other_layouts(conn: sqlite3.Connection, track: str, names: str) -> tuple[tuple[int, int], ...]:
-    return tuple(
-        (len(json.loads(other)), int(steps))
-        for other, steps in conn.execute(
-            "SELECT s.observation_names, sum(g.stop - g.start) FROM segments g JOIN sessions s ON s.id = g.session_id "
-            "WHERE g.stop > g.start AND s.track = ? AND s.observation_names != ? GROUP BY 1",
-            (track, names),
-        )
-    )
