@@ -95,7 +95,7 @@ def evaluations(
 ) -> list[Evaluation]:
     """Sum up the closed evaluation episodes of each checkpoint, oldest checkpoint first.
 
-    A corner is passed when the episode's farthest progress lies beyond the corner's end.
+    A corner is passed when the episode's farthest progress lies at the corner's end or beyond it.
     """
     where = ["e.purpose = 'evaluation'", "e.\"end\" IN ('terminated', 'truncated')"]
     values: list[object] = []
@@ -108,7 +108,7 @@ def evaluations(
     episodes = f"episodes e JOIN sessions s ON s.id = e.session_id WHERE {' AND '.join(where)}"
     passes: dict[int | None, dict[str, int]] = {}
     for checkpoint, name, count in conn.execute(
-        "SELECT v.checkpoint_id, c.name, sum(v.max_progress > c.to_m) FROM "
+        "SELECT v.checkpoint_id, c.name, sum(v.max_progress >= c.to_m) FROM "
         f"(SELECT e.checkpoint_id, e.max_progress, s.track FROM {episodes}) v JOIN corners c ON c.track = v.track "
         f"GROUP BY 1, 2 ORDER BY c.from_m",
         values,

@@ -9,7 +9,7 @@ scale is the one for which the points have the line's shape.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,11 +147,15 @@ class OldRuns:
         """Rebuild one run. Raises EpisodeRefusedError with the reason when its positions cannot be found on this track."""
         states = self._states(run)
         task = DrivingTask(self.track, self.settings)
-        near = self.track.line.locate_anywhere(states[0].x, states[0].y).s
+        line = self.track.line
+        near = line.begin_at(states[0].x, states[0].y).s
         first, _ = task.begin(states[0], near)
         seen, paid = [first], [0.0]
         places = [task.place.s]
         for state in states[1:]:
+            if state.finished:  # the run is over: at the finish only where the road to there was driven
+                reached = line.locate(state.x, state.y, task.place.s).s
+                state = replace(state, finished=reached > 0.9 * line.length)
             observation, reward, _, _ = task.step(state)
             seen.append(observation)
             paid.append(reward)
@@ -212,7 +216,7 @@ class OldRuns:
                 time=i / hz, x=float(x), y=float(y), z=0.0, heading=float(heading[i]), vx=float(speed[i] * direction[i, 0]),
                 vy=float(speed[i] * direction[i, 1]), yaw_rate=float(rate[i]), steer=float(car["steer"][i]),
                 gas=float(car["gas"][i]), brake=float(car["brake"][i]),
-                finished=bool(done[i] and self.track.line.locate_anywhere(x, y).s > 0.9 * self.track.line.length),
+                finished=bool(done[i]),
             )
             for i, (x, y) in enumerate(positions)
         ]  # fmt: skip

@@ -252,6 +252,8 @@ def finish_artefact(points: NDArray[Any]) -> int:
     usual = float(np.median(lengths))
     if usual <= 0 or float(np.linalg.norm(points[-1])) > 4 * usual:
         return count
+    if float(np.linalg.norm(points[0])) <= 4 * usual:  # a circuit that begins there comes home to it
+        return count
     to_origin = -points[:-1].astype(np.float64)
     distance = np.linalg.norm(to_origin, axis=1)
     cosine = (steps * to_origin).sum(axis=1) / np.maximum(lengths * distance, 1e-12)
