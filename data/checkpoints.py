@@ -31,7 +31,7 @@ class CheckpointRecord:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What the deterministic episodes of one checkpoint came to."""
+    """What the deterministic episodes of one checkpoint on one track came to."""
 
     checkpoint_id: int | None
     episodes: int
@@ -42,6 +42,7 @@ class Evaluation:
     first: str
     last: str
     """When, UTC."""
+    track: str = ""
 
 
 _COLUMNS = "id, name, sha256, updates, env_steps, kind, config, parent, best, created"
@@ -93,7 +94,7 @@ def set_best(conn: sqlite3.Connection, checkpoint_id: int) -> None:
 def evaluations(
     conn: sqlite3.Connection, checkpoint_id: int | None = None, track: str | None = None
 ) -> list[Evaluation]:
-    """Sum up the closed evaluation episodes of each checkpoint, oldest checkpoint first.
+    """Sum up the closed evaluation episodes of each checkpoint on each track, oldest first.
 
     A corner is passed when the episode's farthest progress lies at the corner's end or beyond it.
     """
@@ -106,20 +107,20 @@ def evaluations(
         where.append("s.track = ?")
         values.append(track)
     episodes = f"episodes e JOIN sessions s ON s.id = e.session_id WHERE {' AND '.join(where)}"
-    passes: dict[int | None, dict[str, int]] = {}
-    for checkpoint, name, count in conn.execute(
-        "SELECT v.checkpoint_id, c.name, sum(v.max_progress >= c.to_m) FROM "
+    passes: dict[tuple[int | None, str], dict[str, int]] = {}
+    for checkpoint, driven, name, count in conn.execute(
+        "SELECT v.checkpoint_id, v.track, c.name, sum(v.max_progress >= c.to_m) FROM "
         f"(SELECT e.checkpoint_id, e.max_progress, s.track FROM {episodes}) v JOIN corners c ON c.track = v.track "
-        f"GROUP BY 1, 2 ORDER BY c.from_m",
+        f"GROUP BY 1, 2, 3 ORDER BY c.from_m",
         values,
     ):
-        passes.setdefault(checkpoint, {})[name] = int(count or 0)
+        passes.setdefault((checkpoint, driven), {})[name] = int(count or 0)
     return [
-        Evaluation(checkpoint, count, mean, finished, passes.get(checkpoint, {}), first, last)
-        for checkpoint, count, mean, finished, first, last in conn.execute(
-            f"SELECT e.checkpoint_id, count(*), avg(e.\"return\"), sum(e.reason = 'finish'), min(e.started), "
+        Evaluation(checkpoint, count, mean, finished, passes.get((checkpoint, driven), {}), first, last, driven)
+        for checkpoint, driven, count, mean, finished, first, last in conn.execute(
+            f"SELECT e.checkpoint_id, s.track, count(*), avg(e.\"return\"), sum(e.reason = 'finish'), min(e.started), "
             f"max(e.started) FROM {episodes} "
-            "GROUP BY 1 ORDER BY max(e.id)",
+            "GROUP BY 1, 2 ORDER BY max(e.id)",
             values,
         )
     ]

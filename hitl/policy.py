@@ -189,11 +189,14 @@ class CheckpointPolicy:
             break
         self.problem = problems[0] if problems else ""
 
-    def hold(self, which: str) -> None:
-        """Hold one checkpoint fast: ``best``, ``latest``, a number, or a file's name. Raises CheckpointError."""
+    def hold(self, which: str, track: str | None = None) -> None:
+        """Hold one checkpoint fast: ``best`` (on ``track``, once that is known), ``latest``, a number, or a file's name.
+
+        Raises CheckpointError.
+        """
         with Store.open(self._home.store_path, read_only=True) as store:
             records = store.checkpoints()
-            best = store.best_checkpoint()
+            best = (store.best_checkpoint(track) if track else None) or store.best_checkpoint()
         if which == "best":
             record = best or next(iter(records), None)
         elif which == "latest":

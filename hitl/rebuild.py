@@ -19,6 +19,7 @@ from data.importing import EpisodeRefusedError
 from data.player_runs import ACTIONS, PlayerRun, as_steps
 from data.portable import Portable
 from data.records import SessionInfo
+from data.tracks import Road
 from hitl.games.base import VehicleState
 from hitl.line import ReferenceLine
 from hitl.task import DrivingTask, TaskSettings
@@ -141,6 +142,7 @@ class OldRuns:
             action_names=ACTIONS,
             reward=task.reward.settings.as_dict(),
             driver="imported",
+            track_digest=Road(self.track.line.points, self.track.half_width).digest,
         )
 
     def __call__(self, run: PlayerRun) -> Portable:

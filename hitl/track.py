@@ -74,8 +74,7 @@ def load_track(name_or_path: str | Path) -> Track:
             f"There is no track '{shown(path.name)}'. Give one of the shipped names ({', '.join(shipped_tracks())}) "
             "or a .toml, .csv or .pkl file."
         )
-    readers = {".toml": _read_toml, ".csv": _read_csv, ".txt": _read_csv, ".pkl": _read_reward_pkl}
-    reader = readers.get(path.suffix.lower())
+    reader = FILES.get(path.suffix.lower())
     if reader is None:
         raise InputFileError(f"Tracks are read from .toml, .csv or .pkl files; '{shown(path.name)}' is none of them.")
     try:
@@ -218,6 +217,10 @@ def _read_reward_pkl(path: Path) -> Track:
     ground = points[:, [0, 2, 1]].astype(np.float64)  # the game's y is up
     ground[:, 1] *= -1  # its axes are left-handed: without this a left bend would turn right
     return _build(path.stem, ground, DEFAULT_WIDTH)
+
+
+FILES = {".toml": _read_toml, ".csv": _read_csv, ".txt": _read_csv, ".pkl": _read_reward_pkl}
+"""What reads a track from a file, by the ending of its name."""
 
 
 def reward_points(path: Path) -> NDArray[Any]:

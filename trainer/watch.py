@@ -35,6 +35,8 @@ class Watch:
         """Whether an evaluation episode ended since the last judgement."""
         self.judged: list[Verdict] = []
         self.best: Verdict | None = None
+        self.track = ""
+        """That these are about: the one that was evaluated last."""
         self.seen: set[int] = set()
         """Checkpoints that were evaluated."""
         self.left_out: set[Layout] = set()
@@ -68,19 +70,27 @@ class Watch:
         """Read the evaluations, mark the best checkpoint, see whether training has collapsed. Raises StoreError."""
         news = News()
         with Store.open(store_path) as store:
+            # A checkpoint is compared with others on one road: the one that was evaluated last.
+            found = store.evaluations()
+            track = found[-1].track if found else ""
             weights = dict(
                 store.conn.execute(
-                    "SELECT corner, sum(stop - start) FROM segments WHERE kind = 'takeover' AND corner IS NOT NULL "
-                    "AND stop IS NOT NULL AND verdict != 'bad' GROUP BY corner"
+                    "SELECT g.corner, sum(g.stop - g.start) FROM segments g JOIN sessions s ON s.id = g.session_id WHERE "
+                    "g.kind = 'takeover' AND g.corner IS NOT NULL AND g.stop IS NOT NULL AND g.verdict != 'bad' AND s.track = ? "
+                    "GROUP BY g.corner",
+                    (track,),
                 ).fetchall()
             )
-            self.judged = verdicts(store.evaluations(), weights)
+            if track != self.track:
+                self.track, self.best, self.below = track, None, 0
+            self.judged = verdicts([e for e in found if e.track == track], weights)
             self.seen = {v.checkpoint_id for v in self.judged}
             top = best(self.judged)
             if top is not None and (self.best is None or top.checkpoint_id != self.best.checkpoint_id):
-                marked = store.best_checkpoint()
-                if marked is None or marked.id != top.checkpoint_id:
-                    store.set_best(top.checkpoint_id)
+                marked, here = store.best_checkpoint(), store.best_checkpoint(track)
+                if marked is None or here is None or not marked.id == here.id == top.checkpoint_id:
+                    store.set_best(top.checkpoint_id, track)
+                if here is None or here.id != top.checkpoint_id:
                     news.events.append(("best", _sentence(top), "info"))
             self.best = top
             back = guard.wants(self.judged, config, updates)

@@ -130,7 +130,7 @@ def main(argv: list[str]) -> int:
 
             watch.begin(rig, stack.enter_context(PulseReader(rig.home.root)))
         if args.checkpoint:
-            rig.policy.hold(args.checkpoint)
+            rig.policy.hold(args.checkpoint, rig.track.name)
         try:
             driven = _drive(rig, args, watch)
         except HitlError as error:
