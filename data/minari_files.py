@@ -203,7 +203,7 @@ def _episode(
         kind="import", env=like.env if like else "minari", track=like.track if like else track, hz=like.hz if like else hz,
         observation_names=like.observation_names if like else names,
         action_names=like.action_names if like else tuple(f"action_{i}" for i in range(actions.shape[1])),
-        driver="imported",
+        driver="imported", track_digest=like.track_digest if like else "",
     )  # fmt: skip
     ended = any(episode.terminations[-1:]), any(episode.truncations[-1:])
     arrays.end = "terminated" if ended[0] else "truncated" if ended[1] else "interrupted"

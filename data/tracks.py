@@ -29,6 +29,10 @@ _LEAST = 5  # positions that say anything
 _DIGITS = 6  # of a digest in a track's name
 
 
+class SeveralTracksError(UsageError):
+    """A name that more than one track has."""
+
+
 class Road:
     """The shape of a track's line. ``points``: (N, 2) metres, evenly spaced; ``half_width``: m."""
 
@@ -190,7 +194,7 @@ def settle(conn: sqlite3.Connection, name: str) -> int:
 def resolve(conn: sqlite3.Connection, wanted: str, road: Road | None = None) -> str:
     """Return the track that the player means: by its name, the beginning of its digest, both (``name~3fa9c1``), or its line.
 
-    Raises UsageError, with the choice, where there is none such or more than one.
+    Raises UsageError, with the choice, where there is none such (SeveralTracksError: more than one).
     """
     known = rows(conn)
     if road is not None:
@@ -209,7 +213,7 @@ def resolve(conn: sqlite3.Connection, wanted: str, road: Road | None = None) -> 
         return found[0].track
     if found:
         listed = " and ".join(f"'{row.alias}' ({_about(conn, row)})" for row in found)
-        raise UsageError(f"{len(found)} tracks are called '{wanted}': {listed}. Say which, as in --track {found[0].alias}")
+        raise SeveralTracksError(f"{len(found)} tracks are called '{wanted}': {listed}. Say which: --track {found[0].alias}")
     driven = {track for (track,) in conn.execute("SELECT DISTINCT track FROM sessions")}
     listed = ", ".join(row.track for row in known if row.track in driven) or "none yet"
     raise UsageError(f"Nothing was driven on a track '{wanted}'; the store knows these tracks: {listed}.")

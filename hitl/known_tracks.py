@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from data import tracks
-from data.errors import InputFileError, UsageError
-from data.tracks import Road
+from data.errors import InputFileError, StoreError, UsageError
+from data.store import Store
+from data.tracks import Road, SeveralTracksError
+from hitl.home import Home
 from hitl.line import ReferenceLine
 from hitl.track import FILES, Track, load_track, shipped_tracks
 
@@ -42,6 +44,25 @@ def chosen(conn: sqlite3.Connection, wanted: str) -> str:
                 raise
             return tracks.resolve(conn, track.name)  # from before tracks were known by their lines
     return tracks.resolve(conn, wanted)
+
+
+def drivable(home: Home, wanted: str | Path) -> Track:
+    """Return the track to drive: a built-in one, a file, or one whose line the home's store has. Raises InputFileError."""
+    try:
+        return load_track(wanted)
+    except InputFileError:
+        if Path(wanted).suffix.lower() in FILES or not home.store_path.is_file():
+            raise
+        try:
+            with Store.open(home.store_path, read_only=True) as store:
+                (row,) = tracks.rows(store.conn, "track = ?", (tracks.resolve(store.conn, str(wanted)),))
+                if row.road is not None:
+                    return replace(stored_track(store.conn, row.track), name=row.name)
+        except SeveralTracksError:
+            raise
+        except (StoreError, UsageError):  # what is wrong with the store is said when the session opens it
+            pass
+        raise
 
 
 def stored_track(conn: sqlite3.Connection, label: str) -> Track:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +98,7 @@ class CheckpointPolicy:
         self.checkpoint_name = ""
         self.updates = 0
         self.problem = ""
+        self.on_load: Callable[[Mapping[str, str]], None] = lambda tracks: None  # is told what new weights have learned on
 
     def act(self, observation: NDArray[np.float32], deterministic: bool) -> NDArray[np.float32]:
         """Return the action (A,) for an observation (O,)."""
@@ -227,6 +229,7 @@ class CheckpointPolicy:
             path.name,
             meta.updates,
         )
+        self.on_load(meta.tracks)
         self._path, judged = path, self._judgement is not None
         self._judgement = self._memory = None
         self.problem = ""

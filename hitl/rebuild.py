@@ -19,7 +19,6 @@ from data.importing import EpisodeRefusedError
 from data.player_runs import ACTIONS, PlayerRun, as_steps
 from data.portable import Portable
 from data.records import SessionInfo
-from data.tracks import Road
 from hitl.games.base import VehicleState
 from hitl.line import ReferenceLine
 from hitl.task import DrivingTask, TaskSettings
@@ -127,8 +126,11 @@ def _heading(velocity: NDArray[np.float64], yaw: NDArray[np.float64]) -> NDArray
 class OldRuns:
     """Turns player runs driven on ``track`` into laps of today's layout and reward."""
 
-    def __init__(self, track: Track, settings: TaskSettings | None = None, keep_rewards: bool = False) -> None:
-        self.track, self.keep_rewards = track, keep_rewards
+    def __init__(
+        self, track: Track, settings: TaskSettings | None = None, keep_rewards: bool = False, digest: str = ""
+    ) -> None:
+        """``digest``: what the track is known by in the store (``hitl.known_tracks.file_under``)."""
+        self.track, self.keep_rewards, self.digest = track, keep_rewards, digest
         self.settings = settings or TaskSettings()
 
     def info(self, task: DrivingTask) -> SessionInfo:
@@ -142,7 +144,7 @@ class OldRuns:
             action_names=ACTIONS,
             reward=task.reward.settings.as_dict(),
             driver="imported",
-            track_digest=Road(self.track.line.points, self.track.half_width).digest,
+            track_digest=self.digest,
         )
 
     def __call__(self, run: PlayerRun) -> Portable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -13,6 +13,7 @@ from data.recorder import Recorder
 from data.records import SessionInfo
 from data.store import Corner as StoredCorner
 from data.store import Store
+from data.tracks import plain
 from hitl import arbiter
 from hitl.clock import Lateness, punctual
 from hitl.corners import Corner
@@ -89,6 +90,8 @@ class Rig:
         self.corners: tuple[Corner, ...] = self._known_corners()
         self.offers = CornerOffers(self.corners, options.help.offer, self._only(), options.help.offer_s)
         self.policy = CheckpointPolicy(home, self.observation_names, self.action_names, seed=options.seed)
+        self._told_agent = False
+        self.policy.on_load = lambda learned_on: self._compare_agent(learned_on, tell)
         per_minute = options.help.requests_per_minute
         self.foresight = (
             PolicyForesight(home, self.policy, self.track.name, per_minute, world.task.settings.hz)
@@ -177,6 +180,26 @@ class Rig:
                     store.upsert_corner(self.track.name, corner.name, corner.from_m, corner.to_m, "track")
             named = [Corner(c.name, c.from_m, c.to_m) for c in store.corners(self.track.name)]
         return tuple(sorted(named, key=lambda c: c.from_m))
+
+    @property
+    def known_by(self) -> dict[str, str]:
+        """The track's name by its digest; empty where there is no line."""
+        return {self._digest: plain(self.track.name)} if self._digest else {}
+
+    def _compare_agent(self, learned_on: Mapping[str, str], tell: Callable[[str, str], None]) -> None:
+        """Tell the player, once, that the agent has learned on other tracks than this one."""
+        if self._told_agent or not learned_on or not self._digest or self._digest in learned_on:
+            return
+        self._told_agent = True
+        name = plain(self.track.name)
+        others = ", ".join(f"'{other}'" for other in dict.fromkeys(learned_on.values()))
+        which = f"another track called '{name}'" if name in learned_on.values() else others
+        sentence = (
+            f"The agent has learned on {which} and not on this one yet. It drives, and learns this one beside the other; "
+            "to train an agent for this track alone, give it a home folder of its own (--home)."
+        )
+        tell("info", sentence)
+        self.recorder.event("track", sentence)
 
     @property
     def lateness(self) -> Lateness | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from data import tracks
 from data.checkpoints import CheckpointRecord, find
+from data.errors import StoreError
 from data.follow import Layout, Update
 from data.store import Store
 from trainer.config import TrainConfig
@@ -45,6 +48,8 @@ class Watch:
         self._last: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
         self._trained = 0
+        self._driven: frozenset[str] = frozenset()
+        self._digests: dict[str, str] = {}
         self.below = 0
         """How many of the newest evaluations in a row lie significantly below the best."""
 
@@ -109,6 +114,13 @@ class Watch:
             news.events.append(("collapse", text, "warning"))
         news.scale = cloning_scale(self.judged, config.bc_floor)
         return news
+
+    def digests(self, store_path: Path, driven: frozenset[str]) -> dict[str, str]:
+        """Return the names of these tracks by their digests; while the store cannot be read, those known before."""
+        if driven != self._driven:
+            with contextlib.suppress(StoreError), Store.open(store_path, read_only=True) as store:
+                self._digests, self._driven = tracks.digests(store.conn, driven), driven
+        return self._digests
 
     def checkpoints(self, store_path: Path, kind: str, limit: int) -> list[CheckpointRecord]:
         """Return the rows of the newest checkpoints of a kind, newest first. Raises StoreError."""

@@ -11,6 +11,7 @@ from data.connect import open_store, transaction
 from data.errors import shown
 from data.live import LiveLock
 from data.ops import CLOSE, EPISODE, STEP, Applier, Op
+from data.tracks import plain, settle
 from data.unpickle import Holder
 from hitl.home import Home
 from hitl.remote.link import connection
@@ -52,6 +53,7 @@ class Inbox:
         self.refused += applier.refused
         applier.refused.clear()
         if any(op[0] == CLOSE for op in ops):
+            settle(self._conn, plain(applier.info.track))  # an older worker's: its positions tell which of its name it was
             lock.release()
             del self._sessions[applier.uuid]
         self.acks[run] = seq
