@@ -19,10 +19,11 @@ QUERIES: dict[str, dict[str, str]] = {
     "takeovers_by_corner_and_week": {
         "title": "Takeovers by corner and week",
         "sql": """
-            SELECT coalesce(corner, '(elsewhere)') AS corner, strftime('%Y, week %W', started) AS week, count(*) AS takeovers,
-                   round(sum(seconds), 1) AS seconds, sum(outcome = 'cleared') AS cleared, sum(outcome = 'failed') AS failed,
+            SELECT track, coalesce(corner, '(elsewhere)') AS corner, strftime('%Y, week %W', started) AS week,
+                   count(*) AS takeovers, round(sum(seconds), 1) AS seconds,
+                   sum(outcome = 'cleared') AS cleared, sum(outcome = 'failed') AS failed,
                    sum(verdict IN ('good', 'star')) AS good, sum(verdict = 'bad') AS bad
-            FROM takeovers GROUP BY 1, 2 ORDER BY week DESC, takeovers DESC
+            FROM takeovers GROUP BY 1, 2, 3 ORDER BY week DESC, takeovers DESC
         """,
     },
     "passes_before_and_after": {
@@ -34,9 +35,9 @@ QUERIES: dict[str, dict[str, str]] = {
                            WHERE e.purpose = 'evaluation' AND e."end" IN ('terminated', 'truncated'))
             SELECT c.track, c.name AS corner, coalesce(h.takeovers, 0) AS takeovers, round(coalesce(h.seconds, 0), 1) AS
             seconds_of_help, sum(t.started < coalesce(h.first, '9')) AS tries_before,
-                   sum(t.started < coalesce(h.first, '9') AND t.max_progress > c.to_m) AS passes_before,
+                   sum(t.started < coalesce(h.first, '9') AND t.max_progress >= c.to_m) AS passes_before,
                    sum(t.started > coalesce(h.last, '9')) AS tries_after,
-                   sum(t.started > coalesce(h.last, '9') AND t.max_progress > c.to_m) AS passes_after
+                   sum(t.started > coalesce(h.last, '9') AND t.max_progress >= c.to_m) AS passes_after
             FROM corners c LEFT JOIN help h ON h.track = c.track AND h.corner = c.name LEFT JOIN tries t ON t.track = c.track
             GROUP BY c.track, c.name ORDER BY c.track, c.from_m
         """,

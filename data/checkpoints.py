@@ -31,7 +31,7 @@ class CheckpointRecord:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What the deterministic episodes of one checkpoint came to."""
+    """What the deterministic episodes of one checkpoint on one track came to."""
 
     checkpoint_id: int | None
     episodes: int
@@ -45,6 +45,7 @@ class Evaluation:
     distinct: int | None = None
     """Drives that differ in return, length, farthest place or end; in a game without chance all may be the same. None: not
     known."""
+    track: str = ""
 
 
 _COLUMNS = "id, name, sha256, updates, env_steps, kind, config, parent, best, created"
@@ -96,9 +97,9 @@ def set_best(conn: sqlite3.Connection, checkpoint_id: int) -> None:
 def evaluations(
     conn: sqlite3.Connection, checkpoint_id: int | None = None, track: str | None = None
 ) -> list[Evaluation]:
-    """Sum up the closed evaluation episodes of each checkpoint, oldest checkpoint first.
+    """Sum up the closed evaluation episodes of each checkpoint on each track, oldest first.
 
-    A corner is passed when the episode's farthest progress lies beyond the corner's end.
+    A corner is passed when the episode's farthest progress lies at the corner's end or beyond it.
     """
     where = ["e.purpose = 'evaluation'", "e.\"end\" IN ('terminated', 'truncated')"]
     values: list[object] = []
@@ -109,20 +110,20 @@ def evaluations(
         where.append("s.track = ?")
         values.append(track)
     episodes = f"episodes e JOIN sessions s ON s.id = e.session_id WHERE {' AND '.join(where)}"
-    passes: dict[int | None, dict[str, int]] = {}
-    for checkpoint, name, count in conn.execute(
-        "SELECT v.checkpoint_id, c.name, sum(v.max_progress > c.to_m) FROM "
+    passes: dict[tuple[int | None, str], dict[str, int]] = {}
+    for checkpoint, driven, name, count in conn.execute(
+        "SELECT v.checkpoint_id, v.track, c.name, sum(v.max_progress >= c.to_m) FROM "
         f"(SELECT e.checkpoint_id, e.max_progress, s.track FROM {episodes}) v JOIN corners c ON c.track = v.track "
-        f"GROUP BY 1, 2 ORDER BY c.from_m",
+        f"GROUP BY 1, 2, 3 ORDER BY c.from_m",
         values,
     ):
-        passes.setdefault(checkpoint, {})[name] = int(count or 0)
+        passes.setdefault((checkpoint, driven), {})[name] = int(count or 0)
     return [
-        Evaluation(checkpoint, count, mean, finished, passes.get(checkpoint, {}), first, last, distinct)
-        for checkpoint, count, mean, finished, first, last, distinct in conn.execute(
-            f"SELECT e.checkpoint_id, count(*), avg(e.\"return\"), sum(e.reason = 'finish'), min(e.started), max(e.started), "
-            f"count(DISTINCT quote(e.\"return\") || quote(e.length) || quote(e.max_progress) || quote(e.reason)) FROM {episodes} "
-            "GROUP BY 1 ORDER BY max(e.id)",
+        Evaluation(checkpoint, count, mean, finished, passes.get((checkpoint, driven), {}), first, last, distinct, driven)
+        for checkpoint, driven, count, mean, finished, first, last, distinct in conn.execute(
+            f"SELECT e.checkpoint_id, s.track, count(*), avg(e.\"return\"), sum(e.reason = 'finish'), min(e.started), "
+            f"max(e.started), count(DISTINCT quote(e.\"return\") || quote(e.length) || quote(e.max_progress) || quote(e.reason)) "
+            f"FROM {episodes} GROUP BY 1, 2 ORDER BY max(e.id)",
             values,
         )
     ]

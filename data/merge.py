@@ -15,6 +15,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
+from data import tracks
 from data.connect import connect, header_version, now, open_store, transaction
 from data.errors import StoreError, UsageError, shown
 from data.log_beside import advice, without_log
@@ -49,7 +52,7 @@ class Summary:
 
 
 _SESSION = (
-    "uuid, kind, env, track, hz, observation_names, action_names, reward, frame_shape, seed, driver, started, ended, "
+    "uuid, kind, env, hz, observation_names, action_names, reward, frame_shape, seed, driver, started, ended, "
     "status, source"
 )
 _CHECKPOINT = "name, sha256, updates, env_steps, kind, config, created"
@@ -120,14 +123,15 @@ def merge(
                     _merge_session(conn, session, uuid, hz, summary)
             with transaction(conn):
                 conn.execute(
-                    "INSERT OR IGNORE INTO corners (track, name, from_m, to_m, source) SELECT track, name, from_m, "
-                    "to_m, source FROM "
-                    "src.corners WHERE track IN (SELECT track FROM sessions)"
+                    "INSERT OR IGNORE INTO main.corners (track, name, from_m, to_m, source) SELECT m.here, c.name, c.from_m, "
+                    "c.to_m, c.source FROM src.corners c JOIN temp.track_map m ON m.there = c.track"
                 )
+                for (here,) in conn.execute("SELECT DISTINCT here FROM temp.track_map").fetchall():
+                    tracks.settle(conn, tracks.plain(here))
             if progress:
                 progress(len(sessions), len(sessions))
         finally:
-            for table in ("chosen", "episode_map", "checkpoint_map"):
+            for table in ("chosen", "episode_map", "checkpoint_map", "track_map"):
                 conn.execute(f"DROP TABLE IF EXISTS temp.{table}")
             conn.execute("DETACH src")
     return summary
@@ -163,6 +167,7 @@ def _choose(conn: sqlite3.Connection, segments: Iterable[int] | None) -> None:
     conn.execute("CREATE INDEX temp.chosen_episode ON chosen (episode_id)")
     conn.execute("CREATE TEMP TABLE episode_map (src INTEGER PRIMARY KEY, dst INTEGER)")
     conn.execute("CREATE TEMP TABLE checkpoint_map (src INTEGER PRIMARY KEY, dst INTEGER)")
+    conn.execute("CREATE TEMP TABLE track_map (there TEXT PRIMARY KEY, here TEXT)")
     if segments is None:
         conn.execute("INSERT INTO chosen SELECT session_id, id, NULL, 0, 1 << 60 FROM src.episodes")
     else:
@@ -177,9 +182,17 @@ def _merge_session(conn: sqlite3.Connection, session: int, uuid: str, hz: float,
     execute = conn.execute
     found = execute("SELECT id FROM main.sessions WHERE uuid = ?", (uuid,)).fetchone()
     if found is None:
-        execute(f"INSERT INTO main.sessions ({_SESSION}) SELECT {_SESSION} FROM src.sessions WHERE id = ?", (session,))
+        execute(
+            f"INSERT INTO main.sessions (track, {_SESSION}) SELECT ?, {_SESSION} FROM src.sessions WHERE id = ?",
+            (_track_here(conn, session), session),
+        )
         found = execute("SELECT last_insert_rowid()").fetchone()
     target = int(found[0])
+    execute(
+        "INSERT OR REPLACE INTO temp.track_map SELECT s.track, m.track FROM src.sessions s, main.sessions m "
+        "WHERE s.id = ? AND m.id = ?",
+        (session, target),
+    )
     _merge_checkpoints(conn, session)
     execute("DELETE FROM temp.episode_map")
     for (episode,) in execute(
@@ -197,6 +210,17 @@ def _merge_session(conn: sqlite3.Connection, session: int, uuid: str, hz: float,
     )
     if execute("SELECT status FROM main.sessions WHERE id = ?", (target,)).fetchone()[0] == "open":
         close_interrupted(conn, target)
+
+
+def _track_here(conn: sqlite3.Connection, session: int) -> str:
+    """Return what the track of a session in the other store is filed under here."""
+    track, digest, width, line = conn.execute(
+        "SELECT s.track, t.digest, t.width_m, t.line FROM src.sessions s LEFT JOIN src.tracks t ON t.track = s.track "
+        "WHERE s.id = ?",
+        (session,),
+    ).fetchone()
+    road = tracks.Road(np.frombuffer(line, "<f4").reshape(-1, 2), width / 2) if line and digest else None
+    return tracks.place(conn, track, digest or "", road)
 
 
 def _merge_checkpoints(conn: sqlite3.Connection, session: int) -> None:

@@ -232,6 +232,7 @@ class _Source:
             hz=like.hz if like else told.hz, observation_names=like.observation_names if like else names,
             action_names=like.action_names if like else numbered(self.env_id, actions), driver="imported",
             frame_shape=like.frame_shape if like else tuple(image) or None,
+            track_digest=like.track_digest if like else "",
         )  # fmt: skip
 
 

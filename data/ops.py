@@ -15,6 +15,7 @@ from typing import Any
 from data.connect import now, transaction
 from data.records import SessionInfo
 from data.segments import take_judgement
+from data.tracks import place
 
 EPISODE, STEP, SEGMENT, STOP, OUTCOME, END, EVENT, CLOSE, JUDGE = (
     "episode",
@@ -54,12 +55,13 @@ def insert_session(
     found = conn.execute("SELECT id FROM sessions WHERE uuid = ?", (uuid,)).fetchone()
     if found:
         return int(found[0])
+    track = place(conn, info.track, info.track_digest)
     cursor = conn.execute(
         "INSERT INTO sessions (uuid, kind, env, track, hz, observation_names, action_names, reward, frame_shape, "
         "seed, driver, started, "
         "status, source) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?)",
         (
-            uuid, info.kind, info.env, info.track, float(info.hz), json.dumps(list(info.observation_names)),
+            uuid, info.kind, info.env, track, float(info.hz), json.dumps(list(info.observation_names)),
             json.dumps(list(info.action_names)), json.dumps(dict(info.reward)),
             json.dumps(list(info.frame_shape)) if info.frame_shape else None, info.seed, info.driver, started, source,
         ),

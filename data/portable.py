@@ -39,15 +39,15 @@ class Portable:
 def session_info(conn: sqlite3.Connection, session_id: int) -> SessionInfo:
     """Read what holds for every step of a session."""
     row = conn.execute(
-        "SELECT kind, env, track, hz, observation_names, action_names, reward, frame_shape, seed, driver FROM sessions WHERE id "
-        "= ?",
+        "SELECT kind, env, track, hz, observation_names, action_names, reward, frame_shape, seed, driver, "
+        "(SELECT digest FROM tracks t WHERE t.track = sessions.track) FROM sessions WHERE id = ?",
         (session_id,),
     ).fetchone()
-    kind, env, track, hz, observations, actions, reward, frame, seed, driver = row
+    kind, env, track, hz, observations, actions, reward, frame, seed, driver, digest = row
     return SessionInfo(
         kind=kind, env=env, track=track, hz=hz, observation_names=tuple(json.loads(observations)),
         action_names=tuple(json.loads(actions)), reward=json.loads(reward or "{}"), seed=seed, driver=driver,
-        frame_shape=tuple(json.loads(frame)) if frame else None,
+        frame_shape=tuple(json.loads(frame)) if frame else None, track_digest=digest or "",
     )  # fmt: skip
 
 

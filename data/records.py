@@ -38,6 +38,8 @@ class SessionInfo:
     """What the human side is: ``pad``, ``keyboard``, ``scripted``."""
     frame_shape: tuple[int, ...] | None = None
     """Shape of one image, for observations that are images."""
+    track_digest: str = ""
+    """What the track's line is known by (``data.tracks``); "" where there is none, or only the name is known."""
 
 
 @dataclass(slots=True)

@@ -182,4 +182,22 @@ def _views(db: Database) -> None:
     )
 
 
-MIGRATIONS: tuple[Migration, ...] = (Migration(_first_tables), Migration(_views))
+def _tracks(db: Database) -> None:
+    """What a track is known by; of what is there already only the name is known (``data.tracks``)."""
+    _table(
+        db,
+        "tracks",
+        {
+            "track": str, "name": str, "digest": str, "length_m": float, "width_m": float, "line": bytes, "best": int,
+        },
+        pk="track",
+        not_null={"name"},
+        foreign_keys=[("best", "checkpoints", "id")],
+    )  # fmt: skip
+    db.table("tracks").create_index(["digest"], unique=True)
+    db.execute(
+        "INSERT INTO tracks (track, name) SELECT track, track FROM sessions UNION SELECT track, track FROM corners"
+    )
+
+
+MIGRATIONS: tuple[Migration, ...] = (Migration(_first_tables), Migration(_views), Migration(_tracks))

@@ -16,7 +16,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from data import checkpoints as _checkpoints
-from data import recovery, segments
+from data import recovery, segments, tracks
 from data.checkpoints import CheckpointRecord, Evaluation
 from data.connect import BUSY_TIMEOUT_S, database, now, open_store, transaction
 from data.demos import Rule
@@ -169,8 +169,11 @@ class Store:
         """Return the newest checkpoint."""
         return next(iter(_checkpoints.find(self.conn, limit=1)), None)
 
-    def best_checkpoint(self) -> CheckpointRecord | None:
-        """Return the checkpoint marked as best."""
+    def best_checkpoint(self, track: str | None = None) -> CheckpointRecord | None:
+        """Return the checkpoint marked as best: on a track, or on the one that was evaluated last."""
+        if track is not None:
+            here = "id = (SELECT best FROM tracks WHERE track = ?)"
+            return next(iter(_checkpoints.find(self.conn, here, (track,))), None)
         return next(iter(_checkpoints.find(self.conn, "best")), None)
 
     def steps_between(
@@ -185,9 +188,11 @@ class Store:
             ).fetchall()
         )
 
-    def set_best(self, checkpoint_id: int) -> None:
-        """Mark one checkpoint as the best."""
+    def set_best(self, checkpoint_id: int, track: str | None = None) -> None:
+        """Mark one checkpoint as the best, and as the best on the track where that was seen."""
         _checkpoints.set_best(self.conn, checkpoint_id)
+        if track is not None:
+            tracks.set_best(self.conn, track, checkpoint_id)
 
     def evaluations(self, checkpoint_id: int | None = None, track: str | None = None) -> list[Evaluation]:
         """Sum up the evaluation episodes of each checkpoint, oldest first."""

@@ -101,6 +101,9 @@ _RULES = (
     ("sessions without a layout or a rate",
      "SELECT count(*) FROM sessions WHERE json_type(observation_names) <> 'array' OR json_type(action_names) <> 'array' OR "
      "NOT hz BETWEEN 1e-3 AND 1000"),
+    ("tracks whose line is none",
+     "SELECT count(*) FROM tracks WHERE line IS NOT NULL AND (length(line) % 8 <> 0 OR length(line) < 16 OR digest IS NULL OR "
+     "NOT coalesce(width_m, 0) BETWEEN 0.1 AND 2000)"),
     ("sessions whose uuid is none", "SELECT count(*) FROM sessions WHERE uuid GLOB '*[^0-9A-Za-z-]*' OR uuid = ''"),
     ("segments that begin before their episode or are trimmed outwards",
      "SELECT count(*) FROM segments WHERE start < 0 OR trim_start < 0 OR trim_stop < 0 OR NOT priority BETWEEN 0 AND 1e9"),

@@ -67,7 +67,7 @@ def _moment(value: Any) -> bool:
 
 
 def _session(info: SessionInfo) -> None:
-    for name in ("kind", "env", "track", "driver"):
+    for name in ("kind", "env", "track", "driver", "track_digest"):
         need(_text(getattr(info, name), 200), f"its session's {name} is no short text")
     for what, names in (("observations", info.observation_names), ("actions", info.action_names)):
         good = isinstance(names, tuple) and 0 < len(names) <= 100_000 and all(_text(n, 200) for n in names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import CheckpointError, InputFileError
+from hitl.known_tracks import stored_track
 from hitl.road_facts import facts, line_facts
-from hitl.track import load_track
 from trainer.diagnosis.case import Case
 from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.drives import from_store as drives_from_store
@@ -74,7 +75,7 @@ def of_home(root: Path) -> Case:
         drives = drives_from_store(conn, BOUNDED)
         newest = store.latest_checkpoint()
         recipe = _recipe(newest.config if newest else None, drives)
-        road = _road(drives)
+        road = _road(conn, drives)
         probe = _probe(store, root / "checkpoints", drives)
         steps = int(conn.execute("SELECT count(*) FROM steps").fetchone()[0])
         no_use = unusable(conn)
@@ -102,13 +103,13 @@ def _recipe(config: dict[str, object] | None, drives: Drives | None) -> Recipe |
     return from_settings(config or {}, reward, drives.hz if drives else 20.0, lookahead_m(names))
 
 
-def _road(drives: Drives | None) -> Road | None:
+def _road(conn: sqlite3.Connection, drives: Drives | None) -> Road | None:
     """Return the road's figures with the speeds and the braking that were really driven on it."""
     if drives is None:
         return None
     try:
-        track = load_track(drives.track)
-    except InputFileError:  # a line of the player's own, of which the store keeps the name alone
+        track = stored_track(conn, drives.track)
+    except InputFileError:  # of an older store, which kept the name alone
         return None
     from hitl.corners import Corner
 

@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 SPACING = 1.0  # m between the points that a line is resampled to
 MOST_LENGTH = 100_000.0  # m: no road is longer, and what claims to be would ask for memory without end
 MOST_FAR = 1e7  # m: beyond it neighbouring positions cannot be told apart well
+LEAD_IN = 50.0  # m of straight road imagined before the beginning: a line is often recorded from a car that rolls already
+START_M = 30.0  # a car that near to a line's beginning, at the game's start, is at the line's
 _TAIL = 300.0  # m of straight road imagined behind the end, so that looking ahead needs no special case
 
 
@@ -75,7 +77,7 @@ class ReferenceLine:
 
         The window is what keeps a car from being moved to a neighbouring stretch of a road that folds back on itself;
         it also makes the search cost the same on any track. Positions before the start or behind the end give ``s`` at
-        the end in question.
+        the end in question. Up to ``LEAD_IN`` before the start the offset is the distance from the straight that leads there.
         """
         xs, ys, spacing = self._x, self._y, self.spacing
         first = max(0, int((near_s - behind) / spacing))
@@ -95,6 +97,37 @@ class ReferenceLine:
         d2 = (self.points[:, 0] - x) ** 2 + (self.points[:, 1] - y) ** 2
         return self._project(x, y, int(d2.argmin()))
 
+    def begin_at(self, x: float, y: float, at_most: float = 0.0, within: float = 8.0) -> Place:
+        """Return the place of a car that is put on its road, and did not drive there.
+
+        The line may pass there more than once: a circuit ends where it begins. Of the stretches within ``within`` (m) it is the
+        last one that is not behind ``at_most`` (m), else the first one; with the default that is the start and never the end.
+        Where no stretch is so near it is the nearest place of all.
+        """
+        distance = np.hypot(self.points[:, 0] - x, self.points[:, 1] - y)
+        first, at_beginning = self._project(x, y, 0), distance[0] <= START_M
+        distance[0] = min(distance[0], abs(first.offset))  # a car before the line's beginning is at its beginning
+        near = np.flatnonzero(distance <= within)
+        stretches = np.split(near, np.flatnonzero(np.diff(near) > 1) + 1) if len(near) else [np.arange(len(distance))]
+        places = [self._project(x, y, int(stretch[distance[stretch].argmin()])) for stretch in stretches]
+        if at_most <= 0.0 and at_beginning and places[0].s > START_M:
+            return first
+        return next((place for place in reversed(places) if place.s <= at_most), places[0])
+
+    def overlap(self) -> float | None:
+        """Return how far (m) a circuit's end lies beyond its beginning, below 0 for before it; None where it is no circuit."""
+        x, y, heading = self.at(self.length)
+        home = self.begin_at(x, y)
+        turned = (heading - home.heading + math.pi) % (2 * math.pi) - math.pi
+        if abs(home.offset) > 8.0 or home.s > self.length / 2 or abs(turned) > math.pi / 3:
+            return None
+        return home.s or -self.before(x, y)
+
+    def before(self, x: float, y: float) -> float:
+        """Return how far (m) a point lies before the line's beginning, along the line; 0 where it does not."""
+        tx, ty = self._x[1] - self._x[0], self._y[1] - self._y[0]
+        return max(0.0, -((x - self._x[0]) * tx + (y - self._y[0]) * ty) / (math.hypot(tx, ty) or 1.0))
+
     def _project(self, x: float, y: float, i: int) -> Place:
         """Project onto the two pieces that meet at point ``i`` and return the nearer foot."""
         xs, ys = self._x, self._y
@@ -105,8 +138,11 @@ class ReferenceLine:
             tx, ty = xs[k + 1] - xs[k], ys[k + 1] - ys[k]
             rx, ry = x - xs[k], y - ys[k]
             length2 = tx * tx + ty * ty or 1.0  # a line that turns back on itself has pieces without length
-            u = min(1.0, max(0.0, (rx * tx + ry * ty) / length2))
+            u = min(1.0, max(0.0, along := (rx * tx + ry * ty) / length2))
             d2 = (rx - u * tx) ** 2 + (ry - u * ty) ** 2
+            if k == 0 and along < 0.0:
+                before = max(0.0, -along * self.spacing - LEAD_IN)
+                d2 = (tx * ry - ty * rx) ** 2 / length2 + before * before
             if best is None or d2 < best[0]:
                 best = (d2, k, u, tx * ry - ty * rx)
         assert best is not None  # there are at least two points

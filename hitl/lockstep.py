@@ -154,7 +154,8 @@ class Lockstep:
         """Write a checkpoint, which the episodes that follow are marked with; returns its row."""
         from trainer.checkpoint import CheckpointMeta, save
 
-        meta = CheckpointMeta.of(self.learner, self.rig.observation_names, self.rig.action_names, self.kind)
+        rig = self.rig
+        meta = CheckpointMeta.of(self.learner, rig.observation_names, rig.action_names, self.kind, tracks=rig.known_by)
         name, sha256 = save(self.rig.home.checkpoints, self.learner, meta)
         settings: dict[str, Any] = self.config.to_dict()
         row = self._store.add_checkpoint(name, sha256, self.learner.updates, self.steps, self.kind, settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +102,7 @@ class CheckpointPolicy:
         self.notices: list[str] = []
         """Sentences for the player, each said once; who says them takes them out."""
         self._settings: list[str] = []  # names in the checkpoint that drives: what was said of them is not said again
+        self.on_load: Callable[[Mapping[str, str]], None] = lambda tracks: None  # is told what new weights have learned on
 
     def act(self, observation: NDArray[np.float32], deterministic: bool) -> NDArray[np.float32]:
         """Return the action (A,) for an observation (O,)."""
@@ -193,11 +195,14 @@ class CheckpointPolicy:
             break
         self.problem = problems[0] if problems else ""
 
-    def hold(self, which: str) -> None:
-        """Hold one checkpoint fast: ``best``, ``latest``, a number, or a file's name. Raises CheckpointError."""
+    def hold(self, which: str, track: str | None = None) -> None:
+        """Hold one checkpoint fast: ``best`` (on ``track``, once that is known), ``latest``, a number, or a file's name.
+
+        Raises CheckpointError.
+        """
         with Store.open(self._home.store_path, read_only=True) as store:
             records = store.checkpoints()
-            best = store.best_checkpoint()
+            best = (store.best_checkpoint(track) if track else None) or store.best_checkpoint()
         if which == "best":
             record = best or next(iter(records), None)
         elif which == "latest":
@@ -238,6 +243,7 @@ class CheckpointPolicy:
         if (said := unknown_settings(path.name, meta.config)) and sorted(meta.config) != self._settings:
             self.notices.append(said)
         self._settings = sorted(meta.config)
+        self.on_load(meta.tracks)
         self._path, judged = path, self._judgement is not None
         self._judgement = self._memory = None
         self.problem = ""

@@ -73,7 +73,8 @@ def _passages(
                 begin = min(max(first, failed - round(OPEN_S * hz)), entry - 1)
         if agent and _helped(conn, episode, first, entry):
             continue
-        passage = passage_at(conn, episode, begin, hz, json.loads(names))
+        # A corner at the line's very beginning is tried from the start.
+        passage = passage_at(conn, episode, max(begin, 1), hz, json.loads(names))
         if passage is not None:
             yield passage
 

@@ -8,6 +8,7 @@ agree with the recorded speed.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -51,8 +52,11 @@ ROOM_M = 5.0  # m that a position may be from where the speed brings the car, be
 class OldRuns:
     """Turns player runs driven on ``track`` into laps of today's layout and reward."""
 
-    def __init__(self, track: Track, settings: TaskSettings | None = None, keep_rewards: bool = False) -> None:
-        self.track, self.keep_rewards = track, keep_rewards
+    def __init__(
+        self, track: Track, settings: TaskSettings | None = None, keep_rewards: bool = False, digest: str = ""
+    ) -> None:
+        """``digest``: what the track is known by in the store (``hitl.known_tracks.file_under``)."""
+        self.track, self.keep_rewards, self.digest = track, keep_rewards, digest
         self.settings = settings or TaskSettings()
 
     def info(self, task: DrivingTask) -> SessionInfo:
@@ -66,17 +70,22 @@ class OldRuns:
             action_names=ACTIONS,
             reward=task.reward.settings.as_dict(),
             driver="imported",
+            track_digest=self.digest,
         )
 
     def __call__(self, run: PlayerRun) -> Portable:
         """Rebuild one run. Raises EpisodeRefusedError with the reason when its positions cannot be found on this track."""
         states = self._states(run)
         task = DrivingTask(self.track, self.settings)
-        near = self.track.line.locate_anywhere(states[0].x, states[0].y).s
+        line = self.track.line
+        near = line.begin_at(states[0].x, states[0].y).s
         first, _ = task.begin(states[0], near)
         seen, paid = [first], [0.0]
         places = [task.place.s]
         for state in states[1:]:
+            if state.finished:  # the run is over: at the finish only where the road to there was driven
+                reached = line.locate(state.x, state.y, task.place.s).s
+                state = replace(state, finished=reached > 0.9 * line.length)
             observation, reward, _, _ = task.step(state)
             seen.append(observation)
             paid.append(reward)
@@ -96,7 +105,7 @@ class OldRuns:
 
     def _states(self, run: PlayerRun) -> list[VehicleState]:
         position, speed, heading = self.drive(run)
-        hz, n, line = self.settings.hz, len(run), self.track.line
+        hz, n = self.settings.hz, len(run)
         velocity = np.gradient(position) * hz
         rate = np.gradient(heading) * hz
         way = np.where(np.abs(velocity) > 1.0, velocity / np.maximum(np.abs(velocity), 1e-9), np.exp(1j * heading))
@@ -107,7 +116,7 @@ class OldRuns:
                 time=i / hz, x=float(position[i].real), y=float(position[i].imag), z=0.0, heading=float(heading[i]),
                 vx=float(motion[i].real), vy=float(motion[i].imag), yaw_rate=float(rate[i]), steer=float(run.action[i, 2]),
                 gas=float(run.action[i, 0]), brake=float(run.action[i, 1]),
-                finished=bool(done[i] and line.locate_anywhere(position[i].real, position[i].imag).s > 0.9 * line.length),
+                finished=bool(done[i]),
             )
             for i in range(n)
         ]  # fmt: skip

@@ -90,7 +90,7 @@ class Reward:
         self.begin(0.0)
 
     def begin(self, progress_m: float) -> None:
-        """Begin an episode at that place of the line: what lies behind is not paid."""
+        """Begin an episode at that place of the line: what lies behind is not paid, nor the way (below 0) to its beginning."""
         self.best_m = progress_m
         self.steps = self.idle = self.hugging = 0
 
@@ -102,6 +102,7 @@ class Reward:
         settings = self.settings
         self.steps += 1
         gained = max(0.0, progress_m - self.best_m)
+        paid_m = max(0.0, min(gained, progress_m))
         self.best_m += gained
         self.idle = 0 if gained > 0.01 and speed_kmh >= 5 else self.idle + 1
         hugging = (
@@ -111,7 +112,7 @@ class Reward:
         )
         self.hugging = self.hugging + 1 if hugging else 0
         total = (
-            progress_reward(gained, self.length_m, distance_m, settings)
+            progress_reward(paid_m, self.length_m, distance_m, settings)
             + speed_bonus(speed_kmh, distance_m, settings)
             + reckless_penalty(speed_kmh, distance_m, settings)
             + (wall_hug_penalty(self.hugging, distance_m, settings) if hugging else 0.0)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
 from data.errors import StoreError, UsageError
 from data.recorder import Recorder
 from data.records import SessionInfo
+from data.store import Corner as StoredCorner
 from data.store import Store
 from data.suggest import did_you_mean
+from data.tracks import plain
 from hitl import arbiter
 from hitl.clock import Lateness, punctual
 from hitl.corners import Corner
 from hitl.foresight import PolicyForesight
 from hitl.home import Home
+from hitl.known_tracks import file_under
 from hitl.mining import same_stretch
 from hitl.offers import CornerOffers, HelpSettings
 from hitl.policy import CheckpointPolicy
@@ -44,6 +47,11 @@ class RigOptions:
     only_corner: str = ""  # the one corner at which the wheel may be taken
     greedy_every: int = 2  # every second, third, … drive is without noise; 0: none
     show: bool = False  # an environment with a window of its own opens it
+
+
+def _alike(corner: StoredCorner, span: tuple[float, float]) -> bool:
+    """Tell whether a corner begins and ends there, as far as a line with other decimals can tell."""
+    return abs(corner.from_m - span[0]) <= 1.0 and abs(corner.to_m - span[1]) <= 1.0
 
 
 class Rig:
@@ -79,9 +87,12 @@ class Rig:
         tell: Callable[[str, str], None],
     ) -> None:
         home, options, world = self.home, self.options, self.world
+        said = self._file_track()
         self.corners: tuple[Corner, ...] = self._known_corners()
         self.offers = CornerOffers(self.corners, options.help.offer, self._only(), options.help.offer_s)
         self.policy = CheckpointPolicy(home, self.observation_names, self.action_names, seed=options.seed)
+        self._told_agent = False
+        self.policy.on_load = lambda learned_on: self._compare_agent(learned_on, tell)
         per_minute = options.help.requests_per_minute
         self.foresight = (
             PolicyForesight(home, self.policy, self.track.name, per_minute, world.task.settings.hz)
@@ -104,8 +115,12 @@ class Rig:
                 seed=options.seed,
                 driver=self.wheel.name if self.wheel else "",
                 frame_shape=world.frame_shape or None,
+                track_digest=self._digest,
             ),
         )
+        for sentence in said:
+            tell("info", sentence)
+            self.recorder.event("track", sentence)
         self.session = Session(
             self.env,
             self.policy,
@@ -147,6 +162,15 @@ class Rig:
         meant = did_you_mean(name, [c.name for c in self.corners])
         raise UsageError(f"Track '{self.track.name}' has no corner '{name}'; its corners are {known}.{meant}")
 
+    def _file_track(self) -> list[str]:
+        """Call the track what the store calls it, which knows it by its line; return what the player must be told."""
+        self._digest = ""
+        if not self.world.has_line:
+            return []
+        with Store.open(self.home.store_path) as store:
+            self.track, self._digest, said = file_under(store.conn, self.track)
+        return said
+
     def _known_corners(self) -> tuple[Corner, ...]:
         """Return the track's corners and those that the player has named, and make sure that the store knows them."""
         with Store.open(self.home.store_path) as store:
@@ -155,10 +179,32 @@ class Rig:
             for corner in self.track.corners:
                 here = (corner.from_m, corner.to_m)
                 renamed = any(c.source == "player" and same_stretch((c.from_m, c.to_m), here) for c in stored.values())
-                if corner.name not in stored and not renamed:
+                # What the track itself names is where the track says, whatever another one of its name has left here.
+                moved = corner.name in stored and stored[corner.name].source == "track" and not _alike(stored[corner.name], here)
+                if moved or (corner.name not in stored and not renamed):
                     store.upsert_corner(self.track.name, corner.name, corner.from_m, corner.to_m, "track")
             named = [Corner(c.name, c.from_m, c.to_m) for c in store.corners(self.track.name)]
         return tuple(sorted(named, key=lambda c: c.from_m))
+
+    @property
+    def known_by(self) -> dict[str, str]:
+        """The track's name by its digest; empty where there is no line."""
+        return {self._digest: plain(self.track.name)} if self._digest else {}
+
+    def _compare_agent(self, learned_on: Mapping[str, str], tell: Callable[[str, str], None]) -> None:
+        """Tell the player, once, that the agent has learned on other tracks than this one."""
+        if self._told_agent or not learned_on or not self._digest or self._digest in learned_on:
+            return
+        self._told_agent = True
+        name = plain(self.track.name)
+        others = ", ".join(f"'{other}'" for other in dict.fromkeys(learned_on.values()))
+        which = f"another track called '{name}'" if name in learned_on.values() else others
+        sentence = (
+            f"The agent has learned on {which} and not on this one yet. It drives, and learns this one beside the other; "
+            "to train an agent for this track alone, give it a home folder of its own (--home)."
+        )
+        tell("info", sentence)
+        self.recorder.event("track", sentence)
 
     @property
     def lateness(self) -> Lateness | None:

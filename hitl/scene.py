@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from data import review
 from data.errors import HitlError, InputFileError, StoreError
+from hitl.known_tracks import chosen, stored_track
 from hitl.track import DEFAULT_WIDTH, load_track
 from takeover_ui.view import Scene
 
@@ -22,28 +23,24 @@ def stored_scene(store: Store, track: str | Path | None = None) -> Scene:
     driven = review.tracks(store.conn)
     if not driven:
         raise StoreError("The store holds no episode yet: drive with `hitl play` first.")
-    name = str(track) if track is not None else driven[0]
+    name = chosen(store.conn, str(track)) if track is not None else driven[0]
+    if name not in driven:
+        raise InputFileError(f"Nothing was driven on the track '{name}'. In the store: {', '.join(driven)}.")
+    stored = tuple((c.name, c.from_m, c.to_m) for c in store.corners(name))
     try:
-        loaded = load_track(name)
+        loaded = stored_track(store.conn, name)
     except HitlError as error:
-        if name not in driven:
-            known = ", ".join(driven)
-            raise InputFileError(f"Nothing was driven on a track '{name}'. In the store: {known}.") from error
-        points, half_width = review.driven_line(store.conn, name), DEFAULT_WIDTH / 2
-        if points is None:
-            raise StoreError(f"The store holds no positions for '{name}': give its file with --track.") from error
-        from takeover_ui.geometry import distances
+        if track is not None and Path(track).is_file():
+            loaded = load_track(track)
+        else:
+            points, half_width, corners = review.driven_line(store.conn, name), DEFAULT_WIDTH / 2, stored
+            if points is None:
+                raise StoreError(f"The store holds no positions for '{name}': give its file with --track.") from error
+            from takeover_ui.geometry import distances
 
-        length = float(distances(points)[-1])
-        corners = tuple((c.name, c.from_m, c.to_m) for c in store.corners(name))
-    else:
-        name, points, half_width, length = loaded.name, loaded.line.points, loaded.half_width, loaded.line.length
-        stored = tuple((c.name, c.from_m, c.to_m) for c in store.corners(name))
-        corners = stored or tuple((c.name, c.from_m, c.to_m) for c in loaded.corners)
-        if name not in driven:
-            raise InputFileError(f"Nothing was driven on the track '{name}'. In the store: {', '.join(driven)}.")
-    action_names = _action_names(store, name)
-    return Scene(name, points, half_width, length, corners, action_names)
+            return Scene(name, points, half_width, float(distances(points)[-1]), corners, _action_names(store, name))
+    corners = stored or tuple((c.name, c.from_m, c.to_m) for c in loaded.corners)
+    return Scene(name, loaded.line.points, loaded.half_width, loaded.line.length, corners, _action_names(store, name))
 
 
 def _action_names(store: Store, track: str) -> tuple[str, ...]:

@@ -52,16 +52,25 @@ class DrivingTask:
     def begin(self, state: VehicleState, near_s: float = 0.0) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Begin an episode; returns (observation, info)."""
         self.place = self.track.line.locate(state.x, state.y, near_s)
-        self.reward.begin(self.place.s)
+        self.reward.begin(self._along(state))
+        self._before_finish = self.place.s < self.track.line.length - FINISH_M
         return self.observer(state, self.place), self._info(state, None)
 
     def step(self, state: VehicleState) -> tuple[NDArray[np.float32], float, bool, dict[str, Any]]:
         """Take the state one step later; returns (observation, reward, terminated, info)."""
         line = self.track.line
         self.place = line.locate(state.x, state.y, self.place.s)
-        finished = state.finished or self.place.s >= line.length - FINISH_M
-        reward, reason = self.reward.step(self.place.s, abs(self.place.offset), state.speed * 3.6, finished)
+        over = self.place.s >= line.length - FINISH_M
+        finished = state.finished or (over and self._before_finish)  # who was put down behind the finish has driven nothing
+        self._before_finish |= not over
+        reward, reason = self.reward.step(self._along(state), abs(self.place.offset), state.speed * 3.6, finished)
         return self.observer(state, self.place), reward, reason is not None, self._info(state, reason)
 
+    def _along(self, state: VehicleState) -> float:
+        """Return the progress (m), below 0 on the way to a line that begins ahead of the start."""
+        return self.place.s or -self.track.line.before(state.x, state.y)
+
     def _info(self, state: VehicleState, reason: str | None) -> dict[str, Any]:
-        return {"state": state, "place": self.place, "progress": self.place.s, "reason": reason}
+        # A lap that counts has all of the line behind it, the corner that ends with the line included.
+        progress = self.track.line.length if reason == "finish" else self.place.s
+        return {"state": state, "place": self.place, "progress": progress, "reason": reason}

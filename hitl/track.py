@@ -76,8 +76,7 @@ def load_track(name_or_path: str | Path) -> Track:
             f"There is no track '{shown(path.name)}'. Give one of the shipped names ({', '.join(shipped_tracks())}) "
             f"or a .toml, .csv or .pkl file.{did_you_mean(text, shipped_tracks())}"
         )
-    readers = {".toml": _read_toml, ".csv": _read_csv, ".txt": _read_csv, ".pkl": _read_reward_pkl}
-    reader = readers.get(path.suffix.lower())
+    reader = FILES.get(path.suffix.lower())
     if reader is None:
         raise InputFileError(f"Tracks are read from .toml, .csv or .pkl files; '{shown(path.name)}' is none of them.")
     try:
@@ -214,6 +213,10 @@ def _read_reward_pkl(path: Path) -> Track:
     return _build(path.stem, ground, DEFAULT_WIDTH)
 
 
+FILES = {".toml": _read_toml, ".csv": _read_csv, ".txt": _read_csv, ".pkl": _read_reward_pkl}
+"""What reads a track from a file, by the ending of its name."""
+
+
 def reward_points(path: Path) -> NDArray[Any]:
     """Return the (N, 3) positions of a tmrl reward file as they were recorded, artefact included. Raises InputFileError."""
     from data.unpickle import load_restricted
@@ -245,6 +248,8 @@ def finish_artefact(points: NDArray[Any]) -> int:
     lengths = np.linalg.norm(steps, axis=1)
     usual = float(np.median(lengths))
     if usual <= 0 or float(np.linalg.norm(points[-1])) > 4 * usual:
+        return count
+    if float(np.linalg.norm(points[0])) <= 4 * usual:  # a circuit that begins there comes home to it
         return count
     to_origin = -points[:-1].astype(np.float64)
     distance = np.linalg.norm(to_origin, axis=1)

@@ -21,10 +21,11 @@ from data.suggest import did_you_mean
 from hitl.arguments import ENV_WORDS, ENVIRONMENTS
 from hitl.clock import LockstepClock, RealTimeClock
 from hitl.home import Home
+from hitl.known_tracks import drivable
 from hitl.line import ReferenceLine
 from hitl.ports import Clock
 from hitl.task import DrivingTask, TaskSettings
-from hitl.track import Track, load_track
+from hitl.track import Track
 
 if TYPE_CHECKING:
     from hitl.rig import RigOptions
@@ -75,7 +76,7 @@ def open_world(options: RigOptions, home: Home) -> World:
     if kind == "gym" and name:
         return _gym(name, options, home)
     if options.env == "box2d":
-        return _box2d(options)
+        return _box2d(options, home)
     if options.env == "tmrl":
         return _tmrl(options, home)
     if options.env == "trackmania":
@@ -85,12 +86,12 @@ def open_world(options: RigOptions, home: Home) -> World:
     )
 
 
-def _box2d(options: RigOptions) -> World:
+def _box2d(options: RigOptions, home: Home) -> World:
     from hitl.env import DrivingEnv, real_time_env
     from hitl.games.box2d import Box2DGame
     from hitl.pads.base import neutral_action
 
-    track = load_track(options.track)
+    track = drivable(home, options.track)
     game = Box2DGame(track)
     names = game.action_names
     env: Any
@@ -173,7 +174,7 @@ def _trackmania(options: RigOptions, home: Home) -> World:
     from hitl.vpad import VirtualPad
 
     chosen = load(home).trackmania
-    track = load_track(map_line(options.track, home))
+    track = drivable(home, map_line(options.track, home))
     task = DrivingTask(track, options.task)
     hz = task.settings.hz
     game = open_trackmania(

@@ -47,6 +47,8 @@ class CheckpointMeta:
     """``train`` (the daemon's), ``stall`` (learned in-process)."""
     numbers: dict[str, float] = field(default_factory=dict)
     """Counters of the learner and the daemon."""
+    tracks: dict[str, str] = field(default_factory=dict)
+    """What it has learned on: names of tracks by their digests (``data.tracks``)."""
     format: int = FORMAT
 
     @classmethod
@@ -57,6 +59,7 @@ class CheckpointMeta:
         action_names: Sequence[str],
         kind: str = "train",
         numbers: Mapping[str, float] | None = None,
+        tracks: Mapping[str, str] | None = None,
     ) -> CheckpointMeta:
         """Describe a learner; ``numbers`` are added to its own counters."""
         return cls(
@@ -67,6 +70,7 @@ class CheckpointMeta:
             env_steps=learner.env_steps,
             kind=kind,
             numbers={**learner.numbers(), **(numbers or {})},
+            tracks=dict(tracks or {}),
         )
 
 

@@ -315,7 +315,9 @@ class Daemon:
             "last_step": self.follower.last_step,
             **self.guard.numbers(),
         }
-        meta = CheckpointMeta.of(learner, *self.names, kind=KIND, numbers=numbers)
+        before = self.start.meta.tracks if self.start.meta is not None else {}
+        learned_on = before | self.watch.digests(self.store_path, self.replay.tracks)
+        meta = CheckpointMeta.of(learner, *self.names, kind=KIND, numbers=numbers, tracks=learned_on)
         name = ""
         try:
             name, sha256 = save(self.folder, learner, meta, {"rng.replay": self.generator.get_state()})

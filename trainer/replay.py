@@ -85,6 +85,11 @@ class Replay:
     # What is in it
 
     @property
+    def tracks(self) -> frozenset[str]:
+        """The tracks that its sessions were driven on."""
+        return frozenset(self._tracks.values())
+
+    @property
     def online_rows(self) -> int:
         """Rows that the online half is drawn from."""
         return self._online_count

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
     from trainer.checkpoint import CheckpointMeta
 
-FIELDS = {"observation_names", "action_names", "config", "updates", "env_steps", "kind", "numbers", "format"}
+FIELDS = {"observation_names", "action_names", "config", "updates", "env_steps", "kind", "numbers", "tracks", "format"}
 """Of :class:`trainer.checkpoint.CheckpointMeta`."""
 MOST_NAMES = 1_000_000
+MOST_TRACK = 200
 MOST_WEIGHT = 1e6
 """No weight of a network that drives is larger; beyond it a pass through the network overflows."""
 
@@ -40,6 +41,9 @@ def described(values: Any, known: set[str] | None = None) -> dict[str, Any]:
     numbers = found.setdefault("numbers", {})
     if not isinstance(numbers, dict) or any(type(k) is not str for k in numbers):
         raise ValueError("its counters are no table")
+    tracks = found.setdefault("tracks", {})
+    if not isinstance(tracks, dict) or any(type(t) is not str or len(t) > MOST_TRACK for pair in tracks.items() for t in pair):
+        raise ValueError("its tracks are no table of names")
     for name, value in numbers.items():
         if type(value) not in (int, float) or not abs(value) < 2**53:
             raise ValueError(f"its counter {name} is no number")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from data import tracks
 from data.checkpoints import CheckpointRecord, find
 from data.demos import Rule
+from data.errors import StoreError
 from data.follow import Layout, Update
 from data.numbers import counted
 from data.store import Store
@@ -37,6 +40,8 @@ class Watch:
         """Whether an evaluation episode ended since the last judgement."""
         self.judged: list[Verdict] = []
         self.best: Verdict | None = None
+        self.track = ""
+        """That these are about: the one that was evaluated last."""
         self.seen: set[int] = set()
         """Checkpoints that were evaluated."""
         self.left_out: set[Layout] = set()
@@ -48,6 +53,8 @@ class Watch:
         self._last: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
         self._trained = 0
+        self._driven: frozenset[str] = frozenset()
+        self._digests: dict[str, str] = {}
         self.below = 0
         """How many of the newest evaluations in a row lie significantly below the best."""
 
@@ -86,17 +93,23 @@ class Watch:
         """Read the evaluations, mark the best checkpoint, see whether training has collapsed. Raises StoreError."""
         news = News()
         with Store.open(store_path) as store:
+            # A checkpoint is compared with others on one road: the one that was evaluated last.
+            found = store.evaluations()
+            track = found[-1].track if found else ""
             rule, weights = Rule.of(config.to_dict()), dict[str, float]()
-            for s in store.segments(kind="takeover"):
+            for s in store.segments(kind="takeover", track=track):
                 if s.corner is not None and rule.judge(s).counts:
                     weights[s.corner] = weights.get(s.corner, 0.0) + s.stop - s.start
-            self.judged = verdicts(store.evaluations(), weights)
+            if track != self.track:
+                self.track, self.best, self.below = track, None, 0
+            self.judged = verdicts([e for e in found if e.track == track], weights)
             self.seen = {v.checkpoint_id for v in self.judged}
             top = best(self.judged)
             if top is not None and (self.best is None or top.checkpoint_id != self.best.checkpoint_id):
-                marked = store.best_checkpoint()
-                if marked is None or marked.id != top.checkpoint_id:
-                    store.set_best(top.checkpoint_id)
+                marked, here = store.best_checkpoint(), store.best_checkpoint(track)
+                if marked is None or here is None or not marked.id == here.id == top.checkpoint_id:
+                    store.set_best(top.checkpoint_id, track)
+                if here is None or here.id != top.checkpoint_id:
                     news.events.append(("best", _sentence(top), "info"))
             self.best = top
             back = guard.wants(self.judged, config, updates)
@@ -115,6 +128,13 @@ class Watch:
             news.events.append(("collapse", text, "warning"))
         news.scale = cloning_scale(self.judged, config.bc_floor)
         return news
+
+    def digests(self, store_path: Path, driven: frozenset[str]) -> dict[str, str]:
+        """Return the names of these tracks by their digests; while the store cannot be read, those known before."""
+        if driven != self._driven:
+            with contextlib.suppress(StoreError), Store.open(store_path, read_only=True) as store:
+                self._digests, self._driven = tracks.digests(store.conn, driven), driven
+        return self._digests
 
     def checkpoints(self, store_path: Path, kind: str, limit: int) -> list[CheckpointRecord]:
         """Return the rows of the newest checkpoints of a kind, newest first. Raises StoreError."""

@@ -37,6 +37,7 @@ def main(argv: list[str]) -> int:
     from hitl.commands.selection import parse_date
     from hitl.corner_stats import corner_stats
     from hitl.corners import Corner
+    from hitl.known_tracks import chosen
     from hitl.mining import ends, mine
 
     since = parse_date(args.since) if args.since else None
@@ -44,7 +45,7 @@ def main(argv: list[str]) -> int:
     path = home_path(args).store_path
     with Store.open(path, create=False) if writes else Store.open_existing(path) as store:
         known = tracks(store.conn)
-        track = args.track or (known[0] if known else "")
+        track = chosen(store.conn, args.track) if args.track else known[0] if known else ""
         if track not in known:
             listed = ", ".join(known) or "none yet"
             raise UsageError(f"Nothing was driven on {track or 'any track'}; the store knows these tracks: {listed}.")
@@ -55,7 +56,7 @@ def main(argv: list[str]) -> int:
         corners = [Corner(c.name, c.from_m, c.to_m) for c in store.corners(track)]
         driven = list(drives(store.conn, track, since))
         failures, deceleration = ends(driven)
-        places = mine(failures, deceleration, corners, _line(track))
+        places = mine(failures, deceleration, corners, _line(store, track))
         if args.mine:
             for place in places:
                 store.upsert_corner(track, place.corner.name, place.corner.from_m, place.corner.to_m, "mined")
@@ -99,12 +100,12 @@ def _add(store: Store, track: str, name: str, start: str, stop: str) -> None:
     store.upsert_corner(track, name, from_m, to_m, "player")
 
 
-def _line(track: str) -> ReferenceLine | None:
-    """Return the line of a track that can still be loaded by its name; without one, zones end by distance alone."""
-    from hitl.track import load_track
+def _line(store: Store, track: str) -> ReferenceLine | None:
+    """Return the line of a track, as far as the store knows it; without one, zones end by distance alone."""
+    from hitl.known_tracks import stored_track
 
     try:
-        return load_track(track).line
+        return stored_track(store.conn, track).line
     except HitlError:
         return None
 

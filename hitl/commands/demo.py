@@ -57,6 +57,8 @@ def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
 
     from data.errors import DeviceError, InputFileError
+    from data.store import Store
+    from hitl.known_tracks import file_under
     from hitl.track import load_track
     from takeover_ui.window import display_available
 
@@ -70,6 +72,8 @@ def main(argv: list[str]) -> int:
     corner = _prepare(home, args, track.name)
     if corner is None:
         return 0
+    with Store.open(home.store_path) as store:
+        track, *_ = file_under(store.conn, track)
     from hitl.demo_report import write_demo_report
 
     began = time.monotonic()
@@ -94,7 +98,7 @@ def _prepare(home: Home, args: argparse.Namespace, track: str) -> Corner | None:
     from data.errors import HitlError
     from hitl.demo import open_shipped, stalled_at
 
-    if track == "default":
+    if args.track == "default":  # and no file of that name
         open_shipped(home)
         corner = stalled_at(home, track)
         if corner is None:

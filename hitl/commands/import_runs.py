@@ -43,7 +43,7 @@ def _starts_as_sqlite(path: Path) -> bool:
         return file.read(16) == b"SQLite format 3\0"
 
 
-def _rebuild(args: argparse.Namespace) -> Callable[[PlayerRun], Portable]:
+def _rebuild(args: argparse.Namespace, store: Store) -> Callable[[PlayerRun], Portable]:
     """Return what turns foreign runs into today's episodes, as the command line asks for it."""
     from data.importing import EpisodeRefusedError
 
@@ -65,11 +65,15 @@ def _rebuild(args: argparse.Namespace) -> Callable[[PlayerRun], Portable]:
             )
 
         return refuse
+    from hitl.known_tracks import file_under
     from hitl.rebuild import OldRuns
     from hitl.task import TaskSettings
     from hitl.track import load_track
 
-    return OldRuns(load_track(args.track), TaskSettings(hz=args.hz), keep_rewards=args.keep_rewards)
+    track, digest, said = file_under(store.conn, load_track(args.track))
+    for sentence in said:
+        print(sentence)
+    return OldRuns(track, TaskSettings(hz=args.hz), keep_rewards=args.keep_rewards, digest=digest)
 
 
 def _layout(store: Store, session: int | None) -> SessionInfo | None:
@@ -106,7 +110,7 @@ def _one(
     from data.player_runs import find_runs
     from data.watching import import_runs
 
-    return import_runs(store, find_runs(path), _rebuild(args), args.consume, told)
+    return import_runs(store, find_runs(path), _rebuild(args, store), args.consume, told)
 
 
 def _watch(store: Store, args: argparse.Namespace, told: Callable[[str, str | None], None]) -> Summary:
@@ -119,7 +123,7 @@ def _watch(store: Store, args: argparse.Namespace, told: Callable[[str, str | No
     previous = signal.signal(signal.SIGINT, lambda *_: stop.set())
     print(f"Watching {args.paths[0].name} for player runs (Ctrl-C ends it).", flush=True)
     try:
-        return watch(store, args.paths[0], _rebuild(args), stop, consume=not args.keep_files, on_done=told)
+        return watch(store, args.paths[0], _rebuild(args, store), stop, consume=not args.keep_files, on_done=told)
     finally:
         signal.signal(signal.SIGINT, previous)
 

@@ -72,6 +72,9 @@ def _record(args: argparse.Namespace) -> int:
     finally:
         telemetry.close()
     recorder.write(path)
+    if recorder.rolling:
+        print("The car was rolling already when the line began, so it begins behind the start. It can be driven by as it is; to "
+              "have it from the start, record again and restart the run while it records.")
     print(f"{'The whole line' if recorder.over else 'A line without its finish'}: {recorder.length:.0f} m, in {path}")
     return _show(argparse.Namespace(**{**vars(args), "file": str(path)}))
 
@@ -82,6 +85,12 @@ def _show(args: argparse.Namespace) -> int:
 
     track = load_track(args.file or map_line("default", home_path(args)))
     print(f"{track.name}: {track.line.length:.0f} m, {len(track.corners)} corners")
+    beyond = track.line.overlap()
+    if beyond is not None:
+        where = "where it begins"
+        if abs(beyond) >= 0.5:
+            where = f"{abs(beyond):.0f} m {'beyond' if beyond > 0 else 'before'} its beginning"
+        print(f"A circuit: it ends {where}. A lap counts when the car has been driven to there.")
     for corner in track.corners:
         print(f"  {corner.name:<12} {corner.from_m:7.0f} m to {corner.to_m:.0f} m")
     return 0

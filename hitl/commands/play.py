@@ -146,7 +146,7 @@ def main(argv: list[str]) -> int:
                 watch.hint_by(rig.session.wheel)
                 print(watch.hint, flush=True)
         if args.checkpoint:
-            rig.policy.hold(args.checkpoint)
+            rig.policy.hold(args.checkpoint, rig.track.name)
         try:
             driven = _drive(rig, args, watch)
         except HitlError as error:

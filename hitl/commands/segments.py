@@ -37,11 +37,13 @@ def _print_table(segments: list[Segment], rule: Rule) -> None:
 
     console = Console()
     wide = console.width >= 100
+    several = len({segment.track for segment in segments}) > 1
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     names = (
         "id",
         "when",
         "kind",
+        *(("track",) if several else ()),
         "corner",
         "s",
         "outcome",
@@ -53,7 +55,7 @@ def _print_table(segments: list[Segment], rule: Rule) -> None:
     for name in names:
         right = name in ("id", "s", "prio")
         table.add_column(
-            name, justify="right" if right else "left", no_wrap=name not in ("corner", "tags and note"), overflow="fold"
+            name, justify="right" if right else "left", no_wrap=name not in ("track", "corner", "tags and note"), overflow="fold"
         )
     for segment in segments:
         said = " ".join([*(f"#{tag}" for tag in segment.tags), segment.note]).strip()
@@ -63,7 +65,8 @@ def _print_table(segments: list[Segment], rule: Rule) -> None:
         trimmed = "*" if segment.trim_start or segment.trim_stop else ""
         style = _VERDICT_STYLE[segment.verdict]
         row = [
-            str(segment.id), local_time(segment.started, short=True), segment.kind, escape(segment.corner or ""),
+            str(segment.id), local_time(segment.started, short=True), segment.kind,
+            *([escape(segment.track)] if several else []), escape(segment.corner or ""),
             f"{segment.seconds:.1f}{trimmed}", outcome, f"[{style}]{segment.verdict}[/]", f"{segment.priority:g}",
         ]  # fmt: skip
         table.add_row(*row, *([demo, escape(segment.trigger)] if wide else []), escape(said))

@@ -73,9 +73,17 @@ def parse_date(text: str, now: datetime | None = None) -> str:
 
 
 def selected(store: Store, args: argparse.Namespace) -> list[Segment]:
-    """Return the segments that the filters choose."""
+    """Return the segments that the filters choose.
+
+    Raises UsageError where a corner is asked for by a name that two tracks have: what is judged must be what was meant.
+    """
+    from hitl.known_tracks import chosen
+
+    track = chosen(store.conn, args.track) if args.track else None
+    if args.corner and track is None:
+        _one_track(store, args.corner)
     return store.segments(
-        corner=args.corner, verdict=args.verdict, kind=args.kind, outcome=args.outcome, tag=args.tag, track=args.track,
+        corner=args.corner, verdict=args.verdict, kind=args.kind, outcome=args.outcome, tag=args.tag, track=track,
         since=parse_date(args.since) if args.since else None, until=parse_date(args.until) if args.until else None,
         session=args.session, min_seconds=args.min_seconds, max_seconds=args.max_seconds,
     )  # fmt: skip
@@ -101,6 +109,19 @@ def filters_meant(store: Store, args: argparse.Namespace) -> str:
         if name and name not in known:
             return did_you_mean(name, known)
     return ""
+
+
+def _one_track(store: Store, corner: str) -> None:
+    found = [
+        track
+        for (track,) in store.conn.execute(
+            "SELECT DISTINCT s.track FROM segments g JOIN sessions s ON s.id = g.session_id WHERE g.corner = ? ORDER BY 1",
+            (corner,),
+        )
+    ]
+    if len(found) > 1:
+        listed = ", ".join(f"'{track}'" for track in found)
+        raise UsageError(f"{len(found)} tracks have a corner '{corner}': {listed}. Say on which, with --track.")
 
 
 def local_time(text: str | None, short: bool = False) -> str:

@@ -14,6 +14,8 @@ from hitl.games.motion import ground
 
 STEP_M = 0.5
 JUMP_M = 15.0  # between two frames: a restart or a respawn, not driving
+AT_REST_M = 3.0  # the same for a car that stands: on a circuit a restart may be a short way
+ROLLING = 3.0  # speed in the first frame from which the line does not begin at the start
 FEWEST = 80  # points: 40 m
 
 
@@ -25,6 +27,7 @@ class LineRecorder:
         self.length = 0.0
         self.over = False
         self.restarts = 0
+        self.rolling = False  # when the line began: it begins behind the start then
         self._last: tuple[float, float, float] | None = None
 
     def take(self, frame: Frame) -> None:
@@ -33,12 +36,14 @@ class LineRecorder:
             self.over = self.over or (frame.finished and bool(self.points))
             return
         here = (*ground(frame), frame.y)
-        if self._last is not None and math.dist(self._last, here) > JUMP_M:  # begun anew: so does the line
+        stands = abs(frame.speed) < 1.0
+        if self._last is not None and math.dist(self._last, here) > (AT_REST_M if stands else JUMP_M):  # begun anew
             self.points, self.length = [], 0.0
             self.restarts += 1
         self._last = here
         if not self.points:
             self.points.append(here)
+            self.rolling = abs(frame.speed) > ROLLING
         elif (step := math.dist(self.points[-1], here)) >= STEP_M:
             self.points.append(here)
             self.length += step

@@ -197,7 +197,7 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         line = self.track.line
         x, y = ground(seen)
         if not self._frames:
-            self._place = line.locate_anywhere(x, y)
+            self._place = line.begin_at(x, y)
             self._motion.begin(self._place.heading)
             self._began = seen.received
         if not self._frames or seen.received > self._frames[-1].received:
@@ -216,7 +216,7 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return {
             "state": self._state,
             "place": self._place if there else Place(0.0, 0.0, 0.0),
-            "progress": self._place.s if there else 0.0,
+            "progress": (self.track.line.length if reason == "finish" else self._place.s) if there else 0.0,
             "reason": reason,
         }
 

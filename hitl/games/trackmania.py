@@ -67,6 +67,7 @@ class TrackManiaGame:
         self._stale_s, self._settle_s, self._hz = TICKS / hz, settle_s, hz
         self.motion = Motion()
         self.age = 0.0  # s: of the newest frame when it was last asked for
+        self.respawned = False  # by the last restart: at a checkpoint, and not at the start
         self.notices: list[str] = []  # sentences for the player; whoever shows them empties it
         self._sent: list[tuple[float, float, float]] = []
         self._deviating = 0
@@ -114,7 +115,9 @@ class TrackManiaGame:
                 f"TrackMania draws only {rate:.0f} pictures a second, and this session drives by them {self._hz:.0f} times a "
                 "second: less graphics, or no limit on pictures, makes it drive better."
             )
-        here = self.track.line.locate_anywhere(*ground(ready))
+        self.respawned = respawn
+        line = self.track.line
+        here = line.locate_anywhere(*ground(ready)) if respawn else line.begin_at(*ground(ready))
         self.motion.begin(here.heading)
         self._place = (ready.x, ready.y, ready.z)
         self._nowhere_since, self._deviating = None, 0

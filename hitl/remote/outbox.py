@@ -302,8 +302,10 @@ class Outbox:
         names = (
             "uuid, kind, env, track, hz, observation_names, action_names, reward, seed, driver, frame_shape, started"
         )
-        row = conn.execute(f"SELECT {names} FROM sessions WHERE id = ?", (session,)).fetchone()
-        return dict(zip(names.split(", "), row, strict=True))
+        *row, digest = conn.execute(
+            f"SELECT {names}, (SELECT digest FROM tracks t WHERE t.track = sessions.track) FROM sessions WHERE id = ?", (session,)
+        ).fetchone()
+        return dict(zip(names.split(", "), row, strict=True)) | {"track_digest": digest or ""}
 
     def _names(self, conn: sqlite3.Connection, ops: list[Op]) -> dict[int, str]:
         """Return the names of the checkpoints that the operations speak of: numbers differ from store to store."""

@@ -12,6 +12,7 @@ from data.errors import shown
 from data.live import LiveLock
 from data.numbers import counted
 from data.ops import CLOSE, EPISODE, STEP, Applier, Op
+from data.tracks import plain, settle
 from data.unpickle import Holder
 from hitl.home import Home
 from hitl.remote.link import connection
@@ -76,6 +77,7 @@ class Inbox:
         self.refused += applier.refused
         applier.refused.clear()
         if any(op[0] == CLOSE for op in ops):
+            settle(self._conn, plain(applier.info.track))  # an older worker's: its positions tell which of its name it was
             lock.release()
             del self._sessions[applier.uuid]
         self.steps += sum(op[0] == STEP for op in ops)

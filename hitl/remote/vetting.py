@@ -39,6 +39,8 @@ def session_of(row: Any) -> SessionInfo:
         _need(_text(row[key], 200), f"a session whose {key} is no text")
     _need(row["kind"] in SESSION_KINDS, "a session of an unknown kind")
     _need(row["uuid"].replace("-", "").isalnum() and row["uuid"].isascii(), "a session whose uuid is none")
+    digest = row.get("track_digest", "")  # an older worker knows its track by the name alone
+    _need(_text(digest, 64) and not digest.strip("0123456789abcdef"), "a session whose track is known by no digest")
     hz = row["hz"]
     _need(type(hz) in (int, float) and 0 < hz <= 1000, "a session at an impossible rate")
     reward = json.loads(row["reward"] or "{}")
@@ -56,6 +58,7 @@ def session_of(row: Any) -> SessionInfo:
         reward=reward,
         seed=row["seed"],
         driver=row["driver"] or "",
+        track_digest=digest,
         frame_shape=tuple(frame) if frame else None,
     )
 

@@ -1,0 +1,262 @@
+"""A track is known by its line: two maps of one name are two, one map is one however its file was written."""
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.errors import UsageError
+from data.merge import merge
+from data.recorder import Recorder
+from data.store import Store
+from data.tracks import Road, SeveralTracksError, enter, place, plain, resolve, rows, settle
+from tests.data.helpers import session_info, step_row
+
+STORES = Path(__file__).parent / "stores"
+
+
+def arc(bend, length=300.0, step=0.5):
+    """A road that begins as every other one and turns by ``bend`` degrees after 60 m."""
+    at = np.arange(0.0, length, step)
+    turned = np.radians(bend) * np.clip((at - 60.0) / 60.0, 0.0, 1.0)
+    return np.cumsum(np.c_[np.cos(turned), np.sin(turned)] * step, axis=0)
+
+
+A, B, C = (Road(arc(bend), 8.0) for bend in (120.0, -120.0, 20.0))
+
+
+def driven(path, track, road, digest="", offset=1.0, far=1.0, **more):
+    """Record a drive along a road under a name."""
+    at = np.linspace(2.0, far * road.length, 30)
+    with Recorder(path, session_info(track=track, track_digest=digest, **more)) as recorder:
+        recorder.begin_episode("drive")
+        for i, (s, (x, y)) in enumerate(zip(at, road.at(at / road.length), strict=True)):
+            recorder.step(step_row(i, progress=float(s), x=float(x), y=float(y) + offset))
+        recorder.end_episode("terminated", "finish", np.zeros(4, np.float32))
+    return recorder.session_id
+
+
+def filed(store):
+    return [track for (track,) in store.conn.execute("SELECT track FROM sessions ORDER BY id")]
+
+
+class TestRoad:
+    @settings(max_examples=40, deadline=None)
+    @given(
+        bend=st.floats(-150, 150), decimals=st.integers(2, 9), step=st.floats(0.2, 1.5), single=st.booleans()
+    )
+    def test_it_is_the_same_however_it_is_written(self, bend, decimals, step, single):
+        points = np.round(arc(bend, step=0.5), decimals)
+        other = Road(points.astype(np.float32) if single else points, 16.0)  # a width is no shape
+        assert other.same(Road(arc(bend), 8.0))
+        line = arc(bend)  # with points elsewhere along it
+        along = np.r_[0.0, np.cumsum(np.hypot(*np.diff(line, axis=0).T))]
+        at = np.r_[np.arange(0.0, along[-1], step), along[-1]]
+        assert Road(np.c_[np.interp(at, along, line[:, 0]), np.interp(at, along, line[:, 1])], 8.0).same(Road(line, 8.0))
+
+    def test_one_that_differs_in_one_place_is_another(self):
+        points = arc(30.0)
+        dented = points.copy()
+        dented[300:312, 1] += 2.0
+        assert not Road(dented, 8.0).same(Road(points, 8.0))
+        assert not Road(points[::-1], 8.0).same(Road(points, 8.0))
+        assert not Road(points[:-10], 8.0).same(Road(points, 8.0))
+
+    def test_the_digest_comes_from_the_line_alone(self):
+        assert A.digest == Road(arc(120.0), 3.0).digest
+        assert len({A.digest, B.digest, C.digest}) == 3
+        assert not A.digest.strip("0123456789abcdef")
+
+
+class TestEnter:
+    def test_two_of_one_name_are_two_and_the_player_is_told_once(self, store):
+        assert enter(store.conn, "line", A) == ("line", [])
+        second, (told,) = enter(store.conn, "line", B)
+        assert second == f"line~{B.digest[:6]}"
+        assert "another line" in told
+        assert second in told
+        assert enter(store.conn, "line", B) == (second, [])
+        assert enter(store.conn, "line", A) == ("line", [])
+
+    def test_one_under_another_name_goes_on_as_it_was(self, store):
+        enter(store.conn, "line", A)
+        track, (told,) = enter(store.conn, "spring", Road(np.round(arc(120.0), 2), 8.0))
+        assert track == "line"
+        assert "spring" in told
+
+    def test_a_built_in_track_keeps_its_name(self, store):
+        assert enter(store.conn, "default", B, reserved=True)[0] == f"default~{B.digest[:6]}"
+        assert enter(store.conn, "default", A, built_in=True) == ("default", [])
+
+    def test_what_an_older_store_holds_of_this_road_is_this_tracks_without_a_word(self, store, path):
+        driven(path, "line", A)
+        driven(path, "line", A, far=0.7)
+        assert enter(store.conn, "line", A) == ("line", [])
+        assert filed(store) == ["line", "line"]
+
+    def test_what_was_driven_elsewhere_is_kept_apart(self, store, path):
+        driven(path, "line", A)
+        driven(path, "line", B)
+        store.upsert_corner("line", "corner 1", 60.0, 120.0, "track")
+        track, (told,) = enter(store.conn, "line", A)
+        assert track == "line"
+        assert "1 older session" in told
+        assert filed(store) == ["line", "line~unknown"]
+        assert enter(store.conn, "line", B)[0] == f"line~{B.digest[:6]}"
+        assert filed(store) == ["line", f"line~{B.digest[:6]}"]
+
+    def test_an_older_map_keeps_its_name_when_another_one_of_it_comes(self, store, path):
+        driven(path, "line", A)
+        assert enter(store.conn, "line", B)[0] == f"line~{B.digest[:6]}"
+        assert filed(store) == ["line"]
+        assert enter(store.conn, "line", A) == ("line", [])
+
+    def test_too_little_to_tell_by_stays_where_it_is(self, store, path):
+        driven(path, "line", A, far=0.006)
+        assert enter(store.conn, "line", B) == ("line", [])
+
+
+class TestPlace:
+    def test_a_digest_finds_its_track_whatever_it_is_called(self, store):
+        enter(store.conn, "line", A)
+        assert place(store.conn, "another name", A.digest) == "line"
+        assert place(store.conn, "line", B.digest) == f"line~{B.digest[:6]}"
+
+    def test_without_a_line_a_name_is_a_track_until_one_is_known(self, store, path):
+        assert place(store.conn, "CarRacing-v3") == "CarRacing-v3"
+        enter(store.conn, "line", A)
+        first, second = driven(path, "line", A), driven(path, "line", B)
+        assert filed(store) == ["line~unknown", "line~unknown"]
+        assert settle(store.conn, "line") == 1
+        assert (first, second, filed(store)) == (1, 2, ["line", "line~unknown"])
+
+    def test_the_first_digest_goes_on_with_what_the_name_alone_was_known_by(self, store, path):
+        driven(path, "line", A)
+        assert place(store.conn, "line", A.digest) == "line"
+        assert place(store.conn, "line", B.digest) == f"line~{B.digest[:6]}"
+        assert enter(store.conn, "line", A) == ("line", [])
+
+    @pytest.mark.parametrize(
+        ("track", "name"),
+        [("line", "line"), ("line~3fa9c1", "line"), ("a~b", "a~b"), ("line~unknown", "line"), ("~3fa9c1", "~3fa9c1")],
+    )
+    def test_a_name_is_what_people_gave(self, track, name):
+        assert plain(track) == name
+
+
+class TestResolve:
+    def test_by_name_digest_or_line_and_the_choice_where_two_have_one_name(self, store, path):
+        enter(store.conn, "line", A)
+        driven(path, "line", A, A.digest)
+        assert resolve(store.conn, "line") == "line"
+        second, _ = enter(store.conn, "line", B)
+        with pytest.raises(SeveralTracksError) as refused:
+            resolve(store.conn, "line")
+        for digest in (A.digest, B.digest):
+            assert f"line~{digest[:6]}" in str(refused.value)
+        assert resolve(store.conn, f"line~{A.digest[:6]}") == "line"
+        assert resolve(store.conn, second) == second
+        assert resolve(store.conn, B.digest[:5]) == second
+        assert resolve(store.conn, "line", B) == second
+        with pytest.raises(UsageError, match="the store knows these tracks: line"):
+            resolve(store.conn, "nowhere")
+
+    def test_what_has_no_line_can_be_named_beside_one_that_has(self, store, path):
+        driven(path, "line", B)
+        enter(store.conn, "line", A)
+        assert resolve(store.conn, "line~unknown") == "line"
+        assert resolve(store.conn, f"line~{A.digest[:6]}") == f"line~{A.digest[:6]}"
+
+
+class TestFromElsewhere:
+    def test_a_merge_puts_each_map_to_its_own(self, store, path, tmp_path):
+        other = tmp_path / "other.sqlite"
+        with Store.open(other) as theirs:
+            enter(theirs.conn, "line", B)
+            enter(theirs.conn, "line", A)
+            theirs.upsert_corner("line", "drop", 70.0, 90.0, "player")
+            theirs.upsert_corner(f"line~{A.digest[:6]}", "climb", 70.0, 90.0, "player")
+        driven(other, "line", B, B.digest)
+        driven(other, "line", A, A.digest)
+        enter(store.conn, "line", A)
+        for _ in range(2):
+            merge(store.conn, path, other)
+            assert filed(store) == [f"line~{B.digest[:6]}", "line"]
+            assert [(c.track, c.name) for c in store.corners()] == [("line", "climb"), (f"line~{B.digest[:6]}", "drop")]
+        assert [row.road is not None for row in rows(store.conn)] == [True, True]
+
+    def test_an_older_store_is_sorted_by_its_positions(self, store, path, tmp_path):
+        old = tmp_path / "old.sqlite"
+        conn = sqlite3.connect(old)
+        conn.executescript((STORES / "two-maps-v2.sql").read_text())
+        conn.close()
+        from hitl.track import lay_segments
+
+        points, _ = lay_segments("a", [{"straight": 60}, {"radius": 12, "angle": 120}, {"straight": 120}])
+        enter(store.conn, "line", Road(points, 8.0))
+        merge(store.conn, path, old)
+        assert filed(store) == ["line", "line~unknown", "default"]
+
+    def test_a_store_of_the_version_before_is_told_apart_as_its_maps_are_driven(self, path):
+        from hitl.known_tracks import file_under
+        from hitl.line import ReferenceLine
+        from hitl.track import Track, lay_segments, load_track
+
+        conn = sqlite3.connect(path)
+        conn.executescript((STORES / "two-maps-v2.sql").read_text())
+        conn.close()
+        with Store.open(path) as store:
+            assert filed(store) == ["line", "line", "default"]  # as they were, until somebody drives
+            segments = [(s.id, s.corner) for s in store.segments()]
+            assert file_under(store.conn, load_track("default"))[2] == []
+            points, _ = lay_segments("b", [{"straight": 150}, {"radius": 12, "angle": -120}, {"straight": 40}])
+            b, _, said = file_under(store.conn, Track("line", ReferenceLine(points), 8.0))
+            assert (b.name, len(said)) == ("line", 1)
+            points, _ = lay_segments("a", [{"straight": 60}, {"radius": 12, "angle": 120}, {"straight": 120}])
+            a, digest, said = file_under(store.conn, Track("line", ReferenceLine(np.round(points, 3)), 8.0))
+            assert (a.name, len(said)) == (f"line~{digest[:6]}", 2)
+            assert filed(store) == [a.name, "line", "default"]
+            assert [(s.id, s.corner) for s in store.segments()] == segments
+            assert [s.id for s in store.segments(track="line")] == [2]
+            named = {(c.track, c.name) for c in store.corners() if c.source == "player"}
+            assert named == {("line", "the drop"), ("line", "elsewhere")}
+            assert ("default", "hairpin") in {(c.track, c.name) for c in store.corners()}
+
+    def test_an_export_brings_the_line_along(self, store, path, tmp_path):
+        from data.importing import write
+        from data.portable import describe, restore, whole_episodes
+
+        enter(store.conn, "line", A)
+        second, _ = enter(store.conn, "line", B)
+        driven(path, second, B, B.digest)
+        (item,) = whole_episodes(store.conn)
+        described = describe(item)
+        assert described["session"]["track_digest"] == B.digest
+        with Store.open(tmp_path / "new.sqlite") as new:
+            enter(new.conn, "other", B)
+            write(new, [("one", restore(described, item.data))], "test")
+            assert filed(new) == ["other"]
+
+
+def test_best_is_told_for_each_track(store):
+    one = store.add_checkpoint("a", "1", 1, 1, "train", {})
+    two = store.add_checkpoint("b", "2", 2, 2, "train", {})
+    enter(store.conn, "line", A)
+    second, _ = enter(store.conn, "line", B)
+    store.set_best(one, "line")
+    store.set_best(two, second)
+    assert store.best_checkpoint("line").id == one
+    assert store.best_checkpoint(second).id == two
+    assert store.best_checkpoint().id == two
+
+
+def test_a_line_that_is_none_is_found_by_the_check(store, path):
+    from data.upkeep import check
+
+    enter(store.conn, "line", A)
+    assert check(store.conn, path) == []
+    store.conn.execute("UPDATE tracks SET line = X'00'")
+    assert any("tracks whose line is none" in said for said in check(store.conn, path))
