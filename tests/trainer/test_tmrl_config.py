@@ -271,7 +271,7 @@ LEARNING = {
     "bc_decay_steps": 60, "bc_weight_end": 5.0, "seed": 3, "entropy_per_action": 3.0, "stop_at_driver_change": False,
     "takeovers_online": False, "failed_takeovers": True, "log_std_max": -1.0, "recent_fraction": 0.5, "own_finishes": 0,
     "own_priority": 3.0, "stalled_steps": 10, "takeover_min_s": 0.6, "takeover_min_m": 3.5, "takeover_held_s": 2.0,
-    "takeover_fraction": 0.0,
+    "takeover_fraction": 0.9,
 }  # fmt: skip
 SCHEDULED = {"schedule_period": 2, "schedule_min": 1e-4, "schedule_growth": 1}
 ONE_REPLAY = {
