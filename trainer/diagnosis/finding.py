@@ -103,9 +103,8 @@ class Report:
     @property
     def return_seen(self) -> bool:
         """Whether the return itself, which alone tells that a run learns, could be looked at."""
-        return any(o.fault == "return-plateau" for o in (*self.findings, *self.sound)) or any(
-            o.fault == "return-collapsed" for o in self.findings
-        )
+        names = {f.fault for f in self.findings} | {s.fault for s in self.sound}
+        return not names.isdisjoint(("return-plateau", "return-collapsed"))
 
     @property
     def return_needs(self) -> str:
