@@ -103,8 +103,8 @@ class Report:
     @property
     def return_seen(self) -> bool:
         """Whether the return itself, which alone tells that a run learns, could be looked at."""
-        found, sound = {f.fault for f in self.findings}, {s.fault for s in self.sound}
-        return "return-plateau" in found | sound or "return-collapsed" in found
+        names = {f.fault for f in self.findings} | {s.fault for s in self.sound}
+        return not names.isdisjoint(("return-plateau", "return-collapsed"))
 
     @property
     def return_needs(self) -> str:
