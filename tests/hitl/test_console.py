@@ -105,7 +105,8 @@ def test_nothing_is_drawn_but_through_our_console():
             for name, node in calls(path):
                 where = f"{path.relative_to(ROOT)}:{node.lineno}"
                 given = {k.arg for k in node.keywords}
-                if name in ("Console", "from_markup") or (name in ("Live", "Progress") and "console" not in given) or (name == "TextColumn" and "markup" not in given):
+                drawn = name in ("Live", "Progress") and "console" not in given
+                if name in ("Console", "from_markup") or drawn or (name == "TextColumn" and "markup" not in given):
                     wrong.append(where)
                 elif name == "marked":
                     filled = [v for v in ast.walk(node) if isinstance(v, ast.FormattedValue)]
