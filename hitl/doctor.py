@@ -174,7 +174,10 @@ def _tmrl(home: Home, env: str) -> Check:
     needed = BAD if env == "tmrl" else NOTE
     if util.find_spec("tmrl") is None:
         return Check("tmrl", needed, "not installed", "only for --env tmrl: see docs/trackmania.md")
-    version = metadata.version("tmrl")
+    try:
+        version = metadata.version("tmrl")
+    except metadata.PackageNotFoundError:  # a fork that is used from its folder
+        version = "a copy without a version"
     try:
         find_data(load(home).tmrl.folder)
     except HitlError as error:

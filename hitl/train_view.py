@@ -10,6 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from hitl.console import console
 from trainer.heartbeat import Heartbeat
 from trainer.watch import Watch
 
@@ -20,7 +21,7 @@ class TrainView:
     """A live view; use as a context manager and hand ``say`` and ``show`` to the daemon."""
 
     def __init__(self) -> None:
-        self._live = Live(Text("starting …"), refresh_per_second=4, transient=False)
+        self._live = Live(Text("starting …"), console=console(), refresh_per_second=4, transient=False)
 
     def __enter__(self) -> TrainView:
         self._live.__enter__()
@@ -33,7 +34,7 @@ class TrainView:
 
     def say(self, text: str) -> None:
         """Print a sentence above the view."""
-        self._live.console.print(text, markup=False, highlight=False)
+        self._live.console.print(text)
 
     def show(self, beat: Heartbeat, watch: Watch) -> None:
         """Draw the newest state."""
@@ -52,11 +53,11 @@ def draw(beat: Heartbeat, watch: Watch) -> Group:
     table.add_column(justify="right", style="dim")
     table.add_column()
     age = beat.checkpoint_age_s
-    table.add_row("state", Text(beat.doing))
+    table.add_row("state", beat.doing)
     table.add_row("updates", f"{beat.updates:,}   {beat.updates_per_second:.0f}/s   {beat.utd:.2f} a step")
     table.add_row("steps", f"{beat.online_steps:,}   {beat.steps_behind:,} behind")
     table.add_row("demos", f"{beat.demo_rows:,} steps   {beat.takeover_seconds:.0f} s of takeover")
-    table.add_row("checkpoint", Text(beat.checkpoint + (f"   {age:.0f} s ago" if age is not None else "")))
+    table.add_row("checkpoint", beat.checkpoint + (f"   {age:.0f} s ago" if age is not None else ""))
     for name, key in (("critic loss", "losses/loss_critic"), ("Q", "debug/q1"), ("last return", "return_train")):
         if key in watch.newest:
             table.add_row(name, f"{watch.newest[key]:.3f}")

@@ -74,16 +74,44 @@ def open_world(options: RigOptions, home: Home) -> World:
     """
     kind, _, name = options.env.partition(":")
     if kind == "gym" and name:
-        return _gym(name, options, home)
+        return _quiet(lambda: _gym(name, options, home), home)
     if options.env == "box2d":
         return _box2d(options, home)
     if options.env == "tmrl":
-        return _tmrl(options, home)
+        return _quiet(lambda: _tmrl(options, home), home)
     if options.env == "trackmania":
         return _trackmania(options, home)
     raise DeviceError(
         f"There is no environment '{shown(options.env)}': --env is {ENV_WORDS}.{did_you_mean(options.env, ENVIRONMENTS)}"
     )
+
+
+def _quiet(make: Callable[[], World], home: Home) -> World:
+    """Return a foreign world whose printing goes to a file in the home folder, from its import to its end."""
+    from hitl.games.chatter import NAME, Chatter
+
+    chatter = Chatter(home.root / NAME)
+    try:
+        with chatter.here():
+            world = make()
+    except BaseException:
+        chatter.close()
+        raise
+    leave, let_go = world.close, world.release
+
+    def close() -> None:
+        try:
+            with chatter.here():
+                leave()
+        finally:
+            chatter.close()
+
+    def release() -> None:
+        with chatter.here():
+            let_go()
+
+    world.close, world.release = close, release
+    return world
 
 
 def _box2d(options: RigOptions, home: Home) -> World:

@@ -60,8 +60,9 @@ def main(argv: list[str]) -> int:
 def show(findings: list[Finding]) -> None:
     """Print a table of what became of each key of a configuration."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+
+    from hitl.console import console
 
     table = Table("key", "value", "what becomes of it", "", box=box.SIMPLE_HEAD, pad_edge=False)
     styles = {"changed": "yellow", "unknown": "red", "used": "green"}
@@ -71,4 +72,4 @@ def show(findings: list[Finding]) -> None:
         table.add_row(
             name, text if len(text) <= 28 else text[:27] + "…", f.status, f.note, style=styles.get(f.status, "")
         )
-    Console().print(table)
+    console().print(table)

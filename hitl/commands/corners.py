@@ -140,13 +140,13 @@ def _table(track: str, stats: list[CornerStats], places: list[Place], *, added: 
 
 def _print(track: str, stats: list[CornerStats], places: list[Place], *, added: bool) -> None:
     from rich import box
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
-    console = Console()
+    from hitl.console import console
+
+    out = console()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.title, table.title_justify = f"Corners of {escape(track)}", "left"
+    table.title, table.title_justify = f"Corners of {track}", "left"
     table.add_column("corner", min_width=7, overflow="fold")  # the only one that gives way where the terminal is narrow
     heads = "metres", "agent\nalone", "95 %", "trend", "with\nyou", "taken\nover", "entry\nkm/h", "brakes\nm before"
     for head in heads:
@@ -154,7 +154,7 @@ def _print(track: str, stats: list[CornerStats], places: list[Place], *, added: 
     for s in stats:
         low, high = s.agent.interval
         table.add_row(
-            escape(s.corner.name),
+            s.corner.name,
             f"{s.corner.from_m:.0f}–{s.corner.to_m:.0f}",
             f"{s.agent.k}/{s.agent.n}",
             f"{low:.0%}–{high:.0%}" if s.agent.n else "–",
@@ -165,26 +165,22 @@ def _print(track: str, stats: list[CornerStats], places: list[Place], *, added: 
             _pair(s.agent_braking, s.human_braking, 1.0),
         )
     if stats:
-        console.print(table)
-        console.print("Pairs are agent / you, medians.", style="dim", highlight=False)
+        out.print(table)
+        out.print("Pairs are agent / you, medians.", style="dim")
     else:
-        console.print(f"No corner of {track} is known yet.", highlight=False)
+        out.print(f"No corner of {track} is known yet.")
     if added and not places:
-        console.print("Nothing to add: episodes end where a corner is known already.", highlight=False)
+        out.print("Nothing to add: episodes end where a corner is known already.")
     for place in places:
         where = f"{place.corner.from_m:.0f}–{place.corner.to_m:.0f} m"
         if added:
-            console.print(
+            out.print(
                 f"Added '{place.corner.name}' ({where}): {place.failures} episodes ended there. "
                 f'`hitl corners --rename "{place.corner.name}" NAME` gives it your name.',
-                highlight=False,
-                markup=False,
             )
         else:
-            console.print(
+            out.print(
                 f"{place.failures} episodes ended at {where}, where no corner is known: `hitl corners --mine` adds it.",
-                highlight=False,
-                markup=False,
             )
 
 

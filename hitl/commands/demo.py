@@ -132,9 +132,9 @@ def _trainer_arguments(seed: int) -> list[str]:
 
 
 def _headless(home: Home, args: argparse.Namespace, corner: Corner) -> DemoResult:
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from hitl.console import console
     from hitl.demo import Demo, Limits
     from hitl.rig import Rig, RigOptions
     from hitl.scripted import Rule, ScriptedDriver, TakeoverRule
@@ -148,11 +148,12 @@ def _headless(home: Home, args: argparse.Namespace, corner: Corner) -> DemoResul
         return ScriptedWheel(ScriptedDriver(track, seed=args.seed), rule, limit_s=HELP_SECONDS)
 
     limits = Limits() if args.minutes is None else Limits(wall_seconds=60 * args.minutes)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), TimeElapsedColumn())
+    words = [TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[text]}")]
+    columns = (words[0], BarColumn(), words[1], TimeElapsedColumn())
     with contextlib.ExitStack() as stack:
         rig = stack.enter_context(Rig(home, RigOptions(track=args.track, kind="demo", seed=args.seed), wheel=wheel))
         trainer = stack.enter_context(TrainerProcess(home, *_trainer_arguments(args.seed)))
-        bar = stack.enter_context(Progress(*columns, console=Console(stderr=True)))
+        bar = stack.enter_context(Progress(*columns, console=console(stderr=True)))
         return Demo(rig, rig, trainer, corner, _Bar(bar), limits=limits).run()
 
 
@@ -242,8 +243,9 @@ def _player_wheel(
 
 
 def _print(result: DemoResult, report: Path) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from hitl.console import console
 
     table = Table(
         title=f"'{result.corner.name}' on track '{result.track}', {len(result.before.results)} episodes without help"
@@ -257,9 +259,9 @@ def _print(result: DemoResult, report: Path) -> None:
         "laps finished", *(str(sum(r.reason == "finish" for r in o.results)) for o in (result.before, result.after))
     )
     table.add_row("mean return", f"{before['return_mean']:.1f}", f"{after['return_mean']:.1f}")
-    console = Console()
-    console.print(table)
-    console.print(
+    out = console()
+    out.print(table)
+    out.print(
         f"{result.takeover_seconds:.1f} s of takeover in {result.takeovers} takeovers, {result.agent_steps:,} agent steps, "
         f"{result.updates:,} updates, {result.wall_seconds:.0f} s in all. Report: {report.name}, in {report.absolute().parent}",
         soft_wrap=True,

@@ -69,42 +69,42 @@ def main(argv: list[str]) -> int:
 
 def show(report: Report, everything: bool = False) -> None:
     """Print a report for people."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.padding import Padding
 
+    from hitl.console import console, marked
     from trainer.diagnosis.catalogue import FAULTS
 
-    out = Console(highlight=False, soft_wrap=False)
+    out = console()
 
     def line(text: str, indent: int) -> None:
-        out.print(Padding(text, (0, 0, 0, indent), expand=False))
+        out.print(Padding(marked(text), (0, 0, 0, indent), expand=False))
 
     for text in report.looked_at:
-        out.print(f"[dim]looked at[/] {escape(text)}")
+        out.print(marked(f"[dim]looked at[/] {escape(text)}"))
     out.print()
     for number, finding in enumerate(report.findings, 1):
         colour = COLOURS[finding.rank]
         title = FAULTS[finding.fault].title
-        out.print(f"{number}. [bold {colour}]{finding.rank}[/] [bold]{escape(title)}[/]  [dim]{finding.fault}[/]")
+        out.print(marked(f"{number}. [bold {colour}]{finding.rank}[/] [bold]{escape(title)}[/]  [dim]{finding.fault}[/]"))
         line(escape(finding.sentence), 3)
         for text in finding.evidence:
             line(f"[dim]·[/] {escape(text)}", 3)
         if finding.picture:
             for text in finding.picture.splitlines():
-                out.print(f"   [dim]{escape(text)}[/]", no_wrap=True, overflow="crop")
+                out.print(marked(f"   [dim]{escape(text)}[/]"), no_wrap=True, overflow="crop")
         where = f", seen in {escape(finding.source)}" if finding.source else ""
         line(f"[dim]{finding.sure:.0%} sure{where}. To change:[/] {escape(finding.advice)}", 3)
         out.print()
     if not report.above_notes and report.return_needs:
-        out.print("[yellow]Nothing wrong was found, but the return, which alone tells that a run learns, was not seen.[/]")
+        out.print(marked("[yellow]Nothing wrong was found, but the return is missing, which alone tells whether it learns.[/]"))
         line(f"It needs {escape(report.return_needs)}.", 3)
     elif not report.above_notes and not report.return_seen:
         out.print("Nothing wrong was found in what was given. Whether the run learns is told by its history (--wandb FILE).")
     elif not report.above_notes:
-        out.print("[green]Nothing was found that keeps this run from learning.[/]")
+        out.print(marked("[green]Nothing was found that keeps this run from learning.[/]"))
     if report.sound:
-        out.print("[bold]Sound[/]")
+        out.print(marked("[bold]Sound[/]"))
         texts: dict[str, list[str]] = {}
         for sound in report.sound:
             if not any(sound.text in known for known in texts.values()):
@@ -112,8 +112,8 @@ def show(report: Report, everything: bool = False) -> None:
         for fault, told in texts.items():
             line(f"[green]✓[/] [dim]{fault}:[/] {escape('; '.join(told))}", 1)
     if report.lacking and everything:
-        out.print("[bold]Could not be looked at[/]")
+        out.print(marked("[bold]Could not be looked at[/]"))
         for lacking in report.lacking:
             line(f"[dim]? {lacking.fault}: needs {escape(lacking.needs)}[/]", 1)
     elif report.lacking:
-        out.print(f"[dim]{len(report.lacking)} more checks need data that was not given (--all lists them).[/]")
+        out.print(marked(f"[dim]{len(report.lacking)} more checks need data that was not given (--all lists them).[/]"))

@@ -30,16 +30,17 @@ def main(argv: list[str]) -> int:
     if args.json:
         print(json.dumps([dataclasses.asdict(c) for c in checks], indent=1))
     else:
-        from rich.console import Console
         from rich.markup import escape
         from rich.table import Table
+
+        from hitl.console import console, marked
 
         table = Table(box=None, pad_edge=False, show_header=False)
         for check in checks:
             what = escape(check.found) + (f"\n[dim]-> {escape(check.do)}[/]" if check.do else "")
-            table.add_row(escape(check.name), MARKS[check.state], what)
-        console = Console()
-        console.print(table)
+            table.add_row(check.name, marked(MARKS[check.state]), marked(what))
+        out = console()
+        out.print(table)
         bad = [c.name for c in checks if c.state == BAD]
-        console.print(f"\nMissing for --env {args.env}: {', '.join(bad)}." if bad else f"\nReady for --env {args.env}.")
+        out.print(f"\nMissing for --env {args.env}: {', '.join(bad)}." if bad else f"\nReady for --env {args.env}.")
     return 1 if any(c.state == BAD for c in checks) else 0

@@ -181,6 +181,7 @@ def main(argv: list[str]) -> int:
     from data.merge import Summary
     from data.relayout import rebuild_said
     from data.store import Store
+    from hitl.console import console
 
     kinds = [] if args.watch else [args.kind or kind_of(path) for path in args.paths]
     total = Summary()
@@ -189,8 +190,8 @@ def main(argv: list[str]) -> int:
         if args.watch:
             total = _watch(store, args, lambda name, reason: print(f"{name}: {reason or 'imported'}", flush=True))
         else:
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn())
-            with Progress(*columns, transient=True) as progress:
+            columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), MofNCompleteColumn())
+            with Progress(*columns, console=console(), transient=True) as progress:
                 for path, kind in zip(args.paths, kinds, strict=True):
                     task = progress.add_task(path.name, total=None)
                     total.add(_one(store, path, kind, args, lambda *_, task=task: progress.advance(task)))

@@ -243,15 +243,16 @@ def _mapping(pad: Pad) -> dict[str, dict[str, Any]]:
 
 
 def _show(pad: Pad, seconds: float | None) -> None:
-    from rich.console import Console
     from rich.live import Live
 
-    console = Console()
+    from hitl.console import console
+
+    out = console()
     if seconds == 0.0:
-        console.print(_screen(_snapshot(pad)))
+        out.print(_screen(_snapshot(pad)))
         return
     until = None if seconds is None else time.monotonic() + seconds
-    with Live(_screen(_snapshot(pad)), console=console, refresh_per_second=20) as live:
+    with Live(_screen(_snapshot(pad)), console=out, refresh_per_second=20) as live:
         while until is None or time.monotonic() < until:
             live.update(_screen(_snapshot(pad)))
             time.sleep(0.05)
@@ -262,6 +263,8 @@ def _screen(now: dict[str, Any]) -> Group:
     from rich.markup import escape
     from rich.table import Table
     from rich.text import Text
+
+    from hitl.console import marked
 
     head = f"[b]{escape(now['pad'])}[/b]  "
     head += "[green]connected[/]" if now["connected"] else "[red]missing[/]"
@@ -277,7 +280,7 @@ def _screen(now: dict[str, Any]) -> Group:
     values.add_row("gas", _bar(now["gas"]), f"{now['gas']:.2f}", made("gas"))
     values.add_row("brake", _bar(now["brake"]), f"{now['brake']:.2f}", made("brake"))
     values.add_row("buttons", " ".join(now["buttons"]) or "-", "", "")
-    rows: list[Any] = [Text.from_markup(head), values]
+    rows: list[Any] = [marked(head), values]
     if now["problem"]:
         rows.append(Text(now["problem"], style="yellow"))
     for device in now["devices"]:

@@ -31,12 +31,13 @@ def _row(segment: Segment, rule: Rule) -> dict[str, object]:
 
 def _print_table(segments: list[Segment], rule: Rule) -> None:
     from rich import box
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
-    console = Console()
-    wide = console.width >= 100
+    from hitl.console import console
+
+    out = console()
+    wide = out.width >= 100
     several = len({segment.track for segment in segments}) > 1
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     names = (
@@ -64,22 +65,22 @@ def _print_table(segments: list[Segment], rule: Rule) -> None:
         demo = "yes" if rule.judge(segment).counts else "no"
         trimmed = "*" if segment.trim_start or segment.trim_stop else ""
         style = _VERDICT_STYLE[segment.verdict]
-        row = [
-            str(segment.id), local_time(segment.started, short=True), segment.kind,
-            *([escape(segment.track)] if several else []), escape(segment.corner or ""),
-            f"{segment.seconds:.1f}{trimmed}", outcome, f"[{style}]{segment.verdict}[/]", f"{segment.priority:g}",
+        row: list[str | Text] = [
+            str(segment.id), local_time(segment.started, short=True), segment.kind, *([segment.track] if several else []),
+            segment.corner or "", f"{segment.seconds:.1f}{trimmed}", outcome, Text(segment.verdict, style),
+            f"{segment.priority:g}",
         ]  # fmt: skip
-        table.add_row(*row, *([demo, escape(segment.trigger)] if wide else []), escape(said))
-    console.print(table)
+        table.add_row(*row, *([demo, segment.trigger] if wide else []), said)
+    out.print(table)
     seconds = sum(s.seconds for s in segments)
     verdicts = [f"{n} {name}" for name in _VERDICT_STYLE if (n := sum(s.verdict == name for s in segments))]
-    console.print(f"{len(segments)} segments, {seconds:.1f} s in all: {', '.join(verdicts)}.", highlight=False)
+    out.print(f"{len(segments)} segments, {seconds:.1f} s in all: {', '.join(verdicts)}.")
     if any(s.trim_start or s.trim_stop for s in segments):
-        console.print("* trimmed", highlight=False)
+        out.print("* trimmed")
     if why := reasons(segments, rule):
-        console.print(f"Not learned from: {why}.", highlight=False, markup=False)
+        out.print(f"Not learned from: {why}.")
     if any(rule.empty(s) for s in segments):
-        console.print("`hitl store clean` judges the takeovers that show nothing bad.", highlight=False, markup=False)
+        out.print("`hitl store clean` judges the takeovers that show nothing bad.")
 
 
 def main(argv: list[str]) -> int:

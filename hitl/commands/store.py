@@ -94,6 +94,7 @@ def _prune(store: Store, args: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from data.upkeep import info, prunable, prune
+    from hitl.console import console
 
     before = parse_date(args.older_than)
     steps, episodes = prunable(store.conn, before)
@@ -102,7 +103,7 @@ def _prune(store: Store, args: argparse.Namespace) -> int:
     if args.dry_run:
         print(f"{what} would go; no takeover, no lap and no human step would.")
         return 0
-    with Progress(transient=True) as progress:
+    with Progress(console=console(), transient=True) as progress:
         task = progress.add_task("pruning", total=steps)
         gone = prune(store.conn, before, lambda n: progress.update(task, advance=n))
     store.add_event("pruned", f"{gone} agent steps before {before} were deleted.")

@@ -6,7 +6,6 @@ and an environment that was lost is replaced by a new one.
 
 from __future__ import annotations
 
-import functools
 import time
 import warnings
 from collections import deque
@@ -27,7 +26,8 @@ from hitl.games.frames import SIZES, Frame, frame
 from hitl.games.motion import Motion, ground
 from hitl.games.ranges import ActionRange
 from hitl.games.sight import pixel_names
-from hitl.games.tmrl_import import import_tmrl
+from hitl.games.tmrl_import import find_data, import_tmrl
+from hitl.games.tmrl_layout import point_clients, where
 from hitl.line import Place
 from hitl.track import Track
 from hitl.watchdog import RESET_S, EnvironmentLost, RtgymGuard, Worker
@@ -138,7 +138,13 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def _renew(self) -> None:
         self._interface = None
         self._env = self._worker.call(self._make, RESET_S, "making tmrl's environment")
-        self.guard = RtgymGuard(self._env)
+        try:
+            self.guard = RtgymGuard(self._env)
+        except AttributeError as error:
+            raise DeviceError(
+                f"The environment of this tmrl is not run by an rtgym that is known here ({error}): rtgym 0.13 or newer is "
+                "needed; an environment of another kind is driven by --env gym:ID."
+            ) from error
         self.guard.on_send = self._note_send
         self._interface = self.guard.interface
         self._frames: deque[Frame] = deque(maxlen=12)
@@ -289,13 +295,14 @@ def open_tmrl(folder: str | Path = "", *, host: str = "127.0.0.1", port: int = 9
     tmrl = import_tmrl(folder)
     objects = import_tmrl(folder, "tmrl.config.config_objects")
     constants = import_tmrl(folder, "tmrl.config.config_constants")
-    if (host, port) != ("127.0.0.1", 9000):
-        games = import_tmrl(folder, "tmrl.custom.tm.tm_gym_interfaces")
-        client = getattr(games.TM2020OpenPlanetClient, "func", games.TM2020OpenPlanetClient)
-        games.TM2020OpenPlanetClient = functools.partial(client, host=host, port=port)  # type: ignore[attr-defined]
+    make = getattr(tmrl, "get_environment", None)
+    if make is None:
+        raise DeviceError(f"The tmrl in {where()} has no get_environment(), so it cannot be driven by --env tmrl.")
+    point_clients(host, port)
     warnings.filterwarnings("ignore", message="Time-step timed out", module="rtgym")
-    track, has_line = _road(Path(constants.REWARD_PATH))
-    return TmrlEnv(tmrl.get_environment, getattr(objects, "OBS_PREPROCESSOR", None), track, has_line=has_line)
+    usual = find_data(folder) / "reward" / "reward.pkl"
+    track, has_line = _road(Path(getattr(constants, "REWARD_PATH", usual)))
+    return TmrlEnv(make, getattr(objects, "OBS_PREPROCESSOR", None), track, has_line=has_line)
 
 
 def _road(reward: Path) -> tuple[Track, bool]:

@@ -19,6 +19,7 @@ from types import ModuleType
 from data.errors import DeviceError, InputFileError
 from data.places import user_path
 from data.text_files import read_json
+from hitl.games.tmrl_layout import find_module, modules, where
 
 FOLDER = "TmrlData"
 
@@ -50,20 +51,36 @@ def find_data(folder: str | Path = "") -> Path:
 def import_tmrl(folder: str | Path = "", name: str = "tmrl") -> ModuleType:
     """Import tmrl (or a module of it) for the ``TmrlData`` in ``folder``, once for the whole program.
 
+    A module that a fork has moved is found by its last name.
+
     Raises:
-        DeviceError: it is not installed, fails while being imported, or was imported for another folder before.
+        DeviceError: it is not installed, fails while being imported, has no such module, or was imported for another folder
+            before.
         InputFileError: there is no prepared folder.
     """
     data = find_data(folder)
-    loaded = sys.modules.get("tmrl.config.config_constants")
-    if loaded is not None and Path(loaded.TMRL_FOLDER) != data:
+    loaded = next((m.TMRL_FOLDER for m in modules() if hasattr(m, "TMRL_FOLDER")), None)
+    if loaded is not None and Path(loaded) != data:
         raise DeviceError("tmrl has been imported for another folder already: it reads its settings once. Start anew.")
     try:
         with contained(data.parent):
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name in ("tmrl", name):
+        if error.name == "tmrl":
             raise DeviceError("The package tmrl is not installed: docs/trackmania.md says how.") from None
+        if f"{name}.".startswith(f"{error.name}."):  # the module itself, or a package that it should lie in
+            leaf = name.rpartition(".")[2]
+            moved = find_module(leaf)
+            if moved is not None and moved != name:
+                return import_tmrl(folder, moved)
+            raise DeviceError(
+                f"The tmrl in {where()} has no module '{leaf}': it is laid out in a way that is not known here, so --env tmrl "
+                "cannot drive it. If its environment has a Gymnasium id, --env gym:ID can."
+            ) from error
+        if str(error.name).startswith("tmrl."):
+            raise DeviceError(
+                f"The tmrl in {where()} asks for its own module {error.name}, which it does not hold: install it anew."
+            ) from error
         raise DeviceError(f"tmrl needs the package {error.name}, which is not installed.") from error
     except DeviceError:
         raise

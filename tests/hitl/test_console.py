@@ -1,0 +1,115 @@
+"""Names with square brackets and colons are shown as they are, by every command that draws with rich."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from data.recorder import Recorder
+from data.store import Store
+from hitl.cli import main
+from hitl.console import console
+from hitl.train_view import TrainView, draw
+from tests.data.helpers import drive, session_info
+from trainer.heartbeat import Heartbeat
+from trainer.watch import Watch
+
+ROOT = Path(__file__).parents[2]
+NAMES = ["[apex]", "[/]", "[bold]x", ":car:", "[link=x]y[/link]", r"\[a]", "a\\", "[red]Żółć[/red]"]
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_corners_and_segments(tmp_path, capsys, name):
+    with Recorder(tmp_path / "store.sqlite", session_info()) as recorder:
+        drive(recorder, 40, (5, 25), name)
+    home = ["--home", str(tmp_path)]
+    assert main(["label", *home, "1", "--note", f"late {name}", "--tag", "t"]) == 0
+    capsys.readouterr()
+    assert main(["segments", *home]) == 0
+    out = capsys.readouterr().out
+    assert out.count(name) == 2
+    with Store.open(tmp_path / "store.sqlite") as store:
+        store.conn.execute("UPDATE sessions SET track = ?", (f"track {name}",))
+    assert main(["corners", *home]) == 0
+    assert f"track {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_values_of_a_config_and_the_diagnosis(tmp_path, capsys, name):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"__VERSION__": "0.6.0", "RUN_NAME": name, "ALG": {"GAMMA": 0.99, f"X{name}": 1}}))
+    assert main(["config", "show", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert out.count(name) == 2
+    assert main(["diagnose", "--config", str(path)]) in (0, 1)
+    assert name in capsys.readouterr().out
+    history = tmp_path / f"run {name.replace('/', '')}.csv"
+    history.write_text("return_train\n1\n2\n")
+    assert main(["diagnose", "--wandb", str(history), "--config", str(path)]) in (0, 1)
+    assert history.name in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_files_that_come_in(tmp_path, capsys, name):
+    path = tmp_path / f"{name.replace('/', '-')}.pkl"
+    path.write_bytes(b"no pickle")
+    assert main(["import", "--home", str(tmp_path / "home"), str(path)]) == 1
+    assert path.name in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_trainer_says(name):
+    said = io.StringIO()
+    view = TrainView()
+    view._live.console.file = said
+    view.say(f"says {name}")
+    out = console(file=said, width=200)
+    out.print(draw(Heartbeat(checkpoint=f"c {name}", problem=f"p {name}", finding=f"f {name}", detail=f"d {name}"), Watch()))
+    for word in ("says", "c", "p", "f", "d"):
+        assert f"{word} {name}" in said.getvalue()
+
+
+def calls(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            yield name, node
+
+
+def escaped(value):
+    """Whether what an f-string fills in is a number, or has gone through ``escape``."""
+    if value.format_spec is not None:
+        return True
+    return isinstance(value.value, ast.Call) and getattr(value.value.func, "id", "") in ("escape", "len")
+
+
+OURS = {"number", "colour", "finding.rank", "finding.fault", "fault", "lacking.fault", "where", "title"}
+"""Words of the program's own that are filled into markup (``where`` is built of an escaped name)."""
+
+
+def test_nothing_is_drawn_but_through_our_console():
+    wrong = []
+    for package in ("hitl", "trainer", "data", "takeover_ui"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            if path.name == "console.py" or "rich" not in path.read_text(encoding="utf-8"):
+                continue
+            for name, node in calls(path):
+                where = f"{path.relative_to(ROOT)}:{node.lineno}"
+                given = {k.arg for k in node.keywords}
+                drawn = name in ("Live", "Progress") and "console" not in given
+                if name in ("Console", "from_markup") or drawn or (name == "TextColumn" and "markup" not in given):
+                    wrong.append(where)
+                elif name == "marked":
+                    filled = [v for v in ast.walk(node) if isinstance(v, ast.FormattedValue)]
+                    words = [ast.unparse(v.value) for v in filled if not escaped(v)]
+                    wrong += [f"{where}: {word}" for word in words if word not in OURS]
+    assert not wrong, "\n".join(wrong)
