@@ -12,6 +12,7 @@ from data.errors import shown
 from data.merge import Summary
 from data.portable import Portable, adopt_checkpoints, digest
 from data.store import Store
+from data.tracks import plain, settle
 from data.vetting import EpisodeRefusedError, check
 
 __all__ = ["EpisodeRefusedError", "check", "write"]
@@ -31,6 +32,7 @@ def write(
     summary = Summary()
     sessions: dict[str, int] = {}
     waiting: list[str] = []
+    names: set[str] = set()  # of tracks
 
     def tell() -> None:
         for name in waiting:
@@ -54,6 +56,7 @@ def write(
                     on_done(name, reason)
                 continue
             session = _session(store, sessions, item, source)
+            names.add(plain(item.info.track))
             writer = writers.setdefault(session, EpisodeWriter(store.conn, session, commit_steps=2**62))
             if not store.conn.in_transaction:
                 store.conn.execute("BEGIN IMMEDIATE")
@@ -73,6 +76,8 @@ def write(
                 tell()
         if store.conn.in_transaction:
             store.conn.execute("COMMIT")
+        for name in names:
+            settle(store.conn, name)
         tell()
     except BaseException:
         if store.conn.in_transaction:

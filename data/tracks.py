@@ -143,6 +143,7 @@ def enter(
     if found is not None and not _unsorted(conn, name, found):
         return found, _other_name(found, name)
     with transaction(conn):
+        found = _same(conn, road.digest, road)  # another session may have been the first
         if found is None:
             bare = next(iter(rows(conn, "track = ?", (name,))), None)
             if not reserved and (bare is None or (bare.road is None and (built_in or _claims(conn, name, road)))):

@@ -118,6 +118,7 @@ def open_shipped(home: Home) -> None:
         shutil.copyfile(shipped / "store.sqlite", home.store_path)
         for file in Path(shipped).glob("*.safetensors"):
             shutil.copyfile(file, home.checkpoints / file.name)
+    Store.open(home.store_path).close()  # it came with an earlier version of the store, and is read before it is written to
 
 
 def stalled_at(home: Home, track: str) -> Corner | None:

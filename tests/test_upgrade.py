@@ -79,3 +79,14 @@ def test_a_checkpoint_of_an_earlier_commit_drives_and_is_trained_on(file):
 def test_there_are_files_of_every_format():
     assert len(STORES) >= 3
     assert len(CHECKPOINTS) >= 6
+
+
+@pytest.mark.parametrize("dump", sorted((HERE / "data" / "stores").glob("*.sql")), ids=lambda p: p.stem)
+def test_the_doctor_finds_no_fault_in_an_older_store(dump, tmp_path):
+    from hitl.doctor import OK, _store
+    from hitl.home import Home
+
+    conn = sqlite3.connect(tmp_path / "store.sqlite")
+    conn.executescript(dump.read_text())
+    conn.close()
+    assert _store(Home(tmp_path)).state == OK

@@ -112,8 +112,11 @@ def test_another_tools_minari_dataset(home, tmp_path, capsys):
     assert hitl(home, "import", folder, "--layout-of", 1) == 0
     assert "2 episodes with 12 steps" in " ".join(capsys.readouterr().out.split())
     assert len(load(home)) == 132  # of the same layout: the trainer sees all of them
-    assert hitl(home, "import", folder) == 0
+    assert hitl(home, "import", folder, "--layout-of", 1) == 0
     assert "2 were there already." in capsys.readouterr().out
+    assert hitl(home, "import", folder) == 0  # in a layout of its own it is another recording, and cannot be learned from here
+    assert "2 episodes with 12 steps" in " ".join(capsys.readouterr().out.split())
+    assert len(load(home)) == 132
 
 
 @pytest.mark.parametrize(

@@ -167,11 +167,14 @@ def test_observations_that_nothing_lays_out_are_refused_in_a_sentence(tmp_path):
         list(read_minari(folder))
 
 
-def test_the_same_dataset_never_comes_in_twice_however_it_is_seen(tmp_path, capsys):
+def test_the_same_dataset_comes_in_once_in_each_layout(tmp_path, capsys):
     space = SPACES["numbers and a picture"]
     folder = dataset(tmp_path / "set-v0", space, box([-1], [1]), stacked([space.sample() for _ in range(3)]), np.zeros((2, 1)))
     home = tmp_path / "home"
     assert taken(home, folder)[0] == 0
-    (home / "settings.toml").write_text("[pictures]\nrows = 8\n")
+    capsys.readouterr()
     assert taken(home, folder)[0] == 0
     assert "1 were there already" in capsys.readouterr().out
+    (home / "settings.toml").write_text("[pictures]\nrows = 8\n")
+    assert taken(home, folder)[0] == 0
+    assert "1 episodes with 2 steps" in capsys.readouterr().out

@@ -254,3 +254,21 @@ def test_a_watched_folder(runs, line_file, tmp_path):
     assert looks_like_run_name(names[0])
     with pytest.raises(InputFileError, match="no folder"):
         watch(Store.open(tmp_path / "store.sqlite"), tmp_path / "nowhere", rebuild, stop)
+
+
+def test_a_run_is_filed_under_its_line_whatever_the_file_is_called(runs, line_file, tmp_path):
+    from hitl.home import Home
+    from hitl.known_tracks import file_under
+    from hitl.line import ReferenceLine
+    from hitl.track import Track
+
+    home = Home(tmp_path / "home").create()
+    line = load_track(line_file)
+    with Store.open(home.store_path) as store:
+        file_under(store.conn, Track(line.name, ReferenceLine(line.line.points[::-1]), 8.0))  # another map of that name
+        file_under(store.conn, Track("spring", ReferenceLine(np.round(line.line.points, 2)), 8.0))
+    samples, _ = drive_old(line_file)
+    save(runs, samples)
+    assert main(["import", str(runs), "--track", str(line_file), "--home", str(home.root)]) == 0
+    with Store.open(home.store_path) as store:
+        assert store.conn.execute("SELECT track FROM sessions").fetchall() == [("spring",)]

@@ -241,6 +241,42 @@ class TestFromElsewhere:
             assert filed(new) == ["other"]
 
 
+    def test_an_older_export_is_told_by_its_positions(self, store, path, tmp_path):
+        from data.importing import write
+        from data.portable import describe, restore, whole_episodes
+
+        enter(store.conn, "line", B)
+        enter(store.conn, "line", A)
+        with Store.open(tmp_path / "old.sqlite") as old:
+            driven(tmp_path / "old.sqlite", "line", A)
+            (item,) = whole_episodes(old.conn)
+        described = describe(item)
+        del described["session"]["track_digest"]
+        write(store, [("one", restore(described, item.data))], "test")
+        assert filed(store) == [f"line~{A.digest[:6]}"]
+
+
+def test_two_sessions_that_meet_a_new_map_at_once_file_it_once(path):
+    import threading
+
+    problems, found = [], []
+
+    def meet():
+        try:
+            with Store.open(path) as store:
+                found.append(enter(store.conn, "line", A)[0])
+        except Exception as error:  # whatever it is, it is shown below
+            problems.append(error)
+
+    Store.open(path).close()
+    threads = [threading.Thread(target=meet) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (problems, found) == ([], ["line"] * 6)
+
+
 def test_best_is_told_for_each_track(store):
     one = store.add_checkpoint("a", "1", 1, 1, "train", {})
     two = store.add_checkpoint("b", "2", 2, 2, "train", {})

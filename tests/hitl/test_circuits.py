@@ -214,3 +214,21 @@ def test_a_line_that_begins_with_a_rolling_car_is_known():
     recorder = LineRecorder()
     recorder.take(frame(12.0, 15.0))
     assert recorder.rolling
+
+
+def test_tmrl_is_found_at_its_start_and_a_finish_has_the_whole_line_behind_it():
+    from collections import deque
+    from types import SimpleNamespace
+
+    from hitl.games.motion import Motion
+    from hitl.games.tmrl_env import TmrlEnv
+
+    env = object.__new__(TmrlEnv)  # without tmrl: only what looks where the car is
+    env.track, env._has_line, env._frames, env._motion = circuit(0.7, 0.0), True, deque(maxlen=12), Motion()
+    client = SimpleNamespace()
+    env._interface = SimpleNamespace(client=client)
+    x, y, _ = road(CLOSED, 0.0)
+    client.hitl_newest = (1.0, [0.0, 0.0, x, 9.0, -y, 0.0, 0.0, 0.0, 0.0, 1.0, 900.0])
+    seen = env._look(begin=True)
+    assert env._info(seen, None)["progress"] < 1.0
+    assert env._info(seen, "finish")["progress"] == env.track.line.length

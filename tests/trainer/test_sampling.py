@@ -102,7 +102,7 @@ def test_takeovers_that_do_not_count_have_no_share() -> None:
 
 
 def test_sequences_hold_their_share_too() -> None:
-    config = TINY.with_values(network="recurrent", rnn_size=8, sequence=20, burn_in=0, batch_size=256)
+    config = TINY.with_values(takeover_fraction=1 / 16, network="recurrent", rnn_size=8, sequence=20, burn_in=0, batch_size=256)
     replay = Replay(OBS, ACT, config)
     for id_ in range(1, 21):
         replay.add(random_episode(id_, 2400, purpose="lap"))

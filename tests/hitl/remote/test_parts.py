@@ -13,6 +13,7 @@ from data.errors import StoreError, UsageError
 from data.recorder import Recorder
 from data.records import SessionInfo, StepRow
 from data.store import Store
+from data.tracks import Road, enter
 from hitl import cli
 from hitl.home import Home
 from hitl.remote.codec import decode, encode
@@ -260,6 +261,43 @@ class TestForwarding:
             r.close()
         carry(outbox, inbox)
         assert everything(inbox._path) == everything(worker.store_path)
+
+    def test_two_maps_of_one_name_stay_two_and_an_older_worker_s_is_told_by_its_positions(self, worker, inbox):
+        lines = {bend: Road([[k, bend * k * k] for k in range(100)], 8.0) for bend in (0.0, 0.02)}
+        outbox = Outbox(worker, "one")
+        with Store.open(worker.store_path) as store:
+            names = [enter(store.conn, "line", road)[0] for road in lines.values()]
+        with Store.open(inbox._path) as store:
+            enter(store.conn, "line", lines[0.02])
+        sessions = [(names[0], lines[0.0], True), (names[1], lines[0.02], True), ("line", lines[0.0], False)]
+        for name, road, known in sessions:
+            digest = road.digest if known else ""
+            with Recorder(worker.store_path, dataclasses.replace(INFO, track=name, track_digest=digest)) as recorder:
+                recorder.begin_episode()
+                for k in range(1, 60):
+                    x, y = road.at(np.array(k / road.length)).tolist()
+                    recorder.step(dataclasses.replace(row(k), x=x, y=y))
+                recorder.end_episode("terminated", "finish", np.zeros(2, np.float32))
+            while (message := outbox.next()) is not None:
+                if not known:
+                    del message["session"]["track_digest"]
+                assert inbox.take(decode(encode(message)))
+                outbox.acknowledged(inbox.acks[outbox.run])
+        with Store.open(inbox._path) as store:
+            tracks = [t for (t,) in store.conn.execute("SELECT track FROM sessions ORDER BY id")]
+            here = f"line~{lines[0.0].digest[:6]}"
+            assert tracks == [here, "line", "line~unknown"]  # the other line itself is not known here, only its digest
+            enter(store.conn, "line", lines[0.0])  # until it is driven here
+            assert [t for (t,) in store.conn.execute("SELECT track FROM sessions ORDER BY id")] == [here, "line", here]
+
+    @pytest.mark.parametrize("digest", ["no digest", 3, "a" * 100, None])
+    def test_a_digest_that_is_none_is_refused(self, worker, inbox, digest):
+        outbox = Outbox(worker, "one")
+        record(worker)
+        message = outbox.next()
+        message["session"]["track_digest"] = digest
+        with pytest.raises(ValueError, match="known by no digest"):
+            inbox.take(decode(encode(message)))
 
     def test_no_message_is_larger_than_a_megabyte(self, worker, inbox):
         outbox = Outbox(worker, "one")
