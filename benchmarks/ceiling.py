@@ -44,7 +44,7 @@ IN_A_ROW = 5  # evaluations without a pass that make a stall
 def stall(folder: Path, track: str, seed: int) -> dict[str, Any] | None:
     """Phase 1 for one seed; returns where it stands, or None when it never stalled."""
     from hitl.home import Home
-    from hitl.stall import train_until_stalled
+    from hitl.demo.stall import train_until_stalled
 
     noted = folder / "stalled.json"
     if noted.is_file():
@@ -73,10 +73,10 @@ def run(
 
     Once the corner is passed it is watched for ``hold`` more.
     """
-    from hitl.corners import Corner
+    from hitl.road.corners import Corner
     from hitl.home import Home
-    from hitl.lockstep import Lockstep
-    from hitl.rig import Rig, RigOptions
+    from hitl.session.lockstep import Lockstep
+    from hitl.session.setup import Rig, RigOptions
     from trainer.config import PRESETS
 
     arm, corner = ARMS[name], Corner(*place["corner"])
@@ -146,7 +146,7 @@ class _Judge:
     """Evaluates a learner: twenty deterministic episodes, on starts that no other evaluation of the arm has had."""
 
     def __init__(self, track: Any, corner: Any, hz: float) -> None:
-        from hitl.corners import corners_from_curvature
+        from hitl.road.corners import corners_from_curvature
 
         self._drive, self._corner, self._hz = Evaluator(track, EPISODES), corner, hz
         self._others = [c for c in corners_from_curvature(track.line) if c.to_m <= corner.from_m]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from ceiling_report import PUBLISHED, Run, Values, best_published, intervals
 
-from takeover_ui.svg import Plot
+from takeover_ui.report.svg import Plot
 
 STEP = 250  # steps between two points of a curve
 MAIN = ("continue", "rlpd", "laps", "no_help", "ours_laps", "takeover")

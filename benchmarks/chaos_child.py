@@ -148,9 +148,9 @@ def session(home: Path, control: Path, journal: Journal, wheel: str) -> int:
     from hitl import arbiter
     from hitl.home import Home
     from hitl.pads.sdl import SdlPad
-    from hitl.rig import Rig, RigOptions
-    from hitl.scripted import Rule, ScriptedDriver, TakeoverRule
-    from hitl.wheel import PadWheel, ScriptedWheel
+    from hitl.session.setup import Rig, RigOptions
+    from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+    from hitl.drivers.human import PadWheel, ScriptedWheel
     from tests.hitl.virtual_pad import VirtualPad
 
     asked: list[int] = []
@@ -188,11 +188,11 @@ def session(home: Path, control: Path, journal: Journal, wheel: str) -> int:
 
 def review(home: Path, journal: Journal) -> int:
     """Look through the takeovers and judge them at random, until asked to stop."""
-    from data.judging import StoreReview
+    from data.reading.segment_review import StoreReview
     from data.store import Store
-    from hitl.scene import stored_scene
-    from takeover_ui.review_app import ReviewApp
-    from takeover_ui.review_model import ReviewModel
+    from hitl.screens.stored_scene import stored_scene
+    from takeover_ui.review.app import ReviewApp
+    from takeover_ui.review.model import ReviewModel
 
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from chaos_verdict import Witness
 
-from trainer import control
-from trainer.heartbeat import read_heartbeat
+from trainer.daemon import control
+from trainer.daemon.heartbeat import read_heartbeat
 
 if TYPE_CHECKING:
     from chaos_faults import Stage

@@ -18,7 +18,7 @@ from common import parser, print_table, write_report
 from planted import TRACKS, Plan, make
 from planted_faults import FAULTS, SOUND
 
-from hitl.diagnosing import cases
+from hitl.diagnosis.cases import cases
 from trainer.diagnosis.finding import Report
 from trainer.diagnosis.run import diagnose
 
@@ -42,9 +42,9 @@ def cost(preset: str, looks: int = 40) -> dict[str, float]:
 
     from trainer.config import PRESETS
     from trainer.diagnosis.live import LiveChecks
-    from trainer.episodes import finished_episode
-    from trainer.replay import Replay
-    from trainer.tqc import TQC
+    from trainer.replay.from_arrays import finished_episode
+    from trainer.replay.replay import Replay
+    from trainer.learner.tqc import TQC
 
     torch.set_num_threads(1)
     config, rng = PRESETS[preset].with_values(warmup_steps=0, metrics_every=1), np.random.default_rng(0)

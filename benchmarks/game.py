@@ -16,9 +16,9 @@ import gymnasium
 import numpy as np
 from common import stopwatch, write_report
 
-from hitl.env import DrivingEnv
-from hitl.scripted import ScriptedDriver
-from hitl.track import shipped_tracks
+from hitl.games.embedded_env import DrivingEnv
+from hitl.drivers.scripted import ScriptedDriver
+from hitl.road.track import shipped_tracks
 
 REPEATS = 7
 

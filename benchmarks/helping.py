@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from arms import HELP_S, Arm
 
 if TYPE_CHECKING:
-    from hitl.corners import Corner
-    from hitl.lockstep import Lockstep
-    from hitl.rig import Rig
+    from hitl.road.corners import Corner
+    from hitl.session.lockstep import Lockstep
+    from hitl.session.setup import Rig
 
 REACTION_S = 0.2  # s between a request and the hand on the wheel
 LEAVE_M = 8.0  # m behind a corner at which the wheel is given back
@@ -20,8 +20,8 @@ PER_MINUTE = 4.0  # requests, at most
 
 def helper(arm: Arm, rig: Rig, lockstep: Lockstep, corner: Corner, seed: int) -> tuple[Any, int]:
     """Return the wheel of an arm, and the human steps that were driven beforehand (whole laps)."""
-    from hitl.scripted import Rule, ScriptedDriver, TakeoverRule
-    from hitl.wheel import Nobody, ScriptedWheel
+    from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+    from hitl.drivers.human import Nobody, ScriptedWheel
 
     hz = rig.task.settings.hz
     driver = ScriptedDriver(rig.track, seed=seed + 7)
@@ -47,7 +47,7 @@ class OnRequest:
     """Takes the wheel when the agent asks, and keeps it until the corner ahead is behind."""
 
     def __init__(self, rig: Rig, lockstep: Lockstep) -> None:
-        from hitl.foresight import PolicyForesight
+        from hitl.session.help_requests import PolicyForesight
 
         self._rig, self._hz = rig, rig.task.settings.hz
         rig.session.foresight = PolicyForesight(rig.home, lockstep.policy, rig.track.name, PER_MINUTE, self._hz)
@@ -79,7 +79,7 @@ class OnRequest:
 def practice_starts(home: Any, rig: Any, corner: Any) -> dict[str, Any]:
     """Return how the next try at a corner begins and ends, for ``Lockstep.drive``; empty when nobody has come there yet."""
     from data.store import Store
-    from hitl.practice import starts
+    from hitl.session.practice import starts
 
     with Store.open(home.store_path, read_only=True) as store:
         found = starts(store.conn, rig.track.name, corner, rig.track.line, rig.track.half_width)

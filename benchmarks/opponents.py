@@ -20,14 +20,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.follow import Update
-from trainer.batch import Batch, beside
+from data.reading.follow import Update
+from trainer.replay.batch import Batch, beside
 from trainer.config import TrainConfig
-from trainer.flat import FlatParameters
-from trainer.networks import LOG_STD_MIN, Actor
-from trainer.replay import Replay
-from trainer.schedule import rate
-from trainer.tqc import TQC
+from trainer.learner.flat import FlatParameters
+from trainer.networks.actor_critic import LOG_STD_MIN, Actor
+from trainer.replay.replay import Replay
+from trainer.learner.schedule import rate
+from trainer.learner.tqc import TQC
 
 
 class _AgainstTheRest(Replay):

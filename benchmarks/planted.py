@@ -18,19 +18,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from data.episodes import EpisodeData, EpisodeWriter, SegmentData
+from data.reading.episodes import EpisodeData, EpisodeWriter, SegmentData
 from data.records import AGENT, HUMAN, SessionInfo
 from data.store import Store
-from hitl.env import DrivingEnv
-from hitl.scripted import ScriptedDriver, Skill
-from hitl.task import DrivingTask, TaskSettings
-from hitl.track import Track, load_track
-from trainer.batch import Batch
-from trainer.checkpoint import CheckpointMeta, save
+from hitl.games.embedded_env import DrivingEnv
+from hitl.drivers.scripted import ScriptedDriver, Skill
+from hitl.task.driving_task import DrivingTask, TaskSettings
+from hitl.road.track import Track, load_track
+from trainer.replay.batch import Batch
+from trainer.checkpoints.files import CheckpointMeta, save
 from trainer.config import PLAIN, TrainConfig
-from trainer.episodes import finished_episode
-from trainer.replay import Replay
-from trainer.tqc import TQC
+from trainer.replay.from_arrays import finished_episode
+from trainer.replay.replay import Replay
+from trainer.learner.tqc import TQC
 
 TRACKS = ("default", "chicane", "decreasing")
 LAPS, DRIVES = 3, 12

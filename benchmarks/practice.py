@@ -11,7 +11,7 @@ tries are whole ones, with all that lies between one and the next: real sessions
 - both: the agent's tries, the scripted driver helping in every second one, against laps of the agent helped in the corner.
 
 In lock-step: from how long before the agent's failure the scripted driver can still save the try (`saved`, by s before the
-failure). That is what `OPEN_S` in `hitl/practice.py` is set by.
+failure). That is what `OPEN_S` in `hitl/session/practice.py` is set by.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from common import parser, print_table, stopwatch, write_report
 
 from data.records import HUMAN
 from data.store import Store
-from hitl import practice
+from hitl.session import practice
 from hitl.commands.play import Practice
-from hitl.demo import open_shipped
+from hitl.demo.demo import open_shipped
 from hitl.games.base import Start
 from hitl.home import Home
-from hitl.ports import EpisodeResult
-from hitl.rig import Rig, RigOptions
-from hitl.scripted import Rule, ScriptedDriver, TakeoverRule
-from hitl.wheel import Nobody, ScriptedWheel, Wheel
+from hitl.protocols import EpisodeResult
+from hitl.session.setup import Rig, RigOptions
+from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+from hitl.drivers.human import Nobody, ScriptedWheel, Wheel
 
 CORNER = "hairpin"
 LEADS_S = (1.0, 1.5, 2.0, 2.5, 2.7, 3.5)  # before a failure

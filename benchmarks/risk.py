@@ -27,11 +27,11 @@ import numpy as np
 from common import parser, print_table, stopwatch, write_report
 from numpy.typing import NDArray
 
-from hitl.demo import open_shipped
-from hitl.env import DrivingEnv
+from hitl.demo.demo import open_shipped
+from hitl.games.embedded_env import DrivingEnv
 from hitl.home import Home
-from hitl.policy import CheckpointPolicy
-from hitl.risk import Attempt, calibrate, features, fit, requests
+from hitl.drivers.policy import CheckpointPolicy
+from hitl.session.risk import Attempt, calibrate, features, fit, requests
 
 HZ = 20.0
 FAILURES = ("off_road", "stalled")

@@ -13,8 +13,8 @@ import torch
 from common import parser, print_table, write_report
 
 from trainer.config import PLAIN
-from trainer.episodes import finished_episode
-from trainer.replay import Replay
+from trainer.replay.from_arrays import finished_episode
+from trainer.replay.replay import Replay
 
 OBSERVATIONS, ACTIONS, BATCH = 24, 2, 512
 EPISODE = 500

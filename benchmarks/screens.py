@@ -26,8 +26,8 @@ def frames(size: str | None, count: int = 300) -> float:
     """Return the CPU seconds that a frame of the game's window takes, drawing and showing."""
     import pygame
 
-    from takeover_ui.screen import Screen
-    from takeover_ui.window import WindowOptions
+    from takeover_ui.window.screen import Screen
+    from takeover_ui.window.window import WindowOptions
     from tests.takeover_ui import samples
 
     os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
@@ -47,7 +47,7 @@ def frames(size: str | None, count: int = 300) -> float:
 
 def fill(path: Path, episodes: int, steps: int) -> None:
     """Write a store with two takeovers in each episode, all along a scripted lap."""
-    from data.episodes import EpisodeData, EpisodeWriter, SegmentData
+    from data.reading.episodes import EpisodeData, EpisodeWriter, SegmentData
     from data.records import SessionInfo
     from data.store import Store
     from tests.takeover_ui import samples
@@ -92,11 +92,11 @@ def fill(path: Path, episodes: int, steps: int) -> None:
 
 def review(path: Path, moves: int = 100) -> tuple[float, list[float]]:
     """Return the seconds from opening to the first picture, and those of each move to the next segment."""
-    from data.judging import StoreReview
+    from data.reading.segment_review import StoreReview
     from data.store import Store
-    from hitl.scene import stored_scene
-    from takeover_ui.review_app import ReviewApp
-    from takeover_ui.review_model import ReviewModel
+    from hitl.screens.stored_scene import stored_scene
+    from takeover_ui.review.app import ReviewApp
+    from takeover_ui.review.model import ReviewModel
 
     begin = time.perf_counter()
     with Store.open_existing(path) as store:

@@ -31,12 +31,12 @@ import numpy as np
 from common import parser, print_table, stopwatch, write_report
 
 import data.connect
-from data.recorder import Recorder
+from data.recording.recorder import Recorder
 from data.records import SessionInfo, StepRow
 from data.store import Store
 from data.upkeep import check, prunable, prune, size_on_disk
-from trainer import control
-from trainer.heartbeat import Heartbeat, read_heartbeat
+from trainer.daemon import control
+from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 
 ROOT = Path(__file__).parent.parent
 WEEK, SESSIONS, LENGTH, TAKEOVER = 12_000_000, 50, 400, (200, 260)
@@ -47,7 +47,7 @@ SESSION_START = """
 import sys, time
 began, cpu = time.perf_counter(), time.process_time()
 from hitl.home import Home
-from hitl.rig import Rig, RigOptions
+from hitl.session.setup import Rig, RigOptions
 ticks = []
 with Rig(Home(__import__("pathlib").Path(sys.argv[1])), RigOptions(), watch=ticks.append, stop=lambda: bool(ticks)) as rig:
     rig.session.episode("drive", seed=1)
@@ -69,8 +69,8 @@ class Calendar(datetime.datetime):
 def layout() -> SessionInfo:
     """Return what the embedded game's sessions look like, so that a real one can start on the store."""
     from hitl.home import Home
-    from hitl.rig import RigOptions
-    from hitl.world import open_world
+    from hitl.session.setup import RigOptions
+    from hitl.games.open_game import open_world
 
     with tempfile.TemporaryDirectory() as folder:
         world = open_world(RigOptions(), Home(Path(folder)))

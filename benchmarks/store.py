@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 from common import parser, print_table, write_report
 
-from data.episodes import FLOATS, EpisodeData
-from data.follow import Follower
-from data.importing import write
-from data.merge import merge
-from data.portable import Portable
-from data.recorder import Recorder
+from data.reading.episodes import FLOATS, EpisodeData
+from data.reading.follow import Follower
+from data.exchange.importing import write
+from data.exchange.merge import merge
+from data.exchange.portable import Portable
+from data.recording.recorder import Recorder
 from data.records import HUMAN, SessionInfo, StepRow
 from data.store import Store
 from data.upkeep import size_on_disk
@@ -34,7 +34,7 @@ INFO = SessionInfo(
 )  # fmt: skip
 READER = """
 import sys
-from data.follow import Follower
+from data.reading.follow import Follower
 while True:
     follower = Follower(sys.argv[1])
     while len(follower.poll()):

@@ -29,7 +29,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "hitl" / "games" / "modules")]  
 
 import numpy as np  # noqa: E402
 
-import hitl.session  # noqa: E402
+import hitl.session.session  # noqa: E402
 from benchmarks.common import parser, print_table, stopwatch, write_report  # noqa: E402
 from benchmarks.loop import Notes, Presser, next_tick  # noqa: E402
 from data.store import Store  # noqa: E402
@@ -37,12 +37,12 @@ from hitl import arbiter  # noqa: E402
 from hitl.home import Home  # noqa: E402
 from hitl.pads.base import PadState  # noqa: E402
 from hitl.pads.sdl import SdlPad  # noqa: E402
-from hitl.ports import Tick  # noqa: E402
+from hitl.protocols import Tick  # noqa: E402
 from hitl.remote.link import free_port  # noqa: E402
-from hitl.rig import Rig, RigOptions  # noqa: E402
-from hitl.scripted import Rule, ScriptedDriver, TakeoverRule  # noqa: E402
-from hitl.track import Track  # noqa: E402
-from hitl.wheel import PadWheel, ScriptedWheel, Wheel  # noqa: E402
+from hitl.session.setup import Rig, RigOptions  # noqa: E402
+from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule  # noqa: E402
+from hitl.road.track import Track  # noqa: E402
+from hitl.drivers.human import PadWheel, ScriptedWheel, Wheel  # noqa: E402
 from tests.hitl.games.stand_in import stand_in_track  # noqa: E402
 from tests.hitl.virtual_pad import VirtualPad  # noqa: E402
 
@@ -197,7 +197,7 @@ def punctuality(folder: Path, seconds: float) -> dict[str, Any]:
 
 def faults(folder: Path, count: int) -> dict[str, Any]:
     """Inject faults of all kinds into running episodes."""
-    hitl.session.RETRY_S = (0.2, 0.5)
+    hitl.session.session.RETRY_S = (0.2, 0.5)
     game, rng, done = Game(), random.Random(0), threading.Event()
     given: list[tuple[str, datetime, datetime]] = []  # kind, begin, end
     ticks: list[float] = []

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import UsageError
-from data.places import sqlite_uri
+from data.files.paths import sqlite_uri
 
 HOST = "127.0.0.1"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from data.connect import now, transaction
 from data.errors import UsageError
-from data.sound import readable_rows
+from data.reading.layout_check import readable_rows
 
 
 @dataclass(frozen=True, slots=True)

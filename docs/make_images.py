@@ -25,12 +25,12 @@ def driving(home: Path) -> None:
     import numpy as np
     import pygame
 
-    from data import review
+    from data.reading import review
     from data.store import Store
     from hitl.commands.report import collect
-    from hitl.scene import stored_scene
-    from takeover_ui import overlay
-    from takeover_ui.screen import Composer
+    from hitl.screens.stored_scene import stored_scene
+    from takeover_ui.overlay import overlay
+    from takeover_ui.window.screen import Composer
     from takeover_ui.view import StorePulse, TrainerPulse, View
 
     with Store.open_existing(home / "store.sqlite") as store:
@@ -87,11 +87,11 @@ def reviewing(home: Path) -> None:
     """Draw the review of a copy of the store."""
     import pygame
 
-    from data.judging import StoreReview
+    from data.reading.segment_review import StoreReview
     from data.store import Store
-    from hitl.scene import stored_scene
-    from takeover_ui.review_app import ReviewApp
-    from takeover_ui.review_model import ReviewModel
+    from hitl.screens.stored_scene import stored_scene
+    from takeover_ui.review.app import ReviewApp
+    from takeover_ui.review.model import ReviewModel
 
     with Store.open(home / "store.sqlite", read_only=True) as store:
         scene = stored_scene(store)
@@ -109,7 +109,7 @@ def reporting(home: Path) -> None:
     """Draw the report in light and dark."""
     from data.store import Store
     from hitl.commands.report import collect
-    from takeover_ui.report import write_report
+    from takeover_ui.report.contents import write_report
 
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:

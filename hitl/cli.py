@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:
         prepare_children()
     status = _run([_own_folder(word) for word in (sys.argv[1:] if argv is None else argv)])
-    if (watchdog := sys.modules.get("hitl.watchdog")) is not None:
+    if (watchdog := sys.modules.get("hitl.games.hang_guard")) is not None:
         watchdog.leave_with(status)
     return status
 

@@ -96,7 +96,7 @@ def _sdl() -> str:
 
 
 def _own_pad(env: str) -> Check:
-    from hitl.vpad import VirtualPad
+    from hitl.games.trackmania.virtual_pad import VirtualPad
 
     needed = BAD if env in ("trackmania", "tmrl") else NOTE
     try:
@@ -111,7 +111,7 @@ def _own_pad(env: str) -> Check:
 
 
 def _keys_can() -> bool:
-    from hitl.keys import open_keyboard
+    from hitl.games.trackmania.key_presses import open_keyboard
 
     try:
         open_keyboard()
@@ -131,7 +131,7 @@ def _hiding() -> Check:
 
 
 def _telemetry(home: Home, env: str) -> Check:
-    from hitl.games.telemetry import Telemetry
+    from hitl.games.trackmania.telemetry import Telemetry
     from hitl.settings import load
 
     needed = BAD if env in ("trackmania", "tmrl") else NOTE
@@ -158,7 +158,7 @@ def _telemetry(home: Home, env: str) -> Check:
 
 
 def _line(home: Home, env: str) -> Check:
-    from hitl.track import load_track
+    from hitl.road.track import load_track
 
     if not home.line.is_file():
         state = BAD if env == "trackmania" else NOTE
@@ -168,7 +168,7 @@ def _line(home: Home, env: str) -> Check:
 
 
 def _tmrl(home: Home, env: str) -> Check:
-    from hitl.games.tmrl_import import find_data
+    from hitl.games.tmrl.importing import find_data
     from hitl.settings import load
 
     needed = BAD if env == "tmrl" else NOTE
@@ -186,7 +186,7 @@ def _tmrl(home: Home, env: str) -> Check:
 
 
 def _window() -> Check:
-    from takeover_ui.window import display_available
+    from takeover_ui.window.window import display_available
 
     if display_available():
         return Check("window", OK, "there is a display")
@@ -221,7 +221,7 @@ def _disk(home: Home) -> Check:
 
 def _clock() -> Check:
     """Sleep as a session sleeps between two ticks, and as urgently, and see how late it comes back."""
-    from hitl.urgency import go_first
+    from hitl.timing.priority import go_first
 
     late = []
     undo = go_first()

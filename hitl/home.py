@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import StoreError, shown
-from data.places import refuse_share, user_path
+from data.files.paths import refuse_share, user_path
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@
     [takeover]             # the fields of hitl.arbiter.Settings
     mode = "touch"
     ramp_s = 0.2
-    [help]                 # the fields of hitl.offers.HelpSettings
+    [help]                 # the fields of hitl.session.offers.HelpSettings
     offer = "all"
     [controls]             # for gym:ID, which control moves each action number: steer, gas, brake, gas_brake, none, -steer …
     "CarRacing-v3" = ["steer", "gas", "brake"]
@@ -32,10 +32,10 @@ from typing import Any
 
 from data.errors import InputFileError, shown
 from data.suggest import did_you_mean
-from data.text_files import read_toml
+from data.files.text_files import read_toml
 from hitl.arbiter import Settings as TakeoverSettings
 from hitl.home import Home
-from hitl.offers import HelpSettings
+from hitl.session.offers import HelpSettings
 
 SECTIONS = ("pad", "takeover", "help", "controls", "pictures", "trackmania", "tmrl")
 KINDS = ("auto", "sdl", "keyboard", "inputs")

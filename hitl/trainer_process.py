@@ -9,8 +9,8 @@ from types import TracebackType
 
 from hitl.home import Home
 from hitl.processes import command, environment
-from trainer import control
-from trainer.heartbeat import Heartbeat, read_heartbeat
+from trainer.daemon import control
+from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 
 STOP_S = 20.0  # a trainer needs a moment to write its last checkpoint
 

@@ -109,7 +109,7 @@ class View:
     hint: str = ""
     """Which keys or buttons do what."""
     toasts: tuple[tuple[Level, str], ...] = ()
-    """Filled in by the window from :meth:`takeover_ui.window.Window.toast`."""
+    """Filled in by the window from :meth:`takeover_ui.window.window.Window.toast`."""
     agent_trails: tuple[NDArray[np.float32], ...] = ()
     """Recent lines that the agent drove, (n, 2) each, oldest first."""
     human_trails: tuple[NDArray[np.float32], ...] = ()

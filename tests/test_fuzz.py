@@ -14,7 +14,7 @@ from benchmarks.fuzzing.pickles import armed, hostile
 from benchmarks.fuzzing.readers import ROAD_READERS, plain
 from benchmarks.fuzzing.stored import STORED_READERS
 from data.errors import InputFileError
-from data.unpickle import load_restricted, loads_restricted
+from data.exchange.unpickle import load_restricted, loads_restricted
 
 READERS = {reader.name: reader for reader in (*ROAD_READERS, *STORED_READERS)}
 SLOW = {"store": 12, "minari": 8, "player-run": 12, "message": 15, "checkpoint": 20, "config.json": 25}

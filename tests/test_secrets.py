@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.fuzzing.readers import config_json
-from data.recorder import Recorder
-from data.spill import _stem, find_spills, spill_folders
+from data.recording.recorder import Recorder
+from data.recording.spill_file import _stem, find_spills, spill_folders
 from hitl.cli import main
 from hitl.home import Home
 from tests.data.helpers import drive, session_info

@@ -13,16 +13,16 @@ import torch
 
 from data.checkpoints import CheckpointRecord
 from data.connect import version_of
-from data.follow import Follower
-from data.merge import merge
-from data.recorder import Recorder
+from data.reading.follow import Follower
+from data.exchange.merge import merge
+from data.recording.recorder import Recorder
 from data.schema import MIGRATIONS
 from data.store import Store
 from data.upkeep import check
 from tests.data.helpers import drive, session_info
 from tests.trainer.helpers import random_batch
-from trainer.checkpoint import load_policy
-from trainer.start import Wish, begin
+from trainer.checkpoints.files import load_policy
+from trainer.daemon.resume import Wish, begin
 
 HERE = Path(__file__).parent
 STORES = sorted((HERE / "data" / "stores").glob("commit-*.sql"))

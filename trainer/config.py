@@ -26,7 +26,7 @@ class TrainConfig:
     # Networks
     network: str = "mlp"
     """``mlp``, ``residual``, ``simba``, ``recurrent`` (an LSTM before the mlp) or ``cnn`` (convolutions before it); see
-    ``trainer.networks``."""
+    ``trainer.networks.actor_critic``."""
     hidden: int = 128
     layers: int = 2
     """Hidden layers, or blocks of the residual networks."""
@@ -39,7 +39,7 @@ class TrainConfig:
     than its middle, a wide spread is a coin toss between them: the noisy policy then drives in a way that the greedy one,
     which is evaluated, never does."""
 
-    # The recurrent network (R2D2, Kapturowski et al. 2019; trainer.recurrent, trainer.sequences)
+    # The recurrent network (R2D2, Kapturowski et al. 2019; trainer.networks.recurrent, trainer.replay.sequences)
     rnn_size: int = 64
     """Units of the LSTM in front of the actor's mlp, and of the one in front of the critics'."""
     rnn_layers: int = 1
@@ -49,7 +49,7 @@ class TrainConfig:
     burn_in: int = 20
     """Steps before each sequence that only bring the memory to where it was; the loss is not taken on them (R2D2, sec. 3)."""
 
-    # The network for pictures (trainer.images)
+    # The network for pictures (trainer.networks.pictures)
     image: tuple[int, ...] = ()
     """Frames, rows and columns of the picture at the end of each observation; left empty, its names tell."""
     cnn_filters: tuple[int, ...] = (32, 64, 64, 64)

@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.fuzzing.harness import Reader, RefusedError
 from benchmarks.fuzzing.mutate import mutate_bytes, mutate_text, mutate_value, odd_values
 from benchmarks.fuzzing.pickles import hostile
-from data.unpickle import loads_restricted
+from data.exchange.unpickle import loads_restricted
 
 
 def finite(*arrays: Any) -> bool:
@@ -33,7 +33,7 @@ def finite(*arrays: Any) -> bool:
 
 def check_track(track: Any) -> None:
     """A road that can be driven: a finite line of even steps, corners on it, places found again."""
-    from hitl.road_facts import facts
+    from hitl.diagnosis.roads import facts
 
     line = track.line
     n = len(line.points)
@@ -62,7 +62,7 @@ def check_track(track: Any) -> None:
 
 def _track(suffix: str):
     def use(data: bytes, folder: Path) -> None:
-        from hitl.road_facts import line_facts
+        from hitl.diagnosis.roads import line_facts
 
         path = folder / f"road.{suffix}"
         path.write_bytes(data)
@@ -238,7 +238,7 @@ def _use_pickle(data: bytes, folder: Path) -> None:
 @functools.cache
 def config_json() -> dict[str, Any]:
     """Return a config.json as the forks write it."""
-    from trainer.tmrl_config import DEFAULTS, DIRECT
+    from trainer.tmrl.config import DEFAULTS, DIRECT
 
     alg = {key: DEFAULTS.get(key, 1) for key in DIRECT}
     alg |= {
@@ -302,7 +302,7 @@ def dump_json(value: Any) -> bytes:
 def check_settings(config: Any) -> None:
     """Training settings with which a learner can be built that fits a machine."""
     from trainer.config import TrainConfig
-    from trainer.tqc import TQC
+    from trainer.learner.tqc import TQC
 
     values = asdict(config)
     assert finite([v for v in values.values() if type(v) is float]), "a setting is not finite"
@@ -317,7 +317,7 @@ def _use_config(data: bytes, folder: Path) -> None:
     from trainer.diagnosis.case import Case
     from trainer.diagnosis.recipe import read_recipe
     from trainer.diagnosis.run import diagnose
-    from trainer.tmrl_config import read
+    from trainer.tmrl.config import read
 
     path = folder / "config.json"
     path.write_bytes(data)
@@ -507,7 +507,7 @@ def _make_telemetry(rng: Random) -> bytes:
 
 
 def _use_telemetry(data: bytes, folder: Path) -> None:
-    from hitl.games.frames import Stream
+    from hitl.games.trackmania.frames import Stream
 
     if len(data) < 2:
         return

@@ -32,7 +32,7 @@ INFO = SessionInfo("play", "box2d", "hairpin", 20.0, NAMES, ACTIONS, {"progress"
 
 def record(path: Path, steps: int = 12, episodes: int = 2) -> None:
     """Record a small session with a takeover in each episode, a checkpoint's row, metrics, corners and a judgement."""
-    from data.recorder import Recorder
+    from data.recording.recorder import Recorder
     from data.store import Store
 
     with Recorder(path, INFO) as recorder:
@@ -206,7 +206,7 @@ def _empty_store() -> bytes:
 
 def check_update(update: Any) -> None:
     """What a follower gives: arrays of one length, rows that belong to episodes that are told."""
-    from data.follow import ARRAYS
+    from data.reading.follow import ARRAYS
 
     n = len(update)
     assert all(len(getattr(update, name)) == n for name in ARRAYS), "arrays of different lengths"
@@ -217,9 +217,9 @@ def check_update(update: Any) -> None:
 def _use_store(data: bytes, folder: Path) -> None:
     """Open it as every command does, look at it, follow it, merge it into another."""
     from data.errors import HitlError
-    from data.follow import Follower
-    from data.merge import merge
-    from data.portable import whole_episodes
+    from data.reading.follow import Follower
+    from data.exchange.merge import merge
+    from data.exchange.portable import whole_episodes
     from data.store import Store
     from data.upkeep import check, info
     from trainer.diagnosis.drives import from_store as drives_from_store
@@ -310,8 +310,8 @@ def player_run(rng: Random) -> dict[str, Any]:
 @functools.cache
 def own_run() -> bytes:
     """Return an episode exported as a player run."""
-    from data.player_runs import write_player_run
-    from data.portable import whole_episodes
+    from data.exchange.player_runs import write_player_run
+    from data.exchange.portable import whole_episodes
     from data.store import Store
 
     with tempfile.TemporaryDirectory() as name:
@@ -343,7 +343,7 @@ def _make_run(rng: Random) -> bytes:
 
 @functools.cache
 def _road() -> Any:
-    from hitl.track import load_track
+    from hitl.road.track import load_track
 
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "road.csv"
@@ -353,8 +353,8 @@ def _road() -> Any:
 
 def check_imported(store: Any, path: Path, steps: int) -> None:
     """What an import left: a sound store whose steps can be followed and trained from."""
-    from data.follow import Follower
-    from data.portable import whole_episodes
+    from data.reading.follow import Follower
+    from data.exchange.portable import whole_episodes
     from data.upkeep import check
 
     assert check(store.conn, path) == [], f"{check(store.conn, path)}"
@@ -369,9 +369,9 @@ def check_imported(store: Any, path: Path, steps: int) -> None:
 
 def _use_run(data: bytes, folder: Path) -> None:
     from data.store import Store
-    from data.watching import import_runs
-    from hitl.rebuild import OldRuns, as_recorded
-    from hitl.task import TaskSettings
+    from data.exchange.watch_folder import import_runs
+    from hitl.player_runs.rebuild import OldRuns, as_recorded
+    from hitl.task.driving_task import TaskSettings
 
     file, path = folder / "run.pkl", folder / "store.sqlite"
     file.write_bytes(data)
@@ -399,9 +399,9 @@ def checkpoint_bytes() -> bytes:
     """Return a small checkpoint of the daemon's kind."""
     import torch
 
-    from trainer.checkpoint import CheckpointMeta, save
+    from trainer.checkpoints.files import CheckpointMeta, save
     from trainer.config import PLAIN
-    from trainer.tqc import TQC
+    from trainer.learner.tqc import TQC
 
     learner = TQC(4, 2, PLAIN.with_values(hidden=8, layers=1, quantiles=3, drop_per_critic=1, actor_average=0.99))
     learner.updates = 100
@@ -416,7 +416,7 @@ def _make_checkpoint(rng: Random) -> bytes:
     import torch
     from safetensors.torch import load, save
 
-    from trainer.checkpoint import _digest
+    from trainer.checkpoints.files import _digest
 
     data = checkpoint_bytes()
     kind = rng.random()
@@ -455,9 +455,9 @@ def _use_checkpoint(data: bytes, folder: Path) -> None:
 
     from data.checkpoints import CheckpointRecord
     from data.errors import HitlError
-    from trainer.checkpoint import load_policy
-    from trainer.parcel import policy_only
-    from trainer.start import Wish, begin
+    from trainer.checkpoints.files import load_policy
+    from trainer.checkpoints.policy_only import policy_only
+    from trainer.daemon.resume import Wish, begin
 
     path = folder / "000000100-aaaaaaaa.safetensors"
     path.write_bytes(data)
@@ -597,7 +597,7 @@ def _make_message(rng: Random) -> bytes:
 def _use_message(data: bytes, folder: Path) -> None:
     """Hear it as the trainer's side does, and as the worker's."""
     from data.store import Store
-    from data.unpickle import Holder
+    from data.exchange.unpickle import Holder
     from data.upkeep import check
     from hitl.home import Home
     from hitl.remote.forward import take_weights
@@ -627,7 +627,7 @@ def _use_message(data: bytes, folder: Path) -> None:
     with Store.open(home.store_path) as store:
         left = [t for t in check(store.conn, home.store_path) if "cut off" not in t]
         assert not left, f"what was taken is not sound: {left}"
-        from data.follow import Follower
+        from data.reading.follow import Follower
 
         with Follower(home.store_path) as follower:
             check_update(follower.poll())
@@ -642,8 +642,8 @@ def _use_message(data: bytes, folder: Path) -> None:
 @functools.cache
 def dataset() -> dict[str, bytes]:
     """Return the files of a small dataset of our own."""
-    from data.minari_files import write_minari
-    from data.portable import whole_episodes
+    from data.exchange.minari import write_minari
+    from data.exchange.portable import whole_episodes
     from data.store import Store
 
     with tempfile.TemporaryDirectory() as name:
@@ -702,8 +702,8 @@ def _hdf5(rng: Random, data: bytes) -> bytes:
 
 
 def _use_minari(data: bytes, folder: Path) -> None:
-    from data.importing import write
-    from data.minari_files import read_minari
+    from data.exchange.importing import write
+    from data.exchange.minari import read_minari
     from data.store import Store
 
     (folder / "set" / "data").mkdir(parents=True)

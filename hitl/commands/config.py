@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hitl.arguments import Parser
 
 if TYPE_CHECKING:
-    from trainer.tmrl_config import Finding
+    from trainer.tmrl.config import Finding
 
 
 def main(argv: list[str]) -> int:
@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
 
     import json
 
-    from trainer.start import Wish
+    from trainer.daemon.resume import Wish
 
     if args.file is None:
         values = Wish(preset=args.preset, settings=tuple(args.set)).config().to_dict()
@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
         for name, value in values.items():
             print(f"{name:<{width}}  {json.dumps(value)}")
         return 0
-    from trainer.tmrl_config import read
+    from trainer.tmrl.config import read
 
     config, findings = read(args.file)
     config = config.with_text(*args.set)

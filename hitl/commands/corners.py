@@ -12,9 +12,9 @@ from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
     from data.store import Store
-    from hitl.corner_stats import CornerStats
-    from hitl.line import ReferenceLine
-    from hitl.mining import Place
+    from hitl.road.corner_stats import CornerStats
+    from hitl.road.line import ReferenceLine
+    from hitl.road.corner_mining import Place
 
 
 def main(argv: list[str]) -> int:
@@ -32,13 +32,13 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="as JSON")
     args = parser.parse_args(argv)
 
-    from data.drives import drives, tracks
+    from data.reading.drives import drives, tracks
     from data.store import Store
     from hitl.commands.selection import parse_date
-    from hitl.corner_stats import corner_stats
-    from hitl.corners import Corner
-    from hitl.known_tracks import chosen
-    from hitl.mining import ends, mine
+    from hitl.road.corner_stats import corner_stats
+    from hitl.road.corners import Corner
+    from hitl.road.known_tracks import chosen
+    from hitl.road.corner_mining import ends, mine
 
     since = parse_date(args.since) if args.since else None
     writes = bool(args.mine or args.add or args.rename)
@@ -102,7 +102,7 @@ def _add(store: Store, track: str, name: str, start: str, stop: str) -> None:
 
 def _line(store: Store, track: str) -> ReferenceLine | None:
     """Return the line of a track, as far as the store knows it; without one, zones end by distance alone."""
-    from hitl.known_tracks import stored_track
+    from hitl.road.known_tracks import stored_track
 
     try:
         return stored_track(store.conn, track).line

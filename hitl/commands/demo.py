@@ -14,9 +14,9 @@ from hitl.arguments import Parser
 from hitl.home import Home, add_home, default_home, home_path
 
 if TYPE_CHECKING:
-    from hitl.corners import Corner
-    from hitl.demo import DemoResult
-    from takeover_ui.window import Window
+    from hitl.road.corners import Corner
+    from hitl.demo.demo import DemoResult
+    from takeover_ui.window.window import Window
 
 HELP_SECONDS = 30.0  # of scripted takeover; one that has begun is finished
 
@@ -58,9 +58,9 @@ def main(argv: list[str]) -> int:
 
     from data.errors import DeviceError, InputFileError
     from data.store import Store
-    from hitl.known_tracks import file_under
-    from hitl.track import load_track
-    from takeover_ui.window import display_available
+    from hitl.road.known_tracks import file_under
+    from hitl.road.track import load_track
+    from takeover_ui.window.window import display_available
 
     track = load_track(args.track)
     for path in (args.json, args.report):
@@ -74,7 +74,7 @@ def main(argv: list[str]) -> int:
         return 0
     with Store.open(home.store_path) as store:
         track, *_ = file_under(store.conn, track)
-    from hitl.demo_report import write_demo_report
+    from hitl.demo.report import write_demo_report
 
     began = time.monotonic()
     result = _headless(home, args, corner) if args.headless else _windowed(home, args, corner)
@@ -96,7 +96,7 @@ def _fresh_home() -> Path:
 def _prepare(home: Home, args: argparse.Namespace, track: str) -> Corner | None:
     """Fill the home with a stalled agent; None when an agent for a track of the player's own never stalled."""
     from data.errors import HitlError
-    from hitl.demo import open_shipped, stalled_at
+    from hitl.demo.demo import open_shipped, stalled_at
 
     if args.track == "default":  # and no file of that name
         open_shipped(home)
@@ -105,7 +105,7 @@ def _prepare(home: Home, args: argparse.Namespace, track: str) -> Corner | None:
             raise HitlError("The agent that came with the program is not there; install the program again.")
         return corner
     from data.errors import UsageError
-    from hitl.stall import train_until_stalled
+    from hitl.demo.stall import train_until_stalled
 
     if home.store_path.exists():
         raise UsageError(f"The folder '{home.root.name}' already holds a store: choose an empty one.")
@@ -135,11 +135,11 @@ def _headless(home: Home, args: argparse.Namespace, corner: Corner) -> DemoResul
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from hitl.console import console
-    from hitl.demo import Demo, Limits
-    from hitl.rig import Rig, RigOptions
-    from hitl.scripted import Rule, ScriptedDriver, TakeoverRule
+    from hitl.demo.demo import Demo, Limits
+    from hitl.session.setup import Rig, RigOptions
+    from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
     from hitl.trainer_process import TrainerProcess
-    from hitl.wheel import ScriptedWheel, Wheel
+    from hitl.drivers.human import ScriptedWheel, Wheel
 
     def wheel(track: Any) -> Wheel:
         rule = TakeoverRule(
@@ -174,12 +174,12 @@ class _Bar:
 
 
 def _windowed(home: Home, args: argparse.Namespace, corner: Corner) -> DemoResult:
-    from hitl.demo import Demo, Limits
-    from hitl.demo_window import DemoWindow
-    from hitl.pulse import PulseReader
-    from hitl.rig import Rig, RigOptions
+    from hitl.demo.demo import Demo, Limits
+    from hitl.demo.window import DemoWindow
+    from hitl.screens.trainer_pulse import PulseReader
+    from hitl.session.setup import Rig, RigOptions
     from hitl.trainer_process import TrainerProcess
-    from takeover_ui.window import Window, WindowOptions
+    from takeover_ui.window.window import Window, WindowOptions
 
     limits = Limits(wall_seconds=60 * (args.minutes or 10.0))
     with contextlib.ExitStack() as stack:
@@ -225,8 +225,8 @@ def _player_wheel(
     args: argparse.Namespace, home: Home, corner: Corner, window: Window, stack: contextlib.ExitStack
 ) -> Any:
     from hitl.commands.play import player_pad
-    from hitl.scripted import Rule, ScriptedDriver, TakeoverRule
-    from hitl.wheel import PadWheel, ScriptedWheel, StandInWheel
+    from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+    from hitl.drivers.human import PadWheel, ScriptedWheel, StandInWheel
 
     def make(track: Any) -> Any:
         pad = player_pad("auto", "", home, window)

@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Look, print, and return 0 (sound), 1 (findings) or 2 (could not look)."""
     args = parser().parse_args(argv)
-    from hitl.diagnosing import cases
+    from hitl.diagnosis.cases import cases
     from trainer.diagnosis.run import diagnose
 
     foreign = bool(args.wandb or args.config or args.line or args.player_runs)

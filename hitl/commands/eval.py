@@ -28,8 +28,8 @@ def main(argv: list[str]) -> int:
         parser.error("--episodes must be at least 1")
 
     from data.errors import CheckpointError
-    from hitl.rig import Rig, RigOptions
-    from trainer.judge import independent, wilson
+    from hitl.session.setup import Rig, RigOptions
+    from trainer.daemon.verdicts import independent, wilson
 
     home = home_path(args)
     if not home.store_path.is_file():

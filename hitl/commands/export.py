@@ -13,7 +13,7 @@ from hitl.commands.selection import add_filters, filters_meant, open_store, reas
 from hitl.home import add_home
 
 if TYPE_CHECKING:
-    from data.portable import Portable
+    from data.exchange.portable import Portable
     from data.store import Store
 
 FORMATS = {
@@ -36,11 +36,11 @@ def _count(items: Iterator[Portable], told: list[int]) -> Iterator[Portable]:
 def _write(
     store: Store, args: argparse.Namespace, ids: list[int] | None, episodes: list[int] | None
 ) -> tuple[int, int]:
-    from data.portable import segment_episodes, whole_episodes
+    from data.exchange.portable import segment_episodes, whole_episodes
 
     told = [0, 0]
     if args.format == "store":
-        from data.merge import merge
+        from data.exchange.merge import merge
         from data.store import Store
 
         if args.out.exists():
@@ -50,21 +50,21 @@ def _write(
             target.conn.execute("PRAGMA journal_mode = DELETE")  # one file, whatever is done with it
         return summary.episodes, summary.steps
     if args.format == "parquet":
-        from data.parquet_files import write_parquet
+        from data.exchange.parquet import write_parquet
 
         written = write_parquet(store.conn, args.out, episodes)
         return written["episodes.parquet"], sum(n for name, n in written.items() if name.startswith("steps"))
     items = _count(whole_episodes(store.conn, episodes) if ids is None else segment_episodes(store.conn, ids), told)
     if args.format == "minari":
-        from data.minari_files import write_minari
+        from data.exchange.minari import write_minari
 
         write_minari(args.out, items)
     elif args.format == "lerobot":
-        from data.lerobot_files import write_lerobot
+        from data.exchange.lerobot import write_lerobot
 
         write_lerobot(args.out, items)
     else:
-        from data.player_runs import write_player_run
+        from data.exchange.player_runs import write_player_run
 
         for item in items:
             write_player_run(args.out, item)

@@ -12,9 +12,9 @@ from hitl.arguments import Parser
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
-    from data.merge import Summary
-    from data.player_runs import PlayerRun
-    from data.portable import Portable
+    from data.exchange.merge import Summary
+    from data.exchange.player_runs import PlayerRun
+    from data.exchange.portable import Portable
     from data.records import SessionInfo
     from data.store import Store
 
@@ -26,7 +26,7 @@ def kind_of(path: Path) -> str:
     if not path.exists():
         raise InputFileError(f"There is no {path.name}: check the path.")
     if path.is_dir():
-        from data.minari_files import find_dataset
+        from data.exchange.minari import find_dataset
 
         return "minari" if find_dataset(path) else "player-run"
     if _starts_as_sqlite(path):
@@ -45,10 +45,10 @@ def _starts_as_sqlite(path: Path) -> bool:
 
 def _rebuild(args: argparse.Namespace, store: Store) -> Callable[[PlayerRun], Portable]:
     """Return what turns foreign runs into today's episodes, as the command line asks for it."""
-    from data.importing import EpisodeRefusedError
+    from data.exchange.importing import EpisodeRefusedError
 
     if args.keep_observations:
-        from hitl.rebuild import as_recorded, left_empty
+        from hitl.player_runs.rebuild import as_recorded, left_empty
 
         def keep(run: PlayerRun) -> Portable:
             args.left_empty |= left_empty(run)
@@ -65,10 +65,10 @@ def _rebuild(args: argparse.Namespace, store: Store) -> Callable[[PlayerRun], Po
             )
 
         return refuse
-    from hitl.known_tracks import file_under
-    from hitl.rebuild import OldRuns
-    from hitl.task import TaskSettings
-    from hitl.track import load_track
+    from hitl.road.known_tracks import file_under
+    from hitl.player_runs.rebuild import OldRuns
+    from hitl.task.driving_task import TaskSettings
+    from hitl.road.track import load_track
 
     track, digest, said = file_under(store.conn, load_track(args.track))
     for sentence in said:
@@ -77,7 +77,7 @@ def _rebuild(args: argparse.Namespace, store: Store) -> Callable[[PlayerRun], Po
 
 
 def _layout(store: Store, session: int | None) -> SessionInfo | None:
-    from data.portable import session_info
+    from data.exchange.portable import session_info
 
     if session is None:
         return None
@@ -92,14 +92,14 @@ def _one(
     from data.records import AGENT, HUMAN
 
     if kind == "store":
-        from data.merge import merge
+        from data.exchange.merge import merge
 
         return merge(store.conn, store.path, path)
     if kind == "minari":
-        from data.importing import write
-        from data.minari_files import Told, read_minari
+        from data.exchange.importing import write
+        from data.exchange.minari import Told, read_minari
         from hitl.games.gym_env import action_names
-        from hitl.games.sight import Sight
+        from hitl.games.pictures import Sight
         from hitl.settings import load
 
         driver = AGENT if args.driver == "agent" else HUMAN
@@ -107,8 +107,8 @@ def _one(
         known = Told(_layout(store, args.layout_of), driver, args.hz, args.track_name or "",
                      lambda space: Sight(space, pictures), action_names)  # fmt: skip
         return write(store, read_minari(path, known), "minari", told)
-    from data.player_runs import find_runs
-    from data.watching import import_runs
+    from data.exchange.player_runs import find_runs
+    from data.exchange.watch_folder import import_runs
 
     return import_runs(store, find_runs(path), _rebuild(args, store), args.consume, told)
 
@@ -117,7 +117,7 @@ def _watch(store: Store, args: argparse.Namespace, told: Callable[[str, str | No
     import signal
     import threading
 
-    from data.watching import watch
+    from data.exchange.watch_folder import watch
 
     stop = threading.Event()
     previous = signal.signal(signal.SIGINT, lambda *_: stop.set())
@@ -177,9 +177,9 @@ def main(argv: list[str]) -> int:
         raise UsageError("--hz is a number of steps per second from 1 to 1000.")
     from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-    from data.layouts import apart
-    from data.merge import Summary
-    from data.relayout import rebuild_said
+    from data.reading.layouts import apart
+    from data.exchange.merge import Summary
+    from data.exchange.relayout import rebuild_said
     from data.store import Store
     from hitl.console import console
 

@@ -43,8 +43,8 @@ def main(argv: list[str]) -> int:
 
 def _record(args: argparse.Namespace) -> int:
     from data.errors import DeviceError
-    from hitl.games.line_recorder import LineRecorder
-    from hitl.games.telemetry import Telemetry
+    from hitl.games.trackmania.line_recorder import LineRecorder
+    from hitl.games.trackmania.telemetry import Telemetry
     from hitl.settings import load
 
     home = home_path(args)
@@ -80,8 +80,8 @@ def _record(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
-    from hitl.track import load_track
-    from hitl.world import map_line
+    from hitl.road.track import load_track
+    from hitl.games.open_game import map_line
 
     track = load_track(args.file or map_line("default", home_path(args)))
     print(f"{track.name}: {track.line.length:.0f} m, {len(track.corners)} corners")

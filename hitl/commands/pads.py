@@ -60,7 +60,7 @@ def main(argv: list[str]) -> int:
         settings = stored.load(home)
         if not (args.once or args.json):
             return 0
-    from hitl.pads.choose import open_pad
+    from hitl.pads.open import open_pad
 
     pad = open_pad(settings, args.pad, args.name)
     try:

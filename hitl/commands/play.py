@@ -14,14 +14,14 @@ from hitl.arguments import Parser, add_env
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
-    from hitl.corners import Corner
+    from hitl.road.corners import Corner
     from hitl.home import Home
-    from hitl.ports import EpisodeResult, Tick
-    from hitl.pulse import PulseReader
-    from hitl.rig import Rig
-    from hitl.track import Track
-    from hitl.wheel import Wheel
-    from takeover_ui.window import Window
+    from hitl.protocols import EpisodeResult, Tick
+    from hitl.screens.trainer_pulse import PulseReader
+    from hitl.session.setup import Rig
+    from hitl.road.track import Track
+    from hitl.drivers.human import Wheel
+    from takeover_ui.window.window import Window
 
 DRIVERS = ("auto", "sdl", "inputs", "keyboard", "scripted", "none")
 
@@ -97,9 +97,9 @@ def main(argv: list[str]) -> int:
         parser.error("--lead goes with --practice, and is a number of seconds from 0 to 60")
 
     from data.errors import DeviceError, HitlError
-    from hitl.rig import Rig, RigOptions
+    from hitl.session.setup import Rig, RigOptions
     from hitl.settings import load
-    from takeover_ui.window import Window, WindowOptions, display_available
+    from takeover_ui.window.window import Window, WindowOptions, display_available
 
     fast = args.headless and args.pad in ("scripted", "none")
     if not args.headless and not display_available():
@@ -139,7 +139,7 @@ def main(argv: list[str]) -> int:
         for sentence in _layouts_apart(rig):
             _teller(window)("warning", sentence)
         if watch is not None:
-            from hitl.pulse import PulseReader
+            from hitl.screens.trainer_pulse import PulseReader
 
             watch.begin(rig, stack.enter_context(PulseReader(rig.home.root)))
             if args.env != "box2d":  # our window has not the keyboard there, and the game may cover it
@@ -162,8 +162,8 @@ def main(argv: list[str]) -> int:
 def _layouts_apart(rig: Rig) -> list[str]:
     """Return what is to be said of recorded steps that cannot be learned from together with this session's."""
     from data.errors import StoreError
-    from data.layouts import apart
-    from data.relayout import rebuild_said
+    from data.reading.layouts import apart
+    from data.exchange.relayout import rebuild_said
     from data.store import Store
 
     try:
@@ -183,7 +183,7 @@ class Practice:
 
         from data.errors import UsageError
         from data.store import Store
-        from hitl.practice import starts
+        from hitl.session.practice import starts
 
         self.rig, self.corner = rig, rig.corner(corner)
         with Store.open(rig.home.store_path, read_only=True) as store:
@@ -253,16 +253,16 @@ def _drive(rig: Rig, args: argparse.Namespace, watch: _Watch | None) -> str:
 
 
 def _wheel(args: argparse.Namespace, track: Track, window: Window | None, stack: contextlib.ExitStack) -> Wheel:
-    from hitl.pads.choose import open_pad
+    from hitl.pads.open import open_pad
     from hitl.settings import load
-    from hitl.wheel import Nobody, PadWheel, ScriptedWheel
+    from hitl.drivers.human import Nobody, PadWheel, ScriptedWheel
 
     if args.pad == "none":
         return Nobody()
     if args.pad == "scripted":
         from data.errors import UsageError
         from data.suggest import did_you_mean
-        from hitl.scripted import Rule, ScriptedDriver, TakeoverRule
+        from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 
         if args.env.startswith("gym:"):
             raise UsageError("The scripted driver knows roads only: use --pad none here, or drive yourself.")
@@ -286,7 +286,7 @@ def _wheel(args: argparse.Namespace, track: Track, window: Window | None, stack:
 def _known_corners(home: Home, track: Track) -> tuple[Corner, ...]:
     """Return the track's corners by the names that the player gave them."""
     from data.store import Store
-    from hitl.corners import Corner
+    from hitl.road.corners import Corner
 
     with Store.open(home.store_path, read_only=True) as store:
         return tuple(Corner(c.name, c.from_m, c.to_m) for c in store.corners(track.name))
@@ -294,8 +294,8 @@ def _known_corners(home: Home, track: Track) -> tuple[Corner, ...]:
 
 def player_pad(use: str, name: str, home: Home, window: Window) -> Any:
     """Return the pad that the player asked for, and the window's keys beside it (alone for ``keyboard``)."""
-    from hitl.pads.choose import open_pad
-    from hitl.pads.either import EitherPad
+    from hitl.pads.open import open_pad
+    from hitl.pads.combined import EitherPad
     from hitl.pads.keyboard import KeyboardPad
     from hitl.pads.window_keys import window_keys
     from hitl.settings import load
@@ -344,7 +344,7 @@ class _Watch:
 
     def begin(self, rig: Rig, pulses: PulseReader) -> None:
         """The rig is there: its track and names are known."""
-        from hitl.watch import Watcher
+        from hitl.screens.live_view import Watcher
 
         self._watcher = Watcher(self._window, rig.track, rig.corners, rig.action_names, hz=rig.task.settings.hz)
         self._watcher.hint = HINTS[rig.session.settings.mode]
@@ -357,7 +357,7 @@ class _Watch:
 
     def hint_by(self, wheel: Wheel) -> None:
         """Name the pad's own buttons instead of keys: over another game the keyboard is that game's."""
-        from hitl.wheel import persons_pad
+        from hitl.drivers.human import persons_pad
 
         pad = persons_pad(wheel)
         made = next((m for part in getattr(pad, "parts", (pad,)) if (m := getattr(part, "map", None)) is not None), None)

@@ -11,9 +11,9 @@ from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
     from data.records import Segment
-    from data.review import EpisodeSummary
+    from data.reading.review import EpisodeSummary
     from data.store import Store
-    from takeover_ui.report import CornerRow, DrivenLine, EvaluationPoint, Outcome, Report
+    from takeover_ui.report.contents import CornerRow, DrivenLine, EvaluationPoint, Outcome, Report
     from takeover_ui.view import Corner, Scene
 
 _FAILED = ("off_road", "stalled")
@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
     from data.errors import InputFileError
     from data.store import Store
     from hitl.commands.selection import parse_date
-    from takeover_ui.report import write_report
+    from takeover_ui.report.contents import write_report
 
     home = home_path(args)
     output = args.output or home.root / "report.html"
@@ -74,11 +74,11 @@ def collect(
 
     Raises HitlError when the track, corner or session is not in the store, or nothing was driven in that time.
     """
-    from data import review
+    from data.reading import review
     from data.errors import UsageError
     from hitl import __version__
-    from hitl.scene import stored_scene
-    from takeover_ui.report import EpisodePoint, Report
+    from hitl.screens.stored_scene import stored_scene
+    from takeover_ui.report.contents import EpisodePoint, Report
 
     scene = stored_scene(store, track)
     episodes = review.episodes(store.conn, scene.track, session=session, since=since, until=until)
@@ -158,7 +158,7 @@ def _ceiling(episodes: list[EpisodeSummary]) -> float | None:
 
 def _evaluations(store: Store, episodes: list[EpisodeSummary], corner: Corner | None) -> list[EvaluationPoint]:
     """Return one point for each checkpoint that was evaluated, at the steps it had learned from."""
-    from takeover_ui.report import EvaluationPoint
+    from takeover_ui.report.contents import EvaluationPoint
 
     steps = {c.id: c.env_steps for c in store.checkpoints()}
     groups = _by_checkpoint(episodes)
@@ -188,8 +188,8 @@ def _before_and_after(
 
     The lines are those of both checkpoints and of the human through the corner.
     """
-    from data import driven
-    from takeover_ui.report import DrivenLine, Outcome
+    from data.reading import driven
+    from takeover_ui.report.contents import DrivenLine, Outcome
 
     groups = _by_checkpoint(episodes)
     if corner is None:
@@ -235,7 +235,7 @@ def _before_and_after(
 
 
 def _corner_row(corner: Corner, episodes: list[EpisodeSummary], takeovers: list[Segment]) -> CornerRow:
-    from takeover_ui.report import CornerRow
+    from takeover_ui.report.contents import CornerRow
 
     name, from_m, to_m = corner
     alone = [e for e in episodes if e.purpose != "lap" and e.human_steps == 0]

@@ -8,7 +8,7 @@ from hitl.arguments import Parser
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
-    from takeover_ui.review_model import ReviewModel
+    from takeover_ui.review.model import ReviewModel
     from takeover_ui.view import Scene
 
 
@@ -29,12 +29,12 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
 
     from data.errors import DeviceError, UsageError
-    from data.judging import StoreReview
+    from data.reading.segment_review import StoreReview
     from data.store import Store
     from hitl.commands.selection import parse_date
-    from hitl.scene import stored_scene
-    from takeover_ui.review_model import ReviewModel
-    from takeover_ui.window import display_available
+    from hitl.screens.stored_scene import stored_scene
+    from takeover_ui.review.model import ReviewModel
+    from takeover_ui.window.window import display_available
 
     with Store.open_existing(home_path(args).store_path) as store:
         scene = stored_scene(store, args.track)
@@ -57,7 +57,7 @@ def _run(model: ReviewModel, scene: Scene) -> None:
     import pygame
 
     from data.errors import DeviceError
-    from takeover_ui.review_app import ReviewApp
+    from takeover_ui.review.app import ReviewApp
 
     try:
         app = ReviewApp(model, scene)

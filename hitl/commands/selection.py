@@ -77,7 +77,7 @@ def selected(store: Store, args: argparse.Namespace) -> list[Segment]:
 
     Raises UsageError where a corner is asked for by a name that two tracks have: what is judged must be what was meant.
     """
-    from hitl.known_tracks import chosen
+    from hitl.road.known_tracks import chosen
 
     track = chosen(store.conn, args.track) if args.track else None
     if args.corner and track is None:

@@ -29,7 +29,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
 
     from data.errors import UsageError
-    from hitl import stall
+    from hitl.demo import stall
 
     home = home_path(args)
     if home.store_path.exists():

@@ -35,7 +35,7 @@ def _info(store: Store, args: argparse.Namespace) -> int:
     import dataclasses
     import json
 
-    from data.log_beside import advice, without_log
+    from data.recording.log_beside import advice, without_log
     from data.upkeep import info
 
     found = info(store.conn, store.path)
@@ -65,7 +65,7 @@ def _info(store: Store, args: argparse.Namespace) -> int:
 
 
 def _check(store: Store, args: argparse.Namespace) -> int:
-    from data.layouts import apart
+    from data.reading.layouts import apart
     from data.upkeep import check
 
     said = check(store.conn, store.path)
@@ -76,7 +76,7 @@ def _check(store: Store, args: argparse.Namespace) -> int:
 
 
 def _rebuild(store: Store, args: argparse.Namespace) -> int:
-    from data.relayout import rebuild_said
+    from data.exchange.relayout import rebuild_said
 
     print("\n".join(rebuild_said(store)) or "There is nothing to rebuild: no imported lap has a layout of earlier versions.")
     return 0

@@ -88,13 +88,13 @@ def _run(home: Home, args: argparse.Namespace) -> int:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda number, frame: asked.append(number))
 
-    from trainer.daemon import Daemon
-    from trainer.start import Wish
+    from trainer.daemon.daemon import Daemon
+    from trainer.daemon.resume import Wish
 
     base = None
     if args.tmrl_config is not None:
         from hitl.commands.config import show
-        from trainer.tmrl_config import read
+        from trainer.tmrl.config import read
 
         base, findings = read(args.tmrl_config)
         if not args.quiet:
@@ -114,7 +114,7 @@ def _run(home: Home, args: argparse.Namespace) -> int:
         daemon = Daemon(home.root, wish, **options)
         daemon.run()
     elif sys.stdout.isatty():
-        from hitl.train_view import TrainView
+        from hitl.screens.train_terminal import TrainView
 
         with TrainView() as view:
             daemon = Daemon(home.root, wish, say=view.say, show=view.show, **options)
@@ -130,13 +130,13 @@ def _run(home: Home, args: argparse.Namespace) -> int:
 
 
 def _alive(home: Home) -> bool:
-    from trainer.control import running
+    from trainer.daemon.control import running
 
     return running(home.store_path)
 
 
 def _status(home: Home) -> int:
-    from trainer.heartbeat import read_heartbeat
+    from trainer.daemon.heartbeat import read_heartbeat
 
     beat, alive = read_heartbeat(home.root), _alive(home)
     if not alive:
@@ -170,7 +170,7 @@ def _status(home: Home) -> int:
 
 
 def _pause(home: Home, pause: bool) -> int:
-    from trainer.control import PAUSE, ask, withdraw
+    from trainer.daemon.control import PAUSE, ask, withdraw
 
     if not _alive(home):
         raise TrainingError("No trainer is at work on this home folder: `hitl train` starts one.")
@@ -180,7 +180,7 @@ def _pause(home: Home, pause: bool) -> int:
 
 
 def _stop(home: Home) -> int:
-    from trainer.control import STOP, ask
+    from trainer.daemon.control import STOP, ask
 
     if not _alive(home):
         print("No trainer is at work on this home folder.")
@@ -210,7 +210,7 @@ def _words(parser: argparse.ArgumentParser, args: argparse.Namespace) -> list[st
 
 
 def _behind(home: Home, words: list[str]) -> int:
-    from trainer.heartbeat import read_heartbeat
+    from trainer.daemon.heartbeat import read_heartbeat
 
     if _alive(home):
         raise TrainingError("A trainer is already at work on this home folder: `hitl train status` shows it.")

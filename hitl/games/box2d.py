@@ -16,7 +16,7 @@ from gymnasium.envs.box2d.car_dynamics import Car
 from numpy.typing import NDArray
 
 from hitl.games.base import Start, VehicleState
-from hitl.track import Track
+from hitl.road.track import Track
 
 PHYSICS_HZ = 60
 CLOCK = 0.5  # seconds of the car model for one of ours

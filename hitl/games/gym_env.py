@@ -3,7 +3,7 @@
 How our actions become the environment's: ``hitl.games.ranges``. Which control of the pad moves which number is a setting; the
 defaults below are a guess for the rest.
 
-All that is ever done with an environment is done by one thread (``hitl.watchdog.Worker``). Before anything is recorded, one
+All that is ever done with an environment is done by one thread (``hitl.games.hang_guard.Worker``). Before anything is recorded, one
 episode is begun and one step is made, and what comes back is looked at: an environment of another form is refused in a sentence.
 """
 
@@ -26,10 +26,10 @@ from data.errors import DeviceError, shown
 from data.numbers import said, which
 from hitl.games.base import VehicleState
 from hitl.games.ranges import ActionRange
-from hitl.games.sight import Misfit, Sight
-from hitl.line import Place
+from hitl.games.pictures import Misfit, Sight
+from hitl.road.line import Place
 from hitl.settings import PictureSettings
-from hitl.watchdog import RESET_S, EnvironmentLost, Worker
+from hitl.games.hang_guard import RESET_S, EnvironmentLost, Worker
 
 CONTROLS: dict[str, tuple[str, ...]] = {
     "CarRacing-v3": ("steer", "gas", "brake"),
@@ -47,7 +47,7 @@ _STILL = VehicleState(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     """One environment, made by ``make`` and made again after it was lost.
 
-    Observation: (O,) float32, [numbers | picture] (``hitl.games.sight``). ``info`` holds what the session
+    Observation: (O,) float32, [numbers | picture] (``hitl.games.pictures``). ``info`` holds what the session
     asks for: ``state`` and ``place`` (zeros), ``progress`` (0: there is no line) and ``reason``. Raises EnvironmentLost when
     the environment raises, hangs (for two seconds in real time, ``hz`` given), or gives what it did not say it would;
     DeviceError at construction when it does so from the start.

@@ -21,7 +21,7 @@ from pygame._sdl2 import controller as sdl_controller
 
 from data.errors import DeviceError
 from data.suggest import did_you_mean
-from hitl.pads.guard import Guard
+from hitl.pads.own_pad import Guard
 from hitl.pads.identity import Identity, serial_and_port, tell_apart
 
 HOTPLUG = (pygame.JOYDEVICEADDED, pygame.JOYDEVICEREMOVED)

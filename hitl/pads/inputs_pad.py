@@ -17,7 +17,7 @@ from typing import Any
 
 from data.errors import DeviceError
 from hitl.pads.base import MISSING, PadState
-from hitl.pads.guard import own_pads
+from hitl.pads.own_pad import own_pads
 from hitl.pads.mapping import CONTROLLER, from_table
 from hitl.pads.rest import Resting
 

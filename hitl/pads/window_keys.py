@@ -45,5 +45,5 @@ class WindowKeys(Sequence[bool]):
 
 
 def window_keys(keys: Callable[[], frozenset[str]]) -> Callable[[], Sequence[bool]]:
-    """Return what ``KeyboardPad(keys=…)`` wants, from what :meth:`takeover_ui.window.Window.keys` gives."""
+    """Return what ``KeyboardPad(keys=…)`` wants, from what :meth:`takeover_ui.window.window.Window.keys` gives."""
     return lambda: WindowKeys(keys())

@@ -112,7 +112,7 @@ def lacks(home: Home, name: str) -> bool:
 
 def take_weights(home: Home, message: dict[str, Any], say: Callable[[str], None]) -> bool:
     """Write a checkpoint that was sent into this home; tells whether it is of any use."""
-    from trainer.parcel import opened
+    from trainer.checkpoints.policy_only import opened
 
     name = Path(str(message["name"])).name
     if not name.endswith(".safetensors"):

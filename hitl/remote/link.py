@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import DeviceError, InputFileError, UsageError
-from data.text_files import read_text, without_mark
+from data.files.text_files import read_text, without_mark
 from hitl.remote.wire import pack, unpack
 
 PORT = 55555

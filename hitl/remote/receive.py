@@ -9,11 +9,11 @@ from typing import Any
 
 from data.connect import now, open_store, transaction
 from data.errors import shown
-from data.live import LiveLock
+from data.recording.session_lock import LiveLock
 from data.numbers import counted
-from data.ops import CLOSE, EPISODE, STEP, Applier, Op
+from data.recording.operations import CLOSE, EPISODE, STEP, Applier, Op
 from data.tracks import plain, settle
-from data.unpickle import Holder
+from data.exchange.unpickle import Holder
 from hitl.home import Home
 from hitl.remote.link import connection
 from hitl.remote.tmrl_samples import TmrlSamples
@@ -227,7 +227,7 @@ def _take(inbox: Inbox, message: dict[str, Any], say: Callable[[str], None]) -> 
 def _weights(home: Home, name: str) -> bytes | None:
     """Return the file of a checkpoint's policy; None where it is gone."""
     from data.errors import HitlError
-    from trainer.parcel import policy_only
+    from trainer.checkpoints.policy_only import policy_only
 
     try:
         return policy_only(home.checkpoints / name)

@@ -31,7 +31,7 @@ class HitlActor(ActorModule):
 
     def load(self, path: str | Path, device: Any) -> HitlActor:
         """Take the weights in a file, on the CPU. Such as are none, or fit another game, leave what is in force."""
-        from trainer.checkpoint import load_policy
+        from trainer.checkpoints.files import load_policy
 
         try:
             actor, meta = load_policy(Path(path))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from data.numbers import all_numbers, is_number, which
-from data.ops import CLOSE, END, EPISODE, EVENT, OUTCOME, SEGMENT, STEP, STOP, Op
+from data.recording.operations import CLOSE, END, EPISODE, EVENT, OUTCOME, SEGMENT, STEP, STOP, Op
 from data.records import OUTCOMES, PURPOSES, SESSION_KINDS, SessionInfo
 
 _LENGTHS = {EPISODE: 6, STEP: 18, SEGMENT: 9, STOP: 5, OUTCOME: 3, END: 9, EVENT: 6, CLOSE: 3}

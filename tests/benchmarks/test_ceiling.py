@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from hitl.demo import open_shipped
+from hitl.demo.demo import open_shipped
 from hitl.home import Home
-from hitl.lockstep import Lockstep
-from hitl.rig import Rig, RigOptions
+from hitl.session.lockstep import Lockstep
+from hitl.session.setup import Rig, RigOptions
 from trainer.config import PRESETS
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"

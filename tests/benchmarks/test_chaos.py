@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from data.recorder import Recorder
+from data.recording.recorder import Recorder
 from data.store import Store
 from tests.data.helpers import session_info, step_row
 

@@ -16,7 +16,7 @@ import pytest
 
 from data.browse import QUERIES
 from data.connect import now
-from data.recorder import Recorder
+from data.recording.recorder import Recorder
 from data.store import Store
 from tests.data.helpers import drive, session_info, step_row
 

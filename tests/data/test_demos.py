@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from data.demos import Rule
-from data.recorder import Recorder
+from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, SegmentRecord
 from data.store import Store
 from hitl.cli import main

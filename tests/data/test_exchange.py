@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from data.follow import Follower
-from data.recorder import Recorder
+from data.reading.follow import Follower
+from data.recording.recorder import Recorder
 from data.store import Store
 from hitl.cli import main
 from tests.data.helpers import drive, session_info
@@ -96,7 +96,7 @@ def test_another_tools_minari_dataset(home, tmp_path, capsys):
     from minari.data_collector.episode_buffer import EpisodeBuffer
     from minari.dataset.minari_storage import MinariStorage
 
-    from data.minari_files import _identify
+    from data.exchange.minari import _identify
 
     box = gymnasium.spaces.Box
     folder = tmp_path / "foreign-v0"

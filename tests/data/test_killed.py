@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.follow import Follower
+from data.reading.follow import Follower
 from data.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -93,7 +93,7 @@ def test_kill_at_fifty_random_moments(path, tmp_path):
 
 
 def test_a_living_session_is_left_alone(path):
-    from data.recorder import Recorder
+    from data.recording.recorder import Recorder
     from tests.data.helpers import session_info, step_row
 
     with Recorder(path, session_info()) as recorder:

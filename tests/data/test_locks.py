@@ -8,7 +8,7 @@ import pytest
 
 from data.connect import header_version, open_store
 from data.errors import StoreError
-from data.live import LiveLock, is_alive
+from data.recording.session_lock import LiveLock, is_alive
 from data.store import Store
 
 VISITOR = """

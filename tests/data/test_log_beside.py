@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from data.log_beside import without_log
-from data.merge import merge
-from data.recorder import Recorder
+from data.recording.log_beside import without_log
+from data.exchange.merge import merge
+from data.recording.recorder import Recorder
 from data.store import Store
 from data.upkeep import check
 from hitl.cli import main
@@ -18,7 +18,7 @@ from tests.data.helpers import drive, session_info
 ROOT = Path(__file__).resolve().parents[2]
 KILLED = """
 import os, sys
-from data.recorder import Recorder
+from data.recording.recorder import Recorder
 from tests.data.helpers import drive, session_info
 recorder = Recorder(sys.argv[1], session_info())
 drive(recorder)

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from data.errors import StoreError, UsageError
-from data.follow import Follower
-from data.merge import merge
-from data.recorder import Recorder
+from data.reading.follow import Follower
+from data.exchange.merge import merge
+from data.recording.recorder import Recorder
 from data.store import Store
 from tests.data.helpers import drive, session_info, step_row
 

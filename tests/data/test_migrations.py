@@ -8,8 +8,8 @@ import pytest
 from data import connect as connecting
 from data.connect import open_store, version_of
 from data.errors import StoreError
-from data.follow import Follower
-from data.recorder import Recorder
+from data.reading.follow import Follower
+from data.recording.recorder import Recorder
 from data.schema import MIGRATIONS, Migration
 from data.store import Store
 from data.upkeep import check
@@ -111,7 +111,7 @@ def test_two_that_open_a_new_store_at_once_make_it_once(path):
 
 
 def test_a_store_of_an_older_version_can_be_merged_and_stays_as_it_is(path, tmp_path):
-    from data.merge import merge
+    from data.exchange.merge import merge
 
     old = tmp_path / "old.sqlite"
     conn = sqlite3.connect(old)

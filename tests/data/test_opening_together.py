@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 
-from data.recorder import Recorder
+from data.recording.recorder import Recorder
 from data.records import SessionInfo, StepRow
 from data.store import Store
 

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from data import places
+from data.files import paths
 from data.connect import open_store
 from data.errors import HitlError, StoreError, UsageError
-from data.places import refuse_share, sqlite_uri, user_path
+from data.files.paths import refuse_share, sqlite_uri, user_path
 from data.store import Store
 from hitl.cli import main
 from hitl.home import Home, default_home
@@ -63,9 +63,9 @@ def test_browse_serves_the_store_that_was_asked_for_and_makes_no_file(tmp_path, 
 
 def test_the_mark_of_a_long_path_is_no_share(monkeypatch):
     monkeypatch.setattr(os.path, "abspath", lambda path: str(path))
-    assert places._drive_share("\\\\?\\C:\\a\\store.sqlite") == ""
+    assert paths._drive_share("\\\\?\\C:\\a\\store.sqlite") == ""
     for share in ("\\\\nas\\rl\\store.sqlite", "\\\\?\\UNC\\nas\\rl\\store.sqlite", "\\\\wsl.localhost\\Ubuntu\\x"):
-        assert places._drive_share(share) == "a network share"
+        assert paths._drive_share(share) == "a network share"
     assert "?mode=ro" in sqlite_uri("/a b/c", "mode=ro")
 
 
@@ -81,7 +81,7 @@ def shares(tmp_path, monkeypatch):
     rows = ["/dev/vda / ext4 rw 0 0", f"nas:/rl {share} nfs4 rw 0 0", f"/dev/sdb {share}/inner ext4 rw 0 0"]
     mounts = tmp_path / "mounts"
     mounts.write_text("\n".join(rows) + "\n")
-    monkeypatch.setattr(places, "_MOUNTS", mounts)
+    monkeypatch.setattr(paths, "_MOUNTS", mounts)
     return root
 
 
@@ -98,7 +98,7 @@ def test_a_folder_on_a_share_is_told_by_what_is_mounted_there(shares):
 
 def test_a_machine_whose_root_is_on_the_network_has_no_other_disk(tmp_path, monkeypatch):
     (tmp_path / "mounts").write_text("nas:/ / nfs rw 0 0\n")
-    monkeypatch.setattr(places, "_MOUNTS", tmp_path / "mounts")
+    monkeypatch.setattr(paths, "_MOUNTS", tmp_path / "mounts")
     refuse_share(tmp_path / "store.sqlite")
 
 

@@ -5,11 +5,11 @@ import pickle
 import numpy as np
 import pytest
 
-from data.importing import EpisodeRefusedError
-from data.player_runs import run_of
-from hitl.old_road import old_names
-from hitl.rebuild import OldRuns, as_recorded, left_empty
-from hitl.track import load_track
+from data.exchange.importing import EpisodeRefusedError
+from data.exchange.player_runs import run_of
+from hitl.player_runs.road import old_names
+from hitl.player_runs.rebuild import OldRuns, as_recorded, left_empty
+from hitl.road.track import load_track
 from tests.data.test_player_runs import RAW
 
 
@@ -128,8 +128,8 @@ def test_points_that_are_no_places_are_refused(track, line_file, layout, reason)
 @pytest.mark.parametrize("local", [False, True])
 @pytest.mark.parametrize("other", ["mirrored", "turned round", "default"])
 def test_another_road_is_another_road(track, line_file, local, other):
-    from hitl.line import ReferenceLine
-    from hitl.track import Track
+    from hitl.road.line import ReferenceLine
+    from hitl.road.track import Track
 
     points = track.line.points
     wrong = {

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from data.errors import InputFileError
-from data.follow import Follower
-from data.importing import EpisodeRefusedError
-from data.player_runs import as_steps, looks_like_run_name, read_player_run
+from data.reading.follow import Follower
+from data.exchange.importing import EpisodeRefusedError
+from data.exchange.player_runs import as_steps, looks_like_run_name, read_player_run
 from data.store import Store
-from data.watching import watch
+from data.exchange.watch_folder import watch
 from hitl.cli import main
-from hitl.rebuild import OldRuns, as_recorded
-from hitl.track import load_track
+from hitl.player_runs.rebuild import OldRuns, as_recorded
+from hitl.road.track import load_track
 
 RAW, STRIDE, K = 0.35, 20, 10  # m between points of a line file, points between two that are seen, points seen
 
@@ -119,7 +119,7 @@ def test_positions_observations_and_rewards_are_todays(runs, line_file, actions,
     assert error.max() < 1.5
     names = item.info.observation_names
     assert names == tuple(
-        OldRuns(track).info(__import__("hitl.task", fromlist=["x"]).DrivingTask(track)).observation_names
+        OldRuns(track).info(__import__("hitl.task.driving_task", fromlist=["x"]).DrivingTask(track)).observation_names
     )
     forward = data.observation[:, names.index("forward_speed")] * 30
     true_speed = np.array([s[1][3][0] * 500 / 3.6 for s in samples[:n]])
@@ -161,7 +161,7 @@ def test_another_road_is_refused_with_the_reason(runs, line_file, tmp_path):
 def test_what_cannot_be_used_is_refused_with_the_reason(runs, line_file, change, reason):
     samples, _ = drive_old(line_file, 2.0)
     path = save(runs, change(samples))
-    from data.importing import check
+    from data.exchange.importing import check
 
     with pytest.raises(EpisodeRefusedError, match=reason):
         check(as_recorded(read_player_run(path), "t", 20.0))
@@ -258,9 +258,9 @@ def test_a_watched_folder(runs, line_file, tmp_path):
 
 def test_a_run_is_filed_under_its_line_whatever_the_file_is_called(runs, line_file, tmp_path):
     from hitl.home import Home
-    from hitl.known_tracks import file_under
-    from hitl.line import ReferenceLine
-    from hitl.track import Track
+    from hitl.road.known_tracks import file_under
+    from hitl.road.line import ReferenceLine
+    from hitl.road.track import Track
 
     home = Home(tmp_path / "home").create()
     line = load_track(line_file)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from data.errors import StoreError
-from data.follow import Follower
-from data.recorder import Recorder
+from data.reading.follow import Follower
+from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN
 from data.store import Store
 from tests.data.helpers import drive, session_info, step_row
@@ -201,7 +201,7 @@ def test_recording_outlives_what_nobody_thought_of(path, monkeypatch):
         recorder.begin_episode()
         recorder.flush()
         with monkeypatch.context() as broken:
-            broken.setattr("data.ops.Applier.apply", lambda *_: 1 / 0)
+            broken.setattr("data.recording.operations.Applier.apply", lambda *_: 1 / 0)
             recorder.step(step_row(0))
             assert not recorder.flush()
             assert "division by zero" in recorder.status.problem

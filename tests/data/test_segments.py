@@ -4,7 +4,7 @@ import sqlite3
 import pytest
 
 from data.errors import StoreError, UsageError
-from data.recorder import Recorder
+from data.recording.recorder import Recorder
 from data.store import Store
 from hitl.cli import main
 from hitl.commands.selection import parse_date

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import data.connect
-from data.follow import Follower
-from data.recorder import Recorder
+from data.reading.follow import Follower
+from data.recording.recorder import Recorder
 from data.store import Store
 from tests.data.helpers import drive, session_info
 

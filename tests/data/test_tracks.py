@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.errors import UsageError
-from data.merge import merge
-from data.recorder import Recorder
+from data.exchange.merge import merge
+from data.recording.recorder import Recorder
 from data.store import Store
 from data.tracks import Road, SeveralTracksError, enter, place, plain, resolve, rows, settle
 from tests.data.helpers import session_info, step_row
@@ -193,7 +193,7 @@ class TestFromElsewhere:
         conn = sqlite3.connect(old)
         conn.executescript((STORES / "two-maps-v2.sql").read_text())
         conn.close()
-        from hitl.track import lay_segments
+        from hitl.road.track import lay_segments
 
         points, _ = lay_segments("a", [{"straight": 60}, {"radius": 12, "angle": 120}, {"straight": 120}])
         enter(store.conn, "line", Road(points, 8.0))
@@ -201,9 +201,9 @@ class TestFromElsewhere:
         assert filed(store) == ["line", "line~unknown", "default"]
 
     def test_a_store_of_the_version_before_is_told_apart_as_its_maps_are_driven(self, path):
-        from hitl.known_tracks import file_under
-        from hitl.line import ReferenceLine
-        from hitl.track import Track, lay_segments, load_track
+        from hitl.road.known_tracks import file_under
+        from hitl.road.line import ReferenceLine
+        from hitl.road.track import Track, lay_segments, load_track
 
         conn = sqlite3.connect(path)
         conn.executescript((STORES / "two-maps-v2.sql").read_text())
@@ -226,8 +226,8 @@ class TestFromElsewhere:
             assert ("default", "hairpin") in {(c.track, c.name) for c in store.corners()}
 
     def test_an_export_brings_the_line_along(self, store, path, tmp_path):
-        from data.importing import write
-        from data.portable import describe, restore, whole_episodes
+        from data.exchange.importing import write
+        from data.exchange.portable import describe, restore, whole_episodes
 
         enter(store.conn, "line", A)
         second, _ = enter(store.conn, "line", B)
@@ -242,8 +242,8 @@ class TestFromElsewhere:
 
 
     def test_an_older_export_is_told_by_its_positions(self, store, path, tmp_path):
-        from data.importing import write
-        from data.portable import describe, restore, whole_episodes
+        from data.exchange.importing import write
+        from data.exchange.portable import describe, restore, whole_episodes
 
         enter(store.conn, "line", B)
         enter(store.conn, "line", A)

@@ -10,9 +10,9 @@ import types
 
 import pytest
 
-from data import live, spill
-from data.follow import Follower
-from data.recorder import Recorder
+from data.recording import session_lock, spill_file
+from data.reading.follow import Follower
+from data.recording.recorder import Recorder
 from data.store import Store
 from tests.data.helpers import drive, session_info, step_row
 
@@ -95,7 +95,7 @@ def test_locked_by_somebody_else(path, elsewhere):
         assert recorder.status.spilled == 0
         record(recorder, 10, 360)
     check_whole(path, 370)
-    assert spill.find_spills(path) == []
+    assert spill_file.find_spills(path) == []
 
 
 def test_locked_from_the_start_to_the_end(path, elsewhere):
@@ -111,18 +111,18 @@ def test_locked_from_the_start_to_the_end(path, elsewhere):
     recorder.close()
     other.execute("ROLLBACK")
     other.close()
-    assert len(spill.find_spills(path)) == 1
+    assert len(spill_file.find_spills(path)) == 1
     with Recorder(path, session_info()) as following:
         assert any("read back" in text for text in following.recovered)
     check_whole(path, 200)
-    assert spill.find_spills(path) == []
+    assert spill_file.find_spills(path) == []
 
 
 def test_a_kill_in_the_middle_of_trouble_loses_nothing_spilled(path, elsewhere):
     script = f"""
 import os, signal, tempfile
 tempfile.tempdir = {str(elsewhere)!r}
-from data.recorder import Recorder
+from data.recording.recorder import Recorder
 from tests.data.helpers import session_info, step_row
 import sqlite3
 recorder = Recorder({str(path)!r}, session_info(), busy_timeout_s=0.05, retry_s=0.05)
@@ -138,7 +138,7 @@ os.kill(os.getpid(), signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode < 0, done.stderr
-    (left,) = spill.find_spills(path)
+    (left,) = spill_file.find_spills(path)
     with left.open("ab") as file:
         file.write(b'["step", 0, 130, tor')  # as a write cut short leaves it
     with Store.open(path) as store:
@@ -153,7 +153,7 @@ def test_what_is_driven_in_trouble_is_on_the_disk_within_a_second(path, elsewher
     script = f"""
 import os, signal, tempfile, time
 tempfile.tempdir = {str(elsewhere)!r}
-from data.recorder import Recorder
+from data.recording.recorder import Recorder
 from tests.data.helpers import session_info, step_row
 import sqlite3
 recorder = Recorder({str(path)!r}, session_info())
@@ -189,12 +189,12 @@ def test_when_the_spill_file_s_own_disk_fills_up_it_goes_on_elsewhere(small_disk
         other.execute("BEGIN IMMEDIATE")
         record(recorder, 10, 10)
         assert not recorder.flush()
-        assert spill.find_spills(path)[0].parent == small_disk
+        assert spill_file.find_spills(path)[0].parent == small_disk
         with pytest.raises(OSError, match="space"):
             (small_disk / "filler").write_bytes(b"x" * 2_000_000)
         record(recorder, 3_000, 20)
         assert not recorder.flush()
-        assert len(spill.find_spills(path)) == 2
+        assert len(spill_file.find_spills(path)) == 2
         record(recorder, 10, 3_020)
         recorder._retry = 1e9  # it never comes back in this process
     other.execute("ROLLBACK")
@@ -204,7 +204,7 @@ def test_when_the_spill_file_s_own_disk_fills_up_it_goes_on_elsewhere(small_disk
     with Store.open(path) as store:
         store.recover()
     check_whole(path, 3_030)
-    assert spill.find_spills(path) == []
+    assert spill_file.find_spills(path) == []
 
 
 def everything(store):
@@ -222,7 +222,7 @@ def test_a_spill_file_read_back_twice_changes_nothing(path, elsewhere):
         drive(recorder, 30)
         recorder.event("seen", "A wheel came off.")
     other.close()
-    (left,) = spill.find_spills(path)
+    (left,) = spill_file.find_spills(path)
     content = left.read_bytes()
     with Store.open(path) as store:
         store.recover()
@@ -240,7 +240,7 @@ def test_another_start_leaves_the_spill_file_of_a_living_session_alone(path, els
         recorder.begin_episode()
         record(recorder, 200)
         wait_for(lambda: recorder.status.spilled)
-        (left,) = spill.find_spills(path)
+        (left,) = spill_file.find_spills(path)
         recorder._live.release()  # as where no lock file could be made
         other.execute("ROLLBACK")
         recorder._retry = 1e9
@@ -255,7 +255,7 @@ def test_another_start_leaves_the_spill_file_of_a_living_session_alone(path, els
 
 def test_an_unreadable_spill_file_is_kept_aside(path):
     Store.open(path).close()
-    left = path.with_name(f"{spill._stem(path)}-0.jsonl")
+    left = path.with_name(f"{spill_file._stem(path)}-0.jsonl")
     left.write_bytes(b"\x00\x01")
     with Store.open(path) as store:
         assert "kept as" in store.recover()[0]
@@ -283,7 +283,7 @@ def test_a_full_disk(small_disk, elsewhere):
     assert recorder.status.problem is None
     recorder.close()
     check_whole(path, count)
-    assert spill.find_spills(path) == []
+    assert spill_file.find_spills(path) == []
 
 
 def test_a_disk_that_stays_full_until_the_next_start(small_disk, elsewhere):
@@ -291,7 +291,7 @@ def test_a_disk_that_stays_full_until_the_next_start(small_disk, elsewhere):
     with Recorder(path, session_info(), **QUICK) as recorder:
         recorder.begin_episode()
         record(recorder, 12_000)
-    assert spill.find_spills(path)
+    assert spill_file.find_spills(path)
     subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
     with Store.open(path) as store:
         assert any("read back" in text for text in store.recover())
@@ -341,7 +341,7 @@ def test_a_file_size_limit(tmp_path):
 import resource, signal, tempfile
 tempfile.tempdir = {str(tmp_path)!r}
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-from data.recorder import Recorder
+from data.recording.recorder import Recorder
 from tests.data.helpers import session_info, step_row
 recorder = Recorder({str(path)!r}, session_info(), busy_timeout_s=0.05, retry_s=0.05)
 recorder.begin_episode()
@@ -366,7 +366,7 @@ def windows_locks(monkeypatch):
     double.LK_NBLCK = 2
     double.locking = lambda fd, mode, count: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     monkeypatch.setitem(sys.modules, "msvcrt", double)
-    monkeypatch.setattr(live, "sys", types.SimpleNamespace(platform="win32"))
+    monkeypatch.setattr(session_lock, "sys", types.SimpleNamespace(platform="win32"))
 
 
 def test_on_windows_too_a_busy_store_costs_nothing(path, elsewhere, windows_locks):
@@ -378,12 +378,12 @@ def test_on_windows_too_a_busy_store_costs_nothing(path, elsewhere, windows_lock
         blocker.execute("BEGIN IMMEDIATE")
         record(recorder, 100, start=20)
         wait_for(lambda: recorder.status.spilled)
-        (left,) = spill.find_spills(path)
-        assert spill.read_spill(left)[0]["uuid"].startswith(left.stem.rpartition("-")[2])
+        (left,) = spill_file.find_spills(path)
+        assert spill_file.read_spill(left)[0]["uuid"].startswith(left.stem.rpartition("-")[2])
         blocker.execute("ROLLBACK")
         blocker.close()
         wait_for(lambda: not recorder.status.spilled)
         record(recorder, 30, start=120)
     with Store.open(path) as store:
         assert store.conn.execute("SELECT count(*) FROM steps").fetchone()[0] == 150
-    assert spill.find_spills(path) == []
+    assert spill_file.find_spills(path) == []

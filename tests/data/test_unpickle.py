@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from data.errors import InputFileError
-from data.unpickle import load_restricted, loads_restricted
+from data.exchange.unpickle import load_restricted, loads_restricted
 
 
 def same(a, b):

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from data.follow import Follower
-from data.recorder import Recorder
+from data.reading.follow import Follower
+from data.recording.recorder import Recorder
 from data.records import HUMAN
 from data.store import Store
 from data.upkeep import check, compact, info, prunable, prune

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from data.recorder import Recorder
+from data.recording.recorder import Recorder
 from tests.data.helpers import session_info, step_row
 
 

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hitl.corner_stats import corner_stats
-from hitl.corners import Corner
+from hitl.road.corner_stats import corner_stats
+from hitl.road.corners import Corner
 from hitl.games.base import Start, VehicleState
-from hitl.games.frames import Frame
-from hitl.games.line_recorder import LineRecorder
-from hitl.line import ReferenceLine
-from hitl.live import LiveEnv
-from hitl.reward import RewardSettings
-from hitl.task import DrivingTask, TaskSettings
-from hitl.track import Track, finish_artefact, lay_segments
+from hitl.games.trackmania.frames import Frame
+from hitl.games.trackmania.line_recorder import LineRecorder
+from hitl.road.line import ReferenceLine
+from hitl.games.live_env import LiveEnv
+from hitl.task.reward import RewardSettings
+from hitl.task.driving_task import DrivingTask, TaskSettings
+from hitl.road.track import Track, finish_artefact, lay_segments
 
 BEND = {"radius": 20, "angle": 90}
 
@@ -163,7 +163,7 @@ def test_a_line_of_another_map_is_told_once():
 
 
 def drive_of(track, reason="finish", far=None):
-    from data.drives import Drive
+    from data.reading.drives import Drive
 
     at = np.arange(0.0, track.line.length - 2.0, 1.0)
     n = len(at)
@@ -173,7 +173,7 @@ def drive_of(track, reason="finish", far=None):
 def test_a_corner_over_the_seam_is_passed_at_both_ends():
     bend_first = np.roll(CLOSED[:-1], -round(50 / 0.25), axis=0)  # begins in the middle of the first bend
     line = ReferenceLine(bend_first)
-    from hitl.corners import corners_from_curvature
+    from hitl.road.corners import corners_from_curvature
 
     corners = corners_from_curvature(line)
     assert corners[0].from_m <= 2.0
@@ -220,8 +220,8 @@ def test_tmrl_is_found_at_its_start_and_a_finish_has_the_whole_line_behind_it():
     from collections import deque
     from types import SimpleNamespace
 
-    from hitl.games.motion import Motion
-    from hitl.games.tmrl_env import TmrlEnv
+    from hitl.games.trackmania.motion import Motion
+    from hitl.games.tmrl.env import TmrlEnv
 
     env = object.__new__(TmrlEnv)  # without tmrl: only what looks where the car is
     env.track, env._has_line, env._frames, env._motion = circuit(0.7, 0.0), True, deque(maxlen=12), Motion()

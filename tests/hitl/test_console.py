@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from data.recorder import Recorder
+from data.recording.recorder import Recorder
 from data.store import Store
 from hitl.cli import main
 from hitl.console import console
-from hitl.train_view import TrainView, draw
+from hitl.screens.train_terminal import TrainView, draw
 from tests.data.helpers import drive, session_info
-from trainer.heartbeat import Heartbeat
-from trainer.watch import Watch
+from trainer.daemon.heartbeat import Heartbeat
+from trainer.daemon.evaluations import Watch
 
 ROOT = Path(__file__).parents[2]
 NAMES = ["[apex]", "[/]", "[bold]x", ":car:", "[link=x]y[/link]", r"\[a]", "a\\", "[red]Żółć[/red]"]

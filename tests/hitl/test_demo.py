@@ -11,10 +11,10 @@ import pytest
 from data.errors import CheckpointError
 from data.store import Store
 from hitl import cli
-from hitl.demo import open_shipped, stalled_at
+from hitl.demo.demo import open_shipped, stalled_at
 from hitl.home import Home
-from hitl.rig import Rig, RigOptions
-from hitl.track import load_track
+from hitl.session.setup import Rig, RigOptions
+from hitl.road.track import load_track
 
 
 def run(*args, **environment):
@@ -200,7 +200,7 @@ def _no_home_of_the_players(monkeypatch, tmp_path):
 def test_an_agent_for_another_track_is_trained_until_it_stalls_or_it_is_said(tmp_path, capsys):
     track = tmp_path / "easy.toml"
     track.write_text('name = "easy"\nwidth = 30\nsegments = [{straight = 40}]')
-    from hitl import stall
+    from hitl.demo import stall
 
     result = stall.train_until_stalled(Home(tmp_path / "h"), str(track), max_steps=600, settings={"warmup_steps": 200})
     assert result.corner is None

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.follow import Follower
+from data.reading.follow import Follower
 from data.numbers import MOST
-from hitl.door import Door, Unusable
+from hitl.session.door import Door, Unusable
 from hitl.games.base import VehicleState
 from hitl.games.gym_env import GymEnv
 from hitl.home import Home
-from hitl.line import Place
+from hitl.road.line import Place
 from hitl.pads.base import PadState
-from hitl.rig import Rig, RigOptions
-from hitl.watchdog import EnvironmentLost
-from hitl.wheel import PadWheel
+from hitl.session.setup import Rig, RigOptions
+from hitl.games.hang_guard import EnvironmentLost
+from hitl.drivers.human import PadWheel
 
 NO_NUMBERS = [np.nan, np.inf, -np.inf, 1e300, -1e12]
 
@@ -55,7 +55,7 @@ def rows(home, sql):
 
 @pytest.fixture
 def drive(tmp_path, monkeypatch):
-    monkeypatch.setattr("hitl.session.RETRY_S", (0.01,))
+    monkeypatch.setattr("hitl.session.session.RETRY_S", (0.01,))
 
     def run(spoil, episodes=1, wheel=None, ends=30, policy=None):
         home, told = Home(tmp_path), []

@@ -10,18 +10,18 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from data.episodes import EpisodeData
+from data.reading.episodes import EpisodeData
 from data.errors import HitlError, InputFileError, shown
-from data.portable import put_step_arrays, step_arrays
+from data.exchange.portable import put_step_arrays, step_arrays
 from data.records import SessionInfo
-from hitl.games.frames import Stream
+from hitl.games.trackmania.frames import Stream
 from hitl.home import Home
-from hitl.line import ReferenceLine
+from hitl.road.line import ReferenceLine
 from hitl.pads.mapping import CONTROLLER, from_table
 from hitl.remote.tmrl_samples import TmrlSamples
 from hitl.remote.vetting import check_ops, usable
 from hitl.settings import load
-from hitl.track import load_track
+from hitl.road.track import load_track
 from trainer.config import TrainConfig
 
 
@@ -104,7 +104,7 @@ def test_a_file_far_too_large_is_refused_before_it_is_read(tmp_path, name):
     """A small config.json whose line stood there a hundred thousand times once took 500 MiB before it was refused."""
     from trainer.diagnosis.history import read_history
     from trainer.diagnosis.recipe import read_recipe
-    from trainer.tmrl_config import read
+    from trainer.tmrl.config import read
 
     path = tmp_path / name
     path.write_bytes(b"{" if name == "history.jsonl" else b"")
@@ -181,7 +181,7 @@ def test_who_drove_a_step_is_not_made_up_from_a_number_that_says_neither(name, v
 
 @pytest.mark.parametrize("size", [0, 2**64 - 16, 2**40])
 def test_a_minari_dataset_whose_heap_leads_nowhere_is_refused_before_the_library_walks_it(tmp_path, size):
-    from data.minari_files import read_minari
+    from data.exchange.minari import read_minari
 
     (tmp_path / "metadata.json").write_text('{"dataset_id": "a-v0"}')
     objects = struct.pack("<HHIQ8x", 1, 1, 0, 8) + struct.pack("<HHIQ", 0 if size == 0 else 2, 1, 0, size)
@@ -191,7 +191,7 @@ def test_a_minari_dataset_whose_heap_leads_nowhere_is_refused_before_the_library
 
 
 def test_a_minari_dataset_with_a_name_without_end_is_refused_at_once(tmp_path):
-    from data.minari_files import read_minari
+    from data.exchange.minari import read_minari
 
     (tmp_path / "metadata.json").write_text(json.dumps({"dataset_id": "x" * 50_000}))
     assert "name" in refused(lambda: list(read_minari(tmp_path)))
@@ -242,7 +242,7 @@ CONFIG = {"__VERSION__": "0.6.0", "ALG": {"ALGORITHM": "TQC", "QUANTILES_NUMBER"
     ],
 )  # fmt: skip
 def test_a_config_is_refused_in_a_sentence(tmp_path, change):
-    from trainer.tmrl_config import read
+    from trainer.tmrl.config import read
 
     path = tmp_path / "config.json"
     path.write_text(json.dumps(CONFIG | {k: v if isinstance(v, str) else CONFIG[k] | v for k, v in change.items()}))
@@ -250,7 +250,7 @@ def test_a_config_is_refused_in_a_sentence(tmp_path, change):
 
 
 def test_a_version_of_thousands_of_digits_is_a_new_one(tmp_path):
-    from trainer.tmrl_config import read
+    from trainer.tmrl.config import read
 
     path = tmp_path / "config.json"
     path.write_text(json.dumps(CONFIG | {"__VERSION__": "9" * 6000}))
@@ -259,7 +259,7 @@ def test_a_version_of_thousands_of_digits_is_a_new_one(tmp_path):
 
 def test_a_config_nested_without_end_is_refused(tmp_path):
     from trainer.diagnosis.recipe import read_recipe
-    from trainer.tmrl_config import read
+    from trainer.tmrl.config import read
 
     path = tmp_path / "config.json"
     path.write_text("[" * 100_000)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from hitl import arbiter
-from hitl.clock import RealTimeClock
+from hitl.timing.clocks import RealTimeClock
 from hitl.home import Home
-from hitl.pace import PacedClock
-from hitl.rig import Rig, RigOptions
-from hitl.watchdog import EnvironmentLost
+from hitl.timing.paced_clock import PacedClock
+from hitl.session.setup import Rig, RigOptions
+from hitl.games.hang_guard import EnvironmentLost
 
 
 class Still:
@@ -64,9 +64,9 @@ def test_a_game_that_fails_ends_its_episode_and_the_next_one_begins(tmp_path):
 
 
 def test_a_game_that_hangs_ends_its_episode_and_never_the_session(tmp_path, monkeypatch):
-    monkeypatch.setattr("hitl.env.HANG_S", 0.3)
-    monkeypatch.setattr("hitl.clock.LOST_S", 0.3)
-    monkeypatch.setattr("hitl.session.RETRY_S", (0.1,))
+    monkeypatch.setattr("hitl.games.embedded_env.HANG_S", 0.3)
+    monkeypatch.setattr("hitl.timing.clocks.LOST_S", 0.3)
+    monkeypatch.setattr("hitl.session.session.RETRY_S", (0.1,))
     back, leave, ticks = threading.Event(), threading.Event(), []
     with rig(tmp_path, watch=ticks.append, stop=lambda: leave.is_set() or len(ticks) >= 30) as made:
         mend = break_after(made, 6, lambda: back.wait(20))
@@ -107,7 +107,7 @@ class Leaping:
 
 def test_after_a_suspension_no_ticks_are_caught_up(monkeypatch):
     leaping = Leaping()
-    monkeypatch.setattr("hitl.pace.time", leaping)
+    monkeypatch.setattr("hitl.timing.paced_clock.time", leaping)
     clock, sent = PacedClock(20.0), []
     for tick in range(40):
         if tick == 20:

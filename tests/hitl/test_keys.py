@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import DeviceError
-from hitl import keys
+from hitl.games.trackmania import key_presses
 from hitl.games.base import Start
-from hitl.games.trackmania import open_trackmania
-from hitl.keys import Dither, KeyPad, XKeyboard, instead_of_pad, key_controls
-from hitl.keys_windows import SCAN, Input, WindowsKeyboard
-from hitl.live import LiveEnv
-from hitl.task import DrivingTask
-from hitl.vpad import BUTTONS, VirtualPad
-from hitl.watchdog import EnvironmentLost
+from hitl.games.trackmania.game import open_trackmania
+from hitl.games.trackmania.key_presses import Dither, KeyPad, XKeyboard, instead_of_pad, key_controls
+from hitl.games.trackmania.key_presses_windows import SCAN, Input, WindowsKeyboard
+from hitl.games.live_env import LiveEnv
+from hitl.task.driving_task import DrivingTask
+from hitl.games.trackmania.virtual_pad import BUTTONS, VirtualPad
+from hitl.games.hang_guard import EnvironmentLost
 from tests.hitl.games.conftest import stand_in, vgamepad  # noqa: F401 (fixtures)
 from tests.hitl.games.stand_in import A, B, Y, stand_in_track
 
@@ -192,7 +192,7 @@ def test_without_a_display_or_the_package_it_says_so(monkeypatch):
 
 def test_the_player_hears_that_keys_drive(monkeypatch):
     notices = []
-    monkeypatch.setattr(keys, "open_keyboard", Board)
+    monkeypatch.setattr(key_presses, "open_keyboard", Board)
     instead_of_pad("No driver.", 20.0, notices).close()
     assert "driven by keys" in notices[0]
     assert "No driver." in notices[0]

@@ -9,12 +9,12 @@ from data.errors import InputFileError, UsageError
 from data.store import Store
 from hitl import cli
 from hitl.home import Home
-from hitl.known_tracks import chosen, drivable, road_of
-from hitl.rig import Rig, RigOptions
-from hitl.scene import stored_scene
-from hitl.scripted import Rule, ScriptedDriver, TakeoverRule
-from hitl.track import lay_segments, load_track
-from hitl.wheel import ScriptedWheel
+from hitl.road.known_tracks import chosen, drivable, road_of
+from hitl.session.setup import Rig, RigOptions
+from hitl.screens.stored_scene import stored_scene
+from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+from hitl.road.track import lay_segments, load_track
+from hitl.drivers.human import ScriptedWheel
 
 MAPS = {
     "a": [{"straight": 60}, {"radius": 12, "angle": 120}, {"straight": 120}],

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hitl.line import ReferenceLine
-from hitl.track import lay_segments, load_track, shipped_tracks
+from hitl.road.line import ReferenceLine
+from hitl.road.track import lay_segments, load_track, shipped_tracks
 
 
 def test_a_circle_has_its_length_and_curvature():

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from hitl import arbiter
-from hitl.clock import Lateness, punctual
+from hitl.timing.clocks import Lateness, punctual
 from hitl.home import Home
 from hitl.pads.base import PadState
-from hitl.rig import Rig, RigOptions
+from hitl.session.setup import Rig, RigOptions
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

@@ -10,16 +10,16 @@ import torch
 
 from data.store import Store
 from hitl.home import Home
-from hitl.lockstep import Lockstep
+from hitl.session.lockstep import Lockstep
 from hitl.pads.base import PadState
-from hitl.policy import CheckpointPolicy
-from hitl.rig import Rig, RigOptions
-from trainer.batch import beside
-from trainer.checkpoint import load, load_policy, save
+from hitl.drivers.policy import CheckpointPolicy
+from hitl.session.setup import Rig, RigOptions
+from trainer.replay.batch import beside
+from trainer.checkpoints.files import load, load_policy, save
 from trainer.config import PLAIN, TrainConfig
-from trainer.networks import Critics
-from trainer.recurrent import whole_episode
-from trainer.tqc import TQC
+from trainer.networks.actor_critic import Critics
+from trainer.networks.recurrent import whole_episode
+from trainer.learner.tqc import TQC
 
 CONFIG = PLAIN.with_values(
     network="recurrent", hidden=16, layers=1, rnn_size=12, sequence=5, burn_in=5, quantiles=5, batch_size=20, warmup_steps=20,
@@ -168,8 +168,8 @@ def blobs():
 
 
 def test_pictures_go_from_an_environment_to_the_network_and_back(tmp_path, blobs):
-    from trainer.daemon import Daemon
-    from trainer.start import Wish
+    from trainer.daemon.daemon import Daemon
+    from trainer.daemon.resume import Wish
 
     home = Home(tmp_path)
     home.root.joinpath("settings.toml").write_text("[pictures]\nrows = 8\ncolumns = 10\nframes = 3\n")
@@ -207,8 +207,8 @@ def test_pictures_go_from_an_environment_to_the_network_and_back(tmp_path, blobs
 
 def test_a_network_for_pictures_is_refused_where_there_are_none(learned):
     from data.errors import UsageError
-    from trainer.daemon import Daemon
-    from trainer.start import Wish
+    from trainer.daemon.daemon import Daemon
+    from trainer.daemon.resume import Wish
 
     daemon = Daemon(learned[0].root, Wish(settings=("network=cnn",), fresh=True))
     with pytest.raises(UsageError, match="looks at pictures"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hitl.pads.base import MISSING, Pad, PadState
-from hitl.pads.either import EitherPad
+from hitl.pads.combined import EitherPad
 
 HOLD = frozenset({"takeover"})
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from data.recorder import Recorder
+from data.recording.recorder import Recorder
 from hitl.commands import train
 from hitl.home import Home
 from hitl.processes import ROOT, command, environment

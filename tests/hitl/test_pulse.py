@@ -10,13 +10,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from hitl import pulse
+from hitl.screens import trainer_pulse
 from hitl.commands.play import _Watch
 from hitl.home import Home
-from hitl.pulse import PulseReader, pulse_of
-from hitl.rig import Rig, RigOptions
+from hitl.screens.trainer_pulse import PulseReader, pulse_of
+from hitl.session.setup import Rig, RigOptions
 from takeover_ui.view import View
-from trainer.heartbeat import Heartbeat, write_heartbeat
+from trainer.daemon.heartbeat import Heartbeat, write_heartbeat
 
 
 def beat(**values: object) -> Heartbeat:
@@ -66,7 +66,7 @@ def test_no_tick_waits_for_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest
         asked.set()
         return beat(**FOUND)
 
-    monkeypatch.setattr(pulse, "read_heartbeat", read)
+    monkeypatch.setattr(trainer_pulse, "read_heartbeat", read)
     shown: list[View] = []
     watch = _Watch(SimpleNamespace(send=shown.append))  # type: ignore[arg-type]
     with Rig(Home(tmp_path), RigOptions(), watch=watch) as rig, PulseReader(tmp_path, every_s=0.0) as reader:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hitl.reward import (
+from hitl.task.reward import (
     Reward,
     RewardSettings,
     progress_reward,

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from data.store import Store
-from hitl.demo import open_shipped
+from hitl.demo.demo import open_shipped
 from hitl.home import Home
-from hitl.offers import HelpSettings
-from hitl.rig import Rig, RigOptions
-from hitl.risk import Asker, Attempt, calibrate, critic_numbers, features, fit, labels, requests
+from hitl.session.offers import HelpSettings
+from hitl.session.setup import Rig, RigOptions
+from hitl.session.risk import Asker, Attempt, calibrate, critic_numbers, features, fit, labels, requests
 
 HZ = 20.0
 
@@ -133,14 +133,14 @@ def test_judging_a_step_takes_about_a_millisecond(stalled):
 
 
 def test_it_is_fitted_anew_only_when_there_is_something_new_to_fit_it_to(stalled, monkeypatch):
-    from hitl import foresight
+    from hitl.session import help_requests
 
-    monkeypatch.setattr(foresight, "REFIT", 1)
+    monkeypatch.setattr(help_requests, "REFIT", 1)
     fitted = []
-    monkeypatch.setattr(foresight, "fit", lambda attempts, hz: fitted.append(len(attempts)))
+    monkeypatch.setattr(help_requests, "fit", lambda attempts, hz: fitted.append(len(attempts)))
     with Rig(stalled, RigOptions(help=HelpSettings("off"))) as rig:
         for purpose, until in (("practice", 5.0), ("practice", 5.0), ("drive", 5.0), ("practice", 5.0)):
             rig.session.episode(purpose, seed=0, until_m=until)
             rig.written()
     assert len(fitted) == 2
-    assert fitted[1] == fitted[0] + 1 or fitted[1] == foresight.NEWEST
+    assert fitted[1] == fitted[0] + 1 or fitted[1] == help_requests.NEWEST

@@ -3,16 +3,16 @@ import sqlite3
 import numpy as np
 import pytest
 
-from data.recorder import Recorder
+from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, SessionInfo
 from data.store import Store
-from hitl.env import DrivingEnv
-from hitl.outcome import OutcomeJudge
+from hitl.games.embedded_env import DrivingEnv
+from hitl.session.outcome import OutcomeJudge
 from hitl.pads.base import MISSING, PadState
-from hitl.scripted import Rule, ScriptedDriver, TakeoverRule
-from hitl.session import Session
-from hitl.track import Corner
-from hitl.wheel import ScriptedWheel
+from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+from hitl.session.session import Session
+from hitl.road.track import Corner
+from hitl.drivers.human import ScriptedWheel
 
 
 class Cruise:

@@ -24,14 +24,14 @@ from hitl.commands.play import player_pad
 from hitl.games.base import Start
 from hitl.home import Home
 from hitl.pads.base import Pad, PadState
-from hitl.pads.either import EitherPad
+from hitl.pads.combined import EitherPad
 from hitl.pads.keyboard import KeyboardPad
 from hitl.pads.sdl import SdlPad
 from hitl.pads.window_keys import WindowKeys
-from hitl.rig import Rig, RigOptions
-from hitl.scripted import ScriptedDriver
-from hitl.wheel import PadWheel, ScriptedWheel, StandInWheel
-from takeover_ui.window import Window, WindowOptions
+from hitl.session.setup import Rig, RigOptions
+from hitl.drivers.scripted import ScriptedDriver
+from hitl.drivers.human import PadWheel, ScriptedWheel, StandInWheel
+from takeover_ui.window.window import Window, WindowOptions
 from tests.hitl.virtual_pad import VirtualPad
 from tests.takeover_ui.test_floating_x11 import Hand
 from tests.takeover_ui.test_floating_x11 import hand as hand  # an X server of the test's own
@@ -265,7 +265,7 @@ def test_a_held_key_or_a_crooked_stick_is_nobody_who_drives(stack: ExitStack) ->
     """The scripted driver stands in for a person who only watches, also one whose pad is worn."""
     device = stack.enter_context(VirtualPad("Red Pad"))
     device.axis("steer", 0.6)
-    from hitl.env import DrivingEnv
+    from hitl.games.embedded_env import DrivingEnv
 
     env = DrivingEnv()
     info = env.reset(seed=0)[1]

@@ -4,21 +4,21 @@ import sqlite3
 import numpy as np
 import pytest
 
-from data.recorder import Recorder
+from data.recording.recorder import Recorder
 from data.records import HUMAN, SessionInfo
 from data.store import Store
 from hitl.commands.play import Practice
-from hitl.corners import Corner
-from hitl.env import DrivingEnv
+from hitl.road.corners import Corner
+from hitl.games.embedded_env import DrivingEnv
 from hitl.games.base import Start
 from hitl.home import Home
-from hitl.offers import CornerOffers, HelpSettings, next_corner
+from hitl.session.offers import CornerOffers, HelpSettings, next_corner
 from hitl.pads.base import MISSING, PadState
-from hitl.rig import Rig, RigOptions
-from hitl.scripted import Rule, ScriptedDriver, TakeoverRule
-from hitl.session import Session
+from hitl.session.setup import Rig, RigOptions
+from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+from hitl.session.session import Session
 from hitl.settings import load
-from hitl.wheel import ScriptedWheel
+from hitl.drivers.human import ScriptedWheel
 
 CORNERS = (Corner("a", 50.0, 70.0), Corner("b", 100.0, 130.0))
 PRESS = PadState(gas=0.4, buttons=frozenset({"takeover"}))
@@ -187,9 +187,9 @@ def test_an_episode_that_is_cut_is_truncated_with_its_successor(drive):
 
 
 def test_what_is_learned_from_a_cut_try_is_bootstrapped(tmp_path):
-    from data.follow import Follower
+    from data.reading.follow import Follower
     from trainer.config import PRESETS
-    from trainer.replay import Replay
+    from trainer.replay.replay import Replay
 
     with Rig(Home(tmp_path), RigOptions()) as rig:
         rig.session.episode("practice", seed=0, until_m=12.0)
@@ -280,7 +280,7 @@ class TestPractice:
 
     def test_a_restored_car_drives_on_as_the_recorded_one_did(self, home):
         """The lap's own actions from a start within the hairpin lead along the lap's own road."""
-        from hitl.practice import passage_at, start_at
+        from hitl.session.practice import passage_at, start_at
 
         db = sqlite3.connect(home.store_path)
         episode, names = db.execute(
@@ -341,9 +341,9 @@ def test_starred_takeovers_get_the_verdict(tmp_path):
 
 
 def test_the_steps_before_a_takeover_are_marked_and_both_actions_are_kept(tmp_path):
-    from data.follow import Follower
+    from data.reading.follow import Follower
     from trainer.config import PRESETS
-    from trainer.replay import Replay
+    from trainer.replay.replay import Replay
 
     wheel = Plan(*[PadState()] * 30, *[PRESS] * 12, PadState())
     with Rig(Home(tmp_path), RigOptions(), wheel=lambda track: wheel) as rig:

@@ -14,8 +14,8 @@ from hitl import arbiter
 from hitl.home import Home
 from hitl.pads.base import Pad
 from hitl.pads.sdl import SdlPad
-from hitl.rig import Rig, RigOptions
-from hitl.wheel import PadWheel
+from hitl.session.setup import Rig, RigOptions
+from hitl.drivers.human import PadWheel
 from tests.hitl.virtual_pad import VirtualPad
 
 GATING = arbiter.Settings(mode="hold", settle_s=0.0, minimum_s=0.0)

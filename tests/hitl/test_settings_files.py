@@ -5,7 +5,7 @@ import json
 import pytest
 
 from data.errors import InputFileError
-from hitl.games.tmrl_import import find_data
+from hitl.games.tmrl.importing import find_data
 from hitl.home import Home
 from hitl.remote.link import access
 from hitl.settings import load, save_pads

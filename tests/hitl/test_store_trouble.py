@@ -7,7 +7,7 @@ from data.errors import StoreError
 from data.records import HUMAN, StepRow
 from data.store import Store
 from hitl.home import Home
-from hitl.rig import Rig, RigOptions
+from hitl.session.setup import Rig, RigOptions
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from data.recorder import Recorder
+from data.recording.recorder import Recorder
 from hitl.cli import main
 from tests.data.helpers import drive, session_info
 

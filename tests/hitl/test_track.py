@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from data.errors import InputFileError
-from hitl.line import ReferenceLine
-from hitl.track import finish_artefact, lay_segments, load_track, shipped_tracks
+from hitl.road.line import ReferenceLine
+from hitl.road.track import finish_artefact, lay_segments, load_track, shipped_tracks
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"
 

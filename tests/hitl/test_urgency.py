@@ -7,14 +7,14 @@ import threading
 
 import pytest
 
-from hitl import urgency
-from hitl.clock import punctual
+from hitl.timing import priority
+from hitl.timing.clocks import punctual
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux has these classes")
 
 
 def allowed() -> bool:
-    undo = urgency.real_time(threading.get_native_id())
+    undo = priority.real_time(threading.get_native_id())
     if undo is None:
         return False
     undo()
@@ -48,26 +48,26 @@ def test_threads_and_programs_started_meanwhile_are_ordinary():
 def test_without_the_right_a_thread_asks_for_short_turns_and_nothing_fails(monkeypatch):
     asked = []
     monkeypatch.setattr(os, "sched_setscheduler", lambda *a: (_ for _ in ()).throw(PermissionError(1, "not permitted")))
-    monkeypatch.setattr(urgency, "_set_turn", lambda tid, ns, flags: asked.append((tid, ns)) or True)
-    undo = urgency.go_first()
+    monkeypatch.setattr(priority, "_set_turn", lambda tid, ns, flags: asked.append((tid, ns)) or True)
+    undo = priority.go_first()
     me = threading.get_native_id()
-    assert asked[-1] == (me, urgency.TURN_NS)
+    assert asked[-1] == (me, priority.TURN_NS)
     undo()
     assert asked[-1] == (me, 0)
-    assert urgency.real_time(me) is None
+    assert priority.real_time(me) is None
 
 
 @linux
 def test_what_the_system_does_not_know_is_left_undone(monkeypatch):
-    assert not urgency._set_turn(2**22 - 1, urgency.TURN_NS, 0)  # no such thread
-    monkeypatch.setattr(urgency, "CALLS", {})
-    assert not urgency._set_turn(threading.get_native_id(), urgency.TURN_NS, 0)
+    assert not priority._set_turn(2**22 - 1, priority.TURN_NS, 0)  # no such thread
+    monkeypatch.setattr(priority, "CALLS", {})
+    assert not priority._set_turn(threading.get_native_id(), priority.TURN_NS, 0)
 
 
 def test_other_systems_need_nothing(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
-    urgency.go_first()()
-    urgency.thread_goes_first()
+    priority.go_first()()
+    priority.thread_goes_first()
 
 
 allowed_before = sys.platform.startswith("linux") and allowed()

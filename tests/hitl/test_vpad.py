@@ -15,9 +15,9 @@ import pytest
 from data.errors import DeviceError
 from hitl.pads.base import MISSING, PadState
 from hitl.pads.devices import Devices, devices
-from hitl.pads.guard import Guard
+from hitl.pads.own_pad import Guard
 from hitl.pads.sdl import SdlPad
-from hitl.vpad import VirtualPad as OwnPad
+from hitl.games.trackmania.virtual_pad import VirtualPad as OwnPad
 from tests.hitl.vgamepad_double import X360, module
 from tests.hitl.virtual_pad import VirtualPad
 
@@ -139,7 +139,7 @@ def test_a_program_that_ends_without_closing_lets_go(tmp_path: Path) -> None:
     report = tmp_path / "report"
     program = f"""
 from types import SimpleNamespace
-from hitl.vpad import VirtualPad
+from hitl.games.trackmania.virtual_pad import VirtualPad
 class Pad:
     gas = 0.0
     def reset(self): self.gas = 0.0
@@ -181,8 +181,8 @@ def _import_fails(error: Exception) -> Callable[..., object]:
 def test_what_is_missing_at_import(
     monkeypatch: pytest.MonkeyPatch, platform: str, error: Exception, words: str
 ) -> None:
-    monkeypatch.setattr("hitl.vpad.importlib.import_module", _import_fails(error))
-    monkeypatch.setattr("hitl.vpad.sys", SimpleNamespace(platform=platform))
+    monkeypatch.setattr("hitl.games.trackmania.virtual_pad.importlib.import_module", _import_fails(error))
+    monkeypatch.setattr("hitl.games.trackmania.virtual_pad.sys", SimpleNamespace(platform=platform))
     with pytest.raises(DeviceError, match=words) as caught:
         OwnPad()
     assert "\n" not in str(caught.value)
@@ -200,7 +200,7 @@ def test_what_is_missing_at_creation(monkeypatch: pytest.MonkeyPatch, error: Exc
     def make() -> object:
         raise error
 
-    monkeypatch.setattr("hitl.vpad.sys", SimpleNamespace(platform="linux"))
+    monkeypatch.setattr("hitl.games.trackmania.virtual_pad.sys", SimpleNamespace(platform="linux"))
     with pytest.raises(DeviceError, match=words):
         OwnPad(module=SimpleNamespace(VX360Gamepad=make))
 
@@ -216,7 +216,7 @@ def test_a_failure_leaves_no_guard_that_bars_pads(hub: Devices) -> None:
 
 
 def test_nothing_is_loaded_before_it_is_asked_for() -> None:
-    program = "import hitl.vpad, sys; print('vgamepad' in sys.modules, 'pygame' in sys.modules)"
+    program = "import hitl.games.trackmania.virtual_pad, sys; print('vgamepad' in sys.modules, 'pygame' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.split() == ["False", "False"]
 
@@ -308,7 +308,7 @@ def test_a_pad_that_appears_while_ours_is_made_is_a_suspect_until_the_echo(hub: 
 
 def test_ours_never_seen_and_silent_is_refused_for_long(hub: Devices, monkeypatch: pytest.MonkeyPatch) -> None:
     """A device that came with ours and does not echo is not believed at once: two whole challenges must pass."""
-    monkeypatch.setattr("hitl.vpad.FIND_S", 0.05)
+    monkeypatch.setattr("hitl.games.trackmania.virtual_pad.FIND_S", 0.05)
     with OwnPad(hub=hub, module=module(deaf=True)) as own:
         pad = SdlPad(hub=hub)
         for _ in range(40):

@@ -1,13 +1,13 @@
 import pytest
 
-from hitl.env import DrivingEnv
+from hitl.games.embedded_env import DrivingEnv
 from hitl.pads.base import MISSING, PadState
-from hitl.pads.either import EitherPad
-from hitl.scripted import ScriptedDriver
-from hitl.session import EpisodeResult
-from hitl.stall import mastered, stalled_corner
-from hitl.track import Corner
-from hitl.wheel import PadWheel, ScriptedWheel, StandInWheel
+from hitl.pads.combined import EitherPad
+from hitl.drivers.scripted import ScriptedDriver
+from hitl.session.session import EpisodeResult
+from hitl.demo.stall import mastered, stalled_corner
+from hitl.road.track import Corner
+from hitl.drivers.human import PadWheel, ScriptedWheel, StandInWheel
 
 
 class FakePad:

@@ -7,10 +7,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from hitl.env import DrivingEnv
-from hitl.scripted import ScriptedDriver
-from hitl.track import load_track
-from takeover_ui.report import CornerRow, DrivenLine, EpisodePoint, EvaluationPoint, Outcome, Report
+from hitl.games.embedded_env import DrivingEnv
+from hitl.drivers.scripted import ScriptedDriver
+from hitl.road.track import load_track
+from takeover_ui.report.contents import CornerRow, DrivenLine, EpisodePoint, EvaluationPoint, Outcome, Report
 from takeover_ui.view import Scene, StorePulse, TrainerPulse, View
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.episodes import EpisodeData, EpisodeWriter, SegmentData
+from data.reading.episodes import EpisodeData, EpisodeWriter, SegmentData
 from data.records import AGENT, HUMAN, SessionInfo
 from data.store import Store
 from tests.takeover_ui import samples

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from takeover_ui.floating import place
-from takeover_ui.window import KEYS, Window, WindowOptions
+from takeover_ui.window.floating import place
+from takeover_ui.window.window import KEYS, Window, WindowOptions
 from tests.takeover_ui import samples
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,8 +6,9 @@ from itertools import combinations
 import pygame
 import pytest
 
-from takeover_ui import gauges, overlay, texts, theme
-from takeover_ui.screen import Composer
+from takeover_ui import theme
+from takeover_ui.overlay import gauges, overlay, texts
+from takeover_ui.window.screen import Composer
 from takeover_ui.view import StorePulse, TrainerPulse, View
 from tests.takeover_ui import samples
 

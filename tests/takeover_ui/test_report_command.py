@@ -7,7 +7,7 @@ import pytest
 from data.errors import HitlError
 from data.store import Store
 from hitl.commands.report import collect, main
-from hitl.scene import stored_scene
+from hitl.screens.stored_scene import stored_scene
 from tests.takeover_ui import samples, stores
 
 
@@ -41,7 +41,7 @@ def test_a_whole_store_becomes_a_report(home: Path) -> None:
 
 def test_tries_at_a_corner_are_no_points_of_the_return_curve(tmp_path: Path) -> None:
     from hitl.home import Home
-    from hitl.rig import Rig, RigOptions
+    from hitl.session.setup import Rig, RigOptions
 
     with Rig(Home(tmp_path), RigOptions()) as rig:
         for purpose in ("drive", "practice", "drive"):

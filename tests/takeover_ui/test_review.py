@@ -13,14 +13,14 @@ import pygame
 import pytest
 
 from data.errors import HitlError
-from data.judging import StoreReview
+from data.reading.segment_review import StoreReview
 from data.store import Store
 from hitl.commands.review import main
-from hitl.scene import stored_scene
-from takeover_ui import compare
-from takeover_ui.review_app import ReviewApp
-from takeover_ui.review_model import COMMANDS, SPEEDS, ReviewModel
-from takeover_ui.review_view import ReviewView
+from hitl.screens.stored_scene import stored_scene
+from takeover_ui.review import compare
+from takeover_ui.review.app import ReviewApp
+from takeover_ui.review.model import COMMANDS, SPEEDS, ReviewModel
+from takeover_ui.review.view import ReviewView
 from tests.hitl.virtual_pad import VirtualPad
 from tests.takeover_ui import samples, stores
 
@@ -391,7 +391,7 @@ def test_the_comparison_speaks_of_what_is_there() -> None:
 
 
 def _drive(episode: Any) -> Any:
-    from data.stretch import Stretch
+    from data.reading.stretch import Stretch
 
     c, n = episode.columns, len(episode)
     driver = np.broadcast_to(np.asarray(episode.driver), (n,)) != 0

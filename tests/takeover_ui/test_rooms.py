@@ -23,7 +23,7 @@ def test_no_screen_knows_sql_torch_or_the_live_side() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["takeover_ui.view", "takeover_ui.window", "takeover_ui.report", "takeover_ui.review_model"]
+    "module", ["takeover_ui.view", "takeover_ui.window.window", "takeover_ui.report.contents", "takeover_ui.review.model"]
 )
 def test_what_the_session_imports_brings_no_window_along(module: str) -> None:
     assert "pygame" not in loaded_by([module])

@@ -15,10 +15,10 @@ import pygame
 import pytest
 
 from data.errors import DeviceError
-from takeover_ui import floating, window_process
-from takeover_ui.slot import Slot
+from takeover_ui.window import floating, process
+from takeover_ui.window.newest_value import Slot
 from takeover_ui.view import View
-from takeover_ui.window import KEYS, Window, WindowOptions
+from takeover_ui.window.window import KEYS, Window, WindowOptions
 from tests.takeover_ui import samples
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,7 +101,7 @@ def test_a_display_that_cannot_be_opened_is_one_sentence() -> None:
 def test_the_window_ends_when_its_session_is_killed() -> None:
     script = (
         "import sys, time\n"
-        "from takeover_ui.window import Window, WindowOptions\n"
+        "from takeover_ui.window.window import Window, WindowOptions\n"
         "if __name__ == '__main__':\n"
         "    w = Window(WindowOptions(video='dummy', size=(320, 200)))\n"
         "    print(w._process.pid, flush=True)\n"
@@ -158,7 +158,7 @@ def loop() -> Iterator[tuple[Any, Any, Any]]:
     ours, theirs = multiprocessing.Pipe()
     counts = multiprocessing.get_context("spawn").RawArray("L", len(KEYS))
     slot = Slot(multiprocessing.get_context("spawn"))
-    yield window_process._Loop(theirs, slot, counts, WindowOptions(), Recorded()), ours, counts
+    yield process._Loop(theirs, slot, counts, WindowOptions(), Recorded()), ours, counts
     ours.close()
     theirs.close()
 
@@ -249,7 +249,7 @@ def test_the_close_button_and_the_end_of_the_session_stop_the_loop(loop: tuple[A
     [((1920, 1080), (1280, 720)), ((3840, 2160), (2560, 1440)), ((1280, 720), (1126, 634)), ((1024, 768), (973, 547))],
 )
 def test_the_window_suits_the_desktop(desktop: tuple[int, int], size: tuple[int, int]) -> None:
-    from takeover_ui.screen import fitting
+    from takeover_ui.window.screen import fitting
 
     assert fitting((1280, 720), desktop) == size
     assert size[0] < desktop[0]

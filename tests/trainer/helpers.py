@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from trainer.batch import Batch
+from trainer.replay.batch import Batch
 from trainer.config import PLAIN
-from trainer.episodes import finished_episode
+from trainer.replay.from_arrays import finished_episode
 
 TINY = PLAIN.with_values(
     hidden=16, layers=2, quantiles=5, drop_per_critic=1, batch_size=32, metrics_every=10, takeover_min_s=0.0, takeover_held_s=0.0

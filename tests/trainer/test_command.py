@@ -6,12 +6,12 @@ import pytest
 from rich.console import Console
 
 from hitl.cli import main
-from hitl.train_view import draw
+from hitl.screens.train_terminal import draw
 from tests.trainer.test_daemon import drive, newest, wait_for
-from trainer.control import TrainerLock
-from trainer.heartbeat import Heartbeat, read_heartbeat, write_heartbeat
-from trainer.judge import Verdict
-from trainer.watch import Watch
+from trainer.daemon.control import TrainerLock
+from trainer.daemon.heartbeat import Heartbeat, read_heartbeat, write_heartbeat
+from trainer.daemon.verdicts import Verdict
+from trainer.daemon.evaluations import Watch
 
 TINY = [
     "--set",

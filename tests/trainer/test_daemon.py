@@ -13,18 +13,18 @@ import pytest
 import torch
 
 from data.errors import CheckpointError, StoreError, TrainingError, UsageError
-from data.recorder import Recorder
+from data.recording.recorder import Recorder
 from data.records import SessionInfo, StepRow
 from data.store import Store
 from data.upkeep import prune
-from trainer import control
-from trainer.batch import Batch
-from trainer.checkpoint import CheckpointMeta, load, load_policy, save
+from trainer.daemon import control
+from trainer.replay.batch import Batch
+from trainer.checkpoints.files import CheckpointMeta, load, load_policy, save
 from trainer.config import PLAIN, TrainConfig
-from trainer.daemon import Daemon
-from trainer.heartbeat import read_heartbeat
-from trainer.start import Wish
-from trainer.tqc import TQC
+from trainer.daemon.daemon import Daemon
+from trainer.daemon.heartbeat import read_heartbeat
+from trainer.daemon.resume import Wish
+from trainer.learner.tqc import TQC
 
 NAMES, ACTIONS = ("a", "b", "c"), ("gas_brake", "steer")
 SMALL = PLAIN.with_values(
@@ -543,7 +543,7 @@ def test_a_full_disk_is_told_and_survived(tmp_path: Path, monkeypatch: pytest.Mo
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("trainer.checkpoint.os.replace", full)
+    monkeypatch.setattr("trainer.checkpoints.files.os.replace", full)
     daemon = train(tmp_path, 100)
     assert "could not be written" in daemon.beat.problem
     assert daemon.learner.updates >= 100

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.trainer.test_daemon import ACTIONS, NAMES, SMALL, drive, newest, state, train
-from trainer.checkpoint import load_policy
+from trainer.checkpoints.files import load_policy
 
 KINDS = {
     "recurrent": {"rnn_size": 6, "rnn_layers": 2, "sequence": 4, "burn_in": 3},

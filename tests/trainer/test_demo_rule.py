@@ -12,15 +12,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.follow import Follower, Update
-from data.recorder import Recorder
+from data.reading.follow import Follower, Update
+from data.recording.recorder import Recorder
 from data.records import SegmentRecord, SessionInfo, StepRow
 from data.store import Store
 from tests.trainer.helpers import ACT, OBS, random_episode
 from tests.trainer.test_replay import pieces
 from trainer.config import PLAIN, TrainConfig
-from trainer.mirror import Mirror
-from trainer.replay import Replay
+from trainer.replay.device_copy import Mirror
+from trainer.replay.replay import Replay
 
 CONFIG = PLAIN.with_values(
     hidden=8, layers=1, quantiles=5, batch_size=32, takeover_priority=3.0, lap_priority=0.5, star_priority=4.0, own_finishes=2,

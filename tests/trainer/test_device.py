@@ -11,10 +11,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tests.trainer.helpers import ACT, OBS, TINY, random_batch, random_episode
 from tests.trainer.test_replay import pieces, with_takeover
 from trainer.config import PLAIN, PRESETS
-from trainer.mirror import Mirror
-from trainer.quantile import quantile_huber
-from trainer.replay import Replay
-from trainer.tqc import TQC
+from trainer.replay.device_copy import Mirror
+from trainer.learner.quantile import quantile_huber
+from trainer.replay.replay import Replay
+from trainer.learner.tqc import TQC
 
 WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "unique_dim", "_unique2"}
 
@@ -34,8 +34,8 @@ class NeverWait(TorchDispatchMode):
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Take the ways that are taken on a GPU, and no way to a tensor's values."""
-    monkeypatch.setattr("trainer.tqc.sort_rows", lambda x: x.sort(1).values)
-    monkeypatch.setattr("trainer.quantile.best_method", lambda z: "prefix")
+    monkeypatch.setattr("trainer.learner.tqc.sort_rows", lambda x: x.sort(1).values)
+    monkeypatch.setattr("trainer.learner.quantile.best_method", lambda z: "prefix")
 
     def wait(*args: object) -> None:
         raise AssertionError("a value is waited for")

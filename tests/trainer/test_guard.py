@@ -6,12 +6,12 @@ import torch
 
 from data.store import Store
 from tests.trainer.test_daemon import SMALL, drive, newest, train
-from trainer.checkpoint import load
+from trainer.checkpoints.files import load
 from trainer.config import TrainConfig
-from trainer.daemon import Daemon
-from trainer.guard import Guard
-from trainer.judge import Verdict, wilson
-from trainer.start import Wish
+from trainer.daemon.daemon import Daemon
+from trainer.daemon.collapse import Guard
+from trainer.daemon.verdicts import Verdict, wilson
+from trainer.daemon.resume import Wish
 
 BACK = TrainConfig(on_collapse="back", collapse_evaluations=2, collapse_pause=1000)
 

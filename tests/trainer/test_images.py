@@ -10,14 +10,14 @@ import torch
 
 from data.errors import UsageError
 from tests.trainer.helpers import TINY, numeric
-from trainer import images
+from trainer.networks import pictures
 from trainer.config import PLAIN, TrainConfig
-from trainer.episodes import finished_episode
-from trainer.flat import FlatParameters
-from trainer.networks import Actor, Critics
-from trainer.pixels import image_of, with_image
-from trainer.replay import Replay
-from trainer.tqc import TQC
+from trainer.replay.from_arrays import finished_episode
+from trainer.learner.flat import FlatParameters
+from trainer.networks.actor_critic import Actor, Critics
+from trainer.replay.pixels import image_of, with_image
+from trainer.replay.replay import Replay
+from trainer.learner.tqc import TQC
 
 SIDE = 9
 NAMES = ("speed", *(f"pixel_{k}_{r}_{c}" for k in range(2) for r in range(SIDE) for c in range(SIDE)))
@@ -120,7 +120,7 @@ def test_the_replay_keeps_bytes_and_gives_back_what_was_seen() -> None:
 
 def test_a_frozen_effnet_that_is_not_there_is_named_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchvision.models", None)
-    images._effnet.cache_clear()
+    pictures._effnet.cache_clear()
     with pytest.raises(UsageError, match="needs the package torchvision, which is not available here"):
         Actor(len(NAMES), 1, replace(with_image(MOVING, NAMES), frozen_effnet=True))
 
@@ -134,7 +134,7 @@ def test_a_frozen_effnet_is_neither_trained_nor_saved(monkeypatch: pytest.Monkey
     net = Net()
     models = types.SimpleNamespace(efficientnet_b0=lambda weights: net)
     monkeypatch.setitem(sys.modules, "torchvision.models", models)
-    images._effnet.cache_clear()
+    pictures._effnet.cache_clear()
     before = net.features.weight.clone()
     try:
         config = replace(with_image(MOVING, NAMES), frozen_effnet=True, batch_size=4)
@@ -144,7 +144,7 @@ def test_a_frozen_effnet_is_neither_trained_nor_saved(monkeypatch: pytest.Monkey
         replay.add(finished_episode(1, observation, np.zeros((10, 1)), np.ones(10), terminated=True))
         learner.train(replay.sample_many(2, 4, torch.Generator().manual_seed(0)))
     finally:
-        images._effnet.cache_clear()
+        pictures._effnet.cache_clear()
     assert torch.equal(net.features.weight, before)
     assert not torch.equal(learner.actor.body.encoder.layers[0].weight, embedded)
     assert sum(v.numel() for k, v in learner.tensors().items() if "encoder" in k) < 4 * 2 * 1280 * 32

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.quantile import QuantileHuber, midpoints, quantile_huber
+from trainer.learner.quantile import QuantileHuber, midpoints, quantile_huber
 
 
 def plain(z: torch.Tensor, y: torch.Tensor, tau: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:

@@ -7,10 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.follow import Update
+from data.reading.follow import Update
 from tests.trainer.helpers import ACT, OBS, TINY, random_episode
-from trainer.own import BestFinishes
-from trainer.replay import Replay
+from trainer.replay.best_finishes import BestFinishes
+from trainer.replay.replay import Replay
 
 GAMMA, N = TINY.gamma, TINY.n_step
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tests.trainer.helpers import ACT, OBS, TINY, random_episode
 from trainer.config import PRESETS, TrainConfig
-from trainer.replay import Replay
-from trainer.sampling import DemoTable, demo_count, takeover_floor
+from trainer.replay.replay import Replay
+from trainer.replay.sampling import DemoTable, demo_count, takeover_floor
 
 HZ = 20
 HITL = PRESETS["hitl"]

@@ -8,11 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.follow import Update
+from data.reading.follow import Update
 from tests.trainer.helpers import ACT, OBS, TINY, random_episode
 from tests.trainer.test_replay import expected, pieces, with_takeover
-from trainer.batch import Batch, Moments
-from trainer.replay import Replay
+from trainer.replay.batch import Batch, Moments
+from trainer.replay.replay import Replay
 
 CONFIG = TINY.with_values(network="recurrent", sequence=4, burn_in=3, batch_size=32)
 

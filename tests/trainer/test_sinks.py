@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from data.errors import UsageError
-from trainer.sinks import Aside, sinks
+from trainer.daemon.metric_logs import Aside, sinks
 
 
 class Recorder:
@@ -64,7 +64,7 @@ def test_real_logs_hold_the_metrics_and_nothing_of_this_machine(tmp_path: Path, 
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    monkeypatch.setattr("trainer.sinks.CLOSE_S", 120.0)  # a busy machine
+    monkeypatch.setattr("trainer.daemon.metric_logs.CLOSE_S", 120.0)  # a busy machine
     secret = "0123456789abcdef0123456789abcdef01234567"
     for name in [n for n in os.environ if n.startswith("WANDB")]:
         monkeypatch.delenv(name)
@@ -113,7 +113,7 @@ def test_a_server_that_cannot_be_reached_costs_its_metrics_and_nothing_else(monk
     assert len(said) == 1
     assert "Network is unreachable" in said[0]
     assert "Training goes on" in said[0]
-    monkeypatch.setattr("trainer.sinks.CLOSE_S", 0.05)
+    monkeypatch.setattr("trainer.daemon.metric_logs.CLOSE_S", 0.05)
     never = threading.Event()
     sink = Aside("Weights & Biases", lambda: Unreachable(never), said.append)  # type: ignore[arg-type, return-value]
     began = time.monotonic()

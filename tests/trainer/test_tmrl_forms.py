@@ -12,7 +12,7 @@ import pytest
 from data.errors import InputFileError
 from tests.trainer.test_tmrl_config import RUN_L
 from trainer.diagnosis.recipe import from_config, read_recipe
-from trainer.tmrl_config import read, understand
+from trainer.tmrl.config import read, understand
 
 NESTED: dict[str, Any] = copy.deepcopy(RUN_L)
 del NESTED["SOMETHING_ELSE"]

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
-from data.recorder import Recorder
+from data.recording.recorder import Recorder
 from data.store import Store
 from data.tracks import Road, enter
 from tests.data.helpers import session_info, step_row
-from trainer.checkpoint import CheckpointMeta, load_policy, save
+from trainer.checkpoints.files import CheckpointMeta, load_policy, save
 from trainer.config import TrainConfig
-from trainer.guard import Guard
-from trainer.tqc import TQC
-from trainer.watch import Watch
+from trainer.daemon.collapse import Guard
+from trainer.learner.tqc import TQC
+from trainer.daemon.evaluations import Watch
 
 EASY, HARD = (Road(np.c_[np.arange(0.0, 100.0), bend * np.arange(0.0, 100.0) ** 2], 8.0) for bend in (0.0, 0.01))
 

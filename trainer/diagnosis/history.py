@@ -1,4 +1,4 @@
-"""A run's metrics over time: a WandB history as people export it (``data.tables``), or the metrics of our own store."""
+"""A run's metrics over time: a WandB history as people export it (``data.files.tables``), or the metrics of our own store."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from data.errors import InputFileError, shown
-from data.sound import readable_rows
-from data.tables import rows_of
+from data.reading.layout_check import readable_rows
+from data.files.tables import rows_of
 from trainer.diagnosis.charts import runs_of
 from trainer.diagnosis.stats import Array
 

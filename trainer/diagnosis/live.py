@@ -8,15 +8,16 @@ from dataclasses import fields
 
 import torch
 
-from trainer.batch import Batch
+from trainer.replay.batch import Batch
 from trainer.config import TrainConfig
-from trainer.diagnosis import batch_checks, critic_checks, policy_checks, probe
+from trainer.diagnosis import probe
+from trainer.diagnosis.checks import batch_checks, critic_checks, policy_checks
 from trainer.diagnosis.case import Case, Check
 from trainer.diagnosis.catalogue import title
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.history import from_rows
 from trainer.diagnosis.recipe import Recipe, from_settings
-from trainer.tqc import TQC
+from trainer.learner.tqc import TQC
 
 SHARE = 0.008
 """Of the trainer's time that the checks may take."""

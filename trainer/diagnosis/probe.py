@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from data.records import HUMAN
-from trainer.batch import Batch, beside
+from trainer.replay.batch import Batch, beside
 from trainer.diagnosis.case import Answer, Case, Check
 from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.finding import Finding, Lacking, Sound
-from trainer.tqc import TQC
+from trainer.learner.tqc import TQC
 
 ROWS = 512
 OTHERS = 4
@@ -142,7 +142,7 @@ def stuck(case: Case) -> Answer:
 def learner_of(path: Path, sha256: str | None = None) -> TQC:
     """Return the learner of a checkpoint file, as it was. Raises CheckpointError."""
     from data.errors import CheckpointError
-    from trainer.checkpoint import load
+    from trainer.checkpoints.files import load
     from trainer.config import TrainConfig
 
     tensors, meta = load(path, sha256)

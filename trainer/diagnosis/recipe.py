@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import shown
-from data.text_files import read_json
-from trainer.tmrl_config import unknown
-from trainer.tmrl_values import check_layout, known_number, plain, truth
+from data.files.text_files import read_json
+from trainer.tmrl.config import unknown
+from trainer.tmrl.values import check_layout, known_number, plain, truth
 
 
 @dataclass(slots=True)

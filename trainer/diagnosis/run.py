@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from trainer.diagnosis import (
+from trainer.diagnosis import probe
+from trainer.diagnosis.checks import (
     batch_checks,
     critic_checks,
     demo_checks,
     evaluation_checks,
     place_checks,
     policy_checks,
-    probe,
     return_checks,
     reward_checks,
     road_checks,

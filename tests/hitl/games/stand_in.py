@@ -23,7 +23,7 @@ import numpy as np
 
 from hitl.games.base import Start
 from hitl.games.box2d import CLOCK, ENGINE_SHARE, FULL_LOCK, Box2DGame
-from hitl.track import Track, load_track
+from hitl.road.track import Track, load_track
 
 HZ = 100
 A, B, Y = 0x1000, 0x2000, 0x8000
@@ -266,7 +266,7 @@ class StandIn:
 
 def stand_in_track(track: Track | None = None) -> Track:
     """Return the track where the stand-in's game has it: its world is moved, like a real map's."""
-    from hitl.line import ReferenceLine
+    from hitl.road.line import ReferenceLine
 
     track = track or load_track("default")
     line = ReferenceLine(track.line.points + np.array([100.0, 50.0]))

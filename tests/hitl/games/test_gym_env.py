@@ -20,10 +20,10 @@ from hitl.games.gym_env import GymEnv, open_gym
 from hitl.games.ranges import ActionRange
 from hitl.home import Home
 from hitl.pads.base import PadState, to_action
-from hitl.rig import Rig, RigOptions
+from hitl.session.setup import Rig, RigOptions
 from hitl.settings import load
-from hitl.watchdog import EnvironmentLost, Worker
-from hitl.wheel import PadWheel
+from hitl.games.hang_guard import EnvironmentLost, Worker
+from hitl.drivers.human import PadWheel
 
 
 class Fixed:
@@ -195,7 +195,7 @@ def test_a_takeover_in_real_time_moves_the_right_numbers_at_twenty_hertz(tmp_pat
 
 @pytest.mark.parametrize("mood", ["raise", "hang"])
 def test_an_environment_that_fails_costs_its_episode_and_no_more(tmp_path, mood, monkeypatch):
-    monkeypatch.setattr("hitl.session.RETRY_S", (0.1,))
+    monkeypatch.setattr("hitl.session.session.RETRY_S", (0.1,))
     monkeypatch.setattr("hitl.games.gym_env.HANG_S", 0.2)
     home, made, told = Home(tmp_path), [], []
     with Rig(home, RigOptions(env="gym:Pendulum-v1", real_time=True), tell=lambda *what: told.append(what)) as rig:
@@ -256,8 +256,8 @@ class Drawing(Moody):
 
 def test_no_second_thread_ever_enters_an_environment(tmp_path, monkeypatch):
     """Whatever draws must be made, stepped and closed by one thread, also when a step takes so long that it is given up."""
-    monkeypatch.setattr("hitl.session.RETRY_S", (0.05,))
-    monkeypatch.setattr("hitl.session.MOST_FAILURES", 4)
+    monkeypatch.setattr("hitl.session.session.RETRY_S", (0.05,))
+    monkeypatch.setattr("hitl.session.session.MOST_FAILURES", 4)
     monkeypatch.setattr("hitl.games.gym_env.HANG_S", 0.1)
     Drawing.most, Drawing.threads = 0, set()
     with Rig(Home(tmp_path), RigOptions(env="gym:Pendulum-v1", real_time=True)) as rig:
@@ -398,7 +398,7 @@ def test_what_can_be_understood_is(tmp_path):
 
 
 def test_an_environment_that_fails_later_ends_the_session_with_a_sentence(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("hitl.session.RETRY_S", (0.01,))
+    monkeypatch.setattr("hitl.session.session.RETRY_S", (0.01,))
     made = []
 
     class Wears(Form):
@@ -469,7 +469,7 @@ class TestPackages:
 
 
 def test_an_environment_that_cannot_begin_is_tried_until_it_can(tmp_path, monkeypatch):
-    monkeypatch.setattr("hitl.session.RETRY_S", (0.01,))
+    monkeypatch.setattr("hitl.session.session.RETRY_S", (0.01,))
     with Rig(Home(tmp_path), RigOptions(env="gym:Pendulum-v1")) as rig:
         real, tries = rig.session.env.reset, []
 
@@ -504,7 +504,7 @@ def test_nothing_is_called_while_a_call_hangs():
 
 
 def test_a_player_who_wants_to_leave_is_heard_while_a_call_hangs(monkeypatch):
-    monkeypatch.setattr("hitl.watchdog.HEED_S", 0.1)
+    monkeypatch.setattr("hitl.games.hang_guard.HEED_S", 0.1)
     worker, gate = Worker(), threading.Event()
     worker.leaving = lambda: True
     began = time.monotonic()

@@ -11,25 +11,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.follow import Follower
-from data.layouts import apart
-from data.player_runs import ACTIONS
-from data.recorder import Recorder
+from data.reading.follow import Follower
+from data.reading.layouts import apart
+from data.exchange.player_runs import ACTIONS
+from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, SessionInfo, StepRow
 from data.store import Store
 from hitl.cli import main
-from hitl.games.tmrl_env import open_tmrl
+from hitl.games.tmrl.env import open_tmrl
 from hitl.home import Home
-from hitl.rig import Rig, RigOptions
-from hitl.task import TaskSettings
+from hitl.session.setup import Rig, RigOptions
+from hitl.task.driving_task import TaskSettings
 from tests.data.test_player_runs import drive_old, save
 from tests.hitl.games import test_tmrl as tmrl
 from tests.hitl.games.conftest import MODULES
 from tests.hitl.games.stand_in import StandIn, stand_in_track
 from tests.trainer.helpers import TINY
-from trainer.daemon import Daemon
-from trainer.replay import Replay
-from trainer.start import Wish
+from trainer.daemon.daemon import Daemon
+from trainer.replay.replay import Replay
+from trainer.daemon.resume import Wish
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 SMALL = TINY.with_values(warmup_steps=10, max_updates=8)
@@ -158,12 +158,12 @@ class TestTrackMania:
         """They have no pending action; a checkpoint that was made for them has learned nothing."""
         runs = laps(tmp_path / "runs", line)
         with monkeypatch.context() as earlier:
-            earlier.setattr("hitl.rebuild.add_pending", lambda data: None)
-            earlier.setattr("data.relayout.rebuild_said", lambda store: [])
-            earlier.setattr("hitl.task.DrivingTask.names", lambda self, actions: tuple(self.observer.names))
+            earlier.setattr("hitl.player_runs.rebuild.add_pending", lambda data: None)
+            earlier.setattr("data.exchange.relayout.rebuild_said", lambda store: [])
+            earlier.setattr("hitl.task.driving_task.DrivingTask.names", lambda self, actions: tuple(self.observer.names))
             assert main(["import", "--home", str(home.root), str(runs), "--track", str(line)]) == 0
             if trained:
-                earlier.setattr("trainer.daemon.rebuild_said", lambda store: [])
+                earlier.setattr("trainer.daemon.daemon.rebuild_said", lambda store: [])
                 turns(home, idle)
         before = stored(home)
         assert {len(seen) // 4 for seen, _ in before} == {43}

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import UsageError
-from hitl.games.frames import Frame, Stream, guess_layout, plausible, unpack
-from hitl.games.motion import Motion
-from hitl.games.telemetry import Telemetry
+from hitl.games.trackmania.frames import Frame, Stream, guess_layout, plausible, unpack
+from hitl.games.trackmania.motion import Motion
+from hitl.games.trackmania.telemetry import Telemetry
 from tests.hitl.games.stand_in import StandIn
 
 

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from data.errors import DeviceError, InputFileError
-from hitl.games import tmrl_import
-from hitl.games.tmrl_env import open_tmrl
+from hitl.games.tmrl import importing
+from hitl.games.tmrl.env import open_tmrl
 from hitl.home import Home
 from hitl.pads.base import PadState
-from hitl.rig import Rig, RigOptions
-from hitl.wheel import PadWheel
+from hitl.session.setup import Rig, RigOptions
+from hitl.drivers.human import PadWheel
 from tests.hitl.games.conftest import MODULES
 from tests.hitl.games.stand_in import StandIn, stand_in_track
 from tests.hitl.games.test_gym_env import Fixed
@@ -58,7 +58,7 @@ def game(monkeypatch, folder):
         monkeypatch.setenv("STAND_IN_PORT", str(game.port))
         monkeypatch.syspath_prepend(str(MODULES))
         monkeypatch.delitem(sys.modules, "vgamepad", raising=False)
-        interfaces = tmrl_import.import_tmrl(folder, "tmrl.custom.tm.tm_gym_interfaces")
+        interfaces = importing.import_tmrl(folder, "tmrl.custom.tm.tm_gym_interfaces")
         monkeypatch.setattr(interfaces, "WindowInterface", Photo)
         monkeypatch.setattr(interfaces, "TM2020OpenPlanetClient", interfaces.TM2020OpenPlanetClient)
         yield game
@@ -83,7 +83,7 @@ class TestImport:
     def test_nothing_outside_is_changed(self, folder):
         before = (list(logging.getLogger().handlers), logging.getLogger().level, os.environ.get("WANDB_API_KEY"))
         real = Path.home()
-        tmrl = tmrl_import.import_tmrl(folder)
+        tmrl = importing.import_tmrl(folder)
         assert folder / "TmrlData" == tmrl.TMRL_FOLDER
         assert Path.home() == real
         assert (
@@ -94,29 +94,29 @@ class TestImport:
         assert CONFIG["WANDB_KEY"] not in os.environ.values()
 
     def test_another_folder_cannot_follow(self, folder, tmp_path):
-        tmrl_import.import_tmrl(folder)
+        importing.import_tmrl(folder)
         prepare(tmp_path, stand_in_track())
         with pytest.raises(DeviceError, match="another folder"):
-            tmrl_import.import_tmrl(tmp_path)
+            importing.import_tmrl(tmp_path)
 
 
 class TestSetUp:
     def test_a_folder_that_is_not_there_is_never_made(self, tmp_path):
         with pytest.raises(InputFileError, match=r"no TmrlData/config/config\.json"):
-            tmrl_import.import_tmrl(tmp_path)
+            importing.import_tmrl(tmp_path)
         assert list(tmp_path.iterdir()) == []
 
     def test_a_broken_config_is_named(self, tmp_path):
         (prepare(tmp_path, stand_in_track()) / "config" / "config.json").write_text("{")
         with pytest.raises(InputFileError, match="cannot be read"):
-            tmrl_import.find_data(tmp_path)
+            importing.find_data(tmp_path)
 
     def test_what_an_import_changes_is_put_back_even_when_it_fails(self, tmp_path, monkeypatch):
         monkeypatch.setenv("WANDB_API_KEY", "mine")
         level, real = logging.getLogger().level, Path.home()
 
         def imported():
-            with tmrl_import.contained(tmp_path):
+            with importing.contained(tmp_path):
                 assert Path.home() == tmp_path
                 logging.getLogger().setLevel(1)
                 os.environ["WANDB_API_KEY"] = "theirs"
@@ -179,7 +179,7 @@ class TestEnvironment:
 
     @pytest.mark.parametrize("fault", ["silent", "down"])
     def test_a_game_that_goes_away_is_noticed_and_joined_again(self, home, game, fault, monkeypatch):
-        monkeypatch.setattr("hitl.session.RETRY_S", (0.2,))
+        monkeypatch.setattr("hitl.session.session.RETRY_S", (0.2,))
         with Rig(home, RigOptions(env="tmrl", real_time=True)) as rig:
             hit = threading.Timer(2.0, lambda: game.fault(fault, 0.8))
             hit.start()

@@ -14,15 +14,15 @@ import pytest
 from data.errors import DeviceError, UsageError
 from hitl import cli
 from hitl.games.base import Start
-from hitl.games.trackmania import open_trackmania
+from hitl.games.trackmania.game import open_trackmania
 from hitl.home import Home
 from hitl.pads.base import PadState
-from hitl.rig import Rig, RigOptions
-from hitl.scripted import Rule, ScriptedDriver, TakeoverRule
-from hitl.task import TaskSettings
-from hitl.vpad import VirtualPad
-from hitl.watchdog import EnvironmentLost
-from hitl.wheel import PadWheel, ScriptedWheel
+from hitl.session.setup import Rig, RigOptions
+from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+from hitl.task.driving_task import TaskSettings
+from hitl.games.trackmania.virtual_pad import VirtualPad
+from hitl.games.hang_guard import EnvironmentLost
+from hitl.drivers.human import PadWheel, ScriptedWheel
 from tests.hitl.games.conftest import MODULES
 from tests.hitl.games.stand_in import StandIn, stand_in_track
 from tests.hitl.games.test_gym_env import Fixed
@@ -149,7 +149,7 @@ class TestGame:
 
     def test_a_session_reads_telemetry_before_other_programs_run(self, stand_in, game, monkeypatch):
         asked = []
-        monkeypatch.setattr("hitl.games.telemetry.thread_goes_first", lambda: asked.append(threading.current_thread().name))
+        monkeypatch.setattr("hitl.games.trackmania.telemetry.thread_goes_first", lambda: asked.append(threading.current_thread().name))
         game.restart(Start())
         assert asked == ["hitl-telemetry"]
 
@@ -255,7 +255,7 @@ FAULT_OF = {"silent": 0.5, "half": 0.0, "nan": 0.5, "garbage": 0.4, "close": 0.0
 @pytest.mark.parametrize("stand_in", [20], indirect=True)
 @pytest.mark.parametrize("fault", FAULT_OF)
 def test_a_fault_in_mid_episode_closes_it_and_the_next_one_begins(home, stand_in, fault, monkeypatch):
-    monkeypatch.setattr("hitl.session.RETRY_S", (0.2,))
+    monkeypatch.setattr("hitl.session.session.RETRY_S", (0.2,))
     told = []
 
     def wheel(track):
@@ -288,7 +288,7 @@ def test_without_the_game_or_a_line_it_says_so_in_a_sentence(tmp_path, monkeypat
         Rig(home, options())
     write_line(home, stand_in_track())
     (home.root / "settings.toml").write_text("[trackmania]\nport = 1\n")
-    monkeypatch.setattr("hitl.games.trackmania.WAIT_S", 0.3)
+    monkeypatch.setattr("hitl.games.trackmania.game.WAIT_S", 0.3)
     with pytest.raises(DeviceError, match="sends no telemetry"):
         Rig(home, options())
     assert not home.store_path.exists()
@@ -318,7 +318,7 @@ def test_a_line_is_recorded_by_driving_once(tmp_path, monkeypatch, capsys):
         driver.join()
     assert code == 0
     assert "The whole line" in capsys.readouterr().out
-    from hitl.track import load_track
+    from hitl.road.track import load_track
 
     recorded, true = load_track(home.line), stand_in_track()
     assert recorded.line.length == pytest.approx(true.line.length, rel=0.05)

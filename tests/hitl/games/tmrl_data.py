@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hitl.track import Track
+from hitl.road.track import Track
 
 CONFIG: dict[str, Any] = {
     "__VERSION__": "0.6.0", "RUN_NAME": "test", "RESET_TRAINING": False, "BUFFERS_MAXLEN": 500000,

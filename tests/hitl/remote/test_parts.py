@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import StoreError, UsageError
-from data.recorder import Recorder
+from data.recording.recorder import Recorder
 from data.records import SessionInfo, StepRow
 from data.store import Store
 from data.tracks import Road, enter

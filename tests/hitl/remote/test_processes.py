@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from data.recorder import Recorder
+from data.recording.recorder import Recorder
 from hitl.home import Home
 from hitl.remote.child import Child
 from hitl.remote.link import Access, free_port

@@ -13,7 +13,7 @@ import types
 import numpy as np
 import pytest
 
-from data.importing import EpisodeRefusedError
+from data.exchange.importing import EpisodeRefusedError
 from hitl.home import Home
 from hitl.remote.link import free_port
 from hitl.remote.tmrl_samples import TmrlSamples, drives, unfolded

@@ -14,7 +14,7 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 
-from hitl.games.tmrl_import import import_tmrl
+from hitl.games.tmrl.importing import import_tmrl
 from hitl.remote.link import free_port
 from tests.hitl.games.stand_in import stand_in_track
 from tests.hitl.games.tmrl_data import prepare

@@ -13,8 +13,8 @@ from planted import Plan, make
 from planted_faults import FAULTS
 
 from data.store import Store
-from hitl.demo import open_shipped
-from hitl.diagnosing import BOUNDED, of_home
+from hitl.demo.demo import open_shipped
+from hitl.diagnosis.cases import BOUNDED, of_home
 from hitl.home import Home
 from trainer.diagnosis.case import Case
 from trainer.diagnosis.drives import Drives, from_store

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from data.errors import InputFileError
-from hitl.diagnosing import cases
+from hitl.diagnosis.cases import cases
 from trainer.diagnosis.history import read_histories, read_history
 
 ROWS = [

@@ -16,7 +16,7 @@ from tests.trainer.test_daemon import train as run_daemon
 from trainer.diagnosis import live
 from trainer.diagnosis.finding import Finding
 from trainer.diagnosis.live import LiveChecks, terminals_missing, wrong_discounts
-from trainer.heartbeat import read_heartbeat
+from trainer.daemon.heartbeat import read_heartbeat
 
 
 class Clock:
@@ -126,7 +126,7 @@ def test_the_daemon_writes_an_event_and_shows_it(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(live, "EVERY_S", 0.0)
     monkeypatch.setattr(live, "SHARE", 1.0)
     monkeypatch.setattr(live.LiveChecks.__init__, "__defaults__", (0.0, live.time.monotonic))
-    monkeypatch.setattr("trainer.daemon.METRICS_S", 0.0)
+    monkeypatch.setattr("trainer.daemon.daemon.METRICS_S", 0.0)
     drive(tmp_path / "store.sqlite", 100, 4)
     run_daemon(tmp_path, None, SMALL.with_values(backup_clip=0.01))
     with Store.open(tmp_path / "store.sqlite") as store:

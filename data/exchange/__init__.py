@@ -1,0 +1,1 @@
+"""In and out: importers, exporters, and the checks of foreign files."""

@@ -1,0 +1,217 @@
+"""A LeRobotDataset folder in its layout v3.0 (huggingface/lerobot, ``src/lerobot/datasets``), written with pyarrow alone.
+
+Features: ``observation.state``, ``action`` (executed), ``next.reward``, ``next.done``, ``next.truncated``, and of ours
+``driver`` and ``action.proposed``. One file of data up to a size, then the next; one row of ``meta/episodes`` for each episode,
+with its statistics.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.errors import UsageError
+from data.exchange.parquet import arrow, empty_folder
+from data.exchange.portable import Portable
+
+VERSION = "v3.0"
+CHUNK_FILES = 1000
+FILE_MB = 100
+_FILE = "chunk-{chunk:03d}/file-{file:03d}.parquet"
+
+
+def _features(item: Portable) -> dict[str, dict[str, Any]]:
+    def feature(dtype: str, names: Iterable[str] | None = None) -> dict[str, Any]:
+        listed = None if names is None else list(names)
+        return {"dtype": dtype, "shape": [len(listed) if listed else 1], "names": listed}
+
+    return {
+        "observation.state": feature("float32", item.info.observation_names),
+        "action": feature("float32", item.info.action_names),
+        "action.proposed": feature("float32", item.info.action_names),
+        "next.reward": feature("float32"),
+        "next.done": feature("bool"),
+        "next.truncated": feature("bool"),
+        "driver": feature("int64"),
+        "timestamp": feature("float32"),
+        "frame_index": feature("int64"),
+        "episode_index": feature("int64"),
+        "index": feature("int64"),
+        "task_index": feature("int64"),
+    }
+
+
+def _columns(item: Portable, episode: int, first: int, task: int) -> dict[str, np.ndarray]:
+    data = item.data
+    n = len(data)
+    return {
+        "observation.state": np.asarray(data.observation, np.float32),
+        "action": np.asarray(data.executed, np.float32),
+        "action.proposed": np.asarray(data.executed if data.proposed is None else data.proposed, np.float32),
+        "next.reward": np.asarray(data.reward, np.float32),
+        "next.done": np.broadcast_to(np.asarray(data.terminated, bool), (n,)),
+        "next.truncated": np.broadcast_to(np.asarray(data.truncated, bool), (n,)),
+        "driver": np.broadcast_to(np.asarray(data.driver, np.int64), (n,)),
+        "timestamp": (np.arange(n) / item.info.hz).astype(np.float32),
+        "frame_index": np.arange(n),
+        "episode_index": np.full(n, episode),
+        "index": np.arange(first, first + n),
+        "task_index": np.full(n, task),
+    }
+
+
+def _stats(columns: dict[str, np.ndarray]) -> dict[str, dict[str, list[Any]]]:
+    found = {}
+    for name, values in columns.items():
+        table = values.reshape(len(values), -1).astype(np.float64)
+        found[name] = {
+            "min": table.min(0).tolist(), "max": table.max(0).tolist(), "mean": table.mean(0).tolist(),
+            "std": table.std(0).tolist(), "count": [len(table)],
+        } | {
+            f"q{q:02d}": np.quantile(table, q / 100, axis=0).tolist() for q in (1, 10, 50, 90, 99)
+        }  # fmt: skip
+    return found
+
+
+class _Whole:
+    """Statistics over all episodes, put together from theirs; quantiles are means weighted by length, as LeRobot's own are."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, dict[str, Any]] = {}
+
+    def add(self, stats: dict[str, dict[str, list[Any]]]) -> None:
+        for name, values in stats.items():
+            n = values["count"][0]
+            arrays = {key: np.asarray(value, np.float64) for key, value in values.items() if key != "count"}
+            squares = arrays["std"] ** 2 + arrays["mean"] ** 2
+            weighted = {key: value * n for key, value in arrays.items() if key not in ("min", "max", "std")}
+            weighted["squares"] = squares * n
+            old = self.sums.get(name)
+            if old is None:
+                self.sums[name] = {"n": n, "min": arrays["min"], "max": arrays["max"], **weighted}
+                continue
+            old["n"] += n
+            old["min"], old["max"] = np.minimum(old["min"], arrays["min"]), np.maximum(old["max"], arrays["max"])
+            for key, value in weighted.items():
+                old[key] = old[key] + value
+
+    def result(self) -> dict[str, dict[str, list[Any]]]:
+        found: dict[str, dict[str, list[Any]]] = {}
+        for name, sums in self.sums.items():
+            n = sums["n"]
+            mean = sums["mean"] / n
+            std = np.sqrt(np.maximum(sums["squares"] / n - mean**2, 0.0))
+            found[name] = {"min": sums["min"].tolist(), "max": sums["max"].tolist(), "mean": mean.tolist(), "std": std.tolist(),
+                           "count": [n]}  # fmt: skip
+            found[name] |= {key: (sums[key] / n).tolist() for key in sums if key.startswith("q")}
+        return found
+
+
+def _array(pa: Any, values: np.ndarray, dtype: str) -> Any:
+    kind = {"float32": pa.float32(), "int64": pa.int64(), "bool": pa.bool_()}[dtype]
+    flat = pa.array(np.ascontiguousarray(values).reshape(-1), kind)
+    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1]) if values.ndim == 2 else flat
+
+
+def write_lerobot(folder: Path, items: Iterable[Portable]) -> int:
+    """Write episodes of one layout and rate as a new dataset; returns how many.
+
+    Raises UsageError when pyarrow is missing, the folder is not empty, or the episodes differ in layout or rate.
+    """
+    pa, parquet = arrow()
+    empty_folder(folder)
+    features: dict[str, dict[str, Any]] | None = None
+    fps, frames, file = 0.0, 0, 0
+    tasks: dict[str, int] = {}
+    rows: list[dict[str, Any]] = []
+    whole = _Whole()
+    writer: Any = None
+    size = 0
+
+    def close() -> None:
+        nonlocal writer
+        if writer is not None:
+            writer.close()
+            writer = None
+
+    for item in items:
+        mine = _features(item)
+        if features is None:
+            features, fps = mine, item.info.hz
+        elif (mine, item.info.hz) != (features, fps):
+            raise UsageError(
+                "These episodes have different observations or rates, a dataset holds one: choose a --session."
+            )
+        task = tasks.setdefault(f"drive {item.info.track}", len(tasks))
+        columns = _columns(item, len(rows), frames, task)
+        stats = _stats(columns)
+        whole.add(stats)
+        table = pa.table({name: _array(pa, columns[name], features[name]["dtype"]) for name in features})
+        if writer is not None and size + table.nbytes > FILE_MB * 2**20:
+            close()
+            file, size = file + 1, 0
+        place = {"chunk": file // CHUNK_FILES, "file": file % CHUNK_FILES}
+        if writer is None:
+            path = folder / "data" / _FILE.format(**place)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            writer = parquet.ParquetWriter(path, table.schema)
+        writer.write_table(table)
+        size += table.nbytes
+        n = len(item.data)
+        rows.append(
+            {
+                "episode_index": len(rows), "tasks": [f"drive {item.info.track}"], "length": n,
+                "data/chunk_index": place["chunk"], "data/file_index": place["file"], "dataset_from_index": frames,
+                "dataset_to_index": frames + n, "meta/episodes/chunk_index": 0, "meta/episodes/file_index": 0,
+            }
+            | {f"stats/{name}/{key}": value for name, values in stats.items() for key, value in values.items()}
+        )  # fmt: skip
+        frames += n
+    close()
+    if features is None:
+        return 0
+    _write_meta(pa, parquet, folder, features, fps, frames, tasks, rows)
+    (folder / "meta" / "stats.json").write_text(json.dumps(whole.result(), indent=1))
+    return len(rows)
+
+
+def _write_meta(
+    pa: Any,
+    parquet: Any,
+    folder: Path,
+    features: dict[str, Any],
+    fps: float,
+    frames: int,
+    tasks: dict[str, int],
+    rows: list[dict[str, Any]],
+) -> None:
+    meta = folder / "meta"
+    path = meta / "episodes" / _FILE.format(chunk=0, file=0)
+    path.parent.mkdir(parents=True)
+    parquet.write_table(pa.Table.from_pylist(rows), path)
+    # The tasks are read as a pandas table whose index is the text of the task; this note says so.
+    index = "__index_level_0__"
+    text = {"pandas_type": "unicode", "numpy_type": "object", "metadata": None}
+    number = {"pandas_type": "int64", "numpy_type": "int64", "metadata": None}
+    pandas = {
+        "index_columns": [index],
+        "column_indexes": [{"name": None, "field_name": None} | text],
+        "columns": [
+            {"name": "task_index", "field_name": "task_index"} | number,
+            {"name": None, "field_name": index} | text,
+        ],
+        "creator": {"library": "pyarrow", "version": pa.__version__},
+    }
+    table = pa.table({"task_index": pa.array(list(tasks.values()), pa.int64()), index: pa.array(list(tasks))})
+    parquet.write_table(table.replace_schema_metadata({"pandas": json.dumps(pandas)}), meta / "tasks.parquet")
+    info = {
+        "codebase_version": VERSION, "robot_type": "car", "total_episodes": len(rows), "total_frames": frames,
+        "total_tasks": len(tasks), "chunks_size": CHUNK_FILES, "data_files_size_in_mb": FILE_MB, "video_files_size_in_mb": 200,
+        "fps": int(fps) if float(fps).is_integer() else fps, "splits": {"train": f"0:{len(rows)}"},
+        "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet", "video_path": None, "features": features,
+    }  # fmt: skip
+    (meta / "info.json").write_text(json.dumps(info, indent=4))

@@ -1,0 +1,284 @@
+"""Minari datasets, through the real package (an extra): folders that ``minari.MinariDataset(FOLDER / "data")`` opens."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.reading.episodes import EpisodeData, SegmentData, takeovers
+from data.errors import HitlError, InputFileError, UsageError, shown
+from data.exchange.hdf5_check import check_heaps
+from data.exchange.importing import EpisodeRefusedError
+from data.exchange.portable import Portable, describe, digest, put_step_arrays, put_tail, restore, step_arrays, tail_of
+from data.records import AGENT, HUMAN, SessionInfo
+from data.exchange.spaces import Layout, See, around_zero, in_order, is_flat, laid_out, leaves
+from data.files.text_files import read_json
+
+MOST_METADATA, MOST_NAME = 2**24, 500  # bytes, characters
+MOST_UNREADABLE = 100
+"""Episodes in a row that cannot be read, after which the rest is not looked for."""
+_MISSING = 'Minari is not installed: `pip install "hitl[minari]"` brings it.'
+
+
+def _storage() -> Any:
+    try:
+        import h5py  # noqa: F401
+        import PIL  # noqa: F401
+        from minari.dataset.minari_storage import MinariStorage
+    except ImportError as error:
+        raise UsageError(_MISSING) from error
+    return MinariStorage
+
+
+def dataset_id(folder: Path) -> str:
+    """Return a Minari id made from the folder's name."""
+    name = re.sub(r"[^\w-]+", "-", folder.name) or "hitl"
+    return name if re.search(r"-v\d+$", name) else f"{name}-v0"
+
+
+def write_minari(folder: Path, items: Iterable[Portable]) -> int:
+    """Write episodes of one layout as a new dataset; returns how many. Raises UsageError for mixed layouts or an existing folder.
+
+    A last step whose successor is not known makes no transition: Minari gets the steps before it, the description keeps it.
+    """
+    storage_class = _storage()
+    import gymnasium
+    from minari import __version__
+    from minari.data_collector.episode_buffer import EpisodeBuffer
+
+    if folder.exists() and any(folder.iterdir()):
+        raise UsageError(f"The folder {folder.name} is not empty: name a new one.")
+    storage: Any = None
+    layout = None
+    count = 0
+    for item in items:
+        data, info = item.data, item.info
+        if storage is None:
+            layout = (info.observation_names, info.action_names)
+            box = gymnasium.spaces.Box
+            folder.mkdir(parents=True, exist_ok=True)
+            storage = storage_class.new(
+                folder / "data",
+                observation_space=box(-np.inf, np.inf, (len(layout[0]),), np.float32),
+                action_space=box(-1.0, 1.0, (len(layout[1]),), np.float32),
+                data_format="hdf5",
+            )
+            _identify(folder / "data", __version__)
+        if layout != (info.observation_names, info.action_names):
+            raise UsageError(
+                "These episodes have different observations: a dataset holds one layout; choose them by --session."
+            )
+        n = len(data)
+        known = n if data.last_observation is not None else n - 1
+        arrays = step_arrays(data)
+        if known:
+            terminated, truncated = (
+                np.broadcast_to(np.asarray(v, bool), (n,)) for v in (data.terminated, data.truncated)
+            )
+            last = data.observation[-1:] if data.last_observation is None else data.last_observation[None]
+            storage.update_episodes(
+                [
+                    EpisodeBuffer(
+                        id=count,
+                        seed=data.seed,
+                        observations=np.concatenate([data.observation[:known], last]).astype(np.float32),
+                        actions=np.asarray(data.executed[:known], np.float32),
+                        rewards=np.asarray(data.reward[:known], np.float64),
+                        terminations=terminated[:known],
+                        truncations=truncated[:known],
+                        infos={name: np.concatenate([values[:known], values[-1:]]) for name, values in arrays.items()},
+                    )
+                ]
+            )
+            described = describe(item) | {"tail": tail_of(data)}
+            storage.update_episode_metadata([{"hitl": json.dumps(described)}], [count])
+            count += 1
+    return count
+
+
+def _identify(folder: Path, version: str) -> None:
+    """Write what Minari asks of a dataset's metadata but its storage does not set."""
+    path = folder / "metadata.json"
+    metadata = json.loads(path.read_text())
+    metadata |= {
+        "dataset_id": dataset_id(folder.parent),
+        "minari_version": version,
+        "algorithm_name": "human-in-the-loop",
+    }
+    path.write_text(json.dumps(metadata))
+
+
+def find_dataset(path: Path) -> Path | None:
+    """Return the data folder of the dataset at ``path``; None when there is none."""
+    return next(
+        (p for p in (path, path / "data") if (p / "main_data.hdf5").exists() or (p / "metadata.json").exists()), None
+    )
+
+
+def _vet(folder: Path) -> dict[str, Any]:
+    """Return the metadata. Raises ValueError or InputFileError at what the packages that read it would take for ever over."""
+    metadata = read_json(folder / "metadata.json", MOST_METADATA)
+    name = metadata.get("dataset_id", "") if isinstance(metadata, dict) else ""
+    if not isinstance(name, str) or len(name) > MOST_NAME:  # it is taken apart by an expression that goes back at every letter
+        raise ValueError(f"its name has more than {MOST_NAME} characters or is no text")
+    if (file := folder / "main_data.hdf5").exists():  # there are datasets of other kinds of file
+        check_heaps(file)
+    return metadata if isinstance(metadata, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known of another tool's dataset beside its numbers."""
+
+    like: SessionInfo | None = None
+    """What its numbers mean (sizes must fit); None: they are numbered."""
+    driver: int = HUMAN
+    """Who drove."""
+    hz: float = 20.0
+    track: str = ""
+    """Its own name where empty."""
+    see: See | None = None
+    """Lays out observations that are no plain vectors; None: such a dataset is refused."""
+    action_names: Callable[[str, int], tuple[str, ...]] | None = None
+    """The names of that many actions of an environment (its Gymnasium id)."""
+
+
+def read_minari(path: Path, told: Told | None = None) -> Iterator[tuple[str, Portable | EpisodeRefusedError]]:
+    """Read (name, episode) pairs of a dataset folder.
+
+    Raises InputFileError when it is no dataset, UsageError when Minari is not installed, and what ``told.see`` raises.
+    """
+    told = told or Told()
+    storage_class = _storage()
+    import minari
+
+    folder = find_dataset(path)
+    if folder is None:
+        raise InputFileError(f"{path.name} is no Minari dataset: give the folder that holds its data folder.")
+    try:
+        metadata = _vet(folder)
+        dataset = minari.MinariDataset(storage_class.read(folder))
+        total, name = int(dataset.total_episodes), shown(dataset.spec.dataset_id)
+    except Exception as error:  # whatever a foreign folder makes the package raise
+        reason = shown(str(error).replace(str(folder), folder.name), 120)
+        raise InputFileError(f"The Minari dataset {shown(path.name)} cannot be read ({reason}).") from error
+    source = _Source(dataset, metadata, told, name)
+    unreadable = 0
+    for index in range(total):
+        label = f"{name} episode {index}"
+        try:
+            episode = next(iter(dataset.iterate_episodes([index])))
+            metadata = next(iter(dataset.storage.get_episode_metadata([index])))
+            yield label, _episode(episode, metadata, source)
+            unreadable = 0
+        except EpisodeRefusedError as error:
+            yield label, error
+        except Exception as error:  # whatever a foreign file makes the packages raise
+            reason = shown(str(error).replace(str(folder), folder.name) or type(error).__name__, 200)
+            yield label, EpisodeRefusedError(f"it cannot be read ({reason})")
+            unreadable += 1
+            if unreadable >= MOST_UNREADABLE:  # its own count of episodes is not believed for ever
+                return
+
+
+class _Source:
+    """A dataset's spaces, and how they become the vectors and names that a session stores."""
+
+    def __init__(self, dataset: Any, metadata: dict[str, Any], told: Told, name: str) -> None:
+        described = metadata.get("observation_space")
+        with contextlib.suppress(ValueError, TypeError, RecursionError):
+            described = json.loads(described) if isinstance(described, str) else described
+        space = in_order(dataset.observation_space, described)
+        self.told, self.track, self.action_space = told, told.track or name, dataset.action_space
+        self.layout: Layout | None = None
+        if not is_flat(space):
+            if told.see is None:
+                raise InputFileError(f"The Minari dataset {name} holds observations that are no plain vectors of numbers.")
+            try:
+                self.layout = told.see(space)
+            except HitlError as error:
+                raise InputFileError(f"The Minari dataset {name} cannot be learned from. {error}") from error
+        self.env_id = str(getattr(dataset.spec.env_spec, "id", "") or "")
+
+    def observations(self, given: Any) -> np.ndarray:
+        """Return (m, O) float32. Raises EpisodeRefusedError."""
+        if self.layout is not None:
+            return laid_out(given, self.layout)
+        rows = np.asarray(given)
+        if rows.ndim != 2:
+            raise EpisodeRefusedError(f"its observations are not rows of numbers (shape {rows.shape})")
+        return rows.astype(np.float32)
+
+    def info(self, size: int, actions: int) -> SessionInfo:
+        """Return what a session of it is. Raises EpisodeRefusedError when the layout that was asked for does not fit."""
+        like, told = self.told.like, self.told
+        if like is not None and (len(like.observation_names), len(like.action_names)) != (size, actions):
+            raise EpisodeRefusedError(
+                f"it has {size} observations and {actions} actions, the layout asked for {len(like.observation_names)} and "
+                f"{len(like.action_names)}"
+            )
+        numbered = told.action_names or (lambda _, count: tuple(f"action_{i}" for i in range(count)))
+        names = self.layout.names if self.layout is not None else tuple(f"observation_{i}" for i in range(size))
+        image = self.layout.image[1:] if self.layout is not None else ()
+        return SessionInfo(
+            kind="import", env=like.env if like else "minari", track=like.track if like else self.track,
+            hz=like.hz if like else told.hz, observation_names=like.observation_names if like else names,
+            action_names=like.action_names if like else numbered(self.env_id, actions), driver="imported",
+            frame_shape=like.frame_shape if like else tuple(image) or None,
+            track_digest=like.track_digest if like else "",
+        )  # fmt: skip
+
+
+def _episode(episode: Any, metadata: dict[str, Any], source: _Source) -> Portable:
+    driver = source.told.driver
+    if "hitl" not in metadata and not is_flat(source.action_space):
+        raise EpisodeRefusedError(
+            f"its actions are {shown(source.action_space)}; only a plain vector of continuous actions (a Box) can be learned from"
+        )
+    observations, actions = source.observations(episode.observations), np.asarray(episode.actions)
+    n = len(episode.rewards)
+    if actions.ndim != 2 or len(actions) != n or len(observations) not in (n, n + 1):
+        raise EpisodeRefusedError(
+            f"its {n} rewards go with actions of shape {actions.shape} and {len(observations)} observations; one action, and one "
+            "observation or one more, were expected for each"
+        )
+    arrays = EpisodeData(
+        observation=observations[:n],
+        executed=actions.astype(np.float32) if "hitl" in metadata else around_zero(source.action_space, actions),
+        reward=np.asarray(episode.rewards, np.float64),
+        terminated=np.asarray(episode.terminations, bool),
+        truncated=np.asarray(episode.truncations, bool),
+        last_observation=observations[n] if len(observations) > n else None,  # some record what was acted on alone
+        driver=driver,
+    )
+    if "hitl" in metadata:
+        return _restored(json.loads(metadata["hitl"]), arrays, episode.infos or {})
+    info = source.info(observations.shape[1], actions.shape[1])
+    ended = any(episode.terminations[-1:]), any(episode.truncations[-1:])
+    arrays.end = "terminated" if ended[0] else "truncated" if ended[1] else "interrupted"
+    arrays.purpose = "lap" if driver == HUMAN else "drive"
+    seed = metadata.get("seed")
+    arrays.seed = int(seed) if seed is not None and int(seed) >= 0 else None
+    given = (episode.infos or {}).get("driver")
+    if given is not None and len(given) in (n, n + 1):
+        human = (np.asarray(given)[:n] == HUMAN).astype(np.uint8)
+        arrays.driver = human
+        arrays.segments = [SegmentData("takeover", a, b, trigger="imported") for a, b in takeovers(human)]
+    elif driver != AGENT:
+        arrays.segments = [SegmentData("lap", 0, n, trigger="imported")]
+    seen = [np.asarray(part).tobytes() for part in leaves(episode.observations)]  # as they are, however they are laid out
+    return Portable(info, arrays, "minari:" + digest(*seen, actions.tobytes(), arrays.reward.tobytes()))
+
+
+def _restored(described: dict[str, Any], arrays: EpisodeData, infos: dict[str, Any]) -> Portable:
+    """Put an episode of our own export back as it was."""
+    put_tail(arrays, described.get("tail"))
+    put_step_arrays(arrays, infos)
+    return restore(described, arrays)

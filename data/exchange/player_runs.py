@@ -1,0 +1,256 @@
+"""Player runs of tmrl (``tmrl_player_run_v1``, or the bare list of samples): reading, and writing them for the old tool.
+
+A sample is ``(act, obs, reward, terminated, truncated, info)`` where ``obs`` is what was seen *after* ``act``, so a step here
+pairs the observation of one sample with the action and reward of the next, and N samples make N - 1 steps.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.reading.episodes import EpisodeData, SegmentData
+from data.errors import InputFileError, shown
+from data.exchange.importing import EpisodeRefusedError
+from data.exchange.portable import Portable, describe, digest, put_step_arrays, put_tail, restore, step_arrays, tail_of
+from data.records import HUMAN
+from data.exchange.unpickle import load_restricted
+
+FORMAT = "tmrl_player_run_v1"
+ACTIONS = ("gas", "brake", "steer")
+MAX_SAMPLES = 10_000_000
+
+
+@dataclass(slots=True)
+class PlayerRun:
+    """The samples of one file, as arrays of N rows."""
+
+    action: np.ndarray
+    """(N, 3) float32: gas, brake, steer"""
+    observation: np.ndarray
+    """(N, O) float32, the tuple laid out flat"""
+    reward: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    run_id: str
+    metadata: dict[str, Any]
+    recorded_at: str | None
+    shapes: tuple[tuple[int, ...], ...] = ()
+    """Shapes of the parts that an observation consists of, in their order"""
+
+    def __len__(self) -> int:
+        return len(self.reward)
+
+
+def _flat(observation: Any) -> np.ndarray:
+    parts = observation if isinstance(observation, tuple | list) else (observation,)
+    if len(parts) > 1000:
+        raise ValueError("an observation of too many parts")
+    return (
+        np.concatenate([np.asarray(part, np.float32).reshape(-1) for part in parts])
+        if parts
+        else np.zeros(0, np.float32)
+    )
+
+
+def _shapes(observation: Any) -> tuple[tuple[int, ...], ...]:
+    return tuple(np.shape(part) for part in (observation if isinstance(observation, tuple | list) else (observation,)))
+
+
+def read_player_run(path: Path) -> PlayerRun:
+    """Read one file without running anything in it.
+
+    Raises EpisodeRefusedError with the reason when it holds no usable run, InputFileError when it is no such file at all.
+    """
+    value = load_restricted(path)
+    head: dict[str, Any] = {}
+    if isinstance(value, dict):
+        if value.get("format") != FORMAT:
+            raise EpisodeRefusedError(f"its format is '{shown(value.get('format'), 40)}', not '{FORMAT}'")
+        head, value = value, value.get("samples")
+    run = run_of(value)
+    if run.action.shape[1] != len(ACTIONS):
+        raise EpisodeRefusedError(
+            f"its actions have {run.action.shape[1]} numbers where gas, brake and steer were expected"
+        )
+    if isinstance(head.get("run_id"), str) and head["run_id"]:
+        run.run_id = head["run_id"]
+    if isinstance(head.get("metadata"), dict):
+        run.metadata = head["metadata"]
+    run.recorded_at = _date(head.get("recorded_at"))
+    return run
+
+
+def run_of(value: Any) -> PlayerRun:
+    """Return a list of samples as arrays, named by its content. Raises EpisodeRefusedError with the reason."""
+    if not isinstance(value, list) or not value:
+        raise EpisodeRefusedError("it holds no samples")
+    if len(value) > MAX_SAMPLES:
+        raise EpisodeRefusedError(f"it holds {len(value)} samples, more than {MAX_SAMPLES}")
+    if any(not isinstance(sample, tuple | list) or len(sample) != 6 for sample in value):
+        raise EpisodeRefusedError("a sample is not (act, obs, reward, terminated, truncated, info)")
+    try:
+        actions = np.stack([np.asarray(sample[0], np.float32).reshape(-1) for sample in value])
+        observations = [_flat(sample[1]) for sample in value]
+        if len({len(o) for o in observations}) != 1:
+            raise EpisodeRefusedError("its observations are not all of one size")
+        observation = np.stack(observations)
+        reward = np.array([float(sample[2]) for sample in value])
+        terminated, truncated = (np.array([bool(sample[i]) for sample in value]) for i in (3, 4))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise EpisodeRefusedError(f"its samples are not numbers of one shape ({shown(error, 120)})") from error
+    return PlayerRun(
+        actions, observation, reward, terminated, truncated,
+        run_id=digest(actions.tobytes(), observation.tobytes()), metadata={}, recorded_at=None, shapes=_shapes(value[0][1]),
+    )  # fmt: skip
+
+
+def _date(text: Any) -> str | None:
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def as_steps(run: PlayerRun, observation: np.ndarray | None = None, reward: np.ndarray | None = None) -> EpisodeData:
+    """Return the run as a lap: N - 1 steps, each from what was seen to what was done.
+
+    ``observation`` (N, O) and ``reward`` (N,) replace the recorded ones. Raises EpisodeRefusedError when there is no step.
+    """
+    n = len(run) - 1
+    if n < 1:
+        raise EpisodeRefusedError("it holds a single sample, which makes no step")
+    if not np.isfinite(run.action).all() or np.abs(run.action).max() > 1.001:
+        raise EpisodeRefusedError("its actions leave the range -1 to 1")
+    seen = run.observation if observation is None else observation
+    paid = run.reward if reward is None else reward
+    # Whatever follows an end inside the file is another episode; old files were cut there.
+    ends = np.flatnonzero(run.terminated[1:] | run.truncated[1:])
+    count = int(ends[0]) + 1 if len(ends) else n
+    terminated, truncated = run.terminated[1 : count + 1], run.truncated[1 : count + 1]
+    reason = None if terminated[-1] or truncated[-1] else "recording_ended"
+    return EpisodeData(
+        observation=np.asarray(seen[:count], np.float32),
+        executed=np.clip(run.action[1 : count + 1], -1.0, 1.0),
+        reward=np.asarray(paid[1 : count + 1], np.float64),
+        driver=HUMAN, terminated=terminated, truncated=truncated,
+        last_observation=np.asarray(seen[count], np.float32),
+        purpose="lap", end="terminated" if terminated[-1] else "truncated", reason=reason,
+        started=run.recorded_at, ended=run.recorded_at,
+        segments=[SegmentData("lap", 0, count, trigger="imported")],
+    )  # fmt: skip
+
+
+def own_export(run: PlayerRun) -> Portable | None:
+    """Return the episode exactly as it was when the file was written by :func:`write_player_run`; None for another tool's.
+
+    Raises ValueError when its description is not whole.
+    """
+    described = run.metadata.get("hitl")
+    if described is None:
+        return None
+    try:
+        session, n = described["description"]["session"], len(run) - 1
+        actions = _own_actions(run.action, session["action_names"])
+        arrays = EpisodeData(
+            observation=run.observation[:n], executed=actions[1:], reward=run.reward[1:], terminated=run.terminated[1:],
+            truncated=run.truncated[1:], last_observation=run.observation[n],
+        )  # fmt: skip
+        put_tail(arrays, described["tail"])
+        put_step_arrays(arrays, described["arrays"])
+        return restore(described["description"], arrays)
+    except (KeyError, TypeError, IndexError, ValueError, AttributeError, OverflowError) as error:
+        raise ValueError(f"its description is not whole ({shown(error, 120)})") from error
+
+
+def _old_actions(actions: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """Return (n, 3) gas, brake, steer."""
+    if names == ACTIONS:
+        return actions
+    if names == ("gas_brake", "steer"):
+        pedal = actions[:, 0]
+        return np.stack([np.maximum(pedal, 0), np.maximum(-pedal, 0), actions[:, 1]], axis=1)
+    raise InputFileError(
+        f"Player runs know gas, brake and steer; this session's actions are {', '.join(names)}: export it as minari."
+    )
+
+
+def _own_actions(actions: np.ndarray, names: Any) -> np.ndarray:
+    if tuple(names) == ACTIONS:
+        return actions
+    return np.stack([actions[:, 0] - actions[:, 1], actions[:, 2]], axis=1)
+
+
+def write_player_run(folder: Path, item: Portable) -> Path:
+    """Write one episode as a player run that the old tool reads; what the format has no place for goes into its metadata.
+
+    Raises InputFileError when the session's actions cannot be said as gas, brake and steer.
+    """
+    data, info = item.data, item.info
+    n = len(data)
+    actions = _old_actions(np.asarray(data.executed, np.float32), info.action_names)
+    terminated, truncated = (np.broadcast_to(np.asarray(v, bool), (n,)) for v in (data.terminated, data.truncated))
+    known = n if data.last_observation is not None else n - 1  # without a successor the last step makes no sample
+    seen = [*data.observation, *([data.last_observation] if data.last_observation is not None else [])]
+    total = 0.0
+    samples: list[tuple[Any, ...]] = [
+        (np.zeros(3, np.float32), (np.array(seen[0], np.float32),), 0.0, False, False, {"reward_sum": 0.0})
+    ]
+    for i in range(known):
+        total += float(data.reward[i])
+        after = (np.array(seen[i + 1], np.float32),)
+        done, cut = bool(terminated[i]), bool(truncated[i])
+        samples.append(
+            (np.array(actions[i], np.float32), after, float(data.reward[i]), done, cut, {"reward_sum": total})
+        )
+    extra = {"description": describe(item), "arrays": step_arrays(data), "tail": tail_of(data)}
+    moment = datetime.fromisoformat(data.started) if data.started else datetime.now(UTC)
+    run_id = secrets.token_hex(16)
+    whole = {
+        "format": FORMAT,
+        "run_id": run_id,
+        "recorded_at": moment.isoformat(),
+        "metadata": {
+            "episode_index": 0, "episode_return": total, "episode_steps": known, "map_name": info.track, "run_name": "hitl",
+            "memory_class": "", "hitl": extra,
+        },
+        "samples": samples,
+    }  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{moment:%Y%m%d_%H%M%S}_{run_id[:8]}.pkl"
+    part = path.with_suffix(".part")
+    part.write_bytes(pickle.dumps(whole, protocol=4))
+    part.replace(path)
+    return path
+
+
+def find_runs(path: Path) -> Iterator[Path]:
+    """List player-run files: the file itself, or those in a folder, oldest first by name; consumed ones are left out."""
+    if path.is_dir():
+        yield from sorted(p for p in path.iterdir() if p.suffix.lower() == ".pkl" and p.is_file())
+    else:
+        yield path
+
+
+def mark_consumed(path: Path) -> Path:
+    """Rename a file to ``NAME.pkl.imported`` as the old tool did; never over another."""
+    target = path.with_name(path.name + ".imported")
+    number = 1
+    while target.exists():
+        target = path.with_name(f"{path.name}.imported.{number}")
+        number += 1
+    return path.rename(target)
+
+
+def looks_like_run_name(name: str) -> bool:
+    """Whether a file is named as the old tool names its runs."""
+    return re.fullmatch(r"\d{8}_\d{6}_[0-9a-f]{8}\.pkl", name.lower()) is not None

@@ -1,0 +1,213 @@
+"""What of an episode other formats have no place for, as one JSON object that travels beside it, so that a round trip loses
+nothing."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from data.reading.episodes import FLOATS, EpisodeData, SegmentData, read_episode
+from data.errors import shown
+from data.records import SessionInfo
+from data.reading.layout_check import readable_rows
+
+VERSION = 1
+_EPISODE = ("purpose", "end", "reason", "seed", "started", "ended", "first_t")
+
+
+@dataclass(slots=True)
+class Portable:
+    """An episode with the session it belongs to, on its way out of or into a store."""
+
+    info: SessionInfo
+    data: EpisodeData
+    origin: str
+    """Says everywhere which episode, or which part of it, this is."""
+    checkpoints: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """Rows of the checkpoints that ``data`` names, by id."""
+
+
+@readable_rows()
+def session_info(conn: sqlite3.Connection, session_id: int) -> SessionInfo:
+    """Read what holds for every step of a session."""
+    row = conn.execute(
+        "SELECT kind, env, track, hz, observation_names, action_names, reward, frame_shape, seed, driver, "
+        "(SELECT digest FROM tracks t WHERE t.track = sessions.track) FROM sessions WHERE id = ?",
+        (session_id,),
+    ).fetchone()
+    kind, env, track, hz, observations, actions, reward, frame, seed, driver, digest = row
+    return SessionInfo(
+        kind=kind, env=env, track=track, hz=hz, observation_names=tuple(json.loads(observations)),
+        action_names=tuple(json.loads(actions)), reward=json.loads(reward or "{}"), seed=seed, driver=driver,
+        frame_shape=tuple(json.loads(frame)) if frame else None, track_digest=digest or "",
+    )  # fmt: skip
+
+
+def whole_episodes(conn: sqlite3.Connection, episodes: Iterable[int] | None = None) -> Iterator[Portable]:
+    """Read whole closed episodes, all or those named, oldest first."""
+    wanted = None if episodes is None else json.dumps(list(episodes))
+    rows = conn.execute(
+        "SELECT e.id, e.session_id, s.uuid, e.number, e.origin FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE "
+        'e."end" IS NOT NULL AND (?1 IS NULL OR e.id IN (SELECT value FROM json_each(?1))) ORDER BY e.id',
+        (wanted,),
+    ).fetchall()
+    for episode, session, uuid, number, origin in rows:
+        data = read_episode(conn, episode)
+        if data is not None:
+            yield Portable(
+                session_info(conn, session), data, origin or f"store:{uuid}/{number}", _checkpoints(conn, data)
+            )
+
+
+def segment_episodes(conn: sqlite3.Connection, segments: Iterable[int]) -> Iterator[Portable]:
+    """Read the steps of closed segments, trimmed, each as an episode of its own."""
+    rows = conn.execute(
+        "SELECT g.id, g.session_id, s.uuid, g.episode_id, g.number, g.start + g.trim_start, g.stop - g.trim_stop FROM segments "
+        "g JOIN "
+        "sessions s ON s.id = g.session_id WHERE g.stop IS NOT NULL AND g.id IN (SELECT value FROM json_each(?)) ORDER BY g.id",
+        (json.dumps(list(segments)),),
+    ).fetchall()
+    for _, session, uuid, episode, number, start, stop in rows:
+        data = read_episode(conn, episode, start, stop)
+        if data is not None:
+            origin = f"store:{uuid}/segment/{number}:{start}-{stop}"
+            yield Portable(session_info(conn, session), data, origin, _checkpoints(conn, data))
+
+
+def _checkpoints(conn: sqlite3.Connection, data: EpisodeData) -> dict[int, dict[str, Any]]:
+    names = ("name", "sha256", "updates", "env_steps", "kind", "created")
+    wanted = np.unique(np.asarray(-1 if data.checkpoint_id is None else data.checkpoint_id))
+    rows = conn.execute(
+        f"SELECT id, {', '.join(names)} FROM checkpoints WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps([int(i) for i in wanted]),),
+    )
+    return {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows}
+
+
+def describe(item: Portable) -> dict[str, Any]:
+    """Return everything but the arrays as a JSON object."""
+    data = item.data
+    return {
+        "hitl": VERSION,
+        "session": dataclasses.asdict(item.info),
+        "episode": {name: getattr(data, name) for name in _EPISODE},
+        "segments": [dataclasses.asdict(segment) for segment in data.segments],
+        "origin": item.origin,
+        "checkpoints": {str(key): value for key, value in item.checkpoints.items()},
+    }
+
+
+def step_arrays(data: EpisodeData) -> dict[str, np.ndarray]:
+    """Return the columns of each step that other formats do not know, (n, …) each."""
+    n = len(data)
+    checkpoint = -1 if data.checkpoint_id is None else data.checkpoint_id
+    arrays: dict[str, np.ndarray] = {
+        "driver": np.broadcast_to(np.asarray(data.driver, np.int64), (n,)).copy(),
+        "proposed": np.array(data.executed if data.proposed is None else data.proposed, np.float32),
+        "checkpoint_id": np.broadcast_to(np.asarray(checkpoint, np.int64), (n,)).copy(),
+    }
+    return arrays | {name: np.asarray(data.columns.get(name, np.full(n, np.nan)), np.float64) for name in FLOATS}
+
+
+def put_step_arrays(data: EpisodeData, arrays: Any) -> None:
+    """Put the columns back. Raises KeyError when one is missing, ValueError when one is not of its kind."""
+    n = len(data)
+    if any(np.asarray(arrays[name]).dtype.kind not in "biuf" for name in ("driver", "proposed", "checkpoint_id", *FLOATS)):
+        raise ValueError("its columns hold something else than numbers")
+    driver, checkpoint = (np.asarray(arrays[name])[:n] for name in ("driver", "checkpoint_id"))
+    if driver.dtype.kind not in "biu" or checkpoint.dtype.kind not in "biu" or not np.isin(driver, (0, 1)).all():
+        raise ValueError("its drivers are not 0 and 1, or its checkpoints no whole numbers")  # 8 bits would make 257 a 1
+    data.driver = driver.astype(np.uint8)
+    data.proposed = np.asarray(arrays["proposed"], np.float32)[:n]
+    data.checkpoint_id = checkpoint.astype(np.int64)
+    data.columns = {name: np.asarray(arrays[name], np.float64)[:n] for name in FLOATS}
+
+
+def tail_of(data: EpisodeData) -> dict[str, Any] | None:
+    """Return what was done in a last step whose successor is not known: it makes no transition, and other formats have none for
+    it."""
+    if data.last_observation is not None:
+        return None
+    n = len(data)
+    return {
+        "executed": np.asarray(data.executed[-1], np.float64).tolist(),
+        "reward": float(data.reward[-1]),
+        "terminated": bool(np.broadcast_to(data.terminated, (n,))[-1]),
+        "truncated": bool(np.broadcast_to(data.truncated, (n,))[-1]),
+    }
+
+
+def put_tail(data: EpisodeData, tail: dict[str, Any] | None) -> None:
+    """Put such a last step back: what was taken for the observation after the others is the one it was decided from."""
+    if tail is None or data.last_observation is None:
+        return
+    n = len(data)
+    data.observation = np.concatenate([data.observation, data.last_observation[None]])
+    data.executed = np.concatenate([data.executed, np.asarray(tail["executed"], np.float32)[None]])
+    data.reward = np.append(data.reward, tail["reward"])
+    data.terminated = np.append(np.broadcast_to(data.terminated, (n,)), tail["terminated"])
+    data.truncated = np.append(np.broadcast_to(data.truncated, (n,)), tail["truncated"])
+    data.last_observation = None
+
+
+def restore(described: Any, arrays: EpisodeData) -> Portable:
+    """Put a described episode together with its arrays.
+
+    Raises ValueError when the description is of a later version or not whole: it comes from a file.
+    """
+    try:
+        if described["hitl"] != VERSION:
+            raise ValueError(f"it was written by a newer version of hitl: description {described['hitl']}")
+        values = dict(described["session"])
+        for name in ("observation_names", "action_names", "frame_shape"):
+            values[name] = None if values.get(name) is None else tuple(values[name])
+        info = SessionInfo(**values)
+        for name in _EPISODE:
+            setattr(arrays, name, described["episode"][name])
+        arrays.segments = [SegmentData(**(s | {"tags": tuple(s["tags"])})) for s in described["segments"]]
+        checkpoints = {int(key): dict(value) for key, value in described["checkpoints"].items()}
+        return Portable(info, arrays, str(described["origin"]), checkpoints)
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        raise ValueError(f"its description is not whole ({shown(error, 120)})") from error
+
+
+def adopt_checkpoints(conn: sqlite3.Connection, item: Portable) -> None:
+    """Give the checkpoints that an episode names a row here (their weights stay where they were), and use those ids."""
+    ids = item.data.checkpoint_id
+    if ids is None:
+        return
+    source = np.broadcast_to(np.asarray(ids, np.int64), (len(item.data),))
+    target = np.full(len(item.data), -1, np.int64)
+    for key, row in item.checkpoints.items():
+        found = conn.execute(
+            "SELECT id FROM checkpoints WHERE sha256 = ? AND name = ?", (row["sha256"], row["name"])
+        ).fetchone()
+        if found is None:
+            names = list(row)
+            found = (
+                conn.execute(
+                    "INSERT INTO checkpoints (name, sha256, updates, env_steps, kind, created, config) VALUES (?, ?, ?, ?, ?, "
+                    "?, '{}')",
+                    tuple(row[name] for name in ("name", "sha256", "updates", "env_steps", "kind", "created")),
+                ).lastrowid
+                if names
+                else None,
+            )
+        target[source == key] = found[0]
+    item.data.checkpoint_id = target
+
+
+def digest(*parts: bytes) -> str:
+    """Return a short name for content."""
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(part)
+    return base64.b32encode(whole.digest())[:26].decode().lower()

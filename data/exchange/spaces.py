@@ -1,0 +1,102 @@
+"""What the spaces of a dataset mean as the vectors that are stored: observations laid out flat, actions around 0 in [-1, 1]."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from data.exchange.checks import EpisodeRefusedError
+
+SLACK = 1e-3
+"""By how much of its range an action may miss an end of it, through rounding."""
+
+
+class Layout(Protocol):
+    """Turns observations of one space into vectors, as a live session lays them out (``hitl.games.pictures.Sight``)."""
+
+    names: tuple[str, ...]
+    image: tuple[int, ...]
+
+    def begin(self) -> None:
+        """An episode begins."""
+
+    def __call__(self, observation: Any) -> np.ndarray:
+        """Return (O,) float32."""
+
+
+See = Callable[[Any], Layout]
+"""Returns the layout of a space. Raises HitlError for one that cannot be learned from."""
+
+
+def in_order(space: Any, described: Any) -> Any:
+    """Return the space with its parts in the order in which ``described`` (Minari's JSON of it) names them.
+
+    The environment itself keeps that order; a dictionary space that is built anew sorts its keys.
+    """
+    from gymnasium import spaces
+
+    inside = described.get("subspaces") if isinstance(described, dict) else None
+    if isinstance(space, spaces.Dict) and isinstance(inside, dict) and set(inside) == set(space.spaces):
+        return spaces.Dict([(key, in_order(space.spaces[key], inside[key])) for key in inside])
+    if isinstance(space, spaces.Tuple) and isinstance(inside, list) and len(inside) == len(space.spaces):
+        return spaces.Tuple([in_order(part, told) for part, told in zip(space.spaces, inside, strict=True)])
+    return space
+
+
+def is_flat(space: Any) -> bool:
+    """Whether an observation is a plain vector of numbers."""
+    from gymnasium import spaces
+
+    return isinstance(space, spaces.Box) and len(space.shape) == 1
+
+
+def laid_out(observations: Any, layout: Layout) -> np.ndarray:
+    """Return (m, O) float32 of m observations: an array, or a dictionary or tuple of such. Raises EpisodeRefusedError."""
+    count = {len(part) for part in leaves(observations)}
+    if len(count) != 1:
+        raise EpisodeRefusedError("the parts of its observations are not equally many")
+    layout.begin()
+    rows = [layout(_at(observations, i)) for i in range(count.pop())]
+    return np.stack(rows) if rows else np.zeros((0, len(layout.names)), np.float32)
+
+
+def leaves(value: Any) -> list[Any]:
+    """Return the arrays of nested observations, one behind the other."""
+    if isinstance(value, dict | tuple):
+        parts = [value[key] for key in sorted(value)] if isinstance(value, dict) else value
+        return [leaf for part in parts for leaf in leaves(part)]
+    return [value]
+
+
+def _at(value: Any, i: int) -> Any:
+    if isinstance(value, dict):
+        return {key: _at(part, i) for key, part in value.items()}
+    return tuple(_at(part, i) for part in value) if isinstance(value, tuple) else value[i]
+
+
+def around_zero(space: Any, actions: np.ndarray) -> np.ndarray:
+    """Return (n, A) actions of a flat Box as ours, in [-1, 1] with rest at 0: what ``GymEnv.scaled`` undoes.
+
+    Where the range holds 0, its ends are 1 and -1; any other range is spread evenly; where there is no bound, 1 stands for it.
+    Raises EpisodeRefusedError when an action lies outside of the space.
+    """
+    low, high = np.asarray(space.low, np.float64), np.asarray(space.high, np.float64)
+    low, high = np.where(np.isfinite(low), low, -1.0), np.where(np.isfinite(high), high, 1.0)
+    given = np.asarray(actions, np.float64)
+    if given.shape != (len(given), len(low)):
+        raise EpisodeRefusedError(f"its actions have shape {given.shape} where rows of {len(low)} numbers were stated")
+    slack = SLACK * (high - low)
+    out = ~((given >= low - slack) & (given <= high + slack))
+    if out.any():
+        row, k = np.argwhere(out)[0]
+        stated = f"{low[k]:g} to {high[k]:g}"
+        if not (np.isfinite(space.low[k]) and np.isfinite(space.high[k])):
+            stated += " (the dataset states no bound, so 1 stands for it)"
+        raise EpisodeRefusedError(f"its action number {k} leaves the range {stated}: {given[row, k]:g} in step {row}")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        around = np.where(given > 0, given / high, np.where(given < 0, -given / low, 0.0))
+        spread = 2.0 * (given - low) / (high - low) - 1.0
+    ours = np.where((low <= 0.0) & (high >= 0.0), around, spread)
+    return np.clip(np.nan_to_num(ours), -1.0, 1.0).astype(np.float32)

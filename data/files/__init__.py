@@ -1,0 +1,1 @@
+"""Files as people have them: text of any editor, paths, sizes that are bounded."""

@@ -1,0 +1,449 @@
+"""Following the store: what is new since the last look, as arrays. The trainer's way in."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import sqlite3
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from data.connect import BUSY_TIMEOUT_S, open_store, transaction
+from data.errors import StoreError
+from data.numbers import MOST, all_numbers, no_numbers
+from data.records import EpisodeRecord, SegmentRecord, SessionRecord
+from data.segments import changed
+from data.reading.layout_check import readable_rows
+
+BLOCK = 4_000
+"""Rows fetched at a time: small enough to stay in the processor's cache, large enough that NumPy does the work."""
+
+Layout = tuple[tuple[str, ...], tuple[str, ...]]
+"""Observation names and action names."""
+
+
+@dataclass(slots=True)
+class Update:
+    """What is new: ``n`` steps in the order they were committed, and the sessions, episodes and segments that are new
+    or changed.
+
+    With more new steps than the limit, ``more`` is True and segments may speak of steps that come with the next poll.
+    """
+
+    step_id: np.ndarray
+    """(n,) int64"""
+    episode_id: np.ndarray
+    """(n,) int64"""
+    t: np.ndarray
+    """(n,) int32, from 0 in each episode"""
+    observation: np.ndarray
+    """(n, O) float32"""
+    executed: np.ndarray
+    """(n, A) float32"""
+    proposed: np.ndarray
+    """(n, A) float32"""
+    driver: np.ndarray
+    """(n,) uint8, AGENT or HUMAN"""
+    reward: np.ndarray
+    """(n,) float32"""
+    terminated: np.ndarray
+    """(n,) bool"""
+    truncated: np.ndarray
+    """(n,) bool"""
+    progress: np.ndarray
+    """(n,) float32 metres, NaN where not known"""
+    checkpoint_id: np.ndarray
+    """(n,) int64, -1 where none"""
+    episodes: dict[int, EpisodeRecord] = field(default_factory=dict)
+    segments: dict[int, SegmentRecord] = field(default_factory=dict)
+    sessions: dict[int, SessionRecord] = field(default_factory=dict)
+    """The sessions of ``episodes``."""
+    left_out: dict[Layout, int] = field(default_factory=dict)
+    """Steps not given because their layout is another one than asked for, by that layout."""
+    unusable: dict[int, list[int]] = field(default_factory=dict)
+    """Steps not given because a number in them cannot be learned from: their ``t``, by episode."""
+    bad_numbers: dict[str, int] = field(default_factory=dict)
+    """In how many of these, and of observations after an episode's last step, by the number's name."""
+    bad_steps: int = 0
+    """How many of these, and of observations after an episode's last step, there are."""
+    more: bool = False
+
+    def __len__(self) -> int:
+        return len(self.step_id)
+
+    @property
+    def news(self) -> bool:
+        """Whether anything is new, be it only a step that was left out."""
+        return bool(len(self) or self.episodes or self.segments or self.unusable)
+
+    @classmethod
+    def empty(cls, observation_size: int = 0, action_size: int = 0, n: int = 0) -> Update:
+        """Nothing new, or room for ``n`` steps."""
+        return cls(
+            step_id=np.empty(n, np.int64),
+            episode_id=np.empty(n, np.int64),
+            t=np.empty(n, np.int32),
+            observation=np.empty((n, observation_size), np.float32),
+            executed=np.empty((n, action_size), np.float32),
+            proposed=np.empty((n, action_size), np.float32),
+            driver=np.empty(n, np.uint8),
+            reward=np.empty(n, np.float32),
+            terminated=np.empty(n, bool),
+            truncated=np.empty(n, bool),
+            progress=np.empty(n, np.float32),
+            checkpoint_id=np.empty(n, np.int64),
+        )
+
+
+ARRAYS = (
+    "step_id", "episode_id", "t", "observation", "executed", "proposed", "driver", "reward", "terminated", "truncated",
+    "progress", "checkpoint_id",
+)  # fmt: skip
+"""Names of the arrays of an :class:`Update`."""
+
+# Few columns, because every value fetched is a Python object: whole numbers share one, the three arrays another.
+_COLUMNS = (
+    "SELECT id, (episode_id << 32) | (t << 3) | driver | (terminated << 1) | (truncated << 2), reward, progress, "
+    "coalesce(checkpoint_id, -1), CAST(observation || executed || proposed AS BLOB) FROM steps WHERE "
+)
+_STEPS = f"{_COLUMNS} id > ? ORDER BY id LIMIT ?"
+_STRETCH = f"{_COLUMNS} episode_id = ? AND t BETWEEN ? AND ? AND id < ? ORDER BY t"
+
+
+STANDS = 5 / 3.6
+"""m/s below which a car counts as standing, as in the reward."""
+
+
+def steps_stood(conn: sqlite3.Connection, episode_id: int, hz: float, most: int = 1000) -> int:
+    """Return in how many of an episode's last steps the car stood, by the speed and the height recorded with each.
+
+    An end that is called stalled may be another one: what drives other people's environments may know no other word for it. A
+    car whose place was never known (all zeros), or whose speed was not, was not seen to stand.
+    """
+    count, known, below = 0, False, None
+    for speed, x, y, z in conn.execute(
+        "SELECT speed, x, y, coalesce(z, 0) FROM steps WHERE episode_id = ? ORDER BY t DESC LIMIT ?", (episode_id, most)
+    ):
+        falling = 0.0 if below is None else (z - below) * hz
+        if speed is None or not math.hypot(speed, falling) < STANDS:
+            break
+        known, below, count = known or bool(speed or x or y), z, count + 1
+    return count if known else 0
+
+
+@functools.lru_cache(maxsize=32)
+def _names(text: str) -> tuple[str, ...]:
+    """Return the names in a JSON list; every session of a picture has the same thousands, which are read and kept once."""
+    return tuple(json.loads(text))
+
+
+class Follower:
+    """Reads what is new in the store at ``path``; never writes to it.
+
+    ``newest``: begin with so many of the newest steps (whole episodes), and of all that is older with nothing but what
+    lies in segments, ``around`` each so many steps before and after it, and episodes that are still open. A store of any
+    size is then read in the time that these take. Left out, everything is read.
+
+    ``observation_names`` and ``action_names`` are the layout wanted; left out, it is that of the newest session when
+    the first step is seen, of those that were driven here rather than imported if there are any. A store that is not there
+    yet has nothing new. Raises StoreError when the store can never be read (newer, damaged).
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        observation_names: Sequence[str] | None = None,
+        action_names: Sequence[str] | None = None,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+        newest: int | None = None,
+        around: tuple[int, int] = (0, 1),
+    ) -> None:
+        self.path = Path(path)
+        self._newest, self._around = newest, around
+        self._first = self._begin = 0  # the first episode that is read as a whole, and its first step
+        self._old: dict[int, list[tuple[int, int]]] = {}  # what is read of older ones: stretches of t, ends included
+        self._stretches: deque[tuple[int, int, int]] = deque()  # (episode, first t, last t): of these, what is not read yet
+        self.skipped: dict[str, int] = {}
+        """Steps driven that are left out, by the purpose of their episode."""
+        self._busy = busy_timeout_s
+        self._conn: sqlite3.Connection | None = None
+        self._observation_names = tuple(observation_names) if observation_names is not None else None
+        self._action_names = tuple(action_names) if action_names is not None else None
+        self._step = self._episode = self._segment = 0
+        self._seen_version: int | None = None
+        self._more = False
+        self._layouts: dict[int, Layout] = {}  # by episode
+
+    @property
+    def last_step(self) -> int:
+        """The id of the newest step given, of those read in their order."""
+        return self._step
+
+    @property
+    def layout(self) -> Layout | None:
+        """Observation names and action names of the steps given; None while not decided."""
+        if self._observation_names is None or self._action_names is None:
+            return None
+        return self._observation_names, self._action_names
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._conn is not None:
+            self._conn.close()
+            self._conn = None
+
+    def __enter__(self) -> Follower:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def poll(self, limit: int = 200_000) -> Update:
+        """Return what is new, at most ``limit`` steps; costs a few microseconds when nothing is.
+
+        A store that somebody holds locked has nothing new yet. Raises StoreError when the store cannot be read.
+        """
+        marks = self._step, self._episode, self._segment, self._stretches.copy()
+        try:
+            if self._conn is None:
+                if not self.path.exists():
+                    return self._empty()
+                # Opened for writing so that the log of a killed writer can be taken up; then held to reading.
+                self._conn = open_store(self.path, create=False, busy_timeout_s=self._busy)
+                self._conn.execute("PRAGMA query_only = ON")
+            version = int(self._conn.execute("PRAGMA data_version").fetchone()[0])
+            if version == self._seen_version and not self._more:
+                return self._empty()
+            if self._newest is not None:
+                with readable_rows(), transaction(self._conn, "DEFERRED"):
+                    self._leave_out_old(self._conn, self._newest)
+                self._newest = None
+                marks = self._step, self._episode, self._segment, self._stretches.copy()
+            with readable_rows(), transaction(self._conn, "DEFERRED"):
+                update = self._read(self._conn, limit)
+            self._seen_version, self._more = version, update.more
+            return update
+        except sqlite3.DatabaseError as error:
+            self._step, self._episode, self._segment, self._stretches = marks
+            if "locked" in str(error):
+                return self._empty()
+            raise StoreError(f"The store {self.path.name} cannot be read ({error}): run `hitl store check`.") from error
+
+    def _empty(self) -> Update:
+        layout = self.layout
+        return Update.empty(len(layout[0]), len(layout[1])) if layout else Update.empty()
+
+    def _leave_out_old(self, conn: sqlite3.Connection, newest: int) -> None:
+        """Find out where the newest steps begin, and what of the older ones is wanted all the same."""
+        first = total = 0
+        for episode, count in conn.execute(
+            "SELECT id, (SELECT count(*) FROM steps WHERE episode_id = episodes.id) FROM episodes ORDER BY id DESC"
+        ):
+            first, total = episode, total + count
+            if total >= newest:
+                break
+        (begin,) = conn.execute("SELECT min(id) FROM steps WHERE episode_id >= ?", (first,)).fetchone()
+        if total < newest or begin is None:
+            return
+        self._first, self._begin, self._step = first, begin, begin - 1
+        for episode, start, stop in conn.execute(
+            "SELECT episode_id, start, stop FROM segments WHERE episode_id < ?1 AND stop > start UNION ALL "
+            'SELECT id, 0, 1 << 30 FROM episodes WHERE id < ?1 AND "end" IS NULL ORDER BY 1, 2',
+            (first,),
+        ):
+            start, stop = start - self._around[0], stop - 1 + self._around[1]
+            parts = self._old.setdefault(episode, [])
+            if parts and start <= parts[-1][1] + 1:
+                parts[-1] = (parts[-1][0], max(parts[-1][1], stop))
+            else:
+                parts.append((start, stop))
+        self._stretches = deque((episode, *part) for episode, parts in self._old.items() for part in parts)
+        self.skipped = dict(
+            conn.execute("SELECT purpose, sum(length) FROM episodes WHERE id < ? GROUP BY 1", (first,)).fetchall()
+        )
+        for episode, purpose in conn.execute('SELECT id, purpose FROM episodes WHERE id < ? AND "end" IS NOT NULL', (first,)):
+            if episode in self._old:
+                self.skipped[purpose] -= self._length(conn, episode)
+
+    def _length(self, conn: sqlite3.Connection, episode: int) -> int:
+        """Return how many steps of an older episode are given."""
+        parts = self._old[episode]
+        wanted = " OR ".join(["t BETWEEN ? AND ?"] * len(parts))
+        sql = f"SELECT count(*) FROM steps WHERE episode_id = ? AND (id >= ? OR {wanted})"
+        return int(conn.execute(sql, (episode, self._begin, *(t for part in parts for t in part))).fetchone()[0])
+
+    def _read(self, conn: sqlite3.Connection, limit: int) -> Update:
+        sessions = {}
+        for row in conn.execute(
+            "SELECT id, kind, env, track, hz, observation_names, action_names, driver, status FROM sessions WHERE id "
+            "IN "
+            "(SELECT session_id FROM episodes WHERE revision > ?) ORDER BY id",
+            (self._episode,),
+        ):
+            values = list(row)
+            values[5], values[6] = _names(row[5]), _names(row[6])
+            sessions[row[0]] = SessionRecord(*values)
+        rows = conn.execute(
+            # Counted, not `length`: of a pruned episode, or one of which only segments came here, fewer steps are stored.
+            'SELECT id, session_id, purpose, "end", reason, CASE WHEN "end" IS NULL OR id < ? THEN 0 ELSE (SELECT count(*) '
+            # The last observation is given where it follows the last step that is stored, and nothing was pruned in between.
+            "FROM steps WHERE episode_id = episodes.id) END, CASE WHEN length = 0 OR EXISTS (SELECT 1 FROM steps WHERE "
+            "episode_id = episodes.id AND t = episodes.length - 1) THEN last_observation END, length, revision FROM episodes "
+            "WHERE revision > ? ORDER BY revision",
+            (self._first, self._episode),
+        )
+        episodes: dict[int, EpisodeRecord] = {}
+        bad_last: dict[int, np.ndarray] = {}
+        for id_, session, purpose, end, reason, length, last, driven, revision in rows:
+            self._episode = revision
+            if id_ < self._first:
+                if id_ not in self._old:
+                    continue
+                length = self._length(conn, id_) if end is not None else 0
+            observation = None if last is None else np.frombuffer(last, np.float32)
+            if observation is not None and not all_numbers(observation):
+                bad_last[id_] = observation
+                observation = None
+            stood = steps_stood(conn, id_, sessions[session].hz) if reason == "stalled" and end is not None else None
+            episodes[id_] = EpisodeRecord(id_, session, purpose, end, reason, length, observation, driven, stood)
+            self._layouts[id_] = (sessions[session].observation_names, sessions[session].action_names)
+        segments: dict[int, SegmentRecord] = {}
+        for segment, revision in changed(conn, self._segment):
+            self._segment = revision
+            if segment.episode_id >= self._first or segment.episode_id in self._old:
+                segments[segment.id] = segment
+        update = self._read_stretches(conn, limit) if self._stretches else self._read_steps(conn, limit)
+        update.episodes, update.segments, update.sessions = episodes, segments, sessions
+        for id_, seen in bad_last.items():
+            if self._layouts[id_] == self.layout:
+                _count(update.bad_numbers, self._layouts[id_][0], no_numbers(seen)[None])
+                update.bad_steps += 1
+        return update
+
+    def _decide_layout(self, conn: sqlite3.Connection) -> Layout:
+        if (layout := self.layout) is None:
+            row = conn.execute(
+                "SELECT s.observation_names, s.action_names FROM sessions s JOIN episodes e ON e.session_id = s.id "
+                "JOIN steps p ON p.episode_id = e.id ORDER BY (s.kind = 'import'), s.id DESC, e.id DESC LIMIT 1"
+            ).fetchone()
+            if self._observation_names is None:
+                self._observation_names = _names(row[0])
+            if self._action_names is None:
+                self._action_names = _names(row[1])
+            layout = (self._observation_names, self._action_names)
+        return layout
+
+    def _read_stretches(self, conn: sqlite3.Connection, limit: int) -> Update:
+        """Read what is wanted of older episodes, up to ``limit`` steps and the rest of a stretch."""
+        layout = self._decide_layout(conn)
+        rows: list[tuple] = []
+        left_out: dict[Layout, int] = {}
+        while self._stretches and len(rows) < limit:
+            found = conn.execute(_STRETCH, (*self._stretches.popleft(), self._begin)).fetchall()
+            rows += self._wanted(found, layout, left_out) if found else []
+        update = Update.empty(len(layout[0]), len(layout[1]), len(rows))
+        kept = _fill(update, 0, rows, layout) if rows else 0
+        _cut(update, kept, len(rows))
+        update.left_out, update.more = left_out, True
+        return update
+
+    def _read_steps(self, conn: sqlite3.Connection, limit: int) -> Update:
+        (newest,) = conn.execute("SELECT coalesce(max(id), 0) FROM steps").fetchone()
+        room = min(limit, newest - self._step)
+        if room <= 0:
+            return self._empty()
+        layout = self._decide_layout(conn)
+        update = Update.empty(len(layout[0]), len(layout[1]), room)
+        cursor = conn.execute(_STEPS, (self._step, limit))
+        seen = kept = 0
+        while rows := cursor.fetchmany(BLOCK):
+            seen += len(rows)
+            self._step = rows[-1][0]
+            rows = self._wanted(rows, layout, update.left_out)
+            if rows:
+                kept = _fill(update, kept, rows, layout)
+        _cut(update, kept, room)
+        update.more = seen >= limit
+        return update
+
+    def _wanted(self, rows: list[tuple], layout: Layout, left_out: dict[Layout, int]) -> list[tuple]:
+        """Leave out, and count, the steps of episodes with another layout; those that are too old were counted before."""
+        if self._first:
+            rows = [row for row in rows if row[1] >> 32 >= self._first or row[1] >> 32 in self._old]
+        others = {episode for episode in {row[1] >> 32 for row in rows} if self._layouts.get(episode) != layout}
+        if not others:
+            return rows
+        for row in rows:
+            if row[1] >> 32 in others:
+                other = self._layouts[row[1] >> 32]
+                left_out[other] = left_out.get(other, 0) + 1
+        return [row for row in rows if row[1] >> 32 not in others]
+
+
+def _cut(update: Update, kept: int, room: int) -> None:
+    """Leave only the first ``kept`` steps of the ``room`` that there is."""
+    if kept < room:
+        for name in ARRAYS:
+            part = getattr(update, name)[:kept]
+            setattr(update, name, part if kept > room // 2 else part.copy())
+
+
+def _fill(update: Update, begin: int, rows: list[tuple], layout: Layout) -> int:
+    """Write rows of ``_STEPS`` into the arrays of ``update`` from ``begin`` on; returns where they end.
+
+    Steps with a number that cannot be learned from are left out and counted: one of them is enough to ruin a learner. What comes
+    before and after them is then told apart by its ``t``.
+    """
+    at = slice(begin, begin + len(rows))
+    ids, packed, reward, progress, checkpoint, arrays = zip(*rows, strict=True)
+    whole = np.array(packed, np.int64)
+    with np.errstate(over="ignore"):
+        update.step_id[at], update.reward[at], update.progress[at], update.checkpoint_id[at] = (
+            ids,
+            reward,
+            progress,
+            checkpoint,
+        )
+    update.episode_id[at] = whole >> 32
+    update.t[at] = (whole & 0xFFFFFFFF) >> 3
+    update.driver[at] = whole & 1
+    update.terminated[at] = whole & 2
+    update.truncated[at] = whole & 4
+    flat = np.frombuffer(b"".join(arrays), "<f4").reshape(len(rows), -1)
+    observation_size, action_size = update.observation.shape[1], update.executed.shape[1]
+    update.observation[at] = flat[:, :observation_size]
+    update.executed[at] = flat[:, observation_size : observation_size + action_size]
+    update.proposed[at] = flat[:, observation_size + action_size :]
+    place = update.progress[at]
+    place[np.abs(place) > MOST] = np.nan
+    if all_numbers(flat) and all_numbers(update.reward[at]):
+        return at.stop
+    bad = np.column_stack((no_numbers(flat), no_numbers(update.reward[at])))
+    _count(update.bad_numbers, number_names(*layout), bad)
+    good = ~bad.any(axis=1)
+    update.bad_steps += int((~good).sum())
+    for k in np.flatnonzero(~good).tolist():
+        update.unusable.setdefault(int(update.episode_id[begin + k]), []).append(int(update.t[begin + k]))
+    stop = begin + int(good.sum())
+    for name in ARRAYS:
+        array = getattr(update, name)
+        array[begin:stop] = array[at][good]
+    return stop
+
+
+def number_names(observations: Sequence[str], actions: Sequence[str]) -> tuple[str, ...]:
+    """Return what the numbers of a step that are learned from are called, in the order in which they are looked at."""
+    executed, proposed = (tuple(f"the {kind} {name}" for name in actions) for kind in ("action", "proposed"))
+    return (*observations, *executed, *proposed, "the reward")
+
+
+def _count(counts: dict[str, int], names: Sequence[str], bad: np.ndarray) -> None:
+    """Add the steps (rows of ``bad``) in which each number is none."""
+    found = bad.sum(axis=0)
+    for k in np.flatnonzero(found).tolist():
+        counts[names[k]] = counts.get(names[k], 0) + int(found[k])

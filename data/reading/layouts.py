@@ -1,0 +1,143 @@
+"""Which layouts of observations and actions a store holds, which of them can be in one batch, and what to do where they cannot.
+
+A learner has one input for each number of an observation, so only steps whose numbers have the same names can be learned from
+together. That is said in one place, here: by the check of a store, the diagnosis, the trainer and a live session.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from data.reading.follow import Layout
+from data.records import ACTION_PENDING
+from data.reading.layout_check import readable_rows
+
+
+@dataclass(frozen=True)
+class Held:
+    """Steps of one layout in a store."""
+
+    layout: Layout
+    envs: tuple[str, ...]
+    imported: bool
+    """All of them came from elsewhere."""
+    steps: int
+    laps: int
+    """Episodes that are laps."""
+    human: bool
+    """A human drove some of them."""
+    newest: int
+    """The id of the newest session."""
+
+
+def held(conn: sqlite3.Connection) -> list[Held]:
+    """Return what a store holds, the layout that is driven first (see :func:`driven_layout`), then by the newest session."""
+    rows = conn.execute(
+        "SELECT s.observation_names, s.action_names, group_concat(DISTINCT s.env), min(s.kind = 'import'), sum(e.length), "
+        "sum(e.purpose = 'lap'), max(CASE WHEN s.kind = 'import' THEN 0 ELSE s.id END), max(s.id), "
+        "max(e.purpose = 'lap' OR EXISTS (SELECT 1 FROM segments g WHERE g.episode_id = e.id)) "
+        "FROM sessions s JOIN episodes e ON e.session_id = s.id WHERE EXISTS (SELECT 1 FROM steps WHERE episode_id = e.id) "
+        "GROUP BY 1, 2 ORDER BY 7 DESC, 8 DESC"
+    ).fetchall()
+    return [
+        Held(
+            (tuple(json.loads(seen)), tuple(json.loads(done))), tuple(sorted(str(envs).split(","))), bool(imported), int(steps),
+            int(laps), bool(human), int(newest),
+        )
+        for seen, done, envs, imported, steps, laps, _, newest, human in rows
+    ]  # fmt: skip
+
+
+def driven_layout(conn: sqlite3.Connection, *, live: bool = False) -> Layout | None:
+    """Return the layout that is driven here: that of the newest session with steps which was not imported.
+
+    Without such a session it is the newest import's, or None with ``live``. What is imported must fit what is driven, and never
+    the other way round.
+    """
+    only = "AND s.kind != 'import'" if live else ""
+    row = conn.execute(
+        "SELECT s.observation_names, s.action_names FROM sessions s WHERE EXISTS (SELECT 1 FROM episodes e JOIN steps p ON "
+        f"p.episode_id = e.id WHERE e.session_id = s.id) {only} ORDER BY (s.kind = 'import'), s.id DESC LIMIT 1"
+    ).fetchone()
+    return None if row is None else (tuple(json.loads(row[0])), tuple(json.loads(row[1])))
+
+
+@readable_rows()
+def apart(conn: sqlite3.Connection, learned: Layout | None = None) -> dict[Layout, str]:
+    """Return a sentence for each layout in the store that cannot be learned from together with ``learned``, with what to do.
+
+    ``learned`` left out: the layout that is driven (:func:`driven_layout`).
+    """
+    all_held = held(conn)
+    if learned is None:
+        learned = all_held[0].layout if all_held else None
+    if learned is None:
+        return {}
+    env = next((", ".join(h.envs) for h in all_held if h.layout == learned), "")
+    return {h.layout: sentence(h, learned, env) for h in all_held if h.layout != learned}
+
+
+def sentence(other: Held, learned: Layout, env: str = "") -> str:
+    """Return what keeps the steps of ``other`` from being learned from with ``learned`` (driven in ``env``), and what to do."""
+    laps = f" ({other.laps} lap{'s' * (other.laps != 1)})" if other.laps else ""
+    what = f"{other.steps:,} {'imported' if other.imported else 'driven'} steps{laps} of {' and '.join(other.envs)}"
+    return f"{what} {why(other.layout, learned)}, so they are left out of training: {advice(other, learned, env)}."
+
+
+def why(other: Layout, learned: Layout) -> str:
+    """Return in which way two layouts differ."""
+    for what, theirs, ours in (("observation", other[0], learned[0]), ("action", other[1], learned[1])):
+        if theirs == ours:
+            continue
+        if len(theirs) != len(ours):
+            text = f"have {len(theirs)} numbers in each {what} where this run has {len(ours)}"
+            lacking = [name for name in ours if name not in set(theirs)]
+            return text + (f" (without {', '.join(lacking)})" if len(lacking) == len(ours) - len(theirs) <= 4 else "")
+        if set(theirs) == set(ours):
+            return f"have the {len(ours)} numbers of each {what} in another order than this run"
+        return f"have {len(theirs)} numbers in each {what}, as this run has, but with other meanings"
+    return "have the layout of this run"
+
+
+def advice(other: Held, learned: Layout, env: str = "") -> str:
+    """Return what a player can do about steps that cannot be learned from with ``learned``."""
+    if other.imported and is_outdated(other.layout, other.envs):
+        return "`hitl store rebuild` gives them the layout of today"
+    if other.imported and other.human:
+        if is_road(learned[0]) and not is_road(other.layout[0]):
+            return "import the files again with `hitl import PATH --track FILE`, which sees them as this run does"
+        if env == "tmrl" and is_road(other.layout[0]):
+            return "import the files again with `hitl import PATH --keep-observations`, if they show what your tmrl shows today"
+        if env == "tmrl":
+            return (
+                "they were recorded with other settings than those of your tmrl today; import the files with "
+                "`hitl import PATH --track FILE` and drive with `hitl play --env trackmania`"
+            )
+    return "train them in a home folder of their own (`hitl train --home DIR`)"
+
+
+def is_road(names: Sequence[str]) -> bool:
+    """Whether an observation is that of our own driving task."""
+    return len(names) > 2 and names[0] == "forward_speed" and any(name.startswith("ahead_") for name in names)
+
+
+def is_outdated(layout: Layout, envs: Sequence[str]) -> bool:
+    """Whether the layout is one in which earlier versions imported laps, and in which nothing is driven."""
+    names, actions = layout
+    lacks_pending = is_road(names) and not any(name.startswith(ACTION_PENDING) for name in names)
+    named = tuple(envs) == ("tmrl",) and names[:2] == ("left_0_dx", "left_0_dz") and len(actions) == 3
+    return lacks_pending or named
+
+
+def outdated_sessions(conn: sqlite3.Connection) -> Iterator[tuple[int, str, Layout]]:
+    """Yield (id, env, layout) of the imports that earlier versions wrote in a layout in which nothing is driven."""
+    rows = conn.execute(
+        "SELECT id, env, observation_names, action_names FROM sessions WHERE kind = 'import' AND status != 'open' ORDER BY id"
+    ).fetchall()
+    for id_, env, seen, done in rows:
+        layout = tuple(json.loads(seen)), tuple(json.loads(done))
+        if is_outdated(layout, (env,)):
+            yield int(id_), str(env), layout

@@ -1,0 +1,112 @@
+"""A store as the review sees it: segments, the drives around them, and judgements."""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+
+from data.reading import review
+from data.errors import StoreError
+from data.records import Segment
+from data.store import Store
+from data.reading.stretch import Stretch
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+BEFORE_S, AFTER_S = 2.5, 1.5
+"""How much of the episode is shown before and behind a segment."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detail:
+    """One segment with what was driven: the human's stretch with some of the episode around it, and the agent's."""
+
+    segment: Segment
+    drive: Stretch
+    same: Stretch | None
+    """The agent alone in the same stretch, with the checkpoint that the player took over from (or the last one before it that
+    has been there alone)."""
+    latest: Stretch | None
+    """The same with the newest checkpoint that drove; None when that is the same drive."""
+
+
+def _spoken(method: Callable[P, R]) -> Callable[P, R]:
+    """Make what SQLite says about a store that cannot be used now (locked, full disk) a sentence."""
+
+    @functools.wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except sqlite3.OperationalError as error:
+            raise StoreError(
+                f"The store cannot be used now ({error}): check the disk, and that no other program holds it."
+            ) from error
+
+    return call
+
+
+class StoreReview:
+    """Reads and judges the segments of one track in an open store. Raises StoreError while that cannot be used."""
+
+    def __init__(self, store: Store, track: str, since: str | None = None, until: str | None = None) -> None:
+        self.store, self.track, self.since, self.until = store, track, since, until
+        self.rule = store.rule()
+
+    @_spoken
+    def segments(self) -> list[Segment]:
+        """Return the closed segments of the track in the span of time, oldest first."""
+        return [s for s in self.store.segments(track=self.track, since=self.since, until=self.until) if s.closed]
+
+    @_spoken
+    def again(self, ids: Iterable[int]) -> list[Segment]:
+        """Return segments as they are now."""
+        return self.store.segments(ids=list(ids))
+
+    @_spoken
+    def detail(self, segment: Segment) -> Detail:
+        """Return what is shown of a segment."""
+        before, after = round(BEFORE_S * segment.hz), round(AFTER_S * segment.hz)
+        if segment.kind == "lap":
+            before = after = 0
+        conn = self.store.conn
+        drive = review.drive(conn, segment.episode_id, max(0, segment.start - before), segment.stop + after)
+        same = latest = None
+        known = np.isfinite(drive.progress)
+        if known.any() and segment.kind != "lap":
+            low, high = float(drive.progress[known].min()), float(drive.progress[known].max())
+            first, newest = review.checkpoints_of(conn, segment.episode_id, self.track)
+            same = self._agent(low, high, first) if first is not None else None
+            latest = self._agent(low, high, newest)
+            if same is not None and latest is not None and same.episode_id == latest.episode_id:
+                latest = None
+        return Detail(segment, drive, same, latest)
+
+    def _agent(self, low: float, high: float, checkpoint: int | None) -> Stretch | None:
+        found = review.agent_drives(self.store.conn, self.track, low, high, checkpoint_id=checkpoint)
+        return found[0] if found else None
+
+    @_spoken
+    def difference(self, segment: Segment) -> float:
+        """Return how far the human's actions were from the agent's."""
+        start, stop = segment.start + segment.trim_start, segment.stop - segment.trim_stop
+        return review.difference(self.store.conn, segment.episode_id, start, stop)
+
+    def why_not(self, segment: Segment) -> str:
+        """Return why a segment is not learned from, empty when it is."""
+        return self.rule.judge(segment).why
+
+    @_spoken
+    def label(self, segment_id: int, changes: Mapping[str, Any]) -> None:
+        """Judge a segment: any of ``verdict``, ``priority``, ``tags_add``, ``tags_remove``, ``note``, ``trim``."""
+        self.store.label([segment_id], **changes)
+
+    @_spoken
+    def undo(self) -> list[int]:
+        """Take back the last judgement; returns the segments concerned."""
+        return self.store.undo()

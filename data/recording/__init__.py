@@ -1,0 +1,1 @@
+"""From a driven step to a committed row."""

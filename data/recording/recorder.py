@@ -1,0 +1,340 @@
+"""The recorder: the driving thread appends to a queue, a thread of its own writes to the store.
+
+Nothing here ever makes the driving thread wait for the disk. When the store cannot be written (locked, full disk,
+read-only mount), the operations go to a spill file, and into the store as soon as it can be written again or at the next
+start. So a kill costs at most a second of driving, in trouble as well: half a second between two commits, and the time for
+which a store that somebody holds is waited for.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid as uuids
+from collections import deque
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.connect import now, open_store
+from data.errors import StoreError
+from data.recording.session_lock import LiveLock
+from data.numbers import MOST
+from data.recording.operations import CLOSE, END, EPISODE, EVENT, OUTCOME, SEGMENT, STEP, STOP, Applier, Op
+from data.records import RecorderStatus, SessionInfo, StepRow
+from data.recording.recovery import BLOCK, recover
+from data.recording.spill_file import SpillFile, read_spill
+
+COMMIT_EVERY_S = 0.5
+"""At most this much driving is uncommitted while the store can be written."""
+
+BUSY_S = 0.3
+"""A store that is locked for longer than this is left alone until the next try, and what waits is spilled."""
+
+
+class Recorder:
+    """Records one session into the store at ``path``.
+
+    All methods are called from the driving thread, and return at once (``flush`` and ``close`` excepted). Raises
+    StoreError at construction when the file can never become this session's store (newer, damaged, another program's).
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        info: SessionInfo,
+        *,
+        busy_timeout_s: float = BUSY_S,
+        retry_s: float = 1.0,
+        start_timeout_s: float = 3.0,
+    ) -> None:
+        """``busy_timeout_s``: how long a store that is locked is waited for; ``retry_s``: pause between tries at a store in
+        trouble."""
+        self.path, self.info = Path(path), info
+        self.uuid, self.started = uuids.uuid4().hex, now()
+        self.recovered: list[str] = []
+        """What the start found and repaired, in sentences."""
+        action_bytes = 4 * len(info.action_names)
+        self._sizes = (4 * len(info.observation_names), action_bytes, action_bytes)
+        self._busy, self._retry = busy_timeout_s, retry_s
+        self._queue: deque[Op] = deque()
+        self._waiting: list[Op] = []  # taken from the queue, not in the store yet; the writer's alone
+        self._episode: int | None = None
+        self._episodes = self._segments = self._t = 0
+        self._return, self._far = 0.0, float("-inf")
+        self._starting: list[tuple[Any, ...]] = []  # segments that begin with the next step
+        self._running: set[int] = set()
+        self._wake = threading.Event()
+        self._ready = threading.Event()
+        self._written = threading.Condition()
+        self._flush_asked = self._flush_done = 0
+        self._stop = False
+        self._applier: Applier | None = None
+        self._session_id: int | None = None
+        self._live = LiveLock(self.path, self.uuid)
+        self._spill = SpillFile(self.path, self.uuid, info, self.started)
+        self._committed_steps = 0
+        self._last_commit = time.monotonic()
+        self._problem: str | None = None
+        self._trouble = ""
+        self._refusal: StoreError | None = None
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+        self._ready.wait(start_timeout_s)
+        if self._refusal is not None:
+            self._thread.join()
+            raise self._refusal
+
+    # -- the driving thread
+    # ------------------------------------------------------------------------------------------------------------
+
+    @property
+    def session_id(self) -> int | None:
+        """The session's row; None while the store has not been writable yet."""
+        return self._session_id
+
+    @property
+    def status(self) -> RecorderStatus:
+        """How recording is going; cheap."""
+        return RecorderStatus(
+            queue=len(self._queue) + len(self._waiting),
+            committed_steps=self._committed_steps,
+            last_commit_age_s=time.monotonic() - self._last_commit,
+            spilled=self._spill.written,
+            problem=self._problem,
+        )
+
+    def begin_episode(self, purpose: str = "drive", seed: int | None = None, checkpoint_id: int | None = None) -> int:
+        """Begin an episode (an open one is ended as interrupted) and return its number in the session."""
+        if self._episode is not None:
+            self.end_episode("interrupted", "stopped")
+        self._episode = self._episodes
+        self._episodes += 1
+        self._t, self._return, self._far = 0, 0.0, float("-inf")
+        made = (None if value is None else int(value) for value in (seed, checkpoint_id))
+        self._queue.append((EPISODE, self._episode, purpose, *made, now()))
+        return self._episode
+
+    def step(self, row: StepRow) -> None:
+        """Record one step of the open episode; takes a few microseconds.
+
+        Raises ValueError outside of an episode, or when an array has another size than the session's names say.
+        """
+        if self._episode is None:
+            raise ValueError("a step was recorded outside of an episode")
+        if self._starting:
+            self._begin_segments()
+        reward, progress = float(row.reward), _place(row.progress)
+        if not -MOST <= reward <= MOST:
+            self.event("reward", f"A reward cannot be learned from ({reward:g}) and was recorded as 0.", "warning")
+            reward = 0.0
+        observation = np.asarray(row.observation, np.float32).tobytes()
+        executed = np.asarray(row.executed, np.float32).tobytes()
+        proposed = np.asarray(row.proposed, np.float32).tobytes()
+        if (len(observation), len(executed), len(proposed)) != self._sizes:
+            raise ValueError("a step's observation or actions have another size than the session's")
+        self._queue.append(
+            (
+                STEP, self._episode, self._t, 1 if row.driver else 0, reward, int(row.terminated), int(row.truncated),
+                progress, _place(row.x), _place(row.y), _place(row.z), _place(row.heading), _place(row.speed),
+                None if row.risk is None else _place(row.risk),
+                None if row.checkpoint_id is None else int(row.checkpoint_id), observation, executed, proposed,
+            )
+        )  # fmt: skip
+        self._t += 1
+        self._return += reward
+        if progress > self._far:
+            self._far = progress
+
+    def begin_segment(
+        self, kind: str, trigger: str = "", corner: str | None = None, priority: float | None = None
+    ) -> int:
+        """Begin a segment with the next step recorded; returns its number in the session."""
+        if self._episode is None:
+            raise ValueError("a segment was begun outside of an episode")
+        token = self._segments
+        self._segments += 1
+        self._starting.append((token, kind, trigger, corner, 1.0 if priority is None else float(priority)))
+        return token
+
+    def _begin_segments(self) -> None:
+        for token, kind, trigger, corner, priority in self._starting:
+            self._queue.append((SEGMENT, token, self._episode, kind, self._t, trigger, corner, priority, now()))
+            self._running.add(token)
+        self._starting.clear()
+
+    def end_segment(self, token: int, outcome: str = "unclear", interrupted: bool = False) -> None:
+        """End it after the last step recorded; one without any step is forgotten."""
+        self._starting = [s for s in self._starting if s[0] != token]
+        if token in self._running:
+            self._running.discard(token)
+            self._queue.append((STOP, token, self._t, outcome, interrupted))
+            self._wake.set()
+
+    def set_outcome(self, token: int, outcome: str) -> None:
+        """Say what became of a takeover: ``cleared``, ``failed`` or ``unclear``; may come after its end."""
+        self._queue.append((OUTCOME, token, outcome))
+
+    def end_episode(self, end: str, reason: str, last_observation: np.ndarray | None = None) -> None:
+        """End the open episode and its segments. ``last_observation`` (O,) is what followed the last step."""
+        if self._episode is None:
+            return
+        for token in sorted(self._running):
+            self.end_segment(token)
+        self._starting.clear()
+        last = None if last_observation is None else np.asarray(last_observation, np.float32).tobytes()
+        far = self._far if self._t and np.isfinite(self._far) else None
+        self._queue.append((END, self._episode, end, reason, last, self._t, self._return, far, now()))
+        self._episode = None
+        self._wake.set()
+
+    def event(self, kind: str, message: str, level: str = "info", data: Mapping[str, Any] | None = None) -> None:
+        """Note something that happened, for the player's log."""
+        self._queue.append((EVENT, now(), level, kind, message, json.dumps(data) if data else None))
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until all that was recorded so far is in the store (True), or in the spill file or the time is over
+        (False)."""
+        with self._written:
+            self._flush_asked += 1
+            asked = self._flush_asked
+            self._wake.set()
+            done = self._written.wait_for(lambda: self._flush_done >= asked or not self._thread.is_alive(), timeout)
+        return done and not self._waiting and not self._spill.written
+
+    def close(self) -> None:
+        """End the session; what the store cannot take now is spilled for the next start."""
+        if self._stop:
+            return
+        if self._episode is not None:
+            self.end_episode("interrupted", "stopped")
+        self._queue.append((CLOSE, "ended", now()))
+        self._stop = True
+        self._wake.set()
+        self._thread.join()
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # -- the writer thread
+    # -------------------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        next_try = 0.0
+        while True:
+            stopping = self._stop
+            asked = self._flush_asked
+            if stopping or asked > self._flush_done or time.monotonic() >= next_try:
+                well = self._write()
+                next_try = 0.0 if well else time.monotonic() + self._retry
+            else:
+                self._drain()
+                self._spill_over()
+            self._ready.set()
+            with self._written:
+                self._flush_done = asked
+                self._written.notify_all()
+            if self._refusal is not None or stopping:
+                break
+            self._wake.wait(COMMIT_EVERY_S)
+            self._wake.clear()
+        self._spill.close()
+        self._close_store()
+        self._live.release()
+
+    def _drain(self) -> None:
+        while True:
+            try:
+                self._waiting.append(self._queue.popleft())
+            except IndexError:
+                return
+
+    def _write(self) -> bool:
+        """Commit what is in the queue, or spill it; False when the store is in trouble."""
+        self._drain()
+        try:
+            if self._applier is None:
+                self._open()
+            if self._refusal is not None:
+                return False
+            assert self._applier is not None
+            if self._spill.written:
+                self._read_spill_back()
+            if self._waiting or self._applier.session_id is None:
+                fresh = self._applier.session_id is None
+                self._applier.apply(self._waiting)
+                if fresh:  # a copy of the file without its log then knows at least that a session was at work
+                    self._applier.conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            self._session_id = self._applier.session_id
+            self._committed_steps += sum(op[0] == STEP for op in self._waiting)
+            self._waiting = []
+            self._last_commit = time.monotonic()
+            self._problem = f"The store refused: {self._applier.refused[-1]}." if self._applier.refused else None
+            return True
+        except Exception as error:  # whatever it is: recording must not end while somebody drives
+            self._trouble = str(error)
+            self._problem = f"The store cannot be written now ({error}); driving goes on, what is recorded is kept aside."
+            if not any(word in str(error) for word in ("locked", "full")):
+                self._close_store()  # a connection that was opened on a read-only mount never gets better
+            self._spill_over()
+            return False
+
+    def _open(self) -> None:
+        try:
+            conn = open_store(self.path, busy_timeout_s=self._busy)
+        except StoreError as error:
+            self._refusal = error
+            return
+        try:
+            self._live.acquire()
+            self.recovered = recover(conn, self.path)
+        except BaseException:
+            conn.close()
+            raise
+        self._applier = Applier(conn, self.uuid, self.info, self.started)
+
+    def _close_store(self) -> None:
+        if self._applier is not None:
+            self._applier.conn.close()
+            self._applier = None
+
+    def _spill_over(self) -> None:
+        if not self._waiting or self._refusal is not None:
+            return
+        try:
+            self._spill.write(self._waiting)
+        except (OSError, TypeError, ValueError) as error:
+            self._problem = (
+                f"Neither the store nor a spill file can be written ({error}); recording is in memory only: "
+                "free some disk space now."
+            )
+            return
+        self._waiting = []
+        self._problem = (
+            f"The store cannot be written now ({self._trouble}); recording goes to a spill file that is read back later. "
+            "Check the disk."
+        )
+
+    def _read_spill_back(self) -> None:
+        assert self._applier is not None
+        steps = 0
+        for path in self._spill.paths:
+            ops = read_spill(path)[2]
+            while block := list(islice(ops, BLOCK)):
+                self._applier.apply(block)
+                steps += sum(op[0] == STEP for op in block)
+        self._committed_steps += steps
+        self._spill.remove()
+
+
+def _place(value: float) -> float:
+    """Return a number, or NaN, which is stored as not known, for one beyond any measure."""
+    number = float(value)
+    return number if -MOST <= number <= MOST else float("nan")

@@ -1,0 +1,163 @@
+"""The spill file: where operations go while the store cannot be written, and how the next start reads them back.
+
+One JSON line an operation. A torn last line (the process was killed, or this disk is full as well) is simply left out.
+The file lies beside the store when that folder can be written, else in the user's temporary folder, under a name made
+from a hash of the store's path.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import getpass
+import hashlib
+import json
+import os
+import stat
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from data.recording.session_lock import try_lock
+from data.recording.operations import Op
+from data.records import SessionInfo
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return {"b": base64.b64encode(value).decode()}
+    raise TypeError(f"{type(value).__name__} cannot be spilled")
+
+
+def _decode(value: dict[str, Any]) -> Any:
+    return base64.b64decode(value["b"]) if value.keys() == {"b"} else value
+
+
+def _stem(store: Path) -> str:
+    return "hitl-spill-" + hashlib.sha256(str(store.resolve()).encode()).hexdigest()[:16]
+
+
+def spill_folders(store: Path) -> list[Path]:
+    """Return the folders tried, best first."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError, ImportError):  # no such user in the system's list
+        user = str(os.getuid()) if hasattr(os, "getuid") else "user"
+    return [store.resolve().parent, Path(tempfile.gettempdir()) / f"hitl-{user}"]
+
+
+class SpillFile:
+    """Append-only; each :meth:`write` reaches the disk before it returns.
+
+    When the disk it lies on fills up as well, it goes on in the next folder, as a second file: ``paths`` in order.
+    """
+
+    def __init__(self, store: Path, uuid: str, info: SessionInfo, started: str) -> None:
+        self.store, self.uuid = store, uuid
+        self._header = {"uuid": uuid, "started": started, "info": dataclasses.asdict(info)}
+        self._files: list[IO[bytes]] = []  # all stay open, for their locks
+        self.paths: list[Path] = []
+        self.written = 0
+
+    def write(self, ops: Sequence[Op]) -> None:
+        """Append operations. Raises OSError, with nothing counted as written, when no folder takes them."""
+        data = b"".join(json.dumps(op, default=_encode, separators=(",", ":")).encode() + b"\n" for op in ops)
+        if not (self._files and self._append(data)):
+            self._begin(data)
+        self.written += len(ops)
+
+    def _begin(self, data: bytes) -> None:
+        """Begin a file with ``data`` in the first folder after the one in use that takes it."""
+        folders = spill_folders(self.store)
+        used = {path.parent for path in self.paths}
+        last = max((i for i, folder in enumerate(folders) if folder in used), default=-1)
+        for folder in folders[last + 1 :]:
+            path = folder / f"{_stem(self.store)}-{self.uuid[:16]}.jsonl"
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                if not _trusted(folder, self.store):
+                    continue
+                file = path.open("ab")
+            except OSError:
+                continue
+            try_lock(file.fileno())  # says to another start that this session still lives
+            self._files.append(file)
+            self.paths.append(path)
+            # By its size: the lock may have moved the file's position (on Windows it does).
+            header = b"" if os.fstat(file.fileno()).st_size else json.dumps(self._header).encode() + b"\n"
+            if self._append(header + data):
+                return
+            self._files.pop().close()
+            self.paths.pop().unlink(missing_ok=True)
+        raise OSError("no folder can hold the spill file")
+
+    def _append(self, data: bytes) -> bool:
+        """Write and sync; on failure the file is cut back to what it was, so that a retry does not follow a torn
+        line."""
+        fd = self._files[-1].fileno()
+        size = os.fstat(fd).st_size
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(fd, view) :]
+            os.fsync(fd)
+        except OSError:
+            os.ftruncate(fd, size)
+            return False
+        return True
+
+    def remove(self) -> None:
+        """Close and delete it: all of it is in the store now."""
+        self.close()
+        for path in self.paths:
+            path.unlink(missing_ok=True)
+        self.paths, self.written = [], 0
+
+    def close(self) -> None:
+        """Close it and leave it for the next start."""
+        for file in self._files:
+            file.close()
+        self._files = []
+
+
+def read_spill(path: Path) -> tuple[dict[str, Any], SessionInfo, Iterator[Op]]:
+    """Return (header, session, operations) of a spill file. Raises ValueError when its first line is torn."""
+    with path.open("rb") as file:
+        header = json.loads(file.readline())
+    info = dict(header["info"])
+    for name in ("observation_names", "action_names"):
+        info[name] = tuple(info[name])
+    info["frame_shape"] = tuple(info["frame_shape"]) if info.get("frame_shape") else None
+    return header, SessionInfo(**info), _ops(path)
+
+
+def _ops(path: Path) -> Iterator[Op]:
+    with path.open("rb") as file:
+        file.readline()
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            yield tuple(json.loads(line, object_hook=_decode))
+
+
+def _trusted(folder: Path, store: Path) -> bool:
+    """Whether nobody else can have put files there: the system's temporary folder belongs to everybody."""
+    try:
+        if folder == store.resolve().parent:
+            return folder.is_dir()
+        found = folder.lstat()
+    except OSError:
+        return False
+    mine = not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o077)
+    return stat.S_ISDIR(found.st_mode) and mine
+
+
+def find_spills(store: Path) -> list[Path]:
+    """List the spill files left for this store."""
+    return [
+        path
+        for folder in dict.fromkeys(spill_folders(store))
+        if _trusted(folder, store)
+        for path in sorted(folder.glob(f"{_stem(store)}-*.jsonl"))
+    ]

@@ -1,0 +1,1 @@
+"""The demo and the stalled agent that it begins with."""

@@ -1,0 +1,189 @@
+"""An agent that stalls honestly: trained from nothing, with two human laps in its memory, until it stands at a corner.
+
+This is the learner that most people run: one replay for everything, laps included, and no takeovers. It is trained in
+lock-step in one process, so the same seed gives the same agent on the same machine. Nothing is done to make it fail: it is
+stopped when three evaluations in a row have not passed a corner that it reaches.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+from data.errors import CheckpointError
+from data.store import Store
+from hitl.road.corners import Corner
+from hitl.home import Home
+from hitl.session.lockstep import Lockstep
+from hitl.session.setup import Rig, RigOptions
+from hitl.drivers.scripted import ScriptedDriver
+from hitl.session.session import EpisodeResult
+from hitl.drivers.human import Nobody, ScriptedWheel
+
+LAPS = 2
+EVALUATE_EVERY = 1000  # agent steps
+EPISODES = 20
+IN_A_ROW = 3  # evaluations without a pass that make a stall
+MASTERED = 0.95  # of the laps finished, in as many evaluations in a row: there is nothing to stall at any more
+REACH_M = 40.0  # m before a corner from which an episode's end belongs to it
+
+RECIPE: dict[str, Any] = {
+    "one_replay": True,
+    "demo_fraction": 0.0,
+    "bc_weight": 0.0,
+    "actor_average": None,
+    "recent_fraction": 0.0,
+    "own_finishes": 0,
+    "stalled_steps": 0,
+    "lr_actor": 3e-4,
+    "log_std_max": 2.0,
+    "utd": 0.5,
+    "warmup_steps": 1000,
+    "init_gas_bias": 0.5,
+}
+"""What differs from the ``hitl`` preset: no half of its own for the demos, no cloning, nothing held on to, plain rates, and one
+update for two steps."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """One evaluation on the way."""
+
+    agent_steps: int
+    updates: int
+    return_mean: float
+    progress_mean: float
+    finished: int
+    passes: dict[str, int]
+    checkpoint_id: int
+
+
+@dataclass(frozen=True)
+class StallResult:
+    """How it went. ``corner`` is where the agent stands, None when it never stalled within the steps given."""
+
+    corner: Corner | None
+    evaluations: tuple[Evaluated, ...]
+    agent_steps: int
+    updates: int
+
+
+def stalled_corner(
+    results: list[list[EpisodeResult]], corners: tuple[Corner, ...], length_m: float, in_a_row: int = IN_A_ROW
+) -> Corner | None:
+    """Return the corner that the last evaluations stand at: none of their episodes passed it, and they end in it.
+
+    ``results``: evaluations, oldest first, each a list of episodes. A place that belongs to no known corner becomes one.
+    """
+    last = results[-in_a_row:]
+    if len(last) < in_a_row:
+        return None
+    ends = [min(r.progress, length_m) for evaluation in last for r in evaluation]
+    where = median(ends)
+    known = next((c for c in corners if c.from_m - REACH_M <= where < c.to_m), None)
+    corner = known or Corner("stall", max(0.0, where - 10.0), min(length_m - 3.0, where + 30.0))
+    if where < REACH_M or any(end >= corner.to_m for end in ends):
+        return None
+    reached = [
+        sum(r.progress >= corner.from_m - REACH_M for r in evaluation) >= 0.8 * len(evaluation) for evaluation in last
+    ]
+    return corner if all(reached) else None
+
+
+def mastered(results: list[list[EpisodeResult]]) -> bool:
+    """Tell whether the last evaluations were driven to the finish: such an agent needs no help."""
+    last = results[-IN_A_ROW:]
+    return len(last) == IN_A_ROW and all(
+        sum(r.reason == "finish" for r in evaluation) >= MASTERED * len(evaluation) for evaluation in last
+    )
+
+
+def train_until_stalled(
+    home: Home,
+    track: str = "default",
+    *,
+    seed: int = 0,
+    max_steps: int = 20_000,
+    in_a_row: int = IN_A_ROW,
+    settings: dict[str, Any] | None = None,
+    report: Callable[[Evaluated], None] = lambda _: None,
+) -> StallResult:
+    """Train a new agent in an empty home until it stalls, until it drives the whole track, or for ``max_steps`` agent steps.
+
+    The home then holds the run as any other: laps, every step, each evaluation, a checkpoint for each evaluation.
+    """
+    from trainer.config import PRESETS
+
+    config = replace(PRESETS["hitl"], **{**RECIPE, **(settings or {})}, seed=seed)
+    options = RigOptions(track=track, kind="stall", seed=seed, greedy_every=0)
+    with (
+        Rig(home, options, wheel=lambda t: ScriptedWheel(ScriptedDriver(t, seed=seed), None)) as rig,
+        Lockstep(rig, config) as run,
+    ):
+        results: list[list[EpisodeResult]] = []
+        evaluations: list[Evaluated] = []
+        corner: Corner | None = None
+        episode = 0
+        for k in range(LAPS):
+            rig.session.episode("lap", seed=k)
+        rig.session.wheel = Nobody()
+        while run.steps < max_steps and corner is None:
+            run.drive(10_000 * seed + 100 + episode)
+            episode += 1
+            if run.steps < (len(results) + 1) * EVALUATE_EVERY:
+                continue
+            row = run.save()
+            found = rig.evaluate(EPISODES, 2_000_000 + 1000 * len(results))
+            results.append(found)
+            evaluations.append(
+                Evaluated(
+                    run.steps,
+                    run.updates,
+                    fmean(r.total for r in found),
+                    fmean(r.progress for r in found),
+                    sum(r.reason == "finish" for r in found),
+                    {c.name: sum(r.passed[c.name] for r in found) for c in rig.corners},
+                    row,
+                )
+            )
+            report(evaluations[-1])
+            corner = stalled_corner(results, rig.corners, rig.track.line.length, in_a_row)
+            if mastered(results):
+                break
+        if corner is not None and corner.name == "stall":
+            with Store.open(home.store_path) as store:
+                store.upsert_corner(rig.track.name, corner.name, corner.from_m, corner.to_m, "mined")
+        rig.written()
+        return StallResult(corner, tuple(evaluations), run.steps, run.updates)
+
+
+def ship(home: Home, folder: Path) -> None:
+    """Write what a demo starts from to ``folder``: a store with the laps and the evaluations' outcomes, and the checkpoint.
+
+    The agent's own steps are left out, which makes it small; its evaluations stay as episodes without steps, so that
+    anyone can see that it stalled.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / "store.sqlite"
+    target.unlink(missing_ok=True)
+    for old in folder.glob("*.safetensors"):
+        old.unlink()
+    with Store.open(home.store_path) as store:
+        newest = store.latest_checkpoint()
+        store.db.execute("VACUUM INTO ?", [str(target)])
+    if newest is None:
+        raise CheckpointError("There is no checkpoint to ship: train first.")
+    with Store.open(target) as store:
+        with store.db.conn:
+            store.db.execute(
+                "DELETE FROM steps WHERE episode_id NOT IN (SELECT id FROM episodes WHERE purpose = 'lap')"
+            )
+            store.db.execute("DELETE FROM metrics")
+            store.db.execute("UPDATE episodes SET last_observation = NULL WHERE purpose != 'lap'")
+        store.db.execute("VACUUM")
+        store.db.execute("PRAGMA journal_mode = DELETE")
+    shutil.copyfile(home.checkpoints / newest.name, folder / newest.name)

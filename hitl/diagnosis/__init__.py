@@ -1,0 +1,1 @@
+"""Gathers what a diagnosis looks at."""

@@ -1,0 +1,149 @@
+"""Puts together what the diagnosis looks at: reads each source and adds the facts about roads that only this side knows."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from data.errors import CheckpointError, InputFileError
+from hitl.road.known_tracks import stored_track
+from hitl.diagnosis.roads import facts, line_facts
+from trainer.diagnosis.case import Case
+from trainer.diagnosis.drives import Drives
+from trainer.diagnosis.drives import from_store as drives_from_store
+from trainer.diagnosis.history import from_store, joined, read_histories
+from trainer.diagnosis.recipe import Recipe, from_settings, read_recipe
+from trainer.diagnosis.road import Road
+
+if TYPE_CHECKING:
+    from data.store import Store
+    from trainer.diagnosis.probe import Probe
+
+BOUNDED = frozenset(
+    {"steer", "gas", "brake", "remaining", "pending_gas_brake", "pending_gas", "pending_brake", "pending_steer"}
+)
+"""Observations of ours that lie at an end of their range by nature."""
+
+
+def cases(
+    home: Path | None,
+    histories: Sequence[Path] = (),
+    config: Path | None = None,
+    line: str | None = None,
+    player_runs: Path | None = None,
+) -> list[Case]:
+    """Return one case for the home folder and one for each foreign history; config, line and player runs belong to the
+    foreign ones, or make a case of their own. Raises HitlError for what cannot be read."""
+    found: list[Case] = []
+    if home is not None:
+        found.append(of_home(home))
+    recipe = read_recipe(config) if config is not None else None
+    road = line_facts(line)[0] if line is not None else None
+    drives = None
+    given = []
+    if recipe is not None:
+        given.append(f"config {recipe.name}")
+    if road is not None:
+        given.append(f"line {road.name}: {road.length_m:,.0f} m of road, a point every {road.spacing_m:.2f} m")
+    if player_runs is not None:
+        from hitl.diagnosis.player_runs import of_player_runs
+
+        drives, told = of_player_runs(player_runs, line, recipe)
+        given.append(told)
+    for history in joined([history for path in histories for history in read_histories(path)]):
+        text = f"history {history.name}: {len(history):,} rows, {len(history.columns)} columns"
+        found.append(Case(history, recipe, road, drives, looked_at=[text, *given]))
+    if not histories and given:
+        found.append(Case(recipe=recipe, road=road, drives=drives, looked_at=given))
+    return found
+
+
+def of_home(root: Path) -> Case:
+    """Return the case of a home folder: its metrics, its drives, its newest checkpoint, its road. Raises StoreError."""
+    from data.store import Store
+    from data.reading.unusable import unusable
+
+    with Store.open_existing(root / "store.sqlite") as store:
+        conn = store.conn
+        history = from_store(conn)
+        drives = drives_from_store(conn, BOUNDED)
+        newest = store.latest_checkpoint()
+        recipe = _recipe(newest.config if newest else None, drives)
+        road = _road(conn, drives)
+        probe = _probe(store, root / "checkpoints", drives)
+        steps = int(conn.execute("SELECT count(*) FROM steps").fetchone()[0])
+        no_use = unusable(conn)
+    looked_at = [
+        f"home: {steps:,} steps" + (f", {len(drives.episodes)} episodes on '{drives.track}'" if drives else "")
+    ]
+    if history is not None:
+        looked_at.append(f"metrics: {len(history)} rows")
+    if probe is not None:
+        looked_at.append(f"critic of {probe.name}")
+    return Case(history, recipe, road, drives, probe, no_use if steps else None, looked_at)
+
+
+def lookahead_m(names: Sequence[str]) -> float | None:
+    """Return how far ahead (m) an observation with these names sees the road; None when they do not say."""
+    reach = [float(m[1]) for n in names if (m := re.fullmatch(r"ahead_([0-9.]+)m_[xy]", n))]
+    return max(reach) if reach else None
+
+
+def _recipe(config: dict[str, object] | None, drives: Drives | None) -> Recipe | None:
+    if config is None and drives is None:
+        return None
+    names = drives.observation_names if drives else ()
+    reward = drives.reward_settings if drives else None
+    return from_settings(config or {}, reward, drives.hz if drives else 20.0, lookahead_m(names))
+
+
+def _road(conn: sqlite3.Connection, drives: Drives | None) -> Road | None:
+    """Return the road's figures with the speeds and the braking that were really driven on it."""
+    if drives is None:
+        return None
+    try:
+        track = stored_track(conn, drives.track)
+    except InputFileError:  # of an older store, which kept the name alone
+        return None
+    from hitl.road.corners import Corner
+
+    track = replace(track, corners=tuple(Corner(*c) for c in drives.corners) or track.corners)
+    same = (drives.episode[1:] == drives.episode[:-1]) & (drives.t[1:] == drives.t[:-1] + 1)
+    lost = -np.diff(drives.speed)[same] * drives.hz
+    turn = np.abs(np.diff(drives.heading))[same] * drives.hz * drives.speed[:-1][same]
+    lost, turn = lost[np.isfinite(lost) & (lost > 3.0)], turn[np.isfinite(turn)]
+    known = np.isfinite(drives.speed)
+    if known.sum() < 200:
+        return facts(track)
+    return facts(
+        track,
+        top=max(5.0, float(np.quantile(drives.speed[known], 0.99))),
+        braking=max(4.0, float(np.quantile(lost, 0.75))) if len(lost) >= 20 else 8.0,
+        grip=max(5.0, float(np.quantile(turn, 0.95))) if len(turn) else None,
+    )
+
+
+def _probe(store: Store, folder: Path, drives: Drives | None) -> Probe | None:
+    """Ask the newest checkpoint that can be read and fits the drives."""
+    if drives is None:
+        return None
+    from trainer.diagnosis.probe import batch_of, learner_of, look
+
+    for record in store.checkpoints()[:5]:
+        if not (folder / record.name).exists():
+            continue
+        try:
+            learner = learner_of(folder / record.name, record.sha256)
+        except CheckpointError:
+            continue
+        if learner.observation_size != drives.observation.shape[1]:
+            return None
+        batch = batch_of(drives, learner.config.gamma)
+        return look(learner, batch, record.name) if batch is not None else None
+    return None

@@ -1,0 +1,100 @@
+"""A road in figures for the diagnosis: where its line ends, how far ahead a car must brake, how long its corners take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hitl.road.track import Track, finish_artefact, load_track, reward_points
+from trainer.diagnosis.road import Road
+
+ASSUMED_TOP = 100 / 3.6  # m/s
+ASSUMED_BRAKING = 10.0  # m/s^2
+ASSUMED_GRIP = 10.0  # m/s^2 sideways
+ASSUMED_GAIN = 5.0  # m/s^2 of acceleration
+
+
+def speed_profile(track: Track, top: float, braking: float, grip: float, gain: float) -> NDArray[np.float64]:
+    """Return the speed (m/s) at each point of the line of a car with these limits (m/s, m/s^2), from a rolling start."""
+    line = track.line
+    window = np.ones(5) / 5
+    bend = np.convolve(np.pad(np.abs(line.curvatures), 2, mode="edge"), window, mode="valid")
+    speed = np.minimum(np.sqrt(grip / np.maximum(bend, 1e-6)), top)
+    speed[0] = min(speed[0], 5.0)
+    for i in range(1, len(speed)):
+        speed[i] = min(speed[i], np.sqrt(speed[i - 1] ** 2 + 2 * gain * line.spacing))
+    for i in range(len(speed) - 2, -1, -1):
+        speed[i] = min(speed[i], np.sqrt(speed[i + 1] ** 2 + 2 * braking * line.spacing))
+    return speed
+
+
+def braking_zones(speed: NDArray[np.float64], spacing: float) -> list[tuple[int, int]]:
+    """Return [begin, end) of every stretch on which the car slows down, by at least a tenth."""
+    falling = np.r_[False, np.diff(speed) < -1e-9, False]
+    begins, ends = np.flatnonzero(~falling[:-1] & falling[1:]), np.flatnonzero(falling[:-1] & ~falling[1:])
+    zones = zip(begins.tolist(), ends.tolist(), strict=True)
+    return [(a, b) for a, b in zones if speed[min(b, len(speed) - 1)] < 0.9 * speed[a]]
+
+
+def facts(
+    track: Track,
+    *,
+    top: float | None = None,
+    braking: float | None = None,
+    grip: float | None = None,
+    name: str = "",
+    spacing: float | None = None,
+) -> Road:
+    """Return a track's figures. ``top`` (m/s), ``braking`` and ``grip`` (m/s^2) as driven; assumed where left out."""
+    v, b, g = top or ASSUMED_TOP, braking or ASSUMED_BRAKING, grip or ASSUMED_GRIP
+    speed = speed_profile(track, v, b, g, ASSUMED_GAIN)
+    line = track.line
+    how = "driven" if top else "assumed"
+    road = Road(
+        name=name or track.name,
+        length_m=line.length,
+        spacing_m=spacing or line.spacing,
+        top_speed=v,
+        assumed=f"{how}: {v * 3.6:.0f} km/h at most, braking with {b:.0f} m/s², {g:.0f} m/s² in corners",
+    )
+    zones = braking_zones(speed, line.spacing)
+    if zones:
+        begin, end = max(zones, key=lambda zone: zone[1] - zone[0])
+        road.braking_m = (end - begin) * line.spacing
+        road.braking_from = float(speed[begin])
+        road.braking_to_s = end * line.spacing
+    else:
+        road.braking_from = v
+    for corner in track.corners:
+        first = max((a for a, z in zones if a * line.spacing <= corner.to_m and z * line.spacing >= corner.from_m - 5),
+                    default=int(corner.from_m / line.spacing))  # fmt: skip
+        stretch = speed[min(first, int(corner.from_m / line.spacing)) : int(corner.to_m / line.spacing) + 1]
+        road.corner_seconds[corner.name] = float((line.spacing / np.maximum(stretch, 1.0)).sum())
+    return road
+
+
+def _raw_points(path: Path) -> NDArray[Any] | None:
+    """Return the recorded points of a tmrl reward file, artefact included; None for other kinds of line."""
+    if path.suffix.lower() != ".pkl":
+        return None
+    return np.asarray(reward_points(path), np.float64)
+
+
+def line_facts(path: str | Path) -> tuple[Road, Track]:
+    """Return the figures of a line file (or of a shipped track, by name) and its track. Raises InputFileError."""
+    track = load_track(path)
+    points = _raw_points(Path(path))
+    if points is None:
+        return facts(track), track
+    steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    end = finish_artefact(points)
+    road = facts(track, name=Path(path).name, spacing=float(np.median(steps)))
+    road.artefact_points = len(points) - end
+    # The straight behind the road's end; the gap between two points belongs to neither.
+    road.artefact_m = float(steps[end:].sum()) if road.artefact_points else 0.0
+    direction = np.arctan2(*np.diff(points[:end], axis=0)[:, [0, 2]].T)
+    road.heading_outside = float((np.abs(direction) > 1.0).mean())
+    return road, track

@@ -1,0 +1,1 @@
+"""Who may drive: the policy, the human, the scripted driver."""

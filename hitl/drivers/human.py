@@ -1,0 +1,159 @@
+"""The human side of a session: a pad, the keyboard, or the scripted driver who stands in for a person.
+
+Each gives the same thing, a :class:`PadState`, so that the arbiter has one rule for all of them.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Protocol
+
+from hitl.pads.base import MISSING, Pad, PadState
+from hitl.pads.hands import Hand, look, together
+from hitl.drivers.scripted import ScriptedDriver, TakeoverRule
+
+TOUCHED = 0.25  # deflection from which a person counts as driving
+
+
+class Wheel(Protocol):
+    """What the session asks of the human side."""
+
+    name: str
+
+    def begin(self) -> None:
+        """An episode begins."""
+
+    def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
+        """Return (the newest pad state, who holds the wheel without a button: ``"scripted"`` or ``""``)."""
+
+    def rumble(self, strong: float, weak: float, seconds: float) -> None:
+        """Let the player feel that something happened."""
+
+
+class Nobody:
+    """No human side: the agent is alone."""
+
+    name = ""
+
+    def begin(self) -> None:
+        """Nothing to prepare."""
+
+    def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
+        """Nobody is there."""
+        return MISSING, ""
+
+    def rumble(self, strong: float, weak: float, seconds: float) -> None:
+        """Nobody feels it."""
+
+
+class PadWheel:
+    """A person with a pad or a keyboard."""
+
+    def __init__(self, pad: Pad) -> None:
+        self.pad, self.name = pad, pad.name
+
+    def begin(self) -> None:
+        """A person needs no preparation."""
+
+    def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
+        """Return the pad as it is now."""
+        return self.pad.read(), ""
+
+    def rumble(self, strong: float, weak: float, seconds: float) -> None:
+        """Shake the pad."""
+        self.pad.rumble(strong, weak, seconds)
+
+
+def persons_pad(wheel: Wheel | None) -> Pad | None:
+    """Return the pad of the person at a wheel, None where there is nobody."""
+    pad: Pad | None = getattr(getattr(wheel, "person", wheel), "pad", None)
+    return pad
+
+
+def device_hub(wheel: Wheel | None) -> Any:
+    """Return the devices that a person's pad is read from, None where it is no pad of SDL's."""
+    pad = persons_pad(wheel)
+    found = [getattr(part, "hub", None) for part in (pad, *getattr(pad, "parts", ()))]
+    return next((hub for hub in found if hub is not None), None)
+
+
+class ScriptedWheel:
+    """The scripted driver. ``rule`` None: it drives all the time (a lap); ``limit_s`` bounds all its takeovers together.
+
+    A takeover that has begun is finished, so the limit can be passed by the length of one.
+    """
+
+    name = "scripted"
+
+    def __init__(
+        self, driver: ScriptedDriver, rule: TakeoverRule | None, *, limit_s: float | None = None, hz: float = 20.0
+    ) -> None:
+        self.driver, self.rule = driver, rule
+        self._steps_left = None if limit_s is None else round(limit_s * hz)
+
+    def begin(self) -> None:
+        """A new episode, a new line of its own."""
+        self.driver.begin()
+        if self.rule is not None:
+            self.rule.begin()
+
+    @property
+    def spent(self) -> bool:
+        """Tell whether the limit is used up."""
+        return self._steps_left is not None and self._steps_left <= 0
+
+    def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
+        """Look at the car, decide, and press accordingly."""
+        state, place = info["state"], info["place"]
+        if self.rule is not None:
+            held = self.rule.holding
+            if (self.spent and not held) or not self.rule.wants(state, place):
+                return PadState(), ""
+            if not held:
+                self.driver.begin()
+        if self._steps_left is not None:
+            self._steps_left -= 1
+        pedal, steer = (float(v) for v in self.driver.act(state, place))
+        return PadState(steer=steer, gas=max(pedal, 0.0), brake=max(-pedal, 0.0)), "scripted"
+
+    def rumble(self, strong: float, weak: float, seconds: float) -> None:
+        """The scripted driver feels nothing."""
+
+
+class StandInWheel:
+    """A person, and the scripted driver in their place while they only watch.
+
+    The scripted driver helps from the episode after ``patience`` ones in which the person has touched nothing; once they
+    have driven, it never does again.
+    """
+
+    def __init__(self, person: Wheel, stand_in: ScriptedWheel, patience: int = 1) -> None:
+        self.person, self.stand_in = person, stand_in
+        self.name = f"{person.name} or scripted"
+        self._patience, self._episodes, self._driven = patience, 0, False
+        self._hands: tuple[Hand, ...] = ()
+
+    def begin(self) -> None:
+        """An episode begins."""
+        self._episodes += 1
+        self.person.begin()
+        self.stand_in.begin()
+
+    def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
+        """Return the person's pad, or the scripted driver's where they only watch."""
+        pad, hold = self.person.read(info)
+        self._hands, looks = look(self._hands, pad, time.monotonic(), TOUCHED / 2, False)
+        seen = together(looks)  # a stick that lies askew, or a key that was down already, is nobody who drives
+        if seen.deflection > TOUCHED or "takeover" in seen.buttons:
+            self._driven = True
+        if self._driven or self._episodes <= self._patience:
+            return pad, hold
+        driven, held = self.stand_in.read(info)
+        if not held:
+            return pad, hold
+        parts = pad.parts or (pad,)  # what the person touches is still theirs
+        return PadState(steer=driven.steer, gas=driven.gas, brake=driven.brake, buttons=pad.buttons, parts=parts), held
+
+    def rumble(self, strong: float, weak: float, seconds: float) -> None:
+        """Let the person feel it."""
+        self.person.rumble(strong, weak, seconds)

@@ -1,0 +1,166 @@
+"""The scripted driver: stands in for the player where there is no display or pad.
+
+It drives as a person does: it looks at the road ahead, knows roughly how fast each stretch can be taken, follows its line not
+quite exactly, reacts late, and lets go when the work is done. It knows nothing of the agent or of learning.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hitl.road.corners import Corner
+from hitl.games.base import VehicleState
+from hitl.road.line import Place
+from hitl.road.track import Track
+
+
+@dataclass(frozen=True)
+class Skill:
+    """What a driver dares and how well they do it (tuned for the embedded car)."""
+
+    corner_grip: float = 24.0  # m/s² sideways; the car slides at about 45
+    braking: float = 16.0  # m/s²
+    top_speed: float = 33.0  # m/s
+    wander_m: float = 0.5  # m that their line differs from the middle of the road, standard deviation
+    wheelbase: float = 3.24  # m
+    full_lock: float = 0.4  # rad
+    reaction_s: float = 0.2  # s between seeing that help is needed and acting
+
+
+def speed_profile(track: Track, skill: Skill) -> NDArray[np.float64]:
+    """Return the speed (m/s) that may be driven at each point of the line: grip in corners, braking distance before them."""
+    line = track.line
+    window = np.ones(5) / 5
+    bend = np.convolve(np.pad(np.abs(line.curvatures), 2, mode="edge"), window, mode="valid")
+    speed = np.minimum(np.sqrt(skill.corner_grip / np.maximum(bend, 1e-4)), skill.top_speed)
+    for k in range(len(speed) - 2, -1, -1):
+        speed[k] = min(speed[k], math.sqrt(speed[k + 1] ** 2 + 2 * skill.braking * line.spacing))
+    return speed
+
+
+class ScriptedDriver:
+    """Drives one track. ``begin`` starts a stint with a line of its own; ``act`` gives (gas_brake, steer)."""
+
+    def __init__(self, track: Track, skill: Skill | None = None, seed: int = 0, hz: float = 20.0) -> None:
+        self.track, self.skill = track, skill or Skill()
+        self._profile = speed_profile(track, self.skill)
+        self._rng = np.random.default_rng(seed)
+        self._dt = 1.0 / hz
+        self.begin()
+
+    def begin(self) -> None:
+        """Choose how this stint differs from the perfect one."""
+        waves = self._rng.uniform(30.0, 90.0, 3)
+        phases = self._rng.uniform(0, 2 * math.pi, 3)
+        self._waves = list(zip(waves.tolist(), phases.tolist(), strict=True))
+        self._pace = float(self._rng.uniform(0.9, 1.02))
+
+    def _line_offset(self, s: float) -> float:
+        wave = sum(math.sin(2 * math.pi * s / length + phase) for length, phase in self._waves)
+        limit = max(0.0, self.track.half_width - 2.5)
+        return float(np.clip(self.skill.wander_m * wave * math.sqrt(2 / 3), -limit, limit))
+
+    def act(self, state: VehicleState, place: Place) -> NDArray[np.float32]:
+        """Return the action for the coming time-step.
+
+        The action acts one time-step after the state was seen, so the car is thought of as one step further on.
+        """
+        skill, line = self.skill, self.track.line
+        speed = state.speed
+        heading = state.heading + state.yaw_rate * self._dt
+        x, y = state.x + state.vx * self._dt, state.y + state.vy * self._dt
+        reach = 4.0 + 0.22 * speed
+        target_s = place.s + speed * self._dt + reach
+        tx, ty = line.ahead(target_s, np.zeros(1))[0]
+        direction = line.at(target_s)[2]
+        offset = self._line_offset(target_s)
+        dx, dy = tx - math.sin(direction) * offset - x, ty + math.cos(direction) * offset - y
+        left = dy * math.cos(heading) - dx * math.sin(heading)
+        curvature = 2 * left / max(dx * dx + dy * dy, 1.0)  # pure pursuit: the arc through the target (Coulter 1992)
+        # A sliding car turns less than its wheels say: more lock with speed, and less when it already turns enough.
+        lock = math.atan(skill.wheelbase * curvature) * (1 + 0.0004 * speed * speed)
+        lock += 0.06 * (curvature * speed - state.yaw_rate)
+        steer = -lock / skill.full_lock
+        ahead = place.s + speed * (self._dt + 0.1)
+        index = min(int(ahead / line.spacing), len(self._profile) - 1)
+        allowed = self._profile[index] * self._pace
+        away = state.vy * math.cos(place.heading) - state.vx * math.sin(place.heading)
+        if abs(place.offset + 0.4 * away) > 0.7 * self.track.half_width:
+            allowed = min(allowed, 9.0)  # near the edge and on the way out: slow down first
+        pedal = 0.35 * (allowed - speed) if speed < allowed else 0.25 * (allowed - speed)
+        return np.array([np.clip(pedal, -1, 1), np.clip(steer, -1, 1)], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When the scripted driver takes over, and when it lets go."""
+
+    corners: frozenset[str] = frozenset()  # takes over on the approach to these
+    approach_m: float = 25.0  # m before the corner
+    leave_m: float = 8.0  # m behind the corner's end
+    danger: bool = True  # also takes over when the car is on its way off the road
+    look_s: float = 0.7  # s that "on its way" looks ahead
+    settle_s: float = 0.6  # s of calm driving before it lets go of a rescue
+    patient: bool = False  # after each help the agent tries by itself, and is helped again only when it fails there
+
+
+class TakeoverRule:
+    """Decides, step by step, whether the scripted driver wants the wheel. A person needs time to see it: so does this one."""
+
+    def __init__(
+        self,
+        track: Track,
+        rule: Rule,
+        reaction_s: float = 0.2,
+        hz: float = 20.0,
+        corners: tuple[Corner, ...] | None = None,
+    ) -> None:
+        """``corners``: where ``rule.corners`` are looked up; the track's own when None."""
+        self.track, self.rule = track, rule
+        self._corners = [c for c in (track.corners if corners is None else corners) if c.name in rule.corners]
+        self._helping, self._reached = True, 0.0
+        self._delay = max(1, round(reaction_s * hz))
+        self._settle = max(1, round(rule.settle_s * hz))
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the last episode."""
+        if self.rule.patient and self._reached > 0:
+            passed = all(self._reached >= c.to_m for c in self._corners)
+            self._helping = not self._helping and not passed
+        self._reached = 0.0
+        self._seen: deque[bool] = deque([False] * self._delay, maxlen=self._delay + 1)
+        self._calm = 0
+        self.holding = False
+
+    def wants(self, state: VehicleState, place: Place) -> bool:
+        """Tell whether the driver holds the wheel in this step."""
+        self._reached = max(self._reached, place.s)
+        if not self._helping:
+            return False
+        in_corner = any(c.from_m - self.rule.approach_m <= place.s < c.to_m + self.rule.leave_m for c in self._corners)
+        leaving = self.rule.danger and self._leaving(state, place)
+        self._seen.append(in_corner or leaving)
+        if not self.holding:
+            self.holding = self._seen[0] and self._seen[-1]
+            self._calm = 0
+        else:
+            self._calm = 0 if in_corner or leaving else self._calm + 1
+            self.holding = in_corner or self._calm < self._settle
+        return self.holding
+
+    def _leaving(self, state: VehicleState, place: Place) -> bool:
+        """Tell whether the car, turning as it does while the road turns as it does, will be off the road in ``look_s``."""
+        line, t = self.track.line, self.rule.look_s
+        speed = state.speed
+        index = min(int((place.s + speed * t / 2) / line.spacing), len(line.curvatures) - 1)
+        sideways = state.vy * math.cos(place.heading) - state.vx * math.sin(place.heading)
+        bending = speed * (state.yaw_rate - speed * float(line.curvatures[index]))
+        drift = sideways * t + bending * t * t / 2
+        edge = self.track.half_width
+        return abs(place.offset + drift) > edge and (abs(place.offset) > edge / 3 or abs(drift) > edge)

@@ -1,0 +1,296 @@
+"""What is driven: one environment with its clock, its track and its names, opened by the word behind ``--env``.
+
+- ``box2d``: the embedded game.
+- ``trackmania``: TrackMania 2020, by its telemetry and a virtual pad.
+- ``tmrl``: the player's own ``tmrl.get_environment()``.
+- ``gym:ID``: any Gymnasium environment with a Box action.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from data.errors import DeviceError, UsageError, shown
+from data.suggest import did_you_mean
+from hitl.arguments import ENV_WORDS, ENVIRONMENTS
+from hitl.timing.clocks import LockstepClock, RealTimeClock
+from hitl.home import Home
+from hitl.road.known_tracks import drivable
+from hitl.road.line import ReferenceLine
+from hitl.protocols import Clock
+from hitl.task.driving_task import DrivingTask, TaskSettings
+from hitl.road.track import Track
+
+if TYPE_CHECKING:
+    from hitl.session.setup import RigOptions
+
+
+@dataclass(frozen=True)
+class NoTask:
+    """Stands for a driving task where the environment has its own."""
+
+    settings: TaskSettings
+
+
+def _nothing() -> None:
+    """Nothing to do."""
+
+
+@dataclass
+class World:
+    """An environment ready for a session. ``hold`` lets time stand still for a tick, ``release`` lets go of the controls."""
+
+    env: Any
+    clock: Clock
+    track: Track
+    task: Any  # a DrivingTask, or NoTask
+    observation_names: tuple[str, ...]
+    action_names: tuple[str, ...]
+    controls: tuple[str, ...] = ()  # of the pad, for each action; empty: the actions' names say it
+    reward: Mapping[str, float] = field(default_factory=dict)
+    has_line: bool = True  # False: progress, corners and the scripted driver mean nothing here
+    frame_shape: tuple[int, ...] = ()  # rows and columns of the picture in each observation; empty: there is none
+    plug: Callable[[Any], None] = lambda hub: (
+        None
+    )  # makes our own pad; ``hub``: the devices that the player's is read from
+    heed: Callable[[Callable[[], bool]], None] = lambda leaving: None  # has it ask, while it waits, whether to go on waiting
+    hold: Callable[[], None] = _nothing
+    release: Callable[[], None] = _nothing
+    close: Callable[[], None] = _nothing
+
+
+def open_world(options: RigOptions, home: Home) -> World:
+    """Open the environment that the options name.
+
+    Raises:
+        DeviceError: there is none of that name, or it cannot be used now.
+        InputFileError: the track, or a setting, cannot be used.
+    """
+    kind, _, name = options.env.partition(":")
+    if kind == "gym" and name:
+        return _quiet(lambda: _gym(name, options, home), home)
+    if options.env == "box2d":
+        return _box2d(options, home)
+    if options.env == "tmrl":
+        return _quiet(lambda: _tmrl(options, home), home)
+    if options.env == "trackmania":
+        return _trackmania(options, home)
+    raise DeviceError(
+        f"There is no environment '{shown(options.env)}': --env is {ENV_WORDS}.{did_you_mean(options.env, ENVIRONMENTS)}"
+    )
+
+
+def _quiet(make: Callable[[], World], home: Home) -> World:
+    """Return a foreign world whose printing goes to a file in the home folder, from its import to its end."""
+    from hitl.games.chatter import NAME, Chatter
+
+    chatter = Chatter(home.root / NAME)
+    try:
+        with chatter.here():
+            world = make()
+    except BaseException:
+        chatter.close()
+        raise
+    leave, let_go = world.close, world.release
+
+    def close() -> None:
+        try:
+            with chatter.here():
+                leave()
+        finally:
+            chatter.close()
+
+    def release() -> None:
+        with chatter.here():
+            let_go()
+
+    world.close, world.release = close, release
+    return world
+
+
+def _box2d(options: RigOptions, home: Home) -> World:
+    from hitl.games.embedded_env import DrivingEnv, real_time_env
+    from hitl.games.box2d import Box2DGame
+    from hitl.pads.base import neutral_action
+
+    track = drivable(home, options.track)
+    game = Box2DGame(track)
+    names = game.action_names
+    env: Any
+    if options.real_time:
+        task = DrivingTask(track, options.task)
+        env = real_time_env(game, task)
+        real = RealTimeClock(env)
+        clock: Clock = real
+        hold, release = real.hold, lambda: env.unwrapped.interface.game.send(neutral_action(names))
+    else:
+        env = DrivingEnv(track, options.task, game)
+        task, clock, hold, release = env.task, LockstepClock(env.task.settings.hz), _nothing, _nothing
+
+    def close() -> None:
+        env.close()  # waits for a game in real time, or leaves one that hangs
+        with contextlib.suppress(AttributeError):
+            env.unwrapped.stop()
+
+    seen = task.names(names)
+    return World(
+        env,
+        clock,
+        track,
+        task,
+        seen,
+        names,
+        (),
+        task.reward.settings.as_dict(),
+        hold=hold,
+        release=release,
+        close=close,
+    )
+
+
+def _gym(name: str, options: RigOptions, home: Home) -> World:
+    from hitl.games.gym_env import action_names, controls_for, open_gym
+    from hitl.timing.paced_clock import PacedClock
+    from hitl.settings import load
+
+    settings = options.task or TaskSettings()
+    player = load(home)
+    chosen = dict(player.controls)
+    env = open_gym(
+        name, hz=settings.hz if options.real_time else None, render=options.show, pictures=player.pictures
+    )
+    size = env.action_space.shape[0]
+    try:
+        controls = controls_for(name, size, chosen)
+    except DeviceError:
+        env.close()
+        raise
+    clock: Clock
+    if options.real_time:
+        paced = PacedClock(settings.hz)
+        clock, hold = paced, paced.hold
+    else:
+        clock, hold = LockstepClock(settings.hz), _nothing
+    return World(
+        env,
+        clock,
+        no_road(name.rsplit(":", 1)[-1]),
+        NoTask(settings),
+        env.observation_names,
+        action_names(name, size),
+        controls,
+        has_line=False,
+        frame_shape=env.image[1:],
+        heed=env.heed,
+        hold=hold,
+        close=env.close,
+    )
+
+
+def _trackmania(options: RigOptions, home: Home) -> World:
+    from hitl.games.trackmania.game import open_trackmania
+    from hitl.games.trackmania.key_presses import instead_of_pad, key_controls, keys_or_none
+    from hitl.games.live_env import LiveEnv
+    from hitl.timing.paced_clock import PacedClock
+    from hitl.settings import load
+    from hitl.games.trackmania.virtual_pad import VirtualPad
+
+    chosen = load(home).trackmania
+    track = drivable(home, map_line(options.track, home))
+    task = DrivingTask(track, options.task)
+    hz = task.settings.hz
+    game = open_trackmania(
+        track, host=chosen.host, port=chosen.port, layout=chosen.layout, hz=hz, settle_s=chosen.settle_s
+    )
+    env, clock = LiveEnv(game, task), PacedClock(hz)
+    names = game.action_names
+
+    def plug(hub: Any) -> None:
+        try:
+            if chosen.controls == "keys":
+                game.pad = key_controls(hz)
+                return
+            game.pad = VirtualPad(hz=hz, hub=hub)
+        except DeviceError as error:
+            if chosen.controls != "auto":
+                raise
+            game.pad = instead_of_pad(str(error), hz, game.notices)
+        if chosen.controls == "auto":
+            game.spare = lambda: keys_or_none(hz)
+
+    return World(
+        env,
+        clock,
+        track,
+        task,
+        task.names(names),
+        names,
+        reward=task.reward.settings.as_dict(),
+        plug=plug,
+        hold=clock.hold,
+        release=game.release,
+        close=env.close,
+    )
+
+
+def _tmrl(options: RigOptions, home: Home) -> World:
+    from hitl.games.tmrl.env import ACTIONS, TmrlClock, open_tmrl
+    from hitl.pads.own_pad import Guard
+    from hitl.settings import load
+
+    chosen = load(home)
+    env = open_tmrl(chosen.tmrl.folder, host=chosen.trackmania.host, port=chosen.trackmania.port)
+    clock = TmrlClock(env)
+
+    def plug(hub: Any) -> None:
+        if hub is None:
+            return
+        guard = Guard(hub)  # before tmrl makes its pad, which it does as the first episode begins
+
+        def made(pad: Any) -> None:
+            def mark(x: float, y: float) -> None:
+                pad.right_joystick_float(x_value_float=x, y_value_float=y)
+                pad.update()
+
+            guard.write = mark
+
+        env.on_pad = made
+
+    return World(
+        env,
+        clock,
+        env.track,
+        NoTask(TaskSettings(hz=env.hz)),
+        env.observation_names,
+        ACTIONS,
+        has_line=env.track.line.length > 2.0,
+        frame_shape=env.image[1:],
+        plug=plug,
+        heed=env.heed,
+        hold=clock.hold,
+        release=env.release,
+        close=env.close,
+    )
+
+
+def map_line(track: str, home: Home) -> str | Path:
+    """Return the file of the map's reference line. Raises UsageError when none was named and none was recorded."""
+    if track != "default":
+        return track
+    if home.line.is_file():
+        return home.line
+    raise UsageError(
+        "TrackMania needs the map's reference line: drive it once with `hitl line record`, or name a file with --track (a tmrl "
+        "reward.pkl will do)."
+    )
+
+
+def no_road(name: str) -> Track:
+    """Return what stands for a track where there is none: a name, and a metre of nothing."""
+    return Track(name, ReferenceLine(np.array([[0.0, 0.0], [1.0, 0.0]])), 1.0)

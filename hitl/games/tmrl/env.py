@@ -1,0 +1,317 @@
+"""The player's own tmrl environment, with its observation and reward as they are, for a session with takeovers.
+
+tmrl runs it through rtgym on a thread of its own, and waits there for a game that may have gone: a guard stands in between,
+and an environment that was lost is replaced by a new one.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from data.errors import DeviceError
+from hitl.timing.clocks import Lateness
+from hitl.games.base import VehicleState
+from hitl.games.ending import Ending
+from hitl.games.trackmania.frames import SIZES, Frame, frame
+from hitl.games.trackmania.motion import Motion, ground
+from hitl.games.ranges import ActionRange
+from hitl.games.pictures import pixel_names
+from hitl.games.tmrl.importing import find_data, import_tmrl
+from hitl.games.tmrl.layout import point_clients, where
+from hitl.road.line import Place
+from hitl.road.track import Track
+from hitl.games.hang_guard import RESET_S, EnvironmentLost, RtgymGuard, Worker
+
+ACTIONS = ("gas", "brake", "steer")
+See = Callable[[Any], Any]
+
+
+class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
+    """``make`` gives the environment (rtgym inside), ``see`` is the player's observation preprocessor.
+
+    Observation: (O,) float32, all parts of what ``see`` gives, one behind the other, a picture (three or four axes: frames, rows,
+    columns, colours) as the last of them. Raises EnvironmentLost when the
+    environment raises or hangs; the next ``reset`` makes a new one.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (gymnasium's own convention)
+
+    def __init__(self, make: Callable[[], Any], see: See | None, track: Track, *, has_line: bool) -> None:
+        self._make, self._see, self.track, self._has_line = make, see, track, has_line
+        self._worker = Worker("hitl-tmrl")
+        self._env: Any = None
+        self._interface: Any = None
+        self.guard: RtgymGuard | None = None
+        self.lateness = Lateness()
+        self._picture: int | None = None  # which of the parts is one
+        self._bytes = False
+        self.on_pad: Callable[[Any], None] = lambda pad: None  # is told of the pad that tmrl has made
+        self._renew()
+        env: Any = self._env
+        space = env.action_space
+        if not isinstance(space, spaces.Box) or space.shape != (len(ACTIONS),):
+            self.close()
+            raise DeviceError(
+                f"This tmrl environment takes {space} and not gas, brake and steering: use --env gym:ID for it."
+            )
+        self._scaled = ActionRange(space)
+        self.action_space = spaces.Box(-1.0, 1.0, (len(ACTIONS),), np.float32)
+        zeros = tuple(np.zeros(part.shape, part.dtype) for part in env.observation_space.spaces)
+        shown = [np.asarray(part) for part in self._parts(zeros)]
+        self._picture = next((k for k, part in enumerate(shown) if part.ndim in (3, 4)), None)
+        self.image = shown[self._picture].shape[:3] if self._picture is not None else ()
+        self.size = len(self._joined(zeros))
+        pixels = pixel_names(*self.image) if self.image else ()
+        self.observation_names = (*(f"observation_{k}" for k in range(self.size - len(pixels))), *pixels)
+        self.observation_space = spaces.Box(-np.inf, np.inf, (self.size,), np.float32)
+        self.hz = 1.0 / float(env.unwrapped.time_step_duration)
+        self._ending = Ending(self.hz)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin an episode as tmrl does; a start on the line cannot be chosen."""
+        if self._env is None:
+            self._renew()
+        env, guard = self._env, self.guard
+        assert guard is not None
+        observation, _ = self._guarded(lambda: env.reset(seed=seed), "beginning an episode")
+        self._watch(guard.interface)
+        self._frames.clear()
+        self._ending.begin()
+        seen = self._look(begin=True)
+        return self._joined(observation), self._info(seen, None)
+
+    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Hand the action on; returns what the time-step before it has led to."""
+        env = self._env
+        if env is None:
+            raise EnvironmentLost("tmrl's environment is gone: the next episode makes a new one.")
+        self.wait()
+        given = self._scaled(action)
+        observation, reward, terminated, truncated, _ = self._guarded(lambda: env.step(given), "a step")
+        seen = self._look()
+        finished = seen is not None and seen.finished
+        self._ending.step(self._state if seen is not None else None)
+        reason = self._ending.reason(bool(terminated), bool(truncated), finished)
+        return self._joined(observation), float(reward), bool(terminated), bool(truncated), self._info(seen, reason)
+
+    def wait(self) -> None:
+        """Return when the running time-step has ended. Raises EnvironmentLost when it does not."""
+        if self.guard is None:
+            raise EnvironmentLost("tmrl's environment is gone: the next episode makes a new one.")
+        try:
+            self.guard.wait()
+        except BaseException:
+            self._abandon()
+            raise
+
+    def heed(self, leaving: Callable[[], bool]) -> None:
+        """Have ``leaving`` asked while tmrl is waited for: whether the player wants to go."""
+        self._worker.leaving = leaving
+
+    def release(self) -> None:
+        """Let go of all controls at once."""
+        interface = self._interface
+        if interface is not None and getattr(interface, "initialized", True):
+            interface.send_control(np.zeros(len(ACTIONS), np.float32))
+
+    def close(self) -> None:
+        """Let go of the environment and of its pad."""
+        self.release()
+        self._abandon()
+        self._interface = None
+        self._worker.close()
+
+    # -- inside
+
+    def _renew(self) -> None:
+        self._interface = None
+        self._env = self._worker.call(self._make, RESET_S, "making tmrl's environment")
+        try:
+            self.guard = RtgymGuard(self._env)
+        except AttributeError as error:
+            raise DeviceError(
+                f"The environment of this tmrl is not run by an rtgym that is known here ({error}): rtgym 0.13 or newer is "
+                "needed; an environment of another kind is driven by --env gym:ID."
+            ) from error
+        self.guard.on_send = self._note_send
+        self._interface = self.guard.interface
+        self._frames: deque[Frame] = deque(maxlen=12)
+        self._motion = Motion()
+        self._state = VehicleState(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        self._place = Place(0.0, 0.0, 0.0)
+
+    def _guarded(self, job: Callable[[], Any], what: str) -> Any:
+        try:
+            result = self._worker.call(job, RESET_S, what)
+            assert self.guard is not None
+            self.guard.check()
+        except BaseException:
+            self._abandon()
+            raise
+        return result
+
+    def _abandon(self) -> None:
+        """Never use this environment again: a thread of it may hang for good."""
+        if self.guard is not None:
+            self.guard.abandon()
+        client = getattr(self._interface, "client", None)
+        if client is not None and hasattr(client, "_nb_bytes"):
+            client._nb_bytes = _Ends()  # its thread reads for ever, at full speed once the game has gone
+        self._env = self.guard = None
+
+    def _note_send(self, due: float | None) -> None:
+        if due is not None:
+            self.lateness.note(max(0.0, time.perf_counter() - due), 1.0 / self.hz if hasattr(self, "hz") else 0.05)
+
+    def _watch(self, interface: Any) -> None:
+        """Look on when tmrl takes a frame of telemetry: it tells where the car is, which tmrl keeps to itself."""
+        client = getattr(interface, "client", None)
+        if client is None or hasattr(client, "hitl_newest"):
+            return
+        take = client.retrieve_data
+        client.hitl_newest = None
+
+        def taken(*args: Any, **kwargs: Any) -> Any:
+            numbers = take(*args, **kwargs)
+            client.hitl_newest = (time.perf_counter(), numbers)
+            return numbers
+
+        client.retrieve_data = taken
+        pad = getattr(interface, "j", None)
+        if pad is not None:
+            self.on_pad(pad)
+
+    def _look(self, begin: bool = False) -> Frame | None:
+        newest = getattr(getattr(self._interface, "client", None), "hitl_newest", None)
+        if newest is None or len(newest[1]) not in SIZES:
+            return self._frames[-1] if self._frames else None
+        seen = frame(np.array(newest[1], np.float64), newest[0])
+        if seen.nowhere and not begin:
+            return seen
+        line = self.track.line
+        x, y = ground(seen)
+        if not self._frames:
+            self._place = line.begin_at(x, y)
+            self._motion.begin(self._place.heading)
+            self._began = seen.received
+        if not self._frames or seen.received > self._frames[-1].received:
+            self._frames.append(seen)
+        self._motion.follow(self._frames)
+        self._place = line.locate(x, y, self._place.s)
+        motion = self._motion
+        self._state = VehicleState(
+            seen.received - self._began, x, y, seen.y, motion.heading, motion.vx, motion.vy, motion.yaw_rate, seen.steer,
+            seen.gas, seen.brake, finished=seen.finished,
+        )  # fmt: skip
+        return seen
+
+    def _info(self, seen: Frame | None, reason: str | None) -> dict[str, Any]:
+        there = self._has_line and seen is not None
+        return {
+            "state": self._state,
+            "place": self._place if there else Place(0.0, 0.0, 0.0),
+            "progress": (self.track.line.length if reason == "finish" else self._place.s) if there else 0.0,
+            "reason": reason,
+        }
+
+    def _joined(self, observation: Any) -> NDArray[np.float32]:
+        parts = [np.asarray(part) for part in self._parts(observation)]
+        if self._picture is not None:
+            parts.append(self._light(parts.pop(self._picture)))
+        return np.concatenate([np.asarray(part, np.float32).ravel() for part in parts])
+
+    def _parts(self, observation: Any) -> Any:
+        return self._see(observation) if self._see is not None else observation
+
+    def _light(self, picture: NDArray[Any]) -> NDArray[np.float32]:
+        """Return a picture (frames, rows, columns) grey and from 0 to 1; one that is ever brighter than 1 goes up to 255."""
+        light = picture.astype(np.float32)
+        if light.ndim == 4:
+            light = light.mean(axis=3)
+        self._bytes = self._bytes or picture.dtype == np.uint8 or float(light.max(initial=0.0)) > 1.5
+        return light / 255.0 if self._bytes else light
+
+
+class TmrlClock:
+    """rtgym's own clock, waited for with patience for three ticks only."""
+
+    def __init__(self, env: TmrlEnv) -> None:
+        self._env = env
+        self.lateness = env.lateness
+
+    @property
+    def late(self) -> int:
+        """Actions that were sent late."""
+        return self.lateness.late
+
+    def now(self) -> float:
+        """Seconds on the monotonic clock."""
+        return time.perf_counter()
+
+    def wait_for_send(self) -> None:
+        """Return when the running time-step ends."""
+        self._env.wait()
+
+    def send(self, action: Any) -> None:
+        """The environment's own step sends."""
+
+    def hold(self) -> None:
+        """In a pause a tick of real time goes by; tmrl's own way to pause would restart the run."""
+        time.sleep(1.0 / self._env.hz)
+
+    def lost(self) -> None:
+        """A new environment keeps a rhythm of its own."""
+
+    def rest(self) -> None:
+        """tmrl rests by itself where its config says so."""
+
+
+class _Ends:
+    """Ends a thread that compares a number with it."""
+
+    def __gt__(self, other: object) -> bool:
+        raise SystemExit
+
+
+def open_tmrl(folder: str | Path = "", *, host: str = "127.0.0.1", port: int = 9000) -> TmrlEnv:
+    """Return the environment that the player's own tmrl set-up describes.
+
+    Raises:
+        DeviceError: tmrl is not installed or cannot be imported, or its environment cannot be driven.
+        InputFileError: it is not set up.
+    """
+    tmrl = import_tmrl(folder)
+    objects = import_tmrl(folder, "tmrl.config.config_objects")
+    constants = import_tmrl(folder, "tmrl.config.config_constants")
+    make = getattr(tmrl, "get_environment", None)
+    if make is None:
+        raise DeviceError(f"The tmrl in {where()} has no get_environment(), so it cannot be driven by --env tmrl.")
+    point_clients(host, port)
+    warnings.filterwarnings("ignore", message="Time-step timed out", module="rtgym")
+    usual = find_data(folder) / "reward" / "reward.pkl"
+    track, has_line = _road(Path(getattr(constants, "REWARD_PATH", usual)))
+    return TmrlEnv(make, getattr(objects, "OBS_PREPROCESSOR", None), track, has_line=has_line)
+
+
+def _road(reward: Path) -> tuple[Track, bool]:
+    """Return the track of tmrl's own reward file, and whether it could be read."""
+    from data.errors import InputFileError
+    from hitl.road.track import load_track
+    from hitl.games.open_game import no_road
+
+    try:
+        return load_track(reward), True
+    except InputFileError:
+        return no_road("tmrl"), False

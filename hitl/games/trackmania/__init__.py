@@ -1,0 +1,1 @@
+"""TrackMania: telemetry in, a virtual pad or keys out."""

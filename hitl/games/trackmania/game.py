@@ -1,0 +1,264 @@
+"""TrackMania 2020 as a `Game`: its telemetry in, a virtual pad out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.errors import DeviceError
+from hitl.games.base import Start, VehicleState
+from hitl.games.trackmania.frames import Frame
+from hitl.games.trackmania.motion import Motion, ground
+from hitl.games.trackmania.telemetry import Telemetry
+from hitl.road.track import Track
+from hitl.games.hang_guard import TICKS, EnvironmentLost
+
+PRESS_S = 0.1  # s that a button is held: the game does not notice a shorter press
+SETTLE_S = 1.5  # s from the restart until the car may drive: the game counts down
+TRIES = 3  # restarts before the game counts as lost
+GLITCH_S = 0.5  # s that the position may be (0, 0, 0) without a finish
+SLOW = 1.5  # pictures a tick below which the player is told
+FROZEN_S = 0.5  # s that a car which says that it moves may stand on one spot
+DEVIATION = 0.25  # of steering or gas between what was sent and what the game obeyed
+DEVIATES_TICKS = 6
+FULL_LOCK = 0.9  # of the stick, from which the game steers fully whatever its settings
+WAIT_S = 5.0  # s for the first frame
+LAG_TICKS = 3  # between a send and the frame that shows it, at most
+
+
+class Controls(Protocol):
+    """What drives the game: `hitl.games.trackmania.virtual_pad.VirtualPad`."""
+
+    def send(self, gas: float, brake: float, steer: float) -> tuple[float, float, float] | None:
+        """Press the pedals and turn the stick; returns what was pressed where that is something else."""
+
+    @property
+    def problem(self) -> str:
+        """What the player must hear of, "" for nothing."""
+
+    def press(self, name: str, down: bool = True) -> None:
+        """Press or release a button by what it does."""
+
+    def pause(self) -> None:
+        """Let go of everything."""
+
+    def close(self) -> None:
+        """Unplug."""
+
+
+class TrackManiaGame:
+    """The car in TrackMania. ``state`` and ``send`` return at once; ``restart`` takes some two seconds.
+
+    A start on the line (s = 0) is the map's own start; any other is the game's respawn at the last checkpoint, because the
+    game cannot put a car down anywhere. Raises EnvironmentLost when no believable frame has come for three ticks.
+    """
+
+    action_names: tuple[str, ...] = ("gas", "brake", "steer")
+
+    def __init__(self, track: Track, telemetry: Telemetry, *, hz: float = 20.0, settle_s: float = SETTLE_S) -> None:
+        self.track, self.telemetry = track, telemetry
+        self.pad: Controls | None = None  # plugged in later: the player's own must be known by then
+        self.spare: Callable[[], Controls | None] = lambda: None  # keys, for a restart that the pad's buttons do not bring
+        self._stale_s, self._settle_s, self._hz = TICKS / hz, settle_s, hz
+        self.motion = Motion()
+        self.age = 0.0  # s: of the newest frame when it was last asked for
+        self.respawned = False  # by the last restart: at a checkpoint, and not at the start
+        self.notices: list[str] = []  # sentences for the player; whoever shows them empties it
+        self._sent: list[tuple[float, float, float]] = []
+        self._deviating = 0
+        self._began = time.perf_counter()
+        self._place: tuple[float, float, float] | None = None
+        self._nowhere_since: float | None = None
+        self._moved = 0.0  # s: when the position last changed, or the car said that it stands
+        self._told_yaw = self._told_slow = False
+        self._problem = ""
+        self._notable = True
+
+    def restart(self, start: Start) -> None:
+        """Restart the run by the pad's buttons and wait until the car stands ready. Raises EnvironmentLost if it never does."""
+        if self.pad is None:
+            raise EnvironmentLost("There is no virtual pad to drive TrackMania with.")
+        self.telemetry.hurry()
+        frame = self.telemetry.wait(lambda f: True, 3.0)
+        if frame is None:
+            raise EnvironmentLost(f"TrackMania sends no telemetry: {self.telemetry.problem}. See docs/trackmania.md.")
+        respawn = start.s > 0.0 and not (frame.finished or frame.nowhere)
+        for number in range(TRIES):
+            self.pad.pause()
+            newest = self.telemetry.newest()
+            pop_up = newest is not None and (newest.finished or newest.nowhere)
+            self._begin_anew(self.pad, respawn, pop_up)
+            if number == TRIES - 1 and (keys := self.spare()) is not None:
+                try:
+                    self._begin_anew(keys, respawn, pop_up)
+                finally:
+                    keys.close()
+            pressed = time.perf_counter()
+            time.sleep(self._settle_s)
+            ready = self.telemetry.wait(lambda f, after=pressed: f.received > after and _ready(f, respawn), 1.0)  # type: ignore[misc]
+            if ready is not None:
+                break
+        else:
+            raise EnvironmentLost(
+                "TrackMania does not restart: click into its window, close what is open there, and look whether the restart "
+                "button is B."
+            )
+        rate = self.telemetry.rate(self._settle_s) if self._settle_s >= 0.3 else math.inf
+        if rate < SLOW * self._hz and not self._told_slow:
+            self._told_slow = True
+            self.notices.append(
+                f"TrackMania draws only {rate:.0f} pictures a second, and this session drives by them {self._hz:.0f} times a "
+                "second: less graphics, or no limit on pictures, makes it drive better."
+            )
+        self.respawned = respawn
+        line = self.track.line
+        here = line.locate_anywhere(*ground(ready)) if respawn else line.begin_at(*ground(ready))
+        self.motion.begin(here.heading)
+        self._place = (ready.x, ready.y, ready.z)
+        self._nowhere_since, self._deviating = None, 0
+        self._moved = time.perf_counter()
+        self._notable = True
+        self._sent.clear()
+        self._began = time.perf_counter()
+
+    def send(self, action: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Take (gas, brake, steer); pedals at or below 0 are released. Returns what the game gets where that is another."""
+        gas, brake, steer = (float(v) for v in action)
+        pressed = None
+        if self.pad is not None:
+            pressed = self.pad.send(gas, brake, steer)
+            if self.pad.problem and self.pad.problem != self._problem:
+                self.notices.append(self.pad.problem)
+            self._problem = self.pad.problem
+        if pressed is not None:
+            gas, brake, steer = pressed
+        self._sent.append((min(max(gas, 0.0), 1.0), min(max(brake, 0.0), 1.0), steer))
+        del self._sent[: -LAG_TICKS - 1]
+        return None if pressed is None else np.array(pressed, np.float32)
+
+    def state(self) -> VehicleState:
+        """Return the newest state. Raises EnvironmentLost when it is too old to drive by."""
+        frames = self.telemetry.recent()
+        now = time.perf_counter()
+        newest = frames[-1] if frames else None
+        self.age = now - newest.received if newest is not None else math.inf
+        if newest is None or self.age > self._stale_s:
+            why = self.telemetry.problem or "the game has stopped sending"
+            self.telemetry.trouble()  # this sentence says it
+            raise EnvironmentLost(f"The telemetry has been silent for {1000 * self._stale_s:.0f} ms: {why}.")
+        if newest.nowhere and self._place is not None and math.hypot(*self._place) > 1.0:
+            return self._stand_in(newest, now)
+        self._nowhere_since = None
+        here = (newest.x, newest.y, newest.z)
+        if here != self._place or abs(newest.speed) < 1.0:
+            self._moved = now
+        elif now - self._moved > FROZEN_S:
+            raise EnvironmentLost("TrackMania stands still, though its car drives: is a menu open, or does the game hang?")
+        self._place = here
+        self.notices += self.telemetry.trouble()
+        self.motion.follow([f for f in frames if not f.nowhere])
+        if self.motion.problem and not self._told_yaw:
+            self._told_yaw = True
+            self.notices.append(self.motion.problem)
+        self._compare(newest)
+        return self._vehicle(newest, now)
+
+    def _stand_in(self, newest: Frame, now: float) -> VehicleState:
+        """The position is gone, as after a finish: the last one that was seen stands for it, for a while."""
+        if self._nowhere_since is None:
+            self._nowhere_since = now
+        if not newest.finished and now - self._nowhere_since > GLITCH_S:
+            raise EnvironmentLost("TrackMania says that the car is nowhere: is a menu open, or was the map left?")
+        return self._vehicle(newest, now)
+
+    def _vehicle(self, newest: Frame, now: float) -> VehicleState:
+        assert self._place is not None
+        x, y, z = self._place
+        motion = self.motion
+        return VehicleState(
+            time=now - self._began,
+            x=x,
+            y=-z,
+            z=y,
+            heading=motion.heading,
+            vx=motion.vx,
+            vy=motion.vy,
+            yaw_rate=motion.yaw_rate,
+            steer=newest.steer,
+            gas=newest.gas,
+            brake=newest.brake,
+            finished=newest.finished,
+        )
+
+    def _compare(self, newest: Frame) -> None:
+        """Notice when the game obeys another pad than ours."""
+        if len(self._sent) <= LAG_TICKS or time.perf_counter() - self._began < 1.0:
+            return
+        obeyed = any(
+            _bent(steer, newest.steer) and (abs(newest.gas - gas) <= DEVIATION or brake > 0.1)
+            for gas, brake, steer in self._sent
+        )
+        self._deviating = 0 if obeyed else self._deviating + 1
+        if self._deviating == DEVIATES_TICKS and self._notable:
+            self._notable = False
+            self.notices.append(
+                "The game does not obey this session's pad: click into the game's window; if it hears your own pad, hide that "
+                "from it (HidHide); if it hears none, choose the pad in its settings."
+            )
+        if obeyed and not self._notable and max(newest.gas, abs(newest.steer)) > 0.3:
+            self._notable = True  # it does again: the next time is worth a word
+
+    def _begin_anew(self, controls: Controls, respawn: bool, pop_up: bool) -> None:
+        """Press what begins a run anew."""
+        names = ("confirm",) if pop_up else ()  # the pop-up after a finish swallows every other button
+        for name in (*names, "respawn" if respawn else "restart"):
+            for down in (True, False):
+                controls.press(name, down)
+                time.sleep(PRESS_S)  # between episodes: nobody drives
+
+    def release(self) -> None:
+        """Let go of all controls at once."""
+        if self.pad is not None:
+            self.pad.pause()
+
+    def close(self) -> None:
+        """Let go of the pad and of the game."""
+        try:
+            if self.pad is not None:
+                self.pad.close()
+        finally:
+            self.telemetry.close()
+
+
+def _bent(sent: float, applied: float) -> bool:
+    """Tell whether the game may have made this of the stick: the same, or less of it to the same side.
+
+    The game's own settings of sensitivity and dead zone bend the stick (half of it may steer straight ahead), but full lock
+    is full lock.
+    """
+    if abs(applied - sent) <= DEVIATION:
+        return True
+    return abs(sent) < FULL_LOCK and 0.0 <= math.copysign(1.0, sent) * applied <= abs(sent)
+
+
+def _ready(frame: Frame, respawn: bool) -> bool:
+    """Tell whether the car stands on its start, or (after a respawn) is on the road again."""
+    return not frame.finished and not frame.nowhere and (respawn or abs(frame.speed) < 3.0)
+
+
+def open_trackmania(track: Track, *, host: str, port: int, layout: int, hz: float, settle_s: float) -> TrackManiaGame:
+    """Connect to the game. Raises DeviceError, in one sentence, when nothing believable comes within five seconds."""
+    telemetry = Telemetry(host, port, layout)
+    if telemetry.wait(lambda f: True, WAIT_S) is None:
+        problem = telemetry.problem
+        telemetry.close()
+        raise DeviceError(
+            f"TrackMania sends no telemetry: {problem}. Start the game, load a map and the OpenPlanet plugin "
+            "(docs/trackmania.md), and look with `hitl doctor`."
+        )
+    return TrackManiaGame(track, telemetry, hz=hz, settle_s=settle_s)

@@ -1,0 +1,197 @@
+"""Driving by the keyboard's keys where no virtual pad can be had: the game hears keys as if somebody pressed them.
+
+Keys are all or nothing, so a wish of 0.3 is pressed in three of ten ticks; what was really pressed is what is recorded as
+executed. Keys go to whichever window has the focus, so none is pressed unless that is the game's. Windows: SendInput by scan
+code, as games read it. Linux: the XTest extension through python-xlib, which also reaches games under Proton; on Wayland alone
+there is no way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import sys
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+from data.errors import DeviceError
+from hitl.games.trackmania.virtual_pad import BUTTONS, VirtualPad
+
+WINDOW = "trackmania"  # part of the title of the window that may hear keys
+KEYS = ("gas", "brake", "left", "right")
+BUTTON_KEYS = {BUTTONS["restart"]: "restart", BUTTONS["confirm"]: "confirm", BUTTONS["respawn"]: "respawn"}
+ELSEWHERE = "TrackMania's window has not the focus, so no keys were pressed: click into it."
+
+
+class Keyboard(Protocol):
+    """Where keys are pressed."""
+
+    def focused(self) -> str:
+        """Return the title of the window that hears them."""
+
+    def key(self, name: str, down: bool) -> None:
+        """Press or release one of ``KEYS`` or of the buttons' names."""
+
+
+class Dither:
+    """Turns a wish into presses that come to the same on average."""
+
+    def __init__(self) -> None:
+        self._owed = 0.0
+
+    def __call__(self, wish: float) -> int:
+        """Return -1, 0 or 1 for a wish in [-1, 1]."""
+        if wish == 0.0:
+            self._owed = 0.0
+            return 0
+        self._owed += wish
+        press = 1 if self._owed >= 0.5 else -1 if self._owed <= -0.5 else 0
+        self._owed -= press
+        return press
+
+
+class KeyPad:
+    """Has the methods of vgamepad's pad, and presses keys."""
+
+    def __init__(self, keyboard: Keyboard) -> None:
+        self._keyboard = keyboard
+        self._down: set[str] = set()
+        self._gas, self._brake, self._steer = Dither(), Dither(), Dither()
+        self.problem = ""
+        self.reset()
+
+    def reset(self) -> None:
+        """Wish for nothing."""
+        self._wish = [0.0, 0.0, 0.0]
+        self._buttons: set[str] = set()
+
+    def right_trigger_float(self, value_float: float) -> None:
+        """Wish for gas."""
+        self._wish[0] = value_float
+
+    def left_trigger_float(self, value_float: float) -> None:
+        """Wish for the brake."""
+        self._wish[1] = value_float
+
+    def left_joystick_float(self, x_value_float: float, y_value_float: float) -> None:
+        """Wish for steering."""
+        self._wish[2] = x_value_float
+
+    def right_joystick_float(self, x_value_float: float, y_value_float: float) -> None:
+        """There is nothing to find out: nobody takes keys for a pad."""
+
+    def press_button(self, button: int) -> None:
+        """Press a button's key."""
+        self._buttons.add(BUTTON_KEYS[button])
+
+    def release_button(self, button: int) -> None:
+        """Release a button's key."""
+        self._buttons.discard(BUTTON_KEYS[button])
+
+    @property
+    def obeyed(self) -> tuple[float, float, float]:
+        """What the keys that are down come to: gas, brake and steering."""
+        held = self._down
+        return float("gas" in held), float("brake" in held), float("right" in held) - float("left" in held)
+
+    def update(self) -> None:
+        """Press and release what it takes."""
+        gas, brake, steer = self._gas(self._wish[0]), self._brake(self._wish[1]), self._steer(self._wish[2])
+        chosen = dict(zip(KEYS, (gas > 0, brake > 0, steer < 0, steer > 0), strict=True))
+        wanted = {name for name, down in chosen.items() if down} | self._buttons
+        self.problem = ""
+        if wanted and WINDOW not in self._keyboard.focused().lower():
+            wanted, self.problem = set(), ELSEWHERE
+        for name in sorted(self._down - wanted):
+            self._keyboard.key(name, False)
+        for name in sorted(wanted - self._down):
+            self._keyboard.key(name, True)
+        self._down = wanted
+
+
+def key_controls(hz: float = 20.0, keyboard: Keyboard | None = None) -> VirtualPad:
+    """Return what drives the game by keys, with the watchdog of the virtual pad. Raises DeviceError with what is missing."""
+    chosen = keyboard or open_keyboard()
+    return VirtualPad(hz=hz, module=SimpleNamespace(VX360Gamepad=lambda: KeyPad(chosen)))
+
+
+def keys_or_none(hz: float = 20.0) -> VirtualPad | None:
+    """Return the same, None where keys cannot be pressed."""
+    try:
+        return key_controls(hz)
+    except DeviceError:
+        return None
+
+
+def instead_of_pad(why: str, hz: float, notices: list[str]) -> VirtualPad:
+    """Return keys where there is no virtual pad (``why``), and tell the player. Raises DeviceError where there is neither."""
+    try:
+        keys = key_controls(hz)
+    except DeviceError as error:
+        raise DeviceError(f"{why} Keys cannot stand in for it. {error}") from None
+    notices.append(f"The game is driven by keys, all or nothing, because there is no virtual pad. {why}")
+    return keys
+
+
+def open_keyboard() -> Keyboard:
+    """Return this system's keyboard. Raises DeviceError where keys cannot be pressed."""
+    if sys.platform == "win32":
+        from hitl.games.trackmania.key_presses_windows import WindowsKeyboard
+
+        return WindowsKeyboard()
+    if sys.platform.startswith("linux"):
+        return XKeyboard()
+    raise DeviceError(f"Keys cannot be pressed for a game on {sys.platform}.")
+
+
+class XKeyboard:
+    """An X server's keyboard, through XTest."""
+
+    NAMES = {  # noqa: RUF012
+        "gas": "Up", "brake": "Down", "left": "Left", "right": "Right", "restart": "Delete", "confirm": "Return",
+        "respawn": "Return",
+    }  # fmt: skip
+
+    def __init__(self) -> None:
+        try:
+            display = importlib.import_module("Xlib.display")
+            self._x, keys = importlib.import_module("Xlib.X"), importlib.import_module("Xlib.XK")
+            self._test = importlib.import_module("Xlib.ext.xtest")
+        except ImportError:
+            raise DeviceError(
+                "Pressing keys for the game needs the package python-xlib, which is not installed: `pip install python-xlib`."
+            ) from None
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):  # an old version prints warnings there
+                self._display: Any = display.Display()
+        except Exception as error:  # its own errors, and those of sockets
+            raise DeviceError(
+                f"Keys cannot be pressed without an X display ({type(error).__name__}): Wayland alone has no way."
+            ) from None
+        if not self._display.has_extension("XTEST"):
+            raise DeviceError("Keys cannot be pressed: this X display has no XTEST extension.")
+        self._codes = {
+            name: self._display.keysym_to_keycode(keys.string_to_keysym(key)) for name, key in self.NAMES.items()
+        }
+
+    def focused(self) -> str:
+        """Return the title of the window with the focus, or of the one around it."""
+        window = self._display.get_input_focus().focus
+        for _ in range(8):
+            if not hasattr(window, "get_wm_name"):
+                return ""
+            try:
+                found = window.get_full_property(self._display.intern_atom("_NET_WM_NAME"), self._x.AnyPropertyType)
+                name = found.value if found is not None else window.get_wm_name()
+                if name:
+                    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+                window = window.query_tree().parent
+            except Exception:  # the window went away meanwhile
+                return ""
+        return ""
+
+    def key(self, name: str, down: bool) -> None:
+        """Press or release a key."""
+        self._test.fake_input(self._display, self._x.KeyPress if down else self._x.KeyRelease, self._codes[name])
+        self._display.flush()

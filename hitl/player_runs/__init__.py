@@ -1,0 +1,1 @@
+"""Laps of older recorders, seen and paid as today."""

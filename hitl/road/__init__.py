@@ -1,0 +1,1 @@
+"""The reference line, the track on it, and its corners."""

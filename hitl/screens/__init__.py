@@ -1,0 +1,1 @@
+"""What the live side hands to the windows."""

@@ -1,0 +1,1 @@
+"""One drive, from its start to its last stored row."""

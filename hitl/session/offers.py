@@ -1,0 +1,91 @@
+"""What stands beside the pad in a tick: how far the next corner is, whether the wheel is offered, whether it may be taken.
+
+Pure: a function of the corners, the car's place and speed, and how the agent fared at them before.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from hitl.road.corners import Corner
+
+ANNOUNCE_S = 4.0  # s before a corner from which it is counted down
+ONLY_BEFORE_M = 40.0  # m before the only corner that may be driven, from which it may be taken
+SURE = 3  # passes in a row without help after which the agent is left alone
+
+
+def next_corner(corners: tuple[Corner, ...], progress: float, speed: float) -> tuple[str, float | None]:
+    """Return the name of the corner ahead and the seconds to it at this speed; ("", None) when none is near."""
+    for corner in corners:
+        if corner.contains(progress):
+            return corner.name, 0.0
+        if progress < corner.from_m:
+            seconds = (corner.from_m - progress) / max(speed, 1.0)
+            return (corner.name, seconds) if seconds <= ANNOUNCE_S else ("", None)
+    return "", None
+
+
+@dataclass(frozen=True, slots=True)
+class HelpSettings:
+    """The section ``[help]`` of settings.toml: when the wheel is offered, and how often the agent may ask."""
+
+    offer: str = "failing"  # before corners: where the agent fails; "all"; "off"
+    offer_s: float = 2.0  # s before a corner, by the car's own speed
+    requests_per_minute: float = 4.0  # the agent asks so often at most; 0 never
+    rumble: bool = True  # when the wheel is offered or changes hands
+
+    def __post_init__(self) -> None:
+        if self.offer not in ("failing", "all", "off"):
+            raise ValueError("offer is failing, all or off")
+        if self.offer_s < 0.0 or self.requests_per_minute < 0.0:
+            raise ValueError("offer_s and requests_per_minute cannot be negative")
+
+
+@dataclass
+class CornerOffers:
+    """Offers the wheel before corners.
+
+    ``mode``: ``failing`` offers where the agent has not passed the last three times by itself, ``all`` everywhere, ``off``
+    never. ``only``: the one corner at which the wheel may be taken, "" for anywhere. ``lead_s``: how long before.
+    """
+
+    corners: tuple[Corner, ...]
+    mode: str = "failing"
+    only: str = ""
+    lead_s: float = 2.0
+    _alone: dict[str, deque[bool]] = field(default_factory=dict)
+
+    def at(self, progress: float, speed: float) -> str:
+        """Return the corner for which the wheel is offered at this place (m) and speed (m/s), "" for none."""
+        if self.mode == "off":
+            return ""
+        name, seconds = next_corner(self.corners, progress, speed)
+        if seconds is None or seconds > self.lead_s or (self.only and name != self.only):
+            return ""
+        return name if self.mode == "all" or not self.sure(name) else ""
+
+    def allowed(self, progress: float) -> bool:
+        """Tell whether the wheel may be taken at this place (m)."""
+        if not self.only:
+            return True
+        return any(c.from_m - ONLY_BEFORE_M <= progress < c.to_m for c in self.corners if c.name == self.only)
+
+    def sure(self, name: str) -> bool:
+        """Tell whether the agent has lately passed that corner by itself, every time."""
+        tries = self._alone.get(name, ())
+        return len(tries) == SURE and all(tries)
+
+    def tried(self, name: str, passed: bool) -> None:
+        """The agent drove that corner without help."""
+        self._alone.setdefault(name, deque(maxlen=SURE)).append(passed)
+
+
+RUMBLES: dict[str, tuple[float, float, float]] = {
+    "takeover": (0.6, 0.2, 0.12),
+    "hand_back": (0.1, 0.6, 0.2),
+    "interrupted": (0.8, 0.8, 0.4),
+    "zone": (0.0, 0.35, 0.25),
+    "asked-for": (0.5, 0.8, 0.35),
+}
+"""What the pad does (strong, weak, seconds) when the wheel changes hands, and when it is offered."""

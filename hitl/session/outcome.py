@@ -1,0 +1,102 @@
+"""What became of a takeover: decided by what followed, never by the driver's intention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from data.demos import Rule
+from hitl.road.corners import Corner
+
+SURVIVE_S = 2.0  # s on the road after a hand-back that clear a takeover which belongs to no corner
+BLAME_S = 1.0  # s after a hand-back within which a crash still counts as the human's
+
+
+@dataclass
+class Course:
+    """How far a takeover has led so far: what the store will say of it, known while it is driven."""
+
+    start: int
+    """Steps of the episode before it."""
+    steps: int = 0
+    _ways: list[tuple[float, float]] = field(default_factory=list)  # least and largest progress, x and y
+    _placed: bool = False
+
+    def step(self, progress: float, x: float, y: float, speed: float) -> None:
+        """A step of the takeover was driven from there (m, m, m, m/s)."""
+        self.steps += 1
+        here = (progress, x, y)
+        ways = self._ways or [(place, place) for place in here]
+        self._ways = [(min(low, place), max(high, place)) for (low, high), place in zip(ways, here, strict=True)]
+        self._placed = self._placed or any((*here, speed))
+
+    @property
+    def moved(self) -> float | None:
+        """Metres; None where the car's place is not known (an environment without a line says 0 everywhere)."""
+        return max((high - low for low, high in self._ways), default=0.0) if self._placed else None
+
+    def nothing_shown(self, hz: float, rule: Rule) -> str:
+        """Return why it shows nothing if it ends now; empty where it shows something."""
+        return rule.too_little(self.start, self.steps / hz, self.moved)
+
+
+@dataclass
+class _Pending:
+    token: int
+    corner: Corner | None
+    ended_at: float | None = None  # s; None while the human still drives
+
+
+class OutcomeJudge:
+    """Follows the takeovers of one episode. Each method returns the verdicts that are now certain: (token, outcome).
+
+    A takeover that shows nothing has cleared nothing and failed at nothing: ``dismissed`` leaves it ``unclear``.
+    """
+
+    def __init__(self) -> None:
+        self._pending: list[_Pending] = []
+
+    def taken(self, token: int, corner: Corner | None) -> None:
+        """A takeover has begun, in or before that corner."""
+        self._pending.append(_Pending(token, corner))
+
+    def handed_back(self, time: float) -> None:
+        """The agent drives again."""
+        for pending in self._pending:
+            if pending.ended_at is None:
+                pending.ended_at = time
+
+    def dismissed(self, token: int) -> None:
+        """That takeover shows nothing: whatever follows is not its doing."""
+        self._pending = [pending for pending in self._pending if pending.token != token]
+
+    def step(self, time: float, progress: float) -> list[tuple[int, str]]:
+        """The car is on the road at that time (s) and progress (m)."""
+        decided = []
+        for pending in list(self._pending):
+            if pending.ended_at is None:
+                continue
+            if pending.corner is not None:
+                cleared = progress >= pending.corner.to_m
+            else:
+                cleared = time - pending.ended_at >= SURVIVE_S
+            if cleared:
+                decided.append((pending.token, "cleared"))
+                self._pending.remove(pending)
+        return decided
+
+    def over(self, time: float, reason: str, progress: float = 0.0) -> list[tuple[int, str]]:
+        """The episode has ended for that reason (``finish``, ``off_road``, ``stalled``, ``through``, …), that far along (m)."""
+        decided = []
+        for pending in self._pending:
+            # A try at a corner ends where the corner does: it was driven to its end, by whomever.
+            through = reason == "through" and pending.corner is not None and progress >= pending.corner.to_m
+            if reason == "finish" or through:
+                outcome = "cleared"
+            elif reason in ("off_road", "stalled"):
+                human = pending.ended_at is None or time - pending.ended_at <= BLAME_S
+                outcome = "failed" if human else "unclear"
+            else:
+                outcome = "unclear"
+            decided.append((pending.token, outcome))
+        self._pending.clear()
+        return decided

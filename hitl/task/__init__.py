@@ -1,0 +1,1 @@
+"""What the agent sees and what it is paid for."""

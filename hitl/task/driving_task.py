@@ -1,0 +1,76 @@
+"""The driving task: what a game's states mean for the learner. One object serves every game, in real time and in lock-step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.records import ACTION_PENDING
+from hitl.games.base import VehicleState
+from hitl.task.observation import ObservationSettings, Observer
+from hitl.task.reward import Reward, RewardSettings
+from hitl.road.track import Track
+
+FINISH_M = 2.0  # m before the end of the line at which a lap counts as driven
+WALKING_PACE = 5.0  # m/s
+PAY_PER_M = 1 / 3  # our progress reward: a metre is worth the same on a short track and on a long one
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """How a drive is seen, paid and bounded."""
+
+    observation: ObservationSettings = field(default_factory=ObservationSettings)
+    reward: RewardSettings | None = None  # None: ours, for the track's length and width
+    max_seconds: float | None = (
+        None  # time limit, which truncates and does not terminate; None: the track at walking pace
+    )
+    hz: float = 20.0
+
+
+class DrivingTask:
+    """Follows one car along one track."""
+
+    def __init__(self, track: Track, settings: TaskSettings | None = None) -> None:
+        self.track = track
+        self.settings = settings or TaskSettings()
+        length = track.line.length
+        ours = replace(RewardSettings(), max_stray=track.half_width, progress=length * PAY_PER_M)
+        reward = self.settings.reward or ours
+        self.max_steps = round((self.settings.max_seconds or 10 + length / WALKING_PACE) * self.settings.hz)
+        self.reward = Reward(track.line.length, reward)
+        self.observer = Observer(track.line, track.half_width, self.settings.observation)
+
+    def names(self, actions: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of all that a session's observation holds: what is seen, and the action about to act."""
+        return (*self.observer.names, *(f"{ACTION_PENDING}{name}" for name in actions))
+
+    def begin(self, state: VehicleState, near_s: float = 0.0) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin an episode; returns (observation, info)."""
+        self.place = self.track.line.locate(state.x, state.y, near_s)
+        self.reward.begin(self._along(state))
+        self._before_finish = self.place.s < self.track.line.length - FINISH_M
+        return self.observer(state, self.place), self._info(state, None)
+
+    def step(self, state: VehicleState) -> tuple[NDArray[np.float32], float, bool, dict[str, Any]]:
+        """Take the state one step later; returns (observation, reward, terminated, info)."""
+        line = self.track.line
+        self.place = line.locate(state.x, state.y, self.place.s)
+        over = self.place.s >= line.length - FINISH_M
+        finished = state.finished or (over and self._before_finish)  # who was put down behind the finish has driven nothing
+        self._before_finish |= not over
+        reward, reason = self.reward.step(self._along(state), abs(self.place.offset), state.speed * 3.6, finished)
+        return self.observer(state, self.place), reward, reason is not None, self._info(state, reason)
+
+    def _along(self, state: VehicleState) -> float:
+        """Return the progress (m), below 0 on the way to a line that begins ahead of the start."""
+        return self.place.s or -self.track.line.before(state.x, state.y)
+
+    def _info(self, state: VehicleState, reason: str | None) -> dict[str, Any]:
+        # A lap that counts has all of the line behind it, the corner that ends with the line included.
+        progress = self.track.line.length if reason == "finish" else self.place.s
+        return {"state": state, "place": self.place, "progress": progress, "reason": reason}

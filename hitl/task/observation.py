@@ -1,0 +1,81 @@
+"""What the agent sees: the car in its own frame, and the road ahead of it.
+
+The look-ahead is given in metres and reaches beyond the braking distance at top speed, so that every corner is seen before it
+is too late to slow down. Everything is scaled to the order of one and nothing is clipped on the road.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hitl.games.base import VehicleState
+from hitl.road.line import Place, ReferenceLine
+
+
+@dataclass(frozen=True)
+class ObservationSettings:
+    """How far and how finely the road ahead is seen."""
+
+    points: int = 16
+    horizon_m: float = 60.0  # braking from top speed takes less than half of it
+    speed_scale: float = 30.0  # m/s that become 1.0
+    yaw_scale: float = 3.0  # rad/s that become 1.0
+
+
+_CAR = (
+    "forward_speed",
+    "side_speed",
+    "yaw_rate",
+    "slip",
+    "steer",
+    "gas",
+    "brake",
+    "offset",
+    "heading_sin",
+    "heading_cos",
+    "remaining",
+)
+
+
+class Observer:
+    """Turns a state and its place on the line into a float32 vector; ``names`` tells what each number is."""
+
+    def __init__(self, line: ReferenceLine, half_width: float, settings: ObservationSettings | None = None) -> None:
+        self.line, self.half_width = line, half_width
+        self.settings = settings or ObservationSettings()
+        # Finer near the car: steering needs the next metres, braking only the shape of what comes.
+        share = np.arange(1, self.settings.points + 1) / self.settings.points
+        self.distances = self.settings.horizon_m * share**1.5
+        points = [f"ahead_{d:.0f}m_{axis}" for d in self.distances for axis in ("x", "y")]
+        self.names = (*_CAR, *points)
+        self.size = len(self.names)
+
+    def __call__(self, state: VehicleState, place: Place) -> NDArray[np.float32]:
+        """Return the observation, shape (size,)."""
+        settings, line = self.settings, self.line
+        c, s = math.cos(state.heading), math.sin(state.heading)
+        error = state.heading - place.heading
+        out = np.empty(self.size, dtype=np.float32)
+        out[:11] = (
+            (c * state.vx + s * state.vy) / settings.speed_scale,
+            (c * state.vy - s * state.vx) / settings.speed_scale,
+            state.yaw_rate / settings.yaw_scale,
+            state.slip / settings.speed_scale,
+            state.steer,
+            state.gas,
+            state.brake,
+            place.offset / self.half_width,
+            math.sin(error),
+            math.cos(error),
+            min(line.length - place.s, settings.horizon_m) / settings.horizon_m,
+        )
+        ahead = line.ahead(place.s, self.distances)
+        dx, dy = ahead[:, 0] - state.x, ahead[:, 1] - state.y
+        scale = 1.0 / settings.horizon_m
+        out[11::2] = (dx * c + dy * s) * scale
+        out[12::2] = (dy * c - dx * s) * scale
+        return out

@@ -1,0 +1,1 @@
+"""When a tick comes, and that it comes on time."""

@@ -1,0 +1,75 @@
+"""What a floating overlay says in words, below its card: what is going on, warnings as they come, which buttons do what.
+
+In its own window the game view carries these (`takeover_ui.overlay.banner`); over another game there is no such view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pygame
+
+from takeover_ui import theme
+from takeover_ui.overlay.overlay import DESIGN, FRAME, Size
+from takeover_ui.theme import Mark, Pen
+from takeover_ui.view import View
+
+HEIGHT: Mapping[Size, int] = {"full": 176, "compact": 176, "bar": 100}  # design pixels below the card
+
+_PAD = 16
+_GAP = 6
+
+
+def draw(surface: pygame.Surface, view: View, size: Size) -> list[Mark]:
+    """Draw over the whole of ``surface`` and return what was drawn where. The newest message goes before the hint."""
+    pen = Pen(surface, surface.get_width() / DESIGN[size][0])
+    surface.fill(theme.PANEL)
+    top, bottom = pen.px(_GAP), surface.get_height() - pen.px(FRAME + 3)
+    most, most_hint = (1, 1) if size == "bar" else (2, 3)
+    if view.message:
+        top = _text(pen, "message", view.message, top, bottom, 22, theme.TEXT, most)
+    newest = view.toasts[-1][1] if view.toasts else ""
+    needed = _height(pen, newest, 20, 20) if newest else 0
+    if view.hint:
+        hint = _height(pen, view.hint, 17, most_hint)
+        if bottom - top - hint >= needed:
+            _text(pen, "hint", view.hint, bottom - hint + pen.px(_GAP), bottom, 17, theme.MUTED, most_hint)
+            bottom -= hint
+    for level, text in reversed(view.toasts):
+        room = (bottom - top) // _line(pen, 20)
+        if room < 1:
+            break
+        began = top
+        top = _text(pen, "toast", text, top, bottom, 20, theme.TEXT, room)
+        mark = pygame.Rect(pen.px(_PAD) - pen.px(8), began, max(2, pen.px(4)), top - began - pen.px(_GAP))
+        pygame.draw.rect(surface, theme.LEVEL[level], mark, border_radius=2)
+    return pen.marks
+
+
+def _line(pen: Pen, size: float) -> int:
+    return theme.measure("Ag", pen.px(size))[1]
+
+
+def _lines(pen: Pen, text: str, size: float, most: int) -> list[str]:
+    parts = " · ".join(part.strip() for part in text.split("    ") if part.strip())  # the wide gaps of a hint
+    return theme.wrap(parts, pen.px(size), pen.surface.get_width() - 2 * pen.px(_PAD), max(1, most)) or [""]
+
+
+def _height(pen: Pen, text: str, size: float, most: int) -> int:
+    return len(_lines(pen, text, size, most)) * _line(pen, size) + pen.px(_GAP)
+
+
+def _text(
+    pen: Pen, name: str, text: str, top: int, bottom: int, size: float, colour: theme.Colour, most: int
+) -> int:
+    """Write a text on up to ``most`` lines from ``top`` on; returns where the next one may begin."""
+    lines = _lines(pen, text, size, most)
+    width, height = pen.surface.get_width() - 2 * pen.px(_PAD), _line(pen, size)
+    by_line = Pen(pen.surface, pen.scale)  # the marks are of whole texts, not of their lines
+    for number, line in enumerate(lines):
+        by_line.text(name, line, (pen.px(_PAD), top + number * height), size, colour, width=width)
+    if not by_line.marks:
+        return top
+    box = by_line.marks[0].rect.unionall([m.rect for m in by_line.marks])
+    pen.marks.append(Mark(name, box, text, any(m.shortened for m in by_line.marks)))
+    return min(bottom, top + len(lines) * height + pen.px(_GAP))

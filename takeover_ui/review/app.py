@@ -1,0 +1,219 @@
+"""The review's window: keys, pad and mouse in, frames out."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import pygame
+
+from takeover_ui.review.model import ReviewModel
+from takeover_ui.review.view import ReviewView
+from takeover_ui.window.screen import fitting
+
+if TYPE_CHECKING:
+    from takeover_ui.view import Scene
+
+KEYS = {
+    pygame.K_UP: "previous", pygame.K_DOWN: "next", pygame.K_HOME: "first", pygame.K_END: "last", pygame.K_n: "next_open",
+    pygame.K_g: "good", pygame.K_b: "bad", pygame.K_s: "star", pygame.K_x: "unreviewed", pygame.K_z: "undo", pygame.K_u: "undo",
+    pygame.K_SPACE: "play", pygame.K_MINUS: "slower", pygame.K_KP_MINUS: "slower", pygame.K_PLUS: "faster",
+    pygame.K_EQUALS: "faster", pygame.K_KP_PLUS: "faster", pygame.K_LEFT: "step_back", pygame.K_RIGHT: "step_on",
+    pygame.K_LEFTBRACKET: "start_out", pygame.K_RIGHTBRACKET: "start_in", pygame.K_COMMA: "stop_in", pygame.K_PERIOD: "stop_out",
+    pygame.K_PAGEUP: "more", pygame.K_PAGEDOWN: "less", pygame.K_t: "tag", pygame.K_m: "note", pygame.K_c: "corner",
+    pygame.K_v: "verdict", pygame.K_o: "sort", pygame.K_TAB: "menu", pygame.K_RETURN: "choose", pygame.K_ESCAPE: "quit",
+}  # fmt: skip
+BUTTONS = {
+    pygame.CONTROLLER_BUTTON_DPAD_UP: "previous", pygame.CONTROLLER_BUTTON_DPAD_DOWN: "next", pygame.CONTROLLER_BUTTON_A: "good",
+    pygame.CONTROLLER_BUTTON_B: "bad", pygame.CONTROLLER_BUTTON_Y: "star", pygame.CONTROLLER_BUTTON_X: "next_open",
+    pygame.CONTROLLER_BUTTON_START: "play", pygame.CONTROLLER_BUTTON_BACK: "undo",
+    pygame.CONTROLLER_BUTTON_LEFTSHOULDER: "slower", pygame.CONTROLLER_BUTTON_RIGHTSHOULDER: "faster",
+    pygame.CONTROLLER_BUTTON_DPAD_LEFT: "step_back", pygame.CONTROLLER_BUTTON_DPAD_RIGHT: "step_on",
+    pygame.CONTROLLER_BUTTON_LEFTSTICK: "menu",
+}  # fmt: skip
+_PULLED = 12_000  # of 32,767: a trigger that counts as pulled
+_MENU_BUTTONS = {
+    pygame.CONTROLLER_BUTTON_A: "choose", pygame.CONTROLLER_BUTTON_B: "back", pygame.CONTROLLER_BUTTON_LEFTSTICK: "back",
+}  # fmt: skip
+_TRIM_START = {pygame.CONTROLLER_BUTTON_DPAD_LEFT: "start_out", pygame.CONTROLLER_BUTTON_DPAD_RIGHT: "start_in"}
+_TRIM_STOP = {pygame.CONTROLLER_BUTTON_DPAD_LEFT: "stop_in", pygame.CONTROLLER_BUTTON_DPAD_RIGHT: "stop_out"}
+_REPEATING = frozenset(("previous", "next", "step_back", "step_on", "start_in", "start_out", "stop_in", "stop_out"))
+
+
+class ReviewApp:
+    """Feeds events to a model. It owns the window while it runs."""
+
+    def __init__(self, model: ReviewModel, scene: Scene, size: tuple[int, int] | None = None) -> None:
+        from pygame._sdl2 import controller
+
+        os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
+        os.environ.setdefault("SDL_WINDOWS_DPI_AWARENESS", "permonitorv2")
+        pygame.display.init()
+        pygame.font.init()
+        pygame.display.set_caption("hitl review")
+        self.surface = pygame.display.set_mode(size or fitting((1280, 720)), pygame.RESIZABLE)
+        pygame.key.set_repeat(300, 40)
+        self.model, self.view = model, ReviewView(scene)
+        self._controller = controller
+        pygame.event.clear()  # what was pressed before there was a window was not meant for it
+        # A live session polls its pads and blocks these; SDL makes the second kind out of the first.
+        pygame.event.set_allowed([pygame.JOYAXISMOTION, pygame.CONTROLLERAXISMOTION])
+        controller.init()
+        self._pads: dict[int, Any] = {}
+        for index in range(controller.get_count()):
+            self._plug(index)
+        self._triggers = [0, 0]
+        self._held: set[tuple[int, int]] = set()
+        self._down: set[int] = set()  # keys: one that is held repeats, and only some commands may
+        self._dragged = ""
+
+    def _plug(self, index: int) -> None:
+        if self._controller.is_controller(index):
+            pad = self._controller.Controller(index)
+            self._pads[pad.as_joystick().get_instance_id()] = pad
+            self.view.pad = True
+
+    def run(self, fps: int = 60) -> None:
+        """Run until the player ends it."""
+        clock, last = pygame.time.Clock(), time.monotonic()
+        while not self.model.over:
+            self.events()
+            now = time.monotonic()
+            self.model.tick(now - last)
+            last = now
+            self.draw()
+            clock.tick(fps if self.model.playing or self._dragged else 30)
+
+    def draw(self) -> None:
+        """Draw a frame and show it."""
+        surface = pygame.display.get_surface()
+        if surface is not None and surface.get_width() >= 320 and surface.get_height() >= 180:
+            self.view.draw(surface, self.model)
+            pygame.display.flip()
+
+    def close(self) -> None:
+        """Close the window."""
+        for pad in self._pads.values():
+            pad.quit()
+        self._controller.quit()
+        pygame.display.quit()
+
+    def events(self) -> None:
+        """Take in everything that was pressed."""
+        for event in pygame.event.get():
+            self.event(event)
+
+    def event(self, event: pygame.event.Event) -> None:
+        """Take in one event."""
+        if event.type == pygame.QUIT:
+            self.model.menu = None
+            self.model.do("quit")
+        elif event.type == pygame.KEYDOWN:
+            self.view.pad = False
+            again = event.key in self._down
+            self._down.add(event.key)
+            self._key(event, again)
+        elif event.type == pygame.KEYUP:
+            self._down.discard(event.key)
+        elif event.type == pygame.TEXTINPUT:
+            self.model.type(event.text)
+        elif event.type == pygame.CONTROLLERBUTTONDOWN:
+            self.view.pad = True
+            pressed = (event.instance_id, event.button)
+            # SDL reports the presses of pads that others have opened, and twice those of a pad that was opened twice.
+            if event.instance_id in self._pads and pressed not in self._held:
+                self._held.add(pressed)
+                self._button(event.button)
+        elif event.type == pygame.CONTROLLERBUTTONUP:
+            self._held.discard((event.instance_id, event.button))
+        elif event.type == pygame.CONTROLLERAXISMOTION:
+            for number, axis in enumerate((pygame.CONTROLLER_AXIS_TRIGGERLEFT, pygame.CONTROLLER_AXIS_TRIGGERRIGHT)):
+                if event.axis == axis:
+                    self._triggers[number] = event.value
+        elif event.type == pygame.CONTROLLERDEVICEADDED:
+            self._plug(event.device_index)
+        elif event.type == pygame.CONTROLLERDEVICEREMOVED:
+            if self._pads.pop(event.instance_id, None) is not None:
+                self._held.clear()
+                self._triggers = [0, 0]
+        elif event.type in (pygame.MOUSEBUTTONDOWN, pygame.MOUSEMOTION, pygame.MOUSEBUTTONUP, pygame.MOUSEWHEEL):
+            self._mouse(event)
+
+    def _key(self, event: pygame.event.Event, again: bool) -> None:
+        menu = self.model.menu
+        if menu is not None and menu.kind != "menu" and event.key == pygame.K_BACKSPACE:
+            self.model.type("\b")
+            return
+        command = KEYS.get(event.key, "")
+        if again and command not in _REPEATING:
+            return
+        if menu is not None:
+            command = {"quit": "back", "menu": "back"}.get(command, command)
+            if command not in ("previous", "next", "choose", "back"):
+                return
+        opens = command in ("tag", "note")
+        if command:
+            self.model.do(command)
+        if opens:
+            pygame.event.clear(pygame.TEXTINPUT)  # the letter that opened the field is not meant for it
+
+    def _button(self, button: int) -> None:
+        if self.model.menu is not None:
+            command = _MENU_BUTTONS.get(button) or BUTTONS.get(button, "")
+            if command in ("previous", "next", "choose", "back"):
+                self.model.do(command)
+            return
+        trim = _TRIM_START if self._triggers[0] > _PULLED else _TRIM_STOP if self._triggers[1] > _PULLED else {}
+        command = trim.get(button) or BUTTONS.get(button, "")
+        if command:
+            self.model.do(command)
+
+    def _mouse(self, event: pygame.event.Event) -> None:
+        model, timeline = self.model, self.view.timeline
+        if event.type == pygame.MOUSEWHEEL:
+            model.do("previous" if event.y > 0 else "next")
+        elif event.type == pygame.MOUSEBUTTONUP:
+            self._dragged = ""
+        elif event.type == pygame.MOUSEBUTTONDOWN and event.button == 1:
+            hits = [h for h in self.view.hits if h.rect.collidepoint(event.pos)]
+            if model.menu is not None:
+                self._press_menu([h for h in hits if h.command == "choose"])
+            elif hits:
+                model.pick(hits[-1].row) if hits[-1].row >= 0 else model.do(hits[-1].command)
+            elif model.detail is not None and timeline.area.inflate(20, 0).collidepoint(event.pos):
+                self._dragged = self._grabbed(event.pos)
+                self._drag(event.pos[0])
+        elif event.type == pygame.MOUSEMOTION and self._dragged:
+            self._drag(event.pos[0])
+
+    def _press_menu(self, hits: list[Any]) -> None:
+        if self.model.menu is not None and hits:
+            self.model.menu.index = hits[-1].row
+            self.model.do("choose")
+        else:
+            self.model.do("back")
+
+    def _grabbed(self, at: tuple[int, int]) -> str:
+        from takeover_ui.theme import Pen
+
+        detail = self.model.detail
+        assert detail is not None
+        surface = pygame.display.get_surface() or self.surface
+        pen = Pen(surface, min(surface.get_width() / 1280, surface.get_height() / 720))
+        start, stop = self.view.timeline.handles(pen, detail, self.model.trim)
+        if start.inflate(10, 0).collidepoint(at):
+            return "start"
+        return "stop" if stop.inflate(10, 0).collidepoint(at) else "seek"
+
+    def _drag(self, x: int) -> None:
+        model, detail = self.model, self.model.detail
+        if detail is None or not len(detail.drive):
+            return
+        step = self.view.timeline.step_at(x)
+        t = round(step) + int(detail.drive.t[0])
+        if self._dragged == "start":
+            model.set_trim(start=t - detail.segment.start)
+        elif self._dragged == "stop":
+            model.set_trim(stop=detail.segment.stop - 1 - t)
+        model.seek(step)

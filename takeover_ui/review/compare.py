@@ -1,0 +1,119 @@
+"""The agent against the human in one corner: figures, and what they mean in words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.reading.stretch import Stretch
+from takeover_ui.view import Scene
+
+_BRAKES_FROM_M = 70.0  # m before a corner in which braking for it begins
+_BRAKING = 0.15  # share of the pedal that counts as braking
+_SAME_M, _SAME_KMH, _SAME_S = 2.0, 2.0, 0.05  # differences too small to speak of
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One drive through one corner. NaN where it never got there. Metres, m/s, seconds."""
+
+    braking_m: float
+    """Progress at which braking for the corner began."""
+    entry: float
+    apex: float
+    """The lowest speed inside the corner."""
+    exit: float
+    off_line: float
+    """Mean distance to the reference line inside the corner."""
+    seconds: float
+    """From the corner's beginning to its end."""
+    farthest_m: float
+
+
+def figures(drive: Stretch, scene: Scene, from_m: float, to_m: float, hz: float) -> Figures:
+    """Return the figures of a drive through the corner ``[from_m, to_m]``."""
+    ahead = np.maximum.accumulate(np.nan_to_num(drive.progress, nan=-np.inf))
+    reached = float(ahead[-1]) if len(ahead) else -math.inf
+    known = np.isfinite(ahead)
+    if known.sum() < 2:
+        nan = math.nan
+        return Figures(nan, nan, nan, nan, nan, nan, reached)
+
+    def at(place: float, values: NDArray[np.float64]) -> float:
+        if not ahead[known][0] <= place <= reached:
+            return math.nan
+        return float(np.interp(place, ahead[known], values[known]))
+
+    when = (drive.t - drive.t[0]) / hz
+    inside = (drive.progress >= from_m) & (drive.progress <= to_m)
+    apex = float(np.nanmin(drive.speed[inside])) if inside.any() else math.nan
+    return Figures(
+        braking_m=_braking(drive, scene, from_m, to_m),
+        entry=at(from_m, drive.speed),
+        apex=apex,
+        exit=at(to_m, drive.speed),
+        off_line=_off_line(drive.points[inside], scene, from_m, to_m),
+        seconds=at(to_m, when) - at(from_m, when),
+        farthest_m=reached,
+    )
+
+
+def _braking(drive: Stretch, scene: Scene, from_m: float, to_m: float) -> float:
+    """Return where the brake was first pressed on the approach or in the first half of the corner."""
+    names, executed = scene.action_names, drive.executed
+    if "brake" in names and executed.shape[1] > names.index("brake"):
+        pedal = executed[:, names.index("brake")]
+    elif "gas_brake" in names and executed.shape[1] > names.index("gas_brake"):
+        pedal = -executed[:, names.index("gas_brake")]
+    else:
+        return math.nan
+    near = (drive.progress > from_m - _BRAKES_FROM_M) & (drive.progress < (from_m + to_m) / 2)
+    if drive.human.any():
+        near &= drive.human  # what the agent did before the human took over is not the human's braking
+    pressed = np.flatnonzero(near & (pedal > _BRAKING))
+    return float(drive.progress[pressed[0]]) if len(pressed) else math.nan
+
+
+def _off_line(points: NDArray[np.float64], scene: Scene, from_m: float, to_m: float) -> float:
+    if len(points) == 0:
+        return math.nan
+    count = len(scene.points)
+    first = max(0, int((from_m - 10) / scene.length * count))
+    line = scene.points[first : int((to_m + 10) / scene.length * count) + 2, :2]
+    if len(line) == 0:
+        return math.nan
+    gaps = np.hypot(*(points[:, None, :] - line[None, :, :]).transpose(2, 0, 1))
+    return float(gaps.min(axis=1).mean())
+
+
+def in_words(human: Figures, agent: Figures, to_m: float) -> list[str]:
+    """Return what the player does differently from the agent, the most telling first."""
+    said: list[str] = []
+    if agent.farthest_m < to_m <= human.farthest_m:
+        said.append(f"the agent ends {to_m - agent.farthest_m:.0f} m before the corner’s end")
+    gap = agent.braking_m - human.braking_m
+    if math.isfinite(gap) and abs(gap) >= _SAME_M:
+        said.append(f"you brake {abs(gap):.0f} m {'earlier' if gap > 0 else 'later'}")
+    elif math.isfinite(human.braking_m) and not math.isfinite(agent.braking_m):
+        said.append("you brake, the agent does not")
+    for name, mine, its in (
+        ("enter", human.entry, agent.entry),
+        ("are", human.apex, agent.apex),
+        ("leave", human.exit, agent.exit),
+    ):
+        if name == "are" and agent.farthest_m < to_m:
+            continue  # its slowest point is where it came to rest
+        change = (mine - its) * 3.6
+        if math.isfinite(change) and abs(change) >= _SAME_KMH:
+            where = " at the slowest point" if name == "are" else ""
+            said.append(f"you {name} {abs(change):.0f} km/h {'faster' if change > 0 else 'slower'}{where}")
+    gain = agent.seconds - human.seconds
+    if math.isfinite(gain) and abs(gain) >= _SAME_S:
+        said.append(f"you {'gain' if gain > 0 else 'lose'} {abs(gain):.1f} s in the corner")
+    off = human.off_line - agent.off_line
+    if math.isfinite(off) and abs(off) >= 0.5:
+        said.append(f"you stay {abs(off):.1f} m {'farther from' if off > 0 else 'closer to'} the line")
+    return said or ["no difference worth a word"]

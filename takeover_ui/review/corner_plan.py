@@ -1,0 +1,133 @@
+"""A stretch of road from above with the lines driven through it: the middle of the review."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pygame
+from numpy.typing import NDArray
+
+from takeover_ui import theme
+from takeover_ui.geometry import Ribbon, ribbon
+from takeover_ui.theme import Pen
+
+if TYPE_CHECKING:
+    from data.reading.segment_review import Detail
+    from data.reading.stretch import Stretch
+    from takeover_ui.view import Scene
+
+_FINE = 2  # drawn so many times larger and scaled down: smooth edges
+_LATEST = theme.mix(theme.AGENT, theme.TEXT, 0.55)
+
+
+class CornerPlan:
+    """Draws one detail; road and lines are kept until the detail, the trim or the size changes."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.road: Ribbon = ribbon(scene.points, scene.half_width, max(1.0, scene.length / 5000))
+        self._key: tuple[object, ...] = ()
+        self._sheet = pygame.Surface((1, 1))
+        self._origin = np.zeros(2)
+        self._scale = 1.0
+
+    def draw(self, pen: Pen, rect: pygame.Rect, detail: Detail, trim: tuple[int, int], position: float) -> None:
+        """Draw into ``rect``, the car where it is at step ``position``."""
+        key = (id(detail), trim, rect.size)
+        if key != self._key:
+            self._key = key
+            self._frame(rect, detail)
+            self._sheet = self._lines(rect, detail, trim)
+        pen.surface.blit(self._sheet, rect)
+        pen.mark("plan", rect)
+        drive = detail.drive
+        if len(drive):
+            low = min(int(position), len(drive) - 1)
+            high, share = min(low + 1, len(drive) - 1), position - int(position)
+            x = drive.x[low] + (drive.x[high] - drive.x[low]) * share
+            y = drive.y[low] + (drive.y[high] - drive.y[low]) * share
+            if math.isfinite(x) and math.isfinite(y):
+                self._car(pen, rect, np.array([x, y]), float(np.nan_to_num(drive.heading[low])), bool(drive.human[low]))
+        self._legend(pen, rect, detail)
+
+    def _frame(self, rect: pygame.Rect, detail: Detail) -> None:
+        """Choose what is shown: everything driven, the corner, and a little more."""
+        drives = [d for d in (detail.drive, detail.same, detail.latest) if d is not None and len(d)]
+        shown = [d.points[np.isfinite(d.points).all(axis=1)] for d in drives]
+        corner = next((c for c in self.scene.corners if c[0] == detail.segment.corner), None)
+        if corner is not None:
+            part = self.road.between(corner[1], corner[2])
+            shown += [self.road.left[part], self.road.right[part]]
+        points = np.vstack([*shown, self.road.middle[:2]] if not any(len(s) for s in shown) else shown)
+        margin = self.scene.half_width * 0.8 + 3
+        low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
+        self._scale = float(min(rect.w / (high[0] - low[0]), (rect.h - 30) / (high[1] - low[1])))
+        middle = (low + high) / 2
+        self._origin = middle + np.array([-rect.w, rect.h - 30]) / self._scale / 2
+
+    def _at(self, points: NDArray[np.floating], fine: int = 1) -> NDArray[np.float64]:
+        result: NDArray[np.float64] = (points - self._origin) * (self._scale * fine, -self._scale * fine)
+        return result
+
+    def _lines(self, rect: pygame.Rect, detail: Detail, trim: tuple[int, int]) -> pygame.Surface:
+        big = pygame.Surface((rect.w * _FINE, rect.h * _FINE))
+        big.fill(theme.GROUND)
+        left, right = self._at(self.road.left, _FINE), self._at(self.road.right, _FINE)
+        corner = next((c for c in self.scene.corners if c[0] == detail.segment.corner), None)
+        inside = self.road.between(corner[1], corner[2]) if corner else slice(0, 0)
+        limits = big.get_rect().inflate(400, 400)
+        seen = [k for k in range(len(left) - 1) if limits.collidepoint(left[k]) or limits.collidepoint(right[k])]
+        for k in seen:
+            colour = theme.ROAD_CORNER if inside.start <= k < inside.stop - 1 else theme.ROAD
+            pygame.draw.polygon(big, colour, (left[k], left[k + 1], right[k + 1], right[k]))
+        for k in seen:
+            for edge in (left, right):
+                pygame.draw.line(big, theme.EDGE, edge[k], edge[k + 1], 2 * _FINE)
+        for drive, colour, dashed in ((detail.same, theme.AGENT, True), (detail.latest, _LATEST, False)):
+            if drive is not None:
+                self._line(big, drive, [colour] * len(drive), 2 * _FINE, dashed)
+        drive, segment = detail.drive, detail.segment
+        kept = (drive.t >= segment.start + trim[0]) & (drive.t < segment.stop - trim[1])
+        colours = [
+            (theme.HUMAN if k else theme.mix(theme.HUMAN, theme.ROAD, 0.6))
+            if human
+            else theme.mix(theme.AGENT, theme.ROAD, 0.35)
+            for human, k in zip(drive.human.tolist(), kept.tolist(), strict=True)
+        ]
+        self._line(big, drive, colours, 3 * _FINE, False)
+        return pygame.transform.smoothscale(big, rect.size)
+
+    def _line(
+        self, surface: pygame.Surface, drive: Stretch, colours: list[theme.Colour], width: int, dashed: bool
+    ) -> None:
+        pixels = self._at(drive.points, _FINE)
+        good = np.isfinite(pixels[:, 0]) & np.isfinite(pixels[:, 1])
+        for k in np.flatnonzero(good[:-1] & good[1:]):
+            if (dashed and k % 4 > 1) or drive.t[k + 1] != drive.t[k] + 1:
+                continue
+            pygame.draw.line(surface, colours[k], pixels[k], pixels[k + 1], width)
+            pygame.draw.circle(surface, colours[k], pixels[k + 1], width / 2)
+
+    def _car(self, pen: Pen, rect: pygame.Rect, at: NDArray[np.float64], heading: float, human: bool) -> None:
+        c, s = math.cos(heading), math.sin(heading)
+        size = max(4.6, 16 * pen.scale / self._scale)
+        shape = np.array([[0.6, 0.0], [-0.4, 0.32], [-0.22, 0.0], [-0.4, -0.32]]) * size
+        pixels = self._at(shape @ np.array([[c, s], [-s, c]]) + at) + rect.topleft
+        pygame.draw.polygon(pen.surface, theme.HUMAN if human else theme.AGENT, pixels)
+        pygame.draw.aalines(pen.surface, theme.TEXT, True, pixels)
+
+    def _legend(self, pen: Pen, rect: pygame.Rect, detail: Detail) -> None:
+        entries = [("you", theme.HUMAN, False)]
+        if detail.same is not None:
+            entries.append(("agent, as it was then", theme.AGENT, True))
+        if detail.latest is not None:
+            entries.append(("agent, newest", _LATEST, False))
+        x, y = rect.left + pen.px(14), rect.bottom - pen.px(16)
+        for text, colour, dashed in entries:
+            for part in (0, 1) if dashed else (0,):
+                length = pen.px(9 if dashed else 24)
+                left = x + part * pen.px(15)
+                pygame.draw.line(pen.surface, colour, (left, y), (left + length, y), max(3, pen.px(3)))
+            x = pen.text("legend", text, (x + pen.px(32), y), 20, theme.MUTED, anchor="midleft").right + pen.px(22)

@@ -1,0 +1,146 @@
+"""The time line of a segment: actions, speed and risk over steps, executed against proposed, with ends that can be trimmed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pygame
+from numpy.typing import NDArray
+
+from takeover_ui import theme
+from takeover_ui.theme import Pen
+
+if TYPE_CHECKING:
+    from data.reading.segment_review import Detail
+    from takeover_ui.view import Scene
+
+_LABELS = {"gas_brake": "gas / brake", "gas": "gas", "brake": "brake", "steer": "steering"}
+
+
+class Timeline:
+    """Draws one detail; the curves are kept until the detail, the trim or the size changes."""
+
+    def __init__(self) -> None:
+        self._key: tuple[object, ...] = ()
+        self._sheet = pygame.Surface((1, 1))
+        self.area = pygame.Rect(0, 0, 1, 1)
+        self.count = 1
+
+    def draw(
+        self, pen: Pen, rect: pygame.Rect, detail: Detail, scene: Scene, trim: tuple[int, int], position: float
+    ) -> None:
+        """Draw into ``rect``; afterwards :meth:`step_at` and :meth:`handles` speak of the same place."""
+        label = pen.px(104)
+        self.area = pygame.Rect(rect.left + label, rect.top, rect.w - label - pen.px(10), rect.h)
+        self.count = max(2, len(detail.drive))
+        key = (detail.segment.id, detail.segment.trim_start, trim, rect.size, id(detail))
+        if key != self._key:
+            self._key = key
+            self._sheet = self._curves(pen, rect, detail, scene, trim)
+        pen.surface.blit(self._sheet, rect)
+        pen.mark("timeline", rect)
+        x = self._x(position)
+        pygame.draw.line(pen.surface, theme.TEXT, (x, rect.top), (x, rect.bottom - 1), max(2, pen.px(2)))
+        pygame.draw.polygon(
+            pen.surface, theme.TEXT, [(x - pen.px(6), rect.top), (x + pen.px(6), rect.top), (x, rect.top + pen.px(8))]
+        )
+        for handle in self.handles(pen, detail, trim):
+            pygame.draw.rect(pen.surface, theme.HUMAN, handle, border_radius=pen.px(4))
+            grip = handle.inflate(-max(2, handle.w * 2 // 3), -handle.h * 3 // 4)
+            pygame.draw.rect(pen.surface, theme.INK, grip)
+
+    def _x(self, step: float) -> int:
+        return self.area.left + round(self.area.w * step / (self.count - 1))
+
+    def step_at(self, x: int) -> float:
+        """Return the step (of what is shown) under a horizontal pixel position."""
+        return min(max(0.0, (x - self.area.left) / max(1, self.area.w)), 1.0) * (self.count - 1)
+
+    def handles(self, pen: Pen, detail: Detail, trim: tuple[int, int]) -> tuple[pygame.Rect, pygame.Rect]:
+        """Return where the two ends of the segment can be taken hold of."""
+        start, stop = _inside(detail, trim)
+        rects = []
+        for step in (start, stop - 1):
+            rect = pygame.Rect(0, 0, pen.px(6), self.area.h)
+            rect.midtop = self._x(step), self.area.top
+            rects.append(rect)
+        return rects[0], rects[1]
+
+    def _curves(
+        self, pen: Pen, rect: pygame.Rect, detail: Detail, scene: Scene, trim: tuple[int, int]
+    ) -> pygame.Surface:
+        sheet = pygame.Surface(rect.size)
+        sheet.fill(theme.PANEL)
+        inner = Pen(sheet, pen.scale)
+        drive = detail.drive
+        rows: list[tuple[str, NDArray[np.float64], NDArray[np.float64] | None, float, float]] = []
+        for number, name in enumerate(scene.action_names[: drive.executed.shape[1]]):
+            low = 0.0 if name in ("gas", "brake") else -1.0
+            executed, proposed = drive.executed[:, number].astype(float), drive.proposed[:, number].astype(float)
+            if name == "steer":
+                executed, proposed = -executed, -proposed  # left is up
+            rows.append((_LABELS.get(name, name), executed, proposed, low, 1.0))
+        top = max(20.0, float(np.nanmax(drive.speed, initial=0.0)) * 1.08)
+        rows.append(("speed", drive.speed, None, 0.0, top))
+        if np.isfinite(drive.risk).any():
+            rows.append(("risk", drive.risk, None, 0.0, 1.0))
+        gap = pen.px(6)
+        height = (rect.h - gap * (len(rows) - 1)) // len(rows)
+        start, stop = _inside(detail, trim)
+        for number, (label, executed, proposed_row, low, high) in enumerate(rows):
+            area = pygame.Rect(self.area.left - rect.left, number * (height + gap), self.area.w, height)
+            pygame.draw.rect(sheet, theme.CARD, area, border_radius=pen.px(4))
+            kept = pygame.Rect(self._x(start) - rect.left, area.top, self._x(stop - 1) - self._x(start) + 1, area.h)
+            pygame.draw.rect(sheet, theme.TRACK, kept)
+            if low < 0:
+                pygame.draw.line(sheet, theme.FAINT, (area.left, area.centery), (area.right - 1, area.centery))
+            inner.text(
+                f"row_{number}",
+                label,
+                (0, area.centery),
+                20,
+                theme.MUTED,
+                width=area.left - pen.px(6),
+                anchor="midleft",
+            )
+            if proposed_row is not None:
+                self._curve(inner, area, proposed_row, low, high, [theme.AGENT] * len(drive), 1)
+            colours = [theme.HUMAN if h else theme.AGENT for h in drive.human.tolist()]
+            if label in ("speed", "risk"):
+                colours = [theme.mix(c, theme.TEXT, 0.35) for c in colours]
+            colours = [c if start <= k < stop else theme.mix(c, theme.CARD, 0.45) for k, c in enumerate(colours)]
+            self._curve(inner, area, executed, low, high, colours, max(2, pen.px(2)))
+            if label == "speed":
+                text = f"{np.nanmax(drive.speed, initial=0.0) * 3.6:.0f} km/h"
+                inner.text(
+                    "top_speed",
+                    text,
+                    (area.right - pen.px(6), area.top + pen.px(2)),
+                    18,
+                    theme.MUTED,
+                    anchor="topright",
+                )
+        return sheet
+
+    def _curve(
+        self,
+        pen: Pen,
+        area: pygame.Rect,
+        values: NDArray[np.float64],
+        low: float,
+        high: float,
+        colours: list[theme.Colour],
+        width: int,
+    ) -> None:
+        share = np.clip((values - low) / (high - low), 0.0, 1.0)
+        ys = area.bottom - pen.px(3) - share * (area.h - 2 * pen.px(3))
+        xs = area.left + np.arange(len(values)) * area.w / max(1, len(values) - 1)
+        for k in np.flatnonzero(np.isfinite(ys[:-1]) & np.isfinite(ys[1:])):
+            pygame.draw.aaline(pen.surface, colours[k], (xs[k], ys[k]), (xs[k + 1], ys[k + 1]), width)
+
+
+def _inside(detail: Detail, trim: tuple[int, int]) -> tuple[int, int]:
+    """Return the trimmed segment ``[start, stop)`` in steps of what is shown."""
+    origin = int(detail.drive.t[0]) if len(detail.drive) else 0
+    return detail.segment.start + trim[0] - origin, detail.segment.stop - trim[1] - origin

@@ -1,0 +1,246 @@
+"""The review's screen: list, corner from above, time line, and what is known and can be pressed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pygame
+
+from takeover_ui.review import widgets
+from takeover_ui import theme
+from takeover_ui.review.compare import figures, in_words
+from takeover_ui.review.corner_plan import CornerPlan
+from takeover_ui.theme import Mark, Pen
+from takeover_ui.review.timeline import Timeline
+
+if TYPE_CHECKING:
+    from data.records import Segment
+    from takeover_ui.review.model import ReviewModel
+    from takeover_ui.view import Scene
+
+
+@dataclass
+class Hit:
+    """Something the mouse can press: a command, or a row of the list."""
+
+    rect: pygame.Rect
+    command: str = ""
+    row: int = -1
+
+
+@dataclass
+class ReviewView:
+    """Draws a review; knows afterwards what lies under the mouse."""
+
+    scene: Scene
+    pad: bool = False
+    """Whether the keys shown are the pad's."""
+    hits: list[Hit] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.plan, self.timeline = CornerPlan(self.scene), Timeline()
+        self._words: tuple[object, list[str], list[tuple[str, str, str]]] = (None, [], [])
+
+    def draw(self, surface: pygame.Surface, model: ReviewModel) -> list[Mark]:
+        """Draw everything; returns what was drawn where."""
+        area = surface.get_rect()
+        pen = Pen(surface, min(area.w / 1280, area.h / 720))
+        self.hits = []
+        surface.fill(theme.PANEL)
+        side = pen.px(290)
+        self._list(pen, pygame.Rect(0, 0, side, area.h), model)
+        middle = pygame.Rect(side, 0, area.w - 2 * side, area.h)
+        right = pygame.Rect(middle.right, 0, side, area.h)
+        if model.detail is None or model.segment is None:
+            text = "Nothing to judge here: loosen the filters (C, V), or take over in a session."
+            pen.text("empty", text, middle.center, 26, theme.MUTED, width=middle.w - pen.px(40), anchor="center")
+            widgets.keys(
+                pen,
+                self.pad,
+                pygame.Rect(right.left + pen.px(16), pen.px(300), right.w - pen.px(32), area.h - pen.px(312)),
+            )
+        else:
+            split = round(middle.h * 0.62)
+            self.plan.draw(pen, pygame.Rect(middle.left, 0, middle.w, split), model.detail, model.trim, model.position)
+            line = pygame.Rect(
+                middle.left + pen.px(12), split + pen.px(40), middle.w - pen.px(12), middle.h - split - pen.px(52)
+            )
+            self._transport(pen, pygame.Rect(line.left, split, line.w, pen.px(40)), model)
+            self.timeline.draw(pen, line, model.detail, self.scene, model.trim, model.position)
+            self._facts(pen, right, model, model.segment)
+        if model.message:
+            box = pygame.Rect(middle.left + pen.px(20), pen.px(14), middle.w - pen.px(40), pen.px(36))
+            pen.box(box, theme.INK, 8)
+            pen.text("message", model.message, box.center, 24, theme.WARNING, width=box.w - pen.px(24), anchor="center")
+        if model.menu is not None:
+            options = widgets.menu(pen, middle, model.menu)
+            self.hits += [Hit(line, command="choose", row=number) for number, line in enumerate(options)]
+        return pen.marks
+
+    def _list(self, pen: Pen, rect: pygame.Rect, model: ReviewModel) -> None:
+        pad = pen.px(14)
+        head = f"{len(model.shown):,} segments"
+        pen.text("list_head", head, (pad, pen.px(12)), 28, theme.TEXT, width=rect.w // 2)
+        pen.text(
+            "list_left",
+            f"{model.left:,} open",
+            (rect.right - pad, pen.px(14)),
+            24,
+            theme.HUMAN,
+            width=rect.w // 3,
+            anchor="topright",
+        )
+        chips = (
+            ("corner", model.corner or "all corners"),
+            ("verdict", model.verdict or "all verdicts"),
+            ("sort", model.sort),
+        )
+        width = (rect.w - 2 * pad - 2 * pen.px(6)) // 3
+        for number, (command, text) in enumerate(chips):
+            chip = pygame.Rect(pad + number * (width + pen.px(6)), pen.px(44), width, pen.px(26))
+            pen.box(chip, theme.CARD, 8)
+            pen.text(f"chip_{command}", text, chip.center, 19, theme.MUTED, width=chip.w - pen.px(8), anchor="center")
+            self.hits.append(Hit(chip, command=command))
+        top, height = pen.px(82), pen.px(46)
+        rows = max(1, (rect.h - top) // height)
+        first = min(max(0, model.index - rows // 2), max(0, len(model.shown) - rows))
+        for number, segment in enumerate(model.shown[first : first + rows]):
+            row = pygame.Rect(0, top + number * height, rect.w, height)
+            chosen = first + number == model.index
+            if chosen:
+                pygame.draw.rect(pen.surface, theme.TRACK, row)
+                pygame.draw.rect(pen.surface, theme.HUMAN, (0, row.top, pen.px(5), row.h))
+            self._row(pen, row, segment, model.data.why_not(segment))
+            self.hits.append(Hit(row, row=first + number))
+
+    def _row(self, pen: Pen, row: pygame.Rect, segment: Segment, why_not: str) -> None:
+        widgets.verdict_sign(pen, (row.left + pen.px(26), row.centery), segment.verdict)
+        left, width = row.left + pen.px(46), row.w - pen.px(60)
+        name = segment.corner or ("lap" if segment.kind == "lap" else "takeover")
+        time = pen.text(
+            "row_time",
+            f"{segment.seconds:.1f} s",
+            (row.right - pen.px(14), row.top + pen.px(5)),
+            21,
+            theme.TEXT,
+            anchor="topright",
+        )
+        pen.text("row_name", name, (left, row.top + pen.px(5)), 22, theme.TEXT, width=time.left - left - pen.px(8))
+        more = [widgets.when(segment.started), "interrupted" if segment.interrupted else segment.outcome]
+        if why_not and segment.verdict == "unreviewed" and segment.outcome != "failed":  # these two are seen already
+            more[1] = "not learned from"
+        more += [f"priority {segment.priority:g}"] if segment.priority != 1 else []
+        pen.text("row_more", " · ".join(more), (left, row.top + pen.px(25)), 18, theme.MUTED, width=width)
+
+    def _transport(self, pen: Pen, rect: pygame.Rect, model: ReviewModel) -> None:
+        button = pygame.Rect(rect.left, rect.top + pen.px(6), pen.px(40), pen.px(28))
+        pen.box(button, theme.CARD, 8)
+        x, y, r = button.centerx, button.centery, pen.px(7)
+        if model.playing:
+            for dx in (-r + 1, 2):
+                pygame.draw.rect(pen.surface, theme.TEXT, (x + dx, y - r, r - 2, 2 * r))
+        else:
+            pygame.draw.polygon(pen.surface, theme.TEXT, [(x - r + 2, y - r), (x + r, y), (x - r + 2, y + r)])
+        self.hits.append(Hit(button, command="play"))
+        speed = pen.text(
+            "speed", f"{model.speed:g}×", (button.right + pen.px(12), rect.centery), 24, theme.TEXT, anchor="midleft"
+        )
+        segment, detail = model.segment, model.detail
+        assert segment is not None
+        assert detail is not None
+        at = (
+            (detail.drive.t[min(int(model.position), len(detail.drive) - 1)] - segment.start) / segment.hz
+            if len(detail.drive)
+            else 0
+        )
+        pen.text(
+            "position", f"{at:+.2f} s", (speed.right + pen.px(20), rect.centery), 24, theme.MUTED, anchor="midleft"
+        )
+        length = (segment.stop - segment.start - sum(model.trim)) / segment.hz
+        trimmed = (
+            f", trimmed by {model.trim[0] / segment.hz:.2f} s and {model.trim[1] / segment.hz:.2f} s"
+            if any(model.trim)
+            else ""
+        )
+        pen.text(
+            "length",
+            f"{length:.2f} s kept{trimmed}",
+            (rect.right - pen.px(12), rect.centery),
+            22,
+            theme.MUTED,
+            width=rect.w // 2,
+            anchor="midright",
+        )
+
+    def _facts(self, pen: Pen, rect: pygame.Rect, model: ReviewModel, segment: Segment) -> None:
+        left, width, top = rect.left + pen.px(16), rect.w - pen.px(32), pen.px(14)
+        each = (width - 2 * pen.px(8)) // 3
+        for number, verdict in enumerate(("good", "bad", "star")):
+            box = pygame.Rect(left + number * (each + pen.px(8)), top, each, pen.px(40))
+            chosen = segment.verdict == verdict
+            pen.box(box, widgets.VERDICT_COLOUR[verdict] if chosen else theme.CARD, 10)
+            colour = theme.INK if chosen else widgets.VERDICT_COLOUR[verdict]
+            pen.text(f"button_{verdict}", verdict, box.center, 26, colour, width=box.w - pen.px(10), anchor="center")
+            self.hits.append(Hit(box, command=verdict))
+        top += pen.px(52)
+        said = [f"priority {segment.priority:g}", *(f"#{tag}" for tag in segment.tags)]
+        top = pen.text("said", "  ".join(said), (left, top), 22, theme.TEXT, width=width).bottom + pen.px(4)
+        if why_not := model.data.why_not(segment):
+            top = widgets.paragraph(pen, "why_not", f"Not learned from: {why_not}.", left, top, width, theme.WARNING)
+        if segment.note:
+            top = widgets.paragraph(pen, "note", f"“{segment.note}”", left, top, width, theme.MUTED)
+        top += pen.px(10)
+        words, table = self._compared(model)
+        if words:
+            pen.text("compare_head", "you against the agent", (left, top), 20, theme.MUTED, width=width)
+            top += pen.px(22)
+            for sentence in words[:5]:
+                top = widgets.paragraph(pen, "word", sentence, left, top, width, theme.TEXT)
+            top += pen.px(8)
+            for number, (name, mine, its) in enumerate(table):
+                y = top + number * pen.px(22)
+                pen.text("figure", name, (left, y), 19, theme.MUTED, width=round(width * 0.42))
+                pen.text(
+                    "figure_human",
+                    mine,
+                    (left + round(width * 0.70), y),
+                    19,
+                    theme.HUMAN,
+                    width=round(width * 0.28),
+                    anchor="topright",
+                )
+                pen.text(
+                    "figure_agent",
+                    its,
+                    (left + width, y),
+                    19,
+                    theme.AGENT,
+                    width=round(width * 0.28),
+                    anchor="topright",
+                )
+            top += pen.px(22) * len(table)
+        widgets.keys(pen, self.pad, pygame.Rect(left, top + pen.px(12), width, rect.bottom - top - pen.px(24)))
+
+    def _compared(self, model: ReviewModel) -> tuple[list[str], list[tuple[str, str, str]]]:
+        """Return sentences and a table, kept while the same segment is looked at."""
+        detail = model.detail
+        if detail is self._words[0] or detail is None:
+            return self._words[1], self._words[2]
+        words: list[str] = []
+        table: list[tuple[str, str, str]] = []
+        segment, agent = detail.segment, detail.same or detail.latest
+        corner = next((c for c in self.scene.corners if c[0] == segment.corner), None)
+        if agent is not None and corner is not None:
+            mine, its = (figures(d, self.scene, corner[1], corner[2], segment.hz) for d in (detail.drive, agent))
+            words = in_words(mine, its, corner[2])
+            for name, key, factor, unit in (
+                ("braking at", "braking_m", 1.0, "m"), ("entry", "entry", 3.6, "km/h"), ("slowest", "apex", 3.6, "km/h"),
+                ("exit", "exit", 3.6, "km/h"), ("off the line", "off_line", 1.0, "m"), ("corner", "seconds", 1.0, "s"),
+            ):  # fmt: skip
+                digits = 1 if unit in ("s",) or key == "off_line" else 0
+                pair = [getattr(f, key) * factor for f in (mine, its)]
+                mine_text, its_text = (f"{v:.{digits}f} {unit}" if v == v else "–" for v in pair)
+                table.append((name, mine_text, its_text))
+        self._words = (detail, words, table)
+        return words, table

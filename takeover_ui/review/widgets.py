@@ -1,0 +1,170 @@
+"""The small parts of the review's screen."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import pygame
+
+from takeover_ui import theme
+from takeover_ui.theme import Pen
+
+if TYPE_CHECKING:
+    from takeover_ui.review.model import Menu
+
+VERDICT_COLOUR = {"unreviewed": theme.FAINT, "good": theme.GOOD, "bad": theme.ERROR, "star": theme.HUMAN}
+KEYBOARD_HINTS = (
+    ("G  B  S", "good, bad, star"),
+    ("Up Down", "choose"),
+    ("N", "next open"),
+    ("Space", "play, pause"),
+    ("Left Right", "step by step"),
+    ("-  +", "speed"),
+    ("[  ]", "trim the start"),
+    (",  .", "trim the end"),
+    ("PgUp PgDn", "priority"),
+    ("T  M", "tag, note"),
+    ("Z", "undo"),
+    ("C  V  O", "corner, verdict, order"),
+    ("Esc", "end"),
+)
+PAD_HINTS = (
+    ("A  B  Y", "good, bad, star"),
+    ("D-pad up down", "choose"),
+    ("X", "next open"),
+    ("Start", "play, pause"),
+    ("D-pad left right", "step by step"),
+    ("LB RB", "speed"),
+    ("LT + D-pad", "trim the start"),
+    ("RT + D-pad", "trim the end"),
+    ("Back", "undo"),
+    ("left stick", "tag, note, filters, end"),
+)
+MENU_NAMES = {
+    "star": "star",
+    "tag": "tag …",
+    "note": "note …",
+    "more": "higher priority",
+    "less": "lower priority",
+    "unreviewed": "take the verdict away",
+    "corner": "next corner",
+    "verdict": "next verdict",
+    "sort": "next order",
+    "undo": "undo",
+    "quit": "end the review",
+    "": "no note",
+}
+
+
+def paragraph(pen: Pen, name: str, text: str, left: int, top: int, width: int, colour: theme.Colour) -> int:
+    """Write ``text`` over as many lines as it takes, four at most; returns where the next thing may begin."""
+    lines, line = [], ""
+    for word in text.split():
+        trial = f"{line} {word}".strip()
+        if line and theme.measure(trial, pen.px(21))[0] > width:
+            lines.append(line)
+            line = word
+        else:
+            line = trial
+    for part in [*lines, line][:4]:
+        pen.text(name, part, (left, top), 21, colour, width=width)
+        top += pen.px(20)
+    return top + pen.px(3)
+
+
+def keys(pen: Pen, pad: bool, rect: pygame.Rect) -> None:
+    """Show which keys or buttons do what, from the bottom of ``rect`` up; nothing where there is no room."""
+    hints = PAD_HINTS if pad else KEYBOARD_HINTS
+    step = min(pen.px(22), rect.h // len(hints))
+    if step < pen.px(12):
+        return
+    size = min(19.0, step / pen.scale - 1)
+    top = rect.bottom - step * len(hints)
+    for number, (key, text) in enumerate(hints):
+        y = top + number * step
+        pen.text("key", key, (rect.left, y), size, theme.TEXT, width=round(rect.w * 0.40))
+        pen.text("key_does", text, (rect.left + round(rect.w * 0.42), y), size, theme.MUTED, width=round(rect.w * 0.58))
+
+
+def menu(pen: Pen, area: pygame.Rect, menu: Menu) -> list[pygame.Rect]:
+    """Draw a menu in the middle of ``area``; returns where its options are."""
+    lines: list[pygame.Rect] = []
+    typing = menu.kind != "menu"
+    row = pen.px(34)
+    box = pygame.Rect(0, 0, pen.px(360), row * len(menu.options) + pen.px(56) + (row if typing else 0))
+    box.center = area.center
+    pen.box(box, theme.INK, 12)
+    pygame.draw.rect(pen.surface, theme.FAINT, box, width=1, border_radius=pen.px(12))
+    title = {"menu": "What now?", "tag": "A tag, on or off", "note": "A note"}[menu.kind]
+    pen.text(
+        "menu_title",
+        title,
+        (box.centerx, box.top + pen.px(14)),
+        24,
+        theme.MUTED,
+        anchor="midtop",
+        width=box.w - pen.px(24),
+    )
+    top = box.top + pen.px(44)
+    if typing:
+        field_rect = pygame.Rect(box.left + pen.px(14), top, box.w - pen.px(28), row - pen.px(4))
+        pen.box(field_rect, theme.CARD if menu.index >= 0 else theme.TRACK, 6)
+        shown = menu.text + ("|" if menu.index < 0 else "") or "type, or choose"
+        pen.text(
+            "menu_text",
+            shown,
+            (field_rect.left + pen.px(8), field_rect.centery),
+            22,
+            theme.TEXT,
+            width=field_rect.w - pen.px(16),
+            anchor="midleft",
+        )
+        top += row
+    for number, option in enumerate(menu.options):
+        line = pygame.Rect(box.left + pen.px(14), top + number * row, box.w - pen.px(28), row - pen.px(2))
+        if number == menu.index:
+            pen.box(line, theme.HUMAN, 6)
+        colour = theme.INK if number == menu.index else theme.TEXT
+        text = MENU_NAMES.get(option, option) if menu.kind != "tag" else option
+        pen.text(
+            "menu_option",
+            text,
+            (line.left + pen.px(10), line.centery),
+            23,
+            colour,
+            width=line.w - pen.px(20),
+            anchor="midleft",
+        )
+        lines.append(line)
+    return lines
+
+
+def when(started: str) -> str:
+    """Return a stored moment in local time, short."""
+    try:
+        return datetime.fromisoformat(started).astimezone().strftime("%d %b %H:%M")
+    except ValueError:
+        return started[:16]
+
+
+def verdict_sign(pen: Pen, at: tuple[int, int], verdict: str) -> None:
+    """Draw a verdict as a shape as well as a colour."""
+    x, y, r = at[0], at[1], pen.px(8)
+    colour, width = VERDICT_COLOUR[verdict], max(2, pen.px(3))
+    if verdict == "good":
+        for a, b in (
+            ((x - r, y), (x - r // 3, y + r * 2 // 3)),
+            ((x - r // 3, y + r * 2 // 3), (x + r, y - r * 2 // 3)),
+        ):
+            pygame.draw.aaline(pen.surface, colour, a, b, width)
+    elif verdict == "bad":
+        for dx in (-1, 1):
+            pygame.draw.aaline(
+                pen.surface, colour, (x - dx * r * 0.75, y - r * 0.75), (x + dx * r * 0.75, y + r * 0.75), width
+            )
+    elif verdict == "star":
+        points = [pygame.Vector2(0, -r * (1.2 if k % 2 == 0 else 0.5)).rotate(36 * k) + at for k in range(10)]
+        pygame.draw.polygon(pen.surface, colour, points)
+    else:
+        pygame.draw.aacircle(pen.surface, colour, at, r * 3 // 4, max(1, width - 1))

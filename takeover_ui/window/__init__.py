@@ -1,0 +1,1 @@
+"""The windows themselves, and the process that they live in."""

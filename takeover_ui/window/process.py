@@ -1,0 +1,156 @@
+"""The process behind :class:`takeover_ui.window.window.Window`: events in, frames out."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+from takeover_ui.view import Level, Scene, View
+
+if TYPE_CHECKING:
+    import pygame
+
+    from takeover_ui.window.newest_value import Slot
+    from takeover_ui.window.window import WindowOptions
+
+_TOAST_S = 5.0
+_PUMP_S = 0.004  # how long the keyboard may wait to be read
+_STALE_S = 1.5  # nothing new for so long: draw seldom
+
+
+def main(pipe: Connection, slot: Slot, counts: Any, options: WindowOptions) -> None:
+    """Open the window, say so through the pipe, and run until the player or the session closes it."""
+    if options.video is not None:
+        os.environ["SDL_VIDEODRIVER"] = options.video
+    elif os.environ.get("SDL_VIDEODRIVER") == "dummy":
+        del os.environ["SDL_VIDEODRIVER"]
+    os.environ.setdefault("SDL_WINDOWS_DPI_AWARENESS", "permonitorv2")  # our pixels, not enlarged ones
+    # Frames are drawn in memory; sending them through a GPU surface costs three times as much where there is no GPU.
+    os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
+    try:
+        from takeover_ui.window.screen import Screen
+
+        screen = Screen(options)
+    except Exception as error:  # whatever SDL says: the session turns it into one sentence
+        pipe.send(str(error) or type(error).__name__)
+        return
+    pipe.send("ready")
+    try:
+        _Loop(pipe, slot, counts, options, screen).run()
+    except (KeyboardInterrupt, BrokenPipeError, EOFError):
+        pass  # the session ended first
+    finally:
+        screen.close()
+
+
+class _Loop:
+    def __init__(self, pipe: Connection, slot: Slot, counts: Any, options: WindowOptions, screen: Any) -> None:
+        from takeover_ui.window.window import KEYS
+
+        self.pipe, self.slot, self.counts, self.options, self.screen = pipe, slot, counts, options, screen
+        self.numbers = {name: number for number, name in enumerate(KEYS)}
+        self.scene: Scene | None = None
+        self.scene_number = 0
+        self.waiting: tuple[int, View] | None = None
+        self.view: View | None = None
+        self.trails: tuple[tuple[Any, ...], tuple[Any, ...]] = ((), ())
+        self.toasts: list[tuple[float, Level, str]] = []
+        self.running = True
+        self.away = False  # the window had the focus and lost it
+        self.carried: frozenset[str] = frozenset()  # keys that were held when it came back: to be let go first
+        self._really_down: Callable[[], frozenset[str]] | None = None
+
+    def run(self) -> None:
+        """Read keys at least every four milliseconds, draw ``fps`` times a second."""
+        import pygame
+
+        due = time.monotonic()
+        while self.running:
+            wait = max(1, round(min(_PUMP_S, due - time.monotonic()) * 1000))
+            event = pygame.event.wait(wait)
+            while event.type != pygame.NOEVENT:
+                self._event(event)
+                event = pygame.event.poll()
+            if self.carried:
+                self.carried &= self.really_down()
+            self._receive()
+            now = time.monotonic()
+            if now >= due and self.running:
+                self._draw(now)
+                idle = self.view is None or now - self.view.at > _STALE_S
+                due = max(now, due + 1.0 / self.options.fps) if not idle else now + 0.1
+        self._say_closed()
+
+    def _event(self, event: pygame.event.Event) -> None:
+        import pygame
+
+        if event.type == pygame.QUIT:
+            self.running = False
+        elif event.type in (pygame.KEYDOWN, pygame.KEYUP):
+            name = pygame.key.name(event.key)
+            number = self.numbers.get(name)
+            down = event.type == pygame.KEYDOWN
+            if name in self.carried:
+                self.carried = self.carried if down else self.carried - {name}
+                return
+            if number is not None and bool(self.counts[number] & 1) != down:
+                self.counts[number] += 1
+            if down and event.key == pygame.K_TAB:
+                self.screen.next_size()
+            elif down and event.key == pygame.K_F11:
+                self.screen.toggle_fullscreen()
+        elif event.type == pygame.WINDOWFOCUSLOST:
+            for number in range(len(self.counts)):  # a key that is released elsewhere must not stay down here
+                self.counts[number] += self.counts[number] & 1
+            self.away = True
+        elif event.type == pygame.WINDOWFOCUSGAINED and self.away:
+            self.away, self.carried = False, self.really_down()
+
+    def really_down(self) -> frozenset[str]:
+        """Return the keys that are down, whoever heard them go down."""
+        if self._really_down is None:
+            from takeover_ui.window.held_keys import key_watch
+
+            self._really_down = key_watch(self.numbers)
+        return self._really_down()
+
+    def _receive(self) -> None:
+        """Take everything that has come; of views only the newest, once its scene is here."""
+        while self.pipe.poll():
+            self._take(*pickle.loads(self.pipe.recv_bytes()))  # from our own parent process only
+        data = self.slot.read()
+        if data is not None:
+            self._take(*pickle.loads(data))
+        if self.waiting is not None and self.waiting[0] == self.scene_number and self.scene is not None:
+            view, self.waiting = self.waiting[1], None
+            self.view = replace(view, scene=self.scene, agent_trails=self.trails[0], human_trails=self.trails[1])
+
+    def _take(self, kind: str, *rest: Any) -> None:
+        if kind == "view":
+            self.waiting = (rest[0], rest[1])
+        elif kind == "scene":
+            self.scene_number, self.scene = rest[0], rest[1]
+        elif kind == "trails":
+            self.trails = rest[0], rest[1]
+        elif kind == "toast":
+            self.toasts.append((time.monotonic() + _TOAST_S, rest[0], rest[1]))
+        elif kind == "close":
+            self.running = False
+
+    def _draw(self, now: float) -> None:
+        self.toasts = [t for t in self.toasts if t[0] > now][-8:]
+        if self.view is not None:
+            toasts = tuple((level, text) for _, level, text in self.toasts)
+            held = tuple(dict.fromkeys((*self.view.held, *sorted(self.carried))))
+            self.screen.draw(replace(self.view, toasts=toasts, held=held), now)
+
+    def _say_closed(self) -> None:
+        try:
+            self.pipe.send("closed")
+        except OSError:
+            return

@@ -1,0 +1,143 @@
+"""The picture of the whole window: game view, overlay beside or over it, banner, frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+import pygame
+
+from takeover_ui import theme
+from takeover_ui.overlay import banner, notices, overlay
+from takeover_ui.window.game_view import GameView
+from takeover_ui.overlay.overlay import Size
+from takeover_ui.theme import Mark
+from takeover_ui.view import View
+
+if TYPE_CHECKING:
+    from takeover_ui.window.window import WindowOptions
+
+_SMALLEST = (320, 200)
+_RAISE_S = 2.0
+
+
+class Composer:
+    """Lays out and draws one frame on any surface."""
+
+    def __init__(self, *, game_view: bool = True, size: Size | None = "full", language: str = "en") -> None:
+        self.game_view, self.size, self.language = game_view, size, language
+        self._view: GameView | None = None
+
+    def layout(self, area: pygame.Rect) -> tuple[pygame.Rect, pygame.Rect | None]:
+        """Return the game's rectangle and the overlay's (None when it is off). A floating one leaves room below it for words."""
+        if not self.game_view:
+            drawn, told = overlay.DESIGN[self.size or "full"][1], notices.HEIGHT[self.size or "full"]
+            return pygame.Rect(0, 0, 0, 0), pygame.Rect(0, 0, area.w, round(area.h * drawn / (drawn + told)))
+        if self.size is None:
+            return area, None
+        width, height = overlay.DESIGN[self.size]
+        if self.size == "full":
+            edge = round(overlay.FRAME * min(area.h / 720, area.w / 1280))  # the frame must not eat the column's margin
+            panel = min(round(width * area.h / height), round(area.w * 0.42))
+            left = area.w - panel - edge
+            return pygame.Rect(0, 0, left, area.h), pygame.Rect(left, 0, panel, area.h)
+        if self.size == "bar":
+            strip = min(round(height * area.w / width), round(area.h * 0.12))
+            return pygame.Rect(0, strip, area.w, area.h - strip), pygame.Rect(0, 0, area.w, strip)
+        scale = min(area.h / 720, area.w / 900)
+        card = pygame.Rect(0, 0, round(width * scale), round(height * scale))
+        card.topright = area.right - round(18 * scale), area.top + round(18 * scale)
+        return area, card
+
+    def draw(self, surface: pygame.Surface, view: View, now: float | None = None) -> list[Mark]:
+        """Draw a frame; returns what was drawn where, in the surface's pixels."""
+        game, panel = self.layout(surface.get_rect())
+        marks: list[Mark] = []
+        if game.w > 0 and game.h > 0:
+            if self._view is None or self._view.scene is not view.scene:
+                self._view = GameView(view.scene)
+            part = surface.subsurface(game)
+            drawn = self._view.draw(part, view, now)
+            taken = max((m.rect.right for m in drawn if m.name == "map"), default=0)
+            narrow = (
+                part
+                if panel is None or not game.colliderect(panel)
+                else surface.subsurface(pygame.Rect(0, 0, panel.left, game.h))
+            )
+            drawn += banner.draw(narrow, view, language=self.language, bottom_inset=taken)
+            marks += [Mark(m.name, m.rect.move(game.topleft), m.text, m.shortened) for m in drawn]
+        if panel is not None and panel.w > 0 and panel.h > 0:
+            size = self.size or "full"
+            drawn = overlay.draw(surface.subsurface(panel), view, size, language=self.language)
+            marks += [Mark(m.name, m.rect.move(panel.topleft), m.text, m.shortened) for m in drawn]
+        if not self.game_view and panel is not None:
+            below = pygame.Rect(0, panel.bottom, surface.get_width(), surface.get_height() - panel.bottom)
+            drawn = notices.draw(surface.subsurface(below), view, self.size or "full")
+            marks += [Mark(m.name, m.rect.move(below.topleft), m.text, m.shortened) for m in drawn]
+        overlay.frame(
+            surface, view, min(surface.get_height() / 720, surface.get_width() / 1280) if self.game_view else 0.5
+        )
+        return marks
+
+
+class Screen:
+    """The real window. It lives in the process that owns it."""
+
+    def __init__(self, options: WindowOptions) -> None:
+        self.options = options
+        pygame.display.init()
+        pygame.font.init()
+        pygame.display.set_caption(options.title)
+        size = None if options.overlay == "off" else options.overlay
+        self.composer = Composer(game_view=options.game_view, size=size, language=options.language)
+        self._fullscreen = False
+        self._raised = 0.0
+        if options.game_view:
+            wanted = fitting(options.size)
+            self.surface = pygame.display.set_mode(wanted, pygame.RESIZABLE)
+        else:
+            from takeover_ui.window.floating import open_floating
+
+            self.surface = open_floating(options)
+        self.surface.fill(theme.GROUND)
+        pygame.display.flip()
+
+    def draw(self, view: View, now: float) -> None:
+        """Draw a frame and show it."""
+        surface = pygame.display.get_surface()
+        if surface is None or surface.get_width() < _SMALLEST[0] // 2 or surface.get_height() < 16:
+            return
+        self.composer.draw(surface, view, now)
+        pygame.display.flip()
+        if not self.options.game_view and now - self._raised > _RAISE_S:
+            from takeover_ui.window.floating import stay_on_top
+
+            self._raised = now
+            stay_on_top()
+
+    def next_size(self) -> None:
+        """Go on to the overlay's next size; after the bar it is off, then full again."""
+        if self.options.game_view:
+            order: tuple[Size | None, ...] = (*get_args(Size), None)
+            self.composer.size = order[(order.index(self.composer.size) + 1) % len(order)]
+
+    def toggle_fullscreen(self) -> None:
+        """Fill the screen, or go back to a window."""
+        if self.options.game_view:
+            self._fullscreen = not self._fullscreen
+            size = (0, 0) if self._fullscreen else fitting(self.options.size)
+            self.surface = pygame.display.set_mode(size, pygame.FULLSCREEN if self._fullscreen else pygame.RESIZABLE)
+
+    def close(self) -> None:
+        """Close the window."""
+        pygame.display.quit()
+
+
+def fitting(size: tuple[int, int], desktop: tuple[int, int] | None = None) -> tuple[int, int]:
+    """Return ``size`` as it suits the desktop: smaller where it would not fit, larger where its pixels are fine."""
+    if desktop is None:
+        desktops = pygame.display.get_desktop_sizes()
+        if not desktops:
+            return size
+        desktop = desktops[0]
+    share = min(max(1.0, desktop[1] / 1.5 / size[1]), desktop[0] * 0.95 / size[0], desktop[1] * 0.88 / size[1])
+    return max(_SMALLEST[0], round(size[0] * share)), max(_SMALLEST[1], round(size[1] * share))

@@ -1,0 +1,213 @@
+"""The window, in a process of its own: drawing can never delay a tick, and the newest view wins.
+
+The session calls :meth:`Window.send` at every tick and reads :meth:`Window.keys`; both return at once. The process that
+owns the window pumps its events, so the keyboard is read there; each key's presses and releases are counted in shared
+memory, which the session reads without asking anybody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import multiprocessing
+import pickle
+import threading
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from data.errors import DeviceError
+from takeover_ui.window.newest_value import Slot
+from takeover_ui.view import Level, Scene, View
+
+KEYS = (
+    "left",
+    "right",
+    "up",
+    "down",
+    "space",
+    "escape",
+    "return",
+    "backspace",
+    "tab",
+    "f11",
+    "p",
+    "r",
+    "s",
+    "q",
+    "h",
+    "a",
+    "d",
+    "w",
+    "x",
+)
+"""The keys that the session can read, by name; entry *i* of the shared counters belongs to key *i*."""
+
+Corner = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowOptions:
+    """How the window looks. ``game_view``: the track from above with the overlay beside it; otherwise the overlay alone."""
+
+    title: str = "hitl"
+    size: tuple[int, int] = (1280, 720)
+    overlay: Literal["full", "compact", "bar", "off"] = "full"
+    game_view: bool = True
+    language: str = "en"
+    fps: int = 30
+    corner: Corner = "top_right"
+    """Where an overlay of its own sits."""
+    opacity: float = 0.92
+    keep_clear: tuple[int, int, int, int] | None = None
+    """x, y, width, height of a part of the screen that an image observation captures: an overlay never covers it."""
+    video: str | None = None
+    """SDL's video driver; None takes the system's (a ``dummy`` one that the session uses for its pads is not inherited)."""
+
+
+class Window:
+    """A window seen from the session. Every method returns at once and none raises when the window is gone."""
+
+    def __init__(self, options: WindowOptions | None = None, *, ready_timeout: float = 20.0) -> None:
+        from takeover_ui.window import process
+
+        self.options = options or WindowOptions()
+        context = multiprocessing.get_context("spawn")
+        # An odd count: the key is down. A count that moved on by more than the state tells: it was pressed in between.
+        self._counts: Any = context.RawArray("L", len(KEYS))
+        self._seen = [0] * len(KEYS)
+        self._slot = Slot(context)
+        ours, theirs = context.Pipe()
+        self._pipe: Any = ours  # a Connection, or what stands for one on Windows
+        self._process = context.Process(
+            target=process.main,
+            args=(theirs, self._slot, self._counts, self.options),
+            name="hitl-window",
+            daemon=True,
+        )
+        self._process.start()
+        theirs.close()
+        self._await_ready(ready_timeout)
+        self._scene: Scene | None = None
+        self._scenes = 0
+        self._trails_key: tuple[tuple[int, ...], ...] = ((), ())
+        self._trails: Any = None
+        self._reliable: list[bytes] = []
+        self._wake = threading.Condition()
+        self._closing = False
+        self._over = threading.Event()
+        self._sender = threading.Thread(target=self._send_loop, name="hitl-window-sender", daemon=True)
+        self._watcher = threading.Thread(target=self._watch_loop, name="hitl-window-watcher", daemon=True)
+        self._sender.start()
+        self._watcher.start()
+
+    def _await_ready(self, timeout: float) -> None:
+        message = "it did not open in time"
+        try:
+            if self._pipe.poll(timeout):
+                message = self._pipe.recv()
+        except (EOFError, OSError):
+            message = "its process ended at once"
+        if message != "ready":
+            self._process.terminate()
+            self._process.join(5)
+            self._pipe.close()
+            raise DeviceError(f"The window could not be opened ({message}). Go on without one: --headless.")
+
+    def send(self, view: View) -> None:
+        """Show ``view`` as soon as the window gets to it; a view that is not yet drawn when the next one comes is dropped."""
+        if self.closed:
+            return
+        if view.scene is not self._scene:
+            self._scene = view.scene
+            self._scenes += 1
+            self._post(("scene", self._scenes, view.scene))
+        trails = (view.agent_trails, view.human_trails)
+        key = tuple(tuple(map(id, part)) for part in trails)
+        if key != self._trails_key:
+            self._trails_key, self._trails = key, trails  # kept alive, so that no other array takes over an id
+            self._post(("trails", *trails))
+        light = copy.copy(view)
+        light.scene = None  # type: ignore[assignment]  # the window has it already, under its number
+        light.agent_trails = light.human_trails = ()
+        message = ("view", self._scenes, light)
+        if not self._slot.write(pickle.dumps(message, protocol=5)):
+            self._post(message)  # too large for the slot: rare, and then the long way does
+
+    def toast(self, text: str, level: Level = "info") -> None:
+        """Show a message for a few seconds; unlike views, none of them is dropped."""
+        self._post(("toast", level, text))
+
+    def keys(self) -> frozenset[str]:
+        """Return the keys that are down, or were pressed since the last call however shortly, by name."""
+        down = []
+        for number, name in enumerate(KEYS):
+            count = self._counts[number]
+            if count & 1 or (count != self._seen[number] and count - self._seen[number] > 1):
+                down.append(name)
+            self._seen[number] = count
+        return frozenset(down) if not self.closed else frozenset()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the player closed the window, or its process is gone."""
+        return self._over.is_set()
+
+    def close(self) -> None:
+        """Close the window and end its process."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._sender.join(2)
+        self._over.set()
+        self._process.join(3)
+        if self._process.is_alive():
+            self._process.terminate()
+            self._process.join(3)
+        self._watcher.join(2)
+        self._pipe.close()
+
+    def __enter__(self) -> Window:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _post(self, message: tuple[Any, ...]) -> None:
+        data = pickle.dumps(message, protocol=5)
+        with self._wake:
+            self._reliable.append(data)
+            self._wake.notify()
+
+    def _send_loop(self) -> None:
+        """Write what must not be lost to the pipe; only this thread waits when the window is slow."""
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: bool(self._reliable) or self._closing)
+                batch, self._reliable = self._reliable, []
+                closing = self._closing
+            try:
+                for data in batch:
+                    self._pipe.send_bytes(data)
+                if closing:
+                    self._pipe.send_bytes(pickle.dumps(("close",)))
+            except (OSError, ValueError):
+                self._over.set()
+                return
+            if closing:
+                return
+
+    def _watch_loop(self) -> None:
+        """Wait for the word that the window was closed, or for its process to end."""
+        with contextlib.suppress(EOFError, OSError):
+            self._pipe.recv()
+        self._over.set()
+
+
+def display_available() -> bool:
+    """Tell whether a window can be shown here, without opening one."""
+    import os
+    import sys
+
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

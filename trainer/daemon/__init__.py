@@ -1,0 +1,1 @@
+"""The process that follows the store and trains."""

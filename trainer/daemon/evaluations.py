@@ -1,0 +1,166 @@
+"""What the daemon sees beside the batches: returns of episodes, evaluations and what they mean, where its time goes."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from data import tracks
+from data.checkpoints import CheckpointRecord, find
+from data.demos import Rule
+from data.errors import StoreError
+from data.reading.follow import Layout, Update
+from data.numbers import counted
+from data.store import Store
+from trainer.config import TrainConfig
+from trainer.daemon.collapse import Guard
+from trainer.daemon.verdicts import ENOUGH, Verdict, best, cloning_scale, verdicts
+
+
+@dataclass
+class News:
+    """What new evaluations mean."""
+
+    scale: float | None = None
+    """How much of the cloning weight is still needed; None: not known."""
+    events: list[tuple[str, str, str]] = field(default_factory=list)
+    """(kind, sentence, level)"""
+    back: CheckpointRecord | None = None
+    """The checkpoint to go back to."""
+
+
+class Watch:
+    """Keeps an eye on what comes in."""
+
+    def __init__(self) -> None:
+        self.evaluated = False
+        """Whether an evaluation episode ended since the last judgement."""
+        self.judged: list[Verdict] = []
+        self.best: Verdict | None = None
+        self.track = ""
+        """That these are about: the one that was evaluated last."""
+        self.seen: set[int] = set()
+        """Checkpoints that were evaluated."""
+        self.left_out: set[Layout] = set()
+        self.unusable: dict[str, int] = {}
+        """Steps that were left out because a number in them cannot be learned from, by its name."""
+        self._unusable, self._named = 0, set[str]()
+        self.newest: dict[str, float] = {}
+        self._sums: dict[int, tuple[float, int]] = {}
+        self._last: dict[str, float] = {}
+        self._seconds: dict[str, float] = {}
+        self._trained = 0
+        self._driven: frozenset[str] = frozenset()
+        self._digests: dict[str, str] = {}
+        self.below = 0
+        """How many of the newest evaluations in a row lie significantly below the best."""
+
+    def follow(self, update: Update) -> None:
+        """Note returns and lengths of the episodes that ended, and what could not be used."""
+        self._unusable += update.bad_steps
+        for name, count in update.bad_numbers.items():
+            self.unusable[name] = self.unusable.get(name, 0) + count
+        if len(update):
+            ids, where = np.unique(update.episode_id, return_inverse=True)
+            totals, counts = np.bincount(where, update.reward), np.bincount(where)
+            for id_, total, count in zip(ids.tolist(), totals.tolist(), counts.tolist(), strict=True):
+                before = self._sums.get(id_, (0.0, 0))
+                self._sums[id_] = (before[0] + total, before[1] + count)
+        for id_, record in update.episodes.items():
+            if record.end is None or id_ not in self._sums:
+                continue
+            total, count = self._sums.pop(id_)
+            if record.purpose == "evaluation":
+                self._last.update(return_test=total, episode_length_test=float(count))
+                self.evaluated = True
+            elif record.purpose == "drive":
+                self._last.update(return_train=total, episode_length_train=float(count))
+
+    def left_out_numbers(self) -> str | None:
+        """Return a sentence about steps that were left out, once for each set of names and not at every look."""
+        if self.unusable.keys() <= self._named:
+            return None
+        self._named |= self.unusable.keys()
+        return (
+            f"{counted(self._unusable, self.unusable)}. Training leaves such steps out; look at where that number comes from. "
+            "`hitl store check` counts them all."
+        )
+
+    def judge(self, store_path: Path, config: TrainConfig, guard: Guard, updates: int) -> News:
+        """Read the evaluations, mark the best checkpoint, see whether training has collapsed. Raises StoreError."""
+        news = News()
+        with Store.open(store_path) as store:
+            # A checkpoint is compared with others on one road: the one that was evaluated last.
+            found = store.evaluations()
+            track = found[-1].track if found else ""
+            rule, weights = Rule.of(config.to_dict()), dict[str, float]()
+            for s in store.segments(kind="takeover", track=track):
+                if s.corner is not None and rule.judge(s).counts:
+                    weights[s.corner] = weights.get(s.corner, 0.0) + s.stop - s.start
+            if track != self.track:
+                self.track, self.best, self.below = track, None, 0
+            self.judged = verdicts([e for e in found if e.track == track], weights)
+            self.seen = {v.checkpoint_id for v in self.judged}
+            top = best(self.judged)
+            if top is not None and (self.best is None or top.checkpoint_id != self.best.checkpoint_id):
+                marked, here = store.best_checkpoint(), store.best_checkpoint(track)
+                if marked is None or here is None or not marked.id == here.id == top.checkpoint_id:
+                    store.set_best(top.checkpoint_id, track)
+                if here is None or here.id != top.checkpoint_id:
+                    news.events.append(("best", _sentence(top), "info"))
+            self.best = top
+            back = guard.wants(self.judged, config, updates)
+            if back is not None:
+                news.back = next(iter(find(store.conn, "id = ?", (back.checkpoint_id,), 1)), None)
+        self.evaluated = False
+        before, self.below = self.below, guard.below(self.judged)
+        if self.below and not before and top is not None:
+            newest = next(v for v in reversed(self.judged) if v.episodes >= ENOUGH)
+            text = (
+                f"Evaluation has fallen to {newest.rate:.0%} of episodes, well below the best ({top.rate:.0%}): "
+                "`hitl play --checkpoint best` drives with the best, `hitl train --init best` goes back to it."
+            )
+            if news.back is None and guard.may(top, config, updates):
+                text += " If it stays there, training goes back by itself."
+            news.events.append(("collapse", text, "warning"))
+        news.scale = cloning_scale(self.judged, config.bc_floor)
+        return news
+
+    def digests(self, store_path: Path, driven: frozenset[str]) -> dict[str, str]:
+        """Return the names of these tracks by their digests; while the store cannot be read, those known before."""
+        if driven != self._driven:
+            with contextlib.suppress(StoreError), Store.open(store_path, read_only=True) as store:
+                self._digests, self._driven = tracks.digests(store.conn, driven), driven
+        return self._digests
+
+    def checkpoints(self, store_path: Path, kind: str, limit: int) -> list[CheckpointRecord]:
+        """Return the rows of the newest checkpoints of a kind, newest first. Raises StoreError."""
+        with Store.open(store_path) as store:
+            return find(store.conn, "kind = ?", (kind,), limit)
+
+    def spent(self, what: str, seconds: float, updates: int = 0) -> None:
+        """Note where time went."""
+        self._seconds[what] = self._seconds.get(what, 0.0) + seconds
+        self._trained += updates
+
+    def metrics(self, round_seconds: float) -> dict[str, float]:
+        """Return the last returns and the times since the last call, under the recipe's names."""
+        updates = max(1, self._trained)
+        values = {
+            **self._last,
+            "round_time": round_seconds,
+            "idle_time": self._seconds.get("idle", 0.0),
+            "training_step_duration": self._seconds.get("training", 0.0) / updates,
+            "sampling_duration": self._seconds.get("sampling", 0.0) / updates,
+            "following_share": self._seconds.get("following", 0.0) / max(1e-9, round_seconds),
+        }
+        self._seconds, self._trained = {}, 0
+        return values
+
+
+def _sentence(top: Verdict) -> str:
+    interval = f"95 % interval {top.low:.0%} to {top.high:.0%}: drives of one policy are much alike"
+    return f"The best so far: {top.rate:.0%} of {top.episodes} episodes ({interval}), mean return {top.return_mean:.1f}."

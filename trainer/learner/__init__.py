@@ -1,0 +1,1 @@
+"""TQC: the update, its loss and its optimiser."""

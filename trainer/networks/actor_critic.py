@@ -1,0 +1,174 @@
+"""Actors and critics by name.
+
+Every network body maps (B, I), or (E, B, I), to (E, B, O) for E members at once; the heads around it are the same for all.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from trainer.replay.batch import Sight
+from trainer.config import TrainConfig
+from trainer.networks.encoded import EncodedEnsemble
+from trainer.networks.pictures import PictureEnsemble
+from trainer.networks.mlp import MlpEnsemble, Tape
+from trainer.networks.recurrent import Memory, RecurrentEnsemble
+from trainer.networks.residual import GraphEnsemble, ResidualEnsemble, SimbaEnsemble
+
+Ensemble = MlpEnsemble | GraphEnsemble | EncodedEnsemble
+
+LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
+"""Bounds of the log standard deviation before the tanh (Haarnoja et al. 2018, code)."""
+_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+_LOG_2 = math.log(2.0)
+
+
+def body(
+    config: TrainConfig, members: int, inputs: int, outputs: int, layer_norm: bool, actions: int = 0, acted: int = 0
+) -> Ensemble:
+    """Return an ensemble of the kind ``config.network``; ``actions`` of the inputs, at their end, are an action's.
+
+    ``acted``: the size of an action that was executed before, where the network remembers it.
+    """
+    if config.network == "mlp":
+        return MlpEnsemble(members, inputs, outputs, config.hidden, config.layers, layer_norm)
+    if config.network == "residual":
+        return ResidualEnsemble(members, inputs, outputs, config.hidden, config.layers, actions)
+    if config.network == "cnn":
+        return PictureEnsemble(members, inputs, outputs, config, layer_norm, actions)
+    if config.network == "recurrent":
+        return RecurrentEnsemble(members, inputs - actions, acted, outputs, config, layer_norm, actions)
+    return SimbaEnsemble(members, inputs, outputs, config.hidden, config.layers)
+
+
+def remember(network: Actor | Critics) -> Memory | None:
+    """Return an empty memory for one episode of driving; None for networks that have none."""
+    return Memory(network.body) if isinstance(network.body, RecurrentEnsemble) else None
+
+
+class Squash:
+    """``a = tanh(mean + std * noise)`` and its log-density, from ``head`` (B, 2A) = mean and log std side by side.
+
+    The density is exact: ``log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2u))``. ``back`` has the derivative in closed
+    form: with ``t = 1 - a^2``, ``da/du = t`` and ``dlogp/du = 2a``; the noise's own term does not depend on the head, and
+    log std enters by ``-log std`` and by ``u``.
+    """
+
+    def __init__(self, head: Tensor, noise: Tensor, log_std_max: float = LOG_STD_MAX) -> None:
+        mean, raw = head.chunk(2, -1)
+        log_std = raw.clamp(LOG_STD_MIN, log_std_max)
+        self.inside, self.above = raw == log_std, raw > log_std
+        self.spread = log_std.exp().mul_(noise)
+        u = mean + self.spread
+        self.action = u.tanh()
+        """(B, A)"""
+        terms = nn.functional.softplus(u * -2.0).add_(u).mul_(2.0)  # 2 log 2 - log(1 - a^2)
+        terms.sub_(log_std).addcmul_(noise, noise, value=-0.5)
+        self.log_density = terms.sum(-1).sub_(head.shape[-1] // 2 * (_HALF_LOG_2PI + 2 * _LOG_2))
+        """(B,)"""
+
+    def back(self, g_action: Tensor, g_density: Tensor | float) -> Tensor:
+        """Return dL/dhead (B, 2A) from dL/da (B, A) and dL/dlogp ((B, 1) or a number for all)."""
+        a = self.action
+        g_u = torch.addcmul(g_action, g_action * a, a, value=-1)
+        g_u.add_(a * (g_density * 2.0))
+        g_s = (g_u * self.spread).sub_(g_density)
+        # A spread beyond its bound is not led farther out, but may come back in.
+        g_s = torch.where(self.above, g_s.clamp_min(0.0), g_s.mul_(self.inside))
+        return torch.cat((g_u, g_s), -1)
+
+
+class Actor(nn.Module):
+    """A tanh-squashed Gaussian policy over actions in [-1, 1]."""
+
+    def __init__(self, observation_size: int, action_size: int, config: TrainConfig) -> None:
+        super().__init__()
+        self.observation_size, self.action_size = observation_size, action_size
+        self.log_std_max = config.log_std_max
+        self.body: Ensemble = body(
+            config, 1, observation_size, 2 * action_size, config.layer_norm_actor, acted=action_size
+        )
+        if config.init_gas_bias:
+            with torch.no_grad():
+                last_bias(self.body)[..., 0] += config.init_gas_bias
+
+    def head(self, observation: Sight) -> Tensor:
+        """Return mean and raw log std side by side, (B, 2A), of observations (B, O)."""
+        return self.body(observation)[0]
+
+    def run(self, observation: Sight) -> Tape:
+        """Return the head as the tape's ``out`` (1, B, 2A)."""
+        return self.body.run(observation)  # type: ignore[arg-type]  # only the recurrent body gets Moments
+
+    def sample(self, observation: Sight, noise: Tensor) -> Squash:
+        """Return actions and log-densities for standard normal ``noise`` (B, A), outside of any graph."""
+        return self.squash(self.head(observation), noise)
+
+    def squash(self, head: Tensor, noise: Tensor) -> Squash:
+        """Return what ``head`` (B, 2A) makes of standard normal ``noise`` (B, A)."""
+        return Squash(head, noise, self.log_std_max)
+
+    @torch.no_grad()
+    def act(
+        self,
+        observation: Sight,
+        deterministic: bool = True,
+        generator: torch.Generator | None = None,
+        memory: Memory | None = None,
+    ) -> Tensor:
+        """Return actions (B, A) in [-1, 1] for observations (B, O): the mode's squash, or a sample.
+
+        ``memory``: of the running episode, see ``remember``; the observation (1, O) is then what follows in it.
+        """
+        if memory is not None and isinstance(observation, Tensor):
+            head = memory.look(observation)[0]
+        else:
+            head = self.head(observation)
+        mean, log_std = head.chunk(2, -1)
+        if deterministic:
+            return mean.tanh()
+        noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
+        return (mean + log_std.clamp(LOG_STD_MIN, self.log_std_max).exp() * noise).tanh()
+
+
+def log_likelihood(head: Tensor, action: Tensor, log_std_max: float = LOG_STD_MAX) -> tuple[Tensor, Tensor]:
+    """Return the log-density (B,) of given actions (B, A) under ``head`` (B, 2A), and its derivative by the head (B, 2A).
+
+    Actions at the rim are moved inside, where the density is finite.
+    """
+    mean, raw = head.chunk(2, -1)
+    log_std = raw.clamp(LOG_STD_MIN, log_std_max)
+    u = action.clamp(-0.999, 0.999).atanh()
+    narrow = torch.exp(-log_std)
+    z = (u - mean) * narrow
+    squash = 2.0 * (_LOG_2 - u - nn.functional.softplus(-2.0 * u))
+    density = (-0.5 * z * z - log_std - _HALF_LOG_2PI - squash).sum(-1)
+    return density, torch.cat((z * narrow, (z * z - 1) * (raw == log_std)), -1)
+
+
+class Critics(nn.Module):
+    """E quantile critics in one: (observation, action) side by side, (B, O + A), to quantiles (E, B, N)."""
+
+    def __init__(self, observation_size: int, action_size: int, config: TrainConfig) -> None:
+        super().__init__()
+        self.count, self.quantiles = config.critics, config.quantiles
+        inputs = observation_size + action_size
+        self.body: Ensemble = body(
+            config, config.critics, inputs, config.quantiles, config.layer_norm_critic, action_size, action_size
+        )
+
+    def run(self, pair: Sight) -> Tape:
+        """Return quantiles (E, B, N) as the tape's ``out``."""
+        return self.body.run(pair)  # type: ignore[arg-type]  # only the recurrent body gets Moments
+
+    def forward(self, pair: Sight, *, members: Tensor | None = None) -> Tensor:
+        """Return quantiles (E, B, N), outside of any graph; ``members`` (K,) picks some critics."""
+        return self.body(pair, members=members)
+
+
+def last_bias(module: nn.Module) -> Tensor:
+    """Return the bias of a body's last layer, (E, 1, O)."""
+    return list(module.parameters())[-1]

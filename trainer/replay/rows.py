@@ -1,0 +1,201 @@
+"""The rows of the replay: a step each (or what was seen after an episode's last), and reading batches of them.
+
+What follows a row is a pointer to another row, so rows need not lie side by side, and nothing is ever read from a neighbouring
+slot that belongs to something else. Rows that are given back are used again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from data.reading.follow import Update
+from trainer.replay.batch import Batch, Sight, beside
+from trainer.config import TrainConfig
+from trainer.replay.device_copy import Mirror
+from trainer.replay.pixels import Pixels
+from trainer.replay.sequences import Chains
+
+
+class Table:
+    """Observation, actions, return, discount and flags of every row as one float32 table, and what followed each."""
+
+    def __init__(self, observation_size: int, action_size: int, config: TrainConfig, device: torch.device) -> None:
+        self.device, self.observation_size = device, observation_size
+        picture = math.prod(config.image) if config.image else 0
+        self.pixels = Pixels(picture) if picture else None
+        """The pictures at the end of observations, which are then not in the table of numbers."""
+        self.chains = Chains() if config.network == "recurrent" else None
+        plain = self.pixels is None and self.chains is None
+        self.mirror = Mirror(device) if plain and device.type != "cpu" else None
+        """The table as it lies on another device; pictures and sequences are drawn here and moved."""
+        o, a = observation_size - picture, action_size
+        self.numbers, self._action = o, slice(o, o + a)
+        self._pair, self._proposed = slice(0, o + a), slice(o + a, o + 2 * a)
+        self.reward, self.discount, self.human, self.takeover, self.before, self.cloned, self.width = range(
+            o + 2 * a, o + 2 * a + 7
+        )
+        """Columns."""
+        self._free_from = self._free_count = 0
+        self._free: list[np.ndarray] = []
+        self.allocate(min(16_384, config.capacity + 2048))
+
+    def __len__(self) -> int:
+        """Return how many rows there is room for."""
+        return self.values.shape[0]
+
+    def allocate(self, size: int) -> None:
+        """Make room for so many rows."""
+
+        def grown(name: str, fill: float, kind: type) -> np.ndarray:
+            array: np.ndarray = np.full(size, fill, kind)
+            old = getattr(self, name, None)
+            if old is not None:
+                array[: len(old)] = old
+            return array
+
+        values = torch.zeros((size, self.width))
+        if size and getattr(self, "values", None) is not None:
+            values[: len(self.values)] = self.values
+        self.values: torch.Tensor = values
+        self.array: np.ndarray = values.numpy()
+        """The same memory as ``values``, (R, width)."""
+        self.next = grown("next", -1, np.int64)
+        """(R,) row that the return bootstraps at; -1: not to be drawn."""
+        self.raw = grown("raw", 0, np.float32)
+        """(R,) reward of the step itself."""
+        self.driver = grown("driver", 0, np.uint8)
+        self.terminated = grown("terminated", 0, np.bool_)
+        self.t = grown("t", 0, np.int64)
+        for part in (self.pixels, self.chains):
+            if part is not None:
+                part.allocate(size)
+        self._next_tensor = torch.from_numpy(self.next)
+
+    # Rows in use
+
+    def take(self, count: int, make_room: Callable[[int], bool], most: int) -> np.ndarray:
+        """Return free rows.
+
+        ``make_room`` is asked to give back as many as are missing; when it cannot, the table grows: twofold up to ``most`` rows,
+        by a sixteenth beyond.
+        """
+        while (missing := count - self._free_count - len(self) + self._free_from) > 0:
+            if make_room(missing):
+                continue
+            size = len(self)
+            self.allocate(max(2 * size if size < most else size + size // 16, size + missing))
+        parts = []
+        while count and self._free:
+            block = self._free.pop()
+            used, rest = block[:count], block[count:]
+            if len(rest):
+                self._free.append(rest)
+            parts.append(used)
+            count -= len(used)
+            self._free_count -= len(used)
+        parts.append(np.arange(self._free_from, self._free_from + count))
+        self._free_from += count
+        return np.concatenate(parts)
+
+    def give_back(self, rows: np.ndarray) -> None:
+        """Say that these rows are in use no more."""
+        if len(rows):
+            self._free.append(rows)
+            self._free_count += len(rows)
+
+    # Writing
+
+    def write(self, rows: np.ndarray, steps: Update, part: slice, last: int) -> None:
+        """Write new steps of an episode, behind the row ``last`` (-1: there was none)."""
+        o = self.numbers
+        new = np.zeros((len(rows), self.width), np.float32)
+        new[:, :o] = steps.observation[part, :o]
+        new[:, self._action] = steps.executed[part]
+        new[:, self._proposed] = steps.proposed[part]
+        self.array[rows] = new
+        self.raw[rows] = steps.reward[part]
+        self.driver[rows] = steps.driver[part]
+        self.terminated[rows] = steps.terminated[part]
+        self.t[rows] = steps.t[part]
+        self.changed(rows)
+        if self.pixels is not None:
+            self.pixels.write(rows, steps.observation[part, o:])
+        if self.chains is not None:
+            self.chains.add(rows, self.t[rows], last, int(self.t[last]))
+
+    def write_last(self, row: int, observation: np.ndarray) -> None:
+        """Write what was seen after an episode's last step (O,)."""
+        at = np.array([row])
+        self.array[row, : self.numbers] = observation[: self.numbers]
+        self.changed(at)
+        if self.pixels is not None:
+            self.pixels.write(at, observation[None, self.numbers :])
+
+    def changed(self, rows: np.ndarray) -> None:
+        """Say that columns or pointers of these rows are others than before."""
+        if self.mirror is not None:
+            self.mirror.note(rows)
+
+    # Reading
+
+    def seen(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return the observations (n, O) of rows (n,)."""
+        seen = self.values.index_select(0, rows)[:, : self.numbers]
+        return seen if self.pixels is None else torch.cat((seen, self.pixels.read(rows, seen.device)), 1)
+
+    def executed(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return the executed actions (n, A) of rows (n,)."""
+        return self.values.index_select(0, rows)[:, self._action]
+
+    def batches(self, rows: torch.Tensor, online: int) -> list[Batch]:
+        """Return a batch for each of ``rows`` (C, B), the first ``online`` of each drawn for the online half."""
+        count, size = rows.shape
+        rows = rows.view(-1)
+        if self.mirror is not None:
+            self.mirror.catch_up(self.values, self._next_tensor)
+            data, following = self.mirror.read(rows)
+            following = following[:, : self.numbers]
+        else:
+            data = self.values.index_select(0, rows).to(self.device)
+            following = self.seen(self._next_tensor.index_select(0, rows)).to(self.device)
+        pair = data[:, self._pair]
+        if self.pixels is not None:
+            picture = self.pixels.read(rows, self.device)
+            pair = torch.cat((pair[:, : self.numbers], picture, pair[:, self.numbers :]), 1)
+        is_demo = torch.arange(size, device=self.device) >= online
+        flags = data[:, self.human :] > 0.5
+        result = []
+        for i in range(count):
+            part = slice(i * size, (i + 1) * size)
+            seen = pair[part, : self.observation_size]
+            result.append(self._batch(data[part], flags[part], seen, pair[part], following[part], is_demo))
+        return result
+
+    def remembered(self, rows: torch.Tensor, online: int, now: Sight, then: Sight) -> Batch:
+        """Return the batch of rows (n,), the first ``online`` of them online, whose observations are steps with their past."""
+        data = self.values.index_select(0, rows).to(self.device)
+        is_demo = torch.arange(len(rows), device=self.device) >= online
+        pair = beside(now, data[:, self._action])
+        return self._batch(data, data[:, self.human :] > 0.5, now, pair, then, is_demo)
+
+    def _batch(
+        self, data: torch.Tensor, flags: torch.Tensor, now: Sight, pair: Sight, then: Sight, is_demo: torch.Tensor
+    ) -> Batch:
+        return Batch(
+            pair=pair,
+            observation=now,
+            action=data[:, self._action],
+            proposed=data[:, self._proposed],
+            reward=data[:, self.reward],
+            discount=data[:, self.discount],
+            next_observation=then,
+            human=flags[:, 0],
+            takeover=flags[:, 1],
+            before_takeover=flags[:, 2],
+            cloned=flags[:, 3],
+            demo=is_demo,
+        )
