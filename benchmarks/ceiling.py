@@ -43,8 +43,8 @@ IN_A_ROW = 5  # evaluations without a pass that make a stall
 
 def stall(folder: Path, track: str, seed: int) -> dict[str, Any] | None:
     """Phase 1 for one seed; returns where it stands, or None when it never stalled."""
-    from hitl.home import Home
     from hitl.demo.stall import train_until_stalled
+    from hitl.home import Home
 
     noted = folder / "stalled.json"
     if noted.is_file():
@@ -73,10 +73,11 @@ def run(
 
     Once the corner is passed it is watched for ``hold`` more.
     """
-    from hitl.road.corners import Corner
     from hitl.home import Home
+    from hitl.road.corners import Corner
     from hitl.session.lockstep import Lockstep
-    from hitl.session.setup import Rig, RigOptions
+    from hitl.session.setup import Rig
+    from hitl.session_options import RigOptions
     from trainer.config import PRESETS
 
     arm, corner = ARMS[name], Corner(*place["corner"])

@@ -146,11 +146,12 @@ class Hands:
 def session(home: Path, control: Path, journal: Journal, wheel: str) -> int:
     """Drive in real time until asked to stop."""
     from hitl import arbiter
+    from hitl.drivers.human import PadWheel, ScriptedWheel
+    from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
     from hitl.home import Home
     from hitl.pads.sdl import SdlPad
-    from hitl.session.setup import Rig, RigOptions
-    from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
-    from hitl.drivers.human import PadWheel, ScriptedWheel
+    from hitl.session.setup import Rig
+    from hitl.session_options import RigOptions
     from tests.hitl.virtual_pad import VirtualPad
 
     asked: list[int] = []

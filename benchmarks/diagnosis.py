@@ -42,9 +42,9 @@ def cost(preset: str, looks: int = 40) -> dict[str, float]:
 
     from trainer.config import PRESETS
     from trainer.diagnosis.live import LiveChecks
+    from trainer.learner.tqc import TQC
     from trainer.replay.from_arrays import finished_episode
     from trainer.replay.replay import Replay
-    from trainer.learner.tqc import TQC
 
     torch.set_num_threads(1)
     config, rng = PRESETS[preset].with_values(warmup_steps=0, metrics_every=1), np.random.default_rng(0)

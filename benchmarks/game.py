@@ -16,8 +16,8 @@ import gymnasium
 import numpy as np
 from common import stopwatch, write_report
 
-from hitl.games.embedded_env import DrivingEnv
 from hitl.drivers.scripted import ScriptedDriver
+from hitl.games.embedded_env import DrivingEnv
 from hitl.road.track import shipped_tracks
 
 REPEATS = 7

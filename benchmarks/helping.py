@@ -20,8 +20,8 @@ PER_MINUTE = 4.0  # requests, at most
 
 def helper(arm: Arm, rig: Rig, lockstep: Lockstep, corner: Corner, seed: int) -> tuple[Any, int]:
     """Return the wheel of an arm, and the human steps that were driven beforehand (whole laps)."""
-    from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
     from hitl.drivers.human import Nobody, ScriptedWheel
+    from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 
     hz = rig.task.settings.hz
     driver = ScriptedDriver(rig.track, seed=seed + 7)

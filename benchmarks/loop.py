@@ -27,13 +27,14 @@ from common import parser, print_table, stopwatch, write_report
 
 from hitl import arbiter
 from hitl.demo.demo import open_shipped
+from hitl.drivers.human import PadWheel
 from hitl.home import Home
 from hitl.pads.sdl import SdlPad
 from hitl.protocols import Tick
-from hitl.session.setup import Rig, RigOptions
-from hitl.trainer_process import TrainerProcess
+from hitl.session.setup import Rig
+from hitl.session_options import RigOptions
 from hitl.timing.priority import real_time
-from hitl.drivers.human import PadWheel
+from hitl.trainer_process import TrainerProcess
 from tests.hitl.virtual_pad import VirtualPad
 
 HELD_S, REST_S = (0.15, 0.35), (0.1, 0.5)  # how long the button is held and left alone, s

@@ -18,11 +18,11 @@ import torch
 from common import parser, print_table, write_report
 
 from trainer.config import PLAIN, PRESETS
-from trainer.replay.from_arrays import finished_episode
 from trainer.daemon.process_tuning import keep_freed_memory
-from trainer.networks.actor_critic import remember
-from trainer.replay.replay import Replay
 from trainer.learner.tqc import TQC
+from trainer.networks.actor_critic import remember
+from trainer.replay.from_arrays import finished_episode
+from trainer.replay.replay import Replay
 
 NUMBERS, PICTURE, ACTIONS, STEPS = 45, (2, 24, 24), 2, 200
 KINDS: dict[str, dict[str, object]] = {

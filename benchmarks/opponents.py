@@ -21,13 +21,13 @@ import torch
 from torch import Tensor
 
 from data.reading.follow import Update
-from trainer.replay.batch import Batch, beside
 from trainer.config import TrainConfig
 from trainer.learner.flat import FlatParameters
-from trainer.networks.actor_critic import LOG_STD_MIN, Actor
-from trainer.replay.replay import Replay
 from trainer.learner.schedule import rate
 from trainer.learner.tqc import TQC
+from trainer.networks.actor_critic import LOG_STD_MIN, Actor
+from trainer.replay.batch import Batch, beside
+from trainer.replay.replay import Replay
 
 
 class _AgainstTheRest(Replay):

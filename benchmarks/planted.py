@@ -21,16 +21,17 @@ import torch
 from data.reading.episodes import EpisodeData, EpisodeWriter, SegmentData
 from data.records import AGENT, HUMAN, SessionInfo
 from data.store import Store
-from hitl.games.embedded_env import DrivingEnv
 from hitl.drivers.scripted import ScriptedDriver, Skill
-from hitl.task.driving_task import DrivingTask, TaskSettings
+from hitl.games.embedded_env import DrivingEnv
 from hitl.road.track import Track, load_track
-from trainer.replay.batch import Batch
-from trainer.checkpoints.files import CheckpointMeta, save
+from hitl.task.driving_task import DrivingTask, TaskSettings
+from trainer.checkpoints.files import save
+from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import PLAIN, TrainConfig
+from trainer.learner.tqc import TQC
+from trainer.replay.batch import Batch
 from trainer.replay.from_arrays import finished_episode
 from trainer.replay.replay import Replay
-from trainer.learner.tqc import TQC
 
 TRACKS = ("default", "chicane", "decreasing")
 LAPS, DRIVES = 3, 12

@@ -23,13 +23,13 @@ import numpy as np
 import torch
 from planted import CONFIG, Interface, Plan
 
+from hitl.drivers.scripted import Skill
 from hitl.games.embedded_env import DrivingEnv
+from hitl.task.driving_task import TaskSettings
 from hitl.task.observation import ObservationSettings
 from hitl.task.reward import Reward, RewardSettings
-from hitl.drivers.scripted import Skill
-from hitl.task.driving_task import TaskSettings
-from trainer.replay.batch import Batch
 from trainer.learner.tqc import TQC
+from trainer.replay.batch import Batch
 
 C = CONFIG.with_values
 CAREFUL = Skill(corner_grip=18.0, braking=12.0)  # slower than the human in every corner, and through each of them

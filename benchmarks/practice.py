@@ -33,15 +33,16 @@ from common import parser, print_table, stopwatch, write_report
 
 from data.records import HUMAN
 from data.store import Store
-from hitl.session import practice
 from hitl.commands.play import Practice
 from hitl.demo.demo import open_shipped
+from hitl.drivers.human import Nobody, ScriptedWheel, Wheel
+from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.games.base import Start
 from hitl.home import Home
 from hitl.protocols import EpisodeResult
-from hitl.session.setup import Rig, RigOptions
-from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
-from hitl.drivers.human import Nobody, ScriptedWheel, Wheel
+from hitl.session import practice
+from hitl.session.setup import Rig
+from hitl.session_options import RigOptions
 
 CORNER = "hairpin"
 LEADS_S = (1.0, 1.5, 2.0, 2.5, 2.7, 3.5)  # before a failure

@@ -10,9 +10,9 @@ import torch
 from sb3_contrib import TQC as Theirs  # noqa: N811
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 
-from trainer.replay.batch import Batch
 from trainer.config import TrainConfig
 from trainer.learner.tqc import TQC
+from trainer.replay.batch import Batch
 
 
 class _Nothing(gymnasium.Env[np.ndarray, np.ndarray]):

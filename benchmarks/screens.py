@@ -26,8 +26,8 @@ def frames(size: str | None, count: int = 300) -> float:
     """Return the CPU seconds that a frame of the game's window takes, drawing and showing."""
     import pygame
 
+    from takeover_ui.window.options import WindowOptions
     from takeover_ui.window.screen import Screen
-    from takeover_ui.window.window import WindowOptions
     from tests.takeover_ui import samples
 
     os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")

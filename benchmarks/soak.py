@@ -47,7 +47,8 @@ SESSION_START = """
 import sys, time
 began, cpu = time.perf_counter(), time.process_time()
 from hitl.home import Home
-from hitl.session.setup import Rig, RigOptions
+from hitl.session.setup import Rig
+from hitl.session_options import RigOptions
 ticks = []
 with Rig(Home(__import__("pathlib").Path(sys.argv[1])), RigOptions(), watch=ticks.append, stop=lambda: bool(ticks)) as rig:
     rig.session.episode("drive", seed=1)
@@ -68,9 +69,9 @@ class Calendar(datetime.datetime):
 
 def layout() -> SessionInfo:
     """Return what the embedded game's sessions look like, so that a real one can start on the store."""
-    from hitl.home import Home
-    from hitl.session.setup import RigOptions
     from hitl.games.open_game import open_world
+    from hitl.home import Home
+    from hitl.session_options import RigOptions
 
     with tempfile.TemporaryDirectory() as folder:
         world = open_world(RigOptions(), Home(Path(folder)))

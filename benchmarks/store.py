@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 from common import parser, print_table, write_report
 
-from data.reading.episodes import FLOATS, EpisodeData
-from data.reading.follow import Follower
 from data.exchange.importing import write
 from data.exchange.merge import merge
 from data.exchange.portable import Portable
+from data.reading.episodes import FLOATS, EpisodeData
+from data.reading.follow import Follower
 from data.recording.recorder import Recorder
 from data.records import HUMAN, SessionInfo, StepRow
 from data.store import Store

@@ -23,10 +23,10 @@ import torch
 from common import parser, print_table, write_report
 from sb3_twin import Fixed, copy_weights, theirs
 
-from trainer.replay.batch import Batch
 from trainer.config import PLAIN
 from trainer.daemon.process_tuning import keep_freed_memory
 from trainer.learner.tqc import TQC
+from trainer.replay.batch import Batch
 
 OBSERVATIONS, ACTIONS = 24, 2
 CONFIG = PLAIN.with_values(

@@ -34,15 +34,16 @@ from benchmarks.common import parser, print_table, stopwatch, write_report  # no
 from benchmarks.loop import Notes, Presser, next_tick  # noqa: E402
 from data.store import Store  # noqa: E402
 from hitl import arbiter  # noqa: E402
+from hitl.drivers.human import PadWheel, ScriptedWheel, Wheel  # noqa: E402
+from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule  # noqa: E402
 from hitl.home import Home  # noqa: E402
 from hitl.pads.base import PadState  # noqa: E402
 from hitl.pads.sdl import SdlPad  # noqa: E402
 from hitl.protocols import Tick  # noqa: E402
 from hitl.remote.link import free_port  # noqa: E402
-from hitl.session.setup import Rig, RigOptions  # noqa: E402
-from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule  # noqa: E402
 from hitl.road.track import Track  # noqa: E402
-from hitl.drivers.human import PadWheel, ScriptedWheel, Wheel  # noqa: E402
+from hitl.session.setup import Rig  # noqa: E402
+from hitl.session_options import RigOptions  # noqa: E402
 from tests.hitl.games.stand_in import stand_in_track  # noqa: E402
 from tests.hitl.virtual_pad import VirtualPad  # noqa: E402
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from data.errors import StoreError, shown
-from data.recording.log_beside import log_size, note_log
 from data.files.paths import refuse_share, sqlite_uri
-from data.schema import APPLICATION_ID, MIGRATIONS, Migration
 from data.reading.layout_check import check_layout
+from data.recording.log_beside import log_size, note_log
+from data.schema import APPLICATION_ID, MIGRATIONS, Migration
 
 BUSY_TIMEOUT_S = 5.0
 

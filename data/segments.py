@@ -12,8 +12,8 @@ from typing import Any
 from data.connect import now, transaction
 from data.demos import MOVED, Rule
 from data.errors import UsageError
-from data.records import VERDICTS, Segment, SegmentRecord
 from data.reading.layout_check import readable_rows
+from data.records import VERDICTS, Segment, SegmentRecord
 
 _SELECT = f"""
 SELECT g.id, g.session_id, g.episode_id, g.kind, g."trigger", g.corner, g.start, coalesce(g.stop, g.start),

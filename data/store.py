@@ -17,13 +17,13 @@ from sqlite_utils import Database
 
 from data import checkpoints as _checkpoints
 from data import segments, tracks
-from data.recording import recovery
 from data.checkpoints import CheckpointRecord, Evaluation
 from data.connect import BUSY_TIMEOUT_S, database, now, open_store, transaction
 from data.demos import Rule
 from data.errors import StoreError
-from data.recording.session_lock import LiveLock
+from data.recording import recovery
 from data.recording.operations import insert_session
+from data.recording.session_lock import LiveLock
 from data.records import Segment, SessionInfo
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from data.connect import transaction, version_of
 from data.errors import StoreError, shown
-from data.recording.session_lock import is_alive
-from data.recording.log_beside import advice, without_log
-from data.recording.spill_file import find_spills
 from data.reading.unusable import unusable_sentences
+from data.recording.log_beside import advice, without_log
+from data.recording.session_lock import is_alive
+from data.recording.spill_file import find_spills
 
 PRUNE_BLOCK = 20_000
 """Steps deleted in one transaction: short enough that a session recording meanwhile never waits long."""

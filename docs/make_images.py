@@ -30,8 +30,8 @@ def driving(home: Path) -> None:
     from hitl.commands.report import collect
     from hitl.screens.stored_scene import stored_scene
     from takeover_ui.overlay import overlay
-    from takeover_ui.window.screen import Composer
     from takeover_ui.view import StorePulse, TrainerPulse, View
+    from takeover_ui.window.screen import Composer
 
     with Store.open_existing(home / "store.sqlite") as store:
         newest = store.latest_checkpoint()
@@ -109,7 +109,7 @@ def reporting(home: Path) -> None:
     """Draw the report in light and dark."""
     from data.store import Store
     from hitl.commands.report import collect
-    from takeover_ui.report.contents import write_report
+    from takeover_ui.report.page import write_report
 
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:

@@ -7,7 +7,7 @@
     [takeover]             # the fields of hitl.arbiter.Settings
     mode = "touch"
     ramp_s = 0.2
-    [help]                 # the fields of hitl.session.offers.HelpSettings
+    [help]                 # the fields of HelpSettings
     offer = "all"
     [controls]             # for gym:ID, which control moves each action number: steer, gas, brake, gas_brake, none, -steer …
     "CarRacing-v3" = ["steer", "gas", "brake"]
@@ -31,15 +31,30 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InputFileError, shown
-from data.suggest import did_you_mean
 from data.files.text_files import read_toml
+from data.suggest import did_you_mean
 from hitl.arbiter import Settings as TakeoverSettings
 from hitl.home import Home
-from hitl.session.offers import HelpSettings
 
 SECTIONS = ("pad", "takeover", "help", "controls", "pictures", "trackmania", "tmrl")
 KINDS = ("auto", "sdl", "keyboard", "inputs")
 CONTROLS = ("steer", "gas", "brake", "gas_brake", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class HelpSettings:
+    """The section ``[help]`` of settings.toml: when the wheel is offered, and how often the agent may ask."""
+
+    offer: str = "failing"  # before corners: where the agent fails; "all"; "off"
+    offer_s: float = 2.0  # s before a corner, by the car's own speed
+    requests_per_minute: float = 4.0  # the agent asks so often at most; 0 never
+    rumble: bool = True  # when the wheel is offered or changes hands
+
+    def __post_init__(self) -> None:
+        if self.offer not in ("failing", "all", "off"):
+            raise ValueError("offer is failing, all or off")
+        if self.offer_s < 0.0 or self.requests_per_minute < 0.0:
+            raise ValueError("offer_s and requests_per_minute cannot be negative")
 
 
 @dataclass(frozen=True)

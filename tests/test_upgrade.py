@@ -13,8 +13,8 @@ import torch
 
 from data.checkpoints import CheckpointRecord
 from data.connect import version_of
-from data.reading.follow import Follower
 from data.exchange.merge import merge
+from data.reading.follow import Follower
 from data.recording.recorder import Recorder
 from data.schema import MIGRATIONS
 from data.store import Store

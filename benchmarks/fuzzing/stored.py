@@ -217,9 +217,9 @@ def check_update(update: Any) -> None:
 def _use_store(data: bytes, folder: Path) -> None:
     """Open it as every command does, look at it, follow it, merge it into another."""
     from data.errors import HitlError
-    from data.reading.follow import Follower
     from data.exchange.merge import merge
     from data.exchange.portable import whole_episodes
+    from data.reading.follow import Follower
     from data.store import Store
     from data.upkeep import check, info
     from trainer.diagnosis.drives import from_store as drives_from_store
@@ -353,8 +353,8 @@ def _road() -> Any:
 
 def check_imported(store: Any, path: Path, steps: int) -> None:
     """What an import left: a sound store whose steps can be followed and trained from."""
-    from data.reading.follow import Follower
     from data.exchange.portable import whole_episodes
+    from data.reading.follow import Follower
     from data.upkeep import check
 
     assert check(store.conn, path) == [], f"{check(store.conn, path)}"
@@ -368,8 +368,8 @@ def check_imported(store: Any, path: Path, steps: int) -> None:
 
 
 def _use_run(data: bytes, folder: Path) -> None:
-    from data.store import Store
     from data.exchange.watch_folder import import_runs
+    from data.store import Store
     from hitl.player_runs.rebuild import OldRuns, as_recorded
     from hitl.task.driving_task import TaskSettings
 
@@ -399,7 +399,8 @@ def checkpoint_bytes() -> bytes:
     """Return a small checkpoint of the daemon's kind."""
     import torch
 
-    from trainer.checkpoints.files import CheckpointMeta, save
+    from trainer.checkpoints.files import save
+    from trainer.checkpoints.meta import CheckpointMeta
     from trainer.config import PLAIN
     from trainer.learner.tqc import TQC
 
@@ -596,8 +597,8 @@ def _make_message(rng: Random) -> bytes:
 
 def _use_message(data: bytes, folder: Path) -> None:
     """Hear it as the trainer's side does, and as the worker's."""
-    from data.store import Store
     from data.exchange.unpickle import Holder
+    from data.store import Store
     from data.upkeep import check
     from hitl.home import Home
     from hitl.remote.forward import take_weights

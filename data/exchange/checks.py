@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from data.reading.episodes import FLOATS, EpisodeData, SegmentData
 from data.errors import shown
-from data.numbers import all_numbers, no_numbers
 from data.exchange.portable import Portable
+from data.numbers import all_numbers, no_numbers
+from data.reading.episodes import FLOATS, EpisodeData, SegmentData
 from data.records import OUTCOMES, PURPOSES, VERDICTS, SessionInfo
 
 MOST_TEXT = 4000  # characters

@@ -7,13 +7,13 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from data.reading.episodes import EpisodeWriter
 from data.errors import shown
+from data.exchange.checks import EpisodeRefusedError, check
 from data.exchange.merge import Summary
 from data.exchange.portable import Portable, adopt_checkpoints, digest
+from data.reading.episodes import EpisodeWriter
 from data.store import Store
 from data.tracks import plain, settle
-from data.exchange.checks import EpisodeRefusedError, check
 
 __all__ = ["EpisodeRefusedError", "check", "write"]
 

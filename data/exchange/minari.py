@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from data.reading.episodes import EpisodeData, SegmentData, takeovers
 from data.errors import HitlError, InputFileError, UsageError, shown
 from data.exchange.hdf5_check import check_heaps
 from data.exchange.importing import EpisodeRefusedError
 from data.exchange.portable import Portable, describe, digest, put_step_arrays, put_tail, restore, step_arrays, tail_of
-from data.records import AGENT, HUMAN, SessionInfo
 from data.exchange.spaces import Layout, See, around_zero, in_order, is_flat, laid_out, leaves
 from data.files.text_files import read_json
+from data.reading.episodes import EpisodeData, SegmentData, takeovers
+from data.records import AGENT, HUMAN, SessionInfo
 
 MOST_METADATA, MOST_NAME = 2**24, 500  # bytes, characters
 MOST_UNREADABLE = 100

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from data.reading.episodes import EpisodeData, SegmentData
 from data.errors import InputFileError, shown
 from data.exchange.importing import EpisodeRefusedError
 from data.exchange.portable import Portable, describe, digest, put_step_arrays, put_tail, restore, step_arrays, tail_of
-from data.records import HUMAN
 from data.exchange.unpickle import load_restricted
+from data.reading.episodes import EpisodeData, SegmentData
+from data.records import HUMAN
 
 FORMAT = "tmrl_player_run_v1"
 ACTIONS = ("gas", "brake", "steer")

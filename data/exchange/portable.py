@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from data.reading.episodes import FLOATS, EpisodeData, SegmentData, read_episode
 from data.errors import shown
-from data.records import SessionInfo
+from data.reading.episodes import FLOATS, EpisodeData, SegmentData, read_episode
 from data.reading.layout_check import readable_rows
+from data.records import SessionInfo
 
 VERSION = 1
 _EPISODE = ("purpose", "end", "reason", "seed", "started", "ended", "first_t")

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from data.connect import now, transaction
+from data.reading.layout_check import readable_rows
 from data.recording.operations import INSERT_STEP
 from data.records import AGENT, HUMAN
-from data.reading.layout_check import readable_rows
 
 FLOATS = ("progress", "x", "y", "z", "heading", "speed", "risk")
 """Columns of a step that may be unknown; NaN here, NULL in the store."""

@@ -16,9 +16,9 @@ import numpy as np
 from data.connect import BUSY_TIMEOUT_S, open_store, transaction
 from data.errors import StoreError
 from data.numbers import MOST, all_numbers, no_numbers
+from data.reading.layout_check import readable_rows
 from data.records import EpisodeRecord, SegmentRecord, SessionRecord
 from data.segments import changed
-from data.reading.layout_check import readable_rows
 
 BLOCK = 4_000
 """Rows fetched at a time: small enough to stay in the processor's cache, large enough that NumPy does the work."""

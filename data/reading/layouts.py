@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from data.reading.follow import Layout
-from data.records import ACTION_PENDING
 from data.reading.layout_check import readable_rows
+from data.records import ACTION_PENDING
 
 
 @dataclass(frozen=True)

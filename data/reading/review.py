@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data.records import AGENT
 from data.reading.stretch import Stretch
+from data.records import AGENT
 
 
 @dataclass(frozen=True, slots=True)

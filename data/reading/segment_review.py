@@ -10,11 +10,11 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from data.reading import review
 from data.errors import StoreError
+from data.reading import review
+from data.reading.stretch import Stretch
 from data.records import Segment
 from data.store import Store
-from data.reading.stretch import Stretch
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -8,8 +8,8 @@ from collections import Counter
 
 import numpy as np
 
-from data.reading.follow import number_names
 from data.numbers import MOST, all_numbers, counted, no_numbers
+from data.reading.follow import number_names
 from data.reading.layout_check import readable_rows
 
 BLOCK = 4_000

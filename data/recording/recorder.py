@@ -22,12 +22,12 @@ import numpy as np
 
 from data.connect import now, open_store
 from data.errors import StoreError
-from data.recording.session_lock import LiveLock
 from data.numbers import MOST
 from data.recording.operations import CLOSE, END, EPISODE, EVENT, OUTCOME, SEGMENT, STEP, STOP, Applier, Op
-from data.records import RecorderStatus, SessionInfo, StepRow
 from data.recording.recovery import BLOCK, recover
+from data.recording.session_lock import LiveLock
 from data.recording.spill_file import SpillFile, read_spill
+from data.records import RecorderStatus, SessionInfo, StepRow
 
 COMMIT_EVERY_S = 0.5
 """At most this much driving is uncommitted while the store can be written."""

@@ -19,8 +19,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from data.recording.session_lock import try_lock
 from data.recording.operations import Op
+from data.recording.session_lock import try_lock
 from data.records import SessionInfo
 
 

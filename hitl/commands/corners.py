@@ -12,9 +12,9 @@ from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
     from data.store import Store
+    from hitl.road.corner_mining import Place
     from hitl.road.corner_stats import CornerStats
     from hitl.road.line import ReferenceLine
-    from hitl.road.corner_mining import Place
 
 
 def main(argv: list[str]) -> int:
@@ -35,10 +35,10 @@ def main(argv: list[str]) -> int:
     from data.reading.drives import drives, tracks
     from data.store import Store
     from hitl.commands.selection import parse_date
+    from hitl.road.corner_mining import ends, mine
     from hitl.road.corner_stats import corner_stats
     from hitl.road.corners import Corner
     from hitl.road.known_tracks import chosen
-    from hitl.road.corner_mining import ends, mine
 
     since = parse_date(args.since) if args.since else None
     writes = bool(args.mine or args.add or args.rename)

@@ -14,8 +14,8 @@ from hitl.arguments import Parser
 from hitl.home import Home, add_home, default_home, home_path
 
 if TYPE_CHECKING:
-    from hitl.road.corners import Corner
     from hitl.demo.demo import DemoResult
+    from hitl.road.corners import Corner
     from takeover_ui.window.window import Window
 
 HELP_SECONDS = 30.0  # of scripted takeover; one that has begun is finished
@@ -136,10 +136,11 @@ def _headless(home: Home, args: argparse.Namespace, corner: Corner) -> DemoResul
 
     from hitl.console import console
     from hitl.demo.demo import Demo, Limits
-    from hitl.session.setup import Rig, RigOptions
-    from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
-    from hitl.trainer_process import TrainerProcess
     from hitl.drivers.human import ScriptedWheel, Wheel
+    from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+    from hitl.session.setup import Rig
+    from hitl.session_options import RigOptions
+    from hitl.trainer_process import TrainerProcess
 
     def wheel(track: Any) -> Wheel:
         rule = TakeoverRule(
@@ -177,9 +178,11 @@ def _windowed(home: Home, args: argparse.Namespace, corner: Corner) -> DemoResul
     from hitl.demo.demo import Demo, Limits
     from hitl.demo.window import DemoWindow
     from hitl.screens.trainer_pulse import PulseReader
-    from hitl.session.setup import Rig, RigOptions
+    from hitl.session.setup import Rig
+    from hitl.session_options import RigOptions
     from hitl.trainer_process import TrainerProcess
-    from takeover_ui.window.window import Window, WindowOptions
+    from takeover_ui.window.options import WindowOptions
+    from takeover_ui.window.window import Window
 
     limits = Limits(wall_seconds=60 * (args.minutes or 10.0))
     with contextlib.ExitStack() as stack:
@@ -225,8 +228,8 @@ def _player_wheel(
     args: argparse.Namespace, home: Home, corner: Corner, window: Window, stack: contextlib.ExitStack
 ) -> Any:
     from hitl.commands.play import player_pad
-    from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
     from hitl.drivers.human import PadWheel, ScriptedWheel, StandInWheel
+    from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 
     def make(track: Any) -> Any:
         pad = player_pad("auto", "", home, window)

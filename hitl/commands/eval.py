@@ -28,7 +28,8 @@ def main(argv: list[str]) -> int:
         parser.error("--episodes must be at least 1")
 
     from data.errors import CheckpointError
-    from hitl.session.setup import Rig, RigOptions
+    from hitl.session.setup import Rig
+    from hitl.session_options import RigOptions
     from trainer.daemon.verdicts import independent, wilson
 
     home = home_path(args)

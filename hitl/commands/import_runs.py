@@ -65,10 +65,10 @@ def _rebuild(args: argparse.Namespace, store: Store) -> Callable[[PlayerRun], Po
             )
 
         return refuse
-    from hitl.road.known_tracks import file_under
     from hitl.player_runs.rebuild import OldRuns
-    from hitl.task.driving_task import TaskSettings
+    from hitl.road.known_tracks import file_under
     from hitl.road.track import load_track
+    from hitl.task.driving_task import TaskSettings
 
     track, digest, said = file_under(store.conn, load_track(args.track))
     for sentence in said:
@@ -177,9 +177,9 @@ def main(argv: list[str]) -> int:
         raise UsageError("--hz is a number of steps per second from 1 to 1000.")
     from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-    from data.reading.layouts import apart
     from data.exchange.merge import Summary
     from data.exchange.relayout import rebuild_said
+    from data.reading.layouts import apart
     from data.store import Store
     from hitl.console import console
 

@@ -80,8 +80,8 @@ def _record(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
-    from hitl.road.track import load_track
     from hitl.games.open_game import map_line
+    from hitl.road.track import load_track
 
     track = load_track(args.file or map_line("default", home_path(args)))
     print(f"{track.name}: {track.line.length:.0f} m, {len(track.corners)} corners")

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Group
 
     from hitl.pads.base import Pad
-    from hitl.pads.devices import Device, Devices
+    from hitl.pads.device import Device
+    from hitl.pads.devices import Devices
     from hitl.pads.mapping import PadMap
     from hitl.pads.sdl import SdlPad
     from hitl.settings import Settings

@@ -14,13 +14,13 @@ from hitl.arguments import Parser, add_env
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
-    from hitl.road.corners import Corner
+    from hitl.drivers.human import Wheel
     from hitl.home import Home
     from hitl.protocols import EpisodeResult, Tick
+    from hitl.road.corners import Corner
+    from hitl.road.track import Track
     from hitl.screens.trainer_pulse import PulseReader
     from hitl.session.setup import Rig
-    from hitl.road.track import Track
-    from hitl.drivers.human import Wheel
     from takeover_ui.window.window import Window
 
 DRIVERS = ("auto", "sdl", "inputs", "keyboard", "scripted", "none")
@@ -97,9 +97,11 @@ def main(argv: list[str]) -> int:
         parser.error("--lead goes with --practice, and is a number of seconds from 0 to 60")
 
     from data.errors import DeviceError, HitlError
-    from hitl.session.setup import Rig, RigOptions
+    from hitl.session.setup import Rig
+    from hitl.session_options import RigOptions
     from hitl.settings import load
-    from takeover_ui.window.window import Window, WindowOptions, display_available
+    from takeover_ui.window.options import WindowOptions
+    from takeover_ui.window.window import Window, display_available
 
     fast = args.headless and args.pad in ("scripted", "none")
     if not args.headless and not display_available():
@@ -162,8 +164,8 @@ def main(argv: list[str]) -> int:
 def _layouts_apart(rig: Rig) -> list[str]:
     """Return what is to be said of recorded steps that cannot be learned from together with this session's."""
     from data.errors import StoreError
-    from data.reading.layouts import apart
     from data.exchange.relayout import rebuild_said
+    from data.reading.layouts import apart
     from data.store import Store
 
     try:
@@ -253,9 +255,9 @@ def _drive(rig: Rig, args: argparse.Namespace, watch: _Watch | None) -> str:
 
 
 def _wheel(args: argparse.Namespace, track: Track, window: Window | None, stack: contextlib.ExitStack) -> Wheel:
+    from hitl.drivers.human import Nobody, PadWheel, ScriptedWheel
     from hitl.pads.open import open_pad
     from hitl.settings import load
-    from hitl.drivers.human import Nobody, PadWheel, ScriptedWheel
 
     if args.pad == "none":
         return Nobody()
@@ -294,9 +296,9 @@ def _known_corners(home: Home, track: Track) -> tuple[Corner, ...]:
 
 def player_pad(use: str, name: str, home: Home, window: Window) -> Any:
     """Return the pad that the player asked for, and the window's keys beside it (alone for ``keyboard``)."""
-    from hitl.pads.open import open_pad
     from hitl.pads.combined import EitherPad
     from hitl.pads.keyboard import KeyboardPad
+    from hitl.pads.open import open_pad
     from hitl.pads.window_keys import window_keys
     from hitl.settings import load
 

@@ -10,8 +10,8 @@ from hitl.arguments import Parser
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
-    from data.records import Segment
     from data.reading.review import EpisodeSummary
+    from data.records import Segment
     from data.store import Store
     from takeover_ui.report.contents import CornerRow, DrivenLine, EvaluationPoint, Outcome, Report
     from takeover_ui.view import Corner, Scene
@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
     from data.errors import InputFileError
     from data.store import Store
     from hitl.commands.selection import parse_date
-    from takeover_ui.report.contents import write_report
+    from takeover_ui.report.page import write_report
 
     home = home_path(args)
     output = args.output or home.root / "report.html"
@@ -74,8 +74,8 @@ def collect(
 
     Raises HitlError when the track, corner or session is not in the store, or nothing was driven in that time.
     """
-    from data.reading import review
     from data.errors import UsageError
+    from data.reading import review
     from hitl import __version__
     from hitl.screens.stored_scene import stored_scene
     from takeover_ui.report.contents import EpisodePoint, Report

@@ -18,10 +18,10 @@ from typing import Any, Protocol
 
 from data.errors import TrainingError, UsageError
 from data.store import Store
-from hitl.road.corners import Corner
 from hitl.home import Home
-from hitl.session.setup import Rig
+from hitl.road.corners import Corner
 from hitl.session.session import EpisodeResult
+from hitl.session.setup import Rig
 from hitl.trainer_process import TrainerProcess
 
 EPISODES = 20

@@ -10,12 +10,13 @@ from typing import Literal
 from data.reading.driven import DrivenPart, parts, sums
 from data.store import Store
 from hitl import __version__
-from hitl.road.corners import Corner
 from hitl.demo.demo import DemoResult
 from hitl.home import Home
+from hitl.road.corners import Corner
 from hitl.road.track import Track
-from takeover_ui.report.contents import DrivenLine, EpisodePoint, EvaluationPoint, Report, write_report
+from takeover_ui.report.contents import DrivenLine, EpisodePoint, EvaluationPoint, Report
 from takeover_ui.report.contents import Outcome as ReportOutcome
+from takeover_ui.report.page import write_report
 from takeover_ui.view import Scene
 
 AROUND_M = 35.0  # m of road shown before and behind the corner

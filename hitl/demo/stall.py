@@ -16,13 +16,14 @@ from typing import Any
 
 from data.errors import CheckpointError
 from data.store import Store
-from hitl.road.corners import Corner
-from hitl.home import Home
-from hitl.session.lockstep import Lockstep
-from hitl.session.setup import Rig, RigOptions
-from hitl.drivers.scripted import ScriptedDriver
-from hitl.session.session import EpisodeResult
 from hitl.drivers.human import Nobody, ScriptedWheel
+from hitl.drivers.scripted import ScriptedDriver
+from hitl.home import Home
+from hitl.road.corners import Corner
+from hitl.session.lockstep import Lockstep
+from hitl.session.session import EpisodeResult
+from hitl.session.setup import Rig
+from hitl.session_options import RigOptions
 
 LAPS = 2
 EVALUATE_EVERY = 1000  # agent steps

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from hitl import arbiter
 from hitl.road.corners import Corner
+from hitl.screens.live_view import Watcher
 from hitl.screens.trainer_pulse import PulseReader
 from hitl.session.session import EpisodeResult, Tick
-from hitl.screens.live_view import Watcher
 from takeover_ui.view import StorePulse, TrainerPulse
 from takeover_ui.window.window import Window
 

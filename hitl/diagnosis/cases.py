@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import CheckpointError, InputFileError
-from hitl.road.known_tracks import stored_track
 from hitl.diagnosis.roads import facts, line_facts
+from hitl.road.known_tracks import stored_track
 from trainer.diagnosis.case import Case
 from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.drives import from_store as drives_from_store
@@ -66,8 +66,8 @@ def cases(
 
 def of_home(root: Path) -> Case:
     """Return the case of a home folder: its metrics, its drives, its newest checkpoint, its road. Raises StoreError."""
-    from data.store import Store
     from data.reading.unusable import unusable
+    from data.store import Store
 
     with Store.open_existing(root / "store.sqlite") as store:
         conn = store.conn

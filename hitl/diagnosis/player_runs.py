@@ -11,11 +11,11 @@ from data.errors import InputFileError
 from data.exchange.importing import EpisodeRefusedError
 from data.exchange.player_runs import ACTIONS, PlayerRun, find_runs, read_player_run
 from data.exchange.relayout import plain_names
-from hitl.player_runs.road import SPEED_SCALE, old_names
 from hitl.player_runs.rebuild import OldRuns
-from hitl.task.reward import RewardSettings
-from hitl.task.driving_task import TaskSettings
+from hitl.player_runs.road import SPEED_SCALE, old_names
 from hitl.road.track import load_track
+from hitl.task.driving_task import TaskSettings
+from hitl.task.reward import RewardSettings
 from trainer.diagnosis.drives import Drives, Episode
 from trainer.diagnosis.recipe import Recipe
 

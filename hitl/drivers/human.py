@@ -8,9 +8,9 @@ from __future__ import annotations
 import time
 from typing import Any, Protocol
 
+from hitl.drivers.scripted import ScriptedDriver, TakeoverRule
 from hitl.pads.base import MISSING, Pad, PadState
 from hitl.pads.hands import Hand, look, together
-from hitl.drivers.scripted import ScriptedDriver, TakeoverRule
 
 TOUCHED = 0.25  # deflection from which a person counts as driving
 

@@ -50,8 +50,8 @@ class Judgement:
         """
         import torch
 
-        from trainer.replay.batch import beside
         from trainer.networks.recurrent import whole_episode
+        from trainer.replay.batch import beside
 
         seen, did = (torch.from_numpy(x.astype(np.float32, copy=False)) for x in (observations, actions))
         with torch.no_grad():

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from hitl.games.base import Game, Start, SteppedGame
 from hitl.games.box2d import Box2DGame
-from hitl.task.driving_task import DrivingTask, TaskSettings
-from hitl.road.track import Track, load_track
 from hitl.games.hang_guard import EnvironmentLost, RtgymGuard
+from hitl.road.track import Track, load_track
+from hitl.task.driving_task import DrivingTask, TaskSettings
 
 HANG_S = 2.0  # s without an answer after which an embedded game counts as hung: a busy machine may well keep it waiting for some
 ADVANCE_S = 0.008  # s before the end of a time-step at which the embedded game's physics is computed

@@ -3,7 +3,7 @@
 How our actions become the environment's: ``hitl.games.ranges``. Which control of the pad moves which number is a setting; the
 defaults below are a guess for the rest.
 
-All that is ever done with an environment is done by one thread (``hitl.games.hang_guard.Worker``). Before anything is recorded, one
+One thread does all that is ever done with an environment (``hitl.games.hang_guard.Worker``). Before anything is recorded, one
 episode is begun and one step is made, and what comes back is looked at: an environment of another form is refused in a sentence.
 """
 
@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 from data.errors import DeviceError, shown
 from data.numbers import said, which
 from hitl.games.base import VehicleState
-from hitl.games.ranges import ActionRange
+from hitl.games.hang_guard import RESET_S, EnvironmentLost, Worker
 from hitl.games.pictures import Misfit, Sight
+from hitl.games.ranges import ActionRange
 from hitl.road.line import Place
 from hitl.settings import PictureSettings
-from hitl.games.hang_guard import RESET_S, EnvironmentLost, Worker
 
 CONTROLS: dict[str, tuple[str, ...]] = {
     "CarRacing-v3": ("steer", "gas", "brake"),

@@ -1,7 +1,7 @@
 """The driving task in a game that runs by itself: the session's own thread sends and looks, once each tick.
 
-It has the timing of :class:`hitl.games.embedded_env.DrivingEnv`: in a step the action is sent, and what is seen is what the action before
-it has led to. Nothing waits here, so there is no thread that could hang: what the game raises, the session gets.
+It has the timing of :class:`hitl.games.embedded_env.DrivingEnv`: in a step the action is sent, and what is seen is what the
+action before it has led to. Nothing waits here, so there is no thread that could hang: what the game raises, the session gets.
 """
 
 from __future__ import annotations

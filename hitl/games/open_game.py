@@ -9,60 +9,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from data.errors import DeviceError, UsageError, shown
 from data.suggest import did_you_mean
 from hitl.arguments import ENV_WORDS, ENVIRONMENTS
-from hitl.timing.clocks import LockstepClock, RealTimeClock
+from hitl.games.world import NoTask, World, no_road, nothing
 from hitl.home import Home
-from hitl.road.known_tracks import drivable
-from hitl.road.line import ReferenceLine
 from hitl.protocols import Clock
+from hitl.road.known_tracks import drivable
 from hitl.task.driving_task import DrivingTask, TaskSettings
-from hitl.road.track import Track
+from hitl.timing.clocks import LockstepClock, RealTimeClock
 
 if TYPE_CHECKING:
-    from hitl.session.setup import RigOptions
-
-
-@dataclass(frozen=True)
-class NoTask:
-    """Stands for a driving task where the environment has its own."""
-
-    settings: TaskSettings
-
-
-def _nothing() -> None:
-    """Nothing to do."""
-
-
-@dataclass
-class World:
-    """An environment ready for a session. ``hold`` lets time stand still for a tick, ``release`` lets go of the controls."""
-
-    env: Any
-    clock: Clock
-    track: Track
-    task: Any  # a DrivingTask, or NoTask
-    observation_names: tuple[str, ...]
-    action_names: tuple[str, ...]
-    controls: tuple[str, ...] = ()  # of the pad, for each action; empty: the actions' names say it
-    reward: Mapping[str, float] = field(default_factory=dict)
-    has_line: bool = True  # False: progress, corners and the scripted driver mean nothing here
-    frame_shape: tuple[int, ...] = ()  # rows and columns of the picture in each observation; empty: there is none
-    plug: Callable[[Any], None] = lambda hub: (
-        None
-    )  # makes our own pad; ``hub``: the devices that the player's is read from
-    heed: Callable[[Callable[[], bool]], None] = lambda leaving: None  # has it ask, while it waits, whether to go on waiting
-    hold: Callable[[], None] = _nothing
-    release: Callable[[], None] = _nothing
-    close: Callable[[], None] = _nothing
+    from hitl.session_options import RigOptions
 
 
 def open_world(options: RigOptions, home: Home) -> World:
@@ -115,8 +77,8 @@ def _quiet(make: Callable[[], World], home: Home) -> World:
 
 
 def _box2d(options: RigOptions, home: Home) -> World:
-    from hitl.games.embedded_env import DrivingEnv, real_time_env
     from hitl.games.box2d import Box2DGame
+    from hitl.games.embedded_env import DrivingEnv, real_time_env
     from hitl.pads.base import neutral_action
 
     track = drivable(home, options.track)
@@ -131,7 +93,7 @@ def _box2d(options: RigOptions, home: Home) -> World:
         hold, release = real.hold, lambda: env.unwrapped.interface.game.send(neutral_action(names))
     else:
         env = DrivingEnv(track, options.task, game)
-        task, clock, hold, release = env.task, LockstepClock(env.task.settings.hz), _nothing, _nothing
+        task, clock, hold, release = env.task, LockstepClock(env.task.settings.hz), nothing, nothing
 
     def close() -> None:
         env.close()  # waits for a game in real time, or leaves one that hangs
@@ -156,8 +118,8 @@ def _box2d(options: RigOptions, home: Home) -> World:
 
 def _gym(name: str, options: RigOptions, home: Home) -> World:
     from hitl.games.gym_env import action_names, controls_for, open_gym
-    from hitl.timing.paced_clock import PacedClock
     from hitl.settings import load
+    from hitl.timing.paced_clock import PacedClock
 
     settings = options.task or TaskSettings()
     player = load(home)
@@ -176,7 +138,7 @@ def _gym(name: str, options: RigOptions, home: Home) -> World:
         paced = PacedClock(settings.hz)
         clock, hold = paced, paced.hold
     else:
-        clock, hold = LockstepClock(settings.hz), _nothing
+        clock, hold = LockstepClock(settings.hz), nothing
     return World(
         env,
         clock,
@@ -194,12 +156,12 @@ def _gym(name: str, options: RigOptions, home: Home) -> World:
 
 
 def _trackmania(options: RigOptions, home: Home) -> World:
+    from hitl.games.live_env import LiveEnv
     from hitl.games.trackmania.game import open_trackmania
     from hitl.games.trackmania.key_presses import instead_of_pad, key_controls, keys_or_none
-    from hitl.games.live_env import LiveEnv
-    from hitl.timing.paced_clock import PacedClock
-    from hitl.settings import load
     from hitl.games.trackmania.virtual_pad import VirtualPad
+    from hitl.settings import load
+    from hitl.timing.paced_clock import PacedClock
 
     chosen = load(home).trackmania
     track = drivable(home, map_line(options.track, home))
@@ -289,8 +251,3 @@ def map_line(track: str, home: Home) -> str | Path:
         "TrackMania needs the map's reference line: drive it once with `hitl line record`, or name a file with --track (a tmrl "
         "reward.pkl will do)."
     )
-
-
-def no_road(name: str) -> Track:
-    """Return what stands for a track where there is none: a name, and a metre of nothing."""
-    return Track(name, ReferenceLine(np.array([[0.0, 0.0], [1.0, 0.0]])), 1.0)

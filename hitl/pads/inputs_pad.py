@@ -17,8 +17,8 @@ from typing import Any
 
 from data.errors import DeviceError
 from hitl.pads.base import MISSING, PadState
-from hitl.pads.own_pad import own_pads
 from hitl.pads.mapping import CONTROLLER, from_table
+from hitl.pads.own_pad import own_pads
 from hitl.pads.rest import Resting
 
 AGAIN_S = 0.5  # s between tries to open a device that went away

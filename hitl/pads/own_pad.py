@@ -15,10 +15,10 @@ from __future__ import annotations
 import random
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from hitl.pads.devices import Device, Devices
+    from hitl.pads.device import Device
 
 #: The virtual pads of ours that exist now. Readers that cannot challenge a device must be opened before there is one.
 own_pads: weakref.WeakSet[object] = weakref.WeakSet()
@@ -29,10 +29,20 @@ CHALLENGES = 2  # unanswered ones that free a suspect as long as our own pad has
 _NEAR = 0.02  # 8-bit sticks and rounding
 
 
+class Hub(Protocol):
+    """What is asked of the devices (``hitl.pads.devices.Devices``)."""
+
+    present: dict[int, Device]
+    guards: list[Guard]
+
+    def poll(self) -> None:
+        """Look for devices that came or went."""
+
+
 class Guard:
     """Watches the devices while a virtual pad of ours exists. Make it before that pad, and give it `write` after."""
 
-    def __init__(self, hub: Devices, seed: int | None = None) -> None:
+    def __init__(self, hub: Hub, seed: int | None = None) -> None:
         hub.poll()
         self.hub = hub
         self.own: set[int] = set()

@@ -11,7 +11,8 @@ import pygame
 
 from data.errors import DeviceError, HitlError
 from hitl.pads.base import MISSING, PadState
-from hitl.pads.devices import Device, Devices, devices
+from hitl.pads.device import Device
+from hitl.pads.devices import Devices, devices
 from hitl.pads.identity import Identity, own_table, parse, pick
 from hitl.pads.mapping import CONTROLLER, JOYSTICK, Axis, PadMap, from_table
 from hitl.pads.rest import PEDALS, Resting

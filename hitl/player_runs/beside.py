@@ -8,8 +8,19 @@ from __future__ import annotations
 import numpy as np
 
 from data.exchange.importing import EpisodeRefusedError
+from hitl.player_runs.places import (
+    MAX_SPEED_MISFIT,
+    Array,
+    Complex,
+    Fit,
+    Flags,
+    Places,
+    along,
+    find_speed,
+    heading,
+    on_line,
+)
 from hitl.road.line import ReferenceLine
-from hitl.player_runs.places import MAX_SPEED_MISFIT, Array, Complex, Fit, Flags, Places, along, find_speed, heading, on_line
 
 MAX_BESIDE = 15.0  # m from the line to a car without edges of the road to tell
 MAX_ANCHOR = 0.7  # m, of the car along the line from where its progress says that it was

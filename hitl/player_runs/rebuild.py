@@ -2,8 +2,8 @@
 
 Such an observation (tmrl's TQCGRAB without images) holds points of the road ahead relative to the car, in the world's axes or in
 the car's, numbers of the car, among them its progress along the line, and the last actions. Which number is which is told by what
-the numbers do (``hitl.player_runs.road``), the places by laying the road that was seen on the line (``hitl.player_runs.places``), and both must
-agree with the recorded speed.
+the numbers do (``hitl.player_runs.road``), the places by laying the road that was seen on the line
+(``hitl.player_runs.places``), and both must agree with the recorded speed.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from data.reading.episodes import EpisodeData
 from data.exchange.importing import EpisodeRefusedError
 from data.exchange.player_runs import ACTIONS, PlayerRun, as_steps
 from data.exchange.portable import Portable
-from data.records import SessionInfo
 from data.exchange.relayout import add_pending, plain_names
+from data.reading.episodes import EpisodeData
+from data.records import SessionInfo
 from hitl.games.base import VehicleState
 from hitl.games.pictures import pixel_names
 from hitl.player_runs.beside import beside_line
@@ -37,8 +37,8 @@ from hitl.player_runs.places import (
     on_line,
 )
 from hitl.player_runs.road import progress_columns, see_road
-from hitl.task.driving_task import DrivingTask, TaskSettings
 from hitl.road.track import Track
+from hitl.task.driving_task import DrivingTask, TaskSettings
 
 POINT_SCALE = 100.0  # m that become 1.0
 MAX_TURN = 0.003  # rad between the direction of the points and the line's; beyond it they are no points of the line

@@ -9,11 +9,11 @@ from typing import Any
 
 from data.connect import now, open_store, transaction
 from data.errors import shown
-from data.recording.session_lock import LiveLock
+from data.exchange.unpickle import Holder
 from data.numbers import counted
 from data.recording.operations import CLOSE, EPISODE, STEP, Applier, Op
+from data.recording.session_lock import LiveLock
 from data.tracks import plain, settle
-from data.exchange.unpickle import Holder
 from hitl.home import Home
 from hitl.remote.link import connection
 from hitl.remote.tmrl_samples import TmrlSamples

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from data.reading.episodes import EpisodeData, EpisodeWriter
 from data.exchange.importing import EpisodeRefusedError, check
 from data.exchange.player_runs import ACTIONS, PlayerRun, as_steps, run_of
 from data.exchange.portable import Portable
+from data.reading.episodes import EpisodeData, EpisodeWriter
 from data.records import AGENT, SessionInfo
 from data.store import Store
 from hitl.home import Home

@@ -3,7 +3,8 @@
 tlspyo, which tmrl's Server, Trainer and RolloutWorker speak, writes pickles. So that ours and tmrl's programs can meet at one
 server, the envelopes here are pickles too: of plain values, and read by the store's own reader of such pickles, which can call
 nothing. Inside lies one of three things: our own message in the form of :mod:`hitl.remote.codec`; the buffer of samples that a
-tmrl RolloutWorker sends, for which a :class:`data.exchange.unpickle.Holder` stands; or bytes, which tmrl's workers take for weights.
+tmrl RolloutWorker sends, for which a :class:`data.exchange.unpickle.Holder` stands; or bytes, which tmrl's workers take for
+weights.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from data.errors import InputFileError, shown
 from data.files.paths import user_path
-from data.suggest import did_you_mean
 from data.files.text_files import parse_toml, read_rows, read_toml
+from data.suggest import did_you_mean
 from hitl.road.corners import Corner, corners_from_curvature
 from hitl.road.line import MOST_FAR, MOST_LENGTH, ReferenceLine
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.records import HUMAN
-from hitl.road.corners import Corner
 from hitl.games.base import VehicleState
+from hitl.road.corners import Corner
+from hitl.road.track import Track
 from hitl.session.offers import next_corner
 from hitl.session.session import EpisodeResult, Tick
-from hitl.road.track import Track
 from takeover_ui.view import Scene, StorePulse, TrainerPulse, View
 
 FULL_LOCK = 0.4  # rad of the drawn front wheels

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.reading import review
 from data.errors import HitlError, InputFileError, StoreError
+from data.reading import review
 from hitl.road.known_tracks import chosen, stored_track
 from hitl.road.track import DEFAULT_WIDTH, load_track
 from takeover_ui.view import Scene

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from hitl.console import console
-from trainer.daemon.heartbeat import Heartbeat
 from trainer.daemon.evaluations import Watch
+from trainer.daemon.heartbeat import Heartbeat
 
 EVALUATIONS = 6
 

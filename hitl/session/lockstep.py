@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from data.reading.follow import Follower
 from data.store import Store
 from hitl.drivers.policy import Judgement
-from hitl.session.setup import Rig
 from hitl.session.session import EpisodeResult
+from hitl.session.setup import Rig
 
 if TYPE_CHECKING:
     from trainer.config import TrainConfig
+    from trainer.learner.tqc import TQC
     from trainer.networks.actor_critic import Actor
     from trainer.replay.replay import Replay
-    from trainer.learner.tqc import TQC
 
 
 class LearnerPolicy:
@@ -106,9 +106,9 @@ class Lockstep:
         import torch
 
         from trainer.checkpoints.files import load
+        from trainer.learner.tqc import TQC
         from trainer.replay.pixels import with_image
         from trainer.replay.replay import Replay
-        from trainer.learner.tqc import TQC
 
         torch.set_num_threads(1)
         config = with_image(config, rig.observation_names)
@@ -152,7 +152,8 @@ class Lockstep:
 
     def save(self) -> int:
         """Write a checkpoint, which the episodes that follow are marked with; returns its row."""
-        from trainer.checkpoints.files import CheckpointMeta, save
+        from trainer.checkpoints.files import save
+        from trainer.checkpoints.meta import CheckpointMeta
 
         rig = self.rig
         meta = CheckpointMeta.of(self.learner, rig.observation_names, rig.action_names, self.kind, tracks=rig.known_by)

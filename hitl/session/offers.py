@@ -26,22 +26,6 @@ def next_corner(corners: tuple[Corner, ...], progress: float, speed: float) -> t
     return "", None
 
 
-@dataclass(frozen=True, slots=True)
-class HelpSettings:
-    """The section ``[help]`` of settings.toml: when the wheel is offered, and how often the agent may ask."""
-
-    offer: str = "failing"  # before corners: where the agent fails; "all"; "off"
-    offer_s: float = 2.0  # s before a corner, by the car's own speed
-    requests_per_minute: float = 4.0  # the agent asks so often at most; 0 never
-    rumble: bool = True  # when the wheel is offered or changes hands
-
-    def __post_init__(self) -> None:
-        if self.offer not in ("failing", "all", "off"):
-            raise ValueError("offer is failing, all or off")
-        if self.offer_s < 0.0 or self.requests_per_minute < 0.0:
-            raise ValueError("offer_s and requests_per_minute cannot be negative")
-
-
 @dataclass
 class CornerOffers:
     """Offers the wheel before corners.

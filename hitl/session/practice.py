@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.numbers import is_number
+from hitl.games.base import Start
 from hitl.road.corner_stats import FAILURES
 from hitl.road.corners import Corner
-from hitl.games.base import Start
 from hitl.road.line import ReferenceLine
 
 LEAD_S = 1.0  # s before the corner at which a try begins at the earliest

@@ -26,16 +26,16 @@ from data.demos import Rule
 from data.numbers import is_number
 from data.records import AGENT, HUMAN, StepRow
 from hitl import arbiter
-from hitl.timing.clocks import LockstepClock
+from hitl.drivers.human import Nobody, Wheel, persons_pad
+from hitl.games.hang_guard import EnvironmentLost, lost
+from hitl.pads.base import braking_action, neutral_action, to_action
+from hitl.pads.hands import look, together
+from hitl.protocols import Clock, EpisodeResult, Foresight, Policy, Recorder, Remembering, Tick
 from hitl.road.corners import Corner
 from hitl.session.door import Door, Unusable
 from hitl.session.offers import RUMBLES, CornerOffers
 from hitl.session.outcome import Course, OutcomeJudge
-from hitl.pads.base import braking_action, neutral_action, to_action
-from hitl.pads.hands import look, together
-from hitl.protocols import Clock, EpisodeResult, Foresight, Policy, Recorder, Remembering, Tick
-from hitl.games.hang_guard import EnvironmentLost, lost
-from hitl.drivers.human import Nobody, Wheel, persons_pad
+from hitl.timing.clocks import LockstepClock
 
 __all__ = ["EpisodeResult", "Session", "Tick"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import TracebackType
 
 from data.errors import StoreError, UsageError
@@ -15,38 +14,20 @@ from data.store import Corner as StoredCorner
 from data.store import Store
 from data.suggest import did_you_mean
 from data.tracks import plain
-from hitl import arbiter
-from hitl.timing.clocks import Lateness, punctual
-from hitl.road.corners import Corner
-from hitl.session.help_requests import PolicyForesight
-from hitl.home import Home
-from hitl.road.known_tracks import file_under
-from hitl.road.corner_mining import same_stretch
-from hitl.session.offers import CornerOffers, HelpSettings
-from hitl.drivers.policy import CheckpointPolicy
-from hitl.protocols import EpisodeResult, Tick
-from hitl.session.session import Session
-from hitl.task.driving_task import TaskSettings
-from hitl.road.track import Track
 from hitl.drivers.human import Wheel, device_hub
+from hitl.drivers.policy import CheckpointPolicy
 from hitl.games.open_game import open_world
-
-
-@dataclass(frozen=True)
-class RigOptions:
-    """What a session is to be."""
-
-    env: str = "box2d"
-    track: str = "default"
-    kind: str = "play"  # as stored: ``play``, ``demo``, ``evaluation``, ``stall``
-    real_time: bool = False
-    seed: int = 0
-    gating: arbiter.Settings = arbiter.Settings()  # noqa: RUF009 (frozen, so one for all is safe)
-    task: TaskSettings | None = None
-    help: HelpSettings = HelpSettings(offer="off", requests_per_minute=0.0)  # noqa: RUF009
-    only_corner: str = ""  # the one corner at which the wheel may be taken
-    greedy_every: int = 2  # every second, third, … drive is without noise; 0: none
-    show: bool = False  # an environment with a window of its own opens it
+from hitl.home import Home
+from hitl.protocols import EpisodeResult, Tick
+from hitl.road.corner_mining import same_stretch
+from hitl.road.corners import Corner
+from hitl.road.known_tracks import file_under
+from hitl.road.track import Track
+from hitl.session.help_requests import PolicyForesight
+from hitl.session.offers import CornerOffers
+from hitl.session.session import Session
+from hitl.session_options import RigOptions
+from hitl.timing.clocks import Lateness, punctual
 
 
 def _alike(corner: StoredCorner, span: tuple[float, float]) -> bool:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pygame
 
-from takeover_ui.review import widgets
 from takeover_ui import theme
+from takeover_ui.review import widgets
 from takeover_ui.review.compare import figures, in_words
 from takeover_ui.review.corner_plan import CornerPlan
-from takeover_ui.theme import Mark, Pen
 from takeover_ui.review.timeline import Timeline
+from takeover_ui.theme import Mark, Pen
 
 if TYPE_CHECKING:
     from data.records import Segment

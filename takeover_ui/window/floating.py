@@ -14,7 +14,7 @@ import pygame
 from takeover_ui.overlay import notices, overlay
 
 if TYPE_CHECKING:
-    from takeover_ui.window.window import WindowOptions
+    from takeover_ui.window.options import WindowOptions
 
 _MARGIN = 12
 _Box = tuple[int, int, int, int]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pygame
 
     from takeover_ui.window.newest_value import Slot
-    from takeover_ui.window.window import WindowOptions
+    from takeover_ui.window.options import WindowOptions
 
 _TOAST_S = 5.0
 _PUMP_S = 0.004  # how long the keyboard may wait to be read
@@ -50,7 +50,7 @@ def main(pipe: Connection, slot: Slot, counts: Any, options: WindowOptions) -> N
 
 class _Loop:
     def __init__(self, pipe: Connection, slot: Slot, counts: Any, options: WindowOptions, screen: Any) -> None:
-        from takeover_ui.window.window import KEYS
+        from takeover_ui.window.options import KEYS
 
         self.pipe, self.slot, self.counts, self.options, self.screen = pipe, slot, counts, options, screen
         self.numbers = {name: number for number, name in enumerate(KEYS)}

@@ -8,13 +8,13 @@ import pygame
 
 from takeover_ui import theme
 from takeover_ui.overlay import banner, notices, overlay
-from takeover_ui.window.game_view import GameView
 from takeover_ui.overlay.overlay import Size
 from takeover_ui.theme import Mark
 from takeover_ui.view import View
+from takeover_ui.window.game_view import GameView
 
 if TYPE_CHECKING:
-    from takeover_ui.window.window import WindowOptions
+    from takeover_ui.window.options import WindowOptions
 
 _SMALLEST = (320, 200)
 _RAISE_S = 2.0

@@ -10,7 +10,8 @@ import torch
 from hitl.demo.demo import open_shipped
 from hitl.home import Home
 from hitl.session.lockstep import Lockstep
-from hitl.session.setup import Rig, RigOptions
+from hitl.session.setup import Rig
+from hitl.session_options import RigOptions
 from trainer.config import PRESETS
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"

@@ -11,10 +11,10 @@ from torch import Tensor
 from benchmarks.opponents import OPPONENTS, PVP, RLIF, Opponent
 from data.records import SessionRecord
 from tests.trainer.helpers import ACT, OBS, random_batch, random_episode
-from trainer.replay.batch import Batch
 from trainer.config import PRESETS, TrainConfig
-from trainer.replay.replay import Replay
 from trainer.learner.tqc import TQC
+from trainer.replay.batch import Batch
+from trainer.replay.replay import Replay
 
 SMALL: dict[str, Any] = {"hidden": 32, "batch_size": 64, "lr_actor": 3e-3, "lr_critic": 3e-3, "metrics_every": 10}
 STALLED = PRESETS["hitl"].with_values(hidden=32)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from data.recording.log_beside import without_log
 from data.exchange.merge import merge
+from data.recording.log_beside import without_log
 from data.recording.recorder import Recorder
 from data.store import Store
 from data.upkeep import check

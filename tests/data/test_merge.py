@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from data.errors import StoreError, UsageError
-from data.reading.follow import Follower
 from data.exchange.merge import merge
+from data.reading.follow import Follower
 from data.recording.recorder import Recorder
 from data.store import Store
 from tests.data.helpers import drive, session_info, step_row

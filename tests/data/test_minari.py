@@ -11,14 +11,14 @@ from minari.data_collector.episode_buffer import EpisodeBuffer
 from minari.dataset.minari_storage import MinariStorage
 
 from data.errors import InputFileError
-from data.reading.follow import Follower
 from data.exchange.importing import EpisodeRefusedError
 from data.exchange.minari import _identify, read_minari
 from data.exchange.spaces import around_zero
+from data.reading.follow import Follower
 from data.store import Store
 from hitl.cli import main
-from hitl.games.ranges import ActionRange
 from hitl.games.pictures import Sight
+from hitl.games.ranges import ActionRange
 
 N = 6
 

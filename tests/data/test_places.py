@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from data.files import paths
 from data.connect import open_store
 from data.errors import HitlError, StoreError, UsageError
+from data.files import paths
 from data.files.paths import refuse_share, sqlite_uri, user_path
 from data.store import Store
 from hitl.cli import main

@@ -7,8 +7,8 @@ import pytest
 
 from data.exchange.importing import EpisodeRefusedError
 from data.exchange.player_runs import run_of
-from hitl.player_runs.road import old_names
 from hitl.player_runs.rebuild import OldRuns, as_recorded, left_empty
+from hitl.player_runs.road import old_names
 from hitl.road.track import load_track
 from tests.data.test_player_runs import RAW
 

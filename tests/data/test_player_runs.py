@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from data.errors import InputFileError
-from data.reading.follow import Follower
 from data.exchange.importing import EpisodeRefusedError
 from data.exchange.player_runs import as_steps, looks_like_run_name, read_player_run
-from data.store import Store
 from data.exchange.watch_folder import watch
+from data.reading.follow import Follower
+from data.store import Store
 from hitl.cli import main
 from hitl.player_runs.rebuild import OldRuns, as_recorded
 from hitl.road.track import load_track

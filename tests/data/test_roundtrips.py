@@ -7,12 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data.reading.episodes import FLOATS, EpisodeData, EpisodeWriter, SegmentData
 from data.exchange.importing import write
 from data.exchange.merge import merge
 from data.exchange.minari import read_minari, write_minari
 from data.exchange.player_runs import own_export, read_player_run, write_player_run
 from data.exchange.portable import segment_episodes, whole_episodes
+from data.reading.episodes import FLOATS, EpisodeData, EpisodeWriter, SegmentData
 from data.records import HUMAN
 from data.store import Store
 from tests.data.helpers import session_info

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import UsageError
-from data.reading.follow import Follower
 from data.exchange.lerobot import write_lerobot
 from data.exchange.parquet import write_parquet
 from data.exchange.portable import segment_episodes, whole_episodes
+from data.reading.follow import Follower
 from data.recording.recorder import Recorder
 from data.store import Store
 from tests.data.helpers import drive, session_info

@@ -6,7 +6,16 @@ import locale
 import pytest
 
 from data.errors import InputFileError
-from data.files.text_files import parse_json, parse_toml, read_json, read_rows, read_text, read_toml, text_lines, without_mark
+from data.files.text_files import (
+    parse_json,
+    parse_toml,
+    read_json,
+    read_rows,
+    read_text,
+    read_toml,
+    text_lines,
+    without_mark,
+)
 
 POLISH = "Żółć gęślą jaźń\nłuk = 1\n"
 FORMS = {

@@ -10,8 +10,8 @@ import types
 
 import pytest
 
-from data.recording import session_lock, spill_file
 from data.reading.follow import Follower
+from data.recording import session_lock, spill_file
 from data.recording.recorder import Recorder
 from data.store import Store
 from tests.data.helpers import drive, session_info, step_row

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hitl.road.corner_stats import corner_stats
-from hitl.road.corners import Corner
 from hitl.games.base import Start, VehicleState
+from hitl.games.live_env import LiveEnv
 from hitl.games.trackmania.frames import Frame
 from hitl.games.trackmania.line_recorder import LineRecorder
+from hitl.road.corner_stats import corner_stats
+from hitl.road.corners import Corner
 from hitl.road.line import ReferenceLine
-from hitl.games.live_env import LiveEnv
-from hitl.task.reward import RewardSettings
-from hitl.task.driving_task import DrivingTask, TaskSettings
 from hitl.road.track import Track, finish_artefact, lay_segments
+from hitl.task.driving_task import DrivingTask, TaskSettings
+from hitl.task.reward import RewardSettings
 
 BEND = {"radius": 20, "angle": 90}
 
@@ -220,8 +220,8 @@ def test_tmrl_is_found_at_its_start_and_a_finish_has_the_whole_line_behind_it():
     from collections import deque
     from types import SimpleNamespace
 
-    from hitl.games.trackmania.motion import Motion
     from hitl.games.tmrl.env import TmrlEnv
+    from hitl.games.trackmania.motion import Motion
 
     env = object.__new__(TmrlEnv)  # without tmrl: only what looks where the car is
     env.track, env._has_line, env._frames, env._motion = circuit(0.7, 0.0), True, deque(maxlen=12), Motion()

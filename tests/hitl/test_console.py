@@ -15,8 +15,8 @@ from hitl.cli import main
 from hitl.console import console
 from hitl.screens.train_terminal import TrainView, draw
 from tests.data.helpers import drive, session_info
-from trainer.daemon.heartbeat import Heartbeat
 from trainer.daemon.evaluations import Watch
+from trainer.daemon.heartbeat import Heartbeat
 
 ROOT = Path(__file__).parents[2]
 NAMES = ["[apex]", "[/]", "[bold]x", ":car:", "[link=x]y[/link]", r"\[a]", "a\\", "[red]Żółć[/red]"]

@@ -10,7 +10,8 @@ from data.store import Store
 from hitl import cli
 from hitl.commands.corners import rename
 from hitl.home import Home
-from hitl.session.setup import Rig, RigOptions
+from hitl.session.setup import Rig
+from hitl.session_options import RigOptions
 
 
 def test_a_renamed_corner_does_not_come_back_under_its_old_name(tmp_path: Path) -> None:

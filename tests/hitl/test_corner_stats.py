@@ -12,17 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.reading.drives import Drive, drives
 from data.errors import StoreError, UsageError
+from data.reading.drives import Drive, drives
 from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, SessionInfo, StepRow
 from data.store import Store
 from hitl.commands import corners as command
+from hitl.home import Home
+from hitl.road.corner_mining import End, ends, mine, same_stretch
 from hitl.road.corner_stats import braking_onset, corner_stats, trend, visit, wilson
 from hitl.road.corners import Corner
-from hitl.home import Home
 from hitl.road.line import ReferenceLine
-from hitl.road.corner_mining import End, ends, mine, same_stretch
 
 CORNER = Corner("hairpin", 100.0, 140.0)
 

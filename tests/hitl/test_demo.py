@@ -13,8 +13,9 @@ from data.store import Store
 from hitl import cli
 from hitl.demo.demo import open_shipped, stalled_at
 from hitl.home import Home
-from hitl.session.setup import Rig, RigOptions
 from hitl.road.track import load_track
+from hitl.session.setup import Rig
+from hitl.session_options import RigOptions
 
 
 def run(*args, **environment):

@@ -9,17 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.reading.follow import Follower
 from data.numbers import MOST
-from hitl.session.door import Door, Unusable
+from data.reading.follow import Follower
+from hitl.drivers.human import PadWheel
 from hitl.games.base import VehicleState
 from hitl.games.gym_env import GymEnv
-from hitl.home import Home
-from hitl.road.line import Place
-from hitl.pads.base import PadState
-from hitl.session.setup import Rig, RigOptions
 from hitl.games.hang_guard import EnvironmentLost
-from hitl.drivers.human import PadWheel
+from hitl.home import Home
+from hitl.pads.base import PadState
+from hitl.road.line import Place
+from hitl.session.door import Door, Unusable
+from hitl.session.setup import Rig
+from hitl.session_options import RigOptions
 
 NO_NUMBERS = [np.nan, np.inf, -np.inf, 1e300, -1e12]
 

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from hitl.games.embedded_env import DrivingEnv, real_time_env
+from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.games.base import Start
 from hitl.games.box2d import Box2DGame
-from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
-from hitl.task.driving_task import DrivingTask, TaskSettings
+from hitl.games.embedded_env import DrivingEnv, real_time_env
 from hitl.road.track import load_track, shipped_tracks
+from hitl.task.driving_task import DrivingTask, TaskSettings
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"
 

@@ -10,18 +10,18 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from data.reading.episodes import EpisodeData
 from data.errors import HitlError, InputFileError, shown
 from data.exchange.portable import put_step_arrays, step_arrays
+from data.reading.episodes import EpisodeData
 from data.records import SessionInfo
 from hitl.games.trackmania.frames import Stream
 from hitl.home import Home
-from hitl.road.line import ReferenceLine
 from hitl.pads.mapping import CONTROLLER, from_table
 from hitl.remote.tmrl_samples import TmrlSamples
 from hitl.remote.vetting import check_ops, usable
-from hitl.settings import load
+from hitl.road.line import ReferenceLine
 from hitl.road.track import load_track
+from hitl.settings import load
 from trainer.config import TrainConfig
 
 

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from hitl import arbiter
-from hitl.timing.clocks import RealTimeClock
-from hitl.home import Home
-from hitl.timing.paced_clock import PacedClock
-from hitl.session.setup import Rig, RigOptions
 from hitl.games.hang_guard import EnvironmentLost
+from hitl.home import Home
+from hitl.session.setup import Rig
+from hitl.session_options import RigOptions
+from hitl.timing.clocks import RealTimeClock
+from hitl.timing.paced_clock import PacedClock
 
 
 class Still:

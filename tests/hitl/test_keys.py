@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import DeviceError
-from hitl.games.trackmania import key_presses
 from hitl.games.base import Start
+from hitl.games.hang_guard import EnvironmentLost
+from hitl.games.live_env import LiveEnv
+from hitl.games.trackmania import key_presses
 from hitl.games.trackmania.game import open_trackmania
 from hitl.games.trackmania.key_presses import Dither, KeyPad, XKeyboard, instead_of_pad, key_controls
 from hitl.games.trackmania.key_presses_windows import SCAN, Input, WindowsKeyboard
-from hitl.games.live_env import LiveEnv
-from hitl.task.driving_task import DrivingTask
 from hitl.games.trackmania.virtual_pad import BUTTONS, VirtualPad
-from hitl.games.hang_guard import EnvironmentLost
+from hitl.task.driving_task import DrivingTask
 from tests.hitl.games.conftest import stand_in, vgamepad  # noqa: F401 (fixtures)
 from tests.hitl.games.stand_in import A, B, Y, stand_in_track
 

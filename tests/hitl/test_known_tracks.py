@@ -8,13 +8,14 @@ import pytest
 from data.errors import InputFileError, UsageError
 from data.store import Store
 from hitl import cli
+from hitl.drivers.human import ScriptedWheel
+from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.home import Home
 from hitl.road.known_tracks import chosen, drivable, road_of
-from hitl.session.setup import Rig, RigOptions
-from hitl.screens.stored_scene import stored_scene
-from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.road.track import lay_segments, load_track
-from hitl.drivers.human import ScriptedWheel
+from hitl.screens.stored_scene import stored_scene
+from hitl.session.setup import Rig
+from hitl.session_options import RigOptions
 
 MAPS = {
     "a": [{"straight": 60}, {"radius": 12, "angle": 120}, {"straight": 120}],

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from hitl import arbiter
-from hitl.timing.clocks import Lateness, punctual
 from hitl.home import Home
 from hitl.pads.base import PadState
-from hitl.session.setup import Rig, RigOptions
+from hitl.session.setup import Rig
+from hitl.session_options import RigOptions
+from hitl.timing.clocks import Lateness, punctual
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

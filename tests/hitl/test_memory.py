@@ -9,17 +9,18 @@ import pytest
 import torch
 
 from data.store import Store
-from hitl.home import Home
-from hitl.session.lockstep import Lockstep
-from hitl.pads.base import PadState
 from hitl.drivers.policy import CheckpointPolicy
-from hitl.session.setup import Rig, RigOptions
-from trainer.replay.batch import beside
+from hitl.home import Home
+from hitl.pads.base import PadState
+from hitl.session.lockstep import Lockstep
+from hitl.session.setup import Rig
+from hitl.session_options import RigOptions
 from trainer.checkpoints.files import load, load_policy, save
 from trainer.config import PLAIN, TrainConfig
+from trainer.learner.tqc import TQC
 from trainer.networks.actor_critic import Critics
 from trainer.networks.recurrent import whole_episode
-from trainer.learner.tqc import TQC
+from trainer.replay.batch import beside
 
 CONFIG = PLAIN.with_values(
     network="recurrent", hidden=16, layers=1, rnn_size=12, sequence=5, burn_in=5, quantiles=5, batch_size=20, warmup_steps=20,

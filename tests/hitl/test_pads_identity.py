@@ -14,9 +14,9 @@ from hitl.commands import pads
 from hitl.home import Home
 from hitl.pads import devices as devices_module
 from hitl.pads.base import MISSING
-from hitl.pads.open import open_pad
 from hitl.pads.devices import Devices, devices
 from hitl.pads.identity import Identity, on_linux, own_table, parse, pick, real_serial, tell_apart
+from hitl.pads.open import open_pad
 from hitl.pads.sdl import SdlPad
 from hitl.settings import PadChoice, load
 from tests.hitl.virtual_pad import VirtualPad

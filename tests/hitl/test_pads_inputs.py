@@ -21,8 +21,8 @@ inputs = pytest.importorskip("inputs")
 from data.errors import DeviceError  # noqa: E402
 from hitl.pads import inputs_pad  # noqa: E402
 from hitl.pads.base import MISSING, Pad, PadState  # noqa: E402
-from hitl.pads.own_pad import own_pads  # noqa: E402
 from hitl.pads.inputs_pad import InputsPad  # noqa: E402
+from hitl.pads.own_pad import own_pads  # noqa: E402
 
 KEY, ABS = 1, 3
 SOUTH, TR, START = 0x130, 0x137, 0x13B

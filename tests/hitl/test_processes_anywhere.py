@@ -210,6 +210,6 @@ def test_every_address_of_a_database_is_made_in_one_place():
     for folder in ("hitl", "data", "trainer", "takeover_ui"):
         for path in (ROOT / folder).rglob("*.py"):
             text = Path(path).read_text(encoding="utf-8")
-            if path != ROOT / "data" / "places.py":
+            if path != ROOT / "data" / "files" / "paths.py":
                 assert "as_uri" not in text, path.name
                 assert '"file:' not in text, path.name

@@ -10,11 +10,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from hitl.screens import trainer_pulse
 from hitl.commands.play import _Watch
 from hitl.home import Home
+from hitl.screens import trainer_pulse
 from hitl.screens.trainer_pulse import PulseReader, pulse_of
-from hitl.session.setup import Rig, RigOptions
+from hitl.session.setup import Rig
+from hitl.session_options import RigOptions
 from takeover_ui.view import View
 from trainer.daemon.heartbeat import Heartbeat, write_heartbeat
 

@@ -6,9 +6,10 @@ import pytest
 from data.store import Store
 from hitl.demo.demo import open_shipped
 from hitl.home import Home
-from hitl.session.offers import HelpSettings
-from hitl.session.setup import Rig, RigOptions
 from hitl.session.risk import Asker, Attempt, calibrate, critic_numbers, features, fit, labels, requests
+from hitl.session.setup import Rig
+from hitl.session_options import RigOptions
+from hitl.settings import HelpSettings
 
 HZ = 20.0
 

@@ -6,13 +6,13 @@ import pytest
 from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, SessionInfo
 from data.store import Store
-from hitl.games.embedded_env import DrivingEnv
-from hitl.session.outcome import OutcomeJudge
-from hitl.pads.base import MISSING, PadState
-from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
-from hitl.session.session import Session
-from hitl.road.track import Corner
 from hitl.drivers.human import ScriptedWheel
+from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+from hitl.games.embedded_env import DrivingEnv
+from hitl.pads.base import MISSING, PadState
+from hitl.road.track import Corner
+from hitl.session.outcome import OutcomeJudge
+from hitl.session.session import Session
 
 
 class Cruise:

@@ -21,6 +21,8 @@ import pytest
 from data.records import AGENT, HUMAN
 from hitl import arbiter
 from hitl.commands.play import player_pad
+from hitl.drivers.human import PadWheel, ScriptedWheel, StandInWheel
+from hitl.drivers.scripted import ScriptedDriver
 from hitl.games.base import Start
 from hitl.home import Home
 from hitl.pads.base import Pad, PadState
@@ -28,10 +30,10 @@ from hitl.pads.combined import EitherPad
 from hitl.pads.keyboard import KeyboardPad
 from hitl.pads.sdl import SdlPad
 from hitl.pads.window_keys import WindowKeys
-from hitl.session.setup import Rig, RigOptions
-from hitl.drivers.scripted import ScriptedDriver
-from hitl.drivers.human import PadWheel, ScriptedWheel, StandInWheel
-from takeover_ui.window.window import Window, WindowOptions
+from hitl.session.setup import Rig
+from hitl.session_options import RigOptions
+from takeover_ui.window.options import WindowOptions
+from takeover_ui.window.window import Window
 from tests.hitl.virtual_pad import VirtualPad
 from tests.takeover_ui.test_floating_x11 import Hand
 from tests.takeover_ui.test_floating_x11 import hand as hand  # an X server of the test's own

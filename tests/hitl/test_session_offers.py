@@ -8,17 +8,18 @@ from data.recording.recorder import Recorder
 from data.records import HUMAN, SessionInfo
 from data.store import Store
 from hitl.commands.play import Practice
-from hitl.road.corners import Corner
-from hitl.games.embedded_env import DrivingEnv
-from hitl.games.base import Start
-from hitl.home import Home
-from hitl.session.offers import CornerOffers, HelpSettings, next_corner
-from hitl.pads.base import MISSING, PadState
-from hitl.session.setup import Rig, RigOptions
-from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
-from hitl.session.session import Session
-from hitl.settings import load
 from hitl.drivers.human import ScriptedWheel
+from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+from hitl.games.base import Start
+from hitl.games.embedded_env import DrivingEnv
+from hitl.home import Home
+from hitl.pads.base import MISSING, PadState
+from hitl.road.corners import Corner
+from hitl.session.offers import CornerOffers, next_corner
+from hitl.session.session import Session
+from hitl.session.setup import Rig
+from hitl.session_options import RigOptions
+from hitl.settings import HelpSettings, load
 
 CORNERS = (Corner("a", 50.0, 70.0), Corner("b", 100.0, 130.0))
 PRESS = PadState(gas=0.4, buttons=frozenset({"takeover"}))

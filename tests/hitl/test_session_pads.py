@@ -11,11 +11,12 @@ import pytest
 
 from data.records import AGENT, HUMAN
 from hitl import arbiter
+from hitl.drivers.human import PadWheel
 from hitl.home import Home
 from hitl.pads.base import Pad
 from hitl.pads.sdl import SdlPad
-from hitl.session.setup import Rig, RigOptions
-from hitl.drivers.human import PadWheel
+from hitl.session.setup import Rig
+from hitl.session_options import RigOptions
 from tests.hitl.virtual_pad import VirtualPad
 
 GATING = arbiter.Settings(mode="hold", settle_s=0.0, minimum_s=0.0)

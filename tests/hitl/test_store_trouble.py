@@ -7,7 +7,8 @@ from data.errors import StoreError
 from data.records import HUMAN, StepRow
 from data.store import Store
 from hitl.home import Home
-from hitl.session.setup import Rig, RigOptions
+from hitl.session.setup import Rig
+from hitl.session_options import RigOptions
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from types import SimpleNamespace
 import pytest
 
 from data.errors import DeviceError
+from hitl.games.trackmania.virtual_pad import VirtualPad as OwnPad
 from hitl.pads.base import MISSING, PadState
 from hitl.pads.devices import Devices, devices
 from hitl.pads.own_pad import Guard
 from hitl.pads.sdl import SdlPad
-from hitl.games.trackmania.virtual_pad import VirtualPad as OwnPad
 from tests.hitl.vgamepad_double import X360, module
 from tests.hitl.virtual_pad import VirtualPad
 

@@ -1,13 +1,13 @@
 import pytest
 
+from hitl.demo.stall import mastered, stalled_corner
+from hitl.drivers.human import PadWheel, ScriptedWheel, StandInWheel
+from hitl.drivers.scripted import ScriptedDriver
 from hitl.games.embedded_env import DrivingEnv
 from hitl.pads.base import MISSING, PadState
 from hitl.pads.combined import EitherPad
-from hitl.drivers.scripted import ScriptedDriver
-from hitl.session.session import EpisodeResult
-from hitl.demo.stall import mastered, stalled_corner
 from hitl.road.track import Corner
-from hitl.drivers.human import PadWheel, ScriptedWheel, StandInWheel
+from hitl.session.session import EpisodeResult
 
 
 class FakePad:

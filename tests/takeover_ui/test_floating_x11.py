@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from takeover_ui.window.floating import place
-from takeover_ui.window.window import KEYS, Window, WindowOptions
+from takeover_ui.window.options import KEYS, WindowOptions
+from takeover_ui.window.window import Window
 from tests.takeover_ui import samples
 
 ROOT = Path(__file__).resolve().parents[2]

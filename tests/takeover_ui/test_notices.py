@@ -11,9 +11,9 @@ from hitl.commands.play import HINTS, _teller, pad_hint
 from hitl.pads.mapping import CONTROLLER, JOYSTICK
 from takeover_ui.overlay import notices, overlay, texts
 from takeover_ui.overlay.overlay import Size
-from takeover_ui.window.screen import Composer
 from takeover_ui.theme import Mark
 from takeover_ui.view import View
+from takeover_ui.window.screen import Composer
 from tests.takeover_ui import samples
 from tests.takeover_ui.test_overlay import check
 

@@ -8,8 +8,8 @@ import pytest
 
 from takeover_ui import theme
 from takeover_ui.overlay import gauges, overlay, texts
-from takeover_ui.window.screen import Composer
 from takeover_ui.view import StorePulse, TrainerPulse, View
+from takeover_ui.window.screen import Composer
 from tests.takeover_ui import samples
 
 

@@ -17,9 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from takeover_ui.report import svg
 from takeover_ui.geometry import ribbon
-from takeover_ui.report.contents import CornerRow, Outcome, Report, render, write_report
+from takeover_ui.report import svg
+from takeover_ui.report.contents import CornerRow, Outcome, Report
+from takeover_ui.report.page import render, write_report
 from tests.takeover_ui import samples
 
 EVIL = "\"><script>alert('x')</script><img src=x onerror=alert(1)>&\x00"

@@ -41,7 +41,8 @@ def test_a_whole_store_becomes_a_report(home: Path) -> None:
 
 def test_tries_at_a_corner_are_no_points_of_the_return_curve(tmp_path: Path) -> None:
     from hitl.home import Home
-    from hitl.session.setup import Rig, RigOptions
+    from hitl.session.setup import Rig
+    from hitl.session_options import RigOptions
 
     with Rig(Home(tmp_path), RigOptions()) as rig:
         for purpose in ("drive", "practice", "drive"):

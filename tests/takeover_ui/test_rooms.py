@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = sorted(f"takeover_ui.{p.stem}" for p in (ROOT / "takeover_ui").glob("*.py") if p.stem != "__init__")
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in (ROOT / "takeover_ui").rglob("*.py")
+    if path.stem != "__init__"
+)
 
 
 def loaded_by(modules: list[str]) -> set[str]:

@@ -15,10 +15,11 @@ import pygame
 import pytest
 
 from data.errors import DeviceError
+from takeover_ui.view import View
 from takeover_ui.window import floating, process
 from takeover_ui.window.newest_value import Slot
-from takeover_ui.view import View
-from takeover_ui.window.window import KEYS, Window, WindowOptions
+from takeover_ui.window.options import KEYS, WindowOptions
+from takeover_ui.window.window import Window
 from tests.takeover_ui import samples
 
 ROOT = Path(__file__).resolve().parents[2]

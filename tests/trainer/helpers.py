@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from trainer.replay.batch import Batch
 from trainer.config import PLAIN
+from trainer.replay.batch import Batch
 from trainer.replay.from_arrays import finished_episode
 
 TINY = PLAIN.with_values(

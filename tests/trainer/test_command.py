@@ -9,9 +9,9 @@ from hitl.cli import main
 from hitl.screens.train_terminal import draw
 from tests.trainer.test_daemon import drive, newest, wait_for
 from trainer.daemon.control import TrainerLock
+from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat, write_heartbeat
 from trainer.daemon.verdicts import Verdict
-from trainer.daemon.evaluations import Watch
 
 TINY = [
     "--set",

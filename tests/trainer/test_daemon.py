@@ -17,14 +17,15 @@ from data.recording.recorder import Recorder
 from data.records import SessionInfo, StepRow
 from data.store import Store
 from data.upkeep import prune
-from trainer.daemon import control
-from trainer.replay.batch import Batch
-from trainer.checkpoints.files import CheckpointMeta, load, load_policy, save
+from trainer.checkpoints.files import load, load_policy, save
+from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import PLAIN, TrainConfig
+from trainer.daemon import control
 from trainer.daemon.daemon import Daemon
 from trainer.daemon.heartbeat import read_heartbeat
 from trainer.daemon.resume import Wish
 from trainer.learner.tqc import TQC
+from trainer.replay.batch import Batch
 
 NAMES, ACTIONS = ("a", "b", "c"), ("gas_brake", "steer")
 SMALL = PLAIN.with_values(

@@ -11,10 +11,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tests.trainer.helpers import ACT, OBS, TINY, random_batch, random_episode
 from tests.trainer.test_replay import pieces, with_takeover
 from trainer.config import PLAIN, PRESETS
-from trainer.replay.device_copy import Mirror
 from trainer.learner.quantile import quantile_huber
-from trainer.replay.replay import Replay
 from trainer.learner.tqc import TQC
+from trainer.replay.device_copy import Mirror
+from trainer.replay.replay import Replay
 
 WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "unique_dim", "_unique2"}
 

@@ -8,10 +8,10 @@ from data.store import Store
 from tests.trainer.test_daemon import SMALL, drive, newest, train
 from trainer.checkpoints.files import load
 from trainer.config import TrainConfig
-from trainer.daemon.daemon import Daemon
 from trainer.daemon.collapse import Guard
-from trainer.daemon.verdicts import Verdict, wilson
+from trainer.daemon.daemon import Daemon
 from trainer.daemon.resume import Wish
+from trainer.daemon.verdicts import Verdict, wilson
 
 BACK = TrainConfig(on_collapse="back", collapse_evaluations=2, collapse_pause=1000)
 

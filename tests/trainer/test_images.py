@@ -10,14 +10,14 @@ import torch
 
 from data.errors import UsageError
 from tests.trainer.helpers import TINY, numeric
-from trainer.networks import pictures
 from trainer.config import PLAIN, TrainConfig
-from trainer.replay.from_arrays import finished_episode
 from trainer.learner.flat import FlatParameters
+from trainer.learner.tqc import TQC
+from trainer.networks import pictures
 from trainer.networks.actor_critic import Actor, Critics
+from trainer.replay.from_arrays import finished_episode
 from trainer.replay.pixels import image_of, with_image
 from trainer.replay.replay import Replay
-from trainer.learner.tqc import TQC
 
 SIDE = 9
 NAMES = ("speed", *(f"pixel_{k}_{r}_{c}" for k in range(2) for r in range(SIDE) for c in range(SIDE)))

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.checkpoints import Evaluation
-from trainer.daemon.verdicts import best, cloning_scale, independent, verdicts, wilson
 from trainer.daemon.update_budget import Ledger
+from trainer.daemon.verdicts import best, cloning_scale, independent, verdicts, wilson
 
 
 @given(

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from tests.trainer.helpers import TINY, numeric
-from trainer.learner.flat import FlatOptimiser, FlatParameters
 from trainer.daemon.process_tuning import flushing_denormals
-from trainer.networks.mlp import MlpEnsemble
+from trainer.learner.flat import FlatOptimiser, FlatParameters
 from trainer.networks.actor_critic import Actor, Critics, Squash, log_likelihood
+from trainer.networks.mlp import MlpEnsemble
 
 
 @pytest.mark.parametrize("layer_norm", [True, False])

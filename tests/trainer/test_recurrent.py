@@ -5,16 +5,16 @@ import pytest
 import torch
 
 from tests.trainer.helpers import ACT, OBS, TINY, numeric, random_episode
-from trainer.replay.batch import beside
 from trainer.config import PLAIN, TrainConfig
 from trainer.diagnosis.live import few
 from trainer.diagnosis.probe import look
-from trainer.replay.from_arrays import finished_episode
 from trainer.learner.flat import FlatParameters
+from trainer.learner.tqc import TQC
 from trainer.networks.actor_critic import Actor, Critics, remember
 from trainer.networks.recurrent import whole_episode
+from trainer.replay.batch import beside
+from trainer.replay.from_arrays import finished_episode
 from trainer.replay.replay import Replay
-from trainer.learner.tqc import TQC
 
 CONFIG = TINY.with_values(network="recurrent", sequence=4, burn_in=3, rnn_size=5, rnn_layers=2)
 

@@ -10,10 +10,10 @@ from data.reading.follow import Update
 from tests.trainer.helpers import ACT, OBS, random_episode
 from trainer.config import PLAIN, PRESETS, TrainConfig, unknown_settings
 from trainer.daemon.update_budget import Ledger
+from trainer.learner.tqc import TQC
 from trainer.replay.replay import Replay
 from trainer.tmrl.config import DIRECT, NOT_USED, TOGETHER, read, understand
 from trainer.tmrl.networks import KEPT
-from trainer.learner.tqc import TQC
 
 RUN_L = {
     "__VERSION__": "0.6.0",

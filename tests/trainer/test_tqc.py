@@ -7,8 +7,8 @@ import torch
 from data.errors import UsageError
 from tests.trainer.helpers import ACT, OBS, TINY, numeric, random_batch
 from trainer.config import PRESETS
-from trainer.networks.actor_critic import log_likelihood
 from trainer.learner.tqc import TQC
+from trainer.networks.actor_critic import log_likelihood
 
 
 def test_the_critic_learns_from_the_executed_action() -> None:

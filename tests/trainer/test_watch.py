@@ -8,11 +8,12 @@ from data.recording.recorder import Recorder
 from data.store import Store
 from data.tracks import Road, enter
 from tests.data.helpers import session_info, step_row
-from trainer.checkpoints.files import CheckpointMeta, load_policy, save
+from trainer.checkpoints.files import load_policy, save
+from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import TrainConfig
 from trainer.daemon.collapse import Guard
-from trainer.learner.tqc import TQC
 from trainer.daemon.evaluations import Watch
+from trainer.learner.tqc import TQC
 
 EASY, HARD = (Road(np.c_[np.arange(0.0, 100.0), bend * np.arange(0.0, 100.0) ** 2], 8.0) for bend in (0.0, 0.01))
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from trainer.checkpoints.files import CheckpointMeta
+    from trainer.checkpoints.meta import CheckpointMeta
 
 FIELDS = {"observation_names", "action_names", "config", "updates", "env_steps", "kind", "numbers", "tracks", "format"}
-"""Of :class:`trainer.checkpoints.files.CheckpointMeta`."""
+"""Of :class:`trainer.checkpoints.meta.CheckpointMeta`."""
 MOST_NAMES = 1_000_000
 MOST_TRACK = 200
 MOST_WEIGHT = 1e6

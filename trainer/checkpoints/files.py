@@ -9,8 +9,8 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,57 +21,17 @@ from safetensors.torch import save as serialise
 from torch import Tensor
 
 from data.errors import CheckpointError, UsageError, shown
-from trainer.config import TrainConfig
-from trainer.networks.actor_critic import Actor
-from trainer.learner.tqc import TQC
 from trainer.checkpoints.checks import check_fit, described
+from trainer.checkpoints.meta import FORMAT, CheckpointMeta
+from trainer.config import TrainConfig
+from trainer.learner.tqc import TQC
+from trainer.networks.actor_critic import Actor
 
-FORMAT = 1
 SHAPE_FIELDS = (
     "network", "hidden", "layers", "layer_norm_critic", "layer_norm_actor", "critics", "quantiles", "rnn_size", "rnn_layers",
     "image", "cnn_filters", "cnn_output", "frozen_effnet",
 )  # fmt: skip
 """Settings that must agree before weights fit."""
-
-
-@dataclass(frozen=True)
-class CheckpointMeta:
-    """What a checkpoint says about itself."""
-
-    observation_names: tuple[str, ...]
-    action_names: tuple[str, ...]
-    config: dict[str, Any]
-    updates: int
-    env_steps: int
-    kind: str = "train"
-    """``train`` (the daemon's), ``stall`` (learned in-process)."""
-    numbers: dict[str, float] = field(default_factory=dict)
-    """Counters of the learner and the daemon."""
-    tracks: dict[str, str] = field(default_factory=dict)
-    """What it has learned on: names of tracks by their digests (``data.tracks``)."""
-    format: int = FORMAT
-
-    @classmethod
-    def of(
-        cls,
-        learner: TQC,
-        observation_names: Sequence[str],
-        action_names: Sequence[str],
-        kind: str = "train",
-        numbers: Mapping[str, float] | None = None,
-        tracks: Mapping[str, str] | None = None,
-    ) -> CheckpointMeta:
-        """Describe a learner; ``numbers`` are added to its own counters."""
-        return cls(
-            observation_names=tuple(observation_names),
-            action_names=tuple(action_names),
-            config=learner.config.to_dict(),
-            updates=learner.updates,
-            env_steps=learner.env_steps,
-            kind=kind,
-            numbers={**learner.numbers(), **(numbers or {})},
-            tracks=dict(tracks or {}),
-        )
 
 
 def _digest(tensors: Mapping[str, Tensor], meta: str) -> str:

@@ -18,26 +18,27 @@ import torch
 
 from data.checkpoints import CheckpointRecord
 from data.errors import CheckpointError, StoreError, TrainingError
+from data.exchange.relayout import rebuild_said
 from data.reading.follow import Follower, Update
 from data.reading.layouts import Layout, apart, driven_layout
-from data.exchange.relayout import rebuild_said
 from data.store import Store
-from trainer.daemon import control
-from trainer.replay.batch import Batch
-from trainer.checkpoints.files import CheckpointMeta, load, save, sweep
+from trainer.checkpoints.files import load, save, sweep
+from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import TrainConfig
+from trainer.daemon import control
+from trainer.daemon.collapse import Guard
+from trainer.daemon.evaluations import Watch
+from trainer.daemon.heartbeat import Heartbeat, write_heartbeat
+from trainer.daemon.metric_logs import Sink, sinks
+from trainer.daemon.process_tuning import flushing_denormals, keep_freed_memory
+from trainer.daemon.resume import KIND, Start, Wish, begin
+from trainer.daemon.update_budget import Ledger
 from trainer.diagnosis.catalogue import title
 from trainer.diagnosis.live import LiveChecks
-from trainer.daemon.collapse import Guard
-from trainer.daemon.heartbeat import Heartbeat, write_heartbeat
-from trainer.daemon.update_budget import Ledger
-from trainer.daemon.process_tuning import flushing_denormals, keep_freed_memory
+from trainer.learner.tqc import TQC
+from trainer.replay.batch import Batch
 from trainer.replay.pixels import with_image
 from trainer.replay.replay import Replay, around_demos
-from trainer.daemon.metric_logs import Sink, sinks
-from trainer.daemon.resume import KIND, Start, Wish, begin
-from trainer.learner.tqc import TQC
-from trainer.daemon.evaluations import Watch
 
 CHUNK = 8  # updates between two looks at the store; a fixed number, so that a resumed run draws as an uninterrupted one
 SLOW = frozenset({"cnn", "recurrent"})  # networks whose eight updates may take seconds: a verdict must not wait for them
@@ -50,8 +51,8 @@ class Daemon:
     """One trainer on one home folder (``root``, with ``store.sqlite`` and ``checkpoints/`` in it).
 
     ``stop`` is asked between chunks; ``say`` takes sentences for the player; ``show`` gets every heartbeat and the newest
-    metrics; ``logs`` names where metrics go beside the store (``trainer.daemon.metric_logs``). Raises TrainingError when another trainer
-    is at work here or training cannot go on, CheckpointError when no checkpoint can be used.
+    metrics; ``logs`` names where metrics go beside the store (``trainer.daemon.metric_logs``). Raises TrainingError when another
+    trainer is at work here or training cannot go on, CheckpointError when no checkpoint can be used.
     """
 
     def __init__(

@@ -12,8 +12,8 @@ from data import tracks
 from data.checkpoints import CheckpointRecord, find
 from data.demos import Rule
 from data.errors import StoreError
-from data.reading.follow import Layout, Update
 from data.numbers import counted
+from data.reading.follow import Layout, Update
 from data.store import Store
 from trainer.config import TrainConfig
 from trainer.daemon.collapse import Guard

@@ -13,11 +13,12 @@ from torch import Tensor
 from data.checkpoints import CheckpointRecord
 from data.errors import CheckpointError, UsageError, shown
 from data.suggest import did_you_mean
-from trainer.checkpoints.files import SHAPE_FIELDS, CheckpointMeta, load, shaped_like
+from trainer.checkpoints.files import SHAPE_FIELDS, load, shaped_like
+from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import PRESETS, TrainConfig, unknown_settings
 from trainer.daemon.update_budget import Ledger
-from trainer.replay.pixels import with_image
 from trainer.learner.tqc import LATER_NUMBERS, TQC
+from trainer.replay.pixels import with_image
 
 KIND = "train"
 """Kind of the daemon's own checkpoints; others are something to begin from, not to go on with."""

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data.reading.layouts import apart
 from data.numbers import usable_rows
+from data.reading.layout_check import readable_rows
+from data.reading.layouts import apart
 from data.records import HUMAN, Segment
 from data.segments import counting
-from data.reading.layout_check import readable_rows
 from trainer.diagnosis.stats import Array
 
 NEWEST = 150

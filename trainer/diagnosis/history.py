@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from data.errors import InputFileError, shown
-from data.reading.layout_check import readable_rows
 from data.files.tables import rows_of
+from data.reading.layout_check import readable_rows
 from trainer.diagnosis.charts import runs_of
 from trainer.diagnosis.stats import Array
 

@@ -8,16 +8,16 @@ from dataclasses import fields
 
 import torch
 
-from trainer.replay.batch import Batch
 from trainer.config import TrainConfig
 from trainer.diagnosis import probe
-from trainer.diagnosis.checks import batch_checks, critic_checks, policy_checks
 from trainer.diagnosis.case import Case, Check
 from trainer.diagnosis.catalogue import title
+from trainer.diagnosis.checks import batch_checks, critic_checks, policy_checks, probe_checks
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.history import from_rows
 from trainer.diagnosis.recipe import Recipe, from_settings
 from trainer.learner.tqc import TQC
+from trainer.replay.batch import Batch
 
 SHARE = 0.008
 """Of the trainer's time that the checks may take."""
@@ -42,9 +42,9 @@ CHECKS: tuple[Check, ...] = (
     batch_checks.composition,
     batch_checks.share_drift,
     batch_checks.gradients,
-    probe.distinguishes,
-    probe.twins,
-    probe.stuck,
+    probe_checks.distinguishes,
+    probe_checks.twins,
+    probe_checks.stuck,
 )
 """What can be judged while training; how the drives go is judged by ``hitl diagnose``."""
 

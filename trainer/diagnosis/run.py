@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from trainer.diagnosis import probe
+from trainer.diagnosis.case import Case, Check
 from trainer.diagnosis.checks import (
     batch_checks,
     critic_checks,
@@ -13,12 +13,12 @@ from trainer.diagnosis.checks import (
     evaluation_checks,
     place_checks,
     policy_checks,
+    probe_checks,
     return_checks,
     reward_checks,
     road_checks,
     state_checks,
 )
-from trainer.diagnosis.case import Case, Check
 from trainer.diagnosis.finding import Finding, Lacking, Outcome, Report, Sound
 
 
@@ -37,7 +37,7 @@ FAMILIES: Sequence[_Family] = (
     state_checks,
     demo_checks,
     place_checks,
-    probe,
+    probe_checks,
 )
 
 

@@ -9,13 +9,13 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from trainer.replay.batch import Batch, beside
 from trainer.config import TrainConfig
 from trainer.learner.flat import FlatOptimiser, FlatParameters
-from trainer.networks.mlp import Tape
-from trainer.networks.actor_critic import Actor, Critics, Squash, log_likelihood
 from trainer.learner.quantile import midpoints, quantile_huber, sort_rows, squared_error
 from trainer.learner.schedule import rate
+from trainer.networks.actor_critic import Actor, Critics, Squash, log_likelihood
+from trainer.networks.mlp import Tape
+from trainer.replay.batch import Batch, beside
 
 LATER_NUMBERS = frozenset({"helped_at", "demo_rows", "reward_scale"})
 """Counters that older checkpoints do not hold."""

@@ -10,13 +10,13 @@ import math
 import torch
 from torch import Tensor, nn
 
-from trainer.replay.batch import Sight
 from trainer.config import TrainConfig
 from trainer.networks.encoded import EncodedEnsemble
-from trainer.networks.pictures import PictureEnsemble
 from trainer.networks.mlp import MlpEnsemble, Tape
+from trainer.networks.pictures import PictureEnsemble
 from trainer.networks.recurrent import Memory, RecurrentEnsemble
 from trainer.networks.residual import GraphEnsemble, ResidualEnsemble, SimbaEnsemble
+from trainer.replay.batch import Sight
 
 Ensemble = MlpEnsemble | GraphEnsemble | EncodedEnsemble
 

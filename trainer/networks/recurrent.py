@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from trainer.replay.batch import Moments, Sequences, Sight
 from trainer.config import TrainConfig
 from trainer.networks.encoded import EncodedEnsemble
 from trainer.networks.mlp import MlpEnsemble
+from trainer.replay.batch import Moments, Sequences, Sight
 
 State = tuple[Tensor, Tensor]
 """Hidden and cell state of an LSTM, (layers, S, H) each."""

@@ -14,13 +14,13 @@ import torch
 from data.demos import Rule
 from data.reading.follow import Update
 from data.records import AGENT, HUMAN, EpisodeRecord, SegmentRecord
-from trainer.replay.batch import Batch
 from trainer.config import TrainConfig
+from trainer.replay.batch import Batch
 from trainer.replay.best_finishes import BestFinishes
 from trainer.replay.returns import n_step_returns
-from trainer.replay.sampling import DemoTable, demo_count, one_replay_weight, takeover_floor
-from trainer.replay.sequences import draw_sequences
 from trainer.replay.rows import Table
+from trainer.replay.sampling import DemoTable, demo_count, one_replay_weight, takeover_floor
+from trainer.replay.sequences import sequence_batch
 
 
 def around_demos(config: TrainConfig) -> tuple[int, int]:
@@ -394,12 +394,25 @@ class Replay:
     def sample_many(self, count: int, batch_size: int, generator: torch.Generator | None = None) -> list[Batch]:
         """Return ``count`` batches drawn at once, each with its own share of demos (first online rows, then demos)."""
         if self.chains is not None:
-            return draw_sequences(self, count, batch_size, generator)
+            return self._sample_sequences(count, batch_size, generator)
         demos = self.demo_count(batch_size, generator)
         online = batch_size - demos
         self.drawn += count * batch_size
         self.drawn_demo += count * demos
         return self.table.batches(self.draw_rows(count, online, demos, generator), online)
+
+    def _sample_sequences(self, count: int, batch_size: int, generator: torch.Generator | None) -> list[Batch]:
+        """Return ``count`` batches of ``batch_size`` / ``sequence`` sequences each, first online ones, then demos."""
+        length = self.config.sequence
+        number = max(2, batch_size // length)
+        demos = self.demo_count(number, generator, length)
+        anchors = self.draw_rows(count, number - demos, demos, generator, length).numpy()
+        offsets = torch.randint(length, (count, number), generator=generator).numpy()
+        self.drawn += count * number * length
+        self.drawn_demo += count * demos * length
+        return [
+            sequence_batch(self.table, self.config, a, o, number - demos) for a, o in zip(anchors, offsets, strict=True)
+        ]
 
     def draw_rows(
         self, count: int, online: int, demos: int, generator: torch.Generator | None = None, length: int = 1

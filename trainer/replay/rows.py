@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from data.reading.follow import Update
-from trainer.replay.batch import Batch, Sight, beside
 from trainer.config import TrainConfig
+from trainer.replay.batch import Batch, Sight, beside
+from trainer.replay.chains import Chains
 from trainer.replay.device_copy import Mirror
 from trainer.replay.pixels import Pixels
-from trainer.replay.sequences import Chains
 
 
 class Table:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InputFileError, UsageError, shown
-from data.suggest import did_you_mean, nearest
 from data.files.text_files import read_json
+from data.suggest import did_you_mean, nearest
 from trainer.config import PLAIN, TrainConfig
 from trainer.tmrl.networks import KEPT, note, set_network
 from trainer.tmrl.values import check_layout, entries, number, pair, plain, truth, whole, word

@@ -19,18 +19,18 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from data.errors import DeviceError
-from hitl.timing.clocks import Lateness
 from hitl.games.base import VehicleState
 from hitl.games.ending import Ending
-from hitl.games.trackmania.frames import SIZES, Frame, frame
-from hitl.games.trackmania.motion import Motion, ground
-from hitl.games.ranges import ActionRange
+from hitl.games.hang_guard import RESET_S, EnvironmentLost, RtgymGuard, Worker
 from hitl.games.pictures import pixel_names
+from hitl.games.ranges import ActionRange
 from hitl.games.tmrl.importing import find_data, import_tmrl
 from hitl.games.tmrl.layout import point_clients, where
+from hitl.games.trackmania.frames import SIZES, Frame, frame
+from hitl.games.trackmania.motion import Motion, ground
 from hitl.road.line import Place
 from hitl.road.track import Track
-from hitl.games.hang_guard import RESET_S, EnvironmentLost, RtgymGuard, Worker
+from hitl.timing.clocks import Lateness
 
 ACTIONS = ("gas", "brake", "steer")
 See = Callable[[Any], Any]
@@ -308,8 +308,8 @@ def open_tmrl(folder: str | Path = "", *, host: str = "127.0.0.1", port: int = 9
 def _road(reward: Path) -> tuple[Track, bool]:
     """Return the track of tmrl's own reward file, and whether it could be read."""
     from data.errors import InputFileError
+    from hitl.games.world import no_road
     from hitl.road.track import load_track
-    from hitl.games.open_game import no_road
 
     try:
         return load_track(reward), True

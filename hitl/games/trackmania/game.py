@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from data.errors import DeviceError
 from hitl.games.base import Start, VehicleState
+from hitl.games.hang_guard import TICKS, EnvironmentLost
 from hitl.games.trackmania.frames import Frame
 from hitl.games.trackmania.motion import Motion, ground
 from hitl.games.trackmania.telemetry import Telemetry
 from hitl.road.track import Track
-from hitl.games.hang_guard import TICKS, EnvironmentLost
 
 PRESS_S = 0.1  # s that a button is held: the game does not notice a shorter press
 SETTLE_S = 1.5  # s from the restart until the car may drive: the game counts down

@@ -16,14 +16,15 @@ from hypothesis import strategies as st
 
 from data.errors import DeviceError, InputFileError
 from hitl import cli
+from hitl.drivers.human import PadWheel
 from hitl.games.gym_env import GymEnv, open_gym
+from hitl.games.hang_guard import EnvironmentLost, Worker
 from hitl.games.ranges import ActionRange
 from hitl.home import Home
 from hitl.pads.base import PadState, to_action
-from hitl.session.setup import Rig, RigOptions
+from hitl.session.setup import Rig
+from hitl.session_options import RigOptions
 from hitl.settings import load
-from hitl.games.hang_guard import EnvironmentLost, Worker
-from hitl.drivers.human import PadWheel
 
 
 class Fixed:

@@ -11,16 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.exchange.player_runs import ACTIONS
 from data.reading.follow import Follower
 from data.reading.layouts import apart
-from data.exchange.player_runs import ACTIONS
 from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, SessionInfo, StepRow
 from data.store import Store
 from hitl.cli import main
 from hitl.games.tmrl.env import open_tmrl
 from hitl.home import Home
-from hitl.session.setup import Rig, RigOptions
+from hitl.session.setup import Rig
+from hitl.session_options import RigOptions
 from hitl.task.driving_task import TaskSettings
 from tests.data.test_player_runs import drive_old, save
 from tests.hitl.games import test_tmrl as tmrl
@@ -28,8 +29,8 @@ from tests.hitl.games.conftest import MODULES
 from tests.hitl.games.stand_in import StandIn, stand_in_track
 from tests.trainer.helpers import TINY
 from trainer.daemon.daemon import Daemon
-from trainer.replay.replay import Replay
 from trainer.daemon.resume import Wish
+from trainer.replay.replay import Replay
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 SMALL = TINY.with_values(warmup_steps=10, max_updates=8)

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from data.errors import DeviceError, InputFileError
+from hitl.drivers.human import PadWheel
 from hitl.games.tmrl import importing
 from hitl.games.tmrl.env import open_tmrl
 from hitl.home import Home
 from hitl.pads.base import PadState
-from hitl.session.setup import Rig, RigOptions
-from hitl.drivers.human import PadWheel
+from hitl.session.setup import Rig
+from hitl.session_options import RigOptions
 from tests.hitl.games.conftest import MODULES
 from tests.hitl.games.stand_in import StandIn, stand_in_track
 from tests.hitl.games.test_gym_env import Fixed

@@ -12,11 +12,11 @@ import pytest
 
 from data.errors import DeviceError
 from hitl.games.chatter import MOST, NAME, Chatter
+from hitl.games.open_game import open_world
 from hitl.games.tmrl.env import open_tmrl
 from hitl.games.tmrl.importing import import_tmrl
 from hitl.home import Home
-from hitl.session.setup import RigOptions
-from hitl.games.open_game import open_world
+from hitl.session_options import RigOptions
 from tests.hitl.games.stand_in import stand_in_track
 from tests.hitl.games.tmrl_data import prepare
 

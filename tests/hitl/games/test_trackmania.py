@@ -13,16 +13,17 @@ import pytest
 
 from data.errors import DeviceError, UsageError
 from hitl import cli
+from hitl.drivers.human import PadWheel, ScriptedWheel
+from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.games.base import Start
+from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.trackmania.game import open_trackmania
+from hitl.games.trackmania.virtual_pad import VirtualPad
 from hitl.home import Home
 from hitl.pads.base import PadState
-from hitl.session.setup import Rig, RigOptions
-from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+from hitl.session.setup import Rig
+from hitl.session_options import RigOptions
 from hitl.task.driving_task import TaskSettings
-from hitl.games.trackmania.virtual_pad import VirtualPad
-from hitl.games.hang_guard import EnvironmentLost
-from hitl.drivers.human import PadWheel, ScriptedWheel
 from tests.hitl.games.conftest import MODULES
 from tests.hitl.games.stand_in import StandIn, stand_in_track
 from tests.hitl.games.test_gym_env import Fixed
@@ -149,7 +150,9 @@ class TestGame:
 
     def test_a_session_reads_telemetry_before_other_programs_run(self, stand_in, game, monkeypatch):
         asked = []
-        monkeypatch.setattr("hitl.games.trackmania.telemetry.thread_goes_first", lambda: asked.append(threading.current_thread().name))
+        monkeypatch.setattr(
+            "hitl.games.trackmania.telemetry.thread_goes_first", lambda: asked.append(threading.current_thread().name)
+        )
         game.restart(Start())
         assert asked == ["hitl-telemetry"]
 

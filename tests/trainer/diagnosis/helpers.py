@@ -10,7 +10,6 @@ import pytest
 import torch
 from planted import Fifo
 
-from trainer.replay.batch import Batch
 from trainer.config import PLAIN, TrainConfig
 from trainer.diagnosis import probe
 from trainer.diagnosis.case import Case
@@ -18,9 +17,10 @@ from trainer.diagnosis.finding import Report
 from trainer.diagnosis.history import from_rows
 from trainer.diagnosis.recipe import from_settings
 from trainer.diagnosis.run import diagnose
+from trainer.learner.tqc import TQC
+from trainer.replay.batch import Batch
 from trainer.replay.from_arrays import finished_episode
 from trainer.replay.replay import Replay
-from trainer.learner.tqc import TQC
 
 OBS, ACT = 3, 2
 REFERENCE = Path(__file__).parents[4] / "shared" / "reference"

@@ -13,10 +13,10 @@ from data.store import Store
 from tests.trainer.diagnosis.helpers import CONFIG, train
 from tests.trainer.test_daemon import SMALL, drive
 from tests.trainer.test_daemon import train as run_daemon
+from trainer.daemon.heartbeat import read_heartbeat
 from trainer.diagnosis import live
 from trainer.diagnosis.finding import Finding
 from trainer.diagnosis.live import LiveChecks, terminals_missing, wrong_discounts
-from trainer.daemon.heartbeat import read_heartbeat
 
 
 class Clock:

@@ -7,10 +7,10 @@ import math
 import numpy as np
 
 from trainer.diagnosis.case import Answer, Case, Check
+from trainer.diagnosis.checks.probe_checks import LEAST_UPDATES, distinguishes
 from trainer.diagnosis.drives import FAILURES
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.history import History
-from trainer.diagnosis.probe import LEAST_UPDATES, distinguishes
 from trainer.diagnosis.stats import Array, correlation, middle, part, trend
 
 FAR_APART = 0.2  # distance of two distributions of actions, in units of a uniform one's deviation, that is worth a look

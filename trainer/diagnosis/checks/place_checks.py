@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.daemon.verdicts import ENOUGH, independent, wilson
 from trainer.diagnosis.case import Answer, Case, Check
 from trainer.diagnosis.drives import Drives, Episode
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.stats import Array, bars
-from trainer.daemon.verdicts import ENOUGH, independent, wilson
 
 RECENT = 40
 """Newest episodes without help that say how the agent drives now."""

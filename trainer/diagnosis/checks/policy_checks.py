@@ -8,9 +8,9 @@ import numpy as np
 
 from trainer.diagnosis.case import Answer, Case, Check
 from trainer.diagnosis.checks.critic_checks import UNIFORM_STD
+from trainer.diagnosis.checks.return_checks import named
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.history import History
-from trainer.diagnosis.checks.return_checks import named
 from trainer.diagnosis.stats import middle, part, trend
 
 

@@ -1,0 +1,26 @@
+"""What a session is to be: what the command line and the benchmarks choose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hitl import arbiter
+from hitl.settings import HelpSettings
+from hitl.task.driving_task import TaskSettings
+
+
+@dataclass(frozen=True)
+class RigOptions:
+    """What a session is to be."""
+
+    env: str = "box2d"
+    track: str = "default"
+    kind: str = "play"  # as stored: ``play``, ``demo``, ``evaluation``, ``stall``
+    real_time: bool = False
+    seed: int = 0
+    gating: arbiter.Settings = arbiter.Settings()  # noqa: RUF009 (frozen, so one for all is safe)
+    task: TaskSettings | None = None
+    help: HelpSettings = HelpSettings(offer="off", requests_per_minute=0.0)  # noqa: RUF009
+    only_corner: str = ""  # the one corner at which the wheel may be taken
+    greedy_every: int = 2  # every second, third, … drive is without noise; 0: none
+    show: bool = False  # an environment with a window of its own opens it

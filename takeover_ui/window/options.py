@@ -1,0 +1,50 @@
+"""How a window looks, and the keys that it is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+KEYS = (
+    "left",
+    "right",
+    "up",
+    "down",
+    "space",
+    "escape",
+    "return",
+    "backspace",
+    "tab",
+    "f11",
+    "p",
+    "r",
+    "s",
+    "q",
+    "h",
+    "a",
+    "d",
+    "w",
+    "x",
+)
+"""The keys that the session can read, by name; entry *i* of the shared counters belongs to key *i*."""
+
+Corner = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowOptions:
+    """How the window looks. ``game_view``: the track from above with the overlay beside it; otherwise the overlay alone."""
+
+    title: str = "hitl"
+    size: tuple[int, int] = (1280, 720)
+    overlay: Literal["full", "compact", "bar", "off"] = "full"
+    game_view: bool = True
+    language: str = "en"
+    fps: int = 30
+    corner: Corner = "top_right"
+    """Where an overlay of its own sits."""
+    opacity: float = 0.92
+    keep_clear: tuple[int, int, int, int] | None = None
+    """x, y, width, height of a part of the screen that an image observation captures: an overlay never covers it."""
+    video: str | None = None
+    """SDL's video driver; None takes the system's (a ``dummy`` one that the session uses for its pads is not inherited)."""

@@ -1,0 +1,77 @@
+"""The layout of the house: which package may import which, no import circles, and folders that can be taken in at a glance."""
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BELOW = {"data": set(), "trainer": {"data"}, "takeover_ui": {"data"}, "hitl": {"data", "trainer", "takeover_ui"}}
+"""What each package may import beside itself."""
+MOST = 14  # modules in a folder; `hitl/commands` holds one for each command
+
+
+def _modules():
+    found = {}
+    for package in BELOW:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            found[".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")] = path
+    return found
+
+
+MODULES = _modules()
+
+
+def _imports(module):
+    """Return the modules of the house that a module names, lazily and for type checkers only, too."""
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                found.add(inner if inner in MODULES else node.module)
+        elif isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+    return {name for name in found if name in MODULES} - {module}
+
+
+IMPORTS = {module: _imports(module) for module in MODULES}
+
+
+def _reach(start):
+    """Return all modules that a module imports, directly or through others."""
+    seen, todo = set(), [start]
+    while todo:
+        for module in IMPORTS[todo.pop()] - seen:
+            seen.add(module)
+            todo.append(module)
+    return seen
+
+
+def test_no_module_imports_itself_through_others():
+    assert len(MODULES) > 200
+    assert sorted(module for module in MODULES if module in _reach(module)) == []
+
+
+@pytest.mark.parametrize("package", BELOW)
+def test_imports_point_one_way(package):
+    wrong = {
+        f"{module} imports {other}"
+        for module in MODULES
+        if module.partition(".")[0] == package
+        for other in IMPORTS[module]
+        if other.partition(".")[0] not in BELOW[package] | {package}
+    }
+    assert wrong == set()
+
+
+def test_folders_can_be_taken_in_at_a_glance():
+    counts = Counter(path.parent.relative_to(ROOT).as_posix() for path in MODULES.values() if path.name[0] != "_")
+    del counts["hitl/commands"]
+    assert {folder: count for folder, count in counts.items() if count > MOST} == {}
+
+
+def test_every_folder_says_what_is_in_it():
+    texts = {path: path.read_text(encoding="utf-8") for path in MODULES.values() if path.name == "__init__.py"}
+    assert [path.as_posix() for path, text in texts.items() if not ast.get_docstring(ast.parse(text))] == []
