@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.hitl.games.stand_in import StandIn
+from tests.hitl.games.stand_in import StandIn, stand_in_track
+from tests.hitl.games.tmrl_data import prepare
 
 MODULES = Path(__file__).parent / "modules"
 
@@ -22,3 +23,11 @@ def stand_in(request, monkeypatch):
     with StandIn(layout=request.param) as game:
         monkeypatch.setenv("STAND_IN_PORT", str(game.port))
         yield game
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """A prepared folder for tmrl: the only one, because tmrl reads its settings once in a process."""
+    folder = tmp_path_factory.mktemp("tmrl")
+    prepare(folder, stand_in_track())
+    return folder

@@ -34,7 +34,7 @@ from trainer.replay.replay import Replay
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 SMALL = TINY.with_values(warmup_steps=10, max_updates=8)
-folder, game, home = tmrl.folder, tmrl.game, tmrl.home  # tmrl's real environment on the stand-in
+game, home = tmrl.game, tmrl.home  # tmrl's real environment on the stand-in
 
 
 def turns(home: Home, until, seconds: float = 60.0) -> Daemon:

@@ -46,13 +46,6 @@ class Photo:
         return np.full((128, 256, 4), self.taken % 200, np.uint8)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tmrl")
-    prepare(folder, stand_in_track())
-    return folder
-
-
 @pytest.fixture
 def game(monkeypatch, folder):
     with StandIn(layout=11, countdown=0.1) as game:
