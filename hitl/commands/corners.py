@@ -97,6 +97,9 @@ def _add(store: Store, track: str, name: str, start: str, stop: str) -> None:
         raise UsageError(f"--add needs a name and two numbers of metres, not '{start}' and '{stop}'.") from None
     if not name.strip() or not (math.isfinite(to_m) and 0.0 <= from_m < to_m):
         raise UsageError("--add needs a name, and metres along the line where the second number is the larger one.")
+    line = _line(store, track)
+    if line is not None and to_m > line.length + 1.0:
+        raise UsageError(f"The line of '{track}' ends at metre {line.length:.0f}, so no corner can end at {to_m:.0f}.")
     store.upsert_corner(track, name, from_m, to_m, "player")
 
 

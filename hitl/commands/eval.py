@@ -43,6 +43,7 @@ def main(argv: list[str]) -> int:
         summary: dict[str, Any] = {
             "checkpoint": rig.policy.checkpoint_name,
             "updates": rig.policy.updates,
+            "track": rig.track.name,
             "episodes": len(results),
             "return_mean": sum(r.total for r in results) / len(results),
             "finished": sum(r.reason == "finish" for r in results),
@@ -51,7 +52,7 @@ def main(argv: list[str]) -> int:
     if args.json:
         print(json.dumps(summary))
         return 0
-    print(f"{summary['checkpoint']} ({summary['updates']:,} updates), {summary['episodes']} episodes")
+    print(f"{summary['checkpoint']} ({summary['updates']:,} updates), {summary['episodes']} episodes on {summary['track']}")
     print(f"  return    {summary['return_mean']:.1f}")
     print(f"  finished  {summary['finished']} of {summary['episodes']}")
     worth = independent(len(results), len({(r.total, r.steps, r.progress, r.reason) for r in results}))

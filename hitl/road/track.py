@@ -72,6 +72,10 @@ def load_track(name_or_path: str | Path) -> Track:
         return _from_table(parse_toml(shipped.read_text(encoding="utf-8"), shipped.name), text)
     path = user_path(name_or_path)
     if not path.is_file():
+        if path.is_dir():
+            raise InputFileError(f"'{shown(text)}' is a folder: give the file in it that holds the line.")
+        if len(path.parts) > 1 or path.suffix.lower() in FILES:
+            raise InputFileError(f"There is no file '{shown(text)}': check the path.")
         raise InputFileError(
             f"There is no track '{shown(path.name)}'. Give one of the shipped names ({', '.join(shipped_tracks())}) "
             f"or a .toml, .csv or .pkl file.{did_you_mean(text, shipped_tracks())}"

@@ -115,6 +115,7 @@ class Session:
         self._drives = 0
         self.leaving = False
         self.starred: list[int] = []
+        self._latest: int | None = None  # the newest takeover or lap of this session, for the star
         self.controls, self.tell = controls or action_names, tell
         self._neutral, self._braking = neutral_action(self.controls), braking_action(self.controls)
         self._state = arbiter.State()
@@ -146,7 +147,6 @@ class Session:
         self._result = EpisodeResult(purpose)
         self._judge = OutcomeJudge()
         self._segment: int | None = None
-        self._latest: int | None = None  # the newest takeover, for the star
         self._course = Course(0)
         self._state = arbiter.new_episode(self._state)
         self._offer = ""
@@ -379,9 +379,8 @@ class Session:
     def _ended_by_player(self, decision: arbiter.Decision) -> str:
         """Return why the episode is over now, "" if it is not."""
         pressed = decision.pressed
-        if "star" in pressed and self._latest is not None and self._latest not in self.starred:
-            self.starred.append(self._latest)
-            self.recorder.event("star", "The player starred what was just driven.")
+        if "star" in pressed:
+            self._star()
         if decision.event == "panic":
             self.release()
             self._state = replace(
@@ -393,6 +392,15 @@ class Session:
         if self.leaving or self.stop():
             return "stopped"
         return "restart" if "restart" in pressed else ""
+
+    def _star(self) -> None:
+        """Star the newest takeover or lap, also when its episode is over: a person presses when they see how it ended."""
+        if self._latest is None:
+            self.tell("info", "Nothing to star yet: take over first.")
+        elif self._latest not in self.starred:
+            self.starred.append(self._latest)
+            self.recorder.event("star", "The player starred what was just driven.")
+            self.tell("good", "Starred: what you drove last.")
 
     def _on_event(self, decision: arbiter.Decision, info: dict[str, Any]) -> None:
         corner = self._corner_near(info["progress"])

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 
-from data.errors import StoreError, UsageError
+from data.errors import CheckpointError, StoreError, UsageError
 from data.recording.recorder import Recorder
 from data.records import SessionInfo
 from data.store import Corner as StoredCorner
@@ -55,10 +55,18 @@ class Rig:
         self.env, self.track, self.task, self._clock = world.env, world.track, world.task, world.clock
         self.observation_names, self.action_names = world.observation_names, world.action_names
         try:
+            if options.kind == "evaluation":
+                self._need_checkpoint()
             self._assemble(wheel, watch, stop, tell)
         except BaseException:
             world.close()
             raise
+
+    def _need_checkpoint(self) -> None:
+        """Raise CheckpointError before anything is made: a try that fails leaves nothing in the store."""
+        with Store.open(self.home.store_path) as store:
+            if not store.checkpoints():
+                raise CheckpointError("This home folder has no checkpoint yet: train first (`hitl train`).")
 
     def _assemble(
         self,

@@ -6,15 +6,19 @@ import struct
 import zlib
 from typing import Any
 
-_HEAD = struct.Struct("<II")  # length, checksum
+_HEAD = struct.Struct("<QII")  # number of the write, length, checksum of both
+
+
+def _checksum(data: bytes, number: int) -> int:
+    return zlib.crc32(data, number & 0xFFFFFFFF)
 
 
 class Slot:
     """One writer, one reader, three buffers in shared memory: the reader takes the last one that was finished.
 
-    The writer needs two more writes to come round to the buffer that is being read; if it does, the checksum tells, and the
-    reader looks again. ``context``: of :mod:`multiprocessing`. The object itself may only be handed to a process that is being
-    started.
+    The writer needs two more writes to come round to the buffer that is being read. If it does, the checksum tells, and the
+    reader looks again; if it has finished there, the number beside the value says that it is a newer one than was looked for.
+    ``context``: of :mod:`multiprocessing`. The object itself may only be handed to a process that is being started.
     """
 
     def __init__(self, context: Any, size: int = 1 << 16) -> None:
@@ -40,7 +44,7 @@ class Slot:
             return False
         number = self._count[0] + 1
         base = number % 3 * self._size
-        _HEAD.pack_into(self._bytes, base, len(data), zlib.crc32(data))
+        _HEAD.pack_into(self._bytes, base, number, len(data), _checksum(data, number))
         self._bytes[base + _HEAD.size : base + _HEAD.size + len(data)] = data
         self._count[0] = number
         return True
@@ -49,13 +53,13 @@ class Slot:
         """Return the newest value if it was not read before."""
         for _ in range(3):
             number = self._count[0]
-            if number == self._seen:
+            if number <= self._seen:
                 return None
             base = number % 3 * self._size
-            length, checksum = _HEAD.unpack_from(self._bytes, base)
+            written, length, checksum = _HEAD.unpack_from(self._bytes, base)
             if length + _HEAD.size <= self._size:
                 data = bytes(self._bytes[base + _HEAD.size : base + _HEAD.size + length])
-                if zlib.crc32(data) == checksum:
-                    self._seen = number
+                if written >= number and _checksum(data, written) == checksum:
+                    self._seen = written
                     return data
         return None

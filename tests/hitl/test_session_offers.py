@@ -341,6 +341,22 @@ def test_starred_takeovers_get_the_verdict(tmp_path):
         assert [s.verdict for s in store.segments(kind="takeover")] == ["star"]
 
 
+def test_a_star_that_comes_in_the_next_episode_is_for_the_takeover_before_it(tmp_path):
+    told = []
+    star, rest = PadState(buttons=frozenset({"star"})), PadState()
+    wheel = Plan(*[rest] * 3, *[PRESS] * 10, rest)
+    with Rig(Home(tmp_path), RigOptions(), wheel=lambda track: wheel, tell=lambda level, text: told.append(text)) as rig:
+        rig.session.policy = Straight()
+        rig.session.episode(seed=0)
+        rig.star()
+        wheel.states, wheel.at = [rest] * 5 + [star, rest], -1
+        rig.session.episode(seed=1)
+        rig.star()
+    assert "Starred: what you drove last." in told
+    with Store.open(tmp_path / "store.sqlite") as store:
+        assert [s.verdict for s in store.segments(kind="takeover")] == ["star"]
+
+
 def test_the_steps_before_a_takeover_are_marked_and_both_actions_are_kept(tmp_path):
     from data.reading.follow import Follower
     from trainer.config import PRESETS

@@ -191,9 +191,20 @@ def test_a_slot_gives_the_newest_value_once_and_refuses_what_is_too_large() -> N
         assert slot.write(bytes([k]) * (k * 100 + 1))
     assert slot.read() == bytes([6]) * 601
     assert slot.read() is None
-    assert not slot.write(b"x" * 1020)
+    assert not slot.write(b"x" * 1010)
     assert slot.write(b"")
     assert slot.read() == b""
+
+
+def test_a_slot_that_was_written_over_while_it_was_looked_at_gives_no_value_twice() -> None:
+    slot = Slot(multiprocessing.get_context("spawn"), 1024)
+    for k in range(4):
+        slot.write(bytes([k]))
+    slot._count[0] = 1  # what the reader saw before the writer came round to the same buffer
+    assert slot.read() == bytes([3])
+    for seen in (2, 3, 4):
+        slot._count[0] = seen
+        assert slot.read() is None
 
 
 def _write_for_long(slot: Slot, count: int) -> None:

@@ -98,6 +98,12 @@ class Drives:
         """(N,): the agent drove."""
         return self.driver != HUMAN
 
+    @property
+    def brought(self) -> NDArray[np.bool_]:
+        """(N,): demos of whole episodes, such as laps and imports. A takeover in an episode of the agent's was seen, paid and
+        driven by the same session, so it cannot be of other units or rules."""
+        return self.demo & ~np.isin(self.episode, self.episode[self.agent])
+
     def closed(self, *purposes: str) -> list[Episode]:
         """Return the episodes of these purposes that ended, oldest first."""
         return [e for e in self.episodes if e.purpose in purposes and e.reason]

@@ -20,9 +20,9 @@ NOT_THE_DRIVING = ("end_of_track", "failure_countdown", "min_steps")
 
 
 def _enough(name: str, drives: Drives) -> Lacking | None:
-    agent, demo = int(drives.agent.sum()), int(drives.demo.sum())
+    agent, demo = int(drives.agent.sum()), int(drives.brought.sum())
     if agent < LEAST_AGENT or demo < LEAST_DEMO:
-        needs = f"{LEAST_AGENT} steps of the agent and {LEAST_DEMO} of demos (there are {agent} and {demo})"
+        needs = f"{LEAST_AGENT} steps of the agent and {LEAST_DEMO} of laps or imports (there are {agent} and {demo})"
         return Lacking(name, needs, drives.name)
     return None
 
@@ -61,7 +61,7 @@ def _response(drives: Drives, who: NDArray[np.bool_], control: int, turning: boo
 
 def one_sided(drives: Drives, control: int) -> bool:
     """Whether the demos use the upper half of a control's range only, and the agent the lower one as well."""
-    demo, agent = drives.executed[drives.demo, control], drives.executed[drives.agent, control]
+    demo, agent = drives.executed[drives.brought, control], drives.executed[drives.agent, control]
     return bool(demo.min() > -0.02 and (agent < -0.1).mean() > 0.03)
 
 
@@ -75,7 +75,7 @@ def units(case: Case) -> Answer:
         return lacking
     evidence: list[str] = []
     sure = 0.0
-    top = np.abs(drives.executed[drives.demo]).max(axis=0)
+    top = np.abs(drives.executed[drives.brought]).max(axis=0)
     for label, value in zip(drives.action_names, top, strict=True):
         if value > 1.05:
             evidence.append(f"the demos' {label} reaches {value:.3g}, the policy's at most 1")
@@ -84,7 +84,7 @@ def units(case: Case) -> Answer:
     for control, label in enumerate(drives.action_names):
         for turning in (True, False):
             agent = _response(drives, drives.agent, control, turning)
-            demo = _response(drives, drives.demo, control, turning)
+            demo = _response(drives, drives.brought, control, turning)
             lag = max(range(len(agent)), key=lambda k: abs(agent[k][1]))
             (slope_a, r_a, _), (slope_d, r_d, n) = agent[lag], demo[lag]
             if abs(r_a) < 0.5 or abs(r_d) < 0.5 or n < LEAST_DEMO // 2:
@@ -177,7 +177,7 @@ def _paid_otherwise(name: str, drives: Drives) -> Iterable[Outcome]:
     """Compare what a step pays that gains as many metres at about the same speed."""
     gain = gained(drives)
     good = np.isfinite(gain) & (gain > 0.05)
-    agent, demo = good & drives.agent, good & drives.demo
+    agent, demo = good & drives.agent, good & drives.brought
     if agent.sum() < LEAST_AGENT // 2 or demo.sum() < LEAST_DEMO // 2:
         return
     edges = np.unique(np.quantile(gain[demo], np.linspace(0, 1, 9)))
@@ -205,7 +205,7 @@ def _paid_otherwise(name: str, drives: Drives) -> Iterable[Outcome]:
 def _seen_otherwise(name: str, drives: Drives) -> Iterable[Outcome]:
     """Compare observations at the same places: one that lies elsewhere nearly everywhere was made by another rule."""
     place = drives.progress
-    agent, demo = drives.agent & np.isfinite(place), drives.demo & np.isfinite(place)
+    agent, demo = drives.agent & np.isfinite(place), drives.brought & np.isfinite(place)
     if not agent.any() or not demo.any():
         return
     bins = (np.nan_to_num(place) // BIN_M).astype(np.int64)
