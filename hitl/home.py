@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,8 +67,16 @@ def add_home(parser: argparse.ArgumentParser) -> None:
 def home_path(args: argparse.Namespace) -> Home:
     """Return the home folder that the command line asked for (not created yet), from the root on: a child may stand elsewhere.
 
-    Raises StoreError when it is on a network share, UsageError when it is not known.
+    Raises StoreError when it is on a network share or is a file, UsageError when it is not known.
     """
     home = Home(Path(os.path.abspath(user_path(args.home) if args.home else default_home())))
     refuse_share(home.store_path)
+    try:
+        if not stat.S_ISDIR(home.root.stat().st_mode):
+            raise StoreError(f"'{shown(home.root.name)}' is a file, and a home is a folder: give another --home DIR.")
+    except FileNotFoundError:
+        pass  # it is made when something is recorded
+    except OSError as error:
+        why = shown(error.strerror or error)
+        raise StoreError(f"The home folder '{shown(home.root.name)}' cannot be used ({why}): give another --home DIR.") from error
     return home

@@ -33,6 +33,8 @@ def user_path(text: str | Path) -> Path:
         raise UsageError(
             "This machine knows no home folder of yours (HOME is not set): give the folder itself, for example with --home DIR."
         )
+    if path.startswith("~") and not os.path.lexists(path):
+        raise UsageError(f"There is no user of that name, so '{shown(path)}' is no folder: write the folder itself.")
     return Path(path)
 
 

@@ -115,6 +115,8 @@ def main(argv: list[str]) -> int:
             count = store.db["episodes"].count
         else:
             count = len(episodes or []) if whole else len(chosen)
+        if not count and found and not chosen:
+            raise UsageError(f"None of these is learned from ({reasons(found, rule)}): --all exports them all the same.")
         if not count:
             raise UsageError(
                 "There is nothing of that kind to export: `hitl segments` with the same filters shows what there is."

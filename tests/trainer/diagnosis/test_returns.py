@@ -135,3 +135,13 @@ def test_what_was_not_seen_is_not_called_sound(tmp_path: Path, capsys: pytest.Ca
     path.write_text("\n".join(json.dumps(r) for r in rows), encoding="utf-8")
     assert main(["--wandb", str(path)]) == 0
     assert "Nothing was found that keeps this run from learning" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(("column", "value"), [("entropy_coef", np.inf), ("loss_critic", np.nan), ("debug/q1", np.nan)])
+def test_what_ends_in_no_numbers_is_never_called_sound(column, value):
+    rows = np.arange(600)
+    values = np.where(rows <= 500, 0.05 * 1.002**rows, value)
+    found = diagnose([Case(history=History({column: values, "return_train": 10 + np.random.default_rng(0).random(600)}))])
+    assert "exploded" in {f.fault for f in found.findings}
+    assert "exploded" not in {s.fault for s in found.sound}
+    assert not any("nan" in s.text for s in found.sound)

@@ -268,6 +268,8 @@ def exploded(case: Case) -> Answer:
         return None
     q = np.abs(history["debug/q1"])
     last = middle(part(q, 0.9))
+    if not np.isfinite(last):
+        return Lacking(name, "numbers at the end of debug/q1", history.name)
     holes = int(np.isnan(history["debug/q1"][len(q) // 2 :]).sum())
     text = f"|Q| {last:.3g} at the end"
     time = np.arange(len(q), dtype=np.float64)
@@ -288,4 +290,27 @@ def exploded(case: Case) -> Answer:
     return Sound(name, text, history.name)
 
 
-CHECKS: tuple[Check, ...] = (ignores_actions, identical_twins, discount_power, apart, ends, at_clip, exploded)
+LEARNED = ("loss", "debug/q", "alpha", "entropy", "ent_coef", "grad", "temperature")
+"""What names of columns hold that the learner itself works out."""
+
+
+def no_numbers(case: Case) -> Answer:
+    """Losses, values or temperatures that were numbers and then are none: nothing is learned from there on."""
+    history = case.history
+    if history is None:
+        return None
+    lost: list[str] = []
+    for column, values in history.columns.items():
+        finite = np.flatnonzero(np.isfinite(values))
+        if not len(finite) or not any(word in column.lower() for word in LEARNED):
+            continue
+        last = int(finite[-1])
+        dense = len(finite) > 0.9 * (last + 1)  # a column that is written now and then has rows without a value anyway
+        if np.isinf(values).any() or (dense and len(values) - 1 - last > max(5, 0.02 * len(values))):
+            lost.append(f"{column}: the last number is in row {last + 1} of {len(values)}")
+    if not lost:
+        return None
+    return Finding("exploded", "What is learned has become NaN or infinite.", tuple(lost[:5]), 0.95, source=history.name)
+
+
+CHECKS: tuple[Check, ...] = (ignores_actions, identical_twins, discount_power, apart, ends, at_clip, exploded, no_numbers)

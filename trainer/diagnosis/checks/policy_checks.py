@@ -87,6 +87,8 @@ def temperature(case: Case) -> Answer:
         return Lacking(name, "the column debug/alpha, or the recipe (--config) if it is fixed", history.name)
     values = np.exp(np.clip(history[column], -80.0, 80.0)) if logarithm else history[column]
     first, last, top = middle(part(values, 0.0, 0.1)), middle(part(values, 0.9)), float(np.nanmax(values))
+    if not np.isfinite(last):
+        return Lacking(name, f"numbers at the end of {column}", history.name)
     growth = trend(part(values, 0.3))
     text = f"{'exp ' if logarithm else ''}{column} from {first:.3g} to {last:.3g} (largest {top:.3g}"
     text += f"; rank correlation with time {growth:+.2f})" if np.isfinite(growth) else ")"
