@@ -78,7 +78,7 @@ def main(argv: list[str]) -> int:
         description="Export segments, trimmed, each as an episode of its own; or whole drives with --episodes.",
         epilog="formats: " + "; ".join(f"{name}: {text}" for name, text in FORMATS.items())
         + ". What the agent does not learn from (bad, failed, or showing nothing) is left out, unless --verdict, --outcome or "
-        "--all asks for it.",
+        "--all asks for it; of a store, only what was judged bad.",
     )  # fmt: skip
     add_home(parser)
     parser.add_argument("format", choices=FORMATS)
@@ -108,7 +108,9 @@ def main(argv: list[str]) -> int:
     with open_store(args) as store:
         found, rule = [s for s in selected(store, args) if s.closed and s.stop > s.start], store.rule()
         asked = args.all or args.verdict or args.outcome
-        chosen = found if asked else [s for s in found if rule.judge(s).counts]
+        # Another home has the rule itself, and its owner's own settings of it: only what was judged bad stays behind.
+        own = args.format == "store"
+        chosen = found if asked else [s for s in found if (s.verdict != "bad" if own else rule.judge(s).counts)]
         whole = args.episodes or args.format == "parquet"
         episodes = sorted({s.episode_id for s in chosen}) if filtered else None
         if whole and episodes is None:
@@ -130,5 +132,6 @@ def main(argv: list[str]) -> int:
         done = _write(store, args, ids, episodes)
     print(f"{done[0]} episodes with {done[1]} steps are in {args.out.name}.")
     if (ids or episodes) is not None and len(chosen) < len(found):
-        print(f"Left out, because the agent does not learn from it: {reasons(found, rule)}. --all takes it along.")
+        left = [s for s in found if s not in chosen]
+        print(f"Left out, because the agent does not learn from it: {reasons(left, rule)}. --all takes it along.")
     return 0

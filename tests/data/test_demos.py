@@ -123,16 +123,26 @@ def test_a_store_is_cleaned_of_takeovers_that_show_nothing_and_it_can_be_taken_b
 def test_an_export_takes_what_is_learned_from_and_says_what_it_leaves_out(tmp_path, capsys):
     record(tmp_path / "store.sqlite")
 
-    def exported(name, *words):
+    def exported(form, name, *words):
+        assert main(["export", "--home", str(tmp_path), form, str(tmp_path / name), *words]) == 0
+        return capsys.readouterr().out
+
+    out = exported("player-run", "one")
+    assert out.startswith("1 episodes")
+    assert "Left out, because the agent does not learn from it: 1 × a key still held from before, 1 × hardly moved" in out
+    assert exported("player-run", "all", "--all").startswith("3 episodes")
+    assert exported("player-run", "asked", "--outcome", "cleared").startswith("3 episodes")
+
+
+def test_another_home_gets_all_but_what_was_judged_bad(tmp_path, capsys):
+    record(tmp_path / "store.sqlite")
+    with Store.open(tmp_path / "store.sqlite") as store:
+        store.label([1], verdict="bad")
+    for name, words, count in (("one", (), 2), ("all", ("--all",), 3)):
         assert main(["export", "--home", str(tmp_path), "store", str(tmp_path / name), *words]) == 0
         with Store.open(tmp_path / name) as store:
-            return len(store.segments()), capsys.readouterr().out
-
-    count, out = exported("one.sqlite")
-    assert count == 1
-    assert "Left out, because the agent does not learn from it: 1 × a key still held from before, 1 × hardly moved" in out
-    assert exported("all.sqlite", "--all")[0] == 3
-    assert exported("asked.sqlite", "--outcome", "cleared")[0] == 3
+            assert len(store.segments()) == count
+    assert "1 × you judged it bad" in capsys.readouterr().out
 
 
 def test_the_rule_of_a_store_is_that_of_its_trainer(tmp_path):
