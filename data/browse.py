@@ -12,6 +12,7 @@ from typing import Any
 
 from data.errors import UsageError
 from data.files.paths import sqlite_uri
+from data.numbers import FARTHEST
 
 HOST = "127.0.0.1"
 
@@ -28,10 +29,11 @@ QUERIES: dict[str, dict[str, str]] = {
     },
     "passes_before_and_after": {
         "title": "Corner passes without help, before the first and after the last takeover there",
-        "sql": """
+        "sql": f"""
             WITH help AS (SELECT track, corner, min(started) AS first, max(started) AS last, count(*) AS takeovers,
                                  sum(seconds) AS seconds FROM takeovers WHERE corner IS NOT NULL GROUP BY 1, 2),
-                 tries AS (SELECT s.track, e.started, e.max_progress FROM episodes e JOIN sessions s ON s.id = e.session_id
+                 tries AS (SELECT s.track, e.started, {FARTHEST} AS max_progress FROM episodes e
+                           JOIN sessions s ON s.id = e.session_id
                            WHERE e.purpose = 'evaluation' AND e."end" IN ('terminated', 'truncated'))
             SELECT c.track, c.name AS corner, coalesce(h.takeovers, 0) AS takeovers, round(coalesce(h.seconds, 0), 1) AS
             seconds_of_help, sum(t.started < coalesce(h.first, '9')) AS tries_before,

@@ -10,6 +10,7 @@ from typing import Any
 
 from data.connect import now, transaction
 from data.errors import UsageError
+from data.numbers import FARTHEST, RETURN
 from data.reading.layout_check import readable_rows
 
 
@@ -113,7 +114,7 @@ def evaluations(
     passes: dict[tuple[int | None, str], dict[str, int]] = {}
     for checkpoint, driven, name, count in conn.execute(
         "SELECT v.checkpoint_id, v.track, c.name, sum(v.max_progress >= c.to_m) FROM "
-        f"(SELECT e.checkpoint_id, e.max_progress, s.track FROM {episodes}) v JOIN corners c ON c.track = v.track "
+        f"(SELECT e.checkpoint_id, {FARTHEST} AS max_progress, s.track FROM {episodes}) v JOIN corners c ON c.track = v.track "
         f"GROUP BY 1, 2, 3 ORDER BY c.from_m",
         values,
     ):
@@ -121,7 +122,7 @@ def evaluations(
     return [
         Evaluation(checkpoint, count, mean, finished, passes.get((checkpoint, driven), {}), first, last, distinct, driven)
         for checkpoint, driven, count, mean, finished, first, last, distinct in conn.execute(
-            f"SELECT e.checkpoint_id, s.track, count(*), avg(e.\"return\"), sum(e.reason = 'finish'), min(e.started), "
+            f"SELECT e.checkpoint_id, s.track, count(*), avg({RETURN}), sum(e.reason = 'finish'), min(e.started), "
             f"max(e.started), count(DISTINCT quote(e.\"return\") || quote(e.length) || quote(e.max_progress) || quote(e.reason)) "
             f"FROM {episodes} GROUP BY 1, 2 ORDER BY max(e.id)",
             values,

@@ -16,6 +16,14 @@ MOST = 1e9
 """The largest size of a number: beyond any measurement in its unit, and far below where 32 bits overflow when it is squared."""
 
 
+def _known(column: str) -> str:
+    return f"CASE WHEN abs({column}) <= {MOST} THEN {column} END"
+
+
+FARTHEST, RETURN = _known("e.max_progress"), _known('e."return"')
+"""SQL of an episode ``e``: its farthest metre and its return, NULL where an older store holds no number that can be believed."""
+
+
 def is_number(value: Any) -> bool:
     """Whether one value is a number that can be learned from."""
     return isinstance(value, int | float | np.number) and not isinstance(value, bool) and bool(-MOST <= value <= MOST)

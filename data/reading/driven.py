@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data.numbers import FARTHEST, RETURN
 from data.records import HUMAN
 
 
@@ -80,9 +81,9 @@ def sums(conn: sqlite3.Connection, *, session_id: int | None = None) -> list[Epi
     return [
         EpisodeSum(*row)
         for row in conn.execute(
-            'SELECT e.id, e.purpose, coalesce(e."return", 0), e.length, '
+            f"SELECT e.id, e.purpose, coalesce({RETURN}, 0), e.length, "
             "(SELECT count(*) FROM steps s WHERE s.episode_id = e.id AND s.driver = 1), "
-            "coalesce(e.max_progress, 0), coalesce(e.reason, '') "
+            f"coalesce({FARTHEST}, 0), coalesce(e.reason, '') "
             f'FROM episodes e WHERE e."end" IS NOT NULL {where} ORDER BY e.id',
             values,
         )

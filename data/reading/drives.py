@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data.numbers import MOST
+from data.numbers import FARTHEST, MOST
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +38,7 @@ class Drive:
 def drives(conn: sqlite3.Connection, track: str, since: str | None = None) -> Iterator[Drive]:
     """Yield every episode of a track that has steps, oldest first; ``since`` as the store writes dates."""
     episodes = conn.execute(
-        "SELECT e.id, e.purpose, coalesce(e.reason, ''), s.hz, s.action_names, coalesce(e.max_progress, 0) "
+        f"SELECT e.id, e.purpose, coalesce(e.reason, ''), s.hz, s.action_names, coalesce({FARTHEST}, 0) "
         "FROM episodes e JOIN sessions s ON s.id = e.session_id "
         "WHERE s.track = ? AND e.started >= coalesce(?, '') ORDER BY e.id",
         (track, since),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from data.numbers import FARTHEST, RETURN
 from data.reading.stretch import Stretch
 from data.records import AGENT
 
@@ -68,7 +69,7 @@ def agent_drives(
     grow with the steps in the store.
     """
     episodes = conn.execute(
-        "SELECT e.id FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE s.track = ? AND e.max_progress > ? "
+        f"SELECT e.id FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE s.track = ? AND {FARTHEST} > ? "
         "AND (?3 IS NULL OR e.checkpoint_id <= ?3) AND e.purpose != 'lap' "
         "ORDER BY e.checkpoint_id DESC, e.purpose = 'evaluation' DESC, e.id DESC LIMIT ?4",
         (track, from_m + (to_m - from_m) / 3, checkpoint_id, tried),
@@ -119,9 +120,9 @@ def episodes(
 ) -> list[EpisodeSummary]:
     """Return the closed episodes on a track, oldest first; human steps are counted from the takeovers."""
     rows: Iterable[tuple[object, ...]] = conn.execute(
-        'SELECT e.id, e.session_id, e.purpose, coalesce(e."return", 0), e.length, '
+        f"SELECT e.id, e.session_id, e.purpose, coalesce({RETURN}, 0), e.length, "
         "coalesce((SELECT sum(g.stop - g.start) FROM segments g WHERE g.episode_id = e.id AND g.stop IS NOT NULL), 0), "
-        "s.hz, coalesce(e.max_progress, 0), coalesce(e.reason, ''), e.checkpoint_id, e.started "
+        f"s.hz, coalesce({FARTHEST}, 0), coalesce(e.reason, ''), e.checkpoint_id, e.started "
         'FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE s.track = ?1 AND e."end" IS NOT NULL '
         "AND (?2 IS NULL OR e.session_id = ?2) AND (?3 IS NULL OR e.started >= ?3) AND (?4 IS NULL OR e.started < ?4) "
         "ORDER BY e.id",
@@ -146,7 +147,7 @@ def driven_line(conn: sqlite3.Connection, track: str, spacing: float = 2.0) -> N
     hand; None when there is none."""
     row = conn.execute(
         "SELECT e.id FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE s.track = ? AND e.length > 10 "
-        "ORDER BY e.max_progress DESC, e.id LIMIT 1",
+        f"ORDER BY {FARTHEST} DESC, e.id LIMIT 1",
         (track,),
     ).fetchone()
     if row is None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.numbers import is_number
+from data.numbers import FARTHEST, is_number
 from hitl.games.base import Start
 from hitl.road.corner_stats import FAILURES
 from hitl.road.corners import Corner
@@ -56,10 +56,10 @@ def _passages(
     conn: sqlite3.Connection, track: str, corner: Corner, lead_s: float | None, purposes: str, *, agent: bool
 ) -> Iterator[Passage]:
     found = conn.execute(
-        f"""SELECT e.id, s.hz, s.observation_names, e.max_progress, coalesce(e.reason, ''),
+        f"""SELECT e.id, s.hz, s.observation_names, {FARTHEST}, coalesce(e.reason, ''),
                    (SELECT min(t) FROM steps WHERE episode_id = e.id AND progress >= ?1)
             FROM episodes e JOIN sessions s ON s.id = e.session_id
-            WHERE s.track = ?2 AND {purposes} AND e.max_progress >= ?1 ORDER BY e.id DESC LIMIT ?3""",
+            WHERE s.track = ?2 AND {purposes} AND {FARTHEST} >= ?1 ORDER BY e.id DESC LIMIT ?3""",
         (corner.from_m, track, NEWEST),
     ).fetchall()
     for episode, hz, names, farthest, reason, entry in found:

@@ -361,3 +361,20 @@ class Recording(RuleBasedStateMachine):
 def test_any_order_of_recording_and_following(tmp_path_factory):
     Recording.folder = staticmethod(lambda: tmp_path_factory.mktemp("machine"))
     run_state_machine_as_test(Recording, settings=settings(max_examples=25, stateful_step_count=25, deadline=None))
+
+
+def test_a_farthest_metre_that_is_no_number_is_no_pass(path):
+    from data.reading.driven import sums
+
+    with Recorder(path, session_info(kind="evaluation")) as recorder:
+        for _ in range(2):
+            recorder.begin_episode("evaluation")
+            recorder.step(step_row(0, progress=5.0))
+            recorder.end_episode("terminated", "off_road", np.zeros(4, np.float32))
+    with Store.open(path) as store:
+        store.upsert_corner(session_info().track, "corner 1", 40.0, 50.0, "player")
+        store.conn.execute('UPDATE episodes SET max_progress = 9e999, "return" = 9e999 WHERE id = 2')
+        (found,) = store.evaluations()
+        assert found.passes == {"corner 1": 0}
+        assert np.isfinite(found.return_mean)
+        assert [e.progress for e in sums(store.conn)] == [5.0, 0.0]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data.numbers import usable_rows
+from data.numbers import FARTHEST, RETURN, usable_rows
 from data.reading.layout_check import readable_rows
 from data.reading.layouts import apart
 from data.records import HUMAN, Segment
@@ -193,7 +193,7 @@ def _episodes(conn: sqlite3.Connection, track: str, names: str, actions: str) ->
     return [
         Episode(i, s, purpose, reason or "", int(length), float(total or 0), float(far or 0), int(ck), bool(helped))
         for i, s, purpose, reason, length, total, far, ck, helped in conn.execute(
-            'SELECT e.id, e.session_id, e.purpose, e.reason, e.length, e."return", e.max_progress, ifnull(e.checkpoint_id, -1), '
+            f"SELECT e.id, e.session_id, e.purpose, e.reason, e.length, {RETURN}, {FARTHEST}, ifnull(e.checkpoint_id, -1), "
             "EXISTS (SELECT 1 FROM segments g WHERE g.episode_id = e.id AND g.kind = 'takeover') FROM episodes e "
             "JOIN sessions s ON s.id = e.session_id WHERE s.track = ? AND s.observation_names = ? AND s.action_names = ? "
             "AND e.length > 0 ORDER BY e.id",
