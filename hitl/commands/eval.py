@@ -28,9 +28,9 @@ def main(argv: list[str]) -> int:
         parser.error("--episodes must be at least 1")
 
     from data.errors import CheckpointError
+    from data.statistics import independent, wilson
     from hitl.session.setup import Rig
     from hitl.session_options import RigOptions
-    from trainer.daemon.verdicts import independent, wilson
 
     home = home_path(args)
     if not home.store_path.is_file():

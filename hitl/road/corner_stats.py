@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from data.reading.drives import Drive
 from data.records import AGENT, HUMAN
+from data.statistics import wilson
 from hitl.road.corners import Corner
 
 APPROACH_M = 30.0  # m before a corner within which a takeover is meant for it, and its braking begins
@@ -47,7 +47,7 @@ class Rate:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The Wilson score interval at 95 % (Wilson 1927), which stays within 0..1 and is honest for few attempts."""
+        """The Wilson score interval at 95 %."""
         return wilson(self.k, self.n)
 
 
@@ -65,17 +65,6 @@ class CornerStats:
     human_entry: float | None
     agent_braking: float | None
     human_braking: float | None
-
-
-def wilson(k: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return the Wilson score interval of k successes in n tries."""
-    if n == 0:
-        return 0.0, 1.0
-    share, z2 = k / n, z * z
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    low, high = max(0.0, middle - half), min(1.0, middle + half)
-    return (0.0 if k == 0 else low), (1.0 if k == n else high)
 
 
 def visit(drive: Drive, corner: Corner, previous_end: float = 0.0) -> Visit | None:

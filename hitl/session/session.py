@@ -31,6 +31,7 @@ from hitl.games.hang_guard import EnvironmentLost, lost
 from hitl.pads.base import braking_action, neutral_action, to_action
 from hitl.pads.hands import look, together
 from hitl.protocols import Clock, EpisodeResult, Foresight, Policy, Recorder, Remembering, Tick
+from hitl.road.corner_stats import APPROACH_M
 from hitl.road.corners import Corner
 from hitl.session.door import Door, Unusable
 from hitl.session.offers import RUMBLES, CornerOffers
@@ -39,7 +40,6 @@ from hitl.timing.clocks import LockstepClock
 
 __all__ = ["EpisodeResult", "Session", "Tick"]
 
-APPROACH_M = 30.0  # m before a corner within which a takeover is meant for it
 RETRY_S = (
     0.5,
     1.0,

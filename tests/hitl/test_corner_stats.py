@@ -20,7 +20,7 @@ from data.store import Store
 from hitl.commands import corners as command
 from hitl.home import Home
 from hitl.road.corner_mining import End, ends, mine, same_stretch
-from hitl.road.corner_stats import braking_onset, corner_stats, trend, visit, wilson
+from hitl.road.corner_stats import braking_onset, corner_stats, trend, visit
 from hitl.road.corners import Corner
 from hitl.road.line import ReferenceLine
 
@@ -134,23 +134,6 @@ def test_trend_needs_enough_attempts() -> None:
     assert trend([True] * 5) is None
     assert trend([False] * 3 + [True] * 3) == 1.0
     assert trend([True] * 500 + [False] * 20 + [True] * 20) == 1.0
-
-
-def test_wilson_agrees_with_published_values() -> None:
-    # Newcombe (1998), Statistics in Medicine 17:857-872, table I, method 3
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert wilson(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
-    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
-    assert wilson(1, 29) == pytest.approx((0.0061, 0.1718), abs=5e-5)
-    assert wilson(0, 0) == (0.0, 1.0)
-
-
-@given(st.integers(0, 300), st.integers(0, 300))
-def test_wilson_holds_the_share(k: int, more: int) -> None:
-    low, high = wilson(k, k + more)
-    assert 0.0 <= low <= high <= 1.0
-    if k + more:
-        assert low <= k / (k + more) <= high
 
 
 # Mining

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from data.statistics import wilson
 from data.store import Store
 from tests.trainer.test_daemon import SMALL, drive, newest, train
 from trainer.checkpoints.files import load
@@ -11,7 +12,7 @@ from trainer.config import TrainConfig
 from trainer.daemon.collapse import Guard
 from trainer.daemon.daemon import Daemon
 from trainer.daemon.resume import Wish
-from trainer.daemon.verdicts import Verdict, wilson
+from trainer.daemon.verdicts import Verdict
 
 BACK = TrainConfig(on_collapse="back", collapse_evaluations=2, collapse_pause=1000)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from data.statistics import ENOUGH
 from trainer.config import TrainConfig
-from trainer.daemon.verdicts import ENOUGH, Verdict, best
+from trainer.daemon.verdicts import Verdict, best
 
 
 @dataclass

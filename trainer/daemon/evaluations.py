@@ -14,10 +14,11 @@ from data.demos import Rule
 from data.errors import StoreError
 from data.numbers import counted
 from data.reading.follow import Layout, Update
+from data.statistics import ENOUGH
 from data.store import Store
 from trainer.config import TrainConfig
 from trainer.daemon.collapse import Guard
-from trainer.daemon.verdicts import ENOUGH, Verdict, best, cloning_scale, verdicts
+from trainer.daemon.verdicts import Verdict, best, cloning_scale, verdicts
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.daemon.verdicts import ENOUGH, independent, wilson
+from data.statistics import ENOUGH, independent, wilson
 from trainer.diagnosis.case import Answer, Case, Check
 from trainer.diagnosis.drives import Drives, Episode
 from trainer.diagnosis.finding import Finding, Lacking, Sound
