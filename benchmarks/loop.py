@@ -26,7 +26,7 @@ import numpy as np
 from common import parser, print_table, stopwatch, write_report
 
 from hitl import arbiter
-from hitl.demo.demo import open_shipped
+from hitl.demo.shipped import open_shipped
 from hitl.drivers.human import PadWheel
 from hitl.home import Home
 from hitl.pads.sdl import SdlPad

@@ -34,7 +34,7 @@ from common import parser, print_table, stopwatch, write_report
 from data.records import HUMAN
 from data.store import Store
 from hitl.commands.play import Practice
-from hitl.demo.demo import open_shipped
+from hitl.demo.shipped import open_shipped
 from hitl.drivers.human import Nobody, ScriptedWheel, Wheel
 from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.games.base import Start

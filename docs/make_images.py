@@ -27,7 +27,7 @@ def driving(home: Path) -> None:
 
     from data.reading import review
     from data.store import Store
-    from hitl.commands.report import collect
+    from hitl.screens.stored_report import stored_report
     from hitl.screens.stored_scene import stored_scene
     from takeover_ui.overlay import overlay
     from takeover_ui.view import StorePulse, TrainerPulse, View
@@ -36,7 +36,7 @@ def driving(home: Path) -> None:
     with Store.open_existing(home / "store.sqlite") as store:
         newest = store.latest_checkpoint()
         updates = newest.updates if newest is not None else 0
-        scene, report = stored_scene(store), collect(store)
+        scene, report = stored_scene(store), stored_report(store)
         segment = [s for s in store.segments(track=scene.track, kind="takeover") if s.corner][-1]
         whole = review.drive(store.conn, segment.episode_id)
         lines = [
@@ -108,7 +108,7 @@ def reviewing(home: Path) -> None:
 def reporting(home: Path) -> None:
     """Draw the report in light and dark."""
     from data.store import Store
-    from hitl.commands.report import collect
+    from hitl.screens.stored_report import stored_report
     from takeover_ui.report.page import write_report
 
     browser = shutil.which("chromium") or shutil.which("google-chrome")
@@ -118,7 +118,7 @@ def reporting(home: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
         with Store.open(home / "store.sqlite", read_only=True) as store:
-            write_report(page, collect(store))
+            write_report(page, stored_report(store))
         for number, name in enumerate(("dark", "light")):
             subprocess.run(
                 [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={folder}/{name}",

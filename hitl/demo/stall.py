@@ -7,14 +7,11 @@ stopped when three evaluations in a row have not passed a corner that it reaches
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from data.errors import CheckpointError
 from data.store import Store
 from hitl.drivers.human import Nobody, ScriptedWheel
 from hitl.drivers.scripted import ScriptedDriver
@@ -160,31 +157,3 @@ def train_until_stalled(
                 store.upsert_corner(rig.track.name, corner.name, corner.from_m, corner.to_m, "mined")
         rig.written()
         return StallResult(corner, tuple(evaluations), run.steps, run.updates)
-
-
-def ship(home: Home, folder: Path) -> None:
-    """Write what a demo starts from to ``folder``: a store with the laps and the evaluations' outcomes, and the checkpoint.
-
-    The agent's own steps are left out, which makes it small; its evaluations stay as episodes without steps, so that
-    anyone can see that it stalled.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / "store.sqlite"
-    target.unlink(missing_ok=True)
-    for old in folder.glob("*.safetensors"):
-        old.unlink()
-    with Store.open(home.store_path) as store:
-        newest = store.latest_checkpoint()
-        store.db.execute("VACUUM INTO ?", [str(target)])
-    if newest is None:
-        raise CheckpointError("There is no checkpoint to ship: train first.")
-    with Store.open(target) as store:
-        with store.db.conn:
-            store.db.execute(
-                "DELETE FROM steps WHERE episode_id NOT IN (SELECT id FROM episodes WHERE purpose = 'lap')"
-            )
-            store.db.execute("DELETE FROM metrics")
-            store.db.execute("UPDATE episodes SET last_observation = NULL WHERE purpose != 'lap'")
-        store.db.execute("VACUUM")
-        store.db.execute("PRAGMA journal_mode = DELETE")
-    shutil.copyfile(home.checkpoints / newest.name, folder / newest.name)

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from hitl import arbiter
+from hitl.demo.demo import EPISODES, Progress
 from hitl.road.corners import Corner
 from hitl.screens.live_view import Watcher
 from hitl.screens.trainer_pulse import PulseReader
@@ -22,7 +23,7 @@ FAST = 15.0  # evaluations are shown at most this many times as fast as real tim
 _FRAME_S = 1 / 30
 
 
-class DemoWindow:
+class DemoWindow(Progress):
     """Feeds the window from the live session and from the fast-forwarded evaluations."""
 
     gating = arbiter.Settings(mode="touch")
@@ -61,22 +62,19 @@ class DemoWindow:
         self._message = text
         self._window.toast(text)
 
-    def step(self, share: float, text: str) -> None:
-        """Nothing: the overlay shows all of it."""
-
-    def measured(self, mean: float) -> None:
-        """The stalled agent has been measured: its return is the ceiling to break, and the trend begins at nought."""
-        self._watcher.ceiling = mean
+    def measured(self, return_mean: float) -> None:
+        """Its return is the ceiling to break, and the trend begins at zero."""
+        self._watcher.ceiling = return_mean
         self._evaluations = [(0.0, 0.0)]
 
     def episode_over(self, result: EpisodeResult) -> None:
         """Keep what the next episodes show of it."""
         self._watcher.episode_over(result)
 
-    def evaluated(self, agent_steps: int, passes: int, mean: float) -> None:
+    def evaluated(self, agent_steps: int, passes: int) -> None:
         """Add a point to the trend."""
-        self._evaluations.append((float(agent_steps), passes / 20))
-        self._window.toast(f"{passes} of 20 passes without help", "good" if passes >= 18 else "info")
+        self._evaluations.append((float(agent_steps), passes / EPISODES))
+        self._window.toast(f"{passes} of {EPISODES} passes without help", "good" if passes >= 18 else "info")
 
     def _pulse(self) -> TrainerPulse:
         pulse, alive = self._pulses.newest, self._trainer.alive

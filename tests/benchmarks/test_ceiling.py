@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hitl.demo.demo import open_shipped
+from hitl.demo.shipped import open_shipped
 from hitl.home import Home
 from hitl.session.lockstep import Lockstep
 from hitl.session.setup import Rig

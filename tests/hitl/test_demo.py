@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -11,9 +12,10 @@ import pytest
 from data.errors import CheckpointError
 from data.store import Store
 from hitl import cli
-from hitl.demo.demo import open_shipped, stalled_at
+from hitl.demo.shipped import open_shipped, stalled_at
 from hitl.home import Home
 from hitl.road.track import load_track
+from hitl.screens.stored_report import stored_report
 from hitl.session.setup import Rig
 from hitl.session_options import RigOptions
 
@@ -105,6 +107,17 @@ def test_the_headless_demo_from_end_to_end_in_a_short_form(tmp_path):
     page = (home / "report.html").read_text()
     assert "<svg" in page
     assert str(tmp_path) not in page
+    assert cli.main(["report", "--home", str(home), "--output", str(tmp_path / "again.html")]) == 0
+    again = (tmp_path / "again.html").read_text()
+    own = r"<div><dt>(wall time|seed)</dt><dd>.*?</dd></div>"  # of the demo alone
+    assert len(re.findall(own, page)) == 2
+    assert re.sub(own, "", page) == again  # the same page but for these
+    with Store.open(home / "store.sqlite", read_only=True) as store:
+        report = stored_report(store)
+    for which, score in (("before", report.before), ("after", report.after)):
+        assert (score.corner_passes, score.episodes) == (result[which]["corner_passes"], 20)
+        assert score.return_mean == pytest.approx(result[which]["return_mean"], abs=0.01)
+    assert (report.takeovers, round(report.takeover_seconds, 2)) == (result["takeovers"], result["takeover_seconds"])
     db = sqlite3.connect(home / "store.sqlite")
     takeovers = db.execute("SELECT outcome, corner FROM segments WHERE kind = 'takeover'").fetchall()
     assert takeovers

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data.store import Store
-from hitl.demo.demo import open_shipped
+from hitl.demo.shipped import open_shipped
 from hitl.home import Home
 from hitl.session.risk import Asker, Attempt, calibrate, critic_numbers, features, fit, labels, requests
 from hitl.session.setup import Rig
