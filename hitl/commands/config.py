@@ -32,9 +32,9 @@ def main(argv: list[str]) -> int:
         if args.json:
             print(json.dumps(values, indent=1))
             return 0
-        width = max(map(len, values))
-        for name, value in values.items():
-            print(f"{name:<{width}}  {json.dumps(value)}")
+        from hitl.console import print_facts
+
+        print_facts((name, json.dumps(value)) for name, value in values.items())
         return 0
     from trainer.tmrl.config import read
 
@@ -59,17 +59,14 @@ def main(argv: list[str]) -> int:
 
 def show(findings: list[Finding]) -> None:
     """Print a table of what became of each key of a configuration."""
-    from rich import box
-    from rich.table import Table
+    from hitl.console import console, table
 
-    from hitl.console import console
-
-    table = Table("key", "value", "what becomes of it", "", box=box.SIMPLE_HEAD, pad_edge=False)
+    shown = table("key", "value", "what becomes of it", "")
     styles = {"changed": "yellow", "unknown": "red", "used": "green"}
     for f in sorted(findings, key=lambda f: (f.section, f.status)):
         name = f"{f.section}.{f.key}" if f.section else f.key
         text = str(f.value)
-        table.add_row(
+        shown.add_row(
             name, text if len(text) <= 28 else text[:27] + "…", f.status, f.note, style=styles.get(f.status, "")
         )
-    console().print(table)
+    console().print(shown)

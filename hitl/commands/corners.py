@@ -142,21 +142,17 @@ def _table(track: str, stats: list[CornerStats], places: list[Place], *, added: 
 
 
 def _print(track: str, stats: list[CornerStats], places: list[Place], *, added: bool) -> None:
-    from rich import box
-    from rich.table import Table
-
-    from hitl.console import console
+    from hitl.console import console, table
 
     out = console()
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.title, table.title_justify = f"Corners of {track}", "left"
-    table.add_column("corner", min_width=7, overflow="fold")  # the only one that gives way where the terminal is narrow
     heads = "metres", "agent\nalone", "95 %", "trend", "with\nyou", "taken\nover", "entry\nkm/h", "brakes\nm before"
-    for head in heads:
-        table.add_column(head, justify="right", no_wrap=True)
+    shown = table("corner", *heads, right=heads, title=f"Corners of {track}", padding=(0, 1, 0, 0))
+    for column in shown.columns:
+        column.no_wrap = column.header in heads  # the name gives way where the terminal is narrow
+    shown.columns[0].min_width = 7
     for s in stats:
         low, high = s.agent.interval
-        table.add_row(
+        shown.add_row(
             s.corner.name,
             f"{s.corner.from_m:.0f}–{s.corner.to_m:.0f}",
             f"{s.agent.k}/{s.agent.n}",
@@ -168,7 +164,7 @@ def _print(track: str, stats: list[CornerStats], places: list[Place], *, added: 
             _pair(s.agent_braking, s.human_braking, 1.0),
         )
     if stats:
-        out.print(table)
+        out.print(shown)
         out.print("Pairs are agent / you, medians.", style="dim")
     else:
         out.print(f"No corner of {track} is known yet.")

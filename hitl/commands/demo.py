@@ -131,20 +131,16 @@ def _prepare(home: Home, args: argparse.Namespace, track: str) -> Corner | None:
 
 
 def _print(result: DemoResult, saved: str) -> None:
-    from rich.table import Table
-
-    from hitl.console import console
+    from hitl.console import console, table
 
     before, after = result.before, result.after
-    table = Table(title=f"'{result.corner.name}' on track '{result.track}', {len(before.results)} episodes without help")
-    table.add_column("")
-    table.add_column("before", justify="right")
-    table.add_column("after", justify="right")
-    table.add_row("corner passed", str(before.passes), str(after.passes))
-    table.add_row("laps finished", str(before.finished), str(after.finished))
-    table.add_row("mean return", f"{before.return_mean:.1f}", f"{after.return_mean:.1f}")
+    title = f"'{result.corner.name}' on track '{result.track}', {len(before.results)} episodes without help"
+    shown = table("", "before", "after", right=("before", "after"), title=title, min_width=len(title))
+    shown.add_row("corner passed", str(before.passes), str(after.passes))
+    shown.add_row("laps finished", str(before.finished), str(after.finished))
+    shown.add_row("mean return", f"{before.return_mean:.1f}", f"{after.return_mean:.1f}")
     out = console()
-    out.print(table)
+    out.print(shown)
     out.print(
         f"{result.takeover_seconds:.1f} s of takeover in {result.takeovers} takeovers, {result.agent_steps:,} agent steps, "
         f"{result.updates:,} updates, {result.wall_seconds:.0f} s in all. {saved}",

@@ -10,7 +10,7 @@ from hitl.home import add_home, home_path
 
 
 def main(argv: list[str]) -> int:
-    """Evaluate a checkpoint and print what came of it."""
+    """Evaluate a checkpoint and print the result."""
     parser = Parser(
         prog="hitl eval", description="Deterministic episodes without help, written to the store."
     )
@@ -52,11 +52,18 @@ def main(argv: list[str]) -> int:
     if args.json:
         print(json.dumps(summary))
         return 0
-    print(f"{summary['checkpoint']} ({summary['updates']:,} updates), {summary['episodes']} episodes on {summary['track']}")
-    print(f"  return    {summary['return_mean']:.1f}")
-    print(f"  finished  {summary['finished']} of {summary['episodes']}")
-    worth = independent(len(results), len({(r.total, r.steps, r.progress, r.reason) for r in results}))
-    for name, passes in summary["passes"].items():
-        low, high = wilson(worth * passes / len(results), worth)
-        print(f"  {name:<9} passed {passes} of {summary['episodes']} (95 % interval {low:.0%} to {high:.0%})")
+    from hitl.console import console, table
+
+    out, count = console(), len(results)
+    out.print(
+        f"{summary['checkpoint']} ({summary['updates']:,} updates), {count} episodes on {summary['track']}, "
+        f"mean return {summary['return_mean']:.1f}"
+    )
+    shown = table("", "of episodes", "95 %", right=("of episodes", "95 %"))
+    worth = independent(count, len({(r.total, r.steps, r.progress, r.reason) for r in results}))
+    rows = [("finished", summary["finished"]), *((f"passed {name}", n) for name, n in summary["passes"].items())]
+    for name, passed in rows:
+        low, high = wilson(worth * passed / count, worth)
+        shown.add_row(name, f"{passed} of {count}", f"{low:.0%}–{high:.0%}")
+    out.print(shown)
     return 0

@@ -42,25 +42,25 @@ def _info(store: Store, args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(dataclasses.asdict(found) | {"bytes_per_step": found.bytes_per_step}, indent=1))
         return 0
-    print(f"store     {store.path.name}, version {found.version}, {size_text(found.bytes)}", end="")
-    print(
-        f" ({size_text(found.free_bytes)} of it free: `hitl store compact`)"
-        if found.free_bytes > found.bytes / 10
-        else ""
-    )
-    print(
-        f"drives    {found.episodes} in {found.sessions} sessions, {found.steps} steps, {time_text(found.seconds)} of driving"
-    )
-    print(f"human     {time_text(found.human_seconds)} at the wheel: {found.takeovers} takeovers, {found.laps} laps")
+    from hitl.console import print_facts
+
+    free = f" ({size_text(found.free_bytes)} of it free: `hitl store compact`)" if found.free_bytes > found.bytes / 10 else ""
+    driving = f"{found.steps} steps, {time_text(found.seconds)} of driving"
+    rows = [
+        ("store", f"{store.path.name}, version {found.version}, {size_text(found.bytes)}{free}"),
+        ("drives", f"{found.episodes} in {found.sessions} sessions, {driving}"),
+        ("human", f"{time_text(found.human_seconds)} at the wheel: {found.takeovers} takeovers, {found.laps} laps"),
+    ]
     if found.first:
-        print(f"time      {local_time(found.first)} to {local_time(found.last)}")
+        rows.append(("time", f"{local_time(found.first)} to {local_time(found.last)}"))
     if found.steps >= 5_000:  # below, an empty file's size is most of it
-        hour = found.bytes_per_step * found.steps / found.seconds * 3600
-        print(f"growth    {found.bytes_per_step:.0f} bytes a step, {size_text(hour)} an hour of driving, ", end="")
-        print(f"{size_text(found.bytes_by_day)} a day lately")
-    print(f"agents    {found.checkpoints} checkpoints")
+        hour = size_text(found.bytes_per_step * found.steps / found.seconds * 3600)
+        day = size_text(found.bytes_by_day)
+        rows.append(("growth", f"{found.bytes_per_step:.0f} bytes a step, {hour} an hour of driving, {day} a day lately"))
+    rows.append(("agents", f"{found.checkpoints} checkpoints"))
     if without_log(store.conn, store.path):
-        print(f"note      the last session was cut off, and {advice(store.path)}")
+        rows.append(("note", f"the last session was cut off, and {advice(store.path)}"))
+    print_facts(rows)
     return 0
 
 
@@ -119,9 +119,13 @@ def _clean(store: Store, args: argparse.Namespace) -> int:
     if not empty:
         print("There is no takeover without a verdict that shows nothing.")
         return 0
+    from hitl.console import console, table
+
+    shown = table("id", "when", "track", "metre", "why", right=("id", "metre"))
     for s in empty:
-        where = "" if s.from_m is None else f", metre {s.from_m:.0f}"
-        print(f"{s.id:>6}  {local_time(s.started)}  {s.track}{where}: {rule.nothing_shown(s)}")
+        where = "" if s.from_m is None else f"{s.from_m:.0f}"
+        shown.add_row(str(s.id), local_time(s.started), s.track, where, rule.nothing_shown(s))
+    console().print(shown)
     why = Counter(rule.nothing_shown(s).partition(" (")[0] for s in empty)
     said = ", ".join(f"{count} × {reason}" for reason, count in why.most_common())
     if args.dry_run:

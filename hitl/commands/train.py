@@ -164,8 +164,9 @@ def _status(home: Home) -> int:
         rows.append(("finding", beat.finding))
     if beat.problem:
         rows.append(("problem", beat.problem))
-    for name, text in rows:
-        print(f"{name:>10}  {text}")
+    from hitl.console import print_facts
+
+    print_facts(rows)
     return 0
 
 
