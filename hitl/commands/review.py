@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
         since, until = (parse_date(text) if text else None for text in (args.since, args.until))
         data = StoreReview(store, scene.track, since, until)
         model = ReviewModel(data, corner=args.corner, verdict=args.verdict, sort=args.sort)
-        if not model.all:
+        if not model.list.all:
             raise UsageError(
                 f"No takeover or lap on '{scene.track}' is recorded there: take over in `hitl play` first."
             )

@@ -80,11 +80,11 @@ class ReviewView:
 
     def _list(self, pen: Pen, rect: pygame.Rect, model: ReviewModel) -> None:
         pad = pen.px(14)
-        head = f"{len(model.shown):,} segments"
+        head = f"{len(model.list.shown):,} segments"
         pen.text("list_head", head, (pad, pen.px(12)), 28, theme.TEXT, width=rect.w // 2)
         pen.text(
             "list_left",
-            f"{model.left:,} open",
+            f"{model.list.open:,} open",
             (rect.right - pad, pen.px(14)),
             24,
             theme.HUMAN,
@@ -92,9 +92,9 @@ class ReviewView:
             anchor="topright",
         )
         chips = (
-            ("corner", model.corner or "all corners"),
-            ("verdict", model.verdict or "all verdicts"),
-            ("sort", model.sort),
+            ("corner", model.list.corner or "all corners"),
+            ("verdict", model.list.verdict or "all verdicts"),
+            ("sort", model.list.sort),
         )
         width = (rect.w - 2 * pad - 2 * pen.px(6)) // 3
         for number, (command, text) in enumerate(chips):
@@ -104,10 +104,10 @@ class ReviewView:
             self.hits.append(Hit(chip, command=command))
         top, height = pen.px(82), pen.px(46)
         rows = max(1, (rect.h - top) // height)
-        first = min(max(0, model.index - rows // 2), max(0, len(model.shown) - rows))
-        for number, segment in enumerate(model.shown[first : first + rows]):
+        first = min(max(0, model.list.index - rows // 2), max(0, len(model.list.shown) - rows))
+        for number, segment in enumerate(model.list.shown[first : first + rows]):
             row = pygame.Rect(0, top + number * height, rect.w, height)
-            chosen = first + number == model.index
+            chosen = first + number == model.list.index
             if chosen:
                 pygame.draw.rect(pen.surface, theme.TRACK, row)
                 pygame.draw.rect(pen.surface, theme.HUMAN, (0, row.top, pen.px(5), row.h))

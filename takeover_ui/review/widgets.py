@@ -11,7 +11,7 @@ from takeover_ui import theme
 from takeover_ui.theme import Pen
 
 if TYPE_CHECKING:
-    from takeover_ui.review.model import Menu
+    from takeover_ui.review.menu import Menu
 
 VERDICT_COLOUR = {"unreviewed": theme.FAINT, "good": theme.GOOD, "bad": theme.ERROR, "star": theme.HUMAN}
 KEYBOARD_HINTS = (
