@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
         track = chosen(store.conn, args.track) if args.track else known[0] if known else ""
         if track not in known:
             listed = ", ".join(known) or "none yet"
-            raise UsageError(f"Nothing was driven on {track or 'any track'}; the store knows these tracks: {listed}.")
+            raise UsageError(f"Nothing was driven on {track or 'any track'}. Tracks in the store: {listed}.")
         if args.rename:
             rename(store, track, *args.rename)
         if args.add:
@@ -76,9 +76,9 @@ def rename(store: Store, track: str, old: str, new: str) -> None:
     names = {c.name for c in store.corners(track)}
     if old not in names:
         known = ", ".join(sorted(names)) or "none yet"
-        raise UsageError(f"{track} has no corner '{old}'; its corners are {known}.{did_you_mean(old, names)}")
+        raise UsageError(f"{track} has no corner '{old}'. Its corners are {known}.{did_you_mean(old, names)}")
     if not new.strip() or new in names:
-        raise UsageError(f"A corner of {track} cannot be called '{new}': the name is empty or another corner has it.")
+        raise UsageError(f"A corner of {track} cannot be called '{new}': the name is empty or already taken.")
     with transaction(store.conn) as conn:
         # From now on it is the player's corner, wherever it came from.
         conn.execute("UPDATE corners SET name = ?, source = 'player' WHERE track = ? AND name = ?", (new, track, old))
@@ -96,7 +96,7 @@ def _add(store: Store, track: str, name: str, start: str, stop: str) -> None:
     except ValueError:
         raise UsageError(f"--add needs a name and two numbers of metres, not '{start}' and '{stop}'.") from None
     if not name.strip() or not (math.isfinite(to_m) and 0.0 <= from_m < to_m):
-        raise UsageError("--add needs a name, and metres along the line where the second number is the larger one.")
+        raise UsageError("--add needs a name and two places in metres along the line, the smaller one first.")
     line = _line(store, track)
     if line is not None and to_m > line.length + 1.0:
         raise UsageError(f"The line of '{track}' ends at metre {line.length:.0f}, so no corner can end at {to_m:.0f}.")
@@ -167,19 +167,19 @@ def _print(track: str, stats: list[CornerStats], places: list[Place], *, added: 
         out.print(shown)
         out.print("Pairs are agent / you, medians.", style="dim")
     else:
-        out.print(f"No corner of {track} is known yet.")
+        out.print(f"No corners of {track} are known yet.")
     if added and not places:
-        out.print("Nothing to add: episodes end where a corner is known already.")
+        out.print("Nothing to add: wherever episodes end there is a corner already.")
     for place in places:
         where = f"{place.corner.from_m:.0f}–{place.corner.to_m:.0f} m"
         if added:
             out.print(
                 f"Added '{place.corner.name}' ({where}): {place.failures} episodes ended there. "
-                f'`hitl corners --rename "{place.corner.name}" NAME` gives it your name.',
+                f'`hitl corners --rename "{place.corner.name}" NAME` renames it.',
             )
         else:
             out.print(
-                f"{place.failures} episodes ended at {where}, where no corner is known: `hitl corners --mine` adds it.",
+                f"{place.failures} episodes ended at {where}, outside every known corner. `hitl corners --mine` adds one there.",
             )
 
 

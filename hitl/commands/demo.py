@@ -112,7 +112,7 @@ def _prepare(home: Home, args: argparse.Namespace, track: str) -> Corner | None:
     from hitl.demo.stall import train_until_stalled
 
     if home.store_path.exists():
-        raise UsageError(f"The folder '{home.root.name}' already holds a store: choose an empty one.")
+        raise UsageError(f"The folder '{home.root.name}' already holds a store. Choose an empty one.")
     print(f"No stalled agent comes with '{track}', so one is trained first.")
     result = train_until_stalled(
         home,

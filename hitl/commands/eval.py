@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
     home = home_path(args)
     if not home.store_path.is_file():
         raise CheckpointError(
-            "This home folder has no store yet, so there is nothing to evaluate: play or train first."
+            "This home folder has no store yet, so there is nothing to evaluate. Use `hitl play` or `hitl train` first."
         )
     with Rig(home, RigOptions(args.env, args.track, "evaluation", seed=args.seed)) as rig:
         rig.policy.hold(args.checkpoint)

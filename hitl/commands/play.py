@@ -346,9 +346,9 @@ class _Watch:
 
     def begin(self, rig: Rig, pulses: PulseReader) -> None:
         """The rig is there: its track and names are known."""
-        from hitl.screens.live_view import Watcher
+        from hitl.screens.live_view import LiveView
 
-        self._watcher = Watcher(self._window, rig.track, rig.corners, rig.action_names, hz=rig.task.settings.hz)
+        self._watcher = LiveView(self._window, rig.track, rig.corners, rig.action_names, hz=rig.task.settings.hz)
         self._watcher.hint = HINTS[rig.session.settings.mode]
         self._rig, self._pulses = rig, pulses
 

@@ -43,11 +43,11 @@ def main(argv: list[str]) -> int:
         model = ReviewModel(data, corner=args.corner, verdict=args.verdict, sort=args.sort)
         if not model.list.all:
             raise UsageError(
-                f"No takeover or lap on '{scene.track}' is recorded there: take over in `hitl play` first."
+                f"No takeover or lap on '{scene.track}' is recorded there. Take over in `hitl play` first."
             )
         if not display_available():
             raise DeviceError(
-                "There is no display here to review on: use `hitl segments` and `hitl label`, or set DISPLAY."
+                "There is no display here to review on. Use `hitl segments` and `hitl label`, or set DISPLAY."
             )
         _run(model, scene)
     return 0
@@ -62,7 +62,7 @@ def _run(model: ReviewModel, scene: Scene) -> None:
     try:
         app = ReviewApp(model, scene)
     except pygame.error as error:
-        raise DeviceError(f"The review's window could not be opened ({error}).") from error
+        raise DeviceError(f"Cannot open the review window ({error}).") from error
     try:
         app.run()
     finally:

@@ -64,7 +64,7 @@ def _print_table(segments: list[Segment], rule: Rule) -> None:
     if why := reasons(segments, rule):
         out.print(f"Not learned from: {why}.")
     if any(rule.empty(s) for s in segments):
-        out.print("`hitl store clean` judges the takeovers that show nothing bad.")
+        out.print("`hitl store clean` marks takeovers that show nothing as bad.")
 
 
 def main(argv: list[str]) -> int:
@@ -100,5 +100,5 @@ def main(argv: list[str]) -> int:
     elif segments:
         _print_table(segments, rule)
     else:
-        print(f"No such segments yet: take over in `hitl play`, or loosen the filters.{meant}")
+        print(f"No segments found. Take over in `hitl play`, or loosen the filters.{meant}")
     return 0

@@ -64,12 +64,12 @@ def parse_date(text: str, now: datetime | None = None) -> str:
             moment = datetime.fromisoformat(text)
         except ValueError:
             raise UsageError(
-                f"'{text}' is no date: write 2026-11-20, 2026-11-20T18:30, today, yesterday, 12h or 7d."
+                f"'{text}' is not a date. Write 2026-11-20, 2026-11-20T18:30, today, yesterday, 12h or 7d."
             ) from None
     try:
         return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
     except (OverflowError, ValueError):
-        raise UsageError(f"'{text}' is too far away to be a date in the store.") from None
+        raise UsageError(f"'{text}' is out of range for a date.") from None
 
 
 def selected(store: Store, args: argparse.Namespace) -> list[Segment]:
@@ -121,7 +121,7 @@ def _one_track(store: Store, corner: str) -> None:
     ]
     if len(found) > 1:
         listed = ", ".join(f"'{track}'" for track in found)
-        raise UsageError(f"{len(found)} tracks have a corner '{corner}': {listed}. Say on which, with --track.")
+        raise UsageError(f"{len(found)} tracks have a corner '{corner}': {listed}. Choose one with --track.")
 
 
 def local_time(text: str | None, short: bool = False) -> str:

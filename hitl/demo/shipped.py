@@ -20,7 +20,7 @@ def open_shipped(home: Home) -> None:
     """
     if home.store_path.exists():
         raise UsageError(
-            f"The folder '{home.root.name}' already holds a store, and a demo starts from its own: choose an empty folder."
+            f"The folder '{home.root.name}' already holds a store, and a demo needs an empty folder."
         )
     home.create()
     with resources.as_file(resources.files("hitl") / "stalled") as shipped:
@@ -59,7 +59,7 @@ def ship(home: Home, folder: Path) -> None:
         newest = store.latest_checkpoint()
         store.db.execute("VACUUM INTO ?", [str(target)])
     if newest is None:
-        raise CheckpointError("There is no checkpoint to ship: train first.")
+        raise CheckpointError("There is no checkpoint to ship. Train first.")
     with Store.open(target) as store:
         with store.db.conn:
             store.db.execute(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hitl import arbiter
 from hitl.demo.demo import EPISODES, Progress
 from hitl.road.corners import Corner
-from hitl.screens.live_view import Watcher
+from hitl.screens.live_view import LiveView
 from hitl.screens.trainer_pulse import PulseReader
 from hitl.session.session import EpisodeResult, Tick
 from takeover_ui.view import StorePulse, TrainerPulse
@@ -38,16 +38,16 @@ class DemoWindow(Progress):
         """The session is ready."""
         self._rig, self._trainer, self._pulses = rig, trainer, pulses
         corners = rig.corners if self._corner in rig.corners else (*rig.corners, self._corner)
-        self._watcher = Watcher(self._window, rig.track, corners, rig.action_names, hz=rig.task.settings.hz)
+        self._view = LiveView(self._window, rig.track, corners, rig.action_names, hz=rig.task.settings.hz)
 
     def tick(self, tick: Tick) -> None:
         """Show a tick of the live session."""
-        watcher, status = self._watcher, self._rig.recorder.status
-        watcher.message, watcher.hint = self._message, HINT
-        watcher.store = StorePulse(status.committed_steps, status.queue, status.last_commit_age_s, status.problem)
-        watcher.trainer = self._pulse()
-        watcher.evaluations = tuple(self._evaluations)
-        watcher(tick)
+        view, status = self._view, self._rig.recorder.status
+        view.message, view.hint = self._message, HINT
+        view.store = StorePulse(status.committed_steps, status.queue, status.last_commit_age_s, status.problem)
+        view.trainer = self._pulse()
+        view.evaluations = tuple(self._evaluations)
+        view(tick)
 
     def fast_tick(self, tick: Tick) -> None:
         """Show an evaluation, fast-forwarded: a frame now and then, and the pace held down so that it can be followed."""
@@ -64,12 +64,12 @@ class DemoWindow(Progress):
 
     def measured(self, return_mean: float) -> None:
         """Its return is the ceiling to break, and the trend begins at zero."""
-        self._watcher.ceiling = return_mean
+        self._view.ceiling = return_mean
         self._evaluations = [(0.0, 0.0)]
 
     def episode_over(self, result: EpisodeResult) -> None:
         """Keep what the next episodes show of it."""
-        self._watcher.episode_over(result)
+        self._view.episode_over(result)
 
     def evaluated(self, agent_steps: int, passes: int) -> None:
         """Add a point to the trend."""

@@ -68,9 +68,9 @@ class CornerStats:
 
 
 def visit(drive: Drive, corner: Corner, previous_end: float = 0.0) -> Visit | None:
-    """Return what happened at a corner in a drive; None if it never came there, began behind it, or did not decide.
+    """Return what happened at a corner in a drive; None if it never came there, began after it, or did not decide.
 
-    Undecided is what ended inside for a reason that is nobody's driving: stopped, panic, time limit, a killed session.
+    Undecided is what ended inside for a reason other than the driving: stopped, panic, time limit, a killed session.
     ``previous_end``: end (m) of the corner before, whose braking is not this one's.
     """
     progress = drive.progress

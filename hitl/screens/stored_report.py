@@ -20,7 +20,7 @@ from hitl.screens.stored_scene import stored_scene
 from takeover_ui.report.contents import CornerRow, DrivenLine, EpisodePoint, EvaluationPoint, Report, Score
 from takeover_ui.view import Corner, Scene
 
-AROUND_M = 35.0  # m of road shown before and behind the corner
+AROUND_M = 35.0  # m of road shown before and after the corner
 LINES = 5  # of each kind
 EPISODES = 20  # newest ones of an evaluation that are shown
 PACKAGES = ("torch", "gymnasium", "numpy", "rtgym")
@@ -114,7 +114,8 @@ def _evaluated(episodes: list[EpisodeSummary], helped: int | None) -> tuple[_Eva
     """Return the episodes of the evaluations before and after the help, oldest first, each with its rule in words.
 
     ``helped``: index of the first episode with help. Before is the last evaluation without help, after the most recent one with
-    it. Where one side has no evaluation, or nobody helped, they are the first and the most recent checkpoint that was evaluated.
+    it. Where one side has no evaluation, or there was no help, they are the first checkpoint that was evaluated and the most
+    recent one.
     """
     evaluations = [e for e in episodes if e.purpose == "evaluation" and e.checkpoint_id is not None]
     first_help = episodes[helped].id if helped is not None else 0

@@ -22,7 +22,7 @@ def stored_scene(store: Store, track: str | Path | None = None) -> Scene:
     """
     driven = review.tracks(store.conn)
     if not driven:
-        raise StoreError("The store holds no episode yet: drive with `hitl play` first.")
+        raise StoreError("The store holds no episode yet. Drive with `hitl play` first.")
     name = chosen(store.conn, str(track)) if track is not None else driven[0]
     if name not in driven:
         raise InputFileError(f"Nothing was driven on the track '{name}'. In the store: {', '.join(driven)}.")
@@ -35,7 +35,7 @@ def stored_scene(store: Store, track: str | Path | None = None) -> Scene:
         else:
             points, half_width, corners = review.driven_line(store.conn, name), DEFAULT_WIDTH / 2, stored
             if points is None:
-                raise StoreError(f"The store holds no positions for '{name}': give its file with --track.") from error
+                raise StoreError(f"The store holds no positions for '{name}'. Give its file with --track.") from error
             from takeover_ui.geometry import distances
 
             return Scene(name, points, half_width, float(distances(points)[-1]), corners, _action_names(store, name))

@@ -14,7 +14,7 @@ from takeover_ui.geometry import Ribbon, ribbon
 from takeover_ui.report.contents import DrivenLine, Report
 from takeover_ui.report.svg import Plan, Plot
 
-_MARGIN_M = 22.0  # m of road shown before and behind the corner
+_MARGIN_M = 22.0  # m of road shown before and after the corner
 _KINDS = {"before": "agent, before", "human": "human", "after": "agent, after"}
 _MOST = {"before": 2, "human": 6, "after": 6}  # lines; greedy drives of one checkpoint are all but the same: dashes fill up
 _JUMP_M = 6.0  # m between two steps that no car drives
@@ -152,7 +152,7 @@ def _shown(report: Report) -> Iterator[DrivenLine]:
 
 
 def _stretches(line: DrivenLine, mask: NDArray[np.bool_]) -> list[slice]:
-    """Return the stretches in which ``mask`` holds and the line does not jump (somebody else drove in between)."""
+    """Return the stretches in which ``mask`` holds and the line does not jump (because the other driver drove in between)."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
     steps = np.hypot(*np.diff(np.asarray(line.points, np.float64), axis=0).T)
     jumps = np.flatnonzero(steps > _JUMP_M) + 1

@@ -116,4 +116,4 @@ def in_words(human: Figures, agent: Figures, to_m: float) -> list[str]:
     off = human.off_line - agent.off_line
     if math.isfinite(off) and abs(off) >= 0.5:
         said.append(f"you stay {abs(off):.1f} m {'farther from' if off > 0 else 'closer to'} the line")
-    return said or ["no difference worth a word"]
+    return said or ["no notable difference"]

@@ -53,7 +53,7 @@ class ReviewView:
         middle = pygame.Rect(side, 0, area.w - 2 * side, area.h)
         right = pygame.Rect(middle.right, 0, side, area.h)
         if model.detail is None or model.segment is None:
-            text = "Nothing to judge here: loosen the filters (C, V), or take over in a session."
+            text = "Nothing to judge here. Loosen the filters (C, V), or take over in a session."
             pen.text("empty", text, middle.center, 26, theme.MUTED, width=middle.w - pen.px(40), anchor="center")
             below = pygame.Rect(right.left, pen.px(300), right.w, area.h - pen.px(312))
             widgets.keys(pen, self.pad, below.inflate(-2 * pen.px(16), 0))

@@ -47,7 +47,7 @@ MENU_NAMES = {
     "note": "note …",
     "more": "higher priority",
     "less": "lower priority",
-    "unreviewed": "take the verdict away",
+    "unreviewed": "remove the verdict",
     "corner": "next corner",
     "verdict": "next verdict",
     "sort": "next order",

@@ -127,7 +127,7 @@ def test_another_tools_minari_dataset(home, tmp_path, capsys):
         ("import old.sqlite", 4, "newer version"),
         ("import --watch one.pkl extra", 2, "one folder"),
         ("import home --layout-of x", 2, ""),
-        ("export minari out --corner nowhere", 2, "nothing of that kind"),
+        ("export minari out --corner nowhere", 2, "Nothing to export"),
         ("export minari full", 2, "not empty"),
         ("export parquet full", 2, "not an empty folder"),
     ],

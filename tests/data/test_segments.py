@@ -102,7 +102,7 @@ def test_the_table_json_csv_and_ids(home, capsys):
     assert hitl(home, "segments", "--ids", "--since", "7d") == 0
     assert capsys.readouterr().out.split() == ["1", "2", "3"]
     assert hitl(home, "segments", "--corner", "nowhere") == 0
-    assert "No such segments" in capsys.readouterr().out
+    assert "No segments found" in capsys.readouterr().out
 
 
 def test_label_from_the_command_line(home, filled, capsys, monkeypatch):

@@ -189,7 +189,7 @@ class TestBadInput:
         assert home.store_path.read_bytes() == before
 
     def test_a_home_without_a_store_cannot_be_evaluated(self, tmp_path):
-        self.check(run("eval", "--home", tmp_path / "h"), 5, "play or train")
+        self.check(run("eval", "--home", tmp_path / "h"), 5, "hitl play")
         assert not (tmp_path / "h").exists()
 
     def test_a_json_file_in_a_folder_that_is_not_there(self, tmp_path):

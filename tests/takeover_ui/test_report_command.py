@@ -116,7 +116,7 @@ def test_the_command_writes_the_page(home: Path, capsys: pytest.CaptureFixture[s
         (["--track", "chicane"], "Nothing was driven"),
         (["--since", "2099-01-01"], "No episode"),
         (["--session", "77"], "No episode"),
-        (["--since", "soon"], "is no date"),
+        (["--since", "soon"], "is not a date"),
     ],
 )
 def test_what_is_not_there_is_one_sentence(home: Path, options: list[str], words: str) -> None:

@@ -387,7 +387,7 @@ def test_the_comparison_speaks_of_what_is_there() -> None:
     assert compare.in_words(mine, later, corner[2])[:3] == [
         "you brake 22 m earlier", "you enter 31 km/h slower", "you lose 0.8 s in the corner",
     ]  # fmt: skip
-    assert compare.in_words(mine, mine, corner[2]) == ["no difference worth a word"]
+    assert compare.in_words(mine, mine, corner[2]) == ["no notable difference"]
 
 
 def _drive(episode: Any) -> Any:
@@ -428,7 +428,7 @@ def test_the_store_says_what_the_review_needs(store: Store) -> None:
         ([], "", "no display"),
         (["--since", "2099-01-01"], ":0", "No takeover or lap"),
         (["--track", "chicane"], ":0", "Nothing was driven"),
-        (["--since", "soon"], ":0", "is no date"),
+        (["--since", "soon"], ":0", "is not a date"),
     ],
 )
 def test_a_review_that_cannot_begin_is_one_sentence(
