@@ -11,9 +11,7 @@ from hitl.home import add_home, home_path
 
 def main(argv: list[str]) -> int:
     """Evaluate a checkpoint and print the result."""
-    parser = Parser(
-        prog="hitl eval", description="Deterministic episodes without help, written to the store."
-    )
+    parser = Parser(prog="hitl eval", description="Deterministic episodes without help, written to the store.")
     add_home(parser)
     add_env(parser)
     parser.add_argument("--track", default="default", help="a shipped track's name or a file")

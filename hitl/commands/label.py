@@ -64,14 +64,12 @@ def main(argv: list[str]) -> int:
         if args.undo:
             undone = store.undo(ids or None)
             names = ", ".join(map(str, undone))
-            print(
-                f"Undone: the last judgement of segment {names}."
-                if undone
-                else "There is no judgement to undo."
-            )
+            print(f"Undone: the last judgement of segment {names}." if undone else "There is no judgement to undo.")
             return 0
         if not judged:
-            raise UsageError("Nothing to set. Give --verdict, --priority, --tag, --untag, --note or --trim (or --undo).")
+            raise UsageError(
+                "Nothing to set. Give --verdict, --priority, --tag, --untag, --note or --trim (or --undo)."
+            )
         if not ids:
             raise UsageError("Which segments? Give numbers, ranges, or - to read them from `hitl segments --ids`.")
         changed = store.label(

@@ -20,7 +20,9 @@ def main(argv: list[str]) -> int:
     )
     add_home(parser)
     parser.add_argument("--track", help="a shipped track's name or a file (default: the one driven most)")
-    parser.add_argument("--corner", help="the corner to show (default: the one with most takeovers, else most failures)")
+    parser.add_argument(
+        "--corner", help="the corner to show (default: the one with most takeovers, else most failures)"
+    )
     parser.add_argument("--session", type=int, metavar="N", help="only this session")
     parser.add_argument("--since", metavar="DATE", help="2026-11-20, today, yesterday, or an age: 12h, 7d")
     parser.add_argument("--until", metavar="DATE", help="before this moment; the same forms")

@@ -44,7 +44,11 @@ def _info(store: Store, args: argparse.Namespace) -> int:
         return 0
     from hitl.console import print_facts
 
-    free = f" ({size_text(found.free_bytes)} of it free: `hitl store compact`)" if found.free_bytes > found.bytes / 10 else ""
+    free = (
+        f" ({size_text(found.free_bytes)} of it free: `hitl store compact`)"
+        if found.free_bytes > found.bytes / 10
+        else ""
+    )
     driving = f"{found.steps} steps, {time_text(found.seconds)} of driving"
     rows = [
         ("store", f"{store.path.name}, version {found.version}, {size_text(found.bytes)}{free}"),
@@ -56,7 +60,9 @@ def _info(store: Store, args: argparse.Namespace) -> int:
     if found.steps >= 5_000:  # below, an empty file's size is most of it
         hour = size_text(found.bytes_per_step * found.steps / found.seconds * 3600)
         day = size_text(found.bytes_by_day)
-        rows.append(("growth", f"{found.bytes_per_step:.0f} bytes a step, {hour} an hour of driving, {day} a day lately"))
+        rows.append(
+            ("growth", f"{found.bytes_per_step:.0f} bytes a step, {hour} an hour of driving, {day} a day lately")
+        )
     rows.append(("agents", f"{found.checkpoints} checkpoints"))
     if without_log(store.conn, store.path):
         rows.append(("note", f"the last session was cut off, and {advice(store.path)}"))

@@ -55,9 +55,7 @@ def run_headless(home: Home, track: str, corner: Corner, *, seed: int, minutes: 
         return Demo(rig, rig, trainer, corner, TerminalProgress(bar), limits=Limits(60 * minutes)).run()
 
 
-def run_in_window(
-    home: Home, track: str, corner: Corner, *, seed: int, minutes: float, stand_in: bool
-) -> DemoResult:
+def run_in_window(home: Home, track: str, corner: Corner, *, seed: int, minutes: float, stand_in: bool) -> DemoResult:
     """Run the demo in real time in a window; evaluations are fast-forwarded.
 
     ``stand_in``: where the player does not take over, the scripted driver does.

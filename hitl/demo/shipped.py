@@ -19,9 +19,7 @@ def open_shipped(home: Home) -> None:
         UsageError: the folder already holds a store.
     """
     if home.store_path.exists():
-        raise UsageError(
-            f"The folder '{home.root.name}' already holds a store, and a demo needs an empty folder."
-        )
+        raise UsageError(f"The folder '{home.root.name}' already holds a store, and a demo needs an empty folder.")
     home.create()
     with resources.as_file(resources.files("hitl") / "stalled") as shipped:
         shutil.copyfile(shipped / "store.sqlite", home.store_path)

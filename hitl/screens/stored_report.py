@@ -45,7 +45,9 @@ def stored_report(
     scene = stored_scene(store, track)
     episodes = review.episodes(store.conn, scene.track, session=session, since=since, until=until)
     if not episodes:
-        raise UsageError(f"No episode on '{scene.track}' in that part of the store. Loosen --session, --since or --until.")
+        raise UsageError(
+            f"No episode on '{scene.track}' in that part of the store. Loosen --session, --since or --until."
+        )
     segments = store.segments(track=scene.track, session=session, since=since, until=until)
     rule = store.rule()
     takeovers = takeovers_that_show(store, segments)

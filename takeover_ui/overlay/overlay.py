@@ -225,7 +225,9 @@ def _split(rect: pygame.Rect, height: int) -> tuple[pygame.Rect, pygame.Rect]:
 def _halves(rect: pygame.Rect, gap: int) -> tuple[pygame.Rect, pygame.Rect]:
     """Return the left and the right half, the right one less a gap."""
     half = rect.w // 2
-    return pygame.Rect(rect.left, rect.top, half, rect.h), pygame.Rect(rect.right - half + gap, rect.top, half - gap, rect.h)
+    return pygame.Rect(rect.left, rect.top, half, rect.h), pygame.Rect(
+        rect.right - half + gap, rect.top, half - gap, rect.h
+    )
 
 
 def _bar(row: pygame.Rect, height: int, top: int) -> pygame.Rect:

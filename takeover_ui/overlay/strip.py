@@ -27,7 +27,9 @@ def draw(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> N
     pulse = view.trainer
     gauges.dot(pen, (right - pen.px(6), middle), gauges.health(pulse))
     right -= pen.px(12) + gap
-    helped = _put(pen, "help_given", texts.duration(view.human_seconds, 0), (right, middle), theme.HUMAN, 70, "midright")
+    helped = _put(
+        pen, "help_given", texts.duration(view.human_seconds, 0), (right, middle), theme.HUMAN, 70, "midright"
+    )
     best = "" if view.best_return is None else f" / {texts.short(view.best_return)}"
     text = f"{texts.short(view.episode_return)}{best}"
     total = _put(pen, "return", text, (helped.left - gap, middle), theme.TEXT, 110, "midright")

@@ -16,7 +16,11 @@ from takeover_ui.report.svg import Plan, Plot
 
 _MARGIN_M = 22.0  # m of road shown before and after the corner
 _KINDS = {"before": "agent, before", "human": "human", "after": "agent, after"}
-_MOST = {"before": 2, "human": 6, "after": 6}  # lines; greedy drives of one checkpoint are all but the same: dashes fill up
+_MOST = {
+    "before": 2,
+    "human": 6,
+    "after": 6,
+}  # lines; greedy drives of one checkpoint are all but the same: dashes fill up
 _JUMP_M = 6.0  # m between two steps that no car drives
 _TREND_FROM = 8  # episodes that a running mean needs
 

@@ -59,7 +59,9 @@ class Drawing:
         """Return the SVG element, which grows with its box."""
         named = {"role": "img", "aria_label": self.label} if self.label else {"aria_hidden": "true"}
         box = f"0 0 {self.width:g} {self.height:g}"
-        return element("svg", "", Markup("").join(self.parts), viewBox=box, preserveAspectRatio="xMidYMid meet", **named)
+        return element(
+            "svg", "", Markup("").join(self.parts), viewBox=box, preserveAspectRatio="xMidYMid meet", **named
+        )
 
 
 class Plot(Drawing):
@@ -170,7 +172,9 @@ class Plan(Drawing):
     def cross(self, point: NDArray[np.floating], css: str, size: float = 6) -> Plan:
         """Mark where something ended."""
         x, y = self._place(point)
-        self.add("path", css, d=f"M{x - size:.1f} {y - size:.1f}l{2 * size} {2 * size}m0 {-2 * size}l{-2 * size} {2 * size}")
+        self.add(
+            "path", css, d=f"M{x - size:.1f} {y - size:.1f}l{2 * size} {2 * size}m0 {-2 * size}l{-2 * size} {2 * size}"
+        )
         return self
 
     def disc(self, point: NDArray[np.floating], css: str, radius: float, title: str) -> Plan:

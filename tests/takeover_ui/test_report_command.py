@@ -48,7 +48,10 @@ def _evaluated(path: Path, *groups: tuple[str, bool]) -> Report:
     scene = samples.scene()
     info = SessionInfo("play", "box2d", "default", 20.0, ("a", "b", "c"), scene.action_names, driver="pad")
     with Store.open(path) as store:
-        ids = {n: store.add_checkpoint(f"{n}.safetensors", n * 16, u, u, "periodic", {}) for n, u in (("old", 5), ("new", 9))}
+        ids = {
+            n: store.add_checkpoint(f"{n}.safetensors", n * 16, u, u, "periodic", {})
+            for n, u in (("old", 5), ("new", 9))
+        }
         for name, from_m, to_m in scene.corners:
             store.upsert_corner("default", name, from_m, to_m, "track")
         session = store.start_session(info)
