@@ -134,12 +134,12 @@ def _print(result: DemoResult, saved: str) -> None:
     from hitl.console import console, table
 
     before, after = result.before, result.after
-    title = f"'{result.corner.name}' on track '{result.track}', {len(before.results)} episodes without help"
-    shown = table("", "before", "after", right=("before", "after"), title=title, min_width=len(title))
+    shown = table("", "before", "after", right=("before", "after"))
     shown.add_row("corner passed", str(before.passes), str(after.passes))
     shown.add_row("laps finished", str(before.finished), str(after.finished))
     shown.add_row("mean return", f"{before.return_mean:.1f}", f"{after.return_mean:.1f}")
     out = console()
+    out.print(f"'{result.corner.name}' on track '{result.track}', {len(before.results)} episodes without help")
     out.print(shown)
     out.print(
         f"{result.takeover_seconds:.1f} s of takeover in {result.takeovers} takeovers, {result.agent_steps:,} agent steps, "
