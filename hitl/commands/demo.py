@@ -139,10 +139,11 @@ def _print(result: DemoResult, saved: str) -> None:
     shown.add_row("laps finished", str(before.finished), str(after.finished))
     shown.add_row("mean return", f"{before.return_mean:.1f}", f"{after.return_mean:.1f}")
     out = console()
+    takeovers = f"{result.takeovers} takeover{'' if result.takeovers == 1 else 's'}"
     out.print(f"'{result.corner.name}' on track '{result.track}', {len(before.results)} episodes without help")
     out.print(shown)
     out.print(
-        f"{result.takeover_seconds:.1f} s of takeover in {result.takeovers} takeovers, {result.agent_steps:,} agent steps, "
+        f"{result.takeover_seconds:.1f} s of takeover in {takeovers}, {result.agent_steps:,} agent steps, "
         f"{result.updates:,} updates, {result.wall_seconds:.0f} s in all. {saved}",
         soft_wrap=True,
     )

@@ -1,4 +1,4 @@
-"""An agent that stalls honestly: trained from nothing, with two human laps in its memory, until it stands at a corner.
+"""An agent that stalls honestly: trained from nothing, with two human laps in its memory, until it stalls at a corner.
 
 This is the learner that most people run: one replay for everything, laps included, and no takeovers. It is trained in
 lock-step in one process, so the same seed gives the same agent on the same machine. Nothing is done to make it fail: it is
@@ -62,7 +62,7 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class StallResult:
-    """How it went. ``corner`` is where the agent stands, None when it never stalled within the steps given."""
+    """How it went. ``corner`` is where the agent stalled, None when it did not stall within the steps given."""
 
     corner: Corner | None
     evaluations: tuple[Evaluated, ...]
@@ -73,7 +73,7 @@ class StallResult:
 def stalled_corner(
     results: list[list[EpisodeResult]], corners: tuple[Corner, ...], length_m: float, in_a_row: int = IN_A_ROW
 ) -> Corner | None:
-    """Return the corner that the last evaluations stand at: none of their episodes passed it, and they end in it.
+    """Return the corner that the last evaluations stalled at: none of their episodes passed it, and they end in it.
 
     ``results``: evaluations, oldest first, each a list of episodes. A place that belongs to no known corner becomes one.
     """
