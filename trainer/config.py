@@ -14,6 +14,7 @@ from data.errors import UsageError, shown
 from data.suggest import did_you_mean
 
 NETWORKS = ("mlp", "residual", "simba", "recurrent", "cnn")
+LEARNERS = ("fast", "plain")
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,9 @@ class TrainConfig:
     own (Tan and Le 2019)."""
 
     # TQC (Kuznetsov et al. 2020)
+    learner: str = "fast"
+    """``fast``, with gradients written by hand, or ``plain``: the same update by autograd, several times slower, where a loss is
+    easily changed (trainer.learner.plain)."""
     critics: int = 2
     quantiles: int = 25
     drop_per_critic: int = 2
@@ -340,6 +344,7 @@ def _check(c: TrainConfig) -> None:
         good = all(v is None or (isinstance(v, int | float) and abs(v) < 1e300) for v in values)  # NaN is not, either
         need(good, f"{name} must be a finite number, not {shown(getattr(c, name))}")
     need(c.network in NETWORKS, f"network '{shown(c.network)}' is not one of {', '.join(NETWORKS)}")
+    need(c.learner in LEARNERS, f"learner '{shown(c.learner)}' is not one of {', '.join(LEARNERS)}")
     need(c.network != "cnn" or len(c.image) in (0, 3), "image is three numbers: frames, rows and columns")
     need(min((1, *c.image, *c.cnn_filters)) >= 1 and len(c.cnn_filters) >= 1, "image and cnn_filters must be at least 1")
     need(max((1, *c.image, *c.cnn_filters)) <= 4096, "image and cnn_filters must be at most 4096")

@@ -234,7 +234,7 @@ def fingerprint(config: TrainConfig) -> tuple:
     update.episodes[11] = dataclasses.replace(update.episodes[11], reason="stalled")
     replay.add(update)
     learner = TQC(OBS, ACT, config)
-    learner.know_demos(replay.human_rows)
+    learner.note_demo_count(replay.human_rows)
     generator = torch.Generator().manual_seed(0)
     for batch in replay.sample_many(4, config.batch_size, generator):
         learner.env_steps += 10

@@ -1,4 +1,3 @@
-import copy
 import dataclasses
 
 import pytest
@@ -220,9 +219,9 @@ def test_an_explosion_is_told_in_the_unit_of_the_reward(scale: float) -> None:
     batch = random_batch()
     learner.update(dataclasses.replace(batch, reward=torch.full((32,), scale)))
     for earned in (1.0, -1.0):  # for ever, and the best there is
-        learner._log["debug/q1"] = earned * scale / (1 - TINY.gamma)
+        learner.looked_at.values["debug/q1"] = earned * scale / (1 - TINY.gamma)
         assert learner.healthy()
-        learner._log["debug/q1"] = earned * scale * 1e6
+        learner.looked_at.values["debug/q1"] = earned * scale * 1e6
         assert not learner.healthy()
     again = TQC(OBS, ACT, TINY.with_values(layers=1, alpha=0.01))
     again.load(learner.tensors(), learner.numbers())
@@ -263,42 +262,6 @@ def test_the_averaged_actor_is_the_mean_of_the_last_ones() -> None:
     torch.testing.assert_close(learner.average_flat.values, expected)
 
 
-def test_rlpd_critic_update_as_the_paper_writes_it() -> None:
-    """Ball et al. 2023, algorithm 1: the smallest of a random subset of target critics, entropy in the backup, squared error."""
-    config = PRESETS["rlpd"].with_values(hidden=16, layers=2, critics=4, target_critics=2, lr_critic=1e-3)
-    learner = TQC(OBS, ACT, config)
-    learner.target_flat.values.add_(0.01)
-    batch = random_batch()
-    batch.discount[:5] = 0.0
-    twin = copy.deepcopy(learner)
-    g = torch.Generator().manual_seed(config.seed + 1)
-    noise = torch.randn((32, ACT), generator=g)
-    chosen = torch.randperm(4, generator=g)[:2]
-    values = {k: v.detach().clone().requires_grad_() for k, v in twin.critics.body.named_parameters()}
-
-    def q(pair: torch.Tensor, p: dict[str, torch.Tensor], e: int) -> torch.Tensor:
-        h = pair
-        for i in range(2):
-            h = h @ p[f"weight{i}"][e] + p[f"bias{i}"][e]
-            h = torch.nn.functional.layer_norm(h, (16,), p[f"gain{i}"][e, 0], p[f"shift{i}"][e, 0]).relu()
-        return (h @ p["weight2"][e] + p["bias2"][e])[:, 0]
-
-    with torch.no_grad():
-        after = twin.actor.sample(batch.next_observation, noise)
-        pair = torch.cat((batch.next_observation, after.action), 1)
-        smallest = torch.stack([q(pair, dict(twin.targets.body.named_parameters()), int(e)) for e in chosen]).min(0).values
-        y = batch.reward + batch.discount * (smallest - 1.0 * after.log_density)
-    loss = torch.stack([(q(batch.pair, values, e) - y) ** 2 for e in range(4)]).mean()
-    optimiser = torch.optim.Adam(values.values(), lr=1e-3)
-    loss.backward()
-    optimiser.step()
-    learner.update(batch)
-    for name, value in learner.critics.body.named_parameters():
-        torch.testing.assert_close(value, values[name], rtol=1e-5, atol=1e-6)
-    assert learner.metrics()["losses/loss_critic"] == pytest.approx(loss.item(), rel=1e-5)
-    assert learner.target_entropy == -ACT / 2
-
-
 def test_squared_error_is_for_critics_of_one_quantile() -> None:
     with pytest.raises(UsageError, match="one quantile"):
         TINY.with_values(critic_loss="mse")
@@ -310,7 +273,7 @@ def test_the_average_follows_closely_after_new_demos_and_holds_more_firmly_later
     learner = TQC(OBS, ACT, TINY.with_values(actor_average=0.5, actor_average_growth=0.25, actor_average_most=0.9))
     kept = []
     for rows in [10] * 12 + [9, 10, 30, 30]:
-        learner.know_demos(rows)
+        learner.note_demo_count(rows)
         kept.append(learner.actor_average)
         learner.updates += 5
     assert kept[:3] == [0.5, 0.5, 0.6]  # a span of 0, 1.25 and 2.5 updates

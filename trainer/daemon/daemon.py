@@ -35,7 +35,7 @@ from trainer.daemon.resume import KIND, Start, Wish, begin
 from trainer.daemon.update_budget import Ledger
 from trainer.diagnosis.catalogue import title
 from trainer.diagnosis.live import LiveChecks
-from trainer.learner.tqc import TQC
+from trainer.learner.make import make_learner
 from trainer.replay.batch import Batch
 from trainer.replay.pixels import with_image
 from trainer.replay.replay import Replay, around_demos
@@ -170,7 +170,7 @@ class Daemon:
             if follower.layout is not None:
                 self.follower, self.names = follower, follower.layout
                 config = with_image(self.wish.config(), self.names[0])
-                learner = TQC(len(self.names[0]), len(self.names[1]), config, self.wish.device)
+                learner = make_learner(len(self.names[0]), len(self.names[1]), config, self.wish.device)
                 return Start(learner, config)
             follower.close()
         self.beat.detail = "for the first steps: `hitl play` drives, `hitl import` brings laps"
@@ -192,7 +192,7 @@ class Daemon:
                 break
         self._tell_unusable()
         self._count_skipped(start)
-        self.learner.know_demos(self.replay.human_rows)
+        self.learner.note_demo_count(self.replay.human_rows)
         self.ledger: Ledger = start.ledger(self.replay.online_steps)
         self.generator = start.generator()
         self._env_base = self.learner.env_steps - self.ledger.online
@@ -256,7 +256,7 @@ class Daemon:
         if update.news:
             self._take_in(update)
             self._tell_unusable()
-            self.learner.know_demos(self.replay.human_rows)
+            self.learner.note_demo_count(self.replay.human_rows)
             self._count()
         self.watch.spent("following", time.monotonic() - began)
         if self.watch.evaluated:

@@ -17,7 +17,8 @@ from trainer.checkpoints.files import SHAPE_FIELDS, load, shaped_like
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import PRESETS, TrainConfig, unknown_settings
 from trainer.daemon.update_budget import Ledger
-from trainer.learner.tqc import LATER_NUMBERS, TQC
+from trainer.learner.learner import LATER_NUMBERS, Learner
+from trainer.learner.make import make_learner
 from trainer.replay.pixels import with_image
 
 KIND = "train"
@@ -65,7 +66,7 @@ class Wish:
 class Start:
     """A learner and what goes with it."""
 
-    learner: TQC
+    learner: Learner
     config: TrainConfig
     meta: CheckpointMeta | None = None
     """Of the checkpoint it came from."""
@@ -142,7 +143,7 @@ def _from_file(
     if other:
         config = shaped_like(config, meta.config)
         say(f"The networks keep the shape they have in {path.name} ({', '.join(other)}).")
-    learner = TQC(len(meta.observation_names), len(meta.action_names), config, wish.device)
+    learner = make_learner(len(meta.observation_names), len(meta.action_names), config, wish.device)
     try:
         if learner.numbers().keys() - LATER_NUMBERS <= meta.numbers.keys():
             learner.load(tensors, meta.numbers)
