@@ -41,7 +41,9 @@ class PlainTQC(Learner):
         weight = self._critic_weight(batch)
         each = squared_error(z, target) if c.critic_loss == "mse" else quantile_huber(z, target, self.tau)
         loss = (each if weight is None else each * weight).mean()
-        norm = descend(loss, self.critics, self.critic_flat, self.critic_optimiser, self.lr(c.lr_critic), c.grad_clip_critic)
+        norm = descend(
+            loss, self.critics, self.critic_flat, self.critic_optimiser, self.lr(c.lr_critic), c.grad_clip_critic
+        )
         if detailed:
             self.looked_at.note_critics(batch, z.detach(), loss.detach(), norm)
 
@@ -49,7 +51,9 @@ class PlainTQC(Learner):
             z = forward(self.critics.body, beside(batch.observation, action))
             cloning = self.cloning_loss(batch, head, z.detach())
             loss = (alpha * log_pi).mean() - z.mean() + self.bc_weight * cloning
-            norm = descend(loss, self.actor, self.actor_flat, self.actor_optimiser, self.lr(c.lr_actor), c.grad_clip_actor)
+            norm = descend(
+                loss, self.actor, self.actor_flat, self.actor_optimiser, self.lr(c.lr_actor), c.grad_clip_actor
+            )
             if detailed:
                 found = z.detach(), action.detach(), log_pi.detach()
                 self.looked_at.note_actor(
