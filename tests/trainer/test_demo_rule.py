@@ -19,7 +19,7 @@ from data.store import Store
 from tests.trainer.helpers import ACT, OBS, random_episode
 from tests.trainer.test_replay import pieces
 from trainer.config import PLAIN, TrainConfig
-from trainer.replay.device_copy import Mirror
+from trainer.replay.device_copy import DeviceCopy
 from trainer.replay.replay import Replay
 
 CONFIG = PLAIN.with_values(
@@ -121,13 +121,13 @@ def judged(segment: SegmentRecord, changes: dict[str, Any]) -> SegmentRecord:
     return dataclasses.replace(segment, **values)
 
 
-@pytest.mark.parametrize("form", [*FORMS, "mirrored"])
+@pytest.mark.parametrize("form", [*FORMS, "copied"])
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_rows_and_weights_are_what_the_rule_says_after_any_judgements_in_any_order(form: str, data: st.DataObject) -> None:
     replay = Replay(OBS, ACT, FORMS.get(form, CONFIG))
-    if form == "mirrored":
-        replay.table.mirror = Mirror(torch.device("cpu"))
+    if form == "copied":
+        replay.table.device_copy = DeviceCopy(torch.device("cpu"))
     human: set[Place] = set()
     finished: dict[int, float] = {}
     segments: dict[int, SegmentRecord] = {}

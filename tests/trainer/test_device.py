@@ -13,7 +13,7 @@ from tests.trainer.test_replay import pieces, with_takeover
 from trainer.config import PLAIN, PRESETS
 from trainer.learner.quantile import quantile_huber
 from trainer.learner.tqc import TQC
-from trainer.replay.device_copy import Mirror
+from trainer.replay.device_copy import DeviceCopy
 from trainer.replay.replay import Replay
 
 WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "unique_dim", "_unique2"}
@@ -81,10 +81,10 @@ def test_both_ways_give_the_same_gradient() -> None:
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
-def test_the_mirror_of_the_table_gives_the_same_batches() -> None:
+def test_the_copy_on_the_device_gives_the_same_batches() -> None:
     config = TINY.with_values(capacity=1000, own_finishes=2, stalled_steps=8)
-    plain, mirrored = Replay(OBS, ACT, config), Replay(OBS, ACT, config)
-    mirrored.table.mirror = Mirror(torch.device("cpu"))
+    plain, copied = Replay(OBS, ACT, config), Replay(OBS, ACT, config)
+    copied.table.device_copy = DeviceCopy(torch.device("cpu"))
     for i in range(1, 700):  # old episodes give way, their rows are used again
         update = with_takeover(i) if i % 7 == 0 else random_episode(i, terminated=i % 2 == 0)
         if i % 5 == 0:
@@ -93,12 +93,12 @@ def test_the_mirror_of_the_table_gives_the_same_batches() -> None:
             update.episodes[i] = dataclasses.replace(update.episodes[i], reason="stalled")
         for part in pieces(update, [i % 40]):
             plain.add(part)
-            mirrored.add(part)
+            copied.add(part)
         if i % 50 and i > 5:
             continue
         g, h = torch.Generator().manual_seed(i), torch.Generator().manual_seed(i)
-        for one, other in zip(plain.sample_many(2, 64, g), mirrored.sample_many(2, 64, h), strict=True):
+        for one, other in zip(plain.sample_many(2, 64, g), copied.sample_many(2, 64, h), strict=True):
             for part in dataclasses.fields(one):
                 assert torch.equal(getattr(one, part.name), getattr(other, part.name)), part.name
-    assert plain.demo.kinds["own"] == 80
-    assert mirrored.table.mirror.table.shape == plain.table.values.shape
+    assert plain.demo.kinds["finish"] == 80
+    assert copied.table.device_copy.table.shape == plain.table.values.shape

@@ -129,7 +129,7 @@ def test_nothing_crosses_a_step_that_was_left_out(
         replay.add(dataclasses.replace(part, **{name: getattr(part, name)[good] for name in arrays}))
     known = {t for t in range(n) if t not in bad and (t == n - 1 or t + 1 not in bad)}
     table = replay.table
-    rows = replay._online[: replay.online_rows]
+    rows = replay.online.rows
     assert {int(t) for t in table.t[rows]} == known
     for row in rows.tolist():
         t, follower = int(table.t[row]), int(table.next[row])
@@ -252,7 +252,7 @@ def test_a_week_in_which_each_episode_has_a_takeover_stays_within_the_capacity()
     ahead = drawn.next_observation[:, 1] - drawn.observation[:, 1]
     assert ((ahead >= 1) & (ahead <= N)).all()
     for kept in (1, 200):  # a label of an old one still finds its rows
-        record = next(s for s in replay._segments.values() if s.episode_id == kept)
+        record = next(s for s in replay.demos.segments.values() if s.episode_id == kept)
         update = Update.empty(OBS, ACT)
         update.segments[record.id] = dataclasses.replace(record, trim_start=3, trim_stop=1)
         replay.add(update)
@@ -330,7 +330,7 @@ def test_the_best_unaided_finishes_are_demos_that_are_cloned() -> None:
         replay.add(update)
     replay.add(random_episode(6))  # ends off the road
     replay.add(finished(7, 5.0, purpose="evaluation"))
-    assert replay.demo.kinds["own"] == 80
+    assert replay.demo.kinds["finish"] == 80
     assert replay.human_rows == 40 + 3
     batch = replay.sample(4000, torch.Generator().manual_seed(0))
     from_own = batch.demo & ~batch.human
@@ -355,7 +355,7 @@ def test_own_finishes_stay_while_they_are_among_the_best_and_then_give_way() -> 
         if id_ == 150:
             drawn = replay.draw_rows(1, 0, 4000, torch.Generator().manual_seed(0))
             assert set(drawn.unique().tolist()) == set(replay._episodes[1].rows.tolist())
-    assert replay.demo.kinds == {"own": 40}
+    assert replay.demo.kinds == {"finish": 40}
     drawn = replay.table.seen(replay.draw_rows(1, 0, 200, torch.Generator().manual_seed(0))[0])
     assert set(drawn[:, 0].tolist()) == {200.0}
     assert 1 not in replay._episodes
