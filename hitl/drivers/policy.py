@@ -249,12 +249,3 @@ class CheckpointPolicy:
         self.problem = ""
         if judged:
             self.can_judge()
-
-
-def require_checkpoint(policy: CheckpointPolicy, home: Home) -> None:
-    """Raise CheckpointError when the home has no checkpoint that can be used."""
-    policy.begin_episode()
-    if policy.checkpoint_id is None:
-        raise CheckpointError(
-            policy.problem or f"There is no checkpoint in '{home.root.name}': train first (`hitl train`)."
-        )

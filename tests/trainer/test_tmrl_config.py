@@ -282,7 +282,7 @@ PICTURES = {"image": (1, 2, 1), "cnn_filters": (3,), "cnn_output": 5}
 DAEMON = {
     "max_updates", "checkpoint_seconds", "checkpoint_seconds_max", "checkpoint_updates", "keep_checkpoints", "metrics_every",
     "threads", "explosion", "bc_follow_passes", "bc_floor", "capacity", "frozen_effnet", "on_collapse", "collapse_evaluations",
-    "collapse_pause", "critic_loss",
+    "collapse_pause", "critic_loss", "learner",
 }  # fmt: skip
 """Tested with the daemon, its guard, the replay, the learner and the networks for pictures."""
 
