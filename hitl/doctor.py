@@ -221,10 +221,10 @@ def _disk(home: Home) -> Check:
 
 def _clock() -> Check:
     """Sleep as a session sleeps between two ticks, and as urgently, and see how late it comes back."""
-    from hitl.timing.priority import go_first
+    from hitl.timing.priority import raise_priority
 
     late = []
-    undo = go_first()
+    undo = raise_priority()
     try:
         for _ in range(20):
             due = time.perf_counter() + 0.01

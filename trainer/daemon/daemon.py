@@ -500,10 +500,8 @@ def _be_nice() -> None:
     """Let a session on the same machine go first."""
     with contextlib.suppress(OSError, AttributeError):
         if sys.platform == "win32":
-            import ctypes
+            import psutil
 
-            below_normal = 0x4000
-            kernel = ctypes.windll.kernel32
-            kernel.SetPriorityClass(kernel.GetCurrentProcess(), below_normal)
+            psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
         else:
             os.nice(max(0, 5 - os.nice(0)))
