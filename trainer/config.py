@@ -63,8 +63,8 @@ class TrainConfig:
 
     # TQC (Kuznetsov et al. 2020)
     learner: str = "fast"
-    """``fast``, with gradients written by hand, or ``plain``: the same update by autograd, several times slower, where a loss is
-    easily changed (trainer.learner.plain)."""
+    """``fast``, with gradients written by hand, or ``plain``: the same update by autograd, where a loss is easily changed; two to
+    three times slower (trainer.learner.plain)."""
     critics: int = 2
     quantiles: int = 25
     drop_per_critic: int = 2

@@ -1,7 +1,7 @@
 """TQC as the papers write it, by autograd: to read, and to change.
 
 The same learner as ``trainer.learner.tqc``, with the same networks, state and random numbers, so a checkpoint of one goes on with
-the other; several times slower, and without a derivative by hand. A new loss is written and tried here first
+the other; two to three times slower, and without a derivative by hand. A new loss is written and tried here first
 (``hitl train --set learner=plain``). The tests hold the two equal, number by number, for every setting that changes a loss.
 
 TQC: Kuznetsov et al. 2020. RLPD: Ball et al. 2023. The critics learn from what was executed, whoever drove.
