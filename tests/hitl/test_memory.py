@@ -170,7 +170,7 @@ def blobs():
 
 def test_pictures_go_from_an_environment_to_the_network_and_back(tmp_path, blobs):
     from trainer.daemon.daemon import Daemon
-    from trainer.daemon.resume import Wish
+    from trainer.daemon.wish import Wish
 
     home = Home(tmp_path)
     home.root.joinpath("settings.toml").write_text("[pictures]\nrows = 8\ncolumns = 10\nframes = 3\n")
@@ -209,7 +209,7 @@ def test_pictures_go_from_an_environment_to_the_network_and_back(tmp_path, blobs
 def test_a_network_for_pictures_is_refused_where_there_are_none(learned):
     from data.errors import UsageError
     from trainer.daemon.daemon import Daemon
-    from trainer.daemon.resume import Wish
+    from trainer.daemon.wish import Wish
 
     daemon = Daemon(learned[0].root, Wish(settings=("network=cnn",), fresh=True))
     with pytest.raises(UsageError, match="looks at pictures"):

@@ -23,7 +23,7 @@ from trainer.config import PLAIN, TrainConfig
 from trainer.daemon import control
 from trainer.daemon.daemon import Daemon
 from trainer.daemon.heartbeat import read_heartbeat
-from trainer.daemon.resume import Wish
+from trainer.daemon.wish import Wish
 from trainer.learner.tqc import TQC
 from trainer.replay.batch import Batch
 
@@ -71,7 +71,7 @@ def drive(
 
 def train(root: Path, until: int | None, config: TrainConfig = SMALL, **wish: object) -> Daemon:
     """Run a daemon in this process until so many updates are done, or nothing is left to do."""
-    daemon = Daemon(root, Wish(base=config, **wish))  # type: ignore[arg-type]
+    daemon = Daemon(root, Wish(config, **wish))  # type: ignore[arg-type]
     began = time.monotonic()
 
     def stop() -> bool:
@@ -142,7 +142,7 @@ def test_what_comes_while_it_trains_is_told_of_once(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     drive(path)
     said: list[str] = []
-    daemon = Daemon(tmp_path, Wish(base=SMALL), say=said.append)
+    daemon = Daemon(tmp_path, Wish(SMALL), say=said.append)
     polls = 0
 
     def stop() -> bool:
@@ -192,7 +192,7 @@ def test_interrupted_and_uninterrupted_agree_bit_for_bit(tmp_path: Path) -> None
 
 def die(root: Path, at: int, config: TrainConfig) -> None:
     """Run a daemon that dies in mid-work: no last checkpoint, and the newest one is of some time before."""
-    daemon = Daemon(root, Wish(base=config.with_values(checkpoint_updates=40)))
+    daemon = Daemon(root, Wish(config.with_values(checkpoint_updates=40)))
 
     def stop() -> bool:
         if hasattr(daemon, "learner") and daemon.learner.updates >= at:
@@ -209,7 +209,7 @@ def test_idle_it_looks_up_now_and_then_and_lets_others_go_first(tmp_path: Path) 
     drive(tmp_path / "store.sqlite")
     turns: list[float] = []
     nice: list[int] = []
-    daemon = Daemon(tmp_path, Wish(base=SMALL))
+    daemon = Daemon(tmp_path, Wish(SMALL))
 
     def stop() -> bool:
         if daemon.beat.state == "idle":
@@ -290,7 +290,7 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_taken(tmp_path: Path
         with pytest.raises(CheckpointError, match="damaged"):
             load(path)
         said: list[str] = []
-        daemon = Daemon(tmp_path, Wish(base=SMALL), stop=lambda: True, say=said.append)
+        daemon = Daemon(tmp_path, Wish(SMALL), stop=lambda: True, say=said.append)
         assert what
         start = daemon._start()
         assert start is not None
@@ -309,7 +309,7 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_taken(tmp_path: Path
 
 def test_explosion_goes_back_once_and_then_stops(tmp_path: Path) -> None:
     drive(tmp_path / "store.sqlite")
-    daemon = Daemon(tmp_path, Wish(base=SMALL))
+    daemon = Daemon(tmp_path, Wish(SMALL))
     poisoned: list[int] = []
 
     began = time.monotonic()
@@ -331,7 +331,7 @@ def test_explosion_goes_back_once_and_then_stops(tmp_path: Path) -> None:
     assert "half the learning rates" in events[0][0]
     drive(tmp_path / "store.sqlite")
     poisoned.clear()
-    again = Daemon(tmp_path, Wish(base=SMALL))
+    again = Daemon(tmp_path, Wish(SMALL))
     again.stop = lambda: (
         hasattr(again, "learner") and bool(again.learner.critic_flat.values[5].fill_(float("nan")) == 0)
     )
@@ -346,7 +346,7 @@ def test_begins_from_another_run_with_its_whole_state(tmp_path: Path) -> None:
     name, _ = save(tmp_path, learner, CheckpointMeta.of(learner, NAMES, ACTIONS, "stall"))
     drive(tmp_path / "home" / "store.sqlite", 30, 1)
     said: list[str] = []
-    daemon = Daemon(tmp_path / "home", Wish(base=SMALL, init=tmp_path / name), say=said.append)
+    daemon = Daemon(tmp_path / "home", Wish(SMALL, init=tmp_path / name), say=said.append)
     seen: list[int] = []
     began = time.monotonic()
 
@@ -371,7 +371,7 @@ def test_pause_and_stop_files(tmp_path: Path) -> None:
     drive(tmp_path / "store.sqlite")
     control.ask(tmp_path, control.PAUSE)
     control.ask(tmp_path, control.STOP)  # a stale one from before is no order
-    daemon = Daemon(tmp_path, Wish(base=SMALL))
+    daemon = Daemon(tmp_path, Wish(SMALL))
     thread = threading.Thread(target=daemon.run)
     thread.start()
     wait_for(lambda: daemon.beat.state == "paused")
@@ -425,7 +425,7 @@ def test_evaluations_make_the_best_and_fade_the_cloning(tmp_path: Path) -> None:
 def test_a_takeover_is_drawn_from_within_two_seconds_of_its_end(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     drive(path, 200, 5, takeover=False)
-    daemon = Daemon(tmp_path, Wish(base=SMALL.with_values(utd=50.0)))  # busy all the time
+    daemon = Daemon(tmp_path, Wish(SMALL.with_values(utd=50.0)))  # busy all the time
     thread = threading.Thread(target=daemon.run)
     thread.start()
     try:
@@ -466,7 +466,7 @@ def test_every_judgement_is_in_force_within_two_seconds(
 
     monkeypatch.setattr(TQC, "update", update)
     config = SMALL.with_values(utd=50.0, bc_weight=1.0, network=network, rnn_size=4, sequence=4, burn_in=2, batch_size=8)
-    daemon = Daemon(tmp_path, Wish(base=config))
+    daemon = Daemon(tmp_path, Wish(config))
     thread = threading.Thread(target=daemon.run)
     thread.start()
 

@@ -10,9 +10,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.trainer.helpers import ACT, OBS, TINY, random_batch, random_episode
 from tests.trainer.test_replay import pieces, with_takeover
-from trainer.config import PLAIN, PRESETS
+from trainer.config import PLAIN
 from trainer.learner.quantile import quantile_huber
 from trainer.learner.tqc import TQC
+from trainer.presets import PRESETS
 from trainer.replay.device_copy import Mirror
 from trainer.replay.replay import Replay
 

@@ -10,8 +10,8 @@ from trainer.checkpoints.files import load
 from trainer.config import TrainConfig
 from trainer.daemon.collapse import Guard
 from trainer.daemon.daemon import Daemon
-from trainer.daemon.resume import Wish
 from trainer.daemon.verdicts import Verdict, wilson
+from trainer.daemon.wish import Wish
 
 BACK = TrainConfig(on_collapse="back", collapse_evaluations=2, collapse_pause=1000)
 
@@ -83,7 +83,7 @@ def test_training_goes_back_to_the_best_with_its_optimisers(tmp_path: Path) -> N
             assert self.learner.updates == meta.updates
             assert self.learner.env_steps == 330
 
-    daemon = Watched(tmp_path, Wish(base=config))
+    daemon = Watched(tmp_path, Wish(config))
     began = time.monotonic()
 
     def stop() -> bool:

@@ -8,10 +8,12 @@ import torch
 from data.errors import InputFileError
 from data.reading.follow import Update
 from tests.trainer.helpers import ACT, OBS, random_episode
-from trainer.config import PLAIN, PRESETS, TrainConfig, unknown_settings
+from trainer.config import PLAIN, TrainConfig
 from trainer.daemon.update_budget import Ledger
 from trainer.learner.tqc import TQC
+from trainer.presets import PRESETS
 from trainer.replay.replay import Replay
+from trainer.retired import unknown_settings
 from trainer.tmrl.config import DIRECT, NOT_USED, TOGETHER, read, understand
 from trainer.tmrl.networks import KEPT
 

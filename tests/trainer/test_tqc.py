@@ -6,9 +6,9 @@ import torch
 
 from data.errors import UsageError
 from tests.trainer.helpers import ACT, OBS, TINY, numeric, random_batch
-from trainer.config import PRESETS
 from trainer.learner.tqc import TQC
 from trainer.networks.actor_critic import log_likelihood
+from trainer.presets import PRESETS
 
 
 def test_the_critic_learns_from_the_executed_action() -> None:

@@ -12,8 +12,7 @@ from torch import Tensor
 from trainer.config import TrainConfig
 from trainer.learner.flat import FlatOptimiser, FlatParameters
 from trainer.learner.quantile import midpoints, quantile_huber, sort_rows, squared_error
-from trainer.learner.schedule import rate
-from trainer.networks.actor_critic import Actor, Critics, Squash, log_likelihood
+from trainer.networks.actor_critic import Actor, Critics, Squash
 from trainer.networks.mlp import Tape
 from trainer.replay.batch import Batch, beside
 
@@ -45,22 +44,16 @@ class TQC:
         self.target_flat = FlatParameters(self.targets, trainable=False)
         self.average_flat = FlatParameters(self.average, trainable=False) if self.average is not None else None
         c = config
-        self.actor_optimiser = FlatOptimiser(
-            self.actor_flat, c.optimizer_actor, c.betas_actor, c.adam_eps, c.l2_actor, c.weight_decay_actor
-        )
-        self.critic_optimiser = FlatOptimiser(
-            self.critic_flat, c.optimizer_critic, c.betas_critic, c.adam_eps, c.l2_critic, c.weight_decay_critic
-        )
+        self.actor_optimiser = FlatOptimiser(self.actor_flat, c.betas_actor, c.weight_decay_actor)
+        self.critic_optimiser = FlatOptimiser(self.critic_flat, c.betas_critic)
         self.alpha_flat = _Scalar(self.log_alpha)
-        self.alpha_optimiser = FlatOptimiser(self.alpha_flat, eps=c.adam_eps)  # type: ignore[arg-type]
+        self.alpha_optimiser = FlatOptimiser(self.alpha_flat)  # type: ignore[arg-type]
         self.target_entropy = -action_size * c.entropy_per_action if c.target_entropy is None else c.target_entropy
         self.tau = midpoints(c.quantiles, device=self.device)
         self.generator = torch.Generator(device=self.device).manual_seed(c.seed + 1)
         self.updates = 0
         self.env_steps = 0
-        """Online steps seen; the daemon or the caller keeps it (the decay of cloning reads it)."""
-        self.bc_scale = 1.0
-        """Factor in [0, 1] on the cloning weight, set from outside."""
+        """Online steps seen; the daemon or the caller keeps it."""
         self.lr_scale = 1.0
         """Factor on the learning rates; lowered after an explosion."""
         self.helped_at = self.demo_rows = 0
@@ -83,16 +76,6 @@ class TQC:
         span = c.actor_average_growth * (self.updates - self.helped_at)
         return max(c.actor_average, min(1 - 1 / max(1.0, span), c.actor_average_most))
 
-    @property
-    def bc_weight(self) -> float:
-        """The cloning weight in force."""
-        c = self.config
-        weight = c.bc_weight
-        if c.bc_decay_steps:
-            share = min(1.0, self.env_steps / c.bc_decay_steps)
-            weight += share * (c.bc_weight_end - weight)
-        return weight * self.bc_scale
-
     @torch.no_grad()
     def update(self, batch: Batch) -> None:
         """Learn from one batch."""
@@ -108,7 +91,7 @@ class TQC:
             if c.learn_alpha:
                 # d/dlog_alpha of -log_alpha * mean(log pi + target entropy)
                 self.alpha_flat.gradient.copy_(-(squash.log_density.mean() + self.target_entropy))
-                self.alpha_optimiser.step(self.lr_scale * rate(c, c.lr_alpha, self.updates))
+                self.alpha_optimiser.step(self.lr_scale * c.lr_alpha)
         self._critic_step(batch, self.target(batch, alpha, detailed), detailed)
         if tape is not None:
             self._actor_step(batch, tape, squash, alpha, detailed)
@@ -164,9 +147,7 @@ class TQC:
             loss, gradient = quantile_huber(z, target, self.tau, weight=weight, want_loss=detailed)
         tape.back(gradient)
         norm = self.critic_flat.clip(c.grad_clip_critic)
-        self.critic_optimiser.step(self.lr_scale * rate(c, c.lr_critic, self.updates))
-        if c.clip_weights is not None:
-            self.critic_flat.values.clamp_(-c.clip_weights, c.clip_weights)
+        self.critic_optimiser.step(self.lr_scale * c.lr_critic)
         if detailed:
             assert loss is not None
             self._log["losses/loss_critic"] = loss
@@ -185,22 +166,17 @@ class TQC:
         c = self.config
         self.actor_flat.zero()
         critics = self.critics.run(beside(batch.observation, squash.action))
-        weight, cloning, z = self.bc_weight, None, None
-        if detailed or (weight > 0 and (c.bc_scale_q or c.bc_q_filter)):
+        cloning, z = None, None
+        if detailed or (c.bc_weight > 0 and c.bc_q_filter):
             z = critics.out  # the quantiles themselves; the step needs only their slope
         each = -1.0 / (c.critics * c.quantiles * len(batch))
         gradient = squash.back(critics.slope(each, slice(-self.action_size, None)), alpha / len(batch))
-        if weight > 0:
+        if c.bc_weight > 0:
             cloning, g_cloning = self._cloning(batch, tape.out[0], z)
-            if c.bc_scale_q:
-                assert z is not None
-                g_cloning.mul_(z.mean((0, 2)).abs().mean())
-            gradient.add_(g_cloning, alpha=weight)
+            gradient.add_(g_cloning, alpha=c.bc_weight)
         tape.back(gradient.unsqueeze(0))
         norm = self.actor_flat.clip(c.grad_clip_actor)
-        self.actor_optimiser.step(self.lr_scale * rate(c, c.lr_actor, self.updates))
-        if c.clip_weights is not None:
-            self.actor_flat.values.clamp_(-c.clip_weights, c.clip_weights)
+        self.actor_optimiser.step(self.lr_scale * c.lr_actor)
         if detailed:
             assert z is not None
             self._note("q_a1", z)
@@ -209,7 +185,7 @@ class TQC:
             self._log["debug/actor_grad_norm"] = norm
             self._log["debug/disagreement"] = z.mean(2).std(0, unbiased=False).mean()
             self._columns("a1", squash.action)
-            self._log["bc/weight"] = weight
+            self._log["bc/weight"] = c.bc_weight
             self._log["bc/loss"] = cloning if cloning is not None else 0.0
             self._log["debug/alpha"] = alpha
 
@@ -231,9 +207,6 @@ class TQC:
             assert z is not None
             weight = weight * (self.critics(batch.pair).mean((0, 2)) > z.mean((0, 2)))
         weight = (weight * (force / total))[:, None]
-        if c.bc_loss == "nll":
-            density, slope = log_likelihood(head, batch.action, c.log_std_max)
-            return -(density * weight[:, 0]).sum(), slope.mul_(-weight)
         greedy = head[:, : self.action_size].tanh()
         error = greedy - batch.action
         loss = (error.square().mean(1) * weight[:, 0]).sum()
@@ -256,8 +229,8 @@ class TQC:
         """Return the last detailed update's metrics (every ``metrics_every`` updates), under the recipe's names."""
         values = {name: float(value) for name, value in self._log.items()}
         c = self.config
-        values["lrs/actor_lr"] = self.lr_scale * rate(c, c.lr_actor, max(1, self.updates))
-        values["lrs/critic_lr"] = self.lr_scale * rate(c, c.lr_critic, max(1, self.updates))
+        values["lrs/actor_lr"] = self.lr_scale * c.lr_actor
+        values["lrs/critic_lr"] = self.lr_scale * c.lr_critic
         return values
 
     def forget_metrics(self) -> None:
@@ -298,7 +271,7 @@ class TQC:
     def numbers(self) -> dict[str, float]:
         """Return the counters a resume needs."""
         result: dict[str, float] = {f"steps.{name}": o.steps for name, o in self._optimisers().items()}
-        result.update(updates=self.updates, env_steps=self.env_steps, bc_scale=self.bc_scale, lr_scale=self.lr_scale)
+        result.update(updates=self.updates, env_steps=self.env_steps, lr_scale=self.lr_scale)
         result.update(helped_at=self.helped_at, demo_rows=self.demo_rows, reward_scale=float(self.reward_scale))
         return result
 
@@ -311,7 +284,7 @@ class TQC:
         self.log_alpha.copy_(tensors["log_alpha"])
         self.generator.set_state(tensors["rng.learner"].cpu())
         self.updates, self.env_steps = int(numbers["updates"]), int(numbers["env_steps"])
-        self.bc_scale, self.lr_scale = float(numbers["bc_scale"]), float(numbers["lr_scale"])
+        self.lr_scale = float(numbers["lr_scale"])
         self.helped_at, self.demo_rows = int(numbers.get("helped_at", 0)), int(numbers.get("demo_rows", 0))
         self.reward_scale = torch.tensor(float(numbers.get("reward_scale", 0.0)), device=self.device)
 

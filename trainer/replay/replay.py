@@ -72,7 +72,7 @@ class Replay:
         self._of_episode: dict[int, set[int]] = {}
         self.rule = Rule.of(config.to_dict())
         self._parts: dict[int, tuple[str, float, np.ndarray]] = {}  # what counts: kind, weight and rows of each segment
-        self._own = BestFinishes(config.own_finishes if config.own_priority > 0 else 0)
+        self._own = BestFinishes(config.own_finishes)
         self._tracks: dict[int, str] = {}  # by session
         self._online = np.empty(16_384, np.int64)
         self._online_count = 0
@@ -166,7 +166,7 @@ class Replay:
 
     def counts(self, purpose: str) -> bool:
         """Whether the steps of episodes of this purpose are online steps."""
-        return purpose != "lap" and (purpose != "evaluation" or self.config.learn_from_evaluation)
+        return purpose not in ("lap", "evaluation")
 
     def _append(self, episode: _Episode, update: Update, start: int, stop: int) -> None:
         rows = self._take(stop - start, episode)
@@ -373,8 +373,7 @@ class Replay:
         for id_ in now - before:
             episode = self._episodes[id_]
             rows = episode.rows[: episode.ready]
-            if self.config.own_priority > 0:
-                self._parts[-id_] = ("own", self.config.own_priority, rows[self.table.next[rows] >= 0])
+            self._parts[-id_] = ("own", 1.0, rows[self.table.next[rows] >= 0])
         return now ^ before
 
     # Drawing
