@@ -17,7 +17,7 @@ import msgspec
 from msgspec import inspect
 
 from data.errors import HitlError, InputFileError, shown
-from data.suggest import nearest
+from data.suggest import did_you_mean, nearest
 
 T = TypeVar("T")
 
@@ -79,7 +79,10 @@ def one(hint: Any, name: str, value: object, place: Place, example: object = Non
     except (msgspec.ValidationError, ValueError, OverflowError):
         sign, bare = (" = ", False) if place.file else ("=", True)
         like = "" if example in (None, "", ()) else f", for example {name}{sign}{written(example, bare)}"
-        raise place.wrong(f"{place.key(name)} must be {allowed(hint)}{like}, not {shown(written(value))}.") from None
+        info = _bare(hint)
+        meant = did_you_mean(str(value), map(str, info.values)) if isinstance(info, inspect.LiteralType) else ""
+        sentence = f"{place.key(name)} must be {allowed(hint)}{like}, not {shown(written(value))}.{meant}"
+        raise place.wrong(sentence) from None
 
 
 def filled(base: T, table: object, place: Place) -> T:
@@ -149,10 +152,9 @@ def _plural(info: inspect.Type) -> str:
 
 
 def _bounds(info: inspect.IntType | inspect.FloatType) -> str:
-    high = "" if info.le is None else f"{info.le:,}"
-    if info.ge is not None:
-        below = "" if info.lt is None else f" to below {info.lt:,}"
-        return f" from {info.ge:,}" + (f" to {high}" if high else below or " up")
-    if info.gt is not None:
-        return f" above {info.gt:,}" + (f", at most {high}" if high else "")
-    return f" of at most {high}" if high else ""
+    ge, gt, le, lt = (
+        "" if v is None else f"{int(v) if v == int(v) else v:,}" for v in (info.ge, info.gt, info.le, info.lt)
+    )
+    if ge:
+        return f" from {ge}" + (f" to {le}" if le else f" to below {lt}" if lt else " up")
+    return f" above {gt}" + (f", at most {le}" if le else "") if gt else ""

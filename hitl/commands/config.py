@@ -125,7 +125,7 @@ def _print(rows: list[Shown]) -> None:
         if row.section != section:
             section = row.section
             print(f"\n[{section}]")
-        value = "as wide and long as the track says" if row.origin == "the track" else written(row.value)
+        value = "(as the track is)" if row.origin == "the track" else written(row.value)
         note = "" if row.origin == "default" else f"  # {row.origin}"
         print(f"{row.name:<{width}} = {value}{note}")
 

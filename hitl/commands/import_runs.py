@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,8 +66,6 @@ def _rebuild(args: argparse.Namespace, store: Store) -> Callable[[PlayerRun], Po
             )
 
         return refuse
-    from dataclasses import replace
-
     from hitl.player_runs.rebuild import OldRuns
     from hitl.road.known_tracks import file_under
     from hitl.road.track import load_track

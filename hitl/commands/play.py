@@ -68,7 +68,7 @@ def main(argv: list[str]) -> int:
     parser = command_line()
     args = parser.parse_args(argv)
     if args.lap and args.pad == "none":
-        parser.error("--lap needs somebody to drive it")
+        parser.error("--lap needs a driver: choose another --pad")
     if args.lap and (args.practice or args.only_corner):
         parser.error("--lap is for whole laps, so it goes neither with --practice nor with --only-corner")
     if args.lead is not None and not (args.practice and 0.0 <= args.lead <= 60.0):
@@ -83,7 +83,7 @@ def main(argv: list[str]) -> int:
     fast = args.headless and args.pad in ("scripted", "none")
     if not args.headless and not display_available():
         raise DeviceError(
-            "There is no display here for the window. Use --headless, with --pad scripted where nobody can drive."
+            "There is no display here for the window. Use --headless, with --pad scripted if you cannot drive."
         )
     home = home_path(args)
     settings = _settings(home, args)
@@ -171,7 +171,8 @@ def _settings(home: Home, args: argparse.Namespace) -> Settings:
         "help": {"offer": args.offer},
         "overlay": {"show": args.overlay},
     }
-    return load(home, *over, over=over)
+    pad = () if args.pad in ("none", "scripted") else ("pad",)
+    return load(home, *over, *pad, over=over)
 
 
 def _drive(rig: Rig, args: argparse.Namespace, watch: SessionScreen | None) -> str:
@@ -293,7 +294,7 @@ def _stop_on_signal() -> Callable[[], bool]:
         asked.append(number)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    with contextlib.suppress(ValueError):  # not in the main thread: somebody else handles signals
+    with contextlib.suppress(ValueError):  # not in the main thread: signals are handled elsewhere
         signal.signal(signal.SIGINT, ask)
         signal.signal(signal.SIGTERM, ask)
     return lambda: bool(asked)

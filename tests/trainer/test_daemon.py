@@ -26,6 +26,7 @@ from trainer.daemon.heartbeat import read_heartbeat
 from trainer.daemon.wish import Wish
 from trainer.learner.tqc import TQC
 from trainer.replay.batch import Batch
+from trainer.retired import RETIRED
 
 NAMES, ACTIONS = ("a", "b", "c"), ("gas_brake", "steer")
 SMALL = PLAIN.with_values(
@@ -364,7 +365,7 @@ def test_begins_from_another_run_with_its_whole_state(tmp_path: Path) -> None:
     assert daemon.config.hidden == 8
     assert any("keep the shape" in text for text in said)
     with pytest.raises(UsageError, match="hidden = 8"):
-        train(tmp_path / "home", 1, settings=("hidden=32",))
+        train(tmp_path / "home", 1, SMALL.with_values(hidden=32), insisted=frozenset({"hidden"}))
 
 
 def test_pause_and_stop_files(tmp_path: Path) -> None:
@@ -384,17 +385,16 @@ def test_pause_and_stop_files(tmp_path: Path) -> None:
     assert newest(tmp_path).updates == daemon.learner.updates
 
 
-def test_evaluations_make_the_best_and_fade_the_cloning(tmp_path: Path) -> None:
+def test_evaluations_make_the_best(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     drive(path)
-    config = SMALL.with_values(bc_weight=2.0, bc_follow_passes=True, bc_floor=0.05, checkpoint_seconds=60.0)
+    config = SMALL.with_values(checkpoint_seconds=60.0)
     train(tmp_path, None, config)
     first = newest(tmp_path).id
     with Store.open(path) as store:
         store.upsert_corner("default", "hairpin", 10.0, 20.0, "track")
     drive(path, 12, 15, takeover=False, purpose="evaluation", checkpoint_id=first, progress=30.0)
-    daemon = train(tmp_path, None, config)
-    assert daemon.learner.bc_weight == pytest.approx(2.0 * 0.05)
+    train(tmp_path, None, config)
     with Store.open(path) as store:
         assert store.best_checkpoint() is None  # fifteen episodes prove too little
     drive(path, 12, 5, takeover=False, purpose="evaluation", checkpoint_id=first, progress=30.0)
@@ -510,7 +510,7 @@ def test_settings_of_a_checkpoint_that_are_not_known_are_told(tmp_path: Path, mo
     train(tmp_path, None)
     monkeypatch.undo()
     said: list[str] = []
-    daemon = Daemon(tmp_path, Wish(), stop=lambda: daemon.beat.state in ("idle", "waiting"), say=said.append)
+    daemon = Daemon(tmp_path, Wish.of({}), stop=lambda: daemon.beat.state in ("idle", "waiting"), say=said.append)
     daemon.run()
     with Store.open(tmp_path / "store.sqlite") as store:
         events = store.conn.execute("SELECT level, message FROM events WHERE kind = 'settings'").fetchall()
@@ -521,9 +521,21 @@ def test_settings_of_a_checkpoint_that_are_not_known_are_told(tmp_path: Path, mo
     assert daemon.config == SMALL  # and all that is known goes on
 
 
-def test_updates_end_where_they_were_told_to(tmp_path: Path) -> None:
+def test_settings_of_a_checkpoint_that_are_no_more_are_told_where_they_did_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     drive(tmp_path / "store.sqlite")
-    assert train(tmp_path, None, SMALL.with_values(max_updates=50)).learner.updates == 50
+    plain = TrainConfig.to_dict
+    earlier = {name: usual for name, (usual, _) in RETIRED.items()} | {"bc_loss": "nll"}
+    monkeypatch.setattr(TrainConfig, "to_dict", lambda config: plain(config) | earlier)  # an earlier version
+    train(tmp_path, None)
+    monkeypatch.undo()
+    said: list[str] = []
+    daemon = Daemon(tmp_path, Wish.of({}), stop=lambda: daemon.beat.state in ("idle", "waiting"), say=said.append)
+    daemon.run()
+    (text,) = (text for text in said if "does not know" in text)
+    assert '(bc_loss = "nll")' in text
+    assert daemon.config == SMALL
 
 
 def test_checkpoints_by_updates_and_old_ones_go(tmp_path: Path) -> None:

@@ -50,11 +50,10 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 OPTIONS = {
     **PRESETS,
     "everything": PLAIN.with_values(
-        hidden=8, critics=4, target_critics=2, learn_alpha=True, bc_weight=1.0, bc_q_filter=True, bc_scale_q=True, bc_loss="nll",
-        iwr_weight=2.0, human_weight=2.0, grad_clip_actor=1.0, grad_clip_critic=1.0, clip_weights=1.0, backup_clip=5.0,
-        l2_actor=0.1, weight_decay_critic=0.1, schedule="cosine", actor_average=0.9,
+        hidden=8, critics=4, target_critics=2, learn_alpha=True, bc_weight=1.0, bc_q_filter=True,
+        iwr_weight=2.0, human_weight=2.0, grad_clip_actor=1.0, grad_clip_critic=1.0, backup_clip=5.0,
+        weight_decay_actor=0.1, actor_average=0.9,
     ),
-    "sgd": PLAIN.with_values(hidden=8, optimizer_actor="sgd", optimizer_critic="sgd", l2_critic=0.1),
     "simba": PLAIN.with_values(hidden=8, network="simba"),
 }  # fmt: skip
 

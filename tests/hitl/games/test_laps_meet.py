@@ -33,7 +33,7 @@ from trainer.daemon.wish import Wish
 from trainer.replay.replay import Replay
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-SMALL = TINY.with_values(warmup_steps=10, max_updates=8)
+SMALL = TINY.with_values(warmup_steps=10)
 game, home = tmrl.game, tmrl.home  # tmrl's real environment on the stand-in
 
 
