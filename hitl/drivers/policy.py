@@ -222,7 +222,7 @@ class CheckpointPolicy:
 
     def _load(self, path: Path, checkpoint_id: int) -> None:
         from trainer.checkpoints.files import load_policy
-        from trainer.config import unknown_settings
+        from trainer.retired import unknown_settings
 
         actor, meta = load_policy(path)
         for kind, expected, found in (

@@ -24,7 +24,7 @@ from trainer.replay.replay import Replay
 
 CONFIG = PLAIN.with_values(
     hidden=8, layers=1, quantiles=5, batch_size=32, takeover_priority=3.0, lap_priority=0.5, star_priority=4.0, own_finishes=2,
-    own_priority=1.5, takeover_min_s=0.3, takeover_min_m=2.0, takeover_held_s=1.0, sequence=4, burn_in=2, rnn_size=4,
+    takeover_min_s=0.3, takeover_min_m=2.0, takeover_held_s=1.0, sequence=4, burn_in=2, rnn_size=4,
 )  # fmt: skip
 FORMS = {
     "plain": CONFIG,
@@ -66,7 +66,7 @@ def wanted(
         for step in steps if weight else ():
             weights[step] = weights.get(step, 0.0) + weight
     of_own = {step for step in usable if step[0] in own}
-    return cloned | of_own, weights | dict.fromkeys(of_own, 1.5)
+    return cloned | of_own, weights | dict.fromkeys(of_own, 1.0)
 
 
 def place_of(replay: Replay, row: int) -> Place:

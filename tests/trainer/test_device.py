@@ -10,9 +10,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.trainer.helpers import ACT, OBS, TINY, random_batch, random_episode
 from tests.trainer.test_replay import pieces, with_takeover
-from trainer.config import PLAIN, PRESETS
+from trainer.config import PLAIN
 from trainer.learner.quantile import quantile_huber
 from trainer.learner.tqc import TQC
+from trainer.presets import PRESETS
 from trainer.replay.device_copy import DeviceCopy
 from trainer.replay.replay import Replay
 
@@ -49,11 +50,10 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 OPTIONS = {
     **PRESETS,
     "everything": PLAIN.with_values(
-        hidden=8, critics=4, target_critics=2, learn_alpha=True, bc_weight=1.0, bc_q_filter=True, bc_scale_q=True, bc_loss="nll",
-        iwr_weight=2.0, human_weight=2.0, grad_clip_actor=1.0, grad_clip_critic=1.0, clip_weights=1.0, backup_clip=5.0,
-        l2_actor=0.1, weight_decay_critic=0.1, schedule="cosine", actor_average=0.9,
+        hidden=8, critics=4, target_critics=2, learn_alpha=True, bc_weight=1.0, bc_q_filter=True,
+        iwr_weight=2.0, human_weight=2.0, grad_clip_actor=1.0, grad_clip_critic=1.0, backup_clip=5.0,
+        weight_decay_actor=0.1, actor_average=0.9,
     ),
-    "sgd": PLAIN.with_values(hidden=8, optimizer_actor="sgd", optimizer_critic="sgd", l2_critic=0.1),
     "simba": PLAIN.with_values(hidden=8, network="simba"),
 }  # fmt: skip
 

@@ -13,7 +13,6 @@ from trainer.config import TrainConfig
 from trainer.learner.flat import FlatOptimiser, FlatParameters
 from trainer.learner.metrics import UpdateMetrics
 from trainer.learner.quantile import midpoints
-from trainer.learner.schedule import rate
 from trainer.networks.actor_critic import Actor, Critics
 from trainer.replay.batch import Batch
 
@@ -44,22 +43,16 @@ class Learner(ABC):
         self.target_flat = FlatParameters(self.targets, trainable=False)
         self.average_flat = FlatParameters(self.average, trainable=False) if self.average is not None else None
         c = config
-        self.actor_optimiser = FlatOptimiser(
-            self.actor_flat, c.optimizer_actor, c.betas_actor, c.adam_eps, c.l2_actor, c.weight_decay_actor
-        )
-        self.critic_optimiser = FlatOptimiser(
-            self.critic_flat, c.optimizer_critic, c.betas_critic, c.adam_eps, c.l2_critic, c.weight_decay_critic
-        )
+        self.actor_optimiser = FlatOptimiser(self.actor_flat, c.betas_actor, c.weight_decay_actor)
+        self.critic_optimiser = FlatOptimiser(self.critic_flat, c.betas_critic)
         self.alpha_flat = _Scalar(self.log_alpha)
-        self.alpha_optimiser = FlatOptimiser(self.alpha_flat, eps=c.adam_eps)  # type: ignore[arg-type]
+        self.alpha_optimiser = FlatOptimiser(self.alpha_flat)  # type: ignore[arg-type]
         self.target_entropy = -action_size * c.entropy_per_action if c.target_entropy is None else c.target_entropy
         self.tau = midpoints(c.quantiles, device=self.device)
         self.generator = torch.Generator(device=self.device).manual_seed(c.seed + 1)
         self.updates = 0
         self.env_steps = 0
-        """Online steps seen; the daemon or the caller keeps it (the decay of cloning reads it)."""
-        self.bc_scale = 1.0
-        """Factor in [0, 1] on the cloning weight, set from outside."""
+        """Online steps seen; the daemon or the caller keeps it."""
         self.lr_scale = 1.0
         """Factor on the learning rates; lowered after an explosion."""
         self.helped_at = self.demo_rows = 0
@@ -138,7 +131,7 @@ class Learner(ABC):
 
     def lr(self, base: float) -> float:
         """Return the learning rate in force, of a configured one."""
-        return self.lr_scale * rate(self.config, base, max(1, self.updates))
+        return self.lr_scale * base
 
     def note_demo_count(self, rows: int) -> None:
         """Take note of how many demo rows there are: when they grow, the averaged actor follows the weights closely again."""
@@ -153,16 +146,6 @@ class Learner(ABC):
         assert c.actor_average is not None
         span = c.actor_average_growth * (self.updates - self.helped_at)
         return max(c.actor_average, min(1 - 1 / max(1.0, span), c.actor_average_most))
-
-    @property
-    def bc_weight(self) -> float:
-        """The cloning weight in force."""
-        c = self.config
-        weight = c.bc_weight
-        if c.bc_decay_steps:
-            share = min(1.0, self.env_steps / c.bc_decay_steps)
-            weight += share * (c.bc_weight_end - weight)
-        return weight * self.bc_scale
 
     # How it is doing
 
@@ -209,7 +192,7 @@ class Learner(ABC):
     def numbers(self) -> dict[str, float]:
         """Return the counters a resume needs."""
         result: dict[str, float] = {f"steps.{name}": o.steps for name, o in self._optimisers().items()}
-        result.update(updates=self.updates, env_steps=self.env_steps, bc_scale=self.bc_scale, lr_scale=self.lr_scale)
+        result.update(updates=self.updates, env_steps=self.env_steps, lr_scale=self.lr_scale)
         result.update(helped_at=self.helped_at, demo_rows=self.demo_rows, reward_scale=float(self.reward_scale))
         return result
 
@@ -222,7 +205,7 @@ class Learner(ABC):
         self.log_alpha.copy_(tensors["log_alpha"])
         self.generator.set_state(tensors["rng.learner"].cpu())
         self.updates, self.env_steps = int(numbers["updates"]), int(numbers["env_steps"])
-        self.bc_scale, self.lr_scale = float(numbers["bc_scale"]), float(numbers["lr_scale"])
+        self.lr_scale = float(numbers["lr_scale"])
         self.helped_at, self.demo_rows = int(numbers.get("helped_at", 0)), int(numbers.get("demo_rows", 0))
         self.reward_scale = torch.tensor(float(numbers.get("reward_scale", 0.0)), device=self.device)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from trainer.learner.learner import Learner
 from trainer.learner.quantile import quantile_huber, sort_rows, squared_error
-from trainer.networks.actor_critic import Squash, log_likelihood
+from trainer.networks.actor_critic import Squash
 from trainer.networks.mlp import Tape
 from trainer.replay.batch import Batch, beside
 
@@ -74,8 +74,6 @@ class TQC(Learner):
         tape.back(gradient)
         norm = self.critic_flat.clip(c.grad_clip_critic)
         self.critic_optimiser.step(self.lr(c.lr_critic))
-        if c.clip_weights is not None:
-            self.critic_flat.values.clamp_(-c.clip_weights, c.clip_weights)
         if loss is not None:
             self.looked_at.note_critics(batch, z, loss, norm)
 
@@ -84,35 +82,27 @@ class TQC(Learner):
         c = self.config
         self.actor_flat.zero()
         critics = self.critics.run(beside(batch.observation, squash.action))
-        weight, z = self.bc_weight, None
         cloning: Tensor | float = 0.0
-        if detailed or (weight > 0 and (c.bc_scale_q or c.bc_q_filter)):
+        z = None
+        if detailed or (c.bc_weight > 0 and c.bc_q_filter):
             z = critics.out  # the quantiles themselves; the step needs only their slope
         each = -1.0 / (c.critics * c.quantiles * len(batch))
         gradient = squash.back(critics.slope(each, slice(-self.action_size, None)), alpha / len(batch))
-        if weight > 0:
+        if c.bc_weight > 0:
             cloning, g_cloning = self._cloning(batch, tape.out[0], z)
-            if c.bc_scale_q:
-                assert z is not None
-                g_cloning.mul_(z.mean((0, 2)).abs().mean())
-            gradient.add_(g_cloning, alpha=weight)
+            gradient.add_(g_cloning, alpha=c.bc_weight)
         tape.back(gradient.unsqueeze(0))
         norm = self.actor_flat.clip(c.grad_clip_actor)
         self.actor_optimiser.step(self.lr(c.lr_actor))
-        if c.clip_weights is not None:
-            self.actor_flat.values.clamp_(-c.clip_weights, c.clip_weights)
         if detailed:
             assert z is not None
             self.looked_at.note_actor(
-                z, squash.action, squash.log_density, alpha=alpha, cloning=cloning, weight=weight, norm=norm
+                z, squash.action, squash.log_density, alpha=alpha, cloning=cloning, weight=c.bc_weight, norm=norm
             )
 
     def _cloning(self, batch: Batch, head: Tensor, z: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return the cloning loss (0-d) and its derivative by the head (B, 2A); ``z``: see ``_cloning_weight``."""
         weight = self._cloning_weight(batch, z)[:, None]
-        if self.config.bc_loss == "nll":
-            density, slope = log_likelihood(head, batch.action, self.config.log_std_max)
-            return -(density * weight[:, 0]).sum(), slope.mul_(-weight)
         greedy = head[:, : self.action_size].tanh()
         error = greedy - batch.action
         loss = (error.square().mean(1) * weight[:, 0]).sum()

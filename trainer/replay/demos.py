@@ -27,7 +27,7 @@ class Demos:
         self.rule = Rule.of(config.to_dict())
         self.drawn = DemoTable()
         """What the demo half is drawn from."""
-        self.best = BestFinishes(config.own_finishes if config.own_priority > 0 else 0)
+        self.best = BestFinishes(config.own_finishes)
         self.segments: dict[int, SegmentRecord] = {}
         self._of_episode: dict[int, set[int]] = {}
         self._parts: dict[int, tuple[str, float, np.ndarray]] = {}
@@ -100,7 +100,7 @@ class Demos:
             self._parts.pop(-id_, None)
         for id_ in now - before:
             rows = episodes[id_].rows
-            self._parts[-id_] = (FINISH, self.config.own_priority, rows[table.next[rows] >= 0])
+            self._parts[-id_] = (FINISH, 1.0, rows[table.next[rows] >= 0])
         return now ^ before
 
     def _put_in_force(self, changed: set[int], episodes: Mapping[int, Episode]) -> None:

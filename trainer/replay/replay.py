@@ -133,7 +133,7 @@ class Replay:
 
     def counts(self, purpose: str) -> bool:
         """Whether the steps of episodes of this purpose are online steps."""
-        return purpose != "lap" and (purpose != "evaluation" or self.config.learn_from_evaluation)
+        return purpose not in ("lap", "evaluation")
 
     def _append(self, episode: Episode, update: Update, start: int, stop: int) -> None:
         rows = self._take(stop - start, episode)
