@@ -80,19 +80,21 @@ def _box2d(options: RigOptions, home: Home) -> World:
     from hitl.games.box2d import Box2DGame
     from hitl.games.embedded_env import DrivingEnv, real_time_env
     from hitl.pads.base import neutral_action
+    from hitl.settings import load
 
     track = drivable(home, options.track)
+    settings = options.task or load(home, "observation", "reward").task
     game = Box2DGame(track)
     names = game.action_names
     env: Any
     if options.real_time:
-        task = DrivingTask(track, options.task)
+        task = DrivingTask(track, settings)
         env = real_time_env(game, task)
         real = RealTimeClock(env)
         clock: Clock = real
         hold, release = real.hold, lambda: env.unwrapped.interface.game.send(neutral_action(names))
     else:
-        env = DrivingEnv(track, options.task, game)
+        env = DrivingEnv(track, settings, game)
         task, clock, hold, release = env.task, LockstepClock(env.task.settings.hz), nothing, nothing
 
     def close() -> None:
@@ -122,7 +124,7 @@ def _gym(name: str, options: RigOptions, home: Home) -> World:
     from hitl.timing.paced_clock import PacedClock
 
     settings = options.task or TaskSettings()
-    player = load(home)
+    player = load(home, "controls", "pictures")
     chosen = dict(player.controls)
     env = open_gym(
         name, hz=settings.hz if options.real_time else None, render=options.show, pictures=player.pictures
@@ -163,9 +165,10 @@ def _trackmania(options: RigOptions, home: Home) -> World:
     from hitl.settings import load
     from hitl.timing.paced_clock import PacedClock
 
-    chosen = load(home).trackmania
+    player = load(home, "trackmania", "observation", "reward")
+    chosen = player.trackmania
     track = drivable(home, map_line(options.track, home))
-    task = DrivingTask(track, options.task)
+    task = DrivingTask(track, options.task or player.task)
     hz = task.settings.hz
     game = open_trackmania(
         track, host=chosen.host, port=chosen.port, layout=chosen.layout, hz=hz, settle_s=chosen.settle_s
@@ -206,7 +209,7 @@ def _tmrl(options: RigOptions, home: Home) -> World:
     from hitl.pads.own_pad import Guard
     from hitl.settings import load
 
-    chosen = load(home)
+    chosen = load(home, "tmrl", "trackmania")
     env = open_tmrl(chosen.tmrl.folder, host=chosen.trackmania.host, port=chosen.trackmania.port)
     clock = TmrlClock(env)
 
