@@ -67,8 +67,7 @@ def main(argv: list[str]) -> int:
         return _stop(home)
     home.create()
     if args.background:
-        _wish(home, args)  # a wrong setting is told at once, and by this process
-        return _background(home, _words(parser, args))
+        return _background(home, args, _words(parser, args))
     if not args.from_server:
         return _run(home, args)
     from hitl.remote.child import Child
@@ -219,9 +218,10 @@ def _words(parser: argparse.ArgumentParser, args: argparse.Namespace) -> list[st
     return words
 
 
-def _background(home: Home, words: list[str]) -> int:
+def _background(home: Home, args: argparse.Namespace, words: list[str]) -> int:
     from hitl.trainer_process import TrainerProcess
 
+    _wish(home, args)  # a wrong setting is told at once, and by this process
     if _alive(home):
         raise TrainingError("A trainer is already at work on this home folder: `hitl train status` shows it.")
     TrainerProcess(home, *words, detached=True).wait_for_pulse()

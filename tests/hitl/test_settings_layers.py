@@ -43,6 +43,9 @@ def test_each_layer_lies_over_the_one_before(tmp_path: Path, capsys: pytest.Capt
     assert utd() == (5.0, "settings.toml")
     assert utd("--preset", "rlpd") == (5.0, "settings.toml")
     assert utd("--set", "utd=4") == (4.0, "command line")
+    for word in ("none", "null"):
+        found = shown(tmp_path, capsys, "--set", f"backup_clip={word}")["train"]
+        assert found["backup_clip"] == {"value": None, "from": "command line"}  # run_l has one
 
 
 def test_the_run_that_goes_on_lies_where_a_preset_would(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,12 +129,12 @@ def test_an_agent_that_knows_another_scale_of_what_it_sees_is_refused(tmp_path: 
         ("[play]\ntrak = 'a'\n", "settings.toml: unknown setting 'play.trak'. Did you mean 'play.track'?"),
         ("[play]\nzzz = 'a'\n", "settings.toml: unknown setting 'play.zzz'. Known settings are env, track, greedy_every."),
         ("[train]\nutd = 'abc'\n", 'settings.toml: train.utd must be a number above 0, for example utd = 2.0, not "abc".'),
-        ("[train]\npreset = 'rpld'\n", "There is no preset 'rpld'. Known ones: hitl, rlpd, run_l. Did you mean 'rlpd'?"),
+        ("[train]\npreset = 'rpld'\n", "settings.toml: There is no preset 'rpld'. Known ones: hitl, rlpd, run_l. Did you mean"),
         ("[train]\nzzz = 1\n", "settings.toml: unknown setting 'train.zzz'. Known settings are listed by `hitl config show`."),
         ("[reward]\nspeed_bonus = -1\n", "settings.toml: reward.speed_bonus must be a number from 0 to 1,000,000, for example"),
         ("[observation]\npoints = 1.5\n", "points must be a whole number from 1 to 256, for example points = 16, not 1.5."),
         ("[overlay]\nlanguage = 'fr'\n", 'overlay.language must be de or en, for example language = "en", not "fr".'),
-        ("[overlay]\nkeep_clear = [1, 2]\n", 'overlay.keep_clear must be a list of 4 whole numbers, or "none", not [1, 2].'),
+        ("[overlay]\nkeep_clear = [1, 2]\n", 'must be a list of 4 whole numbers from -100,000 to 100,000, or "none", not [1'),
         ("[help]\nrumble = 1\n", "help.rumble must be true or false, for example rumble = true, not 1."),
         ("help = 1\n", "settings.toml: [help] must be a table of settings, each on a line of its own."),
         ("[ovrelay]\n", "settings.toml: unknown table [ovrelay]; known are"),
