@@ -117,9 +117,8 @@ def _wish(home: Home, args: argparse.Namespace) -> Wish:
     from hitl.settings import COMMAND_LINE, load
     from trainer.daemon.wish import Wish, read_pairs
 
-    asked = read_pairs(args.set) | {"preset": args.preset}
-    if args.seed is not None:
-        asked["seed"] = args.seed
+    options = {name: value for name in ("preset", "seed") if (value := getattr(args, name)) is not None}
+    asked = read_pairs(args.set) | options
     settings = load(home, "train", over={"train": asked})
     base = None
     if args.tmrl_config is not None:
@@ -130,7 +129,7 @@ def _wish(home: Home, args: argparse.Namespace) -> Wish:
         if not (args.quiet or args.background):
             show(findings)
     for note in settings.notes:
-        print(note, flush=True)
+        print(note, file=sys.stderr, flush=True)
     insisted = {name for name in asked if settings.origin.get(f"train.{name}") == COMMAND_LINE}
     init = Path(args.init) if args.init else None
     return Wish.of(

@@ -3,17 +3,21 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from data.errors import InputFileError, UsageError
+from data.files.validation import types
 from hitl.cli import main
 from hitl.home import Home
 from hitl.session.setup import Rig
 from hitl.session_options import RigOptions
-from hitl.settings import SECTIONS, TABLES, load
+from hitl.settings import SECTIONS, TABLES, OverlaySettings, load
 from hitl.task.driving_task import DrivingTask
 from hitl.task.reward import RewardSettings
+from takeover_ui.overlay.texts import LANGUAGES
+from takeover_ui.window.options import WindowOptions
 from tests.trainer.test_daemon import SMALL, drive, train
 from trainer.daemon.wish import Wish
 
@@ -101,6 +105,44 @@ def test_a_session_plays_what_is_set(tmp_path: Path, capsys: pytest.CaptureFixtu
         track, reward = store.conn.execute("SELECT track, reward FROM sessions").fetchone()
     assert track == "esses"
     assert json.loads(reward)["constant_penalty"] == 0.5
+
+
+def test_the_overlay_looks_as_it_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class SeenError(Exception):
+        pass
+
+    def window(options: WindowOptions) -> None:
+        seen.append(options)
+        raise SeenError
+
+    seen: list[WindowOptions] = []
+    monkeypatch.setattr("takeover_ui.window.window.Window", window)
+    monkeypatch.setattr("takeover_ui.window.window.display_available", lambda: True)
+    home_with(
+        tmp_path,
+        '[overlay]\nshow = "compact"\nlanguage = "de"\nopacity = 0.5\ncorner = "bottom_left"\nkeep_clear = [0, 1, 64, 64]\n',
+    )
+    for words in ([], ["--overlay", "bar"]):
+        with pytest.raises(SeenError):
+            main(["play", "--home", str(tmp_path), "--pad", "keyboard", *words])
+    one, two = seen
+    assert (one.overlay, two.overlay) == ("compact", "bar")
+    assert (one.language, one.opacity, one.corner, one.keep_clear) == ("de", 0.5, "bottom_left", (0, 1, 64, 64))
+
+
+def test_the_languages_and_corners_are_those_of_the_overlay() -> None:
+    hints = types(OverlaySettings)
+    assert set(get_args(hints["language"])) == set(LANGUAGES)
+    for name, own in (("corner", "corner"), ("show", "overlay")):
+        assert hints[name] == types(WindowOptions)[own]
+
+
+def test_a_store_that_cannot_be_read_hides_no_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "store.sqlite").write_bytes(b"no store" * 1000)
+    assert main(["config", "show", "--home", str(tmp_path), "--json"]) == 0
+    out = capsys.readouterr()
+    assert json.loads(out.out)["train"]["utd"]["value"] == 2.0
+    assert "are not shown" in out.err
 
 
 def test_reward_terms_are_set_one_by_one_and_the_rest_follows_the_track(tmp_path: Path) -> None:
