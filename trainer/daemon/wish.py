@@ -17,7 +17,7 @@ from trainer.presets import PRESETS, preset_called
 class Wish:
     """Settings that are resolved already, and what to begin from."""
 
-    config: TrainConfig = PRESETS["hitl"]
+    config: TrainConfig
     """Of a run that begins here."""
     changes: Mapping[str, Any] | None = None
     """What is changed in the settings of a run that goes on with its own; None: they are replaced by ``config``."""
