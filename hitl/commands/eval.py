@@ -27,15 +27,15 @@ def main(argv: list[str]) -> int:
 
     from data.errors import CheckpointError
     from data.statistics import independent, wilson
-    from hitl.session.setup import Rig
-    from hitl.session_options import RigOptions
+    from hitl.session.setup import SessionSetup
+    from hitl.session_options import SessionOptions
 
     home = home_path(args)
     if not home.store_path.is_file():
         raise CheckpointError(
             "This home folder has no store yet, so there is nothing to evaluate. Use `hitl play` or `hitl train` first."
         )
-    with Rig(home, RigOptions(args.env, args.track, "evaluation", seed=args.seed)) as rig:
+    with SessionSetup(home, SessionOptions(args.env, args.track, "evaluation", seed=args.seed)) as rig:
         rig.policy.hold(args.checkpoint)
         results = rig.evaluate(args.episodes, 1_000_000 + 1000 * args.seed)
         summary: dict[str, Any] = {

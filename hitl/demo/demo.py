@@ -18,7 +18,7 @@ from data.store import Store
 from hitl.road.corners import Corner
 from hitl.screens.stored_report import takeovers_that_show
 from hitl.session.session import EpisodeResult
-from hitl.session.setup import Rig
+from hitl.session.setup import SessionSetup
 from hitl.trainer_process import TrainerProcess
 
 EPISODES = 20
@@ -124,8 +124,8 @@ class Demo:
 
     def __init__(
         self,
-        rig: Rig,
-        referee: Rig,
+        rig: SessionSetup,
+        referee: SessionSetup,
         trainer: TrainerProcess,
         corner: Corner,
         progress: Progress,

@@ -12,13 +12,13 @@ from hitl.commands.play import player_pad
 from hitl.console import console
 from hitl.demo.demo import Demo, DemoResult, Limits, Progress
 from hitl.demo.window import DemoWindow
-from hitl.drivers.human import PadWheel, ScriptedWheel, StandInWheel
+from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman
 from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.home import Home
 from hitl.road.corners import Corner
 from hitl.screens.trainer_pulse import PulseReader
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from hitl.trainer_process import TrainerProcess
 from takeover_ui.window.options import WindowOptions
 from takeover_ui.window.window import Window
@@ -46,9 +46,9 @@ def run_headless(home: Home, track: str, corner: Corner, *, seed: int, minutes: 
     """Run the demo in lock-step; the scripted driver takes over."""
     words = [TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[text]}")]
     columns = (words[0], BarColumn(), words[1], TimeElapsedColumn())
-    options = RigOptions(track=track, kind="demo", seed=seed)
+    options = SessionOptions(track=track, kind="demo", seed=seed)
     with (
-        Rig(home, options, wheel=lambda t: _scripted_wheel(t, corner, seed)) as rig,
+        SessionSetup(home, options, human=lambda t: _scripted_wheel(t, corner, seed)) as rig,
         _trainer(home, seed) as trainer,
         Bar(*columns, console=console(stderr=True)) as bar,
     ):
@@ -67,16 +67,16 @@ def run_in_window(home: Home, track: str, corner: Corner, *, seed: int, minutes:
         def wheel(loaded: Any) -> Any:
             pad = player_pad("auto", "", home, window)
             stack.callback(pad.close)
-            player = PadWheel(pad)
-            return StandInWheel(player, _scripted_wheel(loaded, corner, seed)) if stand_in else player
+            player = HumanDriver(pad)
+            return HumanOrScripted(player, _scripted_wheel(loaded, corner, seed)) if stand_in else player
 
         def closed() -> bool:
             return window.closed
 
-        driven = RigOptions(track=track, kind="demo", seed=seed, real_time=True, gating=shown.gating)
-        measured = RigOptions(track=track, kind="evaluation", seed=seed)
-        live = stack.enter_context(Rig(home, driven, wheel=wheel, watch=shown.tick, stop=closed))
-        referee = stack.enter_context(Rig(home, measured, watch=shown.fast_tick, stop=closed))
+        driven = SessionOptions(track=track, kind="demo", seed=seed, real_time=True, gating=shown.gating)
+        measured = SessionOptions(track=track, kind="evaluation", seed=seed)
+        live = stack.enter_context(SessionSetup(home, driven, human=wheel, watch=shown.tick, stop=closed))
+        referee = stack.enter_context(SessionSetup(home, measured, watch=shown.fast_tick, stop=closed))
         trainer = stack.enter_context(_trainer(home, seed))
         shown.begin(live, trainer, stack.enter_context(PulseReader(home.root)))
         demo = Demo(
@@ -92,10 +92,10 @@ def run_in_window(home: Home, track: str, corner: Corner, *, seed: int, minutes:
         return demo.run()
 
 
-def _scripted_wheel(track: Any, corner: Corner, seed: int) -> ScriptedWheel:
+def _scripted_wheel(track: Any, corner: Corner, seed: int) -> ScriptedHuman:
     rule = Rule(corners=frozenset({corner.name}), patient=True, danger=False)
     takeovers = TakeoverRule(track, rule, corners=(corner,))
-    return ScriptedWheel(ScriptedDriver(track, seed=seed), takeovers, limit_s=HELP_SECONDS)
+    return ScriptedHuman(ScriptedDriver(track, seed=seed), takeovers, limit_s=HELP_SECONDS)
 
 
 def _trainer(home: Home, seed: int) -> TrainerProcess:

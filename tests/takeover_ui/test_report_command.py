@@ -85,10 +85,10 @@ def test_before_is_the_last_evaluation_without_help_and_after_the_most_recent_on
 
 def test_tries_at_a_corner_are_no_points_of_the_return_curve(tmp_path: Path) -> None:
     from hitl.home import Home
-    from hitl.session.setup import Rig
-    from hitl.session_options import RigOptions
+    from hitl.session.setup import SessionSetup
+    from hitl.session_options import SessionOptions
 
-    with Rig(Home(tmp_path), RigOptions()) as rig:
+    with SessionSetup(Home(tmp_path), SessionOptions()) as rig:
         for purpose in ("drive", "practice", "drive"):
             rig.session.episode(purpose, seed=0, until_m=6.0)
         rig.written()
