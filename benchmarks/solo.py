@@ -26,7 +26,7 @@ class Evaluator:
     """Cars on one track, built once and driven again for each evaluation."""
 
     def __init__(self, track: Any, episodes: int = 20) -> None:
-        from hitl.games.embedded_env import DrivingEnv
+        from hitl.games.driving_env import DrivingEnv
 
         self.envs = [DrivingEnv(track) for _ in range(episodes)]
 

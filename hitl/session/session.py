@@ -87,15 +87,13 @@ class Session:
         hz: float = 20.0,
         watch: Callable[[Tick], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
-        freeze: Callable[[], None] = lambda: None,
         release: Callable[[], None] = lambda: None,
         offers: CornerOffers | None = None,
         foresight: Foresight | None = None,
         controls: tuple[str, ...] = (),
         tell: Callable[[str, str], None] = lambda level, text: None,
     ) -> None:
-        """``freeze`` is called in every tick of a pause: it lets the game's time stand still and some real time pass.
-        ``release`` lets go of the game's controls at once, for pauses and panic. ``controls``: which control of the pad moves
+        """``release`` lets go of the game's controls at once, for pauses and panic. ``controls``: which control of the pad moves
         each action number, where the action's names do not say it. ``tell`` takes (level, sentence) for the player.
         """
         self.env, self.policy, self.recorder = env, policy, recorder
@@ -104,7 +102,7 @@ class Session:
         self.settings = settings or arbiter.Settings()
         self.clock: Clock = clock or LockstepClock(hz)
         self.hz, self.rule = hz, Rule()
-        self.watch, self.stop, self.freeze, self.release = watch, stop, freeze, release
+        self.watch, self.stop, self.release = watch, stop, release
         self.offers = offers or CornerOffers(corners, "off")
         self.foresight = foresight
         self.door = Door(observation_names, action_names, self._mended)
@@ -307,9 +305,9 @@ class Session:
             if decision.event == "paused":
                 self.release()
             self._show(Tick(info, decision, proposed, result.total, result.purpose, risk, "", self.clock.late))
-            self.freeze()
+            self.clock.hold()
             return observation, info, None
-        self.clock.send(decision.executed)
+        self.clock.sending()
         after, reward, terminated, truncated, next_info = self._advance(decision.executed)
         if isinstance(self.policy, Remembering):
             self.policy.stepped(decision.executed)

@@ -123,7 +123,6 @@ class Rig:
             hz=world.task.settings.hz,
             watch=watch,
             stop=stop,
-            freeze=world.hold,
             release=world.release,
             controls=world.controls,
             tell=tell,

@@ -8,7 +8,7 @@ from data.records import AGENT, HUMAN, SessionInfo
 from data.store import Store
 from hitl.drivers.human import ScriptedWheel
 from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
-from hitl.games.embedded_env import DrivingEnv
+from hitl.games.driving_env import DrivingEnv
 from hitl.pads.base import MISSING, PadState
 from hitl.road.track import Corner
 from hitl.session.outcome import OutcomeJudge

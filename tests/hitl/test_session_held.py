@@ -267,7 +267,7 @@ def test_a_held_key_or_a_crooked_stick_is_nobody_who_drives(stack: ExitStack) ->
     """The scripted driver stands in for a person who only watches, also one whose pad is worn."""
     device = stack.enter_context(VirtualPad("Red Pad"))
     device.axis("steer", 0.6)
-    from hitl.games.embedded_env import DrivingEnv
+    from hitl.games.driving_env import DrivingEnv
 
     env = DrivingEnv()
     info = env.reset(seed=0)[1]

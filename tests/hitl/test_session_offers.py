@@ -11,7 +11,7 @@ from hitl.commands.play import Practice
 from hitl.drivers.human import ScriptedWheel
 from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.games.base import Start
-from hitl.games.embedded_env import DrivingEnv
+from hitl.games.driving_env import DrivingEnv
 from hitl.home import Home
 from hitl.pads.base import MISSING, PadState
 from hitl.road.corners import Corner

@@ -195,17 +195,15 @@ class TestEnvironment:
             env = rig.world.env
             env.reset()
             interface = env.guard.interface
-            monkey = env.guard._observe
-            calls = []
+            look, calls = interface.get_obs_rew_terminated_info, []
 
             def fails():
                 calls.append(1)
                 if len(calls) > 5:
                     raise RuntimeError("the lens is dirty")
-                return monkey()
+                return look()
 
-            env.guard._observe = fails
-            assert interface is not None
+            interface.get_obs_rew_terminated_info = fails
             result = rig.session.episode("drive", seed=0)
         assert result.reason == "env_lost"
         assert "the lens is dirty" in rows(home, "SELECT message FROM events WHERE kind = 'env_lost'")[0][0]
