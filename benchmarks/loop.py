@@ -4,9 +4,9 @@
 
 A real session at 20 Hz: the shipped agent, the recorder, a virtual SDL pad that is pressed at random moments by another
 thread. Beside it `hitl train` runs with more updates owed than it can ever do. Lateness is how long after its time an action
-is sent; a tick is missed when that is a whole tick or more. The time between two episodes, in which nobody drives, does not count,
-and neither does a press that begins in it: what is held when an episode begins must be let go first (`hitl/pads/hands.py`), so
-such a press is no takeover. They are counted apart.
+is sent; a tick is missed when that is a whole tick or more. The time between two episodes, in which nobody drives, does not
+count, and neither does a press that begins in it: what is held when an episode begins must be let go first
+(`hitl/pads/hands.py`), so such a press is no takeover. They are counted apart.
 """
 
 from __future__ import annotations

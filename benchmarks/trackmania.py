@@ -29,7 +29,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "hitl" / "games" / "modules")]  
 
 import numpy as np  # noqa: E402
 
-import hitl.session.session  # noqa: E402
+import hitl.session.environment  # noqa: E402
 from benchmarks.common import parser, print_table, stopwatch, write_report  # noqa: E402
 from benchmarks.loop import Notes, Presser, next_tick  # noqa: E402
 from data.store import Store  # noqa: E402
@@ -195,7 +195,7 @@ def punctuality(folder: Path, seconds: float) -> dict[str, Any]:
 
 def faults(folder: Path, count: int) -> dict[str, Any]:
     """Inject faults of all kinds into running episodes."""
-    hitl.session.session.RETRY_S = (0.2, 0.5)
+    hitl.session.environment.RETRY_S = (0.2, 0.5)
     game, rng, done = Game(), random.Random(0), threading.Event()
     given: list[tuple[str, datetime, datetime]] = []  # kind, begin, end
     ticks: list[float] = []

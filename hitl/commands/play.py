@@ -232,7 +232,8 @@ def _drive(rig: Rig, args: argparse.Namespace, watch: _Watch | None) -> str:
         else:
             result = rig.session.episode("lap" if args.lap else "drive", seed=seed)
         rig.star()
-        if result.reason == "env_lost" and result.steps < rig.session.soon:  # none of the N; when it goes on, the session ends
+        # What is lost at once is none of the N; when that goes on, the session ends.
+        if result.reason == "env_lost" and result.steps < rig.session.environment.soon:
             lost += 1
         else:
             count += 1
@@ -349,7 +350,7 @@ class _Watch:
         from hitl.screens.live_view import Watcher
 
         self._watcher = Watcher(self._window, rig.track, rig.corners, rig.action_names, hz=rig.task.settings.hz)
-        self._watcher.hint = HINTS[rig.session.settings.mode]
+        self._watcher.hint = HINTS[rig.options.gating.mode]
         self._rig, self._pulses = rig, pulses
 
     @property
@@ -364,7 +365,7 @@ class _Watch:
         pad = persons_pad(wheel)
         made = next((m for part in getattr(pad, "parts", (pad,)) if (m := getattr(part, "map", None)) is not None), None)
         if made is not None:
-            self._watcher.hint = pad_hint(made.buttons, self._rig.session.settings.mode)
+            self._watcher.hint = pad_hint(made.buttons, self._rig.options.gating.mode)
 
     def __call__(self, tick: Tick) -> None:
         """Show one tick."""

@@ -22,7 +22,6 @@ from hitl.home import Home
 from hitl.road.corners import Corner
 from hitl.session.lockstep import Lockstep
 from hitl.session.session import EpisodeResult
-from hitl.session.setup import Rig
 from hitl.session_options import RigOptions
 
 LAPS = 2
@@ -121,10 +120,8 @@ def train_until_stalled(
 
     config = replace(PRESETS["hitl"], **{**RECIPE, **(settings or {})}, seed=seed)
     options = RigOptions(track=track, kind="stall", seed=seed, greedy_every=0)
-    with (
-        Rig(home, options, wheel=lambda t: ScriptedWheel(ScriptedDriver(t, seed=seed), None)) as rig,
-        Lockstep(rig, config) as run,
-    ):
+    with Lockstep(home, options, config, wheel=lambda t: ScriptedWheel(ScriptedDriver(t, seed=seed), None)) as run:
+        rig = run.rig
         results: list[list[EpisodeResult]] = []
         evaluations: list[Evaluated] = []
         corner: Corner | None = None

@@ -99,7 +99,7 @@ class DrivingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             self._steppable.advance(self._dt)
 
     def _put_down_at(self, state: VehicleState, start: Start) -> float:
-        """Return where on the line (m) the game, which alone knows, has put the car: at its start, or behind where it had come to."""
+        """Return where on the line (m) the game has put the car: at its start, or behind where it had come to."""
         respawned = getattr(self.game, "respawned", start.s > 0.0)
         been = max(start.s, self._been) if respawned else 0.0
         return self.track.line.begin_at(state.x, state.y, been, max(self.track.half_width, 8.0)).s

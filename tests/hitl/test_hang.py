@@ -113,7 +113,7 @@ class Gentle:
 @pytest.fixture(params=["real-time-gym-v1", "real-time-gym-ts-v1"])
 def rtgym_rig(request, tmp_path, monkeypatch):
     """Return a function that makes a session in an rtgym environment with trouble."""
-    monkeypatch.setattr("hitl.session.session.RETRY_S", (0.1,))
+    monkeypatch.setattr("hitl.session.environment.RETRY_S", (0.1,))
 
     def made(trouble, calls, **more):
         def make():

@@ -12,6 +12,7 @@ from hitl.drivers.human import ScriptedWheel
 from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.games.base import Start
 from hitl.games.driving_env import DrivingEnv
+from hitl.games.open_game import open_world
 from hitl.home import Home
 from hitl.pads.base import MISSING, PadState
 from hitl.road.corners import Corner
@@ -71,22 +72,14 @@ class Asks:
 @pytest.fixture
 def drive(tmp_path):
     def run(wheel, purpose="drive", episodes=1, until_m=None, start=None, **kwargs):
-        env = DrivingEnv()
-        info = SessionInfo(
-            "play", "box2d", "default", 20.0, (*env.task.observer.names, "a", "b"), env.game.action_names
-        )
+        options = RigOptions(greedy_every=0)
+        world = open_world(options, Home(tmp_path))
+        world.release = kwargs.pop("release", world.release)
+        info = SessionInfo("play", "box2d", "default", 20.0, world.observation_names, world.action_names)
         ticks = []
         with Recorder(tmp_path / "s.sqlite", info) as recorder:
-            session = Session(
-                env,
-                Straight(),
-                recorder,
-                action_names=env.game.action_names,
-                corners=env.track.corners,
-                wheel=wheel,
-                watch=ticks.append,
-                **kwargs,
-            )
+            kwargs.setdefault("offers", CornerOffers(world.track.corners, "off"))
+            session = Session(world, Straight(), recorder, options, wheel=wheel, watch=ticks.append, **kwargs)
             results = [session.episode(purpose, seed=0, until_m=until_m, start=start) for _ in range(episodes)]
         db = sqlite3.connect(tmp_path / "s.sqlite")
         db.row_factory = sqlite3.Row

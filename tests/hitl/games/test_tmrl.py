@@ -173,7 +173,7 @@ class TestEnvironment:
 
     @pytest.mark.parametrize("fault", ["silent", "down"])
     def test_a_game_that_goes_away_is_noticed_and_joined_again(self, home, game, fault, monkeypatch):
-        monkeypatch.setattr("hitl.session.session.RETRY_S", (0.2,))
+        monkeypatch.setattr("hitl.session.environment.RETRY_S", (0.2,))
         with Rig(home, RigOptions(env="tmrl", real_time=True)) as rig:
             hit = threading.Timer(2.0, lambda: game.fault(fault, 0.8))
             hit.start()
