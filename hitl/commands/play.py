@@ -300,10 +300,9 @@ def player_pad(use: str, name: str, home: Home, window: Window) -> Any:
     from hitl.pads.combined import EitherPad
     from hitl.pads.keyboard import KeyboardPad
     from hitl.pads.open import open_pad
-    from hitl.pads.window_keys import window_keys
     from hitl.settings import load
 
-    keys = KeyboardPad(keys=window_keys(window.keys))
+    keys = KeyboardPad(keys=window.keys)
     if use == "keyboard":
         return keys
     return EitherPad(open_pad(load(home), "sdl" if use == "auto" else use, name), keys)
