@@ -76,7 +76,7 @@ def run(
     from hitl.home import Home
     from hitl.road.corners import Corner
     from hitl.session.lockstep import Lockstep
-    from hitl.session_options import RigOptions
+    from hitl.session_options import SessionOptions
     from trainer.config import PRESETS
 
     arm, corner = ARMS[name], Corner(*place["corner"])
@@ -85,7 +85,7 @@ def run(
         home = Home(Path(fresh) / "home")
         shutil.copytree(folder, home.root)
         init = max(home.checkpoints.glob("*.safetensors"))
-        options = RigOptions(track=track, kind="demo", seed=seed, greedy_every=arm.greedy_every)
+        options = SessionOptions(track=track, kind="demo", seed=seed, greedy_every=arm.greedy_every)
         with Lockstep(
             home, options, config, init=init, make_learner=arm.make_learner, make_replay=arm.make_replay
         ) as lockstep:
@@ -93,7 +93,7 @@ def run(
             hz = rig.task.settings.hz
             human_lap = median(_laps(home, hz))
             wheel, human = helper(arm, rig, lockstep, corner, seed)
-            rig.session.wheel = wheel
+            rig.session.human = wheel
             lockstep.learn()  # takes in what the stalled run left; no update is owed yet
             judge = _Judge(rig.track, corner, hz)
             curve = [judge(lockstep, 0.0)]

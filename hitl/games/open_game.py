@@ -25,10 +25,10 @@ from hitl.task.driving_task import TaskSettings
 from hitl.timing.clocks import LockstepClock, PacedClock, RtgymClock
 
 if TYPE_CHECKING:
-    from hitl.session_options import RigOptions
+    from hitl.session_options import SessionOptions
 
 
-def open_world(options: RigOptions, home: Home) -> World:
+def open_world(options: SessionOptions, home: Home) -> World:
     """Open the environment that the options name.
 
     Raises:
@@ -77,14 +77,14 @@ def _quiet(make: Callable[[], World], home: Home) -> World:
     return world
 
 
-def _box2d(options: RigOptions, home: Home) -> World:
+def _box2d(options: SessionOptions, home: Home) -> World:
     from hitl.games.box2d import Box2DGame
 
     track = drivable(home, options.track)
     return _driven(Box2DGame(track), track, options)
 
 
-def _driven(game: Game, track: Track, options: RigOptions, **more: Any) -> World:
+def _driven(game: Game, track: Track, options: SessionOptions, **more: Any) -> World:
     """Return the world of a game of ours: the same environment for each of them."""
     from hitl.games.driving_env import DrivingEnv
 
@@ -108,7 +108,7 @@ def _clock(hz: float, real_time: bool) -> Clock:
     return PacedClock(hz) if real_time else LockstepClock(hz)
 
 
-def _gym(name: str, options: RigOptions, home: Home) -> World:
+def _gym(name: str, options: SessionOptions, home: Home) -> World:
     from hitl.games.gym_env import action_names, controls_for, open_gym
     from hitl.settings import load
 
@@ -139,7 +139,7 @@ def _gym(name: str, options: RigOptions, home: Home) -> World:
     )
 
 
-def _trackmania(options: RigOptions, home: Home) -> World:
+def _trackmania(options: SessionOptions, home: Home) -> World:
     from hitl.games.trackmania.game import open_trackmania
     from hitl.games.trackmania.key_presses import instead_of_pad, key_controls, keys_or_none
     from hitl.games.trackmania.virtual_pad import VirtualPad
@@ -168,7 +168,7 @@ def _trackmania(options: RigOptions, home: Home) -> World:
     return _driven(game, track, options, plug=plug)
 
 
-def _tmrl(options: RigOptions, home: Home) -> World:
+def _tmrl(options: SessionOptions, home: Home) -> World:
     from hitl.games.tmrl.env import ACTIONS, open_tmrl
     from hitl.pads.own_pad import Guard
     from hitl.settings import load

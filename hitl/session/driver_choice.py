@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from data.records import HUMAN
 from hitl import arbiter
-from hitl.drivers.human import Wheel, persons_pad
+from hitl.drivers.human import HumanSide, persons_pad
 from hitl.pads.base import braking_action, neutral_action, to_action
 from hitl.pads.hands import look, together
 from hitl.protocols import Clock, Recorder
@@ -40,7 +40,7 @@ class DriverChoice:
         self._state = arbiter.State()
         self._told: set[str] = set()  # what the player was told of their pad
 
-    def begin_episode(self, human: Wheel) -> None:
+    def begin_episode(self, human: HumanSide) -> None:
         """The agent drives, and whatever is still held must be let go first."""
         self._state = arbiter.new_episode(self._state)
         human.begin()
@@ -49,7 +49,7 @@ class DriverChoice:
             self._warn_once(problem, "pad_problem", problem)
 
     def decide(
-        self, human: Wheel, info: dict[str, Any], proposed: NDArray[np.float32], *, offer: str, allowed: bool, lap: bool
+        self, human: HumanSide, info: dict[str, Any], proposed: NDArray[np.float32], *, offer: str, allowed: bool, lap: bool
     ) -> arbiter.Decision:
         """Read the pad now, and decide. ``offer``: why the wheel is offered; ``allowed``: it may be taken; ``lap``: it is."""
         pad, hold = human.read(info)
@@ -75,7 +75,7 @@ class DriverChoice:
         """Nobody drives until the player says so."""
         self._state = replace(self._state, phase="paused")
 
-    def asks_to_quit(self, human: Wheel) -> bool:
+    def asks_to_quit(self, human: HumanSide) -> bool:
         """Tell whether a person at the pad presses quit, between two episodes."""
         pad = persons_pad(human)  # the scripted driver has nothing to say now
         if pad is None:
@@ -84,7 +84,7 @@ class DriverChoice:
         self._state = replace(self._state, hands=hands)
         return "quit" in together(seen).pressed
 
-    def wait(self, seconds: float, human: Wheel, stop: Callable[[], bool]) -> bool:
+    def wait(self, seconds: float, human: HumanSide, stop: Callable[[], bool]) -> bool:
         """Let time pass between two episodes; False when the player wants to leave meanwhile."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from data.reading.follow import Follower
 from data.store import Store
-from hitl.drivers.human import Wheel
+from hitl.drivers.human import HumanSide
 from hitl.drivers.policy import NetworkPolicy
 from hitl.home import Home
 from hitl.road.track import Track
 from hitl.session.session import EpisodeResult
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 
 if TYPE_CHECKING:
     from trainer.config import TrainConfig
@@ -48,7 +48,7 @@ class LearnerPolicy(NetworkPolicy):
 
 
 class Lockstep:
-    """A session and a learner that take turns. Use it as a context manager; ``human``: as in ``Rig``'s ``wheel``.
+    """A session and a learner that take turns. Use it as a context manager; ``human``: as there.
 
     ``init``: a checkpoint file to begin from (weights and optimisers; its own random numbers are not taken over). ``kind``: of
     the checkpoints that :meth:`save` writes. ``make_learner`` and ``make_replay``: called with the sizes of observation and
@@ -58,10 +58,10 @@ class Lockstep:
     def __init__(
         self,
         home: Home,
-        options: RigOptions,
+        options: SessionOptions,
         config: TrainConfig,
         *,
-        wheel: Callable[[Track], Wheel] | None = None,
+        human: Callable[[Track], HumanSide] | None = None,
         init: Path | None = None,
         kind: str = "stall",
         make_learner: Callable[[int, int, TrainConfig], TQC] | None = None,
@@ -88,7 +88,7 @@ class Lockstep:
             self.replay = (make_replay or Replay)(*sizes, self.config)
             return LearnerPolicy(self.learner, config.seed)
 
-        self.rig = Rig(home, options, policy=policy, wheel=wheel)
+        self.rig = SessionSetup(home, options, policy=policy, human=human)
         self.policy: LearnerPolicy = self.rig.policy
         self.steps = 0  # driven so far, by whomever, evaluations left out
         self._first_update = self.learner.updates

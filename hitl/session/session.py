@@ -25,7 +25,7 @@ from data.demos import Rule
 from data.numbers import is_number
 from data.records import AGENT, HUMAN, StepRow
 from hitl import arbiter
-from hitl.drivers.human import Nobody, Wheel
+from hitl.drivers.human import HumanSide, NoHuman
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.world import World
 from hitl.protocols import EpisodeResult, Foresight, Policy, Recorder, Remembering, Tick
@@ -33,7 +33,7 @@ from hitl.session.driver_choice import DriverChoice
 from hitl.session.environment import Environment
 from hitl.session.offers import RUMBLES, CornerOffers
 from hitl.session.segments import Segments
-from hitl.session_options import RigOptions
+from hitl.session_options import SessionOptions
 
 __all__ = ["EpisodeResult", "Session", "Tick"]
 
@@ -60,10 +60,10 @@ class Session:
         world: World,
         policy: Policy,
         recorder: Recorder,
-        options: RigOptions,
+        options: SessionOptions,
         *,
         offers: CornerOffers | None = None,
-        wheel: Wheel | None = None,
+        human: HumanSide | None = None,
         foresight: Foresight | None = None,
         rule: Rule | None = None,
         watch: Callable[[Tick], None] = lambda tick: None,
@@ -72,7 +72,7 @@ class Session:
     ) -> None:
         self.policy, self.recorder, self.options = policy, recorder, options
         self.clock, self._release = world.clock, world.release
-        self.wheel: Wheel = wheel or Nobody()
+        self.human: HumanSide = human or NoHuman()
         self.offers = offers or CornerOffers((), "off")
         self.corners = self.offers.corners
         self.foresight, self.watch, self.stop = foresight, watch, stop
@@ -106,7 +106,7 @@ class Session:
         self._result = result = EpisodeResult(purpose)
         self._offer, self._driver = "", AGENT
         self.segments.begin_episode()
-        self._choice.begin_episode(self.wheel)
+        self._choice.begin_episode(self.human)
         if self.foresight is not None:
             self.foresight.begin()
         begun = self.environment.begin(result, seed, start, self._wait)
@@ -118,7 +118,7 @@ class Session:
         self.offers.begin_episode(info["progress"])
         self.recorder.begin_episode(purpose, seed, self.policy.checkpoint_id)
         if purpose == "lap":
-            self.segments.begin_lap(self.wheel.name)
+            self.segments.begin_lap(self.human.name)
         try:
             while end is None:
                 observation, info, end = self._tick(observation, info)
@@ -137,7 +137,7 @@ class Session:
         return purpose == "evaluation"
 
     def _wait(self, seconds: float) -> bool:
-        self.leaving = not self._choice.wait(seconds, self.wheel, lambda: self.leaving or self.stop())
+        self.leaving = not self._choice.wait(seconds, self.human, lambda: self.leaving or self.stop())
         return not self.leaving
 
     def _tick(
@@ -198,7 +198,7 @@ class Session:
         if self._result.purpose == "evaluation":
             return arbiter.Decision(AGENT, proposed, 0.0, None, "")
         allowed, lap = self.offers.allowed(info["progress"]), self._result.purpose == "lap"
-        decision = self._choice.decide(self.wheel, info, proposed, offer=offer, allowed=allowed, lap=lap)
+        decision = self._choice.decide(self.human, info, proposed, offer=offer, allowed=allowed, lap=lap)
         if decision.driver == HUMAN:
             decision = replace(decision, executed=self.environment.door.action(decision.executed, "the player's"))
         return decision
@@ -249,7 +249,7 @@ class Session:
             self.recorder.event(f"offer {offer}", OFFERS[offer], data={"progress": round(info["progress"], 1)})
         self._offer = offer
         if cue is not None and self.options.help.rumble:
-            self.wheel.rumble(*RUMBLES[cue])
+            self.human.rumble(*RUMBLES[cue])
 
     def _record(
         self, observation: NDArray[np.float32], proposed: NDArray[np.float32], decision: arbiter.Decision,

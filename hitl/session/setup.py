@@ -15,7 +15,7 @@ from data.store import Corner as StoredCorner
 from data.store import Store
 from data.suggest import did_you_mean
 from data.tracks import plain
-from hitl.drivers.human import Wheel, device_hub
+from hitl.drivers.human import HumanSide, device_hub
 from hitl.drivers.policy import CheckpointPolicy, NetworkPolicy
 from hitl.games.open_game import open_world
 from hitl.home import Home
@@ -27,7 +27,7 @@ from hitl.road.track import Track
 from hitl.session.help_requests import PolicyForesight
 from hitl.session.offers import CornerOffers
 from hitl.session.session import Session
-from hitl.session_options import RigOptions
+from hitl.session_options import SessionOptions
 from hitl.timing.clocks import Lateness, punctual
 
 MakePolicy = Callable[[tuple[str, ...], tuple[str, ...]], NetworkPolicy]
@@ -38,16 +38,16 @@ def _alike(corner: StoredCorner, span: tuple[float, float]) -> bool:
     return abs(corner.from_m - span[0]) <= 1.0 and abs(corner.to_m - span[1]) <= 1.0
 
 
-class Rig:
+class SessionSetup:
     """A session ready to drive. Use it as a context manager: leaving it writes down what is left and lets go of the game."""
 
     def __init__(
         self,
         home: Home,
-        options: RigOptions,
+        options: SessionOptions,
         *,
         policy: MakePolicy | None = None,
-        wheel: Callable[[Track], Wheel] | None = None,
+        human: Callable[[Track], HumanSide] | None = None,
         watch: Callable[[Tick], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
         tell: Callable[[str, str], None] = lambda level, text: None,
@@ -62,7 +62,7 @@ class Rig:
         try:
             if options.kind == "evaluation":
                 self._need_checkpoint()
-            self._assemble(policy or self._checkpoints(tell), wheel, watch, stop, tell)
+            self._assemble(policy or self._checkpoints(tell), human, watch, stop, tell)
         except BaseException:
             world.close()
             raise
@@ -87,7 +87,7 @@ class Rig:
     def _assemble(
         self,
         policy: MakePolicy,
-        wheel: Callable[[Track], Wheel] | None,
+        human: Callable[[Track], HumanSide] | None,
         watch: Callable[[Tick], None] | None,
         stop: Callable[[], bool],
         tell: Callable[[str, str], None],
@@ -104,9 +104,9 @@ class Rig:
             if per_minute > 0
             else None
         )
-        self.wheel = wheel(self.track) if wheel else None
+        self.human = human(self.track) if human else None
         world.heed(stop)
-        world.plug(device_hub(self.wheel))  # now that the player's own pad is known
+        world.plug(device_hub(self.human))  # now that the player's own pad is known
         self.recorder = Recorder(
             home.store_path,
             SessionInfo(
@@ -118,7 +118,7 @@ class Rig:
                 action_names=self.action_names,
                 reward=world.reward,
                 seed=options.seed,
-                driver=self.wheel.name if self.wheel else "",
+                driver=self.human.name if self.human else "",
                 frame_shape=world.frame_shape or None,
                 track_digest=self._digest,
             ),
@@ -132,7 +132,7 @@ class Rig:
             self.recorder,
             options,
             offers=self.offers,
-            wheel=self.wheel,
+            human=self.human,
             foresight=self.foresight,
             rule=self._rule,
             watch=watch or (lambda tick: None),
@@ -254,7 +254,7 @@ class Rig:
         self.recorder.close()
         self.world.close()
 
-    def __enter__(self) -> Rig:
+    def __enter__(self) -> SessionSetup:
         return self
 
     def __exit__(

@@ -12,8 +12,8 @@ from hitl import arbiter
 from hitl.games.tmrl.env import TmrlEnv
 from hitl.games.world import no_road
 from hitl.home import Home
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from hitl.timing.clocks import PacedClock, RtgymClock
 
 
@@ -28,7 +28,7 @@ class Still:
 
 
 def rig(home, **more):
-    made = Rig(Home(home), RigOptions(real_time=True, gating=arbiter.Settings()), **more)
+    made = SessionSetup(Home(home), SessionOptions(real_time=True, gating=arbiter.Settings()), **more)
     made.session.policy = Still()
     return made
 
@@ -129,7 +129,7 @@ def rtgym_rig(request, tmp_path, monkeypatch):
             return TmrlEnv(make, None, no_road("x"), has_line=False)
 
         monkeypatch.setattr("hitl.games.tmrl.env.open_tmrl", opened)
-        rig = Rig(Home(tmp_path), RigOptions(env="tmrl", real_time=True), **more)
+        rig = SessionSetup(Home(tmp_path), SessionOptions(env="tmrl", real_time=True), **more)
         rig.session.policy = Gentle()
         return rig
 
