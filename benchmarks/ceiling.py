@@ -76,7 +76,6 @@ def run(
     from hitl.home import Home
     from hitl.road.corners import Corner
     from hitl.session.lockstep import Lockstep
-    from hitl.session.setup import SessionSetup
     from hitl.session_options import SessionOptions
     from trainer.presets import PRESETS
 
@@ -87,12 +86,10 @@ def run(
         shutil.copytree(folder, home.root)
         init = max(home.checkpoints.glob("*.safetensors"))
         options = SessionOptions(track=track, kind="demo", seed=seed, greedy_every=arm.greedy_every)
-        with (
-            SessionSetup(home, options) as rig,
-            Lockstep(
-                rig, config, init=init, make_learner=arm.make_learner, make_replay=arm.make_replay
-            ) as lockstep,
-        ):
+        with Lockstep(
+            home, options, config, init=init, make_learner=arm.make_learner, make_replay=arm.make_replay
+        ) as lockstep:
+            rig = lockstep.rig
             hz = rig.task.settings.hz
             human_lap = median(_laps(home, hz))
             wheel, human = helper(arm, rig, lockstep, corner, seed)

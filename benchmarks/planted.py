@@ -22,7 +22,7 @@ from data.reading.episodes import EpisodeData, EpisodeWriter, SegmentData
 from data.records import AGENT, HUMAN, SessionInfo
 from data.store import Store
 from hitl.drivers.scripted import ScriptedDriver, Skill
-from hitl.games.embedded_env import DrivingEnv
+from hitl.games.driving_env import DrivingEnv
 from hitl.road.track import Track, load_track
 from hitl.task.driving_task import DrivingTask, TaskSettings
 from trainer.checkpoints.files import save

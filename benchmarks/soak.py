@@ -49,8 +49,8 @@ began, cpu = time.perf_counter(), time.process_time()
 from hitl.home import Home
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
-ticks = []
-with SessionSetup(Home(__import__("pathlib").Path(sys.argv[1])), SessionOptions(), watch=ticks.append, stop=lambda: bool(ticks)) as rig:
+ticks, home = [], Home(__import__("pathlib").Path(sys.argv[1]))
+with SessionSetup(home, SessionOptions(), watch=ticks.append, stop=lambda: bool(ticks)) as rig:
     rig.session.episode("drive", seed=1)
     print(time.perf_counter() - began, time.process_time() - cpu)
 """

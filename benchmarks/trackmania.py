@@ -29,7 +29,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "hitl" / "games" / "modules")]  
 
 import numpy as np  # noqa: E402
 
-import hitl.session.session  # noqa: E402
+import hitl.session.environment  # noqa: E402
 from benchmarks.common import parser, print_table, stopwatch, write_report  # noqa: E402
 from benchmarks.loop import Notes, Presser, next_tick  # noqa: E402
 from data.store import Store  # noqa: E402
@@ -104,8 +104,9 @@ class SteeredWheel(HumanDriver):
         self.driver, self.notes = driver, notes
 
     def begin(self) -> None:
-        """An episode begins."""
+        """An episode begins: the next reading is its first."""
         self.driver.begin()
+        self.notes.first.append(len(self.notes.driver))
 
     def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
         """Read the button; the time noted is the one before, so a press that is missed had its chance."""
@@ -157,11 +158,8 @@ def punctuality(folder: Path, seconds: float) -> dict[str, Any]:
                 until = time.monotonic() + seconds
                 rig.session.stop = lambda: time.monotonic() > until
                 presser.start()
-                between: list[tuple[float, float]] = []  # two episodes: nobody drives while the run is begun anew
                 while time.monotonic() < until:
-                    ended, read = time.perf_counter(), len(notes.read)
                     rig.session.episode("drive")
-                    between.append((ended, notes.read[read] if len(notes.read) > read else time.perf_counter()))
                 presser.ended.set()
                 presser.join()
                 late = rig.lateness
@@ -180,8 +178,7 @@ def punctuality(folder: Path, seconds: float) -> dict[str, Any]:
     assert late is not None
     for text in lost:
         print("without a fault:", text)
-    presses = [p for p in presser.presses if not any(begin - 0.01 <= p[0] <= end for begin, end in between)]
-    hit, total = next_tick(presses, notes)
+    hit, total, _ = next_tick(presser.presses, notes)
     return {
         "ticks": late.ticks,
         "missed": late.missed,
@@ -190,7 +187,7 @@ def punctuality(folder: Path, seconds: float) -> dict[str, Any]:
         "state_age_ms_p99": 1000 * float(np.quantile(ages, 0.99)),
         "takeovers": total,
         "next_tick_takeovers": hit / total if total else 0.0,
-        "episodes": len(between),
+        "episodes": len(notes.first),
         "warnings_without_fault": len(lost),
         "trainer_updates": updates,
     }
@@ -198,7 +195,7 @@ def punctuality(folder: Path, seconds: float) -> dict[str, Any]:
 
 def faults(folder: Path, count: int) -> dict[str, Any]:
     """Inject faults of all kinds into running episodes."""
-    hitl.session.session.RETRY_S = (0.2, 0.5)
+    hitl.session.environment.RETRY_S = (0.2, 0.5)
     game, rng, done = Game(), random.Random(0), threading.Event()
     given: list[tuple[str, datetime, datetime]] = []  # kind, begin, end
     ticks: list[float] = []

@@ -191,7 +191,8 @@ def _drive(rig: SessionSetup, args: argparse.Namespace, watch: SessionScreen | N
         else:
             result = rig.session.episode("lap" if args.lap else "drive", seed=seed)
         rig.star()
-        if result.reason == "env_lost" and result.steps < rig.session.soon:  # none of the N; when it goes on, the session ends
+        # What is lost at once is none of the N; when that goes on, the session ends.
+        if result.reason == "env_lost" and result.steps < rig.session.environment.soon:
             lost += 1
         else:
             count += 1
@@ -260,10 +261,9 @@ def player_pad(use: str, name: str, home: Home, window: Window) -> Any:
     from hitl.pads.combined import EitherPad
     from hitl.pads.keyboard import KeyboardPad
     from hitl.pads.open import open_pad
-    from hitl.pads.window_keys import window_keys
     from hitl.settings import load
 
-    keys = KeyboardPad(keys=window_keys(window.keys))
+    keys = KeyboardPad(keys=window.keys)
     if use == "keyboard":
         return keys
     return EitherPad(open_pad(load(home, "pad"), "sdl" if use == "auto" else use, name), keys)

@@ -19,7 +19,6 @@ from hitl.home import Home
 from hitl.road.corners import Corner
 from hitl.session.lockstep import Lockstep
 from hitl.session.session import EpisodeResult
-from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 
 LAPS = 2
@@ -118,10 +117,8 @@ def train_until_stalled(
 
     config = replace(PRESETS["hitl"], **{**RECIPE, **(settings or {})}, seed=seed)
     options = SessionOptions(track=track, kind="stall", seed=seed, greedy_every=0)
-    with (
-        SessionSetup(home, options, human=lambda t: ScriptedHuman(ScriptedDriver(t, seed=seed), None)) as rig,
-        Lockstep(rig, config) as run,
-    ):
+    with Lockstep(home, options, config, human=lambda t: ScriptedHuman(ScriptedDriver(t, seed=seed), None)) as run:
+        rig = run.rig
         results: list[list[EpisodeResult]] = []
         evaluations: list[Evaluated] = []
         corner: Corner | None = None

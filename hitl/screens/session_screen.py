@@ -40,7 +40,7 @@ class SessionScreen:
     def begin(self, rig: SessionSetup, pulses: PulseReader) -> None:
         """The rig is there: its track and names are known."""
         self._watcher = LiveView(self._window, rig.track, rig.corners, rig.action_names, hz=rig.task.settings.hz)
-        self._watcher.hint = HINTS[rig.session.settings.mode]
+        self._watcher.hint = HINTS[rig.options.gating.mode]
         self._rig, self._pulses = rig, pulses
 
     @property
@@ -53,7 +53,7 @@ class SessionScreen:
         pad = persons_pad(wheel)
         made = next((m for part in getattr(pad, "parts", (pad,)) if (m := getattr(part, "map", None)) is not None), None)
         if made is not None:
-            self._watcher.hint = pad_hint(made.buttons, self._rig.session.settings.mode)
+            self._watcher.hint = pad_hint(made.buttons, self._rig.options.gating.mode)
 
     def __call__(self, tick: Tick) -> None:
         """Show one tick."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +9,7 @@ from data.errors import StoreError
 from data.numbers import usable_rows
 from data.records import HUMAN
 from data.store import Store
+from hitl.drivers.policy import NetworkPolicy
 from hitl.home import Home
 from hitl.session.risk import MOST_S, Asker, Attempt, Level, RiskModel, calibrate, critic_numbers, features, fit
 
@@ -19,32 +18,13 @@ REFIT = 25  # episodes after which it is fitted again
 FAILURES = ("off_road", "stalled")
 
 
-class JudgingPolicy(Protocol):
-    """A policy whose critics can be asked: the newest checkpoint's, or a learner's own."""
-
-    checkpoint_id: int | None
-
-    @property
-    def observation_size(self) -> int:
-        """Numbers in an observation."""
-
-    def can_judge(self) -> bool:
-        """Whether there are critics to ask."""
-
-    def quantiles(self, observations: NDArray[np.float32], actions: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See ``hitl.drivers.policy.Judgement``."""
-
-    def quantiles_now(self, observation: NDArray[np.float32], action: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See ``hitl.drivers.policy.Judgement``."""
-
-
 class PolicyForesight:
     """Judges each step with the predictor; asks at most ``per_minute`` times a minute of the agent's driving, on average.
 
     Until the store holds a few failures of the agent on this track it has nothing to say, and says so by None.
     """
 
-    def __init__(self, home: Home, policy: JudgingPolicy, track: str, per_minute: float, hz: float) -> None:
+    def __init__(self, home: Home, policy: NetworkPolicy, track: str, per_minute: float, hz: float) -> None:
         self._home, self._policy, self._track = home, policy, track
         self._per_minute, self._hz = per_minute, hz
         self._episodes = 0
@@ -101,7 +81,7 @@ class PolicyForesight:
         return risk, self._asker.step(risk, agent)[0]
 
 
-def stored_attempts(home: Home, policy: JudgingPolicy, track: str, hz: float, newest: int = NEWEST) -> list[Attempt]:
+def stored_attempts(home: Home, policy: NetworkPolicy, track: str, hz: float, newest: int = NEWEST) -> list[Attempt]:
     """Return the newest attempts of the agent on a track, judged by the policy's critics.
 
     An episode counts up to its first takeover. What the agent would have come to in the four seconds before one is not

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hitl.games.base import Start, VehicleState
-from hitl.games.live_env import LiveEnv
+from hitl.games.driving_env import DrivingEnv
 from hitl.games.trackmania.frames import Frame
 from hitl.games.trackmania.line_recorder import LineRecorder
 from hitl.road.corner_stats import corner_stats
@@ -145,7 +145,7 @@ class Game:
 @pytest.mark.parametrize("gap", [0.7, 0.0, -3.0])
 def test_a_live_game_is_found_at_its_start_and_a_respawn_where_it_is(gap):
     track = circuit(0.7, gap)
-    env = LiveEnv(Game(0.0), DrivingTask(track))
+    env = DrivingEnv(track, game=Game(0.0))
     assert env.reset()[1]["progress"] < 1.0
     env.game.at, env.game.respawned = 200.0, True
     assert env.reset(options={"start": Start(s=230.0)})[1]["progress"] == pytest.approx(199.3, abs=1.0)
@@ -156,7 +156,7 @@ def test_a_live_game_is_found_at_its_start_and_a_respawn_where_it_is(gap):
 def test_a_line_of_another_map_is_told_once():
     far = circuit()
     far = replace(far, line=ReferenceLine(far.line.points + 300.0))
-    env = LiveEnv(Game(0.0), DrivingTask(far))
+    env = DrivingEnv(far, game=Game(0.0))
     (sentence,) = env.reset()[1]["notices"]
     assert "hitl line record" in sentence
     assert "notices" not in env.reset()[1]

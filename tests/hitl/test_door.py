@@ -56,17 +56,17 @@ def rows(home, sql):
 
 @pytest.fixture
 def drive(tmp_path, monkeypatch):
-    monkeypatch.setattr("hitl.session.session.RETRY_S", (0.01,))
+    monkeypatch.setattr("hitl.session.environment.RETRY_S", (0.01,))
 
     def run(spoil, episodes=1, human=None, ends=30, policy=None):
         home, told = Home(tmp_path), []
         kind = type("Spoiled", (Sensor,), {"spoil": staticmethod(spoil), "ends": ends})
         options = SessionOptions(env="gym:Pendulum-v1")
-        with SessionSetup(home, options, human=wheel, tell=lambda level, text: told.append(text)) as rig:
-            rig.session.env = GymEnv(kind)
+        with SessionSetup(home, options, human=human, tell=lambda level, text: told.append(text)) as rig:
+            rig.session.environment.env = GymEnv(kind)
             rig.session.policy = policy or rig.session.policy
             results = [rig.session.episode("drive", seed=k) for k in range(episodes)]
-            rig.session.env.close()
+            rig.session.environment.env.close()
         assert_all_can_be_learned_from(home)
         return home, results, told
 

@@ -130,7 +130,8 @@ def test_a_known_track_can_be_driven_without_its_file(home, played):
 def test_an_agent_of_another_map_is_told_once(home, tmp_path):
     play(home, write_map(tmp_path, "a"), 1)
     told = []
-    with SessionSetup(home, SessionOptions(track=str(write_map(tmp_path, "b"))), tell=lambda level, text: told.append(text)) as rig:
+    options = SessionOptions(track=str(write_map(tmp_path, "b")))
+    with SessionSetup(home, options, tell=lambda level, text: told.append(text)) as rig:
         told.clear()
         rig.policy.on_load({})  # of before tracks were known by their lines
         rig.policy.on_load(rig.known_by)

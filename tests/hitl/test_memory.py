@@ -63,7 +63,7 @@ def episodes(home):
 def learned(tmp_path):
     """A home with a little experience and a recurrent checkpoint, and the file's path."""
     home = Home(tmp_path / "home")
-    with SessionSetup(home, SessionOptions(seed=1)) as rig, Lockstep(rig, CONFIG) as lockstep:
+    with Lockstep(home, SessionOptions(seed=1), CONFIG) as lockstep:
         lockstep.drive(0)
         assert lockstep.updates > 0
         lockstep.drive(1, "evaluation")

@@ -8,11 +8,15 @@ from data.records import AGENT, HUMAN, SessionInfo
 from data.store import Store
 from hitl.drivers.human import ScriptedHuman
 from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
-from hitl.games.embedded_env import DrivingEnv
+from hitl.games.driving_env import DrivingEnv
+from hitl.games.open_game import open_world
+from hitl.home import Home
 from hitl.pads.base import MISSING, PadState
 from hitl.road.track import Corner
+from hitl.session.offers import CornerOffers
 from hitl.session.outcome import OutcomeJudge
 from hitl.session.session import Session
+from hitl.session_options import SessionOptions
 
 
 class Cruise:
@@ -54,23 +58,13 @@ def recorded(tmp_path):
     recorders = []
 
     def run(human=None, policy=None, purposes=("drive",), stop=lambda: False, greedy_every=0, **more):
-        env = DrivingEnv()
-        info = SessionInfo(
-            "play", "box2d", env.track.name, 20.0, (*env.task.observer.names, "a", "b"), env.game.action_names
-        )
+        options = SessionOptions(greedy_every=greedy_every)
+        world = open_world(options, Home(tmp_path))
+        info = SessionInfo("play", "box2d", world.track.name, 20.0, world.observation_names, world.action_names)
         recorder = Recorder(tmp_path / "store.sqlite", info)
         recorders.append(recorder)
-        session = Session(
-            env,
-            policy or Cruise(),
-            recorder,
-            action_names=env.game.action_names,
-            corners=env.track.corners,
-            human=wheel,
-            stop=stop,
-            **more,
-        )
-        session.greedy_every = greedy_every
+        offers = CornerOffers(world.track.corners, "off")
+        session = Session(world, policy or Cruise(), recorder, options, offers=offers, human=human, stop=stop, **more)
         results = [session.episode(purpose, seed=seed) for seed, purpose in enumerate(purposes)]
         recorder.close()
         db = sqlite3.connect(tmp_path / "store.sqlite")

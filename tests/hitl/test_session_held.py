@@ -29,7 +29,6 @@ from hitl.pads.base import Pad, PadState
 from hitl.pads.combined import EitherPad
 from hitl.pads.keyboard import KeyboardPad
 from hitl.pads.sdl import SdlPad
-from hitl.pads.window_keys import WindowKeys
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from takeover_ui.window.options import WindowOptions
@@ -73,7 +72,7 @@ class Hands:
 
     def __init__(self, device: str, mode: str, stack: ExitStack) -> None:
         self.mode, self.down, self.now = mode, frozenset[str](), 0.0
-        keys = KeyboardPad(keys=lambda: WindowKeys(self.down), clock=lambda: self.now)
+        keys = KeyboardPad(keys=lambda: self.down, clock=lambda: self.now)
         self.virtual = stack.enter_context(VirtualPad("Red Pad")) if device != "keyboard" else None
         self.device = device
         pad = SdlPad("red") if self.virtual is not None else keys
@@ -253,7 +252,7 @@ def test_a_chosen_pad_that_is_not_there_is_said_once(tmp_path: Path, stack: Exit
     with SessionSetup(
         Home(tmp_path),
         SessionOptions(),
-        human=lambda track: HumanDriver(EitherPad(pad, KeyboardPad(keys=lambda: WindowKeys(frozenset())))),
+        human=lambda track: HumanDriver(EitherPad(pad, KeyboardPad(keys=frozenset))),
         tell=lambda level, text: told.append(text),
         stop=lambda: True,
     ) as rig:
@@ -267,7 +266,7 @@ def test_a_held_key_or_a_crooked_stick_is_nobody_who_drives(stack: ExitStack) ->
     """The scripted driver stands in for a person who only watches, also one whose pad is worn."""
     device = stack.enter_context(VirtualPad("Red Pad"))
     device.axis("steer", 0.6)
-    from hitl.games.embedded_env import DrivingEnv
+    from hitl.games.driving_env import DrivingEnv
 
     env = DrivingEnv()
     info = env.reset(seed=0)[1]

@@ -10,7 +10,8 @@ from data.store import Store
 from hitl.drivers.human import ScriptedHuman
 from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.games.base import Start
-from hitl.games.embedded_env import DrivingEnv
+from hitl.games.driving_env import DrivingEnv
+from hitl.games.open_game import open_world
 from hitl.home import Home
 from hitl.pads.base import MISSING, PadState
 from hitl.road.corners import Corner
@@ -71,22 +72,14 @@ class Asks:
 @pytest.fixture
 def drive(tmp_path):
     def run(wheel, purpose="drive", episodes=1, until_m=None, start=None, **kwargs):
-        env = DrivingEnv()
-        info = SessionInfo(
-            "play", "box2d", "default", 20.0, (*env.task.observer.names, "a", "b"), env.game.action_names
-        )
+        options = SessionOptions(greedy_every=0)
+        world = open_world(options, Home(tmp_path))
+        world.release = kwargs.pop("release", world.release)
+        info = SessionInfo("play", "box2d", "default", 20.0, world.observation_names, world.action_names)
         ticks = []
         with Recorder(tmp_path / "s.sqlite", info) as recorder:
-            session = Session(
-                env,
-                Straight(),
-                recorder,
-                action_names=env.game.action_names,
-                corners=env.track.corners,
-                human=wheel,
-                watch=ticks.append,
-                **kwargs,
-            )
+            kwargs.setdefault("offers", CornerOffers(world.track.corners, "off"))
+            session = Session(world, Straight(), recorder, options, human=wheel, watch=ticks.append, **kwargs)
             results = [session.episode(purpose, seed=0, until_m=until_m, start=start) for _ in range(episodes)]
         db = sqlite3.connect(tmp_path / "s.sqlite")
         db.row_factory = sqlite3.Row
@@ -345,7 +338,9 @@ def test_a_star_that_comes_in_the_next_episode_is_for_the_takeover_before_it(tmp
     told = []
     star, rest = PadState(buttons=frozenset({"star"})), PadState()
     wheel = Plan(*[rest] * 3, *[PRESS] * 10, rest)
-    with SessionSetup(Home(tmp_path), SessionOptions(), human=lambda track: wheel, tell=lambda level, text: told.append(text)) as rig:
+    with SessionSetup(
+        Home(tmp_path), SessionOptions(), human=lambda track: wheel, tell=lambda level, text: told.append(text)
+    ) as rig:
         rig.session.policy = Straight()
         rig.session.episode(seed=0)
         rig.star()

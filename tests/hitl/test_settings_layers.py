@@ -157,7 +157,7 @@ def test_reward_terms_are_set_one_by_one_and_the_rest_follows_the_track(tmp_path
 
 
 def test_an_agent_that_knows_another_scale_of_what_it_sees_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from hitl.demo.demo import open_shipped
+    from hitl.demo.shipped import open_shipped
 
     open_shipped(Home(tmp_path))
     home_with(tmp_path, "[observation]\nspeed_scale = 25\n")

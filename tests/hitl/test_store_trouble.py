@@ -48,12 +48,12 @@ def test_a_star_waits_until_it_can_be_written(rig, refused):
     for _ in range(5):
         rig.recorder.step(row)
     rig.recorder.end_episode("terminated", "finish", row.observation)
-    rig.session.starred = [number]
+    rig.session.segments.starred = [number]
     refused()
     rig.star()
-    assert rig.session.starred == [number]
+    assert rig.session.segments.starred == [number]
     refused()
     rig.star()
-    assert rig.session.starred == []
+    assert rig.session.segments.starred == []
     with Store.open(rig.home.store_path) as store:
         assert [s.verdict for s in store.segments()] == ["star"]

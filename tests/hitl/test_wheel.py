@@ -3,7 +3,7 @@ import pytest
 from hitl.demo.stall import mastered, stalled_corner
 from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman
 from hitl.drivers.scripted import ScriptedDriver
-from hitl.games.embedded_env import DrivingEnv
+from hitl.games.driving_env import DrivingEnv
 from hitl.pads.base import MISSING, PadState
 from hitl.pads.combined import EitherPad
 from hitl.road.track import Corner

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from hitl.drivers.scripted import ScriptedDriver
-from hitl.games.embedded_env import DrivingEnv
+from hitl.games.driving_env import DrivingEnv
 from hitl.road.track import load_track
 from takeover_ui.report.contents import CornerRow, DrivenLine, EpisodePoint, EvaluationPoint, Report, Score
 from takeover_ui.view import Scene, StorePulse, TrainerPulse, View

@@ -196,7 +196,7 @@ def test_a_takeover_in_real_time_moves_the_right_numbers_at_twenty_hertz(tmp_pat
 
 @pytest.mark.parametrize("mood", ["raise", "hang"])
 def test_an_environment_that_fails_costs_its_episode_and_no_more(tmp_path, mood, monkeypatch):
-    monkeypatch.setattr("hitl.session.session.RETRY_S", (0.1,))
+    monkeypatch.setattr("hitl.session.environment.RETRY_S", (0.1,))
     monkeypatch.setattr("hitl.games.gym_env.HANG_S", 0.2)
     home, made, told = Home(tmp_path), [], []
     with SessionSetup(home, SessionOptions(env="gym:Pendulum-v1", real_time=True), tell=lambda *what: told.append(what)) as rig:
@@ -206,13 +206,13 @@ def test_an_environment_that_fails_costs_its_episode_and_no_more(tmp_path, mood,
             made.append(Moody(mood if not made else ""))
             return made[-1]
 
-        rig.session.env = GymEnv(make, hz=20.0)
+        rig.session.environment.env = GymEnv(make, hz=20.0)
         began = time.perf_counter()
         first = rig.session.episode("drive", seed=0)
         took = time.perf_counter() - began
         threading.Timer(0.6, made[0].done.set).start()
         second = rig.session.episode("drive", seed=1)
-        rig.session.env.close()
+        rig.session.environment.env.close()
     assert (first.reason, first.steps) == ("env_lost", 4)
     assert took < 4 * 0.05 + 0.2 + 0.15
     assert (second.reason, second.steps) == ("time_limit", 8)
@@ -257,17 +257,17 @@ class Drawing(Moody):
 
 def test_no_second_thread_ever_enters_an_environment(tmp_path, monkeypatch):
     """Whatever draws must be made, stepped and closed by one thread, also when a step takes so long that it is given up."""
-    monkeypatch.setattr("hitl.session.session.RETRY_S", (0.05,))
-    monkeypatch.setattr("hitl.session.session.MOST_FAILURES", 4)
+    monkeypatch.setattr("hitl.session.environment.RETRY_S", (0.05,))
+    monkeypatch.setattr("hitl.session.environment.MOST_FAILURES", 4)
     monkeypatch.setattr("hitl.games.gym_env.HANG_S", 0.1)
     Drawing.most, Drawing.threads = 0, set()
     with SessionSetup(Home(tmp_path), SessionOptions(env="gym:Pendulum-v1", real_time=True)) as rig:
         rig.world.env.close()
-        rig.session.env = GymEnv(Drawing, hz=20.0)
+        rig.session.environment.env = GymEnv(Drawing, hz=20.0)
         assert [rig.session.episode("drive", seed=k).reason for k in range(3)] == ["env_lost"] * 3
         with pytest.raises(EnvironmentLost, match="4 episodes in a row"):
             rig.session.episode("drive", seed=3)
-        rig.session.env.close()
+        rig.session.environment.env.close()
     assert Drawing.most == 1
     assert len(Drawing.threads) == 1
     assert threading.get_ident() not in Drawing.threads
@@ -399,7 +399,7 @@ def test_what_can_be_understood_is(tmp_path):
 
 
 def test_an_environment_that_fails_later_ends_the_session_with_a_sentence(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("hitl.session.session.RETRY_S", (0.01,))
+    monkeypatch.setattr("hitl.session.environment.RETRY_S", (0.01,))
     made = []
 
     class Wears(Form):
@@ -470,9 +470,9 @@ class TestPackages:
 
 
 def test_an_environment_that_cannot_begin_is_tried_until_it_can(tmp_path, monkeypatch):
-    monkeypatch.setattr("hitl.session.session.RETRY_S", (0.01,))
+    monkeypatch.setattr("hitl.session.environment.RETRY_S", (0.01,))
     with SessionSetup(Home(tmp_path), SessionOptions(env="gym:Pendulum-v1")) as rig:
-        real, tries = rig.session.env.reset, []
+        real, tries = rig.session.environment.env.reset, []
 
         def reset(**kwargs):
             tries.append(1)
@@ -480,10 +480,10 @@ def test_an_environment_that_cannot_begin_is_tried_until_it_can(tmp_path, monkey
                 raise OSError("not now")
             return real(**kwargs)
 
-        rig.session.env.reset = reset
+        rig.session.environment.env.reset = reset
         rig.session.stop = lambda: len(tries) >= 4 and rig.session._result.steps >= 3
         assert rig.session.episode("drive", seed=0).steps == 3
-        rig.session.env.reset = lambda **kwargs: 1 / 0
+        rig.session.environment.env.reset = lambda **kwargs: 1 / 0
         rig.session.stop = lambda: True
         assert rig.session.episode("drive", seed=0).reason == "stopped"  # leaving is always possible
     kinds = [r[0] for r in rows(Home(tmp_path), "SELECT kind FROM events ORDER BY id")]

@@ -173,7 +173,7 @@ class TestEnvironment:
 
     @pytest.mark.parametrize("fault", ["silent", "down"])
     def test_a_game_that_goes_away_is_noticed_and_joined_again(self, home, game, fault, monkeypatch):
-        monkeypatch.setattr("hitl.session.session.RETRY_S", (0.2,))
+        monkeypatch.setattr("hitl.session.environment.RETRY_S", (0.2,))
         with SessionSetup(home, SessionOptions(env="tmrl", real_time=True)) as rig:
             hit = threading.Timer(2.0, lambda: game.fault(fault, 0.8))
             hit.start()
@@ -195,17 +195,15 @@ class TestEnvironment:
             env = rig.world.env
             env.reset()
             interface = env.guard.interface
-            monkey = env.guard._observe
-            calls = []
+            look, calls = interface.get_obs_rew_terminated_info, []
 
             def fails():
                 calls.append(1)
                 if len(calls) > 5:
                     raise RuntimeError("the lens is dirty")
-                return monkey()
+                return look()
 
-            env.guard._observe = fails
-            assert interface is not None
+            interface.get_obs_rew_terminated_info = fails
             result = rig.session.episode("drive", seed=0)
         assert result.reason == "env_lost"
         assert "the lens is dirty" in rows(home, "SELECT message FROM events WHERE kind = 'env_lost'")[0][0]

@@ -258,7 +258,7 @@ FAULT_OF = {"silent": 0.5, "half": 0.0, "nan": 0.5, "garbage": 0.4, "close": 0.0
 @pytest.mark.parametrize("stand_in", [20], indirect=True)
 @pytest.mark.parametrize("fault", FAULT_OF)
 def test_a_fault_in_mid_episode_closes_it_and_the_next_one_begins(home, stand_in, fault, monkeypatch):
-    monkeypatch.setattr("hitl.session.session.RETRY_S", (0.2,))
+    monkeypatch.setattr("hitl.session.environment.RETRY_S", (0.2,))
     told = []
 
     def wheel(track):
