@@ -10,7 +10,7 @@ from statistics import median
 from chaos_child import checksum
 
 from data.store import Store
-from data.upkeep import check
+from data.tables.upkeep import check
 
 MEMORY_LIFE_S = 120.0
 """Processes that lived shorter than this say nothing about growth."""

@@ -34,7 +34,7 @@ import data.connect
 from data.recording.recorder import Recorder
 from data.records import SessionInfo, StepRow
 from data.store import Store
-from data.upkeep import check, prunable, prune, size_on_disk
+from data.tables.upkeep import check, prunable, prune, size_on_disk
 from trainer.daemon import control
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 

@@ -25,7 +25,7 @@ from data.reading.follow import Follower
 from data.recording.recorder import Recorder
 from data.records import HUMAN, SessionInfo, StepRow
 from data.store import Store
-from data.upkeep import size_on_disk
+from data.tables.upkeep import size_on_disk
 
 OBSERVATIONS, ACTIONS, LENGTH = 45, 2, 1000
 INFO = SessionInfo(

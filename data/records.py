@@ -39,7 +39,7 @@ class SessionInfo:
     frame_shape: tuple[int, ...] | None = None
     """Shape of one image, for observations that are images."""
     track_digest: str = ""
-    """What the track's line is known by (``data.tracks``); "" where there is none, or only the name is known."""
+    """What the track's line is known by (``data.tables.tracks``); "" where there is none, or only the name is known."""
 
 
 @dataclass(slots=True)

@@ -15,9 +15,6 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from data import checkpoints as _checkpoints
-from data import segments, tracks
-from data.checkpoints import CheckpointRecord, Evaluation
 from data.connect import BUSY_TIMEOUT_S, database, now, open_store, transaction
 from data.demos import Rule
 from data.errors import StoreError
@@ -25,6 +22,9 @@ from data.recording import recovery
 from data.recording.operations import insert_session
 from data.recording.session_lock import LiveLock
 from data.records import Segment, SessionInfo
+from data.tables import checkpoints as _checkpoints
+from data.tables import segments, tracks
+from data.tables.checkpoints import CheckpointRecord, Evaluation
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +221,7 @@ class Store:
         max_seconds: float | None = None,
         **more: Any,
     ) -> list[Segment]:
-        """Return the segments that meet every condition, oldest first; ``more``: see :func:`data.segments.find`."""
+        """Return the segments that meet every condition, oldest first; ``more``: see :func:`data.tables.segments.find`."""
         return segments.find(
             self.conn, corner=corner, verdict=verdict, kind=kind, since=since, until=until, session=session,
             min_seconds=min_seconds, max_seconds=max_seconds, **more,

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from data.checkpoints import CheckpointRecord
 from data.connect import version_of
 from data.exchange.merge import merge
 from data.reading.follow import Follower
 from data.recording.recorder import Recorder
 from data.schema import MIGRATIONS
 from data.store import Store
-from data.upkeep import check
+from data.tables.checkpoints import CheckpointRecord
+from data.tables.upkeep import check
 from tests.data.helpers import drive, session_info
 from tests.trainer.helpers import random_batch
 from trainer.checkpoints.files import load_policy

@@ -221,7 +221,7 @@ def _use_store(data: bytes, folder: Path) -> None:
     from data.exchange.portable import whole_episodes
     from data.reading.follow import Follower
     from data.store import Store
-    from data.upkeep import check, info
+    from data.tables.upkeep import check, info
     from trainer.diagnosis.drives import from_store as drives_from_store
     from trainer.diagnosis.history import from_store
 
@@ -355,7 +355,7 @@ def check_imported(store: Any, path: Path, steps: int) -> None:
     """What an import left: a sound store whose steps can be followed and trained from."""
     from data.exchange.portable import whole_episodes
     from data.reading.follow import Follower
-    from data.upkeep import check
+    from data.tables.upkeep import check
 
     assert check(store.conn, path) == [], f"{check(store.conn, path)}"
     held = 0
@@ -454,8 +454,8 @@ def _make_checkpoint(rng: Random) -> bytes:
 def _use_checkpoint(data: bytes, folder: Path) -> None:
     import torch
 
-    from data.checkpoints import CheckpointRecord
     from data.errors import HitlError
+    from data.tables.checkpoints import CheckpointRecord
     from trainer.checkpoints.files import load_policy
     from trainer.checkpoints.policy_only import policy_only
     from trainer.daemon.resume import Wish, begin
@@ -599,7 +599,7 @@ def _use_message(data: bytes, folder: Path) -> None:
     """Hear it as the trainer's side does, and as the worker's."""
     from data.exchange.unpickle import Holder
     from data.store import Store
-    from data.upkeep import check
+    from data.tables.upkeep import check
     from hitl.home import Home
     from hitl.remote.forward import take_weights
     from hitl.remote.receive import Inbox, _take

@@ -18,7 +18,7 @@ from data.errors import StoreError
 from data.numbers import MOST, all_numbers, no_numbers
 from data.reading.layout_check import readable_rows
 from data.records import EpisodeRecord, SegmentRecord, SessionRecord
-from data.segments import changed
+from data.tables.segments import changed
 
 BLOCK = 4_000
 """Rows fetched at a time: small enough to stay in the processor's cache, large enough that NumPy does the work."""

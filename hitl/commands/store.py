@@ -36,7 +36,7 @@ def _info(store: Store, args: argparse.Namespace) -> int:
     import json
 
     from data.recording.log_beside import advice, without_log
-    from data.upkeep import info
+    from data.tables.upkeep import info
 
     found = info(store.conn, store.path)
     if args.json:
@@ -66,7 +66,7 @@ def _info(store: Store, args: argparse.Namespace) -> int:
 
 def _check(store: Store, args: argparse.Namespace) -> int:
     from data.reading.layouts import apart
-    from data.upkeep import check
+    from data.tables.upkeep import check
 
     said = check(store.conn, store.path)
     if not (said and said[0].startswith("The file is damaged")):
@@ -83,7 +83,7 @@ def _rebuild(store: Store, args: argparse.Namespace) -> int:
 
 
 def _compact(store: Store, args: argparse.Namespace) -> int:
-    from data.upkeep import compact
+    from data.tables.upkeep import compact
 
     before, after = compact(store.conn, store.path)
     print(f"{size_text(before)} before, {size_text(after)} now.")
@@ -93,7 +93,7 @@ def _compact(store: Store, args: argparse.Namespace) -> int:
 def _prune(store: Store, args: argparse.Namespace) -> int:
     from rich.progress import Progress
 
-    from data.upkeep import info, prunable, prune
+    from data.tables.upkeep import info, prunable, prune
     from hitl.console import console
 
     before = parse_date(args.older_than)

@@ -13,7 +13,7 @@ from data.exchange.unpickle import Holder
 from data.numbers import counted
 from data.recording.operations import CLOSE, EPISODE, STEP, Applier, Op
 from data.recording.session_lock import LiveLock
-from data.tracks import plain, settle
+from data.tables.tracks import plain, settle
 from hitl.home import Home
 from hitl.remote.link import connection
 from hitl.remote.tmrl_samples import TmrlSamples

@@ -6,10 +6,10 @@ import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
-from data import tracks
 from data.errors import InputFileError, StoreError, UsageError
 from data.store import Store
-from data.tracks import Road, SeveralTracksError
+from data.tables import tracks
+from data.tables.tracks import Road, SeveralTracksError
 from hitl.home import Home
 from hitl.road.line import ReferenceLine
 from hitl.road.track import FILES, Track, load_track, shipped_tracks

@@ -13,7 +13,7 @@ from data.records import SessionInfo
 from data.store import Corner as StoredCorner
 from data.store import Store
 from data.suggest import did_you_mean
-from data.tracks import plain
+from data.tables.tracks import plain
 from hitl.drivers.human import Wheel, device_hub
 from hitl.drivers.policy import CheckpointPolicy
 from hitl.games.open_game import open_world

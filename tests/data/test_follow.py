@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from data.reading.follow import Follower
 from data.recording.recorder import Recorder
 from data.store import Store
-from data.upkeep import prune
+from data.tables.upkeep import prune
 from tests.data.helpers import ACTIONS, NAMES, drive, session_info, spoil, step_row
 
 
@@ -251,7 +251,7 @@ def test_a_start_on_the_newest_steps_leaves_out_what_is_older_but_for_segments_a
 
 def test_an_episode_says_how_many_of_its_steps_are_here(path, tmp_path):
     from data.exchange.merge import merge
-    from data.upkeep import prune
+    from data.tables.upkeep import prune
 
     with Recorder(path, session_info()) as recorder:
         drive(recorder, 40)

@@ -11,7 +11,7 @@ from data.exchange.merge import merge
 from data.recording.log_beside import without_log
 from data.recording.recorder import Recorder
 from data.store import Store
-from data.upkeep import check
+from data.tables.upkeep import check
 from hitl.cli import main
 from tests.data.helpers import drive, session_info
 

@@ -12,7 +12,7 @@ from data.errors import UsageError
 from data.exchange.merge import merge
 from data.recording.recorder import Recorder
 from data.store import Store
-from data.tracks import Road, SeveralTracksError, enter, place, plain, resolve, rows, settle
+from data.tables.tracks import Road, SeveralTracksError, enter, place, plain, resolve, rows, settle
 from tests.data.helpers import session_info, step_row
 
 STORES = Path(__file__).parent / "stores"
@@ -290,7 +290,7 @@ def test_best_is_told_for_each_track(store):
 
 
 def test_a_line_that_is_none_is_found_by_the_check(store, path):
-    from data.upkeep import check
+    from data.tables.upkeep import check
 
     enter(store.conn, "line", A)
     assert check(store.conn, path) == []

@@ -7,7 +7,7 @@ from data.reading.follow import Follower
 from data.recording.recorder import Recorder
 from data.records import HUMAN
 from data.store import Store
-from data.upkeep import check, compact, info, prunable, prune
+from data.tables.upkeep import check, compact, info, prunable, prune
 from hitl.cli import main
 from hitl.commands.store import size_text, time_text
 from tests.data.helpers import drive, session_info, spoil, step_row

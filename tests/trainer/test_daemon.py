@@ -16,7 +16,7 @@ from data.errors import CheckpointError, StoreError, TrainingError, UsageError
 from data.recording.recorder import Recorder
 from data.records import SessionInfo, StepRow
 from data.store import Store
-from data.upkeep import prune
+from data.tables.upkeep import prune
 from trainer.checkpoints.files import load, load_policy, save
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import PLAIN, TrainConfig

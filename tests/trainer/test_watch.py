@@ -6,7 +6,7 @@ import numpy as np
 
 from data.recording.recorder import Recorder
 from data.store import Store
-from data.tracks import Road, enter
+from data.tables.tracks import Road, enter
 from tests.data.helpers import session_info, step_row
 from trainer.checkpoints.files import load_policy, save
 from trainer.checkpoints.meta import CheckpointMeta

@@ -16,12 +16,12 @@ from typing import Any
 
 import torch
 
-from data.checkpoints import CheckpointRecord
 from data.errors import CheckpointError, StoreError, TrainingError
 from data.exchange.relayout import rebuild_said
 from data.reading.follow import Follower, Update
 from data.reading.layouts import Layout, apart, driven_layout
 from data.store import Store
+from data.tables.checkpoints import CheckpointRecord
 from trainer.checkpoints.files import load, save, sweep
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import TrainConfig

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from data import tracks
-from data.checkpoints import CheckpointRecord, find
 from data.demos import Rule
 from data.errors import StoreError
 from data.numbers import counted
 from data.reading.follow import Layout, Update
 from data.store import Store
+from data.tables import tracks
+from data.tables.checkpoints import CheckpointRecord, find
 from trainer.config import TrainConfig
 from trainer.daemon.collapse import Guard
 from trainer.daemon.verdicts import ENOUGH, Verdict, best, cloning_scale, verdicts

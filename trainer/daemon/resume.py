@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from data.checkpoints import CheckpointRecord
 from data.errors import CheckpointError, UsageError, shown
 from data.suggest import did_you_mean
+from data.tables.checkpoints import CheckpointRecord
 from trainer.checkpoints.files import SHAPE_FIELDS, load, shaped_like
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import PRESETS, TrainConfig, unknown_settings

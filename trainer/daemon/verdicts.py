@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from data.checkpoints import Evaluation
+from data.tables.checkpoints import Evaluation
 
 ENOUGH = 20
 """Episodes before a checkpoint may be called the best."""

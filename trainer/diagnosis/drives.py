@@ -15,7 +15,7 @@ from data.numbers import FARTHEST, RETURN, usable_rows
 from data.reading.layout_check import readable_rows
 from data.reading.layouts import apart
 from data.records import HUMAN, Segment
-from data.segments import counting
+from data.tables.segments import counting
 from trainer.diagnosis.stats import Array
 
 NEWEST = 150

@@ -13,7 +13,7 @@ from data.errors import StoreError, UsageError
 from data.recording.recorder import Recorder
 from data.records import SessionInfo, StepRow
 from data.store import Store
-from data.tracks import Road, enter
+from data.tables.tracks import Road, enter
 from hitl import cli
 from hitl.home import Home
 from hitl.remote.codec import decode, encode
