@@ -78,7 +78,7 @@ def import_into(path: Path, data: list[EpisodeData]) -> float:
         for i, episode in enumerate(data):
             yield str(i), Portable(INFO, episode, f"benchmark:{i}")
 
-    with Store.open(path) as store:
+    with Store(path) as store:
         return timed(lambda: write(store, items(), "benchmark"))
 
 
@@ -180,7 +180,7 @@ def main() -> int:
         imported = import_into(path, data)
         size = size_on_disk(path)
         loaded = min(follow_all(path) for _ in range(3))
-        with Store.open(Path(folder) / "merged.sqlite") as store:
+        with Store(Path(folder) / "merged.sqlite") as store:
             merged = timed(lambda: merge(store.conn, store.path, path))
         sql = plain_sqlite(Path(folder) / "plain.sqlite", data)
         npz = plain_npz(Path(folder) / "plain.npz", data)

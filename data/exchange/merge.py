@@ -24,8 +24,8 @@ from data.recording.log_beside import advice, without_log
 from data.recording.operations import STEP_COLUMNS, close_interrupted
 from data.schema import MIGRATIONS
 from data.tables import tracks
-from data.tables.segments import judge_as
-from data.tables.upkeep import faults
+from data.tables.checks import faults
+from data.tables.judgements import judge_as
 
 
 @dataclass(slots=True)

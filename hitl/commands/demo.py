@@ -72,8 +72,8 @@ def main(argv: list[str]) -> int:
     corner = _prepare(home, args, track.name)
     if corner is None:
         return 0
-    with Store.open(home.store_path) as store:
-        track, *_ = file_under(store.conn, track)
+    with Store(home.store_path) as store:
+        track, *_ = file_under(store, track)
     from hitl.demo.report import write_demo_report
 
     began = time.monotonic()

@@ -169,7 +169,7 @@ def _layouts_apart(rig: Rig) -> list[str]:
     from data.store import Store
 
     try:
-        with Store.open(rig.home.store_path) as store:
+        with Store(rig.home.store_path) as store:
             said = rebuild_said(store)
             return said + list(apart(store.conn, (rig.observation_names, rig.action_names)).values())
     except StoreError:  # in use just now, or in trouble: the recorder says so
@@ -188,8 +188,8 @@ class Practice:
         from hitl.session.practice import starts
 
         self.rig, self.corner = rig, rig.corner(corner)
-        with Store.open(rig.home.store_path, read_only=True) as store:
-            self.starts = starts(store.conn, rig.track.name, self.corner, rig.track.line, rig.track.half_width, lead_s)
+        with Store(rig.home.store_path, read_only=True) as store:
+            self.starts = starts(store, rig.track.name, self.corner, rig.track.line, rig.track.half_width, lead_s)
         if not self.starts:
             raise UsageError(
                 f"Nobody has come to '{corner}' yet, so there is no approach to begin a try with: let the agent drive there, "
@@ -202,13 +202,10 @@ class Practice:
         """Return how many steps a whole lap takes, of those recorded on this track; None when there is none."""
         from data.store import Store
 
-        with Store.open(self.rig.home.store_path, read_only=True) as store:
-            row = store.conn.execute(
-                """SELECT avg(e.length) FROM episodes e JOIN sessions s ON s.id = e.session_id
-                   WHERE s.track = ? AND e.reason = 'finish' AND e.purpose != 'practice'""",
-                (self.rig.track.name,),
-            ).fetchone()
-        return float(row[0]) if row[0] is not None else None
+        with Store(self.rig.home.store_path, read_only=True) as store:
+            driven = store.episodes(self.rig.track.name)
+        finished = [e.length for e in driven if e.reason == "finish" and e.purpose != "practice"]
+        return sum(finished) / len(finished) if finished else None
 
     def attempt(self, seed: int) -> EpisodeResult:
         """Drive one try; it is marked as practice, and cut off at the corner's end."""
@@ -290,7 +287,7 @@ def _known_corners(home: Home, track: Track) -> tuple[Corner, ...]:
     from data.store import Store
     from hitl.road.corners import Corner
 
-    with Store.open(home.store_path, read_only=True) as store:
+    with Store(home.store_path, read_only=True) as store:
         return tuple(Corner(c.name, c.from_m, c.to_m) for c in store.corners(track.name))
 
 

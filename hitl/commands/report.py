@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from hitl.arguments import Parser
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
-    from data.reading.review import EpisodeSummary
+    from data.reading.drives import EpisodeSummary
     from data.records import Segment
     from data.store import Store
     from takeover_ui.report.contents import CornerRow, DrivenLine, EvaluationPoint, Outcome, Report
     from takeover_ui.view import Corner, Scene
 
-_FAILED = ("off_road", "stalled")
 _AROUND_M = 35.0
 _LINES = 5
 
@@ -28,7 +27,7 @@ def main(argv: list[str]) -> int:
         description="Write one HTML page, which needs no network, about what was driven and learned.",
     )
     add_home(parser)
-    parser.add_argument("--track", help="a shipped track's name or a file (default: the one driven most)")
+    parser.add_argument("--track", help="a shipped track's name or a file (default: the one driven last)")
     parser.add_argument("--corner", help="the corner to look at closely (default: the one with most failures)")
     parser.add_argument("--session", type=int, metavar="N", help="only this session")
     parser.add_argument("--since", metavar="DATE", help="2026-11-20, today, yesterday, or an age: 12h, 7d")
@@ -75,18 +74,17 @@ def collect(
     Raises HitlError when the track, corner or session is not in the store, or nothing was driven in that time.
     """
     from data.errors import UsageError
-    from data.reading import review
     from hitl import __version__
     from hitl.screens.stored_scene import stored_scene
     from takeover_ui.report.contents import EpisodePoint, Report
 
     scene = stored_scene(store, track)
-    episodes = review.episodes(store.conn, scene.track, session=session, since=since, until=until)
+    episodes = store.episodes(scene.track, session=session, since=since, until=until)
     if not episodes:
         raise UsageError(
             f"No episode on '{scene.track}' in that part of the store: loosen --session, --since or --until."
         )
-    failures = [e.progress for e in episodes if e.purpose != "lap" and e.human_steps == 0 and e.reason in _FAILED]
+    failures = [e.farthest for e in episodes if e.purpose != "lap" and e.human_steps == 0 and e.failed]
     shown = _corner(scene, corner, failures)
     segments = store.segments(track=scene.track, session=session, since=since, until=until)
     rule = store.rule()
@@ -165,7 +163,7 @@ def _evaluations(store: Store, episodes: list[EpisodeSummary], corner: Corner | 
     end = corner[2] if corner else 0.0
     points = [
         EvaluationPoint(
-            steps[key], sum(e.progress >= end for e in group), len(group), sum(e.total for e in group) / len(group)
+            steps[key], sum(e.farthest >= end for e in group), len(group), sum(e.total for e in group) / len(group)
         )
         for key, group in groups.items()
         if key in steps
@@ -188,7 +186,7 @@ def _before_and_after(
 
     The lines are those of both checkpoints and of the human through the corner.
     """
-    from data.reading import driven
+    from data.records import AGENT, HUMAN
     from takeover_ui.report.contents import DrivenLine, Outcome
 
     groups = _by_checkpoint(episodes)
@@ -196,27 +194,18 @@ def _before_and_after(
         return None, None, []
     names = {c.id: c.name for c in store.checkpoints()}
     low, high = max(0.0, corner[1] - _AROUND_M), min(scene.length, corner[2] + _AROUND_M)
-    sessions = {e.id for e in episodes}
     lines: list[DrivenLine] = []
 
-    def add(kind: str, checkpoint: int | None) -> None:
+    def add(kind: Literal["before", "human", "after"], checkpoint: int | None) -> None:
         purposes = ("drive", "practice", "lap") if kind == "human" else ("evaluation",)
-        found = driven.parts(
-            store.conn,
-            purposes=purposes,
-            from_m=low,
-            to_m=high,
-            human=kind == "human",
-            checkpoint_id=checkpoint,
-            limit=40,
-        )
-        for part in [p for p in found if p.episode_id in sessions][:_LINES]:
-            failed = kind != "human" and part.reason in _FAILED
-            lines.append(DrivenLine(kind, part.points, part.progress, part.speed, failed))  # type: ignore[arg-type]
+        wanted = [e for e in reversed(episodes) if e.purpose in purposes and checkpoint in (None, e.checkpoint_id)]
+        for drive in store.lines(wanted, low, high, HUMAN if kind == "human" else AGENT, _LINES):
+            failed = kind != "human" and drive.episode.failed
+            lines.append(DrivenLine(kind, drive.points, drive.progress, drive.speed, failed))
 
     def outcome(checkpoint: int) -> Outcome:
         group = groups[checkpoint][-20:]
-        passed = tuple(e.progress >= corner[2] for e in group)
+        passed = tuple(e.farthest >= corner[2] for e in group)
         mean = sum(e.total for e in group) / len(group)
         finished = sum(e.reason == "finish" for e in group)
         return Outcome(len(group), sum(passed), mean, finished, passed, Path(names.get(checkpoint, "")).stem)
@@ -244,8 +233,8 @@ def _corner_row(corner: Corner, episodes: list[EpisodeSummary], takeovers: list[
         name,
         from_m,
         to_m,
-        reached=sum(e.progress >= from_m for e in alone),
-        passed=sum(e.progress >= to_m for e in alone),
+        reached=sum(e.farthest >= from_m for e in alone),
+        passed=sum(e.farthest >= to_m for e in alone),
         takeovers=len(here),
         human_seconds=sum(s.seconds for s in here),
         cleared=sum(s.outcome == "cleared" for s in here),

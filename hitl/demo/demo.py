@@ -118,12 +118,12 @@ def open_shipped(home: Home) -> None:
         shutil.copyfile(shipped / "store.sqlite", home.store_path)
         for file in Path(shipped).glob("*.safetensors"):
             shutil.copyfile(file, home.checkpoints / file.name)
-    Store.open(home.store_path).close()  # it came with an earlier version of the store, and is read before it is written to
+    Store(home.store_path).close()  # it came with an earlier version of the store, and is read before it is written to
 
 
 def stalled_at(home: Home, track: str) -> Corner | None:
     """Return the corner of a track that the stored evaluations of its newest checkpoint did not pass once."""
-    with Store.open(home.store_path, read_only=True) as store:
+    with Store(home.store_path, read_only=True) as store:
         evaluations = store.evaluations(track=track)
         corners = store.corners(track)
     if not evaluations:
@@ -164,7 +164,7 @@ class Demo:
         self.cancelled = cancelled
         self.agent_steps = self.human_steps = self.takeovers = 0
         self._driven = 0
-        with Store.open(rig.home.store_path, read_only=True) as store:
+        with Store(rig.home.store_path, read_only=True) as store:
             first = store.latest_checkpoint()
         self._updates_before = first.updates if first is not None else 0
         self._evaluations: list[tuple[int, int, float]] = []

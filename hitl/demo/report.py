@@ -7,7 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from data.reading.driven import DrivenPart, parts, sums
+from data.reading.drives import Drive
+from data.records import AGENT, HUMAN
 from data.store import Store
 from hitl import __version__
 from hitl.demo.demo import DemoResult
@@ -28,35 +29,29 @@ def write_demo_report(path: Path, home: Home, track: Track, result: DemoResult, 
     """Write the one-file HTML report of a demo. Raises OSError when the file cannot be written."""
     corner, length = result.corner, track.line.length
     low, high = max(0.0, corner.from_m - AROUND_M), min(length, corner.to_m + AROUND_M)
-    with Store.open(home.store_path, read_only=True) as store:
+    with Store(home.store_path, read_only=True) as store:
         checkpoints = {c.name: c.id for c in store.checkpoints()}
 
-        def agent(checkpoint: str) -> list[DrivenPart]:
-            return parts(
-                store.conn,
-                purposes=("evaluation",),
-                from_m=low,
-                to_m=high,
-                checkpoint_id=checkpoints.get(checkpoint),
-                limit=SHOWN,
-            )
+        def agent(checkpoint: str) -> list[Drive]:
+            driven = store.episodes(purpose="evaluation", checkpoint=checkpoints.get(checkpoint))
+            return list(store.lines(reversed(driven), low, high, AGENT, SHOWN))
 
         before, after = agent(result.before.checkpoint), agent(result.after.checkpoint)
-        human = parts(store.conn, purposes=("drive",), from_m=low, to_m=high, human=True, limit=SHOWN)
-        episodes = [e for e in sums(store.conn) if e.purpose == "drive"]
+        episodes = store.episodes(purpose="drive")
+        human = list(store.lines(reversed(episodes), low, high, HUMAN, SHOWN))
         at = {c.id: c.env_steps for c in store.checkpoints()}
         evaluations = [
             EvaluationPoint(at[e.checkpoint_id], e.passes.get(corner.name, 0), e.episodes, e.return_mean)
             for e in store.evaluations(track=track.name)
             if e.checkpoint_id in at
         ]
-    groups: list[tuple[Literal["before", "human", "after"], list[DrivenPart]]] = [
+    groups: list[tuple[Literal["before", "human", "after"], list[Drive]]] = [
         ("before", before),
         ("human", human),
         ("after", after),
     ]
     lines = [
-        DrivenLine(kind, p.points, p.progress, p.speed, failed=p.reason in ("off_road", "stalled") and kind != "human")
+        DrivenLine(kind, p.points, p.progress, p.speed, failed=p.episode.failed and kind != "human")
         for kind, group in groups
         for p in group
     ]
@@ -82,7 +77,7 @@ def write_demo_report(path: Path, home: Home, track: Track, result: DemoResult, 
         lines=lines,
         episodes=curve,
         evaluations=sorted(evaluations, key=lambda e: e.agent_steps),
-        failures=[e.progress for e in episodes if e.reason in ("off_road", "stalled")],
+        failures=[e.farthest for e in episodes if e.failed],
         versions=_versions(),
     )
     write_report(path, report)

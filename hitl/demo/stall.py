@@ -156,7 +156,7 @@ def train_until_stalled(
             if mastered(results):
                 break
         if corner is not None and corner.name == "stall":
-            with Store.open(home.store_path) as store:
+            with Store(home.store_path) as store:
                 store.upsert_corner(rig.track.name, corner.name, corner.from_m, corner.to_m, "mined")
         rig.written()
         return StallResult(corner, tuple(evaluations), run.steps, run.updates)
@@ -173,18 +173,9 @@ def ship(home: Home, folder: Path) -> None:
     target.unlink(missing_ok=True)
     for old in folder.glob("*.safetensors"):
         old.unlink()
-    with Store.open(home.store_path) as store:
+    with Store(home.store_path) as store:
         newest = store.latest_checkpoint()
-        store.db.execute("VACUUM INTO ?", [str(target)])
+        store.copy_laps(target)
     if newest is None:
         raise CheckpointError("There is no checkpoint to ship: train first.")
-    with Store.open(target) as store:
-        with store.db.conn:
-            store.db.execute(
-                "DELETE FROM steps WHERE episode_id NOT IN (SELECT id FROM episodes WHERE purpose = 'lap')"
-            )
-            store.db.execute("DELETE FROM metrics")
-            store.db.execute("UPDATE episodes SET last_observation = NULL WHERE purpose != 'lap'")
-        store.db.execute("VACUUM")
-        store.db.execute("PRAGMA journal_mode = DELETE")
     shutil.copyfile(home.checkpoints / newest.name, folder / newest.name)

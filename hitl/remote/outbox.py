@@ -21,7 +21,7 @@ from data.connect import open_store, transaction
 from data.errors import StoreError
 from data.numbers import counted
 from data.recording.operations import CLOSE, END, EPISODE, EVENT, JUDGE, SEGMENT, STEP, STEP_COLUMNS, STOP, Op
-from data.tables.segments import judgement
+from data.tables.judgements import judgement
 from hitl.home import Home
 from hitl.remote.vetting import session_of, usable
 

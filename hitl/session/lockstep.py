@@ -127,7 +127,7 @@ class Lockstep:
         rig.policy = self.policy  # type: ignore[assignment]
         rig.session.policy = self.policy
         self._follower = Follower(rig.home.store_path)
-        self._store = Store.open(rig.home.store_path)
+        self._store = Store(rig.home.store_path)
 
     @property
     def updates(self) -> int:

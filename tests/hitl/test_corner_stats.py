@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import StoreError, UsageError
-from data.reading.drives import Drive, drives
+from data.reading.drives import Drive
 from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, SessionInfo, StepRow
 from data.store import Store
@@ -23,6 +23,7 @@ from hitl.road.corner_mining import End, ends, mine, same_stretch
 from hitl.road.corner_stats import braking_onset, corner_stats, trend, visit, wilson
 from hitl.road.corners import Corner
 from hitl.road.line import ReferenceLine
+from tests.data.helpers import summary
 
 CORNER = Corner("hairpin", 100.0, 140.0)
 
@@ -47,7 +48,8 @@ def drive(
     braked = within(brake)
     driver = np.where(within(human), HUMAN, AGENT).astype(np.uint8)
     lost = 0.5 * np.cumsum(np.r_[False, braked[:-1]])
-    return Drive(number, purpose, reason, 20.0, driver, progress, speed - lost, braked.astype(float), stop)
+    columns = {"driver": driver, "progress": progress, "speed": speed - lost, "executed": braked.astype("f4")[:, None]}
+    return Drive(summary(number, purpose, reason, stop, ("brake",)), columns)
 
 
 # Visits
@@ -249,7 +251,7 @@ def home(tmp_path: Path) -> Path:
             recorder.end_segment(token)
         recorder.end_episode("terminated", "finish" if episode == 7 else "off_road", np.zeros(1, np.float32))
     recorder.close()
-    with Store.open(Home(tmp_path).store_path) as store:
+    with Store(Home(tmp_path).store_path) as store:
         store.upsert_corner("default", "hairpin", 120.0, 170.0, "track")
     return tmp_path
 
@@ -260,11 +262,11 @@ def run(home: Path, capsys: pytest.CaptureFixture[str], *args: str) -> str:
 
 
 def test_drives_come_back_as_they_were_recorded(home: Path) -> None:
-    with Store.open(Home(home).store_path) as store:
-        read = list(drives(store.conn, "default"))
-        assert list(drives(store.conn, "elsewhere")) == []
+    with Store(Home(home).store_path) as store:
+        read = list(store.placed("default"))
+        assert list(store.placed("elsewhere")) == []
     assert len(read) == 8
-    assert read[0].reason == "off_road"
+    assert read[0].episode.reason == "off_road"
     assert read[0].progress.tolist() == list(range(0, 150, 2))
     assert read[0].brake[55] == pytest.approx(0.8)
     assert read[0].brake[54] == 0.0
@@ -280,7 +282,7 @@ def test_the_command_lists_mines_renames_and_adds(home: Path, capsys: pytest.Cap
     assert told["candidates"] == []
     assert "hairpin" in run(home, capsys)
     run(home, capsys, "--rename", "hairpin", "my hairpin")
-    with Store.open(Home(home).store_path) as store:
+    with Store(Home(home).store_path) as store:
         assert [(c.name, c.source) for c in store.corners("default")] == [("my hairpin", "player")]
         assert [s.corner for s in store.segments()] == ["my hairpin"]
     run(home, capsys, "--add", "exit", "170", "190")
@@ -288,7 +290,7 @@ def test_the_command_lists_mines_renames_and_adds(home: Path, capsys: pytest.Cap
 
 
 def test_mining_adds_what_the_list_offers(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with Store.open(Home(home).store_path) as store:
+    with Store(Home(home).store_path) as store:
         store.conn.execute("DELETE FROM corners")
     (candidate,) = json.loads(run(home, capsys, "--json"))["candidates"]
     assert candidate["failures"] == 7
@@ -296,7 +298,7 @@ def test_mining_adds_what_the_list_offers(home: Path, capsys: pytest.CaptureFixt
     assert "--mine" in run(home, capsys)
     assert "Added 'corner 1'" in run(home, capsys, "--mine")
     assert "Added" not in run(home, capsys, "--mine")
-    with Store.open(Home(home).store_path) as store:
+    with Store(Home(home).store_path) as store:
         assert [(c.name, c.source) for c in store.corners("default")] == [("corner 1", "mined")]
 
 

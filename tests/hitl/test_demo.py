@@ -48,7 +48,7 @@ class TestShipped:
         corner = stalled_at(home, "default")
         assert corner is not None
         assert corner.name == "hairpin"
-        with Store.open(home.store_path) as store:
+        with Store(home.store_path) as store:
             laps = [s for s in store.segments() if s.kind == "lap" and s.outcome == "cleared"]
             evaluations = store.evaluations()
         assert len(laps) == 2

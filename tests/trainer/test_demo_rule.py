@@ -211,7 +211,7 @@ def test_what_a_player_does_to_a_store_reaches_the_rows(recorded: tuple[bytes, s
         path = Path(folder) / "store.sqlite"
         path.write_bytes(recorded[0])
         replay = Replay(OBS, ACT, CONFIG)
-        with Store.open(path) as store, Follower(path) as follower:
+        with Store(path) as store, Follower(path) as follower:
             ids = [s.id for s in store.segments()]
             for _ in range(data.draw(st.integers(1, 8))):
                 some = data.draw(st.lists(st.sampled_from(ids), min_size=1, unique=True))

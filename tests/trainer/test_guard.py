@@ -55,7 +55,7 @@ def test_drives_that_are_copies_of_each_other_are_counted_once(tmp_path: Path) -
     path = tmp_path / "store.sqlite"
     for _ in range(2):  # the same five drives again, as a game without chance gives them
         drive(path, 12, 5, takeover=False, purpose="evaluation", progress=30.0)
-    with Store.open(path) as store:
+    with Store(path) as store:
         (evaluation,) = store.evaluations()
     assert (evaluation.episodes, evaluation.distinct) == (10, 5)
 
@@ -66,7 +66,7 @@ def test_training_goes_back_to_the_best_with_its_optimisers(tmp_path: Path) -> N
     drive(path)
     train(tmp_path, None, config)
     best = newest(tmp_path)
-    with Store.open(path) as store:
+    with Store(path) as store:
         store.upsert_corner("default", "hairpin", 10.0, 20.0, "track")
     drive(path, 12, 20, takeover=False, purpose="evaluation", checkpoint_id=best.id, progress=30.0)
     for steps in (60, 70):
@@ -104,7 +104,7 @@ def test_training_goes_back_to_the_best_with_its_optimisers(tmp_path: Path) -> N
     daemon = train(tmp_path, None, config)
     assert daemon.watch.below == daemon.beat.below_best == 2
     assert daemon.guard.to == best.id  # remembered through restarts: there is no second return
-    with Store.open(path) as store:
+    with Store(path) as store:
         events = store.conn.execute("SELECT kind, message FROM events ORDER BY id").fetchall()
     assert [kind for kind, _ in events].count("back") == 1
     assert "Nothing that was recorded is lost" in next(text for kind, text in events if kind == "back")
@@ -120,7 +120,7 @@ def test_a_best_that_is_gone_is_told_and_training_goes_on(tmp_path: Path) -> Non
     daemon._go_back(record)
     for name, value in daemon.learner.tensors().items():
         assert torch.equal(value, before[name])
-    with Store.open(path) as store:
+    with Store(path) as store:
         (text,) = store.conn.execute("SELECT message FROM events WHERE kind = 'collapse'").fetchone()
     assert "cannot be read" in text
 

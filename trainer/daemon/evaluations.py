@@ -13,8 +13,7 @@ from data.errors import StoreError
 from data.numbers import counted
 from data.reading.follow import Layout, Update
 from data.store import Store
-from data.tables import tracks
-from data.tables.checkpoints import CheckpointRecord, find
+from data.tables.checkpoints import CheckpointRecord
 from trainer.config import TrainConfig
 from trainer.daemon.collapse import Guard
 from trainer.daemon.verdicts import ENOUGH, Verdict, best, cloning_scale, verdicts
@@ -92,7 +91,7 @@ class Watch:
     def judge(self, store_path: Path, config: TrainConfig, guard: Guard, updates: int) -> News:
         """Read the evaluations, mark the best checkpoint, see whether training has collapsed. Raises StoreError."""
         news = News()
-        with Store.open(store_path) as store:
+        with Store(store_path) as store:
             # A checkpoint is compared with others on one road: the one that was evaluated last.
             found = store.evaluations()
             track = found[-1].track if found else ""
@@ -114,7 +113,7 @@ class Watch:
             self.best = top
             back = guard.wants(self.judged, config, updates)
             if back is not None:
-                news.back = next(iter(find(store.conn, "id = ?", (back.checkpoint_id,), 1)), None)
+                news.back = store.checkpoint(back.checkpoint_id)
         self.evaluated = False
         before, self.below = self.below, guard.below(self.judged)
         if self.below and not before and top is not None:
@@ -132,14 +131,14 @@ class Watch:
     def digests(self, store_path: Path, driven: frozenset[str]) -> dict[str, str]:
         """Return the names of these tracks by their digests; while the store cannot be read, those known before."""
         if driven != self._driven:
-            with contextlib.suppress(StoreError), Store.open(store_path, read_only=True) as store:
-                self._digests, self._driven = tracks.digests(store.conn, driven), driven
+            with contextlib.suppress(StoreError), Store(store_path, read_only=True) as store:
+                self._digests, self._driven = store.track_digests(driven), driven
         return self._digests
 
     def checkpoints(self, store_path: Path, kind: str, limit: int) -> list[CheckpointRecord]:
         """Return the rows of the newest checkpoints of a kind, newest first. Raises StoreError."""
-        with Store.open(store_path) as store:
-            return find(store.conn, "kind = ?", (kind,), limit)
+        with Store(store_path) as store:
+            return store.checkpoints(limit, kind)
 
     def spent(self, what: str, seconds: float, updates: int = 0) -> None:
         """Note where time went."""

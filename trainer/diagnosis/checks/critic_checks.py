@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
+from data.records import FAILURES
 from trainer.diagnosis.case import Answer, Case, Check
 from trainer.diagnosis.checks.probe_checks import LEAST_UPDATES, distinguishes
-from trainer.diagnosis.drives import FAILURES
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.history import History
 from trainer.diagnosis.stats import Array, correlation, middle, part, trend
