@@ -139,6 +139,21 @@ def transaction(conn: sqlite3.Connection, mode: str = "IMMEDIATE") -> Iterator[s
         raise
 
 
+def open_to_follow(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
+    """Open a store that must be there and will be looked at again and again; raises as :func:`open_store`.
+
+    Opened for writing, so that the log of a killed writer can be taken up; then held to reading.
+    """
+    conn = open_store(path, create=False, busy_timeout_s=busy_timeout_s)
+    conn.execute("PRAGMA query_only = ON")
+    return conn
+
+
+def data_version(conn: sqlite3.Connection) -> int:
+    """Return a number that changes when another connection has written."""
+    return int(conn.execute("PRAGMA data_version").fetchone()[0])
+
+
 def version_of(conn: sqlite3.Connection) -> int:
     """Return the number of migrations the store has had."""
     return int(conn.execute("PRAGMA user_version").fetchone()[0])

@@ -15,7 +15,7 @@ ACTION_PENDING = "pending_"
 
 VERDICTS = ("unreviewed", "good", "bad", "star")
 OUTCOMES = ("unclear", "cleared", "failed")
-FAILURES = ("off_road", "stalled")
+DRIVING_FAULTS = ("off_road", "stalled")
 """Reasons for which an episode ends that are the driving's fault."""
 
 PURPOSES = ("drive", "lap", "evaluation", "practice")

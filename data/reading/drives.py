@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from data.errors import UsageError
 from data.numbers import FARTHEST, MOST, RETURN
 from data.reading.layout_check import readable_rows
-from data.records import AGENT, FAILURES
+from data.records import AGENT, DRIVING_FAULTS
 
 FLOATS = ("progress", "x", "y", "z", "heading", "speed", "risk")
 """Columns of a step that may be unknown: NaN here, NULL in the store."""
@@ -65,7 +65,7 @@ class EpisodeSummary:
     @property
     def failed(self) -> bool:
         """Whether it ended because of the driving."""
-        return self.reason in FAILURES
+        return self.reason in DRIVING_FAULTS
 
     @property
     def helped(self) -> bool:

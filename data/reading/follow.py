@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.connect import BUSY_TIMEOUT_S, open_store, transaction
+from data.connect import BUSY_TIMEOUT_S, data_version, open_to_follow, transaction
 from data.errors import StoreError
 from data.numbers import MOST, all_numbers, no_numbers
 from data.reading.layout_check import readable_rows
@@ -213,10 +213,8 @@ class Follower:
             if self._conn is None:
                 if not self.path.exists():
                     return self._empty()
-                # Opened for writing so that the log of a killed writer can be taken up; then held to reading.
-                self._conn = open_store(self.path, create=False, busy_timeout_s=self._busy)
-                self._conn.execute("PRAGMA query_only = ON")
-            version = int(self._conn.execute("PRAGMA data_version").fetchone()[0])
+                self._conn = open_to_follow(self.path, self._busy)
+            version = data_version(self._conn)
             if version == self._seen_version and not self._more:
                 return self._empty()
             if self._newest is not None:

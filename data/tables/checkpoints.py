@@ -159,3 +159,15 @@ class Checkpoints:
                 values,
             )
         ]
+
+
+def newest_name(conn: sqlite3.Connection) -> str:
+    """Return the name of the newest checkpoint, "" while there is none."""
+    row = conn.execute("SELECT name FROM checkpoints ORDER BY id DESC LIMIT 1").fetchone()
+    return str(row[0]) if row else ""
+
+
+def id_of(conn: sqlite3.Connection, name: str) -> int | None:
+    """Return the newest checkpoint of that name, None where there is none."""
+    found: int | None = conn.execute("SELECT max(id) FROM checkpoints WHERE name = ?", (name,)).fetchone()[0]
+    return found

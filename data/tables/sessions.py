@@ -36,10 +36,9 @@ class Sessions:
         )
         return [
             SessionRecord(
-                id=id_, kind=kind, env=env, track=driven, hz=hz, driver=driver, status=status, started=started,
-                observation_names=names_of(seen), action_names=names_of(done), reward=_numbers(reward),
-            )  # fmt: skip
-            for id_, kind, env, driven, hz, driver, status, started, seen, done, reward in rows
+                id_, kind, env, where, hz, names_of(seen), names_of(done), driver, status, _numbers(reward), started
+            )
+            for id_, kind, env, where, hz, driver, status, started, seen, done, reward in rows
         ]
 
     def start_session(self, info: SessionInfo, source: str | None = None, uuid: str | None = None) -> int:
@@ -76,11 +75,7 @@ class Sessions:
         data: Mapping[str, Any] | None = None,
     ) -> int:
         """Note something for the player's log."""
-        cursor = self.conn.execute(
-            "INSERT INTO events (session_id, at, level, kind, message, data) VALUES (?, ?, ?, ?, ?, ?)",
-            (session_id, now(), level, kind, message, json.dumps(dict(data)) if data else None),
-        )
-        return int(cursor.lastrowid or 0)
+        return add_event(self.conn, kind, message, level, session_id, data)
 
     def events(self, kind: str | None = None) -> list[tuple[str, str, str, str]]:
         """Return (when, level, kind, message) of what was noted, oldest first."""
@@ -100,6 +95,27 @@ class Sessions:
         return self.conn.execute(
             "SELECT updates, name, value FROM metrics WHERE value IS NOT NULL ORDER BY updates, id"
         ).fetchall()
+
+
+def add_event(
+    conn: sqlite3.Connection,
+    kind: str,
+    message: str,
+    level: str = "info",
+    session_id: int | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> int:
+    """See :meth:`Sessions.add_event`."""
+    cursor = conn.execute(
+        "INSERT INTO events (session_id, at, level, kind, message, data) VALUES (?, ?, ?, ?, ?, ?)",
+        (session_id, now(), level, kind, message, json.dumps(dict(data)) if data else None),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def reopen(conn: sqlite3.Connection, uuid: str, source: str) -> None:
+    """Mark a session as going on, unless it has ended, and note where it comes from."""
+    conn.execute("UPDATE sessions SET source = ?, status = 'open' WHERE uuid = ? AND status != 'ended'", (source, uuid))
 
 
 def _numbers(text: str | None) -> dict[str, float]:
