@@ -206,7 +206,7 @@ def _empty_store() -> bytes:
 
 def check_update(update: Any) -> None:
     """What a follower gives: arrays of one length, rows that belong to episodes that are told."""
-    from data.reading.follow import ARRAYS
+    from data.reading.update import ARRAYS
 
     n = len(update)
     assert all(len(getattr(update, name)) == n for name in ARRAYS), "arrays of different lengths"

@@ -18,8 +18,9 @@ import torch
 
 from data.errors import CheckpointError, StoreError, TrainingError
 from data.exchange.relayout import rebuild_said
-from data.reading.follow import Follower, Update
+from data.reading.follow import Follower
 from data.reading.layouts import Layout, apart, driven_layout
+from data.reading.update import Update
 from data.store import Store
 from data.tables.checkpoints import CheckpointRecord
 from trainer.checkpoints.files import load, save, sweep

@@ -11,7 +11,7 @@ import numpy as np
 from data.demos import Rule
 from data.errors import StoreError
 from data.numbers import counted
-from data.reading.follow import Layout, Update
+from data.reading.update import Layout, Update
 from data.store import Store
 from data.tables.checkpoints import CheckpointRecord
 from trainer.config import TrainConfig

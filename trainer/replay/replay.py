@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from data.demos import Rule
-from data.reading.follow import Update
+from data.reading.update import Update
 from data.records import AGENT, HUMAN, EpisodeRecord, SegmentRecord
 from trainer.config import TrainConfig
 from trainer.replay.batch import Batch
