@@ -14,7 +14,7 @@ from sqlite_utils import Database
 
 from data.errors import StoreError, shown
 from data.files.paths import refuse_share, sqlite_uri
-from data.reading.layout_check import check_layout
+from data.reading.schema_check import check_schema
 from data.recording.log_beside import log_size, note_log
 from data.schema import APPLICATION_ID, MIGRATIONS, Migration
 
@@ -29,7 +29,7 @@ def now() -> str:
 def _reading_modes(path: Path) -> tuple[str, str]:
     """Return the URI modes to try, in this order, when a store is only to be read.
 
-    A WAL database without its log beside it (nobody has it open) cannot be opened with ``mode=ro``. On a medium on which
+    A WAL database without its log beside it (no program has it open) cannot be opened with ``mode=ro``. On a medium on which
     nothing can be written it is then read as ``immutable``. Anywhere else that would be wrong twice: such a connection sees
     nothing of a writer who comes at the same moment, and it takes no locks, so that closing it drops those that this process's
     other connections hold (see :func:`header_version`). There the file is opened for writing, and only read.
@@ -242,9 +242,9 @@ def open_store(
                 )
         else:
             if version:
-                check_layout(conn, path.name, migrations[:version])
+                check_schema(conn, path.name, migrations[:version])
             migrate(conn, path, migrations)
-        check_layout(conn, path.name, migrations)
+        check_schema(conn, path.name, migrations)
         if logged:
             note_log(conn, path)
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:

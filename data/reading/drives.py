@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from data.errors import UsageError
 from data.numbers import FARTHEST, MOST, RETURN
-from data.reading.layout_check import readable_rows
+from data.reading.schema_check import readable_rows
 from data.records import AGENT, DRIVING_FAULTS
 
 FLOATS = ("progress", "x", "y", "z", "heading", "speed", "risk")

@@ -11,7 +11,7 @@ import numpy as np
 
 from data.connect import now, transaction
 from data.reading.drives import FLOATS, read_columns
-from data.reading.layout_check import readable_rows
+from data.reading.schema_check import readable_rows
 from data.recording.operations import INSERT_STEP
 from data.records import AGENT, HUMAN
 

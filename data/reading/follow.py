@@ -14,7 +14,7 @@ from data.connect import BUSY_TIMEOUT_S, data_version, open_to_follow, transacti
 from data.errors import StoreError
 from data.numbers import all_numbers, no_numbers
 from data.reading.drives import names_of
-from data.reading.layout_check import readable_rows
+from data.reading.schema_check import readable_rows
 from data.reading.update import SELECT, Layout, Update
 from data.records import EpisodeRecord, SegmentRecord, SessionRecord
 from data.tables.segments import changed
@@ -110,7 +110,7 @@ class Follower:
     def poll(self, limit: int = 200_000) -> Update:
         """Return what is new, at most ``limit`` steps; costs a few microseconds when nothing is.
 
-        A store that somebody holds locked has nothing new yet. Raises StoreError when the store cannot be read.
+        A store that another program holds locked has nothing new yet. Raises StoreError when the store cannot be read.
         """
         marks = self._step, self._episode, self._segment, self._stretches.copy()
         try:

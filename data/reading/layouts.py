@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from data.reading.layout_check import readable_rows
+from data.reading.schema_check import readable_rows
 from data.reading.update import Layout
 from data.records import ACTION_PENDING
 

@@ -9,7 +9,7 @@ from collections import Counter
 import numpy as np
 
 from data.numbers import MOST, all_numbers, counted, no_numbers
-from data.reading.layout_check import readable_rows
+from data.reading.schema_check import readable_rows
 from data.reading.update import number_names
 
 BLOCK = 4_000

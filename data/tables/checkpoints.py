@@ -11,7 +11,7 @@ from typing import Any
 from data.connect import now, transaction
 from data.errors import UsageError
 from data.numbers import FARTHEST, RETURN
-from data.reading.layout_check import readable_rows
+from data.reading.schema_check import readable_rows
 
 
 @dataclass(frozen=True, slots=True)

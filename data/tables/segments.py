@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from data.demos import MOVED, Rule
-from data.reading.layout_check import readable_rows
+from data.reading.schema_check import readable_rows
 from data.records import Segment, SegmentRecord
 
 _SELECT = f"""

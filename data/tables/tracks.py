@@ -162,7 +162,7 @@ class Tracks:
     def resolve_track(self, wanted: str, road: Road | None = None) -> str:
         """Return the track that the player means: by its name, the beginning of its digest, both (``name~3fa9c1``), or its line.
 
-        Raises UsageError, with the choice, where there is none such (SeveralTracksError: more than one).
+        Raises UsageError, with the choice, where no track is meant (SeveralTracksError: more than one).
         """
         conn = self.conn
         known = rows(conn)

@@ -1,5 +1,9 @@
 """Recorded driving read back: columns, episodes in one line each, and which track is the one driven last."""
 
+import textwrap
+from itertools import takewhile
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -105,3 +109,18 @@ def test_the_track_driven_last_comes_first_and_imports_come_last(path):
         assert store.tracks() == ["second", "first", "imported"]
         assert [s.track for s in store.sessions()] == ["first", "second", "imported", "never driven"]
         assert store.sessions("first")[0].reward == {"progress": 1.0}
+
+
+@pytest.mark.parametrize("text", [Store.__doc__, (Path(__file__).parents[2] / "docs" / "store.md").read_text("utf-8")])
+def test_the_examples_run(path, text, capsys):
+    record(path)
+    with Store(path) as store:
+        store.conn.execute("UPDATE episodes SET purpose = 'evaluation'")
+        store.conn.execute("UPDATE segments SET corner = 'corner 3'")
+    lines = text[text.index("with Store(") :].splitlines()
+    code = lines[0] + "\n" + textwrap.dedent("\n".join(takewhile(lambda line: line[:1] == " ", lines[1:])))
+    code = code.replace("\n", "\n    ").replace("~/.hitl/store.sqlite", path.as_posix())
+    exec(code, {"Store": Store})
+    assert capsys.readouterr().out == "22.5 12.0\n"
+    with Store(path) as store:
+        assert [s.verdict for s in store.segments()] == ["star"]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from data.numbers import usable_rows
 from data.reading.drives import Drive, EpisodeSummary
-from data.reading.layout_check import readable_rows
 from data.reading.layouts import apart
+from data.reading.schema_check import readable_rows
 from data.records import HUMAN, Segment, SessionRecord
 from trainer.diagnosis.stats import Array
 

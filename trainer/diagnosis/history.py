@@ -14,7 +14,7 @@ import numpy as np
 
 from data.errors import InputFileError, shown
 from data.files.tables import rows_of
-from data.reading.layout_check import readable_rows
+from data.reading.schema_check import readable_rows
 from trainer.diagnosis.charts import runs_of
 from trainer.diagnosis.stats import Array
 
