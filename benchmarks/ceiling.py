@@ -135,7 +135,7 @@ def _laps(home: Any, hz: float) -> list[float]:
     """Return the seconds of the human laps in a store."""
     from data.store import Store
 
-    with Store.open(home.store_path, read_only=True) as store:
+    with Store(home.store_path, read_only=True) as store:
         rows = store.conn.execute("SELECT length FROM episodes WHERE purpose = 'lap' AND reason = 'finish'").fetchall()
     return [length / hz for (length,) in rows] or [math.nan]
 

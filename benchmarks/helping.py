@@ -81,8 +81,8 @@ def practice_starts(home: Any, rig: Any, corner: Any) -> dict[str, Any]:
     from data.store import Store
     from hitl.session.practice import starts
 
-    with Store.open(home.store_path, read_only=True) as store:
-        found = starts(store.conn, rig.track.name, corner, rig.track.line, rig.track.half_width)
+    with Store(home.store_path, read_only=True) as store:
+        found = starts(store, rig.track.name, corner, rig.track.line, rig.track.half_width)
     if not found:
         return {}
     return {"purpose": "practice", "start": found[0], "until_m": min(corner.to_m, rig.track.line.length - 3.0)}

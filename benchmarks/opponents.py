@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.reading.follow import Update
+from data.reading.update import Update
 from trainer.config import TrainConfig
 from trainer.learner.flat import FlatParameters
 from trainer.learner.tqc import TQC

@@ -120,7 +120,7 @@ class Run:
         plan = self.plan
         human = ScriptedDriver(self.road, seed=self.seed)
         agent = ScriptedDriver(self.road, plan.skill, seed=self.seed + 1)
-        with Store.open(self.root / "store.sqlite") as self.store:
+        with Store(self.root / "store.sqlite") as self.store:
             for corner in self.road.corners:
                 self.store.upsert_corner(self.road.name, corner.name, corner.from_m, corner.to_m, "track")
             self._laps(human)

@@ -110,7 +110,7 @@ def time_in_corner(rig: SessionSetup) -> float:
     """Return how long the laps recorded were in the corner, s."""
     corner = rig.corner(CORNER)
     rig.written()
-    with Store.open(rig.home.store_path, read_only=True) as store:
+    with Store(rig.home.store_path, read_only=True) as store:
         (share,) = store.conn.execute(
             """SELECT count(*) * 1.0 / count(DISTINCT episode_id) FROM steps JOIN episodes e ON e.id = episode_id
                WHERE e.purpose = 'lap' AND e.reason = 'finish' AND progress BETWEEN ? AND ?""",
@@ -130,7 +130,7 @@ def lockstep(home: Home, tries: int) -> dict[str, Any]:
         speeds = [s.speed for s in practised.starts]
         results = [practised.attempt(k) for k in range(tries)]
         rig.written()
-        with Store.open(home.store_path, read_only=True) as store:
+        with Store(home.store_path, read_only=True) as store:
             rows = store.conn.execute(
                 """SELECT executed, progress, driver FROM steps JOIN episodes e ON e.id = episode_id
                    WHERE e.purpose = 'practice'"""
@@ -142,7 +142,7 @@ def lockstep(home: Home, tries: int) -> dict[str, Any]:
         saved = {}
         rig.session.human = lap_wheel(rig)
         for lead in LEADS_S:
-            with Store.open(home.store_path, read_only=True) as store:
+            with Store(home.store_path, read_only=True) as store:
                 practised.starts = before_failure(store, rig, lead)
             saved[f"{lead:g}"] = round(fmean(practised.attempt(k).passed[CORNER] for k in range(tries)), 3)
         assert not any(r[2] == HUMAN for r in rows)
@@ -159,16 +159,12 @@ def lockstep(home: Home, tries: int) -> dict[str, Any]:
 def before_failure(store: Store, rig: SessionSetup, lead_s: float) -> list[Start]:
     """Return starts that long before the agent's failures in the corner, wherever that is."""
     corner, hz = rig.corner(CORNER), rig.task.settings.hz
-    episodes = store.conn.execute(
-        """SELECT id, max_progress FROM episodes WHERE purpose = 'drive' AND reason = 'off_road' AND length > 0
-           AND max_progress BETWEEN ? AND ?""",
-        (corner.from_m, corner.to_m),
-    ).fetchall()
     found = []
-    for episode, farthest in episodes:
-        step = practice.failed_at(store.conn, episode, farthest)
-        names = list(rig.observation_names)
-        at = practice.passage_at(store.conn, episode, (step or 0) - round(lead_s * hz), hz, names)
+    for episode in store.episodes(purpose="drive"):
+        if episode.reason != "off_road" or not corner.from_m <= episode.farthest <= corner.to_m:
+            continue
+        step = practice.first_at(store.steps(episode, columns=("t", "progress")), episode.farthest - practice.THERE_M)
+        at = practice.passage_at(store, episode, (step or 0) - round(lead_s * hz))
         found.append(at and practice.start_at(at, rig.track.line, rig.track.half_width))
     return [start for start in found if start is not None]
 

@@ -167,7 +167,7 @@ def punctuality(folder: Path, seconds: float) -> dict[str, Any]:
                 trainer.terminate()
                 trainer.wait()
                 rig.written()
-                with Store.open(rig.home.store_path) as store:
+                with Store(rig.home.store_path) as store:
                     updates = store.conn.execute("SELECT coalesce(max(updates), 0) FROM metrics").fetchone()[0]
                     lost = [
                         text
@@ -244,7 +244,7 @@ def faults(folder: Path, count: int) -> dict[str, Any]:
                 results.append(rig.session.episode("drive"))
                 running[0] = False
             rig.written()
-            with Store.open(rig.home.store_path) as store:
+            with Store(rig.home.store_path) as store:
                 stored = store.conn.execute("SELECT count(*) FROM steps").fetchone()[0]
                 told = [
                     datetime.fromisoformat(at)

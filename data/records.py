@@ -15,6 +15,9 @@ ACTION_PENDING = "pending_"
 
 VERDICTS = ("unreviewed", "good", "bad", "star")
 OUTCOMES = ("unclear", "cleared", "failed")
+DRIVING_FAULTS = ("off_road", "stalled")
+"""Reasons for which an episode ends that are the driving's fault."""
+
 PURPOSES = ("drive", "lap", "evaluation", "practice")
 SESSION_KINDS = ("play", "demo", "evaluation", "import", "stall")
 
@@ -39,7 +42,7 @@ class SessionInfo:
     frame_shape: tuple[int, ...] | None = None
     """Shape of one image, for observations that are images."""
     track_digest: str = ""
-    """What the track's line is known by (``data.tracks``); "" where there is none, or only the name is known."""
+    """What the track's line is known by (``data.tables.tracks``); "" where there is none, or only the name is known."""
 
 
 @dataclass(slots=True)
@@ -86,6 +89,10 @@ class SessionRecord:
     driver: str
     status: str
     """``open``, ``ended`` or ``interrupted``."""
+    reward: Mapping[str, float] = field(default_factory=dict)
+    """The reward settings in force."""
+    started: str = ""
+    """UTC, ISO 8601."""
 
 
 @dataclass(frozen=True, slots=True)

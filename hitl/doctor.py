@@ -199,8 +199,8 @@ def _store(home: Home) -> Check:
     if not home.store_path.exists():
         return Check("store", OK, "none yet; the first session makes it")
     with Store.open_existing(home.store_path) as store:  # one of an older version is no fault
-        steps = store.conn.execute("SELECT count(*) FROM steps").fetchone()[0]
-        fast = store.conn.execute("PRAGMA quick_check(1)").fetchone()[0] if steps < 2_000_000 else "ok"
+        steps = store.count_steps()
+        fast = store.quick_check() if steps < 2_000_000 else "ok"
     if fast != "ok":
         return Check("store", BAD, f"damaged: {fast}", "run `hitl store check`")
     return Check("store", OK, f"{steps:,} steps, sound")

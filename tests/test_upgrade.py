@@ -11,14 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from data.checkpoints import CheckpointRecord
 from data.connect import version_of
 from data.exchange.merge import merge
 from data.reading.follow import Follower
 from data.recording.recorder import Recorder
 from data.schema import MIGRATIONS
 from data.store import Store
-from data.upkeep import check
+from data.tables.checkpoints import CheckpointRecord
 from tests.data.helpers import drive, session_info
 from tests.trainer.helpers import random_batch
 from trainer.checkpoints.files import load_policy
@@ -36,12 +35,12 @@ def test_a_store_of_an_earlier_commit_is_migrated_followed_merged_and_written_to
     conn = sqlite3.connect(path)
     conn.executescript(dump.read_text())
     conn.close()
-    with Store.open(tmp_path / "new.sqlite") as store:
+    with Store(tmp_path / "new.sqlite") as store:
         assert merge(store.conn, tmp_path / "new.sqlite", path).steps == 20
         assert [s.verdict for s in store.segments()] == ["star"]
-    with Store.open(path) as store:
+    with Store(path) as store:
         assert version_of(store.conn) == len(MIGRATIONS)
-        assert check(store.conn, path) == []
+        assert store.check() == []
         (segment,) = store.segments(kind="takeover")
         assert (segment.verdict, segment.tags, segment.outcome) == ("star", ("wet",), "cleared")
         assert store.latest_checkpoint().updates == 100
@@ -50,8 +49,8 @@ def test_a_store_of_an_earlier_commit_is_migrated_followed_merged_and_written_to
     assert (len(update), int(update.driver.sum())) == (20, 4)
     with Recorder(path, session_info()) as recorder:
         drive(recorder)
-    with Store.open(path) as store:
-        assert check(store.conn, path) == []
+    with Store(path) as store:
+        assert store.check() == []
         assert len(store.segments(kind="takeover")) == 2
 
 

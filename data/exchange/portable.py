@@ -16,7 +16,7 @@ import numpy as np
 
 from data.errors import shown
 from data.reading.episodes import FLOATS, EpisodeData, SegmentData, read_episode
-from data.reading.layout_check import readable_rows
+from data.reading.schema_check import readable_rows
 from data.records import SessionInfo
 
 VERSION = 1

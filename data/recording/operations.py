@@ -14,8 +14,8 @@ from typing import Any
 
 from data.connect import now, transaction
 from data.records import SessionInfo
-from data.segments import take_judgement
-from data.tracks import place
+from data.tables.judgements import take_judgement
+from data.tables.tracks import place
 
 EPISODE, STEP, SEGMENT, STOP, OUTCOME, END, EVENT, CLOSE, JUDGE = (
     "episode",

@@ -116,7 +116,7 @@ def _run(home: Home) -> dict[str, Any] | None:
     if not home.store_path.is_file():
         return None
     try:
-        with Store.open(home.store_path, read_only=True) as store:
+        with Store(home.store_path, read_only=True) as store:
             newest = next(iter(store.checkpoints()), None)
     except StoreError as error:
         print(f"The settings of this home's run are not shown. {error}", file=sys.stderr)

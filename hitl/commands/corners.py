@@ -32,7 +32,6 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="as JSON")
     args = parser.parse_args(argv)
 
-    from data.reading.drives import drives, tracks
     from data.store import Store
     from hitl.commands.selection import parse_date
     from hitl.road.corner_mining import ends, mine
@@ -43,9 +42,9 @@ def main(argv: list[str]) -> int:
     since = parse_date(args.since) if args.since else None
     writes = bool(args.mine or args.add or args.rename)
     path = home_path(args).store_path
-    with Store.open(path, create=False) if writes else Store.open_existing(path) as store:
-        known = tracks(store.conn)
-        track = chosen(store.conn, args.track) if args.track else known[0] if known else ""
+    with Store(path, create=False) if writes else Store.open_existing(path) as store:
+        known = store.tracks()
+        track = chosen(store, args.track) if args.track else known[0] if known else ""
         if track not in known:
             listed = ", ".join(known) or "none yet"
             raise UsageError(f"Nothing was driven on {track or 'any track'}. Tracks in the store: {listed}.")
@@ -54,7 +53,7 @@ def main(argv: list[str]) -> int:
         if args.add:
             _add(store, track, *args.add)
         corners = [Corner(c.name, c.from_m, c.to_m) for c in store.corners(track)]
-        driven = list(drives(store.conn, track, since))
+        driven = list(store.placed(track, since))
         failures, deceleration = ends(driven)
         places = mine(failures, deceleration, corners, _line(store, track))
         if args.mine:
@@ -71,21 +70,13 @@ def main(argv: list[str]) -> int:
 
 def rename(store: Store, track: str, old: str, new: str) -> None:
     """Rename a corner everywhere on its track; raise `UsageError` if there is none or the name is taken."""
-    from data.connect import transaction
-
     names = {c.name for c in store.corners(track)}
     if old not in names:
         known = ", ".join(sorted(names)) or "none yet"
         raise UsageError(f"{track} has no corner '{old}'. Its corners are {known}.{did_you_mean(old, names)}")
     if not new.strip() or new in names:
         raise UsageError(f"A corner of {track} cannot be called '{new}': the name is empty or already taken.")
-    with transaction(store.conn) as conn:
-        # From now on it is the player's corner, wherever it came from.
-        conn.execute("UPDATE corners SET name = ?, source = 'player' WHERE track = ? AND name = ?", (new, track, old))
-        conn.execute(
-            "UPDATE segments SET corner = ? WHERE corner = ? AND session_id IN (SELECT id FROM sessions WHERE track = ?)",
-            (new, old, track),
-        )
+    store.rename_corner(track, old, new)
 
 
 def _add(store: Store, track: str, name: str, start: str, stop: str) -> None:
@@ -108,7 +99,7 @@ def _line(store: Store, track: str) -> ReferenceLine | None:
     from hitl.road.known_tracks import stored_track
 
     try:
-        return stored_track(store.conn, track).line
+        return stored_track(store, track).line
     except HitlError:
         return None
 

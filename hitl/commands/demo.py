@@ -68,8 +68,8 @@ def main(argv: list[str]) -> int:
     corner = _prepare(home, args, track.name)
     if corner is None:
         return 0
-    with Store.open(home.store_path) as store:
-        track, *_ = file_under(store.conn, track)
+    with Store(home.store_path) as store:
+        track, *_ = file_under(store, track)
 
     from hitl.commands.report import save
     from hitl.demo.run import run_headless, run_in_window
@@ -83,7 +83,7 @@ def main(argv: list[str]) -> int:
             home, args.track, corner, seed=args.seed, minutes=args.minutes or 10.0, stand_in=not args.no_stand_in
         )
     figures = [("wall time", duration(result.wall_seconds, 0)), ("seed", str(result.seed))]
-    with Store.open(home.store_path, read_only=True) as store:
+    with Store(home.store_path, read_only=True) as store:
         report = stored_report(store, track=track.name, corner=corner.name, figures=figures)
     saved = save(args.report or home.root / "report.html", report)
     if args.json is not None:

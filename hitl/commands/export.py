@@ -45,9 +45,9 @@ def _write(
 
         if args.out.exists():
             raise UsageError(f"{args.out.name} already exists. Name a new file, or merge with `hitl import`.")
-        with Store.open(args.out) as target:
+        with Store(args.out) as target:
             summary = merge(target.conn, args.out, store.path, segments=ids)
-            target.conn.execute("PRAGMA journal_mode = DELETE")  # one file, whatever is done with it
+            target.as_one_file()
         return summary.episodes, summary.steps
     if args.format == "parquet":
         from data.exchange.parquet import write_parquet

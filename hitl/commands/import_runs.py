@@ -71,7 +71,7 @@ def _rebuild(args: argparse.Namespace, store: Store) -> Callable[[PlayerRun], Po
     from hitl.road.track import load_track
     from hitl.settings import load
 
-    track, digest, said = file_under(store.conn, load_track(args.track))
+    track, digest, said = file_under(store, load_track(args.track))
     for sentence in said:
         print(sentence)
     task = replace(load(home_path(args), "observation", "reward").task, hz=args.hz)
@@ -83,7 +83,7 @@ def _layout(store: Store, session: int | None) -> SessionInfo | None:
 
     if session is None:
         return None
-    if not store.db.execute("SELECT 1 FROM sessions WHERE id = ?", (session,)).fetchone():
+    if session not in {s.id for s in store.sessions()}:
         raise UsageError(f"There is no session {session} in the store.")
     return session_info(store.conn, session)
 
@@ -187,7 +187,7 @@ def main(argv: list[str]) -> int:
 
     kinds = [] if args.watch else [args.kind or kind_of(path) for path in args.paths]
     total = Summary()
-    with Store.open(home_path(args).create().store_path) as store:
+    with Store(home_path(args).create().store_path) as store:
         said = rebuild_said(store)  # before: what is there already is then known by the layout of today
         if args.watch:
             total = _watch(store, args, lambda name, reason: print(f"{name}: {reason or 'imported'}", flush=True))

@@ -152,7 +152,7 @@ def _layouts_apart(rig: SessionSetup) -> list[str]:
     from data.store import Store
 
     try:
-        with Store.open(rig.home.store_path) as store:
+        with Store(rig.home.store_path) as store:
             said = rebuild_said(store)
             return said + list(apart(store.conn, (rig.observation_names, rig.action_names)).values())
     except StoreError:  # in use just now, or in trouble: the recorder says so
@@ -252,7 +252,7 @@ def _known_corners(home: Home, track: Track) -> tuple[Corner, ...]:
     from data.store import Store
     from hitl.road.corners import Corner
 
-    with Store.open(home.store_path, read_only=True) as store:
+    with Store(home.store_path, read_only=True) as store:
         return tuple(Corner(c.name, c.from_m, c.to_m) for c in store.corners(track.name))
 
 

@@ -20,7 +20,7 @@ def main(argv: list[str]) -> int:
         "keys and buttons are on the screen.",
     )
     add_home(parser)
-    parser.add_argument("--track", help="a shipped track's name or a file (default: the one driven most)")
+    parser.add_argument("--track", help="a shipped track's name or a file (default: the one driven last)")
     parser.add_argument("--corner", help="begin with this corner's segments")
     parser.add_argument("--verdict", choices=["unreviewed", "good", "bad", "star"], help="begin with these")
     parser.add_argument("--since", metavar="DATE", help="2026-11-20, today, yesterday, or an age: 12h, 7d")

@@ -36,9 +36,8 @@ def _info(store: Store, args: argparse.Namespace) -> int:
     import json
 
     from data.recording.log_beside import advice, without_log
-    from data.upkeep import info
 
-    found = info(store.conn, store.path)
+    found = store.info()
     if args.json:
         print(json.dumps(dataclasses.asdict(found) | {"bytes_per_step": found.bytes_per_step}, indent=1))
         return 0
@@ -72,9 +71,8 @@ def _info(store: Store, args: argparse.Namespace) -> int:
 
 def _check(store: Store, args: argparse.Namespace) -> int:
     from data.reading.layouts import apart
-    from data.upkeep import check
 
-    said = check(store.conn, store.path)
+    said = store.check()
     if not (said and said[0].startswith("The file is damaged")):
         said += apart(store.conn).values()
     print("\n".join(said) if said else "The store is sound.")
@@ -89,9 +87,8 @@ def _rebuild(store: Store, args: argparse.Namespace) -> int:
 
 
 def _compact(store: Store, args: argparse.Namespace) -> int:
-    from data.upkeep import compact
 
-    before, after = compact(store.conn, store.path)
+    before, after = store.compact()
     print(f"{size_text(before)} before, {size_text(after)} now.")
     return 0
 
@@ -99,19 +96,18 @@ def _compact(store: Store, args: argparse.Namespace) -> int:
 def _prune(store: Store, args: argparse.Namespace) -> int:
     from rich.progress import Progress
 
-    from data.upkeep import info, prunable, prune
     from hitl.console import console
 
     before = parse_date(args.older_than)
-    steps, episodes = prunable(store.conn, before)
-    share = size_text(info(store.conn, store.path).bytes_per_step * steps)
+    steps, episodes = store.prunable(before)
+    share = size_text(store.info().bytes_per_step * steps)
     what = f"{steps} agent steps of {episodes} drives before {local_time(before)} (about {share})"
     if args.dry_run:
         print(f"Would delete {what}. Takeovers, laps and human steps stay.")
         return 0
     with Progress(console=console(), transient=True) as progress:
         task = progress.add_task("pruning", total=steps)
-        gone = prune(store.conn, before, lambda n: progress.update(task, advance=n))
+        gone = store.prune(before, lambda n: progress.update(task, advance=n))
     store.add_event("pruned", f"{gone} agent steps before {before} were deleted.")
     print(f"Deleted {what}. `hitl store compact` frees the space.")
     return 0

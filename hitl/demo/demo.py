@@ -138,7 +138,7 @@ class Demo:
         self.corner, self.progress, self.limits = corner, progress, limits
         self.paced, self.cancelled = paced, cancelled
         self.agent_steps = self.human_steps = 0
-        with Store.open(rig.home.store_path, read_only=True) as store:
+        with Store(rig.home.store_path, read_only=True) as store:
             first = store.latest_checkpoint()
         self._updates_before = first.updates if first is not None else 0
         self._evaluations: list[Measurement] = []
@@ -158,7 +158,7 @@ class Demo:
             self.referee.policy.hold(str(best.checkpoint_id))
         after = self._measure(TEST_SEED)
         self.rig.written()
-        with Store.open(self.rig.home.store_path, read_only=True) as store:
+        with Store(self.rig.home.store_path, read_only=True) as store:
             takeovers = takeovers_that_show(store, store.segments(track=self.rig.track.name))
         return DemoResult(
             track=self.rig.track.name,

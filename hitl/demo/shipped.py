@@ -25,12 +25,12 @@ def open_shipped(home: Home) -> None:
         shutil.copyfile(shipped / "store.sqlite", home.store_path)
         for file in Path(shipped).glob("*.safetensors"):
             shutil.copyfile(file, home.checkpoints / file.name)
-    Store.open(home.store_path).close()  # brings a store of an earlier version up to date before it is only read
+    Store(home.store_path).close()  # brings a store of an earlier version up to date before it is only read
 
 
 def stalled_at(home: Home, track: str) -> Corner | None:
     """Return the corner of a track that the stored evaluations of its newest checkpoint did not pass once."""
-    with Store.open(home.store_path, read_only=True) as store:
+    with Store(home.store_path, read_only=True) as store:
         evaluations = store.evaluations(track=track)
         corners = store.corners(track)
     if not evaluations:
@@ -53,18 +53,9 @@ def ship(home: Home, folder: Path) -> None:
     target.unlink(missing_ok=True)
     for old in folder.glob("*.safetensors"):
         old.unlink()
-    with Store.open(home.store_path) as store:
+    with Store(home.store_path) as store:
         newest = store.latest_checkpoint()
-        store.db.execute("VACUUM INTO ?", [str(target)])
+        store.copy_laps(target)
     if newest is None:
         raise CheckpointError("There is no checkpoint to ship. Train first.")
-    with Store.open(target) as store:
-        with store.db.conn:
-            store.db.execute(
-                "DELETE FROM steps WHERE episode_id NOT IN (SELECT id FROM episodes WHERE purpose = 'lap')"
-            )
-            store.db.execute("DELETE FROM metrics")
-            store.db.execute("UPDATE episodes SET last_observation = NULL WHERE purpose != 'lap'")
-        store.db.execute("VACUUM")
-        store.db.execute("PRAGMA journal_mode = DELETE")
     shutil.copyfile(home.checkpoints / newest.name, folder / newest.name)

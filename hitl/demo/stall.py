@@ -150,7 +150,7 @@ def train_until_stalled(
             if mastered(results):
                 break
         if corner is not None and corner.name == "stall":
-            with Store.open(home.store_path) as store:
+            with Store(home.store_path) as store:
                 store.upsert_corner(rig.track.name, corner.name, corner.from_m, corner.to_m, "mined")
         rig.written()
         return StallResult(corner, tuple(evaluations), run.steps, run.updates)

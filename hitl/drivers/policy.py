@@ -151,7 +151,7 @@ class CheckpointPolicy(NetworkPolicy):
 
     def _take_newest(self) -> None:
         try:
-            with Store.open(self._home.store_path, read_only=True) as store:
+            with Store(self._home.store_path, read_only=True) as store:
                 records = store.checkpoints(limit=NEWEST)
         except StoreError as error:  # somebody holds it, or the disk is in trouble: the weights in force go on driving
             self.problem = str(error)
@@ -173,7 +173,7 @@ class CheckpointPolicy(NetworkPolicy):
 
         Raises CheckpointError.
         """
-        with Store.open(self._home.store_path, read_only=True) as store:
+        with Store(self._home.store_path, read_only=True) as store:
             records = store.checkpoints()
             best = (store.best_checkpoint(track) if track else None) or store.best_checkpoint()
         if which == "best":

@@ -127,7 +127,7 @@ def take_weights(home: Home, message: dict[str, Any], say: Callable[[str], None]
         _, meta = opened(data)
         half.write_bytes(data)
         os.replace(half, home.checkpoints / name)
-        with Store.open(home.store_path) as store:
+        with Store(home.store_path) as store:
             store.add_checkpoint(
                 name, hashlib.sha256(data).hexdigest(), int(meta["updates"]), int(meta["env_steps"]), str(meta["kind"]),
                 meta["config"],

@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from data.connect import now, open_store, transaction
+from data.connect import open_store, transaction
 from data.errors import shown
 from data.exchange.unpickle import Holder
 from data.numbers import counted
 from data.recording.operations import CLOSE, EPISODE, STEP, Applier, Op
 from data.recording.session_lock import LiveLock
-from data.tracks import plain, settle
+from data.tables.checkpoints import id_of, newest_name
+from data.tables.sessions import add_event, reopen
+from data.tables.tracks import plain, settle
 from hitl.home import Home
 from hitl.remote.link import connection
 from hitl.remote.tmrl_samples import TmrlSamples
@@ -90,14 +92,11 @@ class Inbox:
         text = f"From worker '{shown(message.get('name'), 40)}': {text}"
         self.noted.append(text)
         with transaction(self._conn):
-            self._conn.execute(
-                "INSERT INTO events (at, level, kind, message) VALUES (?, 'warning', 'worker', ?)", (now(), text)
-            )
+            add_event(self._conn, "worker", text, "warning")
 
     def newest_weights(self) -> str:
         """Return the name of the newest checkpoint, "" while there is none."""
-        row = self._conn.execute("SELECT name FROM checkpoints ORDER BY id DESC LIMIT 1").fetchone()
-        return str(row[0]) if row else ""
+        return newest_name(self._conn)
 
     def close(self) -> None:
         """Close the store; sessions that go on elsewhere stay open in it until their worker is back."""
@@ -114,10 +113,7 @@ class Inbox:
             applier = Applier(self._conn, uuid, info, row["started"])
             applier.apply([])
             with transaction(self._conn):
-                self._conn.execute(
-                    "UPDATE sessions SET source = ?, status = 'open' WHERE uuid = ? AND status != 'ended'",
-                    (f"worker {message['name']} {str(message['worker'])[:8]}", uuid),
-                )
+                reopen(self._conn, uuid, f"worker {message['name']} {str(message['worker'])[:8]}")
             lock = LiveLock(self._path, uuid)  # its session lives, though in no process of this machine
             lock.acquire()
             self._sessions[uuid] = (applier, lock)
@@ -127,8 +123,7 @@ class Inbox:
         """Return the operations with this store's numbers of the checkpoints they speak of."""
         here = {}
         for there, name in names.items():
-            found = self._conn.execute("SELECT max(id) FROM checkpoints WHERE name = ?", (name,)).fetchone()
-            here[there] = found[0]
+            here[there] = id_of(self._conn, name)
         out: list[Op] = []
         for op in ops:
             at = 14 if op[0] == STEP else 4 if op[0] == EPISODE else 0

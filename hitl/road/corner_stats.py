@@ -14,7 +14,6 @@ from data.statistics import wilson
 from hitl.road.corners import Corner
 
 APPROACH_M = 30.0  # m before a corner within which a takeover is meant for it, and its braking begins
-FAILURES = ("off_road", "stalled")  # ends of an episode that are the driving's fault
 BRAKING = 0.1  # brake above this is braking
 RECENT = 20  # attempts in each half of the trend
 
@@ -77,7 +76,7 @@ def visit(drive: Drive, corner: Corner, previous_end: float = 0.0) -> Visit | No
     if progress[0] >= corner.to_m or drive.farthest < corner.from_m:
         return None
     passed = drive.farthest >= corner.to_m
-    if not passed and drive.reason not in FAILURES:
+    if not passed and not drive.episode.failed:
         return None
     inside = np.flatnonzero(progress >= corner.from_m)
     entry = int(inside[0]) if len(inside) else len(progress) - 1
@@ -90,8 +89,8 @@ def visit(drive: Drive, corner: Corner, previous_end: float = 0.0) -> Visit | No
     stretch = slice(first, max(leave, first + 1))
     onset = braking_onset(drive.speed[stretch], drive.brake[stretch])
     return Visit(
-        drive.episode_id,
-        drive.purpose,
+        drive.episode.id,
+        drive.episode.purpose,
         passed,
         bool((drive.driver[stretch] == HUMAN).any()),
         int(drive.driver[entry]),

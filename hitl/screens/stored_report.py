@@ -9,13 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from data.errors import UsageError
-from data.reading import driven, review
-from data.reading.review import EpisodeSummary
-from data.records import VERDICTS, Segment
+from data.reading.drives import EpisodeSummary
+from data.records import AGENT, HUMAN, VERDICTS, Segment
 from data.store import Store
 from data.suggest import did_you_mean
 from hitl import __version__
-from hitl.road.corner_stats import FAILURES
 from hitl.screens.stored_scene import stored_scene
 from takeover_ui.report.contents import CornerRow, DrivenLine, EpisodePoint, EvaluationPoint, Report, Score
 from takeover_ui.view import Corner, Scene
@@ -43,7 +41,7 @@ def stored_report(
     nothing was driven in that time.
     """
     scene = stored_scene(store, track)
-    episodes = review.episodes(store.conn, scene.track, session=session, since=since, until=until)
+    episodes = store.episodes(scene.track, session=session, since=since, until=until)
     if not episodes:
         raise UsageError(
             f"No episode on '{scene.track}' in that part of the store. Loosen --session, --since or --until."
@@ -51,7 +49,7 @@ def stored_report(
     segments = store.segments(track=scene.track, session=session, since=since, until=until)
     rule = store.rule()
     takeovers = takeovers_that_show(store, segments)
-    failures = [e.progress for e in episodes if e.purpose != "lap" and e.human_steps == 0 and e.reason in FAILURES]
+    failures = [e.farthest for e in episodes if e.purpose != "lap" and not e.human_steps and e.failed]
     shown = _corner(scene, corner, takeovers, failures)
     helped = next((k for k, e in enumerate(episodes) if e.purpose != "lap" and e.human_steps > 0), None)
     before, after = _evaluated(episodes, helped)
@@ -140,7 +138,7 @@ def _newest(evaluations: list[EpisodeSummary]) -> list[EpisodeSummary]:
 def _score(store: Store, group: list[EpisodeSummary], corner: Corner | None, rule: str) -> Score | None:
     if corner is None or not group:
         return None
-    passed = tuple(e.progress >= corner[2] for e in group)
+    passed = tuple(e.farthest >= corner[2] for e in group)
     mean = sum(e.total for e in group) / len(group)
     finished = sum(e.reason == "finish" for e in group)
     updates = next((c.updates for c in store.checkpoints() if c.id == group[0].checkpoint_id), None)
@@ -192,7 +190,7 @@ def _evaluations(store: Store, episodes: list[EpisodeSummary], corner: Corner | 
             groups.setdefault(e.checkpoint_id, []).append(e)
     end = corner[2] if corner else 0.0
     points = [
-        EvaluationPoint(steps[key], sum(e.progress >= end for e in g), len(g), sum(e.total for e in g) / len(g))
+        EvaluationPoint(steps[key], sum(e.farthest >= end for e in g), len(g), sum(e.total for e in g) / len(g))
         for key, g in groups.items()
     ]
     return sorted(points, key=lambda p: p.agent_steps)
@@ -217,22 +215,11 @@ def _lines(
     )
     lines: list[DrivenLine] = []
     for kind, group in kinds:
-        human, ids = kind == "human", {e.id for e in group}
-        if not ids:
-            continue
-        found = driven.parts(
-            store.conn,
-            purposes=("drive", "practice", "lap") if human else ("evaluation",),
-            from_m=low,
-            to_m=high,
-            human=human,
-            checkpoint_id=None if human else group[0].checkpoint_id,
-            limit=3 * EPISODES,
-        )
-        lines += [
-            DrivenLine(kind, p.points, p.progress, p.speed, failed=not human and p.reason in FAILURES)
-            for p in [p for p in found if p.episode_id in ids][:LINES]
-        ]
+        purposes = ("drive", "practice", "lap") if kind == "human" else ("evaluation",)
+        wanted = [e for e in reversed(group) if e.purpose in purposes][: None if kind == "human" else 3 * EPISODES]
+        for drive in store.lines(wanted, low, high, HUMAN if kind == "human" else AGENT, LINES):
+            failed = kind != "human" and drive.episode.failed
+            lines.append(DrivenLine(kind, drive.points, drive.progress, drive.speed, failed=failed))
     return lines
 
 
@@ -244,8 +231,8 @@ def _corner_row(corner: Corner, episodes: list[EpisodeSummary], takeovers: list[
         name,
         from_m,
         to_m,
-        reached=sum(e.progress >= from_m for e in alone),
-        passed=sum(e.progress >= to_m for e in alone),
+        reached=sum(e.farthest >= from_m for e in alone),
+        passed=sum(e.farthest >= to_m for e in alone),
         takeovers=len(here),
         human_seconds=sum(s.seconds for s in here),
         cleared=sum(s.outcome == "cleared" for s in here),

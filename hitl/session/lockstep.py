@@ -94,7 +94,7 @@ class Lockstep:
         self._first_update = self.learner.updates
         self._generator = torch.Generator().manual_seed(config.seed)
         self._follower = Follower(home.store_path)
-        self._store = Store.open(home.store_path)
+        self._store = Store(home.store_path)
 
     @property
     def updates(self) -> int:

@@ -11,10 +11,10 @@ from typing import Any
 from data.errors import CheckpointError, StoreError, UsageError
 from data.recording.recorder import Recorder
 from data.records import SessionInfo
-from data.store import Corner as StoredCorner
 from data.store import Store
 from data.suggest import did_you_mean
-from data.tracks import plain
+from data.tables.corners import Corner as StoredCorner
+from data.tables.tracks import plain
 from hitl.drivers.human import HumanSide, device_hub
 from hitl.drivers.policy import CheckpointPolicy, NetworkPolicy
 from hitl.games.open_game import open_world
@@ -69,7 +69,7 @@ class SessionSetup:
 
     def _need_checkpoint(self) -> None:
         """Raise CheckpointError before anything is made: a try that fails leaves nothing in the store."""
-        with Store.open(self.home.store_path) as store:
+        with Store(self.home.store_path) as store:
             if not store.checkpoints():
                 raise CheckpointError("This home folder has no checkpoint yet: train first (`hitl train`).")
 
@@ -163,13 +163,13 @@ class SessionSetup:
         self._digest = ""
         if not self.world.has_line:
             return []
-        with Store.open(self.home.store_path) as store:
-            self.track, self._digest, said = file_under(store.conn, self.track)
+        with Store(self.home.store_path) as store:
+            self.track, self._digest, said = file_under(store, self.track)
         return said
 
     def _known_corners(self) -> tuple[Corner, ...]:
         """Return the track's corners and those that the player has named, and make sure that the store knows them."""
-        with Store.open(self.home.store_path) as store:
+        with Store(self.home.store_path) as store:
             self._rule = store.rule()
             stored = {c.name: c for c in store.corners(self.track.name)}
             for corner in self.track.corners:
@@ -215,14 +215,8 @@ class SessionSetup:
         numbers = self.session.segments.starred
         if not numbers or not self.written(5.0):
             return
-        with contextlib.suppress(StoreError), Store.open(self.home.store_path, busy_timeout_s=1.0) as store:
-            ids = [
-                row[0]
-                for number in numbers
-                for row in store.conn.execute(
-                    "SELECT id FROM segments WHERE session_id = ? AND number = ?", (self.recorder.session_id, number)
-                )
-            ]
+        with contextlib.suppress(StoreError), Store(self.home.store_path, busy_timeout_s=1.0) as store:
+            ids = [s.id for s in store.segments(session=self.recorder.session_id, numbers=numbers)]
             if ids:
                 store.label(ids, verdict="star")
             self.session.segments.starred = []

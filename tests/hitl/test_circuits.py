@@ -164,10 +164,12 @@ def test_a_line_of_another_map_is_told_once():
 
 def drive_of(track, reason="finish", far=None):
     from data.reading.drives import Drive
+    from tests.data.helpers import summary
 
     at = np.arange(0.0, track.line.length - 2.0, 1.0)
     n = len(at)
-    return Drive(1, "drive", reason, 20.0, np.zeros(n, np.uint8), at, np.full(n, 20.0), np.zeros(n), far or track.line.length)
+    columns = {"driver": np.zeros(n, np.uint8), "progress": at, "speed": np.full(n, 20.0), "executed": np.zeros((n, 1), "f4")}
+    return Drive(summary(1, "drive", reason, far or track.line.length, ("brake",)), columns)
 
 
 def test_a_corner_over_the_seam_is_passed_at_both_ends():

@@ -38,7 +38,7 @@ def test_corners_and_segments(tmp_path, capsys, name):
     assert main(["segments", *home]) == 0
     out = capsys.readouterr().out
     assert out.count(name) == 2
-    with Store.open(tmp_path / "store.sqlite") as store:
+    with Store(tmp_path / "store.sqlite") as store:
         store.conn.execute("UPDATE sessions SET track = ?", (f"track {name}",))
     assert main(["corners", *home]) == 0
     assert f"track {name}" in capsys.readouterr().out

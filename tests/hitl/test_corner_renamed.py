@@ -19,7 +19,7 @@ def test_a_renamed_corner_does_not_come_back_under_its_old_name(tmp_path: Path) 
     with SessionSetup(home, SessionOptions(real_time=False)) as rig:
         before = rig.corners
     old = before[0]
-    with Store.open(home.store_path) as store:
+    with Store(home.store_path) as store:
         rename(store, rig.track.name, old.name, "mine")
     with SessionSetup(home, SessionOptions(real_time=False)) as rig:
         assert {c.name for c in rig.corners} == {c.name for c in before} - {old.name} | {"mine"}
@@ -29,7 +29,7 @@ def test_the_scripted_driver_knows_corners_by_the_players_names(tmp_path: Path, 
     home = Home(tmp_path)
     with SessionSetup(home, SessionOptions()) as rig:
         old = rig.corners[0].name
-    with Store.open(home.store_path) as store:
+    with Store(home.store_path) as store:
         rename(store, "default", old, "mine")
     play = ["play", "--home", str(tmp_path), "--headless", "--pad", "scripted", "--episodes", "1"]
     assert cli.main([*play, "--corners", "mine"]) == 0

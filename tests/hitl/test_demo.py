@@ -50,7 +50,7 @@ class TestShipped:
         corner = stalled_at(home, "default")
         assert corner is not None
         assert corner.name == "hairpin"
-        with Store.open(home.store_path) as store:
+        with Store(home.store_path) as store:
             laps = [s for s in store.segments() if s.kind == "lap" and s.outcome == "cleared"]
             evaluations = store.evaluations()
         assert len(laps) == 2
@@ -112,7 +112,7 @@ def test_the_headless_demo_from_end_to_end_in_a_short_form(tmp_path):
     own = r"<div><dt>(wall time|seed)</dt><dd>.*?</dd></div>"  # of the demo alone
     assert len(re.findall(own, page)) == 2
     assert re.sub(own, "", page) == again  # the same page but for these
-    with Store.open(home / "store.sqlite", read_only=True) as store:
+    with Store(home / "store.sqlite", read_only=True) as store:
         report = stored_report(store)
     for which, score in (("before", report.before), ("after", report.after)):
         assert (score.corner_passes, score.episodes) == (result[which]["corner_passes"], 20)

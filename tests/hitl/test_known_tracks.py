@@ -63,7 +63,7 @@ def test_each_map_has_its_own_corners_and_segments_and_the_player_is_told(home, 
     assert first.name == "line"
     assert second.name.startswith("line~")
     assert any("another line" in text and second.name in text for text in told)
-    with Store.open(home.store_path) as store:
+    with Store(home.store_path) as store:
         spans = {(c.track, c.name): c.from_m for c in store.corners()}
         assert spans[("line", "corner 1")] == pytest.approx(60.0, abs=2.0)
         assert spans[(second.name, "corner 1")] == pytest.approx(40.0, abs=2.0)
@@ -100,16 +100,16 @@ def test_the_commands_ask_which_is_meant(home, played, capsys):
     assert json.loads(capsys.readouterr().out)["track"] == played[1].name
     assert cli.main(["segments", "--corner", "corner 1", "--track", played[1].name, "--ids", "--home", str(home.root)]) == 0
     ids = [int(i) for i in capsys.readouterr().out.split()]
-    with Store.open(home.store_path) as store:
+    with Store(home.store_path) as store:
         assert ids == [s.id for s in store.segments(track=played[1].name, corner="corner 1")]
 
 
 def test_a_track_is_chosen_by_its_file_and_drawn_without_it(home, played, tmp_path):
-    with Store.open(home.store_path) as store:
-        assert chosen(store.conn, str(tmp_path / "a" / "line.csv")) == "line"
-        assert chosen(store.conn, str(tmp_path / "b" / "line.csv")) == played[1].name
+    with Store(home.store_path) as store:
+        assert chosen(store, str(tmp_path / "a" / "line.csv")) == "line"
+        assert chosen(store, str(tmp_path / "b" / "line.csv")) == played[1].name
         with pytest.raises(UsageError, match="Nothing was driven"):
-            chosen(store.conn, "hairpins")
+            chosen(store, "hairpins")
         for file in tmp_path.glob("*/line.csv"):
             file.unlink()
         scene = stored_scene(store, played[1].name)

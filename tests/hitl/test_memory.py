@@ -125,7 +125,7 @@ def test_settings_that_this_version_does_not_know_are_told_once(learned):
     _, meta = load(path)
     learner = TQC(len(meta.observation_names), len(meta.action_names), CONFIG)
     told = []
-    with Store.open(home.store_path) as store:
+    with Store(home.store_path) as store:
         for updates in (1, 2):
             later = replace(meta, config=meta.config | {"dream_horizon": 15}, updates=updates)
             store.add_checkpoint(*save(home.checkpoints, learner, later), updates, 1, "train", later.config)

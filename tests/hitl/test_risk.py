@@ -108,7 +108,7 @@ def test_the_stalled_agent_asks_before_it_fails_and_its_risk_is_recorded(stalled
     assert result.reason == "off_road"
     assert asked
     assert len(ticks) - asked[0] > 20  # more than a second before
-    with Store.open(stalled.store_path, read_only=True) as store:
+    with Store(stalled.store_path, read_only=True) as store:
         (known,) = store.conn.execute(
             "SELECT count(risk) FROM steps JOIN episodes e ON e.id = episode_id WHERE e.session_id = ?", (number,)
         ).fetchone()

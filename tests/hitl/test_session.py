@@ -206,7 +206,7 @@ def test_a_takeover_that_shows_nothing_is_said_to_and_has_no_outcome(recorded, b
     assert events == told
     assert [said in text for text in told] == ([True] if said else [])
     assert segment["outcome"] == "unclear"
-    with Store.open(db.execute("PRAGMA database_list").fetchone()[2]) as store:
+    with Store(db.execute("PRAGMA database_list").fetchone()[2]) as store:
         (listed,) = store.segments()
         standing = store.rule().judge(listed)
     assert standing.counts == (not said)

@@ -1,4 +1,3 @@
-import json
 import sqlite3
 
 import numpy as np
@@ -243,7 +242,7 @@ class TestPractice:
         with SessionSetup(home, SessionOptions(), human=helper) as rig:
             rig.session.policy = Straight()
             assert Practice(rig, "hairpin", 0).attempt(0).reason == "through"
-        with Store.open(home.store_path) as store:
+        with Store(home.store_path) as store:
             assert [(s.corner, s.outcome) for s in store.segments(kind="takeover")] == [("hairpin", "cleared")]
 
     def test_where_the_agent_fails_a_try_begins_as_late_as_it_can_still_go_well(self, home):
@@ -274,29 +273,26 @@ class TestPractice:
 
     def test_a_restored_car_drives_on_as_the_recorded_one_did(self, home):
         """The lap's own actions from a start within the hairpin lead along the lap's own road."""
-        from hitl.session.practice import passage_at, start_at
+        from hitl.session.practice import first_at, passage_at, start_at
 
-        db = sqlite3.connect(home.store_path)
-        episode, names = db.execute(
-            "SELECT e.id, observation_names FROM episodes e JOIN sessions s ON s.id = session_id"
-        ).fetchone()
-        found = db.execute("SELECT x, y, executed, progress FROM steps WHERE episode_id = ? ORDER BY t", (episode,))
-        rows = found.fetchall()
+        with Store(home.store_path) as store:
+            lap = store.steps(store.episodes()[0])
         env = DrivingEnv()
         for metre in (175.0, 192.0, 205.0, 225.0):
-            t = next(k for k, row in enumerate(rows) if row[3] >= metre)
-            passage = passage_at(db, episode, t, 20.0, json.loads(names))
+            t = first_at(lap, metre)
+            with Store(home.store_path) as store:
+                passage = passage_at(store, lap.episode, t)
             start = start_at(passage, env.track.line, env.track.half_width)
-            assert abs(start.s - rows[t][3]) < 0.1
+            assert abs(start.s - lap.progress[t]) < 0.1
             env.reset(options={"start": start})
             for k in range(10):
-                _, _, _, _, info = env.step(np.frombuffer(rows[t + k][2], "<f4"))
+                _, _, _, _, info = env.step(lap.executed[t + k])
             state = info["state"]
             # The first time-step coasts, as every episode's does: it costs a braking car about this much.
-            assert np.hypot(state.x - rows[t + 10][0], state.y - rows[t + 10][1]) < 0.9
+            assert np.hypot(*(lap.points[t + 10] - (state.x, state.y))) < 0.9
 
     def test_tries_count_in_no_evaluation(self, home):
-        with Store.open(home.store_path) as store:
+        with Store(home.store_path) as store:
             checkpoint = store.add_checkpoint("x", "0", 1, 1, "train", {})
         with SessionSetup(home, SessionOptions()) as rig:
             rig.session.policy = Straight()
@@ -304,7 +300,7 @@ class TestPractice:
             Practice(rig, "hairpin", 0).attempt(0)
             rig.session.episode("evaluation", seed=0)
             rig.written()
-        with Store.open(home.store_path) as store:
+        with Store(home.store_path) as store:
             (evaluation,) = store.evaluations()
         assert evaluation.episodes == 1
 
@@ -330,7 +326,7 @@ def test_starred_takeovers_get_the_verdict(tmp_path):
         rig.session.policy = Straight()
         rig.session.episode(seed=0)
         rig.star()
-    with Store.open(tmp_path / "store.sqlite") as store:
+    with Store(tmp_path / "store.sqlite") as store:
         assert [s.verdict for s in store.segments(kind="takeover")] == ["star"]
 
 
@@ -348,7 +344,7 @@ def test_a_star_that_comes_in_the_next_episode_is_for_the_takeover_before_it(tmp
         rig.session.episode(seed=1)
         rig.star()
     assert "Starred: what you drove last." in told
-    with Store.open(tmp_path / "store.sqlite") as store:
+    with Store(tmp_path / "store.sqlite") as store:
         assert [s.verdict for s in store.segments(kind="takeover")] == ["star"]
 
 

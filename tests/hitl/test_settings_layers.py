@@ -101,7 +101,7 @@ def test_a_session_plays_what_is_set(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["play", "--home", str(tmp_path), "--headless", "--pad", "none", "--episodes", "1"]) == 0
     from data.store import Store
 
-    with Store.open(tmp_path / "store.sqlite", read_only=True) as store:
+    with Store(tmp_path / "store.sqlite", read_only=True) as store:
         track, reward = store.conn.execute("SELECT track, reward FROM sessions").fetchone()
     assert track == "esses"
     assert json.loads(reward)["constant_penalty"] == 0.5

@@ -20,14 +20,14 @@ def rig(tmp_path):
 @pytest.fixture
 def refused(monkeypatch):
     """Return what makes every opening of the store fail, until it is called again."""
-    real, state = Store.open, {"refuse": False}
+    real, state = Store.__init__, {"refuse": False}
 
-    def opened(*args, **kwargs):
+    def opened(self, *args, **kwargs):
         if state["refuse"]:
             raise StoreError("The store cannot be opened (disk I/O error).")
-        return real(*args, **kwargs)
+        return real(self, *args, **kwargs)
 
-    monkeypatch.setattr(Store, "open", opened)
+    monkeypatch.setattr(Store, "__init__", opened)
     return lambda: state.update(refuse=not state["refuse"])
 
 
@@ -55,5 +55,5 @@ def test_a_star_waits_until_it_can_be_written(rig, refused):
     refused()
     rig.star()
     assert rig.session.segments.starred == []
-    with Store.open(rig.home.store_path) as store:
+    with Store(rig.home.store_path) as store:
         assert [s.verdict for s in store.segments()] == ["star"]

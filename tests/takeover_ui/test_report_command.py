@@ -23,7 +23,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_whole_store_becomes_a_report(home: Path) -> None:
-    with Store.open(home / "store.sqlite", read_only=True) as store:
+    with Store(home / "store.sqlite", read_only=True) as store:
         report = stored_report(store)
     corner = samples.scene().corners[0]
     assert report.corner == corner
@@ -47,7 +47,7 @@ def _evaluated(path: Path, *groups: tuple[str, bool]) -> Report:
     """Fill a store with evaluations ("old" or "new" checkpoint, passed or not) and, as "help", takeovers; report on it."""
     scene = samples.scene()
     info = SessionInfo("play", "box2d", "default", 20.0, ("a", "b", "c"), scene.action_names, driver="pad")
-    with Store.open(path) as store:
+    with Store(path) as store:
         ids = {
             n: store.add_checkpoint(f"{n}.safetensors", n * 16, u, u, "periodic", {})
             for n, u in (("old", 5), ("new", 9))
@@ -92,7 +92,7 @@ def test_tries_at_a_corner_are_no_points_of_the_return_curve(tmp_path: Path) -> 
         for purpose in ("drive", "practice", "drive"):
             rig.session.episode(purpose, seed=0, until_m=6.0)
         rig.written()
-    with Store.open(tmp_path / "store.sqlite", read_only=True) as store:
+    with Store(tmp_path / "store.sqlite", read_only=True) as store:
         report = stored_report(store)
         lengths = [length for (length,) in store.conn.execute("SELECT length FROM episodes ORDER BY id")]
     assert [e.agent_steps for e in report.episodes] == [lengths[0], sum(lengths)]  # but the agent has driven them
@@ -137,7 +137,7 @@ def test_a_missing_store_or_an_unwritable_page_is_one_sentence(home: Path, tmp_p
 def test_a_track_without_its_file_is_drawn_from_its_longest_drive(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     stores.fill(path, takeovers=1)
-    with Store.open(path) as store:
+    with Store(path) as store:
         store.conn.execute("UPDATE sessions SET track = 'my own track'")
         scene = stored_scene(store)
         assert scene.track == "my own track"

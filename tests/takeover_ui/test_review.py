@@ -40,7 +40,7 @@ def store(filled: Path, tmp_path: Path) -> Iterator[Store]:
     source.backup(target)
     source.close()
     target.close()
-    with Store.open(path) as opened:
+    with Store(path) as opened:
         yield opened
 
 
@@ -391,23 +391,13 @@ def test_the_comparison_speaks_of_what_is_there() -> None:
 
 
 def _drive(episode: Any) -> Any:
-    from data.reading.stretch import Stretch
+    from data.reading.drives import Drive
+    from tests.data.helpers import summary
 
-    c, n = episode.columns, len(episode)
-    driver = np.broadcast_to(np.asarray(episode.driver), (n,)) != 0
-    return Stretch(
-        1,
-        np.arange(n),
-        c["x"],
-        c["y"],
-        c["heading"],
-        c["progress"],
-        c["speed"],
-        c["risk"],
-        driver,
-        episode.executed,
-        episode.proposed,
-    )
+    n = len(episode)
+    driver = np.broadcast_to(np.asarray(episode.driver), (n,))
+    columns = {"t": np.arange(n), "driver": driver, **episode.columns, "executed": episode.executed, "proposed": episode.proposed}
+    return Drive(summary(action_names=samples.scene().action_names), columns)
 
 
 def test_the_store_says_what_the_review_needs(store: Store) -> None:

@@ -27,6 +27,6 @@ def test_drives_that_are_copies_of_each_other_are_counted_once(tmp_path: Path) -
     path = tmp_path / "store.sqlite"
     for _ in range(2):  # the same five drives again, as a game without chance gives them
         drive(path, 12, 5, takeover=False, purpose="evaluation", progress=30.0)
-    with Store.open(path) as store:
+    with Store(path) as store:
         (evaluation,) = store.evaluations()
     assert (evaluation.episodes, evaluation.distinct) == (10, 5)

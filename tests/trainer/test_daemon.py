@@ -16,7 +16,6 @@ from data.errors import CheckpointError, StoreError, TrainingError, UsageError
 from data.recording.recorder import Recorder
 from data.records import SessionInfo, StepRow
 from data.store import Store
-from data.upkeep import prune
 from trainer.checkpoints.files import load, load_policy, save
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import PLAIN, TrainConfig
@@ -97,7 +96,7 @@ def test_trains_within_the_ratio_and_leaves_checkpoints(tmp_path: Path) -> None:
     drive(tmp_path / "store.sqlite", 50, 1, purpose="lap", takeover=False)  # a lap is no online step
     daemon = train(tmp_path, None)
     assert daemon.learner.updates == 180 + 50
-    with Store.open(tmp_path / "store.sqlite") as store:
+    with Store(tmp_path / "store.sqlite") as store:
         records = store.checkpoints()
         assert records[0].updates == 230
         assert records[0].env_steps == 250
@@ -131,7 +130,7 @@ def test_a_step_that_cannot_be_learned_from_is_told_of_once_and_training_goes_on
     spoil(7, np.nan)
     daemon = train(tmp_path, None)
     assert daemon.learner.healthy()
-    with Store.open(path) as store:
+    with Store(path) as store:
         events = store.conn.execute("SELECT level, message FROM events WHERE kind = 'numbers'").fetchall()
         kinds = {kind for (kind,) in store.conn.execute("SELECT kind FROM events")}
     assert len(events) == 2  # one for each start
@@ -255,7 +254,7 @@ def test_killed_without_warning_it_goes_on(tmp_path: Path) -> None:
 
 
 def newest(root: Path):
-    with Store.open(root / "store.sqlite") as store:
+    with Store(root / "store.sqlite") as store:
         record = store.latest_checkpoint()
     assert record is not None
     return record
@@ -281,7 +280,7 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_taken(tmp_path: Path
     drive(tmp_path / "store.sqlite")
     train(tmp_path, 90)
     train(tmp_path, 120)
-    with Store.open(tmp_path / "store.sqlite") as store:
+    with Store(tmp_path / "store.sqlite") as store:
         last, before = store.checkpoints()[:2]
     path = tmp_path / "checkpoints" / last.name
     data = bytearray(path.read_bytes())
@@ -326,7 +325,7 @@ def test_explosion_goes_back_once_and_then_stops(tmp_path: Path) -> None:
     daemon.run()
     assert daemon.learner.lr_scale == 0.5
     assert daemon.learner.healthy()
-    with Store.open(tmp_path / "store.sqlite") as store:
+    with Store(tmp_path / "store.sqlite") as store:
         events = store.conn.execute("SELECT message FROM events WHERE kind = 'rollback'").fetchall()
     assert len(events) == 1
     assert "half the learning rates" in events[0][0]
@@ -391,16 +390,16 @@ def test_evaluations_make_the_best(tmp_path: Path) -> None:
     config = SMALL.with_values(checkpoint_seconds=60.0)
     train(tmp_path, None, config)
     first = newest(tmp_path).id
-    with Store.open(path) as store:
+    with Store(path) as store:
         store.upsert_corner("default", "hairpin", 10.0, 20.0, "track")
     drive(path, 12, 15, takeover=False, purpose="evaluation", checkpoint_id=first, progress=30.0)
     train(tmp_path, None, config)
-    with Store.open(path) as store:
+    with Store(path) as store:
         assert store.best_checkpoint() is None  # fifteen episodes prove too little
     drive(path, 12, 5, takeover=False, purpose="evaluation", checkpoint_id=first, progress=30.0)
     drive(path, 15, 1)
     daemon = train(tmp_path, None, config)
-    with Store.open(path) as store:
+    with Store(path) as store:
         best = store.best_checkpoint()
     assert best is not None
     assert best.id == first
@@ -408,7 +407,7 @@ def test_evaluations_make_the_best(tmp_path: Path) -> None:
     later = newest(tmp_path).id
     drive(path, 12, 20, takeover=False, purpose="evaluation", checkpoint_id=later, progress=5.0)
     train(tmp_path, None, config)
-    with Store.open(path) as store:
+    with Store(path) as store:
         events = [row[0] for row in store.conn.execute("SELECT kind FROM events ORDER BY id")]
         names = {row[0] for row in store.conn.execute("SELECT DISTINCT name FROM metrics")}
     assert events.count("collapse") == 1
@@ -482,7 +481,7 @@ def test_every_judgement_is_in_force_within_two_seconds(
 
     try:
         wait_for(lambda: daemon.beat.state == "training")
-        with Store.open(path) as store:
+        with Store(path) as store:
             first, second, third = (s.id for s in store.segments())
             soon(30)
             store.label([first], verdict="bad")
@@ -512,7 +511,7 @@ def test_settings_of_a_checkpoint_that_are_not_known_are_told(tmp_path: Path, mo
     said: list[str] = []
     daemon = Daemon(tmp_path, Wish.of({}), stop=lambda: daemon.beat.state in ("idle", "waiting"), say=said.append)
     daemon.run()
-    with Store.open(tmp_path / "store.sqlite") as store:
+    with Store(tmp_path / "store.sqlite") as store:
         events = store.conn.execute("SELECT level, message FROM events WHERE kind = 'settings'").fetchall()
     assert len(events) == 1
     assert events[0][0] == "warning"
@@ -544,7 +543,7 @@ def test_checkpoints_by_updates_and_old_ones_go(tmp_path: Path) -> None:
         checkpoint_updates=16, checkpoint_seconds=1e9, checkpoint_seconds_max=1e9, keep_checkpoints=3
     )
     train(tmp_path, None, config)
-    with Store.open(tmp_path / "store.sqlite") as store:
+    with Store(tmp_path / "store.sqlite") as store:
         updates = [r.updates for r in reversed(store.checkpoints())]
     assert updates == [0, *range(16, 180, 16), 180]
     assert len(list((tmp_path / "checkpoints").iterdir())) == 3
@@ -603,9 +602,9 @@ def test_a_start_on_a_pruned_or_a_large_store_owes_what_was_driven_since_and_no_
     drive(path, 100, 4)
     assert train(tmp_path, None, config).learner.updates == 400 - 20
     drive(path, 50, 1)  # while no trainer is there
-    with Store.open(path) as store:
+    with Store(path) as store:
         (newest,) = store.conn.execute("SELECT max(started) FROM episodes").fetchone()
-        assert prune(store.conn, newest) > 200
+        assert store.prune(newest) > 200
     daemon = train(tmp_path, None, config)
     assert daemon.learner.updates == 400 - 20 + 50
     drive(path, 60, 1)

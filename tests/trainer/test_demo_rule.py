@@ -12,7 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.reading.follow import Follower, Update
+from data.reading.follow import Follower
+from data.reading.update import Update
 from data.recording.recorder import Recorder
 from data.records import SegmentRecord, SessionInfo, StepRow
 from data.store import Store
@@ -211,7 +212,7 @@ def test_what_a_player_does_to_a_store_reaches_the_rows(recorded: tuple[bytes, s
         path = Path(folder) / "store.sqlite"
         path.write_bytes(recorded[0])
         replay = Replay(OBS, ACT, CONFIG)
-        with Store.open(path) as store, Follower(path) as follower:
+        with Store(path) as store, Follower(path) as follower:
             ids = [s.id for s in store.segments()]
             for _ in range(data.draw(st.integers(1, 8))):
                 some = data.draw(st.lists(st.sampled_from(ids), min_size=1, unique=True))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.checkpoints import Evaluation
+from data.tables.checkpoints import Evaluation
 from trainer.daemon.update_budget import Ledger
 from trainer.daemon.verdicts import best, verdicts
 

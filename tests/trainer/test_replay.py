@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.reading.follow import Update
+from data.reading.update import Update
 from tests.trainer.helpers import ACT, OBS, TINY, random_episode
 from trainer.replay.best_finishes import BestFinishes
 from trainer.replay.replay import Replay

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from data.errors import InputFileError
-from data.reading.follow import Update
+from data.reading.update import Update
 from tests.trainer.helpers import ACT, OBS, random_episode
 from trainer.config import PLAIN, TrainConfig
 from trainer.daemon.update_budget import Ledger

@@ -26,7 +26,7 @@ class CheckpointMeta:
     numbers: dict[str, float] = field(default_factory=dict)
     """Counters of the learner and the daemon."""
     tracks: dict[str, str] = field(default_factory=dict)
-    """What it has learned on: names of tracks by their digests (``data.tracks``)."""
+    """What it has learned on: names of tracks by their digests (``data.tables.tracks``)."""
     format: int = FORMAT
 
     @classmethod

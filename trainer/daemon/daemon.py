@@ -16,12 +16,13 @@ from typing import Any
 
 import torch
 
-from data.checkpoints import CheckpointRecord
 from data.errors import CheckpointError, StoreError, TrainingError
 from data.exchange.relayout import rebuild_said
-from data.reading.follow import Follower, Update
+from data.reading.follow import Follower
 from data.reading.layouts import Layout, apart, driven_layout
+from data.reading.update import Update
 from data.store import Store
+from data.tables.checkpoints import CheckpointRecord
 from trainer.checkpoints.files import load, save, sweep
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import TrainConfig
@@ -141,7 +142,7 @@ class Daemon:
         """Give what earlier versions imported the layout of today."""
         if not self.store_path.exists():
             return
-        with contextlib.suppress(StoreError), Store.open(self.store_path, create=False) as store:
+        with contextlib.suppress(StoreError), Store(self.store_path, create=False) as store:
             for text in rebuild_said(store):
                 self.say(text)
 
@@ -149,7 +150,7 @@ class Daemon:
         """Make or take up the learner; None (after a short rest) while there is nothing to begin with."""
         records, driven = [], None
         if self.store_path.exists():
-            with Store.open(self.store_path, create=False) as store:
+            with Store(self.store_path, create=False) as store:
                 records, driven = store.checkpoints(), driven_layout(store.conn, live=True)
         start = begin(self.wish, records, self.folder, self.say)
         if start is not None and start.own and start.meta is not None and not start.meta.updates:
@@ -215,7 +216,7 @@ class Daemon:
         numbers = start.meta.numbers if start.own and start.meta is not None else {}
         if "last_step" in numbers:
             # What came since the checkpoint is known to a step, however much of what was before has been deleted meanwhile.
-            with Store.open(self.store_path, read_only=True) as store:
+            with Store(self.store_path, read_only=True) as store:
                 since = store.steps_between(int(numbers["last_step"]), self.follower.last_step, *self.names)
             new = sum(steps for purpose, steps in since.items() if self.replay.counts(purpose))
             self.replay.online_steps = int(numbers["online_steps"]) + new
@@ -231,7 +232,7 @@ class Daemon:
     def _tell_left_out(self, layouts: Collection[Layout]) -> None:
         """Say what cannot be learned from, or find that it is this learner, who knows nothing yet, that does not fit."""
         texts: dict[Layout, str] = {}
-        with contextlib.suppress(StoreError), Store.open(self.store_path, read_only=True) as store:
+        with contextlib.suppress(StoreError), Store(self.store_path, read_only=True) as store:
             texts, driven = apart(store.conn, self.names), driven_layout(store.conn, live=True)
             own = self.start.own or self.start.meta is None
             empty = not self.learner.updates and not self.replay.online_steps
@@ -316,7 +317,7 @@ class Daemon:
         name = ""
         try:
             name, sha256 = save(self.folder, learner, meta, {"rng.replay": self.generator.get_state()})
-            with Store.open(self.store_path) as store:
+            with Store(self.store_path) as store:
                 self.start.parent = store.add_checkpoint(
                     name, sha256, learner.updates, learner.env_steps, KIND, self.config.to_dict(), self.start.parent
                 )
@@ -404,7 +405,7 @@ class Daemon:
         values["debug/demo_sampling_weight"] = self.replay.demo_sampling_weight()
         self._metrics_at = now
         self.watch.newest = values
-        with contextlib.suppress(StoreError), Store.open(self.store_path) as store:
+        with contextlib.suppress(StoreError), Store(self.store_path) as store:
             store.add_metrics(self.learner.updates, values)
         if self._last_batch is not None:
             for finding in self.checks.look(self.learner, self._last_batch, values, self._terminated):
@@ -419,7 +420,7 @@ class Daemon:
 
     def _event(self, kind: str, text: str, level: str = "info", data: dict[str, str] | None = None) -> None:
         self.say(text)
-        with contextlib.suppress(StoreError), Store.open(self.store_path) as store:
+        with contextlib.suppress(StoreError), Store(self.store_path) as store:
             store.add_event(kind, text, level, data=data)
 
     def _rest(self, state: str) -> None:

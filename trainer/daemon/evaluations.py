@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from data import tracks
-from data.checkpoints import CheckpointRecord, find
 from data.demos import Rule
 from data.errors import StoreError
 from data.numbers import counted
-from data.reading.follow import Layout, Update
+from data.reading.update import Layout, Update
 from data.statistics import ENOUGH
 from data.store import Store
+from data.tables.checkpoints import CheckpointRecord
 from trainer.config import TrainConfig
 from trainer.daemon.verdicts import Verdict, below_best, best, verdicts
 
@@ -82,7 +81,7 @@ class Watch:
         Returns (kind, sentence, level) of what is to be told.
         """
         events = []
-        with Store.open(store_path) as store:
+        with Store(store_path) as store:
             # A checkpoint is compared with others on one road: the one that was evaluated last.
             found = store.evaluations()
             track = found[-1].track if found else ""
@@ -116,14 +115,14 @@ class Watch:
     def digests(self, store_path: Path, driven: frozenset[str]) -> dict[str, str]:
         """Return the names of these tracks by their digests; while the store cannot be read, those known before."""
         if driven != self._driven:
-            with contextlib.suppress(StoreError), Store.open(store_path, read_only=True) as store:
-                self._digests, self._driven = tracks.digests(store.conn, driven), driven
+            with contextlib.suppress(StoreError), Store(store_path, read_only=True) as store:
+                self._digests, self._driven = store.track_digests(driven), driven
         return self._digests
 
     def checkpoints(self, store_path: Path, kind: str, limit: int) -> list[CheckpointRecord]:
         """Return the rows of the newest checkpoints of a kind, newest first. Raises StoreError."""
-        with Store.open(store_path) as store:
-            return find(store.conn, "kind = ?", (kind,), limit)
+        with Store(store_path) as store:
+            return store.checkpoints(limit, kind)
 
     def spent(self, what: str, seconds: float, updates: int = 0) -> None:
         """Note where time went."""

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from data.checkpoints import CheckpointRecord
 from data.errors import CheckpointError, UsageError
+from data.tables.checkpoints import CheckpointRecord
 from trainer.checkpoints.files import SHAPE_FIELDS, load, shaped_like
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import TrainConfig

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from data.checkpoints import Evaluation
 from data.statistics import ENOUGH, independent, wilson
+from data.tables.checkpoints import Evaluation
 
 
 @dataclass(frozen=True)

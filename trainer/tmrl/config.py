@@ -17,7 +17,7 @@ from data.files.text_files import read_json
 from data.suggest import did_you_mean, nearest
 from trainer.config import PLAIN, TrainConfig
 from trainer.tmrl.networks import KEPT, note, set_network
-from trainer.tmrl.values import check_layout, entries, number, pair, plain, truth, whole
+from trainer.tmrl.values import check_schema, entries, number, pair, plain, truth, whole
 
 POINT_M = 0.35
 """Metres between the points of a line as tmrl records them."""
@@ -236,13 +236,13 @@ def read(path: Path) -> tuple[TrainConfig, list[Finding]]:
     Raises InputFileError when it cannot be read, is larger than any such file, or is older than 0.6.0.
     """
     values = read_json(path)
-    check_layout(values, path.name)
+    check_schema(values, path.name)
     return understand(values, path.name)
 
 
 def understand(values: Mapping[str, Any], name: str = "config.json") -> tuple[TrainConfig, list[Finding]]:
     """Return settings and findings for the content of a ``config.json``."""
-    check_layout(values, name)
+    check_schema(values, name)
     every = list(entries(values))
     flat = {key: value for _, key, value in every}
     whose = {key: section for section, key, _ in every}

@@ -86,7 +86,7 @@ def assert_one_batch(home: Home, driven: int) -> None:
     daemon = turns(home, lambda d: d.learner.updates >= 8)
     assert daemon.replay.demo_rows == len(steps)
     assert daemon.watch.left_out == set()
-    with Store.open(home.store_path) as store:
+    with Store(home.store_path) as store:
         assert apart(store.conn) == {}
         assert not store.db.execute("SELECT message FROM events WHERE kind = 'layout'").fetchall()
 
@@ -170,7 +170,7 @@ class TestTrackMania:
         assert {len(seen) // 4 for seen, _ in before} == {43}
         drive(home, "trackmania")
         if not trained:
-            with Store.open(home.store_path) as store:
+            with Store(home.store_path) as store:
                 (text,) = apart(store.conn).values()
             assert "hitl store rebuild" in text
             assert "pending_gas, pending_brake, pending_steer" in text
@@ -281,7 +281,7 @@ class TestWhatCannotMeet:
             db.execute("UPDATE sessions SET kind = 'import' WHERE env = 'box2d'")
         daemon = turns(home, idle)
         assert len(daemon.names[0]) == 81  # what is driven is learned, not what was imported
-        with Store.open(home.store_path) as store:
+        with Store(home.store_path) as store:
             said = " ".join(m for (m,) in store.db.execute("SELECT message FROM events WHERE kind = 'layout'").fetchall())
         assert "46 numbers" in said
 

@@ -22,8 +22,8 @@ from trainer.diagnosis.run import diagnose
 
 
 def drives_of(root: Path) -> Drives:
-    with Store.open(root / "store.sqlite", create=False) as store:
-        drives = from_store(store.conn, BOUNDED)
+    with Store(root / "store.sqlite", create=False) as store:
+        drives = from_store(store, BOUNDED)
     assert drives is not None
     return drives
 

@@ -16,13 +16,13 @@ from sqlite_utils import Database
 from data.errors import StoreError, shown
 from data.schema import Migration
 
-Layout = tuple[dict[str, frozenset[str]], frozenset[str]]
+Tables = tuple[dict[str, frozenset[str]], frozenset[str]]
 """Columns by table, and the triggers."""
 
 _COPY = "Put a copy of the store in its place."
 
 
-def _layout(conn: sqlite3.Connection) -> Layout:
+def _tables(conn: sqlite3.Connection) -> Tables:
     names = [str(n) for (n,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
     # `hidden`: a column that is worked out when it is read, or one of a virtual table
     columns = "SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0"
@@ -32,22 +32,22 @@ def _layout(conn: sqlite3.Connection) -> Layout:
 
 
 @functools.lru_cache(maxsize=8)
-def _wanted(migrations: tuple[Migration, ...]) -> Layout:
+def _wanted(migrations: tuple[Migration, ...]) -> Tables:
     conn = sqlite3.connect(":memory:", isolation_level=None)
     try:
         for migration in migrations:
             migration.apply(Database(conn, recursive_triggers=False, execute_plugins=False))
-        return _layout(conn)
+        return _tables(conn)
     finally:
         conn.close()
 
 
-def check_layout(conn: sqlite3.Connection, name: str, migrations: Sequence[Migration]) -> None:
+def check_schema(conn: sqlite3.Connection, name: str, migrations: Sequence[Migration]) -> None:
     """See that a store of the version that these migrations make has their tables and columns, and no foreign triggers.
 
     Tables and views beside them are the player's own business. Raises StoreError, sqlite3.DatabaseError when it is damaged.
     """
-    (tables, triggers), (held, found) = _wanted(tuple(migrations)), _layout(conn)
+    (tables, triggers), (held, found) = _wanted(tuple(migrations)), _tables(conn)
     for table, columns in tables.items():
         if not columns <= held.get(table, frozenset()):
             raise StoreError(f"The store {name} is damaged: its table '{table}' is not there or not whole. {_COPY}")

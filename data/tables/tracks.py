@@ -8,66 +8,24 @@ came without a line, from older stores and programs, until their positions tell 
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from data.connect import transaction
 from data.errors import UsageError
+from data.tables.roads import Road
 
-SAME_M = 0.5  # between two lines of one road: written with other decimals, or with points at other places
-MOST_POINTS = 4096  # of a line that are kept
 UNKNOWN = "unknown"
-_COMPARED = 2048  # places along two lines
-_BESIDE_M = 4.0  # beyond half the road's width, where drives are recorded that leave it
-_LEAST = 5  # positions that say anything
 _DIGITS = 6  # of a digest in a track's name
 
 
 class SeveralTracksError(UsageError):
     """A name that more than one track has."""
-
-
-class Road:
-    """The shape of a track's line. ``points``: (N, 2) metres, evenly spaced; ``half_width``: m."""
-
-    def __init__(self, points: ArrayLike, half_width: float) -> None:
-        line = np.asarray(points, np.float64)
-        arc = np.r_[0.0, np.cumsum(np.hypot(*np.diff(line, axis=0).T))]
-        self.length, self.half_width = float(arc[-1]), float(half_width)
-        at = np.linspace(0.0, self.length, min(len(line), MOST_POINTS))
-        self.points: NDArray[np.float32] = np.stack([np.interp(at, arc, line[:, k]) for k in range(2)], axis=1).astype("<f4")
-
-    def at(self, share: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the (…, 2) positions at shares (0 to 1) of the length."""
-        grid = np.linspace(0.0, 1.0, len(self.points))
-        return np.stack([np.interp(share, grid, self.points[:, k]) for k in range(2)], axis=-1)
-
-    @property
-    def digest(self) -> str:
-        """A short name for the line, the same on every machine that reads the same file."""
-        places = np.round(self.at(np.linspace(0.0, 1.0, 256)) * 100.0).astype("<i8")
-        return hashlib.sha256(places.tobytes()).hexdigest()[:16]
-
-    def same(self, other: Road) -> bool:
-        """Tell whether another line is this one: nowhere more than ``SAME_M`` away, whatever its decimals and points."""
-        if abs(self.length - other.length) > max(SAME_M, 0.002 * self.length):
-            return False
-        share = np.linspace(0.0, 1.0, _COMPARED)
-        return bool(np.hypot(*(self.at(share) - other.at(share)).T).max() <= SAME_M)
-
-    def carries(self, progress: NDArray[np.float64], places: NDArray[np.float64]) -> bool | None:
-        """Tell whether (n,) progress (m) and (n, 2) positions were driven on it; None for too few to tell."""
-        if len(progress) < _LEAST:
-            return None
-        off = np.hypot(*(self.at(progress / self.length) - places).T)
-        near = off <= self.half_width + _BESIDE_M
-        return bool(near.mean() >= 0.95 and progress.max() <= self.length + 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,47 +88,6 @@ def place(conn: sqlite3.Connection, track: str, digest: str = "", road: Road | N
     return found
 
 
-def enter(
-    conn: sqlite3.Connection, name: str, road: Road, *, built_in: bool = False, reserved: bool = False
-) -> tuple[str, list[str]]:
-    """Return what a track that is about to be driven is filed under, and sentences for the player where that is news.
-
-    ``built_in``: it comes with the program, so the name is its own; ``reserved``: the name is that of another such track. What an
-    older store holds under the name alone is sorted by its positions: what was driven on this road is this track's.
-    """
-    said: list[str] = []
-    found = _same(conn, road.digest, road)
-    if found is not None and not _unsorted(conn, name, found):
-        return found, _other_name(found, name)
-    with transaction(conn):
-        found = _same(conn, road.digest, road)  # another session may have been the first
-        if found is None:
-            bare = next(iter(rows(conn, "track = ?", (name,))), None)
-            if not reserved and (bare is None or (bare.road is None and (built_in or _claims(conn, name, road)))):
-                found = name
-            else:
-                found = f"{name}~{road.digest[:_DIGITS]}"
-                other = f" ({bare.road.length:.0f} m)" if bare is not None and bare.road is not None else ""
-                said.append(
-                    f"'{name}' is another line ({road.length:.0f} m) than the one known by that name{other}: it is kept as "
-                    f"'{found}', with corners, statistics and best drives of its own. If you recorded the same map anew, what "
-                    "was measured along the old line stays with the old line."
-                )
-        digest = conn.execute("SELECT digest FROM tracks WHERE track = ?", (found,)).fetchone()
-        _write(conn, found, name, (digest[0] if digest else None) or road.digest, road)
-        apart = _turn_out(conn, found, name, road)
-        moved = settle(conn, name)
-    if apart:
-        said.append(
-            f"{apart} older {'session' if apart == 1 else 'sessions'} called '{name}' "
-            f"{'was' if apart == 1 else 'were'} driven on another map: {'it is' if apart == 1 else 'they are'} kept apart from "
-            "this one's statistics."
-        )
-    elif moved and found != name:
-        said.append(f"{moved} older {'session' if moved == 1 else 'sessions'} called '{name}' turned out to be this map's.")
-    return found, said or _other_name(found, name)
-
-
 def settle(conn: sqlite3.Connection, name: str) -> int:
     """File the sessions of which only the name is known under the one track of that name that they were driven on.
 
@@ -192,43 +109,88 @@ def settle(conn: sqlite3.Connection, name: str) -> int:
     return moved
 
 
-def resolve(conn: sqlite3.Connection, wanted: str, road: Road | None = None) -> str:
-    """Return the track that the player means: by its name, the beginning of its digest, both (``name~3fa9c1``), or its line.
+class Tracks:
+    """The tracks that an open store knows."""
 
-    Raises UsageError, with the choice, where there is none such (SeveralTracksError: more than one).
-    """
-    known = rows(conn)
-    if road is not None:
-        found = [row for row in known if row.road is not None and (row.digest == road.digest or row.road.same(road))]
-        found = found or [row for row in known if row.road is None and row.digest == road.digest]
-    else:
-        named = [row for row in known if row.name == wanted]
-        exact = [row for row in known if wanted in (row.alias, row.track)]
-        found = named if len(named) > 1 else exact or named
-        if not found:
-            name, _, start = wanted.rpartition("~")
-            found = [
-                row for row in known if len(start) >= 4 and row.digest.startswith(start) and name in ("", row.name)
-            ]
-    if len(found) == 1:
-        return found[0].track
-    if found:
-        listed = " and ".join(f"'{row.alias}' ({_about(conn, row)})" for row in found)
-        raise SeveralTracksError(f"{len(found)} tracks are called '{wanted}': {listed}. Say which: --track {found[0].alias}")
-    driven = {track for (track,) in conn.execute("SELECT DISTINCT track FROM sessions")}
-    listed = ", ".join(row.track for row in known if row.track in driven) or "none yet"
-    raise UsageError(f"Nothing was driven on a track '{wanted}'; the store knows these tracks: {listed}.")
+    conn: sqlite3.Connection
 
+    def known_tracks(self, track: str | None = None, name: str | None = None) -> list[TrackRow]:
+        """Return the known tracks, driven on or not, in the order in which they came: the one filed so, or those of a name."""
+        return rows(self.conn, "track = coalesce(?, track) AND name = coalesce(?, name)", (track, name))
 
-def set_best(conn: sqlite3.Connection, track: str, checkpoint_id: int) -> None:
-    """Note which checkpoint is the best on a track."""
-    conn.execute("UPDATE tracks SET best = ? WHERE track = ?", (checkpoint_id, track))
+    def enter_track(
+        self, name: str, road: Road, *, built_in: bool = False, reserved: bool = False
+    ) -> tuple[str, list[str]]:
+        """Return what a track that is about to be driven is filed under, and what is to be told to the player.
 
+        ``built_in``: it comes with the program, so the name is its own; ``reserved``: the name is that of another such track.
+        What an older store holds under the name alone is sorted by its positions: what was driven on this road is this track's.
+        """
+        conn = self.conn
+        said: list[str] = []
+        found = _same(conn, road.digest, road)
+        if found is not None and not _unsorted(conn, name, found):
+            return found, _other_name(found, name)
+        with transaction(conn):
+            found = _same(conn, road.digest, road)  # another session may have been the first
+            if found is None:
+                bare = next(iter(rows(conn, "track = ?", (name,))), None)
+                if not reserved and (bare is None or (bare.road is None and (built_in or _claims(conn, name, road)))):
+                    found = name
+                else:
+                    found = f"{name}~{road.digest[:_DIGITS]}"
+                    other = f" ({bare.road.length:.0f} m)" if bare is not None and bare.road is not None else ""
+                    said.append(
+                        f"'{name}' is another line ({road.length:.0f} m) than the one known by that name{other}: it is kept as "
+                        f"'{found}', with corners, statistics and best drives of its own. If you recorded the same map anew, "
+                        "what was measured along the old line stays with the old line."
+                    )
+            digest = conn.execute("SELECT digest FROM tracks WHERE track = ?", (found,)).fetchone()
+            _write(conn, found, name, (digest[0] if digest else None) or road.digest, road)
+            apart = _turn_out(conn, found, name, road)
+            moved = settle(conn, name)
+        if apart:
+            said.append(
+                f"{apart} older {'session' if apart == 1 else 'sessions'} called '{name}' "
+                f"{'was' if apart == 1 else 'were'} driven on another map: {'it is' if apart == 1 else 'they are'} kept apart "
+                "from this one's statistics."
+            )
+        elif moved and found != name:
+            said.append(f"{moved} older {'session' if moved == 1 else 'sessions'} called '{name}' turned out to be this map's.")
+        return found, said or _other_name(found, name)
 
-def digests(conn: sqlite3.Connection, tracks: Iterable[str]) -> dict[str, str]:
-    """Return the names of tracks that are known by their line, by digest."""
-    wanted = set(tracks)
-    return {row.digest: row.name for row in rows(conn, "digest IS NOT NULL") if row.track in wanted}
+    def resolve_track(self, wanted: str, road: Road | None = None) -> str:
+        """Return the track that the player means: by its name, the beginning of its digest, both (``name~3fa9c1``), or its line.
+
+        Raises UsageError, with the choice, where no track is meant (SeveralTracksError: more than one).
+        """
+        conn = self.conn
+        known = rows(conn)
+        if road is not None:
+            found = [row for row in known if row.road is not None and (row.digest == road.digest or row.road.same(road))]
+            found = found or [row for row in known if row.road is None and row.digest == road.digest]
+        else:
+            named = [row for row in known if row.name == wanted]
+            exact = [row for row in known if wanted in (row.alias, row.track)]
+            found = named if len(named) > 1 else exact or named
+            if not found:
+                name, _, start = wanted.rpartition("~")
+                found = [
+                    row for row in known if len(start) >= 4 and row.digest.startswith(start) and name in ("", row.name)
+                ]
+        if len(found) == 1:
+            return found[0].track
+        if found:
+            listed = " and ".join(f"'{row.alias}' ({_about(conn, row)})" for row in found)
+            raise SeveralTracksError(f"{len(found)} tracks are called '{wanted}': {listed}. Say which: --track {found[0].alias}")
+        driven = {track for (track,) in conn.execute("SELECT DISTINCT track FROM sessions")}
+        listed = ", ".join(row.track for row in known if row.track in driven) or "none yet"
+        raise UsageError(f"Nothing was driven on a track '{wanted}'; the store knows these tracks: {listed}.")
+
+    def track_digests(self, tracks: Iterable[str]) -> dict[str, str]:
+        """Return the names of tracks that are known by their line, by digest."""
+        wanted = set(tracks)
+        return {row.digest: row.name for row in rows(self.conn, "digest IS NOT NULL") if row.track in wanted}
 
 
 # -- inside
