@@ -30,6 +30,11 @@ class Skill:
     wheelbase: float = 3.24  # m
     full_lock: float = 0.4  # rad
     reaction_s: float = 0.2  # s between seeing that help is needed and acting
+    look_m: float = 4.0  # m ahead that they steer for, standing
+    look_s: float = 0.22  # s further for each m/s
+    settling: float = 0.06  # how strongly they answer to the car's turning otherwise than meant
+    gas: float = 0.35  # pedal for each m/s that they are too slow
+    brake: float = 0.25  # and too fast
 
 
 def speed_profile(track: Track, skill: Skill) -> NDArray[np.float64]:
@@ -74,7 +79,7 @@ class ScriptedDriver:
         speed = state.speed
         heading = state.heading + state.yaw_rate * self._dt
         x, y = state.x + state.vx * self._dt, state.y + state.vy * self._dt
-        reach = 4.0 + 0.22 * speed
+        reach = skill.look_m + skill.look_s * speed
         target_s = place.s + speed * self._dt + reach
         tx, ty = line.ahead(target_s, np.zeros(1))[0]
         direction = line.at(target_s)[2]
@@ -84,7 +89,7 @@ class ScriptedDriver:
         curvature = 2 * left / max(dx * dx + dy * dy, 1.0)  # pure pursuit: the arc through the target (Coulter 1992)
         # A sliding car turns less than its wheels say: more lock with speed, and less when it already turns enough.
         lock = math.atan(skill.wheelbase * curvature) * (1 + 0.0004 * speed * speed)
-        lock += 0.06 * (curvature * speed - state.yaw_rate)
+        lock += skill.settling * (curvature * speed - state.yaw_rate)
         steer = -lock / skill.full_lock
         ahead = place.s + speed * (self._dt + 0.1)
         index = min(int(ahead / line.spacing), len(self._profile) - 1)
@@ -92,7 +97,7 @@ class ScriptedDriver:
         away = state.vy * math.cos(place.heading) - state.vx * math.sin(place.heading)
         if abs(place.offset + 0.4 * away) > 0.7 * self.track.half_width:
             allowed = min(allowed, 9.0)  # near the edge and on the way out: slow down first
-        pedal = 0.35 * (allowed - speed) if speed < allowed else 0.25 * (allowed - speed)
+        pedal = (skill.gas if speed < allowed else skill.brake) * (allowed - speed)
         return np.array([np.clip(pedal, -1, 1), np.clip(steer, -1, 1)], dtype=np.float32)
 
 
