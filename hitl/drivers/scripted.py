@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,6 +71,13 @@ class ScriptedDriver:
         limit = max(0.0, self.track.half_width - 2.5)
         return float(np.clip(self.skill.wander_m * wave * math.sqrt(2 / 3), -limit, limit))
 
+    def see(self, state: VehicleState, place: Place) -> None:
+        """Sees the car as it is when it acts: there is nothing to keep in mind."""
+
+    def decides_in(self) -> float:
+        """Return the seconds from the need of help to the hand on the wheel."""
+        return self.skill.reaction_s
+
     def act(self, state: VehicleState, place: Place) -> NDArray[np.float32]:
         """Return the action for the coming time-step.
 
@@ -124,12 +132,14 @@ class TakeoverRule:
         reaction_s: float = 0.2,
         hz: float = 20.0,
         corners: tuple[Corner, ...] | None = None,
+        decides_in: Callable[[], float] | None = None,
     ) -> None:
-        """``corners``: where ``rule.corners`` are looked up; the track's own when None."""
+        """``corners``: where ``rule.corners`` are looked up; the track's own when None. ``decides_in``: gives the reaction
+        time of each episode (s), in place of ``reaction_s``."""
         self.track, self.rule = track, rule
         self._corners = [c for c in (track.corners if corners is None else corners) if c.name in rule.corners]
         self._helping, self._reached = True, 0.0
-        self._delay = max(1, round(reaction_s * hz))
+        self._hz, self._decides_in = hz, decides_in or (lambda: reaction_s)
         self._settle = max(1, round(rule.settle_s * hz))
         self.begin()
 
@@ -139,7 +149,8 @@ class TakeoverRule:
             passed = all(self._reached >= c.to_m for c in self._corners)
             self._helping = not self._helping and not passed
         self._reached = 0.0
-        self._seen: deque[bool] = deque([False] * self._delay, maxlen=self._delay + 1)
+        delay = max(1, round(self._decides_in() * self._hz))
+        self._seen: deque[bool] = deque([False] * delay, maxlen=delay + 1)
         self._calm = 0
         self.holding = False
 
