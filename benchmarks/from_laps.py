@@ -35,28 +35,28 @@ ARMS: dict[str, tuple[int, dict[str, Any]]] = {
 
 def run(track: str, arm: str, seed: int, laps: int, skill: str, steps: int, hold: int) -> dict[str, Any]:
     """One agent."""
-    from hitl.drivers.human import Nobody, ScriptedWheel
+    from hitl.drivers.human import NoHuman
     from hitl.drivers.person import SKILLS, Person
     from hitl.home import Home
     from hitl.road.corners import corners_from_curvature
     from hitl.session.lockstep import Lockstep
-    from hitl.session.setup import Rig
-    from hitl.session_options import RigOptions
+    from hitl.session.setup import SessionSetup
+    from hitl.session_options import SessionOptions
     from trainer.config import PRESETS
 
     first, changes = ARMS[arm]
     config = PRESETS["hitl"].with_values(seed=seed, **changes)
     with tempfile.TemporaryDirectory() as folder:
-        options = RigOptions(track=track, kind="demo", seed=seed, greedy_every=2)
-        with Rig(Home(Path(folder) / "home"), options) as rig, Lockstep(rig, config) as lockstep:
+        options = SessionOptions(track=track, kind="demo", seed=seed, greedy_every=2)
+        with SessionSetup(Home(Path(folder) / "home"), options) as rig, Lockstep(rig, config) as lockstep:
             person = Person(rig.track, SKILLS[skill], seed=1000 + seed)
-            rig.session.wheel = _Always(person)
+            rig.session.human = _Always(person)
             lap_seconds = []
             while len(lap_seconds) < laps:
                 result = rig.session.episode("lap", seed=len(lap_seconds))
                 if result.reason == "finish":
                     lap_seconds.append(result.steps / 20.0)
-            rig.session.wheel = Nobody()
+            rig.session.human = NoHuman()
             lockstep.learn()
             for _ in range(first):
                 lockstep.learner.update(lockstep.replay.sample(config.batch_size, lockstep._generator))

@@ -19,7 +19,7 @@ from hitl.road.track import Track
 TOUCHED = 0.25  # deflection from which a person counts as driving
 
 
-class Wheel(Protocol):
+class HumanSide(Protocol):
     """What the session asks of the human side."""
 
     name: str
@@ -34,7 +34,7 @@ class Wheel(Protocol):
         """Let the player feel that something happened."""
 
 
-class Nobody:
+class NoHuman:
     """No human side: the agent is alone."""
 
     name = ""
@@ -50,7 +50,7 @@ class Nobody:
         """Nobody feels it."""
 
 
-class PadWheel:
+class HumanDriver:
     """A person with a pad or a keyboard."""
 
     def __init__(self, pad: Pad) -> None:
@@ -68,20 +68,20 @@ class PadWheel:
         self.pad.rumble(strong, weak, seconds)
 
 
-def persons_pad(wheel: Wheel | None) -> Pad | None:
+def persons_pad(wheel: HumanSide | None) -> Pad | None:
     """Return the pad of the person at a wheel, None where there is nobody."""
     pad: Pad | None = getattr(getattr(wheel, "person", wheel), "pad", None)
     return pad
 
 
-def device_hub(wheel: Wheel | None) -> Any:
+def device_hub(wheel: HumanSide | None) -> Any:
     """Return the devices that a person's pad is read from, None where it is no pad of SDL's."""
     pad = persons_pad(wheel)
     found = [getattr(part, "hub", None) for part in (pad, *getattr(pad, "parts", ()))]
     return next((hub for hub in found if hub is not None), None)
 
 
-class ScriptedWheel:
+class ScriptedHuman:
     """The scripted driver. ``rule`` None: it drives all the time (a lap); ``limit_s`` bounds all its takeovers together.
 
     A takeover that has begun is finished, so the limit can be passed by the length of one.
@@ -134,26 +134,26 @@ def scripted_human(
     corners: tuple[Corner, ...] | None = None,
     limit_s: float | None = None,
     hz: float = 20.0,
-) -> ScriptedWheel:
+) -> ScriptedHuman:
     """Return a driver of that skill (see ``hitl.drivers.person``) who helps by a rule, or drives whole laps (``rule`` None)."""
     driver = driver_of_skill(track, skill, seed, hz)
     if rule is None:
-        return ScriptedWheel(driver, None, limit_s=limit_s, hz=hz)
+        return ScriptedHuman(driver, None, limit_s=limit_s, hz=hz)
     early = PEOPLE[skill].lets_go_early_m if skill in PEOPLE else 0.0
     rule = replace(rule, leave_m=rule.leave_m - early)
-    return ScriptedWheel(
+    return ScriptedHuman(
         driver, TakeoverRule(track, rule, hz=hz, corners=corners, decides_in=driver.decides_in), limit_s=limit_s, hz=hz
     )
 
 
-class StandInWheel:
+class HumanOrScripted:
     """A person, and the scripted driver in their place while they only watch.
 
     The scripted driver helps from the episode after ``patience`` ones in which the person has touched nothing; once they
     have driven, it never does again.
     """
 
-    def __init__(self, person: Wheel, stand_in: ScriptedWheel, patience: int = 1) -> None:
+    def __init__(self, person: HumanSide, stand_in: ScriptedHuman, patience: int = 1) -> None:
         self.person, self.stand_in = person, stand_in
         self.name = f"{person.name} or scripted"
         self._patience, self._episodes, self._driven = patience, 0, False
