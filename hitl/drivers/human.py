@@ -6,11 +6,15 @@ Each gives the same thing, a :class:`PadState`, so that the arbiter has one rule
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any, Protocol
 
-from hitl.drivers.scripted import ScriptedDriver, TakeoverRule
+from hitl.drivers.person import PEOPLE, Person, driver_of_skill
+from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.pads.base import MISSING, Pad, PadState
 from hitl.pads.hands import Hand, look, together
+from hitl.road.corners import Corner
+from hitl.road.track import Track
 
 TOUCHED = 0.25  # deflection from which a person counts as driving
 
@@ -86,7 +90,7 @@ class ScriptedHuman:
     name = "scripted"
 
     def __init__(
-        self, driver: ScriptedDriver, rule: TakeoverRule | None, *, limit_s: float | None = None, hz: float = 20.0
+        self, driver: ScriptedDriver | Person, rule: TakeoverRule | None, *, limit_s: float | None = None, hz: float = 20.0
     ) -> None:
         self.driver, self.rule = driver, rule
         self._steps_left = None if limit_s is None else round(limit_s * hz)
@@ -105,6 +109,7 @@ class ScriptedHuman:
     def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
         """Look at the car, decide, and press accordingly."""
         state, place = info["state"], info["place"]
+        self.driver.see(state, place)
         if self.rule is not None:
             held = self.rule.holding
             if (self.spent and not held) or not self.rule.wants(state, place):
@@ -118,6 +123,27 @@ class ScriptedHuman:
 
     def rumble(self, strong: float, weak: float, seconds: float) -> None:
         """The scripted driver feels nothing."""
+
+
+def scripted_human(
+    track: Track,
+    skill: str,
+    rule: Rule | None,
+    *,
+    seed: int = 0,
+    corners: tuple[Corner, ...] | None = None,
+    limit_s: float | None = None,
+    hz: float = 20.0,
+) -> ScriptedHuman:
+    """Return a driver of that skill (see ``hitl.drivers.person``) who helps by a rule, or drives whole laps (``rule`` None)."""
+    driver = driver_of_skill(track, skill, seed, hz)
+    if rule is None:
+        return ScriptedHuman(driver, None, limit_s=limit_s, hz=hz)
+    early = PEOPLE[skill].lets_go_early_m if skill in PEOPLE else 0.0
+    rule = replace(rule, leave_m=rule.leave_m - early)
+    return ScriptedHuman(
+        driver, TakeoverRule(track, rule, hz=hz, corners=corners, decides_in=driver.decides_in), limit_s=limit_s, hz=hz
+    )
 
 
 class HumanOrScripted:
