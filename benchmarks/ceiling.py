@@ -30,6 +30,8 @@ from helping import helper, practice_starts
 from opponents import OPPONENTS
 from solo import Evaluator, Solo
 
+from hitl.drivers.person import SKILLS
+
 ARMS = OURS | {
     name: Arm(o.text, takeovers=True, settings=o.settings, make_learner=o.make, make_replay=o.make_replay)
     for name, o in OPPONENTS.items()
@@ -67,7 +69,7 @@ def stall(folder: Path, track: str, seed: int) -> dict[str, Any] | None:
 
 
 def run(
-    folder: Path, track: str, name: str, seed: int, steps: int, hold: int, place: dict[str, Any]
+    folder: Path, track: str, name: str, seed: int, steps: int, hold: int, place: dict[str, Any], skill: str = "expert"
 ) -> dict[str, Any]:
     """Phase 2: one arm from one stalled home (which is copied, not changed), for ``steps`` driven steps at most.
 
@@ -92,7 +94,7 @@ def run(
             rig = lockstep.rig
             hz = rig.task.settings.hz
             human_lap = median(_laps(home, hz))
-            wheel, human = helper(arm, rig, lockstep, corner, seed)
+            wheel, human = helper(arm, rig, lockstep, corner, seed, skill)
             rig.session.human = wheel
             lockstep.learn()  # takes in what the stalled run left; no update is owed yet
             judge = _Judge(rig.track, corner, hz)
@@ -115,7 +117,8 @@ def run(
             human += helped
     after = [c["passes"] / EPISODES for c in curve if reached is not None and c["steps"] > reached]
     return {
-        "arm": name,
+        "arm": name if skill == "expert" else f"{name}:{skill}",
+        "skill": skill,
         "seed": seed,
         "steps_to_90": reached,
         "held": fmean(after) if after else None,
@@ -178,7 +181,7 @@ def summary(results: list[dict[str, Any]], steps: int) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for name in dict.fromkeys(r["arm"] for r in results):
         rows = sorted((r for r in results if r["arm"] == name), key=lambda r: r["seed"])
-        names = [key for key in rows[0] if key not in ("arm", "seed", "curve")]
+        names = [key for key in rows[0] if key not in ("arm", "skill", "seed", "curve")]
         figures[name] = {key: [r[key] for r in rows] for key in names}
         figures[name] |= {"seeds": [r["seed"] for r in rows], "curves": [r["curve"] for r in rows]}
     return {"budget_steps": steps, "arms": figures}
@@ -200,7 +203,7 @@ def show(figures: dict[str, Any], steps: int) -> None:
                 f"{median(f['human_seconds']):.0f}",
                 f"{median(f['final_return']):.1f}",
                 f"{median(f['finished_laps']):.0f}",
-                ARMS[name].text,
+                ARMS[name.partition(":")[0]].text,
             )
         )
     columns = ("arm", "steps to 90 %", "range", "seeds", "held", "human s", "return", "laps of 20", "")
@@ -216,6 +219,9 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=7500, help="driven steps an arm")
     parser.add_argument("--hold", type=int, default=5000, help="driven steps that a corner is watched once it is passed")
+    parser.add_argument(
+        "--skill", nargs="+", default=["expert"], choices=SKILLS, help="who helps: see hitl/drivers/person.py"
+    )
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", type=Path, metavar="DIR", help="where stalled homes are kept, and found again")
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -246,9 +252,10 @@ def main() -> None:
                     where[seed] = place
                 stalled = [seed for seed, place in where.items() if place is not None]
             jobs = [
-                (home(seed), args.track, name, seed, args.steps, args.hold, where[seed])
+                (home(seed), args.track, name, seed, args.steps, args.hold, where[seed], skill)
                 for seed in stalled
                 for name in arms
+                for skill in (args.skill if ARMS[name].takeovers or ARMS[name].laps_s else args.skill[:1])
             ]
             for result in pool.imap_unordered(_run, jobs, 1):
                 results.append(result)

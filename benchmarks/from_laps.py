@@ -1,6 +1,6 @@
 """From nothing, with laps in the store and no help: how many driven steps until the agent drives the whole track?
 
-    python benchmarks/from_laps.py [--tracks default,esses] [--arms laps_first,none] [--seeds 5] [--laps 20] [--skill good] [--json FILE]
+    python benchmarks/from_laps.py [--tracks default,esses] [--arms none,first_2000] [--seeds 5] [--laps 20] [--json FILE]
 
 Every agent begins with random weights and the same number of human laps by a model of a person (``hitl.drivers.person``). It is
 evaluated every 250 driven steps by 20 deterministic episodes; it drives the track when 18 of them pass every corner. Then it is
@@ -141,8 +141,9 @@ def main() -> None:
     with stopwatch() as watch, multiprocessing.get_context("spawn").Pool(args.jobs) as pool:
         for result in pool.imap_unordered(_run, jobs, 1):
             results.append(result)
-            print(json.dumps({k: v for k, v in result.items()}), flush=True)
+            print(json.dumps(result), flush=True)
             write_report(args.json, {"runs": results}, list(range(args.seeds)), watch.seconds)
+    columns = ("track", "arm", "median", "range", "held", "human lap s", "lap s")
     rows = []
     for track in args.tracks.split(","):
         for arm in args.arms.split(","):
@@ -152,7 +153,7 @@ def main() -> None:
             rows.append((track, arm, f"{median(steps):,.0f}", f"{steps[0]:,.0f}–{steps[-1]:,.0f}",
                          f"{sum(held) / len(held):.0%}" if held else "–",
                          f"{median(r['human_lap_s'] for r in own):.1f}", f"{median(r['lap_s'] for r in own):.1f}"))  # fmt: skip
-    print_table("Driven steps until 18 of 20 pass every corner", ("track", "arm", "median", "range", "held", "human lap s", "lap s"), rows)
+    print_table("Driven steps until 18 of 20 pass every corner", columns, rows)
 
 
 if __name__ == "__main__":

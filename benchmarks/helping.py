@@ -18,13 +18,16 @@ NO_CORNER_S = 2.0  # s that help lasts where no corner is near
 PER_MINUTE = 4.0  # requests, at most
 
 
-def helper(arm: Arm, rig: SessionSetup, lockstep: Lockstep, corner: Corner, seed: int) -> tuple[Any, int]:
+def helper(
+    arm: Arm, rig: SessionSetup, lockstep: Lockstep, corner: Corner, seed: int, skill: str = "expert"
+) -> tuple[Any, int]:
     """Return the wheel of an arm, and the human steps that were driven beforehand (whole laps)."""
-    from hitl.drivers.human import NoHuman, ScriptedHuman
-    from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+    from hitl.drivers.human import NoHuman, ScriptedHuman, scripted_human
+    from hitl.drivers.person import driver_of_skill
+    from hitl.drivers.scripted import Rule
 
     hz = rig.task.settings.hz
-    driver = ScriptedDriver(rig.track, seed=seed + 7)
+    driver = driver_of_skill(rig.track, skill, seed + 7, hz)
     steps = 0
     if arm.laps_s:
         rig.session.human = ScriptedHuman(driver, None)
@@ -34,13 +37,11 @@ def helper(arm: Arm, rig: SessionSetup, lockstep: Lockstep, corner: Corner, seed
             count += 1
     if not arm.takeovers:
         return NoHuman(), steps
-    rule: Any
     if arm.on_request:
-        rule = OnRequest(rig, lockstep)
-    else:
-        wanted = Rule(corners=frozenset({corner.name}), danger=False, patient=True)
-        rule = TakeoverRule(rig.track, wanted, corners=rig.corners)
-    return ScriptedHuman(driver, rule, limit_s=HELP_S), steps
+        rule: Any = OnRequest(rig, lockstep)
+        return ScriptedHuman(driver, rule, limit_s=HELP_S, hz=hz), steps
+    wanted = Rule(corners=frozenset({corner.name}), danger=False, patient=True)
+    return scripted_human(rig.track, skill, wanted, seed=seed + 7, corners=rig.corners, limit_s=HELP_S, hz=hz), steps
 
 
 class OnRequest:

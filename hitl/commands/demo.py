@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from hitl.drivers.person import SKILLS
+
     parser = Parser(
         prog="hitl demo",
         description="A stalled agent drives; you take over at the corner with a pad or the arrow keys (or watch the scripted "
@@ -44,6 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--no-stand-in", action="store_true", help="with a window: only you take over, never the scripted driver"
+    )
+    parser.add_argument(
+        "--skill", choices=SKILLS, default="good", help="how good the scripted driver is (default: good)"
     )
     return parser
 
@@ -77,11 +82,14 @@ def main(argv: list[str]) -> int:
     from takeover_ui.overlay.texts import duration
 
     if args.headless:
-        result = run_headless(home, args.track, corner, seed=args.seed, minutes=args.minutes or 4.0)
+        result = run_headless(
+            home, args.track, corner, seed=args.seed, minutes=args.minutes or 4.0, skill=args.skill
+        )
     else:
         result = run_in_window(
-            home, args.track, corner, seed=args.seed, minutes=args.minutes or 10.0, stand_in=not args.no_stand_in
-        )
+            home, args.track, corner, seed=args.seed, minutes=args.minutes or 10.0, stand_in=not args.no_stand_in,
+            skill=args.skill,
+        )  # fmt: skip
     figures = [("wall time", duration(result.wall_seconds, 0)), ("seed", str(result.seed))]
     with Store(home.store_path, read_only=True) as store:
         report = stored_report(store, track=track.name, corner=corner.name, figures=figures)

@@ -26,6 +26,8 @@ DRIVERS = ("auto", "sdl", "inputs", "keyboard", "scripted", "none")
 
 def command_line() -> Parser:
     """Return the parser of this command."""
+    from hitl.drivers.person import SKILLS
+
     parser = Parser(prog="hitl play", description="A live session: the agent drives, you take over.")
     add_home(parser)
     add_env(parser, None)
@@ -51,6 +53,9 @@ def command_line() -> Parser:
     parser.add_argument("--checkpoint", default="", metavar="WHICH", help="hold one fast: best, a number, a file name")
     parser.add_argument(
         "--corners", default="", metavar="NAMES", help="scripted: corners to take over at (default: all)"
+    )
+    parser.add_argument(
+        "--skill", choices=SKILLS, default="good", help="scripted: how good a driver it is (default: good)"
     )
     parser.add_argument(
         "--help-seconds", type=float, default=None, metavar="S", help="scripted: take over for S seconds at most"
@@ -217,7 +222,7 @@ def _drive(rig: SessionSetup, args: argparse.Namespace, watch: SessionScreen | N
 def _wheel(
     args: argparse.Namespace, env: str, home: Home, track: Track, window: Window | None, stack: contextlib.ExitStack
 ) -> HumanSide:
-    from hitl.drivers.human import HumanDriver, NoHuman, ScriptedHuman
+    from hitl.drivers.human import HumanDriver, NoHuman
     from hitl.pads.open import open_pad
     from hitl.settings import load
 
@@ -226,7 +231,8 @@ def _wheel(
     if args.pad == "scripted":
         from data.errors import UsageError
         from data.suggest import did_you_mean
-        from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+        from hitl.drivers.human import scripted_human
+        from hitl.drivers.scripted import Rule
 
         if env.startswith("gym:"):
             raise UsageError("The scripted driver knows roads only: use --pad none here, or drive yourself.")
@@ -237,8 +243,10 @@ def _wheel(
             listed = ", ".join(f"'{c.name}'" for c in known) or "none yet"
             meant = did_you_mean(name, [c.name for c in known])
             raise UsageError(f"Track '{track.name}' has no corner '{name}'; its corners are {listed}.{meant}")
-        rule = None if args.lap else TakeoverRule(track, Rule(corners=names), corners=known)
-        return ScriptedHuman(ScriptedDriver(track, seed=args.seed), rule, limit_s=args.help_seconds)
+        rule = None if args.lap else Rule(corners=names)
+        return scripted_human(
+            track, args.skill, rule, seed=args.seed, corners=known, limit_s=args.help_seconds
+        )
     if window is None:
         pad = open_pad(load(home, "pad"), args.pad, args.pad_name)
     else:

@@ -12,8 +12,8 @@ from hitl.commands.play import player_pad
 from hitl.console import console
 from hitl.demo.demo import Demo, DemoResult, Limits, Progress
 from hitl.demo.window import DemoWindow
-from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman
-from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman, scripted_human
+from hitl.drivers.scripted import Rule
 from hitl.home import Home
 from hitl.road.corners import Corner
 from hitl.screens.trainer_pulse import PulseReader
@@ -42,20 +42,24 @@ class TerminalProgress(Progress):
         self._bar.update(self._task, completed=min(1.0, share), text=text)
 
 
-def run_headless(home: Home, track: str, corner: Corner, *, seed: int, minutes: float) -> DemoResult:
+def run_headless(
+    home: Home, track: str, corner: Corner, *, seed: int, minutes: float, skill: str
+) -> DemoResult:
     """Run the demo in lock-step; the scripted driver takes over."""
     words = [TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[text]}")]
     columns = (words[0], BarColumn(), words[1], TimeElapsedColumn())
     options = SessionOptions(track=track, kind="demo", seed=seed)
     with (
-        SessionSetup(home, options, human=lambda t: _scripted_wheel(t, corner, seed)) as rig,
+        SessionSetup(home, options, human=lambda t: _helper(t, corner, seed, skill)) as rig,
         _trainer(home, seed) as trainer,
         Bar(*columns, console=console(stderr=True)) as bar,
     ):
         return Demo(rig, rig, trainer, corner, TerminalProgress(bar), limits=Limits(60 * minutes)).run()
 
 
-def run_in_window(home: Home, track: str, corner: Corner, *, seed: int, minutes: float, stand_in: bool) -> DemoResult:
+def run_in_window(
+    home: Home, track: str, corner: Corner, *, seed: int, minutes: float, stand_in: bool, skill: str
+) -> DemoResult:
     """Run the demo in real time in a window; evaluations are fast-forwarded.
 
     ``stand_in``: where the player does not take over, the scripted driver does.
@@ -68,7 +72,7 @@ def run_in_window(home: Home, track: str, corner: Corner, *, seed: int, minutes:
             pad = player_pad("auto", "", home, window)
             stack.callback(pad.close)
             player = HumanDriver(pad)
-            return HumanOrScripted(player, _scripted_wheel(loaded, corner, seed)) if stand_in else player
+            return HumanOrScripted(player, _helper(loaded, corner, seed, skill)) if stand_in else player
 
         def closed() -> bool:
             return window.closed
@@ -92,10 +96,9 @@ def run_in_window(home: Home, track: str, corner: Corner, *, seed: int, minutes:
         return demo.run()
 
 
-def _scripted_wheel(track: Any, corner: Corner, seed: int) -> ScriptedHuman:
+def _helper(track: Any, corner: Corner, seed: int, skill: str) -> ScriptedHuman:
     rule = Rule(corners=frozenset({corner.name}), patient=True, danger=False)
-    takeovers = TakeoverRule(track, rule, corners=(corner,))
-    return ScriptedHuman(ScriptedDriver(track, seed=seed), takeovers, limit_s=HELP_SECONDS)
+    return scripted_human(track, skill, rule, seed=seed, corners=(corner,), limit_s=HELP_SECONDS)
 
 
 def _trainer(home: Home, seed: int) -> TrainerProcess:

@@ -9,8 +9,8 @@ from data.recording.recorder import Recorder
 from data.records import SessionInfo, StepRow
 from data.store import Store
 from hitl.commands import corners
-from hitl.commands.report import collect
 from hitl.home import Home
+from hitl.screens.stored_report import stored_report
 from hitl.screens.stored_scene import stored_scene
 from trainer.diagnosis.drives import from_store
 
@@ -33,6 +33,6 @@ def test_all_commands_open_on_the_track_driven_last(home, capsys):
     assert corners.main(["--home", str(home), "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)["track"]
     with Store(Home(home).store_path) as store:
-        reviewed, reported, diagnosed = stored_scene(store).track, collect(store).scene.track, from_store(store)
+        reviewed, reported, diagnosed = stored_scene(store).track, stored_report(store).scene.track, from_store(store)
     assert diagnosed is not None
     assert {listed, reviewed, reported, diagnosed.track} == {"hairpins"}

@@ -13,7 +13,7 @@ from hitl.drivers.person import GOOD, PEOPLE, SKILLS, Person
 from hitl.drivers.scripted import Rule, ScriptedDriver
 from hitl.games.base import Start
 from hitl.games.box2d import Box2DGame
-from hitl.games.embedded_env import DrivingEnv
+from hitl.games.driving_env import DrivingEnv
 from hitl.road.track import load_track
 
 STEADY = replace(GOOD, delay_spread_s=0.0, noise=0.0, tremor=0.0)
