@@ -2,11 +2,11 @@
 
 import ast
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.support.places import ROOT
+
 BELOW = {"data": set(), "trainer": {"data"}, "takeover_ui": {"data"}, "hitl": {"data", "trainer", "takeover_ui"}}
 """What each package may import beside itself."""
 MOST = 14  # modules in a folder; `hitl/commands` holds one for each command

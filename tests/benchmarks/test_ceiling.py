@@ -12,9 +12,9 @@ from hitl.home import Home
 from hitl.session.lockstep import Lockstep
 from hitl.session.setup import Rig
 from hitl.session_options import RigOptions
+from tests.support.places import BENCHMARKS as FOLDER
 from trainer.config import PRESETS
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
 HAIRPIN = {"corner": ["hairpin", 192.0, 247.0], "steps": 0}
 
 

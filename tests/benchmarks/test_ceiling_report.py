@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.places import BENCHMARKS as FOLDER
+
 pytest.importorskip("scipy")
-FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from data.recording.recorder import Recorder
 from data.schema import MIGRATIONS, Migration
 from data.store import Store
 from data.upkeep import check
-from tests.data.helpers import drive, session_info
+from tests.support.recorded import drive, session_info
 
 STORES = Path(__file__).parent / "stores"
 

@@ -10,7 +10,7 @@ from data.store import Store
 from data.upkeep import check, compact, info, prunable, prune
 from hitl.cli import main
 from hitl.commands.store import size_text, time_text
-from tests.data.helpers import drive, session_info, spoil, step_row
+from tests.support.recorded import drive, session_info, spoil, step_row
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import io
 import json
-from pathlib import Path
 
 import pytest
 
@@ -14,11 +13,11 @@ from data.store import Store
 from hitl.cli import main
 from hitl.console import console
 from hitl.screens.train_terminal import TrainView, draw
-from tests.data.helpers import drive, session_info
+from tests.support.places import ROOT
+from tests.support.recorded import drive, session_info
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import Heartbeat
 
-ROOT = Path(__file__).parents[2]
 NAMES = ["[apex]", "[/]", "[bold]x", ":car:", "[link=x]y[/link]", r"\[a]", "a\\", "[red]Żółć[/red]"]
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from hitl import cli, doctor
 from hitl.home import Home
-from tests.hitl.games.stand_in import StandIn
+from tests.support.stand_in_game import StandIn
 
 
 @pytest.fixture(autouse=True)

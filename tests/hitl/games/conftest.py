@@ -1,12 +1,10 @@
 import importlib.util
-from pathlib import Path
 
 import pytest
 
-from tests.hitl.games.stand_in import StandIn, stand_in_track
-from tests.hitl.games.tmrl_data import prepare
-
-MODULES = Path(__file__).parent / "modules"
+from tests.support.places import MODULES
+from tests.support.stand_in_game import StandIn, stand_in_track
+from tests.support.tmrl_data import prepare
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -25,6 +24,7 @@ from hitl.pads.base import PadState, to_action
 from hitl.session.setup import Rig
 from hitl.session_options import RigOptions
 from hitl.settings import load
+from tests.support.places import ROOT
 
 
 class Fixed:
@@ -279,7 +279,7 @@ def test_a_player_may_leave_an_environment_that_hangs_for_ever_and_all_is_kept(t
     (tmp_path / "hanging.py").write_text(HANGING)
     line = "import sys; from hitl.cli import main; sys.exit(main(sys.argv[1:]))"
     play = ["play", "--home", "home", "--env", "gym:hanging:Hangs-v0", "--headless", "--pad", "keyboard"]
-    env = os.environ | {"SDL_VIDEODRIVER": "dummy", "PYTHONPATH": str(Path(__file__).parents[3])}
+    env = os.environ | {"SDL_VIDEODRIVER": "dummy", "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         [sys.executable, "-c", line, *play], cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
