@@ -12,13 +12,13 @@ from data.recording.recorder import Recorder
 from data.store import Store
 from data.upkeep import check
 from hitl.cli import main
+from tests.support.places import ROOT
 from tests.support.recorded import drive, session_info
 
 KILLED = """
 import os, sys
 from data.recording.recorder import Recorder
 from tests.support.recorded import drive, session_info
-from tests.support.places import ROOT
 recorder = Recorder(sys.argv[1], session_info())
 drive(recorder)
 recorder.flush()
