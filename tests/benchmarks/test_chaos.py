@@ -13,7 +13,7 @@ from data.store import Store
 from tests.support.places import BENCHMARKS, ROOT
 from tests.support.recorded import session_info, step_row
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc, SIGSTOP and tmpfs")
+pytestmark = [pytest.mark.realtime, pytest.mark.skipif(sys.platform != "linux", reason="/proc, SIGSTOP and tmpfs")]
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,13 @@ import sys
 import time
 
 import numpy as np
+import pytest
 
 from data.reading.follow import Follower
 from data.store import Store
 from tests.support.places import ROOT
+
+pytestmark = pytest.mark.realtime
 
 KILLS, AT_ONCE = 50, 10  # more at once would wait for each other and for the processors, not for the recorder
 

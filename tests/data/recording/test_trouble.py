@@ -16,6 +16,8 @@ from data.recording.recorder import Recorder
 from data.store import Store
 from tests.support.recorded import drive, session_info, step_row
 
+pytestmark = pytest.mark.realtime
+
 QUICK = {"busy_timeout_s": 0.05, "retry_s": 0.1}
 
 

@@ -18,7 +18,8 @@ def vgamepad(monkeypatch):
 
 @pytest.fixture(params=[11, 20])
 def stand_in(request, monkeypatch):
-    with StandIn(layout=request.param) as game:
+    monkeypatch.setattr("hitl.games.trackmania.game.PRESS_S", 0.02)  # the stand-in hears every press
+    with StandIn(layout=request.param, countdown=0.05) as game:
         monkeypatch.setenv("STAND_IN_PORT", str(game.port))
         yield game
 

@@ -132,6 +132,7 @@ def test_the_rule_takes_over_before_the_corner_late_and_lets_go_behind_it():
     assert not rule.holding
 
 
+@pytest.mark.realtime
 def test_real_time_gives_the_same_numbers_at_twenty_hertz():
     track = load_track("default")
     plan = [np.array([0.8, 0.02 * k], np.float32) for k in range(12)]

@@ -14,6 +14,8 @@ from hitl.session_options import RigOptions
 from hitl.timing.clocks import RealTimeClock
 from hitl.timing.paced_clock import PacedClock
 
+pytestmark = pytest.mark.realtime
+
 
 class Still:
     checkpoint_id = None

@@ -32,7 +32,7 @@ from trainer.daemon.daemon import Daemon
 from trainer.daemon.resume import Wish
 from trainer.replay.replay import Replay
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+pytestmark = [pytest.mark.realtime, pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")]
 SMALL = TINY.with_values(warmup_steps=10, max_updates=8)
 game, home = tmrl.game, tmrl.home  # tmrl's real environment on the stand-in
 

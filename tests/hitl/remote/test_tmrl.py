@@ -151,6 +151,7 @@ def tmrl_role(tmp_path):
 
 @installed
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are ended by signals here")
+@pytest.mark.realtime
 def test_tmrls_server_and_worker_with_our_worker_and_trainer(tmp_path, start, tmrl_role, monkeypatch):  # noqa: F811
     password, port = "a password for both", free_port()
     monkeypatch.setenv("HITL_PASSWORD", password)

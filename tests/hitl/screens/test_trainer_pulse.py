@@ -19,6 +19,8 @@ from hitl.session_options import RigOptions
 from takeover_ui.view import View
 from trainer.daemon.heartbeat import Heartbeat, write_heartbeat
 
+pytestmark = pytest.mark.realtime
+
 
 def beat(**values: object) -> Heartbeat:
     return Heartbeat(at=time.time(), state="training", updates=70, **values)  # type: ignore[arg-type]

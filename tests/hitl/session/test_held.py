@@ -38,6 +38,8 @@ from tests.support.virtual_pad import VirtualPad
 from tests.takeover_ui.window.test_floating_x11 import Hand
 from tests.takeover_ui.window.test_floating_x11 import hand as hand  # an X server of the test's own
 
+pytestmark = pytest.mark.realtime
+
 DT = 0.05
 LET_GO = 6  # ticks after the restart, as a person does: 0.3 s
 

@@ -15,6 +15,8 @@ from hitl.session_options import RigOptions
 from hitl.timing.clocks import Lateness, punctual
 from tests.support.places import BENCHMARKS
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture(scope="module")
 def loop():

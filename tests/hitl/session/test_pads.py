@@ -19,6 +19,8 @@ from hitl.session.setup import Rig
 from hitl.session_options import RigOptions
 from tests.support.virtual_pad import VirtualPad
 
+pytestmark = pytest.mark.realtime
+
 GATING = arbiter.Settings(mode="hold", settle_s=0.0, minimum_s=0.0)
 
 

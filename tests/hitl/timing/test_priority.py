@@ -10,6 +10,8 @@ import pytest
 from hitl.timing import priority
 from hitl.timing.clocks import punctual
 
+pytestmark = pytest.mark.realtime
+
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux has these classes")
 
 

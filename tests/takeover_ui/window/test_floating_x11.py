@@ -31,10 +31,10 @@ while True:
         print('click', *event.pos, flush=True)
 """
 
-pytestmark = pytest.mark.skipif(
+pytestmark = [pytest.mark.realtime, pytest.mark.skipif(
     not sys.platform.startswith("linux") or shutil.which("Xvfb") is None,
     reason="needs Xvfb (an X server without a screen)",
-)
+)]
 
 
 class Hand:

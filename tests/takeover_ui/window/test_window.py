@@ -23,6 +23,8 @@ from takeover_ui.window.window import Window
 from tests.support import sample_screens as samples
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.realtime
+
 
 def until(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
     end = time.monotonic() + seconds

@@ -27,6 +27,7 @@ TINY = [
 ]
 
 
+@pytest.mark.realtime
 def test_behind_looked_at_paused_and_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home = ["--home", str(tmp_path)]
     drive(tmp_path / "store.sqlite")
@@ -53,6 +54,7 @@ def test_behind_looked_at_paused_and_stopped(tmp_path: Path, capsys: pytest.Capt
     assert main(["train", "pause", *home]) == 7
 
 
+@pytest.mark.realtime
 def test_a_trainer_that_waits_says_for_what(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home = ["--home", str(tmp_path)]
 

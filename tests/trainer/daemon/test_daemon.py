@@ -205,6 +205,7 @@ def die(root: Path, at: int, config: TrainConfig) -> None:
     assert newest(root).updates < at
 
 
+@pytest.mark.realtime
 def test_idle_it_looks_up_now_and_then_and_lets_others_go_first(tmp_path: Path) -> None:
     drive(tmp_path / "store.sqlite")
     turns: list[float] = []
@@ -453,6 +454,7 @@ def test_a_takeover_is_drawn_from_within_two_seconds_of_its_end(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("network", "update_s"), [("mlp", 0.0), ("recurrent", 0.3)])
+@pytest.mark.realtime
 def test_every_judgement_is_in_force_within_two_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str, update_s: float
 ) -> None:

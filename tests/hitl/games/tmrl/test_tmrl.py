@@ -26,7 +26,7 @@ from tests.support.stand_in_game import StandIn, stand_in_track
 from tests.support.tmrl_data import CONFIG, prepare
 
 # The thread of tmrl's client is ended by SystemExit, which Python ignores in threads; pytest alone does not.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+pytestmark = [pytest.mark.realtime, pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")]
 installed = pytest.mark.skipif(
     importlib.util.find_spec("tmrl") is None, reason="tmrl is not installed: .ci/install-tmrl does it"
 )

@@ -117,6 +117,7 @@ def stepped(env):
 
 
 @pytest.mark.parametrize("client", ["TM2020OpenPlanetClient", "GrabDataClient"])
+@pytest.mark.realtime
 def test_modules_that_lie_elsewhere_are_found_and_the_client_is_pointed(fork, client):
     folder = with_entry(fork, older(client))
     for port in (9123, 9456, 9000):  # one after the other: the newest counts

@@ -25,6 +25,8 @@ from hitl.games.trackmania.virtual_pad import BUTTONS, VirtualPad
 from hitl.task.driving_task import DrivingTask
 from tests.support.stand_in_game import A, B, Y, stand_in_track
 
+pytestmark = pytest.mark.realtime
+
 
 class Board:
     """A keyboard of which the stand-in game hears the keys."""
@@ -199,7 +201,7 @@ def test_the_player_hears_that_keys_drive(monkeypatch):
 
 @pytest.fixture
 def game(stand_in, vgamepad):
-    made = open_trackmania(stand_in_track(), host="127.0.0.1", port=stand_in.port, layout=0, hz=20.0, settle_s=0.4)
+    made = open_trackmania(stand_in_track(), host="127.0.0.1", port=stand_in.port, layout=0, hz=20.0, settle_s=0.1)
     made.pad = VirtualPad(module=vgamepad)
     yield made
     made.close()
@@ -228,6 +230,7 @@ def test_a_restart_that_the_pad_does_not_bring_is_tried_by_keys(stand_in, game, 
     hear = stand_in._hear
     monkeypatch.setattr(stand_in, "_hear", lambda gas, brake, steer, buttons: hear(gas, brake, steer, 0))
     stand_in.finished = stand_in.pop_up = True
+    monkeypatch.setattr("hitl.games.trackmania.game.READY_S", 0.3)
     with pytest.raises(EnvironmentLost, match="does not restart"):
         game.restart(Start())
     board = Board()

@@ -15,6 +15,8 @@ from hitl.games.trackmania.motion import Motion
 from hitl.games.trackmania.telemetry import Telemetry
 from tests.support.stand_in_game import StandIn
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture(params=[11, 20, 33])
 def stand_in(request):

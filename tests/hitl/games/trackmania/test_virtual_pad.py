@@ -21,6 +21,8 @@ from hitl.pads.sdl import SdlPad
 from tests.support.vgamepad_double import X360, module
 from tests.support.virtual_pad import VirtualPad
 
+pytestmark = pytest.mark.realtime
+
 NEUTRAL = {"gas": 0.0, "brake": 0.0, "steer": (0.0, 0.0), "right": (0.0, 0.0), "buttons": set()}
 
 
