@@ -13,12 +13,15 @@ SLOW_S = 5.0  # s beyond which a test that is not `realtime` is named in the sum
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Use two processes for runs of whole folders; `-n 0`, `--pdb` and single files stay in one."""
+    if hasattr(config, "workerinput"):
+        return  # this is one of the two
     whole = all(os.path.isdir(argument.partition("::")[0]) for argument in config.args)
     option = config.option
     if importlib.util.find_spec("xdist") and whole and getattr(option, "numprocesses", 0) is None and not option.usepdb:
         option.numprocesses, option.dist = 2, "loadgroup"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let one process run all real-time tests, and each other file stay whole, because of its fixtures."""
     for item in items:
