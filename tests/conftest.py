@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
+from typing import Any
 
 import pytest
 
@@ -18,20 +20,26 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     whole = all(os.path.isdir(argument.partition("::")[0]) for argument in config.args)
     option = config.option
     if importlib.util.find_spec("xdist") and whole and getattr(option, "numprocesses", 0) is None and not option.usepdb:
-        option.numprocesses, option.dist = 2, "loadgroup"
+        option.numprocesses, option.dist = 2, "loadscope"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one process run all real-time tests, and each other file stay whole, because of its fixtures."""
-    for item in items:
-        group = "realtime" if item.get_closest_marker("realtime") else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let one process run all files that hold real-time tests, one after the other, and keep every other file whole.
 
+    xdist's own `loadgroup` does not see groups with pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Make xdist's mark known where it is not installed."""
-    config.addinivalue_line("markers", "xdist_group(name): tests of one group run in one process")
+    @functools.cache
+    def group(file: str) -> str:
+        return "realtime" if "mark.realtime" in (config.rootpath / file).read_text(encoding="utf-8") else file
+
+    class Grouped(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group(nodeid.partition("::")[0])
+
+    return Grouped(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
