@@ -14,13 +14,13 @@ from hitl.arguments import Parser, add_env
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
-    from hitl.drivers.human import Wheel
+    from hitl.drivers.human import HumanSide
     from hitl.home import Home
     from hitl.protocols import EpisodeResult, Tick
     from hitl.road.corners import Corner
     from hitl.road.track import Track
     from hitl.screens.trainer_pulse import PulseReader
-    from hitl.session.setup import Rig
+    from hitl.session.setup import SessionSetup
     from takeover_ui.window.window import Window
 
 DRIVERS = ("auto", "sdl", "inputs", "keyboard", "scripted", "none")
@@ -97,8 +97,8 @@ def main(argv: list[str]) -> int:
         parser.error("--lead goes with --practice, and is a number of seconds from 0 to 60")
 
     from data.errors import DeviceError, HitlError
-    from hitl.session.setup import Rig
-    from hitl.session_options import RigOptions
+    from hitl.session.setup import SessionSetup
+    from hitl.session_options import SessionOptions
     from hitl.settings import load
     from takeover_ui.window.options import WindowOptions
     from takeover_ui.window.window import Window, display_available
@@ -116,7 +116,7 @@ def main(argv: list[str]) -> int:
         if not args.headless:
             own_game = args.env == "box2d"  # any other game has a window of its own, over which ours floats
             window = stack.enter_context(Window(WindowOptions(overlay=args.overlay, game_view=own_game)))
-        options = RigOptions(
+        options = SessionOptions(
             env=args.env,
             track=args.track,
             real_time=not fast,
@@ -129,10 +129,10 @@ def main(argv: list[str]) -> int:
         )
         watch = _Watch(window) if window is not None else None
         rig = stack.enter_context(
-            Rig(
+            SessionSetup(
                 home_path(args),
                 options,
-                wheel=lambda track: _wheel(args, track, window, stack),
+                human=lambda track: _wheel(args, track, window, stack),
                 watch=watch,
                 stop=lambda: stopping() or (window is not None and window.closed),
                 tell=_teller(window, also_printed=args.env != "box2d"),
@@ -145,7 +145,7 @@ def main(argv: list[str]) -> int:
 
             watch.begin(rig, stack.enter_context(PulseReader(rig.home.root)))
             if args.env != "box2d":  # our window has not the keyboard there, and the game may cover it
-                watch.hint_by(rig.session.wheel)
+                watch.hint_by(rig.session.human)
                 print(watch.hint, flush=True)
         if args.checkpoint:
             rig.policy.hold(args.checkpoint, rig.track.name)
@@ -161,7 +161,7 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _layouts_apart(rig: Rig) -> list[str]:
+def _layouts_apart(rig: SessionSetup) -> list[str]:
     """Return what is to be said of recorded steps that cannot be learned from together with this session's."""
     from data.errors import StoreError
     from data.exchange.relayout import rebuild_said
@@ -179,7 +179,7 @@ def _layouts_apart(rig: Rig) -> list[str]:
 class Practice:
     """Tries at one corner, each begun as the agent (or, before it ever came there, a lap) once came to it."""
 
-    def __init__(self, rig: Rig, corner: str, seed: int, lead_s: float | None = None) -> None:
+    def __init__(self, rig: SessionSetup, corner: str, seed: int, lead_s: float | None = None) -> None:
         """``lead_s``: begin so long before the corner; None: as late as a failure can still be prevented."""
         import numpy as np
 
@@ -216,7 +216,7 @@ class Practice:
         return self.rig.session.episode("practice", seed=seed, start=start, until_m=self._until)
 
 
-def _drive(rig: Rig, args: argparse.Namespace, watch: _Watch | None) -> str:
+def _drive(rig: SessionSetup, args: argparse.Namespace, watch: _Watch | None) -> str:
     count = takeovers = human = steps = finished = passed = lost = 0
     practice = Practice(rig, args.practice, args.seed, args.lead) if args.practice else None
     began = time.monotonic()
@@ -254,13 +254,13 @@ def _drive(rig: Rig, args: argparse.Namespace, watch: _Watch | None) -> str:
     return f"{count} episodes, {steps:,} steps, {finished} finished; {takeovers} takeovers, {human / hz:.1f} s of human driving."
 
 
-def _wheel(args: argparse.Namespace, track: Track, window: Window | None, stack: contextlib.ExitStack) -> Wheel:
-    from hitl.drivers.human import Nobody, PadWheel, ScriptedWheel
+def _wheel(args: argparse.Namespace, track: Track, window: Window | None, stack: contextlib.ExitStack) -> HumanSide:
+    from hitl.drivers.human import HumanDriver, NoHuman, ScriptedHuman
     from hitl.pads.open import open_pad
     from hitl.settings import load
 
     if args.pad == "none":
-        return Nobody()
+        return NoHuman()
     if args.pad == "scripted":
         from data.errors import UsageError
         from data.suggest import did_you_mean
@@ -276,13 +276,13 @@ def _wheel(args: argparse.Namespace, track: Track, window: Window | None, stack:
             meant = did_you_mean(name, [c.name for c in known])
             raise UsageError(f"Track '{track.name}' has no corner '{name}'; its corners are {listed}.{meant}")
         rule = None if args.lap else TakeoverRule(track, Rule(corners=names), corners=known)
-        return ScriptedWheel(ScriptedDriver(track, seed=args.seed), rule, limit_s=args.help_seconds)
+        return ScriptedHuman(ScriptedDriver(track, seed=args.seed), rule, limit_s=args.help_seconds)
     if window is None:
         pad = open_pad(load(home_path(args)), args.pad, args.pad_name)
     else:
         pad = player_pad(args.pad, args.pad_name, home_path(args), window)
     stack.callback(pad.close)
-    return PadWheel(pad)
+    return HumanDriver(pad)
 
 
 def _known_corners(home: Home, track: Track) -> tuple[Corner, ...]:
@@ -344,7 +344,7 @@ class _Watch:
         self._window = window
         self._watcher: Any = None
 
-    def begin(self, rig: Rig, pulses: PulseReader) -> None:
+    def begin(self, rig: SessionSetup, pulses: PulseReader) -> None:
         """The rig is there: its track and names are known."""
         from hitl.screens.live_view import Watcher
 
@@ -357,7 +357,7 @@ class _Watch:
         """Which keys or buttons do what."""
         return str(self._watcher.hint)
 
-    def hint_by(self, wheel: Wheel) -> None:
+    def hint_by(self, wheel: HumanSide) -> None:
         """Name the pad's own buttons instead of keys: over another game the keyboard is that game's."""
         from hitl.drivers.human import persons_pad
 

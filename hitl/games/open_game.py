@@ -24,10 +24,10 @@ from hitl.task.driving_task import DrivingTask, TaskSettings
 from hitl.timing.clocks import LockstepClock, RealTimeClock
 
 if TYPE_CHECKING:
-    from hitl.session_options import RigOptions
+    from hitl.session_options import SessionOptions
 
 
-def open_world(options: RigOptions, home: Home) -> World:
+def open_world(options: SessionOptions, home: Home) -> World:
     """Open the environment that the options name.
 
     Raises:
@@ -76,7 +76,7 @@ def _quiet(make: Callable[[], World], home: Home) -> World:
     return world
 
 
-def _box2d(options: RigOptions, home: Home) -> World:
+def _box2d(options: SessionOptions, home: Home) -> World:
     from hitl.games.box2d import Box2DGame
     from hitl.games.embedded_env import DrivingEnv, real_time_env
     from hitl.pads.base import neutral_action
@@ -116,7 +116,7 @@ def _box2d(options: RigOptions, home: Home) -> World:
     )
 
 
-def _gym(name: str, options: RigOptions, home: Home) -> World:
+def _gym(name: str, options: SessionOptions, home: Home) -> World:
     from hitl.games.gym_env import action_names, controls_for, open_gym
     from hitl.settings import load
     from hitl.timing.paced_clock import PacedClock
@@ -155,7 +155,7 @@ def _gym(name: str, options: RigOptions, home: Home) -> World:
     )
 
 
-def _trackmania(options: RigOptions, home: Home) -> World:
+def _trackmania(options: SessionOptions, home: Home) -> World:
     from hitl.games.live_env import LiveEnv
     from hitl.games.trackmania.game import open_trackmania
     from hitl.games.trackmania.key_presses import instead_of_pad, key_controls, keys_or_none
@@ -201,7 +201,7 @@ def _trackmania(options: RigOptions, home: Home) -> World:
     )
 
 
-def _tmrl(options: RigOptions, home: Home) -> World:
+def _tmrl(options: SessionOptions, home: Home) -> World:
     from hitl.games.tmrl.env import ACTIONS, TmrlClock, open_tmrl
     from hitl.pads.own_pad import Guard
     from hitl.settings import load
