@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ceiling_report import PUBLISHED, Run, Values, best_published, intervals
+from ceiling_numbers import PUBLISHED, Run, Values, best_published, intervals
 
 from takeover_ui.report.svg import Plot
 

@@ -26,7 +26,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from chaos_crew import ROLES, Crew
-from chaos_faults import Faults, Stage
+from chaos_faults import Faults
+from chaos_stage import Stage
 from chaos_verdict import Verdict, growth, judge, read_journal
 from common import parser, print_table, stopwatch, write_report
 

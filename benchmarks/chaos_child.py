@@ -152,7 +152,7 @@ def session(home: Path, control: Path, journal: Journal, wheel: str) -> int:
     from hitl.pads.sdl import SdlPad
     from hitl.session.setup import SessionSetup
     from hitl.session_options import SessionOptions
-    from tests.hitl.virtual_pad import VirtualPad
+    from tests.support.virtual_pad import VirtualPad
 
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))

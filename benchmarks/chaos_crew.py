@@ -12,15 +12,12 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from chaos_stage import Stage
 from chaos_verdict import Witness
 
 from trainer.daemon import control
 from trainer.daemon.heartbeat import read_heartbeat
-
-if TYPE_CHECKING:
-    from chaos_faults import Stage
 
 ROLES = ("session", "trainer", "review")
 CHILD = Path(__file__).with_name("chaos_child.py")

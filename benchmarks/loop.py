@@ -37,7 +37,7 @@ from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.timing.priority import real_time
 from hitl.trainer_process import TrainerProcess
-from tests.hitl.virtual_pad import VirtualPad
+from tests.support.virtual_pad import VirtualPad
 
 HELD_S, REST_S = (0.15, 0.35), (0.1, 0.5)  # how long the button is held and left alone, s
 

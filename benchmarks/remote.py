@@ -84,7 +84,7 @@ def latencies(folder: Path, takeovers: int, tmrl_server: bool) -> list[float]:
         return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, text=True, start_new_session=True)
 
     if tmrl_server:
-        server = start("tests.hitl.remote.tmrl_roles", "server", port, password["HITL_PASSWORD"], folder)
+        server = start("tests.support.tmrl_roles", "server", port, password["HITL_PASSWORD"], folder)
     else:
         server = start("hitl", "server", "--home", folder / "server", "--port", port)
     training = start("hitl", "train", "--from-server", "--home", trainer.root, "--port", port)

@@ -28,7 +28,7 @@ def frames(size: str | None, count: int = 300) -> float:
 
     from takeover_ui.window.options import WindowOptions
     from takeover_ui.window.screen import Screen
-    from tests.takeover_ui import samples
+    from tests.support import sample_screens as samples
 
     os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
     screen = Screen(WindowOptions(overlay=size or "off"))  # type: ignore[arg-type]
@@ -50,7 +50,7 @@ def fill(path: Path, episodes: int, steps: int) -> None:
     from data.reading.episodes import EpisodeData, EpisodeWriter, SegmentData
     from data.records import SessionInfo
     from data.store import Store
-    from tests.takeover_ui import samples
+    from tests.support import sample_screens as samples
 
     scene, lap = samples.scene(), samples.drive("default")
     name, from_m, to_m = scene.corners[0]

@@ -44,8 +44,8 @@ from hitl.remote.link import free_port  # noqa: E402
 from hitl.road.track import Track  # noqa: E402
 from hitl.session.setup import SessionSetup  # noqa: E402
 from hitl.session_options import SessionOptions  # noqa: E402
-from tests.hitl.games.stand_in import stand_in_track  # noqa: E402
-from tests.hitl.virtual_pad import VirtualPad  # noqa: E402
+from tests.support.stand_in_game import stand_in_track  # noqa: E402
+from tests.support.virtual_pad import VirtualPad  # noqa: E402
 
 FAULTS = (
     ("silent", 0.4),
@@ -73,7 +73,7 @@ class Game:
 
     def _start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.hitl.games.stand_in", str(self.port), "20"],
+            [sys.executable, "-m", "tests.support.stand_in_game", str(self.port), "20"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
         )  # fmt: skip
         assert self._process.stdout is not None

@@ -11,7 +11,7 @@ import pytest
 from hitl.cli import COMMANDS
 from hitl.home import Home
 from hitl.settings import SECTIONS, TABLES, load
-from tests.advice import HOLE, ROOT, Text, advice, options_of, parsed, refused, strings, texts
+from tests.support.advice import HOLE, ROOT, Text, advice, options_of, parsed, refused, strings, texts
 from trainer.config import TrainConfig
 from trainer.daemon.wish import read_pairs
 

@@ -3,11 +3,11 @@
 import ast
 import re
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.support.places import BENCHMARKS, ROOT
+
 BELOW = {"data": set(), "trainer": {"data"}, "takeover_ui": {"data"}, "hitl": {"data", "trainer", "takeover_ui"}}
 """What each package may import beside itself."""
 MOST = 14  # modules in a folder; `hitl/commands` holds one for each command
@@ -40,11 +40,11 @@ def _imports(module):
 IMPORTS = {module: _imports(module) for module in MODULES}
 
 
-def _reach(start):
+def _reach(start, imports=IMPORTS):
     """Return all modules that a module imports, directly or through others."""
     seen, todo = set(), [start]
     while todo:
-        for module in IMPORTS[todo.pop()] - seen:
+        for module in imports[todo.pop()] - seen:
             seen.add(module)
             todo.append(module)
     return seen
@@ -53,6 +53,19 @@ def _reach(start):
 def test_no_module_imports_itself_through_others():
     assert len(MODULES) > 200
     assert sorted(module for module in MODULES if module in _reach(module)) == []
+
+
+def test_no_benchmark_imports_itself_through_others():
+    files = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in BENCHMARKS.glob("*.py")}
+    imports = {
+        name: {
+            (node.module or "").removeprefix("benchmarks.") for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+        }
+        & set(files)
+        for name, tree in files.items()
+    }
+    assert imports["chaos"] > {"common"}
+    assert sorted(name for name in imports if name in _reach(name, imports)) == []
 
 
 @pytest.mark.parametrize("package", BELOW)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.fuzzing.readers import config_json
 from data.recording.recorder import Recorder
 from data.recording.spill_file import _stem, find_spills, spill_folders
 from hitl.cli import main
 from hitl.home import Home
-from tests.data.helpers import drive, session_info
+from tests.fuzzing.readers import config_json
+from tests.support.recorded import drive, session_info
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="permissions and /proc are asked here")
 PLANTED = {"HITL_PASSWORD": "planted-password-4711", "WANDB_API_KEY": "planted-wandb-4711"}

@@ -2,7 +2,7 @@
 
 import runpy
 
-from tests.advice import ROOT
+from tests.support.places import ROOT
 
 
 def test_the_page_of_settings_is_what_the_code_says() -> None:

@@ -18,8 +18,8 @@ from data.recording.recorder import Recorder
 from data.schema import MIGRATIONS
 from data.store import Store
 from data.tables.checkpoints import CheckpointRecord
-from tests.data.helpers import drive, session_info
-from tests.trainer.helpers import random_batch
+from tests.support.batches import random_batch
+from tests.support.recorded import drive, session_info
 from trainer.checkpoints.files import load_policy
 from trainer.daemon.resume import begin
 from trainer.daemon.wish import Wish

@@ -12,9 +12,9 @@ from hitl.home import Home
 from hitl.session.lockstep import Lockstep
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
+from tests.support.places import BENCHMARKS as FOLDER
 from trainer.presets import PRESETS
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
 HAIRPIN = {"corner": ["hairpin", 192.0, 247.0], "steps": 0}
 
 

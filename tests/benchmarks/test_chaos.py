@@ -5,27 +5,25 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from data.recording.recorder import Recorder
 from data.store import Store
-from tests.data.helpers import session_info, step_row
+from tests.support.places import BENCHMARKS, ROOT
+from tests.support.recorded import session_info, step_row
 
-ROOT = Path(__file__).parents[2]
-
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc, SIGSTOP and tmpfs")
+pytestmark = [pytest.mark.realtime, pytest.mark.skipif(sys.platform != "linux", reason="/proc, SIGSTOP and tmpfs")]
 
 
 @pytest.fixture(scope="module")
 def verdict():
-    sys.path.insert(0, str(ROOT / "benchmarks"))
+    sys.path.insert(0, str(BENCHMARKS))
     import chaos_child
     import chaos_verdict
 
     yield chaos_child, chaos_verdict
-    sys.path.remove(str(ROOT / "benchmarks"))
+    sys.path.remove(str(BENCHMARKS))
 
 
 def test_some_seconds_in_which_everything_goes_wrong(tmp_path):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmarks.opponents import OPPONENTS, PVP, RLIF, Opponent
 from data.records import SessionRecord
-from tests.trainer.helpers import ACT, OBS, random_batch, random_episode
+from tests.support.batches import ACT, OBS, random_batch, random_episode
 from trainer.config import TrainConfig
 from trainer.learner.tqc import TQC
 from trainer.presets import PRESETS

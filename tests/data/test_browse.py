@@ -9,7 +9,6 @@ import sys
 import urllib.error
 import urllib.parse
 import urllib.request
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,10 +17,10 @@ from data.browse import QUERIES
 from data.connect import now
 from data.recording.recorder import Recorder
 from data.store import Store
-from tests.data.helpers import drive, session_info, step_row
+from tests.support.places import ROOT
+from tests.support.recorded import drive, session_info, step_row
 
 pytest.importorskip("datasette")
-ROOT = Path(__file__).parents[2]
 
 
 def a_moment_later():

@@ -11,7 +11,7 @@ from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, SegmentRecord
 from data.store import Store
 from hitl.cli import main
-from tests.data.helpers import session_info, step_row
+from tests.support.recorded import session_info, step_row
 from trainer.config import TrainConfig
 
 REAL = SegmentRecord(1, 1, "takeover", 40, 100, 0, 0, "unreviewed", 1.0, "cleared", True, 20.0, 30.0)

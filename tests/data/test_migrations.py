@@ -12,7 +12,7 @@ from data.reading.follow import Follower
 from data.recording.recorder import Recorder
 from data.schema import MIGRATIONS, Migration
 from data.store import Store
-from tests.data.helpers import drive, session_info
+from tests.support.recorded import drive, session_info
 
 STORES = Path(__file__).parent / "stores"
 

@@ -8,7 +8,7 @@ from data.recording.recorder import Recorder
 from data.store import Store
 from hitl.cli import main
 from hitl.commands.selection import parse_date
-from tests.data.helpers import drive, session_info
+from tests.support.recorded import drive, session_info
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import data.connect
 from data.reading.follow import Follower
 from data.recording.recorder import Recorder
 from data.store import Store
-from tests.data.helpers import drive, session_info
+from tests.support.recorded import drive, session_info
 
 UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 JUMPS = (0.0, -3_650 * 86_400.0, 3_600.0, 40 * 86_400.0, -86_400.0)

@@ -13,7 +13,7 @@ from data.exchange.merge import merge
 from data.recording.recorder import Recorder
 from data.store import Store
 from data.tables.tracks import Road, SeveralTracksError, place, plain, settle
-from tests.data.helpers import session_info, step_row
+from tests.support.recorded import session_info, step_row
 
 STORES = Path(__file__).parent / "stores"
 

@@ -9,7 +9,7 @@ from data.records import HUMAN
 from data.store import Store
 from hitl.cli import main
 from hitl.commands.store import size_text, time_text
-from tests.data.helpers import drive, session_info, spoil, step_row
+from tests.support.recorded import drive, session_info, spoil, step_row
 
 
 @pytest.fixture

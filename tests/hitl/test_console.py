@@ -6,7 +6,6 @@ import ast
 import io
 import json
 import re
-from pathlib import Path
 
 import pytest
 
@@ -15,11 +14,11 @@ from data.store import Store
 from hitl.cli import main
 from hitl.console import console, print_facts, table
 from hitl.screens.train_terminal import TrainView, draw
-from tests.data.helpers import drive, session_info
+from tests.support.places import ROOT
+from tests.support.recorded import drive, session_info
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import Heartbeat
 
-ROOT = Path(__file__).parents[2]
 NAMES = ["[apex]", "[/]", "[bold]x", ":car:", "[link=x]y[/link]", r"\[a]", "a\\", "[red]Żółć[/red]"]
 
 

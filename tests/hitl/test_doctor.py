@@ -5,7 +5,7 @@ import pytest
 
 from hitl import cli, doctor
 from hitl.home import Home
-from tests.hitl.games.stand_in import StandIn
+from tests.support.stand_in_game import StandIn
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +17,7 @@ def by_name(home, env="box2d"):
     return {c.name: c for c in doctor.examine(home, env)}
 
 
+@pytest.mark.realtime
 def test_a_new_machine_is_ready_for_the_embedded_game(tmp_path, capsys):
     assert cli.main(["doctor", "--home", str(tmp_path / "home")]) == 0
     shown = capsys.readouterr().out
@@ -54,6 +55,7 @@ def test_a_damaged_store_and_wrong_settings_are_bad(tmp_path):
     assert by_name(home)["telemetry"].state == "bad"
 
 
+@pytest.mark.realtime
 def test_a_full_disk_and_a_slow_clock_are_seen(tmp_path, monkeypatch):
     monkeypatch.setattr(doctor, "ROOM", 10**18)
     assert by_name(Home(tmp_path))["disk"].state == "bad"

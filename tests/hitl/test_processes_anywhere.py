@@ -12,7 +12,7 @@ from data.recording.recorder import Recorder
 from hitl.commands import train
 from hitl.home import Home
 from hitl.processes import ROOT, command, environment
-from tests.data.helpers import drive, session_info
+from tests.support.recorded import drive, session_info
 
 SHADOWED = "raise SystemExit('shadowed: ' + __name__)\n"
 NAMES = ("data", "trainer", "takeover_ui")

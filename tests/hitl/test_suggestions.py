@@ -4,7 +4,7 @@ import pytest
 
 from data.recording.recorder import Recorder
 from hitl.cli import main
-from tests.data.helpers import drive, session_info
+from tests.support.recorded import drive, session_info
 
 
 @pytest.fixture

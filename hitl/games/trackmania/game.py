@@ -20,6 +20,7 @@ from hitl.road.track import Track
 
 PRESS_S = 0.1  # s that a button is held: the game does not notice a shorter press
 SETTLE_S = 1.5  # s from the restart until the car may drive: the game counts down
+READY_S = 1.0  # s after that until a frame must show it at its start
 TRIES = 3  # restarts before the game counts as lost
 GLITCH_S = 0.5  # s that the position may be (0, 0, 0) without a finish
 SLOW = 1.5  # pictures a tick below which the player is told
@@ -100,7 +101,7 @@ class TrackManiaGame:
                     keys.close()
             pressed = time.perf_counter()
             time.sleep(self._settle_s)
-            ready = self.telemetry.wait(lambda f, after=pressed: f.received > after and _ready(f, respawn), 1.0)  # type: ignore[misc]
+            ready = self.telemetry.wait(lambda f, after=pressed: f.received > after and _ready(f, respawn), READY_S)  # type: ignore[misc]
             if ready is not None:
                 break
         else:

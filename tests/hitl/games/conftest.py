@@ -1,12 +1,10 @@
 import importlib.util
-from pathlib import Path
 
 import pytest
 
-from tests.hitl.games.stand_in import StandIn, stand_in_track
-from tests.hitl.games.tmrl_data import prepare
-
-MODULES = Path(__file__).parent / "modules"
+from tests.support.places import MODULES
+from tests.support.stand_in_game import StandIn, stand_in_track
+from tests.support.tmrl_data import prepare
 
 
 @pytest.fixture
@@ -20,7 +18,8 @@ def vgamepad(monkeypatch):
 
 @pytest.fixture(params=[11, 20])
 def stand_in(request, monkeypatch):
-    with StandIn(layout=request.param) as game:
+    monkeypatch.setattr("hitl.games.trackmania.game.PRESS_S", 0.02)  # the stand-in hears every press
+    with StandIn(layout=request.param, countdown=0.05) as game:
         monkeypatch.setenv("STAND_IN_PORT", str(game.port))
         yield game
 

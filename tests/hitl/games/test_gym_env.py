@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -25,6 +24,7 @@ from hitl.pads.base import PadState, to_action
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.settings import load
+from tests.support.places import ROOT
 
 
 class Fixed:
@@ -179,6 +179,7 @@ def test_a_session_in_lock_step_records_whole_episodes(tmp_path, name):
     assert size == [(3, 1)] if name == "Pendulum-v1" else size == [(1152, 3)]
 
 
+@pytest.mark.realtime
 def test_a_takeover_in_real_time_moves_the_right_numbers_at_twenty_hertz(tmp_path):
     home = Home(tmp_path)
     (tmp_path / "settings.toml").write_text('[controls]\n"Pendulum-v1" = ["steer"]\n')
@@ -195,6 +196,7 @@ def test_a_takeover_in_real_time_moves_the_right_numbers_at_twenty_hertz(tmp_pat
 
 
 @pytest.mark.parametrize("mood", ["raise", "hang"])
+@pytest.mark.realtime
 def test_an_environment_that_fails_costs_its_episode_and_no_more(tmp_path, mood, monkeypatch):
     monkeypatch.setattr("hitl.session.environment.RETRY_S", (0.1,))
     monkeypatch.setattr("hitl.games.gym_env.HANG_S", 0.2)
@@ -255,6 +257,7 @@ class Drawing(Moody):
         self._enter(0.01)
 
 
+@pytest.mark.realtime
 def test_no_second_thread_ever_enters_an_environment(tmp_path, monkeypatch):
     """Whatever draws must be made, stepped and closed by one thread, also when a step takes so long that it is given up."""
     monkeypatch.setattr("hitl.session.environment.RETRY_S", (0.05,))
@@ -274,12 +277,13 @@ def test_no_second_thread_ever_enters_an_environment(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no Ctrl+C for one process alone")
+@pytest.mark.realtime
 def test_a_player_may_leave_an_environment_that_hangs_for_ever_and_all_is_kept(tmp_path):
     """In a process of its own, because that has to end while the environment's thread still hangs."""
     (tmp_path / "hanging.py").write_text(HANGING)
     line = "import sys; from hitl.cli import main; sys.exit(main(sys.argv[1:]))"
     play = ["play", "--home", "home", "--env", "gym:hanging:Hangs-v0", "--headless", "--pad", "keyboard"]
-    env = os.environ | {"SDL_VIDEODRIVER": "dummy", "PYTHONPATH": str(Path(__file__).parents[3])}
+    env = os.environ | {"SDL_VIDEODRIVER": "dummy", "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         [sys.executable, "-c", line, *play], cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -398,6 +402,7 @@ def test_what_can_be_understood_is(tmp_path):
     assert info["reason"] is None
 
 
+@pytest.mark.realtime
 def test_an_environment_that_fails_later_ends_the_session_with_a_sentence(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("hitl.session.environment.RETRY_S", (0.01,))
     made = []
@@ -490,6 +495,7 @@ def test_an_environment_that_cannot_begin_is_tried_until_it_can(tmp_path, monkey
     assert kinds[:2] == ["env_lost", "env_back"]
 
 
+@pytest.mark.realtime
 def test_nothing_is_called_while_a_call_hangs():
     worker, gate, called = Worker(), threading.Event(), []
     with pytest.raises(EnvironmentLost, match="hangs: a step"):
@@ -504,6 +510,7 @@ def test_nothing_is_called_while_a_call_hangs():
     worker.close()
 
 
+@pytest.mark.realtime
 def test_a_player_who_wants_to_leave_is_heard_while_a_call_hangs(monkeypatch):
     monkeypatch.setattr("hitl.games.hang_guard.HEED_S", 0.1)
     worker, gate = Worker(), threading.Event()

@@ -23,17 +23,17 @@ from hitl.home import Home
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.task.driving_task import TaskSettings
-from tests.data.test_player_runs import drive_old, save
-from tests.hitl.games import test_tmrl as tmrl
-from tests.hitl.games.conftest import MODULES
-from tests.hitl.games.stand_in import StandIn, stand_in_track
-from tests.trainer.helpers import TINY
+from tests.data.exchange.test_player_runs import drive_old, save
+from tests.hitl.games.tmrl import test_tmrl as tmrl
+from tests.support.batches import TINY
+from tests.support.places import MODULES
+from tests.support.stand_in_game import StandIn, stand_in_track
 from trainer.daemon.daemon import Daemon
 from trainer.daemon.wish import Wish
 from trainer.replay.replay import Replay
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 SMALL = TINY.with_values(warmup_steps=10)
+pytestmark = [pytest.mark.realtime, pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")]
 game, home = tmrl.game, tmrl.home  # tmrl's real environment on the stand-in
 
 

@@ -16,7 +16,7 @@ from hitl.remote.child import Child
 from hitl.remote.link import Access, free_port
 from tests.hitl.remote.test_parts import INFO, row
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are ended by signals here")
+pytestmark = [pytest.mark.realtime, pytest.mark.skipif(sys.platform == "win32", reason="processes are ended by signals here")]
 CARRY_ON = ["--headless", "--pad", "scripted"]
 
 

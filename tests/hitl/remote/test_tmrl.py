@@ -19,7 +19,7 @@ from hitl.remote.link import free_port
 from hitl.remote.tmrl_samples import TmrlSamples, drives, unfolded
 from hitl.remote.wire import Hello, Unreadable, pack, unpack
 from tests.hitl.remote.test_processes import CARRY_ON, count, ended, start, steps, until  # noqa: F401 (a fixture)
-from tests.hitl.remote.tmrl_roles import STEPS
+from tests.support.tmrl_roles import STEPS
 
 installed = pytest.mark.skipif(
     importlib.util.find_spec("tmrl") is None, reason="tmrl is not installed: .ci/install-tmrl does it"
@@ -137,7 +137,7 @@ def tmrl_role(tmp_path):
 
     def begin(role, port, password):
         log = (tmp_path / f"tmrl-{role}.log").open("wb")
-        command = [sys.executable, "-u", "-m", "tests.hitl.remote.tmrl_roles", role, str(port), password, str(tmp_path / "tmrl")]
+        command = [sys.executable, "-u", "-m", "tests.support.tmrl_roles", role, str(port), password, str(tmp_path / "tmrl")]
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         process.log = tmp_path / f"tmrl-{role}.log"
         running.append(process)
@@ -151,6 +151,7 @@ def tmrl_role(tmp_path):
 
 @installed
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are ended by signals here")
+@pytest.mark.realtime
 def test_tmrls_server_and_worker_with_our_worker_and_trainer(tmp_path, start, tmrl_role, monkeypatch):  # noqa: F811
     password, port = "a password for both", free_port()
     monkeypatch.setenv("HITL_PASSWORD", password)

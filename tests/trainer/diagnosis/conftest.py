@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
+from tests.support.places import BENCHMARKS
+
+sys.path.insert(0, str(BENCHMARKS))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.support.places import ROOT
 from trainer.diagnosis.case import Case
 from trainer.diagnosis.catalogue import FAULTS
 from trainer.diagnosis.finding import Finding, Report
@@ -114,7 +114,7 @@ def test_missing_columns_are_asked_for_and_not_judged() -> None:
 
 
 def test_every_fault_has_its_section() -> None:
-    text = (Path(__file__).parents[3] / "docs" / "diagnosis.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "diagnosis.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"^### (\S+)$", text, re.M)) == sorted(FAULTS)
 
 

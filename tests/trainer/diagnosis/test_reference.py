@@ -10,7 +10,7 @@ import pytest
 from hitl.commands.diagnose import main
 from hitl.demo.shipped import open_shipped
 from hitl.home import Home
-from tests.trainer.diagnosis.helpers import REFERENCE, needs_reference
+from tests.support.trained_runs import REFERENCE, needs_reference
 
 CONFIG = {
     "__VERSION__": "0.6.0",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from planted_faults import detached, gamma_once, growing, policy_in_critic, same_seed
 
-from tests.trainer.diagnosis.helpers import CONFIG, faults, report, train
+from tests.support.trained_runs import CONFIG, faults, report, train
 from trainer.diagnosis.finding import Report
 
 

@@ -1,0 +1,56 @@
+"""How the suite runs: two tests at a time where pytest-xdist is installed, those in real time one after the other."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+from typing import Any
+
+import pytest
+
+SLOW_S = 5.0  # s beyond which a test that is not `realtime` is named in the summary
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Use two processes for runs of whole folders; `-n 0`, `--pdb` and single files stay in one."""
+    if hasattr(config, "workerinput"):
+        return  # this is one of the two
+    whole = all(os.path.isdir(argument.partition("::")[0]) for argument in config.args)
+    option = config.option
+    if importlib.util.find_spec("xdist") and whole and getattr(option, "numprocesses", 0) is None and not option.usepdb:
+        option.numprocesses, option.dist = 2, "loadscope"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let one process run all files that hold real-time tests, one after the other, and keep every other file whole.
+
+    xdist's own `loadgroup` does not see groups with pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    @functools.cache
+    def group(file: str) -> str:
+        return "realtime" if "mark.realtime" in (config.rootpath / file).read_text(encoding="utf-8") else file
+
+    class Grouped(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group(nodeid.partition("::")[0])
+
+    return Grouped(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the tests that take long without being `realtime`."""
+    reports = [r for group in terminalreporter.stats.values() for r in group if isinstance(r, pytest.TestReport)]
+    took: dict[str, float] = {}
+    for report in reports:
+        if "realtime" not in report.keywords:
+            took[report.nodeid] = took.get(report.nodeid, 0.0) + report.duration
+    slow = sorted(((s, name) for name, s in took.items() if s > SLOW_S), reverse=True)
+    if slow:
+        terminalreporter.section(f"over {SLOW_S:.0f} s without being marked realtime")
+        for seconds, name in slow:
+            terminalreporter.write_line(f"{seconds:6.1f} s  {name}")

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+
+from data.errors import StoreError, UsageError
+from data.exchange.merge import merge
+from data.reading.follow import Follower
+from data.recording.recorder import Recorder
+from data.store import Store
+from tests.support.recorded import drive, session_info, step_row
+
+
+@pytest.fixture
+def other(tmp_path):
+    path = tmp_path / "other.sqlite"
+    with Store(path) as store:
+        for n in range(3):
+            store.add_checkpoint(f"c{n}", f"sha{n}", n, n, "train", {})
+        store.upsert_corner("hairpin", "first", 5.0, 9.0, "player")
+    with Recorder(path, session_info()) as recorder:
+        drive(recorder, 30, checkpoint_id=3)
+        drive(recorder, 40, (10, 20))
+        recorder.event("note", "hello")
+    return path
+
+
+def contents(path, track=None):
+    """All steps with what they belong to, in an order that no row id takes part in."""
+    with Store(path) as store:
+        return store.db.execute(
+            'SELECT s.uuid, e.number, e."end", e.length, hex(e.last_observation), p.t, p.driver, p.reward, p.progress, '
+            "hex(p.observation), hex(p.executed), hex(p.proposed), c.sha256 FROM steps p JOIN episodes e ON e.id = p.episode_id "
+            "JOIN sessions s ON s.id = e.session_id LEFT JOIN checkpoints c ON c.id = e.checkpoint_id ORDER BY 1, 2, 6"
+        ).fetchall(), store.db.execute(
+            "SELECT s.uuid, g.number, g.kind, g.start, g.stop, g.verdict, g.note, g.trim_start, (SELECT group_concat(tag) FROM "
+            "tags "
+            "WHERE segment_id = g.id) FROM segments g JOIN sessions s ON s.id = g.session_id ORDER BY 1, 2"
+        ).fetchall()
+
+
+def test_a_merge_brings_all_once_with_ids_remapped(path, other):
+    with Recorder(path, session_info(seed=9)) as recorder:
+        drive(recorder, 10, (2, 4))
+    mine = contents(path)
+    with Store(path) as store:
+        store.add_checkpoint("own", "own", 1, 1, "train", {})
+        summary = merge(store.conn, path, other)
+        assert (summary.episodes, summary.steps, summary.segments, summary.present) == (2, 70, 2, 0)
+        assert summary.seconds == pytest.approx(3.5)
+        again = merge(store.conn, path, other)
+        assert (again.episodes, again.steps, again.segments, again.present) == (0, 0, 0, 2)
+        assert store.db.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert [c.name for c in store.corners()] == ["first"]
+        assert [e["message"] for e in store.db["events"].rows] == ["hello"]
+    theirs = contents(other)
+    assert contents(path) == (sorted(mine[0] + theirs[0]), sorted(mine[1] + theirs[1]))
+    assert len(Follower(path).poll()) == 80
+
+
+def test_a_store_that_grew_is_merged_again(path, other):
+    with Store(path) as store:
+        with Recorder(other, session_info()) as recorder:
+            recorder.begin_episode()
+            token = recorder.begin_segment("takeover")
+            for i in range(10):
+                recorder.step(step_row(i))
+            recorder.flush()
+            merge(store.conn, path, other)  # in the middle of an episode and of a takeover
+            assert contents(path)[1][-1][4] or contents(path)[1][0][4]
+            for i in range(10, 25):
+                recorder.step(step_row(i))
+            recorder.end_segment(token)
+            recorder.end_episode("truncated", "time_limit", np.ones(4))
+        summary = merge(store.conn, path, other)
+        assert (summary.episodes, summary.steps, summary.segments) == (1, 15, 0)
+    assert contents(path) == contents(other)
+
+
+def test_a_newer_judgement_is_taken_over_and_can_be_undone(path, other):
+    with Store(path) as store, Store(other) as source:
+        merge(store.conn, path, other)
+        source.label([1], verdict="star", note="clean", tags_add=["apex"], trim=(1, 0), by="ann")
+        merge(store.conn, path, other)
+        assert contents(path) == contents(other)
+        store.label([1], verdict="bad")
+        merge(store.conn, path, other)  # mine is newer now
+        assert store.segments()[0].verdict == "bad"
+        store.undo()
+        store.undo()
+        assert (store.segments()[0].verdict, store.segments()[0].tags) == ("unreviewed", ())
+
+
+def test_chosen_segments_make_a_store_of_their_own(path, other):
+    with Store(path) as store:
+        summary = merge(store.conn, path, other, segments=[2])
+        assert (summary.episodes, summary.segments) == (1, 1)
+        assert [(s.start, s.stop, s.corner) for s in store.segments()] == [(10, 20, "hairpin")]
+    update = Follower(path).poll()
+    assert update.t.tolist() == list(range(10, 21))  # and the one that follows
+    assert update.driver.tolist() == [1] * 10 + [0]
+    with Store(path) as store:
+        merge(store.conn, path, other)
+    assert contents(path) == contents(other)
+
+
+def test_what_cannot_be_merged(path, tmp_path):
+    with Store(path) as store:
+        with pytest.raises(UsageError, match="itself"):
+            merge(store.conn, path, path)
+        with pytest.raises(StoreError, match="no store"):
+            merge(store.conn, path, tmp_path / "nothing.sqlite")
+        newer = tmp_path / "newer.sqlite"
+        Store(newer).conn.execute("PRAGMA user_version = 99")
+        with pytest.raises(StoreError, match="newer"):
+            merge(store.conn, path, newer)
+        (tmp_path / "x").write_text("hello")
+        with pytest.raises(StoreError, match="not a store"):
+            merge(store.conn, path, tmp_path / "x")
+        assert store.db["sessions"].count == 0

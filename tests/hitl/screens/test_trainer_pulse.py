@@ -1,0 +1,81 @@
+"""What a session shows of the trainer: the newest heartbeat, read beside the ticks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from hitl.home import Home
+from hitl.screens import trainer_pulse
+from hitl.screens.session_screen import SessionScreen
+from hitl.screens.trainer_pulse import PulseReader, pulse_of
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
+from takeover_ui.view import View
+from trainer.daemon.heartbeat import Heartbeat, write_heartbeat
+
+pytestmark = pytest.mark.realtime
+
+
+def beat(**values: object) -> Heartbeat:
+    return Heartbeat(at=time.time(), state="training", updates=70, **values)  # type: ignore[arg-type]
+
+
+FOUND = {"finding": "The critic does not tell actions apart.", "finding_title": "the critic ignores actions"}
+
+
+def until(what: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_a_finding_is_shown_while_it_holds_and_the_trainer_lives() -> None:
+    assert pulse_of(beat(**FOUND)).finding_title == "the critic ignores actions"
+    assert pulse_of(beat()).finding_title == ""
+    assert pulse_of(None).alive is False
+    over = beat(**FOUND)
+    over.state = "stopped"
+    assert pulse_of(over).finding == ""
+    silent = beat(**FOUND)
+    silent.at -= 60
+    assert not pulse_of(silent).alive
+
+
+def test_the_reader_follows_the_file(tmp_path: Path) -> None:
+    with PulseReader(tmp_path, every_s=0.01) as reader:
+        until(lambda: reader.newest is not None)
+        write_heartbeat(tmp_path, beat(**FOUND))
+        until(lambda: reader.newest is not None and reader.newest.finding_title != "")
+        write_heartbeat(tmp_path, beat())
+        until(lambda: reader.newest is not None and reader.newest.finding_title == "")
+        (tmp_path / "trainer.json").write_text("{")
+        until(lambda: reader.newest is not None and not reader.newest.alive)
+
+
+def test_no_tick_waits_for_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session drives on, and shows what it last knew, while the file cannot be read."""
+    hangs, asked = threading.Event(), threading.Event()
+
+    def read(root: Path) -> Heartbeat:
+        if asked.is_set():
+            hangs.wait(30)
+        asked.set()
+        return beat(**FOUND)
+
+    monkeypatch.setattr(trainer_pulse, "read_heartbeat", read)
+    shown: list[View] = []
+    watch = SessionScreen(SimpleNamespace(send=shown.append))  # type: ignore[arg-type]
+    with SessionSetup(Home(tmp_path), SessionOptions(), watch=watch) as rig, PulseReader(tmp_path, every_s=0.0) as reader:
+        until(lambda: reader.newest is not None)
+        watch.begin(rig, reader)
+        rig.session.episode("drive", seed=1)
+        hangs.set()
+    assert len(shown) > 20
+    assert {v.trainer.finding_title for v in shown if v.trainer} == {"the critic ignores actions"}

@@ -1,0 +1,100 @@
+"""What the player is told while the overlay floats over another game, and what is held and must be let go first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pygame
+import pytest
+
+from hitl.commands.play import _teller
+from hitl.pads.mapping import CONTROLLER, JOYSTICK
+from hitl.screens.session_screen import HINTS, pad_hint
+from takeover_ui.overlay import notices, overlay, texts
+from takeover_ui.overlay.overlay import Size
+from takeover_ui.theme import Mark
+from takeover_ui.view import View
+from takeover_ui.window.screen import Composer
+from tests.support import sample_screens as samples
+from tests.takeover_ui.overlay.test_overlay import check
+
+WARNING = (
+    "The game does not obey this session's pad: another one is plugged in, or the game hears your own pad, too. Choose the "
+    "virtual one in the game's settings."
+)
+
+
+def told(**more: object) -> View:
+    base = replace(samples.view("agent", 80), message="practice at hairpin: 3 of 12 through", hint=HINTS["touch"])
+    return replace(base, **more)  # type: ignore[arg-type]
+
+
+def floating(view: View, size: Size, scale: float = 1.0) -> tuple[list[Mark], pygame.Surface]:
+    width, height = overlay.DESIGN[size]
+    surface = pygame.Surface((round(width * scale), round((height + notices.HEIGHT[size]) * scale)))
+    return Composer(game_view=False, size=size).draw(surface, view), surface
+
+
+@pytest.mark.parametrize("size", ["full", "compact", "bar"])
+@pytest.mark.parametrize("scale", [0.75, 1.0, 2.0])
+def test_over_another_game_every_kind_of_word_is_shown_and_none_lies_over_another(size: Size, scale: float) -> None:
+    view = told(toasts=(("good", "The environment answers again."), ("warning", WARNING)), help_wanted=True)
+    marks, surface = floating(view, size, scale)
+    check(marks, surface.get_rect())
+    by_name = {m.name: m.text for m in marks}
+    assert by_name["message"] == view.message
+    assert by_name["hint"] == view.hint
+    assert WARNING in [m.text for m in marks if m.name == "toast"]
+
+
+def test_a_long_warning_goes_before_the_hint_and_never_leaves_the_card() -> None:
+    view = told(toasts=(("warning", WARNING * 4),))
+    marks, surface = floating(view, "full")
+    check(marks, surface.get_rect(), ("toast",))
+    assert "hint" not in {m.name for m in marks}
+    marks, surface = floating(told(toasts=()), "compact", 0.5)
+    check(marks, surface.get_rect())
+
+
+def test_without_words_nothing_is_drawn_below_the_card() -> None:
+    marks, _ = floating(replace(told(), message="", hint=""), "full")
+    assert not {"message", "hint", "toast"} & {m.name for m in marks}
+
+
+@pytest.mark.parametrize("size", ["full", "compact", "bar"])
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("game_view", [True, False])
+def test_what_is_held_and_ignored_is_said(size: Size, language: str, game_view: bool) -> None:
+    view = told(held=("gas", "left", "takeover"))
+    surface = pygame.Surface((1280, 720)) if game_view else floating(view, size)[1]
+    marks = Composer(game_view=game_view, size=size, language=language).draw(surface, view)
+    words = texts.LANGUAGES[language]
+    assert any(m.text.startswith(words["let_go"]) for m in marks if m.name in ("let_go", "countdown"))
+    if size != "bar" or game_view:
+        assert any(words["steer"] in m.text and words["gas"] in m.text for m in marks if m.name in ("let_go", "headline"))
+    check([m for m in marks if m.name != "car"], surface.get_rect())
+    silent = Composer(game_view=game_view, size=size, language=language).draw(surface, replace(view, driver="human"))
+    assert not any(m.text.startswith(words["let_go"]) for m in silent)
+
+
+class Told:
+    def __init__(self) -> None:
+        self.toasts: list[tuple[str, str]] = []
+
+    def toast(self, text: str, level: str) -> None:
+        self.toasts.append((level, text))
+
+
+def test_over_another_game_warnings_come_in_the_terminal_too(capsys: pytest.CaptureFixture[str]) -> None:
+    window = Told()
+    _teller(window, also_printed=True)("warning", WARNING)  # type: ignore[arg-type]
+    assert window.toasts == [("warning", WARNING)]
+    assert WARNING in capsys.readouterr().out
+    _teller(window)("warning", WARNING)  # type: ignore[arg-type]
+    assert capsys.readouterr().out == ""
+
+
+def test_the_hint_over_another_game_names_the_pads_own_buttons() -> None:
+    assert pad_hint(CONTROLLER.buttons, "hold").startswith("hold rightshoulder or a: drive    start: pause")
+    assert "button0" in pad_hint(JOYSTICK.buttons, "toggle")
+    assert "esc" not in pad_hint(CONTROLLER.buttons, "touch")

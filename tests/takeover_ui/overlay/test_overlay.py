@@ -1,0 +1,230 @@
+"""The overlay's structure: everything inside, nothing over anything else, nothing cut off."""
+
+from dataclasses import replace
+from itertools import combinations
+from string import Formatter
+
+import pygame
+import pytest
+
+from takeover_ui import theme
+from takeover_ui.overlay import gauges, overlay, texts
+from takeover_ui.view import StorePulse, TrainerPulse, View
+from takeover_ui.window.screen import Composer
+from tests.support import sample_screens as samples
+
+
+def situations() -> dict[str, View]:
+    base = samples.view("agent", 75)
+    trackmania = replace(
+        base.scene, action_names=("gas", "brake", "steer"), corners=(("the long left before the jump", 100.0, 150.0),)
+    )
+    return {
+        "agent": base,
+        "human": samples.view("human", 60),
+        "stand_in": replace(samples.view("human", 60), stand_in=True),
+        "paused": samples.view("paused", 60),
+        "asks": replace(base, help_wanted=True, countdown=1.2, risk=1.0),
+        "empty": View(scene=base.scene),
+        "three_actions": replace(
+            base,
+            scene=trackmania,
+            next_corner="the long left before the jump",
+            countdown=2.4,
+            proposed=(1.0, 0.2, -1.0),
+            executed=(0.5, 1.0, 1.0),
+            driver="human",
+        ),
+        "large": replace(
+            base,
+            speed=138.9,
+            episode_return=123_456.7,
+            best_return=234_567.8,
+            ceiling=-1_234.5,
+            takeovers=12_345,
+            human_seconds=86_400.0,
+            late_ticks=1_234_567,
+            trainer=TrainerPulse(True, 123_456_789, 12_345_678, 3.5, "u0123456789", 3599.0),
+            store=StorePulse(987_654_321, 123_456),
+        ),
+        "off_road": replace(base, on_road=False, speed=55.0),
+        "finding": replace(base, trainer=finding("the critic ignores actions"), countdown=None),
+        "long_finding": replace(base, trainer=finding("terminal steps are bootstrapped or never drawn")),
+        "trainer_gone": replace(base, trainer=TrainerPulse()),
+        "disk_full": replace(base, store=StorePulse(1_000, 4_000, 31.0, "The disk is full: steps are kept in memory.")),
+    }
+
+
+def finding(title: str) -> TrainerPulse:
+    return TrainerPulse(True, 3_218, 214, 1.0, "u0003200", 12.0, f"{title}: a sentence.", title)
+
+
+def longer(words: dict[str, str]) -> dict[str, str]:
+    """Every word a third longer than English, as translations are."""
+    return {
+        k: v
+        if k in ("agent", "human", "stand_in", "paused", "kmh", "seconds")
+        else v + "e" * (len(v.split("{")[0]) // 3)
+        for k, v in words.items()
+    }
+
+
+def check(marks: list[theme.Mark], area: pygame.Rect, allow_shortened: tuple[str, ...] = ()) -> None:
+    for mark in marks:
+        assert area.contains(mark.rect), f"{mark.name} {mark.rect} leaves {area}"
+        assert not mark.shortened or mark.name in allow_shortened, f"{mark.name} was cut: {mark.text!r}"
+    written = [m for m in marks if m.text]
+    for a, b in combinations(written, 2):
+        overlap = a.rect.clip(b.rect)
+        assert overlap.w <= 1 or overlap.h <= 3, f"{a.name} {a.rect} lies over {b.name} {b.rect}"
+    bands = ("gauge_", "progress_band", "risk_band", "sparkline", "return_band")
+    gauges = [m for m in marks if m.name.startswith(bands)]
+    for a, b in combinations(gauges, 2):
+        assert not a.rect.colliderect(b.rect), f"{a.name} lies over {b.name}"
+
+
+@pytest.fixture(params=["en", "de", "long"])
+def language(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(texts, "LANGUAGES", {**texts.LANGUAGES, "long": longer(dict(texts.ENGLISH))})
+    return str(request.param)
+
+
+@pytest.mark.parametrize("size", ["full", "compact", "bar"])
+@pytest.mark.parametrize("scale", [0.75, 1.0, 2.0])
+@pytest.mark.parametrize("situation", situations())
+def test_nothing_is_cut_off_or_over_anything_else(
+    size: overlay.Size, scale: float, situation: str, language: str
+) -> None:
+    width, height = overlay.DESIGN[size]
+    surface = pygame.Surface((round(width * scale), round(height * scale)))
+    view = situations()[situation]
+    marks = overlay.draw(surface, view, size, language=language)
+    user_text = ("next_corner", "countdown", "store") if situation in ("three_actions", "disk_full", "large") else ()
+    user_text += ("finding_0",) if size != "full" else ()  # the catalogue's words: a strip has no room for all of them
+    check(marks, surface.get_rect(), user_text)
+    names = {m.name for m in marks}
+    assert {"driver", "progress_band", "gauge_steer"} <= names
+    assert next(m.text for m in marks if m.name == "driver") == texts.LANGUAGES[language][view.who]
+
+
+@pytest.mark.parametrize("size", ["full", "compact", "bar"])
+def test_what_the_trainer_finds_is_shown_while_it_holds(size: overlay.Size) -> None:
+    def drawn(view: View) -> str:
+        surface = pygame.Surface(overlay.DESIGN[size])
+        return " ".join(m.text for m in overlay.draw(surface, view, size) if m.name.startswith("finding"))
+
+    assert drawn(situations()["finding"]).startswith("! the critic ignores")
+    assert drawn(situations()["agent"]) == ""
+    gone = replace(finding("the critic ignores actions"), alive=False)
+    assert drawn(replace(situations()["finding"], trainer=gone)) == ""
+
+
+@pytest.mark.parametrize("driver", ["agent", "human", "paused"])
+def test_who_drives_is_a_word_a_colour_and_a_frame(driver: str) -> None:
+    view = samples.view(driver)
+    composer = Composer(size="full")
+    surface = pygame.Surface((1280, 720))
+    marks = composer.draw(surface, view)
+    block = next(m.rect for m in marks if m.name == "driver_block")
+    assert block.h >= 80
+    assert surface.get_at((block.right - 20, block.top + 15))[:3] == theme.DRIVER[driver]
+    for corner in ((1, 1), (1278, 1), (1, 718), (1278, 718), (5, 360)):
+        assert surface.get_at(corner)[:3] == theme.DRIVER[driver]
+
+
+def test_the_two_drivers_differ_for_the_colour_blind() -> None:
+    """Viénot, Brettel and Mollon (1999): a dichromat sees the colours projected; they must stay far apart."""
+    import numpy as np
+
+    protan = np.array([[0.11238, 0.88762, 0.0], [0.11238, 0.88762, 0.0], [0.00401, -0.00401, 1.0]])
+    deutan = np.array([[0.29275, 0.70725, 0.0], [0.29275, 0.70725, 0.0], [-0.02234, 0.02234, 1.0]])
+    agent, human = (np.array(theme.DRIVER[d]) / 255.0 for d in ("agent", "human"))
+    for seen in (np.eye(3), protan, deutan):
+        assert np.abs(seen @ agent**2.2 - seen @ human**2.2).max() > 0.4
+
+
+@pytest.mark.parametrize("size", ["full", "compact", "bar", None])
+@pytest.mark.parametrize("window", [(1280, 720), (900, 640), (2560, 1440), (1000, 1000)])
+def test_the_window_shows_game_and_overlay_without_collisions(
+    size: overlay.Size | None, window: tuple[int, int]
+) -> None:
+    view = replace(
+        samples.view("agent", 80),
+        help_wanted=True,
+        message="evaluating, 12 of 20",
+        toasts=(("good", "New best: 61.7"), ("error", "The pad is gone.")),
+    )
+    surface = pygame.Surface(window)
+    marks = Composer(size=size).draw(surface, view)
+    check([m for m in marks if m.name != "car"], surface.get_rect())
+    car = next(m for m in marks if m.name == "car")
+    assert not any(m.rect.colliderect(car.rect) for m in marks if m.name not in ("car", "corner"))
+    assert {"map", "headline", "message", "toast", "hint"} <= {m.name for m in marks}
+
+
+def test_actions_show_what_is_done_and_what_the_agent_would_do() -> None:
+    """Executed hard left in the human's colour, proposed hard right in the agent's."""
+    view = replace(samples.view("human"), executed=(0.0, -1.0), proposed=(0.0, 1.0))
+    surface = pygame.Surface(overlay.DESIGN["full"])
+    marks = overlay.draw(surface, view, "full")
+    gauge = next(m.rect for m in marks if m.name == "gauge_steer")
+    assert surface.get_at((gauge.left + gauge.w // 4, gauge.top + 5))[:3] == theme.HUMAN
+    assert surface.get_at((gauge.left + gauge.w * 3 // 4, gauge.top + 5))[:3] == theme.TRACK
+    assert surface.get_at((gauge.left + gauge.w * 3 // 4, gauge.bottom - 4))[:3] == theme.AGENT
+    assert surface.get_at((gauge.left + gauge.w // 4, gauge.bottom - 4))[:3] == theme.TRACK
+
+
+@pytest.mark.parametrize("size", ["full", "compact", "bar"])
+def test_the_risk_is_drawn_as_far_as_it_goes_and_only_where_it_is_known(size: overlay.Size) -> None:
+    def filled(risk: float | None) -> float:
+        surface = pygame.Surface(overlay.DESIGN[size])
+        marks = overlay.draw(surface, replace(samples.view("agent"), risk=risk), size)
+        bands = [m.rect for m in marks if m.name == "risk_band"]
+        if not bands:
+            return 0.0
+        row = [surface.get_at((x, bands[0].centery))[:3] for x in range(bands[0].left + 2, bands[0].right - 2)]
+        return sum(pixel not in (theme.TRACK, theme.INK) for pixel in row) / len(row)
+
+    assert filled(None) == 0.0
+    assert filled(0.0) == 0.0
+    assert filled(0.3) == pytest.approx(0.3, abs=0.05)
+    assert filled(1.0) > 0.97
+    assert gauges.risk_colour(0.1) != gauges.risk_colour(0.6) != gauges.risk_colour(1.0)
+
+
+def test_heat_lies_where_the_agent_failed() -> None:
+    view = replace(samples.view("agent"), failures=(200.0,) * 9, progress=0.0)
+    surface = pygame.Surface(overlay.DESIGN["full"])
+    band = next(m.rect for m in overlay.draw(surface, view, "full") if m.name == "progress_band")
+
+    def warm(metres: float) -> bool:
+        red, _, blue, _ = surface.get_at((band.left + round(band.w * metres / view.scene.length), band.bottom - 3))
+        return red > 1.6 * blue
+
+    assert warm(200.0)
+    assert not warm(60.0)
+    assert not warm(280.0)
+
+
+def test_text_that_does_not_fit_is_set_smaller_and_then_shortened() -> None:
+    text, size, shortened = theme.fit("updates", 20, 500)
+    assert (text, size, shortened) == ("updates", 20, False)
+    wide = theme.measure("updates a step", 20)[0]
+    text, size, shortened = theme.fit("updates a step", 20, round(wide * 0.85))
+    assert text == "updates a step"
+    assert size < 20
+    assert not shortened
+    text, size, shortened = theme.fit("updates a step", 20, round(wide * 0.4))
+    assert text.endswith("…")
+    assert shortened
+    assert theme.measure(text, size)[0] <= round(wide * 0.4)
+
+
+@pytest.mark.parametrize("language", sorted(texts.LANGUAGES))
+def test_every_language_says_the_same_things(language: str) -> None:
+    def filled_in(text: str) -> set[str | None]:
+        return {field for _, field, _, _ in Formatter().parse(text) if field}
+
+    words = texts.LANGUAGES[language]
+    assert words.keys() == texts.ENGLISH.keys()
+    assert {k: filled_in(v) for k, v in words.items()} == {k: filled_in(v) for k, v in texts.ENGLISH.items()}

@@ -1,0 +1,119 @@
+"""The overlay over another window on a real X server: clicks and keys still reach the game behind it."""
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from takeover_ui.window.floating import place
+from takeover_ui.window.options import KEYS, WindowOptions
+from takeover_ui.window.window import Window
+from tests.support import sample_screens as samples
+
+SCREEN = (1280, 800)
+GAME = """
+import pygame
+from tests.support.places import ROOT
+pygame.display.init()
+pygame.display.set_mode((1280, 800), pygame.NOFRAME).fill((40, 90, 40))
+pygame.display.flip()
+print('up', flush=True)
+while True:
+    event = pygame.event.wait()
+    if event.type == pygame.MOUSEBUTTONDOWN:
+        print('click', *event.pos, flush=True)
+"""
+
+pytestmark = [pytest.mark.realtime, pytest.mark.skipif(
+    not sys.platform.startswith("linux") or shutil.which("Xvfb") is None,
+    reason="needs Xvfb (an X server without a screen)",
+)]
+
+
+class Hand:
+    """Presses keys and buttons as a device would (the XTEST extension)."""
+
+    def __init__(self, name: str) -> None:
+        self.x11, self.xtst = ctypes.CDLL("libX11.so.6"), ctypes.CDLL("libXtst.so.6")
+        self.x11.XOpenDisplay.restype = ctypes.c_void_p
+        self.display = ctypes.c_void_p(self.x11.XOpenDisplay(name.encode()))
+
+    def click(self, x: int, y: int) -> None:
+        self.xtst.XTestFakeMotionEvent(self.display, -1, x, y, 0)
+        for down in (1, 0):
+            self.xtst.XTestFakeButtonEvent(self.display, 1, down, 0)
+        self.x11.XFlush(self.display)
+
+    def key(self, symbol: int, down: bool) -> None:
+        self.xtst.XTestFakeKeyEvent(self.display, self.x11.XKeysymToKeycode(self.display, symbol), int(down), 0)
+        self.x11.XFlush(self.display)
+
+
+@pytest.fixture
+def hand(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hand]:
+    """An X server of our own, as the display of everything started in the test."""
+    read, write = os.pipe()
+    size = f"{SCREEN[0]}x{SCREEN[1]}x24"
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", size, "-nolisten", "tcp"],
+        pass_fds=(write,),
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(write)
+    with os.fdopen(read) as numbers:
+        number = numbers.readline().strip()
+    assert number, "Xvfb did not start"
+    monkeypatch.setenv("DISPLAY", f":{number}")
+    try:
+        yield Hand(f":{number}")
+    except OSError:
+        pytest.skip("needs libXtst")
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.mark.parametrize("size", ["full", "compact", "bar"])
+def test_clicks_go_through_the_overlay(hand: Hand, size: Any) -> None:
+    environment = {**os.environ, "SDL_VIDEODRIVER": "x11", "PYGAME_HIDE_SUPPORT_PROMPT": "1"}
+    game = subprocess.Popen([sys.executable, "-c", GAME], stdout=subprocess.PIPE, text=True, env=environment)
+    assert game.stdout is not None
+    try:
+        assert game.stdout.readline() == "up\n"
+        options = WindowOptions(game_view=False, overlay=size, video="x11")
+        with Window(options) as window:
+            window.send(replace(samples.view("human"), at=time.monotonic()))
+            x, y, width, height = place(options, SCREEN)
+            hand.click(x + width // 2, y + height // 2)
+            assert game.stdout.readline() == f"click {x + width // 2} {y + height // 2}\n"
+            assert not window.closed
+    finally:
+        game.kill()  # SDL turns a polite signal into an event
+        game.wait()
+        game.stdout.close()
+
+
+def test_a_key_pressed_in_the_window_reaches_the_session(hand: Hand) -> None:
+    with Window(WindowOptions(video="x11", size=(640, 360))) as window:
+        window.send(replace(samples.view(), at=time.monotonic()))
+        left, up = 0xFF51, 0xFF52
+        end = time.monotonic() + 20
+        while not window.keys() >= {"left"}:  # the first press may come before the window has the keyboard
+            assert time.monotonic() < end
+            hand.key(left, True)
+            time.sleep(0.02)
+        hand.key(up, True)
+        while window.keys() != {"left", "up"}:
+            assert time.monotonic() < end
+        hand.key(left, False)
+        hand.key(up, False)
+        while window.keys():
+            assert time.monotonic() < end
+        assert all(count % 2 == 0 for count in window._counts[: len(KEYS)])

@@ -1,0 +1,288 @@
+"""The window's process: it starts, shows the newest view, reads keys, ends with its session, and never holds a tick up."""
+
+import multiprocessing
+import os
+import pickle
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pygame
+import pytest
+
+from data.errors import DeviceError
+from takeover_ui.view import View
+from takeover_ui.window import floating, process
+from takeover_ui.window.newest_value import Slot
+from takeover_ui.window.options import KEYS, WindowOptions
+from takeover_ui.window.window import Window
+from tests.support import sample_screens as samples
+from tests.support.places import ROOT
+
+pytestmark = pytest.mark.realtime
+
+
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+@pytest.fixture(scope="module")
+def window() -> Iterator[Window]:
+    with Window(WindowOptions(video="dummy", size=(640, 360))) as opened:
+        yield opened
+
+
+def test_sending_never_waits_for_the_drawing(window: Window) -> None:
+    """A thousand views at once: far more than can be drawn in that time."""
+    view = samples.view()
+    began = time.monotonic()
+    for tick in range(1000):
+        window.send(replace(view, progress=float(tick), at=time.monotonic()))
+    assert time.monotonic() - began < 2.0  # drawing a thousand frames takes thirty
+    assert not window.closed
+
+
+def test_a_key_is_down_until_released_and_a_short_press_is_not_lost(window: Window) -> None:
+    left = KEYS.index("left")
+    assert window.keys() == frozenset()
+    window._counts[left] += 1
+    assert window.keys() == {"left"}
+    assert window.keys() == {"left"}
+    window._counts[left] += 1
+    assert window.keys() == frozenset()
+    window._counts[left] += 2  # pressed and released between two readings
+    assert window.keys() == {"left"}
+    assert window.keys() == frozenset()
+
+
+def test_reading_the_keys_costs_microseconds(window: Window) -> None:
+    best = min(_timed(lambda: [window.keys() for _ in range(100)]) for _ in range(5)) / 100
+    assert best < 0.001
+
+
+def _timed(call: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def test_closing_ends_the_process_and_later_calls_do_nothing() -> None:
+    opened = Window(WindowOptions(video="dummy", size=(320, 200)))
+    opened.send(samples.view())
+    opened.close()
+    assert opened.closed
+    assert opened._process.exitcode == 0
+    opened.send(samples.view())
+    opened.toast("too late")
+    assert opened.keys() == frozenset()
+
+
+def test_a_crash_of_the_window_leaves_the_session_going() -> None:
+    opened = Window(WindowOptions(video="dummy", size=(320, 200)))
+    opened._process.kill()
+    assert until(lambda: opened.closed)
+    for _ in range(20):
+        opened.send(samples.view())
+    opened.close()
+
+
+def test_a_display_that_cannot_be_opened_is_one_sentence() -> None:
+    with pytest.raises(DeviceError, match="window could not be opened"):
+        Window(WindowOptions(video="no-such-driver"))
+
+
+def test_the_window_ends_when_its_session_is_killed() -> None:
+    script = (
+        "import sys, time\n"
+        "from takeover_ui.window.window import Window, WindowOptions\n"
+        "if __name__ == '__main__':\n"
+        "    w = Window(WindowOptions(video='dummy', size=(320, 200)))\n"
+        "    print(w._process.pid, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    session = subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert session.stdout is not None
+    pid = int(session.stdout.readline())
+    session.kill()
+    session.wait()
+    session.stdout.close()
+    assert until(lambda: _gone(pid))
+
+
+def _gone(pid: int) -> bool:
+    if sys.platform == "win32":
+        listed = subprocess.run(
+            ["tasklist", "/FI", f"PID eq {pid}"], capture_output=True, text=True, check=False
+        ).stdout
+        return str(pid) not in listed
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return True
+    return state == "Z"
+
+
+class Recorded:
+    """A screen that keeps what it was asked to draw."""
+
+    def __init__(self) -> None:
+        self.drawn: list[View] = []
+        self.sizes = 0
+
+    def draw(self, view: View, now: float) -> None:
+        self.drawn.append(view)
+
+    def next_size(self) -> None:
+        self.sizes += 1
+
+
+@pytest.fixture
+def loop() -> Iterator[tuple[Any, Any, Any]]:
+    """The window's loop in this process: (loop, our end of its pipe, its counters)."""
+    pygame.display.init()
+    pygame.display.set_mode((64, 64))
+    pygame.event.clear()
+    ours, theirs = multiprocessing.Pipe()
+    counts = multiprocessing.get_context("spawn").RawArray("L", len(KEYS))
+    slot = Slot(multiprocessing.get_context("spawn"))
+    yield process._Loop(theirs, slot, counts, WindowOptions(), Recorded()), ours, counts
+    ours.close()
+    theirs.close()
+
+
+def test_only_the_newest_view_is_drawn_and_no_toast_is_lost(loop: tuple[Any, Any, Any]) -> None:
+    made, pipe, _ = loop
+    view = samples.view()
+    for tick in range(5):
+        made.slot.write(pickle.dumps(("view", 1, replace(view, scene=None, progress=float(tick)))))  # type: ignore[arg-type]
+        pipe.send_bytes(pickle.dumps(("toast", "info", f"message {tick}")))
+    made._receive()
+    made._draw(time.monotonic())
+    assert made.screen.drawn == []  # the track has not come yet
+    pipe.send_bytes(pickle.dumps(("scene", 1, view.scene)))
+    made._receive()
+    made._draw(time.monotonic())
+    drawn = made.screen.drawn[-1]
+    assert drawn.progress == 4.0
+    assert drawn.scene.track == view.scene.track
+    assert [text for _, text in drawn.toasts] == [f"message {k}" for k in range(5)]
+    made._draw(time.monotonic() + 60.0)
+    assert made.screen.drawn[-1].toasts == ()
+
+
+def test_a_slot_gives_the_newest_value_once_and_refuses_what_is_too_large() -> None:
+    slot = Slot(multiprocessing.get_context("spawn"), 1024)
+    assert slot.read() is None
+    for k in range(7):
+        assert slot.write(bytes([k]) * (k * 100 + 1))
+    assert slot.read() == bytes([6]) * 601
+    assert slot.read() is None
+    assert not slot.write(b"x" * 1010)
+    assert slot.write(b"")
+    assert slot.read() == b""
+
+
+def test_a_slot_that_was_written_over_while_it_was_looked_at_gives_no_value_twice() -> None:
+    slot = Slot(multiprocessing.get_context("spawn"), 1024)
+    for k in range(4):
+        slot.write(bytes([k]))
+    slot._count[0] = 1  # what the reader saw before the writer came round to the same buffer
+    assert slot.read() == bytes([3])
+    for seen in (2, 3, 4):
+        slot._count[0] = seen
+        assert slot.read() is None
+
+
+def _write_for_long(slot: Slot, count: int) -> None:
+    for k in range(count):
+        slot.write(pickle.dumps((k, bytes([k % 251]) * (k % 3000))))
+
+
+def test_a_slot_is_never_read_half_written() -> None:
+    context = multiprocessing.get_context("spawn")
+    slot, count = Slot(context, 4096), 60_000
+    writer = context.Process(target=_write_for_long, args=(slot, count))
+    writer.start()
+    last, values = -1, 0
+    while last < count - 1:
+        data = slot.read()
+        if data is None:
+            assert writer.is_alive() or slot._count[0] == count
+            continue
+        number, body = pickle.loads(data)
+        assert number > last
+        assert body == bytes([number % 251]) * (number % 3000)
+        last, values = number, values + 1
+    writer.join()
+    assert values > 10
+
+
+def test_keys_are_counted_and_let_go_when_the_window_loses_them(loop: tuple[Any, Any, Any]) -> None:
+    made, _, counts = loop
+    made._event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_UP))
+    made._event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_UP))  # the system's key repeat
+    assert counts[KEYS.index("up")] == 1
+    made._event(pygame.event.Event(pygame.WINDOWFOCUSLOST))
+    assert counts[KEYS.index("up")] == 2
+    made._event(pygame.event.Event(pygame.KEYUP, key=pygame.K_UP))
+    assert counts[KEYS.index("up")] == 2
+    made._event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_TAB))
+    assert made.screen.sizes == 1
+
+
+def test_every_key_has_the_name_that_sdl_gives_it() -> None:
+    pygame.display.init()
+    assert all(pygame.key.key_code(name) for name in KEYS)
+
+
+def test_the_close_button_and_the_end_of_the_session_stop_the_loop(loop: tuple[Any, Any, Any]) -> None:
+    made, pipe, _ = loop
+    pygame.event.post(pygame.event.Event(pygame.QUIT))
+    made.run()
+    assert pipe.recv() == "closed"
+
+
+@pytest.mark.parametrize(
+    ("desktop", "size"),
+    [((1920, 1080), (1280, 720)), ((3840, 2160), (2560, 1440)), ((1280, 720), (1126, 634)), ((1024, 768), (973, 547))],
+)
+def test_the_window_suits_the_desktop(desktop: tuple[int, int], size: tuple[int, int]) -> None:
+    from takeover_ui.window.screen import fitting
+
+    assert fitting((1280, 720), desktop) == size
+    assert size[0] < desktop[0]
+    assert size[1] < desktop[1]
+
+
+@pytest.mark.parametrize("screen", [(1280, 720), (1366, 768), (1920, 1080), (3840, 2160)])
+@pytest.mark.parametrize("size", ["full", "compact", "bar"])
+@pytest.mark.parametrize("corner", ["top_left", "top_right", "bottom_left", "bottom_right"])
+def test_a_floating_overlay_stays_on_the_screen_and_off_the_captured_region(
+    screen: tuple[int, int], size: Any, corner: Any
+) -> None:
+    area = pygame.Rect(0, 0, *screen)
+    free = pygame.Rect(floating.place(WindowOptions(overlay=size, corner=corner, game_view=False), screen))
+    assert area.contains(free)
+    assert (free.centerx < area.centerx) == corner.endswith("left") or size == "bar"
+    assert (free.centery < area.centery) == corner.startswith("top") or free.h > area.h * 0.9
+    captured = pygame.Rect(0, 0, screen[0] * 2 // 3, screen[1])  # a game window on the left two thirds
+    placed = pygame.Rect(
+        floating.place(WindowOptions(overlay=size, corner=corner, game_view=False, keep_clear=tuple(captured)), screen)
+    )  # type: ignore[arg-type]
+    assert area.contains(placed)
+    assert not placed.colliderect(captured)

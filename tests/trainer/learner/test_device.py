@@ -1,0 +1,104 @@
+"""What an update on another device must not do: make the processor wait for a number, or move data to and fro."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from tests.support.batches import ACT, OBS, TINY, random_batch, random_episode
+from tests.trainer.replay.test_replay import pieces, with_takeover
+from trainer.config import PLAIN
+from trainer.learner.quantile import quantile_huber
+from trainer.learner.tqc import TQC
+from trainer.presets import PRESETS
+from trainer.replay.device_copy import DeviceCopy
+from trainer.replay.replay import Replay
+
+WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "unique_dim", "_unique2"}
+
+
+class NeverWait(TorchDispatchMode):
+    """Fails on every operation that needs a value of a tensor on the processor."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func._schema.name.split("::")[1]
+        assert name not in WAITING, f"{name} waits for the device"
+        if name in ("index", "index_put_"):
+            for index in args[1]:
+                assert index is None or index.dtype != torch.bool, "a mask's count is waited for"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Take the ways that are taken on a GPU, and no way to a tensor's values."""
+    monkeypatch.setattr("trainer.learner.tqc.sort_rows", lambda x: x.sort(1).values)
+    monkeypatch.setattr("trainer.learner.quantile.best_method", lambda z: "prefix")
+
+    def wait(*args: object) -> None:
+        raise AssertionError("a value is waited for")
+
+    with monkeypatch.context() as patch:
+        for name in ("item", "tolist", "numpy", "cpu", "__float__", "__int__", "__bool__", "__index__"):
+            patch.setattr(torch.Tensor, name, wait)
+        yield
+
+
+OPTIONS = {
+    **PRESETS,
+    "everything": PLAIN.with_values(
+        hidden=8, critics=4, target_critics=2, learn_alpha=True, bc_weight=1.0, bc_q_filter=True,
+        iwr_weight=2.0, human_weight=2.0, grad_clip_actor=1.0, grad_clip_critic=1.0, backup_clip=5.0,
+        weight_decay_actor=0.1, actor_average=0.9,
+    ),
+    "simba": PLAIN.with_values(hidden=8, network="simba"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_an_update_never_waits_for_the_device(name: str, elsewhere: None) -> None:
+    config = OPTIONS[name].with_values(hidden=16, actor_every=1, metrics_every=2)  # with the detailed update, too
+    learner = TQC(OBS, ACT, config)
+    batches = [random_batch(i, human=torch.arange(32) < 16) for i in range(3)]
+    with NeverWait():
+        for batch in batches:
+            learner.update(batch)
+
+
+def test_the_watchman_is_awake(elsewhere: None) -> None:
+    x = torch.ones(3)
+    for wait in (lambda: float(x.sum()), lambda: bool(x[0] > 0), lambda: x.sum().item(), lambda: x[x > 0], lambda: x.nonzero()):
+        with pytest.raises(AssertionError, match="wait"), NeverWait():
+            wait()
+
+
+def test_both_ways_give_the_same_gradient() -> None:
+    z, y, tau = torch.randn(2, 32, 5), torch.randn(32, 8).sort(1).values, (torch.arange(5) + 0.5) / 5
+    for one, other in zip(*(quantile_huber(z, y, tau, method=m) for m in ("stream", "prefix")), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_the_copy_on_the_device_gives_the_same_batches() -> None:
+    config = TINY.with_values(capacity=1000, own_finishes=2, stalled_steps=8)
+    plain, copied = Replay(OBS, ACT, config), Replay(OBS, ACT, config)
+    copied.table.device_copy = DeviceCopy(torch.device("cpu"))
+    for i in range(1, 700):  # old episodes give way, their rows are used again
+        update = with_takeover(i) if i % 7 == 0 else random_episode(i, terminated=i % 2 == 0)
+        if i % 5 == 0:
+            update.episodes[i] = dataclasses.replace(update.episodes[i], reason="finish")
+        if i % 11 == 0:
+            update.episodes[i] = dataclasses.replace(update.episodes[i], reason="stalled")
+        for part in pieces(update, [i % 40]):
+            plain.add(part)
+            copied.add(part)
+        if i % 50 and i > 5:
+            continue
+        g, h = torch.Generator().manual_seed(i), torch.Generator().manual_seed(i)
+        for one, other in zip(plain.sample_many(2, 64, g), copied.sample_many(2, 64, h), strict=True):
+            for part in dataclasses.fields(one):
+                assert torch.equal(getattr(one, part.name), getattr(other, part.name)), part.name
+    assert plain.demo.kinds["finish"] == 80
+    assert copied.table.device_copy.table.shape == plain.table.values.shape

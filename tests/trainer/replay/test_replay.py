@@ -1,0 +1,441 @@
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.reading.update import Update
+from tests.support.batches import ACT, OBS, TINY, random_episode
+from trainer.replay.best_finishes import BestFinishes
+from trainer.replay.replay import Replay
+
+GAMMA, N = TINY.gamma, TINY.n_step
+
+
+def pieces(update: Update, cuts: list[int]) -> list[Update]:
+    """Split an episode's steps as a follower would bring them; the episode's end comes with the last piece."""
+    n = len(update)
+    edges = sorted({0, n, *[c % (n + 1) for c in cuts]})
+    arrays = [f.name for f in dataclasses.fields(update) if isinstance(getattr(update, f.name), np.ndarray)]
+    result = []
+    for a, b in itertools.pairwise(edges):
+        part = dataclasses.replace(update, **{name: getattr(update, name)[a:b] for name in arrays})
+        if b < n:
+            part.segments = {}
+            part.episodes = {
+                k: dataclasses.replace(e, end=None, length=0, last_observation=None) for k, e in update.episodes.items()
+            }
+        result.append(part)
+    return result
+
+
+def expected(update: Update, episode: int, t: int, to_end: int = 0) -> tuple[float, float, np.ndarray] | None:
+    """The n-step return of one step, written as slowly and plainly as possible; of an agent's last ``to_end``, to the end."""
+    record = update.episodes[episode]
+    rows = np.flatnonzero(update.episode_id == episode)
+    n = len(rows)
+    total, discount = 0.0, 1.0
+    for k in range(max(N, to_end) if t >= n - to_end and not update.driver[rows[t]] else N):
+        j = t + k
+        last = j == n - 1
+        ended = bool(update.terminated[rows[j]])
+        if last and record.last_observation is None and not ended:
+            return None if k == 0 else (total, discount, update.observation[rows[j]])
+        total += discount * update.reward[rows[j]]
+        discount *= GAMMA
+        follower = record.last_observation if last else update.observation[rows[j + 1]]
+        if follower is None:  # nothing was seen after the end, and nothing is bootstrapped there: any observation will do
+            follower = update.observation[rows[j]]
+        if update.terminated[rows[j]]:
+            return total, 0.0, follower
+        if last or update.driver[rows[j]] != update.driver[rows[j + 1]]:
+            return total, discount, follower
+    return total, discount, follower
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    drivers=st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=25), min_size=1, max_size=6),
+    terminated=st.booleans(),
+    known_end=st.booleans(),
+    cuts=st.lists(st.integers(0, 30), max_size=5),
+    stalled=st.integers(0, 12),
+)
+def test_no_wrong_successor_and_exact_returns(
+    drivers: list[list[int]], terminated: bool, known_end: bool, cuts: list[int], stalled: int
+) -> None:
+    replay = Replay(OBS, ACT, TINY.with_values(stalled_steps=stalled))
+    to_end = stalled if terminated else 0
+    updates = {}
+    for i, driver in enumerate(drivers, 1):
+        update = random_episode(i, len(driver), driver=np.array(driver, np.uint8), terminated=terminated)
+        update.episodes[i] = dataclasses.replace(update.episodes[i], reason="stalled")
+        if not known_end:
+            update.episodes[i] = dataclasses.replace(update.episodes[i], last_observation=None)
+        updates[i] = update
+    queues = [pieces(u, cuts) for u in updates.values()]
+    while any(queues):  # episodes of several writers come mixed
+        for queue in queues:
+            if queue:
+                replay.add(queue.pop(0))
+    usable = {(e, t) for e, u in updates.items() for t in range(len(u)) if expected(u, e, t) is not None}
+    human = {(e, t) for e, t in usable if drivers[e - 1][t]}
+    assert replay.online_rows == len(usable)
+    assert replay.demo_rows == len(human)
+    if not usable:
+        with pytest.raises(ValueError, match="nothing to draw"):
+            replay.sample(4)
+        return
+    g = torch.Generator().manual_seed(1)
+    batch = replay.sample(256, g)
+    for i in range(len(batch)):
+        e, t = int(batch.observation[i, 0]), int(batch.observation[i, 1])
+        assert (e, t) in (human if batch.demo[i] else usable)
+        reward, discount, follower = expected(updates[e], e, t, to_end)  # type: ignore[misc]
+        assert float(batch.reward[i]) == pytest.approx(reward, rel=1e-5, abs=1e-5)
+        assert float(batch.discount[i]) == pytest.approx(discount, rel=1e-5)
+        np.testing.assert_allclose(batch.next_observation[i], follower, rtol=1e-6)
+        np.testing.assert_allclose(batch.action[i], updates[e].executed[t])
+        np.testing.assert_allclose(batch.proposed[i], updates[e].proposed[t])
+        assert bool(batch.human[i]) == bool(drivers[e - 1][t])
+    if human:
+        assert int(batch.demo.sum()) == min(128, int(TINY.demo_copies * len(human)))
+    else:
+        assert not batch.demo.any()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    driver=st.lists(st.integers(0, 1), min_size=1, max_size=25),
+    bad=st.sets(st.integers(0, 24)),
+    terminated=st.booleans(),
+    cuts=st.lists(st.integers(0, 30), max_size=4),
+    recurrent=st.booleans(),
+)
+def test_nothing_crosses_a_step_that_was_left_out(
+    driver: list[int], bad: set[int], terminated: bool, cuts: list[int], recurrent: bool
+) -> None:
+    """Neither a transition, nor an n-step return, nor a sequence, wherever in the episode it lies: also at its very end."""
+    n = len(driver)
+    replay = Replay(OBS, ACT, TINY.with_values(network="recurrent", sequence=4, burn_in=2) if recurrent else TINY)
+    update = random_episode(1, n, driver=np.array(driver, np.uint8), terminated=terminated)
+    for part in pieces(update, cuts):
+        good = np.array([int(t) not in bad for t in part.t], bool)
+        part.unusable = {1: part.t[~good].tolist()} if not good.all() else {}
+        arrays = [f.name for f in dataclasses.fields(part) if isinstance(getattr(part, f.name), np.ndarray)]
+        replay.add(dataclasses.replace(part, **{name: getattr(part, name)[good] for name in arrays}))
+    known = {t for t in range(n) if t not in bad and (t == n - 1 or t + 1 not in bad)}
+    table = replay.table
+    rows = replay.online.rows
+    assert {int(t) for t in table.t[rows]} == known
+    for row in rows.tolist():
+        t, follower = int(table.t[row]), int(table.next[row])
+        k = int(table.array[follower, 1]) if not recurrent else None  # observations tell (episode, t)
+        if k is not None:
+            assert t < k <= min(n, t + N)
+            assert not bad & set(range(t, min(k, n - 1) + 1)) or (k == n and not bad & set(range(t, n)))
+            total = sum(GAMMA**i * update.reward[t + i] for i in range(k - t))
+            assert float(table.array[row, table.reward]) == pytest.approx(total, rel=1e-4, abs=1e-4)
+    if replay.chains is not None:
+        for row in rows.tolist():
+            around = replay.chains.around(np.array([row]), 6, 6)[:, 0]
+            times = [int(table.t[r]) for r in around if r >= 0 and replay.chains.step[r]]
+            assert times == list(range(times[0], times[0] + len(times)))
+
+
+def with_takeover(id_: int, n: int = 40, start: int = 10, stop: int = 20, **kwargs: object) -> Update:
+    driver = np.zeros(n, np.uint8)
+    driver[start:stop] = 1
+    return random_episode(id_, n, driver=driver, **kwargs)
+
+
+def test_every_mini_batch_is_half_and_half_and_an_early_batch_all_online() -> None:
+    replay = Replay(OBS, ACT, TINY)
+    replay.add(random_episode(1))
+    assert not replay.sample(32).demo.any()
+    replay.add(with_takeover(2))
+    for batch in replay.sample_many(5, 32):
+        assert int(batch.demo.sum()) == 16
+        assert bool(batch.human[batch.demo].all())
+    assert replay.fractions()["demo"] == pytest.approx(80 / (32 * 6))
+
+
+def test_takeovers_are_not_drowned_by_laps() -> None:
+    replay = Replay(OBS, ACT, TINY.with_values(takeover_priority=4.0))
+    replay.add(random_episode(1, 400, purpose="lap"))
+    replay.add(with_takeover(2, 40, 0, 40))
+    batch = replay.sample_many(1, 20_000, torch.Generator().manual_seed(0))[0]
+    demo = batch.observation[batch.demo, 0]
+    # 4 x 40 against 1 x 400 by weight times length
+    share = float((demo == 2).float().mean())
+    assert share == pytest.approx(160 / 560, abs=0.06)  # demo_copies holds the demo part to 1760 rows
+    assert replay.online_rows == 40  # laps are no online steps
+    assert replay.online_steps == 40
+
+
+def test_verdicts_trims_and_outcomes_take_effect() -> None:
+    replay = Replay(OBS, ACT, TINY)
+    update = with_takeover(1)
+    replay.add(update)
+    assert replay.demo_rows == 10
+    (segment,) = update.segments.values()
+
+    def relabel(**values: object) -> int:
+        change = Update.empty(OBS, ACT)
+        change.segments[segment.id] = dataclasses.replace(segment, **values)
+        replay.add(change)
+        return replay.demo_rows
+
+    assert relabel(verdict="bad") == 0
+    assert relabel(trim_start=2, trim_stop=3) == 5
+    assert relabel(outcome="failed") == 0
+    assert relabel(outcome="failed", verdict="star") == 10
+    assert relabel(closed=False, stop=segment.start) == 0
+    assert relabel(priority=0.0) == 0
+    assert relabel() == 10
+
+
+def test_handover_cost_and_the_moment_before() -> None:
+    replay = Replay(OBS, ACT, TINY.with_values(handover_cost=5.0, n_step=1, demo_fraction=0.0))
+    update = with_takeover(1)
+    replay.add(update)
+    batch = replay.sample(2000, torch.Generator().manual_seed(0))
+    at = batch.observation[:, 1] == 9
+    assert bool(at.any())
+    assert bool((batch.before_takeover == at).all())
+    assert float(batch.reward[at][0]) == pytest.approx(float(update.reward[9]) - 5.0)
+    other = batch.observation[:, 1] == 30
+    assert float(batch.reward[other][0]) == pytest.approx(float(update.reward[30]))
+
+
+@pytest.mark.parametrize("cuts", [[], [5, 9, 10, 11, 19, 21, 25, 33]])
+def test_the_moments_before_a_takeover_can_be_left_out(cuts: list[int]) -> None:
+    replay = Replay(OBS, ACT, TINY.with_values(skip_before_takeover_s=0.2, demo_fraction=0.0))  # 4 steps at 20 Hz
+    for part in pieces(with_takeover(1), cuts):
+        replay.add(part)
+    batch = replay.sample(4000, torch.Generator().manual_seed(0))
+    assert set(batch.observation[:, 1].int().tolist()) == set(range(40)) - {6, 7, 8, 9}
+
+
+def test_old_online_episodes_give_way_and_demos_stay() -> None:
+    replay = Replay(OBS, ACT, TINY.with_values(capacity=1000))
+    replay.add(with_takeover(1))
+    for i in range(2, 600):
+        replay.add(random_episode(i, 40))
+    assert replay.demo_rows == 10
+    assert len(replay.table) < 20_000
+    assert replay.online_steps == 599 * 40
+    batch = replay.sample(4096, torch.Generator().manual_seed(0))
+    seen = set(batch.observation[:, 0].int().tolist())
+    assert 599 in seen
+    assert 1 in seen
+    assert 3 not in seen
+
+
+def test_a_week_in_which_each_episode_has_a_takeover_stays_within_the_capacity() -> None:
+    """Old episodes give way even when there are demos in them: of these only the demos stay, with what follows each."""
+    replay = Replay(OBS, ACT, TINY.with_values(capacity=2000))
+    for i in range(1, 400):
+        replay.add(with_takeover(i))
+    assert replay.demo_rows == 399 * 10
+    assert len(replay.table) < 2000 + 399 * 14 + 3000
+    drawn = replay.sample(8192, torch.Generator().manual_seed(0))
+    online, demo = ~drawn.demo, drawn.demo
+    assert set(drawn.observation[online, 0].int().tolist()) <= set(range(330, 400))
+    assert len(set(drawn.observation[demo, 0].int().tolist())) > 380
+    assert drawn.human[demo].all()
+    # What follows is what really followed, in the same episode.
+    assert torch.equal(drawn.next_observation[:, 0], drawn.observation[:, 0])
+    ahead = drawn.next_observation[:, 1] - drawn.observation[:, 1]
+    assert ((ahead >= 1) & (ahead <= N)).all()
+    for kept in (1, 200):  # a label of an old one still finds its rows
+        record = next(s for s in replay.demos.segments.values() if s.episode_id == kept)
+        update = Update.empty(OBS, ACT)
+        update.segments[record.id] = dataclasses.replace(record, trim_start=3, trim_stop=1)
+        replay.add(update)
+    assert replay.demo_rows == 399 * 10 - 8
+    update = Update.empty(OBS, ACT)
+    update.segments[record.id] = dataclasses.replace(record, verdict="bad")
+    replay.add(update)
+    assert replay.demo_rows == 398 * 10 - 4
+
+
+def test_one_replay_weighs_demos_by_their_number() -> None:
+    config = TINY.with_values(one_replay=True, demo_fraction=0.0, demo_weight=3.0)
+    replay = Replay(OBS, ACT, config)
+    replay.add(random_episode(1, 100, purpose="lap"))
+    replay.add(random_episode(2, 300))
+    drawn = [int(b.demo.sum()) for b in replay.sample_many(1, 1000, torch.Generator().manual_seed(0))]
+    assert drawn[0] == pytest.approx(500, abs=1)  # the weight has hardly fallen yet
+
+
+def test_evaluations_are_not_learned_from() -> None:
+    replay = Replay(OBS, ACT, TINY)
+    replay.add(random_episode(1, purpose="evaluation"))
+    assert (replay.online_rows, replay.online_steps) == (0, 0)
+
+
+def test_failed_takeovers_are_demos_when_asked() -> None:
+    for wanted in (False, True):
+        replay = Replay(OBS, ACT, TINY.with_values(failed_takeovers=wanted))
+        update = with_takeover(1)
+        update.segments = {k: dataclasses.replace(s, outcome="failed") for k, s in update.segments.items()}
+        replay.add(update)
+        assert replay.demo_rows == 10 * wanted
+
+
+def test_takeovers_may_be_kept_out_of_the_online_half() -> None:
+    for both in (False, True):
+        replay = Replay(OBS, ACT, TINY.with_values(takeovers_online=both))
+        replay.add(with_takeover(1))
+        assert replay.online_rows == (40 if both else 30)
+        assert replay.demo_rows == 10
+        assert replay.online_steps == 40  # the update ratio counts all that was driven
+        batch = replay.sample(512, torch.Generator().manual_seed(0))
+        assert bool(batch.human[~batch.demo].any()) == both
+
+
+def test_a_share_of_the_online_half_comes_from_the_newest_steps() -> None:
+    replay = Replay(OBS, ACT, TINY.with_values(recent_fraction=0.25, recent_steps=40))
+    for id_ in range(1, 6):
+        replay.add(random_episode(id_))
+    newest = [
+        int((b.observation[:, 0] == 5).sum()) for b in replay.sample_many(50, 200, torch.Generator().manual_seed(0))
+    ]
+    assert sum(newest) / 50 == pytest.approx(50 + 150 / 5, rel=0.05)
+    assert min(newest) >= 50
+
+
+def test_the_best_unaided_finishes_are_demos_that_are_cloned() -> None:
+    def finished(id_: int, level: float, **how):
+        update = random_episode(id_, **how)
+        update.reward[:] = level
+        update.episodes[id_] = dataclasses.replace(update.episodes[id_], reason="finish")
+        return update
+
+    driver = np.zeros(40, np.uint8)
+    driver[5:8] = 1
+    replay = Replay(OBS, ACT, TINY.with_values(own_finishes=2, lap_priority=2.0, demo_fraction=0.5))
+    replay.add(random_episode(1, purpose="lap"))
+    for update in (finished(2, 1.0), finished(3, 3.0), finished(4, 9.0, driver=driver), finished(5, 2.0)):
+        replay.add(update)
+    replay.add(random_episode(6))  # ends off the road
+    replay.add(finished(7, 5.0, purpose="evaluation"))
+    assert replay.demo.kinds["finish"] == 80
+    assert replay.human_rows == 40 + 3
+    batch = replay.sample(4000, torch.Generator().manual_seed(0))
+    from_own = batch.demo & ~batch.human
+    assert set(batch.observation[from_own, 0].tolist()) == {3.0, 5.0}
+    for id_, cloned in ((1, True), (2, False), (3, True), (5, True), (6, False)):
+        of_it = batch.observation[:, 0] == id_
+        assert bool((batch.cloned[of_it] == cloned).all()), id_
+    assert torch.equal(batch.cloned[batch.observation[:, 0] == 4], batch.human[batch.observation[:, 0] == 4])
+    shares = [int((batch.demo & (batch.observation[:, 0] == id_)).sum()) for id_ in (3, 5, 1)]
+    assert shares[2] / shares[0] == pytest.approx(2.0, rel=0.2)
+    assert shares[1] / shares[0] == pytest.approx(1.0, rel=0.2)
+
+
+def test_own_finishes_stay_while_they_are_among_the_best_and_then_give_way() -> None:
+    replay = Replay(OBS, ACT, TINY.with_values(own_finishes=1, capacity=400))
+    for id_ in range(1, 400):
+        update = random_episode(id_)
+        if id_ in (1, 200):
+            update.reward[:] = float(id_)
+            update.episodes[id_] = dataclasses.replace(update.episodes[id_], reason="finish")
+        replay.add(update)
+        if id_ == 150:
+            drawn = replay.draw_rows(1, 0, 4000, torch.Generator().manual_seed(0))
+            assert set(drawn.unique().tolist()) == set(replay._episodes[1].rows.tolist())
+    assert replay.demo.kinds == {"finish": 40}
+    drawn = replay.table.seen(replay.draw_rows(1, 0, 200, torch.Generator().manual_seed(0))[0])
+    assert set(drawn[:, 0].tolist()) == {200.0}
+    assert 1 not in replay._episodes
+    assert len(replay.table) < 2 * 16_384
+
+
+@given(st.permutations(range(12)), st.integers(1, 5))
+def test_the_best_finishes_do_not_depend_on_the_order_in_which_they_came(order: list[int], count: int) -> None:
+    best = BestFinishes(count)
+    for id_ in [*order, *order]:
+        best.offer(id_, float(id_ // 2), "here" if id_ % 3 else "there")
+    for track in ("here", "there"):
+        of_it = [id_ for id_ in range(12) if ("here" if id_ % 3 else "there") == track]
+        wanted = sorted(of_it, key=lambda id_: (-(id_ // 2), id_))[:count]
+        assert [id_ for id_ in best if id_ in of_it] == wanted
+
+
+def test_returns_may_run_on_over_a_change_of_driver() -> None:
+    update = with_takeover(1)  # the human drives from step 10 on
+    for stops, reward in (
+        (True, update.reward[9]),
+        (False, update.reward[9] + GAMMA * update.reward[10] + GAMMA**2 * update.reward[11]),
+    ):
+        replay = Replay(OBS, ACT, TINY.with_values(stop_at_driver_change=stops, demo_fraction=0.0))
+        replay.add(update)
+        batch = replay.sample(2000, torch.Generator().manual_seed(0))
+        at = batch.observation[:, 1] == 9
+        assert float(batch.reward[at][0]) == pytest.approx(float(reward), rel=1e-5)
+
+
+def test_only_where_the_car_stood_do_returns_go_on_to_the_end() -> None:
+    replay = Replay(OBS, ACT, TINY.with_values(stalled_steps=10, demo_fraction=0.0))
+    ends = (("stalled", None), ("off_road", None), ("finish", None), ("stalled", 40), ("stalled", 5), ("stalled", 0))
+    for id_, (reason, stood) in enumerate(ends, 1):
+        update = random_episode(id_)
+        update.episodes[id_] = dataclasses.replace(update.episodes[id_], reason=reason, stood=stood)
+        replay.add(update)
+    batch = replay.sample(8000, torch.Generator().manual_seed(0))
+    final = batch.discount == 0
+    for id_, first in ((1, 30), (2, 40 - N), (3, 40 - N), (4, 30), (5, 35), (6, 40 - N)):
+        of_it = batch.observation[:, 0] == id_
+        assert set(batch.observation[of_it & final, 1].tolist()) == set(range(first, 40))
+
+
+def test_an_end_that_was_called_stalled_but_truncated_is_bootstrapped_as_ever() -> None:
+    replay = Replay(OBS, ACT, TINY.with_values(stalled_steps=10, demo_fraction=0.0))
+    update = random_episode(1, terminated=False)
+    update.episodes[1] = dataclasses.replace(update.episodes[1], reason="stalled")
+    replay.add(update)
+    batch = replay.sample(2000, torch.Generator().manual_seed(0))
+    assert float(batch.discount.min()) == pytest.approx(GAMMA**N)
+
+
+def test_what_was_seen_at_an_end_does_not_follow_a_step_of_the_middle() -> None:
+    update = random_episode(1)  # 40 steps were driven; of a pruned episode only a stretch is stored
+    names = [f.name for f in dataclasses.fields(update) if isinstance(getattr(update, f.name), np.ndarray)]
+    update = dataclasses.replace(update, **{name: getattr(update, name)[10:20] for name in names})
+    update.episodes[1] = dataclasses.replace(update.episodes[1], length=10, driven=40)
+    replay = Replay(OBS, ACT, TINY.with_values(demo_fraction=0.0))
+    replay.add(update)
+    batch = replay.sample(1000, torch.Generator().manual_seed(0))
+    assert set(batch.observation[:, 1].tolist()) == set(range(10, 19))  # what followed step 19 is not known
+    assert float(batch.next_observation[:, 1].max()) == 19
+
+
+def test_an_end_stays_learned_from_when_what_was_seen_after_it_has_given_way() -> None:
+    config = TINY.with_values(capacity=100, demo_fraction=0.5)
+    replay = Replay(OBS, ACT, config)
+    update = with_takeover(1, 40, 30, 40)
+    update.episodes[1] = dataclasses.replace(update.episodes[1], last_observation=None)
+    replay.add(update)
+    for id_ in range(2, 120):
+        replay.add(random_episode(id_))
+    assert replay.demo_rows == 10
+    batch = replay.sample(64, torch.Generator().manual_seed(0))
+    ends = batch.demo & (batch.observation[:, 1] >= 40 - N)
+    assert ends.any()
+    assert not batch.discount[ends].any()
+
+
+def test_an_episode_of_another_layout_that_is_still_driven_does_no_harm() -> None:
+    replay = Replay(OBS, ACT, TINY)
+    other = random_episode(7)
+    record = dataclasses.replace(other.episodes[7], last_observation=np.zeros(OBS + 3, np.float32))
+    update = Update.empty(OBS, ACT)  # its steps were left out before
+    update.episodes, update.sessions = {7: record}, other.sessions
+    replay.add(update)
+    replay.add(random_episode(8))
+    assert replay.online_rows == 40

@@ -1,0 +1,139 @@
+"""The same settings in every form in which a config.json is met: layouts, encodings, numbers between quotes, slips of the pen."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.errors import InputFileError
+from tests.trainer.tmrl.test_config import RUN_L
+from trainer.diagnosis.recipe import from_config, read_recipe
+from trainer.tmrl.config import read, understand
+
+NESTED: dict[str, Any] = copy.deepcopy(RUN_L)
+del NESTED["SOMETHING_ELSE"]
+NESTED["ENV"] = {"RTGYM_INTERFACE": "TQCGRAB", "INIT_GAS_BIAS": 0.8,
+                 "REWARD_CONFIG": {"MAX_STRAY": 50, "FAILURE_COUNTDOWN": 9, "CONSTANT_PENALTY": 0.0003}}  # fmt: skip
+
+
+def changed(**sections: dict[str, Any]) -> dict[str, Any]:
+    values = copy.deepcopy(NESTED)
+    for name, table in sections.items():
+        values[name] |= table
+    return values
+
+
+def moved(*names: str) -> dict[str, Any]:
+    """The keys of these sections at the root, as older versions had them."""
+    values = {k: v for k, v in copy.deepcopy(NESTED).items() if k not in names}
+    for name in names:
+        values |= copy.deepcopy(NESTED[name])
+    return values
+
+
+def reward_at_the_root() -> dict[str, Any]:
+    values = copy.deepcopy(NESTED)
+    values["REWARD_CONFIG"] = values["ENV"].pop("REWARD_CONFIG")
+    return values
+
+
+def as_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: as_text(v) for k, v in value.items()}
+    return value if isinstance(value, str | list) else json.dumps(value)
+
+
+WHOLE = json.dumps(NESTED, indent=2)
+FORMS: dict[str, bytes] = {
+    "a mark": WHOLE.encode("utf-8-sig"),
+    "UTF-16": WHOLE.encode("utf-16"),
+    "line ends": WHOLE.replace("\n", "\r\n").encode(),
+    "a last comma": WHOLE.replace("\n}", ",\n}").encode(),
+    "comments": ("// mine\n" + WHOLE.replace("{\n", "{ # here\n", 1)).encode(),
+    "no version": json.dumps({k: v for k, v in NESTED.items() if k != "__VERSION__"}).encode(),
+    "a short version": json.dumps({**NESTED, "__VERSION__": "0.6"}).encode(),
+    "a later version": json.dumps({**NESTED, "__VERSION__": "0.10.1"}).encode(),
+    "flat": json.dumps(moved("MODEL")).encode(),
+    "all at the root": json.dumps(moved("MODEL", "PLAYER_RUNS", "ALG")).encode(),
+    "the reward at the root": json.dumps(reward_at_the_root()).encode(),
+    "another order": json.dumps(dict(reversed(NESTED.items()))).encode(),
+    "numbers between quotes": json.dumps({k: as_text(v) for k, v in NESTED.items()}).encode(),
+    "whole numbers with a point": WHOLE.replace('"BATCH_SIZE": 512', '"BATCH_SIZE": 512.0').encode(),
+    "a key at the root, too": json.dumps({"GAMMA": 0.5, "BATCH_SIZE": 3, **NESTED}).encode(),
+    "a key at the root behind it": json.dumps({**NESTED, "GAMMA": 0.5, "BATCH_SIZE": 3}).encode(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_both_readers_read_the_same_in_every_form(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "config.json"
+    path.write_bytes(FORMS[form])
+    config, findings = read(path)
+    wanted, _ = understand(NESTED)
+    assert config == wanted
+    assert not [f for f in findings if f.status == "unknown"]
+    recipe, sound = read_recipe(path), from_config(NESTED, "config.json")
+    if form == "numbers between quotes":  # what tmrl makes of them is another thing, and told
+        assert recipe.learn_alpha is True
+        assert "LEARN_ENTROPY_COEF" in " ".join(recipe.ignored)
+        recipe.learn_alpha, recipe.ignored = sound.learn_alpha, sound.ignored
+    assert recipe == sound
+    assert any("FAILURE_COUNTDOWN" in text for text in recipe.ignored)  # that fork reads it nowhere, in any layout
+
+
+def test_what_is_between_quotes_and_false_is_said_to_have_been_on() -> None:
+    config, findings = understand(changed(ALG={"LEARN_ENTROPY_COEF": "False"}, MODEL={"USE_RESIDUAL_SOPHY": "true"}))
+    assert (config.learn_alpha, config.network) == (False, "residual")
+    (told,) = [f for f in findings if f.key == "LEARN_ENTROPY_COEF"]
+    assert (told.status, "for true" in told.note) == ("changed", True)
+
+
+def test_a_key_that_stands_twice_is_told() -> None:
+    _, findings = understand({**NESTED, "GAMMA": 0.5})
+    assert {f.section: f.status for f in findings if f.key == "GAMMA"} == {"": "read, not used", "ALG": "used"}
+
+
+def test_a_slip_of_the_pen_is_told_with_the_key_that_was_meant() -> None:
+    values = changed(ALG={"GAMA": 0.9}, MODEL={"BATCHSIZE": 3}, ENV={"SLEEP_TIME_AT_REST": 1})
+    _, findings = understand(values)
+    told = {f.key: f.note for f in findings if f.status == "unknown"}
+    assert {k: v.rpartition("'")[0].rpartition("'")[2] for k, v in told.items()} == {
+        "GAMA": "GAMMA", "BATCHSIZE": "BATCH_SIZE", "SLEEP_TIME_AT_REST": "SLEEP_TIME_AT_RESET"
+    }  # fmt: skip
+    assert from_config(values).unknown == (
+        "ALG.GAMA (for GAMMA?)", "ENV.SLEEP_TIME_AT_REST (for SLEEP_TIME_AT_RESET?)", "MODEL.BATCHSIZE (for BATCH_SIZE?)"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (changed(ALG={"GAMMA": "much"}), "GAMMA is 'much', where a number"),
+        (changed(ALG={"GAMMA": "0,99"}), "GAMMA is '0,99', where a number"),
+        (changed(MODEL={"BATCH_SIZE": 512.5}), r"BATCH_SIZE is 512\.5, where a whole number"),
+        (changed(MODEL={"BATCH_SIZE": True}), "BATCH_SIZE is True, where a number"),
+        (changed(ALG={"LEARN_ENTROPY_COEF": "perhaps"}), "where true or false"),
+        (changed(ALG={"BETAS_ACTOR": [0.9]}), "BETAS_ACTOR is .*, where a list of two numbers"),
+        (changed(ALG={"GAMMA": 3}), "'config.json' cannot be trained with.*gamma"),
+        ({**NESTED, "__VERSION__": "0.5.9"}, "of version 0.5.9; 0.6.0 or newer"),
+        ({"PASSWORD": "x"}, "no __VERSION__ and none of the sections"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_by_its_key(values: dict[str, Any], reason: str) -> None:
+    with pytest.raises(InputFileError, match=reason):
+        understand(values)
+
+
+def test_a_number_that_is_none_is_told_by_the_diagnosis() -> None:
+    recipe = from_config(changed(ALG={"GAMMA": "much"}))
+    assert "GAMMA is 'much', which is no number" in " ".join(recipe.ignored)
+
+
+def test_no_key_of_tmrl_itself_is_unknown() -> None:
+    keys = ("LINUX_X_OFFSET", "LINUX_Y_OFFSET", "IMG_SCALE_CHECK_ENV", "DEBUG_MODE", "SELECT_TIMEOUT_OUTBOUND", "CRC_DEBUG")
+    _, findings = understand({**NESTED, **dict.fromkeys(keys, 1)})
+    assert not [f.key for f in findings if f.status == "unknown"]
