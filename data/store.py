@@ -22,7 +22,7 @@ from data.connect import BUSY_TIMEOUT_S, database, now, open_store, transaction
 from data.demos import Rule
 from data.errors import StoreError
 from data.recording import recovery
-from data.recording.operations import insert_session
+from data.recording.applier import insert_session
 from data.recording.session_lock import LiveLock
 from data.records import Segment, SessionInfo
 

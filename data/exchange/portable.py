@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from data.errors import shown
-from data.reading.episodes import FLOATS, EpisodeData, SegmentData, read_episode
+from data.fields import checked
+from data.reading.episodes import EpisodeData, SegmentData, read_episode
 from data.reading.layout_check import readable_rows
 from data.records import SessionInfo
+from data.schema import SESSION_COLUMNS, STEP_MEASURES
 
 VERSION = 1
 _EPISODE = ("purpose", "end", "reason", "seed", "started", "ended", "first_t")
@@ -38,17 +40,17 @@ class Portable:
 @readable_rows()
 def session_info(conn: sqlite3.Connection, session_id: int) -> SessionInfo:
     """Read what holds for every step of a session."""
+    return SessionInfo.from_json(session_row(conn, session_id))
+
+
+def session_row(conn: sqlite3.Connection, session_id: int) -> dict[str, Any]:
+    """Read the row of a session, with its track's digest, as :meth:`data.records.SessionInfo.from_json` takes it."""
     row = conn.execute(
-        "SELECT kind, env, track, hz, observation_names, action_names, reward, frame_shape, seed, driver, "
-        "(SELECT digest FROM tracks t WHERE t.track = sessions.track) FROM sessions WHERE id = ?",
+        f"SELECT {', '.join(SESSION_COLUMNS)}, coalesce((SELECT digest FROM tracks t WHERE t.track = sessions.track), '') "
+        "FROM sessions WHERE id = ?",
         (session_id,),
     ).fetchone()
-    kind, env, track, hz, observations, actions, reward, frame, seed, driver, digest = row
-    return SessionInfo(
-        kind=kind, env=env, track=track, hz=hz, observation_names=tuple(json.loads(observations)),
-        action_names=tuple(json.loads(actions)), reward=json.loads(reward or "{}"), seed=seed, driver=driver,
-        frame_shape=tuple(json.loads(frame)) if frame else None, track_digest=digest or "",
-    )  # fmt: skip
+    return dict(zip((*SESSION_COLUMNS, "track_digest"), row, strict=True))
 
 
 def whole_episodes(conn: sqlite3.Connection, episodes: Iterable[int] | None = None) -> Iterator[Portable]:
@@ -114,13 +116,13 @@ def step_arrays(data: EpisodeData) -> dict[str, np.ndarray]:
         "proposed": np.array(data.executed if data.proposed is None else data.proposed, np.float32),
         "checkpoint_id": np.broadcast_to(np.asarray(checkpoint, np.int64), (n,)).copy(),
     }
-    return arrays | {name: np.asarray(data.columns.get(name, np.full(n, np.nan)), np.float64) for name in FLOATS}
+    return arrays | {name: np.asarray(data.columns.get(name, np.full(n, np.nan)), np.float64) for name in STEP_MEASURES}
 
 
 def put_step_arrays(data: EpisodeData, arrays: Any) -> None:
     """Put the columns back. Raises KeyError when one is missing, ValueError when one is not of its kind."""
     n = len(data)
-    if any(np.asarray(arrays[name]).dtype.kind not in "biuf" for name in ("driver", "proposed", "checkpoint_id", *FLOATS)):
+    if any(np.asarray(arrays[name]).dtype.kind not in "biuf" for name in ("driver", "proposed", "checkpoint_id", *STEP_MEASURES)):
         raise ValueError("its columns hold something else than numbers")
     driver, checkpoint = (np.asarray(arrays[name])[:n] for name in ("driver", "checkpoint_id"))
     if driver.dtype.kind not in "biu" or checkpoint.dtype.kind not in "biu" or not np.isin(driver, (0, 1)).all():
@@ -128,7 +130,7 @@ def put_step_arrays(data: EpisodeData, arrays: Any) -> None:
     data.driver = driver.astype(np.uint8)
     data.proposed = np.asarray(arrays["proposed"], np.float32)[:n]
     data.checkpoint_id = checkpoint.astype(np.int64)
-    data.columns = {name: np.asarray(arrays[name], np.float64)[:n] for name in FLOATS}
+    data.columns = {name: np.asarray(arrays[name], np.float64)[:n] for name in STEP_MEASURES}
 
 
 def tail_of(data: EpisodeData) -> dict[str, Any] | None:
@@ -166,13 +168,10 @@ def restore(described: Any, arrays: EpisodeData) -> Portable:
     try:
         if described["hitl"] != VERSION:
             raise ValueError(f"it was written by a newer version of hitl: description {described['hitl']}")
-        values = dict(described["session"])
-        for name in ("observation_names", "action_names", "frame_shape"):
-            values[name] = None if values.get(name) is None else tuple(values[name])
-        info = SessionInfo(**values)
+        info = SessionInfo.from_json(described["session"])
         for name in _EPISODE:
             setattr(arrays, name, described["episode"][name])
-        arrays.segments = [SegmentData(**(s | {"tags": tuple(s["tags"])})) for s in described["segments"]]
+        arrays.segments = [checked(segment, SegmentData, "segment") for segment in described["segments"]]
         checkpoints = {int(key): dict(value) for key, value in described["checkpoints"].items()}
         return Portable(info, arrays, str(described["origin"]), checkpoints)
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:

@@ -5,38 +5,37 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 
 from data.connect import now, transaction
+from data.fields import Count, Priority, Text, Time, one_of
 from data.reading.layout_check import readable_rows
-from data.recording.operations import INSERT_STEP
-from data.records import AGENT, HUMAN
-
-FLOATS = ("progress", "x", "y", "z", "heading", "speed", "risk")
-"""Columns of a step that may be unknown; NaN here, NULL in the store."""
+from data.records import AGENT, HUMAN, OUTCOMES, SEGMENT_KINDS, VERDICTS
+from data.schema import INSERT_STEP, STEP_COLUMNS, STEP_MEASURES
 
 
 @dataclass(slots=True)
 class SegmentData:
     """A segment of an :class:`EpisodeData`, ``[start, stop)`` in steps from the episode's first."""
 
-    kind: str
-    start: int
-    stop: int
-    trigger: str = ""
-    corner: str | None = None
-    priority: float = 1.0
-    verdict: str = "unreviewed"
-    outcome: str = "unclear"
-    interrupted: bool = False
-    trim_start: int = 0
-    trim_stop: int = 0
-    note: str = ""
-    tags: tuple[str, ...] = ()
-    judged_by: str | None = None
-    judged_at: str | None = None
+    kind: Annotated[str, one_of(*SEGMENT_KINDS)]
+    start: Count
+    stop: Count
+    trigger: Text = ""
+    corner: Text | None = None
+    priority: Priority = 1.0
+    verdict: Annotated[str, one_of(*VERDICTS)] = "unreviewed"
+    outcome: Annotated[str, one_of(*OUTCOMES)] = "unclear"
+    interrupted: bool | int = False
+    trim_start: Count = 0
+    trim_stop: Count = 0
+    note: Text = ""
+    tags: Annotated[tuple[Text, ...], Meta(max_length=1000)] = ()
+    judged_by: Text | None = None
+    judged_at: Time | None = None
 
 
 @dataclass(slots=True)
@@ -56,7 +55,7 @@ class EpisodeData:
     terminated: np.ndarray | bool = False
     truncated: np.ndarray | bool = False
     columns: dict[str, np.ndarray] = field(default_factory=dict)
-    """Any of ``FLOATS``: (n,), NaN where not known"""
+    """Any of ``STEP_MEASURES``: (n,), NaN where not known"""
     checkpoint_id: np.ndarray | int | None = None
     """(n,), -1 where none"""
     last_observation: np.ndarray | None = None
@@ -108,7 +107,7 @@ def step_rows(episode_id: int, data: EpisodeData) -> Iterable[tuple[Any, ...]]:
         reward.tolist(),
         _column(np.asarray(data.terminated, np.int64), n),
         _column(np.asarray(data.truncated, np.int64), n),
-        *(_floats(data.columns.get(name), n) for name in FLOATS),
+        *(_floats(data.columns.get(name), n) for name in STEP_MEASURES),
         checkpoints,
         observations,
         executed,
@@ -186,10 +185,7 @@ class EpisodeWriter:
         self.conn.executemany("INSERT OR IGNORE INTO tags VALUES (?, ?)", [(row, tag) for tag in segment.tags])
 
 
-_READ = (
-    "SELECT t, driver, reward, terminated, truncated, progress, x, y, z, heading, speed, risk, coalesce(checkpoint_id, -1), "
-    "observation, executed, proposed FROM steps WHERE episode_id = ? AND t >= ? AND t < ? ORDER BY t"
-)
+_READ = f"SELECT {', '.join(STEP_COLUMNS[1:])} FROM steps WHERE episode_id = ? AND t >= ? AND t < ? ORDER BY t"
 
 
 @readable_rows()
@@ -216,7 +212,7 @@ def read_episode(
     purpose, ended_as, reason, seed, started, ended, origin, last = head
     if following is not None:
         last, ended_as, reason = following[0], "interrupted", "part"
-    t, driver, reward, terminated, truncated, *middle, observation, executed, proposed = zip(*rows, strict=True)
+    t, driver, reward, terminated, truncated, *middle, checkpoint, observation, executed, proposed = zip(*rows, strict=True)
     n = len(rows)
     return EpisodeData(
         observation=np.frombuffer(b"".join(observation), "<f4").reshape(n, -1),
@@ -226,8 +222,8 @@ def read_episode(
         driver=np.array(driver, np.uint8),
         terminated=np.array(terminated, bool),
         truncated=np.array(truncated, bool),
-        columns={name: np.array(values, np.float64) for name, values in zip(FLOATS, middle[:7], strict=True)},
-        checkpoint_id=np.array(middle[7], np.int64),
+        columns={name: np.array(values, np.float64) for name, values in zip(STEP_MEASURES, middle, strict=True)},
+        checkpoint_id=np.array([-1 if id_ is None else id_ for id_ in checkpoint], np.int64),
         last_observation=None if last is None else np.frombuffer(last, "<f4"),
         purpose=purpose, end=ended_as or "interrupted", reason=reason, seed=seed, started=started, ended=ended, origin=origin,
         segments=segments, first_t=t[0],

@@ -19,11 +19,25 @@ from typing import Any
 
 from data.connect import open_store, transaction
 from data.errors import StoreError
+from data.exchange.checks import EpisodeRefusedError
+from data.exchange.portable import session_row
 from data.numbers import counted
-from data.recording.operations import CLOSE, END, EPISODE, EVENT, JUDGE, SEGMENT, STEP, STEP_COLUMNS, STOP, Op
+from data.recording.operations import (
+    AddEvent,
+    AddStep,
+    BeginEpisode,
+    BeginSegment,
+    EndEpisode,
+    EndSegment,
+    EndSession,
+    Judge,
+    Operation,
+    as_row,
+)  # fmt: skip
+from data.schema import STEP_COLUMNS
 from data.segments import judgement
 from hitl.home import Home
-from hitl.remote.vetting import session_of, usable
+from hitl.remote.checks import drop_unusable, read_session
 
 MESSAGE_BYTES = 400_000  # of steps in one message, about
 WINDOW = 8  # messages on their way
@@ -93,8 +107,9 @@ class Outbox:
         session, ops, marks, steps, still_open = made
         # What an older version recorded is judged here; what is recorded now was judged at the session's door.
         left_out, names = 0, dict[str, int]()
-        with contextlib.suppress(KeyError, TypeError, ValueError):  # a damaged row is for the trainer to refuse and pass over
-            ops, left_out, names = usable(ops, session_of(session))
+        with contextlib.suppress(KeyError, TypeError, ValueError, EpisodeRefusedError):
+            # a damaged row is for the trainer to refuse and pass over
+            ops, left_out, names = drop_unusable(ops, read_session(session))
         if left_out and not names.keys() <= self._named:
             self._named |= names.keys()
             self.said.append(f"{counted(left_out, names)}. Such steps are not sent.")
@@ -103,7 +118,7 @@ class Outbox:
         self.open = still_open
         message = {
             "kind": "data", "worker": self.worker, "name": self.name, "run": self.run, "seq": self.seq, "base": self.base,
-            "session": session, "ops": ops, "checkpoints": self._names(conn, ops),
+            "session": session, "ops": [as_row(op) for op in ops], "checkpoints": self._names(conn, ops),
         }  # fmt: skip
         self._unacked.append((message, marks, steps, still_open))
         return message
@@ -138,7 +153,7 @@ class Outbox:
 
     # -- inside
 
-    def _news(self) -> tuple[dict[str, Any], list[Op], Marks, int, list[int]] | None:
+    def _news(self) -> tuple[dict[str, Any], list[Operation], Marks, int, list[int]] | None:
         """Return the next message, without looking further where nothing was written since the last look."""
         conn = self._connect()
         version = int(conn.execute("PRAGMA data_version").fetchone()[0])
@@ -175,7 +190,7 @@ class Outbox:
         ).fetchone()[0]
         return Marks(*values), int(first)
 
-    def _make(self, conn: sqlite3.Connection) -> tuple[dict[str, Any], list[Op], Marks, int, list[int]] | None:
+    def _make(self, conn: sqlite3.Connection) -> tuple[dict[str, Any], list[Operation], Marks, int, list[int]] | None:
         """Return (session, operations, marks, steps, open sessions) of the next message; one session at a time."""
         while True:
             marks = self._sent
@@ -195,8 +210,8 @@ class Outbox:
 
     def _of_session(
         self, conn: sqlite3.Connection, session: int, marks: Marks
-    ) -> tuple[dict[str, Any], list[Op], Marks, int, list[int]]:
-        columns = ", ".join(f"s.{c.strip()}" for c in STEP_COLUMNS.split(",")[1:])
+    ) -> tuple[dict[str, Any], list[Operation], Marks, int, list[int]]:
+        columns = ", ".join(f"s.{name}" for name in STEP_COLUMNS[1:])
         size = conn.execute(
             "SELECT length(observation) + 2 * length(executed) + 120 FROM steps WHERE id > ? LIMIT 1", (marks.step,)
         ).fetchone()
@@ -219,11 +234,11 @@ class Outbox:
             ).fetchall(),
             session,
         )
-        ops: list[Op] = [self._episode(conn, e) for e in dict.fromkeys([r[2] for r in own] + [c[2] for c in changed])]
-        ops += [(STEP, r[3], *r[4:]) for r in own]
+        ops: list[Operation] = [self._episode(conn, e) for e in dict.fromkeys([r[2] for r in own] + [c[2] for c in changed])]
+        ops += [AddStep(*r[3:]) for r in own]
         still_open = [*self.open, *(() if session in self.open else (session,))]
         if not whole:
-            return self._session(conn, session), ops, replace(marks, step=step), len(own), still_open
+            return session_row(conn, session), ops, replace(marks, step=step), len(own), still_open
         segment = marks.segment
         rows = conn.execute(
             'SELECT g.session_id, g.revision, g.number, e.number, g.kind, g.start, g."trigger", g.corner, g.priority, '
@@ -233,11 +248,11 @@ class Outbox:
         ).fetchall()
         for _, revision, number, *begun, stop, outcome, interrupted in _of_one(rows, session):
             segment = revision
-            ops.append((SEGMENT, number, *begun))
+            ops.append(BeginSegment(number, *begun))
             if stop is not None:
-                ops.append((STOP, number, stop, outcome, bool(interrupted)))
+                ops.append(EndSegment(number, stop, outcome, bool(interrupted)))
             if (judged := judgement(conn, session, number)) is not None:
-                ops.append((JUDGE, number, *judged))
+                ops.append(Judge(number, *judged))
         for _, _, episode in changed:
             ended = conn.execute(
                 'SELECT number, "end", reason, last_observation, length, "return", max_progress, ended FROM episodes '
@@ -245,10 +260,10 @@ class Outbox:
                 (episode,),
             ).fetchone()
             if ended is not None:
-                ops.append((END, *ended))
+                ops.append(EndEpisode(*ended))
         event = self._events(conn, session, marks.event, ops)
         revision = changed[-1][1] if changed else marks.episode
-        return self._session(conn, session), ops, Marks(step, revision, segment, event), len(own), still_open
+        return session_row(conn, session), ops, Marks(step, revision, segment, event), len(own), still_open
 
     def _past(self, conn: sqlite3.Connection, session: int, marks: Marks) -> Marks:
         """Return marks that lie behind all that is new in one session, up to what belongs to another."""
@@ -266,7 +281,7 @@ class Outbox:
         ends = {name: rows[-1][1] for name, found in new.items() if (rows := _of_one(found, session))}
         return replace(marks, **ends)
 
-    def _events(self, conn: sqlite3.Connection, session: int, mark: int, ops: list[Op]) -> int:
+    def _events(self, conn: sqlite3.Connection, session: int, mark: int, ops: list[Operation]) -> int:
         """Add the session's events to ``ops``, up to the first one of another session; returns the new mark."""
         for id_, of, *event in conn.execute(
             "SELECT id, session_id, at, level, kind, message, data FROM events WHERE id > ? ORDER BY id", (mark,)
@@ -275,41 +290,32 @@ class Outbox:
                 break
             mark = id_
             if of is not None:
-                ops.append((EVENT, *event))
+                ops.append(AddEvent(*event))
         return mark
 
     def _endings(
         self, conn: sqlite3.Connection, marks: Marks
-    ) -> tuple[dict[str, Any], list[Op], Marks, int, list[int]] | None:
+    ) -> tuple[dict[str, Any], list[Operation], Marks, int, list[int]] | None:
         """Return a message that closes a session which has ended."""
         for session in self.open:
             status, ended = conn.execute("SELECT status, ended FROM sessions WHERE id = ?", (session,)).fetchone()
             if status != "open":
                 left = [s for s in self.open if s != session]
-                ops: list[Op] = []
+                ops: list[Operation] = []
                 event = self._events(conn, session, marks.event, ops)
-                ops.append((CLOSE, status, ended))
-                return self._session(conn, session), ops, replace(marks, event=event), 0, left
+                ops.append(EndSession(status, ended))
+                return session_row(conn, session), ops, replace(marks, event=event), 0, left
         return None
 
-    def _episode(self, conn: sqlite3.Connection, episode: int) -> Op:
+    def _episode(self, conn: sqlite3.Connection, episode: int) -> BeginEpisode:
         row = conn.execute(
             "SELECT number, purpose, seed, checkpoint_id, started FROM episodes WHERE id = ?", (episode,)
         ).fetchone()
-        return (EPISODE, *row)
+        return BeginEpisode(*row)
 
-    def _session(self, conn: sqlite3.Connection, session: int) -> dict[str, Any]:
-        names = (
-            "uuid, kind, env, track, hz, observation_names, action_names, reward, seed, driver, frame_shape, started"
-        )
-        *row, digest = conn.execute(
-            f"SELECT {names}, (SELECT digest FROM tracks t WHERE t.track = sessions.track) FROM sessions WHERE id = ?", (session,)
-        ).fetchone()
-        return dict(zip(names.split(", "), row, strict=True)) | {"track_digest": digest or ""}
-
-    def _names(self, conn: sqlite3.Connection, ops: list[Op]) -> dict[int, str]:
+    def _names(self, conn: sqlite3.Connection, ops: list[Operation]) -> dict[int, str]:
         """Return the names of the checkpoints that the operations speak of: numbers differ from store to store."""
-        used = {op[14] for op in ops if op[0] == STEP} | {op[4] for op in ops if op[0] == EPISODE}
+        used = {op.checkpoint_id for op in ops if isinstance(op, AddStep | BeginEpisode)}
         return {
             id_: conn.execute("SELECT name FROM checkpoints WHERE id = ?", (id_,)).fetchone()[0]
             for id_ in used

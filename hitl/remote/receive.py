@@ -9,15 +9,18 @@ from typing import Any
 
 from data.connect import now, open_store, transaction
 from data.errors import shown
+from data.exchange.checks import EpisodeRefusedError
 from data.exchange.unpickle import Holder
 from data.numbers import counted
-from data.recording.operations import CLOSE, EPISODE, STEP, Applier, Op
+from data.recording.applier import Applier
+from data.recording.operations import AddStep, BeginEpisode, EndSession, Operation
 from data.recording.session_lock import LiveLock
+from data.records import SessionInfo
 from data.tracks import plain, settle
 from hitl.home import Home
+from hitl.remote.checks import drop_unusable, read_operations, read_session
 from hitl.remote.link import connection
 from hitl.remote.tmrl_samples import TmrlSamples
-from hitl.remote.vetting import check_ops, session_of, usable
 from hitl.remote.wire import Hello, Unreadable
 
 POLL_S = 0.02
@@ -26,7 +29,7 @@ ECHO_S = 3.0  # without hearing our own word, after which the server counts as g
 GONE_S = 15.0  # without a word from a worker, after which none is sent to it
 WEIGHTS_S = 0.5
 REFUSED = (
-    KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError,
+    EpisodeRefusedError, KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError,
     sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.DataError,
 )  # fmt: skip
 """What a message that is none of a worker's makes of itself; everything else is the store's trouble, and passes."""
@@ -68,19 +71,18 @@ class Inbox:
         return True
 
     def _store(self, message: dict[str, Any]) -> None:
-        info = session_of(message["session"])
-        check_ops(message["ops"], info)
-        ops, left_out, names = usable(message["ops"], info)
-        ops = self._numbered(ops, message["checkpoints"])
-        applier, lock = self._session(message)
+        info = read_session(message["session"])
+        ops, left_out, names = drop_unusable(read_operations(message["ops"], info), info)
+        self._use_own_checkpoint_ids(ops, message["checkpoints"])
+        applier, lock = self._session(message, info)
         applier.apply(ops)
         self.refused += applier.refused
         applier.refused.clear()
-        if any(op[0] == CLOSE for op in ops):
+        if any(isinstance(op, EndSession) for op in ops):
             settle(self._conn, plain(applier.info.track))  # an older worker's: its positions tell which of its name it was
             lock.release()
             del self._sessions[applier.uuid]
-        self.steps += sum(op[0] == STEP for op in ops)
+        self.steps += sum(isinstance(op, AddStep) for op in ops)
         if left_out and not names.keys() <= self._named.setdefault(applier.uuid, set()):
             self._named[applier.uuid] |= names.keys()  # once, and not with each message of an environment that goes on so
             self._note(message, f"{counted(left_out, names)}. Such steps are left out.")
@@ -106,11 +108,10 @@ class Inbox:
         self._sessions.clear()
         self._conn.close()
 
-    def _session(self, message: dict[str, Any]) -> tuple[Applier, LiveLock]:
+    def _session(self, message: dict[str, Any], info: SessionInfo) -> tuple[Applier, LiveLock]:
         row = message["session"]
         uuid = str(row["uuid"])
         if uuid not in self._sessions:
-            info = session_of(row)
             applier = Applier(self._conn, uuid, info, row["started"])
             applier.apply([])
             with transaction(self._conn):
@@ -123,17 +124,15 @@ class Inbox:
             self._sessions[uuid] = (applier, lock)
         return self._sessions[uuid]
 
-    def _numbered(self, ops: Sequence[Op], names: dict[int, str]) -> list[Op]:
-        """Return the operations with this store's numbers of the checkpoints they speak of."""
-        here = {}
+    def _use_own_checkpoint_ids(self, ops: Sequence[Operation], names: dict[int, str]) -> None:
+        """Give the operations this store's numbers of the checkpoints that they speak of."""
+        here: dict[int | None, int | None] = {}
         for there, name in names.items():
             found = self._conn.execute("SELECT max(id) FROM checkpoints WHERE name = ?", (name,)).fetchone()
             here[there] = found[0]
-        out: list[Op] = []
         for op in ops:
-            at = 14 if op[0] == STEP else 4 if op[0] == EPISODE else 0
-            out.append((*op[:at], here.get(op[at]), *op[at + 1 :]) if at and op[at] is not None else op)
-        return out
+            if isinstance(op, AddStep | BeginEpisode):
+                op.checkpoint_id = here.get(op.checkpoint_id)
 
 
 def receive(

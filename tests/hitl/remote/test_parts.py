@@ -297,7 +297,7 @@ class TestForwarding:
         message = outbox.next()
         message["session"]["track_digest"] = digest
         assert inbox.take(decode(encode(message)))  # acknowledged, so that it does not hold up what comes after it
-        assert "known by no digest" in inbox.noted[0]
+        assert "invalid session: track_digest" in inbox.noted[0]
         with sqlite3.connect(inbox._path) as db:
             assert db.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
 
