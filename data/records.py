@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from msgspec import Meta
@@ -28,16 +28,12 @@ DRIVING_FAULTS = ("off_road", "stalled")
 """The reasons for an episode's end that are the driving's fault."""
 
 
-@dataclass(frozen=True, slots=True)
-class Corner:
+class Corner(NamedTuple):
     """A named stretch of a track's line, from ``from_m`` to ``to_m`` (metres of arc length)."""
 
     name: str
     from_m: float
     to_m: float
-    track: str = ""
-    source: str = ""
-    """``player``, ``track`` or ``mined``; "" where it is not a stored one."""
 
     def contains(self, progress: float) -> bool:
         """Return whether a car at that progress (m) is in the corner."""

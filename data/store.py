@@ -9,7 +9,6 @@ import math
 import sqlite3
 import uuid as uuids
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +23,7 @@ from data.errors import StoreError
 from data.recording import recovery
 from data.recording.applier import insert_session
 from data.recording.session_lock import LiveLock
-from data.records import Segment, SessionInfo
-
-
-@dataclass(frozen=True, slots=True)
-class Corner:
-    """A named stretch of a track's line, metres."""
-
-    track: str
-    name: str
-    from_m: float
-    to_m: float
-    source: str
-    """``player``, ``track`` or ``mined``."""
+from data.records import Corner, Segment, SessionInfo
 
 
 class Store:
@@ -256,14 +243,14 @@ class Store:
     # -- corners
     # ------------------------------------------------------------------------------------------------------------------
 
-    def corners(self, track: str | None = None) -> list[Corner]:
-        """Return the corners of a track (or all), along the line."""
-        rows = self.conn.execute(
-            "SELECT track, name, from_m, to_m, source FROM corners WHERE track = coalesce(?, track) ORDER BY track, "
-            "from_m",
-            (track,),
-        )
+    def corners(self, track: str) -> list[Corner]:
+        """Return the corners of a track, along the line."""
+        rows = self.conn.execute("SELECT name, from_m, to_m FROM corners WHERE track = ? ORDER BY from_m", (track,))
         return [Corner(*row) for row in rows]
+
+    def corner_sources(self, track: str) -> dict[str, str]:
+        """Return who named each corner of a track: ``player``, ``track`` or ``mined``."""
+        return dict(self.conn.execute("SELECT name, source FROM corners WHERE track = ?", (track,)).fetchall())
 
     def upsert_corner(self, track: str, name: str, from_m: float, to_m: float, source: str) -> None:
         """Write a corner, or move the one of that name."""

@@ -245,7 +245,7 @@ def _use_store(data: bytes, folder: Path) -> None:
             for segment in store.segments():
                 whole = said or (finite(segment.seconds, segment.priority) and segment.start <= segment.stop)
                 assert whole, "a segment that is none"
-            store.corners(), store.checkpoints(), store.evaluations(), store.best_checkpoint()
+            store.corners("hairpin"), store.checkpoints(), store.evaluations(), store.best_checkpoint()
             from_store(store.conn)
             drives_from_store(store.conn)
             for item in whole_episodes(store.conn):

@@ -14,8 +14,8 @@ from hitl.arguments import Parser
 from hitl.home import Home, add_home, default_home, home_path
 
 if TYPE_CHECKING:
+    from data.records import Corner
     from hitl.demo.demo import DemoResult
-    from hitl.road.corners import Corner
     from takeover_ui.window.window import Window
 
 HELP_SECONDS = 30.0  # of scripted takeover; one that has begun is finished

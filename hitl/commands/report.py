@@ -6,17 +6,17 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.records import DRIVING_FAULTS
 from hitl.arguments import Parser
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
     from data.reading.review import EpisodeSummary
-    from data.records import Segment
+    from data.records import Corner, Segment
     from data.store import Store
     from takeover_ui.report.contents import CornerRow, DrivenLine, EvaluationPoint, Outcome, Report
-    from takeover_ui.view import Corner, Scene
+    from takeover_ui.view import Scene
 
-_FAILED = ("off_road", "stalled")
 _AROUND_M = 35.0
 _LINES = 5
 
@@ -86,7 +86,7 @@ def collect(
         raise UsageError(
             f"No episode on '{scene.track}' in that part of the store: loosen --session, --since or --until."
         )
-    failures = [e.progress for e in episodes if e.purpose != "lap" and e.human_steps == 0 and e.reason in _FAILED]
+    failures = [e.progress for e in episodes if e.purpose != "lap" and e.human_steps == 0 and e.reason in DRIVING_FAULTS]
     shown = _corner(scene, corner, failures)
     segments = store.segments(track=scene.track, session=session, since=since, until=until)
     rule = store.rule()
@@ -211,7 +211,7 @@ def _before_and_after(
             limit=40,
         )
         for part in [p for p in found if p.episode_id in sessions][:_LINES]:
-            failed = kind != "human" and part.reason in _FAILED
+            failed = kind != "human" and part.reason in DRIVING_FAULTS
             lines.append(DrivenLine(kind, part.points, part.progress, part.speed, failed))  # type: ignore[arg-type]
 
     def outcome(checkpoint: int) -> Outcome:

@@ -17,9 +17,9 @@ from statistics import fmean
 from typing import Any, Protocol
 
 from data.errors import TrainingError, UsageError
+from data.records import Corner
 from data.store import Store
 from hitl.home import Home
-from hitl.road.corners import Corner
 from hitl.session.session import EpisodeResult
 from hitl.session.setup import Rig
 from hitl.trainer_process import TrainerProcess
@@ -131,7 +131,7 @@ def stalled_at(home: Home, track: str) -> Corner | None:
     last = evaluations[-1]
     for corner in sorted(corners, key=lambda c: c.from_m):
         if last.passes.get(corner.name) == 0:
-            return Corner(corner.name, corner.from_m, corner.to_m)
+            return corner
     return None
 
 

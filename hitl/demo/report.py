@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from data.reading.driven import DrivenPart, parts, sums
+from data.records import DRIVING_FAULTS, Corner
 from data.store import Store
 from hitl import __version__
 from hitl.demo.demo import DemoResult
 from hitl.home import Home
-from hitl.road.corners import Corner
 from hitl.road.track import Track
 from takeover_ui.report.contents import DrivenLine, EpisodePoint, EvaluationPoint, Report
 from takeover_ui.report.contents import Outcome as ReportOutcome
@@ -56,7 +56,7 @@ def write_demo_report(path: Path, home: Home, track: Track, result: DemoResult, 
         ("after", after),
     ]
     lines = [
-        DrivenLine(kind, p.points, p.progress, p.speed, failed=p.reason in ("off_road", "stalled") and kind != "human")
+        DrivenLine(kind, p.points, p.progress, p.speed, failed=p.reason in DRIVING_FAULTS and kind != "human")
         for kind, group in groups
         for p in group
     ]
@@ -64,12 +64,10 @@ def write_demo_report(path: Path, home: Home, track: Track, result: DemoResult, 
     for e in episodes:
         steps += e.length - e.human_steps
         curve.append(EpisodePoint(steps, e.total, e.human_steps / hz))
-    corners = tuple((c.name, c.from_m, c.to_m) for c in _shown_corners(track, result))
-    shown = (corner.name, corner.from_m, corner.to_m)
     report = Report(
         title=f"{result.corner.name}: from {result.before.passes} to {result.after.passes} of {len(result.after.results)}",
-        scene=Scene(track.name, track.line.points, track.half_width, length, corners),
-        corner=shown,
+        scene=Scene(track.name, track.line.points, track.half_width, length, _shown_corners(track, result)),
+        corner=corner,
         before=_outcome(result, "before"),
         after=_outcome(result, "after"),
         takeover_seconds=result.takeover_seconds,
@@ -82,7 +80,7 @@ def write_demo_report(path: Path, home: Home, track: Track, result: DemoResult, 
         lines=lines,
         episodes=curve,
         evaluations=sorted(evaluations, key=lambda e: e.agent_steps),
-        failures=[e.progress for e in episodes if e.reason in ("off_road", "stalled")],
+        failures=[e.progress for e in episodes if e.reason in DRIVING_FAULTS],
         versions=_versions(),
     )
     write_report(path, report)

@@ -15,11 +15,11 @@ from statistics import fmean, median
 from typing import Any
 
 from data.errors import CheckpointError
+from data.records import Corner
 from data.store import Store
 from hitl.drivers.human import Nobody, ScriptedWheel
 from hitl.drivers.scripted import ScriptedDriver
 from hitl.home import Home
-from hitl.road.corners import Corner
 from hitl.session.lockstep import Lockstep
 from hitl.session.session import EpisodeResult
 from hitl.session.setup import Rig

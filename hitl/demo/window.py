@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from data.records import Corner
 from hitl import arbiter
-from hitl.road.corners import Corner
 from hitl.screens.live_view import Watcher
 from hitl.screens.trainer_pulse import PulseReader
 from hitl.session.session import EpisodeResult, Tick

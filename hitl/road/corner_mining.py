@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.reading.drives import Drive
-from hitl.road.corner_stats import FAILURES
-from hitl.road.corners import Corner
+from data.records import DRIVING_FAULTS, Corner
 from hitl.road.line import ReferenceLine
 
 NEWEST = 150  # episodes that are looked at: where an agent crashed as a beginner is no corner to name
@@ -52,7 +51,7 @@ def ends(drives: Sequence[Drive]) -> tuple[list[End], float]:
         braked = lost[(drive.brake[:-1] > 0.5) & (lost > 0.0)]
         if len(braked) and len(decelerations) < 200_000:
             decelerations.extend(braked.tolist())
-        if drive.reason in FAILURES and drive.episode_id in newest:
+        if drive.reason in DRIVING_FAULTS and drive.episode_id in newest:
             back = max(1, round(LOOK_BACK_S * drive.hz))
             found.append(End(drive.farthest, float(drive.speed[-back:].max()), float(drive.speed[-1])))
     firm = float(np.percentile(decelerations, 75)) if len(decelerations) >= 20 else BRAKING_DEFAULT

@@ -10,11 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.reading.drives import Drive
-from data.records import AGENT, HUMAN
-from hitl.road.corners import Corner
+from data.records import AGENT, DRIVING_FAULTS, HUMAN, Corner
 
 APPROACH_M = 30.0  # m before a corner within which a takeover is meant for it, and its braking begins
-FAILURES = ("off_road", "stalled")  # ends of an episode that are the driving's fault
 BRAKING = 0.1  # brake above this is braking
 RECENT = 20  # attempts in each half of the trend
 
@@ -88,7 +86,7 @@ def visit(drive: Drive, corner: Corner, previous_end: float = 0.0) -> Visit | No
     if progress[0] >= corner.to_m or drive.farthest < corner.from_m:
         return None
     passed = drive.farthest >= corner.to_m
-    if not passed and drive.reason not in FAILURES:
+    if not passed and drive.reason not in DRIVING_FAULTS:
         return None
     inside = np.flatnonzero(progress >= corner.from_m)
     entry = int(inside[0]) if len(inside) else len(progress) - 1

@@ -78,7 +78,7 @@ def stored_track(conn: sqlite3.Connection, label: str) -> Track:
         line = ReferenceLine(row.road.points)
     except ValueError as error:
         raise InputFileError(f"The line of track '{label}' in the store cannot be used: {error}.") from error
-    from hitl.road.corners import Corner
+    from data.records import Corner
 
     corners = conn.execute("SELECT name, from_m, to_m FROM corners WHERE track = ? ORDER BY from_m", (label,))
     return Track(label, line, row.road.half_width, tuple(Corner(*corner) for corner in corners))

@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from data.errors import StoreError
 from data.numbers import usable_rows
-from data.records import HUMAN
+from data.records import DRIVING_FAULTS, HUMAN
 from data.store import Store
 from hitl.home import Home
 from hitl.session.risk import MOST_S, Asker, Attempt, Level, RiskModel, calibrate, critic_numbers, features, fit
 
 NEWEST = 120  # episodes that it is fitted to: the agent fails today as it drives today
 REFIT = 25  # episodes after which it is fitted again
-FAILURES = ("off_road", "stalled")
 
 
 class JudgingPolicy(Protocol):
@@ -120,7 +119,7 @@ def stored_attempts(home: Home, policy: JudgingPolicy, track: str, hz: float, ne
                 "SELECT driver, observation, proposed FROM steps WHERE episode_id = ? ORDER BY t", (episode,)
             ).fetchall()
             human = next((t for t, row in enumerate(rows) if row[0] == HUMAN), None)
-            failed = human is None and reason in FAILURES
+            failed = human is None and reason in DRIVING_FAULTS
             stop = len(rows) if human is None else max(0, human - round(MOST_S * hz))
             observations = [np.frombuffer(row[1], "<f4") for row in rows[:stop]]
             if not observations or {len(o) for o in observations} != {policy.observation_size}:

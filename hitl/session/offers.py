@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from hitl.road.corners import Corner
+from data.records import Corner
 
 ANNOUNCE_S = 4.0  # s before a corner from which it is counted down
 ONLY_BEFORE_M = 40.0  # m before the only corner that may be driven, from which it may be taken

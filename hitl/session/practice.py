@@ -16,9 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.numbers import FARTHEST, is_number
+from data.records import DRIVING_FAULTS, Corner
 from hitl.games.base import Start
-from hitl.road.corner_stats import FAILURES
-from hitl.road.corners import Corner
 from hitl.road.line import ReferenceLine
 
 LEAD_S = 1.0  # s before the corner at which a try begins at the earliest
@@ -67,7 +66,7 @@ def _passages(
             continue
         first = entry - round((LEAD_S if lead_s is None else lead_s) * hz)
         begin = first
-        if agent and lead_s is None and reason in FAILURES and farthest < corner.to_m:
+        if agent and lead_s is None and reason in DRIVING_FAULTS and farthest < corner.to_m:
             failed = failed_at(conn, episode, farthest)
             if failed is not None and not _helped(conn, episode, entry, failed):
                 begin = min(max(first, failed - round(OPEN_S * hz)), entry - 1)

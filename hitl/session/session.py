@@ -24,14 +24,13 @@ from numpy.typing import NDArray
 
 from data.demos import Rule
 from data.numbers import is_number
-from data.records import AGENT, HUMAN, StepRow
+from data.records import AGENT, DRIVING_FAULTS, HUMAN, Corner, StepRow
 from hitl import arbiter
 from hitl.drivers.human import Nobody, Wheel, persons_pad
 from hitl.games.hang_guard import EnvironmentLost, lost
 from hitl.pads.base import braking_action, neutral_action, to_action
 from hitl.pads.hands import look, together
 from hitl.protocols import Clock, EpisodeResult, Foresight, Policy, Recorder, Remembering, Tick
-from hitl.road.corners import Corner
 from hitl.session.door import Door, Unusable
 from hitl.session.offers import RUMBLES, CornerOffers
 from hitl.session.outcome import Course, OutcomeJudge
@@ -501,5 +500,5 @@ class Session:
             if corner.name in self._helped or self._began_m > corner.from_m or result.progress < corner.from_m:
                 continue
             passed = result.progress >= corner.to_m
-            if passed or result.reason in ("off_road", "stalled"):
+            if passed or result.reason in DRIVING_FAULTS:
                 self.offers.tried(corner.name, passed)

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 
 from data.recording.recorder import Recorder
-from data.records import AGENT, HUMAN, SessionInfo
+from data.records import AGENT, HUMAN, Corner, SessionInfo
 from data.store import Store
 from hitl.drivers.human import ScriptedWheel
 from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.games.embedded_env import DrivingEnv
 from hitl.pads.base import MISSING, PadState
-from hitl.road.track import Corner
 from hitl.session.outcome import OutcomeJudge
 from hitl.session.session import Session
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from data.recording.recorder import Recorder
-from data.records import HUMAN, SessionInfo
+from data.records import HUMAN, Corner, SessionInfo
 from data.store import Store
 from hitl.commands.play import Practice
 from hitl.drivers.human import ScriptedWheel
@@ -14,7 +14,6 @@ from hitl.games.base import Start
 from hitl.games.embedded_env import DrivingEnv
 from hitl.home import Home
 from hitl.pads.base import MISSING, PadState
-from hitl.road.corners import Corner
 from hitl.session.offers import CornerOffers, next_corner
 from hitl.session.session import Session
 from hitl.session.setup import Rig

@@ -14,15 +14,13 @@ from numpy.typing import NDArray
 from data.numbers import FARTHEST, RETURN, usable_rows
 from data.reading.layout_check import readable_rows
 from data.reading.layouts import apart
-from data.records import HUMAN, Segment
+from data.records import DRIVING_FAULTS, HUMAN, Corner, Segment
 from data.segments import counting
 from trainer.diagnosis.stats import Array
 
 NEWEST = 150
 """Episodes of the agent that are looked at: what it did as a beginner is over."""
 MOST_STEPS = 60_000
-FAILURES = ("off_road", "stalled")
-"""Ends of an episode that are the driving's fault."""
 
 
 @dataclass(slots=True)
@@ -44,7 +42,7 @@ class Episode:
     @property
     def failed(self) -> bool:
         """Whether it ended by the driving's fault."""
-        return self.reason in FAILURES
+        return self.reason in DRIVING_FAULTS
 
 
 @dataclass(slots=True)
@@ -76,7 +74,7 @@ class Drives:
     action_names: tuple[str, ...]
     hz: float
     track: str = ""
-    corners: tuple[tuple[str, float, float], ...] = ()
+    corners: tuple[Corner, ...] = ()
     reward_settings: Mapping[str, float] = field(default_factory=dict)
     """Of the newest session."""
     demo_rewards: tuple[tuple[Mapping[str, float], float], ...] = ()
@@ -171,10 +169,8 @@ def from_store(conn: sqlite3.Connection, bounded: frozenset[str] = frozenset(), 
         hz=float(hz),
         track=str(track),
         corners=tuple(
-            (str(n), float(a), float(b))
-            for n, a, b in conn.execute(
-                "SELECT name, from_m, to_m FROM corners WHERE track = ? ORDER BY from_m", (track,)
-            )
+            Corner(*row)
+            for row in conn.execute("SELECT name, from_m, to_m FROM corners WHERE track = ? ORDER BY from_m", (track,))
         ),
         reward_settings=_settings(reward),
         demo_rewards=_demo_rewards(conn, demos, float(hz)),

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
+from data.records import DRIVING_FAULTS
 from trainer.diagnosis.case import Answer, Case, Check
 from trainer.diagnosis.checks.probe_checks import LEAST_UPDATES, distinguishes
-from trainer.diagnosis.drives import FAILURES
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.history import History
 from trainer.diagnosis.stats import Array, correlation, middle, part, trend
@@ -200,7 +200,7 @@ def ends(case: Case) -> Answer:
     if recipe is None or recipe.batch_size is None or case.drives is None:
         return Lacking(name, "the recorded episodes and the batch size, for how many rows should end one", history.name)
     learned = [e for e in case.drives.episodes if e.purpose in ("drive", "lap", "practice")]
-    over = [e for e in learned if e.reason in (*FAILURES, "finish")]
+    over = [e for e in learned if e.reason in (*DRIVING_FAULTS, "finish")]
     steps = sum(e.length for e in learned)
     if len(over) < 10 or not steps:
         return Lacking(name, f"ten episodes that ended by themselves (there are {len(over)})", history.name)
