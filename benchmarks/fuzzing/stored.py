@@ -457,7 +457,7 @@ def _use_checkpoint(data: bytes, folder: Path) -> None:
     from data.checkpoints import CheckpointRecord
     from data.errors import HitlError
     from trainer.checkpoints.files import load_policy
-    from trainer.checkpoints.policy_only import policy_only
+    from trainer.checkpoints.packed import policy_only
     from trainer.daemon.resume import Wish, begin
 
     path = folder / "000000100-aaaaaaaa.safetensors"

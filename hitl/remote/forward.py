@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sqlite3
 import time
@@ -112,7 +113,8 @@ def lacks(home: Home, name: str) -> bool:
 
 def take_weights(home: Home, message: dict[str, Any], say: Callable[[str], None]) -> bool:
     """Write a checkpoint that was sent into this home; tells whether it is of any use."""
-    from trainer.checkpoints.policy_only import opened
+    from trainer.checkpoints.meta import CheckpointMeta
+    from trainer.checkpoints.packed import unpack
 
     name = Path(str(message["name"])).name
     if not name.endswith(".safetensors"):
@@ -124,17 +126,16 @@ def take_weights(home: Home, message: dict[str, Any], say: Callable[[str], None]
         data = message["data"]
         if not isinstance(data, bytes):
             raise TypeError("they are no file")
-        _, meta = opened(data)
+        meta = CheckpointMeta.from_json(json.loads(unpack(data)[1]))
         half.write_bytes(data)
         os.replace(half, home.checkpoints / name)
         with Store.open(home.store_path) as store:
             store.add_checkpoint(
-                name, hashlib.sha256(data).hexdigest(), int(meta["updates"]), int(meta["env_steps"]), str(meta["kind"]),
-                meta["config"],
+                name, hashlib.sha256(data).hexdigest(), meta.updates, meta.env_steps, meta.kind, meta.config,
             )  # fmt: skip
     except (HitlError, OSError, sqlite3.Error, KeyError, TypeError, ValueError) as error:
         half.unlink(missing_ok=True)
         say(f"Weights from the trainer could not be used: {shown(error, 200)}")
         return False
-    say(f"New weights from the trainer: {meta['updates']:,} updates.")
+    say(f"New weights from the trainer: {meta.updates:,} updates.")
     return True

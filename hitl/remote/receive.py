@@ -226,7 +226,7 @@ def _take(inbox: Inbox, message: dict[str, Any], say: Callable[[str], None]) -> 
 def _weights(home: Home, name: str) -> bytes | None:
     """Return the file of a checkpoint's policy; None where it is gone."""
     from data.errors import HitlError
-    from trainer.checkpoints.policy_only import policy_only
+    from trainer.checkpoints.packed import policy_only
 
     try:
         return policy_only(home.checkpoints / name)
