@@ -23,6 +23,7 @@ from data.schema import SESSION_COLUMNS, STEP_MEASURES
 
 VERSION = 1
 _EPISODE = ("purpose", "end", "reason", "seed", "started", "ended", "first_t")
+_CHECKPOINT = ("name", "sha256", "updates", "env_steps", "kind", "created")
 
 
 @dataclass(slots=True)
@@ -85,13 +86,12 @@ def segment_episodes(conn: sqlite3.Connection, segments: Iterable[int]) -> Itera
 
 
 def _checkpoints(conn: sqlite3.Connection, data: EpisodeData) -> dict[int, dict[str, Any]]:
-    names = ("name", "sha256", "updates", "env_steps", "kind", "created")
     wanted = np.unique(np.asarray(-1 if data.checkpoint_id is None else data.checkpoint_id))
     rows = conn.execute(
-        f"SELECT id, {', '.join(names)} FROM checkpoints WHERE id IN (SELECT value FROM json_each(?))",
+        f"SELECT id, {', '.join(_CHECKPOINT)} FROM checkpoints WHERE id IN (SELECT value FROM json_each(?))",
         (json.dumps([int(i) for i in wanted]),),
     )
-    return {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows}
+    return {row[0]: dict(zip(_CHECKPOINT, row[1:], strict=True)) for row in rows}
 
 
 def describe(item: Portable) -> dict[str, Any]:
@@ -123,10 +123,10 @@ def put_step_arrays(data: EpisodeData, arrays: Any) -> None:
     """Put the columns back. Raises KeyError when one is missing, ValueError when one is not of its kind."""
     n = len(data)
     if any(np.asarray(arrays[name]).dtype.kind not in "biuf" for name in ("driver", "proposed", "checkpoint_id", *STEP_MEASURES)):
-        raise ValueError("its columns hold something else than numbers")
+        raise ValueError("its columns do not hold numbers")
     driver, checkpoint = (np.asarray(arrays[name])[:n] for name in ("driver", "checkpoint_id"))
     if driver.dtype.kind not in "biu" or checkpoint.dtype.kind not in "biu" or not np.isin(driver, (0, 1)).all():
-        raise ValueError("its drivers are not 0 and 1, or its checkpoints no whole numbers")  # 8 bits would make 257 a 1
+        raise ValueError("its drivers are not 0 and 1, or its checkpoints are not whole numbers")  # 8 bits would make 257 a 1
     data.driver = driver.astype(np.uint8)
     data.proposed = np.asarray(arrays["proposed"], np.float32)[:n]
     data.checkpoint_id = checkpoint.astype(np.int64)
@@ -175,7 +175,7 @@ def restore(described: Any, arrays: EpisodeData) -> Portable:
         checkpoints = {int(key): dict(value) for key, value in described["checkpoints"].items()}
         return Portable(info, arrays, str(described["origin"]), checkpoints)
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
-        raise ValueError(f"its description is not whole ({shown(error, 120)})") from error
+        raise ValueError(f"its description is incomplete ({shown(error, 120)})") from error
 
 
 def adopt_checkpoints(conn: sqlite3.Connection, item: Portable) -> None:
@@ -186,22 +186,19 @@ def adopt_checkpoints(conn: sqlite3.Connection, item: Portable) -> None:
     source = np.broadcast_to(np.asarray(ids, np.int64), (len(item.data),))
     target = np.full(len(item.data), -1, np.int64)
     for key, row in item.checkpoints.items():
-        found = conn.execute(
+        here = conn.execute(
             "SELECT id FROM checkpoints WHERE sha256 = ? AND name = ?", (row["sha256"], row["name"])
         ).fetchone()
-        if found is None:
-            names = list(row)
-            found = (
-                conn.execute(
-                    "INSERT INTO checkpoints (name, sha256, updates, env_steps, kind, created, config) VALUES (?, ?, ?, ?, ?, "
-                    "?, '{}')",
-                    tuple(row[name] for name in ("name", "sha256", "updates", "env_steps", "kind", "created")),
-                ).lastrowid
-                if names
-                else None,
-            )
-        target[source == key] = found[0]
+        target[source == key] = here[0] if here else _add_checkpoint(conn, row)
     item.data.checkpoint_id = target
+
+
+def _add_checkpoint(conn: sqlite3.Connection, row: dict[str, Any]) -> int:
+    cursor = conn.execute(
+        f"INSERT INTO checkpoints ({', '.join(_CHECKPOINT)}, config) VALUES (?, ?, ?, ?, ?, ?, '{{}}')",
+        tuple(row[name] for name in _CHECKPOINT),
+    )
+    return int(cursor.lastrowid or 0)
 
 
 def digest(*parts: bytes) -> str:

@@ -139,7 +139,7 @@ class Recorder:
             raise ValueError("a step was recorded outside of an episode")
         if self._starting:
             self._begin_segments(self._episode)
-        reward, progress = float(row.reward), _place(row.progress)
+        reward, progress = float(row.reward), _finite(row.progress)
         if not -MOST <= reward <= MOST:
             self.event("reward", f"A reward cannot be learned from ({reward:g}) and was recorded as 0.", "warning")
             reward = 0.0
@@ -151,8 +151,8 @@ class Recorder:
         self._queue.append(
             AddStep(
                 self._episode, self._t, 1 if row.driver else 0, reward, int(row.terminated), int(row.truncated),
-                progress, _place(row.x), _place(row.y), _place(row.z), _place(row.heading), _place(row.speed),
-                None if row.risk is None else _place(row.risk),
+                progress, _finite(row.x), _finite(row.y), _finite(row.z), _finite(row.heading), _finite(row.speed),
+                None if row.risk is None else _finite(row.risk),
                 None if row.checkpoint_id is None else int(row.checkpoint_id), observation, executed, proposed,
             )
         )  # fmt: skip
@@ -189,7 +189,7 @@ class Recorder:
             self._wake.set()
 
     def set_outcome(self, token: int, outcome: str) -> None:
-        """Say what became of a takeover: ``cleared``, ``failed`` or ``unclear``; may come after its end."""
+        """Report the outcome of a takeover: ``cleared``, ``failed`` or ``unclear``; may come after its end."""
         self._queue.append(SetOutcome(token, outcome))
 
     def end_episode(self, end: str, reason: str, last_observation: np.ndarray | None = None) -> None:
@@ -291,7 +291,7 @@ class Recorder:
             self._last_commit = time.monotonic()
             self._problem = f"The store refused: {self._applier.refused[-1]}." if self._applier.refused else None
             return True
-        except Exception as error:  # whatever it is: recording must not end while somebody drives
+        except Exception as error:  # whatever it is: recording must go on while the car is driven
             self._trouble = str(error)
             self._problem = f"The store cannot be written now ({error}); driving goes on, what is recorded is kept aside."
             if not any(word in str(error) for word in ("locked", "full")):
@@ -347,7 +347,7 @@ class Recorder:
         self._spill.remove()
 
 
-def _place(value: float) -> float:
-    """Return a number, or NaN, which is stored as not known, for one beyond any measure."""
+def _finite(value: float) -> float:
+    """Return a number, or NaN (stored as unknown) for one that is not finite or too large."""
     number = float(value)
     return number if -MOST <= number <= MOST else float("nan")

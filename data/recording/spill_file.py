@@ -138,7 +138,7 @@ def _ops(path: Path) -> Iterator[Operation]:
 
 
 def _trusted(folder: Path, store: Path) -> bool:
-    """Whether nobody else can have put files there: the system's temporary folder belongs to everybody."""
+    """Return whether only this user can have put files there: the system's temporary folder is open to all."""
     try:
         if folder == store.resolve().parent:
             return folder.is_dir()

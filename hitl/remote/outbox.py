@@ -1,7 +1,7 @@
-"""What a worker's store has that the trainer's has not, as numbered messages.
+"""What the trainer's store does not have yet of a worker's, as numbered messages.
 
-What was acknowledged is kept in ``worker.json``, so a worker that was killed goes on where it was. A message may arrive twice
-(after a cut everything unacknowledged is sent again), and that does no harm.
+What was acknowledged is kept in ``worker.json``, so a worker that was killed resumes where it was. A message may arrive twice
+(everything unacknowledged is sent again after a reconnect), and that does no harm.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Outbox:
         kept = self._load()
         self.worker: str = kept.get("worker") or uuids.uuid4().hex
         self.run = uuids.uuid4().hex
-        self.open: list[int] = list(kept.get("open", []))  # sessions whose end has not been told
+        self.open: list[int] = list(kept.get("open", []))  # sessions whose end has not been sent
         self._trouble: float | None = None  # s: since when the store cannot be read
         self._seen: int | None = None  # the store's version when nothing new was found
         self._first = int(kept.get("first", 0))  # the first session that the trainer knows
@@ -75,7 +75,7 @@ class Outbox:
         else:
             self.acked, self._first = Marks(), 0
             if not everything:
-                self.acked, self._first = self._now()
+                self.acked, self._first = self._current_marks()
         self._sent, self._kept_open = self.acked, list(self.open)
         self.seq = self.base = 0
         self.steps = 0  # acknowledged in this run
@@ -95,7 +95,7 @@ class Outbox:
         try:
             made = self._news()
             self._trouble = None
-        except (StoreError, sqlite3.OperationalError):  # it is just being made, or somebody holds it
+        except (StoreError, sqlite3.OperationalError):  # it is just being made, or another process holds it
             self.close()
             self._trouble = self._trouble or time.monotonic()
             if time.monotonic() - self._trouble > PATIENCE_S:
@@ -118,13 +118,13 @@ class Outbox:
         self.open = still_open
         message = {
             "kind": "data", "worker": self.worker, "name": self.name, "run": self.run, "seq": self.seq, "base": self.base,
-            "session": session, "ops": [as_row(op) for op in ops], "checkpoints": self._names(conn, ops),
+            "session": session, "ops": [as_row(op) for op in ops], "checkpoints": self._checkpoint_names(conn, ops),
         }  # fmt: skip
         self._unacked.append((message, marks, steps, still_open))
         return message
 
     def acknowledged(self, seq: int) -> bool:
-        """The trainer has everything up to that number; tells whether that is news."""
+        """Note that the trainer has everything up to that number; returns whether that is new."""
         news = False
         while self._unacked and self._unacked[0][0]["seq"] <= seq:
             message, self.acked, steps, self._kept_open = self._unacked.popleft()
@@ -136,8 +136,8 @@ class Outbox:
             self._save()
         return news
 
-    def again(self) -> None:
-        """Send once more what was not acknowledged: the very same messages, for the first ones may yet arrive, too."""
+    def resend(self) -> None:
+        """Send what was not acknowledged again: the very same messages, as the first ones may still arrive."""
         self._resend = deque(message for message, *_ in self._unacked)
 
     @property
@@ -171,7 +171,7 @@ class Outbox:
             self._conn.execute("PRAGMA query_only = ON")
         return self._conn
 
-    def _now(self) -> tuple[Marks, int]:
+    def _current_marks(self) -> tuple[Marks, int]:
         """Return how far the store has come, and the number of the next session."""
         if not self._path.exists():
             return Marks(), 0
@@ -228,7 +228,7 @@ class Outbox:
             own.append(found)
         whole = len(own) == len(rows)  # every new step is in this message: what closes episodes may follow
         step = own[-1][0] if own else marks.step
-        changed = _of_one(
+        changed = _first_of(
             conn.execute(
                 "SELECT session_id, revision, id FROM episodes WHERE revision > ? ORDER BY revision", (marks.episode,)
             ).fetchall(),
@@ -246,7 +246,7 @@ class Outbox:
             "WHERE g.revision > ? ORDER BY g.revision",
             (marks.segment,),
         ).fetchall()
-        for _, revision, number, *begun, stop, outcome, interrupted in _of_one(rows, session):
+        for _, revision, number, *begun, stop, outcome, interrupted in _first_of(rows, session):
             segment = revision
             ops.append(BeginSegment(number, *begun))
             if stop is not None:
@@ -266,7 +266,7 @@ class Outbox:
         return session_row(conn, session), ops, Marks(step, revision, segment, event), len(own), still_open
 
     def _past(self, conn: sqlite3.Connection, session: int, marks: Marks) -> Marks:
-        """Return marks that lie behind all that is new in one session, up to what belongs to another."""
+        """Return marks past everything new in one session, up to what belongs to another."""
         steps = conn.execute(
             "SELECT e.session_id, s.id FROM steps s JOIN episodes e ON e.id = s.episode_id WHERE s.id > ? ORDER BY s.id "
             "LIMIT 10000",
@@ -278,7 +278,7 @@ class Outbox:
                 f"SELECT session_id, revision FROM {table} WHERE revision > ? ORDER BY revision",
                 (getattr(marks, name),),
             ).fetchall()
-        ends = {name: rows[-1][1] for name, found in new.items() if (rows := _of_one(found, session))}
+        ends = {name: rows[-1][1] for name, found in new.items() if (rows := _first_of(found, session))}
         return replace(marks, **ends)
 
     def _events(self, conn: sqlite3.Connection, session: int, mark: int, ops: list[Operation]) -> int:
@@ -313,7 +313,7 @@ class Outbox:
         ).fetchone()
         return BeginEpisode(*row)
 
-    def _names(self, conn: sqlite3.Connection, ops: list[Operation]) -> dict[int, str]:
+    def _checkpoint_names(self, conn: sqlite3.Connection, ops: list[Operation]) -> dict[int, str]:
         """Return the names of the checkpoints that the operations speak of: numbers differ from store to store."""
         used = {op.checkpoint_id for op in ops if isinstance(op, AddStep | BeginEpisode)}
         return {
@@ -336,6 +336,6 @@ class Outbox:
         os.replace(new, self._file)
 
 
-def _of_one(rows: list[Any], session: int) -> list[Any]:
+def _first_of(rows: list[Any], session: int) -> list[Any]:
     """Return the first rows, as long as they are of that session: a mark must not pass what belongs to another."""
     return list(itertools.takewhile(lambda row: row[0] == session, rows))

@@ -1,4 +1,4 @@
-"""The trainer's side: what workers send is written into the trainer's store, each row once, in each worker's order."""
+"""The trainer's side: what workers send is written into the trainer's store, each row once and in each worker's order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hitl.home import Home
 from hitl.remote.checks import drop_unusable, read_operations, read_session
 from hitl.remote.link import connection
 from hitl.remote.tmrl_samples import TmrlSamples
-from hitl.remote.wire import Hello, Unreadable
+from hitl.remote.wire import Unreadable, WorkerGreeting
 
 POLL_S = 0.02
 STATE_S = 1.0  # between two words to the workers
@@ -32,7 +32,7 @@ REFUSED = (
     EpisodeRefusedError, KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError,
     sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.DataError,
 )  # fmt: skip
-"""What a message that is none of a worker's makes of itself; everything else is the store's trouble, and passes."""
+"""What an invalid message raises; every other error is a passing problem of the store."""
 
 
 class Inbox:
@@ -47,14 +47,14 @@ class Inbox:
         self.refused: list[str] = []
         """Rows that the store's own rules refused."""
         self.noted: list[str] = []
-        """Sentences about messages, or steps in them, that were passed over."""
+        """Sentences about messages, or steps in them, that were skipped."""
         self._named: dict[str, set[str]] = {}
 
     def take(self, message: dict[str, Any]) -> bool:
-        """Store one message; tells whether it was the next one. Raises sqlite3.OperationalError when the store is busy.
+        """Store one message; returns whether it was the next one. Raises sqlite3.OperationalError when the store is busy.
 
-        One that cannot be stored is noted and passed over: it is acknowledged all the same, or it would be sent for ever and hold
-        up all that come after it. Raises KeyError, TypeError or ValueError for what is no message at all.
+        One that cannot be stored is noted and skipped. It is acknowledged all the same: or it would be sent again and again, and
+        block all that come after it. Raises KeyError, TypeError or ValueError for what is not a message at all.
         """
         run, seq, base = str(message["run"]), int(message["seq"]), int(message["base"])
         last = max(
@@ -138,7 +138,7 @@ class Inbox:
 def receive(
     endpoint: Any, home: Home, stopping: Callable[[], bool], say: Callable[[str], None], *, tmrl_weights: bool = False
 ) -> None:
-    """Take what workers send, and send them new weights, until told to stop.
+    """Store what workers send, and send them new weights, until told to stop.
 
     ``tmrl_weights``: tmrl's own RolloutWorkers get them as well, which must use :class:`hitl.remote.tmrl_actor.HitlActor`.
     """
@@ -161,7 +161,7 @@ def receive(
                     foreign.take(message.state, say)
                 elif isinstance(message, Unreadable):
                     say(f"A message was left out: {message.why}.")
-                elif isinstance(message, Hello):
+                elif isinstance(message, WorkerGreeting):
                     news |= message.worker not in workers
                     workers[message.worker] = now
                 elif isinstance(message, dict) and message.get("kind") == "state":
@@ -175,11 +175,11 @@ def receive(
                     _take(inbox, message, say)
                     if message.get("worker") not in known:
                         known.add(message["worker"])
-                        say(f"Worker '{message.get('name')}' is here.")
+                        say(f"Worker '{message.get('name')}' has connected.")
             alive = echoed > 0 and now - echoed < ECHO_S
             if alive != connected:
                 connected = alive
-                say("Connected to the server." if alive else "The server is gone; it is tried again.")
+                say("Connected to the server." if alive else "Lost the connection to the server; trying again.")
             if now - looked > WEIGHTS_S:
                 looked, newest = now, inbox.newest_weights()
             listening = sum(now - heard < GONE_S for heard in workers.values())
@@ -200,11 +200,11 @@ def receive(
         foreign.close()
     say(f"{inbox.steps:,} steps came from {len(known)} workers.")
     if foreign.steps:
-        say(f"{foreign.steps:,} steps came from workers of tmrl's own.")
+        say(f"{foreign.steps:,} steps came from tmrl's own workers.")
 
 
 def _take(inbox: Inbox, message: dict[str, Any], say: Callable[[str], None]) -> None:
-    """Store a message, however busy the store is; what cannot be a message is left out."""
+    """Store a message, however busy the store is; anything else is left out."""
     for _ in range(50):
         try:
             inbox.take(message)
@@ -241,6 +241,6 @@ def _send_weights(endpoint: Any, home: Home, name: str, workers: int) -> None:
 
 
 def _broadcast_weights(endpoint: Any, home: Home, name: str) -> None:
-    """Send it to tmrl's workers, as the bytes of a file. Ours hear it, too, and do not mind."""
+    """Send it to tmrl's workers, as the bytes of a file. Ours receive it too and ignore it."""
     if (data := _weights(home, name)) is not None:
         endpoint.broadcast(data, "workers")
