@@ -76,9 +76,8 @@ def run(
     from data.records import Corner
     from hitl.home import Home
     from hitl.session.lockstep import Lockstep
-    from hitl.session.setup import Rig
-    from hitl.session_options import RigOptions
-    from trainer.config import PRESETS
+    from hitl.session_options import SessionOptions
+    from trainer.presets import PRESETS
 
     arm, corner = ARMS[name], Corner(*place["corner"])
     config = PRESETS["hitl"].with_values(**{"utd": RUN_L["utd"], **arm.settings, "seed": seed, "warmup_steps": 0})
@@ -86,17 +85,15 @@ def run(
         home = Home(Path(fresh) / "home")
         shutil.copytree(folder, home.root)
         init = max(home.checkpoints.glob("*.safetensors"))
-        options = RigOptions(track=track, kind="demo", seed=seed, greedy_every=arm.greedy_every)
-        with (
-            Rig(home, options) as rig,
-            Lockstep(
-                rig, config, init=init, make_learner=arm.make_learner, make_replay=arm.make_replay
-            ) as lockstep,
-        ):
+        options = SessionOptions(track=track, kind="demo", seed=seed, greedy_every=arm.greedy_every)
+        with Lockstep(
+            home, options, config, init=init, make_learner=arm.make_learner, make_replay=arm.make_replay
+        ) as lockstep:
+            rig = lockstep.rig
             hz = rig.task.settings.hz
             human_lap = median(_laps(home, hz))
             wheel, human = helper(arm, rig, lockstep, corner, seed)
-            rig.session.wheel = wheel
+            rig.session.human = wheel
             lockstep.learn()  # takes in what the stalled run left; no update is owed yet
             judge = _Judge(rig.track, corner, hz)
             curve = [judge(lockstep, 0.0)]
@@ -138,7 +135,7 @@ def _laps(home: Any, hz: float) -> list[float]:
     """Return the seconds of the human laps in a store."""
     from data.store import Store
 
-    with Store.open(home.store_path, read_only=True) as store:
+    with Store(home.store_path, read_only=True) as store:
         rows = store.conn.execute("SELECT length FROM episodes WHERE purpose = 'lap' AND reason = 'finish'").fetchall()
     return [length / hz for (length,) in rows] or [math.nan]
 

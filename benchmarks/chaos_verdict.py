@@ -10,7 +10,6 @@ from statistics import median
 from chaos_child import checksum
 
 from data.store import Store
-from data.upkeep import check
 
 MEMORY_LIFE_S = 120.0
 """Processes that lived shorter than this say nothing about growth."""
@@ -83,9 +82,9 @@ class Verdict:
 def judge(store_path: Path, sessions: list[tuple[Witness, float | None]], reviews: list[Witness]) -> Verdict:
     """Compare what was driven with what is stored. With each session: when it was killed (s), None if it was not."""
     found = Verdict()
-    with Store.open(store_path) as store:
+    with Store(store_path) as store:
         found.recovered = len(store.recover())
-        found.unsound = check(store.conn, store_path)
+        found.unsound = store.check()
         for witness, killed in sessions:
             _session(store.conn, witness, killed, found)
         judged = dict(store.conn.execute("SELECT segment_id, count(*) FROM judgements GROUP BY 1").fetchall())

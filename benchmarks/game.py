@@ -17,7 +17,7 @@ import numpy as np
 from common import stopwatch, write_report
 
 from hitl.drivers.scripted import ScriptedDriver
-from hitl.games.embedded_env import DrivingEnv
+from hitl.games.driving_env import DrivingEnv
 from hitl.road.track import shipped_tracks
 
 REPEATS = 7

@@ -2,9 +2,11 @@
 
     python benchmarks/loop.py [--minutes 10] [--json FILE] [--no-trainer]
 
-A real session: rtgym at 20 Hz, the shipped agent, the recorder, a virtual SDL pad that is pressed at random moments by another
+A real session at 20 Hz: the shipped agent, the recorder, a virtual SDL pad that is pressed at random moments by another
 thread. Beside it `hitl train` runs with more updates owed than it can ever do. Lateness is how long after its time an action
-is sent; a tick is missed when rtgym gives its rhythm up. The ticks between two episodes, in which nobody drives, do not count.
+is sent; a tick is missed when that is a whole tick or more. The time between two episodes, in which nobody drives, does not
+count, and neither does a press that begins in it: what is held when an episode begins must be let go first
+(`hitl/pads/hands.py`), so such a press is no takeover. They are counted apart.
 """
 
 from __future__ import annotations
@@ -26,13 +28,13 @@ import numpy as np
 from common import parser, print_table, stopwatch, write_report
 
 from hitl import arbiter
-from hitl.demo.demo import open_shipped
-from hitl.drivers.human import PadWheel
+from hitl.demo.shipped import open_shipped
+from hitl.drivers.human import HumanDriver
 from hitl.home import Home
 from hitl.pads.sdl import SdlPad
 from hitl.protocols import Tick
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from hitl.timing.priority import real_time
 from hitl.trainer_process import TrainerProcess
 from tests.hitl.virtual_pad import VirtualPad
@@ -61,9 +63,10 @@ class Presser(threading.Thread):
 
 @dataclass
 class Notes:
-    """When the pad was read for each tick, when its action was sent, and who drove it."""
+    """When the pad was read for each tick, who drove it, and which ticks were the first of an episode."""
 
     read: list[float] = field(default_factory=list)
+    first: list[int] = field(default_factory=list)
     driver: list[int] = field(default_factory=list)
     paused: int = 0
 
@@ -73,12 +76,16 @@ class Notes:
         self.paused += tick.decision.paused
 
 
-class NotedWheel(PadWheel):
+class NotedWheel(HumanDriver):
     """A pad whose moment of reading is noted."""
 
     def __init__(self, pad: SdlPad, notes: Notes) -> None:
         super().__init__(pad)
         self.notes = notes
+
+    def begin(self) -> None:
+        """An episode begins: the next reading is its first."""
+        self.notes.first.append(len(self.notes.driver))
 
     def read(self, info: dict[str, Any]) -> Any:
         """Read it; the time noted is the one before, so a press that is missed had its chance."""
@@ -86,21 +93,24 @@ class NotedWheel(PadWheel):
         return super().read(info)
 
 
-def next_tick(presses: list[tuple[float, float]], notes: Notes) -> tuple[int, int]:
-    """Return (takeovers that were executed in the very next tick, takeovers).
+def next_tick(presses: list[tuple[float, float]], notes: Notes) -> tuple[int, int, int]:
+    """Return (takeovers that were executed in the very next tick, takeovers, presses between two episodes).
 
     The next tick is the first whose pad was read after the press was done. Presses while the human drove already (the settle
     time after a release) are none, nor those after the last tick.
     """
-    read = np.array(notes.read[: len(notes.driver)])
-    hit = total = 0
+    read, first = np.array(notes.read[: len(notes.driver)]), set(notes.first)
+    hit = total = between = 0
     for began, done in presses:
         before, tick = np.searchsorted(read, (began, done)).tolist()
         if tick >= len(read) or (before > 0 and notes.driver[before - 1] == arbiter.HUMAN):
             continue
+        if first.intersection(range(before, tick + 1)):
+            between += 1
+            continue
         total += 1
         hit += notes.driver[tick] == arbiter.HUMAN
-    return hit, total
+    return hit, total, between
 
 
 def arbiter_ms(repeats: int = 20_000, batch: int = 200) -> float:
@@ -121,24 +131,24 @@ def arbiter_ms(repeats: int = 20_000, batch: int = 200) -> float:
 
 
 def scheduling_class() -> str:
-    """Return how a session may run here: in the real-time class, or with short turns in the ordinary one."""
-    undo = real_time(threading.get_native_id())
+    """Return how a session may run here: in the real-time class or the ordinary one."""
+    undo = real_time()
     if undo is None:
         return "ordinary"
     undo()
     return "real-time"
 
 
-def drive(home: Home, seconds: float, seed: int, trainer: bool) -> tuple[dict[str, Any], Rig]:
+def drive(home: Home, seconds: float, seed: int, trainer: bool) -> tuple[dict[str, Any], SessionSetup]:
     """Run the session for that long and return the figures."""
     open_shipped(home)
     notes, ends = Notes(), [0.0]
     with VirtualPad() as virtual:
         presser = Presser(virtual, seed)
-        rig = Rig(
+        rig = SessionSetup(
             home,
-            RigOptions(real_time=True, seed=seed, gating=arbiter.Settings(mode="hold", settle_s=0.0, minimum_s=0.0)),
-            wheel=lambda _: NotedWheel(SdlPad(virtual.name), notes),
+            SessionOptions(real_time=True, seed=seed, gating=arbiter.Settings(mode="hold", settle_s=0.0, minimum_s=0.0)),
+            human=lambda _: NotedWheel(SdlPad(virtual.name), notes),
             watch=notes.tick,
             stop=lambda: time.perf_counter() > ends[0],
         )
@@ -170,7 +180,7 @@ def drive(home: Home, seconds: float, seed: int, trainer: bool) -> tuple[dict[st
             if process is not None:
                 process.stop()
     late = np.array(lateness.recent) * 1000
-    hit, total = next_tick(presser.presses, notes)
+    hit, total, between = next_tick(presser.presses, notes)
     figures = {
         "ticks": lateness.ticks,
         "missed": lateness.missed,
@@ -179,6 +189,7 @@ def drive(home: Home, seconds: float, seed: int, trainer: bool) -> tuple[dict[st
         "late_ms_max": round(lateness.worst * 1000, 3),
         "late_ticks": lateness.late,
         "takeovers": total,
+        "presses_between_episodes": between,
         "next_tick_takeovers": round(hit / total, 5) if total else 0.0,
         "arbiter_ms": round(arbiter_ms(), 4),
         "trainer_updates": updates,

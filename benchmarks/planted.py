@@ -22,7 +22,7 @@ from data.reading.episodes import EpisodeData, EpisodeWriter, SegmentData
 from data.records import AGENT, HUMAN, SessionInfo
 from data.store import Store
 from hitl.drivers.scripted import ScriptedDriver, Skill
-from hitl.games.embedded_env import DrivingEnv
+from hitl.games.driving_env import DrivingEnv
 from hitl.road.track import Track, load_track
 from hitl.task.driving_task import DrivingTask, TaskSettings
 from trainer.checkpoints.files import save
@@ -87,10 +87,9 @@ class Fifo(Replay):
         update.segments = {}
         update.episodes = {i: replace(e, purpose="drive") for i, e in update.episodes.items()}
         new = super().add(update)
-        if self._online_count > self.limit:
-            self._online = self._online[self._online_count - self.limit : self._online_count].copy()
-            self._online_count = self.limit
-            self._online_tensor = torch.from_numpy(self._online)
+        leaves = np.zeros(len(self.table), bool)
+        leaves[self.online.rows[: max(0, self.online.count - self.limit)]] = True
+        self.online.drop(leaves)
         return new
 
 
@@ -121,7 +120,7 @@ class Run:
         plan = self.plan
         human = ScriptedDriver(self.road, seed=self.seed)
         agent = ScriptedDriver(self.road, plan.skill, seed=self.seed + 1)
-        with Store.open(self.root / "store.sqlite") as self.store:
+        with Store(self.root / "store.sqlite") as self.store:
             for corner in self.road.corners:
                 self.store.upsert_corner(self.road.name, corner.name, corner.from_m, corner.to_m, "track")
             self._laps(human)

@@ -24,7 +24,7 @@ import torch
 from planted import CONFIG, Interface, Plan
 
 from hitl.drivers.scripted import Skill
-from hitl.games.embedded_env import DrivingEnv
+from hitl.games.driving_env import DrivingEnv
 from hitl.task.driving_task import TaskSettings
 from hitl.task.observation import ObservationSettings
 from hitl.task.reward import Reward, RewardSettings

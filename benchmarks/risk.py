@@ -29,9 +29,9 @@ import numpy as np
 from common import parser, print_table, stopwatch, write_report
 from numpy.typing import NDArray
 
-from hitl.demo.demo import open_shipped
+from hitl.demo.shipped import open_shipped
 from hitl.drivers.policy import CheckpointPolicy
-from hitl.games.embedded_env import DrivingEnv
+from hitl.games.driving_env import DrivingEnv
 from hitl.home import Home
 from hitl.session.risk import Attempt, calibrate, features, fit, requests
 

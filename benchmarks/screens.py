@@ -70,7 +70,7 @@ def fill(path: Path, episodes: int, steps: int) -> None:
     info = SessionInfo(
         "play", "box2d", "default", 20.0, tuple(f"o{k}" for k in range(45)), scene.action_names, driver="pad"
     )
-    with Store.open(path) as store:
+    with Store(path) as store:
         store.upsert_corner("default", name, from_m, to_m, "track")
         session = store.start_session(info)
         with EpisodeWriter(store.conn, session) as writer:

@@ -34,7 +34,7 @@ import data.connect
 from data.recording.recorder import Recorder
 from data.records import SessionInfo, StepRow
 from data.store import Store
-from data.upkeep import check, prunable, prune, size_on_disk
+from data.tables.upkeep import size_on_disk
 from trainer.daemon import control
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 
@@ -47,10 +47,10 @@ SESSION_START = """
 import sys, time
 began, cpu = time.perf_counter(), time.process_time()
 from hitl.home import Home
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
-ticks = []
-with Rig(Home(__import__("pathlib").Path(sys.argv[1])), RigOptions(), watch=ticks.append, stop=lambda: bool(ticks)) as rig:
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
+ticks, home = [], Home(__import__("pathlib").Path(sys.argv[1]))
+with SessionSetup(home, SessionOptions(), watch=ticks.append, stop=lambda: bool(ticks)) as rig:
     rig.session.episode("drive", seed=1)
     print(time.perf_counter() - began, time.process_time() - cpu)
 """
@@ -71,10 +71,10 @@ def layout() -> SessionInfo:
     """Return what the embedded game's sessions look like, so that a real one can start on the store."""
     from hitl.games.open_game import open_world
     from hitl.home import Home
-    from hitl.session_options import RigOptions
+    from hitl.session_options import SessionOptions
 
     with tempfile.TemporaryDirectory() as folder:
-        world = open_world(RigOptions(), Home(Path(folder)))
+        world = open_world(SessionOptions(), Home(Path(folder)))
         info = SessionInfo(
             kind="play", env="box2d", track=world.track.name, hz=20.0, observation_names=world.observation_names,
             action_names=world.action_names, driver="scripted",
@@ -167,14 +167,14 @@ def stop(home: Path, process: subprocess.Popen[bytes]) -> None:
 
 def online(store_path: Path) -> int:
     """Return the online steps in the store."""
-    with Store.open(store_path, read_only=True) as store:
+    with Store(store_path, read_only=True) as store:
         row = store.conn.execute("SELECT sum(length) FROM episodes WHERE purpose <> 'evaluation'").fetchone()
     return int(row[0] or 0)
 
 
 def kept(store_path: Path) -> tuple[int, int, int, int]:
     """Return what pruning may never take: segments, human steps, steps inside segments, and a sum over the latter's numbers."""
-    with Store.open(store_path, read_only=True) as store:
+    with Store(store_path, read_only=True) as store:
         one = store.conn.execute
         inside = "FROM segments g JOIN steps p ON p.episode_id = g.episode_id AND p.t >= g.start AND p.t <= g.stop"
         return (
@@ -235,14 +235,14 @@ def starts(home: Path) -> dict[str, float]:
 def prune_all_but_a_day(path: Path) -> dict[str, float]:
     """Prune what is older than the last day of the week, and see that nothing a person did is gone."""
     before = kept(path)
-    with Store.open(path) as store:
+    with Store(path) as store:
         (newest,) = store.conn.execute("SELECT max(started) FROM episodes").fetchone()
         (cut,) = store.conn.execute("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', ?, '-1 day')", (newest,)).fetchone()
-        wanted = prunable(store.conn, cut)[0]
+        wanted = store.prunable(cut)[0]
         cpu = time.process_time()
-        gone = prune(store.conn, cut)
+        gone = store.prune(cut)
         cpu = time.process_time() - cpu
-        sound = check(store.conn, path)
+        sound = store.check()
     after = kept(path)
     return {
         "pruned_steps": gone, "pruned_as_announced": int(gone == wanted), "prune_cpu_us_per_step": cpu / max(1, gone) * 1e6,

@@ -1,6 +1,6 @@
 """Deterministic episodes of an actor alone, all at once: what an evaluation in a session measures, many times as fast.
 
-The episodes are those of ``Rig.evaluate`` for the same seeds: same starts, same environment, same greedy actions. Only the
+The episodes are those of ``SessionSetup.evaluate`` for the same seeds: same starts, environment and greedy actions. Only the
 session around them (clock, arbiter, recorder) is left out, and the actor answers all cars that still drive in one pass.
 """
 
@@ -26,7 +26,7 @@ class Evaluator:
     """Cars on one track, built once and driven again for each evaluation."""
 
     def __init__(self, track: Any, episodes: int = 20) -> None:
-        from hitl.games.embedded_env import DrivingEnv
+        from hitl.games.driving_env import DrivingEnv
 
         self.envs = [DrivingEnv(track) for _ in range(episodes)]
 

@@ -26,7 +26,7 @@ from data.recording.recorder import Recorder
 from data.records import HUMAN, SessionInfo, StepRow
 from data.schema import STEP_MEASURES
 from data.store import Store
-from data.upkeep import size_on_disk
+from data.tables.upkeep import size_on_disk
 
 OBSERVATIONS, ACTIONS, LENGTH = 45, 2, 1000
 INFO = SessionInfo(
@@ -79,7 +79,7 @@ def import_into(path: Path, data: list[EpisodeData]) -> float:
         for i, episode in enumerate(data):
             yield str(i), Portable(INFO, episode, f"benchmark:{i}")
 
-    with Store.open(path) as store:
+    with Store(path) as store:
         return timed(lambda: write(store, items(), "benchmark"))
 
 
@@ -181,7 +181,7 @@ def main() -> int:
         imported = import_into(path, data)
         size = size_on_disk(path)
         loaded = min(follow_all(path) for _ in range(3))
-        with Store.open(Path(folder) / "merged.sqlite") as store:
+        with Store(Path(folder) / "merged.sqlite") as store:
             merged = timed(lambda: merge(store.conn, store.path, path))
         sql = plain_sqlite(Path(folder) / "plain.sqlite", data)
         npz = plain_npz(Path(folder) / "plain.npz", data)

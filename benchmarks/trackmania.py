@@ -29,12 +29,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "hitl" / "games" / "modules")]  
 
 import numpy as np  # noqa: E402
 
-import hitl.session.session  # noqa: E402
+import hitl.session.environment  # noqa: E402
 from benchmarks.common import parser, print_table, stopwatch, write_report  # noqa: E402
 from benchmarks.loop import Notes, Presser, next_tick  # noqa: E402
 from data.store import Store  # noqa: E402
 from hitl import arbiter  # noqa: E402
-from hitl.drivers.human import PadWheel, ScriptedWheel, Wheel  # noqa: E402
+from hitl.drivers.human import HumanDriver, HumanSide, ScriptedHuman  # noqa: E402
 from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule  # noqa: E402
 from hitl.home import Home  # noqa: E402
 from hitl.pads.base import PadState  # noqa: E402
@@ -42,8 +42,8 @@ from hitl.pads.sdl import SdlPad  # noqa: E402
 from hitl.protocols import Tick  # noqa: E402
 from hitl.remote.link import free_port  # noqa: E402
 from hitl.road.track import Track  # noqa: E402
-from hitl.session.setup import Rig  # noqa: E402
-from hitl.session_options import RigOptions  # noqa: E402
+from hitl.session.setup import SessionSetup  # noqa: E402
+from hitl.session_options import SessionOptions  # noqa: E402
 from tests.hitl.games.stand_in import stand_in_track  # noqa: E402
 from tests.hitl.virtual_pad import VirtualPad  # noqa: E402
 
@@ -96,16 +96,17 @@ class Game:
         self._process.wait()
 
 
-class SteeredWheel(PadWheel):
+class SteeredWheel(HumanDriver):
     """A pad of which only the button counts: while it is held, the scripted driver says what stick and pedals do."""
 
-    def __init__(self, pad: SdlPad, driver: ScriptedWheel, notes: Notes) -> None:
+    def __init__(self, pad: SdlPad, driver: ScriptedHuman, notes: Notes) -> None:
         super().__init__(pad)
         self.driver, self.notes = driver, notes
 
     def begin(self) -> None:
-        """An episode begins."""
+        """An episode begins: the next reading is its first."""
         self.driver.begin()
+        self.notes.first.append(len(self.notes.driver))
 
     def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
         """Read the button; the time noted is the one before, so a press that is missed had its chance."""
@@ -115,13 +116,13 @@ class SteeredWheel(PadWheel):
         return PadState(steer=driven.steer, gas=driven.gas, brake=driven.brake, buttons=pad.buttons), hold
 
 
-def rig_for(folder: Path, game: Game, wheel: Any, watch: Any) -> Rig:
+def rig_for(folder: Path, game: Game, wheel: Any, watch: Any) -> SessionSetup:
     """Return a session in that game."""
     home = Home(folder).create()
     home.line.write_text("\n".join(f"{x},{y}" for x, y in stand_in_track().line.points.tolist()))
     (home.root / "settings.toml").write_text(f"[trackmania]\nport = {game.port}\nsettle_s = 0.4\n")
     gating = arbiter.Settings(mode="hold", settle_s=0.0, minimum_s=0.0)
-    return Rig(home, RigOptions(env="trackmania", real_time=True, gating=gating), wheel=wheel, watch=watch)
+    return SessionSetup(home, SessionOptions(env="trackmania", real_time=True, gating=gating), human=wheel, watch=watch)
 
 
 def ordinary() -> None:
@@ -135,8 +136,8 @@ def punctuality(folder: Path, seconds: float) -> dict[str, Any]:
     with VirtualPad() as pad:
         presser = Presser(pad, 0)
 
-        def wheel(track: Track) -> Wheel:
-            return SteeredWheel(SdlPad(pad.name), ScriptedWheel(ScriptedDriver(track), None), notes)
+        def wheel(track: Track) -> HumanSide:
+            return SteeredWheel(SdlPad(pad.name), ScriptedHuman(ScriptedDriver(track), None), notes)
 
         try:
             with rig_for(folder, game, wheel, notes.tick) as rig:
@@ -157,11 +158,8 @@ def punctuality(folder: Path, seconds: float) -> dict[str, Any]:
                 until = time.monotonic() + seconds
                 rig.session.stop = lambda: time.monotonic() > until
                 presser.start()
-                between: list[tuple[float, float]] = []  # two episodes: nobody drives while the run is begun anew
                 while time.monotonic() < until:
-                    ended, read = time.perf_counter(), len(notes.read)
                     rig.session.episode("drive")
-                    between.append((ended, notes.read[read] if len(notes.read) > read else time.perf_counter()))
                 presser.ended.set()
                 presser.join()
                 late = rig.lateness
@@ -169,7 +167,7 @@ def punctuality(folder: Path, seconds: float) -> dict[str, Any]:
                 trainer.terminate()
                 trainer.wait()
                 rig.written()
-                with Store.open(rig.home.store_path) as store:
+                with Store(rig.home.store_path) as store:
                     updates = store.conn.execute("SELECT coalesce(max(updates), 0) FROM metrics").fetchone()[0]
                     lost = [
                         text
@@ -180,8 +178,7 @@ def punctuality(folder: Path, seconds: float) -> dict[str, Any]:
     assert late is not None
     for text in lost:
         print("without a fault:", text)
-    presses = [p for p in presser.presses if not any(begin - 0.01 <= p[0] <= end for begin, end in between)]
-    hit, total = next_tick(presses, notes)
+    hit, total, _ = next_tick(presser.presses, notes)
     return {
         "ticks": late.ticks,
         "missed": late.missed,
@@ -190,7 +187,7 @@ def punctuality(folder: Path, seconds: float) -> dict[str, Any]:
         "state_age_ms_p99": 1000 * float(np.quantile(ages, 0.99)),
         "takeovers": total,
         "next_tick_takeovers": hit / total if total else 0.0,
-        "episodes": len(between),
+        "episodes": len(notes.first),
         "warnings_without_fault": len(lost),
         "trainer_updates": updates,
     }
@@ -198,7 +195,7 @@ def punctuality(folder: Path, seconds: float) -> dict[str, Any]:
 
 def faults(folder: Path, count: int) -> dict[str, Any]:
     """Inject faults of all kinds into running episodes."""
-    hitl.session.session.RETRY_S = (0.2, 0.5)
+    hitl.session.environment.RETRY_S = (0.2, 0.5)
     game, rng, done = Game(), random.Random(0), threading.Event()
     given: list[tuple[str, datetime, datetime]] = []  # kind, begin, end
     ticks: list[float] = []
@@ -206,8 +203,8 @@ def faults(folder: Path, count: int) -> dict[str, Any]:
     newest: list[Tick] = []
     running = [False]
 
-    def wheel(track: Track) -> Wheel:
-        return ScriptedWheel(ScriptedDriver(track), TakeoverRule(track, Rule()))
+    def wheel(track: Track) -> HumanSide:
+        return ScriptedHuman(ScriptedDriver(track), TakeoverRule(track, Rule()))
 
     def tick(seen: Tick) -> None:
         newest[:] = [seen]
@@ -247,7 +244,7 @@ def faults(folder: Path, count: int) -> dict[str, Any]:
                 results.append(rig.session.episode("drive"))
                 running[0] = False
             rig.written()
-            with Store.open(rig.home.store_path) as store:
+            with Store(rig.home.store_path) as store:
                 stored = store.conn.execute("SELECT count(*) FROM steps").fetchone()[0]
                 told = [
                     datetime.fromisoformat(at)

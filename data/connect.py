@@ -14,7 +14,7 @@ from sqlite_utils import Database
 
 from data.errors import StoreError, shown
 from data.files.paths import refuse_share, sqlite_uri
-from data.reading.layout_check import check_layout
+from data.reading.schema_check import check_schema
 from data.recording.log_beside import log_size, note_log
 from data.schema import APPLICATION_ID, MIGRATIONS, Migration
 
@@ -29,7 +29,7 @@ def now() -> str:
 def _reading_modes(path: Path) -> tuple[str, str]:
     """Return the URI modes to try, in this order, when a store is only to be read.
 
-    A WAL database without its log beside it (nobody has it open) cannot be opened with ``mode=ro``. On a medium on which
+    A WAL database without its log beside it (no program has it open) cannot be opened with ``mode=ro``. On a medium on which
     nothing can be written it is then read as ``immutable``. Anywhere else that would be wrong twice: such a connection sees
     nothing of a writer who comes at the same moment, and it takes no locks, so that closing it drops those that this process's
     other connections hold (see :func:`header_version`). There the file is opened for writing, and only read.
@@ -139,6 +139,21 @@ def transaction(conn: sqlite3.Connection, mode: str = "IMMEDIATE") -> Iterator[s
         raise
 
 
+def open_to_follow(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
+    """Open a store that must be there and will be looked at again and again; raises as :func:`open_store`.
+
+    Opened for writing, so that the log of a killed writer can be taken up; then held to reading.
+    """
+    conn = open_store(path, create=False, busy_timeout_s=busy_timeout_s)
+    conn.execute("PRAGMA query_only = ON")
+    return conn
+
+
+def data_version(conn: sqlite3.Connection) -> int:
+    """Return a number that changes when another connection has written."""
+    return int(conn.execute("PRAGMA data_version").fetchone()[0])
+
+
 def version_of(conn: sqlite3.Connection) -> int:
     """Return the number of migrations the store has had."""
     return int(conn.execute("PRAGMA user_version").fetchone()[0])
@@ -227,9 +242,9 @@ def open_store(
                 )
         else:
             if version:
-                check_layout(conn, path.name, migrations[:version])
+                check_schema(conn, path.name, migrations[:version])
             migrate(conn, path, migrations)
-        check_layout(conn, path.name, migrations)
+        check_schema(conn, path.name, migrations)
         if logged:
             note_log(conn, path)
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:

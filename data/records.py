@@ -20,12 +20,13 @@ ACTION_PENDING = "pending_"
 
 VERDICTS = ("unreviewed", "good", "bad", "star")
 OUTCOMES = ("unclear", "cleared", "failed")
+DRIVING_FAULTS = ("off_road", "stalled")
+"""Reasons for which an episode ends that are the driving's fault."""
+
 PURPOSES = ("drive", "lap", "evaluation", "practice")
 SESSION_KINDS = ("play", "demo", "evaluation", "import", "stall")
 SEGMENT_KINDS = ("takeover", "lap")
 ENDS = ("terminated", "truncated", "interrupted")
-DRIVING_FAULTS = ("off_road", "stalled")
-"""The reasons for an episode's end that are the driving's fault."""
 
 
 class Corner(NamedTuple):
@@ -59,7 +60,7 @@ class SessionInfo:
     frame_shape: tuple[Annotated[int, Meta(ge=1, le=10_000)], ...] | None = None
     """Shape of one image, for observations that are images."""
     track_digest: Digest = ""
-    """What the track's line is known by (``data.tracks``); "" where there is none, or only the name is known."""
+    """What the track's line is known by (``data.tables.tracks``); "" where there is none, or only the name is known."""
 
     @classmethod
     def from_json(cls, values: Any) -> SessionInfo:
@@ -123,6 +124,10 @@ class SessionRecord:
     driver: str
     status: str
     """``open``, ``ended`` or ``interrupted``."""
+    reward: Mapping[str, float] = field(default_factory=dict)
+    """The reward settings in force."""
+    started: str = ""
+    """UTC, ISO 8601."""
 
 
 @dataclass(frozen=True, slots=True)

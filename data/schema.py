@@ -198,7 +198,7 @@ def _views(db: Database) -> None:
 
 
 def _tracks(db: Database) -> None:
-    """What a track is known by; of what is there already only the name is known (``data.tracks``)."""
+    """What a track is known by; of what is there already only the name is known (``data.tables.tracks``)."""
     _table(
         db,
         "tracks",

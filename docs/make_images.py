@@ -25,9 +25,8 @@ def driving(home: Path) -> None:
     import numpy as np
     import pygame
 
-    from data.reading import review
     from data.store import Store
-    from hitl.commands.report import collect
+    from hitl.screens.stored_report import stored_report
     from hitl.screens.stored_scene import stored_scene
     from takeover_ui.overlay import overlay
     from takeover_ui.view import StorePulse, TrainerPulse, View
@@ -36,18 +35,13 @@ def driving(home: Path) -> None:
     with Store.open_existing(home / "store.sqlite") as store:
         newest = store.latest_checkpoint()
         updates = newest.updates if newest is not None else 0
-        scene, report = stored_scene(store), collect(store)
+        scene, report = stored_scene(store), stored_report(store)
         segment = [s for s in store.segments(track=scene.track, kind="takeover") if s.corner][-1]
-        whole = review.drive(store.conn, segment.episode_id)
+        whole = store.steps(segment.episode_id)
         lines = [
-            review.drive(store.conn, s.episode_id) for s in store.segments(track=scene.track, kind="takeover")[-4:]
+            store.steps(s.episode_id) for s in store.segments(track=scene.track, kind="takeover")[-4:]
         ]
-        rewards = [
-            r
-            for (r,) in store.conn.execute(
-                "SELECT reward FROM steps WHERE episode_id = ? ORDER BY t", (segment.episode_id,)
-            )
-        ]
+        rewards = whole.reward.tolist()
     human = tuple(d.points[d.human].astype(np.float32) for d in lines)
     agent = tuple(d.points[~d.human][:-60].astype(np.float32) for d in lines[:1])
     best = max(e.total for e in report.episodes)
@@ -93,7 +87,7 @@ def reviewing(home: Path) -> None:
     from takeover_ui.review.app import ReviewApp
     from takeover_ui.review.model import ReviewModel
 
-    with Store.open(home / "store.sqlite", read_only=True) as store:
+    with Store(home / "store.sqlite", read_only=True) as store:
         scene = stored_scene(store)
         app = ReviewApp(
             ReviewModel(StoreReview(store, scene.track), corner=scene.corners[0][0] if scene.corners else None), scene
@@ -108,7 +102,7 @@ def reviewing(home: Path) -> None:
 def reporting(home: Path) -> None:
     """Draw the report in light and dark."""
     from data.store import Store
-    from hitl.commands.report import collect
+    from hitl.screens.stored_report import stored_report
     from takeover_ui.report.page import write_report
 
     browser = shutil.which("chromium") or shutil.which("google-chrome")
@@ -117,8 +111,8 @@ def reporting(home: Path) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
-        with Store.open(home / "store.sqlite", read_only=True) as store:
-            write_report(page, collect(store))
+        with Store(home / "store.sqlite", read_only=True) as store:
+            write_report(page, stored_report(store))
         for number, name in enumerate(("dark", "light")):
             subprocess.run(
                 [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={folder}/{name}",

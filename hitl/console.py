@@ -6,15 +6,47 @@ one called ``[/]`` an error. Here nothing is taken so unless it comes through ``
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from rich import box
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 
 def console(**options: Any) -> Console:
     """Return a console that prints text, cells and titles as they are."""
     return Console(**{"markup": False, "emoji": False, "highlight": False, **options})
+
+
+def table(*heads: str, right: Iterable[str] = (), **options: Any) -> Table:
+    """Return a table without a frame; the columns whose heads are in ``right`` are right-justified."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", **options)
+    for head in heads:
+        made.add_column(head, justify="right" if head in set(right) else "left", overflow="fold")
+    return made
+
+
+def facts(rows: Iterable[tuple[str, str]]) -> Table:
+    """Return names and values, a row each."""
+    made = Table.grid(padding=(0, 2))
+    made.add_column(style="dim", no_wrap=True)
+    made.add_column(overflow="fold")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def print_facts(rows: Iterable[tuple[str, str]]) -> None:
+    """Print names and values; in a pipe each row is one line, however long."""
+    out, rows = console(), list(rows)
+    if out.is_terminal:
+        out.print(facts(rows))
+        return
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, value in rows:
+        print(f"{name:<{width}}  {value}")
 
 
 def marked(text: str) -> Text:

@@ -72,8 +72,11 @@ class Clock(Protocol):
     def wait_for_send(self) -> None:
         """Return when the running time-step ends."""
 
-    def send(self, action: NDArray[np.float32]) -> None:
-        """Send the action to the game without waiting for the environment's step, where that makes a difference."""
+    def sending(self) -> None:
+        """An action is sent now: its lateness is noted."""
+
+    def hold(self) -> None:
+        """The session is paused for one more tick: some real time passes, and none of the game's."""
 
     def rest(self) -> None:
         """An episode has ended: time may pass until the next one begins."""

@@ -168,3 +168,22 @@ class Pen:
         self.surface.blit(image, (rect.left, rect.bottom - image.get_height()))
         self.marks.append(Mark(name, rect, text, shortened))
         return rect
+
+    def put(
+        self,
+        name: str,
+        text: str,
+        rect: pygame.Rect,
+        size: float = 20,
+        colour: Colour = MUTED,
+        anchor: str = "topleft",
+        width: int | None = None,
+    ) -> pygame.Rect:
+        """Draw ``text`` at the corner or side ``anchor`` of ``rect``; ``width`` in pixels is that of ``rect`` by default."""
+        at = getattr(rect, anchor)
+        return self.text(name, text, at, size, colour, width=rect.w if width is None else width, anchor=anchor)
+
+    def row(self, name: str, label: str, value: str, rect: pygame.Rect, colour: Colour = TEXT) -> None:
+        """Draw a label at the left and its value at the right of ``rect``."""
+        left = self.put(f"label_{name}", label, rect, width=rect.w // 2)
+        self.put(name, value, rect, 20, colour, "topright", rect.right - left.right - self.px(8))

@@ -1,6 +1,7 @@
 """The layout of the house: which package may import which, no import circles, and folders that can be taken in at a glance."""
 
 import ast
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -64,6 +65,18 @@ def test_imports_point_one_way(package):
         if other.partition(".")[0] not in BELOW[package] | {package}
     }
     assert wrong == set()
+
+
+SQL = re.compile(r"\.execute(many|script)?\(|\b(SELECT|INSERT|UPDATE|PRAGMA|VACUUM) |\bDELETE FROM\b")
+
+
+def test_only_data_speaks_sql():
+    assert SQL.search(MODULES["data.store"].with_name("connect.py").read_text(encoding="utf-8"))
+    found = {}
+    for module, path in MODULES.items():
+        if not module.startswith("data."):
+            found.update({f"{module}:{n}": t for n, t in enumerate(path.read_text("utf-8").splitlines(), 1) if SQL.search(t)})
+    assert found == {}
 
 
 def test_folders_can_be_taken_in_at_a_glance():

@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from data.checkpoints import CheckpointRecord
 from data.connect import version_of
 from data.exchange.merge import merge
 from data.reading.follow import Follower
 from data.recording.recorder import Recorder
 from data.schema import MIGRATIONS
 from data.store import Store
-from data.upkeep import check
+from data.tables.checkpoints import CheckpointRecord
 from tests.data.helpers import drive, session_info
 from tests.trainer.helpers import random_batch
 from trainer.checkpoints.files import load_policy
-from trainer.daemon.resume import Wish, begin
+from trainer.daemon.resume import begin
+from trainer.daemon.wish import Wish
 
 HERE = Path(__file__).parent
 STORES = sorted((HERE / "data" / "stores").glob("commit-*.sql"))
@@ -35,12 +35,12 @@ def test_a_store_of_an_earlier_commit_is_migrated_followed_merged_and_written_to
     conn = sqlite3.connect(path)
     conn.executescript(dump.read_text())
     conn.close()
-    with Store.open(tmp_path / "new.sqlite") as store:
+    with Store(tmp_path / "new.sqlite") as store:
         assert merge(store.conn, tmp_path / "new.sqlite", path).steps == 20
         assert [s.verdict for s in store.segments()] == ["star"]
-    with Store.open(path) as store:
+    with Store(path) as store:
         assert version_of(store.conn) == len(MIGRATIONS)
-        assert check(store.conn, path) == []
+        assert store.check() == []
         (segment,) = store.segments(kind="takeover")
         assert (segment.verdict, segment.tags, segment.outcome) == ("star", ("wet",), "cleared")
         assert store.latest_checkpoint().updates == 100
@@ -49,8 +49,8 @@ def test_a_store_of_an_earlier_commit_is_migrated_followed_merged_and_written_to
     assert (len(update), int(update.driver.sum())) == (20, 4)
     with Recorder(path, session_info()) as recorder:
         drive(recorder)
-    with Store.open(path) as store:
-        assert check(store.conn, path) == []
+    with Store(path) as store:
+        assert store.check() == []
         assert len(store.segments(kind="takeover")) == 2
 
 
@@ -65,7 +65,7 @@ def test_a_checkpoint_of_an_earlier_commit_drives_and_is_trained_on(file):
         1, file.name, hashlib.sha256(data).hexdigest(), 3, 24, "train", meta.config, None, False, "2026-11-23T00:00:00.000Z"
     )
     said: list[str] = []
-    start = begin(Wish(), [record], file.parent, said.append)
+    start = begin(Wish.of({}), [record], file.parent, said.append)
     assert said == []
     assert start is not None
     assert start.own

@@ -50,7 +50,7 @@ def record(path: Path, steps: int = 12, episodes: int = 2) -> None:
                     StepRow(at, action, -action, int(4 <= i < 8), 0.5, progress=float(i), x=float(i), speed=9.0)
                 )
             recorder.end_episode("terminated", "finish", np.full(4, steps, np.float32))
-    with Store.open(path) as store:
+    with Store(path) as store:
         store.add_checkpoint("000000100-aaaaaaaa.safetensors", "aa" * 32, 100, 24, "train", {"gamma": 0.99})
         for i in range(6):
             store.add_metrics(100 * i, {"losses/loss_critic": 0.1 * i, "debug/q1": 1.0})
@@ -199,14 +199,14 @@ def _empty_store() -> bytes:
 
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "store.sqlite"
-        with Store.open(path) as store:
+        with Store(path) as store:
             store.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return path.read_bytes()
 
 
 def check_update(update: Any) -> None:
     """What a follower gives: arrays of one length, rows that belong to episodes that are told."""
-    from data.reading.follow import ARRAYS
+    from data.reading.update import ARRAYS
 
     n = len(update)
     assert all(len(getattr(update, name)) == n for name in ARRAYS), "arrays of different lengths"
@@ -221,7 +221,6 @@ def _use_store(data: bytes, folder: Path) -> None:
     from data.exchange.portable import whole_episodes
     from data.reading.follow import Follower
     from data.store import Store
-    from data.upkeep import check, info
     from trainer.diagnosis.drives import from_store as drives_from_store
     from trainer.diagnosis.history import from_store
 
@@ -239,20 +238,20 @@ def _use_store(data: bytes, folder: Path) -> None:
             refusals.append(error)
 
     def look() -> None:
-        with Store.open(path) as store:
-            said.extend(check(store.conn, path))
-            info(store.conn, path)
+        with Store(path) as store:
+            said.extend(store.check())
+            store.info()
             for segment in store.segments():
                 whole = said or (finite(segment.seconds, segment.priority) and segment.start <= segment.stop)
                 assert whole, "a segment that is none"
             store.corners("hairpin"), store.checkpoints(), store.evaluations(), store.best_checkpoint()
-            from_store(store.conn)
-            drives_from_store(store.conn)
+            from_store(store)
+            drives_from_store(store)
             for item in whole_episodes(store.conn):
                 assert len(item.data.observation) == len(item.data.executed) == len(item.data) or said
 
     def recover() -> None:
-        with Store.open(path) as store:
+        with Store(path) as store:
             store.recover()
 
     def follow() -> None:
@@ -260,10 +259,10 @@ def _use_store(data: bytes, folder: Path) -> None:
             check_update(follower.poll())
 
     def take_over() -> None:
-        with Store.open(target) as store:
+        with Store(target) as store:
             merge(store.conn, target, again)
-        with Store.open(target) as store:
-            left = check(store.conn, target)
+        with Store(target) as store:
+            left = store.check()
             assert not left or said or refusals, f"what was merged is not sound: {left}"
 
     for work in (look, follow, take_over, recover):
@@ -317,7 +316,7 @@ def own_run() -> bytes:
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "store.sqlite"
         record(path, episodes=1)
-        with Store.open(path) as store:
+        with Store(path) as store:
             item = next(iter(whole_episodes(store.conn)))
         return write_player_run(Path(name) / "out", item).read_bytes()
 
@@ -355,9 +354,8 @@ def check_imported(store: Any, path: Path, steps: int) -> None:
     """What an import left: a sound store whose steps can be followed and trained from."""
     from data.exchange.portable import whole_episodes
     from data.reading.follow import Follower
-    from data.upkeep import check
 
-    assert check(store.conn, path) == [], f"{check(store.conn, path)}"
+    assert store.check() == [], f"{store.check()}"
     held = 0
     for item in whole_episodes(store.conn):
         assert finite(item.data.observation, item.data.executed, item.data.reward)
@@ -383,7 +381,7 @@ def _use_run(data: bytes, folder: Path) -> None:
     refused: list[tuple[str, str]] = []
     steps = 0
     for rebuild in rebuilds:
-        with Store.open(path) as store:
+        with Store(path) as store:
             summary = import_runs(store, [file], rebuild, consume=False)
             refused, steps = refused + summary.refused, steps + summary.steps
             check_imported(store, path, steps)
@@ -454,11 +452,12 @@ def _make_checkpoint(rng: Random) -> bytes:
 def _use_checkpoint(data: bytes, folder: Path) -> None:
     import torch
 
-    from data.checkpoints import CheckpointRecord
     from data.errors import HitlError
+    from data.tables.checkpoints import CheckpointRecord
     from trainer.checkpoints.files import load_policy
     from trainer.checkpoints.packed import policy_only
-    from trainer.daemon.resume import Wish, begin
+    from trainer.daemon.resume import begin
+    from trainer.daemon.wish import Wish
 
     path = folder / "000000100-aaaaaaaa.safetensors"
     path.write_bytes(data)
@@ -487,7 +486,7 @@ def _use_checkpoint(data: bytes, folder: Path) -> None:
         policy_only(path)
 
     def go_on() -> None:
-        start = begin(Wish(), [record_], folder, lambda text: None)
+        start = begin(Wish.of({}), [record_], folder, lambda text: None)
         assert start is not None
         start.ledger(24), start.generator()
         assert start.learner.updates >= 0
@@ -599,7 +598,6 @@ def _use_message(data: bytes, folder: Path) -> None:
     """Hear it as the trainer's side does, and as the worker's."""
     from data.exchange.unpickle import Holder
     from data.store import Store
-    from data.upkeep import check
     from hitl.home import Home
     from hitl.remote.forward import take_weights
     from hitl.remote.receive import Inbox, _take
@@ -625,8 +623,8 @@ def _use_message(data: bytes, folder: Path) -> None:
     finally:
         inbox.close()
         foreign.close()
-    with Store.open(home.store_path) as store:
-        left = [t for t in check(store.conn, home.store_path) if "cut off" not in t]
+    with Store(home.store_path) as store:
+        left = [t for t in store.check() if "cut off" not in t]
         assert not left, f"what was taken is not sound: {left}"
         from data.reading.follow import Follower
 
@@ -650,7 +648,7 @@ def dataset() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "store.sqlite"
         record(path, episodes=1)
-        with Store.open(path) as store:
+        with Store(path) as store:
             write_minari(Path(name) / "set", whole_episodes(store.conn))
         return {p.name: p.read_bytes() for p in (Path(name) / "set" / "data").iterdir()}
 
@@ -712,7 +710,7 @@ def _use_minari(data: bytes, folder: Path) -> None:
         (folder / "set" / "data" / name).write_bytes(raw)
     path = folder / "store.sqlite"
     path.write_bytes(_empty_store())
-    with Store.open(path) as store:
+    with Store(path) as store:
         summary = write(store, read_minari(folder / "set"), "minari")
         check_imported(store, path, summary.steps)
     if summary.refused and not summary.steps:

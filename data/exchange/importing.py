@@ -13,7 +13,7 @@ from data.exchange.merge import Summary
 from data.exchange.portable import Portable, adopt_checkpoints, digest
 from data.reading.episodes import EpisodeWriter
 from data.store import Store
-from data.tracks import plain, settle
+from data.tables.tracks import plain, settle
 
 __all__ = ["EpisodeRefusedError", "check", "write"]
 

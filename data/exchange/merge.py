@@ -17,15 +17,15 @@ from pathlib import Path
 
 import numpy as np
 
-from data import tracks
 from data.connect import connect, header_version, now, open_store, transaction
 from data.errors import StoreError, UsageError, shown
 from data.files.paths import refuse_share, sqlite_uri
 from data.recording.applier import close_interrupted
 from data.recording.log_beside import advice, without_log
 from data.schema import MIGRATIONS, SESSION_COLUMNS, STEP_COLUMNS
-from data.segments import judge_as
-from data.upkeep import faults
+from data.tables import tracks
+from data.tables.checks import faults
+from data.tables.judgements import judge_as
 
 
 @dataclass(slots=True)

@@ -17,9 +17,10 @@ import numpy as np
 from data.errors import shown
 from data.fields import checked
 from data.reading.episodes import EpisodeData, SegmentData, read_episode
-from data.reading.layout_check import readable_rows
+from data.reading.news import session_described
+from data.reading.schema_check import readable_rows
 from data.records import SessionInfo
-from data.schema import SESSION_COLUMNS, STEP_MEASURES
+from data.schema import STEP_MEASURES
 
 VERSION = 1
 _EPISODE = ("purpose", "end", "reason", "seed", "started", "ended", "first_t")
@@ -41,17 +42,7 @@ class Portable:
 @readable_rows()
 def session_info(conn: sqlite3.Connection, session_id: int) -> SessionInfo:
     """Read what holds for every step of a session."""
-    return SessionInfo.from_json(session_row(conn, session_id))
-
-
-def session_row(conn: sqlite3.Connection, session_id: int) -> dict[str, Any]:
-    """Read the row of a session, with its track's digest, as :meth:`data.records.SessionInfo.from_json` takes it."""
-    row = conn.execute(
-        f"SELECT {', '.join(SESSION_COLUMNS)}, coalesce((SELECT digest FROM tracks t WHERE t.track = sessions.track), '') "
-        "FROM sessions WHERE id = ?",
-        (session_id,),
-    ).fetchone()
-    return dict(zip((*SESSION_COLUMNS, "track_digest"), row, strict=True))
+    return SessionInfo.from_json(session_described(conn, session_id))
 
 
 def whole_episodes(conn: sqlite3.Connection, episodes: Iterable[int] | None = None) -> Iterator[Portable]:

@@ -1,82 +1,298 @@
-"""Whole drives read back as columns, without their observations: for statistics about places on a track."""
+"""Recorded driving, read back: episodes in one line each, and their steps as columns."""
 
 from __future__ import annotations
 
+import functools
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.numbers import FARTHEST, MOST
+from data.errors import UsageError
+from data.numbers import FARTHEST, MOST, RETURN
+from data.reading.schema_check import readable_rows
+from data.records import AGENT, DRIVING_FAULTS
+from data.schema import STEP_MEASURES
+
+VECTORS = ("observation", "executed", "proposed")
+"""Columns of a step that hold several numbers."""
+
+_TYPES: dict[str, type[np.generic]] = {
+    "t": np.int64, "driver": np.uint8, "reward": np.float64, "terminated": np.bool_, "truncated": np.bool_,
+    "checkpoint_id": np.int64, **dict.fromkeys(STEP_MEASURES, np.float64),
+}  # fmt: skip
+
+COLUMNS = (*_TYPES, *VECTORS)
+"""Every column of a :class:`Drive`."""
+
+_LEAST = 3  # steps that make a line
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Drive:
-    """One episode: what its steps say of where the car was, how fast, who drove and whether it braked."""
+@dataclass(frozen=True, slots=True)
+class EpisodeSummary:
+    """One episode without its steps."""
 
-    episode_id: int
+    id: int
+    session_id: int
+    track: str
     purpose: str
     """``drive``, ``lap``, ``evaluation`` or ``practice``."""
     reason: str
     """Why it ended; empty while it is open or when its session died."""
+    length: int
+    """Steps driven; 0 while it is open."""
+    total: float
+    """The return."""
+    human_steps: int
+    """Steps in its segments."""
+    farthest: float
+    """Metres along the line."""
+    checkpoint_id: int | None
+    """The checkpoint that it began with."""
+    started: str
+    """UTC, ISO 8601."""
     hz: float
+    """Steps per second."""
+    observation_names: tuple[str, ...] = ()
+    action_names: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended because of the driving."""
+        return self.reason in DRIVING_FAULTS
+
+    @property
+    def helped(self) -> bool:
+        """Whether a human took over from the agent."""
+        return self.purpose != "lap" and self.human_steps > 0
+
+
+class Drive:
+    """Steps of one episode in their order, as columns of n rows; the rows that were asked for, and no others.
+
+    A column that was not asked for is not there. ``drive[rows]`` takes a slice or a mask (n,) of all of them.
+    """
+
+    t: NDArray[np.int64]
+    """(n,) number of the step in its episode, from 0."""
     driver: NDArray[np.uint8]
     """(n,) ``AGENT`` or ``HUMAN``."""
+    reward: NDArray[np.float64]
+    """(n,)"""
+    terminated: NDArray[np.bool_]
+    """(n,)"""
+    truncated: NDArray[np.bool_]
+    """(n,)"""
     progress: NDArray[np.float64]
-    """(n,) metres along the line before each step."""
+    """(n,) metres along the line before the step; this and the next six are NaN where not known."""
+    x: NDArray[np.float64]
+    """(n,) metres."""
+    y: NDArray[np.float64]
+    """(n,) metres."""
+    z: NDArray[np.float64]
+    """(n,) metres."""
+    heading: NDArray[np.float64]
+    """(n,) radians."""
     speed: NDArray[np.float64]
-    """(n,) m/s before each step."""
-    brake: NDArray[np.float64]
-    """(n,) 0..1, of the executed action."""
-    farthest: float
-    """Metres: the farthest place, the one after the last step included."""
+    """(n,) m/s."""
+    risk: NDArray[np.float64]
+    """(n,) how likely a failure seemed, 0 to 1."""
+    checkpoint_id: NDArray[np.int64]
+    """(n,) the checkpoint that proposed the action, -1 for none."""
+    observation: NDArray[np.float32]
+    """(n, O) what the action was decided from."""
+    executed: NDArray[np.float32]
+    """(n, A) what the game received."""
+    proposed: NDArray[np.float32]
+    """(n, A) what the agent would have done."""
+
+    def __init__(self, episode: EpisodeSummary, columns: Mapping[str, NDArray[Any]]) -> None:
+        """``columns``: any of ``COLUMNS``, at least one, all of the same length."""
+        self.episode, self.columns = episode, tuple(columns)
+        vars(self).update(columns)
+
+    def __len__(self) -> int:
+        return len(vars(self)[self.columns[0]])
+
+    def __getitem__(self, rows: slice | NDArray[np.bool_]) -> Drive:
+        return Drive(self.episode, {name: vars(self)[name][rows] for name in self.columns})
+
+    @property
+    def human(self) -> NDArray[np.bool_]:
+        """(n,) whether the human drove."""
+        return self.driver != AGENT
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """(n, 2) positions, metres."""
+        return np.stack([self.x, self.y], axis=1)
+
+    @functools.cached_property
+    def brake(self) -> NDArray[np.float64]:
+        """(n,) the executed brake, 0 to 1; 0 where no action brakes."""
+        names = self.episode.action_names[: self.executed.shape[1]]
+        if "brake" in names:
+            pressed = self.executed[:, names.index("brake")]
+        elif "gas_brake" in names:
+            pressed = -self.executed[:, names.index("gas_brake")]
+        else:
+            return np.zeros(len(self))
+        return np.clip(pressed, 0.0, 1.0).astype(np.float64)
+
+    @functools.cached_property
+    def farthest(self) -> float:
+        """The farthest place, the one after the last step included, metres."""
+        known = self.progress[np.isfinite(self.progress)]
+        return float(max(self.episode.farthest, known.max())) if len(known) else self.episode.farthest
 
 
-def drives(conn: sqlite3.Connection, track: str, since: str | None = None) -> Iterator[Drive]:
-    """Yield every episode of a track that has steps, oldest first; ``since`` as the store writes dates."""
-    episodes = conn.execute(
-        f"SELECT e.id, e.purpose, coalesce(e.reason, ''), s.hz, s.action_names, coalesce({FARTHEST}, 0) "
-        "FROM episodes e JOIN sessions s ON s.id = e.session_id "
-        "WHERE s.track = ? AND e.started >= coalesce(?, '') ORDER BY e.id",
-        (track, since),
-    ).fetchall()
-    for episode, purpose, reason, hz, names, farthest in episodes:
-        rows = conn.execute(
-            "SELECT driver, progress, speed, executed FROM steps WHERE episode_id = ?1 AND abs(progress) <= ?2 "
-            "AND abs(speed) <= ?2 ORDER BY t",
-            (episode, MOST),
-        ).fetchall()
-        if not rows:
-            continue
-        driver, progress, speed, executed = zip(*rows, strict=True)
-        actions = np.frombuffer(b"".join(executed), dtype="<f4").reshape(len(rows), -1)
-        where = np.array(progress, dtype=np.float64)
-        yield Drive(
-            episode,
-            purpose,
-            reason,
-            float(hz),
-            np.array(driver, dtype=np.uint8),
-            where,
-            np.array(speed, dtype=np.float64),
-            _brake(actions, json.loads(names)),
-            max(float(farthest), float(where.max())),
+@functools.lru_cache(maxsize=32)
+def names_of(text: str) -> tuple[str, ...]:
+    """Return the names in a JSON list; every session of a picture has the same thousands, which are read and kept once."""
+    return tuple(json.loads(text))
+
+
+@readable_rows()
+def read_columns(
+    conn: sqlite3.Connection, where: str, values: Sequence[Any], names: Sequence[str] = COLUMNS
+) -> dict[str, NDArray[Any]]:
+    """Return columns of the steps that meet a condition, in the order of ``t``."""
+    select = ", ".join("coalesce(checkpoint_id, -1)" if name == "checkpoint_id" else name for name in names)
+    rows = conn.execute(f"SELECT {select} FROM steps WHERE {where} ORDER BY t", values).fetchall()
+    columns: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else [()] * len(names)
+    return {
+        name: np.frombuffer(b"".join(column), "<f4").reshape(len(rows), -1 if rows else 0)
+        if name in VECTORS
+        else np.array(column, _TYPES[name])
+        for name, column in zip(names, columns, strict=True)
+    }
+
+
+class Drives:
+    """What an open store says of the driving that it holds."""
+
+    conn: sqlite3.Connection
+
+    def tracks(self) -> list[str]:
+        """Return the tracks that were driven on: the one driven last first, those of imported laps alone at the end."""
+        rows = self.conn.execute(
+            "SELECT track FROM sessions s WHERE EXISTS (SELECT 1 FROM episodes WHERE session_id = s.id) GROUP BY track "
+            "ORDER BY max(CASE WHEN kind = 'import' THEN 0 ELSE id END) DESC, max(id) DESC"
         )
+        return [str(track) for (track,) in rows]
 
+    @readable_rows()
+    def episodes(
+        self,
+        track: str | None = None,
+        *,
+        ids: Iterable[int] | None = None,
+        session: int | None = None,
+        purpose: str | Sequence[str] | None = None,
+        checkpoint: int | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        closed: bool = True,
+        newest: int | None = None,
+    ) -> list[EpisodeSummary]:
+        """Return the episodes that meet every condition given, oldest first.
 
-def tracks(conn: sqlite3.Connection) -> list[str]:
-    """Return the tracks that were driven on, the newest first."""
-    return [str(t) for (t,) in conn.execute("SELECT track FROM sessions GROUP BY track ORDER BY max(id) DESC")]
+        ``since`` and ``until``: ISO dates (UTC); ``closed`` False: those still open, too; ``newest``: only the newest so many.
+        """
+        where = ['(e."end" IS NOT NULL OR NOT ?)']
+        values: list[Any] = [closed]
 
+        def need(condition: str, value: Any) -> None:
+            if value is not None:
+                where.append(condition)
+                values.append(value)
 
-def _brake(actions: NDArray[np.float32], names: list[str]) -> NDArray[np.float64]:
-    if "brake" in names:
-        pressed = actions[:, names.index("brake")]
-    elif "gas_brake" in names:
-        pressed = -actions[:, names.index("gas_brake")]
-    else:
-        pressed = np.zeros(len(actions), dtype=np.float32)
-    return np.clip(pressed, 0.0, 1.0).astype(np.float64)
+        need("s.track = ?", track)
+        need("e.session_id = ?", session)
+        need("e.checkpoint_id = ?", checkpoint)
+        need("e.started >= ?", since)
+        need("e.started < ?", until)
+        for column, wanted in (("e.id", ids), ("e.purpose", [purpose] if isinstance(purpose, str) else purpose)):
+            need(f"{column} IN (SELECT value FROM json_each(?))", None if wanted is None else json.dumps(list(wanted)))
+        rows = self.conn.execute(
+            f"SELECT e.id, e.session_id, s.track, e.purpose, coalesce(e.reason, ''), e.length, coalesce({RETURN}, 0), "
+            "coalesce((SELECT sum(g.stop - g.start) FROM segments g WHERE g.episode_id = e.id), 0), "
+            f"coalesce({FARTHEST}, 0), e.checkpoint_id, e.started, s.hz, s.observation_names, s.action_names "
+            f"FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE {' AND '.join(where)} ORDER BY e.id DESC LIMIT ?",
+            (*values, -1 if newest is None else newest),
+        ).fetchall()
+        return [
+            EpisodeSummary(*(*head, names_of(seen), names_of(done)))
+            for *head, seen, done in reversed(rows)
+        ]
+
+    def steps(
+        self,
+        episode: int | EpisodeSummary,
+        first: int = 0,
+        stop: int | None = None,
+        columns: Sequence[str] = COLUMNS,
+        *,
+        from_m: float | None = None,
+        to_m: float | None = None,
+        driver: int | None = None,
+    ) -> Drive:
+        """Return the steps ``[first, stop)`` of an episode, counted in ``t``.
+
+        ``from_m`` and ``to_m``: only those between two places along the line (both), ``driver``: only ``AGENT``'s or ``HUMAN``'s.
+        Raises UsageError for an unknown episode.
+        """
+        if not isinstance(episode, EpisodeSummary):
+            found = self.episodes(ids=[episode], closed=False)
+            if not found:
+                raise UsageError(f"There is no episode {episode} in the store.")
+            (episode,) = found
+        where = "episode_id = ? AND t >= ? AND t < ?"
+        values: list[float] = [episode.id, first, 1 << 40 if stop is None else stop]
+        if from_m is not None and to_m is not None:
+            where, values = f"{where} AND progress BETWEEN ? AND ?", [*values, from_m, to_m]
+        if driver is not None:
+            where, values = f"{where} AND driver = ?", [*values, driver]
+        return Drive(episode, read_columns(self.conn, where, values, columns))
+
+    def placed(self, track: str, since: str | None = None) -> Iterator[Drive]:
+        """Yield the drives of a track, oldest first, as far as place and speed are known: for statistics about places."""
+        for episode in self.episodes(track, since=since, closed=False):
+            drive = self.steps(episode, columns=("driver", "progress", "speed", "executed"))
+            drive = drive[(np.abs(drive.progress) <= MOST) & (np.abs(drive.speed) <= MOST)]
+            if len(drive):
+                yield drive
+
+    def lines(
+        self, episodes: Iterable[EpisodeSummary], from_m: float, to_m: float, driver: int, most: int
+    ) -> Iterator[Drive]:
+        """Yield what a driver drove between two places of the line, of at most so many episodes with three such steps."""
+        for episode in episodes:
+            if most <= 0:
+                return
+            drive = self.steps(
+                episode, columns=("x", "y", "progress", "speed"), from_m=from_m, to_m=to_m, driver=driver
+            )
+            if len(drive) >= _LEAST:
+                most -= 1
+                yield drive
+
+    def count_steps(self) -> int:
+        """Return how many steps the store holds."""
+        return int(self.conn.execute("SELECT count(*) FROM steps").fetchone()[0])
+
+    def steps_between(
+        self, after: int, until: int, observation_names: Sequence[str], action_names: Sequence[str]
+    ) -> dict[str, int]:
+        """Return how many steps of this layout came after a step and up to another, by the purpose of their episode."""
+        return dict(
+            self.conn.execute(
+                "SELECT e.purpose, count(*) FROM steps p JOIN episodes e ON e.id = p.episode_id JOIN sessions s ON "
+                "s.id = e.session_id WHERE p.id > ? AND p.id <= ? AND s.observation_names = ? AND s.action_names = ? GROUP BY 1",
+                (after, until, json.dumps(list(observation_names)), json.dumps(list(action_names))),
+            ).fetchall()
+        )

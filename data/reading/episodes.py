@@ -12,9 +12,10 @@ from msgspec import Meta
 
 from data.connect import now, transaction
 from data.fields import Count, Priority, Text, Time, one_of
-from data.reading.layout_check import readable_rows
+from data.reading.drives import read_columns
+from data.reading.schema_check import readable_rows
 from data.records import AGENT, HUMAN, OUTCOMES, SEGMENT_KINDS, VERDICTS
-from data.schema import INSERT_STEP, STEP_COLUMNS, STEP_MEASURES
+from data.schema import INSERT_STEP, STEP_MEASURES
 
 
 @dataclass(slots=True)
@@ -185,9 +186,6 @@ class EpisodeWriter:
         self.conn.executemany("INSERT OR IGNORE INTO tags VALUES (?, ?)", [(row, tag) for tag in segment.tags])
 
 
-_READ = f"SELECT {', '.join(STEP_COLUMNS[1:])} FROM steps WHERE episode_id = ? AND t >= ? AND t < ? ORDER BY t"
-
-
 @readable_rows()
 def read_episode(
     conn: sqlite3.Connection, episode_id: int, start: int = 0, stop: int | None = None
@@ -201,32 +199,22 @@ def read_episode(
             'SELECT purpose, "end", reason, seed, started, ended, origin, last_observation FROM episodes WHERE id = ?',
             (episode_id,),
         ).fetchone()
-        end = 2**60 if stop is None else stop
-        rows = conn.execute(_READ, (episode_id, start, end)).fetchall()
-        if head is None or not rows:
+        span = (episode_id, start, 2**60 if stop is None else stop)
+        steps = read_columns(conn, "episode_id = ? AND t >= ? AND t < ?", span)
+        t = steps.pop("t")
+        if head is None or not len(t):
             return None
-        following = conn.execute(
-            "SELECT observation FROM steps WHERE episode_id = ? AND t = ?", (episode_id, rows[-1][0] + 1)
-        ).fetchone()
-        segments = list(_segments(conn, episode_id, rows[0][0], rows[-1][0] + 1))
+        first, after = int(t[0]), int(t[-1]) + 1
+        following = conn.execute("SELECT observation FROM steps WHERE episode_id = ? AND t = ?", (episode_id, after)).fetchone()
+        segments = list(_segments(conn, episode_id, first, after))
     purpose, ended_as, reason, seed, started, ended, origin, last = head
     if following is not None:
         last, ended_as, reason = following[0], "interrupted", "part"
-    t, driver, reward, terminated, truncated, *middle, checkpoint, observation, executed, proposed = zip(*rows, strict=True)
-    n = len(rows)
     return EpisodeData(
-        observation=np.frombuffer(b"".join(observation), "<f4").reshape(n, -1),
-        executed=np.frombuffer(b"".join(executed), "<f4").reshape(n, -1),
-        proposed=np.frombuffer(b"".join(proposed), "<f4").reshape(n, -1),
-        reward=np.array(reward, np.float64),
-        driver=np.array(driver, np.uint8),
-        terminated=np.array(terminated, bool),
-        truncated=np.array(truncated, bool),
-        columns={name: np.array(values, np.float64) for name, values in zip(STEP_MEASURES, middle, strict=True)},
-        checkpoint_id=np.array([-1 if id_ is None else id_ for id_ in checkpoint], np.int64),
+        columns={name: steps.pop(name) for name in STEP_MEASURES}, **steps,
         last_observation=None if last is None else np.frombuffer(last, "<f4"),
         purpose=purpose, end=ended_as or "interrupted", reason=reason, seed=seed, started=started, ended=ended, origin=origin,
-        segments=segments, first_t=t[0],
+        segments=segments, first_t=first,
     )  # fmt: skip
 
 

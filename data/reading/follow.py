@@ -2,118 +2,28 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import math
 import sqlite3
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from data.connect import BUSY_TIMEOUT_S, open_store, transaction
+from data.connect import BUSY_TIMEOUT_S, data_version, open_to_follow, transaction
 from data.errors import StoreError
-from data.numbers import MOST, all_numbers, no_numbers
-from data.reading.layout_check import readable_rows
+from data.numbers import all_numbers, no_numbers
+from data.reading.drives import names_of
+from data.reading.schema_check import readable_rows
+from data.reading.update import SELECT, Layout, Update
 from data.records import EpisodeRecord, SegmentRecord, SessionRecord
-from data.segments import changed
+from data.tables.segments import changed
 
 BLOCK = 4_000
 """Rows fetched at a time: small enough to stay in the processor's cache, large enough that NumPy does the work."""
 
-Layout = tuple[tuple[str, ...], tuple[str, ...]]
-"""Observation names and action names."""
-
-
-@dataclass(slots=True)
-class Update:
-    """What is new: ``n`` steps in the order they were committed, and the sessions, episodes and segments that are new
-    or changed.
-
-    With more new steps than the limit, ``more`` is True and segments may speak of steps that come with the next poll.
-    """
-
-    step_id: np.ndarray
-    """(n,) int64"""
-    episode_id: np.ndarray
-    """(n,) int64"""
-    t: np.ndarray
-    """(n,) int32, from 0 in each episode"""
-    observation: np.ndarray
-    """(n, O) float32"""
-    executed: np.ndarray
-    """(n, A) float32"""
-    proposed: np.ndarray
-    """(n, A) float32"""
-    driver: np.ndarray
-    """(n,) uint8, AGENT or HUMAN"""
-    reward: np.ndarray
-    """(n,) float32"""
-    terminated: np.ndarray
-    """(n,) bool"""
-    truncated: np.ndarray
-    """(n,) bool"""
-    progress: np.ndarray
-    """(n,) float32 metres, NaN where not known"""
-    checkpoint_id: np.ndarray
-    """(n,) int64, -1 where none"""
-    episodes: dict[int, EpisodeRecord] = field(default_factory=dict)
-    segments: dict[int, SegmentRecord] = field(default_factory=dict)
-    sessions: dict[int, SessionRecord] = field(default_factory=dict)
-    """The sessions of ``episodes``."""
-    left_out: dict[Layout, int] = field(default_factory=dict)
-    """Steps not given because their layout is another one than asked for, by that layout."""
-    unusable: dict[int, list[int]] = field(default_factory=dict)
-    """Steps not given because a number in them cannot be learned from: their ``t``, by episode."""
-    bad_numbers: dict[str, int] = field(default_factory=dict)
-    """In how many of these, and of observations after an episode's last step, by the number's name."""
-    bad_steps: int = 0
-    """How many of these, and of observations after an episode's last step, there are."""
-    more: bool = False
-
-    def __len__(self) -> int:
-        return len(self.step_id)
-
-    @property
-    def news(self) -> bool:
-        """Whether anything is new, be it only a step that was left out."""
-        return bool(len(self) or self.episodes or self.segments or self.unusable)
-
-    @classmethod
-    def empty(cls, observation_size: int = 0, action_size: int = 0, n: int = 0) -> Update:
-        """Nothing new, or room for ``n`` steps."""
-        return cls(
-            step_id=np.empty(n, np.int64),
-            episode_id=np.empty(n, np.int64),
-            t=np.empty(n, np.int32),
-            observation=np.empty((n, observation_size), np.float32),
-            executed=np.empty((n, action_size), np.float32),
-            proposed=np.empty((n, action_size), np.float32),
-            driver=np.empty(n, np.uint8),
-            reward=np.empty(n, np.float32),
-            terminated=np.empty(n, bool),
-            truncated=np.empty(n, bool),
-            progress=np.empty(n, np.float32),
-            checkpoint_id=np.empty(n, np.int64),
-        )
-
-
-ARRAYS = (
-    "step_id", "episode_id", "t", "observation", "executed", "proposed", "driver", "reward", "terminated", "truncated",
-    "progress", "checkpoint_id",
-)  # fmt: skip
-"""Names of the arrays of an :class:`Update`."""
-
-# Few columns, because every value fetched is a Python object: whole numbers share one, the three arrays another.
-_COLUMNS = (
-    "SELECT id, (episode_id << 32) | (t << 3) | driver | (terminated << 1) | (truncated << 2), reward, progress, "
-    "coalesce(checkpoint_id, -1), CAST(observation || executed || proposed AS BLOB) FROM steps WHERE "
-)
-_STEPS = f"{_COLUMNS} id > ? ORDER BY id LIMIT ?"
-_STRETCH = f"{_COLUMNS} episode_id = ? AND t BETWEEN ? AND ? AND id < ? ORDER BY t"
-
+_STEPS = f"{SELECT} id > ? ORDER BY id LIMIT ?"
+_STRETCH = f"{SELECT} episode_id = ? AND t BETWEEN ? AND ? AND id < ? ORDER BY t"
 
 STANDS = 5 / 3.6
 """m/s below which a car counts as standing, as in the reward."""
@@ -134,12 +44,6 @@ def steps_stood(conn: sqlite3.Connection, episode_id: int, hz: float, most: int 
             break
         known, below, count = known or bool(speed or x or y), z, count + 1
     return count if known else 0
-
-
-@functools.lru_cache(maxsize=32)
-def _names(text: str) -> tuple[str, ...]:
-    """Return the names in a JSON list; every session of a picture has the same thousands, which are read and kept once."""
-    return tuple(json.loads(text))
 
 
 class Follower:
@@ -206,17 +110,15 @@ class Follower:
     def poll(self, limit: int = 200_000) -> Update:
         """Return what is new, at most ``limit`` steps; costs a few microseconds when nothing is.
 
-        A store that somebody holds locked has nothing new yet. Raises StoreError when the store cannot be read.
+        A store that another program holds locked has nothing new yet. Raises StoreError when the store cannot be read.
         """
         marks = self._step, self._episode, self._segment, self._stretches.copy()
         try:
             if self._conn is None:
                 if not self.path.exists():
                     return self._empty()
-                # Opened for writing so that the log of a killed writer can be taken up; then held to reading.
-                self._conn = open_store(self.path, create=False, busy_timeout_s=self._busy)
-                self._conn.execute("PRAGMA query_only = ON")
-            version = int(self._conn.execute("PRAGMA data_version").fetchone()[0])
+                self._conn = open_to_follow(self.path, self._busy)
+            version = data_version(self._conn)
             if version == self._seen_version and not self._more:
                 return self._empty()
             if self._newest is not None:
@@ -286,7 +188,7 @@ class Follower:
             (self._episode,),
         ):
             values = list(row)
-            values[5], values[6] = _names(row[5]), _names(row[6])
+            values[5], values[6] = names_of(row[5]), names_of(row[6])
             sessions[row[0]] = SessionRecord(*values)
         rows = conn.execute(
             # Counted, not `length`: of a pruned episode, or one of which only segments came here, fewer steps are stored.
@@ -321,8 +223,7 @@ class Follower:
         update.episodes, update.segments, update.sessions = episodes, segments, sessions
         for id_, seen in bad_last.items():
             if self._layouts[id_] == self.layout:
-                _count(update.bad_numbers, self._layouts[id_][0], no_numbers(seen)[None])
-                update.bad_steps += 1
+                update.count_bad(self._layouts[id_][0], no_numbers(seen)[None])
         return update
 
     def _decide_layout(self, conn: sqlite3.Connection) -> Layout:
@@ -332,9 +233,9 @@ class Follower:
                 "JOIN steps p ON p.episode_id = e.id ORDER BY (s.kind = 'import'), s.id DESC, e.id DESC LIMIT 1"
             ).fetchone()
             if self._observation_names is None:
-                self._observation_names = _names(row[0])
+                self._observation_names = names_of(row[0])
             if self._action_names is None:
-                self._action_names = _names(row[1])
+                self._action_names = names_of(row[1])
             layout = (self._observation_names, self._action_names)
         return layout
 
@@ -347,8 +248,8 @@ class Follower:
             found = conn.execute(_STRETCH, (*self._stretches.popleft(), self._begin)).fetchall()
             rows += self._wanted(found, layout, left_out) if found else []
         update = Update.empty(len(layout[0]), len(layout[1]), len(rows))
-        kept = _fill(update, 0, rows, layout) if rows else 0
-        _cut(update, kept, len(rows))
+        kept = update.fill(0, rows, layout) if rows else 0
+        update.cut(kept, len(rows))
         update.left_out, update.more = left_out, True
         return update
 
@@ -366,8 +267,8 @@ class Follower:
             self._step = rows[-1][0]
             rows = self._wanted(rows, layout, update.left_out)
             if rows:
-                kept = _fill(update, kept, rows, layout)
-        _cut(update, kept, room)
+                kept = update.fill(kept, rows, layout)
+        update.cut(kept, room)
         update.more = seen >= limit
         return update
 
@@ -383,67 +284,3 @@ class Follower:
                 other = self._layouts[row[1] >> 32]
                 left_out[other] = left_out.get(other, 0) + 1
         return [row for row in rows if row[1] >> 32 not in others]
-
-
-def _cut(update: Update, kept: int, room: int) -> None:
-    """Leave only the first ``kept`` steps of the ``room`` that there is."""
-    if kept < room:
-        for name in ARRAYS:
-            part = getattr(update, name)[:kept]
-            setattr(update, name, part if kept > room // 2 else part.copy())
-
-
-def _fill(update: Update, begin: int, rows: list[tuple], layout: Layout) -> int:
-    """Write rows of ``_STEPS`` into the arrays of ``update`` from ``begin`` on; returns where they end.
-
-    Steps with a number that cannot be learned from are left out and counted: one of them is enough to ruin a learner. What comes
-    before and after them is then told apart by its ``t``.
-    """
-    at = slice(begin, begin + len(rows))
-    ids, packed, reward, progress, checkpoint, arrays = zip(*rows, strict=True)
-    whole = np.array(packed, np.int64)
-    with np.errstate(over="ignore"):
-        update.step_id[at], update.reward[at], update.progress[at], update.checkpoint_id[at] = (
-            ids,
-            reward,
-            progress,
-            checkpoint,
-        )
-    update.episode_id[at] = whole >> 32
-    update.t[at] = (whole & 0xFFFFFFFF) >> 3
-    update.driver[at] = whole & 1
-    update.terminated[at] = whole & 2
-    update.truncated[at] = whole & 4
-    flat = np.frombuffer(b"".join(arrays), "<f4").reshape(len(rows), -1)
-    observation_size, action_size = update.observation.shape[1], update.executed.shape[1]
-    update.observation[at] = flat[:, :observation_size]
-    update.executed[at] = flat[:, observation_size : observation_size + action_size]
-    update.proposed[at] = flat[:, observation_size + action_size :]
-    place = update.progress[at]
-    place[np.abs(place) > MOST] = np.nan
-    if all_numbers(flat) and all_numbers(update.reward[at]):
-        return at.stop
-    bad = np.column_stack((no_numbers(flat), no_numbers(update.reward[at])))
-    _count(update.bad_numbers, number_names(*layout), bad)
-    good = ~bad.any(axis=1)
-    update.bad_steps += int((~good).sum())
-    for k in np.flatnonzero(~good).tolist():
-        update.unusable.setdefault(int(update.episode_id[begin + k]), []).append(int(update.t[begin + k]))
-    stop = begin + int(good.sum())
-    for name in ARRAYS:
-        array = getattr(update, name)
-        array[begin:stop] = array[at][good]
-    return stop
-
-
-def number_names(observations: Sequence[str], actions: Sequence[str]) -> tuple[str, ...]:
-    """Return what the numbers of a step that are learned from are called, in the order in which they are looked at."""
-    executed, proposed = (tuple(f"the {kind} {name}" for name in actions) for kind in ("action", "proposed"))
-    return (*observations, *executed, *proposed, "the reward")
-
-
-def _count(counts: dict[str, int], names: Sequence[str], bad: np.ndarray) -> None:
-    """Add the steps (rows of ``bad``) in which each number is none."""
-    found = bad.sum(axis=0)
-    for k in np.flatnonzero(found).tolist():
-        counts[names[k]] = counts.get(names[k], 0) + int(found[k])

@@ -11,8 +11,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from data.reading.follow import Layout
-from data.reading.layout_check import readable_rows
+from data.reading.schema_check import readable_rows
+from data.reading.update import Layout
 from data.records import ACTION_PENDING
 
 

@@ -11,16 +11,20 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from data.errors import StoreError
-from data.reading import review
-from data.reading.stretch import Stretch
+from data.numbers import FARTHEST
+from data.reading.drives import Drive, EpisodeSummary
 from data.records import Segment
+from data.schema import STEP_MEASURES
 from data.store import Store
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 BEFORE_S, AFTER_S = 2.5, 1.5
-"""How much of the episode is shown before and behind a segment."""
+"""How much of the episode is shown before and after a segment."""
+
+SHOWN = ("t", "driver", *STEP_MEASURES, "executed", "proposed")
+TRIED = 25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,11 +32,11 @@ class Detail:
     """One segment with what was driven: the human's stretch with some of the episode around it, and the agent's."""
 
     segment: Segment
-    drive: Stretch
-    same: Stretch | None
+    drive: Drive
+    same: Drive | None
     """The agent alone in the same stretch, with the checkpoint that the player took over from (or the last one before it that
     has been there alone)."""
-    latest: Stretch | None
+    latest: Drive | None
     """The same with the newest checkpoint that drove; None when that is the same drive."""
 
 
@@ -74,28 +78,51 @@ class StoreReview:
         before, after = round(BEFORE_S * segment.hz), round(AFTER_S * segment.hz)
         if segment.kind == "lap":
             before = after = 0
-        conn = self.store.conn
-        drive = review.drive(conn, segment.episode_id, max(0, segment.start - before), segment.stop + after)
+        drive = self.store.steps(segment.episode_id, max(0, segment.start - before), segment.stop + after, SHOWN)
         same = latest = None
         known = np.isfinite(drive.progress)
         if known.any() and segment.kind != "lap":
             low, high = float(drive.progress[known].min()), float(drive.progress[known].max())
-            first, newest = review.checkpoints_of(conn, segment.episode_id, self.track)
+            first, newest = self._checkpoints(drive.episode)
             same = self._agent(low, high, first) if first is not None else None
             latest = self._agent(low, high, newest)
-            if same is not None and latest is not None and same.episode_id == latest.episode_id:
+            if same is not None and latest is not None and same.episode.id == latest.episode.id:
                 latest = None
         return Detail(segment, drive, same, latest)
 
-    def _agent(self, low: float, high: float, checkpoint: int | None) -> Stretch | None:
-        found = review.agent_drives(self.store.conn, self.track, low, high, checkpoint_id=checkpoint)
-        return found[0] if found else None
+    def _checkpoints(self, episode: EpisodeSummary) -> tuple[int | None, int | None]:
+        """Return the checkpoint that drove an episode, and the newest that has driven on the track."""
+        latest = self.store.conn.execute(
+            "SELECT e.checkpoint_id FROM episodes e JOIN sessions s ON s.id = e.session_id "
+            "WHERE s.track = ? AND e.checkpoint_id IS NOT NULL ORDER BY e.id DESC LIMIT 1",
+            (self.track,),
+        ).fetchone()
+        return episode.checkpoint_id, (latest[0] if latest else None)
+
+    def _agent(self, from_m: float, to_m: float, checkpoint: int | None) -> Drive | None:
+        """Return what the agent drove alone between two places, with the newest checkpoint that has (not a newer one than this).
+
+        It must reach at least a third of the way. Of a checkpoint's episodes, evaluations (greedy, alone) come first. At most
+        ``TRIED`` episodes are looked into, so that the cost does not grow with the steps in the store.
+        """
+        episodes = self.store.conn.execute(
+            f"SELECT e.id FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE s.track = ? AND {FARTHEST} > ? "
+            "AND (?3 IS NULL OR e.checkpoint_id <= ?3) AND e.purpose != 'lap' "
+            "ORDER BY e.checkpoint_id DESC, e.purpose = 'evaluation' DESC, e.id DESC LIMIT ?4",
+            (self.track, from_m + (to_m - from_m) / 3, checkpoint, TRIED),
+        ).fetchall()
+        for (episode,) in episodes:
+            drive = self.store.steps(episode, columns=SHOWN, from_m=from_m, to_m=to_m)
+            if len(drive) >= 3 and not drive.human.any():
+                return drive
+        return None
 
     @_spoken
     def difference(self, segment: Segment) -> float:
-        """Return how far the human's actions were from the agent's."""
+        """Return how far the human's actions were from the agent's: the mean over steps of the largest gap."""
         start, stop = segment.start + segment.trim_start, segment.stop - segment.trim_stop
-        return review.difference(self.store.conn, segment.episode_id, start, stop)
+        drive = self.store.steps(segment.episode_id, start, stop, ("executed", "proposed"))
+        return float(np.abs(drive.executed - drive.proposed).max(axis=1).mean()) if len(drive) else 0.0
 
     def why_not(self, segment: Segment) -> str:
         """Return why a segment is not learned from, empty when it is."""

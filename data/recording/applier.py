@@ -31,8 +31,8 @@ from data.recording.operations import (
 )  # fmt: skip
 from data.records import SessionInfo
 from data.schema import INSERT_STEP, SESSION_COLUMNS
-from data.segments import take_judgement
-from data.tracks import place
+from data.tables.judgements import take_judgement
+from data.tables.tracks import place
 
 REFUSED = (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, OverflowError, KeyError)
 """What an operation that the store's own rules refuse raises."""

@@ -119,7 +119,7 @@ class Judge(_Operation, tag="judge"):
 
     number: Any
     state: Any
-    """Verdict, priority, trims, tags, note: checked by ``data.segments.take_judgement``, as it alone knows the segment."""
+    """Verdict, priority, trims, tags, note: checked by ``data.tables.judgements``, where the segment is known."""
     at: Any
 
 

@@ -32,7 +32,6 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="as JSON")
     args = parser.parse_args(argv)
 
-    from data.reading.drives import drives, tracks
     from data.store import Store
     from hitl.commands.selection import parse_date
     from hitl.road.corner_mining import ends, mine
@@ -42,18 +41,18 @@ def main(argv: list[str]) -> int:
     since = parse_date(args.since) if args.since else None
     writes = bool(args.mine or args.add or args.rename)
     path = home_path(args).store_path
-    with Store.open(path, create=False) if writes else Store.open_existing(path) as store:
-        known = tracks(store.conn)
-        track = chosen(store.conn, args.track) if args.track else known[0] if known else ""
+    with Store(path, create=False) if writes else Store.open_existing(path) as store:
+        known = store.tracks()
+        track = chosen(store, args.track) if args.track else known[0] if known else ""
         if track not in known:
             listed = ", ".join(known) or "none yet"
-            raise UsageError(f"Nothing was driven on {track or 'any track'}; the store knows these tracks: {listed}.")
+            raise UsageError(f"Nothing was driven on {track or 'any track'}. Tracks in the store: {listed}.")
         if args.rename:
             rename(store, track, *args.rename)
         if args.add:
             _add(store, track, *args.add)
         corners = store.corners(track)
-        driven = list(drives(store.conn, track, since))
+        driven = list(store.placed(track, since))
         failures, deceleration = ends(driven)
         places = mine(failures, deceleration, corners, _line(store, track))
         if args.mine:
@@ -70,21 +69,13 @@ def main(argv: list[str]) -> int:
 
 def rename(store: Store, track: str, old: str, new: str) -> None:
     """Rename a corner everywhere on its track; raise `UsageError` if there is none or the name is taken."""
-    from data.connect import transaction
-
     names = {c.name for c in store.corners(track)}
     if old not in names:
         known = ", ".join(sorted(names)) or "none yet"
-        raise UsageError(f"{track} has no corner '{old}'; its corners are {known}.{did_you_mean(old, names)}")
+        raise UsageError(f"{track} has no corner '{old}'. Its corners are {known}.{did_you_mean(old, names)}")
     if not new.strip() or new in names:
-        raise UsageError(f"A corner of {track} cannot be called '{new}': the name is empty or another corner has it.")
-    with transaction(store.conn) as conn:
-        # From now on it is the player's corner, wherever it came from.
-        conn.execute("UPDATE corners SET name = ?, source = 'player' WHERE track = ? AND name = ?", (new, track, old))
-        conn.execute(
-            "UPDATE segments SET corner = ? WHERE corner = ? AND session_id IN (SELECT id FROM sessions WHERE track = ?)",
-            (new, old, track),
-        )
+        raise UsageError(f"A corner of {track} cannot be called '{new}': the name is empty or already taken.")
+    store.rename_corner(track, old, new)
 
 
 def _add(store: Store, track: str, name: str, start: str, stop: str) -> None:
@@ -95,7 +86,7 @@ def _add(store: Store, track: str, name: str, start: str, stop: str) -> None:
     except ValueError:
         raise UsageError(f"--add needs a name and two numbers of metres, not '{start}' and '{stop}'.") from None
     if not name.strip() or not (math.isfinite(to_m) and 0.0 <= from_m < to_m):
-        raise UsageError("--add needs a name, and metres along the line where the second number is the larger one.")
+        raise UsageError("--add needs a name and two places in metres along the line, the smaller one first.")
     line = _line(store, track)
     if line is not None and to_m > line.length + 1.0:
         raise UsageError(f"The line of '{track}' ends at metre {line.length:.0f}, so no corner can end at {to_m:.0f}.")
@@ -107,7 +98,7 @@ def _line(store: Store, track: str) -> ReferenceLine | None:
     from hitl.road.known_tracks import stored_track
 
     try:
-        return stored_track(store.conn, track).line
+        return stored_track(store, track).line
     except HitlError:
         return None
 
@@ -141,21 +132,17 @@ def _table(track: str, stats: list[CornerStats], places: list[Place], *, added: 
 
 
 def _print(track: str, stats: list[CornerStats], places: list[Place], *, added: bool) -> None:
-    from rich import box
-    from rich.table import Table
-
-    from hitl.console import console
+    from hitl.console import console, table
 
     out = console()
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.title, table.title_justify = f"Corners of {track}", "left"
-    table.add_column("corner", min_width=7, overflow="fold")  # the only one that gives way where the terminal is narrow
     heads = "metres", "agent\nalone", "95 %", "trend", "with\nyou", "taken\nover", "entry\nkm/h", "brakes\nm before"
-    for head in heads:
-        table.add_column(head, justify="right", no_wrap=True)
+    shown = table("corner", *heads, right=heads, title=f"Corners of {track}", padding=(0, 1, 0, 0))
+    for column in shown.columns:
+        column.no_wrap = column.header in heads  # the name gives way where the terminal is narrow
+    shown.columns[0].min_width = 7
     for s in stats:
         low, high = s.agent.interval
-        table.add_row(
+        shown.add_row(
             s.corner.name,
             f"{s.corner.from_m:.0f}–{s.corner.to_m:.0f}",
             f"{s.agent.k}/{s.agent.n}",
@@ -167,22 +154,22 @@ def _print(track: str, stats: list[CornerStats], places: list[Place], *, added: 
             _pair(s.agent_braking, s.human_braking, 1.0),
         )
     if stats:
-        out.print(table)
+        out.print(shown)
         out.print("Pairs are agent / you, medians.", style="dim")
     else:
-        out.print(f"No corner of {track} is known yet.")
+        out.print(f"No corners of {track} are known yet.")
     if added and not places:
-        out.print("Nothing to add: episodes end where a corner is known already.")
+        out.print("Nothing to add: wherever episodes end there is a corner already.")
     for place in places:
         where = f"{place.corner.from_m:.0f}–{place.corner.to_m:.0f} m"
         if added:
             out.print(
                 f"Added '{place.corner.name}' ({where}): {place.failures} episodes ended there. "
-                f'`hitl corners --rename "{place.corner.name}" NAME` gives it your name.',
+                f'`hitl corners --rename "{place.corner.name}" NAME` renames it.',
             )
         else:
             out.print(
-                f"{place.failures} episodes ended at {where}, where no corner is known: `hitl corners --mine` adds it.",
+                f"{place.failures} episodes ended at {where}, outside every known corner. `hitl corners --mine` adds one there.",
             )
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hitl.arguments import Parser
 from hitl.home import Home, add_home, default_home, home_path
@@ -16,9 +15,6 @@ from hitl.home import Home, add_home, default_home, home_path
 if TYPE_CHECKING:
     from data.records import Corner
     from hitl.demo.demo import DemoResult
-    from takeover_ui.window.window import Window
-
-HELP_SECONDS = 30.0  # of scripted takeover; one that has begun is finished
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str]) -> int:
-    """Run the demo and print what came of it."""
+    """Run the demo, print before and after, and write the report."""
     args = _parser().parse_args(argv)
 
     from data.errors import DeviceError, InputFileError
@@ -65,25 +61,34 @@ def main(argv: list[str]) -> int:
     track = load_track(args.track)
     for path in (args.json, args.report):
         if path is not None and not path.absolute().parent.is_dir():
-            raise InputFileError(f"'{path.name}' cannot be written: its folder does not exist.")
+            raise InputFileError(f"Cannot write '{path.name}': its folder does not exist.")
     if not args.headless and not display_available():
-        raise DeviceError("There is no display here for the window. `hitl demo --headless` does without one.")
+        raise DeviceError("There is no display here for the window. Use `hitl demo --headless`.")
     home = home_path(args) if args.home else Home(_fresh_home())
     corner = _prepare(home, args, track.name)
     if corner is None:
         return 0
-    with Store.open(home.store_path) as store:
-        track, *_ = file_under(store.conn, track)
-    from hitl.demo.report import write_demo_report
+    with Store(home.store_path) as store:
+        track, *_ = file_under(store, track)
 
-    began = time.monotonic()
-    result = _headless(home, args, corner) if args.headless else _windowed(home, args, corner)
-    result.wall_seconds = time.monotonic() - began
-    report = args.report or home.root / "report.html"
-    write_demo_report(report, home, track, result, 20.0)
+    from hitl.commands.report import save
+    from hitl.demo.run import run_headless, run_in_window
+    from hitl.screens.stored_report import stored_report
+    from takeover_ui.overlay.texts import duration
+
+    if args.headless:
+        result = run_headless(home, args.track, corner, seed=args.seed, minutes=args.minutes or 4.0)
+    else:
+        result = run_in_window(
+            home, args.track, corner, seed=args.seed, minutes=args.minutes or 10.0, stand_in=not args.no_stand_in
+        )
+    figures = [("wall time", duration(result.wall_seconds, 0)), ("seed", str(result.seed))]
+    with Store(home.store_path, read_only=True) as store:
+        report = stored_report(store, track=track.name, corner=corner.name, figures=figures)
+    saved = save(args.report or home.root / "report.html", report)
     if args.json is not None:
         args.json.write_text(json.dumps(result.as_json(), indent=1) + "\n", encoding="utf-8")
-    _print(result, report)
+    _print(result, saved)
     return 0
 
 
@@ -95,21 +100,20 @@ def _fresh_home() -> Path:
 
 def _prepare(home: Home, args: argparse.Namespace, track: str) -> Corner | None:
     """Fill the home with a stalled agent; None when an agent for a track of the player's own never stalled."""
-    from data.errors import HitlError
-    from hitl.demo.demo import open_shipped, stalled_at
+    from data.errors import HitlError, UsageError
+    from hitl.demo.shipped import open_shipped, stalled_at
 
     if args.track == "default":  # and no file of that name
         open_shipped(home)
         corner = stalled_at(home, track)
         if corner is None:
-            raise HitlError("The agent that came with the program is not there; install the program again.")
+            raise HitlError("The stalled agent that comes with hitl is missing. Install hitl again.")
         return corner
-    from data.errors import UsageError
     from hitl.demo.stall import train_until_stalled
 
     if home.store_path.exists():
-        raise UsageError(f"The folder '{home.root.name}' already holds a store: choose an empty one.")
-    print(f"No stalled agent comes with '{track}': one is trained first.")
+        raise UsageError(f"The folder '{home.root.name}' already holds a store. Choose an empty one.")
+    print(f"No stalled agent comes with '{track}', so one is trained first.")
     result = train_until_stalled(
         home,
         args.track,
@@ -120,153 +124,26 @@ def _prepare(home: Home, args: argparse.Namespace, track: str) -> Corner | None:
     )
     if result.corner is None:
         drives = " and drives the whole track" if result.evaluations and result.evaluations[-1].finished >= 19 else ""
-        print(f"The agent never stalled in {result.agent_steps:,} steps{drives}: there is nothing to help it with.")
+        print(f"The agent did not stall in {result.agent_steps:,} steps{drives}, so there is nothing to help it with.")
         return None
-    print(f"It stands at '{result.corner.name}'.")
+    print(f"The agent has stalled at '{result.corner.name}'.")
     return result.corner
 
 
-def _trainer_arguments(seed: int) -> list[str]:
-    # A player who watches wants to see each lesson soon, and the agent has its first thousand steps behind it.
-    return ["--seed", str(seed), "--quiet", "--set", "checkpoint_seconds=2", "--set", "warmup_steps=0"]
+def _print(result: DemoResult, saved: str) -> None:
+    from hitl.console import console, table
 
-
-def _headless(home: Home, args: argparse.Namespace, corner: Corner) -> DemoResult:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from hitl.console import console
-    from hitl.demo.demo import Demo, Limits
-    from hitl.drivers.human import ScriptedWheel, Wheel
-    from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
-    from hitl.session.setup import Rig
-    from hitl.session_options import RigOptions
-    from hitl.trainer_process import TrainerProcess
-
-    def wheel(track: Any) -> Wheel:
-        rule = TakeoverRule(
-            track, Rule(corners=frozenset({corner.name}), patient=True, danger=False), corners=(corner,)
-        )
-        return ScriptedWheel(ScriptedDriver(track, seed=args.seed), rule, limit_s=HELP_SECONDS)
-
-    limits = Limits() if args.minutes is None else Limits(wall_seconds=60 * args.minutes)
-    words = [TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[text]}")]
-    columns = (words[0], BarColumn(), words[1], TimeElapsedColumn())
-    with contextlib.ExitStack() as stack:
-        rig = stack.enter_context(Rig(home, RigOptions(track=args.track, kind="demo", seed=args.seed), wheel=wheel))
-        trainer = stack.enter_context(TrainerProcess(home, *_trainer_arguments(args.seed)))
-        bar = stack.enter_context(Progress(*columns, console=console(stderr=True)))
-        return Demo(rig, rig, trainer, corner, _Bar(bar), limits=limits).run()
-
-
-class _Bar:
-    """The demo's progress on a terminal."""
-
-    def __init__(self, bar: Any) -> None:
-        self._bar = bar
-        self._task = bar.add_task("starting", total=1.0, text="")
-
-    def phase(self, text: str) -> None:
-        """Show the part that begins."""
-        self._bar.update(self._task, description=text, completed=0.0, text="")
-
-    def step(self, share: float, text: str) -> None:
-        """Show how far it is."""
-        self._bar.update(self._task, completed=min(1.0, share), text=text)
-
-
-def _windowed(home: Home, args: argparse.Namespace, corner: Corner) -> DemoResult:
-    from hitl.demo.demo import Demo, Limits
-    from hitl.demo.window import DemoWindow
-    from hitl.screens.trainer_pulse import PulseReader
-    from hitl.session.setup import Rig
-    from hitl.session_options import RigOptions
-    from hitl.trainer_process import TrainerProcess
-    from takeover_ui.window.options import WindowOptions
-    from takeover_ui.window.window import Window
-
-    limits = Limits(wall_seconds=60 * (args.minutes or 10.0))
-    with contextlib.ExitStack() as stack:
-        window = stack.enter_context(Window(WindowOptions(title="hitl demo")))
-        shown = DemoWindow(window, corner)
-        options = RigOptions(track=args.track, kind="demo", seed=args.seed, real_time=True, gating=shown.gating)
-        live = stack.enter_context(
-            Rig(
-                home,
-                options,
-                wheel=_player_wheel(args, home, corner, window, stack),
-                watch=shown.tick,
-                stop=lambda: window.closed,
-            )
-        )
-        fast = stack.enter_context(
-            Rig(
-                home,
-                RigOptions(track=args.track, kind="evaluation", seed=args.seed),
-                watch=shown.fast_tick,
-                stop=lambda: window.closed,
-            )
-        )
-        trainer = stack.enter_context(TrainerProcess(home, *_trainer_arguments(args.seed)))
-        shown.begin(live, trainer, stack.enter_context(PulseReader(home.root)))
-        demo = Demo(
-            live,
-            fast,
-            trainer,
-            corner,
-            shown,
-            limits=limits,
-            paced=False,
-            on_episode=shown.episode_over,
-            on_measured=shown.measured,
-            on_evaluation=shown.evaluated,
-            cancelled=lambda: window.closed or live.session.leaving,
-        )
-        return demo.run()
-
-
-def _player_wheel(
-    args: argparse.Namespace, home: Home, corner: Corner, window: Window, stack: contextlib.ExitStack
-) -> Any:
-    from hitl.commands.play import player_pad
-    from hitl.drivers.human import PadWheel, ScriptedWheel, StandInWheel
-    from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
-
-    def make(track: Any) -> Any:
-        pad = player_pad("auto", "", home, window)
-        stack.callback(pad.close)
-        person = PadWheel(pad)
-        if args.no_stand_in:
-            return person
-        rule = TakeoverRule(
-            track, Rule(corners=frozenset({corner.name}), patient=True, danger=False), corners=(corner,)
-        )
-        return StandInWheel(person, ScriptedWheel(ScriptedDriver(track, seed=args.seed), rule, limit_s=HELP_SECONDS))
-
-    return make
-
-
-def _print(result: DemoResult, report: Path) -> None:
-    from rich.table import Table
-
-    from hitl.console import console
-
-    table = Table(
-        title=f"'{result.corner.name}' on track '{result.track}', {len(result.before.results)} episodes without help"
-    )
-    table.add_column("")
-    table.add_column("before", justify="right")
-    table.add_column("after", justify="right")
-    before, after = result.before.summary(), result.after.summary()
-    table.add_row("corner passed", str(before["corner_passes"]), str(after["corner_passes"]))
-    table.add_row(
-        "laps finished", *(str(sum(r.reason == "finish" for r in o.results)) for o in (result.before, result.after))
-    )
-    table.add_row("mean return", f"{before['return_mean']:.1f}", f"{after['return_mean']:.1f}")
+    before, after = result.before, result.after
+    shown = table("", "before", "after", right=("before", "after"))
+    shown.add_row("corner passed", str(before.passes), str(after.passes))
+    shown.add_row("laps finished", str(before.finished), str(after.finished))
+    shown.add_row("mean return", f"{before.return_mean:.1f}", f"{after.return_mean:.1f}")
     out = console()
-    out.print(table)
+    takeovers = f"{result.takeovers} takeover{'' if result.takeovers == 1 else 's'}"
+    out.print(f"'{result.corner.name}' on track '{result.track}', {len(before.results)} episodes without help")
+    out.print(shown)
     out.print(
-        f"{result.takeover_seconds:.1f} s of takeover in {result.takeovers} takeovers, {result.agent_steps:,} agent steps, "
-        f"{result.updates:,} updates, {result.wall_seconds:.0f} s in all. Report: {report.name}, in {report.absolute().parent}",
+        f"{result.takeover_seconds:.1f} s of takeover in {takeovers}, {result.agent_steps:,} agent steps, "
+        f"{result.updates:,} updates, {result.wall_seconds:.0f} s in all. {saved}",
         soft_wrap=True,
-        highlight=False,
     )

@@ -10,10 +10,8 @@ from hitl.home import add_home, home_path
 
 
 def main(argv: list[str]) -> int:
-    """Evaluate a checkpoint and print what came of it."""
-    parser = Parser(
-        prog="hitl eval", description="Deterministic episodes without help, written to the store."
-    )
+    """Evaluate a checkpoint and print the result."""
+    parser = Parser(prog="hitl eval", description="Deterministic episodes without help, written to the store.")
     add_home(parser)
     add_env(parser)
     parser.add_argument("--track", default="default", help="a shipped track's name or a file")
@@ -28,16 +26,16 @@ def main(argv: list[str]) -> int:
         parser.error("--episodes must be at least 1")
 
     from data.errors import CheckpointError
-    from hitl.session.setup import Rig
-    from hitl.session_options import RigOptions
-    from trainer.daemon.verdicts import independent, wilson
+    from data.statistics import independent, wilson
+    from hitl.session.setup import SessionSetup
+    from hitl.session_options import SessionOptions
 
     home = home_path(args)
     if not home.store_path.is_file():
         raise CheckpointError(
-            "This home folder has no store yet, so there is nothing to evaluate: play or train first."
+            "This home folder has no store yet, so there is nothing to evaluate. Use `hitl play` or `hitl train` first."
         )
-    with Rig(home, RigOptions(args.env, args.track, "evaluation", seed=args.seed)) as rig:
+    with SessionSetup(home, SessionOptions(args.env, args.track, "evaluation", seed=args.seed)) as rig:
         rig.policy.hold(args.checkpoint)
         results = rig.evaluate(args.episodes, 1_000_000 + 1000 * args.seed)
         summary: dict[str, Any] = {
@@ -52,11 +50,18 @@ def main(argv: list[str]) -> int:
     if args.json:
         print(json.dumps(summary))
         return 0
-    print(f"{summary['checkpoint']} ({summary['updates']:,} updates), {summary['episodes']} episodes on {summary['track']}")
-    print(f"  return    {summary['return_mean']:.1f}")
-    print(f"  finished  {summary['finished']} of {summary['episodes']}")
-    worth = independent(len(results), len({(r.total, r.steps, r.progress, r.reason) for r in results}))
-    for name, passes in summary["passes"].items():
-        low, high = wilson(worth * passes / len(results), worth)
-        print(f"  {name:<9} passed {passes} of {summary['episodes']} (95 % interval {low:.0%} to {high:.0%})")
+    from hitl.console import console, table
+
+    out, count = console(), len(results)
+    out.print(
+        f"{summary['checkpoint']} ({summary['updates']:,} updates), {count} episodes on {summary['track']}, "
+        f"mean return {summary['return_mean']:.1f}"
+    )
+    shown = table("", "of episodes", "95 %", right=("of episodes", "95 %"))
+    worth = independent(count, len({(r.total, r.steps, r.progress, r.reason) for r in results}))
+    rows = [("finished", summary["finished"]), *((f"passed {name}", n) for name, n in summary["passes"].items())]
+    for name, passed in rows:
+        low, high = wilson(worth * passed / count, worth)
+        shown.add_row(name, f"{passed} of {count}", f"{low:.0%}–{high:.0%}")
+    out.print(shown)
     return 0

@@ -44,10 +44,10 @@ def _write(
         from data.store import Store
 
         if args.out.exists():
-            raise UsageError(f"{args.out.name} is there already: name a new file, or merge with `hitl import`.")
-        with Store.open(args.out) as target:
+            raise UsageError(f"{args.out.name} already exists. Name a new file, or merge with `hitl import`.")
+        with Store(args.out) as target:
             summary = merge(target.conn, args.out, store.path, segments=ids)
-            target.conn.execute("PRAGMA journal_mode = DELETE")  # one file, whatever is done with it
+            target.as_one_file()
         return summary.episodes, summary.steps
     if args.format == "parquet":
         from data.exchange.parquet import write_parquet
@@ -118,20 +118,20 @@ def main(argv: list[str]) -> int:
         else:
             count = len(episodes or []) if whole else len(chosen)
         if not count and found and not chosen:
-            raise UsageError(f"None of these is learned from ({reasons(found, rule)}): --all exports them all the same.")
+            raise UsageError(f"The agent learns from none of these ({reasons(found, rule)}). Use --all to export them anyway.")
         if not count:
             raise UsageError(
-                "There is nothing of that kind to export: `hitl segments` with the same filters shows what there is."
+                "Nothing to export. `hitl segments` with the same filters shows what there is."
                 + filters_meant(store, args)
             )
         ids: list[int] | None = [s.id for s in chosen]
         if whole:
             ids = None
             if args.format == "store" and episodes is not None:
-                raise UsageError("A store is exported by segments: leave --episodes or the filters out.")
+                raise UsageError("A store is exported by segments. Omit --episodes or the filters.")
         done = _write(store, args, ids, episodes)
     print(f"{done[0]} episodes with {done[1]} steps are in {args.out.name}.")
     if (ids or episodes) is not None and len(chosen) < len(found):
         left = [s for s in found if s not in chosen]
-        print(f"Left out, because the agent does not learn from it: {reasons(left, rule)}. --all takes it along.")
+        print(f"Left out, because the agent does not learn from them: {reasons(left, rule)}. Use --all to include them.")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,12 +69,13 @@ def _rebuild(args: argparse.Namespace, store: Store) -> Callable[[PlayerRun], Po
     from hitl.player_runs.rebuild import OldRuns
     from hitl.road.known_tracks import file_under
     from hitl.road.track import load_track
-    from hitl.task.driving_task import TaskSettings
+    from hitl.settings import load
 
-    track, digest, said = file_under(store.conn, load_track(args.track))
+    track, digest, said = file_under(store, load_track(args.track))
     for sentence in said:
         print(sentence)
-    return OldRuns(track, TaskSettings(hz=args.hz), keep_rewards=args.keep_rewards, digest=digest)
+    task = replace(load(home_path(args), "observation", "reward").task, hz=args.hz)
+    return OldRuns(track, task, keep_rewards=args.keep_rewards, digest=digest)
 
 
 def _layout(store: Store, session: int | None) -> SessionInfo | None:
@@ -81,7 +83,7 @@ def _layout(store: Store, session: int | None) -> SessionInfo | None:
 
     if session is None:
         return None
-    if not store.db.execute("SELECT 1 FROM sessions WHERE id = ?", (session,)).fetchone():
+    if session not in {s.id for s in store.sessions()}:
         raise UsageError(f"There is no session {session} in the store.")
     return session_info(store.conn, session)
 
@@ -103,7 +105,7 @@ def _one(
         from hitl.settings import load
 
         driver = AGENT if args.driver == "agent" else HUMAN
-        pictures = load(home_path(args)).pictures
+        pictures = load(home_path(args), "pictures").pictures
         known = Told(_layout(store, args.layout_of), driver, args.hz, args.track_name or "",
                      lambda space: Sight(space, pictures), action_names)  # fmt: skip
         return write(store, read_minari(path, known), "minari", told)
@@ -185,7 +187,7 @@ def main(argv: list[str]) -> int:
 
     kinds = [] if args.watch else [args.kind or kind_of(path) for path in args.paths]
     total = Summary()
-    with Store.open(home_path(args).create().store_path) as store:
+    with Store(home_path(args).create().store_path) as store:
         said = rebuild_said(store)  # before: what is there already is then known by the layout of today
         if args.watch:
             total = _watch(store, args, lambda name, reason: print(f"{name}: {reason or 'imported'}", flush=True))

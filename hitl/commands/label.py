@@ -1,4 +1,4 @@
-"""`hitl label`: judge recorded takeovers and laps, one or many at a time, and take judgements back."""
+"""`hitl label`: judge recorded takeovers and laps, one or many at a time, and undo judgements."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def parse_ids(words: list[str]) -> list[int]:
             continue
         first, dash, last = word.partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or len(word) > 20:
-            raise UsageError(f"'{word}' is no segment number: write 3, 5-8, or - to read them from a pipe.")
+            raise UsageError(f"'{word}' is not a segment number. Write 3, 5-8, or - to read numbers from a pipe.")
         begin, end = int(first), int(last or first)
         if not 0 <= end - begin <= 100_000:
-            raise UsageError(f"'{word}' is no range of segments.")
+            raise UsageError(f"'{word}' is not a range of segments.")
         ids += range(begin, end + 1)
     return ids
 
@@ -34,13 +34,13 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     parser = Parser(
         prog="hitl label",
-        description="Judge segments; the trainer follows within two seconds. --undo takes judgements back.",
+        description="Judge segments. The trainer follows within two seconds. --undo takes them back.",
         epilog="Many at once: hitl segments --corner hairpin --ids | hitl label - --verdict good",
     )
     add_home(parser)
     parser.add_argument("ids", nargs="*", metavar="ID", help="segment numbers: 3, 5-8, or - for standard input")
     parser.add_argument("--verdict", choices=["good", "bad", "star", "unreviewed"])
-    parser.add_argument("--priority", type=float, metavar="P", help="how often it is shown to the agent; 1 is usual")
+    parser.add_argument("--priority", type=float, metavar="P", help="how often the agent learns from it; 1 is normal")
     parser.add_argument("--tag", action="append", default=[], help="add a tag; may be given more than once")
     parser.add_argument("--untag", action="append", default=[], metavar="TAG", help="remove a tag")
     parser.add_argument("--note", help="a note in your words; an empty one removes it")
@@ -49,7 +49,7 @@ def main(argv: list[str]) -> int:
         nargs=2,
         type=float,
         metavar=("START", "END"),
-        help="leave out so many seconds at each end; 0 0 undoes it",
+        help="leave out this many seconds at each end; 0 0 undoes it",
     )
     parser.add_argument("--by", default="player", help="who judges")
     parser.add_argument(
@@ -59,21 +59,19 @@ def main(argv: list[str]) -> int:
     ids = parse_ids(args.ids)
     judged = any(v is not None for v in (args.verdict, args.priority, args.note, args.trim)) or args.tag or args.untag
     if args.undo and judged:
-        raise UsageError("Either judge or --undo, not both at once.")
+        raise UsageError("Give either a judgement or --undo, not both.")
     with open_store(args) as store:
         if args.undo:
             undone = store.undo(ids or None)
             names = ", ".join(map(str, undone))
-            print(
-                f"Taken back: the last judgement of segment {names}."
-                if undone
-                else "There is no judgement to take back."
-            )
+            print(f"Undone: the last judgement of segment {names}." if undone else "There is no judgement to undo.")
             return 0
         if not judged:
-            raise UsageError("Say what to set: --verdict, --priority, --tag, --untag, --note or --trim (or --undo).")
+            raise UsageError(
+                "Nothing to set. Give --verdict, --priority, --tag, --untag, --note or --trim (or --undo)."
+            )
         if not ids:
-            raise UsageError("Say which segments: numbers, ranges, or - to read them from `hitl segments --ids`.")
+            raise UsageError("Which segments? Give numbers, ranges, or - to read them from `hitl segments --ids`.")
         changed = store.label(
             ids, verdict=args.verdict, priority=args.priority, tags_add=args.tag, tags_remove=args.untag,
             note=args.note, trim_seconds=tuple(args.trim) if args.trim else None, by=args.by,

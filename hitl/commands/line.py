@@ -48,7 +48,7 @@ def _record(args: argparse.Namespace) -> int:
     from hitl.settings import load
 
     home = home_path(args)
-    chosen = load(home).trackmania
+    chosen = load(home, "trackmania").trackmania
     path: Path = args.out or home.line
     recorder = LineRecorder()
     telemetry = Telemetry(chosen.host, chosen.port, chosen.layout)
@@ -84,13 +84,14 @@ def _show(args: argparse.Namespace) -> int:
     from hitl.road.track import load_track
 
     track = load_track(args.file or map_line("default", home_path(args)))
-    print(f"{track.name}: {track.line.length:.0f} m, {len(track.corners)} corners")
+    print(f"{track.name}: {track.line.length:.0f} m, {len(track.corners)} corner{'' if len(track.corners) == 1 else 's'}")
     beyond = track.line.overlap()
     if beyond is not None:
         where = "where it begins"
         if abs(beyond) >= 0.5:
             where = f"{abs(beyond):.0f} m {'beyond' if beyond > 0 else 'before'} its beginning"
         print(f"A circuit: it ends {where}. A lap counts when the car has been driven to there.")
-    for corner in track.corners:
-        print(f"  {corner.name:<12} {corner.from_m:7.0f} m to {corner.to_m:.0f} m")
+    from hitl.console import print_facts
+
+    print_facts((corner.name, f"{corner.from_m:.0f} m to {corner.to_m:.0f} m") for corner in track.corners)
     return 0

@@ -20,7 +20,7 @@ def main(argv: list[str]) -> int:
         "keys and buttons are on the screen.",
     )
     add_home(parser)
-    parser.add_argument("--track", help="a shipped track's name or a file (default: the one driven most)")
+    parser.add_argument("--track", help="a shipped track's name or a file (default: the one driven last)")
     parser.add_argument("--corner", help="begin with this corner's segments")
     parser.add_argument("--verdict", choices=["unreviewed", "good", "bad", "star"], help="begin with these")
     parser.add_argument("--since", metavar="DATE", help="2026-11-20, today, yesterday, or an age: 12h, 7d")
@@ -41,13 +41,13 @@ def main(argv: list[str]) -> int:
         since, until = (parse_date(text) if text else None for text in (args.since, args.until))
         data = StoreReview(store, scene.track, since, until)
         model = ReviewModel(data, corner=args.corner, verdict=args.verdict, sort=args.sort)
-        if not model.all:
+        if not model.list.all:
             raise UsageError(
-                f"No takeover or lap on '{scene.track}' is recorded there: take over in `hitl play` first."
+                f"No takeover or lap on '{scene.track}' is recorded there. Take over in `hitl play` first."
             )
         if not display_available():
             raise DeviceError(
-                "There is no display here to review on: use `hitl segments` and `hitl label`, or set DISPLAY."
+                "There is no display here to review on. Use `hitl segments` and `hitl label`, or set DISPLAY."
             )
         _run(model, scene)
     return 0
@@ -62,7 +62,7 @@ def _run(model: ReviewModel, scene: Scene) -> None:
     try:
         app = ReviewApp(model, scene)
     except pygame.error as error:
-        raise DeviceError(f"The review's window could not be opened ({error}).") from error
+        raise DeviceError(f"Cannot open the review window ({error}).") from error
     try:
         app.run()
     finally:

@@ -30,34 +30,18 @@ def _row(segment: Segment, rule: Rule) -> dict[str, object]:
 
 
 def _print_table(segments: list[Segment], rule: Rule) -> None:
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    from hitl.console import console
+    from hitl.console import console, table
 
     out = console()
     wide = out.width >= 100
     several = len({segment.track for segment in segments}) > 1
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    names = (
-        "id",
-        "when",
-        "kind",
-        *(("track",) if several else ()),
-        "corner",
-        "s",
-        "outcome",
-        "verdict",
-        "prio",
-        *(("demo", "trigger") if wide else ()),
-        "tags and note",
-    )
-    for name in names:
-        right = name in ("id", "s", "prio")
-        table.add_column(
-            name, justify="right" if right else "left", no_wrap=name not in ("track", "corner", "tags and note"), overflow="fold"
-        )
+    names = ["id", "when", "kind", *(["track"] if several else []), "corner", "s", "outcome", "verdict", "prio"]
+    names += [*(["demo", "trigger"] if wide else []), "tags and note"]
+    shown = table(*names, right=("id", "s", "prio"), padding=(0, 1, 0, 0))
+    for column in shown.columns:
+        column.no_wrap = column.header not in ("track", "corner", "tags and note")
     for segment in segments:
         said = " ".join([*(f"#{tag}" for tag in segment.tags), segment.note]).strip()
         outcome = "interrupted" if segment.interrupted else segment.outcome if segment.closed else "recording"
@@ -70,8 +54,8 @@ def _print_table(segments: list[Segment], rule: Rule) -> None:
             segment.corner or "", f"{segment.seconds:.1f}{trimmed}", outcome, Text(segment.verdict, style),
             f"{segment.priority:g}",
         ]  # fmt: skip
-        table.add_row(*row, *([demo, segment.trigger] if wide else []), said)
-    out.print(table)
+        shown.add_row(*row, *([demo, segment.trigger] if wide else []), said)
+    out.print(shown)
     seconds = sum(s.seconds for s in segments)
     verdicts = [f"{n} {name}" for name in _VERDICT_STYLE if (n := sum(s.verdict == name for s in segments))]
     out.print(f"{len(segments)} segments, {seconds:.1f} s in all: {', '.join(verdicts)}.")
@@ -80,7 +64,7 @@ def _print_table(segments: list[Segment], rule: Rule) -> None:
     if why := reasons(segments, rule):
         out.print(f"Not learned from: {why}.")
     if any(rule.empty(s) for s in segments):
-        out.print("`hitl store clean` judges the takeovers that show nothing bad.")
+        out.print("`hitl store clean` marks takeovers that show nothing as bad.")
 
 
 def main(argv: list[str]) -> int:
@@ -116,5 +100,5 @@ def main(argv: list[str]) -> int:
     elif segments:
         _print_table(segments, rule)
     else:
-        print(f"No such segments yet: take over in `hitl play`, or loosen the filters.{meant}")
+        print(f"No segments found. Take over in `hitl play`, or loosen the filters.{meant}")
     return 0

@@ -64,12 +64,12 @@ def parse_date(text: str, now: datetime | None = None) -> str:
             moment = datetime.fromisoformat(text)
         except ValueError:
             raise UsageError(
-                f"'{text}' is no date: write 2026-11-20, 2026-11-20T18:30, today, yesterday, 12h or 7d."
+                f"'{text}' is not a date. Write 2026-11-20, 2026-11-20T18:30, today, yesterday, 12h or 7d."
             ) from None
     try:
         return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
     except (OverflowError, ValueError):
-        raise UsageError(f"'{text}' is too far away to be a date in the store.") from None
+        raise UsageError(f"'{text}' is out of range for a date.") from None
 
 
 def selected(store: Store, args: argparse.Namespace) -> list[Segment]:
@@ -79,7 +79,7 @@ def selected(store: Store, args: argparse.Namespace) -> list[Segment]:
     """
     from hitl.road.known_tracks import chosen
 
-    track = chosen(store.conn, args.track) if args.track else None
+    track = chosen(store, args.track) if args.track else None
     if args.corner and track is None:
         _one_track(store, args.corner)
     return store.segments(
@@ -99,29 +99,19 @@ def filters_meant(store: Store, args: argparse.Namespace) -> str:
     """Return what was probably meant by a filter that names what the store has never held; nothing where each is known."""
     from data.suggest import did_you_mean
 
-    named = {
-        args.corner: "SELECT DISTINCT corner FROM segments WHERE corner IS NOT NULL",
-        args.track: "SELECT DISTINCT track FROM sessions",
-        args.tag: "SELECT DISTINCT tag FROM tags",
-    }
-    for name, query in named.items():
-        known = [row[0] for row in store.conn.execute(query)] if name else []
-        if name and name not in known:
-            return did_you_mean(name, known)
+    if args.corner and args.corner not in (corners := {corner for _, corner in store.corners_named()}):
+        return did_you_mean(args.corner, corners)
+    for name, known in ((args.track, store.tracks), (args.tag, store.tags)):
+        if name and name not in known():
+            return did_you_mean(name, known())
     return ""
 
 
 def _one_track(store: Store, corner: str) -> None:
-    found = [
-        track
-        for (track,) in store.conn.execute(
-            "SELECT DISTINCT s.track FROM segments g JOIN sessions s ON s.id = g.session_id WHERE g.corner = ? ORDER BY 1",
-            (corner,),
-        )
-    ]
+    found = [track for track, named in store.corners_named() if named == corner]
     if len(found) > 1:
         listed = ", ".join(f"'{track}'" for track in found)
-        raise UsageError(f"{len(found)} tracks have a corner '{corner}': {listed}. Say on which, with --track.")
+        raise UsageError(f"{len(found)} tracks have a corner '{corner}': {listed}. Choose one with --track.")
 
 
 def local_time(text: str | None, short: bool = False) -> str:

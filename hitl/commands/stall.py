@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
 
     home = home_path(args)
     if home.store_path.exists():
-        raise UsageError(f"The folder '{home.root.name}' already holds a store: a new agent needs an empty one.")
+        raise UsageError(f"The folder '{home.root.name}' already holds a store. A new agent needs an empty folder.")
 
     def report(e: stall.Evaluated) -> None:
         if not args.json:
@@ -49,7 +49,9 @@ def main(argv: list[str]) -> int:
     if args.ship and result.corner is not None:
         from pathlib import Path
 
-        stall.ship(home, Path(args.ship))
+        from hitl.demo.shipped import ship
+
+        ship(home, Path(args.ship))
     if args.json:
         corner = result.corner
         print(
@@ -68,10 +70,10 @@ def main(argv: list[str]) -> int:
             )
         )
     elif result.corner is None:
-        print(f"It never stalled within {result.agent_steps:,} steps.")
+        print(f"The agent did not stall within {result.agent_steps:,} steps.")
     else:
         print(
-            f"It stands at '{result.corner.name}' ({result.corner.from_m:.0f}–{result.corner.to_m:.0f} m): "
+            f"The agent has stalled at '{result.corner.name}' ({result.corner.from_m:.0f}–{result.corner.to_m:.0f} m): "
             f"no pass in its last {args.in_a_row} evaluations of {stall.EPISODES} episodes."
         )
     return 0

@@ -36,39 +36,43 @@ def _info(store: Store, args: argparse.Namespace) -> int:
     import json
 
     from data.recording.log_beside import advice, without_log
-    from data.upkeep import info
 
-    found = info(store.conn, store.path)
+    found = store.info()
     if args.json:
         print(json.dumps(dataclasses.asdict(found) | {"bytes_per_step": found.bytes_per_step}, indent=1))
         return 0
-    print(f"store     {store.path.name}, version {found.version}, {size_text(found.bytes)}", end="")
-    print(
+    from hitl.console import print_facts
+
+    free = (
         f" ({size_text(found.free_bytes)} of it free: `hitl store compact`)"
         if found.free_bytes > found.bytes / 10
         else ""
     )
-    print(
-        f"drives    {found.episodes} in {found.sessions} sessions, {found.steps} steps, {time_text(found.seconds)} of driving"
-    )
-    print(f"human     {time_text(found.human_seconds)} at the wheel: {found.takeovers} takeovers, {found.laps} laps")
+    driving = f"{found.steps} steps, {time_text(found.seconds)} of driving"
+    rows = [
+        ("store", f"{store.path.name}, version {found.version}, {size_text(found.bytes)}{free}"),
+        ("drives", f"{found.episodes} in {found.sessions} sessions, {driving}"),
+        ("human", f"{time_text(found.human_seconds)} at the wheel: {found.takeovers} takeovers, {found.laps} laps"),
+    ]
     if found.first:
-        print(f"time      {local_time(found.first)} to {local_time(found.last)}")
+        rows.append(("time", f"{local_time(found.first)} to {local_time(found.last)}"))
     if found.steps >= 5_000:  # below, an empty file's size is most of it
-        hour = found.bytes_per_step * found.steps / found.seconds * 3600
-        print(f"growth    {found.bytes_per_step:.0f} bytes a step, {size_text(hour)} an hour of driving, ", end="")
-        print(f"{size_text(found.bytes_by_day)} a day lately")
-    print(f"agents    {found.checkpoints} checkpoints")
+        hour = size_text(found.bytes_per_step * found.steps / found.seconds * 3600)
+        day = size_text(found.bytes_by_day)
+        rows.append(
+            ("growth", f"{found.bytes_per_step:.0f} bytes a step, {hour} an hour of driving, {day} a day lately")
+        )
+    rows.append(("agents", f"{found.checkpoints} checkpoints"))
     if without_log(store.conn, store.path):
-        print(f"note      the last session was cut off, and {advice(store.path)}")
+        rows.append(("note", f"the last session was cut off, and {advice(store.path)}"))
+    print_facts(rows)
     return 0
 
 
 def _check(store: Store, args: argparse.Namespace) -> int:
     from data.reading.layouts import apart
-    from data.upkeep import check
 
-    said = check(store.conn, store.path)
+    said = store.check()
     if not (said and said[0].startswith("The file is damaged")):
         said += apart(store.conn).values()
     print("\n".join(said) if said else "The store is sound.")
@@ -78,14 +82,13 @@ def _check(store: Store, args: argparse.Namespace) -> int:
 def _rebuild(store: Store, args: argparse.Namespace) -> int:
     from data.exchange.relayout import rebuild_said
 
-    print("\n".join(rebuild_said(store)) or "There is nothing to rebuild: no imported lap has a layout of earlier versions.")
+    print("\n".join(rebuild_said(store)) or "Nothing to rebuild: every imported lap has the present layout.")
     return 0
 
 
 def _compact(store: Store, args: argparse.Namespace) -> int:
-    from data.upkeep import compact
 
-    before, after = compact(store.conn, store.path)
+    before, after = store.compact()
     print(f"{size_text(before)} before, {size_text(after)} now.")
     return 0
 
@@ -93,21 +96,20 @@ def _compact(store: Store, args: argparse.Namespace) -> int:
 def _prune(store: Store, args: argparse.Namespace) -> int:
     from rich.progress import Progress
 
-    from data.upkeep import info, prunable, prune
     from hitl.console import console
 
     before = parse_date(args.older_than)
-    steps, episodes = prunable(store.conn, before)
-    share = size_text(info(store.conn, store.path).bytes_per_step * steps)
+    steps, episodes = store.prunable(before)
+    share = size_text(store.info().bytes_per_step * steps)
     what = f"{steps} agent steps of {episodes} drives before {local_time(before)} (about {share})"
     if args.dry_run:
-        print(f"{what} would go; no takeover, no lap and no human step would.")
+        print(f"Would delete {what}. Takeovers, laps and human steps stay.")
         return 0
     with Progress(console=console(), transient=True) as progress:
         task = progress.add_task("pruning", total=steps)
-        gone = prune(store.conn, before, lambda n: progress.update(task, advance=n))
+        gone = store.prune(before, lambda n: progress.update(task, advance=n))
     store.add_event("pruned", f"{gone} agent steps before {before} were deleted.")
-    print(f"{what} are gone. `hitl store compact` gives the space back.")
+    print(f"Deleted {what}. `hitl store compact` frees the space.")
     return 0
 
 
@@ -117,19 +119,23 @@ def _clean(store: Store, args: argparse.Namespace) -> int:
     rule = store.rule()
     empty = [s for s in store.segments(kind="takeover", track=args.track) if rule.empty(s)]
     if not empty:
-        print("There is no takeover without a verdict that shows nothing.")
+        print("Nothing to clean: every takeover without a verdict shows something.")
         return 0
+    from hitl.console import console, table
+
+    shown = table("id", "when", "track", "metre", "why", right=("id", "metre"))
     for s in empty:
-        where = "" if s.from_m is None else f", metre {s.from_m:.0f}"
-        print(f"{s.id:>6}  {local_time(s.started)}  {s.track}{where}: {rule.nothing_shown(s)}")
+        where = "" if s.from_m is None else f"{s.from_m:.0f}"
+        shown.add_row(str(s.id), local_time(s.started), s.track, where, rule.nothing_shown(s))
+    console().print(shown)
     why = Counter(rule.nothing_shown(s).partition(" (")[0] for s in empty)
     said = ", ".join(f"{count} × {reason}" for reason, count in why.most_common())
     if args.dry_run:
-        print(f"{len(empty)} takeovers show nothing ({said}) and would be judged bad: `hitl store clean` does it.")
+        print(f"{len(empty)} takeovers show nothing ({said}). `hitl store clean` marks them as bad.")
         return 0
     changed = store.label([s.id for s in empty], verdict="bad", by="store clean")
     store.add_event("cleaned", f"{changed} takeovers that show nothing were judged bad: {said}.")
-    print(f"{changed} takeovers show nothing ({said}) and are judged bad now. `hitl label --undo` takes it back.")
+    print(f"Marked {changed} takeovers that show nothing as bad ({said}). Undo with `hitl label --undo`.")
     return 0
 
 
@@ -138,24 +144,24 @@ def main(argv: list[str]) -> int:
     parser = Parser(prog="hitl store", description="Look after the store.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     made = {
-        "info": (_info, "what is in it, and how it grows"),
-        "check": (_check, "whether it is sound; exit status 1 when it is not"),
-        "clean": (_clean, "judge takeovers that show nothing bad: too short, hardly moved, or a key still held"),
-        "rebuild": (_rebuild, "give laps that earlier versions imported the layout of today; nothing is lost"),
-        "compact": (_compact, "give the space of deleted steps back to the disk"),
+        "info": (_info, "show what is in it, and how it grows"),
+        "check": (_check, "check that it is sound; exit status 1 when it is not"),
+        "clean": (_clean, "mark takeovers that show nothing as bad: too short, hardly moved, or a key still held"),
+        "rebuild": (_rebuild, "rebuild laps imported by earlier versions in the present layout; nothing is lost"),
+        "compact": (_compact, "free the space of deleted steps"),
         "prune": (_prune, "delete old steps of the agent; never a takeover, a lap or a human's step"),
     }
     for name, (_, text) in made.items():
         verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         add_home(verb)
         if name == "info":
-            verb.add_argument("--json", action="store_true", help="as one JSON object")
+            verb.add_argument("--json", action="store_true", help="print JSON")
         if name == "clean":
             verb.add_argument("--track", help="only on this track")
             verb.add_argument("--dry-run", action="store_true", help="only list them")
         if name == "prune":
             verb.add_argument("--older-than", required=True, metavar="AGE", help="30d, 12w, or a date")
-            verb.add_argument("--dry-run", action="store_true", help="only say what would go")
+            verb.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
     args = parser.parse_args(argv)
     with open_store(args) as store:
         return made[args.verb][0](store, args)

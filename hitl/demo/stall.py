@@ -1,4 +1,4 @@
-"""An agent that stalls honestly: trained from nothing, with two human laps in its memory, until it stands at a corner.
+"""An agent that stalls honestly: trained from nothing, with two human laps in its memory, until it stalls at a corner.
 
 This is the learner that most people run: one replay for everything, laps included, and no takeovers. It is trained in
 lock-step in one process, so the same seed gives the same agent on the same machine. Nothing is done to make it fail: it is
@@ -7,23 +7,19 @@ stopped when three evaluations in a row have not passed a corner that it reaches
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from data.errors import CheckpointError
 from data.records import Corner
 from data.store import Store
-from hitl.drivers.human import Nobody, ScriptedWheel
+from hitl.drivers.human import NoHuman, ScriptedHuman
 from hitl.drivers.scripted import ScriptedDriver
 from hitl.home import Home
 from hitl.session.lockstep import Lockstep
 from hitl.session.session import EpisodeResult
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session_options import SessionOptions
 
 LAPS = 2
 EVALUATE_EVERY = 1000  # agent steps
@@ -65,7 +61,7 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class StallResult:
-    """How it went. ``corner`` is where the agent stands, None when it never stalled within the steps given."""
+    """How it went. ``corner`` is where the agent stalled, None when it did not stall within the steps given."""
 
     corner: Corner | None
     evaluations: tuple[Evaluated, ...]
@@ -76,7 +72,7 @@ class StallResult:
 def stalled_corner(
     results: list[list[EpisodeResult]], corners: tuple[Corner, ...], length_m: float, in_a_row: int = IN_A_ROW
 ) -> Corner | None:
-    """Return the corner that the last evaluations stand at: none of their episodes passed it, and they end in it.
+    """Return the corner that the last evaluations stalled at: none of their episodes passed it, and they end in it.
 
     ``results``: evaluations, oldest first, each a list of episodes. A place that belongs to no known corner becomes one.
     """
@@ -117,21 +113,19 @@ def train_until_stalled(
 
     The home then holds the run as any other: laps, every step, each evaluation, a checkpoint for each evaluation.
     """
-    from trainer.config import PRESETS
+    from trainer.presets import PRESETS
 
     config = replace(PRESETS["hitl"], **{**RECIPE, **(settings or {})}, seed=seed)
-    options = RigOptions(track=track, kind="stall", seed=seed, greedy_every=0)
-    with (
-        Rig(home, options, wheel=lambda t: ScriptedWheel(ScriptedDriver(t, seed=seed), None)) as rig,
-        Lockstep(rig, config) as run,
-    ):
+    options = SessionOptions(track=track, kind="stall", seed=seed, greedy_every=0)
+    with Lockstep(home, options, config, human=lambda t: ScriptedHuman(ScriptedDriver(t, seed=seed), None)) as run:
+        rig = run.rig
         results: list[list[EpisodeResult]] = []
         evaluations: list[Evaluated] = []
         corner: Corner | None = None
         episode = 0
         for k in range(LAPS):
             rig.session.episode("lap", seed=k)
-        rig.session.wheel = Nobody()
+        rig.session.human = NoHuman()
         while run.steps < max_steps and corner is None:
             run.drive(10_000 * seed + 100 + episode)
             episode += 1
@@ -156,35 +150,7 @@ def train_until_stalled(
             if mastered(results):
                 break
         if corner is not None and corner.name == "stall":
-            with Store.open(home.store_path) as store:
+            with Store(home.store_path) as store:
                 store.upsert_corner(rig.track.name, corner.name, corner.from_m, corner.to_m, "mined")
         rig.written()
         return StallResult(corner, tuple(evaluations), run.steps, run.updates)
-
-
-def ship(home: Home, folder: Path) -> None:
-    """Write what a demo starts from to ``folder``: a store with the laps and the evaluations' outcomes, and the checkpoint.
-
-    The agent's own steps are left out, which makes it small; its evaluations stay as episodes without steps, so that
-    anyone can see that it stalled.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / "store.sqlite"
-    target.unlink(missing_ok=True)
-    for old in folder.glob("*.safetensors"):
-        old.unlink()
-    with Store.open(home.store_path) as store:
-        newest = store.latest_checkpoint()
-        store.db.execute("VACUUM INTO ?", [str(target)])
-    if newest is None:
-        raise CheckpointError("There is no checkpoint to ship: train first.")
-    with Store.open(target) as store:
-        with store.db.conn:
-            store.db.execute(
-                "DELETE FROM steps WHERE episode_id NOT IN (SELECT id FROM episodes WHERE purpose = 'lap')"
-            )
-            store.db.execute("DELETE FROM metrics")
-            store.db.execute("UPDATE episodes SET last_observation = NULL WHERE purpose != 'lap'")
-        store.db.execute("VACUUM")
-        store.db.execute("PRAGMA journal_mode = DELETE")
-    shutil.copyfile(home.checkpoints / newest.name, folder / newest.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -70,15 +69,14 @@ def of_home(root: Path) -> Case:
     from data.store import Store
 
     with Store.open_existing(root / "store.sqlite") as store:
-        conn = store.conn
-        history = from_store(conn)
-        drives = drives_from_store(conn, BOUNDED)
+        history = from_store(store)
+        drives = drives_from_store(store, BOUNDED)
         newest = store.latest_checkpoint()
         recipe = _recipe(newest.config if newest else None, drives)
-        road = _road(conn, drives)
+        road = _road(store, drives)
         probe = _probe(store, root / "checkpoints", drives)
-        steps = int(conn.execute("SELECT count(*) FROM steps").fetchone()[0])
-        no_use = unusable(conn)
+        steps = store.count_steps()
+        no_use = unusable(store.conn)
     looked_at = [
         f"home: {steps:,} steps" + (f", {len(drives.episodes)} episodes on '{drives.track}'" if drives else "")
     ]
@@ -103,12 +101,12 @@ def _recipe(config: dict[str, object] | None, drives: Drives | None) -> Recipe |
     return from_settings(config or {}, reward, drives.hz if drives else 20.0, lookahead_m(names))
 
 
-def _road(conn: sqlite3.Connection, drives: Drives | None) -> Road | None:
+def _road(store: Store, drives: Drives | None) -> Road | None:
     """Return the road's figures with the speeds and the braking that were really driven on it."""
     if drives is None:
         return None
     try:
-        track = stored_track(conn, drives.track)
+        track = stored_track(store, drives.track)
     except InputFileError:  # of an older store, which kept the name alone
         return None
 

@@ -11,12 +11,13 @@ from data.errors import InputFileError
 from data.exchange.importing import EpisodeRefusedError
 from data.exchange.player_runs import ACTIONS, PlayerRun, find_runs, read_player_run
 from data.exchange.relayout import plain_names
+from data.reading.drives import EpisodeSummary
 from hitl.player_runs.rebuild import OldRuns
 from hitl.player_runs.road import SPEED_SCALE, old_names
 from hitl.road.track import load_track
 from hitl.task.driving_task import TaskSettings
 from hitl.task.reward import RewardSettings
-from trainer.diagnosis.drives import Drives, Episode
+from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.recipe import Recipe
 
 MOST_RUNS = 60
@@ -55,7 +56,7 @@ def of_player_runs(path: Path, line: str | None, recipe: Recipe | None) -> tuple
         episode=index.astype(np.int64),
         t=np.concatenate([np.arange(n) for n in count]),
         checkpoint=np.full(len(index), -1),
-        episodes=[Episode(i, 0, "lap", "", n, float(r.reward.sum()), 0.0, -1, True)
+        episodes=[EpisodeSummary(i, 0, "", "lap", "", n, float(r.reward.sum()), n, 0.0, None, "", hz)
                   for i, (r, n) in enumerate(zip(runs, count, strict=True))],
         observation_names=names,
         action_names=ACTIONS,

@@ -6,16 +6,20 @@ Each gives the same thing, a :class:`PadState`, so that the arbiter has one rule
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any, Protocol
 
-from hitl.drivers.scripted import ScriptedDriver, TakeoverRule
+from data.records import Corner
+from hitl.drivers.person import PEOPLE, Person, driver_of_skill
+from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.pads.base import MISSING, Pad, PadState
 from hitl.pads.hands import Hand, look, together
+from hitl.road.track import Track
 
 TOUCHED = 0.25  # deflection from which a person counts as driving
 
 
-class Wheel(Protocol):
+class HumanSide(Protocol):
     """What the session asks of the human side."""
 
     name: str
@@ -30,7 +34,7 @@ class Wheel(Protocol):
         """Let the player feel that something happened."""
 
 
-class Nobody:
+class NoHuman:
     """No human side: the agent is alone."""
 
     name = ""
@@ -46,7 +50,7 @@ class Nobody:
         """Nobody feels it."""
 
 
-class PadWheel:
+class HumanDriver:
     """A person with a pad or a keyboard."""
 
     def __init__(self, pad: Pad) -> None:
@@ -64,20 +68,20 @@ class PadWheel:
         self.pad.rumble(strong, weak, seconds)
 
 
-def persons_pad(wheel: Wheel | None) -> Pad | None:
+def persons_pad(wheel: HumanSide | None) -> Pad | None:
     """Return the pad of the person at a wheel, None where there is nobody."""
     pad: Pad | None = getattr(getattr(wheel, "person", wheel), "pad", None)
     return pad
 
 
-def device_hub(wheel: Wheel | None) -> Any:
+def device_hub(wheel: HumanSide | None) -> Any:
     """Return the devices that a person's pad is read from, None where it is no pad of SDL's."""
     pad = persons_pad(wheel)
     found = [getattr(part, "hub", None) for part in (pad, *getattr(pad, "parts", ()))]
     return next((hub for hub in found if hub is not None), None)
 
 
-class ScriptedWheel:
+class ScriptedHuman:
     """The scripted driver. ``rule`` None: it drives all the time (a lap); ``limit_s`` bounds all its takeovers together.
 
     A takeover that has begun is finished, so the limit can be passed by the length of one.
@@ -86,7 +90,7 @@ class ScriptedWheel:
     name = "scripted"
 
     def __init__(
-        self, driver: ScriptedDriver, rule: TakeoverRule | None, *, limit_s: float | None = None, hz: float = 20.0
+        self, driver: ScriptedDriver | Person, rule: TakeoverRule | None, *, limit_s: float | None = None, hz: float = 20.0
     ) -> None:
         self.driver, self.rule = driver, rule
         self._steps_left = None if limit_s is None else round(limit_s * hz)
@@ -105,6 +109,7 @@ class ScriptedWheel:
     def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
         """Look at the car, decide, and press accordingly."""
         state, place = info["state"], info["place"]
+        self.driver.see(state, place)
         if self.rule is not None:
             held = self.rule.holding
             if (self.spent and not held) or not self.rule.wants(state, place):
@@ -120,14 +125,35 @@ class ScriptedWheel:
         """The scripted driver feels nothing."""
 
 
-class StandInWheel:
+def scripted_human(
+    track: Track,
+    skill: str,
+    rule: Rule | None,
+    *,
+    seed: int = 0,
+    corners: tuple[Corner, ...] | None = None,
+    limit_s: float | None = None,
+    hz: float = 20.0,
+) -> ScriptedHuman:
+    """Return a driver of that skill (see ``hitl.drivers.person``) who helps by a rule, or drives whole laps (``rule`` None)."""
+    driver = driver_of_skill(track, skill, seed, hz)
+    if rule is None:
+        return ScriptedHuman(driver, None, limit_s=limit_s, hz=hz)
+    early = PEOPLE[skill].lets_go_early_m if skill in PEOPLE else 0.0
+    rule = replace(rule, leave_m=rule.leave_m - early)
+    return ScriptedHuman(
+        driver, TakeoverRule(track, rule, hz=hz, corners=corners, decides_in=driver.decides_in), limit_s=limit_s, hz=hz
+    )
+
+
+class HumanOrScripted:
     """A person, and the scripted driver in their place while they only watch.
 
     The scripted driver helps from the episode after ``patience`` ones in which the person has touched nothing; once they
     have driven, it never does again.
     """
 
-    def __init__(self, person: Wheel, stand_in: ScriptedWheel, patience: int = 1) -> None:
+    def __init__(self, person: HumanSide, stand_in: ScriptedHuman, patience: int = 1) -> None:
         self.person, self.stand_in = person, stand_in
         self.name = f"{person.name} or scripted"
         self._patience, self._episodes, self._driven = patience, 0, False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,63 +17,84 @@ from hitl.home import Home
 if TYPE_CHECKING:
     import torch
 
-    from trainer.networks.actor_critic import Critics
+    from trainer.checkpoints.meta import CheckpointMeta
+    from trainer.networks.actor_critic import Actor, Critics
 
 
-class Judgement:
-    """Critics that judge an episode's steps, with what they remember of it."""
+class NetworkPolicy:
+    """Drives with an actor, and asks the critics beside it what they expect; both may remember the running episode."""
 
-    def __init__(self, critics: Critics) -> None:
-        self._critics = critics
-        self.begin_episode()
+    def __init__(self, observation_size: int, seed: int) -> None:
+        import torch
+
+        self.observation_size = observation_size
+        self.checkpoint_id: int | None = None
+        self.fixed = False  # True: keep the weights that are in force
+        self._torch, self._noise = torch, torch.Generator().manual_seed(seed)
+        self._actor: Actor | None = None
+        self._critics: Critics | None = None
+        self._forget()
+
+    def act(self, observation: NDArray[np.float32], deterministic: bool) -> NDArray[np.float32]:
+        """Return the action (A,) for an observation (O,)."""
+        assert self._actor is not None
+        batch, noise = self._torch.from_numpy(observation)[None], None if deterministic else self._noise
+        action = self._actor.act(batch, deterministic, noise, self._memory)
+        if self._critics_memory is not None:
+            self._critics_memory.look(batch, action)
+        return action[0].numpy()
+
+    def stepped(self, executed: NDArray[np.float32]) -> None:
+        """The step was made with this action (A,), whoever drove: what the networks remember moves on."""
+        if self._memory is None:  # critics remember only where the actor does
+            return
+        action = self._torch.tensor(executed, dtype=self._torch.float32)[None]
+        self._memory.stepped(action)
+        if self._critics_memory is not None:
+            self._critics_memory.stepped(action)
 
     def begin_episode(self) -> None:
-        """Nothing is remembered."""
-        from trainer.networks.actor_critic import remember
+        """Memories begin empty."""
+        self._forget()
 
-        self._memory = remember(self._critics)
-
-    def look(self, observation: torch.Tensor, action: torch.Tensor) -> None:
-        """An action (1, A) was proposed for what is seen (1, O)."""
-        if self._memory is not None:
-            self._memory.look(observation, action)
-
-    def stepped(self, executed: torch.Tensor) -> None:
-        """The step was made with this action (1, A), whoever drove."""
-        if self._memory is not None:
-            self._memory.stepped(executed)
+    def can_judge(self) -> bool:
+        """Tell whether there are critics to ask."""
+        return self._critics is not None
 
     def quantiles(self, observations: NDArray[np.float32], actions: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the critics' quantiles (E, B, N) of the consecutive steps of an episode, from its first one on.
 
-        Observations (B, O) and actions (B, A).
+        Observations (B, O) and actions (B, A). Only once ``can_judge`` said yes.
         """
-        import torch
-
         from trainer.networks.recurrent import whole_episode
         from trainer.replay.batch import beside
 
+        assert self._critics is not None
+        torch = self._torch
         seen, did = (torch.from_numpy(x.astype(np.float32, copy=False)) for x in (observations, actions))
         with torch.no_grad():
-            sight = seen if self._memory is None else whole_episode(seen, did)
-            quantiles: torch.Tensor = self._critics(beside(sight, did))
-        return quantiles.numpy()
+            sight = seen if self._critics_memory is None else whole_episode(seen, did)
+            return self._critics(beside(sight, did)).numpy()
 
     def quantiles_now(self, observation: NDArray[np.float32], action: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the critics' quantiles (E, 1, N) of what is seen (O,) and proposed (A,) in the running episode."""
-        if self._memory is None:
+        if self._critics_memory is None:
             return self.quantiles(observation[None], action[None])
-        import torch
+        with self._torch.no_grad():
+            seen, did = (self._torch.from_numpy(x)[None] for x in (observation, action))
+            return self._critics_memory.look(seen, did).numpy()
 
-        with torch.no_grad():
-            quantiles = self._memory.look(torch.from_numpy(observation)[None], torch.from_numpy(action)[None])
-        return quantiles.numpy()
+    def _forget(self) -> None:
+        from trainer.networks.actor_critic import remember
+
+        self._memory = remember(self._actor) if self._actor is not None else None
+        self._critics_memory = remember(self._critics) if self._critics is not None else None
 
 
 NEWEST = 50  # checkpoints looked at: of older ones only the evaluated are kept
 
 
-class CheckpointPolicy:
+class CheckpointPolicy(NetworkPolicy):
     """Acts by the newest checkpoint of a home folder (or by one that is held fast), on the CPU.
 
     ``observation_names`` and ``action_names`` say what the session sees and does: a checkpoint made for anything else is
@@ -85,17 +106,12 @@ class CheckpointPolicy:
     ) -> None:
         import torch
 
+        super().__init__(len(observation_names), seed)
         torch.set_num_threads(1)  # a session's networks are small, and the trainer wants the other core
         self._home = home
         self._names, self._actions = observation_names, action_names
         self._rng = np.random.default_rng(seed)
-        self._noise = torch.Generator().manual_seed(seed)
-        self._actor: Any = None
-        self._judgement: Judgement | None = None  # loaded when somebody asks for it
-        self._memory: Any = None  # what the actor remembers of the running episode; None where it never does
-        self._path: Path | None = None
-        self.fixed = False  # True: keep the weights that are in force
-        self.checkpoint_id: int | None = None
+        self._loaded: tuple[dict[str, torch.Tensor], CheckpointMeta] | None = None  # what critics can be made of
         self.checkpoint_name = ""
         self.updates = 0
         self.problem = ""
@@ -108,59 +124,21 @@ class CheckpointPolicy:
         """Return the action (A,) for an observation (O,)."""
         if self._actor is None:
             return self._rng.uniform(-1, 1, len(self._actions)).astype(np.float32)
-        import torch
-
-        batch, noise = torch.from_numpy(observation)[None], None if deterministic else self._noise
-        action: torch.Tensor = self._actor.act(batch, deterministic, noise, self._memory)
-        if self._judgement is not None:
-            self._judgement.look(batch, action)
-        return action[0].numpy()
-
-    def stepped(self, executed: NDArray[np.float32]) -> None:
-        """The step was made with this action (A,), whoever drove: what the networks remember moves on."""
-        if self._memory is None:  # critics remember only where the actor does
-            return
-        import torch
-
-        action = torch.tensor(executed, dtype=torch.float32)[None]
-        self._memory.stepped(action)
-        if self._judgement is not None:
-            self._judgement.stepped(action)
-
-    @property
-    def observation_size(self) -> int:
-        """Numbers in an observation."""
-        return len(self._names)
+        return super().act(observation, deterministic)
 
     def can_judge(self) -> bool:
-        """Load the critics of the checkpoint that drives, if they are not there yet; False where there are none."""
-        if self._judgement is None and self._path is not None:
-            from trainer.checkpoints.files import load
-            from trainer.config import TrainConfig
-            from trainer.networks.actor_critic import Critics
+        """Make the critics of the checkpoint that drives, if they are not there yet; False where there are none."""
+        if self._critics is None and self._loaded is not None:
+            from trainer.checkpoints.files import critics_of
+            from trainer.networks.actor_critic import remember
 
             try:
-                tensors, meta = load(self._path)
-                critics = Critics(len(self._names), len(self._actions), TrainConfig.from_dict(meta.config))
-                prefix = "critics."
-                critics.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
-            except (CheckpointError, RuntimeError) as error:
+                self._critics = critics_of(*self._loaded)
+            except CheckpointError as error:
                 self.problem = str(error)
                 return False
-            self._judgement = Judgement(critics.eval().requires_grad_(False))
-        return self._judgement is not None
-
-    def quantiles(self, observations: NDArray[np.float32], actions: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See ``Judgement.quantiles``; only once ``can_judge`` said yes."""
-        return self._known().quantiles(observations, actions)
-
-    def quantiles_now(self, observation: NDArray[np.float32], action: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See ``Judgement.quantiles_now``; only once ``can_judge`` said yes."""
-        return self._known().quantiles_now(observation, action)
-
-    def _known(self) -> Judgement:
-        assert self._judgement is not None
-        return self._judgement
+            self._critics_memory = remember(self._critics)
+        return self._critics is not None
 
     def begin_episode(self) -> None:
         """Take the newest checkpoint of the home, if there is a newer one; one that cannot be read is passed over.
@@ -169,16 +147,11 @@ class CheckpointPolicy:
         """
         if not self.fixed:
             self._take_newest()
-        if self._actor is not None:
-            from trainer.networks.actor_critic import remember
-
-            self._memory = remember(self._actor)
-            if self._judgement is not None:
-                self._judgement.begin_episode()
+        super().begin_episode()
 
     def _take_newest(self) -> None:
         try:
-            with Store.open(self._home.store_path, read_only=True) as store:
+            with Store(self._home.store_path, read_only=True) as store:
                 records = store.checkpoints(limit=NEWEST)
         except StoreError as error:  # somebody holds it, or the disk is in trouble: the weights in force go on driving
             self.problem = str(error)
@@ -200,7 +173,7 @@ class CheckpointPolicy:
 
         Raises CheckpointError.
         """
-        with Store.open(self._home.store_path, read_only=True) as store:
+        with Store(self._home.store_path, read_only=True) as store:
             records = store.checkpoints()
             best = (store.best_checkpoint(track) if track else None) or store.best_checkpoint()
         if which == "best":
@@ -221,10 +194,11 @@ class CheckpointPolicy:
         self.fixed = True
 
     def _load(self, path: Path, checkpoint_id: int) -> None:
-        from trainer.checkpoints.files import load_policy
-        from trainer.config import unknown_settings
+        from trainer.checkpoints.files import actor_of, load
+        from trainer.retired import unknown_settings
 
-        actor, meta = load_policy(path)
+        tensors, meta = load(path)
+        actor = actor_of(tensors, meta)
         for kind, expected, found in (
             ("observation", self._names, tuple(meta.observation_names)),
             ("action", self._actions, tuple(meta.action_names)),
@@ -244,17 +218,8 @@ class CheckpointPolicy:
             self.notices.append(said)
         self._settings = sorted(meta.config)
         self.on_load(meta.tracks)
-        self._path, judged = path, self._judgement is not None
-        self._judgement = self._memory = None
-        self.problem = ""
+        judged = self._critics is not None
+        self._loaded, self._critics, self.problem = (tensors, meta), None, ""
+        self._forget()
         if judged:
             self.can_judge()
-
-
-def require_checkpoint(policy: CheckpointPolicy, home: Home) -> None:
-    """Raise CheckpointError when the home has no checkpoint that can be used."""
-    policy.begin_episode()
-    if policy.checkpoint_id is None:
-        raise CheckpointError(
-            policy.problem or f"There is no checkpoint in '{home.root.name}': train first (`hitl train`)."
-        )

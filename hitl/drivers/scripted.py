@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from data.records import Corner
 from hitl.games.base import VehicleState
 from hitl.road.line import Place
+from hitl.road.speed_profile import speed_profile
 from hitl.road.track import Track
 
 
@@ -30,17 +32,11 @@ class Skill:
     wheelbase: float = 3.24  # m
     full_lock: float = 0.4  # rad
     reaction_s: float = 0.2  # s between seeing that help is needed and acting
-
-
-def speed_profile(track: Track, skill: Skill) -> NDArray[np.float64]:
-    """Return the speed (m/s) that may be driven at each point of the line: grip in corners, braking distance before them."""
-    line = track.line
-    window = np.ones(5) / 5
-    bend = np.convolve(np.pad(np.abs(line.curvatures), 2, mode="edge"), window, mode="valid")
-    speed = np.minimum(np.sqrt(skill.corner_grip / np.maximum(bend, 1e-4)), skill.top_speed)
-    for k in range(len(speed) - 2, -1, -1):
-        speed[k] = min(speed[k], math.sqrt(speed[k + 1] ** 2 + 2 * skill.braking * line.spacing))
-    return speed
+    look_m: float = 4.0  # m ahead that they steer for, standing
+    look_s: float = 0.22  # s further for each m/s
+    settling: float = 0.06  # how strongly they answer to the car's turning otherwise than meant
+    gas: float = 0.35  # pedal for each m/s that they are too slow
+    brake: float = 0.25  # and too fast
 
 
 class ScriptedDriver:
@@ -48,7 +44,9 @@ class ScriptedDriver:
 
     def __init__(self, track: Track, skill: Skill | None = None, seed: int = 0, hz: float = 20.0) -> None:
         self.track, self.skill = track, skill or Skill()
-        self._profile = speed_profile(track, self.skill)
+        self._profile = speed_profile(
+            track, top=self.skill.top_speed, braking=self.skill.braking, grip=self.skill.corner_grip
+        )
         self._rng = np.random.default_rng(seed)
         self._dt = 1.0 / hz
         self.begin()
@@ -65,6 +63,13 @@ class ScriptedDriver:
         limit = max(0.0, self.track.half_width - 2.5)
         return float(np.clip(self.skill.wander_m * wave * math.sqrt(2 / 3), -limit, limit))
 
+    def see(self, state: VehicleState, place: Place) -> None:
+        """Sees the car as it is when it acts: there is nothing to keep in mind."""
+
+    def decides_in(self) -> float:
+        """Return the seconds from the need of help to the hand on the wheel."""
+        return self.skill.reaction_s
+
     def act(self, state: VehicleState, place: Place) -> NDArray[np.float32]:
         """Return the action for the coming time-step.
 
@@ -74,7 +79,7 @@ class ScriptedDriver:
         speed = state.speed
         heading = state.heading + state.yaw_rate * self._dt
         x, y = state.x + state.vx * self._dt, state.y + state.vy * self._dt
-        reach = 4.0 + 0.22 * speed
+        reach = skill.look_m + skill.look_s * speed
         target_s = place.s + speed * self._dt + reach
         tx, ty = line.ahead(target_s, np.zeros(1))[0]
         direction = line.at(target_s)[2]
@@ -84,7 +89,7 @@ class ScriptedDriver:
         curvature = 2 * left / max(dx * dx + dy * dy, 1.0)  # pure pursuit: the arc through the target (Coulter 1992)
         # A sliding car turns less than its wheels say: more lock with speed, and less when it already turns enough.
         lock = math.atan(skill.wheelbase * curvature) * (1 + 0.0004 * speed * speed)
-        lock += 0.06 * (curvature * speed - state.yaw_rate)
+        lock += skill.settling * (curvature * speed - state.yaw_rate)
         steer = -lock / skill.full_lock
         ahead = place.s + speed * (self._dt + 0.1)
         index = min(int(ahead / line.spacing), len(self._profile) - 1)
@@ -92,7 +97,7 @@ class ScriptedDriver:
         away = state.vy * math.cos(place.heading) - state.vx * math.sin(place.heading)
         if abs(place.offset + 0.4 * away) > 0.7 * self.track.half_width:
             allowed = min(allowed, 9.0)  # near the edge and on the way out: slow down first
-        pedal = 0.35 * (allowed - speed) if speed < allowed else 0.25 * (allowed - speed)
+        pedal = (skill.gas if speed < allowed else skill.brake) * (allowed - speed)
         return np.array([np.clip(pedal, -1, 1), np.clip(steer, -1, 1)], dtype=np.float32)
 
 
@@ -119,12 +124,14 @@ class TakeoverRule:
         reaction_s: float = 0.2,
         hz: float = 20.0,
         corners: tuple[Corner, ...] | None = None,
+        decides_in: Callable[[], float] | None = None,
     ) -> None:
-        """``corners``: where ``rule.corners`` are looked up; the track's own when None."""
+        """``corners``: where ``rule.corners`` are looked up; the track's own when None. ``decides_in``: gives the reaction
+        time of each episode (s), in place of ``reaction_s``."""
         self.track, self.rule = track, rule
         self._corners = [c for c in (track.corners if corners is None else corners) if c.name in rule.corners]
         self._helping, self._reached = True, 0.0
-        self._delay = max(1, round(reaction_s * hz))
+        self._hz, self._decides_in = hz, decides_in or (lambda: reaction_s)
         self._settle = max(1, round(rule.settle_s * hz))
         self.begin()
 
@@ -134,7 +141,8 @@ class TakeoverRule:
             passed = all(self._reached >= c.to_m for c in self._corners)
             self._helping = not self._helping and not passed
         self._reached = 0.0
-        self._seen: deque[bool] = deque([False] * self._delay, maxlen=self._delay + 1)
+        delay = max(1, round(self._decides_in() * self._hz))
+        self._seen: deque[bool] = deque([False] * delay, maxlen=delay + 1)
         self._calm = 0
         self.holding = False
 

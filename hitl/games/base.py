@@ -57,6 +57,9 @@ class Game(Protocol):
     def send(self, action: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """Set the controls; they hold until the next call. Returns what they were set to where that is another action."""
 
+    def release(self) -> None:
+        """Let go of all controls at once."""
+
     def state(self) -> VehicleState:
         """Return the newest state."""
 

@@ -55,6 +55,7 @@ class Box2DGame:
         self._time = 0.0
         self._near_s = start.s
         self._gas = self._brake = self._steer = 0.0
+        self._braked = 0.0  # in the last step: what was sent since then has not acted yet
         self._place_wheels(x, y, heading)
         self._set_moving(start, x, y, heading)
 
@@ -87,11 +88,16 @@ class Box2DGame:
         self._brake = min(max(-pedal, 0.0), 1.0)
         self._steer = min(max(steer, -1.0), 1.0)
 
+    def release(self) -> None:
+        """Let go of the pedals and straighten the wheel."""
+        self.send(np.zeros(len(self.action_names), np.float32))
+
     def advance(self, dt: float) -> None:
         """Let ``dt`` seconds pass, in steps of 1/60 s."""
         car, world = self._car, self._world
         car.steer(-self._steer * FULL_LOCK)
         car.brake(self._brake * _BRAKE)
+        self._braked = self._brake
         gas = self._gas * ENGINE_SHARE
         self._grip()
         for _ in range(max(1, round(dt * PHYSICS_HZ))):
@@ -136,7 +142,7 @@ class Box2DGame:
             yaw_rate=hull.angularVelocity * CLOCK,
             steer=-wheels[0].joint.angle / FULL_LOCK,
             gas=float(wheels[2].gas) / ENGINE_SHARE,
-            brake=self._brake,
+            brake=self._braked,
             slip=rear - forward,
         )
 

@@ -1,8 +1,7 @@
-"""What keeps a session alive when its environment is not: exceptions and hangs become one error, in time.
+"""What keeps a session alive when a foreign environment hangs: its exceptions and its silence become one error, in time.
 
-rtgym runs the environment on threads of its own, and an exception there would make its next ``step`` wait for ever;
-:class:`RtgymGuard` stands in between. An environment that runs on our own thread is given one by :class:`Worker`: one for all it
-ever does, because what draws (SDL, OpenGL) must be made, stepped and closed by the same thread, and entered by no second one.
+All that is ever done with it is done on one thread of :class:`Worker`, because what draws (SDL, OpenGL) must be made, stepped and
+closed by the same thread, and entered by no second one. rtgym, which has threads of its own: `hitl/games/tmrl/rtgym_guard.py`.
 """
 
 from __future__ import annotations
@@ -16,8 +15,6 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from data.errors import DeviceError, HitlError
 
@@ -150,97 +147,3 @@ def _leave() -> None:
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 stream.flush()
         os._exit(_status)
-
-
-class RtgymGuard:
-    """Stands between rtgym and an interface: keeps its exceptions, and waits for its thread only so long.
-
-    ``env``: any wrapper of ``real-time-gym-v1`` or ``real-time-gym-ts-v1``. Nothing in it is changed but the calls of its
-    interface that rtgym makes on its own threads. ``patience_s``: silence after which it counts as hung (default: three ticks).
-    """
-
-    def __init__(self, env: Any, patience_s: float | None = None) -> None:
-        self._env = env.unwrapped
-        self._patience_s = patience_s
-        self._own = f"_{type(self._env).__name__}__"  # how Python spells the private names of its class
-        self.interface: Any = getattr(self._env, "interface", None) or getattr(self._env, f"{self._own}interface")
-        self.failure: BaseException | None = None
-        self.on_send: Any = lambda due: None  # is told when the time-step that a send begins was due
-        self._last: Any = None
-        self._observe, self._control = self.interface.get_obs_rew_terminated_info, self.interface.send_control
-        self._reset, self._wait = self.interface.reset, self.interface.wait
-        self.interface.get_obs_rew_terminated_info = self._observed
-        self.interface.send_control, self.interface.reset = self._controlled, self._was_reset
-        self.interface.wait = self._waited
-
-    def wait(self) -> None:
-        """Return when the running time-step has ended; raise EnvironmentLost when it does not, or has failed."""
-        limit = self._patience_s or TICKS * float(self._env.time_step_duration)
-        if not self._ended(limit):
-            raise EnvironmentLost(
-                f"The game has not answered for {1000 * limit:.0f} ms. The pad is let go of and the episode is closed."
-            )
-        self.check()
-
-    def check(self) -> None:
-        """Raise EnvironmentLost when the interface has failed."""
-        if self.failure is not None:
-            raise lost(self.failure) from self.failure
-
-    def abandon(self) -> None:
-        """Leave the environment to itself: its thread may never end, so nobody may wait for it, not even at its end."""
-        if hasattr(self._env, f"{self._own}die"):
-            setattr(self._env, f"{self._own}die", True)
-            getattr(self._env, f"{self._own}ev_start_ts").set()
-        self._env._at_thread = _Ended()
-
-    def _ended(self, limit: float) -> bool:
-        if not hasattr(self._env, f"{self._own}ev_end_ts"):
-            self._env._at_thread.join(limit)
-            return not self._env._at_thread.is_alive()
-        if not getattr(self._env, f"{self._own}ts_running"):
-            return True
-        return bool(getattr(self._env, f"{self._own}ev_end_ts").wait(limit))
-
-    def _observed(self) -> Any:
-        try:
-            self._last = self._observe()
-        except BaseException as error:
-            self.failure = error
-            if self._last is None:  # nothing was ever seen: the shape is all that rtgym wants
-                return self._nothing(), 0.0, True, {}
-        return self._last
-
-    def _controlled(self, control: Any) -> None:
-        try:
-            self.on_send(getattr(self._env, f"{self._own}t_end"))
-            self._control(control)
-        except BaseException as error:
-            self.failure = error
-
-    def _was_reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        try:
-            return self._reset(seed=seed, options=options)
-        except BaseException as error:
-            self.failure = error
-            return self._nothing(), {}
-
-    def _waited(self) -> None:
-        try:
-            self._wait()
-        except BaseException as error:
-            self.failure = error
-
-    def _nothing(self) -> list[Any]:
-        return [np.zeros(part.shape, part.dtype) for part in self.interface.get_observation_space().spaces]
-
-
-class _Ended:
-    """Stands for the thread of an abandoned environment."""
-
-    def join(self, timeout: float | None = None) -> None:
-        """Return at once."""
-
-    def is_alive(self) -> bool:
-        """It is not waited for."""
-        return False

@@ -8,26 +8,28 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.errors import DeviceError, UsageError, shown
 from data.suggest import did_you_mean
 from hitl.arguments import ENV_WORDS, ENVIRONMENTS
-from hitl.games.world import NoTask, World, no_road, nothing
+from hitl.games.base import Game
+from hitl.games.world import NoTask, World, no_road
 from hitl.home import Home
 from hitl.protocols import Clock
 from hitl.road.known_tracks import drivable
-from hitl.task.driving_task import DrivingTask, TaskSettings
-from hitl.timing.clocks import LockstepClock, RealTimeClock
+from hitl.road.track import Track
+from hitl.task.driving_task import TaskSettings
+from hitl.timing.clocks import LockstepClock, PacedClock, RtgymClock
 
 if TYPE_CHECKING:
-    from hitl.session_options import RigOptions
+    from hitl.session_options import SessionOptions
 
 
-def open_world(options: RigOptions, home: Home) -> World:
+def open_world(options: SessionOptions, home: Home) -> World:
     """Open the environment that the options name.
 
     Raises:
@@ -76,53 +78,45 @@ def _quiet(make: Callable[[], World], home: Home) -> World:
     return world
 
 
-def _box2d(options: RigOptions, home: Home) -> World:
+def _box2d(options: SessionOptions, home: Home) -> World:
     from hitl.games.box2d import Box2DGame
-    from hitl.games.embedded_env import DrivingEnv, real_time_env
-    from hitl.pads.base import neutral_action
+    from hitl.settings import load
 
     track = drivable(home, options.track)
-    game = Box2DGame(track)
-    names = game.action_names
-    env: Any
-    if options.real_time:
-        task = DrivingTask(track, options.task)
-        env = real_time_env(game, task)
-        real = RealTimeClock(env)
-        clock: Clock = real
-        hold, release = real.hold, lambda: env.unwrapped.interface.game.send(neutral_action(names))
-    else:
-        env = DrivingEnv(track, options.task, game)
-        task, clock, hold, release = env.task, LockstepClock(env.task.settings.hz), nothing, nothing
+    options = replace(options, task=options.task or load(home, "observation", "reward").task)
+    return _driven(Box2DGame(track), track, options)
 
-    def close() -> None:
-        env.close()  # waits for a game in real time, or leaves one that hangs
-        with contextlib.suppress(AttributeError):
-            env.unwrapped.stop()
 
-    seen = task.names(names)
+def _driven(game: Game, track: Track, options: SessionOptions, **more: Any) -> World:
+    """Return the world of a game of ours: the same environment for each of them."""
+    from hitl.games.driving_env import DrivingEnv
+
+    env, names = DrivingEnv(track, options.task, game), game.action_names
+    runs_by_itself = not hasattr(game, "advance")
     return World(
         env,
-        clock,
+        _clock(env.task.settings.hz, runs_by_itself or options.real_time),
         track,
-        task,
-        seen,
+        env.task,
+        env.task.names(names),
         names,
-        (),
-        task.reward.settings.as_dict(),
-        hold=hold,
-        release=release,
-        close=close,
+        reward=env.task.reward.settings.as_dict(),
+        release=game.release,
+        close=env.close,
+        **more,
     )
 
 
-def _gym(name: str, options: RigOptions, home: Home) -> World:
+def _clock(hz: float, real_time: bool) -> Clock:
+    return PacedClock(hz) if real_time else LockstepClock(hz)
+
+
+def _gym(name: str, options: SessionOptions, home: Home) -> World:
     from hitl.games.gym_env import action_names, controls_for, open_gym
     from hitl.settings import load
-    from hitl.timing.paced_clock import PacedClock
 
     settings = options.task or TaskSettings()
-    player = load(home)
+    player = load(home, "controls", "pictures")
     chosen = dict(player.controls)
     env = open_gym(
         name, hz=settings.hz if options.real_time else None, render=options.show, pictures=player.pictures
@@ -133,15 +127,9 @@ def _gym(name: str, options: RigOptions, home: Home) -> World:
     except DeviceError:
         env.close()
         raise
-    clock: Clock
-    if options.real_time:
-        paced = PacedClock(settings.hz)
-        clock, hold = paced, paced.hold
-    else:
-        clock, hold = LockstepClock(settings.hz), nothing
     return World(
         env,
-        clock,
+        _clock(settings.hz, options.real_time),
         no_road(name.rsplit(":", 1)[-1]),
         NoTask(settings),
         env.observation_names,
@@ -150,28 +138,24 @@ def _gym(name: str, options: RigOptions, home: Home) -> World:
         has_line=False,
         frame_shape=env.image[1:],
         heed=env.heed,
-        hold=hold,
         close=env.close,
     )
 
 
-def _trackmania(options: RigOptions, home: Home) -> World:
-    from hitl.games.live_env import LiveEnv
+def _trackmania(options: SessionOptions, home: Home) -> World:
     from hitl.games.trackmania.game import open_trackmania
     from hitl.games.trackmania.key_presses import instead_of_pad, key_controls, keys_or_none
     from hitl.games.trackmania.virtual_pad import VirtualPad
     from hitl.settings import load
-    from hitl.timing.paced_clock import PacedClock
 
-    chosen = load(home).trackmania
+    player = load(home, "trackmania", "observation", "reward")
+    chosen = player.trackmania
     track = drivable(home, map_line(options.track, home))
-    task = DrivingTask(track, options.task)
-    hz = task.settings.hz
+    task = options.task or player.task
+    options, hz = replace(options, task=task), task.hz
     game = open_trackmania(
         track, host=chosen.host, port=chosen.port, layout=chosen.layout, hz=hz, settle_s=chosen.settle_s
     )
-    env, clock = LiveEnv(game, task), PacedClock(hz)
-    names = game.action_names
 
     def plug(hub: Any) -> None:
         try:
@@ -186,29 +170,16 @@ def _trackmania(options: RigOptions, home: Home) -> World:
         if chosen.controls == "auto":
             game.spare = lambda: keys_or_none(hz)
 
-    return World(
-        env,
-        clock,
-        track,
-        task,
-        task.names(names),
-        names,
-        reward=task.reward.settings.as_dict(),
-        plug=plug,
-        hold=clock.hold,
-        release=game.release,
-        close=env.close,
-    )
+    return _driven(game, track, options, plug=plug)
 
 
-def _tmrl(options: RigOptions, home: Home) -> World:
-    from hitl.games.tmrl.env import ACTIONS, TmrlClock, open_tmrl
+def _tmrl(options: SessionOptions, home: Home) -> World:
+    from hitl.games.tmrl.env import ACTIONS, open_tmrl
     from hitl.pads.own_pad import Guard
     from hitl.settings import load
 
-    chosen = load(home)
+    chosen = load(home, "tmrl", "trackmania")
     env = open_tmrl(chosen.tmrl.folder, host=chosen.trackmania.host, port=chosen.trackmania.port)
-    clock = TmrlClock(env)
 
     def plug(hub: Any) -> None:
         if hub is None:
@@ -226,7 +197,7 @@ def _tmrl(options: RigOptions, home: Home) -> World:
 
     return World(
         env,
-        clock,
+        RtgymClock(env.hz, env.wait),
         env.track,
         NoTask(TaskSettings(hz=env.hz)),
         env.observation_names,
@@ -235,7 +206,6 @@ def _tmrl(options: RigOptions, home: Home) -> World:
         frame_shape=env.image[1:],
         plug=plug,
         heed=env.heed,
-        hold=clock.hold,
         release=env.release,
         close=env.close,
     )

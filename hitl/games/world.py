@@ -27,7 +27,7 @@ def nothing() -> None:
 
 @dataclass
 class World:
-    """An environment ready for a session. ``hold`` lets time stand still for a tick, ``release`` lets go of the controls."""
+    """An environment ready for a session. ``release`` lets go of the controls."""
 
     env: Any
     clock: Clock
@@ -43,7 +43,6 @@ class World:
         None
     )  # makes our own pad; ``hub``: the devices that the player's is read from
     heed: Callable[[Callable[[], bool]], None] = lambda leaving: None  # has it ask, while it waits, whether to go on waiting
-    hold: Callable[[], None] = nothing
     release: Callable[[], None] = nothing
     close: Callable[[], None] = nothing
 

@@ -1,30 +1,28 @@
 """The keyboard as a pad: arrow keys that turn the wheel softly, so that a car can be driven with them.
 
-It needs a window with the focus: keys are read from pygame's window, whoever draws it. Keys are only on and off, so
-the wheel and the pedals travel at a speed of their own (units a second); letting go brings the wheel back faster than
-it turned, and a key for the other side acts at once from the middle.
+It needs a window with the focus. A key goes by SDL's name for it, all the way from the window's process to here. Keys are only
+on and off, so the wheel and the pedals travel at a speed of their own (units a second); letting go brings the wheel back faster
+than it turned, and a key for the other side acts at once from the middle.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-
-import pygame
+from collections.abc import Callable
 
 from hitl.pads.base import MISSING, PadState
 
-KEYS: dict[str, tuple[int, ...]] = {
-    "left": (pygame.K_LEFT, pygame.K_a),
-    "right": (pygame.K_RIGHT, pygame.K_d),
-    "gas": (pygame.K_UP, pygame.K_w),
-    "brake": (pygame.K_DOWN, pygame.K_s),
-    "takeover": (pygame.K_SPACE,),
-    "pause": (pygame.K_p,),
-    "panic": (pygame.K_BACKSPACE,),
-    "star": (pygame.K_RETURN,),
-    "restart": (pygame.K_r,),
-    "quit": (pygame.K_ESCAPE,),
+KEYS = {
+    "left": ("left", "a"),
+    "right": ("right", "d"),
+    "gas": ("up", "w"),
+    "brake": ("down", "s"),
+    "takeover": ("space",),
+    "pause": ("p",),
+    "panic": ("backspace",),
+    "star": ("return",),
+    "restart": ("r",),
+    "quit": ("escape",),
 }
 TURN, RETURN = 3.5, 7.0  # wheel: full lock in 0.29 s, back in 0.14 s
 PRESS, RELEASE = 6.0, 10.0  # pedals
@@ -32,12 +30,15 @@ LONGEST = 0.1  # s: a stalled session must not make the wheel jump
 
 
 class KeyboardPad:
-    """Arrow keys or WASD; space holds the takeover. ``keys`` and ``clock`` are for tests."""
+    """Arrow keys or WASD; space holds the takeover.
+
+    ``keys`` returns the names of the keys that are down (None: those of this process's own window); ``clock`` is for tests.
+    """
 
     name = "keyboard"
 
     def __init__(
-        self, *, keys: Callable[[], Sequence[bool]] | None = None, clock: Callable[[], float] = time.monotonic
+        self, *, keys: Callable[[], frozenset[str]] | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._keys = keys
         self._clock = clock
@@ -49,15 +50,14 @@ class KeyboardPad:
         """Return the newest state. Pumps no events: the window does. Without a window the keyboard is missing."""
         if self._closed:
             return MISSING
-        try:
-            down = self._keys() if self._keys is not None else _pressed()
-        except pygame.error:
+        down = self._keys() if self._keys is not None else _down()
+        if down is None:
             return MISSING
         now = self._clock()
         dt, self._then = min(max(now - self._then, 0.0), LONGEST), now
 
         def held(name: str) -> bool:
-            return any(down[key] for key in KEYS[name])
+            return not down.isdisjoint(KEYS[name])
 
         wish = float(held("right")) - float(held("left"))
         if wish * self._steer < 0.0:
@@ -78,10 +78,15 @@ class KeyboardPad:
         self._closed = True
 
 
-def _pressed() -> Sequence[bool]:
-    if pygame.display.get_surface() is None and not pygame.display.get_init():
-        raise pygame.error("no window")
-    return pygame.key.get_pressed()
+def _down() -> frozenset[str] | None:
+    """Return the keys that are down in this process's own window; None where there is none."""
+    import pygame
+
+    try:
+        down = pygame.key.get_pressed()
+        return frozenset(name for names in KEYS.values() for name in names if down[pygame.key.key_code(name)])
+    except pygame.error:
+        return None
 
 
 def _towards(value: float, wish: float, step: float) -> float:

@@ -129,7 +129,7 @@ def take_weights(home: Home, message: dict[str, Any], say: Callable[[str], None]
         meta = CheckpointMeta.from_json(json.loads(unpack(data)[1]))
         half.write_bytes(data)
         os.replace(half, home.checkpoints / name)
-        with Store.open(home.store_path) as store:
+        with Store(home.store_path) as store:
             store.add_checkpoint(
                 name, hashlib.sha256(data).hexdigest(), meta.updates, meta.env_steps, meta.kind, meta.config,
             )  # fmt: skip

@@ -14,14 +14,15 @@ import sqlite3
 import time
 import uuid as uuids
 from collections import deque
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
-from data.connect import open_store, transaction
+from data.connect import data_version, open_to_follow, transaction
 from data.errors import StoreError
 from data.exchange.checks import EpisodeRefusedError
-from data.exchange.portable import session_row
 from data.numbers import counted
+from data.reading import news
+from data.reading.news import Marks
 from data.recording.operations import (
     AddEvent,
     AddStep,
@@ -34,24 +35,13 @@ from data.recording.operations import (
     Operation,
     as_row,
 )  # fmt: skip
-from data.schema import STEP_COLUMNS
-from data.segments import judgement
+from data.tables.judgements import judgement
 from hitl.home import Home
 from hitl.remote.checks import drop_unusable, read_session
 
 MESSAGE_BYTES = 400_000  # of steps in one message, about
 WINDOW = 8  # messages on their way
 PATIENCE_S = 20.0  # with a store that cannot be read
-
-
-@dataclass(frozen=True)
-class Marks:
-    """How far the store has been sent."""
-
-    step: int = 0
-    episode: int = 0  # revisions
-    segment: int = 0
-    event: int = 0
 
 
 class Outbox:
@@ -125,16 +115,16 @@ class Outbox:
 
     def acknowledged(self, seq: int) -> bool:
         """Note that the trainer has everything up to that number; returns whether that is new."""
-        news = False
+        told = False
         while self._unacked and self._unacked[0][0]["seq"] <= seq:
             message, self.acked, steps, self._kept_open = self._unacked.popleft()
             self.base = int(message["seq"])
             self.steps += steps
-            news = True
-        if news:
+            told = True
+        if told:
             self._resend = deque(m for m in self._resend if m["seq"] > seq)
             self._save()
-        return news
+        return told
 
     def resend(self) -> None:
         """Send what was not acknowledged again: the very same messages, as the first ones may still arrive."""
@@ -156,7 +146,7 @@ class Outbox:
     def _news(self) -> tuple[dict[str, Any], list[Operation], Marks, int, list[int]] | None:
         """Return the next message, without looking further where nothing was written since the last look."""
         conn = self._connect()
-        version = int(conn.execute("PRAGMA data_version").fetchone()[0])
+        version = data_version(conn)
         if version == self._seen:
             return None
         with transaction(conn, "DEFERRED"):
@@ -167,60 +157,33 @@ class Outbox:
 
     def _connect(self) -> sqlite3.Connection:
         if self._conn is None:
-            self._conn = open_store(self._path, create=False)
-            self._conn.execute("PRAGMA query_only = ON")
+            self._conn = open_to_follow(self._path)
         return self._conn
 
     def _current_marks(self) -> tuple[Marks, int]:
         """Return how far the store has come, and the number of the next session."""
         if not self._path.exists():
             return Marks(), 0
-        conn = self._connect()
-        values = [
-            conn.execute(f"SELECT coalesce(max({column}), 0) FROM {table}").fetchone()[0]
-            for table, column in (
-                ("steps", "id"),
-                ("episodes", "revision"),
-                ("segments", "revision"),
-                ("events", "id"),
-            )
-        ]
-        first = conn.execute(
-            "SELECT coalesce((SELECT min(id) FROM sessions WHERE status = 'open'), (SELECT max(id) + 1 FROM sessions), 0)"
-        ).fetchone()[0]
-        return Marks(*values), int(first)
+        return news.marks_now(self._connect())
 
     def _make(self, conn: sqlite3.Connection) -> tuple[dict[str, Any], list[Operation], Marks, int, list[int]] | None:
         """Return (session, operations, marks, steps, open sessions) of the next message; one session at a time."""
         while True:
             marks = self._sent
-            row = conn.execute(
-                "SELECT session_id FROM (SELECT e.session_id, s.id AS at FROM steps s JOIN episodes e ON e.id = s.episode_id "
-                "WHERE s.id > ? ORDER BY s.id LIMIT 1) UNION ALL SELECT session_id FROM (SELECT session_id FROM episodes WHERE "
-                "revision > ? ORDER BY revision LIMIT 1) UNION ALL SELECT session_id FROM (SELECT session_id FROM segments "
-                "WHERE revision > ? ORDER BY revision LIMIT 1) LIMIT 1",
-                (marks.step, marks.episode, marks.segment),
-            ).fetchone()
-            if row is None:
+            session = news.next_session(conn, marks)
+            if session is None:
                 return self._endings(conn, marks)
-            if int(row[0]) >= self._first:
-                return self._of_session(conn, int(row[0]), marks)
+            if session >= self._first:
+                return self._of_session(conn, session, marks)
             # The trainer knows nothing of that session, so a judgement on it means nothing there.
-            self._sent = self._past(conn, int(row[0]), marks)
+            self._sent = self._past(conn, session, marks)
 
     def _of_session(
         self, conn: sqlite3.Connection, session: int, marks: Marks
     ) -> tuple[dict[str, Any], list[Operation], Marks, int, list[int]]:
-        columns = ", ".join(f"s.{name}" for name in STEP_COLUMNS[1:])
-        size = conn.execute(
-            "SELECT length(observation) + 2 * length(executed) + 120 FROM steps WHERE id > ? LIMIT 1", (marks.step,)
-        ).fetchone()
-        most = max(1, MESSAGE_BYTES // size[0]) if size else 1
-        rows = conn.execute(
-            f"SELECT s.id, e.session_id, e.id, e.number, {columns} FROM steps s JOIN episodes e ON e.id = s.episode_id "
-            "WHERE s.id > ? ORDER BY s.id LIMIT ?",
-            (marks.step, most + 1),
-        ).fetchall()
+        size = news.step_bytes(conn, marks.step)
+        most = max(1, MESSAGE_BYTES // size) if size else 1
+        rows = news.new_steps(conn, marks.step, most + 1)
         own = []
         for found in rows[:most]:
             if found[1] != session:
@@ -228,24 +191,15 @@ class Outbox:
             own.append(found)
         whole = len(own) == len(rows)  # every new step is in this message: what closes episodes may follow
         step = own[-1][0] if own else marks.step
-        changed = _first_of(
-            conn.execute(
-                "SELECT session_id, revision, id FROM episodes WHERE revision > ? ORDER BY revision", (marks.episode,)
-            ).fetchall(),
-            session,
-        )
-        ops: list[Operation] = [self._episode(conn, e) for e in dict.fromkeys([r[2] for r in own] + [c[2] for c in changed])]
+        changed = _first_of(news.changed_episodes(conn, marks.episode), session)
+        episodes = dict.fromkeys([r[2] for r in own] + [c[2] for c in changed])
+        ops: list[Operation] = [BeginEpisode(*news.episode_begun(conn, e)) for e in episodes]
         ops += [AddStep(*r[3:]) for r in own]
         still_open = [*self.open, *(() if session in self.open else (session,))]
         if not whole:
-            return session_row(conn, session), ops, replace(marks, step=step), len(own), still_open
+            return news.session_described(conn, session), ops, replace(marks, step=step), len(own), still_open
         segment = marks.segment
-        rows = conn.execute(
-            'SELECT g.session_id, g.revision, g.number, e.number, g.kind, g.start, g."trigger", g.corner, g.priority, '
-            "g.started, g.stop, g.outcome, g.interrupted FROM segments g JOIN episodes e ON e.id = g.episode_id "
-            "WHERE g.revision > ? ORDER BY g.revision",
-            (marks.segment,),
-        ).fetchall()
+        rows = news.changed_segments(conn, marks.segment)
         for _, revision, number, *begun, stop, outcome, interrupted in _first_of(rows, session):
             segment = revision
             ops.append(BeginSegment(number, *begun))
@@ -254,38 +208,26 @@ class Outbox:
             if (judged := judgement(conn, session, number)) is not None:
                 ops.append(Judge(number, *judged))
         for _, _, episode in changed:
-            ended = conn.execute(
-                'SELECT number, "end", reason, last_observation, length, "return", max_progress, ended FROM episodes '
-                'WHERE id = ? AND "end" IS NOT NULL',
-                (episode,),
-            ).fetchone()
+            ended = news.episode_ended(conn, episode)
             if ended is not None:
                 ops.append(EndEpisode(*ended))
         event = self._events(conn, session, marks.event, ops)
         revision = changed[-1][1] if changed else marks.episode
-        return session_row(conn, session), ops, Marks(step, revision, segment, event), len(own), still_open
+        return news.session_described(conn, session), ops, Marks(step, revision, segment, event), len(own), still_open
 
     def _past(self, conn: sqlite3.Connection, session: int, marks: Marks) -> Marks:
         """Return marks past everything new in one session, up to what belongs to another."""
-        steps = conn.execute(
-            "SELECT e.session_id, s.id FROM steps s JOIN episodes e ON e.id = s.episode_id WHERE s.id > ? ORDER BY s.id "
-            "LIMIT 10000",
-            (marks.step,),
-        ).fetchall()
-        new = {"step": steps}
-        for name, table in (("episode", "episodes"), ("segment", "segments")):
-            new[name] = conn.execute(
-                f"SELECT session_id, revision FROM {table} WHERE revision > ? ORDER BY revision",
-                (getattr(marks, name),),
-            ).fetchall()
+        new = {
+            "step": news.sessions_of_steps(conn, marks.step),
+            "episode": news.changed_episodes(conn, marks.episode),
+            "segment": news.changed_segments(conn, marks.segment),
+        }
         ends = {name: rows[-1][1] for name, found in new.items() if (rows := _first_of(found, session))}
         return replace(marks, **ends)
 
     def _events(self, conn: sqlite3.Connection, session: int, mark: int, ops: list[Operation]) -> int:
         """Add the session's events to ``ops``, up to the first one of another session; returns the new mark."""
-        for id_, of, *event in conn.execute(
-            "SELECT id, session_id, at, level, kind, message, data FROM events WHERE id > ? ORDER BY id", (mark,)
-        ).fetchall():
+        for id_, of, *event in news.new_events(conn, mark):
             if of not in (session, None):
                 break
             mark = id_
@@ -298,29 +240,19 @@ class Outbox:
     ) -> tuple[dict[str, Any], list[Operation], Marks, int, list[int]] | None:
         """Return a message that closes a session which has ended."""
         for session in self.open:
-            status, ended = conn.execute("SELECT status, ended FROM sessions WHERE id = ?", (session,)).fetchone()
+            status, ended = news.session_status(conn, session)
             if status != "open":
                 left = [s for s in self.open if s != session]
                 ops: list[Operation] = []
                 event = self._events(conn, session, marks.event, ops)
                 ops.append(EndSession(status, ended))
-                return session_row(conn, session), ops, replace(marks, event=event), 0, left
+                return news.session_described(conn, session), ops, replace(marks, event=event), 0, left
         return None
-
-    def _episode(self, conn: sqlite3.Connection, episode: int) -> BeginEpisode:
-        row = conn.execute(
-            "SELECT number, purpose, seed, checkpoint_id, started FROM episodes WHERE id = ?", (episode,)
-        ).fetchone()
-        return BeginEpisode(*row)
 
     def _checkpoint_names(self, conn: sqlite3.Connection, ops: list[Operation]) -> dict[int, str]:
         """Return the names of the checkpoints that the operations speak of: numbers differ from store to store."""
         used = {op.checkpoint_id for op in ops if isinstance(op, AddStep | BeginEpisode)}
-        return {
-            id_: conn.execute("SELECT name FROM checkpoints WHERE id = ?", (id_,)).fetchone()[0]
-            for id_ in used
-            if id_ is not None
-        }
+        return news.checkpoint_names(conn, {id_ for id_ in used if id_ is not None})
 
     def _load(self) -> dict[str, Any]:
         try:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from data.connect import now, open_store, transaction
+from data.connect import open_store, transaction
 from data.errors import shown
 from data.exchange.checks import EpisodeRefusedError
 from data.exchange.unpickle import Holder
@@ -16,7 +16,9 @@ from data.recording.applier import Applier
 from data.recording.operations import AddStep, BeginEpisode, EndSession, Operation
 from data.recording.session_lock import LiveLock
 from data.records import SessionInfo
-from data.tracks import plain, settle
+from data.tables.checkpoints import id_of, newest_name
+from data.tables.sessions import add_event, reopen
+from data.tables.tracks import plain, settle
 from hitl.home import Home
 from hitl.remote.checks import drop_unusable, read_operations, read_session
 from hitl.remote.link import connection
@@ -53,7 +55,7 @@ class Inbox:
     def take(self, message: dict[str, Any]) -> bool:
         """Store one message; returns whether it was the next one. Raises sqlite3.OperationalError when the store is busy.
 
-        One that cannot be stored is noted and skipped. It is acknowledged all the same: or it would be sent again and again, and
+        One that cannot be stored is noted and skipped. It is acknowledged all the same, or it would be sent again and again, and
         block all that come after it. Raises KeyError, TypeError or ValueError for what is not a message at all.
         """
         run, seq, base = str(message["run"]), int(message["seq"]), int(message["base"])
@@ -92,14 +94,11 @@ class Inbox:
         text = f"From worker '{shown(message.get('name'), 40)}': {text}"
         self.noted.append(text)
         with transaction(self._conn):
-            self._conn.execute(
-                "INSERT INTO events (at, level, kind, message) VALUES (?, 'warning', 'worker', ?)", (now(), text)
-            )
+            add_event(self._conn, "worker", text, "warning")
 
     def newest_weights(self) -> str:
         """Return the name of the newest checkpoint, "" while there is none."""
-        row = self._conn.execute("SELECT name FROM checkpoints ORDER BY id DESC LIMIT 1").fetchone()
-        return str(row[0]) if row else ""
+        return newest_name(self._conn)
 
     def close(self) -> None:
         """Close the store; sessions that go on elsewhere stay open in it until their worker is back."""
@@ -115,10 +114,7 @@ class Inbox:
             applier = Applier(self._conn, uuid, info, row["started"])
             applier.apply([])
             with transaction(self._conn):
-                self._conn.execute(
-                    "UPDATE sessions SET source = ?, status = 'open' WHERE uuid = ? AND status != 'ended'",
-                    (f"worker {message['name']} {str(message['worker'])[:8]}", uuid),
-                )
+                reopen(self._conn, uuid, f"worker {message['name']} {str(message['worker'])[:8]}")
             lock = LiveLock(self._path, uuid)  # its session lives, though in no process of this machine
             lock.acquire()
             self._sessions[uuid] = (applier, lock)
@@ -126,10 +122,7 @@ class Inbox:
 
     def _use_own_checkpoint_ids(self, ops: Sequence[Operation], names: dict[int, str]) -> None:
         """Give the operations this store's numbers of the checkpoints that they speak of."""
-        here: dict[int | None, int | None] = {}
-        for there, name in names.items():
-            found = self._conn.execute("SELECT max(id) FROM checkpoints WHERE name = ?", (name,)).fetchone()
-            here[there] = found[0]
+        here: dict[int | None, int | None] = {there: id_of(self._conn, name) for there, name in names.items()}
         for op in ops:
             if isinstance(op, AddStep | BeginEpisode):
                 op.checkpoint_id = here.get(op.checkpoint_id)

@@ -124,7 +124,7 @@ class TmrlSamples:
         )  # fmt: skip
         check(Portable(info, data, data.origin or ""))
         if self._store is None:
-            self._store = Store.open(self._path)
+            self._store = Store(self._path)
         if sizes not in self._sessions:
             say(f"A RolloutWorker of tmrl's sends samples of {sizes[0]} numbers; they are stored as the agent's driving.")
             self._sessions[sizes] = self._store.start_session(info, source="tmrl worker")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.reading.drives import Drive
-from data.records import DRIVING_FAULTS, Corner
+from data.records import Corner
 from hitl.road.line import ReferenceLine
 
 NEWEST = 150  # episodes that are looked at: where an agent crashed as a beginner is no corner to name
@@ -43,16 +43,16 @@ def ends(drives: Sequence[Drive]) -> tuple[list[End], float]:
 
     Laps of a human count for the braking, not for the ends.
     """
-    newest = {drive.episode_id for drive in [d for d in drives if d.purpose != "lap"][-NEWEST:]}
+    newest = {drive.episode.id for drive in [d for d in drives if d.episode.purpose != "lap"][-NEWEST:]}
     found: list[End] = []
     decelerations: list[float] = []
     for drive in drives:
-        lost = -np.diff(drive.speed) * drive.hz
+        lost = -np.diff(drive.speed) * drive.episode.hz
         braked = lost[(drive.brake[:-1] > 0.5) & (lost > 0.0)]
         if len(braked) and len(decelerations) < 200_000:
             decelerations.extend(braked.tolist())
-        if drive.reason in DRIVING_FAULTS and drive.episode_id in newest:
-            back = max(1, round(LOOK_BACK_S * drive.hz))
+        if drive.episode.failed and drive.episode.id in newest:
+            back = max(1, round(LOOK_BACK_S * drive.episode.hz))
             found.append(End(drive.farthest, float(drive.speed[-back:].max()), float(drive.speed[-1])))
     firm = float(np.percentile(decelerations, 75)) if len(decelerations) >= 20 else BRAKING_DEFAULT
     return found, max(firm, 2.0)

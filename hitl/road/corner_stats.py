@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.reading.drives import Drive
-from data.records import AGENT, DRIVING_FAULTS, HUMAN, Corner
+from data.records import AGENT, HUMAN, Corner
+from data.statistics import wilson
 
 APPROACH_M = 30.0  # m before a corner within which a takeover is meant for it, and its braking begins
 BRAKING = 0.1  # brake above this is braking
@@ -45,7 +45,7 @@ class Rate:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The Wilson score interval at 95 % (Wilson 1927), which stays within 0..1 and is honest for few attempts."""
+        """The Wilson score interval at 95 %."""
         return wilson(self.k, self.n)
 
 
@@ -65,28 +65,17 @@ class CornerStats:
     human_braking: float | None
 
 
-def wilson(k: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return the Wilson score interval of k successes in n tries."""
-    if n == 0:
-        return 0.0, 1.0
-    share, z2 = k / n, z * z
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    low, high = max(0.0, middle - half), min(1.0, middle + half)
-    return (0.0 if k == 0 else low), (1.0 if k == n else high)
-
-
 def visit(drive: Drive, corner: Corner, previous_end: float = 0.0) -> Visit | None:
-    """Return what happened at a corner in a drive; None if it never came there, began behind it, or did not decide.
+    """Return what happened at a corner in a drive; None if it never came there, began after it, or did not decide.
 
-    Undecided is what ended inside for a reason that is nobody's driving: stopped, panic, time limit, a killed session.
+    Undecided is what ended inside for a reason other than the driving: stopped, panic, time limit, a killed session.
     ``previous_end``: end (m) of the corner before, whose braking is not this one's.
     """
     progress = drive.progress
     if progress[0] >= corner.to_m or drive.farthest < corner.from_m:
         return None
     passed = drive.farthest >= corner.to_m
-    if not passed and drive.reason not in DRIVING_FAULTS:
+    if not passed and not drive.episode.failed:
         return None
     inside = np.flatnonzero(progress >= corner.from_m)
     entry = int(inside[0]) if len(inside) else len(progress) - 1
@@ -99,8 +88,8 @@ def visit(drive: Drive, corner: Corner, previous_end: float = 0.0) -> Visit | No
     stretch = slice(first, max(leave, first + 1))
     onset = braking_onset(drive.speed[stretch], drive.brake[stretch])
     return Visit(
-        drive.episode_id,
-        drive.purpose,
+        drive.episode.id,
+        drive.episode.purpose,
         passed,
         bool((drive.driver[stretch] == HUMAN).any()),
         int(drive.driver[entry]),

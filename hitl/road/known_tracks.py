@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
-from data import tracks
 from data.errors import InputFileError, StoreError, UsageError
 from data.store import Store
-from data.tracks import Road, SeveralTracksError
+from data.tables.roads import Road
+from data.tables.tracks import SeveralTracksError
 from hitl.home import Home
 from hitl.road.line import ReferenceLine
 from hitl.road.track import FILES, Track, load_track, shipped_tracks
@@ -20,30 +19,30 @@ def road_of(track: Track) -> Road:
     return Road(track.line.points, track.half_width)
 
 
-def file_under(conn: sqlite3.Connection, track: Track) -> tuple[Track, str, list[str]]:
+def file_under(store: Store, track: Track) -> tuple[Track, str, list[str]]:
     """Return the track with the name that the store files it under, its digest there, and what the player must be told."""
     road = road_of(track)
     reserved = built_in = False
     if track.name in shipped_tracks():
         built_in = road.same(road_of(load_track(track.name)))
         reserved = not built_in
-    label, said = tracks.enter(conn, track.name, road, built_in=built_in, reserved=reserved)
-    (row,) = tracks.rows(conn, "track = ?", (label,))
+    label, said = store.enter_track(track.name, road, built_in=built_in, reserved=reserved)
+    (row,) = store.known_tracks(label)
     return replace(track, name=label), row.digest, said
 
 
-def chosen(conn: sqlite3.Connection, wanted: str) -> str:
+def chosen(store: Store, wanted: str) -> str:
     """Return the stored track that a name, a file or the beginning of a digest means. Raises UsageError, InputFileError."""
     path = Path(wanted)
     if path.suffix.lower() in FILES and path.is_file():
         track = load_track(path)
         try:
-            return tracks.resolve(conn, track.name, road_of(track))
+            return store.resolve_track(track.name, road_of(track))
         except UsageError:
-            if not any(row.digest == "" for row in tracks.rows(conn, "name = ?", (track.name,))):
+            if not any(row.digest == "" for row in store.known_tracks(name=track.name)):
                 raise
-            return tracks.resolve(conn, track.name)  # from before tracks were known by their lines
-    return tracks.resolve(conn, wanted)
+            return store.resolve_track(track.name)  # from before tracks were known by their lines
+    return store.resolve_track(wanted)
 
 
 def drivable(home: Home, wanted: str | Path) -> Track:
@@ -54,10 +53,10 @@ def drivable(home: Home, wanted: str | Path) -> Track:
         if Path(wanted).suffix.lower() in FILES or not home.store_path.is_file():
             raise
         try:
-            with Store.open(home.store_path, read_only=True) as store:
-                (row,) = tracks.rows(store.conn, "track = ?", (tracks.resolve(store.conn, str(wanted)),))
+            with Store(home.store_path, read_only=True) as store:
+                (row,) = store.known_tracks(store.resolve_track(str(wanted)))
                 if row.road is not None:
-                    return replace(stored_track(store.conn, row.track), name=row.name)
+                    return replace(stored_track(store, row.track), name=row.name)
         except SeveralTracksError:
             raise
         except (StoreError, UsageError):  # what is wrong with the store is said when the session opens it
@@ -65,9 +64,9 @@ def drivable(home: Home, wanted: str | Path) -> Track:
         raise
 
 
-def stored_track(conn: sqlite3.Connection, label: str) -> Track:
+def stored_track(store: Store, label: str) -> Track:
     """Return a track of the store with its line: a built-in one, or one whose line is kept. Raises InputFileError."""
-    row = next(iter(tracks.rows(conn, "track = ?", (label,))), None)
+    row = next(iter(store.known_tracks(label)), None)
     if row is None or row.road is None:
         return load_track(label)
     if row.name in shipped_tracks():
@@ -78,7 +77,6 @@ def stored_track(conn: sqlite3.Connection, label: str) -> Track:
         line = ReferenceLine(row.road.points)
     except ValueError as error:
         raise InputFileError(f"The line of track '{label}' in the store cannot be used: {error}.") from error
-    from data.records import Corner
 
-    corners = conn.execute("SELECT name, from_m, to_m FROM corners WHERE track = ? ORDER BY from_m", (label,))
-    return Track(label, line, row.road.half_width, tuple(Corner(*corner) for corner in corners))
+    corners = tuple(store.corners(label))
+    return Track(label, line, row.road.half_width, corners)

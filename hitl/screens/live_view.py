@@ -21,18 +21,18 @@ FULL_LOCK = 0.4  # rad of the drawn front wheels
 SHOWN_LINES = 6  # of each kind
 
 
-class Screen(Protocol):
-    """What takes views; :class:`takeover_ui.window.window.Window` does."""
+class ViewSink(Protocol):
+    """Takes views, as :class:`takeover_ui.window.window.Window` does."""
 
     def send(self, view: View) -> None:
         """Show it when there is time."""
 
 
 @dataclass
-class Watcher:
+class LiveView:
     """Keeps what outlives a tick (lines driven, the best return, failures) and makes a view of each tick."""
 
-    screen: Screen
+    screen: ViewSink
     track: Track
     corners: tuple[Corner, ...]
     action_names: tuple[str, ...]

@@ -7,10 +7,9 @@ from types import TracebackType
 from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
-from hitl.console import console
+from hitl.console import console, facts, table
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import Heartbeat
 
@@ -49,25 +48,25 @@ def fallen(count: int) -> str:
 
 def draw(beat: Heartbeat, watch: Watch) -> Group:
     """Return what the view shows."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(justify="right", style="dim")
-    table.add_column()
     age = beat.checkpoint_age_s
-    table.add_row("state", beat.doing)
-    table.add_row("updates", f"{beat.updates:,}   {beat.updates_per_second:.0f}/s   {beat.utd:.2f} a step")
-    table.add_row("steps", f"{beat.online_steps:,}   {beat.steps_behind:,} behind")
-    table.add_row("demos", f"{beat.demo_rows:,} steps   {beat.takeover_seconds:.0f} s of takeover")
-    table.add_row("checkpoint", beat.checkpoint + (f"   {age:.0f} s ago" if age is not None else ""))
+    rows = facts(
+        [
+            ("state", beat.doing),
+            ("updates", f"{beat.updates:,}   {beat.updates_per_second:.0f}/s   {beat.utd:.2f} a step"),
+            ("steps", f"{beat.online_steps:,}   {beat.steps_behind:,} behind"),
+            ("demos", f"{beat.demo_rows:,} steps   {beat.takeover_seconds:.0f} s of takeover"),
+            ("checkpoint", beat.checkpoint + (f"   {age:.0f} s ago" if age is not None else "")),
+        ]
+    )
     for name, key in (("critic loss", "losses/loss_critic"), ("Q", "debug/q1"), ("last return", "return_train")):
         if key in watch.newest:
-            table.add_row(name, f"{watch.newest[key]:.3f}")
+            rows.add_row(name, f"{watch.newest[key]:.3f}")
     total = beat.updates + beat.owed_updates
-    table.add_row("done", ProgressBar(total=max(1, total), completed=beat.updates, width=50))
-    parts: list[object] = [table]
+    rows.add_row("done", ProgressBar(total=max(1, total), completed=beat.updates, width=50))
+    parts: list[object] = [rows]
     if watch.judged:
-        evaluations = Table(
-            "checkpoint", "episodes", "passed", "95 %", "return", title="last evaluations", title_justify="left"
-        )
+        heads = "checkpoint", "episodes", "passed", "95 %", "return"
+        evaluations = table(*heads, right=heads, title="last evaluations")
         for v in watch.judged[-EVALUATIONS:]:
             best = watch.best is not None and v.checkpoint_id == watch.best.checkpoint_id
             evaluations.add_row(

@@ -1,6 +1,6 @@
 """What stands beside the pad in a tick: how far the next corner is, whether the wheel is offered, whether it may be taken.
 
-Pure: a function of the corners, the car's place and speed, and how the agent fared at them before.
+It follows from the corners, the car's place and speed, and how the agent fared at them before.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from data.records import Corner
+from data.records import DRIVING_FAULTS, Corner
 
+APPROACH_M = 30.0  # m before a corner within which a takeover is meant for it
 ANNOUNCE_S = 4.0  # s before a corner from which it is counted down
 ONLY_BEFORE_M = 40.0  # m before the only corner that may be driven, from which it may be taken
 SURE = 3  # passes in a row without help after which the agent is left alone
@@ -39,6 +40,8 @@ class CornerOffers:
     only: str = ""
     lead_s: float = 2.0
     _alone: dict[str, deque[bool]] = field(default_factory=dict)
+    _began_m: float = 0.0
+    _helped: set[str] = field(default_factory=set)
 
     def at(self, progress: float, speed: float) -> str:
         """Return the corner for which the wheel is offered at this place (m) and speed (m/s), "" for none."""
@@ -59,6 +62,27 @@ class CornerOffers:
         """Tell whether the agent has lately passed that corner by itself, every time."""
         tries = self._alone.get(name, ())
         return len(tries) == SURE and all(tries)
+
+    def near(self, progress: float) -> list[Corner]:
+        """Return the corners for which a takeover at this place (m) is meant."""
+        return [c for c in self.corners if c.from_m - APPROACH_M <= progress < c.to_m]
+
+    def begin_episode(self, progress: float) -> None:
+        """An episode begins at this place (m)."""
+        self._began_m, self._helped = progress, set()
+
+    def helped(self, progress: float) -> None:
+        """The human drove at this place (m)."""
+        self._helped |= {c.name for c in self.near(progress)}
+
+    def end_episode(self, farthest: float, reason: str) -> None:
+        """The episode is over, that far along (m): note how the agent fared at the corners that it drove alone."""
+        for corner in self.corners:
+            if corner.name in self._helped or self._began_m > corner.from_m or farthest < corner.from_m:
+                continue
+            passed = farthest >= corner.to_m
+            if passed or reason in DRIVING_FAULTS:
+                self.tried(corner.name, passed)
 
     def tried(self, name: str, passed: bool) -> None:
         """The agent drove that corner without help."""

@@ -6,15 +6,16 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
+from typing import Any
 
 from data.errors import CheckpointError, StoreError, UsageError
 from data.recording.recorder import Recorder
 from data.records import Corner, SessionInfo
 from data.store import Store
 from data.suggest import did_you_mean
-from data.tracks import plain
-from hitl.drivers.human import Wheel, device_hub
-from hitl.drivers.policy import CheckpointPolicy
+from data.tables.tracks import plain
+from hitl.drivers.human import HumanSide, device_hub
+from hitl.drivers.policy import CheckpointPolicy, NetworkPolicy
 from hitl.games.open_game import open_world
 from hitl.home import Home
 from hitl.protocols import EpisodeResult, Tick
@@ -24,8 +25,10 @@ from hitl.road.track import Track
 from hitl.session.help_requests import PolicyForesight
 from hitl.session.offers import CornerOffers
 from hitl.session.session import Session
-from hitl.session_options import RigOptions
+from hitl.session_options import SessionOptions
 from hitl.timing.clocks import Lateness, punctual
+
+MakePolicy = Callable[[tuple[str, ...], tuple[str, ...]], NetworkPolicy]
 
 
 def _alike(corner: Corner, span: tuple[float, float]) -> bool:
@@ -33,42 +36,56 @@ def _alike(corner: Corner, span: tuple[float, float]) -> bool:
     return abs(corner.from_m - span[0]) <= 1.0 and abs(corner.to_m - span[1]) <= 1.0
 
 
-class Rig:
+class SessionSetup:
     """A session ready to drive. Use it as a context manager: leaving it writes down what is left and lets go of the game."""
 
     def __init__(
         self,
         home: Home,
-        options: RigOptions,
+        options: SessionOptions,
         *,
-        wheel: Callable[[Track], Wheel] | None = None,
+        policy: MakePolicy | None = None,
+        human: Callable[[Track], HumanSide] | None = None,
         watch: Callable[[Tick], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
         tell: Callable[[str, str], None] = lambda level, text: None,
     ) -> None:
+        """``policy`` is called with the names of observation and action; None: the home's newest checkpoint drives."""
         self._quiet = contextlib.ExitStack()
         # First of all: a wrong track or a game that is not there must leave nothing behind.
         self.world = world = open_world(options, home)
         self.home, self.options = home.create(), options
-        self.env, self.track, self.task, self._clock = world.env, world.track, world.task, world.clock
+        self.env, self.track, self.task = world.env, world.track, world.task
         self.observation_names, self.action_names = world.observation_names, world.action_names
         try:
             if options.kind == "evaluation":
                 self._need_checkpoint()
-            self._assemble(wheel, watch, stop, tell)
+            self._assemble(policy or self._checkpoints(tell), human, watch, stop, tell)
         except BaseException:
             world.close()
             raise
 
     def _need_checkpoint(self) -> None:
         """Raise CheckpointError before anything is made: a try that fails leaves nothing in the store."""
-        with Store.open(self.home.store_path) as store:
+        with Store(self.home.store_path) as store:
             if not store.checkpoints():
                 raise CheckpointError("This home folder has no checkpoint yet: train first (`hitl train`).")
 
+    def _checkpoints(self, tell: Callable[[str, str], None]) -> MakePolicy:
+        """Return what makes the policy that drives by the home's newest checkpoint."""
+        self._told_agent = False
+
+        def made(observation_names: tuple[str, ...], action_names: tuple[str, ...]) -> CheckpointPolicy:
+            policy = CheckpointPolicy(self.home, observation_names, action_names, seed=self.options.seed)
+            policy.on_load = lambda learned_on: self._compare_agent(learned_on, tell)
+            return policy
+
+        return made
+
     def _assemble(
         self,
-        wheel: Callable[[Track], Wheel] | None,
+        policy: MakePolicy,
+        human: Callable[[Track], HumanSide] | None,
         watch: Callable[[Tick], None] | None,
         stop: Callable[[], bool],
         tell: Callable[[str, str], None],
@@ -77,18 +94,17 @@ class Rig:
         said = self._file_track()
         self.corners: tuple[Corner, ...] = self._known_corners()
         self.offers = CornerOffers(self.corners, options.help.offer, self._only(), options.help.offer_s)
-        self.policy = CheckpointPolicy(home, self.observation_names, self.action_names, seed=options.seed)
-        self._told_agent = False
-        self.policy.on_load = lambda learned_on: self._compare_agent(learned_on, tell)
+        driving = policy(self.observation_names, self.action_names)
+        self.policy: Any = driving  # a CheckpointPolicy, unless another was asked for
         per_minute = options.help.requests_per_minute
         self.foresight = (
-            PolicyForesight(home, self.policy, self.track.name, per_minute, world.task.settings.hz)
+            PolicyForesight(home, driving, self.track.name, per_minute, world.task.settings.hz)
             if per_minute > 0
             else None
         )
-        self.wheel = wheel(self.track) if wheel else None
+        self.human = human(self.track) if human else None
         world.heed(stop)
-        world.plug(device_hub(self.wheel))  # now that the player's own pad is known
+        world.plug(device_hub(self.human))  # now that the player's own pad is known
         self.recorder = Recorder(
             home.store_path,
             SessionInfo(
@@ -100,7 +116,7 @@ class Rig:
                 action_names=self.action_names,
                 reward=world.reward,
                 seed=options.seed,
-                driver=self.wheel.name if self.wheel else "",
+                driver=self.human.name if self.human else "",
                 frame_shape=world.frame_shape or None,
                 track_digest=self._digest,
             ),
@@ -109,27 +125,18 @@ class Rig:
             tell("info", sentence)
             self.recorder.event("track", sentence)
         self.session = Session(
-            self.env,
-            self.policy,
+            world,
+            driving,
             self.recorder,
-            action_names=self.action_names,
-            observation_names=self.observation_names,
-            corners=self.corners,
-            wheel=self.wheel,
-            settings=options.gating,
-            clock=world.clock,
-            hz=world.task.settings.hz,
-            watch=watch,
-            stop=stop,
-            freeze=world.hold,
-            release=world.release,
-            controls=world.controls,
-            tell=tell,
+            options,
             offers=self.offers,
+            human=self.human,
             foresight=self.foresight,
+            rule=self._rule,
+            watch=watch or (lambda tick: None),
+            stop=stop,
+            tell=tell,
         )
-        self.session.rumble, self.session.rule = options.help.rumble, self._rule
-        self.session.greedy_every = options.greedy_every
         if options.real_time:
             self._quiet.enter_context(punctual())
 
@@ -154,13 +161,13 @@ class Rig:
         self._digest = ""
         if not self.world.has_line:
             return []
-        with Store.open(self.home.store_path) as store:
-            self.track, self._digest, said = file_under(store.conn, self.track)
+        with Store(self.home.store_path) as store:
+            self.track, self._digest, said = file_under(store, self.track)
         return said
 
     def _known_corners(self) -> tuple[Corner, ...]:
         """Return the track's corners and those that the player has named, and make sure that the store knows them."""
-        with Store.open(self.home.store_path) as store:
+        with Store(self.home.store_path) as store:
             self._rule = store.rule()
             stored = {c.name: c for c in store.corners(self.track.name)}
             source = store.corner_sources(self.track.name)
@@ -198,27 +205,21 @@ class Rig:
     @property
     def lateness(self) -> Lateness | None:
         """How punctual the actions are; None in lock-step."""
-        return getattr(self._clock, "lateness", None)
+        return getattr(self.world.clock, "lateness", None)
 
     def star(self) -> None:
         """Give the verdict ``star`` to what the player starred since the last call. It waits for the disk.
 
         While the store cannot be written, the stars are kept for the next call.
         """
-        if not self.session.starred or not self.written(5.0):
+        numbers = self.session.segments.starred
+        if not numbers or not self.written(5.0):
             return
-        numbers = self.session.starred
-        with contextlib.suppress(StoreError), Store.open(self.home.store_path, busy_timeout_s=1.0) as store:
-            ids = [
-                row[0]
-                for number in numbers
-                for row in store.conn.execute(
-                    "SELECT id FROM segments WHERE session_id = ? AND number = ?", (self.recorder.session_id, number)
-                )
-            ]
+        with contextlib.suppress(StoreError), Store(self.home.store_path, busy_timeout_s=1.0) as store:
+            ids = [s.id for s in store.segments(session=self.recorder.session_id, numbers=numbers)]
             if ids:
                 store.label(ids, verdict="star")
-            self.session.starred = []
+            self.session.segments.starred = []
 
     def evaluate(self, episodes: int = 20, first_seed: int = 1_000_000) -> list[EpisodeResult]:
         """Drive deterministic episodes without help, all with the checkpoint that drives the first one."""
@@ -247,7 +248,7 @@ class Rig:
         self.recorder.close()
         self.world.close()
 
-    def __enter__(self) -> Rig:
+    def __enter__(self) -> SessionSetup:
         return self
 
     def __exit__(

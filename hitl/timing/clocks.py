@@ -1,21 +1,18 @@
-"""The session's time: ticks of a lock-step environment, or the wall's clock in step with rtgym."""
+"""The session's time: ticks of an environment that waits for us, or the wall's clock."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
 import sys
-import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
-from hitl.timing.priority import go_first, thread_goes_first
+from hitl.timing.priority import raise_priority
 
-SPIN_S = 0.0005  # s before the moment from which it is waited for without sleeping: no system wakes a thread on the dot
-LOST_S = 5.0  # s after which a game that says nothing is not waited for any longer
+SPIN_S = 0.0005  # s before a tick is due from which it is waited for without sleeping: no system wakes a thread on the dot
 SWITCH_S = 0.0001  # s after which a thread that holds the interpreter is asked for it
 LATE_S = 0.005  # s behind its time from which an action counts as late: a tenth of a tick at 20 Hz
 
@@ -36,8 +33,11 @@ class LockstepClock:
         """Count the tick; there is nothing to wait for."""
         self._ticks += 1
 
-    def send(self, action: Any) -> None:
-        """The environment's own step sends."""
+    def sending(self) -> None:
+        """No action is ever late."""
+
+    def hold(self) -> None:
+        """The environment stands still by itself."""
 
     def rest(self) -> None:
         """Nothing runs on between two episodes."""
@@ -48,7 +48,7 @@ class LockstepClock:
 
 @dataclass
 class Lateness:
-    """How long after its time each action was sent (s). ``missed``: so late that rtgym gave its rhythm up."""
+    """How long after its time each action was sent (s). ``missed``: by a whole tick or more, so that the rhythm began anew."""
 
     ticks: int = 0
     late: int = 0
@@ -65,27 +65,13 @@ class Lateness:
         self.recent.append(seconds)
 
 
-class RealTimeClock:
-    """The wall's clock, in step with an rtgym environment.
+class PacedClock:
+    """The wall's clock: ``hz`` actions a second, each due one tick after the last; a long delay begins a new rhythm."""
 
-    rtgym sends an action from a thread that it starts for each time-step, once the one before has ended. On a busy machine
-    both come some milliseconds late. So the session's own thread sends: it wakes a little before the end of the time-step,
-    waits for the very moment, the pad is read, and the action leaves; rtgym's thread then finds it sent.
-    """
-
-    def __init__(self, env: Any) -> None:
-        self._env = env.unwrapped
+    def __init__(self, hz: float) -> None:
+        self._dt = 1.0 / hz
+        self._due: float | None = None  # s: when the next action is to be sent; None: at once
         self.lateness = Lateness()
-        self.sent_at = 0.0  # s on the same clock: the newest send
-        interface = self._env.interface
-        self._send, self._observe = interface.send_control, interface.get_obs_rew_terminated_info
-        interface.send_control, interface.get_obs_rew_terminated_info = self._sends, self._observes
-        self._owned = hasattr(getattr(interface, "game", None), "advance")  # observing moves it: only then may we send
-        self._dt = self._env.time_step_duration
-        self._began, self._observed = threading.Event(), threading.Event()
-        self._due = 0.0  # s: end of the running time-step; only ever moves on
-        self._sent = False  # the action that rtgym is about to send has left already
-        self._ahead = threading.local()  # rtgym's threads that were told to go first
 
     @property
     def late(self) -> int:
@@ -97,68 +83,48 @@ class RealTimeClock:
         return time.perf_counter()
 
     def wait_for_send(self) -> None:
-        """Return when the running time-step ends."""
-        self._began.wait(LOST_S)
-        left = self._due - time.perf_counter()
-        self._observed.wait(LOST_S if self._owned else max(left, 0.0))
-        left = self._due - time.perf_counter() - SPIN_S
-        if left > 0:
+        """Return when the next action is due."""
+        if self._due is None:
+            return
+        if (left := self._due - time.perf_counter() - SPIN_S) > 0:
             time.sleep(left)
         while time.perf_counter() < self._due:
             pass
 
-    def send(self, action: Any) -> None:
-        """Send an action to the game now."""
-        self.sent_at = time.perf_counter()
-        self._sent = True
-        self._send(action)
-        behind = self.sent_at - self._due
-        self.lateness.note(behind, self._env.time_step_timeout)
-        self._due = self._due + self._dt if behind < self._env.time_step_timeout else self.sent_at + self._dt
-        self._observed.clear()
+    def sending(self) -> None:
+        """An action is sent now: note how late it is, and when the next one is due."""
+        now = time.perf_counter()
+        due = now if self._due is None else self._due
+        self.lateness.note(now - due, self._dt)
+        self._due = (due if now - due < self._dt else now) + self._dt
+
+    def hold(self) -> None:
+        """In a pause no time passes: let a tick of real time go by and begin a new rhythm."""
+        time.sleep(self._dt)
+        self.lost()
 
     def rest(self) -> None:
-        """Between two episodes nobody drives: let the rhythm go until the next one begins."""
-        self._env._at_thread.join(LOST_S)  # a game that hangs is the environment's to tell, not ours to wait for
+        """Between two episodes there is no rhythm to keep, and time to tidy up."""
         self.lost()
         gc.collect(1)
 
     def lost(self) -> None:
-        """Begin a new rhythm with the next episode: this one's is gone."""
-        self._env.time_initialized = False
-        self._began.clear()
-        self._observed.clear()
-        self._sent = False
+        """Begin a new rhythm with the next action."""
+        self._due = None
 
-    def hold(self) -> None:
-        """In a pause time stands still: put the running time-step's end off by a tick."""
-        self._env._at_thread.join(LOST_S)
-        self._due = time.perf_counter() + self._dt
 
-    def _sends(self, control: Any) -> None:
-        """Stand in rtgym's thread for the interface's own."""
-        self._go_first()
-        if self._sent:
-            self._sent = False
-            return
-        self._send(control)  # the first one of an episode, which lets go of everything
-        self._due = max(self._due, self._env._RealTimeEnv__t_end + self._dt)
-        self._began.set()
+class RtgymClock(PacedClock):
+    """The time-steps of an rtgym environment: ``wait`` returns when the running one has ended."""
 
-    def _observes(self) -> Any:
-        """Stand in rtgym's thread for the interface's own; by now rtgym has said when the time-step ends."""
-        self._go_first()
-        seen = self._observe()
-        self._due = max(self._due, self._env._RealTimeEnv__t_end)
-        self._observed.set()
-        return seen
+    def __init__(self, hz: float, wait: Callable[[], None]) -> None:
+        super().__init__(hz)
+        self._wait = wait
 
-    def _go_first(self) -> None:
-        """A tick waits for rtgym's thread, too."""
-        if not hasattr(self._ahead, "told"):
-            self._ahead.told = True
-            if threading.current_thread() is not threading.main_thread():
-                thread_goes_first()
+    def wait_for_send(self) -> None:
+        """Return when the running time-step has ended."""
+        self._wait()
+        if self._due is not None:  # rtgym's own time is never behind what was just seen of it
+            self._due = min(self._due, time.perf_counter())
 
 
 @contextlib.contextmanager
@@ -173,7 +139,7 @@ def punctual() -> Iterator[None]:
     gc.collect()
     gc.freeze()
     gc.disable()
-    undo = go_first()
+    undo = raise_priority()
     try:
         yield
     finally:

@@ -14,7 +14,7 @@ import pygame
 from takeover_ui import theme
 from takeover_ui.overlay import gauges, strip, texts
 from takeover_ui.theme import Mark, Pen
-from takeover_ui.view import View
+from takeover_ui.view import TrainerPulse, View
 
 Size = Literal["full", "compact", "bar"]
 DESIGN: Mapping[Size, tuple[int, int]] = {"full": (340, 720), "compact": (340, 256), "bar": (960, 40)}
@@ -55,234 +55,137 @@ def _driver(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
     """Who drives, as a block of colour with a word that can be read from two metres."""
     pygame.draw.rect(pen.surface, theme.DRIVER[view.driver], rect)
     pen.mark("driver_block", rect)
-    inner = rect.inflate(-2 * pen.px(_PAD), 0)
+    pad = pen.px(_PAD)
     if view.driver == "agent" and (view.held or view.help_wanted):
-        strip = pygame.Rect(rect.left, rect.bottom - round(rect.h * 0.40), rect.w, round(rect.h * 0.40))
-        pygame.draw.rect(pen.surface, theme.INK, strip)
-        pygame.draw.rect(pen.surface, theme.WARNING, strip, width=max(2, pen.px(2)))
-        pen.text(
-            "let_go" if view.held else "help",
-            texts.let_go(view.held, words) if view.held else words["help"],
-            strip.center,
-            strip.h / pen.scale * 0.78,
-            theme.WARNING,
-            width=strip.w - 2 * pen.px(_PAD),
-            anchor="center",
-        )
-        rect = pygame.Rect(rect.left, rect.top, rect.w, rect.h - strip.h)
-    size = rect.h / pen.scale
-    word = pen.text(
-        "driver",
-        words[view.who],
-        (inner.left, rect.centery),
-        size * min(0.95, 0.55 + 17 / size),
-        theme.INK,
-        width=round(inner.w * 0.62),
-        anchor="midleft",
-    )
-    left = word.right + pen.px(10)
-    pen.text(
-        "does",
-        words[f"{view.who}_does"],
-        (left, word.bottom - round(word.h * 0.12)),
-        min(28, size * 0.5),
-        theme.INK,
-        width=inner.right - left,
-        anchor="bottomleft",
-    )
+        rect, plea = _split(rect, round(rect.h * 0.40))
+        pygame.draw.rect(pen.surface, theme.INK, plea)
+        pygame.draw.rect(pen.surface, theme.WARNING, plea, width=max(2, pen.px(2)))
+        name, text = ("let_go", texts.let_go(view.held, words)) if view.held else ("help", words["help"])
+        pen.put(name, text, plea.inflate(-2 * pad, 0), plea.h / pen.scale * 0.78, theme.WARNING, "center")
+    inner, size = rect.inflate(-2 * pad, 0), rect.h / pen.scale
+    large = size * min(0.95, 0.55 + 17 / size)
+    word = pen.put("driver", words[view.who], inner, large, theme.INK, "midleft", round(inner.w * 0.62))
+    left, bottom = word.right + pen.px(10), word.bottom - round(word.h * 0.12)
+    does = pygame.Rect(left, inner.top, inner.right - left, bottom - inner.top)
+    pen.put("does", words[f"{view.who}_does"], does, min(28, size * 0.5), theme.INK, "bottomleft")
 
 
 def _speed_and_corner(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
-    half = rect.w // 2
-    value = pen.text("speed", f"{view.speed * 3.6:.0f}", (rect.left, rect.bottom), 56, anchor="bottomleft")
-    unit = words["kmh"] if view.on_road else words["off_road"]
-    colour = theme.MUTED if view.on_road else theme.WARNING
-    pen.text(
-        "unit",
-        unit,
-        (value.right + pen.px(6), rect.bottom - pen.px(7)),
-        20,
-        colour,
-        width=rect.left + half - value.right - pen.px(6),
-        anchor="bottomleft",
-    )
+    left, right = _halves(rect, pen.px(6))
+    speed = pen.put("speed", f"{view.speed * 3.6:.0f}", left, 56, theme.TEXT, "bottomleft")
+    unit, colour = (words["kmh"], theme.MUTED) if view.on_road else (words["off_road"], theme.WARNING)
+    beside = speed.right + pen.px(6)
+    box = pygame.Rect(beside, rect.top, rect.left + rect.w // 2 - beside, rect.h - pen.px(7))
+    pen.put("unit", unit, box, 20, colour, "bottomleft")
     if view.countdown is None or not view.next_corner:
         return
     inside = view.countdown <= 0
     text = words["now"] if inside else words["seconds"].format(value=view.countdown)
-    name = words["in_corner" if inside else "corner_in"].format(name=view.next_corner)
-    near = inside or view.countdown < 2.0
-    pen.text("next_corner", name, (rect.right, rect.top), 20, theme.MUTED, width=half - pen.px(6), anchor="topright")
-    pen.text(
-        "countdown",
-        text,
-        (rect.right, rect.bottom),
-        44,
-        theme.WARNING if near else theme.TEXT,
-        width=half - pen.px(6),
-        anchor="bottomright",
-    )
+    name = view.next_corner if inside else words["corner_in"].format(name=view.next_corner)
+    pen.put("next_corner", name, right, anchor="topright")
+    colour = theme.WARNING if view.countdown < 2.0 else theme.TEXT
+    pen.put("countdown", text, right, 44, colour, "bottomright")
 
 
 def _progress(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
-    _label(
-        pen, rect, "progress", words["progress"], words["of_metres"].format(at=view.progress, length=view.scene.length)
-    )
+    metres = words["of_metres"].format(at=view.progress, length=view.scene.length)
+    pen.row("progress", words["progress"], metres, rect)
     gauges.progress(pen, pygame.Rect(rect.left, rect.bottom - pen.px(22), rect.w, pen.px(16)), view)
 
 
 def _actions(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
     """One row an action: above what is done, in the driver's colour; below what the agent would do."""
     names = view.scene.action_names[:3]
-    row = rect.h // max(1, len(names))
-    beside = row < pen.px(40)  # too low for a label above the bar: label and bar share the line
+    height = rect.h // max(1, len(names))
     for number, name in enumerate(names):
-        part = pygame.Rect(rect.left, rect.top + number * row, rect.w, row)
-        if beside:
-            pen.text(
-                f"action_{name}",
-                words.get(name, name),
-                (part.left, part.centery),
-                20,
-                theme.MUTED,
-                width=round(part.w * 0.27),
-                anchor="midleft",
-            )
-            gauges.action(
-                pen,
-                pygame.Rect(
-                    part.left + round(part.w * 0.30), part.top + pen.px(4), round(part.w * 0.70), row - 2 * pen.px(4)
-                ),
-                view,
-                number,
-            )
-            continue
-        pen.text(f"action_{name}", words.get(name, name), part.topleft, 20, theme.MUTED, width=part.w // 2)
-        if number == 0:
-            _legend(pen, part, view, words)
-        gauges.action(
-            pen, pygame.Rect(part.left, part.top + pen.px(20), part.w, min(pen.px(28), row - pen.px(22))), view, number
-        )
+        row = pygame.Rect(rect.left, rect.top + number * height, rect.w, height)
+        label = f"action_{name}", words.get(name, name), row
+        if height < pen.px(40):  # too low for a label above the bar: they share the line
+            pen.put(*label, anchor="midleft", width=round(row.w * 0.27))
+            bar = _bar(row, height - 2 * pen.px(4), row.top + pen.px(4))
+        else:
+            pen.put(*label, width=row.w // 2)
+            if number == 0:
+                _legend(pen, row, view, words)
+            bar = pygame.Rect(row.left, row.top + pen.px(20), row.w, min(pen.px(28), height - pen.px(22)))
+        gauges.action(pen, bar, view, number)
 
 
 def _risk(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
     """How likely the agent thinks it is to fail soon: a word, a bar, a number, on one line."""
-    middle, left, right = rect.centery, round(rect.w * 0.27), pen.px(52)
-    pen.text("label_risk", words["risk"], (rect.left, middle), 20, theme.MUTED, width=left, anchor="midleft")
+    right = pen.px(52)
     known = view.risk is not None
-    pen.text(
-        "risk",
-        f"{min(1.0, max(0.0, view.risk or 0.0)) * 100:.0f} %" if known else "–",
-        (rect.right, middle),
-        20,
-        theme.TEXT if known else theme.FAINT,
-        width=right,
-        anchor="midright",
-    )
-    bar = pygame.Rect(0, 0, rect.w - round(rect.w * 0.30) - right - pen.px(6), pen.px(12))
-    bar.midleft = rect.left + round(rect.w * 0.30), middle
+    text = f"{min(1.0, max(0.0, view.risk or 0.0)) * 100:.0f} %" if known else "–"
+    pen.put("label_risk", words["risk"], rect, anchor="midleft", width=round(rect.w * 0.27))
+    pen.put("risk", text, rect, 20, theme.TEXT if known else theme.FAINT, "midright", right)
+    bar = _bar(rect, pen.px(12), 0)
+    bar.w -= right + pen.px(6)
+    bar.centery = rect.centery
     gauges.risk(pen, bar, view)
 
 
 def _legend(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
-    right = rect.right
-    dot = pen.px(9)
+    right, dot = rect.right, pen.px(9)
     for key, colour in (("would", theme.AGENT), ("done", theme.DRIVER[view.driver])):
-        text = pen.text(
-            f"legend_{key}",
-            words[key],
-            (right, rect.top + pen.px(1)),
-            18,
-            theme.MUTED,
-            width=round(rect.w * 0.28),
-            anchor="topright",
-        )
+        at, most = (right, rect.top + pen.px(1)), round(rect.w * 0.28)
+        text = pen.text(f"legend_{key}", words[key], at, 18, theme.MUTED, width=most, anchor="topright")
         box = pygame.Rect(text.left - dot - pen.px(4), text.centery - dot // 2, dot, dot)
-        if key == "would":
-            pygame.draw.rect(pen.surface, colour, box.inflate(0, -dot // 2))
-        else:
-            pygame.draw.rect(pen.surface, colour, box, border_radius=2)
+        thin = key == "would"
+        pygame.draw.rect(pen.surface, colour, box.inflate(0, -dot // 2 if thin else 0), border_radius=0 if thin else 2)
         right = box.left - pen.px(12)
 
 
 def _return(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
     third = rect.w // 3
-    best = "–" if view.best_return is None else texts.short(view.best_return, 1)
-    ceiling = "–" if view.ceiling is None else texts.short(view.ceiling, 1)
-    for number, (key, value, colour) in enumerate(
-        (
-            ("return", texts.short(view.episode_return, 1), theme.TEXT),
-            ("best", best, theme.GOOD),
-            ("ceiling", ceiling, theme.MUTED),
-        )
-    ):
-        left = rect.left + number * third
-        pen.text(f"label_{key}", words[key], (left, rect.top), 20, theme.MUTED, width=third - pen.px(6))
-        pen.text(key, value, (left, rect.top + pen.px(19)), 32, colour, width=third - pen.px(6))
+    values = {"return": view.episode_return, "best": view.best_return, "ceiling": view.ceiling}
+    colours = theme.TEXT, theme.GOOD, theme.MUTED
+    for number, ((key, value), colour) in enumerate(zip(values.items(), colours, strict=True)):
+        box = pygame.Rect(rect.left + number * third, rect.top, third - pen.px(6), rect.h)
+        pen.put(f"label_{key}", words[key], box)
+        pen.put(key, "–" if value is None else texts.short(value, 1), box.move(0, pen.px(19)), 32, colour)
     gauges.returns(pen, pygame.Rect(rect.left, rect.bottom - pen.px(14), rect.w, pen.px(8)), view)
 
 
 def _help(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
     half = rect.w // 2
-    for left, value, key in (
-        (rect.left, texts.short(view.takeovers), "takeovers"),
-        (rect.left + half, texts.duration(view.human_seconds), "your_help"),
-    ):
-        pen.text(key, value, (left, rect.top), 32, theme.HUMAN, width=half - pen.px(6))
-        pen.text(f"label_{key}", words[key], (left, rect.top + pen.px(25)), 20, theme.MUTED, width=half - pen.px(6))
+    values = texts.short(view.takeovers), texts.duration(view.human_seconds)
+    for number, (key, value) in enumerate(zip(("takeovers", "your_help"), values, strict=True)):
+        box = pygame.Rect(rect.left + number * half, rect.top, half - pen.px(6), rect.h)
+        pen.put(key, value, box, 32, theme.HUMAN)
+        pen.put(f"label_{key}", words[key], box.move(0, pen.px(25)))
 
 
 def _trainer(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
     pen.box(rect, theme.CARD, 8)
     inner = rect.inflate(-2 * pen.px(12), -2 * pen.px(10))
-    pulse = view.trainer
+    pulse = view.trainer if view.trainer is not None and view.trainer.alive else None
     gauges.dot(pen, (inner.left + pen.px(6), inner.top + pen.px(7)), gauges.health(pulse))
-    title = pen.text(
-        "trainer",
-        words["trainer"],
-        (inner.left + pen.px(20), inner.top),
-        22,
-        theme.TEXT,
-        width=inner.w // 2 - pen.px(20),
-    )
-    line, lines = pen.px(21), 3
-    if pulse is None or not pulse.alive:
-        pen.text(
-            "trainer_idle",
-            words["trainer_idle"],
-            (inner.right, inner.top),
-            20,
-            theme.MUTED,
-            width=inner.right - title.right - pen.px(8),
-            anchor="topright",
-        )
-    else:
-        pen.text(
-            "updates",
-            words["updates"].format(value=pulse.updates),
-            (inner.right, inner.top),
-            20,
-            theme.MUTED,
-            width=inner.right - title.right - pen.px(8),
-            anchor="topright",
-        )
-        rows: list[tuple[str, str]] = [("behind", words["behind"].format(value=pulse.steps_behind))]
-        if pulse.last_checkpoint:
-            age = "" if pulse.checkpoint_age_s is None else words["ago"].format(seconds=pulse.checkpoint_age_s)
-            name = pulse.last_checkpoint.removesuffix(".safetensors")
-            rows.append(("checkpoint", f"{name} · {age}" if age else name))
-        if pulse.finding_title:
-            told = theme.wrap(f"! {pulse.finding_title}", pen.px(19), inner.w, 2)
-            rows[1:] = [(f"finding_{i}", text) for i, text in enumerate(told)]
-            if len(told) == 1:
-                rows.append(("diagnose", words["diagnose"]))
-        for number, (key, text) in enumerate(rows, 1):
-            colour = theme.WARNING if key.startswith("finding") else theme.MUTED
-            pen.text(key, text, (inner.left, inner.top + number * line), 19, colour, width=inner.w)
-        lines += len(rows) > 2
-    top = inner.top + lines * line + pen.px(4)
+    key = "updates" if pulse is not None else "trainer_idle"
+    state = words[key].format(value=pulse.updates if pulse is not None else 0)
+    title = inner.move(pen.px(20), 0)
+    name = pen.put("trainer", words["trainer"], title, 22, theme.TEXT, width=inner.w // 2 - pen.px(20))
+    pen.put(key, state, inner, anchor="topright", width=inner.right - name.right - pen.px(8))
+    line, rows = pen.px(21), [] if pulse is None else _trainer_rows(pen, pulse, inner.w, words)
+    for number, (key, text) in enumerate(rows, 1):
+        colour = theme.WARNING if key.startswith("finding") else theme.MUTED
+        pen.put(key, text, inner.move(0, number * line), 19, colour)
+    top = inner.top + max(3, len(rows) + 1) * line + pen.px(4)
     spark = pygame.Rect(inner.left, top, inner.w, inner.bottom - top)
     gauges.sparkline(pen, spark, view.evaluations, words["evaluations"])
+
+
+def _trainer_rows(pen: Pen, pulse: TrainerPulse, width: int, words: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return (name, text) of at most three lines: how far behind, and the checkpoint or what was found."""
+    rows = [("behind", words["behind"].format(value=pulse.steps_behind))]
+    if pulse.finding_title:
+        told = theme.wrap(f"! {pulse.finding_title}", pen.px(19), width, 2)
+        rows += [(f"finding_{i}", text) for i, text in enumerate(told)]
+        return rows + ([("diagnose", words["diagnose"])] if len(told) == 1 else [])
+    if pulse.last_checkpoint:
+        name = pulse.last_checkpoint.removesuffix(".safetensors")
+        age = pulse.checkpoint_age_s
+        rows.append(("checkpoint", name if age is None else f"{name} · {words['ago'].format(seconds=age)}"))
+    return rows
 
 
 def _footer(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
@@ -293,52 +196,43 @@ def _footer(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
         text = store.problem or words["steps_saved"].format(value=store.steps)
         if store.queue > 200 and not bad:
             text += " · " + words["waiting"].format(value=store.queue)
-        width = rect.w - pen.px(20) if bad else round(rect.w * 0.58) - pen.px(20)
-        pen.text(
-            "store", text, (rect.left + pen.px(20), rect.top), 19, theme.ERROR if bad else theme.MUTED, width=width
-        )
+        width = (rect.w if bad else round(rect.w * 0.58)) - pen.px(20)
+        pen.put("store", text, rect.move(pen.px(20), 0), 19, theme.ERROR if bad else theme.MUTED, width=width)
         if bad:
             return
-    colour = theme.WARNING if view.late_ticks else theme.FAINT
-    pen.text(
-        "late",
-        f"{texts.short(view.late_ticks)} {words['late']}",
-        (rect.right, rect.top),
-        19,
-        colour,
-        width=round(rect.w * 0.40),
-        anchor="topright",
-    )
-
-
-def _label(pen: Pen, rect: pygame.Rect, name: str, left: str, right: str) -> None:
-    label = pen.text(f"label_{name}", left, rect.topleft, 20, theme.MUTED, width=rect.w // 2)
-    pen.text(name, right, rect.topright, 20, theme.TEXT, width=rect.right - label.right - pen.px(8), anchor="topright")
+    text = f"{texts.short(view.late_ticks)} {words['late']}"
+    pen.put("late", text, rect, 19, theme.WARNING if view.late_ticks else theme.FAINT, "topright", round(rect.w * 0.40))
 
 
 def _compact_line(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
     half = rect.w // 2
     best = "" if view.best_return is None else f" / {texts.short(view.best_return, 1)}"
-    pen.text(
-        "return",
-        f"{words['return']} {texts.short(view.episode_return, 1)}{best}",
-        rect.topleft,
-        20,
-        theme.TEXT,
-        width=half - pen.px(6),
-    )
-    pen.text(
-        "help_given",
-        f"{texts.short(view.takeovers)} {words['takeovers']} · {texts.duration(view.human_seconds, 0)}",
-        rect.topright,
-        20,
-        theme.HUMAN,
-        width=half,
-        anchor="topright",
-    )
+    total = f"{words['return']} {texts.short(view.episode_return, 1)}{best}"
+    pen.put("return", total, rect, 20, theme.TEXT, width=half - pen.px(6))
+    helped = f"{texts.short(view.takeovers)} {words['takeovers']} · {texts.duration(view.human_seconds, 0)}"
+    pen.put("help_given", helped, rect, 20, theme.HUMAN, "topright", half)
     if view.trainer is not None and view.trainer.alive and view.trainer.finding_title:
         text = f"! {view.trainer.finding_title}"
         pen.text("finding_0", text, (rect.left, rect.top + pen.px(20)), 19, theme.WARNING, width=rect.w)
+
+
+def _split(rect: pygame.Rect, height: int) -> tuple[pygame.Rect, pygame.Rect]:
+    """Return what lies above the lowest ``height`` pixels, and these."""
+    lower = pygame.Rect(rect.left, rect.bottom - height, rect.w, height)
+    return pygame.Rect(rect.left, rect.top, rect.w, rect.h - height), lower
+
+
+def _halves(rect: pygame.Rect, gap: int) -> tuple[pygame.Rect, pygame.Rect]:
+    """Return the left and the right half, the right one less a gap."""
+    half = rect.w // 2
+    return pygame.Rect(rect.left, rect.top, half, rect.h), pygame.Rect(
+        rect.right - half + gap, rect.top, half - gap, rect.h
+    )
+
+
+def _bar(row: pygame.Rect, height: int, top: int) -> pygame.Rect:
+    """Return the place of a bar that shares its line with a label at the left."""
+    return pygame.Rect(row.left + round(row.w * 0.30), top, round(row.w * 0.70), height)
 
 
 _FULL: tuple[tuple[int, _Section], ...] = (
@@ -352,12 +246,6 @@ _FULL: tuple[tuple[int, _Section], ...] = (
     (150, _trainer),
     (26, _footer),
 )
-_COMPACT: tuple[tuple[int, _Section], ...] = (
-    (58, _driver),
-    (44, _progress),
-    (84, _actions),
-    (26, _risk),
-    (24, _compact_line),
-)
+_COMPACT = ((58, _driver), (44, _progress), (84, _actions), (26, _risk), (24, _compact_line))
 _COMPACT_FOUND = ((48, _driver), (44, _progress), (84, _actions), (26, _risk), (42, _compact_line))
 """The same with room for one more line: what the trainer has found."""

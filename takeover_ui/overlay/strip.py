@@ -27,40 +27,19 @@ def draw(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> N
     pulse = view.trainer
     gauges.dot(pen, (right - pen.px(6), middle), gauges.health(pulse))
     right -= pen.px(12) + gap
-    helped = pen.text(
-        "help_given",
-        texts.duration(view.human_seconds, 0),
-        (right, middle),
-        24,
-        theme.HUMAN,
-        width=pen.px(70),
-        anchor="midright",
+    helped = _put(
+        pen, "help_given", texts.duration(view.human_seconds, 0), (right, middle), theme.HUMAN, 70, "midright"
     )
-    right = helped.left - gap
     best = "" if view.best_return is None else f" / {texts.short(view.best_return)}"
-    total = pen.text(
-        "return",
-        f"{texts.short(view.episode_return)}{best}",
-        (right, middle),
-        24,
-        theme.TEXT,
-        width=pen.px(110),
-        anchor="midright",
-    )
+    text = f"{texts.short(view.episode_return)}{best}"
+    total = _put(pen, "return", text, (helped.left - gap, middle), theme.TEXT, 110, "midright")
     right = total.left - gap
     for number in reversed(range(min(3, len(view.scene.action_names)))):
         gauge = pygame.Rect(right - pen.px(70), middle - pen.px(9), pen.px(70), pen.px(18))
         gauges.action(pen, gauge, view, number)
         right = gauge.left - gap
-    speed = pen.text(
-        "speed",
-        f"{view.speed * 3.6:.0f} {words['kmh']}",
-        (block.right + pen.px(96), middle),
-        24,
-        theme.TEXT,
-        width=pen.px(90),
-        anchor="midright",
-    )
+    text = f"{view.speed * 3.6:.0f} {words['kmh']}"
+    speed = _put(pen, "speed", text, (block.right + pen.px(96), middle), theme.TEXT, 90, "midright")
     left = max(block.right + pen.px(100), speed.right) + gap
     asks = view.driver == "agent" and bool(view.held or view.help_wanted)
     plea = words["let_go"] if view.held else words["help"]
@@ -68,21 +47,27 @@ def draw(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> N
         seconds = view.countdown or 0.0
         colour = theme.WARNING if asks or seconds < 2 else theme.TEXT
         text = plea if asks else words["seconds"].format(value=seconds) if seconds > 0 else words["now"]
-        when = pen.text("countdown", text, (left, middle), 24, colour, width=pen.px(170), anchor="midleft")
+        when = _put(pen, "countdown", text, (left, middle), colour, 170)
         if not asks:
-            pen.text(
-                "next_corner",
-                view.next_corner,
-                (when.right + pen.px(8), middle),
-                24,
-                theme.MUTED,
-                width=left + pen.px(170) - when.right - pen.px(8),
-                anchor="midleft",
-            )
+            beside = when.right + pen.px(8)
+            rest = (left + pen.px(170) - beside) / pen.scale
+            _put(pen, "next_corner", view.next_corner, (beside, middle), theme.MUTED, rest)
     elif pulse is not None and pulse.alive and pulse.finding_title:
         # Only while no corner is near: what comes next on the road matters more.
-        text = f"! {pulse.finding_title}"
-        pen.text("finding_0", text, (left, middle), 20, theme.WARNING, width=pen.px(170), anchor="midleft")
+        _put(pen, "finding_0", f"! {pulse.finding_title}", (left, middle), theme.WARNING, 170, size=20)
     left += pen.px(170) + gap
     if right - left > pen.px(60):
         gauges.progress(pen, pygame.Rect(left, middle - pen.px(7), right - left, pen.px(14)), view)
+
+
+def _put(
+    pen: Pen,
+    name: str,
+    text: str,
+    at: tuple[int, int],
+    colour: theme.Colour,
+    width: float,
+    anchor: str = "midleft",
+    size: int = 24,
+) -> pygame.Rect:
+    return pen.text(name, text, at, size, colour, width=pen.px(width), anchor=anchor)

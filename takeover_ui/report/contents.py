@@ -1,7 +1,4 @@
-"""The report: one HTML file that needs no network and runs no script, from plain records.
-
-Every text is escaped, and a Content-Security-Policy lets the page use its own style sheet (by hash) and nothing else.
-"""
+"""What a report shows, as plain records."""
 
 from __future__ import annotations
 
@@ -17,15 +14,29 @@ from takeover_ui.view import Scene
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What deterministic episodes without help came to. ``passed`` tells it episode by episode where that is known."""
+class Score:
+    """How a checkpoint did in deterministic episodes without help."""
 
     episodes: int
     corner_passes: int
     return_mean: float
     finished: int | None = None
     passed: tuple[bool, ...] = ()
-    checkpoint: str = ""
+    """Episode by episode, where that is known."""
+    updates: int | None = None
+    """Updates that made the checkpoint."""
+    rule: str = ""
+    """Which evaluation this is, in words."""
+
+    @property
+    def passed_text(self) -> str:
+        """Passes of episodes in words."""
+        return f"{self.corner_passes} of {self.episodes}"
+
+    @property
+    def dots(self) -> tuple[bool, ...]:
+        """Whether each episode passed; where only their number is known, those that passed come first."""
+        return self.passed or tuple(i < self.corner_passes for i in range(self.episodes))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +61,7 @@ class EpisodePoint:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationPoint:
-    """One evaluation of one checkpoint."""
+    """One evaluated checkpoint."""
 
     agent_steps: float
     passes: int
@@ -60,7 +71,7 @@ class EvaluationPoint:
 
 @dataclass(frozen=True, slots=True)
 class CornerRow:
-    """What is known of one corner: episodes that reached it, that left its end on the road, and the help given there."""
+    """One corner: episodes of the agent alone that reached it and that left its end on the road, and the help given there."""
 
     name: str
     from_m: float
@@ -80,14 +91,14 @@ class Report:
     scene: Scene
     corner: Corner | None = None
     """The corner that the report is about."""
-    before: Outcome | None = None
-    after: Outcome | None = None
+    before: Score | None = None
+    after: Score | None = None
     takeover_seconds: float = 0.0
     takeovers: int = 0
     agent_steps: int = 0
+    """Steps driven by the agent since the first takeover; all of them when there is none."""
     updates: int = 0
-    wall_seconds: float = 0.0
-    seed: int | None = None
+    """Updates of the trainer since then."""
     ceiling: float | None = None
     lines: Sequence[DrivenLine] = ()
     episodes: Sequence[EpisodePoint] = ()
@@ -95,7 +106,7 @@ class Report:
     failures: Sequence[float] = ()
     """Progress (m) at which episodes of the agent failed."""
     corners: Sequence[CornerRow] = ()
-    judged: Mapping[str, int] = field(default_factory=dict)
+    verdicts: Mapping[str, int] = field(default_factory=dict)
     """Segments by verdict."""
     figures: Sequence[tuple[str, str]] = ()
     """More figures, as (name, value)."""

@@ -1,12 +1,12 @@
-"""Charts as inline SVG: a few plain functions, no dependency. Colours come from the page's style sheet by class name."""
+"""Charts as inline SVG, without a script. Colours come from the page's style sheet by class name."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from html import escape
 
 import numpy as np
+from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 Numbers = Sequence[float] | NDArray[np.floating]
@@ -30,17 +30,50 @@ def number(value: float, largest: float = 0.0) -> str:
     return f"{round(value, 6):g}"
 
 
-class Plot:
-    """An x-y chart of ``width`` x ``height`` units; everything drawn is collected and joined by :meth:`render`."""
+def element(name: str, css: str = "", inner: str = "", **attributes: object) -> Markup:
+    """Return an SVG element. All is escaped but markup; floats get one decimal; ``text_anchor`` becomes ``text-anchor``."""
+    given = {"class": css, **attributes} if css else attributes
+    written = "".join(
+        f' {key.replace("_", "-")}="{escape(f"{value:.1f}" if isinstance(value, float) else value)}"'
+        for key, value in given.items()
+    )
+    return Markup(f"<{name}{written}>{escape(inner)}</{name}>" if inner else f"<{name}{written}/>")
+
+
+def _title(text: str) -> Markup:
+    return element("title", inner=text) if text else Markup("")
+
+
+class Drawing:
+    """A picture of ``width`` x ``height`` units; everything drawn is collected and joined by :meth:`render`."""
+
+    def __init__(self, width: int, height: int, label: str) -> None:
+        self.width, self.height, self.label = width, height, label
+        self.parts: list[Markup] = []
+
+    def add(self, name: str, css: str, inner: str = "", **attributes: object) -> None:
+        """Draw an element."""
+        self.parts.append(element(name, css, inner, **attributes))
+
+    def render(self) -> Markup:
+        """Return the SVG element, which grows with its box."""
+        named = {"role": "img", "aria_label": self.label} if self.label else {"aria_hidden": "true"}
+        box = f"0 0 {self.width:g} {self.height:g}"
+        return element(
+            "svg", "", Markup("").join(self.parts), viewBox=box, preserveAspectRatio="xMidYMid meet", **named
+        )
+
+
+class Plot(Drawing):
+    """An x-y chart."""
 
     def __init__(
         self, x: tuple[float, float], y: tuple[float, float], *, width: int = 480, height: int = 280, label: str = ""
     ) -> None:
-        self.width, self.height, self.label = width, height, label
+        super().__init__(width, height, label)
         self.left, self.right, self.top, self.bottom = 54, width - 14, 14, height - 40
         self.x_range = x if x[1] > x[0] else (x[0] - 0.5, x[0] + 0.5)
         self.y_range = y if y[1] > y[0] else (y[0] - 0.5, y[0] + 0.5)
-        self.parts: list[str] = []
 
     def px(self, x: float) -> float:
         """Return the horizontal position of ``x``."""
@@ -57,24 +90,17 @@ class Plot:
         for value in ticks(*self.y_range, y_count):
             y = self.py(value)
             text = f"{value * 100:.0f} %" if percent else number(value, self.y_range[1])
-            self.parts.append(f'<line class="grid" x1="{self.left}" x2="{self.right}" y1="{y:.1f}" y2="{y:.1f}"/>')
-            self.parts.append(f'<text class="tick" x="{self.left - 6}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
+            self.add("line", "grid", x1=self.left, x2=self.right, y1=y, y2=y)
+            self.add("text", "tick", text, x=self.left - 6, y=y + 4, text_anchor="end")
         for value in ticks(*self.x_range, x_count):
             x = self.px(value)
             anchor = "end" if x > self.right - 12 else "middle"
-            self.parts.append(
-                f'<text class="tick" x="{x:.1f}" y="{self.bottom + 16}" text-anchor="{anchor}">'
-                f"{number(value, self.x_range[1])}</text>"
-            )
-        self.parts.append(
-            f'<line class="axis" x1="{self.left}" x2="{self.right}" y1="{self.bottom}" y2="{self.bottom}"/>'
-        )
-        middle = (self.left + self.right) / 2
-        self.parts.append(
-            f'<text class="name" x="{middle:.0f}" y="{self.height - 6}" text-anchor="middle">{escape(x_name)}</text>'
-        )
+            self.add("text", "tick", number(value, self.x_range[1]), x=x, y=self.bottom + 16, text_anchor=anchor)
+        self.add("line", "axis", x1=self.left, x2=self.right, y1=self.bottom, y2=self.bottom)
+        middle = (self.left + self.right) // 2
+        self.add("text", "name", x_name, x=middle, y=self.height - 6, text_anchor="middle")
         if y_name:
-            self.parts.append(f'<text class="name" x="{self.left}" y="{self.top - 3}">{escape(y_name)}</text>')
+            self.add("text", "name", y_name, x=self.left, y=self.top - 3)
         return self
 
     def room_for_name(self) -> Plot:
@@ -86,64 +112,33 @@ class Plot:
         """Draw a line through the finite points."""
         good = [(float(a), float(b)) for a, b in zip(xs, ys, strict=True) if math.isfinite(a) and math.isfinite(b)]
         if len(good) > 1:
-            points = " ".join(f"{self.px(a):.1f},{self.py(b):.1f}" for a, b in good)
-            self.parts.append(f'<polyline class="{escape(css)}" points="{points}"/>')
+            self.add("polyline", css, points=" ".join(f"{self.px(a):.1f},{self.py(b):.1f}" for a, b in good))
         return self
 
-    def dots(
-        self, xs: Numbers, ys: Numbers, css: str, radius: float = 3.0, titles: Iterable[str] | None = None
-    ) -> Plot:
+    def dots(self, xs: Numbers, ys: Numbers, css: str, radius: float, titles: Iterable[str]) -> Plot:
         """Draw a dot at each point, with a text that shows when it is pointed at."""
-        texts = list(titles) if titles is not None else [""] * len(xs)
-        for a, b, text in zip(xs, ys, texts, strict=True):
+        for a, b, text in zip(xs, ys, titles, strict=True):
             if math.isfinite(a) and math.isfinite(b):
-                title = f"<title>{escape(text)}</title>" if text else ""
-                self.parts.append(
-                    f'<circle class="{escape(css)}" cx="{self.px(a):.1f}" cy="{self.py(b):.1f}" r="{radius:g}">{title}</circle>'
-                )
+                self.add("circle", css, _title(text), cx=self.px(a), cy=self.py(b), r=radius)
         return self
 
-    def level(self, y: float, css: str, text: str = "") -> Plot:
-        """Draw a horizontal line over the whole width, with its name above its left end."""
+    def level(self, y: float, css: str) -> Plot:
+        """Draw a horizontal line over the whole width."""
         if math.isfinite(y) and self.y_range[0] <= y <= self.y_range[1]:
-            at = self.py(y)
-            self.parts.append(
-                f'<line class="{escape(css)}" x1="{self.left}" x2="{self.right}" y1="{at:.1f}" y2="{at:.1f}"/>'
-            )
-            if text:
-                above = at - 5 if at - 5 > self.top + 8 else at + 14
-                self.parts.append(f'<text class="tick" x="{self.left + 4}" y="{above:.1f}">{escape(text)}</text>')
+            self.add("line", css, x1=self.left, x2=self.right, y1=self.py(y), y2=self.py(y))
         return self
 
     def band(self, from_x: float, to_x: float, css: str, text: str = "") -> Plot:
         """Shade a stretch of the horizontal axis, with its name at the top."""
         a, b = max(self.left, self.px(from_x)), min(self.right, self.px(to_x))
         if b > a:
-            self.parts.append(
-                f'<rect class="{escape(css)}" x="{a:.1f}" y="{self.top}" width="{b - a:.1f}" height="{self.bottom - self.top}"/>'
-            )
+            self.add("rect", css, x=a, y=self.top, width=b - a, height=self.bottom - self.top)
             if text:
-                self.parts.append(
-                    f'<text class="tick" x="{(a + b) / 2:.1f}" y="{self.top + 14}" text-anchor="middle">{escape(text)}</text>'
-                )
+                self.add("text", "tick", text, x=(a + b) / 2, y=self.top + 14, text_anchor="middle")
         return self
 
-    def rug(self, xs: Numbers, css: str) -> Plot:
-        """Mark places on the horizontal axis with short strokes."""
-        for x in xs:
-            if self.x_range[0] <= x <= self.x_range[1]:
-                self.parts.append(
-                    f'<line class="{escape(css)}" x1="{self.px(x):.1f}" x2="{self.px(x):.1f}" '
-                    f'y1="{self.bottom - 9}" y2="{self.bottom}"/>'
-                )
-        return self
 
-    def render(self) -> str:
-        """Return the SVG element."""
-        return element(self.width, self.height, self.parts, self.label)
-
-
-class Plan:
+class Plan(Drawing):
     """A piece of ground from above, north up, both axes to the same scale."""
 
     def __init__(
@@ -158,11 +153,8 @@ class Plan:
     ) -> None:
         span = np.maximum(high - low, 1.0)
         self.scale = min(width / span[0], max_height / span[1])
-        self.width, self.label = width, label
-        self.height = max(min_height, round(min(max_height, span[1] * self.scale)))
-        middle = (low + high) / 2
-        self._origin = middle + np.array([-self.width, self.height]) / self.scale / 2
-        self.parts: list[str] = []
+        super().__init__(width, max(min_height, round(min(max_height, span[1] * self.scale))), label)
+        self._origin = (low + high) / 2 + np.array([-self.width, self.height]) / self.scale / 2
 
     def at(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return positions on the plan (n, 2) of ground points (n, 2) in metres."""
@@ -174,42 +166,31 @@ class Plan:
         finite = points[np.isfinite(points).all(axis=1)]
         if len(finite) > 1:
             steps = "L".join(f"{x:.1f} {y:.1f}" for x, y in self.at(finite))
-            text = f"<title>{escape(title)}</title>" if title else ""
-            self.parts.append(f'<path class="{escape(css)}" d="M{steps}{"Z" if closed else ""}">{text}</path>')
+            self.add("path", css, _title(title), d=f"M{steps}{'Z' if closed else ''}")
         return self
 
     def cross(self, point: NDArray[np.floating], css: str, size: float = 6) -> Plan:
         """Mark where something ended."""
-        x, y = self.at(np.asarray(point)[None])[0]
-        self.parts.append(
-            f'<path class="{escape(css)}" d="M{x - size:.1f} {y - size:.1f}'
-            f'l{2 * size} {2 * size}m0 {-2 * size}l{-2 * size} {2 * size}"/>'
+        x, y = self._place(point)
+        self.add(
+            "path", css, d=f"M{x - size:.1f} {y - size:.1f}l{2 * size} {2 * size}m0 {-2 * size}l{-2 * size} {2 * size}"
         )
         return self
 
-    def disc(self, point: NDArray[np.floating], css: str, radius: float = 4, title: str = "") -> Plan:
+    def disc(self, point: NDArray[np.floating], css: str, radius: float, title: str) -> Plan:
         """Mark a place."""
-        x, y = self.at(np.asarray(point)[None])[0]
-        text = f"<title>{escape(title)}</title>" if title else ""
-        self.parts.append(f'<circle class="{escape(css)}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}">{text}</circle>')
+        x, y = self._place(point)
+        self.add("circle", css, _title(title), cx=x, cy=y, r=radius)
         return self
 
     def text(self, point: NDArray[np.floating], text: str, css: str = "name") -> Plan:
         """Write at a place, kept inside the plan."""
-        x, y = self.at(np.asarray(point)[None])[0]
         half = (12 if css == "far" else 4.2) * len(text)
+        x, y = self._place(point)
         x, y = min(max(x, half + 4), self.width - half - 4), min(max(y, 16.0), self.height - 8.0)
-        self.parts.append(
-            f'<text class="{escape(css)}" x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{escape(text)}</text>'
-        )
+        self.add("text", css, text, x=x, y=y, text_anchor="middle")
         return self
 
-    def render(self) -> str:
-        """Return the SVG element."""
-        return element(self.width, self.height, self.parts, self.label)
-
-
-def element(width: float, height: float, parts: Iterable[str], label: str) -> str:
-    """Return an SVG element that grows with its box."""
-    name = f' role="img" aria-label="{escape(label)}"' if label else ' aria-hidden="true"'
-    return f'<svg viewBox="0 0 {width:g} {height:g}" preserveAspectRatio="xMidYMid meet"{name}>{"".join(parts)}</svg>'
+    def _place(self, point: NDArray[np.floating]) -> tuple[float, float]:
+        x, y = self.at(np.asarray(point)[None])[0]
+        return float(x), float(y)

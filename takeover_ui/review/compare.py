@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data.reading.stretch import Stretch
+from data.reading.drives import Drive
 from takeover_ui.view import Scene
 
 _BRAKES_FROM_M = 70.0  # m before a corner in which braking for it begins
@@ -33,7 +33,7 @@ class Figures:
     farthest_m: float
 
 
-def figures(drive: Stretch, scene: Scene, from_m: float, to_m: float, hz: float) -> Figures:
+def figures(drive: Drive, scene: Scene, from_m: float, to_m: float, hz: float) -> Figures:
     """Return the figures of a drive through the corner ``[from_m, to_m]``."""
     ahead = np.maximum.accumulate(np.nan_to_num(drive.progress, nan=-np.inf))
     reached = float(ahead[-1]) if len(ahead) else -math.inf
@@ -51,7 +51,7 @@ def figures(drive: Stretch, scene: Scene, from_m: float, to_m: float, hz: float)
     inside = (drive.progress >= from_m) & (drive.progress <= to_m)
     apex = float(np.nanmin(drive.speed[inside])) if inside.any() else math.nan
     return Figures(
-        braking_m=_braking(drive, scene, from_m, to_m),
+        braking_m=_braking(drive, from_m, to_m),
         entry=at(from_m, drive.speed),
         apex=apex,
         exit=at(to_m, drive.speed),
@@ -61,19 +61,12 @@ def figures(drive: Stretch, scene: Scene, from_m: float, to_m: float, hz: float)
     )
 
 
-def _braking(drive: Stretch, scene: Scene, from_m: float, to_m: float) -> float:
+def _braking(drive: Drive, from_m: float, to_m: float) -> float:
     """Return where the brake was first pressed on the approach or in the first half of the corner."""
-    names, executed = scene.action_names, drive.executed
-    if "brake" in names and executed.shape[1] > names.index("brake"):
-        pedal = executed[:, names.index("brake")]
-    elif "gas_brake" in names and executed.shape[1] > names.index("gas_brake"):
-        pedal = -executed[:, names.index("gas_brake")]
-    else:
-        return math.nan
     near = (drive.progress > from_m - _BRAKES_FROM_M) & (drive.progress < (from_m + to_m) / 2)
     if drive.human.any():
         near &= drive.human  # what the agent did before the human took over is not the human's braking
-    pressed = np.flatnonzero(near & (pedal > _BRAKING))
+    pressed = np.flatnonzero(near & (drive.brake > _BRAKING))
     return float(drive.progress[pressed[0]]) if len(pressed) else math.nan
 
 
@@ -116,4 +109,4 @@ def in_words(human: Figures, agent: Figures, to_m: float) -> list[str]:
     off = human.off_line - agent.off_line
     if math.isfinite(off) and abs(off) >= 0.5:
         said.append(f"you stay {abs(off):.1f} m {'farther from' if off > 0 else 'closer to'} the line")
-    return said or ["no difference worth a word"]
+    return said or ["no notable difference"]

@@ -14,8 +14,8 @@ from takeover_ui.geometry import Ribbon, ribbon
 from takeover_ui.theme import Pen
 
 if TYPE_CHECKING:
+    from data.reading.drives import Drive
     from data.reading.segment_review import Detail
-    from data.reading.stretch import Stretch
     from takeover_ui.view import Scene
 
 _FINE = 2  # drawn so many times larger and scaled down: smooth edges
@@ -100,7 +100,7 @@ class CornerPlan:
         return pygame.transform.smoothscale(big, rect.size)
 
     def _line(
-        self, surface: pygame.Surface, drive: Stretch, colours: list[theme.Colour], width: int, dashed: bool
+        self, surface: pygame.Surface, drive: Drive, colours: list[theme.Colour], width: int, dashed: bool
     ) -> None:
         pixels = self._at(drive.points, _FINE)
         good = np.isfinite(pixels[:, 0]) & np.isfinite(pixels[:, 1])

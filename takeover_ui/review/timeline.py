@@ -95,15 +95,8 @@ class Timeline:
             pygame.draw.rect(sheet, theme.TRACK, kept)
             if low < 0:
                 pygame.draw.line(sheet, theme.FAINT, (area.left, area.centery), (area.right - 1, area.centery))
-            inner.text(
-                f"row_{number}",
-                label,
-                (0, area.centery),
-                20,
-                theme.MUTED,
-                width=area.left - pen.px(6),
-                anchor="midleft",
-            )
+            beside = pygame.Rect(0, area.top, area.left - pen.px(6), area.h)
+            inner.put(f"row_{number}", label, beside, anchor="midleft")
             if proposed_row is not None:
                 self._curve(inner, area, proposed_row, low, high, [theme.AGENT] * len(drive), 1)
             colours = [theme.HUMAN if h else theme.AGENT for h in drive.human.tolist()]
@@ -113,14 +106,8 @@ class Timeline:
             self._curve(inner, area, executed, low, high, colours, max(2, pen.px(2)))
             if label == "speed":
                 text = f"{np.nanmax(drive.speed, initial=0.0) * 3.6:.0f} km/h"
-                inner.text(
-                    "top_speed",
-                    text,
-                    (area.right - pen.px(6), area.top + pen.px(2)),
-                    18,
-                    theme.MUTED,
-                    anchor="topright",
-                )
+                at = (area.right - pen.px(6), area.top + pen.px(2))
+                inner.text("top_speed", text, at, 18, theme.MUTED, anchor="topright")
         return sheet
 
     def _curve(

@@ -53,13 +53,10 @@ class ReviewView:
         middle = pygame.Rect(side, 0, area.w - 2 * side, area.h)
         right = pygame.Rect(middle.right, 0, side, area.h)
         if model.detail is None or model.segment is None:
-            text = "Nothing to judge here: loosen the filters (C, V), or take over in a session."
+            text = "Nothing to judge here. Loosen the filters (C, V), or take over in a session."
             pen.text("empty", text, middle.center, 26, theme.MUTED, width=middle.w - pen.px(40), anchor="center")
-            widgets.keys(
-                pen,
-                self.pad,
-                pygame.Rect(right.left + pen.px(16), pen.px(300), right.w - pen.px(32), area.h - pen.px(312)),
-            )
+            below = pygame.Rect(right.left, pen.px(300), right.w, area.h - pen.px(312))
+            widgets.keys(pen, self.pad, below.inflate(-2 * pen.px(16), 0))
         else:
             split = round(middle.h * 0.62)
             self.plan.draw(pen, pygame.Rect(middle.left, 0, middle.w, split), model.detail, model.trim, model.position)
@@ -79,35 +76,28 @@ class ReviewView:
         return pen.marks
 
     def _list(self, pen: Pen, rect: pygame.Rect, model: ReviewModel) -> None:
-        pad = pen.px(14)
-        head = f"{len(model.shown):,} segments"
+        pad, listed = pen.px(14), model.list
+        head, opened = f"{len(listed.shown):,} segments", f"{listed.open:,} open"
         pen.text("list_head", head, (pad, pen.px(12)), 28, theme.TEXT, width=rect.w // 2)
-        pen.text(
-            "list_left",
-            f"{model.left:,} open",
-            (rect.right - pad, pen.px(14)),
-            24,
-            theme.HUMAN,
-            width=rect.w // 3,
-            anchor="topright",
-        )
-        chips = (
-            ("corner", model.corner or "all corners"),
-            ("verdict", model.verdict or "all verdicts"),
-            ("sort", model.sort),
-        )
+        at = (rect.right - pad, pen.px(14))
+        pen.text("list_left", opened, at, 24, theme.HUMAN, width=rect.w // 3, anchor="topright")
+        chips = {
+            "corner": listed.corner or "all corners",
+            "verdict": listed.verdict or "all verdicts",
+            "sort": listed.sort,
+        }
         width = (rect.w - 2 * pad - 2 * pen.px(6)) // 3
-        for number, (command, text) in enumerate(chips):
+        for number, (command, text) in enumerate(chips.items()):
             chip = pygame.Rect(pad + number * (width + pen.px(6)), pen.px(44), width, pen.px(26))
             pen.box(chip, theme.CARD, 8)
             pen.text(f"chip_{command}", text, chip.center, 19, theme.MUTED, width=chip.w - pen.px(8), anchor="center")
             self.hits.append(Hit(chip, command=command))
         top, height = pen.px(82), pen.px(46)
         rows = max(1, (rect.h - top) // height)
-        first = min(max(0, model.index - rows // 2), max(0, len(model.shown) - rows))
-        for number, segment in enumerate(model.shown[first : first + rows]):
+        first = min(max(0, listed.index - rows // 2), max(0, len(listed.shown) - rows))
+        for number, segment in enumerate(listed.shown[first : first + rows]):
             row = pygame.Rect(0, top + number * height, rect.w, height)
-            chosen = first + number == model.index
+            chosen = first + number == listed.index
             if chosen:
                 pygame.draw.rect(pen.surface, theme.TRACK, row)
                 pygame.draw.rect(pen.surface, theme.HUMAN, (0, row.top, pen.px(5), row.h))
@@ -118,14 +108,8 @@ class ReviewView:
         widgets.verdict_sign(pen, (row.left + pen.px(26), row.centery), segment.verdict)
         left, width = row.left + pen.px(46), row.w - pen.px(60)
         name = segment.corner or ("lap" if segment.kind == "lap" else "takeover")
-        time = pen.text(
-            "row_time",
-            f"{segment.seconds:.1f} s",
-            (row.right - pen.px(14), row.top + pen.px(5)),
-            21,
-            theme.TEXT,
-            anchor="topright",
-        )
+        at = (row.right - pen.px(14), row.top + pen.px(5))
+        time = pen.text("row_time", f"{segment.seconds:.1f} s", at, 21, theme.TEXT, anchor="topright")
         pen.text("row_name", name, (left, row.top + pen.px(5)), 22, theme.TEXT, width=time.left - left - pen.px(8))
         more = [widgets.when(segment.started), "interrupted" if segment.interrupted else segment.outcome]
         if why_not and segment.verdict == "unreviewed" and segment.outcome != "failed":  # these two are seen already
@@ -143,35 +127,20 @@ class ReviewView:
         else:
             pygame.draw.polygon(pen.surface, theme.TEXT, [(x - r + 2, y - r), (x + r, y), (x - r + 2, y + r)])
         self.hits.append(Hit(button, command="play"))
-        speed = pen.text(
-            "speed", f"{model.speed:g}×", (button.right + pen.px(12), rect.centery), 24, theme.TEXT, anchor="midleft"
-        )
+        at = (button.right + pen.px(12), rect.centery)
+        speed = pen.text("speed", f"{model.speed:g}×", at, 24, theme.TEXT, anchor="midleft")
         segment, detail = model.segment, model.detail
         assert segment is not None
         assert detail is not None
-        at = (
-            (detail.drive.t[min(int(model.position), len(detail.drive) - 1)] - segment.start) / segment.hz
-            if len(detail.drive)
-            else 0
-        )
-        pen.text(
-            "position", f"{at:+.2f} s", (speed.right + pen.px(20), rect.centery), 24, theme.MUTED, anchor="midleft"
-        )
-        length = (segment.stop - segment.start - sum(model.trim)) / segment.hz
-        trimmed = (
-            f", trimmed by {model.trim[0] / segment.hz:.2f} s and {model.trim[1] / segment.hz:.2f} s"
-            if any(model.trim)
-            else ""
-        )
-        pen.text(
-            "length",
-            f"{length:.2f} s kept{trimmed}",
-            (rect.right - pen.px(12), rect.centery),
-            22,
-            theme.MUTED,
-            width=rect.w // 2,
-            anchor="midright",
-        )
+        steps = detail.drive.t
+        now = (steps[min(int(model.position), len(steps) - 1)] - segment.start) / segment.hz if len(steps) else 0.0
+        at = (speed.right + pen.px(20), rect.centery)
+        pen.text("position", f"{now:+.2f} s", at, 24, theme.MUTED, anchor="midleft")
+        first, last = (n / segment.hz for n in model.trim)
+        text = f"{(segment.stop - segment.start) / segment.hz - first - last:.2f} s kept"
+        text += f", trimmed by {first:.2f} s and {last:.2f} s" if any(model.trim) else ""
+        at = (rect.right - pen.px(12), rect.centery)
+        pen.text("length", text, at, 22, theme.MUTED, width=rect.w // 2, anchor="midright")
 
     def _facts(self, pen: Pen, rect: pygame.Rect, model: ReviewModel, segment: Segment) -> None:
         left, width, top = rect.left + pen.px(16), rect.w - pen.px(32), pen.px(14)
@@ -199,26 +168,12 @@ class ReviewView:
                 top = widgets.paragraph(pen, "word", sentence, left, top, width, theme.TEXT)
             top += pen.px(8)
             for number, (name, mine, its) in enumerate(table):
-                y = top + number * pen.px(22)
-                pen.text("figure", name, (left, y), 19, theme.MUTED, width=round(width * 0.42))
-                pen.text(
-                    "figure_human",
-                    mine,
-                    (left + round(width * 0.70), y),
-                    19,
-                    theme.HUMAN,
-                    width=round(width * 0.28),
-                    anchor="topright",
-                )
-                pen.text(
-                    "figure_agent",
-                    its,
-                    (left + width, y),
-                    19,
-                    theme.AGENT,
-                    width=round(width * 0.28),
-                    anchor="topright",
-                )
+                row = pygame.Rect(left, top + number * pen.px(22), width, pen.px(22))
+                most = round(width * 0.28)
+                pen.put("figure", name, row, 19, width=round(width * 0.42))
+                pen.put("figure_agent", its, row, 19, theme.AGENT, "topright", most)
+                row.w = round(width * 0.70)
+                pen.put("figure_human", mine, row, 19, theme.HUMAN, "topright", most)
             top += pen.px(22) * len(table)
         widgets.keys(pen, self.pad, pygame.Rect(left, top + pen.px(12), width, rect.bottom - top - pen.px(24)))
 
@@ -238,7 +193,7 @@ class ReviewView:
                 ("braking at", "braking_m", 1.0, "m"), ("entry", "entry", 3.6, "km/h"), ("slowest", "apex", 3.6, "km/h"),
                 ("exit", "exit", 3.6, "km/h"), ("off the line", "off_line", 1.0, "m"), ("corner", "seconds", 1.0, "s"),
             ):  # fmt: skip
-                digits = 1 if unit in ("s",) or key == "off_line" else 0
+                digits = 1 if key in ("seconds", "off_line") else 0
                 pair = [getattr(f, key) * factor for f in (mine, its)]
                 mine_text, its_text = (f"{v:.{digits}f} {unit}" if v == v else "–" for v in pair)
                 table.append((name, mine_text, its_text))

@@ -11,7 +11,7 @@ from takeover_ui import theme
 from takeover_ui.theme import Pen
 
 if TYPE_CHECKING:
-    from takeover_ui.review.model import Menu
+    from takeover_ui.review.menu import Menu
 
 VERDICT_COLOUR = {"unreviewed": theme.FAINT, "good": theme.GOOD, "bad": theme.ERROR, "star": theme.HUMAN}
 KEYBOARD_HINTS = (
@@ -47,7 +47,7 @@ MENU_NAMES = {
     "note": "note …",
     "more": "higher priority",
     "less": "lower priority",
-    "unreviewed": "take the verdict away",
+    "unreviewed": "remove the verdict",
     "corner": "next corner",
     "verdict": "next verdict",
     "sort": "next order",
@@ -97,29 +97,14 @@ def menu(pen: Pen, area: pygame.Rect, menu: Menu) -> list[pygame.Rect]:
     pen.box(box, theme.INK, 12)
     pygame.draw.rect(pen.surface, theme.FAINT, box, width=1, border_radius=pen.px(12))
     title = {"menu": "What now?", "tag": "A tag, on or off", "note": "A note"}[menu.kind]
-    pen.text(
-        "menu_title",
-        title,
-        (box.centerx, box.top + pen.px(14)),
-        24,
-        theme.MUTED,
-        anchor="midtop",
-        width=box.w - pen.px(24),
-    )
+    at = (box.centerx, box.top + pen.px(14))
+    pen.text("menu_title", title, at, 24, theme.MUTED, anchor="midtop", width=box.w - pen.px(24))
     top = box.top + pen.px(44)
     if typing:
         field_rect = pygame.Rect(box.left + pen.px(14), top, box.w - pen.px(28), row - pen.px(4))
         pen.box(field_rect, theme.CARD if menu.index >= 0 else theme.TRACK, 6)
         shown = menu.text + ("|" if menu.index < 0 else "") or "type, or choose"
-        pen.text(
-            "menu_text",
-            shown,
-            (field_rect.left + pen.px(8), field_rect.centery),
-            22,
-            theme.TEXT,
-            width=field_rect.w - pen.px(16),
-            anchor="midleft",
-        )
+        pen.put("menu_text", shown, field_rect.inflate(-2 * pen.px(8), 0), 22, theme.TEXT, "midleft")
         top += row
     for number, option in enumerate(menu.options):
         line = pygame.Rect(box.left + pen.px(14), top + number * row, box.w - pen.px(28), row - pen.px(2))
@@ -127,15 +112,7 @@ def menu(pen: Pen, area: pygame.Rect, menu: Menu) -> list[pygame.Rect]:
             pen.box(line, theme.HUMAN, 6)
         colour = theme.INK if number == menu.index else theme.TEXT
         text = MENU_NAMES.get(option, option) if menu.kind != "tag" else option
-        pen.text(
-            "menu_option",
-            text,
-            (line.left + pen.px(10), line.centery),
-            23,
-            colour,
-            width=line.w - pen.px(20),
-            anchor="midleft",
-        )
+        pen.put("menu_option", text, line.inflate(-2 * pen.px(10), 0), 23, colour, "midleft")
         lines.append(line)
     return lines
 

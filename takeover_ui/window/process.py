@@ -100,9 +100,9 @@ class _Loop:
                 return
             if number is not None and bool(self.counts[number] & 1) != down:
                 self.counts[number] += 1
-            if down and event.key == pygame.K_TAB:
+            if down and name == "tab":
                 self.screen.next_size()
-            elif down and event.key == pygame.K_F11:
+            elif down and name == "f11":
                 self.screen.toggle_fullscreen()
         elif event.type == pygame.WINDOWFOCUSLOST:
             for number in range(len(self.counts)):  # a key that is released elsewhere must not stay down here

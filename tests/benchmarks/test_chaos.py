@@ -66,7 +66,7 @@ def record(path, journal_path, verdict, steps=20):
 def test_the_judge_sees_what_is_lost_altered_or_out_of_order(tmp_path, verdict, damage, lost):
     path = tmp_path / "store.sqlite"
     witness = record(path, tmp_path / "journal", verdict)
-    with Store.open(path) as store:
+    with Store(path) as store:
         store.conn.execute(damage)
     found = verdict[1].judge(path, [(witness, time.monotonic())], [])
     assert (found.recorded, found.acknowledged) == (20, 20)
@@ -76,7 +76,7 @@ def test_the_judge_sees_what_is_lost_altered_or_out_of_order(tmp_path, verdict, 
 def test_what_was_not_acknowledged_may_go_with_a_kill_but_not_otherwise(tmp_path, verdict):
     path = tmp_path / "store.sqlite"
     witness = record(path, tmp_path / "journal", verdict)
-    with Store.open(path) as store:
+    with Store(path) as store:
         store.conn.execute("DELETE FROM steps WHERE t >= 15")
     witness.acknowledged = [(15, 0.0)]
     driven = witness.at[-1] - witness.at[15]

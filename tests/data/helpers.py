@@ -5,6 +5,7 @@ import sqlite3
 
 import numpy as np
 
+from data.reading.drives import EpisodeSummary
 from data.records import AGENT, HUMAN, SessionInfo, StepRow
 
 NAMES = ("speed", "left", "right", "yaw")
@@ -17,6 +18,11 @@ def session_info(**changes):
         "action_names": ACTIONS, "reward": {"progress": 1.0}, "seed": 3, "driver": "scripted",
     }  # fmt: skip
     return SessionInfo(**(values | changes))
+
+
+def summary(number=1, purpose="drive", reason="finish", farthest=0.0, action_names=ACTIONS):
+    """An episode at 20 Hz, for drives that no store holds."""
+    return EpisodeSummary(number, 1, "hairpin", purpose, reason, 0, 0.0, 0, farthest, None, "", 20.0, NAMES, action_names)
 
 
 def step_row(i, driver=AGENT, **changes):

@@ -44,7 +44,7 @@ def site(tmp_path_factory):
 
     with Recorder(path, session_info()) as recorder:
         recorder.flush()
-        with Store.open(path) as store:
+        with Store(path) as store:
             store.upsert_corner("hairpin", "hairpin", 5.0, 10.0, "track")
         for _ in range(3):
             evaluate(recorder, 8)

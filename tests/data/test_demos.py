@@ -78,14 +78,14 @@ def record(path, *, known=True):
 
 def test_how_far_a_takeover_led_is_read_from_the_steps(tmp_path):
     record(tmp_path / "store.sqlite")
-    with Store.open(tmp_path / "store.sqlite") as store:
+    with Store(tmp_path / "store.sqlite") as store:
         assert [s.moved for s in store.segments()] == [42.0, 0.0, 87.0]  # in the plane, too
         store.conn.execute("UPDATE steps SET x = NULL, y = NULL")
         assert [s.moved for s in store.segments()] == [14.0, 0.0, 29.0]
         store.conn.execute("UPDATE steps SET progress = NULL")
         assert [s.moved for s in store.segments()] == [None, None, None]
     record(tmp_path / "other.sqlite", known=False)
-    with Store.open(tmp_path / "other.sqlite") as store:
+    with Store(tmp_path / "other.sqlite") as store:
         assert [s.moved for s in store.segments()] == [None, None, None]
         assert [store.rule().judge(s).why for s in store.segments()] == ["a key still held from before (0.8 s)", "", ""]
 
@@ -97,7 +97,7 @@ def test_a_store_is_cleaned_of_takeovers_that_show_nothing_and_it_can_be_taken_b
         return main([*words, "--home", str(tmp_path)]), capsys.readouterr().out
 
     def verdicts():
-        with Store.open(tmp_path / "store.sqlite") as store:
+        with Store(tmp_path / "store.sqlite") as store:
             return [s.verdict for s in store.segments()]
 
     status, out = hitl("segments")
@@ -108,16 +108,17 @@ def test_a_store_is_cleaned_of_takeovers_that_show_nothing_and_it_can_be_taken_b
     assert [(s["demo"], bool(s["why_not"])) for s in listed] == [(False, True), (False, True), (True, False)]
     status, out = hitl("store", "clean", "--dry-run")
     assert (status, verdicts()) == (0, ["unreviewed"] * 3)
-    assert "2 takeovers show nothing (1 × a key still held from before, 1 × hardly moved) and would be judged bad" in out
+    why = "(1 × a key still held from before, 1 × hardly moved)"
+    assert f"2 takeovers show nothing {why}. `hitl store clean` marks them as bad." in out
     status, out = hitl("store", "clean")
     assert (status, verdicts()) == (0, ["bad", "bad", "unreviewed"])
-    assert "2 takeovers" in out
-    assert "no takeover without a verdict that shows nothing" in hitl("store", "clean")[1]
+    assert f"Marked 2 takeovers that show nothing as bad {why}." in out
+    assert "every takeover without a verdict shows something" in hitl("store", "clean")[1]
     assert hitl("label", "--undo")[0] == 0
     assert verdicts() == ["unreviewed"] * 3
     assert hitl("label", "1", "--verdict", "good")[0] == 0
     assert hitl("label", "2", "--priority", "2")[0] == 0
-    assert "no takeover without a verdict" in hitl("store", "clean")[1]  # the player's word stands
+    assert "every takeover without a verdict shows something" in hitl("store", "clean")[1]  # the player's word stands
 
 
 def test_an_export_takes_what_is_learned_from_and_says_what_it_leaves_out(tmp_path, capsys):
@@ -129,25 +130,25 @@ def test_an_export_takes_what_is_learned_from_and_says_what_it_leaves_out(tmp_pa
 
     out = exported("player-run", "one")
     assert out.startswith("1 episodes")
-    assert "Left out, because the agent does not learn from it: 1 × a key still held from before, 1 × hardly moved" in out
+    assert "Left out, because the agent does not learn from them: 1 × a key still held from before, 1 × hardly moved" in out
     assert exported("player-run", "all", "--all").startswith("3 episodes")
     assert exported("player-run", "asked", "--outcome", "cleared").startswith("3 episodes")
 
 
 def test_another_home_gets_all_but_what_was_judged_bad(tmp_path, capsys):
     record(tmp_path / "store.sqlite")
-    with Store.open(tmp_path / "store.sqlite") as store:
+    with Store(tmp_path / "store.sqlite") as store:
         store.label([1], verdict="bad")
     for name, words, count in (("one", (), 2), ("all", ("--all",), 3)):
         assert main(["export", "--home", str(tmp_path), "store", str(tmp_path / name), *words]) == 0
-        with Store.open(tmp_path / name) as store:
+        with Store(tmp_path / name) as store:
             assert len(store.segments()) == count
     assert "1 × you judged it bad" in capsys.readouterr().out
 
 
 def test_the_rule_of_a_store_is_that_of_its_trainer(tmp_path):
     record(tmp_path / "store.sqlite")
-    with Store.open(tmp_path / "store.sqlite") as store:
+    with Store(tmp_path / "store.sqlite") as store:
         assert [store.rule().judge(s).counts for s in store.segments()] == [False, False, True]
         store.add_checkpoint("a", "0" * 64, 1, 1, "train", TrainConfig(takeover_min_m=0.0, takeover_held_s=0.0).to_dict())
         assert [store.rule().judge(s).counts for s in store.segments()] == [True, True, True]

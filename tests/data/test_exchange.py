@@ -45,7 +45,7 @@ def test_takeovers_as_a_store_of_their_own(home, tmp_path, capsys):
     assert "2 episodes with 32 steps (1.6 s) and 2 segments came in." in said
     assert hitl(friend, "import", out) == 0
     assert "2 were there already." in capsys.readouterr().out
-    with Store.open(friend / "store.sqlite") as store:
+    with Store(friend / "store.sqlite") as store:
         assert [(s.corner, s.start, s.stop, s.trim_start) for s in store.segments()] == [
             ("hairpin", 5, 25, 2),
             ("ess", 10, 20, 0),
@@ -127,7 +127,7 @@ def test_another_tools_minari_dataset(home, tmp_path, capsys):
         ("import old.sqlite", 4, "newer version"),
         ("import --watch one.pkl extra", 2, "one folder"),
         ("import home --layout-of x", 2, ""),
-        ("export minari out --corner nowhere", 2, "nothing of that kind"),
+        ("export minari out --corner nowhere", 2, "Nothing to export"),
         ("export minari full", 2, "not empty"),
         ("export parquet full", 2, "not an empty folder"),
     ],
@@ -137,7 +137,7 @@ def test_wrong_asked(home, tmp_path, words, code, said, capsys, monkeypatch):
     (tmp_path / "notes.txt").write_text("hello")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").write_text("y")
-    with Store.open(tmp_path / "old.sqlite") as store:
+    with Store(tmp_path / "old.sqlite") as store:
         store.conn.execute("PRAGMA user_version = 900")
     before = (home / "store.sqlite").read_bytes()
     name, *rest = words.split()

@@ -10,7 +10,6 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from data.reading.follow import Follower
 from data.recording.recorder import Recorder
 from data.store import Store
-from data.upkeep import prune
 from tests.data.helpers import ACTIONS, NAMES, drive, session_info, spoil, step_row
 
 
@@ -53,7 +52,7 @@ def test_a_label_arrives_without_new_steps(path):
     follower = Follower(path)
     (segment,) = follower.poll().segments.values()
     assert (segment.start, segment.stop, segment.verdict, segment.closed) == (5, 9, "unreviewed", True)
-    with Store.open(path) as store:
+    with Store(path) as store:
         store.label([segment.id], verdict="bad", trim=(1, 1))
         update = follower.poll()
         assert len(update) == 0
@@ -109,8 +108,8 @@ def test_of_a_pruned_episode_it_is_known_how_long_it_was(path):
     with Recorder(path, session_info()) as recorder:
         drive(recorder, 40, (5, 9))
         drive(recorder, 10, None)
-    with Store.open(path) as store:
-        assert prune(store.conn, "2999-01-01") > 0
+    with Store(path) as store:
+        assert store.prune("2999-01-01") > 0
     record = Follower(path).poll().episodes[1]
     assert record.length < record.driven == 40
 
@@ -251,18 +250,17 @@ def test_a_start_on_the_newest_steps_leaves_out_what_is_older_but_for_segments_a
 
 def test_an_episode_says_how_many_of_its_steps_are_here(path, tmp_path):
     from data.exchange.merge import merge
-    from data.upkeep import prune
 
     with Recorder(path, session_info()) as recorder:
         drive(recorder, 40)
         drive(recorder, 10, None)
-    with Store.open(path) as store, Store.open(tmp_path / "part.sqlite") as part:
+    with Store(path) as store, Store(tmp_path / "part.sqlite") as part:
         merge(part.conn, part.path, path, segments=[1])
         follower = Follower(part.path)
         assert [e.length for e in follower.poll().episodes.values()] == [5]
         merge(part.conn, part.path, path)
         assert {e.id: e.length for e in follower.poll().episodes.values()} == {1: 40, 2: 10}
-        prune(store.conn, "2999-01-01")
+        store.prune("2999-01-01")
     update = Follower(path).poll()
     assert [e.length for e in update.episodes.values()] == [5, 1]
     assert len(update) == 6
@@ -364,17 +362,15 @@ def test_any_order_of_recording_and_following(tmp_path_factory):
 
 
 def test_a_farthest_metre_that_is_no_number_is_no_pass(path):
-    from data.reading.driven import sums
-
     with Recorder(path, session_info(kind="evaluation")) as recorder:
         for _ in range(2):
             recorder.begin_episode("evaluation")
             recorder.step(step_row(0, progress=5.0))
             recorder.end_episode("terminated", "off_road", np.zeros(4, np.float32))
-    with Store.open(path) as store:
+    with Store(path) as store:
         store.upsert_corner(session_info().track, "corner 1", 40.0, 50.0, "player")
         store.conn.execute('UPDATE episodes SET max_progress = 9e999, "return" = 9e999 WHERE id = 2')
         (found,) = store.evaluations()
         assert found.passes == {"corner 1": 0}
         assert np.isfinite(found.return_mean)
-        assert [e.progress for e in sums(store.conn)] == [5.0, 0.0]
+        assert [e.farthest for e in store.episodes()] == [5.0, 0.0]

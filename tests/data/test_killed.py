@@ -53,7 +53,7 @@ def test_kill_at_fifty_random_moments(path, tmp_path):
         for process, _, _ in victims:
             process.wait()
             process.stdout.close()
-        with Store.open(path) as store:
+        with Store(path) as store:
             said = store.recover()
             cut += len(said)
             check(store)
@@ -78,7 +78,7 @@ def test_kill_at_fifty_random_moments(path, tmp_path):
                     )
     assert kept > 5_000
     assert cut > KILLS / 2
-    with Store.open(path) as store:
+    with Store(path) as store:
         assert store.recover() == []
     update = Follower(path).poll(10_000_000)
     assert (update.observation[:, 0] == update.t).all()
@@ -100,7 +100,7 @@ def test_a_living_session_is_left_alone(path):
         recorder.begin_episode()
         recorder.step(step_row(0))
         assert recorder.flush()
-        with Store.open(path) as store:
+        with Store(path) as store:
             assert store.recover() == []
             assert store.db.execute('SELECT "end" FROM episodes').fetchall() == [(None,)]
             assert store.db.execute("SELECT status FROM sessions").fetchall() == [("open",)]

@@ -24,12 +24,12 @@ def test_a_visitor_from_another_process_never_takes_the_log_away_from_a_writer(t
     insert = "INSERT INTO events(at, level, kind, message) VALUES ('t', 'info', 'k', 'm')"
     writer.execute(insert)
     for _ in range(3):
-        Store.open(path, read_only=True).close()
+        Store(path, read_only=True).close()
         subprocess.run([sys.executable, "-c", VISITOR, str(path)], check=True)
         assert path.with_name("store.sqlite-wal").exists()  # the last one to leave removes it: that is not the visitor
         writer.execute(insert)
     writer.close()
-    with Store.open(path, read_only=True) as store:
+    with Store(path, read_only=True) as store:
         assert store.conn.execute("SELECT count(*) FROM events").fetchone() == (4,)
 
 

@@ -11,7 +11,6 @@ from data.exchange.merge import merge
 from data.recording.log_beside import without_log
 from data.recording.recorder import Recorder
 from data.store import Store
-from data.upkeep import check
 from hitl.cli import main
 from tests.data.helpers import drive, session_info
 
@@ -39,7 +38,7 @@ def home(tmp_path):
 
 def said(path):
     with Store.open_existing(path) as store:
-        return " ".join(check(store.conn, store.path))
+        return " ".join(store.check())
 
 
 def test_a_killed_session_whose_log_is_there_is_whole_however_often_it_is_opened(home):
@@ -88,9 +87,9 @@ def test_a_living_session_and_a_whole_store_are_no_such_case(tmp_path):
     with Recorder(path, session_info()) as recorder:
         drive(recorder)
         recorder.flush()
-        with Store.open(path) as store:
+        with Store(path) as store:
             assert without_log(store.conn, path) == []
     assert "log" not in said(path)
-    with Store.open(tmp_path / "other.sqlite") as other:
+    with Store(tmp_path / "other.sqlite") as other:
         assert merge(other.conn, other.path, path).notes == []
     assert [p.name for p in tmp_path.glob("*.live-*")] == []

@@ -12,7 +12,7 @@ from tests.data.helpers import drive, session_info, step_row
 @pytest.fixture
 def other(tmp_path):
     path = tmp_path / "other.sqlite"
-    with Store.open(path) as store:
+    with Store(path) as store:
         for n in range(3):
             store.add_checkpoint(f"c{n}", f"sha{n}", n, n, "train", {})
         store.upsert_corner("hairpin", "first", 5.0, 9.0, "player")
@@ -25,7 +25,7 @@ def other(tmp_path):
 
 def contents(path, track=None):
     """All steps with what they belong to, in an order that no row id takes part in."""
-    with Store.open(path) as store:
+    with Store(path) as store:
         return store.db.execute(
             'SELECT s.uuid, e.number, e."end", e.length, hex(e.last_observation), p.t, p.driver, p.reward, p.progress, '
             "hex(p.observation), hex(p.executed), hex(p.proposed), c.sha256 FROM steps p JOIN episodes e ON e.id = p.episode_id "
@@ -41,7 +41,7 @@ def test_a_merge_brings_all_once_with_ids_remapped(path, other):
     with Recorder(path, session_info(seed=9)) as recorder:
         drive(recorder, 10, (2, 4))
     mine = contents(path)
-    with Store.open(path) as store:
+    with Store(path) as store:
         store.add_checkpoint("own", "own", 1, 1, "train", {})
         summary = merge(store.conn, path, other)
         assert (summary.episodes, summary.steps, summary.segments, summary.present) == (2, 70, 2, 0)
@@ -57,7 +57,7 @@ def test_a_merge_brings_all_once_with_ids_remapped(path, other):
 
 
 def test_a_store_that_grew_is_merged_again(path, other):
-    with Store.open(path) as store:
+    with Store(path) as store:
         with Recorder(other, session_info()) as recorder:
             recorder.begin_episode()
             token = recorder.begin_segment("takeover")
@@ -76,7 +76,7 @@ def test_a_store_that_grew_is_merged_again(path, other):
 
 
 def test_a_newer_judgement_is_taken_over_and_can_be_undone(path, other):
-    with Store.open(path) as store, Store.open(other) as source:
+    with Store(path) as store, Store(other) as source:
         merge(store.conn, path, other)
         source.label([1], verdict="star", note="clean", tags_add=["apex"], trim=(1, 0), by="ann")
         merge(store.conn, path, other)
@@ -90,26 +90,26 @@ def test_a_newer_judgement_is_taken_over_and_can_be_undone(path, other):
 
 
 def test_chosen_segments_make_a_store_of_their_own(path, other):
-    with Store.open(path) as store:
+    with Store(path) as store:
         summary = merge(store.conn, path, other, segments=[2])
         assert (summary.episodes, summary.segments) == (1, 1)
         assert [(s.start, s.stop, s.corner) for s in store.segments()] == [(10, 20, "hairpin")]
     update = Follower(path).poll()
     assert update.t.tolist() == list(range(10, 21))  # and the one that follows
     assert update.driver.tolist() == [1] * 10 + [0]
-    with Store.open(path) as store:
+    with Store(path) as store:
         merge(store.conn, path, other)
     assert contents(path) == contents(other)
 
 
 def test_what_cannot_be_merged(path, tmp_path):
-    with Store.open(path) as store:
+    with Store(path) as store:
         with pytest.raises(UsageError, match="itself"):
             merge(store.conn, path, path)
         with pytest.raises(StoreError, match="no store"):
             merge(store.conn, path, tmp_path / "nothing.sqlite")
         newer = tmp_path / "newer.sqlite"
-        Store.open(newer).conn.execute("PRAGMA user_version = 99")
+        Store(newer).conn.execute("PRAGMA user_version = 99")
         with pytest.raises(StoreError, match="newer"):
             merge(store.conn, path, newer)
         (tmp_path / "x").write_text("hello")

@@ -12,7 +12,6 @@ from data.reading.follow import Follower
 from data.recording.recorder import Recorder
 from data.schema import MIGRATIONS, Migration
 from data.store import Store
-from data.upkeep import check
 from tests.data.helpers import drive, session_info
 
 STORES = Path(__file__).parent / "stores"
@@ -31,18 +30,18 @@ def test_from_every_earlier_version(path, version):
     before = tables(conn)
     assert version_of(conn) == version
     conn.close()
-    with Store.open(path) as store:
+    with Store(path) as store:
         assert version_of(store.conn) == len(MIGRATIONS)
         after = tables(store.conn)
         for name, rows in before.items():
             assert [row[: len(rows[0])] for row in after[name]] == rows if rows else True
-        assert check(store.conn, path) == []
+        assert store.check() == []
         assert len(store.segments()) == 2
     update = Follower(path).poll()
     assert (len(update), int(update.driver.sum())) == (50, 10)
     with Recorder(path, session_info()) as recorder:
         drive(recorder)
-    with Store.open(path) as store:
+    with Store(path) as store:
         assert len(store.segments()) == 3
 
 
@@ -65,10 +64,10 @@ def test_a_copy_is_kept_before_data_changes(path):
     assert conn.execute("SELECT max(reward) FROM steps").fetchone() == (19.0,)
     conn.close()
     copy = path.with_name(f"store.sqlite.v{len(MIGRATIONS)}-copy")
-    with Store.open(copy) as kept:
+    with Store(copy) as kept:
         assert kept.conn.execute("SELECT max(reward) FROM steps").fetchone() == (9.5,)
     with pytest.raises(StoreError, match="newer version"):
-        Store.open(path)
+        Store(path)
 
 
 def test_a_migration_that_fails_changes_nothing(path):
@@ -83,7 +82,7 @@ def test_a_migration_that_fails_changes_nothing(path):
     with pytest.raises(RuntimeError):
         open_store(path, migrations=(*MIGRATIONS, Migration(broken, changes_data=True)))
     assert list(sqlite3.connect(path).iterdump()) == before
-    with Store.open(path) as store:
+    with Store(path) as store:
         assert version_of(store.conn) == len(MIGRATIONS)
 
 
@@ -95,7 +94,7 @@ def test_two_that_open_a_new_store_at_once_make_it_once(path):
     def opening():
         try:
             for _ in range(3):
-                Store.open(path).close()
+                Store(path).close()
         except Exception as error:  # whatever it is, it is shown below
             problems.append(error)
 
@@ -118,7 +117,7 @@ def test_a_store_of_an_older_version_can_be_merged_and_stays_as_it_is(path, tmp_
     conn.executescript((STORES / "v1.sql").read_text())
     conn.close()
     content = old.read_bytes()
-    with Store.open(path) as store:
+    with Store(path) as store:
         assert merge(store.conn, path, old).steps == 50
     assert old.read_bytes() == content
     assert connecting.header_version(old) == 1

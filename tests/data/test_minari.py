@@ -90,7 +90,7 @@ def test_pictures_are_said_to_be_some(tmp_path):
     space = SPACES["numbers and a picture"]
     folder = dataset(tmp_path / "set-v0", space, box([-1], [1]), stacked([space.sample() for _ in range(3)]), np.zeros((2, 1)))
     assert taken(tmp_path / "home", folder)[0] == 0
-    with Store.open(tmp_path / "home" / "store.sqlite") as store:
+    with Store(tmp_path / "home" / "store.sqlite") as store:
         assert store.conn.execute("SELECT frame_shape FROM sessions").fetchone() == ("[24, 24]",)
 
 

@@ -14,14 +14,14 @@ VISITOR = """
 import sys
 from data.store import Store
 for _ in range(int(sys.argv[2])):
-    with Store.open(sys.argv[1]) as store:
+    with Store(sys.argv[1]) as store:
         store.add_metrics(1, {"x": 1.0})
 """
 
 
 def test_readers_come_and_go_beside_a_recorder_and_another_process(tmp_path):
     path = tmp_path / "store.sqlite"
-    Store.open(path).close()  # the last to leave: no log lies beside it
+    Store(path).close()  # the last to leave: no log lies beside it
     info = SessionInfo("play", "box2d", "t", 20.0, ("a",), ("b",))
     problems: list[BaseException] = []
     stop = threading.Event()
@@ -29,7 +29,7 @@ def test_readers_come_and_go_beside_a_recorder_and_another_process(tmp_path):
     def reader():
         while not stop.is_set():
             try:
-                with Store.open(path, read_only=True) as store:
+                with Store(path, read_only=True) as store:
                     store.checkpoints()
             except BaseException as error:
                 problems.append(error)
@@ -56,7 +56,7 @@ def test_readers_come_and_go_beside_a_recorder_and_another_process(tmp_path):
         for thread in threads:
             thread.join()
     assert problems == []
-    with Store.open(path) as store:
+    with Store(path) as store:
         assert store.conn.execute("SELECT count(*) FROM steps").fetchone()[0] == steps
         assert store.conn.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         assert store.conn.execute("SELECT count(*) FROM metrics").fetchone()[0] == 6 * 40

@@ -23,7 +23,7 @@ def test_a_store_lies_where_its_path_says_and_nowhere_else(tmp_path, name):
     path = tmp_path / name / "store.sqlite"
     path.parent.mkdir()
     for _ in range(2):
-        with Store.open(path) as store:
+        with Store(path) as store:
             assert store.conn.execute("PRAGMA database_list").fetchone()[2] == str(path)
     open_store(path, read_only=True).close()  # which may leave an empty log
     assert [p.name for p in tmp_path.iterdir()] == [name]
@@ -43,7 +43,7 @@ def test_browse_serves_the_store_that_was_asked_for_and_makes_no_file(tmp_path, 
     for each in (name, name.split("#")[0].split("?")[0].replace("%20", " ") or "other"):  # the other one is never shown
         (tmp_path / each).mkdir(exist_ok=True)
     path = tmp_path / name / "store.sqlite"
-    with Store.open(path) as store:
+    with Store(path) as store:
         store.add_event("mine", "this one")
     app = application(path)
     path_gone = tmp_path / "gone?x" / "store.sqlite"
@@ -93,7 +93,7 @@ def test_a_folder_on_a_share_is_told_by_what_is_mounted_there(shares):
         with pytest.raises(StoreError, match=r"network share \(nfs4\).*--home"):
             refuse_share(shares / bad)
     with pytest.raises(StoreError, match="network share"):
-        Store.open(shares / "my share" / "store.sqlite")
+        Store(shares / "my share" / "store.sqlite")
 
 
 def test_a_machine_whose_root_is_on_the_network_has_no_other_disk(tmp_path, monkeypatch):

@@ -191,7 +191,7 @@ def test_the_command(runs, line_file, tmp_path, capsys):
     assert set(update.driver.tolist()) == {1}
     (segment,) = update.segments.values()
     assert (segment.kind, segment.start, segment.stop) == ("lap", 0, 239)
-    with Store.open(home / "store.sqlite") as store:
+    with Store(home / "store.sqlite") as store:
         assert store.db.execute("SELECT env, track, source, status FROM sessions").fetchall() == [
             ("trackmania", "reward", "player runs", "ended")
         ]
@@ -227,7 +227,7 @@ def test_a_watched_folder(runs, line_file, tmp_path):
     rebuild = lambda run: as_recorded(run, "t", 20.0)  # noqa: E731
 
     def watching():
-        with Store.open(tmp_path / "store.sqlite") as store:
+        with Store(tmp_path / "store.sqlite") as store:
             done.append(watch(store, runs, rebuild, stop, poll_s=0.02))
 
     thread = threading.Thread(target=watching)
@@ -251,7 +251,7 @@ def test_a_watched_folder(runs, line_file, tmp_path):
     assert done[0].episodes == 3
     assert done[0].refused[-1][0] == "bad.pkl"
     with pytest.raises(InputFileError, match="no folder"):
-        watch(Store.open(tmp_path / "store.sqlite"), tmp_path / "nowhere", rebuild, stop)
+        watch(Store(tmp_path / "store.sqlite"), tmp_path / "nowhere", rebuild, stop)
 
 
 def test_a_run_is_filed_under_its_line_whatever_the_file_is_called(runs, line_file, tmp_path):
@@ -262,11 +262,11 @@ def test_a_run_is_filed_under_its_line_whatever_the_file_is_called(runs, line_fi
 
     home = Home(tmp_path / "home").create()
     line = load_track(line_file)
-    with Store.open(home.store_path) as store:
-        file_under(store.conn, Track(line.name, ReferenceLine(line.line.points[::-1]), 8.0))  # another map of that name
-        file_under(store.conn, Track("spring", ReferenceLine(np.round(line.line.points, 2)), 8.0))
+    with Store(home.store_path) as store:
+        file_under(store, Track(line.name, ReferenceLine(line.line.points[::-1]), 8.0))  # another map of that name
+        file_under(store, Track("spring", ReferenceLine(np.round(line.line.points, 2)), 8.0))
     samples, _ = drive_old(line_file)
     save(runs, samples)
     assert main(["import", str(runs), "--track", str(line_file), "--home", str(home.root)]) == 0
-    with Store.open(home.store_path) as store:
+    with Store(home.store_path) as store:
         assert store.conn.execute("SELECT track FROM sessions").fetchall() == [("spring",)]

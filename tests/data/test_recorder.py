@@ -18,7 +18,7 @@ def test_what_was_recorded_is_in_the_store(path):
         assert recorder.flush()
         assert recorder.status.committed_steps == 20
         session = recorder.session_id
-    with Store.open(path) as store:
+    with Store(path) as store:
         assert list(store.db["steps"].rows_where(select="count(*) n")) == [{"n": 20}]
         row = next(store.db["steps"].rows_where("t = 6"))
         assert row["driver"] == HUMAN
@@ -75,7 +75,7 @@ def test_a_segment_without_a_step_is_forgotten(path):
         recorder.end_segment(token)
         recorder.set_outcome(token, "failed")
         recorder.step(step_row(0))
-    assert Store.open(path).segments() == []
+    assert Store(path).segments() == []
 
 
 def test_an_outcome_may_come_later(path):
@@ -83,14 +83,14 @@ def test_an_outcome_may_come_later(path):
         token = drive(recorder)
         recorder.flush()
         recorder.set_outcome(token, "failed")
-    assert [s.outcome for s in Store.open(path).segments()] == ["failed"]
+    assert [s.outcome for s in Store(path).segments()] == ["failed"]
 
 
 def test_a_reward_that_is_no_number_is_recorded_as_zero_and_noted(path):
     with Recorder(path, session_info()) as recorder:
         recorder.begin_episode()
         recorder.step(step_row(0, reward=float("nan"), progress=float("nan"), risk=float("nan")))
-    with Store.open(path) as store:
+    with Store(path) as store:
         row = next(store.db["steps"].rows)
         assert (row["reward"], row["progress"], row["risk"]) == (0.0, None, None)
         assert [e["kind"] for e in store.db["events"].rows] == ["reward"]
@@ -109,12 +109,12 @@ def test_a_row_the_store_refuses_does_not_hold_up_the_others(path):
 
 
 def test_a_newer_store_is_refused_and_nothing_is_written(path):
-    Store.open(path).close()
+    Store(path).close()
     conn = sqlite3.connect(path)
     conn.execute("PRAGMA user_version = 999")
     conn.close()
     before = path.read_bytes()
-    for opening in (lambda: Recorder(path, session_info()), lambda: Store.open(path), lambda: Follower(path).poll()):
+    for opening in (lambda: Recorder(path, session_info()), lambda: Store(path), lambda: Follower(path).poll()):
         with pytest.raises(StoreError, match="newer version"):
             opening()
     assert path.read_bytes() == before
@@ -125,7 +125,7 @@ def test_a_newer_store_is_refused_and_nothing_is_written(path):
 def test_what_is_no_store_is_refused(path, content):
     path.write_bytes(content)
     with pytest.raises(StoreError, match="not a store"):
-        Store.open(path)
+        Store(path)
     assert path.read_bytes() == content
 
 
@@ -134,17 +134,17 @@ def test_another_programs_database_is_refused(path):
     conn.executescript("CREATE TABLE a (b); PRAGMA user_version = 3")
     conn.close()
     with pytest.raises(StoreError, match="another program"):
-        Store.open(path)
+        Store(path)
 
 
 def test_a_torn_store_is_named_damaged(path):
     with Recorder(path, session_info()) as recorder:
         drive(recorder, 500)
-    Store.open(path).close()
+    Store(path).close()
     data = path.read_bytes()
     path.write_bytes(data[:100] + b"\xff" * 8000 + data[8100:])
     with pytest.raises(StoreError):
-        Store.open(path).segments()
+        Store(path).segments()
 
 
 def test_a_step_costs_microseconds(path):
@@ -174,7 +174,7 @@ def test_several_writers_share_a_store(path):
 
 
 def test_numpy_numbers_are_taken_as_they_are(path):
-    with Store.open(path) as store:
+    with Store(path) as store:
         checkpoint = np.int64(store.add_checkpoint("c", "s", 1, 1, "train", {}))
     with Recorder(path, session_info()) as recorder:
         recorder.begin_episode(seed=np.int32(4), checkpoint_id=checkpoint)

@@ -66,7 +66,7 @@ def episodes(draw, observation_size=3, action_size=2):
 
 
 def fill(path, data, info):
-    with Store.open(path) as store:
+    with Store(path) as store:
         for n in range(2):
             store.add_checkpoint(f"c{n}", f"sha{n}", n, n * 10, "train", {})
         session = store.start_session(info)
@@ -80,7 +80,7 @@ def fill(path, data, info):
 def contents(path):
     """Everything there is to know of each episode, as plain values."""
     found = []
-    with Store.open(path) as store:
+    with Store(path) as store:
         for item in whole_episodes(store.conn):
             values = dataclasses.asdict(item.data)
             values.pop("origin")
@@ -112,13 +112,13 @@ def folders(tmp_path_factory):
 def test_minari(folders, data):
     folder = folders()
     fill(folder / "a.sqlite", data, INFO)
-    with Store.open(folder / "a.sqlite") as store:
+    with Store(folder / "a.sqlite") as store:
         written = write_minari(folder / "laps", whole_episodes(store.conn))
     kept = [c for c in contents(folder / "a.sqlite") if c["observation"][1][0] > 1 or c["last_observation"] is not None]
     assert written == len(kept)  # one step without a successor is no transition at all
     if not kept:
         return
-    with Store.open(folder / "b.sqlite") as store:
+    with Store(folder / "b.sqlite") as store:
         summary = write(store, read_minari(folder / "laps"), "minari")
         assert (summary.episodes, summary.refused) == (len(kept), [])
         assert write(store, read_minari(folder / "laps"), "minari").present == len(kept)
@@ -139,9 +139,9 @@ def test_player_runs_of_three_actions(folders, data, info):
 
 def runs_there_and_back(folder, data, info):
     fill(folder / "a.sqlite", data, info)
-    with Store.open(folder / "a.sqlite") as store:
+    with Store(folder / "a.sqlite") as store:
         files = [write_player_run(folder / "runs", item) for item in whole_episodes(store.conn)]
-    with Store.open(folder / "b.sqlite") as store:
+    with Store(folder / "b.sqlite") as store:
         summary = write(store, [(file.name, own_export(read_player_run(file))) for file in files], "player runs")
         assert (summary.episodes, summary.refused) == (len(data), [])
     assert contents(folder / "b.sqlite") == contents(folder / "a.sqlite")
@@ -152,7 +152,7 @@ def runs_there_and_back(folder, data, info):
 def test_another_store(folders, data):
     folder = folders()
     fill(folder / "a.sqlite", data, INFO)
-    with Store.open(folder / "b.sqlite") as store:
+    with Store(folder / "b.sqlite") as store:
         merge(store.conn, folder / "b.sqlite", folder / "a.sqlite")
     assert contents(folder / "b.sqlite") == contents(folder / "a.sqlite")
 
@@ -170,7 +170,7 @@ def test_minari_opens_what_was_written(tmp_path):
         for n in (10, 20)
     ]  # fmt: skip
     fill(tmp_path / "a.sqlite", data, INFO)
-    with Store.open(tmp_path / "a.sqlite") as store:
+    with Store(tmp_path / "a.sqlite") as store:
         assert write_minari(tmp_path / "laps", whole_episodes(store.conn)) == 2
         assert write_minari(tmp_path / "takeovers", segment_episodes(store.conn, [1, 2])) == 2
     laps = minari.MinariDataset(tmp_path / "laps" / "data")

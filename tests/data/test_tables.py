@@ -30,7 +30,7 @@ def folders(tmp_path_factory):
 def test_parquet_says_what_the_store_says(folders, data):
     folder = folders()
     fill(folder / "a.sqlite", data, INFO)
-    with Store.open(folder / "a.sqlite") as store:
+    with Store(folder / "a.sqlite") as store:
         written = write_parquet(store.conn, folder / "out")
         raw = store.db.execute("SELECT reward, progress, risk, speed FROM steps ORDER BY id").fetchall()
         assert written["segments.parquet"] == store.db["segments"].count
@@ -53,7 +53,7 @@ def test_layouts_are_kept_apart(tmp_path):
     for names in (("a", "b", "c", "d"), ("p", "q", "r", "s")):
         with Recorder(path, session_info(observation_names=names)) as recorder:
             drive(recorder, 10)
-    with Store.open(path) as store:
+    with Store(path) as store:
         assert write_parquet(store.conn, tmp_path / "out")["steps-1.parquet"] == 10
         with pytest.raises(UsageError, match="not an empty folder"):
             write_parquet(store.conn, tmp_path / "out")
@@ -68,7 +68,7 @@ def robot(tmp_path):
     with Recorder(path, session_info()) as recorder:
         drive(recorder, 30)
         drive(recorder, 20)
-    with Store.open(path) as store:
+    with Store(path) as store:
         assert write_lerobot(tmp_path / "robot", whole_episodes(store.conn)) == 2
         assert write_lerobot(tmp_path / "takeovers", segment_episodes(store.conn, [1, 2])) == 2
     return tmp_path / "robot"

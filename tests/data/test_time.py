@@ -45,12 +45,12 @@ def test_a_clock_that_jumps_changes_dates_and_nothing_else(path, clock):
             assert time.monotonic() - began < 3.0
             assert 0.0 <= recorder.status.last_commit_age_s < 3.0
         clock.offset = JUMPS[1]
-        with Store.open(path) as other:
+        with Store(path) as other:
             assert other.recover() == []  # a living session is not taken for a dead one
     update = Follower(path).poll()
     assert update.t.tolist() == list(range(30)) * len(JUMPS)
     assert (np.diff(update.episode_id) >= 0).all()
-    with Store.open(path) as store:
+    with Store(path) as store:
         dates = [row[0] for row in store.conn.execute("SELECT started FROM episodes ORDER BY id")]
         assert dates != sorted(dates), "the jumps were seen"
         assert [s.start for s in store.segments()] == [5] * len(JUMPS)
@@ -66,7 +66,7 @@ def test_every_stored_time_is_utc_wherever_the_player_lives(path, monkeypatch):
         with Recorder(path, session_info()) as recorder:
             drive(recorder)
             recorder.event("note", "Something happened.")
-        with Store.open(path) as store:
+        with Store(path) as store:
             store.label([1], verdict="good")
             store.add_checkpoint("a", "b", 1, 1, "train", {})
             store.add_metrics(1, {"a": 1.0})

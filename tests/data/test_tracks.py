@@ -12,7 +12,7 @@ from data.errors import UsageError
 from data.exchange.merge import merge
 from data.recording.recorder import Recorder
 from data.store import Store
-from data.tracks import Road, SeveralTracksError, enter, place, plain, resolve, rows, settle
+from data.tables.tracks import Road, SeveralTracksError, place, plain, settle
 from tests.data.helpers import session_info, step_row
 
 STORES = Path(__file__).parent / "stores"
@@ -73,61 +73,61 @@ class TestRoad:
 
 class TestEnter:
     def test_two_of_one_name_are_two_and_the_player_is_told_once(self, store):
-        assert enter(store.conn, "line", A) == ("line", [])
-        second, (told,) = enter(store.conn, "line", B)
+        assert store.enter_track("line", A) == ("line", [])
+        second, (told,) = store.enter_track("line", B)
         assert second == f"line~{B.digest[:6]}"
         assert "another line" in told
         assert second in told
-        assert enter(store.conn, "line", B) == (second, [])
-        assert enter(store.conn, "line", A) == ("line", [])
+        assert store.enter_track("line", B) == (second, [])
+        assert store.enter_track("line", A) == ("line", [])
 
     def test_one_under_another_name_goes_on_as_it_was(self, store):
-        enter(store.conn, "line", A)
-        track, (told,) = enter(store.conn, "spring", Road(np.round(arc(120.0), 2), 8.0))
+        store.enter_track("line", A)
+        track, (told,) = store.enter_track("spring", Road(np.round(arc(120.0), 2), 8.0))
         assert track == "line"
         assert "spring" in told
 
     def test_a_built_in_track_keeps_its_name(self, store):
-        assert enter(store.conn, "default", B, reserved=True)[0] == f"default~{B.digest[:6]}"
-        assert enter(store.conn, "default", A, built_in=True) == ("default", [])
+        assert store.enter_track("default", B, reserved=True)[0] == f"default~{B.digest[:6]}"
+        assert store.enter_track("default", A, built_in=True) == ("default", [])
 
     def test_what_an_older_store_holds_of_this_road_is_this_tracks_without_a_word(self, store, path):
         driven(path, "line", A)
         driven(path, "line", A, far=0.7)
-        assert enter(store.conn, "line", A) == ("line", [])
+        assert store.enter_track("line", A) == ("line", [])
         assert filed(store) == ["line", "line"]
 
     def test_what_was_driven_elsewhere_is_kept_apart(self, store, path):
         driven(path, "line", A)
         driven(path, "line", B)
         store.upsert_corner("line", "corner 1", 60.0, 120.0, "track")
-        track, (told,) = enter(store.conn, "line", A)
+        track, (told,) = store.enter_track("line", A)
         assert track == "line"
         assert "1 older session" in told
         assert filed(store) == ["line", "line~unknown"]
-        assert enter(store.conn, "line", B)[0] == f"line~{B.digest[:6]}"
+        assert store.enter_track("line", B)[0] == f"line~{B.digest[:6]}"
         assert filed(store) == ["line", f"line~{B.digest[:6]}"]
 
     def test_an_older_map_keeps_its_name_when_another_one_of_it_comes(self, store, path):
         driven(path, "line", A)
-        assert enter(store.conn, "line", B)[0] == f"line~{B.digest[:6]}"
+        assert store.enter_track("line", B)[0] == f"line~{B.digest[:6]}"
         assert filed(store) == ["line"]
-        assert enter(store.conn, "line", A) == ("line", [])
+        assert store.enter_track("line", A) == ("line", [])
 
     def test_too_little_to_tell_by_stays_where_it_is(self, store, path):
         driven(path, "line", A, far=0.006)
-        assert enter(store.conn, "line", B) == ("line", [])
+        assert store.enter_track("line", B) == ("line", [])
 
 
 class TestPlace:
     def test_a_digest_finds_its_track_whatever_it_is_called(self, store):
-        enter(store.conn, "line", A)
+        store.enter_track("line", A)
         assert place(store.conn, "another name", A.digest) == "line"
         assert place(store.conn, "line", B.digest) == f"line~{B.digest[:6]}"
 
     def test_without_a_line_a_name_is_a_track_until_one_is_known(self, store, path):
         assert place(store.conn, "CarRacing-v3") == "CarRacing-v3"
-        enter(store.conn, "line", A)
+        store.enter_track("line", A)
         first, second = driven(path, "line", A), driven(path, "line", B)
         assert filed(store) == ["line~unknown", "line~unknown"]
         assert settle(store.conn, "line") == 1
@@ -137,7 +137,7 @@ class TestPlace:
         driven(path, "line", A)
         assert place(store.conn, "line", A.digest) == "line"
         assert place(store.conn, "line", B.digest) == f"line~{B.digest[:6]}"
-        assert enter(store.conn, "line", A) == ("line", [])
+        assert store.enter_track("line", A) == ("line", [])
 
     @pytest.mark.parametrize(
         ("track", "name"),
@@ -149,45 +149,45 @@ class TestPlace:
 
 class TestResolve:
     def test_by_name_digest_or_line_and_the_choice_where_two_have_one_name(self, store, path):
-        enter(store.conn, "line", A)
+        store.enter_track("line", A)
         driven(path, "line", A, A.digest)
-        assert resolve(store.conn, "line") == "line"
-        second, _ = enter(store.conn, "line", B)
+        assert store.resolve_track("line") == "line"
+        second, _ = store.enter_track("line", B)
         with pytest.raises(SeveralTracksError) as refused:
-            resolve(store.conn, "line")
+            store.resolve_track("line")
         for digest in (A.digest, B.digest):
             assert f"line~{digest[:6]}" in str(refused.value)
-        assert resolve(store.conn, f"line~{A.digest[:6]}") == "line"
-        assert resolve(store.conn, second) == second
-        assert resolve(store.conn, B.digest[:5]) == second
-        assert resolve(store.conn, "line", B) == second
+        assert store.resolve_track(f"line~{A.digest[:6]}") == "line"
+        assert store.resolve_track(second) == second
+        assert store.resolve_track(B.digest[:5]) == second
+        assert store.resolve_track("line", B) == second
         with pytest.raises(UsageError, match="the store knows these tracks: line"):
-            resolve(store.conn, "nowhere")
+            store.resolve_track("nowhere")
 
     def test_what_has_no_line_can_be_named_beside_one_that_has(self, store, path):
         driven(path, "line", B)
-        enter(store.conn, "line", A)
-        assert resolve(store.conn, "line~unknown") == "line"
-        assert resolve(store.conn, f"line~{A.digest[:6]}") == f"line~{A.digest[:6]}"
+        store.enter_track("line", A)
+        assert store.resolve_track("line~unknown") == "line"
+        assert store.resolve_track(f"line~{A.digest[:6]}") == f"line~{A.digest[:6]}"
 
 
 class TestFromElsewhere:
     def test_a_merge_puts_each_map_to_its_own(self, store, path, tmp_path):
         other = tmp_path / "other.sqlite"
-        with Store.open(other) as theirs:
-            enter(theirs.conn, "line", B)
-            enter(theirs.conn, "line", A)
+        with Store(other) as theirs:
+            theirs.enter_track("line", B)
+            theirs.enter_track("line", A)
             theirs.upsert_corner("line", "drop", 70.0, 90.0, "player")
             theirs.upsert_corner(f"line~{A.digest[:6]}", "climb", 70.0, 90.0, "player")
         driven(other, "line", B, B.digest)
         driven(other, "line", A, A.digest)
-        enter(store.conn, "line", A)
+        store.enter_track("line", A)
         for _ in range(2):
             merge(store.conn, path, other)
             assert filed(store) == [f"line~{B.digest[:6]}", "line"]
             found = store.conn.execute("SELECT track, name FROM corners ORDER BY track").fetchall()
             assert found == [("line", "climb"), (f"line~{B.digest[:6]}", "drop")]
-        assert [row.road is not None for row in rows(store.conn)] == [True, True]
+        assert [row.road is not None for row in store.known_tracks()] == [True, True]
 
     def test_an_older_store_is_sorted_by_its_positions(self, store, path, tmp_path):
         old = tmp_path / "old.sqlite"
@@ -197,7 +197,7 @@ class TestFromElsewhere:
         from hitl.road.track import lay_segments
 
         points, _ = lay_segments("a", [{"straight": 60}, {"radius": 12, "angle": 120}, {"straight": 120}])
-        enter(store.conn, "line", Road(points, 8.0))
+        store.enter_track("line", Road(points, 8.0))
         merge(store.conn, path, old)
         assert filed(store) == ["line", "line~unknown", "default"]
 
@@ -209,15 +209,15 @@ class TestFromElsewhere:
         conn = sqlite3.connect(path)
         conn.executescript((STORES / "two-maps-v2.sql").read_text())
         conn.close()
-        with Store.open(path) as store:
+        with Store(path) as store:
             assert filed(store) == ["line", "line", "default"]  # as they were, until somebody drives
             segments = [(s.id, s.corner) for s in store.segments()]
-            assert file_under(store.conn, load_track("default"))[2] == []
+            assert file_under(store, load_track("default"))[2] == []
             points, _ = lay_segments("b", [{"straight": 150}, {"radius": 12, "angle": -120}, {"straight": 40}])
-            b, _, said = file_under(store.conn, Track("line", ReferenceLine(points), 8.0))
+            b, _, said = file_under(store, Track("line", ReferenceLine(points), 8.0))
             assert (b.name, len(said)) == ("line", 1)
             points, _ = lay_segments("a", [{"straight": 60}, {"radius": 12, "angle": 120}, {"straight": 120}])
-            a, digest, said = file_under(store.conn, Track("line", ReferenceLine(np.round(points, 3)), 8.0))
+            a, digest, said = file_under(store, Track("line", ReferenceLine(np.round(points, 3)), 8.0))
             assert (a.name, len(said)) == (f"line~{digest[:6]}", 2)
             assert filed(store) == [a.name, "line", "default"]
             assert [(s.id, s.corner) for s in store.segments()] == segments
@@ -230,14 +230,14 @@ class TestFromElsewhere:
         from data.exchange.importing import write
         from data.exchange.portable import describe, restore, whole_episodes
 
-        enter(store.conn, "line", A)
-        second, _ = enter(store.conn, "line", B)
+        store.enter_track("line", A)
+        second, _ = store.enter_track("line", B)
         driven(path, second, B, B.digest)
         (item,) = whole_episodes(store.conn)
         described = describe(item)
         assert described["session"]["track_digest"] == B.digest
-        with Store.open(tmp_path / "new.sqlite") as new:
-            enter(new.conn, "other", B)
+        with Store(tmp_path / "new.sqlite") as new:
+            new.enter_track("other", B)
             write(new, [("one", restore(described, item.data))], "test")
             assert filed(new) == ["other"]
 
@@ -246,9 +246,9 @@ class TestFromElsewhere:
         from data.exchange.importing import write
         from data.exchange.portable import describe, restore, whole_episodes
 
-        enter(store.conn, "line", B)
-        enter(store.conn, "line", A)
-        with Store.open(tmp_path / "old.sqlite") as old:
+        store.enter_track("line", B)
+        store.enter_track("line", A)
+        with Store(tmp_path / "old.sqlite") as old:
             driven(tmp_path / "old.sqlite", "line", A)
             (item,) = whole_episodes(old.conn)
         described = describe(item)
@@ -264,12 +264,12 @@ def test_two_sessions_that_meet_a_new_map_at_once_file_it_once(path):
 
     def meet():
         try:
-            with Store.open(path) as store:
-                found.append(enter(store.conn, "line", A)[0])
+            with Store(path) as store:
+                found.append(store.enter_track("line", A)[0])
         except Exception as error:  # whatever it is, it is shown below
             problems.append(error)
 
-    Store.open(path).close()
+    Store(path).close()
     threads = [threading.Thread(target=meet) for _ in range(6)]
     for thread in threads:
         thread.start()
@@ -281,8 +281,8 @@ def test_two_sessions_that_meet_a_new_map_at_once_file_it_once(path):
 def test_best_is_told_for_each_track(store):
     one = store.add_checkpoint("a", "1", 1, 1, "train", {})
     two = store.add_checkpoint("b", "2", 2, 2, "train", {})
-    enter(store.conn, "line", A)
-    second, _ = enter(store.conn, "line", B)
+    store.enter_track("line", A)
+    second, _ = store.enter_track("line", B)
     store.set_best(one, "line")
     store.set_best(two, second)
     assert store.best_checkpoint("line").id == one
@@ -291,9 +291,8 @@ def test_best_is_told_for_each_track(store):
 
 
 def test_a_line_that_is_none_is_found_by_the_check(store, path):
-    from data.upkeep import check
 
-    enter(store.conn, "line", A)
-    assert check(store.conn, path) == []
+    store.enter_track("line", A)
+    assert store.check() == []
     store.conn.execute("UPDATE tracks SET line = X'00'")
-    assert any("tracks whose line is none" in said for said in check(store.conn, path))
+    assert any("tracks whose line is malformed" in said for said in store.check())

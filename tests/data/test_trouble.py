@@ -66,7 +66,7 @@ def record(recorder, count, start=0, pause=0.0):
 
 
 def check_whole(path, count):
-    with Store.open(path) as store:
+    with Store(path) as store:
         assert store.db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert store.db.execute("PRAGMA foreign_key_check").fetchall() == []
     update = Follower(path).poll(10_000_000)
@@ -75,7 +75,7 @@ def check_whole(path, count):
 
 
 def test_locked_by_somebody_else(path, elsewhere):
-    Store.open(path).close()
+    Store(path).close()
     with Recorder(path, session_info(), **QUICK) as recorder:
         recorder.begin_episode()
         record(recorder, 10)
@@ -99,7 +99,7 @@ def test_locked_by_somebody_else(path, elsewhere):
 
 
 def test_locked_from_the_start_to_the_end(path, elsewhere):
-    Store.open(path).close()
+    Store(path).close()
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     recorder = Recorder(path, session_info(), **QUICK)
@@ -141,7 +141,7 @@ os.kill(os.getpid(), signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
     (left,) = spill_file.find_spills(path)
     with left.open("ab") as file:
         file.write(b'["step", 0, 130, tor')  # as a write cut short leaves it
-    with Store.open(path) as store:
+    with Store(path) as store:
         said = store.recover()
     assert "read back" in said[0]
     assert "cut off" in said[1]
@@ -172,7 +172,7 @@ os.kill(os.getpid(), signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode < 0, done.stderr
-    with Store.open(path) as store:
+    with Store(path) as store:
         store.recover()
         kept = store.db["steps"].count
     assert kept >= int(done.stdout) > 50
@@ -201,7 +201,7 @@ def test_when_the_spill_file_s_own_disk_fills_up_it_goes_on_elsewhere(small_disk
     other.close()
     (small_disk / "filler").unlink()
     subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
-    with Store.open(path) as store:
+    with Store(path) as store:
         store.recover()
     check_whole(path, 3_030)
     assert spill_file.find_spills(path) == []
@@ -215,7 +215,7 @@ def everything(store):
 
 def test_a_spill_file_read_back_twice_changes_nothing(path, elsewhere):
     """As after a kill between reading it back and deleting it."""
-    Store.open(path).close()
+    Store(path).close()
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with Recorder(path, session_info(), **QUICK) as recorder:
@@ -224,7 +224,7 @@ def test_a_spill_file_read_back_twice_changes_nothing(path, elsewhere):
     other.close()
     (left,) = spill_file.find_spills(path)
     content = left.read_bytes()
-    with Store.open(path) as store:
+    with Store(path) as store:
         store.recover()
         first = everything(store)
         left.write_bytes(content)
@@ -233,7 +233,7 @@ def test_a_spill_file_read_back_twice_changes_nothing(path, elsewhere):
 
 
 def test_another_start_leaves_the_spill_file_of_a_living_session_alone(path, elsewhere):
-    Store.open(path).close()
+    Store(path).close()
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with Recorder(path, session_info(), **QUICK) as recorder:
@@ -244,7 +244,7 @@ def test_another_start_leaves_the_spill_file_of_a_living_session_alone(path, els
         recorder._live.release()  # as where no lock file could be made
         other.execute("ROLLBACK")
         recorder._retry = 1e9
-        with Store.open(path) as store:
+        with Store(path) as store:
             store.recover()
         record(recorder, 100, 200)
         assert recorder.flush()
@@ -254,10 +254,10 @@ def test_another_start_leaves_the_spill_file_of_a_living_session_alone(path, els
 
 
 def test_an_unreadable_spill_file_is_kept_aside(path):
-    Store.open(path).close()
+    Store(path).close()
     left = path.with_name(f"{spill_file._stem(path)}-0.jsonl")
     left.write_bytes(b"\x00\x01")
-    with Store.open(path) as store:
+    with Store(path) as store:
         assert "kept as" in store.recover()[0]
     assert left.with_suffix(".unreadable").exists()
 
@@ -293,7 +293,7 @@ def test_a_disk_that_stays_full_until_the_next_start(small_disk, elsewhere):
         record(recorder, 12_000)
     assert spill_file.find_spills(path)
     subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
-    with Store.open(path) as store:
+    with Store(path) as store:
         assert any("read back" in text for text in store.recover())
     check_whole(path, 12_000)
 
@@ -384,6 +384,6 @@ def test_on_windows_too_a_busy_store_costs_nothing(path, elsewhere, windows_lock
         blocker.close()
         wait_for(lambda: not recorder.status.spilled)
         record(recorder, 30, start=120)
-    with Store.open(path) as store:
+    with Store(path) as store:
         assert store.conn.execute("SELECT count(*) FROM steps").fetchone()[0] == 150
     assert spill_file.find_spills(path) == []

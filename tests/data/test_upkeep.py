@@ -7,7 +7,6 @@ from data.reading.follow import Follower
 from data.recording.recorder import Recorder
 from data.records import HUMAN
 from data.store import Store
-from data.upkeep import check, compact, info, prunable, prune
 from hitl.cli import main
 from hitl.commands.store import size_text, time_text
 from tests.data.helpers import drive, session_info, spoil, step_row
@@ -29,7 +28,7 @@ def home(tmp_path):
 
 @pytest.fixture
 def filled(home):
-    with Store.open(home / "store.sqlite") as store:
+    with Store(home / "store.sqlite") as store:
         yield store
 
 
@@ -38,7 +37,7 @@ def hitl(home, *words):
 
 
 def test_info(home, filled, capsys):
-    found = info(filled.conn, filled.path)
+    found = filled.info()
     assert (found.episodes, found.steps, found.takeovers, found.laps) == (4, 850, 1, 1)
     assert found.seconds == pytest.approx(42.5)
     assert found.human_seconds == pytest.approx(7.0)
@@ -56,7 +55,7 @@ def test_pruning_takes_no_human_step_no_segment_and_no_successor(home, filled, c
     assert hitl(home, "store", "prune", "--older-than", late, "--dry-run") == 0
     assert "708 agent steps of 3 drives" in capsys.readouterr().out
     assert filled.db["steps"].count == 850
-    assert prunable(filled.conn, "2001-01-01") == (0, 0)
+    assert filled.prunable("2001-01-01") == (0, 0)
     assert hitl(home, "store", "prune", "--older-than", late) == 0
     after = Follower(filled.path).poll()
     kept = set(after.step_id.tolist())
@@ -70,8 +69,8 @@ def test_pruning_takes_no_human_step_no_segment_and_no_successor(home, filled, c
         300,
         150 * 299 / 2 * 1.0,
     )
-    assert check(filled.conn, filled.path) == []
-    size, now = compact(filled.conn, filled.path)
+    assert filled.check() == []
+    size, now = filled.compact()
     assert now < size / 2
 
 
@@ -81,14 +80,14 @@ def test_pruning_leaves_what_is_being_driven_alone(filled):
         for i in range(20):
             recorder.step(step_row(i))
         recorder.flush()
-        prune(filled.conn, "2999-01-01")
+        filled.prune("2999-01-01")
         assert filled.db.execute(
             'SELECT count(*) FROM steps p JOIN episodes e ON e.id = p.episode_id WHERE e."end" IS NULL'
         ).fetchone() == (20,)
         from data.errors import StoreError
 
         with pytest.raises(StoreError, match="recording"):
-            compact(filled.conn, filled.path)
+            filled.compact()
 
 
 @pytest.mark.parametrize(
@@ -96,10 +95,10 @@ def test_pruning_leaves_what_is_being_driven_alone(filled):
     [
         ("UPDATE steps SET observation = x'00' WHERE id = 7", "1 steps whose observation"),
         ("UPDATE segments SET stop = start - 1", "segments that end before"),
-        ("UPDATE segments SET stop = 5000", "behind their episode"),
+        ("UPDATE segments SET stop = 5000", "beyond their episode"),
         ("UPDATE segments SET verdict = 'great'", "unknown verdict"),
         ("PRAGMA foreign_keys = OFF; DELETE FROM episodes WHERE id = 2", "not there (in steps)"),
-        ("UPDATE episodes SET length = 3", "behind their end"),
+        ("UPDATE episodes SET length = 3", "after their end"),
     ],
 )
 def test_check_names_what_is_wrong(home, filled, damage, said, capsys):
@@ -153,6 +152,6 @@ def test_numbers_that_cannot_be_learned_from_are_counted_and_named(home, capsys)
 def test_what_was_pruned_away_is_no_successor(home, filled):
     """The observation behind an episode's end does not follow the last step that is left of it."""
     assert Follower(filled.path).poll().episodes[1].last_observation is not None
-    prune(filled.conn, "2999-01-01")
+    filled.prune("2999-01-01")
     assert Follower(filled.path).poll().episodes[1].last_observation is None
     assert Follower(filled.path).poll().episodes[3].last_observation is not None  # a lap is not pruned

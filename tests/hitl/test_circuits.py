@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from data.records import Corner
 from hitl.games.base import Start, VehicleState
-from hitl.games.live_env import LiveEnv
+from hitl.games.driving_env import DrivingEnv
 from hitl.games.trackmania.frames import Frame
 from hitl.games.trackmania.line_recorder import LineRecorder
 from hitl.road.corner_stats import corner_stats
@@ -145,7 +145,7 @@ class Game:
 @pytest.mark.parametrize("gap", [0.7, 0.0, -3.0])
 def test_a_live_game_is_found_at_its_start_and_a_respawn_where_it_is(gap):
     track = circuit(0.7, gap)
-    env = LiveEnv(Game(0.0), DrivingTask(track))
+    env = DrivingEnv(track, game=Game(0.0))
     assert env.reset()[1]["progress"] < 1.0
     env.game.at, env.game.respawned = 200.0, True
     assert env.reset(options={"start": Start(s=230.0)})[1]["progress"] == pytest.approx(199.3, abs=1.0)
@@ -156,7 +156,7 @@ def test_a_live_game_is_found_at_its_start_and_a_respawn_where_it_is(gap):
 def test_a_line_of_another_map_is_told_once():
     far = circuit()
     far = replace(far, line=ReferenceLine(far.line.points + 300.0))
-    env = LiveEnv(Game(0.0), DrivingTask(far))
+    env = DrivingEnv(far, game=Game(0.0))
     (sentence,) = env.reset()[1]["notices"]
     assert "hitl line record" in sentence
     assert "notices" not in env.reset()[1]
@@ -164,10 +164,12 @@ def test_a_line_of_another_map_is_told_once():
 
 def drive_of(track, reason="finish", far=None):
     from data.reading.drives import Drive
+    from tests.data.helpers import summary
 
     at = np.arange(0.0, track.line.length - 2.0, 1.0)
     n = len(at)
-    return Drive(1, "drive", reason, 20.0, np.zeros(n, np.uint8), at, np.full(n, 20.0), np.zeros(n), far or track.line.length)
+    columns = {"driver": np.zeros(n, np.uint8), "progress": at, "speed": np.full(n, 20.0), "executed": np.zeros((n, 1), "f4")}
+    return Drive(summary(1, "drive", reason, far or track.line.length, ("brake",)), columns)
 
 
 def test_a_corner_over_the_seam_is_passed_at_both_ends():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from data.recording.recorder import Recorder
 from data.store import Store
 from hitl.cli import main
-from hitl.console import console
+from hitl.console import console, print_facts, table
 from hitl.screens.train_terminal import TrainView, draw
 from tests.data.helpers import drive, session_info
 from trainer.daemon.evaluations import Watch
@@ -37,7 +38,7 @@ def test_corners_and_segments(tmp_path, capsys, name):
     assert main(["segments", *home]) == 0
     out = capsys.readouterr().out
     assert out.count(name) == 2
-    with Store.open(tmp_path / "store.sqlite") as store:
+    with Store(tmp_path / "store.sqlite") as store:
         store.conn.execute("UPDATE sessions SET track = ?", (f"track {name}",))
     assert main(["corners", *home]) == 0
     assert f"track {name}" in capsys.readouterr().out
@@ -113,3 +114,13 @@ def test_nothing_is_drawn_but_through_our_console():
                     words = [ast.unparse(v.value) for v in filled if not escaped(v)]
                     wrong += [f"{where}: {word}" for word in words if word not in OURS]
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tables_and_facts(capsys, name):
+    shown = table(name, "metres", right=("metres",), title=f"of {name}")
+    shown.add_row(f"corner {name}", "1")
+    console().print(shown)
+    assert capsys.readouterr().out.count(name) == 3
+    print_facts([(f"key {name}", "word " * 200 + name)])
+    assert re.fullmatch(rf"key {re.escape(name)}  (word ){{200}}{re.escape(name)}\n", capsys.readouterr().out)  # one line

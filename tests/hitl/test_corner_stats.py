@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import StoreError, UsageError
-from data.reading.drives import Drive, drives
+from data.reading.drives import Drive
 from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, Corner, SessionInfo, StepRow
 from data.store import Store
 from hitl.commands import corners as command
 from hitl.home import Home
 from hitl.road.corner_mining import End, ends, mine, same_stretch
-from hitl.road.corner_stats import braking_onset, corner_stats, trend, visit, wilson
+from hitl.road.corner_stats import braking_onset, corner_stats, trend, visit
 from hitl.road.line import ReferenceLine
+from tests.data.helpers import summary
 
 CORNER = Corner("hairpin", 100.0, 140.0)
 
@@ -36,6 +36,7 @@ def drive(
     speed: float = 20.0,
     number: int = 1,
     purpose: str = "drive",
+    farthest: float | None = None,
 ) -> Drive:
     """A drive at one metre a step; inside ``brake`` the car loses half a metre a second each step."""
     progress = np.arange(start, stop, 1.0)
@@ -46,7 +47,8 @@ def drive(
     braked = within(brake)
     driver = np.where(within(human), HUMAN, AGENT).astype(np.uint8)
     lost = 0.5 * np.cumsum(np.r_[False, braked[:-1]])
-    return Drive(number, purpose, reason, 20.0, driver, progress, speed - lost, braked.astype(float), stop)
+    columns = {"driver": driver, "progress": progress, "speed": speed - lost, "executed": braked.astype("f4")[:, None]}
+    return Drive(summary(number, purpose, reason, farthest or stop, ("brake",)), columns)
 
 
 # Visits
@@ -67,11 +69,11 @@ def test_who_passes_who_fails_and_who_does_not_count() -> None:
 
 
 def test_a_crash_in_the_last_step_before_the_end_line_is_no_pass_but_the_step_over_it_is() -> None:
-    over = replace(drive(140.0, "off_road"), farthest=140.5)  # the steps hold the places before them
+    over = drive(140.0, "off_road", farthest=140.5)  # the steps hold the places before them
     seen = visit(over, CORNER)
     assert seen is not None
     assert seen.passed
-    short = replace(drive(140.0, "off_road"), farthest=139.5)
+    short = drive(140.0, "off_road", farthest=139.5)
     seen = visit(short, CORNER)
     assert seen is not None
     assert not seen.passed
@@ -133,23 +135,6 @@ def test_trend_needs_enough_attempts() -> None:
     assert trend([True] * 5) is None
     assert trend([False] * 3 + [True] * 3) == 1.0
     assert trend([True] * 500 + [False] * 20 + [True] * 20) == 1.0
-
-
-def test_wilson_agrees_with_published_values() -> None:
-    # Newcombe (1998), Statistics in Medicine 17:857-872, table I, method 3
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert wilson(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
-    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
-    assert wilson(1, 29) == pytest.approx((0.0061, 0.1718), abs=5e-5)
-    assert wilson(0, 0) == (0.0, 1.0)
-
-
-@given(st.integers(0, 300), st.integers(0, 300))
-def test_wilson_holds_the_share(k: int, more: int) -> None:
-    low, high = wilson(k, k + more)
-    assert 0.0 <= low <= high <= 1.0
-    if k + more:
-        assert low <= k / (k + more) <= high
 
 
 # Mining
@@ -248,7 +233,7 @@ def home(tmp_path: Path) -> Path:
             recorder.end_segment(token)
         recorder.end_episode("terminated", "finish" if episode == 7 else "off_road", np.zeros(1, np.float32))
     recorder.close()
-    with Store.open(Home(tmp_path).store_path) as store:
+    with Store(Home(tmp_path).store_path) as store:
         store.upsert_corner("default", "hairpin", 120.0, 170.0, "track")
     return tmp_path
 
@@ -259,11 +244,11 @@ def run(home: Path, capsys: pytest.CaptureFixture[str], *args: str) -> str:
 
 
 def test_drives_come_back_as_they_were_recorded(home: Path) -> None:
-    with Store.open(Home(home).store_path) as store:
-        read = list(drives(store.conn, "default"))
-        assert list(drives(store.conn, "elsewhere")) == []
+    with Store(Home(home).store_path) as store:
+        read = list(store.placed("default"))
+        assert list(store.placed("elsewhere")) == []
     assert len(read) == 8
-    assert read[0].reason == "off_road"
+    assert read[0].episode.reason == "off_road"
     assert read[0].progress.tolist() == list(range(0, 150, 2))
     assert read[0].brake[55] == pytest.approx(0.8)
     assert read[0].brake[54] == 0.0
@@ -279,7 +264,7 @@ def test_the_command_lists_mines_renames_and_adds(home: Path, capsys: pytest.Cap
     assert told["candidates"] == []
     assert "hairpin" in run(home, capsys)
     run(home, capsys, "--rename", "hairpin", "my hairpin")
-    with Store.open(Home(home).store_path) as store:
+    with Store(Home(home).store_path) as store:
         assert store.corner_sources("default") == {"my hairpin": "player"}
         assert [s.corner for s in store.segments()] == ["my hairpin"]
     run(home, capsys, "--add", "exit", "170", "190")
@@ -287,7 +272,7 @@ def test_the_command_lists_mines_renames_and_adds(home: Path, capsys: pytest.Cap
 
 
 def test_mining_adds_what_the_list_offers(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with Store.open(Home(home).store_path) as store:
+    with Store(Home(home).store_path) as store:
         store.conn.execute("DELETE FROM corners")
     (candidate,) = json.loads(run(home, capsys, "--json"))["candidates"]
     assert candidate["failures"] == 7
@@ -295,7 +280,7 @@ def test_mining_adds_what_the_list_offers(home: Path, capsys: pytest.CaptureFixt
     assert "--mine" in run(home, capsys)
     assert "Added 'corner 1'" in run(home, capsys, "--mine")
     assert "Added" not in run(home, capsys, "--mine")
-    with Store.open(Home(home).store_path) as store:
+    with Store(Home(home).store_path) as store:
         assert store.corner_sources("default") == {"corner 1": "mined"}
 
 

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -11,11 +12,12 @@ import pytest
 from data.errors import CheckpointError
 from data.store import Store
 from hitl import cli
-from hitl.demo.demo import open_shipped, stalled_at
+from hitl.demo.shipped import open_shipped, stalled_at
 from hitl.home import Home
 from hitl.road.track import load_track
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.screens.stored_report import stored_report
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 
 
 def run(*args, **environment):
@@ -48,7 +50,7 @@ class TestShipped:
         corner = stalled_at(home, "default")
         assert corner is not None
         assert corner.name == "hairpin"
-        with Store.open(home.store_path) as store:
+        with Store(home.store_path) as store:
             laps = [s for s in store.segments() if s.kind == "lap" and s.outcome == "cleared"]
             evaluations = store.evaluations()
         assert len(laps) == 2
@@ -56,7 +58,7 @@ class TestShipped:
         assert [e.passes["hairpin"] for e in evaluations[-3:]] == [0] * 3
 
     def test_it_reaches_the_corner_and_never_passes_it(self, home):
-        with Rig(home, RigOptions(kind="evaluation")) as rig:
+        with SessionSetup(home, SessionOptions(kind="evaluation")) as rig:
             results = rig.evaluate(20)
         corner = load_track("default").corner("hairpin")
         assert sum(r.passed["hairpin"] for r in results) == 0
@@ -67,7 +69,7 @@ class TestShipped:
         raw = bytearray(path.read_bytes())
         raw[-5] ^= 1
         path.write_bytes(raw)
-        with Rig(home, RigOptions(kind="evaluation")) as rig:
+        with SessionSetup(home, SessionOptions(kind="evaluation")) as rig:
             rig.policy.begin_episode()
             assert rig.policy.checkpoint_id is None
             assert path.name in rig.policy.problem
@@ -75,7 +77,7 @@ class TestShipped:
                 rig.policy.hold("latest")
 
     def test_a_checkpoint_for_other_observations_is_refused(self, home):
-        with Rig(home, RigOptions(kind="evaluation")) as rig:
+        with SessionSetup(home, SessionOptions(kind="evaluation")) as rig:
             rig.policy._names = rig.policy._names[:-1]
             with pytest.raises(CheckpointError, match="observation numbers"):
                 rig.policy.hold("latest")
@@ -105,6 +107,17 @@ def test_the_headless_demo_from_end_to_end_in_a_short_form(tmp_path):
     page = (home / "report.html").read_text()
     assert "<svg" in page
     assert str(tmp_path) not in page
+    assert cli.main(["report", "--home", str(home), "--output", str(tmp_path / "again.html")]) == 0
+    again = (tmp_path / "again.html").read_text()
+    own = r"<div><dt>(wall time|seed)</dt><dd>.*?</dd></div>"  # of the demo alone
+    assert len(re.findall(own, page)) == 2
+    assert re.sub(own, "", page) == again  # the same page but for these
+    with Store(home / "store.sqlite", read_only=True) as store:
+        report = stored_report(store)
+    for which, score in (("before", report.before), ("after", report.after)):
+        assert (score.corner_passes, score.episodes) == (result[which]["corner_passes"], 20)
+        assert score.return_mean == pytest.approx(result[which]["return_mean"], abs=0.01)
+    assert (report.takeovers, round(report.takeover_seconds, 2)) == (result["takeovers"], result["takeover_seconds"])
     db = sqlite3.connect(home / "store.sqlite")
     takeovers = db.execute("SELECT outcome, corner FROM segments WHERE kind = 'takeover'").fetchall()
     assert takeovers
@@ -176,7 +189,7 @@ class TestBadInput:
         assert home.store_path.read_bytes() == before
 
     def test_a_home_without_a_store_cannot_be_evaluated(self, tmp_path):
-        self.check(run("eval", "--home", tmp_path / "h"), 5, "play or train")
+        self.check(run("eval", "--home", tmp_path / "h"), 5, "hitl play")
         assert not (tmp_path / "h").exists()
 
     def test_a_json_file_in_a_folder_that_is_not_there(self, tmp_path):

@@ -15,14 +15,13 @@ from hypothesis import strategies as st
 
 from data.errors import DeviceError
 from hitl.games.base import Start
+from hitl.games.driving_env import DrivingEnv
 from hitl.games.hang_guard import EnvironmentLost
-from hitl.games.live_env import LiveEnv
 from hitl.games.trackmania import key_presses
 from hitl.games.trackmania.game import open_trackmania
 from hitl.games.trackmania.key_presses import Dither, KeyPad, XKeyboard, instead_of_pad, key_controls
 from hitl.games.trackmania.key_presses_windows import SCAN, Input, WindowsKeyboard
 from hitl.games.trackmania.virtual_pad import BUTTONS, VirtualPad
-from hitl.task.driving_task import DrivingTask
 from tests.hitl.games.conftest import stand_in, vgamepad  # noqa: F401 (fixtures)
 from tests.hitl.games.stand_in import A, B, Y, stand_in_track
 
@@ -210,7 +209,7 @@ def game(stand_in, vgamepad):  # noqa: F811
 def test_the_game_is_driven_by_keys_and_what_was_pressed_is_what_was_executed(stand_in, game):  # noqa: F811
     game.pad.close()
     game.pad = key_controls(keyboard=Board(stand_in))
-    env = LiveEnv(game, DrivingTask(game.track))
+    env = DrivingEnv(game.track, game=game)
     env.reset()
     pressed = []
     for _ in range(30):

@@ -8,14 +8,14 @@ import pytest
 from data.errors import InputFileError, UsageError
 from data.store import Store
 from hitl import cli
-from hitl.drivers.human import ScriptedWheel
+from hitl.drivers.human import ScriptedHuman
 from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.home import Home
 from hitl.road.known_tracks import chosen, drivable, road_of
 from hitl.road.track import lay_segments, load_track
 from hitl.screens.stored_scene import stored_scene
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 
 MAPS = {
     "a": [{"straight": 60}, {"radius": 12, "angle": 120}, {"straight": 120}],
@@ -36,10 +36,10 @@ def play(home, file, episodes=2, told=None):
 
     def wheel(track):
         rule = TakeoverRule(track, Rule(corners=frozenset(c.name for c in track.corners), patient=False, danger=True))
-        return ScriptedWheel(ScriptedDriver(track, seed=1), rule)
+        return ScriptedHuman(ScriptedDriver(track, seed=1), rule)
 
     said = (lambda level, text: told.append(text)) if told is not None else (lambda level, text: None)
-    with Rig(home, RigOptions(track=str(file)), wheel=wheel, tell=said) as rig:
+    with SessionSetup(home, SessionOptions(track=str(file)), human=wheel, tell=said) as rig:
         for seed in range(episodes):
             rig.session.episode("drive", seed=seed)
         return rig.track
@@ -63,7 +63,7 @@ def test_each_map_has_its_own_corners_and_segments_and_the_player_is_told(home, 
     assert first.name == "line"
     assert second.name.startswith("line~")
     assert any("another line" in text and second.name in text for text in told)
-    with Store.open(home.store_path) as store:
+    with Store(home.store_path) as store:
         spans = {(t, n): m for t, n, m in store.conn.execute("SELECT track, name, from_m FROM corners")}
         assert spans[("line", "corner 1")] == pytest.approx(60.0, abs=2.0)
         assert spans[(second.name, "corner 1")] == pytest.approx(40.0, abs=2.0)
@@ -100,16 +100,16 @@ def test_the_commands_ask_which_is_meant(home, played, capsys):
     assert json.loads(capsys.readouterr().out)["track"] == played[1].name
     assert cli.main(["segments", "--corner", "corner 1", "--track", played[1].name, "--ids", "--home", str(home.root)]) == 0
     ids = [int(i) for i in capsys.readouterr().out.split()]
-    with Store.open(home.store_path) as store:
+    with Store(home.store_path) as store:
         assert ids == [s.id for s in store.segments(track=played[1].name, corner="corner 1")]
 
 
 def test_a_track_is_chosen_by_its_file_and_drawn_without_it(home, played, tmp_path):
-    with Store.open(home.store_path) as store:
-        assert chosen(store.conn, str(tmp_path / "a" / "line.csv")) == "line"
-        assert chosen(store.conn, str(tmp_path / "b" / "line.csv")) == played[1].name
+    with Store(home.store_path) as store:
+        assert chosen(store, str(tmp_path / "a" / "line.csv")) == "line"
+        assert chosen(store, str(tmp_path / "b" / "line.csv")) == played[1].name
         with pytest.raises(UsageError, match="Nothing was driven"):
-            chosen(store.conn, "hairpins")
+            chosen(store, "hairpins")
         for file in tmp_path.glob("*/line.csv"):
             file.unlink()
         scene = stored_scene(store, played[1].name)
@@ -130,7 +130,8 @@ def test_a_known_track_can_be_driven_without_its_file(home, played):
 def test_an_agent_of_another_map_is_told_once(home, tmp_path):
     play(home, write_map(tmp_path, "a"), 1)
     told = []
-    with Rig(home, RigOptions(track=str(write_map(tmp_path, "b"))), tell=lambda level, text: told.append(text)) as rig:
+    options = SessionOptions(track=str(write_map(tmp_path, "b")))
+    with SessionSetup(home, options, tell=lambda level, text: told.append(text)) as rig:
         told.clear()
         rig.policy.on_load({})  # of before tracks were known by their lines
         rig.policy.on_load(rig.known_by)

@@ -11,8 +11,8 @@ import pytest
 from hitl import arbiter
 from hitl.home import Home
 from hitl.pads.base import PadState
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from hitl.timing.clocks import Lateness, punctual
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -42,9 +42,15 @@ def test_every_press_acts_in_the_very_next_tick_while_a_trainer_runs(loop, tmp_p
 
 def test_presses_that_the_next_tick_misses_are_counted(loop):
     notes = loop.Notes(read=[1.0, 2.0, 3.0, 4.0, 5.0], driver=[0, 1, 0, 0, 1])
-    assert loop.next_tick([(1.5, 1.6), (2.5, 2.6)], notes) == (1, 1)  # the second came while the human drove
-    assert loop.next_tick([(3.5, 3.6)], notes) == (0, 1)
-    assert loop.next_tick([(0.5, 0.6), (9.0, 9.1)], notes) == (0, 1)
+    assert loop.next_tick([(1.5, 1.6), (2.5, 2.6)], notes) == (1, 1, 0)  # the second came while the human drove
+    assert loop.next_tick([(3.5, 3.6)], notes) == (0, 1, 0)
+    assert loop.next_tick([(0.5, 0.6), (9.0, 9.1)], notes) == (0, 1, 0)
+
+
+def test_presses_between_two_episodes_are_no_takeovers(loop):
+    notes = loop.Notes(read=[1.0, 2.0, 3.0, 4.0, 5.0], first=[0, 3], driver=[0, 1, 0, 0, 1])
+    assert loop.next_tick([(3.5, 3.6), (4.5, 4.6)], notes) == (1, 1, 1)
+    assert loop.next_tick([(2.5, 3.5)], notes) == (0, 0, 0)  # the human drove until then
 
 
 class PauseWheel:
@@ -79,17 +85,17 @@ class Still:
 def test_a_pause_costs_no_late_ticks_and_lets_go_of_the_game(tmp_path):
     ticks, sent = [], []
     wheel = PauseWheel(6, 14)
-    with Rig(
+    with SessionSetup(
         Home(tmp_path),
-        RigOptions(real_time=True, gating=arbiter.Settings()),
-        wheel=lambda track: wheel,
+        SessionOptions(real_time=True, gating=arbiter.Settings()),
+        human=lambda track: wheel,
         watch=ticks.append,
         stop=lambda: len(ticks) >= 24,
     ) as rig:
         rig.session.policy = Still()
-        game = rig.env.unwrapped.interface.game
+        game = rig.env.game
         original = game.send
-        game.send = lambda action: (sent.append(action.copy()), original(action))
+        game.send = lambda action: sent.append(action.copy()) or original(action)
         began = time.perf_counter()
         rig.session.episode(seed=0)
         taken = time.perf_counter() - began
@@ -110,7 +116,7 @@ def test_a_blocked_session_counts_its_late_and_missed_ticks(tmp_path):
         seen.append(tick)
 
     seen = []
-    with Rig(Home(tmp_path), RigOptions(real_time=True), watch=block, stop=lambda: len(seen) >= 20) as rig:
+    with SessionSetup(Home(tmp_path), SessionOptions(real_time=True), watch=block, stop=lambda: len(seen) >= 20) as rig:
         rig.session.policy = Still()
         rig.session.episode(seed=0)
         assert rig.lateness.missed == 1

@@ -13,8 +13,8 @@ from hitl.drivers.policy import CheckpointPolicy
 from hitl.home import Home
 from hitl.pads.base import PadState
 from hitl.session.lockstep import Lockstep
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from trainer.checkpoints.files import load, load_policy, save
 from trainer.config import PLAIN, TrainConfig
 from trainer.learner.tqc import TQC
@@ -63,7 +63,7 @@ def episodes(home):
 def learned(tmp_path):
     """A home with a little experience and a recurrent checkpoint, and the file's path."""
     home = Home(tmp_path / "home")
-    with Rig(home, RigOptions(seed=1)) as rig, Lockstep(rig, CONFIG) as lockstep:
+    with Lockstep(home, SessionOptions(seed=1), CONFIG) as lockstep:
         lockstep.drive(0)
         assert lockstep.updates > 0
         lockstep.drive(1, "evaluation")
@@ -76,7 +76,7 @@ def learned(tmp_path):
 def test_the_memory_is_right_through_pauses_takeovers_and_new_episodes(learned):
     home, path = learned
     begun = len(list(episodes(home)))
-    with Rig(home, RigOptions(seed=2), wheel=lambda track: Planned()) as rig:
+    with SessionSetup(home, SessionOptions(seed=2), human=lambda track: Planned()) as rig:
         for seed in range(2):
             rig.session.stop = lambda: rig.session._result.steps >= 35
             rig.session.leaving = False
@@ -125,11 +125,11 @@ def test_settings_that_this_version_does_not_know_are_told_once(learned):
     _, meta = load(path)
     learner = TQC(len(meta.observation_names), len(meta.action_names), CONFIG)
     told = []
-    with Store.open(home.store_path) as store:
+    with Store(home.store_path) as store:
         for updates in (1, 2):
             later = replace(meta, config=meta.config | {"dream_horizon": 15}, updates=updates)
             store.add_checkpoint(*save(home.checkpoints, learner, later), updates, 1, "train", later.config)
-            with Rig(home, RigOptions(seed=3), tell=lambda level, text: told.append(text)) as rig:
+            with SessionSetup(home, SessionOptions(seed=3), tell=lambda level, text: told.append(text)) as rig:
                 rig.session.stop = lambda: rig.session._result.steps >= 3
                 rig.session.episode("drive", seed=0)
                 rig.session.episode("drive", seed=1)
@@ -170,11 +170,11 @@ def blobs():
 
 def test_pictures_go_from_an_environment_to_the_network_and_back(tmp_path, blobs):
     from trainer.daemon.daemon import Daemon
-    from trainer.daemon.resume import Wish
+    from trainer.daemon.wish import Wish
 
     home = Home(tmp_path)
     home.root.joinpath("settings.toml").write_text("[pictures]\nrows = 8\ncolumns = 10\nframes = 3\n")
-    with Rig(home, RigOptions(env=blobs, seed=1)) as rig:
+    with SessionSetup(home, SessionOptions(env=blobs, seed=1)) as rig:
         assert rig.observation_names[:2] == ("observation_0", "pixel_0_0_0")
         assert len(rig.observation_names) == 1 + 3 * 8 * 10
         rig.session.episode("drive", seed=0)
@@ -187,17 +187,18 @@ def test_pictures_go_from_an_environment_to_the_network_and_back(tmp_path, blobs
     assert third[0] == np.float32(0.05)
     for k in range(3):  # oldest first: the blob at 0, 1 and 2 pixels of 40, of which four become one point
         np.testing.assert_allclose(frames[k, 2, 0] * 255, 200 * (4 - k) / 4, atol=1)
-    settings = ("network=cnn", "cnn_filters=[4,8]", "cnn_output=8", "hidden=16", "batch_size=8", "warmup_steps=0", "utd=0.5")
-    daemon = Daemon(home.root, Wish(settings=settings))
+    settings = {"network": "cnn", "cnn_filters": [4, 8], "cnn_output": 8, "hidden": 16}
+    settings |= {"batch_size": 8, "warmup_steps": 0, "utd": 0.5}
+    daemon = Daemon(home.root, Wish.of(settings))
     daemon.stop = lambda: getattr(daemon, "learner", None) is not None and daemon.learner.updates >= 8
     daemon.run()
     assert daemon.config.image == (3, 8, 10)
-    again = Daemon(home.root, Wish(settings=("network=cnn",)), stop=lambda: True)
+    again = Daemon(home.root, Wish.of({"network": "cnn"}), stop=lambda: True)
     start = again._start()
     assert start is not None
     assert start.config.image == (3, 8, 10)
     again.follower.close()
-    with Rig(home, RigOptions(env=blobs, seed=2)) as rig:
+    with SessionSetup(home, SessionOptions(env=blobs, seed=2)) as rig:
         rig.session.episode("evaluation", seed=1)
         assert rig.policy.checkpoint_id is not None
         actor, _ = load_policy(home.checkpoints / rig.policy.checkpoint_name)
@@ -209,8 +210,8 @@ def test_pictures_go_from_an_environment_to_the_network_and_back(tmp_path, blobs
 def test_a_network_for_pictures_is_refused_where_there_are_none(learned):
     from data.errors import UsageError
     from trainer.daemon.daemon import Daemon
-    from trainer.daemon.resume import Wish
+    from trainer.daemon.wish import Wish
 
-    daemon = Daemon(learned[0].root, Wish(settings=("network=cnn",), fresh=True))
+    daemon = Daemon(learned[0].root, Wish.of({"network": "cnn"}, fresh=True))
     with pytest.raises(UsageError, match="looks at pictures"):
         daemon.run()

@@ -6,7 +6,6 @@ import tomllib
 from collections import defaultdict
 from pathlib import Path
 
-import pygame
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,7 +104,7 @@ def test_a_mapping_survives_its_table(mapping: object) -> None:
     ],
 )
 def test_a_table_that_means_nothing_is_one_sentence(table: dict[str, object]) -> None:
-    with pytest.raises(InputFileError, match="pad setting"):
+    with pytest.raises(InputFileError, match=r"^pads\.toml: "):
         from_table(table, CONTROLLER)
 
 
@@ -114,11 +113,11 @@ def test_a_table_that_means_nothing_is_one_sentence(table: dict[str, object]) ->
 
 class Keys:
     def __init__(self) -> None:
-        self.down: set[int] = set()
+        self.down: set[str] = set()
         self.time = 0.0
-        self.pad = KeyboardPad(keys=lambda: defaultdict(bool, dict.fromkeys(self.down, True)), clock=lambda: self.time)  # type: ignore[arg-type,return-value]
+        self.pad = KeyboardPad(keys=lambda: frozenset(self.down), clock=lambda: self.time)
 
-    def hold(self, *keys: int, seconds: float = 0.05) -> PadState:
+    def hold(self, *keys: str, seconds: float = 0.05) -> PadState:
         self.down = set(keys)
         state = self.pad.read()
         for _ in range(round(seconds / 0.05)):
@@ -129,35 +128,35 @@ class Keys:
 
 def test_keys_turn_the_wheel_softly() -> None:
     keys = Keys()
-    first = keys.hold(pygame.K_LEFT).steer
+    first = keys.hold("left").steer
     assert -0.3 < first < 0.0
-    assert keys.hold(pygame.K_LEFT, seconds=0.5).steer == -1.0
+    assert keys.hold("left", seconds=0.5).steer == -1.0
     assert keys.hold(seconds=0.05).steer > -1.0
     assert keys.hold(seconds=0.3).steer == 0.0
 
 
 def test_the_other_side_acts_at_once() -> None:
     keys = Keys()
-    keys.hold(pygame.K_LEFT, seconds=0.5)
-    assert keys.hold(pygame.K_d).steer > 0.0
+    keys.hold("left", seconds=0.5)
+    assert keys.hold("d").steer > 0.0
 
 
 def test_both_sides_are_straight() -> None:
     keys = Keys()
-    assert keys.hold(pygame.K_LEFT, pygame.K_RIGHT, seconds=0.5).steer == 0.0
+    assert keys.hold("left", "right", seconds=0.5).steer == 0.0
 
 
 def test_pedals_and_buttons() -> None:
     keys = Keys()
-    state = keys.hold(pygame.K_UP, pygame.K_SPACE, pygame.K_p, seconds=0.5)
+    state = keys.hold("up", "space", "p", seconds=0.5)
     assert (state.gas, state.brake) == (1.0, 0.0)
     assert state.buttons == {"takeover", "pause"}
-    assert keys.hold(pygame.K_s, seconds=0.5).brake == 1.0
+    assert keys.hold("s", seconds=0.5).brake == 1.0
 
 
 def test_a_stall_does_not_throw_the_wheel() -> None:
     keys = Keys()
-    keys.hold(pygame.K_RIGHT, seconds=0.0)
+    keys.hold("right", seconds=0.0)
     keys.time += 10.0
     assert keys.pad.read().steer < 0.5
 
@@ -188,11 +187,14 @@ def test_settings_are_read_and_checked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[pad]\nuse = 3\n", "must be a text"),
-        ('[pad]\nuse = "joy"\n', "one of"),
+        ("[pad]\nuse = 3\n", "pad.use must be auto, inputs, keyboard or sdl, for example use = \"auto\", not 3"),
+        ('[pad]\nuse = "joy"\n', "for example use = \"auto\""),
         ("[pda]\n", "pda"),
-        ('[takeover]\nmode = "both"\n', "no such mode"),
-        ("[takeover]\nramp = 1\n", "takeover.ramp"),
+        ('[takeover]\nmode = "both"\n', "takeover.mode must be hold, toggle or touch"),
+        ("[takeover]\nramp = 1\n", "unknown setting 'takeover.ramp'. Did you mean 'takeover.ramp_s'?"),
+        ("[takeover]\nramp_s = -1\n", "takeover.ramp_s must be a number from 0 to 60"),
+        ("[takeover]\ntake_at = 0.1\n", "release_at must lie below take_at"),
+        ("[help]\noffer_s = -1\n", "help.offer_s must be a number from 0 to 60"),
         ("[takeover\n", "cannot be read"),
         ("takeover = 3\n", "takeover"),
     ],

@@ -1,4 +1,3 @@
-import json
 import sqlite3
 
 import numpy as np
@@ -7,17 +6,18 @@ import pytest
 from data.recording.recorder import Recorder
 from data.records import HUMAN, Corner, SessionInfo
 from data.store import Store
-from hitl.commands.play import Practice
-from hitl.drivers.human import ScriptedWheel
+from hitl.drivers.human import ScriptedHuman
 from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.games.base import Start
-from hitl.games.embedded_env import DrivingEnv
+from hitl.games.driving_env import DrivingEnv
+from hitl.games.open_game import open_world
 from hitl.home import Home
 from hitl.pads.base import MISSING, PadState
 from hitl.session.offers import CornerOffers, next_corner
+from hitl.session.practice import Practice
 from hitl.session.session import Session
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from hitl.settings import HelpSettings, load
 
 CORNERS = (Corner("a", 50.0, 70.0), Corner("b", 100.0, 130.0))
@@ -70,22 +70,14 @@ class Asks:
 @pytest.fixture
 def drive(tmp_path):
     def run(wheel, purpose="drive", episodes=1, until_m=None, start=None, **kwargs):
-        env = DrivingEnv()
-        info = SessionInfo(
-            "play", "box2d", "default", 20.0, (*env.task.observer.names, "a", "b"), env.game.action_names
-        )
+        options = SessionOptions(greedy_every=0)
+        world = open_world(options, Home(tmp_path))
+        world.release = kwargs.pop("release", world.release)
+        info = SessionInfo("play", "box2d", "default", 20.0, world.observation_names, world.action_names)
         ticks = []
         with Recorder(tmp_path / "s.sqlite", info) as recorder:
-            session = Session(
-                env,
-                Straight(),
-                recorder,
-                action_names=env.game.action_names,
-                corners=env.track.corners,
-                wheel=wheel,
-                watch=ticks.append,
-                **kwargs,
-            )
+            kwargs.setdefault("offers", CornerOffers(world.track.corners, "off"))
+            session = Session(world, Straight(), recorder, options, human=wheel, watch=ticks.append, **kwargs)
             results = [session.episode(purpose, seed=0, until_m=until_m, start=start) for _ in range(episodes)]
         db = sqlite3.connect(tmp_path / "s.sqlite")
         db.row_factory = sqlite3.Row
@@ -188,10 +180,10 @@ def test_an_episode_that_is_cut_is_truncated_with_its_successor(drive):
 
 def test_what_is_learned_from_a_cut_try_is_bootstrapped(tmp_path):
     from data.reading.follow import Follower
-    from trainer.config import PRESETS
+    from trainer.presets import PRESETS
     from trainer.replay.replay import Replay
 
-    with Rig(Home(tmp_path), RigOptions()) as rig:
+    with SessionSetup(Home(tmp_path), SessionOptions()) as rig:
         rig.session.episode("practice", seed=0, until_m=12.0)
         sizes = len(rig.observation_names), len(rig.action_names)
         rig.written()
@@ -208,14 +200,14 @@ class TestPractice:
     @pytest.fixture
     def home(self, tmp_path):
         home = Home(tmp_path)
-        lap = lambda track: ScriptedWheel(ScriptedDriver(track), None)  # noqa: E731
-        with Rig(home, RigOptions(), wheel=lap) as rig:
+        lap = lambda track: ScriptedHuman(ScriptedDriver(track), None)  # noqa: E731
+        with SessionSetup(home, SessionOptions(), human=lap) as rig:
             rig.session.episode("lap", seed=0)
             rig.written()
         return home
 
     def test_tries_begin_shortly_before_the_corner_as_it_was_approached(self, home):
-        with Rig(home, RigOptions()) as rig:
+        with SessionSetup(home, SessionOptions()) as rig:
             practice = Practice(rig, "hairpin", 0)
             start = practice.starts[0]
             corner = rig.corner("hairpin")
@@ -236,7 +228,7 @@ class TestPractice:
         assert result.reason in ("off_road", "stalled", "through")
 
     def test_a_try_that_gets_through_ends_behind_the_corner(self, home):
-        with Rig(home, RigOptions(), wheel=lambda track: ScriptedWheel(ScriptedDriver(track), None)) as rig:
+        with SessionSetup(home, SessionOptions(), human=lambda track: ScriptedHuman(ScriptedDriver(track), None)) as rig:
             practice = Practice(rig, "hairpin", 0)
             result = practice.attempt(0)
         assert (result.reason, result.passed) == ("through", {"hairpin": True})
@@ -244,16 +236,16 @@ class TestPractice:
 
     def test_a_takeover_that_drives_to_the_tries_end_has_cleared_the_corner(self, home):
         def helper(track):
-            return ScriptedWheel(ScriptedDriver(track), TakeoverRule(track, Rule(corners=frozenset({"hairpin"}))))
+            return ScriptedHuman(ScriptedDriver(track), TakeoverRule(track, Rule(corners=frozenset({"hairpin"}))))
 
-        with Rig(home, RigOptions(), wheel=helper) as rig:
+        with SessionSetup(home, SessionOptions(), human=helper) as rig:
             rig.session.policy = Straight()
             assert Practice(rig, "hairpin", 0).attempt(0).reason == "through"
-        with Store.open(home.store_path) as store:
+        with Store(home.store_path) as store:
             assert [(s.corner, s.outcome) for s in store.segments(kind="takeover")] == [("hairpin", "cleared")]
 
     def test_where_the_agent_fails_a_try_begins_as_late_as_it_can_still_go_well(self, home):
-        with Rig(home, RigOptions()) as rig:
+        with SessionSetup(home, SessionOptions()) as rig:
             driver = ScriptedDriver(rig.track)
             seen = {}
             rig.session.watch = lambda tick: seen.update(tick.info)
@@ -275,42 +267,39 @@ class TestPractice:
             (start,) = Practice(rig, "hairpin", 0).starts
             (early,) = Practice(rig, "hairpin", 0, lead_s=1.0).starts
             assert early.s < start.s < corner.from_m
-            rig.session.wheel = ScriptedWheel(driver, None)
+            rig.session.human = ScriptedHuman(driver, None)
             assert rig.session.episode("practice", start=start, until_m=corner.to_m).passed["hairpin"]
 
     def test_a_restored_car_drives_on_as_the_recorded_one_did(self, home):
         """The lap's own actions from a start within the hairpin lead along the lap's own road."""
-        from hitl.session.practice import passage_at, start_at
+        from hitl.session.practice import first_at, passage_at, start_at
 
-        db = sqlite3.connect(home.store_path)
-        episode, names = db.execute(
-            "SELECT e.id, observation_names FROM episodes e JOIN sessions s ON s.id = session_id"
-        ).fetchone()
-        found = db.execute("SELECT x, y, executed, progress FROM steps WHERE episode_id = ? ORDER BY t", (episode,))
-        rows = found.fetchall()
+        with Store(home.store_path) as store:
+            lap = store.steps(store.episodes()[0])
         env = DrivingEnv()
         for metre in (175.0, 192.0, 205.0, 225.0):
-            t = next(k for k, row in enumerate(rows) if row[3] >= metre)
-            passage = passage_at(db, episode, t, 20.0, json.loads(names))
+            t = first_at(lap, metre)
+            with Store(home.store_path) as store:
+                passage = passage_at(store, lap.episode, t)
             start = start_at(passage, env.track.line, env.track.half_width)
-            assert abs(start.s - rows[t][3]) < 0.1
+            assert abs(start.s - lap.progress[t]) < 0.1
             env.reset(options={"start": start})
             for k in range(10):
-                _, _, _, _, info = env.step(np.frombuffer(rows[t + k][2], "<f4"))
+                _, _, _, _, info = env.step(lap.executed[t + k])
             state = info["state"]
             # The first time-step coasts, as every episode's does: it costs a braking car about this much.
-            assert np.hypot(state.x - rows[t + 10][0], state.y - rows[t + 10][1]) < 0.9
+            assert np.hypot(*(lap.points[t + 10] - (state.x, state.y))) < 0.9
 
     def test_tries_count_in_no_evaluation(self, home):
-        with Store.open(home.store_path) as store:
+        with Store(home.store_path) as store:
             checkpoint = store.add_checkpoint("x", "0", 1, 1, "train", {})
-        with Rig(home, RigOptions()) as rig:
+        with SessionSetup(home, SessionOptions()) as rig:
             rig.session.policy = Straight()
             rig.session.policy.checkpoint_id = checkpoint
             Practice(rig, "hairpin", 0).attempt(0)
             rig.session.episode("evaluation", seed=0)
             rig.written()
-        with Store.open(home.store_path) as store:
+        with Store(home.store_path) as store:
             (evaluation,) = store.evaluations()
         assert evaluation.episodes == 1
 
@@ -332,11 +321,11 @@ def test_help_is_set_in_its_section(tmp_path):
 def test_starred_takeovers_get_the_verdict(tmp_path):
     star = PadState(buttons=frozenset({"star"}))
     wheel = Plan(*[PadState()] * 3, *[PRESS] * 10, *[PadState()] * 5, star, PadState())
-    with Rig(Home(tmp_path), RigOptions(), wheel=lambda track: wheel) as rig:
+    with SessionSetup(Home(tmp_path), SessionOptions(), human=lambda track: wheel) as rig:
         rig.session.policy = Straight()
         rig.session.episode(seed=0)
         rig.star()
-    with Store.open(tmp_path / "store.sqlite") as store:
+    with Store(tmp_path / "store.sqlite") as store:
         assert [s.verdict for s in store.segments(kind="takeover")] == ["star"]
 
 
@@ -344,7 +333,9 @@ def test_a_star_that_comes_in_the_next_episode_is_for_the_takeover_before_it(tmp
     told = []
     star, rest = PadState(buttons=frozenset({"star"})), PadState()
     wheel = Plan(*[rest] * 3, *[PRESS] * 10, rest)
-    with Rig(Home(tmp_path), RigOptions(), wheel=lambda track: wheel, tell=lambda level, text: told.append(text)) as rig:
+    with SessionSetup(
+        Home(tmp_path), SessionOptions(), human=lambda track: wheel, tell=lambda level, text: told.append(text)
+    ) as rig:
         rig.session.policy = Straight()
         rig.session.episode(seed=0)
         rig.star()
@@ -352,17 +343,17 @@ def test_a_star_that_comes_in_the_next_episode_is_for_the_takeover_before_it(tmp
         rig.session.episode(seed=1)
         rig.star()
     assert "Starred: what you drove last." in told
-    with Store.open(tmp_path / "store.sqlite") as store:
+    with Store(tmp_path / "store.sqlite") as store:
         assert [s.verdict for s in store.segments(kind="takeover")] == ["star"]
 
 
 def test_the_steps_before_a_takeover_are_marked_and_both_actions_are_kept(tmp_path):
     from data.reading.follow import Follower
-    from trainer.config import PRESETS
+    from trainer.presets import PRESETS
     from trainer.replay.replay import Replay
 
     wheel = Plan(*[PadState()] * 30, *[PRESS] * 12, PadState())
-    with Rig(Home(tmp_path), RigOptions(), wheel=lambda track: wheel) as rig:
+    with SessionSetup(Home(tmp_path), SessionOptions(), human=lambda track: wheel) as rig:
         rig.session.policy = Straight()
         rig.session.episode(seed=0)
         sizes = len(rig.observation_names), len(rig.action_names)

@@ -7,27 +7,27 @@ from data.errors import StoreError
 from data.records import HUMAN, StepRow
 from data.store import Store
 from hitl.home import Home
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 
 
 @pytest.fixture
 def rig(tmp_path):
-    with Rig(Home(tmp_path), RigOptions()) as made:
+    with SessionSetup(Home(tmp_path), SessionOptions()) as made:
         yield made
 
 
 @pytest.fixture
 def refused(monkeypatch):
     """Return what makes every opening of the store fail, until it is called again."""
-    real, state = Store.open, {"refuse": False}
+    real, state = Store.__init__, {"refuse": False}
 
-    def opened(*args, **kwargs):
+    def opened(self, *args, **kwargs):
         if state["refuse"]:
             raise StoreError("The store cannot be opened (disk I/O error).")
-        return real(*args, **kwargs)
+        return real(self, *args, **kwargs)
 
-    monkeypatch.setattr(Store, "open", opened)
+    monkeypatch.setattr(Store, "__init__", opened)
     return lambda: state.update(refuse=not state["refuse"])
 
 
@@ -48,12 +48,12 @@ def test_a_star_waits_until_it_can_be_written(rig, refused):
     for _ in range(5):
         rig.recorder.step(row)
     rig.recorder.end_episode("terminated", "finish", row.observation)
-    rig.session.starred = [number]
+    rig.session.segments.starred = [number]
     refused()
     rig.star()
-    assert rig.session.starred == [number]
+    assert rig.session.segments.starred == [number]
     refused()
     rig.star()
-    assert rig.session.starred == []
-    with Store.open(rig.home.store_path) as store:
+    assert rig.session.segments.starred == []
+    with Store(rig.home.store_path) as store:
         assert [s.verdict for s in store.segments()] == ["star"]

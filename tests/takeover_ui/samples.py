@@ -8,9 +8,9 @@ from functools import lru_cache
 import numpy as np
 
 from hitl.drivers.scripted import ScriptedDriver
-from hitl.games.embedded_env import DrivingEnv
+from hitl.games.driving_env import DrivingEnv
 from hitl.road.track import load_track
-from takeover_ui.report.contents import CornerRow, DrivenLine, EpisodePoint, EvaluationPoint, Outcome, Report
+from takeover_ui.report.contents import CornerRow, DrivenLine, EpisodePoint, EvaluationPoint, Report, Score
 from takeover_ui.view import Scene, StorePulse, TrainerPulse, View
 
 
@@ -133,20 +133,19 @@ def report() -> Report:
         title="From 0 to 19 of 20",
         scene=made,
         corner=corner,
-        before=Outcome(20, 0, 45.3, 0, (False,) * 20, "u0007000"),
-        after=Outcome(20, 19, 64.9, 18, (True,) * 7 + (False,) + (True,) * 12, "u0012600"),
+        before=Score(20, 0, 45.3, 0, (False,) * 20, 7_000, "the last evaluation before the first takeover"),
+        after=Score(20, 19, 64.9, 18, (True,) * 7 + (False,) + (True,) * 12, 12_600, "the most recent evaluation"),
         takeover_seconds=31.4,
         takeovers=12,
         agent_steps=5_240,
         updates=5_240,
-        wall_seconds=187.0,
-        seed=0,
         ceiling=46.2,
         lines=lines,
         episodes=episodes,
         evaluations=evaluations,
         failures=tuple(float(v) for v in rng.normal(corner[1] + 14, 5, 60)),
         corners=(CornerRow("hairpin", corner[1], corner[2], 80, 33, 12, 31.4, 11),),
-        judged={"unreviewed": 3, "good": 6, "bad": 1, "star": 2},
+        verdicts={"unreviewed": 3, "good": 6, "bad": 1, "star": 2},
+        figures=(("seed", "0"), ("wall time", "187 s")),
         versions={"hitl": "0.1.0", "Python": "3.11"},
     )

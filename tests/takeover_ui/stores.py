@@ -57,7 +57,7 @@ def fill(path: Path, takeovers: int = 4) -> None:
     """Write a store: two laps, two evaluated checkpoints (0 of 3, then 3 of 3), and drives with takeovers between them."""
     scene = samples.scene()
     info = SessionInfo("play", "box2d", "default", 20.0, ("a", "b", "c"), scene.action_names, driver="pad")
-    with Store.open(path) as store:
+    with Store(path) as store:
         old = store.add_checkpoint("old.safetensors", "0" * 64, 100, 1_000, "periodic", {})
         new = store.add_checkpoint("new.safetensors", "1" * 64, 900, 4_000, "periodic", {})
         for name, from_m, to_m in scene.corners:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import combinations
+from string import Formatter
 
 import pygame
 import pytest
@@ -62,7 +63,7 @@ def longer(words: dict[str, str]) -> dict[str, str]:
     """Every word a third longer than English, as translations are."""
     return {
         k: v
-        if k in ("agent", "human", "stand_in", "paused", "kmh", "seconds", "checkpoint")
+        if k in ("agent", "human", "stand_in", "paused", "kmh", "seconds")
         else v + "e" * (len(v.split("{")[0]) // 3)
         for k, v in words.items()
     }
@@ -217,3 +218,13 @@ def test_text_that_does_not_fit_is_set_smaller_and_then_shortened() -> None:
     assert text.endswith("…")
     assert shortened
     assert theme.measure(text, size)[0] <= round(wide * 0.4)
+
+
+@pytest.mark.parametrize("language", sorted(texts.LANGUAGES))
+def test_every_language_says_the_same_things(language: str) -> None:
+    def filled_in(text: str) -> set[str | None]:
+        return {field for _, field, _, _ in Formatter().parse(text) if field}
+
+    words = texts.LANGUAGES[language]
+    assert words.keys() == texts.ENGLISH.keys()
+    assert {k: filled_in(v) for k, v in words.items()} == {k: filled_in(v) for k, v in texts.ENGLISH.items()}

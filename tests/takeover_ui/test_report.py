@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -16,10 +17,11 @@ import pygame
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
 
 from takeover_ui.geometry import ribbon
 from takeover_ui.report import svg
-from takeover_ui.report.contents import CornerRow, Outcome, Report
+from takeover_ui.report.contents import CornerRow, Report, Score
 from takeover_ui.report.page import render, write_report
 from tests.takeover_ui import samples
 
@@ -68,9 +70,9 @@ def test_the_page_tells_the_whole_story() -> None:
         "31 seconds",
         "hairpin",
         "5,240",
-        "3 min 7 s",
+        "187 s",
         "31.4 s",
-        "u0012600",
+        "12,600",
         "45.3",
         "64.9",
     ):
@@ -82,12 +84,12 @@ def test_the_page_tells_the_whole_story() -> None:
         in (
             "Before and after",
             "The corner from above",
-            "Speed along the corner",
+            "Speed through the corner",
             "Return over time",
             "Corner passes in evaluations",
             "Where the agent failed",
             "Corners",
-            "Judged",
+            "Your verdicts",
             "Figures",
         )
     ]
@@ -129,9 +131,9 @@ def test_names_that_people_choose_stay_text() -> None:
         corner=(EVIL, 184.0, 240.0),
         figures=((EVIL, EVIL),),
         versions={EVIL: EVIL},
-        judged={EVIL: 3},
+        verdicts={EVIL: 3},
         corners=(CornerRow(EVIL, 1.0, 2.0, 3, 2, 1, 0.5),),
-        before=Outcome(20, 0, 1.0, None, (), EVIL),
+        before=Score(20, 0, 1.0, None, (), None, EVIL),
     )
     page = outline(render(evil))
     assert not {"script", "img"} & {t for t, _ in page.tags}
@@ -195,8 +197,8 @@ def test_a_report_replaces_an_old_one_only_when_complete(tmp_path: Path, monkeyp
     first = path.read_text(encoding="utf-8")
     assert list(tmp_path.iterdir()) == [path]
     broken = samples.report()
-    broken.figures = ((None, "x"),)  # type: ignore[assignment]
-    with pytest.raises(AttributeError):
+    broken.corners = (None,)  # type: ignore[assignment]
+    with pytest.raises(UndefinedError):
         write_report(path, broken)
     assert path.read_text(encoding="utf-8") == first
 
@@ -265,3 +267,13 @@ def test_a_browser_draws_it_in_its_colours_without_overflow(tmp_path: Path, dark
     for colour in (agent, human):
         mask = pygame.mask.from_threshold(picture, (*colour, 255), (3, 3, 3, 255))
         assert mask.count() > 300
+
+
+def test_what_the_page_is_made_of_is_shipped() -> None:
+    root = Path(__file__).resolve().parents[2]
+    with (root / "pyproject.toml").open("rb") as file:
+        shipped = tomllib.load(file)["tool"]["setuptools"]["package-data"]["takeover_ui"]
+    found = {path for pattern in shipped for path in (root / "takeover_ui").glob(pattern)}
+    others = {p for p in (root / "takeover_ui").rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc")}
+    assert others == found
+    assert {p.name for p in found} == {"report.html", "report.css"}

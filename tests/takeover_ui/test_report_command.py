@@ -5,9 +5,13 @@ from pathlib import Path
 import pytest
 
 from data.errors import HitlError
+from data.reading.episodes import EpisodeWriter
+from data.records import SessionInfo
 from data.store import Store
-from hitl.commands.report import collect, main
+from hitl.commands.report import main
+from hitl.screens.stored_report import stored_report
 from hitl.screens.stored_scene import stored_scene
+from takeover_ui.report.contents import Report
 from tests.takeover_ui import samples, stores
 
 
@@ -19,8 +23,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_whole_store_becomes_a_report(home: Path) -> None:
-    with Store.open(home / "store.sqlite", read_only=True) as store:
-        report = collect(store)
+    with Store(home / "store.sqlite", read_only=True) as store:
+        report = stored_report(store)
     corner = samples.scene().corners[0]
     assert report.corner == corner
     assert report.before is not None
@@ -36,31 +40,76 @@ def test_a_whole_store_becomes_a_report(home: Path) -> None:
     assert len(report.failures) == 9
     row = report.corners[0]
     assert (row.takeovers, row.cleared, row.reached, row.passed) == (4, 4, 12, 3)
-    assert report.judged == {"unreviewed": 6, "good": 0, "star": 0, "bad": 0}
+    assert report.verdicts == {"unreviewed": 6, "good": 0, "star": 0, "bad": 0}
+
+
+def _evaluated(path: Path, *groups: tuple[str, bool]) -> Report:
+    """Fill a store with evaluations ("old" or "new" checkpoint, passed or not) and, as "help", takeovers; report on it."""
+    scene = samples.scene()
+    info = SessionInfo("play", "box2d", "default", 20.0, ("a", "b", "c"), scene.action_names, driver="pad")
+    with Store(path) as store:
+        ids = {
+            n: store.add_checkpoint(f"{n}.safetensors", n * 16, u, u, "periodic", {})
+            for n, u in (("old", 5), ("new", 9))
+        }
+        for name, from_m, to_m in scene.corners:
+            store.upsert_corner("default", name, from_m, to_m, "track")
+        session = store.start_session(info)
+        for seed, (name, passed) in enumerate(groups):
+            with EpisodeWriter(store.conn, session) as writer:
+                if name == "help":
+                    writer.add(stores.episode(seed, blunder=False, takeover=True, checkpoint=ids["old"]))
+                else:
+                    writer.add(stores.episode(seed, blunder=not passed, purpose="evaluation", checkpoint=ids[name]))
+        store.conn.execute(
+            "UPDATE episodes SET checkpoint_id = (SELECT max(checkpoint_id) FROM steps WHERE episode_id = episodes.id)"
+        )
+        return stored_report(store)
+
+
+def test_before_is_the_last_evaluation_without_help_and_after_the_most_recent_one(tmp_path: Path) -> None:
+    def told(name: str, *groups: tuple[str, bool]) -> list[tuple[int, int, int | None, str] | None]:
+        report = _evaluated(tmp_path / name, *groups)
+        return [s and (s.corner_passes, s.episodes, s.updates, s.rule) for s in (report.before, report.after)]
+
+    bad, good, older = ("old", False), ("new", True), ("old", True)
+    last, recent = "the last evaluation before the first takeover", "the most recent evaluation"
+    assert told("plain", bad, bad, ("help", True), good) == [(0, 2, 5, last), (1, 1, 9, recent)]
+    # The best checkpoint may be an older one, evaluated once more: what was measured last counts.
+    assert told("again", bad, ("help", True), good, older, older) == [(0, 1, 5, last), (2, 2, 5, recent)]
+    assert told("no help", bad, good, good) == [(0, 1, 5, "the first evaluation"), (2, 2, 9, recent)]
+    assert told("late", ("help", True), bad, good) == [(0, 1, 5, "the first evaluation"), (1, 1, 9, recent)]
+    assert told("one", bad, bad) == [None, (0, 2, 5, recent)]
+    assert told("none", ("help", True)) == [None, None]
 
 
 def test_tries_at_a_corner_are_no_points_of_the_return_curve(tmp_path: Path) -> None:
     from hitl.home import Home
-    from hitl.session.setup import Rig
-    from hitl.session_options import RigOptions
+    from hitl.session.setup import SessionSetup
+    from hitl.session_options import SessionOptions
 
-    with Rig(Home(tmp_path), RigOptions()) as rig:
+    with SessionSetup(Home(tmp_path), SessionOptions()) as rig:
         for purpose in ("drive", "practice", "drive"):
             rig.session.episode(purpose, seed=0, until_m=6.0)
         rig.written()
-    with Store.open(tmp_path / "store.sqlite", read_only=True) as store:
-        report = collect(store)
+    with Store(tmp_path / "store.sqlite", read_only=True) as store:
+        report = stored_report(store)
         lengths = [length for (length,) in store.conn.execute("SELECT length FROM episodes ORDER BY id")]
     assert [e.agent_steps for e in report.episodes] == [lengths[0], sum(lengths)]  # but the agent has driven them
 
 
 def test_the_command_writes_the_page(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--home", str(home)]) == 0
-    assert "report.html" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "report.html" in told
+    assert "replaces" not in told
     page = (home / "report.html").read_text(encoding="utf-8")
     assert "0 of 3" in page
     assert "3 of 3" in page
     assert str(home) not in page
+    assert "Before: the last evaluation before the first takeover. After: the most recent evaluation." in page
+    assert main(["--home", str(home)]) == 0
+    assert "replaces the earlier one" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -70,7 +119,7 @@ def test_the_command_writes_the_page(home: Path, capsys: pytest.CaptureFixture[s
         (["--track", "chicane"], "Nothing was driven"),
         (["--since", "2099-01-01"], "No episode"),
         (["--session", "77"], "No episode"),
-        (["--since", "soon"], "is no date"),
+        (["--since", "soon"], "is not a date"),
     ],
 )
 def test_what_is_not_there_is_one_sentence(home: Path, options: list[str], words: str) -> None:
@@ -81,17 +130,17 @@ def test_what_is_not_there_is_one_sentence(home: Path, options: list[str], words
 def test_a_missing_store_or_an_unwritable_page_is_one_sentence(home: Path, tmp_path: Path) -> None:
     with pytest.raises(HitlError):
         main(["--home", str(tmp_path)])
-    with pytest.raises(HitlError, match="cannot be written"):
+    with pytest.raises(HitlError, match="Cannot write"):
         main(["--home", str(home), "--output", str(tmp_path / "no" / "folder" / "r.html")])
 
 
 def test_a_track_without_its_file_is_drawn_from_its_longest_drive(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     stores.fill(path, takeovers=1)
-    with Store.open(path) as store:
+    with Store(path) as store:
         store.conn.execute("UPDATE sessions SET track = 'my own track'")
         scene = stored_scene(store)
         assert scene.track == "my own track"
         assert scene.length == pytest.approx(samples.scene().length, rel=0.03)
-        report = collect(store)
+        report = stored_report(store)
     assert report.episodes

@@ -40,7 +40,7 @@ def store(filled: Path, tmp_path: Path) -> Iterator[Store]:
     source.backup(target)
     source.close()
     target.close()
-    with Store.open(path) as opened:
+    with Store(path) as opened:
         yield opened
 
 
@@ -61,7 +61,7 @@ def test_a_verdict_is_one_press_and_goes_on_to_the_next_open_one(model: ReviewMo
         model.do(command)
     assert len({i for i, _ in judged}) == 7
     assert all(now(store, i).verdict == v for i, v in judged)
-    assert model.left == 0
+    assert model.list.open == 0
     assert "judged" in model.message
 
 
@@ -135,23 +135,23 @@ def test_tags_notes_and_priority(model: ReviewModel, store: Store) -> None:
 def test_filters_and_orders(model: ReviewModel, store: Store) -> None:
     model.do("good")
     model.do("verdict")
-    assert model.verdict == "unreviewed"
-    assert len(model.shown) == 6
+    assert model.list.verdict == "unreviewed"
+    assert len(model.list.shown) == 6
     model.do("verdict")
-    assert [s.verdict for s in model.shown] == ["good"]
-    model.verdict = "unreviewed"
+    assert [s.verdict for s in model.list.shown] == ["good"]
+    model.list.verdict = "unreviewed"
     model.do("verdict")
     model.do("undo")  # the segment is no longer among the good ones: the filters give way
-    assert model.verdict is None
+    assert model.list.verdict is None
     model.do("corner")
-    assert {s.corner for s in model.shown} == {"hairpin"}
+    assert {s.corner for s in model.list.shown} == {"hairpin"}
     model.do("sort")
-    assert [s.id for s in model.shown] == sorted((s.id for s in model.shown), reverse=True)
+    assert [s.id for s in model.list.shown] == sorted((s.id for s in model.list.shown), reverse=True)
     model.do("sort")
     for _ in range(50):
         model.tick(0.01)
     data = StoreReview(store, "default")
-    gaps = [data.difference(s) for s in model.shown]
+    gaps = [data.difference(s) for s in model.list.shown]
     assert gaps == sorted(gaps, reverse=True)
     assert gaps[0] > 0.3
 
@@ -191,7 +191,7 @@ def test_no_command_ever_fails(model: ReviewModel) -> None:
             if COMMANDS[number] != "quit":
                 model.do(COMMANDS[number])
                 model.tick(0.01)
-    assert model.all
+    assert model.list.all
 
 
 class Hand:
@@ -277,7 +277,7 @@ def test_a_verdict_key_that_is_held_judges_one_segment(model: ReviewModel, store
         app.event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_HOME))
         for _ in range(2):
             app.event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_DOWN))
-        assert model.index == 2  # going through a list goes on
+        assert model.list.index == 2  # going through a list goes on
     finally:
         app.close()
 
@@ -314,7 +314,7 @@ def test_a_whole_review_with_keys_and_with_the_mouse(model: ReviewModel, store: 
         assert (now(store, second.id).verdict, now(store, second.id).trim_start) == ("star", moved)
         row = next(h for h in app.view.hits if h.row == 0)
         app.event(pygame.event.Event(pygame.MOUSEBUTTONDOWN, button=1, pos=row.rect.center))
-        assert model.index == 0
+        assert model.list.index == 0
         app.event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE))
         assert model.over
     finally:
@@ -349,7 +349,7 @@ def test_what_is_not_learned_from_is_said_in_the_list_and_beside_it(store: Store
     (held, *_) = store.segments(kind="takeover")
     store.conn.execute("UPDATE segments SET start = 0, stop = 12 WHERE id = ?", (held.id,))
     model = ReviewModel(StoreReview(store, "default"), sort="newest")
-    model.select([s.id for s in model.shown].index(held.id))
+    model.select([s.id for s in model.list.shown].index(held.id))
     for size in ((1024, 640), (1280, 720)):
         surface = pygame.Surface(size)
         marks = ReviewView(samples.scene()).draw(surface, model)
@@ -357,14 +357,14 @@ def test_what_is_not_learned_from_is_said_in_the_list_and_beside_it(store: Store
         assert sum("not learned from" in m.text for m in marks if m.name == "row_more") == 1
         assert "Not learned from: a key still held" in " ".join(m.text for m in marks if m.name == "why_not")
     model.do("good")  # the player's word stands
-    model.select([s.id for s in model.shown].index(held.id))
+    model.select([s.id for s in model.list.shown].index(held.id))
     assert not [m for m in ReviewView(samples.scene()).draw(surface, model) if m.name == "why_not"]
 
 
 def test_an_empty_list_says_what_to_do(model: ReviewModel) -> None:
     model.do("verdict")
     model.do("verdict")
-    assert model.shown == []
+    assert model.list.shown == []
     marks = ReviewView(samples.scene()).draw(pygame.Surface((1280, 720)), model)
     assert any(m.name == "empty" for m in marks)
     for command in COMMANDS:
@@ -387,27 +387,17 @@ def test_the_comparison_speaks_of_what_is_there() -> None:
     assert compare.in_words(mine, later, corner[2])[:3] == [
         "you brake 22 m earlier", "you enter 31 km/h slower", "you lose 0.8 s in the corner",
     ]  # fmt: skip
-    assert compare.in_words(mine, mine, corner[2]) == ["no difference worth a word"]
+    assert compare.in_words(mine, mine, corner[2]) == ["no notable difference"]
 
 
 def _drive(episode: Any) -> Any:
-    from data.reading.stretch import Stretch
+    from data.reading.drives import Drive
+    from tests.data.helpers import summary
 
-    c, n = episode.columns, len(episode)
-    driver = np.broadcast_to(np.asarray(episode.driver), (n,)) != 0
-    return Stretch(
-        1,
-        np.arange(n),
-        c["x"],
-        c["y"],
-        c["heading"],
-        c["progress"],
-        c["speed"],
-        c["risk"],
-        driver,
-        episode.executed,
-        episode.proposed,
-    )
+    n = len(episode)
+    driver = np.broadcast_to(np.asarray(episode.driver), (n,))
+    columns = {"t": np.arange(n), "driver": driver, **episode.columns, "executed": episode.executed, "proposed": episode.proposed}
+    return Drive(summary(action_names=samples.scene().action_names), columns)
 
 
 def test_the_store_says_what_the_review_needs(store: Store) -> None:
@@ -428,7 +418,7 @@ def test_the_store_says_what_the_review_needs(store: Store) -> None:
         ([], "", "no display"),
         (["--since", "2099-01-01"], ":0", "No takeover or lap"),
         (["--track", "chicane"], ":0", "Nothing was driven"),
-        (["--since", "soon"], ":0", "is no date"),
+        (["--since", "soon"], ":0", "is not a date"),
     ],
 )
 def test_a_review_that_cannot_begin_is_one_sentence(
@@ -446,7 +436,7 @@ def test_the_command_opens_the_review(filled: Path, monkeypatch: pytest.MonkeyPa
 
     def run(app: ReviewApp) -> None:
         app.draw()
-        opened.append((len(app.model.shown), len(app.model.all)))
+        opened.append((len(app.model.list.shown), len(app.model.list.all)))
 
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(ReviewApp, "run", run)

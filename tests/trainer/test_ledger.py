@@ -1,13 +1,12 @@
 import dataclasses
-import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.checkpoints import Evaluation
+from data.tables.checkpoints import Evaluation
 from trainer.daemon.update_budget import Ledger
-from trainer.daemon.verdicts import best, cloning_scale, independent, verdicts, wilson
+from trainer.daemon.verdicts import best, verdicts
 
 
 @given(
@@ -46,14 +45,6 @@ def evaluation(id_: int, passes: int, episodes: int = 20, mean: float = 50.0) ->
     return Evaluation(id_, episodes, mean, passes, {"hairpin": passes, "other": episodes}, "", "")
 
 
-def test_wilson_against_known_values() -> None:
-    low, high = wilson(18, 20)  # Newcombe 1998: 0.699 to 0.972
-    assert (low, high) == (pytest.approx(0.699, abs=1e-3), pytest.approx(0.972, abs=1e-3))
-    assert wilson(0, 0) == (0.0, 1.0)
-    assert wilson(0, 20)[0] == 0.0
-    assert math.isclose(wilson(20, 20)[1], 1.0)
-
-
 def test_best_needs_enough_episodes_and_corners_that_were_helped_count() -> None:
     weights = {"hairpin": 100.0}
     judged = verdicts([evaluation(1, 10), evaluation(2, 19), evaluation(3, 5, 5), evaluation(4, 2)], weights)
@@ -65,11 +56,6 @@ def test_best_needs_enough_episodes_and_corners_that_were_helped_count() -> None
 
 
 def test_twenty_drives_of_one_policy_are_no_twenty_trials() -> None:
-    assert independent(0) == 0.0
-    assert independent(1) == 1.0
-    assert independent(20) == pytest.approx(4.17, abs=0.01)
-    assert independent(2000) < 5.0  # more of the same say no more
-    assert independent(20, distinct=1) == 1.0  # a game without chance: the same drive twenty times
     weights = {"hairpin": 1.0}
     alone, copies = (verdicts([dataclasses.replace(evaluation(1, 20), distinct=d)], weights)[0] for d in (20, 1))
     assert (alone.low, alone.high) == (pytest.approx(0.52, abs=0.01), 1.0)
@@ -77,11 +63,3 @@ def test_twenty_drives_of_one_policy_are_no_twenty_trials() -> None:
     none, some = verdicts([evaluation(2, 0), evaluation(3, 8)], weights)
     assert none.high < alone.low < some.high  # all of twenty against none tells; eight of twenty may be chance
     assert best(verdicts([evaluation(1, 18), evaluation(2, 20)], weights)).checkpoint_id == 2  # type: ignore[union-attr]
-
-
-def test_cloning_follows_what_is_still_missing() -> None:
-    weights = {"hairpin": 1.0}
-    assert cloning_scale([], 0.1) is None
-    assert cloning_scale(verdicts([evaluation(1, 0)], weights), 0.1) == 1.0
-    assert cloning_scale(verdicts([evaluation(1, 0), evaluation(2, 10)], weights), 0.1) == 0.75
-    assert cloning_scale(verdicts([evaluation(i, 20) for i in range(5)], weights), 0.1) == 0.1

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.reading.follow import Update
+from data.reading.update import Update
 from tests.trainer.helpers import ACT, OBS, TINY, random_episode
 from tests.trainer.test_replay import expected, pieces, with_takeover
 from trainer.replay.batch import Batch, Moments

@@ -6,12 +6,11 @@ import numpy as np
 
 from data.recording.recorder import Recorder
 from data.store import Store
-from data.tracks import Road, enter
+from data.tables.tracks import Road
 from tests.data.helpers import session_info, step_row
 from trainer.checkpoints.files import load_policy, save
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import TrainConfig
-from trainer.daemon.collapse import Guard
 from trainer.daemon.evaluations import Watch
 from trainer.learner.tqc import TQC
 
@@ -19,15 +18,15 @@ EASY, HARD = (Road(np.c_[np.arange(0.0, 100.0), bend * np.arange(0.0, 100.0) ** 
 
 
 def judge(watch: Watch, path: Path) -> list[str]:
-    return [kind for kind, _, _ in watch.judge(path, TrainConfig(), Guard(), 100).events]
+    return [kind for kind, _, _ in watch.judge(path, TrainConfig())]
 
 
 def test_another_track_is_no_collapse_and_has_a_best_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
-    with Store.open(path) as store:
+    with Store(path) as store:
         one, two = (store.add_checkpoint(name, name, k, k, "train", {}) for k, name in enumerate("ab", 1))
-        enter(store.conn, "easy", EASY)
-        enter(store.conn, "hard", HARD)
+        store.enter_track("easy", EASY)
+        store.enter_track("hard", HARD)
         for track in ("easy", "hard"):
             store.upsert_corner(track, "corner 1", 40.0, 50.0, "track")
         digests = {row[0]: row[1] for row in store.conn.execute("SELECT track, digest FROM tracks")}
@@ -45,21 +44,21 @@ def test_another_track_is_no_collapse_and_has_a_best_of_its_own(tmp_path: Path) 
     on("hard", two, 1)
     assert judge(watch, path) == ["best"]  # of the hard one, and nothing has fallen
     assert [v.checkpoint_id for v in watch.judged] == [two]
-    with Store.open(path) as store:
+    with Store(path) as store:
         assert store.best_checkpoint("easy").id == one
         assert store.best_checkpoint("hard").id == two
         assert [(e.track, e.passes) for e in store.evaluations()] == [("easy", {"corner 1": 20}), ("hard", {"corner 1": 1})]
     on("easy", two, 0)
     assert judge(watch, path) == ["collapse"]  # there, on the same road, it has
-    with Store.open(path) as store:
+    with Store(path) as store:
         assert store.best_checkpoint("easy").id == one
 
 
 def test_a_checkpoint_says_what_it_has_learned_on(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
-    with Store.open(path) as store:
-        enter(store.conn, "line", EASY)
-        second, _ = enter(store.conn, "line", HARD)
+    with Store(path) as store:
+        store.enter_track("line", EASY)
+        second, _ = store.enter_track("line", HARD)
     learned_on = Watch().digests(path, frozenset(("line", second, "a game without a road")))
     assert learned_on == {EASY.digest: "line", HARD.digest: "line"}
     learner = TQC(4, 2, TrainConfig(hidden=8, layers=1))

@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError
@@ -24,8 +24,8 @@ from trainer.checkpoints.checks import check_fit
 from trainer.checkpoints.meta import FORMAT, CheckpointMeta
 from trainer.checkpoints.packed import digest, header_of, pack
 from trainer.config import TrainConfig
-from trainer.learner.tqc import TQC
-from trainer.networks.actor_critic import Actor
+from trainer.learner.learner import Learner
+from trainer.networks.actor_critic import Actor, Critics
 
 SHAPE_FIELDS = (
     "network", "hidden", "layers", "layer_norm_critic", "layer_norm_actor", "critics", "quantiles", "rnn_size", "rnn_layers",
@@ -39,7 +39,7 @@ def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
 
 
 def save(
-    folder: Path, learner: TQC, meta: CheckpointMeta, extra: Mapping[str, Tensor] | None = None
+    folder: Path, learner: Learner, meta: CheckpointMeta, extra: Mapping[str, Tensor] | None = None
 ) -> tuple[str, str]:
     """Write a checkpoint of ``learner`` (and ``extra`` tensors) into ``folder``; return its file name and sha256.
 
@@ -117,21 +117,33 @@ def load(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], Chec
     return tensors, meta
 
 
-def load_policy(path: Path) -> tuple[Actor, CheckpointMeta]:
-    """Return the actor of a checkpoint, ready to act, and the checkpoint's description. Raises CheckpointError.
+Network = TypeVar("Network", Actor, Critics)
 
-    It is the averaged actor where the learner keeps one (``actor_average``).
-    """
+
+def load_policy(path: Path) -> tuple[Actor, CheckpointMeta]:
+    """Return the actor of a checkpoint, ready to act, and the checkpoint's description. Raises CheckpointError."""
     tensors, meta = load(path)
-    actor = Actor(len(meta.observation_names), len(meta.action_names), TrainConfig.from_dict(meta.config))
+    return actor_of(tensors, meta), meta
+
+
+def actor_of(tensors: Mapping[str, Tensor], meta: CheckpointMeta) -> Actor:
+    """Return a checkpoint's actor, ready to act: the averaged one where the learner keeps it. Raises CheckpointError."""
+    averaged = any(name.startswith("average.") for name in tensors)
+    return _network(Actor, "average." if averaged else "actor.", tensors, meta)
+
+
+def critics_of(tensors: Mapping[str, Tensor], meta: CheckpointMeta) -> Critics:
+    """Return a checkpoint's critics, ready to be asked. Raises CheckpointError."""
+    return _network(Critics, "critics.", tensors, meta)
+
+
+def _network(kind: type[Network], prefix: str, tensors: Mapping[str, Tensor], meta: CheckpointMeta) -> Network:
+    network = kind(len(meta.observation_names), len(meta.action_names), TrainConfig.from_dict(meta.config))
     try:
-        prefix = "average." if any(name.startswith("average.") for name in tensors) else "actor."
-        actor.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+        network.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
     except RuntimeError as error:
-        raise CheckpointError(
-            f"The checkpoint '{path.name}' does not fit the network it names: choose another."
-        ) from error
-    return actor.eval().requires_grad_(False), meta
+        raise CheckpointError("The checkpoint does not fit the network it names: choose another.") from error
+    return network.eval().requires_grad_(False)
 
 
 def shaped_like(config: TrainConfig, other: Mapping[str, Any]) -> TrainConfig:

@@ -11,7 +11,7 @@ from msgspec import Meta
 from data.fields import Name, Names, checked
 
 if TYPE_CHECKING:
-    from trainer.learner.tqc import TQC
+    from trainer.learner.learner import Learner
 
 FORMAT = 1
 _Counter = Annotated[int, Meta(ge=0, lt=2**53)]
@@ -31,7 +31,7 @@ class CheckpointMeta:
     numbers: dict[str, int | float] = field(default_factory=dict)
     """Counters of the learner and the daemon."""
     tracks: dict[Name, Name] = field(default_factory=dict)
-    """What it has learned on: names of tracks by their digests (``data.tracks``)."""
+    """What it has learned on: names of tracks by their digests (``data.tables.tracks``)."""
     format: _Counter = FORMAT
 
     @classmethod
@@ -47,7 +47,7 @@ class CheckpointMeta:
     @classmethod
     def of(
         cls,
-        learner: TQC,
+        learner: Learner,
         observation_names: Sequence[str],
         action_names: Sequence[str],
         kind: str = "train",

@@ -1,41 +1,12 @@
-"""What evaluations say: which checkpoint is the best, and how much cloning is still needed."""
+"""What evaluations say: which checkpoint is the best, and whether training has fallen below it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from data.checkpoints import Evaluation
-
-ENOUGH = 20
-"""Episodes before a checkpoint may be called the best."""
-ALIKE = 0.2
-"""How alike the drives of one evaluation are (intraclass correlation): the same policy drives almost the same way from starts
-two metres apart, and one decision of its (brake here or not) makes all of them pass or none. Measured over policies whose weights
-differ by 2 %: their passes of 20 vary five times as much as those of 20 independent drives would (docs/results.md)."""
-RECENT = 3
-"""Evaluations that the need for cloning is averaged over."""
-
-
-def wilson(passes: float, episodes: float, z: float = 1.96) -> tuple[float, float]:
-    """Return the Wilson score interval of a share (Wilson 1927), 95 % by default; (0, 1) for nothing."""
-    if episodes <= 0:
-        return 0.0, 1.0
-    share = passes / episodes
-    middle = share + z * z / (2 * episodes)
-    half = z * math.sqrt(share * (1 - share) / episodes + z * z / (4 * episodes * episodes))
-    scale = 1 + z * z / episodes
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
-
-
-def independent(episodes: int, distinct: int | None = None) -> float:
-    """Return how many independent drives so many of one policy are worth (Kish 1965: n / (1 + (n - 1) rho)), some 4 of 20.
-
-    ``distinct``: how many of them differ at all; a drive that is another's copy to the last digit says nothing new.
-    """
-    worth = episodes / (1 + (episodes - 1) * ALIKE) if episodes > 0 else 0.0
-    return worth if distinct is None else min(worth, float(distinct))
+from data.statistics import ENOUGH, independent, wilson
+from data.tables.checkpoints import Evaluation
 
 
 @dataclass(frozen=True)
@@ -82,9 +53,18 @@ def best(judged: Sequence[Verdict]) -> Verdict | None:
     return max(enough, key=lambda v: (v.low, v.return_mean), default=None)
 
 
-def cloning_scale(judged: Sequence[Verdict], floor: float) -> float | None:
-    """Return how much of the cloning weight is still needed: what the last evaluations did not pass, at least ``floor``."""
-    recent = [v for v in judged if v.episodes >= 5][-RECENT:]
-    if not recent:
-        return None
-    return max(floor, 1.0 - sum(v.rate for v in recent) / len(recent))
+def below_best(judged: Sequence[Verdict]) -> int:
+    """Return how many of the newest evaluations in a row lie significantly below the best.
+
+    Significantly: their 95 % intervals do not touch, and 20 episodes stand behind each.
+    """
+    top, count = best(judged), 0
+    for verdict in reversed(judged):
+        if top is None or verdict.checkpoint_id == top.checkpoint_id:
+            break
+        if verdict.episodes < ENOUGH:
+            continue
+        if verdict.high >= top.low:
+            break
+        count += 1
+    return count

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import csv
 import math
-import sqlite3
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from data.errors import InputFileError, shown
 from data.files.tables import rows_of
-from data.reading.layout_check import readable_rows
+from data.reading.schema_check import readable_rows
 from trainer.diagnosis.charts import runs_of
 from trainer.diagnosis.stats import Array
+
+if TYPE_CHECKING:
+    from data.store import Store
 
 WORKER = {
     "run/Run reward": "worker/return",
@@ -152,11 +154,9 @@ def joined(histories: Sequence[History]) -> list[History]:
 
 
 @readable_rows()
-def from_store(conn: sqlite3.Connection) -> History | None:
+def from_store(store: Store) -> History | None:
     """Return the metrics that our trainer wrote, one row per count of updates; None when there are none."""
     rows: dict[int, dict[str, float]] = {}
-    for updates, name, value in conn.execute(
-        "SELECT updates, name, value FROM metrics WHERE value IS NOT NULL ORDER BY updates, id"
-    ):
+    for updates, name, value in store.metrics():
         rows.setdefault(int(updates), {"updates": float(updates)})[name] = value
     return from_rows(rows.values(), "metrics", ours=True) if rows else None

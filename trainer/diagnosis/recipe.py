@@ -10,7 +10,7 @@ from typing import Any
 from data.errors import shown
 from data.files.text_files import read_json
 from trainer.tmrl.config import unknown
-from trainer.tmrl.values import check_layout, known_number, plain, truth
+from trainer.tmrl.values import check_schema, known_number, plain, truth
 
 
 @dataclass(slots=True)
@@ -74,7 +74,7 @@ def read_recipe(path: Path) -> Recipe:
     Raises InputFileError.
     """
     values = read_json(path)
-    check_layout(values, path.name)
+    check_schema(values, path.name)
     return from_config(values, path.name)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data.reading.follow import Update
+from data.reading.update import Update
 from data.records import EpisodeRecord, SegmentRecord
 
 

@@ -17,7 +17,7 @@ from data.files.text_files import read_json
 from data.suggest import did_you_mean, nearest
 from trainer.config import PLAIN, TrainConfig
 from trainer.tmrl.networks import KEPT, note, set_network
-from trainer.tmrl.values import check_layout, entries, number, pair, plain, truth, whole, word
+from trainer.tmrl.values import check_schema, entries, number, pair, plain, truth, whole
 
 POINT_M = 0.35
 """Metres between the points of a line as tmrl records them."""
@@ -68,24 +68,14 @@ DIRECT: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "TOP_QUANTILES_TO_DROP": ("drop_pool", whole),
     "QUANTILES_NUMBER": ("quantiles", whole),
     "N_STEPS": ("n_step", whole),
-    "OPTIMIZER_ACTOR": ("optimizer_actor", word),
-    "OPTIMIZER_CRITIC": ("optimizer_critic", word),
     "BETAS_ACTOR": ("betas_actor", pair),
     "BETAS_CRITIC": ("betas_critic", pair),
-    "L2_ACTOR": ("l2_actor", number),
-    "L2_CRITIC": ("l2_critic", number),
-    "ADAM_EPS": ("adam_eps", number),
     "GRAD_CLIP_ACTOR": ("grad_clip_actor", _zero_is_none),
     "GRAD_CLIP_CRITIC": ("grad_clip_critic", _zero_is_none),
     "BACKUP_CLIP_RANGE": ("backup_clip", _zero_is_none),
     "ACTOR_WEIGHT_DECAY": ("weight_decay_actor", number),
-    "CRITIC_WEIGHT_DECAY": ("weight_decay_critic", number),
     # PLAYER_RUNS
-    "DEMO_INJECTION_REPEAT": ("demo_repeat", whole),
     "DEMO_SAMPLING_WEIGHT": ("demo_weight", number),
-    "DEMO_WEIGHT_DECAY_SAMPLES": ("demo_weight_decay", whole),
-    "DEMO_MIN_BATCH_FRACTION": ("demo_min_fraction", number),
-    "DEMO_MAX_BATCH_FRACTION": ("demo_max_fraction", number),
     "ONLINE_INJECTION": ("one_replay", truth),
     # ENV
     "INIT_GAS_BIAS": ("init_gas_bias", number),
@@ -117,9 +107,6 @@ DEFAULTS: dict[str, Any] = {
 """What a key means that is not there (where that is not the default here, too)."""
 
 TOGETHER = {
-    "MAX_EPOCHS": "with ROUNDS_PER_EPOCH and TRAINING_STEPS_PER_ROUND: max_updates",
-    "ROUNDS_PER_EPOCH": "with MAX_EPOCHS and TRAINING_STEPS_PER_ROUND: max_updates",
-    "SCHEDULER": "schedule, schedule_period (T_0 rounds), schedule_growth, schedule_min",
     "API_MLP_SIZES": "hidden and layers of the mlp",
     "MLP_LAYERNORM": "layer_norm_actor and layer_norm_critic of the mlp",
     "USE_IMAGES": "network",
@@ -131,8 +118,6 @@ TOGETHER = {
     "REDQ_N": "critics, for REDQSAC",
     "REDQ_M": "target_critics, for REDQSAC",
     "REDQ_Q_UPDATES_PER_POLICY_UPDATE": "actor_every, for REDQSAC",
-    "CLIPPING_WEIGHTS": "with CLIP_WEIGHTS_VALUE: clip_weights",
-    "CLIP_WEIGHTS_VALUE": "with CLIPPING_WEIGHTS: clip_weights",
 }
 """Keys that work with others."""
 
@@ -152,6 +137,21 @@ NOT_USED = {
     "CUDA_TRAINING": "`hitl train --device cuda`",
     "CUDA_INFERENCE": "the policy acts on the CPU",
     "DCAC": "not an algorithm of this trainer",
+    "MAX_EPOCHS": "training ends when it is stopped; utd bounds the updates by what was driven",
+    "ROUNDS_PER_EPOCH": "training ends when it is stopped; utd bounds the updates by what was driven",
+    "SCHEDULER": "learning rates stay as they are set",
+    "CLIPPING_WEIGHTS": "weights are not clipped; GRAD_CLIP_ACTOR and GRAD_CLIP_CRITIC clip gradients",
+    "CLIP_WEIGHTS_VALUE": "weights are not clipped; GRAD_CLIP_ACTOR and GRAD_CLIP_CRITIC clip gradients",
+    "OPTIMIZER_ACTOR": "the optimiser is Adam",
+    "OPTIMIZER_CRITIC": "the optimiser is Adam",
+    "L2_ACTOR": "there is no L2 penalty; ACTOR_WEIGHT_DECAY is AdamW's",
+    "L2_CRITIC": "there is no L2 penalty",
+    "ADAM_EPS": "Adam's epsilon is 1e-8",
+    "CRITIC_WEIGHT_DECAY": "critics have no weight decay",
+    "DEMO_INJECTION_REPEAT": "DEMO_SAMPLING_WEIGHT alone says how much is drawn of demos",
+    "DEMO_WEIGHT_DECAY_SAMPLES": "the weight of demos falls to 1 over 200,000 samples",
+    "DEMO_MIN_BATCH_FRACTION": "DEMO_SAMPLING_WEIGHT alone says how much is drawn of demos",
+    "DEMO_MAX_BATCH_FRACTION": "DEMO_SAMPLING_WEIGHT alone says how much is drawn of demos",
 }
 """Keys that are read and do nothing, with the reason."""
 
@@ -236,13 +236,13 @@ def read(path: Path) -> tuple[TrainConfig, list[Finding]]:
     Raises InputFileError when it cannot be read, is larger than any such file, or is older than 0.6.0.
     """
     values = read_json(path)
-    check_layout(values, path.name)
+    check_schema(values, path.name)
     return understand(values, path.name)
 
 
 def understand(values: Mapping[str, Any], name: str = "config.json") -> tuple[TrainConfig, list[Finding]]:
     """Return settings and findings for the content of a ``config.json``."""
-    check_layout(values, name)
+    check_schema(values, name)
     every = list(entries(values))
     flat = {key: value for _, key, value in every}
     whose = {key: section for section, key, _ in every}
@@ -290,22 +290,12 @@ def _settings(flat: Mapping[str, Any], name: str) -> tuple[TrainConfig, dict[str
                 set_[field] = _converted(key, convert, flat.get(key, DEFAULTS.get(key)), name)
         set_network(flat, set_, changed)
         _algorithm(flat, set_, changed)
-        _schedule(flat, set_, changed)
         points, stride = flat.get("NUMBER_OF_POINTS"), flat.get("POINTS_DISTANCE", 0)
         if type(points) is int and 0 < points < 1000 and stride in (0, 1):
             changed["NUMBER_OF_POINTS"] = (
                 f"{points} neighbouring points of a recorded line, {POINT_M} m apart, look {points * POINT_M:.1f} m ahead; here "
                 "the look-ahead is given in seconds or metres and reaches beyond the braking distance"
             )
-        if flat.get("CLIPPING_WEIGHTS"):
-            set_["clip_weights"] = float(flat.get("CLIP_WEIGHTS_VALUE", 1.0))
-        if "MAX_EPOCHS" in flat:
-            rounds = int(flat["MAX_EPOCHS"]) * int(flat.get("ROUNDS_PER_EPOCH", 1))
-            set_["max_updates"] = rounds * int(flat.get("TRAINING_STEPS_PER_ROUND", 1))
-        for which in ("actor", "critic"):
-            if set_.get(f"optimizer_{which}") not in (None, "adam", "sgd"):
-                key = f"OPTIMIZER_{which.upper()}"
-                changed[key] = f"adam is used: there is no {set_.pop(f'optimizer_{which}')} here"
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise InputFileError(f"The configuration '{name}' holds a value of the wrong kind: {shown(error, 120)}.") from error
     try:
@@ -343,20 +333,6 @@ def _algorithm(flat: Mapping[str, Any], set_: dict[str, Any], changed: dict[str,
         set_["critics"], set_["target_critics"] = int(flat.get("REDQ_N", 10)), int(flat.get("REDQ_M", 2))
         set_["drop_pool"] = set_["target_critics"] - 1
         set_["actor_every"] = int(flat.get("REDQ_Q_UPDATES_PER_POLICY_UPDATE", 20))
-
-
-def _schedule(flat: Mapping[str, Any], set_: dict[str, Any], changed: dict[str, str]) -> None:
-    wanted = flat.get("SCHEDULER") or {}
-    name = str(wanted.get("NAME", ""))
-    if not name:
-        return
-    if "cosine" not in name.lower():
-        changed["SCHEDULER"] = f"not used: there is no schedule '{name}' here, only warm restarts by the cosine"
-        return
-    set_["schedule"] = "cosine"
-    set_["schedule_period"] = int(wanted.get("T_0", 100)) * int(flat.get("TRAINING_STEPS_PER_ROUND", 200))
-    set_["schedule_growth"] = int(wanted.get("T_mult", 2))
-    set_["schedule_min"] = float(wanted.get("eta_min", 1e-6))
 
 
 def _status(key: str, changed: Mapping[str, str], network: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ SECTIONS = ("MODEL", "ALG", "PLAYER_RUNS", "ENV", "DEBUGGER", "REWARD_CONFIG")
 TRUTHS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False, "none": False, "null": False}
 
 
-def check_layout(values: Any, name: str) -> None:
+def check_schema(values: Any, name: str) -> None:
     """Raise InputFileError, with the true reason, unless these are the settings of tmrl 0.6.0 or newer.
 
     A file that names no version is one when it has their sections.
@@ -97,13 +97,6 @@ def pair(value: Any) -> tuple[float, ...]:
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise ValueError("a list of two numbers")
     return tuple(number(v) for v in value)
-
-
-def word(value: Any) -> str:
-    """Return a word in small letters. Raises ValueError."""
-    if not isinstance(value, str):
-        raise ValueError("a word")
-    return value.strip().lower()
 
 
 def known_number(value: Any) -> float | None:

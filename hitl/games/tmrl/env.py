@@ -1,11 +1,12 @@
 """The player's own tmrl environment, with its observation and reward as they are, for a session with takeovers.
 
-tmrl runs it through rtgym on a thread of its own, and waits there for a game that may have gone: a guard stands in between,
-and an environment that was lost is replaced by a new one.
+tmrl runs it through rtgym on a thread of its own, and waits there for a game that may have gone: a guard stands around its
+interface, and an environment that was lost is replaced by a new one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 import warnings
 from collections import deque
@@ -21,16 +22,16 @@ from numpy.typing import NDArray
 from data.errors import DeviceError
 from hitl.games.base import VehicleState
 from hitl.games.ending import Ending
-from hitl.games.hang_guard import RESET_S, EnvironmentLost, RtgymGuard, Worker
+from hitl.games.hang_guard import RESET_S, EnvironmentLost, Worker
 from hitl.games.pictures import pixel_names
 from hitl.games.ranges import ActionRange
 from hitl.games.tmrl.importing import find_data, import_tmrl
 from hitl.games.tmrl.layout import point_clients, where
+from hitl.games.tmrl.rtgym_guard import GuardedInterface, guarded_interfaces
 from hitl.games.trackmania.frames import SIZES, Frame, frame
 from hitl.games.trackmania.motion import Motion, ground
 from hitl.road.line import Place
 from hitl.road.track import Track
-from hitl.timing.clocks import Lateness
 
 ACTIONS = ("gas", "brake", "steer")
 See = Callable[[Any], Any]
@@ -48,14 +49,14 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def __init__(self, make: Callable[[], Any], see: See | None, track: Track, *, has_line: bool) -> None:
         self._make, self._see, self.track, self._has_line = make, see, track, has_line
-        self._worker = Worker("hitl-tmrl")
+        self._interface_worker, self._rtgym_worker = Worker("hitl-tmrl"), Worker("hitl-rtgym")
         self._env: Any = None
         self._interface: Any = None
-        self.guard: RtgymGuard | None = None
-        self.lateness = Lateness()
+        self.guard: GuardedInterface | None = None
         self._picture: int | None = None  # which of the parts is one
         self._bytes = False
         self.on_pad: Callable[[Any], None] = lambda pad: None  # is told of the pad that tmrl has made
+        self._leaving: Callable[[], bool] = lambda: False
         self._renew()
         env: Any = self._env
         space = env.action_space
@@ -83,10 +84,9 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         """Begin an episode as tmrl does; a start on the line cannot be chosen."""
         if self._env is None:
             self._renew()
-        env, guard = self._env, self.guard
-        assert guard is not None
-        observation, _ = self._guarded(lambda: env.reset(seed=seed), "beginning an episode")
-        self._watch(guard.interface)
+        env = self._env
+        observation, _ = self._guarded(lambda: env.reset(seed=seed))
+        self._watch(self._interface)
         self._frames.clear()
         self._ending.begin()
         seen = self._look(begin=True)
@@ -95,11 +95,8 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Hand the action on; returns what the time-step before it has led to."""
         env = self._env
-        if env is None:
-            raise EnvironmentLost("tmrl's environment is gone: the next episode makes a new one.")
-        self.wait()
         given = self._scaled(action)
-        observation, reward, terminated, truncated, _ = self._guarded(lambda: env.step(given), "a step")
+        observation, reward, terminated, truncated, _ = self._guarded(lambda: env.step(given))
         seen = self._look()
         finished = seen is not None and seen.finished
         self._ending.step(self._state if seen is not None else None)
@@ -107,55 +104,59 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return self._joined(observation), float(reward), bool(terminated), bool(truncated), self._info(seen, reason)
 
     def wait(self) -> None:
-        """Return when the running time-step has ended. Raises EnvironmentLost when it does not."""
-        if self.guard is None:
-            raise EnvironmentLost("tmrl's environment is gone: the next episode makes a new one.")
-        try:
-            self.guard.wait()
-        except BaseException:
-            self._abandon()
-            raise
+        """Return when the running time-step has ended. Raises EnvironmentLost when something failed in it."""
+        env = self._env
+        self._guarded(lambda: env.unwrapped.stop())  # rtgym's own word for it
 
     def heed(self, leaving: Callable[[], bool]) -> None:
         """Have ``leaving`` asked while tmrl is waited for: whether the player wants to go."""
-        self._worker.leaving = leaving
+        self._leaving = leaving
+        self._interface_worker.leaving = self._rtgym_worker.leaving = leaving
 
     def release(self) -> None:
-        """Let go of all controls at once."""
+        """Let go of all controls at once, even where the environment hangs or has failed."""
         interface = self._interface
         if interface is not None and getattr(interface, "initialized", True):
-            interface.send_control(np.zeros(len(ACTIONS), np.float32))
+            with contextlib.suppress(Exception):
+                interface.send_control(np.zeros(len(ACTIONS), np.float32))
 
     def close(self) -> None:
         """Let go of the environment and of its pad."""
         self.release()
         self._abandon()
         self._interface = None
-        self._worker.close()
+        self._interface_worker.close()
+        self._rtgym_worker.close()
 
     # -- inside
 
     def _renew(self) -> None:
         self._interface = None
-        self._env = self._worker.call(self._make, RESET_S, "making tmrl's environment")
-        try:
-            self.guard = RtgymGuard(self._env)
-        except AttributeError as error:
+        if self._interface_worker.hangs:  # the interface that hangs is never used again, so the new one needs not wait for it
+            self._interface_worker.close()
+            self._interface_worker = Worker("hitl-tmrl")
+            self.heed(self._leaving)
+        with guarded_interfaces(self._interface_worker) as guards:
+            self._env = self._interface_worker.call(self._make, RESET_S, "making tmrl's environment")
+        if not guards:
             raise DeviceError(
-                f"The environment of this tmrl is not run by an rtgym that is known here ({error}): rtgym 0.13 or newer is "
+                "The environment of this tmrl is not made by gymnasium.make of an rtgym environment: rtgym 0.13 or newer is "
                 "needed; an environment of another kind is driven by --env gym:ID."
-            ) from error
-        self.guard.on_send = self._note_send
+            )
+        self.guard = guards[-1]
         self._interface = self.guard.interface
         self._frames: deque[Frame] = deque(maxlen=12)
         self._motion = Motion()
         self._state = VehicleState(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
         self._place = Place(0.0, 0.0, 0.0)
 
-    def _guarded(self, job: Callable[[], Any], what: str) -> Any:
+    def _guarded(self, job: Callable[[], Any]) -> Any:
+        """Return what rtgym answers, unless that is only what stands for an answer."""
+        if self.guard is None:
+            raise EnvironmentLost("tmrl's environment is gone: the next episode makes a new one.")
         try:
-            result = self._worker.call(job, RESET_S, what)
-            assert self.guard is not None
+            # The guard waits for the interface; this long rtgym itself could only hang by a fault of its own.
+            result = self._rtgym_worker.call(job, 2 * RESET_S, "rtgym")
             self.guard.check()
         except BaseException:
             self._abandon()
@@ -163,17 +164,11 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return result
 
     def _abandon(self) -> None:
-        """Never use this environment again: a thread of it may hang for good."""
-        if self.guard is not None:
-            self.guard.abandon()
+        """Never use this environment again: a call of its interface may hang for good."""
         client = getattr(self._interface, "client", None)
         if client is not None and hasattr(client, "_nb_bytes"):
             client._nb_bytes = _Ends()  # its thread reads for ever, at full speed once the game has gone
         self._env = self.guard = None
-
-    def _note_send(self, due: float | None) -> None:
-        if due is not None:
-            self.lateness.note(max(0.0, time.perf_counter() - due), 1.0 / self.hz if hasattr(self, "hz") else 0.05)
 
     def _watch(self, interface: Any) -> None:
         """Look on when tmrl takes a frame of telemetry: it tells where the car is, which tmrl keeps to itself."""
@@ -242,40 +237,6 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             light = light.mean(axis=3)
         self._bytes = self._bytes or picture.dtype == np.uint8 or float(light.max(initial=0.0)) > 1.5
         return light / 255.0 if self._bytes else light
-
-
-class TmrlClock:
-    """rtgym's own clock, waited for with patience for three ticks only."""
-
-    def __init__(self, env: TmrlEnv) -> None:
-        self._env = env
-        self.lateness = env.lateness
-
-    @property
-    def late(self) -> int:
-        """Actions that were sent late."""
-        return self.lateness.late
-
-    def now(self) -> float:
-        """Seconds on the monotonic clock."""
-        return time.perf_counter()
-
-    def wait_for_send(self) -> None:
-        """Return when the running time-step ends."""
-        self._env.wait()
-
-    def send(self, action: Any) -> None:
-        """The environment's own step sends."""
-
-    def hold(self) -> None:
-        """In a pause a tick of real time goes by; tmrl's own way to pause would restart the run."""
-        time.sleep(1.0 / self._env.hz)
-
-    def lost(self) -> None:
-        """A new environment keeps a rhythm of its own."""
-
-    def rest(self) -> None:
-        """tmrl rests by itself where its config says so."""
 
 
 class _Ends:

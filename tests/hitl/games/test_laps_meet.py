@@ -20,8 +20,8 @@ from data.store import Store
 from hitl.cli import main
 from hitl.games.tmrl.env import open_tmrl
 from hitl.home import Home
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from hitl.task.driving_task import TaskSettings
 from tests.data.test_player_runs import drive_old, save
 from tests.hitl.games import test_tmrl as tmrl
@@ -29,17 +29,17 @@ from tests.hitl.games.conftest import MODULES
 from tests.hitl.games.stand_in import StandIn, stand_in_track
 from tests.trainer.helpers import TINY
 from trainer.daemon.daemon import Daemon
-from trainer.daemon.resume import Wish
+from trainer.daemon.wish import Wish
 from trainer.replay.replay import Replay
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-SMALL = TINY.with_values(warmup_steps=10, max_updates=8)
+SMALL = TINY.with_values(warmup_steps=10)
 game, home = tmrl.game, tmrl.home  # tmrl's real environment on the stand-in
 
 
 def turns(home: Home, until, seconds: float = 60.0) -> Daemon:
     """Let a trainer look at the home until it is content."""
-    daemon = Daemon(home.root, Wish(base=SMALL))
+    daemon = Daemon(home.root, Wish(SMALL))
     end = time.monotonic() + seconds
 
     def stop() -> bool:
@@ -56,7 +56,7 @@ def idle(daemon: Daemon) -> bool:
 
 
 def drive(home: Home, env: str, steps: int = 25) -> None:
-    with Rig(home, RigOptions(env=env, real_time=True, task=TaskSettings(max_seconds=60.0))) as rig:
+    with SessionSetup(home, SessionOptions(env=env, real_time=True, task=TaskSettings(max_seconds=60.0))) as rig:
         rig.session.stop = lambda: rig.session._result.steps >= steps
         assert rig.session.episode("drive", seed=0).steps == steps
 
@@ -86,7 +86,7 @@ def assert_one_batch(home: Home, driven: int) -> None:
     daemon = turns(home, lambda d: d.learner.updates >= 8)
     assert daemon.replay.demo_rows == len(steps)
     assert daemon.watch.left_out == set()
-    with Store.open(home.store_path) as store:
+    with Store(home.store_path) as store:
         assert apart(store.conn) == {}
         assert not store.db.execute("SELECT message FROM events WHERE kind = 'layout'").fetchall()
 
@@ -170,7 +170,7 @@ class TestTrackMania:
         assert {len(seen) // 4 for seen, _ in before} == {43}
         drive(home, "trackmania")
         if not trained:
-            with Store.open(home.store_path) as store:
+            with Store(home.store_path) as store:
                 (text,) = apart(store.conn).values()
             assert "hitl store rebuild" in text
             assert "pending_gas, pending_brake, pending_steer" in text
@@ -281,7 +281,7 @@ class TestWhatCannotMeet:
             db.execute("UPDATE sessions SET kind = 'import' WHERE env = 'box2d'")
         daemon = turns(home, idle)
         assert len(daemon.names[0]) == 81  # what is driven is learned, not what was imported
-        with Store.open(home.store_path) as store:
+        with Store(home.store_path) as store:
             said = " ".join(m for (m,) in store.db.execute("SELECT message FROM events WHERE kind = 'layout'").fetchall())
         assert "46 numbers" in said
 

@@ -13,7 +13,7 @@ from data.errors import StoreError, UsageError
 from data.recording.recorder import Recorder
 from data.records import SessionInfo, StepRow
 from data.store import Store
-from data.tracks import Road, enter
+from data.tables.tracks import Road
 from hitl import cli
 from hitl.home import Home
 from hitl.remote.codec import decode, encode
@@ -164,7 +164,7 @@ class TestForwarding:
         record(worker)
         carry(outbox, inbox)
         assert everything(inbox._path) == everything(worker.store_path)
-        with Store.open(inbox._path) as store:
+        with Store(inbox._path) as store:
             assert store.conn.execute("SELECT source FROM sessions").fetchone()[0].startswith("worker one ")
             assert store.conn.execute("SELECT count(*) FROM steps").fetchone()[0] == 60
 
@@ -187,7 +187,7 @@ class TestForwarding:
         with sqlite3.connect(inbox._path) as db:
             assert db.execute("SELECT start, stop FROM segments").fetchall() == [(0, 5)]
             assert db.execute('SELECT "end" FROM episodes').fetchall() == [(None,)]
-        with Store.open(inbox._path) as store:
+        with Store(inbox._path) as store:
             store.recover()  # what a session that begins on the trainer's machine does: ours lives, elsewhere
             assert store.conn.execute("SELECT status FROM sessions").fetchone()[0] == "open"
         recorder.close()
@@ -265,10 +265,10 @@ class TestForwarding:
     def test_two_maps_of_one_name_stay_two_and_an_older_worker_s_is_told_by_its_positions(self, worker, inbox):
         lines = {bend: Road([[k, bend * k * k] for k in range(100)], 8.0) for bend in (0.0, 0.02)}
         outbox = Outbox(worker, "one")
-        with Store.open(worker.store_path) as store:
-            names = [enter(store.conn, "line", road)[0] for road in lines.values()]
-        with Store.open(inbox._path) as store:
-            enter(store.conn, "line", lines[0.02])
+        with Store(worker.store_path) as store:
+            names = [store.enter_track("line", road)[0] for road in lines.values()]
+        with Store(inbox._path) as store:
+            store.enter_track("line", lines[0.02])
         sessions = [(names[0], lines[0.0], True), (names[1], lines[0.02], True), ("line", lines[0.0], False)]
         for name, road, known in sessions:
             digest = road.digest if known else ""
@@ -283,11 +283,11 @@ class TestForwarding:
                     del message["session"]["track_digest"]
                 assert inbox.take(decode(encode(message)))
                 outbox.acknowledged(inbox.acks[outbox.run])
-        with Store.open(inbox._path) as store:
+        with Store(inbox._path) as store:
             tracks = [t for (t,) in store.conn.execute("SELECT track FROM sessions ORDER BY id")]
             here = f"line~{lines[0.0].digest[:6]}"
             assert tracks == [here, "line", "line~unknown"]  # the other line itself is not known here, only its digest
-            enter(store.conn, "line", lines[0.0])  # until it is driven here
+            store.enter_track("line", lines[0.0])  # until it is driven here
             assert [t for (t,) in store.conn.execute("SELECT track FROM sessions ORDER BY id")] == [here, "line", here]
 
     @pytest.mark.parametrize("digest", ["no digest", 3, "a" * 100, None])
@@ -358,7 +358,7 @@ class TestForwarding:
 
 
 def judged(path):
-    with Store.open(path) as store:
+    with Store(path) as store:
         return [
             (s.verdict, s.priority, s.trim_start, s.trim_stop, s.tags, s.note, s.judged_by) for s in store.segments()
         ]
@@ -374,7 +374,7 @@ class TestJudgements:
         return outbox
 
     def test_they_follow_whenever_they_are_made(self, worker, inbox, sent):
-        with Store.open(worker.store_path) as store:
+        with Store(worker.store_path) as store:
             store.label([1], verdict="bad", note="too early", trim=(1, 2))
             store.label([1, 2], tags_add=["wet", "late"])
             store.label([2], verdict="star", priority=3.0)
@@ -382,7 +382,7 @@ class TestJudgements:
         carry(again, inbox)
         assert judged(inbox._path) == judged(worker.store_path)
         assert judged(inbox._path)[1][:2] == ("star", 3.0)
-        with Store.open(worker.store_path) as store:
+        with Store(worker.store_path) as store:
             store.undo()
             store.label([1], tags_remove=["wet"])
         carry(again, inbox)
@@ -390,7 +390,7 @@ class TestJudgements:
         assert judged(inbox._path)[1][0] == "unreviewed"
 
     def test_each_arrives_once(self, worker, inbox, sent):
-        with Store.open(worker.store_path) as store:
+        with Store(worker.store_path) as store:
             store.label([1], verdict="bad")
         message = sent.next()
         assert inbox.take(message)
@@ -399,30 +399,30 @@ class TestJudgements:
             assert db.execute("SELECT count(*) FROM judgements").fetchone() == (1,)
 
     def test_the_later_one_stands(self, worker, inbox, sent):
-        with Store.open(worker.store_path) as store:
+        with Store(worker.store_path) as store:
             store.label([1, 2], verdict="bad")
-        with Store.open(inbox._path) as store:
+        with Store(inbox._path) as store:
             store.label([1], verdict="star")  # here, a moment later
         carry(sent, inbox)
         assert [j[0] for j in judged(inbox._path)] == ["star", "bad"]
-        with Store.open(worker.store_path) as store:
+        with Store(worker.store_path) as store:
             store.label([1], verdict="good")
         carry(sent, inbox)
         assert [j[0] for j in judged(inbox._path)] == ["good", "bad"]
-        with Store.open(inbox._path) as store:
+        with Store(inbox._path) as store:
             store.undo([1])  # what came can be taken back here like any other
         assert [j[0] for j in judged(inbox._path)] == ["star", "bad"]
 
     def test_of_what_was_never_sent_nothing_is(self, worker, inbox):
         record(worker)
         outbox = Outbox(worker, "one")
-        with Store.open(worker.store_path) as store:
+        with Store(worker.store_path) as store:
             store.label([1], verdict="bad")
         record(worker)
         carry(outbox, inbox)
         with sqlite3.connect(inbox._path) as db:
             assert db.execute("SELECT count(*) FROM sessions").fetchone() == (1,)
-        with Store.open(worker.store_path) as store:
+        with Store(worker.store_path) as store:
             store.label([2], verdict="bad")
             store.label([4], verdict="star")
         carry(outbox, inbox)
@@ -433,7 +433,7 @@ class TestJudgements:
         "wrong", [{"verdict": "dreadful"}, {"priority": float("nan")}, {"trim_stop": 99}, {"tags": [1]}, {"note": None}]
     )
     def test_what_is_no_judgement_is_left_out(self, worker, inbox, sent, wrong):
-        with Store.open(worker.store_path) as store:
+        with Store(worker.store_path) as store:
             store.label([1], verdict="bad")
         message = sent.next()
         ops = tuple((*op[:2], op[2] | wrong, op[3]) if op[0] == "judge" else op for op in message["ops"])

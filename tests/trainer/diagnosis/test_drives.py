@@ -13,7 +13,7 @@ from planted import Plan, make
 from planted_faults import FAULTS
 
 from data.store import Store
-from hitl.demo.demo import open_shipped
+from hitl.demo.shipped import open_shipped
 from hitl.diagnosis.cases import BOUNDED, of_home
 from hitl.home import Home
 from trainer.diagnosis.case import Case
@@ -22,8 +22,8 @@ from trainer.diagnosis.run import diagnose
 
 
 def drives_of(root: Path) -> Drives:
-    with Store.open(root / "store.sqlite", create=False) as store:
-        drives = from_store(store.conn, BOUNDED)
+    with Store(root / "store.sqlite", create=False) as store:
+        drives = from_store(store, BOUNDED)
     assert drives is not None
     return drives
 

@@ -129,7 +129,7 @@ def test_the_daemon_writes_an_event_and_shows_it(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("trainer.daemon.daemon.METRICS_S", 0.0)
     drive(tmp_path / "store.sqlite", 100, 4)
     run_daemon(tmp_path, None, SMALL.with_values(backup_clip=0.01))
-    with Store.open(tmp_path / "store.sqlite") as store:
+    with Store(tmp_path / "store.sqlite") as store:
         events = store.conn.execute("SELECT message, level, data FROM events WHERE kind = 'diagnosis'").fetchall()
     assert [json.loads(data)["fault"] for _, _, data in events].count("targets-at-clip") == 1
     beat = read_heartbeat(tmp_path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hitl.commands.diagnose import main
-from hitl.demo.demo import open_shipped
+from hitl.demo.shipped import open_shipped
 from hitl.home import Home
 from tests.trainer.diagnosis.helpers import REFERENCE, needs_reference
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.daemon.verdicts import ENOUGH, independent, wilson
+from data.reading.drives import EpisodeSummary
+from data.statistics import ENOUGH, independent, wilson
 from trainer.diagnosis.case import Answer, Case, Check
-from trainer.diagnosis.drives import Drives, Episode
+from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.stats import Array, bars
 
@@ -25,7 +27,7 @@ FAR = 2.0
 """A state is not covered when its nearest demo is this many times as far as demos are from each other."""
 
 
-def recent(drives: Drives) -> list[Episode]:
+def recent(drives: Drives) -> list[EpisodeSummary]:
     """Return the newest episodes of the agent alone."""
     return [e for e in drives.closed("drive", "evaluation") if not e.helped][-RECENT:]
 
@@ -91,7 +93,7 @@ def one_corner(case: Case) -> Answer:
     return Finding(name, sentence, evidence, sure, change=change, picture=picture, source=drives.name, data=data)
 
 
-def _where_failures(drives: Drives, failed: list[Episode]) -> str:
+def _where_failures(drives: Drives, failed: list[EpisodeSummary]) -> str:
     end = max([e.farthest for e in drives.episodes] + [c[2] for c in drives.corners])
     edges = np.linspace(0.0, end + 1e-6, 61)
     counts, _ = np.histogram([e.farthest for e in failed], edges)
@@ -206,7 +208,7 @@ def evaluated(case: Case) -> Answer:
         return None
     if not any(e.purpose in ("drive", "evaluation") for e in drives.episodes):
         return None
-    driven = [e for e in drives.closed("drive") if not e.helped or e.checkpoint >= 0]
+    driven = [e for e in drives.closed("drive") if not e.helped or e.checkpoint_id is not None]
     judged = drives.closed("evaluation")
     steps = sum(e.length for e in driven)
     if not judged:
@@ -215,9 +217,7 @@ def evaluated(case: Case) -> Answer:
         sentence = "No episode was ever driven without noise and help, so nothing says which checkpoint is the best."
         text = f"{len(driven)} episodes with {steps:,} steps, {drives.trained_checkpoints} checkpoints, no evaluation"
         return Finding("evaluation-missing", sentence, (text,), 0.95, source=drives.name)
-    counts: dict[int, int] = {}
-    for e in judged:
-        counts[e.checkpoint] = counts.get(e.checkpoint, 0) + 1
+    counts = Counter(e.checkpoint_id for e in judged)
     usual = int(np.median(list(counts.values())))
     worth = independent(usual)
     low, high = wilson(0.5 * worth, worth)

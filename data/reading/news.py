@@ -1,0 +1,134 @@
+"""What is new in a store since its steps and changes were last looked at: what a worker sends on."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from data.schema import SESSION_COLUMNS, STEP_COLUMNS
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Marks:
+    """How far a store was read."""
+
+    step: int = 0
+    episode: int = 0  # revisions
+    segment: int = 0
+    event: int = 0
+
+
+def marks_now(conn: sqlite3.Connection) -> tuple[Marks, int]:
+    """Return how far the store has come, and the first session that is still open (else the next one's id)."""
+    marks = conn.execute(
+        "SELECT (SELECT max(id) FROM steps), (SELECT max(revision) FROM episodes), (SELECT max(revision) FROM segments), "
+        "(SELECT max(id) FROM events)"
+    ).fetchone()
+    (first,) = conn.execute(
+        "SELECT coalesce((SELECT min(id) FROM sessions WHERE status = 'open'), (SELECT max(id) + 1 FROM sessions), 0)"
+    ).fetchone()
+    return Marks(*(mark or 0 for mark in marks)), int(first)
+
+
+def next_session(conn: sqlite3.Connection, marks: Marks) -> int | None:
+    """Return the session of the first new step, else of the first changed episode or segment; None where nothing is new."""
+    row = conn.execute(
+        "SELECT session_id FROM (SELECT e.session_id, s.id AS at FROM steps s JOIN episodes e ON e.id = s.episode_id "
+        "WHERE s.id > ? ORDER BY s.id LIMIT 1) UNION ALL SELECT session_id FROM (SELECT session_id FROM episodes WHERE "
+        "revision > ? ORDER BY revision LIMIT 1) UNION ALL SELECT session_id FROM (SELECT session_id FROM segments "
+        "WHERE revision > ? ORDER BY revision LIMIT 1) LIMIT 1",
+        (marks.step, marks.episode, marks.segment),
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def step_bytes(conn: sqlite3.Connection, after: int) -> int | None:
+    """Return about how many bytes the next step takes; None without one."""
+    row = conn.execute(
+        "SELECT length(observation) + 2 * length(executed) + 120 FROM steps WHERE id > ? LIMIT 1", (after,)
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def new_steps(conn: sqlite3.Connection, after: int, limit: int) -> list[Row]:
+    """Return (id, session, episode, number of the episode, column, …) of the next steps, the columns as they are recorded."""
+    columns = ", ".join(f"s.{name}" for name in STEP_COLUMNS[1:])
+    return conn.execute(
+        f"SELECT s.id, e.session_id, e.id, e.number, {columns} FROM steps s JOIN episodes e ON e.id = s.episode_id "
+        "WHERE s.id > ? ORDER BY s.id LIMIT ?",
+        (after, limit),
+    ).fetchall()
+
+
+def changed_episodes(conn: sqlite3.Connection, after: int) -> list[Row]:
+    """Return (session, revision, id) of the episodes that changed since a revision."""
+    return conn.execute("SELECT session_id, revision, id FROM episodes WHERE revision > ? ORDER BY revision", (after,)).fetchall()
+
+
+def changed_segments(conn: sqlite3.Connection, after: int) -> list[Row]:
+    """Return (session, revision, …) of the segments that changed since a revision, with what begins and ends them."""
+    return conn.execute(
+        'SELECT g.session_id, g.revision, g.number, e.number, g.kind, g.start, g."trigger", g.corner, g.priority, '
+        "g.started, g.stop, g.outcome, g.interrupted FROM segments g JOIN episodes e ON e.id = g.episode_id "
+        "WHERE g.revision > ? ORDER BY g.revision",
+        (after,),
+    ).fetchall()
+
+
+def new_events(conn: sqlite3.Connection, after: int) -> list[Row]:
+    """Return (id, session, at, level, kind, message, data) of the events since one."""
+    return conn.execute(
+        "SELECT id, session_id, at, level, kind, message, data FROM events WHERE id > ? ORDER BY id", (after,)
+    ).fetchall()
+
+
+def sessions_of_steps(conn: sqlite3.Connection, after: int, limit: int = 10_000) -> list[Row]:
+    """Return (session, id) of the next steps."""
+    return conn.execute(
+        "SELECT e.session_id, s.id FROM steps s JOIN episodes e ON e.id = s.episode_id WHERE s.id > ? ORDER BY s.id LIMIT ?",
+        (after, limit),
+    ).fetchall()
+
+
+def episode_begun(conn: sqlite3.Connection, episode: int) -> Row:
+    """Return (number, purpose, seed, checkpoint, started) of an episode."""
+    row: Row = conn.execute(
+        "SELECT number, purpose, seed, checkpoint_id, started FROM episodes WHERE id = ?", (episode,)
+    ).fetchone()
+    return row
+
+
+def episode_ended(conn: sqlite3.Connection, episode: int) -> Row | None:
+    """Return (number, end, reason, last observation, length, return, farthest, ended) of an episode; None while it is open."""
+    row: Row | None = conn.execute(
+        'SELECT number, "end", reason, last_observation, length, "return", max_progress, ended FROM episodes '
+        'WHERE id = ? AND "end" IS NOT NULL',
+        (episode,),
+    ).fetchone()
+    return row
+
+
+def session_status(conn: sqlite3.Connection, session: int) -> tuple[str, str | None]:
+    """Return (status, ended) of a session."""
+    status, ended = conn.execute("SELECT status, ended FROM sessions WHERE id = ?", (session,)).fetchone()
+    return status, ended
+
+
+def session_described(conn: sqlite3.Connection, session: int) -> dict[str, Any]:
+    """Return a session's row, with the digest of its track, as ``SessionInfo.from_json`` takes it."""
+    row = conn.execute(
+        f"SELECT {', '.join(SESSION_COLUMNS)}, coalesce((SELECT digest FROM tracks t WHERE t.track = sessions.track), '') "
+        "FROM sessions WHERE id = ?",
+        (session,),
+    ).fetchone()
+    return dict(zip((*SESSION_COLUMNS, "track_digest"), row, strict=True))
+
+
+def checkpoint_names(conn: sqlite3.Connection, ids: set[int]) -> dict[int, str]:
+    """Return the names of checkpoints by their ids, which differ from store to store."""
+    found = "SELECT id, name FROM checkpoints WHERE id IN (SELECT value FROM json_each(?))"
+    return dict(conn.execute(found, (json.dumps(sorted(ids)),)).fetchall())

@@ -1,0 +1,71 @@
+"""Whether a store's file has the tables that it must have, and what is said when rows in it cannot be read.
+
+A store may come from anybody. SQLite keeps it from running code, but a file can hold a view without end where a table should be,
+or a trigger that does something at every write (https://sqlite.org/security.html).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sqlite3
+from collections.abc import Iterator, Sequence
+
+from sqlite_utils import Database
+
+from data.errors import StoreError, shown
+from data.schema import Migration
+
+Tables = tuple[dict[str, frozenset[str]], frozenset[str]]
+"""Columns by table, and the triggers."""
+
+_COPY = "Put a copy of the store in its place."
+
+
+def _tables(conn: sqlite3.Connection) -> Tables:
+    names = [str(n) for (n,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
+    # `hidden`: a column that is worked out when it is read, or one of a virtual table
+    columns = "SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0"
+    tables = {name: frozenset(str(c) for (c,) in conn.execute(columns, (name,))) for name in names}
+    triggers = frozenset(str(n) for (n,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
+    return tables, triggers
+
+
+@functools.lru_cache(maxsize=8)
+def _wanted(migrations: tuple[Migration, ...]) -> Tables:
+    conn = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        for migration in migrations:
+            migration.apply(Database(conn, recursive_triggers=False, execute_plugins=False))
+        return _tables(conn)
+    finally:
+        conn.close()
+
+
+def check_schema(conn: sqlite3.Connection, name: str, migrations: Sequence[Migration]) -> None:
+    """See that a store of the version that these migrations make has their tables and columns, and no foreign triggers.
+
+    Tables and views beside them are the player's own business. Raises StoreError, sqlite3.DatabaseError when it is damaged.
+    """
+    (tables, triggers), (held, found) = _wanted(tuple(migrations)), _tables(conn)
+    for table, columns in tables.items():
+        if not columns <= held.get(table, frozenset()):
+            raise StoreError(f"The store {name} is damaged: its table '{table}' is not there or not whole. {_COPY}")
+    if foreign := found - triggers:
+        raise StoreError(
+            f"The store {name} holds instructions that hitl did not put there (the trigger '{shown(min(foreign), 40)}'): it was "
+            f"not used. {_COPY}"
+        )
+    if triggers - found:
+        raise StoreError(f"The store {name} is damaged: the trigger '{min(triggers - found)}' is missing. {_COPY}")
+
+
+@contextlib.contextmanager
+def readable_rows() -> Iterator[None]:
+    """Say in a sentence that rows cannot be understood; also a decorator."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError, RecursionError) as error:
+        raise StoreError(
+            f"The store holds rows that cannot be read ({shown(error, 120)}): `hitl store check` says which. {_COPY}"
+        ) from error

@@ -1,0 +1,37 @@
+"""What counts of passed and failed episodes tell: intervals, and how many episodes are enough."""
+
+from __future__ import annotations
+
+import math
+
+ENOUGH = 20
+"""Episodes before a checkpoint may be called the best."""
+ALIKE = 0.2
+"""How alike the drives of one evaluation are (intraclass correlation): the same policy drives almost the same way from starts
+two metres apart, and one decision of its (brake here or not) makes all of them pass or none. Measured over policies whose weights
+differ by 2 %: their passes of 20 vary five times as much as those of 20 independent drives would (docs/results.md)."""
+Z_95 = 1.959964  # quantile of the normal distribution for 95 %, two-sided
+
+
+def wilson(passes: float, episodes: float, z: float = Z_95) -> tuple[float, float]:
+    """Return the Wilson score interval of a share (Wilson 1927), 95 % by default; (0, 1) for no episodes.
+
+    It stays within 0..1 and holds for few episodes, too.
+    """
+    if episodes <= 0:
+        return 0.0, 1.0
+    share, z2 = passes / episodes, z * z
+    scale = 1 + z2 / episodes
+    middle = (share + z2 / (2 * episodes)) / scale
+    half = z / scale * math.sqrt(share * (1 - share) / episodes + z2 / (4 * episodes * episodes))
+    low, high = max(0.0, middle - half), min(1.0, middle + half)
+    return (0.0 if passes <= 0 else low), (1.0 if passes >= episodes else high)
+
+
+def independent(episodes: int, distinct: int | None = None) -> float:
+    """Return how many independent drives so many of one policy are worth (Kish 1965: n / (1 + (n - 1) rho)), some 4 of 20.
+
+    ``distinct``: how many of them differ at all; a drive that is another's copy to the last digit says nothing new.
+    """
+    worth = episodes / (1 + (episodes - 1) * ALIKE) if episodes > 0 else 0.0
+    return worth if distinct is None else min(worth, float(distinct))

@@ -1,0 +1,227 @@
+"""Judgements of segments: verdict, priority, tags, note and trim, each kept so that it can be undone."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Iterable
+from typing import Any
+
+from data.connect import now, transaction
+from data.errors import UsageError
+from data.records import VERDICTS
+
+_JUDGED = ("verdict", "priority", "note", "trim_start", "trim_stop", "judged_by", "judged_at")
+
+
+class Judgements:
+    """How an open store's segments are judged."""
+
+    conn: sqlite3.Connection
+
+    def label(
+        self,
+        ids: Iterable[int],
+        verdict: str | None = None,
+        priority: float | None = None,
+        tags_add: Iterable[str] = (),
+        tags_remove: Iterable[str] = (),
+        note: str | None = None,
+        trim: tuple[int, int] | None = None,
+        trim_seconds: tuple[float, float] | None = None,
+        by: str = "player",
+    ) -> int:
+        """Judge segments, all or none, as one judgement that :func:`undo` takes back; returns how many changed.
+
+        ``trim``: steps moved inward at the start and at the end (0, 0 for none), ``trim_seconds`` the same in seconds; no
+        step is deleted. Raises UsageError for an unknown segment, an unknown verdict, a priority that is negative or not
+        finite, or a trim that leaves nothing.
+        """
+        if verdict is not None and verdict not in VERDICTS:
+            raise UsageError(f"'{verdict}' is no verdict: use one of {', '.join(VERDICTS)}.")
+        if priority is not None and not 0.0 <= priority < float("inf"):
+            raise UsageError(f"A priority is a number from 0 up, not {priority}.")
+        add, remove = {t.strip() for t in tags_add} - {""}, {t.strip() for t in tags_remove}
+        changed = 0
+        with transaction(self.conn):
+            batch, at = _next_batch(self.conn), now()
+            for segment_id in _wanted(self.conn, ids):
+                before = _state(self.conn, segment_id)
+                after = dict(before)
+                if verdict is not None:
+                    after["verdict"] = verdict
+                if priority is not None:
+                    after["priority"] = float(priority)
+                if note is not None:
+                    after["note"] = note
+                if trim_seconds is not None:
+                    trim = _in_steps(self.conn, segment_id, trim_seconds)
+                if trim is not None:
+                    after["trim_start"], after["trim_stop"] = _checked_trim(self.conn, segment_id, trim)
+                after["tags"] = sorted((set(before["tags"]) | add) - remove)
+                if after == before:
+                    continue
+                after["judged_by"], after["judged_at"] = by, at
+                _judge(self.conn, segment_id, before, after, by, at, batch)
+                changed += 1
+        return changed
+
+    def undo(self, ids: Iterable[int] | None = None) -> list[int]:
+        """Take back the last judgement (of all, or the last one of each of ``ids``); returns the segments concerned.
+
+        Undone judgements stay in the history, marked as undone; calling again goes one further back.
+        """
+        with transaction(self.conn):
+            if ids is None:
+                rows = self.conn.execute(
+                    "SELECT id, segment_id, before FROM judgements WHERE undone IS NULL AND batch = "
+                    "(SELECT max(batch) FROM judgements WHERE undone IS NULL)"
+                ).fetchall()
+            else:
+                rows = self.conn.execute(
+                    "SELECT id, segment_id, before FROM judgements WHERE id IN (SELECT max(id) FROM judgements WHERE "
+                    "undone IS NULL AND "
+                    "segment_id IN (SELECT value FROM json_each(?)) GROUP BY segment_id)",
+                    (json.dumps(_wanted(self.conn, ids)),),
+                ).fetchall()
+            for judgement, segment_id, before in rows:
+                _set_state(self.conn, segment_id, json.loads(before))
+                self.conn.execute("UPDATE judgements SET undone = ? WHERE id = ?", (now(), judgement))
+        return [row[1] for row in rows]
+
+
+# -- on a bare connection: for recorders, importers and other machines
+
+
+def _state(conn: sqlite3.Connection, segment_id: int) -> dict[str, Any]:
+    row = conn.execute(f"SELECT {', '.join(_JUDGED)} FROM segments WHERE id = ?", (segment_id,)).fetchone()
+    tags = [tag for (tag,) in conn.execute("SELECT tag FROM tags WHERE segment_id = ? ORDER BY tag", (segment_id,))]
+    return dict(zip(_JUDGED, row, strict=True)) | {"tags": tags}
+
+
+def _set_state(conn: sqlite3.Connection, segment_id: int, state: dict[str, Any]) -> None:
+    conn.execute(
+        f"UPDATE segments SET {', '.join(f'{name} = ?' for name in _JUDGED)} WHERE id = ?",
+        (*(state[name] for name in _JUDGED), segment_id),
+    )
+    conn.execute("DELETE FROM tags WHERE segment_id = ?", (segment_id,))
+    conn.executemany("INSERT INTO tags (segment_id, tag) VALUES (?, ?)", [(segment_id, tag) for tag in state["tags"]])
+
+
+def _wanted(conn: sqlite3.Connection, ids: Iterable[int]) -> list[int]:
+    wanted = list(dict.fromkeys(int(i) for i in ids))
+    known = {
+        i
+        for (i,) in conn.execute(
+            "SELECT id FROM segments WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(wanted),)
+        )
+    }
+    missing = [i for i in wanted if i not in known]
+    if missing:
+        raise UsageError(
+            f"There is no segment {', '.join(map(str, missing))}: `hitl segments` lists them; nothing was changed."
+        )
+    return wanted
+
+
+def _next_batch(conn: sqlite3.Connection) -> int:
+    return int(conn.execute("SELECT coalesce(max(batch), 0) + 1 FROM judgements").fetchone()[0])
+
+
+def _judge(
+    conn: sqlite3.Connection,
+    segment_id: int,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    by: str,
+    at: str,
+    batch: int,
+) -> None:
+    _set_state(conn, segment_id, after)
+    conn.execute(
+        "INSERT INTO judgements (batch, segment_id, at, by, before, after) VALUES (?, ?, ?, ?, ?, ?)",
+        (batch, segment_id, at, by, json.dumps(before), json.dumps(after)),
+    )
+
+
+def judge_as(conn: sqlite3.Connection, segment_id: int, state: dict[str, Any], by: str, at: str) -> None:
+    """Take over a judgement made elsewhere, all of it at once; :func:`undo` takes it back."""
+    before = _state(conn, segment_id)
+    if before != state:
+        _judge(conn, segment_id, before, state, by, at, _next_batch(conn))
+
+
+def judgement(conn: sqlite3.Connection, session_id: int, number: int) -> tuple[dict[str, Any], str] | None:
+    """Return how a segment (by its number in a session) is judged now, and when that was last changed, undoing included;
+    None where it never was."""
+    segment_id, at = conn.execute(
+        "SELECT g.id, (SELECT max(max(at, coalesce(undone, ''))) FROM judgements WHERE segment_id = g.id) FROM segments g "
+        "WHERE session_id = ? AND number = ?",
+        (session_id, number),
+    ).fetchone()
+    return None if at is None else (_state(conn, segment_id), str(at))
+
+
+def take_judgement(conn: sqlite3.Connection, session_id: int, number: int, state: dict[str, Any], at: str) -> bool:
+    """Take over how another machine judges a segment, unless it was judged here later; tells whether anything changed.
+
+    Taking the same twice does no harm. Raises KeyError for a malformed judgement or an unknown segment.
+    """
+    row = conn.execute(
+        "SELECT id, start, stop FROM segments WHERE session_id = ? AND number = ?", (session_id, number)
+    ).fetchone()
+    if row is None:
+        raise KeyError(f"segment {number} is not in the store")
+    segment_id, start, stop = row
+    if not _well_formed(state, start, stop) or not isinstance(at, str):
+        raise KeyError(f"the judgement of segment {number} is malformed")
+    here = judgement(conn, session_id, number)
+    if here is not None and here[1] >= at:
+        return False
+    before = _state(conn, segment_id)
+    after = {name: state[name] for name in (*_JUDGED, "tags")} | {"tags": sorted(state["tags"])}
+    if before == after:
+        return False
+    _judge(conn, segment_id, before, after, state["judged_by"] or "player", at, _next_batch(conn))
+    return True
+
+
+def _well_formed(state: Any, start: int, stop: int | None) -> bool:
+    """Tell whether a judgement from another machine has every value, each within its range."""
+    try:
+        first, last, tags = state["trim_start"], state["trim_stop"], state["tags"]
+        return (
+            state["verdict"] in VERDICTS
+            and isinstance(state["priority"], float)
+            and 0.0 <= state["priority"] < math.inf
+            and isinstance(state["note"], str)
+            and all(type(v) is int and v >= 0 for v in (first, last))
+            and first + last < max(1, (start if stop is None else stop) - start)
+            and all(isinstance(tag, str) for tag in tags)
+            and all(state[name] is None or isinstance(state[name], str) for name in ("judged_by", "judged_at"))
+        )
+    except (TypeError, KeyError):
+        return False
+
+
+def _in_steps(conn: sqlite3.Connection, segment_id: int, seconds: tuple[float, float]) -> tuple[int, int]:
+    (hz,) = conn.execute(
+        "SELECT hz FROM sessions WHERE id = (SELECT session_id FROM segments WHERE id = ?)", (segment_id,)
+    ).fetchone()
+    if not all(math.isfinite(s) for s in seconds):
+        raise UsageError("A trim is two numbers of seconds.")
+    return round(seconds[0] * hz), round(seconds[1] * hz)
+
+
+def _checked_trim(conn: sqlite3.Connection, segment_id: int, trim: tuple[int, int]) -> tuple[int, int]:
+    start, stop = conn.execute("SELECT start, stop FROM segments WHERE id = ?", (segment_id,)).fetchone()
+    first, last = int(trim[0]), int(trim[1])
+    if stop is None:
+        raise UsageError(f"Segment {segment_id} is still being recorded and cannot be trimmed yet.")
+    if first < 0 or last < 0 or first + last >= stop - start:
+        raise UsageError(
+            f"Segment {segment_id} has {stop - start} steps: a trim of {first} and {last} steps leaves nothing (label "
+            f"it bad instead)."
+        )
+    return first, last

@@ -1,0 +1,132 @@
+"""Segments: finding them again, and what they are learned for."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from data.demos import MOVED, Rule
+from data.reading.schema_check import readable_rows
+from data.records import Segment, SegmentRecord
+
+_SELECT = f"""
+SELECT g.id, g.session_id, g.episode_id, g.kind, g."trigger", g.corner, g.start, coalesce(g.stop, g.start),
+       g.trim_start, g.trim_stop,
+       max(0, coalesce(g.stop, (SELECT max(t) + 1 FROM steps WHERE episode_id = g.episode_id), g.start)
+           - g.start - g.trim_start - g.trim_stop) / s.hz AS seconds,
+       g.priority, g.verdict, g.outcome, g.interrupted, g.stop IS NOT NULL, g.note,
+       (SELECT json_group_array(tag) FROM (SELECT tag FROM tags WHERE segment_id = g.id ORDER BY tag)),
+       g.judged_by, g.judged_at, g.started, s.env, s.track, s.hz, s.driver, e.purpose,
+       (SELECT progress FROM steps WHERE episode_id = g.episode_id AND t = g.start + g.trim_start),
+       (SELECT progress FROM steps WHERE episode_id = g.episode_id AND t = g.stop - g.trim_stop - 1),
+       {MOVED}
+FROM segments g JOIN episodes e ON e.id = g.episode_id JOIN sessions s ON s.id = g.session_id
+"""
+
+
+_RECORD = f"""
+SELECT g.id, g.episode_id, g.kind, g.start, coalesce(g.stop, g.start), g.trim_start, g.trim_stop, g.verdict, g.priority,
+       g.outcome, g.stop IS NOT NULL, s.hz, {MOVED}, g.revision
+FROM segments g JOIN sessions s ON s.id = g.session_id WHERE g.revision > ? ORDER BY g.revision
+"""
+
+
+def changed(conn: sqlite3.Connection, revision: int = 0) -> list[tuple[SegmentRecord, int]]:
+    """Return what a learner needs of the segments that are new or changed since a revision, each with its own revision."""
+    found = []
+    for *values, new in conn.execute(_RECORD, (revision,)):
+        values[10] = bool(values[10])
+        found.append((SegmentRecord(*values), new))
+    return found
+
+
+def _segment(row: Sequence[Any]) -> Segment:
+    values = list(row)
+    values[14], values[15] = bool(values[14]), bool(values[15])
+    values[17] = tuple(json.loads(values[17]))
+    return Segment(*values)
+
+
+class Segments:
+    """What an open store says of its segments."""
+
+    conn: sqlite3.Connection
+
+    @readable_rows()
+    def segments(
+        self,
+        corner: str | None = None,
+        verdict: str | Sequence[str] | None = None,
+        kind: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        session: int | None = None,
+        min_seconds: float | None = None,
+        max_seconds: float | None = None,
+        *,
+        ids: Iterable[int] | None = None,
+        numbers: Iterable[int] | None = None,
+        outcome: str | None = None,
+        tag: str | None = None,
+        track: str | None = None,
+        episode: int | None = None,
+    ) -> list[Segment]:
+        """Return the segments that meet every condition given, oldest first.
+
+        ``since`` and ``until``: ISO dates (UTC); ``numbers``: as their session counts them; ``session``, ``episode``: ids.
+        """
+        where: list[str] = []
+        values: list[Any] = []
+
+        def need(condition: str, *given: Any) -> None:
+            where.append(condition)
+            values.extend(given)
+
+        def among(column: str, given: Iterable[int | str]) -> None:
+            need(f"{column} IN (SELECT value FROM json_each(?))", json.dumps(list(given)))
+
+        if ids is not None:
+            among("g.id", ids)
+        if numbers is not None:
+            among("g.number", numbers)
+        if verdict is not None:
+            among("g.verdict", [verdict] if isinstance(verdict, str) else verdict)
+        equal = {
+            "g.corner": corner, "g.kind": kind, "g.outcome": outcome, "s.track": track, "g.session_id": session,
+            "g.episode_id": episode,
+        }  # fmt: skip
+        for column, value in equal.items():
+            if value is not None:
+                need(f"{column} = ?", value)
+        if tag is not None:
+            need("g.id IN (SELECT segment_id FROM tags WHERE tag = ?)", tag)
+        if since is not None:
+            need("g.started >= ?", since)
+        if until is not None:
+            need("g.started < ?", until)
+        if min_seconds is not None:
+            need("seconds >= ?", min_seconds)
+        if max_seconds is not None:
+            need("seconds <= ?", max_seconds)
+        sql = _SELECT + (f" WHERE {' AND '.join(where)}" if where else "") + " ORDER BY g.id"
+        return [_segment(row) for row in self.conn.execute(sql, values)]
+
+    @readable_rows()
+    def rule(self) -> Rule:
+        """Return what counts as a demo here: by the settings in the trainer's newest checkpoint, else the usual ones."""
+        row = self.conn.execute("SELECT config FROM checkpoints WHERE kind = 'train' ORDER BY id DESC LIMIT 1").fetchone()
+        settings = json.loads(row[0]) if row else {}
+        return Rule.of(settings if isinstance(settings, dict) else {})
+
+    def corners_named(self) -> list[tuple[str, str]]:
+        """Return each (track, corner) that a segment names."""
+        return self.conn.execute(
+            "SELECT DISTINCT s.track, g.corner FROM segments g JOIN sessions s ON s.id = g.session_id "
+            "WHERE g.corner IS NOT NULL ORDER BY 1, 2"
+        ).fetchall()
+
+    def tags(self) -> list[str]:
+        """Return the tags that segments have, by name."""
+        return [tag for (tag,) in self.conn.execute("SELECT DISTINCT tag FROM tags ORDER BY 1")]

@@ -1,0 +1,123 @@
+"""Sessions, what was noted for the player, and what the trainer measured."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+import uuid as uuids
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from data.connect import now, transaction
+from data.reading.drives import names_of
+from data.reading.schema_check import readable_rows
+from data.recording import recovery
+from data.recording.applier import insert_session
+from data.recording.session_lock import LiveLock
+from data.records import SessionInfo, SessionRecord
+
+
+class Sessions:
+    """The sessions, events and metrics of an open store."""
+
+    conn: sqlite3.Connection
+    path: Path
+    _live: dict[int, LiveLock]
+
+    @readable_rows()
+    def sessions(self, track: str | None = None) -> list[SessionRecord]:
+        """Return the sessions (on a track), oldest first."""
+        rows = self.conn.execute(
+            "SELECT id, kind, env, track, hz, driver, status, started, observation_names, action_names, reward FROM sessions "
+            "WHERE track = coalesce(?, track) ORDER BY id",
+            (track,),
+        )
+        return [
+            SessionRecord(
+                id_, kind, env, where, hz, names_of(seen), names_of(done), driver, status, _numbers(reward), started
+            )
+            for id_, kind, env, where, hz, driver, status, started, seen, done, reward in rows
+        ]
+
+    def start_session(self, info: SessionInfo, source: str | None = None, uuid: str | None = None) -> int:
+        """Write a session's row for a writer that needs no recorder (importers), and return its id."""
+        uuid = uuid or uuids.uuid4().hex
+        lock = LiveLock(self.path, uuid)
+        lock.acquire()
+        try:
+            with transaction(self.conn):
+                session_id = insert_session(self.conn, uuid, info, now(), source)
+        except BaseException:
+            lock.release()
+            raise
+        self._live[session_id] = lock
+        return session_id
+
+    def end_session(self, session_id: int, status: str = "ended") -> None:
+        """Close a session's row."""
+        self.conn.execute("UPDATE sessions SET status = ?, ended = ? WHERE id = ?", (status, now(), session_id))
+        if lock := self._live.pop(session_id, None):
+            lock.release()
+
+    def recover(self) -> list[str]:
+        """Read spill files back and close what dead sessions left open as interrupted; one sentence for each thing
+        done."""
+        return recovery.recover(self.conn, self.path)
+
+    def add_event(
+        self,
+        kind: str,
+        message: str,
+        level: str = "info",
+        session_id: int | None = None,
+        data: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Note something for the player's log."""
+        return add_event(self.conn, kind, message, level, session_id, data)
+
+    def events(self, kind: str | None = None) -> list[tuple[str, str, str, str]]:
+        """Return (when, level, kind, message) of what was noted, oldest first."""
+        return self.conn.execute(
+            "SELECT at, level, kind, message FROM events WHERE kind = coalesce(?, kind) ORDER BY id", (kind,)
+        ).fetchall()
+
+    def add_metrics(self, update: int, values: Mapping[str, float]) -> None:
+        """Write numbers the trainer measured at an update; what is not finite is stored as NULL."""
+        at = now()
+        rows = [(int(update), name, float(v) if math.isfinite(v) else None, at) for name, v in values.items()]
+        with transaction(self.conn):
+            self.conn.executemany("INSERT INTO metrics (updates, name, value, at) VALUES (?, ?, ?, ?)", rows)
+
+    def metrics(self) -> list[tuple[int, str, float]]:
+        """Return (updates, name, value) of every finite number that the trainer measured, in their order."""
+        return self.conn.execute(
+            "SELECT updates, name, value FROM metrics WHERE value IS NOT NULL ORDER BY updates, id"
+        ).fetchall()
+
+
+def add_event(
+    conn: sqlite3.Connection,
+    kind: str,
+    message: str,
+    level: str = "info",
+    session_id: int | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> int:
+    """See :meth:`Sessions.add_event`."""
+    cursor = conn.execute(
+        "INSERT INTO events (session_id, at, level, kind, message, data) VALUES (?, ?, ?, ?, ?, ?)",
+        (session_id, now(), level, kind, message, json.dumps(dict(data)) if data else None),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def reopen(conn: sqlite3.Connection, uuid: str, source: str) -> None:
+    """Mark a session as going on, unless it has ended, and note where it comes from."""
+    conn.execute("UPDATE sessions SET source = ?, status = 'open' WHERE uuid = ? AND status != 'ended'", (source, uuid))
+
+
+def _numbers(text: str | None) -> dict[str, float]:
+    values = json.loads(text) if text else {}
+    return {k: float(v) for k, v in values.items() if isinstance(v, int | float)}

@@ -1,0 +1,178 @@
+"""Looking after a store: what is in it, what is wrong with it, making it smaller, copying it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.connect import connect, transaction, version_of
+from data.errors import StoreError
+from data.recording.session_lock import is_alive
+from data.tables.checks import findings, open_sessions
+
+PRUNE_BLOCK = 20_000
+"""Steps deleted in one transaction: short enough that a session recording meanwhile never waits long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What a store holds."""
+
+    version: int
+    bytes: int
+    """Of the file and its log."""
+    free_bytes: int
+    """Of these, space left by deleted rows."""
+    sessions: int
+    episodes: int
+    steps: int
+    seconds: float
+    human_seconds: float
+    takeovers: int
+    laps: int
+    checkpoints: int
+    first: str | None
+    last: str | None
+    bytes_by_day: float
+    """Growth over the last 30 days that were driven."""
+
+    @property
+    def bytes_per_step(self) -> float:
+        """Size of the file for each step."""
+        return self.bytes / self.steps if self.steps else 0.0
+
+
+def size_on_disk(path: Path) -> int:
+    """Return the bytes of the file and its log."""
+    files = (path, path.with_name(path.name + "-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())
+
+
+_OLD = """e.started < ? AND e."end" IS NOT NULL AND e.purpose <> 'lap'"""
+_SPARE = """
+    p.driver = 0 AND p.id < (SELECT max(id) FROM steps)
+    AND NOT EXISTS (SELECT 1 FROM segments g WHERE g.episode_id = p.episode_id
+                    AND p.t >= g.start AND p.t <= coalesce(g.stop, p.t))
+"""
+
+
+class Upkeep:
+    """How an open store is looked after."""
+
+    conn: sqlite3.Connection
+    path: Path
+
+    def info(self) -> Info:
+        """Count what is in the store."""
+
+        def one(sql: str) -> tuple:
+            return tuple(self.conn.execute(sql).fetchone())
+
+        page, free = one("PRAGMA page_size")[0], one("PRAGMA freelist_count")[0]
+        steps, seconds, human = one(
+            "SELECT count(*), coalesce(sum(1.0 / s.hz), 0), coalesce(sum((p.driver = 1) / s.hz), 0) FROM steps p "
+            "JOIN episodes e ON e.id = p.episode_id JOIN sessions s ON s.id = e.session_id"
+        )
+        first, last = one("SELECT min(started), max(coalesce(ended, started)) FROM sessions")
+        days = one(
+            "SELECT count(DISTINCT date(started)), coalesce(sum(length), 0) FROM episodes WHERE started >= (SELECT "
+            "strftime('%Y-%m-%dT%H:%M:%S', max(started), '-30 days') FROM episodes)"
+        )
+        size = size_on_disk(self.path)
+        return Info(
+            version=version_of(self.conn), bytes=size, free_bytes=page * free,
+            sessions=one("SELECT count(*) FROM sessions")[0], episodes=one("SELECT count(*) FROM episodes")[0],
+            steps=steps, seconds=seconds, human_seconds=human,
+            takeovers=one("SELECT count(*) FROM segments WHERE kind = 'takeover'")[0],
+            laps=one("SELECT count(*) FROM segments WHERE kind = 'lap'")[0],
+            checkpoints=one("SELECT count(*) FROM checkpoints")[0], first=first, last=last,
+            bytes_by_day=size / steps * days[1] / days[0] if steps and days[0] else 0.0,
+        )  # fmt: skip
+
+    def check(self) -> list[str]:
+        """Return what is wrong with the store, a sentence each."""
+        return findings(self.conn, self.path)
+
+    def quick_check(self) -> str:
+        """Return what SQLite says of the file's structure, "ok" where nothing is wrong; about a second for a million steps."""
+        return str(self.conn.execute("PRAGMA quick_check(1)").fetchone()[0])
+
+    def compact(self) -> tuple[int, int]:
+        """Give the space of deleted rows back to the disk; returns the bytes before and after.
+
+        Raises StoreError while a session is recording or another program holds the store.
+        """
+        if any(is_alive(self.path, uuid) for _, uuid in open_sessions(self.conn)):
+            raise StoreError("A session is recording into the store: compact it afterwards.")
+        before = size_on_disk(self.path)
+        try:
+            self.conn.execute("VACUUM")
+            self.conn.execute("PRAGMA optimize")
+            self.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.OperationalError as error:
+            raise StoreError(
+                f"The store cannot be compacted now ({error}): it needs as much free disk as it is large, and no other "
+                "program using it."
+            ) from error
+        return before, size_on_disk(self.path)
+
+    def prunable(self, before: str) -> tuple[int, int]:
+        """Return (steps, episodes) that :func:`prune` would take from."""
+        steps, episodes = self.conn.execute(
+            "SELECT count(*), count(DISTINCT p.episode_id) FROM steps p JOIN episodes e ON e.id = p.episode_id "
+            f"WHERE {_OLD} AND {_SPARE}",
+            (before,),
+        ).fetchone()
+        return int(steps), int(episodes)
+
+    def prune(self, before: str, on_steps: Callable[[int], None] | None = None) -> int:
+        """Delete the agent's steps of episodes that began before a date (UTC, ISO); returns how many.
+
+        Never deleted: a human's step, a step inside any segment or the one right after it (the successor of its last
+        step), a lap, an open episode. Episodes keep their row with length and return. The space is given back by :func:`compact`.
+        """
+        total = 0
+        for episodes in _blocks(self.conn, before):
+            marks = ", ".join("?" * len(episodes))
+            with transaction(self.conn):
+                spare = f"SELECT p.id FROM steps p WHERE p.episode_id IN ({marks}) AND {_SPARE}"
+                gone = self.conn.execute(f"DELETE FROM steps WHERE id IN ({spare})", episodes).rowcount
+            total += gone
+            if on_steps and gone:
+                on_steps(gone)
+        return total
+
+    def as_one_file(self) -> None:
+        """Turn the write-ahead log off, so that the store can be carried away as one file, until it is next written."""
+        self.conn.execute("PRAGMA journal_mode = DELETE")
+
+    def copy_laps(self, target: Path) -> None:
+        """Copy the store to a new file without the steps of anything but laps, and without metrics; episodes keep their row."""
+        self.conn.execute("VACUUM INTO ?", (str(target),))
+        conn = connect(target)
+        try:
+            with transaction(conn):
+                conn.execute("DELETE FROM steps WHERE episode_id NOT IN (SELECT id FROM episodes WHERE purpose = 'lap')")
+                conn.execute("DELETE FROM metrics")
+                conn.execute("UPDATE episodes SET last_observation = NULL WHERE purpose != 'lap'")
+            conn.execute("VACUUM")
+            conn.execute("PRAGMA journal_mode = DELETE")
+        finally:
+            conn.close()
+
+
+def _blocks(conn: sqlite3.Connection, before: str) -> Iterator[list[int]]:
+    """Go through the episodes once, some at a time: together they have about as many steps as a transaction may delete."""
+    old = conn.execute(f"SELECT e.id, e.length FROM episodes e WHERE {_OLD} ORDER BY e.id", (before,)).fetchall()
+    block: list[int] = []
+    steps = 0
+    for id_, length in old:
+        if block and (steps + length > PRUNE_BLOCK or len(block) >= 500):
+            yield block
+            block, steps = [], 0
+        block.append(id_)
+        steps += length
+    if block:
+        yield block

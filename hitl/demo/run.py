@@ -1,0 +1,105 @@
+"""The demo put together: without a window and faster than real time, or in a window with the player's hands on the wheel."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from data.records import Corner
+from hitl.commands.play import player_pad
+from hitl.console import console
+from hitl.demo.demo import Demo, DemoResult, Limits, Progress
+from hitl.demo.window import DemoWindow
+from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman
+from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+from hitl.home import Home
+from hitl.screens.trainer_pulse import PulseReader
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
+from hitl.trainer_process import TrainerProcess
+from takeover_ui.window.options import WindowOptions
+from takeover_ui.window.window import Window
+
+HELP_SECONDS = 30.0  # of scripted takeover; one that has begun is finished
+
+
+class TerminalProgress(Progress):
+    """A bar for each part of the demo."""
+
+    def __init__(self, bar: Bar) -> None:
+        self._bar = bar
+        self._task = bar.add_task("starting", total=1.0, text="")
+
+    def phase(self, text: str) -> None:
+        """Show the part that begins."""
+        self._bar.update(self._task, description=text, completed=0.0, text="")
+
+    def step(self, share: float, text: str) -> None:
+        """Show how far it is."""
+        self._bar.update(self._task, completed=min(1.0, share), text=text)
+
+
+def run_headless(home: Home, track: str, corner: Corner, *, seed: int, minutes: float) -> DemoResult:
+    """Run the demo in lock-step; the scripted driver takes over."""
+    words = [TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[text]}")]
+    columns = (words[0], BarColumn(), words[1], TimeElapsedColumn())
+    options = SessionOptions(track=track, kind="demo", seed=seed)
+    with (
+        SessionSetup(home, options, human=lambda t: _scripted_wheel(t, corner, seed)) as rig,
+        _trainer(home, seed) as trainer,
+        Bar(*columns, console=console(stderr=True)) as bar,
+    ):
+        return Demo(rig, rig, trainer, corner, TerminalProgress(bar), limits=Limits(60 * minutes)).run()
+
+
+def run_in_window(home: Home, track: str, corner: Corner, *, seed: int, minutes: float, stand_in: bool) -> DemoResult:
+    """Run the demo in real time in a window; evaluations are fast-forwarded.
+
+    ``stand_in``: where the player does not take over, the scripted driver does.
+    """
+    with contextlib.ExitStack() as stack:
+        window = stack.enter_context(Window(WindowOptions(title="hitl demo")))
+        shown = DemoWindow(window, corner)
+
+        def wheel(loaded: Any) -> Any:
+            pad = player_pad("auto", "", home, window)
+            stack.callback(pad.close)
+            player = HumanDriver(pad)
+            return HumanOrScripted(player, _scripted_wheel(loaded, corner, seed)) if stand_in else player
+
+        def closed() -> bool:
+            return window.closed
+
+        driven = SessionOptions(track=track, kind="demo", seed=seed, real_time=True, gating=shown.gating)
+        measured = SessionOptions(track=track, kind="evaluation", seed=seed)
+        live = stack.enter_context(SessionSetup(home, driven, human=wheel, watch=shown.tick, stop=closed))
+        referee = stack.enter_context(SessionSetup(home, measured, watch=shown.fast_tick, stop=closed))
+        trainer = stack.enter_context(_trainer(home, seed))
+        shown.begin(live, trainer, stack.enter_context(PulseReader(home.root)))
+        demo = Demo(
+            live,
+            referee,
+            trainer,
+            corner,
+            shown,
+            limits=Limits(60 * minutes),
+            paced=False,
+            cancelled=lambda: window.closed or live.session.leaving,
+        )
+        return demo.run()
+
+
+def _scripted_wheel(track: Any, corner: Corner, seed: int) -> ScriptedHuman:
+    rule = Rule(corners=frozenset({corner.name}), patient=True, danger=False)
+    takeovers = TakeoverRule(track, rule, corners=(corner,))
+    return ScriptedHuman(ScriptedDriver(track, seed=seed), takeovers, limit_s=HELP_SECONDS)
+
+
+def _trainer(home: Home, seed: int) -> TrainerProcess:
+    # A player who watches wants to see each lesson soon, and the agent has its first thousand steps behind it.
+    return TrainerProcess(
+        home, "--seed", str(seed), "--quiet", "--set", "checkpoint_seconds=2", "--set", "warmup_steps=0"
+    )

@@ -1,0 +1,123 @@
+"""The driving task in a game, as a Gymnasium environment: one for every `Game`, as fast as it goes or at a clock's pace.
+
+A step sends the action and sees what the one before it has led to, as in rtgym: an action decided from one observation acts
+in the time-step that follows. So each observation ends with the action that is about to act, and a policy learned as fast as
+the machine goes drives in real time. A game that runs by itself (TrackMania) is paced by the session's clock; one whose time is
+ours (`SteppedGame`) is moved on by one time-step in each step. Nothing waits here, so there is no thread that could hang:
+what the game raises, the session gets.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from hitl.games.base import Game, Start, VehicleState
+from hitl.road.track import Track, load_track
+from hitl.task.driving_task import DrivingTask, TaskSettings
+
+
+def random_start(rng: np.random.Generator) -> Start:
+    """Return a start like a person's: never twice on the same centimetre."""
+    return Start(s=rng.uniform(0.0, 2.0), offset=rng.uniform(-1.0, 1.0), turn=rng.uniform(-0.05, 0.05))
+
+
+class DrivingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
+    """One game, the embedded one unless another is given. With that, the same seed and actions give the same run.
+
+    Observation: (O + A,) float32, the task's observation and the action about to act. ``reset(options={"start": Start})``
+    begins somewhere else, as well as the game can. ``info`` holds ``state``, ``place``, ``progress`` (m), ``reason`` (why the
+    episode ended), ``executed`` where the game took another action than it was given, and ``notices``, sentences for the player.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (gymnasium's own convention)
+
+    def __init__(
+        self, track: Track | str = "default", settings: TaskSettings | None = None, game: Game | None = None
+    ) -> None:
+        self.track = load_track(track) if isinstance(track, str) else track
+        if game is None:
+            from hitl.games.box2d import Box2DGame
+
+            game = Box2DGame(self.track)
+        self.game, self.task = game, DrivingTask(self.track, settings)
+        self._steppable: Any = game if hasattr(game, "advance") else None
+        self._dt = 1.0 / self.task.settings.hz
+        size = len(game.action_names)
+        self.observation_space = spaces.Box(-np.inf, np.inf, (self.task.observer.size + size,), np.float32)
+        self.action_space = spaces.Box(-1.0, 1.0, (size,), np.float32)
+        self._rest = np.zeros(size, np.float32)
+        self._been = 0.0  # m: how far the car had come, which is as far as a respawn can put it
+        self._told_line = False
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin an episode: where ``options`` say, else at the game's own start, or at a random one where a game can do that."""
+        super().reset(seed=seed)
+        given: Start | None = (options or {}).get("start")
+        start = given or (random_start(self.np_random) if self._steppable else Start())
+        self.game.restart(start)
+        self._steps = 0
+        self.game.send(self._rest)
+        state = self.game.state()
+        observation, info = self.task.begin(state, start.s if self._steppable else self._put_down_at(state, start))
+        self._been = self.task.place.s
+        if not self._steppable:
+            self._compare_line(info)
+        self._move_on()
+        return np.concatenate((observation, self._rest)), self._noticed(info)
+
+    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Send the action, and see where the one before has led."""
+        pending = np.clip(np.asarray(action, np.float32), -1.0, 1.0)
+        pressed = self.game.send(pending)
+        if pressed is not None:  # the game cannot be told all that was wished for
+            pending = np.asarray(pressed, np.float32)
+        observation, reward, terminated, info = self.task.step(self.game.state())
+        self._been = max(self._been, self.task.place.s)
+        if pressed is not None:
+            info["executed"] = pending
+        self._steps += 1
+        truncated = not terminated and self._steps >= self.task.max_steps
+        if truncated:
+            info["reason"] = "time_limit"
+        self._move_on()
+        return np.concatenate((observation, pending)), reward, terminated, truncated, self._noticed(info)
+
+    def close(self) -> None:
+        """Let go of the game."""
+        self.game.close()
+
+    def _move_on(self) -> None:
+        """Let the time-step pass that has just begun, where the game's time is ours: it is seen in the next step."""
+        if self._steppable:
+            self._steppable.advance(self._dt)
+
+    def _put_down_at(self, state: VehicleState, start: Start) -> float:
+        """Return where on the line (m) the game has put the car: at its start, or behind where it had come to."""
+        respawned = getattr(self.game, "respawned", start.s > 0.0)
+        been = max(start.s, self._been) if respawned else 0.0
+        return self.track.line.begin_at(state.x, state.y, been, max(self.track.half_width, 8.0)).s
+
+    def _compare_line(self, info: dict[str, Any]) -> None:
+        """Tell the player, once, when the car is put down beside the road of the line."""
+        track, off = self.track, abs(self.task.place.offset)
+        if off <= track.half_width or self._told_line:
+            return
+        self._told_line = True
+        info["notices"] = (
+            f"The car starts {off:.0f} m beside the line '{track.name}', so every drive ends at once: the line was recorded on "
+            "another map, or begins far from the start. Record it here with `hitl line record`, or name another with --track.",
+        )
+
+    def _noticed(self, info: dict[str, Any]) -> dict[str, Any]:
+        notices: list[str] = getattr(self.game, "notices", [])
+        if notices:
+            info["notices"] = (*info.get("notices", ()), *notices)
+            notices.clear()
+        return info

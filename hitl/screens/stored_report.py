@@ -1,0 +1,249 @@
+"""The report of a store, or of a part of it: the same for the demo, for `hitl report`, and for a script."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
+
+from data.errors import UsageError
+from data.reading.drives import EpisodeSummary
+from data.records import AGENT, HUMAN, VERDICTS, Corner, Segment
+from data.store import Store
+from data.suggest import did_you_mean
+from hitl import __version__
+from hitl.screens.stored_scene import stored_scene
+from takeover_ui.report.contents import CornerRow, DrivenLine, EpisodePoint, EvaluationPoint, Report, Score
+from takeover_ui.view import Scene
+
+AROUND_M = 35.0  # m of road shown before and after the corner
+LINES = 5  # of each kind
+EPISODES = 20  # newest ones of an evaluation that are shown
+PACKAGES = ("torch", "gymnasium", "numpy", "rtgym")
+
+
+def stored_report(
+    store: Store,
+    *,
+    track: str | None = None,
+    corner: str | None = None,
+    session: int | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    figures: Sequence[tuple[str, str]] = (),
+) -> Report:
+    """Return the report of a part of a store, of all of it by default.
+
+    ``corner``: the one that the report is about; by default the one with most takeovers, else with most failures.
+    ``figures``: more figures, as (name, value). Raises HitlError when the track, corner or session is not in the store, or
+    nothing was driven in that time.
+    """
+    scene = stored_scene(store, track)
+    episodes = store.episodes(scene.track, session=session, since=since, until=until)
+    if not episodes:
+        raise UsageError(
+            f"No episode on '{scene.track}' in that part of the store. Loosen --session, --since or --until."
+        )
+    segments = store.segments(track=scene.track, session=session, since=since, until=until)
+    rule = store.rule()
+    takeovers = takeovers_that_show(store, segments)
+    failures = [e.farthest for e in episodes if e.purpose != "lap" and not e.human_steps and e.failed]
+    shown = _corner(scene, corner, takeovers, failures)
+    helped = next((k for k, e in enumerate(episodes) if e.purpose != "lap" and e.human_steps > 0), None)
+    before, after = _evaluated(episodes, helped)
+    scores = [_score(store, group, shown, which) for group, which in (before, after)]
+    laps, counts = sum(s.kind == "lap" for s in segments), sum(rule.judge(s).counts for s in segments)
+    verdicts = Counter(s.verdict for s in segments)
+    return Report(
+        title=_title(scene, shown, session, *scores),
+        scene=scene,
+        corner=shown,
+        before=scores[0],
+        after=scores[1],
+        takeover_seconds=sum(s.seconds for s in takeovers),
+        takeovers=len(takeovers),
+        agent_steps=sum(_agent_steps(e) for e in episodes[helped or 0 :]),
+        updates=_updates(store, None if helped is None else episodes[helped]),
+        ceiling=_ceiling(episodes[:helped], before[0]),
+        lines=_lines(store, scene, shown, episodes, before[0], after[0]),
+        episodes=_curve(episodes),
+        evaluations=_evaluations(store, episodes, shown),
+        failures=failures,
+        corners=[_corner_row(c, episodes, takeovers) for c in scene.corners],
+        verdicts={v: verdicts[v] for v in VERDICTS} if segments else {},
+        figures=(
+            ("episodes", f"{len(episodes):,}"),
+            ("laps driven by the human", str(laps) if segments else ""),
+            ("takeovers and laps learned from", f"{counts:,} of {len(segments):,}" if segments else ""),
+            ("from", episodes[0].started[:10]),
+            ("to", episodes[-1].started[:10]),
+            *figures,
+        ),
+        versions=_versions(),
+    )
+
+
+def takeovers_that_show(store: Store, segments: Sequence[Segment]) -> list[Segment]:
+    """Return the takeovers among segments, without those that show nothing: a press too short, a car that hardly moved."""
+    rule = store.rule()
+    return [s for s in segments if s.kind == "takeover" and not rule.nothing_shown(s)]
+
+
+def _corner(scene: Scene, wanted: str | None, takeovers: list[Segment], failures: list[float]) -> Corner | None:
+    if wanted is not None:
+        found = next((c for c in scene.corners if c[0] == wanted), None)
+        if found is None:
+            known = ", ".join(c[0] for c in scene.corners) or "none"
+            meant = did_you_mean(wanted, [c[0] for c in scene.corners])
+            raise UsageError(f"'{scene.track}' has no corner '{wanted}'. Known corners: {known}.{meant}")
+        return found
+
+    def weight(corner: Corner) -> tuple[int, int]:
+        name, from_m, to_m = corner
+        return sum(s.corner == name for s in takeovers), sum(from_m - 10 <= f <= to_m + 10 for f in failures)
+
+    return max(scene.corners, key=weight, default=None)
+
+
+_Evaluated = tuple[list[EpisodeSummary], str]
+
+
+def _evaluated(episodes: list[EpisodeSummary], helped: int | None) -> tuple[_Evaluated, _Evaluated]:
+    """Return the episodes of the evaluations before and after the help, oldest first, each with its rule in words.
+
+    ``helped``: index of the first episode with help. Before is the last evaluation without help, after the most recent one with
+    it. Where one side has no evaluation, or there was no help, they are the first checkpoint that was evaluated and the most
+    recent one.
+    """
+    evaluations = [e for e in episodes if e.purpose == "evaluation" and e.checkpoint_id is not None]
+    first_help = episodes[helped].id if helped is not None else 0
+    earlier = [e for e in evaluations if e.id < first_help]
+    later = [e for e in evaluations if e.id > first_help]
+    recent = "the most recent evaluation"
+    if earlier and later:
+        return (_newest(earlier), "the last evaluation before the first takeover"), (_newest(later), recent)
+    after = _newest(evaluations)
+    first = [e for e in evaluations if e.checkpoint_id == evaluations[0].checkpoint_id]
+    before = first[-EPISODES:] if after and first[0].checkpoint_id != after[0].checkpoint_id else []
+    return (before, "the first evaluation"), (after, recent)
+
+
+def _newest(evaluations: list[EpisodeSummary]) -> list[EpisodeSummary]:
+    """Return the newest episodes of the checkpoint that was evaluated last."""
+    return [e for e in evaluations if e.checkpoint_id == evaluations[-1].checkpoint_id][-EPISODES:]
+
+
+def _score(store: Store, group: list[EpisodeSummary], corner: Corner | None, rule: str) -> Score | None:
+    if corner is None or not group:
+        return None
+    passed = tuple(e.farthest >= corner[2] for e in group)
+    mean = sum(e.total for e in group) / len(group)
+    finished = sum(e.reason == "finish" for e in group)
+    updates = next((c.updates for c in store.checkpoints() if c.id == group[0].checkpoint_id), None)
+    return Score(len(group), sum(passed), mean, finished, passed, updates, rule)
+
+
+def _title(scene: Scene, corner: Corner | None, session: int | None, before: Score | None, after: Score | None) -> str:
+    if corner and before and after:
+        return f"{corner[0]}: from {before.passed_text} to {after.passed_text}"
+    what = f"Session {session}" if session is not None else "Takeovers and learning"
+    return f"{what} on ‘{scene.track}’"
+
+
+def _agent_steps(episode: EpisodeSummary) -> int:
+    return episode.length - episode.human_steps if episode.purpose in ("drive", "practice") else 0
+
+
+def _updates(store: Store, first_helped: EpisodeSummary | None) -> int:
+    """Return the trainer's updates since the first takeover, or all where there was none."""
+    updates = {c.id: c.updates for c in store.checkpoints()}
+    latest = store.latest_checkpoint()
+    first = first_helped.checkpoint_id if first_helped is not None else None
+    return latest.updates - (updates.get(first, 0) if first is not None else 0) if latest else 0
+
+
+def _ceiling(alone: list[EpisodeSummary], before: list[EpisodeSummary]) -> float | None:
+    """Return the mean return of the last episodes that the agent drove alone before the first help, else of an evaluation."""
+    totals = [e.total for e in alone if e.purpose == "drive"][-EPISODES:]
+    totals = totals if len(totals) >= 5 else [e.total for e in before]
+    return sum(totals) / len(totals) if totals else None
+
+
+def _curve(episodes: list[EpisodeSummary]) -> list[EpisodePoint]:
+    """Return the drives as points; a try at one corner earns a fraction of an episode, so it is none, but its steps count."""
+    points, steps = [], 0
+    for e in episodes:
+        steps += _agent_steps(e)
+        if e.purpose == "drive":
+            points.append(EpisodePoint(steps, e.total, e.human_steps / e.hz))
+    return points
+
+
+def _evaluations(store: Store, episodes: list[EpisodeSummary], corner: Corner | None) -> list[EvaluationPoint]:
+    """Return one point for each checkpoint that was evaluated, at the steps it had learned from."""
+    steps = {c.id: c.env_steps for c in store.checkpoints()}
+    groups: dict[int, list[EpisodeSummary]] = {}
+    for e in episodes:
+        if e.purpose == "evaluation" and e.checkpoint_id in steps:
+            groups.setdefault(e.checkpoint_id, []).append(e)
+    end = corner[2] if corner else 0.0
+    points = [
+        EvaluationPoint(steps[key], sum(e.farthest >= end for e in g), len(g), sum(e.total for e in g) / len(g))
+        for key, g in groups.items()
+    ]
+    return sorted(points, key=lambda p: p.agent_steps)
+
+
+def _lines(
+    store: Store,
+    scene: Scene,
+    corner: Corner | None,
+    episodes: list[EpisodeSummary],
+    before: list[EpisodeSummary],
+    after: list[EpisodeSummary],
+) -> list[DrivenLine]:
+    """Return what the human and the two evaluated checkpoints drove through the corner."""
+    if corner is None:
+        return []
+    low, high = max(0.0, corner[1] - AROUND_M), min(scene.length, corner[2] + AROUND_M)
+    kinds: tuple[tuple[Literal["before", "human", "after"], list[EpisodeSummary]], ...] = (
+        ("before", before),
+        ("human", episodes),
+        ("after", after),
+    )
+    lines: list[DrivenLine] = []
+    for kind, group in kinds:
+        purposes = ("drive", "practice", "lap") if kind == "human" else ("evaluation",)
+        wanted = [e for e in reversed(group) if e.purpose in purposes][: None if kind == "human" else 3 * EPISODES]
+        for drive in store.lines(wanted, low, high, HUMAN if kind == "human" else AGENT, LINES):
+            failed = kind != "human" and drive.episode.failed
+            lines.append(DrivenLine(kind, drive.points, drive.progress, drive.speed, failed=failed))
+    return lines
+
+
+def _corner_row(corner: Corner, episodes: list[EpisodeSummary], takeovers: list[Segment]) -> CornerRow:
+    name, from_m, to_m = corner
+    alone = [e for e in episodes if e.purpose != "lap" and e.human_steps == 0]
+    here = [s for s in takeovers if s.corner == name]
+    return CornerRow(
+        name,
+        from_m,
+        to_m,
+        reached=sum(e.farthest >= from_m for e in alone),
+        passed=sum(e.farthest >= to_m for e in alone),
+        takeovers=len(here),
+        human_seconds=sum(s.seconds for s in here),
+        cleared=sum(s.outcome == "cleared" for s in here),
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {"hitl": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,107 @@
+"""Who drives a tick: the player's pad is read, and the arbiter decides."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.records import HUMAN
+from hitl import arbiter
+from hitl.drivers.human import HumanSide, persons_pad
+from hitl.pads.base import braking_action, neutral_action, to_action
+from hitl.pads.hands import look, together
+from hitl.protocols import Clock, Recorder
+
+LIES = (
+    "The {what} stands off its rest and does not move, so it counts as let go there. If no hand is on it, "
+    "`hitl pads --calibrate` measures its rest anew."
+)
+
+
+class DriverChoice:
+    """Keeps the arbiter's state from tick to tick. ``controls``: which control of the pad moves each action number."""
+
+    def __init__(
+        self,
+        settings: arbiter.Settings,
+        controls: Sequence[str],
+        clock: Clock,
+        recorder: Recorder,
+        tell: Callable[[str, str], None],
+    ) -> None:
+        self._settings, self._controls, self._clock = settings, controls, clock
+        self._recorder, self._tell = recorder, tell
+        self._neutral, self._braking = neutral_action(controls), braking_action(controls)
+        self._state = arbiter.State()
+        self._told: set[str] = set()  # what the player was told of their pad
+
+    def begin_episode(self, human: HumanSide) -> None:
+        """The agent drives, and whatever is still held must be let go first."""
+        self._state = arbiter.new_episode(self._state)
+        human.begin()
+        problem = str(getattr(persons_pad(human), "problem", ""))
+        if problem:
+            self._warn_once(problem, "pad_problem", problem)
+
+    def decide(
+        self, human: HumanSide, info: dict[str, Any], proposed: NDArray[np.float32], *, offer: str, allowed: bool, lap: bool
+    ) -> arbiter.Decision:
+        """Read the pad now, and decide. ``offer``: why the wheel is offered; ``allowed``: it may be taken; ``lap``: it is."""
+        pad, hold = human.read(info)
+        inputs = arbiter.Inputs(
+            time=self._clock.now(),
+            proposed=proposed,
+            human=to_action(pad, self._controls),
+            neutral=self._neutral,
+            braking=self._braking,
+            pad=pad,
+            humans=() if hold else tuple(to_action(part, self._controls) for part in pad.parts),
+            hold="lap" if lap else hold,
+            offer=offer,
+            allowed=lap or allowed,
+        )
+        self._state, decision = arbiter.step(self._state, inputs, self._settings)
+        if new := decision.lying - self._told:
+            self._told |= new
+            self._warn_once("", "pad_lies", LIES.format(what=" and the ".join(sorted(new))))
+        return self._of_a_lap(decision) if lap else decision
+
+    def pause(self) -> None:
+        """Nobody drives until the player says so."""
+        self._state = replace(self._state, phase="paused")
+
+    def asks_to_quit(self, human: HumanSide) -> bool:
+        """Tell whether a person at the pad presses quit, between two episodes."""
+        pad = persons_pad(human)  # the scripted driver has nothing to say now
+        if pad is None:
+            return False
+        hands, seen = look(self._state.hands, pad.read(), self._clock.now(), self._settings.release_at, False)
+        self._state = replace(self._state, hands=hands)
+        return "quit" in together(seen).pressed
+
+    def wait(self, seconds: float, human: HumanSide, stop: Callable[[], bool]) -> bool:
+        """Let time pass between two episodes; False when the player wants to leave meanwhile."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if self.asks_to_quit(human) or stop():
+                return False
+            time.sleep(0.05)
+        return True
+
+    def _of_a_lap(self, decision: arbiter.Decision) -> arbiter.Decision:
+        """In a lap only the human drives: while their pad is missing, time stands still."""
+        if decision.driver == HUMAN or decision.paused or decision.event == "panic":
+            return replace(decision, event=None if decision.event == "takeover" else decision.event)
+        return replace(decision, executed=self._neutral, event=None, safe=True, paused=True)
+
+    def _warn_once(self, what: str, kind: str, text: str) -> None:
+        if what in self._told:
+            return
+        self._told |= {what} if what else set()
+        self._recorder.event(kind, text, level="warning")
+        self._tell("warning", text)

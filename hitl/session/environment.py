@@ -1,0 +1,108 @@
+"""The environment as the session has it: begun with patience, judged by the door, and given up when it stays lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hitl.games.hang_guard import EnvironmentLost, lost
+from hitl.games.world import World
+from hitl.protocols import EpisodeResult, Recorder
+from hitl.session.door import Door, Unusable
+from hitl.timing.clocks import LockstepClock
+
+RETRY_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # s between tries to begin in an environment that was lost; the last one repeats
+GIVE_UP_S = 300.0  # s of tries after which the session ends
+SOON_S = 10.0  # s of driving below which an episode that is lost counts as a failure of its environment
+MOST_FAILURES = 5  # in a row, after which the session ends
+Seen = tuple[NDArray[np.float32], dict[str, Any]]
+
+
+class Environment:
+    """``tell`` takes (level, sentence) for the player. Raises EnvironmentLost for whatever goes wrong inside.
+
+    ``soon``: steps below which an episode that is lost counts as a failure of the environment.
+    """
+
+    def __init__(self, world: World, recorder: Recorder, tell: Callable[[str, str], None]) -> None:
+        self.env, self._clock = world.env, world.clock
+        self._recorder, self._tell = recorder, tell
+        self.door = Door(world.observation_names, world.action_names, self._note_replaced)
+        self.soon = round(SOON_S * world.task.settings.hz)
+        self._failures = 0  # in a row
+        self._result = EpisodeResult("")
+
+    def begin(self, result: EpisodeResult, seed: int | None, start: Any, wait: Callable[[float], bool]) -> Seen | None:
+        """Begin an episode; one that fails is tried again and again, until ``wait`` (s) says that the player has enough: None."""
+        self._result = result
+        options = {"start": start} if start is not None else None
+        tries, spent = 0, 0.0
+        if self._failures and not wait(RETRY_S[min(self._failures, len(RETRY_S)) - 1]):
+            return None
+        while True:
+            try:
+                observation, info = self.env.reset(seed=seed, options=options)
+                self.door.begin(observation, info)
+            except Exception as error:
+                problem = lost(error)
+                # A game may be started again meanwhile; an environment that waits for us will not get better by itself.
+                alone = isinstance(self._clock, LockstepClock) or isinstance(error, Unusable)
+                if spent >= GIVE_UP_S or (alone and tries + 1 >= MOST_FAILURES):
+                    raise problem from error
+                if tries == 0:
+                    self._recorder.event("env_lost", str(problem), level="warning")
+                    self._tell("warning", f"{problem} It is tried again until you leave.")
+                pause = RETRY_S[min(tries, len(RETRY_S) - 1)]
+                tries, spent = tries + 1, spent + pause
+                if not wait(pause):
+                    return None
+                continue
+            if tries:
+                self._recorder.event("env_back", "The environment answers again.", data={"tries": tries})
+                self._tell("good", "The environment answers again.")
+            self.warn(info.get("notices", ()))
+            return observation, info
+
+    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Send the action, and see what the one before has led to."""
+        try:
+            observation, reward, terminated, truncated, info = self.env.step(action)
+        except Exception as error:
+            raise lost(error) from error
+        self.warn(info.get("notices", ()))
+        observation, reward, info = self.door.step(observation, reward, info, terminated)
+        return observation, reward, terminated, truncated, info
+
+    def over(self) -> None:
+        """An episode has come to its end."""
+        self._failures = 0
+        self.door.over()
+
+    def note_lost(self, error: EnvironmentLost) -> None:
+        """The environment was lost in mid-episode: say so. Raises EnvironmentLost when that goes on and on."""
+        self.door.over()
+        steps = self._result.steps
+        self._recorder.event("env_lost", str(error), level="warning", data={"steps": steps})
+        self._tell("warning", str(error))
+        self._failures = self._failures + 1 if steps < self.soon else 1
+        if self._failures >= MOST_FAILURES:
+            raise EnvironmentLost(
+                f"{MOST_FAILURES} episodes in a row were lost soon after they had begun, so the session ends; what was recorded "
+                f"is kept. The last time: {error}"
+            ) from error
+
+    def warn(self, notices: Any) -> None:
+        """Hand on what there is to say to the player."""
+        for text in notices:
+            self._recorder.event("notice", text, level="warning")
+            self._tell("warning", text)
+
+    def _note_replaced(self, text: str, numbers: dict[str, float]) -> None:
+        """The door has replaced numbers."""
+        data = {"step": self._result.steps, **{name: str(value) for name, value in numbers.items()}}
+        self._recorder.event("numbers", text, level="warning", data=data)
+        if numbers:
+            self._tell("warning", text)

@@ -1,0 +1,55 @@
+"""The review's menus: what to do, which tag, which note."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+TAGS = ("clean", "late", "lucky", "too slow", "mistake")
+NOTES = ("good line", "brakes too late", "brakes too early", "off the line", "needed luck", "shows it best")
+ACTIONS = ("star", "tag", "note", "more", "less", "unreviewed", "corner", "verdict", "sort", "undo", "quit")
+
+
+@dataclass(slots=True)
+class Menu:
+    """A short list to choose from; ``text`` is what is being typed instead (notes and tags)."""
+
+    kind: str
+    options: tuple[str, ...]
+    index: int = 0
+    text: str = ""
+
+    @classmethod
+    def of_actions(cls) -> Menu:
+        """Return the menu of what can be done, for a pad without keys for all of it."""
+        return cls("menu", ACTIONS)
+
+    @classmethod
+    def of_tags(cls, known: Iterable[str]) -> Menu:
+        """Return the menu of tags: the usual ones and those that segments have."""
+        return cls("tag", tuple(dict.fromkeys((*TAGS, *sorted(known)))))
+
+    @classmethod
+    def of_notes(cls, note: str) -> Menu:
+        """Return the menu of notes, with the present one to be edited."""
+        return cls("note", ("", *NOTES), text=note)
+
+    @property
+    def chosen(self) -> str:
+        """The option chosen, or what was typed."""
+        return self.options[self.index] if self.index >= 0 else self.text
+
+    def move(self, by: int) -> None:
+        """Go to the next option (1) or the previous one (-1), around the ends."""
+        start = -1 if self.index < 0 and by > 0 else self.index
+        self.index = (start + by) % len(self.options)
+
+    def type(self, text: str) -> None:
+        """Add typed letters; a backspace takes the last one away."""
+        if self.kind == "menu":
+            return
+        if text == "\b":
+            self.text = self.text[:-1]
+        else:
+            self.text = (self.text + "".join(c for c in text if c.isprintable()))[:200]
+        self.index = -1

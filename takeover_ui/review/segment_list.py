@@ -1,0 +1,105 @@
+"""The list of the review: filtered, sorted, with one segment selected."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from data.records import VERDICTS, Segment
+
+SORTS = ("priority", "newest", "different")
+VERDICT_FILTERS = (None, *VERDICTS)
+
+
+class SegmentList:
+    """Segments by number in ``all``; those listed in ``shown``, of which ``index`` is selected.
+
+    ``difference`` says how far the human drove from what the agent would have done; it is asked only where the order needs it.
+    """
+
+    def __init__(
+        self,
+        segments: Iterable[Segment],
+        difference: Callable[[Segment], float],
+        *,
+        corner: str | None = None,
+        verdict: str | None = None,
+        sort: str = "priority",
+    ) -> None:
+        self.all = {s.id: s for s in segments}
+        self.corner, self.verdict, self.sort = corner, verdict, sort
+        self.shown: list[Segment] = []
+        self.index = 0
+        self._difference = difference
+        self._differences: dict[int, float] = {}
+        self.arrange()
+
+    @property
+    def selected(self) -> Segment | None:
+        """The selected segment."""
+        return self.shown[self.index] if self.shown else None
+
+    @property
+    def corners(self) -> list[str]:
+        """The corners that segments belong to."""
+        return sorted({s.corner for s in self.all.values() if s.corner})
+
+    @property
+    def open(self) -> int:
+        """How many of the listed segments are not judged yet."""
+        return sum(s.verdict == "unreviewed" for s in self.shown)
+
+    @property
+    def next_open(self) -> int | None:
+        """Where the next other segment without a verdict is, from here to the end and on from the top."""
+        count = len(self.shown)
+        ahead = ((self.index + step) % count for step in range(1, count))
+        return next((k for k in ahead if self.shown[k].verdict == "unreviewed"), None)
+
+    def select(self, index: int) -> None:
+        """Select a row, the nearest one where there is none."""
+        self.index = min(max(0, index), max(0, len(self.shown) - 1))
+
+    def arrange(self, keep: int | None = None) -> None:
+        """Filter and sort; stay on the selected segment (or segment ``keep``) where it is still listed."""
+        wanted = keep if keep is not None else self.selected.id if self.selected else None
+        self.shown = sorted((s for s in self.all.values() if self.lists(s)), key=self._key)
+        self.select(next((k for k, s in enumerate(self.shown) if s.id == wanted), self.index))
+
+    def lists(self, segment: Segment) -> bool:
+        """Tell whether the filters let a segment through."""
+        return self.corner in (None, segment.corner) and self.verdict in (None, segment.verdict)
+
+    def update(self, segments: Iterable[Segment]) -> None:
+        """Take in segments as they are now; they keep their rows until the list is arranged anew."""
+        for segment in segments:
+            if segment.id in self.all:  # else judged on another track
+                self.all[segment.id] = segment
+                self.shown = [segment if s.id == segment.id else s for s in self.shown]
+
+    def cycle(self, what: str) -> None:
+        """Go on to the next ``corner``, ``verdict`` or ``sort``."""
+        corners = list(dict.fromkeys((None, *self.corners, self.corner)))
+        values = {"corner": corners, "verdict": VERDICT_FILTERS, "sort": SORTS}[what]
+        setattr(self, what, values[(values.index(getattr(self, what)) + 1) % len(values)])
+        self.arrange()
+
+    def compare(self, seconds: float) -> bool:
+        """Find out differences that the order still needs, for so long; tell whether the list was arranged anew."""
+        end = time.perf_counter() + seconds
+        missing = [s for s in self.shown if s.id not in self._differences] if self.sort == "different" else []
+        for segment in missing:
+            self._differences[segment.id] = self._difference(segment)
+            if time.perf_counter() > end:
+                break
+        done = bool(missing) and missing[-1].id in self._differences
+        if done:
+            self.arrange()
+        return done
+
+    def _key(self, segment: Segment) -> tuple[float, ...]:
+        if self.sort == "newest":
+            return (-segment.id,)
+        if self.sort == "different":
+            return (-self._differences.get(segment.id, 0.0), -segment.id)
+        return (segment.verdict != "unreviewed", -segment.priority, -segment.id)

@@ -1,0 +1,80 @@
+"""Who runs first: what may be raised is raised for the threads that a tick waits for, and taken back; nothing is inherited."""
+
+import os
+import subprocess
+import sys
+import threading
+import types
+
+import pytest
+
+from hitl.timing import priority
+from hitl.timing.clocks import punctual
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux has these classes")
+
+
+def allowed() -> bool:
+    undo = priority.real_time()
+    if undo is None:
+        return False
+    undo()
+    return True
+
+
+@linux
+def test_the_driving_thread_goes_first_where_the_user_may_and_only_while_it_drives():
+    before = os.sched_getscheduler(0)
+    with punctual():
+        during = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
+        assert during == (os.SCHED_RR if allowed_before else before)
+    assert os.sched_getscheduler(0) == before
+
+
+@linux
+def test_threads_and_programs_started_meanwhile_are_ordinary():
+    seen = []
+    with punctual():
+        thread = threading.Thread(target=lambda: seen.append(os.sched_getscheduler(0)))
+        thread.start()
+        thread.join()
+        asked = subprocess.run(
+            [sys.executable, "-c", "import os; print(os.sched_getscheduler(0))"], capture_output=True, text=True, check=True
+        )
+    assert seen == [os.SCHED_OTHER]
+    assert int(asked.stdout) == os.SCHED_OTHER
+
+
+@linux
+def test_without_the_right_nothing_changes_and_nothing_fails(monkeypatch):
+    monkeypatch.setattr(os, "sched_setscheduler", lambda *a: (_ for _ in ()).throw(PermissionError(1, "not permitted")))
+    before = os.sched_getscheduler(0)
+    assert priority.real_time() is None
+    priority.raise_priority()()
+    assert os.sched_getscheduler(0) == before
+
+
+def test_windows_raises_the_process_and_takes_it_back(monkeypatch):
+    asked = []
+
+    class Process:
+        def nice(self, value=None):
+            return 32 if value is None else asked.append(value)
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setitem(
+        sys.modules, "psutil", types.SimpleNamespace(Process=Process, ABOVE_NORMAL_PRIORITY_CLASS=0x8000)
+    )
+    undo = priority.raise_priority()
+    assert priority.real_time() is None  # threads have no class of their own there
+    undo()
+    assert asked == [0x8000, 32]
+
+
+def test_other_systems_need_nothing(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    priority.raise_priority()()
+    assert priority.real_time() is None
+
+
+allowed_before = sys.platform.startswith("linux") and allowed()
