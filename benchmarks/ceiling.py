@@ -75,8 +75,8 @@ def run(
 
     Once the corner is passed it is watched for ``hold`` more.
     """
+    from data.records import Corner
     from hitl.home import Home
-    from hitl.road.corners import Corner
     from hitl.session.lockstep import Lockstep
     from hitl.session_options import SessionOptions
     from trainer.presets import PRESETS

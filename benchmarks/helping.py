@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from arms import HELP_S, Arm
 
 if TYPE_CHECKING:
-    from hitl.road.corners import Corner
+    from data.records import Corner
     from hitl.session.lockstep import Lockstep
     from hitl.session.setup import SessionSetup
 

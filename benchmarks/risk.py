@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from data.records import DRIVING_FAULTS
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -34,7 +36,6 @@ from hitl.home import Home
 from hitl.session.risk import Attempt, calibrate, features, fit, requests
 
 HZ = 20.0
-FAILURES = ("off_road", "stalled")
 EARLIEST_S, LATEST_S = 6.0, 1.0  # s before a crash in which a request foresees it
 METHODS = ("hitl", "critics", "spread", "disagreement", "low tail", "speed rule", "distance rule")
 
@@ -76,7 +77,7 @@ def scores(fitted: list[Drive], size: int) -> dict[str, Callable[[Drive], NDArra
     """Return what each method makes of a drive; ``size`` is that of an observation."""
 
     def model(part: slice) -> Callable[[Drive], NDArray[np.float64]]:
-        found = fit([Attempt(d.features[:, part], d.reason in FAILURES) for d in fitted], HZ)
+        found = fit([Attempt(d.features[:, part], d.reason in DRIVING_FAULTS) for d in fitted], HZ)
         return lambda d: found.risk(d.features[:, part]) if found is not None else np.zeros(len(d.features))
 
     return {
@@ -96,13 +97,13 @@ def judge(
     """Set the threshold to one request an attempt on the fitted drives, and count on the others."""
     threshold = calibrate([score(d) for d in fitted], float(len(fitted)), HZ)
     asked = right = 0
-    foreseen = {reason: [0, 0] for reason in FAILURES}
+    foreseen = {reason: [0, 0] for reason in DRIVING_FAULTS}
     for drive in held_out:
         begun = requests(score(drive), threshold, HZ)
         steps = len(drive.features)
         timely = [t for t in begun if LATEST_S * HZ <= steps - t <= EARLIEST_S * HZ]
         asked += len(begun)
-        if drive.reason in FAILURES:
+        if drive.reason in DRIVING_FAULTS:
             right += len(timely)
             foreseen[drive.reason][0] += bool(timely)
             foreseen[drive.reason][1] += 1

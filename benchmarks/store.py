@@ -20,10 +20,11 @@ from common import parser, print_table, write_report
 from data.exchange.importing import write
 from data.exchange.merge import merge
 from data.exchange.portable import Portable
-from data.reading.episodes import FLOATS, EpisodeData
+from data.reading.episodes import EpisodeData
 from data.reading.follow import Follower
 from data.recording.recorder import Recorder
 from data.records import HUMAN, SessionInfo, StepRow
+from data.schema import STEP_MEASURES
 from data.store import Store
 from data.tables.upkeep import size_on_disk
 
@@ -57,7 +58,7 @@ def episodes(steps: int) -> list[EpisodeData]:
                 executed=rng.uniform(-1, 1, (LENGTH, ACTIONS)).astype(np.float32),
                 proposed=rng.uniform(-1, 1, (LENGTH, ACTIONS)).astype(np.float32),
                 reward=rng.standard_normal(LENGTH), driver=driver,
-                columns={name: rng.standard_normal(LENGTH) for name in FLOATS},
+                columns={name: rng.standard_normal(LENGTH) for name in STEP_MEASURES},
                 last_observation=np.zeros(OBSERVATIONS, np.float32),
             )
         )  # fmt: skip

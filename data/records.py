@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
+from msgspec import Meta
+
+from data.fields import Digest, Name, Names, Whole, checked, one_of
 
 AGENT, HUMAN = 0, 1
 """Who drove a step."""
@@ -20,29 +25,59 @@ DRIVING_FAULTS = ("off_road", "stalled")
 
 PURPOSES = ("drive", "lap", "evaluation", "practice")
 SESSION_KINDS = ("play", "demo", "evaluation", "import", "stall")
+SEGMENT_KINDS = ("takeover", "lap")
+ENDS = ("terminated", "truncated", "interrupted")
+
+
+class Corner(NamedTuple):
+    """A named stretch of a track's line, from ``from_m`` to ``to_m`` (metres of arc length)."""
+
+    name: str
+    from_m: float
+    to_m: float
+
+    def contains(self, progress: float) -> bool:
+        """Return whether a car at that progress (m) is in the corner."""
+        return self.from_m <= progress < self.to_m
 
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
     """What holds for every step of a session."""
 
-    kind: str
-    """One of ``SESSION_KINDS``."""
-    env: str
-    track: str
-    hz: float
+    kind: Annotated[str, one_of(*SESSION_KINDS)]
+    env: Name
+    track: Name
+    hz: Annotated[float, Meta(gt=0, le=1000)]
     """Control steps per second."""
-    observation_names: tuple[str, ...]
-    action_names: tuple[str, ...]
-    reward: Mapping[str, float] = field(default_factory=dict)
+    observation_names: Names
+    action_names: Names
+    reward: Mapping[str, Any] = field(default_factory=dict)
     """The reward settings in force."""
-    seed: int | None = None
-    driver: str = ""
+    seed: Whole | None = None
+    driver: Name = ""
     """What the human side is: ``pad``, ``keyboard``, ``scripted``."""
-    frame_shape: tuple[int, ...] | None = None
+    frame_shape: tuple[Annotated[int, Meta(ge=1, le=10_000)], ...] | None = None
     """Shape of one image, for observations that are images."""
-    track_digest: str = ""
+    track_digest: Digest = ""
     """What the track's line is known by (``data.tables.tracks``); "" where there is none, or only the name is known."""
+
+    @classmethod
+    def from_json(cls, values: Any) -> SessionInfo:
+        """Return the session that a JSON object describes, or a row of the store, in which lists and tables are JSON text.
+
+        Raises ValueError when a field is missing or not what it may be.
+        """
+        if not isinstance(values, Mapping):
+            raise ValueError("a session is not a table")
+        found = {f.name: values[f.name] for f in fields(cls) if f.name in values}
+        for name in ("reward", "driver"):  # NULL in the store where there is none
+            if found.get(name, "") is None:
+                del found[name]
+        for name in ("observation_names", "action_names", "reward", "frame_shape"):
+            if isinstance(text := found.get(name), str):
+                found[name] = json.loads(text)
+        return checked(found, cls, "session")
 
 
 @dataclass(slots=True)

@@ -15,6 +15,21 @@ from sqlite_utils import Database
 APPLICATION_ID = 0x4849544C
 """Written into the file's header ("HITL"), so that another program's database is not taken for a store."""
 
+SESSION_COLUMNS = (
+    "uuid", "kind", "env", "track", "hz", "observation_names", "action_names", "reward", "frame_shape", "seed", "driver",
+    "started",
+)  # fmt: skip
+"""What is written of a session when it begins; lists are JSON text."""
+
+STEP_MEASURES = ("progress", "x", "y", "z", "heading", "speed", "risk")
+"""Columns of a step that may be unknown: NULL in the store, NaN in arrays."""
+
+STEP_COLUMNS = (
+    "episode_id", "t", "driver", "reward", "terminated", "truncated", *STEP_MEASURES, "checkpoint_id", "observation",
+    "executed", "proposed",
+)  # fmt: skip
+INSERT_STEP = f"INSERT OR IGNORE INTO steps ({', '.join(STEP_COLUMNS)}) VALUES ({', '.join('?' * len(STEP_COLUMNS))})"
+
 
 @dataclass(frozen=True)
 class Migration:

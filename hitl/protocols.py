@@ -8,9 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from data.records import StepRow
+from data.records import Corner, StepRow
 from hitl.arbiter import Decision
-from hitl.road.corners import Corner
 
 
 class Policy(Protocol):

@@ -12,17 +12,18 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from data.records import Corner
+
 Driver = Literal["agent", "human", "paused"]
 Level = Literal["info", "good", "warning", "error"]
-Corner = tuple[str, float, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
     """The track and the names that hold for a whole session.
 
-    ``points`` is the reference line, (N, 2) in metres; ``length`` its length in metres; ``corners`` are
-    ``(name, from_m, to_m)`` along it. ``action_names`` name the entries of ``View.proposed`` and ``View.executed``.
+    ``points`` is the reference line, (N, 2) in metres; ``length`` its length in metres; ``corners`` lie
+    along it. ``action_names`` name the entries of ``View.proposed`` and ``View.executed``.
     """
 
     track: str

@@ -1,4 +1,7 @@
-"""Whether the heaps of an HDF5 file, where its texts lie, can be walked: the library goes on for ever on one that leads nowhere.
+"""Whether the heaps of an HDF5 file, where its texts lie, can be walked: the library loops for ever on a damaged one.
+
+Reading in a child process with limits of time and memory would need a job object on Windows and a way back for the arrays: more
+than this check.
 
 The layout: HDF5 File Format Specification 3.0, III.E, "Global Heap".
 """

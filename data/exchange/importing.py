@@ -50,7 +50,7 @@ def write(
             except (EpisodeRefusedError, TypeError, ValueError, OverflowError, AttributeError, KeyError) as error:
                 # Whatever else a foreign episode is made of: it is refused, and the others go on.
                 known = isinstance(error, EpisodeRefusedError)
-                reason = shown(error, 300) if known else f"it is not whole ({shown(error, 120)})"
+                reason = shown(error, 300) if known else f"it is malformed ({shown(error, 120)})"
                 summary.refused.append((shown(name), reason))
                 if on_done:
                     on_done(name, reason)

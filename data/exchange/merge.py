@@ -20,9 +20,9 @@ import numpy as np
 from data.connect import connect, header_version, now, open_store, transaction
 from data.errors import StoreError, UsageError, shown
 from data.files.paths import refuse_share, sqlite_uri
+from data.recording.applier import close_interrupted
 from data.recording.log_beside import advice, without_log
-from data.recording.operations import STEP_COLUMNS, close_interrupted
-from data.schema import MIGRATIONS
+from data.schema import MIGRATIONS, SESSION_COLUMNS, STEP_COLUMNS
 from data.tables import tracks
 from data.tables.checks import faults
 from data.tables.judgements import judge_as
@@ -51,10 +51,7 @@ class Summary:
         self.notes += other.notes
 
 
-_SESSION = (
-    "uuid, kind, env, hz, observation_names, action_names, reward, frame_shape, seed, driver, started, ended, "
-    "status, source"
-)
+_SESSION = ", ".join((*(name for name in SESSION_COLUMNS if name != "track"), "ended", "status", "source"))
 _CHECKPOINT = "name, sha256, updates, env_steps, kind, config, created"
 _EPISODE = (
     'number, purpose, seed, started, ended, "end", reason, length, "return", max_progress, last_observation, origin'
@@ -266,10 +263,10 @@ def _merge_episode(conn: sqlite3.Connection, episode: int, session: int, hz: flo
     target = int(found[0])
     execute("INSERT INTO temp.episode_map VALUES (?, ?)", (episode, target))
     before = conn.total_changes
-    columns = ", ".join(f"p.{name.strip()}" for name in STEP_COLUMNS.split(",")[1:])
+    columns = ", ".join(f"p.{name}" for name in STEP_COLUMNS[1:])
     columns = columns.replace("p.checkpoint_id", "(SELECT dst FROM temp.checkpoint_map WHERE src = p.checkpoint_id)")
     execute(
-        f"INSERT OR IGNORE INTO main.steps ({STEP_COLUMNS}) SELECT ?1, {columns} FROM src.steps p WHERE p.episode_id "
+        f"INSERT OR IGNORE INTO main.steps ({', '.join(STEP_COLUMNS)}) SELECT ?1, {columns} FROM src.steps p WHERE p.episode_id "
         "= ?2 AND EXISTS (SELECT 1 FROM chosen c WHERE c.episode_id = ?2 AND p.t >= c.first AND p.t < c.stop) ORDER BY p.t",
         (target, episode),
     )

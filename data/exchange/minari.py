@@ -116,7 +116,7 @@ def _identify(folder: Path, version: str) -> None:
 
 
 def find_dataset(path: Path) -> Path | None:
-    """Return the data folder of the dataset at ``path``; None when there is none."""
+    """Return the data folder of the dataset at ``path``; None when there is no such folder."""
     return next(
         (p for p in (path, path / "data") if (p / "main_data.hdf5").exists() or (p / "metadata.json").exists()), None
     )
@@ -127,7 +127,7 @@ def _vet(folder: Path) -> dict[str, Any]:
     metadata = read_json(folder / "metadata.json", MOST_METADATA)
     name = metadata.get("dataset_id", "") if isinstance(metadata, dict) else ""
     if not isinstance(name, str) or len(name) > MOST_NAME:  # it is taken apart by an expression that goes back at every letter
-        raise ValueError(f"its name has more than {MOST_NAME} characters or is no text")
+        raise ValueError(f"its name has more than {MOST_NAME} characters or is not text")
     if (file := folder / "main_data.hdf5").exists():  # there are datasets of other kinds of file
         check_heaps(file)
     return metadata if isinstance(metadata, dict) else {}
@@ -161,7 +161,7 @@ def read_minari(path: Path, told: Told | None = None) -> Iterator[tuple[str, Por
 
     folder = find_dataset(path)
     if folder is None:
-        raise InputFileError(f"{path.name} is no Minari dataset: give the folder that holds its data folder.")
+        raise InputFileError(f"{path.name} is not a Minari dataset: give the folder that holds its data folder.")
     try:
         metadata = _vet(folder)
         dataset = minari.MinariDataset(storage_class.read(folder))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import UsageError
+from data.schema import STEP_MEASURES
 
 BLOCK = 50_000
 """Steps in a row group."""
@@ -36,9 +37,8 @@ def empty_folder(folder: Path) -> None:
 _NUMBERS = (
     ("step", "p.id", "int64"), ("episode", "p.episode_id", "int64"), ("session", "e.session_id", "int64"), ("t", "p.t", "int32"),
     ("driver", "p.driver", "uint8"), ("reward", "p.reward", "float64"), ("terminated", "p.terminated", "bool_"),
-    ("truncated", "p.truncated", "bool_"), ("progress", "p.progress", "float64"), ("x", "p.x", "float64"),
-    ("y", "p.y", "float64"), ("z", "p.z", "float64"), ("heading", "p.heading", "float64"), ("speed", "p.speed", "float64"),
-    ("risk", "p.risk", "float64"), ("checkpoint", "p.checkpoint_id", "int64"),
+    ("truncated", "p.truncated", "bool_"), *((name, f"p.{name}", "float64") for name in STEP_MEASURES),
+    ("checkpoint", "p.checkpoint_id", "int64"),
 )  # fmt: skip
 
 

@@ -15,12 +15,16 @@ from typing import Any
 import numpy as np
 
 from data.errors import shown
-from data.reading.episodes import FLOATS, EpisodeData, SegmentData, read_episode
+from data.fields import checked
+from data.reading.episodes import EpisodeData, SegmentData, read_episode
+from data.reading.news import session_described
 from data.reading.schema_check import readable_rows
 from data.records import SessionInfo
+from data.schema import STEP_MEASURES
 
 VERSION = 1
 _EPISODE = ("purpose", "end", "reason", "seed", "started", "ended", "first_t")
+_CHECKPOINT = ("name", "sha256", "updates", "env_steps", "kind", "created")
 
 
 @dataclass(slots=True)
@@ -38,17 +42,7 @@ class Portable:
 @readable_rows()
 def session_info(conn: sqlite3.Connection, session_id: int) -> SessionInfo:
     """Read what holds for every step of a session."""
-    row = conn.execute(
-        "SELECT kind, env, track, hz, observation_names, action_names, reward, frame_shape, seed, driver, "
-        "(SELECT digest FROM tracks t WHERE t.track = sessions.track) FROM sessions WHERE id = ?",
-        (session_id,),
-    ).fetchone()
-    kind, env, track, hz, observations, actions, reward, frame, seed, driver, digest = row
-    return SessionInfo(
-        kind=kind, env=env, track=track, hz=hz, observation_names=tuple(json.loads(observations)),
-        action_names=tuple(json.loads(actions)), reward=json.loads(reward or "{}"), seed=seed, driver=driver,
-        frame_shape=tuple(json.loads(frame)) if frame else None, track_digest=digest or "",
-    )  # fmt: skip
+    return SessionInfo.from_json(session_described(conn, session_id))
 
 
 def whole_episodes(conn: sqlite3.Connection, episodes: Iterable[int] | None = None) -> Iterator[Portable]:
@@ -83,13 +77,12 @@ def segment_episodes(conn: sqlite3.Connection, segments: Iterable[int]) -> Itera
 
 
 def _checkpoints(conn: sqlite3.Connection, data: EpisodeData) -> dict[int, dict[str, Any]]:
-    names = ("name", "sha256", "updates", "env_steps", "kind", "created")
     wanted = np.unique(np.asarray(-1 if data.checkpoint_id is None else data.checkpoint_id))
     rows = conn.execute(
-        f"SELECT id, {', '.join(names)} FROM checkpoints WHERE id IN (SELECT value FROM json_each(?))",
+        f"SELECT id, {', '.join(_CHECKPOINT)} FROM checkpoints WHERE id IN (SELECT value FROM json_each(?))",
         (json.dumps([int(i) for i in wanted]),),
     )
-    return {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows}
+    return {row[0]: dict(zip(_CHECKPOINT, row[1:], strict=True)) for row in rows}
 
 
 def describe(item: Portable) -> dict[str, Any]:
@@ -114,21 +107,21 @@ def step_arrays(data: EpisodeData) -> dict[str, np.ndarray]:
         "proposed": np.array(data.executed if data.proposed is None else data.proposed, np.float32),
         "checkpoint_id": np.broadcast_to(np.asarray(checkpoint, np.int64), (n,)).copy(),
     }
-    return arrays | {name: np.asarray(data.columns.get(name, np.full(n, np.nan)), np.float64) for name in FLOATS}
+    return arrays | {name: np.asarray(data.columns.get(name, np.full(n, np.nan)), np.float64) for name in STEP_MEASURES}
 
 
 def put_step_arrays(data: EpisodeData, arrays: Any) -> None:
     """Put the columns back. Raises KeyError when one is missing, ValueError when one is not of its kind."""
     n = len(data)
-    if any(np.asarray(arrays[name]).dtype.kind not in "biuf" for name in ("driver", "proposed", "checkpoint_id", *FLOATS)):
-        raise ValueError("its columns hold something else than numbers")
+    if any(np.asarray(arrays[name]).dtype.kind not in "biuf" for name in ("driver", "proposed", "checkpoint_id", *STEP_MEASURES)):
+        raise ValueError("its columns do not hold numbers")
     driver, checkpoint = (np.asarray(arrays[name])[:n] for name in ("driver", "checkpoint_id"))
     if driver.dtype.kind not in "biu" or checkpoint.dtype.kind not in "biu" or not np.isin(driver, (0, 1)).all():
-        raise ValueError("its drivers are not 0 and 1, or its checkpoints no whole numbers")  # 8 bits would make 257 a 1
+        raise ValueError("its drivers are not 0 and 1, or its checkpoints are not whole numbers")  # 8 bits would make 257 a 1
     data.driver = driver.astype(np.uint8)
     data.proposed = np.asarray(arrays["proposed"], np.float32)[:n]
     data.checkpoint_id = checkpoint.astype(np.int64)
-    data.columns = {name: np.asarray(arrays[name], np.float64)[:n] for name in FLOATS}
+    data.columns = {name: np.asarray(arrays[name], np.float64)[:n] for name in STEP_MEASURES}
 
 
 def tail_of(data: EpisodeData) -> dict[str, Any] | None:
@@ -166,17 +159,14 @@ def restore(described: Any, arrays: EpisodeData) -> Portable:
     try:
         if described["hitl"] != VERSION:
             raise ValueError(f"it was written by a newer version of hitl: description {described['hitl']}")
-        values = dict(described["session"])
-        for name in ("observation_names", "action_names", "frame_shape"):
-            values[name] = None if values.get(name) is None else tuple(values[name])
-        info = SessionInfo(**values)
+        info = SessionInfo.from_json(described["session"])
         for name in _EPISODE:
             setattr(arrays, name, described["episode"][name])
-        arrays.segments = [SegmentData(**(s | {"tags": tuple(s["tags"])})) for s in described["segments"]]
+        arrays.segments = [checked(segment, SegmentData, "segment") for segment in described["segments"]]
         checkpoints = {int(key): dict(value) for key, value in described["checkpoints"].items()}
         return Portable(info, arrays, str(described["origin"]), checkpoints)
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
-        raise ValueError(f"its description is not whole ({shown(error, 120)})") from error
+        raise ValueError(f"its description is incomplete ({shown(error, 120)})") from error
 
 
 def adopt_checkpoints(conn: sqlite3.Connection, item: Portable) -> None:
@@ -187,22 +177,19 @@ def adopt_checkpoints(conn: sqlite3.Connection, item: Portable) -> None:
     source = np.broadcast_to(np.asarray(ids, np.int64), (len(item.data),))
     target = np.full(len(item.data), -1, np.int64)
     for key, row in item.checkpoints.items():
-        found = conn.execute(
+        here = conn.execute(
             "SELECT id FROM checkpoints WHERE sha256 = ? AND name = ?", (row["sha256"], row["name"])
         ).fetchone()
-        if found is None:
-            names = list(row)
-            found = (
-                conn.execute(
-                    "INSERT INTO checkpoints (name, sha256, updates, env_steps, kind, created, config) VALUES (?, ?, ?, ?, ?, "
-                    "?, '{}')",
-                    tuple(row[name] for name in ("name", "sha256", "updates", "env_steps", "kind", "created")),
-                ).lastrowid
-                if names
-                else None,
-            )
-        target[source == key] = found[0]
+        target[source == key] = here[0] if here else _add_checkpoint(conn, row)
     item.data.checkpoint_id = target
+
+
+def _add_checkpoint(conn: sqlite3.Connection, row: dict[str, Any]) -> int:
+    cursor = conn.execute(
+        f"INSERT INTO checkpoints ({', '.join(_CHECKPOINT)}, config) VALUES (?, ?, ?, ?, ?, ?, '{{}}')",
+        tuple(row[name] for name in _CHECKPOINT),
+    )
+    return int(cursor.lastrowid or 0)
 
 
 def digest(*parts: bytes) -> str:

@@ -63,7 +63,7 @@ def laid_out(observations: Any, layout: Layout) -> np.ndarray:
 
 
 def leaves(value: Any) -> list[Any]:
-    """Return the arrays of nested observations, one behind the other."""
+    """Return the arrays of nested observations, in order."""
     if isinstance(value, dict | tuple):
         parts = [value[key] for key in sorted(value)] if isinstance(value, dict) else value
         return [leaf for part in parts for leaf in leaves(part)]

@@ -155,13 +155,13 @@ class _Machine:
 
     def append(self, items: list[Any]) -> None:
         if type(self.stack[-1]) is not list:
-            raise _RefusedError("an append to something that is no list")
+            raise _RefusedError("an append to something that is not a list")
         self.stack[-1].extend(items)
 
     def set_items(self, items: list[Any]) -> None:
         target = self.stack[-1]
         if type(target) is not dict or len(items) % 2:
-            raise _RefusedError("an entry in something that is no dictionary")
+            raise _RefusedError("an entry in something that is not a dictionary")
         for key, value in zip(items[::2], items[1::2], strict=True):
             if type(key) not in (str, int, bytes, float, bool):
                 raise _RefusedError("a dictionary with keys that are not plain")
@@ -179,7 +179,7 @@ class _Machine:
     def reduce(self) -> None:
         args, name = self.stack.pop(), self.stack.pop()
         if not isinstance(name, _Name) or name.build is None or type(args) is not tuple:
-            raise _RefusedError("a call of something that is no NumPy constructor")
+            raise _RefusedError("a call of something that is not a NumPy constructor")
         self.stack.append(name.build(*args))
 
     def build(self) -> None:

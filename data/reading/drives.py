@@ -16,16 +16,14 @@ from data.errors import UsageError
 from data.numbers import FARTHEST, MOST, RETURN
 from data.reading.schema_check import readable_rows
 from data.records import AGENT, DRIVING_FAULTS
-
-FLOATS = ("progress", "x", "y", "z", "heading", "speed", "risk")
-"""Columns of a step that may be unknown: NaN here, NULL in the store."""
+from data.schema import STEP_MEASURES
 
 VECTORS = ("observation", "executed", "proposed")
 """Columns of a step that hold several numbers."""
 
 _TYPES: dict[str, type[np.generic]] = {
     "t": np.int64, "driver": np.uint8, "reward": np.float64, "terminated": np.bool_, "truncated": np.bool_,
-    "checkpoint_id": np.int64, **dict.fromkeys(FLOATS, np.float64),
+    "checkpoint_id": np.int64, **dict.fromkeys(STEP_MEASURES, np.float64),
 }  # fmt: skip
 
 COLUMNS = (*_TYPES, *VECTORS)

@@ -5,36 +5,38 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 
 from data.connect import now, transaction
-from data.reading.drives import FLOATS, read_columns
+from data.fields import Count, Priority, Text, Time, one_of
+from data.reading.drives import read_columns
 from data.reading.schema_check import readable_rows
-from data.recording.operations import INSERT_STEP
-from data.records import AGENT, HUMAN
+from data.records import AGENT, HUMAN, OUTCOMES, SEGMENT_KINDS, VERDICTS
+from data.schema import INSERT_STEP, STEP_MEASURES
 
 
 @dataclass(slots=True)
 class SegmentData:
     """A segment of an :class:`EpisodeData`, ``[start, stop)`` in steps from the episode's first."""
 
-    kind: str
-    start: int
-    stop: int
-    trigger: str = ""
-    corner: str | None = None
-    priority: float = 1.0
-    verdict: str = "unreviewed"
-    outcome: str = "unclear"
-    interrupted: bool = False
-    trim_start: int = 0
-    trim_stop: int = 0
-    note: str = ""
-    tags: tuple[str, ...] = ()
-    judged_by: str | None = None
-    judged_at: str | None = None
+    kind: Annotated[str, one_of(*SEGMENT_KINDS)]
+    start: Count
+    stop: Count
+    trigger: Text = ""
+    corner: Text | None = None
+    priority: Priority = 1.0
+    verdict: Annotated[str, one_of(*VERDICTS)] = "unreviewed"
+    outcome: Annotated[str, one_of(*OUTCOMES)] = "unclear"
+    interrupted: bool | int = False
+    trim_start: Count = 0
+    trim_stop: Count = 0
+    note: Text = ""
+    tags: Annotated[tuple[Text, ...], Meta(max_length=1000)] = ()
+    judged_by: Text | None = None
+    judged_at: Time | None = None
 
 
 @dataclass(slots=True)
@@ -54,7 +56,7 @@ class EpisodeData:
     terminated: np.ndarray | bool = False
     truncated: np.ndarray | bool = False
     columns: dict[str, np.ndarray] = field(default_factory=dict)
-    """Any of ``FLOATS``: (n,), NaN where not known"""
+    """Any of ``STEP_MEASURES``: (n,), NaN where not known"""
     checkpoint_id: np.ndarray | int | None = None
     """(n,), -1 where none"""
     last_observation: np.ndarray | None = None
@@ -106,7 +108,7 @@ def step_rows(episode_id: int, data: EpisodeData) -> Iterable[tuple[Any, ...]]:
         reward.tolist(),
         _column(np.asarray(data.terminated, np.int64), n),
         _column(np.asarray(data.truncated, np.int64), n),
-        *(_floats(data.columns.get(name), n) for name in FLOATS),
+        *(_floats(data.columns.get(name), n) for name in STEP_MEASURES),
         checkpoints,
         observations,
         executed,
@@ -209,7 +211,7 @@ def read_episode(
     if following is not None:
         last, ended_as, reason = following[0], "interrupted", "part"
     return EpisodeData(
-        columns={name: steps.pop(name) for name in FLOATS}, **steps,
+        columns={name: steps.pop(name) for name in STEP_MEASURES}, **steps,
         last_observation=None if last is None else np.frombuffer(last, "<f4"),
         purpose=purpose, end=ended_as or "interrupted", reason=reason, seed=seed, started=started, ended=ended, origin=origin,
         segments=segments, first_t=first,

@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
-from data.recording.operations import STEP_COLUMNS
+from data.schema import SESSION_COLUMNS, STEP_COLUMNS
 
 Row = tuple[Any, ...]
 
@@ -56,7 +56,7 @@ def step_bytes(conn: sqlite3.Connection, after: int) -> int | None:
 
 def new_steps(conn: sqlite3.Connection, after: int, limit: int) -> list[Row]:
     """Return (id, session, episode, number of the episode, column, …) of the next steps, the columns as they are recorded."""
-    columns = ", ".join(f"s.{c.strip()}" for c in STEP_COLUMNS.split(",")[1:])
+    columns = ", ".join(f"s.{name}" for name in STEP_COLUMNS[1:])
     return conn.execute(
         f"SELECT s.id, e.session_id, e.id, e.number, {columns} FROM steps s JOIN episodes e ON e.id = s.episode_id "
         "WHERE s.id > ? ORDER BY s.id LIMIT ?",
@@ -70,7 +70,7 @@ def changed_episodes(conn: sqlite3.Connection, after: int) -> list[Row]:
 
 
 def changed_segments(conn: sqlite3.Connection, after: int) -> list[Row]:
-    """Return (session, revision, …) of the segments that changed since a revision, with what SEGMENT and STOP operations say."""
+    """Return (session, revision, …) of the segments that changed since a revision, with what begins and ends them."""
     return conn.execute(
         'SELECT g.session_id, g.revision, g.number, e.number, g.kind, g.start, g."trigger", g.corner, g.priority, '
         "g.started, g.stop, g.outcome, g.interrupted FROM segments g JOIN episodes e ON e.id = g.episode_id "
@@ -119,12 +119,13 @@ def session_status(conn: sqlite3.Connection, session: int) -> tuple[str, str | N
 
 
 def session_described(conn: sqlite3.Connection, session: int) -> dict[str, Any]:
-    """Return a session's row, with the digest of its track."""
-    names = "uuid, kind, env, track, hz, observation_names, action_names, reward, seed, driver, frame_shape, started"
-    *row, digest = conn.execute(
-        f"SELECT {names}, (SELECT digest FROM tracks t WHERE t.track = sessions.track) FROM sessions WHERE id = ?", (session,)
+    """Return a session's row, with the digest of its track, as ``SessionInfo.from_json`` takes it."""
+    row = conn.execute(
+        f"SELECT {', '.join(SESSION_COLUMNS)}, coalesce((SELECT digest FROM tracks t WHERE t.track = sessions.track), '') "
+        "FROM sessions WHERE id = ?",
+        (session,),
     ).fetchone()
-    return dict(zip(names.split(", "), row, strict=True)) | {"track_digest": digest or ""}
+    return dict(zip((*SESSION_COLUMNS, "track_digest"), row, strict=True))
 
 
 def checkpoint_names(conn: sqlite3.Connection, ids: set[int]) -> dict[int, str]:

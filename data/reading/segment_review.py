@@ -12,8 +12,9 @@ import numpy as np
 
 from data.errors import StoreError
 from data.numbers import FARTHEST
-from data.reading.drives import FLOATS, Drive, EpisodeSummary
+from data.reading.drives import Drive, EpisodeSummary
 from data.records import Segment
+from data.schema import STEP_MEASURES
 from data.store import Store
 
 P = ParamSpec("P")
@@ -22,7 +23,7 @@ R = TypeVar("R")
 BEFORE_S, AFTER_S = 2.5, 1.5
 """How much of the episode is shown before and after a segment."""
 
-SHOWN = ("t", "driver", *FLOATS, "executed", "proposed")
+SHOWN = ("t", "driver", *STEP_MEASURES, "executed", "proposed")
 TRIED = 25
 
 

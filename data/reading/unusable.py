@@ -11,9 +11,9 @@ import numpy as np
 from data.numbers import MOST, all_numbers, counted, no_numbers
 from data.reading.schema_check import readable_rows
 from data.reading.update import number_names
+from data.schema import STEP_MEASURES
 
 BLOCK = 4_000
-_PLACES = ("progress", "x", "y", "z", "heading", "speed", "risk")
 
 
 @readable_rows()
@@ -48,9 +48,9 @@ def unusable(conn: sqlite3.Connection) -> tuple[int, dict[str, int]]:
 
 def places(conn: sqlite3.Connection) -> dict[str, int]:
     """Return how many steps hold a place, a speed or a risk that is infinite or beyond any measure, by its name."""
-    sums = ", ".join(f"sum(abs({name}) > {MOST})" for name in _PLACES)
+    sums = ", ".join(f"sum(abs({name}) > {MOST})" for name in STEP_MEASURES)
     found = conn.execute(f"SELECT {sums} FROM steps").fetchone()
-    return {name: int(count) for name, count in zip(_PLACES, found, strict=True) if count}
+    return {name: int(count) for name, count in zip(STEP_MEASURES, found, strict=True) if count}
 
 
 def unusable_sentences(conn: sqlite3.Connection) -> list[str]:

@@ -1,6 +1,6 @@
 """Whether a store's log was there when it was needed: a file copied without it, or that lost it, lacks what was driven last.
 
-SQLite says nothing then. But whoever dies while recording leaves a log and a lock file behind, and whoever opens the store next
+SQLite says nothing then. But a process that dies while recording leaves a log and a lock file, and the next one to open the store
 sees both, and notes in the lock file that the log was there. A session that was cut off without such a note had none.
 """
 
@@ -32,7 +32,7 @@ def note_log(conn: sqlite3.Connection, path: Path) -> None:
 
 
 def without_log(conn: sqlite3.Connection, path: Path) -> list[int]:
-    """Return the sessions that were cut off and whose log nobody has seen since."""
+    """Return the sessions that were cut off and whose log has not been seen since."""
     return [session for session, uuid in _cut_off(conn, path) if not _noted(path, uuid)]
 
 

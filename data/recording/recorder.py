@@ -23,7 +23,18 @@ import numpy as np
 from data.connect import now, open_store
 from data.errors import StoreError
 from data.numbers import MOST
-from data.recording.operations import CLOSE, END, EPISODE, EVENT, OUTCOME, SEGMENT, STEP, STOP, Applier, Op
+from data.recording.applier import Applier
+from data.recording.operations import (
+    AddEvent,
+    AddStep,
+    BeginEpisode,
+    BeginSegment,
+    EndEpisode,
+    EndSegment,
+    EndSession,
+    Operation,
+    SetOutcome,
+)  # fmt: skip
 from data.recording.recovery import BLOCK, recover
 from data.recording.session_lock import LiveLock
 from data.recording.spill_file import SpillFile, read_spill
@@ -61,8 +72,8 @@ class Recorder:
         action_bytes = 4 * len(info.action_names)
         self._sizes = (4 * len(info.observation_names), action_bytes, action_bytes)
         self._busy, self._retry = busy_timeout_s, retry_s
-        self._queue: deque[Op] = deque()
-        self._waiting: list[Op] = []  # taken from the queue, not in the store yet; the writer's alone
+        self._queue: deque[Operation] = deque()
+        self._waiting: list[Operation] = []  # taken from the queue, not in the store yet; the writer's alone
         self._episode: int | None = None
         self._episodes = self._segments = self._t = 0
         self._return, self._far = 0.0, float("-inf")
@@ -115,8 +126,8 @@ class Recorder:
         self._episode = self._episodes
         self._episodes += 1
         self._t, self._return, self._far = 0, 0.0, float("-inf")
-        made = (None if value is None else int(value) for value in (seed, checkpoint_id))
-        self._queue.append((EPISODE, self._episode, purpose, *made, now()))
+        seed, checkpoint_id = (None if value is None else int(value) for value in (seed, checkpoint_id))
+        self._queue.append(BeginEpisode(self._episode, purpose, seed, checkpoint_id, now()))
         return self._episode
 
     def step(self, row: StepRow) -> None:
@@ -127,8 +138,8 @@ class Recorder:
         if self._episode is None:
             raise ValueError("a step was recorded outside of an episode")
         if self._starting:
-            self._begin_segments()
-        reward, progress = float(row.reward), _place(row.progress)
+            self._begin_segments(self._episode)
+        reward, progress = float(row.reward), _finite(row.progress)
         if not -MOST <= reward <= MOST:
             self.event("reward", f"A reward cannot be learned from ({reward:g}) and was recorded as 0.", "warning")
             reward = 0.0
@@ -138,10 +149,10 @@ class Recorder:
         if (len(observation), len(executed), len(proposed)) != self._sizes:
             raise ValueError("a step's observation or actions have another size than the session's")
         self._queue.append(
-            (
-                STEP, self._episode, self._t, 1 if row.driver else 0, reward, int(row.terminated), int(row.truncated),
-                progress, _place(row.x), _place(row.y), _place(row.z), _place(row.heading), _place(row.speed),
-                None if row.risk is None else _place(row.risk),
+            AddStep(
+                self._episode, self._t, 1 if row.driver else 0, reward, int(row.terminated), int(row.truncated),
+                progress, _finite(row.x), _finite(row.y), _finite(row.z), _finite(row.heading), _finite(row.speed),
+                None if row.risk is None else _finite(row.risk),
                 None if row.checkpoint_id is None else int(row.checkpoint_id), observation, executed, proposed,
             )
         )  # fmt: skip
@@ -161,9 +172,11 @@ class Recorder:
         self._starting.append((token, kind, trigger, corner, 1.0 if priority is None else float(priority)))
         return token
 
-    def _begin_segments(self) -> None:
+    def _begin_segments(self, episode: int) -> None:
         for token, kind, trigger, corner, priority in self._starting:
-            self._queue.append((SEGMENT, token, self._episode, kind, self._t, trigger, corner, priority, now()))
+            self._queue.append(
+                BeginSegment(token, episode, kind, self._t, trigger, corner, priority, now())
+            )
             self._running.add(token)
         self._starting.clear()
 
@@ -172,12 +185,12 @@ class Recorder:
         self._starting = [s for s in self._starting if s[0] != token]
         if token in self._running:
             self._running.discard(token)
-            self._queue.append((STOP, token, self._t, outcome, interrupted))
+            self._queue.append(EndSegment(token, self._t, outcome, interrupted))
             self._wake.set()
 
     def set_outcome(self, token: int, outcome: str) -> None:
-        """Say what became of a takeover: ``cleared``, ``failed`` or ``unclear``; may come after its end."""
-        self._queue.append((OUTCOME, token, outcome))
+        """Report the outcome of a takeover: ``cleared``, ``failed`` or ``unclear``; may come after its end."""
+        self._queue.append(SetOutcome(token, outcome))
 
     def end_episode(self, end: str, reason: str, last_observation: np.ndarray | None = None) -> None:
         """End the open episode and its segments. ``last_observation`` (O,) is what followed the last step."""
@@ -188,13 +201,13 @@ class Recorder:
         self._starting.clear()
         last = None if last_observation is None else np.asarray(last_observation, np.float32).tobytes()
         far = self._far if self._t and np.isfinite(self._far) else None
-        self._queue.append((END, self._episode, end, reason, last, self._t, self._return, far, now()))
+        self._queue.append(EndEpisode(self._episode, end, reason, last, self._t, self._return, far, now()))
         self._episode = None
         self._wake.set()
 
     def event(self, kind: str, message: str, level: str = "info", data: Mapping[str, Any] | None = None) -> None:
         """Note something that happened, for the player's log."""
-        self._queue.append((EVENT, now(), level, kind, message, json.dumps(data) if data else None))
+        self._queue.append(AddEvent(now(), level, kind, message, json.dumps(data) if data else None))
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until all that was recorded so far is in the store (True), or in the spill file or the time is over
@@ -212,7 +225,7 @@ class Recorder:
             return
         if self._episode is not None:
             self.end_episode("interrupted", "stopped")
-        self._queue.append((CLOSE, "ended", now()))
+        self._queue.append(EndSession("ended", now()))
         self._stop = True
         self._wake.set()
         self._thread.join()
@@ -273,12 +286,12 @@ class Recorder:
                 if fresh:  # a copy of the file without its log then knows at least that a session was at work
                     self._applier.conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
             self._session_id = self._applier.session_id
-            self._committed_steps += sum(op[0] == STEP for op in self._waiting)
+            self._committed_steps += sum(isinstance(op, AddStep) for op in self._waiting)
             self._waiting = []
             self._last_commit = time.monotonic()
             self._problem = f"The store refused: {self._applier.refused[-1]}." if self._applier.refused else None
             return True
-        except Exception as error:  # whatever it is: recording must not end while somebody drives
+        except Exception as error:  # whatever it is: recording must go on while the car is driven
             self._trouble = str(error)
             self._problem = f"The store cannot be written now ({error}); driving goes on, what is recorded is kept aside."
             if not any(word in str(error) for word in ("locked", "full")):
@@ -329,12 +342,12 @@ class Recorder:
             ops = read_spill(path)[2]
             while block := list(islice(ops, BLOCK)):
                 self._applier.apply(block)
-                steps += sum(op[0] == STEP for op in block)
+                steps += sum(isinstance(op, AddStep) for op in block)
         self._committed_steps += steps
         self._spill.remove()
 
 
-def _place(value: float) -> float:
-    """Return a number, or NaN, which is stored as not known, for one beyond any measure."""
+def _finite(value: float) -> float:
+    """Return a number, or NaN (stored as unknown) for one that is not finite or too large."""
     number = float(value)
     return number if -MOST <= number <= MOST else float("nan")

@@ -7,8 +7,8 @@ from itertools import islice
 from pathlib import Path
 
 from data.connect import now
+from data.recording.applier import Applier, close_interrupted
 from data.recording.log_beside import advice, without_log
-from data.recording.operations import Applier, close_interrupted
 from data.recording.session_lock import forget, is_alive, try_lock
 from data.recording.spill_file import find_spills, read_spill
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from data.recording.operations import Op
+from data.recording.operations import Operation, as_row, from_row
 from data.recording.session_lock import try_lock
 from data.records import SessionInfo
 
@@ -60,9 +60,9 @@ class SpillFile:
         self.paths: list[Path] = []
         self.written = 0
 
-    def write(self, ops: Sequence[Op]) -> None:
+    def write(self, ops: Sequence[Operation]) -> None:
         """Append operations. Raises OSError, with nothing counted as written, when no folder takes them."""
-        data = b"".join(json.dumps(op, default=_encode, separators=(",", ":")).encode() + b"\n" for op in ops)
+        data = b"".join(json.dumps(as_row(op), default=_encode, separators=(",", ":")).encode() + b"\n" for op in ops)
         if not (self._files and self._append(data)):
             self._begin(data)
         self.written += len(ops)
@@ -121,28 +121,24 @@ class SpillFile:
         self._files = []
 
 
-def read_spill(path: Path) -> tuple[dict[str, Any], SessionInfo, Iterator[Op]]:
+def read_spill(path: Path) -> tuple[dict[str, Any], SessionInfo, Iterator[Operation]]:
     """Return (header, session, operations) of a spill file. Raises ValueError when its first line is torn."""
     with path.open("rb") as file:
         header = json.loads(file.readline())
-    info = dict(header["info"])
-    for name in ("observation_names", "action_names"):
-        info[name] = tuple(info[name])
-    info["frame_shape"] = tuple(info["frame_shape"]) if info.get("frame_shape") else None
-    return header, SessionInfo(**info), _ops(path)
+    return header, SessionInfo.from_json(header["info"]), _ops(path)
 
 
-def _ops(path: Path) -> Iterator[Op]:
+def _ops(path: Path) -> Iterator[Operation]:
     with path.open("rb") as file:
         file.readline()
         for line in file:
             if not line.endswith(b"\n"):
                 return
-            yield tuple(json.loads(line, object_hook=_decode))
+            yield from_row(json.loads(line, object_hook=_decode))
 
 
 def _trusted(folder: Path, store: Path) -> bool:
-    """Whether nobody else can have put files there: the system's temporary folder belongs to everybody."""
+    """Return whether only this user can have put files there: the system's temporary folder is open to all."""
     try:
         if folder == store.resolve().parent:
             return folder.is_dir()

@@ -3,21 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 
 from data.connect import transaction
-
-
-@dataclass(frozen=True, slots=True)
-class Corner:
-    """A named stretch of a track's line, metres."""
-
-    track: str
-    name: str
-    from_m: float
-    to_m: float
-    source: str
-    """``player``, ``track`` or ``mined``."""
+from data.records import Corner
 
 
 class Corners:
@@ -25,13 +13,14 @@ class Corners:
 
     conn: sqlite3.Connection
 
-    def corners(self, track: str | None = None) -> list[Corner]:
-        """Return the corners of a track (or all), along the line."""
-        rows = self.conn.execute(
-            "SELECT track, name, from_m, to_m, source FROM corners WHERE track = coalesce(?, track) ORDER BY track, from_m",
-            (track,),
-        )
+    def corners(self, track: str) -> list[Corner]:
+        """Return the corners of a track, along the line."""
+        rows = self.conn.execute("SELECT name, from_m, to_m FROM corners WHERE track = ? ORDER BY from_m", (track,))
         return [Corner(*row) for row in rows]
+
+    def corner_sources(self, track: str) -> dict[str, str]:
+        """Return who named each corner of a track: ``player``, ``track`` or ``mined``."""
+        return dict(self.conn.execute("SELECT name, source FROM corners WHERE track = ?", (track,)).fetchall())
 
     def upsert_corner(self, track: str, name: str, from_m: float, to_m: float, source: str) -> None:
         """Write a corner, or move the one of that name."""

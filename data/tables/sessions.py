@@ -14,7 +14,7 @@ from data.connect import now, transaction
 from data.reading.drives import names_of
 from data.reading.schema_check import readable_rows
 from data.recording import recovery
-from data.recording.operations import insert_session
+from data.recording.applier import insert_session
 from data.recording.session_lock import LiveLock
 from data.records import SessionInfo, SessionRecord
 

@@ -36,7 +36,6 @@ def main(argv: list[str]) -> int:
     from hitl.commands.selection import parse_date
     from hitl.road.corner_mining import ends, mine
     from hitl.road.corner_stats import corner_stats
-    from hitl.road.corners import Corner
     from hitl.road.known_tracks import chosen
 
     since = parse_date(args.since) if args.since else None
@@ -52,14 +51,14 @@ def main(argv: list[str]) -> int:
             rename(store, track, *args.rename)
         if args.add:
             _add(store, track, *args.add)
-        corners = [Corner(c.name, c.from_m, c.to_m) for c in store.corners(track)]
+        corners = store.corners(track)
         driven = list(store.placed(track, since))
         failures, deceleration = ends(driven)
         places = mine(failures, deceleration, corners, _line(store, track))
         if args.mine:
             for place in places:
                 store.upsert_corner(track, place.corner.name, place.corner.from_m, place.corner.to_m, "mined")
-            corners = [Corner(c.name, c.from_m, c.to_m) for c in store.corners(track)]
+            corners = store.corners(track)
         stats = corner_stats(driven, corners)
     if args.json:
         print(json.dumps(_table(track, stats, places, added=args.mine), indent=2))

@@ -13,8 +13,8 @@ from hitl.arguments import Parser
 from hitl.home import Home, add_home, default_home, home_path
 
 if TYPE_CHECKING:
+    from data.records import Corner
     from hitl.demo.demo import DemoResult
-    from hitl.road.corners import Corner
 
 
 def _parser() -> argparse.ArgumentParser:

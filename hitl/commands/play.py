@@ -13,9 +13,9 @@ from hitl.arguments import Parser, add_env
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
+    from data.records import Corner
     from hitl.drivers.human import HumanSide
     from hitl.home import Home
-    from hitl.road.corners import Corner
     from hitl.road.track import Track
     from hitl.screens.session_screen import SessionScreen
     from hitl.session.setup import SessionSetup
@@ -258,10 +258,9 @@ def _wheel(
 def _known_corners(home: Home, track: Track) -> tuple[Corner, ...]:
     """Return the track's corners by the names that the player gave them."""
     from data.store import Store
-    from hitl.road.corners import Corner
 
     with Store(home.store_path, read_only=True) as store:
-        return tuple(Corner(c.name, c.from_m, c.to_m) for c in store.corners(track.name))
+        return tuple(store.corners(track.name))
 
 
 def player_pad(use: str, name: str, home: Home, window: Window) -> Any:

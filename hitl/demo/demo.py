@@ -14,8 +14,8 @@ from statistics import fmean
 from typing import Any
 
 from data.errors import TrainingError
+from data.records import Corner
 from data.store import Store
-from hitl.road.corners import Corner
 from hitl.screens.stored_report import takeovers_that_show
 from hitl.session.session import EpisodeResult
 from hitl.session.setup import SessionSetup

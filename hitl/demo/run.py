@@ -8,6 +8,7 @@ from typing import Any
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
+from data.records import Corner
 from hitl.commands.play import player_pad
 from hitl.console import console
 from hitl.demo.demo import Demo, DemoResult, Limits, Progress
@@ -15,7 +16,6 @@ from hitl.demo.window import DemoWindow
 from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman, scripted_human
 from hitl.drivers.scripted import Rule
 from hitl.home import Home
-from hitl.road.corners import Corner
 from hitl.screens.trainer_pulse import PulseReader
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions

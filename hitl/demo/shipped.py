@@ -7,9 +7,9 @@ from importlib import resources
 from pathlib import Path
 
 from data.errors import CheckpointError, UsageError
+from data.records import Corner
 from data.store import Store
 from hitl.home import Home
-from hitl.road.corners import Corner
 
 
 def open_shipped(home: Home) -> None:
@@ -38,7 +38,7 @@ def stalled_at(home: Home, track: str) -> Corner | None:
     last = evaluations[-1]
     for corner in sorted(corners, key=lambda c: c.from_m):
         if last.passes.get(corner.name) == 0:
-            return Corner(corner.name, corner.from_m, corner.to_m)
+            return corner
     return None
 
 

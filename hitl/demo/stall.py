@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from statistics import fmean, median
 from typing import Any
 
+from data.records import Corner
 from data.store import Store
 from hitl.drivers.human import NoHuman, ScriptedHuman
 from hitl.drivers.scripted import ScriptedDriver
 from hitl.home import Home
-from hitl.road.corners import Corner
 from hitl.session.lockstep import Lockstep
 from hitl.session.session import EpisodeResult
 from hitl.session_options import SessionOptions

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from data.records import Corner
 from hitl import arbiter
 from hitl.demo.demo import EPISODES, Progress
-from hitl.road.corners import Corner
 from hitl.screens.live_view import LiveView
 from hitl.screens.trainer_pulse import PulseReader
 from hitl.session.session import EpisodeResult, Tick

@@ -109,9 +109,8 @@ def _road(store: Store, drives: Drives | None) -> Road | None:
         track = stored_track(store, drives.track)
     except InputFileError:  # of an older store, which kept the name alone
         return None
-    from hitl.road.corners import Corner
 
-    track = replace(track, corners=tuple(Corner(*c) for c in drives.corners) or track.corners)
+    track = replace(track, corners=drives.corners or track.corners)
     same = (drives.episode[1:] == drives.episode[:-1]) & (drives.t[1:] == drives.t[:-1] + 1)
     lost = -np.diff(drives.speed)[same] * drives.hz
     turn = np.abs(np.diff(drives.heading))[same] * drives.hz * drives.speed[:-1][same]

@@ -9,11 +9,11 @@ import time
 from dataclasses import replace
 from typing import Any, Protocol
 
+from data.records import Corner
 from hitl.drivers.person import PEOPLE, Person, driver_of_skill
 from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.pads.base import MISSING, Pad, PadState
 from hitl.pads.hands import Hand, look, together
-from hitl.road.corners import Corner
 from hitl.road.track import Track
 
 TOUCHED = 0.25  # deflection from which a person counts as driving

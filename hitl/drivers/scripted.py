@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from data.records import Corner
 from hitl.games.base import VehicleState
-from hitl.road.corners import Corner
 from hitl.road.line import Place
 from hitl.road.speed_profile import speed_profile
 from hitl.road.track import Track

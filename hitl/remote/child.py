@@ -1,6 +1,6 @@
 """The process that talks to the server for a session or a trainer: ``python -m hitl.remote.child``.
 
-Its parent writes one line of JSON to its standard input and closes that when it is to end; a parent that is killed closes it,
+Its parent writes one line of JSON to its standard input and closes that when it is to end; a parent that is killed closes it
 too. What it has to say comes back as lines on its standard output.
 """
 
@@ -51,7 +51,7 @@ class Child:
             say(line.rstrip("\n"))
 
     def close(self, timeout: float = 25.0) -> None:
-        """Let it finish its work; one that does not come to an end is ended."""
+        """Let it finish its work; kill it after ``timeout`` seconds."""
         assert self.process.stdin is not None
         self.process.stdin.close()
         try:
@@ -82,7 +82,7 @@ def main() -> None:
         try:
             print(text, flush=True)
         except OSError:
-            ended.set()  # nobody listens any more
+            ended.set()  # the parent is gone
 
     home = Home(Path(setup["home"])).create()
     keys = Path(setup["keys"]) if setup["keys"] else None

@@ -1,6 +1,7 @@
-"""What travels between machines: plain values only, so that nobody who can send can run code here.
+"""What travels between machines: plain values only, so that a sender cannot run code here.
 
-tlspyo's own default is pickle, which can. This is a small binary form of None, truths, numbers, text, bytes, lists and tables.
+tlspyo's own default is pickle, which can. This is a small binary form of None, booleans, numbers, text, bytes, lists and tables.
+It is not MessagePack, and stays as it is because workers and trainers of earlier versions read and write it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ _NUMBER, _SIZE = struct.Struct("<d"), struct.Struct("<I")
 
 
 def encode(value: Any) -> bytes:
-    """Return a value as bytes. Raises TypeError for anything but plain values; lists and tuples both come back as tuples."""
+    """Return a value as bytes. Raises TypeError for anything but plain values; lists and tuples both return as tuples."""
     parts: list[bytes] = []
     _put(value, parts)
     return b"".join(parts)
@@ -45,7 +46,7 @@ def _put(value: Any, parts: list[bytes]) -> None:
             _put(key, parts)
             _put(item, parts)
     else:
-        raise TypeError(f"a {type(value).__name__} does not travel")
+        raise TypeError(f"a {type(value).__name__} cannot be sent")
 
 
 def decode(raw: bytes) -> Any:
@@ -53,7 +54,7 @@ def decode(raw: bytes) -> Any:
     try:
         value, end = _get(memoryview(bytes(raw)), 0, 0)
     except (struct.error, IndexError, UnicodeDecodeError, TypeError) as error:  # TypeError: a key that cannot be one
-        raise ValueError("a message was cut or is none of ours") from error
+        raise ValueError("a message was cut off or is not one of ours") from error
     if end != len(raw):
         raise ValueError("a message holds more than one value")
     return value
@@ -70,7 +71,7 @@ def _get(raw: memoryview, at: int, depth: int) -> tuple[Any, int]:
     size, at = _SIZE.unpack_from(raw, at)[0], at + 4
     if kind in b"isb":
         if at + size > len(raw) or (kind == 105 and size > 40):
-            raise ValueError("a message was cut or is none of ours")
+            raise ValueError("a message was cut off or is not one of ours")
         piece = bytes(raw[at : at + size])
         return (int(piece) if kind == 105 else piece.decode() if kind == 115 else piece), at + size
     if kind == 108:
@@ -85,4 +86,4 @@ def _get(raw: memoryview, at: int, depth: int) -> tuple[Any, int]:
             key, at = _get(raw, at, depth + 1)
             table[key], at = _get(raw, at, depth + 1)
         return table, at
-    raise ValueError("a message was cut or is none of ours")
+    raise ValueError("a message was cut off or is not one of ours")

@@ -1,8 +1,9 @@
-"""A worker's side: its messages go out, the trainer's word and its weights come back."""
+"""A worker's side: its messages go out, the trainer's state and its weights come back."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sqlite3
 import time
@@ -15,20 +16,20 @@ from data.store import Store
 from hitl.home import Home
 from hitl.remote.link import connection
 from hitl.remote.outbox import Outbox
-from hitl.remote.wire import Hello
+from hitl.remote.wire import WorkerGreeting
 
-SILENCE_S = 6.0  # without a word from the trainer, after which nothing more is sent
+SILENCE_S = 6.0  # without a message from the trainer, after which nothing more is sent
 AGAIN_S = 3.0  # without progress, after which what was not acknowledged is sent again
 POLL_S = 0.02
-HELLO_S = 1.0  # between two words to a trainer that says nothing; five times that to one that does
+GREETING_S = 1.0  # between two greetings of a silent trainer; five times that of one that answers
 ASK_S = 3.0  # between two tries to get weights
 
 
-class Ears:
-    """Hears the trainer, at a server of ours or tmrl's.
+class TrainerMessages:
+    """Receives the trainer's messages, through a server of ours or tmrl's.
 
-    Its words come as things to be taken and not as a broadcast, because a broadcast reaches tmrl's own workers, too, and they
-    take all that they hear for weights. Each word is asked for once: when the connection is made, and when one was taken.
+    They are consumables and not broadcasts, because a broadcast reaches tmrl's own workers too, and they take everything that
+    they receive for weights. Each message is asked for once: when the connection is made, and when one was received.
     """
 
     def __init__(self, endpoint: Any) -> None:
@@ -36,7 +37,7 @@ class Ears:
         self._link: Any = None
 
     def listen(self) -> tuple[list[dict[str, Any]], bool]:
-        """Return the trainer's words, and whether the connection is a new one."""
+        """Return the trainer's messages, and whether the connection is a new one."""
         link = connection(self._endpoint)
         new = link is not None and link is not self._link
         if new:
@@ -51,43 +52,43 @@ class Ears:
 def forward(
     endpoint: Any, home: Home, name: str, stopping: Callable[[], bool], say: Callable[[str], None], *, everything: bool
 ) -> None:
-    """Send until told to stop, and then until everything has arrived or the trainer says nothing any more."""
-    outbox, ears = Outbox(home, name, everything), Ears(endpoint)
+    """Send until told to stop, and then until everything has arrived or the trainer no longer answers."""
+    outbox, inbound = Outbox(home, name, everything), TrainerMessages(endpoint)
     heard = moved = greeted = asked = 0.0
     connected, until = False, None
     refused: set[str] = set()  # weights that are of no use here
     while True:
         now = time.monotonic()
-        messages, greet = ears.listen()
+        messages, greet = inbound.listen()
         for message in messages:
             if message.get("kind") == "state":
                 heard = now
                 if outbox.acknowledged(int(message["acks"].get(outbox.run, 0))):
                     moved = now
                 wanted = str(message["weights"] or "")
-                if wanted and wanted not in refused and now - asked > ASK_S and lacks(home, wanted):
+                if wanted and wanted not in refused and now - asked > ASK_S and is_missing(home, wanted):
                     asked = now
                     endpoint.produce({"kind": "want", "worker": outbox.worker, "name": name}, "trainers")
             elif message.get("kind") == "weights" and not take_weights(home, message, say):
                 refused.add(str(message["name"]))
         alive = heard > 0 and now - heard < SILENCE_S
-        if greet or now - greeted > (5 * HELLO_S if alive else HELLO_S):
+        if greet or now - greeted > (5 * GREETING_S if alive else GREETING_S):
             greeted = now
             if connection(endpoint) is not None:  # else it would only be kept for later
-                endpoint.produce(Hello(outbox.worker, name), "trainers")
+                endpoint.produce(WorkerGreeting(outbox.worker, name), "trainers")
         if alive != connected:
             connected = alive
             say(
-                "The trainer answers; what is recorded goes there."
+                "The trainer answers; recordings are sent to it."
                 if alive
-                else "The trainer is silent; sending waits."
+                else "The trainer does not answer; sending waits."
             )
             moved = now
         if stopping() and until is None:
             until = now + 15.0
         if alive:
             if outbox.waiting and now - moved > AGAIN_S:
-                outbox.again()
+                outbox.resend()
                 moved = now
             while (made := outbox.next()) is not None:
                 moved = now if outbox.waiting == 1 else moved
@@ -100,41 +101,41 @@ def forward(
     say(
         f"{outbox.steps:,} steps have arrived at the trainer."
         if not outbox.waiting and alive
-        else f"{outbox.steps:,} steps have arrived; the rest goes there with the next `hitl worker`."
+        else f"{outbox.steps:,} steps have arrived; the rest will be sent by the next `hitl worker`."
     )
     outbox.close()
 
 
-def lacks(home: Home, name: str) -> bool:
-    """Tell whether weights of that name are not here."""
+def is_missing(home: Home, name: str) -> bool:
+    """Return whether there are no weights of that name here."""
     return not (home.checkpoints / Path(name).name).exists()
 
 
 def take_weights(home: Home, message: dict[str, Any], say: Callable[[str], None]) -> bool:
-    """Write a checkpoint that was sent into this home; tells whether it is of any use."""
-    from trainer.checkpoints.policy_only import opened
+    """Write a checkpoint that was sent into this home; returns whether it can be used."""
+    from trainer.checkpoints.meta import CheckpointMeta
+    from trainer.checkpoints.packed import unpack
 
     name = Path(str(message["name"])).name
     if not name.endswith(".safetensors"):
         return False
-    if not lacks(home, name):
+    if not is_missing(home, name):
         return True
     half = home.checkpoints / f".{name}.{os.getpid()}.part"
     try:
         data = message["data"]
         if not isinstance(data, bytes):
-            raise TypeError("they are no file")
-        _, meta = opened(data)
+            raise TypeError("they are not a file")
+        meta = CheckpointMeta.from_json(json.loads(unpack(data)[1]))
         half.write_bytes(data)
         os.replace(half, home.checkpoints / name)
         with Store(home.store_path) as store:
             store.add_checkpoint(
-                name, hashlib.sha256(data).hexdigest(), int(meta["updates"]), int(meta["env_steps"]), str(meta["kind"]),
-                meta["config"],
+                name, hashlib.sha256(data).hexdigest(), meta.updates, meta.env_steps, meta.kind, meta.config,
             )  # fmt: skip
     except (HitlError, OSError, sqlite3.Error, KeyError, TypeError, ValueError) as error:
         half.unlink(missing_ok=True)
         say(f"Weights from the trainer could not be used: {shown(error, 200)}")
         return False
-    say(f"New weights from the trainer: {meta['updates']:,} updates.")
+    say(f"New weights from the trainer: {meta.updates:,} updates.")
     return True

@@ -22,7 +22,7 @@ PORT = 55555
 GROUPS = {"trainers": 1, "workers": None}
 """Who may be connected, and how many: as at tmrl's own Server, which does as well in the middle."""
 LONG_ENOUGH = 12  # characters of a password
-HERE_ONLY = "on this machine only"  # the password where nobody else can connect
+HERE_ONLY = "on this machine only"  # the password where only this machine can connect
 HOSTNAME = "hitl"  # what the certificate is made out to, whatever the machine is called
 HEADER = 12
 
@@ -38,7 +38,7 @@ class Access:
 
     @property
     def loopback(self) -> bool:
-        """Tell whether only this machine is spoken of."""
+        """Return whether the server is on this machine."""
         if self.host == "localhost":
             return True
         try:
@@ -52,8 +52,8 @@ class Access:
             return self
         if self.keys is None:
             raise UsageError(
-                f"Without TLS only this machine is served, and '{self.host}' is another: make keys with `hitl keys`, and "
-                "copy certificate.pem and password.txt to each worker."
+                f"Without TLS, connections are limited to this machine, and '{self.host}' is another one: make keys "
+                "with `hitl keys`, and copy certificate.pem and password.txt to each worker."
             )
         if len(self.password) < LONG_ENOUGH or self.password == HERE_ONLY:
             raise UsageError(
@@ -83,10 +83,10 @@ def access(host: str, port: int, keys: Path, tls: bool | None = None, *, key: bo
 
 
 def _check_pem(path: Path) -> None:
-    """Raise InputFileError at a certificate or key that an editor or PowerShell has saved anew: OpenSSL would see none in it."""
+    """Raise InputFileError at a certificate or key that an editor or PowerShell has saved again: OpenSSL cannot read it."""
     if not path.read_bytes().startswith(b"-----BEGIN") and read_text(path).startswith("-----BEGIN"):
         raise InputFileError(
-            f"{path.name} was saved anew in another encoding, in which it is no key: copy the server's file as it is."
+            f"{path.name} was saved again in another encoding and cannot be read as a key: copy the server's file unchanged."
         )
 
 
@@ -122,7 +122,7 @@ def make_keys(folder: Path, years: int = 10) -> None:
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)  # also one that was there: nobody else looks in
+    folder.chmod(0o700)  # also one that was there: it is for this user alone
     for file, raw in zip(
         names, (private, certificate.public_bytes(pem), secrets.token_urlsafe(24).encode() + b"\n"), strict=True
     ):
@@ -141,7 +141,7 @@ def _api() -> Any:
     return api
 
 
-class _Here:
+class _OnMainThread:
     """Stands in for the child process that tlspyo starts: its work is done by our main thread instead."""
 
     targets: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -151,22 +151,22 @@ class _Here:
 
     def start(self) -> None:
         """Hand the work over."""
-        _Here.targets.put(self._target)
+        _OnMainThread.targets.put(self._target)
 
     def join(self, timeout: float | None = None) -> None:
         """The main thread is not waited for."""
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody uses now."""
+    """Return a free port of this machine."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return int(s.getsockname()[1])
 
 
 def connection(endpoint: Any) -> Any:
-    """Return what stands for an endpoint's connection to the server: another one after each cut, None while there is none."""
-    link = endpoint._client.to_server  # it lives in this process, see `_Here`
+    """Return an endpoint's connection to the server: a new object after each reconnect, None while disconnected."""
+    link = endpoint._client.to_server  # it lives in this process, see `_OnMainThread`
     return link if link is not None and link.get_state() == "ALIVE" else None
 
 
@@ -176,7 +176,7 @@ def run_endpoint(to: Access, groups: tuple[str, ...], work: Callable[[Any], None
     To be called in the main thread of a process that does nothing else.
     """
     api = _api()
-    api.Process = _Here
+    api.Process = _OnMainThread
     failed: list[BaseException] = []
 
     def run() -> None:
@@ -191,11 +191,11 @@ def run_endpoint(to: Access, groups: tuple[str, ...], work: Callable[[Any], None
         except BaseException as error:
             failed.append(error)
         finally:
-            _Here.targets.put(None)
+            _OnMainThread.targets.put(None)
             _stop_reactor()
 
     threading.Thread(target=run, name="hitl-link", daemon=True).start()
-    target = _Here.targets.get()
+    target = _OnMainThread.targets.get()
     if target is not None:
         target()
     if failed:
@@ -208,7 +208,7 @@ def run_relay(to: Access, interface: str, ready: Callable[[], None] = lambda: No
     Raises DeviceError when the port is taken.
     """
     api = _api()
-    api.Process = _Here
+    api.Process = _OnMainThread
     from twisted.internet import error
     from twisted.internet import reactor as running
 
@@ -228,7 +228,7 @@ def run_relay(to: Access, interface: str, ready: Callable[[], None] = lambda: No
         )  # fmt: skip
 
     threading.Thread(target=make, name="hitl-relay", daemon=True).start()
-    target = _Here.targets.get()
+    target = _OnMainThread.targets.get()
     assert target is not None
     reactor.callWhenRunning(ready)
     try:

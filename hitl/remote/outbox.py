@@ -1,7 +1,7 @@
-"""What a worker's store has that the trainer's has not, as numbered messages.
+"""What the trainer's store does not have yet of a worker's, as numbered messages.
 
-What was acknowledged is kept in ``worker.json``, so a worker that was killed goes on where it was. A message may arrive twice
-(after a cut everything unacknowledged is sent again), and that does no harm.
+What was acknowledged is kept in ``worker.json``, so a worker that was killed resumes where it was. A message may arrive twice
+(everything unacknowledged is sent again after a reconnect), and that does no harm.
 """
 
 from __future__ import annotations
@@ -19,13 +19,25 @@ from typing import Any
 
 from data.connect import data_version, open_to_follow, transaction
 from data.errors import StoreError
+from data.exchange.checks import EpisodeRefusedError
 from data.numbers import counted
 from data.reading import news
 from data.reading.news import Marks
-from data.recording.operations import CLOSE, END, EPISODE, EVENT, JUDGE, SEGMENT, STEP, STOP, Op
+from data.recording.operations import (
+    AddEvent,
+    AddStep,
+    BeginEpisode,
+    BeginSegment,
+    EndEpisode,
+    EndSegment,
+    EndSession,
+    Judge,
+    Operation,
+    as_row,
+)  # fmt: skip
 from data.tables.judgements import judgement
 from hitl.home import Home
-from hitl.remote.vetting import session_of, usable
+from hitl.remote.checks import drop_unusable, read_session
 
 MESSAGE_BYTES = 400_000  # of steps in one message, about
 WINDOW = 8  # messages on their way
@@ -44,7 +56,7 @@ class Outbox:
         kept = self._load()
         self.worker: str = kept.get("worker") or uuids.uuid4().hex
         self.run = uuids.uuid4().hex
-        self.open: list[int] = list(kept.get("open", []))  # sessions whose end has not been told
+        self.open: list[int] = list(kept.get("open", []))  # sessions whose end has not been sent
         self._trouble: float | None = None  # s: since when the store cannot be read
         self._seen: int | None = None  # the store's version when nothing new was found
         self._first = int(kept.get("first", 0))  # the first session that the trainer knows
@@ -53,7 +65,7 @@ class Outbox:
         else:
             self.acked, self._first = Marks(), 0
             if not everything:
-                self.acked, self._first = self._now()
+                self.acked, self._first = self._current_marks()
         self._sent, self._kept_open = self.acked, list(self.open)
         self.seq = self.base = 0
         self.steps = 0  # acknowledged in this run
@@ -73,7 +85,7 @@ class Outbox:
         try:
             made = self._news()
             self._trouble = None
-        except (StoreError, sqlite3.OperationalError):  # it is just being made, or somebody holds it
+        except (StoreError, sqlite3.OperationalError):  # it is just being made, or another process holds it
             self.close()
             self._trouble = self._trouble or time.monotonic()
             if time.monotonic() - self._trouble > PATIENCE_S:
@@ -85,8 +97,9 @@ class Outbox:
         session, ops, marks, steps, still_open = made
         # What an older version recorded is judged here; what is recorded now was judged at the session's door.
         left_out, names = 0, dict[str, int]()
-        with contextlib.suppress(KeyError, TypeError, ValueError):  # a damaged row is for the trainer to refuse and pass over
-            ops, left_out, names = usable(ops, session_of(session))
+        with contextlib.suppress(KeyError, TypeError, ValueError, EpisodeRefusedError):
+            # a damaged row is for the trainer to refuse and pass over
+            ops, left_out, names = drop_unusable(ops, read_session(session))
         if left_out and not names.keys() <= self._named:
             self._named |= names.keys()
             self.said.append(f"{counted(left_out, names)}. Such steps are not sent.")
@@ -95,13 +108,13 @@ class Outbox:
         self.open = still_open
         message = {
             "kind": "data", "worker": self.worker, "name": self.name, "run": self.run, "seq": self.seq, "base": self.base,
-            "session": session, "ops": ops, "checkpoints": self._names(conn, ops),
+            "session": session, "ops": [as_row(op) for op in ops], "checkpoints": self._checkpoint_names(conn, ops),
         }  # fmt: skip
         self._unacked.append((message, marks, steps, still_open))
         return message
 
     def acknowledged(self, seq: int) -> bool:
-        """The trainer has everything up to that number; tells whether that is news."""
+        """Note that the trainer has everything up to that number; returns whether that is new."""
         told = False
         while self._unacked and self._unacked[0][0]["seq"] <= seq:
             message, self.acked, steps, self._kept_open = self._unacked.popleft()
@@ -113,8 +126,8 @@ class Outbox:
             self._save()
         return told
 
-    def again(self) -> None:
-        """Send once more what was not acknowledged: the very same messages, for the first ones may yet arrive, too."""
+    def resend(self) -> None:
+        """Send what was not acknowledged again: the very same messages, as the first ones may still arrive."""
         self._resend = deque(message for message, *_ in self._unacked)
 
     @property
@@ -130,7 +143,7 @@ class Outbox:
 
     # -- inside
 
-    def _news(self) -> tuple[dict[str, Any], list[Op], Marks, int, list[int]] | None:
+    def _news(self) -> tuple[dict[str, Any], list[Operation], Marks, int, list[int]] | None:
         """Return the next message, without looking further where nothing was written since the last look."""
         conn = self._connect()
         version = data_version(conn)
@@ -147,13 +160,13 @@ class Outbox:
             self._conn = open_to_follow(self._path)
         return self._conn
 
-    def _now(self) -> tuple[Marks, int]:
+    def _current_marks(self) -> tuple[Marks, int]:
         """Return how far the store has come, and the number of the next session."""
         if not self._path.exists():
             return Marks(), 0
         return news.marks_now(self._connect())
 
-    def _make(self, conn: sqlite3.Connection) -> tuple[dict[str, Any], list[Op], Marks, int, list[int]] | None:
+    def _make(self, conn: sqlite3.Connection) -> tuple[dict[str, Any], list[Operation], Marks, int, list[int]] | None:
         """Return (session, operations, marks, steps, open sessions) of the next message; one session at a time."""
         while True:
             marks = self._sent
@@ -167,7 +180,7 @@ class Outbox:
 
     def _of_session(
         self, conn: sqlite3.Connection, session: int, marks: Marks
-    ) -> tuple[dict[str, Any], list[Op], Marks, int, list[int]]:
+    ) -> tuple[dict[str, Any], list[Operation], Marks, int, list[int]]:
         size = news.step_bytes(conn, marks.step)
         most = max(1, MESSAGE_BYTES // size) if size else 1
         rows = news.new_steps(conn, marks.step, most + 1)
@@ -178,68 +191,68 @@ class Outbox:
             own.append(found)
         whole = len(own) == len(rows)  # every new step is in this message: what closes episodes may follow
         step = own[-1][0] if own else marks.step
-        changed = _of_one(news.changed_episodes(conn, marks.episode), session)
+        changed = _first_of(news.changed_episodes(conn, marks.episode), session)
         episodes = dict.fromkeys([r[2] for r in own] + [c[2] for c in changed])
-        ops: list[Op] = [(EPISODE, *news.episode_begun(conn, e)) for e in episodes]
-        ops += [(STEP, r[3], *r[4:]) for r in own]
+        ops: list[Operation] = [BeginEpisode(*news.episode_begun(conn, e)) for e in episodes]
+        ops += [AddStep(*r[3:]) for r in own]
         still_open = [*self.open, *(() if session in self.open else (session,))]
         if not whole:
             return news.session_described(conn, session), ops, replace(marks, step=step), len(own), still_open
         segment = marks.segment
         rows = news.changed_segments(conn, marks.segment)
-        for _, revision, number, *begun, stop, outcome, interrupted in _of_one(rows, session):
+        for _, revision, number, *begun, stop, outcome, interrupted in _first_of(rows, session):
             segment = revision
-            ops.append((SEGMENT, number, *begun))
+            ops.append(BeginSegment(number, *begun))
             if stop is not None:
-                ops.append((STOP, number, stop, outcome, bool(interrupted)))
+                ops.append(EndSegment(number, stop, outcome, bool(interrupted)))
             if (judged := judgement(conn, session, number)) is not None:
-                ops.append((JUDGE, number, *judged))
+                ops.append(Judge(number, *judged))
         for _, _, episode in changed:
             ended = news.episode_ended(conn, episode)
             if ended is not None:
-                ops.append((END, *ended))
+                ops.append(EndEpisode(*ended))
         event = self._events(conn, session, marks.event, ops)
         revision = changed[-1][1] if changed else marks.episode
         return news.session_described(conn, session), ops, Marks(step, revision, segment, event), len(own), still_open
 
     def _past(self, conn: sqlite3.Connection, session: int, marks: Marks) -> Marks:
-        """Return marks that lie behind all that is new in one session, up to what belongs to another."""
+        """Return marks past everything new in one session, up to what belongs to another."""
         new = {
             "step": news.sessions_of_steps(conn, marks.step),
             "episode": news.changed_episodes(conn, marks.episode),
             "segment": news.changed_segments(conn, marks.segment),
         }
-        ends = {name: rows[-1][1] for name, found in new.items() if (rows := _of_one(found, session))}
+        ends = {name: rows[-1][1] for name, found in new.items() if (rows := _first_of(found, session))}
         return replace(marks, **ends)
 
-    def _events(self, conn: sqlite3.Connection, session: int, mark: int, ops: list[Op]) -> int:
+    def _events(self, conn: sqlite3.Connection, session: int, mark: int, ops: list[Operation]) -> int:
         """Add the session's events to ``ops``, up to the first one of another session; returns the new mark."""
         for id_, of, *event in news.new_events(conn, mark):
             if of not in (session, None):
                 break
             mark = id_
             if of is not None:
-                ops.append((EVENT, *event))
+                ops.append(AddEvent(*event))
         return mark
 
     def _endings(
         self, conn: sqlite3.Connection, marks: Marks
-    ) -> tuple[dict[str, Any], list[Op], Marks, int, list[int]] | None:
+    ) -> tuple[dict[str, Any], list[Operation], Marks, int, list[int]] | None:
         """Return a message that closes a session which has ended."""
         for session in self.open:
             status, ended = news.session_status(conn, session)
             if status != "open":
                 left = [s for s in self.open if s != session]
-                ops: list[Op] = []
+                ops: list[Operation] = []
                 event = self._events(conn, session, marks.event, ops)
-                ops.append((CLOSE, status, ended))
+                ops.append(EndSession(status, ended))
                 return news.session_described(conn, session), ops, replace(marks, event=event), 0, left
         return None
 
-    def _names(self, conn: sqlite3.Connection, ops: list[Op]) -> dict[int, str]:
+    def _checkpoint_names(self, conn: sqlite3.Connection, ops: list[Operation]) -> dict[int, str]:
         """Return the names of the checkpoints that the operations speak of: numbers differ from store to store."""
-        used = {op[14] for op in ops if op[0] == STEP} | {op[4] for op in ops if op[0] == EPISODE}
-        return news.checkpoint_names(conn, used - {None})
+        used = {op.checkpoint_id for op in ops if isinstance(op, AddStep | BeginEpisode)}
+        return news.checkpoint_names(conn, {id_ for id_ in used if id_ is not None})
 
     def _load(self) -> dict[str, Any]:
         try:
@@ -255,6 +268,6 @@ class Outbox:
         os.replace(new, self._file)
 
 
-def _of_one(rows: list[Any], session: int) -> list[Any]:
+def _first_of(rows: list[Any], session: int) -> list[Any]:
     """Return the first rows, as long as they are of that session: a mark must not pass what belongs to another."""
     return list(itertools.takewhile(lambda row: row[0] == session, rows))

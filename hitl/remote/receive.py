@@ -1,4 +1,4 @@
-"""The trainer's side: what workers send is written into the trainer's store, each row once, in each worker's order."""
+"""The trainer's side: what workers send is written into the trainer's store, each row once and in each worker's order."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from typing import Any
 
 from data.connect import open_store, transaction
 from data.errors import shown
+from data.exchange.checks import EpisodeRefusedError
 from data.exchange.unpickle import Holder
 from data.numbers import counted
-from data.recording.operations import CLOSE, EPISODE, STEP, Applier, Op
+from data.recording.applier import Applier
+from data.recording.operations import AddStep, BeginEpisode, EndSession, Operation
 from data.recording.session_lock import LiveLock
+from data.records import SessionInfo
 from data.tables.checkpoints import id_of, newest_name
 from data.tables.sessions import add_event, reopen
 from data.tables.tracks import plain, settle
 from hitl.home import Home
+from hitl.remote.checks import drop_unusable, read_operations, read_session
 from hitl.remote.link import connection
 from hitl.remote.tmrl_samples import TmrlSamples
-from hitl.remote.vetting import check_ops, session_of, usable
-from hitl.remote.wire import Hello, Unreadable
+from hitl.remote.wire import Unreadable, WorkerGreeting
 
 POLL_S = 0.02
 STATE_S = 1.0  # between two words to the workers
@@ -28,10 +31,10 @@ ECHO_S = 3.0  # without hearing our own word, after which the server counts as g
 GONE_S = 15.0  # without a word from a worker, after which none is sent to it
 WEIGHTS_S = 0.5
 REFUSED = (
-    KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError,
+    EpisodeRefusedError, KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError,
     sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.DataError,
 )  # fmt: skip
-"""What a message that is none of a worker's makes of itself; everything else is the store's trouble, and passes."""
+"""What an invalid message raises; every other error is a passing problem of the store."""
 
 
 class Inbox:
@@ -46,14 +49,14 @@ class Inbox:
         self.refused: list[str] = []
         """Rows that the store's own rules refused."""
         self.noted: list[str] = []
-        """Sentences about messages, or steps in them, that were passed over."""
+        """Sentences about messages, or steps in them, that were skipped."""
         self._named: dict[str, set[str]] = {}
 
     def take(self, message: dict[str, Any]) -> bool:
-        """Store one message; tells whether it was the next one. Raises sqlite3.OperationalError when the store is busy.
+        """Store one message; returns whether it was the next one. Raises sqlite3.OperationalError when the store is busy.
 
-        One that cannot be stored is noted and passed over: it is acknowledged all the same, or it would be sent for ever and hold
-        up all that come after it. Raises KeyError, TypeError or ValueError for what is no message at all.
+        One that cannot be stored is noted and skipped. It is acknowledged all the same, or it would be sent again and again, and
+        block all that come after it. Raises KeyError, TypeError or ValueError for what is not a message at all.
         """
         run, seq, base = str(message["run"]), int(message["seq"]), int(message["base"])
         last = max(
@@ -70,19 +73,18 @@ class Inbox:
         return True
 
     def _store(self, message: dict[str, Any]) -> None:
-        info = session_of(message["session"])
-        check_ops(message["ops"], info)
-        ops, left_out, names = usable(message["ops"], info)
-        ops = self._numbered(ops, message["checkpoints"])
-        applier, lock = self._session(message)
+        info = read_session(message["session"])
+        ops, left_out, names = drop_unusable(read_operations(message["ops"], info), info)
+        self._use_own_checkpoint_ids(ops, message["checkpoints"])
+        applier, lock = self._session(message, info)
         applier.apply(ops)
         self.refused += applier.refused
         applier.refused.clear()
-        if any(op[0] == CLOSE for op in ops):
+        if any(isinstance(op, EndSession) for op in ops):
             settle(self._conn, plain(applier.info.track))  # an older worker's: its positions tell which of its name it was
             lock.release()
             del self._sessions[applier.uuid]
-        self.steps += sum(op[0] == STEP for op in ops)
+        self.steps += sum(isinstance(op, AddStep) for op in ops)
         if left_out and not names.keys() <= self._named.setdefault(applier.uuid, set()):
             self._named[applier.uuid] |= names.keys()  # once, and not with each message of an environment that goes on so
             self._note(message, f"{counted(left_out, names)}. Such steps are left out.")
@@ -105,11 +107,10 @@ class Inbox:
         self._sessions.clear()
         self._conn.close()
 
-    def _session(self, message: dict[str, Any]) -> tuple[Applier, LiveLock]:
+    def _session(self, message: dict[str, Any], info: SessionInfo) -> tuple[Applier, LiveLock]:
         row = message["session"]
         uuid = str(row["uuid"])
         if uuid not in self._sessions:
-            info = session_of(row)
             applier = Applier(self._conn, uuid, info, row["started"])
             applier.apply([])
             with transaction(self._conn):
@@ -119,22 +120,18 @@ class Inbox:
             self._sessions[uuid] = (applier, lock)
         return self._sessions[uuid]
 
-    def _numbered(self, ops: Sequence[Op], names: dict[int, str]) -> list[Op]:
-        """Return the operations with this store's numbers of the checkpoints they speak of."""
-        here = {}
-        for there, name in names.items():
-            here[there] = id_of(self._conn, name)
-        out: list[Op] = []
+    def _use_own_checkpoint_ids(self, ops: Sequence[Operation], names: dict[int, str]) -> None:
+        """Give the operations this store's numbers of the checkpoints that they speak of."""
+        here: dict[int | None, int | None] = {there: id_of(self._conn, name) for there, name in names.items()}
         for op in ops:
-            at = 14 if op[0] == STEP else 4 if op[0] == EPISODE else 0
-            out.append((*op[:at], here.get(op[at]), *op[at + 1 :]) if at and op[at] is not None else op)
-        return out
+            if isinstance(op, AddStep | BeginEpisode):
+                op.checkpoint_id = here.get(op.checkpoint_id)
 
 
 def receive(
     endpoint: Any, home: Home, stopping: Callable[[], bool], say: Callable[[str], None], *, tmrl_weights: bool = False
 ) -> None:
-    """Take what workers send, and send them new weights, until told to stop.
+    """Store what workers send, and send them new weights, until told to stop.
 
     ``tmrl_weights``: tmrl's own RolloutWorkers get them as well, which must use :class:`hitl.remote.tmrl_actor.HitlActor`.
     """
@@ -157,7 +154,7 @@ def receive(
                     foreign.take(message.state, say)
                 elif isinstance(message, Unreadable):
                     say(f"A message was left out: {message.why}.")
-                elif isinstance(message, Hello):
+                elif isinstance(message, WorkerGreeting):
                     news |= message.worker not in workers
                     workers[message.worker] = now
                 elif isinstance(message, dict) and message.get("kind") == "state":
@@ -171,11 +168,11 @@ def receive(
                     _take(inbox, message, say)
                     if message.get("worker") not in known:
                         known.add(message["worker"])
-                        say(f"Worker '{message.get('name')}' is here.")
+                        say(f"Worker '{message.get('name')}' has connected.")
             alive = echoed > 0 and now - echoed < ECHO_S
             if alive != connected:
                 connected = alive
-                say("Connected to the server." if alive else "The server is gone; it is tried again.")
+                say("Connected to the server." if alive else "Lost the connection to the server; trying again.")
             if now - looked > WEIGHTS_S:
                 looked, newest = now, inbox.newest_weights()
             listening = sum(now - heard < GONE_S for heard in workers.values())
@@ -196,11 +193,11 @@ def receive(
         foreign.close()
     say(f"{inbox.steps:,} steps came from {len(known)} workers.")
     if foreign.steps:
-        say(f"{foreign.steps:,} steps came from workers of tmrl's own.")
+        say(f"{foreign.steps:,} steps came from tmrl's own workers.")
 
 
 def _take(inbox: Inbox, message: dict[str, Any], say: Callable[[str], None]) -> None:
-    """Store a message, however busy the store is; what cannot be a message is left out."""
+    """Store a message, however busy the store is; anything else is left out."""
     for _ in range(50):
         try:
             inbox.take(message)
@@ -222,7 +219,7 @@ def _take(inbox: Inbox, message: dict[str, Any], say: Callable[[str], None]) -> 
 def _weights(home: Home, name: str) -> bytes | None:
     """Return the file of a checkpoint's policy; None where it is gone."""
     from data.errors import HitlError
-    from trainer.checkpoints.policy_only import policy_only
+    from trainer.checkpoints.packed import policy_only
 
     try:
         return policy_only(home.checkpoints / name)
@@ -237,6 +234,6 @@ def _send_weights(endpoint: Any, home: Home, name: str, workers: int) -> None:
 
 
 def _broadcast_weights(endpoint: Any, home: Home, name: str) -> None:
-    """Send it to tmrl's workers, as the bytes of a file. Ours hear it, too, and do not mind."""
+    """Send it to tmrl's workers, as the bytes of a file. Ours receive it too and ignore it."""
     if (data := _weights(home, name)) is not None:
         endpoint.broadcast(data, "workers")

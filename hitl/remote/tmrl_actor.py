@@ -1,4 +1,4 @@
-"""An actor for tmrl's own RolloutWorker that drives by this project's weights, which `hitl train --tmrl-weights` sends it.
+"""An actor for tmrl's own RolloutWorker that drives with this project's weights, which `hitl train --tmrl-weights` sends it.
 
     from tmrl.networking import RolloutWorker
     from hitl.remote.tmrl_actor import HitlActor
@@ -30,7 +30,7 @@ class HitlActor(ActorModule):
         self.updates = 0
 
     def load(self, path: str | Path, device: Any) -> HitlActor:
-        """Take the weights in a file, on the CPU. Such as are none, or fit another game, leave what is in force."""
+        """Load the weights in a file, on the CPU. Invalid ones, or those of another game, change nothing."""
         from trainer.checkpoints.files import load_policy
 
         try:
@@ -49,7 +49,7 @@ class HitlActor(ActorModule):
         Path(path).write_bytes(self._data)
 
     def act(self, obs: Any, test: bool = False) -> NDArray[np.float32]:
-        """Return the action (A,) for one observation: any nest of arrays, laid out one behind the other."""
+        """Return the action (A,) for one observation: any nest of arrays, concatenated."""
         seen = np.concatenate([np.asarray(part, np.float32).ravel() for part in _parts(obs)])
         if self._actor is not None and len(seen) != self._actor.observation_size:
             logging.warning("The weights that came are for another observation (%d numbers).", self._actor.observation_size)

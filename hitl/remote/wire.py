@@ -28,7 +28,7 @@ class Unreadable:
 
 
 @dataclass(frozen=True)
-class Hello:
+class WorkerGreeting:
     """A worker's first word, sent before it knows who listens: to tmrl's own Trainer it is an empty buffer of samples."""
 
     worker: str
@@ -39,7 +39,7 @@ def pack(value: Any) -> bytes:
     """Return a message, an envelope or bytes in the form in which it travels."""
     if isinstance(value, dict):
         return encode(value)
-    if isinstance(value, Hello):
+    if isinstance(value, WorkerGreeting):
         return _empty_buffer({"worker": value.worker, "name": value.name})
     return pickle.dumps(value, protocol=4)
 
@@ -53,7 +53,7 @@ def unpack(raw: bytes) -> Any:
     except ValueError as error:
         return Unreadable(str(error))
     if isinstance(value, Holder) and isinstance(said := value.state.get("hitl"), dict):
-        return Hello(str(said.get("worker")), str(said.get("name")))
+        return WorkerGreeting(str(said.get("worker")), str(said.get("name")))
     return value
 
 

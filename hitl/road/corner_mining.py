@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.reading.drives import Drive
-from hitl.road.corners import Corner
+from data.records import Corner
 from hitl.road.line import ReferenceLine
 
 NEWEST = 150  # episodes that are looked at: where an agent crashed as a beginner is no corner to name

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.reading.drives import Drive
-from data.records import AGENT, HUMAN
+from data.records import AGENT, HUMAN, Corner
 from data.statistics import wilson
-from hitl.road.corners import Corner
 
 APPROACH_M = 30.0  # m before a corner within which a takeover is meant for it, and its braking begins
 BRAKING = 0.1  # brake above this is braking

@@ -1,25 +1,11 @@
-"""Corners: named stretches of the reference line."""
+"""The corners of a line that has none of its own."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from data.records import Corner
 from hitl.road.line import ReferenceLine
-
-
-@dataclass(frozen=True)
-class Corner:
-    """A stretch of the line from ``from_m`` to ``to_m`` (metres of arc length)."""
-
-    name: str
-    from_m: float
-    to_m: float
-
-    def contains(self, progress: float) -> bool:
-        """Tell whether a car at that progress (m) is in the corner."""
-        return self.from_m <= progress < self.to_m
 
 
 def corners_from_curvature(line: ReferenceLine, *, radius: float = 40.0, join_m: float = 12.0) -> tuple[Corner, ...]:

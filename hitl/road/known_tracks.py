@@ -77,7 +77,6 @@ def stored_track(store: Store, label: str) -> Track:
         line = ReferenceLine(row.road.points)
     except ValueError as error:
         raise InputFileError(f"The line of track '{label}' in the store cannot be used: {error}.") from error
-    from hitl.road.corners import Corner
 
-    corners = tuple(Corner(c.name, c.from_m, c.to_m) for c in store.corners(label))
+    corners = tuple(store.corners(label))
     return Track(label, line, row.road.half_width, corners)

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from data.errors import InputFileError, shown
 from data.files.paths import user_path
 from data.files.text_files import parse_toml, read_rows, read_toml
+from data.records import Corner
 from data.suggest import did_you_mean
-from hitl.road.corners import Corner, corners_from_curvature
+from hitl.road.corners import corners_from_curvature
 from hitl.road.line import MOST_FAR, MOST_LENGTH, ReferenceLine
 
 DEFAULT_WIDTH = 16.0  # m, for formats that carry no width: TrackMania's usual road

@@ -10,9 +10,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from data.records import HUMAN
+from data.records import DRIVING_FAULTS, HUMAN, Corner
 from hitl.games.base import VehicleState
-from hitl.road.corners import Corner
 from hitl.road.track import Track
 from hitl.session.offers import next_corner
 from hitl.session.session import EpisodeResult, Tick
@@ -61,7 +60,7 @@ class LiveView:
             points=line.points,
             half_width=self.track.half_width,
             length=line.length,
-            corners=tuple((c.name, c.from_m, c.to_m) for c in self.corners),
+            corners=self.corners,
             action_names=self.action_names,
         )
         self._lines: tuple[deque[NDArray[np.float32]], deque[NDArray[np.float32]]] = (
@@ -125,7 +124,7 @@ class LiveView:
     def episode_over(self, result: EpisodeResult) -> None:
         """An episode has ended: keep what the next ones show of it."""
         self.episodes += 1
-        if result.reason in ("off_road", "stalled"):
+        if result.reason in DRIVING_FAULTS:
             self._failures.append(result.progress)
         whole = result.purpose != "practice"  # a try at one corner is no episode to compare with
         if whole and result.human_steps == 0 and (self.best_return is None or result.total > self.best_return):

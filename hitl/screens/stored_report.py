@@ -10,13 +10,13 @@ from typing import Literal
 
 from data.errors import UsageError
 from data.reading.drives import EpisodeSummary
-from data.records import AGENT, HUMAN, VERDICTS, Segment
+from data.records import AGENT, HUMAN, VERDICTS, Corner, Segment
 from data.store import Store
 from data.suggest import did_you_mean
 from hitl import __version__
 from hitl.screens.stored_scene import stored_scene
 from takeover_ui.report.contents import CornerRow, DrivenLine, EpisodePoint, EvaluationPoint, Report, Score
-from takeover_ui.view import Corner, Scene
+from takeover_ui.view import Scene
 
 AROUND_M = 35.0  # m of road shown before and after the corner
 LINES = 5  # of each kind

@@ -29,7 +29,7 @@ def stored_scene(store: Store, track: str | Path | None = None) -> Scene:
     name = chosen(store, str(track)) if track is not None else driven[0]
     if name not in driven:
         raise InputFileError(f"Nothing was driven on the track '{name}'. In the store: {', '.join(driven)}.")
-    stored = tuple((c.name, c.from_m, c.to_m) for c in store.corners(name))
+    stored = tuple(store.corners(name))
     try:
         loaded = stored_track(store, name)
     except HitlError as error:
@@ -42,7 +42,7 @@ def stored_scene(store: Store, track: str | Path | None = None) -> Scene:
             from takeover_ui.geometry import distances
 
             return Scene(name, points, half_width, float(distances(points)[-1]), corners, _action_names(store, name))
-    corners = stored or tuple((c.name, c.from_m, c.to_m) for c in loaded.corners)
+    corners = stored or loaded.corners
     return Scene(name, loaded.line.points, loaded.half_width, loaded.line.length, corners, _action_names(store, name))
 
 

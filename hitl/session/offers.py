@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from hitl.road.corners import Corner
+from data.records import DRIVING_FAULTS, Corner
 
 APPROACH_M = 30.0  # m before a corner within which a takeover is meant for it
 ANNOUNCE_S = 4.0  # s before a corner from which it is counted down
@@ -81,7 +81,7 @@ class CornerOffers:
             if corner.name in self._helped or self._began_m > corner.from_m or farthest < corner.from_m:
                 continue
             passed = farthest >= corner.to_m
-            if passed or reason in ("off_road", "stalled"):
+            if passed or reason in DRIVING_FAULTS:
                 self.tried(corner.name, passed)
 
     def tried(self, name: str, passed: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from data.demos import Rule
-from hitl.road.corners import Corner
+from data.records import DRIVING_FAULTS, Corner
 
 SURVIVE_S = 2.0  # s on the road after a hand-back that clear a takeover which belongs to no corner
 BLAME_S = 1.0  # s after a hand-back within which a crash still counts as the human's
@@ -92,7 +92,7 @@ class OutcomeJudge:
             through = reason == "through" and pending.corner is not None and progress >= pending.corner.to_m
             if reason == "finish" or through:
                 outcome = "cleared"
-            elif reason in ("off_road", "stalled"):
+            elif reason in DRIVING_FAULTS:
                 human = pending.ended_at is None or time - pending.ended_at <= BLAME_S
                 outcome = "failed" if human else "unclear"
             else:

@@ -16,9 +16,9 @@ import numpy as np
 from data.errors import UsageError
 from data.numbers import all_numbers
 from data.reading.drives import Drive, EpisodeSummary
+from data.records import Corner
 from data.store import Store
 from hitl.games.base import Start
-from hitl.road.corners import Corner
 from hitl.road.line import ReferenceLine
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from data.demos import Rule
+from data.records import Corner
 from hitl.protocols import EpisodeResult, Recorder
-from hitl.road.corners import Corner
 from hitl.session.outcome import Course, OutcomeJudge
 
 

@@ -10,10 +10,9 @@ from typing import Any
 
 from data.errors import CheckpointError, StoreError, UsageError
 from data.recording.recorder import Recorder
-from data.records import SessionInfo
+from data.records import Corner, SessionInfo
 from data.store import Store
 from data.suggest import did_you_mean
-from data.tables.corners import Corner as StoredCorner
 from data.tables.tracks import plain
 from hitl.drivers.human import HumanSide, device_hub
 from hitl.drivers.policy import CheckpointPolicy, NetworkPolicy
@@ -21,7 +20,6 @@ from hitl.games.open_game import open_world
 from hitl.home import Home
 from hitl.protocols import EpisodeResult, Tick
 from hitl.road.corner_mining import same_stretch
-from hitl.road.corners import Corner
 from hitl.road.known_tracks import file_under
 from hitl.road.track import Track
 from hitl.session.help_requests import PolicyForesight
@@ -33,7 +31,7 @@ from hitl.timing.clocks import Lateness, punctual
 MakePolicy = Callable[[tuple[str, ...], tuple[str, ...]], NetworkPolicy]
 
 
-def _alike(corner: StoredCorner, span: tuple[float, float]) -> bool:
+def _alike(corner: Corner, span: tuple[float, float]) -> bool:
     """Tell whether a corner begins and ends there, as far as a line with other decimals can tell."""
     return abs(corner.from_m - span[0]) <= 1.0 and abs(corner.to_m - span[1]) <= 1.0
 
@@ -172,15 +170,17 @@ class SessionSetup:
         with Store(self.home.store_path) as store:
             self._rule = store.rule()
             stored = {c.name: c for c in store.corners(self.track.name)}
+            source = store.corner_sources(self.track.name)
             for corner in self.track.corners:
                 here = (corner.from_m, corner.to_m)
-                renamed = any(c.source == "player" and same_stretch((c.from_m, c.to_m), here) for c in stored.values())
+                renamed = any(
+                    source[c.name] == "player" and same_stretch((c.from_m, c.to_m), here) for c in stored.values()
+                )
                 # What the track itself names is where the track says, whatever another one of its name has left here.
-                moved = corner.name in stored and stored[corner.name].source == "track" and not _alike(stored[corner.name], here)
+                moved = corner.name in stored and source[corner.name] == "track" and not _alike(stored[corner.name], here)
                 if moved or (corner.name not in stored and not renamed):
                     store.upsert_corner(self.track.name, corner.name, corner.from_m, corner.to_m, "track")
-            named = [Corner(c.name, c.from_m, c.to_m) for c in store.corners(self.track.name)]
-        return tuple(sorted(named, key=lambda c: c.from_m))
+            return tuple(store.corners(self.track.name))
 
     @property
     def known_by(self) -> dict[str, str]:

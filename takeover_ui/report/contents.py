@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from takeover_ui.view import Corner, Scene
+from data.records import Corner
+from takeover_ui.view import Scene
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,7 +244,7 @@ def _use_store(data: bytes, folder: Path) -> None:
             for segment in store.segments():
                 whole = said or (finite(segment.seconds, segment.priority) and segment.start <= segment.stop)
                 assert whole, "a segment that is none"
-            store.corners(), store.checkpoints(), store.evaluations(), store.best_checkpoint()
+            store.corners("hairpin"), store.checkpoints(), store.evaluations(), store.best_checkpoint()
             from_store(store)
             drives_from_store(store)
             for item in whole_episodes(store.conn):
@@ -455,7 +455,7 @@ def _use_checkpoint(data: bytes, folder: Path) -> None:
     from data.errors import HitlError
     from data.tables.checkpoints import CheckpointRecord
     from trainer.checkpoints.files import load_policy
-    from trainer.checkpoints.policy_only import policy_only
+    from trainer.checkpoints.packed import policy_only
     from trainer.daemon.resume import begin
     from trainer.daemon.wish import Wish
 

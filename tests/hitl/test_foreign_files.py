@@ -17,8 +17,8 @@ from data.records import SessionInfo
 from hitl.games.trackmania.frames import Stream
 from hitl.home import Home
 from hitl.pads.mapping import CONTROLLER, from_table
+from hitl.remote.checks import drop_unusable, read_operations
 from hitl.remote.tmrl_samples import TmrlSamples
-from hitl.remote.vetting import check_ops, usable
 from hitl.road.line import ReferenceLine
 from hitl.road.track import load_track
 from hitl.settings import load
@@ -205,8 +205,7 @@ def test_a_step_from_another_machine_whose_reward_a_learner_cannot_hold_is_refus
 
     def kept(value):
         ops = [("step", 0, 0, 1, value, 0, 0, 1.0, 0.0, 0.0, 0.0, 0.0, 9.0, None, 5, at, at, at)]
-        check_ops(ops, info)
-        return usable(ops, info)
+        return drop_unusable(read_operations(ops, info), info)
 
     assert len(kept(1e9)[0]) == 1
     if isinstance(reward, int | float):

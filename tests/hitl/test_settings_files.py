@@ -66,5 +66,5 @@ def test_a_password_of_unknown_letters_is_not_guessed_at(tmp_path, monkeypatch):
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_a_certificate_that_powershell_saved_anew_is_refused_in_a_sentence(tmp_path, encoding):
     (tmp_path / "certificate.pem").write_bytes("-----BEGIN CERTIFICATE-----\n".encode(encoding))
-    with pytest.raises(InputFileError, match=r"certificate\.pem was saved anew"):
+    with pytest.raises(InputFileError, match=r"certificate\.pem was saved again"):
         access("192.168.1.5", 55555, tmp_path)

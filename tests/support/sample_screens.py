@@ -32,8 +32,7 @@ class Drive:
 @lru_cache(maxsize=8)
 def scene(track: str = "default") -> Scene:
     loaded = load_track(track)
-    corners = tuple((c.name, c.from_m, c.to_m) for c in loaded.corners)
-    return Scene(loaded.name, loaded.line.points, loaded.half_width, loaded.line.length, corners)
+    return Scene(loaded.name, loaded.line.points, loaded.half_width, loaded.line.length, loaded.corners)
 
 
 @lru_cache(maxsize=8)

@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file each with the whole state of the learner, written at once or not at all.
+"""Checkpoints: one safetensors file each with the whole state of the learner, written whole or not at all.
 
 Nothing is pickled: a file from elsewhere can hold numbers and names, never code.
 """
@@ -10,19 +10,19 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
+import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load as parse
-from safetensors.torch import save as serialise
 from torch import Tensor
 
 from data.errors import CheckpointError, UsageError, shown
-from trainer.checkpoints.checks import check_fit, described
+from trainer.checkpoints.checks import check_fit
 from trainer.checkpoints.meta import FORMAT, CheckpointMeta
+from trainer.checkpoints.packed import digest, header_of, pack
 from trainer.config import TrainConfig
 from trainer.learner.learner import Learner
 from trainer.networks.actor_critic import Actor, Critics
@@ -34,13 +34,8 @@ SHAPE_FIELDS = (
 """Settings that must agree before weights fit."""
 
 
-def _digest(tensors: Mapping[str, Tensor], meta: str) -> str:
-    sha = hashlib.sha256(meta.encode())
-    for name in sorted(tensors):
-        value = tensors[name]
-        sha.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        sha.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return sha.hexdigest()
+def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    return {name: value.detach().cpu().contiguous().numpy() for name, value in tensors.items()}
 
 
 def save(
@@ -50,9 +45,7 @@ def save(
 
     The file appears under its name only when it is whole and on the disk. Raises CheckpointError when it cannot be written.
     """
-    tensors = {k: v.detach().cpu().clone().contiguous() for k, v in {**learner.tensors(), **(extra or {})}.items()}
-    text = json.dumps(asdict(meta), sort_keys=True)
-    data = serialise(tensors, {"hitl": text, "digest": _digest(tensors, text)})
+    data = pack(_arrays({**learner.tensors(), **(extra or {})}), json.dumps(asdict(meta), sort_keys=True))
     sha256 = hashlib.sha256(data).hexdigest()
     name = f"{meta.updates:09d}-{sha256[:8]}.safetensors"
     half = folder / f".{name}.{os.getpid()}.part"
@@ -75,7 +68,7 @@ def save(
 
 
 def sweep(folder: Path) -> None:
-    """Delete what a writer that was killed in the middle of a checkpoint has left. Nobody may be writing now."""
+    """Delete what a writer that was killed in the middle of a checkpoint has left. Only while no other process writes."""
     for half in folder.glob(".*.part"):
         with contextlib.suppress(OSError):
             half.unlink()
@@ -108,17 +101,16 @@ def load(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], Chec
         raise altered
     try:
         tensors = parse(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
-        text, digest = header["hitl"], header["digest"]
-        values = json.loads(text)
-        if _digest(tensors, text) != digest:
+        description, expected = header_of(data)
+        values = json.loads(description)
+        if digest(_arrays(tensors), description) != expected:
             raise altered
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, RecursionError) as error:
         raise altered from error
     if isinstance(values, dict) and isinstance(values.get("format", 0), int) and values.get("format", 0) > FORMAT:
         raise CheckpointError(f"The checkpoint '{path.name}' was written by a newer version: install that version.")
     try:
-        meta = CheckpointMeta(**described(values, {f.name for f in fields(CheckpointMeta)}))
+        meta = CheckpointMeta.from_json(values)
         check_fit(tensors, meta)
     except (ValueError, UsageError) as error:
         raise CheckpointError(f"The checkpoint '{path.name}' cannot be used: {shown(error, 200).rstrip('.')}.") from error

@@ -4,30 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta
+
+from data.fields import Name, Names, checked
 
 if TYPE_CHECKING:
     from trainer.learner.learner import Learner
 
 FORMAT = 1
+_Counter = Annotated[int, Meta(ge=0, lt=2**53)]
 
 
 @dataclass(frozen=True)
 class CheckpointMeta:
     """What a checkpoint says about itself."""
 
-    observation_names: tuple[str, ...]
-    action_names: tuple[str, ...]
+    observation_names: Names
+    action_names: Names
     config: dict[str, Any]
-    updates: int
-    env_steps: int
-    kind: str = "train"
+    updates: _Counter
+    env_steps: _Counter
+    kind: Name = "train"
     """``train`` (the daemon's), ``stall`` (learned in-process)."""
-    numbers: dict[str, float] = field(default_factory=dict)
+    numbers: dict[str, int | float] = field(default_factory=dict)
     """Counters of the learner and the daemon."""
-    tracks: dict[str, str] = field(default_factory=dict)
+    tracks: dict[Name, Name] = field(default_factory=dict)
     """What it has learned on: names of tracks by their digests (``data.tables.tracks``)."""
-    format: int = FORMAT
+    format: _Counter = FORMAT
+
+    @classmethod
+    def from_json(cls, values: Any) -> CheckpointMeta:
+        """Return the description that a file holds. Raises ValueError when a field is missing or not what it may be."""
+        meta: CheckpointMeta = checked(values, cls, "description")
+        for name, value in meta.numbers.items():
+            counts = name in ("updates", "env_steps", "online_steps") or name.startswith("steps.")
+            if not abs(value) < 2**53 or (value < 0 and counts):
+                raise ValueError(f"invalid counter: {name}")
+        return meta
 
     @classmethod
     def of(

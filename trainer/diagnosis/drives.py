@@ -13,7 +13,7 @@ from data.numbers import usable_rows
 from data.reading.drives import Drive, EpisodeSummary
 from data.reading.layouts import apart
 from data.reading.schema_check import readable_rows
-from data.records import HUMAN, Segment, SessionRecord
+from data.records import HUMAN, Corner, Segment, SessionRecord
 from trainer.diagnosis.stats import Array
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Drives:
     action_names: tuple[str, ...]
     hz: float
     track: str = ""
-    corners: tuple[tuple[str, float, float], ...] = ()
+    corners: tuple[Corner, ...] = ()
     reward_settings: Mapping[str, float] = field(default_factory=dict)
     """Of the newest session."""
     demo_rewards: tuple[tuple[Mapping[str, float], float], ...] = ()
@@ -128,7 +128,7 @@ def from_store(store: Store, bounded: frozenset[str] = frozenset(), newest: int 
         action_names=last.action_names,
         hz=last.hz,
         track=last.track,
-        corners=tuple((c.name, c.from_m, c.to_m) for c in store.corners(last.track)),
+        corners=tuple(store.corners(last.track)),
         reward_settings=last.reward,
         demo_rewards=_demo_rewards(sessions, demos, last.hz),
         other_layouts=tuple(apart(store.conn, layout).values()),

@@ -12,8 +12,9 @@ from data.exchange.merge import merge
 from data.exchange.minari import read_minari, write_minari
 from data.exchange.player_runs import own_export, read_player_run, write_player_run
 from data.exchange.portable import segment_episodes, whole_episodes
-from data.reading.episodes import FLOATS, EpisodeData, EpisodeWriter, SegmentData
+from data.reading.episodes import EpisodeData, EpisodeWriter, SegmentData
 from data.records import HUMAN
+from data.schema import STEP_MEASURES
 from data.store import Store
 from tests.support.recorded import session_info
 
@@ -24,8 +25,8 @@ floats32 = st.floats(-1e6, 1e6, width=32)
 def episodes(draw, observation_size=3, action_size=2):
     n = draw(st.integers(1, 12))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    columns = {name: rng.normal(size=n) for name in FLOATS}
-    for name in draw(st.sets(st.sampled_from(FLOATS))):
+    columns = {name: rng.normal(size=n) for name in STEP_MEASURES}
+    for name in draw(st.sets(st.sampled_from(STEP_MEASURES))):
         columns[name][draw(st.integers(0, n - 1))] = np.nan
     segments = []
     for _ in range(draw(st.integers(0, 2))):

@@ -201,7 +201,7 @@ def test_recording_outlives_what_nobody_thought_of(path, monkeypatch):
         recorder.begin_episode()
         recorder.flush()
         with monkeypatch.context() as broken:
-            broken.setattr("data.recording.operations.Applier.apply", lambda *_: 1 / 0)
+            broken.setattr("data.recording.applier.Applier.apply", lambda *_: 1 / 0)
             recorder.step(step_row(0))
             assert not recorder.flush()
             assert "division by zero" in recorder.status.problem

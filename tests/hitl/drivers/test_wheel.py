@@ -1,12 +1,12 @@
 import pytest
 
+from data.records import Corner
 from hitl.demo.stall import mastered, stalled_corner
 from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman
 from hitl.drivers.scripted import ScriptedDriver
 from hitl.games.driving_env import DrivingEnv
 from hitl.pads.base import MISSING, PadState
 from hitl.pads.combined import EitherPad
-from hitl.road.track import Corner
 from hitl.session.session import EpisodeResult
 
 

@@ -43,7 +43,7 @@ def test_noise_is_refused_or_plain(raw):
 
 
 def test_a_pickle_is_no_message():
-    with pytest.raises(ValueError, match="none of ours"):
+    with pytest.raises(ValueError, match="not one of ours"):
         decode(pickle.dumps({"kind": "data"}))
     with pytest.raises(TypeError):
         encode({"code": print})
@@ -221,7 +221,7 @@ class TestForwarding:
         inbox.close()
         anew = Inbox(Home(tmp_path / "trainer"))
         assert not anew.take(third)  # the second is missing for all it knows
-        outbox.again()
+        outbox.resend()
         carry(outbox, anew)
         anew.close()
         assert everything(tmp_path / "trainer" / "store.sqlite") == everything(worker.store_path)
@@ -297,7 +297,7 @@ class TestForwarding:
         message = outbox.next()
         message["session"]["track_digest"] = digest
         assert inbox.take(decode(encode(message)))  # acknowledged, so that it does not hold up what comes after it
-        assert "known by no digest" in inbox.noted[0]
+        assert "invalid session: track_digest" in inbox.noted[0]
         with sqlite3.connect(inbox._path) as db:
             assert db.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
 
@@ -324,7 +324,7 @@ class TestForwarding:
                 assert recorder.flush()
                 late = outbox.next()  # on its way for long
         recorder.close()
-        outbox.again()
+        outbox.resend()
         again = outbox.next()
         assert (again["seq"], again["ops"]) == (late["seq"], late["ops"])
         assert inbox.take(late)

@@ -207,7 +207,7 @@ def test_tls_with_our_keys_and_a_wrong_password_gets_nothing(tmp_path, start):
     assert playing.wait(60) == 0
     assert steps(worker) == steps(trainer) != set()
     assert stranger.wait(60) == 0
-    assert "the rest goes there with the next" in stranger.log.read_text()
+    assert "the rest will be sent by the next" in stranger.log.read_text()
     assert ended(training, signal.SIGINT) == 0
     assert ended(server) == 0
 

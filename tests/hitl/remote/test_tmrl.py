@@ -17,7 +17,7 @@ from data.exchange.importing import EpisodeRefusedError
 from hitl.home import Home
 from hitl.remote.link import free_port
 from hitl.remote.tmrl_samples import TmrlSamples, drives, unfolded
-from hitl.remote.wire import Hello, Unreadable, pack, unpack
+from hitl.remote.wire import Unreadable, WorkerGreeting, pack, unpack
 from tests.hitl.remote.test_processes import CARRY_ON, count, ended, start, steps, until  # noqa: F401 (a fixture)
 from tests.support.tmrl_roles import STEPS
 
@@ -108,7 +108,7 @@ class TestWire:
         assert isinstance(unpack(b"neither"), Unreadable)
 
     def test_a_worker_greets_with_what_is_an_empty_buffer_to_tmrl(self):
-        assert unpack(pack(Hello("an id", "a name"))) == Hello("an id", "a name")
+        assert unpack(pack(WorkerGreeting("an id", "a name"))) == WorkerGreeting("an id", "a name")
 
     def test_so_it_is_to_tmrl(self, monkeypatch):
         class Buffer:
@@ -119,7 +119,7 @@ class TestWire:
         networking.Buffer, Buffer.__module__, Buffer.__qualname__ = Buffer, "tmrl.networking", "Buffer"
         monkeypatch.setitem(sys.modules, "tmrl", types.ModuleType("tmrl"))
         monkeypatch.setitem(sys.modules, "tmrl.networking", networking)
-        heard = pickle.loads(pack(Hello("an id", "a name")))
+        heard = pickle.loads(pack(WorkerGreeting("an id", "a name")))
         assert type(heard) is Buffer
         assert (heard.memory, heard.stat_train_return, heard.stat_test_steps) == ([], 0.0, 0)
         sent = object.__new__(Buffer)

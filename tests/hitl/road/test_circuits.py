@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data.records import Corner
 from hitl.games.base import Start, VehicleState
 from hitl.games.driving_env import DrivingEnv
 from hitl.games.trackmania.frames import Frame
 from hitl.games.trackmania.line_recorder import LineRecorder
 from hitl.road.corner_stats import corner_stats
-from hitl.road.corners import Corner
 from hitl.road.line import ReferenceLine
 from hitl.road.track import Track, finish_artefact, lay_segments
 from hitl.task.driving_task import DrivingTask, TaskSettings

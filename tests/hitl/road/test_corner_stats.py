@@ -14,13 +14,12 @@ from hypothesis import strategies as st
 from data.errors import StoreError, UsageError
 from data.reading.drives import Drive
 from data.recording.recorder import Recorder
-from data.records import AGENT, HUMAN, SessionInfo, StepRow
+from data.records import AGENT, HUMAN, Corner, SessionInfo, StepRow
 from data.store import Store
 from hitl.commands import corners as command
 from hitl.home import Home
 from hitl.road.corner_mining import End, ends, mine, same_stretch
 from hitl.road.corner_stats import braking_onset, corner_stats, trend, visit
-from hitl.road.corners import Corner
 from hitl.road.line import ReferenceLine
 from tests.support.recorded import summary
 
@@ -266,7 +265,7 @@ def test_the_command_lists_mines_renames_and_adds(home: Path, capsys: pytest.Cap
     assert "hairpin" in run(home, capsys)
     run(home, capsys, "--rename", "hairpin", "my hairpin")
     with Store(Home(home).store_path) as store:
-        assert [(c.name, c.source) for c in store.corners("default")] == [("my hairpin", "player")]
+        assert store.corner_sources("default") == {"my hairpin": "player"}
         assert [s.corner for s in store.segments()] == ["my hairpin"]
     run(home, capsys, "--add", "exit", "170", "190")
     assert [c["name"] for c in json.loads(run(home, capsys, "--json"))["corners"]] == ["my hairpin", "exit"]
@@ -282,7 +281,7 @@ def test_mining_adds_what_the_list_offers(home: Path, capsys: pytest.CaptureFixt
     assert "Added 'corner 1'" in run(home, capsys, "--mine")
     assert "Added" not in run(home, capsys, "--mine")
     with Store(Home(home).store_path) as store:
-        assert [(c.name, c.source) for c in store.corners("default")] == [("corner 1", "mined")]
+        assert store.corner_sources("default") == {"corner 1": "mined"}
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_each_map_has_its_own_corners_and_segments_and_the_player_is_told(home, 
     assert second.name.startswith("line~")
     assert any("another line" in text and second.name in text for text in told)
     with Store(home.store_path) as store:
-        spans = {(c.track, c.name): c.from_m for c in store.corners()}
+        spans = {(t, n): m for t, n, m in store.conn.execute("SELECT track, name, from_m FROM corners")}
         assert spans[("line", "corner 1")] == pytest.approx(60.0, abs=2.0)
         assert spans[(second.name, "corner 1")] == pytest.approx(40.0, abs=2.0)
         mine, other = (store.segments(track=track) for track in ("line", second.name))

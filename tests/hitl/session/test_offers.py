@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data.recording.recorder import Recorder
-from data.records import HUMAN, SessionInfo
+from data.records import HUMAN, Corner, SessionInfo
 from data.store import Store
 from hitl.drivers.human import ScriptedHuman
 from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
@@ -13,7 +13,6 @@ from hitl.games.driving_env import DrivingEnv
 from hitl.games.open_game import open_world
 from hitl.home import Home
 from hitl.pads.base import MISSING, PadState
-from hitl.road.corners import Corner
 from hitl.session.offers import CornerOffers, next_corner
 from hitl.session.practice import Practice
 from hitl.session.session import Session

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data.recording.recorder import Recorder
-from data.records import AGENT, HUMAN, SessionInfo
+from data.records import AGENT, HUMAN, Corner, SessionInfo
 from data.store import Store
 from hitl.drivers.human import ScriptedHuman
 from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
@@ -12,7 +12,6 @@ from hitl.games.driving_env import DrivingEnv
 from hitl.games.open_game import open_world
 from hitl.home import Home
 from hitl.pads.base import MISSING, PadState
-from hitl.road.track import Corner
 from hitl.session.offers import CornerOffers
 from hitl.session.outcome import OutcomeJudge
 from hitl.session.session import Session
