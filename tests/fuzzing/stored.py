@@ -415,7 +415,7 @@ def _make_checkpoint(rng: Random) -> bytes:
     import torch
     from safetensors.torch import load, save
 
-    from trainer.checkpoints.files import _digest
+    from trainer.checkpoints.packed import digest
 
     data = checkpoint_bytes()
     kind = rng.random()
@@ -446,7 +446,8 @@ def _make_checkpoint(rng: Random) -> bytes:
             tensors[name] = torch.full_like(tensors[name], rng.choice((math.nan, math.inf, 1e30)))
         else:
             tensors["more." + name] = torch.zeros(2)
-    return save(tensors, {"hitl": meta, "digest": _digest(tensors, meta)})
+    arrays = {name: value.numpy() for name, value in tensors.items()}
+    return save(tensors, {"hitl": meta, "digest": digest(arrays, meta)})
 
 
 def _use_checkpoint(data: bytes, folder: Path) -> None:
