@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hitl.arguments import Parser
 
 if TYPE_CHECKING:
-    from trainer.tmrl.config import Finding
+    from trainer.tmrl.config import KeyUse
 
 
 def main(argv: list[str]) -> int:
@@ -57,7 +57,7 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def show(findings: list[Finding]) -> None:
+def show(findings: list[KeyUse]) -> None:
     """Print a table of what became of each key of a configuration."""
     from rich import box
     from rich.table import Table

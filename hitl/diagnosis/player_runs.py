@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from hitl.player_runs.rebuild import OldRuns
 from hitl.player_runs.road import SPEED_SCALE, old_names
 from hitl.road.track import load_track
 from hitl.task.driving_task import TaskSettings
-from hitl.task.reward import RewardSettings
 from trainer.diagnosis.drives import Drives, Episode
 from trainer.diagnosis.recipe import Recipe
 
@@ -88,10 +86,7 @@ def _repaid(runs: list[PlayerRun], line: str, recipe: Recipe) -> tuple[tuple[flo
     """Return (recorded, today's) return of each run that can be driven again on the line."""
     if recipe.reward is None:
         return ()
-    known = {f.name for f in fields(RewardSettings)}
-    values = {k: getattr(recipe.reward, k) for k in recipe.reward.__dataclass_fields__ if k in known}
-    values["failure_countdown"], values["min_steps"] = int(values["failure_countdown"]), int(values["min_steps"])
-    rebuild = OldRuns(load_track(line), TaskSettings(reward=RewardSettings(**values), hz=recipe.hz))
+    rebuild = OldRuns(load_track(line), TaskSettings(reward=recipe.reward, hz=recipe.hz))
     found = []
     for run in runs[:10]:
         try:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data.reward import RewardSettings
 from hitl.games.base import Start, VehicleState
 from hitl.games.live_env import LiveEnv
 from hitl.games.trackmania.frames import Frame
@@ -16,7 +17,6 @@ from hitl.road.corners import Corner
 from hitl.road.line import ReferenceLine
 from hitl.road.track import Track, finish_artefact, lay_segments
 from hitl.task.driving_task import DrivingTask, TaskSettings
-from hitl.task.reward import RewardSettings
 
 BEND = {"radius": 20, "angle": 90}
 

@@ -12,8 +12,14 @@ from trainer.config import PLAIN, PRESETS, TrainConfig, unknown_settings
 from trainer.daemon.update_budget import Ledger
 from trainer.learner.tqc import TQC
 from trainer.replay.replay import Replay
-from trainer.tmrl.config import DIRECT, NOT_USED, TOGETHER, read, understand
-from trainer.tmrl.networks import KEPT
+from trainer.tmrl.config import read, settings_of
+from trainer.tmrl.keys import DIRECT, KEPT, NOT_USED, TOGETHER
+from trainer.tmrl.reader import TmrlConfig
+
+
+def understand(values):
+    return settings_of(TmrlConfig(values))
+
 
 RUN_L = {
     "__VERSION__": "0.6.0",
@@ -105,7 +111,7 @@ def test_bad_files(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     for text, sentence in (
         ("{", "cannot be read"),
-        ("[]", "no table"),
+        ("[]", "not a table"),
         ('{"__VERSION__": "0.5.3"}', "0.6.0"),
         ("{}", "0.6.0"),
         ('{"__VERSION__": "0.6.0", "ALG": {"GAMMA": "much"}}', "wrong kind"),
