@@ -12,8 +12,7 @@ from typing import Any
 from data.demos import Rule
 from data.errors import UsageError, shown
 from data.suggest import did_you_mean
-
-NETWORKS = ("mlp", "residual", "simba", "recurrent", "cnn")
+from trainer.networks.registry import NETWORKS
 
 
 @dataclass(frozen=True)

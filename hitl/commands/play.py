@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hitl.arguments import Parser, add_env
 from hitl.home import add_home, home_path
+from hitl.pads.registry import kinds
 
 if TYPE_CHECKING:
     from hitl.drivers.human import Wheel
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from hitl.session.setup import Rig
     from takeover_ui.window.window import Window
 
-DRIVERS = ("auto", "sdl", "inputs", "keyboard", "scripted", "none")
 
 HINTS = {
     mode: f"{how}    p: pause    backspace: panic    return: star    r: restart    esc: leave"
@@ -50,7 +50,8 @@ def command_line() -> Parser:
     add_home(parser)
     add_env(parser)
     parser.add_argument("--track", default="default", help="a shipped track's name or a file")
-    parser.add_argument("--pad", choices=DRIVERS, default="auto", help="who takes over, and with what (default: auto)")
+    drivers = (*kinds(), "scripted", "none")
+    parser.add_argument("--pad", choices=drivers, default="auto", help="who takes over, and with what (default: auto)")
     parser.add_argument("--pad-name", default="", metavar="TEXT", help="part of the pad's name, when there are several")
     parser.add_argument(
         "--gating", choices=("touch", "hold", "toggle"), help="how the wheel is taken (default: as set)"

@@ -1,25 +1,22 @@
-"""What is driven: one environment with its clock, its track and its names, opened by the word behind ``--env``.
-
-- ``box2d``: the embedded game.
-- ``trackmania``: TrackMania 2020, by its telemetry and a virtual pad.
-- ``tmrl``: the player's own ``tmrl.get_environment()``.
-- ``gym:ID``: any Gymnasium environment with a Box action.
-"""
+"""What is driven: one environment with its clock, its track and its names, opened by the word behind ``--env``."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from data.errors import DeviceError, UsageError, shown
 from data.suggest import did_you_mean
-from hitl.arguments import ENV_WORDS, ENVIRONMENTS
+from hitl.games.base import SteppedGame
+from hitl.games.registry import GAMES, env_words, single_words
 from hitl.games.world import NoTask, World, no_road, nothing
 from hitl.home import Home
 from hitl.protocols import Clock
 from hitl.road.known_tracks import drivable
+from hitl.road.track import Track
 from hitl.task.driving_task import DrivingTask, TaskSettings
 from hitl.timing.clocks import LockstepClock, RealTimeClock
 
@@ -34,18 +31,22 @@ def open_world(options: RigOptions, home: Home) -> World:
         DeviceError: there is none of that name, or it cannot be used now.
         InputFileError: the track, or a setting, cannot be used.
     """
-    kind, _, name = options.env.partition(":")
-    if kind == "gym" and name:
-        return _quiet(lambda: _gym(name, options, home), home)
-    if options.env == "box2d":
-        return _box2d(options, home)
-    if options.env == "tmrl":
-        return _quiet(lambda: _tmrl(options, home), home)
-    if options.env == "trackmania":
-        return _trackmania(options, home)
-    raise DeviceError(
-        f"There is no environment '{shown(options.env)}': --env is {ENV_WORDS}.{did_you_mean(options.env, ENVIRONMENTS)}"
-    )
+    word, colon, _ = options.env.partition(":")
+    if word not in GAMES or bool(colon) != (word == "gym"):
+        meant = did_you_mean(options.env, single_words())
+        raise DeviceError(f"There is no environment '{shown(options.env)}': --env is {env_words()}.{meant}")
+    world: World = resolve_name(GAMES[word])(options, home)
+    return world
+
+
+def gym_world(options: RigOptions, home: Home) -> World:
+    """Open any Gymnasium environment with a Box action."""
+    return _quiet(lambda: _gym(options.env.partition(":")[2], options, home), home)
+
+
+def tmrl_world(options: RigOptions, home: Home) -> World:
+    """Open the player's own ``tmrl.get_environment()``."""
+    return _quiet(lambda: _tmrl(options, home), home)
 
 
 def _quiet(make: Callable[[], World], home: Home) -> World:
@@ -76,13 +77,19 @@ def _quiet(make: Callable[[], World], home: Home) -> World:
     return world
 
 
-def _box2d(options: RigOptions, home: Home) -> World:
+def box2d_world(options: RigOptions, home: Home) -> World:
+    """Open the embedded game."""
     from hitl.games.box2d import Box2DGame
+
+    track = drivable(home, options.track)
+    return driven(Box2DGame(track), track, options)
+
+
+def driven(game: SteppedGame, track: Track, options: RigOptions) -> World:
+    """Return the world of a game whose time is ours, on a track: the same task, clock and environment for each of them."""
     from hitl.games.embedded_env import DrivingEnv, real_time_env
     from hitl.pads.base import neutral_action
 
-    track = drivable(home, options.track)
-    game = Box2DGame(track)
     names = game.action_names
     env: Any
     if options.real_time:
@@ -155,7 +162,8 @@ def _gym(name: str, options: RigOptions, home: Home) -> World:
     )
 
 
-def _trackmania(options: RigOptions, home: Home) -> World:
+def trackmania_world(options: RigOptions, home: Home) -> World:
+    """Open TrackMania 2020, by its telemetry and a virtual pad."""
     from hitl.games.live_env import LiveEnv
     from hitl.games.trackmania.game import open_trackmania
     from hitl.games.trackmania.key_presses import instead_of_pad, key_controls, keys_or_none
