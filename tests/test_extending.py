@@ -16,7 +16,7 @@ from data.exchange.exporters import EXPORTERS
 from data.store import Store
 from hitl.cli import main
 from hitl.games.registry import GAMES
-from hitl.pads.registry import PADS
+from hitl.pads.open import PADS
 from trainer.daemon import control
 from trainer.daemon.heartbeat import read_heartbeat
 from trainer.diagnosis.catalogue import FAULTS

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hitl.arguments import Parser, add_env
 from hitl.home import add_home, home_path
-from hitl.pads.registry import kinds
+from hitl.pads.open import kinds
 
 if TYPE_CHECKING:
     from hitl.drivers.human import Wheel

@@ -1,4 +1,4 @@
-"""Open the pad that the player means, by settings and command line."""
+"""Which kinds of pad there are, and opening the one that the player means. `docs/extending.md` says how to add one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,28 @@ from typing import TYPE_CHECKING
 from data.errors import DeviceError
 from data.suggest import did_you_mean
 from hitl.pads.base import Pad
-from hitl.pads.registry import PADS, kinds
 from hitl.settings import Settings
 
 if TYPE_CHECKING:
     from hitl.pads.inputs_pad import InputsPad
     from hitl.pads.keyboard import KeyboardPad
     from hitl.pads.sdl import SdlPad
+
+
+PADS: dict[str, str] = {
+    "sdl": "hitl.pads.open:sdl_pad",
+    "inputs": "hitl.pads.open:inputs_pad",
+    "keyboard": "hitl.pads.open:keyboard_pad",
+}
+"""``module:function``, imported when the pad is opened.
+
+The function takes (settings, name, id): part of the pad's name, and the id of the one that was chosen; either may be empty.
+"""
+
+
+def kinds() -> list[str]:
+    """Return every kind that may be asked for; ``auto`` is a pad if one is plugged in, else the keyboard."""
+    return ["auto", *PADS]
 
 
 def open_pad(settings: Settings, use: str = "", name: str = "") -> Pad:
