@@ -87,7 +87,9 @@ def test_a_network_trains_saves_and_drives(additions: Path) -> None:
         assert main(["train", "--home", str(additions), "--quiet", *(f"--set={s}" for s in small)]) == 0
     finally:
         stopper.join()
-    assert main(["play", "--home", str(additions), "--env", "sled", "--headless", "--pad", "none", "--episodes", "1"]) == 0
+    assert (
+        main(["play", "--home", str(additions), "--env", "sled", "--headless", "--pad", "none", "--episodes", "1"]) == 0
+    )
     with Store.open(additions / "store.sqlite", read_only=True) as store:
         newest = store.latest_checkpoint()
         assert newest is not None

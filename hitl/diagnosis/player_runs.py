@@ -22,7 +22,7 @@ BOUNDED = ("steer", "gas", "brake", "gear", "failures", "steer_left", "steer_rig
 """Numbers of the old observation that lie at an end of their range by nature."""
 
 
-def of_player_runs(path: Path, line: str | None, recipe: Recipe | None) -> tuple[Drives, str]:
+def read_player_runs(path: Path, line: str | None, recipe: Recipe | None) -> tuple[Drives, str]:
     """Return the runs of a folder as demos, and a sentence about them. Raises InputFileError when none can be read."""
     if not path.exists():
         raise InputFileError(f"There is no {path.name}: check the path of the player runs.")

@@ -76,7 +76,7 @@ def train(root: Path, until: int | None, config: TrainConfig = SMALL, **wish: ob
 
     def stop() -> bool:
         assert time.monotonic() - began < 60
-        done = getattr(daemon, "ledger", None) is not None and daemon.beat.state in ("idle", "waiting")
+        done = getattr(daemon, "budget", None) is not None and daemon.beat.state in ("idle", "waiting")
         return done if until is None else hasattr(daemon, "learner") and daemon.learner.updates >= until
 
     daemon.stop = stop
@@ -603,4 +603,4 @@ def test_a_start_on_a_pruned_or_a_large_store_owes_what_was_driven_since_and_no_
     assert daemon.replay.demo_seconds() == 6 * 10 / 20  # every takeover is still learned from
     fresh = train(tmp_path, None, config, fresh=True)
     assert fresh.learner.updates > 0
-    assert fresh.ledger.online > 400
+    assert fresh.budget.online > 400

@@ -9,7 +9,7 @@ from data.errors import InputFileError
 from data.reading.follow import Update
 from tests.trainer.helpers import ACT, OBS, random_episode
 from trainer.config import PLAIN, PRESETS, TrainConfig, unknown_settings
-from trainer.daemon.update_budget import Ledger
+from trainer.daemon.update_budget import UpdateBudget
 from trainer.learner.tqc import TQC
 from trainer.replay.replay import Replay
 from trainer.tmrl.config import read, settings_of
@@ -245,15 +245,15 @@ def fingerprint(config: TrainConfig) -> tuple:
     for batch in replay.sample_many(4, config.batch_size, generator):
         learner.env_steps += 10
         learner.update(batch)
-    ledger = Ledger(config.utd, config.warmup_steps, config.max_debt_steps * config.utd)
-    ledger.steps(15_000)
+    budget = UpdateBudget(config.utd, config.warmup_steps, config.max_debt_steps * config.utd)
+    budget.steps(15_000)
     return (
         tuple(float(v.double().abs().sum()) for v in learner.tensors().values()),
         replay.demo_rows,
         replay.online_rows,
         replay.drawn_demo,
         replay.demo_sampling_weight(),
-        ledger.owed,
+        budget.owed,
     )
 
 

@@ -30,9 +30,9 @@ from trainer.daemon.collapse import Guard
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import Heartbeat, write_heartbeat
 from trainer.daemon.metric_logs import Sink, sinks
-from trainer.daemon.process_tuning import flushing_denormals, keep_freed_memory
+from trainer.daemon.process_tuning import flushing_denormals, tune_malloc
 from trainer.daemon.resume import KIND, Start, Wish, begin
-from trainer.daemon.update_budget import Ledger
+from trainer.daemon.update_budget import UpdateBudget
 from trainer.diagnosis.catalogue import title
 from trainer.diagnosis.live import LiveChecks
 from trainer.learner.tqc import TQC
@@ -84,7 +84,7 @@ class Daemon:
 
     def run(self) -> None:
         """Train until asked to stop; the last thing done is a checkpoint."""
-        keep_freed_memory()
+        tune_malloc()
         self.root.mkdir(parents=True, exist_ok=True)
         with control.TrainerLock(self.store_path), flushing_denormals():
             control.withdraw(self.root, control.STOP)
@@ -193,11 +193,11 @@ class Daemon:
         self._tell_unusable()
         self._count_skipped(start)
         self.learner.know_demos(self.replay.human_rows)
-        self.ledger: Ledger = start.ledger(self.replay.online_steps)
+        self.budget: UpdateBudget = start.budget(self.replay.online_steps)
         self.generator = start.generator()
-        self._env_base = self.learner.env_steps - self.ledger.online
+        self._env_base = self.learner.env_steps - self.budget.online
         self._updates_at_start = self.learner.updates
-        self._online_at_start = max(self.ledger.online, self.ledger.warmup)
+        self._online_at_start = max(self.budget.online, self.budget.warmup)
         self._count()
         if start.own:
             self._saved_updates = self.learner.updates
@@ -246,8 +246,8 @@ class Daemon:
             self._event("numbers", text, "warning")
 
     def _count(self) -> None:
-        self.ledger.steps(self.replay.online_steps)
-        self.learner.env_steps = self._env_base + self.ledger.online
+        self.budget.steps(self.replay.online_steps)
+        self.learner.env_steps = self._env_base + self.budget.online
 
     def _turn(self) -> None:
         """Take in what is new and do a chunk of the updates that are owed."""
@@ -264,7 +264,7 @@ class Daemon:
         if control.asked(self.root, control.PAUSE):
             self._rest("paused")
             return
-        due = 0 if update.more else self.ledger.due
+        due = 0 if update.more else self.budget.due
         if self.config.max_updates is not None:
             due = min(due, self.config.max_updates - self.learner.updates)
         if not due or (not len(self.replay) and not self.replay.demo_rows):
@@ -276,9 +276,9 @@ class Daemon:
 
     def _waits(self) -> tuple[bool, str]:
         """Return whether too little was driven to learn from, and what is waited for."""
-        missing = self.ledger.warmup - self.ledger.online
+        missing = self.budget.warmup - self.budget.online
         if missing > 0:
-            return True, f"for {missing:,} more driven steps: learning begins after {self.ledger.warmup:,} (warmup_steps)"
+            return True, f"for {missing:,} more driven steps: learning begins after {self.budget.warmup:,} (warmup_steps)"
         if not self.replay.online_rows:
             return True, "for the first driven steps: `hitl play`"
         if self.config.max_updates is not None and self.learner.updates >= self.config.max_updates:
@@ -291,7 +291,7 @@ class Daemon:
         drawn = time.monotonic()
         for batch in batches:
             self.learner.update(batch)
-        self.ledger.paid(count)
+        self.budget.paid(count)
         self._last_batch = batches[-1]
         now = time.monotonic()
         self.watch.spent("sampling", drawn - began)
@@ -311,8 +311,8 @@ class Daemon:
     def _checkpoint(self) -> None:
         learner = self.learner
         numbers = {
-            "online_steps": self.ledger.online,
-            "owed_updates": self.ledger.owed,
+            "online_steps": self.budget.online,
+            "owed_updates": self.budget.owed,
             "last_step": self.follower.last_step,
             **self.guard.numbers(),
         }
@@ -384,7 +384,7 @@ class Daemon:
             raise CheckpointError(f"The checkpoint '{record.name}' is not of this run: training goes on as it is.") from error
         self.learner.forget_metrics()
         # The updates that were lost are owed again.
-        self.ledger.owed = min(owed + self.config.utd * (self.ledger.online - online), self.ledger.limit)
+        self.budget.owed = min(owed + self.config.utd * (self.budget.online - online), self.budget.limit)
         self.learner.generator.manual_seed(self.config.seed + self.learner.updates + 7)  # not the same road again
         self.start.parent = record.id
         self._count()
@@ -462,7 +462,7 @@ class Daemon:
 
     def _beat_sometimes(self, state: str) -> None:
         due = BEAT_S
-        if state != self.beat.state or self.ledger.online != self.beat.online_steps:
+        if state != self.beat.state or self.budget.online != self.beat.online_steps:
             due = 0.0
         elif self.learner.updates != self.beat.updates:
             due = 0.1
@@ -476,11 +476,11 @@ class Daemon:
             beat.detail = ""
         if problem is not None:
             beat.problem = problem
-        if hasattr(self, "ledger"):
+        if hasattr(self, "budget"):
             beat.updates, beat.env_steps = self.learner.updates, self.learner.env_steps
-            beat.online_steps, beat.owed_updates = self.ledger.online, self.ledger.due
-            beat.steps_behind = int(self.ledger.due / self.config.utd)
-            new = self.ledger.online - self._online_at_start
+            beat.online_steps, beat.owed_updates = self.budget.online, self.budget.due
+            beat.steps_behind = int(self.budget.due / self.config.utd)
+            new = self.budget.online - self._online_at_start
             beat.utd = (self.learner.updates - self._updates_at_start) / new if new > 0 else 0.0
             beat.demo_rows, beat.takeover_seconds = self.replay.demo_rows, self.replay.demo_seconds()
             beat.bc_weight, beat.below_best = self.learner.bc_weight, self.watch.below

@@ -16,7 +16,7 @@ from data.suggest import did_you_mean
 from trainer.checkpoints.files import SHAPE_FIELDS, load, shaped_like
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import PRESETS, TrainConfig, unknown_settings
-from trainer.daemon.update_budget import Ledger
+from trainer.daemon.update_budget import UpdateBudget
 from trainer.learner.tqc import LATER_NUMBERS, TQC
 from trainer.replay.pixels import with_image
 
@@ -77,19 +77,19 @@ class Start:
     unknown: str = ""
     """What is to be said of settings in the checkpoint that this version does not know."""
 
-    def ledger(self, online_now: int) -> Ledger:
+    def budget(self, online_now: int) -> UpdateBudget:
         """Return the updates owed, as they stood; ``online_now``: online steps in the store."""
         c = self.config
-        ledger = Ledger(c.utd, c.warmup_steps, c.max_debt_steps * c.utd)
+        budget = UpdateBudget(c.utd, c.warmup_steps, c.max_debt_steps * c.utd)
         if self.meta is None:
-            return ledger
+            return budget
         numbers = self.meta.numbers
         if self.own:
-            ledger.online, ledger.owed = int(numbers["online_steps"]), float(numbers["owed_updates"])
+            budget.online, budget.owed = int(numbers["online_steps"]), float(numbers["owed_updates"])
         elif self.meta.updates:
             # It was trained on its env_steps already, as far as these are in this store.
-            ledger.online, ledger.warmup = min(self.meta.env_steps, online_now), 0
-        return ledger
+            budget.online, budget.warmup = min(self.meta.env_steps, online_now), 0
+        return budget
 
     def generator(self) -> torch.Generator:
         """Return the stream that batches are drawn by."""
@@ -137,7 +137,7 @@ def _from_file(
     if clash := [name for name in other if name in wish.names_shape()]:
         raise UsageError(
             f"The checkpoint '{path.name}' has {clash[0]} = {getattr(stored, clash[0])}, so it cannot go on with another: "
-            "leave that setting away, or begin from nothing with --fresh."
+            "omit that setting, or begin from nothing with --fresh."
         )
     if other:
         config = shaped_like(config, meta.config)

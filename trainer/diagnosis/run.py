@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from importlib import import_module
 
 from trainer.diagnosis.case import Case
-from trainer.diagnosis.finding import Finding, Lacking, Outcome, Report, Sound
+from trainer.diagnosis.finding import Diagnosis, Finding, Lacking, Outcome, Sound
 
 _CHECKS = "trainer.diagnosis.checks"
 FAMILIES: dict[str, str] = {
@@ -37,11 +37,11 @@ def outcomes(case: Case) -> list[Outcome]:
     return found
 
 
-def diagnose(cases: Iterable[Case]) -> Report:
+def diagnose(cases: Iterable[Case]) -> Diagnosis:
     """Return the report on some cases (several when several histories were given)."""
     found: list[Outcome] = []
     looked_at: list[str] = []
     for case in cases:
         found += outcomes(case)
         looked_at += [text for text in case.looked_at if text not in looked_at]
-    return Report.of(found, looked_at)
+    return Diagnosis.of(found, looked_at)

@@ -139,7 +139,7 @@ def _algorithm(flat: Mapping[str, Any], set_: dict[str, Any], changed: dict[str,
     changed["ALGORITHM"] = f"{kind} as TQC with one quantile a critic, the smallest as the target, squared error{actor}"
     for key in ("QUANTILES_NUMBER", "TOP_QUANTILES_TO_DROP"):
         if key in flat:
-            changed[key] = f"means nothing for {kind}"
+            changed[key] = f"is not used by {kind}"
     set_["quantiles"], set_["drop_pool"], set_["critic_loss"] = 1, 1, "mse"
     if kind == "REDQSAC":
         set_["critics"], set_["target_critics"] = int(flat.get("REDQ_N", 10)), int(flat.get("REDQ_M", 2))

@@ -44,7 +44,7 @@ def turns(home: Home, until, seconds: float = 60.0) -> Daemon:
 
     def stop() -> bool:
         assert time.monotonic() < end, daemon.beat
-        return hasattr(daemon, "ledger") and until(daemon)
+        return hasattr(daemon, "budget") and until(daemon)
 
     daemon.stop = stop
     daemon.run()

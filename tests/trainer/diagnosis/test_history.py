@@ -13,17 +13,17 @@ import pytest
 from data.reward import RewardSettings
 from trainer.diagnosis.case import Case
 from trainer.diagnosis.catalogue import FAULTS
-from trainer.diagnosis.finding import Finding, Report
+from trainer.diagnosis.finding import Diagnosis, Finding
 from trainer.diagnosis.history import History
 from trainer.diagnosis.recipe import Recipe, from_tmrl
-from trainer.diagnosis.road import Road
+from trainer.diagnosis.road import RoadFacts
 from trainer.diagnosis.run import diagnose
 from trainer.tmrl.reader import TmrlConfig
 
 N = 200
 TIME = np.linspace(0, 1, N)
 NOISE = np.random.default_rng(0).normal(size=N)
-ROAD = Road("road", 2000.0, 1.0, top_speed=28.0, braking_m=40.0, braking_from=28.0, corner_seconds={"corner 1": 5.0})
+ROAD = RoadFacts("road", 2000.0, 1.0, top_speed=28.0, braking_m=40.0, braking_from=28.0, corner_seconds={"corner 1": 5.0})
 RECIPE = Recipe(gamma=0.9925, n_step=3, memory_size=1e5, utd=6.0, updates_per_row=300, lookahead_m=60.0)
 
 
@@ -31,7 +31,7 @@ def found(columns: Mapping[str, np.ndarray], recipe: Recipe | None = RECIPE) -> 
     return {f.fault for f in diagnose([Case(history=History(dict(columns)), recipe=recipe)]).findings}
 
 
-def of(recipe: Recipe, road: Road = ROAD) -> set[str]:
+def of(recipe: Recipe, road: RoadFacts = ROAD) -> set[str]:
     return {f.fault for f in diagnose([Case(recipe=recipe, road=road)]).findings}
 
 
@@ -137,4 +137,4 @@ def test_ends_that_a_foreign_run_hardly_shows() -> None:
 def test_evidence_of_one_fault_from_two_sides_is_told_together() -> None:
     one = Finding("demos-stale", "a", ("settings",), 0.9)
     other = Finding("demos-stale", "b", ("rewards",), 0.5)
-    assert [f.evidence for f in Report.of([other, one]).findings] == [("settings", "rewards")]
+    assert [f.evidence for f in Diagnosis.of([other, one]).findings] == [("settings", "rewards")]
