@@ -48,7 +48,7 @@ def named(history: History, names: Sequence[str]) -> str | None:
 
 @dataclass(frozen=True)
 class ReturnCurve:
-    """ReturnCurve in their order."""
+    """Returns in their order."""
 
     values: Array
     what: str
