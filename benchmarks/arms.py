@@ -12,7 +12,7 @@ from typing import Any
 
 from opponents import PLAIN
 
-from trainer.config import PRESETS
+from trainer.presets import PRESETS
 
 HELP_S = 30.0  # s of human driving that an arm may use
 UTD = 1.0  # updates for each driven step, in the stalled run and in every arm

@@ -78,7 +78,7 @@ def run(
     from hitl.session.lockstep import Lockstep
     from hitl.session.setup import Rig
     from hitl.session_options import RigOptions
-    from trainer.config import PRESETS
+    from trainer.presets import PRESETS
 
     arm, corner = ARMS[name], Corner(*place["corner"])
     config = PRESETS["hitl"].with_values(**{"utd": RUN_L["utd"], **arm.settings, "seed": seed, "warmup_steps": 0})

@@ -40,9 +40,9 @@ def cost(preset: str, looks: int = 40) -> dict[str, float]:
     import numpy as np
     import torch
 
-    from trainer.config import PRESETS
     from trainer.diagnosis.live import LiveChecks
     from trainer.learner.tqc import TQC
+    from trainer.presets import PRESETS
     from trainer.replay.from_arrays import finished_episode
     from trainer.replay.replay import Replay
 

@@ -121,8 +121,8 @@ def arbiter_ms(repeats: int = 20_000, batch: int = 200) -> float:
 
 
 def scheduling_class() -> str:
-    """Return how a session may run here: in the real-time class, or with short turns in the ordinary one."""
-    undo = real_time(threading.get_native_id())
+    """Return how a session may run here: in the real-time class or the ordinary one."""
+    undo = real_time()
     if undo is None:
         return "ordinary"
     undo()

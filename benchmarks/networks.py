@@ -17,10 +17,11 @@ import numpy as np
 import torch
 from common import parser, print_table, write_report
 
-from trainer.config import PLAIN, PRESETS
+from trainer.config import PLAIN
 from trainer.daemon.process_tuning import tune_malloc
 from trainer.learner.tqc import TQC
 from trainer.networks.actor_critic import remember
+from trainer.presets import PRESETS
 from trainer.replay.from_arrays import finished_episode
 from trainer.replay.replay import Replay
 

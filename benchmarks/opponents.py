@@ -23,7 +23,6 @@ from torch import Tensor
 from data.reading.follow import Update
 from trainer.config import TrainConfig
 from trainer.learner.flat import FlatParameters
-from trainer.learner.schedule import rate
 from trainer.learner.tqc import TQC
 from trainer.networks.actor_critic import LOG_STD_MIN, Actor
 from trainer.replay.batch import Batch, beside
@@ -93,7 +92,7 @@ class Cloning(_NewOptimisers):
         _, gradient = self._cloning(everyone, tape.out[0], tape.out)
         tape.back(gradient[None])
         self.actor_flat.clip(self.config.grad_clip_actor)
-        self.actor_optimiser.step(rate(self.config, self.config.lr_actor, self.updates))
+        self.actor_optimiser.step(self.lr(self.config.lr_actor))
 
 
 class RLPD(_NewOptimisers):
@@ -192,7 +191,7 @@ class PVP(_NewCritics):
         self.critic_flat.zero()
         tape.back(gradient / rows)
         self.critic_flat.clip(c.grad_clip_critic)
-        self.critic_optimiser.step(rate(c, c.lr_critic, self.updates))
+        self.critic_optimiser.step(self.lr(c.lr_critic))
         if self.updates % c.actor_every == 0:
             if self.updates > self.WAIT:
                 self._up(batch)
@@ -214,7 +213,7 @@ class PVP(_NewCritics):
         head[0, :, : self.action_size] = slope[:, self.observation_size :] * (1 - action * action)
         tape.back(head)
         self.actor_flat.clip(c.grad_clip_actor)
-        self.actor_optimiser.step(rate(c, c.lr_actor, self.updates))
+        self.actor_optimiser.step(self.lr(c.lr_actor))
 
 
 @dataclass(frozen=True)

@@ -87,10 +87,9 @@ class Fifo(Replay):
         update.segments = {}
         update.episodes = {i: replace(e, purpose="drive") for i, e in update.episodes.items()}
         new = super().add(update)
-        if self._online_count > self.limit:
-            self._online = self._online[self._online_count - self.limit : self._online_count].copy()
-            self._online_count = self.limit
-            self._online_tensor = torch.from_numpy(self._online)
+        leaves = np.zeros(len(self.table), bool)
+        leaves[self.online.rows[: max(0, self.online.count - self.limit)]] = True
+        self.online.drop(leaves)
         return new
 
 

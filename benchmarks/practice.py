@@ -33,7 +33,6 @@ from common import parser, print_table, stopwatch, write_report
 
 from data.records import HUMAN
 from data.store import Store
-from hitl.commands.play import Practice
 from hitl.demo.demo import open_shipped
 from hitl.drivers.human import Nobody, ScriptedWheel, Wheel
 from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
@@ -41,6 +40,7 @@ from hitl.games.base import Start
 from hitl.home import Home
 from hitl.protocols import EpisodeResult
 from hitl.session import practice
+from hitl.session.practice import Practice
 from hitl.session.setup import Rig
 from hitl.session_options import RigOptions
 

@@ -42,6 +42,8 @@ class Parser(argparse.ArgumentParser):
                     yield from parser.options()
 
 
-def add_env(parser: argparse.ArgumentParser) -> None:
-    """Add ``--env``, with every environment that there is."""
-    parser.add_argument("--env", default="box2d", metavar="ENV", help=f"{env_words()} (default: box2d)")
+def add_env(parser: argparse.ArgumentParser, default: str | None = "box2d") -> None:
+    """Add ``--env``, with every environment that there is; None: as settings.toml says."""
+    usual = default or "as set, else box2d"
+    parser.add_argument("--env", default=default, metavar="ENV", help=f"{env_words()} (default: {usual})")
+

@@ -135,7 +135,7 @@ def _telemetry(home: Home, env: str) -> Check:
     from hitl.settings import load
 
     needed = BAD if env in ("trackmania", "tmrl") else NOTE
-    chosen = load(home).trackmania
+    chosen = load(home, "trackmania").trackmania
     telemetry = Telemetry(chosen.host, chosen.port, chosen.layout)
     try:
         if telemetry.wait(lambda f: True, LISTEN_S) is None:
@@ -179,7 +179,7 @@ def _tmrl(home: Home, env: str) -> Check:
     except metadata.PackageNotFoundError:  # a fork that is used from its folder
         version = "a copy without a version"
     try:
-        find_data(load(home).tmrl.folder)
+        find_data(load(home, "tmrl").tmrl.folder)
     except HitlError as error:
         return Check("tmrl", needed, f"{version}, but {str(error)[0].lower()}{str(error)[1:]}".rstrip("."))
     return Check("tmrl", OK, f"{version}, its config.json can be read")
@@ -221,10 +221,10 @@ def _disk(home: Home) -> Check:
 
 def _clock() -> Check:
     """Sleep as a session sleeps between two ticks, and as urgently, and see how late it comes back."""
-    from hitl.timing.priority import go_first
+    from hitl.timing.priority import raise_priority
 
     late = []
-    undo = go_first()
+    undo = raise_priority()
     try:
         for _ in range(20):
             due = time.perf_counter() + 0.01

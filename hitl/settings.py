@@ -1,125 +1,158 @@
-"""What the player has set: ``settings.toml`` (theirs, only read) and ``pads.toml`` (written by ``hitl pads``) in the home.
+"""What is set in a home, and by what: ``settings.toml`` (the player's own, only read), ``pads.toml`` (written by ``hitl pads``).
+
+Four layers, each over the one before: the defaults; for ``[train]`` a preset; ``settings.toml``; the command line. Every value
+passes one check (`data.files.validation`). ``docs/settings.md`` lists all of them.
 
     # settings.toml
-    [pad]
-    use = "sdl"            # sdl, keyboard, inputs or auto
-    name = "xbox"          # part of the device's name
-    [takeover]             # the fields of hitl.arbiter.Settings
+    [takeover]
     mode = "touch"
-    ramp_s = 0.2
-    [help]                 # the fields of HelpSettings
-    offer = "all"
-    [controls]             # for gym:ID, which control moves each action number: steer, gas, brake, gas_brake, none, -steer …
-    "CarRacing-v3" = ["steer", "gas", "brake"]
-    [pictures]             # for gym:ID, the fields of PictureSettings
-    rows = 48
-    [trackmania]           # the fields of TrackManiaSettings
-    port = 9000
-    [tmrl]                 # the fields of TmrlSettings
-    folder = "D:/rl"       # where TmrlData lies, if not in your own folder
-
-``pads.toml`` holds one table for each device under ``[devices]``; see docs/pads.md.
+    [train]
+    utd = 4
+    [reward]
+    speed_bonus = 0.01
 """
 
 from __future__ import annotations
 
-import math
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from data.errors import InputFileError, shown
+from msgspec import Meta
+
+from data.errors import InputFileError, UsageError, shown
 from data.files.text_files import read_toml
+from data.files.validation import OneOf, Place, checked, filled
+from data.reward import RewardSettings
 from data.suggest import did_you_mean
 from hitl.arbiter import Settings as TakeoverSettings
 from hitl.home import Home
+from hitl.pads import PADS
+from hitl.task.driving_task import TaskSettings
+from hitl.task.observation import ObservationSettings
+from trainer.config import TrainConfig
+from trainer.presets import preset_called
+from trainer.retired import without_retired
 
-SECTIONS = ("pad", "takeover", "help", "controls", "pictures", "trackmania", "tmrl")
-KINDS = ("auto", "sdl", "keyboard", "inputs")
 CONTROLS = ("steer", "gas", "brake", "gas_brake", "none")
-
-
-@dataclass(frozen=True, slots=True)
-class HelpSettings:
-    """The section ``[help]`` of settings.toml: when the wheel is offered, and how often the agent may ask."""
-
-    offer: str = "failing"  # before corners: where the agent fails; "all"; "off"
-    offer_s: float = 2.0  # s before a corner, by the car's own speed
-    requests_per_minute: float = 4.0  # the agent asks so often at most; 0 never
-    rumble: bool = True  # when the wheel is offered or changes hands
-
-    def __post_init__(self) -> None:
-        if self.offer not in ("failing", "all", "off"):
-            raise ValueError("offer is failing, all or off")
-        if self.offer_s < 0.0 or self.requests_per_minute < 0.0:
-            raise ValueError("offer_s and requests_per_minute cannot be negative")
+COMMAND_LINE = "command line"
 
 
 @dataclass(frozen=True)
 class PadChoice:
-    """Which device the player uses; an empty name is the first one that fits.
+    """Which device the player uses."""
 
-    ``id``: the very pad that was chosen (`hitl.pads.identity`), where several have one name.
-    """
+    use: Annotated[str, OneOf(PADS)] = "auto"  # auto: a pad if there is one, else the keyboard
+    name: str = ""  # the device's name or a part of it; empty: the first one that fits
+    id: str = field(default="", compare=False)  # the very pad that `hitl pads --choose` chose, where several have one name
 
-    use: str = "auto"
-    name: str = ""
-    id: str = field(default="", compare=False)
+
+@dataclass(frozen=True, slots=True)
+class HelpSettings:
+    """When the wheel is offered, and how often the agent may ask."""
+
+    offer: Literal["failing", "all", "off"] = "failing"  # before which corners the wheel is offered: where the agent fails, all
+    offer_s: Annotated[float, Meta(ge=0, le=60)] = 2.0  # s before a corner, by the car's own speed
+    requests_per_minute: Annotated[float, Meta(ge=0, le=60)] = 4.0  # the agent asks so often at most; 0 never
+    rumble: bool = True  # when the wheel is offered or changes hands
+
+
+@dataclass(frozen=True)
+class PlaySettings:
+    """What `hitl play` and `hitl worker` drive."""
+
+    env: str = "box2d"  # box2d, trackmania, tmrl, or gym:ID for any of Gymnasium's
+    track: str = "default"  # a shipped track's name or a file
+    greedy_every: Annotated[int, Meta(ge=0, le=10_000)] = 2  # the agent drives every Nth episode without noise; 0: never
+
+
+@dataclass(frozen=True)
+class OverlaySettings:
+    """What lies over the game while driving."""
+
+    show: Literal["full", "compact", "bar", "off"] = "full"  # how much of it
+    language: Literal["en", "de"] = "en"  # of its words
+    opacity: Annotated[float, Meta(ge=0.1, le=1)] = 0.92  # of an overlay over another game
+    corner: Literal["top_left", "top_right", "bottom_left", "bottom_right"] = "top_right"  # where such an overlay sits
+    keep_clear: tuple[int, int, int, int] | None = None  # x, y, width, height (pixels): a part of the screen that it leaves free
 
 
 @dataclass(frozen=True)
 class TrackManiaSettings:
     """Where the game is and how its plugin speaks."""
 
-    host: str = "127.0.0.1"
-    port: int = 9000
-    layout: int = 0  # numbers a frame, 11, 20 or 33; 0: found out
-    settle_s: float = 1.5  # s from a restart until the car may drive
-    controls: str = "auto"  # pad, keys, or auto: keys where no virtual pad can be had
-
-    def __post_init__(self) -> None:
-        if self.layout not in (0, 11, 20, 33) or not 0 < self.port < 65536 or self.settle_s < 0:
-            raise ValueError("layout is 0, 11, 20 or 33, port 1 to 65535, settle_s not negative")
-        if self.controls not in ("auto", "pad", "keys"):
-            raise ValueError("controls is auto, pad or keys")
+    host: str = "127.0.0.1"  # the machine that the game runs on
+    port: Annotated[int, Meta(ge=1, le=65535)] = 9000  # of the plugin
+    layout: Literal[0, 11, 20, 33] = 0  # numbers in a frame; 0: found out
+    settle_s: Annotated[float, Meta(ge=0, le=60)] = 1.5  # s from a restart until the car may drive
+    controls: Literal["auto", "pad", "keys"] = "auto"  # auto: keys where no virtual pad can be had
 
 
 @dataclass(frozen=True)
 class PictureSettings:
-    """How pictures are seen: shrunk to so many rows and columns, the newest ``frames`` of them."""
+    """How the pictures of ``gym:ID`` are seen."""
 
-    rows: int = 24
-    columns: int = 24
-    frames: int = 2
-
-    def __post_init__(self) -> None:
-        if not all(1 <= n <= 256 for n in (self.rows, self.columns)) or not 1 <= self.frames <= 16:
-            raise ValueError("rows and columns are 1 to 256, frames 1 to 16")
+    rows: Annotated[int, Meta(ge=1, le=256)] = 24  # of the shrunk picture
+    columns: Annotated[int, Meta(ge=1, le=256)] = 24  # of the shrunk picture
+    frames: Annotated[int, Meta(ge=1, le=16)] = 2  # newest pictures that are seen together
 
 
 @dataclass(frozen=True)
 class TmrlSettings:
     """Where tmrl's own settings are."""
 
-    folder: str = ""  # that holds TmrlData; empty: the user's own
+    folder: str = ""  # that holds TmrlData; empty: your own
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings of a home, checked."""
+    """The settings of a home, checked."""
 
     pad: PadChoice = field(default_factory=PadChoice)
     takeover: TakeoverSettings = field(default_factory=TakeoverSettings)
     help: HelpSettings = field(default_factory=HelpSettings)
+    play: PlaySettings = field(default_factory=PlaySettings)
+    overlay: OverlaySettings = field(default_factory=OverlaySettings)
+    observation: ObservationSettings = field(default_factory=ObservationSettings)
+    reward: Mapping[str, float] = field(default_factory=dict)
+    """What is set of `RewardSettings`; the rest follows the track."""
+    train: Mapping[str, Any] = field(default_factory=dict)
+    """What is set of `TrainConfig`, and ``preset``; the rest is the preset's, or that of the run that goes on."""
     controls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by Gymnasium id
+    pictures: PictureSettings = field(default_factory=PictureSettings)
     trackmania: TrackManiaSettings = field(default_factory=TrackManiaSettings)
     tmrl: TmrlSettings = field(default_factory=TmrlSettings)
-    pictures: PictureSettings = field(default_factory=PictureSettings)
-    devices: Mapping[str, Mapping[str, Any]] = field(
-        default_factory=dict
-    )  # by `pads.identity`, for pads.mapping.from_table
+    devices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By `pads.identity`, for `pads.mapping.from_table`."""
+    origin: Mapping[str, str] = field(default_factory=dict)
+    """Where each value comes from that is set somewhere: ``help.offer`` to ``settings.toml``."""
+    notes: tuple[str, ...] = ()
+    """What the player is to be told: settings of earlier versions."""
+
+    @property
+    def task(self) -> TaskSettings:
+        """What the agent sees and what it is paid for."""
+        return TaskSettings(observation=self.observation, reward=self.reward)
+
+
+TABLES: dict[str, type] = {
+    "pad": PadChoice,
+    "takeover": TakeoverSettings,
+    "help": HelpSettings,
+    "play": PlaySettings,
+    "overlay": OverlaySettings,
+    "train": TrainConfig,
+    "reward": RewardSettings,
+    "observation": ObservationSettings,
+    "pictures": PictureSettings,
+    "trackmania": TrackManiaSettings,
+    "tmrl": TmrlSettings,
+}
+"""The fields of each table of settings.toml."""
+SECTIONS = (*TABLES, "controls")
 
 
 def settings_path(home: Home) -> Path:
@@ -132,37 +165,57 @@ def pads_path(home: Home) -> Path:
     return home.root / "pads.toml"
 
 
-def load(home: Home) -> Settings:
-    """Read both files (each may be missing); raise `InputFileError` with the line at fault."""
-    path = settings_path(home)
-    table, pads = _read(path), _read(pads_path(home))
-    if not isinstance(pads.get("use", {}), dict) or not isinstance(table.get("pad", {}), dict):
-        raise InputFileError("[pad] in settings.toml and [use] in pads.toml must be tables: mend or delete them.")
-    unknown = set(table) - set(SECTIONS)
-    if unknown:
-        raise InputFileError(
-            f"{path.name} has a section [{shown(min(unknown))}] that means nothing; known are {', '.join(SECTIONS)}."
-            f"{did_you_mean(min(unknown), SECTIONS)}"
-        )
-    merged = {**pads.get("use", {}), **table.get("pad", {})}  # what the player wrote goes before what was stored
-    named = table.get("pad", {}).get("name", "")
-    if "id" not in table.get("pad", {}) and named and str(named).lower() not in str(pads.get("use", {}).get("name")).lower():
-        merged.pop("id", None)  # another pad than the one that was chosen
-    choice = _fill(PadChoice, merged, path, "pad")
-    if choice.use not in KINDS:
-        raise InputFileError(
-            f"{path.name}: pad.use is one of {', '.join(KINDS)}, not '{shown(choice.use)}'.{did_you_mean(choice.use, KINDS)}"
-        )
-    devices = pads.get("devices", {})
-    if not isinstance(devices, dict) or not all(isinstance(v, dict) for v in devices.values()):
-        raise InputFileError("pads.toml: [devices] must hold one table a device; delete the file to begin anew.")
-    takeover = _fill(TakeoverSettings, table.get("takeover", {}), path, "takeover")
-    helping = _fill(HelpSettings, table.get("help", {}), path, "help")
-    game = _fill(TrackManiaSettings, table.get("trackmania", {}), path, "trackmania")
-    tmrl = _fill(TmrlSettings, table.get("tmrl", {}), path, "tmrl")
-    pictures = _fill(PictureSettings, table.get("pictures", {}), path, "pictures")
-    controls = _controls(table.get("controls", {}), path)
-    return Settings(choice, takeover, helping, controls, game, tmrl, pictures, devices)
+def load(home: Home, *sections: str, over: Mapping[str, Mapping[str, Any]] | None = None) -> Settings:
+    """Read both files (each may be missing), and lay ``over`` them what the command line says, by section (None: not said).
+
+    ``sections``: those that are needed, all when none is named; pads.toml is read for ``pad`` alone. What is wrong in another
+    one stops nothing. Raises `InputFileError` and, for the command line, `UsageError`.
+    """
+    path, needed = settings_path(home), sections or SECTIONS
+    table = _read(path)
+    for name in table:
+        if name not in SECTIONS:
+            raise InputFileError(
+                f"{path.name}: unknown table [{shown(name)}]; known are {', '.join(SECTIONS)}.{did_you_mean(name, SECTIONS)}"
+            )
+    pads = _read(pads_path(home)) if "pad" in needed else {}
+    values: dict[str, Any] = {"devices": _devices(pads)}
+    origin: dict[str, str] = {}
+    notes: list[str] = []
+    for name in needed:
+        if name == "controls":
+            values[name] = _controls(table.get(name, {}), path)
+            origin |= {f"controls.{key}": path.name for key in values[name]}
+            continue
+        layers = [(Place(path.name, name), table.get(name, {})), (Place(error=UsageError), (over or {}).get(name, {}))]
+        if name == "pad":
+            layers.insert(0, (Place("pads.toml", "use"), _chosen(pads, table)))
+        values[name], where, said = _merged(name, layers)
+        origin |= {f"{name}.{key}": source for key, source in where.items()}
+        notes += said
+    return Settings(**values, origin=origin, notes=tuple(notes))
+
+
+def _merged(name: str, layers: list[tuple[Place, Any]]) -> tuple[Any, dict[str, str], list[str]]:
+    """Return a section with all its layers, where each value comes from, and what is to be told."""
+    kind, given, origin, notes = TABLES[name], dict[str, Any](), dict[str, str](), list[str]()
+    whole: Any = None if name in ("reward", "train") else kind()  # of these two, what is not set depends on more than a default
+    for place, layer in layers:
+        source = place.file or COMMAND_LINE
+        if isinstance(layer, Mapping):
+            layer = {key: value for key, value in layer.items() if value is not None}
+        if name == "train" and isinstance(layer, Mapping):
+            layer, said = without_retired(layer, source)
+            notes += said
+            if (preset := layer.pop("preset", None)) is not None:
+                preset_called(preset)
+                given["preset"], origin["preset"] = preset, source
+        origin |= dict.fromkeys(layer if isinstance(layer, Mapping) else (), source)
+        if whole is None:
+            given |= checked(kind, layer, place)
+        else:
+            whole = filled(whole, layer, place)
+    return given if whole is None else whole, origin, notes
 
 
 def save_pads(
@@ -175,7 +228,8 @@ def save_pads(
 ) -> Path:
     """Store a choice, or one device's table, and leave the rest of ``pads.toml`` as it is. Returns its path.
 
-    ``forget``: the device under which the same pad's table was stored so far.
+    ``forget``: the device under which the same pad's table was stored so far. Raises `InputFileError` where the file cannot be
+    read; it is then left as it is.
     """
     path = pads_path(home)
     pads = _read(path)
@@ -191,8 +245,35 @@ def save_pads(
     return path
 
 
+def dumps(table: Mapping[str, Any]) -> str:
+    r"""Return nested tables as TOML, as our reader wants it: it takes the backslash of a ``\n`` for one of a path."""
+    import tomli_w
+
+    def spelt(found: re.Match[str]) -> str:
+        return f"\\u{ord(found[0].encode().decode('unicode_escape')):04x}" if found[0][1] in "bfnrt" else found[0]
+
+    return re.sub(r"\\.", spelt, tomli_w.dumps(table))
+
+
 def _read(path: Path) -> dict[str, Any]:
     return read_toml(path) if os.path.lexists(path) else {}
+
+
+def _chosen(pads: Mapping[str, Any], table: Mapping[str, Any]) -> Any:
+    """Return the stored choice, without the very pad where the player names another one than was chosen."""
+    use, mine = pads.get("use", {}), table.get("pad", {})
+    if not isinstance(use, dict) or not isinstance(mine, dict):
+        return use
+    named = str(mine.get("name", "")).lower()
+    other = "id" not in mine and named and named not in str(use.get("name")).lower()
+    return {key: value for key, value in use.items() if not (other and key == "id")}
+
+
+def _devices(pads: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    devices = pads.get("devices", {})
+    if not isinstance(devices, dict) or not all(isinstance(v, dict) for v in devices.values()):
+        raise InputFileError("pads.toml: [devices] must hold one table for each device; delete the file to begin anew.")
+    return devices
 
 
 def _controls(table: Any, path: Path) -> dict[str, tuple[str, ...]]:
@@ -205,58 +286,3 @@ def _controls(table: Any, path: Path) -> dict[str, tuple[str, ...]]:
                 "reversed."
             )
     return {name: tuple(row) for name, row in table.items()}
-
-
-def _fill(kind: type[Any], table: Any, path: Path, section: str) -> Any:
-    known = {f.name: f for f in fields(kind)}
-    if not isinstance(table, dict) or set(table) - set(known):
-        name = min(set(table) - set(known)) if isinstance(table, dict) else section
-        raise InputFileError(
-            f"{path.name}: {section}.{shown(name)} means nothing; known are {', '.join(known)}.{did_you_mean(name, known)}"
-        )
-    values = {}
-    for name, value in table.items():
-        wanted = type(known[name].default)
-        if wanted is float and type(value) is int:
-            value = float(value) if abs(value) < 1e15 else math.inf
-        if type(value) is not wanted or (isinstance(value, float) and not math.isfinite(value)):
-            raise InputFileError(f"{path.name}: {section}.{name} must be a {_SORTS[wanted]}, not {shown(repr(value))}.")
-        values[name] = value
-    try:
-        return kind(**values)
-    except ValueError as error:
-        raise InputFileError(f"{path.name}: [{section}] cannot be used: {shown(error, 120)}.") from None
-
-
-_SORTS = {float: "number", int: "whole number", str: "text", bool: "true or false"}
-
-
-def dumps(table: Mapping[str, Any]) -> str:
-    """Return nested tables of text, numbers, truths and lists of them as TOML."""
-    lines: list[str] = []
-    _dump(table, [], lines)
-    return "\n".join(lines).lstrip("\n") + "\n"
-
-
-def _dump(table: Mapping[str, Any], path: list[str], lines: list[str]) -> None:
-    if path:
-        lines += ["", f"[{'.'.join(_text(p) for p in path)}]"]
-    lines += [f"{_text(k)} = {_value(v)}" for k, v in table.items() if not isinstance(v, Mapping)]
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            _dump(value, [*path, key], lines)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_value(v) for v in value) + "]"
-    return _text(str(value))
-
-
-def _text(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c >= " " and c != "\x7f" else f"\\u{ord(c):04x}" for c in escaped) + '"'

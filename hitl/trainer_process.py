@@ -1,33 +1,47 @@
-"""The trainer as a process of its own, seen from the session: start it, feel its pulse, stop it."""
+"""The trainer as a process of its own: start it, feel its pulse, stop it."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
+import sys
 import time
 from types import TracebackType
+from typing import Any
 
+from data.errors import TrainingError
 from hitl.home import Home
 from hitl.processes import command, environment
 from trainer.daemon import control
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 
+START_S = 30.0  # a trainer must have given its first pulse by then
 STOP_S = 20.0  # a trainer needs a moment to write its last checkpoint
 
 
 class TrainerProcess:
-    """Runs ``hitl train`` on a home folder. Its output goes to ``trainer.log`` there."""
+    """Runs ``hitl train`` on a home folder. Its output goes to ``trainer.log`` there.
 
-    def __init__(self, home: Home, *arguments: str) -> None:
+    ``detached``: it goes on when this process and its terminal end. Otherwise use it as a context manager, which stops it.
+    """
+
+    def __init__(self, home: Home, *arguments: str, detached: bool = False) -> None:
         self._home = home
         self._log = home.root / "trainer.log"
+        self._begun = time.monotonic()
+        apart: dict[str, Any] = {"start_new_session": True} if detached else {}
+        if detached and sys.platform == "win32":
+            apart = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
         with self._log.open("ab") as log:
+            self._from = log.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(
                 command("hitl", "train", "--home", str(home.root), *arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=environment(PYTHONUNBUFFERED="1"),
+                **apart,
             )
 
     @property
@@ -39,10 +53,22 @@ class TrainerProcess:
         """Return the newest heartbeat; None before the first."""
         return read_heartbeat(self._home.root)
 
+    def wait_for_pulse(self) -> None:
+        """Wait for the first heartbeat. Raises TrainingError, with what the trainer said, when it ends before or gives none."""
+        while time.monotonic() < self._begun + START_S:
+            beat = self.pulse()
+            # Not by the process id: in a virtual environment on Windows, python.exe starts another process, the trainer.
+            if beat is not None and beat.ticks > self._begun and control.running(self._home.store_path):
+                return
+            if not self.alive:
+                raise TrainingError(self.last_words().removeprefix("hitl: "))
+            time.sleep(0.05)
+        raise TrainingError(f"The trainer gave no pulse within {START_S:.0f} s: see {self._log.name} in the home folder.")
+
     def last_words(self) -> str:
         """Return the last line that it printed."""
         with contextlib.suppress(OSError):
-            lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            lines = self._log.read_bytes()[self._from :].decode("utf-8", "replace").strip().splitlines()
             if lines:
                 return lines[-1]
         return "it said nothing."

@@ -17,7 +17,9 @@ import pytest
 
 from hitl.cli import COMMANDS
 from hitl.games.registry import single_words
-from trainer.config import PRESETS, TrainConfig
+from trainer.config import TrainConfig
+from trainer.daemon.wish import read_pairs
+from trainer.presets import PRESETS
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("hitl", "data", "trainer", "takeover_ui")
@@ -190,16 +192,13 @@ def check_setting(command: str, wish: str) -> None:
     """Raise what the command would raise for ``--set wish``."""
     if command != "pads":
         if not wish.endswith("=" + wish.partition("=")[2].upper()) or not wish.partition("=")[2].isalpha():
-            TrainConfig().with_text(wish)
+            TrainConfig().with_values(**read_pairs([wish]))
         elif not hasattr(TrainConfig(), wish.partition("=")[0]):  # network=NAME
             raise ValueError("no such setting")
         return
-    from hitl.pads.base import BUTTONS
-    from hitl.pads.mapping import CONTROLLER, from_table
+    from hitl.pads.mapping import CONTROLLER, from_table, table_of
 
-    name, _, value = wish.partition("=")
-    part, _, field = name.partition(".")
-    from_table({"buttons": {part: [value]}} if part in BUTTONS and not field else {part: {field: value}}, CONTROLLER)
+    from_table(table_of([wish]), CONTROLLER)
 
 
 def parsers(name: str) -> Iterator[argparse.ArgumentParser]:

@@ -16,7 +16,7 @@ from data.exchange.exporters import EXPORTERS
 from data.store import Store
 from hitl.cli import main
 from hitl.games.registry import GAMES
-from hitl.pads.open import PADS
+from hitl.pads import PADS
 from trainer.daemon import control
 from trainer.daemon.heartbeat import read_heartbeat
 from trainer.diagnosis.catalogue import FAULTS
@@ -80,7 +80,7 @@ def test_a_game_is_driven_and_a_pad_takes_the_wheel(additions: Path) -> None:
 
 
 def test_a_network_trains_saves_and_drives(additions: Path) -> None:
-    small = ["batch_size=32", "warmup_steps=20", "checkpoint_seconds=0.2", "max_updates=40", "network=linear"]
+    small = ["batch_size=32", "warmup_steps=20", "checkpoint_seconds=0.2", "network=linear"]
     stopper = threading.Thread(target=_stop_when_trained, args=(additions, 40))
     stopper.start()
     try:
@@ -94,7 +94,7 @@ def test_a_network_trains_saves_and_drives(additions: Path) -> None:
         newest = store.latest_checkpoint()
         assert newest is not None
         assert newest.config["network"] == "linear"
-        assert newest.updates == 40
+        assert newest.updates >= 40
         (drove,) = store.conn.execute("SELECT checkpoint_id FROM steps ORDER BY id DESC LIMIT 1").fetchone()
         assert drove == newest.id
 

@@ -22,7 +22,8 @@ from data.upkeep import check
 from tests.data.helpers import drive, session_info
 from tests.trainer.helpers import random_batch
 from trainer.checkpoints.files import load_policy
-from trainer.daemon.resume import Wish, begin
+from trainer.daemon.resume import begin
+from trainer.daemon.wish import Wish
 
 HERE = Path(__file__).parent
 STORES = sorted((HERE / "data" / "stores").glob("commit-*.sql"))

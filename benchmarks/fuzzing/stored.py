@@ -458,7 +458,8 @@ def _use_checkpoint(data: bytes, folder: Path) -> None:
     from data.errors import HitlError
     from trainer.checkpoints.files import load_policy
     from trainer.checkpoints.policy_only import policy_only
-    from trainer.daemon.resume import Wish, begin
+    from trainer.daemon.resume import begin
+    from trainer.daemon.wish import Wish
 
     path = folder / "000000100-aaaaaaaa.safetensors"
     path.write_bytes(data)

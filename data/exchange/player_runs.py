@@ -7,7 +7,6 @@ pairs the observation of one sample with the action and reward of the next, and 
 from __future__ import annotations
 
 import pickle
-import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -249,8 +248,3 @@ def mark_consumed(path: Path) -> Path:
         target = path.with_name(f"{path.name}.imported.{number}")
         number += 1
     return path.rename(target)
-
-
-def looks_like_run_name(name: str) -> bool:
-    """Whether a file is named as the old tool names its runs."""
-    return re.fullmatch(r"\d{8}_\d{6}_[0-9a-f]{8}\.pkl", name.lower()) is not None

@@ -2,6 +2,9 @@
 
 The operating system lets go of the lock when the process dies, however it dies, so a later start knows which open
 sessions are dead even while others are recording into the same store.
+
+The package filelock cannot take this over: a spill file that is already open is locked too, a dead session's lock file holds a
+note (``data.recording.log_beside``), and sessions of other versions must find the lock at the same byte on Windows.
 """
 
 from __future__ import annotations
@@ -56,9 +59,9 @@ class LiveLock:
                 return False
             if not try_lock(fd):
                 os.close(fd)
-                time.sleep(_MOMENT_S)  # perhaps only somebody who looked whether it is free
+                time.sleep(_MOMENT_S)  # perhaps another process only checks whether it is free
             elif not _still_there(fd, self.path):
-                os.close(fd)  # it was taken away between opening and locking: what we hold is no lock for anybody
+                os.close(fd)  # it was removed between opening and locking: nobody else would see this lock
             else:
                 self._fd = fd
                 return True
@@ -70,7 +73,7 @@ class LiveLock:
             return
         if sys.platform != "win32":
             with contextlib.suppress(OSError):
-                self.path.unlink()  # before letting go, so that nobody finds it free and then loses it
+                self.path.unlink()  # before letting go: no other process may lock a file that is about to go
         os.close(self._fd)
         self._fd = None
         if sys.platform == "win32":
@@ -82,7 +85,7 @@ def is_alive(store: Path, uuid: str) -> bool:
     """Whether some process still holds the session's lock."""
     try:
         fd = os.open(live_path(store, uuid), os.O_RDWR)
-    except (OSError, ValueError):  # ValueError: a uuid that is none, from a damaged store
+    except (OSError, ValueError):  # ValueError: an invalid session id, from a damaged store
         return False
     alive = not try_lock(fd)
     os.close(fd)
@@ -96,7 +99,7 @@ def forget(store: Path, uuid: str) -> None:
         fd = os.open(path, os.O_RDWR)
         free = try_lock(fd)
         if free and sys.platform != "win32" and _still_there(fd, path):
-            path.unlink()  # while we hold it: nobody can take the file for theirs and then lose it
+            path.unlink()  # while we hold it: no other process may lock a file that is about to go
         os.close(fd)
         if free and sys.platform == "win32":
             path.unlink()  # there a file that is open cannot be removed

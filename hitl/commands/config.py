@@ -1,45 +1,59 @@
-"""`hitl config show`: the training settings in force, and what an existing configuration means here."""
+"""`hitl config show`: every setting in force and where it comes from, and what an existing configuration means here."""
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hitl.arguments import Parser
+from hitl.home import Home, add_home, home_path
 
 if TYPE_CHECKING:
     from trainer.tmrl.config import KeyUse
 
 
+class Shown(NamedTuple):
+    """One setting as it is in force."""
+
+    section: str
+    name: str
+    value: Any
+    origin: str
+    """``default``, ``preset NAME``, ``this run``, ``pads.toml``, ``settings.toml`` or ``command line``."""
+
+
 def main(argv: list[str]) -> int:
     """Print settings."""
-    parser = Parser(prog="hitl config", description="Show training settings.")
+    parser = Parser(prog="hitl config", description="Show the settings in force, and where each value comes from.")
     parser.add_argument("what", choices=("show",))
     parser.add_argument(
         "file", nargs="?", type=Path, help="an existing tmrl config.json: what each of its keys does here"
     )
-    parser.add_argument("--preset", default="hitl", help="hitl (default), rlpd or run_l")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting")
+    add_home(parser)
+    parser.add_argument("--preset", help="as of `hitl train`: hitl, rlpd or run_l")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as of `hitl train`")
     parser.add_argument("--json", action="store_true", help="as JSON")
     args = parser.parse_args(argv)
 
     import json
 
-    from trainer.daemon.resume import Wish
-
     if args.file is None:
-        values = Wish(preset=args.preset, settings=tuple(args.set)).config().to_dict()
+        rows = list(_in_force(home_path(args), args))
         if args.json:
-            print(json.dumps(values, indent=1))
+            found: dict[str, dict[str, Any]] = {}
+            for row in rows:
+                found.setdefault(row.section, {})[row.name] = {"value": row.value, "from": row.origin}
+            print(json.dumps(found, indent=1))
             return 0
-        width = max(map(len, values))
-        for name, value in values.items():
-            print(f"{name:<{width}}  {json.dumps(value)}")
+        _print(rows)
         return 0
+    from trainer.daemon.wish import read_pairs
     from trainer.tmrl.config import read
 
     config, findings = read(args.file)
-    config = config.with_text(*args.set)
+    config = config.with_values(**read_pairs(args.set))
     if args.json:
         print(
             json.dumps(
@@ -55,6 +69,65 @@ def main(argv: list[str]) -> int:
         return 0
     show(findings)
     return 0
+
+
+def _in_force(home: Home, args: argparse.Namespace) -> Iterator[Shown]:
+    """Yield every setting of a home, as the next `hitl play` and `hitl train` take it."""
+    import sys
+    from dataclasses import asdict, is_dataclass
+
+    from data.reward import RewardSettings
+    from hitl.settings import TABLES, load
+    from trainer.config import TrainConfig
+    from trainer.daemon.wish import Wish, read_pairs
+
+    settings = load(home, over={"train": read_pairs(args.set) | {"preset": args.preset}})
+    for note in settings.notes:
+        print(note, file=sys.stderr)
+    stored = _run(home)
+    wish = Wish.of(settings.train)
+    config = wish.config if stored is None else wish.of_run(stored)
+    preset = settings.train.get("preset", "hitl")
+    whole = {"train": config.to_dict(), "reward": RewardSettings().as_dict() | {"progress": None, "max_stray": None}}
+    whole["reward"] |= settings.reward
+    usual = TrainConfig().to_dict()
+    for section in TABLES:
+        part = getattr(settings, section)
+        values = asdict(part) if is_dataclass(part) and not isinstance(part, type) else whole[section]
+        for name, value in values.items():
+            origin = settings.origin.get(f"{section}.{name}", "default")
+            if section == "train" and origin == "default" and value != usual[name]:
+                origin = f"preset {preset}" if stored is None or wish.changes is None else "this run"
+            if section == "reward" and value is None:
+                origin = "the track"
+            yield Shown(section, name, value, origin)
+    for name, row in settings.controls.items():
+        yield Shown("controls", name, row, settings.origin[f"controls.{name}"])
+
+
+def _run(home: Home) -> dict[str, Any] | None:
+    """Return the settings of the run that the next `hitl train` goes on with; None where it begins one."""
+    from data.store import Store
+
+    if not home.store_path.is_file():
+        return None
+    with Store.open(home.store_path, read_only=True) as store:
+        newest = next(iter(store.checkpoints()), None)
+    return newest.config if newest is not None and newest.kind == "train" else None
+
+
+def _print(rows: list[Shown]) -> None:
+    from data.files.validation import written
+
+    section = ""
+    width = max(len(row.name) for row in rows)
+    for row in rows:
+        if row.section != section:
+            section = row.section
+            print(f"\n[{section}]")
+        value = "(as the track is)" if row.origin == "the track" else written(row.value)
+        note = "" if row.origin == "default" else f"  # {row.origin}"
+        print(f"{row.name:<{width}} = {value}{note}")
 
 
 def show(findings: list[KeyUse]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,12 +69,13 @@ def _rebuild(args: argparse.Namespace, store: Store) -> Callable[[PlayerRun], Po
     from hitl.player_runs.rebuild import OldRuns
     from hitl.road.known_tracks import file_under
     from hitl.road.track import load_track
-    from hitl.task.driving_task import TaskSettings
+    from hitl.settings import load
 
     track, digest, said = file_under(store.conn, load_track(args.track))
     for sentence in said:
         print(sentence)
-    return OldRuns(track, TaskSettings(hz=args.hz), keep_rewards=args.keep_rewards, digest=digest)
+    task = replace(load(home_path(args), "observation", "reward").task, hz=args.hz)
+    return OldRuns(track, task, keep_rewards=args.keep_rewards, digest=digest)
 
 
 def _layout(store: Store, session: int | None) -> SessionInfo | None:
@@ -103,7 +105,7 @@ def _one(
         from hitl.settings import load
 
         driver = AGENT if args.driver == "agent" else HUMAN
-        pictures = load(home_path(args)).pictures
+        pictures = load(home_path(args), "pictures").pictures
         known = Told(_layout(store, args.layout_of), driver, args.hz, args.track_name or "",
                      lambda space: Sight(space, pictures), action_names)  # fmt: skip
         return write(store, read_minari(path, known), "minari", told)

@@ -48,7 +48,7 @@ def _record(args: argparse.Namespace) -> int:
     from hitl.settings import load
 
     home = home_path(args)
-    chosen = load(home).trackmania
+    chosen = load(home, "trackmania").trackmania
     path: Path = args.out or home.line
     recorder = LineRecorder()
     telemetry = Telemetry(chosen.host, chosen.port, chosen.layout)

@@ -52,13 +52,13 @@ def main(argv: list[str]) -> int:
     from hitl import settings as stored
 
     home = home_path(args)
-    settings = stored.load(home)
+    settings = stored.load(home, "pad")
     kind = args.pad or settings.pad.use
     if args.choose or args.calibrate or args.set or args.reset:
         if kind not in ("auto", "sdl"):
             raise UsageError(f"A pad of the kind {kind!r} has nothing to choose, calibrate or set; use --pad sdl.")
         _change(home, settings, args)
-        settings = stored.load(home)
+        settings = stored.load(home, "pad")
         if not (args.once or args.json):
             return 0
     from hitl.pads.open import open_pad
@@ -133,26 +133,15 @@ def _choose(seconds: float) -> Device:
 
 def _set(pad: SdlPad, stored: dict[str, Any], wishes: list[str]) -> tuple[SdlPad, dict[str, Any]]:
     """Return the pad with what was stored and is wished, and the table that says so: nothing that was not measured."""
-    from hitl.pads.base import BUTTONS
-    from hitl.pads.mapping import from_table
+    from hitl.pads.mapping import from_table, table_of
     from hitl.pads.rest import END, is_plain
     from hitl.pads.sdl import SdlPad
 
-    table: dict[str, Any] = {}
-    for wish in wishes:
-        what, equals, value = wish.partition("=")
-        part, _, field = what.partition(".")
-        if not equals:
-            raise UsageError(f"--set {wish} has no value; write for example --set steer.dead_zone=0.1.")
-        if part in BUTTONS and not field:
-            table.setdefault("buttons", {})[part] = [s for s in value.split(",") if s]
-        else:
-            table.setdefault(part, {})[field] = value
+    table = table_of(wishes)
     from_table(table, pad.map)  # says what makes no sense
     for name, value in table.items():
-        numbers = {k: v if k == "source" else float(v) for k, v in value.items()} if name != "buttons" else value
         kept = {k: v for k, v in stored.get(name, {}).items() if not ("source" in value and k in ("low", "centre", "high"))}
-        stored[name] = {**kept, **numbers}  # what was measured of another axis is not kept
+        stored[name] = {**kept, **value}  # what was measured of another axis is not kept
     assert pad.device is not None
     # Binding it anew checks that the device has the controls that were named.
     pad = SdlPad(device=pad.device, hub=pad.hub, tables={str(pad.identity): stored})

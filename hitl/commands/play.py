@@ -6,51 +6,31 @@ import argparse
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hitl.arguments import Parser, add_env
 from hitl.home import add_home, home_path
-from hitl.pads.open import kinds
+from hitl.pads import PADS
 
 if TYPE_CHECKING:
     from hitl.drivers.human import Wheel
     from hitl.home import Home
-    from hitl.protocols import EpisodeResult, Tick
     from hitl.road.corners import Corner
     from hitl.road.track import Track
-    from hitl.screens.trainer_pulse import PulseReader
+    from hitl.screens.session_screen import SessionScreen
     from hitl.session.setup import Rig
+    from hitl.settings import Settings
     from takeover_ui.window.window import Window
-
-
-HINTS = {
-    mode: f"{how}    p: pause    backspace: panic    return: star    r: restart    esc: leave"
-    for mode, how in {
-        "hold": "hold space or a shoulder button: drive",
-        "toggle": "space or a shoulder button: take and hand back",
-        "touch": "touch stick, pedal or arrows: drive",
-    }.items()
-}
-
-
-def pad_hint(buttons: Mapping[str, tuple[str, ...]], mode: str) -> str:
-    """Return what the buttons of a pad do, by its mapping."""
-    takes = " or ".join(buttons.get("takeover", ())) or "no button"
-    how = {"hold": f"hold {takes}: drive", "toggle": f"{takes}: take and hand back", "touch": "touch stick or pedal: drive"}
-    words = {"pause": "pause", "panic": "panic", "star": "star", "restart": "restart", "quit": "leave"}
-    rest = [f"{' or '.join(buttons[name])}: {word}" for name, word in words.items() if buttons.get(name)]
-    return "    ".join([how[mode], *rest])
 
 
 def command_line() -> Parser:
     """Return the parser of this command."""
     parser = Parser(prog="hitl play", description="A live session: the agent drives, you take over.")
     add_home(parser)
-    add_env(parser)
-    parser.add_argument("--track", default="default", help="a shipped track's name or a file")
-    drivers = (*kinds(), "scripted", "none")
+    add_env(parser, None)
+    parser.add_argument("--track", help="a shipped track's name or a file (default: as set, else 'default')")
+    drivers = (*PADS, "scripted", "none")
     parser.add_argument("--pad", choices=drivers, default="auto", help="who takes over, and with what (default: auto)")
     parser.add_argument("--pad-name", default="", metavar="TEXT", help="part of the pad's name, when there are several")
     parser.add_argument(
@@ -66,8 +46,8 @@ def command_line() -> Parser:
     parser.add_argument("--only-corner", default="", metavar="NAME", help="the wheel can be taken at this corner alone")
     parser.add_argument("--offer", choices=("failing", "all", "off"), help="before which corners the wheel is offered")
     parser.add_argument(
-        "--greedy-every", type=int, default=2, metavar="N", help="the agent drives every Nth episode without noise, as it will "
-        "be evaluated (default: 2; 0: never)"
+        "--greedy-every", type=int, metavar="N", help="the agent drives every Nth episode without noise, as it will be evaluated "
+        "(default: as set, else 2; 0: never)"
     )
     parser.add_argument("--checkpoint", default="", metavar="WHICH", help="hold one fast: best, a number, a file name")
     parser.add_argument(
@@ -79,7 +59,7 @@ def command_line() -> Parser:
     parser.add_argument(
         "--headless", action="store_true", help="no window; with --pad scripted or none as fast as it goes"
     )
-    parser.add_argument("--overlay", choices=("full", "compact", "bar", "off"), default="full")
+    parser.add_argument("--overlay", choices=("full", "compact", "bar", "off"), help="how much of it (default: as set)")
     parser.add_argument("--seed", type=int, default=0)
     return parser
 
@@ -89,54 +69,59 @@ def main(argv: list[str]) -> int:
     parser = command_line()
     args = parser.parse_args(argv)
     if args.lap and args.pad == "none":
-        parser.error("--lap needs somebody to drive it")
+        parser.error("--lap needs a driver: choose another --pad")
     if args.lap and (args.practice or args.only_corner):
         parser.error("--lap is for whole laps, so it goes neither with --practice nor with --only-corner")
-    if args.greedy_every < 0:
-        parser.error("--greedy-every is a whole number from 0")
     if args.lead is not None and not (args.practice and 0.0 <= args.lead <= 60.0):
         parser.error("--lead goes with --practice, and is a number of seconds from 0 to 60")
 
     from data.errors import DeviceError, HitlError
     from hitl.session.setup import Rig
     from hitl.session_options import RigOptions
-    from hitl.settings import load
     from takeover_ui.window.options import WindowOptions
     from takeover_ui.window.window import Window, display_available
 
     fast = args.headless and args.pad in ("scripted", "none")
     if not args.headless and not display_available():
         raise DeviceError(
-            "There is no display here for the window. Use --headless, with --pad scripted where nobody can drive."
+            "There is no display here for the window. Use --headless, with --pad scripted if you cannot drive."
         )
-    settings = load(home_path(args))
-    takeover = replace(settings.takeover, mode=args.gating) if args.gating else settings.takeover
+    home = home_path(args)
+    settings = _settings(home, args)
+    play, look = settings.play, settings.overlay
+    own_game = play.env == "box2d"  # any other game has a window of its own, over which ours floats
     stopping = _stop_on_signal()
     with contextlib.ExitStack() as stack:
         window = None
         if not args.headless:
-            own_game = args.env == "box2d"  # any other game has a window of its own, over which ours floats
-            window = stack.enter_context(Window(WindowOptions(overlay=args.overlay, game_view=own_game)))
-        options = RigOptions(
-            env=args.env,
-            track=args.track,
-            real_time=not fast,
-            seed=args.seed,
-            gating=takeover,
-            help=replace(settings.help, offer=args.offer) if args.offer else settings.help,
-            only_corner=args.only_corner,
-            greedy_every=args.greedy_every,
-            show=not args.headless,
-        )
-        watch = _Watch(window) if window is not None else None
+            options = WindowOptions(
+                overlay=look.show, game_view=own_game, language=look.language, corner=look.corner, opacity=look.opacity,
+                keep_clear=look.keep_clear,
+            )  # fmt: skip
+            window = stack.enter_context(Window(options))
+        watch = None
+        if window is not None:
+            from hitl.screens.session_screen import SessionScreen
+
+            watch = SessionScreen(window)
         rig = stack.enter_context(
             Rig(
-                home_path(args),
-                options,
-                wheel=lambda track: _wheel(args, track, window, stack),
+                home,
+                RigOptions(
+                    env=play.env,
+                    track=play.track,
+                    real_time=not fast,
+                    seed=args.seed,
+                    gating=settings.takeover,
+                    help=settings.help,
+                    only_corner=args.only_corner,
+                    greedy_every=play.greedy_every,
+                    show=not args.headless,
+                ),
+                wheel=lambda track: _wheel(args, play.env, home, track, window, stack),
                 watch=watch,
                 stop=lambda: stopping() or (window is not None and window.closed),
-                tell=_teller(window, also_printed=args.env != "box2d"),
+                tell=_teller(window, also_printed=not own_game),
             )
         )
         for sentence in _layouts_apart(rig):
@@ -145,7 +130,7 @@ def main(argv: list[str]) -> int:
             from hitl.screens.trainer_pulse import PulseReader
 
             watch.begin(rig, stack.enter_context(PulseReader(rig.home.root)))
-            if args.env != "box2d":  # our window has not the keyboard there, and the game may cover it
+            if not own_game:  # our window has not the keyboard there, and the game may cover it
                 watch.hint_by(rig.session.wheel)
                 print(watch.hint, flush=True)
         if args.checkpoint:
@@ -177,47 +162,23 @@ def _layouts_apart(rig: Rig) -> list[str]:
         return []
 
 
-class Practice:
-    """Tries at one corner, each begun as the agent (or, before it ever came there, a lap) once came to it."""
+def _settings(home: Home, args: argparse.Namespace) -> Settings:
+    """Return what is set, the command line over it."""
+    from hitl.settings import load
 
-    def __init__(self, rig: Rig, corner: str, seed: int, lead_s: float | None = None) -> None:
-        """``lead_s``: begin so long before the corner; None: as late as a failure can still be prevented."""
-        import numpy as np
-
-        from data.errors import UsageError
-        from data.store import Store
-        from hitl.session.practice import starts
-
-        self.rig, self.corner = rig, rig.corner(corner)
-        with Store.open(rig.home.store_path, read_only=True) as store:
-            self.starts = starts(store.conn, rig.track.name, self.corner, rig.track.line, rig.track.half_width, lead_s)
-        if not self.starts:
-            raise UsageError(
-                f"Nobody has come to '{corner}' yet, so there is no approach to begin a try with: let the agent drive there, "
-                "or drive a lap (`hitl play --lap`)."
-            )
-        self._until = min(self.corner.to_m, rig.track.line.length - 3.0)
-        self._rng = np.random.default_rng(seed)
-
-    def lap_steps(self) -> float | None:
-        """Return how many steps a whole lap takes, of those recorded on this track; None when there is none."""
-        from data.store import Store
-
-        with Store.open(self.rig.home.store_path, read_only=True) as store:
-            row = store.conn.execute(
-                """SELECT avg(e.length) FROM episodes e JOIN sessions s ON s.id = e.session_id
-                   WHERE s.track = ? AND e.reason = 'finish' AND e.purpose != 'practice'""",
-                (self.rig.track.name,),
-            ).fetchone()
-        return float(row[0]) if row[0] is not None else None
-
-    def attempt(self, seed: int) -> EpisodeResult:
-        """Drive one try; it is marked as practice, and cut off at the corner's end."""
-        start = self.starts[int(self._rng.integers(len(self.starts)))]
-        return self.rig.session.episode("practice", seed=seed, start=start, until_m=self._until)
+    over = {
+        "play": {"env": args.env, "track": args.track, "greedy_every": args.greedy_every},
+        "takeover": {"mode": args.gating},
+        "help": {"offer": args.offer},
+        "overlay": {"show": args.overlay},
+    }
+    pad = () if args.pad in ("none", "scripted") else ("pad",)
+    return load(home, *over, *pad, over=over)
 
 
-def _drive(rig: Rig, args: argparse.Namespace, watch: _Watch | None) -> str:
+def _drive(rig: Rig, args: argparse.Namespace, watch: SessionScreen | None) -> str:
+    from hitl.session.practice import Practice
+
     count = takeovers = human = steps = finished = passed = lost = 0
     practice = Practice(rig, args.practice, args.seed, args.lead) if args.practice else None
     began = time.monotonic()
@@ -255,7 +216,9 @@ def _drive(rig: Rig, args: argparse.Namespace, watch: _Watch | None) -> str:
     return f"{count} episodes, {steps:,} steps, {finished} finished; {takeovers} takeovers, {human / hz:.1f} s of human driving."
 
 
-def _wheel(args: argparse.Namespace, track: Track, window: Window | None, stack: contextlib.ExitStack) -> Wheel:
+def _wheel(
+    args: argparse.Namespace, env: str, home: Home, track: Track, window: Window | None, stack: contextlib.ExitStack
+) -> Wheel:
     from hitl.drivers.human import Nobody, PadWheel, ScriptedWheel
     from hitl.pads.open import open_pad
     from hitl.settings import load
@@ -267,10 +230,10 @@ def _wheel(args: argparse.Namespace, track: Track, window: Window | None, stack:
         from data.suggest import did_you_mean
         from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 
-        if args.env.startswith("gym:"):
+        if env.startswith("gym:"):
             raise UsageError("The scripted driver knows roads only: use --pad none here, or drive yourself.")
 
-        known = _known_corners(home_path(args), track)
+        known = _known_corners(home, track)
         names = frozenset(filter(None, args.corners.split(","))) or frozenset(c.name for c in known)
         for name in sorted(names - {c.name for c in known}):
             listed = ", ".join(f"'{c.name}'" for c in known) or "none yet"
@@ -279,9 +242,9 @@ def _wheel(args: argparse.Namespace, track: Track, window: Window | None, stack:
         rule = None if args.lap else TakeoverRule(track, Rule(corners=names), corners=known)
         return ScriptedWheel(ScriptedDriver(track, seed=args.seed), rule, limit_s=args.help_seconds)
     if window is None:
-        pad = open_pad(load(home_path(args)), args.pad, args.pad_name)
+        pad = open_pad(load(home, "pad"), args.pad, args.pad_name)
     else:
-        pad = player_pad(args.pad, args.pad_name, home_path(args), window)
+        pad = player_pad(args.pad, args.pad_name, home, window)
     stack.callback(pad.close)
     return PadWheel(pad)
 
@@ -306,7 +269,7 @@ def player_pad(use: str, name: str, home: Home, window: Window) -> Any:
     keys = KeyboardPad(keys=window_keys(window.keys))
     if use == "keyboard":
         return keys
-    return EitherPad(open_pad(load(home), "sdl" if use == "auto" else use, name), keys)
+    return EitherPad(open_pad(load(home, "pad"), "sdl" if use == "auto" else use, name), keys)
 
 
 def _teller(window: Window | None, also_printed: bool = False) -> Callable[[str, str], None]:
@@ -332,54 +295,7 @@ def _stop_on_signal() -> Callable[[], bool]:
         asked.append(number)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    with contextlib.suppress(ValueError):  # not in the main thread: somebody else handles signals
+    with contextlib.suppress(ValueError):  # not in the main thread: signals are handled elsewhere
         signal.signal(signal.SIGINT, ask)
         signal.signal(signal.SIGTERM, ask)
     return lambda: bool(asked)
-
-
-class _Watch:
-    """Shows ticks in the window; made before the rig, because the rig's session needs it."""
-
-    def __init__(self, window: Window) -> None:
-        self._window = window
-        self._watcher: Any = None
-
-    def begin(self, rig: Rig, pulses: PulseReader) -> None:
-        """The rig is there: its track and names are known."""
-        from hitl.screens.live_view import Watcher
-
-        self._watcher = Watcher(self._window, rig.track, rig.corners, rig.action_names, hz=rig.task.settings.hz)
-        self._watcher.hint = HINTS[rig.session.settings.mode]
-        self._rig, self._pulses = rig, pulses
-
-    @property
-    def hint(self) -> str:
-        """Which keys or buttons do what."""
-        return str(self._watcher.hint)
-
-    def hint_by(self, wheel: Wheel) -> None:
-        """Name the pad's own buttons instead of keys: over another game the keyboard is that game's."""
-        from hitl.drivers.human import persons_pad
-
-        pad = persons_pad(wheel)
-        made = next((m for part in getattr(pad, "parts", (pad,)) if (m := getattr(part, "map", None)) is not None), None)
-        if made is not None:
-            self._watcher.hint = pad_hint(made.buttons, self._rig.session.settings.mode)
-
-    def __call__(self, tick: Tick) -> None:
-        """Show one tick."""
-        from takeover_ui.view import StorePulse
-
-        status = self._rig.recorder.status
-        self._watcher.store = StorePulse(status.committed_steps, status.queue, status.last_commit_age_s, status.problem)
-        self._watcher.trainer = self._pulses.newest
-        self._watcher(tick)
-
-    def say(self, text: str) -> None:
-        """Show one line until the next."""
-        self._watcher.message = text
-
-    def episode_over(self, result: Any) -> None:
-        """Keep what the next episodes show of it."""
-        self._watcher.episode_over(result)

@@ -1,23 +1,23 @@
-"""`hitl train`: the trainer on a home folder, in front or behind; look at it, pause it, stop it."""
+"""`hitl train`: the trainer on a home folder, in the foreground or background; look at it, pause it, stop it."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data.errors import TrainingError
 from hitl.arguments import Parser
 from hitl.commands.server import add_access
 from hitl.home import Home, add_home, home_path
-from hitl.processes import command, environment
 
-START_S = 30.0  # a trainer behind must have given its first pulse by then
+if TYPE_CHECKING:
+    from trainer.daemon.wish import Wish
+
 STOP_S = 60.0  # it may be writing a checkpoint to a slow disk
 
 
@@ -55,7 +55,7 @@ def main(argv: list[str]) -> int:
         "--tmrl-weights", action="store_true", help="also send weights to tmrl's own workers (those with HitlActor)"
     )
     add_access(parser, "with --from-server: the server's address (default: this machine)")
-    parser.add_argument("--background", action="store_true", help="go on behind; output goes to trainer.log")
+    parser.add_argument("--background", action="store_true", help="run in the background; output goes to trainer.log")
     parser.add_argument("--quiet", action="store_true", help="print nothing")
     args = parser.parse_args(argv)
     home = home_path(args)
@@ -67,7 +67,8 @@ def main(argv: list[str]) -> int:
         return _stop(home)
     home.create()
     if args.background:
-        return _behind(home, _words(parser, args))
+        _wish(home, args)  # a wrong setting is told at once, and by this process
+        return _background(home, _words(parser, args))
     if not args.from_server:
         return _run(home, args)
     from hitl.remote.child import Child
@@ -88,27 +89,10 @@ def _run(home: Home, args: argparse.Namespace) -> int:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda number, frame: asked.append(number))
 
+    wish = _wish(home, args)  # a wrong setting is told at once, not when the first steps come
+
     from trainer.daemon.daemon import Daemon
-    from trainer.daemon.resume import Wish
 
-    base = None
-    if args.tmrl_config is not None:
-        from hitl.commands.config import show
-        from trainer.tmrl.config import read
-
-        base, findings = read(args.tmrl_config)
-        if not args.quiet:
-            show(findings)
-    wish = Wish(
-        base=base,
-        preset=args.preset,
-        settings=tuple(args.set),
-        seed=args.seed,
-        init=Path(args.init) if args.init else None,
-        fresh=args.fresh,
-        device=args.device,
-    )
-    wish.config()  # a wrong setting is told at once, not when the first steps come
     options: dict[str, Any] = {"stop": lambda: bool(asked), "logs": tuple(args.log)}
     if args.quiet:
         daemon = Daemon(home.root, wish, **options)
@@ -127,6 +111,32 @@ def _run(home: Home, args: argparse.Namespace) -> int:
         sys.stdout.flush()
         os._exit(0)
     return 0
+
+
+def _wish(home: Home, args: argparse.Namespace) -> Wish:
+    """Return what is asked of the trainer: a preset or tmrl's settings, what is set in the home, the command line."""
+    from hitl.settings import COMMAND_LINE, load
+    from trainer.daemon.wish import Wish, read_pairs
+
+    asked = read_pairs(args.set) | {"preset": args.preset}
+    if args.seed is not None:
+        asked["seed"] = args.seed
+    settings = load(home, "train", over={"train": asked})
+    base = None
+    if args.tmrl_config is not None:
+        from hitl.commands.config import show
+        from trainer.tmrl.config import read
+
+        base, findings = read(args.tmrl_config)
+        if not (args.quiet or args.background):
+            show(findings)
+    for note in settings.notes:
+        print(note, flush=True)
+    insisted = {name for name in asked if settings.origin.get(f"train.{name}") == COMMAND_LINE}
+    init = Path(args.init) if args.init else None
+    return Wish.of(
+        settings.train, base, insisted=frozenset(insisted), init=init, fresh=args.fresh, device=args.device
+    )
 
 
 def _alive(home: Home) -> bool:
@@ -175,7 +185,7 @@ def _pause(home: Home, pause: bool) -> int:
     if not _alive(home):
         raise TrainingError("No trainer is at work on this home folder: `hitl train` starts one.")
     (ask if pause else withdraw)(home.root, PAUSE)
-    print("The trainer rests; `hitl train resume` wakes it." if pause else "The trainer goes on.")
+    print("Training is paused. Resume with `hitl train resume`." if pause else "Training goes on.")
     return 0
 
 
@@ -209,30 +219,11 @@ def _words(parser: argparse.ArgumentParser, args: argparse.Namespace) -> list[st
     return words
 
 
-def _behind(home: Home, words: list[str]) -> int:
-    from trainer.daemon.heartbeat import read_heartbeat
+def _background(home: Home, words: list[str]) -> int:
+    from hitl.trainer_process import TrainerProcess
 
     if _alive(home):
         raise TrainingError("A trainer is already at work on this home folder: `hitl train status` shows it.")
-    command_line = command("hitl", "train", "--home", str(home.root), *words)
-    detached: dict[str, Any] = {"start_new_session": True}
-    if sys.platform == "win32":
-        detached = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
-    log = home.root / "trainer.log"
-    begun = time.monotonic()
-    with log.open("ab") as out:
-        before = out.seek(0, os.SEEK_END)
-        process = subprocess.Popen(
-            command_line, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment(PYTHONUNBUFFERED="1"), **detached
-        )
-    while time.monotonic() < begun + START_S:
-        beat = read_heartbeat(home.root)
-        # Not told by its number: in a virtual environment on Windows, python.exe starts another process, which is the trainer.
-        if beat is not None and beat.ticks > begun and _alive(home):
-            print("The trainer works behind now: `hitl train status`, `pause`, `resume`, `stop`.")
-            return 0
-        if process.poll() is not None:
-            lines = log.read_bytes()[before:].decode("utf-8", "replace").strip().splitlines()
-            raise TrainingError(lines[-1].removeprefix("hitl: ") if lines else "The trainer ended at once.")
-        time.sleep(0.05)
-    raise TrainingError(f"The trainer gave no pulse within {START_S:.0f} s: see {log.name} in the home folder.")
+    TrainerProcess(home, *words, detached=True).wait_for_pulse()
+    print("The trainer is running in the background: `hitl train status`, `pause`, `resume`, `stop`.")
+    return 0

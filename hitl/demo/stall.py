@@ -117,7 +117,7 @@ def train_until_stalled(
 
     The home then holds the run as any other: laps, every step, each evaluation, a checkpoint for each evaluation.
     """
-    from trainer.config import PRESETS
+    from trainer.presets import PRESETS
 
     config = replace(PRESETS["hitl"], **{**RECIPE, **(settings or {})}, seed=seed)
     options = RigOptions(track=track, kind="stall", seed=seed, greedy_every=0)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hitl.road.speed_profile import speed_profile
 from hitl.road.track import Track, finish_artefact, load_track, reward_points
 from trainer.diagnosis.road import RoadFacts
 
@@ -15,20 +16,6 @@ ASSUMED_TOP = 100 / 3.6  # m/s
 ASSUMED_BRAKING = 10.0  # m/s^2
 ASSUMED_GRIP = 10.0  # m/s^2 sideways
 ASSUMED_GAIN = 5.0  # m/s^2 of acceleration
-
-
-def speed_profile(track: Track, top: float, braking: float, grip: float, gain: float) -> NDArray[np.float64]:
-    """Return the speed (m/s) at each point of the line of a car with these limits (m/s, m/s^2), from a rolling start."""
-    line = track.line
-    window = np.ones(5) / 5
-    bend = np.convolve(np.pad(np.abs(line.curvatures), 2, mode="edge"), window, mode="valid")
-    speed = np.minimum(np.sqrt(grip / np.maximum(bend, 1e-6)), top)
-    speed[0] = min(speed[0], 5.0)
-    for i in range(1, len(speed)):
-        speed[i] = min(speed[i], np.sqrt(speed[i - 1] ** 2 + 2 * gain * line.spacing))
-    for i in range(len(speed) - 2, -1, -1):
-        speed[i] = min(speed[i], np.sqrt(speed[i + 1] ** 2 + 2 * braking * line.spacing))
-    return speed
 
 
 def braking_zones(speed: NDArray[np.float64], spacing: float) -> list[tuple[int, int]]:
@@ -50,7 +37,7 @@ def facts(
 ) -> RoadFacts:
     """Return a track's figures. ``top`` (m/s), ``braking`` and ``grip`` (m/s^2) as driven; assumed where left out."""
     v, b, g = top or ASSUMED_TOP, braking or ASSUMED_BRAKING, grip or ASSUMED_GRIP
-    speed = speed_profile(track, v, b, g, ASSUMED_GAIN)
+    speed = speed_profile(track, top=v, braking=b, grip=g, gain=ASSUMED_GAIN)
     line = track.line
     how = "driven" if top else "assumed"
     road = RoadFacts(

@@ -222,7 +222,7 @@ class CheckpointPolicy:
 
     def _load(self, path: Path, checkpoint_id: int) -> None:
         from trainer.checkpoints.files import load_policy
-        from trainer.config import unknown_settings
+        from trainer.retired import unknown_settings
 
         actor, meta = load_policy(path)
         for kind, expected, found in (
@@ -249,12 +249,3 @@ class CheckpointPolicy:
         self.problem = ""
         if judged:
             self.can_judge()
-
-
-def require_checkpoint(policy: CheckpointPolicy, home: Home) -> None:
-    """Raise CheckpointError when the home has no checkpoint that can be used."""
-    policy.begin_episode()
-    if policy.checkpoint_id is None:
-        raise CheckpointError(
-            policy.problem or f"There is no checkpoint in '{home.root.name}': train first (`hitl train`)."
-        )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hitl.games.base import VehicleState
 from hitl.road.corners import Corner
 from hitl.road.line import Place
+from hitl.road.speed_profile import speed_profile
 from hitl.road.track import Track
 
 
@@ -32,23 +33,14 @@ class Skill:
     reaction_s: float = 0.2  # s between seeing that help is needed and acting
 
 
-def speed_profile(track: Track, skill: Skill) -> NDArray[np.float64]:
-    """Return the speed (m/s) that may be driven at each point of the line: grip in corners, braking distance before them."""
-    line = track.line
-    window = np.ones(5) / 5
-    bend = np.convolve(np.pad(np.abs(line.curvatures), 2, mode="edge"), window, mode="valid")
-    speed = np.minimum(np.sqrt(skill.corner_grip / np.maximum(bend, 1e-4)), skill.top_speed)
-    for k in range(len(speed) - 2, -1, -1):
-        speed[k] = min(speed[k], math.sqrt(speed[k + 1] ** 2 + 2 * skill.braking * line.spacing))
-    return speed
-
-
 class ScriptedDriver:
     """Drives one track. ``begin`` starts a stint with a line of its own; ``act`` gives (gas_brake, steer)."""
 
     def __init__(self, track: Track, skill: Skill | None = None, seed: int = 0, hz: float = 20.0) -> None:
         self.track, self.skill = track, skill or Skill()
-        self._profile = speed_profile(track, self.skill)
+        self._profile = speed_profile(
+            track, top=self.skill.top_speed, braking=self.skill.braking, grip=self.skill.corner_grip
+        )
         self._rng = np.random.default_rng(seed)
         self._dt = 1.0 / hz
         self.begin()

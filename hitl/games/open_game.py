@@ -82,24 +82,26 @@ def box2d_world(options: RigOptions, home: Home) -> World:
     from hitl.games.box2d import Box2DGame
 
     track = drivable(home, options.track)
-    return driven(Box2DGame(track), track, options)
+    return driven(Box2DGame(track), track, options, home)
 
 
-def driven(game: SteppedGame, track: Track, options: RigOptions) -> World:
+def driven(game: SteppedGame, track: Track, options: RigOptions, home: Home) -> World:
     """Return the world of a game whose time is ours, on a track: the same task, clock and environment for each of them."""
     from hitl.games.embedded_env import DrivingEnv, real_time_env
     from hitl.pads.base import neutral_action
+    from hitl.settings import load
 
+    settings = options.task or load(home, "observation", "reward").task
     names = game.action_names
     env: Any
     if options.real_time:
-        task = DrivingTask(track, options.task)
+        task = DrivingTask(track, settings)
         env = real_time_env(game, task)
         real = RealTimeClock(env)
         clock: Clock = real
         hold, release = real.hold, lambda: env.unwrapped.interface.game.send(neutral_action(names))
     else:
-        env = DrivingEnv(track, options.task, game)
+        env = DrivingEnv(track, settings, game)
         task, clock, hold, release = env.task, LockstepClock(env.task.settings.hz), nothing, nothing
 
     def close() -> None:
@@ -129,7 +131,7 @@ def _gym(name: str, options: RigOptions, home: Home) -> World:
     from hitl.timing.paced_clock import PacedClock
 
     settings = options.task or TaskSettings()
-    player = load(home)
+    player = load(home, "controls", "pictures")
     chosen = dict(player.controls)
     env = open_gym(
         name, hz=settings.hz if options.real_time else None, render=options.show, pictures=player.pictures
@@ -171,9 +173,10 @@ def trackmania_world(options: RigOptions, home: Home) -> World:
     from hitl.settings import load
     from hitl.timing.paced_clock import PacedClock
 
-    chosen = load(home).trackmania
+    player = load(home, "trackmania", "observation", "reward")
+    chosen = player.trackmania
     track = drivable(home, map_line(options.track, home))
-    task = DrivingTask(track, options.task)
+    task = DrivingTask(track, options.task or player.task)
     hz = task.settings.hz
     game = open_trackmania(
         track, host=chosen.host, port=chosen.port, layout=chosen.layout, hz=hz, settle_s=chosen.settle_s
@@ -214,7 +217,7 @@ def _tmrl(options: RigOptions, home: Home) -> World:
     from hitl.pads.own_pad import Guard
     from hitl.settings import load
 
-    chosen = load(home)
+    chosen = load(home, "tmrl", "trackmania")
     env = open_tmrl(chosen.tmrl.folder, host=chosen.trackmania.host, port=chosen.trackmania.port)
     clock = TmrlClock(env)
 

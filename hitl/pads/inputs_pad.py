@@ -1,8 +1,8 @@
 """The player's pad through the ``inputs`` package, which keeps delivering without any window or event pump.
 
-Its reads block and its list of devices is made once, at import, so a thread reads and `read` only looks. The package
-does not notice a pad that comes back; the thread opens the same device again. On Windows it sees XInput slots only,
-and our own virtual pad would be one of them: open this before making that one.
+Its reads block, so a thread reads and `read` only looks. It does not notice a pad that comes back, so the thread scans for the
+same device again. On Windows it sees XInput slots only, and our own virtual pad would be one of them: open this before making
+that one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import struct
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from data.errors import DeviceError
@@ -25,41 +25,35 @@ AGAIN_S = 0.5  # s between tries to open a device that went away
 POLL_S = 0.004  # s between looks on Windows, where the package would spin on a whole core
 #: evdev's names to those that SDL's database uses, so that one mapping serves both.
 AXES = {
-    "ABS_X": "leftx",
-    "ABS_Y": "lefty",
-    "ABS_RX": "rightx",
-    "ABS_RY": "righty",
-    "ABS_Z": "triggerleft",
-    "ABS_RZ": "triggerright",
-}
+    "ABS_X": "leftx", "ABS_Y": "lefty", "ABS_RX": "rightx", "ABS_RY": "righty", "ABS_Z": "triggerleft", "ABS_RZ": "triggerright",
+}  # fmt: skip
 BUTTONS = {
-    "BTN_SOUTH": "a",
-    "BTN_EAST": "b",
-    "BTN_NORTH": "x",
-    "BTN_WEST": "y",
-    "BTN_SELECT": "back",
-    "BTN_START": "start",
-    "BTN_MODE": "guide",
-    "BTN_TL": "leftshoulder",
-    "BTN_TR": "rightshoulder",
-    "BTN_THUMBL": "leftstick",
+    "BTN_SOUTH": "a", "BTN_EAST": "b", "BTN_NORTH": "x", "BTN_WEST": "y", "BTN_SELECT": "back", "BTN_START": "start",
+    "BTN_MODE": "guide", "BTN_TL": "leftshoulder", "BTN_TR": "rightshoulder", "BTN_THUMBL": "leftstick",
     "BTN_THUMBR": "rightstick",
-}
+}  # fmt: skip
 HATS = {"ABS_HAT0X": ("dpleft", "dpright"), "ABS_HAT0Y": ("dpup", "dpdown")}
 _ABS_CODES = {"ABS_X": 0, "ABS_Y": 1, "ABS_Z": 2, "ABS_RX": 3, "ABS_RY": 4, "ABS_RZ": 5}
 _EVIOCGABS = 0x80184540
 
 
 class InputsPad:
-    """One gamepad of the ``inputs`` package; ``device`` overrides the choice by ``name``."""
+    """One gamepad of the ``inputs`` package, chosen by ``name``; ``find`` overrides the choice, and is asked again for a pad that
+    went away (None: it is not back)."""
 
     def __init__(
-        self, name: str = "", *, device: Any = None, tables: Mapping[str, Mapping[str, Any]] | None = None
+        self,
+        name: str = "",
+        *,
+        find: Callable[[], Any] | None = None,
+        tables: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        self._device = device if device is not None else _choose(name)
+        self._device = find() if find is not None else _choose(name)
+        self._find = find or self._same_device
         self.name = str(self._device)
         self.key = f"inputs {self.name}"
-        own = f"{self.key} {_path(self._device)}"  # which one of its name
+        self._own_path = _path(self._device)
+        own = f"{self.key} {self._own_path}"  # which one of its name
         self.map = from_table((tables or {}).get(own) or (tables or {}).get(self.key, {}), CONTROLLER)
         self._ranges = {code: (0.0, 255.0) if code in ("ABS_Z", "ABS_RZ") else (-32768.0, 32767.0) for code in AXES}
         self._state = MISSING  # replaced as a whole by the thread, so a reader never sees half an event
@@ -84,15 +78,16 @@ class InputsPad:
             # Unplugged comes as OSError 19, or on Windows as a RuntimeError of the package's own.
             with contextlib.suppress(OSError, RuntimeError):
                 self._follow()
-            self._state = MISSING
-            self._reopen()
-            self._over.wait(AGAIN_S)
+            self._state, found = MISSING, None
+            while found is None and not self._over.wait(AGAIN_S):
+                with contextlib.suppress(OSError, RuntimeError):
+                    found = self._find()
+            self._device = found
 
     def _follow(self) -> None:
         """Read events until the device goes away."""
         raw = dict.fromkeys((*AXES.values(), *BUTTONS.values(), "dpleft", "dpright", "dpup", "dpdown"), 0.0)
-        if sys.platform != "win32":
-            raw.update(self._look(self._device._character_device.fileno()))
+        raw.update(self._look(self._device.get_char_device_path()))
         resting = Resting(
             self.map,
             lambda source: raw.get(source, 0.0),
@@ -100,19 +95,22 @@ class InputsPad:
             slack=0.01,  # the middle of 256 steps is none of them
         )
         while not self._over.is_set():
-            if sys.platform == "win32":
-                self._device._GamePad__check_state()
-            # `read()` of the package would spin on a closed device, so its inner step is called.
-            events = self._device._do_iter()
-            if not events and sys.platform != "win32":
-                return  # end of file: no device there any more
-            for event in events or ():
+            events = self._events()
+            for event in events:
                 self._take(event, raw)
                 if event.ev_type == "Sync":
                     self._publish(resting)
             if not events:
                 self._publish(resting)
                 self._over.wait(POLL_S)
+
+    def _events(self) -> list[Any]:
+        """Wait for the next events; on Windows only look for some."""
+        if sys.platform != "win32":
+            return list(self._device.read())
+        # The two inner steps of the package's `read()`, which would spin on a whole core until something is pressed.
+        self._device._GamePad__check_state()
+        return self._device._do_iter() or []
 
     def _publish(self, resting: Resting) -> None:
         state = resting.state()
@@ -137,37 +135,35 @@ class InputsPad:
         # The package turns Y round on Windows, where up is positive; SDL's down is positive everywhere.
         return -scaled if code in ("ABS_Y", "ABS_RY") and sys.platform == "win32" else scaled
 
-    def _look(self, descriptor: int) -> dict[str, float]:
+    def _look(self, path: str) -> dict[str, float]:
         """Ask the kernel for each axis's range and present value; a pipe has none, and keeps the usual ranges."""
         if sys.platform == "win32":
             return {}
         import fcntl
 
         seen: dict[str, float] = {}
-        for code, number in _ABS_CODES.items():
-            try:
-                answer = fcntl.ioctl(descriptor, _EVIOCGABS + number, bytes(24))
-            except OSError:
-                continue
-            value, low, high = struct.unpack("6i", answer)[:3]
-            if high > low:
-                self._ranges[code] = (float(low), float(high))
-                seen[AXES[code]] = self._scaled(code, value)
+        with open(path, "rb", buffering=0) as device:
+            for code, number in _ABS_CODES.items():
+                try:
+                    answer = fcntl.ioctl(device, _EVIOCGABS + number, bytes(24))
+                except OSError:
+                    continue
+                value, low, high = struct.unpack("6i", answer)[:3]
+                if high > low:
+                    self._ranges[code] = (float(low), float(high))
+                    seen[AXES[code]] = self._scaled(code, value)
         return seen
 
-    def _reopen(self) -> None:
-        """Make the package open the device anew: it may have come back under another number."""
-        opened, self._device._character_file = self._device._character_file, None
-        if opened is not None and sys.platform != "win32":
-            with contextlib.suppress(OSError):
-                opened.close()
-        if sys.platform != "win32" and os.path.exists(self._device._device_path):
-            self._device._character_device_path = os.path.realpath(self._device._device_path)
+    def _same_device(self) -> Any:
+        """Return the device anew: it may have come back under another number. None while it is away."""
+        import inputs
+
+        return next((pad for pad in inputs.DeviceManager().gamepads if _path(pad) == self._own_path), None)
 
 
 def _path(device: Any) -> str:
     """Return what tells two pads of one name apart: on Linux the file's name, which holds the serial number."""
-    return os.path.basename(str(getattr(device, "_device_path", "")))
+    return os.path.basename(repr(device)).rstrip('")')
 
 
 def _choose(name: str) -> Any:

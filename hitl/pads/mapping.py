@@ -6,13 +6,16 @@ A *source* is a name for something on a device. On a controller that SDL's datab
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Annotated, Any
 
-from data.errors import InputFileError, shown
-from data.suggest import did_you_mean
+from msgspec import Meta
+
+from data.errors import InputFileError, UsageError
+from data.files.validation import Place, filled, known, one
 from hitl.pads.base import BUTTONS, PadState
 
 LEAST_TRAVEL = 0.2  # of a raw axis's -1..1 that a calibration must have seen on each side
@@ -28,12 +31,12 @@ class Axis:
     ``curve`` 1 is straight, 2 is gentle near rest and reaches the same end.
     """
 
-    source: str
-    low: float = -1.0
-    centre: float = 0.0
-    high: float = 1.0
-    dead_zone: float = 0.05
-    curve: float = 1.0
+    source: str  # what it is read from, as `hitl pads` shows it
+    low: float = -1.0  # raw reading at full left, or released
+    centre: float = 0.0  # raw reading at rest
+    high: float = 1.0  # raw reading at full right, or pressed
+    dead_zone: Annotated[float, Meta(ge=0, lt=1)] = 0.05  # share of the travel that counts as rest
+    curve: Annotated[float, Meta(ge=0.1, le=10)] = 1.0  # 1 is straight, 2 is gentle near rest
 
     def __post_init__(self) -> None:
         numbers = (self.low, self.centre, self.high, self.dead_zone, self.curve)
@@ -131,45 +134,44 @@ def from_table(table: Mapping[str, Any], default: PadMap) -> PadMap:
     """Return `default` changed by what a table says; raise `InputFileError` for what it cannot say."""
     mapping = default
     for name, value in table.items():
-        if name in _AXES and isinstance(value, Mapping):
-            unknown = set(value) - {f.name for f in fields(Axis)}
-            if unknown:
-                meant = did_you_mean(min(unknown), [f.name for f in fields(Axis)])
-                raise InputFileError(f"The pad setting {name}.{shown(min(unknown))} means nothing; see docs/pads.md.{meant}")
-            try:
-                numbers = {k: v if k == "source" else float(v) for k, v in value.items()}
-                mapping = replace(mapping, **{name: replace(getattr(mapping, name), **numbers)})
-            except (TypeError, ValueError, OverflowError) as error:
-                raise InputFileError(f"The pad setting {name} cannot be used: {shown(error, 120)}.") from None
-        elif name == "buttons" and isinstance(value, Mapping):
-            mapping = replace(mapping, buttons={**mapping.buttons, **{k: _sources(k, v) for k, v in value.items()}})
-        elif name == "rests" and isinstance(value, Mapping):
-            mapping = replace(mapping, rests={**mapping.rests, **{k: _rest(k, v) for k, v in value.items()}})
+        known(name, (*_AXES, "buttons", "rests"), Place("pads.toml"))
+        place = Place("pads.toml", name)
+        if name in _AXES:
+            mapping = replace(mapping, **{name: filled(getattr(mapping, name), value, place)})
+            continue
+        if not isinstance(value, Mapping):
+            raise place.wrong(f"[{name}] must be a table.")
+        if name == "buttons":
+            pressed = {k: _sources(v, k, place) for k, v in value.items() if known(k, BUTTONS, place)}
+            mapping = replace(mapping, buttons={**mapping.buttons, **pressed})
         else:
-            known = (*_AXES, "buttons", "rests")
-            raise InputFileError(
-                f"The pad setting '{shown(name)}' means nothing; known are {', '.join(known)}.{did_you_mean(name, known)}"
-            )
+            rests = {k: one(Annotated[float, Meta(ge=-1, le=1)], k, v, place) for k, v in value.items()}
+            mapping = replace(mapping, rests={**mapping.rests, **rests})
     return mapping
 
 
-def _sources(meaning: str, value: object) -> tuple[str, ...]:
-    sources = [value] if isinstance(value, str) else value
-    if meaning not in BUTTONS or not isinstance(sources, list) or not all(isinstance(s, str) for s in sources):
-        raise InputFileError(
-            f"The pad setting buttons.{shown(meaning)} cannot be used: meanings are {', '.join(BUTTONS)}, each a list of names."
-        )
-    return tuple(s for s in sources if s)
+def _sources(value: object, meaning: str, place: Place) -> tuple[str, ...]:
+    given = [value] if isinstance(value, str) else value
+    return tuple(s for s in one(tuple[str, ...], meaning, given, place) if s)
 
 
-def _rest(source: str, value: object) -> float:
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not abs(number) <= 1.0:
-        raise InputFileError(f"The pad setting rests.{shown(source)} cannot be used: it is a number from -1 to 1.")
-    return number
+def table_of(pairs: Iterable[str]) -> dict[str, Any]:
+    """Return the table for texts as they are typed: ``steer.dead_zone=0.1``, ``takeover=a,b``. Raises `UsageError`."""
+    table: dict[str, Any] = {}
+    for pair in pairs:
+        what, equals, value = pair.partition("=")
+        part, _, name = what.partition(".")
+        if not equals:
+            raise UsageError(f"--set {pair} has no value; write for example --set steer.dead_zone=0.1.")
+        if part in BUTTONS and not name:
+            table.setdefault("buttons", {})[part] = [s for s in value.split(",") if s]
+            continue
+        number: object = value
+        if name != "source":
+            with contextlib.suppress(ValueError):
+                number = float(value)
+        table.setdefault(part, {})[name] = number
+    return table
 
 
 _AXES = ("steer", "gas", "brake")

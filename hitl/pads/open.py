@@ -1,4 +1,4 @@
-"""Which kinds of pad there are, and opening the one that the player means. `docs/extending.md` says how to add one."""
+"""Open the pad that the player means, by settings and command line."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from data.errors import DeviceError
 from data.suggest import did_you_mean
+from hitl.pads import PADS
 from hitl.pads.base import Pad
 from hitl.settings import Settings
 
@@ -16,43 +17,29 @@ if TYPE_CHECKING:
     from hitl.pads.sdl import SdlPad
 
 
-PADS: dict[str, str] = {
-    "sdl": "hitl.pads.open:sdl_pad",
-    "inputs": "hitl.pads.open:inputs_pad",
-    "keyboard": "hitl.pads.open:keyboard_pad",
-}
-"""``module:function``, imported when the pad is opened.
-
-The function takes (settings, name, id): part of the pad's name, and the id of the one that was chosen; either may be empty.
-"""
-
-
-def kinds() -> list[str]:
-    """Return every kind that may be asked for; ``auto`` is a pad if one is plugged in, else the keyboard."""
-    return ["auto", *PADS]
-
-
 def open_pad(settings: Settings, use: str = "", name: str = "") -> Pad:
-    """Return the pad of ``use`` (a kind of `PADS`, or "auto"; empty: as set) and ``name`` (a name or a part of one).
+    """Return the pad of ``use`` (a kind of `PADS`; empty: as set) and ``name`` (a name or a part of one).
 
     "auto" is a pad if one is plugged in, else the keyboard. "sdl" waits for its pad: it reads as missing until it is
     there. Raises `DeviceError` where the kind cannot work at all.
     """
     kind = use or settings.pad.use
-    if kind not in kinds():
-        known = ", ".join(kinds())
-        raise DeviceError(f"There is no kind of pad {kind!r}; known are {known}.{did_you_mean(kind, kinds())}")
+    if kind not in PADS:
+        raise DeviceError(f"There is no kind of pad {kind!r}; known are {', '.join(PADS)}.{did_you_mean(kind, PADS)}")
     # A name goes with the kind it was set for.
     stored = kind in (settings.pad.use, "auto") and not name
     name, identity = (settings.pad.name, settings.pad.id) if stored else (name, "")
-    if kind == "auto":
-        found = sdl_pad(settings, name, identity)
-        if found.device is not None:
-            return found
-        found.close()
-        return keyboard_pad(settings, name, identity)
     pad: Pad = resolve_name(PADS[kind])(settings, name, identity)
     return pad
+
+
+def auto_pad(settings: Settings, name: str, identity: str) -> Pad:
+    """Open a pad if one is plugged in, else the keyboard."""
+    found = sdl_pad(settings, name, identity)
+    if found.device is not None:
+        return found
+    found.close()
+    return keyboard_pad(settings, name, identity)
 
 
 def sdl_pad(settings: Settings, name: str, identity: str) -> SdlPad:

@@ -49,10 +49,6 @@ class Track:
         meant = did_you_mean(name, [c.name for c in self.corners])
         raise InputFileError(f"Track '{self.name}' has no corner '{name}'. Known corners: {known}.{meant}")
 
-    def corner_at(self, progress: float) -> Corner | None:
-        """Return the corner that a car at that progress (m) is in, if any."""
-        return next((c for c in self.corners if c.contains(progress)), None)
-
 
 def shipped_tracks() -> tuple[str, ...]:
     """Return the names of the tracks that come with the program."""

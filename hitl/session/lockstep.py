@@ -22,7 +22,7 @@ from hitl.session.setup import Rig
 
 if TYPE_CHECKING:
     from trainer.config import TrainConfig
-    from trainer.learner.tqc import TQC
+    from trainer.learner.learner import Learner
     from trainer.networks.actor_critic import Actor
     from trainer.replay.replay import Replay
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class LearnerPolicy:
     """Drives with a learner's own actor: at its newest weights, or at their average where it keeps one."""
 
-    def __init__(self, learner: TQC, seed: int) -> None:
+    def __init__(self, learner: Learner, seed: int) -> None:
         import torch
 
         self._torch, self._learner = torch, learner
@@ -90,7 +90,7 @@ class Lockstep:
 
     ``init``: a checkpoint file to begin from (weights and optimisers; its own random numbers are not taken over). ``kind``: of
     the checkpoints that :meth:`save` writes. ``make_learner`` and ``make_replay``: called with the sizes of observation and
-    action and the configuration, for another learner than ``TQC`` (one of the same shape) or another way to draw than ``Replay``.
+    action and the configuration, for a learner of your own (of the same shape) or another way to draw than ``Replay``.
     """
 
     def __init__(
@@ -100,13 +100,13 @@ class Lockstep:
         *,
         init: Path | None = None,
         kind: str = "stall",
-        make_learner: Callable[[int, int, TrainConfig], TQC] | None = None,
+        make_learner: Callable[[int, int, TrainConfig], Learner] | None = None,
         make_replay: Callable[[int, int, TrainConfig], Replay] | None = None,
     ) -> None:
         import torch
 
         from trainer.checkpoints.files import load
-        from trainer.learner.tqc import TQC
+        from trainer.learner import make
         from trainer.replay.pixels import with_image
         from trainer.replay.replay import Replay
 
@@ -114,7 +114,7 @@ class Lockstep:
         config = with_image(config, rig.observation_names)
         self.rig, self.config, self.kind = rig, config, kind
         sizes = len(rig.observation_names), len(rig.action_names)
-        self.learner = (make_learner or TQC)(*sizes, config)
+        self.learner = (make_learner or make.make_learner)(*sizes, config)
         if init is not None:
             tensors, meta = load(init)
             self.learner.load(tensors, meta.numbers)
@@ -145,7 +145,7 @@ class Lockstep:
         """Take in what was recorded and pay the updates owed."""
         self.rig.written()
         self.replay.add(self._follower.poll())
-        self.learner.know_demos(self.replay.human_rows)
+        self.learner.note_demo_count(self.replay.human_rows)
         self.learner.env_steps = self.steps
         while self.updates < (self.steps - self.config.warmup_steps) * self.config.utd:
             self.learner.update(self.replay.sample(self.config.batch_size, self._generator))

@@ -12,14 +12,21 @@ import math
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data.errors import UsageError
 from data.numbers import FARTHEST, is_number
+from data.store import Store
 from hitl.games.base import Start
 from hitl.road.corner_stats import FAILURES
 from hitl.road.corners import Corner
 from hitl.road.line import ReferenceLine
+
+if TYPE_CHECKING:
+    from hitl.protocols import EpisodeResult
+    from hitl.session.setup import Rig
 
 LEAD_S = 1.0  # s before the corner at which a try begins at the earliest
 OPEN_S = 2.7  # s before a failure at which it can still be prevented
@@ -125,6 +132,38 @@ def starts(
     half_width: float,
     lead_s: float | None = None,
 ) -> list[Start]:
-    """Return starts for tries at a corner, newest approach first; empty when nobody has come there yet."""
+    """Return starts for tries at a corner, newest approach first; empty when no recording reaches it."""
     found = (start_at(passage, line, half_width) for passage in approaches(conn, track, corner, lead_s))
     return [start for start in found if start is not None]
+
+
+class Practice:
+    """Tries at one corner, each begun as the agent (or, before it ever came there, a lap) once came to it."""
+
+    def __init__(self, rig: Rig, corner: str, seed: int, lead_s: float | None = None) -> None:
+        """``lead_s``: begin so long before the corner; None: as late as a failure can still be prevented."""
+        self.rig, self.corner = rig, rig.corner(corner)
+        with Store.open(rig.home.store_path, read_only=True) as store:
+            self.starts = starts(store.conn, rig.track.name, self.corner, rig.track.line, rig.track.half_width, lead_s)
+        if not self.starts:
+            raise UsageError(
+                f"No recording reaches '{corner}' yet. Let the agent drive there first (`hitl play`), or drive a lap "
+                "(`hitl play --lap`)."
+            )
+        self._until = min(self.corner.to_m, rig.track.line.length - 3.0)
+        self._rng = np.random.default_rng(seed)
+
+    def lap_steps(self) -> float | None:
+        """Return how many steps a whole lap takes, of those recorded on this track; None when there is none."""
+        with Store.open(self.rig.home.store_path, read_only=True) as store:
+            row = store.conn.execute(
+                """SELECT avg(e.length) FROM episodes e JOIN sessions s ON s.id = e.session_id
+                   WHERE s.track = ? AND e.reason = 'finish' AND e.purpose != 'practice'""",
+                (self.rig.track.name,),
+            ).fetchone()
+        return float(row[0]) if row[0] is not None else None
+
+    def attempt(self, seed: int) -> EpisodeResult:
+        """Drive one try; it is marked as practice, and cut off at the corner's end."""
+        start = self.starts[int(self._rng.integers(len(self.starts)))]
+        return self.rig.session.episode("practice", seed=seed, start=start, until_m=self._until)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,7 +26,7 @@ class TaskSettings:
     """How a drive is seen, paid and bounded."""
 
     observation: ObservationSettings = field(default_factory=ObservationSettings)
-    reward: RewardSettings | None = None  # None: ours, for the track's length and width
+    reward: RewardSettings | Mapping[str, float] | None = None  # changes to ours for the track's length and width, or all of it
     max_seconds: float | None = (
         None  # time limit, which truncates and does not terminate; None: the track at walking pace
     )
@@ -41,7 +41,8 @@ class DrivingTask:
         self.settings = settings or TaskSettings()
         length = track.line.length
         ours = replace(RewardSettings(), max_stray=track.half_width, progress=length * PAY_PER_M)
-        reward = self.settings.reward or ours
+        given = self.settings.reward or {}
+        reward = given if isinstance(given, RewardSettings) else replace(ours, **given)  # type: ignore[arg-type]
         self.max_steps = round((self.settings.max_seconds or 10 + length / WALKING_PACE) * self.settings.hz)
         self.reward = Reward(track.line.length, reward)
         self.observer = Observer(track.line, track.half_width, self.settings.observation)

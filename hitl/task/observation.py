@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from hitl.games.base import VehicleState
@@ -20,10 +22,10 @@ from hitl.road.line import Place, ReferenceLine
 class ObservationSettings:
     """How far and how finely the road ahead is seen."""
 
-    points: int = 16
-    horizon_m: float = 60.0  # braking from top speed takes less than half of it
-    speed_scale: float = 30.0  # m/s that become 1.0
-    yaw_scale: float = 3.0  # rad/s that become 1.0
+    points: Annotated[int, Meta(ge=1, le=256)] = 16  # of the road ahead that are seen
+    horizon_m: Annotated[float, Meta(ge=1, le=2000)] = 60.0  # m ahead; braking from top speed takes less than half of it
+    speed_scale: Annotated[float, Meta(gt=0, le=1000)] = 30.0  # m/s that become 1.0
+    yaw_scale: Annotated[float, Meta(gt=0, le=100)] = 3.0  # rad/s that become 1.0
 
 
 _CAR = (
@@ -51,7 +53,13 @@ class Observer:
         share = np.arange(1, self.settings.points + 1) / self.settings.points
         self.distances = self.settings.horizon_m * share**1.5
         points = [f"ahead_{d:.0f}m_{axis}" for d in self.distances for axis in ("x", "y")]
-        self.names = (*_CAR, *points)
+        # An agent that knows other scales must not drive with these: what it sees is known by its names alone.
+        usual, own = ObservationSettings(), self.settings
+        marks = {
+            "side_speed": f"side_speed_per_{own.speed_scale:g}" if own.speed_scale != usual.speed_scale else "side_speed",
+            "yaw_rate": f"yaw_rate_per_{own.yaw_scale:g}" if own.yaw_scale != usual.yaw_scale else "yaw_rate",
+        }
+        self.names = (*(marks.get(name, name) for name in _CAR), *points)
         self.size = len(self.names)
 
     def __call__(self, state: VehicleState, place: Place) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from hitl.timing.priority import go_first, thread_goes_first
+from hitl.timing.priority import raise_priority, real_time
 
 SPIN_S = 0.0005  # s before the moment from which it is waited for without sleeping: no system wakes a thread on the dot
 LOST_S = 5.0  # s after which a game that says nothing is not waited for any longer
@@ -158,7 +158,7 @@ class RealTimeClock:
         if not hasattr(self._ahead, "told"):
             self._ahead.told = True
             if threading.current_thread() is not threading.main_thread():
-                thread_goes_first()
+                real_time()
 
 
 @contextlib.contextmanager
@@ -173,7 +173,7 @@ def punctual() -> Iterator[None]:
     gc.collect()
     gc.freeze()
     gc.disable()
-    undo = go_first()
+    undo = raise_priority()
     try:
         yield
     finally:

@@ -128,16 +128,6 @@ class Plot:
                 )
         return self
 
-    def rug(self, xs: Numbers, css: str) -> Plot:
-        """Mark places on the horizontal axis with short strokes."""
-        for x in xs:
-            if self.x_range[0] <= x <= self.x_range[1]:
-                self.parts.append(
-                    f'<line class="{escape(css)}" x1="{self.px(x):.1f}" x2="{self.px(x):.1f}" '
-                    f'y1="{self.bottom - 9}" y2="{self.bottom}"/>'
-                )
-        return self
-
     def render(self) -> str:
         """Return the SVG element."""
         return element(self.width, self.height, self.parts, self.label)

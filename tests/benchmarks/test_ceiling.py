@@ -12,7 +12,7 @@ from hitl.home import Home
 from hitl.session.lockstep import Lockstep
 from hitl.session.setup import Rig
 from hitl.session_options import RigOptions
-from trainer.config import PRESETS
+from trainer.presets import PRESETS
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 HAIRPIN = {"corner": ["hairpin", 192.0, 247.0], "steps": 0}

@@ -11,8 +11,9 @@ from torch import Tensor
 from benchmarks.opponents import OPPONENTS, PVP, RLIF, Opponent
 from data.records import SessionRecord
 from tests.trainer.helpers import ACT, OBS, random_batch, random_episode
-from trainer.config import PRESETS, TrainConfig
+from trainer.config import TrainConfig
 from trainer.learner.tqc import TQC
+from trainer.presets import PRESETS
 from trainer.replay.batch import Batch
 from trainer.replay.replay import Replay
 

@@ -405,10 +405,10 @@ def test_a_braked_car_waits_in_the_next_episode() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"mode": "both"}, {"take_at": 0.1, "release_at": 0.2}, {"ramp_s": -1.0}, {"unplugged": "x"}]
+    "bad", [{"take_at": 0.1, "release_at": 0.2}, {"take_at": 0.2, "release_at": 0.2}]
 )
 def test_settings_that_make_no_sense_are_refused(bad: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"no such|below|negative"):
+    with pytest.raises(ValueError, match="below"):
         Settings(**bad)  # type: ignore[arg-type]
 
 

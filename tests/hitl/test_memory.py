@@ -170,7 +170,7 @@ def blobs():
 
 def test_pictures_go_from_an_environment_to_the_network_and_back(tmp_path, blobs):
     from trainer.daemon.daemon import Daemon
-    from trainer.daemon.resume import Wish
+    from trainer.daemon.wish import Wish
 
     home = Home(tmp_path)
     home.root.joinpath("settings.toml").write_text("[pictures]\nrows = 8\ncolumns = 10\nframes = 3\n")
@@ -187,12 +187,13 @@ def test_pictures_go_from_an_environment_to_the_network_and_back(tmp_path, blobs
     assert third[0] == np.float32(0.05)
     for k in range(3):  # oldest first: the blob at 0, 1 and 2 pixels of 40, of which four become one point
         np.testing.assert_allclose(frames[k, 2, 0] * 255, 200 * (4 - k) / 4, atol=1)
-    settings = ("network=cnn", "cnn_filters=[4,8]", "cnn_output=8", "hidden=16", "batch_size=8", "warmup_steps=0", "utd=0.5")
-    daemon = Daemon(home.root, Wish(settings=settings))
+    settings = {"network": "cnn", "cnn_filters": [4, 8], "cnn_output": 8, "hidden": 16}
+    settings |= {"batch_size": 8, "warmup_steps": 0, "utd": 0.5}
+    daemon = Daemon(home.root, Wish.of(settings))
     daemon.stop = lambda: getattr(daemon, "learner", None) is not None and daemon.learner.updates >= 8
     daemon.run()
     assert daemon.config.image == (3, 8, 10)
-    again = Daemon(home.root, Wish(settings=("network=cnn",)), stop=lambda: True)
+    again = Daemon(home.root, Wish.of({"network": "cnn"}), stop=lambda: True)
     start = again._start()
     assert start is not None
     assert start.config.image == (3, 8, 10)
@@ -209,8 +210,8 @@ def test_pictures_go_from_an_environment_to_the_network_and_back(tmp_path, blobs
 def test_a_network_for_pictures_is_refused_where_there_are_none(learned):
     from data.errors import UsageError
     from trainer.daemon.daemon import Daemon
-    from trainer.daemon.resume import Wish
+    from trainer.daemon.wish import Wish
 
-    daemon = Daemon(learned[0].root, Wish(settings=("network=cnn",), fresh=True))
+    daemon = Daemon(learned[0].root, Wish.of({"network": "cnn"}, fresh=True))
     with pytest.raises(UsageError, match="looks at pictures"):
         daemon.run()

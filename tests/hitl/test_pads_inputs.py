@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import struct
 import sys
@@ -35,13 +36,22 @@ class FedPad(inputs.GamePad):  # type: ignore[misc,name-defined]
     def _set_name(self) -> None:
         self.name = "Fed Pad"
 
+    def _get_data(self, read_size: int) -> bytes:
+        """Read from the pipe; its end is what the kernel says of a device that is gone."""
+        data: bytes = super()._get_data(read_size)
+        if not data:
+            self._character_file.close()
+            raise OSError(errno.ENODEV, "no such device")
+        return data
+
 
 class Feed:
     def __init__(self, path: Path) -> None:
         self.path = path
         os.mkfifo(path)
         by_id = "/dev/input/by-id/usb-Fed_Pad-event-joystick"
-        self.pad = InputsPad(device=FedPad(inputs.DeviceManager(), by_id, char_path_override=str(path)))
+        manager = inputs.DeviceManager()
+        self.pad = InputsPad(find=lambda: FedPad(manager, by_id, char_path_override=str(path)))
         self.pipe: Any = None
 
     def plug(self) -> None:
@@ -126,7 +136,7 @@ def test_unplugged_is_missing_and_it_may_come_back(feed: Feed) -> None:
 
 def test_a_trigger_in_the_middle_of_its_travel_has_not_spoken_yet(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
     silent = {"triggerright": 128 / 255, "triggerleft": 127 / 255}  # as the kernel says it before the first report
-    monkeypatch.setattr(InputsPad, "_look", lambda self, descriptor: silent)
+    monkeypatch.setattr(InputsPad, "_look", lambda self, path: silent)
     feed.plug()
     feed.send((KEY, START, 1))
     assert feed.sees(lambda s: s.buttons == {"pause"})
@@ -143,6 +153,9 @@ class Named:
 
     def __str__(self) -> str:
         return self.name
+
+    def __repr__(self) -> str:
+        return f'inputs.GamePad("{self._device_path}")'
 
 
 def test_a_whole_name_goes_before_a_part_of_one_and_twins_are_told_by_their_file(monkeypatch: pytest.MonkeyPatch) -> None:

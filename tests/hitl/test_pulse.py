@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from hitl.commands.play import _Watch
 from hitl.home import Home
 from hitl.screens import trainer_pulse
+from hitl.screens.session_screen import SessionScreen
 from hitl.screens.trainer_pulse import PulseReader, pulse_of
 from hitl.session.setup import Rig
 from hitl.session_options import RigOptions
@@ -69,7 +69,7 @@ def test_no_tick_waits_for_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(trainer_pulse, "read_heartbeat", read)
     shown: list[View] = []
-    watch = _Watch(SimpleNamespace(send=shown.append))  # type: ignore[arg-type]
+    watch = SessionScreen(SimpleNamespace(send=shown.append))  # type: ignore[arg-type]
     with Rig(Home(tmp_path), RigOptions(), watch=watch) as rig, PulseReader(tmp_path, every_s=0.0) as reader:
         until(lambda: reader.newest is not None)
         watch.begin(rig, reader)

@@ -7,7 +7,6 @@ import pytest
 from data.recording.recorder import Recorder
 from data.records import HUMAN, SessionInfo
 from data.store import Store
-from hitl.commands.play import Practice
 from hitl.drivers.human import ScriptedWheel
 from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.games.base import Start
@@ -16,6 +15,7 @@ from hitl.home import Home
 from hitl.pads.base import MISSING, PadState
 from hitl.road.corners import Corner
 from hitl.session.offers import CornerOffers, next_corner
+from hitl.session.practice import Practice
 from hitl.session.session import Session
 from hitl.session.setup import Rig
 from hitl.session_options import RigOptions
@@ -189,7 +189,7 @@ def test_an_episode_that_is_cut_is_truncated_with_its_successor(drive):
 
 def test_what_is_learned_from_a_cut_try_is_bootstrapped(tmp_path):
     from data.reading.follow import Follower
-    from trainer.config import PRESETS
+    from trainer.presets import PRESETS
     from trainer.replay.replay import Replay
 
     with Rig(Home(tmp_path), RigOptions()) as rig:
@@ -359,7 +359,7 @@ def test_a_star_that_comes_in_the_next_episode_is_for_the_takeover_before_it(tmp
 
 def test_the_steps_before_a_takeover_are_marked_and_both_actions_are_kept(tmp_path):
     from data.reading.follow import Follower
-    from trainer.config import PRESETS
+    from trainer.presets import PRESETS
     from trainer.replay.replay import Replay
 
     wheel = Plan(*[PadState()] * 30, *[PRESS] * 12, PadState())

@@ -63,13 +63,13 @@ def test_a_filter_that_fits_nothing(home, capsys):
     ("file", "text", "meant"),
     [
         ("settings.toml", "[takeovers]\n", "takeover"),
-        ("settings.toml", "[takeover]\nmod = 'hold'\n", "mode"),
+        ("settings.toml", "[takeover]\nmod = 'hold'\n", "takeover.mode"),
         ("settings.toml", "[pad]\nuse = 'keybord'\n", "keyboard"),
     ],
 )
 def test_the_nearest_setting(tmp_path, file, text, meant, capsys):
     (tmp_path / file).write_text(text)
-    assert main(["play", "--home", str(tmp_path), "--headless", "--pad", "none", "--episodes", "1"]) == 3
+    assert main(["play", "--home", str(tmp_path), "--headless", "--pad", "sdl", "--episodes", "1"]) == 3
     assert f"Did you mean '{meant}'?" in capsys.readouterr().err
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pygame
 import pytest
 
-from hitl.commands.play import HINTS, _teller, pad_hint
+from hitl.commands.play import _teller
 from hitl.pads.mapping import CONTROLLER, JOYSTICK
+from hitl.screens.session_screen import HINTS, pad_hint
 from takeover_ui.overlay import notices, overlay, texts
 from takeover_ui.overlay.overlay import Size
 from takeover_ui.theme import Mark

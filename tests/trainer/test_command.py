@@ -86,9 +86,9 @@ def newest_steps(home: Path) -> int:
     ("argv", "code", "sentence"),
     [
         (["--preset", "best"], 2, "no preset 'best'"),
-        (["--set", "gama=1"], 2, "no training setting 'gama'"),
+        (["--set", "gama=1"], 2, "unknown setting 'gama'. Did you mean 'gamma'?"),
         (["--set", "gamma"], 2, "not of the form"),
-        (["--set", "gamma=much"], 2, "cannot be 'much'"),
+        (["--set", "gamma=much"], 2, "gamma must be a number above 0, at most 1, for example gamma=0.9925, not \"much\""),
         (["--set", "drop_pool=50"], 2, "leaves none"),
         (["--init", "nothing.safetensors"], 5, "cannot be read"),
         (["--tmrl-config", "nothing.json"], 3, "cannot be read"),
@@ -104,9 +104,12 @@ def test_bad_input_is_a_sentence_and_a_code(
 
 
 def test_config_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["config", "show", "--preset", "run_l", "--set", "utd=2", "--json"]) == 0
-    values = json.loads(capsys.readouterr().out)
-    assert (values["utd"], values["network"]) == (2.0, "residual")
+    home = ["--home", str(tmp_path)]
+    assert main(["config", "show", *home, "--preset", "run_l", "--set", "utd=2", "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)["train"]
+    assert values["utd"] == {"value": 2.0, "from": "command line"}
+    assert values["network"] == {"value": "residual", "from": "preset run_l"}
+    assert values["critics"] == {"value": 2, "from": "default"}
     path = tmp_path / "config.json"
     path.write_text(json.dumps({"__VERSION__": "0.6.0", "PASSWORD": "hunter2", "ALG": {"GAMMA": 0.9}}))
     assert main(["config", "show", str(path), "--json"]) == 0

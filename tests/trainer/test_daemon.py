@@ -23,9 +23,10 @@ from trainer.config import PLAIN, TrainConfig
 from trainer.daemon import control
 from trainer.daemon.daemon import Daemon
 from trainer.daemon.heartbeat import read_heartbeat
-from trainer.daemon.resume import Wish
+from trainer.daemon.wish import Wish
 from trainer.learner.tqc import TQC
 from trainer.replay.batch import Batch
+from trainer.retired import RETIRED
 
 NAMES, ACTIONS = ("a", "b", "c"), ("gas_brake", "steer")
 SMALL = PLAIN.with_values(
@@ -71,7 +72,7 @@ def drive(
 
 def train(root: Path, until: int | None, config: TrainConfig = SMALL, **wish: object) -> Daemon:
     """Run a daemon in this process until so many updates are done, or nothing is left to do."""
-    daemon = Daemon(root, Wish(base=config, **wish))  # type: ignore[arg-type]
+    daemon = Daemon(root, Wish(config, **wish))  # type: ignore[arg-type]
     began = time.monotonic()
 
     def stop() -> bool:
@@ -142,7 +143,7 @@ def test_what_comes_while_it_trains_is_told_of_once(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     drive(path)
     said: list[str] = []
-    daemon = Daemon(tmp_path, Wish(base=SMALL), say=said.append)
+    daemon = Daemon(tmp_path, Wish(SMALL), say=said.append)
     polls = 0
 
     def stop() -> bool:
@@ -192,7 +193,7 @@ def test_interrupted_and_uninterrupted_agree_bit_for_bit(tmp_path: Path) -> None
 
 def die(root: Path, at: int, config: TrainConfig) -> None:
     """Run a daemon that dies in mid-work: no last checkpoint, and the newest one is of some time before."""
-    daemon = Daemon(root, Wish(base=config.with_values(checkpoint_updates=40)))
+    daemon = Daemon(root, Wish(config.with_values(checkpoint_updates=40)))
 
     def stop() -> bool:
         if hasattr(daemon, "learner") and daemon.learner.updates >= at:
@@ -209,7 +210,7 @@ def test_idle_it_looks_up_now_and_then_and_lets_others_go_first(tmp_path: Path) 
     drive(tmp_path / "store.sqlite")
     turns: list[float] = []
     nice: list[int] = []
-    daemon = Daemon(tmp_path, Wish(base=SMALL))
+    daemon = Daemon(tmp_path, Wish(SMALL))
 
     def stop() -> bool:
         if daemon.beat.state == "idle":
@@ -290,7 +291,7 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_taken(tmp_path: Path
         with pytest.raises(CheckpointError, match="damaged"):
             load(path)
         said: list[str] = []
-        daemon = Daemon(tmp_path, Wish(base=SMALL), stop=lambda: True, say=said.append)
+        daemon = Daemon(tmp_path, Wish(SMALL), stop=lambda: True, say=said.append)
         assert what
         start = daemon._start()
         assert start is not None
@@ -309,7 +310,7 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_taken(tmp_path: Path
 
 def test_explosion_goes_back_once_and_then_stops(tmp_path: Path) -> None:
     drive(tmp_path / "store.sqlite")
-    daemon = Daemon(tmp_path, Wish(base=SMALL))
+    daemon = Daemon(tmp_path, Wish(SMALL))
     poisoned: list[int] = []
 
     began = time.monotonic()
@@ -331,7 +332,7 @@ def test_explosion_goes_back_once_and_then_stops(tmp_path: Path) -> None:
     assert "half the learning rates" in events[0][0]
     drive(tmp_path / "store.sqlite")
     poisoned.clear()
-    again = Daemon(tmp_path, Wish(base=SMALL))
+    again = Daemon(tmp_path, Wish(SMALL))
     again.stop = lambda: (
         hasattr(again, "learner") and bool(again.learner.critic_flat.values[5].fill_(float("nan")) == 0)
     )
@@ -346,7 +347,7 @@ def test_begins_from_another_run_with_its_whole_state(tmp_path: Path) -> None:
     name, _ = save(tmp_path, learner, CheckpointMeta.of(learner, NAMES, ACTIONS, "stall"))
     drive(tmp_path / "home" / "store.sqlite", 30, 1)
     said: list[str] = []
-    daemon = Daemon(tmp_path / "home", Wish(base=SMALL, init=tmp_path / name), say=said.append)
+    daemon = Daemon(tmp_path / "home", Wish(SMALL, init=tmp_path / name), say=said.append)
     seen: list[int] = []
     began = time.monotonic()
 
@@ -364,14 +365,14 @@ def test_begins_from_another_run_with_its_whole_state(tmp_path: Path) -> None:
     assert daemon.config.hidden == 8
     assert any("keep the shape" in text for text in said)
     with pytest.raises(UsageError, match="hidden = 8"):
-        train(tmp_path / "home", 1, settings=("hidden=32",))
+        train(tmp_path / "home", 1, SMALL.with_values(hidden=32), insisted=frozenset({"hidden"}))
 
 
 def test_pause_and_stop_files(tmp_path: Path) -> None:
     drive(tmp_path / "store.sqlite")
     control.ask(tmp_path, control.PAUSE)
     control.ask(tmp_path, control.STOP)  # a stale one from before is no order
-    daemon = Daemon(tmp_path, Wish(base=SMALL))
+    daemon = Daemon(tmp_path, Wish(SMALL))
     thread = threading.Thread(target=daemon.run)
     thread.start()
     wait_for(lambda: daemon.beat.state == "paused")
@@ -384,17 +385,16 @@ def test_pause_and_stop_files(tmp_path: Path) -> None:
     assert newest(tmp_path).updates == daemon.learner.updates
 
 
-def test_evaluations_make_the_best_and_fade_the_cloning(tmp_path: Path) -> None:
+def test_evaluations_make_the_best(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     drive(path)
-    config = SMALL.with_values(bc_weight=2.0, bc_follow_passes=True, bc_floor=0.05, checkpoint_seconds=60.0)
+    config = SMALL.with_values(checkpoint_seconds=60.0)
     train(tmp_path, None, config)
     first = newest(tmp_path).id
     with Store.open(path) as store:
         store.upsert_corner("default", "hairpin", 10.0, 20.0, "track")
     drive(path, 12, 15, takeover=False, purpose="evaluation", checkpoint_id=first, progress=30.0)
-    daemon = train(tmp_path, None, config)
-    assert daemon.learner.bc_weight == pytest.approx(2.0 * 0.05)
+    train(tmp_path, None, config)
     with Store.open(path) as store:
         assert store.best_checkpoint() is None  # fifteen episodes prove too little
     drive(path, 12, 5, takeover=False, purpose="evaluation", checkpoint_id=first, progress=30.0)
@@ -425,7 +425,7 @@ def test_evaluations_make_the_best_and_fade_the_cloning(tmp_path: Path) -> None:
 def test_a_takeover_is_drawn_from_within_two_seconds_of_its_end(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     drive(path, 200, 5, takeover=False)
-    daemon = Daemon(tmp_path, Wish(base=SMALL.with_values(utd=50.0)))  # busy all the time
+    daemon = Daemon(tmp_path, Wish(SMALL.with_values(utd=50.0)))  # busy all the time
     thread = threading.Thread(target=daemon.run)
     thread.start()
     try:
@@ -466,7 +466,7 @@ def test_every_judgement_is_in_force_within_two_seconds(
 
     monkeypatch.setattr(TQC, "update", update)
     config = SMALL.with_values(utd=50.0, bc_weight=1.0, network=network, rnn_size=4, sequence=4, burn_in=2, batch_size=8)
-    daemon = Daemon(tmp_path, Wish(base=config))
+    daemon = Daemon(tmp_path, Wish(config))
     thread = threading.Thread(target=daemon.run)
     thread.start()
 
@@ -510,7 +510,7 @@ def test_settings_of_a_checkpoint_that_are_not_known_are_told(tmp_path: Path, mo
     train(tmp_path, None)
     monkeypatch.undo()
     said: list[str] = []
-    daemon = Daemon(tmp_path, Wish(), stop=lambda: daemon.beat.state in ("idle", "waiting"), say=said.append)
+    daemon = Daemon(tmp_path, Wish.of({}), stop=lambda: daemon.beat.state in ("idle", "waiting"), say=said.append)
     daemon.run()
     with Store.open(tmp_path / "store.sqlite") as store:
         events = store.conn.execute("SELECT level, message FROM events WHERE kind = 'settings'").fetchall()
@@ -521,9 +521,21 @@ def test_settings_of_a_checkpoint_that_are_not_known_are_told(tmp_path: Path, mo
     assert daemon.config == SMALL  # and all that is known goes on
 
 
-def test_updates_end_where_they_were_told_to(tmp_path: Path) -> None:
+def test_settings_of_a_checkpoint_that_are_no_more_are_told_where_they_did_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     drive(tmp_path / "store.sqlite")
-    assert train(tmp_path, None, SMALL.with_values(max_updates=50)).learner.updates == 50
+    plain = TrainConfig.to_dict
+    earlier = {name: usual for name, (usual, _) in RETIRED.items()} | {"bc_loss": "nll"}
+    monkeypatch.setattr(TrainConfig, "to_dict", lambda config: plain(config) | earlier)  # an earlier version
+    train(tmp_path, None)
+    monkeypatch.undo()
+    said: list[str] = []
+    daemon = Daemon(tmp_path, Wish.of({}), stop=lambda: daemon.beat.state in ("idle", "waiting"), say=said.append)
+    daemon.run()
+    (text,) = (text for text in said if "does not know" in text)
+    assert '(bc_loss = "nll")' in text
+    assert daemon.config == SMALL
 
 
 def test_checkpoints_by_updates_and_old_ones_go(tmp_path: Path) -> None:

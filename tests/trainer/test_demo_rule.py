@@ -19,12 +19,12 @@ from data.store import Store
 from tests.trainer.helpers import ACT, OBS, random_episode
 from tests.trainer.test_replay import pieces
 from trainer.config import PLAIN, TrainConfig
-from trainer.replay.device_copy import Mirror
+from trainer.replay.device_copy import DeviceCopy
 from trainer.replay.replay import Replay
 
 CONFIG = PLAIN.with_values(
     hidden=8, layers=1, quantiles=5, batch_size=32, takeover_priority=3.0, lap_priority=0.5, star_priority=4.0, own_finishes=2,
-    own_priority=1.5, takeover_min_s=0.3, takeover_min_m=2.0, takeover_held_s=1.0, sequence=4, burn_in=2, rnn_size=4,
+    takeover_min_s=0.3, takeover_min_m=2.0, takeover_held_s=1.0, sequence=4, burn_in=2, rnn_size=4,
 )  # fmt: skip
 FORMS = {
     "plain": CONFIG,
@@ -66,7 +66,7 @@ def wanted(
         for step in steps if weight else ():
             weights[step] = weights.get(step, 0.0) + weight
     of_own = {step for step in usable if step[0] in own}
-    return cloned | of_own, weights | dict.fromkeys(of_own, 1.5)
+    return cloned | of_own, weights | dict.fromkeys(of_own, 1.0)
 
 
 def place_of(replay: Replay, row: int) -> Place:
@@ -121,13 +121,13 @@ def judged(segment: SegmentRecord, changes: dict[str, Any]) -> SegmentRecord:
     return dataclasses.replace(segment, **values)
 
 
-@pytest.mark.parametrize("form", [*FORMS, "mirrored"])
+@pytest.mark.parametrize("form", [*FORMS, "copied"])
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_rows_and_weights_are_what_the_rule_says_after_any_judgements_in_any_order(form: str, data: st.DataObject) -> None:
     replay = Replay(OBS, ACT, FORMS.get(form, CONFIG))
-    if form == "mirrored":
-        replay.table.mirror = Mirror(torch.device("cpu"))
+    if form == "copied":
+        replay.table.device_copy = DeviceCopy(torch.device("cpu"))
     human: set[Place] = set()
     finished: dict[int, float] = {}
     segments: dict[int, SegmentRecord] = {}

@@ -10,10 +10,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.trainer.helpers import ACT, OBS, TINY, random_batch, random_episode
 from tests.trainer.test_replay import pieces, with_takeover
-from trainer.config import PLAIN, PRESETS
+from trainer.config import PLAIN
 from trainer.learner.quantile import quantile_huber
 from trainer.learner.tqc import TQC
-from trainer.replay.device_copy import Mirror
+from trainer.presets import PRESETS
+from trainer.replay.device_copy import DeviceCopy
 from trainer.replay.replay import Replay
 
 WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "unique_dim", "_unique2"}
@@ -49,11 +50,10 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 OPTIONS = {
     **PRESETS,
     "everything": PLAIN.with_values(
-        hidden=8, critics=4, target_critics=2, learn_alpha=True, bc_weight=1.0, bc_q_filter=True, bc_scale_q=True, bc_loss="nll",
-        iwr_weight=2.0, human_weight=2.0, grad_clip_actor=1.0, grad_clip_critic=1.0, clip_weights=1.0, backup_clip=5.0,
-        l2_actor=0.1, weight_decay_critic=0.1, schedule="cosine", actor_average=0.9,
+        hidden=8, critics=4, target_critics=2, learn_alpha=True, bc_weight=1.0, bc_q_filter=True,
+        iwr_weight=2.0, human_weight=2.0, grad_clip_actor=1.0, grad_clip_critic=1.0, backup_clip=5.0,
+        weight_decay_actor=0.1, actor_average=0.9,
     ),
-    "sgd": PLAIN.with_values(hidden=8, optimizer_actor="sgd", optimizer_critic="sgd", l2_critic=0.1),
     "simba": PLAIN.with_values(hidden=8, network="simba"),
 }  # fmt: skip
 
@@ -81,10 +81,10 @@ def test_both_ways_give_the_same_gradient() -> None:
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
-def test_the_mirror_of_the_table_gives_the_same_batches() -> None:
+def test_the_copy_on_the_device_gives_the_same_batches() -> None:
     config = TINY.with_values(capacity=1000, own_finishes=2, stalled_steps=8)
-    plain, mirrored = Replay(OBS, ACT, config), Replay(OBS, ACT, config)
-    mirrored.table.mirror = Mirror(torch.device("cpu"))
+    plain, copied = Replay(OBS, ACT, config), Replay(OBS, ACT, config)
+    copied.table.device_copy = DeviceCopy(torch.device("cpu"))
     for i in range(1, 700):  # old episodes give way, their rows are used again
         update = with_takeover(i) if i % 7 == 0 else random_episode(i, terminated=i % 2 == 0)
         if i % 5 == 0:
@@ -93,12 +93,12 @@ def test_the_mirror_of_the_table_gives_the_same_batches() -> None:
             update.episodes[i] = dataclasses.replace(update.episodes[i], reason="stalled")
         for part in pieces(update, [i % 40]):
             plain.add(part)
-            mirrored.add(part)
+            copied.add(part)
         if i % 50 and i > 5:
             continue
         g, h = torch.Generator().manual_seed(i), torch.Generator().manual_seed(i)
-        for one, other in zip(plain.sample_many(2, 64, g), mirrored.sample_many(2, 64, h), strict=True):
+        for one, other in zip(plain.sample_many(2, 64, g), copied.sample_many(2, 64, h), strict=True):
             for part in dataclasses.fields(one):
                 assert torch.equal(getattr(one, part.name), getattr(other, part.name)), part.name
-    assert plain.demo.kinds["own"] == 80
-    assert mirrored.table.mirror.table.shape == plain.table.values.shape
+    assert plain.demo.kinds["finish"] == 80
+    assert copied.table.device_copy.table.shape == plain.table.values.shape

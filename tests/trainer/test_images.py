@@ -51,7 +51,8 @@ def follower_of_blobs(both_frames: bool) -> float:
         pair = observation[[i, (i + 1) % 800]]
         replay.add(finished_episode(i + 1, pair, action, action[:, 0] * way[i], terminated=True))
     learner, generator = TQC(len(NAMES), 1, config), torch.Generator().manual_seed(0)
-    learner.train(replay.sample_many(250, config.batch_size, generator))
+    for batch in replay.sample_many(250, config.batch_size, generator):
+        learner.update(batch)
     observation, way = moving_blobs(200, 2)
     if not both_frames:
         observation[:, 1:82] = observation[:, 82:]
@@ -142,7 +143,8 @@ def test_a_frozen_effnet_is_neither_trained_nor_saved(monkeypatch: pytest.Monkey
         embedded = learner.actor.body.encoder.layers[0].weight.clone()
         replay, (observation, _) = Replay(len(NAMES), 1, config), moving_blobs(11, 0)
         replay.add(finished_episode(1, observation, np.zeros((10, 1)), np.ones(10), terminated=True))
-        learner.train(replay.sample_many(2, 4, torch.Generator().manual_seed(0)))
+        for batch in replay.sample_many(2, 4, torch.Generator().manual_seed(0)):
+            learner.update(batch)
     finally:
         pictures._effnet.cache_clear()
     assert torch.equal(net.features.weight, before)

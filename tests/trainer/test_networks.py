@@ -7,7 +7,7 @@ from torch import nn
 from tests.trainer.helpers import TINY, numeric
 from trainer.daemon.process_tuning import flushing_denormals
 from trainer.learner.flat import FlatOptimiser, FlatParameters
-from trainer.networks.actor_critic import Actor, Critics, Squash, log_likelihood
+from trainer.networks.actor_critic import Actor, Critics, Squash
 from trainer.networks.mlp import MlpEnsemble
 
 
@@ -64,26 +64,12 @@ def test_ensemble_is_so_many_ordinary_networks() -> None:
 def test_squashed_sample_and_the_textbook_density() -> None:
     head = torch.randn(6, 4, dtype=torch.float64)
     noise = torch.randn(6, 2, dtype=torch.float64)
-    g_a, g_p = torch.randn(6, 2, dtype=torch.float64), torch.randn(6, 1, dtype=torch.float64)
-
-    def number() -> torch.Tensor:
-        s = Squash(head, noise)
-        return (s.action * g_a).sum() + (s.log_density * g_p[:, 0]).sum()
-
     squash = Squash(head, noise)
-    torch.testing.assert_close(squash.back(g_a, g_p), numeric(number, head), rtol=1e-5, atol=1e-7)
     mean, log_std = head.chunk(2, -1)
     u = mean + log_std.exp() * noise
     normal = torch.distributions.Normal(mean, log_std.exp())
     expected = (normal.log_prob(u) - torch.log(1 - u.tanh() ** 2)).sum(-1)
     torch.testing.assert_close(squash.log_density, expected)
-    inside = squash.action.abs().max(1).values < 0.999
-    torch.testing.assert_close(log_likelihood(head, squash.action)[0][inside], expected[inside])
-    action = torch.rand(6, 2, dtype=torch.float64) * 2 - 1
-    slope = log_likelihood(head, action)[1]
-    torch.testing.assert_close(
-        slope, numeric(lambda: log_likelihood(head, action)[0].sum(), head), rtol=1e-5, atol=1e-7
-    )
 
 
 def test_log_std_is_held_and_may_only_come_back_in() -> None:
@@ -98,7 +84,7 @@ def test_log_std_is_held_and_may_only_come_back_in() -> None:
 
 
 def test_flat_adam_is_torch_adam() -> None:
-    for kwargs in ({}, {"l2": 0.1}, {"weight_decay": 0.1}):
+    for kwargs in ({}, {"weight_decay": 0.1}):
         torch.manual_seed(0)
         ours, theirs = nn.Linear(3, 2), nn.Linear(3, 2)
         theirs.load_state_dict(ours.state_dict())
@@ -154,33 +140,6 @@ def test_every_network_fits_a_function_a_linear_one_cannot(network: str) -> None
     assert float(error(x, critics(x)).square().mean()) < 0.05  # a constant: 0.11
     assert float((flat.values != before).float().mean()) > 0.99  # every parameter takes part
     torch.testing.assert_close(critics(x, members=torch.tensor([1])), critics(x)[1:])
-
-
-@pytest.mark.parametrize("network", ["mlp", "residual", "simba"])
-def test_gradient_by_the_inputs_leaves_the_parameters_alone(network: str) -> None:
-    critics = Critics(10, 2, TINY.with_values(network=network)).double()
-    flat = FlatParameters(critics)
-    x = torch.randn(3, 12, dtype=torch.float64)
-    tape = critics.run(x)
-    g = torch.randn_like(tape.out)
-    g_x = tape.back(g, inputs=True, parameters=False)
-    assert g_x is not None
-    torch.testing.assert_close(g_x, numeric(lambda: (critics(x) * g).sum(), x), rtol=1e-5, atol=1e-7)
-    assert float(flat.gradient.abs().sum()) == 0
-
-
-@pytest.mark.parametrize("network", ["mlp", "residual", "simba"])
-@pytest.mark.parametrize("layer_norm", [True, False])
-def test_the_slope_is_the_backward_pass_of_an_even_gradient(network: str, layer_norm: bool) -> None:
-    critics = Critics(10, 2, TINY.with_values(network=network, layer_norm_critic=layer_norm)).double()
-    flat = FlatParameters(critics)
-    x = torch.randn(3, 12, dtype=torch.float64)
-    for _ in range(2):  # the second time in used memory
-        tape = critics.run(x)
-        whole = tape.back(torch.full_like(tape.out, -0.25), inputs=True, parameters=False)
-        assert whole is not None
-        torch.testing.assert_close(critics.run(x).slope(-0.25, slice(10, None)), whole[:, 10:])
-    assert float(flat.gradient.abs().sum()) == 0
 
 
 def test_averages_of_weights_without_a_gradient_end_at_zero() -> None:

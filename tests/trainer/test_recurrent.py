@@ -36,7 +36,8 @@ def recall_learner(updates: int, **changes: object) -> TQC:
         reward[-1] = action[-1, 0] * observation[0, 0]
         replay.add(finished_episode(i, observation, action, reward, terminated=True))
     learner, generator = TQC(2, 1, config), torch.Generator().manual_seed(0)
-    learner.train(replay.sample_many(updates, config.batch_size, generator))
+    for batch in replay.sample_many(updates, config.batch_size, generator):
+        learner.update(batch)
     return learner
 
 
@@ -154,7 +155,8 @@ def test_every_parameter_of_the_recurrent_network_learns(layers: int) -> None:
     config = CONFIG.with_values(rnn_layers=layers, actor_average=0.9, learn_alpha=True, bc_weight=1.0, bc_q_filter=True)
     learner = TQC(OBS, ACT, config)
     before = learner.actor_flat.values.clone(), learner.critic_flat.values.clone(), learner.target_flat.values.clone()
-    learner.train(replay_of(config).sample_many(3, 32, torch.Generator().manual_seed(0)))
+    for batch in replay_of(config).sample_many(3, 32, torch.Generator().manual_seed(0)):
+        learner.update(batch)
     after = learner.actor_flat.values, learner.critic_flat.values, learner.target_flat.values
     for old, new in zip(before, after, strict=True):
         assert float((old != new).float().mean()) > 0.85  # the targets' move is lost to rounding here and there

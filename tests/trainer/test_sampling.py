@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.trainer.helpers import ACT, OBS, TINY, random_episode
-from trainer.config import PRESETS, TrainConfig
+from trainer.config import TrainConfig
+from trainer.presets import PRESETS
 from trainer.replay.replay import Replay
 from trainer.replay.sampling import DemoTable, demo_count, takeover_floor
 

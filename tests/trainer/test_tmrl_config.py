@@ -8,10 +8,12 @@ import torch
 from data.errors import InputFileError
 from data.reading.follow import Update
 from tests.trainer.helpers import ACT, OBS, random_episode
-from trainer.config import PLAIN, PRESETS, TrainConfig, unknown_settings
+from trainer.config import PLAIN, TrainConfig
 from trainer.daemon.update_budget import UpdateBudget
 from trainer.learner.tqc import TQC
+from trainer.presets import PRESETS
 from trainer.replay.replay import Replay
+from trainer.retired import RETIRED, unknown_settings, without_retired
 from trainer.tmrl.config import read, settings_of
 from trainer.tmrl.keys import DIRECT, KEPT, NOT_USED, TOGETHER
 from trainer.tmrl.reader import TmrlConfig
@@ -74,8 +76,7 @@ def test_the_reference_run_is_the_preset() -> None:
     config, findings = understand(RUN_L)
     preset = PRESETS["run_l"]
     different = {k for k, v in preset.to_dict().items() if v != config.to_dict()[k]}
-    assert different <= {"max_updates", "metrics_every"}
-    assert config.max_updates == 30_000_000
+    assert different <= {"metrics_every"}
     status = {f.key: f.status for f in findings}
     assert status["NUMBER_OF_POINTS"] == "changed"
     assert "3.5 m" in next(f.note for f in findings if f.key == "NUMBER_OF_POINTS")
@@ -101,10 +102,6 @@ def test_flat_layout_and_other_algorithms() -> None:
     )
     assert (redq.critics, redq.target_critics, redq.dropped, redq.actor_every) == (5, 2, 1, 20)
     assert {f.key: f.status for f in findings}["QUANTILES_NUMBER"] == "changed"
-    cosine, _ = understand(
-        {"__VERSION__": "0.6.0", "MODEL": {"SCHEDULER": {"NAME": "CosineAnnealingWarmRestarts", "T_0": 3}}}
-    )
-    assert (cosine.schedule, cosine.schedule_period) == ("cosine", 600)
 
 
 def test_bad_files(tmp_path: Path) -> None:
@@ -124,19 +121,15 @@ def test_bad_files(tmp_path: Path) -> None:
 
 
 OTHER = {  # a value that differs from the default, for each key that is one setting or works with others
-    "OPTIMIZER_ACTOR": "sgd",
-    "OPTIMIZER_CRITIC": "sgd",
     "BETAS_ACTOR": [0.5, 0.9],
     "BETAS_CRITIC": [0.5, 0.9],
     "LEARN_ENTROPY_COEF": True,
     "ONLINE_INJECTION": True,
-    "SCHEDULER": {"NAME": "cosine", "T_0": 7},
     "API_MLP_SIZES": [64, 64, 64],
     "ALGORITHM": "TQC",
     "GAMMA": 0.5,
     "POLYAK": 0.5,
     "N_STEPS": 5,
-    "MAX_EPOCHS": 4,
     "RNN_SIZES": [48],
     "RNN_LENS": [2],
     "R2D2_REWIND": 0.2,
@@ -150,15 +143,13 @@ def test_every_key_changes_a_setting_or_is_named_as_unused(key: str) -> None:
     base = {
         "__VERSION__": "0.6.0",
         "ALGORITHM": "REDQSAC" if key.startswith("REDQ") else "TQC",
-        "CLIPPING_WEIGHTS": key == "CLIP_WEIGHTS_VALUE",
         "USE_RESIDUAL_SOPHY": key.startswith("RESIDUAL"),
         "USE_FROZEN_EFFNET": key.startswith("FROZEN"),
         "QUANTILES_NUMBER": 9,
-        "MAX_EPOCHS": 3,
     }
     if key == "ALGORITHM":
         base[key] = "SAC"
-    changed = {**base, key: OTHER.get(key, True if key.startswith(("USE", "MLP", "CLIPPING")) else 3)}
+    changed = {**base, key: OTHER.get(key, True if key.startswith(("USE", "MLP")) else 3)}
     assert understand(changed)[0] != understand(base)[0]
 
 
@@ -240,7 +231,7 @@ def fingerprint(config: TrainConfig) -> tuple:
     update.episodes[11] = dataclasses.replace(update.episodes[11], reason="stalled")
     replay.add(update)
     learner = TQC(OBS, ACT, config)
-    learner.know_demos(replay.human_rows)
+    learner.note_demo_count(replay.human_rows)
     generator = torch.Generator().manual_seed(0)
     for batch in replay.sample_many(4, config.batch_size, generator):
         learner.env_steps += 10
@@ -258,44 +249,40 @@ def fingerprint(config: TrainConfig) -> tuple:
 
 
 BASE = PLAIN.with_values(
-    hidden=8, quantiles=5, drop_per_critic=1, batch_size=64, bc_weight=1.0, demo_copies=0.5, bc_decay_steps=30
+    hidden=8, quantiles=5, drop_per_critic=1, batch_size=64, bc_weight=1.0, demo_copies=0.5
 ).with_values(critics=3, learn_alpha=True, own_finishes=1, recent_steps=50)
 AVERAGED = {"actor_average_growth": 0.9, "actor_average_most": 0.6}
 RECENT = {"recent_steps": 30}
-ONE = BASE.with_values(one_replay=True, demo_fraction=0.0, demo_weight=2.0, demo_weight_decay=1000)
+ONE = BASE.with_values(one_replay=True, demo_fraction=0.0, demo_weight=2.0)
 LEARNING = {
     "network": "simba", "hidden": 9, "layers": 1, "layer_norm_critic": False, "layer_norm_actor": False, "init_gas_bias": 0.5,
     "critics": 2, "quantiles": 6, "drop_per_critic": 2, "drop_pool": 1, "target_critics": 2, "gamma": 0.9, "n_step": 1,
     "polyak": 0.9, "actor_average": 0.9, "alpha": 0.2, "learn_alpha": False, "target_entropy": -7.0, "backup_clip": 0.1,
     "lr_actor": 1e-2, "lr_critic": 1e-2, "lr_alpha": 1e-2, "betas_actor": (0.5, 0.9), "betas_critic": (0.5, 0.9),
-    "adam_eps": 1e-2, "l2_actor": 0.1, "l2_critic": 0.1, "weight_decay_actor": 0.5, "weight_decay_critic": 0.5,
-    "optimizer_actor": "sgd", "optimizer_critic": "sgd", "grad_clip_actor": 1e-9, "grad_clip_critic": 1e-9,
-    "clip_weights": 0.01, "schedule": "linear", "batch_size": 32, "utd": 2.0, "actor_every": 2, "warmup_steps": 0,
+    "weight_decay_actor": 0.5, "grad_clip_actor": 1e-9, "grad_clip_critic": 1e-9,
+    "batch_size": 32, "utd": 2.0, "actor_every": 2, "warmup_steps": 0,
     "max_debt_steps": 10, "demo_fraction": 0.2, "takeover_priority": 9.0, "lap_priority": 9.0, "star_priority": 9.0,
-    "demo_copies": 0.1, "one_replay": True, "learn_from_evaluation": True, "handover_cost": 3.0, "skip_before_takeover_s": 0.2,
-    "human_weight": 3.0, "iwr_weight": 3.0, "bc_weight": 2.0, "bc_loss": "nll", "bc_scale_q": True, "bc_q_filter": True,
-    "bc_decay_steps": 60, "bc_weight_end": 5.0, "seed": 3, "entropy_per_action": 3.0, "stop_at_driver_change": False,
+    "demo_copies": 0.1, "one_replay": True, "handover_cost": 3.0, "skip_before_takeover_s": 0.2,
+    "human_weight": 3.0, "iwr_weight": 3.0, "bc_weight": 2.0, "bc_q_filter": True,
+    "seed": 3, "entropy_per_action": 3.0, "stop_at_driver_change": False,
     "takeovers_online": False, "failed_takeovers": True, "log_std_max": -1.0, "recent_fraction": 0.5, "own_finishes": 0,
-    "own_priority": 3.0, "stalled_steps": 10, "takeover_min_s": 0.6, "takeover_min_m": 3.5, "takeover_held_s": 2.0,
+    "stalled_steps": 10, "takeover_min_s": 0.6, "takeover_min_m": 3.5, "takeover_held_s": 2.0,
     "takeover_fraction": 0.9,
 }  # fmt: skip
-SCHEDULED = {"schedule_period": 2, "schedule_min": 1e-4, "schedule_growth": 1}
-ONE_REPLAY = {
-    "demo_weight": 9.0, "demo_weight_decay": 100, "demo_min_fraction": 0.9, "demo_max_fraction": 0.05, "demo_repeat": 3
-}  # fmt: skip
+ONE_REPLAY = {"demo_weight": 9.0}
 RECURRENT = {"rnn_size": 9, "rnn_layers": 2, "sequence": 8, "burn_in": 0}
 PICTURES = {"image": (1, 2, 1), "cnn_filters": (3,), "cnn_output": 5}
 DAEMON = {
-    "max_updates", "checkpoint_seconds", "checkpoint_seconds_max", "checkpoint_updates", "keep_checkpoints", "metrics_every",
-    "threads", "explosion", "bc_follow_passes", "bc_floor", "capacity", "frozen_effnet", "on_collapse", "collapse_evaluations",
-    "collapse_pause", "critic_loss",
+    "checkpoint_seconds", "checkpoint_seconds_max", "checkpoint_updates", "keep_checkpoints", "metrics_every",
+    "threads", "explosion", "capacity", "frozen_effnet", "critic_loss", "learner",
 }  # fmt: skip
-"""Tested with the daemon, its guard, the replay, the learner and the networks for pictures."""
+"""Tested with the daemon, the replay, the learner and the networks for pictures."""
 
 
 def test_every_setting_is_accounted_for() -> None:
-    groups = (LEARNING, SCHEDULED, AVERAGED, RECENT, ONE_REPLAY, RECURRENT, PICTURES, DAEMON)
+    groups = (LEARNING, AVERAGED, RECENT, ONE_REPLAY, RECURRENT, PICTURES, DAEMON)
     assert set(TrainConfig().to_dict()) == set().union(*groups)
+    assert not set(RETIRED) & set(TrainConfig().to_dict())
 
 
 @pytest.mark.parametrize("name", LEARNING)
@@ -332,12 +319,6 @@ def test_every_setting_of_the_network_for_pictures_does_something(name: str) -> 
     assert fingerprint(base.with_values(**{name: PICTURES[name]})) != fingerprint(base)
 
 
-@pytest.mark.parametrize("name", SCHEDULED)
-def test_every_setting_of_the_schedule_does_something(name: str) -> None:
-    base = BASE.with_values(schedule="cosine", schedule_period=1)
-    assert fingerprint(base.with_values(**{name: SCHEDULED[name]})) != fingerprint(base)
-
-
 def test_the_same_settings_give_the_same() -> None:
     assert fingerprint(BASE) == fingerprint(BASE)
 
@@ -362,3 +343,15 @@ def test_settings_that_are_not_known_are_named() -> None:
     assert "'a.safetensors'" in text
     assert "new_0 = 0" in text
     assert "and 2 more" in text
+
+
+def test_settings_of_earlier_versions_are_named_where_they_did_something() -> None:
+    nothing = {name: usual for name, (usual, _) in RETIRED.items()}
+    assert unknown_settings("a.safetensors", {**PLAIN.to_dict(), **nothing}) == ""
+    for name in RETIRED:
+        text = unknown_settings("a.safetensors", {**PLAIN.to_dict(), **nothing, name: 12345})
+        assert f"({name} = 12345)" in text
+    kept, said = without_retired({"utd": 4, "bc_loss": "mse"}, "settings.toml")
+    assert kept == {"utd": 4}
+    assert said == ["settings.toml: bc_loss is no setting of this version and is ignored: cloning is by the squared error of "
+                    "the greedy action."]  # fmt: skip

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from data.checkpoints import Evaluation
 from trainer.daemon.update_budget import UpdateBudget
-from trainer.daemon.verdicts import best, cloning_scale, independent, verdicts, wilson
+from trainer.daemon.verdicts import best, independent, verdicts, wilson
 
 
 @given(
@@ -77,11 +77,3 @@ def test_twenty_drives_of_one_policy_are_no_twenty_trials() -> None:
     none, some = verdicts([evaluation(2, 0), evaluation(3, 8)], weights)
     assert none.high < alone.low < some.high  # all of twenty against none tells; eight of twenty may be chance
     assert best(verdicts([evaluation(1, 18), evaluation(2, 20)], weights)).checkpoint_id == 2  # type: ignore[union-attr]
-
-
-def test_cloning_follows_what_is_still_missing() -> None:
-    weights = {"hairpin": 1.0}
-    assert cloning_scale([], 0.1) is None
-    assert cloning_scale(verdicts([evaluation(1, 0)], weights), 0.1) == 1.0
-    assert cloning_scale(verdicts([evaluation(1, 0), evaluation(2, 10)], weights), 0.1) == 0.75
-    assert cloning_scale(verdicts([evaluation(i, 20) for i in range(5)], weights), 0.1) == 0.1

@@ -11,7 +11,6 @@ from tests.data.helpers import session_info, step_row
 from trainer.checkpoints.files import load_policy, save
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import TrainConfig
-from trainer.daemon.collapse import Guard
 from trainer.daemon.evaluations import Watch
 from trainer.learner.tqc import TQC
 
@@ -19,7 +18,7 @@ EASY, HARD = (Road(np.c_[np.arange(0.0, 100.0), bend * np.arange(0.0, 100.0) ** 
 
 
 def judge(watch: Watch, path: Path) -> list[str]:
-    return [kind for kind, _, _ in watch.judge(path, TrainConfig(), Guard(), 100).events]
+    return [kind for kind, _, _ in watch.judge(path, TrainConfig())]
 
 
 def test_another_track_is_no_collapse_and_has_a_best_of_its_own(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from data.errors import CheckpointError, UsageError, shown
 from trainer.checkpoints.checks import check_fit, described
 from trainer.checkpoints.meta import FORMAT, CheckpointMeta
 from trainer.config import TrainConfig
-from trainer.learner.tqc import TQC
+from trainer.learner.learner import Learner
 from trainer.networks.actor_critic import Actor
 
 SHAPE_FIELDS = (
@@ -44,7 +44,7 @@ def _digest(tensors: Mapping[str, Tensor], meta: str) -> str:
 
 
 def save(
-    folder: Path, learner: TQC, meta: CheckpointMeta, extra: Mapping[str, Tensor] | None = None
+    folder: Path, learner: Learner, meta: CheckpointMeta, extra: Mapping[str, Tensor] | None = None
 ) -> tuple[str, str]:
     """Write a checkpoint of ``learner`` (and ``extra`` tensors) into ``folder``; return its file name and sha256.
 

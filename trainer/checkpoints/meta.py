@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trainer.learner.tqc import TQC
+    from trainer.learner.learner import Learner
 
 FORMAT = 1
 
@@ -32,7 +32,7 @@ class CheckpointMeta:
     @classmethod
     def of(
         cls,
-        learner: TQC,
+        learner: Learner,
         observation_names: Sequence[str],
         action_names: Sequence[str],
         kind: str = "train",

@@ -26,16 +26,16 @@ from trainer.checkpoints.files import load, save, sweep
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import TrainConfig
 from trainer.daemon import control
-from trainer.daemon.collapse import Guard
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import Heartbeat, write_heartbeat
 from trainer.daemon.metric_logs import Sink, sinks
 from trainer.daemon.process_tuning import flushing_denormals, tune_malloc
-from trainer.daemon.resume import KIND, Start, Wish, begin
+from trainer.daemon.resume import KIND, Start, begin
 from trainer.daemon.update_budget import UpdateBudget
+from trainer.daemon.wish import Wish
 from trainer.diagnosis.catalogue import title
 from trainer.diagnosis.live import LiveChecks
-from trainer.learner.tqc import TQC
+from trainer.learner.make import make_learner
 from trainer.replay.batch import Batch
 from trainer.replay.pixels import with_image
 from trainer.replay.replay import Replay, around_demos
@@ -117,7 +117,6 @@ class Daemon:
         self.beat.state, self.beat.detail = "starting", ""
         self.start, self.learner, self.config = start, start.learner, start.config
         self.checks = LiveChecks(self.config)
-        self.guard = Guard.of(start.meta.numbers if start.own and start.meta is not None else {})
         torch.set_num_threads(self.config.threads)
         _be_nice()
         with contextlib.ExitStack() as stack:
@@ -165,12 +164,12 @@ class Daemon:
             self._first = Update.empty(len(self.names[0]), len(self.names[1]))
             return start
         if self.store_path.exists():
-            follower = Follower(self.store_path, **_newest(self.wish.config()))
+            follower = Follower(self.store_path, **_newest(self.wish.config))
             self._first = follower.poll()
             if follower.layout is not None:
                 self.follower, self.names = follower, follower.layout
-                config = with_image(self.wish.config(), self.names[0])
-                learner = TQC(len(self.names[0]), len(self.names[1]), config, self.wish.device)
+                config = with_image(self.wish.config, self.names[0])
+                learner = make_learner(len(self.names[0]), len(self.names[1]), config, self.wish.device)
                 return Start(learner, config)
             follower.close()
         self.beat.detail = "for the first steps: `hitl play` drives, `hitl import` brings laps"
@@ -192,7 +191,7 @@ class Daemon:
                 break
         self._tell_unusable()
         self._count_skipped(start)
-        self.learner.know_demos(self.replay.human_rows)
+        self.learner.note_demo_count(self.replay.human_rows)
         self.budget: UpdateBudget = start.budget(self.replay.online_steps)
         self.generator = start.generator()
         self._env_base = self.learner.env_steps - self.budget.online
@@ -256,7 +255,7 @@ class Daemon:
         if update.news:
             self._take_in(update)
             self._tell_unusable()
-            self.learner.know_demos(self.replay.human_rows)
+            self.learner.note_demo_count(self.replay.human_rows)
             self._count()
         self.watch.spent("following", time.monotonic() - began)
         if self.watch.evaluated:
@@ -265,8 +264,6 @@ class Daemon:
             self._rest("paused")
             return
         due = 0 if update.more else self.budget.due
-        if self.config.max_updates is not None:
-            due = min(due, self.config.max_updates - self.learner.updates)
         if not due or (not len(self.replay) and not self.replay.demo_rows):
             waiting, self.beat.detail = self._waits()
             self._rest("waiting" if waiting else "idle")
@@ -281,8 +278,6 @@ class Daemon:
             return True, f"for {missing:,} more driven steps: learning begins after {self.budget.warmup:,} (warmup_steps)"
         if not self.replay.online_rows:
             return True, "for the first driven steps: `hitl play`"
-        if self.config.max_updates is not None and self.learner.updates >= self.config.max_updates:
-            return False, f"(all {self.config.max_updates:,} updates of max_updates are done)"
         return False, "(every update for what was driven is done)"
 
     def _learn(self, count: int) -> None:
@@ -314,7 +309,6 @@ class Daemon:
             "online_steps": self.budget.online,
             "owed_updates": self.budget.owed,
             "last_step": self.follower.last_step,
-            **self.guard.numbers(),
         }
         before = self.start.meta.tracks if self.start.meta is not None else {}
         learned_on = before | self.watch.digests(self.store_path, self.replay.tracks)
@@ -389,42 +383,17 @@ class Daemon:
         self.start.parent = record.id
         self._count()
 
-    def _go_back(self, record: CheckpointRecord) -> None:
-        """Go back to the best checkpoint, because evaluation has stayed significantly below it."""
-        lost = self.learner.updates
-        try:
-            self._take_back(record)
-        except CheckpointError as error:
-            self._event("collapse", str(error), "warning")
-            self.guard.returned(record.id, record.id, self.learner.updates)  # do not try it at each evaluation
-            return
-        lost -= self.learner.updates
-        self.guard.returned(record.id, record.id, self.learner.updates)
-        self._checkpoint()
-        if self.start.parent is not None:
-            self.guard.mark = self.start.parent
-        self.watch.below = 0
-        text = (
-            f"Evaluation has stayed well below the best, so training is back at {record.name}, the best so far; "
-            f"{lost:,} updates are left behind. Nothing that was recorded is lost."
-        )
-        self._event("back", text, "warning")
-
     # Evaluations
 
     def _judge(self) -> None:
-        """Learn from new evaluations: the best checkpoint, how much cloning is needed, whether training has collapsed."""
+        """Learn from new evaluations: the best checkpoint, and whether training has collapsed."""
         try:
-            news = self.watch.judge(self.store_path, self.config, self.guard, self.learner.updates)
+            events = self.watch.judge(self.store_path, self.config)
         except StoreError as error:
             self.beat.problem = str(error)
             return
-        if news.scale is not None and self.config.bc_follow_passes:
-            self.learner.bc_scale = news.scale
-        for kind, text, level in news.events:
+        for kind, text, level in events:
             self._event(kind, text, level)
-        if news.back is not None:
-            self._go_back(news.back)
 
     # Telling
 
@@ -433,7 +402,6 @@ class Daemon:
         values["memory_len"] = float(len(self.replay))
         values["debug/demo_fraction_in_batch"] = self.replay.fractions()["demo"]
         values["debug/demo_sampling_weight"] = self.replay.demo_sampling_weight()
-        values["debug/bc_scale"] = self.learner.bc_scale
         self._metrics_at = now
         self.watch.newest = values
         with contextlib.suppress(StoreError), Store.open(self.store_path) as store:
@@ -483,7 +451,7 @@ class Daemon:
             new = self.budget.online - self._online_at_start
             beat.utd = (self.learner.updates - self._updates_at_start) / new if new > 0 else 0.0
             beat.demo_rows, beat.takeover_seconds = self.replay.demo_rows, self.replay.demo_seconds()
-            beat.bc_weight, beat.below_best = self.learner.bc_weight, self.watch.below
+            beat.bc_weight, beat.below_best = self.config.bc_weight, self.watch.below
             if now - self._rate[0] >= 1.0:
                 beat.updates_per_second = (self.learner.updates - self._rate[1]) / (now - self._rate[0])
                 self._rate = (now, self.learner.updates)
@@ -500,10 +468,8 @@ def _be_nice() -> None:
     """Let a session on the same machine go first."""
     with contextlib.suppress(OSError, AttributeError):
         if sys.platform == "win32":
-            import ctypes
+            import psutil
 
-            below_normal = 0x4000
-            kernel = ctypes.windll.kernel32
-            kernel.SetPriorityClass(kernel.GetCurrentProcess(), below_normal)
+            psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
         else:
             os.nice(max(0, 5 - os.nice(0)))

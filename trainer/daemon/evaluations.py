@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +15,7 @@ from data.numbers import counted
 from data.reading.follow import Layout, Update
 from data.store import Store
 from trainer.config import TrainConfig
-from trainer.daemon.collapse import Guard
-from trainer.daemon.verdicts import ENOUGH, Verdict, best, cloning_scale, verdicts
-
-
-@dataclass
-class News:
-    """What new evaluations mean."""
-
-    scale: float | None = None
-    """How much of the cloning weight is still needed; None: not known."""
-    events: list[tuple[str, str, str]] = field(default_factory=list)
-    """(kind, sentence, level)"""
-    back: CheckpointRecord | None = None
-    """The checkpoint to go back to."""
+from trainer.daemon.verdicts import ENOUGH, Verdict, below_best, best, verdicts
 
 
 class Watch:
@@ -89,9 +75,12 @@ class Watch:
             "`hitl store check` counts them all."
         )
 
-    def judge(self, store_path: Path, config: TrainConfig, guard: Guard, updates: int) -> News:
-        """Read the evaluations, mark the best checkpoint, see whether training has collapsed. Raises StoreError."""
-        news = News()
+    def judge(self, store_path: Path, config: TrainConfig) -> list[tuple[str, str, str]]:
+        """Read the evaluations, mark the best checkpoint, see whether training has collapsed. Raises StoreError.
+
+        Returns (kind, sentence, level) of what is to be told.
+        """
+        events = []
         with Store.open(store_path) as store:
             # A checkpoint is compared with others on one road: the one that was evaluated last.
             found = store.evaluations()
@@ -110,24 +99,18 @@ class Watch:
                 if marked is None or here is None or not marked.id == here.id == top.checkpoint_id:
                     store.set_best(top.checkpoint_id, track)
                 if here is None or here.id != top.checkpoint_id:
-                    news.events.append(("best", _sentence(top), "info"))
+                    events.append(("best", _sentence(top), "info"))
             self.best = top
-            back = guard.wants(self.judged, config, updates)
-            if back is not None:
-                news.back = next(iter(find(store.conn, "id = ?", (back.checkpoint_id,), 1)), None)
         self.evaluated = False
-        before, self.below = self.below, guard.below(self.judged)
+        before, self.below = self.below, below_best(self.judged)
         if self.below and not before and top is not None:
             newest = next(v for v in reversed(self.judged) if v.episodes >= ENOUGH)
             text = (
                 f"Evaluation has fallen to {newest.rate:.0%} of episodes, well below the best ({top.rate:.0%}): "
                 "`hitl play --checkpoint best` drives with the best, `hitl train --init best` goes back to it."
             )
-            if news.back is None and guard.may(top, config, updates):
-                text += " If it stays there, training goes back by itself."
-            news.events.append(("collapse", text, "warning"))
-        news.scale = cloning_scale(self.judged, config.bc_floor)
-        return news
+            events.append(("collapse", text, "warning"))
+        return events
 
     def digests(self, store_path: Path, driven: frozenset[str]) -> dict[str, str]:
         """Return the names of these tracks by their digests; while the store cannot be read, those known before."""

@@ -2,70 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from data.checkpoints import CheckpointRecord
-from data.errors import CheckpointError, UsageError, shown
-from data.suggest import did_you_mean
+from data.errors import CheckpointError, UsageError
 from trainer.checkpoints.files import SHAPE_FIELDS, load, shaped_like
 from trainer.checkpoints.meta import CheckpointMeta
-from trainer.config import PRESETS, TrainConfig, unknown_settings
+from trainer.config import TrainConfig
 from trainer.daemon.update_budget import UpdateBudget
-from trainer.learner.tqc import LATER_NUMBERS, TQC
+from trainer.daemon.wish import Wish
+from trainer.learner.learner import LATER_NUMBERS, Learner
+from trainer.learner.make import make_learner
 from trainer.replay.pixels import with_image
+from trainer.retired import unknown_settings
 
 KIND = "train"
 """Kind of the daemon's own checkpoints; others are something to begin from, not to go on with."""
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What the command line asked for."""
-
-    preset: str | None = None
-    settings: tuple[str, ...] = ()
-    """``key=value`` each."""
-    seed: int | None = None
-    init: Path | None = None
-    """A checkpoint file to begin from, when the home has no run of its own; ``best``: go back to the best of the run."""
-    fresh: bool = False
-    """Begin from nothing, whatever checkpoints there are."""
-    base: TrainConfig | None = None
-    """Settings read from elsewhere, in place of a preset."""
-    device: str = "cpu"
-
-    def config(self, stored: Mapping[str, Any] | None = None) -> TrainConfig:
-        """Return the settings; without a preset asked for, those ``stored`` in a checkpoint of the same run go on."""
-        if self.base is not None:
-            config = self.base
-        elif self.preset is not None or stored is None:
-            name = self.preset or "hitl"
-            if name not in PRESETS:
-                meant = did_you_mean(name, PRESETS)
-                raise UsageError(f"There is no preset '{shown(name)}'. Known ones: {', '.join(PRESETS)}.{meant}")
-            config = PRESETS[name]
-        else:
-            config = TrainConfig.from_dict(stored)
-        if self.seed is not None:
-            config = config.with_values(seed=self.seed)
-        return config.with_text(*self.settings)
-
-    def names_shape(self) -> set[str]:
-        """Return the settings of the networks' shape that were asked for by name."""
-        return {pair.partition("=")[0].strip() for pair in self.settings} & set(SHAPE_FIELDS)
 
 
 @dataclass
 class Start:
     """A learner and what goes with it."""
 
-    learner: TQC
+    learner: Learner
     config: TrainConfig
     meta: CheckpointMeta | None = None
     """Of the checkpoint it came from."""
@@ -131,10 +95,10 @@ def _from_file(
 ) -> Start:
     tensors, meta = load(path, sha256)
     own = record is not None and record.kind == KIND and {"online_steps", "owed_updates"} <= meta.numbers.keys()
-    config = with_image(wish.config(meta.config if own else None), meta.observation_names)
+    config = with_image(wish.of_run(meta.config) if own else wish.config, meta.observation_names)
     stored = TrainConfig.from_dict(meta.config)
     other = [name for name in SHAPE_FIELDS if getattr(config, name) != getattr(stored, name)]
-    if clash := [name for name in other if name in wish.names_shape()]:
+    if clash := [name for name in other if name in wish.insisted]:
         raise UsageError(
             f"The checkpoint '{path.name}' has {clash[0]} = {getattr(stored, clash[0])}, so it cannot go on with another: "
             "omit that setting, or begin from nothing with --fresh."
@@ -142,7 +106,7 @@ def _from_file(
     if other:
         config = shaped_like(config, meta.config)
         say(f"The networks keep the shape they have in {path.name} ({', '.join(other)}).")
-    learner = TQC(len(meta.observation_names), len(meta.action_names), config, wish.device)
+    learner = make_learner(len(meta.observation_names), len(meta.action_names), config, wish.device)
     try:
         if learner.numbers().keys() - LATER_NUMBERS <= meta.numbers.keys():
             learner.load(tensors, meta.numbers)
@@ -156,7 +120,7 @@ def _from_file(
         ) from error
     if not own:
         learner.generator.manual_seed(config.seed + 1)  # another run: it draws its own numbers
-        learner.bc_scale = learner.lr_scale = 1.0
+        learner.lr_scale = 1.0
         learner.reward_scale.zero_()  # what is paid here may be of another unit
     unknown = unknown_settings(path.name, meta.config)
     return Start(learner, config, meta, path, record.id if record else None, own, tensors, unknown)

@@ -1,4 +1,4 @@
-"""What evaluations say: which checkpoint is the best, and how much cloning is still needed."""
+"""What evaluations say: which checkpoint is the best, and whether training has fallen below it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ ALIKE = 0.2
 """How alike the drives of one evaluation are (intraclass correlation): the same policy drives almost the same way from starts
 two metres apart, and one decision of its (brake here or not) makes all of them pass or none. Measured over policies whose weights
 differ by 2 %: their passes of 20 vary five times as much as those of 20 independent drives would (docs/results.md)."""
-RECENT = 3
-"""Evaluations that the need for cloning is averaged over."""
 
 
 def wilson(passes: float, episodes: float, z: float = 1.96) -> tuple[float, float]:
@@ -82,9 +80,18 @@ def best(judged: Sequence[Verdict]) -> Verdict | None:
     return max(enough, key=lambda v: (v.low, v.return_mean), default=None)
 
 
-def cloning_scale(judged: Sequence[Verdict], floor: float) -> float | None:
-    """Return how much of the cloning weight is still needed: what the last evaluations did not pass, at least ``floor``."""
-    recent = [v for v in judged if v.episodes >= 5][-RECENT:]
-    if not recent:
-        return None
-    return max(floor, 1.0 - sum(v.rate for v in recent) / len(recent))
+def below_best(judged: Sequence[Verdict]) -> int:
+    """Return how many of the newest evaluations in a row lie significantly below the best.
+
+    Significantly: their 95 % intervals do not touch, and 20 episodes stand behind each.
+    """
+    top, count = best(judged), 0
+    for verdict in reversed(judged):
+        if top is None or verdict.checkpoint_id == top.checkpoint_id:
+            break
+        if verdict.episodes < ENOUGH:
+            continue
+        if verdict.high >= top.low:
+            break
+        count += 1
+    return count

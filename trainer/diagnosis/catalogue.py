@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-LEVELS = ("fault", "warning", "note")
-
 
 @dataclass(frozen=True, slots=True)
 class Fault:

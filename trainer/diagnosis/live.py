@@ -16,7 +16,7 @@ from trainer.diagnosis.checks import batch_checks, critic_checks, policy_checks,
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.history import from_rows
 from trainer.diagnosis.recipe import Recipe, from_settings
-from trainer.learner.tqc import TQC
+from trainer.learner.learner import Learner
 from trainer.replay.batch import Batch
 
 SHARE = 0.008
@@ -127,7 +127,7 @@ class LiveChecks:
         gone, self._gone = self._gone, []
         return gone
 
-    def look(self, learner: TQC, batch: Batch, metrics: Mapping[str, float], ended: int = 0) -> list[Finding]:
+    def look(self, learner: Learner, batch: Batch, metrics: Mapping[str, float], ended: int = 0) -> list[Finding]:
         """Take in a row of metrics and, when it is time, look; return what is wrong since now.
 
         ``batch``: rows just learned from; ``ended``: terminated episodes in the replay.
@@ -162,7 +162,7 @@ class LiveChecks:
         self.spent_s, self._cost, self.looks = self.spent_s + cost, max(0.9 * self._cost, cost), self.looks + 1
         return sorted(news, key=lambda f: -f.weight)
 
-    def _all(self, learner: TQC, batch: Batch, ended: int) -> dict[str, Finding]:
+    def _all(self, learner: Learner, batch: Batch, ended: int) -> dict[str, Finding]:
         found: dict[str, Finding] = {}
 
         def note(finding: Finding | None) -> None:

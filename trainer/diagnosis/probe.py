@@ -12,7 +12,8 @@ from torch import Tensor
 
 from data.records import HUMAN
 from trainer.diagnosis.drives import Drives
-from trainer.learner.tqc import TQC
+from trainer.learner.learner import Learner
+from trainer.learner.make import make_learner
 from trainer.replay.batch import Batch, beside
 
 ROWS = 512
@@ -39,7 +40,7 @@ class Probe:
 
 
 @torch.no_grad()
-def look(learner: TQC, batch: Batch, name: str = "critic", generator: torch.Generator | None = None) -> Probe:
+def look(learner: Learner, batch: Batch, name: str = "critic", generator: torch.Generator | None = None) -> Probe:
     """Ask the critics about a batch: their value of what was executed, of random actions, of other rows' actions.
 
     The learner's own random stream is left as it was. Costs about six forward passes of the batch.
@@ -81,14 +82,14 @@ def look(learner: TQC, batch: Batch, name: str = "critic", generator: torch.Gene
     )
 
 
-def learner_of(path: Path, sha256: str | None = None) -> TQC:
+def learner_of(path: Path, sha256: str | None = None) -> Learner:
     """Return the learner of a checkpoint file, as it was. Raises CheckpointError."""
     from data.errors import CheckpointError
     from trainer.checkpoints.files import load
     from trainer.config import TrainConfig
 
     tensors, meta = load(path, sha256)
-    learner = TQC(len(meta.observation_names), len(meta.action_names), TrainConfig.from_dict(meta.config))
+    learner = make_learner(len(meta.observation_names), len(meta.action_names), TrainConfig.from_dict(meta.config))
     try:
         learner.load(tensors, meta.numbers)
     except (KeyError, RuntimeError) as error:

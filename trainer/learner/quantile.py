@@ -14,7 +14,6 @@ are exact, and ``best_method`` picks one.
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import numpy as np
 import torch
@@ -152,21 +151,3 @@ def _prefix(z: Tensor, targets: Tensor, want_loss: bool) -> Sums:
     far_over = low * (q - 0.5) - s_low
     far_under = (sums[:, -1:] - s_high) - (count - high) * (q + 0.5)
     return back(above), back(below), (back(near_over + far_over), back(near_under + far_under))
-
-
-class QuantileHuber(torch.autograd.Function):
-    """``quantile_huber`` as a node of a graph, for use with autograd: ``QuantileHuber.apply(z, targets, tau)``."""
-
-    @staticmethod
-    def forward(ctx: Any, z: Tensor, targets: Tensor, tau: Tensor) -> Tensor:
-        """Return the loss (0-d)."""
-        loss, gradient = quantile_huber(z.detach(), targets, tau)
-        ctx.save_for_backward(gradient)
-        assert loss is not None
-        return loss
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """Scale the gradient that the forward pass found."""
-        (gradient,) = ctx.saved_tensors
-        return gradient * grads[0], None, None

@@ -122,21 +122,6 @@ class Actor(nn.Module):
         return (mean + log_std.clamp(LOG_STD_MIN, self.log_std_max).exp() * noise).tanh()
 
 
-def log_likelihood(head: Tensor, action: Tensor, log_std_max: float = LOG_STD_MAX) -> tuple[Tensor, Tensor]:
-    """Return the log-density (B,) of given actions (B, A) under ``head`` (B, 2A), and its derivative by the head (B, 2A).
-
-    Actions at the rim are moved inside, where the density is finite.
-    """
-    mean, raw = head.chunk(2, -1)
-    log_std = raw.clamp(LOG_STD_MIN, log_std_max)
-    u = action.clamp(-0.999, 0.999).atanh()
-    narrow = torch.exp(-log_std)
-    z = (u - mean) * narrow
-    squash = 2.0 * (_LOG_2 - u - nn.functional.softplus(-2.0 * u))
-    density = (-0.5 * z * z - log_std - _HALF_LOG_2PI - squash).sum(-1)
-    return density, torch.cat((z * narrow, (z * z - 1) * (raw == log_std)), -1)
-
-
 class Critics(nn.Module):
     """E quantile critics in one: (observation, action) side by side, (B, O + A), to quantiles (E, B, N)."""
 

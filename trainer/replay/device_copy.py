@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 
-class Mirror:
+class DeviceCopy:
     """Follows a table (R, W) and the pointers to what followed (R,), row by row as they change."""
 
     def __init__(self, device: torch.device) -> None:

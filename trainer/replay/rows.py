@@ -16,11 +16,11 @@ from data.reading.follow import Update
 from trainer.config import TrainConfig
 from trainer.replay.batch import Batch, Sight, beside
 from trainer.replay.chains import Chains
-from trainer.replay.device_copy import Mirror
+from trainer.replay.device_copy import DeviceCopy
 from trainer.replay.pixels import Pixels
 
 
-class Table:
+class RowTable:
     """Observation, actions, return, discount and flags of every row as one float32 table, and what followed each."""
 
     def __init__(self, observation_size: int, action_size: int, config: TrainConfig, device: torch.device) -> None:
@@ -30,7 +30,7 @@ class Table:
         """The pictures at the end of observations, which are then not in the table of numbers."""
         self.chains = Chains() if config.network == "recurrent" else None
         plain = self.pixels is None and self.chains is None
-        self.mirror = Mirror(device) if plain and device.type != "cpu" else None
+        self.device_copy = DeviceCopy(device) if plain and device.type != "cpu" else None
         """The table as it lies on another device; pictures and sequences are drawn here and moved."""
         o, a = observation_size - picture, action_size
         self.numbers, self._action = o, slice(o, o + a)
@@ -137,8 +137,8 @@ class Table:
 
     def changed(self, rows: np.ndarray) -> None:
         """Say that columns or pointers of these rows are others than before."""
-        if self.mirror is not None:
-            self.mirror.note(rows)
+        if self.device_copy is not None:
+            self.device_copy.note(rows)
 
     # Reading
 
@@ -155,9 +155,9 @@ class Table:
         """Return a batch for each of ``rows`` (C, B), the first ``online`` of each drawn for the online half."""
         count, size = rows.shape
         rows = rows.view(-1)
-        if self.mirror is not None:
-            self.mirror.catch_up(self.values, self._next_tensor)
-            data, following = self.mirror.read(rows)
+        if self.device_copy is not None:
+            self.device_copy.catch_up(self.values, self._next_tensor)
+            data, following = self.device_copy.read(rows)
             following = following[:, : self.numbers]
         else:
             data = self.values.index_select(0, rows).to(self.device)

@@ -11,11 +11,14 @@ from torch import Tensor
 
 from trainer.config import TrainConfig
 
+FADES_BY = 200_000
+"""Samples in the one replay at which ``demo_weight`` has fallen to 1."""
+
 
 def one_replay_weight(config: TrainConfig, held: int) -> float:
     """Return how much likelier a demo step is drawn from one replay that holds so many samples (the reference recipe)."""
     c = config
-    return c.demo_weight + (1 - c.demo_weight) * min(1.0, held / max(1, c.demo_weight_decay))
+    return c.demo_weight + (1 - c.demo_weight) * min(1.0, held / FADES_BY)
 
 
 def demo_count(
@@ -36,9 +39,8 @@ def demo_count(
     if not online:
         return batch_size
     if c.one_replay:
-        mass = one_replay_weight(c, online + demos) * demos * c.demo_repeat
-        share = min(max(mass / (mass + online), c.demo_min_fraction), c.demo_max_fraction)
-        return int(share * batch_size + float(torch.rand((), generator=generator)))  # right on average
+        mass = one_replay_weight(c, online + demos) * demos
+        return int(mass / (mass + online) * batch_size + float(torch.rand((), generator=generator)))  # right on average
     return min(round(batch_size * c.demo_fraction), int(c.demo_copies * demos / length))
 
 

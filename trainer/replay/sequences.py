@@ -12,10 +12,10 @@ import torch
 
 from trainer.config import TrainConfig
 from trainer.replay.batch import Batch, Moments, Sequences
-from trainer.replay.rows import Table
+from trainer.replay.rows import RowTable
 
 
-def sequence_batch(table: Table, config: TrainConfig, anchors: np.ndarray, offsets: np.ndarray, online: int) -> Batch:
+def sequence_batch(table: RowTable, config: TrainConfig, anchors: np.ndarray, offsets: np.ndarray, online: int) -> Batch:
     """Return one batch of the sequences around ``anchors`` (S,), rows that are ``offsets`` (S,) steps behind their beginning.
 
     The first ``online`` of them are of the online half. Every batch has the same number of rows: where a sequence is shorter, or

@@ -92,22 +92,12 @@ def _settings(flat: Mapping[str, Any], name: str) -> tuple[TrainConfig, dict[str
                 set_[field] = _converted(key, convert, flat.get(key, DEFAULTS.get(key)), name)
         set_network(flat, set_, changed)
         _algorithm(flat, set_, changed)
-        _schedule(flat, set_, changed)
         points, stride = flat.get("NUMBER_OF_POINTS"), flat.get("POINTS_DISTANCE", 0)
         if type(points) is int and 0 < points < 1000 and stride in (0, 1):
             changed["NUMBER_OF_POINTS"] = (
                 f"{points} neighbouring points of a recorded line, {POINT_M} m apart, look {points * POINT_M:.1f} m ahead; here "
                 "the look-ahead is given in seconds or metres and reaches beyond the braking distance"
             )
-        if flat.get("CLIPPING_WEIGHTS"):
-            set_["clip_weights"] = float(flat.get("CLIP_WEIGHTS_VALUE", 1.0))
-        if "MAX_EPOCHS" in flat:
-            rounds = int(flat["MAX_EPOCHS"]) * int(flat.get("ROUNDS_PER_EPOCH", 1))
-            set_["max_updates"] = rounds * int(flat.get("TRAINING_STEPS_PER_ROUND", 1))
-        for which in ("actor", "critic"):
-            if set_.get(f"optimizer_{which}") not in (None, "adam", "sgd"):
-                key = f"OPTIMIZER_{which.upper()}"
-                changed[key] = f"adam is used: there is no {set_.pop(f'optimizer_{which}')} here"
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise InputFileError(f"The configuration '{name}' holds a value of the wrong kind: {shown(error, 120)}.") from error
     try:
@@ -145,20 +135,6 @@ def _algorithm(flat: Mapping[str, Any], set_: dict[str, Any], changed: dict[str,
         set_["critics"], set_["target_critics"] = int(flat.get("REDQ_N", 10)), int(flat.get("REDQ_M", 2))
         set_["drop_pool"] = set_["target_critics"] - 1
         set_["actor_every"] = int(flat.get("REDQ_Q_UPDATES_PER_POLICY_UPDATE", 20))
-
-
-def _schedule(flat: Mapping[str, Any], set_: dict[str, Any], changed: dict[str, str]) -> None:
-    wanted = flat.get("SCHEDULER") or {}
-    name = str(wanted.get("NAME", ""))
-    if not name:
-        return
-    if "cosine" not in name.lower():
-        changed["SCHEDULER"] = f"not used: there is no schedule '{name}' here, only warm restarts by the cosine"
-        return
-    set_["schedule"] = "cosine"
-    set_["schedule_period"] = int(wanted.get("T_0", 100)) * int(flat.get("TRAINING_STEPS_PER_ROUND", 200))
-    set_["schedule_growth"] = int(wanted.get("T_mult", 2))
-    set_["schedule_min"] = float(wanted.get("eta_min", 1e-6))
 
 
 def _status(key: str, changed: Mapping[str, str], network: str) -> tuple[str, str]:

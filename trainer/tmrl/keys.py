@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from trainer.tmrl.values import number, pair, truth, whole, word
+from trainer.tmrl.values import number, pair, truth, whole
 
 SECRET = re.compile(r"PASSWORD|KEY$|_PATH|DIRECTORY|HOSTNAME|^PUBLIC_IP")
 """Keys whose values are never shown or kept."""
@@ -36,24 +36,14 @@ DIRECT: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "TOP_QUANTILES_TO_DROP": ("drop_pool", whole),
     "QUANTILES_NUMBER": ("quantiles", whole),
     "N_STEPS": ("n_step", whole),
-    "OPTIMIZER_ACTOR": ("optimizer_actor", word),
-    "OPTIMIZER_CRITIC": ("optimizer_critic", word),
     "BETAS_ACTOR": ("betas_actor", pair),
     "BETAS_CRITIC": ("betas_critic", pair),
-    "L2_ACTOR": ("l2_actor", number),
-    "L2_CRITIC": ("l2_critic", number),
-    "ADAM_EPS": ("adam_eps", number),
     "GRAD_CLIP_ACTOR": ("grad_clip_actor", _zero_is_none),
     "GRAD_CLIP_CRITIC": ("grad_clip_critic", _zero_is_none),
     "BACKUP_CLIP_RANGE": ("backup_clip", _zero_is_none),
     "ACTOR_WEIGHT_DECAY": ("weight_decay_actor", number),
-    "CRITIC_WEIGHT_DECAY": ("weight_decay_critic", number),
     # PLAYER_RUNS
-    "DEMO_INJECTION_REPEAT": ("demo_repeat", whole),
     "DEMO_SAMPLING_WEIGHT": ("demo_weight", number),
-    "DEMO_WEIGHT_DECAY_SAMPLES": ("demo_weight_decay", whole),
-    "DEMO_MIN_BATCH_FRACTION": ("demo_min_fraction", number),
-    "DEMO_MAX_BATCH_FRACTION": ("demo_max_fraction", number),
     "ONLINE_INJECTION": ("one_replay", truth),
     # ENV
     "INIT_GAS_BIAS": ("init_gas_bias", number),
@@ -85,9 +75,6 @@ DEFAULTS: dict[str, Any] = {
 """What a key means that is not there (where that is not the default here, too)."""
 
 TOGETHER = {
-    "MAX_EPOCHS": "with ROUNDS_PER_EPOCH and TRAINING_STEPS_PER_ROUND: max_updates",
-    "ROUNDS_PER_EPOCH": "with MAX_EPOCHS and TRAINING_STEPS_PER_ROUND: max_updates",
-    "SCHEDULER": "schedule, schedule_period (T_0 rounds), schedule_growth, schedule_min",
     "API_MLP_SIZES": "hidden and layers of the mlp",
     "MLP_LAYERNORM": "layer_norm_actor and layer_norm_critic of the mlp",
     "USE_IMAGES": "network",
@@ -99,8 +86,6 @@ TOGETHER = {
     "REDQ_N": "critics, for REDQSAC",
     "REDQ_M": "target_critics, for REDQSAC",
     "REDQ_Q_UPDATES_PER_POLICY_UPDATE": "actor_every, for REDQSAC",
-    "CLIPPING_WEIGHTS": "with CLIP_WEIGHTS_VALUE: clip_weights",
-    "CLIP_WEIGHTS_VALUE": "with CLIPPING_WEIGHTS: clip_weights",
 }
 """Keys that work with others."""
 
@@ -120,6 +105,21 @@ NOT_USED = {
     "CUDA_TRAINING": "`hitl train --device cuda`",
     "CUDA_INFERENCE": "the policy acts on the CPU",
     "DCAC": "not an algorithm of this trainer",
+    "MAX_EPOCHS": "training ends when it is stopped; utd bounds the updates by what was driven",
+    "ROUNDS_PER_EPOCH": "training ends when it is stopped; utd bounds the updates by what was driven",
+    "SCHEDULER": "learning rates stay as they are set",
+    "CLIPPING_WEIGHTS": "weights are not clipped; GRAD_CLIP_ACTOR and GRAD_CLIP_CRITIC clip gradients",
+    "CLIP_WEIGHTS_VALUE": "weights are not clipped; GRAD_CLIP_ACTOR and GRAD_CLIP_CRITIC clip gradients",
+    "OPTIMIZER_ACTOR": "the optimiser is Adam",
+    "OPTIMIZER_CRITIC": "the optimiser is Adam",
+    "L2_ACTOR": "there is no L2 penalty; ACTOR_WEIGHT_DECAY is AdamW's",
+    "L2_CRITIC": "there is no L2 penalty",
+    "ADAM_EPS": "Adam's epsilon is 1e-8",
+    "CRITIC_WEIGHT_DECAY": "critics have no weight decay",
+    "DEMO_INJECTION_REPEAT": "DEMO_SAMPLING_WEIGHT alone says how much is drawn of demos",
+    "DEMO_WEIGHT_DECAY_SAMPLES": "the weight of demos falls to 1 over 200,000 samples",
+    "DEMO_MIN_BATCH_FRACTION": "DEMO_SAMPLING_WEIGHT alone says how much is drawn of demos",
+    "DEMO_MAX_BATCH_FRACTION": "DEMO_SAMPLING_WEIGHT alone says how much is drawn of demos",
 }
 """Keys that are read and do nothing, with the reason."""
 

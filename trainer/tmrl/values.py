@@ -56,13 +56,6 @@ def pair(value: Any) -> tuple[float, ...]:
     return tuple(number(v) for v in value)
 
 
-def word(value: Any) -> str:
-    """Return a word in small letters. Raises ValueError."""
-    if not isinstance(value, str):
-        raise ValueError("a word")
-    return value.strip().lower()
-
-
 def known_number(value: Any) -> float | None:
     """Return a number that a check can reckon with; None where there is none."""
     try:

@@ -1,4 +1,7 @@
-"""Windows' keyboard: SendInput by scan code. Untried on Windows where it was written; the bytes are what its headers ask for."""
+"""Windows' keyboard: SendInput by scan code. Never run on Windows so far; the layout of the structures follows its headers.
+
+No library does it for us: games read scan codes, which pynput does not send, and pydirectinput is for Windows alone.
+"""
 
 from __future__ import annotations
 
@@ -39,11 +42,21 @@ class Input(ctypes.Structure):
     _fields_ = (("type", ctypes.c_uint32), ("of", _Kind))
 
 
+def _load_user32() -> Any:
+    library = vars(ctypes)["WinDLL"]("user32", use_last_error=True)
+    library.GetForegroundWindow.argtypes, library.GetForegroundWindow.restype = [], ctypes.c_void_p
+    library.GetWindowTextW.argtypes = [ctypes.c_void_p, ctypes.c_wchar_p, ctypes.c_int]
+    library.GetWindowTextW.restype = ctypes.c_int
+    library.SendInput.argtypes = [ctypes.c_uint, ctypes.POINTER(Input), ctypes.c_int]
+    library.SendInput.restype = ctypes.c_uint
+    return library
+
+
 class WindowsKeyboard:
     """``user32``: the library, or what stands for it."""
 
     def __init__(self, user32: Any = None) -> None:
-        self._user32: Any = user32 or vars(ctypes)["WinDLL"]("user32", use_last_error=True)
+        self._user32: Any = user32 or _load_user32()
 
     def focused(self) -> str:
         """Return the title of the window in front."""

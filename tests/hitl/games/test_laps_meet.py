@@ -29,17 +29,17 @@ from tests.hitl.games.conftest import MODULES
 from tests.hitl.games.stand_in import StandIn, stand_in_track
 from tests.trainer.helpers import TINY
 from trainer.daemon.daemon import Daemon
-from trainer.daemon.resume import Wish
+from trainer.daemon.wish import Wish
 from trainer.replay.replay import Replay
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-SMALL = TINY.with_values(warmup_steps=10, max_updates=8)
+SMALL = TINY.with_values(warmup_steps=10)
 game, home = tmrl.game, tmrl.home  # tmrl's real environment on the stand-in
 
 
 def turns(home: Home, until, seconds: float = 60.0) -> Daemon:
     """Let a trainer look at the home until it is content."""
-    daemon = Daemon(home.root, Wish(base=SMALL))
+    daemon = Daemon(home.root, Wish(SMALL))
     end = time.monotonic() + seconds
 
     def stop() -> bool:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import types
 
 import pytest
 
@@ -14,7 +15,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux h
 
 
 def allowed() -> bool:
-    undo = priority.real_time(threading.get_native_id())
+    undo = priority.real_time()
     if undo is None:
         return False
     undo()
@@ -45,29 +46,35 @@ def test_threads_and_programs_started_meanwhile_are_ordinary():
 
 
 @linux
-def test_without_the_right_a_thread_asks_for_short_turns_and_nothing_fails(monkeypatch):
-    asked = []
+def test_without_the_right_nothing_changes_and_nothing_fails(monkeypatch):
     monkeypatch.setattr(os, "sched_setscheduler", lambda *a: (_ for _ in ()).throw(PermissionError(1, "not permitted")))
-    monkeypatch.setattr(priority, "_set_turn", lambda tid, ns, flags: asked.append((tid, ns)) or True)
-    undo = priority.go_first()
-    me = threading.get_native_id()
-    assert asked[-1] == (me, priority.TURN_NS)
+    before = os.sched_getscheduler(0)
+    assert priority.real_time() is None
+    priority.raise_priority()()
+    assert os.sched_getscheduler(0) == before
+
+
+def test_windows_raises_the_process_and_takes_it_back(monkeypatch):
+    asked = []
+
+    class Process:
+        def nice(self, value=None):
+            return 32 if value is None else asked.append(value)
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setitem(
+        sys.modules, "psutil", types.SimpleNamespace(Process=Process, ABOVE_NORMAL_PRIORITY_CLASS=0x8000)
+    )
+    undo = priority.raise_priority()
+    assert priority.real_time() is None  # threads have no class of their own there
     undo()
-    assert asked[-1] == (me, 0)
-    assert priority.real_time(me) is None
-
-
-@linux
-def test_what_the_system_does_not_know_is_left_undone(monkeypatch):
-    assert not priority._set_turn(2**22 - 1, priority.TURN_NS, 0)  # no such thread
-    monkeypatch.setattr(priority, "CALLS", {})
-    assert not priority._set_turn(threading.get_native_id(), priority.TURN_NS, 0)
+    assert asked == [0x8000, 32]
 
 
 def test_other_systems_need_nothing(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
-    priority.go_first()()
-    priority.thread_goes_first()
+    priority.raise_priority()()
+    assert priority.real_time() is None
 
 
 allowed_before = sys.platform.startswith("linux") and allowed()

@@ -1,0 +1,134 @@
+"""Writes ``docs/settings.md`` from the settings themselves: ``python docs/make_settings.py``. A test holds the two together."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from data.files.validation import allowed, types, written  # noqa: E402
+from hitl.pads.mapping import Axis  # noqa: E402
+from hitl.settings import CONTROLS, TABLES  # noqa: E402
+from trainer.config import TrainConfig  # noqa: E402
+from trainer.presets import PRESETS  # noqa: E402
+from trainer.retired import RETIRED  # noqa: E402
+
+PAGE = ROOT / "docs" / "settings.md"
+HEAD = """# Settings
+
+Everything that can be set is on this page. It is written by `python docs/make_settings.py`.
+
+What you set for good stands in `settings.toml` in the home folder (`~/.hitl`, or `--home`). You write it; hitl only reads it:
+
+```toml
+[takeover]
+mode = "touch"
+
+[train]
+utd = 4
+drop_pool = "none"
+
+[reward]
+speed_bonus = 0.01
+```
+
+Four layers lie over each other, the later over the earlier:
+
+1. the default;
+2. for `[train]`: a preset, `preset = "rlpd"` there or `--preset rlpd` on the command line (or `--tmrl-config FILE`).
+   Without one, a run goes on with its own settings, which are in its checkpoints;
+3. `settings.toml`;
+4. the command line: `hitl train --set utd=4` for every setting of `[train]`; of `hitl play`, the options `--env`, `--track`,
+   `--greedy-every`, `--gating` (takeover.mode), `--offer` (help.offer) and `--overlay` (overlay.show).
+
+`hitl config show` prints what is in force, and where each value comes from. A mistake is told in a sentence that names the file,
+the setting and what is allowed; a mistake in one table stops nothing that does not need that table. A setting that may be none is
+written `"none"`. A setting of an earlier version is ignored, with a sentence.
+
+A run keeps the shape of its networks: where `[train]` asks for another one, the trainer says so and goes on with what it has.
+Where `--set` asks for it, the trainer does not start.
+"""
+AFTER = {
+    "train": "The groups are those of the papers; [training.md](training.md) explains what they do together.",
+    "reward": "What is not set follows the track. The reward that each session was paid by is stored with it.",
+    "observation": "An agent knows what it sees by names: one that was trained with other settings is refused, in a sentence.",
+}
+
+
+def meanings(kind: type) -> dict[str, tuple[str, str]]:
+    """Return (group, meaning) of each field: the comment behind it, or the text below it; the comment above a group names it."""
+    source = textwrap.dedent(inspect.getsource(kind))
+    lines, body = source.splitlines(), ast.parse(source).body[0].body  # type: ignore[attr-defined]
+    found: dict[str, tuple[str, str]] = {}
+    for node, following in zip(body, [*body[1:], None], strict=True):
+        if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+            continue
+        behind = lines[node.end_lineno - 1][node.end_col_offset :].partition("#")[2].strip()
+        text = following is not None and isinstance(following, ast.Expr) and ast.literal_eval(following.value)
+        above = [line.strip()[2:] for line in lines[: node.lineno] if line.startswith("    # ")]
+        found[node.target.id] = (above[-1] if above else "", behind or " ".join(str(text or "").split()))
+    return found
+
+
+def table(kind: type) -> Iterator[str]:
+    """Yield the lines of a table of settings."""
+    groups, said = "", meanings(kind)
+    for number, field in enumerate(dataclasses.fields(kind)):
+        group, meaning = said[field.name]
+        assert meaning, f"{kind.__name__}.{field.name} does not say what it means"
+        if group != groups or not number:
+            groups = group
+            yield from (["", f"### {group}", ""] if group else [""])
+            yield from ("| setting | meaning | default | allowed |", "|---|---|---|---|")
+        default = "" if field.default is dataclasses.MISSING else f"`{written(field.default)}`"
+        cells = (f"`{field.name}`", meaning.replace("``", "`"), default, allowed(types(kind)[field.name]))
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def page() -> str:
+    """Return the whole page."""
+    lines = [HEAD]
+    for name, kind in TABLES.items():
+        doc = "What the trainer does." if kind is TrainConfig else str(kind.__doc__).partition("\n")[0]
+        lines += [f"## [{name}]", "", doc, *([AFTER[name]] if name in AFTER else [])]
+        if name == "train":
+            lines += ["", f"Beside these, `preset`: one of {', '.join(PRESETS)}. The defaults are those of `hitl`."]
+        lines += [*table(kind), ""]
+    lines += [
+        "## [controls]",
+        "",
+        "For `gym:ID`, one list for each environment: which control moves each action number. "
+        f"A control is one of {', '.join(CONTROLS)}, with a minus in front if reversed.",
+        "",
+        "```toml",
+        "[controls]",
+        '"CarRacing-v3" = ["steer", "gas", "brake"]',
+        "```",
+        "",
+        "## pads.toml",
+        "",
+        "Written by `hitl pads`, read by the same check: the chosen pad (`[use]`, as `[pad]` above, which goes before it), and",
+        "what was measured of each device, one table for each of steer, gas and brake; [pads.md](pads.md) says more.",
+        *table(Axis),
+        "",
+        "## Settings of earlier versions",
+        "",
+        "They are ignored with a sentence, in `settings.toml` and on the command line; of a checkpoint they are named where they",
+        "were set to something else than what is done today.",
+        "",
+        "| setting | did nothing at | today |",
+        "|---|---|---|",
+        *(f"| `{name}` | `{written(usual)}` | {today} |" for name, (usual, today) in RETIRED.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

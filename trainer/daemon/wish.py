@@ -1,0 +1,62 @@
+"""What a run is asked to be: its settings, and what it begins from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.errors import UsageError
+from trainer.config import TrainConfig
+from trainer.presets import PRESETS, preset_called
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Settings that are resolved already, and what to begin from."""
+
+    config: TrainConfig = PRESETS["hitl"]
+    """Of a run that begins here."""
+    changes: Mapping[str, Any] | None = None
+    """What is changed in the settings of a run that goes on with its own; None: they are replaced by ``config``."""
+    insisted: frozenset[str] = frozenset()
+    """Settings of the command line: where one of them does not fit a checkpoint's networks, the run does not start."""
+    init: Path | None = None
+    """A checkpoint file to begin from, when the home has no run of its own; ``best``: go back to the best of the run."""
+    fresh: bool = False
+    """Begin from nothing, whatever checkpoints there are."""
+    device: str = "cpu"
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], base: TrainConfig | None = None, **more: Any) -> Wish:
+        """Return the wish for settings by name, ``preset`` among them or not, over ``base`` where there is one.
+
+        Raises UsageError for a preset that does not exist, and for values that make no sense together.
+        """
+        changes = dict(values)
+        preset = changes.pop("preset", None)
+        if base is None and preset is not None:
+            base = preset_called(preset)
+        config = (base or PRESETS["hitl"]).with_values(**changes)
+        return cls(config, changes if base is None else None, **more)
+
+    def of_run(self, stored: Mapping[str, Any]) -> TrainConfig:
+        """Return the settings of a run that goes on; ``stored``: those in its checkpoint."""
+        return self.config if self.changes is None else TrainConfig.from_dict(stored).with_values(**self.changes)
+
+
+def read_pairs(pairs: Iterable[str]) -> dict[str, Any]:
+    """Return the values of ``key=value`` texts: JSON, or bare words for text. Raises UsageError for one without a value."""
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        name, sep, text = pair.partition("=")
+        if not sep:
+            raise UsageError(f"'{pair}' is not of the form key=value.")
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):  # no JSON, or a number of thousands of digits
+            value = {"true": True, "false": False, "none": None}.get(text.lower(), text)
+        values[name.strip()] = value
+    return values

@@ -1,0 +1,232 @@
+"""What a learner consists of, however it works out its gradients, and what a checkpoint holds of it."""
+
+from __future__ import annotations
+
+import copy
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from trainer.config import TrainConfig
+from trainer.learner.flat import FlatOptimiser, FlatParameters
+from trainer.learner.metrics import UpdateMetrics
+from trainer.learner.quantile import midpoints
+from trainer.networks.actor_critic import Actor, Critics
+from trainer.replay.batch import Batch
+
+LATER_NUMBERS = frozenset({"helped_at", "demo_rows", "reward_scale"})
+"""Counters that older checkpoints do not hold."""
+
+
+class Learner(ABC):
+    """Actor, critics, their targets and optimisers, a temperature, counters and a random stream.
+
+    ``trainer.learner.tqc.TQC`` and ``trainer.learner.plain.PlainTQC`` say how one ``update`` goes.
+    """
+
+    def __init__(
+        self, observation_size: int, action_size: int, config: TrainConfig, device: str | torch.device = "cpu"
+    ) -> None:
+        self.config, self.device = config, torch.device(device)
+        self.observation_size, self.action_size = observation_size, action_size
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.actor = Actor(observation_size, action_size, config).to(self.device)
+            self.critics = Critics(observation_size, action_size, config).to(self.device)
+        self.targets = copy.deepcopy(self.critics)
+        self.average = copy.deepcopy(self.actor) if config.actor_average is not None else None
+        """Mean of the actor's weights over its last updates (Polyak and Juditsky 1992, with forgetting)."""
+        self.log_alpha = torch.tensor(math.log(max(config.alpha, 1e-12)), device=self.device)
+        self.actor_flat, self.critic_flat = FlatParameters(self.actor), FlatParameters(self.critics)
+        self.target_flat = FlatParameters(self.targets, trainable=False)
+        self.average_flat = FlatParameters(self.average, trainable=False) if self.average is not None else None
+        c = config
+        self.actor_optimiser = FlatOptimiser(self.actor_flat, c.betas_actor, c.weight_decay_actor)
+        self.critic_optimiser = FlatOptimiser(self.critic_flat, c.betas_critic)
+        self.alpha_flat = _Scalar(self.log_alpha)
+        self.alpha_optimiser = FlatOptimiser(self.alpha_flat)  # type: ignore[arg-type]
+        self.target_entropy = -action_size * c.entropy_per_action if c.target_entropy is None else c.target_entropy
+        self.tau = midpoints(c.quantiles, device=self.device)
+        self.generator = torch.Generator(device=self.device).manual_seed(c.seed + 1)
+        self.updates = 0
+        self.env_steps = 0
+        """Online steps seen; the daemon or the caller keeps it."""
+        self.lr_scale = 1.0
+        """Factor on the learning rates; lowered after an explosion."""
+        self.helped_at = self.demo_rows = 0
+        """Updates done when demos last became more, and how many rows they were then (see ``note_demo_count``)."""
+        self.reward_scale = torch.zeros((), device=self.device)
+        """Largest reward (of n steps, absolute) in the batches that were looked at closely: the unit of an explosion."""
+        self.looked_at = UpdateMetrics()
+
+    @abstractmethod
+    def update(self, batch: Batch) -> None:
+        """Learn from one batch."""
+
+    @abstractmethod
+    def target(self, batch: Batch, alpha: Tensor | float, detailed: bool = False) -> Tensor:
+        """Return the critics' truncated targets (B, M), sorted; ``detailed`` notes them in the metrics."""
+
+    # What the two kinds of update share
+
+    def _begin_update(self, batch: Batch) -> bool:
+        """Count an update; return whether it is one to look at closely."""
+        self.updates += 1
+        detailed = self.updates % self.config.metrics_every == 0 or self.updates == 1
+        if detailed:
+            self.reward_scale = torch.maximum(self.reward_scale, batch.reward.abs().max())
+        return detailed
+
+    def _follow(self) -> None:
+        """Let the target critics and the averaged actor follow the weights."""
+        self.target_flat.values.lerp_(self.critic_flat.values, 1 - self.config.polyak)
+        if self.average_flat is not None:
+            self.average_flat.values.lerp_(self.actor_flat.values, 1 - self.actor_average)
+
+    def _noise(self, batch: Batch) -> Tensor:
+        """Return standard normal noise (B, A)."""
+        shape = (batch.reward.shape[0], self.action_size)
+        return torch.randn(shape, generator=self.generator, device=self.device)
+
+    def _target_members(self) -> Tensor | None:
+        """Return the random subset of target critics for the next target (REDQ, Chen et al. 2021); None for all."""
+        c = self.config
+        if c.target_critics is None or c.target_critics >= c.critics:
+            return None
+        return torch.randperm(c.critics, generator=self.generator, device=self.device)[: c.target_critics]
+
+    def _critic_weight(self, batch: Batch) -> Tensor | None:
+        """Return the weight (B,) of each row in the critics' loss; None where all weigh 1."""
+        weight = self.config.human_weight
+        return torch.where(batch.human, weight, 1.0) if weight != 1.0 else None
+
+    @torch.no_grad()
+    def _cloning_weight(self, batch: Batch, z: Tensor | None) -> Tensor:
+        """Return the weight (B,) of each row in the cloning loss. ``z``: quantiles of the agent's own actions, for the filter.
+
+        It makes a weighted mean over the rows to be cloned where these fill the demos' share of a batch. Where they are fewer, a
+        row counts as much as it does there.
+        """
+        c = self.config
+        weight = batch.cloned.to(batch.reward.dtype)
+        # The other terms are means over the batch. A mean over the cloned rows alone would give six of them the force of 128.
+        force = (weight.sum() / (len(batch) * (c.demo_fraction or 0.5))).clamp_(max=1.0)
+        if c.iwr_weight != 1.0:
+            weight = torch.where(batch.takeover, weight * c.iwr_weight, weight)
+        # The mean is over all of them, so rows that the filter leaves out weaken the pull instead of shifting it.
+        total = weight.sum().clamp_(min=1.0)
+        if c.bc_q_filter:
+            assert z is not None
+            weight = weight * (self.critics(batch.pair).mean((0, 2)) > z.mean((0, 2)))
+        return weight * (force / total)
+
+    # What is in force
+
+    @property
+    def alpha(self) -> Tensor | float:
+        """The temperature."""
+        return self.log_alpha.exp() if self.config.learn_alpha else self.config.alpha
+
+    def lr(self, base: float) -> float:
+        """Return the learning rate in force, of a configured one."""
+        return self.lr_scale * base
+
+    def note_demo_count(self, rows: int) -> None:
+        """Take note of how many demo rows there are: when they grow, the averaged actor follows the weights closely again."""
+        if rows > self.demo_rows:
+            self.helped_at = self.updates
+        self.demo_rows = rows
+
+    @property
+    def actor_average(self) -> float:
+        """The share of the old average that the next update keeps."""
+        c = self.config
+        assert c.actor_average is not None
+        span = c.actor_average_growth * (self.updates - self.helped_at)
+        return max(c.actor_average, min(1 - 1 / max(1.0, span), c.actor_average_most))
+
+    # How it is doing
+
+    def metrics(self) -> dict[str, float]:
+        """Return the last detailed update's metrics (every ``metrics_every`` updates), under the recipe's names."""
+        c = self.config
+        return {**self.looked_at.read(), "lrs/actor_lr": self.lr(c.lr_actor), "lrs/critic_lr": self.lr(c.lr_critic)}
+
+    def forget_metrics(self) -> None:
+        """Drop the last detailed update's metrics (they belong to weights that were thrown away)."""
+        self.looked_at = UpdateMetrics()
+
+    def explodes_at(self) -> float:
+        """Return the |Q| at which the run counts as exploded: ``explosion`` times what a step is paid.
+
+        What a step is paid: the largest reward seen, or what the entropy pays where that is more. With a discount close to 1 more
+        of it adds up; ten times what could be earned for ever is no explosion either.
+        """
+        c = self.config
+        paid = max(float(self.reward_scale), abs(c.alpha) * self.action_size) or 1.0
+        return max(c.explosion, 10.0 / max(1.0 - c.gamma, 1e-6)) * paid
+
+    def healthy(self) -> bool:
+        """Whether all parameters are finite and Q has not exploded (one host sync)."""
+        total = self.actor_flat.values.sum() + self.critic_flat.values.sum() + self.target_flat.values.sum()
+        q = float(self.looked_at.values.get("debug/q1", 0.0))
+        return bool(torch.isfinite(total)) and math.isfinite(q) and abs(q) < self.explodes_at()
+
+    # State: names to tensors, and plain numbers; what a checkpoint holds.
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return every tensor a resume needs, by name (references; generator states as bytes)."""
+        result: dict[str, Tensor] = {}
+        for name, network in (("actor", self.actor), ("critics", self.critics), ("targets", self.targets)):
+            result.update({f"{name}.{key}": value for key, value in network.state_dict().items()})
+        if self.average is not None:
+            result.update({f"average.{key}": value for key, value in self.average.state_dict().items()})
+        for name, optimiser in self._optimisers().items():
+            result.update({f"optimiser.{name}.{key}": value for key, value in optimiser.state().items()})
+        result["log_alpha"] = self.log_alpha
+        result["rng.learner"] = self.generator.get_state()
+        return result
+
+    def numbers(self) -> dict[str, float]:
+        """Return the counters a resume needs."""
+        result: dict[str, float] = {f"steps.{name}": o.steps for name, o in self._optimisers().items()}
+        result.update(updates=self.updates, env_steps=self.env_steps, lr_scale=self.lr_scale)
+        result.update(helped_at=self.helped_at, demo_rows=self.demo_rows, reward_scale=float(self.reward_scale))
+        return result
+
+    def load(self, tensors: dict[str, Tensor], numbers: dict[str, float]) -> None:
+        """Take back what ``tensors`` and ``numbers`` gave. Raises KeyError or RuntimeError when they do not fit."""
+        self.load_networks(tensors)
+        for name, optimiser in self._optimisers().items():
+            keys = (f"optimiser.{name}.first", f"optimiser.{name}.second")
+            optimiser.load(tensors[keys[0]], tensors[keys[1]], int(numbers[f"steps.{name}"]))
+        self.log_alpha.copy_(tensors["log_alpha"])
+        self.generator.set_state(tensors["rng.learner"].cpu())
+        self.updates, self.env_steps = int(numbers["updates"]), int(numbers["env_steps"])
+        self.lr_scale = float(numbers["lr_scale"])
+        self.helped_at, self.demo_rows = int(numbers.get("helped_at", 0)), int(numbers.get("demo_rows", 0))
+        self.reward_scale = torch.tensor(float(numbers.get("reward_scale", 0.0)), device=self.device)
+
+    def load_networks(self, tensors: dict[str, Tensor]) -> None:
+        """Take the networks alone; without stored critics or targets those stay (targets follow loaded critics)."""
+        for name, network in (("actor", self.actor), ("critics", self.critics), ("targets", self.targets)):
+            part = {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
+            if part:
+                network.load_state_dict(part)
+            elif name == "targets":
+                network.load_state_dict(self.critics.state_dict())
+        if self.average is not None:
+            part = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
+            self.average.load_state_dict(part or self.actor.state_dict())
+
+    def _optimisers(self) -> dict[str, FlatOptimiser]:
+        return {"actor": self.actor_optimiser, "critic": self.critic_optimiser, "alpha": self.alpha_optimiser}
+
+
+class _Scalar:
+    """A 0-d tensor in the shape of FlatParameters, so that the one optimiser serves the temperature too."""
+
+    def __init__(self, value: Tensor) -> None:
+        self.values, self.gradient = value, torch.zeros_like(value)

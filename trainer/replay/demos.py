@@ -1,0 +1,119 @@
+"""What is a demo: the human's segments that count, and the agent's own best finishes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from data.demos import Rule
+from data.records import HUMAN, SegmentRecord
+from trainer.config import TrainConfig
+from trainer.replay.best_finishes import BestFinishes
+from trainer.replay.episodes import Episode
+from trainer.replay.rows import RowTable
+from trainer.replay.sampling import DemoTable
+
+FINISH = "finish"
+"""Kind of a demo that is the agent's own."""
+
+
+class Demos:
+    """Keeps the demo half, and which rows are cloned, in step with segments, verdicts and finishes."""
+
+    def __init__(self, config: TrainConfig, table: RowTable, before: int, after: int) -> None:
+        """``before`` and ``after``: steps around a segment that its own are learned with."""
+        self.config, self._table = config, table
+        self.rule = Rule.of(config.to_dict())
+        self.drawn = DemoTable()
+        """What the demo half is drawn from."""
+        self.best = BestFinishes(config.own_finishes)
+        self.segments: dict[int, SegmentRecord] = {}
+        self._of_episode: dict[int, set[int]] = {}
+        self._parts: dict[int, tuple[str, float, np.ndarray]] = {}
+        """What counts: kind, weight and rows, by the segment's number, or minus the episode's for a finish."""
+        self._before, self._after = before, after
+
+    def update(
+        self,
+        segments: Mapping[int, SegmentRecord],
+        touched: set[int],
+        episodes: Mapping[int, Episode],
+        tracks: Mapping[int, str],
+    ) -> list[int]:
+        """Take in new or changed segments, and what they and ``touched`` episodes make of the demos.
+
+        ``tracks``: by session. Returns the episodes that were among the best finishes and no longer are.
+        """
+        for id_, segment in segments.items():
+            self.segments[id_] = segment
+            self._of_episode.setdefault(segment.episode_id, set()).add(id_)
+        affected = set(segments).union(*(self._of_episode.get(id_, ()) for id_ in touched if id_ in episodes))
+        changed = {self.segments[id_].episode_id for id_ in affected if self._resolve(id_, episodes)}
+        before = set(self.best)
+        if self.best.count:
+            changed |= self._offer_finishes(touched, episodes, tracks)
+        if changed:
+            self._put_in_force(changed, episodes)
+        return sorted(before - set(self.best))
+
+    def stays(self, id_: int, episode: Episode) -> np.ndarray:
+        """Return which steps of an episode (bool, one for each) demos need, whatever becomes of the others."""
+        t, stays = self._table.t[episode.rows], np.full(len(episode.rows), id_ in self.best)
+        for number in self._of_episode.get(id_, ()):
+            segment = self.segments[number]  # trims only move its ends inward
+            if segment.stop > segment.start:
+                stays |= (t >= segment.start - self._before) & (t < segment.stop + self._after)
+        return stays
+
+    def _resolve(self, id_: int, episodes: Mapping[int, Episode]) -> bool:
+        """Find the rows of a segment anew; returns whether they, or their weight, are others than before."""
+        segment = self.segments[id_]
+        standing, episode = self.rule.judge(segment), episodes.get(segment.episode_id)
+        part = None
+        if standing.counts and episode is not None:
+            rows, table = episode.rows[: episode.ready], self._table
+            ends = segment.start + segment.trim_start, segment.stop - segment.trim_stop
+            rows = rows[slice(*np.searchsorted(table.t[rows], ends))]
+            rows = rows[(table.driver[rows] == HUMAN) & (table.next[rows] >= 0)]
+            part = (segment.kind, standing.weight, rows) if len(rows) else None
+        old = self._parts.get(id_)
+        if part is None:
+            return self._parts.pop(id_, None) is not None
+        self._parts[id_] = part
+        return old is None or part[1] != old[1] or not np.array_equal(part[2], old[2])
+
+    def _offer_finishes(
+        self, touched: set[int], episodes: Mapping[int, Episode], tracks: Mapping[int, str]
+    ) -> set[int]:
+        """Look for finishes without help among these episodes; returns those that now are, or no longer are, among the best."""
+        before, table = set(self.best), self._table
+        for id_ in touched:
+            episode = episodes.get(id_)
+            if episode is None or episode.record is None or not episode.settled:
+                continue
+            record, rows = episode.record, episode.rows
+            if record.purpose == "drive" and record.reason == "finish" and not (table.driver[rows] == HUMAN).any():
+                self.best.offer(id_, float(table.raw[rows].sum()), tracks.get(record.session_id, ""))
+        now = set(self.best)
+        for id_ in before - now:
+            self._parts.pop(-id_, None)
+        for id_ in now - before:
+            rows = episodes[id_].rows
+            self._parts[-id_] = (FINISH, 1.0, rows[table.next[rows] >= 0])
+        return now ^ before
+
+    def _put_in_force(self, changed: set[int], episodes: Mapping[int, Episode]) -> None:
+        """Let what counts now be drawn and cloned, and nothing else; ``changed``: the episodes in which that is news."""
+        # In the order of their numbers, so that the same store gives the same draws however it came.
+        self.drawn.rebuild([self._parts[id_] for id_ in sorted(self._parts) if self._parts[id_][1] > 0])
+        table = self._table
+        if table.chains is not None:
+            table.chains.mark_demos(self.drawn.slots.numpy())
+        for id_ in changed & episodes.keys():
+            rows = episodes[id_].rows
+            table.array[rows, table.cloned] = False
+            for part in (-id_, *self._of_episode.get(id_, ())):
+                if part in self._parts:
+                    table.array[self._parts[part][2], table.cloned] = True
+            table.changed(rows)
