@@ -92,7 +92,7 @@ class Cloning(_NewOptimisers):
         _, gradient = self._cloning(everyone, tape.out[0], tape.out)
         tape.back(gradient[None])
         self.actor_flat.clip(self.config.grad_clip_actor)
-        self.actor_optimiser.step(self.lr(self.config.lr_actor))
+        self.actor_optimiser.step(self.config.lr_actor)
 
 
 class RLPD(_NewOptimisers):
@@ -191,7 +191,7 @@ class PVP(_NewCritics):
         self.critic_flat.zero()
         tape.back(gradient / rows)
         self.critic_flat.clip(c.grad_clip_critic)
-        self.critic_optimiser.step(self.lr(c.lr_critic))
+        self.critic_optimiser.step(c.lr_critic)
         if self.updates % c.actor_every == 0:
             if self.updates > self.WAIT:
                 self._up(batch)
@@ -213,7 +213,7 @@ class PVP(_NewCritics):
         head[0, :, : self.action_size] = slope[:, self.observation_size :] * (1 - action * action)
         tape.back(head)
         self.actor_flat.clip(c.grad_clip_actor)
-        self.actor_optimiser.step(self.lr(c.lr_actor))
+        self.actor_optimiser.step(c.lr_actor)
 
 
 @dataclass(frozen=True)

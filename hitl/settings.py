@@ -39,6 +39,7 @@ from trainer.retired import without_retired
 
 CONTROLS = ("steer", "gas", "brake", "gas_brake", "none")
 COMMAND_LINE = "command line"
+Pixels = Annotated[int, Meta(ge=-100_000, le=100_000)]
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class OverlaySettings:
     language: Literal["en", "de"] = "en"  # of its words
     opacity: Annotated[float, Meta(ge=0.1, le=1)] = 0.92  # of an overlay over another game
     corner: Literal["top_left", "top_right", "bottom_left", "bottom_right"] = "top_right"  # where such an overlay sits
-    keep_clear: tuple[int, int, int, int] | None = None  # x, y, width, height (pixels): a part of the screen that it leaves free
+    keep_clear: tuple[Pixels, Pixels, Pixels, Pixels] | None = None  # x, y, width, height (pixels) that it leaves free
 
 
 @dataclass(frozen=True)
@@ -202,15 +203,19 @@ def _merged(name: str, layers: list[tuple[Place, Any]]) -> tuple[Any, dict[str, 
     whole: Any = None if name in ("reward", "train") else kind()  # of these two, what is not set depends on more than a default
     for place, layer in layers:
         source = place.file or COMMAND_LINE
-        if isinstance(layer, Mapping):
-            layer = {key: value for key, value in layer.items() if value is not None}
-        if name == "train" and isinstance(layer, Mapping):
+        if not isinstance(layer, Mapping):
+            checked(kind, layer, place)  # says so
+        layer = {key: value for key, value in layer.items() if value is not None}
+        if name == "train":
             layer, said = without_retired(layer, source)
             notes += said
             if (preset := layer.pop("preset", None)) is not None:
-                preset_called(preset)
+                try:
+                    preset_called(preset)
+                except UsageError as error:
+                    raise place.wrong(str(error)) from None
                 given["preset"], origin["preset"] = preset, source
-        origin |= dict.fromkeys(layer if isinstance(layer, Mapping) else (), source)
+        origin |= dict.fromkeys(layer, source)
         if whole is None:
             given |= checked(kind, layer, place)
         else:

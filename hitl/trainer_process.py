@@ -61,7 +61,7 @@ class TrainerProcess:
             if beat is not None and beat.ticks > self._begun and control.running(self._home.store_path):
                 return
             if not self.alive:
-                raise TrainingError(self.last_words().removeprefix("hitl: "))
+                raise TrainingError(f"The trainer ended at once: {self.last_words()}")
             time.sleep(0.05)
         raise TrainingError(f"The trainer gave no pulse within {START_S:.0f} s: see {self._log.name} in the home folder.")
 
@@ -70,7 +70,7 @@ class TrainerProcess:
         with contextlib.suppress(OSError):
             lines = self._log.read_bytes()[self._from :].decode("utf-8", "replace").strip().splitlines()
             if lines:
-                return lines[-1]
+                return lines[-1].removeprefix("hitl: ")
         return "it said nothing."
 
     def stop(self) -> None:

@@ -66,7 +66,7 @@ def test_a_checkpoint_of_an_earlier_commit_drives_and_is_trained_on(file):
         1, file.name, hashlib.sha256(data).hexdigest(), 3, 24, "train", meta.config, None, False, "2026-11-23T00:00:00.000Z"
     )
     said: list[str] = []
-    start = begin(Wish(), [record], file.parent, said.append)
+    start = begin(Wish.of({}), [record], file.parent, said.append)
     assert said == []
     assert start is not None
     assert start.own

@@ -9,6 +9,7 @@ import functools
 import io
 import json
 import pickle
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
@@ -410,6 +411,20 @@ port = 9000
 settle_s = 1.5
 [tmrl]
 folder = "D:/rl"
+[play]
+greedy_every = 3
+[overlay]
+opacity = 0.5
+keep_clear = [0, 0, 64, 64]
+[observation]
+points = 8
+[reward]
+speed_bonus = 0.01
+[train]
+preset = "rlpd"
+utd = 4
+betas_actor = [0.5, 0.9]
+drop_pool = "none"
 """
 PADS = """[use]
 use = "sdl"
@@ -429,12 +444,14 @@ takeover = ["button0", "a"]
 
 def _use_settings(data: bytes, folder: Path) -> None:
     from hitl.home import Home
-    from hitl.settings import CONTROLS, load
+    from hitl.settings import CONTROLS, TABLES, load
 
     (folder / "settings.toml").write_bytes(data)
     settings = load(Home(folder))
-    for part in (settings.takeover, settings.help, settings.trackmania, settings.pad, settings.tmrl):
-        assert finite([v for v in asdict(part).values() if type(v) is float]), "a setting is not finite"
+    for name in TABLES:
+        part = getattr(settings, name)
+        values = part if isinstance(part, Mapping) else asdict(part)
+        assert finite([v for v in values.values() if type(v) is float]), "a setting is not finite"
     assert all(c.removeprefix("-") in CONTROLS for row in settings.controls.values() for c in row)
 
 

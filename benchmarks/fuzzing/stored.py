@@ -488,7 +488,7 @@ def _use_checkpoint(data: bytes, folder: Path) -> None:
         policy_only(path)
 
     def go_on() -> None:
-        start = begin(Wish(), [record_], folder, lambda text: None)
+        start = begin(Wish.of({}), [record_], folder, lambda text: None)
         assert start is not None
         start.budget(24), start.generator()
         assert start.learner.updates >= 0

@@ -81,7 +81,8 @@ def _in_force(home: Home, args: argparse.Namespace) -> Iterator[Shown]:
     from trainer.config import TrainConfig
     from trainer.daemon.wish import Wish, read_pairs
 
-    settings = load(home, over={"train": read_pairs(args.set) | {"preset": args.preset}})
+    asked = read_pairs(args.set) | ({} if args.preset is None else {"preset": args.preset})
+    settings = load(home, over={"train": asked})
     for note in settings.notes:
         print(note, file=sys.stderr)
     stored = _run(home)
@@ -107,12 +108,19 @@ def _in_force(home: Home, args: argparse.Namespace) -> Iterator[Shown]:
 
 def _run(home: Home) -> dict[str, Any] | None:
     """Return the settings of the run that the next `hitl train` goes on with; None where it begins one."""
+    import sys
+
+    from data.errors import StoreError
     from data.store import Store
 
     if not home.store_path.is_file():
         return None
-    with Store.open(home.store_path, read_only=True) as store:
-        newest = next(iter(store.checkpoints()), None)
+    try:
+        with Store.open(home.store_path, read_only=True) as store:
+            newest = next(iter(store.checkpoints()), None)
+    except StoreError as error:
+        print(f"The settings of this home's run are not shown. {error}", file=sys.stderr)
+        return None
     return newest.config if newest is not None and newest.kind == "train" else None
 
 

@@ -138,7 +138,7 @@ def _set(pad: SdlPad, stored: dict[str, Any], wishes: list[str]) -> tuple[SdlPad
     from hitl.pads.sdl import SdlPad
 
     table = table_of(wishes)
-    from_table(table, pad.map)  # says what makes no sense
+    from_table(table, pad.map, file="")  # says what makes no sense
     for name, value in table.items():
         kept = {k: v for k, v in stored.get(name, {}).items() if not ("source" in value and k in ("low", "centre", "high"))}
         stored[name] = {**kept, **value}  # what was measured of another axis is not kept

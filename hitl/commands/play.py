@@ -83,9 +83,7 @@ def main(argv: list[str]) -> int:
 
     fast = args.headless and args.pad in ("scripted", "none")
     if not args.headless and not display_available():
-        raise DeviceError(
-            "There is no display here for the window. Use --headless, with --pad scripted if you cannot drive."
-        )
+        raise DeviceError("There is no display here for the window. Use --headless, with --pad scripted if you cannot drive.")
     home = home_path(args)
     settings = _settings(home, args)
     play, look = settings.play, settings.overlay

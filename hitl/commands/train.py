@@ -67,8 +67,7 @@ def main(argv: list[str]) -> int:
         return _stop(home)
     home.create()
     if args.background:
-        _wish(home, args)  # a wrong setting is told at once, and by this process
-        return _background(home, _words(parser, args))
+        return _background(home, args, _words(parser, args))
     if not args.from_server:
         return _run(home, args)
     from hitl.remote.child import Child
@@ -118,9 +117,8 @@ def _wish(home: Home, args: argparse.Namespace) -> Wish:
     from hitl.settings import COMMAND_LINE, load
     from trainer.daemon.wish import Wish, read_pairs
 
-    asked = read_pairs(args.set) | {"preset": args.preset}
-    if args.seed is not None:
-        asked["seed"] = args.seed
+    options = {name: value for name in ("preset", "seed") if (value := getattr(args, name)) is not None}
+    asked = read_pairs(args.set) | options
     settings = load(home, "train", over={"train": asked})
     base = None
     if args.tmrl_config is not None:
@@ -131,7 +129,7 @@ def _wish(home: Home, args: argparse.Namespace) -> Wish:
         if not (args.quiet or args.background):
             show(findings)
     for note in settings.notes:
-        print(note, flush=True)
+        print(note, file=sys.stderr, flush=True)
     insisted = {name for name in asked if settings.origin.get(f"train.{name}") == COMMAND_LINE}
     init = Path(args.init) if args.init else None
     return Wish.of(
@@ -219,9 +217,10 @@ def _words(parser: argparse.ArgumentParser, args: argparse.Namespace) -> list[st
     return words
 
 
-def _background(home: Home, words: list[str]) -> int:
+def _background(home: Home, args: argparse.Namespace, words: list[str]) -> int:
     from hitl.trainer_process import TrainerProcess
 
+    _wish(home, args)  # a wrong setting is told at once, and by this process
     if _alive(home):
         raise TrainingError("A trainer is already at work on this home folder: `hitl train status` shows it.")
     TrainerProcess(home, *words, detached=True).wait_for_pulse()

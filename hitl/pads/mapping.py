@@ -130,12 +130,12 @@ def to_table(mapping: PadMap) -> dict[str, Any]:
     return {**axes, "buttons": buttons, **({"rests": dict(mapping.rests)} if mapping.rests else {})}
 
 
-def from_table(table: Mapping[str, Any], default: PadMap) -> PadMap:
-    """Return `default` changed by what a table says; raise `InputFileError` for what it cannot say."""
+def from_table(table: Mapping[str, Any], default: PadMap, file: str = "pads.toml") -> PadMap:
+    """Return `default` changed by what a table says; raise `InputFileError`, which names the file, for what it cannot say."""
     mapping = default
     for name, value in table.items():
-        known(name, (*_AXES, "buttons", "rests"), Place("pads.toml"))
-        place = Place("pads.toml", name)
+        known(name, (*_AXES, "buttons", "rests"), Place(file))
+        place = Place(file, name)
         if name in _AXES:
             mapping = replace(mapping, **{name: filled(getattr(mapping, name), value, place)})
             continue

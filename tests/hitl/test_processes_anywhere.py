@@ -107,7 +107,7 @@ def test_a_trainer_behind_is_started_from_what_was_understood(words, tmp_path, m
     if "-strange" in words:
         words = [w for w in words if w not in ("--server", "-strange")] + ["--server=-strange"]
     started: list[list[str]] = []
-    monkeypatch.setattr(train, "_behind", lambda home, given: started.append(["--home", str(home.root), *given]) or 0)
+    monkeypatch.setattr(train, "_background", lambda home, args, given: started.append(["--home", str(home.root), *given]) or 0)
     seen: list[argparse.Namespace] = []
     real = argparse.ArgumentParser.parse_args
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", lambda self, argv=None: seen.append(real(self, argv)) or seen[-1])
@@ -129,11 +129,11 @@ def test_a_trainer_behind_that_fails_says_its_own_last_words(tmp_path):
     home.mkdir()
     (home / "trainer.log").write_text("hitl: words of another time\n")
     done = subprocess.run(
-        [sys.executable, "-m", "hitl", "train", "--background", "--home", "home", "--set", "gamma=Łódź"],
+        [sys.executable, "-m", "hitl", "train", "--background", "--home", "home", "--init", "Łódź.safetensors"],
         capture_output=True, encoding="cp1252", timeout=120, cwd=tmp_path, env=environment(PYTHONIOENCODING="cp1252"),
     )  # fmt: skip
     assert done.returncode == 7
-    assert "gamma" in done.stderr
+    assert "safetensors' cannot be read" in done.stderr
     assert "Łódź" in (home / "trainer.log").read_text(encoding="utf-8")  # whatever the code page: the log is UTF-8
 
 

@@ -3,17 +3,21 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from data.errors import InputFileError, UsageError
+from data.files.validation import types
 from data.reward import RewardSettings
 from hitl.cli import main
 from hitl.home import Home
 from hitl.session.setup import Rig
 from hitl.session_options import RigOptions
-from hitl.settings import SECTIONS, TABLES, load
+from hitl.settings import SECTIONS, TABLES, OverlaySettings, load
 from hitl.task.driving_task import DrivingTask
+from takeover_ui.overlay.texts import LANGUAGES
+from takeover_ui.window.options import WindowOptions
 from tests.trainer.test_daemon import SMALL, drive, train
 from trainer.daemon.wish import Wish
 
@@ -43,6 +47,9 @@ def test_each_layer_lies_over_the_one_before(tmp_path: Path, capsys: pytest.Capt
     assert utd() == (5.0, "settings.toml")
     assert utd("--preset", "rlpd") == (5.0, "settings.toml")
     assert utd("--set", "utd=4") == (4.0, "command line")
+    for word in ("none", "null"):
+        found = shown(tmp_path, capsys, "--set", f"backup_clip={word}")["train"]
+        assert found["backup_clip"] == {"value": None, "from": "command line"}  # run_l has one
 
 
 def test_the_run_that_goes_on_lies_where_a_preset_would(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,6 +107,44 @@ def test_a_session_plays_what_is_set(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert json.loads(reward)["constant_penalty"] == 0.5
 
 
+def test_the_overlay_looks_as_it_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class SeenError(Exception):
+        pass
+
+    def window(options: WindowOptions) -> None:
+        seen.append(options)
+        raise SeenError
+
+    seen: list[WindowOptions] = []
+    monkeypatch.setattr("takeover_ui.window.window.Window", window)
+    monkeypatch.setattr("takeover_ui.window.window.display_available", lambda: True)
+    home_with(
+        tmp_path,
+        '[overlay]\nshow = "compact"\nlanguage = "de"\nopacity = 0.5\ncorner = "bottom_left"\nkeep_clear = [0, 1, 64, 64]\n',
+    )
+    for words in ([], ["--overlay", "bar"]):
+        with pytest.raises(SeenError):
+            main(["play", "--home", str(tmp_path), "--pad", "keyboard", *words])
+    one, two = seen
+    assert (one.overlay, two.overlay) == ("compact", "bar")
+    assert (one.language, one.opacity, one.corner, one.keep_clear) == ("de", 0.5, "bottom_left", (0, 1, 64, 64))
+
+
+def test_the_languages_and_corners_are_those_of_the_overlay() -> None:
+    hints = types(OverlaySettings)
+    assert set(get_args(hints["language"])) == set(LANGUAGES)
+    for name, own in (("corner", "corner"), ("show", "overlay")):
+        assert hints[name] == types(WindowOptions)[own]
+
+
+def test_a_store_that_cannot_be_read_hides_no_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "store.sqlite").write_bytes(b"no store" * 1000)
+    assert main(["config", "show", "--home", str(tmp_path), "--json"]) == 0
+    out = capsys.readouterr()
+    assert json.loads(out.out)["train"]["utd"]["value"] == 2.0
+    assert "are not shown" in out.err
+
+
 def test_reward_terms_are_set_one_by_one_and_the_rest_follows_the_track(tmp_path: Path) -> None:
     settings = load(home_with(tmp_path, "[reward]\nspeed_bonus = 0.25\n[observation]\npoints = 8\nhorizon_m = 30\n"))
     with Rig(Home(tmp_path), RigOptions()) as rig:
@@ -126,12 +171,12 @@ def test_an_agent_that_knows_another_scale_of_what_it_sees_is_refused(tmp_path: 
         ("[play]\ntrak = 'a'\n", "settings.toml: unknown setting 'play.trak'. Did you mean 'play.track'?"),
         ("[play]\nzzz = 'a'\n", "settings.toml: unknown setting 'play.zzz'. Known settings are env, track, greedy_every."),
         ("[train]\nutd = 'abc'\n", 'settings.toml: train.utd must be a number above 0, for example utd = 2.0, not "abc".'),
-        ("[train]\npreset = 'rpld'\n", "There is no preset 'rpld'. Known ones: hitl, rlpd, run_l. Did you mean 'rlpd'?"),
+        ("[train]\npreset = 'rpld'\n", "settings.toml: There is no preset 'rpld'. Known ones: hitl, rlpd, run_l. Did you mean"),
         ("[train]\nzzz = 1\n", "settings.toml: unknown setting 'train.zzz'. Known settings are listed by `hitl config show`."),
         ("[reward]\nspeed_bonus = -1\n", "settings.toml: reward.speed_bonus must be a number from 0 to 1,000,000, for example"),
         ("[observation]\npoints = 1.5\n", "points must be a whole number from 1 to 256, for example points = 16, not 1.5."),
         ("[overlay]\nlanguage = 'fr'\n", 'overlay.language must be de or en, for example language = "en", not "fr".'),
-        ("[overlay]\nkeep_clear = [1, 2]\n", 'overlay.keep_clear must be a list of 4 whole numbers, or "none", not [1, 2].'),
+        ("[overlay]\nkeep_clear = [1, 2]\n", 'must be a list of 4 whole numbers from -100,000 to 100,000, or "none", not [1'),
         ("[help]\nrumble = 1\n", "help.rumble must be true or false, for example rumble = true, not 1."),
         ("help = 1\n", "settings.toml: [help] must be a table of settings, each on a line of its own."),
         ("[ovrelay]\n", "settings.toml: unknown table [ovrelay]; known are"),

@@ -17,7 +17,7 @@ from trainer.presets import PRESETS, preset_called
 class Wish:
     """Settings that are resolved already, and what to begin from."""
 
-    config: TrainConfig = PRESETS["hitl"]
+    config: TrainConfig
     """Of a run that begins here."""
     changes: Mapping[str, Any] | None = None
     """What is changed in the settings of a run that goes on with its own; None: they are replaced by ``config``."""
@@ -48,7 +48,10 @@ class Wish:
 
 
 def read_pairs(pairs: Iterable[str]) -> dict[str, Any]:
-    """Return the values of ``key=value`` texts: JSON, or bare words for text. Raises UsageError for one without a value."""
+    """Return the values of ``key=value`` texts: JSON, or bare words for text ("none" among them, as in settings.toml).
+
+    Raises UsageError for one without a value.
+    """
     values: dict[str, Any] = {}
     for pair in pairs:
         name, sep, text = pair.partition("=")
@@ -58,5 +61,5 @@ def read_pairs(pairs: Iterable[str]) -> dict[str, Any]:
             value = json.loads(text)
         except (ValueError, RecursionError):  # no JSON, or a number of thousands of digits
             value = {"true": True, "false": False, "none": None}.get(text.lower(), text)
-        values[name.strip()] = value
+        values[name.strip()] = "none" if value is None else value
     return values
