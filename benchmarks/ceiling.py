@@ -76,8 +76,8 @@ def run(
     from hitl.home import Home
     from hitl.road.corners import Corner
     from hitl.session.lockstep import Lockstep
-    from hitl.session.setup import Rig
-    from hitl.session_options import RigOptions
+    from hitl.session.setup import SessionSetup
+    from hitl.session_options import SessionOptions
     from trainer.presets import PRESETS
 
     arm, corner = ARMS[name], Corner(*place["corner"])
@@ -86,9 +86,9 @@ def run(
         home = Home(Path(fresh) / "home")
         shutil.copytree(folder, home.root)
         init = max(home.checkpoints.glob("*.safetensors"))
-        options = RigOptions(track=track, kind="demo", seed=seed, greedy_every=arm.greedy_every)
+        options = SessionOptions(track=track, kind="demo", seed=seed, greedy_every=arm.greedy_every)
         with (
-            Rig(home, options) as rig,
+            SessionSetup(home, options) as rig,
             Lockstep(
                 rig, config, init=init, make_learner=arm.make_learner, make_replay=arm.make_replay
             ) as lockstep,
@@ -96,7 +96,7 @@ def run(
             hz = rig.task.settings.hz
             human_lap = median(_laps(home, hz))
             wheel, human = helper(arm, rig, lockstep, corner, seed)
-            rig.session.wheel = wheel
+            rig.session.human = wheel
             lockstep.learn()  # takes in what the stalled run left; no update is owed yet
             judge = _Judge(rig.track, corner, hz)
             curve = [judge(lockstep, 0.0)]

@@ -146,12 +146,12 @@ class Hands:
 def session(home: Path, control: Path, journal: Journal, wheel: str) -> int:
     """Drive in real time until asked to stop."""
     from hitl import arbiter
-    from hitl.drivers.human import PadWheel, ScriptedWheel
+    from hitl.drivers.human import HumanDriver, ScriptedHuman
     from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
     from hitl.home import Home
     from hitl.pads.sdl import SdlPad
-    from hitl.session.setup import Rig
-    from hitl.session_options import RigOptions
+    from hitl.session.setup import SessionSetup
+    from hitl.session_options import SessionOptions
     from tests.hitl.virtual_pad import VirtualPad
 
     asked: list[int] = []
@@ -166,15 +166,15 @@ def session(home: Path, control: Path, journal: Journal, wheel: str) -> int:
 
         def sit_down(track: Any) -> Any:
             if wheel == "pad":
-                return PadWheel(SdlPad(pad.name))
+                return HumanDriver(SdlPad(pad.name))
             names = frozenset(c.name for c in track.corners)
-            return ScriptedWheel(ScriptedDriver(track, seed=seed), TakeoverRule(track, Rule(corners=names)))
+            return ScriptedHuman(ScriptedDriver(track, seed=seed), TakeoverRule(track, Rule(corners=names)))
 
         rig = stack.enter_context(
-            Rig(
+            SessionSetup(
                 Home(home),
-                RigOptions(real_time=True, seed=seed, gating=arbiter.Settings(mode="hold")),
-                wheel=sit_down,
+                SessionOptions(real_time=True, seed=seed, gating=arbiter.Settings(mode="hold")),
+                human=sit_down,
                 watch=watch,
                 stop=lambda: bool(asked),
             )

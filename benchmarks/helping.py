@@ -10,7 +10,7 @@ from arms import HELP_S, Arm
 if TYPE_CHECKING:
     from hitl.road.corners import Corner
     from hitl.session.lockstep import Lockstep
-    from hitl.session.setup import Rig
+    from hitl.session.setup import SessionSetup
 
 REACTION_S = 0.2  # s between a request and the hand on the wheel
 LEAVE_M = 8.0  # m behind a corner at which the wheel is given back
@@ -18,35 +18,35 @@ NO_CORNER_S = 2.0  # s that help lasts where no corner is near
 PER_MINUTE = 4.0  # requests, at most
 
 
-def helper(arm: Arm, rig: Rig, lockstep: Lockstep, corner: Corner, seed: int) -> tuple[Any, int]:
+def helper(arm: Arm, rig: SessionSetup, lockstep: Lockstep, corner: Corner, seed: int) -> tuple[Any, int]:
     """Return the wheel of an arm, and the human steps that were driven beforehand (whole laps)."""
-    from hitl.drivers.human import Nobody, ScriptedWheel
+    from hitl.drivers.human import NoHuman, ScriptedHuman
     from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 
     hz = rig.task.settings.hz
     driver = ScriptedDriver(rig.track, seed=seed + 7)
     steps = 0
     if arm.laps_s:
-        rig.session.wheel = ScriptedWheel(driver, None)
+        rig.session.human = ScriptedHuman(driver, None)
         count = 0
         while steps < arm.laps_s * hz:
             steps += rig.session.episode("lap", seed=500 + count).steps
             count += 1
     if not arm.takeovers:
-        return Nobody(), steps
+        return NoHuman(), steps
     rule: Any
     if arm.on_request:
         rule = OnRequest(rig, lockstep)
     else:
         wanted = Rule(corners=frozenset({corner.name}), danger=False, patient=True)
         rule = TakeoverRule(rig.track, wanted, corners=rig.corners)
-    return ScriptedWheel(driver, rule, limit_s=HELP_S), steps
+    return ScriptedHuman(driver, rule, limit_s=HELP_S), steps
 
 
 class OnRequest:
     """Takes the wheel when the agent asks, and keeps it until the corner ahead is behind."""
 
-    def __init__(self, rig: Rig, lockstep: Lockstep) -> None:
+    def __init__(self, rig: SessionSetup, lockstep: Lockstep) -> None:
         from hitl.session.help_requests import PolicyForesight
 
         self._rig, self._hz = rig, rig.task.settings.hz

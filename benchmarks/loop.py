@@ -27,12 +27,12 @@ from common import parser, print_table, stopwatch, write_report
 
 from hitl import arbiter
 from hitl.demo.demo import open_shipped
-from hitl.drivers.human import PadWheel
+from hitl.drivers.human import HumanDriver
 from hitl.home import Home
 from hitl.pads.sdl import SdlPad
 from hitl.protocols import Tick
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from hitl.timing.priority import real_time
 from hitl.trainer_process import TrainerProcess
 from tests.hitl.virtual_pad import VirtualPad
@@ -73,7 +73,7 @@ class Notes:
         self.paused += tick.decision.paused
 
 
-class NotedWheel(PadWheel):
+class NotedWheel(HumanDriver):
     """A pad whose moment of reading is noted."""
 
     def __init__(self, pad: SdlPad, notes: Notes) -> None:
@@ -129,16 +129,16 @@ def scheduling_class() -> str:
     return "real-time"
 
 
-def drive(home: Home, seconds: float, seed: int, trainer: bool) -> tuple[dict[str, Any], Rig]:
+def drive(home: Home, seconds: float, seed: int, trainer: bool) -> tuple[dict[str, Any], SessionSetup]:
     """Run the session for that long and return the figures."""
     open_shipped(home)
     notes, ends = Notes(), [0.0]
     with VirtualPad() as virtual:
         presser = Presser(virtual, seed)
-        rig = Rig(
+        rig = SessionSetup(
             home,
-            RigOptions(real_time=True, seed=seed, gating=arbiter.Settings(mode="hold", settle_s=0.0, minimum_s=0.0)),
-            wheel=lambda _: NotedWheel(SdlPad(virtual.name), notes),
+            SessionOptions(real_time=True, seed=seed, gating=arbiter.Settings(mode="hold", settle_s=0.0, minimum_s=0.0)),
+            human=lambda _: NotedWheel(SdlPad(virtual.name), notes),
             watch=notes.tick,
             stop=lambda: time.perf_counter() > ends[0],
         )

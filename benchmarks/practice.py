@@ -34,29 +34,29 @@ from common import parser, print_table, stopwatch, write_report
 from data.records import HUMAN
 from data.store import Store
 from hitl.demo.demo import open_shipped
-from hitl.drivers.human import Nobody, ScriptedWheel, Wheel
+from hitl.drivers.human import HumanSide, NoHuman, ScriptedHuman
 from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.games.base import Start
 from hitl.home import Home
 from hitl.protocols import EpisodeResult
 from hitl.session import practice
 from hitl.session.practice import Practice
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 
 CORNER = "hairpin"
 LEADS_S = (1.0, 1.5, 2.0, 2.5, 2.7, 3.5)  # before a failure
 
 
-def lap_wheel(rig: Rig) -> Wheel:
+def lap_wheel(rig: SessionSetup) -> HumanSide:
     """Return the scripted driver, driving all the time."""
-    return ScriptedWheel(ScriptedDriver(rig.track), None)
+    return ScriptedHuman(ScriptedDriver(rig.track), None)
 
 
-def help_wheel(rig: Rig) -> Wheel:
+def help_wheel(rig: SessionSetup) -> HumanSide:
     """Return the scripted driver, taking over at the corner and wherever the car is about to leave the road."""
     rule = Rule(corners=frozenset({CORNER}))
-    return ScriptedWheel(ScriptedDriver(rig.track), TakeoverRule(rig.track, rule))
+    return ScriptedHuman(ScriptedDriver(rig.track), TakeoverRule(rig.track, rule))
 
 
 def a_minute(seconds: float, one: Callable[[int], EpisodeResult], wanted: str = "") -> tuple[float, list[EpisodeResult]]:
@@ -71,22 +71,22 @@ def a_minute(seconds: float, one: Callable[[int], EpisodeResult], wanted: str = 
 
 def live(home: Home, seconds: float) -> dict[str, Any]:
     """Measure tries and laps in real time."""
-    with Rig(home, RigOptions(real_time=True)) as rig:
+    with SessionSetup(home, SessionOptions(real_time=True)) as rig:
         session = rig.session
         practised = Practice(rig, CORNER, 0)
-        alone, nobody = a_minute(seconds, practised.attempt)[0], Nobody()
-        session.wheel = lap_wheel(rig)
+        alone, nobody = a_minute(seconds, practised.attempt)[0], NoHuman()
+        session.human = lap_wheel(rig)
         laps, driven = a_minute(seconds, lambda k: session.episode("lap", seed=k), "finish")
         scripted = lap_wheel(rig)
-        session.wheel = scripted
+        session.human = scripted
         player, through = a_minute(seconds, practised.attempt)
 
         def helped_every_second(k: int) -> EpisodeResult:
-            session.wheel = scripted if k % 2 else nobody
+            session.human = scripted if k % 2 else nobody
             return practised.attempt(k)
 
         both, mixed = a_minute(seconds, helped_every_second)
-        session.wheel = help_wheel(rig)
+        session.human = help_wheel(rig)
         helped_laps, _ = a_minute(seconds, lambda k: session.episode("drive", seed=k), "finish")
         corner_s = time_in_corner(rig)
     return {
@@ -106,7 +106,7 @@ def live(home: Home, seconds: float) -> dict[str, Any]:
     }
 
 
-def time_in_corner(rig: Rig) -> float:
+def time_in_corner(rig: SessionSetup) -> float:
     """Return how long the laps recorded were in the corner, s."""
     corner = rig.corner(CORNER)
     rig.written()
@@ -121,7 +121,7 @@ def time_in_corner(rig: Rig) -> float:
 
 def lockstep(home: Home, tries: int) -> dict[str, Any]:
     """Let the agent fail, then look what a try is worth: what it holds, and from when it can be saved."""
-    with Rig(home, RigOptions()) as rig:
+    with SessionSetup(home, SessionOptions()) as rig:
         for k in range(tries):
             rig.session.episode("drive", seed=k)
         rig.written()
@@ -140,7 +140,7 @@ def lockstep(home: Home, tries: int) -> dict[str, Any]:
         corner = rig.corner(CORNER)
         inside = (where >= corner.from_m) & (where < corner.to_m)
         saved = {}
-        rig.session.wheel = lap_wheel(rig)
+        rig.session.human = lap_wheel(rig)
         for lead in LEADS_S:
             with Store.open(home.store_path, read_only=True) as store:
                 practised.starts = before_failure(store, rig, lead)
@@ -156,7 +156,7 @@ def lockstep(home: Home, tries: int) -> dict[str, Any]:
     }
 
 
-def before_failure(store: Store, rig: Rig, lead_s: float) -> list[Start]:
+def before_failure(store: Store, rig: SessionSetup, lead_s: float) -> list[Start]:
     """Return starts that long before the agent's failures in the corner, wherever that is."""
     corner, hz = rig.corner(CORNER), rig.task.settings.hz
     episodes = store.conn.execute(

@@ -47,10 +47,10 @@ SESSION_START = """
 import sys, time
 began, cpu = time.perf_counter(), time.process_time()
 from hitl.home import Home
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 ticks = []
-with Rig(Home(__import__("pathlib").Path(sys.argv[1])), RigOptions(), watch=ticks.append, stop=lambda: bool(ticks)) as rig:
+with SessionSetup(Home(__import__("pathlib").Path(sys.argv[1])), SessionOptions(), watch=ticks.append, stop=lambda: bool(ticks)) as rig:
     rig.session.episode("drive", seed=1)
     print(time.perf_counter() - began, time.process_time() - cpu)
 """
@@ -71,10 +71,10 @@ def layout() -> SessionInfo:
     """Return what the embedded game's sessions look like, so that a real one can start on the store."""
     from hitl.games.open_game import open_world
     from hitl.home import Home
-    from hitl.session_options import RigOptions
+    from hitl.session_options import SessionOptions
 
     with tempfile.TemporaryDirectory() as folder:
-        world = open_world(RigOptions(), Home(Path(folder)))
+        world = open_world(SessionOptions(), Home(Path(folder)))
         info = SessionInfo(
             kind="play", env="box2d", track=world.track.name, hz=20.0, observation_names=world.observation_names,
             action_names=world.action_names, driver="scripted",

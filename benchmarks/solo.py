@@ -1,6 +1,6 @@
 """Deterministic episodes of an actor alone, all at once: what an evaluation in a session measures, many times as fast.
 
-The episodes are those of ``Rig.evaluate`` for the same seeds: same starts, same environment, same greedy actions. Only the
+The episodes are those of ``SessionSetup.evaluate`` for the same seeds: same starts, same environment, same greedy actions. Only the
 session around them (clock, arbiter, recorder) is left out, and the actor answers all cars that still drive in one pass.
 """
 

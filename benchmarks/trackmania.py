@@ -34,7 +34,7 @@ from benchmarks.common import parser, print_table, stopwatch, write_report  # no
 from benchmarks.loop import Notes, Presser, next_tick  # noqa: E402
 from data.store import Store  # noqa: E402
 from hitl import arbiter  # noqa: E402
-from hitl.drivers.human import PadWheel, ScriptedWheel, Wheel  # noqa: E402
+from hitl.drivers.human import HumanDriver, HumanSide, ScriptedHuman  # noqa: E402
 from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule  # noqa: E402
 from hitl.home import Home  # noqa: E402
 from hitl.pads.base import PadState  # noqa: E402
@@ -42,8 +42,8 @@ from hitl.pads.sdl import SdlPad  # noqa: E402
 from hitl.protocols import Tick  # noqa: E402
 from hitl.remote.link import free_port  # noqa: E402
 from hitl.road.track import Track  # noqa: E402
-from hitl.session.setup import Rig  # noqa: E402
-from hitl.session_options import RigOptions  # noqa: E402
+from hitl.session.setup import SessionSetup  # noqa: E402
+from hitl.session_options import SessionOptions  # noqa: E402
 from tests.hitl.games.stand_in import stand_in_track  # noqa: E402
 from tests.hitl.virtual_pad import VirtualPad  # noqa: E402
 
@@ -96,10 +96,10 @@ class Game:
         self._process.wait()
 
 
-class SteeredWheel(PadWheel):
+class SteeredWheel(HumanDriver):
     """A pad of which only the button counts: while it is held, the scripted driver says what stick and pedals do."""
 
-    def __init__(self, pad: SdlPad, driver: ScriptedWheel, notes: Notes) -> None:
+    def __init__(self, pad: SdlPad, driver: ScriptedHuman, notes: Notes) -> None:
         super().__init__(pad)
         self.driver, self.notes = driver, notes
 
@@ -115,13 +115,13 @@ class SteeredWheel(PadWheel):
         return PadState(steer=driven.steer, gas=driven.gas, brake=driven.brake, buttons=pad.buttons), hold
 
 
-def rig_for(folder: Path, game: Game, wheel: Any, watch: Any) -> Rig:
+def rig_for(folder: Path, game: Game, wheel: Any, watch: Any) -> SessionSetup:
     """Return a session in that game."""
     home = Home(folder).create()
     home.line.write_text("\n".join(f"{x},{y}" for x, y in stand_in_track().line.points.tolist()))
     (home.root / "settings.toml").write_text(f"[trackmania]\nport = {game.port}\nsettle_s = 0.4\n")
     gating = arbiter.Settings(mode="hold", settle_s=0.0, minimum_s=0.0)
-    return Rig(home, RigOptions(env="trackmania", real_time=True, gating=gating), wheel=wheel, watch=watch)
+    return SessionSetup(home, SessionOptions(env="trackmania", real_time=True, gating=gating), human=wheel, watch=watch)
 
 
 def ordinary() -> None:
@@ -135,8 +135,8 @@ def punctuality(folder: Path, seconds: float) -> dict[str, Any]:
     with VirtualPad() as pad:
         presser = Presser(pad, 0)
 
-        def wheel(track: Track) -> Wheel:
-            return SteeredWheel(SdlPad(pad.name), ScriptedWheel(ScriptedDriver(track), None), notes)
+        def wheel(track: Track) -> HumanSide:
+            return SteeredWheel(SdlPad(pad.name), ScriptedHuman(ScriptedDriver(track), None), notes)
 
         try:
             with rig_for(folder, game, wheel, notes.tick) as rig:
@@ -206,8 +206,8 @@ def faults(folder: Path, count: int) -> dict[str, Any]:
     newest: list[Tick] = []
     running = [False]
 
-    def wheel(track: Track) -> Wheel:
-        return ScriptedWheel(ScriptedDriver(track), TakeoverRule(track, Rule()))
+    def wheel(track: Track) -> HumanSide:
+        return ScriptedHuman(ScriptedDriver(track), TakeoverRule(track, Rule()))
 
     def tick(seen: Tick) -> None:
         newest[:] = [seen]

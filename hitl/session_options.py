@@ -10,7 +10,7 @@ from hitl.task.driving_task import TaskSettings
 
 
 @dataclass(frozen=True)
-class RigOptions:
+class SessionOptions:
     """What a session is to be."""
 
     env: str = "box2d"

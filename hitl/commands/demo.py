@@ -136,23 +136,23 @@ def _headless(home: Home, args: argparse.Namespace, corner: Corner) -> DemoResul
 
     from hitl.console import console
     from hitl.demo.demo import Demo, Limits
-    from hitl.drivers.human import ScriptedWheel, Wheel
+    from hitl.drivers.human import HumanSide, ScriptedHuman
     from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
-    from hitl.session.setup import Rig
-    from hitl.session_options import RigOptions
+    from hitl.session.setup import SessionSetup
+    from hitl.session_options import SessionOptions
     from hitl.trainer_process import TrainerProcess
 
-    def wheel(track: Any) -> Wheel:
+    def wheel(track: Any) -> HumanSide:
         rule = TakeoverRule(
             track, Rule(corners=frozenset({corner.name}), patient=True, danger=False), corners=(corner,)
         )
-        return ScriptedWheel(ScriptedDriver(track, seed=args.seed), rule, limit_s=HELP_SECONDS)
+        return ScriptedHuman(ScriptedDriver(track, seed=args.seed), rule, limit_s=HELP_SECONDS)
 
     limits = Limits() if args.minutes is None else Limits(wall_seconds=60 * args.minutes)
     words = [TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[text]}")]
     columns = (words[0], BarColumn(), words[1], TimeElapsedColumn())
     with contextlib.ExitStack() as stack:
-        rig = stack.enter_context(Rig(home, RigOptions(track=args.track, kind="demo", seed=args.seed), wheel=wheel))
+        rig = stack.enter_context(SessionSetup(home, SessionOptions(track=args.track, kind="demo", seed=args.seed), human=wheel))
         trainer = stack.enter_context(TrainerProcess(home, *_trainer_arguments(args.seed)))
         bar = stack.enter_context(Progress(*columns, console=console(stderr=True)))
         return Demo(rig, rig, trainer, corner, _Bar(bar), limits=limits).run()
@@ -178,8 +178,8 @@ def _windowed(home: Home, args: argparse.Namespace, corner: Corner) -> DemoResul
     from hitl.demo.demo import Demo, Limits
     from hitl.demo.window import DemoWindow
     from hitl.screens.trainer_pulse import PulseReader
-    from hitl.session.setup import Rig
-    from hitl.session_options import RigOptions
+    from hitl.session.setup import SessionSetup
+    from hitl.session_options import SessionOptions
     from hitl.trainer_process import TrainerProcess
     from takeover_ui.window.options import WindowOptions
     from takeover_ui.window.window import Window
@@ -188,20 +188,20 @@ def _windowed(home: Home, args: argparse.Namespace, corner: Corner) -> DemoResul
     with contextlib.ExitStack() as stack:
         window = stack.enter_context(Window(WindowOptions(title="hitl demo")))
         shown = DemoWindow(window, corner)
-        options = RigOptions(track=args.track, kind="demo", seed=args.seed, real_time=True, gating=shown.gating)
+        options = SessionOptions(track=args.track, kind="demo", seed=args.seed, real_time=True, gating=shown.gating)
         live = stack.enter_context(
-            Rig(
+            SessionSetup(
                 home,
                 options,
-                wheel=_player_wheel(args, home, corner, window, stack),
+                human=_player_wheel(args, home, corner, window, stack),
                 watch=shown.tick,
                 stop=lambda: window.closed,
             )
         )
         fast = stack.enter_context(
-            Rig(
+            SessionSetup(
                 home,
-                RigOptions(track=args.track, kind="evaluation", seed=args.seed),
+                SessionOptions(track=args.track, kind="evaluation", seed=args.seed),
                 watch=shown.fast_tick,
                 stop=lambda: window.closed,
             )
@@ -228,19 +228,19 @@ def _player_wheel(
     args: argparse.Namespace, home: Home, corner: Corner, window: Window, stack: contextlib.ExitStack
 ) -> Any:
     from hitl.commands.play import player_pad
-    from hitl.drivers.human import PadWheel, ScriptedWheel, StandInWheel
+    from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman
     from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 
     def make(track: Any) -> Any:
         pad = player_pad("auto", "", home, window)
         stack.callback(pad.close)
-        person = PadWheel(pad)
+        person = HumanDriver(pad)
         if args.no_stand_in:
             return person
         rule = TakeoverRule(
             track, Rule(corners=frozenset({corner.name}), patient=True, danger=False), corners=(corner,)
         )
-        return StandInWheel(person, ScriptedWheel(ScriptedDriver(track, seed=args.seed), rule, limit_s=HELP_SECONDS))
+        return HumanOrScripted(person, ScriptedHuman(ScriptedDriver(track, seed=args.seed), rule, limit_s=HELP_SECONDS))
 
     return make
 

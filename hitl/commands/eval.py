@@ -28,8 +28,8 @@ def main(argv: list[str]) -> int:
         parser.error("--episodes must be at least 1")
 
     from data.errors import CheckpointError
-    from hitl.session.setup import Rig
-    from hitl.session_options import RigOptions
+    from hitl.session.setup import SessionSetup
+    from hitl.session_options import SessionOptions
     from trainer.daemon.verdicts import independent, wilson
 
     home = home_path(args)
@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
         raise CheckpointError(
             "This home folder has no store yet, so there is nothing to evaluate: play or train first."
         )
-    with Rig(home, RigOptions(args.env, args.track, "evaluation", seed=args.seed)) as rig:
+    with SessionSetup(home, SessionOptions(args.env, args.track, "evaluation", seed=args.seed)) as rig:
         rig.policy.hold(args.checkpoint)
         results = rig.evaluate(args.episodes, 1_000_000 + 1000 * args.seed)
         summary: dict[str, Any] = {

@@ -14,12 +14,12 @@ from hitl.home import add_home, home_path
 from hitl.pads import PADS
 
 if TYPE_CHECKING:
-    from hitl.drivers.human import Wheel
+    from hitl.drivers.human import HumanSide
     from hitl.home import Home
     from hitl.road.corners import Corner
     from hitl.road.track import Track
     from hitl.screens.session_screen import SessionScreen
-    from hitl.session.setup import Rig
+    from hitl.session.setup import SessionSetup
     from hitl.settings import Settings
     from takeover_ui.window.window import Window
 
@@ -76,8 +76,8 @@ def main(argv: list[str]) -> int:
         parser.error("--lead goes with --practice, and is a number of seconds from 0 to 60")
 
     from data.errors import DeviceError, HitlError
-    from hitl.session.setup import Rig
-    from hitl.session_options import RigOptions
+    from hitl.session.setup import SessionSetup
+    from hitl.session_options import SessionOptions
     from takeover_ui.window.options import WindowOptions
     from takeover_ui.window.window import Window, display_available
 
@@ -103,9 +103,9 @@ def main(argv: list[str]) -> int:
 
             watch = SessionScreen(window)
         rig = stack.enter_context(
-            Rig(
+            SessionSetup(
                 home,
-                RigOptions(
+                SessionOptions(
                     env=play.env,
                     track=play.track,
                     real_time=not fast,
@@ -116,7 +116,7 @@ def main(argv: list[str]) -> int:
                     greedy_every=play.greedy_every,
                     show=not args.headless,
                 ),
-                wheel=lambda track: _wheel(args, play.env, home, track, window, stack),
+                human=lambda track: _wheel(args, play.env, home, track, window, stack),
                 watch=watch,
                 stop=lambda: stopping() or (window is not None and window.closed),
                 tell=_teller(window, also_printed=not own_game),
@@ -129,7 +129,7 @@ def main(argv: list[str]) -> int:
 
             watch.begin(rig, stack.enter_context(PulseReader(rig.home.root)))
             if not own_game:  # our window has not the keyboard there, and the game may cover it
-                watch.hint_by(rig.session.wheel)
+                watch.hint_by(rig.session.human)
                 print(watch.hint, flush=True)
         if args.checkpoint:
             rig.policy.hold(args.checkpoint, rig.track.name)
@@ -145,7 +145,7 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _layouts_apart(rig: Rig) -> list[str]:
+def _layouts_apart(rig: SessionSetup) -> list[str]:
     """Return what is to be said of recorded steps that cannot be learned from together with this session's."""
     from data.errors import StoreError
     from data.exchange.relayout import rebuild_said
@@ -174,7 +174,7 @@ def _settings(home: Home, args: argparse.Namespace) -> Settings:
     return load(home, *over, *pad, over=over)
 
 
-def _drive(rig: Rig, args: argparse.Namespace, watch: SessionScreen | None) -> str:
+def _drive(rig: SessionSetup, args: argparse.Namespace, watch: SessionScreen | None) -> str:
     from hitl.session.practice import Practice
 
     count = takeovers = human = steps = finished = passed = lost = 0
@@ -216,13 +216,13 @@ def _drive(rig: Rig, args: argparse.Namespace, watch: SessionScreen | None) -> s
 
 def _wheel(
     args: argparse.Namespace, env: str, home: Home, track: Track, window: Window | None, stack: contextlib.ExitStack
-) -> Wheel:
-    from hitl.drivers.human import Nobody, PadWheel, ScriptedWheel
+) -> HumanSide:
+    from hitl.drivers.human import HumanDriver, NoHuman, ScriptedHuman
     from hitl.pads.open import open_pad
     from hitl.settings import load
 
     if args.pad == "none":
-        return Nobody()
+        return NoHuman()
     if args.pad == "scripted":
         from data.errors import UsageError
         from data.suggest import did_you_mean
@@ -238,13 +238,13 @@ def _wheel(
             meant = did_you_mean(name, [c.name for c in known])
             raise UsageError(f"Track '{track.name}' has no corner '{name}'; its corners are {listed}.{meant}")
         rule = None if args.lap else TakeoverRule(track, Rule(corners=names), corners=known)
-        return ScriptedWheel(ScriptedDriver(track, seed=args.seed), rule, limit_s=args.help_seconds)
+        return ScriptedHuman(ScriptedDriver(track, seed=args.seed), rule, limit_s=args.help_seconds)
     if window is None:
         pad = open_pad(load(home, "pad"), args.pad, args.pad_name)
     else:
         pad = player_pad(args.pad, args.pad_name, home, window)
     stack.callback(pad.close)
-    return PadWheel(pad)
+    return HumanDriver(pad)
 
 
 def _known_corners(home: Home, track: Track) -> tuple[Corner, ...]:

@@ -21,7 +21,7 @@ from data.store import Store
 from hitl.home import Home
 from hitl.road.corners import Corner
 from hitl.session.session import EpisodeResult
-from hitl.session.setup import Rig
+from hitl.session.setup import SessionSetup
 from hitl.trainer_process import TrainerProcess
 
 EPISODES = 20
@@ -143,8 +143,8 @@ class Demo:
 
     def __init__(
         self,
-        rig: Rig,
-        referee: Rig,
+        rig: SessionSetup,
+        referee: SessionSetup,
         trainer: TrainerProcess,
         corner: Corner,
         progress: Progress,

@@ -16,14 +16,14 @@ from typing import Any
 
 from data.errors import CheckpointError
 from data.store import Store
-from hitl.drivers.human import Nobody, ScriptedWheel
+from hitl.drivers.human import NoHuman, ScriptedHuman
 from hitl.drivers.scripted import ScriptedDriver
 from hitl.home import Home
 from hitl.road.corners import Corner
 from hitl.session.lockstep import Lockstep
 from hitl.session.session import EpisodeResult
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 
 LAPS = 2
 EVALUATE_EVERY = 1000  # agent steps
@@ -120,9 +120,9 @@ def train_until_stalled(
     from trainer.presets import PRESETS
 
     config = replace(PRESETS["hitl"], **{**RECIPE, **(settings or {})}, seed=seed)
-    options = RigOptions(track=track, kind="stall", seed=seed, greedy_every=0)
+    options = SessionOptions(track=track, kind="stall", seed=seed, greedy_every=0)
     with (
-        Rig(home, options, wheel=lambda t: ScriptedWheel(ScriptedDriver(t, seed=seed), None)) as rig,
+        SessionSetup(home, options, human=lambda t: ScriptedHuman(ScriptedDriver(t, seed=seed), None)) as rig,
         Lockstep(rig, config) as run,
     ):
         results: list[list[EpisodeResult]] = []
@@ -131,7 +131,7 @@ def train_until_stalled(
         episode = 0
         for k in range(LAPS):
             rig.session.episode("lap", seed=k)
-        rig.session.wheel = Nobody()
+        rig.session.human = NoHuman()
         while run.steps < max_steps and corner is None:
             run.drive(10_000 * seed + 100 + episode)
             episode += 1

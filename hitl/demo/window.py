@@ -14,7 +14,7 @@ from takeover_ui.view import StorePulse, TrainerPulse
 from takeover_ui.window.window import Window
 
 if TYPE_CHECKING:
-    from hitl.session.setup import Rig
+    from hitl.session.setup import SessionSetup
     from hitl.trainer_process import TrainerProcess
 
 HINT = "arrow keys or pad: take the wheel    let go: the agent drives    p: pause    esc: leave"
@@ -33,7 +33,7 @@ class DemoWindow:
         self._last_frame = 0.0
         self._evaluations: list[tuple[float, float]] = []
 
-    def begin(self, rig: Rig, trainer: TrainerProcess, pulses: PulseReader) -> None:
+    def begin(self, rig: SessionSetup, trainer: TrainerProcess, pulses: PulseReader) -> None:
         """The session is ready."""
         self._rig, self._trainer, self._pulses = rig, trainer, pulses
         corners = rig.corners if self._corner in rig.corners else (*rig.corners, self._corner)

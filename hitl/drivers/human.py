@@ -15,7 +15,7 @@ from hitl.pads.hands import Hand, look, together
 TOUCHED = 0.25  # deflection from which a person counts as driving
 
 
-class Wheel(Protocol):
+class HumanSide(Protocol):
     """What the session asks of the human side."""
 
     name: str
@@ -30,7 +30,7 @@ class Wheel(Protocol):
         """Let the player feel that something happened."""
 
 
-class Nobody:
+class NoHuman:
     """No human side: the agent is alone."""
 
     name = ""
@@ -46,7 +46,7 @@ class Nobody:
         """Nobody feels it."""
 
 
-class PadWheel:
+class HumanDriver:
     """A person with a pad or a keyboard."""
 
     def __init__(self, pad: Pad) -> None:
@@ -64,20 +64,20 @@ class PadWheel:
         self.pad.rumble(strong, weak, seconds)
 
 
-def persons_pad(wheel: Wheel | None) -> Pad | None:
+def persons_pad(wheel: HumanSide | None) -> Pad | None:
     """Return the pad of the person at a wheel, None where there is nobody."""
     pad: Pad | None = getattr(getattr(wheel, "person", wheel), "pad", None)
     return pad
 
 
-def device_hub(wheel: Wheel | None) -> Any:
+def device_hub(wheel: HumanSide | None) -> Any:
     """Return the devices that a person's pad is read from, None where it is no pad of SDL's."""
     pad = persons_pad(wheel)
     found = [getattr(part, "hub", None) for part in (pad, *getattr(pad, "parts", ()))]
     return next((hub for hub in found if hub is not None), None)
 
 
-class ScriptedWheel:
+class ScriptedHuman:
     """The scripted driver. ``rule`` None: it drives all the time (a lap); ``limit_s`` bounds all its takeovers together.
 
     A takeover that has begun is finished, so the limit can be passed by the length of one.
@@ -120,14 +120,14 @@ class ScriptedWheel:
         """The scripted driver feels nothing."""
 
 
-class StandInWheel:
+class HumanOrScripted:
     """A person, and the scripted driver in their place while they only watch.
 
     The scripted driver helps from the episode after ``patience`` ones in which the person has touched nothing; once they
     have driven, it never does again.
     """
 
-    def __init__(self, person: Wheel, stand_in: ScriptedWheel, patience: int = 1) -> None:
+    def __init__(self, person: HumanSide, stand_in: ScriptedHuman, patience: int = 1) -> None:
         self.person, self.stand_in = person, stand_in
         self.name = f"{person.name} or scripted"
         self._patience, self._episodes, self._driven = patience, 0, False

@@ -21,10 +21,10 @@ from hitl.task.driving_task import DrivingTask, TaskSettings
 from hitl.timing.clocks import LockstepClock, RealTimeClock
 
 if TYPE_CHECKING:
-    from hitl.session_options import RigOptions
+    from hitl.session_options import SessionOptions
 
 
-def open_world(options: RigOptions, home: Home) -> World:
+def open_world(options: SessionOptions, home: Home) -> World:
     """Open the environment that the options name.
 
     Raises:
@@ -39,12 +39,12 @@ def open_world(options: RigOptions, home: Home) -> World:
     return world
 
 
-def gym_world(options: RigOptions, home: Home) -> World:
+def gym_world(options: SessionOptions, home: Home) -> World:
     """Open any Gymnasium environment with a Box action."""
     return _quiet(lambda: _gym(options.env.partition(":")[2], options, home), home)
 
 
-def tmrl_world(options: RigOptions, home: Home) -> World:
+def tmrl_world(options: SessionOptions, home: Home) -> World:
     """Open the player's own ``tmrl.get_environment()``."""
     return _quiet(lambda: _tmrl(options, home), home)
 
@@ -77,7 +77,7 @@ def _quiet(make: Callable[[], World], home: Home) -> World:
     return world
 
 
-def box2d_world(options: RigOptions, home: Home) -> World:
+def box2d_world(options: SessionOptions, home: Home) -> World:
     """Open the embedded game."""
     from hitl.games.box2d import Box2DGame
 
@@ -85,7 +85,7 @@ def box2d_world(options: RigOptions, home: Home) -> World:
     return driven(Box2DGame(track), track, options, home)
 
 
-def driven(game: SteppedGame, track: Track, options: RigOptions, home: Home) -> World:
+def driven(game: SteppedGame, track: Track, options: SessionOptions, home: Home) -> World:
     """Return the world of a game whose time is ours, on a track: the same task, clock and environment for each of them."""
     from hitl.games.embedded_env import DrivingEnv, real_time_env
     from hitl.pads.base import neutral_action
@@ -125,7 +125,7 @@ def driven(game: SteppedGame, track: Track, options: RigOptions, home: Home) -> 
     )
 
 
-def _gym(name: str, options: RigOptions, home: Home) -> World:
+def _gym(name: str, options: SessionOptions, home: Home) -> World:
     from hitl.games.gym_env import action_names, controls_for, open_gym
     from hitl.settings import load
     from hitl.timing.paced_clock import PacedClock
@@ -164,7 +164,7 @@ def _gym(name: str, options: RigOptions, home: Home) -> World:
     )
 
 
-def trackmania_world(options: RigOptions, home: Home) -> World:
+def trackmania_world(options: SessionOptions, home: Home) -> World:
     """Open TrackMania 2020, by its telemetry and a virtual pad."""
     from hitl.games.live_env import LiveEnv
     from hitl.games.trackmania.game import open_trackmania
@@ -212,7 +212,7 @@ def trackmania_world(options: RigOptions, home: Home) -> World:
     )
 
 
-def _tmrl(options: RigOptions, home: Home) -> World:
+def _tmrl(options: SessionOptions, home: Home) -> World:
     from hitl.games.tmrl.env import ACTIONS, TmrlClock, open_tmrl
     from hitl.pads.own_pad import Guard
     from hitl.settings import load

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hitl.drivers.human import Wheel, persons_pad
+from hitl.drivers.human import HumanSide, persons_pad
 from hitl.protocols import EpisodeResult, Tick
 from hitl.screens.live_view import Watcher
 from hitl.screens.trainer_pulse import PulseReader
-from hitl.session.setup import Rig
+from hitl.session.setup import SessionSetup
 from takeover_ui.view import StorePulse
 from takeover_ui.window.window import Window
 
@@ -37,7 +37,7 @@ class SessionScreen:
     def __init__(self, window: Window) -> None:
         self._window = window
 
-    def begin(self, rig: Rig, pulses: PulseReader) -> None:
+    def begin(self, rig: SessionSetup, pulses: PulseReader) -> None:
         """The rig is there: its track and names are known."""
         self._watcher = Watcher(self._window, rig.track, rig.corners, rig.action_names, hz=rig.task.settings.hz)
         self._watcher.hint = HINTS[rig.session.settings.mode]
@@ -48,7 +48,7 @@ class SessionScreen:
         """Which keys or buttons do what."""
         return str(self._watcher.hint)
 
-    def hint_by(self, wheel: Wheel) -> None:
+    def hint_by(self, wheel: HumanSide) -> None:
         """Name the pad's own buttons instead of keys: over another game the keyboard is that game's."""
         pad = persons_pad(wheel)
         made = next((m for part in getattr(pad, "parts", (pad,)) if (m := getattr(part, "map", None)) is not None), None)

@@ -18,7 +18,7 @@ from data.reading.follow import Follower
 from data.store import Store
 from hitl.drivers.policy import Judgement
 from hitl.session.session import EpisodeResult
-from hitl.session.setup import Rig
+from hitl.session.setup import SessionSetup
 
 if TYPE_CHECKING:
     from trainer.config import TrainConfig
@@ -95,7 +95,7 @@ class Lockstep:
 
     def __init__(
         self,
-        rig: Rig,
+        rig: SessionSetup,
         config: TrainConfig,
         *,
         init: Path | None = None,

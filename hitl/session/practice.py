@@ -26,7 +26,7 @@ from hitl.road.line import ReferenceLine
 
 if TYPE_CHECKING:
     from hitl.protocols import EpisodeResult
-    from hitl.session.setup import Rig
+    from hitl.session.setup import SessionSetup
 
 LEAD_S = 1.0  # s before the corner at which a try begins at the earliest
 OPEN_S = 2.7  # s before a failure at which it can still be prevented
@@ -140,7 +140,7 @@ def starts(
 class Practice:
     """Tries at one corner, each begun as the agent (or, before it ever came there, a lap) once came to it."""
 
-    def __init__(self, rig: Rig, corner: str, seed: int, lead_s: float | None = None) -> None:
+    def __init__(self, rig: SessionSetup, corner: str, seed: int, lead_s: float | None = None) -> None:
         """``lead_s``: begin so long before the corner; None: as late as a failure can still be prevented."""
         self.rig, self.corner = rig, rig.corner(corner)
         with Store.open(rig.home.store_path, read_only=True) as store:

@@ -26,7 +26,7 @@ from data.demos import Rule
 from data.numbers import is_number
 from data.records import AGENT, HUMAN, StepRow
 from hitl import arbiter
-from hitl.drivers.human import Nobody, Wheel, persons_pad
+from hitl.drivers.human import HumanSide, NoHuman, persons_pad
 from hitl.games.hang_guard import EnvironmentLost, lost
 from hitl.pads.base import braking_action, neutral_action, to_action
 from hitl.pads.hands import look, together
@@ -81,7 +81,7 @@ class Session:
         action_names: tuple[str, ...],
         observation_names: tuple[str, ...] = (),
         corners: tuple[Corner, ...] = (),
-        wheel: Wheel | None = None,
+        wheel: HumanSide | None = None,
         settings: arbiter.Settings | None = None,
         clock: Clock | None = None,
         hz: float = 20.0,
@@ -100,7 +100,7 @@ class Session:
         """
         self.env, self.policy, self.recorder = env, policy, recorder
         self.names, self.corners = action_names, corners
-        self.wheel: Wheel = wheel or Nobody()
+        self.human: HumanSide = wheel or NoHuman()
         self.settings = settings or arbiter.Settings()
         self.clock: Clock = clock or LockstepClock(hz)
         self.hz, self.rule = hz, Rule()
@@ -152,8 +152,8 @@ class Session:
         self._offer = ""
         self._driver = AGENT
         self._helped: set[str] = set()
-        self.wheel.begin()
-        problem = str(getattr(persons_pad(self.wheel), "problem", ""))
+        self.human.begin()
+        problem = str(getattr(persons_pad(self.human), "problem", ""))
         if problem and problem not in self._told:
             self._told |= {problem}
             self.recorder.event("pad_problem", problem, level="warning")
@@ -168,7 +168,7 @@ class Session:
         self._began_m = info["progress"]
         self.recorder.begin_episode(purpose, seed, self.policy.checkpoint_id)
         if purpose == "lap":
-            self._segment = self._latest = self.recorder.begin_segment("lap", trigger=self.wheel.name)
+            self._segment = self._latest = self.recorder.begin_segment("lap", trigger=self.human.name)
         end = None
         while end is None:
             try:
@@ -223,7 +223,7 @@ class Session:
         """Let time pass; tells whether the session goes on."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            pad = persons_pad(self.wheel)  # the scripted driver has nothing to say now
+            pad = persons_pad(self.human)  # the scripted driver has nothing to say now
             if pad is not None:
                 release_at = self.settings.release_at
                 hands, seen = look(self._state.hands, pad.read(), self.clock.now(), release_at, False)
@@ -348,7 +348,7 @@ class Session:
     def _decide(self, proposed: NDArray[np.float32], info: dict[str, Any], offer: str) -> arbiter.Decision:
         if self._alone:
             return arbiter.Decision(AGENT, proposed, 0.0, None, "")
-        pad, hold = self.wheel.read(info)
+        pad, hold = self.human.read(info)
         lap = self._result.purpose == "lap"
         inputs = arbiter.Inputs(
             time=self.clock.now(),
@@ -442,7 +442,7 @@ class Session:
             self.recorder.event(f"offer {offer}", OFFERS[offer], data={"progress": round(info["progress"], 1)})
         self._offer = offer
         if cue is not None and self.rumble:
-            self.wheel.rumble(*RUMBLES[cue])
+            self.human.rumble(*RUMBLES[cue])
 
     def _show(self, tick: Tick) -> None:
         if self.watch is not None:

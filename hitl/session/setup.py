@@ -14,7 +14,7 @@ from data.store import Corner as StoredCorner
 from data.store import Store
 from data.suggest import did_you_mean
 from data.tracks import plain
-from hitl.drivers.human import Wheel, device_hub
+from hitl.drivers.human import HumanSide, device_hub
 from hitl.drivers.policy import CheckpointPolicy
 from hitl.games.open_game import open_world
 from hitl.home import Home
@@ -26,7 +26,7 @@ from hitl.road.track import Track
 from hitl.session.help_requests import PolicyForesight
 from hitl.session.offers import CornerOffers
 from hitl.session.session import Session
-from hitl.session_options import RigOptions
+from hitl.session_options import SessionOptions
 from hitl.timing.clocks import Lateness, punctual
 
 
@@ -35,15 +35,15 @@ def _alike(corner: StoredCorner, span: tuple[float, float]) -> bool:
     return abs(corner.from_m - span[0]) <= 1.0 and abs(corner.to_m - span[1]) <= 1.0
 
 
-class Rig:
+class SessionSetup:
     """A session ready to drive. Use it as a context manager: leaving it writes down what is left and lets go of the game."""
 
     def __init__(
         self,
         home: Home,
-        options: RigOptions,
+        options: SessionOptions,
         *,
-        wheel: Callable[[Track], Wheel] | None = None,
+        wheel: Callable[[Track], HumanSide] | None = None,
         watch: Callable[[Tick], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
         tell: Callable[[str, str], None] = lambda level, text: None,
@@ -70,7 +70,7 @@ class Rig:
 
     def _assemble(
         self,
-        wheel: Callable[[Track], Wheel] | None,
+        wheel: Callable[[Track], HumanSide] | None,
         watch: Callable[[Tick], None] | None,
         stop: Callable[[], bool],
         tell: Callable[[str, str], None],
@@ -88,9 +88,9 @@ class Rig:
             if per_minute > 0
             else None
         )
-        self.wheel = wheel(self.track) if wheel else None
+        self.human = wheel(self.track) if wheel else None
         world.heed(stop)
-        world.plug(device_hub(self.wheel))  # now that the player's own pad is known
+        world.plug(device_hub(self.human))  # now that the player's own pad is known
         self.recorder = Recorder(
             home.store_path,
             SessionInfo(
@@ -102,7 +102,7 @@ class Rig:
                 action_names=self.action_names,
                 reward=world.reward,
                 seed=options.seed,
-                driver=self.wheel.name if self.wheel else "",
+                driver=self.human.name if self.human else "",
                 frame_shape=world.frame_shape or None,
                 track_digest=self._digest,
             ),
@@ -117,7 +117,7 @@ class Rig:
             action_names=self.action_names,
             observation_names=self.observation_names,
             corners=self.corners,
-            wheel=self.wheel,
+            human=self.human,
             settings=options.gating,
             clock=world.clock,
             hz=world.task.settings.hz,
@@ -247,7 +247,7 @@ class Rig:
         self.recorder.close()
         self.world.close()
 
-    def __enter__(self) -> Rig:
+    def __enter__(self) -> SessionSetup:
         return self
 
     def __exit__(

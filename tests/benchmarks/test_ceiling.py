@@ -10,8 +10,8 @@ import torch
 from hitl.demo.demo import open_shipped
 from hitl.home import Home
 from hitl.session.lockstep import Lockstep
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from trainer.presets import PRESETS
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
@@ -38,7 +38,7 @@ def stalled(tmp_path):
 def test_its_evaluation_is_the_sessions_own(ceiling, stalled):
     torch.set_num_threads(1)
     init = next(stalled.checkpoints.glob("*.safetensors"))
-    with Rig(stalled, RigOptions(kind="demo")) as rig, Lockstep(rig, PRESETS["hitl"], init=init) as lockstep:
+    with SessionSetup(stalled, SessionOptions(kind="demo")) as rig, Lockstep(rig, PRESETS["hitl"], init=init) as lockstep:
         expected = rig.evaluate(3, 5000)
         found = ceiling.Evaluator(rig.track, 3)(lockstep.policy.actor, 5000)
     assert [r.reason for r in found] == [r.reason for r in expected]
@@ -66,7 +66,7 @@ def test_an_arm_goes_on_from_a_copy_of_the_stalled_home(ceiling, stalled, monkey
 
 
 def test_an_arm_whose_agent_asks_for_help(ceiling, stalled, monkeypatch):
-    with Rig(stalled, RigOptions(kind="stall")) as rig:
+    with SessionSetup(stalled, SessionOptions(kind="stall")) as rig:
         for seed in range(8):
             rig.session.episode("drive", seed=seed)  # it fails at the corner in every one, and so it asks there
     monkeypatch.setattr("helping.PER_MINUTE", 20.0)

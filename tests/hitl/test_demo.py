@@ -14,8 +14,8 @@ from hitl import cli
 from hitl.demo.demo import open_shipped, stalled_at
 from hitl.home import Home
 from hitl.road.track import load_track
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 
 
 def run(*args, **environment):
@@ -56,7 +56,7 @@ class TestShipped:
         assert [e.passes["hairpin"] for e in evaluations[-3:]] == [0] * 3
 
     def test_it_reaches_the_corner_and_never_passes_it(self, home):
-        with Rig(home, RigOptions(kind="evaluation")) as rig:
+        with SessionSetup(home, SessionOptions(kind="evaluation")) as rig:
             results = rig.evaluate(20)
         corner = load_track("default").corner("hairpin")
         assert sum(r.passed["hairpin"] for r in results) == 0
@@ -67,7 +67,7 @@ class TestShipped:
         raw = bytearray(path.read_bytes())
         raw[-5] ^= 1
         path.write_bytes(raw)
-        with Rig(home, RigOptions(kind="evaluation")) as rig:
+        with SessionSetup(home, SessionOptions(kind="evaluation")) as rig:
             rig.policy.begin_episode()
             assert rig.policy.checkpoint_id is None
             assert path.name in rig.policy.problem
@@ -75,7 +75,7 @@ class TestShipped:
                 rig.policy.hold("latest")
 
     def test_a_checkpoint_for_other_observations_is_refused(self, home):
-        with Rig(home, RigOptions(kind="evaluation")) as rig:
+        with SessionSetup(home, SessionOptions(kind="evaluation")) as rig:
             rig.policy._names = rig.policy._names[:-1]
             with pytest.raises(CheckpointError, match="observation numbers"):
                 rig.policy.hold("latest")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from data.numbers import MOST
 from data.reading.follow import Follower
-from hitl.drivers.human import PadWheel
+from hitl.drivers.human import HumanDriver
 from hitl.games.base import VehicleState
 from hitl.games.gym_env import GymEnv
 from hitl.games.hang_guard import EnvironmentLost
@@ -19,8 +19,8 @@ from hitl.home import Home
 from hitl.pads.base import PadState
 from hitl.road.line import Place
 from hitl.session.door import Door, Unusable
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 
 NO_NUMBERS = [np.nan, np.inf, -np.inf, 1e300, -1e12]
 
@@ -58,11 +58,11 @@ def rows(home, sql):
 def drive(tmp_path, monkeypatch):
     monkeypatch.setattr("hitl.session.session.RETRY_S", (0.01,))
 
-    def run(spoil, episodes=1, wheel=None, ends=30, policy=None):
+    def run(spoil, episodes=1, human=None, ends=30, policy=None):
         home, told = Home(tmp_path), []
         kind = type("Spoiled", (Sensor,), {"spoil": staticmethod(spoil), "ends": ends})
-        options = RigOptions(env="gym:Pendulum-v1")
-        with Rig(home, options, wheel=wheel, tell=lambda level, text: told.append(text)) as rig:
+        options = SessionOptions(env="gym:Pendulum-v1")
+        with SessionSetup(home, options, human=wheel, tell=lambda level, text: told.append(text)) as rig:
             rig.session.env = GymEnv(kind)
             rig.session.policy = policy or rig.session.policy
             results = [rig.session.episode("drive", seed=k) for k in range(episodes)]
@@ -206,7 +206,7 @@ class Pressed:
 
 
 def test_a_pad_that_says_no_number_is_at_rest_for_a_tick(drive):
-    _, (result,), told = drive(lambda e, n, s, r: (s, r), wheel=lambda track: PadWheel(Pressed()))
+    _, (result,), told = drive(lambda e, n, s, r: (s, r), human=lambda track: HumanDriver(Pressed()))
     assert result.human_steps == 29
     assert "the player's action_0 (nan)" in told[0]
 

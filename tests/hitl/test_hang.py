@@ -9,8 +9,8 @@ import pytest
 from hitl import arbiter
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.home import Home
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from hitl.timing.clocks import RealTimeClock
 from hitl.timing.paced_clock import PacedClock
 
@@ -26,7 +26,7 @@ class Still:
 
 
 def rig(home, **more):
-    made = Rig(Home(home), RigOptions(real_time=True, gating=arbiter.Settings()), **more)
+    made = SessionSetup(Home(home), SessionOptions(real_time=True, gating=arbiter.Settings()), **more)
     made.session.policy = Still()
     return made
 

@@ -8,14 +8,14 @@ import pytest
 from data.errors import InputFileError, UsageError
 from data.store import Store
 from hitl import cli
-from hitl.drivers.human import ScriptedWheel
+from hitl.drivers.human import ScriptedHuman
 from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.home import Home
 from hitl.road.known_tracks import chosen, drivable, road_of
 from hitl.road.track import lay_segments, load_track
 from hitl.screens.stored_scene import stored_scene
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 
 MAPS = {
     "a": [{"straight": 60}, {"radius": 12, "angle": 120}, {"straight": 120}],
@@ -36,10 +36,10 @@ def play(home, file, episodes=2, told=None):
 
     def wheel(track):
         rule = TakeoverRule(track, Rule(corners=frozenset(c.name for c in track.corners), patient=False, danger=True))
-        return ScriptedWheel(ScriptedDriver(track, seed=1), rule)
+        return ScriptedHuman(ScriptedDriver(track, seed=1), rule)
 
     said = (lambda level, text: told.append(text)) if told is not None else (lambda level, text: None)
-    with Rig(home, RigOptions(track=str(file)), wheel=wheel, tell=said) as rig:
+    with SessionSetup(home, SessionOptions(track=str(file)), human=wheel, tell=said) as rig:
         for seed in range(episodes):
             rig.session.episode("drive", seed=seed)
         return rig.track
@@ -130,7 +130,7 @@ def test_a_known_track_can_be_driven_without_its_file(home, played):
 def test_an_agent_of_another_map_is_told_once(home, tmp_path):
     play(home, write_map(tmp_path, "a"), 1)
     told = []
-    with Rig(home, RigOptions(track=str(write_map(tmp_path, "b"))), tell=lambda level, text: told.append(text)) as rig:
+    with SessionSetup(home, SessionOptions(track=str(write_map(tmp_path, "b"))), tell=lambda level, text: told.append(text)) as rig:
         told.clear()
         rig.policy.on_load({})  # of before tracks were known by their lines
         rig.policy.on_load(rig.known_by)

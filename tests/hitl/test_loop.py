@@ -11,8 +11,8 @@ import pytest
 from hitl import arbiter
 from hitl.home import Home
 from hitl.pads.base import PadState
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from hitl.timing.clocks import Lateness, punctual
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -79,10 +79,10 @@ class Still:
 def test_a_pause_costs_no_late_ticks_and_lets_go_of_the_game(tmp_path):
     ticks, sent = [], []
     wheel = PauseWheel(6, 14)
-    with Rig(
+    with SessionSetup(
         Home(tmp_path),
-        RigOptions(real_time=True, gating=arbiter.Settings()),
-        wheel=lambda track: wheel,
+        SessionOptions(real_time=True, gating=arbiter.Settings()),
+        human=lambda track: wheel,
         watch=ticks.append,
         stop=lambda: len(ticks) >= 24,
     ) as rig:
@@ -110,7 +110,7 @@ def test_a_blocked_session_counts_its_late_and_missed_ticks(tmp_path):
         seen.append(tick)
 
     seen = []
-    with Rig(Home(tmp_path), RigOptions(real_time=True), watch=block, stop=lambda: len(seen) >= 20) as rig:
+    with SessionSetup(Home(tmp_path), SessionOptions(real_time=True), watch=block, stop=lambda: len(seen) >= 20) as rig:
         rig.session.policy = Still()
         rig.session.episode(seed=0)
         assert rig.lateness.missed == 1

@@ -13,8 +13,8 @@ from hitl.drivers.policy import CheckpointPolicy
 from hitl.home import Home
 from hitl.pads.base import PadState
 from hitl.session.lockstep import Lockstep
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from trainer.checkpoints.files import load, load_policy, save
 from trainer.config import PLAIN, TrainConfig
 from trainer.learner.tqc import TQC
@@ -63,7 +63,7 @@ def episodes(home):
 def learned(tmp_path):
     """A home with a little experience and a recurrent checkpoint, and the file's path."""
     home = Home(tmp_path / "home")
-    with Rig(home, RigOptions(seed=1)) as rig, Lockstep(rig, CONFIG) as lockstep:
+    with SessionSetup(home, SessionOptions(seed=1)) as rig, Lockstep(rig, CONFIG) as lockstep:
         lockstep.drive(0)
         assert lockstep.updates > 0
         lockstep.drive(1, "evaluation")
@@ -76,7 +76,7 @@ def learned(tmp_path):
 def test_the_memory_is_right_through_pauses_takeovers_and_new_episodes(learned):
     home, path = learned
     begun = len(list(episodes(home)))
-    with Rig(home, RigOptions(seed=2), wheel=lambda track: Planned()) as rig:
+    with SessionSetup(home, SessionOptions(seed=2), human=lambda track: Planned()) as rig:
         for seed in range(2):
             rig.session.stop = lambda: rig.session._result.steps >= 35
             rig.session.leaving = False
@@ -129,7 +129,7 @@ def test_settings_that_this_version_does_not_know_are_told_once(learned):
         for updates in (1, 2):
             later = replace(meta, config=meta.config | {"dream_horizon": 15}, updates=updates)
             store.add_checkpoint(*save(home.checkpoints, learner, later), updates, 1, "train", later.config)
-            with Rig(home, RigOptions(seed=3), tell=lambda level, text: told.append(text)) as rig:
+            with SessionSetup(home, SessionOptions(seed=3), tell=lambda level, text: told.append(text)) as rig:
                 rig.session.stop = lambda: rig.session._result.steps >= 3
                 rig.session.episode("drive", seed=0)
                 rig.session.episode("drive", seed=1)
@@ -174,7 +174,7 @@ def test_pictures_go_from_an_environment_to_the_network_and_back(tmp_path, blobs
 
     home = Home(tmp_path)
     home.root.joinpath("settings.toml").write_text("[pictures]\nrows = 8\ncolumns = 10\nframes = 3\n")
-    with Rig(home, RigOptions(env=blobs, seed=1)) as rig:
+    with SessionSetup(home, SessionOptions(env=blobs, seed=1)) as rig:
         assert rig.observation_names[:2] == ("observation_0", "pixel_0_0_0")
         assert len(rig.observation_names) == 1 + 3 * 8 * 10
         rig.session.episode("drive", seed=0)
@@ -198,7 +198,7 @@ def test_pictures_go_from_an_environment_to_the_network_and_back(tmp_path, blobs
     assert start is not None
     assert start.config.image == (3, 8, 10)
     again.follower.close()
-    with Rig(home, RigOptions(env=blobs, seed=2)) as rig:
+    with SessionSetup(home, SessionOptions(env=blobs, seed=2)) as rig:
         rig.session.episode("evaluation", seed=1)
         assert rig.policy.checkpoint_id is not None
         actor, _ = load_policy(home.checkpoints / rig.policy.checkpoint_name)

@@ -14,8 +14,8 @@ from hitl.home import Home
 from hitl.screens import trainer_pulse
 from hitl.screens.session_screen import SessionScreen
 from hitl.screens.trainer_pulse import PulseReader, pulse_of
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from takeover_ui.view import View
 from trainer.daemon.heartbeat import Heartbeat, write_heartbeat
 
@@ -70,7 +70,7 @@ def test_no_tick_waits_for_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(trainer_pulse, "read_heartbeat", read)
     shown: list[View] = []
     watch = SessionScreen(SimpleNamespace(send=shown.append))  # type: ignore[arg-type]
-    with Rig(Home(tmp_path), RigOptions(), watch=watch) as rig, PulseReader(tmp_path, every_s=0.0) as reader:
+    with SessionSetup(Home(tmp_path), SessionOptions(), watch=watch) as rig, PulseReader(tmp_path, every_s=0.0) as reader:
         until(lambda: reader.newest is not None)
         watch.begin(rig, reader)
         rig.session.episode("drive", seed=1)

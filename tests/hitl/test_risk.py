@@ -7,8 +7,8 @@ from data.store import Store
 from hitl.demo.demo import open_shipped
 from hitl.home import Home
 from hitl.session.risk import Asker, Attempt, calibrate, critic_numbers, features, fit, labels, requests
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from hitl.settings import HelpSettings
 
 HZ = 20.0
@@ -89,7 +89,7 @@ def test_a_request_ends_when_the_human_drives_or_the_risk_is_gone():
 def stalled(tmp_path_factory):
     home = Home(tmp_path_factory.mktemp("home"))
     open_shipped(home)
-    with Rig(home, RigOptions(seed=1)) as rig:
+    with SessionSetup(home, SessionOptions(seed=1)) as rig:
         for seed in range(8):
             rig.session.episode("drive", seed=seed)
         rig.written()
@@ -98,8 +98,8 @@ def stalled(tmp_path_factory):
 
 def test_the_stalled_agent_asks_before_it_fails_and_its_risk_is_recorded(stalled):
     ticks = []
-    options = RigOptions(seed=2, help=HelpSettings("off", requests_per_minute=8.0))
-    with Rig(stalled, options, watch=ticks.append) as rig:
+    options = SessionOptions(seed=2, help=HelpSettings("off", requests_per_minute=8.0))
+    with SessionSetup(stalled, options, watch=ticks.append) as rig:
         session = rig.recorder
         result = rig.session.episode("drive", seed=99)
         rig.written()
@@ -120,7 +120,7 @@ def test_the_stalled_agent_asks_before_it_fails_and_its_risk_is_recorded(stalled
 
 
 def test_judging_a_step_takes_about_a_millisecond(stalled):
-    with Rig(stalled, RigOptions(help=HelpSettings("off"))) as rig:
+    with SessionSetup(stalled, SessionOptions(help=HelpSettings("off"))) as rig:
         rig.policy.begin_episode()
         rig.foresight.begin()
         assert rig.foresight.model is not None
@@ -139,7 +139,7 @@ def test_it_is_fitted_anew_only_when_there_is_something_new_to_fit_it_to(stalled
     monkeypatch.setattr(help_requests, "REFIT", 1)
     fitted = []
     monkeypatch.setattr(help_requests, "fit", lambda attempts, hz: fitted.append(len(attempts)))
-    with Rig(stalled, RigOptions(help=HelpSettings("off"))) as rig:
+    with SessionSetup(stalled, SessionOptions(help=HelpSettings("off"))) as rig:
         for purpose, until in (("practice", 5.0), ("practice", 5.0), ("drive", 5.0), ("practice", 5.0)):
             rig.session.episode(purpose, seed=0, until_m=until)
             rig.written()

@@ -6,7 +6,7 @@ import pytest
 from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, SessionInfo
 from data.store import Store
-from hitl.drivers.human import ScriptedWheel
+from hitl.drivers.human import ScriptedHuman
 from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.games.embedded_env import DrivingEnv
 from hitl.pads.base import MISSING, PadState
@@ -53,7 +53,7 @@ def recorded(tmp_path):
     """Return a function that runs episodes and gives the results and the open database."""
     recorders = []
 
-    def run(wheel=None, policy=None, purposes=("drive",), stop=lambda: False, greedy_every=0, **more):
+    def run(human=None, policy=None, purposes=("drive",), stop=lambda: False, greedy_every=0, **more):
         env = DrivingEnv()
         info = SessionInfo(
             "play", "box2d", env.track.name, 20.0, (*env.task.observer.names, "a", "b"), env.game.action_names
@@ -66,7 +66,7 @@ def recorded(tmp_path):
             recorder,
             action_names=env.game.action_names,
             corners=env.track.corners,
-            wheel=wheel,
+            human=wheel,
             stop=stop,
             **more,
         )
@@ -85,7 +85,7 @@ def recorded(tmp_path):
 def scripted(rule=True, **limits):
     track = DrivingEnv().track
     chosen = TakeoverRule(track, Rule(corners=frozenset({"hairpin"}))) if rule else None
-    return ScriptedWheel(ScriptedDriver(track), chosen, **limits)
+    return ScriptedHuman(ScriptedDriver(track), chosen, **limits)
 
 
 def test_the_agent_alone_leaves_the_road_and_every_step_is_its_own(recorded):
@@ -102,7 +102,7 @@ def test_the_agent_alone_leaves_the_road_and_every_step_is_its_own(recorded):
 
 def test_a_rescue_is_a_segment_with_both_actions_and_its_outcome(recorded):
     wheel = scripted()
-    (result,), db = recorded(wheel=wheel)
+    (result,), db = recorded(human=wheel)
     segment = db.execute("SELECT * FROM segments ORDER BY start").fetchone()
     rows = db.execute("SELECT * FROM steps ORDER BY t").fetchall()
     inside = rows[segment["start"] : segment["stop"]]
@@ -121,7 +121,7 @@ def test_a_rescue_is_a_segment_with_both_actions_and_its_outcome(recorded):
 def test_a_press_is_executed_in_the_very_next_step(recorded):
     press = PadState(steer=-0.5, gas=0.75, buttons=frozenset({"takeover"}))
     plan = [PadState()] * 5 + [press] * 20 + [PadState()] * 5
-    _, db = recorded(wheel=PlannedPad(plan))
+    _, db = recorded(human=PlannedPad(plan))
     rows = db.execute("SELECT * FROM steps ORDER BY t").fetchall()
     assert [r["driver"] for r in rows[:6]] == [AGENT] * 5 + [HUMAN]
     np.testing.assert_allclose(np.frombuffer(rows[5]["executed"], np.float32), [0.75, -0.5])
@@ -129,7 +129,7 @@ def test_a_press_is_executed_in_the_very_next_step(recorded):
 
 def test_an_unplugged_pad_ends_the_takeover_as_interrupted(recorded):
     press = PadState(gas=0.5, buttons=frozenset({"takeover"}))
-    _, db = recorded(wheel=PlannedPad([PadState(), *[press] * 6, MISSING]))
+    _, db = recorded(human=PlannedPad([PadState(), *[press] * 6, MISSING]))
     rows = db.execute("SELECT driver FROM steps ORDER BY t").fetchall()
     segment = db.execute("SELECT * FROM segments").fetchone()
     assert (segment["start"], segment["stop"], segment["interrupted"]) == (1, 7, 1)
@@ -140,16 +140,16 @@ def test_an_unplugged_pad_ends_the_takeover_as_interrupted(recorded):
 def test_a_pause_leaves_no_gap_in_the_recorded_steps(recorded):
     pause = PadState(buttons=frozenset({"pause"}))
     plan = [PadState(), PadState(), pause, *[PadState()] * 30, pause, PadState()]
-    (paused,), db = recorded(wheel=PlannedPad(plan))
+    (paused,), db = recorded(human=PlannedPad(plan))
     with_pause = [r[0] for r in db.execute("SELECT observation FROM steps ORDER BY episode_id, t")]
-    (through,), db = recorded(wheel=PlannedPad([PadState()]))
+    (through,), db = recorded(human=PlannedPad([PadState()]))
     assert paused.steps == through.steps
     everything = [r[0] for r in db.execute("SELECT observation FROM steps ORDER BY episode_id, t")]
     assert everything == with_pause + with_pause  # the second run is the same drive without the pause
 
 
 def test_a_lap_is_the_humans_from_start_to_end(recorded):
-    (result,), db = recorded(wheel=scripted(rule=False), purposes=("lap",))
+    (result,), db = recorded(human=scripted(rule=False), purposes=("lap",))
     assert result.reason == "finish"
     assert result.passed == {"hairpin": True}
     assert {r[0] for r in db.execute("SELECT driver FROM steps")} == {HUMAN}
@@ -161,7 +161,7 @@ def test_an_evaluation_is_alone_and_greedy(recorded):
     policy = Cruise()
     seen = []
     policy.act = lambda observation, deterministic: (seen.append(deterministic), policy.action)[1]
-    (result,), db = recorded(wheel=scripted(), policy=policy, purposes=("evaluation",))
+    (result,), db = recorded(human=scripted(), policy=policy, purposes=("evaluation",))
     assert result.takeovers == 0
     assert set(seen) == {True}
     assert db.execute("SELECT purpose FROM episodes").fetchone()[0] == "evaluation"
@@ -179,7 +179,7 @@ def test_every_second_drive_is_without_noise_and_evaluations_are_not_counted(rec
 
 def test_the_limit_of_help_holds_and_a_takeover_that_has_begun_is_finished(recorded):
     wheel = scripted(limit_s=0.25)
-    results, _ = recorded(wheel=wheel, purposes=("drive",) * 3)
+    results, _ = recorded(human=wheel, purposes=("drive",) * 3)
     assert wheel.spent
     assert results[0].human_steps >= 12  # the first takeover went on until the car was safe
     assert results[-1].takeovers == 0

@@ -21,7 +21,7 @@ import pytest
 from data.records import AGENT, HUMAN
 from hitl import arbiter
 from hitl.commands.play import player_pad
-from hitl.drivers.human import PadWheel, ScriptedWheel, StandInWheel
+from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman
 from hitl.drivers.scripted import ScriptedDriver
 from hitl.games.base import Start
 from hitl.home import Home
@@ -30,8 +30,8 @@ from hitl.pads.combined import EitherPad
 from hitl.pads.keyboard import KeyboardPad
 from hitl.pads.sdl import SdlPad
 from hitl.pads.window_keys import WindowKeys
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from takeover_ui.window.options import WindowOptions
 from takeover_ui.window.window import Window
 from tests.hitl.virtual_pad import VirtualPad
@@ -52,7 +52,7 @@ class Cruise:
         pass
 
 
-class Person(PadWheel):
+class Person(HumanDriver):
     """Does something at each tick of each episode: ``acts(episode, tick)``, both from 0."""
 
     def __init__(self, pad: Pad, acts: Callable[[int, int], None]) -> None:
@@ -114,10 +114,10 @@ def drive(
         acts(episode, tick)
 
     person = Person(hands.pad, act)
-    with Rig(
+    with SessionSetup(
         Home(home),
-        RigOptions(gating=arbiter.Settings(mode=hands.mode, **more)),  # type: ignore[arg-type]
-        wheel=lambda track: person,
+        SessionOptions(gating=arbiter.Settings(mode=hands.mode, **more)),  # type: ignore[arg-type]
+        human=lambda track: person,
         watch=seen.append,
         stop=lambda: person.episode > 0 and person.tick > stop_at,
     ) as rig:
@@ -227,10 +227,10 @@ def test_a_stick_that_lies_askew_is_told_once_and_leaves_the_keys_alone(tmp_path
         hands.down = frozenset({"left"}) if episode == 1 and 30 <= tick < 40 else frozenset()
 
     person = Person(hands.pad, lambda e, t: (setattr(hands, "now", hands.now + DT), acts(e, t))[1])
-    with Rig(
+    with SessionSetup(
         Home(tmp_path),
-        RigOptions(gating=arbiter.Settings(mode="touch")),
-        wheel=lambda track: person,
+        SessionOptions(gating=arbiter.Settings(mode="touch")),
+        human=lambda track: person,
         tell=lambda level, text: told.append((level, text)),
         stop=lambda: person.tick > 60,
     ) as rig:
@@ -250,10 +250,10 @@ def test_a_chosen_pad_that_is_not_there_is_said_once(tmp_path: Path, stack: Exit
     stack.enter_context(VirtualPad("Red Pad"))
     pad = SdlPad("Blue Pad", chosen="Blue Pad [00ff] serial 7")
     told: list[str] = []
-    with Rig(
+    with SessionSetup(
         Home(tmp_path),
-        RigOptions(),
-        wheel=lambda track: PadWheel(EitherPad(pad, KeyboardPad(keys=lambda: WindowKeys(frozenset())))),
+        SessionOptions(),
+        human=lambda track: HumanDriver(EitherPad(pad, KeyboardPad(keys=lambda: WindowKeys(frozenset())))),
         tell=lambda level, text: told.append(text),
         stop=lambda: True,
     ) as rig:
@@ -271,7 +271,7 @@ def test_a_held_key_or_a_crooked_stick_is_nobody_who_drives(stack: ExitStack) ->
 
     env = DrivingEnv()
     info = env.reset(seed=0)[1]
-    wheel = StandInWheel(PadWheel(SdlPad("red")), ScriptedWheel(ScriptedDriver(env.track), None), patience=1)
+    wheel = HumanOrScripted(HumanDriver(SdlPad("red")), ScriptedHuman(ScriptedDriver(env.track), None), patience=1)
     for _ in range(2):
         wheel.begin()
         _, hold = wheel.read(info)
@@ -323,10 +323,10 @@ def test_real_keys_held_off_the_road_are_no_takeover_at_the_next_start(tmp_path:
         probe.set()
         until(lambda: not focused())
         person = Person(player_pad("keyboard", "", Home(tmp_path), window), acts)
-        with Rig(
+        with SessionSetup(
             Home(tmp_path),
-            RigOptions(real_time=True, gating=arbiter.Settings(mode=mode)),  # type: ignore[arg-type]
-            wheel=lambda track: person,
+            SessionOptions(real_time=True, gating=arbiter.Settings(mode=mode)),  # type: ignore[arg-type]
+            human=lambda track: person,
             stop=lambda: person.episode > 0 and person.tick > 35,
         ) as rig:
             rig.session.policy = Cruise()  # type: ignore[assignment]

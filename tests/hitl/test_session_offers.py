@@ -7,7 +7,7 @@ import pytest
 from data.recording.recorder import Recorder
 from data.records import HUMAN, SessionInfo
 from data.store import Store
-from hitl.drivers.human import ScriptedWheel
+from hitl.drivers.human import ScriptedHuman
 from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.games.base import Start
 from hitl.games.embedded_env import DrivingEnv
@@ -17,8 +17,8 @@ from hitl.road.corners import Corner
 from hitl.session.offers import CornerOffers, next_corner
 from hitl.session.practice import Practice
 from hitl.session.session import Session
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from hitl.settings import HelpSettings, load
 
 CORNERS = (Corner("a", 50.0, 70.0), Corner("b", 100.0, 130.0))
@@ -83,7 +83,7 @@ def drive(tmp_path):
                 recorder,
                 action_names=env.game.action_names,
                 corners=env.track.corners,
-                wheel=wheel,
+                human=wheel,
                 watch=ticks.append,
                 **kwargs,
             )
@@ -192,7 +192,7 @@ def test_what_is_learned_from_a_cut_try_is_bootstrapped(tmp_path):
     from trainer.presets import PRESETS
     from trainer.replay.replay import Replay
 
-    with Rig(Home(tmp_path), RigOptions()) as rig:
+    with SessionSetup(Home(tmp_path), SessionOptions()) as rig:
         rig.session.episode("practice", seed=0, until_m=12.0)
         sizes = len(rig.observation_names), len(rig.action_names)
         rig.written()
@@ -209,14 +209,14 @@ class TestPractice:
     @pytest.fixture
     def home(self, tmp_path):
         home = Home(tmp_path)
-        lap = lambda track: ScriptedWheel(ScriptedDriver(track), None)  # noqa: E731
-        with Rig(home, RigOptions(), wheel=lap) as rig:
+        lap = lambda track: ScriptedHuman(ScriptedDriver(track), None)  # noqa: E731
+        with SessionSetup(home, SessionOptions(), human=lap) as rig:
             rig.session.episode("lap", seed=0)
             rig.written()
         return home
 
     def test_tries_begin_shortly_before_the_corner_as_it_was_approached(self, home):
-        with Rig(home, RigOptions()) as rig:
+        with SessionSetup(home, SessionOptions()) as rig:
             practice = Practice(rig, "hairpin", 0)
             start = practice.starts[0]
             corner = rig.corner("hairpin")
@@ -237,7 +237,7 @@ class TestPractice:
         assert result.reason in ("off_road", "stalled", "through")
 
     def test_a_try_that_gets_through_ends_behind_the_corner(self, home):
-        with Rig(home, RigOptions(), wheel=lambda track: ScriptedWheel(ScriptedDriver(track), None)) as rig:
+        with SessionSetup(home, SessionOptions(), human=lambda track: ScriptedHuman(ScriptedDriver(track), None)) as rig:
             practice = Practice(rig, "hairpin", 0)
             result = practice.attempt(0)
         assert (result.reason, result.passed) == ("through", {"hairpin": True})
@@ -245,16 +245,16 @@ class TestPractice:
 
     def test_a_takeover_that_drives_to_the_tries_end_has_cleared_the_corner(self, home):
         def helper(track):
-            return ScriptedWheel(ScriptedDriver(track), TakeoverRule(track, Rule(corners=frozenset({"hairpin"}))))
+            return ScriptedHuman(ScriptedDriver(track), TakeoverRule(track, Rule(corners=frozenset({"hairpin"}))))
 
-        with Rig(home, RigOptions(), wheel=helper) as rig:
+        with SessionSetup(home, SessionOptions(), human=helper) as rig:
             rig.session.policy = Straight()
             assert Practice(rig, "hairpin", 0).attempt(0).reason == "through"
         with Store.open(home.store_path) as store:
             assert [(s.corner, s.outcome) for s in store.segments(kind="takeover")] == [("hairpin", "cleared")]
 
     def test_where_the_agent_fails_a_try_begins_as_late_as_it_can_still_go_well(self, home):
-        with Rig(home, RigOptions()) as rig:
+        with SessionSetup(home, SessionOptions()) as rig:
             driver = ScriptedDriver(rig.track)
             seen = {}
             rig.session.watch = lambda tick: seen.update(tick.info)
@@ -276,7 +276,7 @@ class TestPractice:
             (start,) = Practice(rig, "hairpin", 0).starts
             (early,) = Practice(rig, "hairpin", 0, lead_s=1.0).starts
             assert early.s < start.s < corner.from_m
-            rig.session.wheel = ScriptedWheel(driver, None)
+            rig.session.human = ScriptedHuman(driver, None)
             assert rig.session.episode("practice", start=start, until_m=corner.to_m).passed["hairpin"]
 
     def test_a_restored_car_drives_on_as_the_recorded_one_did(self, home):
@@ -305,7 +305,7 @@ class TestPractice:
     def test_tries_count_in_no_evaluation(self, home):
         with Store.open(home.store_path) as store:
             checkpoint = store.add_checkpoint("x", "0", 1, 1, "train", {})
-        with Rig(home, RigOptions()) as rig:
+        with SessionSetup(home, SessionOptions()) as rig:
             rig.session.policy = Straight()
             rig.session.policy.checkpoint_id = checkpoint
             Practice(rig, "hairpin", 0).attempt(0)
@@ -333,7 +333,7 @@ def test_help_is_set_in_its_section(tmp_path):
 def test_starred_takeovers_get_the_verdict(tmp_path):
     star = PadState(buttons=frozenset({"star"}))
     wheel = Plan(*[PadState()] * 3, *[PRESS] * 10, *[PadState()] * 5, star, PadState())
-    with Rig(Home(tmp_path), RigOptions(), wheel=lambda track: wheel) as rig:
+    with SessionSetup(Home(tmp_path), SessionOptions(), human=lambda track: wheel) as rig:
         rig.session.policy = Straight()
         rig.session.episode(seed=0)
         rig.star()
@@ -345,7 +345,7 @@ def test_a_star_that_comes_in_the_next_episode_is_for_the_takeover_before_it(tmp
     told = []
     star, rest = PadState(buttons=frozenset({"star"})), PadState()
     wheel = Plan(*[rest] * 3, *[PRESS] * 10, rest)
-    with Rig(Home(tmp_path), RigOptions(), wheel=lambda track: wheel, tell=lambda level, text: told.append(text)) as rig:
+    with SessionSetup(Home(tmp_path), SessionOptions(), human=lambda track: wheel, tell=lambda level, text: told.append(text)) as rig:
         rig.session.policy = Straight()
         rig.session.episode(seed=0)
         rig.star()
@@ -363,7 +363,7 @@ def test_the_steps_before_a_takeover_are_marked_and_both_actions_are_kept(tmp_pa
     from trainer.replay.replay import Replay
 
     wheel = Plan(*[PadState()] * 30, *[PRESS] * 12, PadState())
-    with Rig(Home(tmp_path), RigOptions(), wheel=lambda track: wheel) as rig:
+    with SessionSetup(Home(tmp_path), SessionOptions(), human=lambda track: wheel) as rig:
         rig.session.policy = Straight()
         rig.session.episode(seed=0)
         sizes = len(rig.observation_names), len(rig.action_names)

@@ -11,12 +11,12 @@ import pytest
 
 from data.records import AGENT, HUMAN
 from hitl import arbiter
-from hitl.drivers.human import PadWheel
+from hitl.drivers.human import HumanDriver
 from hitl.home import Home
 from hitl.pads.base import Pad
 from hitl.pads.sdl import SdlPad
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from tests.hitl.virtual_pad import VirtualPad
 
 GATING = arbiter.Settings(mode="hold", settle_s=0.0, minimum_s=0.0)
@@ -32,7 +32,7 @@ class Straight:
         pass
 
 
-class Scripted(PadWheel):
+class Scripted(HumanDriver):
     """A person's pad, to which things happen at certain ticks."""
 
     def __init__(self, pad: Pad, happens: dict) -> None:
@@ -48,10 +48,10 @@ class Scripted(PadWheel):
 def drive(home: Path, pad: Pad, happens: dict, ticks: int, **gating) -> tuple[list[int], list[str], sqlite3.Connection]:
     """Return (driver by step, kinds of events, the store)."""
     seen: list = []
-    with Rig(
+    with SessionSetup(
         Home(home),
-        RigOptions(gating=GATING if not gating else arbiter.Settings(**gating)),
-        wheel=lambda track: Scripted(pad, happens),
+        SessionOptions(gating=GATING if not gating else arbiter.Settings(**gating)),
+        human=lambda track: Scripted(pad, happens),
         watch=seen.append,
         stop=lambda: len(seen) >= ticks,
     ) as rig:

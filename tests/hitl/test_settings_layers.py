@@ -12,8 +12,8 @@ from data.files.validation import types
 from data.reward import RewardSettings
 from hitl.cli import main
 from hitl.home import Home
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from hitl.settings import SECTIONS, TABLES, OverlaySettings, load
 from hitl.task.driving_task import DrivingTask
 from takeover_ui.overlay.texts import LANGUAGES
@@ -147,7 +147,7 @@ def test_a_store_that_cannot_be_read_hides_no_settings(tmp_path: Path, capsys: p
 
 def test_reward_terms_are_set_one_by_one_and_the_rest_follows_the_track(tmp_path: Path) -> None:
     settings = load(home_with(tmp_path, "[reward]\nspeed_bonus = 0.25\n[observation]\npoints = 8\nhorizon_m = 30\n"))
-    with Rig(Home(tmp_path), RigOptions()) as rig:
+    with SessionSetup(Home(tmp_path), SessionOptions()) as rig:
         usual = DrivingTask(rig.track).reward.settings
         assert rig.task.reward.settings == dataclasses.replace(usual, speed_bonus=0.25)
         assert rig.task.settings.observation == settings.observation

@@ -7,13 +7,13 @@ from data.errors import StoreError
 from data.records import HUMAN, StepRow
 from data.store import Store
 from hitl.home import Home
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 
 
 @pytest.fixture
 def rig(tmp_path):
-    with Rig(Home(tmp_path), RigOptions()) as made:
+    with SessionSetup(Home(tmp_path), SessionOptions()) as made:
         yield made
 
 

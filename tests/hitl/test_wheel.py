@@ -1,7 +1,7 @@
 import pytest
 
 from hitl.demo.stall import mastered, stalled_corner
-from hitl.drivers.human import PadWheel, ScriptedWheel, StandInWheel
+from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman
 from hitl.drivers.scripted import ScriptedDriver
 from hitl.games.embedded_env import DrivingEnv
 from hitl.pads.base import MISSING, PadState
@@ -57,7 +57,7 @@ def test_a_steering_pad_that_vanishes_is_missing_although_the_keyboard_is_there(
 def test_the_stand_in_helps_only_somebody_who_only_watches(info):
     track = DrivingEnv().track
     pad = FakePad()
-    wheel = StandInWheel(PadWheel(pad), ScriptedWheel(ScriptedDriver(track), None), patience=1)
+    wheel = HumanOrScripted(HumanDriver(pad), ScriptedHuman(ScriptedDriver(track), None), patience=1)
     wheel.begin()
     assert wheel.read(info) == (PadState(), "")
     wheel.begin()

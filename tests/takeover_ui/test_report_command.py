@@ -41,10 +41,10 @@ def test_a_whole_store_becomes_a_report(home: Path) -> None:
 
 def test_tries_at_a_corner_are_no_points_of_the_return_curve(tmp_path: Path) -> None:
     from hitl.home import Home
-    from hitl.session.setup import Rig
-    from hitl.session_options import RigOptions
+    from hitl.session.setup import SessionSetup
+    from hitl.session_options import SessionOptions
 
-    with Rig(Home(tmp_path), RigOptions()) as rig:
+    with SessionSetup(Home(tmp_path), SessionOptions()) as rig:
         for purpose in ("drive", "practice", "drive"):
             rig.session.episode(purpose, seed=0, until_m=6.0)
         rig.written()

@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 
 from data.errors import DeviceError, InputFileError
 from hitl import cli
-from hitl.drivers.human import PadWheel
+from hitl.drivers.human import HumanDriver
 from hitl.games.gym_env import GymEnv, open_gym
 from hitl.games.hang_guard import EnvironmentLost, Worker
 from hitl.games.ranges import ActionRange
 from hitl.home import Home
 from hitl.pads.base import PadState, to_action
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from hitl.settings import load
 
 
@@ -170,7 +170,7 @@ class TestSight:
 @pytest.mark.parametrize("name", ["Pendulum-v1", "CarRacing-v3"])
 def test_a_session_in_lock_step_records_whole_episodes(tmp_path, name):
     home = Home(tmp_path)
-    with Rig(home, RigOptions(env=f"gym:{name}", seed=3)) as rig:
+    with SessionSetup(home, SessionOptions(env=f"gym:{name}", seed=3)) as rig:
         rig.session.stop = lambda: rig.session._result.steps >= 30
         result = rig.session.episode("drive", seed=0)
     assert result.steps == 30
@@ -183,7 +183,7 @@ def test_a_takeover_in_real_time_moves_the_right_numbers_at_twenty_hertz(tmp_pat
     home = Home(tmp_path)
     (tmp_path / "settings.toml").write_text('[controls]\n"Pendulum-v1" = ["steer"]\n')
     pad = Fixed(PadState(steer=0.75, buttons=frozenset({"takeover"})))
-    with Rig(home, RigOptions(env="gym:Pendulum-v1", real_time=True), wheel=lambda track: PadWheel(pad)) as rig:
+    with SessionSetup(home, SessionOptions(env="gym:Pendulum-v1", real_time=True), human=lambda track: HumanDriver(pad)) as rig:
         rig.session.stop = lambda: rig.session._result.steps >= 20
         began = time.perf_counter()
         result = rig.session.episode("drive", seed=0)
@@ -199,7 +199,7 @@ def test_an_environment_that_fails_costs_its_episode_and_no_more(tmp_path, mood,
     monkeypatch.setattr("hitl.session.session.RETRY_S", (0.1,))
     monkeypatch.setattr("hitl.games.gym_env.HANG_S", 0.2)
     home, made, told = Home(tmp_path), [], []
-    with Rig(home, RigOptions(env="gym:Pendulum-v1", real_time=True), tell=lambda *what: told.append(what)) as rig:
+    with SessionSetup(home, SessionOptions(env="gym:Pendulum-v1", real_time=True), tell=lambda *what: told.append(what)) as rig:
         rig.world.env.close()
 
         def make():
@@ -261,7 +261,7 @@ def test_no_second_thread_ever_enters_an_environment(tmp_path, monkeypatch):
     monkeypatch.setattr("hitl.session.session.MOST_FAILURES", 4)
     monkeypatch.setattr("hitl.games.gym_env.HANG_S", 0.1)
     Drawing.most, Drawing.threads = 0, set()
-    with Rig(Home(tmp_path), RigOptions(env="gym:Pendulum-v1", real_time=True)) as rig:
+    with SessionSetup(Home(tmp_path), SessionOptions(env="gym:Pendulum-v1", real_time=True)) as rig:
         rig.world.env.close()
         rig.session.env = GymEnv(Drawing, hz=20.0)
         assert [rig.session.episode("drive", seed=k).reason for k in range(3)] == ["env_lost"] * 3
@@ -471,7 +471,7 @@ class TestPackages:
 
 def test_an_environment_that_cannot_begin_is_tried_until_it_can(tmp_path, monkeypatch):
     monkeypatch.setattr("hitl.session.session.RETRY_S", (0.01,))
-    with Rig(Home(tmp_path), RigOptions(env="gym:Pendulum-v1")) as rig:
+    with SessionSetup(Home(tmp_path), SessionOptions(env="gym:Pendulum-v1")) as rig:
         real, tries = rig.session.env.reset, []
 
         def reset(**kwargs):
@@ -522,7 +522,7 @@ def test_settings_that_mean_nothing_are_named(tmp_path):
         load(Home(tmp_path))
     (tmp_path / "settings.toml").write_text('[controls]\n"Pendulum-v1" = ["steer", "gas"]\n')
     with pytest.raises(DeviceError, match="gives 2 controls"):
-        Rig(Home(tmp_path), RigOptions(env="gym:Pendulum-v1"))
+        SessionSetup(Home(tmp_path), SessionOptions(env="gym:Pendulum-v1"))
 
 
 def test_the_command_plays_and_evaluates_it(tmp_path, capsys):

@@ -20,8 +20,8 @@ from data.store import Store
 from hitl.cli import main
 from hitl.games.tmrl.env import open_tmrl
 from hitl.home import Home
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from hitl.task.driving_task import TaskSettings
 from tests.data.test_player_runs import drive_old, save
 from tests.hitl.games import test_tmrl as tmrl
@@ -56,7 +56,7 @@ def idle(daemon: Daemon) -> bool:
 
 
 def drive(home: Home, env: str, steps: int = 25) -> None:
-    with Rig(home, RigOptions(env=env, real_time=True, task=TaskSettings(max_seconds=60.0))) as rig:
+    with SessionSetup(home, SessionOptions(env=env, real_time=True, task=TaskSettings(max_seconds=60.0))) as rig:
         rig.session.stop = lambda: rig.session._result.steps >= steps
         assert rig.session.episode("drive", seed=0).steps == steps
 

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from data.errors import DeviceError, InputFileError
-from hitl.drivers.human import PadWheel
+from hitl.drivers.human import HumanDriver
 from hitl.games.tmrl import importing
 from hitl.games.tmrl.env import open_tmrl
 from hitl.home import Home
 from hitl.pads.base import PadState
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from tests.hitl.games.conftest import MODULES
 from tests.hitl.games.stand_in import StandIn, stand_in_track
 from tests.hitl.games.test_gym_env import Fixed
@@ -157,7 +157,7 @@ class TestEnvironment:
 
     def test_a_takeover_in_a_session(self, home, game):
         pad = Fixed(PadState(steer=0.125, gas=0.75, buttons=frozenset({"takeover"})))
-        with Rig(home, RigOptions(env="tmrl", real_time=True), wheel=lambda track: PadWheel(pad)) as rig:
+        with SessionSetup(home, SessionOptions(env="tmrl", real_time=True), human=lambda track: HumanDriver(pad)) as rig:
             rig.session.stop = lambda: rig.session._result.steps >= 20
             result = rig.session.episode("drive", seed=0)
             assert rig.lateness.missed == 0
@@ -174,7 +174,7 @@ class TestEnvironment:
     @pytest.mark.parametrize("fault", ["silent", "down"])
     def test_a_game_that_goes_away_is_noticed_and_joined_again(self, home, game, fault, monkeypatch):
         monkeypatch.setattr("hitl.session.session.RETRY_S", (0.2,))
-        with Rig(home, RigOptions(env="tmrl", real_time=True)) as rig:
+        with SessionSetup(home, SessionOptions(env="tmrl", real_time=True)) as rig:
             hit = threading.Timer(2.0, lambda: game.fault(fault, 0.8))
             hit.start()
             began = time.perf_counter()
@@ -191,7 +191,7 @@ class TestEnvironment:
         assert len(spinning) <= 2
 
     def test_an_exception_inside_is_an_interrupted_episode(self, home, game):
-        with Rig(home, RigOptions(env="tmrl", real_time=True)) as rig:
+        with SessionSetup(home, SessionOptions(env="tmrl", real_time=True)) as rig:
             env = rig.world.env
             env.reset()
             interface = env.guard.interface

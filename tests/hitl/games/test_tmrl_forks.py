@@ -16,7 +16,7 @@ from hitl.games.open_game import open_world
 from hitl.games.tmrl.env import open_tmrl
 from hitl.games.tmrl.importing import import_tmrl
 from hitl.home import Home
-from hitl.session_options import RigOptions
+from hitl.session_options import SessionOptions
 from tests.hitl.games.stand_in import stand_in_track
 from tests.hitl.games.tmrl_data import prepare
 
@@ -170,7 +170,7 @@ def test_what_a_fork_prints_stays_off_the_terminal(fork, home, capfd):
     folder = with_entry(fork, older())
     (home.root / "settings.toml").write_text(f"[tmrl]\nfolder = '{folder.as_posix()}'\n")
     before = sys.stdout, sys.stderr
-    world = open_world(RigOptions(env="tmrl", real_time=True), home)
+    world = open_world(SessionOptions(env="tmrl", real_time=True), home)
     print("ours")
     stepped(world.env)
     world.release()
@@ -189,7 +189,7 @@ def test_the_terminal_is_given_back_when_nothing_can_be_opened(fork, home):
     (home.root / "settings.toml").write_text(f"[tmrl]\nfolder = '{folder.as_posix()}'\n")
     before = sys.stdout, sys.stderr
     with pytest.raises(DeviceError):
-        open_world(RigOptions(env="tmrl"), home)
+        open_world(SessionOptions(env="tmrl"), home)
     assert (sys.stdout, sys.stderr) == before
 
 

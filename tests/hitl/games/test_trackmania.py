@@ -13,7 +13,7 @@ import pytest
 
 from data.errors import DeviceError, UsageError
 from hitl import cli
-from hitl.drivers.human import PadWheel, ScriptedWheel
+from hitl.drivers.human import HumanDriver, ScriptedHuman
 from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
 from hitl.games.base import Start
 from hitl.games.hang_guard import EnvironmentLost
@@ -21,8 +21,8 @@ from hitl.games.trackmania.game import open_trackmania
 from hitl.games.trackmania.virtual_pad import VirtualPad
 from hitl.home import Home
 from hitl.pads.base import PadState
-from hitl.session.setup import Rig
-from hitl.session_options import RigOptions
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from hitl.task.driving_task import TaskSettings
 from tests.hitl.games.conftest import MODULES
 from tests.hitl.games.stand_in import StandIn, stand_in_track
@@ -59,11 +59,11 @@ def rows(home, sql):
 
 
 def scripted(track, rule=None):
-    return ScriptedWheel(ScriptedDriver(track), rule)
+    return ScriptedHuman(ScriptedDriver(track), rule)
 
 
 def options(**more):
-    return RigOptions(env="trackmania", real_time=True, **more)
+    return SessionOptions(env="trackmania", real_time=True, **more)
 
 
 class TestGame:
@@ -220,14 +220,14 @@ class TestGame:
 
 
 def test_a_whole_session_with_takeovers(home, stand_in):
-    with Rig(home, options(task=TaskSettings(max_seconds=12.0)), wheel=scripted) as rig:
+    with SessionSetup(home, options(task=TaskSettings(max_seconds=12.0)), human=scripted) as rig:
         rig.session.stop = lambda: rig.session._result.progress > 120
         for _ in range(3):  # on a busy machine the game itself may be silent for too long
             results = [rig.session.episode("lap", seed=0)]
             rig.session.leaving = False
             if results[0].reason != "env_lost":
                 break
-        rig.session.wheel = scripted(rig.track, TakeoverRule(rig.track, Rule(), reaction_s=0.0))
+        rig.session.human = scripted(rig.track, TakeoverRule(rig.track, Rule(), reaction_s=0.0))
         results.append(rig.session.episode("drive", seed=1))
         assert rig.lateness.missed <= 0.05 * rig.lateness.ticks  # the machine that tests run on may be busy
     assert results[0].progress > 100
@@ -243,7 +243,7 @@ def test_a_whole_session_with_takeovers(home, stand_in):
 
 def test_a_press_reaches_the_game_with_the_next_send(home, stand_in):
     pad = Fixed(PadState(steer=-0.625, gas=1.0, buttons=frozenset({"takeover"})))
-    with Rig(home, options(), wheel=lambda track: PadWheel(pad)) as rig:
+    with SessionSetup(home, options(), human=lambda track: HumanDriver(pad)) as rig:
         rig.session.stop = lambda: rig.session._result.steps >= 8
         rig.session.episode("drive", seed=0)
     driven = [h for h in stand_in.heard if h[3] == pytest.approx(-0.625)]
@@ -264,7 +264,7 @@ def test_a_fault_in_mid_episode_closes_it_and_the_next_one_begins(home, stand_in
     def wheel(track):
         return scripted(track, TakeoverRule(track, Rule(), reaction_s=0.0))
 
-    with Rig(home, options(), wheel=wheel, tell=lambda *what: told.append(what)) as rig:
+    with SessionSetup(home, options(), human=wheel, tell=lambda *what: told.append(what)) as rig:
         began = time.perf_counter()
         hit = threading.Timer(1.6, lambda: stand_in.fault(fault, FAULT_OF[fault]))
         hit.start()
@@ -288,12 +288,12 @@ def test_a_fault_in_mid_episode_closes_it_and_the_next_one_begins(home, stand_in
 def test_without_the_game_or_a_line_it_says_so_in_a_sentence(tmp_path, monkeypatch):
     home = Home(tmp_path / "home")
     with pytest.raises(UsageError, match="hitl line record"):
-        Rig(home, options())
+        SessionSetup(home, options())
     write_line(home, stand_in_track())
     (home.root / "settings.toml").write_text("[trackmania]\nport = 1\n")
     monkeypatch.setattr("hitl.games.trackmania.game.WAIT_S", 0.3)
     with pytest.raises(DeviceError, match="sends no telemetry"):
-        Rig(home, options())
+        SessionSetup(home, options())
     assert not home.store_path.exists()
 
 
