@@ -19,13 +19,13 @@ from planted import TRACKS, Plan, make
 from planted_faults import FAULTS, SOUND
 
 from hitl.diagnosis.cases import cases
-from trainer.diagnosis.finding import Report
+from trainer.diagnosis.finding import Diagnosis
 from trainer.diagnosis.run import diagnose
 
 RUNS = 20
 
 
-def look(plan: Plan, seed: int) -> Report:
+def look(plan: Plan, seed: int) -> Diagnosis:
     """Make a run, look at it, and throw it away; seed and track change from run to run."""
     with tempfile.TemporaryDirectory() as folder:
         root = make(Path(folder), plan, seed, TRACKS[seed % len(TRACKS)])

@@ -18,7 +18,7 @@ import torch
 from common import parser, print_table, write_report
 
 from trainer.config import PLAIN
-from trainer.daemon.process_tuning import keep_freed_memory
+from trainer.daemon.process_tuning import tune_malloc
 from trainer.learner.tqc import TQC
 from trainer.networks.actor_critic import remember
 from trainer.presets import PRESETS
@@ -107,7 +107,7 @@ def main() -> None:
     made.add_argument("--updates", type=int, default=640, help="of the recurrent network (default: 640)")
     args = made.parse_args()
     torch.set_num_threads(1)
-    keep_freed_memory()
+    tune_malloc()
     turns = {kind: costs(kind) for kind in KINDS}
     times: dict[str, tuple[list[float], list[float]]] = {kind: ([], []) for kind in KINDS}
     for _ in range(15):

@@ -23,11 +23,12 @@ import numpy as np
 import torch
 from planted import CONFIG, Interface, Plan
 
+from data.reward import RewardSettings
 from hitl.drivers.scripted import Skill
 from hitl.games.driving_env import DrivingEnv
 from hitl.task.driving_task import TaskSettings
 from hitl.task.observation import ObservationSettings
-from hitl.task.reward import Reward, RewardSettings
+from hitl.task.reward import Reward
 from trainer.learner.tqc import TQC
 from trainer.replay.batch import Batch
 

@@ -24,7 +24,7 @@ from common import parser, print_table, write_report
 from sb3_twin import Fixed, copy_weights, theirs
 
 from trainer.config import PLAIN
-from trainer.daemon.process_tuning import keep_freed_memory
+from trainer.daemon.process_tuning import tune_malloc
 from trainer.learner.tqc import TQC
 from trainer.replay.batch import Batch
 
@@ -183,7 +183,7 @@ def main() -> None:
     made.add_argument("--seconds", type=float, default=4.0, help="for each side of each race (default: 4)")
     made.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="of one process (default: 1 2)")
     args = made.parse_args()
-    keep_freed_memory()
+    tune_malloc()
     figures: dict[str, float] = {}
     rows = []
     sizes = [(size, threads, "cpu") for threads in args.threads for size in (256, 512)]

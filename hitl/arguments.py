@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from data.suggest import did_you_mean
+from hitl.games.registry import env_words
 
 
 class Parser(argparse.ArgumentParser):
@@ -43,9 +44,6 @@ class Parser(argparse.ArgumentParser):
 
 def add_env(parser: argparse.ArgumentParser, default: str | None = "box2d") -> None:
     """Add ``--env``, with every environment that there is; None: as settings.toml says."""
-    parser.add_argument("--env", default=default, metavar="ENV", help=f"{ENV_WORDS} (default: {default or 'as set, else box2d'})")
+    usual = default or "as set, else box2d"
+    parser.add_argument("--env", default=default, metavar="ENV", help=f"{env_words()} (default: {usual})")
 
-
-ENVIRONMENTS = ("box2d", "trackmania", "tmrl")
-"""The words behind ``--env``; beside them ``gym:ID`` is any environment of Gymnasium's."""
-ENV_WORDS = f"{', '.join(ENVIRONMENTS)}, or gym:ID for any of Gymnasium's"

@@ -52,7 +52,7 @@ def examine(home: Home, env: str = "box2d") -> list[Check]:
 
 
 def _guarded(name: str, look: Callable[[], Check]) -> Check:
-    """A doctor that falls over helps nobody."""
+    """Turn any exception of a check into a failed check."""
     try:
         return look()
     except HitlError as error:
@@ -190,7 +190,7 @@ def _window() -> Check:
 
     if display_available():
         return Check("window", OK, "there is a display")
-    return Check("window", NOTE, "no display here", "use --headless, and --pad scripted where nobody can drive")
+    return Check("window", NOTE, "no display here", "use --headless, with --pad scripted if you cannot drive")
 
 
 def _store(home: Home) -> Check:

@@ -19,25 +19,24 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
 from data.errors import InputFileError, UsageError, shown
 from data.files.text_files import read_toml
-from data.files.validation import Place, checked, filled
+from data.files.validation import OneOf, Place, checked, filled
+from data.reward import RewardSettings
 from data.suggest import did_you_mean
 from hitl.arbiter import Settings as TakeoverSettings
 from hitl.home import Home
+from hitl.pads import PADS
 from hitl.task.driving_task import TaskSettings
 from hitl.task.observation import ObservationSettings
-from hitl.task.reward import RewardSettings
 from trainer.config import TrainConfig
 from trainer.presets import preset_called
 from trainer.retired import without_retired
 
-Kind = Literal["auto", "sdl", "keyboard", "inputs"]
-KINDS: tuple[str, ...] = get_args(Kind)
 CONTROLS = ("steer", "gas", "brake", "gas_brake", "none")
 COMMAND_LINE = "command line"
 Pixels = Annotated[int, Meta(ge=-100_000, le=100_000)]
@@ -47,7 +46,7 @@ Pixels = Annotated[int, Meta(ge=-100_000, le=100_000)]
 class PadChoice:
     """Which device the player uses."""
 
-    use: Kind = "auto"  # auto: a pad if there is one, else the keyboard
+    use: Annotated[str, OneOf(PADS)] = "auto"  # auto: a pad if there is one, else the keyboard
     name: str = ""  # the device's name or a part of it; empty: the first one that fits
     id: str = field(default="", compare=False)  # the very pad that `hitl pads --choose` chose, where several have one name
 

@@ -11,7 +11,8 @@ from msgspec import Meta
 
 from data.demos import Rule
 from data.errors import UsageError
-from data.files.validation import Place, checked
+from data.files.validation import OneOf, Place, checked
+from trainer.networks.registry import NETWORKS
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0)]
@@ -31,7 +32,7 @@ class TrainConfig:
     """
 
     # Network
-    network: Literal["mlp", "residual", "simba", "recurrent", "cnn"] = "mlp"
+    network: Annotated[str, OneOf(NETWORKS)] = "mlp"
     """``recurrent`` has an LSTM in front of the mlp, ``cnn`` convolutions (``trainer.networks.actor_critic``)."""
     hidden: Size = 128
     """Units of each hidden layer."""

@@ -39,6 +39,13 @@ class Place:
         return f"{self.section}.{name}" if self.section else name
 
 
+@dataclass(frozen=True, eq=False)
+class OneOf:
+    """Annotates a text that must be a word of a table; the table may grow: ``Annotated[str, OneOf(NETWORKS)]``."""
+
+    table: Collection[str]
+
+
 @functools.cache
 def types(kind: type) -> dict[str, Any]:
     """Return the type of each field of a dataclass, with its bounds."""
@@ -75,12 +82,15 @@ def one(hint: Any, name: str, value: object, place: Place, example: object = Non
             return None
         if isinstance(value, float) and value.is_integer() and isinstance(_bare(hint), inspect.IntType):
             value = int(value)
-        return msgspec.convert(value, hint)
+        found = msgspec.convert(value, hint)
+        if (table := _table(hint)) is not None and found not in table:
+            raise ValueError
+        return found
     except (msgspec.ValidationError, ValueError, OverflowError):
         sign, bare = (" = ", False) if place.file else ("=", True)
         like = "" if example in (None, "", ()) else f", for example {name}{sign}{written(example, bare)}"
-        info = _bare(hint)
-        meant = did_you_mean(str(value), map(str, info.values)) if isinstance(info, inspect.LiteralType) else ""
+        words = _table(hint) or getattr(_bare(hint), "values", ())
+        meant = did_you_mean(str(value), map(str, words)) if words else ""
         sentence = f"{place.key(name)} must be {allowed(hint)}{like}, not {shown(written(value))}.{meant}"
         raise place.wrong(sentence) from None
 
@@ -96,7 +106,8 @@ def filled(base: T, table: object, place: Place) -> T:
 
 def allowed(hint: Any) -> str:
     """Return in words what a setting may be."""
-    words = _words(_bare(hint))
+    table = _table(hint)
+    words = _words(_bare(hint)) if table is None else _listed(sorted(table))
     return f'{words}, or "none"' if _optional(hint) else words
 
 
@@ -134,10 +145,18 @@ def _bare(hint: Any) -> inspect.Type:
     return info
 
 
+def _table(hint: Any) -> Collection[str] | None:
+    """Return the table whose words a setting may be; None for other settings."""
+    return next((mark.table for mark in getattr(hint, "__metadata__", ()) if isinstance(mark, OneOf)), None)
+
+
+def _listed(words: list[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
 def _words(info: inspect.Type) -> str:
     if isinstance(info, inspect.LiteralType):
-        *rest, last = map(str, info.values)
-        return f"{', '.join(rest)} or {last}"
+        return _listed(list(map(str, info.values)))
     if isinstance(info, inspect.IntType | inspect.FloatType):
         return ("a whole number" if isinstance(info, inspect.IntType) else "a number") + _bounds(info)
     if isinstance(info, inspect.TupleType):

@@ -11,7 +11,7 @@ from hitl.arguments import Parser
 from hitl.home import Home, add_home, home_path
 
 if TYPE_CHECKING:
-    from trainer.tmrl.config import Finding
+    from trainer.tmrl.config import KeyUse
 
 
 class Shown(NamedTuple):
@@ -76,8 +76,8 @@ def _in_force(home: Home, args: argparse.Namespace) -> Iterator[Shown]:
     import sys
     from dataclasses import asdict, is_dataclass
 
+    from data.reward import RewardSettings
     from hitl.settings import TABLES, load
-    from hitl.task.reward import RewardSettings
     from trainer.config import TrainConfig
     from trainer.daemon.wish import Wish, read_pairs
 
@@ -138,7 +138,7 @@ def _print(rows: list[Shown]) -> None:
         print(f"{row.name:<{width}} = {value}{note}")
 
 
-def show(findings: list[Finding]) -> None:
+def show(findings: list[KeyUse]) -> None:
     """Print a table of what became of each key of a configuration."""
     from hitl.console import console, table
 

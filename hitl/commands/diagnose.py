@@ -13,7 +13,7 @@ from hitl.arguments import Parser
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
-    from trainer.diagnosis.finding import Report
+    from trainer.diagnosis.finding import Diagnosis
 
 SOUND, FOUND, COULD_NOT_LOOK = 0, 1, 2
 COLOURS = {"fault": "red", "warning": "yellow", "note": "cyan"}
@@ -67,7 +67,7 @@ def main(argv: list[str]) -> int:
     return COULD_NOT_LOOK if report.return_needs else SOUND
 
 
-def show(report: Report, everything: bool = False) -> None:
+def show(report: Diagnosis, everything: bool = False) -> None:
     """Print a report for people."""
     from rich.markup import escape
     from rich.padding import Padding

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from hitl.arguments import ENVIRONMENTS, Parser
+from hitl.arguments import Parser
+from hitl.games.registry import single_words
 from hitl.home import add_home, home_path
 
 MARKS = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "bad": "[red]bad[/]"}
@@ -18,7 +19,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--env",
         default="box2d",
-        choices=ENVIRONMENTS,
+        choices=single_words(),
         help="what you mean to drive (default: box2d)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")

@@ -2,73 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from pkgutil import resolve_name
 
 from data.errors import UsageError
+from data.exchange.exporters import EXPORTERS, Chosen
 from hitl.arguments import Parser
 from hitl.commands.selection import add_filters, filters_meant, open_store, reasons, selected
 from hitl.home import add_home
-
-if TYPE_CHECKING:
-    from data.exchange.portable import Portable
-    from data.store import Store
-
-FORMATS = {
-    "minari": "a Minari dataset (a new folder)",
-    "player-run": "player runs that tmrl's old tool reads (a folder)",
-    "store": "one SQLite file with the chosen segments",
-    "parquet": "Parquet tables of the drives they lie in (a new folder)",
-    "lerobot": "a LeRobotDataset, layout v3.0 (a new folder)",
-}
-
-
-def _count(items: Iterator[Portable], told: list[int]) -> Iterator[Portable]:
-    """Pass episodes on and count episodes and steps in ``told``."""
-    for item in items:
-        told[0] += 1
-        told[1] += len(item.data)
-        yield item
-
-
-def _write(
-    store: Store, args: argparse.Namespace, ids: list[int] | None, episodes: list[int] | None
-) -> tuple[int, int]:
-    from data.exchange.portable import segment_episodes, whole_episodes
-
-    told = [0, 0]
-    if args.format == "store":
-        from data.exchange.merge import merge
-        from data.store import Store
-
-        if args.out.exists():
-            raise UsageError(f"{args.out.name} already exists. Name a new file, or merge with `hitl import`.")
-        with Store(args.out) as target:
-            summary = merge(target.conn, args.out, store.path, segments=ids)
-            target.as_one_file()
-        return summary.episodes, summary.steps
-    if args.format == "parquet":
-        from data.exchange.parquet import write_parquet
-
-        written = write_parquet(store.conn, args.out, episodes)
-        return written["episodes.parquet"], sum(n for name, n in written.items() if name.startswith("steps"))
-    items = _count(whole_episodes(store.conn, episodes) if ids is None else segment_episodes(store.conn, ids), told)
-    if args.format == "minari":
-        from data.exchange.minari import write_minari
-
-        write_minari(args.out, items)
-    elif args.format == "lerobot":
-        from data.exchange.lerobot import write_lerobot
-
-        write_lerobot(args.out, items)
-    else:
-        from data.exchange.player_runs import write_player_run
-
-        for item in items:
-            write_player_run(args.out, item)
-    return told[0], told[1]
 
 
 def main(argv: list[str]) -> int:
@@ -76,12 +17,12 @@ def main(argv: list[str]) -> int:
     parser = Parser(
         prog="hitl export",
         description="Export segments, trimmed, each as an episode of its own; or whole drives with --episodes.",
-        epilog="formats: " + "; ".join(f"{name}: {text}" for name, text in FORMATS.items())
+        epilog="formats: " + "; ".join(f"{name}: {made.text}" for name, made in EXPORTERS.items())
         + ". What the agent does not learn from (bad, failed, or showing nothing) is left out, unless --verdict, --outcome or "
         "--all asks for it; of a store, only what was judged bad.",
     )  # fmt: skip
     add_home(parser)
-    parser.add_argument("format", choices=FORMATS)
+    parser.add_argument("format", choices=EXPORTERS)
     parser.add_argument("out", type=Path, metavar="OUT", help="the file or folder to make")
     parser.add_argument(
         "--episodes", action="store_true", help="whole drives (those with a chosen segment, when there are filters)"
@@ -128,9 +69,10 @@ def main(argv: list[str]) -> int:
         if whole:
             ids = None
             if args.format == "store" and episodes is not None:
-                raise UsageError("A store is exported by segments. Omit --episodes or the filters.")
-        done = _write(store, args, ids, episodes)
-    print(f"{done[0]} episodes with {done[1]} steps are in {args.out.name}.")
+                raise UsageError("A store is exported by segments: leave --episodes or the filters out.")
+        export = Chosen(store, ids, episodes)
+        resolve_name(EXPORTERS[args.format].write)(args.out, export)
+    print(f"{export.count} episodes with {export.steps} steps are in {args.out.name}.")
     if (ids or episodes) is not None and len(chosen) < len(found):
         left = [s for s in found if s not in chosen]
         print(f"Left out, because the agent does not learn from them: {reasons(left, rule)}. Use --all to include them.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hitl.arguments import Parser, add_env
 from hitl.home import add_home, home_path
+from hitl.pads import PADS
 
 if TYPE_CHECKING:
     from data.records import Corner
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from hitl.settings import Settings
     from takeover_ui.window.window import Window
 
-DRIVERS = ("auto", "sdl", "inputs", "keyboard", "scripted", "none")
 
 def command_line() -> Parser:
     """Return the parser of this command."""
@@ -32,7 +32,8 @@ def command_line() -> Parser:
     add_home(parser)
     add_env(parser, None)
     parser.add_argument("--track", help="a shipped track's name or a file (default: as set, else 'default')")
-    parser.add_argument("--pad", choices=DRIVERS, default="auto", help="who takes over, and with what (default: auto)")
+    drivers = (*PADS, "scripted", "none")
+    parser.add_argument("--pad", choices=drivers, default="auto", help="who takes over, and with what (default: auto)")
     parser.add_argument("--pad-name", default="", metavar="TEXT", help="part of the pad's name, when there are several")
     parser.add_argument(
         "--gating", choices=("touch", "hold", "toggle"), help="how the wheel is taken (default: as set)"

@@ -18,7 +18,7 @@ from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.drives import from_store as drives_from_store
 from trainer.diagnosis.history import from_store, joined, read_histories
 from trainer.diagnosis.recipe import Recipe, from_settings, read_recipe
-from trainer.diagnosis.road import Road
+from trainer.diagnosis.road import RoadFacts
 
 if TYPE_CHECKING:
     from data.store import Store
@@ -51,9 +51,9 @@ def cases(
     if road is not None:
         given.append(f"line {road.name}: {road.length_m:,.0f} m of road, a point every {road.spacing_m:.2f} m")
     if player_runs is not None:
-        from hitl.diagnosis.player_runs import of_player_runs
+        from hitl.diagnosis.player_runs import read_player_runs
 
-        drives, told = of_player_runs(player_runs, line, recipe)
+        drives, told = read_player_runs(player_runs, line, recipe)
         given.append(told)
     for history in joined([history for path in histories for history in read_histories(path)]):
         text = f"history {history.name}: {len(history):,} rows, {len(history.columns)} columns"
@@ -101,7 +101,7 @@ def _recipe(config: dict[str, object] | None, drives: Drives | None) -> Recipe |
     return from_settings(config or {}, reward, drives.hz if drives else 20.0, lookahead_m(names))
 
 
-def _road(store: Store, drives: Drives | None) -> Road | None:
+def _road(store: Store, drives: Drives | None) -> RoadFacts | None:
     """Return the road's figures with the speeds and the braking that were really driven on it."""
     if drives is None:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,6 @@ from hitl.player_runs.rebuild import OldRuns
 from hitl.player_runs.road import SPEED_SCALE, old_names
 from hitl.road.track import load_track
 from hitl.task.driving_task import TaskSettings
-from hitl.task.reward import RewardSettings
 from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.recipe import Recipe
 
@@ -25,7 +23,7 @@ BOUNDED = ("steer", "gas", "brake", "gear", "failures", "steer_left", "steer_rig
 """Numbers of the old observation that lie at an end of their range by nature."""
 
 
-def of_player_runs(path: Path, line: str | None, recipe: Recipe | None) -> tuple[Drives, str]:
+def read_player_runs(path: Path, line: str | None, recipe: Recipe | None) -> tuple[Drives, str]:
     """Return the runs of a folder as demos, and a sentence about them. Raises InputFileError when none can be read."""
     if not path.exists():
         raise InputFileError(f"There is no {path.name}: check the path of the player runs.")
@@ -89,10 +87,7 @@ def _repaid(runs: list[PlayerRun], line: str, recipe: Recipe) -> tuple[tuple[flo
     """Return (recorded, today's) return of each run that can be driven again on the line."""
     if recipe.reward is None:
         return ()
-    known = {f.name for f in fields(RewardSettings)}
-    values = {k: getattr(recipe.reward, k) for k in recipe.reward.__dataclass_fields__ if k in known}
-    values["failure_countdown"], values["min_steps"] = int(values["failure_countdown"]), int(values["min_steps"])
-    rebuild = OldRuns(load_track(line), TaskSettings(reward=RewardSettings(**values), hz=recipe.hz))
+    rebuild = OldRuns(load_track(line), TaskSettings(reward=recipe.reward, hz=recipe.hz))
     found = []
     for run in runs[:10]:
         try:

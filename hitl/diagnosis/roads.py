@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hitl.road.speed_profile import speed_profile
 from hitl.road.track import Track, finish_artefact, load_track, reward_points
-from trainer.diagnosis.road import Road
+from trainer.diagnosis.road import RoadFacts
 
 ASSUMED_TOP = 100 / 3.6  # m/s
 ASSUMED_BRAKING = 10.0  # m/s^2
@@ -34,13 +34,13 @@ def facts(
     grip: float | None = None,
     name: str = "",
     spacing: float | None = None,
-) -> Road:
+) -> RoadFacts:
     """Return a track's figures. ``top`` (m/s), ``braking`` and ``grip`` (m/s^2) as driven; assumed where left out."""
     v, b, g = top or ASSUMED_TOP, braking or ASSUMED_BRAKING, grip or ASSUMED_GRIP
     speed = speed_profile(track, top=v, braking=b, grip=g, gain=ASSUMED_GAIN)
     line = track.line
     how = "driven" if top else "assumed"
-    road = Road(
+    road = RoadFacts(
         name=name or track.name,
         length_m=line.length,
         spacing_m=spacing or line.spacing,
@@ -70,7 +70,7 @@ def _raw_points(path: Path) -> NDArray[Any] | None:
     return np.asarray(reward_points(path), np.float64)
 
 
-def line_facts(path: str | Path) -> tuple[Road, Track]:
+def line_facts(path: str | Path) -> tuple[RoadFacts, Track]:
     """Return the figures of a line file (or of a shipped track, by name) and its track. Raises InputFileError."""
     track = load_track(path)
     points = _raw_points(Path(path))

@@ -1,22 +1,17 @@
-"""What is driven: one environment with its clock, its track and its names, opened by the word behind ``--env``.
-
-- ``box2d``: the embedded game.
-- ``trackmania``: TrackMania 2020, by its telemetry and a virtual pad.
-- ``tmrl``: the player's own ``tmrl.get_environment()``.
-- ``gym:ID``: any Gymnasium environment with a Box action.
-"""
+"""What is driven: one environment with its clock, its track and its names, opened by the word behind ``--env``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from data.errors import DeviceError, UsageError, shown
 from data.suggest import did_you_mean
-from hitl.arguments import ENV_WORDS, ENVIRONMENTS
 from hitl.games.base import Game
+from hitl.games.registry import GAMES, env_words, single_words
 from hitl.games.world import NoTask, World, no_road
 from hitl.home import Home
 from hitl.protocols import Clock
@@ -36,18 +31,22 @@ def open_world(options: SessionOptions, home: Home) -> World:
         DeviceError: there is none of that name, or it cannot be used now.
         InputFileError: the track, or a setting, cannot be used.
     """
-    kind, _, name = options.env.partition(":")
-    if kind == "gym" and name:
-        return _quiet(lambda: _gym(name, options, home), home)
-    if options.env == "box2d":
-        return _box2d(options, home)
-    if options.env == "tmrl":
-        return _quiet(lambda: _tmrl(options, home), home)
-    if options.env == "trackmania":
-        return _trackmania(options, home)
-    raise DeviceError(
-        f"There is no environment '{shown(options.env)}': --env is {ENV_WORDS}.{did_you_mean(options.env, ENVIRONMENTS)}"
-    )
+    word, colon, _ = options.env.partition(":")
+    if word not in GAMES or bool(colon) != (word == "gym"):
+        meant = did_you_mean(options.env, single_words())
+        raise DeviceError(f"There is no environment '{shown(options.env)}': --env is {env_words()}.{meant}")
+    world: World = resolve_name(GAMES[word])(options, home)
+    return world
+
+
+def gym_world(options: SessionOptions, home: Home) -> World:
+    """Open any Gymnasium environment with a Box action."""
+    return _quiet(lambda: _gym(options.env.partition(":")[2], options, home), home)
+
+
+def tmrl_world(options: SessionOptions, home: Home) -> World:
+    """Open the player's own ``tmrl.get_environment()``."""
+    return _quiet(lambda: _tmrl(options, home), home)
 
 
 def _quiet(make: Callable[[], World], home: Home) -> World:
@@ -78,20 +77,21 @@ def _quiet(make: Callable[[], World], home: Home) -> World:
     return world
 
 
-def _box2d(options: SessionOptions, home: Home) -> World:
+def box2d_world(options: SessionOptions, home: Home) -> World:
+    """Open the embedded game."""
     from hitl.games.box2d import Box2DGame
-    from hitl.settings import load
 
     track = drivable(home, options.track)
-    options = replace(options, task=options.task or load(home, "observation", "reward").task)
-    return _driven(Box2DGame(track), track, options)
+    return driven(Box2DGame(track), track, options, home)
 
 
-def _driven(game: Game, track: Track, options: SessionOptions, **more: Any) -> World:
-    """Return the world of a game of ours: the same environment for each of them."""
+def driven(game: Game, track: Track, options: SessionOptions, home: Home, **more: Any) -> World:
+    """Return the world of a game of ours, on a track: the same task, clock and environment for each of them."""
     from hitl.games.driving_env import DrivingEnv
+    from hitl.settings import load
 
-    env, names = DrivingEnv(track, options.task, game), game.action_names
+    settings = options.task or load(home, "observation", "reward").task
+    env, names = DrivingEnv(track, settings, game), game.action_names
     runs_by_itself = not hasattr(game, "advance")
     return World(
         env,
@@ -142,7 +142,8 @@ def _gym(name: str, options: SessionOptions, home: Home) -> World:
     )
 
 
-def _trackmania(options: SessionOptions, home: Home) -> World:
+def trackmania_world(options: SessionOptions, home: Home) -> World:
+    """Open TrackMania 2020, by its telemetry and a virtual pad."""
     from hitl.games.trackmania.game import open_trackmania
     from hitl.games.trackmania.key_presses import instead_of_pad, key_controls, keys_or_none
     from hitl.games.trackmania.virtual_pad import VirtualPad
@@ -170,7 +171,7 @@ def _trackmania(options: SessionOptions, home: Home) -> World:
         if chosen.controls == "auto":
             game.spare = lambda: keys_or_none(hz)
 
-    return _driven(game, track, options, plug=plug)
+    return driven(game, track, options, home, plug=plug)
 
 
 def _tmrl(options: SessionOptions, home: Home) -> World:

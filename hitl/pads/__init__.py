@@ -6,3 +6,14 @@ import os
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 os.environ.setdefault("SDL_JOYSTICK_ALLOW_BACKGROUND_EVENTS", "1")  # the game has the focus, not we
 os.environ.setdefault("SDL_JOYSTICK_THREAD", "1")  # Windows: notice pads without a window of ours
+
+PADS: dict[str, str] = {
+    "auto": "hitl.pads.open:auto_pad",
+    "sdl": "hitl.pads.open:sdl_pad",
+    "inputs": "hitl.pads.open:inputs_pad",
+    "keyboard": "hitl.pads.open:keyboard_pad",
+}
+"""Which kinds of pad there are: ``module:function``, imported when the pad is opened. `docs/extending.md` says how to add one.
+
+The function takes (settings, name, id): part of the pad's name, and the id of the one that was chosen; either may be empty.
+"""

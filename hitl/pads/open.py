@@ -2,38 +2,62 @@
 
 from __future__ import annotations
 
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING
+
 from data.errors import DeviceError
 from data.suggest import did_you_mean
+from hitl.pads import PADS
 from hitl.pads.base import Pad
-from hitl.settings import KINDS, Settings
+from hitl.settings import Settings
+
+if TYPE_CHECKING:
+    from hitl.pads.inputs_pad import InputsPad
+    from hitl.pads.keyboard import KeyboardPad
+    from hitl.pads.sdl import SdlPad
 
 
 def open_pad(settings: Settings, use: str = "", name: str = "") -> Pad:
-    """Return the pad of ``use`` ("auto", "sdl", "keyboard", "inputs"; empty: as set) and ``name`` (a name or a part of one).
+    """Return the pad of ``use`` (a kind of `PADS`; empty: as set) and ``name`` (a name or a part of one).
 
     "auto" is a pad if one is plugged in, else the keyboard. "sdl" waits for its pad: it reads as missing until it is
     there. Raises `DeviceError` where the kind cannot work at all.
     """
     kind = use or settings.pad.use
+    if kind not in PADS:
+        raise DeviceError(f"There is no kind of pad {kind!r}; known are {', '.join(PADS)}.{did_you_mean(kind, PADS)}")
     # A name goes with the kind it was set for.
     stored = kind in (settings.pad.use, "auto") and not name
-    name = settings.pad.name if stored else name
-    if kind == "keyboard":
-        from hitl.pads.keyboard import KeyboardPad
+    name, identity = (settings.pad.name, settings.pad.id) if stored else (name, "")
+    pad: Pad = resolve_name(PADS[kind])(settings, name, identity)
+    return pad
 
-        return KeyboardPad()
-    if kind == "inputs":
-        from hitl.pads.inputs_pad import InputsPad
 
-        return InputsPad(name, tables=settings.devices)
-    if kind not in KINDS:
-        raise DeviceError(f"There is no kind of pad {kind!r}; known are {', '.join(KINDS)}.{did_you_mean(kind, KINDS)}")
+def auto_pad(settings: Settings, name: str, identity: str) -> Pad:
+    """Open a pad if one is plugged in, else the keyboard."""
+    found = sdl_pad(settings, name, identity)
+    if found.device is not None:
+        return found
+    found.close()
+    return keyboard_pad(settings, name, identity)
+
+
+def sdl_pad(settings: Settings, name: str, identity: str) -> SdlPad:
+    """Open a pad by SDL."""
     from hitl.pads.sdl import SdlPad
 
-    pad = SdlPad(name, chosen=settings.pad.id if stored else "", tables=settings.devices)
-    if kind == "auto" and pad.device is None:
-        pad.close()
-        from hitl.pads.keyboard import KeyboardPad
+    return SdlPad(name, chosen=identity, tables=settings.devices)
 
-        return KeyboardPad()
-    return pad
+
+def inputs_pad(settings: Settings, name: str, identity: str) -> InputsPad:
+    """Open a pad by the package inputs."""
+    from hitl.pads.inputs_pad import InputsPad
+
+    return InputsPad(name, tables=settings.devices)
+
+
+def keyboard_pad(settings: Settings, name: str, identity: str) -> KeyboardPad:
+    """Open the keyboard."""
+    from hitl.pads.keyboard import KeyboardPad
+
+    return KeyboardPad()

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.records import ACTION_PENDING
+from data.reward import RewardSettings
 from hitl.games.base import VehicleState
 from hitl.road.track import Track
 from hitl.task.observation import ObservationSettings, Observer
-from hitl.task.reward import Reward, RewardSettings
+from hitl.task.reward import Reward
 
 FINISH_M = 2.0  # m before the end of the line at which a lap counts as driven
 WALKING_PACE = 5.0  # m/s

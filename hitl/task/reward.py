@@ -7,42 +7,8 @@ km/h, and ``S = safe_ratio * max_stray`` the distance up to which a car counts a
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Annotated
 
-from msgspec import Meta
-
-RECKLESS_M = 17.5  # m from the line beyond which high speed is reckless
-
-
-Pay = Annotated[float, Meta(ge=0, le=1e6)]
-Speed = Annotated[float, Meta(ge=0, le=2000)]
-
-
-@dataclass(frozen=True)
-class RewardSettings:
-    """The numbers of the recipe. The defaults are ours for the embedded game; every term can be switched on."""
-
-    progress: Pay = 100.0  # paid over the whole line; not set: a third for each metre of the track
-    max_stray: Annotated[float, Meta(gt=0, le=10_000)] = 4.5  # m; farther away the episode ends; not set: half the track's width
-    safe_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.9  # share of max_stray up to which a car counts as on its line
-    proximity_shaping: Annotated[float, Meta(ge=0, le=1)] = 0.5  # share of the progress that is not paid far from the line
-    constant_penalty: Pay = 0.0  # cost of each step
-    speed_bonus: Pay = 0.0  # for each km/h above speed_min, on the line
-    speed_min: Speed = 30.0  # km/h
-    speed_medium: Speed = 20.0  # km/h; between it and speed_min the bonus has a slope of its own
-    reckless_speed: Speed = 45.0  # km/h above which far from the line is reckless
-    reckless_factor: Pay = 0.0  # cost for each km/h of that
-    wall_hug_speed: Speed = 10.0  # km/h above which moving beside the line without progress is hugging a wall
-    wall_hug_factor: Pay = 0.0  # cost of each step of that, growing with their number
-    failure_countdown: Annotated[int, Meta(ge=1, le=100_000)] = 40  # steps without progress that end the episode
-    min_steps: Annotated[int, Meta(ge=0, le=100_000)] = 40  # before which no episode ends for want of progress
-    end_of_track: Annotated[float, Meta(ge=-1e6, le=1e6)] = 5.0  # paid for the finish
-    reward_scale: Annotated[float, Meta(gt=0, le=1000)] = 1.0  # of the sum of all others, before it is squashed
-
-    def as_dict(self) -> dict[str, float]:
-        """Return the settings as plain numbers, as they are kept with each session."""
-        return asdict(self)
+from data.reward import RECKLESS_M, RewardSettings, speed_bonus
 
 
 def progress_reward(gained_m: float, length_m: float, distance_m: float, settings: RewardSettings) -> float:
@@ -54,17 +20,6 @@ def progress_reward(gained_m: float, length_m: float, distance_m: float, setting
     if distance_m > safe and settings.max_stray > safe:
         pay *= max(1 - settings.proximity_shaping, 1 - (distance_m - safe) / (settings.max_stray - safe))
     return pay
-
-
-def speed_bonus(speed_kmh: float, distance_m: float, settings: RewardSettings) -> float:
-    """Pay for speed above ``speed_min``, on the line only; between medium and minimum by the recipe's second slope."""
-    if distance_m > settings.safe_ratio * settings.max_stray:
-        return 0.0
-    if speed_kmh > settings.speed_min:
-        return (speed_kmh - settings.speed_min) * settings.speed_bonus
-    if speed_kmh > settings.speed_medium:
-        return (speed_kmh - 0.75 * settings.speed_medium) * 2 * settings.speed_bonus
-    return 0.0
 
 
 def reckless_penalty(speed_kmh: float, distance_m: float, settings: RewardSettings) -> float:

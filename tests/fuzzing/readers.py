@@ -239,7 +239,7 @@ def _use_pickle(data: bytes, folder: Path) -> None:
 @functools.cache
 def config_json() -> dict[str, Any]:
     """Return a config.json as the forks write it."""
-    from trainer.tmrl.config import DEFAULTS, DIRECT
+    from trainer.tmrl.keys import DEFAULTS, DIRECT
 
     alg = {key: DEFAULTS.get(key, 1) for key in DIRECT}
     alg |= {

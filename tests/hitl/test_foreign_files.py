@@ -272,10 +272,11 @@ def test_a_config_nested_without_end_is_refused(tmp_path):
 )
 @pytest.mark.parametrize("value", [math.nan, math.inf, 10**400, [1], None])
 def test_a_recipe_with_numbers_that_are_none_is_read_without_them(key, value):
-    from trainer.diagnosis.recipe import from_config
+    from trainer.diagnosis.recipe import from_tmrl
+    from trainer.tmrl.reader import TmrlConfig
 
     table = {key: value}
-    recipe = from_config({"ALG": table, "MODEL": table, "ENV": {"RTGYM_CONFIG": table, **table}})
+    recipe = from_tmrl(TmrlConfig({"ALG": table, "MODEL": table, "ENV": {"RTGYM_CONFIG": table, **table}}))
     assert math.isfinite(recipe.hz)
     assert recipe.n_step is not None
 

@@ -10,13 +10,13 @@ from tests.trainer.test_daemon import SMALL, drive, train
 
 from data.errors import InputFileError, UsageError
 from data.files.validation import types
+from data.reward import RewardSettings
 from hitl.cli import main
 from hitl.home import Home
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.settings import SECTIONS, TABLES, OverlaySettings, load
 from hitl.task.driving_task import DrivingTask
-from hitl.task.reward import RewardSettings
 from takeover_ui.overlay.texts import LANGUAGES
 from takeover_ui.window.options import WindowOptions
 from trainer.daemon.wish import Wish

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from hitl.arguments import ENVIRONMENTS
 from hitl.cli import COMMANDS
+from hitl.games.registry import single_words
 from tests.support.places import ROOT
 from trainer.config import TrainConfig
 from trainer.daemon.wish import read_pairs
@@ -173,7 +173,7 @@ def parsed(words: list[str]) -> argparse.Namespace | str:
 def meant(command: str, found: argparse.Namespace) -> argparse.Namespace | str:
     """Return the reason why a command would refuse a value that its parser takes as a text, or the namespace."""
     values = vars(found)
-    known = {"preset": tuple(PRESETS), "env": ENVIRONMENTS}
+    known = {"preset": tuple(PRESETS), "env": single_words()}
     for name, choices in known.items():
         value = values.get(name)
         if not value or HOLE in value or value.isupper() or value in choices or value.startswith("gym:"):

@@ -13,7 +13,7 @@ from tests.support.places import REFERENCE
 from trainer.config import PLAIN, TrainConfig
 from trainer.diagnosis import probe
 from trainer.diagnosis.case import Case
-from trainer.diagnosis.finding import Report
+from trainer.diagnosis.finding import Diagnosis
 from trainer.diagnosis.history import from_rows
 from trainer.diagnosis.recipe import from_settings
 from trainer.diagnosis.run import diagnose
@@ -108,7 +108,7 @@ def train(
 
 def report(
     learner: TQC, rows: list[dict[str, float]], batch: Batch, *, ours: bool = True, ratio: bool = False
-) -> Report:
+) -> Diagnosis:
     """What the diagnosis says of a trained learner; ``ratio``: its updates for each step are looked at, too."""
     recipe = from_settings(learner.config.to_dict(), None, 20.0, None)
     if not ratio:
@@ -116,5 +116,5 @@ def report(
     return diagnose([Case(from_rows(rows, ours=ours), recipe, probe=probe.look(learner, batch))])
 
 
-def faults(found: Report) -> list[str]:
+def faults(found: Diagnosis) -> list[str]:
     return [f.fault for f in found.above_notes]

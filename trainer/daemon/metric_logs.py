@@ -143,7 +143,7 @@ def _installed(package: str) -> None:
             found = None
         if found is None:
             raise UsageError(
-                f"The package '{package}' is not installed: `python -m pip install {package}`, or leave that option away."
+                f"The package '{package}' is not installed: `python -m pip install {package}`, or omit that option."
             )
 
 

@@ -12,7 +12,7 @@ import torch
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
 
 
-def keep_freed_memory() -> bool:
+def tune_malloc() -> bool:
     """Tell glibc to hand out blocks up to 32 MB from its own heap and to keep what is freed; False elsewhere."""
     if not sys.platform.startswith("linux"):
         return False

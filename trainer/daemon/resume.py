@@ -14,7 +14,7 @@ from data.tables.checkpoints import CheckpointRecord
 from trainer.checkpoints.files import SHAPE_FIELDS, load, shaped_like
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import TrainConfig
-from trainer.daemon.update_budget import Ledger
+from trainer.daemon.update_budget import UpdateBudget
 from trainer.daemon.wish import Wish
 from trainer.learner.learner import LATER_NUMBERS, Learner
 from trainer.learner.make import make_learner
@@ -41,19 +41,19 @@ class Start:
     unknown: str = ""
     """What is to be said of settings in the checkpoint that this version does not know."""
 
-    def ledger(self, online_now: int) -> Ledger:
+    def budget(self, online_now: int) -> UpdateBudget:
         """Return the updates owed, as they stood; ``online_now``: online steps in the store."""
         c = self.config
-        ledger = Ledger(c.utd, c.warmup_steps, c.max_debt_steps * c.utd)
+        budget = UpdateBudget(c.utd, c.warmup_steps, c.max_debt_steps * c.utd)
         if self.meta is None:
-            return ledger
+            return budget
         numbers = self.meta.numbers
         if self.own:
-            ledger.online, ledger.owed = int(numbers["online_steps"]), float(numbers["owed_updates"])
+            budget.online, budget.owed = int(numbers["online_steps"]), float(numbers["owed_updates"])
         elif self.meta.updates:
             # It was trained on its env_steps already, as far as these are in this store.
-            ledger.online, ledger.warmup = min(self.meta.env_steps, online_now), 0
-        return ledger
+            budget.online, budget.warmup = min(self.meta.env_steps, online_now), 0
+        return budget
 
     def generator(self) -> torch.Generator:
         """Return the stream that batches are drawn by."""

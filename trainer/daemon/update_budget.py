@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Ledger:
+class UpdateBudget:
     """Keeps ``utd`` updates for each online step, whatever the machine's speed.
 
     Steps below ``warmup`` owe nothing. At most ``limit`` updates are owed at once: a trainer that was started late does not

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from trainer.diagnosis.history import History
     from trainer.diagnosis.probe import Probe
     from trainer.diagnosis.recipe import Recipe
-    from trainer.diagnosis.road import Road
+    from trainer.diagnosis.road import RoadFacts
 
 
 @dataclass(slots=True)
@@ -22,7 +22,7 @@ class Case:
 
     history: History | None = None
     recipe: Recipe | None = None
-    road: Road | None = None
+    road: RoadFacts | None = None
     drives: Drives | None = None
     probe: Probe | None = None
     unusable: tuple[int, Mapping[str, int]] | None = None

@@ -1,4 +1,4 @@
-"""The known faults: what each is called, how heavy it is, and how it is mended. ``docs/diagnosis.md`` explains them."""
+"""The known faults: what each is called, how heavy it is, and how to fix it. ``docs/diagnosis.md`` explains them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ class Fault:
     """``fault``: learning cannot work; ``warning``: it is held back; ``note``: good to know."""
     weight: float
     """0 to 100: what it costs the learning when it is certain."""
-    mend: str
+    fix: str
 
 
-def _fault(title: str, weight: float, mend: str) -> Fault:
-    return Fault(title, "fault", weight, mend)
+def _fault(title: str, weight: float, fix: str) -> Fault:
+    return Fault(title, "fault", weight, fix)
 
 
-def _warning(title: str, weight: float, mend: str) -> Fault:
-    return Fault(title, "warning", weight, mend)
+def _warning(title: str, weight: float, fix: str) -> Fault:
+    return Fault(title, "warning", weight, fix)
 
 
-def _note(title: str, weight: float, mend: str) -> Fault:
-    return Fault(title, "note", weight, mend)
+def _note(title: str, weight: float, fix: str) -> Fault:
+    return Fault(title, "note", weight, fix)
 
 
 FAULTS: dict[str, Fault] = {
@@ -37,7 +37,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "uniform-policy": _fault(
         "the policy is still uniform-random", 90,
-        "Mend the critic first; then raise the actor's learning rate (3e-4 is usual) or lower the temperature.",
+        "Fix the critic first; then raise the actor's learning rate (3e-4 is usual) or lower the temperature.",
     ),
     "demo-units": _fault(
         "the demos' controls are in other units than the policy's", 88,
@@ -82,7 +82,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "return-collapsed": _warning(
         "the return has fallen and stays down", 47,
-        "Go back to the weights from before the fall (the best checkpoint), then lower the learning rates or mend what is named "
+        "Go back to the weights from before the fall (the best checkpoint), then lower the learning rates or fix what is named "
         "beside this.",
     ),
     "observation-clipped": _warning(
@@ -135,7 +135,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "observation-constant": _warning(
         "an observation never changes", 46,
-        "Leave it out, or mend where it comes from (units, a sensor that is not read, a wrong index).",
+        "Leave it out, or fix where it comes from (units, a sensor that is not read, a wrong index).",
     ),
     "evaluation-missing": _warning(
         "nothing is ever evaluated", 45,

@@ -45,7 +45,7 @@ class Finding:
     @property
     def advice(self) -> str:
         """What to change."""
-        return self.change or FAULTS[self.fault].mend
+        return self.change or FAULTS[self.fault].fix
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ Outcome = Finding | Sound | Lacking
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Diagnosis:
     """All that was found, the heaviest first."""
 
     findings: tuple[Finding, ...]
@@ -80,7 +80,7 @@ class Report:
     """What was given, one sentence each."""
 
     @classmethod
-    def of(cls, outcomes: list[Outcome], looked_at: list[str] | None = None) -> Report:
+    def of(cls, outcomes: list[Outcome], looked_at: list[str] | None = None) -> Diagnosis:
         """Sort outcomes; of several findings of one fault the heaviest is kept, with the others' evidence."""
         best: dict[str, Finding] = {}
         for finding in sorted((o for o in outcomes if isinstance(o, Finding)), key=lambda f: -f.weight):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Road:
+class RoadFacts:
     """A reference line in figures. Lengths in metres, speeds in m/s."""
 
     name: str

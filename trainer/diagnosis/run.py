@@ -2,50 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable
+from importlib import import_module
 
-from trainer.diagnosis.case import Case, Check
-from trainer.diagnosis.checks import (
-    batch_checks,
-    critic_checks,
-    demo_checks,
-    evaluation_checks,
-    place_checks,
-    policy_checks,
-    probe_checks,
-    return_checks,
-    reward_checks,
-    road_checks,
-    state_checks,
-)
-from trainer.diagnosis.finding import Finding, Lacking, Outcome, Report, Sound
+from trainer.diagnosis.case import Case
+from trainer.diagnosis.finding import Diagnosis, Finding, Lacking, Outcome, Sound
 
-
-class _Family(Protocol):  # a module of checks
-    CHECKS: tuple[Check, ...]
-
-
-FAMILIES: Sequence[_Family] = (
-    critic_checks,
-    policy_checks,
-    batch_checks,
-    evaluation_checks,
-    return_checks,
-    road_checks,
-    reward_checks,
-    state_checks,
-    demo_checks,
-    place_checks,
-    probe_checks,
-)
+_CHECKS = "trainer.diagnosis.checks"
+FAMILIES: dict[str, str] = {
+    "critic": f"{_CHECKS}.critic_checks",
+    "policy": f"{_CHECKS}.policy_checks",
+    "batch": f"{_CHECKS}.batch_checks",
+    "evaluation": f"{_CHECKS}.evaluation_checks",
+    "return": f"{_CHECKS}.return_checks",
+    "road": f"{_CHECKS}.road_checks",
+    "reward": f"{_CHECKS}.reward_checks",
+    "state": f"{_CHECKS}.state_checks",
+    "demo": f"{_CHECKS}.demo_checks",
+    "place": f"{_CHECKS}.place_checks",
+    "probe": f"{_CHECKS}.probe_checks",
+}
+"""Modules of checks, each with its ``CHECKS``, imported when something is diagnosed. `docs/extending.md` says how to add one."""
 
 
 def outcomes(case: Case) -> list[Outcome]:
     """Return what every check says of the case."""
     found: list[Outcome] = []
-    for family in FAMILIES:
-        for check in family.CHECKS:
+    for family in FAMILIES.values():
+        for check in import_module(family).CHECKS:
             answer = check(case)
             if answer is None:
                 continue
@@ -53,11 +37,11 @@ def outcomes(case: Case) -> list[Outcome]:
     return found
 
 
-def diagnose(cases: Iterable[Case]) -> Report:
+def diagnose(cases: Iterable[Case]) -> Diagnosis:
     """Return the report on some cases (several when several histories were given)."""
     found: list[Outcome] = []
     looked_at: list[str] = []
     for case in cases:
         found += outcomes(case)
         looked_at += [text for text in case.looked_at if text not in looked_at]
-    return Report.of(found, looked_at)
+    return Diagnosis.of(found, looked_at)

@@ -53,7 +53,7 @@ def middle(a: Array) -> float:
     return float(np.median(a)) if len(a) else float("nan")
 
 
-def bars(values: Array, low: float = 0.0, high: float | None = None) -> str:
+def bar_chart(values: Array, low: float = 0.0, high: float | None = None) -> str:
     """Draw values as a row of bars, a blank for what is not known."""
     known = values[np.isfinite(values)]
     top = high if high is not None else (float(known.max()) if len(known) else 1.0)

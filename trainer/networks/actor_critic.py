@@ -6,6 +6,7 @@ Every network body maps (B, I), or (E, B, I), to (E, B, O) for E members at once
 from __future__ import annotations
 
 import math
+from pkgutil import resolve_name
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +14,9 @@ from torch import Tensor, nn
 from trainer.config import TrainConfig
 from trainer.networks.encoded import EncodedEnsemble
 from trainer.networks.mlp import MlpEnsemble, Tape
-from trainer.networks.pictures import PictureEnsemble
 from trainer.networks.recurrent import Memory, RecurrentEnsemble
-from trainer.networks.residual import GraphEnsemble, ResidualEnsemble, SimbaEnsemble
+from trainer.networks.registry import NETWORKS, Shape
+from trainer.networks.residual import GraphEnsemble
 from trainer.replay.batch import Sight
 
 Ensemble = MlpEnsemble | GraphEnsemble | EncodedEnsemble
@@ -26,22 +27,10 @@ _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _LOG_2 = math.log(2.0)
 
 
-def body(
-    config: TrainConfig, members: int, inputs: int, outputs: int, layer_norm: bool, actions: int = 0, acted: int = 0
-) -> Ensemble:
-    """Return an ensemble of the kind ``config.network``; ``actions`` of the inputs, at their end, are an action's.
-
-    ``acted``: the size of an action that was executed before, where the network remembers it.
-    """
-    if config.network == "mlp":
-        return MlpEnsemble(members, inputs, outputs, config.hidden, config.layers, layer_norm)
-    if config.network == "residual":
-        return ResidualEnsemble(members, inputs, outputs, config.hidden, config.layers, actions)
-    if config.network == "cnn":
-        return PictureEnsemble(members, inputs, outputs, config, layer_norm, actions)
-    if config.network == "recurrent":
-        return RecurrentEnsemble(members, inputs - actions, acted, outputs, config, layer_norm, actions)
-    return SimbaEnsemble(members, inputs, outputs, config.hidden, config.layers)
+def body(config: TrainConfig, shape: Shape) -> Ensemble:
+    """Return an ensemble of the kind ``config.network``."""
+    made: Ensemble = resolve_name(NETWORKS[config.network])(config, shape)
+    return made
 
 
 def remember(network: Actor | Critics) -> Memory | None:
@@ -88,9 +77,8 @@ class Actor(nn.Module):
         super().__init__()
         self.observation_size, self.action_size = observation_size, action_size
         self.log_std_max = config.log_std_max
-        self.body: Ensemble = body(
-            config, 1, observation_size, 2 * action_size, config.layer_norm_actor, acted=action_size
-        )
+        shape = Shape(1, observation_size, 2 * action_size, config.layer_norm_actor, executed=action_size)
+        self.body: Ensemble = body(config, shape)
         if config.init_gas_bias:
             with torch.no_grad():
                 last_bias(self.body)[..., 0] += config.init_gas_bias
@@ -140,10 +128,9 @@ class Critics(nn.Module):
     def __init__(self, observation_size: int, action_size: int, config: TrainConfig) -> None:
         super().__init__()
         self.count, self.quantiles = config.critics, config.quantiles
-        inputs = observation_size + action_size
-        self.body: Ensemble = body(
-            config, config.critics, inputs, config.quantiles, config.layer_norm_critic, action_size, action_size
-        )
+        inputs, normed = observation_size + action_size, config.layer_norm_critic
+        shape = Shape(config.critics, inputs, config.quantiles, normed, action_size, action_size)
+        self.body: Ensemble = body(config, shape)
 
     def run(self, pair: Sight) -> Tape:
         """Return quantiles (E, B, N) as the tape's ``out``."""

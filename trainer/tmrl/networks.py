@@ -6,17 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainer.config import TrainConfig
-
-KEPT = {
-    "RNN_SIZES": ("rnn_size", "recurrent"),
-    "RNN_LENS": ("rnn_layers", "recurrent"),
-    "R2D2_REWIND": ("burn_in", "recurrent"),
-    "CNN_FILTERS": ("cnn_filters", "cnn"),
-    "CNN_OUTPUT_SIZE": ("cnn_output", "cnn"),
-    "USE_FROZEN_EFFNET": ("frozen_effnet", "cnn"),
-    "FROZEN_EFFNET_EMBED_DIM": ("cnn_output with USE_FROZEN_EFFNET", "cnn"),
-}
-"""Keys of one kind of network: the setting that keeps the value, and the network that uses it."""
+from trainer.tmrl.keys import KEPT
 
 
 def set_network(flat: Mapping[str, Any], set_: dict[str, Any], changed: dict[str, str]) -> None:

@@ -3,52 +3,9 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator, Mapping
 from typing import Any
 
-from data.errors import InputFileError, shown
-
-OLDEST = (0, 6, 0)
-SECTIONS = ("MODEL", "ALG", "PLAYER_RUNS", "ENV", "DEBUGGER", "REWARD_CONFIG")
 TRUTHS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False, "none": False, "null": False}
-
-
-def check_schema(values: Any, name: str) -> None:
-    """Raise InputFileError, with the true reason, unless these are the settings of tmrl 0.6.0 or newer.
-
-    A file that names no version is one when it has their sections.
-    """
-    if not isinstance(values, dict):
-        raise InputFileError(f"The configuration '{name}' is no table of settings: give a tmrl config.json.")
-    version = values.get("__VERSION__")
-    if version is None:
-        if not any(isinstance(values.get(section), dict) for section in ("ALG", "MODEL", "ENV")):
-            raise InputFileError(
-                f"The configuration '{name}' has no __VERSION__ and none of the sections ALG, MODEL and ENV, as those of tmrl "
-                "0.6.0 or newer do: give the config.json of the run."
-            )
-        return
-    numbers = tuple(int(part) for part in re.findall(r"\d{1,9}", str(version))[:3])
-    if numbers + (0,) * (3 - len(numbers)) < OLDEST or not numbers:
-        raise InputFileError(
-            f"The configuration '{name}' is of version {shown(version, 20) or 'unknown'}; 0.6.0 or newer is needed: let tmrl "
-            "write it anew."
-        )
-
-
-def entries(values: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    """Yield (section, key, value) of every layout, the root's keys first: what a section says goes before them."""
-    for key, value in values.items():
-        if key != "__VERSION__" and not (key in SECTIONS and isinstance(value, Mapping)):
-            yield "", key, value
-    for section in SECTIONS:
-        table = values.get(section)
-        for key, value in table.items() if isinstance(table, Mapping) else ():
-            if key == "REWARD_CONFIG" and isinstance(value, Mapping):
-                yield from ((f"{section}.{key}", k, v) for k, v in value.items())
-            else:
-                yield section, key, value
 
 
 def plain(value: Any) -> Any:

@@ -44,7 +44,7 @@ def turns(home: Home, until, seconds: float = 60.0) -> Daemon:
 
     def stop() -> bool:
         assert time.monotonic() < end, daemon.beat
-        return hasattr(daemon, "ledger") and until(daemon)
+        return hasattr(daemon, "budget") and until(daemon)
 
     daemon.stop = stop
     daemon.run()
@@ -84,8 +84,8 @@ def assert_one_batch(home: Home, driven: int) -> None:
     rows = np.unique(replay.demo.slots.numpy())
     assert len(rows) == len(steps)
     daemon = turns(home, lambda d: d.learner.updates >= 8)
-    assert daemon.replay.demo_rows == len(steps)
-    assert daemon.watch.left_out == set()
+    assert daemon.training.replay.demo_rows == len(steps)
+    assert daemon.training.watch.left_out == set()
     with Store(home.store_path) as store:
         assert apart(store.conn) == {}
         assert not store.db.execute("SELECT message FROM events WHERE kind = 'layout'").fetchall()
@@ -304,7 +304,7 @@ class TestWhatCannotMeet:
                 assert size == 46
                 sizes.append(size)
                 drive_tmrl(other)
-            return size == 81 and daemon.replay.online_steps == 12
+            return size == 81 and daemon.training.replay.online_steps == 12
 
         daemon = turns(other, content)
-        assert daemon.learner.observation_size == 81
+        assert daemon.training.learner.observation_size == 81

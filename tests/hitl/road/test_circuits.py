@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.records import Corner
+from data.reward import RewardSettings
 from hitl.games.base import Start, VehicleState
 from hitl.games.driving_env import DrivingEnv
 from hitl.games.trackmania.frames import Frame
@@ -16,7 +17,6 @@ from hitl.road.corner_stats import corner_stats
 from hitl.road.line import ReferenceLine
 from hitl.road.track import Track, finish_artefact, lay_segments
 from hitl.task.driving_task import DrivingTask, TaskSettings
-from hitl.task.reward import RewardSettings
 
 BEND = {"radius": 20, "angle": 90}
 

@@ -190,7 +190,7 @@ def test_pictures_go_from_an_environment_to_the_network_and_back(tmp_path, blobs
     settings = {"network": "cnn", "cnn_filters": [4, 8], "cnn_output": 8, "hidden": 16}
     settings |= {"batch_size": 8, "warmup_steps": 0, "utd": 0.5}
     daemon = Daemon(home.root, Wish.of(settings))
-    daemon.stop = lambda: getattr(daemon, "learner", None) is not None and daemon.learner.updates >= 8
+    daemon.stop = lambda: daemon.training is not None and daemon.training.learner.updates >= 8
     daemon.run()
     assert daemon.config.image == (3, 8, 10)
     again = Daemon(home.root, Wish.of({"network": "cnn"}), stop=lambda: True)

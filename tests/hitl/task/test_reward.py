@@ -5,12 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.reward import RewardSettings, speed_bonus
 from hitl.task.reward import (
     Reward,
-    RewardSettings,
     progress_reward,
     reckless_penalty,
-    speed_bonus,
     squash,
     wall_hug_penalty,
 )

@@ -76,8 +76,8 @@ def train(root: Path, until: int | None, config: TrainConfig = SMALL, **wish: ob
 
     def stop() -> bool:
         assert time.monotonic() - began < 60
-        done = getattr(daemon, "ledger", None) is not None and daemon.beat.state in ("idle", "waiting")
-        return done if until is None else hasattr(daemon, "learner") and daemon.learner.updates >= until
+        done = daemon.training is not None and daemon.beat.state in ("idle", "waiting")
+        return done if until is None else daemon.training is not None and daemon.training.learner.updates >= until
 
     daemon.stop = stop
     daemon.run()
@@ -85,17 +85,17 @@ def train(root: Path, until: int | None, config: TrainConfig = SMALL, **wish: ob
 
 
 def state(daemon: Daemon) -> dict[str, torch.Tensor]:
-    return {**daemon.learner.tensors(), "replay": daemon.generator.get_state()}
+    return {**daemon.training.learner.tensors(), "replay": daemon.training.generator.get_state()}
 
 
 def test_trains_within_the_ratio_and_leaves_checkpoints(tmp_path: Path) -> None:
     drive(tmp_path / "store.sqlite")
     daemon = train(tmp_path, None)
-    assert daemon.learner.updates == 200 - 20  # utd 1, 200 steps, 20 of warm-up
+    assert daemon.training.learner.updates == 200 - 20  # utd 1, 200 steps, 20 of warm-up
     drive(tmp_path / "store.sqlite", 50, 1)
     drive(tmp_path / "store.sqlite", 50, 1, purpose="lap", takeover=False)  # a lap is no online step
     daemon = train(tmp_path, None)
-    assert daemon.learner.updates == 180 + 50
+    assert daemon.training.learner.updates == 180 + 50
     with Store(tmp_path / "store.sqlite") as store:
         records = store.checkpoints()
         assert records[0].updates == 230
@@ -123,13 +123,13 @@ def test_a_step_that_cannot_be_learned_from_is_told_of_once_and_training_goes_on
     for t, value in ((5, np.nan), (15, np.inf), (99, 1e30)):
         spoil(t, value)
     daemon = train(tmp_path, None)
-    assert daemon.replay.online_steps == 200 - 6
-    assert daemon.learner.updates == 194 - 20
-    assert daemon.learner.healthy()
+    assert daemon.training.replay.online_steps == 200 - 6
+    assert daemon.training.learner.updates == 194 - 20
+    assert daemon.training.learner.healthy()
     drive(path, 50, 1)
     spoil(7, np.nan)
     daemon = train(tmp_path, None)
-    assert daemon.learner.healthy()
+    assert daemon.training.learner.healthy()
     with Store(path) as store:
         events = store.conn.execute("SELECT level, message FROM events WHERE kind = 'numbers'").fetchall()
         kinds = {kind for (kind,) in store.conn.execute("SELECT kind FROM events")}
@@ -160,7 +160,7 @@ def test_what_comes_while_it_trains_is_told_of_once(tmp_path: Path) -> None:
 
     daemon.stop = stop
     daemon.run()
-    assert daemon.replay.online_steps == 200 + 4 * 27
+    assert daemon.training.replay.online_steps == 200 + 4 * 27
     assert len([text for text in said if "the reward in 3" in text]) == 1
     assert len([text for text in said if "cannot be learned from" in text]) == 1
 
@@ -195,7 +195,7 @@ def die(root: Path, at: int, config: TrainConfig) -> None:
     daemon = Daemon(root, Wish(config.with_values(checkpoint_updates=40)))
 
     def stop() -> bool:
-        if hasattr(daemon, "learner") and daemon.learner.updates >= at:
+        if daemon.training is not None and daemon.training.learner.updates >= at:
             raise KeyboardInterrupt
         return False
 
@@ -293,11 +293,11 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_taken(tmp_path: Path
         said: list[str] = []
         daemon = Daemon(tmp_path, Wish(SMALL), stop=lambda: True, say=said.append)
         assert what
-        start = daemon._start()
-        assert start is not None
-        assert start.learner.updates == before.updates
+        opened = daemon._open()
+        assert opened is not None
+        assert opened.start.learner.updates == before.updates
         assert "damaged" in said[0]
-        daemon.follower.close()
+        opened.follower.close()
     for file in (tmp_path / "checkpoints").iterdir():
         file.write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match="--fresh"):
@@ -317,15 +317,15 @@ def test_explosion_goes_back_once_and_then_stops(tmp_path: Path) -> None:
 
     def stop() -> bool:
         assert time.monotonic() - began < 30
-        if hasattr(daemon, "learner") and daemon.learner.updates >= 60 and len(poisoned) < 1:
-            poisoned.append(daemon.learner.updates)
-            daemon.learner.critic_flat.values[5] = float("nan")
-        return hasattr(daemon, "learner") and daemon.learner.updates >= 150
+        if daemon.training is not None and daemon.training.learner.updates >= 60 and len(poisoned) < 1:
+            poisoned.append(daemon.training.learner.updates)
+            daemon.training.learner.critic_flat.values[5] = float("nan")
+        return daemon.training is not None and daemon.training.learner.updates >= 150
 
     daemon.stop = stop
     daemon.run()
-    assert daemon.learner.lr_scale == 0.5
-    assert daemon.learner.healthy()
+    assert daemon.training.learner.lr_scale == 0.5
+    assert daemon.training.learner.healthy()
     with Store(tmp_path / "store.sqlite") as store:
         events = store.conn.execute("SELECT message FROM events WHERE kind = 'rollback'").fetchall()
     assert len(events) == 1
@@ -354,14 +354,14 @@ def test_begins_from_another_run_with_its_whole_state(tmp_path: Path) -> None:
     def stop() -> bool:
         assert time.monotonic() - began < 30
         if daemon.beat.state == "idle" and not seen:
-            seen.append(daemon.learner.updates)
+            seen.append(daemon.training.learner.updates)
             drive(tmp_path / "home" / "store.sqlite", 40, 1)
-        return daemon.beat.state == "idle" and daemon.learner.updates == 540
+        return daemon.beat.state == "idle" and daemon.training.learner.updates == 540
 
     daemon.stop = stop
     daemon.run()
     assert seen == [500]  # what it was trained on is not paid for again, and there is no warm-up
-    assert daemon.learner.updates == 540
+    assert daemon.training.learner.updates == 540
     assert daemon.config.hidden == 8
     assert any("keep the shape" in text for text in said)
     with pytest.raises(UsageError, match="hidden = 8"):
@@ -376,13 +376,13 @@ def test_pause_and_stop_files(tmp_path: Path) -> None:
     thread = threading.Thread(target=daemon.run)
     thread.start()
     wait_for(lambda: daemon.beat.state == "paused")
-    assert daemon.learner.updates == 0
+    assert daemon.training.learner.updates == 0
     control.withdraw(tmp_path, control.PAUSE)
-    wait_for(lambda: daemon.learner.updates > 0)
+    wait_for(lambda: daemon.training.learner.updates > 0)
     control.ask(tmp_path, control.STOP)
     thread.join(20)
     assert not thread.is_alive()
-    assert newest(tmp_path).updates == daemon.learner.updates
+    assert newest(tmp_path).updates == daemon.training.learner.updates
 
 
 def test_evaluations_make_the_best(tmp_path: Path) -> None:
@@ -404,7 +404,7 @@ def test_evaluations_make_the_best(tmp_path: Path) -> None:
         best = store.best_checkpoint()
     assert best is not None
     assert best.id == first
-    assert daemon.replay.online_steps == 215  # evaluations are no online steps
+    assert daemon.training.replay.online_steps == 215  # evaluations are no online steps
     later = newest(tmp_path).id
     drive(path, 12, 20, takeover=False, purpose="evaluation", checkpoint_id=later, progress=5.0)
     train(tmp_path, None, config)
@@ -439,7 +439,7 @@ def test_a_takeover_is_drawn_from_within_two_seconds_of_its_end(tmp_path: Path) 
         recorder.end_segment(token, "cleared")
         ended = time.monotonic()
         agent = StepRow(np.ones(3, np.float32), np.zeros(2, np.float32), np.zeros(2, np.float32), 0, 0.0)
-        while daemon.replay.drawn_demo == 0:
+        while daemon.training.replay.drawn_demo == 0:
             recorder.step(agent)  # the episode goes on
             time.sleep(0.02)
             assert time.monotonic() - ended < 2.0
@@ -448,8 +448,8 @@ def test_a_takeover_is_drawn_from_within_two_seconds_of_its_end(tmp_path: Path) 
     finally:
         control.ask(tmp_path, control.STOP)
         thread.join(20)
-    assert daemon.learner.demo_rows == daemon.replay.human_rows > 0
-    assert daemon.learner.helped_at > 0  # the average that drives follows closely from here
+    assert daemon.training.learner.demo_rows == daemon.training.replay.human_rows > 0
+    assert daemon.training.learner.helped_at > 0  # the average that drives follows closely from here
 
 
 @pytest.mark.parametrize(("network", "update_s"), [("mlp", 0.0), ("recurrent", 0.3)])
@@ -472,8 +472,8 @@ def test_every_judgement_is_in_force_within_two_seconds(
     thread.start()
 
     def in_force() -> tuple[int, int]:
-        table = daemon.replay.table
-        return daemon.replay.demo_rows, int(table.array[:, table.cloned].sum())
+        table = daemon.training.replay.table
+        return daemon.training.replay.demo_rows, int(table.array[:, table.cloned].sum())
 
     def soon(rows: int) -> None:
         began = time.monotonic()
@@ -560,7 +560,7 @@ def test_a_full_disk_is_told_and_survived(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("trainer.checkpoints.files.os.replace", full)
     daemon = train(tmp_path, 100)
     assert "could not be written" in daemon.beat.problem
-    assert daemon.learner.updates >= 100
+    assert daemon.training.learner.updates >= 100
     assert not list((tmp_path / "checkpoints").iterdir())  # nothing half-written lies about
 
 
@@ -608,12 +608,12 @@ def test_a_start_on_a_pruned_or_a_large_store_owes_what_was_driven_since_and_no_
         (newest,) = store.conn.execute("SELECT max(started) FROM episodes").fetchone()
         assert store.prune(newest) > 200
     daemon = train(tmp_path, None, config)
-    assert daemon.learner.updates == 400 - 20 + 50
+    assert daemon.training.learner.updates == 400 - 20 + 50
     drive(path, 60, 1)
     daemon = train(tmp_path, None, config)
-    assert daemon.learner.updates == 400 - 20 + 50 + 60
+    assert daemon.training.learner.updates == 400 - 20 + 50 + 60
     assert daemon.follower.skipped  # what is older than the capacity was not read
-    assert daemon.replay.demo_seconds() == 6 * 10 / 20  # every takeover is still learned from
+    assert daemon.training.replay.demo_seconds() == 6 * 10 / 20  # every takeover is still learned from
     fresh = train(tmp_path, None, config, fresh=True)
     assert fresh.learner.updates > 0
-    assert fresh.ledger.online > 400
+    assert fresh.budget.online > 400

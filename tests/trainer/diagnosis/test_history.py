@@ -9,19 +9,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from data.reward import RewardSettings
 from tests.support.places import ROOT
 from trainer.diagnosis.case import Case
 from trainer.diagnosis.catalogue import FAULTS
-from trainer.diagnosis.finding import Finding, Report
+from trainer.diagnosis.finding import Diagnosis, Finding
 from trainer.diagnosis.history import History
-from trainer.diagnosis.recipe import Recipe, RewardTerms, from_config
-from trainer.diagnosis.road import Road
+from trainer.diagnosis.recipe import Recipe, from_tmrl
+from trainer.diagnosis.road import RoadFacts
 from trainer.diagnosis.run import diagnose
+from trainer.tmrl.reader import TmrlConfig
 
 N = 200
 TIME = np.linspace(0, 1, N)
 NOISE = np.random.default_rng(0).normal(size=N)
-ROAD = Road("road", 2000.0, 1.0, top_speed=28.0, braking_m=40.0, braking_from=28.0, corner_seconds={"corner 1": 5.0})
+ROAD = RoadFacts("road", 2000.0, 1.0, top_speed=28.0, braking_m=40.0, braking_from=28.0, corner_seconds={"corner 1": 5.0})
 RECIPE = Recipe(gamma=0.9925, n_step=3, memory_size=1e5, utd=6.0, updates_per_row=300, lookahead_m=60.0)
 
 
@@ -29,8 +31,12 @@ def found(columns: Mapping[str, np.ndarray], recipe: Recipe | None = RECIPE) -> 
     return {f.fault for f in diagnose([Case(history=History(dict(columns)), recipe=recipe)]).findings}
 
 
-def of(recipe: Recipe, road: Road = ROAD) -> set[str]:
+def of(recipe: Recipe, road: RoadFacts = ROAD) -> set[str]:
     return {f.fault for f in diagnose([Case(recipe=recipe, road=road)]).findings}
+
+
+def from_values(values: object) -> Recipe:
+    return from_tmrl(TmrlConfig(values))
 
 
 def test_q_rises_while_returns_fall() -> None:
@@ -76,7 +82,7 @@ def test_a_horizon_shorter_than_the_corner(gamma: float) -> None:
 
 
 def test_reward_terms() -> None:
-    sound = RewardTerms(end_of_track=5.0)
+    sound = RewardSettings(end_of_track=5.0)
     assert of(replace(RECIPE, reward=sound)) == set()
     assert of(replace(RECIPE, reward=replace(sound, constant_penalty=0.5))) == {"reward-dominated"}
     assert of(replace(RECIPE, reward=replace(sound, reckless_factor=0.01, max_stray=10.0))) == {"term-never-paid"}
@@ -92,15 +98,15 @@ def test_settings_that_contradict_each_other() -> None:
         "ALG": {"GAMMA": 0.99},
         "ENV": {"END_OF_TRACK_REWARD": 5, "REWARD_CONFIG": {"END_OF_TRACK": 100}},
     }
-    assert "settings-ignored" in of(from_config(values))
+    assert "settings-ignored" in of(from_values(values))
     values["ENV"]["REWARD_CONFIG"] = {"END_OF_TRACK": 5}  # type: ignore[index]
-    assert "settings-ignored" not in of(from_config(values))
+    assert "settings-ignored" not in of(from_values(values))
 
 
 def test_layouts_of_a_config() -> None:
-    flat = from_config({"ALG": {}, "ENV": {}, "TRAINING_STEPS_PER_ROUND": 123})
-    nested = from_config({"MODEL": {"TRAINING_STEPS_PER_ROUND": 123}, "ALG": {"N_STEPS": 3}, "ENV": {}})
-    later = from_config({"MODEL": {}, "ALG": {}, "ENV": {}, "REWARD_CONFIG": {"MAX_STRAY": 33}})
+    flat = from_values({"ALG": {}, "ENV": {}, "TRAINING_STEPS_PER_ROUND": 123})
+    nested = from_values({"MODEL": {"TRAINING_STEPS_PER_ROUND": 123}, "ALG": {"N_STEPS": 3}, "ENV": {}})
+    later = from_values({"MODEL": {}, "ALG": {}, "ENV": {}, "REWARD_CONFIG": {"MAX_STRAY": 33}})
     assert flat.updates_per_row == nested.updates_per_row == 123
     assert nested.n_step == 3
     assert later.reward is not None
@@ -131,4 +137,4 @@ def test_ends_that_a_foreign_run_hardly_shows() -> None:
 def test_evidence_of_one_fault_from_two_sides_is_told_together() -> None:
     one = Finding("demos-stale", "a", ("settings",), 0.9)
     other = Finding("demos-stale", "b", ("rewards",), 0.5)
-    assert [f.evidence for f in Report.of([other, one]).findings] == [("settings", "rewards")]
+    assert [f.evidence for f in Diagnosis.of([other, one]).findings] == [("settings", "rewards")]

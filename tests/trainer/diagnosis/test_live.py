@@ -126,7 +126,7 @@ def test_the_daemon_writes_an_event_and_shows_it(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(live, "EVERY_S", 0.0)
     monkeypatch.setattr(live, "SHARE", 1.0)
     monkeypatch.setattr(live.LiveChecks.__init__, "__defaults__", (0.0, live.time.monotonic))
-    monkeypatch.setattr("trainer.daemon.daemon.METRICS_S", 0.0)
+    monkeypatch.setattr("trainer.daemon.training.METRICS_S", 0.0)
     drive(tmp_path / "store.sqlite", 100, 4)
     run_daemon(tmp_path, None, SMALL.with_values(backup_clip=0.01))
     with Store(tmp_path / "store.sqlite") as store:

@@ -12,7 +12,7 @@ import pytest
 from hitl.commands.diagnose import main
 from tests.trainer.diagnosis.test_history import RECIPE
 from trainer.diagnosis.case import Case
-from trainer.diagnosis.finding import Finding, Report
+from trainer.diagnosis.finding import Diagnosis, Finding
 from trainer.diagnosis.history import History
 from trainer.diagnosis.run import diagnose
 
@@ -53,11 +53,11 @@ def held(values: np.ndarray) -> np.ndarray:
     return np.repeat(values[::10], 10)[:N]
 
 
-def look(column: str, values: np.ndarray) -> Report:
+def look(column: str, values: np.ndarray) -> Diagnosis:
     return diagnose([Case(history=History({column: values}))])
 
 
-def names(report: Report) -> set[str]:
+def names(report: Diagnosis) -> set[str]:
     return {f.fault for f in report.findings if f.fault.startswith("return-") and f.fault != "return-held"}
 
 

@@ -6,22 +6,22 @@ import pytest
 from planted_faults import detached, gamma_once, growing, policy_in_critic, same_seed
 
 from tests.support.trained_runs import CONFIG, faults, report, train
-from trainer.diagnosis.finding import Report
+from trainer.diagnosis.finding import Diagnosis
 
 
 @pytest.fixture(scope="module")
-def sound() -> Report:
+def sound() -> Diagnosis:
     return report(*train())
 
 
-def test_the_sound_run_has_nothing_above_a_note(sound: Report) -> None:
+def test_the_sound_run_has_nothing_above_a_note(sound: Diagnosis) -> None:
     assert faults(sound) == []
     assert {"critic-ignores-actions", "uniform-policy", "twin-critics-identical", "discount-power"} <= {
         s.fault for s in sound.sound
     }
 
 
-def test_a_critic_fed_with_the_policys_action(sound: Report) -> None:
+def test_a_critic_fed_with_the_policys_action(sound: Diagnosis) -> None:
     found = report(*train(config=CONFIG.with_values(lr_actor=1e-4), batch_fault=policy_in_critic))
     assert faults(found)[0] == "critic-ignores-actions"
 

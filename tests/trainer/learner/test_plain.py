@@ -160,7 +160,7 @@ def test_a_run_goes_on_with_either_learner(tmp_path: Path) -> None:
         drive(root / "store.sqlite", 50, 3)
         for kind, cut in zip(kinds, (20, None), strict=True):
             daemon = train(root, cut, SMALL.with_values(learner=kind, bc_weight=3.0, actor_average=0.99, utd=0.5))
-        assert type(daemon.learner) is {"fast": TQC, "plain": PlainTQC}[kinds[1]]
+        assert type(daemon.training.learner) is {"fast": TQC, "plain": PlainTQC}[kinds[1]]
         ends.append(state(daemon))
     for other in ends[1:]:
         for key in ("actor.", "critics.", "targets.", "average."):

@@ -9,13 +9,19 @@ from data.errors import InputFileError
 from data.reading.update import Update
 from tests.support.batches import ACT, OBS, random_episode
 from trainer.config import PLAIN, TrainConfig
-from trainer.daemon.update_budget import Ledger
+from trainer.daemon.update_budget import UpdateBudget
 from trainer.learner.tqc import TQC
 from trainer.presets import PRESETS
 from trainer.replay.replay import Replay
 from trainer.retired import RETIRED, unknown_settings, without_retired
-from trainer.tmrl.config import DIRECT, NOT_USED, TOGETHER, read, understand
-from trainer.tmrl.networks import KEPT
+from trainer.tmrl.config import read, settings_of
+from trainer.tmrl.keys import DIRECT, KEPT, NOT_USED, TOGETHER
+from trainer.tmrl.reader import TmrlConfig
+
+
+def understand(values):
+    return settings_of(TmrlConfig(values))
+
 
 RUN_L = {
     "__VERSION__": "0.6.0",
@@ -102,7 +108,7 @@ def test_bad_files(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     for text, sentence in (
         ("{", "cannot be read"),
-        ("[]", "no table"),
+        ("[]", "not a table"),
         ('{"__VERSION__": "0.5.3"}', "0.6.0"),
         ("{}", "0.6.0"),
         ('{"__VERSION__": "0.6.0", "ALG": {"GAMMA": "much"}}', "wrong kind"),
@@ -230,15 +236,15 @@ def fingerprint(config: TrainConfig) -> tuple:
     for batch in replay.sample_many(4, config.batch_size, generator):
         learner.env_steps += 10
         learner.update(batch)
-    ledger = Ledger(config.utd, config.warmup_steps, config.max_debt_steps * config.utd)
-    ledger.steps(15_000)
+    budget = UpdateBudget(config.utd, config.warmup_steps, config.max_debt_steps * config.utd)
+    budget.steps(15_000)
     return (
         tuple(float(v.double().abs().sum()) for v in learner.tensors().values()),
         replay.demo_rows,
         replay.online_rows,
         replay.drawn_demo,
         replay.demo_sampling_weight(),
-        ledger.owed,
+        budget.owed,
     )
 
 

@@ -11,13 +11,23 @@ import pytest
 
 from data.errors import InputFileError
 from tests.trainer.tmrl.test_config import RUN_L
-from trainer.diagnosis.recipe import from_config, read_recipe
-from trainer.tmrl.config import read, understand
+from trainer.config import TrainConfig
+from trainer.diagnosis.recipe import Recipe, from_tmrl, read_recipe
+from trainer.tmrl.config import KeyUse, read, settings_of
+from trainer.tmrl.reader import TmrlConfig
 
 NESTED: dict[str, Any] = copy.deepcopy(RUN_L)
 del NESTED["SOMETHING_ELSE"]
 NESTED["ENV"] = {"RTGYM_INTERFACE": "TQCGRAB", "INIT_GAS_BIAS": 0.8,
                  "REWARD_CONFIG": {"MAX_STRAY": 50, "FAILURE_COUNTDOWN": 9, "CONSTANT_PENALTY": 0.0003}}  # fmt: skip
+
+
+def understand(values: dict[str, Any]) -> tuple[TrainConfig, list[KeyUse]]:
+    return settings_of(TmrlConfig(values))
+
+
+def recipe_of(values: dict[str, Any]) -> Recipe:
+    return from_tmrl(TmrlConfig(values))
 
 
 def changed(**sections: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +86,7 @@ def test_both_readers_read_the_same_in_every_form(tmp_path: Path, form: str) -> 
     wanted, _ = understand(NESTED)
     assert config == wanted
     assert not [f for f in findings if f.status == "unknown"]
-    recipe, sound = read_recipe(path), from_config(NESTED, "config.json")
+    recipe, sound = read_recipe(path), recipe_of(NESTED)
     if form == "numbers between quotes":  # what tmrl makes of them is another thing, and told
         assert recipe.learn_alpha is True
         assert "LEARN_ENTROPY_COEF" in " ".join(recipe.ignored)
@@ -104,7 +114,7 @@ def test_a_slip_of_the_pen_is_told_with_the_key_that_was_meant() -> None:
     assert {k: v.rpartition("'")[0].rpartition("'")[2] for k, v in told.items()} == {
         "GAMA": "GAMMA", "BATCHSIZE": "BATCH_SIZE", "SLEEP_TIME_AT_REST": "SLEEP_TIME_AT_RESET"
     }  # fmt: skip
-    assert from_config(values).unknown == (
+    assert recipe_of(values).unknown == (
         "ALG.GAMA (for GAMMA?)", "ENV.SLEEP_TIME_AT_REST (for SLEEP_TIME_AT_RESET?)", "MODEL.BATCHSIZE (for BATCH_SIZE?)"
     )  # fmt: skip
 
@@ -129,8 +139,8 @@ def test_what_cannot_be_used_is_refused_by_its_key(values: dict[str, Any], reaso
 
 
 def test_a_number_that_is_none_is_told_by_the_diagnosis() -> None:
-    recipe = from_config(changed(ALG={"GAMMA": "much"}))
-    assert "GAMMA is 'much', which is no number" in " ".join(recipe.ignored)
+    recipe = recipe_of(changed(ALG={"GAMMA": "much"}))
+    assert "GAMMA is 'much', which is not a number" in " ".join(recipe.ignored)
 
 
 def test_no_key_of_tmrl_itself_is_unknown() -> None:

@@ -14,7 +14,7 @@ from data.statistics import ENOUGH, independent, wilson
 from trainer.diagnosis.case import Answer, Case, Check
 from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.finding import Finding, Lacking, Sound
-from trainer.diagnosis.stats import Array, bars
+from trainer.diagnosis.stats import Array, bar_chart
 
 RECENT = 40
 """Newest episodes without help that say how the agent drives now."""
@@ -98,7 +98,7 @@ def _where_failures(drives: Drives, failed: list[EpisodeSummary]) -> str:
     edges = np.linspace(0.0, end + 1e-6, 61)
     counts, _ = np.histogram([e.farthest for e in failed], edges)
     values = np.where(counts > 0, counts.astype(np.float64), np.nan)
-    drawn = bars(values).replace(" ", "·")
+    drawn = bar_chart(values).replace(" ", "·")
     return f"failures along the road, 0 to {end:.0f} m\n{drawn}\n{_under(drives, 0.0, end, 60)}"
 
 
@@ -197,7 +197,7 @@ def _distance_picture(drives: Drives, index: NDArray[np.int64], ratio: Array, be
     top = max(4.0, float(np.nanmax(values)))
     return (
         f"agent to nearest demo, {begin:.0f} to {end:.0f} m; full bar {top:.1f}, demos among themselves 1\n"
-        f"{bars(values, 0.0, top)}\n{_under(drives, begin, end, 40)}"
+        f"{bar_chart(values, 0.0, top)}\n{_under(drives, begin, end, 40)}"
     )
 
 

@@ -103,7 +103,7 @@ def temperature(case: Case) -> Answer:
             sentence = "The temperature has grown far beyond what driving well is paid: being random is worth more."
         return Finding(name, sentence, (text,), 0.95 if growth > 0.7 else 0.8, source=history.name)
     if 0 < last < min(1e-7, 1e-3 * first):
-        sentence = "The temperature has fallen to nothing: the policy no longer tries anything."
+        sentence = "The temperature has fallen to nothing: the policy no longer explores."
         return Finding(name, sentence, (text,), 0.6, level="warning", source=history.name)
     return Sound(name, text, history.name)
 

@@ -47,7 +47,7 @@ def named(history: History, names: Sequence[str]) -> str | None:
 
 
 @dataclass(frozen=True)
-class Course:
+class ReturnCurve:
     """Returns in their order."""
 
     values: Array
@@ -79,24 +79,24 @@ def different(values: Array, held: int) -> float:
     return max(1.0, len(values) / held)
 
 
-def course(case: Case) -> Course | Lacking | None:
+def course(case: Case) -> ReturnCurve | Lacking | None:
     """Return the returns that tell most: evaluations where there are enough of them, else drives without help.
 
     None where only settings, a line or laps were given, which have no return of the agent's.
     """
-    found: list[Course] = []
+    found: list[ReturnCurve] = []
     if case.drives is not None:
         for purpose in ("evaluation", "drive"):
             totals = [e.total for e in case.drives.closed(purpose) if not e.helped]
             if totals:
-                found.append(Course(np.array(totals, np.float64), f"return of {purpose}s", "episode", case.drives.name))
+                found.append(ReturnCurve(np.array(totals, np.float64), f"return of {purpose}s", "episode", case.drives.name))
     history = case.history
     if history is not None:
         for names in (TEST, TRAIN):
             column = named(history, names)
             if column is not None:
                 known = history[column][np.isfinite(history[column])]
-                found.append(Course(known, column, "row", history.name))
+                found.append(ReturnCurve(known, column, "row", history.name))
     if not found:
         needs = "a column with the return: return_test or return_train"
         return Lacking(PLATEAU, needs, history.name) if history is not None else None
@@ -119,7 +119,7 @@ def _error(values: Array, held: int) -> float:
     return 1.25 * float(np.std(values)) / different(values, held) ** 0.5
 
 
-def collapsed(run: Course) -> Outcome:
+def collapsed(run: ReturnCurve) -> Outcome:
     """A level that was held for a while, and is lost."""
     values = run.values
     if run.different < LEAST:
@@ -145,7 +145,7 @@ def collapsed(run: Course) -> Outcome:
     return Sound(COLLAPSED, text, run.source)
 
 
-def plateau(run: Course, case: Case) -> Outcome:
+def plateau(run: ReturnCurve, case: Case) -> Outcome:
     """A level that is reached and does not rise any more."""
     values, count = run.values, len(run.values)
     if count < SHORT:

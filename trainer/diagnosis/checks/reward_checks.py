@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from data.reward import RECKLESS_M, RewardSettings, speed_bonus
 from trainer.diagnosis.case import Answer, Case, Check
 from trainer.diagnosis.finding import Finding, Lacking, Outcome, Sound
-from trainer.diagnosis.recipe import RewardTerms
 from trainer.diagnosis.stats import Array
 
-RECKLESS_M = 17.5  # m from the line beyond which high speed is reckless, in the recipe
 
-
-def speed_bonus(speed: Array, r: RewardTerms) -> Array:
-    """Return the bonus of a step on the line at each speed (km/h), by the recipe's two slopes."""
-    fast = (speed - r.speed_min) * r.speed_bonus
-    slow = (speed - 0.75 * r.speed_medium) * 2 * r.speed_bonus
-    return np.where(speed > r.speed_min, fast, np.where(speed > r.speed_medium, slow, 0.0))
-
-
-def step_reward(speed: Array, r: RewardTerms, length_m: float, hz: float) -> Array:
+def step_reward(speed: Array, r: RewardSettings, length_m: float, hz: float) -> Array:
     """Return what a step on the line pays at each speed (km/h)."""
     progress = r.progress * speed / 3.6 / hz / length_m
-    return np.asarray(np.tanh(r.reward_scale * (progress + speed_bonus(speed, r) - r.constant_penalty)))
+    bonus = np.array([speed_bonus(v, 0.0, r) for v in speed.tolist()])
+    return np.asarray(np.tanh(r.reward_scale * (progress + bonus - r.constant_penalty)))
 
 
 def _length(case: Case) -> float | None:
@@ -87,7 +79,7 @@ def dominated(case: Case) -> Answer:
     progress = r.progress * speed / 3.6 / recipe.hz / length
     parts = {
         "the constant penalty": r.constant_penalty,
-        "the speed bonus": float(speed_bonus(np.array([speed]), r)[0]),
+        "the speed bonus": speed_bonus(speed, 0.0, r),
     }
     steps = length / (speed / 3.6) * recipe.hz
     lap = float(np.tanh(r.reward_scale * progress)) * steps

@@ -23,7 +23,7 @@ def artefact(case: Case) -> Answer:
         f"{road.length_m / whole:.0%} of its worth",
     )
     sentence = (
-        "The recorded line goes on behind the finish along a straight that nobody drove: its end is never reached."
+        "The recorded line continues past the finish in a straight that was never driven, so its end is never reached."
     )
     data = {"from_m": round(road.length_m, 1), "length_m": round(road.artefact_m, 1)}
     return Finding(name, sentence, evidence, 0.95, source=road.name, data=data)

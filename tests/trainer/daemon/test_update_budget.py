@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.tables.checkpoints import Evaluation
-from trainer.daemon.update_budget import Ledger
+from trainer.daemon.update_budget import UpdateBudget
 from trainer.daemon.verdicts import best, verdicts
 
 
@@ -16,29 +16,29 @@ from trainer.daemon.verdicts import best, verdicts
     slow=st.booleans(),
 )
 def test_the_ratio_holds_however_fast_the_machine(utd: float, arrivals: list[int], chunk: int, slow: bool) -> None:
-    ledger = Ledger(utd, warmup=50)
+    budget = UpdateBudget(utd, warmup=50)
     online = done = 0
     for new in arrivals:
         online += new
-        ledger.steps(online)
+        budget.steps(online)
         for _ in range(3 if slow else 10**6):  # a slow machine does three chunks a look, a fast one all it may
-            if not ledger.due:
+            if not budget.due:
                 break
-            count = min(chunk, ledger.due)
-            ledger.paid(count)
+            count = min(chunk, budget.due)
+            budget.paid(count)
             done += count
     counted = max(0, online - 50)
-    assert done + ledger.owed == pytest.approx(utd * counted, abs=1e-6)
+    assert done + budget.owed == pytest.approx(utd * counted, abs=1e-6)
     if not slow:
         assert abs(done - utd * counted) < 1  # within one update, hence within 5 % over any 1,000 steps
     assert done <= utd * counted + 1e-6
 
 
 def test_long_past_steps_are_forgiven() -> None:
-    ledger = Ledger(2.0, limit=100)
-    ledger.steps(10_000)
-    assert ledger.due == 100
-    assert ledger.forgiven == 19_900
+    budget = UpdateBudget(2.0, limit=100)
+    budget.steps(10_000)
+    assert budget.due == 100
+    assert budget.forgiven == 19_900
 
 
 def evaluation(id_: int, passes: int, episodes: int = 20, mean: float = 50.0) -> Evaluation:

@@ -1,0 +1,91 @@
+"""What takeovers and drives can be exported to: the word behind ``hitl export``. `docs/extending.md` says how to add one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from data.errors import UsageError
+
+if TYPE_CHECKING:
+    from data.exchange.portable import Portable
+    from data.store import Store
+
+
+class Exporter(NamedTuple):
+    """How to export in one format."""
+
+    text: str
+    """What it makes, for ``hitl export --help``."""
+    write: str
+    """``module:function``, imported when it is asked for. The function takes (path, `Chosen`)."""
+
+
+EXPORTERS: dict[str, Exporter] = {
+    "minari": Exporter("a Minari dataset (a new folder)", "data.exchange.minari:write_minari"),
+    "player-run": Exporter(
+        "player runs that tmrl's old tool reads (a folder)", "data.exchange.exporters:write_player_runs"
+    ),
+    "store": Exporter("one SQLite file with the chosen segments", "data.exchange.exporters:write_store"),
+    "parquet": Exporter(
+        "Parquet tables of the drives they lie in (a new folder)", "data.exchange.exporters:write_tables"
+    ),
+    "lerobot": Exporter("a LeRobotDataset, layout v3.0 (a new folder)", "data.exchange.lerobot:write_lerobot"),
+}
+
+
+@dataclass
+class Chosen:
+    """What is to be exported. Iterating gives every episode once, with its steps, and counts what was given."""
+
+    store: Store
+    segments: list[int] | None
+    """Ids of segments, each an episode of its own; None: whole drives."""
+    episodes: list[int] | None = None
+    """Ids of whole drives; None: all."""
+    count: int = field(default=0, init=False)
+    steps: int = field(default=0, init=False)
+
+    def __iter__(self) -> Iterator[Portable]:
+        from data.exchange.portable import segment_episodes, whole_episodes
+
+        conn = self.store.conn
+        found = (
+            whole_episodes(conn, self.episodes) if self.segments is None else segment_episodes(conn, self.segments)
+        )
+        for item in found:
+            self.count += 1
+            self.steps += len(item.data)
+            yield item
+
+
+def write_player_runs(folder: Path, chosen: Chosen) -> None:
+    """Write one file for each episode."""
+    from data.exchange.player_runs import write_player_run
+
+    for item in chosen:
+        write_player_run(folder, item)
+
+
+def write_store(path: Path, chosen: Chosen) -> None:
+    """Write a store of its own. Raises UsageError when the file exists."""
+    from data.exchange.merge import merge
+    from data.store import Store
+
+    if path.exists():
+        raise UsageError(f"{path.name} exists already: name a new file, or merge with `hitl import`.")
+    with Store(path) as target:
+        summary = merge(target.conn, path, chosen.store.path, segments=chosen.segments)
+        target.conn.execute("PRAGMA journal_mode = DELETE")  # one file, whatever is done with it
+    chosen.count, chosen.steps = summary.episodes, summary.steps
+
+
+def write_tables(folder: Path, chosen: Chosen) -> None:
+    """Write Parquet tables of whole drives."""
+    from data.exchange.parquet import write_parquet
+
+    written = write_parquet(chosen.store.conn, folder, chosen.episodes)
+    chosen.count = written["episodes.parquet"]
+    chosen.steps = sum(rows for name, rows in written.items() if name.startswith("steps"))

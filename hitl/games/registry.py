@@ -1,0 +1,24 @@
+"""Which games there are: the word behind ``--env``, and what opens it. `docs/extending.md` says how to add one."""
+
+from __future__ import annotations
+
+GAMES: dict[str, str] = {
+    "box2d": "hitl.games.open_game:box2d_world",
+    "trackmania": "hitl.games.open_game:trackmania_world",
+    "tmrl": "hitl.games.open_game:tmrl_world",
+    "gym": "hitl.games.open_game:gym_world",
+}
+"""``module:function``, imported when the game is opened. The function takes (options, home) and returns a `World`.
+
+A game may have more behind its word: ``gym:ID``.
+"""
+
+
+def single_words() -> list[str]:
+    """Return the words that mean a game by themselves."""
+    return [word for word in GAMES if word != "gym"]
+
+
+def env_words() -> str:
+    """Return what may stand behind ``--env``, for people."""
+    return f"{', '.join(single_words())}, or gym:ID for any of Gymnasium's"

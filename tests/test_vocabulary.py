@@ -1,0 +1,195 @@
+"""One word for one thing: the code held against docs/vocabulary.md."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("hitl", "trainer", "data", "takeover_ui")
+PAGE = (ROOT / "docs" / "vocabulary.md").read_text(encoding="utf-8")
+
+KNOWN_NAMES = {
+    "Judgement": "Outlook (what the critics expect)",
+    "PulseReader": "HeartbeatReader",
+    "StorePulse": "RecorderState",
+    "TrainerPulse": "TrainerState",
+    "_go_first": "_raise_priority",
+    "_merge_judgement": "_merge_verdict",
+    "_pulse": "_trainer_state",
+    "_snapshot": "_reading",
+    "_wants": "_requests_control",
+    "bars": "blocks",
+    "described": "check_description",
+    "go_first": "raise_priority",
+    "judgement": "verdict_of",
+    "know_demos": "note_demo_count",
+    "last_words": "last_line",
+    "may": "is_allowed",
+    "opened": "is_open",
+    "pulse": "heartbeat",
+    "pulse_of": "trainer_state",
+    "take_judgement": "take_verdict",
+    "thread_goes_first": "raise_thread_priority",
+    "trainer_pulse": "trainer_state",
+    "wait_for_pulse": "wait_for_heartbeat",
+    "wants": "requests_control",
+}
+"""Names that offend today, and the better one. Take out what is renamed; never add."""
+
+KNOWN_TEXTS = {
+    "by halves": 1,
+    "go on behind": 1,
+    "is none": 14,
+    "judgement": 6,
+    "means nothing": 4,
+    "mend": 4,
+    "nobody": 6,
+    "not the focus": 1,
+    "pulse": 2,
+    "snapshot": 2,
+    "somebody": 1,
+    "stands at": 2,
+    "works behind": 1,
+}
+"""How many messages use a word today that they should not. Lower a number when fewer are left; never raise one."""
+
+KNOWN_TWICE = {
+    "Corner": "data.records.Corner alone",
+    "Episode": "trainer/diagnosis/drives.py: EpisodeSummary",
+    "Guard": "hitl/pads/own_pad.py: OwnPadGuard; trainer/daemon/collapse.py: CollapseGuard",
+    "Outcome": "hitl/demo/demo.py: DemoOutcome",
+    "Place": "hitl/road/corner_mining.py: FailurePlace",
+    "Rule": "hitl/drivers/scripted.py: HelpRule; data/demos.py: DemoRule",
+    "Screen": "hitl/screens/live_view.py: LiveScreen",
+    "Settings": "hitl/arbiter.py: GatingSettings",
+    "Start": "trainer/daemon/resume.py: LearnerStart",
+}
+"""Classes that share a name today, and what to call one of them. Take out what is renamed; never add."""
+
+SAME_THING = {"Recorder": "the protocol that the session asks for, and the class that fills it"}
+"""Classes that share a name for a reason."""
+
+
+def _sections() -> dict[str, list[list[str]]]:
+    """Return the rows of each section's table."""
+    found = {}
+    for part in re.split(r"^## ", PAGE, flags=re.M)[1:]:
+        rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in part.splitlines() if line[:1] == "|"]
+        found[part.splitlines()[0]] = rows[2:]
+    return found
+
+
+def _listed(cell: str) -> list[str]:
+    return [word.strip() for word in cell.split(",") if word.strip()]
+
+
+SECTIONS = _sections()
+PLAIN, NAMES = SECTIONS["Plain English"], SECTIONS["Names that do not say what they do"]
+NOT_USED = {word for rows in SECTIONS.values() for row in rows if len(row) == 3 for word in _listed(row[2])}
+NOT_WRITTEN = NOT_USED | {w for row in PLAIN for w in _listed(row[0])}
+NOT_CALLED = {w for row in NAMES for w in _listed(row[0])}
+
+
+def _parts(name: str) -> str:
+    """Return a name's words in small letters, with spaces around each."""
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)
+    return f" {' '.join(words).lower()} "
+
+
+def _docstrings(tree: ast.AST) -> set[int]:
+    """Return the ids of strings that stand alone as a statement: documentation, no message."""
+    return {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)}
+
+
+@cache
+def _modules() -> dict[str, ast.Module]:
+    paths = [p for package in PACKAGES for p in sorted((ROOT / package).rglob("*.py"))]
+    return {p.relative_to(ROOT).as_posix(): ast.parse(p.read_text(encoding="utf-8")) for p in paths}
+
+
+def _names() -> Iterator[tuple[str, str]]:
+    """Yield (where, name) of each module, class and function."""
+    for path, tree in _modules().items():
+        yield path, Path(path).stem
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                yield path, node.name
+
+
+def _texts() -> Iterator[tuple[str, str]]:
+    """Yield (where, text) of each string with more than one word that is no docstring."""
+    for path, tree in _modules().items():
+        documentation = _docstrings(tree)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
+                text = node.value.strip()
+                if " " in text and "SELECT" not in text:
+                    yield f"{path}:{node.lineno}", node.value
+
+
+def _offences_in_names() -> dict[str, set[str]]:
+    found = defaultdict(set)
+    for path, name in _names():
+        if any(f" {word} " in _parts(name) for word in NOT_USED) or name.strip("_") in NOT_CALLED:
+            found[name].add(path)
+    return found
+
+
+def _offences_in_texts() -> dict[str, list[str]]:
+    found = defaultdict(list)
+    for where, text in _texts():
+        for word in NOT_WRITTEN:
+            if re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text, re.I):
+                found[word].append(f"{where}: {text[:90]!r}")
+    return found
+
+
+def _classes() -> dict[str, list[str]]:
+    found = defaultdict(list)
+    for path, tree in _modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found[node.name].append(path)
+    return {name: paths for name, paths in found.items() if len(paths) > 1}
+
+
+def test_the_page_is_read() -> None:
+    words = [row[0] for title, rows in SECTIONS.items() for row in rows if len(row) == 3]
+    assert len(words) > 40
+    assert len(words) == len(set(words))
+    assert {"intervention", "pulse", "nobody"} <= NOT_WRITTEN
+    assert "go_first" in NOT_CALLED
+    assert _parts("TrainerPulse") == " trainer pulse "
+    assert _parts("_hand_back") == " hand back "
+
+
+def test_names_are_of_the_vocabulary() -> None:
+    wrong = {name: sorted(paths) for name, paths in _offences_in_names().items() if name not in KNOWN_NAMES}
+    assert wrong == {}, "docs/vocabulary.md has the word to use instead"
+
+
+def test_messages_are_of_the_vocabulary() -> None:
+    wrong = {w: texts for w, texts in _offences_in_texts().items() if len(texts) > KNOWN_TEXTS.get(w, 0)}
+    assert wrong == {}, "docs/vocabulary.md has the word to use instead"
+
+
+def test_a_class_name_means_one_thing() -> None:
+    twice = _classes()
+    assert {name: paths for name, paths in twice.items() if name not in KNOWN_TWICE | SAME_THING} == {}
+
+
+@pytest.mark.parametrize("name", ["Intervention", "read_pulse", "override_action", "know_demos"])
+def test_an_offence_would_be_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _modules()["hitl/planted.py"] = ast.parse(f"def {name}():\n    raise ValueError('There is nobody here.')\n")
+    try:
+        assert name in _offences_in_names()
+        assert any("planted" in text for text in _offences_in_texts()["nobody"])
+    finally:
+        del _modules()["hitl/planted.py"]

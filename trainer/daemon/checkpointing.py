@@ -1,0 +1,132 @@
+"""Writing checkpoints, forgetting old ones, and going back to one when training has exploded."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+
+import torch
+
+from data.errors import CheckpointError, StoreError, TrainingError
+from data.store import Store
+from data.tables.checkpoints import CheckpointRecord
+from trainer.checkpoints.files import load, save
+from trainer.checkpoints.meta import CheckpointMeta
+from trainer.daemon.intake import Intake
+from trainer.daemon.reporting import Reporter
+from trainer.daemon.resume import KIND, Start
+from trainer.daemon.update_budget import UpdateBudget
+
+
+class CheckpointWriter:
+    """Writes what a run has learned, and when."""
+
+    def __init__(
+        self,
+        root: Path,
+        start: Start,
+        intake: Intake,
+        budget: UpdateBudget,
+        generator: torch.Generator,
+        report: Reporter,
+    ) -> None:
+        self._store_path, self._folder = root / "store.sqlite", root / "checkpoints"
+        self._start, self._learner, self._config = start, start.learner, start.config
+        self._intake, self._budget, self._generator, self._report = intake, budget, generator, report
+        self._began = self._saved_at = time.monotonic()
+        self._saved_updates = self._learner.updates if start.own else -1
+        if start.own and start.path is not None:
+            report.beat.checkpoint = start.path.name
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for the next one: the longer a run, the rarer."""
+        config, now = self._config, time.monotonic()
+        if config.checkpoint_updates is not None:
+            return self._learner.updates - self._saved_updates >= config.checkpoint_updates
+        pause = max(config.checkpoint_seconds, 0.02 * (now - self._began))
+        return now - self._saved_at >= min(pause, config.checkpoint_seconds_max)
+
+    @property
+    def behind(self) -> bool:
+        """Whether something was learned since the last one."""
+        return self._learner.updates != self._saved_updates
+
+    def write(self) -> bool:
+        """Write a checkpoint and its row; False when there is no room, and what is learned stays in memory until there is."""
+        learner, beat, name = self._learner, self._report.beat, ""
+        numbers = {
+            "online_steps": self._budget.online,
+            "owed_updates": self._budget.owed,
+            "last_step": self._intake.follower.last_step,
+        }
+        before = self._start.meta.tracks if self._start.meta is not None else {}
+        learned_on = before | self._intake.watch.digests(self._store_path, self._intake.replay.tracks)
+        meta = CheckpointMeta.of(learner, *self._intake.names, kind=KIND, numbers=numbers, tracks=learned_on)
+        self._saved_at = time.monotonic()
+        try:
+            name, sha256 = save(self._folder, learner, meta, {"rng.replay": self._generator.get_state()})
+            with Store(self._store_path) as store:
+                self._start.parent = store.add_checkpoint(
+                    name, sha256, learner.updates, learner.env_steps, KIND, self._config.to_dict(), self._start.parent
+                )
+        except (CheckpointError, StoreError) as error:
+            if name:  # a file without a row is never asked for, and the disk may be full of the like
+                with contextlib.suppress(OSError):
+                    (self._folder / name).unlink()
+            beat.problem = str(error)
+            return False
+        self._saved_updates, self._saved_at = learner.updates, time.monotonic()
+        beat.problem, beat.checkpoint = "", name
+        beat.checkpoint_at, beat.checkpoint_ticks = time.time(), self._saved_at
+        self._forget_old()
+        return True
+
+    def _forget_old(self) -> None:
+        """Delete the files of old checkpoints of ours; the newest, the best and evaluated ones stay. All rows stay."""
+        keep, watch = self._config.keep_checkpoints, self._intake.watch
+        try:
+            ours = watch.checkpoints(self._store_path, KIND, keep + 50)
+        except StoreError:
+            return  # locked: next time
+        for record in ours[keep:]:
+            if not record.best and record.id not in watch.seen:
+                with contextlib.suppress(OSError):
+                    (self._folder / record.name).unlink(missing_ok=True)
+
+    def roll_back(self) -> str:
+        """Go back to the last good checkpoint, with lower learning rates the first time; return its name.
+
+        Raises TrainingError the second time, or when there is none.
+        """
+        if self._learner.lr_scale < 1.0:
+            raise TrainingError(
+                "Training has exploded again with lower learning rates, so it stops at its last good checkpoint: set "
+                "lr_critic and lr_actor lower, or grad_clip_critic=1."
+            )
+        for record in self._intake.watch.checkpoints(self._store_path, KIND, self._config.keep_checkpoints):
+            with contextlib.suppress(CheckpointError):
+                self._take_back(record)
+                if self._learner.healthy():
+                    self._learner.lr_scale = 0.5
+                    return record.name
+        raise TrainingError("Training has exploded and there is no good checkpoint to go back to.")
+
+    def _take_back(self, record: CheckpointRecord) -> None:
+        """Make the learner what it was at a checkpoint, optimisers and all. Raises CheckpointError; then nothing has changed."""
+        learner, budget = self._learner, self._budget
+        tensors, meta = load(self._folder / record.name, record.sha256)
+        numbers, now = meta.numbers, (learner.tensors(), learner.numbers())
+        kept = {name: value.clone() for name, value in now[0].items()}
+        try:
+            learner.load(tensors, numbers)
+            online, owed = numbers["online_steps"], numbers["owed_updates"]
+        except (KeyError, RuntimeError) as error:
+            learner.load(kept, now[1])
+            raise CheckpointError(f"The checkpoint '{record.name}' is not of this run: training goes on as it is.") from error
+        learner.forget_metrics()
+        # The updates that were lost are owed again.
+        budget.owed = min(owed + self._config.utd * (budget.online - online), budget.limit)
+        learner.generator.manual_seed(self._config.seed + learner.updates + 7)  # not the same road again
+        self._start.parent = record.id

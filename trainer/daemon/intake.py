@@ -1,0 +1,106 @@
+"""From the store into the replay: everything that was driven, and what of it could not be used."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.errors import StoreError
+from data.reading.follow import Follower
+from data.reading.layouts import Layout, apart, driven_layout
+from data.reading.update import Update
+from data.store import Store
+from trainer.daemon.evaluations import Watch
+from trainer.daemon.reporting import Reporter
+from trainer.daemon.resume import Start
+from trainer.replay.replay import Replay
+
+
+@dataclass
+class Opened:
+    """A learner, and the store that it is to learn from, opened at its beginning."""
+
+    start: Start
+    follower: Follower
+    names: Layout
+    first: Update
+    """What the follower gave already."""
+
+
+class Intake:
+    """Follows the store and fills the replay."""
+
+    def __init__(self, store_path: Path, opened: Opened, report: Reporter) -> None:
+        self._store_path, self._start, self._report = store_path, opened.start, report
+        self.follower, self.names, self._first = opened.follower, opened.names, opened.first
+        learner, config = opened.start.learner, opened.start.config
+        self.replay = Replay(len(self.names[0]), len(self.names[1]), config, device=learner.device)
+        self.watch = Watch()
+        self.terminated = 0
+        """Episodes taken in that were terminated."""
+        self.made_for_another = False
+        """Whether something else is driven here than the learner, who knows nothing yet, was made for."""
+
+    def catch_up(self, stop: Callable[[], bool]) -> bool:
+        """Read all that the store holds; False when asked to stop meanwhile."""
+        update = self._first
+        while True:
+            self._take_in(update)
+            if stop():
+                return False
+            update = self.follower.poll()
+            if not (update.news or update.more):
+                break
+        self._tell_unusable()
+        self._count_skipped()
+        self._start.learner.note_demo_count(self.replay.human_rows)
+        return True
+
+    def poll(self) -> Update:
+        """Take in what is new; return it."""
+        update = self.follower.poll()
+        if update.news:
+            self._take_in(update)
+            self._tell_unusable()
+            self._start.learner.note_demo_count(self.replay.human_rows)
+        return update
+
+    def _take_in(self, update: Update) -> None:
+        self.replay.add(update)
+        self.terminated += int(update.terminated.sum())
+        self.watch.follow(update)
+        if new := update.left_out.keys() - self.watch.left_out:
+            self.watch.left_out |= new
+            self._tell_left_out(new)
+
+    def _count_skipped(self) -> None:
+        """Count the steps of the store that were not read, or are pruned by now: the ratio is to all that was driven."""
+        for purpose, steps in self.follower.skipped.items():
+            if self.replay.counts(purpose):
+                self.replay.online_steps += steps
+        self.watch.evaluated = self.watch.evaluated or "evaluation" in self.follower.skipped
+        meta = self._start.meta
+        if self._start.own and meta is not None and "last_step" in meta.numbers:
+            # What came since the checkpoint is known to a step, however much of what was before has been deleted meanwhile.
+            with Store(self._store_path, read_only=True) as store:
+                since = store.steps_between(int(meta.numbers["last_step"]), self.follower.last_step, *self.names)
+            new = sum(steps for purpose, steps in since.items() if self.replay.counts(purpose))
+            self.replay.online_steps = int(meta.numbers["online_steps"]) + new
+
+    def _tell_left_out(self, layouts: Collection[Layout]) -> None:
+        """Say what cannot be learned from, or find that it is this learner that does not fit."""
+        texts: dict[Layout, str] = {}
+        with contextlib.suppress(StoreError), Store(self._store_path, read_only=True) as store:
+            texts, driven = apart(store.conn, self.names), driven_layout(store.conn, live=True)
+            own = self._start.own or self._start.meta is None
+            empty = not self._start.learner.updates and not self.replay.online_steps
+            self.made_for_another = own and empty and driven in layouts
+        for layout in () if self.made_for_another else layouts:
+            if layout in texts:
+                self._report.event("layout", texts[layout], "warning")
+
+    def _tell_unusable(self) -> None:
+        if (text := self.watch.left_out_numbers()) is not None:
+            self._report.event("numbers", text, "warning")

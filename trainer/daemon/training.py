@@ -1,0 +1,158 @@
+"""One run of training: takes in what is new, does the updates that are owed, writes checkpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from data.errors import StoreError
+from trainer.daemon import control
+from trainer.daemon.checkpointing import CheckpointWriter
+from trainer.daemon.intake import Intake
+from trainer.daemon.metric_rows import MetricRows
+from trainer.daemon.reporting import Reporter
+from trainer.daemon.resume import Start
+from trainer.replay.batch import Batch
+
+CHUNK = 8  # updates between two looks at the store; a fixed number, so that a resumed run draws as an uninterrupted one
+SLOW = frozenset({"cnn", "recurrent"})  # networks whose eight updates may take seconds: a verdict must not wait for them
+IDLE_S = 0.03  # s between two looks when there is nothing to do
+METRICS_S = 2.0  # s between two rows of metrics at the start; grows like the pause between checkpoints
+
+
+class Training:
+    """A learner at work on a store that was read to its end."""
+
+    def __init__(self, root: Path, start: Start, intake: Intake, rows: MetricRows, report: Reporter) -> None:
+        self._root, self._start, self._intake, self._rows, self._report = root, start, intake, rows, report
+        self.learner, self.config = start.learner, start.config
+        self.replay, self.watch = intake.replay, intake.watch
+        self.budget = start.budget(self.replay.online_steps)
+        self.generator = start.generator()
+        self._checkpoints = CheckpointWriter(root, start, intake, self.budget, self.generator, report)
+        self._env_base = self.learner.env_steps - self.budget.online
+        self._updates_at_start = self.learner.updates
+        self._online_at_start = max(self.budget.online, self.budget.warmup)
+        self._began = time.monotonic()
+        self._rate = (self._began, self.learner.updates)
+        self._last_batch: Batch | None = None
+        self._count()
+
+    def run(self, stop: Callable[[], bool]) -> bool:
+        """Train until asked to stop; True when something else is driven here than the learner was made for: begin anew."""
+        if not self._start.own:
+            self._checkpoint()  # something to go back to, and something to drive with
+        while not stop():
+            self._turn()
+            if self._intake.made_for_another:
+                return True
+        if self._checkpoints.behind and self.learner.healthy():
+            self._write_metrics()
+            self._checkpoint()
+        return False
+
+    def _count(self) -> None:
+        self.budget.steps(self.replay.online_steps)
+        self.learner.env_steps = self._env_base + self.budget.online
+
+    def _turn(self) -> None:
+        """Take in what is new and do a chunk of the updates that are owed."""
+        began = time.monotonic()
+        update = self._intake.poll()
+        if update.news:
+            self._count()
+        self.watch.spent("following", time.monotonic() - began)
+        if self.watch.evaluated:
+            self._judge()
+        if control.asked(self._root, control.PAUSE):
+            self._rest("paused")
+            return
+        due = 0 if update.more else self.budget.due
+        if not due or (not len(self.replay) and not self.replay.demo_rows):
+            waiting, self._report.beat.detail = self._waits()
+            self._rest("waiting" if waiting else "idle")
+            return
+        self._learn(min(1 if self.config.network in SLOW else CHUNK, due))
+        self._tell("training")
+
+    def _waits(self) -> tuple[bool, str]:
+        """Return whether too little was driven to learn from, and what is waited for."""
+        missing = self.budget.warmup - self.budget.online
+        if missing > 0:
+            return True, f"for {missing:,} more driven steps: learning begins after {self.budget.warmup:,} (warmup_steps)"
+        if not self.replay.online_rows:
+            return True, "for the first driven steps: `hitl play`"
+        return False, "(every update for what was driven is done)"
+
+    def _learn(self, count: int) -> None:
+        c, began = self.config, time.monotonic()
+        batches = self.replay.sample_many(count, c.batch_size, self.generator)
+        drawn = time.monotonic()
+        for batch in batches:
+            self.learner.update(batch)
+        self.budget.paid(count)
+        self._last_batch = batches[-1]
+        now = time.monotonic()
+        self.watch.spent("sampling", drawn - began)
+        self.watch.spent("training", now - drawn, count)
+        if self.learner.updates % c.metrics_every < count and not self.learner.healthy():
+            self._roll_back()
+            return
+        if now - self._rows.written_at >= min(METRICS_S + 0.02 * (now - self._began), c.checkpoint_seconds_max):
+            self._write_metrics()
+        if self._checkpoints.due:
+            self._checkpoint()
+
+    def _roll_back(self) -> None:
+        """Go back to the last good checkpoint. Raises TrainingError when that does not help."""
+        name = self._checkpoints.roll_back()
+        self._count()
+        text = f"Training exploded: back to {name}, with half the learning rates."
+        self._report.event("rollback", text, "warning")
+        self._checkpoint()
+
+    def _judge(self) -> None:
+        """Learn from new evaluations: the best checkpoint, and whether training has collapsed."""
+        try:
+            events = self.watch.judge(self._root / "store.sqlite", self.config)
+        except StoreError as error:
+            self._report.beat.problem = str(error)
+            return
+        for kind, text, level in events:
+            self._report.event(kind, text, level)
+
+    def _checkpoint(self) -> None:
+        if self._checkpoints.write():
+            self._write_heartbeat(self._report.beat.state)
+
+    def _write_metrics(self) -> None:
+        self._rows.write(self.learner, self._intake, self._last_batch)
+
+    def _rest(self, state: str) -> None:
+        self._tell(state)
+        began = time.monotonic()
+        time.sleep(IDLE_S)
+        self.watch.spent("idle", time.monotonic() - began)
+
+    def _tell(self, state: str) -> None:
+        if self._report.due(state, self.budget.online, self.learner.updates):
+            self._write_heartbeat(state)
+
+    def _write_heartbeat(self, state: str) -> None:
+        self.fill_heartbeat()
+        self._report.write(state, self.watch)
+
+    def fill_heartbeat(self) -> None:
+        """Put the run's numbers into the heartbeat."""
+        beat, budget, now = self._report.beat, self.budget, time.monotonic()
+        beat.updates, beat.env_steps = self.learner.updates, self.learner.env_steps
+        beat.online_steps, beat.owed_updates = budget.online, budget.due
+        beat.steps_behind = int(budget.due / self.config.utd)
+        new = budget.online - self._online_at_start
+        beat.utd = (self.learner.updates - self._updates_at_start) / new if new > 0 else 0.0
+        beat.demo_rows, beat.takeover_seconds = self.replay.demo_rows, self.replay.demo_seconds()
+        beat.bc_weight, beat.below_best = self.config.bc_weight, self.watch.below
+        if now - self._rate[0] >= 1.0:
+            beat.updates_per_second = (self.learner.updates - self._rate[1]) / (now - self._rate[0])
+            self._rate = (now, self.learner.updates)

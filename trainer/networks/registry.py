@@ -1,0 +1,27 @@
+"""Which networks there are: the setting ``network``, and what builds it. `docs/extending.md` says how to add one."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+NETWORKS: dict[str, str] = {
+    "mlp": "trainer.networks.bodies:mlp",
+    "residual": "trainer.networks.bodies:residual",
+    "simba": "trainer.networks.bodies:simba",
+    "recurrent": "trainer.networks.bodies:recurrent",
+    "cnn": "trainer.networks.bodies:pictures",
+}
+"""``module:function``, imported when the network is built. The function takes (TrainConfig, Shape) and returns an ensemble."""
+
+
+class Shape(NamedTuple):
+    """What an ensemble maps: ``members`` networks, each from (B, ``inputs``) to (B, ``outputs``)."""
+
+    members: int
+    inputs: int
+    outputs: int
+    layer_norm: bool
+    actions: int = 0
+    """How many of the inputs, at their end, are an action's; 0 for an actor."""
+    executed: int = 0
+    """Size of the action that was executed before, which a network with a memory is told."""
