@@ -614,5 +614,5 @@ def test_a_start_on_a_pruned_or_a_large_store_owes_what_was_driven_since_and_no_
     assert daemon.training.intake.follower.skipped  # what is older than the capacity was not read
     assert daemon.training.replay.demo_seconds() == 6 * 10 / 20  # every takeover is still learned from
     fresh = train(tmp_path, None, config, fresh=True)
-    assert fresh.learner.updates > 0
-    assert fresh.budget.online > 400
+    assert fresh.training.learner.updates > 0
+    assert fresh.training.budget.online > 400

@@ -44,7 +44,7 @@ def turns(home: Home, until, seconds: float = 60.0) -> Daemon:
 
     def stop() -> bool:
         assert time.monotonic() < end, daemon.beat
-        return hasattr(daemon, "budget") and until(daemon)
+        return daemon.training is not None and until(daemon)
 
     daemon.stop = stop
     daemon.run()
