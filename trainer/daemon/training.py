@@ -10,7 +10,7 @@ from data.errors import StoreError
 from trainer.daemon import control
 from trainer.daemon.checkpointing import CheckpointWriter
 from trainer.daemon.intake import Intake
-from trainer.daemon.metric_rows import MetricRows
+from trainer.daemon.metric_logs import MetricRows
 from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import Start
 from trainer.replay.batch import Batch
