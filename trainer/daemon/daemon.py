@@ -28,7 +28,7 @@ from trainer.daemon import control
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import Heartbeat
 from trainer.daemon.intake import Intake, Opened
-from trainer.daemon.metric_rows import MetricRows
+from trainer.daemon.metric_logs import MetricRows
 from trainer.daemon.process_tuning import flushing_denormals, tune_malloc
 from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import Start, begin

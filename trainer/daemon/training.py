@@ -10,7 +10,7 @@ from data.errors import StoreError
 from trainer.daemon import control
 from trainer.daemon.checkpointing import CheckpointWriter
 from trainer.daemon.intake import Intake
-from trainer.daemon.metric_rows import MetricRows
+from trainer.daemon.metric_logs import MetricRows
 from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import Start
 from trainer.replay.batch import Batch
@@ -25,7 +25,7 @@ class Training:
     """A learner at work on a store that was read to its end."""
 
     def __init__(self, root: Path, start: Start, intake: Intake, rows: MetricRows, report: Reporter) -> None:
-        self._root, self._start, self._intake, self._rows, self._report = root, start, intake, rows, report
+        self._root, self._start, self.intake, self._rows, self._report = root, start, intake, rows, report
         self.learner, self.config = start.learner, start.config
         self.replay, self.watch = intake.replay, intake.watch
         self.budget = start.budget(self.replay.online_steps)
@@ -45,7 +45,7 @@ class Training:
             self._checkpoint()  # something to go back to, and something to drive with
         while not stop():
             self._turn()
-            if self._intake.made_for_another:
+            if self.intake.made_for_another:
                 return True
         if self._checkpoints.behind and self.learner.healthy():
             self._write_metrics()
@@ -59,7 +59,7 @@ class Training:
     def _turn(self) -> None:
         """Take in what is new and do a chunk of the updates that are owed."""
         began = time.monotonic()
-        update = self._intake.poll()
+        update = self.intake.poll()
         if update.news:
             self._count()
         self.watch.spent("following", time.monotonic() - began)
@@ -127,7 +127,7 @@ class Training:
             self._write_heartbeat(self._report.beat.state)
 
     def _write_metrics(self) -> None:
-        self._rows.write(self.learner, self._intake, self._last_batch)
+        self._rows.write(self.learner, self.intake, self._last_batch)
 
     def _rest(self, state: str) -> None:
         self._tell(state)

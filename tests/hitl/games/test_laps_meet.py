@@ -44,7 +44,7 @@ def turns(home: Home, until, seconds: float = 60.0) -> Daemon:
 
     def stop() -> bool:
         assert time.monotonic() < end, daemon.beat
-        return hasattr(daemon, "budget") and until(daemon)
+        return daemon.training is not None and until(daemon)
 
     daemon.stop = stop
     daemon.run()
@@ -280,7 +280,7 @@ class TestWhatCannotMeet:
         with sqlite3.connect(home.store_path) as db:  # forget that drive in another game
             db.execute("UPDATE sessions SET kind = 'import' WHERE env = 'box2d'")
         daemon = turns(home, idle)
-        assert len(daemon.names[0]) == 81  # what is driven is learned, not what was imported
+        assert len(daemon.training.intake.names[0]) == 81  # what is driven is learned, not what was imported
         with Store(home.store_path) as store:
             said = " ".join(m for (m,) in store.db.execute("SELECT message FROM events WHERE kind = 'layout'").fetchall())
         assert "46 numbers" in said
@@ -299,7 +299,9 @@ class TestWhatCannotMeet:
         sizes = []
 
         def content(daemon: Daemon) -> bool:
-            size = len(daemon.names[0])
+            if daemon.training is None:
+                return False
+            size = len(daemon.training.intake.names[0])
             if not sizes and idle(daemon):
                 assert size == 46
                 sizes.append(size)

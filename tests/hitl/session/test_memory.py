@@ -192,7 +192,7 @@ def test_pictures_go_from_an_environment_to_the_network_and_back(tmp_path, blobs
     daemon = Daemon(home.root, Wish.of(settings))
     daemon.stop = lambda: daemon.training is not None and daemon.training.learner.updates >= 8
     daemon.run()
-    assert daemon.config.image == (3, 8, 10)
+    assert daemon.training.config.image == (3, 8, 10)
     again = Daemon(home.root, Wish.of({"network": "cnn"}), stop=lambda: True)
     start = again._start()
     assert start is not None

@@ -151,7 +151,7 @@ def test_what_comes_while_it_trains_is_told_of_once(tmp_path: Path) -> None:
             polls += 1
             if polls > 4:
                 return True
-            before = daemon.follower.last_step
+            before = daemon.training.intake.follower.last_step
             drive(path, 30, 1)
             with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
                 db.execute("UPDATE steps SET reward = 1e300 WHERE id > ? AND t % 10 = 3", (before,))
@@ -183,9 +183,9 @@ def test_interrupted_and_uninterrupted_agree_bit_for_bit(tmp_path: Path) -> None
         results.append(train(root, None, config))
     assert len(list((tmp_path / "home2" / "checkpoints").iterdir())) > 3
     one, *others = results
-    assert one.learner.demo_rows == one.replay.human_rows > 0
+    assert one.training.learner.demo_rows == one.training.replay.human_rows > 0
     for other in others:
-        assert one.learner.updates == other.learner.updates == 2 * 160
+        assert one.training.learner.updates == other.training.learner.updates == 2 * 160
         for name, value in state(one).items():
             assert torch.equal(value, state(other)[name]), name
 
@@ -305,7 +305,7 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_taken(tmp_path: Path
     beat = read_heartbeat(tmp_path)
     assert beat is not None
     assert beat.state == "failed"
-    assert train(tmp_path, 5, fresh=True).learner.updates >= 5
+    assert train(tmp_path, 5, fresh=True).training.learner.updates >= 5
 
 
 def test_explosion_goes_back_once_and_then_stops(tmp_path: Path) -> None:
@@ -334,7 +334,7 @@ def test_explosion_goes_back_once_and_then_stops(tmp_path: Path) -> None:
     poisoned.clear()
     again = Daemon(tmp_path, Wish(SMALL))
     again.stop = lambda: (
-        hasattr(again, "learner") and bool(again.learner.critic_flat.values[5].fill_(float("nan")) == 0)
+        again.training is not None and bool(again.training.learner.critic_flat.values[5].fill_(float("nan")) == 0)
     )
     with pytest.raises(TrainingError, match="exploded again"):
         again.run()
@@ -362,7 +362,7 @@ def test_begins_from_another_run_with_its_whole_state(tmp_path: Path) -> None:
     daemon.run()
     assert seen == [500]  # what it was trained on is not paid for again, and there is no warm-up
     assert daemon.training.learner.updates == 540
-    assert daemon.config.hidden == 8
+    assert daemon.training.config.hidden == 8
     assert any("keep the shape" in text for text in said)
     with pytest.raises(UsageError, match="hidden = 8"):
         train(tmp_path / "home", 1, SMALL.with_values(hidden=32), insisted=frozenset({"hidden"}))
@@ -519,7 +519,7 @@ def test_settings_of_a_checkpoint_that_are_not_known_are_told(tmp_path: Path, mo
     assert events[0][0] == "warning"
     assert "dream_horizon = 15" in events[0][1]
     assert events[0][1] in said
-    assert daemon.config == SMALL  # and all that is known goes on
+    assert daemon.training.config == SMALL  # and all that is known goes on
 
 
 def test_settings_of_a_checkpoint_that_are_no_more_are_told_where_they_did_something(
@@ -536,7 +536,7 @@ def test_settings_of_a_checkpoint_that_are_no_more_are_told_where_they_did_somet
     daemon.run()
     (text,) = (text for text in said if "does not know" in text)
     assert '(bc_loss = "nll")' in text
-    assert daemon.config == SMALL
+    assert daemon.training.config == SMALL
 
 
 def test_checkpoints_by_updates_and_old_ones_go(tmp_path: Path) -> None:
@@ -602,7 +602,7 @@ def test_a_start_on_a_pruned_or_a_large_store_owes_what_was_driven_since_and_no_
     config = SMALL.with_values(capacity=60)
     path = tmp_path / "store.sqlite"
     drive(path, 100, 4)
-    assert train(tmp_path, None, config).learner.updates == 400 - 20
+    assert train(tmp_path, None, config).training.learner.updates == 400 - 20
     drive(path, 50, 1)  # while no trainer is there
     with Store(path) as store:
         (newest,) = store.conn.execute("SELECT max(started) FROM episodes").fetchone()
@@ -612,8 +612,8 @@ def test_a_start_on_a_pruned_or_a_large_store_owes_what_was_driven_since_and_no_
     drive(path, 60, 1)
     daemon = train(tmp_path, None, config)
     assert daemon.training.learner.updates == 400 - 20 + 50 + 60
-    assert daemon.follower.skipped  # what is older than the capacity was not read
+    assert daemon.training.intake.follower.skipped  # what is older than the capacity was not read
     assert daemon.training.replay.demo_seconds() == 6 * 10 / 20  # every takeover is still learned from
     fresh = train(tmp_path, None, config, fresh=True)
-    assert fresh.learner.updates > 0
-    assert fresh.budget.online > 400
+    assert fresh.training.learner.updates > 0
+    assert fresh.training.budget.online > 400

@@ -28,10 +28,10 @@ def test_interrupted_and_uninterrupted_agree_bit_for_bit(tmp_path: Path, network
             train(root, cut, config)
         results.append(train(root, None, config))
     one, other = results
-    assert one.learner.updates == other.learner.updates == 65
+    assert one.training.learner.updates == other.training.learner.updates == 65
     for name, value in state(one).items():
         assert torch.equal(value, state(other)[name]), name
     actor, meta = load_policy(root / "checkpoints" / newest(root).name)
     assert (meta.observation_names, meta.action_names) == (NAMES, ACTIONS)
     seen = torch.randn(5, 3)
-    assert torch.equal(actor.act(seen), other.learner.average.act(seen))
+    assert torch.equal(actor.act(seen), other.training.learner.average.act(seen))
