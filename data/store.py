@@ -10,17 +10,17 @@ from sqlite_utils import Database
 
 from data.connect import BUSY_TIMEOUT_S, database, open_store
 from data.errors import StoreError
-from data.reading.drives import Drives
+from data.reading.drives import DriveTables
 from data.tables.checkpoints import Checkpoints
 from data.tables.corners import Corners
 from data.tables.judgements import Judgements
-from data.tables.segments import Segments
+from data.tables.segments import SegmentTables
 from data.tables.sessions import Sessions
 from data.tables.tracks import Tracks
 from data.tables.upkeep import Upkeep
 
 
-class Store(Sessions, Drives, Segments, Judgements, Corners, Tracks, Checkpoints, Upkeep):
+class Store(Sessions, DriveTables, SegmentTables, Judgements, Corners, Tracks, Checkpoints, Upkeep):
     """An open store. One thread at a time; open another for another thread. Use as a context manager or call :meth:`close`.
 
     ::

@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("hitl.commands.config", "training settings, and what an existing config.json means here"),
     "eval": ("hitl.commands.eval", "deterministic episodes without help"),
     "segments": ("hitl.commands.segments", "list and filter the recorded takeovers and laps"),
-    "label": ("hitl.commands.label", "judge recorded takeovers and laps, or take a judgement back"),
+    "label": ("hitl.commands.label", "judge recorded takeovers and laps, or take a verdict back"),
     "import": ("hitl.commands.import_runs", "take over laps and takeovers from elsewhere"),
     "export": ("hitl.commands.export", "carry takeovers and drives to other tools"),
     "browse": ("hitl.commands.browse", "look through the store in a browser"),

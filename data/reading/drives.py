@@ -172,7 +172,7 @@ def read_columns(
     }
 
 
-class Drives:
+class DriveTables:
     """What an open store says of the driving that it holds."""
 
     conn: sqlite3.Connection

@@ -175,7 +175,7 @@ def take_judgement(conn: sqlite3.Connection, session_id: int, number: int, state
         raise KeyError(f"segment {number} is not in the store")
     segment_id, start, stop = row
     if not _well_formed(state, start, stop) or not isinstance(at, str):
-        raise KeyError(f"the judgement of segment {number} is malformed")
+        raise KeyError(f"the verdict on segment {number} is malformed")
     here = judgement(conn, session_id, number)
     if here is not None and here[1] >= at:
         return False

@@ -49,7 +49,7 @@ def _segment(row: Sequence[Any]) -> Segment:
     return Segment(*values)
 
 
-class Segments:
+class SegmentTables:
     """What an open store says of its segments."""
 
     conn: sqlite3.Connection

@@ -53,18 +53,18 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--by", default="player", help="who judges")
     parser.add_argument(
-        "--undo", action="store_true", help="take back the last judgement (of the segments named, if any)"
+        "--undo", action="store_true", help="take back the last verdict (of the segments named, if any)"
     )
     args = parser.parse_args(argv)
     ids = parse_ids(args.ids)
     judged = any(v is not None for v in (args.verdict, args.priority, args.note, args.trim)) or args.tag or args.untag
     if args.undo and judged:
-        raise UsageError("Give either a judgement or --undo, not both.")
+        raise UsageError("Give either a verdict or --undo, not both.")
     with open_store(args) as store:
         if args.undo:
             undone = store.undo(ids or None)
             names = ", ".join(map(str, undone))
-            print(f"Undone: the last judgement of segment {names}." if undone else "There is no judgement to undo.")
+            print(f"Undone: the last verdict on segment {names}." if undone else "There is no verdict to undo.")
             return 0
         if not judged:
             raise UsageError(

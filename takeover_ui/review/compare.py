@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.reading.drives import Drive
 from takeover_ui.view import Scene
+
+if TYPE_CHECKING:
+    from data.reading.drives import Drive
 
 _BRAKES_FROM_M = 70.0  # m before a corner in which braking for it begins
 _BRAKING = 0.15  # share of the pedal that counts as braking

@@ -201,7 +201,7 @@ class ReviewModel:
         self.list.update(self.data.again(ids))
         undone = self.list.all.get(ids[-1])
         if undone is None:
-            self.message = "A judgement on another track was taken back."
+            self.message = "A verdict on another track was taken back."
             return
         if not self.list.lists(undone):
             self.list.corner = self.list.verdict = None

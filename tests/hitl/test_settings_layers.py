@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from tests.trainer.test_daemon import SMALL, drive, train
 
 from data.errors import InputFileError, UsageError
 from data.files.validation import types
@@ -19,6 +18,7 @@ from hitl.settings import SECTIONS, TABLES, OverlaySettings, load
 from hitl.task.driving_task import DrivingTask
 from takeover_ui.overlay.texts import LANGUAGES
 from takeover_ui.window.options import WindowOptions
+from tests.trainer.daemon.test_daemon import SMALL, drive, train
 from trainer.daemon.wish import Wish
 
 

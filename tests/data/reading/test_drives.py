@@ -2,7 +2,6 @@
 
 import textwrap
 from itertools import takewhile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from data.reading.drives import COLUMNS, Drive
 from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN
 from data.store import Store
+from tests.support.places import ROOT
 from tests.support.recorded import NAMES, session_info, step_row, summary
 
 
@@ -111,7 +111,7 @@ def test_the_track_driven_last_comes_first_and_imports_come_last(path):
         assert store.sessions("first")[0].reward == {"progress": 1.0}
 
 
-@pytest.mark.parametrize("text", [Store.__doc__, (Path(__file__).parents[2] / "docs" / "store.md").read_text("utf-8")])
+@pytest.mark.parametrize("text", [Store.__doc__, (ROOT / "docs" / "store.md").read_text("utf-8")])
 def test_the_examples_run(path, text, capsys):
     record(path)
     with Store(path) as store:

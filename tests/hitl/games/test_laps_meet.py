@@ -83,7 +83,7 @@ def assert_one_batch(home: Home, driven: int) -> None:
     assert (replay.demo_rows, replay.online_steps) == (len(steps), driven)
     rows = np.unique(replay.demo.slots.numpy())
     assert len(rows) == len(steps)
-    daemon = turns(home, lambda d: d.learner.updates >= 8)
+    daemon = turns(home, lambda d: d.training is not None and d.training.learner.updates >= 8)
     assert daemon.training.replay.demo_rows == len(steps)
     assert daemon.training.watch.left_out == set()
     with Store(home.store_path) as store:
@@ -178,7 +178,7 @@ class TestTrackMania:
             assert main(["store", "rebuild", "--home", str(home.root)]) == 0
             assert main(["store", "check", "--home", str(home.root)]) == 0
         else:
-            turns(home, lambda d: d.learner.updates >= 8)  # a trainer does it by itself
+            turns(home, lambda d: d.training is not None and d.training.learner.updates >= 8)  # a trainer does it by itself
         assert_one_batch(home, driven=25)
         # Nothing is lost: what was an action is pending now, and the whole can be turned back.
         assert [(seen[: 43 * 4], seen[43 * 4 :]) for seen, _ in stored(home)] == before

@@ -194,10 +194,12 @@ def test_pictures_go_from_an_environment_to_the_network_and_back(tmp_path, blobs
     daemon.run()
     assert daemon.training.config.image == (3, 8, 10)
     again = Daemon(home.root, Wish.of({"network": "cnn"}), stop=lambda: True)
-    start = again._start()
+    opened = again._open()
+    assert opened is not None
+    start = opened.start
     assert start is not None
     assert start.config.image == (3, 8, 10)
-    again.follower.close()
+    opened.follower.close()
     with SessionSetup(home, SessionOptions(env=blobs, seed=2)) as rig:
         rig.session.episode("evaluation", seed=1)
         assert rig.policy.checkpoint_id is not None

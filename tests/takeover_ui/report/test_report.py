@@ -24,6 +24,7 @@ from takeover_ui.report import svg
 from takeover_ui.report.contents import CornerRow, Report, Score
 from takeover_ui.report.page import render, write_report
 from tests.support import sample_screens as samples
+from tests.support.places import ROOT
 
 EVIL = "\"><script>alert('x')</script><img src=x onerror=alert(1)>&\x00"
 VOID = {"meta", "br", "img", "input", "link"}
@@ -270,7 +271,7 @@ def test_a_browser_draws_it_in_its_colours_without_overflow(tmp_path: Path, dark
 
 
 def test_what_the_page_is_made_of_is_shipped() -> None:
-    root = Path(__file__).resolve().parents[2]
+    root = ROOT
     with (root / "pyproject.toml").open("rb") as file:
         shipped = tomllib.load(file)["tool"]["setuptools"]["package-data"]["takeover_ui"]
     found = {path for pattern in shipped for path in (root / "takeover_ui").glob(pattern)}

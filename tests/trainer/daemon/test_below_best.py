@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from tests.trainer.test_daemon import drive
-
 from data.store import Store
+from tests.trainer.daemon.test_daemon import drive
 from trainer.daemon.verdicts import Verdict, below_best, wilson
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.trainer.test_daemon import SMALL, drive, state, train
 
 from data.errors import UsageError
 from tests.support.batches import ACT, OBS, TINY, random_batch
+from tests.trainer.daemon.test_daemon import SMALL, drive, state, train
 from trainer.config import TrainConfig
 from trainer.learner.learner import Learner
 from trainer.learner.make import make_learner
