@@ -30,27 +30,26 @@ ARMS: dict[str, tuple[int, dict[str, Any]]] = {
     "first_2000": (2000, {}),
     "first_5000": (5000, {}),
     "first_2000_free": (2000, {"actor_average": None}),
+    "first_2000_clone": (2000, {"bc_weight": 100.0}),
 }
 
 
 def run(track: str, arm: str, seed: int, laps: int, skill: str, steps: int, hold: int) -> dict[str, Any]:
     """One agent."""
-    from hitl.drivers.human import NoHuman
-    from hitl.drivers.person import SKILLS, Person
+    from hitl.drivers.human import NoHuman, scripted_human
     from hitl.home import Home
     from hitl.road.corners import corners_from_curvature
     from hitl.session.lockstep import Lockstep
-    from hitl.session.setup import SessionSetup
     from hitl.session_options import SessionOptions
-    from trainer.config import PRESETS
+    from trainer.presets import PRESETS
 
     first, changes = ARMS[arm]
     config = PRESETS["hitl"].with_values(seed=seed, **changes)
     with tempfile.TemporaryDirectory() as folder:
         options = SessionOptions(track=track, kind="demo", seed=seed, greedy_every=2)
-        with SessionSetup(Home(Path(folder) / "home"), options) as rig, Lockstep(rig, config) as lockstep:
-            person = Person(rig.track, SKILLS[skill], seed=1000 + seed)
-            rig.session.human = _Always(person)
+        with Lockstep(Home(Path(folder) / "home"), options, config) as lockstep:
+            rig = lockstep.rig
+            rig.session.human = scripted_human(rig.track, skill, None, seed=1000 + seed)
             lap_seconds = []
             while len(lap_seconds) < laps:
                 result = rig.session.episode("lap", seed=len(lap_seconds))
@@ -58,9 +57,7 @@ def run(track: str, arm: str, seed: int, laps: int, skill: str, steps: int, hold
                     lap_seconds.append(result.steps / 20.0)
             rig.session.human = NoHuman()
             lockstep.learn()
-            for _ in range(first):
-                lockstep.learner.update(lockstep.replay.sample(config.batch_size, lockstep._generator))
-            lockstep._first_update = lockstep.learner.updates
+            lockstep.learn_first(first)
             corners = corners_from_curvature(rig.track.line)
             drive, count = Evaluator(rig.track, EPISODES), 0
             curve: list[tuple[int, int, int, float]] = []
@@ -91,28 +88,6 @@ def run(track: str, arm: str, seed: int, laps: int, skill: str, steps: int, hold
         "held": sum(after) / len(after) if after else None, "human_lap_s": median(lap_seconds),
         "lap_s": curve[-1][3], "curve": curve,
     }  # fmt: skip
-
-
-class _Always:
-    """A person who drives all the time."""
-
-    name = "scripted"
-
-    def __init__(self, person: Any) -> None:
-        self.person = person
-
-    def begin(self) -> None:
-        self.person.begin()
-
-    def read(self, info: dict[str, Any]) -> Any:
-        from hitl.pads.base import PadState
-
-        self.person.see(info["state"], info["place"])
-        pedal, steer = (float(v) for v in self.person.act())
-        return PadState(steer=steer, gas=max(pedal, 0.0), brake=max(-pedal, 0.0)), "scripted"
-
-    def rumble(self, strong: float, weak: float, seconds: float) -> None:
-        pass
 
 
 def _run(job: tuple[Any, ...]) -> dict[str, Any]:

@@ -117,6 +117,12 @@ class Lockstep:
         while self.updates < (self.steps - self.config.warmup_steps) * self.config.utd:
             self.learner.update(self.replay.sample(self.config.batch_size, self._generator))
 
+    def learn_first(self, updates: int) -> None:
+        """Do updates on what is there already (laps, say); they are not counted against the steps that follow."""
+        for _ in range(updates):
+            self.learner.update(self.replay.sample(self.config.batch_size, self._generator))
+        self._first_update += updates
+
     def save(self) -> int:
         """Write a checkpoint, which the episodes that follow are marked with; returns its row."""
         from trainer.checkpoints.files import save
