@@ -27,15 +27,17 @@ from data.recording.operations import (
     Operation,
     SetOutcome,
     as_row,
-    name_of,
 )  # fmt: skip
 from data.records import SessionInfo
 from data.schema import INSERT_STEP, SESSION_COLUMNS
 from data.tables.judgements import take_judgement
 from data.tables.tracks import place
 
-REFUSED = (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, OverflowError, KeyError)
-"""What an operation that the store's own rules refuse raises."""
+REFUSED = (
+    sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.DataError,
+    OverflowError, KeyError, TypeError, ValueError,
+)  # fmt: skip
+"""What an operation that the store's own rules refuse raises, or one whose values it cannot hold."""
 
 
 def insert_session(
@@ -113,7 +115,7 @@ class Applier:
         except REFUSED as error:
             self.conn.execute("ROLLBACK TO one")
             self._episodes.clear()
-            self.refused.append(f"{name_of(op)} {as_row(op)[1]}: {error}")
+            self.refused.append(f"{' '.join(map(str, as_row(op)[:2]))}: {error}")
         self.conn.execute("RELEASE one")
 
     def _episode(self, number: int) -> int:
@@ -171,7 +173,7 @@ class Applier:
         elif isinstance(op, EndSession):
             execute("UPDATE sessions SET status = ?, ended = ? WHERE id = ?", (*astuple(op), session))
         else:
-            raise KeyError(f"unknown operation {name_of(op)}")
+            raise ValueError("unknown operation")
 
 
 def close_interrupted(conn: sqlite3.Connection, session_id: int) -> tuple[int, int, int]:

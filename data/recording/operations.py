@@ -124,7 +124,7 @@ class Judge(_Operation, tag="judge"):
 
 
 class Unknown(_Operation):
-    """An operation of a newer version: left out when it is applied, and named."""
+    """One of a newer version, or that cannot be read: left out when it is applied, and named."""
 
     name: str
 
@@ -139,14 +139,10 @@ _BY_NAME: dict[Any, type[_Operation]] = {
 assert AddStep.__struct_fields__[1:] == STEP_COLUMNS[1:]
 
 
-def name_of(operation: Operation) -> str:
-    """Return the name that it has on the wire and on the disk."""
-    return operation.name if isinstance(operation, Unknown) else str(operation.__struct_config__.tag)
-
-
 def as_row(operation: Operation) -> tuple[Any, ...]:
     """Return it as it is written: its name, then its fields."""
-    return (name_of(operation), *astuple(operation))
+    fields = astuple(operation)
+    return fields if isinstance(operation, Unknown) else (operation.__struct_config__.tag, *fields)
 
 
 def from_row(row: Sequence[Any]) -> Any:

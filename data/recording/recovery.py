@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from data.connect import now
-from data.recording.applier import Applier, close_interrupted
+from data.recording.applier import REFUSED, Applier, close_interrupted
 from data.recording.log_beside import advice, without_log
 from data.recording.session_lock import forget, is_alive, try_lock
 from data.recording.spill_file import find_spills, read_spill
@@ -55,9 +55,11 @@ def _read_back(conn: sqlite3.Connection, path: Path, spill: Path) -> str | None:
         spill.unlink(missing_ok=True)
     except FileNotFoundError:  # another start was faster
         return None
-    except (ValueError, KeyError, TypeError):
+    except REFUSED:
         return _set_aside(spill)
-    return f"{count} recorded operations that the store could not take at the time were read back."
+    left_out = len(applier.refused)
+    text = f"{count - left_out} recorded operations that the store could not take at the time were read back."
+    return f"{text} {left_out} more are damaged and were left out." if left_out else text
 
 
 def _set_aside(spill: Path) -> str:

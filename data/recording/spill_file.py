@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from data.recording.operations import Operation, as_row, from_row
+from data.recording.operations import Operation, Unknown, as_row, from_row
 from data.recording.session_lock import try_lock
 from data.records import SessionInfo
 
@@ -131,10 +131,13 @@ def read_spill(path: Path) -> tuple[dict[str, Any], SessionInfo, Iterator[Operat
 def _ops(path: Path) -> Iterator[Operation]:
     with path.open("rb") as file:
         file.readline()
-        for line in file:
+        for number, line in enumerate(file, 2):
             if not line.endswith(b"\n"):
                 return
-            yield from_row(json.loads(line, object_hook=_decode))
+            try:
+                yield from_row(json.loads(line, object_hook=_decode))
+            except (ValueError, TypeError, LookupError):  # the store refuses it alone, and takes what follows
+                yield Unknown(f"line {number} of a spill file")
 
 
 def _trusted(folder: Path, store: Path) -> bool:
