@@ -11,8 +11,6 @@ import functools
 import sqlite3
 from collections.abc import Iterator, Sequence
 
-from sqlite_utils import Database
-
 from data.errors import StoreError, shown
 from data.schema import Migration
 
@@ -33,6 +31,8 @@ def _tables(conn: sqlite3.Connection) -> Tables:
 
 @functools.lru_cache(maxsize=8)
 def _wanted(migrations: tuple[Migration, ...]) -> Tables:
+    from sqlite_utils import Database  # slow to import, and what only reads rows does without
+
     conn = sqlite3.connect(":memory:", isolation_level=None)
     try:
         for migration in migrations:

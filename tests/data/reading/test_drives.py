@@ -1,5 +1,7 @@
 """Recorded driving read back: columns, episodes in one line each, and which track is the one driven last."""
 
+import subprocess
+import sys
 import textwrap
 from itertools import takewhile
 
@@ -25,6 +27,13 @@ def record(path, track="hairpin", steps=10, kind="play", reason="off_road"):
             if i == 6:
                 recorder.end_segment(token)
         recorder.end_episode("terminated", reason, np.zeros(4, np.float32))
+
+
+def test_who_only_looks_at_columns_does_not_load_what_makes_stores():
+    """It takes longer to import than all else here together."""
+    code = "import sys; from data.reading.drives import Drive; print('sqlite_utils' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_every_column_comes_back_with_its_shape(path):
