@@ -373,4 +373,6 @@ def test_a_farthest_metre_that_is_no_number_is_no_pass(path):
         (found,) = store.evaluations()
         assert found.passes == {"corner 1": 0}
         assert np.isfinite(found.return_mean)
+        store.conn.execute('UPDATE episodes SET "return" = 9e999')
+        assert store.evaluations()[0].return_mean == 0.0
         assert [e.farthest for e in store.episodes()] == [5.0, 0.0]
