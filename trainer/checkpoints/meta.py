@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
-from data.fields import Name, Names, checked
+from data.fields import MOST_NAMES, Name, checked
 
 if TYPE_CHECKING:
     from trainer.learner.learner import Learner
 
 FORMAT = 1
+_Names = Annotated[tuple[str, ...], Meta(min_length=1, max_length=MOST_NAMES)]
 _Counter = Annotated[int, Meta(ge=0, lt=2**53)]
 
 
@@ -21,12 +22,12 @@ _Counter = Annotated[int, Meta(ge=0, lt=2**53)]
 class CheckpointMeta:
     """What a checkpoint says about itself."""
 
-    observation_names: Names
-    action_names: Names
+    observation_names: _Names
+    action_names: _Names
     config: dict[str, Any]
     updates: _Counter
     env_steps: _Counter
-    kind: Name = "train"
+    kind: str = "train"
     """``train`` (the daemon's), ``stall`` (learned in-process)."""
     numbers: dict[str, int | float] = field(default_factory=dict)
     """Counters of the learner and the daemon."""

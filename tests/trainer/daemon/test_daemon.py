@@ -277,6 +277,11 @@ def wait_for(condition, seconds: float = 120.0) -> None:
         time.sleep(0.02)
 
 
+def test_names_of_any_length_come_back_in_a_checkpoint_s_description() -> None:
+    described = {"observation_names": ["o" * 300], "action_names": ["a"], "config": {}, "updates": 1, "env_steps": 2}
+    assert CheckpointMeta.from_json(described).observation_names == ("o" * 300,)
+
+
 def test_a_damaged_checkpoint_is_refused_and_the_one_before_taken(tmp_path: Path) -> None:
     drive(tmp_path / "store.sqlite")
     train(tmp_path, 90)
