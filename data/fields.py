@@ -5,7 +5,6 @@ Our own code makes rows without a check; who reads a file, a message or another 
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from datetime import datetime
 from typing import Annotated, Any
@@ -66,7 +65,7 @@ def checked(values: Any, kind: Any, what: str) -> Any:
         raise ValueError(f"invalid {what}: {place}" if place else f"invalid {what}") from error
 
 
-def check_fields(item: Any, what: str) -> None:
-    """Raise ValueError when a field of a dataclass that was made without a check is not what it may be."""
-    values = {f.name: getattr(item, f.name) for f in dataclasses.fields(item)}
-    checked({k: float(v) if isinstance(v, float) else v for k, v in values.items()}, type(item), what)
+def check_fields(item: Any, kind: Any, what: str) -> None:
+    """Raise ValueError when an object that was made without a check has a field of ``kind`` that is not what it may be."""
+    values = {name: getattr(item, name) for name in kind.__annotations__}
+    checked({k: float(v) if isinstance(v, float) else v for k, v in values.items()}, kind, what)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from msgspec import Meta
 
-from data.fields import Digest, Name, Names, Whole, checked, one_of
+from data.fields import Whole, checked
 
 AGENT, HUMAN = 0, 1
 """Who drove a step."""
@@ -45,28 +44,30 @@ class Corner(NamedTuple):
 class SessionInfo:
     """What holds for every step of a session."""
 
-    kind: Annotated[str, one_of(*SESSION_KINDS)]
-    env: Name
-    track: Name
-    hz: Annotated[float, Meta(gt=0, le=1000)]
+    kind: str
+    """One of ``SESSION_KINDS``."""
+    env: str
+    track: str
+    hz: float
     """Control steps per second."""
-    observation_names: Names
-    action_names: Names
+    observation_names: tuple[str, ...]
+    action_names: tuple[str, ...]
     reward: Mapping[str, Any] = field(default_factory=dict)
     """The reward settings in force."""
     seed: Whole | None = None
-    driver: Name = ""
+    driver: str = ""
     """What the human side is: ``pad``, ``keyboard``, ``scripted``."""
-    frame_shape: tuple[Annotated[int, Meta(ge=1, le=10_000)], ...] | None = None
+    frame_shape: tuple[int, ...] | None = None
     """Shape of one image, for observations that are images."""
-    track_digest: Digest = ""
+    track_digest: str = ""
     """What the track's line is known by (``data.tables.tracks``); "" where there is none, or only the name is known."""
 
     @classmethod
     def from_json(cls, values: Any) -> SessionInfo:
         """Return the session that a JSON object describes, or a row of the store, in which lists and tables are JSON text.
 
-        Raises ValueError when a field is missing or not what it may be.
+        Raises ValueError when a field is missing or of another type. What a session of another person's must also keep to is
+        in ``data.exchange.checks``: whatever was recorded here stays readable.
         """
         if not isinstance(values, Mapping):
             raise ValueError("a session is not a table")

@@ -11,15 +11,30 @@ from msgspec import Meta, Struct
 
 from data.errors import shown
 from data.exchange.portable import Portable
-from data.fields import Count, Name, Text, Time, Whole, check_fields, checked, is_text, is_time, one_of
+from data.fields import Count, Digest, Name, Names, Text, Time, Whole, check_fields, checked, is_text, is_time, one_of
 from data.numbers import all_numbers, no_numbers
 from data.reading.episodes import EpisodeData, SegmentData
-from data.records import ENDS, PURPOSES, SessionInfo
+from data.records import ENDS, PURPOSES, SESSION_KINDS, SessionInfo
 from data.schema import STEP_MEASURES
 
 
 class EpisodeRefusedError(Exception):
     """One episode (or file) cannot be taken; the text says why, the others go on."""
+
+
+class _Session(Struct):
+    """What a session of another person's may be."""
+
+    kind: Annotated[str, one_of(*SESSION_KINDS)]
+    env: Name
+    track: Name
+    hz: Annotated[float, Meta(gt=0, le=1000)]
+    observation_names: Names
+    action_names: Names
+    seed: Whole | None
+    driver: Name
+    frame_shape: tuple[Annotated[int, Meta(ge=1, le=10_000)], ...] | None
+    track_digest: Digest
 
 
 class _Episode(Struct):
@@ -57,16 +72,16 @@ def check(item: Portable) -> None:
     need(isinstance(data.reward, np.ndarray) and data.reward.ndim == 1, "its rewards are not one number a step")
     need(len(data) > 0, "it has no steps")
     try:
-        check_fields(info, "session")
+        check_session(info)
         for segment in data.segments:
-            check_fields(segment, "segment")
-        checked({name: getattr(data, name) for name in _Episode.__struct_fields__}, _Episode, "episode")
+            check_fields(segment, SegmentData, "segment")
+        check_fields(data, _Episode, "episode")
         checked(item.origin, Text, "origin")
         for row in item.checkpoints.values():
             checked(row, _Checkpoint, f"checkpoint '{shown(row.get('name'), 40)}'")
     except ValueError as error:
         raise EpisodeRefusedError(str(error)) from error
-    check_session(info)
+    _session(info)
     _arrays(data, info)
     for moment in (data.started, data.ended, *(segment.judged_at for segment in data.segments)):
         need(moment is None or is_time(moment), f"'{shown(moment, 40)}' is not a time")
@@ -75,7 +90,11 @@ def check(item: Portable) -> None:
 
 
 def check_session(info: SessionInfo) -> None:
-    """Refuse what the types of a session's fields do not rule out. Raises EpisodeRefusedError."""
+    """Check the fields of a session that comes from elsewhere. Raises ValueError when one is not what it may be."""
+    check_fields(info, _Session, "session")
+
+
+def _session(info: SessionInfo) -> None:
     for what, names in (("observations", info.observation_names), ("actions", info.action_names)):
         need(len(set(names)) == len(names), f"two of its {what} have the same name")
     table = info.reward

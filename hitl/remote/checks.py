@@ -17,7 +17,7 @@ from data.schema import STEP_MEASURES
 
 
 def read_session(row: Any) -> SessionInfo:
-    """Return the session that a message speaks of. Raises ValueError, KeyError or EpisodeRefusedError."""
+    """Return the session that a message speaks of. Raises ValueError or KeyError."""
     info = SessionInfo.from_json(row)
     checked(row["uuid"], SessionId, "session id")
     checked(row["started"], Time, "session: started")

@@ -19,7 +19,6 @@ from typing import Any
 
 from data.connect import data_version, open_to_follow, transaction
 from data.errors import StoreError
-from data.exchange.checks import EpisodeRefusedError
 from data.numbers import counted
 from data.reading import news
 from data.reading.news import Marks
@@ -97,8 +96,7 @@ class Outbox:
         session, ops, marks, steps, still_open = made
         # What an older version recorded is judged here; what is recorded now was judged at the session's door.
         left_out, names = 0, dict[str, int]()
-        with contextlib.suppress(KeyError, TypeError, ValueError, EpisodeRefusedError):
-            # a damaged row is for the trainer to refuse and pass over
+        with contextlib.suppress(KeyError, TypeError, ValueError):  # a damaged row is for the trainer to refuse and pass over
             ops, left_out, names = drop_unusable(ops, read_session(session))
         if left_out and not names.keys() <= self._named:
             self._named |= names.keys()

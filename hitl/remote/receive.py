@@ -9,7 +9,6 @@ from typing import Any
 
 from data.connect import open_store, transaction
 from data.errors import shown
-from data.exchange.checks import EpisodeRefusedError
 from data.exchange.unpickle import Holder
 from data.numbers import counted
 from data.recording.applier import Applier
@@ -31,7 +30,7 @@ ECHO_S = 3.0  # without hearing our own word, after which the server counts as g
 GONE_S = 15.0  # without a word from a worker, after which none is sent to it
 WEIGHTS_S = 0.5
 REFUSED = (
-    EpisodeRefusedError, KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError,
+    KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError,
     sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.DataError,
 )  # fmt: skip
 """What an invalid message raises; every other error is a passing problem of the store."""

@@ -157,6 +157,22 @@ def test_another_store(folders, data):
     assert contents(folder / "b.sqlite") == contents(folder / "a.sqlite")
 
 
+@pytest.mark.parametrize(
+    "own", [{"kind": "trial"}, {"hz": 2000.0}, {"env": "gym:" + "e" * 300}, {"observation_names": ("a", "b", "c" * 300)}]
+)
+def test_what_is_refused_from_others_still_goes_out_of_one_s_own_store(tmp_path, own):
+    data = EpisodeData(np.zeros((4, 3), np.float32), np.zeros((4, 2), np.float32), np.zeros(4), np.zeros((4, 2), np.float32))
+    info = dataclasses.replace(INFO, **own)
+    fill(tmp_path / "a.sqlite", [data], info)
+    with Store(tmp_path / "a.sqlite") as store:
+        (item,) = whole_episodes(store.conn)
+        assert item.info == info
+        file = write_player_run(tmp_path / "runs", item)
+    with Store(tmp_path / "b.sqlite") as store:
+        summary = write(store, [(file.name, own_export(read_player_run(file)))], "player runs")
+        assert summary.refused == [(file.name, f"invalid session: {next(iter(own))}")]
+
+
 def test_minari_opens_what_was_written(tmp_path):
     import minari
 

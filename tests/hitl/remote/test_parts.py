@@ -529,6 +529,29 @@ class TestWhatCannotBeLearnedFrom:
             assert db.execute("SELECT count(*) FROM steps").fetchone() == (60 - gone,)
             assert db.execute("SELECT message FROM events WHERE kind = 'worker'").fetchall() == [(said[0],)]
 
+    @pytest.mark.parametrize("change", [{"hz": 5000.0}, {"kind": "unknown"}, {"env": "e" * 201}, {"driver": "a\0b"}])
+    def test_a_session_beyond_what_it_may_be_is_passed_over(self, inbox, messages, change):
+        for message in messages:
+            message["session"] |= change
+        said = self.received(inbox, messages)
+        assert f"invalid session: {next(iter(change))}" in said[0]
+        with sqlite3.connect(inbox._path) as db:
+            assert db.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
+
+    def test_two_numbers_of_one_name_and_any_reward_settings_are_no_reason(self, worker, inbox):
+        outbox = Outbox(worker, "one")
+        info = dataclasses.replace(INFO, observation_names=("a", "a"), reward={"terms": ["progress"]})
+        with Recorder(worker.store_path, info) as recorder:
+            recorder.begin_episode()
+            recorder.step(row(1))
+            recorder.step(dataclasses.replace(row(2), observation=np.array([np.nan, 0.0], np.float32)))
+            recorder.end_episode("terminated", "finish", np.zeros(2, np.float32))
+        carry(outbox, inbox)
+        assert outbox.said == ["1 step holds a number that cannot be learned from (a in 1). Such steps are not sent."]
+        assert not inbox.noted
+        with sqlite3.connect(inbox._path) as db:
+            assert db.execute("SELECT count(*) FROM steps").fetchone() == (1,)
+
     def test_a_worker_sends_none_of_what_an_older_version_recorded(self, worker, inbox):
         outbox = Outbox(worker, "one")
         record(worker)
