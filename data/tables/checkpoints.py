@@ -154,7 +154,8 @@ class Checkpoints:
             Evaluation(checkpoint, count, mean, finished, passes.get((checkpoint, driven), {}), first, last, distinct, driven)
             for checkpoint, driven, count, mean, finished, first, last, distinct in self.conn.execute(
                 f"SELECT e.checkpoint_id, s.track, count(*), coalesce(avg({RETURN}), 0), sum(e.reason = 'finish'), "
-                "min(e.started), max(e.started), count(DISTINCT quote(e.\"return\") || quote(e.length) || quote(e.max_progress) || "
+                "min(e.started), max(e.started), "
+                "count(DISTINCT quote(e.\"return\") || quote(e.length) || quote(e.max_progress) || "
                 f"quote(e.reason)) FROM {episodes} GROUP BY 1, 2 ORDER BY max(e.id)",
                 values,
             )
