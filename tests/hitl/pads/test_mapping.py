@@ -108,6 +108,15 @@ def test_a_table_that_means_nothing_is_one_sentence(table: dict[str, object]) ->
         from_table(table, CONTROLLER)
 
 
+def test_numbers_in_quotes_are_read_as_in_earlier_versions() -> None:
+    written = tomllib.loads('steer = {low = "-0.9", source = "axis3"}\nrests = {axis5 = "-1"}')
+    assert from_table(written, CONTROLLER) == from_table(
+        {"steer": {"low": -0.9, "source": "axis3"}, "rests": {"axis5": -1}}, CONTROLLER
+    )
+    with pytest.raises(InputFileError, match="gas.low must be a number"):
+        from_table({"gas": {"low": "nan"}}, CONTROLLER)
+
+
 # Keyboard
 
 
