@@ -56,8 +56,8 @@ class HelpSettings:
     """When the wheel is offered, and how often the agent may ask."""
 
     offer: Literal["failing", "all", "off"] = "failing"  # before which corners the wheel is offered: where the agent fails, all
-    offer_s: Annotated[float, Meta(ge=0, le=60)] = 2.0  # s before a corner, by the car's own speed
-    requests_per_minute: Annotated[float, Meta(ge=0, le=60)] = 4.0  # the agent asks so often at most; 0 never
+    offer_s: Annotated[float, Meta(ge=0)] = 2.0  # s before a corner, by the car's own speed
+    requests_per_minute: Annotated[float, Meta(ge=0)] = 4.0  # the agent asks so often at most; 0 never
     rumble: bool = True  # when the wheel is offered or changes hands
 
 
@@ -88,7 +88,7 @@ class TrackManiaSettings:
     host: str = "127.0.0.1"  # the machine that the game runs on
     port: Annotated[int, Meta(ge=1, le=65535)] = 9000  # of the plugin
     layout: Literal[0, 11, 20, 33] = 0  # numbers in a frame; 0: found out
-    settle_s: Annotated[float, Meta(ge=0, le=60)] = 1.5  # s from a restart until the car may drive
+    settle_s: Annotated[float, Meta(ge=0)] = 1.5  # s from a restart until the car may drive
     controls: Literal["auto", "pad", "keys"] = "auto"  # auto: keys where no virtual pad can be had
 
 

@@ -253,14 +253,27 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
-        """Read what ``to_dict`` gave; settings this version does not know are left out (``unknown_settings`` names them).
+        """Read what ``to_dict`` gave, without what has no effect here (``trainer.retired.unknown_settings`` names it).
 
-        Missing ones are those of ``PLAIN``: what an older version had no setting for, it did not do.
+        That is what this version does not know, and numbers that it does not allow: earlier ones checked fewer of them. What is
+        missing then is as in ``PLAIN``: what an older version had no setting for, it did not do.
         """
-        return PLAIN.with_values(**{k: v for k, v in values.items() if k in NAMES})
+        return PLAIN.with_values(**{k: v for k, v in values.items() if k in NAMES and not beyond_bounds(k, v)})
 
 
 NAMES = frozenset(f.name for f in fields(TrainConfig))
+
+
+def beyond_bounds(name: str, value: object) -> bool:
+    """Whether a number is none that this setting may be."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        checked(TrainConfig, {name: value}, Place(error=UsageError))
+    except UsageError:
+        return True
+    return False
+
 
 PLAIN = TrainConfig(
     bc_weight=0.0,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from data.errors import shown
-from trainer.config import NAMES
+from trainer.config import NAMES, beyond_bounds
 
 _FADES = "cloning keeps its weight"
 _RETURN = "`hitl train --init best` goes back to the best"
@@ -59,12 +59,13 @@ def unknown_settings(checkpoint: str, values: Mapping[str, Any]) -> str:
 
     A setting of an earlier version is named only where it was set to something else than what is done today.
     """
-    differ = {n: v for n, v in values.items() if n not in NAMES and not (n in RETIRED and v == RETIRED[n][0])}
+    usual = {name for name, value in values.items() if name in RETIRED and value == RETIRED[name][0]}
+    differ = {n: v for n, v in values.items() if (beyond_bounds(n, v) if n in NAMES else n not in usual)}
     if not differ:
         return ""
     unknown = [f"{shown(name, 40)} = {shown(json.dumps(differ[name]), 40)}" for name in sorted(differ)]
     more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
     return (
-        f"The checkpoint '{checkpoint}' was trained with settings that this version does not know "
+        f"The checkpoint '{checkpoint}' was trained with settings that this version does not know or allow "
         f"({', '.join(unknown[:5])}{more}): they have no effect here. Install the version that wrote it to go on as it was."
     )

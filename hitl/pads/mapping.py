@@ -136,16 +136,17 @@ def from_table(table: Mapping[str, Any], default: PadMap, file: str = "pads.toml
     for name, value in table.items():
         known(name, (*_AXES, "buttons", "rests"), Place(file))
         place = Place(file, name)
-        if name in _AXES:
-            mapping = replace(mapping, **{name: filled(getattr(mapping, name), value, place)})
-            continue
         if not isinstance(value, Mapping):
             raise place.wrong(f"[{name}] must be a table.")
+        if name in _AXES:
+            said = {k: v if k == "source" else _number(v) for k, v in value.items()}
+            mapping = replace(mapping, **{name: filled(getattr(mapping, name), said, place)})
+            continue
         if name == "buttons":
             pressed = {k: _sources(v, k, place) for k, v in value.items() if known(k, BUTTONS, place)}
             mapping = replace(mapping, buttons={**mapping.buttons, **pressed})
         else:
-            rests = {k: one(Annotated[float, Meta(ge=-1, le=1)], k, v, place) for k, v in value.items()}
+            rests = {k: one(Annotated[float, Meta(ge=-1, le=1)], k, _number(v), place) for k, v in value.items()}
             mapping = replace(mapping, rests={**mapping.rests, **rests})
     return mapping
 
@@ -153,6 +154,14 @@ def from_table(table: Mapping[str, Any], default: PadMap, file: str = "pads.toml
 def _sources(value: object, meaning: str, place: Place) -> tuple[str, ...]:
     given = [value] if isinstance(value, str) else value
     return tuple(s for s in one(tuple[str, ...], meaning, given, place) if s)
+
+
+def _number(value: object) -> object:
+    """Return the number that a text says (``low = "-0.9"``), as it was always read; anything else as it is."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value
 
 
 def table_of(pairs: Iterable[str]) -> dict[str, Any]:
@@ -166,11 +175,7 @@ def table_of(pairs: Iterable[str]) -> dict[str, Any]:
         if part in BUTTONS and not name:
             table.setdefault("buttons", {})[part] = [s for s in value.split(",") if s]
             continue
-        number: object = value
-        if name != "source":
-            with contextlib.suppress(ValueError):
-                number = float(value)
-        table.setdefault(part, {})[name] = number
+        table.setdefault(part, {})[name] = value if name == "source" else _number(value)
     return table
 
 

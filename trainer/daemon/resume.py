@@ -39,7 +39,7 @@ class Start:
     """Whether it goes on with a run of the daemon's own."""
     tensors: dict[str, Tensor] = field(default_factory=dict)
     unknown: str = ""
-    """What is to be said of settings in the checkpoint that this version does not know."""
+    """What is to be said of settings in the checkpoint that this version does not know or allow."""
 
     def budget(self, online_now: int) -> UpdateBudget:
         """Return the updates owed, as they stood; ``online_now``: online steps in the store."""

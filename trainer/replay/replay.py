@@ -11,7 +11,7 @@ from collections import deque
 import numpy as np
 import torch
 
-from data.reading.follow import Update
+from data.reading.update import Update
 from trainer.config import TrainConfig
 from trainer.replay.batch import Batch
 from trainer.replay.demos import FINISH, Demos

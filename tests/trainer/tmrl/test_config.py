@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from data.errors import InputFileError
+from data.errors import InputFileError, UsageError
 from data.reading.update import Update
 from tests.support.batches import ACT, OBS, random_episode
 from trainer.config import PLAIN, TrainConfig
@@ -335,6 +335,16 @@ def test_what_a_checkpoint_does_not_name_is_what_was_done_before_there_was_a_set
         assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     old = TrainConfig.from_dict({"hidden": 64, "lr_actor": 3e-4})  # of a version without cloning, averages or own finishes
     assert (old.hidden, old.bc_weight, old.actor_average, old.own_finishes, old.log_std_max) == (64, 0.0, None, 0, 2.0)
+
+
+def test_numbers_that_earlier_versions_allowed_do_not_make_a_checkpoint_useless() -> None:
+    written = {**TrainConfig().to_dict(), "recent_steps": 0, "recent_fraction": 0.0, "checkpoint_updates": 0, "utd": 3}
+    assert TrainConfig.from_dict(written) == TrainConfig(recent_fraction=0.0, utd=3.0)
+    text = unknown_settings("a.safetensors", written)
+    assert "(checkpoint_updates = 0, recent_steps = 0)" in text
+    for wrong in ({"recent_steps": "0"}, {"network": "none such"}, {"utd": True}):
+        with pytest.raises(UsageError):
+            TrainConfig.from_dict(wrong)
 
 
 def test_settings_that_are_not_known_are_named() -> None:
