@@ -3,9 +3,9 @@
     python benchmarks/from_laps.py [--tracks default,esses] [--arms none,first_2000] [--seeds 5] [--laps 20] [--json FILE]
 
 Every agent begins with random weights and the same number of finished laps by a model of a person (``hitl.drivers.person``; laps
-that failed in between are in its store, too). It is evaluated every 250 driven steps by 20 deterministic episodes; it drives the
-track when 18 of them pass every corner. If it does within ``--steps``, it is watched for ``--hold`` further steps: what was held is
-the share of evaluations, every 500 steps, that stayed at 18 or more.
+that failed in between are in its store, too). It is evaluated every 250 driven steps by 20 deterministic episodes, and drives
+the track when 18 of them pass every corner. If it does within ``--steps``, it is watched for ``--hold`` further
+steps: what was held is the share of evaluations, every 500 steps, that stayed at 18 or more.
 """
 
 from __future__ import annotations

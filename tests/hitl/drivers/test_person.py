@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -175,7 +176,7 @@ def presses(skill):
         person._clock_s += 0.01
         down.append(person._keys(np.array([0.0, 0.6 * np.sin(k / 4) + 0.3 * np.sin(k / 60)]))[1])
     ends = np.flatnonzero(np.diff(down, prepend=0.0))
-    return [(b - a) / 100 for a, b in zip(ends, ends[1:], strict=False) if down[a] != 0.0]
+    return [(b - a) / 100 for a, b in pairwise(ends) if down[a] != 0.0]
 
 
 def test_a_held_key_stays_down_for_a_while_and_a_tap_does_not():
