@@ -1,6 +1,8 @@
 """The demo over several seeds: passes before and after, seconds of takeover, wall time.
 
-    python benchmarks/demo.py [--seeds 5] [--json FILE]
+    python benchmarks/demo.py [--seeds 5] [--skill good] [--json FILE]
+
+``--skill``: who stands in for the player (`hitl/drivers/person.py`); ``expert`` is the scripted driver itself.
 """
 
 from __future__ import annotations
@@ -15,14 +17,16 @@ from statistics import median
 
 from common import stopwatch, write_report
 
+from hitl.drivers.person import SKILLS
+
 FIGURES = ("before_passes", "after_passes", "takeover_seconds", "agent_steps", "updates", "wall_seconds")
 
 
-def run(seed: int, track: str) -> dict[str, float]:
+def run(seed: int, track: str, skill: str) -> dict[str, float]:
     """Run one demo as a player would and return its figures."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "demo.json"
-        command = [sys.executable, "-m", "hitl", "demo", "--headless", "--seed", str(seed), "--track", track]
+        command = [sys.executable, "-m", "hitl", "demo", "--headless", "--seed", str(seed), "--track", track, "--skill", skill]
         command += ["--home", str(Path(folder) / "home"), "--json", str(out)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         result = json.loads(out.read_text(encoding="utf-8"))
@@ -41,6 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--track", default="default")
+    parser.add_argument("--skill", choices=SKILLS, default="good")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
     seeds = list(range(args.seeds))
@@ -52,7 +57,7 @@ def main() -> None:
     )
     with stopwatch() as watch:
         for seed in seeds:
-            rows.append(run(seed, args.track))
+            rows.append(run(seed, args.track, args.skill))
             print(line.format(seed, **rows[-1]), flush=True)
     figures = {name: [row[name] for row in rows] for name in FIGURES}
     print(line.format("median", **{name: median(values) for name, values in figures.items()}))

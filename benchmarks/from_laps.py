@@ -2,9 +2,10 @@
 
     python benchmarks/from_laps.py [--tracks default,esses] [--arms none,first_2000] [--seeds 5] [--laps 20] [--json FILE]
 
-Every agent begins with random weights and the same number of human laps by a model of a person (``hitl.drivers.person``). It is
-evaluated every 250 driven steps by 20 deterministic episodes; it drives the track when 18 of them pass every corner. Then it is
-watched for ``--hold`` further steps: what was held is the share of evaluations that stayed at 18 or more.
+Every agent begins with random weights and the same number of finished laps by a model of a person (``hitl.drivers.person``; laps
+that failed in between are in its store, too). It is evaluated every 250 driven steps by 20 deterministic episodes, and drives
+the track when 18 of them pass every corner. If it does within ``--steps``, it is watched for ``--hold`` further
+steps: what was held is the share of evaluations, every 500 steps, that stayed at 18 or more.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from typing import Any
 from common import print_table, stopwatch, write_report
 from solo import Evaluator
 
-EVERY, EPISODES, ENOUGH = 250, 20, 18
+from hitl.drivers.person import SKILLS
+
+EVERY, HELD_EVERY, EPISODES, ENOUGH = 250, 500, 20, 18
 ARMS: dict[str, tuple[int, dict[str, Any]]] = {
     # updates on the laps before the first driven step, and changes to the preset
     "none": (0, {}),
@@ -48,13 +51,13 @@ def run(track: str, arm: str, seed: int, laps: int, skill: str, steps: int, hold
     with tempfile.TemporaryDirectory() as folder:
         options = SessionOptions(track=track, kind="demo", seed=seed, greedy_every=2)
         with Lockstep(Home(Path(folder) / "home"), options, config) as lockstep:
-            rig = lockstep.rig
-            rig.session.human = scripted_human(rig.track, skill, None, seed=1000 + seed)
+            rig, hz = lockstep.rig, lockstep.rig.task.settings.hz
+            rig.session.human = scripted_human(rig.track, skill, None, seed=1000 + seed, hz=hz)
             lap_seconds = []
             while len(lap_seconds) < laps:
                 result = rig.session.episode("lap", seed=len(lap_seconds))
                 if result.reason == "finish":
-                    lap_seconds.append(result.steps / 20.0)
+                    lap_seconds.append(result.steps / hz)
             rig.session.human = NoHuman()
             lockstep.learn()
             lockstep.learn_first(first)
@@ -69,14 +72,14 @@ def run(track: str, arm: str, seed: int, laps: int, skill: str, steps: int, hold
                 count += 1
                 passes = min(sum(r.progress >= c.to_m for r in found) for c in corners)
                 ends = [r.steps for r in found if r.reason == "finish"]
-                curve.append((lockstep.steps, passes, len(ends), median(ends) / 20 if ends else math.nan))
+                curve.append((lockstep.steps, passes, len(ends), median(ends) / hz if ends else math.nan))
                 if reached is None and passes >= ENOUGH:
                     reached = lockstep.steps
 
-            while lockstep.steps < steps and (reached is None or lockstep.steps < reached + hold):
+            while lockstep.steps < (steps if reached is None else reached + hold):
                 if lockstep.steps >= due:
                     evaluate()
-                    due = lockstep.steps + (EVERY if reached is None else 500)
+                    due = lockstep.steps + (EVERY if reached is None else HELD_EVERY)
                 result = lockstep.drive(10_000 * (seed + 1) + episode)
                 if finished_at is None and result.reason == "finish":
                     finished_at = lockstep.steps
@@ -101,7 +104,7 @@ def main() -> None:
     parser.add_argument("--arms", default="none,first_2000")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--laps", type=int, default=20)
-    parser.add_argument("--skill", default="good")
+    parser.add_argument("--skill", choices=SKILLS, default="good")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--hold", type=int, default=3000)
     parser.add_argument("--jobs", type=int, default=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from arms import HELP_S, Arm
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from hitl.session.lockstep import Lockstep
     from hitl.session.setup import SessionSetup
 
-REACTION_S = 0.2  # s between a request and the hand on the wheel
 LEAVE_M = 8.0  # m behind a corner at which the wheel is given back
 NO_CORNER_S = 2.0  # s that help lasts where no corner is near
 PER_MINUTE = 4.0  # requests, at most
@@ -38,26 +38,29 @@ def helper(
     if not arm.takeovers:
         return NoHuman(), steps
     if arm.on_request:
-        rule: Any = OnRequest(rig, lockstep)
+        rule: Any = OnRequest(rig, lockstep, driver.decides_in)
         return ScriptedHuman(driver, rule, limit_s=HELP_S, hz=hz), steps
     wanted = Rule(corners=frozenset({corner.name}), danger=False, patient=True)
     return scripted_human(rig.track, skill, wanted, seed=seed + 7, corners=rig.corners, limit_s=HELP_S, hz=hz), steps
 
 
 class OnRequest:
-    """Takes the wheel when the agent asks, and keeps it until the corner ahead is behind."""
+    """Takes the wheel when the agent asks, and keeps it until the corner ahead is behind.
 
-    def __init__(self, rig: SessionSetup, lockstep: Lockstep) -> None:
+    ``decides_in``: gives the seconds, in each episode, between a request and the hand on the wheel.
+    """
+
+    def __init__(self, rig: SessionSetup, lockstep: Lockstep, decides_in: Callable[[], float]) -> None:
         from hitl.session.help_requests import PolicyForesight
 
-        self._rig, self._hz = rig, rig.task.settings.hz
+        self._rig, self._hz, self._decides_in = rig, rig.task.settings.hz, decides_in
         rig.session.foresight = PolicyForesight(rig.home, lockstep.policy, rig.track.name, PER_MINUTE, self._hz)
         rig.session.watch = self._watch
         self.begin()
 
     def begin(self) -> None:
         """An episode begins."""
-        self._asked: deque[bool] = deque([False], maxlen=round(REACTION_S * self._hz))
+        self._asked: deque[bool] = deque([False], maxlen=max(1, round(self._decides_in() * self._hz)))
         self._until, self._left = 0.0, 0
         self.holding = False
 

@@ -25,7 +25,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "hitl" / "games" / "modules")]  # the stand-in for vgamepad lies there
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support" / "modules")]  # the stand-in for vgamepad lies there
 
 import numpy as np  # noqa: E402
 

@@ -2,18 +2,20 @@
 
 The scripted driver says what they mean to do; this module is what becomes of it on the way from the eye to the pad. A person
 sees the car as it was, extrapolates to now, and sends the hand to a new place two to four times a second; the hand gets there
-late and not quite exactly. Sources of the traits:
+late and not quite exactly. The sources say that people are like this; all numbers below are ours, of the size that is usual
+there, and fitted to nobody:
 
-- delay of the eye, 0.15 to 0.3 s: McRuer and others, 1967; Nash and Cole, 2020 (identified on drivers in a simulator);
-- extrapolation by an internal model: Wolpert and Ghahramani, 2000; the road itself is seen ahead, so it has no delay: Land and
-  Lee, 1994;
-- intermittent corrections, 2 to 4 a second, each a movement of its own: Craik, 1947; Gawthrop and others, 2011; for steering:
-  Johns and Cole, 2015 ("serial-ballistic");
-- lag of arm and hand, about 0.1 s: McRuer and others, 1967;
-- noise that grows with the movement: Harris and Wolpert, 1998; for steering: Kolekar and others, 2018;
-- time to decide that help is needed, 0.2 to 1 s, skewed to the right: Green, 2000 (braking of surprised drivers); here an
-  ex-Gaussian, as reaction times are: Luce, 1986;
-- lapses of attention, some a minute, half a second long: Robertson and others, 1997, for their frequency in dull tasks.
+- a delay between eye and hand: McRuer and others, 1967; Nash and Cole, 2020 (identified on drivers in a simulator);
+- extrapolation by an internal model: Wolpert and Ghahramani, 2000. The road itself has no delay here: drivers look at a bend
+  before they steer (Land and Lee, 1994);
+- intermittent corrections, a few a second, each a movement of its own: Craik, 1947; Gawthrop and others, 2011; for steering:
+  Johns and Cole, 2015;
+- a lag of arm and hand: McRuer and others, 1967;
+- noise that grows with the command to the muscles: Harris and Wolpert, 1998; for steering: Kolekar and others, 2018. Here it
+  grows with the movement;
+- time to decide, skewed to the right: an ex-Gaussian often describes reaction times (Luce, 1986). Drivers who expect to brake
+  need about 0.7 s, surprised ones more (Green, 2000); who stands in here knows the corner beforehand, and needs less;
+- lapses of attention in dull tasks: Robertson and others, 1997.
 """
 
 from __future__ import annotations
@@ -53,7 +55,7 @@ class Traits:
     corrections_hz: float = 4.0
     hand_s: float = 0.08  # time constant of arm and stick
     noise: float = 0.05  # standard deviation of a movement, as a share of it
-    tremor: float = 0.01  # standard deviation of the rest
+    tremor: float = 0.01  # standard deviation of a stick in each step, moved or not
     device: str = STICK  # ``stick``, ``keys`` (held) or ``taps`` (short presses, many of them)
     lapses_per_min: float = 0.0
     lapse_s: float = 0.5
@@ -66,7 +68,7 @@ class Traits:
 CALM = Skill(
     corner_grip=17.0, braking=12.5, top_speed=28.0, wander_m=0.4, look_m=7.5, look_s=0.33, settling=0.005, gas=0.15, brake=0.1
 )  # fmt: skip
-"""How somebody drives who knows what their eyes and hands can do: looks farther ahead, and leaves themselves more room."""
+"""How a person drives who knows what their eyes and hands can do: looks farther ahead, and leaves themselves more room."""
 GOOD = Traits(CALM)
 CLUMSY = Traits(
     replace(CALM, corner_grip=18.0, braking=14.0, wander_m=0.8),
@@ -160,7 +162,7 @@ class Person:
         if steps <= 0:
             return state, place
         skill, dt = self.traits.driving, self._dt
-        hands = [*list(self._done)[len(self._done) - back :], *[(float(self._aim[0]), float(self._aim[1]))] * steps]
+        hands = [*list(self._done)[max(0, len(self._done) - back) :], *[(float(self._aim[0]), float(self._aim[1]))] * steps]
         x, y, heading, vx, vy = state.x, state.y, state.heading, state.vx, state.vy
         yaw_rate, wheels = state.yaw_rate, state.steer
         for pedal, steer in hands[:steps]:

@@ -121,17 +121,16 @@ class TakeoverRule:
         self,
         track: Track,
         rule: Rule,
-        reaction_s: float = 0.2,
         hz: float = 20.0,
         corners: tuple[Corner, ...] | None = None,
-        decides_in: Callable[[], float] | None = None,
+        decides_in: Callable[[], float] = lambda: Skill.reaction_s,
     ) -> None:
         """``corners``: where ``rule.corners`` are looked up; the track's own when None. ``decides_in``: gives the reaction
-        time of each episode (s), in place of ``reaction_s``."""
+        time of each episode (s)."""
         self.track, self.rule = track, rule
         self._corners = [c for c in (track.corners if corners is None else corners) if c.name in rule.corners]
         self._helping, self._reached = True, 0.0
-        self._hz, self._decides_in = hz, decides_in or (lambda: reaction_s)
+        self._hz, self._decides_in = hz, decides_in
         self._settle = max(1, round(rule.settle_s * hz))
         self.begin()
 

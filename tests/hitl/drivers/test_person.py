@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -65,21 +66,94 @@ def test_what_has_just_happened_is_not_known_yet(moved_by):
     jumped = [(replace(state, y=state.y + moved_by), place) for state, place in seen[-4:]]
     same = acted(Person(track(), traits, seed=3), seen)
     assert np.array_equal(same, acted(Person(track(), traits, seed=3), seen[:-3] + jumped[1:]))
-    late = replace(traits, delay_s=0.1)
+    quick = replace(traits, delay_s=0.1)
     assert not np.array_equal(
-        acted(Person(track(), late, seed=3), seen), acted(Person(track(), late, seed=3), seen[:-3] + jumped[1:])
+        acted(Person(track(), quick, seed=3), seen), acted(Person(track(), quick, seed=3), seen[:-3] + jumped[1:])
     )
 
 
-def test_a_person_corrects_a_few_times_a_second():
-    person = Person(track(), STEADY, seed=1)
-    aims = []
+def looked_at(traits, count=12):
+    """How many pictures ahead of the newest one the car was thought to be, at each correction along a straight."""
+    person, seen, thought = Person(track(), replace(traits, corrections_hz=20.0), seed=3), pictures(count), []
+    at = [state.x for state, _ in seen]
+
+    def intent(state, place):
+        now = person._seen[-1][0].x
+        thought.append((state.x - now) / (at[-1] - at[-2]) if state.x > now else at.index(state.x) - at.index(now))
+        return np.zeros(2, np.float32)
+
+    person._intent.act = intent
+    acted(person, seen)
+    return thought
+
+
+def test_a_person_thinks_ahead_to_when_the_hand_will_be_there():
+    assert looked_at(replace(STEADY, extrapolates=0.0))[4:] == [-4] * 8  # 0.2 s ago
+    assert looked_at(replace(STEADY, extrapolates=1.0))[-1] == pytest.approx(2, abs=0.5)  # 0.08 s for the hand, and some
+
+
+def test_the_delay_is_not_always_the_same():
+    spread = looked_at(replace(STEADY, extrapolates=0.0, delay_spread_s=0.08), 60)
+    assert len(set(spread[20:])) >= 4
+    assert np.mean(spread[20:]) == pytest.approx(-4, abs=1)
+
+
+def test_the_last_movements_are_reckoned_with_when_the_wheel_was_taken_only_just_now():
+    person, ((state, place),) = Person(track(), STEADY), pictures(1)
+    person._done.extend([(0.0, 1.0)] * 3)
+    assert person._expected(state, place, 4, 0.15) == person._expected(state, place, 3, 0.15)
+
+
+def test_a_car_that_jumped_is_another_drive():
+    person = Person(track(), STEADY)
+    seen = pictures(8)
+    for state, place in [*seen, (replace(seen[0][0], x=seen[0][0].x + 50.0), place_of(60.0))]:
+        person.see(state, place)
+    assert len(person._seen) == 1
+
+
+def place_of(s):
+    x, y, _ = track().line.at(s)
+    return track().line.locate(x, y, s)
+
+
+def test_hand_tremor_and_noise_are_as_large_as_they_say():
+    seen = pictures(6)
+    still = Person(track(), replace(STEADY, hand_s=0.0), seed=1)
+    slow = Person(track(), replace(STEADY, hand_s=0.1), seed=1)
+    for person in (still, slow):
+        person.see(*seen[0])
+    at_once, later = still.act(*seen[0]), slow.act(*seen[0])
+    np.testing.assert_allclose(at_once, still._aim, atol=1e-6)
+    np.testing.assert_allclose(later, slow._aim * (1 - np.exp(-0.5)), atol=1e-6)  # half a time constant
+    shaking, noisy = Person(track(), replace(STEADY, tremor=0.1)), Person(track(), replace(STEADY, noise=0.5))
+    exact, shakes, errors = Person(track(), STEADY), [], []
+    for _ in range(300):
+        for person in (shaking, noisy, exact):
+            person.begin()
+            person.see(*seen[0])
+        shakes.append(shaking.act(*seen[0])[1] - exact.act(*seen[0])[1])
+        noisy.act(*seen[0])
+        errors.append(noisy._aim[1] / exact._aim[1] - 1.0)
+    assert np.std(shakes) == pytest.approx(0.1, rel=0.2)
+    assert np.std(errors) == pytest.approx(0.5, rel=0.2)
+
+
+def corrections_per_s(traits):
+    person, aims = Person(track(), traits, seed=1), []
     for one in pictures(20) * 10:
         person.see(*one)
         person.act(*one)
         aims.append(tuple(person._aim))
-    changes = sum(a != b for a, b in zip(aims[1:], aims, strict=False))
-    assert 2.0 <= changes / (len(aims) / 20.0) <= 4.5
+    return sum(a != b for a, b in zip(aims[1:], aims, strict=False)) / (len(aims) / 20.0)
+
+
+def test_a_person_corrects_a_few_times_a_second_and_less_when_attention_lapses():
+    assert 3.2 <= corrections_per_s(STEADY) <= 4.5
+    assert 1.6 <= corrections_per_s(replace(STEADY, corrections_hz=2.0)) <= 2.4
+    lapsing = replace(STEADY, lapses_per_min=240.0)  # one at each correction
+    assert 1.0 <= corrections_per_s(lapsing) <= 1.7
+    assert corrections_per_s(replace(lapsing, lapse_s=1.0)) < 1.0
 
 
 def test_the_same_seed_is_the_same_person():
@@ -93,6 +167,21 @@ def test_keys_are_pressed_or_not(skill):
     _, actions = drive(Person(track(), PEOPLE[skill], seed=2))
     assert set(np.unique(actions)) <= {-1.0, 0.0, 1.0}
     assert len(np.unique(actions[:, 1])) >= 2
+
+
+def presses(skill):
+    """How long (s) each press of the steering keys lasted, hands going to and fro; a hundred looks a second."""
+    person, down = Person(track(), PEOPLE[skill], seed=2, hz=100.0), []
+    for k in range(400):
+        person._clock_s += 0.01
+        down.append(person._keys(np.array([0.0, 0.6 * np.sin(k / 4) + 0.3 * np.sin(k / 60)]))[1])
+    ends = np.flatnonzero(np.diff(down, prepend=0.0))
+    return [(b - a) / 100 for a, b in pairwise(ends) if down[a] != 0.0]
+
+
+def test_a_held_key_stays_down_for_a_while_and_a_tap_does_not():
+    assert min(presses("keyboard")) >= 0.08 - 1e-9
+    assert min(presses("taps")) < 0.08
 
 
 def test_the_good_one_drives_laps_and_the_clumsy_one_some_of_them():
@@ -124,6 +213,8 @@ def test_deciding_to_help_takes_time():
     assert 0.25 < good_s.mean() < 0.35
     assert np.median(good_s) < good_s.mean()  # skewed to the right, as people's are
     assert late_s.mean() > good_s.mean() + 0.4
+    slow = Person(track(), replace(GOOD, decision_tail_s=1.0), seed=1)
+    assert np.mean([slow.decides_in() for _ in range(400)]) == pytest.approx(1.25, abs=0.2)
 
 
 def test_every_skill_can_stand_in():

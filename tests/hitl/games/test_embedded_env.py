@@ -97,8 +97,9 @@ def test_driving_off_the_road_ends_the_episode_and_standing_still_too():
 def test_the_time_limit_truncates():
     env = DrivingEnv(settings=TaskSettings(max_seconds=1.0))
     env.reset(seed=0)
-    flags = [env.step(np.array([0.3, 0], np.float32))[2:4] for _ in range(20)]
-    assert flags == [(False, False)] * 19 + [(False, True)]
+    steps = [env.step(np.array([0.3, 0], np.float32)) for _ in range(20)]
+    ends = [(terminated, truncated, info["reason"]) for _, _, terminated, truncated, info in steps]
+    assert ends == [(False, False, None)] * 19 + [(False, True, "time_limit")]
 
 
 @pytest.mark.parametrize("s", [0.0, 60.0, 150.0, 190.0])
