@@ -103,7 +103,8 @@ def _texts() -> Iterator[tuple[str, str]]:
 def _offences_in_names() -> dict[str, set[str]]:
     found = defaultdict(set)
     for path, name in _names():
-        if any(f" {word} " in _parts(name) for word in NOT_USED) or name.strip("_") in NOT_CALLED:
+        words = _parts(name)
+        if any(f" {word} " in words for word in NOT_USED) or name.strip("_") in NOT_CALLED:
             found[name].add(path)
     return found
 
@@ -153,7 +154,7 @@ def test_a_class_name_means_one_thing() -> None:
 
 
 @pytest.mark.parametrize("name", ["Intervention", "read_pulse", "override_action", "know_demos"])
-def test_an_offence_would_be_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_offence_would_be_seen(name: str) -> None:
     _modules()["hitl/planted.py"] = ast.parse(f"def {name}():\n    raise ValueError('There is nobody here.')\n")
     try:
         assert name in _offences_in_names()
