@@ -60,6 +60,7 @@ USE = "docs/vocabulary.md has the word to use instead"
 RENAMED = "no longer so: take it out of the list"
 NOT_USED = {word for rows in SECTIONS.values() for row in rows if len(row) == 3 for word in _listed(row[2])}
 NOT_WRITTEN = NOT_USED | {w for row in PLAIN for w in _listed(row[0])}
+ANY_NOT_WRITTEN = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, NOT_WRITTEN))})(?![\w-])", re.I)
 NOT_CALLED = {w for row in NAMES for w in _listed(row[0])}
 
 
@@ -112,9 +113,8 @@ def _offences_in_names() -> dict[str, set[str]]:
 def _offences_in_texts() -> dict[str, list[str]]:
     found = defaultdict(list)
     for where, text in _texts():
-        for word in NOT_WRITTEN:
-            if re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text, re.I):
-                found[word].append(f"{where}: {text[:90]!r}")
+        for word in {word.lower() for word in ANY_NOT_WRITTEN.findall(text)}:
+            found[word].append(f"{where}: {text[:90]!r}")
     return found
 
 
