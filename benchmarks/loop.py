@@ -157,7 +157,7 @@ def drive(home: Home, seconds: float, seed: int, trainer: bool) -> tuple[dict[st
             with rig:
                 deadline = time.monotonic() + 60
                 while process is not None and time.monotonic() < deadline:
-                    pulse = process.pulse()
+                    pulse = process.heartbeat()
                     if not process.alive or (pulse is not None and pulse.updates > 0):
                         break
                     time.sleep(0.05)
@@ -173,8 +173,8 @@ def drive(home: Home, seconds: float, seed: int, trainer: bool) -> tuple[dict[st
             updates = 0
             if process is not None:
                 if not process.alive:
-                    raise SystemExit(f"The trainer ended early: {process.last_words()}")
-                pulse = process.pulse()
+                    raise SystemExit(f"The trainer ended early: {process.last_line()}")
+                pulse = process.heartbeat()
                 updates = pulse.updates if pulse is not None else 0
         finally:
             if process is not None:

@@ -53,7 +53,7 @@ QUERIES: dict[str, dict[str, str]] = {
         """,
     },
     "not_reviewed_yet": {
-        "title": "Takeovers that nobody has judged yet, longest first",
+        "title": "Takeovers without a verdict, longest first",
         "sql": "SELECT id, started, track, corner, seconds, outcome, \"trigger\" FROM takeovers WHERE verdict = 'unreviewed' "
         "ORDER BY seconds DESC",
     },

@@ -147,7 +147,7 @@ def _step(state: State, was: State, inputs: Inputs, seen: Seen, settings: Settin
     if was.phase == "paused":
         return _safe(state, inputs, None, "")
 
-    state, source = _wants(state, inputs, seen, settings)
+    state, source = _requests_control(state, inputs, seen, settings)
     if was.phase == "human":
         if source:
             state = replace(state, wanted=now)
@@ -173,7 +173,7 @@ def _from_now(state: State, inputs: Inputs, settings: Settings) -> tuple[Hand, .
     return look(disarmed(state.hands), inputs.pad, inputs.time, settings.release_at, False)[0]
 
 
-def _wants(state: State, inputs: Inputs, seen: Seen, settings: Settings) -> tuple[State, str]:
+def _requests_control(state: State, inputs: Inputs, seen: Seen, settings: Settings) -> tuple[State, str]:
     """Return the state with its switch updated, and what asks for the wheel: a trigger, or "" for nothing."""
     if not inputs.pad.connected:
         return state, ""

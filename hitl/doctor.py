@@ -82,7 +82,7 @@ def _pads(home: Home) -> Check:
     load(home)  # a mistake in the settings shows here, too
     hub = devices()
     hub.poll()
-    names = [d.name for d in hub.present.values() if not hub.bars(d.instance)]
+    names = [d.name for d in hub.present.values() if not hub.blocks(d.instance)]
     if not names:
         do = "plug one in, or drive with the keyboard (`--pad keyboard`)"
         return Check("your pad", NOTE, f"none plugged in ({_sdl()})", do)

@@ -49,23 +49,23 @@ class TrainerProcess:
         """Whether the process runs."""
         return self._process.poll() is None
 
-    def pulse(self) -> Heartbeat | None:
+    def heartbeat(self) -> Heartbeat | None:
         """Return the newest heartbeat; None before the first."""
         return read_heartbeat(self._home.root)
 
-    def wait_for_pulse(self) -> None:
+    def wait_for_heartbeat(self) -> None:
         """Wait for the first heartbeat. Raises TrainingError, with what the trainer said, when it ends before or gives none."""
         while time.monotonic() < self._begun + START_S:
-            beat = self.pulse()
+            beat = self.heartbeat()
             # Not by the process id: in a virtual environment on Windows, python.exe starts another process, the trainer.
             if beat is not None and beat.ticks > self._begun and control.running(self._home.store_path):
                 return
             if not self.alive:
-                raise TrainingError(f"The trainer ended at once: {self.last_words()}")
+                raise TrainingError(f"The trainer ended at once: {self.last_line()}")
             time.sleep(0.05)
-        raise TrainingError(f"The trainer gave no pulse within {START_S:.0f} s: see {self._log.name} in the home folder.")
+        raise TrainingError(f"The trainer gave no heartbeat within {START_S:.0f} s: see {self._log.name} in the home folder.")
 
-    def last_words(self) -> str:
+    def last_line(self) -> str:
         """Return the last line that it printed."""
         with contextlib.suppress(OSError):
             lines = self._log.read_bytes()[self._from :].decode("utf-8", "replace").strip().splitlines()

@@ -101,3 +101,18 @@ def test_folders_can_be_taken_in_at_a_glance():
 def test_every_folder_says_what_is_in_it():
     texts = {path: path.read_text(encoding="utf-8") for path in MODULES.values() if path.name == "__init__.py"}
     assert [path.as_posix() for path, text in texts.items() if not ast.get_docstring(ast.parse(text))] == []
+
+
+def test_the_map_of_the_rooms_is_the_house():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    lines = re.search(r"```\n(hitl/ .*?)\ntests/", page, re.S)[1].splitlines()
+    rooms, files, path = set(), set(), []
+    for line in lines:
+        if room := re.match(r"( *)(\w+)/", line):
+            path = [*path[: len(room[1]) // 2], room[2]]
+            rooms.add("/".join(path))
+        if not line.startswith("   "):  # no further line of a description
+            inside = path if room else path[:1]
+            files |= {"/".join([*inside, name]) for name in re.findall(r"\w+\.py", line)}
+    assert rooms == {path.parent.relative_to(ROOT).as_posix() for path in MODULES.values()}
+    assert [name for name in sorted(files) if not (ROOT / name).is_file()] == []

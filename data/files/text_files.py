@@ -119,7 +119,7 @@ def parse_json(text: str, name: str) -> Any:
     except json.JSONDecodeError as error:
         cause = f"line {error.lineno}, column {error.colno}: {_small(error.msg)}" if text.strip() else "it is empty"
         raise InputFileError(
-            f"{shown(name)} cannot be read ({cause}). It is not valid JSON: mend it there, or write the file anew."
+            f"{shown(name)} cannot be read ({cause}). It is not valid JSON: fix it there, or write the file anew."
         ) from error
     except (ValueError, RecursionError) as error:  # a number, or a nesting, without end
         raise InputFileError(f"{shown(name)} is not valid JSON ({shown(error, 120)}): write the file anew.") from error
@@ -133,11 +133,11 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
         at = re.fullmatch(r"(.*) \(at (?:(line \d+, column \d+)|end of document)\)", str(error), re.DOTALL)
         cause = f"{at[2] or 'at its end'}: {_small(at[1])}" if at else _small(str(error))
         raise InputFileError(
-            f"{shown(name)} cannot be read ({cause}). It is not valid TOML: mend it there. Text stands between quotes, a number "
+            f"{shown(name)} cannot be read ({cause}). It is not valid TOML: fix it there. Text stands between quotes, a number "
             "has a point and no comma, a truth is true or false."
         ) from error
     except (ValueError, RecursionError) as error:  # a number, or a nesting, without end
-        raise InputFileError(f"{shown(name)} is not valid TOML ({shown(error, 120)}): mend it, or write it anew.") from error
+        raise InputFileError(f"{shown(name)} is not valid TOML ({shown(error, 120)}): fix it, or write it anew.") from error
 
 
 def _small(text: str) -> str:

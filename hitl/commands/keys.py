@@ -22,7 +22,7 @@ def main(argv: list[str]) -> int:
     folder = args.out or home_path(args).root / "keys"
     make_keys(folder)
     print(f"In {folder}:")
-    print("  key.pem          stays on the machine of `hitl server`, and is nobody else's business")
+    print("  key.pem          stays on the machine of `hitl server`, and is given to no one")
     print("  certificate.pem  goes to every machine that connects")
     print("  password.txt     goes to every machine that connects; whoever has it can send to your trainer")
     return 0

@@ -34,8 +34,8 @@ def main(argv: list[str]) -> int:
     add_home(parser)
     parser.add_argument("--pad", default="", metavar="KIND", help="sdl, keyboard, inputs or auto (default: as set)")
     parser.add_argument("--name", default="", help="part of the name of the pad to show")
-    parser.add_argument("--once", action="store_true", help="print one snapshot and end")
-    parser.add_argument("--json", action="store_true", help="print one snapshot as JSON and end")
+    parser.add_argument("--once", action="store_true", help="print one reading and end")
+    parser.add_argument("--json", action="store_true", help="print one reading as JSON and end")
     parser.add_argument("--seconds", type=float, default=None, help="end after so long (default: until Ctrl-C)")
     parser.add_argument("--choose", action="store_true", help="press a button on the pad to use; it is remembered")
     parser.add_argument("--calibrate", action="store_true", help="measure the rest and the ends of the three axes")
@@ -66,7 +66,7 @@ def main(argv: list[str]) -> int:
     pad = open_pad(settings, args.pad, args.name)
     try:
         if args.json:
-            print(json.dumps(_snapshot(pad), indent=2))
+            print(json.dumps(_reading(pad), indent=2))
             return 0
         _show(pad, 0.0 if args.once else args.seconds)
         return 0
@@ -192,7 +192,7 @@ def _hub(pad: Pad) -> Devices | None:
     return getattr(pad, "hub", None)
 
 
-def _snapshot(pad: Pad) -> dict[str, Any]:
+def _reading(pad: Pad) -> dict[str, Any]:
     state = pad.read()
     hub = _hub(pad)
     return {
@@ -239,12 +239,12 @@ def _show(pad: Pad, seconds: float | None) -> None:
 
     out = console()
     if seconds == 0.0:
-        out.print(_screen(_snapshot(pad)))
+        out.print(_screen(_reading(pad)))
         return
     until = None if seconds is None else time.monotonic() + seconds
-    with Live(_screen(_snapshot(pad)), console=out, refresh_per_second=20) as live:
+    with Live(_screen(_reading(pad)), console=out, refresh_per_second=20) as live:
         while until is None or time.monotonic() < until:
-            live.update(_screen(_snapshot(pad)))
+            live.update(_screen(_reading(pad)))
             time.sleep(0.05)
 
 

@@ -90,7 +90,7 @@ def selected(store: Store, args: argparse.Namespace) -> list[Segment]:
 
 
 def reasons(segments: Sequence[Segment], rule: Rule) -> str:
-    """Return how many of these segments are no demos, and why: "3 you judged it bad, 2 hardly moved"; empty for none."""
+    """Return how many of these segments are no demos, and why: "3 × you judged it bad, 2 × hardly moved"; empty for none."""
     said = Counter(why.partition(" (")[0] for s in segments if (why := rule.judge(s).why))
     return ", ".join(f"{count} × {why}" for why, count in said.most_common())
 

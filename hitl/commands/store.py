@@ -87,7 +87,6 @@ def _rebuild(store: Store, args: argparse.Namespace) -> int:
 
 
 def _compact(store: Store, args: argparse.Namespace) -> int:
-
     before, after = store.compact()
     print(f"{size_text(before)} before, {size_text(after)} now.")
     return 0

@@ -160,7 +160,7 @@ def _status(home: Home) -> int:
         return 0
     age = beat.checkpoint_age_s
     rows = [
-        ("state", beat.doing + (f" (last pulse {beat.age_s:.0f} s ago)" if beat.age_s > 5 else "")),
+        ("state", beat.doing + (f" (last heard of {beat.age_s:.0f} s ago)" if beat.age_s > 5 else "")),
         ("updates", f"{beat.updates:,} ({beat.updates_per_second:.0f} a second)"),
         ("steps", f"{beat.online_steps:,} in this store, {beat.steps_behind:,} behind, {beat.utd:.2f} updates each"),
         ("demos", f"{beat.demo_rows:,} steps, {beat.takeover_seconds:.0f} s of takeover"),
@@ -224,6 +224,6 @@ def _background(home: Home, args: argparse.Namespace, words: list[str]) -> int:
     _wish(home, args)  # a wrong setting is told at once, and by this process
     if _alive(home):
         raise TrainingError("A trainer is already at work on this home folder: `hitl train status` shows it.")
-    TrainerProcess(home, *words, detached=True).wait_for_pulse()
+    TrainerProcess(home, *words, detached=True).wait_for_heartbeat()
     print("The trainer is running in the background: `hitl train status`, `pause`, `resume`, `stop`.")
     return 0

@@ -221,13 +221,13 @@ class Demo:
         self.rig.written()
         while not self.cancelled():
             if not self.trainer.alive:
-                raise TrainingError(f"The trainer has stopped: {self.trainer.last_words()}")
-            beat = self.trainer.pulse()
+                raise TrainingError(f"The trainer has stopped: {self.trainer.last_line()}")
+            beat = self.trainer.heartbeat()
             if beat is not None and beat.online_steps >= self._driven and beat.owed_updates <= self.limits.lag_updates:
                 return
             time.sleep(0.02)
 
     def _updates(self) -> int:
         """Updates of this demo: those that made the stalled agent are not counted."""
-        beat = self.trainer.pulse()
+        beat = self.trainer.heartbeat()
         return max(0, beat.updates - self._updates_before) if beat is not None else 0

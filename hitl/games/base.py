@@ -47,7 +47,11 @@ class Start:
 
 
 class Game(Protocol):
-    """A game that can be driven. Actions are float32 vectors in [-1, 1], one number for each of ``action_names``."""
+    """A game that can be driven. Actions are float32 vectors in [-1, 1], one number for each of ``action_names``.
+
+    The session's own thread makes these calls, and stands still for as long as one takes: what has to be waited for (a socket,
+    another process) belongs on a thread of the game's.
+    """
 
     action_names: tuple[str, ...]
 

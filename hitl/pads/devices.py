@@ -58,12 +58,12 @@ class Devices:
     def identities(self) -> dict[int, Identity]:
         """Return what each device is known by, by its instance."""
         ordered = sorted(self.present.values(), key=lambda d: d.instance)
-        known = tell_apart([Identity(d.key, d.serial, d.port) for d in ordered if not self.bars(d.instance)])
-        return dict(zip((d.instance for d in ordered if not self.bars(d.instance)), known, strict=True))
+        known = tell_apart([Identity(d.key, d.serial, d.port) for d in ordered if not self.blocks(d.instance)])
+        return dict(zip((d.instance for d in ordered if not self.blocks(d.instance)), known, strict=True))
 
-    def bars(self, instance: int) -> bool:
+    def blocks(self, instance: int) -> bool:
         """Tell whether a device is, or may be, a virtual pad of ours, and so nobody's to drive with."""
-        return any(guard.bars(instance) for guard in self.guards)
+        return any(guard.blocks(instance) for guard in self.guards)
 
     def challenge(self) -> None:
         """Do a step towards knowing which devices are ours; for whoever looks for a pad and has none yet."""

@@ -59,7 +59,7 @@ class Guard:
         self._last: set[int] = set()
         hub.guards.append(self)
 
-    def bars(self, instance: int) -> bool:
+    def blocks(self, instance: int) -> bool:
         """Tell whether a device must not be read as the player's."""
         return instance in self._last if self._closed else instance not in self.cleared
 

@@ -74,7 +74,7 @@ class SdlPad:
         self.hub.poll()
         if not self.hub.fresh:
             return MISSING
-        if self.device is None or self.device.instance not in self.hub.present or self.hub.bars(self.device.instance):
+        if self.device is None or self.device.instance not in self.hub.present or self.hub.blocks(self.device.instance):
             lost, self.device = self.device, None
             self.hub.challenge()
             self._find()
@@ -204,7 +204,7 @@ def pick_by_press(
         hub.challenge()
         for device in hub.present.values():
             pressed = device.pressed()
-            if pressed - before.get(device.instance, pressed) and not hub.bars(device.instance):
+            if pressed - before.get(device.instance, pressed) and not hub.blocks(device.instance):
                 return device
             before[device.instance] = pressed
         if tick is not None:

@@ -79,7 +79,7 @@ def load_track(name_or_path: str | Path) -> Track:
         )
     reader = FILES.get(path.suffix.lower())
     if reader is None:
-        raise InputFileError(f"Tracks are read from .toml, .csv or .pkl files; '{shown(path.name)}' is none of them.")
+        raise InputFileError(f"Tracks are read from .toml, .csv or .pkl files; '{shown(path.name)}' is not one of them.")
     try:
         return reader(path)
     except OSError as error:

@@ -32,40 +32,40 @@ def pad_hint(buttons: Mapping[str, tuple[str, ...]], mode: str) -> str:
 
 
 class SessionScreen:
-    """Shows a session's ticks in its window; made before the rig, because the rig's session needs it."""
+    """Shows a session's ticks in its window; made before the session's setup, which needs it."""
 
     def __init__(self, window: Window) -> None:
         self._window = window
 
     def begin(self, rig: SessionSetup, pulses: PulseReader) -> None:
-        """The rig is there: its track and names are known."""
-        self._watcher = LiveView(self._window, rig.track, rig.corners, rig.action_names, hz=rig.task.settings.hz)
-        self._watcher.hint = HINTS[rig.options.gating.mode]
+        """The setup is there: its track and names are known."""
+        self._view = LiveView(self._window, rig.track, rig.corners, rig.action_names, hz=rig.task.settings.hz)
+        self._view.hint = HINTS[rig.options.gating.mode]
         self._rig, self._pulses = rig, pulses
 
     @property
     def hint(self) -> str:
         """Which keys or buttons do what."""
-        return str(self._watcher.hint)
+        return str(self._view.hint)
 
     def hint_by(self, wheel: HumanSide) -> None:
         """Name the pad's own buttons instead of keys: over another game the keyboard is that game's."""
         pad = persons_pad(wheel)
         made = next((m for part in getattr(pad, "parts", (pad,)) if (m := getattr(part, "map", None)) is not None), None)
         if made is not None:
-            self._watcher.hint = pad_hint(made.buttons, self._rig.options.gating.mode)
+            self._view.hint = pad_hint(made.buttons, self._rig.options.gating.mode)
 
     def __call__(self, tick: Tick) -> None:
         """Show one tick."""
         status = self._rig.recorder.status
-        self._watcher.store = StorePulse(status.committed_steps, status.queue, status.last_commit_age_s, status.problem)
-        self._watcher.trainer = self._pulses.newest
-        self._watcher(tick)
+        self._view.store = StorePulse(status.committed_steps, status.queue, status.last_commit_age_s, status.problem)
+        self._view.trainer = self._pulses.newest
+        self._view(tick)
 
     def say(self, text: str) -> None:
         """Show one line until the next."""
-        self._watcher.message = text
+        self._view.message = text
 
     def episode_over(self, result: EpisodeResult) -> None:
         """Keep what the next episodes show of it."""
-        self._watcher.episode_over(result)
+        self._view.episode_over(result)

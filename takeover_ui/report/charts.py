@@ -140,7 +140,7 @@ def failures(report: Report) -> Chart | None:
         outwards = (road.right[index] - road.left[index]) * (1 if road.curvature[index] > 0 else -1)
         outwards /= max(float(np.hypot(*outwards)), 1e-9)
         plan.text(road.middle[index] + outwards * (report.scene.half_width + 34 / plan.scale), name, "far")
-    note = f"{len(report.failures):,} episodes ended off the road or stalled."
+    note = f"{len(report.failures):,} episodes ended off the road or at a standstill."
     return Chart("Where the agent failed", plan.render(), [], note, wide=True)
 
 

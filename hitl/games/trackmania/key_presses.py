@@ -21,7 +21,7 @@ from hitl.games.trackmania.virtual_pad import BUTTONS, VirtualPad
 WINDOW = "trackmania"  # part of the title of the window that may hear keys
 KEYS = ("gas", "brake", "left", "right")
 BUTTON_KEYS = {BUTTONS["restart"]: "restart", BUTTONS["confirm"]: "confirm", BUTTONS["respawn"]: "respawn"}
-ELSEWHERE = "TrackMania's window has not the focus, so no keys were pressed: click into it."
+ELSEWHERE = "TrackMania's window doesn't have the focus, so no keys were pressed: click into it."
 
 
 class Keyboard(Protocol):
