@@ -21,6 +21,8 @@ VERDICTS = ("unreviewed", "good", "bad", "star")
 OUTCOMES = ("unclear", "cleared", "failed")
 DRIVING_FAULTS = ("off_road", "stalled")
 """Reasons for which an episode ends that are the driving's fault."""
+CUT_OFF = ("stopped", "panic", "restart", "killed", "env_lost")
+"""Reasons from outside: such an episode says nothing of how well it was driven."""
 
 PURPOSES = ("drive", "lap", "evaluation", "practice")
 SESSION_KINDS = ("play", "demo", "evaluation", "import", "stall")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from data.suggest import did_you_mean
@@ -47,3 +48,35 @@ def add_env(parser: argparse.ArgumentParser, default: str | None = "box2d") -> N
     usual = default or "as set, else box2d"
     parser.add_argument("--env", default=default, metavar="ENV", help=f"{env_words()} (default: {usual})")
 
+
+
+def whole(least: int = 0, most: int = 2**63 - 1) -> Callable[[str], int]:
+    """Return the ``type`` of an option that takes a whole number from ``least`` to ``most``."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if not least <= number <= most:
+            limit = f"from {least} to {most}" if most < 2**31 else f"of at least {least}"
+            raise argparse.ArgumentTypeError(f"'{text}' must be a whole number {limit}")
+        return number
+
+    return read
+
+
+def amount(*, above: float | None = None) -> Callable[[str], float]:
+    """Return the ``type`` of an option that takes a finite number: more than ``above``, or 0 or more."""
+
+    def read(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number) or (number <= above if above is not None else number < 0):
+            limit = "0 or more" if above is None else f"more than {above:g}"
+            raise argparse.ArgumentTypeError(f"'{text}' must be a number, {limit}")
+        return number
+
+    return read

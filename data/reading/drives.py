@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from data.errors import UsageError
 from data.numbers import FARTHEST, MOST, RETURN
 from data.reading.schema_check import readable_rows
-from data.records import AGENT, DRIVING_FAULTS
+from data.records import AGENT, CUT_OFF, DRIVING_FAULTS
 from data.schema import STEP_MEASURES
 
 VECTORS = ("observation", "executed", "proposed")
@@ -64,6 +64,11 @@ class EpisodeSummary:
     def failed(self) -> bool:
         """Whether it ended because of the driving."""
         return self.reason in DRIVING_FAULTS
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether it was ended from outside: it says nothing of how well it was driven."""
+        return self.reason in CUT_OFF
 
     @property
     def helped(self) -> bool:

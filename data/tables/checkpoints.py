@@ -12,6 +12,7 @@ from data.connect import now, transaction
 from data.errors import UsageError
 from data.numbers import FARTHEST, RETURN
 from data.reading.schema_check import readable_rows
+from data.records import CUT_OFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +130,13 @@ class Checkpoints:
     def evaluations(
         self, checkpoint_id: int | None = None, track: str | None = None
     ) -> list[Evaluation]:
-        """Sum up the closed evaluation episodes of each checkpoint on each track, oldest first.
+        """Sum up the evaluation episodes of each checkpoint on each track that ended by themselves, oldest first.
 
         A corner is passed when the episode's farthest progress lies at the corner's end or beyond it.
         """
         where = ["e.purpose = 'evaluation'", "e.\"end\" IN ('terminated', 'truncated')"]
-        values: list[object] = []
+        where.append(f"coalesce(e.reason, '') NOT IN ({', '.join('?' * len(CUT_OFF))})")
+        values: list[object] = [*CUT_OFF]
         if checkpoint_id is not None:
             where.append("e.checkpoint_id = ?")
             values.append(checkpoint_id)

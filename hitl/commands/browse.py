@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 from data.errors import DeviceError
-from hitl.arguments import Parser
+from hitl.arguments import Parser, whole
 from hitl.commands.selection import open_store
 from hitl.home import add_home, home_path
 
@@ -17,7 +17,7 @@ def main(argv: list[str]) -> int:
         description="Look through the store in a browser: read-only, and reachable from this machine only.",
     )
     add_home(parser)
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="0 (the default) takes a free one")
+    parser.add_argument("--port", type=whole(0, 65535), default=0, metavar="N", help="0 (the default) takes a free one")
     parser.add_argument("--open", action="store_true", help="open it in the browser at once")
     args = parser.parse_args(argv)
     open_store(args).close()  # brings an older store up to date, and says so when there is none

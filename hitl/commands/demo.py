@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hitl.arguments import Parser
+from hitl.arguments import Parser, amount, whole
 from hitl.home import Home, add_home, default_home, home_path
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--track", default="default", help="another track (name or file): first an agent is trained until it stalls"
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=whole(), default=0)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="where the HTML report goes (default: in the home folder)"
     )
     parser.add_argument(
         "--minutes",
-        type=float,
+        type=amount(above=0),
         default=None,
         metavar="M",
         help="stop learning after M minutes (default: 4; with a window 10)",
@@ -140,16 +140,22 @@ def _prepare(home: Home, args: argparse.Namespace, track: str) -> Corner | None:
 
 def _print(result: DemoResult, saved: str) -> None:
     from hitl.console import console, table
+    from hitl.demo.demo import EPISODES
 
     before, after = result.before, result.after
     shown = table("", "before", "after", right=("before", "after"))
-    shown.add_row("corner passed", str(before.passes), str(after.passes))
-    shown.add_row("laps finished", str(before.finished), str(after.finished))
-    shown.add_row("mean return", f"{before.return_mean:.1f}", f"{after.return_mean:.1f}")
+    for name, figure in (
+        ("corner passed", lambda m: str(m.passes)),
+        ("laps finished", lambda m: str(m.finished)),
+        ("mean return", lambda m: f"{m.return_mean:.1f}"),
+    ):
+        shown.add_row(name, *(figure(m) if m.complete else "–" for m in (before, after)))
     out = console()
     takeovers = f"{result.takeovers} takeover{'' if result.takeovers == 1 else 's'}"
-    out.print(f"'{result.corner.name}' on track '{result.track}', {len(before.results)} episodes without help")
+    out.print(f"'{result.corner.name}' on track '{result.track}', {EPISODES} episodes without help")
     out.print(shown)
+    if not (before.complete and after.complete):
+        out.print("You left before all episodes were driven, so there is nothing to compare (–).")
     out.print(
         f"{result.takeover_seconds:.1f} s of takeover in {takeovers}, {result.agent_steps:,} agent steps, "
         f"{result.updates:,} updates, {result.wall_seconds:.0f} s in all. {saved}",

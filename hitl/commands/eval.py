@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hitl.arguments import Parser, add_env
+from hitl.arguments import Parser, add_env, whole
 from hitl.home import add_home, home_path
 
 
@@ -18,14 +18,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--checkpoint", default="latest", help="best, latest, a number or a file name (default: latest)"
     )
-    parser.add_argument("--episodes", type=int, default=20, metavar="N", help="how many (default: 20)")
-    parser.add_argument("--seed", type=int, default=0, help="of the starts")
+    parser.add_argument("--episodes", type=whole(1), default=20, metavar="N", help="how many (default: 20)")
+    parser.add_argument("--seed", type=whole(), default=0, help="of the starts")
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args(argv)
-    if args.episodes < 1:
-        parser.error("--episodes must be at least 1")
 
-    from data.errors import CheckpointError
+    from data.errors import CheckpointError, HitlError
     from data.statistics import independent, wilson
     from hitl.session.setup import SessionSetup
     from hitl.session_options import SessionOptions
@@ -38,6 +36,8 @@ def main(argv: list[str]) -> int:
     with SessionSetup(home, SessionOptions(args.env, args.track, "evaluation", seed=args.seed)) as rig:
         rig.policy.hold(args.checkpoint)
         results = rig.evaluate(args.episodes, 1_000_000 + 1000 * args.seed)
+        if not results:
+            raise HitlError("The evaluation was stopped before its first episode ended, so there is nothing to show.")
         summary: dict[str, Any] = {
             "checkpoint": rig.policy.checkpoint_name,
             "updates": rig.policy.updates,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import InputFileError, UsageError
-from hitl.arguments import Parser
+from hitl.arguments import Parser, amount, whole
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files or folders")
     parser.add_argument("--kind", choices=KINDS, help="what they are (default: told by their content)")
     parser.add_argument(
-        "--hz", type=float, default=20.0, help="control steps a second, where the file does not tell (default 20)"
+        "--hz", type=amount(above=0), default=20.0, help="control steps a second, where the file does not tell (default 20)"
     )
     runs = parser.add_argument_group("player runs")
     runs.add_argument(
@@ -169,7 +169,7 @@ def main(argv: list[str]) -> int:
     runs.add_argument("--watch", action="store_true", help="go on importing what appears in a folder (and consume it)")
     runs.add_argument("--keep-files", action="store_true", help="with --watch: do not rename them")
     minari = parser.add_argument_group("Minari datasets of other tools")
-    minari.add_argument("--layout-of", type=int, metavar="SESSION", help="their numbers mean what that session's do")
+    minari.add_argument("--layout-of", type=whole(1), metavar="SESSION", help="their numbers mean what that session's do")
     minari.add_argument("--driver", choices=["human", "agent"], default="human", help="who drove (default: human)")
     parser.add_argument("--track-name", help="name of the track, where the file does not tell")
     args = parser.parse_args(argv, argparse.Namespace(left_empty=False))

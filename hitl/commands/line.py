@@ -7,7 +7,7 @@ import contextlib
 import time
 from pathlib import Path
 
-from hitl.arguments import Parser
+from hitl.arguments import Parser, amount
 from hitl.home import add_home, home_path
 
 
@@ -22,7 +22,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=None, metavar="FILE", help="a .csv file (default: the home's own line)"
     )
     record.add_argument(
-        "--timeout", type=float, default=900.0, metavar="S", help="give up after S seconds (default: 900)"
+        "--timeout", type=amount(above=0), default=900.0, metavar="S", help="give up after S seconds (default: 900)"
     )
     show = commands.add_parser("show", help="say what a line is: length, corners", prog="hitl line show")
     add_home(show)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from hitl.arguments import Parser, add_env
+from hitl.arguments import Parser, add_env, amount, whole
 from hitl.home import add_home, home_path
 from hitl.pads import PADS
 
@@ -38,17 +38,17 @@ def command_line() -> Parser:
     parser.add_argument(
         "--gating", choices=("touch", "hold", "toggle"), help="how the wheel is taken (default: as set)"
     )
-    parser.add_argument("--episodes", type=int, default=None, metavar="N", help="stop after N episodes")
+    parser.add_argument("--episodes", type=whole(1), default=None, metavar="N", help="stop after N episodes")
     parser.add_argument("--lap", action="store_true", help="drive whole laps yourself: demonstrations")
     parser.add_argument("--practice", default="", metavar="CORNER", help="try this one corner again and again")
     parser.add_argument(
-        "--lead", type=float, default=None, metavar="S", help="practice: begin S seconds before the corner (default: as late "
+        "--lead", type=amount(), default=None, metavar="S", help="practice: begin S seconds before the corner (default: as late "
         "as the agent's failure there can still be prevented, a second before the corner at the earliest)"
     )
     parser.add_argument("--only-corner", default="", metavar="NAME", help="the wheel can be taken at this corner alone")
     parser.add_argument("--offer", choices=("failing", "all", "off"), help="before which corners the wheel is offered")
     parser.add_argument(
-        "--greedy-every", type=int, metavar="N", help="the agent drives every Nth episode without noise, as it will be evaluated "
+        "--greedy-every", type=whole(), metavar="N", help="every Nth episode is driven without noise, as it will be evaluated "
         "(default: as set, else 2; 0: never)"
     )
     parser.add_argument("--checkpoint", default="", metavar="WHICH", help="hold one fast: best, a number, a file name")
@@ -59,13 +59,13 @@ def command_line() -> Parser:
         "--skill", choices=SKILLS, default="good", help="scripted: how good a driver it is (default: good)"
     )
     parser.add_argument(
-        "--help-seconds", type=float, default=None, metavar="S", help="scripted: take over for S seconds at most"
+        "--help-seconds", type=amount(), default=None, metavar="S", help="scripted: take over for S seconds at most"
     )
     parser.add_argument(
         "--headless", action="store_true", help="no window; with --pad scripted or none as fast as it goes"
     )
     parser.add_argument("--overlay", choices=("full", "compact", "bar", "off"), help="how much of it (default: as set)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=whole(), default=0)
     return parser
 
 

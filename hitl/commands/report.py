@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hitl.arguments import Parser
+from hitl.arguments import Parser, whole
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--corner", help="the corner to show (default: the one with most takeovers, else most failures)"
     )
-    parser.add_argument("--session", type=int, metavar="N", help="only this session")
+    parser.add_argument("--session", type=whole(1), metavar="N", help="only this session")
     parser.add_argument("--since", metavar="DATE", help="2026-11-20, today, yesterday, or an age: 12h, 7d")
     parser.add_argument("--until", metavar="DATE", help="before this moment; the same forms")
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: report.html in the home folder")

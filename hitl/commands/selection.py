@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from data.errors import UsageError
+from hitl.arguments import amount, whole
 from hitl.home import home_path
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
         "--since", metavar="DATE", help="2026-11-20, 2026-11-20T18:30, today, yesterday, or an age: 90m, 12h, 7d"
     )
     group.add_argument("--until", metavar="DATE", help="before this moment; the same forms")
-    group.add_argument("--session", type=int, metavar="N")
-    group.add_argument("--min-seconds", type=float, metavar="S")
-    group.add_argument("--max-seconds", type=float, metavar="S")
+    group.add_argument("--session", type=whole(1), metavar="N")
+    group.add_argument("--min-seconds", type=amount(), metavar="S")
+    group.add_argument("--max-seconds", type=amount(), metavar="S")
 
 
 def parse_date(text: str, now: datetime | None = None) -> str:

@@ -7,14 +7,14 @@ import os
 import sys
 from pathlib import Path
 
-from hitl.arguments import Parser
+from hitl.arguments import Parser, whole
 from hitl.home import add_home, home_path
 
 
 def add_access(parser: argparse.ArgumentParser, server: str) -> None:
     """Add what tells how to reach a server. ``server``: the help of its address."""
     parser.add_argument("--server", default="127.0.0.1", metavar="HOST", help=server)
-    parser.add_argument("--port", type=int, default=55555, help="default: 55555")
+    parser.add_argument("--port", type=whole(1, 65535), default=55555, help="default: 55555")
     parser.add_argument(
         "--keys", type=Path, default=None, metavar="DIR", help="made by `hitl keys` (default: keys in the home)"
     )

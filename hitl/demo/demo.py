@@ -7,6 +7,7 @@ same twenty starts with the best checkpoint. Home folder, session, store and tra
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Twenty deterministic episodes of one checkpoint."""
+    """Twenty deterministic episodes of one checkpoint; fewer where the player left meanwhile."""
 
     results: list[EpisodeResult]
     corner: str
@@ -57,12 +58,17 @@ class Measurement:
 
     @property
     def return_mean(self) -> float:
-        """Mean return."""
-        return fmean(r.total for r in self.results)
+        """Mean return, NaN of no episode."""
+        return fmean(r.total for r in self.results) if self.results else math.nan
 
-    def as_json(self) -> dict[str, float | int]:
+    @property
+    def complete(self) -> bool:
+        """Whether all episodes were driven: only then is it a measurement of twenty."""
+        return len(self.results) == EPISODES
+
+    def as_json(self) -> dict[str, float | int | None]:
         """Return what ``--json`` writes of it."""
-        mean = round(self.return_mean, 2)
+        mean = round(self.return_mean, 2) if self.results else None
         return {"episodes": len(self.results), "corner_passes": self.passes, "return_mean": mean}
 
 
@@ -148,11 +154,12 @@ class Demo:
         began = time.monotonic()
         self.progress.phase("before: the stalled agent, alone")
         before = self._measure(TEST_SEED)
-        self.progress.measured(before.return_mean)
+        if before.complete:
+            self.progress.measured(before.return_mean)
         self.progress.phase("learning: takeovers at the corner")
         self._learn()
         self.progress.phase("after: the best checkpoint, alone")
-        known = [m for m in self._evaluations if m.checkpoint_id is not None]
+        known = [m for m in self._evaluations if m.checkpoint_id is not None and m.complete]
         if known:
             best = max(known, key=lambda m: (m.passes, m.return_mean))
             self.referee.policy.hold(str(best.checkpoint_id))
@@ -204,8 +211,9 @@ class Demo:
     def _evaluate(self) -> int:
         """Evaluate the newest checkpoint; returns its passes."""
         measured = self._measure(CHOICE_SEED + 1000 * len(self._evaluations))
-        self._evaluations.append(measured)
-        self.progress.evaluated(self.agent_steps, measured.passes)
+        if measured.complete:
+            self._evaluations.append(measured)
+            self.progress.evaluated(self.agent_steps, measured.passes)
         return measured.passes
 
     def _measure(self, first_seed: int) -> Measurement:

@@ -117,7 +117,7 @@ def _evaluated(episodes: list[EpisodeSummary], helped: int | None) -> tuple[_Eva
     it. Where one side has no evaluation, or there was no help, they are the first checkpoint that was evaluated and the most
     recent one.
     """
-    evaluations = [e for e in episodes if e.purpose == "evaluation" and e.checkpoint_id is not None]
+    evaluations = [e for e in episodes if e.purpose == "evaluation" and e.checkpoint_id is not None and not e.cut_off]
     first_help = episodes[helped].id if helped is not None else 0
     earlier = [e for e in evaluations if e.id < first_help]
     later = [e for e in evaluations if e.id > first_help]
@@ -186,7 +186,7 @@ def _evaluations(store: Store, episodes: list[EpisodeSummary], corner: Corner | 
     steps = {c.id: c.env_steps for c in store.checkpoints()}
     groups: dict[int, list[EpisodeSummary]] = {}
     for e in episodes:
-        if e.purpose == "evaluation" and e.checkpoint_id in steps:
+        if e.purpose == "evaluation" and e.checkpoint_id in steps and not e.cut_off:
             groups.setdefault(e.checkpoint_id, []).append(e)
     end = corner[2] if corner else 0.0
     points = [

@@ -222,14 +222,20 @@ class SessionSetup:
             self.session.segments.starred = []
 
     def evaluate(self, episodes: int = 20, first_seed: int = 1_000_000) -> list[EpisodeResult]:
-        """Drive deterministic episodes without help, all with the checkpoint that drives the first one."""
+        """Drive deterministic episodes without help, all with the checkpoint that drives the first one.
+
+        Fewer come back, perhaps none, where the player leaves meanwhile.
+        """
         was_fixed = self.policy.fixed
         self.policy.begin_episode()
         results = []
         self.policy.fixed = True  # the trainer may write newer ones meanwhile
         try:
             for k in range(episodes):
-                results.append(self.session.episode("evaluation", seed=first_seed + k))
+                result = self.session.episode("evaluation", seed=first_seed + k)
+                if result.reason == "stopped":
+                    break
+                results.append(result)
         finally:
             self.policy.fixed = was_fixed
         return results

@@ -85,8 +85,8 @@ class Drives:
         return self.demo & ~np.isin(self.episode, self.episode[self.agent])
 
     def closed(self, *purposes: str) -> list[EpisodeSummary]:
-        """Return the episodes of these purposes that ended, oldest first."""
-        return [e for e in self.episodes if e.purpose in purposes and e.reason]
+        """Return the episodes of these purposes that ended by themselves, oldest first."""
+        return [e for e in self.episodes if e.purpose in purposes and e.reason and not e.cut_off]
 
 
 @readable_rows()

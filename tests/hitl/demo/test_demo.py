@@ -12,6 +12,8 @@ import pytest
 from data.errors import CheckpointError
 from data.store import Store
 from hitl import cli
+from hitl.commands.demo import _print
+from hitl.demo.demo import DemoResult, Measurement
 from hitl.demo.shipped import open_shipped, stalled_at
 from hitl.home import Home
 from hitl.road.track import load_track
@@ -63,6 +65,29 @@ class TestShipped:
         corner = load_track("default").corner("hairpin")
         assert sum(r.passed["hairpin"] for r in results) == 0
         assert min(r.progress for r in results) > corner.from_m
+
+    def test_an_evaluation_that_was_cut_off_is_none_of_twenty(self, home, capsys):
+        driven = []  # ticks; the player leaves in the third episode
+        options = SessionOptions(kind="evaluation")
+        with SessionSetup(home, options, watch=driven.append, stop=lambda: len(driven) > 400) as rig:
+            results = rig.evaluate(20)
+            rig.written()
+        assert 0 < len(results) < 3
+        cut = Measurement([r.judge((stalled_at(home, "default"),)) for r in results], "hairpin", 1)
+        none = Measurement([], "hairpin", 1)
+        assert not cut.complete
+        assert none.as_json() == {"episodes": 0, "corner_passes": 0, "return_mean": None}
+        with Store(home.store_path, read_only=True) as store:
+            assert [e.cut_off for e in store.episodes(purpose="evaluation", newest=2)] == [False, True]
+            after = stored_report(store, track="default").after
+            newest = store.evaluations()[-1]
+        assert after is not None
+        assert after.episodes == 20  # the newest ones that count: the one that was cut off is not among them
+        assert newest.episodes == 20 + len(results)
+        _print(DemoResult("default", 0, stalled_at(home, "default"), cut, none, 0.0, 0, 0, 0, 1.0), "")
+        said = capsys.readouterr().out
+        assert said.count("–") >= 6
+        assert "You left" in said
 
     def test_an_altered_checkpoint_is_passed_over(self, home):
         path = next(home.checkpoints.glob("*.safetensors"))
