@@ -42,7 +42,7 @@ def command_line() -> Parser:
     parser.add_argument("--lap", action="store_true", help="drive whole laps yourself: demonstrations")
     parser.add_argument("--practice", default="", metavar="CORNER", help="try this one corner again and again")
     parser.add_argument(
-        "--lead", type=amount(), default=None, metavar="S", help="practice: begin S seconds before the corner (default: as late "
+        "--lead", type=float, default=None, metavar="S", help="practice: begin S seconds before the corner (default: as late "
         "as the agent's failure there can still be prevented, a second before the corner at the earliest)"
     )
     parser.add_argument("--only-corner", default="", metavar="NAME", help="the wheel can be taken at this corner alone")

@@ -53,18 +53,23 @@ class Feed:
         manager = inputs.DeviceManager()
         self.pad = InputsPad(find=lambda: FedPad(manager, by_id, char_path_override=str(path)))
         self.pipe: Any = None
+        self._reader = -1
 
     def plug(self) -> None:
+        # The pad opens the file once for its ranges and once more to read. A pipe breaks in between, a device does not:
+        # so a reader of our own, which never reads, keeps it whole.
+        self._reader = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
         self.pipe = open(self.path, "wb", buffering=0)  # noqa: SIM115 - stays open as long as the pad is plugged in
 
     def unplug(self) -> None:
         self.pipe.close()
+        os.close(self._reader)
 
     def close(self) -> None:
         """Close the pad, and wake its thread where that waits for somebody to open the pipe."""
         self.pad.close()
-        if self.pipe is not None:
-            self.pipe.close()
+        if self.pipe is not None and not self.pipe.closed:
+            self.unplug()
         while self.pad._thread.is_alive():
             with contextlib.suppress(OSError):  # nobody waits: the thread is on its way out
                 os.close(os.open(self.path, os.O_WRONLY | os.O_NONBLOCK))
