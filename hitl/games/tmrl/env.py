@@ -34,6 +34,7 @@ from hitl.road.line import Place
 from hitl.road.track import Track
 
 ACTIONS = ("gas", "brake", "steer")
+CLOSE_S = 2.0  # s that the running time-step is waited for at the end; the guard bounds it to a few ticks
 See = Callable[[Any], Any]
 
 
@@ -122,6 +123,10 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def close(self) -> None:
         """Let go of the environment and of its pad."""
+        if (env := self._env) is not None:
+            # The running time-step sends its action on a thread of rtgym's: letting go must be what comes last.
+            with contextlib.suppress(EnvironmentLost):
+                self._rtgym_worker.call(lambda: env.unwrapped.stop(), CLOSE_S, "rtgym")
         self.release()
         self._abandon()
         self._interface = None

@@ -6,6 +6,7 @@ import importlib
 import sys
 import textwrap
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ CLIENT = """
             return (0.0,) * 11
 """
 ENVIRONMENT = """
-    import sys
+    import sys, time
     import gymnasium, numpy as np, rtgym
     from tmrl.{clients} import {name}
     print("the fork is imported")
@@ -41,7 +42,9 @@ ENVIRONMENT = """
         def __init__(self):
             self.client = {name}()
             print("a pad is made", file=sys.stderr)
-        def send_control(self, control): print("control", control)
+        def send_control(self, control):
+            time.sleep(0.02)
+            print("control", control)
         def reset(self, seed=None, options=None): return [np.zeros(2, np.float32)], {{}}
         def wait(self): pass
         def get_obs_rew_terminated_info(self):
@@ -183,6 +186,24 @@ def test_what_a_fork_prints_stays_off_the_terminal(fork, home, capfd):
     kept = (home.root / NAME).read_text(encoding="utf-8")
     for text in ("the fork is imported", "a pad is made", "a step", "control"):
         assert text in kept
+    assert kept.splitlines()[-1] == "control [0. 0. 0.]"  # letting go is what the game hears last
+
+
+@pytest.mark.realtime
+def test_letting_go_at_the_end_comes_after_the_last_action(fork, home, capfd):
+    folder = with_entry(fork, older())
+    (home.root / "settings.toml").write_text(f"[tmrl]\nfolder = '{folder.as_posix()}'\n")
+    world = open_world(SessionOptions(env="tmrl", real_time=True), home)
+    world.env.reset(seed=0)
+    for _ in range(3):
+        world.env.step(np.ones(3, np.float32))
+    world.close()  # at once: rtgym has hardly begun to send the last action
+    time.sleep(0.2)  # a late action would be sent, and printed past the file, within a time-step
+    assert capfd.readouterr().out == ""
+    said = (home.root / NAME).read_text(encoding="utf-8").splitlines()
+    controls = [line for line in said if line.startswith("control")]
+    assert "control [1. 1. 1.]" in controls
+    assert controls[-1] == "control [0. 0. 0.]"
 
 
 def test_the_terminal_is_given_back_when_nothing_can_be_opened(fork, home):
