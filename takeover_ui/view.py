@@ -35,29 +35,24 @@ class Scene:
 
 
 @dataclass(slots=True)
-class TrainerPulse:
-    """The trainer's heartbeat: ``alive`` is False when nothing has been heard of it for a while."""
+class TrainerState:
+    """How the trainer is doing; ``alive`` is False when nothing has been heard of it for a while."""
 
     alive: bool = False
     updates: int = 0
     steps_behind: int = 0
-    utd: float | None = None
-    """Updates per recorded step that it really reaches."""
     last_checkpoint: str = ""
     checkpoint_age_s: float | None = None
-    finding: str = ""
-    """A sentence while the trainer finds why it cannot learn well."""
     finding_title: str = ""
-    """The same in a few words."""
+    """A few words while the trainer finds why it cannot learn well."""
 
 
 @dataclass(slots=True)
-class StorePulse:
-    """The recorder's heartbeat; ``problem`` is a sentence when steps are not reaching the disk."""
+class RecorderState:
+    """How the recorder is doing; ``problem`` is a sentence when steps are not reaching the disk."""
 
     steps: int = 0
     queue: int = 0
-    last_commit_s: float | None = None
     problem: str | None = None
 
 
@@ -91,15 +86,13 @@ class View:
     """Controls that are held and therefore ignored until they are let go: ``left``, ``gas``, ``takeover`` and the like."""
     risk: float | None = None
     """The agent's own estimate of trouble ahead, 0 to 1."""
-    episode: int = 0
     episode_return: float = 0.0
     best_return: float | None = None
     ceiling: float | None = None
     takeovers: int = 0
     human_seconds: float = 0.0
-    agent_steps: int = 0
-    trainer: TrainerPulse | None = None
-    store: StorePulse | None = None
+    trainer: TrainerState | None = None
+    store: RecorderState | None = None
     evaluations: tuple[tuple[float, float], ...] = ()
     """(agent steps, share of corner passes 0 to 1), oldest first."""
     failures: tuple[float, ...] = ()

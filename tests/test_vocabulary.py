@@ -17,8 +17,6 @@ PAGE = (ROOT / "docs" / "vocabulary.md").read_text(encoding="utf-8")
 
 KNOWN_NAMES = {
     "PulseReader": "HeartbeatReader",
-    "StorePulse": "RecorderState",
-    "TrainerPulse": "TrainerState",
     "_merge_judgement": "_merge_verdict",
     "_pulse": "_trainer_state",
     "judgement": "verdict_of",
@@ -30,7 +28,6 @@ KNOWN_NAMES = {
 """Names that offend today, and the better one. Take out what is renamed; never add."""
 
 KNOWN_TWICE = {
-    "Place": "hitl/road/corner_mining.py: FailurePlace",
     "Rule": "hitl/drivers/scripted.py: HelpRule; data/demos.py: DemoRule",
     "Settings": "hitl/arbiter.py: GatingSettings",
     "Start": "trainer/daemon/resume.py: LearnerStart",

@@ -12,7 +12,7 @@ from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
     from data.store import Store
-    from hitl.road.corner_mining import Place
+    from hitl.road.corner_mining import FailurePlace
     from hitl.road.corner_stats import CornerStats
     from hitl.road.line import ReferenceLine
 
@@ -103,7 +103,7 @@ def _line(store: Store, track: str) -> ReferenceLine | None:
         return None
 
 
-def _table(track: str, stats: list[CornerStats], places: list[Place], *, added: bool) -> dict[str, Any]:
+def _table(track: str, stats: list[CornerStats], places: list[FailurePlace], *, added: bool) -> dict[str, Any]:
     def rate(of: Any) -> dict[str, Any]:
         return {"passes": of.k, "attempts": of.n, "share": of.share, "interval": list(of.interval)}
 
@@ -131,7 +131,7 @@ def _table(track: str, stats: list[CornerStats], places: list[Place], *, added: 
     }
 
 
-def _print(track: str, stats: list[CornerStats], places: list[Place], *, added: bool) -> None:
+def _print(track: str, stats: list[CornerStats], places: list[FailurePlace], *, added: bool) -> None:
     from hitl.console import console, table
 
     out = console()

@@ -11,7 +11,7 @@ from hitl.demo.demo import EPISODES, Progress
 from hitl.screens.live_view import LiveView
 from hitl.screens.trainer_pulse import PulseReader
 from hitl.session.session import EpisodeResult, Tick
-from takeover_ui.view import StorePulse, TrainerPulse
+from takeover_ui.view import RecorderState, TrainerState
 from takeover_ui.window.window import Window
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class DemoWindow(Progress):
         """Show a tick of the live session."""
         view, status = self._view, self._rig.recorder.status
         view.message, view.hint = self._message, HINT
-        view.store = StorePulse(status.committed_steps, status.queue, status.last_commit_age_s, status.problem)
+        view.store = RecorderState(status.committed_steps, status.queue, status.problem)
         view.trainer = self._pulse()
         view.evaluations = tuple(self._evaluations)
         view(tick)
@@ -76,6 +76,6 @@ class DemoWindow(Progress):
         self._evaluations.append((float(agent_steps), passes / EPISODES))
         self._window.toast(f"{passes} of {EPISODES} passes without help", "good" if passes >= 18 else "info")
 
-    def _pulse(self) -> TrainerPulse:
+    def _pulse(self) -> TrainerState:
         pulse, alive = self._pulses.newest, self._trainer.alive
-        return pulse if pulse is not None and pulse.alive and alive else TrainerPulse(alive=alive)
+        return pulse if pulse is not None and pulse.alive and alive else TrainerState(alive=alive)

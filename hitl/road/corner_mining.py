@@ -31,7 +31,7 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FailurePlace:
     """A stretch in which episodes end that no known corner covers."""
 
     corner: Corner
@@ -60,7 +60,7 @@ def ends(drives: Sequence[Drive]) -> tuple[list[End], float]:
 
 def mine(
     failures: Sequence[End], deceleration: float, known: Sequence[Corner] = (), line: ReferenceLine | None = None
-) -> list[Place]:
+) -> list[FailurePlace]:
     """Return the places where episodes end and no known corner is, along the line.
 
     A zone reaches back by the distance in which the usual arrival speed can be braked away, and forward to where the
@@ -85,7 +85,7 @@ def mine(
             begin, end, count = last[0], max(last[1], end), last[2] + count
         merged.append((begin, end, count))
     new = [zone for zone in merged if not any(same_stretch(zone[:2], (c.from_m, c.to_m)) for c in known)]
-    return [Place(corner, zone[2]) for corner, zone in zip(_named(new, known), new, strict=True)]
+    return [FailurePlace(corner, zone[2]) for corner, zone in zip(_named(new, known), new, strict=True)]
 
 
 def same_stretch(one: tuple[float, float], other: tuple[float, float]) -> bool:

@@ -15,7 +15,7 @@ from hitl.games.base import VehicleState
 from hitl.road.track import Track
 from hitl.session.offers import next_corner
 from hitl.session.session import EpisodeResult, Tick
-from takeover_ui.view import Scene, StorePulse, TrainerPulse, View
+from takeover_ui.view import Scene, RecorderState, TrainerState, View
 
 FULL_LOCK = 0.4  # rad of the drawn front wheels
 SHOWN_LINES = 6  # of each kind
@@ -38,16 +38,14 @@ class LiveView:
     action_names: tuple[str, ...]
     message: str = ""
     hint: str = ""
-    trainer: TrainerPulse | None = None
-    store: StorePulse | None = None
+    trainer: TrainerState | None = None
+    store: RecorderState | None = None
     ceiling: float | None = None
     evaluations: tuple[tuple[float, float], ...] = ()
     late_ticks: int = 0
     best_return: float | None = None
-    episodes: int = 0
     takeovers: int = 0
     human_steps: int = 0
-    agent_steps: int = 0
     hz: float = 20.0
     _failures: deque[float] = field(default_factory=lambda: deque(maxlen=200))
     _driving: int = -1
@@ -78,7 +76,6 @@ class LiveView:
         self.late_ticks = max(self.late_ticks, tick.late)
         if tick.purpose != "evaluation":
             self.human_steps += human
-            self.agent_steps += not human
         self._follow_line(state, decision.driver)
         name, seconds = next_corner(self.corners, tick.info["progress"], state.speed)
         self.screen.send(
@@ -102,13 +99,11 @@ class LiveView:
                 help_wanted=tick.offer == "asked-for",
                 held=tuple(sorted(decision.held)),
                 risk=tick.risk,
-                episode=self.episodes + 1,
                 episode_return=tick.episode_return,
                 best_return=self.best_return,
                 ceiling=self.ceiling,
                 takeovers=self.takeovers,
                 human_seconds=self.human_steps / self.hz,
-                agent_steps=self.agent_steps,
                 trainer=self.trainer,
                 store=self.store,
                 evaluations=self.evaluations,
@@ -123,7 +118,6 @@ class LiveView:
 
     def episode_over(self, result: EpisodeResult) -> None:
         """An episode has ended: keep what the next ones show of it."""
-        self.episodes += 1
         if result.reason in DRIVING_FAULTS:
             self._failures.append(result.progress)
         whole = result.purpose != "practice"  # a try at one corner is no episode to compare with

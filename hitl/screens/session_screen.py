@@ -9,7 +9,7 @@ from hitl.protocols import EpisodeResult, Tick
 from hitl.screens.live_view import LiveView
 from hitl.screens.trainer_pulse import PulseReader
 from hitl.session.setup import SessionSetup
-from takeover_ui.view import StorePulse
+from takeover_ui.view import RecorderState
 from takeover_ui.window.window import Window
 
 HINTS = {
@@ -58,7 +58,7 @@ class SessionScreen:
     def __call__(self, tick: Tick) -> None:
         """Show one tick."""
         status = self._rig.recorder.status
-        self._view.store = StorePulse(status.committed_steps, status.queue, status.last_commit_age_s, status.problem)
+        self._view.store = RecorderState(status.committed_steps, status.queue, status.problem)
         self._view.trainer = self._pulses.newest
         self._view(tick)
 

@@ -14,7 +14,7 @@ import pygame
 from takeover_ui import theme
 from takeover_ui.overlay import gauges, strip, texts
 from takeover_ui.theme import Mark, Pen
-from takeover_ui.view import TrainerPulse, View
+from takeover_ui.view import TrainerState, View
 
 Size = Literal["full", "compact", "bar"]
 DESIGN: Mapping[Size, tuple[int, int]] = {"full": (340, 720), "compact": (340, 256), "bar": (960, 40)}
@@ -174,7 +174,7 @@ def _trainer(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) 
     gauges.sparkline(pen, spark, view.evaluations, words["evaluations"])
 
 
-def _trainer_rows(pen: Pen, pulse: TrainerPulse, width: int, words: Mapping[str, str]) -> list[tuple[str, str]]:
+def _trainer_rows(pen: Pen, pulse: TrainerState, width: int, words: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return (name, text) of at most three lines: how far behind, and the checkpoint or what was found."""
     rows = [("behind", words["behind"].format(value=pulse.steps_behind))]
     if pulse.finding_title:

@@ -42,7 +42,7 @@ def test_a_finding_is_shown_while_it_holds_and_the_trainer_lives() -> None:
     assert pulse_of(None).alive is False
     over = beat(**FOUND)
     over.state = "stopped"
-    assert pulse_of(over).finding == ""
+    assert pulse_of(over).finding_title == ""
     silent = beat(**FOUND)
     silent.at -= 60
     assert not pulse_of(silent).alive
