@@ -15,7 +15,7 @@ from hitl.games.base import VehicleState
 from hitl.road.track import Track
 from hitl.session.offers import next_corner
 from hitl.session.session import EpisodeResult, Tick
-from takeover_ui.view import Scene, RecorderState, TrainerState, View
+from takeover_ui.view import RecorderState, Scene, TrainerState, View
 
 FULL_LOCK = 0.4  # rad of the drawn front wheels
 SHOWN_LINES = 6  # of each kind

@@ -11,7 +11,7 @@ from hitl.drivers.scripted import ScriptedDriver
 from hitl.games.driving_env import DrivingEnv
 from hitl.road.track import load_track
 from takeover_ui.report.contents import CornerRow, DrivenLine, EpisodePoint, EvaluationPoint, Report, Score
-from takeover_ui.view import Scene, RecorderState, TrainerState, View
+from takeover_ui.view import RecorderState, Scene, TrainerState, View
 
 
 @dataclass
