@@ -35,6 +35,7 @@ HEAT: Colour = (232, 84, 110)
 INK: Colour = (9, 14, 26)
 
 DRIVER = {"agent": AGENT, "human": HUMAN, "paused": PAUSED}
+_SMALLEST = 12  # pixels that text may be shrunk to
 LEVEL = {"info": AGENT, "good": GOOD, "warning": WARNING, "error": ERROR}
 
 
@@ -50,11 +51,8 @@ class Mark:
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
     """Return ``a`` with ``share`` (0 to 1) of ``b``."""
-    return (
-        round(a[0] + (b[0] - a[0]) * share),
-        round(a[1] + (b[1] - a[1]) * share),
-        round(a[2] + (b[2] - a[2]) * share),
-    )
+    red, green, blue = (round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
+    return red, green, blue
 
 
 def _fine(size: int) -> int:
@@ -65,8 +63,7 @@ def _fine(size: int) -> int:
 @lru_cache(maxsize=64)
 def font(size: int) -> pygame.font.Font:
     """Return the built-in font at ``size`` pixels (no font files are shipped or looked up)."""
-    if not pygame.font.get_init():
-        pygame.font.init()
+    pygame.font.init()
     return pygame.font.Font(None, max(8, size))
 
 
@@ -89,15 +86,14 @@ def rendered(text: str, size: int, colour: Colour) -> pygame.Surface:
 
 
 @lru_cache(maxsize=4096)
-def fit(text: str, size: int, width: int, smallest: int = 12) -> tuple[str, int, bool]:
+def fit(text: str, size: int, width: int) -> tuple[str, int, bool]:
     """Return ``(text, size, shortened)`` such that the text is at most ``width`` pixels wide.
 
-    It is set smaller first, down to three quarters of ``size`` (never below ``smallest``), and then shortened with
-    an ellipsis.
+    It is set smaller first, down to three quarters of ``size`` (never below 12 pixels), and then shortened with an ellipsis.
     """
     if width <= 0:
         return "", size, bool(text)
-    least = max(min(size, smallest), size * 3 // 4)
+    least = max(min(size, _SMALLEST), size * 3 // 4)
     for smaller in range(size, least - 1, -1):
         if measure(text, smaller)[0] <= width:
             return text, smaller, False
@@ -182,8 +178,3 @@ class Pen:
         """Draw ``text`` at the corner or side ``anchor`` of ``rect``; ``width`` in pixels is that of ``rect`` by default."""
         at = getattr(rect, anchor)
         return self.text(name, text, at, size, colour, width=rect.w if width is None else width, anchor=anchor)
-
-    def row(self, name: str, label: str, value: str, rect: pygame.Rect, colour: Colour = TEXT) -> None:
-        """Draw a label at the left and its value at the right of ``rect``."""
-        left = self.put(f"label_{name}", label, rect, width=rect.w // 2)
-        self.put(name, value, rect, 20, colour, "topright", rect.right - left.right - self.px(8))

@@ -111,6 +111,11 @@ class View:
     """When the state was true, on this machine's monotonic clock."""
 
     @property
+    def finding(self) -> str:
+        """What a trainer at work has found, in a few words; "" while it finds nothing, or is gone."""
+        return self.trainer.finding_title if self.trainer is not None and self.trainer.alive else ""
+
+    @property
     def who(self) -> str:
         """Which words name the driver: ``agent``, ``human``, ``stand_in`` or ``paused``."""
         return "stand_in" if self.driver == "human" and self.stand_in else self.driver

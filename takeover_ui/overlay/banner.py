@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import pygame
 
 from takeover_ui import theme
 from takeover_ui.overlay import texts
 from takeover_ui.theme import Mark, Pen
-from takeover_ui.view import Level, View
+from takeover_ui.view import View
 
 _SHOWN_TOASTS = 3
 
@@ -18,84 +19,61 @@ def draw(surface: pygame.Surface, view: View, *, language: str = "en", bottom_in
     """Draw over ``surface`` and return what was drawn where; ``bottom_inset`` pixels on the lower left are taken by the map."""
     tall = surface.get_height() / 720
     pen = Pen(surface, min(tall, max(surface.get_width() / 940, 0.7 * tall)))
-    words = texts.LANGUAGES.get(language, texts.ENGLISH)
     area = surface.get_rect()
     top = area.top + pen.px(20)
-    headline = _headline(view, words)
-    if headline is not None:
-        text, colour = headline
-        top = _pill(pen, "headline", text, area.centerx, top, 44, colour, area.w - pen.px(80)).bottom + pen.px(10)
-    if view.message:
-        top = _pill(
-            pen, "message", view.message, area.centerx, top, 26, theme.TEXT, area.w - pen.px(80)
-        ).bottom + pen.px(10)
+    headline, colour = _headline(view, texts.LANGUAGES[language])
+    for name, text, size, shade in (("headline", headline, 44, colour), ("message", view.message, 26, theme.TEXT)):
+        if text:
+            padding = pen.px(size * 0.45)
+            width = area.w - pen.px(80) - 2 * padding
+            box = _on_glass(pen, name, text, size, shade, width, (2 * padding, padding), 12, midtop=(area.centerx, top))
+            top = box.bottom + pen.px(10)
     for level, text in view.toasts[-_SHOWN_TOASTS:]:
-        top = _toast(pen, level, text, area, top)
+        width, padding = min(area.w - pen.px(100), pen.px(760)), (pen.px(48), pen.px(16))
+        box = _on_glass(pen, "toast", text, 26, theme.TEXT, width, padding, 10, midtop=(area.centerx, top))
+        stripe = (box.left, box.top + pen.px(5), pen.px(5), box.h - 2 * pen.px(5))
+        pygame.draw.rect(pen.surface, theme.LEVEL[level], stripe, border_radius=2)
+        top = box.bottom + pen.px(8)
     if view.hint:
-        room = area.w - 2 * pen.px(30) - bottom_inset
-        text, pixels, _ = theme.fit(view.hint, pen.px(20), room)
-        box = pygame.Rect((0, 0), theme.measure(text, pixels)).inflate(pen.px(20), pen.px(10))
-        box.bottomright = area.right - pen.px(16), area.bottom - pen.px(18)
-        glass(pen, box, 8)
-        pen.text("hint", text, box.center, pixels / pen.scale, theme.MUTED, anchor="center")
+        width, corner = area.w - 2 * pen.px(30) - bottom_inset, (area.right - pen.px(16), area.bottom - pen.px(18))
+        _on_glass(pen, "hint", view.hint, 20, theme.MUTED, width, (pen.px(20), pen.px(10)), 8, bottomright=corner)
     return pen.marks
 
 
-def _headline(view: View, words: Mapping[str, str]) -> tuple[str, theme.Colour] | None:
+def _headline(view: View, words: Mapping[str, str]) -> tuple[str, theme.Colour]:
+    """Return the line at the top and its colour; "" where there is nothing to say."""
     if view.driver == "agent" and view.held:
         return texts.let_go(view.held, words), theme.WARNING
     if view.driver == "agent" and view.help_wanted:
         return f"{words['agent']} {words['help']}", theme.WARNING
     if view.driver == "paused":
         return words["paused"], theme.PAUSED
-    if view.countdown is not None and view.next_corner and view.countdown < 5.0:
-        if view.countdown <= 0:
-            return view.next_corner, theme.TEXT
-        seconds = words["seconds"].format(value=view.countdown)
-        return (
-            f"{words['corner_in'].format(name=view.next_corner)} {seconds}",
-            theme.WARNING if view.countdown < 2 else theme.TEXT,
-        )
-    return None
+    if view.countdown is None or view.countdown >= 5.0:
+        return "", theme.TEXT
+    if view.countdown <= 0 or not view.next_corner:
+        return view.next_corner, theme.TEXT
+    text = f"{words['corner_in'].format(name=view.next_corner)} {words['seconds'].format(value=view.countdown)}"
+    return text, theme.WARNING if view.countdown < 2 else theme.TEXT
 
 
-def _pill(
-    pen: Pen, name: str, text: str, centre: int, top: int, size: float, colour: theme.Colour, width: int
-) -> pygame.Rect:
-    padding = pen.px(size * 0.45)
-    text, pixels, _ = theme.fit(text, pen.px(size), width - 2 * padding)
-    w, h = theme.measure(text, pixels)
-    box = pygame.Rect(0, top, w + 2 * padding, h + padding)
-    box.centerx = centre
-    glass(pen, box, 12)
-    pen.text(name, text, box.center, pixels / pen.scale, colour, anchor="center")
+def _on_glass(
+    pen: Pen, name: str, text: str, size: float, colour: theme.Colour, width: int, padding: tuple[int, int],
+    radius: float, **place: tuple[int, int],
+) -> pygame.Rect:  # fmt: skip
+    """Write a text, at most ``width`` pixels wide, on a dark box; ``padding``: how much wider and higher the box is."""
+    fitted, pixels, _ = theme.fit(text, pen.px(size), width)
+    w, h = theme.measure(fitted, pixels)
+    box = pygame.Rect(0, 0, w + padding[0], h + padding[1])
+    for side, at in place.items():
+        setattr(box, side, at)
+    pen.surface.blit(_glass(box.size, pen.px(radius)), box)
+    pen.text(name, text, box.center, size, colour, width=width, anchor="center")
     return box
 
 
-def _toast(pen: Pen, level: Level, text: str, area: pygame.Rect, top: int) -> int:
-    colour = theme.LEVEL[level]
-    text, pixels, _ = theme.fit(text, pen.px(26), min(area.w - pen.px(100), pen.px(760)))
-    w, h = theme.measure(text, pixels)
-    box = pygame.Rect(0, top, w + pen.px(48), h + pen.px(16))
-    box.centerx = area.centerx
-    glass(pen, box, 10)
-    pygame.draw.rect(
-        pen.surface, colour, (box.left, box.top + pen.px(5), pen.px(5), box.h - 2 * pen.px(5)), border_radius=2
-    )
-    pen.text("toast", text, (box.left + pen.px(26), box.centery), pixels / pen.scale, theme.TEXT, anchor="midleft")
-    return box.bottom + pen.px(8)
-
-
-_GLASS: dict[tuple[int, int, int], pygame.Surface] = {}
-
-
-def glass(pen: Pen, rect: pygame.Rect, radius: float) -> None:
-    """Darken a rounded box so that text on it can be read over anything."""
-    key = (rect.w, rect.h, pen.px(radius))
-    sheet = _GLASS.get(key)
-    if sheet is None:
-        if len(_GLASS) > 64:
-            _GLASS.clear()
-        sheet = _GLASS[key] = pygame.Surface(rect.size, pygame.SRCALPHA)
-        pygame.draw.rect(sheet, (*theme.INK, 205), sheet.get_rect(), border_radius=key[2])
-    pen.surface.blit(sheet, rect)
+@lru_cache(maxsize=64)
+def _glass(size: tuple[int, int], radius: int) -> pygame.Surface:
+    """Return a rounded box that darkens what lies below, so that text on it can be read over anything."""
+    sheet = pygame.Surface(size, pygame.SRCALPHA)
+    pygame.draw.rect(sheet, (*theme.INK, 205), sheet.get_rect(), border_radius=radius)
+    return sheet

@@ -27,15 +27,13 @@ _Section = Callable[[Pen, pygame.Rect, View, Mapping[str, str]], None]
 def draw(surface: pygame.Surface, view: View, size: Size = "full", *, language: str = "en") -> list[Mark]:
     """Draw the overlay over the whole of ``surface`` and return what was drawn where."""
     width, height = DESIGN[size]
-    scale = min(surface.get_width() / width, surface.get_height() / height)
-    pen = Pen(surface, scale)
-    words = texts.LANGUAGES.get(language, texts.ENGLISH)
+    pen = Pen(surface, min(surface.get_width() / width, surface.get_height() / height))
+    words = texts.LANGUAGES[language]
     surface.fill(theme.PANEL)
     if size == "bar":
         strip.draw(pen, surface.get_rect(), view, words)
         return pen.marks
-    found = view.trainer is not None and view.trainer.alive and bool(view.trainer.finding_title)
-    sections = _FULL if size == "full" else _COMPACT_FOUND if found else _COMPACT
+    sections = _FULL if size == "full" else _COMPACT_FOUND if view.finding else _COMPACT
     spare = surface.get_height() - sum(pen.px(h) for h, _ in sections)
     gap = max(0, min(spare // len(sections), pen.px(18)))
     top = 0
@@ -57,7 +55,9 @@ def _driver(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
     pen.mark("driver_block", rect)
     pad = pen.px(_PAD)
     if view.driver == "agent" and (view.held or view.help_wanted):
-        rect, plea = _split(rect, round(rect.h * 0.40))
+        lower = round(rect.h * 0.40)
+        plea = pygame.Rect(rect.left, rect.bottom - lower, rect.w, lower)
+        rect = pygame.Rect(rect.left, rect.top, rect.w, rect.h - lower)
         pygame.draw.rect(pen.surface, theme.INK, plea)
         pygame.draw.rect(pen.surface, theme.WARNING, plea, width=max(2, pen.px(2)))
         name, text = ("let_go", texts.let_go(view.held, words)) if view.held else ("help", words["help"])
@@ -71,25 +71,26 @@ def _driver(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
 
 
 def _speed_and_corner(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
-    left, right = _halves(rect, pen.px(6))
-    speed = pen.put("speed", f"{view.speed * 3.6:.0f}", left, 56, theme.TEXT, "bottomleft")
+    half = rect.w // 2
+    speed = pen.put("speed", f"{view.speed * 3.6:.0f}", rect, 56, theme.TEXT, "bottomleft", half)
     unit, colour = (words["kmh"], theme.MUTED) if view.on_road else (words["off_road"], theme.WARNING)
     beside = speed.right + pen.px(6)
-    box = pygame.Rect(beside, rect.top, rect.left + rect.w // 2 - beside, rect.h - pen.px(7))
+    box = pygame.Rect(beside, rect.top, rect.left + half - beside, rect.h - pen.px(7))
     pen.put("unit", unit, box, 20, colour, "bottomleft")
     if view.countdown is None or not view.next_corner:
         return
     inside = view.countdown <= 0
     text = words["now"] if inside else words["seconds"].format(value=view.countdown)
     name = view.next_corner if inside else words["corner_in"].format(name=view.next_corner)
-    pen.put("next_corner", name, right, anchor="topright")
+    pen.put("next_corner", name, rect, anchor="topright", width=half - pen.px(6))
     colour = theme.WARNING if view.countdown < 2.0 else theme.TEXT
-    pen.put("countdown", text, right, 44, colour, "bottomright")
+    pen.put("countdown", text, rect, 44, colour, "bottomright", half - pen.px(6))
 
 
 def _progress(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
     metres = words["of_metres"].format(at=view.progress, length=view.scene.length)
-    pen.row("progress", words["progress"], metres, rect)
+    label = pen.put("label_progress", words["progress"], rect, width=rect.w // 2)
+    pen.put("progress", metres, rect, 20, theme.TEXT, "topright", rect.right - label.right - pen.px(8))
     gauges.progress(pen, pygame.Rect(rect.left, rect.bottom - pen.px(22), rect.w, pen.px(16)), view)
 
 
@@ -158,14 +159,14 @@ def _help(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> 
 def _trainer(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
     pen.box(rect, theme.CARD, 8)
     inner = rect.inflate(-2 * pen.px(12), -2 * pen.px(10))
-    pulse = view.trainer if view.trainer is not None and view.trainer.alive else None
-    gauges.dot(pen, (inner.left + pen.px(6), inner.top + pen.px(7)), gauges.health(pulse))
-    key = "updates" if pulse is not None else "trainer_idle"
-    state = words[key].format(value=pulse.updates if pulse is not None else 0)
+    trainer = view.trainer if view.trainer is not None and view.trainer.alive else None
+    gauges.dot(pen, (inner.left + pen.px(6), inner.top + pen.px(7)), gauges.health(view))
+    key = "trainer_idle" if trainer is None else "updates"
+    state = words[key].format(value=trainer.updates if trainer is not None else 0)
     title = inner.move(pen.px(20), 0)
     name = pen.put("trainer", words["trainer"], title, 22, theme.TEXT, width=inner.w // 2 - pen.px(20))
     pen.put(key, state, inner, anchor="topright", width=inner.right - name.right - pen.px(8))
-    line, rows = pen.px(21), [] if pulse is None else _trainer_rows(pen, pulse, inner.w, words)
+    line, rows = pen.px(21), [] if trainer is None else _trainer_rows(pen, trainer, inner.w, words)
     for number, (key, text) in enumerate(rows, 1):
         colour = theme.WARNING if key.startswith("finding") else theme.MUTED
         pen.put(key, text, inner.move(0, number * line), 19, colour)
@@ -174,16 +175,16 @@ def _trainer(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) 
     gauges.sparkline(pen, spark, view.evaluations, words["evaluations"])
 
 
-def _trainer_rows(pen: Pen, pulse: TrainerState, width: int, words: Mapping[str, str]) -> list[tuple[str, str]]:
+def _trainer_rows(pen: Pen, trainer: TrainerState, width: int, words: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return (name, text) of at most three lines: how far behind, and the checkpoint or what was found."""
-    rows = [("behind", words["behind"].format(value=pulse.steps_behind))]
-    if pulse.finding_title:
-        told = theme.wrap(f"! {pulse.finding_title}", pen.px(19), width, 2)
+    rows = [("behind", words["behind"].format(value=trainer.steps_behind))]
+    if trainer.finding_title:
+        told = theme.wrap(f"! {trainer.finding_title}", pen.px(19), width, 2)
         rows += [(f"finding_{i}", text) for i, text in enumerate(told)]
         return rows + ([("diagnose", words["diagnose"])] if len(told) == 1 else [])
-    if pulse.last_checkpoint:
-        name = pulse.last_checkpoint.removesuffix(".safetensors")
-        age = pulse.checkpoint_age_s
+    if trainer.last_checkpoint:
+        name = trainer.last_checkpoint.removesuffix(".safetensors")
+        age = trainer.checkpoint_age_s
         rows.append(("checkpoint", name if age is None else f"{name} · {words['ago'].format(seconds=age)}"))
     return rows
 
@@ -211,23 +212,8 @@ def _compact_line(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, s
     pen.put("return", total, rect, 20, theme.TEXT, width=half - pen.px(6))
     helped = f"{texts.short(view.takeovers)} {words['takeovers']} · {texts.duration(view.human_seconds, 0)}"
     pen.put("help_given", helped, rect, 20, theme.HUMAN, "topright", half)
-    if view.trainer is not None and view.trainer.alive and view.trainer.finding_title:
-        text = f"! {view.trainer.finding_title}"
-        pen.text("finding_0", text, (rect.left, rect.top + pen.px(20)), 19, theme.WARNING, width=rect.w)
-
-
-def _split(rect: pygame.Rect, height: int) -> tuple[pygame.Rect, pygame.Rect]:
-    """Return what lies above the lowest ``height`` pixels, and these."""
-    lower = pygame.Rect(rect.left, rect.bottom - height, rect.w, height)
-    return pygame.Rect(rect.left, rect.top, rect.w, rect.h - height), lower
-
-
-def _halves(rect: pygame.Rect, gap: int) -> tuple[pygame.Rect, pygame.Rect]:
-    """Return the left and the right half, the right one less a gap."""
-    half = rect.w // 2
-    return pygame.Rect(rect.left, rect.top, half, rect.h), pygame.Rect(
-        rect.right - half + gap, rect.top, half - gap, rect.h
-    )
+    if view.finding:
+        pen.text("finding_0", f"! {view.finding}", (rect.left, rect.top + pen.px(20)), 19, theme.WARNING, width=rect.w)
 
 
 def _bar(row: pygame.Rect, height: int, top: int) -> pygame.Rect:

@@ -24,22 +24,25 @@ def draw(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> N
         gauges.risk(pen, level, view)
     gap, middle = pen.px(12), rect.centery
     right = rect.right - gap
-    pulse = view.trainer
-    gauges.dot(pen, (right - pen.px(6), middle), gauges.health(pulse))
+    gauges.dot(pen, (right - pen.px(6), middle), gauges.health(view))
+
+    def put(
+        name: str, text: str, x: int, colour: theme.Colour, width: float, anchor: str = "midleft", size: int = 24
+    ) -> pygame.Rect:
+        return pen.text(name, text, (x, middle), size, colour, width=pen.px(width), anchor=anchor)
+
     right -= pen.px(12) + gap
-    helped = _put(
-        pen, "help_given", texts.duration(view.human_seconds, 0), (right, middle), theme.HUMAN, 70, "midright"
-    )
+    helped = put("help_given", texts.duration(view.human_seconds, 0), right, theme.HUMAN, 70, "midright")
     best = "" if view.best_return is None else f" / {texts.short(view.best_return)}"
     text = f"{texts.short(view.episode_return)}{best}"
-    total = _put(pen, "return", text, (helped.left - gap, middle), theme.TEXT, 110, "midright")
+    total = put("return", text, helped.left - gap, theme.TEXT, 110, "midright")
     right = total.left - gap
     for number in reversed(range(min(3, len(view.scene.action_names)))):
         gauge = pygame.Rect(right - pen.px(70), middle - pen.px(9), pen.px(70), pen.px(18))
         gauges.action(pen, gauge, view, number)
         right = gauge.left - gap
     text = f"{view.speed * 3.6:.0f} {words['kmh']}"
-    speed = _put(pen, "speed", text, (block.right + pen.px(96), middle), theme.TEXT, 90, "midright")
+    speed = put("speed", text, block.right + pen.px(96), theme.TEXT, 90, "midright")
     left = max(block.right + pen.px(100), speed.right) + gap
     asks = view.driver == "agent" and bool(view.held or view.help_wanted)
     plea = words["let_go"] if view.held else words["help"]
@@ -47,27 +50,13 @@ def draw(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> N
         seconds = view.countdown or 0.0
         colour = theme.WARNING if asks or seconds < 2 else theme.TEXT
         text = plea if asks else words["seconds"].format(value=seconds) if seconds > 0 else words["now"]
-        when = _put(pen, "countdown", text, (left, middle), colour, 170)
+        when = put("countdown", text, left, colour, 170)
         if not asks:
             beside = when.right + pen.px(8)
             rest = (left + pen.px(170) - beside) / pen.scale
-            _put(pen, "next_corner", view.next_corner, (beside, middle), theme.MUTED, rest)
-    elif pulse is not None and pulse.alive and pulse.finding_title:
-        # Only while no corner is near: what comes next on the road matters more.
-        _put(pen, "finding_0", f"! {pulse.finding_title}", (left, middle), theme.WARNING, 170, size=20)
+            put("next_corner", view.next_corner, beside, theme.MUTED, rest)
+    elif view.finding:  # only while no corner is near: what comes next on the road matters more
+        put("finding_0", f"! {view.finding}", left, theme.WARNING, 170, size=20)
     left += pen.px(170) + gap
     if right - left > pen.px(60):
         gauges.progress(pen, pygame.Rect(left, middle - pen.px(7), right - left, pen.px(14)), view)
-
-
-def _put(
-    pen: Pen,
-    name: str,
-    text: str,
-    at: tuple[int, int],
-    colour: theme.Colour,
-    width: float,
-    anchor: str = "midleft",
-    size: int = 24,
-) -> pygame.Rect:
-    return pen.text(name, text, at, size, colour, width=pen.px(width), anchor=anchor)

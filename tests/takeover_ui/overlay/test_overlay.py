@@ -85,7 +85,7 @@ def check(marks: list[theme.Mark], area: pygame.Rect, allow_shortened: tuple[str
 
 @pytest.fixture(params=["en", "de", "long"])
 def language(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(texts, "LANGUAGES", {**texts.LANGUAGES, "long": longer(dict(texts.ENGLISH))})
+    monkeypatch.setattr(texts, "LANGUAGES", {**texts.LANGUAGES, "long": longer(dict(texts.LANGUAGES["en"]))})
     return str(request.param)
 
 
@@ -226,5 +226,5 @@ def test_every_language_says_the_same_things(language: str) -> None:
         return {field for _, field, _, _ in Formatter().parse(text) if field}
 
     words = texts.LANGUAGES[language]
-    assert words.keys() == texts.ENGLISH.keys()
-    assert {k: filled_in(v) for k, v in words.items()} == {k: filled_in(v) for k, v in texts.ENGLISH.items()}
+    assert words.keys() == texts.LANGUAGES["en"].keys()
+    assert {k: filled_in(v) for k, v in words.items()} == {k: filled_in(v) for k, v in texts.LANGUAGES["en"].items()}
