@@ -102,9 +102,9 @@ def curves(run: Run, found: dict[str, dict[str, Any]], path: Path, episodes: int
     """Draw passes over steps of the arms that matter most."""
     arms = [a for a in (*MAIN, best_published(found)) if a in run.arms]
     grid = np.arange(0, run.budget + 1, STEP, dtype=np.float64)
-    plot = Plot((0, run.budget), (0, 1), width=760, height=400)
+    plot = Plot((0, run.budget), (0, 1), label=run.track, width=760, height=400)
     plot.top, plot.right = 64, 760 - 132
-    plot.axes("steps driven after the stall", "", percent=True)
+    plot.axes("steps driven after the stall", percent=True)
     plot.level(0.9, "goal")
     lines = {arm: curve(run, arm, grid, episodes) for arm in arms}
     for arm in (a for a in BANDS if a in lines):
@@ -131,9 +131,9 @@ def steps(run: Run, found: dict[str, dict[str, Any]], path: Path) -> Path:
     arms = sorted(found, key=lambda a: (found[a]["steps_to_90"].middle, -found[a]["passes"].middle))
     row, top = 24, 64
     farthest = max(run.budget, *(v for arm in arms for v in run.steps(arm).values()))
-    plot = Plot((0, 1.02 * farthest), (0, 1), width=760, height=top + row * len(arms) + 44)
+    plot = Plot((0, 1.02 * farthest), (0, 1), label=run.track, width=760, height=top + row * len(arms) + 44)
     plot.left, plot.right, plot.top = 118, 760 - 112, top
-    plot.axes("steps until 90 % of episodes pass (the whole budget where they never did)", "", y_count=0)
+    plot.axes("steps until 90 % of episodes pass (the whole budget where they never did)", y_count=0)
     plot.parts = [p for p in plot.parts if 'class="grid"' not in p]  # the rows have no height to read off
     plot.parts = [p for p in plot.parts if f'x="{plot.left - 6}"' not in p]
     for i, arm in enumerate(arms):
@@ -175,9 +175,9 @@ def small(run: Run, arms: Sequence[str], path: Path, title: str, episodes: int =
     parts = [_text(12, 24, title, "title")]
     parts.append(_text(12, 44, "Share of episodes that pass over steps driven; in blue: takeover", "note"))
     for i, arm in enumerate(arms):
-        plot = Plot((0, run.budget), (0, 1), width=width, height=height)
+        plot = Plot((0, run.budget), (0, 1), label=arm, width=width, height=height)
         plot.left, plot.top, plot.bottom = 44, 26, height - 26
-        plot.axes("", "", x_count=3, y_count=2, percent=True)
+        plot.axes("", x_count=3, y_count=2, percent=True)
         if ours is not None:
             _line(plot, grid, ours[0], COLOURS["takeover"], 1.6)
         middle, low, high = curve(run, arm, grid, episodes)

@@ -142,7 +142,7 @@ def _score(store: Store, group: list[EpisodeSummary], corner: Corner | None, rul
     mean = sum(e.total for e in group) / len(group)
     finished = sum(e.reason == "finish" for e in group)
     updates = next((c.updates for c in store.checkpoints() if c.id == group[0].checkpoint_id), None)
-    return Score(len(group), sum(passed), mean, finished, passed, updates, rule)
+    return Score(passed, mean, finished, updates, rule)
 
 
 def _title(scene: Scene, corner: Corner | None, session: int | None, before: Score | None, after: Score | None) -> str:

@@ -16,11 +16,7 @@ from takeover_ui.report.svg import Plan, Plot
 
 _MARGIN_M = 22.0  # m of road shown before and after the corner
 _KINDS = {"before": "agent, before", "human": "human", "after": "agent, after"}
-_MOST = {
-    "before": 2,
-    "human": 6,
-    "after": 6,
-}  # lines; greedy drives of one checkpoint are all but the same: dashes fill up
+_MOST = {"before": 2, "human": 6, "after": 6}  # lines; dashes of drives that are all but the same would fill up
 _JUMP_M = 6.0  # m between two steps that no car drives
 _TREND_FROM = 8  # episodes that a running mean needs
 
@@ -52,16 +48,18 @@ def corner_from_above(report: Report) -> Chart | None:
     inner = road.between(from_m, to_m)
     shown = np.vstack([road.left[part], road.right[part]])
     plan = Plan(shown.min(axis=0) - 4, shown.max(axis=0) + 4, min_height=260, label=f"{name} from above")
-    plan.path(_area(road), "road", closed=True).path(_area(road, inner), "road corner", closed=True)
-    plan.path(road.left, "edge").path(road.right, "edge")
+    plan.path(_area(road), "road", closed=True)
+    plan.path(_area(road, inner), "road corner", closed=True)
+    plan.path(road.left, "edge")
+    plan.path(road.right, "edge")
     for index in (inner.start, min(inner.stop, len(road.s)) - 1):
         plan.path(np.array([road.left[index], road.right[index]]), "gate")
     for line in _shown(report):
         near = (line.progress > from_m - 2 * _MARGIN_M) & (line.progress < to_m + 2 * _MARGIN_M)
         for stretch in _stretches(line, near):
-            plan.path(np.asarray(line.points)[stretch], f"line {line.kind}", title=_KINDS[line.kind])
+            plan.path(line.points[stretch], f"line {line.kind}", title=_KINDS[line.kind])
         if line.failed and near.any() and near[-1]:
-            plan.cross(np.asarray(line.points)[-1], f"cross {line.kind}")
+            plan.cross(line.points[-1], f"cross {line.kind}")
     note = "A cross marks where an episode ended off the road."
     return Chart("The corner from above", plan.render(), _line_legend(report), note)
 
@@ -73,13 +71,13 @@ def speed_along(report: Report) -> Chart | None:
     name, from_m, to_m = report.corner
     low, high = max(0.0, from_m - 1.5 * _MARGIN_M), min(report.scene.length, to_m + _MARGIN_M)
     near = [(line, (line.progress >= low) & (line.progress <= high)) for line in report.lines]
-    top = max([1.0, *(float(np.nanmax(np.asarray(line.speed)[mask])) * 3.6 for line, mask in near if mask.any())])
-    plot = Plot((low, high), (0.0, top * 1.08), height=420, label=f"speed along {name}").room_for_name()
-    plot.band(from_m, to_m, "band", name).axes("progress, m", "km/h")
+    top = max([1.0, *(float(np.nanmax(line.speed[mask])) * 3.6 for line, mask in near if mask.any())])
+    plot = Plot((low, high), (0.0, top * 1.08), "km/h", height=420, label=f"speed along {name}")
+    plot.band(from_m, to_m, name)
+    plot.axes("progress, m")
     for line in _shown(report):
         for stretch in _stretches(line, (line.progress >= low) & (line.progress <= high)):
-            speed = np.asarray(line.speed)[stretch] * 3.6
-            plot.line(np.asarray(line.progress)[stretch], speed, f"line {line.kind}")
+            plot.line(line.progress[stretch], line.speed[stretch] * 3.6, f"line {line.kind}")
     return Chart("Speed through the corner", plot.render(), _line_legend(report))
 
 
@@ -90,8 +88,8 @@ def returns(report: Report) -> Chart | None:
         return None
     xs, ys = [p.agent_steps for p in points], [p.total for p in points]
     low, high = min(0.0, min(ys)), max([*ys, report.ceiling or 0.0])
-    plot = Plot((min(xs), max(xs)), (low, high * 1.08 + 1e-6), label="return over time").room_for_name()
-    plot.axes("agent steps", "return")
+    plot = Plot((min(xs), max(xs)), (low, high * 1.08 + 1e-6), "return", label="return over time")
+    plot.axes("agent steps")
     legend = [("disc agent", "agent alone"), ("disc human", "with a takeover")]
     if len(points) >= _TREND_FROM:
         width = max(3, len(points) // 12)
@@ -115,7 +113,8 @@ def passes(report: Report) -> Chart | None:
         return None
     xs, ys = [e.agent_steps for e in points], [e.passes / e.episodes for e in points]
     plot = Plot((min(xs), max(xs)), (0.0, 1.0), label="corner passes in evaluations")
-    plot.axes("agent steps", "", percent=True).line(xs, ys, "line after")
+    plot.axes("agent steps", percent=True)
+    plot.line(xs, ys, "line after")
     plot.dots(xs, ys, "dot agent", 4, [f"{e.passes} of {e.episodes}, return {e.return_mean:.1f}" for e in points])
     return Chart("Corner passes in evaluations", plot.render(), [])
 
@@ -132,14 +131,14 @@ def failures(report: Report) -> Chart | None:
     plan.path(_area(road), "road", closed=True)
     for name, from_m, to_m in report.scene.corners:
         plan.path(_area(road, road.between(from_m, to_m)), "road corner", closed=True, title=name)
-    for progress in list(report.failures)[-500:]:
-        plan.disc(np.array(road.at(float(progress))), "failure", 6, f"{progress:.0f} m")
+    for progress in report.failures[-500:]:
+        plan.disc(np.array(road.at(progress)), "failure", 6, f"{progress:.0f} m")
     for name, from_m, to_m in report.scene.corners[:12]:
         part = road.between(from_m, to_m)
         index = part.start + int(np.argmax(np.abs(road.curvature[part])))
         outwards = (road.right[index] - road.left[index]) * (1 if road.curvature[index] > 0 else -1)
         outwards /= max(float(np.hypot(*outwards)), 1e-9)
-        plan.text(road.middle[index] + outwards * (report.scene.half_width + 34 / plan.scale), name, "far")
+        plan.text(road.middle[index] + outwards * (report.scene.half_width + 34 / plan.scale), name)
     note = f"{len(report.failures):,} episodes ended off the road or at a standstill."
     return Chart("Where the agent failed", plan.render(), [], note, wide=True)
 
@@ -158,7 +157,7 @@ def _shown(report: Report) -> Iterator[DrivenLine]:
 def _stretches(line: DrivenLine, mask: NDArray[np.bool_]) -> list[slice]:
     """Return the stretches in which ``mask`` holds and the line does not jump (because the other driver drove in between)."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    steps = np.hypot(*np.diff(np.asarray(line.points, np.float64), axis=0).T)
+    steps = np.hypot(*np.diff(line.points, axis=0).T)
     jumps = np.flatnonzero(steps > _JUMP_M) + 1
     found = []
     for a, b in list(pairwise(edges))[::2]:

@@ -17,26 +17,20 @@ from takeover_ui.view import Scene
 class Score:
     """How a checkpoint did in deterministic episodes without help."""
 
-    episodes: int
-    corner_passes: int
+    passed: tuple[bool, ...]
+    """Whether each episode passed the corner."""
     return_mean: float
-    finished: int | None = None
-    passed: tuple[bool, ...] = ()
-    """Episode by episode, where that is known."""
-    updates: int | None = None
-    """Updates that made the checkpoint."""
-    rule: str = ""
+    finished: int
+    """Laps that reached the finish."""
+    updates: int | None
+    """Updates that made the checkpoint; None where its row is gone."""
+    rule: str
     """Which evaluation this is, in words."""
 
     @property
     def passed_text(self) -> str:
         """Passes of episodes in words."""
-        return f"{self.corner_passes} of {self.episodes}"
-
-    @property
-    def dots(self) -> tuple[bool, ...]:
-        """Whether each episode passed; where only their number is known, those that passed come first."""
-        return self.passed or tuple(i < self.corner_passes for i in range(self.episodes))
+        return f"{sum(self.passed)} of {len(self.passed)}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -48,6 +48,7 @@ class Drawing:
     """A picture of ``width`` x ``height`` units; everything drawn is collected and joined by :meth:`render`."""
 
     def __init__(self, width: int, height: int, label: str) -> None:
+        """``label`` says what it shows, for those who cannot see it."""
         self.width, self.height, self.label = width, height, label
         self.parts: list[Markup] = []
 
@@ -57,21 +58,27 @@ class Drawing:
 
     def render(self) -> Markup:
         """Return the SVG element, which grows with its box."""
-        named = {"role": "img", "aria_label": self.label} if self.label else {"aria_hidden": "true"}
-        box = f"0 0 {self.width:g} {self.height:g}"
-        return element(
-            "svg", "", Markup("").join(self.parts), viewBox=box, preserveAspectRatio="xMidYMid meet", **named
-        )
+        inner, box = Markup("").join(self.parts), f"0 0 {self.width:g} {self.height:g}"
+        fitted = {"viewBox": box, "preserveAspectRatio": "xMidYMid meet"}
+        return element("svg", "", inner, **fitted, role="img", aria_label=self.label)
 
 
 class Plot(Drawing):
-    """An x-y chart."""
+    """An x-y chart; the name of the vertical axis, if it has one, stands above the chart."""
 
     def __init__(
-        self, x: tuple[float, float], y: tuple[float, float], *, width: int = 480, height: int = 280, label: str = ""
+        self,
+        x: tuple[float, float],
+        y: tuple[float, float],
+        y_name: str = "",
+        *,
+        label: str,
+        width: int = 480,
+        height: int = 280,
     ) -> None:
         super().__init__(width, height, label)
-        self.left, self.right, self.top, self.bottom = 54, width - 14, 14, height - 40
+        self.y_name = y_name
+        self.left, self.right, self.top, self.bottom = 54, width - 14, 30 if y_name else 14, height - 40
         self.x_range = x if x[1] > x[0] else (x[0] - 0.5, x[0] + 0.5)
         self.y_range = y if y[1] > y[0] else (y[0] - 0.5, y[0] + 0.5)
 
@@ -85,7 +92,7 @@ class Plot(Drawing):
         low, high = self.y_range
         return self.bottom - (y - low) / (high - low) * (self.bottom - self.top)
 
-    def axes(self, x_name: str, y_name: str, *, x_count: int = 5, y_count: int = 4, percent: bool = False) -> Plot:
+    def axes(self, x_name: str, *, x_count: int = 5, y_count: int = 4, percent: bool = False) -> None:
         """Draw the grid, the numbers and the names of both axes."""
         for value in ticks(*self.y_range, y_count):
             y = self.py(value)
@@ -99,43 +106,32 @@ class Plot(Drawing):
         self.add("line", "axis", x1=self.left, x2=self.right, y1=self.bottom, y2=self.bottom)
         middle = (self.left + self.right) // 2
         self.add("text", "name", x_name, x=middle, y=self.height - 6, text_anchor="middle")
-        if y_name:
-            self.add("text", "name", y_name, x=self.left, y=self.top - 3)
-        return self
+        if self.y_name:
+            self.add("text", "name", self.y_name, x=self.left, y=self.top - 3)
 
-    def room_for_name(self) -> Plot:
-        """Make room above the chart for the name of the vertical axis."""
-        self.top = 30
-        return self
-
-    def line(self, xs: Numbers, ys: Numbers, css: str) -> Plot:
+    def line(self, xs: Numbers, ys: Numbers, css: str) -> None:
         """Draw a line through the finite points."""
         good = [(float(a), float(b)) for a, b in zip(xs, ys, strict=True) if math.isfinite(a) and math.isfinite(b)]
         if len(good) > 1:
             self.add("polyline", css, points=" ".join(f"{self.px(a):.1f},{self.py(b):.1f}" for a, b in good))
-        return self
 
-    def dots(self, xs: Numbers, ys: Numbers, css: str, radius: float, titles: Iterable[str]) -> Plot:
+    def dots(self, xs: Numbers, ys: Numbers, css: str, radius: float, titles: Iterable[str]) -> None:
         """Draw a dot at each point, with a text that shows when it is pointed at."""
         for a, b, text in zip(xs, ys, titles, strict=True):
             if math.isfinite(a) and math.isfinite(b):
                 self.add("circle", css, _title(text), cx=self.px(a), cy=self.py(b), r=radius)
-        return self
 
-    def level(self, y: float, css: str) -> Plot:
+    def level(self, y: float, css: str) -> None:
         """Draw a horizontal line over the whole width."""
-        if math.isfinite(y) and self.y_range[0] <= y <= self.y_range[1]:
+        if self.y_range[0] <= y <= self.y_range[1]:
             self.add("line", css, x1=self.left, x2=self.right, y1=self.py(y), y2=self.py(y))
-        return self
 
-    def band(self, from_x: float, to_x: float, css: str, text: str = "") -> Plot:
+    def band(self, from_x: float, to_x: float, text: str) -> None:
         """Shade a stretch of the horizontal axis, with its name at the top."""
         a, b = max(self.left, self.px(from_x)), min(self.right, self.px(to_x))
         if b > a:
-            self.add("rect", css, x=a, y=self.top, width=b - a, height=self.bottom - self.top)
-            if text:
-                self.add("text", "tick", text, x=(a + b) / 2, y=self.top + 14, text_anchor="middle")
-        return self
+            self.add("rect", "band", x=a, y=self.top, width=b - a, height=self.bottom - self.top)
+            self.add("text", "tick", text, x=(a + b) / 2, y=self.top + 14, text_anchor="middle")
 
 
 class Plan(Drawing):
@@ -146,10 +142,10 @@ class Plan(Drawing):
         low: NDArray[np.float64],
         high: NDArray[np.float64],
         *,
+        label: str,
         width: int = 480,
         max_height: int = 420,
         min_height: int = 0,
-        label: str = "",
     ) -> None:
         span = np.maximum(high - low, 1.0)
         self.scale = min(width / span[0], max_height / span[1])
@@ -161,35 +157,29 @@ class Plan(Drawing):
         result: NDArray[np.float64] = (np.asarray(points, np.float64)[:, :2] - self._origin) * (self.scale, -self.scale)
         return result
 
-    def path(self, points: NDArray[np.floating], css: str, *, closed: bool = False, title: str = "") -> Plan:
+    def path(self, points: NDArray[np.floating], css: str, *, closed: bool = False, title: str = "") -> None:
         """Draw a line or a filled shape."""
         finite = points[np.isfinite(points).all(axis=1)]
         if len(finite) > 1:
             steps = "L".join(f"{x:.1f} {y:.1f}" for x, y in self.at(finite))
             self.add("path", css, _title(title), d=f"M{steps}{'Z' if closed else ''}")
-        return self
 
-    def cross(self, point: NDArray[np.floating], css: str, size: float = 6) -> Plan:
+    def cross(self, point: NDArray[np.floating], css: str) -> None:
         """Mark where something ended."""
         x, y = self._place(point)
-        self.add(
-            "path", css, d=f"M{x - size:.1f} {y - size:.1f}l{2 * size} {2 * size}m0 {-2 * size}l{-2 * size} {2 * size}"
-        )
-        return self
+        self.add("path", css, d=f"M{x - 6:.1f} {y - 6:.1f}l12 12m0 -12l-12 12")
 
-    def disc(self, point: NDArray[np.floating], css: str, radius: float, title: str) -> Plan:
+    def disc(self, point: NDArray[np.floating], css: str, radius: float, title: str) -> None:
         """Mark a place."""
         x, y = self._place(point)
         self.add("circle", css, _title(title), cx=x, cy=y, r=radius)
-        return self
 
-    def text(self, point: NDArray[np.floating], text: str, css: str = "name") -> Plan:
-        """Write at a place, kept inside the plan."""
-        half = (12 if css == "far" else 4.2) * len(text)
+    def text(self, point: NDArray[np.floating], text: str) -> None:
+        """Write at a place in large letters, kept inside the plan."""
+        half = 12 * len(text)
         x, y = self._place(point)
         x, y = min(max(x, half + 4), self.width - half - 4), min(max(y, 16.0), self.height - 8.0)
-        self.add("text", css, text, x=x, y=y, text_anchor="middle")
-        return self
+        self.add("text", "far", text, x=x, y=y, text_anchor="middle")
 
     def _place(self, point: NDArray[np.floating]) -> tuple[float, float]:
         x, y = self.at(np.asarray(point)[None])[0]

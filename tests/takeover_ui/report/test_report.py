@@ -134,7 +134,7 @@ def test_names_that_people_choose_stay_text() -> None:
         versions={EVIL: EVIL},
         verdicts={EVIL: 3},
         corners=(CornerRow(EVIL, 1.0, 2.0, 3, 2, 1, 0.5),),
-        before=Score(20, 0, 1.0, None, (), None, EVIL),
+        before=Score((False,) * 20, 1.0, 0, None, EVIL),
     )
     page = outline(render(evil))
     assert not {"script", "img"} & {t for t, _ in page.tags}

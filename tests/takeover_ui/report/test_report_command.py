@@ -30,8 +30,8 @@ def test_a_whole_store_becomes_a_report(home: Path) -> None:
     assert report.corner == corner
     assert report.before is not None
     assert report.after is not None
-    assert (report.before.corner_passes, report.before.episodes) == (0, 3)
-    assert (report.after.corner_passes, report.after.episodes) == (3, 3)
+    assert (sum(report.before.passed), len(report.before.passed)) == (0, 3)
+    assert (sum(report.after.passed), len(report.after.passed)) == (3, 3)
     assert [(e.agent_steps, e.passes) for e in report.evaluations] == [(1_000, 0), (4_000, 3)]
     assert report.takeovers == 4
     assert report.takeover_seconds == pytest.approx(sum(e.human_seconds for e in report.episodes))
@@ -71,7 +71,7 @@ def _evaluated(path: Path, *groups: tuple[str, bool]) -> Report:
 def test_before_is_the_last_evaluation_without_help_and_after_the_most_recent_one(tmp_path: Path) -> None:
     def told(name: str, *groups: tuple[str, bool]) -> list[tuple[int, int, int | None, str] | None]:
         report = _evaluated(tmp_path / name, *groups)
-        return [s and (s.corner_passes, s.episodes, s.updates, s.rule) for s in (report.before, report.after)]
+        return [s and (sum(s.passed), len(s.passed), s.updates, s.rule) for s in (report.before, report.after)]
 
     bad, good, older = ("old", False), ("new", True), ("old", True)
     last, recent = "the last evaluation before the first takeover", "the most recent evaluation"
