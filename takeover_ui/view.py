@@ -33,6 +33,10 @@ class Scene:
     corners: tuple[Corner, ...] = ()
     action_names: tuple[str, ...] = ("gas_brake", "steer")
 
+    def corner(self, name: str | None) -> Corner | None:
+        """Return the corner of that name, if it has one."""
+        return next((corner for corner in self.corners if corner.name == name), None)
+
 
 @dataclass(slots=True)
 class TrainerState:

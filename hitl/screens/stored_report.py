@@ -93,7 +93,7 @@ def takeovers_that_show(store: Store, segments: Sequence[Segment]) -> list[Segme
 
 def _corner(scene: Scene, wanted: str | None, takeovers: list[Segment], failures: list[float]) -> Corner | None:
     if wanted is not None:
-        found = next((c for c in scene.corners if c[0] == wanted), None)
+        found = scene.corner(wanted)
         if found is None:
             known = ", ".join(c[0] for c in scene.corners) or "none"
             meant = did_you_mean(wanted, [c[0] for c in scene.corners])

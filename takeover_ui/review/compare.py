@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from takeover_ui.view import Scene
-
 if TYPE_CHECKING:
     from data.reading.drives import Drive
+    from data.records import Corner
+    from takeover_ui.view import Scene
 
 _BRAKES_FROM_M = 70.0  # m before a corner in which braking for it begins
 _BRAKING = 0.15  # share of the pedal that counts as braking
@@ -36,14 +36,14 @@ class Figures:
     farthest_m: float
 
 
-def figures(drive: Drive, scene: Scene, from_m: float, to_m: float, hz: float) -> Figures:
-    """Return the figures of a drive through the corner ``[from_m, to_m]``."""
+def figures(drive: Drive, scene: Scene, corner: Corner, hz: float) -> Figures:
+    """Return the figures of a drive through a corner."""
+    _, from_m, to_m = corner
     ahead = np.maximum.accumulate(np.nan_to_num(drive.progress, nan=-np.inf))
     reached = float(ahead[-1]) if len(ahead) else -math.inf
     known = np.isfinite(ahead)
     if known.sum() < 2:
-        nan = math.nan
-        return Figures(nan, nan, nan, nan, nan, nan, reached)
+        return Figures(*[math.nan] * 6, farthest_m=reached)
 
     def at(place: float, values: NDArray[np.float64]) -> float:
         if not ahead[known][0] <= place <= reached:
@@ -52,11 +52,10 @@ def figures(drive: Drive, scene: Scene, from_m: float, to_m: float, hz: float) -
 
     when = (drive.t - drive.t[0]) / hz
     inside = (drive.progress >= from_m) & (drive.progress <= to_m)
-    apex = float(np.nanmin(drive.speed[inside])) if inside.any() else math.nan
     return Figures(
         braking_m=_braking(drive, from_m, to_m),
         entry=at(from_m, drive.speed),
-        apex=apex,
+        apex=float(np.nanmin(drive.speed[inside])) if inside.any() else math.nan,
         exit=at(to_m, drive.speed),
         off_line=_off_line(drive.points[inside], scene, from_m, to_m),
         seconds=at(to_m, when) - at(from_m, when),
@@ -86,30 +85,28 @@ def _off_line(points: NDArray[np.float64], scene: Scene, from_m: float, to_m: fl
 
 
 def in_words(human: Figures, agent: Figures, to_m: float) -> list[str]:
-    """Return what the player does differently from the agent, the most telling first."""
+    """Return what the player does differently from the agent, the most telling first. What is not known (NaN) is not said."""
     said: list[str] = []
     if agent.farthest_m < to_m <= human.farthest_m:
         said.append(f"the agent ends {to_m - agent.farthest_m:.0f} m before the corner’s end")
     gap = agent.braking_m - human.braking_m
-    if math.isfinite(gap) and abs(gap) >= _SAME_M:
+    if abs(gap) >= _SAME_M:
         said.append(f"you brake {abs(gap):.0f} m {'earlier' if gap > 0 else 'later'}")
     elif math.isfinite(human.braking_m) and not math.isfinite(agent.braking_m):
         said.append("you brake, the agent does not")
-    for name, mine, its in (
-        ("enter", human.entry, agent.entry),
-        ("are", human.apex, agent.apex),
-        ("leave", human.exit, agent.exit),
+    slowest = agent.apex if agent.farthest_m >= to_m else math.nan  # else that is where it came to rest
+    for verb, mine, its, where in (
+        ("enter", human.entry, agent.entry, ""),
+        ("are", human.apex, slowest, " at the slowest point"),
+        ("leave", human.exit, agent.exit, ""),
     ):
-        if name == "are" and agent.farthest_m < to_m:
-            continue  # its slowest point is where it came to rest
         change = (mine - its) * 3.6
-        if math.isfinite(change) and abs(change) >= _SAME_KMH:
-            where = " at the slowest point" if name == "are" else ""
-            said.append(f"you {name} {abs(change):.0f} km/h {'faster' if change > 0 else 'slower'}{where}")
+        if abs(change) >= _SAME_KMH:
+            said.append(f"you {verb} {abs(change):.0f} km/h {'faster' if change > 0 else 'slower'}{where}")
     gain = agent.seconds - human.seconds
-    if math.isfinite(gain) and abs(gain) >= _SAME_S:
+    if abs(gain) >= _SAME_S:
         said.append(f"you {'gain' if gain > 0 else 'lose'} {abs(gain):.1f} s in the corner")
     off = human.off_line - agent.off_line
-    if math.isfinite(off) and abs(off) >= 0.5:
+    if abs(off) >= 0.5:
         said.append(f"you stay {abs(off):.1f} m {'farther from' if off > 0 else 'closer to'} the line")
     return said or ["no notable difference"]

@@ -56,9 +56,9 @@ class CornerPlan:
         """Choose what is shown: everything driven, the corner, and a little more."""
         drives = [d for d in (detail.drive, detail.same, detail.latest) if d is not None and len(d)]
         shown = [d.points[np.isfinite(d.points).all(axis=1)] for d in drives]
-        corner = next((c for c in self.scene.corners if c[0] == detail.segment.corner), None)
+        corner = self.scene.corner(detail.segment.corner)
         if corner is not None:
-            part = self.road.between(corner[1], corner[2])
+            part = self.road.between(corner.from_m, corner.to_m)
             shown += [self.road.left[part], self.road.right[part]]
         points = np.vstack([*shown, self.road.middle[:2]] if not any(len(s) for s in shown) else shown)
         margin = self.scene.half_width * 0.8 + 3
@@ -75,12 +75,12 @@ class CornerPlan:
         big = pygame.Surface((rect.w * _FINE, rect.h * _FINE))
         big.fill(theme.GROUND)
         left, right = self._at(self.road.left, _FINE), self._at(self.road.right, _FINE)
-        corner = next((c for c in self.scene.corners if c[0] == detail.segment.corner), None)
-        inside = self.road.between(corner[1], corner[2]) if corner else slice(0, 0)
+        corner = self.scene.corner(detail.segment.corner)
+        bend = self.road.between(corner.from_m, corner.to_m) if corner else slice(0, 0)
         limits = big.get_rect().inflate(400, 400)
         seen = [k for k in range(len(left) - 1) if limits.collidepoint(left[k]) or limits.collidepoint(right[k])]
         for k in seen:
-            colour = theme.ROAD_CORNER if inside.start <= k < inside.stop - 1 else theme.ROAD
+            colour = theme.ROAD_CORNER if bend.start <= k < bend.stop - 1 else theme.ROAD
             pygame.draw.polygon(big, colour, (left[k], left[k + 1], right[k + 1], right[k]))
         for k in seen:
             for edge in (left, right):
@@ -90,12 +90,9 @@ class CornerPlan:
                 self._line(big, drive, [colour] * len(drive), 2 * _FINE, dashed)
         drive, segment = detail.drive, detail.segment
         kept = (drive.t >= segment.start + trim[0]) & (drive.t < segment.stop - trim[1])
-        colours = [
-            (theme.HUMAN if k else theme.mix(theme.HUMAN, theme.ROAD, 0.6))
-            if human
-            else theme.mix(theme.AGENT, theme.ROAD, 0.35)
-            for human, k in zip(drive.human.tolist(), kept.tolist(), strict=True)
-        ]
+        trimmed, agent = theme.mix(theme.HUMAN, theme.ROAD, 0.6), theme.mix(theme.AGENT, theme.ROAD, 0.35)
+        steps = zip(drive.human.tolist(), kept.tolist(), strict=True)
+        colours = [(theme.HUMAN if inside else trimmed) if human else agent for human, inside in steps]
         self._line(big, drive, colours, 3 * _FINE, False)
         return pygame.transform.smoothscale(big, rect.size)
 

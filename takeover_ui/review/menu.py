@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 TAGS = ("clean", "late", "lucky", "too slow", "mistake")
-NOTES = ("good line", "brakes too late", "brakes too early", "off the line", "needed luck", "shows it best")
+NOTES = ("", "good line", "brakes too late", "brakes too early", "off the line", "needed luck", "shows it best")
 ACTIONS = ("star", "tag", "note", "more", "less", "unreviewed", "corner", "verdict", "sort", "undo", "quit")
 
 
@@ -14,25 +13,10 @@ ACTIONS = ("star", "tag", "note", "more", "less", "unreviewed", "corner", "verdi
 class Menu:
     """A short list to choose from; ``text`` is what is being typed instead (notes and tags)."""
 
-    kind: str
+    kind: str  # "menu" (all that can be done, for a pad without a button for each), "tag" or "note"
     options: tuple[str, ...]
     index: int = 0
     text: str = ""
-
-    @classmethod
-    def of_actions(cls) -> Menu:
-        """Return the menu of what can be done, for a pad without keys for all of it."""
-        return cls("menu", ACTIONS)
-
-    @classmethod
-    def of_tags(cls, known: Iterable[str]) -> Menu:
-        """Return the menu of tags: the usual ones and those that segments have."""
-        return cls("tag", tuple(dict.fromkeys((*TAGS, *sorted(known)))))
-
-    @classmethod
-    def of_notes(cls, note: str) -> Menu:
-        """Return the menu of notes, with the present one to be edited."""
-        return cls("note", ("", *NOTES), text=note)
 
     @property
     def chosen(self) -> str:

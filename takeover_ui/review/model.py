@@ -1,48 +1,30 @@
 """The review without its screen: what is listed, what is selected, what is played, and what each command does.
 
-Pads, keys and the mouse all speak the same commands; :data:`COMMANDS` names them.
+Pads, keys and the mouse all speak the same commands, by name: ``next``, ``good``, ``start_in`` and so on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from data.errors import HitlError
-from data.records import VERDICTS, Segment
-from takeover_ui.review.menu import Menu
+from data.records import Segment
+from takeover_ui.review.menu import ACTIONS, NOTES, TAGS, Menu
 from takeover_ui.review.segment_list import SegmentList
 
 if TYPE_CHECKING:
-    from data.reading.segment_review import Detail
+    from data.reading.segment_review import Detail, StoreReview
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
-COMMANDS = (
-    "previous", "next", "next_open", "first", "last", "good", "bad", "star", "unreviewed", "undo", "play", "slower", "faster",
-    "step_back", "step_on", "start_in", "start_out", "stop_in", "stop_out", "more", "less", "tag", "note", "corner", "verdict",
-    "sort", "menu", "choose", "back", "quit",
-)  # fmt: skip
 _BUDGET_S = 0.02  # of each frame for the differences that sorting needs
-_PRIORITIES = 0.25, 16.0  # least and most
-
-
-class ReviewData(Protocol):
-    """Where segments come from and judgements go."""
-
-    def segments(self) -> list[Segment]: ...  # noqa: D102
-    def again(self, ids: Iterable[int]) -> list[Segment]: ...  # noqa: D102
-    def detail(self, segment: Segment) -> Detail: ...  # noqa: D102
-    def difference(self, segment: Segment) -> float: ...  # noqa: D102
-    def why_not(self, segment: Segment) -> str: ...  # noqa: D102
-    def label(self, segment_id: int, changes: Mapping[str, Any]) -> None: ...  # noqa: D102
-    def undo(self) -> list[int]: ...  # noqa: D102
+_LEAST, _MOST = 0.25, 16.0  # priority that the keys give
 
 
 class ReviewModel:
     """Everything the review is, apart from pixels."""
 
     def __init__(
-        self, data: ReviewData, *, corner: str | None = None, verdict: str | None = None, sort: str = "priority"
+        self, data: StoreReview, *, corner: str | None = None, verdict: str | None = None, sort: str = "priority"
     ) -> None:
         self.data = data
         self.list = SegmentList(data.segments(), data.difference, corner=corner, verdict=verdict, sort=sort)
@@ -63,22 +45,13 @@ class ReviewModel:
         return self.list.selected
 
     def do(self, command: str) -> None:
-        """Carry out one of :data:`COMMANDS`; a judgement that cannot be made becomes the message."""
+        """Carry out a command; a judgement that cannot be made becomes the message."""
         self.message = ""
-        action = getattr(self, f"_do_{command}", None)
         try:
             if self.menu is not None:
                 self._in_menu(self.menu, command)
-            elif action is not None:
-                action()
-            elif command in VERDICTS:
-                self._judge({"verdict": command}, advance=command != "unreviewed")
-            elif command in ("start_in", "start_out", "stop_in", "stop_out"):
-                self._trim_by(command)
-            elif command in ("corner", "verdict", "sort"):
-                self._keep_trim()
-                self.list.cycle(command)
-                self._load()
+            else:
+                self._carry_out(command)
         except HitlError as error:
             self.message = str(error)
 
@@ -167,30 +140,68 @@ class ReviewModel:
         self.list.update(self.data.again([segment.id]))
         self._load()
         if advance:
-            self._do_next_open()
+            self._next_open()
 
     # -- commands
 
-    def _do_previous(self) -> None:
-        self.select(self.list.index - 1)
+    def _carry_out(self, command: str) -> None:
+        listed = self.list
+        match command:
+            case "previous":
+                self.select(listed.index - 1)
+            case "next":
+                self.select(listed.index + 1)
+            case "first":
+                self.select(0)
+            case "last":
+                self.select(len(listed.shown) - 1)
+            case "next_open":
+                self._next_open()
+            case "good" | "bad" | "star" | "unreviewed":
+                self._judge({"verdict": command}, advance=command != "unreviewed")
+            case "undo":
+                self._undo()
+            case "play":
+                self.playing = not self.playing
+            case "slower":
+                self.speed = SPEEDS[max(0, SPEEDS.index(self.speed) - 1)]
+            case "faster":
+                self.speed = SPEEDS[min(len(SPEEDS) - 1, SPEEDS.index(self.speed) + 1)]
+            case "step_back":
+                self.seek(int(self.position) - 1)
+            case "step_on":
+                self.seek(int(self.position) + 1)
+            case "start_in" | "start_out" | "stop_in" | "stop_out":
+                self._trim_by(command)
+            case "more" if self.segment:
+                self._judge({"priority": min(_MOST, max(_LEAST, self.segment.priority) * 2)})
+            case "less" if self.segment:
+                self._judge({"priority": max(_LEAST, self.segment.priority / 2)})
+            case "tag":
+                known = {tag for s in listed.all.values() for tag in s.tags}
+                self.menu = Menu("tag", tuple(dict.fromkeys((*TAGS, *sorted(known)))))
+            case "note":
+                self.menu = Menu("note", NOTES, text=self.segment.note if self.segment else "")
+            case "menu":
+                self.menu = Menu("menu", ACTIONS)
+            case "corner" | "verdict" | "sort":
+                self._keep_trim()
+                listed.cycle(command)
+                self._load()
+            case "quit":
+                if not self._leaving:
+                    self._leaving = True  # asked again, it ends whether the trim could be written or not
+                    self._keep_trim()
+                self.over = True
 
-    def _do_next(self) -> None:
-        self.select(self.list.index + 1)
-
-    def _do_first(self) -> None:
-        self.select(0)
-
-    def _do_last(self) -> None:
-        self.select(len(self.list.shown) - 1)
-
-    def _do_next_open(self) -> None:
+    def _next_open(self) -> None:
         index = self.list.next_open
         if index is not None:
             self.select(index)
         elif self.segment is None or self.segment.verdict != "unreviewed":
             self.message = "Everything in the list is judged."
 
-    def _do_undo(self) -> None:
+    def _undo(self) -> None:
         if self._pending() and self.segment:
             self.trim = (self.segment.trim_start, self.segment.trim_stop)
             return
@@ -209,21 +220,6 @@ class ReviewModel:
         self.detail = None
         self._load()
 
-    def _do_play(self) -> None:
-        self.playing = not self.playing
-
-    def _do_slower(self) -> None:
-        self.speed = SPEEDS[max(0, SPEEDS.index(self.speed) - 1)]
-
-    def _do_faster(self) -> None:
-        self.speed = SPEEDS[min(len(SPEEDS) - 1, SPEEDS.index(self.speed) + 1)]
-
-    def _do_step_back(self) -> None:
-        self.seek(float(int(self.position) - 1))
-
-    def _do_step_on(self) -> None:
-        self.seek(float(int(self.position) + 1))
-
     def _trim_by(self, command: str) -> None:
         end, way = command.split("_")
         by = 1 if way == "in" else -1
@@ -233,31 +229,7 @@ class ReviewModel:
             self.set_trim(stop=self.trim[1] + by)
         if self.segment and self.detail:
             at = self.segment.start + self.trim[0] if end == "start" else self.segment.stop - self.trim[1] - 1
-            self.seek(float(at - int(self.detail.drive.t[0])) if len(self.detail.drive) else 0.0)
-
-    def _do_more(self) -> None:
-        if self.segment:
-            least, most = _PRIORITIES
-            self._judge({"priority": min(most, max(least, self.segment.priority) * 2)})
-
-    def _do_less(self) -> None:
-        if self.segment:
-            self._judge({"priority": max(_PRIORITIES[0], self.segment.priority / 2)})
-
-    def _do_tag(self) -> None:
-        self.menu = Menu.of_tags({tag for s in self.list.all.values() for tag in s.tags})
-
-    def _do_note(self) -> None:
-        self.menu = Menu.of_notes(self.segment.note if self.segment else "")
-
-    def _do_menu(self) -> None:
-        self.menu = Menu.of_actions()
-
-    def _do_quit(self) -> None:
-        if not self._leaving:
-            self._leaving = True  # asked again, it ends whether the trim could be written or not
-            self._keep_trim()
-        self.over = True
+            self.seek(at - int(self.detail.drive.t[0]) if len(self.detail.drive) else 0)
 
     def _in_menu(self, menu: Menu, command: str) -> None:
         if command in ("previous", "next"):

@@ -185,10 +185,10 @@ class ReviewView:
         words: list[str] = []
         table: list[tuple[str, str, str]] = []
         segment, agent = detail.segment, detail.same or detail.latest
-        corner = next((c for c in self.scene.corners if c[0] == segment.corner), None)
+        corner = self.scene.corner(segment.corner)
         if agent is not None and corner is not None:
-            mine, its = (figures(d, self.scene, corner[1], corner[2], segment.hz) for d in (detail.drive, agent))
-            words = in_words(mine, its, corner[2])
+            mine, its = (figures(d, self.scene, corner, segment.hz) for d in (detail.drive, agent))
+            words = in_words(mine, its, corner.to_m)
             for name, key, factor, unit in (
                 ("braking at", "braking_m", 1.0, "m"), ("entry", "entry", 3.6, "km/h"), ("slowest", "apex", 3.6, "km/h"),
                 ("exit", "exit", 3.6, "km/h"), ("off the line", "off_line", 1.0, "m"), ("corner", "seconds", 1.0, "s"),

@@ -59,15 +59,7 @@ MENU_NAMES = {
 
 def paragraph(pen: Pen, name: str, text: str, left: int, top: int, width: int, colour: theme.Colour) -> int:
     """Write ``text`` over as many lines as it takes, four at most; returns where the next thing may begin."""
-    lines, line = [], ""
-    for word in text.split():
-        trial = f"{line} {word}".strip()
-        if line and theme.measure(trial, pen.px(21))[0] > width:
-            lines.append(line)
-            line = word
-        else:
-            line = trial
-    for part in [*lines, line][:4]:
+    for part in theme.wrap(text, pen.px(21), width, 4):
         pen.text(name, part, (left, top), 21, colour, width=width)
         top += pen.px(20)
     return top + pen.px(3)

@@ -18,12 +18,14 @@ from data.store import Store
 from hitl.commands.review import main
 from hitl.screens.stored_scene import stored_scene
 from takeover_ui.review import compare
-from takeover_ui.review.app import ReviewApp
-from takeover_ui.review.model import COMMANDS, SPEEDS, ReviewModel
+from takeover_ui.review.app import BUTTONS, KEYS, ReviewApp
+from takeover_ui.review.model import SPEEDS, ReviewModel
 from takeover_ui.review.view import ReviewView
 from tests.support import sample_screens as samples
 from tests.support import sample_stores as stores
 from tests.support.virtual_pad import VirtualPad
+
+COMMANDS = sorted({*KEYS.values(), *BUTTONS.values(), "back"})
 
 
 @pytest.fixture(scope="module")
@@ -379,7 +381,7 @@ def test_the_comparison_speaks_of_what_is_there() -> None:
     corner = scene.corners[0]
     episodes = (stores.episode(30, blunder=False, takeover=True), stores.episode(10, blunder=True))
     human, agent = (_drive(e) for e in episodes)
-    mine, its = (compare.figures(d, scene, corner[1], corner[2], 20.0) for d in (human, agent))
+    mine, its = (compare.figures(d, scene, corner, 20.0) for d in (human, agent))
     assert mine.seconds > 0
     assert np.isnan(its.seconds)
     words = compare.in_words(mine, its, corner[2])
