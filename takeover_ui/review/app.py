@@ -7,9 +7,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pygame
+from pygame._sdl2 import controller
 
 from takeover_ui.review.model import ReviewModel
-from takeover_ui.review.view import ReviewView
+from takeover_ui.review.view import Hit, ReviewView
+from takeover_ui.theme import Pen
 from takeover_ui.window.screen import fitting
 
 if TYPE_CHECKING:
@@ -45,8 +47,6 @@ class ReviewApp:
     """Feeds events to a model. It owns the window while it runs."""
 
     def __init__(self, model: ReviewModel, scene: Scene, size: tuple[int, int] | None = None) -> None:
-        from pygame._sdl2 import controller
-
         os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
         os.environ.setdefault("SDL_WINDOWS_DPI_AWARENESS", "permonitorv2")
         pygame.display.init()
@@ -55,7 +55,6 @@ class ReviewApp:
         self.surface = pygame.display.set_mode(size or fitting((1280, 720)), pygame.RESIZABLE)
         pygame.key.set_repeat(300, 40)
         self.model, self.view = model, ReviewView(scene)
-        self._controller = controller
         pygame.event.clear()  # what was pressed before there was a window was not meant for it
         # A live session polls its pads and blocks these; SDL makes the second kind out of the first.
         pygame.event.set_allowed([pygame.JOYAXISMOTION, pygame.CONTROLLERAXISMOTION])
@@ -69,12 +68,12 @@ class ReviewApp:
         self._dragged = ""
 
     def _plug(self, index: int) -> None:
-        if self._controller.is_controller(index):
-            pad = self._controller.Controller(index)
+        if controller.is_controller(index):
+            pad = controller.Controller(index)
             self._pads[pad.as_joystick().get_instance_id()] = pad
             self.view.pad = True
 
-    def run(self, fps: int = 60) -> None:
+    def run(self) -> None:
         """Run until the player ends it."""
         clock, last = pygame.time.Clock(), time.monotonic()
         while not self.model.over:
@@ -83,7 +82,7 @@ class ReviewApp:
             self.model.tick(now - last)
             last = now
             self.draw()
-            clock.tick(fps if self.model.playing or self._dragged else 30)
+            clock.tick(60 if self.model.playing or self._dragged else 30)
 
     def draw(self) -> None:
         """Draw a frame and show it."""
@@ -96,7 +95,7 @@ class ReviewApp:
         """Close the window."""
         for pad in self._pads.values():
             pad.quit()
-        self._controller.quit()
+        controller.quit()
         pygame.display.quit()
 
     def events(self) -> None:
@@ -152,10 +151,9 @@ class ReviewApp:
             command = {"quit": "back", "menu": "back"}.get(command, command)
             if command not in ("previous", "next", "choose", "back"):
                 return
-        opens = command in ("tag", "note")
         if command:
             self.model.do(command)
-        if opens:
+        if command in ("tag", "note"):
             pygame.event.clear(pygame.TEXTINPUT)  # the letter that opened the field is not meant for it
 
     def _button(self, button: int) -> None:
@@ -165,8 +163,7 @@ class ReviewApp:
                 self.model.do(command)
             return
         trim = _TRIM_START if self._triggers[0] > _PULLED else _TRIM_STOP if self._triggers[1] > _PULLED else {}
-        command = trim.get(button) or BUTTONS.get(button, "")
-        if command:
+        if command := trim.get(button) or BUTTONS.get(button):
             self.model.do(command)
 
     def _mouse(self, event: pygame.event.Event) -> None:
@@ -187,7 +184,7 @@ class ReviewApp:
         elif event.type == pygame.MOUSEMOTION and self._dragged:
             self._drag(event.pos[0])
 
-    def _press_menu(self, hits: list[Any]) -> None:
+    def _press_menu(self, hits: list[Hit]) -> None:
         if self.model.menu is not None and hits:
             self.model.menu.index = hits[-1].row
             self.model.do("choose")
@@ -195,8 +192,6 @@ class ReviewApp:
             self.model.do("back")
 
     def _grabbed(self, at: tuple[int, int]) -> str:
-        from takeover_ui.theme import Pen
-
         detail = self.model.detail
         assert detail is not None
         surface = pygame.display.get_surface() or self.surface

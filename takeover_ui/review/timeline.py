@@ -9,13 +9,14 @@ import pygame
 from numpy.typing import NDArray
 
 from takeover_ui import theme
+from takeover_ui.overlay import texts
 from takeover_ui.theme import Pen
 
 if TYPE_CHECKING:
     from data.reading.segment_review import Detail
     from takeover_ui.view import Scene
 
-_LABELS = {"gas_brake": "gas / brake", "gas": "gas", "brake": "brake", "steer": "steering"}
+_WORDS = texts.LANGUAGES["en"]  # the review speaks English only
 
 
 class Timeline:
@@ -42,9 +43,8 @@ class Timeline:
         pen.mark("timeline", rect)
         x = self._x(position)
         pygame.draw.line(pen.surface, theme.TEXT, (x, rect.top), (x, rect.bottom - 1), max(2, pen.px(2)))
-        pygame.draw.polygon(
-            pen.surface, theme.TEXT, [(x - pen.px(6), rect.top), (x + pen.px(6), rect.top), (x, rect.top + pen.px(8))]
-        )
+        arrow = [(x - pen.px(6), rect.top), (x + pen.px(6), rect.top), (x, rect.top + pen.px(8))]
+        pygame.draw.polygon(pen.surface, theme.TEXT, arrow)
         for handle in self.handles(pen, detail, trim):
             pygame.draw.rect(pen.surface, theme.HUMAN, handle, border_radius=pen.px(4))
             grip = handle.inflate(-max(2, handle.w * 2 // 3), -handle.h * 3 // 4)
@@ -80,7 +80,7 @@ class Timeline:
             executed, proposed = drive.executed[:, number].astype(float), drive.proposed[:, number].astype(float)
             if name == "steer":
                 executed, proposed = -executed, -proposed  # left is up
-            rows.append((_LABELS.get(name, name), executed, proposed, low, 1.0))
+            rows.append((_WORDS.get(name, name), executed, proposed, low, 1.0))
         top = max(20.0, float(np.nanmax(drive.speed, initial=0.0)) * 1.08)
         rows.append(("speed", drive.speed, None, 0.0, top))
         if np.isfinite(drive.risk).any():

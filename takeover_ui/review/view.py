@@ -60,10 +60,9 @@ class ReviewView:
         else:
             split = round(middle.h * 0.62)
             self.plan.draw(pen, pygame.Rect(middle.left, 0, middle.w, split), model.detail, model.trim, model.position)
-            line = pygame.Rect(
-                middle.left + pen.px(12), split + pen.px(40), middle.w - pen.px(12), middle.h - split - pen.px(52)
-            )
-            self._transport(pen, pygame.Rect(line.left, split, line.w, pen.px(40)), model)
+            left, top = middle.left + pen.px(12), split + pen.px(40)
+            line = pygame.Rect(left, top, middle.right - left, middle.h - pen.px(12) - top)
+            self._transport(pen, pygame.Rect(left, split, line.w, pen.px(40)), model)
             self.timeline.draw(pen, line, model.detail, self.scene, model.trim, model.position)
             self._facts(pen, right, model, model.segment)
         if model.message:

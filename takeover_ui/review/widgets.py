@@ -81,7 +81,7 @@ def keys(pen: Pen, pad: bool, rect: pygame.Rect) -> None:
 
 def menu(pen: Pen, area: pygame.Rect, menu: Menu) -> list[pygame.Rect]:
     """Draw a menu in the middle of ``area``; returns where its options are."""
-    lines: list[pygame.Rect] = []
+    lines = []
     typing = menu.kind != "menu"
     row = pen.px(34)
     box = pygame.Rect(0, 0, pen.px(360), row * len(menu.options) + pen.px(56) + (row if typing else 0))
@@ -122,16 +122,12 @@ def verdict_sign(pen: Pen, at: tuple[int, int], verdict: str) -> None:
     x, y, r = at[0], at[1], pen.px(8)
     colour, width = VERDICT_COLOUR[verdict], max(2, pen.px(3))
     if verdict == "good":
-        for a, b in (
-            ((x - r, y), (x - r // 3, y + r * 2 // 3)),
-            ((x - r // 3, y + r * 2 // 3), (x + r, y - r * 2 // 3)),
-        ):
-            pygame.draw.aaline(pen.surface, colour, a, b, width)
+        corner = (x - r // 3, y + r * 2 // 3)
+        pygame.draw.aaline(pen.surface, colour, (x - r, y), corner, width)
+        pygame.draw.aaline(pen.surface, colour, corner, (x + r, y - r * 2 // 3), width)
     elif verdict == "bad":
-        for dx in (-1, 1):
-            pygame.draw.aaline(
-                pen.surface, colour, (x - dx * r * 0.75, y - r * 0.75), (x + dx * r * 0.75, y + r * 0.75), width
-            )
+        for dx in (-r * 0.75, r * 0.75):
+            pygame.draw.aaline(pen.surface, colour, (x - dx, y - r * 0.75), (x + dx, y + r * 0.75), width)
     elif verdict == "star":
         points = [pygame.Vector2(0, -r * (1.2 if k % 2 == 0 else 0.5)).rotate(36 * k) + at for k in range(10)]
         pygame.draw.polygon(pen.surface, colour, points)

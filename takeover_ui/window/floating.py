@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
-import ctypes.util
 import os
 import sys
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pygame
 
 from takeover_ui.overlay import notices, overlay
+from takeover_ui.window.x11 import connect, library
 
 if TYPE_CHECKING:
     from takeover_ui.window.options import WindowOptions
 
 _MARGIN = 12
-_Box = tuple[int, int, int, int]
 
 
 def open_floating(options: WindowOptions) -> pygame.Surface:
@@ -37,7 +37,7 @@ def open_floating(options: WindowOptions) -> pygame.Surface:
     return surface
 
 
-def place(options: WindowOptions, screen: tuple[int, int]) -> _Box:
+def place(options: WindowOptions, screen: tuple[int, int]) -> tuple[int, int, int, int]:
     """Return x, y, width and height of the overlay on a screen of that size.
 
     It takes the chosen corner; where that would cover ``keep_clear``, the first other corner that does not; where none is
@@ -55,82 +55,55 @@ def place(options: WindowOptions, screen: tuple[int, int]) -> _Box:
         for corner in order:
             x = _MARGIN if corner.endswith("left") else screen[0] - w - _MARGIN
             y = _MARGIN if corner.startswith("top") else screen[1] - h - _MARGIN
-            if options.keep_clear is None or not _overlap((x, y, w, h), options.keep_clear):
+            if options.keep_clear is None or not pygame.Rect(x, y, w, h).colliderect(options.keep_clear):
                 return x, y, w, h
         scale *= 0.9
     return _MARGIN, _MARGIN, max(1, round(width * 0.2)), max(1, round(height * 0.2))
 
 
-def _overlap(a: _Box, b: _Box) -> bool:
-    return pygame.Rect(a).colliderect(pygame.Rect(b))
+def click_through() -> None:
+    """Let clicks fall through to the game behind the window, where the system can do that."""
+    _system_call(_click_through_windows, _click_through_x11)
 
 
-def click_through() -> bool:
-    """Let clicks fall through to the game behind the window; returns whether the system could do it."""
-    return _system_call(_click_through_windows, _click_through_x11)
+def stay_on_top() -> None:
+    """Raise the window above others that were opened later; on Windows the system keeps it there by itself."""
+    _system_call(lambda window: None, _raise_x11)
 
 
-def stay_on_top() -> bool:
-    """Raise the window above others that were opened later; returns whether there was anything to do."""
-    return _system_call(lambda _: False, _raise_x11)
-
-
-def _system_call(windows: Callable[[int], bool], x11: Callable[[int], bool]) -> bool:
-    try:
+def _system_call(windows: Callable[[int], None], x11: Callable[[Any, int, int], None]) -> None:
+    """Call what is right for this system, on X11 with Xlib and a display. Elsewhere the overlay is an ordinary window."""
+    with contextlib.suppress(OSError, KeyError, AttributeError, TypeError, ValueError):
         window = int(pygame.display.get_wm_info()["window"])
         if sys.platform == "win32":
-            return windows(window)
-        return x11(window) if "x11" in pygame.display.get_driver().lower() else False
-    except (OSError, KeyError, AttributeError, TypeError, ValueError):
-        return False  # another window system: the overlay is an ordinary window there
+            windows(window)
+        elif "x11" in pygame.display.get_driver().lower():
+            xlib, display = connect()
+            if display:
+                x11(xlib, display, window)
+                xlib.XCloseDisplay(display)  # sends what is waiting, too
 
 
-def _x11_libraries() -> tuple[Any, Any]:
-    x11 = ctypes.CDLL(ctypes.util.find_library("X11") or "libX11.so.6")
-    xext = ctypes.CDLL(ctypes.util.find_library("Xext") or "libXext.so.6")
-    x11.XOpenDisplay.restype = ctypes.c_void_p
-    x11.XOpenDisplay.argtypes = [ctypes.c_char_p]
-    x11.XCloseDisplay.argtypes = [ctypes.c_void_p]
-    x11.XRaiseWindow.argtypes = [ctypes.c_void_p, ctypes.c_ulong]
-    number, pointer = ctypes.c_int, ctypes.c_void_p
-    xext.XShapeCombineRectangles.argtypes = [
-        pointer, ctypes.c_ulong, number, number, number, pointer, number, number, number,
-    ]  # fmt: skip
-    return x11, xext
-
-
-def _click_through_x11(window: int) -> bool:
+def _click_through_x11(xlib: Any, display: int, window: int) -> None:
     """Give the window an empty input region (X11's shape extension, kind ShapeInput)."""
-    x11, xext = _x11_libraries()
-    display = x11.XOpenDisplay(None)
-    if not display:
-        return False
+    combine = library("Xext").XShapeCombineRectangles
+    number, pointer = ctypes.c_int, ctypes.c_void_p
+    combine.argtypes = [pointer, ctypes.c_ulong, number, number, number, pointer, number, number, number]
     shape_input, shape_set, unsorted = 2, 0, 0
-    xext.XShapeCombineRectangles(display, window, shape_input, 0, 0, None, 0, shape_set, unsorted)
-    x11.XCloseDisplay(display)  # sends what is waiting, too
-    return True
+    combine(display, window, shape_input, 0, 0, None, 0, shape_set, unsorted)
 
 
-def _raise_x11(window: int) -> bool:
-    x11, _ = _x11_libraries()
-    display = x11.XOpenDisplay(None)
-    if not display:
-        return False
-    x11.XRaiseWindow(display, window)
-    x11.XCloseDisplay(display)
-    return True
+def _raise_x11(xlib: Any, display: int, window: int) -> None:
+    xlib.XRaiseWindow(display, window)
 
 
-def _click_through_windows(window: int) -> bool:
+def _click_through_windows(window: int) -> None:
     """Add the styles LAYERED, TRANSPARENT, NOACTIVATE and TOOLWINDOW (SetWindowLongPtrW, GWL_EXSTYLE)."""
     user32: Any = ctypes.WinDLL("user32", use_last_error=True)  # type: ignore[attr-defined,unused-ignore]
-    get, put = (
-        getattr(user32, "GetWindowLongPtrW", user32.GetWindowLongW),
-        getattr(user32, "SetWindowLongPtrW", user32.SetWindowLongW),
-    )
+    get = getattr(user32, "GetWindowLongPtrW", user32.GetWindowLongW)
+    put = getattr(user32, "SetWindowLongPtrW", user32.SetWindowLongW)
     get.restype = put.restype = ctypes.c_ssize_t
     get.argtypes = [ctypes.c_void_p, ctypes.c_int]
     put.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_ssize_t]
     extended, layered, transparent, no_activate, tool = -20, 0x80000, 0x20, 0x8000000, 0x80
     put(window, extended, get(window, extended) | layered | transparent | no_activate | tool)
-    return True

@@ -7,6 +7,7 @@ a corner keeps north up and shows the whole track, where the car is and where pa
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pygame
@@ -65,17 +66,15 @@ class GameView:
         self._kerb = _grow(np.abs(self.road.curvature) > _KERB_FROM, 3)
         self._map_key: tuple[object, ...] | None = None
 
-    def draw(
-        self, surface: pygame.Surface, view: View, now: float | None = None, map_size: int | None = None
-    ) -> list[Mark]:
+    def draw(self, surface: pygame.Surface, view: View, now: float) -> list[Mark]:
         """Draw the view over the whole of ``surface`` and return what was drawn where.
 
         ``now`` is the monotonic time of the frame: the car is moved on to it from the newest state, so that 20 states a
-        second look smooth. ``map_size`` is the side of the small map in pixels (0: none).
+        second look smooth.
         """
         area = surface.get_rect()
-        pose = predicted(view, view.at if now is None else now)
-        self.camera.follow(pose, view.at if now is None else now, area)
+        pose = predicted(view, now)
+        self.camera.follow(pose, now, area)
         surface.fill(theme.GROUND)
         visible = self._visible(area)
         self._draw_ground(surface, area)
@@ -86,7 +85,7 @@ class GameView:
         self._draw_corner_names(pen, area, view)
         at = self.camera.pixels(np.array([[pose.x, pose.y]]))[0]
         pen.mark("car", pygame.Rect(float(at[0]) - 12, float(at[1]) - 12, 24, 24))
-        side = round(min(area.h * 0.30, area.w * 0.26)) if map_size is None else map_size
+        side = round(min(area.h * 0.30, area.w * 0.26))
         if side >= 60:
             self._draw_map(pen, view, area, side)
         return pen.marks
@@ -100,10 +99,9 @@ class GameView:
     def _draw_ground(self, surface: pygame.Surface, area: pygame.Rect) -> None:
         """Draw a sparse grid of dots, so that speed can be seen off the road as well."""
         reach = math.hypot(area.w, area.h) / self.camera.scale * 0.75
-        step = 10.0
-        xs = np.arange(math.floor((self.camera.x - reach) / step), math.ceil((self.camera.x + reach) / step) + 1) * step
-        ys = np.arange(math.floor((self.camera.y - reach) / step), math.ceil((self.camera.y + reach) / step) + 1) * step
-        grid = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
+        middle = self.camera.x, self.camera.y
+        lines = [np.arange(math.floor((at - reach) / 10), math.ceil((at + reach) / 10) + 1) * 10.0 for at in middle]
+        grid = np.stack(np.meshgrid(*lines), axis=-1).reshape(-1, 2)
         size = max(2, round(area.h / 300))
         colour = theme.mix(theme.GROUND, theme.FAINT, 0.35)
         for x, y in self.camera.pixels(grid):
@@ -128,39 +126,26 @@ class GameView:
                     pygame.draw.aaline(surface, theme.EDGE, edge[i], edge[i + 1], max(1, width - 1))
         for index, colour in ((0, theme.EDGE), (len(self.road.s) - 2, theme.TEXT)):
             if index in visible:
-                self._draw_line_across(surface, left[index], right[index], colour, width + 1)
+                points = left[index] + (right[index] - left[index]) * np.linspace(0, 1, 9)[:, None]  # a chequered line
+                for i in range(8):
+                    shade = colour if i % 2 else theme.INK
+                    pygame.draw.aaline(surface, shade, points[i], points[i + 1], width + 1)
         for _, from_m, to_m in self.scene.corners:
             for distance in (from_m, to_m):
                 i = min(int(np.searchsorted(self.road.s, distance)), len(self.road.s) - 1)
                 pygame.draw.aaline(surface, theme.mix(theme.ROAD_CORNER, theme.TEXT, 0.55), left[i], right[i], 2)
 
-    @staticmethod
-    def _draw_line_across(
-        surface: pygame.Surface, a: NDArray[np.float64], b: NDArray[np.float64], colour: theme.Colour, width: int
-    ) -> None:
-        """Draw a chequered line over the road."""
-        points = a + (b - a) * np.linspace(0, 1, 9)[:, None]
-        for i in range(8):
-            pygame.draw.aaline(surface, colour if i % 2 else theme.INK, points[i], points[i + 1], width)
-
     def _draw_trails(self, surface: pygame.Surface, area: pygame.Rect, view: View) -> None:
         """Draw past lines; the older, the fainter."""
         wide = max(2, round(self.camera.scale * 0.28))
-        bounds = area.inflate(80, 80)
-        for trails, colour, width in (
-            (view.agent_trails, theme.AGENT, wide),
-            (view.human_trails, theme.HUMAN, wide + 1),
-        ):
+        low, high = np.array(area.topleft) - 40, np.array(area.bottomright) + 40
+        both = (view.agent_trails, theme.AGENT, wide), (view.human_trails, theme.HUMAN, wide + 1)
+        for trails, colour, width in both:
             for age, trail in enumerate(reversed(trails)):
                 if len(trail) < 2:
                     continue
                 pixels = self.camera.pixels(trail)
-                inside = (
-                    (pixels[:, 0] > bounds.left)
-                    & (pixels[:, 0] < bounds.right)
-                    & (pixels[:, 1] > bounds.top)
-                    & (pixels[:, 1] < bounds.bottom)
-                )
+                inside = ((pixels > low) & (pixels < high)).all(axis=1)
                 shade = theme.mix(theme.ROAD, colour, max(0.25, 0.8 - 0.15 * age))
                 for i in np.flatnonzero(inside[:-1] & inside[1:]):
                     pygame.draw.aaline(surface, shade, pixels[i], pixels[i + 1], width)
@@ -169,23 +154,17 @@ class GameView:
         grow = max(1.0, 30 / (self.camera.scale * _CAR_LENGTH))  # never smaller than can be seen
         length, width = _CAR_LENGTH * grow, _CAR_WIDTH * grow
         colour = theme.DRIVER[view.driver]
+        centre = np.array([view.x, view.y])
         for forward in (0.34, -0.32):
             for side in (0.5, -0.5):
                 angle = view.heading + (view.wheel_angle if forward > 0 else 0.0)
-                centre = _turned(np.array([[forward * length, side * width]]), view.heading)[0] + (view.x, view.y)
-                self._shape(
-                    surface, _turned(_RECTANGLE * (0.20 * length, 0.20 * width), angle) + centre, theme.INK, theme.MUTED
-                )
-        at = np.array([view.x, view.y])
-        self._shape(
-            surface, _turned(_BODY * (length, width), view.heading) + at, colour, theme.mix(colour, theme.TEXT, 0.6)
-        )
-        self._shape(
-            surface,
-            _turned(_CABIN * (length, width), view.heading) + at,
-            theme.mix(colour, theme.INK, 0.65),
-            theme.mix(colour, theme.INK, 0.65),
-        )
+                wheel = _turned(_RECTANGLE * (0.20 * length, 0.20 * width), angle)
+                at = _turned(np.array([[forward * length, side * width]]), view.heading)
+                self._shape(surface, wheel + at + centre, theme.INK, theme.MUTED)
+        dark = theme.mix(colour, theme.INK, 0.65)
+        for shape, fill, outline in ((_BODY, colour, theme.mix(colour, theme.TEXT, 0.6)), (_CABIN, dark, dark)):
+            points = _turned(shape * (length, width), view.heading) + centre
+            self._shape(surface, points, fill, outline)
 
     def _shape(
         self, surface: pygame.Surface, points: NDArray[np.float64], colour: theme.Colour, outline: theme.Colour
@@ -234,8 +213,7 @@ def render_map(
 
     It is drawn four times as large and scaled down, which makes all its edges smooth.
     """
-    fine = 4
-    pad = 0.10
+    fine, pad = 4, 0.10
     low, high = road.middle.min(axis=0), road.middle.max(axis=0)
     span = np.maximum(high - low, 1.0)
     scale = side * (1 - 2 * pad) / float(span.max())
@@ -261,8 +239,6 @@ def render_map(
 
 def predicted(view: View, now: float) -> View:
     """Return the view with the car moved on from the time of its state to ``now``, a little way at most."""
-    from dataclasses import replace
-
     dt = min(_MAX_PREDICTION, max(0.0, now - view.at))
     if view.driver == "paused" or dt == 0.0:
         return view

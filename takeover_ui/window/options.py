@@ -5,30 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-KEYS = (
-    "left",
-    "right",
-    "up",
-    "down",
-    "space",
-    "escape",
-    "return",
-    "backspace",
-    "tab",
-    "f11",
-    "p",
-    "r",
-    "s",
-    "q",
-    "h",
-    "a",
-    "d",
-    "w",
-    "x",
-)
+KEYS = ("left", "right", "up", "down", "space", "escape", "return", "backspace", "tab", "f11", *"prsadw")
 """The keys that the session can read, by name; entry *i* of the shared counters belongs to key *i*."""
-
-Corner = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +18,7 @@ class WindowOptions:
     overlay: Literal["full", "compact", "bar", "off"] = "full"
     game_view: bool = True
     language: str = "en"
-    fps: int = 30
-    corner: Corner = "top_right"
+    corner: Literal["top_left", "top_right", "bottom_left", "bottom_right"] = "top_right"
     """Where an overlay of its own sits."""
     opacity: float = 0.92
     keep_clear: tuple[int, int, int, int] | None = None

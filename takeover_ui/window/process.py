@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import time
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _TOAST_S = 5.0
 _PUMP_S = 0.004  # how long the keyboard may wait to be read
+_FRAME_S = 1 / 30
 _STALE_S = 1.5  # nothing new for so long: draw seldom
 
 
@@ -41,7 +43,7 @@ def main(pipe: Connection, slot: Slot, counts: Any, options: WindowOptions) -> N
         return
     pipe.send("ready")
     try:
-        _Loop(pipe, slot, counts, options, screen).run()
+        _Loop(pipe, slot, counts, screen).run()
     except (KeyboardInterrupt, BrokenPipeError, EOFError):
         pass  # the session ended first
     finally:
@@ -49,10 +51,10 @@ def main(pipe: Connection, slot: Slot, counts: Any, options: WindowOptions) -> N
 
 
 class _Loop:
-    def __init__(self, pipe: Connection, slot: Slot, counts: Any, options: WindowOptions, screen: Any) -> None:
+    def __init__(self, pipe: Connection, slot: Slot, counts: Any, screen: Any) -> None:
         from takeover_ui.window.options import KEYS
 
-        self.pipe, self.slot, self.counts, self.options, self.screen = pipe, slot, counts, options, screen
+        self.pipe, self.slot, self.counts, self.screen = pipe, slot, counts, screen
         self.numbers = {name: number for number, name in enumerate(KEYS)}
         self.scene: Scene | None = None
         self.scene_number = 0
@@ -66,7 +68,7 @@ class _Loop:
         self._really_down: Callable[[], frozenset[str]] | None = None
 
     def run(self) -> None:
-        """Read keys at least every four milliseconds, draw ``fps`` times a second."""
+        """Read keys at least every four milliseconds, draw thirty times a second."""
         import pygame
 
         due = time.monotonic()
@@ -83,8 +85,9 @@ class _Loop:
             if now >= due and self.running:
                 self._draw(now)
                 idle = self.view is None or now - self.view.at > _STALE_S
-                due = max(now, due + 1.0 / self.options.fps) if not idle else now + 0.1
-        self._say_closed()
+                due = max(now, due + _FRAME_S) if not idle else now + 0.1
+        with contextlib.suppress(OSError):
+            self.pipe.send("closed")
 
     def _event(self, event: pygame.event.Event) -> None:
         import pygame
@@ -122,25 +125,26 @@ class _Loop:
     def _receive(self) -> None:
         """Take everything that has come; of views only the newest, once its scene is here."""
         while self.pipe.poll():
-            self._take(*pickle.loads(self.pipe.recv_bytes()))  # from our own parent process only
+            self._take(pickle.loads(self.pipe.recv_bytes()))  # from our own parent process only
         data = self.slot.read()
         if data is not None:
-            self._take(*pickle.loads(data))
+            self._take(pickle.loads(data))
         if self.waiting is not None and self.waiting[0] == self.scene_number and self.scene is not None:
             view, self.waiting = self.waiting[1], None
             self.view = replace(view, scene=self.scene, agent_trails=self.trails[0], human_trails=self.trails[1])
 
-    def _take(self, kind: str, *rest: Any) -> None:
-        if kind == "view":
-            self.waiting = (rest[0], rest[1])
-        elif kind == "scene":
-            self.scene_number, self.scene = rest[0], rest[1]
-        elif kind == "trails":
-            self.trails = rest[0], rest[1]
-        elif kind == "toast":
-            self.toasts.append((time.monotonic() + _TOAST_S, rest[0], rest[1]))
-        elif kind == "close":
-            self.running = False
+    def _take(self, message: tuple[Any, ...]) -> None:
+        match message:
+            case "view", number, view:
+                self.waiting = number, view
+            case "scene", number, scene:
+                self.scene_number, self.scene = number, scene
+            case "trails", agent, human:
+                self.trails = agent, human
+            case "toast", level, text:
+                self.toasts.append((time.monotonic() + _TOAST_S, level, text))
+            case ("close",):
+                self.running = False
 
     def _draw(self, now: float) -> None:
         self.toasts = [t for t in self.toasts if t[0] > now][-8:]
@@ -148,9 +152,3 @@ class _Loop:
             toasts = tuple((level, text) for _, level, text in self.toasts)
             held = tuple(dict.fromkeys((*self.view.held, *sorted(self.carried))))
             self.screen.draw(replace(self.view, toasts=toasts, held=held), now)
-
-    def _say_closed(self) -> None:
-        try:
-            self.pipe.send("closed")
-        except OSError:
-            return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
 import pygame
@@ -49,33 +50,29 @@ class Composer:
         return area, card
 
     def draw(self, surface: pygame.Surface, view: View, now: float | None = None) -> list[Mark]:
-        """Draw a frame; returns what was drawn where, in the surface's pixels."""
+        """Draw a frame for the monotonic time ``now``, by default that of the view; returns what was drawn where, in pixels."""
         game, panel = self.layout(surface.get_rect())
         marks: list[Mark] = []
+
+        def add(drawn: list[Mark], area: pygame.Rect) -> None:
+            marks.extend(replace(mark, rect=mark.rect.move(area.topleft)) for mark in drawn)
+
         if game.w > 0 and game.h > 0:
             if self._view is None or self._view.scene is not view.scene:
                 self._view = GameView(view.scene)
             part = surface.subsurface(game)
-            drawn = self._view.draw(part, view, now)
+            drawn = self._view.draw(part, view, view.at if now is None else now)
             taken = max((m.rect.right for m in drawn if m.name == "map"), default=0)
-            narrow = (
-                part
-                if panel is None or not game.colliderect(panel)
-                else surface.subsurface(pygame.Rect(0, 0, panel.left, game.h))
-            )
-            drawn += banner.draw(narrow, view, language=self.language, bottom_inset=taken)
-            marks += [Mark(m.name, m.rect.move(game.topleft), m.text, m.shortened) for m in drawn]
+            if panel is not None and game.colliderect(panel):
+                part = surface.subsurface(pygame.Rect(0, 0, panel.left, game.h))
+            add(drawn + banner.draw(part, view, language=self.language, bottom_inset=taken), game)
         if panel is not None and panel.w > 0 and panel.h > 0:
-            size = self.size or "full"
-            drawn = overlay.draw(surface.subsurface(panel), view, size, language=self.language)
-            marks += [Mark(m.name, m.rect.move(panel.topleft), m.text, m.shortened) for m in drawn]
+            add(overlay.draw(surface.subsurface(panel), view, self.size or "full", language=self.language), panel)
         if not self.game_view and panel is not None:
             below = pygame.Rect(0, panel.bottom, surface.get_width(), surface.get_height() - panel.bottom)
-            drawn = notices.draw(surface.subsurface(below), view, self.size or "full")
-            marks += [Mark(m.name, m.rect.move(below.topleft), m.text, m.shortened) for m in drawn]
-        overlay.frame(
-            surface, view, min(surface.get_height() / 720, surface.get_width() / 1280) if self.game_view else 0.5
-        )
+            add(notices.draw(surface.subsurface(below), view, self.size or "full"), below)
+        scale = min(surface.get_height() / 720, surface.get_width() / 1280) if self.game_view else 0.5
+        overlay.frame(surface, view, scale)
         return marks
 
 
@@ -92,8 +89,7 @@ class Screen:
         self._fullscreen = False
         self._raised = 0.0
         if options.game_view:
-            wanted = fitting(options.size)
-            self.surface = pygame.display.set_mode(wanted, pygame.RESIZABLE)
+            self.surface = pygame.display.set_mode(fitting(options.size), pygame.RESIZABLE)
         else:
             from takeover_ui.window.floating import open_floating
 
