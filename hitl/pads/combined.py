@@ -8,34 +8,29 @@ from hitl.pads.base import MISSING, Pad, PadState
 class EitherPad:
     """Reads both; the one that is deflected most steers, the buttons of both count. Missing only when both are.
 
-    ``parts`` of the reading holds each one's own, for whoever knows which of them counts (`hitl.pads.hands`).
+    ``parts`` of the reading holds each one's own: `hitl.pads.hands` says which of them counts.
 
-    The pad that was used last is the one the player holds, even while it rests. When that one vanishes, the reading is
-    missing once although the other is there: the player has lost the wheel, and must not be taken for one who let go.
+    The pad that was used last is the one the player holds, even while it rests. When that one vanishes, one reading is
+    missing although the other pad is there: the player has lost the wheel, and must not be taken for one who let go.
     """
 
     def __init__(self, first: Pad, second: Pad) -> None:
-        self._pads = (first, second)
+        self.parts = (first, second)
         self._held: list[Pad] = []
-
-    @property
-    def parts(self) -> tuple[Pad, Pad]:
-        """The two devices."""
-        return self._pads
 
     @property
     def problem(self) -> str:
         """Why one of them cannot be used, for the player; "" where there is nothing to say."""
-        return next((said for pad in self._pads if (said := getattr(pad, "problem", ""))), "")
+        return next((said for pad in self.parts if (said := getattr(pad, "problem", ""))), "")
 
     @property
     def name(self) -> str:
         """Both names."""
-        return " or ".join(pad.name for pad in self._pads)
+        return " or ".join(pad.name for pad in self.parts)
 
     def read(self) -> PadState:
         """Return the newest state."""
-        readings = [(pad, pad.read()) for pad in self._pads]
+        readings = [(pad, pad.read()) for pad in self.parts]
         there = [(pad, state) for pad, state in readings if state.connected]
         lost = any(pad in self._held for pad, state in readings if not state.connected)
         if lost or not there:
@@ -50,10 +45,10 @@ class EitherPad:
 
     def rumble(self, strong: float, weak: float, seconds: float) -> None:
         """Shake what can shake."""
-        for pad in self._pads:
+        for pad in self.parts:
             pad.rumble(strong, weak, seconds)
 
     def close(self) -> None:
         """Let go of both."""
-        for pad in self._pads:
+        for pad in self.parts:
             pad.close()

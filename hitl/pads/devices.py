@@ -1,8 +1,8 @@
 """The devices that SDL sees, opened once for the whole process: hot-plug, readings by name, rumble.
 
 SDL wants its events pumped on the thread that started it, so `Devices.poll` does that only there. Read from another
-thread, the devices are as fresh as that thread's last poll; when nobody has polled for a while, nothing here claims to
-be connected any more, because a reading that nobody refreshes is an old hand on the wheel.
+thread, the devices are as fresh as that thread's last poll; when it has not polled for a while, nothing here claims to
+be connected any more: a reading that is not refreshed shows where the hands were, not where they are.
 
 Whoever else reads pygame's events should leave ours in the queue: ``pygame.event.get(exclude=HOTPLUG)``. If they do
 not, a pad that comes or goes is still noticed, by count and by asking each controller.
@@ -10,6 +10,7 @@ not, a pad that comes or goes is still noticed, by count and by asking each cont
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import time
@@ -52,21 +53,21 @@ class Devices:
 
     @property
     def fresh(self) -> bool:
-        """Tell whether somebody polled lately."""
+        """Tell whether they were polled lately."""
         return time.monotonic() - self._polled < STALE_S
 
     def identities(self) -> dict[int, Identity]:
         """Return what each device is known by, by its instance."""
-        ordered = sorted(self.present.values(), key=lambda d: d.instance)
-        known = tell_apart([Identity(d.key, d.serial, d.port) for d in ordered if not self.blocks(d.instance)])
-        return dict(zip((d.instance for d in ordered if not self.blocks(d.instance)), known, strict=True))
+        free = sorted((d for d in self.present.values() if not self.blocks(d.instance)), key=lambda d: d.instance)
+        known = tell_apart([Identity(d.key, d.serial, d.port) for d in free])
+        return {device.instance: identity for device, identity in zip(free, known, strict=True)}
 
     def blocks(self, instance: int) -> bool:
-        """Tell whether a device is, or may be, a virtual pad of ours, and so nobody's to drive with."""
+        """Tell whether a device is, or may be, a virtual pad of ours, which no person drives with."""
         return any(guard.blocks(instance) for guard in self.guards)
 
     def challenge(self) -> None:
-        """Do a step towards knowing which devices are ours; for whoever looks for a pad and has none yet."""
+        """Do a step towards knowing which devices are ours; to be called while a pad is looked for."""
         for guard in self.guards:
             guard.tick()
 
@@ -79,7 +80,7 @@ class Devices:
             count = pygame.joystick.get_count()
             if changed or count != self._count or not all(device.attached for device in self.present.values()):
                 self._rescan(count)
-        except pygame.error:  # somebody shut SDL down
+        except pygame.error:  # SDL was shut down
             self.present, self._count = {}, -1
             return
         self._polled = time.monotonic()
@@ -90,25 +91,19 @@ class Devices:
             try:
                 joystick = pygame.joystick.Joystick(index)
                 instance = joystick.get_instance_id()
-                device = self.present.get(instance)
-                if device is None:
-                    known = sdl_controller.is_controller(index)
-                    pad = sdl_controller.Controller(index) if known else None
-                    where = serial_and_port(instance)
-                    device = Device(instance, joystick.get_name(), joystick.get_guid(), joystick, pad, *where)
-                found[instance] = device
+                if instance in self.present:
+                    found[instance] = self.present[instance]
+                    continue
+                pad = sdl_controller.Controller(index) if sdl_controller.is_controller(index) else None
+                name, guid = joystick.get_name(), joystick.get_guid()
+                found[instance] = Device(instance, name, guid, joystick, pad, *serial_and_port(instance))
             except pygame.error:
                 continue  # gone again, or not ours to open
         self.present, self._count = found, count
         pygame.event.pump()  # what was just opened shows its state after one more update
 
 
-_shared: Devices | None = None
-
-
+@functools.cache
 def devices() -> Devices:
     """Return the process's one `Devices`, made at the first call; raise `DeviceError` where SDL cannot start."""
-    global _shared
-    if _shared is None:
-        _shared = Devices()
-    return _shared
+    return Devices()

@@ -8,6 +8,7 @@ where the system gives neither, the order in which they were plugged in. As text
 from __future__ import annotations
 
 import ctypes
+import functools
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,7 +46,7 @@ class Identity:
 
 
 def parse(text: str) -> Identity | None:
-    """Return the identity that a text stands for, None for one that stands for none."""
+    """Return the identity that a text stands for; None where it does not stand for any."""
     found = _TEXT.fullmatch(text)
     if found is None:
         return None
@@ -72,14 +73,11 @@ def pick(wanted: Identity, there: Iterable[Identity]) -> Identity | None:
     """Return the one of the pads that are plugged in (as `tell_apart` gives them) that is the wanted one, None for none."""
     same = [one for one in there if one.model == wanted.model]
     if wanted.serial:
-        for one in same:
-            if one.serial == wanted.serial:
-                return one
+        if its := [one for one in same if one.serial == wanted.serial]:
+            return its[0]
         same = [one for one in same if not one.serial]  # one with another number is another pad
-    if wanted.port:
-        for one in same:
-            if one.port == wanted.port:
-                return one
+    if wanted.port and (its := [one for one in same if one.port == wanted.port]):
+        return its[0]
     if wanted.serial or wanted.port:
         return same[0] if len(same) == 1 else None  # one alone was moved to another port; of several it may be any
     same.sort(key=lambda one: one.number)
@@ -94,12 +92,9 @@ def own_table(tables: Mapping[str, Any], own: Identity, there: Sequence[Identity
     """
     same = [one for one in there if one.model == own.model and one != own]
     stored = {key: one for key in tables if (one := parse(key)) is not None and one.model == own.model}
-    whole = {key: one for key, one in stored.items() if key == own.model}
-    single = {key: one for key, one in stored.items() if key not in whole}
-    if own.serial:
-        for key, one in single.items():
-            if one.serial == own.serial:
-                return key
+    single = {key: one for key, one in stored.items() if key != own.model}
+    if own.serial and (its := [key for key, one in single.items() if one.serial == own.serial]):
+        return its[0]
     for key, one in single.items():
         if not (one.serial and own.serial) and own.port and one.port == own.port:
             return key
@@ -110,25 +105,20 @@ def own_table(tables: Mapping[str, Any], own: Identity, there: Sequence[Identity
         moved = [key for key, one in single.items() if not one.serial and one.port and one.port not in taken]
         if len(moved) == 1:
             return moved[0]
-    if whole and all(one.number > own.number for one in same):
+    if own.model in stored and all(one.number > own.number for one in same):
         return own.model
     return ""
 
 
-_library: Any = None
-
-
 def serial_and_port(instance: int) -> tuple[str, str]:
     """Return what the system says of a joystick that is open, by SDL's instance id; "" for what it does not say."""
-    global _library
     try:
-        if _library is None:
-            _library = _load()
-        joystick = _library.SDL_JoystickFromInstanceID(instance)
+        sdl = _sdl()
+        joystick = sdl.SDL_JoystickFromInstanceID(instance)
         if not joystick:
             return "", ""
-        path = (_library.SDL_JoystickPath(joystick) or b"").decode("utf-8", "replace")
-        serial = (_library.SDL_JoystickGetSerial(joystick) or b"").decode("utf-8", "replace")
+        path = (sdl.SDL_JoystickPath(joystick) or b"").decode("utf-8", "replace")
+        serial = (sdl.SDL_JoystickGetSerial(joystick) or b"").decode("utf-8", "replace")
     except (OSError, AttributeError, StopIteration):
         return "", ""
     if sys.platform.startswith("linux"):
@@ -138,7 +128,7 @@ def serial_and_port(instance: int) -> tuple[str, str]:
 
 
 def real_serial(text: str) -> str:
-    """Return a serial number, "" for one that is none."""
+    """Return a serial number; "" for one that only fills the field, such as 0000."""
     text = text.strip()
     return "" if not text.strip("0-:. ") else text
 
@@ -166,7 +156,8 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _load() -> Any:
+@functools.cache
+def _sdl() -> Any:
     """Return the SDL library that pygame has loaded: pygame itself passes neither path nor serial number on."""
     import pygame
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from hitl.pads.base import MISSING, PadState
+from hitl.pads.base import BUTTONS, MISSING, PadState
 
 KEYS = {
     "left": ("left", "a"),
@@ -66,9 +66,8 @@ class KeyboardPad:
         gas, brake = float(held("gas")), float(held("brake"))
         self._gas = _towards(self._gas, gas, (PRESS if gas else RELEASE) * dt)
         self._brake = _towards(self._brake, brake, (PRESS if brake else RELEASE) * dt)
-        buttons = frozenset(n for n in ("takeover", "pause", "panic", "star", "restart", "quit") if held(n))
-        keys = frozenset(n for n in ("left", "right", "gas", "brake") if held(n))
-        return PadState(True, self._steer, self._gas, self._brake, buttons, keys)
+        named = frozenset(filter(held, KEYS))
+        return PadState(True, self._steer, self._gas, self._brake, named & set(BUTTONS), named - set(BUTTONS))
 
     def rumble(self, strong: float, weak: float, seconds: float) -> None:
         """A keyboard has no motors."""

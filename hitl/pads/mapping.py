@@ -18,6 +18,7 @@ from data.errors import InputFileError, UsageError
 from data.files.validation import Place, filled, known, one
 from hitl.pads.base import BUTTONS, PadState
 
+_AXES = ("steer", "gas", "brake")
 LEAST_TRAVEL = 0.2  # of a raw axis's -1..1 that a calibration must have seen on each side
 PRESSED = 0.5  # an axis used as a button is pressed beyond this
 
@@ -39,11 +40,8 @@ class Axis:
     curve: Annotated[float, Meta(ge=0.1, le=10)] = 1.0  # 1 is straight, 2 is gentle near rest
 
     def __post_init__(self) -> None:
-        numbers = (self.low, self.centre, self.high, self.dead_zone, self.curve)
-        if not all(math.isfinite(n) for n in numbers) or self.low == self.high:
+        if self.low == self.high:
             raise ValueError(f"the calibration of {self.source!r} has no travel")
-        if not 0.0 <= self.dead_zone < 1.0 or not 0.1 <= self.curve <= 10.0:
-            raise ValueError("dead_zone lies in 0..1 and curve in 0.1..10")
 
     def stick(self, raw: float) -> float:
         """Return -1..1 for a raw reading: 0 in the dead zone, rising without a jump to both ends."""
@@ -61,10 +59,6 @@ class Axis:
         return math.copysign(size**self.curve, value) if size > 0.0 else 0.0
 
 
-def _no_buttons() -> Mapping[str, tuple[str, ...]]:
-    return {}
-
-
 @dataclass(frozen=True, slots=True)
 class PadMap:
     """A device's whole mapping: the three axes, and the sources of each meaning in `pads.base.BUTTONS`."""
@@ -72,7 +66,7 @@ class PadMap:
     steer: Axis
     gas: Axis
     brake: Axis
-    buttons: Mapping[str, tuple[str, ...]] = field(default_factory=_no_buttons)
+    buttons: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rests: Mapping[str, float] = field(default_factory=dict)  # where axes that are used as buttons rest, if not at 0
 
     def state(self, raw: Callable[[str], float], rests: Mapping[str, float] | None = None) -> PadState:
@@ -86,13 +80,11 @@ class PadMap:
             at = rest.get(source, 0.0)
             return abs(raw(source) - at) > PRESSED * (1.0 + abs(at))  # of the way from its rest to the farther end
 
-        down = frozenset(m for m, sources in self.buttons.items() if any(map(pressed, sources)))
         return PadState(
-            connected=True,
             steer=self.steer.stick(raw(self.steer.source)),
             gas=self.gas.pedal(raw(self.gas.source)),
             brake=self.brake.pedal(raw(self.brake.source)),
-            buttons=down,
+            buttons=frozenset(m for m, sources in self.buttons.items() if any(map(pressed, sources))),
         )
 
     def sources(self) -> set[str]:
@@ -141,8 +133,7 @@ def from_table(table: Mapping[str, Any], default: PadMap, file: str = "pads.toml
         if name in _AXES:
             said = {k: v if k == "source" else _number(v) for k, v in value.items()}
             mapping = replace(mapping, **{name: filled(getattr(mapping, name), said, place)})
-            continue
-        if name == "buttons":
+        elif name == "buttons":
             pressed = {k: _sources(v, k, place) for k, v in value.items() if known(k, BUTTONS, place)}
             mapping = replace(mapping, buttons={**mapping.buttons, **pressed})
         else:
@@ -179,15 +170,12 @@ def table_of(pairs: Iterable[str]) -> dict[str, Any]:
     return table
 
 
-_AXES = ("steer", "gas", "brake")
-
-
 def calibrated(mapping: PadMap, rest: Mapping[str, float], seen: Mapping[str, tuple[float, float]]) -> PadMap:
     """Return the mapping with ends as measured: ``rest`` hands off, ``seen`` (lowest, highest), both by source.
 
     Raises `InputFileError` for an axis that hardly moved, since a calibration on it would make every twitch a full lock.
     """
-    changed: dict[str, Axis] = {}
+    changed: dict[str, Any] = {}
     for name in _AXES:
         axis: Axis = getattr(mapping, name)
         if not axis.source:
@@ -207,10 +195,4 @@ def calibrated(mapping: PadMap, rest: Mapping[str, float], seen: Mapping[str, tu
         changed[name] = replace(axis, low=round(ends[0], 4), centre=round(centre, 4), high=round(ends[1], 4))
     pressed = {source for sources in mapping.buttons.values() for source in sources}
     rests = {source: round(at, 4) for source, at in rest.items() if source in pressed}
-    return PadMap(
-        changed.get("steer", mapping.steer),
-        changed.get("gas", mapping.gas),
-        changed.get("brake", mapping.brake),
-        mapping.buttons,
-        {**mapping.rests, **rests},
-    )
+    return replace(mapping, **changed, rests={**mapping.rests, **rests})

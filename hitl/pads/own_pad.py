@@ -1,12 +1,12 @@
 """Never read our own virtual pad as the player's.
 
 Both have the same name, GUID and vendor, and no index tells them apart. So: what SDL saw before ours was made is not
-ours; whatever appears afterwards is a suspect, and nobody may bind it. A suspect is challenged: random values are
+ours; whatever appears afterwards is a suspect, and must not be bound. A suspect is challenged: random values are
 written to the right stick of our pad, which no driving game steers by, and a device that repeats them is ours. One
-that stays silent is somebody else's, and free: after one challenge if our pad is known and repeated each value beside
+that stays silent is not ours, and free: after one challenge if our pad is known and repeated each value beside
 it, else after two, each waiting long for a slow driver. Each new plugging-in begins again.
 
-`Guard.tick` does a step of this without waiting. Whoever looks for a pad calls it (`Devices.challenge`), so it goes on
+`Guard.tick` does a step of this without waiting. It is called while a pad is looked for (`Devices.challenge`), so it goes on
 while a session is paused, on the thread that reads the devices.
 """
 

@@ -67,7 +67,7 @@ class SdlPad:
         if self.device is not None:
             return self.device.name
         waits = self.identity or self.chosen
-        return (waits.name if waits else "") or self.wanted or "no pad"
+        return waits.name if waits else self.wanted or "no pad"
 
     def read(self) -> PadState:
         """Return the newest state: some microseconds, and never a wait."""
@@ -79,7 +79,7 @@ class SdlPad:
             self.hub.challenge()
             self._find()
             if self.device is None or lost is not None:
-                return MISSING  # also if it is back already: whatever was held meanwhile, nobody saw
+                return MISSING  # also if it is back already: what was held meanwhile was not seen
         try:
             self._look_around()
             return self._resting.state() if self._resting is not None else MISSING
@@ -111,17 +111,14 @@ class SdlPad:
     def _find(self) -> None:
         if self._closed:
             return
-        known = {
-            instance: one for instance, one in self.hub.identities().items() if instance not in self._others
-        }
+        known = {instance: one for instance, one in self.hub.identities().items() if instance not in self._others}
         wanted = self.identity or self.chosen
         if wanted is not None:
             found = pick(wanted, known.values())
             fitting = [self.hub.present[i] for i, one in known.items() if one is found]
         else:
             there = [self.hub.present[i] for i in known]
-            exact = [d for d in there if d.name.casefold() == self.wanted.casefold()]
-            fitting = exact or [d for d in there if self._fits(d)]
+            fitting = [d for d in there if d.name.casefold() == self.wanted.casefold()] or [d for d in there if self._fits(d)]
         if not fitting:
             self.problem = self._why_none(wanted, known.values()) if wanted is not None else ""
             return
@@ -134,14 +131,13 @@ class SdlPad:
     def _why_none(self, wanted: Identity, there: Collection[Identity]) -> str:
         if self.identity is not None or not there:
             return ""
-        several = sum(one.model == wanted.model for one in there)
-        name = wanted.name
-        if several:
-            return (
-                f"The pad that was chosen, one of the model {name}, is not plugged in where it was, and "
-                f"{'several of its model are' if several > 1 else 'another of its model is'}: choose with `hitl pads --choose`."
-            )
-        return f"The pad that was chosen, {name}, is not plugged in; `hitl pads --choose` chooses another."
+        same = sum(one.model == wanted.model for one in there)
+        if not same:
+            return f"The pad that was chosen, {wanted.name}, is not plugged in; `hitl pads --choose` chooses another."
+        return (
+            f"The pad that was chosen, one of the model {wanted.name}, is not plugged in where it was, and "
+            f"{'several of its model are' if same > 1 else 'another of its model is'}: choose with `hitl pads --choose`."
+        )
 
     def _fits(self, device: Device) -> bool:
         named = self.wanted.lower() in device.name.lower() or self.wanted == device.key
