@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -16,7 +17,7 @@ LEAST = 3  # failures that make a place
 SHARE = 0.05  # of all failures that a place must hold: one crash here and there is no corner
 JOIN_M = 12.0  # m between failures of one place
 LOOK_BACK_S = 4.0  # s before an end in which the speed of arrival is looked for
-BRAKING_DEFAULT = 8.0  # m/s^2, where nobody has braked yet
+BRAKING_DEFAULT = 8.0  # m/s^2, until there is braking to measure
 STRAIGHT_RADIUS_M = 60.0  # m: a road wider bent than this counts as straight
 LEAST_BEFORE_M, LEAST_BEHIND_M, MOST_BEHIND_M = 5.0, 8.0, 40.0
 
@@ -66,13 +67,14 @@ def mine(
     A zone reaches back by the distance in which the usual arrival speed can be braked away, and forward to where the
     road is straight again. Zones that touch are one. Names are numbers in the order of all corners along the line.
     """
-    groups = _groups(sorted(failures, key=lambda f: f.progress))
+    ordered = sorted(failures, key=lambda f: f.progress)
+    gaps = np.diff([f.progress for f in ordered])
+    edges = [0, *(np.flatnonzero(gaps > JOIN_M) + 1).tolist(), len(ordered)]
     zones: list[tuple[float, float, int]] = []
-    for group in groups:
+    for group in (ordered[a:b] for a, b in pairwise(edges)):
         if len(group) < max(LEAST, SHARE * len(failures)):
             continue
-        at = np.array([f.progress for f in group])
-        low, high = (float(v) for v in np.percentile(at, (10, 90)))
+        low, high = np.percentile([f.progress for f in group], (10, 90)).tolist()
         arrival = float(np.median([f.arrival for f in group]))
         end_speed = float(np.median([min(f.speed, f.arrival) for f in group]))
         need = (arrival**2 - min(end_speed, 0.6 * arrival) ** 2) / (2.0 * deceleration)
@@ -92,16 +94,6 @@ def same_stretch(one: tuple[float, float], other: tuple[float, float]) -> bool:
     """Tell whether two stretches mean the same corner: half of the shorter one lies in the longer one."""
     shared = min(one[1], other[1]) - max(one[0], other[0])
     return shared >= 0.5 * min(one[1] - one[0], other[1] - other[0])
-
-
-def _groups(failures: Sequence[End]) -> list[list[End]]:
-    groups: list[list[End]] = []
-    for failure in failures:
-        if groups and failure.progress - groups[-1][-1].progress <= JOIN_M:
-            groups[-1].append(failure)
-        else:
-            groups.append([failure])
-    return groups
 
 
 def _leave(high: float, line: ReferenceLine | None) -> float:

@@ -38,6 +38,11 @@ class Rate:
     k: int
     n: int
 
+    @classmethod
+    def of(cls, outcomes: Sequence[bool]) -> Rate:
+        """Count the outcomes that are true."""
+        return cls(sum(outcomes), len(outcomes))
+
     @property
     def share(self) -> float | None:
         """k / n, None when n is 0."""
@@ -120,21 +125,19 @@ def corner_stats(drives: Iterable[Drive], corners: Sequence[Corner]) -> list[Cor
             seen = visit(drive, corner, ends[corner.name])
             if seen is not None:
                 visits[corner.name].append(seen)
-    return [summary(corner, visits[corner.name]) for corner in corners]
+    return [_summary(corner, visits[corner.name]) for corner in corners]
 
 
-def summary(corner: Corner, visits: Sequence[Visit]) -> CornerStats:
+def _summary(corner: Corner, visits: Sequence[Visit]) -> CornerStats:
     """Sum up the visits of one corner, oldest first."""
-    alone = [v for v in visits if not v.helped]
-    with_human = [v for v in visits if v.helped]
-    could = [v for v in visits if v.purpose not in ("lap", "evaluation")]
+    alone = [v.passed for v in visits if not v.helped]
     return CornerStats(
         corner,
         len(visits),
-        Rate(sum(v.passed for v in alone), len(alone)),
-        Rate(sum(v.passed for v in with_human), len(with_human)),
-        Rate(sum(v.helped for v in could), len(could)),
-        trend([v.passed for v in alone]),
+        Rate.of(alone),
+        Rate.of([v.passed for v in visits if v.helped]),
+        Rate.of([v.helped for v in visits if v.purpose not in ("lap", "evaluation")]),
+        trend(alone),
         _median([v.entry_speed for v in visits if v.entry_driver == AGENT]),
         _median([v.entry_speed for v in visits if v.entry_driver == HUMAN]),
         _median([v.braking_m for v in visits if v.braking_m is not None and v.braking_driver == AGENT]),
@@ -142,9 +145,9 @@ def summary(corner: Corner, visits: Sequence[Visit]) -> CornerStats:
     )
 
 
-def trend(passed: Sequence[bool], recent: int = RECENT) -> float | None:
+def trend(passed: Sequence[bool]) -> float | None:
     """Return the pass rate of the newest attempts less that of as many before them; None for fewer than six."""
-    half = min(recent, len(passed) // 2)
+    half = min(RECENT, len(passed) // 2)
     if half < 3:
         return None
     newest, before = passed[-half:], passed[-2 * half : -half]

@@ -22,11 +22,9 @@ def road_of(track: Track) -> Road:
 def file_under(store: Store, track: Track) -> tuple[Track, str, list[str]]:
     """Return the track with the name that the store files it under, its digest there, and what the player must be told."""
     road = road_of(track)
-    reserved = built_in = False
-    if track.name in shipped_tracks():
-        built_in = road.same(road_of(load_track(track.name)))
-        reserved = not built_in
-    label, said = store.enter_track(track.name, road, built_in=built_in, reserved=reserved)
+    shipped = track.name in shipped_tracks()
+    built_in = shipped and road.same(road_of(load_track(track.name)))
+    label, said = store.enter_track(track.name, road, built_in=built_in, reserved=shipped and not built_in)
     (row,) = store.known_tracks(label)
     return replace(track, name=label), row.digest, said
 
@@ -77,6 +75,4 @@ def stored_track(store: Store, label: str) -> Track:
         line = ReferenceLine(row.road.points)
     except ValueError as error:
         raise InputFileError(f"The line of track '{label}' in the store cannot be used: {error}.") from error
-
-    corners = tuple(store.corners(label))
-    return Track(label, line, row.road.half_width, corners)
+    return Track(label, line, row.road.half_width, tuple(store.corners(label)))

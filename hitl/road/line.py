@@ -1,7 +1,6 @@
 """The reference line: where a car is along the road, and what the road does ahead of it.
 
-All lengths are metres, all angles radians, counter-clockwise from +x. A line is a plane curve; heights are kept for
-games that have them and take no part in the geometry.
+All lengths are metres, all angles radians, counter-clockwise from +x. A line is a plane curve: heights are not kept.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-SPACING = 1.0  # m between the points that a line is resampled to
+SPACING = 1.0  # m between the points that a line is resampled to, about
 MOST_LENGTH = 100_000.0  # m: no road is longer, and what claims to be would ask for memory without end
 MOST_FAR = 1e7  # m: beyond it neighbouring positions cannot be told apart well
 LEAD_IN = 50.0  # m of straight road imagined before the beginning: a line is often recorded from a car that rolls already
@@ -34,31 +33,28 @@ class ReferenceLine:
     ``points``: (N, 2) or (N, 3) positions in driving order, in metres. Repeated points are dropped.
     """
 
-    def __init__(self, points: ArrayLike, spacing: float = SPACING) -> None:
+    def __init__(self, points: ArrayLike) -> None:
         raw = np.asarray(points, dtype=np.float64)
         if raw.ndim != 2 or raw.shape[1] not in (2, 3) or not np.isfinite(raw).all():
             raise ValueError("a line is a table of finite x, y[, z] positions")
-        if len(raw) < 2:
-            raise ValueError("a line needs at least two different points")
-        if np.abs(raw).max() > MOST_FAR:
+        if np.abs(raw).max(initial=0.0) > MOST_FAR:
             raise ValueError(f"it has positions more than {MOST_FAR / 1000:,.0f} km away")
-        keep = np.r_[True, np.hypot(*np.diff(raw[:, :2], axis=0).T) > 1e-6]
-        raw = raw[keep]
+        keep = np.r_[True, np.hypot(*np.diff(raw[:, :2], axis=0).T) > 1e-6][: len(raw)]
+        raw = raw[keep, :2]
         if len(raw) < 2:
             raise ValueError("a line needs at least two different points")
-        arc = np.r_[0.0, np.cumsum(np.hypot(*np.diff(raw[:, :2], axis=0).T))]
+        arc = np.r_[0.0, np.cumsum(np.hypot(*np.diff(raw, axis=0).T))]
         self.length = float(arc[-1])
         if self.length < 0.01:
             raise ValueError("it is shorter than a centimetre")
         if self.length > MOST_LENGTH:
             raise ValueError(f"it is {self.length / 1000:,.0f} km long, and {MOST_LENGTH / 1000:.0f} km can be driven")
-        count = max(2, round(self.length / spacing) + 1)
+        count = max(2, round(self.length / SPACING) + 1)
         grid = np.linspace(0.0, self.length, count)
         self.spacing = self.length / (count - 1)
         xy = np.stack([np.interp(grid, arc, raw[:, k]) for k in range(2)], axis=1)
         self.points: NDArray[np.float64] = xy
         """(count, 2) evenly spaced positions."""
-        self.heights = np.interp(grid, arc, raw[:, 2]) if raw.shape[1] == 3 else np.zeros(count)
         step = np.diff(xy, axis=0)
         segment_heading = np.unwrap(np.arctan2(step[:, 1], step[:, 0]))
         self.headings = np.r_[segment_heading[0], (segment_heading[1:] + segment_heading[:-1]) / 2, segment_heading[-1]]
@@ -80,9 +76,8 @@ class ReferenceLine:
         the end in question. Up to ``LEAD_IN`` before the start the offset is the distance from the straight that leads there.
         """
         xs, ys, spacing = self._x, self._y, self.spacing
-        first = max(0, int((near_s - behind) / spacing))
         last = min(len(xs) - 1, int((near_s + ahead) / spacing) + 1)
-        first = min(first, last)
+        first = min(last, max(0, int((near_s - behind) / spacing)))
         best, best_d2 = first, math.inf
         for i in range(first, last + 1):
             dx = x - xs[i]
@@ -167,8 +162,3 @@ class ReferenceLine:
         x = self._x[k] + u * (self._x[k + 1] - self._x[k])
         y = self._y[k] + u * (self._y[k + 1] - self._y[k])
         return x, y, self._headings[k] + u * (self._headings[k + 1] - self._headings[k])
-
-    def edges(self, half_width: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the left and right edges of a road of that half width, (count, 2) each."""
-        normal = np.stack([-np.sin(self.headings), np.cos(self.headings)], axis=1) * half_width
-        return self.points + normal, self.points - normal

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -29,6 +30,7 @@ from hitl.road.line import MOST_FAR, MOST_LENGTH, ReferenceLine
 
 DEFAULT_WIDTH = 16.0  # m, for formats that carry no width: TrackMania's usual road
 LEAST_RADIUS = 0.001  # m; below it an arc is a point, and its curvature soon no number
+_LAID_M = 0.25  # m between the points that segments are laid with
 _MAX_POINTS = 2_000_000
 
 
@@ -43,12 +45,11 @@ class Track:
 
     def corner(self, name: str) -> Corner:
         """Return the corner of that name."""
-        for corner in self.corners:
-            if corner.name == name:
-                return corner
-        known = ", ".join(c.name for c in self.corners) or "none"
-        meant = did_you_mean(name, [c.name for c in self.corners])
-        raise InputFileError(f"Track '{self.name}' has no corner '{name}'. Known corners: {known}.{meant}")
+        named = {corner.name: corner for corner in self.corners}
+        if name in named:
+            return named[name]
+        known = ", ".join(named) or "none"
+        raise InputFileError(f"Track '{self.name}' has no corner '{name}'. Known corners: {known}.{did_you_mean(name, named)}")
 
 
 def shipped_tracks() -> tuple[str, ...]:
@@ -99,10 +100,6 @@ def _build(name: str, points: Any, width: float, corners: tuple[Corner, ...] | N
     return Track(name, line, float(width) / 2, corners_from_curvature(line) if corners is None else corners)
 
 
-def _read_toml(path: Path) -> Track:
-    return _from_table(read_toml(path), path.stem, path.parent)
-
-
 def _from_table(table: dict[str, Any], stem: str, folder: Path | None = None) -> Track:
     name, segments = table.get("name", stem), table.get("segments")
     if folder is not None and isinstance(name, str) and isinstance(table.get("line"), str):
@@ -135,9 +132,7 @@ def _redrawn(name: str, folder: Path, table: dict[str, Any]) -> Track:
     return _build(name, points[(at >= first) & (at <= last)], table.get("width", DEFAULT_WIDTH))
 
 
-def lay_segments(
-    name: str, segments: list[Any], spacing: float = 0.25
-) -> tuple[NDArray[np.float64], dict[str, tuple[float, float]]]:
+def lay_segments(name: str, segments: list[Any]) -> tuple[NDArray[np.float64], dict[str, tuple[float, float]]]:
     """Lay straights and arcs end to end from the origin, heading +x.
 
     Returns the (N, 2) positions and the span (from_m, to_m) of each named corner.
@@ -149,7 +144,7 @@ def lay_segments(
     if not sum(length for length, _ in shapes) <= MOST_LENGTH:
         raise InputFileError(f"Track '{shown(name)}' is longer than {MOST_LENGTH / 1000:.0f} km.")
     for segment, (length, curvature) in zip(segments, shapes, strict=True):
-        count = max(1, round(length / spacing))
+        count = max(1, round(length / _LAID_M))
         step = length / count
         for _ in range(count):
             middle = heading + curvature * step / 2  # the chord of an arc points along its middle tangent
@@ -168,10 +163,7 @@ def _segment_shape(name: str, number: int, segment: Any) -> tuple[float, float]:
     """Return (length in m, curvature in 1/m) of one TOML segment."""
     if isinstance(segment, dict):
         values = [segment.get(k) for k in ("straight", "radius", "angle")]
-        numbers = [
-            v if isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) else None for v in values
-        ]
-        straight, radius, angle = numbers
+        straight, radius, angle = (v if type(v) in (int, float) and math.isfinite(v) else None for v in values)
         if straight is not None and straight > 0 and radius is None and angle is None:
             return float(straight), 0.0
         if radius is not None and radius >= LEAST_RADIUS and angle and abs(angle) <= 3600 and straight is None:
@@ -191,13 +183,13 @@ def _read_csv(path: Path) -> Track:
         try:
             rows.append([float(c) for c in cells])
         except ValueError:
-            if rows or heading:
-                raise InputFileError(f"Track '{shown(path.name)}', line {number}: x, y or x, y, z were expected.") from None
-            heading = True
-            continue
-        if len(rows[-1]) not in (2, 3):
+            if not (rows or heading):
+                heading = True
+                continue
+            cells = []
+        if len(cells) not in (2, 3):
             raise InputFileError(f"Track '{shown(path.name)}', line {number}: x, y or x, y, z were expected.")
-        if len(rows[-1]) != len(rows[0]):
+        if len(cells) != len(rows[0]):
             raise InputFileError(f"Track '{shown(path.name)}', line {number}: each line needs as many numbers as the first.")
         if len(rows) > _MAX_POINTS:
             raise InputFileError(f"Track '{shown(path.name)}' has more than {_MAX_POINTS:,} points.")
@@ -214,7 +206,12 @@ def _read_reward_pkl(path: Path) -> Track:
     return _build(path.stem, ground, DEFAULT_WIDTH)
 
 
-FILES = {".toml": _read_toml, ".csv": _read_csv, ".txt": _read_csv, ".pkl": _read_reward_pkl}
+FILES: dict[str, Callable[[Path], Track]] = {
+    ".toml": lambda path: _from_table(read_toml(path), path.stem, path.parent),
+    ".csv": _read_csv,
+    ".txt": _read_csv,
+    ".pkl": _read_reward_pkl,
+}
 """What reads a track from a file, by the ending of its name."""
 
 
@@ -239,7 +236,7 @@ def finish_artefact(points: NDArray[Any]) -> int:
     """Return how many points of a recorded line are road.
 
     When a run finishes, the game reports the position (0, 0, 0) for a moment, and a recorder that spaces its points
-    evenly fills the gap with a straight to the world's origin: hundreds of metres that nobody drove. It is recognised
+    evenly fills the gap with a straight to the world's origin: hundreds of metres that were never driven. It is recognised
     by its end (near the origin), its straightness and its direction, and nothing is cut when any of the three is missing.
     """
     count = len(points)

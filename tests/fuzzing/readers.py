@@ -39,9 +39,9 @@ def check_track(track: Any) -> None:
     line = track.line
     n = len(line.points)
     assert (
-        n >= 2 and line.points.shape == (n, 2) and len(line.headings) == len(line.curvatures) == len(line.heights) == n
+        n >= 2 and line.points.shape == (n, 2) and len(line.headings) == len(line.curvatures) == n
     )
-    assert finite(line.points, line.headings, line.curvatures, line.heights, line.length, line.spacing), "not finite"
+    assert finite(line.points, line.headings, line.curvatures, line.length, line.spacing), "not finite"
     assert (
         0 < line.length <= 100_001
         and line.spacing > 0
