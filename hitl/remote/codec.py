@@ -10,6 +10,7 @@ import struct
 from typing import Any
 
 DEPTH = 20
+_CONSTANTS = {"n": None, "t": True, "f": False}
 _NUMBER, _SIZE = struct.Struct("<d"), struct.Struct("<I")
 
 
@@ -63,24 +64,24 @@ def decode(raw: bytes) -> Any:
 def _get(raw: memoryview, at: int, depth: int) -> tuple[Any, int]:
     if depth > DEPTH:
         raise ValueError("a message is nested too deeply")
-    kind, at = raw[at], at + 1
-    if kind in b"ntf":
-        return {110: None, 116: True, 102: False}[kind], at
-    if kind == 100:
+    kind, at = chr(raw[at]), at + 1
+    if kind in _CONSTANTS:
+        return _CONSTANTS[kind], at
+    if kind == "d":
         return _NUMBER.unpack_from(raw, at)[0], at + 8
     size, at = _SIZE.unpack_from(raw, at)[0], at + 4
-    if kind in b"isb":
-        if at + size > len(raw) or (kind == 105 and size > 40):
+    if kind in "isb":
+        if at + size > len(raw) or (kind == "i" and size > 40):
             raise ValueError("a message was cut off or is not one of ours")
         piece = bytes(raw[at : at + size])
-        return (int(piece) if kind == 105 else piece.decode() if kind == 115 else piece), at + size
-    if kind == 108:
+        return (int(piece) if kind == "i" else piece.decode() if kind == "s" else piece), at + size
+    if kind == "l":
         items = []
         for _ in range(size):
             item, at = _get(raw, at, depth + 1)
             items.append(item)
         return tuple(items), at
-    if kind == 109:
+    if kind == "m":
         table = {}
         for _ in range(size):
             key, at = _get(raw, at, depth + 1)

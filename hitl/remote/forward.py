@@ -77,13 +77,9 @@ def forward(
             if connection(endpoint) is not None:  # else it would only be kept for later
                 endpoint.produce(WorkerGreeting(outbox.worker, name), "trainers")
         if alive != connected:
-            connected = alive
-            say(
-                "The trainer answers; recordings are sent to it."
-                if alive
-                else "The trainer does not answer; sending waits."
-            )
-            moved = now
+            connected, moved = alive, now
+            does = "answers; recordings are sent to it" if alive else "does not answer; sending waits"
+            say(f"The trainer {does}.")
         if stopping() and until is None:
             until = now + 15.0
         if alive:
@@ -98,11 +94,8 @@ def forward(
         if until is not None and ((alive and not outbox.waiting) or now > until or (not alive and now > until - 9.0)):
             break
         time.sleep(POLL_S)
-    say(
-        f"{outbox.steps:,} steps have arrived at the trainer."
-        if not outbox.waiting and alive
-        else f"{outbox.steps:,} steps have arrived; the rest will be sent by the next `hitl worker`."
-    )
+    rest = "; the rest will be sent by the next `hitl worker`" if outbox.waiting or not alive else " at the trainer"
+    say(f"{outbox.steps:,} steps have arrived{rest}.")
     outbox.close()
 
 

@@ -39,12 +39,9 @@ class Access:
     @property
     def loopback(self) -> bool:
         """Return whether the server is on this machine."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        with contextlib.suppress(ValueError):
+            return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+        return False
 
     def check(self) -> Access:
         """Return itself. Raises UsageError where others could listen in or connect."""
@@ -90,7 +87,7 @@ def _check_pem(path: Path) -> None:
         )
 
 
-def make_keys(folder: Path, years: int = 10) -> None:
+def make_keys(folder: Path) -> None:
     """Write key.pem, certificate.pem and password.txt into a new folder. Raises UsageError when there are some already."""
     import datetime
 
@@ -114,7 +111,7 @@ def make_keys(folder: Path, years: int = 10) -> None:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=365 * years))
+        .not_valid_after(now + datetime.timedelta(days=3650))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOSTNAME)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())

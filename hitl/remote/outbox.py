@@ -15,7 +15,7 @@ import time
 import uuid as uuids
 from collections import deque
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from data.connect import data_version, open_to_follow, transaction
 from data.errors import StoreError
@@ -43,6 +43,16 @@ WINDOW = 8  # messages on their way
 PATIENCE_S = 20.0  # with a store that cannot be read
 
 
+class _News(NamedTuple):
+    """What one message is about: at most one session."""
+
+    session: dict[str, Any]
+    ops: list[Operation]
+    marks: Marks  # how far the store is read with it
+    steps: int
+    still_open: list[int]  # sessions whose end is not sent with it
+
+
 class Outbox:
     """Reads the store and makes messages. ``everything``: also what was recorded before the first call for this home.
 
@@ -63,15 +73,15 @@ class Outbox:
             self.acked = Marks(**kept["marks"])
         else:
             self.acked, self._first = Marks(), 0
-            if not everything:
-                self.acked, self._first = self._current_marks()
+            if not everything and self._path.exists():
+                self.acked, self._first = news.marks_now(self._connect())
         self._sent, self._kept_open = self.acked, list(self.open)
         self.seq = self.base = 0
         self.steps = 0  # acknowledged in this run
         self.said: list[str] = []
         """Sentences about what is not sent."""
         self._named: set[str] = set()
-        self._unacked: deque[tuple[dict[str, Any], Marks, int, list[int]]] = deque()
+        self._unacked: deque[tuple[dict[str, Any], _News]] = deque()
         self._resend: deque[dict[str, Any]] = deque()
         self._save()
 
@@ -92,41 +102,40 @@ class Outbox:
             return None
         if made is None:
             return None
-        conn = self._connect()
-        session, ops, marks, steps, still_open = made
+        ops = made.ops
         # What an older version recorded is judged here; what is recorded now was judged at the session's door.
         left_out, names = 0, dict[str, int]()
         with contextlib.suppress(KeyError, TypeError, ValueError):  # a damaged row is for the trainer to refuse and pass over
-            ops, left_out, names = drop_unusable(ops, read_session(session))
+            ops, left_out, names = drop_unusable(ops, read_session(made.session))
         if left_out and not names.keys() <= self._named:
             self._named |= names.keys()
             self.said.append(f"{counted(left_out, names)}. Such steps are not sent.")
         self.seq += 1
-        self._sent = marks
-        self.open = still_open
+        self._sent, self.open = made.marks, made.still_open
         message = {
             "kind": "data", "worker": self.worker, "name": self.name, "run": self.run, "seq": self.seq, "base": self.base,
-            "session": session, "ops": [as_row(op) for op in ops], "checkpoints": self._checkpoint_names(conn, ops),
+            "session": made.session, "ops": [as_row(op) for op in ops], "checkpoints": self._checkpoint_names(ops),
         }  # fmt: skip
-        self._unacked.append((message, marks, steps, still_open))
+        self._unacked.append((message, made))
         return message
 
     def acknowledged(self, seq: int) -> bool:
         """Note that the trainer has everything up to that number; returns whether that is new."""
-        told = False
+        before = self.base
         while self._unacked and self._unacked[0][0]["seq"] <= seq:
-            message, self.acked, steps, self._kept_open = self._unacked.popleft()
+            message, made = self._unacked.popleft()
+            self.acked, self._kept_open = made.marks, made.still_open
             self.base = int(message["seq"])
-            self.steps += steps
-            told = True
-        if told:
-            self._resend = deque(m for m in self._resend if m["seq"] > seq)
-            self._save()
-        return told
+            self.steps += made.steps
+        if self.base == before:
+            return False
+        self._resend = deque(m for m in self._resend if m["seq"] > seq)
+        self._save()
+        return True
 
     def resend(self) -> None:
         """Send what was not acknowledged again: the very same messages, as the first ones may still arrive."""
-        self._resend = deque(message for message, *_ in self._unacked)
+        self._resend = deque(message for message, _ in self._unacked)
 
     @property
     def waiting(self) -> int:
@@ -141,8 +150,8 @@ class Outbox:
 
     # -- inside
 
-    def _news(self) -> tuple[dict[str, Any], list[Operation], Marks, int, list[int]] | None:
-        """Return the next message, without looking further where nothing was written since the last look."""
+    def _news(self) -> _News | None:
+        """Return what the next message is about, without looking further where nothing was written since the last look."""
         conn = self._connect()
         version = data_version(conn)
         if version == self._seen:
@@ -158,14 +167,7 @@ class Outbox:
             self._conn = open_to_follow(self._path)
         return self._conn
 
-    def _current_marks(self) -> tuple[Marks, int]:
-        """Return how far the store has come, and the number of the next session."""
-        if not self._path.exists():
-            return Marks(), 0
-        return news.marks_now(self._connect())
-
-    def _make(self, conn: sqlite3.Connection) -> tuple[dict[str, Any], list[Operation], Marks, int, list[int]] | None:
-        """Return (session, operations, marks, steps, open sessions) of the next message; one session at a time."""
+    def _make(self, conn: sqlite3.Connection) -> _News | None:
         while True:
             marks = self._sent
             session = news.next_session(conn, marks)
@@ -173,29 +175,24 @@ class Outbox:
                 return self._endings(conn, marks)
             if session >= self._first:
                 return self._of_session(conn, session, marks)
-            # The trainer knows nothing of that session, so a judgement on it means nothing there.
+            # The trainer does not have that session, so it has no use for a verdict on it.
             self._sent = self._past(conn, session, marks)
 
-    def _of_session(
-        self, conn: sqlite3.Connection, session: int, marks: Marks
-    ) -> tuple[dict[str, Any], list[Operation], Marks, int, list[int]]:
+    def _of_session(self, conn: sqlite3.Connection, session: int, marks: Marks) -> _News:
         size = news.step_bytes(conn, marks.step)
         most = max(1, MESSAGE_BYTES // size) if size else 1
         rows = news.new_steps(conn, marks.step, most + 1)
-        own = []
-        for found in rows[:most]:
-            if found[1] != session:
-                break
-            own.append(found)
+        own = list(itertools.takewhile(lambda row: row[1] == session, rows[:most]))
         whole = len(own) == len(rows)  # every new step is in this message: what closes episodes may follow
         step = own[-1][0] if own else marks.step
         changed = _first_of(news.changed_episodes(conn, marks.episode), session)
         episodes = dict.fromkeys([r[2] for r in own] + [c[2] for c in changed])
         ops: list[Operation] = [BeginEpisode(*news.episode_begun(conn, e)) for e in episodes]
         ops += [AddStep(*r[3:]) for r in own]
-        still_open = [*self.open, *(() if session in self.open else (session,))]
+        still_open = list(dict.fromkeys((*self.open, session)))
+        described = news.session_described(conn, session)
         if not whole:
-            return news.session_described(conn, session), ops, replace(marks, step=step), len(own), still_open
+            return _News(described, ops, replace(marks, step=step), len(own), still_open)
         segment = marks.segment
         rows = news.changed_segments(conn, marks.segment)
         for _, revision, number, *begun, stop, outcome, interrupted in _first_of(rows, session):
@@ -211,7 +208,7 @@ class Outbox:
                 ops.append(EndEpisode(*ended))
         event = self._events(conn, session, marks.event, ops)
         revision = changed[-1][1] if changed else marks.episode
-        return news.session_described(conn, session), ops, Marks(step, revision, segment, event), len(own), still_open
+        return _News(described, ops, Marks(step, revision, segment, event), len(own), still_open)
 
     def _past(self, conn: sqlite3.Connection, session: int, marks: Marks) -> Marks:
         """Return marks past everything new in one session, up to what belongs to another."""
@@ -233,24 +230,22 @@ class Outbox:
                 ops.append(AddEvent(*event))
         return mark
 
-    def _endings(
-        self, conn: sqlite3.Connection, marks: Marks
-    ) -> tuple[dict[str, Any], list[Operation], Marks, int, list[int]] | None:
-        """Return a message that closes a session which has ended."""
+    def _endings(self, conn: sqlite3.Connection, marks: Marks) -> _News | None:
+        """Return what closes a session which has ended."""
         for session in self.open:
             status, ended = news.session_status(conn, session)
             if status != "open":
-                left = [s for s in self.open if s != session]
                 ops: list[Operation] = []
                 event = self._events(conn, session, marks.event, ops)
                 ops.append(EndSession(status, ended))
-                return news.session_described(conn, session), ops, replace(marks, event=event), 0, left
+                left = [s for s in self.open if s != session]
+                return _News(news.session_described(conn, session), ops, replace(marks, event=event), 0, left)
         return None
 
-    def _checkpoint_names(self, conn: sqlite3.Connection, ops: list[Operation]) -> dict[int, str]:
+    def _checkpoint_names(self, ops: list[Operation]) -> dict[int, str]:
         """Return the names of the checkpoints that the operations speak of: numbers differ from store to store."""
         used = {op.checkpoint_id for op in ops if isinstance(op, AddStep | BeginEpisode)}
-        return news.checkpoint_names(conn, {id_ for id_ in used if id_ is not None})
+        return news.checkpoint_names(self._connect(), {id_ for id_ in used if id_ is not None})
 
     def _load(self) -> dict[str, Any]:
         try:

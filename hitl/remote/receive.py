@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from data.connect import open_store, transaction
-from data.errors import shown
+from data.errors import HitlError, shown
 from data.exchange.unpickle import Holder
 from data.numbers import counted
 from data.recording.applier import Applier
@@ -58,11 +59,9 @@ class Inbox:
         block all that come after it. Raises KeyError, TypeError or ValueError for what is not a message at all.
         """
         run, seq, base = str(message["run"]), int(message["seq"]), int(message["base"])
-        last = max(
-            self.acks.get(run, 0), base
-        )  # a trainer that was started anew believes what the one before acknowledged
-        self.acks[run] = last
-        if seq != last + 1:
+        # A trainer that was started anew believes what the one before acknowledged.
+        self.acks[run] = max(self.acks.get(run, 0), base)
+        if seq != self.acks[run] + 1:
             return False
         try:
             self._store(message)
@@ -182,10 +181,12 @@ def receive(
             again = again or wanted
             if again and listening and newest and now - sent > WEIGHTS_S:
                 again, sent = False, now
-                _send_weights(endpoint, home, newest, listening)
+                if (data := _weights(home, newest)) is not None:
+                    endpoint.send_object({"kind": "weights", "name": newest, "data": data}, {"workers": listening})
             if tmrl_weights and connected and newest and newest != broadcast:
                 broadcast = newest
-                _broadcast_weights(endpoint, home, newest)
+                if (data := _weights(home, newest)) is not None:
+                    endpoint.broadcast(data, "workers")  # as the bytes of a file; our own workers ignore it
             time.sleep(POLL_S)
     finally:
         inbox.close()
@@ -196,7 +197,7 @@ def receive(
 
 
 def _take(inbox: Inbox, message: dict[str, Any], say: Callable[[str], None]) -> None:
-    """Store a message, however busy the store is; anything else is left out."""
+    """Store a message; try again while the store is busy, and leave out what cannot be stored."""
     for _ in range(50):
         try:
             inbox.take(message)
@@ -217,22 +218,8 @@ def _take(inbox: Inbox, message: dict[str, Any], say: Callable[[str], None]) -> 
 
 def _weights(home: Home, name: str) -> bytes | None:
     """Return the file of a checkpoint's policy; None where it is gone."""
-    from data.errors import HitlError
     from trainer.checkpoints.packed import policy_only
 
-    try:
+    with contextlib.suppress(HitlError):
         return policy_only(home.checkpoints / name)
-    except HitlError:
-        return None
-
-
-def _send_weights(endpoint: Any, home: Home, name: str, workers: int) -> None:
-    """Send a checkpoint's policy to each of our workers."""
-    if (data := _weights(home, name)) is not None:
-        endpoint.send_object({"kind": "weights", "name": name, "data": data}, {"workers": workers})
-
-
-def _broadcast_weights(endpoint: Any, home: Home, name: str) -> None:
-    """Send it to tmrl's workers, as the bytes of a file. Ours receive it too and ignore it."""
-    if (data := _weights(home, name)) is not None:
-        endpoint.broadcast(data, "workers")
+    return None
