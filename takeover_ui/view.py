@@ -1,6 +1,6 @@
 """What one frame shows, as plain records: the session fills them in, the window draws them.
 
-A :class:`Scene` changes only with the track and is sent to the window once; a :class:`View` is made anew for every tick.
+A :class:`Scene` changes only with the track and is sent to the window once; each tick makes a new :class:`View`.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ BUTTONS = ("takeover", "pause", "panic", "star", "quit", "restart")
 
 @dataclass(frozen=True, slots=True)
 class PadState:
-    """One reading, dead zones and curves applied. ``connected`` False means that nothing else in it may be believed."""
+    """One reading, with dead zones and curves applied. Without ``connected`` everything else in it is to be ignored."""
 
     connected: bool = True
     steer: float = 0.0  # -1 left .. 1 right
@@ -35,7 +35,7 @@ class PadState:
         return max(abs(self.steer), self.gas, self.brake)
 
 
-#: A pad that is not there. It is not the same as a pad at rest, ``PadState()``.
+#: A pad that is unplugged or unusable. That is not a pad at rest, ``PadState()``.
 MISSING = PadState(connected=False)
 
 
@@ -67,7 +67,7 @@ def to_action(state: PadState, names: Sequence[str]) -> Action:
     ``gas_brake`` is gas minus brake. Separate ``gas`` and ``brake`` are the pedal itself: 0 when released, never below.
     The game's pad is sent ``max(0, action)`` (tmrl does the same), so 0 and -1 both mean released, and a half-pressed
     trigger arrives half pressed; spreading 0..1 over -1..1 would send a half-pressed trigger as released. Recorded
-    player runs hold the game's measured input, 0..1 as well, so takeovers and imported laps speak of the same numbers.
+    player runs hold the game's measured input, 0..1 as well, so the numbers of takeovers and of imported laps mean the same.
     A missing pad acts like a released one. A name may also be ``none`` (never moved) or have a minus in front (reversed),
     for environments whose actions are mapped by settings.
     """

@@ -4,7 +4,7 @@ SDL wants its events pumped on the thread that started it, so `Devices.poll` doe
 thread, the devices are as fresh as that thread's last poll; when it has not polled for a while, nothing here claims to
 be connected any more: a reading that is not refreshed shows where the hands were, not where they are.
 
-Whoever else reads pygame's events should leave ours in the queue: ``pygame.event.get(exclude=HOTPLUG)``. If they do
+Other code that reads pygame's events should leave these in the queue: ``pygame.event.get(exclude=HOTPLUG)``. If it does
 not, a pad that comes or goes is still noticed, by count and by asking each controller.
 """
 
@@ -28,7 +28,7 @@ STALE_S = 0.5  # s without a poll after which no device counts as connected
 
 
 class Devices:
-    """All devices of this process. Make it on the thread that owns the window, or on any if there is none."""
+    """All devices of this process. Make it on the thread that owns the window, or on any thread where there is no window."""
 
     def __init__(self) -> None:
         try:
@@ -45,7 +45,7 @@ class Devices:
         # Axis motion would fill the queue of a session without a window; readings do not need the events.
         pygame.event.set_blocked([pygame.JOYAXISMOTION, pygame.JOYBALLMOTION, pygame.CONTROLLERAXISMOTION])
         self.present: dict[int, Device] = {}
-        self.guards: list[Guard] = []  # one for each virtual pad of ours
+        self.guards: list[Guard] = []  # one for each of our virtual pads
         self._thread = threading.get_ident()
         self._polled = -1e9
         self._count = -1
@@ -98,7 +98,7 @@ class Devices:
                 name, guid = joystick.get_name(), joystick.get_guid()
                 found[instance] = Device(instance, name, guid, joystick, pad, *serial_and_port(instance))
             except pygame.error:
-                continue  # gone again, or not ours to open
+                continue  # unplugged again, or not to be opened by us
         self.present, self._count = found, count
         pygame.event.pump()  # what was just opened shows its state after one more update
 

@@ -1,10 +1,10 @@
-"""What of the player's devices counts: pure state beside each device that is read.
+"""Which of the player's inputs count: pure state beside each device that is read.
 
-* A control (the stick to one side, a pedal, a button) counts once it was seen released: what is still held from the last
-  episode, or by a pad that has just come back, is an old wish. :func:`disarmed` begins the waiting anew.
-* An axis that lies still off its rest, as a worn stick does, counts as released where it lies.
+* A control (the stick to one side, a pedal, a button) counts only after it was seen released: what is still held from the
+  last episode, or on a pad that has just come back, is not meant for now. :func:`disarmed` starts this waiting again.
+* An axis that stays still away from its rest, as a worn stick does, counts as released where it lies.
 
-Both only ever take away: what counts is never more than what the device says.
+Both can only ignore inputs, never add any.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ CONTROLS = frozenset((*AXES, *BUTTONS))
 TAKING = frozenset((*AXES, "takeover"))  # what takes the wheel; every other button is a command and acts when pressed
 STILL = 0.03  # a hand moves an axis by more than this, even a hand that tries to hold it still
 FULL = 0.95  # at its end an axis may well be held still: a key, a thumb at full lock
-LIES_S = 2.5  # s without a movement after which an axis lies there: nobody holds a bend so exactly for so long
-LIES_WAITING_S = 1.0  # the same for an axis that was never seen released, so that nothing is lost by it
+LIES_S = 2.5  # s without a movement after which an axis lies there: no hand holds a bend so exactly for so long
+LIES_WAITING_S = 1.0  # the same for an axis that was never seen released and so does not count yet
 MIDDLE_S = 5.0  # s in the middle after which it is believed to rest there again: a thumb may hold a worn stick straight
 
 
 @dataclass(frozen=True, slots=True)
 class Lying:
-    """Where an axis stands, since when (s), and where it was last seen to lie untouched (0: at rest)."""
+    """Where an axis is, since when (s), and where it was last seen lying untouched (0: at rest)."""
 
     at: float = 0.0
     since: float = 0.0
@@ -34,7 +34,7 @@ class Lying:
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """What is remembered of one device; ``Hand()`` is one of which nothing is known yet."""
+    """What is remembered of one device; ``Hand()`` where nothing is known of it yet."""
 
     waiting: frozenset[str] = CONTROLS  # not seen released yet
     down: frozenset[str] = frozenset()  # buttons that counted at the last look
@@ -45,10 +45,10 @@ class Hand:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What counts of a reading."""
+    """Which parts of a reading count."""
 
-    deflection: float = 0.0  # of the axes that count, the farthest from where it rests, 0..1
-    moved: float = 0.0  # the same of all axes: tells which of two devices is in hand
+    deflection: float = 0.0  # how far the axes that count are from rest, 0..1, whichever is farthest
+    moved: float = 0.0  # the same for all axes: tells which of two devices is in hand
     buttons: frozenset[str] = frozenset()  # that are down and count
     pressed: frozenset[str] = frozenset()  # of these, the ones that went down since the last look
     held: frozenset[str] = frozenset()  # controls that are held, and do not count until they are let go
@@ -56,14 +56,14 @@ class Seen:
 
 
 def disarmed(hands: tuple[Hand, ...]) -> tuple[Hand, ...]:
-    """Return the hands with everything that takes the wheel to be released first. A command still acts when pressed."""
+    """Return the hands such that all that takes the wheel must be released first. A command still acts when pressed."""
     return tuple(replace(hand, waiting=hand.waiting | TAKING) for hand in hands)
 
 
 def look(
     hands: tuple[Hand, ...], pad: PadState, now: float, release_at: float, driving: bool
 ) -> tuple[tuple[Hand, ...], tuple[Seen, ...]]:
-    """Look at each device of a reading: its parts, or the one that it is of. Pure.
+    """Look at each device of a reading: its parts, or the only one. Pure.
 
     ``now`` in seconds; ``release_at``: deflection below which an axis is released; ``driving``: the player has the wheel.
     """
@@ -76,7 +76,7 @@ def look(
 
 
 def together(seen: tuple[Seen, ...]) -> Seen:
-    """Return what counts of all devices."""
+    """Return what counts, over all devices."""
     if len(seen) == 1:
         return seen[0]
     nothing: frozenset[str] = frozenset()
@@ -99,7 +99,7 @@ def _look(hand: Hand, pad: PadState, now: float, release_at: float, driving: boo
         return _lie(was, value, now, release_at, needed_s if watched else float("inf"))
 
     steer = lies(hand.steer, pad.steer, "left" if pad.steer < 0.0 else "right")
-    # A pedal is held still by whoever drives on a straight, so it is only watched while they do not.
+    # A driver holds a pedal still on a straight, so it is only watched while they do not drive.
     gas, brake = lies(hand.gas, pad.gas, "gas", not driving), lies(hand.brake, pad.brake, "brake", not driving)
     turned = _off(pad.steer, steer.rest)
     far = {

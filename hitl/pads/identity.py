@@ -1,8 +1,8 @@
 """What a pad is known by: its model, and which one of that model it is.
 
-Two pads with one name are two. A serial number tells them apart wherever they are plugged in; without one the port does, and
+Two pads may have one name. A serial number tells them apart wherever they are plugged in; without one the port does, and
 where the system gives neither, the order in which they were plugged in. As text, which is what `pads.toml` holds:
-``NAME [GUID]``, then ``serial S``, ``port P`` or ``number N`` as far as they are known.
+``NAME [GUID]``, then ``serial S``, ``port P`` or ``number N``, where they are known.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def parse(text: str) -> Identity | None:
 
 
 def tell_apart(identities: Sequence[Identity]) -> list[Identity]:
-    """Return the pads that are plugged in, with numbers, and without what two of one model have in common.
+    """Return the pads that are plugged in, with numbers, and without the serials and ports that two of one model share.
 
     Some makers give all their pads one serial number, and pads on one receiver have one port.
     """

@@ -38,8 +38,10 @@ _EVIOCGABS = 0x80184540
 
 
 class InputsPad:
-    """One gamepad of the ``inputs`` package, chosen by ``name``; ``find`` overrides the choice, and is asked again for a pad that
-    went away (None: it is not back)."""
+    """One gamepad of the ``inputs`` package, chosen by ``name``.
+
+    ``find`` overrides the choice, and is called again for a pad that went away; it returns None until that is back.
+    """
 
     def __init__(
         self,
@@ -92,7 +94,7 @@ class InputsPad:
             self.map,
             lambda source: raw.get(source, 0.0),
             unspoken=lambda source: 0.5 if source.startswith("trigger") else 0.0,
-            slack=0.01,  # the middle of 256 steps is none of them
+            slack=0.01,  # of 256 steps none lies exactly in the middle
         )
         while not self._over.is_set():
             events = self._events()
@@ -155,7 +157,7 @@ class InputsPad:
         return seen
 
     def _same_device(self) -> Any:
-        """Return the device anew: it may have come back under another number. None while it is away."""
+        """Look for the device again: it may have come back under another number. None while it is away."""
         import inputs
 
         return next((pad for pad in inputs.DeviceManager().gamepads if _path(pad) == self._own_path), None)

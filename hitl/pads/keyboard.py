@@ -78,7 +78,7 @@ class KeyboardPad:
 
 
 def _down() -> frozenset[str] | None:
-    """Return the keys that are down in this process's own window; None where there is none."""
+    """Return the keys that are down in this process's own window; None without a window."""
     import pygame
 
     try:

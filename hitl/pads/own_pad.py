@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from hitl.pads.device import Device
 
-#: The virtual pads of ours that exist now. Readers that cannot challenge a device must be opened before there is one.
+#: Our virtual pads that exist now. Readers that cannot challenge a device must be opened before there is one.
 own_pads: weakref.WeakSet[object] = weakref.WeakSet()
 
 ROUNDS = 4  # values that must all come back; a hand on the stick repeats none of them by chance
@@ -40,7 +40,7 @@ class Hub(Protocol):
 
 
 class Guard:
-    """Watches the devices while a virtual pad of ours exists. Make it before that pad, and give it `write` after."""
+    """Watches the devices while one of our virtual pads exists. Make it before that pad, and give it `write` after."""
 
     def __init__(self, hub: Hub, seed: int | None = None) -> None:
         hub.poll()
@@ -65,7 +65,7 @@ class Guard:
 
     @property
     def suspects(self) -> list[Device]:
-        """The devices that are neither ours for certain nor the player's for certain."""
+        """The devices that are not yet known to be ours or the player's."""
         known = self.own | self.cleared
         return [d for d in self.hub.present.values() if d.instance not in known]
 
@@ -111,7 +111,7 @@ class Guard:
         self._end()
 
     def close(self) -> None:
-        """Our pad is being unplugged: only what is or may be it stays barred, as long as SDL still shows it."""
+        """Our pad is being unplugged: only what is or may be that pad stays blocked, as long as SDL still shows it."""
         self._last = self.own | {d.instance for d in self.suspects}
         self._closed, self.write = True, None
 

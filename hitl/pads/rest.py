@@ -1,7 +1,7 @@
-"""Reads a device through what is known of its axes' rest: pedals that have not spoken yet, triggers that rest at an end.
+"""Finds out where the axes of a device rest: pedals that have not moved yet, triggers that rest at an end.
 
-Many drivers report an axis in the middle of its travel until it first moves, and the triggers and pedals of plain joysticks
-rest at -1 or at +1, which only their first honest reading tells.
+Many drivers report an axis in the middle of its travel until it first moves. The triggers and pedals of plain joysticks rest
+at -1 or at +1, which only the first real reading tells.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hitl.pads.base import PadState
 from hitl.pads.mapping import Axis, PadMap
 
 END = 0.9  # a plain axis that reads more is at its end, and so is a trigger or a pedal at rest
-WOKEN = 0.75  # the same for its first honest reading: it may have begun to move
+WOKEN = 0.75  # the same for its first real reading: it may have begun to move
 STAYS = 10  # looks in a row at the very middle: no hand holds a trigger there
 PEDALS = ("gas", "brake")
 
@@ -38,9 +38,9 @@ class Resting:
         self.map, self._raw, self._unspoken, self._slack = mapping, raw, unspoken, slack
         self.rests = dict(mapping.rests)
         pedals: dict[str, Axis] = {name: getattr(mapping, name) for name in PEDALS if getattr(mapping, name).source}
-        self.told: set[str] = set()  # pedals of which their rest is known by now
+        self.told: set[str] = set()  # pedals whose rest is known by now
         self._guessed = {n for n, axis in pedals.items() if n not in measured and is_plain(axis.source)}
-        self._doubted: dict[str, int] = {}  # axes whose first word was an end, and for how many looks they are in the middle
+        self._doubted: dict[str, int] = {}  # axes that first read an end: looks in the middle since then
         self._buttons = as_buttons = {s for sources in mapping.buttons.values() for s in sources if is_plain(s)} - set(self.rests)
         for name in list(self._guessed):
             self._tell_pedal(name, raw(pedals[name].source), END)
@@ -57,7 +57,7 @@ class Resting:
         return self.map.state(self._read, self.rests)
 
     def _wake(self) -> None:
-        """See which of the silent axes have spoken, and what that says of their rest."""
+        """See which of the silent axes have moved, and what that says of their rest."""
         for source in tuple(self._asleep):
             value = self._raw(source)
             if self._is_unspoken(source, value):
@@ -77,7 +77,7 @@ class Resting:
         value = self._raw(source)
         if source in self._doubted:
             self._doubted[source] = self._doubted[source] + 1 if self._is_unspoken(source, value) else 0
-            if self._doubted[source] >= STAYS:  # a digital cross that reads as an axis: it was pressed when it woke
+            if self._doubted[source] >= STAYS:  # a d-pad that reads as an axis: it was pressed at the first reading
                 del self.rests[source], self._doubted[source]
         return value
 
@@ -97,5 +97,5 @@ class Resting:
 
 
 def is_plain(source: str) -> bool:
-    """Tell whether a source is an axis by number, of which nothing is known beforehand."""
+    """Tell whether a source is an axis by number, whose rest is not known in advance."""
     return source.startswith("axis")

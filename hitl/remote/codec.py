@@ -51,7 +51,7 @@ def _put(value: Any, parts: list[bytes]) -> None:
 
 
 def decode(raw: bytes) -> Any:
-    """Return the value. Raises ValueError for anything that :func:`encode` does not make."""
+    """Return the value. Raises ValueError for bytes that :func:`encode` does not make."""
     try:
         value, end = _get(memoryview(bytes(raw)), 0, 0)
     except (struct.error, IndexError, UnicodeDecodeError, TypeError) as error:  # TypeError: a key that cannot be one

@@ -26,10 +26,10 @@ ASK_S = 3.0  # between two tries to get weights
 
 
 class TrainerMessages:
-    """Receives the trainer's messages, through a server of ours or tmrl's.
+    """Receives the trainer's messages, through our own server or tmrl's.
 
-    They are consumables and not broadcasts, because a broadcast reaches tmrl's own workers too, and they take everything that
-    they receive for weights. Each message is asked for once: when the connection is made, and when one was received.
+    They are consumables and not broadcasts, because a broadcast reaches tmrl's own workers too, and they take all that they
+    receive for weights. Each message is asked for once: when the connection is made, and when the last one has come.
     """
 
     def __init__(self, endpoint: Any) -> None:
@@ -56,7 +56,7 @@ def forward(
     outbox, inbound = Outbox(home, name, everything), TrainerMessages(endpoint)
     heard = moved = greeted = asked = 0.0
     connected, until = False, None
-    refused: set[str] = set()  # weights that are of no use here
+    refused: set[str] = set()  # weights that could not be used
     while True:
         now = time.monotonic()
         messages, greet = inbound.listen()

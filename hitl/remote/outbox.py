@@ -1,4 +1,4 @@
-"""What the trainer's store does not have yet of a worker's, as numbered messages.
+"""What a worker's store has and the trainer's does not have yet, as numbered messages.
 
 What was acknowledged is kept in ``worker.json``, so a worker that was killed resumes where it was. A message may arrive twice
 (everything unacknowledged is sent again after a reconnect), and that does no harm.
@@ -56,7 +56,7 @@ class _News(NamedTuple):
 class Outbox:
     """Reads the store and makes messages. ``everything``: also what was recorded before the first call for this home.
 
-    A judgement (verdict, priority, trim, tags, note) is sent whenever it is made or taken back, also long after the drive.
+    Verdicts (with priority, trim, tags and note) are sent whenever they are given or taken back, also long after the drive.
     """
 
     def __init__(self, home: Home, name: str, everything: bool = False) -> None:
@@ -243,7 +243,7 @@ class Outbox:
         return None
 
     def _checkpoint_names(self, ops: list[Operation]) -> dict[int, str]:
-        """Return the names of the checkpoints that the operations speak of: numbers differ from store to store."""
+        """Return the names of the checkpoints that the operations refer to: their numbers differ from store to store."""
         used = {op.checkpoint_id for op in ops if isinstance(op, AddStep | BeginEpisode)}
         return news.checkpoint_names(self._connect(), {id_ for id_ in used if id_ is not None})
 

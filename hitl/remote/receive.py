@@ -26,9 +26,9 @@ from hitl.remote.tmrl_samples import TmrlSamples
 from hitl.remote.wire import Unreadable, WorkerGreeting
 
 POLL_S = 0.02
-STATE_S = 1.0  # between two words to the workers
-ECHO_S = 3.0  # without hearing our own word, after which the server counts as gone
-GONE_S = 15.0  # without a word from a worker, after which none is sent to it
+STATE_S = 1.0  # between two messages to the workers
+ECHO_S = 3.0  # without our own message coming back, after which the server counts as gone
+GONE_S = 15.0  # without a message from a worker, after which none is sent to it
 WEIGHTS_S = 0.5
 REFUSED = (
     KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError,
@@ -55,11 +55,11 @@ class Inbox:
     def take(self, message: dict[str, Any]) -> bool:
         """Store one message; returns whether it was the next one. Raises sqlite3.OperationalError when the store is busy.
 
-        One that cannot be stored is noted and skipped. It is acknowledged all the same, or it would be sent again and again, and
-        block all that come after it. Raises KeyError, TypeError or ValueError for what is not a message at all.
+        One that cannot be stored is noted and skipped. It is acknowledged all the same: else it would be sent again and again,
+        and hold up all that come after it. Raises KeyError, TypeError or ValueError for what is not a message at all.
         """
         run, seq, base = str(message["run"]), int(message["seq"]), int(message["base"])
-        # A trainer that was started anew believes what the one before acknowledged.
+        # A restarted trainer relies on what was acknowledged before.
         self.acks[run] = max(self.acks.get(run, 0), base)
         if seq != self.acks[run] + 1:
             return False
@@ -84,18 +84,18 @@ class Inbox:
             del self._sessions[applier.uuid]
         self.steps += sum(isinstance(op, AddStep) for op in ops)
         if left_out and not names.keys() <= self._named.setdefault(applier.uuid, set()):
-            self._named[applier.uuid] |= names.keys()  # once, and not with each message of an environment that goes on so
+            self._named[applier.uuid] |= names.keys()  # once, and not with each message of the same environment
             self._note(message, f"{counted(left_out, names)}. Such steps are left out.")
 
     def _note(self, message: dict[str, Any], text: str) -> None:
-        """Say something of a message, here and in the store."""
+        """Note something about a message, here and in the store."""
         text = f"From worker '{shown(message.get('name'), 40)}': {text}"
         self.noted.append(text)
         with transaction(self._conn):
             add_event(self._conn, "worker", text, "warning")
 
     def newest_weights(self) -> str:
-        """Return the name of the newest checkpoint, "" while there is none."""
+        """Return the name of the newest checkpoint, "" before the first."""
         return newest_name(self._conn)
 
     def close(self) -> None:
@@ -119,7 +119,7 @@ class Inbox:
         return self._sessions[uuid]
 
     def _use_own_checkpoint_ids(self, ops: Sequence[Operation], names: dict[int, str]) -> None:
-        """Give the operations this store's numbers of the checkpoints that they speak of."""
+        """Give the operations this store's numbers of their checkpoints."""
         here: dict[int | None, int | None] = {there: id_of(self._conn, name) for there, name in names.items()}
         for op in ops:
             if isinstance(op, AddStep | BeginEpisode):
@@ -138,7 +138,7 @@ def receive(
     connected, again = False, False
     link: Any = None
     newest = broadcast = ""
-    workers: dict[str, float] = {}  # when each of ours was heard last
+    workers: dict[str, float] = {}  # when each of our workers was heard last
     known: set[str] = set()
     try:
         while not stopping():

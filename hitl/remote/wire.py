@@ -29,7 +29,7 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class WorkerGreeting:
-    """A worker's first word, sent before it knows who listens: to tmrl's own Trainer it is an empty buffer of samples."""
+    """A worker's first message, sent before it knows who listens: for tmrl's own Trainer it is an empty buffer of samples."""
 
     worker: str
     name: str
@@ -58,7 +58,7 @@ def unpack(raw: bytes) -> Any:
 
 
 def _empty_buffer(said: dict[str, str]) -> bytes:
-    """Return the pickle of an empty ``tmrl.networking.Buffer`` that carries a word to us, without tmrl at hand."""
+    """Return the pickle of an empty ``tmrl.networking.Buffer`` that carries a greeting to us; tmrl need not be installed."""
     state = {
         "memory": [], "stat_train_return": 0.0, "stat_test_return": 0.0, "stat_train_steps": 0, "stat_test_steps": 0,
         "maxlen": 1, "hitl": said,

@@ -13,7 +13,7 @@ ROLLING_START = 5.0  # m/s
 def speed_profile(
     track: Track, *, top: float, braking: float, grip: float, gain: float | None = None
 ) -> NDArray[np.float64]:
-    """Return the speed (m/s) at each point: grip in corners, braking distance before them.
+    """Return the speed (m/s) at each point: as much as the grip allows in corners, and before them what can be braked away.
 
     ``top`` in m/s, ``braking`` and sideways ``grip`` in m/s^2. With ``gain`` (m/s^2) acceleration is limited
     too, from a rolling start.

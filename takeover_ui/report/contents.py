@@ -90,7 +90,7 @@ class Report:
     takeover_seconds: float = 0.0
     takeovers: int = 0
     agent_steps: int = 0
-    """Steps driven by the agent since the first takeover; all of them when there is none."""
+    """Steps driven by the agent since the first takeover; all of them without a takeover."""
     updates: int = 0
     """Updates of the trainer since then."""
     ceiling: float | None = None

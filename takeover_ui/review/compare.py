@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _BRAKES_FROM_M = 70.0  # m before a corner in which braking for it begins
 _BRAKING = 0.15  # share of the pedal that counts as braking
-_SAME_M, _SAME_KMH, _SAME_S = 2.0, 2.0, 0.05  # differences too small to speak of
+_SAME_M, _SAME_KMH, _SAME_S = 2.0, 2.0, 0.05  # differences too small to mention
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class SegmentList:
         return next((k for k in ahead if self.shown[k].verdict == "unreviewed"), None)
 
     def select(self, index: int) -> None:
-        """Select a row, the nearest one where there is none."""
+        """Select a row, or the nearest one that the list has."""
         self.index = min(max(0, index), max(0, len(self.shown) - 1))
 
     def arrange(self, keep: int | None = None) -> None:
@@ -71,7 +71,7 @@ class SegmentList:
         return self.corner in (None, segment.corner) and self.verdict in (None, segment.verdict)
 
     def update(self, segments: Iterable[Segment]) -> None:
-        """Take in segments as they are now; they keep their rows until the list is arranged anew."""
+        """Take in segments as they are now; they keep their rows until the list is arranged again."""
         for segment in segments:
             if segment.id in self.all:  # else judged on another track
                 self.all[segment.id] = segment
@@ -85,7 +85,7 @@ class SegmentList:
         self.arrange()
 
     def compare(self, seconds: float) -> bool:
-        """Find out differences that the order still needs, for so long; tell whether the list was arranged anew."""
+        """Work out differences that the order needs, for so many seconds; tell whether the list was arranged again."""
         end = time.perf_counter() + seconds
         missing = [s for s in self.shown if s.id not in self._differences] if self.sort == "different" else []
         for segment in missing:

@@ -31,7 +31,7 @@ class Timeline:
     def draw(
         self, pen: Pen, rect: pygame.Rect, detail: Detail, scene: Scene, trim: tuple[int, int], position: float
     ) -> None:
-        """Draw into ``rect``; afterwards :meth:`step_at` and :meth:`handles` speak of the same place."""
+        """Draw into ``rect``; :meth:`step_at` and :meth:`handles` then refer to this place."""
         label = pen.px(104)
         self.area = pygame.Rect(rect.left + label, rect.top, rect.w - label - pen.px(10), rect.h)
         self.count = max(2, len(detail.drive))

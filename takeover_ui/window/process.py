@@ -115,7 +115,7 @@ class _Loop:
             self.away, self.carried = False, self.really_down()
 
     def really_down(self) -> frozenset[str]:
-        """Return the keys that are down, whoever heard them go down."""
+        """Return the keys that are down, in whichever window they went down."""
         if self._really_down is None:
             from takeover_ui.window.held_keys import key_watch
 

@@ -2,16 +2,18 @@
 
 The session calls :meth:`Window.send` at every tick and reads :meth:`Window.keys`; both return at once. The process that
 owns the window pumps its events, so the keyboard is read there; each key's presses and releases are counted in shared
-memory, which the session reads without asking anybody.
+memory, which the session reads without waiting for the other process.
 """
 
 from __future__ import annotations
 
 import contextlib
-import copy
 import multiprocessing
+import os
 import pickle
+import sys
 import threading
+from dataclasses import replace
 from typing import Any
 
 from data.errors import DeviceError
@@ -82,9 +84,8 @@ class Window:
         if key != self._trails_key:
             self._trails_key, self._trails = key, trails  # kept alive, so that no other array takes over an id
             self._post(("trails", *trails))
-        light = copy.copy(view)
-        light.scene = None  # type: ignore[assignment]  # the window has it already, under its number
-        light.agent_trails = light.human_trails = ()
+        # The window has the scene already, under its number.
+        light = replace(view, scene=None, agent_trails=(), human_trails=())  # type: ignore[arg-type]
         message = ("view", self._scenes, light)
         if not self._slot.write(pickle.dumps(message, protocol=5)):
             self._post(message)  # too large for the slot: rare, and then the long way does
@@ -161,9 +162,4 @@ class Window:
 
 def display_available() -> bool:
     """Tell whether a window can be shown here, without opening one."""
-    import os
-    import sys
-
-    if sys.platform in ("win32", "darwin"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,4 +1,4 @@
-"""Xlib through ctypes, as far as the windows need it: SDL passes none of this on."""
+"""The little of Xlib that the windows need and SDL does not offer, through ctypes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def library(name: str) -> Any:
 
 
 def connect() -> tuple[Any, int | None]:
-    """Return Xlib and a connection of our own to the display, None where there is none. Raises OSError without Xlib."""
+    """Return Xlib and a new connection to the display, None where that fails. Raises OSError without Xlib."""
     x11 = library("X11")
     x11.XOpenDisplay.restype = ctypes.c_void_p
     x11.XOpenDisplay.argtypes = [ctypes.c_char_p]
