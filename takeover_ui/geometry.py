@@ -27,11 +27,16 @@ class Ribbon:
         first = min(first, max(0, len(self.s) - 2))
         return slice(first, max(last, first + 2))
 
-    def at(self, distance: float) -> tuple[float, float]:
-        """Return the point of the middle at ``distance`` metres."""
-        return float(np.interp(distance, self.s, self.middle[:, 0])), float(
-            np.interp(distance, self.s, self.middle[:, 1])
-        )
+    def at(self, distance: float) -> Points:
+        """Return the point (2,) of the middle at ``distance`` metres."""
+        return np.array([np.interp(distance, self.s, axis) for axis in self.middle.T])
+
+    def beside_apex(self, from_m: float, to_m: float, gap: float) -> Points:
+        """Return the point (2,) that lies ``gap`` metres off the middle, outside the tightest bend of a stretch."""
+        part = self.between(from_m, to_m)
+        index = part.start + int(np.argmax(np.abs(self.curvature[part])))
+        outwards = (self.right[index] - self.left[index]) * (1 if self.curvature[index] > 0 else -1)
+        return np.array(self.middle[index] + outwards * gap / max(float(np.hypot(*outwards)), 1e-9))
 
 
 def distances(points: Points) -> Points:

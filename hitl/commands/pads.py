@@ -155,7 +155,7 @@ def _set(pad: SdlPad, stored: dict[str, Any], wishes: list[str]) -> tuple[SdlPad
 
 def _calibrate(pad: SdlPad, seconds: float) -> PadMap:
     from hitl.pads.mapping import calibrated
-    from hitl.pads.rest import is_plain
+    from hitl.pads.rest import is_plain, unspoken
 
     buttons = {s for sources in pad.map.buttons.values() for s in sources if is_plain(s)}
     sources = sorted({axis.source for axis in (pad.map.steer, pad.map.gas, pad.map.brake) if axis.source} | buttons)
@@ -171,7 +171,7 @@ def _calibrate(pad: SdlPad, seconds: float) -> PadMap:
             value, (low, high) = pad.raw(source), seen[source]
             seen[source] = (min(low, value), max(high, value))
         time.sleep(0.005)
-    silent = [s for s in sources if s != pad.map.steer.source and abs(rest[s] - pad.unspoken(s)) < 1e-3]
+    silent = [s for s in sources if s != pad.map.steer.source and abs(rest[s] - unspoken(s)) < 1e-3]
     if silent:  # they may have said nothing yet when their rest was measured
         print("Hands off once more ...", flush=True)
         time.sleep(0.5)

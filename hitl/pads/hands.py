@@ -77,17 +77,17 @@ def look(
 
 def together(seen: tuple[Seen, ...]) -> Seen:
     """Return what counts, over all devices."""
-    if len(seen) == 1:
-        return seen[0]
-    nothing: frozenset[str] = frozenset()
-    return Seen(
-        max(s.deflection for s in seen),
-        max(s.moved for s in seen),
-        nothing.union(*(s.buttons for s in seen)),
-        nothing.union(*(s.pressed for s in seen)),
-        nothing.union(*(s.held for s in seen)),
-        nothing.union(*(s.lying for s in seen)),
-    )
+    every, *others = seen
+    for other in others:
+        every = Seen(
+            max(every.deflection, other.deflection),
+            max(every.moved, other.moved),
+            every.buttons | other.buttons,
+            every.pressed | other.pressed,
+            every.held | other.held,
+            every.lying | other.lying,
+        )
+    return every
 
 
 def _look(hand: Hand, pad: PadState, now: float, release_at: float, driving: bool) -> tuple[Hand, Seen]:

@@ -33,7 +33,7 @@ BUTTONS = {
     "BTN_THUMBR": "rightstick",
 }  # fmt: skip
 HATS = {"ABS_HAT0X": ("dpleft", "dpright"), "ABS_HAT0Y": ("dpup", "dpdown")}
-_ABS_CODES = {"ABS_X": 0, "ABS_Y": 1, "ABS_Z": 2, "ABS_RX": 3, "ABS_RY": 4, "ABS_RZ": 5}
+_ABS_CODES = ("ABS_X", "ABS_Y", "ABS_Z", "ABS_RX", "ABS_RY", "ABS_RZ")  # by the kernel's numbers
 _EVIOCGABS = 0x80184540
 
 
@@ -90,12 +90,8 @@ class InputsPad:
         """Read events until the device goes away."""
         raw = dict.fromkeys((*AXES.values(), *BUTTONS.values(), "dpleft", "dpright", "dpup", "dpdown"), 0.0)
         raw.update(self._look(self._device.get_char_device_path()))
-        resting = Resting(
-            self.map,
-            lambda source: raw.get(source, 0.0),
-            unspoken=lambda source: 0.5 if source.startswith("trigger") else 0.0,
-            slack=0.01,  # of 256 steps none lies exactly in the middle
-        )
+        # Of 256 steps none lies exactly in the middle.
+        resting = Resting(self.map, lambda source: raw.get(source, 0.0), slack=0.01)
         while not self._over.is_set():
             events = self._events()
             for event in events:
@@ -145,15 +141,12 @@ class InputsPad:
 
         seen: dict[str, float] = {}
         with open(path, "rb", buffering=0) as device:
-            for code, number in _ABS_CODES.items():
-                try:
-                    answer = fcntl.ioctl(device, _EVIOCGABS + number, bytes(24))
-                except OSError:
-                    continue
-                value, low, high = struct.unpack("6i", answer)[:3]
-                if high > low:
-                    self._ranges[code] = (float(low), float(high))
-                    seen[AXES[code]] = self._scaled(code, value)
+            for number, code in enumerate(_ABS_CODES):
+                with contextlib.suppress(OSError):
+                    value, low, high = struct.unpack("6i", fcntl.ioctl(device, _EVIOCGABS + number, bytes(24)))[:3]
+                    if high > low:
+                        self._ranges[code] = (float(low), float(high))
+                        seen[AXES[code]] = self._scaled(code, value)
         return seen
 
     def _same_device(self) -> Any:

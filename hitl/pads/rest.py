@@ -22,8 +22,8 @@ class Resting:
     """A mapping over the raw readings of one device.
 
     ``raw`` reads a source: axes -1..1, a controller's triggers 0..1, buttons 0 or 1. ``measured``: pedals whose ends the player
-    has stored; those of the others are told from what a plain axis (``axis0``...) says. ``unspoken``: what a source says
-    before it first moves; ``slack``: how exactly it says so.
+    has stored; those of the others are told from what a plain axis (``axis0``...) says. ``slack``: how far from
+    :func:`unspoken` an axis may be that has not moved yet.
     """
 
     def __init__(
@@ -32,10 +32,9 @@ class Resting:
         raw: Callable[[str], float],
         *,
         measured: Collection[str] = (),
-        unspoken: Callable[[str], float] = lambda source: 0.0,
         slack: float = 1e-3,
     ) -> None:
-        self.map, self._raw, self._unspoken, self._slack = mapping, raw, unspoken, slack
+        self.map, self._raw, self._slack = mapping, raw, slack
         self.rests = dict(mapping.rests)
         pedals: dict[str, Axis] = {name: getattr(mapping, name) for name in PEDALS if getattr(mapping, name).source}
         self.told: set[str] = set()  # pedals whose rest is known by now
@@ -82,7 +81,7 @@ class Resting:
         return value
 
     def _is_unspoken(self, source: str, value: float) -> bool:
-        return abs(value - self._unspoken(source)) < self._slack
+        return abs(value - unspoken(source)) < self._slack
 
     def _tell_pedal(self, name: str, value: float, end: float) -> None:
         """Take the end at which a pedal reads now for its rest."""
@@ -94,6 +93,11 @@ class Resting:
     def _tell_button(self, source: str, value: float, end: float) -> None:
         if abs(value) > end:
             self.rests[source] = 1.0 if value > 0.0 else -1.0
+
+
+def unspoken(source: str) -> float:
+    """Return what an axis reads before it first moves: the middle of its travel."""
+    return 0.5 if source.startswith("trigger") else 0.0
 
 
 def is_plain(source: str) -> bool:

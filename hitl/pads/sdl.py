@@ -90,11 +90,6 @@ class SdlPad:
         """Return what the device itself says of a mapped control, before calibration."""
         return self._raw[source]()
 
-    @staticmethod
-    def unspoken(source: str) -> float:
-        """Return what a source says before it first moves: the middle of its travel."""
-        return 0.5 if source.startswith("trigger") else 0.0
-
     def rumble(self, strong: float, weak: float, seconds: float) -> None:
         """Shake both motors; nothing happens on a pad without them."""
         if self.device is not None and self.device.attached:
@@ -161,7 +156,7 @@ class SdlPad:
         if back and self._resting is not None:
             rests |= self._resting.rests
             told |= self._resting.told
-        self._resting = Resting(replace(made, rests=rests), self._read, measured=told, unspoken=self.unspoken)
+        self._resting = Resting(replace(made, rests=rests), self._read, measured=told)
         self._map = made
         self.device, self.identity = device, identity
         self._others -= {device.instance}

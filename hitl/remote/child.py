@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,9 @@ class Child:
             env=environment(),
             **apart,
         )
-        setup = {
-            "role": role, "home": str(home), "host": to.host, "port": to.port, "password": to.password,
-            "keys": str(to.keys) if to.keys else None, **more,
-        }  # fmt: skip
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(setup) + "\n")
+        setup = {"role": role, "home": home, "access": asdict(to), **more}
+        self.process.stdin.write(json.dumps(setup, default=str) + "\n")
         self.process.stdin.flush()
         self._reader = threading.Thread(target=self._read, args=(say,), daemon=True)
         self._reader.start()
@@ -85,11 +83,13 @@ def main() -> None:
             ended.set()  # the parent is gone
 
     home = Home(Path(setup["home"])).create()
-    keys = Path(setup["keys"]) if setup["keys"] else None
-    to = Access(setup["host"], setup["port"], setup["password"], keys).check()
+    keys = setup["access"].pop("keys")
+    to = Access(**setup["access"], keys=Path(keys) if keys else None).check()
+
+    forwards = setup["role"] == "forward"
 
     def work(endpoint: Any) -> None:
-        if setup["role"] == "forward":
+        if forwards:
             from hitl.remote.forward import forward
 
             forward(endpoint, home, setup["name"], ended.is_set, say, everything=setup["everything"])
@@ -98,10 +98,9 @@ def main() -> None:
 
             receive(endpoint, home, ended.is_set, say, tmrl_weights=setup.get("tmrl_weights", False))
 
-    groups = ("workers",) if setup["role"] == "forward" else ("trainers",)
     status = 0
     try:
-        run_endpoint(to, groups, work)
+        run_endpoint(to, "workers" if forwards else "trainers", work)
     except HitlError as error:
         say(f"hitl: {error}")
         status = error.exit_code

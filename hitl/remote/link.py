@@ -167,8 +167,8 @@ def connection(endpoint: Any) -> Any:
     return link if link is not None and link.get_state() == "ALIVE" else None
 
 
-def run_endpoint(to: Access, groups: tuple[str, ...], work: Callable[[Any], None]) -> None:
-    """Connect as a member of ``groups`` and run ``work(endpoint)`` on a thread of its own; returns when that has returned.
+def run_endpoint(to: Access, group: str, work: Callable[[Any], None]) -> None:
+    """Connect as a member of ``group`` and run ``work(endpoint)`` on a thread of its own; returns when that has returned.
 
     To be called in the main thread of a process that does nothing else.
     """
@@ -179,7 +179,7 @@ def run_endpoint(to: Access, groups: tuple[str, ...], work: Callable[[Any], None
     def run() -> None:
         try:
             endpoint = api.Endpoint(
-                ip_server=to.host, port=to.port, password=to.password, groups=groups, local_com_port=free_port(),
+                ip_server=to.host, port=to.port, password=to.password, groups=(group,), local_com_port=free_port(),
                 header_size=HEADER, max_buf_len=1 << 20, security="TLS" if to.keys else None,
                 keys_dir=str(to.keys) if to.keys else None, hostname=HOSTNAME, serializer=pack, deserializer=unpack,
                 recon_max_delay=4.0, recon_initial_delay=0.3, recon_factor=1.5, recon_jitter=0.1,

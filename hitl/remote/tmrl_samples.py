@@ -36,41 +36,29 @@ def drives(samples: Any) -> list[EpisodeData]:
     run = run_of(_with_actions(samples))
     over = run.terminated | run.truncated
     cuts = [0, *(np.flatnonzero(over) + 1).tolist(), len(run)]
-    return [
-        _drive(_part(run, begin, end), samples[begin:end])
-        for begin, end in itertools.pairwise(cuts)
-        if end - begin > 1
-    ]
+    return [_drive(_part(run, a, b), samples[a:b]) for a, b in itertools.pairwise(cuts) if b - a > 1]
 
 
 def _drive(run: PlayerRun, samples: list[Any]) -> EpisodeData:
-    seen = unfolded(run.action, samples)
-    data = as_steps(run, observation=seen)
+    data = as_steps(run, observation=unfolded(run.action, samples))
     origin = f"tmrl:{run_of(samples).run_id}"
     return dataclasses.replace(data, driver=AGENT, purpose="drive", segments=[], origin=origin)
 
 
 def _part(run: PlayerRun, begin: int, end: int) -> PlayerRun:
-    at = slice(begin, end)
-    return dataclasses.replace(
-        run,
-        action=run.action[at],
-        observation=run.observation[at],
-        reward=run.reward[at],
-        terminated=run.terminated[at],
-        truncated=run.truncated[at],
-    )
+    columns = ("action", "observation", "reward", "terminated", "truncated")
+    return dataclasses.replace(run, **{name: getattr(run, name)[begin:end] for name in columns})
 
 
 def _with_actions(samples: list[Any]) -> list[Any]:
-    """Return samples of which each has an action: outside of real time tmrl gives none to the one that begins an episode."""
+    """Return the samples, each with an action: outside of real time tmrl sends none with the first one of an episode."""
     known = next((s[0] for s in samples if isinstance(s, tuple | list) and s and s[0] is not None), None)
     if known is None:
         raise EpisodeRefusedError("its samples hold no actions")
     try:
         rest = np.zeros_like(np.asarray(known, np.float32))
     except (ValueError, TypeError, OverflowError):
-        raise EpisodeRefusedError("its samples hold actions that are no numbers") from None
+        raise EpisodeRefusedError("its samples hold actions that are not numbers") from None
     for k, sample in enumerate(samples):
         if isinstance(sample, tuple | list) and sample and sample[0] is None:
             samples[k] = (rest, *sample[1:])

@@ -132,13 +132,9 @@ def failures(report: Report) -> Chart | None:
     for name, from_m, to_m in report.scene.corners:
         plan.path(_area(road, road.between(from_m, to_m)), "road corner", closed=True, title=name)
     for progress in report.failures[-500:]:
-        plan.disc(np.array(road.at(progress)), "failure", 6, f"{progress:.0f} m")
+        plan.disc(road.at(progress), "failure", 6, f"{progress:.0f} m")
     for name, from_m, to_m in report.scene.corners[:12]:
-        part = road.between(from_m, to_m)
-        index = part.start + int(np.argmax(np.abs(road.curvature[part])))
-        outwards = (road.right[index] - road.left[index]) * (1 if road.curvature[index] > 0 else -1)
-        outwards /= max(float(np.hypot(*outwards)), 1e-9)
-        plan.text(road.middle[index] + outwards * (report.scene.half_width + 34 / plan.scale), name)
+        plan.text(road.beside_apex(from_m, to_m, report.scene.half_width + 34 / plan.scale), name)
     note = f"{len(report.failures):,} episodes ended off the road or at a standstill."
     return Chart("Where the agent failed", plan.render(), [], note, wide=True)
 

@@ -82,7 +82,7 @@ class GameView:
         pen = theme.Pen(surface, area.h / 720)
         self._draw_trails(surface, area, view)
         self._draw_car(surface, pose)
-        self._draw_corner_names(pen, area, view)
+        self._draw_corner_names(pen, area)
         at = self.camera.pixels(np.array([[pose.x, pose.y]]))[0]
         pen.mark("car", pygame.Rect(float(at[0]) - 12, float(at[1]) - 12, 24, 24))
         side = round(min(area.h * 0.30, area.w * 0.26))
@@ -173,16 +173,11 @@ class GameView:
         pygame.draw.polygon(surface, colour, pixels)
         pygame.draw.aalines(surface, outline, True, pixels)
 
-    def _draw_corner_names(self, pen: theme.Pen, area: pygame.Rect, view: View) -> None:
+    def _draw_corner_names(self, pen: theme.Pen, area: pygame.Rect) -> None:
         """Name each corner on a small tag outside its apex."""
         for name, from_m, to_m in self.scene.corners:
-            part = self.road.between(from_m, to_m)
-            entry = part.start + int(np.argmax(np.abs(self.road.curvature[part])))
-            bend = self.road.curvature[entry]
-            outer = self.road.right if bend > 0 else self.road.left
-            outwards = outer[entry] - self.road.middle[entry]
-            outwards /= max(float(np.hypot(*outwards)), 1e-6)
-            x, y = self.camera.pixels((outer[entry] + outwards * 4.0)[None])[0]
+            at = self.road.beside_apex(from_m, to_m, self.scene.half_width + 4.0)
+            x, y = self.camera.pixels(at[None])[0]
             box = pygame.Rect((0, 0), theme.measure(name, pen.px(24))).inflate(pen.px(20), pen.px(12))
             box.center = round(x), round(y)
             if not area.inflate(-pen.px(8), -pen.px(8)).contains(box):
@@ -231,7 +226,7 @@ def render_map(
     for _, from_m, to_m in scene.corners:
         _round_line(big, theme.mix(theme.TRACK, theme.TEXT, 0.45), middle[road.between(from_m, to_m)], width)
     for progress in failures[-200:]:
-        x, y = to_map(np.array([road.at(progress)]))[0]
+        x, y = to_map(road.at(progress)[None])[0]
         pygame.draw.circle(big, theme.HEAT, (x, y), fine * side / 75)
     _round_line(big, theme.TEXT, middle[[0, 0]], width)
     return pygame.transform.smoothscale(big, (int(size[0]), int(size[1]))), (float(origin[0]), float(origin[1])), scale

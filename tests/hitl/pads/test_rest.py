@@ -95,7 +95,7 @@ def test_a_measured_pedal_that_has_not_spoken_is_released_although_0_is_not_its_
 
 def test_a_controllers_trigger_that_has_not_spoken_is_released() -> None:
     at = {"triggerright": 0.49998, "triggerleft": 0.5}
-    resting = Resting(CONTROLLER, lambda s: at.get(s, 0.0), unspoken=SdlPad.unspoken)
+    resting = Resting(CONTROLLER, lambda s: at.get(s, 0.0))
     assert resting.state() == PadState()
     at["triggerright"] = 1.0
     assert resting.state() == PadState(gas=1.0)
