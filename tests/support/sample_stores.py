@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from data.reading.episodes import EpisodeData, EpisodeWriter, SegmentData
-from data.records import AGENT, HUMAN, SessionInfo
+from data.records import AGENT, HUMAN, Segment, SessionInfo
 from data.store import Store
 from tests.support import sample_screens as samples
 
@@ -78,3 +78,8 @@ def fill(path: Path, takeovers: int = 4) -> None:
             "UPDATE episodes SET checkpoint_id = (SELECT max(checkpoint_id) FROM steps WHERE episode_id = episodes.id)"
         )
         store.end_session(session)
+
+
+def now(store: Store, segment_id: int) -> Segment:
+    """A segment as the store has it now."""
+    return store.segments(ids=[segment_id])[0]

@@ -14,7 +14,7 @@ from data.recording.recorder import Recorder
 from hitl.home import Home
 from hitl.remote.child import Child
 from hitl.remote.link import Access, free_port
-from tests.hitl.remote.test_parts import INFO, row
+from tests.support.workers import INFO, row
 
 pytestmark = [pytest.mark.realtime, pytest.mark.skipif(sys.platform == "win32", reason="processes are ended by signals here")]
 CARRY_ON = ["--headless", "--pad", "scripted"]

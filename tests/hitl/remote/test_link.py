@@ -1,0 +1,82 @@
+"""What travels between machines, and who may connect."""
+
+import pickle
+import stat
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.errors import UsageError
+from hitl import cli
+from hitl.remote.codec import decode, encode
+from hitl.remote.link import Access, access, make_keys
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | st.text() | st.binary(),
+    lambda inner: st.lists(inner).map(tuple) | st.dictionaries(st.text() | st.integers(), inner),
+    max_leaves=20,
+)
+
+
+@given(plain)
+def test_what_travels_comes_back(value):
+    assert decode(encode(value)) == value
+
+
+@given(st.binary(max_size=200))
+def test_noise_is_refused_or_plain(raw):
+    try:
+        value = decode(raw)
+    except ValueError:
+        return
+    assert isinstance(value, type(None) | bool | int | float | str | bytes | tuple | dict)
+
+
+def test_a_pickle_is_no_message():
+    with pytest.raises(ValueError, match="not one of ours"):
+        decode(pickle.dumps({"kind": "data"}))
+    with pytest.raises(TypeError):
+        encode({"code": print})
+
+
+class TestAccess:
+    def test_others_are_refused_without_tls_or_with_a_short_password(self, tmp_path):
+        with pytest.raises(UsageError, match="Without TLS"):
+            Access("192.168.1.5", password="long enough, surely").check()
+        with pytest.raises(UsageError, match="12 characters"):
+            Access("192.168.1.5", password="short", keys=tmp_path).check()
+        assert Access("192.168.1.5", password="long enough, surely", keys=tmp_path).check()
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.3.4.5"])
+    def test_this_machine_needs_neither(self, host):
+        assert Access(host).check().loopback
+
+    @pytest.mark.parametrize("host", ["0.0.0.0", "example.org", "127.0.0.1.example.org", ""])
+    def test_everything_else_is_not_this_machine(self, host):
+        assert not Access(host).loopback
+
+    def test_the_server_itself_refuses(self, tmp_path, capsys):
+        assert cli.main(["server", "--home", str(tmp_path), "--server", "0.0.0.0"]) == 2
+        assert "hitl keys" in capsys.readouterr().err
+
+    def test_keys_are_made_once_and_are_private(self, tmp_path, capsys):
+        assert cli.main(["keys", "--home", str(tmp_path)]) == 0
+        assert cli.main(["keys", "--home", str(tmp_path)]) == 2
+        folder = tmp_path / "keys"
+        to = access("10.0.0.1", 1234, folder, key=True)
+        assert to.keys == folder
+        assert len(to.password) >= 30
+        assert to.password not in capsys.readouterr().out
+        if sys.platform != "win32":
+            assert stat.S_IMODE((folder / "key.pem").stat().st_mode) == 0o600
+        (folder / "key.pem").unlink()
+        assert access("10.0.0.1", 1234, folder).keys == folder  # a worker has no key
+        with pytest.raises(UsageError, match=r"no key\.pem"):
+            access("10.0.0.1", 1234, folder, key=True)
+
+    def test_two_sets_of_keys_differ(self, tmp_path):
+        for name in "ab":
+            make_keys(tmp_path / name)
+        assert (tmp_path / "a" / "password.txt").read_text() != (tmp_path / "b" / "password.txt").read_text()

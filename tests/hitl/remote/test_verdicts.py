@@ -1,0 +1,94 @@
+"""Verdicts, tags, notes and trims follow what a worker recorded, whenever they are given."""
+
+import sqlite3
+
+import pytest
+
+from data.store import Store
+from hitl.remote.outbox import Outbox
+from tests.support.workers import carry, record
+
+
+def judged(path):
+    with Store(path) as store:
+        return [
+            (s.verdict, s.priority, s.trim_start, s.trim_stop, s.tags, s.note, s.judged_by) for s in store.segments()
+        ]
+
+
+class TestVerdicts:
+    @pytest.fixture
+    def sent(self, worker, inbox):
+        """A worker whose two takeovers have arrived."""
+        outbox = Outbox(worker, "one")
+        record(worker)
+        carry(outbox, inbox)
+        return outbox
+
+    def test_they_follow_whenever_they_are_made(self, worker, inbox, sent):
+        with Store(worker.store_path) as store:
+            store.label([1], verdict="bad", note="too early", trim=(1, 2))
+            store.label([1, 2], tags_add=["wet", "late"])
+            store.label([2], verdict="star", priority=3.0)
+        again = Outbox(worker, "one")  # of a later day
+        carry(again, inbox)
+        assert judged(inbox._path) == judged(worker.store_path)
+        assert judged(inbox._path)[1][:2] == ("star", 3.0)
+        with Store(worker.store_path) as store:
+            store.undo()
+            store.label([1], tags_remove=["wet"])
+        carry(again, inbox)
+        assert judged(inbox._path) == judged(worker.store_path)
+        assert judged(inbox._path)[1][0] == "unreviewed"
+
+    def test_each_arrives_once(self, worker, inbox, sent):
+        with Store(worker.store_path) as store:
+            store.label([1], verdict="bad")
+        message = sent.next()
+        assert inbox.take(message)
+        assert inbox.take(message | {"run": "another", "seq": 1, "base": 0})
+        with sqlite3.connect(inbox._path) as db:
+            assert db.execute("SELECT count(*) FROM judgements").fetchone() == (1,)
+
+    def test_the_later_one_stands(self, worker, inbox, sent):
+        with Store(worker.store_path) as store:
+            store.label([1, 2], verdict="bad")
+        with Store(inbox._path) as store:
+            store.label([1], verdict="star")  # here, a moment later
+        carry(sent, inbox)
+        assert [j[0] for j in judged(inbox._path)] == ["star", "bad"]
+        with Store(worker.store_path) as store:
+            store.label([1], verdict="good")
+        carry(sent, inbox)
+        assert [j[0] for j in judged(inbox._path)] == ["good", "bad"]
+        with Store(inbox._path) as store:
+            store.undo([1])  # what came can be taken back here like any other
+        assert [j[0] for j in judged(inbox._path)] == ["star", "bad"]
+
+    def test_of_what_was_never_sent_nothing_is(self, worker, inbox):
+        record(worker)
+        outbox = Outbox(worker, "one")
+        with Store(worker.store_path) as store:
+            store.label([1], verdict="bad")
+        record(worker)
+        carry(outbox, inbox)
+        with sqlite3.connect(inbox._path) as db:
+            assert db.execute("SELECT count(*) FROM sessions").fetchone() == (1,)
+        with Store(worker.store_path) as store:
+            store.label([2], verdict="bad")
+            store.label([4], verdict="star")
+        carry(outbox, inbox)
+        assert [j[0] for j in judged(inbox._path)] == ["unreviewed", "star"]
+        assert not inbox.refused
+
+    @pytest.mark.parametrize(
+        "wrong", [{"verdict": "dreadful"}, {"priority": float("nan")}, {"trim_stop": 99}, {"tags": [1]}, {"note": None}]
+    )
+    def test_an_invalid_verdict_is_left_out(self, worker, inbox, sent, wrong):
+        with Store(worker.store_path) as store:
+            store.label([1], verdict="bad")
+        message = sent.next()
+        ops = tuple((*op[:2], op[2] | wrong, op[3]) if op[0] == "judge" else op for op in message["ops"])
+        inbox.take(message | {"ops": ops})
+        assert judged(inbox._path)[0][0] == "unreviewed"
+        assert "judge" in inbox.refused[0]

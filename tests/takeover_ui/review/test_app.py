@@ -1,0 +1,180 @@
+"""The review's window: whole reviews by pad, by keys and with the mouse, and a screen on which nothing is cut off."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pygame
+import pytest
+
+from data.reading.segment_review import StoreReview
+from data.store import Store
+from takeover_ui.review.app import ReviewApp
+from takeover_ui.review.model import ReviewModel
+from takeover_ui.review.view import ReviewView
+from takeover_ui.theme import Pen
+from tests.support import sample_screens as samples
+from tests.support.sample_stores import now
+from tests.support.virtual_pad import VirtualPad
+from tests.takeover_ui.overlay.test_overlay import check
+
+
+class Hand:
+    """A virtual pad and the review that it drives."""
+
+    def __init__(self, pad: VirtualPad, app: ReviewApp) -> None:
+        self.pad, self.app = pad, app
+
+    def press(self, *buttons: str) -> None:
+        for button in buttons:
+            self.pad.press(button)
+            self._pump()
+            self.pad.release(button)
+            self._pump()
+
+    def pull(self, trigger: str, value: float) -> None:
+        self.pad.axis(trigger, value)
+        self._pump()
+
+    def _pump(self) -> None:
+        for _ in range(3):
+            pygame.event.pump()
+            self.app.events()
+        self.app.draw()
+
+
+@pytest.fixture
+def hand(model: ReviewModel) -> Iterator[Hand]:
+    with VirtualPad() as pad:
+        app = ReviewApp(model, samples.scene(), (640, 360))
+        yield Hand(pad, app)
+    app.close()
+
+
+def test_a_whole_review_with_a_pad_alone(hand: Hand, model: ReviewModel, store: Store) -> None:
+    """List, play, trim, verdict, undo, verdict again, tag, next: everything lands in the store."""
+    hand.press("dpdown", "dpup")
+    first = model.segment
+    assert first is not None
+    hand.press("start", "rightshoulder", "dpright", "dpleft")
+    assert model.speed == 2.0
+    hand.pull("triggerleft", 1.0)
+    hand.press("dpright", "dpright")
+    hand.pull("triggerleft", -1.0)
+    hand.pull("triggerright", 1.0)
+    hand.press("dpleft")
+    hand.pull("triggerright", -1.0)
+    hand.press("b")
+    assert (now(store, first.id).verdict, now(store, first.id).trim_start, now(store, first.id).trim_stop) == (
+        "bad",
+        2,
+        1,
+    )
+    hand.press("back")
+    assert (now(store, first.id).verdict, now(store, first.id).trim_start) == ("unreviewed", 0)
+    assert model.segment is not None
+    assert model.segment.id == first.id
+    hand.press("leftstick", "dpdown", "a", "a")  # the menu, its tags, the first of them
+    assert now(store, first.id).tags == ("clean",)
+    hand.press("y")
+    assert now(store, first.id).verdict == "star"
+    second = model.segment
+    assert second.id != first.id
+    hand.press("x")
+    assert model.segment.id not in (first.id, second.id)
+    hand.press("leftstick", "dpup", "a")
+    assert model.over
+    history = store.conn.execute(
+        "SELECT after FROM judgements WHERE segment_id = ? ORDER BY id", (first.id,)
+    ).fetchall()
+    assert [json.loads(h)["verdict"] for (h,) in history] == ["bad", "unreviewed", "star"]
+
+
+def test_a_verdict_key_that_is_held_judges_one_segment(model: ReviewModel, store: Store) -> None:
+    app = ReviewApp(model, samples.scene())
+    try:
+        for _ in range(6):  # the system repeats it
+            app.event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_b))
+        assert store.conn.execute("SELECT count(*) FROM judgements").fetchone()[0] == 1
+        app.event(pygame.event.Event(pygame.KEYUP, key=pygame.K_b))
+        app.event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_b))
+        assert store.conn.execute("SELECT count(*) FROM judgements").fetchone()[0] == 2
+        app.event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_HOME))
+        for _ in range(2):
+            app.event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_DOWN))
+        assert model.list.index == 2  # going through a list goes on
+    finally:
+        app.close()
+
+
+def test_a_whole_review_with_keys_and_with_the_mouse(model: ReviewModel, store: Store) -> None:
+    app = ReviewApp(model, samples.scene())
+    try:
+        first = model.segment
+        assert first is not None
+        for key in (pygame.K_SPACE, pygame.K_RIGHTBRACKET, pygame.K_COMMA, pygame.K_g):
+            app.event(pygame.event.Event(pygame.KEYDOWN, key=key))
+        assert (now(store, first.id).verdict, now(store, first.id).trim_start, now(store, first.id).trim_stop) == (
+            "good",
+            1,
+            1,
+        )
+        app.event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_m))
+        app.event(pygame.event.Event(pygame.TEXTINPUT, text="fine"))
+        app.event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_g))  # a letter now, not a verdict
+        second = model.segment
+        assert second is not None
+        app.event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_RETURN))
+        assert (now(store, second.id).note, now(store, second.id).verdict) == ("fine", "unreviewed")
+        app.draw()
+        start, _ = app.view.timeline.handles(_pen(app), model.detail, model.trim)  # type: ignore[arg-type]
+        to = start.centerx + app.view.timeline.area.w // 10
+        app.event(pygame.event.Event(pygame.MOUSEBUTTONDOWN, button=1, pos=start.center))
+        app.event(pygame.event.Event(pygame.MOUSEMOTION, pos=(to, start.centery), rel=(1, 0), buttons=(1, 0, 0)))
+        app.event(pygame.event.Event(pygame.MOUSEBUTTONUP, button=1, pos=(to, start.centery)))
+        moved = model.trim[0]
+        assert moved >= 2
+        star = next(h.rect for h in app.view.hits if h.command == "star")
+        app.event(pygame.event.Event(pygame.MOUSEBUTTONDOWN, button=1, pos=star.center))
+        assert (now(store, second.id).verdict, now(store, second.id).trim_start) == ("star", moved)
+        row = next(h for h in app.view.hits if h.row == 0)
+        app.event(pygame.event.Event(pygame.MOUSEBUTTONDOWN, button=1, pos=row.rect.center))
+        assert model.list.index == 0
+        app.event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE))
+        assert model.over
+    finally:
+        app.close()
+
+
+def _pen(app: ReviewApp) -> Any:
+    return Pen(app.surface, min(app.surface.get_width() / 1280, app.surface.get_height() / 720))
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (1024, 640), (1920, 1080), (2560, 1440)])
+@pytest.mark.parametrize("pad", [False, True])
+def test_the_screen_holds_everything_without_cutting_it_off(
+    model: ReviewModel, size: tuple[int, int], pad: bool
+) -> None:
+    surface = pygame.Surface(size)
+    view = ReviewView(samples.scene(), pad=pad)
+    marks = view.draw(surface, model)
+    check(marks, surface.get_rect())
+    assert {"plan", "timeline", "button_good", "list_left", "key", "word"} <= {m.name for m in marks}
+    model.do("menu")
+    check([m for m in view.draw(surface, model) if m.name.startswith("menu")], surface.get_rect())
+
+
+def test_what_is_not_learned_from_is_said_in_the_list_and_beside_it(store: Store) -> None:
+    (held, *_) = store.segments(kind="takeover")
+    store.conn.execute("UPDATE segments SET start = 0, stop = 12 WHERE id = ?", (held.id,))
+    model = ReviewModel(StoreReview(store, "default"), sort="newest")
+    model.select([s.id for s in model.list.shown].index(held.id))
+    for size in ((1024, 640), (1280, 720)):
+        surface = pygame.Surface(size)
+        marks = ReviewView(samples.scene()).draw(surface, model)
+        check(marks, surface.get_rect())
+        assert sum("not learned from" in m.text for m in marks if m.name == "row_more") == 1
+        assert "Not learned from: a key still held" in " ".join(m.text for m in marks if m.name == "why_not")
+    model.do("good")  # the player's word stands
+    model.select([s.id for s in model.list.shown].index(held.id))
+    assert not [m for m in ReviewView(samples.scene()).draw(surface, model) if m.name == "why_not"]
