@@ -1,5 +1,6 @@
 """Circuits: the start is the start, and a lap counts when it was driven, wherever the line ends."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -21,15 +22,6 @@ from hitl.task.driving_task import DrivingTask, TaskSettings
 BEND = {"radius": 20, "angle": 90}
 
 
-def road(points, at):
-    """The (x, y, heading) at metres of a closed road, which go round and round."""
-    arc = np.r_[0.0, np.cumsum(np.hypot(*np.diff(points, axis=0).T))]
-    at = at % arc[-1]
-    x, y = (float(np.interp(at, arc, points[:, k])) for k in range(2))
-    there = [float(np.interp((at + 0.5) % arc[-1], arc, points[:, k])) for k in range(2)]
-    return x, y, float(np.arctan2(there[1] - y, there[0] - x))
-
-
 def closed():
     points, _ = lay_segments(
         "c", [{"straight": 40}, BEND, {"straight": 60}, BEND, {"straight": 80}, BEND, {"straight": 60}, BEND, {"straight": 40}]
@@ -38,18 +30,25 @@ def closed():
 
 
 CLOSED = closed()
-AROUND = float(np.hypot(*np.diff(CLOSED, axis=0).T).sum())
+ARC = np.r_[0.0, np.cumsum(np.hypot(*np.diff(CLOSED, axis=0).T))]
+AROUND = float(ARC[-1])
+
+
+def road(at):
+    """The positions (..., 2) at metres of the closed road, which go round and round."""
+    return np.stack([np.interp(np.asarray(at) % AROUND, ARC, CLOSED[:, k]) for k in range(2)], axis=-1)
 
 
 def circuit(late=0.0, gap=0.0):
     """A circuit whose line begins ``late`` metres behind the start and ends ``gap`` metres before it (below 0: beyond)."""
     at = np.arange(late, AROUND - gap, 0.5)
-    return Track("ring", ReferenceLine([road(CLOSED, m)[:2] for m in at]), 8.0)
+    return Track("ring", ReferenceLine(road(at)), 8.0)
 
 
 def state(at, speed, time=0.0, **more):
-    x, y, heading = road(CLOSED, at)
-    vx, vy = speed * np.cos(heading), speed * np.sin(heading)
+    (x, y), (ahead_x, ahead_y) = road([at, at + 0.5]).tolist()
+    heading = math.atan2(ahead_y - y, ahead_x - x)
+    vx, vy = speed * math.cos(heading), speed * math.sin(heading)
     return VehicleState(time, x, y, 0.0, heading, vx, vy, 0.0, 0.0, 1.0, 0.0, **more)
 
 
@@ -59,7 +58,7 @@ def drive(track, metres, start=0.0):
     first = state(start, 0.0)
     task.begin(first, track.line.begin_at(first.x, first.y, at_most=start and track.line.length).s)
     paid, before = 0.0, start
-    for steps, at in enumerate(metres, 1):
+    for steps, at in enumerate(np.asarray(metres).tolist(), 1):
         _, reward, terminated, info = task.step(state(at, 20.0 * (at - before)))
         paid, before = paid + reward, at
         if terminated:
@@ -192,7 +191,7 @@ def test_a_circuit_that_begins_at_the_worlds_origin_keeps_its_last_straight():
 
 
 def frame(at, speed, **more):
-    x, y, _ = road(CLOSED, at)
+    x, y = road(at).tolist()
     values = {"received": 0.0, "speed": speed, "x": x + 500.0, "y": 9.0, "z": -y, "steer": 0.0, "gas": 1.0, "brake": 0.0,
               "finished": False, "yaw": 0.0}  # fmt: skip
     return Frame(**(values | more))
@@ -229,7 +228,7 @@ def test_tmrl_is_found_at_its_start_and_a_finish_has_the_whole_line_behind_it():
     env.track, env._has_line, env._frames, env._motion = circuit(0.7, 0.0), True, deque(maxlen=12), Motion()
     client = SimpleNamespace()
     env._interface = SimpleNamespace(client=client)
-    x, y, _ = road(CLOSED, 0.0)
+    x, y = road(0.0).tolist()
     client.hitl_newest = (1.0, [0.0, 0.0, x, 9.0, -y, 0.0, 0.0, 0.0, 0.0, 1.0, 900.0])
     seen = env._look(begin=True)
     assert env._info(seen, None)["progress"] < 1.0
