@@ -39,6 +39,21 @@ class Ribbon:
         return np.array(self.middle[index] + outwards * gap / max(float(np.hypot(*outwards)), 1e-9))
 
 
+class Plan:
+    """A piece of ground from above, north up, in a picture: turns metres into its pixels.
+
+    ``middle`` (2,) in metres is the middle of the picture, ``size`` its width and height in pixels, ``scale`` pixels a metre.
+    """
+
+    def __init__(self, middle: Points, size: tuple[float, float], scale: float) -> None:
+        self.scale = scale
+        self.origin: Points = middle + np.array([-size[0], size[1]]) / scale / 2
+
+    def at(self, points: NDArray[np.floating], fine: int = 1) -> Points:
+        """Return the pixels (..., 2) of points (..., 2), in a picture that is drawn ``fine`` times as large."""
+        return np.array((points - self.origin) * (self.scale * fine, -self.scale * fine))
+
+
 def distances(points: Points) -> Points:
     """Return the running length (n,) of a polyline (n, 2)."""
     return np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])

@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
     from hitl.remote.link import access, run_relay
 
     keys = args.keys or home_path(args).root / "keys"
-    to = access(args.server, args.port, keys, tls=False if args.no_tls else None, key=True)
+    to = access(args.server, args.port, keys, no_tls=args.no_tls, key=True)
     how = "encrypted" if to.keys else "on this machine only, not encrypted"
     run_relay(
         to,

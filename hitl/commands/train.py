@@ -73,7 +73,7 @@ def main(argv: list[str]) -> int:
     from hitl.remote.child import Child
     from hitl.remote.link import access
 
-    to = access(args.server, args.port, args.keys or home.root / "keys", tls=False if args.no_tls else None)
+    to = access(args.server, args.port, args.keys or home.root / "keys", no_tls=args.no_tls)
     say = (lambda text: None) if args.quiet else (lambda text: print(text, flush=True))
     child = Child("receive", home.root, to, say, tmrl_weights=args.tmrl_weights)
     try:

@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
     from hitl.remote.link import access
 
     home = home_path(args).create()
-    to = access(args.server, args.port, args.keys or home.root / "keys", tls=False if args.no_tls else None)
+    to = access(args.server, args.port, args.keys or home.root / "keys", no_tls=args.no_tls)
     child = Child("forward", home.root, to, lambda text: print(text, flush=True), name=args.name, everything=args.all)
     try:
         return 0 if args.send_only else play.main(["--home", str(home.root), *rest])

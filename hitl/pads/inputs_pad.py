@@ -87,7 +87,6 @@ class InputsPad:
             self._device = found
 
     def _follow(self) -> None:
-        """Read events until the device goes away."""
         raw = dict.fromkeys((*AXES.values(), *BUTTONS.values(), "dpleft", "dpright", "dpup", "dpdown"), 0.0)
         raw.update(self._look(self._device.get_char_device_path()))
         # Of 256 steps none lies exactly in the middle.

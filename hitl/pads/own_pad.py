@@ -42,13 +42,12 @@ class Hub(Protocol):
 class Guard:
     """Watches the devices while one of our virtual pads exists. Make it before that pad, and give it `write` after."""
 
-    def __init__(self, hub: Hub, seed: int | None = None) -> None:
+    def __init__(self, hub: Hub) -> None:
         hub.poll()
         self.hub = hub
         self.own: set[int] = set()
         self.cleared: set[int] = set(hub.present)
         self.write: Callable[[float, float], None] | None = None  # moves the right stick of our pad
-        self._random = random.Random(seed)
         self._nonce: tuple[float, float] | None = None
         self._round = self._looks = 0
         self._answers: dict[int, int] = {}
@@ -116,10 +115,8 @@ class Guard:
         self._closed, self.write = True, None
 
     def _next(self) -> None:
-        def value() -> float:
-            return self._random.choice((-1.0, 1.0)) * self._random.uniform(0.25, 0.95)
-
-        self._nonce, self._looks, self._answered, self._heard = (value(), value()), 0, set(), None
+        x, y = (random.choice((-1.0, 1.0)) * random.uniform(0.25, 0.95) for _ in range(2))
+        self._nonce, self._looks, self._answered, self._heard = (x, y), 0, set(), None
         assert self.write is not None
         self.write(*self._nonce)
 

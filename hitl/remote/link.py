@@ -60,13 +60,13 @@ class Access:
         return self
 
 
-def access(host: str, port: int, keys: Path, tls: bool | None = None, *, key: bool = False) -> Access:
-    """Return how to reach a server, from a folder of keys; TLS where there are any, unless ``tls`` says otherwise.
+def access(host: str, port: int, keys: Path, *, no_tls: bool = False, key: bool = False) -> Access:
+    """Return how to reach a server, from a folder of keys; with TLS if that holds a certificate, unless ``no_tls``.
 
     ``key``: the private key is needed too (the server's side). Raises UsageError.
     """
-    with_tls = (keys / "certificate.pem").is_file() if tls is None else tls
-    if with_tls:
+    tls = not no_tls and (keys / "certificate.pem").is_file()
+    if tls:
         for name in ("certificate.pem", *(("key.pem",) if key else ())):
             if not (keys / name).is_file():
                 raise UsageError(
@@ -76,7 +76,7 @@ def access(host: str, port: int, keys: Path, tls: bool | None = None, *, key: bo
     password = without_mark(os.environ.get("HITL_PASSWORD", "")).strip()
     if not password and (keys / "password.txt").is_file():
         password = read_text(keys / "password.txt", guess=False).strip()  # a wrong guess would be a wrong password
-    return Access(host, port, password or HERE_ONLY, keys if with_tls else None).check()
+    return Access(host, port, password or HERE_ONLY, keys if tls else None).check()
 
 
 def _check_pem(path: Path) -> None:

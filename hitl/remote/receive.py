@@ -88,7 +88,6 @@ class Inbox:
             self._note(message, f"{counted(left_out, names)}. Such steps are left out.")
 
     def _note(self, message: dict[str, Any], text: str) -> None:
-        """Note something about a message, here and in the store."""
         text = f"From worker '{shown(message.get('name'), 40)}': {text}"
         self.noted.append(text)
         with transaction(self._conn):

@@ -129,7 +129,6 @@ def corner_stats(drives: Iterable[Drive], corners: Sequence[Corner]) -> list[Cor
 
 
 def _summary(corner: Corner, visits: Sequence[Visit]) -> CornerStats:
-    """Sum up the visits of one corner, oldest first."""
     alone = [v.passed for v in visits if not v.helped]
     return CornerStats(
         corner,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from takeover_ui.geometry import Ribbon, ribbon
 from takeover_ui.report.contents import DrivenLine, Report
-from takeover_ui.report.svg import Plan, Plot
+from takeover_ui.report.svg import Ground, Plot
 
 _MARGIN_M = 22.0  # m of road shown before and after the corner
 _KINDS = {"before": "agent, before", "human": "human", "after": "agent, after"}
@@ -47,21 +47,21 @@ def corner_from_above(report: Report) -> Chart | None:
     part = road.between(from_m - _MARGIN_M, to_m + _MARGIN_M)
     inner = road.between(from_m, to_m)
     shown = np.vstack([road.left[part], road.right[part]])
-    plan = Plan(shown.min(axis=0) - 4, shown.max(axis=0) + 4, min_height=260, label=f"{name} from above")
-    plan.path(_area(road), "road", closed=True)
-    plan.path(_area(road, inner), "road corner", closed=True)
-    plan.path(road.left, "edge")
-    plan.path(road.right, "edge")
+    ground = Ground(shown.min(axis=0) - 4, shown.max(axis=0) + 4, min_height=260, label=f"{name} from above")
+    ground.path(_area(road), "road", closed=True)
+    ground.path(_area(road, inner), "road corner", closed=True)
+    ground.path(road.left, "edge")
+    ground.path(road.right, "edge")
     for index in (inner.start, min(inner.stop, len(road.s)) - 1):
-        plan.path(np.array([road.left[index], road.right[index]]), "gate")
+        ground.path(np.array([road.left[index], road.right[index]]), "gate")
     for line in _shown(report):
         near = (line.progress > from_m - 2 * _MARGIN_M) & (line.progress < to_m + 2 * _MARGIN_M)
         for stretch in _stretches(line, near):
-            plan.path(line.points[stretch], f"line {line.kind}", title=_KINDS[line.kind])
+            ground.path(line.points[stretch], f"line {line.kind}", title=_KINDS[line.kind])
         if line.failed and near.any() and near[-1]:
-            plan.cross(line.points[-1], f"cross {line.kind}")
+            ground.cross(line.points[-1], f"cross {line.kind}")
     note = "A cross marks where an episode ended off the road."
-    return Chart("The corner from above", plan.render(), _line_legend(report), note)
+    return Chart("The corner from above", ground.render(), _line_legend(report), note)
 
 
 def speed_along(report: Report) -> Chart | None:
@@ -127,20 +127,19 @@ def failures(report: Report) -> Chart | None:
     shown = np.vstack([road.left, road.right])
     margin = 0.06 * float(np.ptp(shown, axis=0).max()) + 4
     low, high = shown.min(axis=0) - margin, shown.max(axis=0) + margin
-    plan = Plan(low, high, width=980, max_height=360, label="where the agent failed")
-    plan.path(_area(road), "road", closed=True)
+    ground = Ground(low, high, width=980, max_height=360, label="where the agent failed")
+    ground.path(_area(road), "road", closed=True)
     for name, from_m, to_m in report.scene.corners:
-        plan.path(_area(road, road.between(from_m, to_m)), "road corner", closed=True, title=name)
+        ground.path(_area(road, road.between(from_m, to_m)), "road corner", closed=True, title=name)
     for progress in report.failures[-500:]:
-        plan.disc(road.at(progress), "failure", 6, f"{progress:.0f} m")
+        ground.disc(road.at(progress), "failure", 6, f"{progress:.0f} m")
     for name, from_m, to_m in report.scene.corners[:12]:
-        plan.text(road.beside_apex(from_m, to_m, report.scene.half_width + 34 / plan.scale), name)
+        ground.text(road.beside_apex(from_m, to_m, report.scene.half_width + 34 / ground.plan.scale), name)
     note = f"{len(report.failures):,} episodes ended off the road or at a standstill."
-    return Chart("Where the agent failed", plan.render(), [], note, wide=True)
+    return Chart("Where the agent failed", ground.render(), [], note, wide=True)
 
 
 def _area(road: Ribbon, part: slice = slice(None)) -> NDArray[np.float64]:
-    """Return the outline of a part of the road."""
     return np.vstack([road.left[part], road.right[part][::-1]])
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
+from takeover_ui.geometry import Plan
+
 Numbers = Sequence[float] | NDArray[np.floating]
 
 
@@ -134,7 +136,7 @@ class Plot(Drawing):
             self.add("text", "tick", text, x=(a + b) / 2, y=self.top + 14, text_anchor="middle")
 
 
-class Plan(Drawing):
+class Ground(Drawing):
     """A piece of ground from above, north up, both axes to the same scale."""
 
     def __init__(
@@ -148,39 +150,30 @@ class Plan(Drawing):
         min_height: int = 0,
     ) -> None:
         span = np.maximum(high - low, 1.0)
-        self.scale = min(width / span[0], max_height / span[1])
-        super().__init__(width, max(min_height, round(min(max_height, span[1] * self.scale))), label)
-        self._origin = (low + high) / 2 + np.array([-self.width, self.height]) / self.scale / 2
-
-    def at(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return positions on the plan (n, 2) of ground points (n, 2) in metres."""
-        result: NDArray[np.float64] = (np.asarray(points, np.float64)[:, :2] - self._origin) * (self.scale, -self.scale)
-        return result
+        scale = float(min(width / span[0], max_height / span[1]))
+        super().__init__(width, max(min_height, round(min(max_height, span[1] * scale))), label)
+        self.plan = Plan((low + high) / 2, (self.width, self.height), scale)
 
     def path(self, points: NDArray[np.floating], css: str, *, closed: bool = False, title: str = "") -> None:
         """Draw a line or a filled shape."""
         finite = points[np.isfinite(points).all(axis=1)]
         if len(finite) > 1:
-            steps = "L".join(f"{x:.1f} {y:.1f}" for x, y in self.at(finite))
+            steps = "L".join(f"{x:.1f} {y:.1f}" for x, y in self.plan.at(finite))
             self.add("path", css, _title(title), d=f"M{steps}{'Z' if closed else ''}")
 
     def cross(self, point: NDArray[np.floating], css: str) -> None:
         """Mark where something ended."""
-        x, y = self._place(point)
+        x, y = self.plan.at(point)
         self.add("path", css, d=f"M{x - 6:.1f} {y - 6:.1f}l12 12m0 -12l-12 12")
 
     def disc(self, point: NDArray[np.floating], css: str, radius: float, title: str) -> None:
         """Mark a place."""
-        x, y = self._place(point)
+        x, y = self.plan.at(point).tolist()
         self.add("circle", css, _title(title), cx=x, cy=y, r=radius)
 
     def text(self, point: NDArray[np.floating], text: str) -> None:
         """Write at a place in large letters, kept inside the plan."""
         half = 12 * len(text)
-        x, y = self._place(point)
+        x, y = self.plan.at(point).tolist()
         x, y = min(max(x, half + 4), self.width - half - 4), min(max(y, 16.0), self.height - 8.0)
         self.add("text", "far", text, x=x, y=y, text_anchor="middle")
-
-    def _place(self, point: NDArray[np.floating]) -> tuple[float, float]:
-        x, y = self.at(np.asarray(point)[None])[0]
-        return float(x), float(y)

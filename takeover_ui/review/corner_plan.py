@@ -10,7 +10,7 @@ import pygame
 from numpy.typing import NDArray
 
 from takeover_ui import theme
-from takeover_ui.geometry import Ribbon, ribbon
+from takeover_ui.geometry import Plan, Ribbon, ribbon
 from takeover_ui.theme import Pen
 
 if TYPE_CHECKING:
@@ -30,15 +30,13 @@ class CornerPlan:
         self.road: Ribbon = ribbon(scene.points, scene.half_width, max(1.0, scene.length / 5000))
         self._key: tuple[object, ...] = ()
         self._sheet = pygame.Surface((1, 1))
-        self._origin = np.zeros(2)
-        self._scale = 1.0
 
     def draw(self, pen: Pen, rect: pygame.Rect, detail: Detail, trim: tuple[int, int], position: float) -> None:
         """Draw into ``rect``, the car where it is at step ``position``."""
         key = (id(detail), trim, rect.size)
         if key != self._key:
             self._key = key
-            self._frame(rect, detail)
+            self._plan = self._frame(rect, detail)
             self._sheet = self._lines(rect, detail, trim)
         pen.surface.blit(self._sheet, rect)
         pen.mark("plan", rect)
@@ -52,7 +50,7 @@ class CornerPlan:
                 self._car(pen, rect, np.array([x, y]), float(np.nan_to_num(drive.heading[low])), bool(drive.human[low]))
         self._legend(pen, rect, detail)
 
-    def _frame(self, rect: pygame.Rect, detail: Detail) -> None:
+    def _frame(self, rect: pygame.Rect, detail: Detail) -> Plan:
         """Choose what is shown: everything driven, the corner, and a little more."""
         drives = [d for d in (detail.drive, detail.same, detail.latest) if d is not None and len(d)]
         shown = [d.points[np.isfinite(d.points).all(axis=1)] for d in drives]
@@ -63,18 +61,13 @@ class CornerPlan:
         points = np.vstack([*shown, self.road.middle[:2]] if not any(len(s) for s in shown) else shown)
         margin = self.scene.half_width * 0.8 + 3
         low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
-        self._scale = float(min(rect.w / (high[0] - low[0]), (rect.h - 30) / (high[1] - low[1])))
-        middle = (low + high) / 2
-        self._origin = middle + np.array([-rect.w, rect.h - 30]) / self._scale / 2
-
-    def _at(self, points: NDArray[np.floating], fine: int = 1) -> NDArray[np.float64]:
-        result: NDArray[np.float64] = (points - self._origin) * (self._scale * fine, -self._scale * fine)
-        return result
+        size = rect.w, rect.h - 30
+        return Plan((low + high) / 2, size, float(min(size / (high - low))))
 
     def _lines(self, rect: pygame.Rect, detail: Detail, trim: tuple[int, int]) -> pygame.Surface:
         big = pygame.Surface((rect.w * _FINE, rect.h * _FINE))
         big.fill(theme.GROUND)
-        left, right = self._at(self.road.left, _FINE), self._at(self.road.right, _FINE)
+        left, right = self._plan.at(self.road.left, _FINE), self._plan.at(self.road.right, _FINE)
         corner = self.scene.corner(detail.segment.corner)
         bend = self.road.between(corner.from_m, corner.to_m) if corner else slice(0, 0)
         limits = big.get_rect().inflate(400, 400)
@@ -99,7 +92,7 @@ class CornerPlan:
     def _line(
         self, surface: pygame.Surface, drive: Drive, colours: list[theme.Colour], width: int, dashed: bool
     ) -> None:
-        pixels = self._at(drive.points, _FINE)
+        pixels = self._plan.at(drive.points, _FINE)
         good = np.isfinite(pixels[:, 0]) & np.isfinite(pixels[:, 1])
         for k in np.flatnonzero(good[:-1] & good[1:]):
             if (dashed and k % 4 > 1) or drive.t[k + 1] != drive.t[k] + 1:
@@ -109,9 +102,9 @@ class CornerPlan:
 
     def _car(self, pen: Pen, rect: pygame.Rect, at: NDArray[np.float64], heading: float, human: bool) -> None:
         c, s = math.cos(heading), math.sin(heading)
-        size = max(4.6, 16 * pen.scale / self._scale)
+        size = max(4.6, 16 * pen.scale / self._plan.scale)
         shape = np.array([[0.6, 0.0], [-0.4, 0.32], [-0.22, 0.0], [-0.4, -0.32]]) * size
-        pixels = self._at(shape @ np.array([[c, s], [-s, c]]) + at) + rect.topleft
+        pixels = self._plan.at(shape @ np.array([[c, s], [-s, c]]) + at) + rect.topleft
         pygame.draw.polygon(pen.surface, theme.HUMAN if human else theme.AGENT, pixels)
         pygame.draw.aalines(pen.surface, theme.TEXT, True, pixels)
 

@@ -14,7 +14,7 @@ import pygame
 from numpy.typing import NDArray
 
 from takeover_ui import theme
-from takeover_ui.geometry import Ribbon, ribbon
+from takeover_ui.geometry import Plan, Ribbon, ribbon
 from takeover_ui.theme import Mark
 from takeover_ui.view import Scene, View
 
@@ -191,20 +191,17 @@ class GameView:
         key = (side, view.failures[-64:], len(view.failures))
         if key != self._map_key:
             self._map_key = key
-            self._map, self._map_at, self._map_scale = render_map(self.scene, self.road, view.failures, side)
+            self._map, self._plan = render_map(self.scene, self.road, view.failures, side)
         rect = self._map.get_rect(bottomleft=(area.left + pen.px(18), area.bottom - pen.px(18)))
         pen.surface.blit(self._map, rect)
         pen.mark("map", rect)
-        x = rect.left + (view.x - self._map_at[0]) * self._map_scale
-        y = rect.top + (self._map_at[1] - view.y) * self._map_scale
-        pygame.draw.aacircle(pen.surface, theme.INK, (x, y), pen.px(8))
-        pygame.draw.aacircle(pen.surface, theme.DRIVER[view.driver], (x, y), pen.px(6))
+        at = rect.topleft + self._plan.at(np.array([view.x, view.y]))
+        pygame.draw.aacircle(pen.surface, theme.INK, at, pen.px(8))
+        pygame.draw.aacircle(pen.surface, theme.DRIVER[view.driver], at, pen.px(6))
 
 
-def render_map(
-    scene: Scene, road: Ribbon, failures: tuple[float, ...], side: int
-) -> tuple[pygame.Surface, tuple[float, float], float]:
-    """Return the small map, the world position of its upper left corner, and its pixels per metre.
+def render_map(scene: Scene, road: Ribbon, failures: tuple[float, ...], side: int) -> tuple[pygame.Surface, Plan]:
+    """Return the small map and where things lie on it.
 
     It is drawn four times as large and scaled down, which makes all its edges smooth.
     """
@@ -213,23 +210,18 @@ def render_map(
     span = np.maximum(high - low, 1.0)
     scale = side * (1 - 2 * pad) / float(span.max())
     size = np.maximum(np.ceil(span * scale + 2 * pad * side), side * 0.4).astype(int)
-    origin = (low + high) / 2 + np.array([-size[0], size[1]]) / scale / 2
-    big = pygame.Surface((int(size[0]) * fine, int(size[1]) * fine), pygame.SRCALPHA)
+    plan = Plan((low + high) / 2, size, scale)
+    big = pygame.Surface(size * fine, pygame.SRCALPHA)
     pygame.draw.rect(big, (*theme.PANEL, 215), big.get_rect(), border_radius=side * fine // 16)
-
-    def to_map(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        return (points - origin) * (scale * fine, -scale * fine)
-
-    middle = to_map(road.middle)
+    middle = plan.at(road.middle, fine)
     width = max(3 * fine, round(2 * scene.half_width * scale * fine * 0.8))
     _round_line(big, theme.TRACK, middle, width)
     for _, from_m, to_m in scene.corners:
         _round_line(big, theme.mix(theme.TRACK, theme.TEXT, 0.45), middle[road.between(from_m, to_m)], width)
     for progress in failures[-200:]:
-        x, y = to_map(road.at(progress)[None])[0]
-        pygame.draw.circle(big, theme.HEAT, (x, y), fine * side / 75)
+        pygame.draw.circle(big, theme.HEAT, plan.at(road.at(progress), fine), fine * side / 75)
     _round_line(big, theme.TEXT, middle[[0, 0]], width)
-    return pygame.transform.smoothscale(big, (int(size[0]), int(size[1]))), (float(origin[0]), float(origin[1])), scale
+    return pygame.transform.smoothscale(big, size), plan
 
 
 def predicted(view: View, now: float) -> View:
@@ -246,7 +238,6 @@ def predicted(view: View, now: float) -> View:
 
 
 def _round_line(surface: pygame.Surface, colour: theme.Colour, points: NDArray[np.float64], width: int) -> None:
-    """Draw a thick line with round joints."""
     pygame.draw.lines(surface, colour, False, points, width)
     for point in points:
         pygame.draw.circle(surface, colour, point, width / 2)

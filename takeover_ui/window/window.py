@@ -21,11 +21,13 @@ from takeover_ui.view import Level, Scene, View
 from takeover_ui.window.newest_value import Slot
 from takeover_ui.window.options import KEYS, WindowOptions
 
+_READY_S = 20.0  # in which the window must have opened
+
 
 class Window:
     """A window seen from the session. Every method returns at once and none raises when the window is gone."""
 
-    def __init__(self, options: WindowOptions | None = None, *, ready_timeout: float = 20.0) -> None:
+    def __init__(self, options: WindowOptions | None = None) -> None:
         from takeover_ui.window import process
 
         self.options = options or WindowOptions()
@@ -44,7 +46,7 @@ class Window:
         )
         self._process.start()
         theirs.close()
-        self._await_ready(ready_timeout)
+        self._await_ready()
         self._scene: Scene | None = None
         self._scenes = 0
         self._trails_key: tuple[tuple[int, ...], ...] = ((), ())
@@ -58,10 +60,10 @@ class Window:
         self._sender.start()
         self._watcher.start()
 
-    def _await_ready(self, timeout: float) -> None:
+    def _await_ready(self) -> None:
         message = "it did not open in time"
         try:
-            if self._pipe.poll(timeout):
+            if self._pipe.poll(_READY_S):
                 message = self._pipe.recv()
         except (EOFError, OSError):
             message = "its process ended at once"
