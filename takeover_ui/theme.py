@@ -6,6 +6,7 @@ Agent and human are blue and orange, a pair that the common colour blindnesses k
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -97,14 +98,9 @@ def fit(text: str, size: int, width: int) -> tuple[str, int, bool]:
     for smaller in range(size, least - 1, -1):
         if measure(text, smaller)[0] <= width:
             return text, smaller, False
-    low, high = 0, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if measure(text[:middle].rstrip() + "…", least)[0] <= width:
-            low = middle
-        else:
-            high = middle - 1
-    return (text[:low].rstrip() + "…" if low else ""), least, True
+    widths = range(1, len(text) + 1)
+    fits = bisect_right(widths, width, key=lambda count: measure(text[:count].rstrip() + "…", least)[0])
+    return (text[:fits].rstrip() + "…" if fits else ""), least, True
 
 
 def wrap(text: str, size: int, width: int, most: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
@@ -93,10 +94,8 @@ class SdlPad:
     def rumble(self, strong: float, weak: float, seconds: float) -> None:
         """Shake both motors; nothing happens on a pad without them."""
         if self.device is not None and self.device.attached:
-            try:
+            with contextlib.suppress(pygame.error):  # unplugged just now, or a driver without force feedback
                 self.device.rumble(strong, weak, seconds)
-            except pygame.error:
-                return  # unplugged between the two lines, or a driver without force feedback
 
     def close(self) -> None:
         """Let go of the device; others may still use it."""
@@ -169,8 +168,7 @@ class SdlPad:
             self._others = set(self._seen) - {self.device.instance}
 
     def _read(self, source: str) -> float:
-        reader = self._raw.get(source)
-        return reader() if reader is not None else 0.0
+        return self._raw[source]() if source in self._raw else 0.0
 
 
 def joystick_map(device: Device) -> PadMap:

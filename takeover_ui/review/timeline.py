@@ -60,12 +60,9 @@ class Timeline:
     def handles(self, pen: Pen, detail: Detail, trim: tuple[int, int]) -> tuple[pygame.Rect, pygame.Rect]:
         """Return where the two ends of the segment can be taken hold of."""
         start, stop = _inside(detail, trim)
-        rects = []
-        for step in (start, stop - 1):
-            rect = pygame.Rect(0, 0, pen.px(6), self.area.h)
-            rect.midtop = self._x(step), self.area.top
-            rects.append(rect)
-        return rects[0], rects[1]
+        first, last = pygame.Rect(0, 0, pen.px(6), self.area.h), pygame.Rect(0, 0, pen.px(6), self.area.h)
+        first.midtop, last.midtop = (self._x(start), self.area.top), (self._x(stop - 1), self.area.top)
+        return first, last
 
     def _curves(
         self, pen: Pen, rect: pygame.Rect, detail: Detail, scene: Scene, trim: tuple[int, int]
@@ -74,57 +71,50 @@ class Timeline:
         sheet.fill(theme.PANEL)
         inner = Pen(sheet, pen.scale)
         drive = detail.drive
-        rows: list[tuple[str, NDArray[np.float64], NDArray[np.float64] | None, float, float]] = []
+        rows: list[tuple[str, NDArray[np.float64], NDArray[np.float64], bool]] = []  # values and proposed ones, 0..1
         for number, name in enumerate(scene.action_names[: drive.executed.shape[1]]):
-            low = 0.0 if name in ("gas", "brake") else -1.0
-            executed, proposed = drive.executed[:, number].astype(float), drive.proposed[:, number].astype(float)
-            if name == "steer":
-                executed, proposed = -executed, -proposed  # left is up
-            rows.append((_WORDS.get(name, name), executed, proposed, low, 1.0))
-        top = max(20.0, float(np.nanmax(drive.speed, initial=0.0)) * 1.08)
-        rows.append(("speed", drive.speed, None, 0.0, top))
+            both_ways = name not in ("gas", "brake")
+            executed, proposed = (part[:, number].astype(float) for part in (drive.executed, drive.proposed))
+            if both_ways:
+                sign = -0.5 if name == "steer" else 0.5  # left is up
+                executed, proposed = 0.5 + sign * executed, 0.5 + sign * proposed
+            rows.append((_WORDS.get(name, name), executed, proposed, both_ways))
+        fastest, unknown = float(np.nanmax(drive.speed, initial=0.0)), np.full(len(drive), np.nan)
+        rows.append(("speed", drive.speed / max(20.0, fastest * 1.08), unknown, False))
         if np.isfinite(drive.risk).any():
-            rows.append(("risk", drive.risk, None, 0.0, 1.0))
+            rows.append(("risk", drive.risk, unknown, False))
         gap = pen.px(6)
         height = (rect.h - gap * (len(rows) - 1)) // len(rows)
         start, stop = _inside(detail, trim)
-        for number, (label, executed, proposed_row, low, high) in enumerate(rows):
+        for number, (label, executed, proposed, both_ways) in enumerate(rows):
             area = pygame.Rect(self.area.left - rect.left, number * (height + gap), self.area.w, height)
             pygame.draw.rect(sheet, theme.CARD, area, border_radius=pen.px(4))
             kept = pygame.Rect(self._x(start) - rect.left, area.top, self._x(stop - 1) - self._x(start) + 1, area.h)
             pygame.draw.rect(sheet, theme.TRACK, kept)
-            if low < 0:
+            if both_ways:
                 pygame.draw.line(sheet, theme.FAINT, (area.left, area.centery), (area.right - 1, area.centery))
             beside = pygame.Rect(0, area.top, area.left - pen.px(6), area.h)
             inner.put(f"row_{number}", label, beside, anchor="midleft")
-            if proposed_row is not None:
-                self._curve(inner, area, proposed_row, low, high, [theme.AGENT] * len(drive), 1)
+            _curve(inner, area, proposed, [theme.AGENT] * len(drive), 1)
             colours = [theme.HUMAN if h else theme.AGENT for h in drive.human.tolist()]
             if label in ("speed", "risk"):
                 colours = [theme.mix(c, theme.TEXT, 0.35) for c in colours]
             colours = [c if start <= k < stop else theme.mix(c, theme.CARD, 0.45) for k, c in enumerate(colours)]
-            self._curve(inner, area, executed, low, high, colours, max(2, pen.px(2)))
+            _curve(inner, area, executed, colours, max(2, pen.px(2)))
             if label == "speed":
-                text = f"{np.nanmax(drive.speed, initial=0.0) * 3.6:.0f} km/h"
+                text = f"{fastest * 3.6:.0f} km/h"
                 at = (area.right - pen.px(6), area.top + pen.px(2))
                 inner.text("top_speed", text, at, 18, theme.MUTED, anchor="topright")
         return sheet
 
-    def _curve(
-        self,
-        pen: Pen,
-        area: pygame.Rect,
-        values: NDArray[np.float64],
-        low: float,
-        high: float,
-        colours: list[theme.Colour],
-        width: int,
-    ) -> None:
-        share = np.clip((values - low) / (high - low), 0.0, 1.0)
-        ys = area.bottom - pen.px(3) - share * (area.h - 2 * pen.px(3))
-        xs = area.left + np.arange(len(values)) * area.w / max(1, len(values) - 1)
-        for k in np.flatnonzero(np.isfinite(ys[:-1]) & np.isfinite(ys[1:])):
-            pygame.draw.aaline(pen.surface, colours[k], (xs[k], ys[k]), (xs[k + 1], ys[k + 1]), width)
+
+def _curve(
+    pen: Pen, area: pygame.Rect, values: NDArray[np.float64], colours: list[theme.Colour], width: int
+) -> None:
+    ys = area.bottom - pen.px(3) - np.clip(values, 0.0, 1.0) * (area.h - 2 * pen.px(3))
+    xs = area.left + np.arange(len(values)) * area.w / max(1, len(values) - 1)
+    for k in np.flatnonzero(np.isfinite(ys[:-1]) & np.isfinite(ys[1:])):
+        pygame.draw.aaline(pen.surface, colours[k], (xs[k], ys[k]), (xs[k + 1], ys[k + 1]), width)
 
 
 def _inside(detail: Detail, trim: tuple[int, int]) -> tuple[int, int]:
