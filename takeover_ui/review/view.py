@@ -15,6 +15,7 @@ from takeover_ui.review.timeline import Timeline
 from takeover_ui.theme import Mark, Pen
 
 if TYPE_CHECKING:
+    from data.reading.segment_review import Detail
     from data.records import Segment
     from takeover_ui.review.model import ReviewModel
     from takeover_ui.view import Scene
@@ -52,19 +53,20 @@ class ReviewView:
         self._list(pen, pygame.Rect(0, 0, side, area.h), model)
         middle = pygame.Rect(side, 0, area.w - 2 * side, area.h)
         right = pygame.Rect(middle.right, 0, side, area.h)
-        if model.detail is None or model.segment is None:
+        detail, segment = model.detail, model.segment
+        if detail is None or segment is None:
             text = "Nothing to judge here. Loosen the filters (C, V), or take over in a session."
             pen.text("empty", text, middle.center, 26, theme.MUTED, width=middle.w - pen.px(40), anchor="center")
             below = pygame.Rect(right.left, pen.px(300), right.w, area.h - pen.px(312))
             widgets.keys(pen, self.pad, below.inflate(-2 * pen.px(16), 0))
         else:
             split = round(middle.h * 0.62)
-            self.plan.draw(pen, pygame.Rect(middle.left, 0, middle.w, split), model.detail, model.trim, model.position)
+            self.plan.draw(pen, pygame.Rect(middle.left, 0, middle.w, split), detail, model.trim, model.position)
             left, top = middle.left + pen.px(12), split + pen.px(40)
             line = pygame.Rect(left, top, middle.right - left, middle.h - pen.px(12) - top)
-            self._transport(pen, pygame.Rect(left, split, line.w, pen.px(40)), model)
-            self.timeline.draw(pen, line, model.detail, self.scene, model.trim, model.position)
-            self._facts(pen, right, model, model.segment)
+            self._transport(pen, pygame.Rect(left, split, line.w, pen.px(40)), model, detail)
+            self.timeline.draw(pen, line, detail, self.scene, model.trim, model.position)
+            self._facts(pen, right, model, detail, segment)
         if model.message:
             box = pygame.Rect(middle.left + pen.px(20), pen.px(14), middle.w - pen.px(40), pen.px(36))
             pen.box(box, theme.INK, 8)
@@ -116,7 +118,7 @@ class ReviewView:
         more += [f"priority {segment.priority:g}"] if segment.priority != 1 else []
         pen.text("row_more", " · ".join(more), (left, row.top + pen.px(25)), 18, theme.MUTED, width=width)
 
-    def _transport(self, pen: Pen, rect: pygame.Rect, model: ReviewModel) -> None:
+    def _transport(self, pen: Pen, rect: pygame.Rect, model: ReviewModel, detail: Detail) -> None:
         button = pygame.Rect(rect.left, rect.top + pen.px(6), pen.px(40), pen.px(28))
         pen.box(button, theme.CARD, 8)
         x, y, r = button.centerx, button.centery, pen.px(7)
@@ -128,10 +130,7 @@ class ReviewView:
         self.hits.append(Hit(button, command="play"))
         at = (button.right + pen.px(12), rect.centery)
         speed = pen.text("speed", f"{model.speed:g}×", at, 24, theme.TEXT, anchor="midleft")
-        segment, detail = model.segment, model.detail
-        assert segment is not None
-        assert detail is not None
-        steps = detail.drive.t
+        segment, steps = detail.segment, detail.drive.t
         now = (steps[min(int(model.position), len(steps) - 1)] - segment.start) / segment.hz if len(steps) else 0.0
         at = (speed.right + pen.px(20), rect.centery)
         pen.text("position", f"{now:+.2f} s", at, 24, theme.MUTED, anchor="midleft")
@@ -141,7 +140,7 @@ class ReviewView:
         at = (rect.right - pen.px(12), rect.centery)
         pen.text("length", text, at, 22, theme.MUTED, width=rect.w // 2, anchor="midright")
 
-    def _facts(self, pen: Pen, rect: pygame.Rect, model: ReviewModel, segment: Segment) -> None:
+    def _facts(self, pen: Pen, rect: pygame.Rect, model: ReviewModel, detail: Detail, segment: Segment) -> None:
         left, width, top = rect.left + pen.px(16), rect.w - pen.px(32), pen.px(14)
         each = (width - 2 * pen.px(8)) // 3
         for number, verdict in enumerate(("good", "bad", "star")):
@@ -159,7 +158,7 @@ class ReviewView:
         if segment.note:
             top = widgets.paragraph(pen, "note", f"“{segment.note}”", left, top, width, theme.MUTED)
         top += pen.px(10)
-        words, table = self._compared(model)
+        words, table = self._compared(detail)
         if words:
             pen.text("compare_head", "you against the agent", (left, top), 20, theme.MUTED, width=width)
             top += pen.px(22)
@@ -176,10 +175,9 @@ class ReviewView:
             top += pen.px(22) * len(table)
         widgets.keys(pen, self.pad, pygame.Rect(left, top + pen.px(12), width, rect.bottom - top - pen.px(24)))
 
-    def _compared(self, model: ReviewModel) -> tuple[list[str], list[tuple[str, str, str]]]:
+    def _compared(self, detail: Detail) -> tuple[list[str], list[tuple[str, str, str]]]:
         """Return sentences and a table, kept while the same segment is looked at."""
-        detail = model.detail
-        if detail is self._words[0] or detail is None:
+        if detail is self._words[0]:
             return self._words[1], self._words[2]
         words: list[str] = []
         table: list[tuple[str, str, str]] = []

@@ -101,7 +101,7 @@ class Window:
         down = []
         for number, name in enumerate(KEYS):
             count = self._counts[number]
-            if count & 1 or (count != self._seen[number] and count - self._seen[number] > 1):
+            if count & 1 or count - self._seen[number] > 1:
                 down.append(name)
             self._seen[number] = count
         return frozenset(down) if not self.closed else frozenset()
