@@ -54,7 +54,7 @@ class Access:
             )
         if len(self.password) < LONG_ENOUGH or self.password == HERE_ONLY:
             raise UsageError(
-                f"The password must have {LONG_ENOUGH} characters or more: whoever knows it can send to your trainer. "
+                f"The password must have {LONG_ENOUGH} characters or more: anyone who knows it can send to your trainer. "
                 "`hitl keys` makes one."
             )
         return self
@@ -99,7 +99,7 @@ def make_keys(folder: Path) -> None:
     names = ("key.pem", "certificate.pem", "password.txt")
     if any((folder / name).exists() for name in names):
         raise UsageError(
-            "There are keys in that folder already; delete them to make new ones (all workers need the new)."
+            "There are keys in that folder already. Delete them to make new ones; each worker then needs the new ones."
         )
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOSTNAME)])

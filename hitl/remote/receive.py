@@ -190,7 +190,7 @@ def receive(
     finally:
         inbox.close()
         foreign.close()
-    say(f"{inbox.steps:,} steps came from {len(known)} workers.")
+    say(f"{inbox.steps:,} steps came from {len(known)} worker{'' if len(known) == 1 else 's'}.")
     if foreign.steps:
         say(f"{foreign.steps:,} steps came from tmrl's own workers.")
 
@@ -202,7 +202,7 @@ def _take(inbox: Inbox, message: dict[str, Any], say: Callable[[str], None]) -> 
             inbox.take(message)
         except sqlite3.DatabaseError as error:
             if "locked" not in str(error):
-                say(f"The store cannot take what a worker sent ({error}); it is asked for again.")
+                say(f"The store cannot take what a worker sent ({error}); the worker will send it again.")
                 return
             continue
         except (KeyError, TypeError, ValueError) as error:

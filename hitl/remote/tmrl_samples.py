@@ -114,7 +114,7 @@ class TmrlSamples:
         if self._store is None:
             self._store = Store(self._path)
         if sizes not in self._sessions:
-            say(f"A RolloutWorker of tmrl's sends samples of {sizes[0]} numbers; they are stored as the agent's driving.")
+            say(f"A RolloutWorker of tmrl sends samples of {sizes[0]} numbers; they are stored as driven by the agent.")
             self._sessions[sizes] = self._store.start_session(info, source="tmrl worker")
         with EpisodeWriter(self._store.conn, self._sessions[sizes]) as writer:
             stored = writer.add(data)

@@ -162,7 +162,7 @@ def lay_segments(name: str, segments: list[Any]) -> tuple[NDArray[np.float64], d
 def _segment_shape(name: str, number: int, segment: Any) -> tuple[float, float]:
     """Return (length in m, curvature in 1/m) of one TOML segment."""
     if isinstance(segment, dict):
-        values = [segment.get(k) for k in ("straight", "radius", "angle")]
+        values: list[Any] = [segment.get(k) for k in ("straight", "radius", "angle")]
         straight, radius, angle = (v if type(v) in (int, float) and math.isfinite(v) else None for v in values)
         if straight is not None and straight > 0 and radius is None and angle is None:
             return float(straight), 0.0
@@ -228,7 +228,7 @@ def reward_points(path: Path) -> NDArray[Any]:
             f"'{shown(path.name)}' is not a tmrl reward file: an (N, 3) table of positions was expected."
         )
     if points.size and float(np.abs(points.astype(np.float64)).max()) > MOST_FAR:
-        raise InputFileError(f"'{shown(path.name)}' is not a tmrl reward file: its positions are on no map.")
+        raise InputFileError(f"'{shown(path.name)}' is not a tmrl reward file: its positions lie outside any map.")
     return points
 
 

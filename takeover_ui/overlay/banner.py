@@ -29,8 +29,8 @@ def draw(surface: pygame.Surface, view: View, *, language: str = "en", bottom_in
             box = _on_glass(pen, name, text, size, shade, width, (2 * padding, padding), 12, midtop=(area.centerx, top))
             top = box.bottom + pen.px(10)
     for level, text in view.toasts[-_SHOWN_TOASTS:]:
-        width, padding = min(area.w - pen.px(100), pen.px(760)), (pen.px(48), pen.px(16))
-        box = _on_glass(pen, "toast", text, 26, theme.TEXT, width, padding, 10, midtop=(area.centerx, top))
+        width, around = min(area.w - pen.px(100), pen.px(760)), (pen.px(48), pen.px(16))
+        box = _on_glass(pen, "toast", text, 26, theme.TEXT, width, around, 10, midtop=(area.centerx, top))
         stripe = (box.left, box.top + pen.px(5), pen.px(5), box.h - 2 * pen.px(5))
         pygame.draw.rect(pen.surface, theme.LEVEL[level], stripe, border_radius=2)
         top = box.bottom + pen.px(8)

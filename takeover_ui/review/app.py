@@ -163,7 +163,7 @@ class ReviewApp:
                 self.model.do(command)
             return
         trim = _TRIM_START if self._triggers[0] > _PULLED else _TRIM_STOP if self._triggers[1] > _PULLED else {}
-        if command := trim.get(button) or BUTTONS.get(button):
+        if command := trim.get(button) or BUTTONS.get(button, ""):
             self.model.do(command)
 
     def _mouse(self, event: pygame.event.Event) -> None:

@@ -145,7 +145,8 @@ class GameView:
                 if len(trail) < 2:
                     continue
                 pixels = self.camera.pixels(trail)
-                inside = ((pixels > low) & (pixels < high)).all(axis=1)
+                within = (pixels > low) & (pixels < high)
+                inside = within[:, 0] & within[:, 1]
                 shade = theme.mix(theme.ROAD, colour, max(0.25, 0.8 - 0.15 * age))
                 for i in np.flatnonzero(inside[:-1] & inside[1:]):
                     pygame.draw.aaline(surface, shade, pixels[i], pixels[i + 1], width)

@@ -71,7 +71,7 @@ class Window:
             self._process.terminate()
             self._process.join(5)
             self._pipe.close()
-            raise DeviceError(f"The window could not be opened ({message}). Go on without one: --headless.")
+            raise DeviceError(f"The window could not be opened ({message}). To go on without one, use --headless.")
 
     def send(self, view: View) -> None:
         """Show ``view`` as soon as the window gets to it; a view that is not yet drawn when the next one comes is dropped."""
