@@ -43,7 +43,8 @@ def figures(drive: Drive, scene: Scene, corner: Corner, hz: float) -> Figures:
     reached = float(ahead[-1]) if len(ahead) else -math.inf
     known = np.isfinite(ahead)
     if known.sum() < 2:
-        return Figures(*[math.nan] * 6, reached)
+        nan = math.nan
+        return Figures(nan, nan, nan, nan, nan, nan, reached)
 
     def at(place: float, values: NDArray[np.float64]) -> float:
         if not ahead[known][0] <= place <= reached:
