@@ -19,11 +19,8 @@ KNOWN_NAMES = {
     "PulseReader": "HeartbeatReader",
     "StorePulse": "RecorderState",
     "TrainerPulse": "TrainerState",
-    "_merge_judgement": "_merge_verdict",
     "_pulse": "_trainer_state",
-    "judgement": "verdict_of",
     "pulse_of": "trainer_state",
-    "take_judgement": "take_verdict",
     "trainer_pulse": "trainer_state",
     "wants": "requests_control",
 }
@@ -31,7 +28,6 @@ KNOWN_NAMES = {
 
 KNOWN_TWICE = {
     "Place": "hitl/road/corner_mining.py: FailurePlace",
-    "Rule": "hitl/drivers/scripted.py: HelpRule; data/demos.py: DemoRule",
     "Settings": "hitl/arbiter.py: GatingSettings",
     "Start": "trainer/daemon/resume.py: LearnerStart",
 }

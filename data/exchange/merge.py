@@ -308,11 +308,11 @@ def _merge_segments(conn: sqlite3.Connection, session: int, target: int) -> int:
             conn.execute("INSERT INTO main.tags SELECT ?, tag FROM src.tags WHERE segment_id = ?", (row, segment))
             added += 1
         else:
-            _merge_judgement(conn, segment, found[0], found[1])
+            _merge_verdict(conn, segment, found[0], found[1])
     return added
 
 
-def _merge_judgement(conn: sqlite3.Connection, segment: int, target: int, judged_at: str | None) -> None:
+def _merge_verdict(conn: sqlite3.Connection, segment: int, target: int, judged_at: str | None) -> None:
     """Take over the other store's judgement when it is the newer one; it can be undone like any other."""
     theirs = conn.execute(
         "SELECT judged_at, stop, outcome, interrupted FROM src.segments WHERE id = ?", (segment,)

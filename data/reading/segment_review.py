@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +16,6 @@ from data.reading.drives import Drive, EpisodeSummary
 from data.records import Segment
 from data.schema import STEP_MEASURES
 from data.store import Store
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 BEFORE_S, AFTER_S = 2.5, 1.5
 """How much of the episode is shown before and after a segment."""
@@ -40,19 +37,14 @@ class Detail:
     """The same with the newest checkpoint that drove; None when that is the same drive."""
 
 
-def _spoken(method: Callable[P, R]) -> Callable[P, R]:
-    """Make what SQLite says about a store that cannot be used now (locked, full disk) a sentence."""
-
-    @functools.wraps(method)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return method(*args, **kwargs)
-        except sqlite3.OperationalError as error:
-            raise StoreError(
-                f"The store cannot be used now ({error}): check the disk, and that no other program holds it."
-            ) from error
-
-    return call
+@contextlib.contextmanager
+def _usable() -> Iterator[None]:
+    """Say in a sentence that the store cannot be used now (locked, full disk); used as a decorator."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        text = f"The store cannot be used now ({error}): check the disk, and that no other program holds it."
+        raise StoreError(text) from error
 
 
 class StoreReview:
@@ -62,17 +54,17 @@ class StoreReview:
         self.store, self.track, self.since, self.until = store, track, since, until
         self.rule = store.rule()
 
-    @_spoken
+    @_usable()
     def segments(self) -> list[Segment]:
         """Return the closed segments of the track in the span of time, oldest first."""
         return [s for s in self.store.segments(track=self.track, since=self.since, until=self.until) if s.closed]
 
-    @_spoken
+    @_usable()
     def again(self, ids: Iterable[int]) -> list[Segment]:
         """Return segments as they are now."""
         return self.store.segments(ids=list(ids))
 
-    @_spoken
+    @_usable()
     def detail(self, segment: Segment) -> Detail:
         """Return what is shown of a segment."""
         before, after = round(BEFORE_S * segment.hz), round(AFTER_S * segment.hz)
@@ -117,7 +109,7 @@ class StoreReview:
                 return drive
         return None
 
-    @_spoken
+    @_usable()
     def difference(self, segment: Segment) -> float:
         """Return how far the human's actions were from the agent's: the mean over steps of the largest gap."""
         start, stop = segment.start + segment.trim_start, segment.stop - segment.trim_stop
@@ -128,12 +120,12 @@ class StoreReview:
         """Return why a segment is not learned from, empty when it is."""
         return self.rule.judge(segment).why
 
-    @_spoken
+    @_usable()
     def label(self, segment_id: int, changes: Mapping[str, Any]) -> None:
         """Judge a segment: any of ``verdict``, ``priority``, ``tags_add``, ``tags_remove``, ``note``, ``trim``."""
         self.store.label([segment_id], **changes)
 
-    @_spoken
+    @_usable()
     def undo(self) -> list[int]:
         """Take back the last judgement; returns the segments concerned."""
         return self.store.undo()

@@ -30,7 +30,7 @@ from data.recording.operations import (
 )  # fmt: skip
 from data.records import SessionInfo
 from data.schema import INSERT_STEP, SESSION_COLUMNS
-from data.tables.judgements import take_judgement
+from data.tables.judgements import take_verdict
 from data.tables.tracks import place
 
 REFUSED = (
@@ -169,7 +169,7 @@ class Applier:
                 (session, *astuple(op)),
             )
         elif isinstance(op, Judge):
-            take_judgement(self.conn, session, *astuple(op))
+            take_verdict(self.conn, session, *astuple(op))
         elif isinstance(op, EndSession):
             execute("UPDATE sessions SET status = ?, ended = ? WHERE id = ?", (*astuple(op), session))
         else:

@@ -152,7 +152,7 @@ def judge_as(conn: sqlite3.Connection, segment_id: int, state: dict[str, Any], b
         _judge(conn, segment_id, before, state, by, at, _next_batch(conn))
 
 
-def judgement(conn: sqlite3.Connection, session_id: int, number: int) -> tuple[dict[str, Any], str] | None:
+def verdict_of(conn: sqlite3.Connection, session_id: int, number: int) -> tuple[dict[str, Any], str] | None:
     """Return how a segment (by its number in a session) is judged now, and when that was last changed, undoing included;
     None where it never was."""
     segment_id, at = conn.execute(
@@ -163,7 +163,7 @@ def judgement(conn: sqlite3.Connection, session_id: int, number: int) -> tuple[d
     return None if at is None else (_state(conn, segment_id), str(at))
 
 
-def take_judgement(conn: sqlite3.Connection, session_id: int, number: int, state: dict[str, Any], at: str) -> bool:
+def take_verdict(conn: sqlite3.Connection, session_id: int, number: int, state: dict[str, Any], at: str) -> bool:
     """Take over how another machine judges a segment, unless it was judged here later; tells whether anything changed.
 
     Taking the same twice does no harm. Raises KeyError for a malformed judgement or an unknown segment.
@@ -176,7 +176,7 @@ def take_judgement(conn: sqlite3.Connection, session_id: int, number: int, state
     segment_id, start, stop = row
     if not _well_formed(state, start, stop) or not isinstance(at, str):
         raise KeyError(f"the verdict on segment {number} is malformed")
-    here = judgement(conn, session_id, number)
+    here = verdict_of(conn, session_id, number)
     if here is not None and here[1] >= at:
         return False
     before = _state(conn, segment_id)

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from data.demos import MOVED, Rule
+from data.demos import MOVED, DemoRule
 from data.reading.schema_check import readable_rows
 from data.records import Segment, SegmentRecord
 
@@ -114,11 +114,11 @@ class SegmentTables:
         return [_segment(row) for row in self.conn.execute(sql, values)]
 
     @readable_rows()
-    def rule(self) -> Rule:
+    def rule(self) -> DemoRule:
         """Return what counts as a demo here: by the settings in the trainer's newest checkpoint, else the usual ones."""
         row = self.conn.execute("SELECT config FROM checkpoints WHERE kind = 'train' ORDER BY id DESC LIMIT 1").fetchone()
         settings = json.loads(row[0]) if row else {}
-        return Rule.of(settings if isinstance(settings, dict) else {})
+        return DemoRule.of(settings if isinstance(settings, dict) else {})
 
     def corners_named(self) -> list[tuple[str, str]]:
         """Return each (track, corner) that a segment names."""

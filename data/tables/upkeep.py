@@ -144,10 +144,6 @@ class Upkeep:
                 on_steps(gone)
         return total
 
-    def as_one_file(self) -> None:
-        """Turn the write-ahead log off, so that the store can be carried away as one file, until it is next written."""
-        self.conn.execute("PRAGMA journal_mode = DELETE")
-
     def copy_laps(self, target: Path) -> None:
         """Copy the store to a new file without the steps of anything but laps, and without metrics; episodes keep their row."""
         self.conn.execute("VACUUM INTO ?", (str(target),))
