@@ -154,19 +154,15 @@ def version_of(conn: sqlite3.Connection) -> int:
     return int(conn.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _keep_copy(conn: sqlite3.Connection, path: Path, version: int) -> Path:
+def _keep_copy(conn: sqlite3.Connection, path: Path, version: int) -> None:
     """Copy the store as it is before a migration that changes data; a copy of that version is never overwritten."""
     copy = path.with_name(f"{path.name}.v{version}-copy")
     if not copy.exists():
         part = copy.with_name(copy.name + ".part")
         part.unlink(missing_ok=True)
-        target = sqlite3.connect(part)
-        try:
+        with contextlib.closing(sqlite3.connect(part)) as target:
             conn.backup(target)
-        finally:
-            target.close()
         part.replace(copy)
-    return copy
 
 
 def _use_a_log(conn: sqlite3.Connection) -> None:
@@ -194,12 +190,10 @@ def migrate(conn: sqlite3.Connection, path: Path, migrations: Sequence[Migration
         if version and migrations[version].changes_data:
             _keep_copy(conn, path, version)
         with transaction(conn):
-            held = version_of(conn)
-            if held == version:  # else another process has just done it
+            if version_of(conn) == version:  # else another process has just done it
                 migrations[version].apply(database(conn))
                 conn.execute(f"PRAGMA user_version = {version + 1}")
         version = version_of(conn)
-    _refuse_newer(path, version, len(migrations))
 
 
 def open_store(

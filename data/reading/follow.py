@@ -14,6 +14,7 @@ from data.connect import BUSY_TIMEOUT_S, data_version, open_to_follow, transacti
 from data.errors import StoreError
 from data.numbers import all_numbers, no_numbers
 from data.reading.drives import names_of
+from data.reading.layouts import driven_layout
 from data.reading.schema_check import readable_rows
 from data.reading.update import SELECT, Layout, Update
 from data.records import EpisodeRecord, SegmentRecord, SessionRecord
@@ -49,9 +50,9 @@ def steps_stood(conn: sqlite3.Connection, episode_id: int, hz: float, most: int 
 class Follower:
     """Reads what is new in the store at ``path``; never writes to it.
 
-    ``newest``: begin with so many of the newest steps (whole episodes), and of all that is older with nothing but what
-    lies in segments, ``around`` each so many steps before and after it, and episodes that are still open. A store of any
-    size is then read in the time that these take. Left out, everything is read.
+    ``newest``: how many of the newest steps to begin with (in whole episodes). Of older ones only the episodes that are still
+    open are read, and the segments, each with ``around`` as many steps before and after it. So a store of any size is read in
+    the time that these take. Without it everything is read.
 
     ``observation_names`` and ``action_names`` are the layout wanted; left out, it is that of the newest session when
     the first step is seen, of those that were driven here rather than imported if there are any. A store that is not there
@@ -76,8 +77,10 @@ class Follower:
         """Steps driven that are left out, by the purpose of their episode."""
         self._busy = busy_timeout_s
         self._conn: sqlite3.Connection | None = None
-        self._observation_names = tuple(observation_names) if observation_names is not None else None
-        self._action_names = tuple(action_names) if action_names is not None else None
+        self.layout: Layout | None = None
+        """Observation names and action names of the steps given; None while not decided."""
+        if observation_names is not None and action_names is not None:
+            self.layout = tuple(observation_names), tuple(action_names)
         self._step = self._episode = self._segment = 0
         self._seen_version: int | None = None
         self._more = False
@@ -87,13 +90,6 @@ class Follower:
     def last_step(self) -> int:
         """The id of the newest step given, of those read in their order."""
         return self._step
-
-    @property
-    def layout(self) -> Layout | None:
-        """Observation names and action names of the steps given; None while not decided."""
-        if self._observation_names is None or self._action_names is None:
-            return None
-        return self._observation_names, self._action_names
 
     def close(self) -> None:
         """Close the connection."""
@@ -137,8 +133,7 @@ class Follower:
             raise StoreError(f"The store {self.path.name} cannot be read ({error}): run `hitl store check`.") from error
 
     def _empty(self) -> Update:
-        layout = self.layout
-        return Update.empty(len(layout[0]), len(layout[1])) if layout else Update.empty()
+        return Update.empty(*map(len, self.layout or ()))
 
     def _leave_out_old(self, conn: sqlite3.Connection, newest: int) -> None:
         """Find out where the newest steps begin, and what of the older ones is wanted all the same."""
@@ -181,15 +176,12 @@ class Follower:
 
     def _read(self, conn: sqlite3.Connection, limit: int) -> Update:
         sessions = {}
-        for row in conn.execute(
-            "SELECT id, kind, env, track, hz, observation_names, action_names, driver, status FROM sessions WHERE id "
-            "IN "
+        for *head, seen, done, driver, status in conn.execute(
+            "SELECT id, kind, env, track, hz, observation_names, action_names, driver, status FROM sessions WHERE id IN "
             "(SELECT session_id FROM episodes WHERE revision > ?) ORDER BY id",
             (self._episode,),
         ):
-            values = list(row)
-            values[5], values[6] = names_of(row[5]), names_of(row[6])
-            sessions[row[0]] = SessionRecord(*values)
+            sessions[head[0]] = SessionRecord(*head, names_of(seen), names_of(done), driver, status)
         rows = conn.execute(
             # Counted, not `length`: of a pruned episode, or one of which only segments came here, fewer steps are stored.
             'SELECT id, session_id, purpose, "end", reason, CASE WHEN "end" IS NULL OR id < ? THEN 0 ELSE (SELECT count(*) '
@@ -227,17 +219,10 @@ class Follower:
         return update
 
     def _decide_layout(self, conn: sqlite3.Connection) -> Layout:
-        if (layout := self.layout) is None:
-            row = conn.execute(
-                "SELECT s.observation_names, s.action_names FROM sessions s JOIN episodes e ON e.session_id = s.id "
-                "JOIN steps p ON p.episode_id = e.id ORDER BY (s.kind = 'import'), s.id DESC, e.id DESC LIMIT 1"
-            ).fetchone()
-            if self._observation_names is None:
-                self._observation_names = names_of(row[0])
-            if self._action_names is None:
-                self._action_names = names_of(row[1])
-            layout = (self._observation_names, self._action_names)
-        return layout
+        if self.layout is None:
+            self.layout = driven_layout(conn)
+            assert self.layout is not None  # there are steps
+        return self.layout
 
     def _read_stretches(self, conn: sqlite3.Connection, limit: int) -> Update:
         """Read what is wanted of older episodes, up to ``limit`` steps and the rest of a stretch."""
@@ -247,7 +232,7 @@ class Follower:
         while self._stretches and len(rows) < limit:
             found = conn.execute(_STRETCH, (*self._stretches.popleft(), self._begin)).fetchall()
             rows += self._wanted(found, layout, left_out) if found else []
-        update = Update.empty(len(layout[0]), len(layout[1]), len(rows))
+        update = Update.empty(*map(len, layout), len(rows))
         kept = update.fill(0, rows, layout) if rows else 0
         update.cut(kept, len(rows))
         update.left_out, update.more = left_out, True
@@ -259,7 +244,7 @@ class Follower:
         if room <= 0:
             return self._empty()
         layout = self._decide_layout(conn)
-        update = Update.empty(len(layout[0]), len(layout[1]), room)
+        update = Update.empty(*map(len, layout), room)
         cursor = conn.execute(_STEPS, (self._step, limit))
         seen = kept = 0
         while rows := cursor.fetchmany(BLOCK):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -147,16 +148,13 @@ class Upkeep:
     def copy_laps(self, target: Path) -> None:
         """Copy the store to a new file without the steps of anything but laps, and without metrics; episodes keep their row."""
         self.conn.execute("VACUUM INTO ?", (str(target),))
-        conn = connect(target)
-        try:
+        with contextlib.closing(connect(target)) as conn:
             with transaction(conn):
                 conn.execute("DELETE FROM steps WHERE episode_id NOT IN (SELECT id FROM episodes WHERE purpose = 'lap')")
                 conn.execute("DELETE FROM metrics")
                 conn.execute("UPDATE episodes SET last_observation = NULL WHERE purpose != 'lap'")
             conn.execute("VACUUM")
             conn.execute("PRAGMA journal_mode = DELETE")
-        finally:
-            conn.close()
 
 
 def _blocks(conn: sqlite3.Connection, before: str) -> Iterator[list[int]]:
