@@ -13,12 +13,12 @@ import numpy as np
 from data.connect import BUSY_TIMEOUT_S, data_version, open_to_follow, transaction
 from data.errors import StoreError
 from data.numbers import all_numbers, no_numbers
-from data.reading.drives import names_of
 from data.reading.layouts import driven_layout
 from data.reading.schema_check import readable_rows
 from data.reading.update import SELECT, Layout, Update
-from data.records import EpisodeRecord, SegmentRecord, SessionRecord
+from data.records import EpisodeRecord, SegmentRecord
 from data.tables.segments import changed
+from data.tables.sessions import session_records
 
 BLOCK = 4_000
 """Rows fetched at a time: small enough to stay in the processor's cache, large enough that NumPy does the work."""
@@ -30,7 +30,7 @@ STANDS = 5 / 3.6
 """m/s below which a car counts as standing, as in the reward."""
 
 
-def steps_stood(conn: sqlite3.Connection, episode_id: int, hz: float, most: int = 1000) -> int:
+def steps_stood(conn: sqlite3.Connection, episode_id: int, hz: float) -> int:
     """Return in how many of an episode's last steps the car stood, by the speed and the height recorded with each.
 
     An end that is called stalled may be another one: what drives other people's environments may know no other word for it. A
@@ -38,7 +38,7 @@ def steps_stood(conn: sqlite3.Connection, episode_id: int, hz: float, most: int 
     """
     count, known, below = 0, False, None
     for speed, x, y, z in conn.execute(
-        "SELECT speed, x, y, coalesce(z, 0) FROM steps WHERE episode_id = ? ORDER BY t DESC LIMIT ?", (episode_id, most)
+        "SELECT speed, x, y, coalesce(z, 0) FROM steps WHERE episode_id = ? ORDER BY t DESC LIMIT 1000", (episode_id,)
     ):
         falling = 0.0 if below is None else (z - below) * hz
         if speed is None or not math.hypot(speed, falling) < STANDS:
@@ -175,13 +175,8 @@ class Follower:
         return int(conn.execute(sql, (episode, self._begin, *(t for part in parts for t in part))).fetchone()[0])
 
     def _read(self, conn: sqlite3.Connection, limit: int) -> Update:
-        sessions = {}
-        for *head, seen, done, driver, status in conn.execute(
-            "SELECT id, kind, env, track, hz, observation_names, action_names, driver, status FROM sessions WHERE id IN "
-            "(SELECT session_id FROM episodes WHERE revision > ?) ORDER BY id",
-            (self._episode,),
-        ):
-            sessions[head[0]] = SessionRecord(*head, names_of(seen), names_of(done), driver, status)
+        driven = "id IN (SELECT session_id FROM episodes WHERE revision > ?)"
+        sessions = {session.id: session for session in session_records(conn, driven, (self._episode,))}
         rows = conn.execute(
             # Counted, not `length`: of a pruned episode, or one of which only segments came here, fewer steps are stored.
             'SELECT id, session_id, purpose, "end", reason, CASE WHEN "end" IS NULL OR id < ? THEN 0 ELSE (SELECT count(*) '
