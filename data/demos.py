@@ -91,9 +91,9 @@ class DemoRule:
         return segment.closed and segment.verdict == "unreviewed" and bool(self.nothing_shown(segment))
 
     def too_little(self, start: int, seconds: float, moved: float | None) -> str:
-        """Return why a takeover shows nothing that lasted so long (s) and led so far (m; None: not known); empty where it does.
+        """Return why a takeover of that length (s) and distance (m; None: not known) shows nothing; empty where it does.
 
-        ``start``: steps of its episode before it. Trims do not matter here: which of its steps are shown is the player's choice.
+        ``start``: the steps of its episode before it. Trims do not matter here: the player chooses which steps are shown.
         """
         if seconds < self.takeover_min_s - 1e-6:
             return f"too short ({seconds:.2f} s)"
@@ -117,5 +117,5 @@ CASE WHEN g.kind = 'takeover' AND g.stop > g.start THEN (
     FROM steps p WHERE p.episode_id = g.episode_id AND p.t >= g.start AND p.t < g.stop) d)
 END
 """
-"""SQL: how far (m) a takeover ``g`` led, along the line or in the plane. NULL where the car's place is not known (an environment
-without a line says 0 everywhere)."""
+"""SQL: how far (m) the car came in a takeover ``g``, along the line or in the plane. NULL where its place is not known (an
+environment without a line says 0 everywhere)."""

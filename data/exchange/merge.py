@@ -87,7 +87,7 @@ def merge(conn: sqlite3.Connection, path: Path, source: Path, segments: Iterable
 
     With ``segments`` (ids in ``source``), only those segments and their steps, each with the one step that follows it,
     so that its last transition stays whole. One transaction a session. Raises UsageError when both are the same file,
-    StoreError when the source is no store or newer than this program.
+    StoreError when the source is not a store, or newer than this program.
     """
     if source.exists() and path.exists() and source.samefile(path):
         raise UsageError("A store cannot be merged into itself.")

@@ -1,4 +1,4 @@
-"""Giving laps that an earlier version imported the layout in which is driven today. Nothing is lost: it could be turned back.
+"""Giving laps that an earlier version imported today's layout. Nothing is lost: it could be turned back.
 
 Earlier versions left out the action about to act, or gave the numbers of an observation names of their own. What is missing is
 in the episode itself, so no file is needed.
@@ -19,7 +19,7 @@ from data.store import Store
 
 
 def plain_names(size: int) -> tuple[str, ...]:
-    """Return the names of numbers of which only their order is known, as sessions of foreign environments have them."""
+    """Return the names of numbers of which only the order is known, as sessions in foreign environments have them."""
     return tuple(f"observation_{k}" for k in range(size))
 
 

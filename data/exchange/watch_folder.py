@@ -64,7 +64,7 @@ def watch(
     there.
     """
     if not folder.is_dir():
-        raise InputFileError(f"{folder.name} is no folder that could be watched.")
+        raise InputFileError(f"{folder.name} is not a folder: name the folder to watch.")
     seen: dict[Path, tuple[int, int]] = {}
     handled: dict[Path, tuple[int, int]] = {}
     total = Summary()

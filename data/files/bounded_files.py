@@ -1,4 +1,4 @@
-"""Files from elsewhere, read no further than they may be long: what is built of them is bounded by that."""
+"""Files from elsewhere, of which no more is read than they may hold: that bounds what is built of them."""
 
 from __future__ import annotations
 

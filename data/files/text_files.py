@@ -45,7 +45,7 @@ def read_text(path: Path, most: int = MOST_SETTINGS, *, guess: bool = True) -> s
 
     ``guess``: take bytes that are not UTF-8 for text in a code page, even where the machine has none of its own.
 
-    Raises InputFileError when it is missing, cannot be read, is too large, or is no text.
+    Raises InputFileError when it is missing, cannot be read, is too large, or is not text.
     """
     with _readable(path):
         raw = read_bytes(path, most)
@@ -72,13 +72,13 @@ def read_toml(path: Path) -> dict[str, Any]:
     return parse_toml(read_text(path), path.name)
 
 
-def read_rows(path: Path, most: int = MOST_LINE, *, blanks: bool = False) -> Iterator[tuple[int, list[str]]]:
+def read_rows(path: Path, *, blanks: bool = False) -> Iterator[tuple[int, list[str]]]:
     """Yield (number of the line, cells without blanks around them) of a table. Raises InputFileError.
 
-    What stands between the cells is told from the first line that is no comment (with ``blanks``, it may be blanks), or from
-    Excel's ``sep=;``; where it is no comma, a decimal comma in a cell becomes a point.
+    What stands between the cells is told from the first line that is not a comment (with ``blanks``, it may be blanks), or from
+    Excel's ``sep=;``; where it is not a comma, a decimal comma in a cell becomes a point.
     """
-    rest = text_lines(path, most)
+    rest = text_lines(path)
     first: list[str] = []
     mark = ","
     for line in rest:
@@ -95,7 +95,7 @@ def read_rows(path: Path, most: int = MOST_LINE, *, blanks: bool = False) -> Ite
         for cells in reader:
             yield reader.line_num, [number_text(cell.strip(), mark) for cell in cells]
     except csv.Error as error:
-        raise InputFileError(f"{shown(path.name)}, line {reader.line_num}, is no row of a table ({shown(error)}).") from error
+        raise InputFileError(f"{shown(path.name)}, line {reader.line_num}, is not a row of a table ({shown(error)}).") from error
 
 
 def delimiter_of(line: str, *, blanks: bool = False) -> str:
@@ -162,7 +162,7 @@ def _readable(path: Path) -> Iterator[None]:
     except OSError as error:
         raise InputFileError(f"{shown(path.name)} cannot be read ({shown(error.strerror or error)}): check the path.") from error
     except UnicodeError as error:
-        raise InputFileError(f"{shown(path.name)} is no text that can be read ({shown(error, 120)}). {_CURE}.") from error
+        raise InputFileError(f"{shown(path.name)} is not text that can be read ({shown(error, 120)}). {_CURE}.") from error
     except ValueError as error:
         raise InputFileError(f"{shown(path.name)} cannot be read: {shown(error, 120)}.") from error
 
@@ -173,7 +173,7 @@ def _plain(text: str) -> str:
 
 
 def _encoding(file: BinaryIO, name: str, guess: bool) -> str:
-    """Return the name of a text's encoding. Raises InputFileError when it is none."""
+    """Return the name of a text's encoding. Raises InputFileError when it is not text."""
     chunk = file.read(_CHUNK)
     for mark, encoding in _BOMS:
         if chunk.startswith(mark):
@@ -184,7 +184,7 @@ def _encoding(file: BinaryIO, name: str, guess: bool) -> str:
     line, good = 1, 0
     while True:
         if b"\0" in chunk:
-            raise InputFileError(f"{shown(name)} is no text: check that it is the right file.")
+            raise InputFileError(f"{shown(name)} is not a text file: check that it is the right one.")
         try:
             text = decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError as error:

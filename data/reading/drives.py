@@ -206,26 +206,20 @@ class DriveTables:
 
         ``since`` and ``until``: ISO dates (UTC); ``closed`` False: those still open, too; ``newest``: how many at most.
         """
-        where = ['(e."end" IS NOT NULL OR NOT ?)']
-        values: list[Any] = [closed]
-
-        def need(condition: str, value: Any) -> None:
-            if value is not None:
-                where.append(condition)
-                values.append(value)
-
-        need("s.track = ?", track)
-        need("e.session_id = ?", session)
-        need("e.started >= ?", since)
-        need("e.started < ?", until)
-        for column, wanted in (("e.id", ids), ("e.purpose", [purpose] if isinstance(purpose, str) else purpose)):
-            need(f"{column} IN (SELECT value FROM json_each(?))", None if wanted is None else json.dumps(list(wanted)))
+        purposes = [purpose] if isinstance(purpose, str) else purpose
+        conditions: dict[str, Any] = {
+            "s.track = ?": track, "e.session_id = ?": session, "e.started >= ?": since, "e.started < ?": until,
+            "e.id IN (SELECT value FROM json_each(?))": None if ids is None else json.dumps(list(ids)),
+            "e.purpose IN (SELECT value FROM json_each(?))": None if purposes is None else json.dumps(list(purposes)),
+            '(e."end" IS NOT NULL OR NOT ?)': closed,
+        }  # fmt: skip
+        wanted = {condition: value for condition, value in conditions.items() if value is not None}
         rows = self.conn.execute(
             f"SELECT e.id, e.session_id, s.track, e.purpose, coalesce(e.reason, ''), e.length, coalesce({RETURN}, 0), "
             "coalesce((SELECT sum(g.stop - g.start) FROM segments g WHERE g.episode_id = e.id), 0), "
             f"coalesce({FARTHEST}, 0), e.checkpoint_id, e.started, s.hz, s.observation_names, s.action_names "
-            f"FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE {' AND '.join(where)} ORDER BY e.id DESC LIMIT ?",
-            (*values, -1 if newest is None else newest),
+            f"FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE {' AND '.join(wanted)} ORDER BY e.id DESC LIMIT ?",
+            (*wanted.values(), -1 if newest is None else newest),
         ).fetchall()
         return [EpisodeSummary(*head, names_of(seen), names_of(done)) for *head, seen, done in reversed(rows)]
 

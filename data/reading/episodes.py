@@ -50,7 +50,7 @@ class EpisodeData:
     reward: np.ndarray
     """(n,)"""
     proposed: np.ndarray | None = None
-    """(n, A); the executed action where left out"""
+    """(n, A); the executed action by default"""
     driver: np.ndarray | int = AGENT
     """(n,) or one for all"""
     terminated: np.ndarray | bool = False
@@ -118,7 +118,7 @@ def step_rows(episode_id: int, data: EpisodeData) -> Iterable[tuple[Any, ...]]:
 
 
 class EpisodeWriter:
-    """Writes whole episodes of one session, many in a transaction; each episode is in the store wholly or not at all.
+    """Writes whole episodes of one session, many in a transaction; each episode is stored whole or not at all.
 
     Use as a context manager: leaving it commits what is left, an exception takes back the episodes since the last commit.
     """

@@ -39,7 +39,7 @@ class Judgements:
         finite, or a trim that leaves nothing.
         """
         if verdict is not None and verdict not in VERDICTS:
-            raise UsageError(f"'{verdict}' is no verdict: use one of {', '.join(VERDICTS)}.")
+            raise UsageError(f"'{verdict}' is not a verdict: use one of {', '.join(VERDICTS)}.")
         if priority is not None and not 0.0 <= priority < float("inf"):
             raise UsageError(f"A priority is a number from 0 up, not {priority}.")
         add, remove = {t.strip() for t in tags_add} - {""}, {t.strip() for t in tags_remove}

@@ -1,4 +1,4 @@
-"""Segments: finding them again, and what they are learned for."""
+"""Segments: finding them, and which of them count."""
 
 from __future__ import annotations
 
@@ -77,41 +77,22 @@ class SegmentTables:
 
         ``since`` and ``until``: ISO dates (UTC); ``numbers``: as their session counts them; ``session``, ``episode``: ids.
         """
-        where: list[str] = []
-        values: list[Any] = []
 
-        def need(condition: str, *given: Any) -> None:
-            where.append(condition)
-            values.extend(given)
+        def among(given: Iterable[int | str] | None) -> str | None:
+            return None if given is None else json.dumps(list(given))
 
-        def among(column: str, given: Iterable[int | str]) -> None:
-            need(f"{column} IN (SELECT value FROM json_each(?))", json.dumps(list(given)))
-
-        if ids is not None:
-            among("g.id", ids)
-        if numbers is not None:
-            among("g.number", numbers)
-        if verdict is not None:
-            among("g.verdict", [verdict] if isinstance(verdict, str) else verdict)
-        equal = {
-            "g.corner": corner, "g.kind": kind, "g.outcome": outcome, "s.track": track, "g.session_id": session,
-            "g.episode_id": episode,
+        conditions: dict[str, object] = {
+            "g.id IN (SELECT value FROM json_each(?))": among(ids),
+            "g.number IN (SELECT value FROM json_each(?))": among(numbers),
+            "g.verdict IN (SELECT value FROM json_each(?))": among([verdict] if isinstance(verdict, str) else verdict),
+            "g.corner = ?": corner, "g.kind = ?": kind, "g.outcome = ?": outcome, "s.track = ?": track,
+            "g.session_id = ?": session, "g.episode_id = ?": episode, "g.started >= ?": since, "g.started < ?": until,
+            "g.id IN (SELECT segment_id FROM tags WHERE tag = ?)": tag,
+            "seconds >= ?": min_seconds, "seconds <= ?": max_seconds,
         }  # fmt: skip
-        for column, value in equal.items():
-            if value is not None:
-                need(f"{column} = ?", value)
-        if tag is not None:
-            need("g.id IN (SELECT segment_id FROM tags WHERE tag = ?)", tag)
-        if since is not None:
-            need("g.started >= ?", since)
-        if until is not None:
-            need("g.started < ?", until)
-        if min_seconds is not None:
-            need("seconds >= ?", min_seconds)
-        if max_seconds is not None:
-            need("seconds <= ?", max_seconds)
-        sql = _SELECT + (f" WHERE {' AND '.join(where)}" if where else "") + " ORDER BY g.id"
-        return [_segment(row) for row in self.conn.execute(sql, values)]
+        wanted = {condition: value for condition, value in conditions.items() if value is not None}
+        sql = f"{_SELECT} WHERE {' AND '.join(wanted) or '1'} ORDER BY g.id"
+        return [_segment(row) for row in self.conn.execute(sql, tuple(wanted.values()))]
 
     @readable_rows()
     def rule(self) -> DemoRule:

@@ -158,7 +158,7 @@ class Upkeep:
 
 
 def _blocks(conn: sqlite3.Connection, before: str) -> Iterator[list[int]]:
-    """Go through the episodes once, some at a time: together they have about as many steps as a transaction may delete."""
+    """Yield the ids of old episodes in blocks; each has about as many steps as one transaction may delete."""
     old = conn.execute(f"SELECT e.id, e.length FROM episodes e WHERE {_OLD} ORDER BY e.id", (before,)).fetchall()
     block: list[int] = []
     steps = 0
