@@ -24,24 +24,12 @@ FILE_MB = 100
 _FILE = "chunk-{chunk:03d}/file-{file:03d}.parquet"
 
 
-def _features(item: Portable) -> dict[str, dict[str, Any]]:
-    def feature(dtype: str, names: Iterable[str] | None = None) -> dict[str, Any]:
-        listed = None if names is None else list(names)
-        return {"dtype": dtype, "shape": [len(listed) if listed else 1], "names": listed}
-
+def _features(item: Portable, columns: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
+    actions = list(item.info.action_names)
+    names = {"observation.state": list(item.info.observation_names), "action": actions, "action.proposed": actions}
     return {
-        "observation.state": feature("float32", item.info.observation_names),
-        "action": feature("float32", item.info.action_names),
-        "action.proposed": feature("float32", item.info.action_names),
-        "next.reward": feature("float32"),
-        "next.done": feature("bool"),
-        "next.truncated": feature("bool"),
-        "driver": feature("int64"),
-        "timestamp": feature("float32"),
-        "frame_index": feature("int64"),
-        "episode_index": feature("int64"),
-        "index": feature("int64"),
-        "task_index": feature("int64"),
+        name: {"dtype": str(values.dtype), "shape": list(values.shape[1:]) or [1], "names": names.get(name)}
+        for name, values in columns.items()
     }
 
 
@@ -57,10 +45,10 @@ def _columns(item: Portable, episode: int, first: int, task: int) -> dict[str, n
         "next.truncated": np.broadcast_to(np.asarray(data.truncated, bool), (n,)),
         "driver": np.broadcast_to(np.asarray(data.driver, np.int64), (n,)),
         "timestamp": (np.arange(n) / item.info.hz).astype(np.float32),
-        "frame_index": np.arange(n),
-        "episode_index": np.full(n, episode),
-        "index": np.arange(first, first + n),
-        "task_index": np.full(n, task),
+        "frame_index": np.arange(n, dtype=np.int64),
+        "episode_index": np.full(n, episode, np.int64),
+        "index": np.arange(first, first + n, dtype=np.int64),
+        "task_index": np.full(n, task, np.int64),
     }
 
 
@@ -91,9 +79,8 @@ def _overall(each: list[dict[str, dict[str, list[Any]]]]) -> dict[str, dict[str,
     return found
 
 
-def _array(pa: Any, values: np.ndarray, dtype: str) -> Any:
-    kind = {"float32": pa.float32(), "int64": pa.int64(), "bool": pa.bool_()}[dtype]
-    flat = pa.array(np.ascontiguousarray(values).reshape(-1), kind)
+def _array(pa: Any, values: np.ndarray) -> Any:
+    flat = pa.array(np.ascontiguousarray(values).reshape(-1))
     return pa.FixedSizeListArray.from_arrays(flat, values.shape[1]) if values.ndim == 2 else flat
 
 
@@ -112,16 +99,16 @@ def write_lerobot(folder: Path, items: Iterable[Portable]) -> int:
     writer: Any = None
     size = 0
     for item in items:
-        mine = _features(item)
+        task = tasks.setdefault(f"drive {item.info.track}", len(tasks))
+        columns = _columns(item, len(rows), frames, task)
+        mine = _features(item, columns)
         if features is None:
             features, fps = mine, item.info.hz
         elif (mine, item.info.hz) != (features, fps):
             raise UsageError("These episodes have different observations or rates, a dataset holds one: choose a --session.")
-        task = tasks.setdefault(f"drive {item.info.track}", len(tasks))
-        columns = _columns(item, len(rows), frames, task)
         stats = _stats(columns)
         each.append(stats)
-        table = pa.table({name: _array(pa, columns[name], features[name]["dtype"]) for name in features})
+        table = pa.table({name: _array(pa, values) for name, values in columns.items()})
         if writer is not None and size + table.nbytes > FILE_MB * 2**20:
             writer.close()
             writer, file, size = None, file + 1, 0

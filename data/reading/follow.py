@@ -117,14 +117,11 @@ class Follower:
             version = data_version(self._conn)
             if version == self._seen_version and not self._more:
                 return self._empty()
-            if self._newest is not None:
-                with readable_rows(), transaction(self._conn, "DEFERRED"):
-                    self._leave_out_old(self._conn, self._newest)
-                self._newest = None
-                marks = self._step, self._episode, self._segment, self._stretches.copy()
             with readable_rows(), transaction(self._conn, "DEFERRED"):
+                if self._newest is not None:
+                    self._leave_out_old(self._conn, self._newest)
                 update = self._read(self._conn, limit)
-            self._seen_version, self._more = version, update.more
+            self._newest, self._seen_version, self._more = None, version, update.more
             return update
         except sqlite3.DatabaseError as error:
             self._step, self._episode, self._segment, self._stretches = marks
@@ -147,7 +144,7 @@ class Follower:
         (begin,) = conn.execute("SELECT min(id) FROM steps WHERE episode_id >= ?", (first,)).fetchone()
         if total < newest or begin is None:
             return
-        self._first, self._begin, self._step = first, begin, begin - 1
+        self._first, self._begin, self._step, self._old = first, begin, begin - 1, {}
         for episode, start, stop in conn.execute(
             "SELECT episode_id, start, stop FROM segments WHERE episode_id < ?1 AND stop > start UNION ALL "
             'SELECT id, 0, 1 << 30 FROM episodes WHERE id < ?1 AND "end" IS NULL ORDER BY 1, 2',

@@ -76,17 +76,18 @@ def apart(conn: sqlite3.Connection, learned: Layout | None = None) -> dict[Layou
         return {}
     learned = learned or all_held[0].layout
     env = next((", ".join(h.envs) for h in all_held if h.layout == learned), "")
-    return {h.layout: sentence(h, learned, env) for h in all_held if h.layout != learned}
+    found = {}
+    for other in all_held:
+        if other.layout != learned:
+            laps = f" ({other.laps} lap{'s' * (other.laps != 1)})" if other.laps else ""
+            what = f"{other.steps:,} {'imported' if other.imported else 'driven'} steps{laps} of {' and '.join(other.envs)}"
+            found[other.layout] = (
+                f"{what} {_why(other.layout, learned)}, so they are left out of training: {_advice(other, learned, env)}."
+            )
+    return found
 
 
-def sentence(other: Held, learned: Layout, env: str = "") -> str:
-    """Return what keeps the steps of ``other`` from being learned from with ``learned`` (driven in ``env``), and what to do."""
-    laps = f" ({other.laps} lap{'s' * (other.laps != 1)})" if other.laps else ""
-    what = f"{other.steps:,} {'imported' if other.imported else 'driven'} steps{laps} of {' and '.join(other.envs)}"
-    return f"{what} {why(other.layout, learned)}, so they are left out of training: {advice(other, learned, env)}."
-
-
-def why(other: Layout, learned: Layout) -> str:
+def _why(other: Layout, learned: Layout) -> str:
     """Return in which way two layouts differ."""
     for what, theirs, ours in (("observation", other[0], learned[0]), ("action", other[1], learned[1])):
         if theirs == ours:
@@ -101,8 +102,8 @@ def why(other: Layout, learned: Layout) -> str:
     return "have the layout of this run"
 
 
-def advice(other: Held, learned: Layout, env: str = "") -> str:
-    """Return what a player can do about steps that cannot be learned from with ``learned``."""
+def _advice(other: Held, learned: Layout, env: str) -> str:
+    """Return what a player can do about steps that cannot be learned from with ``learned`` (driven in ``env``)."""
     if other.imported and is_outdated(other.layout, other.envs):
         return "`hitl store rebuild` gives them the layout of today"
     if other.imported and other.human:

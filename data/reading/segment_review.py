@@ -12,7 +12,7 @@ import numpy as np
 
 from data.errors import StoreError
 from data.numbers import FARTHEST
-from data.reading.drives import Drive, EpisodeSummary
+from data.reading.drives import Drive
 from data.records import Segment
 from data.schema import STEP_MEASURES
 from data.store import Store
@@ -75,21 +75,17 @@ class StoreReview:
         known = np.isfinite(drive.progress)
         if known.any() and segment.kind != "lap":
             low, high = float(drive.progress[known].min()), float(drive.progress[known].max())
-            first, newest = self._checkpoints(drive.episode)
+            newest = self.store.conn.execute(
+                "SELECT e.checkpoint_id FROM episodes e JOIN sessions s ON s.id = e.session_id "
+                "WHERE s.track = ? AND e.checkpoint_id IS NOT NULL ORDER BY e.id DESC LIMIT 1",
+                (self.track,),
+            ).fetchone()
+            first = drive.episode.checkpoint_id
             same = self._agent(low, high, first) if first is not None else None
-            latest = self._agent(low, high, newest)
+            latest = self._agent(low, high, newest[0] if newest else None)
             if same is not None and latest is not None and same.episode.id == latest.episode.id:
                 latest = None
         return Detail(segment, drive, same, latest)
-
-    def _checkpoints(self, episode: EpisodeSummary) -> tuple[int | None, int | None]:
-        """Return the checkpoint that drove an episode, and the newest that has driven on the track."""
-        latest = self.store.conn.execute(
-            "SELECT e.checkpoint_id FROM episodes e JOIN sessions s ON s.id = e.session_id "
-            "WHERE s.track = ? AND e.checkpoint_id IS NOT NULL ORDER BY e.id DESC LIMIT 1",
-            (self.track,),
-        ).fetchone()
-        return episode.checkpoint_id, (latest[0] if latest else None)
 
     def _agent(self, from_m: float, to_m: float, checkpoint: int | None) -> Drive | None:
         """Return what the agent drove alone between two places, with the newest checkpoint that has (not a newer one than this).
