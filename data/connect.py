@@ -214,7 +214,9 @@ def open_store(
     logged = log_size(path) > 0  # before SQLite puts a dead session's log into the file, and takes it away
     version = header_version(path, busy_timeout_s)
     if version is None and (read_only or not create):
-        raise StoreError(f"There is no store at {path}: record something first (`hitl play`), or choose another --home.")
+        raise StoreError(
+            f"There is no store at {path}: record something first (`hitl play`), or choose another --home."
+        )
     _refuse_newer(path, version or 0, len(migrations))
     try:
         conn = connect(path, read_only=read_only, busy_timeout_s=busy_timeout_s)

@@ -161,7 +161,9 @@ def _first_tables(db: Database) -> None:
     )
     db.table("events").create_index(["session_id", "at"])
     _on_change(db, "episodes", ["end", "purpose", "last_observation", "length"])
-    _on_change(db, "segments", ["start", "stop", "trim_start", "trim_stop", "priority", "verdict", "outcome", "interrupted"])
+    _on_change(
+        db, "segments", ["start", "stop", "trim_start", "trim_stop", "priority", "verdict", "outcome", "interrupted"]
+    )
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
@@ -202,7 +204,9 @@ def _tracks(db: Database) -> None:
         foreign_keys=[("best", "checkpoints", "id")],
     )
     db.table("tracks").create_index(["digest"], unique=True)
-    db.execute("INSERT INTO tracks (track, name) SELECT track, track FROM sessions UNION SELECT track, track FROM corners")
+    db.execute(
+        "INSERT INTO tracks (track, name) SELECT track, track FROM sessions UNION SELECT track, track FROM corners"
+    )
 
 
 MIGRATIONS: tuple[Migration, ...] = (Migration(_first_tables), Migration(_views), Migration(_tracks))

@@ -105,7 +105,9 @@ def write_lerobot(folder: Path, items: Iterable[Portable]) -> int:
         if features is None:
             features, fps = mine, item.info.hz
         elif (mine, item.info.hz) != (features, fps):
-            raise UsageError("These episodes have different observations or rates, a dataset holds one: choose a --session.")
+            raise UsageError(
+                "These episodes have different observations or rates, a dataset holds one: choose a --session."
+            )
         stats = _stats(columns)
         each.append(stats)
         table = pa.table({name: _array(pa, values) for name, values in columns.items()})
@@ -152,7 +154,10 @@ def _write_meta(
     pandas = {
         "index_columns": [index],
         "column_indexes": [{"name": None, "field_name": None} | text],
-        "columns": [{"name": "task_index", "field_name": "task_index"} | number, {"name": None, "field_name": index} | text],
+        "columns": [
+            {"name": "task_index", "field_name": "task_index"} | number,
+            {"name": None, "field_name": index} | text,
+        ],
         "creator": {"library": "pyarrow", "version": pa.__version__},
     }
     table = pa.table({"task_index": pa.array(list(tasks.values()), pa.int64()), index: pa.array(list(tasks))})

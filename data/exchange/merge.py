@@ -53,7 +53,9 @@ class Summary:
 
 _SESSION = ", ".join((*(name for name in SESSION_COLUMNS if name != "track"), "ended", "status", "source"))
 _CHECKPOINT = "name, sha256, updates, env_steps, kind, config, created"
-_EPISODE = 'number, purpose, seed, started, ended, "end", reason, length, "return", max_progress, last_observation, origin'
+_EPISODE = (
+    'number, purpose, seed, started, ended, "end", reason, length, "return", max_progress, last_observation, origin'
+)
 _SEGMENT = (
     'number, kind, "trigger", corner, start, stop, trim_start, trim_stop, priority, verdict, outcome, interrupted, note, '
     "judged_by, judged_at, started"
@@ -76,7 +78,10 @@ def _readable(source: Path, notes: list[str]) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "source.sqlite"
-        with contextlib.closing(connect(source, read_only=True)) as conn, contextlib.closing(sqlite3.connect(copy)) as target:
+        with (
+            contextlib.closing(connect(source, read_only=True)) as conn,
+            contextlib.closing(sqlite3.connect(copy)) as target,
+        ):
             conn.backup(target)
         open_store(copy).close()
         yield copy

@@ -69,7 +69,9 @@ def read_player_run(path: Path) -> PlayerRun:
         head, value = value, value.get("samples")
     run = run_of(value)
     if run.action.shape[1] != len(ACTIONS):
-        raise EpisodeRefusedError(f"its actions have {run.action.shape[1]} numbers where gas, brake and steer were expected")
+        raise EpisodeRefusedError(
+            f"its actions have {run.action.shape[1]} numbers where gas, brake and steer were expected"
+        )
     if isinstance(head.get("run_id"), str) and head["run_id"]:
         run.run_id = head["run_id"]
     if isinstance(head.get("metadata"), dict):

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import shown
-from data.files.bounded_files import MOST_LINE
-from data.files.text_files import parse_json, text_lines
+from data.files.text_files import MOST_LINE, parse_json, text_lines
 
 Row = Mapping[str, Any]
 MOST_DOCUMENT = 2**27

@@ -18,10 +18,14 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 from data.errors import InputFileError, shown
-from data.files.bounded_files import MOST_LINE, MOST_SETTINGS, lines, read_bytes
+
+MOST_SETTINGS = 2**20
+"""Bytes of a file of settings or of a track's segments; real ones have a few thousand."""
+MOST_LINE = 2**20
+"""Characters of one line of a table; real ones have a few thousand."""
 
 _BOMS = (  # the longer ones first: UTF-32's begins as UTF-16's
     (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
@@ -48,7 +52,7 @@ def read_text(path: Path, most: int = MOST_SETTINGS, *, guess: bool = True) -> s
     Raises InputFileError when it is missing, cannot be read, is too large, or is not text.
     """
     with _readable(path):
-        raw = read_bytes(path, most)
+        raw = _read_bytes(path, most)
         return _plain(raw.decode(_encoding(io.BytesIO(raw), path.name, guess)))
 
 
@@ -58,7 +62,7 @@ def text_lines(path: Path, most: int = MOST_LINE) -> Iterator[str]:
         with path.open("rb") as raw:
             encoding = _encoding(raw, path.name, True)
         with path.open(encoding=encoding) as file:  # which makes "\n" of every line's end
-            for line in lines(file, most):
+            for line in _lines(file, most):
                 yield line.replace("\ufeff", "")
 
 
@@ -142,6 +146,29 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
 
 def _small(text: str) -> str:
     return shown(text[:1].lower() + text[1:], 120)
+
+
+def _read_bytes(path: Path, most: int) -> bytes:
+    """Return the content of a file of at most ``most`` bytes.
+
+    Raises InputFileError when it is longer (no more than that is read), and OSError.
+    """
+    with path.open("rb") as file:
+        raw = file.read(most + 1)
+    if len(raw) > most:
+        raise InputFileError(
+            f"'{shown(path.name)}' is larger than the {most / 2**20:g} MiB that such a file may have: it was not read. Check "
+            "that it is the right one."
+        )
+    return raw
+
+
+def _lines(file: TextIO, most: int) -> Iterator[str]:
+    """Yield the lines of a text. Raises ValueError at one of more than ``most`` characters."""
+    while line := file.readline(most + 1):
+        if len(line) > most:
+            raise ValueError(f"it has a line of more than {most:,} characters")
+        yield line
 
 
 def without_mark(text: str) -> str:

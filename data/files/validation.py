@@ -171,7 +171,9 @@ def _plural(info: inspect.Type) -> str:
 
 
 def _bounds(info: inspect.IntType | inspect.FloatType) -> str:
-    ge, gt, le, lt = ("" if v is None else f"{int(v) if v == int(v) else v:,}" for v in (info.ge, info.gt, info.le, info.lt))
+    ge, gt, le, lt = (
+        "" if v is None else f"{int(v) if v == int(v) else v:,}" for v in (info.ge, info.gt, info.le, info.lt)
+    )
     if ge:
         return f" from {ge}" + (f" to {le}" if le else f" to below {lt}" if lt else " up")
     return f" above {gt}" + (f", at most {le}" if le else "") if gt else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -86,7 +87,8 @@ class Update:
     def empty(cls, observation_size: int = 0, action_size: int = 0, n: int = 0) -> Update:
         """Nothing new, or room for ``n`` steps."""
         widths = {"observation": (observation_size,), "executed": (action_size,), "proposed": (action_size,)}
-        return cls(**{name: np.empty((n, *widths.get(name, ())), kind) for name, kind in _TYPES.items()})
+        arrays: dict[str, Any] = {name: np.empty((n, *widths.get(name, ())), kind) for name, kind in _TYPES.items()}
+        return cls(**arrays)
 
     def cut(self, kept: int, room: int) -> None:
         """Leave only the first ``kept`` steps of the ``room`` that there is."""

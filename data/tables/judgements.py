@@ -93,7 +93,9 @@ class Judgements:
 def verdict_state(conn: sqlite3.Connection, segment_id: int, schema: str = "main") -> dict[str, Any]:
     """Return all that a judgement of a segment can change. ``schema``: "main", or what another store was attached as."""
     row = conn.execute(f"SELECT {', '.join(_JUDGED)} FROM {schema}.segments WHERE id = ?", (segment_id,)).fetchone()
-    tags = [t for (t,) in conn.execute(f"SELECT tag FROM {schema}.tags WHERE segment_id = ? ORDER BY tag", (segment_id,))]
+    tags = [
+        t for (t,) in conn.execute(f"SELECT tag FROM {schema}.tags WHERE segment_id = ? ORDER BY tag", (segment_id,))
+    ]
     return dict(zip(_JUDGED, row, strict=True)) | {"tags": tags}
 
 
@@ -111,7 +113,9 @@ def _wanted(conn: sqlite3.Connection, ids: Iterable[int]) -> list[int]:
     found = conn.execute("SELECT id FROM segments WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(wanted),))
     known = {id_ for (id_,) in found}
     if missing := [id_ for id_ in wanted if id_ not in known]:
-        raise UsageError(f"There is no segment {', '.join(map(str, missing))}: `hitl segments` lists them; nothing was changed.")
+        raise UsageError(
+            f"There is no segment {', '.join(map(str, missing))}: `hitl segments` lists them; nothing was changed."
+        )
     return wanted
 
 
@@ -192,7 +196,8 @@ def _checked_trim(
 ) -> tuple[int, int]:
     """Return a trim in steps, given in steps or in seconds. Raises UsageError."""
     start, stop, hz = conn.execute(
-        "SELECT g.start, g.stop, s.hz FROM segments g JOIN sessions s ON s.id = g.session_id WHERE g.id = ?", (segment_id,)
+        "SELECT g.start, g.stop, s.hz FROM segments g JOIN sessions s ON s.id = g.session_id WHERE g.id = ?",
+        (segment_id,),
     ).fetchone()
     if seconds is not None:
         if not all(math.isfinite(s) for s in seconds):

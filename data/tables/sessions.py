@@ -100,7 +100,9 @@ def session_records(conn: sqlite3.Connection, where: str, values: Sequence[Any])
         values,
     )
     return [
-        SessionRecord(id_, kind, env, track, hz, names_of(seen), names_of(done), driver, status, _numbers(reward), started)
+        SessionRecord(
+            id_, kind, env, track, hz, names_of(seen), names_of(done), driver, status, _numbers(reward), started
+        )
         for id_, kind, env, track, hz, driver, status, started, seen, done, reward in rows
     ]
 
