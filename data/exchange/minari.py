@@ -216,7 +216,8 @@ class _Source:
                 kind="import", env=like.env, track=like.track, hz=like.hz, observation_names=like.observation_names,
                 action_names=like.action_names, driver="imported", frame_shape=like.frame_shape, track_digest=like.track_digest,
             )  # fmt: skip
-        seen, image = tuple(f"observation_{i}" for i in range(size)), ()
+        seen = tuple(f"observation_{i}" for i in range(size))
+        image: tuple[int, ...] = ()
         if self.layout is not None:
             seen, image = self.layout.names, self.layout.image[1:]
         done = told.action_names(self.env_id, actions) if told.action_names else tuple(f"action_{i}" for i in range(actions))

@@ -224,7 +224,7 @@ class Follower:
         while self._stretches and len(rows) < limit:
             found = conn.execute(_STRETCH, (*self._stretches.popleft(), self._begin)).fetchall()
             rows += self._wanted(found, layout, left_out) if found else []
-        update = Update.empty(*map(len, layout), len(rows))
+        update = Update.empty(len(layout[0]), len(layout[1]), len(rows))
         kept = update.fill(0, rows, layout) if rows else 0
         update.cut(kept, len(rows))
         update.left_out, update.more = left_out, True
@@ -236,7 +236,7 @@ class Follower:
         if room <= 0:
             return self._empty()
         layout = self._decide_layout(conn)
-        update = Update.empty(*map(len, layout), room)
+        update = Update.empty(len(layout[0]), len(layout[1]), room)
         cursor = conn.execute(_STEPS, (self._step, limit))
         seen = kept = 0
         while rows := cursor.fetchmany(BLOCK):
