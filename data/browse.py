@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import sqlite3
 import struct
 from pathlib import Path
 from typing import Any
 
+from data.connect import connect
 from data.errors import UsageError
-from data.files.paths import sqlite_uri
 from data.numbers import FARTHEST
 
 HOST = "127.0.0.1"
@@ -151,15 +150,7 @@ def application(path: Path) -> Any:
 
         def connect(self, write: bool = False) -> sqlite3.Connection:
             """Open it for reading: a file that is not there is not made."""
-            conn = sqlite3.connect(sqlite_uri(path, "mode=ro"), uri=True, check_same_thread=False)
-            try:
-                conn.execute("PRAGMA schema_version").fetchone()
-            except sqlite3.OperationalError:
-                conn.close()
-                if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
-                    raise
-                # A log's index can be made neither there nor in memory: on a medium that is only read, nothing changes anyway.
-                conn = sqlite3.connect(sqlite_uri(path, "mode=ro&immutable=1"), uri=True, check_same_thread=False)
+            conn = connect(path, read_only=True)
             self._all_file_connections.append(conn)
             return conn
 

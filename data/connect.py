@@ -26,17 +26,25 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
-def _reading_modes(path: Path) -> tuple[str, str]:
-    """Return the URI modes to try, in this order, when a store is only to be read.
+def _can_write(path: Path) -> bool:
+    return os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
 
-    A WAL database without its log beside it (no program has it open) cannot be opened with ``mode=ro``. On a medium on which
-    nothing can be written it is then read as ``immutable``. Anywhere else that would be wrong twice: such a connection sees
-    nothing of a writer who comes at the same moment, and it takes no locks, so that closing it drops those that this process's
-    other connections hold (see :func:`header_version`). There the file is opened for writing, and only read.
-    """
-    if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
-        return "mode=ro", "mode=rw"
-    return "mode=ro", "mode=ro&immutable=1"
+
+def _open(path: Path, timeout_s: float, mode: str, *others: str) -> sqlite3.Connection:
+    """Open a file in the first of some URI modes in which it can be read. Raises sqlite3.Error."""
+    conn: sqlite3.Connection | None = None
+    try:
+        conn = sqlite3.connect(
+            sqlite_uri(path, mode), uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=False
+        )
+        conn.execute("PRAGMA schema_version").fetchone()
+        return conn
+    except BaseException as error:
+        if conn is not None:
+            conn.close()
+        if not others or not isinstance(error, sqlite3.OperationalError) or "locked" in str(error):
+            raise
+    return _open(path, timeout_s, *others)
 
 
 def header_version(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> int | None:
@@ -58,20 +66,15 @@ def header_version(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> int | 
     if size < 512:  # the smallest page
         raise StoreError(refused)
     # Opened for writing where that can be: only such a connection takes its log and shared memory away when it was alone.
-    writable = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
-    for mode in ("mode=rw",) if writable else ("mode=ro", "mode=ro&immutable=1"):
-        conn = sqlite3.connect(sqlite_uri(path, mode), uri=True, isolation_level=None, timeout=busy_timeout_s)
-        try:
-            version = int(conn.execute("PRAGMA user_version").fetchone()[0])
+    modes = ("mode=rw",) if _can_write(path) else ("mode=ro", "mode=ro&immutable=1")
+    try:
+        with contextlib.closing(_open(path, busy_timeout_s, *modes)) as conn:
+            version = version_of(conn)
             application = int(conn.execute("PRAGMA application_id").fetchone()[0])
-            break
-        except sqlite3.OperationalError as error:
-            if mode != "mode=ro" or "locked" in str(error):
-                raise
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes a damaged schema as it is
-            raise StoreError(refused) from error
-        finally:
-            conn.close()
+    except sqlite3.OperationalError:
+        raise
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes a damaged schema as it is
+        raise StoreError(refused) from error
     if version and application != APPLICATION_ID:
         raise StoreError(f"{path.name} is a database of another program, not a store: choose another --home.")
     return version
@@ -80,8 +83,7 @@ def header_version(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> int | 
 def _refuse_newer(path: Path, version: int, known: int) -> None:
     if version > known:
         raise StoreError(
-            f"The store {path.name} was written by a newer version of hitl (store version {version}, this one knows "
-            f"{known}): "
+            f"The store {path.name} was written by a newer version of hitl (store version {version}, this one knows {known}): "
             "update hitl; nothing was changed."
         )
 
@@ -89,22 +91,15 @@ def _refuse_newer(path: Path, version: int, known: int) -> None:
 def connect(path: Path, *, read_only: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
     """Open a connection with the store's settings; transactions are begun explicitly.
 
+    A WAL database without its log beside it (no program has it open) cannot be opened with ``mode=ro``. On a medium on which
+    nothing can be written it is then read as ``immutable``. Anywhere else that would be wrong twice: such a connection sees
+    nothing of a writer who comes at the same moment, and it takes no locks, so that closing it drops those that this process's
+    other connections hold (see :func:`header_version`). There the file is opened for writing, and only read.
+
     Raises sqlite3.OperationalError when the file cannot be opened now.
     """
-    conn: sqlite3.Connection | None = None
-    for mode in _reading_modes(path) if read_only else ("mode=rwc",):
-        try:
-            conn = sqlite3.connect(
-                sqlite_uri(path, mode), uri=True, isolation_level=None, timeout=busy_timeout_s, check_same_thread=False
-            )
-            conn.execute("PRAGMA schema_version").fetchone()
-            break
-        except sqlite3.OperationalError as error:
-            if conn is not None:
-                conn.close()
-            if mode != "mode=ro" or "locked" in str(error):
-                raise
-    assert conn is not None
+    reading = "mode=ro", "mode=rw" if _can_write(path) else "mode=ro&immutable=1"
+    conn = _open(path, busy_timeout_s, *(reading if read_only else ("mode=rwc",)))
     conn.execute("PRAGMA foreign_keys = ON")
     conn.execute("PRAGMA recursive_triggers = OFF")
     conn.execute("PRAGMA cache_size = -16000")
@@ -159,19 +154,15 @@ def version_of(conn: sqlite3.Connection) -> int:
     return int(conn.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _keep_copy(conn: sqlite3.Connection, path: Path, version: int) -> Path:
+def _keep_copy(conn: sqlite3.Connection, path: Path, version: int) -> None:
     """Copy the store as it is before a migration that changes data; a copy of that version is never overwritten."""
     copy = path.with_name(f"{path.name}.v{version}-copy")
     if not copy.exists():
         part = copy.with_name(copy.name + ".part")
         part.unlink(missing_ok=True)
-        target = sqlite3.connect(part)
-        try:
+        with contextlib.closing(sqlite3.connect(part)) as target:
             conn.backup(target)
-        finally:
-            target.close()
         part.replace(copy)
-    return copy
 
 
 def _use_a_log(conn: sqlite3.Connection) -> None:
@@ -199,12 +190,10 @@ def migrate(conn: sqlite3.Connection, path: Path, migrations: Sequence[Migration
         if version and migrations[version].changes_data:
             _keep_copy(conn, path, version)
         with transaction(conn):
-            held = version_of(conn)
-            if held == version:  # else another process has just done it
+            if version_of(conn) == version:  # else another process has just done it
                 migrations[version].apply(database(conn))
                 conn.execute(f"PRAGMA user_version = {version + 1}")
         version = version_of(conn)
-    _refuse_newer(path, version, len(migrations))
 
 
 def open_store(
@@ -229,34 +218,29 @@ def open_store(
             f"There is no store at {path}: record something first (`hitl play`), or choose another --home."
         )
     _refuse_newer(path, version or 0, len(migrations))
-    conn: sqlite3.Connection | None = None
     try:
         conn = connect(path, read_only=read_only, busy_timeout_s=busy_timeout_s)
-        if read_only:
-            held = version_of(conn)
-            _refuse_newer(path, held, len(migrations))
-            if held < len(migrations):
+        try:
+            if read_only and version_of(conn) < len(migrations):
                 raise StoreError(
                     f"The store {path.name} is of an older version and cannot be read before it is migrated: run "
-                    f"`hitl store info`."
+                    "`hitl store info`."
                 )
-        else:
-            if version:
-                check_schema(conn, path.name, migrations[:version])
-            migrate(conn, path, migrations)
-        check_schema(conn, path.name, migrations)
-        if logged:
-            note_log(conn, path)
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-        if conn is not None:
+            if not read_only:
+                if version:
+                    check_schema(conn, path.name, migrations[:version])
+                migrate(conn, path, migrations)
+            _refuse_newer(path, version_of(conn), len(migrations))
+            check_schema(conn, path.name, migrations)
+            if logged:
+                note_log(conn, path)
+        except BaseException:
             conn.close()
-        if isinstance(error, sqlite3.OperationalError):
             raise
+    except sqlite3.OperationalError:
+        raise
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise StoreError(
             f"The store {path.name} is damaged ({shown(error, 120)}): run `hitl store check`, or put a copy in its place."
         ) from error
-    except BaseException:
-        if conn is not None:
-            conn.close()
-        raise
     return conn

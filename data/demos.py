@@ -1,4 +1,4 @@
-"""What the agent is shown of all that a human drove: one rule, for everybody who asks.
+"""What the agent is shown of all that a human drove: one rule for every part of the program.
 
 The trainer asks it for the rows that are cloned, the rows of the demo half and their weights; the list, the review, the session,
 the report, export and diagnosis ask it what to say. A step counts when a segment that it lies in, trimmed, counts. A human
@@ -11,33 +11,13 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from data.records import Segment, SegmentRecord
 
 STARTS_WITHIN_STEPS = 2
 """A takeover that begins this early in its episode was begun before it: letting go and pressing again takes longer."""
-
-
-class Judged(Protocol):
-    """What the rule looks at: a ``Segment`` or a ``SegmentRecord``."""
-
-    @property
-    def kind(self) -> str: ...  # noqa: D102
-    @property
-    def start(self) -> int: ...  # noqa: D102
-    @property
-    def stop(self) -> int: ...  # noqa: D102
-    @property
-    def verdict(self) -> str: ...  # noqa: D102
-    @property
-    def priority(self) -> float: ...  # noqa: D102
-    @property
-    def outcome(self) -> str: ...  # noqa: D102
-    @property
-    def closed(self) -> bool: ...  # noqa: D102
-    @property
-    def hz(self) -> float: ...  # noqa: D102
-    @property
-    def moved(self) -> float | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +33,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Rule:
+class DemoRule:
     """Which segments count, and how much. The fields are training settings of the same names."""
 
     takeover_priority: float = 2.0
@@ -66,7 +46,7 @@ class Rule:
     takeover_held_s: float = 1.0
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Rule:
+    def of(cls, settings: Mapping[str, Any]) -> DemoRule:
         """Return the rule of a run's settings (those of a checkpoint); what they do not name, or misname, is as usual."""
         values: dict[str, Any] = {}
         for known in dataclasses.fields(cls):
@@ -78,7 +58,7 @@ class Rule:
             values[known.name] = value if good else known.default
         return cls(**values)
 
-    def judge(self, segment: Judged) -> Standing:
+    def judge(self, segment: Segment | SegmentRecord) -> Standing:
         """Return whether a segment counts, and how much."""
         why = self._why_not(segment)
         if why:
@@ -90,7 +70,7 @@ class Rule:
         # In the one replay of the reference recipe takeovers lie among the other steps already.
         return Standing(True, 0.0 if self.one_replay and segment.kind != "lap" else weight)
 
-    def _why_not(self, segment: Judged) -> str:
+    def _why_not(self, segment: Segment | SegmentRecord) -> str:
         if not segment.closed:
             return "it is still being recorded"
         if segment.verdict == "bad":
@@ -100,20 +80,20 @@ class Rule:
             return "it failed"
         return "" if wanted else self.nothing_shown(segment)
 
-    def nothing_shown(self, segment: Judged) -> str:
+    def nothing_shown(self, segment: Segment | SegmentRecord) -> str:
         """Return why a takeover shows nothing, as it was driven; empty where it shows something or has a priority of its own."""
         if segment.kind != "takeover" or segment.priority != 1.0:
             return ""
         return self.too_little(segment.start, (segment.stop - segment.start) / max(segment.hz, 1e-9), segment.moved)
 
-    def empty(self, segment: Judged) -> bool:
+    def empty(self, segment: Segment | SegmentRecord) -> bool:
         """Tell whether a segment shows nothing and has no verdict yet: what a store may be cleaned of."""
         return segment.closed and segment.verdict == "unreviewed" and bool(self.nothing_shown(segment))
 
     def too_little(self, start: int, seconds: float, moved: float | None) -> str:
-        """Return why a takeover shows nothing that lasted so long (s) and led so far (m; None: not known); empty where it does.
+        """Return why a takeover of that length (s) and distance (m; None: not known) shows nothing; empty where it does.
 
-        ``start``: steps of its episode before it. Trims do not matter here: which of its steps are shown is the player's choice.
+        ``start``: the steps of its episode before it. Trims do not matter here: the player chooses which steps are shown.
         """
         if seconds < self.takeover_min_s - 1e-6:
             return f"too short ({seconds:.2f} s)"
@@ -137,5 +117,5 @@ CASE WHEN g.kind = 'takeover' AND g.stop > g.start THEN (
     FROM steps p WHERE p.episode_id = g.episode_id AND p.t >= g.start AND p.t < g.stop) d)
 END
 """
-"""SQL: how far (m) a takeover ``g`` led, along the line or in the plane. NULL where the car's place is not known (an environment
-without a line says 0 everywhere)."""
+"""SQL: how far (m) the car came in a takeover ``g``, along the line or in the plane. NULL where its place is not known (an
+environment without a line says 0 everywhere)."""

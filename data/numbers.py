@@ -1,4 +1,4 @@
-"""One rule for a number that can be learned from, for all doors: live sessions, importers, other machines, and the reader.
+"""Which numbers can be learned from: one rule for live sessions, importers, other machines, and the reader.
 
 A number that is NaN, infinite, or larger than any measurement makes the learner's own numbers overflow; one is enough.
 """
@@ -21,7 +21,7 @@ def _known(column: str) -> str:
 
 
 FARTHEST, RETURN = _known("e.max_progress"), _known('e."return"')
-"""SQL of an episode ``e``: its farthest metre and its return, NULL where an older store holds no number that can be believed."""
+"""SQL of an episode ``e``: its farthest metre and its return, NULL where an older store holds an impossible number."""
 
 
 def is_number(value: Any) -> bool:
@@ -34,7 +34,7 @@ def all_numbers(values: Any) -> bool:
     array = np.asarray(values)
     if array.dtype.kind not in "fiu":
         return False
-    # NaN comes through both, and is neither above nor below anything.
+    # Of values with a NaN, the maximum and the minimum are NaN, which fails both comparisons.
     return not array.size or bool(array.max() <= MOST and array.min() >= -MOST)
 
 

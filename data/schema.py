@@ -128,13 +128,8 @@ def _first_tables(db: Database) -> None:
     db.table("segments").create_index(["session_id", "number"], unique=True)
     db.table("segments").create_index(["episode_id"])
     db.table("segments").create_index(["revision"])
-    _table(
-        db,
-        "tags",
-        {"segment_id": int, "tag": str},
-        pk=("segment_id", "tag"),
-        foreign_keys=[("segment_id", "segments", "id")],
-    )
+    tags = {"segment_id": int, "tag": str}
+    _table(db, "tags", tags, pk=("segment_id", "tag"), foreign_keys=[("segment_id", "segments", "id")])
     _table(
         db,
         "judgements",
@@ -203,13 +198,11 @@ def _tracks(db: Database) -> None:
     _table(
         db,
         "tracks",
-        {
-            "track": str, "name": str, "digest": str, "length_m": float, "width_m": float, "line": bytes, "best": int,
-        },
+        {"track": str, "name": str, "digest": str, "length_m": float, "width_m": float, "line": bytes, "best": int},
         pk="track",
         not_null={"name"},
         foreign_keys=[("best", "checkpoints", "id")],
-    )  # fmt: skip
+    )
     db.table("tracks").create_index(["digest"], unique=True)
     db.execute(
         "INSERT INTO tracks (track, name) SELECT track, track FROM sessions UNION SELECT track, track FROM corners"

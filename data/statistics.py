@@ -8,8 +8,8 @@ ENOUGH = 20
 """Episodes before a checkpoint may be called the best."""
 ALIKE = 0.2
 """How alike the drives of one evaluation are (intraclass correlation): the same policy drives almost the same way from starts
-two metres apart, and one decision of its (brake here or not) makes all of them pass or none. Measured over policies whose weights
-differ by 2 %: their passes of 20 vary five times as much as those of 20 independent drives would (docs/results.md)."""
+two metres apart, and one of its decisions (to brake here or not) makes all of them pass or none. Measured over policies whose
+weights differ by 2 %: their passes of 20 vary five times as much as those of 20 independent drives would (docs/results.md)."""
 Z_95 = 1.959964  # quantile of the normal distribution for 95 %, two-sided
 
 
@@ -29,7 +29,7 @@ def wilson(passes: float, episodes: float, z: float = Z_95) -> tuple[float, floa
 
 
 def independent(episodes: int, distinct: int | None = None) -> float:
-    """Return how many independent drives so many of one policy are worth (Kish 1965: n / (1 + (n - 1) rho)), some 4 of 20.
+    """Return how many independent drives these drives of one policy are worth (Kish 1965: n / (1 + (n - 1) rho)): 20 are worth 4.
 
     ``distinct``: how many of them differ at all; a drive that is another's copy to the last digit says nothing new.
     """

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 MOST = 60
-"""Characters of a name that are compared; a longer one is no slip of the finger."""
+"""Characters of a name that are compared; a longer one is not a typing mistake."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -41,9 +41,7 @@ class Recorder(Protocol):
     def step(self, row: StepRow) -> None:
         """Take one step; must cost microseconds."""
 
-    def begin_segment(
-        self, kind: str, trigger: str = ..., corner: str | None = ..., priority: float | None = ...
-    ) -> int:
+    def begin_segment(self, kind: str, trigger: str = ..., corner: str | None = ...) -> int:
         """Open a segment at the next step; returns its token."""
 
     def end_segment(self, token: int, outcome: str = ..., interrupted: bool = ...) -> None:

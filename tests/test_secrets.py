@@ -16,7 +16,7 @@ from data.recording.recorder import Recorder
 from data.recording.spill_file import _stem, find_spills, spill_folders
 from hitl.cli import main
 from hitl.home import Home
-from tests.fuzzing.readers import config_json
+from tests.fuzzing.settings import config_json
 from tests.support.recorded import drive, session_info
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="permissions and /proc are asked here")

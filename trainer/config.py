@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from data.demos import Rule
+from data.demos import DemoRule
 from data.errors import UsageError
 from data.files.validation import OneOf, Place, checked
 from trainer.networks.registry import NETWORKS
@@ -151,36 +151,36 @@ class TrainConfig:
     """Share of demo rows in every mini-batch as soon as there are demos; 0 with ``one_replay``."""
     demo_copies: NotNegative = 4.0
     """A batch holds at most this many copies of each demo step on average, so few demos are not worn out."""
-    lap_priority: NotNegative = Rule.lap_priority
+    lap_priority: NotNegative = DemoRule.lap_priority
     """Weight of a lap's step in the demo half, times the segment's own priority."""
-    star_priority: NotNegative = Rule.star_priority
+    star_priority: NotNegative = DemoRule.star_priority
     """Factor for segments with the verdict ``star``."""
     recent_fraction: Share = 0.5
     """Share of the online half that is drawn from the newest ``recent_steps`` online steps only: what has just been tried is
     learned from at once, however much lies in the memory (after Wang and Ross 2019)."""
     recent_steps: Annotated[int, Meta(ge=1, le=10**9)] = 2000
     """See ``recent_fraction``."""
-    one_replay: bool = Rule.one_replay
+    one_replay: bool = DemoRule.one_replay
     """Laps and takeovers lie in the one replay instead of a half of their own (the reference recipe)."""
     demo_weight: NotNegative = 1.0
     """With ``one_replay``: how much likelier a demo step is drawn; it falls to 1 as the replay fills to 200,000 samples."""
 
     # Takeovers
-    takeover_priority: NotNegative = Rule.takeover_priority
+    takeover_priority: NotNegative = DemoRule.takeover_priority
     """Weight of a takeover's step in the demo half, times the segment's own priority."""
     takeover_fraction: Share = 1 / 16
     """Least share of every mini-batch that comes from takeovers, however many laps there are: 16 rows of 256. Never more by this
     rule than one copy of each takeover step; 0 leaves it to the priorities alone."""
-    takeover_min_s: NotNegative = Rule.takeover_min_s
+    takeover_min_s: NotNegative = DemoRule.takeover_min_s
     """A takeover shorter than this (s) shows nothing: the shortest press makes one of 0.3 s, so it was cut off at once.
     (This and the two below do not hold for takeovers that the player judged good or star, or gave a priority of their own.)"""
-    takeover_min_m: NotNegative = Rule.takeover_min_m
+    takeover_min_m: NotNegative = DemoRule.takeover_min_m
     """A takeover that led less far (m) shows standing still. A correction at speed is far beyond it: 0.3 s at 10 m/s are 3 m."""
-    takeover_held_s: NotNegative = Rule.takeover_held_s
+    takeover_held_s: NotNegative = DemoRule.takeover_held_s
     """A takeover that begins with its episode and is over within this (s) is a key still held from the episode before."""
     takeovers_online: bool = True
     """The human's steps of live episodes are online data as well as demos (RLPD with HIL-SERL's rule), not demos alone."""
-    failed_takeovers: bool = Rule.failed_takeovers
+    failed_takeovers: bool = DemoRule.failed_takeovers
     """A takeover that did not clear its corner is a demo without the player saying so."""
     handover_cost: float = 0.0
     """Taken from the reward of the last agent step before a takeover (RLIF, Luo et al. 2023)."""

@@ -25,13 +25,9 @@ class Exporter(NamedTuple):
 
 EXPORTERS: dict[str, Exporter] = {
     "minari": Exporter("a Minari dataset (a new folder)", "data.exchange.minari:write_minari"),
-    "player-run": Exporter(
-        "player runs that tmrl's old tool reads (a folder)", "data.exchange.exporters:write_player_runs"
-    ),
+    "player-run": Exporter("player runs that tmrl's old tool reads (a folder)", "data.exchange.exporters:write_player_runs"),
     "store": Exporter("one SQLite file with the chosen segments", "data.exchange.exporters:write_store"),
-    "parquet": Exporter(
-        "Parquet tables of the drives they lie in (a new folder)", "data.exchange.exporters:write_tables"
-    ),
+    "parquet": Exporter("Parquet tables of the drives they lie in (a new folder)", "data.exchange.exporters:write_tables"),
     "lerobot": Exporter("a LeRobotDataset, layout v3.0 (a new folder)", "data.exchange.lerobot:write_lerobot"),
 }
 
@@ -51,11 +47,8 @@ class Chosen:
     def __iter__(self) -> Iterator[Portable]:
         from data.exchange.portable import segment_episodes, whole_episodes
 
-        conn = self.store.conn
-        found = (
-            whole_episodes(conn, self.episodes) if self.segments is None else segment_episodes(conn, self.segments)
-        )
-        for item in found:
+        conn, ids = self.store.conn, self.segments
+        for item in whole_episodes(conn, self.episodes) if ids is None else segment_episodes(conn, ids):
             self.count += 1
             self.steps += len(item.data)
             yield item

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from data.errors import shown
 from data.exchange.checks import EpisodeRefusedError, check
@@ -31,16 +30,18 @@ def write(
     """
     summary = Summary()
     sessions: dict[str, int] = {}
+    writers: dict[int, EpisodeWriter] = {}
     waiting: list[str] = []
     names: set[str] = set()  # of tracks
 
-    def tell() -> None:
+    def commit() -> None:
+        if store.conn.in_transaction:
+            store.conn.execute("COMMIT")
         for name in waiting:
             if on_done:
                 on_done(name, None)
         waiting.clear()
 
-    writers: dict[int, EpisodeWriter] = {}
     try:
         for name, item in items:
             try:
@@ -62,23 +63,19 @@ def write(
                 store.conn.execute("BEGIN IMMEDIATE")
             item.data.origin = _origin(store, item)
             adopt_checkpoints(store.conn, item)
-            before = store.conn.total_changes
+            waiting.append(name)
             if writer.add(item.data) is None:
                 summary.present += 1
-            else:
-                summary.episodes += 1
-                summary.steps += len(item.data)
-                summary.seconds += len(item.data) / item.info.hz
-                summary.segments += len(item.data.segments)
-            waiting.append(name)
-            if store.conn.total_changes - before > 0 and summary.steps % 100_000 < len(item.data):
-                store.conn.execute("COMMIT")
-                tell()
-        if store.conn.in_transaction:
-            store.conn.execute("COMMIT")
+                continue
+            summary.episodes += 1
+            summary.steps += len(item.data)
+            summary.seconds += len(item.data) / item.info.hz
+            summary.segments += len(item.data.segments)
+            if summary.steps % 100_000 < len(item.data):
+                commit()
+        commit()
         for name in names:
             settle(store.conn, name)
-        tell()
     except BaseException:
         if store.conn.in_transaction:
             store.conn.execute("ROLLBACK")
@@ -102,8 +99,7 @@ def _origin(store: Store, item: Portable) -> str:
 def _session(store: Store, sessions: dict[str, int], item: Portable, source: str) -> int:
     """Return the import session for the episode's layout, made when the first such episode comes."""
     info = dataclasses.replace(item.info, kind="import")
-    values: dict[str, Any] = dataclasses.asdict(info)
-    key = json.dumps(values, sort_keys=True, default=str)
+    key = json.dumps(dataclasses.asdict(info), sort_keys=True, default=str)
     if key not in sessions:
         if store.conn.in_transaction:
             store.conn.execute("COMMIT")

@@ -24,24 +24,12 @@ FILE_MB = 100
 _FILE = "chunk-{chunk:03d}/file-{file:03d}.parquet"
 
 
-def _features(item: Portable) -> dict[str, dict[str, Any]]:
-    def feature(dtype: str, names: Iterable[str] | None = None) -> dict[str, Any]:
-        listed = None if names is None else list(names)
-        return {"dtype": dtype, "shape": [len(listed) if listed else 1], "names": listed}
-
+def _features(item: Portable, columns: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
+    actions = list(item.info.action_names)
+    names = {"observation.state": list(item.info.observation_names), "action": actions, "action.proposed": actions}
     return {
-        "observation.state": feature("float32", item.info.observation_names),
-        "action": feature("float32", item.info.action_names),
-        "action.proposed": feature("float32", item.info.action_names),
-        "next.reward": feature("float32"),
-        "next.done": feature("bool"),
-        "next.truncated": feature("bool"),
-        "driver": feature("int64"),
-        "timestamp": feature("float32"),
-        "frame_index": feature("int64"),
-        "episode_index": feature("int64"),
-        "index": feature("int64"),
-        "task_index": feature("int64"),
+        name: {"dtype": str(values.dtype), "shape": list(values.shape[1:]) or [1], "names": names.get(name)}
+        for name, values in columns.items()
     }
 
 
@@ -57,10 +45,10 @@ def _columns(item: Portable, episode: int, first: int, task: int) -> dict[str, n
         "next.truncated": np.broadcast_to(np.asarray(data.truncated, bool), (n,)),
         "driver": np.broadcast_to(np.asarray(data.driver, np.int64), (n,)),
         "timestamp": (np.arange(n) / item.info.hz).astype(np.float32),
-        "frame_index": np.arange(n),
-        "episode_index": np.full(n, episode),
-        "index": np.arange(first, first + n),
-        "task_index": np.full(n, task),
+        "frame_index": np.arange(n, dtype=np.int64),
+        "episode_index": np.full(n, episode, np.int64),
+        "index": np.arange(first, first + n, dtype=np.int64),
+        "task_index": np.full(n, task, np.int64),
     }
 
 
@@ -77,43 +65,22 @@ def _stats(columns: dict[str, np.ndarray]) -> dict[str, dict[str, list[Any]]]:
     return found
 
 
-class _Whole:
-    """Statistics over all episodes, put together from theirs; quantiles are means weighted by length, as LeRobot's own are."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, dict[str, Any]] = {}
-
-    def add(self, stats: dict[str, dict[str, list[Any]]]) -> None:
-        for name, values in stats.items():
-            n = values["count"][0]
-            arrays = {key: np.asarray(value, np.float64) for key, value in values.items() if key != "count"}
-            squares = arrays["std"] ** 2 + arrays["mean"] ** 2
-            weighted = {key: value * n for key, value in arrays.items() if key not in ("min", "max", "std")}
-            weighted["squares"] = squares * n
-            old = self.sums.get(name)
-            if old is None:
-                self.sums[name] = {"n": n, "min": arrays["min"], "max": arrays["max"], **weighted}
-                continue
-            old["n"] += n
-            old["min"], old["max"] = np.minimum(old["min"], arrays["min"]), np.maximum(old["max"], arrays["max"])
-            for key, value in weighted.items():
-                old[key] = old[key] + value
-
-    def result(self) -> dict[str, dict[str, list[Any]]]:
-        found: dict[str, dict[str, list[Any]]] = {}
-        for name, sums in self.sums.items():
-            n = sums["n"]
-            mean = sums["mean"] / n
-            std = np.sqrt(np.maximum(sums["squares"] / n - mean**2, 0.0))
-            found[name] = {"min": sums["min"].tolist(), "max": sums["max"].tolist(), "mean": mean.tolist(), "std": std.tolist(),
-                           "count": [n]}  # fmt: skip
-            found[name] |= {key: (sums[key] / n).tolist() for key in sums if key.startswith("q")}
-        return found
+def _overall(each: list[dict[str, dict[str, list[Any]]]]) -> dict[str, dict[str, list[Any]]]:
+    """Put the statistics of episodes together; quantiles are means weighted by length, as LeRobot's own are."""
+    found = {}
+    for name in each[0]:
+        table = {key: np.array([stats[name][key] for stats in each], np.float64) for key in each[0][name]}
+        count = table.pop("count")[:, 0]
+        low, high, std = table.pop("min"), table.pop("max"), table.pop("std")
+        whole = {key: np.average(values, axis=0, weights=count) for key, values in table.items()}
+        squares = np.average(std**2 + table["mean"] ** 2, axis=0, weights=count)
+        whole |= {"min": low.min(0), "max": high.max(0), "std": np.sqrt(np.maximum(squares - whole["mean"] ** 2, 0.0))}
+        found[name] = {key: values.tolist() for key, values in whole.items()} | {"count": [int(count.sum())]}
+    return found
 
 
-def _array(pa: Any, values: np.ndarray, dtype: str) -> Any:
-    kind = {"float32": pa.float32(), "int64": pa.int64(), "bool": pa.bool_()}[dtype]
-    flat = pa.array(np.ascontiguousarray(values).reshape(-1), kind)
+def _array(pa: Any, values: np.ndarray) -> Any:
+    flat = pa.array(np.ascontiguousarray(values).reshape(-1))
     return pa.FixedSizeListArray.from_arrays(flat, values.shape[1]) if values.ndim == 2 else flat
 
 
@@ -128,32 +95,25 @@ def write_lerobot(folder: Path, items: Iterable[Portable]) -> int:
     fps, frames, file = 0.0, 0, 0
     tasks: dict[str, int] = {}
     rows: list[dict[str, Any]] = []
-    whole = _Whole()
+    each: list[dict[str, dict[str, list[Any]]]] = []
     writer: Any = None
     size = 0
-
-    def close() -> None:
-        nonlocal writer
-        if writer is not None:
-            writer.close()
-            writer = None
-
     for item in items:
-        mine = _features(item)
+        task = tasks.setdefault(f"drive {item.info.track}", len(tasks))
+        columns = _columns(item, len(rows), frames, task)
+        mine = _features(item, columns)
         if features is None:
             features, fps = mine, item.info.hz
         elif (mine, item.info.hz) != (features, fps):
             raise UsageError(
                 "These episodes have different observations or rates, a dataset holds one: choose a --session."
             )
-        task = tasks.setdefault(f"drive {item.info.track}", len(tasks))
-        columns = _columns(item, len(rows), frames, task)
         stats = _stats(columns)
-        whole.add(stats)
-        table = pa.table({name: _array(pa, columns[name], features[name]["dtype"]) for name in features})
+        each.append(stats)
+        table = pa.table({name: _array(pa, values) for name, values in columns.items()})
         if writer is not None and size + table.nbytes > FILE_MB * 2**20:
-            close()
-            file, size = file + 1, 0
+            writer.close()
+            writer, file, size = None, file + 1, 0
         place = {"chunk": file // CHUNK_FILES, "file": file % CHUNK_FILES}
         if writer is None:
             path = folder / "data" / _FILE.format(**place)
@@ -171,24 +131,18 @@ def write_lerobot(folder: Path, items: Iterable[Portable]) -> int:
             | {f"stats/{name}/{key}": value for name, values in stats.items() for key, value in values.items()}
         )  # fmt: skip
         frames += n
-    close()
     if features is None:
         return 0
-    _write_meta(pa, parquet, folder, features, fps, frames, tasks, rows)
-    (folder / "meta" / "stats.json").write_text(json.dumps(whole.result(), indent=1))
+    writer.close()
+    _write_meta(folder, features, fps, frames, tasks, rows)
+    (folder / "meta" / "stats.json").write_text(json.dumps(_overall(each), indent=1))
     return len(rows)
 
 
 def _write_meta(
-    pa: Any,
-    parquet: Any,
-    folder: Path,
-    features: dict[str, Any],
-    fps: float,
-    frames: int,
-    tasks: dict[str, int],
-    rows: list[dict[str, Any]],
+    folder: Path, features: dict[str, Any], fps: float, frames: int, tasks: dict[str, int], rows: list[dict[str, Any]]
 ) -> None:
+    pa, parquet = arrow()
     meta = folder / "meta"
     path = meta / "episodes" / _FILE.format(chunk=0, file=0)
     path.parent.mkdir(parents=True)

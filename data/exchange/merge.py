@@ -11,7 +11,7 @@ import contextlib
 import json
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from data.recording.log_beside import advice, without_log
 from data.schema import MIGRATIONS, SESSION_COLUMNS, STEP_COLUMNS
 from data.tables import tracks
 from data.tables.checks import faults
-from data.tables.judgements import judge_as
+from data.tables.judgements import judge_as, verdict_state
 
 
 @dataclass(slots=True)
@@ -78,29 +78,21 @@ def _readable(source: Path, notes: list[str]) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "source.sqlite"
-        conn, target = connect(source, read_only=True), sqlite3.connect(copy)
-        try:
+        with (
+            contextlib.closing(connect(source, read_only=True)) as conn,
+            contextlib.closing(sqlite3.connect(copy)) as target,
+        ):
             conn.backup(target)
-        finally:
-            conn.close()
-            target.close()
         open_store(copy).close()
         yield copy
 
 
-def merge(
-    conn: sqlite3.Connection,
-    path: Path,
-    source: Path,
-    segments: Iterable[int] | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Summary:
+def merge(conn: sqlite3.Connection, path: Path, source: Path, segments: Iterable[int] | None = None) -> Summary:
     """Copy sessions, episodes, steps, segments, corners and checkpoints' rows of ``source`` into the store at ``path``.
 
     With ``segments`` (ids in ``source``), only those segments and their steps, each with the one step that follows it,
-    so that its last transition stays whole. ``progress`` is called with (sessions done, sessions in all). One
-    transaction a session. Raises UsageError when both are the same file, StoreError when the source is no store or
-    newer than this program.
+    so that its last transition stays whole. One transaction a session. Raises UsageError when both are the same file,
+    StoreError when the source is not a store, or newer than this program.
     """
     if source.exists() and path.exists() and source.samefile(path):
         raise UsageError("A store cannot be merged into itself.")
@@ -113,9 +105,7 @@ def merge(
             sessions = conn.execute(
                 "SELECT DISTINCT s.id, s.uuid, s.hz FROM src.sessions s JOIN chosen c ON c.session_id = s.id"
             ).fetchall()
-            for done, (session, uuid, hz) in enumerate(sessions):
-                if progress:
-                    progress(done, len(sessions))
+            for session, uuid, hz in sessions:
                 with transaction(conn):
                     _merge_session(conn, session, uuid, hz, summary)
             with transaction(conn):
@@ -125,8 +115,6 @@ def merge(
                 )
                 for (here,) in conn.execute("SELECT DISTINCT here FROM temp.track_map").fetchall():
                     tracks.settle(conn, tracks.plain(here))
-            if progress:
-                progress(len(sessions), len(sessions))
         finally:
             for table in ("chosen", "episode_map", "checkpoint_map", "track_map"):
                 conn.execute(f"DROP TABLE IF EXISTS temp.{table}")
@@ -147,11 +135,8 @@ def _fitting(source: Path) -> Iterator[None]:
 
 def _refuse_unsound(readable: Path, source: Path) -> None:
     """A store whose own rows contradict each other would bring its faults along."""
-    conn = connect(readable, read_only=True)
-    try:
+    with contextlib.closing(connect(readable, read_only=True)) as conn:
         said = faults(conn)
-    finally:
-        conn.close()
     if said:
         raise StoreError(f"The store {shown(source.name)} is not sound, so nothing was taken from it. {said[0]}")
 
@@ -198,11 +183,9 @@ def _merge_session(conn: sqlite3.Connection, session: int, uuid: str, hz: float,
         _merge_episode(conn, episode, target, hz, summary)
     summary.segments += _merge_segments(conn, session, target)
     execute(
-        "INSERT INTO main.events (session_id, at, level, kind, message, data) SELECT ?1, at, level, kind, message, "
-        "data FROM src.events e "
-        "WHERE session_id = ?2 AND NOT EXISTS (SELECT 1 FROM main.events m WHERE m.session_id = ?1 AND m.at = e.at "
-        "AND m.kind = e.kind "
-        "AND m.message = e.message)",
+        "INSERT INTO main.events (session_id, at, level, kind, message, data) SELECT ?1, at, level, kind, message, data "
+        "FROM src.events e WHERE session_id = ?2 AND NOT EXISTS (SELECT 1 FROM main.events m WHERE m.session_id = ?1 AND "
+        "m.at = e.at AND m.kind = e.kind AND m.message = e.message)",
         (target, session),
     )
     if execute("SELECT status FROM main.sessions WHERE id = ?", (target,)).fetchone()[0] == "open":
@@ -224,9 +207,8 @@ def _merge_checkpoints(conn: sqlite3.Connection, session: int) -> None:
     conn.execute("DELETE FROM temp.checkpoint_map")
     used = conn.execute(
         "SELECT checkpoint_id FROM src.episodes WHERE session_id = ?1 AND checkpoint_id IS NOT NULL UNION SELECT "
-        "DISTINCT p.checkpoint_id "
-        "FROM src.steps p JOIN src.episodes e ON e.id = p.episode_id WHERE e.session_id = ?1 AND p.checkpoint_id IS "
-        "NOT NULL",
+        "p.checkpoint_id FROM src.steps p JOIN src.episodes e ON e.id = p.episode_id WHERE e.session_id = ?1 AND "
+        "p.checkpoint_id IS NOT NULL",
         (session,),
     ).fetchall()
     for (checkpoint,) in used:
@@ -255,8 +237,7 @@ def _merge_episode(conn: sqlite3.Connection, episode: int, session: int, hz: flo
     if new:
         execute(
             f"INSERT INTO main.episodes (session_id, checkpoint_id, {_EPISODE}) SELECT ?, (SELECT dst FROM "
-            f"temp.checkpoint_map WHERE "
-            f"src = e.checkpoint_id), {_EPISODE} FROM src.episodes e WHERE id = ?",
+            f"temp.checkpoint_map WHERE src = e.checkpoint_id), {_EPISODE} FROM src.episodes e WHERE id = ?",
             (session, episode),
         )
         found = execute("SELECT last_insert_rowid()").fetchone()
@@ -297,33 +278,30 @@ def _merge_segments(conn: sqlite3.Connection, session: int, target: int) -> int:
     added = 0
     for segment, number, episode in rows:
         found = conn.execute(
-            "SELECT id, judged_at, stop FROM main.segments WHERE session_id = ? AND number = ?", (target, number)
+            "SELECT id, judged_at FROM main.segments WHERE session_id = ? AND number = ?", (target, number)
         ).fetchone()
         if found is None:
             row = conn.execute(
-                f"INSERT INTO main.segments (session_id, episode_id, {_SEGMENT}) SELECT ?, ?, {_SEGMENT} FROM "
-                f"src.segments WHERE id = ?",
+                f"INSERT INTO main.segments (session_id, episode_id, {_SEGMENT}) SELECT ?, ?, {_SEGMENT} FROM src.segments "
+                "WHERE id = ?",
                 (target, episode, segment),
             ).lastrowid
             conn.execute("INSERT INTO main.tags SELECT ?, tag FROM src.tags WHERE segment_id = ?", (row, segment))
             added += 1
         else:
-            _merge_judgement(conn, segment, found[0], found[1])
+            _merge_verdict(conn, segment, *found)
     return added
 
 
-def _merge_judgement(conn: sqlite3.Connection, segment: int, target: int, judged_at: str | None) -> None:
+def _merge_verdict(conn: sqlite3.Connection, segment: int, target: int, judged_at: str | None) -> None:
     """Take over the other store's judgement when it is the newer one; it can be undone like any other."""
-    theirs = conn.execute(
+    judged, *ending = conn.execute(
         "SELECT judged_at, stop, outcome, interrupted FROM src.segments WHERE id = ?", (segment,)
     ).fetchone()
     conn.execute(
         "UPDATE main.segments SET stop = ?2, outcome = ?3, interrupted = ?4 WHERE id = ?1 AND ?2 > coalesce(stop, 0)",
-        (target, *theirs[1:]),
+        (target, *ending),
     )
-    if theirs[0] is None or (judged_at is not None and judged_at >= theirs[0]):
+    if judged is None or (judged_at is not None and judged_at >= judged):
         return
-    names = ("verdict", "priority", "note", "trim_start", "trim_stop", "judged_by", "judged_at")
-    row = conn.execute(f"SELECT {', '.join(names)} FROM src.segments WHERE id = ?", (segment,)).fetchone()
-    tags = [tag for (tag,) in conn.execute("SELECT tag FROM src.tags WHERE segment_id = ? ORDER BY tag", (segment,))]
-    judge_as(conn, target, dict(zip(names, row, strict=True)) | {"tags": tags}, "merge", now())
+    judge_as(conn, target, verdict_state(conn, segment, "src"), "merge", now())

@@ -23,8 +23,7 @@ from data.records import AGENT, HUMAN, SessionInfo
 
 MOST_METADATA, MOST_NAME = 2**24, 500  # bytes, characters
 MOST_UNREADABLE = 100
-"""Episodes in a row that cannot be read, after which the rest is not looked for."""
-_MISSING = 'Minari is not installed: `pip install "hitl[minari]"` brings it.'
+"""Episodes in a row that cannot be read, after which the rest is not tried."""
 
 
 def _storage() -> Any:
@@ -33,7 +32,7 @@ def _storage() -> Any:
         import PIL  # noqa: F401
         from minari.dataset.minari_storage import MinariStorage
     except ImportError as error:
-        raise UsageError(_MISSING) from error
+        raise UsageError('Minari is not installed: `pip install "hitl[minari]"` brings it.') from error
     return MinariStorage
 
 
@@ -72,31 +71,24 @@ def write_minari(folder: Path, items: Iterable[Portable]) -> int:
             )
             _identify(folder / "data", __version__)
         if layout != (info.observation_names, info.action_names):
-            raise UsageError(
-                "These episodes have different observations: a dataset holds one layout; choose them by --session."
-            )
+            raise UsageError("These episodes have different observations: a dataset holds one layout; choose them by --session.")
         n = len(data)
         known = n if data.last_observation is not None else n - 1
         arrays = step_arrays(data)
         if known:
-            terminated, truncated = (
-                np.broadcast_to(np.asarray(v, bool), (n,)) for v in (data.terminated, data.truncated)
-            )
+            terminated, truncated = (np.broadcast_to(np.asarray(v, bool), (n,)) for v in (data.terminated, data.truncated))
             last = data.observation[-1:] if data.last_observation is None else data.last_observation[None]
-            storage.update_episodes(
-                [
-                    EpisodeBuffer(
-                        id=count,
-                        seed=data.seed,
-                        observations=np.concatenate([data.observation[:known], last]).astype(np.float32),
-                        actions=np.asarray(data.executed[:known], np.float32),
-                        rewards=np.asarray(data.reward[:known], np.float64),
-                        terminations=terminated[:known],
-                        truncations=truncated[:known],
-                        infos={name: np.concatenate([values[:known], values[-1:]]) for name, values in arrays.items()},
-                    )
-                ]
+            episode = EpisodeBuffer(
+                id=count,
+                seed=data.seed,
+                observations=np.concatenate([data.observation[:known], last]).astype(np.float32),
+                actions=np.asarray(data.executed[:known], np.float32),
+                rewards=np.asarray(data.reward[:known], np.float64),
+                terminations=terminated[:known],
+                truncations=truncated[:known],
+                infos={name: np.concatenate([values[:known], values[-1:]]) for name, values in arrays.items()},
             )
+            storage.update_episodes([episode])
             described = describe(item) | {"tail": tail_of(data)}
             storage.update_episode_metadata([{"hitl": json.dumps(described)}], [count])
             count += 1
@@ -107,26 +99,21 @@ def _identify(folder: Path, version: str) -> None:
     """Write what Minari asks of a dataset's metadata but its storage does not set."""
     path = folder / "metadata.json"
     metadata = json.loads(path.read_text())
-    metadata |= {
-        "dataset_id": dataset_id(folder.parent),
-        "minari_version": version,
-        "algorithm_name": "human-in-the-loop",
-    }
-    path.write_text(json.dumps(metadata))
+    own = {"dataset_id": dataset_id(folder.parent), "minari_version": version, "algorithm_name": "human-in-the-loop"}
+    path.write_text(json.dumps(metadata | own))
 
 
 def find_dataset(path: Path) -> Path | None:
     """Return the data folder of the dataset at ``path``; None when there is no such folder."""
-    return next(
-        (p for p in (path, path / "data") if (p / "main_data.hdf5").exists() or (p / "metadata.json").exists()), None
-    )
+    files = "main_data.hdf5", "metadata.json"
+    return next((p for p in (path, path / "data") if any((p / name).exists() for name in files)), None)
 
 
 def _vet(folder: Path) -> dict[str, Any]:
-    """Return the metadata. Raises ValueError or InputFileError at what the packages that read it would take for ever over."""
+    """Return the metadata. Raises ValueError or InputFileError at what would keep the packages that read it busy for ever."""
     metadata = read_json(folder / "metadata.json", MOST_METADATA)
     name = metadata.get("dataset_id", "") if isinstance(metadata, dict) else ""
-    if not isinstance(name, str) or len(name) > MOST_NAME:  # it is taken apart by an expression that goes back at every letter
+    if not isinstance(name, str) or len(name) > MOST_NAME:  # Minari's regular expression for it backtracks at every letter
         raise ValueError(f"its name has more than {MOST_NAME} characters or is not text")
     if (file := folder / "main_data.hdf5").exists():  # there are datasets of other kinds of file
         check_heaps(file)
@@ -145,7 +132,7 @@ class Told:
     track: str = ""
     """Its own name where empty."""
     see: See | None = None
-    """Lays out observations that are no plain vectors; None: such a dataset is refused."""
+    """Lays out observations that are not plain vectors; None: such a dataset is refused."""
     action_names: Callable[[str, int], tuple[str, ...]] | None = None
     """The names of that many actions of an environment (its Gymnasium id)."""
 
@@ -153,7 +140,7 @@ class Told:
 def read_minari(path: Path, told: Told | None = None) -> Iterator[tuple[str, Portable | EpisodeRefusedError]]:
     """Read (name, episode) pairs of a dataset folder.
 
-    Raises InputFileError when it is no dataset, UsageError when Minari is not installed, and what ``told.see`` raises.
+    Raises InputFileError when it is not a dataset, UsageError when Minari is not installed, and what ``told.see`` raises.
     """
     told = told or Told()
     storage_class = _storage()
@@ -184,7 +171,7 @@ def read_minari(path: Path, told: Told | None = None) -> Iterator[tuple[str, Por
             reason = shown(str(error).replace(str(folder), folder.name) or type(error).__name__, 200)
             yield label, EpisodeRefusedError(f"it cannot be read ({reason})")
             unreadable += 1
-            if unreadable >= MOST_UNREADABLE:  # its own count of episodes is not believed for ever
+            if unreadable >= MOST_UNREADABLE:  # the dataset's own count of episodes may be wrong
                 return
 
 
@@ -200,7 +187,7 @@ class _Source:
         self.layout: Layout | None = None
         if not is_flat(space):
             if told.see is None:
-                raise InputFileError(f"The Minari dataset {name} holds observations that are no plain vectors of numbers.")
+                raise InputFileError(f"The Minari dataset {name} holds observations that are not plain vectors of numbers.")
             try:
                 self.layout = told.see(space)
             except HitlError as error:
@@ -219,20 +206,24 @@ class _Source:
     def info(self, size: int, actions: int) -> SessionInfo:
         """Return what a session of it is. Raises EpisodeRefusedError when the layout that was asked for does not fit."""
         like, told = self.told.like, self.told
-        if like is not None and (len(like.observation_names), len(like.action_names)) != (size, actions):
-            raise EpisodeRefusedError(
-                f"it has {size} observations and {actions} actions, the layout asked for {len(like.observation_names)} and "
-                f"{len(like.action_names)}"
-            )
-        numbered = told.action_names or (lambda _, count: tuple(f"action_{i}" for i in range(count)))
-        names = self.layout.names if self.layout is not None else tuple(f"observation_{i}" for i in range(size))
-        image = self.layout.image[1:] if self.layout is not None else ()
+        if like is not None:
+            sizes = len(like.observation_names), len(like.action_names)
+            if sizes != (size, actions):
+                raise EpisodeRefusedError(
+                    f"it has {size} observations and {actions} actions, the layout asked for {sizes[0]} and {sizes[1]}"
+                )
+            return SessionInfo(
+                kind="import", env=like.env, track=like.track, hz=like.hz, observation_names=like.observation_names,
+                action_names=like.action_names, driver="imported", frame_shape=like.frame_shape, track_digest=like.track_digest,
+            )  # fmt: skip
+        seen = tuple(f"observation_{i}" for i in range(size))
+        image: tuple[int, ...] = ()
+        if self.layout is not None:
+            seen, image = self.layout.names, self.layout.image[1:]
+        done = told.action_names(self.env_id, actions) if told.action_names else tuple(f"action_{i}" for i in range(actions))
         return SessionInfo(
-            kind="import", env=like.env if like else "minari", track=like.track if like else self.track,
-            hz=like.hz if like else told.hz, observation_names=like.observation_names if like else names,
-            action_names=like.action_names if like else numbered(self.env_id, actions), driver="imported",
-            frame_shape=like.frame_shape if like else tuple(image) or None,
-            track_digest=like.track_digest if like else "",
+            kind="import", env="minari", track=self.track, hz=told.hz, observation_names=seen, action_names=done,
+            driver="imported", frame_shape=tuple(image) or None,
         )  # fmt: skip
 
 
@@ -258,8 +249,11 @@ def _episode(episode: Any, metadata: dict[str, Any], source: _Source) -> Portabl
         last_observation=observations[n] if len(observations) > n else None,  # some record what was acted on alone
         driver=driver,
     )
-    if "hitl" in metadata:
-        return _restored(json.loads(metadata["hitl"]), arrays, episode.infos or {})
+    if "hitl" in metadata:  # an export of our own
+        described = json.loads(metadata["hitl"])
+        put_tail(arrays, described.get("tail"))
+        put_step_arrays(arrays, episode.infos or {})
+        return restore(described, arrays)
     info = source.info(observations.shape[1], actions.shape[1])
     ended = any(episode.terminations[-1:]), any(episode.truncations[-1:])
     arrays.end = "terminated" if ended[0] else "truncated" if ended[1] else "interrupted"
@@ -275,10 +269,3 @@ def _episode(episode: Any, metadata: dict[str, Any], source: _Source) -> Portabl
         arrays.segments = [SegmentData("lap", 0, n, trigger="imported")]
     seen = [np.asarray(part).tobytes() for part in leaves(episode.observations)]  # as they are, however they are laid out
     return Portable(info, arrays, "minari:" + digest(*seen, actions.tobytes(), arrays.reward.tobytes()))
-
-
-def _restored(described: dict[str, Any], arrays: EpisodeData, infos: dict[str, Any]) -> Portable:
-    """Put an episode of our own export back as it was."""
-    put_tail(arrays, described.get("tail"))
-    put_step_arrays(arrays, infos)
-    return restore(described, arrays)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ def empty_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
+_CHOSEN = "(?1 IS NULL OR e.id IN (SELECT value FROM json_each(?1)))"
 _NUMBERS = (
     ("step", "p.id", "int64"), ("episode", "p.episode_id", "int64"), ("session", "e.session_id", "int64"), ("t", "p.t", "int32"),
     ("driver", "p.driver", "uint8"), ("reward", "p.reward", "float64"), ("terminated", "p.terminated", "bool_"),
@@ -42,12 +43,7 @@ _NUMBERS = (
 )  # fmt: skip
 
 
-def write_parquet(
-    conn: sqlite3.Connection,
-    folder: Path,
-    episodes: list[int] | None = None,
-    on_steps: Callable[[int], None] | None = None,
-) -> dict[str, int]:
+def write_parquet(conn: sqlite3.Connection, folder: Path, episodes: list[int] | None = None) -> dict[str, int]:
     """Write the tables; returns rows by file name. ``episodes``: only those.
 
     In the files of steps, each number of the observation and of the actions is a column named after it. Raises UsageError when
@@ -57,32 +53,23 @@ def write_parquet(
     empty_folder(folder)
     wanted = None if episodes is None else json.dumps(episodes)
     written: dict[str, int] = {}
-    chosen = "(?1 IS NULL OR e.id IN (SELECT value FROM json_each(?1)))"
     for name, sql in {
-        "sessions": f"SELECT * FROM sessions WHERE id IN (SELECT e.session_id FROM episodes e WHERE {chosen})",
-        "episodes": f"SELECT e.* FROM episodes e WHERE {chosen} ORDER BY e.id",
-        "segments": "SELECT g.*, (SELECT json_group_array(tag) FROM tags WHERE segment_id = g.id) AS tags FROM segments g JOIN "
-        "episodes e "
-        f"ON e.id = g.episode_id WHERE {chosen} ORDER BY g.id",
+        "sessions": f"SELECT * FROM sessions WHERE id IN (SELECT e.session_id FROM episodes e WHERE {_CHOSEN})",
+        "episodes": f"SELECT e.* FROM episodes e WHERE {_CHOSEN} ORDER BY e.id",
+        "segments": "SELECT g.*, (SELECT json_group_array(tag) FROM tags WHERE segment_id = g.id) AS tags FROM segments g "
+        f"JOIN episodes e ON e.id = g.episode_id WHERE {_CHOSEN} ORDER BY g.id",
         "corners": "SELECT * FROM corners WHERE ?1 IS NULL OR 1",
     }.items():
         cursor = conn.execute(sql, (wanted,))
         names = [column[0] for column in cursor.description]
         rows = cursor.fetchall()
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
-        table = pa.table(
-            {
-                n: pa.array(list(c))
-                for n, c in zip(names, columns, strict=True)
-                if n not in ("revision", "last_observation")
-            }
-        )
-        parquet.write_table(table, folder / f"{name}.parquet")
+        kept = {n: list(c) for n, c in zip(names, columns, strict=True) if n not in ("revision", "last_observation")}
+        parquet.write_table(pa.table(kept), folder / f"{name}.parquet")
         written[f"{name}.parquet"] = len(rows)
     layouts = conn.execute(
-        f"SELECT DISTINCT s.observation_names, s.action_names FROM sessions s JOIN episodes e ON e.session_id = s.id WHERE "
-        f"{chosen} "
-        "ORDER BY s.id",
+        "SELECT DISTINCT s.observation_names, s.action_names FROM sessions s JOIN episodes e ON e.session_id = s.id "
+        f"WHERE {_CHOSEN} ORDER BY s.id",
         (wanted,),
     ).fetchall()
     for number, layout in enumerate(layouts):
@@ -93,8 +80,6 @@ def write_parquet(
             writer = writer or parquet.ParquetWriter(folder / name, block.schema, compression="zstd")
             writer.write_table(block)
             written[name] += len(block)
-            if on_steps:
-                on_steps(len(block))
         if writer is not None:
             writer.close()
     return written
@@ -103,11 +88,9 @@ def write_parquet(
 def _blocks(pa: Any, conn: sqlite3.Connection, wanted: str | None, layout: tuple[str, str]) -> Iterator[Any]:
     observation_names, action_names = (json.loads(text) for text in layout)
     cursor = conn.execute(
-        f"SELECT {', '.join(column for _, column, _ in _NUMBERS)}, CAST(p.observation || p.executed || p.proposed AS BLOB) FROM "
-        f"steps p "
-        "JOIN episodes e ON e.id = p.episode_id JOIN sessions s ON s.id = e.session_id WHERE (?1 IS NULL OR e.id IN (SELECT "
-        "value FROM "
-        "json_each(?1))) AND s.observation_names = ?2 AND s.action_names = ?3 ORDER BY p.id",
+        f"SELECT {', '.join(column for _, column, _ in _NUMBERS)}, CAST(p.observation || p.executed || p.proposed AS BLOB) "
+        f"FROM steps p JOIN episodes e ON e.id = p.episode_id JOIN sessions s ON s.id = e.session_id WHERE {_CHOSEN} "
+        "AND s.observation_names = ?2 AND s.action_names = ?3 ORDER BY p.id",
         (wanted, *layout),
     )
     while rows := cursor.fetchmany(BLOCK):

@@ -49,25 +49,17 @@ class PlayerRun:
         return len(self.reward)
 
 
-def _flat(observation: Any) -> np.ndarray:
+def _parts(observation: Any) -> tuple[np.ndarray, ...]:
     parts = observation if isinstance(observation, tuple | list) else (observation,)
     if len(parts) > 1000:
         raise ValueError("an observation of too many parts")
-    return (
-        np.concatenate([np.asarray(part, np.float32).reshape(-1) for part in parts])
-        if parts
-        else np.zeros(0, np.float32)
-    )
-
-
-def _shapes(observation: Any) -> tuple[tuple[int, ...], ...]:
-    return tuple(np.shape(part) for part in (observation if isinstance(observation, tuple | list) else (observation,)))
+    return tuple(np.asarray(part, np.float32) for part in parts)
 
 
 def read_player_run(path: Path) -> PlayerRun:
     """Read one file without running anything in it.
 
-    Raises EpisodeRefusedError with the reason when it holds no usable run, InputFileError when it is no such file at all.
+    Raises EpisodeRefusedError with the reason when it holds no usable run, InputFileError when it is not such a file at all.
     """
     value = load_restricted(path)
     head: dict[str, Any] = {}
@@ -98,7 +90,9 @@ def run_of(value: Any) -> PlayerRun:
         raise EpisodeRefusedError("a sample is not (act, obs, reward, terminated, truncated, info)")
     try:
         actions = np.stack([np.asarray(sample[0], np.float32).reshape(-1) for sample in value])
-        observations = [_flat(sample[1]) for sample in value]
+        seen = [_parts(sample[1]) for sample in value]
+        empty = np.zeros(0, np.float32)
+        observations = [np.concatenate([empty, *(part.reshape(-1) for part in parts)]) for parts in seen]
         if len({len(o) for o in observations}) != 1:
             raise EpisodeRefusedError("its observations are not all of one size")
         observation = np.stack(observations)
@@ -108,7 +102,8 @@ def run_of(value: Any) -> PlayerRun:
         raise EpisodeRefusedError(f"its samples are not numbers of one shape ({shown(error, 120)})") from error
     return PlayerRun(
         actions, observation, reward, terminated, truncated,
-        run_id=digest(actions.tobytes(), observation.tobytes()), metadata={}, recorded_at=None, shapes=_shapes(value[0][1]),
+        run_id=digest(actions.tobytes(), observation.tobytes()), metadata={}, recorded_at=None,
+        shapes=tuple(part.shape for part in seen[0]),
     )  # fmt: skip
 
 
@@ -206,11 +201,9 @@ def write_player_run(folder: Path, item: Portable) -> Path:
     ]
     for i in range(known):
         total += float(data.reward[i])
-        after = (np.array(seen[i + 1], np.float32),)
-        done, cut = bool(terminated[i]), bool(truncated[i])
-        samples.append(
-            (np.array(actions[i], np.float32), after, float(data.reward[i]), done, cut, {"reward_sum": total})
-        )
+        acted, after = np.array(actions[i], np.float32), (np.array(seen[i + 1], np.float32),)
+        ends = bool(terminated[i]), bool(truncated[i])
+        samples.append((acted, after, float(data.reward[i]), *ends, {"reward_sum": total}))
     extra = {"description": describe(item), "arrays": step_arrays(data), "tail": tail_of(data)}
     moment = datetime.fromisoformat(data.started) if data.started else datetime.now(UTC)
     run_id = secrets.token_hex(16)

@@ -1,5 +1,4 @@
-"""What of an episode other formats have no place for, as one JSON object that travels beside it, so that a round trip loses
-nothing."""
+"""What other formats have no place for: a JSON object that goes with each episode, so that nothing is lost on the way."""
 
 from __future__ import annotations
 
@@ -56,33 +55,31 @@ def whole_episodes(conn: sqlite3.Connection, episodes: Iterable[int] | None = No
     for episode, session, uuid, number, origin in rows:
         data = read_episode(conn, episode)
         if data is not None:
-            yield Portable(
-                session_info(conn, session), data, origin or f"store:{uuid}/{number}", _checkpoints(conn, data)
-            )
+            yield _portable(conn, session, data, origin or f"store:{uuid}/{number}")
 
 
 def segment_episodes(conn: sqlite3.Connection, segments: Iterable[int]) -> Iterator[Portable]:
     """Read the steps of closed segments, trimmed, each as an episode of its own."""
     rows = conn.execute(
-        "SELECT g.id, g.session_id, s.uuid, g.episode_id, g.number, g.start + g.trim_start, g.stop - g.trim_stop FROM segments "
-        "g JOIN "
-        "sessions s ON s.id = g.session_id WHERE g.stop IS NOT NULL AND g.id IN (SELECT value FROM json_each(?)) ORDER BY g.id",
+        "SELECT g.session_id, s.uuid, g.episode_id, g.number, g.start + g.trim_start, g.stop - g.trim_stop FROM segments g "
+        "JOIN sessions s ON s.id = g.session_id WHERE g.stop IS NOT NULL AND g.id IN (SELECT value FROM json_each(?)) "
+        "ORDER BY g.id",
         (json.dumps(list(segments)),),
     ).fetchall()
-    for _, session, uuid, episode, number, start, stop in rows:
+    for session, uuid, episode, number, start, stop in rows:
         data = read_episode(conn, episode, start, stop)
         if data is not None:
-            origin = f"store:{uuid}/segment/{number}:{start}-{stop}"
-            yield Portable(session_info(conn, session), data, origin, _checkpoints(conn, data))
+            yield _portable(conn, session, data, f"store:{uuid}/segment/{number}:{start}-{stop}")
 
 
-def _checkpoints(conn: sqlite3.Connection, data: EpisodeData) -> dict[int, dict[str, Any]]:
+def _portable(conn: sqlite3.Connection, session: int, data: EpisodeData, origin: str) -> Portable:
     wanted = np.unique(np.asarray(-1 if data.checkpoint_id is None else data.checkpoint_id))
     rows = conn.execute(
         f"SELECT id, {', '.join(_CHECKPOINT)} FROM checkpoints WHERE id IN (SELECT value FROM json_each(?))",
         (json.dumps([int(i) for i in wanted]),),
     )
-    return {row[0]: dict(zip(_CHECKPOINT, row[1:], strict=True)) for row in rows}
+    checkpoints = {row[0]: dict(zip(_CHECKPOINT, row[1:], strict=True)) for row in rows}
+    return Portable(session_info(conn, session), data, origin, checkpoints)
 
 
 def describe(item: Portable) -> dict[str, Any]:
@@ -125,8 +122,7 @@ def put_step_arrays(data: EpisodeData, arrays: Any) -> None:
 
 
 def tail_of(data: EpisodeData) -> dict[str, Any] | None:
-    """Return what was done in a last step whose successor is not known: it makes no transition, and other formats have none for
-    it."""
+    """Return what was done in a last step whose successor is not known: other formats hold transitions, and it makes none."""
     if data.last_observation is not None:
         return None
     n = len(data)
@@ -177,19 +173,13 @@ def adopt_checkpoints(conn: sqlite3.Connection, item: Portable) -> None:
     source = np.broadcast_to(np.asarray(ids, np.int64), (len(item.data),))
     target = np.full(len(item.data), -1, np.int64)
     for key, row in item.checkpoints.items():
-        here = conn.execute(
-            "SELECT id FROM checkpoints WHERE sha256 = ? AND name = ?", (row["sha256"], row["name"])
+        known = "SELECT id FROM checkpoints WHERE sha256 = ? AND name = ?"
+        here = conn.execute(known, (row["sha256"], row["name"])).fetchone() or conn.execute(
+            f"INSERT INTO checkpoints ({', '.join(_CHECKPOINT)}, config) VALUES (?, ?, ?, ?, ?, ?, '{{}}') RETURNING id",
+            tuple(row[name] for name in _CHECKPOINT),
         ).fetchone()
-        target[source == key] = here[0] if here else _add_checkpoint(conn, row)
+        target[source == key] = here[0]
     item.data.checkpoint_id = target
-
-
-def _add_checkpoint(conn: sqlite3.Connection, row: dict[str, Any]) -> int:
-    cursor = conn.execute(
-        f"INSERT INTO checkpoints ({', '.join(_CHECKPOINT)}, config) VALUES (?, ?, ?, ?, ?, ?, '{{}}')",
-        tuple(row[name] for name in _CHECKPOINT),
-    )
-    return int(cursor.lastrowid or 0)
 
 
 def digest(*parts: bytes) -> str:

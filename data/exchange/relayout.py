@@ -1,4 +1,4 @@
-"""Giving laps that an earlier version imported the layout in which is driven today. Nothing is lost: it could be turned back.
+"""Giving laps that an earlier version imported today's layout. Nothing is lost: it could be turned back.
 
 Earlier versions left out the action about to act, or gave the numbers of an observation names of their own. What is missing is
 in the episode itself, so no file is needed.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from data.store import Store
 
 
 def plain_names(size: int) -> tuple[str, ...]:
-    """Return the names of numbers of which only their order is known, as sessions of foreign environments have them."""
+    """Return the names of numbers of which only the order is known, as sessions in foreign environments have them."""
     return tuple(f"observation_{k}" for k in range(size))
 
 
@@ -42,8 +41,8 @@ def add_pending(data: EpisodeData) -> None:
         data.proposed = after
 
 
-def rebuild(store: Store) -> tuple[int, int]:
-    """Give imports of earlier versions the layout of today; returns how many laps and steps were changed.
+def rebuild_said(store: Store) -> list[str]:
+    """Give imports of earlier versions the layout of today and return what is to be said about it.
 
     A session at a time, all of it or nothing. The steps get new numbers, so that a trainer that is at work sees them as new.
     """
@@ -51,28 +50,18 @@ def rebuild(store: Store) -> tuple[int, int]:
     for session, _, (names, actions) in list(outdated_sessions(store.conn)):
         with transaction(store.conn):
             road = is_road(names)
-            changed = [_episode(store.conn, int(e), road) for (e,) in _episodes(store.conn, session)]
+            found = store.conn.execute("SELECT id FROM episodes WHERE session_id = ? ORDER BY id", (session,)).fetchall()
+            changed = [_episode(store.conn, episode, road) for (episode,) in found]
             new = (*names, *(ACTION_PENDING + name for name in actions)) if road else plain_names(len(names))
             store.conn.execute("UPDATE sessions SET observation_names = ? WHERE id = ?", (json.dumps(list(new)), session))
         laps, steps = laps + len(changed), steps + sum(changed)
-    if laps:
-        store.add_event("rebuilt", f"{laps} imported laps with {steps} steps have the layout of a live session now.")
-    return laps, steps
-
-
-def rebuild_said(store: Store) -> list[str]:
-    """Rebuild what there is to rebuild and return what is to be said about it."""
-    laps, steps = rebuild(store)
     if not laps:
         return []
+    store.add_event("rebuilt", f"{laps} imported laps with {steps} steps have the layout of a live session now.")
     return [
         f"{laps} laps ({steps:,} steps) that an earlier version imported have the layout of a live session now and are learned "
         "from together with it."
     ]
-
-
-def _episodes(conn: sqlite3.Connection, session: int) -> Sequence[tuple[int]]:
-    return conn.execute("SELECT id FROM episodes WHERE session_id = ? ORDER BY id", (session,)).fetchall()
 
 
 def _episode(conn: sqlite3.Connection, episode: int, road: bool) -> int:

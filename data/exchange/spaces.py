@@ -10,7 +10,7 @@ import numpy as np
 from data.exchange.checks import EpisodeRefusedError
 
 SLACK = 1e-3
-"""By how much of its range an action may miss an end of it, through rounding."""
+"""By how much of its range an action may exceed it, through rounding."""
 
 
 class Layout(Protocol):

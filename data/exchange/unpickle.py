@@ -13,6 +13,7 @@ import math
 import re
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +30,23 @@ class _RefusedError(Exception):
     """The pickle holds what is not allowed, or is not whole."""
 
 
+@dataclass(frozen=True)
 class _Name:
     """A name of NumPy's that a pickle may mention."""
 
-    def __init__(self, build: Callable[..., Any] | None) -> None:
-        self.build = build
+    build: Callable[..., Any] | None
 
 
+@dataclass(eq=False)
 class Holder:
     """Stands for an object of a class that the reader was told of: its name, and what it holds. Nothing of the class is run."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.state: dict[str, Any] = {}
+    name: str
+    state: dict[str, Any] = field(default_factory=dict)
 
 
 class _Dtype:
-    """A NumPy type on its way through the pickle; becomes real only after its byte order is known and checked."""
+    """A NumPy type on its way through the pickle; it becomes real only once its byte order is known and checked."""
 
     def __init__(self, text: Any, *_flags: Any) -> None:
         if not isinstance(text, str) or not _DTYPE.match(text):
@@ -168,10 +169,8 @@ class _Machine:
             target[key] = value
 
     def named(self, module: Any, name: Any) -> None:
-        found = _NAMES.get(f"{module} {name}")
-        if found is None and f"{module} {name}" in self.objects:
-            full = f"{module} {name}"
-            found = _Name(lambda: Holder(full))
+        full = f"{module} {name}"
+        found = _Name(lambda: Holder(full)) if full in self.objects else _NAMES.get(full)
         if found is None:
             raise _RefusedError(f"'{shown(module)}.{shown(name)}'")
         self.stack.append(found)
@@ -278,10 +277,10 @@ def _check_plain(value: Any) -> None:
 
 
 def loads_restricted(data: bytes, objects: tuple[str, ...] = ()) -> Any:
-    """Return the value in a pickle: None, bool, numbers, text, bytes, lists, tuples, dictionaries and NumPy arrays of
-    numbers. ``objects``: classes ("module name") of which a :class:`Holder` stands for an object made without arguments.
+    """Return the value in a pickle: None, bool, numbers, text, bytes, lists, tuples, dictionaries, and arrays of numbers.
 
-    Raises ValueError, naming what was found, for anything else.
+    ``objects``: classes ("module name") for whose objects, made without arguments, a :class:`Holder` stands. Raises
+    ValueError, naming what was found, for anything else.
     """
     try:
         value = _Machine(data, objects).run()
@@ -289,15 +288,7 @@ def loads_restricted(data: bytes, objects: tuple[str, ...] = ()) -> Any:
         return value
     except _RefusedError as error:
         raise ValueError(f"it holds {error}") from None
-    except (
-        IndexError,
-        KeyError,
-        ValueError,
-        TypeError,
-        OverflowError,
-        MemoryError,
-        struct.error,
-    ) as error:
+    except (IndexError, KeyError, ValueError, TypeError, OverflowError, MemoryError, struct.error) as error:
         raise ValueError("it is not a whole pickle of protocol 2 to 5") from error
 
 
@@ -311,10 +302,8 @@ def load_restricted(path: str | Path, max_bytes: int = MAX_BYTES) -> Any:
     try:
         size = path.stat().st_size
         if size > max_bytes:
-            raise InputFileError(
-                f"{path.name} is {size / 2**20:.0f} MiB, more than the {max_bytes / 2**20:.0f} MiB allowed: it was "
-                f"not read."
-            )
+            allowed = f"the {max_bytes / 2**20:.0f} MiB allowed"
+            raise InputFileError(f"{path.name} is {size / 2**20:.0f} MiB, more than {allowed}: it was not read.")
         data = path.read_bytes()
     except OSError as error:
         raise InputFileError(f"{path.name} cannot be read ({error.strerror}): check the path.") from error

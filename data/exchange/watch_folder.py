@@ -36,9 +36,8 @@ def import_runs(
     consume: bool,
     on_done: Callable[[str, str | None], None] | None = None,
 ) -> Summary:
-    """Write player runs into the store; with ``consume``, files that are in it are renamed ``NAME.pkl.imported`` after the
-    commit."""
-    by_name: dict[str, Path] = {}
+    """Write player runs into the store; ``consume``: then rename the files that are in it to ``NAME.pkl.imported``."""
+    by_name = {file.name: file for file in files}
 
     def done(name: str, reason: str | None) -> None:
         if consume and reason is None:
@@ -46,12 +45,7 @@ def import_runs(
         if on_done:
             on_done(name, reason)
 
-    def remembered() -> Iterator[Path]:
-        for file in files:
-            by_name[file.name] = file
-            yield file
-
-    return write(store, read_runs(remembered(), rebuild), "player runs", done)
+    return write(store, read_runs(by_name.values(), rebuild), "player runs", done)
 
 
 def watch(
@@ -70,7 +64,7 @@ def watch(
     there.
     """
     if not folder.is_dir():
-        raise InputFileError(f"{folder.name} is no folder that could be watched.")
+        raise InputFileError(f"{folder.name} is not a folder: name the folder to watch.")
     seen: dict[Path, tuple[int, int]] = {}
     handled: dict[Path, tuple[int, int]] = {}
     total = Summary()

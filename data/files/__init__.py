@@ -1,1 +1,1 @@
-"""Files as people have them: text of any editor, paths, sizes that are bounded."""
+"""Files as people have them: text of any editor, tables, paths, settings."""

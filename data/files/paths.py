@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -31,10 +32,10 @@ def user_path(text: str | Path) -> Path:
     path = os.path.expanduser(os.fspath(text))
     if path == "~" or path.startswith(("~/", "~\\")):
         raise UsageError(
-            "This machine knows no home folder of yours (HOME is not set): give the folder itself, for example with --home DIR."
+            "Your home folder is unknown (HOME is not set): write the full path of the folder, for example with --home DIR."
         )
     if path.startswith("~") and not os.path.lexists(path):
-        raise UsageError(f"There is no user of that name, so '{shown(path)}' is no folder: write the folder itself.")
+        raise UsageError(f"There is no user of that name, so '{shown(path)}' is not a folder: write its full path.")
     return Path(path)
 
 
@@ -98,15 +99,10 @@ def _kind_of_mount(table: bytes, path: str) -> str:
         fields = row.split(b" ")
         if len(fields) < 3:
             continue
-        mount = _unescaped(fields[1]).rstrip(b"/") + b"/"
+        # Blanks, tabs, line ends and backslashes stand there as octal numbers.
+        name = re.sub(rb"\\([0-3][0-7]{2})", lambda code: bytes((int(code[1], 8),)), fields[1])
+        mount = name.rstrip(b"/") + b"/"
         if where.startswith(mount) and len(mount) >= len(found):  # of two at one place, the later one lies on top
             found, kind = mount, fields[2].decode("ascii", "replace")
     # Where even the root is one (a container, a machine that boots from the network), there is no other disk to choose.
     return f"a network share ({kind})" if kind in _SHARES and found != b"/" else ""
-
-
-def _unescaped(field: bytes) -> bytes:
-    """Return a field of the table with its blanks, tabs, line ends and backslashes."""
-    for code, letter in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
-        field = field.replace(code, letter)
-    return field

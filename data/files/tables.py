@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import shown
-from data.files.bounded_files import MOST_LINE
-from data.files.text_files import parse_json, text_lines
+from data.files.text_files import MOST_LINE, parse_json, text_lines
 
 Row = Mapping[str, Any]
 MOST_DOCUMENT = 2**27
@@ -30,7 +29,7 @@ _BLANKS = re.compile(r"[\s\u00a0\u202f']")
 def rows_of(path: Path) -> Iterator[Row]:
     """Yield the rows of a table, whatever its form.
 
-    Raises InputFileError when it is no text, ValueError with the reason when it is no table, and OSError.
+    Raises InputFileError when it is not text, ValueError with the reason when it is not a table, and OSError.
     """
     small = path.stat().st_size <= MOST_DOCUMENT
     stream = text_lines(path, MOST_DOCUMENT if small else MOST_LINE)
@@ -49,7 +48,7 @@ def rows_of(path: Path) -> Iterator[Row]:
 
 
 def _of_one_line(line: str) -> Any:
-    """Return what a line holds; None where it is no JSON of its own."""
+    """Return what a line holds; None where it is not JSON by itself."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError):
@@ -61,7 +60,7 @@ def _of_json_lines(stream: Iterator[str]) -> Iterator[Row]:
         if line.strip():
             row = _of_one_line(line)
             if not isinstance(row, dict):
-                raise ValueError(f"line {number} is no JSON object as the first one is ('{shown(line, 40)}')")
+                raise ValueError(f"line {number} is not a JSON object as the first one is ('{shown(line, 40)}')")
             yield row
 
 
@@ -197,8 +196,8 @@ def _reader_of_numbers(sample: list[list[str]], delimiter: str) -> Callable[[str
         commas_group = all(_GROUPED.fullmatch(cell) for cell in cells)
 
     def read(cell: str) -> str:
-        if not points_group and ("," not in cell or _is_number(cell)):
-            return cell if " " not in cell and "\u00a0" not in cell and "\u202f" not in cell else _blanks(cell)
+        if not (points_group or "," in cell or _BLANKS.search(cell)):
+            return cell
         bare = _BLANKS.sub("", cell)
         if commas_group:
             bare = bare.replace(",", "")
@@ -207,8 +206,3 @@ def _reader_of_numbers(sample: list[list[str]], delimiter: str) -> Callable[[str
         return bare if _is_number(bare) else cell
 
     return read
-
-
-def _blanks(cell: str) -> str:
-    bare = _BLANKS.sub("", cell)
-    return bare if _is_number(bare) else cell

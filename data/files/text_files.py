@@ -18,10 +18,14 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 from data.errors import InputFileError, shown
-from data.files.bounded_files import MOST_LINE, MOST_SETTINGS, lines, read_bytes
+
+MOST_SETTINGS = 2**20
+"""Bytes of a file of settings or of a track's segments; real ones have a few thousand."""
+MOST_LINE = 2**20
+"""Characters of one line of a table; real ones have a few thousand."""
 
 _BOMS = (  # the longer ones first: UTF-32's begins as UTF-16's
     (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
@@ -45,10 +49,10 @@ def read_text(path: Path, most: int = MOST_SETTINGS, *, guess: bool = True) -> s
 
     ``guess``: take bytes that are not UTF-8 for text in a code page, even where the machine has none of its own.
 
-    Raises InputFileError when it is missing, cannot be read, is too large, or is no text.
+    Raises InputFileError when it is missing, cannot be read, is too large, or is not text.
     """
     with _readable(path):
-        raw = read_bytes(path, most)
+        raw = _read_bytes(path, most)
         return _plain(raw.decode(_encoding(io.BytesIO(raw), path.name, guess)))
 
 
@@ -58,7 +62,7 @@ def text_lines(path: Path, most: int = MOST_LINE) -> Iterator[str]:
         with path.open("rb") as raw:
             encoding = _encoding(raw, path.name, True)
         with path.open(encoding=encoding) as file:  # which makes "\n" of every line's end
-            for line in lines(file, most):
+            for line in _lines(file, most):
                 yield line.replace("\ufeff", "")
 
 
@@ -72,13 +76,13 @@ def read_toml(path: Path) -> dict[str, Any]:
     return parse_toml(read_text(path), path.name)
 
 
-def read_rows(path: Path, most: int = MOST_LINE, *, blanks: bool = False) -> Iterator[tuple[int, list[str]]]:
+def read_rows(path: Path, *, blanks: bool = False) -> Iterator[tuple[int, list[str]]]:
     """Yield (number of the line, cells without blanks around them) of a table. Raises InputFileError.
 
-    What stands between the cells is told from the first line that is no comment (with ``blanks``, it may be blanks), or from
-    Excel's ``sep=;``; where it is no comma, a decimal comma in a cell becomes a point.
+    What stands between the cells is told from the first line that is not a comment (with ``blanks``, it may be blanks), or from
+    Excel's ``sep=;``; where it is not a comma, a decimal comma in a cell becomes a point.
     """
-    rest = text_lines(path, most)
+    rest = text_lines(path)
     first: list[str] = []
     mark = ","
     for line in rest:
@@ -95,7 +99,7 @@ def read_rows(path: Path, most: int = MOST_LINE, *, blanks: bool = False) -> Ite
         for cells in reader:
             yield reader.line_num, [number_text(cell.strip(), mark) for cell in cells]
     except csv.Error as error:
-        raise InputFileError(f"{shown(path.name)}, line {reader.line_num}, is no row of a table ({shown(error)}).") from error
+        raise InputFileError(f"{shown(path.name)}, line {reader.line_num}, is not a row of a table ({shown(error)}).") from error
 
 
 def delimiter_of(line: str, *, blanks: bool = False) -> str:
@@ -144,6 +148,29 @@ def _small(text: str) -> str:
     return shown(text[:1].lower() + text[1:], 120)
 
 
+def _read_bytes(path: Path, most: int) -> bytes:
+    """Return the content of a file of at most ``most`` bytes.
+
+    Raises InputFileError when it is longer (no more than that is read), and OSError.
+    """
+    with path.open("rb") as file:
+        raw = file.read(most + 1)
+    if len(raw) > most:
+        raise InputFileError(
+            f"'{shown(path.name)}' is larger than the {most / 2**20:g} MiB that such a file may have: it was not read. Check "
+            "that it is the right one."
+        )
+    return raw
+
+
+def _lines(file: TextIO, most: int) -> Iterator[str]:
+    """Yield the lines of a text. Raises ValueError at one of more than ``most`` characters."""
+    while line := file.readline(most + 1):
+        if len(line) > most:
+            raise ValueError(f"it has a line of more than {most:,} characters")
+        yield line
+
+
 def without_mark(text: str) -> str:
     """Return a text without the byte order mark that a file gave it, also one that a code page made letters of."""
     text = text.replace("\ufeff", "")
@@ -162,7 +189,7 @@ def _readable(path: Path) -> Iterator[None]:
     except OSError as error:
         raise InputFileError(f"{shown(path.name)} cannot be read ({shown(error.strerror or error)}): check the path.") from error
     except UnicodeError as error:
-        raise InputFileError(f"{shown(path.name)} is no text that can be read ({shown(error, 120)}). {_CURE}.") from error
+        raise InputFileError(f"{shown(path.name)} is not text that can be read ({shown(error, 120)}). {_CURE}.") from error
     except ValueError as error:
         raise InputFileError(f"{shown(path.name)} cannot be read: {shown(error, 120)}.") from error
 
@@ -173,7 +200,7 @@ def _plain(text: str) -> str:
 
 
 def _encoding(file: BinaryIO, name: str, guess: bool) -> str:
-    """Return the name of a text's encoding. Raises InputFileError when it is none."""
+    """Return the name of a text's encoding. Raises InputFileError when it is not text."""
     chunk = file.read(_CHUNK)
     for mark, encoding in _BOMS:
         if chunk.startswith(mark):
@@ -184,7 +211,7 @@ def _encoding(file: BinaryIO, name: str, guess: bool) -> str:
     line, good = 1, 0
     while True:
         if b"\0" in chunk:
-            raise InputFileError(f"{shown(name)} is no text: check that it is the right file.")
+            raise InputFileError(f"{shown(name)} is not a text file: check that it is the right one.")
         try:
             text = decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError as error:

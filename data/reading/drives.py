@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,8 +29,6 @@ _TYPES: dict[str, type[np.generic]] = {
 
 COLUMNS = (*_TYPES, *VECTORS)
 """Every column of a :class:`Drive`."""
-
-_LEAST = 3  # steps that make a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +197,6 @@ class DriveTables:
         ids: Iterable[int] | None = None,
         session: int | None = None,
         purpose: str | Sequence[str] | None = None,
-        checkpoint: int | None = None,
         since: str | None = None,
         until: str | None = None,
         closed: bool = True,
@@ -206,34 +204,24 @@ class DriveTables:
     ) -> list[EpisodeSummary]:
         """Return the episodes that meet every condition given, oldest first.
 
-        ``since`` and ``until``: ISO dates (UTC); ``closed`` False: those still open, too; ``newest``: only the newest so many.
+        ``since`` and ``until``: ISO dates (UTC); ``closed`` False: those still open, too; ``newest``: how many at most.
         """
-        where = ['(e."end" IS NOT NULL OR NOT ?)']
-        values: list[Any] = [closed]
-
-        def need(condition: str, value: Any) -> None:
-            if value is not None:
-                where.append(condition)
-                values.append(value)
-
-        need("s.track = ?", track)
-        need("e.session_id = ?", session)
-        need("e.checkpoint_id = ?", checkpoint)
-        need("e.started >= ?", since)
-        need("e.started < ?", until)
-        for column, wanted in (("e.id", ids), ("e.purpose", [purpose] if isinstance(purpose, str) else purpose)):
-            need(f"{column} IN (SELECT value FROM json_each(?))", None if wanted is None else json.dumps(list(wanted)))
+        purposes = [purpose] if isinstance(purpose, str) else purpose
+        conditions: dict[str, Any] = {
+            "s.track = ?": track, "e.session_id = ?": session, "e.started >= ?": since, "e.started < ?": until,
+            "e.id IN (SELECT value FROM json_each(?))": None if ids is None else json.dumps(list(ids)),
+            "e.purpose IN (SELECT value FROM json_each(?))": None if purposes is None else json.dumps(list(purposes)),
+            '(e."end" IS NOT NULL OR NOT ?)': closed,
+        }  # fmt: skip
+        wanted = {condition: value for condition, value in conditions.items() if value is not None}
         rows = self.conn.execute(
             f"SELECT e.id, e.session_id, s.track, e.purpose, coalesce(e.reason, ''), e.length, coalesce({RETURN}, 0), "
             "coalesce((SELECT sum(g.stop - g.start) FROM segments g WHERE g.episode_id = e.id), 0), "
             f"coalesce({FARTHEST}, 0), e.checkpoint_id, e.started, s.hz, s.observation_names, s.action_names "
-            f"FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE {' AND '.join(where)} ORDER BY e.id DESC LIMIT ?",
-            (*values, -1 if newest is None else newest),
+            f"FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE {' AND '.join(wanted)} ORDER BY e.id DESC LIMIT ?",
+            (*wanted.values(), -1 if newest is None else newest),
         ).fetchall()
-        return [
-            EpisodeSummary(*(*head, names_of(seen), names_of(done)))
-            for *head, seen, done in reversed(rows)
-        ]
+        return [EpisodeSummary(*(*head, names_of(seen), names_of(done))) for *head, seen, done in reversed(rows)]
 
     def steps(
         self,
@@ -275,16 +263,10 @@ class DriveTables:
     def lines(
         self, episodes: Iterable[EpisodeSummary], from_m: float, to_m: float, driver: int, most: int
     ) -> Iterator[Drive]:
-        """Yield what a driver drove between two places of the line, of at most so many episodes with three such steps."""
-        for episode in episodes:
-            if most <= 0:
-                return
-            drive = self.steps(
-                episode, columns=("x", "y", "progress", "speed"), from_m=from_m, to_m=to_m, driver=driver
-            )
-            if len(drive) >= _LEAST:
-                most -= 1
-                yield drive
+        """Yield what a driver drove between two places of the line, of the first ``most`` episodes with three such steps."""
+        columns = ("x", "y", "progress", "speed")
+        drives = (self.steps(e, columns=columns, from_m=from_m, to_m=to_m, driver=driver) for e in episodes)
+        yield from itertools.islice((drive for drive in drives if len(drive) >= 3), most)
 
     def count_steps(self) -> int:
         """Return how many steps the store holds."""

@@ -50,7 +50,7 @@ class EpisodeData:
     reward: np.ndarray
     """(n,)"""
     proposed: np.ndarray | None = None
-    """(n, A); the executed action where left out"""
+    """(n, A); the executed action by default"""
     driver: np.ndarray | int = AGENT
     """(n,) or one for all"""
     terminated: np.ndarray | bool = False
@@ -77,10 +77,6 @@ class EpisodeData:
         return len(self.reward)
 
 
-def _floats(values: np.ndarray | None, count: int) -> list[float | None]:
-    return [None] * count if values is None else np.asarray(values, np.float64).tolist()
-
-
 def _blobs(values: np.ndarray) -> list[bytes]:
     """Cut an (n, width) array into n pieces of bytes."""
     data = np.ascontiguousarray(values, np.dtype("<f4"))
@@ -88,8 +84,8 @@ def _blobs(values: np.ndarray) -> list[bytes]:
     return [whole[i : i + width] for i in range(0, len(whole), width)] if width else [b""] * len(data)
 
 
-def _column(values: Any, count: int) -> list[Any]:
-    return np.broadcast_to(np.asarray(values), (count,)).tolist()
+def _column(values: Any, count: int, kind: Any = np.int64) -> list[Any]:
+    return [None] * count if values is None else np.broadcast_to(np.asarray(values, kind), (count,)).tolist()
 
 
 def step_rows(episode_id: int, data: EpisodeData) -> Iterable[tuple[Any, ...]]:
@@ -98,17 +94,15 @@ def step_rows(episode_id: int, data: EpisodeData) -> Iterable[tuple[Any, ...]]:
     reward = np.nan_to_num(np.asarray(data.reward, np.float64), nan=0.0, posinf=np.inf, neginf=-np.inf)
     observations, executed = _blobs(data.observation), _blobs(data.executed)
     proposed = executed if data.proposed is None else _blobs(data.proposed)
-    checkpoints: list[int | None] = [None] * n
-    if data.checkpoint_id is not None:
-        checkpoints = [None if c < 0 else c for c in _column(data.checkpoint_id, n)]
+    checkpoints = [None if c is None or c < 0 else c for c in _column(data.checkpoint_id, n)]
     return zip(
         [episode_id] * n,
         range(data.first_t, data.first_t + n),
-        _column(np.asarray(data.driver, np.int64), n),
+        _column(data.driver, n),
         reward.tolist(),
-        _column(np.asarray(data.terminated, np.int64), n),
-        _column(np.asarray(data.truncated, np.int64), n),
-        *(_floats(data.columns.get(name), n) for name in STEP_MEASURES),
+        _column(data.terminated, n),
+        _column(data.truncated, n),
+        *(_column(data.columns.get(name), n, np.float64) for name in STEP_MEASURES),
         checkpoints,
         observations,
         executed,
@@ -118,7 +112,7 @@ def step_rows(episode_id: int, data: EpisodeData) -> Iterable[tuple[Any, ...]]:
 
 
 class EpisodeWriter:
-    """Writes whole episodes of one session, many in a transaction; each episode is in the store wholly or not at all.
+    """Writes whole episodes of one session, many in a transaction; each episode is stored whole or not at all.
 
     Use as a context manager: leaving it commits what is left, an exception takes back the episodes since the last commit.
     """
@@ -150,9 +144,7 @@ class EpisodeWriter:
         n, started = len(data), data.started or now()
         last = None if data.last_observation is None else np.asarray(data.last_observation, "<f4").tobytes()
         progress = data.columns.get("progress")
-        far = None
-        if progress is not None and n and not np.isnan(progress).all():
-            far = float(np.nanmax(progress))
+        far = None if progress is None or np.isnan(progress).all() else float(np.nanmax(progress))
         episode_id = execute(
             "INSERT INTO episodes (session_id, number, purpose, seed, started, ended, \"end\", reason, length, \"return\", "
             "max_progress, last_observation, origin) VALUES (?1, (SELECT coalesce(max(number), -1) + 1 FROM episodes WHERE "

@@ -13,11 +13,12 @@ import numpy as np
 from data.connect import BUSY_TIMEOUT_S, data_version, open_to_follow, transaction
 from data.errors import StoreError
 from data.numbers import all_numbers, no_numbers
-from data.reading.drives import names_of
+from data.reading.layouts import driven_layout
 from data.reading.schema_check import readable_rows
 from data.reading.update import SELECT, Layout, Update
-from data.records import EpisodeRecord, SegmentRecord, SessionRecord
+from data.records import EpisodeRecord, SegmentRecord
 from data.tables.segments import changed
+from data.tables.sessions import session_records
 
 BLOCK = 4_000
 """Rows fetched at a time: small enough to stay in the processor's cache, large enough that NumPy does the work."""
@@ -29,7 +30,7 @@ STANDS = 5 / 3.6
 """m/s below which a car counts as standing, as in the reward."""
 
 
-def steps_stood(conn: sqlite3.Connection, episode_id: int, hz: float, most: int = 1000) -> int:
+def steps_stood(conn: sqlite3.Connection, episode_id: int, hz: float) -> int:
     """Return in how many of an episode's last steps the car stood, by the speed and the height recorded with each.
 
     An end that is called stalled may be another one: what drives other people's environments may know no other word for it. A
@@ -37,7 +38,7 @@ def steps_stood(conn: sqlite3.Connection, episode_id: int, hz: float, most: int 
     """
     count, known, below = 0, False, None
     for speed, x, y, z in conn.execute(
-        "SELECT speed, x, y, coalesce(z, 0) FROM steps WHERE episode_id = ? ORDER BY t DESC LIMIT ?", (episode_id, most)
+        "SELECT speed, x, y, coalesce(z, 0) FROM steps WHERE episode_id = ? ORDER BY t DESC LIMIT 1000", (episode_id,)
     ):
         falling = 0.0 if below is None else (z - below) * hz
         if speed is None or not math.hypot(speed, falling) < STANDS:
@@ -49,9 +50,9 @@ def steps_stood(conn: sqlite3.Connection, episode_id: int, hz: float, most: int 
 class Follower:
     """Reads what is new in the store at ``path``; never writes to it.
 
-    ``newest``: begin with so many of the newest steps (whole episodes), and of all that is older with nothing but what
-    lies in segments, ``around`` each so many steps before and after it, and episodes that are still open. A store of any
-    size is then read in the time that these take. Left out, everything is read.
+    ``newest``: how many of the newest steps to begin with (in whole episodes). Of older ones only the episodes that are still
+    open are read, and the segments, each with ``around`` as many steps before and after it. So a store of any size is read in
+    the time that these take. Without it everything is read.
 
     ``observation_names`` and ``action_names`` are the layout wanted; left out, it is that of the newest session when
     the first step is seen, of those that were driven here rather than imported if there are any. A store that is not there
@@ -76,8 +77,10 @@ class Follower:
         """Steps driven that are left out, by the purpose of their episode."""
         self._busy = busy_timeout_s
         self._conn: sqlite3.Connection | None = None
-        self._observation_names = tuple(observation_names) if observation_names is not None else None
-        self._action_names = tuple(action_names) if action_names is not None else None
+        self.layout: Layout | None = None
+        """Observation names and action names of the steps given; None while not decided."""
+        if observation_names is not None and action_names is not None:
+            self.layout = tuple(observation_names), tuple(action_names)
         self._step = self._episode = self._segment = 0
         self._seen_version: int | None = None
         self._more = False
@@ -87,13 +90,6 @@ class Follower:
     def last_step(self) -> int:
         """The id of the newest step given, of those read in their order."""
         return self._step
-
-    @property
-    def layout(self) -> Layout | None:
-        """Observation names and action names of the steps given; None while not decided."""
-        if self._observation_names is None or self._action_names is None:
-            return None
-        return self._observation_names, self._action_names
 
     def close(self) -> None:
         """Close the connection."""
@@ -121,14 +117,11 @@ class Follower:
             version = data_version(self._conn)
             if version == self._seen_version and not self._more:
                 return self._empty()
-            if self._newest is not None:
-                with readable_rows(), transaction(self._conn, "DEFERRED"):
-                    self._leave_out_old(self._conn, self._newest)
-                self._newest = None
-                marks = self._step, self._episode, self._segment, self._stretches.copy()
             with readable_rows(), transaction(self._conn, "DEFERRED"):
+                if self._newest is not None:
+                    self._leave_out_old(self._conn, self._newest)
                 update = self._read(self._conn, limit)
-            self._seen_version, self._more = version, update.more
+            self._newest, self._seen_version, self._more = None, version, update.more
             return update
         except sqlite3.DatabaseError as error:
             self._step, self._episode, self._segment, self._stretches = marks
@@ -137,8 +130,7 @@ class Follower:
             raise StoreError(f"The store {self.path.name} cannot be read ({error}): run `hitl store check`.") from error
 
     def _empty(self) -> Update:
-        layout = self.layout
-        return Update.empty(len(layout[0]), len(layout[1])) if layout else Update.empty()
+        return Update.empty(*map(len, self.layout or ()))
 
     def _leave_out_old(self, conn: sqlite3.Connection, newest: int) -> None:
         """Find out where the newest steps begin, and what of the older ones is wanted all the same."""
@@ -152,7 +144,7 @@ class Follower:
         (begin,) = conn.execute("SELECT min(id) FROM steps WHERE episode_id >= ?", (first,)).fetchone()
         if total < newest or begin is None:
             return
-        self._first, self._begin, self._step = first, begin, begin - 1
+        self._first, self._begin, self._step, self._old = first, begin, begin - 1, {}
         for episode, start, stop in conn.execute(
             "SELECT episode_id, start, stop FROM segments WHERE episode_id < ?1 AND stop > start UNION ALL "
             'SELECT id, 0, 1 << 30 FROM episodes WHERE id < ?1 AND "end" IS NULL ORDER BY 1, 2',
@@ -180,16 +172,8 @@ class Follower:
         return int(conn.execute(sql, (episode, self._begin, *(t for part in parts for t in part))).fetchone()[0])
 
     def _read(self, conn: sqlite3.Connection, limit: int) -> Update:
-        sessions = {}
-        for row in conn.execute(
-            "SELECT id, kind, env, track, hz, observation_names, action_names, driver, status FROM sessions WHERE id "
-            "IN "
-            "(SELECT session_id FROM episodes WHERE revision > ?) ORDER BY id",
-            (self._episode,),
-        ):
-            values = list(row)
-            values[5], values[6] = names_of(row[5]), names_of(row[6])
-            sessions[row[0]] = SessionRecord(*values)
+        driven = "id IN (SELECT session_id FROM episodes WHERE revision > ?)"
+        sessions = {session.id: session for session in session_records(conn, driven, (self._episode,))}
         rows = conn.execute(
             # Counted, not `length`: of a pruned episode, or one of which only segments came here, fewer steps are stored.
             'SELECT id, session_id, purpose, "end", reason, CASE WHEN "end" IS NULL OR id < ? THEN 0 ELSE (SELECT count(*) '
@@ -227,17 +211,10 @@ class Follower:
         return update
 
     def _decide_layout(self, conn: sqlite3.Connection) -> Layout:
-        if (layout := self.layout) is None:
-            row = conn.execute(
-                "SELECT s.observation_names, s.action_names FROM sessions s JOIN episodes e ON e.session_id = s.id "
-                "JOIN steps p ON p.episode_id = e.id ORDER BY (s.kind = 'import'), s.id DESC, e.id DESC LIMIT 1"
-            ).fetchone()
-            if self._observation_names is None:
-                self._observation_names = names_of(row[0])
-            if self._action_names is None:
-                self._action_names = names_of(row[1])
-            layout = (self._observation_names, self._action_names)
-        return layout
+        if self.layout is None:
+            self.layout = driven_layout(conn)
+            assert self.layout is not None  # there are steps
+        return self.layout
 
     def _read_stretches(self, conn: sqlite3.Connection, limit: int) -> Update:
         """Read what is wanted of older episodes, up to ``limit`` steps and the rest of a stretch."""

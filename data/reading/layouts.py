@@ -6,11 +6,11 @@ together. That is said in one place, here: by the check of a store, the diagnosi
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from data.reading.drives import names_of
 from data.reading.schema_check import readable_rows
 from data.reading.update import Layout
 from data.records import ACTION_PENDING
@@ -44,7 +44,7 @@ def held(conn: sqlite3.Connection) -> list[Held]:
     ).fetchall()
     return [
         Held(
-            (tuple(json.loads(seen)), tuple(json.loads(done))), tuple(sorted(str(envs).split(","))), bool(imported), int(steps),
+            (names_of(seen), names_of(done)), tuple(sorted(str(envs).split(","))), bool(imported), int(steps),
             int(laps), bool(human), int(newest),
         )
         for seen, done, envs, imported, steps, laps, _, newest, human in rows
@@ -62,7 +62,7 @@ def driven_layout(conn: sqlite3.Connection, *, live: bool = False) -> Layout | N
         "SELECT s.observation_names, s.action_names FROM sessions s WHERE EXISTS (SELECT 1 FROM episodes e JOIN steps p ON "
         f"p.episode_id = e.id WHERE e.session_id = s.id) {only} ORDER BY (s.kind = 'import'), s.id DESC LIMIT 1"
     ).fetchone()
-    return None if row is None else (tuple(json.loads(row[0])), tuple(json.loads(row[1])))
+    return None if row is None else (names_of(row[0]), names_of(row[1]))
 
 
 @readable_rows()
@@ -72,22 +72,22 @@ def apart(conn: sqlite3.Connection, learned: Layout | None = None) -> dict[Layou
     ``learned`` left out: the layout that is driven (:func:`driven_layout`).
     """
     all_held = held(conn)
-    if learned is None:
-        learned = all_held[0].layout if all_held else None
-    if learned is None:
+    if not all_held:
         return {}
+    learned = learned or all_held[0].layout
     env = next((", ".join(h.envs) for h in all_held if h.layout == learned), "")
-    return {h.layout: sentence(h, learned, env) for h in all_held if h.layout != learned}
+    found = {}
+    for other in all_held:
+        if other.layout != learned:
+            laps = f" ({other.laps} lap{'s' * (other.laps != 1)})" if other.laps else ""
+            what = f"{other.steps:,} {'imported' if other.imported else 'driven'} steps{laps} of {' and '.join(other.envs)}"
+            found[other.layout] = (
+                f"{what} {_why(other.layout, learned)}, so they are left out of training: {_advice(other, learned, env)}."
+            )
+    return found
 
 
-def sentence(other: Held, learned: Layout, env: str = "") -> str:
-    """Return what keeps the steps of ``other`` from being learned from with ``learned`` (driven in ``env``), and what to do."""
-    laps = f" ({other.laps} lap{'s' * (other.laps != 1)})" if other.laps else ""
-    what = f"{other.steps:,} {'imported' if other.imported else 'driven'} steps{laps} of {' and '.join(other.envs)}"
-    return f"{what} {why(other.layout, learned)}, so they are left out of training: {advice(other, learned, env)}."
-
-
-def why(other: Layout, learned: Layout) -> str:
+def _why(other: Layout, learned: Layout) -> str:
     """Return in which way two layouts differ."""
     for what, theirs, ours in (("observation", other[0], learned[0]), ("action", other[1], learned[1])):
         if theirs == ours:
@@ -102,8 +102,8 @@ def why(other: Layout, learned: Layout) -> str:
     return "have the layout of this run"
 
 
-def advice(other: Held, learned: Layout, env: str = "") -> str:
-    """Return what a player can do about steps that cannot be learned from with ``learned``."""
+def _advice(other: Held, learned: Layout, env: str) -> str:
+    """Return what a player can do about steps that cannot be learned from with ``learned`` (driven in ``env``)."""
     if other.imported and is_outdated(other.layout, other.envs):
         return "`hitl store rebuild` gives them the layout of today"
     if other.imported and other.human:
@@ -138,6 +138,6 @@ def outdated_sessions(conn: sqlite3.Connection) -> Iterator[tuple[int, str, Layo
         "SELECT id, env, observation_names, action_names FROM sessions WHERE kind = 'import' AND status != 'open' ORDER BY id"
     ).fetchall()
     for id_, env, seen, done in rows:
-        layout = tuple(json.loads(seen)), tuple(json.loads(done))
+        layout = names_of(seen), names_of(done)
         if is_outdated(layout, (env,)):
             yield int(id_), str(env), layout

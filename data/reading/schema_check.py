@@ -33,13 +33,10 @@ def _tables(conn: sqlite3.Connection) -> Tables:
 def _wanted(migrations: tuple[Migration, ...]) -> Tables:
     from sqlite_utils import Database  # slow to import, and what only reads rows does without
 
-    conn = sqlite3.connect(":memory:", isolation_level=None)
-    try:
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as conn:
         for migration in migrations:
             migration.apply(Database(conn, recursive_triggers=False, execute_plugins=False))
         return _tables(conn)
-    finally:
-        conn.close()
 
 
 def check_schema(conn: sqlite3.Connection, name: str, migrations: Sequence[Migration]) -> None:

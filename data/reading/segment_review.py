@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 
 from data.errors import StoreError
 from data.numbers import FARTHEST
-from data.reading.drives import Drive, EpisodeSummary
+from data.reading.drives import Drive
 from data.records import Segment
 from data.schema import STEP_MEASURES
 from data.store import Store
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 BEFORE_S, AFTER_S = 2.5, 1.5
 """How much of the episode is shown before and after a segment."""
@@ -40,19 +37,14 @@ class Detail:
     """The same with the newest checkpoint that drove; None when that is the same drive."""
 
 
-def _spoken(method: Callable[P, R]) -> Callable[P, R]:
-    """Make what SQLite says about a store that cannot be used now (locked, full disk) a sentence."""
-
-    @functools.wraps(method)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return method(*args, **kwargs)
-        except sqlite3.OperationalError as error:
-            raise StoreError(
-                f"The store cannot be used now ({error}): check the disk, and that no other program holds it."
-            ) from error
-
-    return call
+@contextlib.contextmanager
+def _usable() -> Iterator[None]:
+    """Say in a sentence that the store cannot be used now (locked, full disk); used as a decorator."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        text = f"The store cannot be used now ({error}): check the disk, and that no other program holds it."
+        raise StoreError(text) from error
 
 
 class StoreReview:
@@ -62,17 +54,17 @@ class StoreReview:
         self.store, self.track, self.since, self.until = store, track, since, until
         self.rule = store.rule()
 
-    @_spoken
+    @_usable()
     def segments(self) -> list[Segment]:
         """Return the closed segments of the track in the span of time, oldest first."""
         return [s for s in self.store.segments(track=self.track, since=self.since, until=self.until) if s.closed]
 
-    @_spoken
+    @_usable()
     def again(self, ids: Iterable[int]) -> list[Segment]:
         """Return segments as they are now."""
         return self.store.segments(ids=list(ids))
 
-    @_spoken
+    @_usable()
     def detail(self, segment: Segment) -> Detail:
         """Return what is shown of a segment."""
         before, after = round(BEFORE_S * segment.hz), round(AFTER_S * segment.hz)
@@ -83,21 +75,17 @@ class StoreReview:
         known = np.isfinite(drive.progress)
         if known.any() and segment.kind != "lap":
             low, high = float(drive.progress[known].min()), float(drive.progress[known].max())
-            first, newest = self._checkpoints(drive.episode)
+            newest = self.store.conn.execute(
+                "SELECT e.checkpoint_id FROM episodes e JOIN sessions s ON s.id = e.session_id "
+                "WHERE s.track = ? AND e.checkpoint_id IS NOT NULL ORDER BY e.id DESC LIMIT 1",
+                (self.track,),
+            ).fetchone()
+            first = drive.episode.checkpoint_id
             same = self._agent(low, high, first) if first is not None else None
-            latest = self._agent(low, high, newest)
+            latest = self._agent(low, high, newest[0] if newest else None)
             if same is not None and latest is not None and same.episode.id == latest.episode.id:
                 latest = None
         return Detail(segment, drive, same, latest)
-
-    def _checkpoints(self, episode: EpisodeSummary) -> tuple[int | None, int | None]:
-        """Return the checkpoint that drove an episode, and the newest that has driven on the track."""
-        latest = self.store.conn.execute(
-            "SELECT e.checkpoint_id FROM episodes e JOIN sessions s ON s.id = e.session_id "
-            "WHERE s.track = ? AND e.checkpoint_id IS NOT NULL ORDER BY e.id DESC LIMIT 1",
-            (self.track,),
-        ).fetchone()
-        return episode.checkpoint_id, (latest[0] if latest else None)
 
     def _agent(self, from_m: float, to_m: float, checkpoint: int | None) -> Drive | None:
         """Return what the agent drove alone between two places, with the newest checkpoint that has (not a newer one than this).
@@ -117,7 +105,7 @@ class StoreReview:
                 return drive
         return None
 
-    @_spoken
+    @_usable()
     def difference(self, segment: Segment) -> float:
         """Return how far the human's actions were from the agent's: the mean over steps of the largest gap."""
         start, stop = segment.start + segment.trim_start, segment.stop - segment.trim_stop
@@ -128,12 +116,12 @@ class StoreReview:
         """Return why a segment is not learned from, empty when it is."""
         return self.rule.judge(segment).why
 
-    @_spoken
+    @_usable()
     def label(self, segment_id: int, changes: Mapping[str, Any]) -> None:
         """Judge a segment: any of ``verdict``, ``priority``, ``tags_add``, ``tags_remove``, ``note``, ``trim``."""
         self.store.label([segment_id], **changes)
 
-    @_spoken
+    @_usable()
     def undo(self) -> list[int]:
         """Take back the last judgement; returns the segments concerned."""
         return self.store.undo()

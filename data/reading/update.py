@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,14 @@ from data.records import EpisodeRecord, SegmentRecord, SessionRecord
 
 Layout = tuple[tuple[str, ...], tuple[str, ...]]
 """Observation names and action names."""
+
+_TYPES = {
+    "step_id": np.int64, "episode_id": np.int64, "t": np.int32, "observation": np.float32, "executed": np.float32,
+    "proposed": np.float32, "driver": np.uint8, "reward": np.float32, "terminated": np.bool_, "truncated": np.bool_,
+    "progress": np.float32, "checkpoint_id": np.int64,
+}  # fmt: skip
+ARRAYS = tuple(_TYPES)
+"""Names of the arrays of an :class:`Update`."""
 
 # Few columns, because every value fetched is a Python object: whole numbers share one, the three arrays another.
 SELECT = (
@@ -77,20 +86,9 @@ class Update:
     @classmethod
     def empty(cls, observation_size: int = 0, action_size: int = 0, n: int = 0) -> Update:
         """Nothing new, or room for ``n`` steps."""
-        return cls(
-            step_id=np.empty(n, np.int64),
-            episode_id=np.empty(n, np.int64),
-            t=np.empty(n, np.int32),
-            observation=np.empty((n, observation_size), np.float32),
-            executed=np.empty((n, action_size), np.float32),
-            proposed=np.empty((n, action_size), np.float32),
-            driver=np.empty(n, np.uint8),
-            reward=np.empty(n, np.float32),
-            terminated=np.empty(n, bool),
-            truncated=np.empty(n, bool),
-            progress=np.empty(n, np.float32),
-            checkpoint_id=np.empty(n, np.int64),
-        )
+        widths = {"observation": (observation_size,), "executed": (action_size,), "proposed": (action_size,)}
+        arrays: dict[str, Any] = {name: np.empty((n, *widths.get(name, ())), kind) for name, kind in _TYPES.items()}
+        return cls(**arrays)
 
     def cut(self, kept: int, room: int) -> None:
         """Leave only the first ``kept`` steps of the ``room`` that there is."""
@@ -142,13 +140,6 @@ class Update:
         found = bad.sum(axis=0)
         for k in np.flatnonzero(found).tolist():
             self.bad_numbers[names[k]] = self.bad_numbers.get(names[k], 0) + int(found[k])
-
-
-ARRAYS = (
-    "step_id", "episode_id", "t", "observation", "executed", "proposed", "driver", "reward", "terminated", "truncated",
-    "progress", "checkpoint_id",
-)  # fmt: skip
-"""Names of the arrays of an :class:`Update`."""
 
 
 def number_names(observations: Sequence[str], actions: Sequence[str]) -> tuple[str, ...]:

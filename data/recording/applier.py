@@ -30,7 +30,7 @@ from data.recording.operations import (
 )  # fmt: skip
 from data.records import SessionInfo
 from data.schema import INSERT_STEP, SESSION_COLUMNS
-from data.tables.judgements import take_judgement
+from data.tables.judgements import take_verdict
 from data.tables.tracks import place
 
 REFUSED = (
@@ -40,9 +40,7 @@ REFUSED = (
 """What an operation that the store's own rules refuse raises, or one whose values it cannot hold."""
 
 
-def insert_session(
-    conn: sqlite3.Connection, uuid: str, info: SessionInfo, started: str, source: str | None = None
-) -> int:
+def insert_session(conn: sqlite3.Connection, uuid: str, info: SessionInfo, started: str, source: str | None = None) -> int:
     """Write the row of a session, or find it by its uuid, and return its id."""
     found = conn.execute("SELECT id FROM sessions WHERE uuid = ?", (uuid,)).fetchone()
     if found:
@@ -89,10 +87,8 @@ class Applier:
             raise
 
     def _open_session(self) -> None:
-        if (
-            self.session_id is None
-            or not self.conn.execute("SELECT 1 FROM sessions WHERE id = ?", (self.session_id,)).fetchone()
-        ):
+        known = self.conn.execute("SELECT 1 FROM sessions WHERE id = ?", (self.session_id,)).fetchone()
+        if known is None:
             self.session_id = insert_session(self.conn, self.uuid, self.info, self.started)
 
     def _apply(self, ops: Iterable[Operation]) -> None:
@@ -129,16 +125,13 @@ class Applier:
             found = self._episodes[number] = int(row[0])
         return found
 
-    def _session(self) -> int:
-        assert self.session_id is not None
-        return self.session_id
-
     def _one(self, op: Operation) -> None:
-        execute, session = self.conn.execute, self._session()
+        execute, session = self.conn.execute, self.session_id
+        assert session is not None
         if isinstance(op, BeginEpisode):
             execute(
-                "INSERT OR IGNORE INTO episodes (session_id, number, purpose, seed, checkpoint_id, started) VALUES "
-                "(?, ?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO episodes (session_id, number, purpose, seed, checkpoint_id, started) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
                 (session, *astuple(op)),
             )
         elif isinstance(op, BeginSegment):
@@ -169,7 +162,7 @@ class Applier:
                 (session, *astuple(op)),
             )
         elif isinstance(op, Judge):
-            take_judgement(self.conn, session, *astuple(op))
+            take_verdict(self.conn, session, *astuple(op))
         elif isinstance(op, EndSession):
             execute("UPDATE sessions SET status = ?, ended = ? WHERE id = ?", (*astuple(op), session))
         else:
@@ -179,18 +172,14 @@ class Applier:
 def close_interrupted(conn: sqlite3.Connection, session_id: int) -> tuple[int, int, int]:
     """Close what a dead session left open; returns how many episodes, segments and steps that concerned.
 
-    The observation after the last step is not known, so ``last_observation`` stays NULL and that step is no
-    transition.
+    The observation after the last step is not known, so ``last_observation`` stays NULL and that step is no transition.
     """
     with transaction(conn):
-        open_episodes = [
-            row[0]
-            for row in conn.execute('SELECT id FROM episodes WHERE session_id = ? AND "end" IS NULL', (session_id,))
-        ]
+        found = conn.execute('SELECT id FROM episodes WHERE session_id = ? AND "end" IS NULL', (session_id,))
+        open_episodes = [id_ for (id_,) in found]
         segments = conn.execute(
             "UPDATE segments SET interrupted = 1, stop = max(start, coalesce((SELECT max(t) + 1 FROM steps WHERE "
-            "episode_id = "
-            "segments.episode_id), 0)) WHERE session_id = ? AND stop IS NULL",
+            "episode_id = segments.episode_id), 0)) WHERE session_id = ? AND stop IS NULL",
             (session_id,),
         ).rowcount
         steps = 0
@@ -204,8 +193,6 @@ def close_interrupted(conn: sqlite3.Connection, session_id: int) -> tuple[int, i
                 "max_progress = ?, ended = ? WHERE id = ?",
                 (length, total, far, now(), episode),
             )
-        conn.execute(
-            "UPDATE sessions SET status = 'interrupted', ended = ? WHERE id = ? AND status = 'open'",
-            (now(), session_id),
-        )
+        closing = "UPDATE sessions SET status = 'interrupted', ended = ? WHERE id = ? AND status = 'open'"
+        conn.execute(closing, (now(), session_id))
     return len(open_episodes), segments, steps

@@ -1,4 +1,4 @@
-"""Whether a store's log was there when it was needed: a file copied without it, or that lost it, lacks what was driven last.
+"""Whether a store's log was there when it was needed: a file that was copied without it lacks what was driven last.
 
 SQLite says nothing then. But a process that dies while recording leaves a log and a lock file, and the next one to open the store
 sees both, and notes in the lock file that the log was there. A session that was cut off without such a note had none.

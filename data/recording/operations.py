@@ -8,7 +8,7 @@ number within the session, not by row, and each may be applied twice without har
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from msgspec import Struct
 from msgspec.structs import astuple
@@ -132,10 +132,7 @@ class Unknown(_Operation):
 Operation = (
     BeginEpisode | AddStep | BeginSegment | EndSegment | SetOutcome | EndEpisode | AddEvent | EndSession | Judge | Unknown
 )
-_BY_NAME: dict[Any, type[_Operation]] = {
-    kind.__struct_config__.tag: kind
-    for kind in (BeginEpisode, AddStep, BeginSegment, EndSegment, SetOutcome, EndEpisode, AddEvent, EndSession, Judge)
-}
+_BY_NAME: dict[Any, type[_Operation]] = {k.__struct_config__.tag: k for k in get_args(Operation) if k is not Unknown}
 assert AddStep.__struct_fields__[1:] == STEP_COLUMNS[1:]
 
 

@@ -3,7 +3,7 @@
 Nothing here ever makes the driving thread wait for the disk. When the store cannot be written (locked, full disk,
 read-only mount), the operations go to a spill file, and into the store as soon as it can be written again or at the next
 start. So a kill costs at most a second of driving, in trouble as well: half a second between two commits, and the time for
-which a store that somebody holds is waited for.
+which a store that another program holds is waited for.
 """
 
 from __future__ import annotations
@@ -63,8 +63,7 @@ class Recorder:
         retry_s: float = 1.0,
         start_timeout_s: float = 3.0,
     ) -> None:
-        """``busy_timeout_s``: how long a store that is locked is waited for; ``retry_s``: pause between tries at a store in
-        trouble."""
+        """``busy_timeout_s``: how long to wait for a locked store; ``retry_s``: pause between tries at a store in trouble."""
         self.path, self.info = Path(path), info
         self.uuid, self.started = uuids.uuid4().hex, now()
         self.recovered: list[str] = []
@@ -77,7 +76,7 @@ class Recorder:
         self._episode: int | None = None
         self._episodes = self._segments = self._t = 0
         self._return, self._far = 0.0, float("-inf")
-        self._starting: list[tuple[Any, ...]] = []  # segments that begin with the next step
+        self._starting: list[tuple[int, str, str, str | None]] = []  # segments that begin with the next step
         self._running: set[int] = set()
         self._wake = threading.Event()
         self._ready = threading.Event()
@@ -85,7 +84,8 @@ class Recorder:
         self._flush_asked = self._flush_done = 0
         self._stop = False
         self._applier: Applier | None = None
-        self._session_id: int | None = None
+        self.session_id: int | None = None
+        """The session's row; None while the store has not been writable yet."""
         self._live = LiveLock(self.path, self.uuid)
         self._spill = SpillFile(self.path, self.uuid, info, self.started)
         self._committed_steps = 0
@@ -101,12 +101,6 @@ class Recorder:
             raise self._refusal
 
     # -- the driving thread
-    # ------------------------------------------------------------------------------------------------------------
-
-    @property
-    def session_id(self) -> int | None:
-        """The session's row; None while the store has not been writable yet."""
-        return self._session_id
 
     @property
     def status(self) -> RecorderStatus:
@@ -137,8 +131,10 @@ class Recorder:
         """
         if self._episode is None:
             raise ValueError("a step was recorded outside of an episode")
-        if self._starting:
-            self._begin_segments(self._episode)
+        for token, kind, trigger, corner in self._starting:
+            self._queue.append(BeginSegment(token, self._episode, kind, self._t, trigger, corner, 1.0, now()))
+            self._running.add(token)
+        self._starting.clear()
         reward, progress = float(row.reward), _finite(row.progress)
         if not -MOST <= reward <= MOST:
             self.event("reward", f"A reward cannot be learned from ({reward:g}) and was recorded as 0.", "warning")
@@ -161,24 +157,14 @@ class Recorder:
         if progress > self._far:
             self._far = progress
 
-    def begin_segment(
-        self, kind: str, trigger: str = "", corner: str | None = None, priority: float | None = None
-    ) -> int:
+    def begin_segment(self, kind: str, trigger: str = "", corner: str | None = None) -> int:
         """Begin a segment with the next step recorded; returns its number in the session."""
         if self._episode is None:
             raise ValueError("a segment was begun outside of an episode")
         token = self._segments
         self._segments += 1
-        self._starting.append((token, kind, trigger, corner, 1.0 if priority is None else float(priority)))
+        self._starting.append((token, kind, trigger, corner))
         return token
-
-    def _begin_segments(self, episode: int) -> None:
-        for token, kind, trigger, corner, priority in self._starting:
-            self._queue.append(
-                BeginSegment(token, episode, kind, self._t, trigger, corner, priority, now())
-            )
-            self._running.add(token)
-        self._starting.clear()
 
     def end_segment(self, token: int, outcome: str = "unclear", interrupted: bool = False) -> None:
         """End it after the last step recorded; one without any step is forgotten."""
@@ -210,8 +196,7 @@ class Recorder:
         self._queue.append(AddEvent(now(), level, kind, message, json.dumps(data) if data else None))
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Wait until all that was recorded so far is in the store (True), or in the spill file or the time is over
-        (False)."""
+        """Wait until all that was recorded so far is in the store; False when it is in the spill file, or the time is over."""
         with self._written:
             self._flush_asked += 1
             asked = self._flush_asked
@@ -237,7 +222,6 @@ class Recorder:
         self.close()
 
     # -- the writer thread
-    # -------------------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         next_try = 0.0
@@ -263,11 +247,8 @@ class Recorder:
         self._live.release()
 
     def _drain(self) -> None:
-        while True:
-            try:
-                self._waiting.append(self._queue.popleft())
-            except IndexError:
-                return
+        while self._queue:
+            self._waiting.append(self._queue.popleft())
 
     def _write(self) -> bool:
         """Commit what is in the queue, or spill it; False when the store is in trouble."""
@@ -280,12 +261,12 @@ class Recorder:
             assert self._applier is not None
             if self._spill.written:
                 self._read_spill_back()
-            if self._waiting or self._applier.session_id is None:
-                fresh = self._applier.session_id is None
+            fresh = self._applier.session_id is None
+            if self._waiting or fresh:
                 self._applier.apply(self._waiting)
                 if fresh:  # a copy of the file without its log then knows at least that a session was at work
                     self._applier.conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            self._session_id = self._applier.session_id
+            self.session_id = self._applier.session_id
             self._committed_steps += sum(isinstance(op, AddStep) for op in self._waiting)
             self._waiting = []
             self._last_commit = time.monotonic()

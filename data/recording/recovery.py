@@ -56,12 +56,8 @@ def _read_back(conn: sqlite3.Connection, path: Path, spill: Path) -> str | None:
     except FileNotFoundError:  # another start was faster
         return None
     except REFUSED:
-        return _set_aside(spill)
+        spill.replace(spill.with_suffix(".unreadable"))
+        return f"A spill file could not be read back and was kept as {spill.with_suffix('.unreadable').name}."
     left_out = len(applier.refused)
     text = f"{count - left_out} recorded operations that the store could not take at the time were read back."
     return f"{text} {left_out} more are damaged and were left out." if left_out else text
-
-
-def _set_aside(spill: Path) -> str:
-    spill.replace(spill.with_suffix(".unreadable"))
-    return f"A spill file could not be read back and was kept as {spill.with_suffix('.unreadable').name}."

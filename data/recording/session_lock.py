@@ -61,7 +61,7 @@ class LiveLock:
                 os.close(fd)
                 time.sleep(_MOMENT_S)  # perhaps another process only checks whether it is free
             elif not _still_there(fd, self.path):
-                os.close(fd)  # it was removed between opening and locking: nobody else would see this lock
+                os.close(fd)  # it was removed between opening and locking: no other process would see this lock
             else:
                 self._fd = fd
                 return True
@@ -69,16 +69,9 @@ class LiveLock:
 
     def release(self) -> None:
         """Let go and remove the file."""
-        if self._fd is None:
-            return
-        if sys.platform != "win32":
-            with contextlib.suppress(OSError):
-                self.path.unlink()  # before letting go: no other process may lock a file that is about to go
-        os.close(self._fd)
-        self._fd = None
-        if sys.platform == "win32":
-            with contextlib.suppress(OSError):
-                self.path.unlink()
+        if self._fd is not None:
+            _remove(self._fd, self.path)
+            self._fd = None
 
 
 def is_alive(store: Path, uuid: str) -> bool:
@@ -97,12 +90,22 @@ def forget(store: Path, uuid: str) -> None:
     with contextlib.suppress(OSError, ValueError):
         path = live_path(store, uuid)
         fd = os.open(path, os.O_RDWR)
-        free = try_lock(fd)
-        if free and sys.platform != "win32" and _still_there(fd, path):
-            path.unlink()  # while we hold it: no other process may lock a file that is about to go
-        os.close(fd)
-        if free and sys.platform == "win32":
-            path.unlink()  # there a file that is open cannot be removed
+        if try_lock(fd) and _still_there(fd, path):
+            _remove(fd, path)
+        else:
+            os.close(fd)
+
+
+def _remove(fd: int, path: Path) -> None:
+    """Remove a lock file that is held, and let go of it."""
+    windows = sys.platform == "win32"  # where a file that is open cannot be removed
+    with contextlib.suppress(OSError):
+        if not windows:
+            path.unlink()  # before letting go: no other process may lock a file that is about to go
+    os.close(fd)
+    with contextlib.suppress(OSError):
+        if windows:
+            path.unlink()
 
 
 def _still_there(fd: int, path: Path) -> bool:

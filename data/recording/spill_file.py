@@ -93,8 +93,7 @@ class SpillFile:
         raise OSError("no folder can hold the spill file")
 
     def _append(self, data: bytes) -> bool:
-        """Write and sync; on failure the file is cut back to what it was, so that a retry does not follow a torn
-        line."""
+        """Write and sync; on failure the file is cut back to what it was, so that a retry does not follow a torn line."""
         fd = self._files[-1].fileno()
         size = os.fstat(fd).st_size
         try:

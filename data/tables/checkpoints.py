@@ -60,9 +60,7 @@ def _record(row: tuple[Any, ...]) -> CheckpointRecord:
 
 
 @readable_rows()
-def _find(
-    conn: sqlite3.Connection, where: str = "1", values: tuple[Any, ...] = (), limit: int = -1
-) -> list[CheckpointRecord]:
+def _find(conn: sqlite3.Connection, where: str, values: tuple[Any, ...] = (), limit: int = -1) -> list[CheckpointRecord]:
     """Return checkpoints, newest first."""
     sql = f"SELECT {_COLUMNS} FROM checkpoints WHERE {where} ORDER BY id DESC LIMIT ?"
     return [_record(row) for row in conn.execute(sql, (*values, limit))]
@@ -85,8 +83,8 @@ class Checkpoints:
     ) -> int:
         """Write the row of a checkpoint file; returns its id."""
         cursor = self.conn.execute(
-            "INSERT INTO checkpoints (name, sha256, updates, env_steps, kind, config, parent, created) VALUES (?, ?, ?, "
-            "?, ?, ?, ?, ?)",
+            "INSERT INTO checkpoints (name, sha256, updates, env_steps, kind, config, parent, created) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (name, sha256, int(update), int(env_steps), kind, json.dumps(dict(config)), parent, now()),
         )
         return int(cursor.lastrowid or 0)
@@ -127,9 +125,7 @@ class Checkpoints:
                 self.conn.execute("UPDATE tracks SET best = ? WHERE track = ?", (checkpoint_id, track))
 
     @readable_rows()
-    def evaluations(
-        self, checkpoint_id: int | None = None, track: str | None = None
-    ) -> list[Evaluation]:
+    def evaluations(self, track: str | None = None) -> list[Evaluation]:
         """Sum up the evaluation episodes of each checkpoint on each track that ended by themselves, oldest first.
 
         A corner is passed when the episode's farthest progress lies at the corner's end or beyond it.
@@ -137,9 +133,6 @@ class Checkpoints:
         where = ["e.purpose = 'evaluation'", "e.\"end\" IN ('terminated', 'truncated')"]
         where.append(f"coalesce(e.reason, '') NOT IN ({', '.join('?' * len(CUT_OFF))})")
         values: list[object] = [*CUT_OFF]
-        if checkpoint_id is not None:
-            where.append("e.checkpoint_id = ?")
-            values.append(checkpoint_id)
         if track is not None:
             where.append("s.track = ?")
             values.append(track)
@@ -156,9 +149,8 @@ class Checkpoints:
             Evaluation(checkpoint, count, mean, finished, passes.get((checkpoint, driven), {}), first, last, distinct, driven)
             for checkpoint, driven, count, mean, finished, first, last, distinct in self.conn.execute(
                 f"SELECT e.checkpoint_id, s.track, count(*), coalesce(avg({RETURN}), 0), sum(e.reason = 'finish'), "
-                "min(e.started), max(e.started), "
-                "count(DISTINCT quote(e.\"return\") || quote(e.length) || quote(e.max_progress) || "
-                f"quote(e.reason)) FROM {episodes} GROUP BY 1, 2 ORDER BY max(e.id)",
+                "min(e.started), max(e.started), count(DISTINCT quote(e.\"return\") || quote(e.length) || "
+                f"quote(e.max_progress) || quote(e.reason)) FROM {episodes} GROUP BY 1, 2 ORDER BY max(e.id)",
                 values,
             )
         ]

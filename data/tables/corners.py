@@ -31,7 +31,7 @@ class Corners:
         )
 
     def rename_corner(self, track: str, old: str, new: str) -> None:
-        """Rename a corner, also in the segments driven there; from now on it is the player's, wherever it came from."""
+        """Rename a corner, also in the segments driven there; from now on it counts as named by the player."""
         with transaction(self.conn):
             self.conn.execute("UPDATE corners SET name = ?, source = 'player' WHERE track = ? AND name = ?", (new, track, old))
             self.conn.execute(

@@ -39,7 +39,7 @@ class Judgements:
         finite, or a trim that leaves nothing.
         """
         if verdict is not None and verdict not in VERDICTS:
-            raise UsageError(f"'{verdict}' is no verdict: use one of {', '.join(VERDICTS)}.")
+            raise UsageError(f"'{verdict}' is not a verdict: use one of {', '.join(VERDICTS)}.")
         if priority is not None and not 0.0 <= priority < float("inf"):
             raise UsageError(f"A priority is a number from 0 up, not {priority}.")
         add, remove = {t.strip() for t in tags_add} - {""}, {t.strip() for t in tags_remove}
@@ -47,7 +47,7 @@ class Judgements:
         with transaction(self.conn):
             batch, at = _next_batch(self.conn), now()
             for segment_id in _wanted(self.conn, ids):
-                before = _state(self.conn, segment_id)
+                before = verdict_state(self.conn, segment_id)
                 after = dict(before)
                 if verdict is not None:
                     after["verdict"] = verdict
@@ -55,16 +55,13 @@ class Judgements:
                     after["priority"] = float(priority)
                 if note is not None:
                     after["note"] = note
-                if trim_seconds is not None:
-                    trim = _in_steps(self.conn, segment_id, trim_seconds)
-                if trim is not None:
-                    after["trim_start"], after["trim_stop"] = _checked_trim(self.conn, segment_id, trim)
+                if trim is not None or trim_seconds is not None:
+                    after["trim_start"], after["trim_stop"] = _checked_trim(self.conn, segment_id, trim, trim_seconds)
                 after["tags"] = sorted((set(before["tags"]) | add) - remove)
                 if after == before:
                     continue
                 after["judged_by"], after["judged_at"] = by, at
-                _judge(self.conn, segment_id, before, after, by, at, batch)
-                changed += 1
+                changed += judge_as(self.conn, segment_id, after, by, at, batch)
         return changed
 
     def undo(self, ids: Iterable[int] | None = None) -> list[int]:
@@ -81,8 +78,7 @@ class Judgements:
             else:
                 rows = self.conn.execute(
                     "SELECT id, segment_id, before FROM judgements WHERE id IN (SELECT max(id) FROM judgements WHERE "
-                    "undone IS NULL AND "
-                    "segment_id IN (SELECT value FROM json_each(?)) GROUP BY segment_id)",
+                    "undone IS NULL AND segment_id IN (SELECT value FROM json_each(?)) GROUP BY segment_id)",
                     (json.dumps(_wanted(self.conn, ids)),),
                 ).fetchall()
             for judgement, segment_id, before in rows:
@@ -94,9 +90,12 @@ class Judgements:
 # -- on a bare connection: for recorders, importers and other machines
 
 
-def _state(conn: sqlite3.Connection, segment_id: int) -> dict[str, Any]:
-    row = conn.execute(f"SELECT {', '.join(_JUDGED)} FROM segments WHERE id = ?", (segment_id,)).fetchone()
-    tags = [tag for (tag,) in conn.execute("SELECT tag FROM tags WHERE segment_id = ? ORDER BY tag", (segment_id,))]
+def verdict_state(conn: sqlite3.Connection, segment_id: int, schema: str = "main") -> dict[str, Any]:
+    """Return all that a judgement of a segment can change. ``schema``: "main", or what another store was attached as."""
+    row = conn.execute(f"SELECT {', '.join(_JUDGED)} FROM {schema}.segments WHERE id = ?", (segment_id,)).fetchone()
+    tags = [
+        t for (t,) in conn.execute(f"SELECT tag FROM {schema}.tags WHERE segment_id = ? ORDER BY tag", (segment_id,))
+    ]
     return dict(zip(_JUDGED, row, strict=True)) | {"tags": tags}
 
 
@@ -111,14 +110,9 @@ def _set_state(conn: sqlite3.Connection, segment_id: int, state: dict[str, Any])
 
 def _wanted(conn: sqlite3.Connection, ids: Iterable[int]) -> list[int]:
     wanted = list(dict.fromkeys(int(i) for i in ids))
-    known = {
-        i
-        for (i,) in conn.execute(
-            "SELECT id FROM segments WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(wanted),)
-        )
-    }
-    missing = [i for i in wanted if i not in known]
-    if missing:
+    found = conn.execute("SELECT id FROM segments WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(wanted),))
+    known = {id_ for (id_,) in found}
+    if missing := [id_ for id_ in wanted if id_ not in known]:
         raise UsageError(
             f"There is no segment {', '.join(map(str, missing))}: `hitl segments` lists them; nothing was changed."
         )
@@ -129,30 +123,26 @@ def _next_batch(conn: sqlite3.Connection) -> int:
     return int(conn.execute("SELECT coalesce(max(batch), 0) + 1 FROM judgements").fetchone()[0])
 
 
-def _judge(
-    conn: sqlite3.Connection,
-    segment_id: int,
-    before: dict[str, Any],
-    after: dict[str, Any],
-    by: str,
-    at: str,
-    batch: int,
-) -> None:
+def judge_as(
+    conn: sqlite3.Connection, segment_id: int, after: dict[str, Any], by: str, at: str, batch: int | None = None
+) -> bool:
+    """Give a segment a whole judgement, which :func:`undo` takes back; tells whether it changes anything.
+
+    ``batch``: what is undone together; by default it is undone alone.
+    """
+    before = verdict_state(conn, segment_id)
+    if before == after:
+        return False
+    batch = batch or _next_batch(conn)
     _set_state(conn, segment_id, after)
     conn.execute(
         "INSERT INTO judgements (batch, segment_id, at, by, before, after) VALUES (?, ?, ?, ?, ?, ?)",
         (batch, segment_id, at, by, json.dumps(before), json.dumps(after)),
     )
+    return True
 
 
-def judge_as(conn: sqlite3.Connection, segment_id: int, state: dict[str, Any], by: str, at: str) -> None:
-    """Take over a judgement made elsewhere, all of it at once; :func:`undo` takes it back."""
-    before = _state(conn, segment_id)
-    if before != state:
-        _judge(conn, segment_id, before, state, by, at, _next_batch(conn))
-
-
-def judgement(conn: sqlite3.Connection, session_id: int, number: int) -> tuple[dict[str, Any], str] | None:
+def verdict_of(conn: sqlite3.Connection, session_id: int, number: int) -> tuple[dict[str, Any], str] | None:
     """Return how a segment (by its number in a session) is judged now, and when that was last changed, undoing included;
     None where it never was."""
     segment_id, at = conn.execute(
@@ -160,10 +150,10 @@ def judgement(conn: sqlite3.Connection, session_id: int, number: int) -> tuple[d
         "WHERE session_id = ? AND number = ?",
         (session_id, number),
     ).fetchone()
-    return None if at is None else (_state(conn, segment_id), str(at))
+    return None if at is None else (verdict_state(conn, segment_id), str(at))
 
 
-def take_judgement(conn: sqlite3.Connection, session_id: int, number: int, state: dict[str, Any], at: str) -> bool:
+def take_verdict(conn: sqlite3.Connection, session_id: int, number: int, state: dict[str, Any], at: str) -> bool:
     """Take over how another machine judges a segment, unless it was judged here later; tells whether anything changed.
 
     Taking the same twice does no harm. Raises KeyError for a malformed judgement or an unknown segment.
@@ -176,15 +166,11 @@ def take_judgement(conn: sqlite3.Connection, session_id: int, number: int, state
     segment_id, start, stop = row
     if not _well_formed(state, start, stop) or not isinstance(at, str):
         raise KeyError(f"the verdict on segment {number} is malformed")
-    here = judgement(conn, session_id, number)
+    here = verdict_of(conn, session_id, number)
     if here is not None and here[1] >= at:
         return False
-    before = _state(conn, segment_id)
-    after = {name: state[name] for name in (*_JUDGED, "tags")} | {"tags": sorted(state["tags"])}
-    if before == after:
-        return False
-    _judge(conn, segment_id, before, after, state["judged_by"] or "player", at, _next_batch(conn))
-    return True
+    after = {name: state[name] for name in _JUDGED} | {"tags": sorted(state["tags"])}
+    return judge_as(conn, segment_id, after, state["judged_by"] or "player", at)
 
 
 def _well_formed(state: Any, start: int, stop: int | None) -> bool:
@@ -205,23 +191,24 @@ def _well_formed(state: Any, start: int, stop: int | None) -> bool:
         return False
 
 
-def _in_steps(conn: sqlite3.Connection, segment_id: int, seconds: tuple[float, float]) -> tuple[int, int]:
-    (hz,) = conn.execute(
-        "SELECT hz FROM sessions WHERE id = (SELECT session_id FROM segments WHERE id = ?)", (segment_id,)
+def _checked_trim(
+    conn: sqlite3.Connection, segment_id: int, steps: tuple[int, int] | None, seconds: tuple[float, float] | None
+) -> tuple[int, int]:
+    """Return a trim in steps, given in steps or in seconds. Raises UsageError."""
+    start, stop, hz = conn.execute(
+        "SELECT g.start, g.stop, s.hz FROM segments g JOIN sessions s ON s.id = g.session_id WHERE g.id = ?",
+        (segment_id,),
     ).fetchone()
-    if not all(math.isfinite(s) for s in seconds):
-        raise UsageError("A trim is two numbers of seconds.")
-    return round(seconds[0] * hz), round(seconds[1] * hz)
-
-
-def _checked_trim(conn: sqlite3.Connection, segment_id: int, trim: tuple[int, int]) -> tuple[int, int]:
-    start, stop = conn.execute("SELECT start, stop FROM segments WHERE id = ?", (segment_id,)).fetchone()
-    first, last = int(trim[0]), int(trim[1])
+    if seconds is not None:
+        if not all(math.isfinite(s) for s in seconds):
+            raise UsageError("A trim is two numbers of seconds.")
+        steps = round(seconds[0] * hz), round(seconds[1] * hz)
+    first, last = steps or (0, 0)
     if stop is None:
         raise UsageError(f"Segment {segment_id} is still being recorded and cannot be trimmed yet.")
     if first < 0 or last < 0 or first + last >= stop - start:
         raise UsageError(
-            f"Segment {segment_id} has {stop - start} steps: a trim of {first} and {last} steps leaves nothing (label "
-            f"it bad instead)."
+            f"Segment {segment_id} has {stop - start} steps: a trim of {first} and {last} steps leaves nothing (label it bad "
+            "instead)."
         )
     return first, last

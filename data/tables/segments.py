@@ -1,4 +1,4 @@
-"""Segments: finding them again, and what they are learned for."""
+"""Segments: finding them, and which of them count."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from data.demos import MOVED, Rule
+from data.demos import MOVED, DemoRule
 from data.reading.schema_check import readable_rows
 from data.records import Segment, SegmentRecord
 
@@ -77,48 +77,29 @@ class SegmentTables:
 
         ``since`` and ``until``: ISO dates (UTC); ``numbers``: as their session counts them; ``session``, ``episode``: ids.
         """
-        where: list[str] = []
-        values: list[Any] = []
 
-        def need(condition: str, *given: Any) -> None:
-            where.append(condition)
-            values.extend(given)
+        def among(given: Iterable[int | str] | None) -> str | None:
+            return None if given is None else json.dumps(list(given))
 
-        def among(column: str, given: Iterable[int | str]) -> None:
-            need(f"{column} IN (SELECT value FROM json_each(?))", json.dumps(list(given)))
-
-        if ids is not None:
-            among("g.id", ids)
-        if numbers is not None:
-            among("g.number", numbers)
-        if verdict is not None:
-            among("g.verdict", [verdict] if isinstance(verdict, str) else verdict)
-        equal = {
-            "g.corner": corner, "g.kind": kind, "g.outcome": outcome, "s.track": track, "g.session_id": session,
-            "g.episode_id": episode,
+        conditions: dict[str, object] = {
+            "g.id IN (SELECT value FROM json_each(?))": among(ids),
+            "g.number IN (SELECT value FROM json_each(?))": among(numbers),
+            "g.verdict IN (SELECT value FROM json_each(?))": among([verdict] if isinstance(verdict, str) else verdict),
+            "g.corner = ?": corner, "g.kind = ?": kind, "g.outcome = ?": outcome, "s.track = ?": track,
+            "g.session_id = ?": session, "g.episode_id = ?": episode, "g.started >= ?": since, "g.started < ?": until,
+            "g.id IN (SELECT segment_id FROM tags WHERE tag = ?)": tag,
+            "seconds >= ?": min_seconds, "seconds <= ?": max_seconds,
         }  # fmt: skip
-        for column, value in equal.items():
-            if value is not None:
-                need(f"{column} = ?", value)
-        if tag is not None:
-            need("g.id IN (SELECT segment_id FROM tags WHERE tag = ?)", tag)
-        if since is not None:
-            need("g.started >= ?", since)
-        if until is not None:
-            need("g.started < ?", until)
-        if min_seconds is not None:
-            need("seconds >= ?", min_seconds)
-        if max_seconds is not None:
-            need("seconds <= ?", max_seconds)
-        sql = _SELECT + (f" WHERE {' AND '.join(where)}" if where else "") + " ORDER BY g.id"
-        return [_segment(row) for row in self.conn.execute(sql, values)]
+        wanted = {condition: value for condition, value in conditions.items() if value is not None}
+        sql = f"{_SELECT} WHERE {' AND '.join(wanted) or '1'} ORDER BY g.id"
+        return [_segment(row) for row in self.conn.execute(sql, tuple(wanted.values()))]
 
     @readable_rows()
-    def rule(self) -> Rule:
+    def rule(self) -> DemoRule:
         """Return what counts as a demo here: by the settings in the trainer's newest checkpoint, else the usual ones."""
         row = self.conn.execute("SELECT config FROM checkpoints WHERE kind = 'train' ORDER BY id DESC LIMIT 1").fetchone()
         settings = json.loads(row[0]) if row else {}
-        return Rule.of(settings if isinstance(settings, dict) else {})
+        return DemoRule.of(settings if isinstance(settings, dict) else {})
 
     def corners_named(self) -> list[tuple[str, str]]:
         """Return each (track, corner) that a segment names."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-import uuid as uuids
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from data.connect import now, transaction
 from data.reading.drives import names_of
@@ -29,21 +29,11 @@ class Sessions:
     @readable_rows()
     def sessions(self, track: str | None = None) -> list[SessionRecord]:
         """Return the sessions (on a track), oldest first."""
-        rows = self.conn.execute(
-            "SELECT id, kind, env, track, hz, driver, status, started, observation_names, action_names, reward FROM sessions "
-            "WHERE track = coalesce(?, track) ORDER BY id",
-            (track,),
-        )
-        return [
-            SessionRecord(
-                id_, kind, env, where, hz, names_of(seen), names_of(done), driver, status, _numbers(reward), started
-            )
-            for id_, kind, env, where, hz, driver, status, started, seen, done, reward in rows
-        ]
+        return session_records(self.conn, "track = coalesce(?, track)", (track,))
 
-    def start_session(self, info: SessionInfo, source: str | None = None, uuid: str | None = None) -> int:
+    def start_session(self, info: SessionInfo, source: str | None = None) -> int:
         """Write a session's row for a writer that needs no recorder (importers), and return its id."""
-        uuid = uuid or uuids.uuid4().hex
+        uuid = uuid4().hex
         lock = LiveLock(self.path, uuid)
         lock.acquire()
         try:
@@ -55,33 +45,23 @@ class Sessions:
         self._live[session_id] = lock
         return session_id
 
-    def end_session(self, session_id: int, status: str = "ended") -> None:
+    def end_session(self, session_id: int) -> None:
         """Close a session's row."""
-        self.conn.execute("UPDATE sessions SET status = ?, ended = ? WHERE id = ?", (status, now(), session_id))
+        self.conn.execute("UPDATE sessions SET status = 'ended', ended = ? WHERE id = ?", (now(), session_id))
         if lock := self._live.pop(session_id, None):
             lock.release()
 
     def recover(self) -> list[str]:
-        """Read spill files back and close what dead sessions left open as interrupted; one sentence for each thing
-        done."""
+        """Read spill files back and close what dead sessions left open as interrupted; one sentence for each thing done."""
         return recovery.recover(self.conn, self.path)
 
-    def add_event(
-        self,
-        kind: str,
-        message: str,
-        level: str = "info",
-        session_id: int | None = None,
-        data: Mapping[str, Any] | None = None,
-    ) -> int:
-        """Note something for the player's log."""
-        return add_event(self.conn, kind, message, level, session_id, data)
+    def add_event(self, kind: str, message: str, level: str = "info", **more: Any) -> None:
+        """Note something for the player's log; ``more``: ``session_id``, and a table ``data``."""
+        add_event(self.conn, kind, message, level, **more)
 
-    def events(self, kind: str | None = None) -> list[tuple[str, str, str, str]]:
+    def events(self) -> list[tuple[str, str, str, str]]:
         """Return (when, level, kind, message) of what was noted, oldest first."""
-        return self.conn.execute(
-            "SELECT at, level, kind, message FROM events WHERE kind = coalesce(?, kind) ORDER BY id", (kind,)
-        ).fetchall()
+        return self.conn.execute("SELECT at, level, kind, message FROM events ORDER BY id").fetchall()
 
     def add_metrics(self, update: int, values: Mapping[str, float]) -> None:
         """Write numbers the trainer measured at an update; what is not finite is stored as NULL."""
@@ -104,13 +84,27 @@ def add_event(
     level: str = "info",
     session_id: int | None = None,
     data: Mapping[str, Any] | None = None,
-) -> int:
-    """See :meth:`Sessions.add_event`."""
-    cursor = conn.execute(
+) -> None:
+    """Note something for the player's log."""
+    conn.execute(
         "INSERT INTO events (session_id, at, level, kind, message, data) VALUES (?, ?, ?, ?, ?, ?)",
         (session_id, now(), level, kind, message, json.dumps(dict(data)) if data else None),
     )
-    return int(cursor.lastrowid or 0)
+
+
+def session_records(conn: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[SessionRecord]:
+    """Return the sessions that meet a condition, oldest first."""
+    rows = conn.execute(
+        "SELECT id, kind, env, track, hz, driver, status, started, observation_names, action_names, reward FROM sessions "
+        f"WHERE {where} ORDER BY id",
+        values,
+    )
+    return [
+        SessionRecord(
+            id_, kind, env, track, hz, names_of(seen), names_of(done), driver, status, _numbers(reward), started
+        )
+        for id_, kind, env, track, hz, driver, status, started, seen, done, reward in rows
+    ]
 
 
 def reopen(conn: sqlite3.Connection, uuid: str, source: str) -> None:

@@ -232,7 +232,7 @@ def _positions(conn: sqlite3.Connection, session: int) -> tuple[NDArray[np.float
 
 
 def _claims(conn: sqlite3.Connection, track: str, road: Road) -> bool:
-    """Tell whether what is known by a name alone may be this road: some of it was driven there, or nothing says otherwise."""
+    """Tell whether what is known by a name alone may be this road: some of it was driven there, or nothing contradicts it."""
     fits = [road.carries(*_positions(conn, session)) for session in _sessions(conn, track)]
     return True in fits or False not in fits
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -144,27 +145,20 @@ class Upkeep:
                 on_steps(gone)
         return total
 
-    def as_one_file(self) -> None:
-        """Turn the write-ahead log off, so that the store can be carried away as one file, until it is next written."""
-        self.conn.execute("PRAGMA journal_mode = DELETE")
-
     def copy_laps(self, target: Path) -> None:
         """Copy the store to a new file without the steps of anything but laps, and without metrics; episodes keep their row."""
         self.conn.execute("VACUUM INTO ?", (str(target),))
-        conn = connect(target)
-        try:
+        with contextlib.closing(connect(target)) as conn:
             with transaction(conn):
                 conn.execute("DELETE FROM steps WHERE episode_id NOT IN (SELECT id FROM episodes WHERE purpose = 'lap')")
                 conn.execute("DELETE FROM metrics")
                 conn.execute("UPDATE episodes SET last_observation = NULL WHERE purpose != 'lap'")
             conn.execute("VACUUM")
             conn.execute("PRAGMA journal_mode = DELETE")
-        finally:
-            conn.close()
 
 
 def _blocks(conn: sqlite3.Connection, before: str) -> Iterator[list[int]]:
-    """Go through the episodes once, some at a time: together they have about as many steps as a transaction may delete."""
+    """Yield the ids of old episodes in blocks; each has about as many steps as one transaction may delete."""
     old = conn.execute(f"SELECT e.id, e.length FROM episodes e WHERE {_OLD} ORDER BY e.id", (before,)).fetchall()
     block: list[int] = []
     steps = 0

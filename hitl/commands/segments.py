@@ -9,13 +9,13 @@ from hitl.commands.selection import add_filters, filters_meant, local_time, open
 from hitl.home import add_home
 
 if TYPE_CHECKING:
-    from data.demos import Rule
+    from data.demos import DemoRule
     from data.records import Segment
 
 _VERDICT_STYLE = {"star": "yellow", "good": "green", "bad": "red", "unreviewed": "dim"}
 
 
-def _row(segment: Segment, rule: Rule) -> dict[str, object]:
+def _row(segment: Segment, rule: DemoRule) -> dict[str, object]:
     """Return what the machine-readable forms hold for a segment."""
     standing = rule.judge(segment)
     return {
@@ -29,7 +29,7 @@ def _row(segment: Segment, rule: Rule) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _print_table(segments: list[Segment], rule: Rule) -> None:
+def _print_table(segments: list[Segment], rule: DemoRule) -> None:
     from rich.text import Text
 
     from hitl.console import console, table

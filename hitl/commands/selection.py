@@ -14,7 +14,7 @@ from hitl.arguments import amount, whole
 from hitl.home import home_path
 
 if TYPE_CHECKING:
-    from data.demos import Rule
+    from data.demos import DemoRule
     from data.records import Segment
     from data.store import Store
 
@@ -90,7 +90,7 @@ def selected(store: Store, args: argparse.Namespace) -> list[Segment]:
     )  # fmt: skip
 
 
-def reasons(segments: Sequence[Segment], rule: Rule) -> str:
+def reasons(segments: Sequence[Segment], rule: DemoRule) -> str:
     """Return how many of these segments are no demos, and why: "3 × you judged it bad, 2 × hardly moved"; empty for none."""
     said = Counter(why.partition(" (")[0] for s in segments if (why := rule.judge(s).why))
     return ", ".join(f"{count} × {why}" for why, count in said.most_common())

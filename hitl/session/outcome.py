@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from data.demos import Rule
+from data.demos import DemoRule
 from data.records import DRIVING_FAULTS, Corner
 
 SURVIVE_S = 2.0  # s on the road after a hand-back that clear a takeover which belongs to no corner
@@ -34,7 +34,7 @@ class Course:
         """Metres; None where the car's place is not known (an environment without a line says 0 everywhere)."""
         return max((high - low for low, high in self._ways), default=0.0) if self._placed else None
 
-    def nothing_shown(self, hz: float, rule: Rule) -> str:
+    def nothing_shown(self, hz: float, rule: DemoRule) -> str:
         """Return why it shows nothing if it ends now; empty where it shows something."""
         return rule.too_little(self.start, self.steps / hz, self.moved)
 

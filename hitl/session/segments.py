@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from data.demos import Rule
+from data.demos import DemoRule
 from data.records import Corner
 from hitl.protocols import EpisodeResult, Recorder
 from hitl.session.outcome import Course, OutcomeJudge
@@ -14,7 +14,7 @@ from hitl.session.outcome import Course, OutcomeJudge
 class Segments:
     """Keeps at most one segment open. ``starred``: the numbers of those that the player starred and that wait to be stored."""
 
-    def __init__(self, recorder: Recorder, rule: Rule, hz: float, tell: Callable[[str, str], None]) -> None:
+    def __init__(self, recorder: Recorder, rule: DemoRule, hz: float, tell: Callable[[str, str], None]) -> None:
         self._recorder, self._rule, self._hz, self._tell = recorder, rule, hz, tell
         self.starred: list[int] = []
         self._latest: int | None = None  # the newest takeover or lap of this session, for the star

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data.demos import Rule
+from data.demos import DemoRule
 from data.numbers import is_number
 from data.records import AGENT, HUMAN, StepRow
 from hitl import arbiter
@@ -65,7 +65,7 @@ class Session:
         offers: CornerOffers | None = None,
         human: HumanSide | None = None,
         foresight: Foresight | None = None,
-        rule: Rule | None = None,
+        rule: DemoRule | None = None,
         watch: Callable[[Tick], None] = lambda tick: None,
         stop: Callable[[], bool] = lambda: False,
         tell: Callable[[str, str], None] = lambda level, text: None,
@@ -77,7 +77,7 @@ class Session:
         self.corners = self.offers.corners
         self.foresight, self.watch, self.stop = foresight, watch, stop
         self.environment = Environment(world, recorder, tell)
-        self.segments = Segments(recorder, rule or Rule(), world.task.settings.hz, tell)
+        self.segments = Segments(recorder, rule or DemoRule(), world.task.settings.hz, tell)
         self._choice = DriverChoice(options.gating, world.controls or world.action_names, world.clock, recorder, tell)
         self._drives = 0
         self.leaving = False

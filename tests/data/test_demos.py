@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data.demos import Rule
+from data.demos import DemoRule
 from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, SegmentRecord
 from data.store import Store
@@ -46,16 +46,17 @@ REAL = SegmentRecord(1, 1, "takeover", 40, 100, 0, 0, "unreviewed", 1.0, "cleare
     ],
 )
 def test_what_counts_and_how_much(changes, counts, weight):
-    standing = Rule().judge(replace(REAL, **changes))
+    standing = DemoRule().judge(replace(REAL, **changes))
     assert (standing.counts, standing.weight) == (counts, weight)
     assert bool(standing.why) != counts
 
 
 def test_the_settings_of_the_rule_are_training_settings_and_of_a_stored_run_whatever_it_holds():
     config = TrainConfig(takeover_min_m=9.0, failed_takeovers=True)
-    assert Rule.of(json.loads(json.dumps(config.to_dict()))) == Rule(takeover_min_m=9.0, failed_takeovers=True)
-    assert Rule.of(TrainConfig().to_dict()) == Rule() == Rule.of({})
-    assert Rule.of({"takeover_min_m": "far", "star_priority": float("nan"), "one_replay": 1, "lap_priority": -1}) == Rule()
+    assert DemoRule.of(json.loads(json.dumps(config.to_dict()))) == DemoRule(takeover_min_m=9.0, failed_takeovers=True)
+    assert DemoRule.of(TrainConfig().to_dict()) == DemoRule() == DemoRule.of({})
+    odd = {"takeover_min_m": "far", "star_priority": float("nan"), "one_replay": 1, "lap_priority": -1}
+    assert DemoRule.of(odd) == DemoRule()
 
 
 def record(path, *, known=True):

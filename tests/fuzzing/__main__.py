@@ -21,10 +21,8 @@ from typing import Any
 
 from benchmarks.common import parser, print_table, write_report
 from tests.fuzzing.harness import Outcome, Reader, limit_memory, run
-from tests.fuzzing.readers import ROAD_READERS
-from tests.fuzzing.stored import STORED_READERS
+from tests.fuzzing.readers import READERS
 
-READERS = (*ROAD_READERS, *STORED_READERS)
 FAULTS = ("traceback", "wrong", "hang", "memory", "code", "sentence", "crash")
 
 
@@ -128,25 +126,15 @@ def main() -> int:
         slowest, most = max(o.seconds for o in found), max(o.bytes for o in found) / 2**20
         rows.append(
             [
-                reader.name,
-                len(found),
-                counts["accepted"],
-                counts["refused"],
-                counts["traceback"],
-                faults - counts["traceback"],
-                f"{slowest * 1000:.0f} ms",
-                f"{most:.0f} MiB",
+                reader.name, len(found), counts["accepted"], counts["refused"], counts["traceback"],
+                faults - counts["traceback"], f"{slowest * 1000:.0f} ms", f"{most:.0f} MiB",
             ]
-        )
+        )  # fmt: skip
         figures[reader.name] = {
-            "inputs": len(found),
-            "accepted": counts["accepted"],
-            "refused": counts["refused"],
-            **{kind: counts[kind] for kind in FAULTS},
-            "slowest_s": round(slowest, 3),
-            "peak_mib": round(most, 1),
+            "inputs": len(found), "accepted": counts["accepted"], "refused": counts["refused"],
+            **{kind: counts[kind] for kind in FAULTS}, "slowest_s": round(slowest, 3), "peak_mib": round(most, 1),
             "median_s": sorted(o.seconds for o in found)[len(found) // 2],
-        }
+        }  # fmt: skip
         told: set[str] = set()
         for index, outcome in enumerate(found):
             if (

@@ -2,64 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 import struct
 from random import Random
 from typing import Any
 
+import numpy as np
+
 _BYTES = (
-    b"\x00",
-    b"\xff",
-    b"\x7f",
-    b"\x80",
-    b"\r\n",
-    b"\xef\xbb\xbf",
-    b"\xff\xff\xff\xff",
-    b"\x00\x00\x00\x80",
-    struct.pack("<Q", 2**63),
-    struct.pack("<Q", 2**40),
-    struct.pack("<d", float("nan")),
-    struct.pack("<f", 1e38),
-)
+    b"\x00", b"\xff", b"\x7f", b"\x80", b"\r\n", b"\xef\xbb\xbf", b"\xff\xff\xff\xff", b"\x00\x00\x00\x80",
+    struct.pack("<Q", 2**63), struct.pack("<Q", 2**40), struct.pack("<d", float("nan")), struct.pack("<f", 1e38),
+)  # fmt: skip
 _TOKENS = (
-    "nan",
-    "inf",
-    "-inf",
-    "1e999",
-    "-1e308",
-    "0",
-    "-0.0",
-    "1e-320",
-    "9" * 25,
-    "7" * 5000,
-    "true",
-    "null",
-    "''",
-    '""',
-    "[]",
-    "{}",
-    "[" * 3000,
-    '{"a":' * 3000,
-    "\x00",
-    "\ufeff",
-    "\u2028",
-    "\ud83d\ude00",
-    ",",
-    ",,",
-    "=",
-    '"',
-    "'",
-    "#",
-    "\\",
-    "\n",
-    "\r",
-    "../../../etc/passwd",
-    "<script>alert(1)</script>",
-    "%s%n",
-    "${HOME}",
-    "1_000",
-    "0x1f",
+    "nan", "inf", "-inf", "1e999", "-1e308", "0", "-0.0", "1e-320", "9" * 25, "7" * 5000, "true", "null", "''", '""',
+    "[]", "{}", "[" * 3000, '{"a":' * 3000, "\x00", "\ufeff", "\u2028", "\ud83d\ude00", ",", ",,", "=", '"', "'",
+    "#", "\\", "\n", "\r", "../../../etc/passwd", "<script>alert(1)</script>", "%s%n", "${HOME}", "1_000", "0x1f",
     "1979-05-27T07:32:00Z",
-)
+)  # fmt: skip
 
 _MOST = 2**28
 """Characters that a line is repeated to at most: the machine has to hold the input itself, too."""
@@ -191,3 +151,33 @@ def _replace(rng: Random, value: Any) -> Any:
             items[i] = _replace(rng, items[i])
         return type(value)(items) if type(value) in (list, tuple) else items
     return odd_values(rng)
+
+
+def dump_odd(rng: Random, value: Any) -> bytes:
+    """Return a pickle of a value; one that cannot be pickled becomes None's."""
+    try:
+        return pickle.dumps(value, rng.choice((2, 3, 4, 4, 5)))
+    except (TypeError, ValueError, OverflowError, RecursionError, UnicodeError):
+        return pickle.dumps(None, 4)
+
+
+def odd_array(rng: Random) -> np.ndarray:
+    """Return an array of some shape, type and content."""
+    shape = rng.choice(((0,), (3,), (5, 3), (40, 3), (200, 3), (3, 40), (1, 3), (4, 4, 3), (), (0, 3), (2, 2)))
+    kind = rng.choice(("f4", "f8", "i8", "u1", "?", "c8", "U3", "S2", ">f8", "f2"))
+    values = np.array([rng.gauss(0, rng.choice((1, 100, 1e30))) for _ in range(int(np.prod(shape)))]).reshape(shape)
+    with np.errstate(all="ignore"):
+        return np.asfortranarray(values.astype(kind)) if rng.random() < 0.2 else values.astype(kind)
+
+
+def dump_json(value: Any) -> bytes:
+    """Return a value as JSON with NaN and infinity as Python writes them."""
+    try:
+        return json.dumps(value).encode("utf-8", "surrogatepass")
+    except (TypeError, ValueError, RecursionError):
+        return b"{}"
+
+
+def finite(*arrays: Any) -> bool:
+    """Whether every number is finite."""
+    return all(bool(np.isfinite(np.asarray(a)).all()) for a in arrays)

@@ -5,6 +5,14 @@ from __future__ import annotations
 import pickle
 import struct
 from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from data.exchange.unpickle import loads_restricted
+from tests.fuzzing.harness import Reader, RefusedError
+from tests.fuzzing.mutate import dump_odd, mutate_bytes, mutate_value, odd_array, odd_values
 
 
 def _text(value: str) -> bytes:
@@ -204,3 +212,52 @@ def hostile() -> dict[str, bytes]:
         "only a mark": b"(.",
         "only a stop": b".",
     }
+
+
+def plain(value: Any) -> bool:
+    """Whether nothing but plain values and arrays of numbers came out."""
+    seen: set[int] = set()
+    todo = [value]
+    while todo:
+        item = todo.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if type(item) in (list, tuple):
+            todo.extend(item)
+        elif type(item) is dict:
+            todo.extend((*item.keys(), *item.values()))
+        elif isinstance(item, np.ndarray):
+            if item.dtype.hasobject or item.dtype.fields:
+                return False
+        elif not isinstance(item, type(None) | bool | int | float | str | bytes | bytearray | np.generic | complex):
+            return False
+    return True
+
+
+def _make_pickle(rng: Random) -> bytes:
+    kind = rng.random()
+    if kind < 0.2:
+        return rng.choice(list(hostile().values()))
+    if kind < 0.4:
+        codes = bytes(
+            rng.choice(
+                b"(}])t\x85\x86\x87laesu0qr\x94hjN\x88\x89JKM\x8aGX\x8c\x8dBC\x8e\x96c\x93Rb.oi\x81\x92PQ\x82\x83"
+            )
+            for _ in range(30)
+        )
+        return rng.choice((b"\x80\x02", b"\x80\x04", b"")) + codes + b"."
+    value = [odd_array(rng), mutate_value(rng, {"format": 1, "samples": [(1.0, "a"), [2]]}), odd_values(rng)]
+    data = dump_odd(rng, value)
+    return mutate_bytes(rng, mutate_bytes(rng, data) + rng.choice(list(hostile().values())) if kind > 0.9 else data, 6)
+
+
+def _use_pickle(data: bytes, folder: Path) -> None:
+    try:
+        value = loads_restricted(data)
+    except ValueError as error:
+        raise RefusedError(str(error)) from error
+    assert plain(value), f"{type(value)}"
+
+
+READERS = (Reader("pickle", _make_pickle, _use_pickle, lambda: pickle.dumps([np.eye(3), {"a": (1, 2.0, None)}], 4)),)

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from data.errors import InputFileError
 from data.exchange.unpickle import load_restricted, loads_restricted
 from tests.fuzzing.harness import run
-from tests.fuzzing.pickles import armed, hostile
-from tests.fuzzing.readers import ROAD_READERS, plain
-from tests.fuzzing.stored import STORED_READERS
+from tests.fuzzing.pickles import armed, hostile, plain
+from tests.fuzzing.readers import READERS as ALL
 
-READERS = {reader.name: reader for reader in (*ROAD_READERS, *STORED_READERS)}
+READERS = {reader.name: reader for reader in ALL}
 SLOW = {"store": 12, "minari": 8, "player-run": 12, "message": 15, "checkpoint": 20, "config.json": 25}
 
 

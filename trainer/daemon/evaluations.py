@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.demos import Rule
+from data.demos import DemoRule
 from data.errors import StoreError
 from data.numbers import counted
 from data.reading.update import Layout, Update
@@ -85,7 +85,7 @@ class Watch:
             # A checkpoint is compared with others on one road: the one that was evaluated last.
             found = store.evaluations()
             track = found[-1].track if found else ""
-            rule, weights = Rule.of(config.to_dict()), dict[str, float]()
+            rule, weights = DemoRule.of(config.to_dict()), dict[str, float]()
             for s in store.segments(kind="takeover", track=track):
                 if s.corner is not None and rule.judge(s).counts:
                     weights[s.corner] = weights.get(s.corner, 0.0) + s.stop - s.start

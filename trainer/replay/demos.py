@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from data.demos import Rule
+from data.demos import DemoRule
 from data.records import HUMAN, SegmentRecord
 from trainer.config import TrainConfig
 from trainer.replay.best_finishes import BestFinishes
@@ -24,7 +24,7 @@ class Demos:
     def __init__(self, config: TrainConfig, table: RowTable, before: int, after: int) -> None:
         """``before`` and ``after``: steps around a segment that its own are learned with."""
         self.config, self._table = config, table
-        self.rule = Rule.of(config.to_dict())
+        self.rule = DemoRule.of(config.to_dict())
         self.drawn = DemoTable()
         """What the demo half is drawn from."""
         self.best = BestFinishes(config.own_finishes)

@@ -163,7 +163,7 @@ def test_actions_have_the_names_of_their_environment(tmp_path):
 def test_observations_that_nothing_lays_out_are_refused_in_a_sentence(tmp_path):
     samples = [SPACES["a tuple"].sample() for _ in range(3)]
     folder = dataset(tmp_path / "set-v0", SPACES["a tuple"], box([-1], [1]), stacked(samples), np.zeros((2, 1)))
-    with pytest.raises(InputFileError, match="no plain vectors"):
+    with pytest.raises(InputFileError, match="not plain vectors"):
         list(read_minari(folder))
 
 

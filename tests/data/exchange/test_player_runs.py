@@ -250,7 +250,7 @@ def test_a_watched_folder(runs, line_file, tmp_path):
     assert sorted(p.name for p in runs.iterdir()) == [*(f"{n}.imported" for n in names), "bad.pkl"]
     assert done[0].episodes == 3
     assert done[0].refused[-1][0] == "bad.pkl"
-    with pytest.raises(InputFileError, match="no folder"):
+    with pytest.raises(InputFileError, match="not a folder"):
         watch(Store(tmp_path / "store.sqlite"), tmp_path / "nowhere", rebuild, stop)
 
 
