@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 NEWEST = 150
 """Episodes of the agent that are looked at: what it did as a beginner is over."""
 MOST_STEPS = 60_000
+RECENT = 40
+"""Newest unaided episodes that say how the agent drives now."""
 _COLUMNS = (
     "t", "driver", "reward", "progress", "speed", "heading", "checkpoint_id", "observation", "executed", "proposed",
 )  # fmt: skip
@@ -84,9 +86,22 @@ class Drives:
         driven by the same session, so it cannot be of other units or rules."""
         return self.demo & ~np.isin(self.episode, self.episode[self.agent])
 
+    @property
+    def joined(self) -> NDArray[np.bool_]:
+        """(N - 1,): the next step is the next one driven, with nothing missing between the two."""
+        return (self.episode[1:] == self.episode[:-1]) & (self.t[1:] == self.t[:-1] + 1)
+
     def closed(self, *purposes: str) -> list[EpisodeSummary]:
         """Return the episodes of these purposes that ended by themselves, oldest first."""
         return [e for e in self.episodes if e.purpose in purposes and e.reason and not e.cut_off]
+
+    def unaided(self, *purposes: str) -> list[EpisodeSummary]:
+        """Return the episodes of these purposes that ended by themselves and without a takeover, oldest first."""
+        return [e for e in self.closed(*purposes) if not e.helped]
+
+    def recent(self) -> list[EpisodeSummary]:
+        """Return the newest unaided episodes, which say how the agent drives now."""
+        return self.unaided("drive", "evaluation")[-RECENT:]
 
 
 @readable_rows()

@@ -12,8 +12,8 @@ from trainer.diagnosis.catalogue import FAULTS
 class Finding:
     """Something is wrong."""
 
-    fault: str
-    """Its name in the catalogue."""
+    fault: str = field(default="", kw_only=True)
+    """Its name in the catalogue; a check fills it in, as it does ``source``."""
     sentence: str
     """What is wrong, in one sentence."""
     evidence: tuple[str, ...]
@@ -28,7 +28,7 @@ class Finding:
     """A drawing in characters, several lines; empty for none."""
     data: dict[str, Any] = field(default_factory=dict)
     """Numbers for programs."""
-    source: str = ""
+    source: str = field(default="", kw_only=True)
     """What it was found in."""
 
     @property
@@ -52,18 +52,18 @@ class Finding:
 class Sound:
     """A check that found nothing wrong, with the figures it looked at."""
 
-    fault: str
+    fault: str = field(default="", kw_only=True)
     text: str
-    source: str = ""
+    source: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Lacking:
     """A check that could not be made, and what it would need."""
 
-    fault: str
+    fault: str = field(default="", kw_only=True)
     needs: str
-    source: str = ""
+    source: str = field(default="", kw_only=True)
 
 
 Outcome = Finding | Sound | Lacking

@@ -13,7 +13,7 @@ from trainer.diagnosis import probe
 from trainer.diagnosis.case import Case, Check
 from trainer.diagnosis.catalogue import title
 from trainer.diagnosis.checks import batch_checks, critic_checks, policy_checks, probe_checks
-from trainer.diagnosis.finding import Finding, Lacking, Sound
+from trainer.diagnosis.finding import Finding
 from trainer.diagnosis.history import from_rows
 from trainer.diagnosis.recipe import Recipe, from_settings
 from trainer.learner.learner import Learner
@@ -61,7 +61,7 @@ def wrong_discounts(batch: Batch, recipe: Recipe) -> Finding | None:
     value = float(batch.discount[off][0])
     text = f"{float(off.float().mean()):.0%} of a batch have another discount, such as {value:.5f}"
     sentence = f"Targets are bootstrapped with something else than gamma to the power of 1 to {recipe.n_step}."
-    return Finding("discount-power", sentence, (text,), 0.99, source="batch")
+    return Finding(sentence, (text,), 0.99, fault="discount-power", source="batch")
 
 
 def terminals_missing(batch: Batch, seen: list[int], ended: int) -> Finding | None:
@@ -72,7 +72,7 @@ def terminals_missing(batch: Batch, seen: list[int], ended: int) -> Finding | No
         return None
     text = f"none of {seen[0]:,} rows ends an episode, though {ended} episodes in the replay were terminated"
     sentence = "Terminal steps never reach the critic, so it does not learn what ends an episode."
-    return Finding("terminal-dropped", sentence, (text,), 0.95, source="batch")
+    return Finding(sentence, (text,), 0.95, fault="terminal-dropped", source="batch")
 
 
 def few(batch: Batch, count: int) -> Batch:
@@ -179,9 +179,6 @@ class LiveChecks:
             probe=probe.look(learner, few(batch, PROBED), "the critic in training"),
         )
         for check in CHECKS:
-            answer = check(case)
-            if answer is None:
-                continue
-            for outcome in [answer] if isinstance(answer, Finding | Sound | Lacking) else answer:
+            for outcome in check(case):
                 note(outcome if isinstance(outcome, Finding) else None)
         return found

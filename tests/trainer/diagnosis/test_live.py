@@ -74,7 +74,7 @@ def test_a_fault_that_is_mended_is_over_and_may_come_again(monkeypatch: pytest.M
     at_fault = True
 
     def all_checks(*args: object) -> dict[str, Finding]:
-        return {"exploded": Finding("exploded", "Q is huge.", (), 0.9)} if at_fault else {}
+        return {"exploded": Finding("Q is huge.", (), 0.9, fault="exploded")} if at_fault else {}
 
     monkeypatch.setattr(checks, "_all", all_checks)
 
