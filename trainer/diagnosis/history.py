@@ -96,14 +96,6 @@ def from_rows(rows: Iterable[Mapping[str, Any]], name: str = "history", ours: bo
     return History({k: v for k, v in columns.items() if np.isfinite(v).any()}, name, ours)
 
 
-def read_history(path: Path) -> History:
-    """Read the history of one run. Raises InputFileError, also where the file holds the charts of several."""
-    found = read_histories(path)
-    if len(found) > 1:
-        raise InputFileError(f"{path.name} holds the charts of {len(found)} runs: export one of them.")
-    return found[0]
-
-
 def read_histories(path: Path) -> list[History]:
     """Read a table of metrics: one history, or one for each run of a chart's export. Raises InputFileError."""
     try:

@@ -13,6 +13,9 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from trainer.config import TrainConfig
+from trainer.networks.registry import Shape
+
 EPS = 1e-5
 _layer_norm_backward = torch.ops.aten.native_layer_norm_backward
 _relu_backward = torch.ops.aten.threshold_backward
@@ -87,6 +90,12 @@ class MlpEnsemble(nn.Module):
         out = tape.out
         tape.free()
         return out
+
+
+def mlp(config: TrainConfig, shape: Shape, inputs: int | None = None) -> MlpEnsemble:
+    """Return the ensemble that the settings describe; ``inputs`` replaces the shape's."""
+    inputs = shape.inputs if inputs is None else inputs
+    return MlpEnsemble(shape.members, inputs, shape.outputs, config.hidden, config.layers, shape.layer_norm)
 
 
 class MlpTape(Tape):

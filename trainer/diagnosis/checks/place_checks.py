@@ -215,8 +215,8 @@ def evaluated(drives: Drives, case: Case) -> Answer:
 @drives_check("weights-swapped")
 def swapped(drives: Drives, case: Case) -> Answer:
     """Episodes driven by more than one checkpoint."""
-    use = drives.agent & (drives.checkpoint >= 0)
-    ids, checkpoints = drives.episode[use], drives.checkpoint[use]
+    use = drives.agent & (drives.checkpoint_id >= 0)
+    ids, checkpoints = drives.episode[use], drives.checkpoint_id[use]
     known = np.unique(ids)
     if len(known) < 5:
         return Lacking("five episodes that know their checkpoint")
