@@ -29,7 +29,7 @@ def driving(home: Path) -> None:
     from hitl.screens.stored_report import stored_report
     from hitl.screens.stored_scene import stored_scene
     from takeover_ui.overlay import overlay
-    from takeover_ui.view import StorePulse, TrainerPulse, View
+    from takeover_ui.view import RecorderState, TrainerState, View
     from takeover_ui.window.screen import Composer
 
     with Store.open_existing(home / "store.sqlite") as store:
@@ -57,7 +57,7 @@ def driving(home: Path) -> None:
             countdown=seconds if at < corner[2] else None, help_wanted=0 < seconds < 1.6 and not whole.human[k],
             episode_return=float(np.sum(rewards[: k + 1])), best_return=best, ceiling=report.ceiling,
             takeovers=report.takeovers, human_seconds=report.takeover_seconds, agent_steps=report.agent_steps,
-            trainer=TrainerPulse(True, updates, 18, 1.0, "newest", 4.0), store=StorePulse(report.agent_steps, 0, 0.3),
+            trainer=TrainerState(True, updates, 18, 1.0, "newest", 4.0), store=RecorderState(report.agent_steps, 0, 0.3),
             evaluations=tuple((e.agent_steps, e.passes / e.episodes) for e in report.evaluations),
             failures=tuple(report.failures[-60:]), hint="arrows or pad: drive · space: hold the wheel · p: pause · esc: leave",
             agent_trails=agent, human_trails=human[:-1], at=0.0,

@@ -35,7 +35,7 @@ class Scene:
 
 
 @dataclass(slots=True)
-class TrainerPulse:
+class TrainerState:
     """The trainer's heartbeat: ``alive`` is False when nothing has been heard of it for a while."""
 
     alive: bool = False
@@ -52,7 +52,7 @@ class TrainerPulse:
 
 
 @dataclass(slots=True)
-class StorePulse:
+class RecorderState:
     """The recorder's heartbeat; ``problem`` is a sentence when steps are not reaching the disk."""
 
     steps: int = 0
@@ -98,8 +98,8 @@ class View:
     takeovers: int = 0
     human_seconds: float = 0.0
     agent_steps: int = 0
-    trainer: TrainerPulse | None = None
-    store: StorePulse | None = None
+    trainer: TrainerState | None = None
+    store: RecorderState | None = None
     evaluations: tuple[tuple[float, float], ...] = ()
     """(agent steps, share of corner passes 0 to 1), oldest first."""
     failures: tuple[float, ...] = ()

@@ -16,15 +16,9 @@ PACKAGES = ("hitl", "trainer", "data", "takeover_ui")
 PAGE = (ROOT / "docs" / "vocabulary.md").read_text(encoding="utf-8")
 
 KNOWN_NAMES = {
-    "PulseReader": "HeartbeatReader",
-    "StorePulse": "RecorderState",
-    "TrainerPulse": "TrainerState",
     "_merge_judgement": "_merge_verdict",
-    "_pulse": "_trainer_state",
     "judgement": "verdict_of",
-    "pulse_of": "trainer_state",
     "take_judgement": "take_verdict",
-    "trainer_pulse": "trainer_state",
     "wants": "requests_control",
 }
 """Names that offend today, and the better one. Take out what is renamed; never add."""
@@ -33,7 +27,6 @@ KNOWN_TWICE = {
     "Place": "hitl/road/corner_mining.py: FailurePlace",
     "Rule": "hitl/drivers/scripted.py: HelpRule; data/demos.py: DemoRule",
     "Settings": "hitl/arbiter.py: GatingSettings",
-    "Start": "trainer/daemon/resume.py: LearnerStart",
 }
 """Classes that share a name today, and what to call one of them. Take out what is renamed; never add."""
 
@@ -133,7 +126,6 @@ def test_the_page_is_read() -> None:
     assert len(words) == len(set(words))
     assert {"intervention", "pulse", "nobody"} <= NOT_WRITTEN
     assert "go_first" in NOT_CALLED
-    assert _parts("TrainerPulse") == " trainer pulse "
     assert _parts("_hand_back") == " hand back "
 
 

@@ -15,7 +15,7 @@ from hitl.games.base import VehicleState
 from hitl.road.track import Track
 from hitl.session.offers import next_corner
 from hitl.session.session import EpisodeResult, Tick
-from takeover_ui.view import Scene, StorePulse, TrainerPulse, View
+from takeover_ui.view import RecorderState, Scene, TrainerState, View
 
 FULL_LOCK = 0.4  # rad of the drawn front wheels
 SHOWN_LINES = 6  # of each kind
@@ -38,8 +38,8 @@ class LiveView:
     action_names: tuple[str, ...]
     message: str = ""
     hint: str = ""
-    trainer: TrainerPulse | None = None
-    store: StorePulse | None = None
+    trainer: TrainerState | None = None
+    store: RecorderState | None = None
     ceiling: float | None = None
     evaluations: tuple[tuple[float, float], ...] = ()
     late_ticks: int = 0

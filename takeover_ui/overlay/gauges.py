@@ -10,7 +10,7 @@ import pygame
 from takeover_ui import theme
 from takeover_ui.geometry import heat
 from takeover_ui.theme import Pen
-from takeover_ui.view import TrainerPulse, View
+from takeover_ui.view import TrainerState, View
 
 
 def dot(pen: Pen, at: tuple[int, int], colour: theme.Colour) -> None:
@@ -18,11 +18,11 @@ def dot(pen: Pen, at: tuple[int, int], colour: theme.Colour) -> None:
     pygame.draw.aacircle(pen.surface, colour, at, pen.px(5))
 
 
-def health(pulse: TrainerPulse | None) -> theme.Colour:
+def health(trainer: TrainerState | None) -> theme.Colour:
     """Return the colour of the trainer's lamp: at work, at work with a fault in it, not there."""
-    if pulse is None or not pulse.alive:
+    if trainer is None or not trainer.alive:
         return theme.FAINT
-    return theme.WARNING if pulse.finding_title else theme.GOOD
+    return theme.WARNING if trainer.finding_title else theme.GOOD
 
 
 def progress(pen: Pen, rect: pygame.Rect, view: View) -> None:

@@ -14,7 +14,7 @@ import pygame
 from takeover_ui import theme
 from takeover_ui.overlay import gauges, strip, texts
 from takeover_ui.theme import Mark, Pen
-from takeover_ui.view import TrainerPulse, View
+from takeover_ui.view import TrainerState, View
 
 Size = Literal["full", "compact", "bar"]
 DESIGN: Mapping[Size, tuple[int, int]] = {"full": (340, 720), "compact": (340, 256), "bar": (960, 40)}
@@ -158,14 +158,14 @@ def _help(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> 
 def _trainer(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
     pen.box(rect, theme.CARD, 8)
     inner = rect.inflate(-2 * pen.px(12), -2 * pen.px(10))
-    pulse = view.trainer if view.trainer is not None and view.trainer.alive else None
-    gauges.dot(pen, (inner.left + pen.px(6), inner.top + pen.px(7)), gauges.health(pulse))
-    key = "updates" if pulse is not None else "trainer_idle"
-    state = words[key].format(value=pulse.updates if pulse is not None else 0)
+    trainer = view.trainer if view.trainer is not None and view.trainer.alive else None
+    gauges.dot(pen, (inner.left + pen.px(6), inner.top + pen.px(7)), gauges.health(trainer))
+    key = "updates" if trainer is not None else "trainer_idle"
+    state = words[key].format(value=trainer.updates if trainer is not None else 0)
     title = inner.move(pen.px(20), 0)
     name = pen.put("trainer", words["trainer"], title, 22, theme.TEXT, width=inner.w // 2 - pen.px(20))
     pen.put(key, state, inner, anchor="topright", width=inner.right - name.right - pen.px(8))
-    line, rows = pen.px(21), [] if pulse is None else _trainer_rows(pen, pulse, inner.w, words)
+    line, rows = pen.px(21), [] if trainer is None else _trainer_rows(pen, trainer, inner.w, words)
     for number, (key, text) in enumerate(rows, 1):
         colour = theme.WARNING if key.startswith("finding") else theme.MUTED
         pen.put(key, text, inner.move(0, number * line), 19, colour)
@@ -174,16 +174,16 @@ def _trainer(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) 
     gauges.sparkline(pen, spark, view.evaluations, words["evaluations"])
 
 
-def _trainer_rows(pen: Pen, pulse: TrainerPulse, width: int, words: Mapping[str, str]) -> list[tuple[str, str]]:
+def _trainer_rows(pen: Pen, trainer: TrainerState, width: int, words: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return (name, text) of at most three lines: how far behind, and the checkpoint or what was found."""
-    rows = [("behind", words["behind"].format(value=pulse.steps_behind))]
-    if pulse.finding_title:
-        told = theme.wrap(f"! {pulse.finding_title}", pen.px(19), width, 2)
+    rows = [("behind", words["behind"].format(value=trainer.steps_behind))]
+    if trainer.finding_title:
+        told = theme.wrap(f"! {trainer.finding_title}", pen.px(19), width, 2)
         rows += [(f"finding_{i}", text) for i, text in enumerate(told)]
         return rows + ([("diagnose", words["diagnose"])] if len(told) == 1 else [])
-    if pulse.last_checkpoint:
-        name = pulse.last_checkpoint.removesuffix(".safetensors")
-        age = pulse.checkpoint_age_s
+    if trainer.last_checkpoint:
+        name = trainer.last_checkpoint.removesuffix(".safetensors")
+        age = trainer.checkpoint_age_s
         rows.append(("checkpoint", name if age is None else f"{name} · {words['ago'].format(seconds=age)}"))
     return rows
 

@@ -24,8 +24,8 @@ def draw(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> N
         gauges.risk(pen, level, view)
     gap, middle = pen.px(12), rect.centery
     right = rect.right - gap
-    pulse = view.trainer
-    gauges.dot(pen, (right - pen.px(6), middle), gauges.health(pulse))
+    trainer = view.trainer
+    gauges.dot(pen, (right - pen.px(6), middle), gauges.health(trainer))
     right -= pen.px(12) + gap
     helped = _put(
         pen, "help_given", texts.duration(view.human_seconds, 0), (right, middle), theme.HUMAN, 70, "midright"
@@ -52,9 +52,9 @@ def draw(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> N
             beside = when.right + pen.px(8)
             rest = (left + pen.px(170) - beside) / pen.scale
             _put(pen, "next_corner", view.next_corner, (beside, middle), theme.MUTED, rest)
-    elif pulse is not None and pulse.alive and pulse.finding_title:
+    elif trainer is not None and trainer.alive and trainer.finding_title:
         # Only while no corner is near: what comes next on the road matters more.
-        _put(pen, "finding_0", f"! {pulse.finding_title}", (left, middle), theme.WARNING, 170, size=20)
+        _put(pen, "finding_0", f"! {trainer.finding_title}", (left, middle), theme.WARNING, 170, size=20)
     left += pen.px(170) + gap
     if right - left > pen.px(60):
         gauges.progress(pen, pygame.Rect(left, middle - pen.px(7), right - left, pen.px(14)), view)

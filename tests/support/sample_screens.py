@@ -11,7 +11,7 @@ from hitl.drivers.scripted import ScriptedDriver
 from hitl.games.driving_env import DrivingEnv
 from hitl.road.track import load_track
 from takeover_ui.report.contents import CornerRow, DrivenLine, EpisodePoint, EvaluationPoint, Report, Score
-from takeover_ui.view import Scene, StorePulse, TrainerPulse, View
+from takeover_ui.view import RecorderState, Scene, TrainerState, View
 
 
 @dataclass
@@ -94,8 +94,8 @@ def view(driver: str = "agent", tick: int = 60, track: str = "default") -> View:
         takeovers=7,
         human_seconds=24.35,
         agent_steps=12_480,
-        trainer=TrainerPulse(True, 3_218, 214, 1.0, "u0003200", 12.0),
-        store=StorePulse(12_894, 12, 0.4),
+        trainer=TrainerState(True, 3_218, 214, 1.0, "u0003200", 12.0),
+        store=RecorderState(12_894, 12, 0.4),
         evaluations=((9_800, 0.0), (10_400, 0.0), (11_000, 0.0), (11_500, 0.15), (12_000, 0.4), (12_400, 0.85)),
         failures=(*np.random.default_rng(0).normal(corner[1] + 12, 6, 40).tolist(), 62.0, 63.0, 250.0),
         hint="arrow keys: drive · P: pause · Esc: end",

@@ -15,7 +15,7 @@ from trainer.checkpoints.files import load, save
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.daemon.intake import Intake
 from trainer.daemon.reporting import Reporter
-from trainer.daemon.resume import KIND, Start
+from trainer.daemon.resume import KIND, LearnerStart
 from trainer.daemon.update_budget import UpdateBudget
 
 
@@ -25,7 +25,7 @@ class CheckpointWriter:
     def __init__(
         self,
         root: Path,
-        start: Start,
+        start: LearnerStart,
         intake: Intake,
         budget: UpdateBudget,
         generator: torch.Generator,

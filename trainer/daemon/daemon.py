@@ -31,7 +31,7 @@ from trainer.daemon.intake import Intake, Opened
 from trainer.daemon.metric_logs import MetricRows
 from trainer.daemon.process_tuning import flushing_denormals, tune_malloc
 from trainer.daemon.reporting import Reporter
-from trainer.daemon.resume import Start, begin
+from trainer.daemon.resume import LearnerStart, begin
 from trainer.daemon.training import Training
 from trainer.daemon.wish import Wish
 from trainer.learner.make import make_learner
@@ -144,7 +144,7 @@ class Daemon:
                 names = follower.layout
                 config = with_image(self.wish.config, names[0])
                 learner = make_learner(len(names[0]), len(names[1]), config, self.wish.device)
-                return Opened(Start(learner, config), follower, names, first)
+                return Opened(LearnerStart(learner, config), follower, names, first)
             follower.close()
         self.beat.detail = "for the first steps: `hitl play` drives, `hitl import` brings laps"
         self._write_heartbeat("waiting")

@@ -1,4 +1,4 @@
-"""The trainer's pulse: a small file in the home folder that anyone may read. Imports nothing heavy."""
+"""The trainer's heartbeat: a small file in the home folder that anyone may read. Imports nothing heavy."""
 
 from __future__ import annotations
 

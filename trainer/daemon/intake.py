@@ -14,7 +14,7 @@ from data.reading.update import Update
 from data.store import Store
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.reporting import Reporter
-from trainer.daemon.resume import Start
+from trainer.daemon.resume import LearnerStart
 from trainer.replay.replay import Replay
 
 
@@ -22,7 +22,7 @@ from trainer.replay.replay import Replay
 class Opened:
     """A learner, and the store that it is to learn from, opened at its beginning."""
 
-    start: Start
+    start: LearnerStart
     follower: Follower
     names: Layout
     first: Update

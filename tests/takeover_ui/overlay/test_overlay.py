@@ -9,7 +9,7 @@ import pytest
 
 from takeover_ui import theme
 from takeover_ui.overlay import gauges, overlay, texts
-from takeover_ui.view import StorePulse, TrainerPulse, View
+from takeover_ui.view import RecorderState, TrainerState, View
 from takeover_ui.window.screen import Composer
 from tests.support import sample_screens as samples
 
@@ -44,19 +44,19 @@ def situations() -> dict[str, View]:
             takeovers=12_345,
             human_seconds=86_400.0,
             late_ticks=1_234_567,
-            trainer=TrainerPulse(True, 123_456_789, 12_345_678, 3.5, "u0123456789", 3599.0),
-            store=StorePulse(987_654_321, 123_456),
+            trainer=TrainerState(True, 123_456_789, 12_345_678, 3.5, "u0123456789", 3599.0),
+            store=RecorderState(987_654_321, 123_456),
         ),
         "off_road": replace(base, on_road=False, speed=55.0),
         "finding": replace(base, trainer=finding("the critic ignores actions"), countdown=None),
         "long_finding": replace(base, trainer=finding("terminal steps are bootstrapped or never drawn")),
-        "trainer_gone": replace(base, trainer=TrainerPulse()),
-        "disk_full": replace(base, store=StorePulse(1_000, 4_000, 31.0, "The disk is full: steps are kept in memory.")),
+        "trainer_gone": replace(base, trainer=TrainerState()),
+        "disk_full": replace(base, store=RecorderState(1_000, 4_000, 31.0, "The disk is full: steps are kept in memory.")),
     }
 
 
-def finding(title: str) -> TrainerPulse:
-    return TrainerPulse(True, 3_218, 214, 1.0, "u0003200", 12.0, f"{title}: a sentence.", title)
+def finding(title: str) -> TrainerState:
+    return TrainerState(True, 3_218, 214, 1.0, "u0003200", 12.0, f"{title}: a sentence.", title)
 
 
 def longer(words: dict[str, str]) -> dict[str, str]:

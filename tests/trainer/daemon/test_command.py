@@ -153,7 +153,7 @@ def test_status_tells_what_the_trainer_finds_in_itself(tmp_path: Path, capsys: p
         assert "finding" not in capsys.readouterr().out
 
 
-def test_a_broken_pulse_is_no_pulse(tmp_path: Path) -> None:
+def test_a_broken_heartbeat_is_not_read(tmp_path: Path) -> None:
     assert read_heartbeat(tmp_path) is None
     write_heartbeat(tmp_path, Heartbeat(updates=5))
     beat = read_heartbeat(tmp_path)

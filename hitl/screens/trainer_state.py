@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-from takeover_ui.view import TrainerPulse
+from takeover_ui.view import TrainerState
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 
 EVERY_S = 0.5
@@ -14,7 +14,7 @@ SILENT_S = 15.0  # a trainer that writes a checkpoint to a slow disk may be sile
 OVER = ("stopped", "failed")
 
 
-def pulse_of(beat: Heartbeat | None, alive: bool | None = None) -> TrainerPulse:
+def trainer_state(beat: Heartbeat | None, alive: bool | None = None) -> TrainerState:
     """Return what the screen shows of a heartbeat; ``alive`` where it is known better than from the beat's age.
 
     A finding belongs to a trainer at work: of one that has stopped nothing is shown.
@@ -22,8 +22,8 @@ def pulse_of(beat: Heartbeat | None, alive: bool | None = None) -> TrainerPulse:
     if alive is None:
         alive = beat is not None and beat.state not in OVER and beat.age_s < SILENT_S
     if beat is None or not alive:
-        return TrainerPulse(alive=alive)
-    return TrainerPulse(
+        return TrainerState(alive=alive)
+    return TrainerState(
         alive=True,
         updates=beat.updates,
         steps_behind=beat.steps_behind,
@@ -35,22 +35,22 @@ def pulse_of(beat: Heartbeat | None, alive: bool | None = None) -> TrainerPulse:
     )
 
 
-class PulseReader:
+class HeartbeatReader:
     """Keeps ``newest`` up to date while it is entered. Reading it costs nothing and never waits."""
 
     def __init__(self, root: Path, every_s: float = EVERY_S) -> None:
-        self.newest: TrainerPulse | None = None
+        self.newest: TrainerState | None = None
         self._root, self._every_s = root, every_s
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="pulse", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name="heartbeat", daemon=True)
 
     def _follow(self) -> None:
         while True:
-            self.newest = pulse_of(read_heartbeat(self._root))
+            self.newest = trainer_state(read_heartbeat(self._root))
             if self._over.wait(self._every_s):
                 return
 
-    def __enter__(self) -> PulseReader:
+    def __enter__(self) -> HeartbeatReader:
         self._thread.start()
         return self
 
