@@ -11,9 +11,9 @@ import torch
 from trainer.config import TrainConfig
 from trainer.diagnosis import probe
 from trainer.diagnosis.case import Case, Check
-from trainer.diagnosis.catalogue import title
+from trainer.diagnosis.catalogue import FAULTS
 from trainer.diagnosis.checks import batch_checks, critic_checks, policy_checks, probe_checks
-from trainer.diagnosis.finding import Finding
+from trainer.diagnosis.finding import Finding, Outcome
 from trainer.diagnosis.history import from_rows
 from trainer.diagnosis.recipe import Recipe, from_settings
 from trainer.learner.learner import Learner
@@ -76,7 +76,7 @@ def terminals_missing(batch: Batch, seen: list[int], ended: int) -> Finding | No
 
 
 def few(batch: Batch, count: int) -> Batch:
-    """Return some ``count`` rows of a batch, spread over it (so that demos are among them as in the whole)."""
+    """Return about ``count`` rows of a batch, spread over it, so that the share of demos is the same."""
     stride = max(1, len(batch) // count)
     return Batch(**{f.name: getattr(batch, f.name)[::stride] for f in fields(Batch)})
 
@@ -95,8 +95,7 @@ class LiveChecks:
         self._cost = FIRST_S  # s of the dearest look so far, which fades: the next one must fit as well
         self._rows: list[dict[str, float]] = []
         self._terminals = [0, 0]
-        self._counts: dict[str, int] = {}
-        self._absent: dict[str, int] = {}
+        self._streaks: dict[str, int] = {}  # looks in a row that found a fault; below 0, that did not
         self._told: dict[str, float] = {}
         self._gone: list[str] = []
         self.standing: dict[str, Finding] = {}
@@ -116,7 +115,7 @@ class LiveChecks:
     @property
     def title(self) -> str:
         """The same in a few words."""
-        return "" if self._top is None else title(self._top.fault)
+        return "" if self._top is None else FAULTS[self._top.fault].title
 
     @property
     def _top(self) -> Finding | None:
@@ -139,46 +138,30 @@ class LiveChecks:
         self._rows.append({**metrics, "updates": float(learner.updates)})
         if len(self._rows) > MOST_ROWS:
             del self._rows[:-1:2]
-        found = self._all(learner, batch, ended)
-        news = []
-        for fault in list(self._counts):
-            if fault in found:
-                continue
-            self._counts[fault] = 0
-            self._absent[fault] = self._absent.get(fault, 0) + 1
-            if self._absent[fault] >= TWICE and self.standing.pop(fault, None) is not None:
+        found, news = self._all(learner, batch, ended), []
+        for fault in {**self._streaks, **found}:
+            before = self._streaks.get(fault, 0)
+            streak = self._streaks[fault] = max(before, 0) + 1 if fault in found else min(before, 0) - 1
+            if streak <= -TWICE and self.standing.pop(fault, None) is not None:
                 self._gone.append(fault)
-        for fault, finding in found.items():
-            self._absent[fault] = 0
-            self._counts[fault] = self._counts.get(fault, 0) + 1
-            if self._counts[fault] < TWICE and fault not in self.standing:
-                continue
-            new = fault not in self.standing
-            self.standing[fault] = finding
-            if new and began - self._told.get(fault, -AGAIN_S) >= AGAIN_S:
-                self._told[fault] = began
-                news.append(finding)
+            elif fault in found and (streak >= TWICE or fault in self.standing):
+                new = fault not in self.standing
+                self.standing[fault] = found[fault]
+                if new and began - self._told.get(fault, -AGAIN_S) >= AGAIN_S:
+                    self._told[fault] = began
+                    news.append(found[fault])
         cost = self._clock() - began
         self.spent_s, self._cost, self.looks = self.spent_s + cost, max(0.9 * self._cost, cost), self.looks + 1
         return sorted(news, key=lambda f: -f.weight)
 
     def _all(self, learner: Learner, batch: Batch, ended: int) -> dict[str, Finding]:
-        found: dict[str, Finding] = {}
-
-        def note(finding: Finding | None) -> None:
-            if finding is not None and finding.rank != "note":
-                known = found.get(finding.fault)
-                if known is None or known.weight < finding.weight:
-                    found[finding.fault] = finding
-
-        note(wrong_discounts(batch, self.recipe))
-        note(terminals_missing(batch, self._terminals, ended))
+        """Return the heaviest finding of each fault, without notes."""
         case = Case(
             history=from_rows(self._rows, "metrics", ours=True),
             recipe=self.recipe,
             probe=probe.look(learner, few(batch, PROBED), "the critic in training"),
         )
-        for check in CHECKS:
-            for outcome in check(case):
-                note(outcome if isinstance(outcome, Finding) else None)
-        return found
+        outcomes: list[Outcome | None] = [outcome for check in CHECKS for outcome in check(case)]
+        outcomes += [wrong_discounts(batch, self.recipe), terminals_missing(batch, self._terminals, ended)]
+        found = [o for o in outcomes if isinstance(o, Finding) and o.rank != "note"]
+        return {f.fault: f for f in sorted(found, key=lambda f: f.weight)}
