@@ -18,7 +18,7 @@ from hitl.settings import SECTIONS, TABLES, OverlaySettings, load
 from hitl.task.driving_task import DrivingTask
 from takeover_ui.overlay.texts import LANGUAGES
 from takeover_ui.window.options import WindowOptions
-from tests.trainer.daemon.test_daemon import SMALL, drive, train
+from tests.support.daemon_runs import SMALL, drive, train
 from trainer.daemon.wish import Wish
 
 

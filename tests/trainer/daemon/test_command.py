@@ -8,7 +8,7 @@ from rich.console import Console
 
 from hitl.cli import main
 from hitl.screens.train_terminal import draw
-from tests.trainer.daemon.test_daemon import drive, newest, wait_for
+from tests.support.daemon_runs import drive, newest, wait_for
 from trainer.daemon.control import trainer_lock
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat, write_heartbeat

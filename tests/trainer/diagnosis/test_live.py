@@ -10,9 +10,9 @@ import torch
 from planted_faults import gamma_once, policy_in_critic
 
 from data.store import Store
+from tests.support.daemon_runs import SMALL, drive
+from tests.support.daemon_runs import train as run_daemon
 from tests.support.trained_runs import CONFIG, train
-from tests.trainer.daemon.test_daemon import SMALL, drive
-from tests.trainer.daemon.test_daemon import train as run_daemon
 from trainer.daemon.heartbeat import read_heartbeat
 from trainer.diagnosis import live
 from trainer.diagnosis.finding import Finding
