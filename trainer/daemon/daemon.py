@@ -43,7 +43,7 @@ class Daemon:
     """One trainer on one home folder (``root``, with ``store.sqlite`` and ``checkpoints/`` in it).
 
     ``stop`` is asked between chunks; ``say`` takes sentences for the player; ``show`` gets every heartbeat and the newest
-    metrics; ``logs`` names where metrics go beside the store (``trainer.daemon.metric_logs``). Raises TrainingError when another
+    metrics; ``logs`` names where metrics go besides the store (``trainer.daemon.metric_logs``). Raises TrainingError when another
     trainer is at work here or training cannot go on, CheckpointError when no checkpoint can be used.
     """
 
@@ -129,7 +129,7 @@ class Daemon:
         start = begin(self.wish, records, self.folder, self._report.say)
         if stored and start is not None and start.meta is not None:
             names = start.meta.observation_names, start.meta.action_names
-            # One that was made while the home held nothing but laps of another layout has learned nothing, and is no loss.
+            # A learner made while the home held only laps of another layout has learned nothing: begin without it.
             if not start.own or start.meta.updates or driven in (None, names):
                 if start.unknown:
                     self._report.event("settings", start.unknown, "warning")

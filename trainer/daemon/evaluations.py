@@ -1,4 +1,4 @@
-"""What the daemon sees beside the batches: returns of episodes, evaluations and what they mean, where its time goes."""
+"""What the daemon keeps track of besides batches: returns, evaluations and what they mean, where its time goes."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from trainer.daemon.verdicts import Verdict, below_best, best, verdicts
 
 
 class Watch:
-    """Keeps an eye on what comes in."""
+    """Follows the episodes and the evaluations that come in."""
 
     def __init__(self) -> None:
         self.evaluated = False
-        """Whether an evaluation episode ended since the last judgement."""
+        """Whether an evaluation episode ended since the last ``judge``."""
         self.judged: list[Verdict] = []
         self.best: Verdict | None = None
         self.track = ""
-        """That these are about: the one that was evaluated last."""
+        """The track that these are about: the one evaluated last."""
         self.seen: set[int] = set()
         """Checkpoints that were evaluated."""
         self.left_out: set[Layout] = set()

@@ -69,7 +69,7 @@ def _tensorboard(folder: Path) -> Sink:
 def _wandb(folder: Path, project: str, settings: Mapping[str, Any]) -> Sink:
     """Begin a run of Weights & Biases: offline (files in ``folder``, for ``wandb sync``) unless ``WANDB_MODE`` says otherwise."""
     wandb: Any = importlib.import_module("wandb")
-    logging.raiseExceptions = False  # on a full disk its log file cannot be written, which is not for the player's eyes
+    logging.raiseExceptions = False  # on a full disk its log file cannot be written, which is of no use to the player
     folder.mkdir(parents=True, exist_ok=True)
     mode = os.environ.get("WANDB_MODE", "offline")
     for name, value in _NOTHING_ELSE.items():
@@ -119,7 +119,7 @@ class Aside:
             while (row := self._rows.get()) is not None:
                 sink.add(*row)
             sink.close()
-        except Exception as error:  # whatever such a package raises
+        except Exception as error:  # such a package may raise anything
             self._fail(str(error) or type(error).__name__)
 
     def _fail(self, why: str) -> None:
@@ -165,7 +165,7 @@ def sinks(
 
 
 class MetricRows:
-    """Writes rows, and tells what the checks find in them. ``logs`` names where they go beside the store."""
+    """Writes rows, and tells what the checks find in them. ``logs`` names where they go besides the store."""
 
     def __init__(self, root: Path, config: TrainConfig, logs: tuple[str, ...], report: Reporter) -> None:
         self._store_path, self._report = root / "store.sqlite", report

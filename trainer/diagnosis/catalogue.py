@@ -41,7 +41,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "terminal-dropped": Fault(
         "terminal steps are bootstrapped or never drawn", "fault", 78,
-        "Keep the terminal step with its reward, and bootstrap nothing after it; a time limit is no terminal step.",
+        "Keep the terminal step with its reward, and bootstrap nothing after it; a time limit is not a terminal step.",
     ),
     "temperature-runaway": Fault(
         "the temperature runs away", "fault", 98,
@@ -70,8 +70,8 @@ FAULTS: dict[str, Fault] = {
     ),
     "return-collapsed": Fault(
         "the return has fallen and stays down", "warning", 47,
-        "Go back to the weights from before the fall (the best checkpoint), then lower the learning rates or fix what is named "
-        "beside this.",
+        "Go back to the weights from before the fall (the best checkpoint), then lower the learning rates or fix what the other "
+        "findings name.",
     ),
     "observation-clipped": Fault(
         "an observation is clipped on much of the track", "warning", 64,
@@ -142,7 +142,7 @@ FAULTS: dict[str, Fault] = {
         "Give the trainer a faster machine or a smaller network, or set the ratio that it can hold.",
     ),
     "gradients-clipped": Fault(
-        "the gradients lie far above the clip for good", "warning", 36,
+        "the gradients stay far above the clip", "warning", 36,
         "Raise the clip or scale the reward down: now only the direction counts and the learning rate is the step.",
     ),
     "demo-share-drift": Fault(

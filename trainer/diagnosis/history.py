@@ -56,7 +56,7 @@ class History:
         return [c for c in columns if c not in self]
 
     def numbered(self, prefix: str, suffix: str = "") -> list[Array]:
-        """Return ``prefix0suffix``, ``prefix1suffix``, … as far as they go."""
+        """Return ``prefix0suffix``, ``prefix1suffix``, … up to the first that is not there."""
         found: list[Array] = []
         while f"{prefix}{len(found)}{suffix}" in self:
             found.append(self.columns[f"{prefix}{len(found)}{suffix}"])
@@ -74,7 +74,7 @@ def _number(value: Any) -> float:
 
 
 def from_rows(rows: Iterable[Mapping[str, Any]], name: str = "history", ours: bool = False) -> History:
-    """Return a history of rows that may each hold other columns; what is no number becomes NaN."""
+    """Return a history of rows, which need not have the same columns; a value that is not a number becomes NaN."""
     table: dict[str, array[float]] = {}
     missing, count = array("d", [math.nan]), 0
     for row in rows:
@@ -105,7 +105,7 @@ def read_histories(path: Path) -> list[History]:
     except (ValueError, csv.Error, RecursionError) as error:
         raise InputFileError(
             f"The history {path.name} cannot be read as a table, CSV or JSON: {shown(error, 300)}. Export the run's history "
-            "from WandB once more."
+            "from WandB again."
         ) from error
     if not history.columns or not len(history):
         raise InputFileError(f"The history {path.name} holds no numbers: export it again with its columns.")

@@ -1,4 +1,4 @@
-"""The same checks inside the trainer, all the time, within a hundredth of it."""
+"""The same checks inside the trainer, for less than a hundredth of its time."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ from trainer.learner.learner import Learner
 from trainer.replay.batch import Batch
 
 SHARE = 0.008
-"""Of the trainer's time that the checks may take."""
+"""Share of the trainer's time that the checks may take."""
 EVERY_S = 5.0
 FIRST_S = 0.08
-"""What the first look is taken to cost, so that it comes when there is time for it."""
+"""Assumed cost of the first look, which waits until there is time for it."""
 MOST_ROWS = 256
 PROBED = 128
 """Rows of a batch that the critic is asked about; a look then costs about as much as an update."""
 TWICE = 2
-"""A fault is told when this many looks in a row have found it, and is over when as many have not: one odd batch is no fault."""
+"""A fault is reported once this many looks in a row have found it, and is over once as many have not: one odd batch proves
+nothing."""
 AGAIN_S = 600.0
-"""A fault that comes and goes is told at most this often."""
+"""A fault that comes and goes is reported at most this often (s)."""
 CHECKS: tuple[Check, ...] = (
     critic_checks.ignores_actions,
     critic_checks.identical_twins,
@@ -65,7 +66,7 @@ def wrong_discounts(batch: Batch, recipe: Recipe) -> Finding | None:
 
 
 def terminals_missing(batch: Batch, seen: list[int], ended: int) -> Finding | None:
-    """Count terminal rows over all batches looked at (``seen`` is rows and terminal rows so far; it is added to)."""
+    """Count the rows and the terminal rows of all batches looked at; ``seen`` holds both counts and is added to."""
     seen[0] += len(batch)
     seen[1] += int((batch.discount == 0).sum())
     if ended < 20 or seen[0] < 20_000 or seen[1]:
@@ -82,7 +83,7 @@ def few(batch: Batch, count: int) -> Batch:
 
 
 class LiveChecks:
-    """Looks at the learner now and then. Cheap by construction: it does not look while it has used up its share of the time."""
+    """Looks at the learner now and then, but not while the looks have used up their share of the time."""
 
     def __init__(
         self, config: TrainConfig, every_s: float = EVERY_S, clock: Callable[[], float] = time.monotonic
@@ -92,7 +93,7 @@ class LiveChecks:
         self._began = self._looked_at = clock()
         self.spent_s = 0.0
         self.looks = 0
-        self._cost = FIRST_S  # s of the dearest look so far, which fades: the next one must fit as well
+        self._cost = FIRST_S  # s of the most expensive recent look: the next one must fit as well
         self._rows: list[dict[str, float]] = []
         self._terminals = [0, 0]
         self._streaks: dict[str, int] = {}  # looks in a row that found a fault; below 0, that did not
@@ -122,12 +123,12 @@ class LiveChecks:
         return max(self.standing.values(), key=lambda f: f.weight, default=None)
 
     def gone(self) -> list[str]:
-        """Return the faults that have been told and hold no longer, each once."""
+        """Return the reported faults that no longer hold, each once."""
         gone, self._gone = self._gone, []
         return gone
 
     def look(self, learner: Learner, batch: Batch, metrics: Mapping[str, float], ended: int = 0) -> list[Finding]:
-        """Take in a row of metrics and, when it is time, look; return what is wrong since now.
+        """Take in a row of metrics and, when it is time, look; return what has just been found wrong.
 
         ``batch``: rows just learned from; ``ended``: terminated episodes in the replay.
         """

@@ -53,7 +53,7 @@ def pair(value: Any) -> tuple[float, ...]:
 
 
 def known_number(value: Any) -> float | None:
-    """Return a number that a check can reckon with; None where there is none."""
+    """Return a number that a check can calculate with; None where the value is not one."""
     try:
         found = number(value)
     except ValueError:

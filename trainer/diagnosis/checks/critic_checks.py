@@ -1,4 +1,4 @@
-"""What a history says about the critics: do they see the action, are they two, is their target right, do they hold."""
+"""What a history says about the critics: do they see the action, do they differ, is their target right, are they stable."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def identical_twins(history: History, case: Case) -> Answer:
     if typical > 1e-5:
         return Sound(f"the critics differ by {typical:.2%} of Q's deviation")
     evidence = (f"debug/q1 and debug/q2 differ by {typical:.1e} of Q's deviation over {len(gap)} rows",)
-    sentence = "Both critics are the same function, so the smaller of the two is no protection from overestimation."
+    sentence = "Both critics are the same function, so taking the smaller of the two does not protect from overestimation."
     return Finding(sentence, evidence, 0.97)
 
 
@@ -160,7 +160,7 @@ def apart(history: History, case: Case) -> Answer:
         sentence = "The critic believes that it gets better while the returns get worse: it overestimates."
         return Finding(sentence, evidence, min(0.9, 0.5 + abs(down) / 2))
     if up > 0.6 and down < -0.3:
-        evidence = (*evidence, "a fall that is too small against the noise to mean something")
+        evidence = (*evidence, "the fall is too small against the noise to mean anything")
     return Sound("; ".join(evidence))
 
 
@@ -196,7 +196,7 @@ def ends(history: History, case: Case) -> Answer:
 
 
 def _ends_of_a_foreign_run(history: History) -> Answer:
-    """Compare the share of rows that end an episode with the episodes' length. Time limits are no ends, and are not recorded."""
+    """Compare the share of rows that end an episode with the episodes' length. A time limit does not count as an end."""
     if "episode_length_train" not in history:
         return Lacking("the column episode_length_train")
     ended, length = part(history["debug/d"], 0.3), middle(part(history["episode_length_train"], 0.3))
@@ -257,7 +257,7 @@ def exploded(history: History, case: Case) -> Answer:
 
 
 LEARNED = ("loss", "debug/q", "alpha", "entropy", "ent_coef", "grad", "temperature")
-"""What names of columns hold that the learner itself works out."""
+"""Parts of the names of columns that the learner itself works out."""
 
 
 @history_check("exploded")

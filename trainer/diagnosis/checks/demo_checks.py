@@ -1,4 +1,4 @@
-"""Recorded drives: do the demos speak the same language as the agent (units, rewards, observations)."""
+"""Recorded drives: do the demos have the units, the rewards and the observations of the agent."""
 
 from __future__ import annotations
 
@@ -26,36 +26,28 @@ def _too_few(drives: Drives) -> Lacking | None:
     return Lacking(f"{LEAST_AGENT} steps of the agent and {LEAST_DEMO} of laps or imports (there are {agent} and {demo})")
 
 
-def _pairs(drives: Drives, lag: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return (i, i - lag) for all steps i with a known next step, where nothing is missing in between and one side drove."""
+def _response(drives: Drives, who: NDArray[np.bool_], control: int, turning: bool, lag: int) -> tuple[float, float, int]:
+    """Return (slope, correlation, steps) of what the car does on what was asked for ``lag`` steps before.
+
+    Only steps count at which the car moves, and around which one side drove and no step is missing.
+    """
     index = np.arange(lag, len(drives) - 1)
     back = index - lag
-    e, t, who = drives.episode, drives.t, drives.agent
-    whole = (e[index + 1] == e[back]) & (t[index + 1] == t[back] + lag + 1) & (who[index] == who[back])
-    whole &= drives.speed[index] > 3.0
-    return index[whole], back[whole]
-
-
-def _response(drives: Drives, who: NDArray[np.bool_], control: int, turning: bool) -> list[tuple[float, float, int]]:
-    """Return (slope, correlation, steps) of what the car does on what was asked for, for delays of 0 to 3 steps."""
-    found = []
-    for lag in range(4):
-        index, back = _pairs(drives, lag)
-        use = who[index]
-        index, back = index[use], back[use]
-        if turning:  # a steered car turns by an angle per metre
-            change = (drives.heading[index + 1] - drives.heading[index]) * drives.hz / drives.speed[index]
-        else:
-            change = (drives.speed[index + 1] - drives.speed[index]) * drives.hz
-        asked = drives.executed[back, control].astype(np.float64)
-        good = np.isfinite(change) & np.isfinite(asked)
-        asked, change = asked[good], change[good]
-        if len(asked) < LEAST_DEMO // 2 or asked.std() < 1e-3 or change.std() < 1e-9:
-            found.append((0.0, 0.0, len(asked)))
-            continue
-        r = float(np.corrcoef(asked, change)[0, 1])
-        found.append((r * float(change.std() / asked.std()), r, len(asked)))
-    return found
+    e, t, agent = drives.episode, drives.t, drives.agent
+    use = (e[index + 1] == e[back]) & (t[index + 1] == t[back] + lag + 1) & (agent[index] == agent[back])
+    use &= who[index] & (drives.speed[index] > 3.0)
+    index, back = index[use], back[use]
+    if turning:  # a steered car turns by an angle per metre
+        change = (drives.heading[index + 1] - drives.heading[index]) * drives.hz / drives.speed[index]
+    else:
+        change = (drives.speed[index + 1] - drives.speed[index]) * drives.hz
+    asked = drives.executed[back, control].astype(np.float64)
+    good = np.isfinite(change) & np.isfinite(asked)
+    asked, change = asked[good], change[good]
+    if len(asked) < LEAST_DEMO // 2 or asked.std() < 1e-3 or change.std() < 1e-9:
+        return 0.0, 0.0, len(asked)
+    r = float(np.corrcoef(asked, change)[0, 1])
+    return r * float(change.std() / asked.std()), r, len(asked)
 
 
 def one_sided(drives: Drives, control: int) -> bool:
@@ -79,10 +71,9 @@ def units(drives: Drives, case: Case) -> Answer:
     seen: list[str] = []
     for control, label in enumerate(drives.action_names):
         for turning in (True, False):
-            agent = _response(drives, drives.agent, control, turning)
-            demo = _response(drives, drives.brought, control, turning)
+            agent = [_response(drives, drives.agent, control, turning, lag) for lag in range(4)]
             lag = max(range(len(agent)), key=lambda k: abs(agent[k][1]))
-            (slope_a, r_a, _), (slope_d, r_d, n) = agent[lag], demo[lag]
+            (slope_a, r_a, _), (slope_d, r_d, n) = agent[lag], _response(drives, drives.brought, control, turning, lag)
             if abs(r_a) < 0.5 or abs(r_d) < 0.5 or n < LEAST_DEMO // 2:
                 continue
             what = "turning" if turning else "gaining speed"

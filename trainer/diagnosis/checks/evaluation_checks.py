@@ -1,4 +1,4 @@
-"""What a history says about judging: is anything evaluated, and can its columns be believed."""
+"""What a history says about evaluation: is there any, and can the columns be believed."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def meaning(history: History, case: Case) -> Answer:
         known = best[np.isfinite(best)]
         falls = int((np.diff(known) < -1e-9).sum())
         if falls:
-            sentence = "'best race progress' falls again and again, so it is no best but the progress of the last run."
+            sentence = "'best race progress' falls again and again, so it is not a best: it is the progress of the last run."
             text = f"it falls in {falls} of {len(known):,} rows: {known.max():.3f} at most, {known[-1]:.3f} at the end"
             outcomes.append(Finding(sentence, (text,), 0.95))
         else:
             outcomes.append(Sound("the best progress never falls"))
     for column in history.columns:
         if column.endswith("_std") and (history[column] < -1e-9).any():
-            sentence = f"{column} is negative, and no deviation can be."
+            sentence = f"{column} is negative, which a deviation cannot be."
             least = f"least {np.nanmin(history[column]):.3g}"
             outcomes.append(Finding(sentence, (least,), 0.9))
     return outcomes

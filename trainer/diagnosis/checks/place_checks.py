@@ -1,4 +1,4 @@
-"""Recorded drives: where episodes fail, whether demos show that place, whether anything is judged."""
+"""Recorded drives: where episodes fail, whether demos show that place, whether anything is evaluated."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WINDOW_M = 40.0
 MANY = 0.4
 """Share of failed episodes from which a place counts as one that the agent cannot do."""
 BEFORE_S = 3.0
-"""Seconds before a failure in which it was still to be avoided."""
+"""Seconds before a failure in which it could still be avoided."""
 FAR = 2.0
 """A state is not covered when its nearest demo is this many times as far as demos are from each other."""
 

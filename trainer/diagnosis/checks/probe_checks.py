@@ -47,7 +47,7 @@ def twins(probe: Probe, case: Case) -> Answer:
         return None
     text = f"the first two critics differ by {probe.twins:.2%} of Q's deviation"
     if probe.twins < 1e-4:
-        sentence = "The critics are the same function, so they are no check on each other."
+        sentence = "The critics are the same function, so they cannot check each other."
         return Finding(sentence, (text,), 0.97)
     return Sound(text)
 

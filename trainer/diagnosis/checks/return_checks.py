@@ -1,4 +1,4 @@
-"""How the return goes: does it stand, has it fallen. The one figure that everything else is there for."""
+"""How the return develops, which all other figures serve: has it stopped rising, has it fallen."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ TRAIN = (
 """What a return is called, by us and by others."""
 BINS = 20
 LEAST = 25
-"""Different values on a plateau; fewer are too few to call it one."""
+"""Least number of different values on a plateau."""
 SHORT = 150
-"""Rows or episodes; in a shorter history a plateau is only the beginning."""
+"""Rows or episodes; a plateau in a shorter history is only its beginning."""
 SHARE = 0.35
-"""Of the run that a plateau lasts at least."""
+"""Least share of the run that a plateau lasts."""
 NEAR = 0.1
-"""Of the rise: how near its level a run is on its plateau."""
+"""Share of the rise within which a run is at the level of its plateau."""
 FALL = 0.35
-"""Of what was won (or, where a run began at its best, of that level): from there a fall is a collapse."""
+"""Share of the rise (or, where a run began at its best, of that level) from which a fall counts as a collapse."""
 MASTERED = 0.8
-"""Of the newest drives that finish: such a run stands because there is nothing left to learn."""
+"""Share of the newest drives that finish from which a run has stopped rising because there is nothing left to learn."""
 
 
 def named(history: History, names: Sequence[str]) -> str | None:
@@ -82,7 +82,7 @@ def different(values: Array, held: int) -> float:
 def course(case: Case) -> ReturnCurve | Lacking | None:
     """Return the returns that tell most: evaluations where there are enough of them, else drives without help.
 
-    None where only settings, a line or laps were given, which have no return of the agent's.
+    None where there are only settings, a line or laps, which hold no return of the agent.
     """
     found: list[ReturnCurve] = []
     if case.drives is not None:
@@ -107,7 +107,7 @@ def course(case: Case) -> ReturnCurve | Lacking | None:
 
 @case_check(PLATEAU)
 def goes(case: Case) -> Answer:
-    """Has the return fallen and stayed down, or does it stand?"""
+    """Has the return fallen and stayed down, or stopped rising?"""
     known = course(case)
     if known is None or isinstance(known, Lacking):
         return known
@@ -123,7 +123,7 @@ def _error(values: Array, held: int) -> float:
 
 
 def collapsed(run: ReturnCurve) -> Outcome:
-    """A level that was held for a while, and is lost."""
+    """Find a level that was held for a while and then lost."""
     values = run.values
     if run.different < LEAST:
         return Sound(f"{run.what}: {run.different:.0f} different values, too few to tell a fall", fault=COLLAPSED)
@@ -149,7 +149,7 @@ def collapsed(run: ReturnCurve) -> Outcome:
 
 
 def plateau(run: ReturnCurve, case: Case) -> Outcome:
-    """A level that is reached and does not rise any more."""
+    """Find a level that was reached and no longer rises."""
     values, count = run.values, len(run.values)
     if count < SHORT:
         return Sound(f"{run.what}: {count} {run.unit}s, too few to tell a plateau")

@@ -1,4 +1,4 @@
-"""The reward's numbers: terms that can never be paid, that outweigh progress, or that make a crawl worth while."""
+"""The reward's numbers: terms that can never be paid, that outweigh progress, or that make crawling worthwhile."""
 
 from __future__ import annotations
 
