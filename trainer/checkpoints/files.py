@@ -56,7 +56,12 @@ def save(
             file.flush()
             os.fsync(file.fileno())
         os.replace(half, folder / name)
-        _sync_folder(folder)
+        with contextlib.suppress(OSError):  # Windows cannot open a folder
+            fd = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
     except OSError as error:
         with contextlib.suppress(OSError):
             half.unlink()
@@ -72,15 +77,6 @@ def sweep(folder: Path) -> None:
     for half in folder.glob(".*.part"):
         with contextlib.suppress(OSError):
             half.unlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # Windows has no such thing
-        fd = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
 
 
 def load(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], CheckpointMeta]:

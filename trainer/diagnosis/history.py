@@ -64,10 +64,8 @@ class History:
 
 
 def _number(value: Any) -> float:
-    if value is None or value == "" or isinstance(value, bool):
-        return math.nan
     try:
-        number = float(value)
+        number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         return math.nan
     return number if math.isfinite(number) else math.nan
@@ -107,15 +105,13 @@ def read_histories(path: Path) -> list[History]:
             f"The history {path.name} cannot be read as a table, CSV or JSON: {shown(error, 300)}. Export the run's history "
             "from WandB again."
         ) from error
-    if not history.columns or not len(history):
+    if not history.columns:
         raise InputFileError(f"The history {path.name} holds no numbers: export it again with its columns.")
-    charts = runs_of(history.columns)
-    if not charts:
-        return [_in_order(history)]
-    return [
-        _in_order(History({WORKER.get(k, k): v for k, v in columns.items()}, f"{path.name}, {run}", run=run))
-        for run, columns in charts.items()
+    charts = [
+        History({WORKER.get(k, k): v for k, v in columns.items()}, f"{path.name}, {run}", run=run)
+        for run, columns in runs_of(history.columns).items()
     ]
+    return [_in_order(h) for h in charts or [history]]
 
 
 def _in_order(history: History) -> History:
