@@ -34,8 +34,7 @@ class Finding:
     @property
     def weight(self) -> float:
         """0 to 100: what it costs the learning, times how sure it is. Findings are ordered by it."""
-        factor = {"fault": 1.0, "warning": 1.0, "note": 0.3}[self.rank]
-        return FAULTS[self.fault].weight * self.sure * factor
+        return FAULTS[self.fault].weight * self.sure * (0.3 if self.rank == "note" else 1.0)
 
     @property
     def rank(self) -> str:

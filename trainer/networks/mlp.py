@@ -6,6 +6,7 @@ ensemble is a dozen matrix products and little else, without autograd's bookkeep
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from abc import ABC, abstractmethod
@@ -118,7 +119,7 @@ class MlpTape(Tape):
             torch.baddbmm(p[f"bias{i}"], h, weight, out=linear)
             if net.layer_norm:
                 # Unit gain first: the gain differs between members, and the unscaled output is what backward needs.
-                one, zero = _units(linear)
+                one, zero = _units(linear.shape[-1], linear.dtype, linear.device)
                 unit, mean, rstd = torch.native_layer_norm(linear, linear.shape[-1:], one, zero, EPS)
                 out = net.take(tuple(linear.shape), linear)
                 torch.addcmul(p[f"shift{i}"], unit, p[f"gain{i}"], out=out).relu_()
@@ -216,15 +217,7 @@ class MlpTape(Tape):
         return result
 
 
-_UNITS: dict[tuple[int, torch.dtype, torch.device], tuple[Tensor, Tensor]] = {}
-
-
-def _units(x: Tensor) -> tuple[Tensor, Tensor]:
+@functools.cache
+def _units(size: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return ones and zeros (H,): with them LayerNorm runs faster than with no affine part at all."""
-    key = (x.shape[-1], x.dtype, x.device)
-    if key not in _UNITS:
-        _UNITS[key] = (
-            torch.ones(key[0], dtype=x.dtype, device=x.device),
-            torch.zeros(key[0], dtype=x.dtype, device=x.device),
-        )
-    return _UNITS[key]
+    return torch.ones(size, dtype=dtype, device=device), torch.zeros(size, dtype=dtype, device=device)

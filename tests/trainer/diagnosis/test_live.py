@@ -67,7 +67,7 @@ def test_the_critic_that_ignores_actions_is_told_once_and_stands() -> None:
     assert checks.sentence
 
 
-def test_a_fault_that_is_mended_is_over_and_may_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_that_is_fixed_is_over_and_may_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
     learner, rows, batch = train(20)
     clock = Clock()
     checks = LiveChecks(CONFIG, every_s=0.0, clock=clock)
