@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from safetensors import SafetensorError
@@ -140,9 +140,3 @@ def _network(kind: type[Network], prefix: str, tensors: Mapping[str, Tensor], me
     except RuntimeError as error:
         raise CheckpointError("The checkpoint does not fit the network it names: choose another.") from error
     return network.eval().requires_grad_(False)
-
-
-def shaped_like(config: TrainConfig, other: Mapping[str, Any]) -> TrainConfig:
-    """Return ``config`` with the network's shape of another configuration."""
-    theirs = TrainConfig.from_dict(other)
-    return config.with_values(**{name: getattr(theirs, name) for name in SHAPE_FIELDS})

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from data.errors import CheckpointError, UsageError
 from data.tables.checkpoints import CheckpointRecord
-from trainer.checkpoints.files import SHAPE_FIELDS, load, shaped_like
+from trainer.checkpoints.files import SHAPE_FIELDS, load
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import TrainConfig
 from trainer.daemon.update_budget import UpdateBudget
@@ -104,7 +104,7 @@ def _from_file(
             "omit that setting, or begin from nothing with --fresh."
         )
     if other:
-        config = shaped_like(config, meta.config)
+        config = config.with_values(**{name: getattr(stored, name) for name in SHAPE_FIELDS})
         say(f"The networks keep the shape they have in {path.name} ({', '.join(other)}).")
     learner = make_learner(len(meta.observation_names), len(meta.action_names), config, wish.device)
     try:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from trainer.diagnosis.case import Answer, Case, Check, drives_check
 from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.finding import Finding, Lacking, Outcome, Sound
-from trainer.diagnosis.stats import Array
 
 LEAST_DEMO = 100
 LEAST_AGENT = 300
@@ -138,16 +137,10 @@ def _repaid(drives: Drives) -> Iterable[Outcome]:
         yield Sound(text)
 
 
-def gained(drives: Drives) -> Array:
-    """Return the metres of progress of each step, NaN where the next step is not known."""
-    gain = np.full(len(drives), np.nan)
-    gain[:-1][drives.joined] = np.diff(drives.progress)[drives.joined]
-    return gain
-
-
 def _paid_otherwise(drives: Drives) -> Iterable[Outcome]:
     """Compare what a step pays that gains as many metres at about the same speed."""
-    gain = gained(drives)
+    gain = np.full(len(drives), np.nan)  # m of progress in each step
+    gain[:-1][drives.joined] = np.diff(drives.progress)[drives.joined]
     good = np.isfinite(gain) & (gain > 0.05)
     agent, demo = good & drives.agent, good & drives.brought
     if agent.sum() < LEAST_AGENT // 2 or demo.sum() < LEAST_DEMO // 2:
