@@ -135,7 +135,7 @@ class Crew:
         return life.process.poll() is None and life.first_sign is not None
 
     def wait_until_at_work(self) -> None:
-        """Return when the session drives and the trainer has a pulse."""
+        """Return when the session drives and the trainer has a heartbeat."""
         until = time.monotonic() + START_S
         while time.monotonic() < until:
             for role in ROLES:

@@ -157,8 +157,8 @@ def drive(home: Home, seconds: float, seed: int, trainer: bool) -> tuple[dict[st
             with rig:
                 deadline = time.monotonic() + 60
                 while process is not None and time.monotonic() < deadline:
-                    pulse = process.heartbeat()
-                    if not process.alive or (pulse is not None and pulse.updates > 0):
+                    beat = process.heartbeat()
+                    if not process.alive or (beat is not None and beat.updates > 0):
                         break
                     time.sleep(0.05)
                 rig.policy.begin_episode()  # loading torch for the first time is no part of driving
@@ -174,8 +174,8 @@ def drive(home: Home, seconds: float, seed: int, trainer: bool) -> tuple[dict[st
             if process is not None:
                 if not process.alive:
                     raise SystemExit(f"The trainer ended early: {process.last_line()}")
-                pulse = process.heartbeat()
-                updates = pulse.updates if pulse is not None else 0
+                beat = process.heartbeat()
+                updates = beat.updates if beat is not None else 0
         finally:
             if process is not None:
                 process.stop()

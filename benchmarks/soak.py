@@ -147,7 +147,7 @@ def trainer(home: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
-def pulse(home: Path, process: subprocess.Popen[bytes], steps: int) -> Heartbeat:
+def caught_up(home: Path, process: subprocess.Popen[bytes], steps: int) -> Heartbeat:
     """Wait until the trainer has taken in so many online steps, and owes nothing."""
     while True:
         beat = read_heartbeat(home)
@@ -191,12 +191,12 @@ def drive(home: Path, steps: int) -> list[dict[str, float]]:
     driver, rows = Driver(path, layout()), []
     driver.session(4_000)
     process = trainer(home)
-    pulse(home, process, 0)
+    caught_up(home, process, 0)
     for tenth in range(10):
         mine, theirs, before = time.process_time(), cpu_s(process.pid), driver.steps
         for _ in range(SESSIONS // 10):
             driver.session(steps // SESSIONS)
-            beat = pulse(home, process, online(path))
+            beat = caught_up(home, process, online(path))
         count = driver.steps - before
         rows.append(
             {
@@ -222,7 +222,7 @@ def starts(home: Path) -> dict[str, float]:
     ).stdout.split()  # fmt: skip
     began = time.monotonic()
     process = trainer(home)
-    beat = pulse(home, process, 1)
+    beat = caught_up(home, process, 1)
     found = {
         "session_start_s": float(out[0]), "session_start_cpu_s": float(out[1]),
         "trainer_start_s": time.monotonic() - began, "trainer_start_cpu_s": cpu_s(process.pid),

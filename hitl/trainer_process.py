@@ -1,4 +1,4 @@
-"""The trainer as a process of its own: start it, feel its pulse, stop it."""
+"""The trainer as a process of its own: start it, read its heartbeat, stop it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hitl.processes import command, environment
 from trainer.daemon import control
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 
-START_S = 30.0  # a trainer must have given its first pulse by then
+START_S = 30.0  # a trainer must have given its first heartbeat by then
 STOP_S = 20.0  # a trainer needs a moment to write its last checkpoint
 
 

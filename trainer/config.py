@@ -19,7 +19,7 @@ Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Steps = Annotated[int, Meta(ge=0, le=10**12)]
 Size = Annotated[int, Meta(ge=1, le=4096)]
-"""Far beyond what anybody trains with: a setting from a file must not ask for all the memory there is."""
+"""Far more than anyone trains with: a setting from a file must not ask for all the memory there is."""
 Beta = Annotated[float, Meta(ge=0, lt=1)]
 
 
@@ -265,7 +265,7 @@ NAMES = frozenset(f.name for f in fields(TrainConfig))
 
 
 def beyond_bounds(name: str, value: object) -> bool:
-    """Whether a number is none that this setting may be."""
+    """Whether a value is a number that this setting does not allow."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:

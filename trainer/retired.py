@@ -47,7 +47,7 @@ RETIRED: dict[str, tuple[Any, str]] = {
 def without_retired(values: Mapping[str, Any], source: str) -> tuple[dict[str, Any], list[str]]:
     """Return values that were asked for without those of earlier versions, and a sentence about each of these."""
     said = [
-        f"{source}: {name} is no setting of this version and is ignored: {RETIRED[name][1]}."
+        f"{source}: {name} is not a setting of this version and is ignored: {RETIRED[name][1]}."
         for name in values
         if name in RETIRED
     ]

@@ -1,4 +1,4 @@
-"""What the demo's window shows beside the drive: the part that runs, the evaluations, the trainer's pulse."""
+"""What the demo's window shows beside the drive: the part that runs, the evaluations, the trainer's state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from data.records import Corner
 from hitl import arbiter
 from hitl.demo.demo import EPISODES, Progress
 from hitl.screens.live_view import LiveView
-from hitl.screens.trainer_pulse import PulseReader
+from hitl.screens.trainer_state import HeartbeatReader
 from hitl.session.session import EpisodeResult, Tick
 from takeover_ui.view import RecorderState, TrainerState
 from takeover_ui.window.window import Window
@@ -34,9 +34,9 @@ class DemoWindow(Progress):
         self._last_frame = 0.0
         self._evaluations: list[tuple[float, float]] = []
 
-    def begin(self, rig: SessionSetup, trainer: TrainerProcess, pulses: PulseReader) -> None:
+    def begin(self, rig: SessionSetup, trainer: TrainerProcess, heartbeats: HeartbeatReader) -> None:
         """The session is ready."""
-        self._rig, self._trainer, self._pulses = rig, trainer, pulses
+        self._rig, self._trainer, self._heartbeats = rig, trainer, heartbeats
         corners = rig.corners if self._corner in rig.corners else (*rig.corners, self._corner)
         self._view = LiveView(self._window, rig.track, corners, rig.action_names, hz=rig.task.settings.hz)
 
@@ -45,7 +45,7 @@ class DemoWindow(Progress):
         view, status = self._view, self._rig.recorder.status
         view.message, view.hint = self._message, HINT
         view.store = RecorderState(status.committed_steps, status.queue, status.problem)
-        view.trainer = self._pulse()
+        view.trainer = self._trainer_state()
         view.evaluations = tuple(self._evaluations)
         view(tick)
 
@@ -76,6 +76,6 @@ class DemoWindow(Progress):
         self._evaluations.append((float(agent_steps), passes / EPISODES))
         self._window.toast(f"{passes} of {EPISODES} passes without help", "good" if passes >= 18 else "info")
 
-    def _pulse(self) -> TrainerState:
-        pulse, alive = self._pulses.newest, self._trainer.alive
-        return pulse if pulse is not None and pulse.alive and alive else TrainerState(alive=alive)
+    def _trainer_state(self) -> TrainerState:
+        trainer, alive = self._heartbeats.newest, self._trainer.alive
+        return trainer if trainer is not None and trainer.alive and alive else TrainerState(alive=alive)

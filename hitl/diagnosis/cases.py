@@ -111,9 +111,9 @@ def _road(store: Store, drives: Drives | None) -> RoadFacts | None:
         return None
 
     track = replace(track, corners=drives.corners or track.corners)
-    same = (drives.episode[1:] == drives.episode[:-1]) & (drives.t[1:] == drives.t[:-1] + 1)
-    lost = -np.diff(drives.speed)[same] * drives.hz
-    turn = np.abs(np.diff(drives.heading))[same] * drives.hz * drives.speed[:-1][same]
+    joined = drives.joined
+    lost = -np.diff(drives.speed)[joined] * drives.hz
+    turn = np.abs(np.diff(drives.heading))[joined] * drives.hz * drives.speed[:-1][joined]
     lost, turn = lost[np.isfinite(lost) & (lost > 3.0)], turn[np.isfinite(turn)]
     known = np.isfinite(drives.speed)
     if known.sum() < 200:

@@ -53,7 +53,7 @@ def read_player_runs(path: Path, line: str | None, recipe: Recipe | None) -> tup
         heading=unknown,
         episode=index.astype(np.int64),
         t=np.concatenate([np.arange(n) for n in count]),
-        checkpoint=np.full(len(index), -1),
+        checkpoint_id=np.full(len(index), -1),
         episodes=[EpisodeSummary(i, 0, "", "lap", "", n, float(r.reward.sum()), n, 0.0, None, "", hz)
                   for i, (r, n) in enumerate(zip(runs, count, strict=True))],
         observation_names=names,

@@ -1,4 +1,4 @@
-"""A session in its window: each tick drawn, the pulses of store and trainer beside it, and what keys and buttons do."""
+"""A session in its window: each tick drawn, the state of store and trainer beside it, and what keys and buttons do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from hitl.drivers.human import HumanSide, persons_pad
 from hitl.protocols import EpisodeResult, Tick
 from hitl.screens.live_view import LiveView
-from hitl.screens.trainer_pulse import PulseReader
+from hitl.screens.trainer_state import HeartbeatReader
 from hitl.session.setup import SessionSetup
 from takeover_ui.view import RecorderState
 from takeover_ui.window.window import Window
@@ -37,11 +37,11 @@ class SessionScreen:
     def __init__(self, window: Window) -> None:
         self._window = window
 
-    def begin(self, rig: SessionSetup, pulses: PulseReader) -> None:
+    def begin(self, rig: SessionSetup, heartbeats: HeartbeatReader) -> None:
         """The setup is there: its track and names are known."""
         self._view = LiveView(self._window, rig.track, rig.corners, rig.action_names, hz=rig.task.settings.hz)
         self._view.hint = HINTS[rig.options.gating.mode]
-        self._rig, self._pulses = rig, pulses
+        self._rig, self._heartbeats = rig, heartbeats
 
     @property
     def hint(self) -> str:
@@ -59,7 +59,7 @@ class SessionScreen:
         """Show one tick."""
         status = self._rig.recorder.status
         self._view.store = RecorderState(status.committed_steps, status.queue, status.problem)
-        self._view.trainer = self._pulses.newest
+        self._view.trainer = self._heartbeats.newest
         self._view(tick)
 
     def say(self, text: str) -> None:

@@ -42,12 +42,12 @@ def _make_history(rng: Random) -> bytes:
 
 def _use_history(data: bytes, folder: Path) -> None:
     from trainer.diagnosis.case import Case
-    from trainer.diagnosis.history import read_history
+    from trainer.diagnosis.history import read_histories
     from trainer.diagnosis.run import diagnose
 
     path = folder / "history.csv"
     path.write_bytes(data)
-    history = read_history(path)
+    history = read_histories(path)[0]
     assert len(history) and all(len(c) == len(history) for c in history.columns.values()), (
         "columns of different lengths"
     )

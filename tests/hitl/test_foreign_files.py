@@ -104,7 +104,7 @@ def test_settings_are_refused_in_a_sentence(tmp_path, name, text):
 )
 def test_a_file_far_too_large_is_refused_before_it_is_read(tmp_path, name):
     """A small config.json whose line stood there a hundred thousand times once took 500 MiB before it was refused."""
-    from trainer.diagnosis.history import read_history
+    from trainer.diagnosis.history import read_histories
     from trainer.diagnosis.recipe import read_recipe
     from trainer.tmrl.config import read
 
@@ -113,7 +113,7 @@ def test_a_file_far_too_large_is_refused_before_it_is_read(tmp_path, name):
     os.truncate(path, 2**28)  # it takes no room on the disk
     readers = {
         "config.json": (read, read_recipe), "road.toml": (load_track,), "road.csv": (load_track,),
-        "history.jsonl": (read_history,), "history.csv": (read_history,),
+        "history.jsonl": (read_histories,), "history.csv": (read_histories,),
     }.get(name, (lambda _: load(Home(tmp_path)),))  # fmt: skip
     tracemalloc.start()
     try:
@@ -132,17 +132,17 @@ def test_a_file_far_too_large_is_refused_before_it_is_read(tmp_path, name):
     ],
 )
 def test_a_history_of_many_columns_asks_for_no_memory_that_it_does_not_fill(tmp_path, name, text):
-    from trainer.diagnosis.history import read_history
+    from trainer.diagnosis.history import read_histories
 
     (tmp_path / name).write_text(text)
-    assert "columns" in refused(read_history, tmp_path / name)
+    assert "columns" in refused(read_histories, tmp_path / name)
 
 
 def test_a_column_that_stands_in_a_history_under_both_its_names_is_one(tmp_path):
-    from trainer.diagnosis.history import read_history
+    from trainer.diagnosis.history import read_histories
 
     (tmp_path / "a.jsonl").write_text('{"run/Steps": 3, "worker/steps": 4, "b": 1}\n{"run/Steps": 5}')
-    history = read_history(tmp_path / "a.jsonl")
+    history = read_histories(tmp_path / "a.jsonl")[0]
     assert history["worker/steps"].tolist() == [3, 5]
     assert len(history["b"]) == 2
 
@@ -285,19 +285,19 @@ def test_a_recipe_with_numbers_that_are_none_is_read_without_them(key, value):
 
 @pytest.mark.parametrize("text", ['{"a": ' + "7" * 5000 + "}", '{"a": ' * 5000, "\x00", '{"a": 1}\nnot json', "[1]"])
 def test_a_history_is_refused_in_a_sentence(tmp_path, text):
-    from trainer.diagnosis.history import read_history
+    from trainer.diagnosis.history import read_histories
 
     path = tmp_path / "history.jsonl"
     path.write_text(text)
-    refused(read_history, path)
+    refused(read_histories, path)
 
 
 def test_a_history_holds_no_infinite_number(tmp_path):
-    from trainer.diagnosis.history import read_history
+    from trainer.diagnosis.history import read_histories
 
     path = tmp_path / "history.jsonl"
     path.write_text('{"a": 1.0, "b": 2}\n{"a": Infinity, "b": 1e999}\n{"a": "1e999", "b": 1' + "0" * 400 + "}")
-    history = read_history(path)
+    history = read_histories(path)[0]
     assert np.isfinite(history["a"]).tolist() == [True, False, False]
     assert np.isfinite(history["b"]).tolist() == [True, False, False]
 

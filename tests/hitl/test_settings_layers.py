@@ -18,7 +18,7 @@ from hitl.settings import SECTIONS, TABLES, OverlaySettings, load
 from hitl.task.driving_task import DrivingTask
 from takeover_ui.overlay.texts import LANGUAGES
 from takeover_ui.window.options import WindowOptions
-from tests.trainer.daemon.test_daemon import SMALL, drive, train
+from tests.support.daemon_runs import SMALL, drive, train
 from trainer.daemon.wish import Wish
 
 
@@ -200,10 +200,10 @@ def test_settings_of_earlier_versions_are_ignored_with_a_sentence(tmp_path: Path
     settings = load(home_with(tmp_path, '[train]\nutd = 4\nbc_loss = "nll"\n'))
     assert settings.train == {"utd": 4.0}
     (note,) = settings.notes
-    assert note.startswith("settings.toml: bc_loss is no setting of this version and is ignored")
+    assert note.startswith("settings.toml: bc_loss is not a setting of this version and is ignored")
     shown(tmp_path, capsys, "--set", "adam_eps=1e-5")
     main(["config", "show", "--home", str(tmp_path), "--set", "adam_eps=1e-5"])
-    assert "command line: adam_eps is no setting of this version" in capsys.readouterr().err
+    assert "command line: adam_eps is not a setting of this version" in capsys.readouterr().err
 
 
 def test_a_mistake_stops_only_what_needs_it(tmp_path: Path) -> None:

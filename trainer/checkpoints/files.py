@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from safetensors import SafetensorError
@@ -56,7 +56,12 @@ def save(
             file.flush()
             os.fsync(file.fileno())
         os.replace(half, folder / name)
-        _sync_folder(folder)
+        with contextlib.suppress(OSError):  # Windows cannot open a folder
+            fd = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
     except OSError as error:
         with contextlib.suppress(OSError):
             half.unlink()
@@ -72,15 +77,6 @@ def sweep(folder: Path) -> None:
     for half in folder.glob(".*.part"):
         with contextlib.suppress(OSError):
             half.unlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # Windows has no such thing
-        fd = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
 
 
 def load(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], CheckpointMeta]:
@@ -144,9 +140,3 @@ def _network(kind: type[Network], prefix: str, tensors: Mapping[str, Tensor], me
     except RuntimeError as error:
         raise CheckpointError("The checkpoint does not fit the network it names: choose another.") from error
     return network.eval().requires_grad_(False)
-
-
-def shaped_like(config: TrainConfig, other: Mapping[str, Any]) -> TrainConfig:
-    """Return ``config`` with the network's shape of another configuration."""
-    theirs = TrainConfig.from_dict(other)
-    return config.with_values(**{name: getattr(theirs, name) for name in SHAPE_FIELDS})

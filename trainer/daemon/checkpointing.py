@@ -15,7 +15,7 @@ from trainer.checkpoints.files import load, save
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.daemon.intake import Intake
 from trainer.daemon.reporting import Reporter
-from trainer.daemon.resume import KIND, Start
+from trainer.daemon.resume import KIND, LearnerStart
 from trainer.daemon.update_budget import UpdateBudget
 
 
@@ -25,7 +25,7 @@ class CheckpointWriter:
     def __init__(
         self,
         root: Path,
-        start: Start,
+        start: LearnerStart,
         intake: Intake,
         budget: UpdateBudget,
         generator: torch.Generator,
@@ -72,7 +72,7 @@ class CheckpointWriter:
                     name, sha256, learner.updates, learner.env_steps, KIND, self._config.to_dict(), self._start.parent
                 )
         except (CheckpointError, StoreError) as error:
-            if name:  # a file without a row is never asked for, and the disk may be full of the like
+            if name:  # no one asks for a file without a row, and such files could fill the disk
                 with contextlib.suppress(OSError):
                     (self._folder / name).unlink()
             beat.problem = str(error)
@@ -128,5 +128,5 @@ class CheckpointWriter:
         learner.forget_metrics()
         # The updates that were lost are owed again.
         budget.owed = min(owed + self._config.utd * (budget.online - online), budget.limit)
-        learner.generator.manual_seed(self._config.seed + learner.updates + 7)  # not the same road again
+        learner.generator.manual_seed(self._config.seed + learner.updates + 7)  # other batches than the last time
         self._start.parent = record.id

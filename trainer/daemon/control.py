@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 from data.errors import TrainingError
 from data.recording.session_lock import LiveLock, is_alive
@@ -13,26 +13,21 @@ STOP, PAUSE = "trainer.stop", "trainer.pause"
 _NAME = "trainer"
 
 
-class TrainerLock:
-    """Held for as long as a trainer works on a store; the operating system lets go of it when the process dies.
+@contextlib.contextmanager
+def trainer_lock(store: Path) -> Iterator[None]:
+    """Hold the lock of a trainer that works on a store; the operating system lets go of it when the process dies.
 
-    Raises TrainingError on entering when another trainer is at work there.
+    Raises TrainingError when another trainer is at work there.
     """
-
-    def __init__(self, store: Path) -> None:
-        self._lock = LiveLock(store, _NAME)
-
-    def __enter__(self) -> TrainerLock:
-        if not self._lock.acquire():
-            raise TrainingError(
-                "Another trainer is at work on this home folder: `hitl train status` shows it, `hitl train stop` ends it."
-            )
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._lock.release()
+    lock = LiveLock(store, _NAME)
+    if not lock.acquire():
+        raise TrainingError(
+            "Another trainer is at work on this home folder: `hitl train status` shows it, `hitl train stop` ends it."
+        )
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def running(store: Path) -> bool:

@@ -31,7 +31,7 @@ from trainer.daemon.intake import Intake, Opened
 from trainer.daemon.metric_logs import MetricRows
 from trainer.daemon.process_tuning import flushing_denormals, tune_malloc
 from trainer.daemon.reporting import Reporter
-from trainer.daemon.resume import Start, begin
+from trainer.daemon.resume import LearnerStart, begin
 from trainer.daemon.training import Training
 from trainer.daemon.wish import Wish
 from trainer.learner.make import make_learner
@@ -43,7 +43,7 @@ class Daemon:
     """One trainer on one home folder (``root``, with ``store.sqlite`` and ``checkpoints/`` in it).
 
     ``stop`` is asked between chunks; ``say`` takes sentences for the player; ``show`` gets every heartbeat and the newest
-    metrics; ``logs`` names where metrics go beside the store (``trainer.daemon.metric_logs``). Raises TrainingError when another
+    metrics; ``logs`` names where metrics go besides the store (``trainer.daemon.metric_logs``). Raises TrainingError when another
     trainer is at work here or training cannot go on, CheckpointError when no checkpoint can be used.
     """
 
@@ -69,7 +69,7 @@ class Daemon:
         """Train until asked to stop; the last thing done is a checkpoint."""
         tune_malloc()
         self.root.mkdir(parents=True, exist_ok=True)
-        with control.TrainerLock(self.store_path), flushing_denormals():
+        with control.trainer_lock(self.store_path), flushing_denormals():
             control.withdraw(self.root, control.STOP)
             sweep(self.folder)
             try:
@@ -122,29 +122,27 @@ class Daemon:
 
     def _open(self) -> Opened | None:
         """Make or take up the learner; None (after a short rest) while there is nothing to begin with."""
-        records, driven = [], None
-        if self.store_path.exists():
+        records, driven, stored = [], None, self.store_path.exists()
+        if stored:
             with Store(self.store_path, create=False) as store:
                 records, driven = store.checkpoints(), driven_layout(store.conn, live=True)
         start = begin(self.wish, records, self.folder, self._report.say)
-        if start is not None and start.own and start.meta is not None and not start.meta.updates:
-            # One that was made while the home held nothing but laps of another layout has learned nothing, and is no loss.
-            fits = driven in (None, (start.meta.observation_names, start.meta.action_names))
-            start = start if fits else None
-        if start is not None and start.unknown and self.store_path.exists():
-            self._report.event("settings", start.unknown, "warning")
-        if start is not None and start.meta is not None and self.store_path.exists():
-            names = (start.meta.observation_names, start.meta.action_names)
-            follower = Follower(self.store_path, *names, **_newest(start.config))
-            return Opened(start, follower, names, Update.empty(len(names[0]), len(names[1])))
-        if self.store_path.exists():
+        if stored and start is not None and start.meta is not None:
+            names = start.meta.observation_names, start.meta.action_names
+            # A learner made while the home held only laps of another layout has learned nothing: begin without it.
+            if not start.own or start.meta.updates or driven in (None, names):
+                if start.unknown:
+                    self._report.event("settings", start.unknown, "warning")
+                follower = Follower(self.store_path, *names, **_newest(start.config))
+                return Opened(start, follower, names, Update.empty(len(names[0]), len(names[1])))
+        if stored:
             follower = Follower(self.store_path, **_newest(self.wish.config))
             first = follower.poll()
             if follower.layout is not None:
                 names = follower.layout
                 config = with_image(self.wish.config, names[0])
                 learner = make_learner(len(names[0]), len(names[1]), config, self.wish.device)
-                return Opened(Start(learner, config), follower, names, first)
+                return Opened(LearnerStart(learner, config), follower, names, first)
             follower.close()
         self.beat.detail = "for the first steps: `hitl play` drives, `hitl import` brings laps"
         self._write_heartbeat("waiting")

@@ -1,8 +1,9 @@
-"""What the daemon sees beside the batches: returns of episodes, evaluations and what they mean, where its time goes."""
+"""What the daemon keeps track of besides batches: returns, evaluations and what they mean, where its time goes."""
 
 from __future__ import annotations
 
 import contextlib
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -19,25 +20,25 @@ from trainer.daemon.verdicts import Verdict, below_best, best, verdicts
 
 
 class Watch:
-    """Keeps an eye on what comes in."""
+    """Follows the episodes and the evaluations that come in."""
 
     def __init__(self) -> None:
         self.evaluated = False
-        """Whether an evaluation episode ended since the last judgement."""
+        """Whether an evaluation episode ended since the last ``judge``."""
         self.judged: list[Verdict] = []
         self.best: Verdict | None = None
         self.track = ""
-        """That these are about: the one that was evaluated last."""
+        """The track that these are about: the one evaluated last."""
         self.seen: set[int] = set()
         """Checkpoints that were evaluated."""
         self.left_out: set[Layout] = set()
-        self.unusable: dict[str, int] = {}
+        self.unusable = Counter[str]()
         """Steps that were left out because a number in them cannot be learned from, by its name."""
         self._unusable, self._named = 0, set[str]()
         self.newest: dict[str, float] = {}
         self._sums: dict[int, tuple[float, int]] = {}
         self._last: dict[str, float] = {}
-        self._seconds: dict[str, float] = {}
+        self._seconds = defaultdict[str, float](float)
         self._trained = 0
         self._driven: frozenset[str] = frozenset()
         self._digests: dict[str, str] = {}
@@ -47,8 +48,7 @@ class Watch:
     def follow(self, update: Update) -> None:
         """Note returns and lengths of the episodes that ended, and what could not be used."""
         self._unusable += update.bad_steps
-        for name, count in update.bad_numbers.items():
-            self.unusable[name] = self.unusable.get(name, 0) + count
+        self.unusable.update(update.bad_numbers)
         if len(update):
             ids, where = np.unique(update.episode_id, return_inverse=True)
             totals, counts = np.bincount(where, update.reward), np.bincount(where)
@@ -85,10 +85,10 @@ class Watch:
             # A checkpoint is compared with others on one road: the one that was evaluated last.
             found = store.evaluations()
             track = found[-1].track if found else ""
-            rule, weights = DemoRule.of(config.to_dict()), dict[str, float]()
+            rule, weights = DemoRule.of(config.to_dict()), Counter[str]()
             for s in store.segments(kind="takeover", track=track):
                 if s.corner is not None and rule.judge(s).counts:
-                    weights[s.corner] = weights.get(s.corner, 0.0) + s.stop - s.start
+                    weights[s.corner] += s.stop - s.start
             if track != self.track:
                 self.track, self.best, self.below = track, None, 0
             self.judged = verdicts([e for e in found if e.track == track], weights)
@@ -126,7 +126,7 @@ class Watch:
 
     def spent(self, what: str, seconds: float, updates: int = 0) -> None:
         """Note where time went."""
-        self._seconds[what] = self._seconds.get(what, 0.0) + seconds
+        self._seconds[what] += seconds
         self._trained += updates
 
     def metrics(self, round_seconds: float) -> dict[str, float]:
@@ -135,12 +135,13 @@ class Watch:
         values = {
             **self._last,
             "round_time": round_seconds,
-            "idle_time": self._seconds.get("idle", 0.0),
-            "training_step_duration": self._seconds.get("training", 0.0) / updates,
-            "sampling_duration": self._seconds.get("sampling", 0.0) / updates,
-            "following_share": self._seconds.get("following", 0.0) / max(1e-9, round_seconds),
+            "idle_time": self._seconds["idle"],
+            "training_step_duration": self._seconds["training"] / updates,
+            "sampling_duration": self._seconds["sampling"] / updates,
+            "following_share": self._seconds["following"] / max(1e-9, round_seconds),
         }
-        self._seconds, self._trained = {}, 0
+        self._seconds.clear()
+        self._trained = 0
         return values
 
 

@@ -1,4 +1,4 @@
-"""The trainer's pulse: a small file in the home folder that anyone may read. Imports nothing heavy."""
+"""The trainer's heartbeat: a small file in the home folder that anyone may read. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Heartbeat:
     ticks: float = 0.0
     """The same on the system's monotonic clock, which no setting of the wall's moves: ages are told by it."""
     state: str = "starting"
-    """``starting``, ``waiting`` (no steps yet, or too few), ``training``, ``idle`` (all updates paid), ``paused``,
+    """``starting``, ``waiting`` (no steps yet, or too few), ``training``, ``idle`` (all updates done), ``paused``,
     ``stopped`` or ``failed``."""
     detail: str = ""
     """What it is ``waiting`` for, or why it is ``idle``, in words that follow the state."""

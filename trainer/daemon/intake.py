@@ -14,7 +14,7 @@ from data.reading.update import Update
 from data.store import Store
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.reporting import Reporter
-from trainer.daemon.resume import Start
+from trainer.daemon.resume import LearnerStart
 from trainer.replay.replay import Replay
 
 
@@ -22,7 +22,7 @@ from trainer.replay.replay import Replay
 class Opened:
     """A learner, and the store that it is to learn from, opened at its beginning."""
 
-    start: Start
+    start: LearnerStart
     follower: Follower
     names: Layout
     first: Update
@@ -41,10 +41,10 @@ class Intake:
         self.terminated = 0
         """Episodes taken in that were terminated."""
         self.made_for_another = False
-        """Whether something else is driven here than the learner, who knows nothing yet, was made for."""
+        """Whether the learner, still untrained, was made for another layout than is driven here."""
 
     def catch_up(self, stop: Callable[[], bool]) -> bool:
-        """Read all that the store holds; False when asked to stop meanwhile."""
+        """Read all that the store holds; False when asked to stop before the end."""
         update = self._first
         while True:
             self._take_in(update)
@@ -83,7 +83,7 @@ class Intake:
         self.watch.evaluated = self.watch.evaluated or "evaluation" in self.follower.skipped
         meta = self._start.meta
         if self._start.own and meta is not None and "last_step" in meta.numbers:
-            # What came since the checkpoint is known to a step, however much of what was before has been deleted meanwhile.
+            # The steps since the checkpoint can be counted, however many older ones have been deleted.
             with Store(self._store_path, read_only=True) as store:
                 since = store.steps_between(int(meta.numbers["last_step"]), self.follower.last_step, *self.names)
             new = sum(steps for purpose, steps in since.items() if self.replay.counts(purpose))

@@ -16,8 +16,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 from data.errors import StoreError, UsageError
 from data.store import Store
@@ -25,7 +26,7 @@ from data.suggest import did_you_mean
 from trainer.config import TrainConfig
 from trainer.daemon.intake import Intake
 from trainer.daemon.reporting import Reporter
-from trainer.diagnosis.catalogue import title
+from trainer.diagnosis.catalogue import FAULTS
 from trainer.diagnosis.live import LiveChecks
 from trainer.learner.learner import Learner
 from trainer.replay.batch import Batch
@@ -45,56 +46,40 @@ _NOTHING_ELSE = {
 """What keeps wandb from sending anything of this machine: its command line, paths, packages, loads."""
 
 
-class Sink(Protocol):
+class Sink(NamedTuple):
     """Takes rows of metrics."""
 
-    def add(self, update: int, values: Mapping[str, float]) -> None:
-        """Take the metrics of an update."""
+    add: Callable[[int, Mapping[str, float]], None]
+    """Takes the metrics of an update."""
+    close: Callable[[], None]
+    """Writes out what is left."""
 
-    def close(self) -> None:
-        """Write out what is left."""
 
+def _tensorboard(folder: Path) -> Sink:
+    """Write event files in ``folder``."""
+    writer: Any = importlib.import_module("torch.utils.tensorboard").SummaryWriter(str(folder))
 
-class TensorBoardSink:
-    """Event files in ``folder``."""
-
-    def __init__(self, folder: Path) -> None:
-        writer: Any = importlib.import_module("torch.utils.tensorboard")
-        self._writer: Any = writer.SummaryWriter(str(folder))
-
-    def add(self, update: int, values: Mapping[str, float]) -> None:
-        """See ``Sink``."""
+    def add(update: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
-            self._writer.add_scalar(name, value, update)
+            writer.add_scalar(name, value, update)
 
-    def close(self) -> None:
-        """See ``Sink``."""
-        self._writer.close()
+    return Sink(add, writer.close)
 
 
-class WandbSink:
-    """A run of Weights & Biases; offline (files in ``folder``, for ``wandb sync``) unless ``WANDB_MODE`` says otherwise."""
-
-    def __init__(self, folder: Path, project: str, settings: Mapping[str, Any]) -> None:
-        wandb: Any = importlib.import_module("wandb")
-        logging.raiseExceptions = False  # on a full disk its log file cannot be written, which is not for the player's eyes
-        folder.mkdir(parents=True, exist_ok=True)
-        mode = os.environ.get("WANDB_MODE", "offline")
-        for name, value in _NOTHING_ELSE.items():
-            os.environ.setdefault(f"WANDB_{name}", value)
-        self._run: Any = wandb.init(project=project, dir=str(folder), mode=mode, config=dict(settings))
-
-    def add(self, update: int, values: Mapping[str, float]) -> None:
-        """See ``Sink``."""
-        self._run.log(dict(values), step=update)
-
-    def close(self) -> None:
-        """See ``Sink``."""
-        self._run.finish()
+def _wandb(folder: Path, project: str, settings: Mapping[str, Any]) -> Sink:
+    """Begin a run of Weights & Biases: offline (files in ``folder``, for ``wandb sync``) unless ``WANDB_MODE`` says otherwise."""
+    wandb: Any = importlib.import_module("wandb")
+    logging.raiseExceptions = False  # on a full disk its log file cannot be written, which is of no use to the player
+    folder.mkdir(parents=True, exist_ok=True)
+    mode = os.environ.get("WANDB_MODE", "offline")
+    for name, value in _NOTHING_ELSE.items():
+        os.environ.setdefault(f"WANDB_{name}", value)
+    run = wandb.init(project=project, dir=str(folder), mode=mode, config=dict(settings))
+    return Sink(lambda update, values: run.log(dict(values), step=update), run.finish)
 
 
 class Aside:
-    """Another sink on a thread of its own: a server that cannot be reached costs its metrics, and nothing else.
+    """A sink on a thread of its own: a server that cannot be reached costs its metrics, and nothing else.
 
     ``make`` returns the sink, on that thread. ``say`` is told once when it fails.
     """
@@ -107,7 +92,7 @@ class Aside:
         self._thread.start()
 
     def add(self, update: int, values: Mapping[str, float]) -> None:
-        """See ``Sink``; returns at once."""
+        """Take the metrics of an update; returns at once."""
         if not self._failed:
             try:
                 self._rows.put_nowait((update, dict(values)))
@@ -115,7 +100,7 @@ class Aside:
                 self._fail("it does not take them fast enough")
 
     def close(self) -> None:
-        """See ``Sink``; waits for it only so long."""
+        """Let the sink write out what is left; wait at most ``CLOSE_S`` for it."""
         if not self._failed:
             try:
                 self._rows.put(None, timeout=CLOSE_S)
@@ -125,7 +110,7 @@ class Aside:
 
     @property
     def stuck(self) -> bool:
-        """Whether it has failed or does not come back: then its package may hold the process at the very end, too."""
+        """Whether it has failed or does not answer: its package may then keep the process from ending, too."""
         return self._failed or self._thread.is_alive()
 
     def _run(self) -> None:
@@ -134,7 +119,7 @@ class Aside:
             while (row := self._rows.get()) is not None:
                 sink.add(*row)
             sink.close()
-        except Exception as error:  # whatever such a package raises
+        except Exception as error:  # such a package may raise anything
             self._fail(str(error) or type(error).__name__)
 
     def _fail(self, why: str) -> None:
@@ -159,20 +144,20 @@ def _installed(package: str) -> None:
 
 def sinks(
     root: Path, names: tuple[str, ...], settings: Mapping[str, Any], say: Callable[[str], None] = lambda _: None
-) -> list[Sink]:
+) -> list[Aside]:
     """Return the sinks asked for by name: ``tensorboard``, ``wandb`` or ``wandb:PROJECT``. Raises UsageError.
 
     ``say`` takes a sentence, from another thread, when one of them has failed.
     """
-    made: list[Sink] = []
+    made = []
     for name in names:
         kind, _, project = name.partition(":")
         if kind == "tensorboard":
             _installed("tensorboard")
-            made.append(Aside("TensorBoard", lambda: TensorBoardSink(root / "tensorboard"), say))
+            made.append(Aside("TensorBoard", partial(_tensorboard, root / "tensorboard"), say))
         elif kind == "wandb":
             _installed("wandb")
-            made.append(Aside("Weights & Biases", lambda p=project or "hitl": WandbSink(root, p, settings), say))  # type: ignore[misc]
+            made.append(Aside("Weights & Biases", partial(_wandb, root, project or "hitl", settings), say))
         else:
             meant = did_you_mean(kind, ("tensorboard", "wandb"))
             raise UsageError(f"There is no metrics log '{name}': give tensorboard, wandb or wandb:PROJECT.{meant}")
@@ -180,19 +165,19 @@ def sinks(
 
 
 class MetricRows:
-    """Writes rows, and tells what the checks find in them. ``logs`` names where they go beside the store."""
+    """Writes rows, and tells what the checks find in them. ``logs`` names where they go besides the store."""
 
     def __init__(self, root: Path, config: TrainConfig, logs: tuple[str, ...], report: Reporter) -> None:
         self._store_path, self._report = root / "store.sqlite", report
         self._said: list[str] = []  # by sinks, on their threads
-        self._sinks: list[Sink] = sinks(root, logs, config.to_dict(), self._said.append)
+        self._sinks = sinks(root, logs, config.to_dict(), self._said.append)
         self._checks = LiveChecks(config)
         self.written_at = time.monotonic()
 
     @property
     def stuck(self) -> bool:
         """Whether a package that metrics went to may keep this process from ending."""
-        return any(getattr(sink, "stuck", False) for sink in self._sinks)
+        return any(sink.stuck for sink in self._sinks)
 
     def close(self) -> None:
         """Close every package, also when one of them fails."""
@@ -215,7 +200,7 @@ class MetricRows:
             for finding in self._checks.look(learner, batch, values, intake.terminated):
                 report.event("diagnosis", f"{finding.sentence} {finding.advice}", "warning", {"fault": finding.fault})
             for fault in self._checks.gone():
-                report.event("diagnosis", f"No longer so: {title(fault)}.", "info", {"fault": fault})
+                report.event("diagnosis", f"No longer so: {FAULTS[fault].title}.", "info", {"fault": fault})
             report.beat.finding, report.beat.finding_title = self._checks.sentence, self._checks.title
         for sink in self._sinks:
             sink.add(learner.updates, values)

@@ -1,4 +1,4 @@
-"""What a process that trains for weeks asks of the machine: its freed memory back, and no time for numbers next to zero."""
+"""What a process that trains for weeks asks of the machine: to keep freed memory, to spend no time on numbers next to zero."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from data.errors import CheckpointError, UsageError
 from data.tables.checkpoints import CheckpointRecord
-from trainer.checkpoints.files import SHAPE_FIELDS, load, shaped_like
+from trainer.checkpoints.files import SHAPE_FIELDS, load
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import TrainConfig
 from trainer.daemon.update_budget import UpdateBudget
@@ -26,7 +26,7 @@ KIND = "train"
 
 
 @dataclass
-class Start:
+class LearnerStart:
     """A learner and what goes with it."""
 
     learner: Learner
@@ -65,7 +65,7 @@ class Start:
         return generator
 
 
-def begin(wish: Wish, records: Sequence[CheckpointRecord], folder: Path, say: Callable[[str], None]) -> Start | None:
+def begin(wish: Wish, records: Sequence[CheckpointRecord], folder: Path, say: Callable[[str], None]) -> LearnerStart | None:
     """Return the learner to go on with, from the newest usable checkpoint (``records`` newest first) or ``--init``.
 
     None: there is none, and the learner must wait for the first steps to know its sizes. Raises CheckpointError when there
@@ -92,7 +92,7 @@ def begin(wish: Wish, records: Sequence[CheckpointRecord], folder: Path, say: Ca
 
 def _from_file(
     wish: Wish, path: Path, sha256: str | None, record: CheckpointRecord | None, say: Callable[[str], None]
-) -> Start:
+) -> LearnerStart:
     tensors, meta = load(path, sha256)
     own = record is not None and record.kind == KIND and {"online_steps", "owed_updates"} <= meta.numbers.keys()
     config = with_image(wish.of_run(meta.config) if own else wish.config, meta.observation_names)
@@ -104,7 +104,7 @@ def _from_file(
             "omit that setting, or begin from nothing with --fresh."
         )
     if other:
-        config = shaped_like(config, meta.config)
+        config = config.with_values(**{name: getattr(stored, name) for name in SHAPE_FIELDS})
         say(f"The networks keep the shape they have in {path.name} ({', '.join(other)}).")
     learner = make_learner(len(meta.observation_names), len(meta.action_names), config, wish.device)
     try:
@@ -123,4 +123,4 @@ def _from_file(
         learner.lr_scale = 1.0
         learner.reward_scale.zero_()  # what is paid here may be of another unit
     unknown = unknown_settings(path.name, meta.config)
-    return Start(learner, config, meta, path, record.id if record else None, own, tensors, unknown)
+    return LearnerStart(learner, config, meta, path, record.id if record else None, own, tensors, unknown)

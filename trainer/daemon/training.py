@@ -12,7 +12,7 @@ from trainer.daemon.checkpointing import CheckpointWriter
 from trainer.daemon.intake import Intake
 from trainer.daemon.metric_logs import MetricRows
 from trainer.daemon.reporting import Reporter
-from trainer.daemon.resume import Start
+from trainer.daemon.resume import LearnerStart
 from trainer.replay.batch import Batch
 
 CHUNK = 8  # updates between two looks at the store; a fixed number, so that a resumed run draws as an uninterrupted one
@@ -24,7 +24,7 @@ METRICS_S = 2.0  # s between two rows of metrics at the start; grows like the pa
 class Training:
     """A learner at work on a store that was read to its end."""
 
-    def __init__(self, root: Path, start: Start, intake: Intake, rows: MetricRows, report: Reporter) -> None:
+    def __init__(self, root: Path, start: LearnerStart, intake: Intake, rows: MetricRows, report: Reporter) -> None:
         self._root, self._start, self.intake, self._rows, self._report = root, start, intake, rows, report
         self.learner, self.config = start.learner, start.config
         self.replay, self.watch = intake.replay, intake.watch

@@ -20,16 +20,12 @@ class UpdateBudget:
     online: int = 0
     """Online steps counted so far."""
     owed: float = 0.0
-    forgiven: float = 0.0
 
     def steps(self, online: int) -> None:
         """Count up to ``online`` steps in all."""
         new = max(0, online - max(self.online, self.warmup))
         self.online = max(self.online, online)
-        self.owed += self.utd * new
-        if self.owed > self.limit:
-            self.forgiven += self.owed - self.limit
-            self.owed = self.limit
+        self.owed = min(self.owed + self.utd * new, self.limit)
 
     @property
     def due(self) -> int:

@@ -17,194 +17,177 @@ class Fault:
     fix: str
 
 
-def _fault(title: str, weight: float, fix: str) -> Fault:
-    return Fault(title, "fault", weight, fix)
-
-
-def _warning(title: str, weight: float, fix: str) -> Fault:
-    return Fault(title, "warning", weight, fix)
-
-
-def _note(title: str, weight: float, fix: str) -> Fault:
-    return Fault(title, "note", weight, fix)
-
-
 FAULTS: dict[str, Fault] = {
     # The learner
-    "critic-ignores-actions": _fault(
-        "the critic ignores actions", 100,
+    "critic-ignores-actions": Fault(
+        "the critic ignores actions", "fault", 100,
         "Regress the critic at the recorded (executed) action, Q(o, a_buffer), never at the policy's; only then take over.",
     ),
-    "uniform-policy": _fault(
-        "the policy is still uniform-random", 90,
+    "uniform-policy": Fault(
+        "the policy is still uniform-random", "fault", 90,
         "Fix the critic first; then raise the actor's learning rate (3e-4 is usual) or lower the temperature.",
     ),
-    "demo-units": _fault(
-        "the demos' controls are in other units than the policy's", 88,
+    "demo-units": Fault(
+        "the demos' controls are in other units than the policy's", "fault", 88,
         "Bring the demos' actions to the policy's units and signs (in [-1, 1], steer positive to the right); import them again.",
     ),
-    "lookahead-short": _fault(
-        "the agent cannot see the corner in time", 86,
+    "lookahead-short": Fault(
+        "the agent cannot see the corner in time", "fault", 86,
         "Give the look-ahead in metres beyond the braking distance at top speed: more points, or a larger distance between them.",
     ),
-    "discount-power": _fault(
-        "n-step returns are bootstrapped with the wrong power of gamma", 82,
+    "discount-power": Fault(
+        "n-step returns are bootstrapped with the wrong power of gamma", "fault", 82,
         "Bootstrap n-step returns at step t + n with gamma to the power n, and with 0 after a terminal step.",
     ),
-    "terminal-dropped": _fault(
-        "terminal steps are bootstrapped or never drawn", 78,
-        "Keep the terminal step with its reward, and bootstrap nothing after it; a time limit is no terminal step.",
+    "terminal-dropped": Fault(
+        "terminal steps are bootstrapped or never drawn", "fault", 78,
+        "Keep the terminal step with its reward, and bootstrap nothing after it; a time limit is not a terminal step.",
     ),
-    "temperature-runaway": _fault(
-        "the temperature runs away", 98,
+    "temperature-runaway": Fault(
+        "the temperature runs away", "fault", 98,
         "Fix the temperature (0.01 was the recipe's), or lower its learning rate and check the target entropy's sign.",
     ),
-    "line-artefact": _fault(
-        "the reference line goes on where there is no road", 74,
+    "line-artefact": Fault(
+        "the reference line goes on where there is no road", "fault", 74,
         "Cut the line where the road ends: `hitl` does so when it reads one; for the old tool, record or cut the file itself.",
     ),
-    "gradients-zero": _fault(
-        "no gradient reaches the weights", 72,
+    "gradients-zero": Fault(
+        "no gradient reaches the weights", "fault", 72,
         "Look for a dead network (saturated actions, a zero learning rate, a detached loss).",
     ),
-    "exploded": _fault(
-        "Q has exploded", 70,
+    "exploded": Fault(
+        "Q has exploded", "fault", 70,
         "Go back to the last good checkpoint with lower learning rates, gradient clipping and LayerNorm critics.",
     ),
     # Demonstrations
-    "demos-stale": _warning(
-        "the demos were paid or seen by other rules than today's", 68,
+    "demos-stale": Fault(
+        "the demos were paid or seen by other rules than today's", "warning", 68,
         "Import the demos again, so that reward and observation are worked out anew (`hitl import PATH --track FILE`).",
     ),
-    "q-return-apart": _warning(
-        "Q rises while the return falls", 66,
+    "q-return-apart": Fault(
+        "Q rises while the return falls", "warning", 66,
         "The critic overestimates: drop more of the top quantiles, use LayerNorm critics, fewer updates per step.",
     ),
-    "return-collapsed": _warning(
-        "the return has fallen and stays down", 47,
-        "Go back to the weights from before the fall (the best checkpoint), then lower the learning rates or fix what is named "
-        "beside this.",
+    "return-collapsed": Fault(
+        "the return has fallen and stays down", "warning", 47,
+        "Go back to the weights from before the fall (the best checkpoint), then lower the learning rates or fix what the other "
+        "findings name.",
     ),
-    "observation-clipped": _warning(
-        "an observation is clipped on much of the track", 64,
+    "observation-clipped": Fault(
+        "an observation is clipped on much of the track", "warning", 64,
         "Widen its range, or give it in the car's frame (heading as sine and cosine of the angle to the road).",
     ),
-    "twin-critics-identical": _warning(
-        "the twin critics are the same", 62,
+    "twin-critics-identical": Fault(
+        "the twin critics are the same", "warning", 62,
         "Seed the critics differently and give each its own optimiser state: two equal critics are one.",
     ),
-    "targets-at-clip": _warning(
-        "the targets lie at the clip", 60,
+    "targets-at-clip": Fault(
+        "the targets lie at the clip", "warning", 60,
         "Widen BACKUP_CLIP_RANGE (backup_clip) beyond the largest return, or scale the reward down.",
     ),
-    "demos-uncovered": _warning(
-        "the demos do not cover the states from which the agent fails", 58,
+    "demos-uncovered": Fault(
+        "the demos do not cover the states from which the agent fails", "warning", 58,
         "Take over there: from the agent's own speed and line, shortly before it fails, not from a perfect lap.",
     ),
-    "finish-unpaid": _warning(
-        "the finish bonus is not paid", 56,
+    "finish-unpaid": Fault(
+        "the finish bonus is not paid", "warning", 56,
         "Pay the bonus outside the squashing, and let the line end where the road does.",
     ),
-    "demos-evicted": _warning(
-        "the replay pushes the demos out", 55,
+    "demos-evicted": Fault(
+        "the replay pushes the demos out", "warning", 55,
         "Keep demos in a half of their own that nothing pushes out (demo_fraction 0.5), or enlarge the memory.",
     ),
-    "actions-saturated": _warning(
-        "the policy's actions are stuck at their limits", 54,
+    "actions-saturated": Fault(
+        "the policy's actions are stuck at their limits", "warning", 54,
         "Lower the actor's learning rate, raise the temperature a little, clone takeovers; check the observations' scale.",
     ),
-    "numbers-unusable": _warning(
-        "recorded numbers are not finite", 53,
+    "numbers-unusable": Fault(
+        "recorded numbers are not finite", "warning", 53,
         "Look at what gives that number (a sensor that drops out, a ray that hits nothing) and clip or replace it there.",
     ),
-    "horizon-short": _warning(
-        "the discount looks less far than the corner needs", 52,
+    "horizon-short": Fault(
+        "the discount looks less far than the corner needs", "warning", 52,
         "Raise gamma: 1 / (1 - gamma) steps should reach from braking to the corner's exit.",
     ),
-    "crawl-optimum": _warning(
-        "the reward has a local optimum at a crawl", 51,
+    "crawl-optimum": Fault(
+        "the reward has a local optimum at a crawl", "warning", 51,
         "Make the reward rise with speed everywhere: drop the speed bonus or join its two slopes.",
     ),
-    "batch-composition": _warning(
-        "what looks like learning is the batch's composition", 50,
+    "batch-composition": Fault(
+        "what looks like learning is the batch's composition", "warning", 50,
         "Read return_test instead of debug/r and debug/a_i, or hold the demo share still.",
     ),
-    "return-plateau": _warning(
-        "the return does not rise any more", 29,
+    "return-plateau": Fault(
+        "the return does not rise any more", "warning", 29,
         "If the car finishes and is as fast as it should be, the run is done. If not, look where it fails, and take over there.",
     ),
-    "observation-constant": _warning(
-        "an observation never changes", 46,
+    "observation-constant": Fault(
+        "an observation never changes", "warning", 46,
         "Leave it out, or fix where it comes from (units, a sensor that is not read, a wrong index).",
     ),
-    "evaluation-missing": _warning(
-        "nothing is ever evaluated", 45,
+    "evaluation-missing": Fault(
+        "nothing is ever evaluated", "warning", 45,
         "Drive greedy episodes without help now and then (`hitl eval`, or play's own) and pick the best by them.",
     ),
-    "reward-dominated": _warning(
-        "one reward term outweighs progress", 44,
+    "reward-dominated": Fault(
+        "one reward term outweighs progress", "warning", 44,
         "Lower that term until progress is most of what a good lap earns.",
     ),
-    "failures-in-one-corner": _warning(
-        "nearly all failures lie in one corner", 42,
+    "failures-in-one-corner": Fault(
+        "nearly all failures lie in one corner", "warning", 42,
         "Take over there a few times, a second or two before it (`hitl play --practice CORNER`).",
     ),
-    "update-ratio": _warning(
-        "far fewer or more updates per step than set", 40,
+    "update-ratio": Fault(
+        "far fewer or more updates per step than set", "warning", 40,
         "Give the trainer a faster machine or a smaller network, or set the ratio that it can hold.",
     ),
-    "gradients-clipped": _warning(
-        "the gradients lie far above the clip for good", 36,
+    "gradients-clipped": Fault(
+        "the gradients stay far above the clip", "warning", 36,
         "Raise the clip or scale the reward down: now only the direction counts and the learning rate is the step.",
     ),
-    "demo-share-drift": _warning(
-        "the share of demos in a batch drifts", 34,
+    "demo-share-drift": Fault(
+        "the share of demos in a batch drifts", "warning", 34,
         "Give the demos a fixed half of each batch.",
     ),
-    "weights-swapped": _warning(
-        "weights are swapped in mid-episode", 32,
+    "weights-swapped": Fault(
+        "weights are swapped in mid-episode", "warning", 32,
         "Take new weights between episodes only: else a return belongs to no checkpoint.",
     ),
-    "settings-ignored": _warning(
-        "settings that look as if they worked are ignored or contradict each other", 31,
+    "settings-ignored": Fault(
+        "settings that look as if they worked are ignored or contradict each other", "warning", 31,
         "Set them where they are read, or take them out.",
     ),
-    "evaluation-noisy": _warning(
-        "evaluation is too noisy to pick a best", 30,
+    "evaluation-noisy": Fault(
+        "evaluation is too noisy to pick a best", "warning", 30,
         "Evaluate each checkpoint with at least 20 greedy episodes.",
     ),
-    "meaning-lost": _warning(
-        "a column does not mean what its name says", 28,
+    "meaning-lost": Fault(
+        "a column does not mean what its name says", "warning", 28,
         "Do not judge by that column: look at what writes it.",
     ),
-    "episodes-alike": _warning(
-        "episodes end after the same number of steps again and again", 27,
+    "episodes-alike": Fault(
+        "episodes end after the same number of steps again and again", "warning", 27,
         "Look at one of them: the car stands, or a timer ends every episode at the same place.",
     ),
-    "sampling-slows": _warning(
-        "drawing a batch takes longer the fuller the memory is", 26,
+    "sampling-slows": Fault(
+        "drawing a batch takes longer the fuller the memory is", "warning", 26,
         "Draw by index instead of scanning the memory.",
     ),
-    "return-held": _note(
-        "the logged return is the last episode's, held", 20,
+    "return-held": Fault(
+        "the logged return is the last episode's, held", "note", 20,
         "Average returns over episodes, and do not pick a best by single ones.",
     ),
-    "far-below-human": _note(
-        "the agent earns far less than a human lap", 18,
+    "far-below-human": Fault(
+        "the agent earns far less than a human lap", "note", 18,
         "This is the ceiling that takeovers are for; see the other findings for what holds it.",
     ),
-    "term-never-paid": _note(
-        "a reward term can never be paid", 16,
+    "term-never-paid": Fault(
+        "a reward term can never be paid", "note", 16,
         "Take the term out or set it to where it is reached.",
     ),
-    "heading-in-world-axes": _note(
-        "the road's heading in world axes leaves the range of plus or minus one radian", 14,
+    "heading-in-world-axes": Fault(
+        "the road's heading in world axes leaves the range of plus or minus one radian", "note", 14,
         "If the interface clips the heading (the old one did), give it in the car's frame.",
     ),
 }  # fmt: skip
 """By name; the name is what ``--json`` and the events carry."""
-
-
-def title(fault: str) -> str:
-    """Return what a fault is called, in a few words."""
-    return FAULTS[fault].title

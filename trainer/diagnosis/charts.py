@@ -17,7 +17,7 @@ _PART, _EDGES = " - ", ("__MIN", "__MAX")
 
 
 def runs_of(columns: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
-    """Return each run's columns under the metrics' own names; empty where the table is no chart's export.
+    """Return each run's columns under the metrics' own names; empty unless the table is the export of a chart.
 
     A chart has one axis, and for each curve "run - metric" with the least and the greatest of what the point stands for.
     """

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 NEWEST = 150
 """Episodes of the agent that are looked at: what it did as a beginner is over."""
 MOST_STEPS = 60_000
+RECENT = 40
+"""Newest unaided episodes that say how the agent drives now."""
 _COLUMNS = (
     "t", "driver", "reward", "progress", "speed", "heading", "checkpoint_id", "observation", "executed", "proposed",
 )  # fmt: skip
@@ -49,7 +52,7 @@ class Drives:
     episode: NDArray[np.int64]
     """(N,) id"""
     t: NDArray[np.int64]
-    checkpoint: NDArray[np.int64]
+    checkpoint_id: NDArray[np.int64]
     """(N,), -1 for none"""
     episodes: list[EpisodeSummary]
     observation_names: tuple[str, ...]
@@ -84,13 +87,26 @@ class Drives:
         driven by the same session, so it cannot be of other units or rules."""
         return self.demo & ~np.isin(self.episode, self.episode[self.agent])
 
+    @property
+    def joined(self) -> NDArray[np.bool_]:
+        """(N - 1,): the next step is the next one driven, with nothing missing between the two."""
+        return (self.episode[1:] == self.episode[:-1]) & (self.t[1:] == self.t[:-1] + 1)
+
     def closed(self, *purposes: str) -> list[EpisodeSummary]:
         """Return the episodes of these purposes that ended by themselves, oldest first."""
         return [e for e in self.episodes if e.purpose in purposes and e.reason and not e.cut_off]
 
+    def unaided(self, *purposes: str) -> list[EpisodeSummary]:
+        """Return the episodes of these purposes that ended by themselves and without a takeover, oldest first."""
+        return [e for e in self.closed(*purposes) if not e.helped]
+
+    def recent(self) -> list[EpisodeSummary]:
+        """Return the newest unaided episodes, which say how the agent drives now."""
+        return self.unaided("drive", "evaluation")[-RECENT:]
+
 
 @readable_rows()
-def from_store(store: Store, bounded: frozenset[str] = frozenset(), newest: int = NEWEST) -> Drives | None:
+def from_store(store: Store, bounded: frozenset[str] = frozenset()) -> Drives | None:
     """Return the newest drives of the track and layout that were driven last, and all demos of them; None without any."""
     sessions = {s.id: s for s in store.sessions()}
     driven = [e for e in store.episodes(closed=False) if e.length > 0]
@@ -101,28 +117,19 @@ def from_store(store: Store, bounded: frozenset[str] = frozenset(), newest: int 
     episodes = [e for e in driven if e.track == last.track and (e.observation_names, e.action_names) == layout]
     rule = store.rule()
     demos = [s for s in store.segments(track=last.track) if rule.judge(s).counts]
-    parts = list(_drives(store, episodes, demos, newest))
+    parts = list(_drives(store, episodes, demos))
     if not parts:
         return None
-    column = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
+    column: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
     # As training takes them:
     usable = usable_rows(column["observation"], column["executed"], column["proposed"], column["reward"])
     if not usable.any():
         return None
     column = {name: values[usable] for name, values in column.items()}
     return Drives(
-        observation=column["observation"],
-        executed=column["executed"],
-        proposed=column["proposed"],
-        driver=column["driver"],
+        **column,
         demo=np.concatenate([_inside(part, demos) & part.human for part in parts])[usable],
-        reward=column["reward"],
-        progress=column["progress"],
-        speed=column["speed"],
-        heading=column["heading"],
         episode=np.repeat([part.episode.id for part in parts], [len(part) for part in parts])[usable],
-        t=column["t"],
-        checkpoint=column["checkpoint_id"],
         episodes=episodes,
         observation_names=last.observation_names,
         action_names=last.action_names,
@@ -137,9 +144,9 @@ def from_store(store: Store, bounded: frozenset[str] = frozenset(), newest: int 
     )
 
 
-def _drives(store: Store, episodes: list[EpisodeSummary], demos: Sequence[Segment], newest: int) -> Iterator[Drive]:
+def _drives(store: Store, episodes: list[EpisodeSummary], demos: Sequence[Segment]) -> Iterator[Drive]:
     """Yield the newest drives and those with the newest demos, oldest first."""
-    chosen = _chosen(episodes, newest)
+    chosen = _chosen(episodes)
     others = {s.episode_id for s in demos} & {e.id for e in episodes} - chosen
     wanted = chosen | set(sorted(others)[-100:])
     steps = 0
@@ -160,12 +167,12 @@ def _inside(drive: Drive, demos: Sequence[Segment]) -> NDArray[np.bool_]:
     return inside
 
 
-def _chosen(episodes: list[EpisodeSummary], newest: int) -> set[int]:
+def _chosen(episodes: list[EpisodeSummary]) -> set[int]:
     """Return the newest episodes of the agent and of laps, as many as their steps allow."""
     chosen: set[int] = set()
-    for purposes, most in ((("lap",), newest), (("drive", "evaluation", "practice"), newest)):
+    for purposes in (("lap",), ("drive", "evaluation", "practice")):
         steps = 0
-        for e in [e for e in reversed(episodes) if e.purpose in purposes][:most]:
+        for e in [e for e in reversed(episodes) if e.purpose in purposes][:NEWEST]:
             steps += e.length
             if steps > MOST_STEPS:
                 break
@@ -177,8 +184,7 @@ def _demo_rewards(
     sessions: Mapping[int, SessionRecord], demos: Sequence[Segment], hz: float
 ) -> tuple[tuple[Mapping[str, float], float], ...]:
     """Return the reward settings under which demos were driven, each with the seconds of them."""
-    steps: dict[tuple[tuple[str, float], ...], int] = {}
+    steps = Counter[tuple[tuple[str, float], ...]]()
     for s in demos:
-        settings = tuple(sessions[s.session_id].reward.items())
-        steps[settings] = steps.get(settings, 0) + s.stop - s.start
+        steps[tuple(sessions[s.session_id].reward.items())] += s.stop - s.start
     return tuple((dict(settings), count / hz) for settings, count in steps.items())

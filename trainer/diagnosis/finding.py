@@ -12,8 +12,8 @@ from trainer.diagnosis.catalogue import FAULTS
 class Finding:
     """Something is wrong."""
 
-    fault: str
-    """Its name in the catalogue."""
+    fault: str = field(default="", kw_only=True)
+    """Its name in the catalogue; a check fills it in, as it does ``source``."""
     sentence: str
     """What is wrong, in one sentence."""
     evidence: tuple[str, ...]
@@ -28,14 +28,13 @@ class Finding:
     """A drawing in characters, several lines; empty for none."""
     data: dict[str, Any] = field(default_factory=dict)
     """Numbers for programs."""
-    source: str = ""
+    source: str = field(default="", kw_only=True)
     """What it was found in."""
 
     @property
     def weight(self) -> float:
         """0 to 100: what it costs the learning, times how sure it is. Findings are ordered by it."""
-        factor = {"fault": 1.0, "warning": 1.0, "note": 0.3}[self.rank]
-        return FAULTS[self.fault].weight * self.sure * factor
+        return FAULTS[self.fault].weight * self.sure * (0.3 if self.rank == "note" else 1.0)
 
     @property
     def rank(self) -> str:
@@ -52,18 +51,18 @@ class Finding:
 class Sound:
     """A check that found nothing wrong, with the figures it looked at."""
 
-    fault: str
+    fault: str = field(default="", kw_only=True)
     text: str
-    source: str = ""
+    source: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Lacking:
     """A check that could not be made, and what it would need."""
 
-    fault: str
+    fault: str = field(default="", kw_only=True)
     needs: str
-    source: str = ""
+    source: str = field(default="", kw_only=True)
 
 
 Outcome = Finding | Sound | Lacking

@@ -56,7 +56,7 @@ class History:
         return [c for c in columns if c not in self]
 
     def numbered(self, prefix: str, suffix: str = "") -> list[Array]:
-        """Return ``prefix0suffix``, ``prefix1suffix``, … as far as they go."""
+        """Return ``prefix0suffix``, ``prefix1suffix``, … up to the first that is not there."""
         found: list[Array] = []
         while f"{prefix}{len(found)}{suffix}" in self:
             found.append(self.columns[f"{prefix}{len(found)}{suffix}"])
@@ -64,17 +64,15 @@ class History:
 
 
 def _number(value: Any) -> float:
-    if value is None or value == "" or isinstance(value, bool):
-        return math.nan
     try:
-        number = float(value)
+        number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         return math.nan
     return number if math.isfinite(number) else math.nan
 
 
 def from_rows(rows: Iterable[Mapping[str, Any]], name: str = "history", ours: bool = False) -> History:
-    """Return a history of rows that may each hold other columns; what is no number becomes NaN."""
+    """Return a history of rows, which need not have the same columns; a value that is not a number becomes NaN."""
     table: dict[str, array[float]] = {}
     missing, count = array("d", [math.nan]), 0
     for row in rows:
@@ -96,14 +94,6 @@ def from_rows(rows: Iterable[Mapping[str, Any]], name: str = "history", ours: bo
     return History({k: v for k, v in columns.items() if np.isfinite(v).any()}, name, ours)
 
 
-def read_history(path: Path) -> History:
-    """Read the history of one run. Raises InputFileError, also where the file holds the charts of several."""
-    found = read_histories(path)
-    if len(found) > 1:
-        raise InputFileError(f"{path.name} holds the charts of {len(found)} runs: export one of them.")
-    return found[0]
-
-
 def read_histories(path: Path) -> list[History]:
     """Read a table of metrics: one history, or one for each run of a chart's export. Raises InputFileError."""
     try:
@@ -113,17 +103,15 @@ def read_histories(path: Path) -> list[History]:
     except (ValueError, csv.Error, RecursionError) as error:
         raise InputFileError(
             f"The history {path.name} cannot be read as a table, CSV or JSON: {shown(error, 300)}. Export the run's history "
-            "from WandB once more."
+            "from WandB again."
         ) from error
-    if not history.columns or not len(history):
+    if not history.columns:
         raise InputFileError(f"The history {path.name} holds no numbers: export it again with its columns.")
-    charts = runs_of(history.columns)
-    if not charts:
-        return [_in_order(history)]
-    return [
-        _in_order(History({WORKER.get(k, k): v for k, v in columns.items()}, f"{path.name}, {run}", run=run))
-        for run, columns in charts.items()
+    charts = [
+        History({WORKER.get(k, k): v for k, v in columns.items()}, f"{path.name}, {run}", run=run)
+        for run, columns in runs_of(history.columns).items()
     ]
+    return [_in_order(h) for h in charts or [history]]
 
 
 def _in_order(history: History) -> History:

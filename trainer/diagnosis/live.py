@@ -1,4 +1,4 @@
-"""The same checks inside the trainer, all the time, within a hundredth of it."""
+"""The same checks inside the trainer, for less than a hundredth of its time."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ import torch
 from trainer.config import TrainConfig
 from trainer.diagnosis import probe
 from trainer.diagnosis.case import Case, Check
-from trainer.diagnosis.catalogue import title
+from trainer.diagnosis.catalogue import FAULTS
 from trainer.diagnosis.checks import batch_checks, critic_checks, policy_checks, probe_checks
-from trainer.diagnosis.finding import Finding, Lacking, Sound
+from trainer.diagnosis.finding import Finding, Outcome
 from trainer.diagnosis.history import from_rows
 from trainer.diagnosis.recipe import Recipe, from_settings
 from trainer.learner.learner import Learner
 from trainer.replay.batch import Batch
 
 SHARE = 0.008
-"""Of the trainer's time that the checks may take."""
+"""Share of the trainer's time that the checks may take."""
 EVERY_S = 5.0
 FIRST_S = 0.08
-"""What the first look is taken to cost, so that it comes when there is time for it."""
+"""Assumed cost of the first look, which waits until there is time for it."""
 MOST_ROWS = 256
 PROBED = 128
 """Rows of a batch that the critic is asked about; a look then costs about as much as an update."""
 TWICE = 2
-"""A fault is told when this many looks in a row have found it, and is over when as many have not: one odd batch is no fault."""
+"""A fault is reported once this many looks in a row have found it, and is over once as many have not: one odd batch proves
+nothing."""
 AGAIN_S = 600.0
-"""A fault that comes and goes is told at most this often."""
+"""A fault that comes and goes is reported at most this often (s)."""
 CHECKS: tuple[Check, ...] = (
     critic_checks.ignores_actions,
     critic_checks.identical_twins,
@@ -61,28 +62,28 @@ def wrong_discounts(batch: Batch, recipe: Recipe) -> Finding | None:
     value = float(batch.discount[off][0])
     text = f"{float(off.float().mean()):.0%} of a batch have another discount, such as {value:.5f}"
     sentence = f"Targets are bootstrapped with something else than gamma to the power of 1 to {recipe.n_step}."
-    return Finding("discount-power", sentence, (text,), 0.99, source="batch")
+    return Finding(sentence, (text,), 0.99, fault="discount-power", source="batch")
 
 
 def terminals_missing(batch: Batch, seen: list[int], ended: int) -> Finding | None:
-    """Count terminal rows over all batches looked at (``seen`` is rows and terminal rows so far; it is added to)."""
+    """Count the rows and the terminal rows of all batches looked at; ``seen`` holds both counts and is added to."""
     seen[0] += len(batch)
     seen[1] += int((batch.discount == 0).sum())
     if ended < 20 or seen[0] < 20_000 or seen[1]:
         return None
     text = f"none of {seen[0]:,} rows ends an episode, though {ended} episodes in the replay were terminated"
     sentence = "Terminal steps never reach the critic, so it does not learn what ends an episode."
-    return Finding("terminal-dropped", sentence, (text,), 0.95, source="batch")
+    return Finding(sentence, (text,), 0.95, fault="terminal-dropped", source="batch")
 
 
 def few(batch: Batch, count: int) -> Batch:
-    """Return some ``count`` rows of a batch, spread over it (so that demos are among them as in the whole)."""
+    """Return about ``count`` rows of a batch, spread over it, so that the share of demos is the same."""
     stride = max(1, len(batch) // count)
     return Batch(**{f.name: getattr(batch, f.name)[::stride] for f in fields(Batch)})
 
 
 class LiveChecks:
-    """Looks at the learner now and then. Cheap by construction: it does not look while it has used up its share of the time."""
+    """Looks at the learner now and then, but not while the looks have used up their share of the time."""
 
     def __init__(
         self, config: TrainConfig, every_s: float = EVERY_S, clock: Callable[[], float] = time.monotonic
@@ -92,11 +93,10 @@ class LiveChecks:
         self._began = self._looked_at = clock()
         self.spent_s = 0.0
         self.looks = 0
-        self._cost = FIRST_S  # s of the dearest look so far, which fades: the next one must fit as well
+        self._cost = FIRST_S  # s of the most expensive recent look: the next one must fit as well
         self._rows: list[dict[str, float]] = []
         self._terminals = [0, 0]
-        self._counts: dict[str, int] = {}
-        self._absent: dict[str, int] = {}
+        self._streaks: dict[str, int] = {}  # looks in a row that found a fault; below 0, that did not
         self._told: dict[str, float] = {}
         self._gone: list[str] = []
         self.standing: dict[str, Finding] = {}
@@ -116,19 +116,19 @@ class LiveChecks:
     @property
     def title(self) -> str:
         """The same in a few words."""
-        return "" if self._top is None else title(self._top.fault)
+        return "" if self._top is None else FAULTS[self._top.fault].title
 
     @property
     def _top(self) -> Finding | None:
         return max(self.standing.values(), key=lambda f: f.weight, default=None)
 
     def gone(self) -> list[str]:
-        """Return the faults that have been told and hold no longer, each once."""
+        """Return the reported faults that no longer hold, each once."""
         gone, self._gone = self._gone, []
         return gone
 
     def look(self, learner: Learner, batch: Batch, metrics: Mapping[str, float], ended: int = 0) -> list[Finding]:
-        """Take in a row of metrics and, when it is time, look; return what is wrong since now.
+        """Take in a row of metrics and, when it is time, look; return what has just been found wrong.
 
         ``batch``: rows just learned from; ``ended``: terminated episodes in the replay.
         """
@@ -139,49 +139,30 @@ class LiveChecks:
         self._rows.append({**metrics, "updates": float(learner.updates)})
         if len(self._rows) > MOST_ROWS:
             del self._rows[:-1:2]
-        found = self._all(learner, batch, ended)
-        news = []
-        for fault in list(self._counts):
-            if fault in found:
-                continue
-            self._counts[fault] = 0
-            self._absent[fault] = self._absent.get(fault, 0) + 1
-            if self._absent[fault] >= TWICE and self.standing.pop(fault, None) is not None:
+        found, news = self._all(learner, batch, ended), []
+        for fault in {**self._streaks, **found}:
+            before = self._streaks.get(fault, 0)
+            streak = self._streaks[fault] = max(before, 0) + 1 if fault in found else min(before, 0) - 1
+            if streak <= -TWICE and self.standing.pop(fault, None) is not None:
                 self._gone.append(fault)
-        for fault, finding in found.items():
-            self._absent[fault] = 0
-            self._counts[fault] = self._counts.get(fault, 0) + 1
-            if self._counts[fault] < TWICE and fault not in self.standing:
-                continue
-            new = fault not in self.standing
-            self.standing[fault] = finding
-            if new and began - self._told.get(fault, -AGAIN_S) >= AGAIN_S:
-                self._told[fault] = began
-                news.append(finding)
+            elif fault in found and (streak >= TWICE or fault in self.standing):
+                new = fault not in self.standing
+                self.standing[fault] = found[fault]
+                if new and began - self._told.get(fault, -AGAIN_S) >= AGAIN_S:
+                    self._told[fault] = began
+                    news.append(found[fault])
         cost = self._clock() - began
         self.spent_s, self._cost, self.looks = self.spent_s + cost, max(0.9 * self._cost, cost), self.looks + 1
         return sorted(news, key=lambda f: -f.weight)
 
     def _all(self, learner: Learner, batch: Batch, ended: int) -> dict[str, Finding]:
-        found: dict[str, Finding] = {}
-
-        def note(finding: Finding | None) -> None:
-            if finding is not None and finding.rank != "note":
-                known = found.get(finding.fault)
-                if known is None or known.weight < finding.weight:
-                    found[finding.fault] = finding
-
-        note(wrong_discounts(batch, self.recipe))
-        note(terminals_missing(batch, self._terminals, ended))
+        """Return the heaviest finding of each fault, without notes."""
         case = Case(
             history=from_rows(self._rows, "metrics", ours=True),
             recipe=self.recipe,
             probe=probe.look(learner, few(batch, PROBED), "the critic in training"),
         )
-        for check in CHECKS:
-            answer = check(case)
-            if answer is None:
-                continue
-            for outcome in [answer] if isinstance(answer, Finding | Sound | Lacking) else answer:
-                note(outcome if isinstance(outcome, Finding) else None)
-        return found
+        outcomes: list[Outcome | None] = [outcome for check in CHECKS for outcome in check(case)]
+        outcomes += [wrong_discounts(batch, self.recipe), terminals_missing(batch, self._terminals, ended)]
+        found = [o for o in outcomes if isinstance(o, Finding) and o.rank != "note"]
+        return {f.fault: f for f in sorted(found, key=lambda f: f.weight)}

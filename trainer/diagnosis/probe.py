@@ -10,7 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data.errors import CheckpointError
 from data.records import HUMAN
+from trainer.checkpoints.files import load
+from trainer.config import TrainConfig
 from trainer.diagnosis.drives import Drives
 from trainer.learner.learner import Learner
 from trainer.learner.make import make_learner
@@ -32,32 +35,27 @@ class Probe:
     """Share of the TD error (its variance, with random actions) that the executed action takes away."""
     twins: float
     """Mean absolute difference of the first two critics over the deviation of Q; NaN with one critic."""
-    policy_spread: float
-    """Mean over states of the deviation of the policy's own noise, largest control."""
     saturated: float
     """Share of greedy actions with every control at a limit."""
     name: str = "critic"
 
 
 @torch.no_grad()
-def look(learner: Learner, batch: Batch, name: str = "critic", generator: torch.Generator | None = None) -> Probe:
+def look(learner: Learner, batch: Batch, name: str = "critic") -> Probe:
     """Ask the critics about a batch: their value of what was executed, of random actions, of other rows' actions.
 
-    The learner's own random stream is left as it was. Costs about six forward passes of the batch.
+    The learner's own random stream is left as it was. It costs about as much as six forward passes of the batch.
     """
-    n = len(batch)
-    g = generator or torch.Generator().manual_seed(learner.updates)
-    device = batch.reward.device
+    generator = torch.Generator().manual_seed(learner.updates)
 
-    def value(action: Tensor) -> tuple[Tensor, Tensor]:
-        each = learner.critics(beside(batch.observation, action)).mean(2)
-        return each.mean(0), each
+    def values(action: Tensor) -> Tensor:
+        """Return each critic's value (E, B) of actions (B, A)."""
+        return learner.critics(beside(batch.observation, action)).mean(2)
 
-    def random(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=g).to(device)
-
-    executed, each = value(batch.action)
-    others = torch.stack([value(random(*batch.action.shape) * 2 - 1)[0] for _ in range(OTHERS)])
+    each = values(batch.action)
+    executed = each.mean(0)
+    random = torch.rand(OTHERS, *batch.action.shape, generator=generator).to(batch.action.device) * 2 - 1
+    others = torch.stack([values(action).mean(0) for action in random])
     deviation = float(executed.std().clamp_min(1e-9))
     state = learner.generator.get_state()
     alpha = float(learner.log_alpha.exp()) if learner.config.learn_alpha else learner.config.alpha
@@ -67,16 +65,13 @@ def look(learner: Learner, batch: Batch, name: str = "critic", generator: torch.
     right, wrong = target - executed, target - others
     right = (right - right.mean()).square()
     wrong = (wrong - wrong.mean(1, keepdim=True)).square().mean(0)
-    noise = g if device.type == "cpu" else None
-    samples = torch.stack([learner.actor.act(batch.observation, False, noise) for _ in range(4)])
-    greedy = learner.actor.act(batch.observation, True)
+    greedy = learner.actor.act(batch.observation)
     return Probe(
-        rows=n,
+        rows=len(batch),
         updates=learner.updates,
         spread=float(others.std(0).mean()) / deviation,
         gain=1.0 - float(right.mean()) / max(1e-12, float(wrong.mean())),
         twins=float((each[0] - each[1]).abs().mean()) / deviation if len(each) > 1 else math.nan,
-        policy_spread=float(samples.std(0).mean(0).max()),
         saturated=float((greedy.abs() > 0.985).all(1).float().mean()),
         name=name,
     )
@@ -84,35 +79,27 @@ def look(learner: Learner, batch: Batch, name: str = "critic", generator: torch.
 
 def learner_of(path: Path, sha256: str | None = None) -> Learner:
     """Return the learner of a checkpoint file, as it was. Raises CheckpointError."""
-    from data.errors import CheckpointError
-    from trainer.checkpoints.files import load
-    from trainer.config import TrainConfig
-
     tensors, meta = load(path, sha256)
     learner = make_learner(len(meta.observation_names), len(meta.action_names), TrainConfig.from_dict(meta.config))
     try:
         learner.load(tensors, meta.numbers)
     except (KeyError, RuntimeError) as error:
-        raise CheckpointError(
-            f"The checkpoint '{path.name}' does not fit the network it names: choose another."
-        ) from error
+        raise CheckpointError(f"The checkpoint '{path.name}' does not fit the network it names: choose another.") from error
     return learner
 
 
-def batch_of(drives: Drives, gamma: float, rows: int = ROWS, seed: int = 0) -> Batch | None:
+def batch_of(drives: Drives, gamma: float) -> Batch | None:
     """Return rows of recorded driving, spread over all of it, as a batch of one-step returns; None for too few steps.
 
     Half of them are demos where there are any, as in training.
     """
-    after = np.arange(1, len(drives))
-    joined = (drives.episode[after] == drives.episode[after - 1]) & (drives.t[after] == drives.t[after - 1] + 1)
-    usable = np.flatnonzero(joined)
-    demos, others = usable[drives.demo[usable]], usable[~drives.demo[usable]]
+    usable = np.flatnonzero(drives.joined)
     if len(usable) < 100:
         return None
-    rng = np.random.default_rng(seed)
-    half = min(rows // 2, len(demos))
-    index = np.concatenate((rng.permutation(demos)[:half], rng.permutation(others)[: rows - half]))
+    demos, others = usable[drives.demo[usable]], usable[~drives.demo[usable]]
+    rng = np.random.default_rng(0)
+    half = min(ROWS // 2, len(demos))
+    index = np.concatenate((rng.permutation(demos)[:half], rng.permutation(others)[: ROWS - half]))
     observation = torch.from_numpy(drives.observation[index].copy())
     action = torch.from_numpy(drives.executed[index].copy())
     n, human = len(index), torch.from_numpy(drives.driver[index] == HUMAN)

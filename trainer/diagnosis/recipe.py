@@ -41,7 +41,6 @@ class Recipe:
     reward: RewardSettings | None = None
     ignored: tuple[str, ...] = ()
     """Sentences about settings that contradict each other or are read by nothing."""
-    interface: str = ""
     name: str = "config"
     foreign: bool = False
     unknown: tuple[str, ...] = ()
@@ -78,7 +77,6 @@ def from_tmrl(config: TmrlConfig) -> Recipe:
         lookahead_points=None if points is None else int(points),
         lookahead_stride=max(1, int(stride or 0)),
         reward=_reward(config),
-        interface=str(config.get("RTGYM_INTERFACE", *ENV, default=""))[:60],
         name=config.name,
         foreign=True,
         unknown=tuple(sorted(unknown(config))),

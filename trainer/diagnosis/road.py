@@ -17,7 +17,7 @@ class RoadFacts:
     """Length of what was recorded behind the road's end."""
     artefact_points: int = 0
     heading_outside: float | None = None
-    """Share of the road whose direction in world axes lies beyond plus or minus one radian; None where it means nothing."""
+    """Share of the road whose direction in world axes lies beyond plus or minus one radian; None where that is unknown."""
     top_speed: float = 0.0
     braking_m: float = 0.0
     """Longest braking on the road: from the speed of arrival down to that of the corner."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from importlib import import_module
 
 from trainer.diagnosis.case import Case
-from trainer.diagnosis.finding import Diagnosis, Finding, Lacking, Outcome, Sound
+from trainer.diagnosis.finding import Diagnosis, Outcome
 
 _CHECKS = "trainer.diagnosis.checks"
 FAMILIES: dict[str, str] = {
@@ -25,23 +25,13 @@ FAMILIES: dict[str, str] = {
 """Modules of checks, each with its ``CHECKS``, imported when something is diagnosed. `docs/extending.md` says how to add one."""
 
 
-def outcomes(case: Case) -> list[Outcome]:
-    """Return what every check says of the case."""
-    found: list[Outcome] = []
-    for family in FAMILIES.values():
-        for check in import_module(family).CHECKS:
-            answer = check(case)
-            if answer is None:
-                continue
-            found.extend([answer] if isinstance(answer, Finding | Sound | Lacking) else answer)
-    return found
-
-
 def diagnose(cases: Iterable[Case]) -> Diagnosis:
     """Return the report on some cases (several when several histories were given)."""
     found: list[Outcome] = []
     looked_at: list[str] = []
     for case in cases:
-        found += outcomes(case)
+        for family in FAMILIES.values():
+            for check in import_module(family).CHECKS:
+                found += check(case)
         looked_at += [text for text in case.looked_at if text not in looked_at]
     return Diagnosis.of(found, looked_at)

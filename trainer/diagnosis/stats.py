@@ -8,28 +8,13 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
-def both(a: Array, b: Array) -> tuple[Array, Array]:
-    """Return the pairs of which both are known."""
-    good = np.isfinite(a) & np.isfinite(b)
-    return a[good], b[good]
-
-
 def correlation(a: Array, b: Array) -> float:
-    """Return Pearson's correlation; NaN for fewer than 8 pairs or when one does not vary."""
-    a, b = both(a, b)
+    """Return Pearson's correlation of the pairs of which both are known; NaN for fewer than 8, or when one does not vary."""
+    known = np.isfinite(a) & np.isfinite(b)
+    a, b = a[known], b[known]
     if len(a) < 8 or a.std() < 1e-12 or b.std() < 1e-12:
         return float("nan")
     return float(np.corrcoef(a, b)[0, 1])
-
-
-def ranks(a: Array) -> Array:
-    """Return ranks 0..n-1, ties by their mean."""
-    order = np.argsort(a, kind="stable")
-    rank = np.empty(len(a))
-    rank[order] = np.arange(len(a))
-    _, inverse, counts = np.unique(a, return_inverse=True, return_counts=True)
-    mean: Array = np.bincount(inverse, rank) / counts
-    return mean[inverse]
 
 
 def trend(a: Array) -> float:
@@ -37,7 +22,9 @@ def trend(a: Array) -> float:
     a = a[np.isfinite(a)]
     if len(a) < 8 or np.ptp(a) < 1e-12:
         return float("nan") if len(a) < 8 else 0.0
-    return correlation(ranks(a), np.arange(len(a), dtype=np.float64))
+    _, inverse, counts = np.unique(a, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts + 1) / 2)[inverse]  # ties by their mean
+    return correlation(ranks, np.arange(len(a), dtype=np.float64))
 
 
 def part(a: Array, begin: float, end: float = 1.0) -> Array:

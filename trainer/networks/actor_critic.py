@@ -81,7 +81,7 @@ class Actor(nn.Module):
         self.body: Ensemble = body(config, shape)
         if config.init_gas_bias:
             with torch.no_grad():
-                last_bias(self.body)[..., 0] += config.init_gas_bias
+                list(self.body.parameters())[-1][..., 0] += config.init_gas_bias  # the last layer's bias, (1, 1, 2A)
 
     def head(self, observation: Sight) -> Tensor:
         """Return mean and raw log std side by side, (B, 2A), of observations (B, O)."""
@@ -139,8 +139,3 @@ class Critics(nn.Module):
     def forward(self, pair: Sight, *, members: Tensor | None = None) -> Tensor:
         """Return quantiles (E, B, N), outside of any graph; ``members`` (K,) picks some critics."""
         return self.body(pair, members=members)
-
-
-def last_bias(module: nn.Module) -> Tensor:
-    """Return the bias of a body's last layer, (E, 1, O)."""
-    return list(module.parameters())[-1]

@@ -6,12 +6,16 @@ ensemble is a dozen matrix products and little else, without autograd's bookkeep
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
+
+from trainer.config import TrainConfig
+from trainer.networks.registry import Shape
 
 EPS = 1e-5
 _layer_norm_backward = torch.ops.aten.native_layer_norm_backward
@@ -89,6 +93,12 @@ class MlpEnsemble(nn.Module):
         return out
 
 
+def mlp(config: TrainConfig, shape: Shape, inputs: int | None = None) -> MlpEnsemble:
+    """Return the ensemble that the settings describe; ``inputs`` replaces the shape's."""
+    inputs = shape.inputs if inputs is None else inputs
+    return MlpEnsemble(shape.members, inputs, shape.outputs, config.hidden, config.layers, shape.layer_norm)
+
+
 class MlpTape(Tape):
     """One pass through an ``MlpEnsemble``."""
 
@@ -109,7 +119,7 @@ class MlpTape(Tape):
             torch.baddbmm(p[f"bias{i}"], h, weight, out=linear)
             if net.layer_norm:
                 # Unit gain first: the gain differs between members, and the unscaled output is what backward needs.
-                one, zero = _units(linear)
+                one, zero = _units(linear.shape[-1], linear.dtype, linear.device)
                 unit, mean, rstd = torch.native_layer_norm(linear, linear.shape[-1:], one, zero, EPS)
                 out = net.take(tuple(linear.shape), linear)
                 torch.addcmul(p[f"shift{i}"], unit, p[f"gain{i}"], out=out).relu_()
@@ -207,15 +217,7 @@ class MlpTape(Tape):
         return result
 
 
-_UNITS: dict[tuple[int, torch.dtype, torch.device], tuple[Tensor, Tensor]] = {}
-
-
-def _units(x: Tensor) -> tuple[Tensor, Tensor]:
+@functools.cache
+def _units(size: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return ones and zeros (H,): with them LayerNorm runs faster than with no affine part at all."""
-    key = (x.shape[-1], x.dtype, x.device)
-    if key not in _UNITS:
-        _UNITS[key] = (
-            torch.ones(key[0], dtype=x.dtype, device=x.device),
-            torch.zeros(key[0], dtype=x.dtype, device=x.device),
-        )
-    return _UNITS[key]
+    return torch.ones(size, dtype=dtype, device=device), torch.zeros(size, dtype=dtype, device=device)

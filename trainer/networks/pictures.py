@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from data.errors import UsageError
 from trainer.config import TrainConfig
 from trainer.networks.encoded import EncodedEnsemble
-from trainer.networks.mlp import MlpEnsemble
+from trainer.networks.mlp import mlp
+from trainer.networks.registry import Shape
 
 
 def _small(inputs: int, outputs: int) -> list[nn.Module]:
@@ -85,11 +86,9 @@ class FrozenEffnet(nn.Module):
 class PictureEnsemble(EncodedEnsemble):
     """Takes observations [numbers | picture], with actions behind them in a critic."""
 
-    def __init__(
-        self, members: int, inputs: int, outputs: int, config: TrainConfig, layer_norm: bool, actions: int
-    ) -> None:
+    def __init__(self, config: TrainConfig, shape: Shape) -> None:
         super().__init__()
-        self.image, self.stop = config.image, inputs - actions
+        self.image, self.stop = config.image, shape.inputs - shape.actions
         self.start = self.stop - math.prod(self.image)
         if not self.image or self.start < 0:
             raise UsageError("The network 'cnn' needs observations that end with a picture: set image=[frames,rows,columns].")
@@ -97,8 +96,7 @@ class PictureEnsemble(EncodedEnsemble):
             self.encoder: nn.Module = FrozenEffnet(self.image, config.cnn_output)
         else:
             self.encoder = Convolutions(self.image, config.cnn_filters, config.cnn_output)
-        width = self.start + config.cnn_output + actions
-        self.head = MlpEnsemble(members, width, outputs, config.hidden, config.layers, layer_norm)
+        self.head = mlp(config, shape, self.start + config.cnn_output + shape.actions)
 
     def parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See ``EncodedEnsemble.parts``; x is (B, I)."""

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from trainer.config import TrainConfig
 from trainer.networks.encoded import EncodedEnsemble
-from trainer.networks.mlp import MlpEnsemble
+from trainer.networks.mlp import mlp
+from trainer.networks.registry import Shape
 from trainer.replay.batch import Moments, Sequences, Sight
 
 State = tuple[Tensor, Tensor]
@@ -24,15 +25,11 @@ State = tuple[Tensor, Tensor]
 class RecurrentEnsemble(EncodedEnsemble):
     """Takes ``Moments``; observations (B, O + A) alone are taken as the first of their episodes."""
 
-    def __init__(
-        self, members: int, observations: int, acted: int, outputs: int, config: TrainConfig, layer_norm: bool, actions: int
-    ) -> None:
-        """``acted``: size of an action in the memory's inputs; ``actions``: of those beside, 0 in an actor."""
+    def __init__(self, config: TrainConfig, shape: Shape) -> None:
         super().__init__()
-        self.observations, self.acted = observations, acted
-        self.encoder: nn.LSTM = nn.LSTM(observations + acted, config.rnn_size, config.rnn_layers)
-        width = observations + config.rnn_size + actions
-        self.head = MlpEnsemble(members, width, outputs, config.hidden, config.layers, layer_norm)
+        self.observations, self.acted = shape.inputs - shape.actions, shape.executed
+        self.encoder: nn.LSTM = nn.LSTM(self.observations + self.acted, config.rnn_size, config.rnn_layers)
+        self.head = mlp(config, shape, shape.inputs + config.rnn_size)
 
     def parts(self, x: Sight) -> tuple[Tensor, Tensor, Tensor]:
         """See ``EncodedEnsemble.parts``."""

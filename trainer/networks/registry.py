@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 NETWORKS: dict[str, str] = {
-    "mlp": "trainer.networks.bodies:mlp",
-    "residual": "trainer.networks.bodies:residual",
-    "simba": "trainer.networks.bodies:simba",
-    "recurrent": "trainer.networks.bodies:recurrent",
-    "cnn": "trainer.networks.bodies:pictures",
+    "mlp": "trainer.networks.mlp:mlp",
+    "residual": "trainer.networks.residual:ResidualEnsemble",
+    "simba": "trainer.networks.residual:SimbaEnsemble",
+    "recurrent": "trainer.networks.recurrent:RecurrentEnsemble",
+    "cnn": "trainer.networks.pictures:PictureEnsemble",
 }
-"""``module:function``, imported when the network is built. The function takes (TrainConfig, Shape) and returns an ensemble."""
+"""``module:name``, imported when the network is built. What it names takes (TrainConfig, Shape) and returns an ensemble."""
 
 
 class Shape(NamedTuple):

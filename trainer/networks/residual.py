@@ -8,7 +8,9 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from trainer.config import TrainConfig
 from trainer.networks.mlp import Tape
+from trainer.networks.registry import Shape
 
 
 class _Linear(nn.Module):
@@ -136,19 +138,18 @@ class ResidualEnsemble(GraphEnsemble):
     """The reference recipe's body: LayerNorm(input), Linear, LayerNorm, SiLU, then ``layers`` residual blocks of
     [Linear, LayerNorm, SiLU, Linear, LayerNorm, SiLU] and a last layer; block weights start orthogonal with zero bias.
 
-    A critic joins its action after the backbone: ``late`` inputs at the end of x skip the backbone and enter a Linear and SiLU
-    with its output before the last layer.
+    A critic's action, at the end of x, skips the backbone and enters a Linear and SiLU with its output before the last layer.
     """
 
-    def __init__(self, members: int, inputs: int, outputs: int, hidden: int, layers: int, late: int = 0) -> None:
+    def __init__(self, config: TrainConfig, shape: Shape) -> None:
+        members, hidden, late = shape.members, config.hidden, shape.actions
         super().__init__(members)
-        early = inputs - late
-        self.early = early
+        self.early = early = shape.inputs - late
         self.norm = _Norm(members, early)
         self.first, self.first_norm = _Linear(members, early, hidden), _Norm(members, hidden)
-        self.blocks = nn.Sequential(*(_ResidualBlock(members, hidden) for _ in range(layers)))
+        self.blocks = nn.Sequential(*(_ResidualBlock(members, hidden) for _ in range(config.layers)))
         self.join = _Linear(members, hidden + late, hidden) if late else None
-        self.last = _Linear(members, hidden, outputs)
+        self.last = _Linear(members, hidden, shape.outputs)
 
     def body(self, x: Tensor) -> Tensor:
         """Map (E, B, I) to (E, B, O)."""
@@ -165,12 +166,13 @@ class SimbaEnsemble(GraphEnsemble):
     ReLU, Linear back], a LayerNorm and a last layer. Observations are taken as scaled by the environment, so the paper's running
     normalisation of inputs is left out."""
 
-    def __init__(self, members: int, inputs: int, outputs: int, hidden: int, layers: int) -> None:
+    def __init__(self, config: TrainConfig, shape: Shape) -> None:
+        members, hidden = shape.members, config.hidden
         super().__init__(members)
-        self.first = _Linear(members, inputs, hidden, 1.0)
-        self.blocks = nn.Sequential(*(_SimbaBlock(members, hidden) for _ in range(layers)))
+        self.first = _Linear(members, shape.inputs, hidden, 1.0)
+        self.blocks = nn.Sequential(*(_SimbaBlock(members, hidden) for _ in range(config.layers)))
         self.norm = _Norm(members, hidden)
-        self.last = _Linear(members, hidden, outputs, 1.0)
+        self.last = _Linear(members, hidden, shape.outputs, 1.0)
 
     def body(self, x: Tensor) -> Tensor:
         """Map (E, B, I) to (E, B, O)."""

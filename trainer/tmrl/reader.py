@@ -1,4 +1,4 @@
-"""The one reader of tmrl's ``config.json``: its layouts, its nested tables, and the keys that mean something to somebody.
+"""The one reader of tmrl's ``config.json``: its layouts, its nested tables and its keys.
 
 Layouts: upstream 0.6.0 (training keys at the root), the TQCGRAB fork (sections MODEL, ALG, PLAYER_RUNS, ENV, DEBUGGER), and its
 later form (REWARD_CONFIG at the root). Training takes its settings from here (`trainer.tmrl.config`), the diagnosis its recipe
@@ -48,7 +48,7 @@ class TmrlConfig:
         self.flat = {e.key: e.value for e in self.entries}
         """Every key once: what a section says wins over the root."""
         self.unusable: list[str] = []
-        """Sentences about values that `number` was asked for and that are no numbers."""
+        """Sentences about values that `number` was asked for and that are not numbers."""
 
     @classmethod
     def read(cls, path: Path) -> TmrlConfig:
@@ -61,7 +61,7 @@ class TmrlConfig:
         return next((found[s] for s in sections if s in found), default)
 
     def number(self, key: str, *sections: str, default: float | None = None) -> float | None:
-        """Return a number to reckon with, ``default`` where there is none; what is no number is noted in ``unusable``."""
+        """Return a number, or ``default`` without one; a value that is not a number is noted in ``unusable``."""
         return self.usable(key, self.get(key, *sections), default)
 
     def usable(self, key: str, value: Any, default: float | None = None) -> float | None:

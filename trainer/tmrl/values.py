@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
 from typing import Any
 
 TRUTHS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False, "none": False, "null": False}
@@ -15,14 +15,10 @@ def plain(value: Any) -> Any:
     word = value.strip().lower()
     if word in TRUTHS:
         return TRUTHS[word]
-    try:
-        return int(word) if len(word) < 20 else float(word)
-    except ValueError:
-        pass
-    try:
-        return float(word)
-    except ValueError:
-        return value
+    for read in (int, float) if len(word) < 20 else (float,):
+        with contextlib.suppress(ValueError):
+            return read(word)
+    return value
 
 
 def number(value: Any) -> float:
@@ -57,9 +53,9 @@ def pair(value: Any) -> tuple[float, ...]:
 
 
 def known_number(value: Any) -> float | None:
-    """Return a number that a check can reckon with; None where there is none."""
+    """Return a number that a check can calculate with; None where the value is not one."""
     try:
         found = number(value)
     except ValueError:
         return None
-    return found if math.isfinite(found) and abs(found) < 1e15 else None
+    return found if abs(found) < 1e15 else None

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from data.store import Store
-from tests.trainer.daemon.test_daemon import drive
+from tests.support.daemon_runs import drive
 from trainer.daemon.verdicts import Verdict, below_best, wilson
 
 

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from hitl.cli import main
 from hitl.screens.train_terminal import draw
-from tests.trainer.daemon.test_daemon import drive, newest, wait_for
-from trainer.daemon.control import TrainerLock
+from tests.support.daemon_runs import drive, newest, wait_for
+from trainer.daemon.control import trainer_lock
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat, write_heartbeat
 from trainer.daemon.verdicts import Verdict
@@ -144,7 +144,7 @@ def test_the_view_shows_rates_and_evaluations() -> None:
 
 
 def test_status_tells_what_the_trainer_finds_in_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with TrainerLock(tmp_path / "store.sqlite"):
+    with trainer_lock(tmp_path / "store.sqlite"):
         write_heartbeat(tmp_path, Heartbeat(state="training", finding="The critic tells no actions apart."))
         assert main(["train", "status", "--home", str(tmp_path)]) == 0
         assert re.search("^finding +The critic tells no actions apart.$", capsys.readouterr().out, re.M)
@@ -153,7 +153,7 @@ def test_status_tells_what_the_trainer_finds_in_itself(tmp_path: Path, capsys: p
         assert "finding" not in capsys.readouterr().out
 
 
-def test_a_broken_pulse_is_no_pulse(tmp_path: Path) -> None:
+def test_a_broken_heartbeat_is_not_read(tmp_path: Path) -> None:
     assert read_heartbeat(tmp_path) is None
     write_heartbeat(tmp_path, Heartbeat(updates=5))
     beat = read_heartbeat(tmp_path)

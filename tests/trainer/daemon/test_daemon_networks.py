@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.trainer.daemon.test_daemon import ACTIONS, NAMES, SMALL, drive, newest, state, train
+from tests.support.daemon_runs import ACTIONS, NAMES, SMALL, drive, newest, state, train
 from trainer.checkpoints.files import load_policy
 
 KINDS = {

@@ -96,7 +96,7 @@ def test_real_logs_hold_the_metrics_and_nothing_of_this_machine(tmp_path: Path, 
 
 
 class Unreachable:
-    """A server that nobody answers at."""
+    """A server that does not answer."""
 
     def __init__(self, hangs: threading.Event | None = None) -> None:
         if hangs is None:

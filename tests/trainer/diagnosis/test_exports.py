@@ -10,7 +10,7 @@ import pytest
 
 from data.errors import InputFileError
 from hitl.diagnosis.cases import cases
-from trainer.diagnosis.history import read_histories, read_history
+from trainer.diagnosis.history import read_histories
 
 ROWS = [
     {"_step": 0, "return_train": 0.5, "memory_len": 1234},
@@ -81,7 +81,7 @@ CSV = {
 @pytest.mark.parametrize("name", ["history.csv", "HISTORY.JSON"])  # what a file holds, not its ending, says what it is
 def test_the_same_numbers_from_every_form(tmp_path: Path, text: str, name: str) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8", newline="")
-    history = read_history(tmp_path / name)
+    history = read_histories(tmp_path / name)[0]
     assert len(history) == 3
     for column in NAMES:
         assert history[column].tolist() == [float(row[column]) for row in ROWS], column
@@ -91,21 +91,21 @@ def test_the_same_numbers_from_every_form(tmp_path: Path, text: str, name: str) 
 @pytest.mark.parametrize("text", [JSON["array"], JSON["lines"], CSV["semicolons and decimal commas"]])
 def test_as_spreadsheets_and_shells_of_windows_encode_it(tmp_path: Path, text: str, encoding: str) -> None:
     (tmp_path / "history.csv").write_text(text, encoding=encoding)
-    assert read_history(tmp_path / "history.csv")["return_train"].tolist() == [0.5, -1.25, 1e-05]
+    assert read_histories(tmp_path / "history.csv")[0]["return_train"].tolist() == [0.5, -1.25, 1e-05]
 
 
 def test_rows_that_hold_other_columns(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('[{"a": 1}, {"b": "2"}, {"a": null, "b": NaN, "c": {"_type": "histogram"}}]')
-    history = read_history(tmp_path / "a.json")
+    history = read_histories(tmp_path / "a.json")[0]
     assert sorted(history.columns) == ["a", "b"]
     np.testing.assert_array_equal(history["b"], [np.nan, 2, np.nan])
 
 
 def test_a_single_comma_of_three_digits_is_read_as_its_file_reads(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('a,b\n"1,234","0,5"\n"5,678","1,25"\n')
-    assert read_history(tmp_path / "a.csv")["a"].tolist() == [1.234, 5.678]
+    assert read_histories(tmp_path / "a.csv")[0]["a"].tolist() == [1.234, 5.678]
     (tmp_path / "b.csv").write_text('a,b\n"1,234",0.5\n"5,678",1.25\n')
-    assert read_history(tmp_path / "b.csv")["a"].tolist() == [1234, 5678]
+    assert read_histories(tmp_path / "b.csv")[0]["a"].tolist() == [1234, 5678]
 
 
 CHART = (
@@ -116,11 +116,11 @@ CHART = (
 
 def test_a_chart_of_one_run(tmp_path: Path) -> None:
     (tmp_path / "chart.csv").write_text(CHART)
-    history = read_history(tmp_path / "chart.csv")
+    history = read_histories(tmp_path / "chart.csv")[0]
     assert sorted(history.columns) == ["_step", "return_train"]
     assert history["return_train"].tolist() == [1.5, 2.5, 3.5]
     (tmp_path / "chart.csv").write_text('"Step","w - run/Steps"\n0,100\n1,200\n')
-    assert "worker/steps" in read_history(tmp_path / "chart.csv")
+    assert "worker/steps" in read_histories(tmp_path / "chart.csv")[0]
 
 
 def test_a_chart_of_two_runs_is_two_histories(tmp_path: Path) -> None:
@@ -128,8 +128,6 @@ def test_a_chart_of_two_runs_is_two_histories(tmp_path: Path) -> None:
     first, second = read_histories(tmp_path / "chart.csv")
     assert (first.run, second.run) == ("a", "b")
     np.testing.assert_array_equal(second["return_train"], [np.nan, 5, 6])
-    with pytest.raises(InputFileError, match="charts of 2 runs"):
-        read_history(tmp_path / "chart.csv")
 
 
 def test_charts_of_one_run_are_looked_at_together(tmp_path: Path) -> None:
@@ -159,4 +157,4 @@ def test_charts_of_one_run_are_looked_at_together(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_refused_for_the_true_reason(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "history.csv").write_text(text)
     with pytest.raises(InputFileError, match=reason):
-        read_history(tmp_path / "history.csv")
+        read_histories(tmp_path / "history.csv")

@@ -135,6 +135,6 @@ def test_ends_that_a_foreign_run_hardly_shows() -> None:
 
 
 def test_evidence_of_one_fault_from_two_sides_is_told_together() -> None:
-    one = Finding("demos-stale", "a", ("settings",), 0.9)
-    other = Finding("demos-stale", "b", ("rewards",), 0.5)
+    one = Finding("a", ("settings",), 0.9, fault="demos-stale")
+    other = Finding("b", ("rewards",), 0.5, fault="demos-stale")
     assert [f.evidence for f in Diagnosis.of([other, one]).findings] == [("settings", "rewards")]

@@ -10,9 +10,9 @@ import torch
 from planted_faults import gamma_once, policy_in_critic
 
 from data.store import Store
+from tests.support.daemon_runs import SMALL, drive
+from tests.support.daemon_runs import train as run_daemon
 from tests.support.trained_runs import CONFIG, train
-from tests.trainer.daemon.test_daemon import SMALL, drive
-from tests.trainer.daemon.test_daemon import train as run_daemon
 from trainer.daemon.heartbeat import read_heartbeat
 from trainer.diagnosis import live
 from trainer.diagnosis.finding import Finding
@@ -67,14 +67,14 @@ def test_the_critic_that_ignores_actions_is_told_once_and_stands() -> None:
     assert checks.sentence
 
 
-def test_a_fault_that_is_mended_is_over_and_may_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_that_is_fixed_is_over_and_may_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
     learner, rows, batch = train(20)
     clock = Clock()
     checks = LiveChecks(CONFIG, every_s=0.0, clock=clock)
     at_fault = True
 
     def all_checks(*args: object) -> dict[str, Finding]:
-        return {"exploded": Finding("exploded", "Q is huge.", (), 0.9)} if at_fault else {}
+        return {"exploded": Finding("Q is huge.", (), 0.9, fault="exploded")} if at_fault else {}
 
     monkeypatch.setattr(checks, "_all", all_checks)
 

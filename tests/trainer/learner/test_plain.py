@@ -11,7 +11,7 @@ import torch
 
 from data.errors import UsageError
 from tests.support.batches import ACT, OBS, TINY, random_batch
-from tests.trainer.daemon.test_daemon import SMALL, drive, state, train
+from tests.support.daemon_runs import SMALL, drive, state, train
 from trainer.config import TrainConfig
 from trainer.learner.learner import Learner
 from trainer.learner.make import make_learner

@@ -363,5 +363,5 @@ def test_settings_of_earlier_versions_are_named_where_they_did_something() -> No
         assert f"({name} = 12345)" in text
     kept, said = without_retired({"utd": 4, "bc_loss": "mse"}, "settings.toml")
     assert kept == {"utd": 4}
-    assert said == ["settings.toml: bc_loss is no setting of this version and is ignored: cloning is by the squared error of "
+    assert said == ["settings.toml: bc_loss is not a setting of this version and is ignored: cloning is by the squared error of "
                     "the greedy action."]  # fmt: skip

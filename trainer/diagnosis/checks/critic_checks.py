@@ -1,4 +1,4 @@
-"""What a history says about the critics: do they see the action, are they two, is their target right, do they hold."""
+"""What a history says about the critics: do they see the action, do they differ, is their target right, are they stable."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from data.records import DRIVING_FAULTS
-from trainer.diagnosis.case import Answer, Case, Check
+from trainer.diagnosis.case import Answer, Case, Check, column_check, history_check
 from trainer.diagnosis.checks.probe_checks import LEAST_UPDATES, distinguishes
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.history import History
@@ -20,51 +20,44 @@ UNIFORM_STD = 1 / math.sqrt(3)
 LEAST_ROWS = 20
 
 
-def action_distance(history: History) -> Array | None:
+def action_distance(history: History) -> Array:
     """Return how far the batch's actions are from the policy's, row by row: the largest over the controls of the difference
-    of means or of deviations, in units of a uniform action's deviation. None when the columns are missing."""
-    pairs = list(
-        zip(
-            history.numbered("debug/a_"),
-            history.numbered("debug/a1_"),
-            history.numbered("debug/a_", "_std"),
-            history.numbered("debug/a1_", "_std"),
-            strict=False,
-        )
-    )
-    if not pairs:
-        return None
-    gaps = [np.fmax(np.abs(a - b), np.abs(sa - sb)) for a, b, sa, sb in pairs]
+    of means or of deviations, in units of a uniform action's deviation."""
+    columns = (history.numbered(f"debug/{who}_", suffix) for suffix in ("", "_std") for who in ("a", "a1"))
+    gaps = [np.fmax(np.abs(a - b), np.abs(sa - sb)) for a, b, sa, sb in zip(*columns, strict=False)]
     return np.asarray(np.max(gaps, axis=0) / UNIFORM_STD, np.float64)
 
 
-def ignores_actions(case: Case) -> Answer:
+def largest_reward(history: History) -> float:
+    """Return the largest reward seen, by size: mean plus a deviation of ``debug/r``; 0 without that column."""
+    if "debug/r" not in history:
+        return 0.0
+    return float(np.nanmax(np.abs(history["debug/r"]) + history.columns.get("debug/r_std", 0.0)))
+
+
+@column_check(
+    "critic-ignores-actions",
+    *("debug/q1", "debug/q2", "debug/q_a1", "debug/q1_std", "debug/a_0", "debug/a1_0", "debug/a_0_std", "debug/a1_0_std"),
+)
+def ignores_actions(history: History, case: Case) -> Answer:
     """Q of the recorded actions equals Q of the policy's although the actions differ: the critic does not see them."""
-    name, history = "critic-ignores-actions", case.history
-    if history is None:
-        return None
-    if case.probe is not None and isinstance(distinguishes(case), Sound):
+    if any(isinstance(outcome, Sound) for outcome in distinguishes(case)):
         return None  # asked itself, the critic tells actions apart: means of batches cannot know better
     if "updates" in history and np.nanmax(history["updates"]) < LEAST_UPDATES:
-        return Lacking(name, f"{LEAST_UPDATES} updates: before, a sound critic may know nothing of actions", history.name)
-    lost = history.missing("debug/q1", "debug/q2", "debug/q_a1", "debug/q1_std", "debug/a_0", "debug/a1_0")
+        return Lacking(f"{LEAST_UPDATES} updates: before, a sound critic may know nothing of actions")
     distance = action_distance(history)
-    if lost or distance is None:
-        return Lacking(name, f"the columns {', '.join(lost) or 'debug/a_0_std, debug/a1_0_std'}", history.name)
     q1, q2, q_pi, spread = (history[f"debug/{c}"] for c in ("q1", "q2", "q_a1", "q1_std"))
     gap = np.abs((q1 + q2) / 2 - q_pi) / np.maximum(spread, 1e-9)
     late = np.arange(len(gap)) >= len(gap) // 2
     use = late & (distance > FAR_APART) & np.isfinite(gap) & (spread > 1e-3)
     if use.sum() < LEAST_ROWS:
-        text = (
+        return Lacking(
             "rows in which the batch's actions and the policy's differ, or a store with a checkpoint, to ask the critic"
         )
-        return Lacking(name, text, history.name)
     typical, apart = middle(gap[use]), middle(distance[use])
     slope = middle(gap[use] / distance[use])
     if typical >= SAME_Q or slope >= SAME_SLOPE:
-        text = f"Q of recorded and of the policy's actions differ by {typical:.1%} of Q's deviation"
-        return Sound(name, text, history.name)
+        return Sound(f"Q of recorded and of the policy's actions differ by {typical:.1%} of Q's deviation")
     evidence = (
         f"Q(o, recorded action) and Q(o, policy's action) differ by {typical:.3%} of Q's deviation over the last "
         f"{int(use.sum())} rows (|Q| about {middle(np.abs(q_pi[use])):.1f}, deviation {middle(spread[use]):.1f})",
@@ -74,63 +67,50 @@ def ignores_actions(case: Case) -> Answer:
         "The critic gives recorded actions and the policy's the same value, so nothing that was driven, takeovers included, "
         "can teach it."
     )
-    return Finding(
-        name, sentence, evidence, 0.97 if apart > 0.5 and slope < SAME_SLOPE / 10 else 0.9, source=history.name
-    )
+    return Finding(sentence, evidence, 0.97 if apart > 0.5 and slope < SAME_SLOPE / 10 else 0.9)
 
 
-def identical_twins(case: Case) -> Answer:
+@column_check("twin-critics-identical", "debug/q1", "debug/q2")
+def identical_twins(history: History, case: Case) -> Answer:
     """Two critics that are always equal."""
-    name, history = "twin-critics-identical", case.history
-    if history is None:
-        return None
-    lost = history.missing("debug/q1", "debug/q2")
-    if lost:
-        return Lacking(name, f"the columns {', '.join(lost)}", history.name)
     q1, q2 = history["debug/q1"], history["debug/q2"]
-    size = history["debug/q1_std"] if "debug/q1_std" in history else np.abs(q1)
+    size = history.columns.get("debug/q1_std", np.abs(q1))
     gap = part(np.abs(q1 - q2) / np.maximum(size, 1e-9), 0.2)
     if len(gap) < 5:
-        return Lacking(name, "more rows", history.name)
+        return Lacking("more rows")
     typical = middle(gap)
     if typical > 1e-5:
-        return Sound(name, f"the critics differ by {typical:.2%} of Q's deviation", history.name)
+        return Sound(f"the critics differ by {typical:.2%} of Q's deviation")
     evidence = (f"debug/q1 and debug/q2 differ by {typical:.1e} of Q's deviation over {len(gap)} rows",)
-    sentence = "Both critics are the same function, so the smaller of the two is no protection from overestimation."
-    return Finding(name, sentence, evidence, 0.97, source=history.name)
+    sentence = "Both critics are the same function, so taking the smaller of the two does not protect from overestimation."
+    return Finding(sentence, evidence, 0.97)
 
 
-def discount_power(case: Case) -> Answer:
+def target_size(history: History) -> Array:
+    """Return the size of the targets, mean plus a deviation, row by row."""
+    return np.asarray(np.abs(history["debug/backup"]) + history.columns.get("debug/backup_std", 0.0), np.float64)
+
+
+@column_check("discount-power", "debug/backup", "debug/r", "debug/q_a1_targ")
+def discount_power(history: History, case: Case) -> Answer:
     """The slope of (target - reward) on the target critic's Q is the mean discount: gamma to the power n."""
-    name, history = "discount-power", case.history
-    if history is None:
-        return None
-    lost = history.missing("debug/backup", "debug/r", "debug/q_a1_targ")
-    if lost:
-        return Lacking(name, f"the columns {', '.join(lost)}", history.name)
+    recipe, q = case.recipe, history["debug/q_a1_targ"]
     rest = history["debug/backup"] - history["debug/r"]
-    alpha, density = 0.0, 0.0
-    if case.recipe is not None and case.recipe.alpha is not None and "debug/logp_a2" in history:
-        alpha, density = case.recipe.alpha, history["debug/logp_a2"]  # type: ignore[assignment]
-        if "debug/alpha" in history:
-            alpha = history["debug/alpha"]  # type: ignore[assignment]
-    if case.recipe is not None and case.recipe.backup_clip is not None:
-        top = np.abs(history["debug/backup"]) + history.columns.get("debug/backup_std", np.zeros(len(rest)))
-        if middle(part(top, 0.6)) >= 0.97 * case.recipe.backup_clip:
-            return Lacking(name, "targets that are not clipped", history.name)
-    q = history["debug/q_a1_targ"]
+    entropy: Array | float = 0.0
+    if recipe is not None and recipe.alpha is not None and "debug/logp_a2" in history:
+        entropy = history.columns.get("debug/alpha", recipe.alpha) * history["debug/logp_a2"]
+    clip = recipe.backup_clip if recipe is not None else None
+    if clip is not None and middle(part(target_size(history), 0.6)) >= 0.97 * clip:
+        return Lacking("targets that are not clipped")
     good = np.isfinite(rest) & np.isfinite(q) & (np.abs(q) > 0.3 * np.nanmax(np.abs(q)))
     if good.sum() < 5:
-        return Lacking(name, "more rows in which Q is not near 0", history.name)
-    measured = rest / (q - alpha * density)
-    slope = middle(measured[good])
-    recipe = case.recipe
+        return Lacking("more rows in which Q is not near 0")
+    slope = middle((rest / (q - entropy))[good])
     if recipe is None or recipe.gamma is None or recipe.n_step is None:
-        text = (
+        return Lacking(
             f"the recipe (--config): each target is reward + {slope:.4f} Q, which is right only if gamma to the power of "
             "N_STEPS is that"
         )
-        return Lacking(name, text, history.name)
     gamma, n = recipe.gamma, recipe.n_step
     wanted = gamma**n
     # A terminal step bootstraps nothing, and so do the n - 1 before it: the slope is smaller by their share.
@@ -148,30 +128,26 @@ def discount_power(case: Case) -> Answer:
     if n > 1 and slope > wanted + room and gamma * (1 - ended) - room < slope < gamma + room:
         sentence = f"{n}-step returns are bootstrapped with gamma instead of gamma to the power {n}, so Q is too large."
         sure = 0.95 if abs(slope - gamma * (1 - ended)) < room or abs(slope - gamma) < room else 0.8
-        return Finding(name, sentence, evidence, sure, source=history.name)
+        return Finding(sentence, evidence, sure)
     missed = max(wanted * (1 - ended) - slope, slope - wanted, 0.0)
     if slope > 1.0 + 1e-6 or missed > max(0.03, 3 * (gamma - wanted)):
         sentence = "The targets are not reward plus discounted Q of the set gamma and number of steps."
-        sure = min(0.85, 0.5 + 5 * missed)
-        return Finding(name, sentence, evidence, sure, level="warning", source=history.name)
-    return Sound(name, "; ".join(evidence), history.name)
+        return Finding(sentence, evidence, min(0.85, 0.5 + 5 * missed), level="warning")
+    return Sound("; ".join(evidence))
 
 
-def apart(case: Case) -> Answer:
+@history_check("q-return-apart")
+def apart(history: History, case: Case) -> Answer:
     """Q rises while the return falls."""
-    name, history = "q-return-apart", case.history
-    if history is None:
-        return None
     # Evaluations tell better than noisy drives, as soon as there are enough of them.
     known = [c for c in ("return_test", "return_train") if c in history and np.nanstd(history[c]) > 0]
     returns = max(known, key=lambda c: min(10, len(np.unique(part(history[c], 0.3)))), default=None)
     if "debug/q_a1" not in history or returns is None:
-        return Lacking(name, "the columns debug/q_a1 and return_train or return_test", history.name)
-    q, r = history["debug/q_a1"], history[returns]
-    q, r = part(q, 0.3), part(r, 0.3)
+        return Lacking("the columns debug/q_a1 and return_train or return_test")
+    q, r = part(history["debug/q_a1"], 0.3), part(history[returns], 0.3)
     values = len(np.unique(r))
     if min(len(q), len(r)) < 12 or values < 10:
-        return Lacking(name, f"ten different values of {returns} (there are {values})", history.name)
+        return Lacking(f"ten different values of {returns} (there are {values})")
     up, down = trend(q), trend(r)
     begin, end = middle(q[: len(q) // 4]), middle(q[-len(q) // 4 :])
     first, last = float(r[: len(r) // 4].mean()), float(r[-len(r) // 4 :].mean())
@@ -182,28 +158,27 @@ def apart(case: Case) -> Answer:
     noise = float(r.std()) / math.sqrt(max(1.0, values / 4))
     if up > 0.6 and down < -0.3 and end > begin + 0.2 * abs(begin) and first - last > max(2 * noise, 0.15 * abs(first)):
         sentence = "The critic believes that it gets better while the returns get worse: it overestimates."
-        return Finding(name, sentence, evidence, min(0.9, 0.5 + abs(down) / 2), source=history.name)
+        return Finding(sentence, evidence, min(0.9, 0.5 + abs(down) / 2))
     if up > 0.6 and down < -0.3:
-        evidence = (*evidence, "a fall that is too small against the noise to mean something")
-    return Sound(name, "; ".join(evidence), history.name)
+        evidence = (*evidence, "the fall is too small against the noise to mean anything")
+    return Sound("; ".join(evidence))
 
 
-def ends(case: Case) -> Answer:
+@history_check("terminal-dropped")
+def ends(history: History, case: Case) -> Answer:
     """Rows that end an episode must be among those that are learned from, as often as episodes end."""
-    name, history, recipe = "terminal-dropped", case.history, case.recipe
-    if history is None:
-        return None
     if "debug/d" not in history:
-        return Lacking(name, "the column debug/d (share of a batch that ends an episode)", history.name)
+        return Lacking("the column debug/d (share of a batch that ends an episode)")
     if not history.ours:
-        return _ends_of_a_foreign_run(name, history)
+        return _ends_of_a_foreign_run(history)
+    recipe = case.recipe
     if recipe is None or recipe.batch_size is None or case.drives is None:
-        return Lacking(name, "the recorded episodes and the batch size, for how many rows should end one", history.name)
+        return Lacking("the recorded episodes and the batch size, for how many rows should end one")
     learned = [e for e in case.drives.episodes if e.purpose in ("drive", "lap", "practice")]
     over = [e for e in learned if e.reason in (*DRIVING_FAULTS, "finish")]
     steps = sum(e.length for e in learned)
     if len(over) < 10 or not steps:
-        return Lacking(name, f"ten episodes that ended by themselves (there are {len(over)})", history.name)
+        return Lacking(f"ten episodes that ended by themselves (there are {len(over)})")
     column = history["debug/d"]
     known = column[np.isfinite(column)]
     rows = len(known) * recipe.batch_size
@@ -213,92 +188,81 @@ def ends(case: Case) -> Answer:
         f"{steps:,} steps ended by themselves, so about {wanted:.3%} or more should"
     )
     if wanted * rows < 12:
-        return Lacking(name, "more rows", history.name)
+        return Lacking("more rows")
     if known.mean() < 0.1 * wanted:
         sentence = "The end of an episode never reaches the critic: it goes on counting what would follow."
-        return Finding(name, sentence, (text,), 0.95, source=history.name)
-    return Sound(name, text, history.name)
+        return Finding(sentence, (text,), 0.95)
+    return Sound(text)
 
 
-def _ends_of_a_foreign_run(name: str, history: History) -> Answer:
-    """The share of rows that end an episode against the episodes' length. Time limits are no ends, and cannot be told."""
+def _ends_of_a_foreign_run(history: History) -> Answer:
+    """Compare the share of rows that end an episode with the episodes' length. A time limit does not count as an end."""
     if "episode_length_train" not in history:
-        return Lacking(name, "the column episode_length_train", history.name)
-    length, share = middle(part(history["episode_length_train"], 0.3)), float(np.nanmean(part(history["debug/d"], 0.3)))
+        return Lacking("the column episode_length_train")
+    ended, length = part(history["debug/d"], 0.3), middle(part(history["episode_length_train"], 0.3))
+    share = float(np.nanmean(ended))
     demos = middle(part(history["debug/demo_fraction_in_batch"], 0.3)) if "debug/demo_fraction_in_batch" in history else 0.0
     wanted = (1 - demos) / max(length, 1.0)
     text = (
         f"{share:.3%} of the rows end an episode; episodes last {length:.0f} steps and {demos:.0%} of the rows are demos, so "
         f"{wanted:.3%} or more should"
     )
-    if len(part(history["debug/d"], 0.3)) < 50 or not wanted > 0:
-        return Lacking(name, "more rows", history.name)
+    if len(ended) < 50 or not wanted > 0:
+        return Lacking("more rows")
     if share < 0.2 * wanted:
         sentence = "Most ends of episodes do not reach the critic, unless it was a time limit that cut those episodes."
-        return Finding(name, sentence, (text,), 0.4, level="warning", source=history.name)
-    return Sound(name, text, history.name)
+        return Finding(sentence, (text,), 0.4, level="warning")
+    return Sound(text)
 
 
-def at_clip(case: Case) -> Answer:
+@column_check("targets-at-clip", "debug/backup")
+def at_clip(history: History, case: Case) -> Answer:
     """Targets that lie at plus or minus the clip."""
-    name, history, recipe = "targets-at-clip", case.history, case.recipe
-    if history is None:
-        return None
-    if "debug/backup" not in history:
-        return Lacking(name, "the column debug/backup", history.name)
-    if recipe is None:
-        return Lacking(name, "the recipe (--config), for BACKUP_CLIP_RANGE", history.name)
-    clip = recipe.backup_clip
+    if case.recipe is None:
+        return Lacking("the recipe (--config), for BACKUP_CLIP_RANGE")
+    clip = case.recipe.backup_clip
     if clip is None:
-        return Sound(name, "the targets are not clipped", history.name)
-    mean = np.abs(history["debug/backup"])
-    spread = history["debug/backup_std"] if "debug/backup_std" in history else np.zeros(len(mean))
-    late_mean, late_top = middle(part(mean, 0.6)), middle(part(mean + spread, 0.6))
-    evidence = (f"targets of the last 40 % of rows: {late_mean:.1f}, one deviation more {late_top:.1f}; clip {clip:g}",)
+        return Sound("the targets are not clipped")
+    late_mean, late_top = middle(part(np.abs(history["debug/backup"]), 0.6)), middle(part(target_size(history), 0.6))
+    text = f"targets of the last 40 % of rows: {late_mean:.1f}, one deviation more {late_top:.1f}; clip {clip:g}"
     if late_top >= 0.97 * clip:
         sentence = "Many targets lie at the clip, so good and very good actions look the same."
-        return Finding(name, sentence, evidence, 0.9 if late_mean > 0.8 * clip else 0.7, source=history.name)
-    return Sound(name, evidence[0], history.name)
+        return Finding(sentence, (text,), 0.9 if late_mean > 0.8 * clip else 0.7)
+    return Sound(text)
 
 
-def exploded(case: Case) -> Answer:
+@history_check("exploded")
+def exploded(history: History, case: Case) -> Answer:
     """Q that grows beyond anything the rewards can pay."""
-    name, history = "exploded", case.history
-    if history is None or "debug/q1" not in history:
+    if "debug/q1" not in history:
         return None
     q = np.abs(history["debug/q1"])
     last = middle(part(q, 0.9))
     if not np.isfinite(last):
-        return Lacking(name, "numbers at the end of debug/q1", history.name)
-    holes = int(np.isnan(history["debug/q1"][len(q) // 2 :]).sum())
-    text = f"|Q| {last:.3g} at the end"
-    time = np.arange(len(q), dtype=np.float64)
-    grows = trend(q) > 0.9 and correlation(np.log(q + 1), time) > 0.9
-    recipe = case.recipe
+        return Lacking("numbers at the end of debug/q1")
+    text, recipe = f"|Q| {last:.3g} at the end", case.recipe
     if "debug/r" in history and recipe is not None and recipe.gamma is not None:
         # In units of what is paid: a healthy run's Q is as large as its rewards make it, be they thousands or thousandths.
-        spread = history.columns.get("debug/r_std", np.zeros(len(q)))
-        reward = float(np.nanmax(np.abs(history["debug/r"]) + spread))
-        bound = 2 * reward / max(1e-4, 1 - recipe.gamma ** (recipe.n_step or 1))
+        bound = 2 * largest_reward(history) / max(1e-4, 1 - recipe.gamma ** (recipe.n_step or 1))
         entropy = 1000.0 * (recipe.alpha or 0.0)  # what it pays for ever, and more
         if last > max(2 * bound, entropy):
             evidence = (text, f"the rewards seen could pay about {bound:.3g} at most (mean plus a deviation, for ever)")
-            return Finding(name, "Q lies far above anything that can be earned.", evidence, 0.85, source=history.name)
-        return Sound(name, f"{text}; the rewards seen could pay {bound:.3g}", history.name)
+            return Finding("Q lies far above anything that can be earned.", evidence, 0.85)
+        return Sound(f"{text}; the rewards seen could pay {bound:.3g}")
+    holes = int(np.isnan(q[len(q) // 2 :]).sum())
+    grows = trend(q) > 0.9 and correlation(np.log(q + 1), np.arange(len(q), dtype=np.float64)) > 0.9
     if last > 1e5 or (last > 1e3 and grows):
-        return Finding(name, "Q grows without end.", (text, f"{holes} rows without a value"), 0.8, source=history.name)
-    return Sound(name, text, history.name)
+        return Finding("Q grows without end.", (text, f"{holes} rows without a value"), 0.8)
+    return Sound(text)
 
 
 LEARNED = ("loss", "debug/q", "alpha", "entropy", "ent_coef", "grad", "temperature")
-"""What names of columns hold that the learner itself works out."""
+"""Parts of the names of columns that the learner itself works out."""
 
 
-def no_numbers(case: Case) -> Answer:
-    """Losses, values or temperatures that were numbers and then are none: nothing is learned from there on."""
-    history = case.history
-    if history is None:
-        return None
+@history_check("exploded")
+def no_numbers(history: History, case: Case) -> Answer:
+    """Losses, values or temperatures that turn into NaN or infinity: nothing is learned from there on."""
     lost: list[str] = []
     for column, values in history.columns.items():
         finite = np.flatnonzero(np.isfinite(values))
@@ -310,7 +274,7 @@ def no_numbers(case: Case) -> Answer:
             lost.append(f"{column}: the last number is in row {last + 1} of {len(values)}")
     if not lost:
         return None
-    return Finding("exploded", "What is learned has become NaN or infinite.", tuple(lost[:5]), 0.95, source=history.name)
+    return Finding("What is learned has become NaN or infinite.", tuple(lost[:5]), 0.95)
 
 
 CHECKS: tuple[Check, ...] = (ignores_actions, identical_twins, discount_power, apart, ends, at_clip, exploded, no_numbers)

@@ -1,4 +1,4 @@
-"""Recorded drives: do the demos speak the same language as the agent (units, rewards, observations)."""
+"""Recorded drives: do the demos have the units, the rewards and the observations of the agent."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.diagnosis.case import Answer, Case, Check
+from trainer.diagnosis.case import Answer, Case, Check, drives_check
 from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.finding import Finding, Lacking, Outcome, Sound
-from trainer.diagnosis.stats import Array
 
 LEAST_DEMO = 100
 LEAST_AGENT = 300
@@ -19,44 +18,35 @@ BIN_M = 10.0
 NOT_THE_DRIVING = ("end_of_track", "failure_countdown", "min_steps")
 
 
-def _enough(name: str, drives: Drives) -> Lacking | None:
+def _too_few(drives: Drives) -> Lacking | None:
     agent, demo = int(drives.agent.sum()), int(drives.brought.sum())
-    if agent < LEAST_AGENT or demo < LEAST_DEMO:
-        needs = f"{LEAST_AGENT} steps of the agent and {LEAST_DEMO} of laps or imports (there are {agent} and {demo})"
-        return Lacking(name, needs, drives.name)
-    return None
+    if agent >= LEAST_AGENT and demo >= LEAST_DEMO:
+        return None
+    return Lacking(f"{LEAST_AGENT} steps of the agent and {LEAST_DEMO} of laps or imports (there are {agent} and {demo})")
 
 
-def _pairs(drives: Drives, lag: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return (i, i - lag) for all steps i with a known next step, where nothing is missing in between and one side drove."""
+def _response(drives: Drives, who: NDArray[np.bool_], control: int, turning: bool, lag: int) -> tuple[float, float, int]:
+    """Return (slope, correlation, steps) of what the car does on what was asked for ``lag`` steps before.
+
+    Only steps count at which the car moves, and around which one side drove and no step is missing.
+    """
     index = np.arange(lag, len(drives) - 1)
     back = index - lag
-    e, t, who = drives.episode, drives.t, drives.agent
-    whole = (e[index + 1] == e[back]) & (t[index + 1] == t[back] + lag + 1) & (who[index] == who[back])
-    whole &= drives.speed[index] > 3.0
-    return index[whole], back[whole]
-
-
-def _response(drives: Drives, who: NDArray[np.bool_], control: int, turning: bool) -> list[tuple[float, float, int]]:
-    """Return (slope, correlation, steps) of what the car does on what was asked for, for delays of 0 to 3 steps."""
-    found = []
-    for lag in range(4):
-        index, back = _pairs(drives, lag)
-        use = who[index]
-        index, back = index[use], back[use]
-        if turning:  # a steered car turns by an angle per metre
-            change = (drives.heading[index + 1] - drives.heading[index]) * drives.hz / drives.speed[index]
-        else:
-            change = (drives.speed[index + 1] - drives.speed[index]) * drives.hz
-        asked = drives.executed[back, control].astype(np.float64)
-        good = np.isfinite(change) & np.isfinite(asked)
-        asked, change = asked[good], change[good]
-        if len(asked) < LEAST_DEMO // 2 or asked.std() < 1e-3 or change.std() < 1e-9:
-            found.append((0.0, 0.0, len(asked)))
-            continue
-        r = float(np.corrcoef(asked, change)[0, 1])
-        found.append((r * float(change.std() / asked.std()), r, len(asked)))
-    return found
+    e, t, agent = drives.episode, drives.t, drives.agent
+    use = (e[index + 1] == e[back]) & (t[index + 1] == t[back] + lag + 1) & (agent[index] == agent[back])
+    use &= who[index] & (drives.speed[index] > 3.0)
+    index, back = index[use], back[use]
+    if turning:  # a steered car turns by an angle per metre
+        change = (drives.heading[index + 1] - drives.heading[index]) * drives.hz / drives.speed[index]
+    else:
+        change = (drives.speed[index + 1] - drives.speed[index]) * drives.hz
+    asked = drives.executed[back, control].astype(np.float64)
+    good = np.isfinite(change) & np.isfinite(asked)
+    asked, change = asked[good], change[good]
+    if len(asked) < LEAST_DEMO // 2 or asked.std() < 1e-3 or change.std() < 1e-9:
+        return 0.0, 0.0, len(asked)
+    r = float(np.corrcoef(asked, change)[0, 1])
+    return r * float(change.std() / asked.std()), r, len(asked)
 
 
 def one_sided(drives: Drives, control: int) -> bool:
@@ -65,35 +55,29 @@ def one_sided(drives: Drives, control: int) -> bool:
     return bool(demo.min() > -0.02 and (agent < -0.1).mean() > 0.03)
 
 
-def units(case: Case) -> Answer:
+@drives_check("demo-units")
+def units(drives: Drives, case: Case) -> Answer:
     """The car answers the demos' controls as it answers the agent's: else their units or signs differ."""
-    name, drives = "demo-units", case.drives
-    if drives is None:
-        return None
-    lacking = _enough(name, drives)
-    if lacking is not None:
+    if (lacking := _too_few(drives)) is not None:
         return lacking
-    evidence: list[str] = []
-    sure = 0.0
     top = np.abs(drives.executed[drives.brought]).max(axis=0)
-    for label, value in zip(drives.action_names, top, strict=True):
-        if value > 1.05:
-            evidence.append(f"the demos' {label} reaches {value:.3g}, the policy's at most 1")
-            sure = max(sure, 0.9)
+    evidence = [
+        f"the demos' {label} reaches {value:.3g}, the policy's at most 1"
+        for label, value in zip(drives.action_names, top, strict=True)
+        if value > 1.05
+    ]
+    sure = 0.9 if evidence else 0.0
     seen: list[str] = []
     for control, label in enumerate(drives.action_names):
         for turning in (True, False):
-            agent = _response(drives, drives.agent, control, turning)
-            demo = _response(drives, drives.brought, control, turning)
+            agent = [_response(drives, drives.agent, control, turning, lag) for lag in range(4)]
             lag = max(range(len(agent)), key=lambda k: abs(agent[k][1]))
-            (slope_a, r_a, _), (slope_d, r_d, n) = agent[lag], demo[lag]
+            (slope_a, r_a, _), (slope_d, r_d, n) = agent[lag], _response(drives, drives.brought, control, turning, lag)
             if abs(r_a) < 0.5 or abs(r_d) < 0.5 or n < LEAST_DEMO // 2:
                 continue
             what = "turning" if turning else "gaining speed"
             ratio = slope_d / slope_a
-            text = (
-                f"{what} per unit of {label}: agent {slope_a:+.3g} (r {r_a:+.2f}), demos {slope_d:+.3g} (r {r_d:+.2f})"
-            )
+            text = f"{what} per unit of {label}: agent {slope_a:+.3g} (r {r_a:+.2f}), demos {slope_d:+.3g} (r {r_d:+.2f})"
             seen.append(text)
             if ratio < 0:
                 evidence.append(text + ": the other sign")
@@ -106,39 +90,30 @@ def units(case: Case) -> Answer:
                 sure = max(sure, 0.8)
     if evidence:
         sentence = "The same number means something else in the demos than in the policy's actions."
-        return Finding(name, sentence, tuple(evidence), sure, source=drives.name)
-    return Sound(name, "; ".join(seen) or "the demos' controls lie within the policy's range", drives.name)
+        return Finding(sentence, tuple(evidence), sure)
+    return Sound("; ".join(seen) or "the demos' controls lie within the policy's range")
 
 
-def stale(case: Case) -> Answer:
+@drives_check("demos-stale")
+def stale(drives: Drives, case: Case) -> Answer:
     """Demos that were paid, or seen, by other rules than the agent's steps of today."""
-    name, drives = "demos-stale", case.drives
-    if drives is None:
-        return None
-    outcomes: list[Outcome] = []
-    outcomes += _other_settings(name, drives)
+    outcomes: list[Outcome] = [*_other_settings(drives), *_repaid(drives)]
     if drives.other_layouts:
         outcomes.append(
             Finding(
-                name,
                 "Some recordings have other observations or actions than today's and are left out of training.",
                 drives.other_layouts,
                 0.95,
                 change="Do what is said of each of them above; `hitl store check` says it, too.",
-                source=drives.name,
             )
         )
-    outcomes += _repaid(name, drives)
-    lacking = _enough(name, drives)
-    if lacking is not None:
+    if (lacking := _too_few(drives)) is not None:
         return outcomes or lacking
-    outcomes += _paid_otherwise(name, drives)
-    outcomes += _seen_otherwise(name, drives)
-    findings = [o for o in outcomes if isinstance(o, Finding)]
-    return findings or outcomes
+    outcomes += [*_paid_otherwise(drives), *_seen_otherwise(drives)]
+    return [o for o in outcomes if isinstance(o, Finding)] or outcomes
 
 
-def _other_settings(name: str, drives: Drives) -> Iterable[Outcome]:
+def _other_settings(drives: Drives) -> Iterable[Outcome]:
     for old, seconds in drives.demo_rewards:
         differ = {
             k: (old[k], v)
@@ -147,35 +122,25 @@ def _other_settings(name: str, drives: Drives) -> Iterable[Outcome]:
         }
         if differ:
             text = ", ".join(f"{k} {a:g} then, {b:g} now" for k, (a, b) in list(differ.items())[:5])
-            sentence = f"{seconds:.0f} s of demos were recorded under another reward than today's."
-            yield Finding(name, sentence, (text,), 0.85, source=drives.name)
+            yield Finding(f"{seconds:.0f} s of demos were recorded under another reward than today's.", (text,), 0.85)
 
 
-def _repaid(name: str, drives: Drives) -> Iterable[Outcome]:
+def _repaid(drives: Drives) -> Iterable[Outcome]:
     if not drives.repaid:
         return
     ratios = [abs(old - new) / max(abs(old), abs(new), 1e-9) for old, new in drives.repaid]
     old, new = (float(np.mean(values)) for values in zip(*drives.repaid, strict=True))
     text = f"{len(ratios)} runs: {old:.1f} on average as recorded, {new:.1f} by today's settings on this line"
     if float(np.median(ratios)) > 0.15:
-        yield Finding(
-            name, "The recorded rewards are not what today's settings would pay.", (text,), 0.8, source=drives.name
-        )
+        yield Finding("The recorded rewards are not what today's settings would pay.", (text,), 0.8)
     else:
-        yield Sound(name, text, drives.name)
+        yield Sound(text)
 
 
-def gained(drives: Drives) -> Array:
-    """Return the metres of progress of each step, NaN where the next step is not known."""
-    gain = np.full(len(drives), np.nan)
-    joined = (drives.episode[1:] == drives.episode[:-1]) & (drives.t[1:] == drives.t[:-1] + 1)
-    gain[:-1][joined] = np.diff(drives.progress)[joined]
-    return gain
-
-
-def _paid_otherwise(name: str, drives: Drives) -> Iterable[Outcome]:
+def _paid_otherwise(drives: Drives) -> Iterable[Outcome]:
     """Compare what a step pays that gains as many metres at about the same speed."""
-    gain = gained(drives)
+    gain = np.full(len(drives), np.nan)  # m of progress in each step
+    gain[:-1][drives.joined] = np.diff(drives.progress)[drives.joined]
     good = np.isfinite(gain) & (gain > 0.05)
     agent, demo = good & drives.agent, good & drives.brought
     if agent.sum() < LEAST_AGENT // 2 or demo.sum() < LEAST_DEMO // 2:
@@ -188,21 +153,20 @@ def _paid_otherwise(name: str, drives: Drives) -> Iterable[Outcome]:
             continue
         # Medians: a bonus or a penalty of single steps is not the rule.
         ours, theirs = float(np.median(drives.reward[a])), float(np.median(drives.reward[d]))
-        scale = max(abs(ours), abs(theirs), 1e-9)
-        ratios.append((theirs - ours) / scale)
+        ratios.append((theirs - ours) / max(abs(ours), abs(theirs), 1e-9))
     if len(ratios) < 3:
-        yield Lacking(name, "demos and agent at the same speeds", drives.name)
+        yield Lacking("demos and agent at the same speeds")
         return
     off = float(np.median(ratios))
     text = f"for the same metres a step of a demo pays {off:+.0%} of what it pays the agent (median of {len(ratios)} speeds)"
     if np.mean(np.abs(ratios) > 0.15) > 0.6 and abs(off) > 0.15:
         sentence = "The demos carry rewards of other rules than today's, so the critic misjudges human driving."
-        yield Finding(name, sentence, (text,), 0.9, source=drives.name)
+        yield Finding(sentence, (text,), 0.9)
     else:
-        yield Sound(name, text, drives.name)
+        yield Sound(text)
 
 
-def _seen_otherwise(name: str, drives: Drives) -> Iterable[Outcome]:
+def _seen_otherwise(drives: Drives) -> Iterable[Outcome]:
     """Compare observations at the same places: one that lies elsewhere nearly everywhere was made by another rule."""
     place = drives.progress
     agent, demo = drives.agent & np.isfinite(place), drives.brought & np.isfinite(place)
@@ -229,9 +193,9 @@ def _seen_otherwise(name: str, drives: Drives) -> Iterable[Outcome]:
         top = ", ".join(f"{n} ({share[drives.observation_names.index(n)]:.0%})" for n in far[:5])
         text = f"at the same places {len(far)} observations of the demos lie where the agent's never do: {top}"
         sentence = "The demos' observations were made by another rule than the agent's: the same place looks different."
-        yield Finding(name, sentence, (text,), 0.85, source=drives.name)
+        yield Finding(sentence, (text,), 0.85)
     else:
-        yield Sound(name, f"observations of demos and agent agree at the same places ({total:,} steps)", drives.name)
+        yield Sound(f"observations of demos and agent agree at the same places ({total:,} steps)")
 
 
 CHECKS: tuple[Check, ...] = (units, stale)

@@ -1,4 +1,4 @@
-"""Recorded drives: where episodes fail, whether demos show that place, whether anything is judged."""
+"""Recorded drives: where episodes fail, whether demos show that place, whether anything is evaluated."""
 
 from __future__ import annotations
 
@@ -10,26 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.reading.drives import EpisodeSummary
+from data.records import Corner
 from data.statistics import ENOUGH, independent, wilson
-from trainer.diagnosis.case import Answer, Case, Check
+from trainer.diagnosis.case import Answer, Case, Check, drives_check
 from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.stats import Array, bar_chart
 
-RECENT = 40
-"""Newest episodes without help that say how the agent drives now."""
 WINDOW_M = 40.0
 MANY = 0.4
 """Share of failed episodes from which a place counts as one that the agent cannot do."""
 BEFORE_S = 3.0
-"""Seconds before a failure in which it was still to be avoided."""
+"""Seconds before a failure in which it could still be avoided."""
 FAR = 2.0
 """A state is not covered when its nearest demo is this many times as far as demos are from each other."""
-
-
-def recent(drives: Drives) -> list[EpisodeSummary]:
-    """Return the newest episodes of the agent alone."""
-    return [e for e in drives.closed("drive", "evaluation") if not e.helped][-RECENT:]
 
 
 def hot_spot(places: Array) -> tuple[float, float, float]:
@@ -44,12 +38,13 @@ def hot_spot(places: Array) -> tuple[float, float, float]:
 def spot_name(drives: Drives, low: float, high: float) -> str:
     """Return the name of the corner at (or shortly behind) a place, else the place in metres."""
     corner = _corner(drives, low, high)
-    return f"{low:.0f} to {high:.0f} m" if corner is None else f"'{corner[0]}' ({corner[1]:.0f} to {corner[2]:.0f} m)"
+    if corner is None:
+        return f"{low:.0f} to {high:.0f} m"
+    return f"'{corner.name}' ({corner.from_m:.0f} to {corner.to_m:.0f} m)"
 
 
-def _corner(drives: Drives, low: float, high: float) -> tuple[str, float, float] | None:
-    middle = (low + high) / 2
-    return next((c for c in drives.corners if c[1] - 40.0 <= middle <= c[2]), None)
+def _corner(drives: Drives, low: float, high: float) -> Corner | None:
+    return next((c for c in drives.corners if c.from_m - 40.0 <= (low + high) / 2 <= c.to_m), None)
 
 
 def _under(drives: Drives, begin: float, end: float, cells: int) -> str:
@@ -65,32 +60,32 @@ def _under(drives: Drives, begin: float, end: float, cells: int) -> str:
     return "".join(marks).rstrip()
 
 
-def one_corner(case: Case) -> Answer:
+@drives_check("failures-in-one-corner")
+def one_corner(drives: Drives, case: Case) -> Answer:
     """Most failures within one short stretch."""
-    name, drives = "failures-in-one-corner", case.drives
-    if drives is None:
-        return None
-    last = recent(drives)
+    last = drives.recent()
     if len(last) < 10:
-        return Lacking(name, f"ten episodes of the agent without help (there are {len(last)})", drives.name)
+        return Lacking(f"ten episodes of the agent without help (there are {len(last)})")
     failed = [e for e in last if e.failed]
     text = f"{len(failed)} of the newest {len(last)} episodes without help failed"
     if len(failed) < 8 or len(failed) < MANY * len(last):
-        return Sound(name, text, drives.name)
+        return Sound(text)
     low, high, share = hot_spot(np.array([e.farthest for e in failed]))
     where = spot_name(drives, low, high)
     if share < 0.6:
-        return Sound(name, f"{text}, spread over the road (at most {share:.0%} within {WINDOW_M:.0f} m)", drives.name)
+        return Sound(f"{text}, spread over the road (at most {share:.0%} within {WINDOW_M:.0f} m)")
     evidence = (text, f"{share:.0%} of the failures lie between {low:.0f} and {high:.0f} m: {where}")
     sentence = f"The agent drives well up to {where} and fails there: that is the place to take over."
-    picture = _where_failures(drives, failed)
-    data = {"from_m": round(low, 1), "to_m": round(high, 1)}
     corner = _corner(drives, low, high)
-    change = "Take over there a few times, a second or two before it: `hitl play` offers you the wheel there."
-    if corner is not None:
-        change = f'Take over there a few times, a second or two before it: `hitl play --practice "{corner[0]}"`.'
-    sure = min(0.95, share)
-    return Finding(name, sentence, evidence, sure, change=change, picture=picture, source=drives.name, data=data)
+    how = "`hitl play` offers you the wheel there" if corner is None else f'`hitl play --practice "{corner.name}"`'
+    return Finding(
+        sentence,
+        evidence,
+        min(0.95, share),
+        change=f"Take over there a few times, a second or two before it: {how}.",
+        picture=_where_failures(drives, failed),
+        data={"from_m": round(low, 1), "to_m": round(high, 1)},
+    )
 
 
 def _where_failures(drives: Drives, failed: list[EpisodeSummary]) -> str:
@@ -111,20 +106,18 @@ def _nearest(states: NDArray[Any], known: NDArray[Any]) -> Array:
     return result
 
 
-def uncovered(case: Case) -> Answer:
+@drives_check("demos-uncovered")
+def uncovered(drives: Drives, case: Case) -> Answer:
     """States shortly before failures that no demo has been near to."""
-    name, drives = "demos-uncovered", case.drives
-    if drives is None:
-        return None
-    last = recent(drives)
+    last = drives.recent()
     failed = [e for e in last if e.failed]
     if len(failed) < 6:
-        return Sound(name, f"only {len(failed)} of the newest episodes failed", drives.name)
+        return Sound(f"only {len(failed)} of the newest episodes failed")
     # An agent that mostly gets through has learned the place, with these demos or without.
     level = "" if len(failed) >= MANY * len(last) else "note"
     low, high, share = hot_spot(np.array([e.farthest for e in failed]))
     if share < 0.4:
-        return Lacking(name, "failures that lie together", drives.name)
+        return Lacking("failures that lie together")
     before = BEFORE_S * max(5.0, float(np.nanmedian(drives.speed)))
     begin, end = low - before, high
     there = (drives.progress >= begin) & (drives.progress <= end)
@@ -133,12 +126,12 @@ def uncovered(case: Case) -> Answer:
     demos_at = np.flatnonzero(there & drives.demo)
     where = spot_name(drives, low, high)
     if not drives.demo.any():
-        return Lacking(name, "a lap or a takeover", drives.name)
+        return Lacking("a lap or a takeover")
     if len(states_at) < 20:
-        return Lacking(name, "recorded steps before the failures", drives.name)
+        return Lacking("recorded steps before the failures")
     if len(demos_at) < 5:
-        none = (f"{len(ids)} failures; {len(demos_at)} demo steps between {begin:.0f} and {end:.0f} m",)
-        return Finding(name, f"No demo shows how to drive at {where}.", none, 0.95, level=level, source=drives.name)
+        text = f"{len(ids)} failures; {len(demos_at)} demo steps between {begin:.0f} and {end:.0f} m"
+        return Finding(f"No demo shows how to drive at {where}.", (text,), 0.95, level=level)
     states_at, demos_at = states_at[:: max(1, len(states_at) // 600)], demos_at[-3000:]
     spread = drives.observation[there & (drives.agent | drives.demo)].std(axis=0)
     use = spread > 1e-4
@@ -148,30 +141,20 @@ def uncovered(case: Case) -> Answer:
     usual = _among_demos(drives, demos_at, demos)
     ratio = float(np.median(distance)) / usual
     share_far = float((distance > FAR * usual).mean())
-    picture = _distance_picture(drives, states_at, distance / usual, begin, end)
     evidence = (
         f"{len(states_at)} states of {len(ids)} failed episodes within {before:.0f} m before {where}",
         f"the nearest demo is {ratio:.1f} times as far as demos are from each other there; for {share_far:.0%} of the states it "
         f"is more than {FAR:g} times",
     )
-    data = {
-        "ratio": round(ratio, 2),
-        "share_far": round(share_far, 3),
-        "from_m": round(begin, 1),
-        "to_m": round(end, 1),
-    }
     if share_far < 0.5:
-        return Sound(name, "; ".join(evidence), drives.name)
-    sentence = f"At {where} the demos come with other speeds and lines than the agent: they do not show it the way out."
+        return Sound("; ".join(evidence))
     return Finding(
-        name,
-        sentence,
+        f"At {where} the demos come with other speeds and lines than the agent: they do not show it the way out.",
         evidence,
         min(0.9, 0.4 + 0.5 * share_far),
         level=level,
-        picture=picture,
-        source=drives.name,
-        data=data,
+        picture=_distance_picture(drives, states_at, distance / usual, begin, end),
+        data={"ratio": round(ratio, 2), "share_far": round(share_far, 3), "from_m": round(begin, 1), "to_m": round(end, 1)},
     )
 
 
@@ -201,11 +184,9 @@ def _distance_picture(drives: Drives, index: NDArray[np.int64], ratio: Array, be
     )
 
 
-def evaluated(case: Case) -> Answer:
+@drives_check("evaluation-missing")
+def evaluated(drives: Drives, case: Case) -> Answer:
     """Evaluation episodes: there at all, and enough of them for each checkpoint."""
-    drives = case.drives
-    if drives is None:
-        return None
     if not any(e.purpose in ("drive", "evaluation") for e in drives.episodes):
         return None
     driven = [e for e in drives.closed("drive") if not e.helped or e.checkpoint_id is not None]
@@ -213,10 +194,10 @@ def evaluated(case: Case) -> Answer:
     steps = sum(e.length for e in driven)
     if not judged:
         if drives.trained_checkpoints < 3 or steps < 1500:
-            return Lacking("evaluation-missing", "a longer run: three checkpoints and 1,500 steps", drives.name)
+            return Lacking("a longer run: three checkpoints and 1,500 steps")
         sentence = "No episode was ever driven without noise and help, so nothing says which checkpoint is the best."
         text = f"{len(driven)} episodes with {steps:,} steps, {drives.trained_checkpoints} checkpoints, no evaluation"
-        return Finding("evaluation-missing", sentence, (text,), 0.95, source=drives.name)
+        return Finding(sentence, (text,), 0.95)
     counts = Counter(e.checkpoint_id for e in judged)
     usual = int(np.median(list(counts.values())))
     worth = independent(usual)
@@ -224,64 +205,57 @@ def evaluated(case: Case) -> Answer:
     text = f"{len(counts)} checkpoints, usually {usual} evaluations: a share of one half is known to ±{(high - low) / 2:.0%}"
     if len(counts) >= 3 and max(counts.values()) < ENOUGH // 2:
         sentence = "So few episodes per checkpoint cannot tell a good one from a lucky one."
-        return Finding("evaluation-noisy", sentence, (text,), 0.9, source=drives.name)
-    there = f"{len(judged)} evaluation episodes of {len(counts)} checkpoints"
-    return [Sound("evaluation-missing", there, drives.name), Sound("evaluation-noisy", text, drives.name)]
+        return Finding(sentence, (text,), 0.9, fault="evaluation-noisy")
+    return [
+        Sound(f"{len(judged)} evaluation episodes of {len(counts)} checkpoints"),
+        Sound(text, fault="evaluation-noisy"),
+    ]
 
 
-def swapped(case: Case) -> Answer:
+@drives_check("weights-swapped")
+def swapped(drives: Drives, case: Case) -> Answer:
     """Episodes driven by more than one checkpoint."""
-    name, drives = "weights-swapped", case.drives
-    if drives is None:
-        return None
-    use = drives.agent & (drives.checkpoint >= 0)
-    ids, checkpoints = drives.episode[use], drives.checkpoint[use]
+    use = drives.agent & (drives.checkpoint_id >= 0)
+    ids, checkpoints = drives.episode[use], drives.checkpoint_id[use]
     known = np.unique(ids)
     if len(known) < 5:
-        return Lacking(name, "five episodes that know their checkpoint", drives.name)
+        return Lacking("five episodes that know their checkpoint")
     several = sum(len(np.unique(checkpoints[ids == i])) > 1 for i in known.tolist())
     text = f"{several} of {len(known)} episodes were driven by more than one checkpoint"
     if several > 0.1 * len(known):
         sentence = "Weights change in mid-episode, so a return belongs to no checkpoint."
-        return Finding(name, sentence, (text,), 0.9, source=drives.name)
-    return Sound(name, text, drives.name)
+        return Finding(sentence, (text,), 0.9)
+    return Sound(text)
 
 
-def finish_paid(case: Case) -> Answer:
+@drives_check("finish-unpaid")
+def finish_paid(drives: Drives, case: Case) -> Answer:
     """The last step of a finished lap against the bonus that is set."""
-    name, drives = "finish-unpaid", case.drives
-    if drives is None:
-        return None
     bonus = drives.reward_settings.get("end_of_track", 0.0)
     if bonus <= 0:
         return None
-    last: dict[int, float] = {}
-    for i in np.flatnonzero(np.r_[drives.episode[1:] != drives.episode[:-1], True]):
-        last[int(drives.episode[i])] = float(drives.reward[i])
+    last = dict(zip(drives.episode.tolist(), drives.reward.tolist(), strict=True))
     paid = [last[e.id] for e in drives.episodes if e.reason == "finish" and e.id in last]
     if len(paid) < 2:
-        return Lacking(name, "two finished laps", drives.name)
+        return Lacking("two finished laps")
     text = f"the last step of {len(paid)} finished episodes paid {np.median(paid):.2f}; the bonus is {bonus:g}"
     if np.median(paid) < 0.5 * bonus:
-        return Finding(name, "Laps are finished, but the finish bonus is not paid.", (text,), 0.95, source=drives.name)
-    return Sound(name, text, drives.name)
+        return Finding("Laps are finished, but the finish bonus is not paid.", (text,), 0.95)
+    return Sound(text)
 
 
-def below_human(case: Case) -> Answer:
+@drives_check("far-below-human")
+def below_human(drives: Drives, case: Case) -> Answer:
     """Returns of the agent alone against human laps."""
-    name, drives = "far-below-human", case.drives
-    if drives is None:
-        return None
     laps = [e.total for e in drives.closed("lap") if e.reason == "finish"]
-    last = [e.total for e in recent(drives)]
+    last = [e.total for e in drives.recent()]
     if not laps or len(last) < 5:
-        return Lacking(name, "a finished human lap and five episodes of the agent", drives.name)
+        return Lacking("a finished human lap and five episodes of the agent")
     human, agent = float(np.mean(laps)), float(np.mean(last))
     text = f"the newest {len(last)} episodes earn {agent:.1f} on average, a human lap {human:.1f}"
     if math.isfinite(human) and human > 0 and agent < 0.6 * human:
-        sentence = f"The agent earns {agent / human:.0%} of a human lap."
-        return Finding(name, sentence, (text,), 0.9, source=drives.name)
-    return Sound(name, text, drives.name)
+        return Finding(f"The agent earns {agent / human:.0%} of a human lap.", (text,), 0.9)
+    return Sound(text)
 
 
 CHECKS: tuple[Check, ...] = (one_corner, uncovered, evaluated, swapped, finish_paid, below_human)

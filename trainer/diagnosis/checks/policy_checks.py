@@ -6,26 +6,24 @@ import math
 
 import numpy as np
 
-from trainer.diagnosis.case import Answer, Case, Check
-from trainer.diagnosis.checks.critic_checks import UNIFORM_STD
+from trainer.diagnosis.case import Answer, Case, Check, history_check
+from trainer.diagnosis.checks.critic_checks import UNIFORM_STD, largest_reward
 from trainer.diagnosis.checks.return_checks import named
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.history import History
 from trainer.diagnosis.stats import middle, part, trend
 
 
-def uniform_policy(case: Case) -> Answer:
+@history_check("uniform-policy")
+def uniform_policy(history: History, case: Case) -> Answer:
     """Actions as a uniform distribution would give them, from the start to the end of the run."""
-    name, history = "uniform-policy", case.history
-    if history is None:
-        return None
     means, spreads = history.numbered("debug/a1_"), history.numbered("debug/a1_", "_std")
     if not means or len(means) != len(spreads):
-        return Lacking(name, "the columns debug/a1_0, debug/a1_0_std, …", history.name)
+        return Lacking("the columns debug/a1_0, debug/a1_0_std, …")
     mean = [middle(part(m, 0.6)) for m in means]
     spread = [middle(part(s, 0.6)) for s in spreads]
     if len(part(means[0], 0.6)) < 8 or any(math.isnan(v) for v in (*mean, *spread)):
-        return Lacking(name, "more rows", history.name)
+        return Lacking("more rows")
     flat = -len(means) * math.log(2)
     uniform = all(abs(m) < 0.12 for m in mean) and all(abs(s - UNIFORM_STD) < 0.05 for s in spread)
     moved = max(abs(middle(part(c, 0.0, 0.15)) - middle(part(c, 0.6))) for c in (*means, *spreads))
@@ -44,18 +42,16 @@ def uniform_policy(case: Case) -> Answer:
         sure = 0.97 if uniform else 0.85
     if uniform or stays:
         sentence = "The policy still draws its actions at random: it has learned nothing from all updates so far."
-        return Finding(name, sentence, tuple(evidence), sure, source=history.name)
-    return Sound(name, "; ".join(evidence), history.name)
+        return Finding(sentence, tuple(evidence), sure)
+    return Sound("; ".join(evidence))
 
 
-def saturated(case: Case) -> Answer:
+@history_check("actions-saturated")
+def saturated(history: History, case: Case) -> Answer:
     """Every control stuck at one limit, whatever is seen."""
-    name, history = "actions-saturated", case.history
-    if history is None:
-        return None
     means, spreads = history.numbered("debug/a1_"), history.numbered("debug/a1_", "_std")
     if not means or len(means) != len(spreads):
-        return Lacking(name, "the columns debug/a1_0, debug/a1_0_std, …, or a store", history.name)
+        return Lacking("the columns debug/a1_0, debug/a1_0_std, …, or a store")
     mean = np.array([middle(part(m, 0.7)) for m in means])
     spread = np.array([middle(part(s, 0.7)) for s in spreads])
     # E[a^2] = 1 when every action lies at a limit, on whichever side.
@@ -63,49 +59,43 @@ def saturated(case: Case) -> Answer:
     text = "root mean square of the policy's actions " + ", ".join(f"{s:.3f}" for s in size)
     if (size > 0.985).all():
         sentence = "Every action of the policy lies at a limit, where its gradient is zero: it cannot leave."
-        return Finding(name, sentence, (text, "1 is the limit"), 0.85, source=history.name)
-    return Sound(name, text, history.name)
+        return Finding(sentence, (text, "1 is the limit"), 0.85)
+    return Sound(text)
 
 
 TEMPERATURES = ("alpha", "entropy_coef", "ent_coef", "alpha_t", "temperature", "entropy_coefficient")
 LOGARITHMS = ("log_alpha", "log_ent_coef", "log_entropy_coef", "log_temperature")
 
 
-def temperature(case: Case) -> Answer:
+@history_check("temperature-runaway")
+def temperature(history: History, case: Case) -> Answer:
     """A learned temperature that grows or falls without end."""
-    name, history = "temperature-runaway", case.history
-    if history is None:
-        return None
     column = named(history, LOGARITHMS)
     logarithm = column is not None
     if column is None:
-        losses = {c for c in history.columns if "loss" in c.lower()}
-        column = named(History({k: v for k, v in history.columns.items() if k not in losses}), TEMPERATURES)
+        column = named(History({k: v for k, v in history.columns.items() if "loss" not in k.lower()}), TEMPERATURES)
     if column is None:
         if case.recipe is not None and case.recipe.learn_alpha is False:
-            return Sound(name, f"the temperature is fixed at {case.recipe.alpha}", history.name)
-        return Lacking(name, "the column debug/alpha, or the recipe (--config) if it is fixed", history.name)
+            return Sound(f"the temperature is fixed at {case.recipe.alpha}")
+        return Lacking("the column debug/alpha, or the recipe (--config) if it is fixed")
     values = np.exp(np.clip(history[column], -80.0, 80.0)) if logarithm else history[column]
     first, last, top = middle(part(values, 0.0, 0.1)), middle(part(values, 0.9)), float(np.nanmax(values))
     if not np.isfinite(last):
-        return Lacking(name, f"numbers at the end of {column}", history.name)
+        return Lacking(f"numbers at the end of {column}")
     growth = trend(part(values, 0.3))
     text = f"{'exp ' if logarithm else ''}{column} from {first:.3g} to {last:.3g} (largest {top:.3g}"
     text += f"; rank correlation with time {growth:+.2f})" if np.isfinite(growth) else ")"
     # The larger the reward, the larger a sound temperature; it settles where the entropy is what it should be.
-    paid = 0.0
-    if "debug/r" in history:
-        spread = history.columns.get("debug/r_std", np.zeros(len(history["debug/r"])))
-        paid = float(np.nanmax(np.abs(history["debug/r"]) + spread))
+    paid = largest_reward(history)
     if last > max(1.0, 10 * first) and (growth > 0.7 or 0.0 < 3 * paid < last):
         sentence = "The temperature grows without end: being random is worth more than driving well."
         if not growth > 0.7:
             sentence = "The temperature has grown far beyond what driving well is paid: being random is worth more."
-        return Finding(name, sentence, (text,), 0.95 if growth > 0.7 else 0.8, source=history.name)
+        return Finding(sentence, (text,), 0.95 if growth > 0.7 else 0.8)
     if 0 < last < min(1e-7, 1e-3 * first):
         sentence = "The temperature has fallen to nothing: the policy no longer explores."
-        return Finding(name, sentence, (text,), 0.6, level="warning", source=history.name)
-    return Sound(name, text, history.name)
+        return Finding(sentence, (text,), 0.6, level="warning")
+    return Sound(text)
 
 
 CHECKS: tuple[Check, ...] = (uniform_policy, saturated, temperature)

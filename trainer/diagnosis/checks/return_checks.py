@@ -1,14 +1,14 @@
-"""How the return goes: does it stand, has it fallen. The one figure that everything else is there for."""
+"""How the return develops, which all other figures serve: has it stopped rising, has it fallen."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from trainer.diagnosis.case import Answer, Case, Check
+from trainer.diagnosis.case import Answer, Case, Check, case_check
 from trainer.diagnosis.finding import Finding, Lacking, Outcome, Sound
 from trainer.diagnosis.history import History
 from trainer.diagnosis.stats import Array, middle, trend
@@ -23,17 +23,17 @@ TRAIN = (
 """What a return is called, by us and by others."""
 BINS = 20
 LEAST = 25
-"""Different values on a plateau; fewer are too few to call it one."""
+"""Least number of different values on a plateau."""
 SHORT = 150
-"""Rows or episodes; in a shorter history a plateau is only the beginning."""
+"""Rows or episodes; a plateau in a shorter history is only its beginning."""
 SHARE = 0.35
-"""Of the run that a plateau lasts at least."""
+"""Least share of the run that a plateau lasts."""
 NEAR = 0.1
-"""Of the rise: how near its level a run is on its plateau."""
+"""Share of the rise within which a run is at the level of its plateau."""
 FALL = 0.35
-"""Of what was won (or, where a run began at its best, of that level): from there a fall is a collapse."""
+"""Share of the rise (or, where a run began at its best, of that level) from which a fall counts as a collapse."""
 MASTERED = 0.8
-"""Of the newest drives that finish: such a run stands because there is nothing left to learn."""
+"""Share of the newest drives that finish from which a run has stopped rising because there is nothing left to learn."""
 
 
 def named(history: History, names: Sequence[str]) -> str | None:
@@ -60,7 +60,7 @@ class ReturnCurve:
     @property
     def held(self) -> int:
         """Rows for which a value usually stands."""
-        return held_for(self.values)
+        return _held_for(self.values)
 
     @property
     def different(self) -> float:
@@ -68,7 +68,7 @@ class ReturnCurve:
         return different(self.values, self.held)
 
 
-def held_for(values: Array) -> int:
+def _held_for(values: Array) -> int:
     """Return for how many rows a value is usually held: an evaluation stands in every row until the next."""
     edges = np.flatnonzero(np.concatenate(([True], np.diff(values) != 0, [True])))
     return max(1, int(np.median(np.diff(edges)))) if len(values) else 1
@@ -82,12 +82,12 @@ def different(values: Array, held: int) -> float:
 def course(case: Case) -> ReturnCurve | Lacking | None:
     """Return the returns that tell most: evaluations where there are enough of them, else drives without help.
 
-    None where only settings, a line or laps were given, which have no return of the agent's.
+    None where there are only settings, a line or laps, which hold no return of the agent.
     """
     found: list[ReturnCurve] = []
     if case.drives is not None:
         for purpose in ("evaluation", "drive"):
-            totals = [e.total for e in case.drives.closed(purpose) if not e.helped]
+            totals = [e.total for e in case.drives.unaided(purpose)]
             if totals:
                 found.append(ReturnCurve(np.array(totals, np.float64), f"return of {purpose}s", "episode", case.drives.name))
     history = case.history
@@ -99,19 +99,22 @@ def course(case: Case) -> ReturnCurve | Lacking | None:
                 found.append(ReturnCurve(known, column, "row", history.name))
     if not found:
         needs = "a column with the return: return_test or return_train"
-        return Lacking(PLATEAU, needs, history.name) if history is not None else None
+        return Lacking(needs, source=history.name) if history is not None else None
     enough = [c for c in found if c.different >= LEAST]
     best = enough[0] if enough else max(found, key=lambda c: c.different)
-    return best if len(best.values) >= 8 else Lacking(PLATEAU, "more episodes: eight returns at least", best.source)
+    return best if len(best.values) >= 8 else Lacking("more episodes: eight returns at least", source=best.source)
 
 
+@case_check(PLATEAU)
 def goes(case: Case) -> Answer:
-    """Has the return fallen and stayed down, or does it stand?"""
+    """Has the return fallen and stayed down, or stopped rising?"""
     known = course(case)
     if known is None or isinstance(known, Lacking):
         return known
-    fall = collapsed(known)
-    return fall if isinstance(fall, Finding) else [fall, plateau(known, case)]
+    outcomes = [collapsed(known)]
+    if isinstance(outcomes[0], Sound):
+        outcomes.append(plateau(known, case))
+    return [replace(outcome, source=known.source) for outcome in outcomes]
 
 
 def _error(values: Array, held: int) -> float:
@@ -120,10 +123,10 @@ def _error(values: Array, held: int) -> float:
 
 
 def collapsed(run: ReturnCurve) -> Outcome:
-    """A level that was held for a while, and is lost."""
+    """Find a level that was held for a while and then lost."""
     values = run.values
     if run.different < LEAST:
-        return Sound(COLLAPSED, f"{run.what}: {run.different:.0f} different values, too few to tell a fall", run.source)
+        return Sound(f"{run.what}: {run.different:.0f} different values, too few to tell a fall", fault=COLLAPSED)
     window = max(1, 3 * len(values) // BINS)
     starts = np.arange(0, len(values) - 2 * window + 1, max(1, window // 3))
     levels = np.array([middle(values[k : k + window]) for k in starts])
@@ -141,15 +144,15 @@ def collapsed(run: ReturnCurve) -> Outcome:
         evidence = (f"{text}; below the middle of the two since about {run.unit} {since:,} of {len(values):,}",)
         sentence = f"The return has fallen from {top:.4g} to {last:.4g} and has not come back."
         data = {"best": top, "last": last, "since": since}
-        return Finding(COLLAPSED, sentence, evidence, 0.85, source=run.source, data=data)
-    return Sound(COLLAPSED, text, run.source)
+        return Finding(sentence, evidence, 0.85, data=data, fault=COLLAPSED)
+    return Sound(text, fault=COLLAPSED)
 
 
 def plateau(run: ReturnCurve, case: Case) -> Outcome:
-    """A level that is reached and does not rise any more."""
+    """Find a level that was reached and no longer rises."""
     values, count = run.values, len(run.values)
     if count < SHORT:
-        return Sound(PLATEAU, f"{run.what}: {count} {run.unit}s, too few to tell a plateau", run.source)
+        return Sound(f"{run.what}: {count} {run.unit}s, too few to tell a plateau")
     level = middle(values[3 * count // 4 :])
     parts = np.array_split(values, min(BINS, count))
     medians = np.array([middle(p) for p in parts])
@@ -164,22 +167,21 @@ def plateau(run: ReturnCurve, case: Case) -> Outcome:
     sinces = [round(k * count / len(near)) for k in firsts]
     sinces = [k for k in sinces if count - k >= SHARE * count]
     if not sinces:
-        return Sound(PLATEAU, course_text, run.source)
+        return Sound(course_text)
     since = next((k for k in sinces if _stands(values, k, run.held, rise)), None)
     if since is None:
-        return Sound(PLATEAU, f"{course_text}, and it may still rise", run.source)
+        return Sound(f"{course_text}, and it may still rise")
     stands = values[since:]
     if different(stands, run.held) < LEAST:
         few = f"{different(stands, run.held):.0f} different values, too few to tell a plateau"
-        return Sound(PLATEAU, f"{course_text}: {few}", run.source)
+        return Sound(f"{course_text}: {few}")
     drives = case.drives
     if drives is not None:
-        newest = [e for e in (*drives.closed("drive"), *drives.closed("evaluation")) if not e.helped]
-        newest = sorted(newest, key=lambda e: e.id)[-40:]
+        newest = drives.recent()
         finished = sum(e.reason == "finish" for e in newest)
         if newest and finished >= MASTERED * len(newest):
             text = f"{course_text}; {finished} of the newest {len(newest)} drives finish"
-            return Sound(PLATEAU, text, run.source)
+            return Sound(text)
     place = f"since about {run.unit} {since:,} of {count:,}" if since else f"from the first {run.unit} on"
     sentence = f"The return has stood at about {level:.4g} {place}: more of the same does not raise it."
     spread = 1.4826 * middle(np.abs(stands - level))
@@ -188,7 +190,7 @@ def plateau(run: ReturnCurve, case: Case) -> Outcome:
         f"it began at {medians[0]:.4g}; rank correlation with time since then {trend(stands):+.2f}",
     )
     data = {"level": level, "since": since, "of": count}
-    return Finding(PLATEAU, sentence, evidence, 0.9, source=run.source, data=data)
+    return Finding(sentence, evidence, 0.9, data=data)
 
 
 def _stands(values: Array, since: int, held: int, rise: float) -> bool:

@@ -2,43 +2,42 @@
 
 from __future__ import annotations
 
-from trainer.diagnosis.case import Answer, Case, Check
+from trainer.diagnosis.case import Answer, Case, Check, case_check, recipe_check, road_check
 from trainer.diagnosis.finding import Finding, Lacking, Sound
+from trainer.diagnosis.recipe import Recipe
+from trainer.diagnosis.road import RoadFacts
 
 REACTION_S = 0.2  # s between seeing and the first effect: two or three control steps
 LEFT = 0.1  # weight that the corner's exit must still have at its braking point
 
 
-def artefact(case: Case) -> Answer:
+@road_check("line-artefact")
+def artefact(road: RoadFacts, case: Case) -> Answer:
     """A recorded line that runs on to the world's origin behind the finish."""
-    name, road = "line-artefact", case.road
-    if road is None:
-        return None
     if road.artefact_m <= 0:
-        return Sound(name, f"the line is road to its end ({road.length_m:,.0f} m)", road.name)
+        return Sound(f"the line is road to its end ({road.length_m:,.0f} m)")
     whole = road.length_m + road.artefact_m
     evidence = (
         f"the last {road.artefact_m:,.0f} of {whole:,.0f} m ({road.artefact_points:,} points) run straight to the world's origin",
         f"the road ends at {road.length_m:,.0f} m, so progress ends at {road.length_m / whole:.0%} and each metre is paid "
         f"{road.length_m / whole:.0%} of its worth",
     )
-    sentence = (
-        "The recorded line continues past the finish in a straight that was never driven, so its end is never reached."
-    )
+    sentence = "The recorded line continues past the finish in a straight that was never driven, so its end is never reached."
     data = {"from_m": round(road.length_m, 1), "length_m": round(road.artefact_m, 1)}
-    return Finding(name, sentence, evidence, 0.95, source=road.name, data=data)
+    return Finding(sentence, evidence, 0.95, data=data)
 
 
+@case_check("lookahead-short")
 def lookahead(case: Case) -> Answer:
     """A look-ahead that is shorter than the way the car needs to brake."""
-    name, recipe, road = "lookahead-short", case.recipe, case.road
+    recipe, road = case.recipe, case.road
     if recipe is None and road is None:
         return None
     if recipe is None or (recipe.lookahead_m is None and not recipe.lookahead_points):
         needs = "the recipe (--config) with NUMBER_OF_POINTS and POINTS_DISTANCE"
-        return Lacking(name, needs, road.name if road else "")
+        return Lacking(needs, source=road.name if road else "")
     if road is None:
-        return Lacking(name, "the reference line (--line)", recipe.name)
+        return Lacking("the reference line (--line)", source=recipe.name)
     if recipe.lookahead_m is not None:
         reach, how = recipe.lookahead_m, f"the look-ahead reaches {recipe.lookahead_m:.0f} m"
     else:
@@ -54,38 +53,35 @@ def lookahead(case: Case) -> Answer:
         f"braking for the road at {road.braking_to_s:,.0f} m takes {needed:.0f} m ({road.assumed})",
     )
     if reach >= needed:
-        return Sound(name, "; ".join(evidence), road.name)
-    sentence = (
-        f"The agent sees {reach:.1f} m of road and needs {needed:.0f} m to brake: once it sees a corner it is too late."
-    )
+        return Sound("; ".join(evidence), source=road.name)
+    sentence = f"The agent sees {reach:.1f} m of road and needs {needed:.0f} m to brake: once it sees a corner it is too late."
     sure = 0.97 if reach < 0.5 * needed else 0.7
     level = "" if reach < 0.8 * needed else "warning"
     data = {"lookahead_m": round(reach, 2), "needed_m": round(needed, 1)}
-    return Finding(name, sentence, evidence, sure, level=level, source=recipe.name, data=data)
+    return Finding(sentence, evidence, sure, level=level, data=data, source=recipe.name)
 
 
-def heading(case: Case) -> Answer:
+@road_check("heading-in-world-axes")
+def heading(road: RoadFacts, case: Case) -> Answer:
     """A road whose direction leaves the range that the old interface clips the heading to."""
-    name, road = "heading-in-world-axes", case.road
-    if road is None or road.heading_outside is None or case.recipe is None or not case.recipe.foreign:
+    if road.heading_outside is None or case.recipe is None or not case.recipe.foreign:
         return None
     text = f"{road.heading_outside:.0%} of the road points beyond plus or minus 1 rad"
     if road.heading_outside < 0.1:
-        return Sound(name, text, road.name)
-    sentence = (
-        "A heading in world axes, clipped to one radian as in the old interface, says nothing on most of this road."
-    )
+        return Sound(text)
+    sentence = "A heading in world axes, clipped to one radian as in the old interface, says nothing on most of this road."
     evidence = (text, "player runs (--player-runs) would show whether it is clipped")
-    return Finding(name, sentence, evidence, 0.5, source=road.name)
+    return Finding(sentence, evidence, 0.5)
 
 
-def horizon(case: Case) -> Answer:
+@recipe_check("horizon-short")
+def horizon(recipe: Recipe, case: Case) -> Answer:
     """A discount that forgets the exit of a corner at its entry."""
-    name, recipe, road = "horizon-short", case.recipe, case.road
-    if recipe is None or recipe.gamma is None:
+    road = case.road
+    if recipe.gamma is None:
         return None
     if road is None or not road.corner_seconds:
-        return Lacking(name, "a reference line (--line) or a store with a driven corner", recipe.name)
+        return Lacking("a reference line (--line) or a store with a driven corner")
     corner, seconds = max(road.corner_seconds.items(), key=lambda item: item[1])
     steps = seconds * recipe.hz
     left = recipe.gamma**steps
@@ -95,9 +91,9 @@ def horizon(case: Case) -> Answer:
         f"{corner} takes {seconds:.1f} s from braking to exit: what follows it counts {left:.1%} at the braking point",
     )
     if left >= LEFT:
-        return Sound(name, "; ".join(evidence), road.name)
+        return Sound("; ".join(evidence), source=road.name)
     sentence = f"What is gained behind {corner} hardly counts where its braking begins, so braking does not pay."
-    return Finding(name, sentence, evidence, 0.8 if left < LEFT / 2 else 0.6, source=road.name)
+    return Finding(sentence, evidence, 0.8 if left < LEFT / 2 else 0.6, source=road.name)
 
 
 CHECKS: tuple[Check, ...] = (artefact, lookahead, heading, horizon)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.diagnosis.case import Answer, Case, Check
+from trainer.diagnosis.case import Answer, Case, Check, case_check, drives_check
+from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 
 LEAST_STEPS = 400
@@ -17,50 +18,41 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
 
 
-def constant(case: Case) -> Answer:
+@drives_check("observation-constant")
+def constant(drives: Drives, case: Case) -> Answer:
     """Observations that are the same number all along."""
-    name, drives = "observation-constant", case.drives
-    if drives is None:
-        return None
     if len(drives) < LEAST_STEPS:
-        return Lacking(name, f"{LEAST_STEPS} recorded steps (there are {len(drives)})", drives.name)
+        return Lacking(f"{LEAST_STEPS} recorded steps (there are {len(drives)})")
     reach = np.ptp(drives.observation, axis=0)
     size = np.abs(drives.observation).max(axis=0)
     still = [n for n, r, s in zip(drives.observation_names, reach, size, strict=True) if r <= 1e-6 * max(1.0, s)]
     still = [n for n in still if n not in drives.bounded]
     if not still:
-        return Sound(name, f"all {len(reach)} observations change over {len(drives):,} steps", drives.name)
+        return Sound(f"all {len(reach)} observations change over {len(drives):,} steps")
     text = f"{len(still)} of {len(reach)} observations never change in {len(drives):,} steps: {_some(still)}"
     what = "an observation that is" if len(still) == 1 else "observations that are"
     sentence = f"The agent learns nothing from {what} always the same."
-    return Finding(name, sentence, (text,), 0.95, source=drives.name, data={"observations": still})
+    return Finding(sentence, (text,), 0.95, data={"observations": still})
 
 
-def clipped(case: Case) -> Answer:
+@drives_check("observation-clipped")
+def clipped(drives: Drives, case: Case) -> Answer:
     """Observations that lie at an end of their range on much of the track."""
-    name, drives = "observation-clipped", case.drives
-    if drives is None:
-        return None
     if len(drives) < LEAST_STEPS:
-        return Lacking(name, f"{LEAST_STEPS} recorded steps", drives.name)
-    found: dict[str, float] = {}
-    highest = 0.0
-    for i, n in enumerate(drives.observation_names):
-        if n in drives.bounded:
-            continue
-        share = _share_at_ends(drives.observation[:, i])
-        highest = max(highest, share)
-        if share > CLIPPED:
-            found[n] = share
+        return Lacking(f"{LEAST_STEPS} recorded steps")
+    shares = {
+        n: _share_at_ends(drives.observation[:, i])
+        for i, n in enumerate(drives.observation_names)
+        if n not in drives.bounded
+    }
+    found = {n: share for n, share in shares.items() if share > CLIPPED}
     if not found:
-        return Sound(
-            name, f"no observation is at an end of its range in more than {highest:.0%} of the steps", drives.name
-        )
+        highest = max(shares.values(), default=0.0)
+        return Sound(f"no observation is at an end of its range in more than {highest:.0%} of the steps")
     order = sorted(found.items(), key=lambda item: -item[1])
     evidence = tuple(f"{n} is at an end of its range in {share:.0%} of {len(drives):,} steps" for n, share in order[:6])
     sentence = f"{order[0][0]} is clipped on much of the road: there the agent cannot tell one situation from another."
-    sure = 0.9 if order[0][1] > 2 * CLIPPED else 0.75
-    return Finding(name, sentence, evidence, sure, source=drives.name, data={"share": found})
+    return Finding(sentence, evidence, 0.9 if order[0][1] > 2 * CLIPPED else 0.75, data={"share": found})
 
 
 def _share_at_ends(values: NDArray[np.float32]) -> float:
@@ -72,36 +64,40 @@ def _share_at_ends(values: NDArray[np.float32]) -> float:
     return float(((values >= high - step) | (values <= low + step)).mean())
 
 
-def saturated(case: Case) -> Answer:
+@drives_check("actions-saturated")
+def saturated(drives: Drives, case: Case) -> Answer:
     """The agent's own actions, all at their limits."""
-    name, drives = "actions-saturated", case.drives
-    if drives is None:
-        return None
     agent = np.flatnonzero(drives.agent)[-5000:]
     if len(agent) < LEAST_STEPS // 2:
-        return Lacking(name, f"{LEAST_STEPS // 2} steps of the agent", drives.name)
+        return Lacking(f"{LEAST_STEPS // 2} steps of the agent")
     share = (np.abs(drives.proposed[agent]) > AT_LIMIT).mean(axis=0)
     text = ", ".join(f"{n} {s:.0%}" for n, s in zip(drives.action_names, share, strict=True))
     text = f"share of the agent's last {len(agent):,} steps at a limit: {text}"
     if (share > 0.85).all():
         sentence = "Whatever it sees, the policy asks for full lock and full pedal: there its gradient is zero."
-        return Finding(name, sentence, (text,), 0.9, source=drives.name)
-    return Sound(name, text, drives.name)
+        return Finding(sentence, (text,), 0.9)
+    return Sound(text)
 
 
+@case_check("numbers-unusable")
 def unusable(case: Case) -> Answer:
-    """Numbers that are none: they are left out, and whatever gives them goes on giving them."""
-    name = "numbers-unusable"
+    """Steps with numbers that cannot be learned from: they are left out, but whatever gives them goes on giving them."""
     if case.unusable is None:
         return None
     steps, names = case.unusable
     if not steps:
-        return Sound(name, "every number of every step can be learned from", "store")
+        return Sound("every number of every step can be learned from", source="store")
     order = sorted(names.items(), key=lambda item: -item[1])
     evidence = tuple(f"{number} in {count:,} steps" for number, count in order[:6])
-    what = f"{steps:,} recorded step{'s hold' if steps > 1 else ' holds'} what is no number, or one beyond any measure"
-    return Finding(name, f"{what}: {_some([n for n, _ in order])}. Training leaves them out.", evidence, 1.0, source="store",
-                   data={"steps": steps, "numbers": dict(order)})  # fmt: skip
+    hold = "steps hold" if steps > 1 else "step holds"
+    numbers = _some([n for n, _ in order])
+    return Finding(
+        f"{steps:,} recorded {hold} a number that is not finite or far too large: {numbers}. Training leaves them out.",
+        evidence,
+        1.0,
+        data={"steps": steps, "numbers": dict(order)},
+        source="store",
+    )
 
 
 CHECKS: tuple[Check, ...] = (unusable, constant, clipped, saturated)

@@ -14,7 +14,7 @@ SILENT_S = 15.0  # a trainer that writes a checkpoint to a slow disk may be sile
 OVER = ("stopped", "failed")
 
 
-def pulse_of(beat: Heartbeat | None, alive: bool | None = None) -> TrainerState:
+def trainer_state(beat: Heartbeat | None, alive: bool | None = None) -> TrainerState:
     """Return what the screen shows of a heartbeat; ``alive`` where it is known better than from the beat's age.
 
     A finding belongs to a trainer at work: of one that has stopped nothing is shown.
@@ -33,22 +33,22 @@ def pulse_of(beat: Heartbeat | None, alive: bool | None = None) -> TrainerState:
     )
 
 
-class PulseReader:
+class HeartbeatReader:
     """Keeps ``newest`` up to date while it is entered. Reading it costs nothing and never waits."""
 
     def __init__(self, root: Path, every_s: float = EVERY_S) -> None:
         self.newest: TrainerState | None = None
         self._root, self._every_s = root, every_s
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="pulse", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name="heartbeat", daemon=True)
 
     def _follow(self) -> None:
         while True:
-            self.newest = pulse_of(read_heartbeat(self._root))
+            self.newest = trainer_state(read_heartbeat(self._root))
             if self._over.wait(self._every_s):
                 return
 
-    def __enter__(self) -> PulseReader:
+    def __enter__(self) -> HeartbeatReader:
         self._thread.start()
         return self
 
