@@ -31,7 +31,7 @@ _EPS = 1e-6  # s: a tick that is early by rounding still counts
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class GatingSettings:
     """How the player takes over. Times in seconds, deflections 0..1 after the pad's dead zone."""
 
     mode: Mode = "hold"  # hold the button; press it to switch; or touch stick or pedals
@@ -106,7 +106,7 @@ def new_episode(state: State) -> State:
     return replace(state, phase=phase, trigger="", driven=None, toggled=False, hands=disarmed(state.hands))
 
 
-def step(state: State, inputs: Inputs, settings: Settings) -> tuple[State, Decision]:
+def step(state: State, inputs: Inputs, settings: GatingSettings) -> tuple[State, Decision]:
     """Decide who drives this tick. Pure: equal arguments give equal results."""
     hands, looks = look(state.hands, inputs.pad, inputs.time, settings.release_at, state.phase == "human")
     seen = together(looks)
@@ -128,7 +128,7 @@ def step(state: State, inputs: Inputs, settings: Settings) -> tuple[State, Decis
     return after, decision
 
 
-def _step(state: State, was: State, inputs: Inputs, seen: Seen, settings: Settings) -> tuple[State, Decision]:
+def _step(state: State, was: State, inputs: Inputs, seen: Seen, settings: GatingSettings) -> tuple[State, Decision]:
     now, pad, edges = inputs.time, inputs.pad, seen.pressed
     if "panic" in edges or inputs.command == "panic":
         state = replace(state, phase="agent", toggled=False, hands=_from_now(state, inputs, settings), driven=None)
@@ -168,12 +168,12 @@ def _step(state: State, was: State, inputs: Inputs, seen: Seen, settings: Settin
     return _agent(state, inputs, settings, None, "")
 
 
-def _from_now(state: State, inputs: Inputs, settings: Settings) -> tuple[Hand, ...]:
+def _from_now(state: State, inputs: Inputs, settings: GatingSettings) -> tuple[Hand, ...]:
     """Return the hands as they are when what is held in this very tick must be let go first."""
     return look(disarmed(state.hands), inputs.pad, inputs.time, settings.release_at, False)[0]
 
 
-def _requests_control(state: State, inputs: Inputs, seen: Seen, settings: Settings) -> tuple[State, str]:
+def _requests_control(state: State, inputs: Inputs, seen: Seen, settings: GatingSettings) -> tuple[State, str]:
     """Return the state with its switch updated, and what asks for the wheel: a trigger, or "" for nothing."""
     if not inputs.pad.connected:
         return state, ""
@@ -198,7 +198,7 @@ def _human(inputs: Inputs, event: Event | None, trigger: str) -> Decision:
 
 
 def _agent(
-    state: State, inputs: Inputs, settings: Settings, event: Event | None, trigger: str
+    state: State, inputs: Inputs, settings: GatingSettings, event: Event | None, trigger: str
 ) -> tuple[State, Decision]:
     weight = 0.0
     if state.driven is not None and settings.ramp_s > 0.0:

@@ -18,7 +18,7 @@ class SessionOptions:
     kind: str = "play"  # as stored: ``play``, ``demo``, ``evaluation``, ``stall``
     real_time: bool = False
     seed: int = 0
-    gating: arbiter.Settings = arbiter.Settings()  # noqa: RUF009 (frozen, so one for all is safe)
+    gating: arbiter.GatingSettings = arbiter.GatingSettings()  # noqa: RUF009 (frozen, so one for all is safe)
     task: TaskSettings | None = None
     help: HelpSettings = HelpSettings(offer="off", requests_per_minute=0.0)  # noqa: RUF009
     only_corner: str = ""  # the one corner at which the wheel may be taken

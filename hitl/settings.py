@@ -28,7 +28,7 @@ from data.files.text_files import read_toml
 from data.files.validation import OneOf, Place, checked, filled
 from data.reward import RewardSettings
 from data.suggest import did_you_mean
-from hitl.arbiter import Settings as TakeoverSettings
+from hitl.arbiter import GatingSettings
 from hitl.home import Home
 from hitl.pads import PADS
 from hitl.task.driving_task import TaskSettings
@@ -113,7 +113,7 @@ class Settings:
     """The settings of a home, checked."""
 
     pad: PadChoice = field(default_factory=PadChoice)
-    takeover: TakeoverSettings = field(default_factory=TakeoverSettings)
+    takeover: GatingSettings = field(default_factory=GatingSettings)
     help: HelpSettings = field(default_factory=HelpSettings)
     play: PlaySettings = field(default_factory=PlaySettings)
     overlay: OverlaySettings = field(default_factory=OverlaySettings)
@@ -141,7 +141,7 @@ class Settings:
 
 TABLES: dict[str, type] = {
     "pad": PadChoice,
-    "takeover": TakeoverSettings,
+    "takeover": GatingSettings,
     "help": HelpSettings,
     "play": PlaySettings,
     "overlay": OverlaySettings,

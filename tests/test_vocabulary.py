@@ -16,15 +16,12 @@ PACKAGES = ("hitl", "trainer", "data", "takeover_ui")
 PAGE = (ROOT / "docs" / "vocabulary.md").read_text(encoding="utf-8")
 
 KNOWN_NAMES = {
-    "PulseReader": "HeartbeatReader",
     "StorePulse": "RecorderState",
     "TrainerPulse": "TrainerState",
     "_merge_judgement": "_merge_verdict",
     "_pulse": "_trainer_state",
     "judgement": "verdict_of",
-    "pulse_of": "trainer_state",
     "take_judgement": "take_verdict",
-    "trainer_pulse": "trainer_state",
     "wants": "requests_control",
 }
 """Names that offend today, and the better one. Take out what is renamed; never add."""
@@ -32,13 +29,9 @@ KNOWN_NAMES = {
 KNOWN_TWICE = {
     "Place": "hitl/road/corner_mining.py: FailurePlace",
     "Rule": "hitl/drivers/scripted.py: HelpRule; data/demos.py: DemoRule",
-    "Settings": "hitl/arbiter.py: GatingSettings",
     "Start": "trainer/daemon/resume.py: LearnerStart",
 }
 """Classes that share a name today, and what to call one of them. Take out what is renamed; never add."""
-
-SAME_THING = {"Recorder": "the protocol that the session asks for, and the class that fills it"}
-"""Classes that share a name for a reason."""
 
 
 def _sections() -> dict[str, list[list[str]]]:
@@ -149,8 +142,8 @@ def test_messages_are_of_the_vocabulary() -> None:
 
 def test_a_class_name_means_one_thing() -> None:
     twice = _classes()
-    assert {name: paths for name, paths in twice.items() if name not in KNOWN_TWICE | SAME_THING} == {}
-    assert (KNOWN_TWICE | SAME_THING).keys() - twice == set(), RENAMED
+    assert {name: paths for name, paths in twice.items() if name not in KNOWN_TWICE} == {}
+    assert KNOWN_TWICE.keys() - twice == set(), RENAMED
 
 
 @pytest.mark.parametrize("name", ["Intervention", "read_pulse", "override_action", "know_demos"])

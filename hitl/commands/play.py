@@ -130,9 +130,9 @@ def main(argv: list[str]) -> int:
         for sentence in _layouts_apart(rig):
             _teller(window)("warning", sentence)
         if watch is not None:
-            from hitl.screens.trainer_pulse import PulseReader
+            from hitl.screens.trainer_state import HeartbeatReader
 
-            watch.begin(rig, stack.enter_context(PulseReader(rig.home.root)))
+            watch.begin(rig, stack.enter_context(HeartbeatReader(rig.home.root)))
             if not own_game:  # our window has not the keyboard there, and the game may cover it
                 watch.hint_by(rig.session.human)
                 print(watch.hint, flush=True)

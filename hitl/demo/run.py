@@ -16,7 +16,7 @@ from hitl.demo.window import DemoWindow
 from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman, scripted_human
 from hitl.drivers.scripted import Rule
 from hitl.home import Home
-from hitl.screens.trainer_pulse import PulseReader
+from hitl.screens.trainer_state import HeartbeatReader
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.trainer_process import TrainerProcess
@@ -82,7 +82,7 @@ def run_in_window(
         live = stack.enter_context(SessionSetup(home, driven, human=wheel, watch=shown.tick, stop=closed))
         referee = stack.enter_context(SessionSetup(home, measured, watch=shown.fast_tick, stop=closed))
         trainer = stack.enter_context(_trainer(home, seed))
-        shown.begin(live, trainer, stack.enter_context(PulseReader(home.root)))
+        shown.begin(live, trainer, stack.enter_context(HeartbeatReader(home.root)))
         demo = Demo(
             live,
             referee,

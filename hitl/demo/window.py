@@ -9,7 +9,7 @@ from data.records import Corner
 from hitl import arbiter
 from hitl.demo.demo import EPISODES, Progress
 from hitl.screens.live_view import LiveView
-from hitl.screens.trainer_pulse import PulseReader
+from hitl.screens.trainer_state import HeartbeatReader
 from hitl.session.session import EpisodeResult, Tick
 from takeover_ui.view import StorePulse, TrainerPulse
 from takeover_ui.window.window import Window
@@ -26,7 +26,7 @@ _FRAME_S = 1 / 30
 class DemoWindow(Progress):
     """Feeds the window from the live session and from the fast-forwarded evaluations."""
 
-    gating = arbiter.Settings(mode="touch")
+    gating = arbiter.GatingSettings(mode="touch")
 
     def __init__(self, window: Window, corner: Corner) -> None:
         self._window, self._corner = window, corner
@@ -34,7 +34,7 @@ class DemoWindow(Progress):
         self._last_frame = 0.0
         self._evaluations: list[tuple[float, float]] = []
 
-    def begin(self, rig: SessionSetup, trainer: TrainerProcess, pulses: PulseReader) -> None:
+    def begin(self, rig: SessionSetup, trainer: TrainerProcess, pulses: HeartbeatReader) -> None:
         """The session is ready."""
         self._rig, self._trainer, self._pulses = rig, trainer, pulses
         corners = rig.corners if self._corner in rig.corners else (*rig.corners, self._corner)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from hitl.drivers.human import HumanSide, persons_pad
 from hitl.protocols import EpisodeResult, Tick
 from hitl.screens.live_view import LiveView
-from hitl.screens.trainer_pulse import PulseReader
+from hitl.screens.trainer_state import HeartbeatReader
 from hitl.session.setup import SessionSetup
 from takeover_ui.view import StorePulse
 from takeover_ui.window.window import Window
@@ -37,7 +37,7 @@ class SessionScreen:
     def __init__(self, window: Window) -> None:
         self._window = window
 
-    def begin(self, rig: SessionSetup, pulses: PulseReader) -> None:
+    def begin(self, rig: SessionSetup, pulses: HeartbeatReader) -> None:
         """The setup is there: its track and names are known."""
         self._view = LiveView(self._window, rig.track, rig.corners, rig.action_names, hz=rig.task.settings.hz)
         self._view.hint = HINTS[rig.options.gating.mode]

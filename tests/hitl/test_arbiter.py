@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hitl.arbiter import AGENT, HUMAN, Decision, Inputs, Settings, State, new_episode, step
+from hitl.arbiter import AGENT, HUMAN, Decision, GatingSettings, Inputs, State, new_episode, step
 from hitl.pads.base import MISSING, PadState, braking_action, neutral_action, to_action
 
 NAMES = ("gas_brake", "steer")
@@ -22,7 +22,7 @@ class Wheel:
     """Runs the arbiter tick by tick."""
 
     def __init__(self, **settings: object) -> None:
-        self.settings = Settings(**settings)  # type: ignore[arg-type]
+        self.settings = GatingSettings(**settings)  # type: ignore[arg-type]
         self.state = State()
         self.tick = 0
         self(REST)
@@ -409,7 +409,7 @@ def test_a_braked_car_waits_in_the_next_episode() -> None:
 )
 def test_settings_that_make_no_sense_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="below"):
-        Settings(**bad)  # type: ignore[arg-type]
+        GatingSettings(**bad)  # type: ignore[arg-type]
 
 
 def test_a_decision_costs_far_less_than_a_tick() -> None:

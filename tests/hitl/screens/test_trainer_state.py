@@ -11,9 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from hitl.home import Home
-from hitl.screens import trainer_pulse
 from hitl.screens.session_screen import SessionScreen
-from hitl.screens.trainer_pulse import PulseReader, pulse_of
+from hitl.screens.trainer_state import HeartbeatReader, trainer_state
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from takeover_ui.view import View
@@ -37,19 +36,19 @@ def until(what: Callable[[], bool]) -> None:
 
 
 def test_a_finding_is_shown_while_it_holds_and_the_trainer_lives() -> None:
-    assert pulse_of(beat(**FOUND)).finding_title == "the critic ignores actions"
-    assert pulse_of(beat()).finding_title == ""
-    assert pulse_of(None).alive is False
+    assert trainer_state(beat(**FOUND)).finding_title == "the critic ignores actions"
+    assert trainer_state(beat()).finding_title == ""
+    assert trainer_state(None).alive is False
     over = beat(**FOUND)
     over.state = "stopped"
-    assert pulse_of(over).finding == ""
+    assert trainer_state(over).finding == ""
     silent = beat(**FOUND)
     silent.at -= 60
-    assert not pulse_of(silent).alive
+    assert not trainer_state(silent).alive
 
 
 def test_the_reader_follows_the_file(tmp_path: Path) -> None:
-    with PulseReader(tmp_path, every_s=0.01) as reader:
+    with HeartbeatReader(tmp_path, every_s=0.01) as reader:
         until(lambda: reader.newest is not None)
         write_heartbeat(tmp_path, beat(**FOUND))
         until(lambda: reader.newest is not None and reader.newest.finding_title != "")
@@ -69,10 +68,10 @@ def test_no_tick_waits_for_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest
         asked.set()
         return beat(**FOUND)
 
-    monkeypatch.setattr(trainer_pulse, "read_heartbeat", read)
+    monkeypatch.setattr("hitl.screens.trainer_state.read_heartbeat", read)
     shown: list[View] = []
     watch = SessionScreen(SimpleNamespace(send=shown.append))  # type: ignore[arg-type]
-    with SessionSetup(Home(tmp_path), SessionOptions(), watch=watch) as rig, PulseReader(tmp_path, every_s=0.0) as reader:
+    with SessionSetup(Home(tmp_path), SessionOptions(), watch=watch) as rig, HeartbeatReader(tmp_path, every_s=0.0) as reader:
         until(lambda: reader.newest is not None)
         watch.begin(rig, reader)
         rig.session.episode("drive", seed=1)
