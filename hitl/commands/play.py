@@ -186,14 +186,14 @@ def _drive(rig: SessionSetup, args: argparse.Namespace, watch: SessionScreen | N
     practice = Practice(rig, args.practice, args.seed, args.lead) if args.practice else None
     began = time.monotonic()
     if practice is not None and watch is not None:
-        watch.say(f"practice at {args.practice}")
+        watch.message = f"practice at {args.practice}"
     while (args.episodes is None or count < args.episodes) and not rig.session.leaving and not rig.session.stop():
         seed = 1000 * args.seed + count + lost
         if practice is not None:
             result = practice.attempt(seed)
             passed += result.passed[args.practice]
             if watch is not None:
-                watch.say(f"practice at {args.practice}: {passed} of {count + 1} through")
+                watch.message = f"practice at {args.practice}: {passed} of {count + 1} through"
         else:
             result = rig.session.episode("lap" if args.lap else "drive", seed=seed)
         rig.star()

@@ -66,7 +66,7 @@ def run_in_window(
     """
     with contextlib.ExitStack() as stack:
         window = stack.enter_context(Window(WindowOptions(title="hitl demo")))
-        shown = DemoWindow(window, corner)
+        shown = DemoWindow(window)
 
         def wheel(loaded: Any) -> Any:
             pad = player_pad("auto", "", home, window)
@@ -79,10 +79,10 @@ def run_in_window(
 
         driven = SessionOptions(track=track, kind="demo", seed=seed, real_time=True, gating=shown.gating)
         measured = SessionOptions(track=track, kind="evaluation", seed=seed)
-        live = stack.enter_context(SessionSetup(home, driven, human=wheel, watch=shown.tick, stop=closed))
+        live = stack.enter_context(SessionSetup(home, driven, human=wheel, watch=shown, stop=closed))
         referee = stack.enter_context(SessionSetup(home, measured, watch=shown.fast_tick, stop=closed))
         trainer = stack.enter_context(_trainer(home, seed))
-        shown.begin(live, trainer, stack.enter_context(HeartbeatReader(home.root)))
+        shown.begin_demo(live, trainer, stack.enter_context(HeartbeatReader(home.root)))
         demo = Demo(
             live,
             referee,
