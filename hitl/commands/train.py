@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.errors import TrainingError
 from hitl.arguments import Parser, whole
-from hitl.commands.server import add_access
+from hitl.commands.server import access_of, add_access
 from hitl.home import Home, add_home, home_path
 from trainer.daemon import control
 from trainer.daemon.heartbeat import read_heartbeat
@@ -74,11 +74,9 @@ def main(argv: list[str]) -> int:
     if not args.from_server:
         return _run(home, args)
     from hitl.remote.child import Child
-    from hitl.remote.link import access
 
-    to = access(args.server, args.port, args.keys or home.root / "keys", tls=False if args.no_tls else None)
     say = (lambda text: None) if args.quiet else (lambda text: print(text, flush=True))
-    child = Child("receive", home.root, to, say, tmrl_weights=args.tmrl_weights)
+    child = Child("receive", home.root, access_of(args), say, tmrl_weights=args.tmrl_weights)
     try:
         return _run(home, args)
     finally:
