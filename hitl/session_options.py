@@ -1,4 +1,4 @@
-"""What a session is to be: what the command line and the benchmarks choose."""
+"""The options of a session, as the command line and the benchmarks choose them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hitl.task.driving_task import TaskSettings
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """What a session is to be."""
+    """The options of a session."""
 
     env: str = "box2d"
     track: str = "default"

@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str]) -> int:
-    """Look, print, and return 0 (sound), 1 (findings) or 2 (could not look)."""
+    """Diagnose, print, and return 0 (sound), 1 (findings) or 2 (could not look)."""
     args = parser().parse_args(argv)
     from hitl.diagnosis.cases import cases
     from trainer.diagnosis.run import diagnose
@@ -51,7 +51,7 @@ def main(argv: list[str]) -> int:
     try:
         report = diagnose(cases(root, args.wandb, args.config, args.line, args.player_runs))
         if not report.findings and not report.sound:
-            lacks = "; ".join(f"{x.needs}" for x in report.lacking[:3])
+            lacks = "; ".join(x.needs for x in report.lacking[:3])
             raise UsageError(f"Nothing could be looked at: {lacks or 'there is no run yet'}. Give it more to look at.")
     except HitlError as error:
         if args.json:
@@ -67,8 +67,8 @@ def main(argv: list[str]) -> int:
     return COULD_NOT_LOOK if report.return_needs else SOUND
 
 
-def show(report: Diagnosis, everything: bool = False) -> None:
-    """Print a report for people."""
+def show(report: Diagnosis, everything: bool) -> None:
+    """Print a report for people; ``everything``: also list what could not be looked at."""
     from rich.markup import escape
     from rich.padding import Padding
 
@@ -90,9 +90,8 @@ def show(report: Diagnosis, everything: bool = False) -> None:
         line(escape(finding.sentence), 3)
         for text in finding.evidence:
             line(f"[dim]·[/] {escape(text)}", 3)
-        if finding.picture:
-            for text in finding.picture.splitlines():
-                out.print(marked(f"   [dim]{escape(text)}[/]"), no_wrap=True, overflow="crop")
+        for text in finding.picture.splitlines():
+            out.print(marked(f"   [dim]{escape(text)}[/]"), no_wrap=True, overflow="crop")
         where = f", seen in {escape(finding.source)}" if finding.source else ""
         line(f"[dim]{finding.sure:.0%} sure{where}. To change:[/] {escape(finding.advice)}", 3)
         out.print()

@@ -185,8 +185,9 @@ def _evaluations(
     """Return one point for each checkpoint that was evaluated, at the steps it had learned from."""
     groups: dict[int, list[EpisodeSummary]] = {}
     for e in episodes:
-        if e.purpose == "evaluation" and e.checkpoint_id in checkpoints and not e.cut_off:
-            groups.setdefault(e.checkpoint_id, []).append(e)
+        checkpoint = checkpoints.get(e.checkpoint_id or 0)
+        if e.purpose == "evaluation" and checkpoint is not None and not e.cut_off:
+            groups.setdefault(checkpoint.id, []).append(e)
     end = corner.to_m if corner else 0.0
     points = [
         EvaluationPoint(checkpoints[key].env_steps, sum(e.farthest >= end for e in g), len(g), fmean(e.total for e in g))

@@ -64,10 +64,12 @@ def check_track(track: Any) -> None:
 def _track(suffix: str):
     def use(data: bytes, folder: Path) -> None:
         from hitl.diagnosis.roads import line_facts
+        from hitl.road.track import load_track
 
         path = folder / f"road.{suffix}"
         path.write_bytes(data)
-        _, track = line_facts(path)
+        line_facts(path)
+        track = load_track(path)
         check_track(track)
 
     return use
