@@ -19,7 +19,6 @@ KNOWN_NAMES = {
     "StorePulse": "RecorderState",
     "TrainerPulse": "TrainerState",
     "_merge_judgement": "_merge_verdict",
-    "_pulse": "_trainer_state",
     "judgement": "verdict_of",
     "take_judgement": "take_verdict",
     "wants": "requests_control",
