@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from hitl.demo.demo import DemoResult
 
 
-def _parser() -> argparse.ArgumentParser:
+def main(argv: list[str]) -> int:
+    """Run the demo, print before and after, and write the report."""
     from hitl.drivers.person import SKILLS
 
     parser = Parser(
@@ -50,12 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--skill", choices=SKILLS, default="good", help="how good the scripted driver is (default: good)"
     )
-    return parser
-
-
-def main(argv: list[str]) -> int:
-    """Run the demo, print before and after, and write the report."""
-    args = _parser().parse_args(argv)
+    args = parser.parse_args(argv)
 
     from data.errors import DeviceError, InputFileError
     from data.store import Store

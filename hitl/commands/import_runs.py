@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from data.exchange.merge import Summary
     from data.exchange.player_runs import PlayerRun
     from data.exchange.portable import Portable
-    from data.records import SessionInfo
     from data.store import Store
 
 KINDS = ("player-run", "minari", "store")
@@ -73,16 +72,6 @@ def _rebuild(args: argparse.Namespace, store: Store) -> Callable[[PlayerRun], Po
     return OldRuns(track, task, keep_rewards=args.keep_rewards, digest=digest)
 
 
-def _layout(store: Store, session: int | None) -> SessionInfo | None:
-    from data.exchange.portable import session_info
-
-    if session is None:
-        return None
-    if session not in {s.id for s in store.sessions()}:
-        raise UsageError(f"There is no session {session} in the store.")
-    return session_info(store.conn, session)
-
-
 def _one(
     store: Store, path: Path, kind: str, args: argparse.Namespace, told: Callable[[str, str | None], None]
 ) -> Summary:
@@ -95,13 +84,18 @@ def _one(
     if kind == "minari":
         from data.exchange.importing import write
         from data.exchange.minari import Told, read_minari
+        from data.exchange.portable import session_info
         from hitl.games.gym_env import action_names
         from hitl.games.pictures import Sight
         from hitl.settings import load
 
         driver = AGENT if args.driver == "agent" else HUMAN
         pictures = load(home_path(args), "pictures").pictures
-        known = Told(_layout(store, args.layout_of), driver, args.hz, args.track_name or "",
+        like = args.layout_of
+        if like is not None and like not in {s.id for s in store.sessions()}:
+            raise UsageError(f"There is no session {like} in the store.")
+        layout = session_info(store.conn, like) if like is not None else None
+        known = Told(layout, driver, args.hz, args.track_name or "",
                      lambda space: Sight(space, pictures), action_names)  # fmt: skip
         return write(store, read_minari(path, known), "minari", told)
     from data.exchange.player_runs import find_runs

@@ -24,7 +24,7 @@ def open_shipped(home: Home) -> None:
 
 
 def stalled_at(home: Home, track: str) -> Corner | None:
-    """Return the first corner of a track that its newest evaluated checkpoint did not pass once; None where there is none."""
+    """Return the first corner of a track that its newest evaluated checkpoint did not pass once; None where it passed all."""
     with Store(home.store_path, read_only=True) as store:
         evaluations = store.evaluations(track=track)
         corners = store.corners(track)
