@@ -173,7 +173,7 @@ def session(home: Path, control: Path, journal: Journal, wheel: str) -> int:
         rig = stack.enter_context(
             SessionSetup(
                 Home(home),
-                SessionOptions(real_time=True, seed=seed, gating=arbiter.Settings(mode="hold")),
+                SessionOptions(real_time=True, seed=seed, gating=arbiter.GatingSettings(mode="hold")),
                 human=sit_down,
                 watch=watch,
                 stop=lambda: bool(asked),

@@ -118,7 +118,7 @@ def arbiter_ms(repeats: int = 20_000, batch: int = 200) -> float:
     from hitl.pads.base import PadState
 
     action = np.zeros(2, np.float32)
-    state, settings = arbiter.State(), arbiter.Settings()
+    state, settings = arbiter.State(), arbiter.GatingSettings()
     pads = [PadState(), PadState(gas=0.5, buttons=frozenset({"takeover"}))]
     inputs = [arbiter.Inputs(k * 0.05, action, action, action, action, pads[(k // 20) % 2]) for k in range(repeats)]
     costs = []
@@ -147,7 +147,7 @@ def drive(home: Home, seconds: float, seed: int, trainer: bool) -> tuple[dict[st
         presser = Presser(virtual, seed)
         rig = SessionSetup(
             home,
-            SessionOptions(real_time=True, seed=seed, gating=arbiter.Settings(mode="hold", settle_s=0.0, minimum_s=0.0)),
+            SessionOptions(real_time=True, seed=seed, gating=arbiter.GatingSettings(mode="hold", settle_s=0.0, minimum_s=0.0)),
             human=lambda _: NotedWheel(SdlPad(virtual.name), notes),
             watch=notes.tick,
             stop=lambda: time.perf_counter() > ends[0],

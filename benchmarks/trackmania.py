@@ -121,7 +121,7 @@ def rig_for(folder: Path, game: Game, wheel: Any, watch: Any) -> SessionSetup:
     home = Home(folder).create()
     home.line.write_text("\n".join(f"{x},{y}" for x, y in stand_in_track().line.points.tolist()))
     (home.root / "settings.toml").write_text(f"[trackmania]\nport = {game.port}\nsettle_s = 0.4\n")
-    gating = arbiter.Settings(mode="hold", settle_s=0.0, minimum_s=0.0)
+    gating = arbiter.GatingSettings(mode="hold", settle_s=0.0, minimum_s=0.0)
     return SessionSetup(home, SessionOptions(env="trackmania", real_time=True, gating=gating), human=wheel, watch=watch)
 
 

@@ -8,9 +8,10 @@ __version__ = "0.1.0"
 
 
 def _take_own_rooms() -> None:
-    """Load ``data``, ``takeover_ui`` and ``trainer`` from beside this package, not from the folder that one happens to stand in.
+    """Load ``data``, ``takeover_ui`` and ``trainer`` from beside this package, not from the current folder.
 
-    ``python -m`` and a new process look there first, and folders of these names are common where agents are trained.
+    ``python -m`` and a new process search the current folder first, and folders of these names are common where agents are
+    trained.
     """
     root = _os.path.dirname(_os.path.dirname(_os.path.abspath(__file__)))
     for name in ("data", "takeover_ui", "trainer"):

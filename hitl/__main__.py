@@ -4,7 +4,7 @@ import os
 import sys
 
 if not sys.flags.safe_path and sys.path and sys.path[0] == os.getcwd():
-    # Python looks first where one stands: a folder of the user's that holds a random.py or a rich/ must not end us. Their own
+    # Python searches the current folder first, where a random.py or a rich/ of the user's would break us. Their own
     # environments are still found there.
     sys.path.append(sys.path.pop(0))
 

@@ -1,12 +1,12 @@
-"""Who drives: a pure function of the player's pad, the time and what was before.
+"""Who drives: a pure function of the player's pad, the time and the state before.
 
 ``step(state, inputs, settings)`` reads no clock and touches no device, so every rule can be tested by calling it:
 
-* The driver changes from agent to human with the event ``takeover`` and only so; back with ``hand_back``,
-  ``interrupted``, ``paused`` or ``panic`` and only so.
+* The driver changes from agent to human only with the event ``takeover``, and back only with ``hand_back``,
+  ``interrupted``, ``paused`` or ``panic``.
 * ``executed`` is the agent's action, the player's, or (while ramping back) a mix of both. While paused, at panic, and
   after the pad was lost with ``unplugged="brake"``, it is the neutral or braking action; ``safe`` says so.
-* A pad that is missing never drives. Losing it in mid-takeover is ``interrupted`` at once, minimum time or not.
+* A missing pad never drives. Losing it during a takeover is ``interrupted`` at once, whatever the minimum time.
 * A control takes or keeps the wheel only if it was seen released since the episode began, the pause ended, or its device
   came back (``hitl.pads.hands``). While the human drives, ``executed`` is what their hands do, whatever they held before.
 """
@@ -31,7 +31,7 @@ _EPS = 1e-6  # s: a tick that is early by rounding still counts
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class GatingSettings:
     """How the player takes over. Times in seconds, deflections 0..1 after the pad's dead zone."""
 
     mode: Mode = "hold"  # hold the button; press it to switch; or touch stick or pedals
@@ -41,7 +41,7 @@ class Settings:
     settle_s: Seconds = 0.1  # hold: release (s) that hands back; toggle: presses closer together than this are one
     minimum_s: Seconds = 0.3  # s that a takeover lasts at least
     ramp_s: Seconds = 0.0  # s of fade from the player to the agent after hand-back; 0 is off
-    unplugged: Literal["agent", "brake"] = "agent"  # who drives when the pad is lost in mid-takeover
+    unplugged: Literal["agent", "brake"] = "agent"  # who drives when the pad is lost during a takeover
 
     def __post_init__(self) -> None:
         if self.release_at >= self.take_at:
@@ -59,7 +59,7 @@ class Inputs:
     braking: Action  # sent after the pad was lost, if so set
     pad: PadState = MISSING
     humans: tuple[Action, ...] = ()  # the player's by each of ``pad.parts``; empty: ``human`` is the only one
-    hold: str = ""  # a takeover asked for without the button, as long as it is set: "scripted", "zone", "asked-for"
+    hold: str = ""  # asks for the wheel without a button while it is set: "scripted", "zone", "asked-for"
     offer: str = ""  # an offer that stands ("zone", "asked-for"): names the trigger of a takeover that answers it
     allowed: bool = True  # False: no takeover may begin now (only one corner may be driven)
     command: Literal["", "pause", "panic"] = ""  # the same buttons from keyboard or screen, set for one tick
@@ -89,10 +89,10 @@ class Decision:
     weight: float  # share of the player in `executed`: 1 human, 0 agent, between: ramp
     event: Event | None
     trigger: str  # of the takeover that runs or ends here: "stick", "button", "zone", "asked-for", "scripted"
-    safe: bool = False  # `executed` is the neutral or braking action, nobody's
+    safe: bool = False  # `executed` is the neutral or braking action: neither drives
     paused: bool = False
     pressed: frozenset[str] = frozenset()  # buttons that went down in this tick, by their meaning
-    held: frozenset[str] = frozenset()  # controls that are held and therefore ignored: to be let go first
+    held: frozenset[str] = frozenset()  # controls that are ignored until they are released
     lying: frozenset[str] = frozenset()  # touch: "stick", "gas", "brake" that lie still off their rest
 
 
@@ -106,7 +106,7 @@ def new_episode(state: State) -> State:
     return replace(state, phase=phase, trigger="", driven=None, toggled=False, hands=disarmed(state.hands))
 
 
-def step(state: State, inputs: Inputs, settings: Settings) -> tuple[State, Decision]:
+def step(state: State, inputs: Inputs, settings: GatingSettings) -> tuple[State, Decision]:
     """Decide who drives this tick. Pure: equal arguments give equal results."""
     hands, looks = look(state.hands, inputs.pad, inputs.time, settings.release_at, state.phase == "human")
     seen = together(looks)
@@ -121,14 +121,14 @@ def step(state: State, inputs: Inputs, settings: Settings) -> tuple[State, Decis
     if held and (inputs.hold or after.phase == "human"):
         held = held - TAKING  # they drive already
     elif held and not touch:
-        held = held.difference(AXES)  # here a stick asks for nothing, held or not
+        held = held.difference(AXES)  # in these modes a stick does not ask for the wheel
     lying = seen.lying if touch else frozenset()
     if seen.pressed or held or lying:
         decision = replace(decision, pressed=seen.pressed, held=held, lying=lying)
     return after, decision
 
 
-def _step(state: State, was: State, inputs: Inputs, seen: Seen, settings: Settings) -> tuple[State, Decision]:
+def _step(state: State, was: State, inputs: Inputs, seen: Seen, settings: GatingSettings) -> tuple[State, Decision]:
     now, pad, edges = inputs.time, inputs.pad, seen.pressed
     if "panic" in edges or inputs.command == "panic":
         state = replace(state, phase="agent", toggled=False, hands=_from_now(state, inputs, settings), driven=None)
@@ -162,18 +162,18 @@ def _step(state: State, was: State, inputs: Inputs, seen: Seen, settings: Settin
         state = replace(state, phase="human", trigger=trigger, since=now, wanted=now, driven=now)
         return state, _human(inputs, "takeover", trigger)
     if source and settings.mode == "toggle":
-        state = replace(state, toggled=False)  # a press that may take nothing must not wait for its moment
+        state = replace(state, toggled=False)  # a press that is not allowed now must not take the wheel later
     if was.phase == "braking":
         return _safe(state, inputs, None, "")
     return _agent(state, inputs, settings, None, "")
 
 
-def _from_now(state: State, inputs: Inputs, settings: Settings) -> tuple[Hand, ...]:
-    """Return the hands as they are when what is held in this very tick must be let go first."""
+def _from_now(state: State, inputs: Inputs, settings: GatingSettings) -> tuple[Hand, ...]:
+    """Return the hands with everything that is held in this tick ignored until it is released."""
     return look(disarmed(state.hands), inputs.pad, inputs.time, settings.release_at, False)[0]
 
 
-def _requests_control(state: State, inputs: Inputs, seen: Seen, settings: Settings) -> tuple[State, str]:
+def _requests_control(state: State, inputs: Inputs, seen: Seen, settings: GatingSettings) -> tuple[State, str]:
     """Return the state with its switch updated, and what asks for the wheel: a trigger, or "" for nothing."""
     if not inputs.pad.connected:
         return state, ""
@@ -198,7 +198,7 @@ def _human(inputs: Inputs, event: Event | None, trigger: str) -> Decision:
 
 
 def _agent(
-    state: State, inputs: Inputs, settings: Settings, event: Event | None, trigger: str
+    state: State, inputs: Inputs, settings: GatingSettings, event: Event | None, trigger: str
 ) -> tuple[State, Decision]:
     weight = 0.0
     if state.driven is not None and settings.ramp_s > 0.0:

@@ -1,4 +1,4 @@
-"""The parser of every command: options are written out, and a slip of the finger is told what was probably meant."""
+"""The parser of every command: options cannot be abbreviated, and a mistyped one gets a suggestion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Parser(argparse.ArgumentParser):
     """An ``ArgumentParser`` without abbreviations, whose errors suggest the nearest known option or choice."""
 
     also: tuple[str, ...] = ()
-    """Options that another parser has taken out before."""
+    """Options that another parser has already taken from the command line."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("allow_abbrev", False)
@@ -34,7 +34,7 @@ class Parser(argparse.ArgumentParser):
         return ""
 
     def options(self) -> Iterator[str]:
-        """Yield every option that may be given, also to a verb."""
+        """Yield every option, those of the verbs included."""
         yield from self.also
         for action in self._actions:
             yield from action.option_strings
@@ -44,10 +44,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_env(parser: argparse.ArgumentParser, default: str | None = "box2d") -> None:
-    """Add ``--env``, with every environment that there is; None: as settings.toml says."""
+    """Add ``--env``, with all environments in its help; ``default`` None: as settings.toml says."""
     usual = default or "as set, else box2d"
     parser.add_argument("--env", default=default, metavar="ENV", help=f"{env_words()} (default: {usual})")
-
 
 
 def whole(least: int = 0, most: int = 2**63 - 1) -> Callable[[str], int]:

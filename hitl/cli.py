@@ -26,7 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("hitl.commands.import_runs", "take over laps and takeovers from elsewhere"),
     "export": ("hitl.commands.export", "carry takeovers and drives to other tools"),
     "browse": ("hitl.commands.browse", "look through the store in a browser"),
-    "store": ("hitl.commands.store", "what is in the store, whether it is sound, making it smaller"),
+    "store": ("hitl.commands.store", "what is in the store, whether it is sound, how to make it smaller"),
     "corners": ("hitl.commands.corners", "how each corner goes, and new ones from where episodes end"),
     "pads": ("hitl.commands.pads", "your pads: live values, choice, calibration, mapping"),
     "review": ("hitl.commands.review", "look at your takeovers against the agent, and judge them"),
@@ -50,7 +50,7 @@ def _help() -> str:
 
 
 def _own_folder(word: str) -> str:
-    """Return a word with ``~`` for the user's folder at its (value's) beginning: cmd.exe and PowerShell hand it on as it is."""
+    """Return a word with a leading ``~`` (of its value) replaced by the user's folder: cmd.exe and PowerShell do not do that."""
     head, sign, value = word.partition("=") if word.startswith("--") else ("", "", word)
     return head + sign + os.path.expanduser(value) if value == "~" or value.startswith(("~/", "~\\")) else word
 
@@ -94,5 +94,5 @@ def _run(args: list[str]) -> int:
         print("hitl: stopped.", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader went away (`hitl segments | head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader is gone (`hitl segments | head`)
         return 0

@@ -1,7 +1,7 @@
-"""The terminal as every command writes to it: what a user or a file has named is shown as it is.
+"""The terminal that every command writes to. It shows the names of users and files as they are.
 
-rich takes text in square brackets for styles and words between colons for emoji; a corner called ``[apex]`` would be gone, and
-one called ``[/]`` an error. Here nothing is taken so unless it comes through ``marked``.
+rich takes text in square brackets for styles and words between colons for emoji: a corner called ``[apex]`` would vanish, and
+one called ``[/]`` would be an error. Here only ``marked`` reads such markup.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def table(*heads: str, right: Iterable[str] = (), **options: Any) -> Table:
 
 
 def facts(rows: Iterable[tuple[str, str]]) -> Table:
-    """Return names and values, a row each."""
+    """Return a table of names and values."""
     made = Table.grid(padding=(0, 2))
     made.add_column(style="dim", no_wrap=True)
     made.add_column(overflow="fold")

@@ -1,4 +1,4 @@
-"""What a session needs of this machine, looked at one by one: a line each, with what to do where something is missing."""
+"""Checks of what a session needs on this machine: a line each, and what to do where something is missing."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ from data.errors import HitlError
 from hitl.home import Home
 
 OK, NOTE, BAD = "ok", "note", "bad"
-ROOM = 1_000_000_000  # bytes free, below which recording may soon come to its end
+ROOM = 1_000_000_000  # bytes free, below which recording may soon end
 LISTEN_S = 2.0
+Seen = tuple[str, str] | tuple[str, str, str]
+"""What a check returns: the state, what was found and, where something can be done, what."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line. ``state``: ``ok``; ``note``, where a session works without it; ``bad``, where it does not."""
+    """One line. ``state``: ``ok``; ``note`` (missing, but a session works without it); ``bad`` (a session does not work)."""
 
     name: str
     state: str
@@ -33,69 +35,64 @@ class Check:
 
 
 def examine(home: Home, env: str = "box2d") -> list[Check]:
-    """Look at everything. ``env``: the environment that must work; what the others need is only noted."""
-    checks: list[tuple[str, Callable[[], Check]]] = [
-        ("Python", _python),
-        ("torch", _torch),
-        ("your pad", lambda: _pads(home)),
-        ("our pad", lambda: _own_pad(env)),
-        ("two pads", _hiding),
-        ("telemetry", lambda: _telemetry(home, env)),
-        ("line", lambda: _line(home, env)),
-        ("tmrl", lambda: _tmrl(home, env)),
-        ("window", _window),
-        ("store", lambda: _store(home)),
-        ("disk", lambda: _disk(home)),
-        ("clock", _clock),
-    ]
-    return [_guarded(name, look) for name, look in checks]
+    """Run all checks. ``env``: the environment that must work; what the others need is only noted."""
+    checks: dict[str, Callable[[], Seen]] = {
+        "Python": _python,
+        "torch": _torch,
+        "your pad": lambda: _pads(home),
+        "our pad": lambda: _own_pad(env),
+        "two pads": _hiding,
+        "telemetry": lambda: _telemetry(home, env),
+        "line": lambda: _line(home, env),
+        "tmrl": lambda: _tmrl(home, env),
+        "window": _window,
+        "store": lambda: _store(home),
+        "disk": lambda: _disk(home),
+        "clock": _clock,
+    }
+    return [_guarded(name, look) for name, look in checks.items()]
 
 
-def _guarded(name: str, look: Callable[[], Check]) -> Check:
+def _guarded(name: str, look: Callable[[], Seen]) -> Check:
     """Turn any exception of a check into a failed check."""
     try:
-        return look()
+        return Check(name, *look())
     except HitlError as error:
         return Check(name, BAD, str(error))
     except Exception as error:
         return Check(name, BAD, f"looking failed: {type(error).__name__}: {error}"[:200], "run `hitl --debug doctor`")
 
 
-def _python() -> Check:
-    found = f"{platform.python_version()} on {platform.system()}"
-    return Check("Python", OK, found)
+def _python() -> Seen:
+    return OK, f"{platform.python_version()} on {platform.system()}"
 
 
-def _torch() -> Check:
+def _torch() -> Seen:
     if util.find_spec("torch") is None:
-        return Check("torch", BAD, "not installed", "run `pip install hitl` again")
+        return BAD, "not installed", "run `pip install hitl` again"
     import torch
 
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
-    return Check("torch", OK, f"{torch.__version__}, the trainer would use: {device}")
+    return OK, f"{torch.__version__}, the trainer would use: {device}"
 
 
-def _pads(home: Home) -> Check:
+def _pads(home: Home) -> Seen:
+    import pygame
+
     from hitl.pads.devices import devices
     from hitl.settings import load
 
-    load(home)  # a mistake in the settings shows here, too
+    load(home)  # so that a mistake in the settings shows here, too
     hub = devices()
     hub.poll()
     names = [d.name for d in hub.present.values() if not hub.blocks(d.instance)]
+    sdl = f"SDL {'.'.join(map(str, pygame.get_sdl_version()))}"
     if not names:
-        do = "plug one in, or drive with the keyboard (`--pad keyboard`)"
-        return Check("your pad", NOTE, f"none plugged in ({_sdl()})", do)
-    return Check("your pad", OK, f"{', '.join(names[:4])} ({_sdl()})")
+        return NOTE, f"none plugged in ({sdl})", "plug one in, or drive with the keyboard (`--pad keyboard`)"
+    return OK, f"{', '.join(names[:4])} ({sdl})"
 
 
-def _sdl() -> str:
-    import pygame
-
-    return f"SDL {'.'.join(map(str, pygame.get_sdl_version()))}"
-
-
-def _own_pad(env: str) -> Check:
+def _own_pad(env: str) -> Seen:
     from hitl.games.trackmania.virtual_pad import VirtualPad
 
     needed = BAD if env in ("trackmania", "tmrl") else NOTE
@@ -104,33 +101,32 @@ def _own_pad(env: str) -> Check:
             VirtualPad().close()
     except HitlError as error:
         text, _, do = str(error).partition("; ")
-        if env == "trackmania" and _keys_can():
-            return Check("our pad", NOTE, f"{text}; keys would drive the game instead, all or nothing", do.rstrip("."))
-        return Check("our pad", needed, text, do.rstrip("."))
-    return Check("our pad", OK, "a virtual pad can be made")
+        if env == "trackmania" and _keys_work():
+            return NOTE, f"{text}; keys would drive the game instead, all or nothing", do.rstrip(".")
+        return needed, text, do.rstrip(".")
+    return OK, "a virtual pad can be made"
 
 
-def _keys_can() -> bool:
+def _keys_work() -> bool:
     from hitl.games.trackmania.key_presses import open_keyboard
 
-    try:
+    with contextlib.suppress(HitlError):
         open_keyboard()
-    except HitlError:
-        return False
-    return True
+        return True
+    return False
 
 
-def _hiding() -> Check:
+def _hiding() -> Seen:
     if sys.platform != "win32":
-        return Check("two pads", OK, "choose the virtual pad in the game's settings if it hears yours, too")
+        return OK, "choose the virtual pad in the game's settings if it hears yours, too"
     folders = [os.environ.get("PROGRAMFILES", ""), os.environ.get("PROGRAMW6432", "")]
     there = any(f and (Path(f) / "Nefarius Software Solutions" / "HidHide").is_dir() for f in folders)
     if there:
-        return Check("two pads", OK, "HidHide is installed: hide your pad from the game, and let Python see it")
-    return Check("two pads", NOTE, "HidHide is not installed", "install it if the game hears your own pad beside ours")
+        return OK, "HidHide is installed: hide your pad from the game, and let Python see it"
+    return NOTE, "HidHide is not installed", "install it if the game hears your own pad beside ours"
 
 
-def _telemetry(home: Home, env: str) -> Check:
+def _telemetry(home: Home, env: str) -> Seen:
     from hitl.games.trackmania.telemetry import Telemetry
     from hitl.settings import load
 
@@ -140,40 +136,36 @@ def _telemetry(home: Home, env: str) -> Check:
     try:
         if telemetry.wait(lambda f: True, LISTEN_S) is None:
             do = "start TrackMania, enter a map and load the OpenPlanet plugin (docs/trackmania.md)"
-            return Check("telemetry", needed, telemetry.problem, do)
+            return needed, telemetry.problem, do
         time.sleep(LISTEN_S / 2)
         rate = telemetry.rate(LISTEN_S / 2)
         found = f"{telemetry.layout} numbers a frame, {rate:.0f} frames/s from port {chosen.port}"
         if telemetry.dropped:
-            return Check(
-                "telemetry", NOTE, f"{found}, {telemetry.dropped} unusable", "look for a second plugin on this port"
-            )
+            return NOTE, f"{found}, {telemetry.dropped} unusable", "look for a second plugin on this port"
         if rate < 50:
-            return Check(
-                "telemetry", NOTE, found, "let the game draw 60 pictures a second or more: less graphics, no limit"
-            )
-        return Check("telemetry", OK, found)
+            return NOTE, found, "let the game draw 60 pictures a second or more: less graphics, no limit"
+        return OK, found
     finally:
         telemetry.close()
 
 
-def _line(home: Home, env: str) -> Check:
+def _line(home: Home, env: str) -> Seen:
     from hitl.road.track import load_track
 
     if not home.line.is_file():
         state = BAD if env == "trackmania" else NOTE
-        return Check("line", state, "no map's line recorded", "drive the map once with `hitl line record`")
+        return state, "no map's line recorded", "drive the map once with `hitl line record`"
     track = load_track(home.line)
-    return Check("line", OK, f"{track.line.length:.0f} m, {len(track.corners)} corners")
+    return OK, f"{track.line.length:.0f} m, {len(track.corners)} corners"
 
 
-def _tmrl(home: Home, env: str) -> Check:
+def _tmrl(home: Home, env: str) -> Seen:
     from hitl.games.tmrl.importing import find_data
     from hitl.settings import load
 
     needed = BAD if env == "tmrl" else NOTE
     if util.find_spec("tmrl") is None:
-        return Check("tmrl", needed, "not installed", "only for --env tmrl: see docs/trackmania.md")
+        return needed, "not installed", "only for --env tmrl: see docs/trackmania.md"
     try:
         version = metadata.version("tmrl")
     except metadata.PackageNotFoundError:  # a fork that is used from its folder
@@ -181,46 +173,46 @@ def _tmrl(home: Home, env: str) -> Check:
     try:
         find_data(load(home, "tmrl").tmrl.folder)
     except HitlError as error:
-        return Check("tmrl", needed, f"{version}, but {str(error)[0].lower()}{str(error)[1:]}".rstrip("."))
-    return Check("tmrl", OK, f"{version}, its config.json can be read")
+        return needed, f"{version}, but {str(error)[0].lower()}{str(error)[1:]}".rstrip(".")
+    return OK, f"{version}, its config.json can be read"
 
 
-def _window() -> Check:
+def _window() -> Seen:
     from takeover_ui.window.window import display_available
 
     if display_available():
-        return Check("window", OK, "there is a display")
-    return Check("window", NOTE, "no display here", "use --headless, with --pad scripted if you cannot drive")
+        return OK, "there is a display"
+    return NOTE, "no display here", "use --headless, with --pad scripted if you cannot drive"
 
 
-def _store(home: Home) -> Check:
+def _store(home: Home) -> Seen:
     from data.store import Store
 
     if not home.store_path.exists():
-        return Check("store", OK, "none yet; the first session makes it")
-    with Store.open_existing(home.store_path) as store:  # one of an older version is no fault
+        return OK, "none yet; the first session makes it"
+    with Store.open_existing(home.store_path) as store:  # an older version is not a fault
         steps = store.count_steps()
         fast = store.quick_check() if steps < 2_000_000 else "ok"
     if fast != "ok":
-        return Check("store", BAD, f"damaged: {fast}", "run `hitl store check`")
-    return Check("store", OK, f"{steps:,} steps, sound")
+        return BAD, f"damaged: {fast}", "run `hitl store check`"
+    return OK, f"{steps:,} steps, sound"
 
 
-def _disk(home: Home) -> Check:
+def _disk(home: Home) -> Seen:
     folder = home.root
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     found = f"{free / 1e9:.1f} GB free"
     if not os.access(folder, os.W_OK):
-        return Check("disk", BAD, f"{found}, but it may not be written", "choose another folder with --home")
-    return Check(
-        "disk", OK if free > ROOM else BAD, found, "" if free > ROOM else "make room: an hour of driving is some 30 MB"
-    )
+        return BAD, f"{found}, but it may not be written", "choose another folder with --home"
+    if free <= ROOM:
+        return BAD, found, "make room: an hour of driving is some 30 MB"
+    return OK, found
 
 
-def _clock() -> Check:
-    """Sleep as a session sleeps between two ticks, and as urgently, and see how late it comes back."""
+def _clock() -> Seen:
+    """Sleep as a session does between two ticks, with the same priority, and see how late it wakes."""
     from hitl.timing.priority import raise_priority
 
     late = []
@@ -236,7 +228,7 @@ def _clock() -> Check:
     finest = time.get_clock_info("perf_counter").resolution
     found = f"counts in {1e6 * finest:.2g} µs, wakes {1000 * worst:.1f} ms late at most"
     if worst <= 0.01:
-        return Check("clock", OK, found)
+        return OK, found
     if sys.platform.startswith("linux"):
-        return Check("clock", NOTE, found, "close what keeps the machine busy, or let sessions go first (docs/takeover.md)")
-    return Check("clock", NOTE, found, "close what keeps the machine busy; on Windows use Python 3.11 or later")
+        return NOTE, found, "close what keeps the machine busy, or let sessions go first (docs/takeover.md)"
+    return NOTE, found, "close what keeps the machine busy; on Windows use Python 3.11 or later"

@@ -1,4 +1,4 @@
-"""The folder that holds the store, the checkpoints and the logs; nothing is written anywhere else."""
+"""The folder that holds the store, the checkpoints and the logs. Nothing is written anywhere else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.errors import StoreError, shown
+from data.errors import StoreError, UsageError, shown
 from data.files.paths import refuse_share, user_path
 
 
@@ -46,6 +46,11 @@ class Home:
             ) from error
         return self
 
+    def require_empty(self) -> None:
+        """Raise UsageError when the folder already holds a store."""
+        if self.store_path.exists():
+            raise UsageError(f"The folder '{self.root.name}' already holds a store, and a new agent needs an empty folder.")
+
 
 def default_home() -> Path:
     """Return ``$HITL_HOME``, else ``~/.hitl``."""
@@ -65,9 +70,9 @@ def add_home(parser: argparse.ArgumentParser) -> None:
 
 
 def home_path(args: argparse.Namespace) -> Home:
-    """Return the home folder that the command line asked for (not created yet), from the root on: a child may stand elsewhere.
+    """Return the home folder that the command line asked for, not created yet, as an absolute path.
 
-    Raises StoreError when it is on a network share or is a file, UsageError when it is not known.
+    Raises StoreError when it is on a network share or is a file, UsageError for ``~`` without a known home directory.
     """
     home = Home(Path(os.path.abspath(user_path(args.home) if args.home else default_home())))
     refuse_share(home.store_path)

@@ -1,4 +1,4 @@
-"""Starting a process of our own: with our packages wherever one stands, and with an output that any file can take."""
+"""Starting our own child processes: they find our packages from any folder, and their output suits any encoding."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _PLAIN = {
 
 
 def command(module: str, *words: str) -> list[str]:
-    """Return the command line of a child that runs a module of ours; to be started with :func:`environment`."""
+    """Return the command line of a child that runs one of our modules; start it with :func:`environment`."""
     return [sys.executable, "-m", module, *words]
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return the environment of such a child: it finds our packages, and none in the folder where it stands; it writes UTF-8."""
+    """Return the environment of such a child: it imports our packages, nothing from its working folder, and writes UTF-8."""
     path = os.environ.get("PYTHONPATH", "")
     if ROOT.name not in ("site-packages", "dist-packages"):  # found without help, and not to stand before Python's own modules
         path = os.pathsep.join(filter(None, (str(ROOT), path)))
@@ -30,9 +30,9 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def take_any_letter() -> None:
-    """Let this process print every letter to an output that has none such: as a like sign, or as its number.
+    """Let this process print letters that the output's encoding lacks: as a similar sign, or as their number.
 
-    A file or a pipe takes the code page of the user's Windows, which lacks most signs.
+    On Windows, files and pipes use the user's code page, which lacks most signs.
     """
     codecs.register_error("hitl.plain", _plain)
     for name in ("stdout", "stderr"):
@@ -44,9 +44,9 @@ def take_any_letter() -> None:
 
 
 def prepare_children() -> None:
-    """Have the same for whatever Python this process starts (a window, a library's helper), and nothing found where one stands.
+    """Do the same for every Python that this process starts, and keep the working folder off its path.
 
-    For the command line's own process: it changes the environment.
+    Only for the command line's own process, because it changes the environment.
     """
     asked = os.environ.get("PYTHONIOENCODING", "").partition(":")[0]
     os.environ["PYTHONIOENCODING"] = f"{asked}:backslashreplace"
@@ -54,7 +54,7 @@ def prepare_children() -> None:
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
-    """Write what an encoding lacks: the codec's error handler of :func:`take_any_letter`."""
+    """Replace letters that an encoding lacks: the error handler of :func:`take_any_letter`."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]

@@ -1,4 +1,4 @@
-"""What the session asks of its parts, and what it tells: small protocols and records, no behaviour."""
+"""What a session asks of its policy and its clock, and what it reports: small protocols and records."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from data.records import Corner, StepRow
+from data.records import Corner
 from hitl.arbiter import Decision
 
 
@@ -21,44 +21,19 @@ class Policy(Protocol):
         """Return the action for an observation (O,), in [-1, 1]."""
 
     def begin_episode(self) -> None:
-        """Take newer weights, if there are any: the only moment at which they change. What was remembered is forgotten."""
+        """Take newer weights, if there are any (they change at no other moment), and forget the last episode."""
 
 
 @runtime_checkable
 class Remembering(Protocol):
-    """A policy that remembers its episode: it is told of every step that was made, by whomever, and of no pause."""
+    """A policy that remembers its episode. It is told of every step, whoever drove, but not of pauses."""
 
     def stepped(self, executed: NDArray[np.float32]) -> None:
         """The step after the last ``act`` was made, with this action (A,)."""
 
 
-class Recorder(Protocol):
-    """What the session needs of :class:`data.recording.recorder.Recorder`."""
-
-    def begin_episode(self, purpose: str = ..., seed: int | None = ..., checkpoint_id: int | None = ...) -> int:
-        """Open an episode."""
-
-    def step(self, row: StepRow) -> None:
-        """Take one step; must cost microseconds."""
-
-    def begin_segment(self, kind: str, trigger: str = ..., corner: str | None = ...) -> int:
-        """Open a segment at the next step; returns its token."""
-
-    def end_segment(self, token: int, outcome: str = ..., interrupted: bool = ...) -> None:
-        """Close a segment behind the last step."""
-
-    def set_outcome(self, token: int, outcome: str) -> None:
-        """Say what became of it."""
-
-    def end_episode(self, end: str, reason: str, last_observation: NDArray[np.float32] | None = ...) -> None:
-        """Close the episode."""
-
-    def event(self, kind: str, message: str, level: str = ..., data: Any = ...) -> None:
-        """Note something that happened."""
-
-
 class Clock(Protocol):
-    """The session's time. ``late`` counts the ticks whose action was sent late."""
+    """The session's time."""
 
     @property
     def late(self) -> int:
@@ -71,33 +46,21 @@ class Clock(Protocol):
         """Return when the running time-step ends."""
 
     def sending(self) -> None:
-        """An action is sent now: its lateness is noted."""
+        """An action is sent now: note how late it is."""
 
     def hold(self) -> None:
-        """The session is paused for one more tick: some real time passes, and none of the game's."""
+        """The session is paused for one more tick: some real time passes, but no game time."""
 
     def rest(self) -> None:
         """An episode has ended: time may pass until the next one begins."""
 
     def lost(self) -> None:
-        """The environment was lost in mid-episode: the next one begins with a new rhythm. Nothing is waited for."""
-
-
-class Foresight(Protocol):
-    """Judges how likely the agent is to fail soon, and when it should ask for help."""
-
-    def begin(self) -> None:
-        """An episode begins."""
-
-    def step(
-        self, observation: NDArray[np.float32], proposed: NDArray[np.float32], agent: bool
-    ) -> tuple[float | None, bool]:
-        """Return (risk from 0 to 1 or None, whether help is asked for) in this step; ``agent``: the agent drove the last one."""
+        """The environment was lost in the middle of an episode: start a new rhythm with the next one, and wait for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What one tick was, for whoever watches."""
+    """One tick, for the screens."""
 
     info: dict[str, Any]
     decision: Decision
@@ -111,7 +74,7 @@ class Tick:
 
 @dataclass(slots=True)
 class EpisodeResult:
-    """What an episode came to."""
+    """How an episode went."""
 
     purpose: str
     reason: str = ""  # ``finish``, ``off_road``, ``stalled``, ``over`` (not known), ``time_limit``, ``panic``, ``stopped``
@@ -123,6 +86,6 @@ class EpisodeResult:
     passed: dict[str, bool] = field(default_factory=dict)  # by corner: its end was left on the road
 
     def judge(self, corners: tuple[Corner, ...]) -> EpisodeResult:
-        """Fill in which corners were passed: an episode ends when the car leaves the road, so reaching the end is passing."""
+        """Fill in ``passed``. An episode ends when the car leaves the road, so a corner whose end was reached was passed."""
         self.passed = {c.name: self.progress >= c.to_m for c in corners}
         return self

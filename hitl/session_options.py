@@ -1,4 +1,4 @@
-"""What a session is to be: what the command line and the benchmarks choose."""
+"""The options of a session, as the command line and the benchmarks choose them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from hitl.task.driving_task import TaskSettings
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """What a session is to be."""
+    """The options of a session."""
 
     env: str = "box2d"
     track: str = "default"
     kind: str = "play"  # as stored: ``play``, ``demo``, ``evaluation``, ``stall``
     real_time: bool = False
     seed: int = 0
-    gating: arbiter.Settings = arbiter.Settings()  # noqa: RUF009 (frozen, so one for all is safe)
+    gating: arbiter.GatingSettings = arbiter.GatingSettings()  # noqa: RUF009 (frozen, so one for all is safe)
     task: TaskSettings | None = None
     help: HelpSettings = HelpSettings(offer="off", requests_per_minute=0.0)  # noqa: RUF009
     only_corner: str = ""  # the one corner at which the wheel may be taken

@@ -1,4 +1,4 @@
-"""What is set in a home, and by what: ``settings.toml`` (the player's own, only read), ``pads.toml`` (written by ``hitl pads``).
+"""The settings of a home: ``settings.toml`` (the player's own, only read) and ``pads.toml`` (written by ``hitl pads``).
 
 Four layers, each over the one before: the defaults; for ``[train]`` a preset; ``settings.toml``; the command line. Every value
 passes one check (`data.files.validation`). ``docs/settings.md`` lists all of them.
@@ -28,7 +28,7 @@ from data.files.text_files import read_toml
 from data.files.validation import OneOf, Place, checked, filled
 from data.reward import RewardSettings
 from data.suggest import did_you_mean
-from hitl.arbiter import Settings as TakeoverSettings
+from hitl.arbiter import GatingSettings
 from hitl.home import Home
 from hitl.pads import PADS
 from hitl.task.driving_task import TaskSettings
@@ -113,7 +113,7 @@ class Settings:
     """The settings of a home, checked."""
 
     pad: PadChoice = field(default_factory=PadChoice)
-    takeover: TakeoverSettings = field(default_factory=TakeoverSettings)
+    takeover: GatingSettings = field(default_factory=GatingSettings)
     help: HelpSettings = field(default_factory=HelpSettings)
     play: PlaySettings = field(default_factory=PlaySettings)
     overlay: OverlaySettings = field(default_factory=OverlaySettings)
@@ -129,9 +129,9 @@ class Settings:
     devices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By `pads.identity`, for `pads.mapping.from_table`."""
     origin: Mapping[str, str] = field(default_factory=dict)
-    """Where each value comes from that is set somewhere: ``help.offer`` to ``settings.toml``."""
+    """Where each value that is set comes from: ``help.offer`` to ``settings.toml``."""
     notes: tuple[str, ...] = ()
-    """What the player is to be told: settings of earlier versions."""
+    """Sentences for the player about settings of earlier versions."""
 
     @property
     def task(self) -> TaskSettings:
@@ -141,7 +141,7 @@ class Settings:
 
 TABLES: dict[str, type] = {
     "pad": PadChoice,
-    "takeover": TakeoverSettings,
+    "takeover": GatingSettings,
     "help": HelpSettings,
     "play": PlaySettings,
     "overlay": OverlaySettings,
@@ -167,10 +167,10 @@ def pads_path(home: Home) -> Path:
 
 
 def load(home: Home, *sections: str, over: Mapping[str, Mapping[str, Any]] | None = None) -> Settings:
-    """Read both files (each may be missing), and lay ``over`` them what the command line says, by section (None: not said).
+    """Read both files (each may be missing), then apply ``over``, the options of the command line by section (None: not given).
 
-    ``sections``: those that are needed, all when none is named; pads.toml is read for ``pad`` alone. What is wrong in another
-    one stops nothing. Raises `InputFileError` and, for the command line, `UsageError`.
+    ``sections``: those that are needed, by default all; pads.toml is read for ``pad`` alone. Mistakes in other sections are
+    ignored. Raises `InputFileError` and, for the command line, `UsageError`.
     """
     path, needed = settings_path(home), sections or SECTIONS
     table = _read(path)
@@ -198,13 +198,13 @@ def load(home: Home, *sections: str, over: Mapping[str, Mapping[str, Any]] | Non
 
 
 def _merged(name: str, layers: list[tuple[Place, Any]]) -> tuple[Any, dict[str, str], list[str]]:
-    """Return a section with all its layers, where each value comes from, and what is to be told."""
+    """Return a section with all its layers, where each value comes from, and the notes for the player."""
     kind, given, origin, notes = TABLES[name], dict[str, Any](), dict[str, str](), list[str]()
-    whole: Any = None if name in ("reward", "train") else kind()  # of these two, what is not set depends on more than a default
+    whole: Any = None if name in ("reward", "train") else kind()  # for these two, the defaults depend on the track or the preset
     for place, layer in layers:
         source = place.file or COMMAND_LINE
         if not isinstance(layer, Mapping):
-            checked(kind, layer, place)  # says so
+            checked(kind, layer, place)  # raises
         layer = {key: value for key, value in layer.items() if value is not None}
         if name == "train":
             layer, said = without_retired(layer, source)
@@ -233,8 +233,8 @@ def save_pads(
 ) -> Path:
     """Store a choice, or one device's table, and leave the rest of ``pads.toml`` as it is. Returns its path.
 
-    ``forget``: the device under which the same pad's table was stored so far. Raises `InputFileError` where the file cannot be
-    read; it is then left as it is.
+    ``forget``: the key under which the same pad's table was stored before. Raises `InputFileError`, and changes nothing, when the
+    file cannot be read.
     """
     path = pads_path(home)
     pads = _read(path)
@@ -251,7 +251,7 @@ def save_pads(
 
 
 def dumps(table: Mapping[str, Any]) -> str:
-    r"""Return nested tables as TOML, as our reader wants it: it takes the backslash of a ``\n`` for one of a path."""
+    r"""Return nested tables as TOML for our reader, which takes the backslash of a ``\n`` for one of a path."""
     import tomli_w
 
     def spelt(found: re.Match[str]) -> str:
@@ -265,7 +265,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _chosen(pads: Mapping[str, Any], table: Mapping[str, Any]) -> Any:
-    """Return the stored choice, without the very pad where the player names another one than was chosen."""
+    """Return the stored choice, without its id when settings.toml names another pad than the one that was chosen."""
     use, mine = pads.get("use", {}), table.get("pad", {})
     if not isinstance(use, dict) or not isinstance(mine, dict):
         return use
@@ -277,7 +277,7 @@ def _chosen(pads: Mapping[str, Any], table: Mapping[str, Any]) -> Any:
 def _devices(pads: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     devices = pads.get("devices", {})
     if not isinstance(devices, dict) or not all(isinstance(v, dict) for v in devices.values()):
-        raise InputFileError("pads.toml: [devices] must hold one table for each device; delete the file to begin anew.")
+        raise InputFileError("pads.toml: [devices] must hold one table for each device; delete the file to start again.")
     return devices
 
 

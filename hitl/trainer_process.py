@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from types import TracebackType
 from typing import Any
 
 from data.errors import TrainingError
@@ -16,14 +15,14 @@ from hitl.processes import command, environment
 from trainer.daemon import control
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 
-START_S = 30.0  # a trainer must have given its first heartbeat by then
+START_S = 30.0  # a trainer must have written its first heartbeat by then
 STOP_S = 20.0  # a trainer needs a moment to write its last checkpoint
 
 
 class TrainerProcess:
     """Runs ``hitl train`` on a home folder. Its output goes to ``trainer.log`` there.
 
-    ``detached``: it goes on when this process and its terminal end. Otherwise use it as a context manager, which stops it.
+    ``detached``: it keeps running when this process and its terminal end. Otherwise use it as a context manager, which stops it.
     """
 
     def __init__(self, home: Home, *arguments: str, detached: bool = False) -> None:
@@ -36,7 +35,7 @@ class TrainerProcess:
         with self._log.open("ab") as log:
             self._from = log.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(
-                command("hitl", "train", "--home", str(home.root), *arguments),
+                command("hitl", "train", *arguments, "--home", str(home.root)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -46,7 +45,7 @@ class TrainerProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
+        """Whether the process is running."""
         return self._process.poll() is None
 
     def heartbeat(self) -> Heartbeat | None:
@@ -54,10 +53,10 @@ class TrainerProcess:
         return read_heartbeat(self._home.root)
 
     def wait_for_heartbeat(self) -> None:
-        """Wait for the first heartbeat. Raises TrainingError, with what the trainer said, when it ends before or gives none."""
+        """Wait for the first heartbeat. Raises TrainingError, with the trainer's last line, when it ends first or gives none."""
         while time.monotonic() < self._begun + START_S:
             beat = self.heartbeat()
-            # Not by the process id: in a virtual environment on Windows, python.exe starts another process, the trainer.
+            # The process id does not tell: in a virtual environment on Windows, python.exe starts the trainer as another process.
             if beat is not None and beat.ticks > self._begun and control.running(self._home.store_path):
                 return
             if not self.alive:
@@ -74,11 +73,11 @@ class TrainerProcess:
         return "it said nothing."
 
     def stop(self) -> None:
-        """Ask it to write its last checkpoint and end; after a while, end it."""
+        """Ask it to write its last checkpoint and end; kill it when it has not ended after ``STOP_S``."""
         deadline = time.monotonic() + STOP_S
         while self.alive and time.monotonic() < deadline:
-            # A file, not a signal: on Windows a signal would be a kill. Asked again, since a trainer that is only now starting
-            # clears what was left from before.
+            # A file, not a signal: on Windows a signal would be a kill. Ask again and again, because a trainer that is just
+            # starting deletes such a file.
             with contextlib.suppress(OSError):
                 control.ask(self._home.root, control.STOP)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -91,7 +90,5 @@ class TrainerProcess:
     def __enter__(self) -> TrainerProcess:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()

@@ -1,8 +1,10 @@
-"""`hitl config show`: every setting in force and where it comes from, and what an existing configuration means here."""
+"""`hitl config show`: every setting in force and where it comes from, or what an existing tmrl config.json means here."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,8 +39,6 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="as JSON")
     args = parser.parse_args(argv)
 
-    import json
-
     if args.file is None:
         rows = list(_in_force(home_path(args), args))
         if args.json:
@@ -46,8 +46,8 @@ def main(argv: list[str]) -> int:
             for row in rows:
                 found.setdefault(row.section, {})[row.name] = {"value": row.value, "from": row.origin}
             print(json.dumps(found, indent=1))
-            return 0
-        _print(rows)
+        else:
+            _print(rows)
         return 0
     from trainer.daemon.wish import read_pairs
     from trainer.tmrl.config import read
@@ -55,25 +55,15 @@ def main(argv: list[str]) -> int:
     config, findings = read(args.file)
     config = config.with_values(**read_pairs(args.set))
     if args.json:
-        print(
-            json.dumps(
-                {
-                    "settings": config.to_dict(),
-                    "keys": [
-                        {"section": f.section, "key": f.key, "status": f.status, "note": f.note} for f in findings
-                    ],
-                },
-                indent=1,
-            )
-        )
-        return 0
-    show(findings)
+        keys = [{"section": f.section, "key": f.key, "status": f.status, "note": f.note} for f in findings]
+        print(json.dumps({"settings": config.to_dict(), "keys": keys}, indent=1))
+    else:
+        show(findings)
     return 0
 
 
 def _in_force(home: Home, args: argparse.Namespace) -> Iterator[Shown]:
     """Yield every setting of a home, as the next `hitl play` and `hitl train` take it."""
-    import sys
     from dataclasses import asdict, is_dataclass
 
     from data.reward import RewardSettings
@@ -107,9 +97,7 @@ def _in_force(home: Home, args: argparse.Namespace) -> Iterator[Shown]:
 
 
 def _run(home: Home) -> dict[str, Any] | None:
-    """Return the settings of the run that the next `hitl train` goes on with; None where it begins one."""
-    import sys
-
+    """Return the settings of the run that the next `hitl train` continues; None where it begins a new one."""
     from data.errors import StoreError
     from data.store import Store
 
@@ -139,7 +127,7 @@ def _print(rows: list[Shown]) -> None:
 
 
 def show(findings: list[KeyUse]) -> None:
-    """Print a table of what became of each key of a configuration."""
+    """Print a table of what each key of a tmrl configuration does here."""
     from hitl.console import console, table
 
     shown = table("key", "value", "what becomes of it", "")

@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from data.errors import HitlError, UsageError
-from data.suggest import did_you_mean
 from hitl.arguments import Parser
+from hitl.commands.selection import parse_date
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
     )
     add_home(parser)
     parser.add_argument("--track", help="of this track (default: the one driven last)")
-    parser.add_argument("--since", metavar="DATE", help="only episodes since then: 2026-11-20, today, 12h, 7d")
+    parser.add_argument("--since", type=parse_date, metavar="DATE", help="only episodes since then: 2026-11-20, today, 12h, 7d")
     parser.add_argument("--mine", action="store_true", help="add the places where episodes end as corners")
     parser.add_argument("--add", nargs=3, metavar=("NAME", "FROM", "TO"), help="add or move a corner, in metres")
     parser.add_argument("--rename", nargs=2, metavar=("OLD", "NEW"), help="give a corner your own name")
@@ -33,12 +33,10 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
 
     from data.store import Store
-    from hitl.commands.selection import parse_date
     from hitl.road.corner_mining import ends, mine
     from hitl.road.corner_stats import corner_stats
     from hitl.road.known_tracks import chosen
 
-    since = parse_date(args.since) if args.since else None
     writes = bool(args.mine or args.add or args.rename)
     path = home_path(args).store_path
     with Store(path, create=False) if writes else Store.open_existing(path) as store:
@@ -52,12 +50,12 @@ def main(argv: list[str]) -> int:
         if args.add:
             _add(store, track, *args.add)
         corners = store.corners(track)
-        driven = list(store.placed(track, since))
+        driven = list(store.placed(track, args.since))
         failures, deceleration = ends(driven)
         places = mine(failures, deceleration, corners, _line(store, track))
         if args.mine:
             for place in places:
-                store.upsert_corner(track, place.corner.name, place.corner.from_m, place.corner.to_m, "mined")
+                store.upsert_corner(track, *place.corner, "mined")
             corners = store.corners(track)
         stats = corner_stats(driven, corners)
     if args.json:
@@ -68,24 +66,22 @@ def main(argv: list[str]) -> int:
 
 
 def rename(store: Store, track: str, old: str, new: str) -> None:
-    """Rename a corner everywhere on its track; raise `UsageError` if there is none or the name is taken."""
-    names = {c.name for c in store.corners(track)}
-    if old not in names:
-        known = ", ".join(sorted(names)) or "none yet"
-        raise UsageError(f"{track} has no corner '{old}'. Its corners are {known}.{did_you_mean(old, names)}")
-    if not new.strip() or new in names:
+    """Rename a corner everywhere on its track. Raises UsageError where there is no such corner or the new name is taken."""
+    from hitl.road.corners import corner_called
+
+    corners = store.corners(track)
+    corner_called(old, corners, track)
+    if not new.strip() or new in {c.name for c in corners}:
         raise UsageError(f"A corner of {track} cannot be called '{new}': the name is empty or already taken.")
     store.rename_corner(track, old, new)
 
 
 def _add(store: Store, track: str, name: str, start: str, stop: str) -> None:
-    import math
-
     try:
         from_m, to_m = float(start), float(stop)
     except ValueError:
         raise UsageError(f"--add needs a name and two numbers of metres, not '{start}' and '{stop}'.") from None
-    if not name.strip() or not (math.isfinite(to_m) and 0.0 <= from_m < to_m):
+    if not name.strip() or not 0.0 <= from_m < to_m < float("inf"):
         raise UsageError("--add needs a name and two places in metres along the line, the smaller one first.")
     line = _line(store, track)
     if line is not None and to_m > line.length + 1.0:
@@ -94,7 +90,7 @@ def _add(store: Store, track: str, name: str, start: str, stop: str) -> None:
 
 
 def _line(store: Store, track: str) -> ReferenceLine | None:
-    """Return the line of a track, as far as the store knows it; without one, zones end by distance alone."""
+    """Return the line of a track; None where the store does not know it, and zones end by distance alone."""
     from hitl.road.known_tracks import stored_track
 
     try:
@@ -111,9 +107,7 @@ def _table(track: str, stats: list[CornerStats], places: list[FailurePlace], *, 
         "track": track,
         "corners": [
             {
-                "name": s.corner.name,
-                "from_m": s.corner.from_m,
-                "to_m": s.corner.to_m,
+                **s.corner._asdict(),
                 "visits": s.visits,
                 "agent": rate(s.agent),
                 "human": rate(s.human),
@@ -124,10 +118,7 @@ def _table(track: str, stats: list[CornerStats], places: list[FailurePlace], *, 
             }
             for s in stats
         ],
-        "added" if added else "candidates": [
-            {"name": p.corner.name, "from_m": p.corner.from_m, "to_m": p.corner.to_m, "failures": p.failures}
-            for p in places
-        ],
+        "added" if added else "candidates": [{**p.corner._asdict(), "failures": p.failures} for p in places],
     }
 
 

@@ -7,7 +7,7 @@ import json
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hitl.arguments import Parser, amount, whole
 from hitl.home import Home, add_home, default_home, home_path
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from hitl.demo.demo import DemoResult
 
 
-def _parser() -> argparse.ArgumentParser:
+def main(argv: list[str]) -> int:
+    """Run the demo, print before and after, and write the report."""
     from hitl.drivers.person import SKILLS
 
     parser = Parser(
@@ -50,12 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--skill", choices=SKILLS, default="good", help="how good the scripted driver is (default: good)"
     )
-    return parser
-
-
-def main(argv: list[str]) -> int:
-    """Run the demo, print before and after, and write the report."""
-    args = _parser().parse_args(argv)
+    args = parser.parse_args(argv)
 
     from data.errors import DeviceError, InputFileError
     from data.store import Store
@@ -81,15 +77,12 @@ def main(argv: list[str]) -> int:
     from hitl.screens.stored_report import stored_report
     from takeover_ui.overlay.texts import duration
 
+    minutes = args.minutes or (4.0 if args.headless else 10.0)
+    shared: dict[str, Any] = {"seed": args.seed, "minutes": minutes, "skill": args.skill}
     if args.headless:
-        result = run_headless(
-            home, args.track, corner, seed=args.seed, minutes=args.minutes or 4.0, skill=args.skill
-        )
+        result = run_headless(home, args.track, corner, **shared)
     else:
-        result = run_in_window(
-            home, args.track, corner, seed=args.seed, minutes=args.minutes or 10.0, stand_in=not args.no_stand_in,
-            skill=args.skill,
-        )  # fmt: skip
+        result = run_in_window(home, args.track, corner, stand_in=not args.no_stand_in, **shared)
     figures = [("wall time", duration(result.wall_seconds, 0)), ("seed", str(result.seed))]
     with Store(home.store_path, read_only=True) as store:
         report = stored_report(store, track=track.name, corner=corner.name, figures=figures)
@@ -107,8 +100,8 @@ def _fresh_home() -> Path:
 
 
 def _prepare(home: Home, args: argparse.Namespace, track: str) -> Corner | None:
-    """Fill the home with a stalled agent; None when an agent for a track of the player's own never stalled."""
-    from data.errors import HitlError, UsageError
+    """Fill the home with a stalled agent and return its corner; None when an agent for the player's own track did not stall."""
+    from data.errors import HitlError
     from hitl.demo.shipped import open_shipped, stalled_at
 
     if args.track == "default":  # and no file of that name
@@ -119,8 +112,7 @@ def _prepare(home: Home, args: argparse.Namespace, track: str) -> Corner | None:
         return corner
     from hitl.demo.stall import train_until_stalled
 
-    if home.store_path.exists():
-        raise UsageError(f"The folder '{home.root.name}' already holds a store. Choose an empty one.")
+    home.require_empty()
     print(f"No stalled agent comes with '{track}', so one is trained first.")
     result = train_until_stalled(
         home,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -19,30 +18,26 @@ SOUND, FOUND, COULD_NOT_LOOK = 0, 1, 2
 COLOURS = {"fault": "red", "warning": "yellow", "note": "cyan"}
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the command line."""
-    made = Parser(
+def main(argv: list[str]) -> int:
+    """Diagnose, print, and return 0 (sound), 1 (findings) or 2 (could not look)."""
+    parser = Parser(
         prog="hitl diagnose",
         description="Look for the known ways in which a run cannot learn or is held back. Give any mix; without anything the "
         "home folder is looked at. Exit status: 0 sound, 1 something was found, 2 it could not look (at all, or at the return).",
     )
-    add_home(made)
-    made.add_argument(
+    add_home(parser)
+    parser.add_argument(
         "--wandb", type=Path, action="append", default=[], metavar="FILE", help="a WandB history: CSV, JSON or JSON lines"
     )
-    made.add_argument("--config", type=Path, metavar="FILE", help="an existing config.json")
-    made.add_argument(
+    parser.add_argument("--config", type=Path, metavar="FILE", help="an existing config.json")
+    parser.add_argument(
         "--line", metavar="FILE", help="a reference line: reward.pkl, .csv, .toml, or a shipped track's name"
     )
-    made.add_argument("--player-runs", type=Path, metavar="DIR", help="a folder of player runs (.pkl), or one of them")
-    made.add_argument("--json", action="store_true", help="for programs")
-    made.add_argument("--all", action="store_true", help="also list what could not be looked at, one line each")
-    return made
+    parser.add_argument("--player-runs", type=Path, metavar="DIR", help="a folder of player runs (.pkl), or one of them")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--all", action="store_true", help="also list what could not be looked at, one line each")
+    args = parser.parse_args(argv)
 
-
-def main(argv: list[str]) -> int:
-    """Look, print, and return 0 (sound), 1 (findings) or 2 (could not look)."""
-    args = parser().parse_args(argv)
     from hitl.diagnosis.cases import cases
     from trainer.diagnosis.run import diagnose
 
@@ -51,7 +46,7 @@ def main(argv: list[str]) -> int:
     try:
         report = diagnose(cases(root, args.wandb, args.config, args.line, args.player_runs))
         if not report.findings and not report.sound:
-            lacks = "; ".join(f"{x.needs}" for x in report.lacking[:3])
+            lacks = "; ".join(x.needs for x in report.lacking[:3])
             raise UsageError(f"Nothing could be looked at: {lacks or 'there is no run yet'}. Give it more to look at.")
     except HitlError as error:
         if args.json:
@@ -67,8 +62,8 @@ def main(argv: list[str]) -> int:
     return COULD_NOT_LOOK if report.return_needs else SOUND
 
 
-def show(report: Diagnosis, everything: bool = False) -> None:
-    """Print a report for people."""
+def show(report: Diagnosis, everything: bool) -> None:
+    """Print a report for people; ``everything``: also list what could not be looked at."""
     from rich.markup import escape
     from rich.padding import Padding
 
@@ -90,9 +85,8 @@ def show(report: Diagnosis, everything: bool = False) -> None:
         line(escape(finding.sentence), 3)
         for text in finding.evidence:
             line(f"[dim]·[/] {escape(text)}", 3)
-        if finding.picture:
-            for text in finding.picture.splitlines():
-                out.print(marked(f"   [dim]{escape(text)}[/]"), no_wrap=True, overflow="crop")
+        for text in finding.picture.splitlines():
+            out.print(marked(f"   [dim]{escape(text)}[/]"), no_wrap=True, overflow="crop")
         where = f", seen in {escape(finding.source)}" if finding.source else ""
         line(f"[dim]{finding.sure:.0%} sure{where}. To change:[/] {escape(finding.advice)}", 3)
         out.print()

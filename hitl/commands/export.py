@@ -8,7 +8,7 @@ from pkgutil import resolve_name
 from data.errors import UsageError
 from data.exchange.exporters import EXPORTERS, Chosen
 from hitl.arguments import Parser
-from hitl.commands.selection import add_filters, filters_meant, open_store, reasons, selected
+from hitl.commands.selection import FILTERS, add_filters, filters_meant, open_store, reasons, selected
 from hitl.home import add_home
 
 
@@ -30,34 +30,19 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--all", action="store_true", help="also what the agent does not learn from")
     add_filters(parser)
     args = parser.parse_args(argv)
-    filtered = any(
-        getattr(args, name) is not None
-        for name in (
-            "corner",
-            "verdict",
-            "kind",
-            "outcome",
-            "tag",
-            "track",
-            "since",
-            "until",
-            "session",
-            "min_seconds",
-            "max_seconds",
-        )
-    )
+    filtered = any(getattr(args, name) is not None for name in FILTERS)
     with open_store(args) as store:
         found, rule = [s for s in selected(store, args) if s.closed and s.stop > s.start], store.rule()
         asked = args.all or args.verdict or args.outcome
-        # Another home has the rule itself, and its owner's own settings of it: only what was judged bad stays behind.
+        # Another home applies the rule itself, with its owner's settings: only what was judged bad stays behind.
         own = args.format == "store"
         chosen = found if asked else [s for s in found if (s.verdict != "bad" if own else rule.judge(s).counts)]
         whole = args.episodes or args.format == "parquet"
         episodes = sorted({s.episode_id for s in chosen}) if filtered else None
-        if whole and episodes is None:
-            count = store.db["episodes"].count
+        if whole:
+            count = store.db["episodes"].count if episodes is None else len(episodes)
         else:
-            count = len(episodes or []) if whole else len(chosen)
+            count = len(chosen)
         if not count and found and not chosen:
             raise UsageError(f"The agent learns from none of these ({reasons(found, rule)}). Use --all to export them anyway.")
         if not count:
@@ -65,11 +50,9 @@ def main(argv: list[str]) -> int:
                 "Nothing to export. `hitl segments` with the same filters shows what there is."
                 + filters_meant(store, args)
             )
-        ids: list[int] | None = [s.id for s in chosen]
-        if whole:
-            ids = None
-            if args.format == "store" and episodes is not None:
-                raise UsageError("A store is exported by segments: leave --episodes or the filters out.")
+        if whole and args.format == "store" and filtered:
+            raise UsageError("A store is exported by segments: omit --episodes or the filters.")
+        ids = None if whole else [s.id for s in chosen]
         export = Chosen(store, ids, episodes)
         resolve_name(EXPORTERS[args.format].write)(args.out, export)
     print(f"{export.count} episodes with {export.steps} steps are in {args.out.name}.")

@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from data.exchange.merge import Summary
     from data.exchange.player_runs import PlayerRun
     from data.exchange.portable import Portable
-    from data.records import SessionInfo
     from data.store import Store
 
 KINDS = ("player-run", "minari", "store")
 
 
 def kind_of(path: Path) -> str:
-    """Tell what a path holds. Raises InputFileError when it is nothing that can be imported."""
+    """Return the kind of what a path holds. Raises InputFileError when it cannot be imported."""
     if not path.exists():
         raise InputFileError(f"There is no {path.name}: check the path.")
     if path.is_dir():
         from data.exchange.minari import find_dataset
 
         return "minari" if find_dataset(path) else "player-run"
-    if _starts_as_sqlite(path):
-        return "store"
+    with path.open("rb") as file:
+        if file.read(16) == b"SQLite format 3\0":
+            return "store"
     if path.suffix.lower() == ".pkl":
         return "player-run"
     raise InputFileError(
@@ -39,13 +39,8 @@ def kind_of(path: Path) -> str:
     )
 
 
-def _starts_as_sqlite(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(16) == b"SQLite format 3\0"
-
-
 def _rebuild(args: argparse.Namespace, store: Store) -> Callable[[PlayerRun], Portable]:
-    """Return what turns foreign runs into today's episodes, as the command line asks for it."""
+    """Return a function that turns foreign runs into today's episodes, as the command line asks for it."""
     from data.exchange.importing import EpisodeRefusedError
 
     if args.keep_observations:
@@ -61,8 +56,7 @@ def _rebuild(args: argparse.Namespace, store: Store) -> Callable[[PlayerRun], Po
         def refuse(run: PlayerRun) -> Portable:
             raise EpisodeRefusedError(
                 f"its observations ({run.observation.shape[1]} numbers) are not of today's layout; give the line it was driven "
-                f"on "
-                "with --track to rebuild them, or take them as they are with --keep-observations"
+                "on with --track to rebuild them, or take them as they are with --keep-observations"
             )
 
         return refuse
@@ -78,16 +72,6 @@ def _rebuild(args: argparse.Namespace, store: Store) -> Callable[[PlayerRun], Po
     return OldRuns(track, task, keep_rewards=args.keep_rewards, digest=digest)
 
 
-def _layout(store: Store, session: int | None) -> SessionInfo | None:
-    from data.exchange.portable import session_info
-
-    if session is None:
-        return None
-    if session not in {s.id for s in store.sessions()}:
-        raise UsageError(f"There is no session {session} in the store.")
-    return session_info(store.conn, session)
-
-
 def _one(
     store: Store, path: Path, kind: str, args: argparse.Namespace, told: Callable[[str, str | None], None]
 ) -> Summary:
@@ -100,13 +84,18 @@ def _one(
     if kind == "minari":
         from data.exchange.importing import write
         from data.exchange.minari import Told, read_minari
+        from data.exchange.portable import session_info
         from hitl.games.gym_env import action_names
         from hitl.games.pictures import Sight
         from hitl.settings import load
 
         driver = AGENT if args.driver == "agent" else HUMAN
         pictures = load(home_path(args), "pictures").pictures
-        known = Told(_layout(store, args.layout_of), driver, args.hz, args.track_name or "",
+        like = args.layout_of
+        if like is not None and like not in {s.id for s in store.sessions()}:
+            raise UsageError(f"There is no session {like} in the store.")
+        layout = session_info(store.conn, like) if like is not None else None
+        known = Told(layout, driver, args.hz, args.track_name or "",
                      lambda space: Sight(space, pictures), action_names)  # fmt: skip
         return write(store, read_minari(path, known), "minari", told)
     from data.exchange.player_runs import find_runs
@@ -188,7 +177,7 @@ def main(argv: list[str]) -> int:
     kinds = [] if args.watch else [args.kind or kind_of(path) for path in args.paths]
     total = Summary()
     with Store(home_path(args).create().store_path) as store:
-        said = rebuild_said(store)  # before: what is there already is then known by the layout of today
+        said = rebuild_said(store)  # first, so that what is there already has the layout of today
         if args.watch:
             total = _watch(store, args, lambda name, reason: print(f"{name}: {reason or 'imported'}", flush=True))
         else:
@@ -201,9 +190,9 @@ def main(argv: list[str]) -> int:
         said += apart(store.conn).values()
     if args.left_empty:
         said.append(
-            "The last actions, which your tmrl shows with each observation, are all 0 in these runs: their recorder left them "
-            "out, so what is learned from them fits live driving less well. With --track everything is worked out anew (for "
-            "`hitl play --env trackmania`)."
+            "The last actions, which your tmrl shows with each observation, are all 0 in these runs, because their recorder "
+            "omitted them: what is learned from them fits live driving less well. With --track everything is computed again "
+            "(for `hitl play --env trackmania`)."
         )
     _print_summary(total)
     for sentence in said:

@@ -49,12 +49,10 @@ def main(argv: list[str]) -> int:
         nargs=2,
         type=float,
         metavar=("START", "END"),
-        help="leave out this many seconds at each end; 0 0 undoes it",
+        help="cut off this many seconds at each end; 0 0 undoes it",
     )
     parser.add_argument("--by", default="player", help="who judges")
-    parser.add_argument(
-        "--undo", action="store_true", help="take back the last verdict (of the segments named, if any)"
-    )
+    parser.add_argument("--undo", action="store_true", help="take back the last verdict (of the segments named, if any)")
     args = parser.parse_args(argv)
     ids = parse_ids(args.ids)
     judged = any(v is not None for v in (args.verdict, args.priority, args.note, args.trim)) or args.tag or args.untag

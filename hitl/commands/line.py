@@ -8,10 +8,11 @@ import time
 from pathlib import Path
 
 from hitl.arguments import Parser, amount
-from hitl.home import add_home, home_path
+from hitl.home import Home, add_home, home_path
 
 
-def _parser() -> argparse.ArgumentParser:
+def main(argv: list[str]) -> int:
+    """Record a line, or describe one."""
     parser = Parser(prog="hitl line", description="The reference line of a map.")
     commands = parser.add_subparsers(dest="what", required=True)
     record = commands.add_parser(
@@ -27,27 +28,20 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="say what a line is: length, corners", prog="hitl line show")
     add_home(show)
     show.add_argument("file", nargs="?", default=None, help="a line (default: the home's own)")
-    return parser
-
-
-def main(argv: list[str]) -> int:
-    """Record a line, or describe one."""
-    parser = _parser()
     args = parser.parse_args(argv)
     if args.what == "show":
-        return _show(args)
+        return _show(home_path(args), args.file)
     if args.out is not None and args.out.suffix.lower() != ".csv":
         parser.error("--out must end in .csv")
-    return _record(args)
+    return _record(home_path(args), args)
 
 
-def _record(args: argparse.Namespace) -> int:
+def _record(home: Home, args: argparse.Namespace) -> int:
     from data.errors import DeviceError
     from hitl.games.trackmania.line_recorder import LineRecorder
     from hitl.games.trackmania.telemetry import Telemetry
     from hitl.settings import load
 
-    home = home_path(args)
     chosen = load(home, "trackmania").trackmania
     path: Path = args.out or home.line
     recorder = LineRecorder()
@@ -73,17 +67,17 @@ def _record(args: argparse.Namespace) -> int:
         telemetry.close()
     recorder.write(path)
     if recorder.rolling:
-        print("The car was rolling already when the line began, so it begins behind the start. It can be driven by as it is; to "
+        print("The car was already rolling when the line began, so the line begins behind the start. It can be used as it is; to "
               "have it from the start, record again and restart the run while it records.")
     print(f"{'The whole line' if recorder.over else 'A line without its finish'}: {recorder.length:.0f} m, in {path}")
-    return _show(argparse.Namespace(**{**vars(args), "file": str(path)}))
+    return _show(home, str(path))
 
 
-def _show(args: argparse.Namespace) -> int:
+def _show(home: Home, file: str | None) -> int:
     from hitl.games.open_game import map_line
     from hitl.road.track import load_track
 
-    track = load_track(args.file or map_line("default", home_path(args)))
+    track = load_track(file or map_line("default", home))
     print(f"{track.name}: {track.line.length:.0f} m, {len(track.corners)} corner{'' if len(track.corners) == 1 else 's'}")
     beyond = track.line.overlap()
     if beyond is not None:

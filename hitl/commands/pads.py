@@ -1,10 +1,12 @@
-"""`hitl pads`: which pads are there, what they say right now, and how they are set."""
+"""`hitl pads`: show the pads and their live values, and set one up."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from data.errors import DeviceError, UsageError
@@ -17,11 +19,11 @@ if TYPE_CHECKING:
 
     from hitl.pads.base import Pad
     from hitl.pads.device import Device
-    from hitl.pads.devices import Devices
     from hitl.pads.mapping import PadMap
     from hitl.pads.sdl import SdlPad
     from hitl.settings import Settings
 
+AXES = ("steer", "gas", "brake")
 _BAR = 21
 
 
@@ -80,9 +82,8 @@ def _change(home: Home, settings: Settings, args: argparse.Namespace) -> None:
     from hitl.pads.sdl import SdlPad
     from hitl.settings import PadChoice, pads_path, save_pads
 
-    name, chosen, device = args.name or settings.pad.name, "" if args.name else settings.pad.id, None
-    if args.choose:
-        device = _choose(args.seconds or 20.0)
+    name, chosen = args.name or settings.pad.name, "" if args.name else settings.pad.id
+    device = _choose(args.seconds or 20.0) if args.choose else None
     tables = {} if args.reset else settings.devices
     pad = SdlPad(name, chosen=chosen, tables=tables, device=device)
     if device is not None:
@@ -110,11 +111,10 @@ def _change(home: Home, settings: Settings, args: argparse.Namespace) -> None:
 
 
 def _which(pad: SdlPad) -> str:
-    """Return which of several pads of one model it is, "" where it is the only one."""
-    several = pad.identity is not None and sum(d.key == pad.identity.model for d in pad.hub.present.values()) > 1
-    if pad.identity is None or not several:
-        return ""
+    """Return which of several pads of one model this is; "" where it is the only one."""
     known = pad.identity
+    if known is None or sum(d.key == known.model for d in pad.hub.present.values()) < 2:
+        return ""
     said = f"serial number {known.serial}" if known.serial else f"at {known.port}" if known.port else f"number {known.number}"
     return f" ({said})"
 
@@ -132,21 +132,21 @@ def _choose(seconds: float) -> Device:
 
 
 def _set(pad: SdlPad, stored: dict[str, Any], wishes: list[str]) -> tuple[SdlPad, dict[str, Any]]:
-    """Return the pad with what was stored and is wished, and the table that says so: nothing that was not measured."""
+    """Return the pad with the stored settings and the wishes laid over them, and the table to store."""
     from hitl.pads.mapping import from_table, table_of
     from hitl.pads.rest import END, is_plain
     from hitl.pads.sdl import SdlPad
 
     table = table_of(wishes)
-    from_table(table, pad.map, file="")  # says what makes no sense
+    from_table(table, pad.map, file="")  # raises where a wish makes no sense
     for name, value in table.items():
         kept = {k: v for k, v in stored.get(name, {}).items() if not ("source" in value and k in ("low", "centre", "high"))}
-        stored[name] = {**kept, **value}  # what was measured of another axis is not kept
+        stored[name] = {**kept, **value}  # what was measured on another axis is dropped
     assert pad.device is not None
-    # Binding it anew checks that the device has the controls that were named.
+    # A new pad checks that the device has the controls that were named.
     pad = SdlPad(device=pad.device, hub=pad.hub, tables={str(pad.identity): stored})
     named = {s for sources in table.get("buttons", {}).values() for s in sources if is_plain(s)}
-    rests = {s: round(pad.raw(s), 4) for s in sorted(named) if abs(pad.raw(s)) > END}  # a trigger that nobody pulls now
+    rests = {s: round(pad.raw(s), 4) for s in sorted(named) if abs(pad.raw(s)) > END}  # a trigger that is not pulled now
     if rests:
         stored["rests"] = {**stored.get("rests", {}), **rests}
         pad = SdlPad(device=pad.device, hub=pad.hub, tables={str(pad.identity): stored})
@@ -172,7 +172,7 @@ def _calibrate(pad: SdlPad, seconds: float) -> PadMap:
             seen[source] = (min(low, value), max(high, value))
         time.sleep(0.005)
     silent = [s for s in sources if s != pad.map.steer.source and abs(rest[s] - unspoken(s)) < 1e-3]
-    if silent:  # they may have said nothing yet when their rest was measured
+    if silent:  # perhaps they had sent nothing yet when their rest was measured
         print("Hands off once more ...", flush=True)
         time.sleep(0.5)
         rest |= {source: _average(pad, source) for source in silent}
@@ -185,25 +185,18 @@ def _average(pad: SdlPad, source: str) -> float:
         pad.read()
         values.append(pad.raw(source))
         time.sleep(0.01)
-    return sum(values) / len(values)
-
-
-def _hub(pad: Pad) -> Devices | None:
-    return getattr(pad, "hub", None)
+    return fmean(values)
 
 
 def _reading(pad: Pad) -> dict[str, Any]:
-    state = pad.read()
-    hub = _hub(pad)
+    state, hub = pad.read(), getattr(pad, "hub", None)
     return {
         "pad": pad.name,
         "connected": state.connected,
-        "steer": round(state.steer, 4),
-        "gas": round(state.gas, 4),
-        "brake": round(state.brake, 4),
+        **{name: round(getattr(state, name), 4) for name in AXES},
         "buttons": sorted(state.buttons),
         "mapping": _mapping(pad),
-        "looks": hub is not None,  # for pads: a keyboard does not
+        "looks": hub is not None,  # for pads; a keyboard does not
         "problem": getattr(pad, "problem", ""),
         "devices": [
             {
@@ -225,11 +218,8 @@ def _mapping(pad: Pad) -> dict[str, dict[str, Any]]:
     made = getattr(pad, "map", None)
     if made is None or not getattr(pad, "device", True):
         return {}
-    axes = {"steer": made.steer, "gas": made.gas, "brake": made.brake}
-    return {
-        name: {"source": a.source, "dead_zone": round(a.dead_zone, 4), "curve": round(a.curve, 4)}
-        for name, a in axes.items()
-    }
+    axes = ((name, getattr(made, name)) for name in AXES)
+    return {name: {"source": a.source, "dead_zone": round(a.dead_zone, 4), "curve": round(a.curve, 4)} for name, a in axes}
 
 
 def _show(pad: Pad, seconds: float | None) -> None:
@@ -241,9 +231,9 @@ def _show(pad: Pad, seconds: float | None) -> None:
     if seconds == 0.0:
         out.print(_screen(_reading(pad)))
         return
-    until = None if seconds is None else time.monotonic() + seconds
+    until = math.inf if seconds is None else time.monotonic() + seconds
     with Live(_screen(_reading(pad)), console=out, refresh_per_second=20) as live:
-        while until is None or time.monotonic() < until:
+        while time.monotonic() < until:
             live.update(_screen(_reading(pad)))
             time.sleep(0.05)
 
@@ -260,15 +250,11 @@ def _screen(now: dict[str, Any]) -> Group:
     head += "[green]connected[/]" if now["connected"] else "[red]missing[/]"
     values = Table.grid(padding=(0, 2))
 
-    def made(name: str) -> str:
-        of = now["mapping"].get(name)
-        if of is None:
-            return ""
-        return f"{of['source']}, dead zone {of['dead_zone']:.2g}, curve {of['curve']:.2g}" if of["source"] else "no axis"
-
-    values.add_row("steer", _bar(now["steer"], both=True), f"{now['steer']:+.2f}", made("steer"))
-    values.add_row("gas", _bar(now["gas"]), f"{now['gas']:.2f}", made("gas"))
-    values.add_row("brake", _bar(now["brake"]), f"{now['brake']:.2f}", made("brake"))
+    for name in AXES:
+        sign, of, made = "+" if name == "steer" else "", now["mapping"].get(name), ""
+        if of is not None:
+            made = f"{of['source']}, dead zone {of['dead_zone']:.2g}, curve {of['curve']:.2g}" if of["source"] else "no axis"
+        values.add_row(name, _bar(now[name], both=name == "steer"), f"{now[name]:{sign}.2f}", made)
     values.add_row("buttons", " ".join(now["buttons"]) or "-", "", "")
     rows: list[Any] = [marked(head), values]
     if now["problem"]:
@@ -284,12 +270,9 @@ def _screen(now: dict[str, Any]) -> Group:
 
 
 def _bar(value: float, *, both: bool = False) -> str:
-    if not both:
-        full = round(value * _BAR)
-        return "█" * full + "░" * (_BAR - full)
-    middle = _BAR // 2
-    cells = ["░"] * _BAR
-    end = middle + round(value * middle)
-    for k in range(min(middle, end), max(middle, end) + 1):
-        cells[k] = "█"
-    return "".join(cells)
+    begin, end = 0, round(value * _BAR)
+    if both:
+        middle = _BAR // 2
+        begin, end = sorted((middle, middle + round(value * middle)))
+        end += 1
+    return "░" * begin + "█" * (end - begin) + "░" * (_BAR - end)

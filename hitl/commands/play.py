@@ -14,9 +14,9 @@ from hitl.home import add_home, home_path
 from hitl.pads import PADS
 
 if TYPE_CHECKING:
-    from data.records import Corner
     from hitl.drivers.human import HumanSide
     from hitl.home import Home
+    from hitl.protocols import EpisodeResult
     from hitl.road.track import Track
     from hitl.screens.session_screen import SessionScreen
     from hitl.session.setup import SessionSetup
@@ -51,7 +51,7 @@ def command_line() -> Parser:
         "--greedy-every", type=whole(), metavar="N", help="every Nth episode is driven without noise, as it will be evaluated "
         "(default: as set, else 2; 0: never)"
     )
-    parser.add_argument("--checkpoint", default="", metavar="WHICH", help="hold one fast: best, a number, a file name")
+    parser.add_argument("--checkpoint", default="", metavar="WHICH", help="drive with this one only: best, a number, a file name")
     parser.add_argument(
         "--corners", default="", metavar="NAMES", help="scripted: corners to take over at (default: all)"
     )
@@ -95,17 +95,15 @@ def main(argv: list[str]) -> int:
     own_game = play.env == "box2d"  # any other game has a window of its own, over which ours floats
     stopping = _stop_on_signal()
     with contextlib.ExitStack() as stack:
-        window = None
+        window = watch = None
         if not args.headless:
+            from hitl.screens.session_screen import SessionScreen
+
             options = WindowOptions(
                 overlay=look.show, game_view=own_game, language=look.language, corner=look.corner, opacity=look.opacity,
                 keep_clear=look.keep_clear,
             )  # fmt: skip
             window = stack.enter_context(Window(options))
-        watch = None
-        if window is not None:
-            from hitl.screens.session_screen import SessionScreen
-
             watch = SessionScreen(window)
         rig = stack.enter_context(
             SessionSetup(
@@ -133,7 +131,7 @@ def main(argv: list[str]) -> int:
             from hitl.screens.trainer_state import HeartbeatReader
 
             watch.begin(rig, stack.enter_context(HeartbeatReader(rig.home.root)))
-            if not own_game:  # our window has not the keyboard there, and the game may cover it
+            if not own_game:  # there our window lacks the keyboard, and the game may cover it
                 watch.hint_by(rig.session.human)
                 print(watch.hint, flush=True)
         if args.checkpoint:
@@ -151,7 +149,7 @@ def main(argv: list[str]) -> int:
 
 
 def _layouts_apart(rig: SessionSetup) -> list[str]:
-    """Return what is to be said of recorded steps that cannot be learned from together with this session's."""
+    """Return a sentence about each kind of recorded steps that cannot be learned from together with this session's."""
     from data.errors import StoreError
     from data.exchange.relayout import rebuild_said
     from data.reading.layouts import apart
@@ -161,7 +159,7 @@ def _layouts_apart(rig: SessionSetup) -> list[str]:
         with Store(rig.home.store_path) as store:
             said = rebuild_said(store)
             return said + list(apart(store.conn, (rig.observation_names, rig.action_names)).values())
-    except StoreError:  # in use just now, or in trouble: the recorder says so
+    except StoreError:  # in use at the moment, or damaged: the recorder says so
         return []
 
 
@@ -182,33 +180,29 @@ def _settings(home: Home, args: argparse.Namespace) -> Settings:
 def _drive(rig: SessionSetup, args: argparse.Namespace, watch: SessionScreen | None) -> str:
     from hitl.session.practice import Practice
 
-    count = takeovers = human = steps = finished = passed = lost = 0
+    results: list[EpisodeResult] = []
+    count = passed = 0
     practice = Practice(rig, args.practice, args.seed, args.lead) if args.practice else None
     began = time.monotonic()
     if practice is not None and watch is not None:
-        watch.say(f"practice at {args.practice}")
+        watch.message = f"practice at {args.practice}"
     while (args.episodes is None or count < args.episodes) and not rig.session.leaving and not rig.session.stop():
-        seed = 1000 * args.seed + count + lost
+        seed = 1000 * args.seed + len(results)
         if practice is not None:
             result = practice.attempt(seed)
             passed += result.passed[args.practice]
             if watch is not None:
-                watch.say(f"practice at {args.practice}: {passed} of {count + 1} through")
+                watch.message = f"practice at {args.practice}: {passed} of {count + 1} through"
         else:
             result = rig.session.episode("lap" if args.lap else "drive", seed=seed)
         rig.star()
-        # What is lost at once is none of the N; when that goes on, the session ends.
-        if result.reason == "env_lost" and result.steps < rig.session.environment.soon:
-            lost += 1
-        else:
-            count += 1
-        takeovers += result.takeovers
-        human += result.human_steps
-        steps += result.steps
-        finished += result.reason == "finish"
+        results.append(result)
+        # An episode that is lost at once does not count; when that happens again and again, the session ends.
+        count += result.reason != "env_lost" or result.steps >= rig.session.environment.soon
         if watch is not None:
             watch.episode_over(result)
-    hz = rig.task.settings.hz
+    hz, steps = rig.task.settings.hz, sum(r.steps for r in results)
+    human = f"{sum(r.takeovers for r in results)} takeovers, {sum(r.human_steps for r in results) / hz:.1f} s of human driving."
     if practice is not None:
         minutes = (time.monotonic() - began if rig.options.real_time else steps / hz) / 60
         pace = f", {count / minutes:.0f} a minute" if minutes > 0 else ""
@@ -216,8 +210,9 @@ def _drive(rig: SessionSetup, args: argparse.Namespace, watch: SessionScreen | N
         if pace and lap_steps:
             pace += f" ({count / minutes * lap_steps / hz / 60:.1f} times as many as whole laps)"
         tries = f"{count} {'try' if count == 1 else 'tries'} at '{args.practice}'{pace}, {passed} through"
-        return f"{tries}; {takeovers} takeovers, {human / hz:.1f} s of human driving."
-    return f"{count} episodes, {steps:,} steps, {finished} finished; {takeovers} takeovers, {human / hz:.1f} s of human driving."
+        return f"{tries}; {human}"
+    finished = sum(r.reason == "finish" for r in results)
+    return f"{count} episodes, {steps:,} steps, {finished} finished; {human}"
 
 
 def _wheel(
@@ -231,23 +226,19 @@ def _wheel(
         return NoHuman()
     if args.pad == "scripted":
         from data.errors import UsageError
-        from data.suggest import did_you_mean
+        from data.store import Store
         from hitl.drivers.human import scripted_human
         from hitl.drivers.scripted import Rule
+        from hitl.road.corners import corner_called
 
         if env.startswith("gym:"):
             raise UsageError("The scripted driver knows roads only: use --pad none here, or drive yourself.")
 
-        known = _known_corners(home, track)
-        names = frozenset(filter(None, args.corners.split(","))) or frozenset(c.name for c in known)
-        for name in sorted(names - {c.name for c in known}):
-            listed = ", ".join(f"'{c.name}'" for c in known) or "none yet"
-            meant = did_you_mean(name, [c.name for c in known])
-            raise UsageError(f"Track '{track.name}' has no corner '{name}'; its corners are {listed}.{meant}")
-        rule = None if args.lap else Rule(corners=names)
-        return scripted_human(
-            track, args.skill, rule, seed=args.seed, corners=known, limit_s=args.help_seconds
-        )
+        with Store(home.store_path, read_only=True) as store:  # with the names that the player gave
+            known = tuple(store.corners(track.name))
+        named = [corner_called(name, known, track.name) for name in args.corners.split(",") if name]
+        rule = None if args.lap else Rule(corners=frozenset(c.name for c in named or known))
+        return scripted_human(track, args.skill, rule, seed=args.seed, corners=known, limit_s=args.help_seconds)
     if window is None:
         pad = open_pad(load(home, "pad"), args.pad, args.pad_name)
     else:
@@ -256,16 +247,8 @@ def _wheel(
     return HumanDriver(pad)
 
 
-def _known_corners(home: Home, track: Track) -> tuple[Corner, ...]:
-    """Return the track's corners by the names that the player gave them."""
-    from data.store import Store
-
-    with Store(home.store_path, read_only=True) as store:
-        return tuple(store.corners(track.name))
-
-
 def player_pad(use: str, name: str, home: Home, window: Window) -> Any:
-    """Return the pad that the player asked for, and the window's keys beside it (alone for ``keyboard``)."""
+    """Return the pad that the player asked for together with the window's keys; for ``keyboard`` the keys alone."""
     from hitl.pads.combined import EitherPad
     from hitl.pads.keyboard import KeyboardPad
     from hitl.pads.open import open_pad
@@ -278,7 +261,7 @@ def player_pad(use: str, name: str, home: Home, window: Window) -> Any:
 
 
 def _teller(window: Window | None, also_printed: bool = False) -> Callable[[str, str], None]:
-    """Return what brings a sentence to the player: a toast, or a line where there is no window; or both."""
+    """Return a function that tells the player a sentence: as a toast, as a printed line where there is no window, or as both."""
     from typing import cast, get_args
 
     from takeover_ui.view import Level
@@ -293,7 +276,7 @@ def _teller(window: Window | None, also_printed: bool = False) -> Callable[[str,
 
 
 def _stop_on_signal() -> Callable[[], bool]:
-    """Turn the first Ctrl+C into a request to stop after the tick; the second is the usual one."""
+    """Turn the first Ctrl+C into a request to stop after the tick. The second one interrupts as usual."""
     asked: list[int] = []
 
     def ask(number: int, frame: object) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hitl.arguments import Parser, whole
+from hitl.commands.selection import add_dates, open_store
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
@@ -24,26 +25,17 @@ def main(argv: list[str]) -> int:
         "--corner", help="the corner to show (default: the one with most takeovers, else most failures)"
     )
     parser.add_argument("--session", type=whole(1), metavar="N", help="only this session")
-    parser.add_argument("--since", metavar="DATE", help="2026-11-20, today, yesterday, or an age: 12h, 7d")
-    parser.add_argument("--until", metavar="DATE", help="before this moment; the same forms")
+    add_dates(parser)
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: report.html in the home folder")
     args = parser.parse_args(argv)
 
-    from data.store import Store
-    from hitl.commands.selection import parse_date
     from hitl.screens.stored_report import stored_report
 
-    home = home_path(args)
-    with Store.open_existing(home.store_path) as store:
+    with open_store(args) as store:
         report = stored_report(
-            store,
-            track=args.track,
-            corner=args.corner,
-            session=args.session,
-            since=parse_date(args.since) if args.since else None,
-            until=parse_date(args.until) if args.until else None,
+            store, track=args.track, corner=args.corner, session=args.session, since=args.since, until=args.until
         )
-    print(save(args.output or home.root / "report.html", report))
+    print(save(args.output or home_path(args).root / "report.html", report))
     return 0
 
 

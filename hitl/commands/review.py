@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
 
 from hitl.arguments import Parser
-from hitl.home import add_home, home_path
-
-if TYPE_CHECKING:
-    from takeover_ui.review.model import ReviewModel
-    from takeover_ui.view import Scene
+from hitl.commands.selection import add_dates, open_store
+from hitl.home import add_home
 
 
 def main(argv: list[str]) -> int:
@@ -23,23 +20,22 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--track", help="a shipped track's name or a file (default: the one driven last)")
     parser.add_argument("--corner", help="begin with this corner's segments")
     parser.add_argument("--verdict", choices=["unreviewed", "good", "bad", "star"], help="begin with these")
-    parser.add_argument("--since", metavar="DATE", help="2026-11-20, today, yesterday, or an age: 12h, 7d")
-    parser.add_argument("--until", metavar="DATE", help="before this moment; the same forms")
+    add_dates(parser)
     parser.add_argument("--sort", choices=["priority", "newest", "different"], default="priority")
     args = parser.parse_args(argv)
 
+    import pygame
+
     from data.errors import DeviceError, UsageError
     from data.reading.segment_review import StoreReview
-    from data.store import Store
-    from hitl.commands.selection import parse_date
     from hitl.screens.stored_scene import stored_scene
+    from takeover_ui.review.app import ReviewApp
     from takeover_ui.review.model import ReviewModel
     from takeover_ui.window.window import display_available
 
-    with Store.open_existing(home_path(args).store_path) as store:
+    with open_store(args) as store:
         scene = stored_scene(store, args.track)
-        since, until = (parse_date(text) if text else None for text in (args.since, args.until))
-        data = StoreReview(store, scene.track, since, until)
+        data = StoreReview(store, scene.track, args.since, args.until)
         model = ReviewModel(data, corner=args.corner, verdict=args.verdict, sort=args.sort)
         if not model.list.all:
             raise UsageError(
@@ -49,21 +45,10 @@ def main(argv: list[str]) -> int:
             raise DeviceError(
                 "There is no display here to review on. Use `hitl segments` and `hitl label`, or set DISPLAY."
             )
-        _run(model, scene)
+        try:
+            app = ReviewApp(model, scene)
+        except pygame.error as error:
+            raise DeviceError(f"Cannot open the review window ({error}).") from error
+        with contextlib.closing(app):
+            app.run()
     return 0
-
-
-def _run(model: ReviewModel, scene: Scene) -> None:
-    import pygame
-
-    from data.errors import DeviceError
-    from takeover_ui.review.app import ReviewApp
-
-    try:
-        app = ReviewApp(model, scene)
-    except pygame.error as error:
-        raise DeviceError(f"Cannot open the review window ({error}).") from error
-    try:
-        app.run()
-    finally:
-        app.close()

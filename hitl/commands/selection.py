@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from data.records import Segment
     from data.store import Store
 
+FILTERS = (
+    "corner", "verdict", "kind", "outcome", "tag", "track", "since", "until", "session", "min_seconds", "max_seconds",
+)  # fmt: skip
+"""What ``add_filters`` adds, as the parsed command line and ``Store.segments`` call it."""
+
 
 def open_store(args: argparse.Namespace) -> Store:
     """Open the store of the home folder, which must be there."""
@@ -37,21 +42,25 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--outcome", choices=["cleared", "failed", "unclear"], help="whether the human cleared it")
     group.add_argument("--tag")
     group.add_argument("--track")
-    group.add_argument(
-        "--since", metavar="DATE", help="2026-11-20, 2026-11-20T18:30, today, yesterday, or an age: 90m, 12h, 7d"
-    )
-    group.add_argument("--until", metavar="DATE", help="before this moment; the same forms")
+    add_dates(group)
     group.add_argument("--session", type=whole(1), metavar="N")
     group.add_argument("--min-seconds", type=amount(), metavar="S")
     group.add_argument("--max-seconds", type=amount(), metavar="S")
 
 
-def parse_date(text: str, now: datetime | None = None) -> str:
+def add_dates(parser: argparse._ActionsContainer) -> None:
+    """Add ``--since`` and ``--until``, as the store writes dates."""
+    forms = "2026-11-20, 2026-11-20T18:30, today, yesterday, or an age: 90m, 12h, 7d"
+    parser.add_argument("--since", type=parse_date, metavar="DATE", help=forms)
+    parser.add_argument("--until", type=parse_date, metavar="DATE", help="before this moment; the same forms")
+
+
+def parse_date(text: str) -> str:
     """Return the moment meant, in UTC as the store writes it; a date without a zone is in local time.
 
     Raises UsageError for a date that cannot be read.
     """
-    now = now or datetime.now().astimezone()
+    now = datetime.now().astimezone()
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     if text == "today":
         moment = midnight
@@ -76,28 +85,28 @@ def parse_date(text: str, now: datetime | None = None) -> str:
 def selected(store: Store, args: argparse.Namespace) -> list[Segment]:
     """Return the segments that the filters choose.
 
-    Raises UsageError where a corner is asked for by a name that two tracks have: what is judged must be what was meant.
+    Raises UsageError where two tracks have a corner of the name that was given: only what was meant may be judged.
     """
     from hitl.road.known_tracks import chosen
 
-    track = chosen(store, args.track) if args.track else None
-    if args.corner and track is None:
-        _one_track(store, args.corner)
-    return store.segments(
-        corner=args.corner, verdict=args.verdict, kind=args.kind, outcome=args.outcome, tag=args.tag, track=track,
-        since=parse_date(args.since) if args.since else None, until=parse_date(args.until) if args.until else None,
-        session=args.session, min_seconds=args.min_seconds, max_seconds=args.max_seconds,
-    )  # fmt: skip
+    filters = {name: getattr(args, name) for name in FILTERS}
+    filters["track"] = chosen(store, args.track) if args.track else None
+    if args.corner and not args.track:
+        on = [track for track, named in store.corners_named() if named == args.corner]
+        if len(on) > 1:
+            listed = ", ".join(f"'{track}'" for track in on)
+            raise UsageError(f"{len(on)} tracks have a corner '{args.corner}': {listed}. Choose one with --track.")
+    return store.segments(**filters)
 
 
 def reasons(segments: Sequence[Segment], rule: DemoRule) -> str:
-    """Return how many of these segments are no demos, and why: "3 × you judged it bad, 2 × hardly moved"; empty for none."""
+    """Return how many of these segments do not count, and why: "3 × you judged it bad, 2 × hardly moved"; "" for none."""
     said = Counter(why.partition(" (")[0] for s in segments if (why := rule.judge(s).why))
     return ", ".join(f"{count} × {why}" for why, count in said.most_common())
 
 
 def filters_meant(store: Store, args: argparse.Namespace) -> str:
-    """Return what was probably meant by a filter that names what the store has never held; nothing where each is known."""
+    """Return what was probably meant by a filter whose name the store does not know; "" where it knows all of them."""
     from data.suggest import did_you_mean
 
     if args.corner and args.corner not in (corners := {corner for _, corner in store.corners_named()}):
@@ -108,15 +117,8 @@ def filters_meant(store: Store, args: argparse.Namespace) -> str:
     return ""
 
 
-def _one_track(store: Store, corner: str) -> None:
-    found = [track for track, named in store.corners_named() if named == corner]
-    if len(found) > 1:
-        listed = ", ".join(f"'{track}'" for track in found)
-        raise UsageError(f"{len(found)} tracks have a corner '{corner}': {listed}. Choose one with --track.")
-
-
 def local_time(text: str | None, short: bool = False) -> str:
-    """Return a date of the store in local time, as a person reads it; ``short`` leaves this year's number out."""
+    """Return a date of the store in local time; ``short`` omits the current year."""
     if not text:
         return ""
     moment = datetime.fromisoformat(text).astimezone()

@@ -6,19 +6,31 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hitl.arguments import Parser, whole
 from hitl.home import add_home, home_path
 
+if TYPE_CHECKING:
+    from hitl.remote.link import Access
+
 
 def add_access(parser: argparse.ArgumentParser, server: str) -> None:
-    """Add what tells how to reach a server. ``server``: the help of its address."""
+    """Add the options that say how to reach a server. ``server``: the help text of its address."""
     parser.add_argument("--server", default="127.0.0.1", metavar="HOST", help=server)
     parser.add_argument("--port", type=whole(1, 65535), default=55555, help="default: 55555")
     parser.add_argument(
         "--keys", type=Path, default=None, metavar="DIR", help="made by `hitl keys` (default: keys in the home)"
     )
     parser.add_argument("--no-tls", action="store_true", help="on this machine alone: nothing is encrypted")
+
+
+def access_of(args: argparse.Namespace, *, key: bool = False) -> Access:
+    """Return how to reach the server that the command line names; ``key``: the private key is needed, too. Raises UsageError."""
+    from hitl.remote.link import access
+
+    keys = args.keys or home_path(args).root / "keys"
+    return access(args.server, args.port, keys, tls=False if args.no_tls else None, key=key)
 
 
 def main(argv: list[str]) -> int:
@@ -28,14 +40,13 @@ def main(argv: list[str]) -> int:
     )
     add_home(parser)
     add_access(
-        parser, "the address that is listened on: 127.0.0.1 (default) is this machine alone, 0.0.0.0 is everybody"
+        parser, "the address to listen on: 127.0.0.1 (default) is this machine alone, 0.0.0.0 is every machine"
     )
     args = parser.parse_args(argv)
 
-    from hitl.remote.link import access, run_relay
+    from hitl.remote.link import run_relay
 
-    keys = args.keys or home_path(args).root / "keys"
-    to = access(args.server, args.port, keys, no_tls=args.no_tls, key=True)
+    to = access_of(args, key=True)
     how = "encrypted" if to.keys else "on this machine only, not encrypted"
     run_relay(
         to,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from hitl.arguments import Parser, whole
 from hitl.home import add_home, home_path
 
 
 def main(argv: list[str]) -> int:
-    """Train, print each evaluation, and say where the agent stands."""
+    """Train, print each evaluation, and say where the agent has stalled."""
     parser = Parser(
         prog="hitl stall",
         description="Train an agent from nothing, with two scripted laps in its memory, until it stalls at a corner. "
@@ -23,17 +24,15 @@ def main(argv: list[str]) -> int:
         "--in-a-row", type=whole(1), default=3, metavar="N", help="evaluations without a pass that make a stall"
     )
     parser.add_argument(
-        "--ship", metavar="DIR", help="also write the last checkpoint and the laps, small, to this folder"
+        "--ship", type=Path, metavar="DIR", help="also write the last checkpoint and the laps, small, to this folder"
     )
     parser.add_argument("--json", action="store_true", help="print JSON at the end")
     args = parser.parse_args(argv)
 
-    from data.errors import UsageError
     from hitl.demo import stall
 
     home = home_path(args)
-    if home.store_path.exists():
-        raise UsageError(f"The folder '{home.root.name}' already holds a store. A new agent needs an empty folder.")
+    home.require_empty()
 
     def report(e: stall.Evaluated) -> None:
         if not args.json:
@@ -47,28 +46,19 @@ def main(argv: list[str]) -> int:
         home, args.track, seed=args.seed, max_steps=args.steps, in_a_row=args.in_a_row, report=report
     )
     if args.ship and result.corner is not None:
-        from pathlib import Path
-
         from hitl.demo.shipped import ship
 
-        ship(home, Path(args.ship))
+        ship(home, args.ship)
     if args.json:
-        corner = result.corner
-        print(
-            json.dumps(
-                {
-                    "stalled_at": {"name": corner.name, "from_m": corner.from_m, "to_m": corner.to_m}
-                    if corner
-                    else None,
-                    "agent_steps": result.agent_steps,
-                    "updates": result.updates,
-                    "evaluations": [
-                        {"agent_steps": e.agent_steps, "return_mean": e.return_mean, "passes": e.passes}
-                        for e in result.evaluations
-                    ],
-                }
-            )
-        )
+        shown = {
+            "stalled_at": result.corner and result.corner._asdict(),
+            "agent_steps": result.agent_steps,
+            "updates": result.updates,
+            "evaluations": [
+                {"agent_steps": e.agent_steps, "return_mean": e.return_mean, "passes": e.passes} for e in result.evaluations
+            ],
+        }
+        print(json.dumps(shown))
     elif result.corner is None:
         print(f"The agent did not stall within {result.agent_steps:,} steps.")
     else:

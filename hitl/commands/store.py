@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 def size_text(count: float) -> str:
-    """Return a number of bytes as people say it."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if abs(count) < 1000 or unit == "GB":
-            return f"{count:.0f} {unit}" if unit in ("bytes", "kB") or count >= 100 else f"{count:.1f} {unit}"
-        count /= 1000
-    raise AssertionError("unreachable")
+    """Return a number of bytes for people: 310 MB."""
+    units = ["bytes", "kB", "MB", "GB"]
+    while abs(count) >= 1000 and len(units) > 1:
+        count, units = count / 1000, units[1:]
+    decimals = 0 if len(units) > 2 or count >= 100 else 1
+    return f"{count:.{decimals}f} {units[0]}"
 
 
 def time_text(seconds: float) -> str:
-    """Return a duration as people say it."""
+    """Return a duration for people: 10 min."""
     if seconds < 100:
         return f"{seconds:.1f} s"
     if seconds < 3600:
@@ -97,7 +97,7 @@ def _prune(store: Store, args: argparse.Namespace) -> int:
 
     from hitl.console import console
 
-    before = parse_date(args.older_than)
+    before = args.older_than
     steps, episodes = store.prunable(before)
     share = size_text(store.info().bytes_per_step * steps)
     what = f"{steps} agent steps of {episodes} drives before {local_time(before)} (about {share})"
@@ -159,7 +159,7 @@ def main(argv: list[str]) -> int:
             verb.add_argument("--track", help="only on this track")
             verb.add_argument("--dry-run", action="store_true", help="only list them")
         if name == "prune":
-            verb.add_argument("--older-than", required=True, metavar="AGE", help="30d, 12w, or a date")
+            verb.add_argument("--older-than", type=parse_date, required=True, metavar="AGE", help="30d, 12w, or a date")
             verb.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
     args = parser.parse_args(argv)
     with open_store(args) as store:

@@ -1,8 +1,9 @@
-"""`hitl train`: the trainer on a home folder, in the foreground or background; look at it, pause it, stop it."""
+"""`hitl train`: run the trainer on a home folder, in the foreground or background; show, pause or stop it."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from data.errors import TrainingError
 from hitl.arguments import Parser, whole
-from hitl.commands.server import add_access
+from hitl.commands.server import access_of, add_access
 from hitl.home import Home, add_home, home_path
+from trainer.daemon import control
+from trainer.daemon.heartbeat import read_heartbeat
 
 if TYPE_CHECKING:
     from trainer.daemon.wish import Wish
@@ -22,7 +25,7 @@ STOP_S = 60.0  # it may be writing a checkpoint to a slow disk
 
 
 def main(argv: list[str]) -> int:
-    """Train until stopped, or speak to a trainer that is at work."""
+    """Train until stopped, or control a trainer that is at work."""
     parser = Parser(
         prog="hitl train",
         description="Follow a home folder's store and learn from it until stopped. It may be killed at any moment and goes on "
@@ -67,15 +70,13 @@ def main(argv: list[str]) -> int:
         return _stop(home)
     home.create()
     if args.background:
-        return _background(home, args, _words(parser, args))
+        return _background(home, args, [word for word in argv if word != "--background"])
     if not args.from_server:
         return _run(home, args)
     from hitl.remote.child import Child
-    from hitl.remote.link import access
 
-    to = access(args.server, args.port, args.keys or home.root / "keys", no_tls=args.no_tls)
     say = (lambda text: None) if args.quiet else (lambda text: print(text, flush=True))
-    child = Child("receive", home.root, to, say, tmrl_weights=args.tmrl_weights)
+    child = Child("receive", home.root, access_of(args), say, tmrl_weights=args.tmrl_weights)
     try:
         return _run(home, args)
     finally:
@@ -88,25 +89,26 @@ def _run(home: Home, args: argparse.Namespace) -> int:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda number, frame: asked.append(number))
 
-    wish = _wish(home, args)  # a wrong setting is told at once, not when the first steps come
+    wish = _wish(home, args)  # a wrong setting is reported at once, not when the first steps come
 
     from trainer.daemon.daemon import Daemon
 
-    options: dict[str, Any] = {"stop": lambda: bool(asked), "logs": tuple(args.log)}
-    if args.quiet:
-        daemon = Daemon(home.root, wish, **options)
-        daemon.run()
-    elif sys.stdout.isatty():
-        from hitl.screens.train_terminal import TrainView
+    shown: dict[str, Any] = {}
+    with contextlib.ExitStack() as stack:
+        if not args.quiet and sys.stdout.isatty():
+            from rich.live import Live
 
-        with TrainView() as view:
-            daemon = Daemon(home.root, wish, say=view.say, show=view.show, **options)
-            daemon.run()
-    else:
-        daemon = Daemon(home.root, wish, say=lambda text: print(text, flush=True), **options)
+            from hitl.console import console
+            from hitl.screens.train_terminal import draw
+
+            live = stack.enter_context(Live("starting …", console=console(), refresh_per_second=4))
+            shown = {"say": live.console.print, "show": lambda beat, watch: live.update(draw(beat, watch))}
+        elif not args.quiet:
+            shown = {"say": lambda text: print(text, flush=True)}
+        daemon = Daemon(home.root, wish, stop=lambda: bool(asked), logs=tuple(args.log), **shown)
         daemon.run()
     if daemon.stuck:
-        # Everything is written. What such a package does at the end of a process would wait for its server, for ever.
+        # Everything is written. What such a package does at the end of a process would wait for its server for ever.
         sys.stdout.flush()
         os._exit(0)
     return 0
@@ -137,17 +139,9 @@ def _wish(home: Home, args: argparse.Namespace) -> Wish:
     )
 
 
-def _alive(home: Home) -> bool:
-    from trainer.daemon.control import running
-
-    return running(home.store_path)
-
-
 def _status(home: Home) -> int:
-    from trainer.daemon.heartbeat import read_heartbeat
-
-    beat, alive = read_heartbeat(home.root), _alive(home)
-    if not alive:
+    beat = read_heartbeat(home.root)
+    if not control.running(home.store_path):
         if beat is not None and beat.state == "failed":
             print(f"The trainer has stopped: {beat.problem}")
         elif beat is not None and beat.state != "stopped":
@@ -179,24 +173,20 @@ def _status(home: Home) -> int:
 
 
 def _pause(home: Home, pause: bool) -> int:
-    from trainer.daemon.control import PAUSE, ask, withdraw
-
-    if not _alive(home):
+    if not control.running(home.store_path):
         raise TrainingError("No trainer is at work on this home folder: `hitl train` starts one.")
-    (ask if pause else withdraw)(home.root, PAUSE)
+    (control.ask if pause else control.withdraw)(home.root, control.PAUSE)
     print("Training is paused. Resume with `hitl train resume`." if pause else "Training goes on.")
     return 0
 
 
 def _stop(home: Home) -> int:
-    from trainer.daemon.control import STOP, ask
-
-    if not _alive(home):
+    if not control.running(home.store_path):
         print("No trainer is at work on this home folder.")
         return 0
-    ask(home.root, STOP)
+    control.ask(home.root, control.STOP)
     until = time.monotonic() + STOP_S
-    while _alive(home):
+    while control.running(home.store_path):
         if time.monotonic() > until:
             raise TrainingError(f"The trainer has not stopped within {STOP_S:.0f} s: end its process by hand.")
         time.sleep(0.05)
@@ -204,25 +194,11 @@ def _stop(home: Home) -> int:
     return 0
 
 
-def _words(parser: argparse.ArgumentParser, args: argparse.Namespace) -> list[str]:
-    """Return the command line that means what was understood, less what the parent does itself (the home is named beside it)."""
-    words: list[str] = []
-    for action in parser._actions:
-        value = getattr(args, action.dest, None)
-        if not action.option_strings or action.dest in ("help", "home", "background"):
-            continue
-        if value is None or value is False or value == action.default:
-            continue
-        name = action.option_strings[-1]
-        words += [name] if value is True else [f"{name}={v}" for v in (value if isinstance(value, list) else [value])]
-    return words
-
-
 def _background(home: Home, args: argparse.Namespace, words: list[str]) -> int:
     from hitl.trainer_process import TrainerProcess
 
-    _wish(home, args)  # a wrong setting is told at once, and by this process
-    if _alive(home):
+    _wish(home, args)  # a wrong setting is reported at once, and by this process
+    if control.running(home.store_path):
         raise TrainingError("A trainer is already at work on this home folder: `hitl train status` shows it.")
     TrainerProcess(home, *words, detached=True).wait_for_heartbeat()
     print("The trainer is running in the background: `hitl train status`, `pause`, `resume`, `stop`.")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import socket
 
 from hitl.arguments import Parser
-from hitl.commands.server import add_access
+from hitl.commands.server import access_of, add_access
 from hitl.home import add_home, home_path
 
 
 def main(argv: list[str]) -> int:
-    """Play, and forward. What is not for the worker goes to `hitl play`."""
+    """Play, and send the steps on. Options that are not the worker's own go to `hitl play`."""
     parser = Parser(
         prog="hitl worker",
         description="`hitl play`, with the trainer on another machine: takes all its options beside these.",
@@ -26,12 +26,11 @@ def main(argv: list[str]) -> int:
 
     for_play = play.command_line()
     for_play.prog, for_play.also = parser.prog, tuple(parser.options())
-    for_play.parse_args(rest)  # a mistake in it is told before anything begins
+    for_play.parse_args(rest)  # so that a mistake in it is reported before anything begins
     from hitl.remote.child import Child
-    from hitl.remote.link import access
 
     home = home_path(args).create()
-    to = access(args.server, args.port, args.keys or home.root / "keys", no_tls=args.no_tls)
+    to = access_of(args)
     child = Child("forward", home.root, to, lambda text: print(text, flush=True), name=args.name, everything=args.all)
     try:
         return 0 if args.send_only else play.main(["--home", str(home.root), *rest])

@@ -26,21 +26,14 @@ EPISODES = 20
 TEST_SEED = 1_000_000  # the starts of "before" and "after"; checkpoints are chosen on others
 CHOICE_SEED = 3_000_000
 PASSES_TO_STOP = 19  # of 20, in two evaluations in a row: then the demo ends early
-STEPS_BETWEEN = 600  # agent steps between two evaluations
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When the demo stops, whatever the agent has learned."""
-
-    wall_seconds: float = 240.0  # of driving and learning
-    agent_steps: int = 12_000
-    lag_updates: int = 400  # updates that the trainer may be behind before a headless session waits for it
+STEPS_BETWEEN = 600  # driven steps between two evaluations
+MOST_STEPS = 12_000  # driven steps after which learning stops
+MOST_OWED = 400  # updates that the trainer may owe before a headless session waits for it
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """Twenty deterministic episodes of one checkpoint; fewer where the player left meanwhile."""
+    """Twenty deterministic episodes of one checkpoint; fewer when the player left before the end."""
 
     results: list[EpisodeResult]
     corner: str
@@ -63,11 +56,11 @@ class Measurement:
 
     @property
     def complete(self) -> bool:
-        """Whether all episodes were driven: only then is it a measurement of twenty."""
+        """Whether all twenty episodes were driven."""
         return len(self.results) == EPISODES
 
     def as_json(self) -> dict[str, float | int | None]:
-        """Return what ``--json`` writes of it."""
+        """Return its part of the ``--json`` file."""
         mean = round(self.return_mean, 2) if self.results else None
         return {"episodes": len(self.results), "corner_passes": self.passes, "return_mean": mean}
 
@@ -88,7 +81,7 @@ class DemoResult:
     wall_seconds: float
 
     def as_json(self) -> dict[str, Any]:
-        """Return what ``--json`` writes."""
+        """Return the content of the ``--json`` file."""
         return {
             "before": self.before.as_json(),
             "after": self.after.as_json(),
@@ -103,13 +96,13 @@ class DemoResult:
 
 
 class Progress:
-    """What is shown while the demo runs: nothing, unless a subclass shows it."""
+    """What the demo reports while it runs. This class shows nothing; subclasses show what they can."""
 
     def phase(self, text: str) -> None:
         """A new part begins."""
 
     def step(self, share: float, text: str) -> None:
-        """So much of the time limit is used (0 to 1), and this is where things stand."""
+        """``share`` of the time limit is used (0 to 1); ``text`` says how far the demo is."""
 
     def measured(self, return_mean: float) -> None:
         """The stalled agent has been measured."""
@@ -124,8 +117,8 @@ class Progress:
 class Demo:
     """One run of the demo, in a home that holds a stalled agent.
 
-    ``rig`` is driven, by the agent and by the one who takes over; ``referee`` evaluates, in lock-step (it may be the same).
-    ``paced``: the session waits for the trainer, which keeps up by itself only in real time.
+    ``rig`` is the session with takeovers; ``referee`` evaluates, in lock-step (it may be the same one). Learning ends after
+    ``minutes``. ``paced``: the session waits for the trainer, which keeps up by itself only in real time.
     """
 
     def __init__(
@@ -136,12 +129,12 @@ class Demo:
         corner: Corner,
         progress: Progress,
         *,
-        limits: Limits,
+        minutes: float,
         paced: bool = True,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self.rig, self.referee, self.trainer = rig, referee, trainer
-        self.corner, self.progress, self.limits = corner, progress, limits
+        self.corner, self.progress, self.seconds = corner, progress, 60.0 * minutes
         self.paced, self.cancelled = paced, cancelled
         self.agent_steps = self.human_steps = 0
         with Store(rig.home.store_path, read_only=True) as store:
@@ -159,9 +152,8 @@ class Demo:
         self.progress.phase("learning: takeovers at the corner")
         self._learn()
         self.progress.phase("after: the best checkpoint, alone")
-        known = [m for m in self._evaluations if m.checkpoint_id is not None and m.complete]
-        if known:
-            best = max(known, key=lambda m: (m.passes, m.return_mean))
+        known = [m for m in self._evaluations if m.checkpoint_id is not None]
+        if best := max(known, key=lambda m: (m.passes, m.return_mean), default=None):
             self.referee.policy.hold(str(best.checkpoint_id))
         after = self._measure(TEST_SEED)
         self.rig.written()
@@ -181,12 +173,12 @@ class Demo:
         )
 
     def _learn(self) -> None:
-        limits, began = self.limits, time.monotonic()
+        began = time.monotonic()
         episode = good = 0
         next_evaluation = STEPS_BETWEEN
         while good < 2 and not self.cancelled():
             used = time.monotonic() - began
-            if used > limits.wall_seconds or self._driven > limits.agent_steps:
+            if used > self.seconds or self._driven > MOST_STEPS:
                 break
             result = self.rig.session.episode("drive", seed=10_000 * (self.rig.options.seed + 1) + episode)
             episode += 1
@@ -194,7 +186,7 @@ class Demo:
             self.human_steps += result.human_steps
             self.progress.episode_over(result)
             self._wait_for_trainer()
-            self.progress.step(used / limits.wall_seconds, self._standing(episode))
+            self.progress.step(used / self.seconds, self._standing(episode))
             if self._driven >= next_evaluation:
                 next_evaluation = self._driven + STEPS_BETWEEN
                 good = good + 1 if self._evaluate() >= PASSES_TO_STOP else 0
@@ -223,7 +215,7 @@ class Demo:
         return Measurement(results, self.corner.name, self.referee.policy.checkpoint_id)
 
     def _wait_for_trainer(self) -> None:
-        """Faster than real time the session would run away from the trainer: let it come within its lag."""
+        """Wait until the trainer owes few updates: a session faster than real time would run away from it."""
         if not self.paced:
             return
         self.rig.written()
@@ -231,11 +223,11 @@ class Demo:
             if not self.trainer.alive:
                 raise TrainingError(f"The trainer has stopped: {self.trainer.last_line()}")
             beat = self.trainer.heartbeat()
-            if beat is not None and beat.online_steps >= self._driven and beat.owed_updates <= self.limits.lag_updates:
+            if beat is not None and beat.online_steps >= self._driven and beat.owed_updates <= MOST_OWED:
                 return
             time.sleep(0.02)
 
     def _updates(self) -> int:
-        """Updates of this demo: those that made the stalled agent are not counted."""
+        """Updates of this demo, without those that made the stalled agent."""
         beat = self.trainer.heartbeat()
         return max(0, beat.updates - self._updates_before) if beat is not None else 0

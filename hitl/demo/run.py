@@ -1,4 +1,4 @@
-"""The demo put together: without a window and faster than real time, or in a window with the player's hands on the wheel."""
+"""The demo put together: without a window and faster than real time, or in a window with the player at the wheel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.progress import Progress as Bar
 from data.records import Corner
 from hitl.commands.play import player_pad
 from hitl.console import console
-from hitl.demo.demo import Demo, DemoResult, Limits, Progress
+from hitl.demo.demo import Demo, DemoResult, Progress
 from hitl.demo.window import DemoWindow
 from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman, scripted_human
 from hitl.drivers.scripted import Rule
@@ -54,7 +54,7 @@ def run_headless(
         _trainer(home, seed) as trainer,
         Bar(*columns, console=console(stderr=True)) as bar,
     ):
-        return Demo(rig, rig, trainer, corner, TerminalProgress(bar), limits=Limits(60 * minutes)).run()
+        return Demo(rig, rig, trainer, corner, TerminalProgress(bar), minutes=minutes).run()
 
 
 def run_in_window(
@@ -66,7 +66,7 @@ def run_in_window(
     """
     with contextlib.ExitStack() as stack:
         window = stack.enter_context(Window(WindowOptions(title="hitl demo")))
-        shown = DemoWindow(window, corner)
+        shown = DemoWindow(window)
 
         def wheel(loaded: Any) -> Any:
             pad = player_pad("auto", "", home, window)
@@ -74,22 +74,19 @@ def run_in_window(
             player = HumanDriver(pad)
             return HumanOrScripted(player, _helper(loaded, corner, seed, skill)) if stand_in else player
 
-        def closed() -> bool:
-            return window.closed
-
         driven = SessionOptions(track=track, kind="demo", seed=seed, real_time=True, gating=shown.gating)
         measured = SessionOptions(track=track, kind="evaluation", seed=seed)
-        live = stack.enter_context(SessionSetup(home, driven, human=wheel, watch=shown.tick, stop=closed))
-        referee = stack.enter_context(SessionSetup(home, measured, watch=shown.fast_tick, stop=closed))
+        live = stack.enter_context(SessionSetup(home, driven, human=wheel, watch=shown, stop=lambda: window.closed))
+        referee = stack.enter_context(SessionSetup(home, measured, watch=shown.fast_tick, stop=lambda: window.closed))
         trainer = stack.enter_context(_trainer(home, seed))
-        shown.begin(live, trainer, stack.enter_context(HeartbeatReader(home.root)))
+        shown.begin_demo(live, trainer, stack.enter_context(HeartbeatReader(home.root)))
         demo = Demo(
             live,
             referee,
             trainer,
             corner,
             shown,
-            limits=Limits(60 * minutes),
+            minutes=minutes,
             paced=False,
             cancelled=lambda: window.closed or live.session.leaving,
         )

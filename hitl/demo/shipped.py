@@ -1,4 +1,4 @@
-"""The stalled agent that comes with the program: copied into an empty home, recognised in it, and written anew."""
+"""The stalled agent that comes with the program: copy it into an empty home, find its corner, write a new one."""
 
 from __future__ import annotations
 
@@ -6,20 +6,15 @@ import shutil
 from importlib import resources
 from pathlib import Path
 
-from data.errors import CheckpointError, UsageError
+from data.errors import CheckpointError
 from data.records import Corner
 from data.store import Store
 from hitl.home import Home
 
 
 def open_shipped(home: Home) -> None:
-    """Copy the stalled agent and its two laps into an empty home folder.
-
-    Raises:
-        UsageError: the folder already holds a store.
-    """
-    if home.store_path.exists():
-        raise UsageError(f"The folder '{home.root.name}' already holds a store, and a demo needs an empty folder.")
+    """Copy the stalled agent and its two laps into an empty home folder. Raises UsageError when it already holds a store."""
+    home.require_empty()
     home.create()
     with resources.as_file(resources.files("hitl") / "stalled") as shipped:
         shutil.copyfile(shipped / "store.sqlite", home.store_path)
@@ -29,24 +24,20 @@ def open_shipped(home: Home) -> None:
 
 
 def stalled_at(home: Home, track: str) -> Corner | None:
-    """Return the corner of a track that the stored evaluations of its newest checkpoint did not pass once."""
+    """Return the first corner of a track that its newest evaluated checkpoint did not pass once; None where it passed all."""
     with Store(home.store_path, read_only=True) as store:
         evaluations = store.evaluations(track=track)
         corners = store.corners(track)
     if not evaluations:
         return None
-    last = evaluations[-1]
-    for corner in sorted(corners, key=lambda c: c.from_m):
-        if last.passes.get(corner.name) == 0:
-            return corner
-    return None
+    return next((c for c in sorted(corners, key=lambda c: c.from_m) if evaluations[-1].passes.get(c.name) == 0), None)
 
 
 def ship(home: Home, folder: Path) -> None:
     """Write what a demo starts from to ``folder``: a store with the laps and the evaluations' outcomes, and the checkpoint.
 
-    The agent's own steps are left out, which makes it small; its evaluations stay as episodes without steps, so that
-    anyone can see that it stalled.
+    The agent's own steps are omitted, which makes it small. Its evaluations stay as episodes without steps, so that
+    everyone can see that it stalled. Raises CheckpointError when there is no checkpoint.
     """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / "store.sqlite"

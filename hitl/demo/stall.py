@@ -1,8 +1,8 @@
 """An agent that stalls honestly: trained from nothing, with two human laps in its memory, until it stalls at a corner.
 
 This is the learner that most people run: one replay for everything, laps included, and no takeovers. It is trained in
-lock-step in one process, so the same seed gives the same agent on the same machine. Nothing is done to make it fail: it is
-stopped when three evaluations in a row have not passed a corner that it reaches.
+lock-step in one process, so the same seed gives the same agent on the same machine. Nothing makes it fail on purpose: training
+stops when three evaluations in a row have not passed a corner that the agent reaches.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LAPS = 2
 EVALUATE_EVERY = 1000  # agent steps
 EPISODES = 20
 IN_A_ROW = 3  # evaluations without a pass that make a stall
-MASTERED = 0.95  # of the laps finished, in as many evaluations in a row: there is nothing to stall at any more
+MASTERED = 0.95  # share of laps finished, in IN_A_ROW evaluations in a row, after which the agent will not stall
 REACH_M = 40.0  # m before a corner from which an episode's end belongs to it
 
 RECIPE: dict[str, Any] = {
@@ -42,8 +42,8 @@ RECIPE: dict[str, Any] = {
     "warmup_steps": 1000,
     "init_gas_bias": 0.5,
 }
-"""What differs from the ``hitl`` preset: no half of its own for the demos, no cloning, nothing held on to, plain rates, and one
-update for two steps."""
+"""What differs from the ``hitl`` preset: one replay without a demo half, no cloning, no average of the actor, plain learning
+rates, and one update for two steps."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,11 @@ class Evaluated:
     progress_mean: float
     finished: int
     passes: dict[str, int]
-    checkpoint_id: int
 
 
 @dataclass(frozen=True)
 class StallResult:
-    """How it went. ``corner`` is where the agent stalled, None when it did not stall within the steps given."""
+    """How training went. ``corner``: where the agent stalled; None when it did not stall within the steps given."""
 
     corner: Corner | None
     evaluations: tuple[Evaluated, ...]
@@ -72,7 +71,7 @@ class StallResult:
 def stalled_corner(
     results: list[list[EpisodeResult]], corners: tuple[Corner, ...], length_m: float, in_a_row: int = IN_A_ROW
 ) -> Corner | None:
-    """Return the corner that the last evaluations stalled at: none of their episodes passed it, and they end in it.
+    """Return the corner that the agent has stalled at: in the last evaluations no episode passed it, and they end in it.
 
     ``results``: evaluations, oldest first, each a list of episodes. A place that belongs to no known corner becomes one.
     """
@@ -92,7 +91,7 @@ def stalled_corner(
 
 
 def mastered(results: list[list[EpisodeResult]]) -> bool:
-    """Tell whether the last evaluations were driven to the finish: such an agent needs no help."""
+    """Tell whether the last evaluations reached the finish: such an agent needs no help."""
     last = results[-IN_A_ROW:]
     return len(last) == IN_A_ROW and all(
         sum(r.reason == "finish" for r in evaluation) >= MASTERED * len(evaluation) for evaluation in last
@@ -131,7 +130,7 @@ def train_until_stalled(
             episode += 1
             if run.steps < (len(results) + 1) * EVALUATE_EVERY:
                 continue
-            row = run.save()
+            run.save()
             found = rig.evaluate(EPISODES, 2_000_000 + 1000 * len(results))
             results.append(found)
             evaluations.append(
@@ -142,7 +141,6 @@ def train_until_stalled(
                     fmean(r.progress for r in found),
                     sum(r.reason == "finish" for r in found),
                     {c.name: sum(r.passed[c.name] for r in found) for c in rig.corners},
-                    row,
                 )
             )
             report(evaluations[-1])
@@ -151,6 +149,6 @@ def train_until_stalled(
                 break
         if corner is not None and corner.name == "stall":
             with Store(home.store_path) as store:
-                store.upsert_corner(rig.track.name, corner.name, corner.from_m, corner.to_m, "mined")
+                store.upsert_corner(rig.track.name, *corner, "mined")
         rig.written()
         return StallResult(corner, tuple(evaluations), run.steps, run.updates)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 BOUNDED = frozenset(
     {"steer", "gas", "brake", "remaining", "pending_gas_brake", "pending_gas", "pending_brake", "pending_steer"}
 )
-"""Observations of ours that lie at an end of their range by nature."""
+"""Our observations that often lie at an end of their range, which is no fault."""
 
 
 def cases(
@@ -37,15 +37,15 @@ def cases(
     line: str | None = None,
     player_runs: Path | None = None,
 ) -> list[Case]:
-    """Return one case for the home folder and one for each foreign history; config, line and player runs belong to the
-    foreign ones, or make a case of their own. Raises HitlError for what cannot be read."""
-    found: list[Case] = []
-    if home is not None:
-        found.append(of_home(home))
+    """Return one case for the home folder and one for each foreign history.
+
+    Config, line and player runs belong to the foreign histories, or make a case of their own. Raises HitlError for what cannot
+    be read.
+    """
+    found = [of_home(home)] if home is not None else []
     recipe = read_recipe(config) if config is not None else None
-    road = line_facts(line)[0] if line is not None else None
-    drives = None
-    given = []
+    road = line_facts(line) if line is not None else None
+    drives, given = None, []
     if recipe is not None:
         given.append(f"config {recipe.name}")
     if road is not None:
@@ -107,9 +107,8 @@ def _road(store: Store, drives: Drives | None) -> RoadFacts | None:
         return None
     try:
         track = stored_track(store, drives.track)
-    except InputFileError:  # of an older store, which kept the name alone
+    except InputFileError:  # an older store, which kept the name alone
         return None
-
     track = replace(track, corners=drives.corners or track.corners)
     joined = drives.joined
     lost = -np.diff(drives.speed)[joined] * drives.hz

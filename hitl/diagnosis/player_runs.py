@@ -1,4 +1,4 @@
-"""Player runs of the old tool as drives to look at: as recorded, and paid as the settings of today would pay them."""
+"""Player runs of the old tool as drives for the diagnosis: as recorded, and with the reward of today's settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from trainer.diagnosis.recipe import Recipe
 
 MOST_RUNS = 60
 BOUNDED = ("steer", "gas", "brake", "gear", "failures", "steer_left", "steer_right", "slip_left", "slip_right")
-"""Numbers of the old observation that lie at an end of their range by nature."""
+"""Numbers of the old observation that often lie at an end of their range, which is no fault."""
 
 
 def read_player_runs(path: Path, line: str | None, recipe: Recipe | None) -> tuple[Drives, str]:

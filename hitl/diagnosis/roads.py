@@ -1,9 +1,8 @@
-"""A road in figures for the diagnosis: where its line ends, how far ahead a car must brake, how long its corners take."""
+"""Figures of a road for the diagnosis: where its line ends, how far ahead a car must brake, how long its corners take."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,23 +26,17 @@ def braking_zones(speed: NDArray[np.float64], spacing: float) -> list[tuple[int,
 
 
 def facts(
-    track: Track,
-    *,
-    top: float | None = None,
-    braking: float | None = None,
-    grip: float | None = None,
-    name: str = "",
-    spacing: float | None = None,
+    track: Track, *, top: float | None = None, braking: float | None = None, grip: float | None = None
 ) -> RoadFacts:
-    """Return a track's figures. ``top`` (m/s), ``braking`` and ``grip`` (m/s^2) as driven; assumed where left out."""
+    """Return a track's figures. ``top`` (m/s), ``braking`` and ``grip`` (m/s^2) as driven; None: assumed."""
     v, b, g = top or ASSUMED_TOP, braking or ASSUMED_BRAKING, grip or ASSUMED_GRIP
     speed = speed_profile(track, top=v, braking=b, grip=g, gain=ASSUMED_GAIN)
     line = track.line
     how = "driven" if top else "assumed"
     road = RoadFacts(
-        name=name or track.name,
+        name=track.name,
         length_m=line.length,
-        spacing_m=spacing or line.spacing,
+        spacing_m=line.spacing,
         top_speed=v,
         assumed=f"{how}: {v * 3.6:.0f} km/h at most, braking with {b:.0f} m/s², {g:.0f} m/s² in corners",
     )
@@ -63,25 +56,18 @@ def facts(
     return road
 
 
-def _raw_points(path: Path) -> NDArray[Any] | None:
-    """Return the recorded points of a tmrl reward file, artefact included; None for other kinds of line."""
-    if path.suffix.lower() != ".pkl":
-        return None
-    return np.asarray(reward_points(path), np.float64)
-
-
-def line_facts(path: str | Path) -> tuple[RoadFacts, Track]:
-    """Return the figures of a line file (or of a shipped track, by name) and its track. Raises InputFileError."""
-    track = load_track(path)
-    points = _raw_points(Path(path))
-    if points is None:
-        return facts(track), track
+def line_facts(path: str | Path) -> RoadFacts:
+    """Return the figures of a line file, or of a shipped track by its name. Raises InputFileError."""
+    road = facts(load_track(path))
+    if Path(path).suffix.lower() != ".pkl":
+        return road
+    points = np.asarray(reward_points(Path(path)), np.float64)  # as tmrl recorded them, artefact included
     steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
     end = finish_artefact(points)
-    road = facts(track, name=Path(path).name, spacing=float(np.median(steps)))
+    road.name, road.spacing_m = Path(path).name, float(np.median(steps))
     road.artefact_points = len(points) - end
     # The straight behind the road's end; the gap between two points belongs to neither.
     road.artefact_m = float(steps[end:].sum()) if road.artefact_points else 0.0
     direction = np.arctan2(*np.diff(points[:end], axis=0)[:, [0, 2]].T)
     road.heading_outside = float((np.abs(direction) > 1.0).mean())
-    return road, track
+    return road

@@ -1,14 +1,26 @@
-"""The corners of a line that has none of its own."""
+"""A corner by its name, and the corners of a line that has none of its own."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
+from data.errors import UsageError
 from data.records import Corner
+from data.suggest import did_you_mean
 from hitl.road.line import ReferenceLine
 
 RADIUS_M = 40.0  # m: a stretch that bends more tightly is a corner
 JOIN_M = 12.0  # m: bends nearer than this are one corner
+
+def corner_called(name: str, corners: Iterable[Corner], track: str) -> Corner:
+    """Return the corner of that name among a track's. Raises UsageError, which lists them."""
+    known = {corner.name: corner for corner in corners}
+    if name not in known:
+        listed = ", ".join(f"'{corner}'" for corner in known) or "none yet"
+        raise UsageError(f"Track '{track}' has no corner '{name}'; its corners are {listed}.{did_you_mean(name, known)}")
+    return known[name]
 
 
 def corners_from_curvature(line: ReferenceLine) -> tuple[Corner, ...]:

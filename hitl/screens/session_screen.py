@@ -1,17 +1,26 @@
-"""A session in its window: each tick drawn, the state of store and trainer beside it, and what keys and buttons do."""
+"""A session in its window: each tick as one view, with the states of store and trainer, and what keys and buttons do."""
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
+from data.records import AGENT, DRIVING_FAULTS, HUMAN
 from hitl.drivers.human import HumanSide, persons_pad
+from hitl.games.base import VehicleState
 from hitl.protocols import EpisodeResult, Tick
-from hitl.screens.live_view import LiveView
 from hitl.screens.trainer_state import HeartbeatReader
+from hitl.session.offers import next_corner
 from hitl.session.setup import SessionSetup
-from takeover_ui.view import RecorderState
+from takeover_ui.view import RecorderState, Scene, TrainerState, View
 from takeover_ui.window.window import Window
 
+FULL_LOCK = 0.4  # rad of the drawn front wheels
+SHOWN_LINES = 6  # of each driver
 HINTS = {
     mode: f"{how}    p: pause    backspace: panic    return: star    r: restart    esc: leave"
     for mode, how in {
@@ -32,40 +41,107 @@ def pad_hint(buttons: Mapping[str, tuple[str, ...]], mode: str) -> str:
 
 
 class SessionScreen:
-    """Shows a session's ticks in its window; made before the session's setup, which needs it."""
+    """Turns a session's ticks into views for its window, which takes the newest and drops the rest.
+
+    It is made before the session's setup, which needs it, and learns of the setup by ``begin``. It keeps what outlives a tick:
+    lines driven, the best return, failures. ``message`` and ``hint`` are one line each.
+    """
 
     def __init__(self, window: Window) -> None:
         self._window = window
+        self.message = self.hint = ""
+        self._ceiling: float | None = None
+        self._evaluations: tuple[tuple[float, float], ...] = ()  # (agent steps, share of corner passes)
+        self._best_return: float | None = None
+        self._takeovers = self._human_steps = self._late = 0
+        self._failures: deque[float] = deque(maxlen=200)
+        self._driving = AGENT
+        self._line: list[tuple[float, float]] = []
+        self._lines: dict[int, deque[NDArray[np.float32]]] = {who: deque(maxlen=SHOWN_LINES) for who in (AGENT, HUMAN)}
 
-    def begin(self, rig: SessionSetup, heartbeats: HeartbeatReader) -> None:
-        """The setup is there: its track and names are known."""
-        self._view = LiveView(self._window, rig.track, rig.corners, rig.action_names, hz=rig.task.settings.hz)
-        self._view.hint = HINTS[rig.options.gating.mode]
-        self._rig, self._heartbeats = rig, heartbeats
-
-    @property
-    def hint(self) -> str:
-        """Which keys or buttons do what."""
-        return str(self._view.hint)
+    def begin(self, rig: SessionSetup, trainer: HeartbeatReader) -> None:
+        """The setup is ready: its track and names are known."""
+        self._rig, self._trainer = rig, trainer
+        track = rig.track
+        line = track.line
+        self._scene = Scene(track.name, line.points, track.half_width, line.length, rig.corners, rig.action_names)
+        self.hint = HINTS[rig.options.gating.mode]
 
     def hint_by(self, wheel: HumanSide) -> None:
         """Name the pad's own buttons instead of keys: over another game the keyboard is that game's."""
         pad = persons_pad(wheel)
         made = next((m for part in getattr(pad, "parts", (pad,)) if (m := getattr(part, "map", None)) is not None), None)
         if made is not None:
-            self._view.hint = pad_hint(made.buttons, self._rig.options.gating.mode)
+            self.hint = pad_hint(made.buttons, self._rig.options.gating.mode)
 
     def __call__(self, tick: Tick) -> None:
         """Show one tick."""
-        status = self._rig.recorder.status
-        self._view.store = RecorderState(status.committed_steps, status.queue, status.problem)
-        self._view.trainer = self._heartbeats.newest
-        self._view(tick)
-
-    def say(self, text: str) -> None:
-        """Show one line until the next."""
-        self._view.message = text
+        state: VehicleState = tick.info["state"]
+        decision, progress, status = tick.decision, tick.info["progress"], self._rig.recorder.status
+        human = decision.driver == HUMAN
+        self._takeovers += decision.event == "takeover"
+        self._late = max(self._late, tick.late)
+        if tick.purpose != "evaluation":
+            self._human_steps += human
+        self._follow_line(state, decision.driver)
+        name, seconds = next_corner(self._scene.corners, progress, state.speed)
+        self._window.send(
+            View(
+                scene=self._scene,
+                driver="paused" if decision.paused else "human" if human else "agent",
+                stand_in=decision.trigger == "scripted",
+                proposed=tuple(float(v) for v in tick.proposed),
+                executed=tuple(float(v) for v in decision.executed),
+                speed=state.speed,
+                progress=progress,
+                x=state.x,
+                y=state.y,
+                heading=state.heading,
+                velocity=(state.vx, state.vy),
+                yaw_rate=state.yaw_rate,
+                wheel_angle=-state.steer * FULL_LOCK,
+                on_road=abs(tick.info["place"].offset) <= self._scene.half_width,
+                next_corner=name,
+                countdown=seconds,
+                help_wanted=tick.offer == "asked-for",
+                held=tuple(sorted(decision.held)),
+                risk=tick.risk,
+                episode_return=tick.episode_return,
+                best_return=self._best_return,
+                ceiling=self._ceiling,
+                takeovers=self._takeovers,
+                human_seconds=self._human_steps / self._rig.task.settings.hz,
+                trainer=self._trainer_state(),
+                store=RecorderState(status.committed_steps, status.queue, status.problem),
+                evaluations=self._evaluations,
+                failures=tuple(self._failures),
+                late_ticks=self._late,
+                message=self.message,
+                hint=self.hint,
+                agent_trails=tuple(self._lines[AGENT]),
+                human_trails=tuple(self._lines[HUMAN]),
+            )
+        )
 
     def episode_over(self, result: EpisodeResult) -> None:
-        """Keep what the next episodes show of it."""
-        self._view.episode_over(result)
+        """Keep what the next episodes show of this one."""
+        if result.reason in DRIVING_FAULTS:
+            self._failures.append(result.progress)
+        if result.purpose != "practice" and result.human_steps == 0:  # a try at one corner has no return to compare with
+            self._best_return = max(result.total, self._best_return if self._best_return is not None else result.total)
+        self._end_line()
+
+    def _trainer_state(self) -> TrainerState | None:
+        return self._trainer.newest
+
+    def _follow_line(self, state: VehicleState, driver: int) -> None:
+        jumped = bool(self._line) and math.dist(self._line[-1], (state.x, state.y)) > 10.0
+        if driver != self._driving or jumped:
+            self._end_line()
+            self._driving = driver
+        self._line.append((state.x, state.y))
+
+    def _end_line(self) -> None:
+        if len(self._line) > 1:
+            self._lines[self._driving].append(np.array(self._line, np.float32))
+        self._line = []

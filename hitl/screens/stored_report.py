@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from statistics import fmean
 from typing import Literal
 
 from data.errors import UsageError
 from data.reading.drives import EpisodeSummary
 from data.records import AGENT, HUMAN, VERDICTS, Corner, Segment
 from data.store import Store
-from data.suggest import did_you_mean
+from data.tables.checkpoints import CheckpointRecord
 from hitl import __version__
+from hitl.road.corners import corner_called
 from hitl.screens.stored_scene import stored_scene
 from takeover_ui.report.contents import CornerRow, DrivenLine, EpisodePoint, EvaluationPoint, Report, Score
 from takeover_ui.view import Scene
@@ -47,13 +50,13 @@ def stored_report(
             f"No episode on '{scene.track}' in that part of the store. Loosen --session, --since or --until."
         )
     segments = store.segments(track=scene.track, session=session, since=since, until=until)
-    rule = store.rule()
+    rule, checkpoints = store.rule(), {c.id: c for c in store.checkpoints()}
     takeovers = takeovers_that_show(store, segments)
     failures = [e.farthest for e in episodes if e.purpose != "lap" and not e.human_steps and e.failed]
     shown = _corner(scene, corner, takeovers, failures)
-    helped = next((k for k, e in enumerate(episodes) if e.purpose != "lap" and e.human_steps > 0), None)
-    before, after = _evaluated(episodes, helped)
-    scores = [_score(store, group, shown, which) for group, which in (before, after)]
+    helped = next((k for k, e in enumerate(episodes) if e.helped), None)
+    (before, _), (after, _) = evaluated = _evaluated(episodes, helped)
+    scores = [_score(checkpoints, group, shown, which) for group, which in evaluated]
     laps, counts = sum(s.kind == "lap" for s in segments), sum(rule.judge(s).counts for s in segments)
     verdicts = Counter(s.verdict for s in segments)
     return Report(
@@ -65,11 +68,11 @@ def stored_report(
         takeover_seconds=sum(s.seconds for s in takeovers),
         takeovers=len(takeovers),
         agent_steps=sum(_agent_steps(e) for e in episodes[helped or 0 :]),
-        updates=_updates(store, None if helped is None else episodes[helped]),
-        ceiling=_ceiling(episodes[:helped], before[0]),
-        lines=_lines(store, scene, shown, episodes, before[0], after[0]),
+        updates=_updates(store, checkpoints, None if helped is None else episodes[helped].checkpoint_id),
+        ceiling=_ceiling(episodes[:helped], before),
+        lines=_lines(store, scene, shown, episodes, before, after),
         episodes=_curve(episodes),
-        evaluations=_evaluations(store, episodes, shown),
+        evaluations=_evaluations(checkpoints, episodes, shown),
         failures=failures,
         corners=[_corner_row(c, episodes, takeovers) for c in scene.corners],
         verdicts={v: verdicts[v] for v in VERDICTS} if segments else {},
@@ -93,12 +96,7 @@ def takeovers_that_show(store: Store, segments: Sequence[Segment]) -> list[Segme
 
 def _corner(scene: Scene, wanted: str | None, takeovers: list[Segment], failures: list[float]) -> Corner | None:
     if wanted is not None:
-        found = scene.corner(wanted)
-        if found is None:
-            known = ", ".join(c[0] for c in scene.corners) or "none"
-            meant = did_you_mean(wanted, [c[0] for c in scene.corners])
-            raise UsageError(f"'{scene.track}' has no corner '{wanted}'. Known corners: {known}.{meant}")
-        return found
+        return corner_called(wanted, scene.corners, scene.track)
 
     def weight(corner: Corner) -> tuple[int, int]:
         name, from_m, to_m = corner
@@ -135,19 +133,21 @@ def _newest(evaluations: list[EpisodeSummary]) -> list[EpisodeSummary]:
     return [e for e in evaluations if e.checkpoint_id == evaluations[-1].checkpoint_id][-EPISODES:]
 
 
-def _score(store: Store, group: list[EpisodeSummary], corner: Corner | None, rule: str) -> Score | None:
+def _score(
+    checkpoints: Mapping[int, CheckpointRecord], group: list[EpisodeSummary], corner: Corner | None, rule: str
+) -> Score | None:
     if corner is None or not group:
         return None
-    passed = tuple(e.farthest >= corner[2] for e in group)
-    mean = sum(e.total for e in group) / len(group)
+    passed = tuple(e.farthest >= corner.to_m for e in group)
     finished = sum(e.reason == "finish" for e in group)
-    updates = next((c.updates for c in store.checkpoints() if c.id == group[0].checkpoint_id), None)
-    return Score(passed, mean, finished, updates, rule)
+    checkpoint = checkpoints.get(group[0].checkpoint_id or 0)
+    updates = checkpoint.updates if checkpoint is not None else None
+    return Score(passed, fmean(e.total for e in group), finished, updates, rule)
 
 
 def _title(scene: Scene, corner: Corner | None, session: int | None, before: Score | None, after: Score | None) -> str:
     if corner and before and after:
-        return f"{corner[0]}: from {before.passed_text} to {after.passed_text}"
+        return f"{corner.name}: from {before.passed_text} to {after.passed_text}"
     what = f"Session {session}" if session is not None else "Takeovers and learning"
     return f"{what} on ‘{scene.track}’"
 
@@ -156,23 +156,21 @@ def _agent_steps(episode: EpisodeSummary) -> int:
     return episode.length - episode.human_steps if episode.purpose in ("drive", "practice") else 0
 
 
-def _updates(store: Store, first_helped: EpisodeSummary | None) -> int:
-    """Return the trainer's updates since the first takeover, or all where there was none."""
-    updates = {c.id: c.updates for c in store.checkpoints()}
-    latest = store.latest_checkpoint()
-    first = first_helped.checkpoint_id if first_helped is not None else None
-    return latest.updates - (updates.get(first, 0) if first is not None else 0) if latest else 0
+def _updates(store: Store, checkpoints: Mapping[int, CheckpointRecord], first_helped: int | None) -> int:
+    """Return the trainer's updates since the checkpoint of the first takeover; all of them where there was none."""
+    latest, first = store.latest_checkpoint(), checkpoints.get(first_helped or 0)
+    return latest.updates - (first.updates if first is not None else 0) if latest else 0
 
 
 def _ceiling(alone: list[EpisodeSummary], before: list[EpisodeSummary]) -> float | None:
     """Return the mean return of the last episodes that the agent drove alone before the first help, else of an evaluation."""
     totals = [e.total for e in alone if e.purpose == "drive"][-EPISODES:]
     totals = totals if len(totals) >= 5 else [e.total for e in before]
-    return sum(totals) / len(totals) if totals else None
+    return fmean(totals) if totals else None
 
 
 def _curve(episodes: list[EpisodeSummary]) -> list[EpisodePoint]:
-    """Return the drives as points; a try at one corner earns a fraction of an episode, so it is none, but its steps count."""
+    """Return the drives as points. A try at one corner is not a point (it earns a part of an episode), but its steps count."""
     points, steps = [], 0
     for e in episodes:
         steps += _agent_steps(e)
@@ -181,16 +179,18 @@ def _curve(episodes: list[EpisodeSummary]) -> list[EpisodePoint]:
     return points
 
 
-def _evaluations(store: Store, episodes: list[EpisodeSummary], corner: Corner | None) -> list[EvaluationPoint]:
+def _evaluations(
+    checkpoints: Mapping[int, CheckpointRecord], episodes: list[EpisodeSummary], corner: Corner | None
+) -> list[EvaluationPoint]:
     """Return one point for each checkpoint that was evaluated, at the steps it had learned from."""
-    steps = {c.id: c.env_steps for c in store.checkpoints()}
     groups: dict[int, list[EpisodeSummary]] = {}
     for e in episodes:
-        if e.purpose == "evaluation" and e.checkpoint_id in steps and not e.cut_off:
-            groups.setdefault(e.checkpoint_id, []).append(e)
-    end = corner[2] if corner else 0.0
+        checkpoint = checkpoints.get(e.checkpoint_id or 0)
+        if e.purpose == "evaluation" and checkpoint is not None and not e.cut_off:
+            groups.setdefault(checkpoint.id, []).append(e)
+    end = corner.to_m if corner else 0.0
     points = [
-        EvaluationPoint(steps[key], sum(e.farthest >= end for e in g), len(g), sum(e.total for e in g) / len(g))
+        EvaluationPoint(checkpoints[key].env_steps, sum(e.farthest >= end for e in g), len(g), fmean(e.total for e in g))
         for key, g in groups.items()
     ]
     return sorted(points, key=lambda p: p.agent_steps)
@@ -207,32 +207,25 @@ def _lines(
     """Return what the human and the two evaluated checkpoints drove through the corner."""
     if corner is None:
         return []
-    low, high = max(0.0, corner[1] - AROUND_M), min(scene.length, corner[2] + AROUND_M)
-    kinds: tuple[tuple[Literal["before", "human", "after"], list[EpisodeSummary]], ...] = (
-        ("before", before),
-        ("human", episodes),
-        ("after", after),
-    )
+    low, high = max(0.0, corner.from_m - AROUND_M), min(scene.length, corner.to_m + AROUND_M)
+    driven = [e for e in episodes if e.purpose != "evaluation"]
+    kinds: tuple[tuple[Literal["before", "human", "after"], list[EpisodeSummary]], ...]
+    kinds = ("before", before), ("human", driven), ("after", after)
     lines: list[DrivenLine] = []
     for kind, group in kinds:
-        purposes = ("drive", "practice", "lap") if kind == "human" else ("evaluation",)
-        wanted = [e for e in reversed(group) if e.purpose in purposes][: None if kind == "human" else 3 * EPISODES]
-        for drive in store.lines(wanted, low, high, HUMAN if kind == "human" else AGENT, LINES):
+        for drive in store.lines(reversed(group), low, high, HUMAN if kind == "human" else AGENT, LINES):
             failed = kind != "human" and drive.episode.failed
             lines.append(DrivenLine(kind, drive.points, drive.progress, drive.speed, failed=failed))
     return lines
 
 
 def _corner_row(corner: Corner, episodes: list[EpisodeSummary], takeovers: list[Segment]) -> CornerRow:
-    name, from_m, to_m = corner
     alone = [e for e in episodes if e.purpose != "lap" and e.human_steps == 0]
-    here = [s for s in takeovers if s.corner == name]
+    here = [s for s in takeovers if s.corner == corner.name]
     return CornerRow(
-        name,
-        from_m,
-        to_m,
-        reached=sum(e.farthest >= from_m for e in alone),
-        passed=sum(e.farthest >= to_m for e in alone),
+        *corner,
+        reached=sum(e.farthest >= corner.from_m for e in alone),
+        passed=sum(e.farthest >= corner.to_m for e in alone),
         takeovers=len(here),
         human_seconds=sum(s.seconds for s in here),
         cleared=sum(s.outcome == "cleared" for s in here),
@@ -242,8 +235,6 @@ def _corner_row(corner: Corner, episodes: list[EpisodeSummary], takeovers: list[
 def _versions() -> dict[str, str]:
     found = {"hitl": __version__, "python": platform.python_version()}
     for name in PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             found[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return found

@@ -3,68 +3,56 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import HitlError, InputFileError, StoreError
-from data.reading.drives import Drive
+from data.store import Store
 from hitl.road.known_tracks import chosen, stored_track
 from hitl.road.track import DEFAULT_WIDTH, load_track
+from takeover_ui.geometry import distances
 from takeover_ui.view import Scene
 
-if TYPE_CHECKING:
-    from data.store import Store
+SPACING_M = 2.0  # between the points of a line that is made from a drive
 
 
-def stored_scene(store: Store, track: str | Path | None = None) -> Scene:
+def stored_scene(store: Store, track: str | None = None) -> Scene:
     """Return the scene of a track that the store knows: by name, by file, or (None) the one driven last.
 
-    A track whose file is not at hand is drawn from its longest drive. Raises StoreError when nothing was driven there.
+    A track whose file is missing is drawn along its longest drive. Raises StoreError when nothing was driven there.
     """
     driven = store.tracks()
     if not driven:
         raise StoreError("The store holds no episode yet. Drive with `hitl play` first.")
-    name = chosen(store, str(track)) if track is not None else driven[0]
+    name = chosen(store, track) if track is not None else driven[0]
     if name not in driven:
         raise InputFileError(f"Nothing was driven on the track '{name}'. In the store: {', '.join(driven)}.")
-    stored = tuple(store.corners(name))
+    stored, action_names = tuple(store.corners(name)), store.sessions(name)[-1].action_names
     try:
         loaded = stored_track(store, name)
     except HitlError as error:
-        if track is not None and Path(track).is_file():
-            loaded = load_track(track)
-        else:
-            points, half_width, corners = _driven_line(store, name), DEFAULT_WIDTH / 2, stored
+        if track is None or not Path(track).is_file():
+            points = _driven_line(store, name)
             if points is None:
                 raise StoreError(f"The store holds no positions for '{name}'. Give its file with --track.") from error
-            from takeover_ui.geometry import distances
-
-            return Scene(name, points, half_width, float(distances(points)[-1]), corners, _action_names(store, name))
-    corners = stored or loaded.corners
-    return Scene(name, loaded.line.points, loaded.half_width, loaded.line.length, corners, _action_names(store, name))
-
-
-def _action_names(store: Store, track: str) -> tuple[str, ...]:
-    return store.sessions(track)[-1].action_names
+            return Scene(name, points, DEFAULT_WIDTH / 2, float(distances(points)[-1]), stored, action_names)
+        loaded = load_track(track)
+    line = loaded.line
+    return Scene(name, line.points, loaded.half_width, line.length, stored or loaded.corners, action_names)
 
 
 def _driven_line(store: Store, track: str) -> NDArray[np.float64] | None:
-    """Return a line (n, 2) along the longest drive on a track; None when there is none."""
+    """Return a line (n, 2) along the longest drive on a track; None when too little of it is known."""
     episodes = [e for e in store.episodes(track, closed=False) if e.length > 10]
     if not episodes:
         return None
-    return line_along(store.steps(max(episodes, key=lambda e: e.farthest), columns=("x", "y", "progress")))
-
-
-def line_along(drive: Drive, spacing: float = 2.0) -> NDArray[np.float64] | None:
-    """Return a line (n, 2) along a drive, a point every ``spacing`` metres; None where too little of it is known."""
+    drive = store.steps(max(episodes, key=lambda e: e.farthest), columns=("x", "y", "progress"))
     good = np.isfinite(drive.points).all(axis=1) & np.isfinite(drive.progress)
     ahead = np.maximum.accumulate(np.where(good, drive.progress, -np.inf))
     good &= np.concatenate([[True], np.diff(ahead) > 1e-6])
     if good.sum() < 3:
         return None
     known = drive[good]
-    at = np.arange(0.0, float(known.progress.max()) + spacing, spacing)
+    at = np.arange(0.0, float(known.progress.max()) + SPACING_M, SPACING_M)
     return np.stack([np.interp(at, known.progress, values) for values in (known.x, known.y)], axis=1)

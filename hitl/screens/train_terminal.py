@@ -1,53 +1,20 @@
-"""What a trainer in front shows on a terminal: progress, rates, the last evaluations."""
+"""What a trainer in the foreground shows on a terminal: progress, rates, the last evaluations."""
 
 from __future__ import annotations
 
-from types import TracebackType
-
 from rich.console import Group
-from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from hitl.console import console, facts, table
+from hitl.console import facts, table
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import Heartbeat
 
 EVALUATIONS = 6
 
 
-class TrainView:
-    """A live view; use as a context manager and hand ``say`` and ``show`` to the daemon."""
-
-    def __init__(self) -> None:
-        self._live = Live(Text("starting …"), console=console(), refresh_per_second=4, transient=False)
-
-    def __enter__(self) -> TrainView:
-        self._live.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._live.__exit__(kind, error, traceback)
-
-    def say(self, text: str) -> None:
-        """Print a sentence above the view."""
-        self._live.console.print(text)
-
-    def show(self, beat: Heartbeat, watch: Watch) -> None:
-        """Draw the newest state."""
-        self._live.update(draw(beat, watch))
-
-
-def fallen(count: int) -> str:
-    """Return what so many evaluations below the best mean, without a full stop."""
-    which = "The last evaluation lies" if count == 1 else f"The last {count} evaluations lie"
-    return f"{which} significantly below the best"
-
-
 def draw(beat: Heartbeat, watch: Watch) -> Group:
-    """Return what the view shows."""
+    """Return the newest state as a picture for the terminal."""
     age = beat.checkpoint_age_s
     rows = facts(
         [
@@ -78,9 +45,8 @@ def draw(beat: Heartbeat, watch: Watch) -> Group:
             )
         parts.append(evaluations)
     if beat.below_best:
-        parts.append(Text(f"{fallen(beat.below_best)} (*).", style="bold yellow"))
-    if beat.finding:
-        parts.append(Text(f"! {beat.finding}", style="yellow"))
-    if beat.problem:
-        parts.append(Text(beat.problem, style="yellow"))
+        many = beat.below_best > 1
+        which = f"The last {beat.below_best} evaluations lie" if many else "The last evaluation lies"
+        parts.append(Text(f"{which} significantly below the best (*).", style="bold yellow"))
+    parts += [Text(text, style="yellow") for text in (f"! {beat.finding}" if beat.finding else "", beat.problem) if text]
     return Group(*parts)  # type: ignore[arg-type]

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data.recording.recorder import Recorder
 from data.records import HUMAN
 from hitl import arbiter
 from hitl.drivers.human import HumanSide, persons_pad
 from hitl.pads.base import braking_action, neutral_action, to_action
 from hitl.pads.hands import look, together
-from hitl.protocols import Clock, Recorder
+from hitl.protocols import Clock
 
 LIES = (
     "The {what} stands off its rest and does not move, so it counts as let go there. If no hand is on it, "
@@ -28,7 +29,7 @@ class DriverChoice:
 
     def __init__(
         self,
-        settings: arbiter.Settings,
+        settings: arbiter.GatingSettings,
         controls: Sequence[str],
         clock: Clock,
         recorder: Recorder,

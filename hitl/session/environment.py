@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data.recording.recorder import Recorder
 from hitl.games.hang_guard import EnvironmentLost, lost
 from hitl.games.world import World
-from hitl.protocols import EpisodeResult, Recorder
+from hitl.protocols import EpisodeResult
 from hitl.session.door import Door, Unusable
 from hitl.timing.clocks import LockstepClock
 

@@ -67,7 +67,7 @@ class PolicyForesight:
     def step(
         self, observation: NDArray[np.float32], proposed: NDArray[np.float32], agent: bool
     ) -> tuple[float | None, bool]:
-        """Return (risk from 0 to 1, whether a request stands)."""
+        """Return (risk from 0 to 1 or None, whether help is asked for). ``agent``: the agent drove the last step."""
         if self.model is None:
             return None, False
         quantiles = self._policy.quantiles_now(observation, proposed)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from data.demos import DemoRule
+from data.recording.recorder import Recorder
 from data.records import Corner
-from hitl.protocols import EpisodeResult, Recorder
+from hitl.protocols import EpisodeResult
 from hitl.session.outcome import Course, OutcomeJudge
 
 

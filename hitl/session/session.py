@@ -23,14 +23,16 @@ from numpy.typing import NDArray
 
 from data.demos import DemoRule
 from data.numbers import is_number
+from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, StepRow
 from hitl import arbiter
 from hitl.drivers.human import HumanSide, NoHuman
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.world import World
-from hitl.protocols import EpisodeResult, Foresight, Policy, Recorder, Remembering, Tick
+from hitl.protocols import EpisodeResult, Policy, Remembering, Tick
 from hitl.session.driver_choice import DriverChoice
 from hitl.session.environment import Environment
+from hitl.session.help_requests import PolicyForesight
 from hitl.session.offers import RUMBLES, CornerOffers
 from hitl.session.segments import Segments
 from hitl.session_options import SessionOptions
@@ -64,7 +66,7 @@ class Session:
         *,
         offers: CornerOffers | None = None,
         human: HumanSide | None = None,
-        foresight: Foresight | None = None,
+        foresight: PolicyForesight | None = None,
         rule: DemoRule | None = None,
         watch: Callable[[Tick], None] = lambda tick: None,
         stop: Callable[[], bool] = lambda: False,

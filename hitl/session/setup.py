@@ -8,11 +8,10 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
-from data.errors import CheckpointError, StoreError, UsageError
+from data.errors import CheckpointError, StoreError
 from data.recording.recorder import Recorder
 from data.records import Corner, SessionInfo
 from data.store import Store
-from data.suggest import did_you_mean
 from data.tables.tracks import plain
 from hitl.drivers.human import HumanSide, device_hub
 from hitl.drivers.policy import CheckpointPolicy, NetworkPolicy
@@ -20,6 +19,7 @@ from hitl.games.open_game import open_world
 from hitl.home import Home
 from hitl.protocols import EpisodeResult, Tick
 from hitl.road.corner_mining import same_stretch
+from hitl.road.corners import corner_called
 from hitl.road.known_tracks import file_under
 from hitl.road.track import Track
 from hitl.session.help_requests import PolicyForesight
@@ -149,12 +149,7 @@ class SessionSetup:
 
     def corner(self, name: str) -> Corner:
         """Return the corner of that name, the track's or the player's. Raises UsageError."""
-        for corner in self.corners:
-            if corner.name == name:
-                return corner
-        known = ", ".join(f"'{c.name}'" for c in self.corners) or "none yet"
-        meant = did_you_mean(name, [c.name for c in self.corners])
-        raise UsageError(f"Track '{self.track.name}' has no corner '{name}'; its corners are {known}.{meant}")
+        return corner_called(name, self.corners, self.track.name)
 
     def _file_track(self) -> list[str]:
         """Call the track what the store calls it, which knows it by its line; return what the player must be told."""

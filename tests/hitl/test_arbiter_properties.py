@@ -9,7 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from hitl.arbiter import AGENT, HUMAN, Inputs, Settings, State, new_episode, step
+from hitl.arbiter import AGENT, HUMAN, GatingSettings, Inputs, State, new_episode, step
 from hitl.pads.base import MISSING, PadState, braking_action, neutral_action, to_action
 
 NAMES = ("gas", "brake", "steer")
@@ -26,7 +26,7 @@ pads = st.one_of(
     st.just(PadState(connected=False, gas=1.0, buttons=frozenset({"takeover", "pause", "panic"}))),
 )
 all_settings = st.builds(
-    Settings,
+    GatingSettings,
     mode=st.sampled_from(["hold", "toggle", "touch"]),
     neutral_s=seconds,
     settle_s=seconds,
@@ -49,7 +49,7 @@ class Driving(RuleBasedStateMachine):
     """Any sequence of ticks, pads, commands and episode ends."""
 
     @initialize(settings=all_settings)
-    def begin(self, settings: Settings) -> None:
+    def begin(self, settings: GatingSettings) -> None:
         self.settings, self.state, self.time = settings, State(), 0.0
         self.driver, self.since = AGENT, 0.0
         self.before = ALL

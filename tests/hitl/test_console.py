@@ -13,7 +13,7 @@ from data.recording.recorder import Recorder
 from data.store import Store
 from hitl.cli import main
 from hitl.console import console, print_facts, table
-from hitl.screens.train_terminal import TrainView, draw
+from hitl.screens.train_terminal import draw
 from tests.support.places import ROOT
 from tests.support.recorded import drive, session_info
 from trainer.daemon.evaluations import Watch
@@ -69,10 +69,8 @@ def test_files_that_come_in(tmp_path, capsys, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_trainer_says(name):
     said = io.StringIO()
-    view = TrainView()
-    view._live.console.file = said
-    view.say(f"says {name}")
     out = console(file=said, width=200)
+    out.print(f"says {name}")
     out.print(draw(Heartbeat(checkpoint=f"c {name}", problem=f"p {name}", finding=f"f {name}", detail=f"d {name}"), Watch()))
     for word in ("says", "c", "p", "f", "d"):
         assert f"{word} {name}" in said.getvalue()

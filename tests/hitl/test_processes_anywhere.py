@@ -107,7 +107,7 @@ def test_a_trainer_behind_is_started_from_what_was_understood(words, tmp_path, m
     if "-strange" in words:
         words = [w for w in words if w not in ("--server", "-strange")] + ["--server=-strange"]
     started: list[list[str]] = []
-    monkeypatch.setattr(train, "_background", lambda home, args, given: started.append(["--home", str(home.root), *given]) or 0)
+    monkeypatch.setattr(train, "_background", lambda home, args, given: started.append([*given, "--home", str(home.root)]) or 0)
     seen: list[argparse.Namespace] = []
     real = argparse.ArgumentParser.parse_args
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", lambda self, argv=None: seen.append(real(self, argv)) or seen[-1])

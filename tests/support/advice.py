@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from data.errors import UsageError
 from hitl.cli import COMMANDS
 from hitl.games.registry import single_words
 from tests.support.places import ROOT
@@ -165,6 +166,8 @@ def parsed(words: list[str]) -> argparse.Namespace | str:
             found = seen[-1][1]
             assert found is not None
             return meant(words[0], found)
+        except UsageError as error:  # a date that cannot be read
+            return str(error)
         except SystemExit as stopped:
             return argparse.Namespace() if stopped.code == 0 else said.getvalue().strip().splitlines()[-1]
     raise AssertionError(f"hitl {words[0]} went on without a parser")
@@ -261,7 +264,7 @@ def refused(told: Advice) -> str | None:
             return str(error)
         if len(words) == 1 and not told.whole and words[0] in COMMANDS:
             return None  # the command is named, not told to be typed
-        for number in (None, "3"):
+        for number in (None, "3", "3d"):
             tried = [number if number and re.fullmatch(r"[A-Z]+", w) else w for w in words]
             answer = parsed(tried)
             if not isinstance(answer, str):

@@ -30,7 +30,7 @@ class Still:
 
 
 def rig(home, **more):
-    made = SessionSetup(Home(home), SessionOptions(real_time=True, gating=arbiter.Settings()), **more)
+    made = SessionSetup(Home(home), SessionOptions(real_time=True, gating=arbiter.GatingSettings()), **more)
     made.session.policy = Still()
     return made
 

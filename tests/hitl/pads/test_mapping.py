@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import InputFileError
-from hitl.arbiter import Settings as Takeover
+from hitl.arbiter import GatingSettings
 from hitl.home import Home
 from hitl.pads.base import MISSING, PadState
 from hitl.pads.keyboard import KeyboardPad
@@ -191,7 +191,7 @@ def test_a_closed_keyboard_is_missing() -> None:
 def test_settings_of_an_empty_home_are_the_defaults(tmp_path: Path) -> None:
     settings = load(Home(tmp_path))
     assert settings.pad == PadChoice()
-    assert settings.takeover == Takeover()
+    assert settings.takeover == GatingSettings()
     assert settings.devices == {}
 
 
@@ -199,7 +199,7 @@ def test_settings_are_read_and_checked(tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text('[pad]\nuse = "sdl"\n[takeover]\nmode = "touch"\nramp_s = 1\n')
     settings = load(Home(tmp_path))
     assert settings.pad.use == "sdl"
-    assert settings.takeover == Takeover(mode="touch", ramp_s=1.0)
+    assert settings.takeover == GatingSettings(mode="touch", ramp_s=1.0)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pygame
 import pytest
 
 from data.errors import DeviceError
-from hitl.arbiter import AGENT, HUMAN, Inputs, Settings, State, step
+from hitl.arbiter import AGENT, HUMAN, GatingSettings, Inputs, State, step
 from hitl.pads.base import MISSING, Pad, PadState, braking_action, neutral_action, to_action
 from hitl.pads.devices import Devices, devices
 from hitl.pads.sdl import SdlPad, pick_by_press
@@ -269,7 +269,7 @@ def test_a_thousand_presses_act_on_the_next_tick(hub: Devices) -> None:
     names = ("gas_brake", "steer")
     with VirtualPad() as device:
         pad = SdlPad(hub=hub)
-        settings, state, tick = Settings(minimum_s=0.0), State(), 0
+        settings, state, tick = GatingSettings(minimum_s=0.0), State(), 0
 
         def look() -> int:
             nonlocal state, tick

@@ -117,7 +117,7 @@ def drive(
     person = Person(hands.pad, act)
     with SessionSetup(
         Home(home),
-        SessionOptions(gating=arbiter.Settings(mode=hands.mode, **more)),  # type: ignore[arg-type]
+        SessionOptions(gating=arbiter.GatingSettings(mode=hands.mode, **more)),  # type: ignore[arg-type]
         human=lambda track: person,
         watch=seen.append,
         stop=lambda: person.episode > 0 and person.tick > stop_at,
@@ -230,7 +230,7 @@ def test_a_stick_that_lies_askew_is_told_once_and_leaves_the_keys_alone(tmp_path
     person = Person(hands.pad, lambda e, t: (setattr(hands, "now", hands.now + DT), acts(e, t))[1])
     with SessionSetup(
         Home(tmp_path),
-        SessionOptions(gating=arbiter.Settings(mode="touch")),
+        SessionOptions(gating=arbiter.GatingSettings(mode="touch")),
         human=lambda track: person,
         tell=lambda level, text: told.append((level, text)),
         stop=lambda: person.tick > 60,
@@ -326,7 +326,7 @@ def test_real_keys_held_off_the_road_are_no_takeover_at_the_next_start(tmp_path:
         person = Person(player_pad("keyboard", "", Home(tmp_path), window), acts)
         with SessionSetup(
             Home(tmp_path),
-            SessionOptions(real_time=True, gating=arbiter.Settings(mode=mode)),  # type: ignore[arg-type]
+            SessionOptions(real_time=True, gating=arbiter.GatingSettings(mode=mode)),  # type: ignore[arg-type]
             human=lambda track: person,
             stop=lambda: person.episode > 0 and person.tick > 35,
         ) as rig:

@@ -87,7 +87,7 @@ def test_a_pause_costs_no_late_ticks_and_lets_go_of_the_game(tmp_path):
     wheel = PauseWheel(6, 14)
     with SessionSetup(
         Home(tmp_path),
-        SessionOptions(real_time=True, gating=arbiter.Settings()),
+        SessionOptions(real_time=True, gating=arbiter.GatingSettings()),
         human=lambda track: wheel,
         watch=ticks.append,
         stop=lambda: len(ticks) >= 24,

@@ -21,7 +21,7 @@ from tests.support.virtual_pad import VirtualPad
 
 pytestmark = pytest.mark.realtime
 
-GATING = arbiter.Settings(mode="hold", settle_s=0.0, minimum_s=0.0)
+GATING = arbiter.GatingSettings(mode="hold", settle_s=0.0, minimum_s=0.0)
 
 
 class Straight:
@@ -52,7 +52,7 @@ def drive(home: Path, pad: Pad, happens: dict, ticks: int, **gating) -> tuple[li
     seen: list = []
     with SessionSetup(
         Home(home),
-        SessionOptions(gating=GATING if not gating else arbiter.Settings(**gating)),
+        SessionOptions(gating=GATING if not gating else arbiter.GatingSettings(**gating)),
         human=lambda track: Scripted(pad, happens),
         watch=seen.append,
         stop=lambda: len(seen) >= ticks,
