@@ -25,13 +25,11 @@ KNOWN_NAMES = {
     "pulse_of": "trainer_state",
     "take_judgement": "take_verdict",
     "trainer_pulse": "trainer_state",
-    "wants": "requests_control",
 }
 """Names that offend today, and the better one. Take out what is renamed; never add."""
 
 KNOWN_TWICE = {
     "Place": "hitl/road/corner_mining.py: FailurePlace",
-    "Rule": "hitl/drivers/scripted.py: HelpRule; data/demos.py: DemoRule",
     "Settings": "hitl/arbiter.py: GatingSettings",
     "Start": "trainer/daemon/resume.py: LearnerStart",
 }

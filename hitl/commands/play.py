@@ -233,7 +233,7 @@ def _wheel(
         from data.errors import UsageError
         from data.suggest import did_you_mean
         from hitl.drivers.human import scripted_human
-        from hitl.drivers.scripted import Rule
+        from hitl.drivers.scripted import HelpRule
 
         if env.startswith("gym:"):
             raise UsageError("The scripted driver knows roads only: use --pad none here, or drive yourself.")
@@ -244,7 +244,7 @@ def _wheel(
             listed = ", ".join(f"'{c.name}'" for c in known) or "none yet"
             meant = did_you_mean(name, [c.name for c in known])
             raise UsageError(f"Track '{track.name}' has no corner '{name}'; its corners are {listed}.{meant}")
-        rule = None if args.lap else Rule(corners=names)
+        rule = None if args.lap else HelpRule(corners=names)
         return scripted_human(
             track, args.skill, rule, seed=args.seed, corners=known, limit_s=args.help_seconds
         )

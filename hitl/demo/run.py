@@ -14,7 +14,7 @@ from hitl.console import console
 from hitl.demo.demo import Demo, DemoResult, Limits, Progress
 from hitl.demo.window import DemoWindow
 from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman, scripted_human
-from hitl.drivers.scripted import Rule
+from hitl.drivers.scripted import HelpRule
 from hitl.home import Home
 from hitl.screens.trainer_pulse import PulseReader
 from hitl.session.setup import SessionSetup
@@ -97,7 +97,7 @@ def run_in_window(
 
 
 def _helper(track: Any, corner: Corner, seed: int, skill: str) -> ScriptedHuman:
-    rule = Rule(corners=frozenset({corner.name}), patient=True, danger=False)
+    rule = HelpRule(corners=frozenset({corner.name}), patient=True, danger=False)
     return scripted_human(track, skill, rule, seed=seed, corners=(corner,), limit_s=HELP_SECONDS)
 
 

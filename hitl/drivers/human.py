@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from data.records import Corner
 from hitl.drivers.person import PEOPLE, Person, driver_of_skill
-from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
 from hitl.pads.base import MISSING, Pad, PadState
 from hitl.pads.hands import Hand, look, together
 from hitl.road.track import Track
@@ -112,7 +112,7 @@ class ScriptedHuman:
         self.driver.see(state, place)
         if self.rule is not None:
             held = self.rule.holding
-            if (self.spent and not held) or not self.rule.wants(state, place):
+            if (self.spent and not held) or not self.rule.requests_control(state, place):
                 return PadState(), ""
             if not held:
                 self.driver.begin()
@@ -128,7 +128,7 @@ class ScriptedHuman:
 def scripted_human(
     track: Track,
     skill: str,
-    rule: Rule | None,
+    rule: HelpRule | None,
     *,
     seed: int = 0,
     corners: tuple[Corner, ...] | None = None,

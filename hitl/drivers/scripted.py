@@ -102,7 +102,7 @@ class ScriptedDriver:
 
 
 @dataclass(frozen=True)
-class Rule:
+class HelpRule:
     """When the scripted driver takes over, and when it lets go."""
 
     corners: frozenset[str] = frozenset()  # takes over on the approach to these
@@ -120,7 +120,7 @@ class TakeoverRule:
     def __init__(
         self,
         track: Track,
-        rule: Rule,
+        rule: HelpRule,
         hz: float = 20.0,
         corners: tuple[Corner, ...] | None = None,
         decides_in: Callable[[], float] = lambda: Skill.reaction_s,
@@ -145,7 +145,7 @@ class TakeoverRule:
         self._calm = 0
         self.holding = False
 
-    def wants(self, state: VehicleState, place: Place) -> bool:
+    def requests_control(self, state: VehicleState, place: Place) -> bool:
         """Tell whether the driver holds the wheel in this step."""
         self._reached = max(self._reached, place.s)
         if not self._helping:
