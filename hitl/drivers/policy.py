@@ -92,6 +92,7 @@ class NetworkPolicy:
 
 
 NEWEST = 50  # checkpoints looked at: of older ones only the evaluated are kept
+NO_CHECKPOINT = "This home folder has no checkpoint yet: train first (`hitl train`)."
 
 
 class CheckpointPolicy(NetworkPolicy):
@@ -184,7 +185,7 @@ class CheckpointPolicy(NetworkPolicy):
             record = next((r for r in records if which in (str(r.id), r.name, Path(r.name).stem)), None)
         if record is None:
             if not records:
-                raise CheckpointError("This home folder has no checkpoint yet: train first (`hitl train`).")
+                raise CheckpointError(NO_CHECKPOINT)
             names = [Path(r.name).stem for r in records]
             raise CheckpointError(
                 f"There is no checkpoint '{shown(which)}' in this home folder: give best, latest, a number or a file's name; the "
