@@ -10,7 +10,7 @@ which answers "is this one to four seconds before a failure?". It is fitted in a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,8 +88,8 @@ class RiskModel:
         return np.concatenate([x, np.tanh(x @ self.mixing + self.shift), np.ones((len(x), 1))], axis=1)
 
 
-def fit(attempts: Sequence[Attempt], hz: float, seed: int = 0) -> RiskModel | None:
-    """Fit a predictor to the agent's attempts; None while there are too few failures (or nothing but failures' ends)."""
+def fit(attempts: Sequence[Attempt], hz: float) -> RiskModel | None:
+    """Fit a predictor to the agent's attempts; None while there are too few failures, or nothing to tell them from."""
     used = [a for a in attempts if len(a.features)]
     if sum(a.failed for a in used) < LEAST_FAILURES:
         return None
@@ -97,12 +97,11 @@ def fit(attempts: Sequence[Attempt], hz: float, seed: int = 0) -> RiskModel | No
     y = np.concatenate([labels(len(a.features), a.failed, hz) for a in used])
     if y.min() == y.max():
         return None
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     size = x.shape[1]
     mixing = rng.normal(size=(size, HIDDEN)) * (1.5 / np.sqrt(size))
-    blank = RiskModel(x.mean(0), x.std(0) + 1e-6, mixing, rng.uniform(-1.0, 1.0, HIDDEN), np.zeros(0))
-    g = blank._expand(x)
-    return RiskModel(blank.mean, blank.scale, mixing, blank.shift, _logistic(g, y))
+    model = RiskModel(x.mean(0), x.std(0) + 1e-6, mixing, rng.uniform(-1.0, 1.0, HIDDEN), np.zeros(0))
+    return replace(model, weights=_logistic(model._expand(x), y))
 
 
 def labels(steps: int, failed: bool, hz: float) -> Array:
