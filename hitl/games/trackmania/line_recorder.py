@@ -20,18 +20,18 @@ FEWEST = 80  # points: 40 m
 
 
 class LineRecorder:
-    """Takes frames one after the other. ``points``: (x, y, z) on the road plane, z the height. ``over``: at the finish."""
+    """Takes one frame after another. ``points``: (x, y, z) with (x, y) on the road plane. ``over``: the car is at the finish."""
 
     def __init__(self) -> None:
         self.points: list[tuple[float, float, float]] = []
         self.length = 0.0
         self.over = False
         self.restarts = 0
-        self.rolling = False  # when the line began: it begins behind the start then
+        self.rolling = False  # the car was moving in the first frame: the line does not begin at the start
         self._last: tuple[float, float, float] | None = None
 
     def take(self, frame: Frame) -> None:
-        """Take one frame into account."""
+        """Add one frame to the line."""
         if self.over or frame.nowhere:
             self.over = self.over or (frame.finished and bool(self.points))
             return
