@@ -60,11 +60,12 @@ class Recorder(Protocol):
 
 
 class Clock(Protocol):
-    """The session's time. ``late`` counts the ticks whose action was sent late."""
+    """The session's time. What a class does not define itself does nothing."""
 
     @property
     def late(self) -> int:
         """Ticks whose action was sent late."""
+        return 0
 
     def now(self) -> float:
         """Seconds; never backwards."""

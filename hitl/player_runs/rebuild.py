@@ -18,7 +18,6 @@ from data.exchange.importing import EpisodeRefusedError
 from data.exchange.player_runs import ACTIONS, PlayerRun, as_steps
 from data.exchange.portable import Portable
 from data.exchange.relayout import add_pending, plain_names
-from data.reading.episodes import EpisodeData
 from data.records import SessionInfo
 from hitl.games.base import VehicleState
 from hitl.games.pictures import pixel_names
@@ -46,6 +45,7 @@ MAX_ROUGH = 8.0  # m, of points of a road beside the line
 MAX_ASTRAY = 0.25  # rad that a road beside the line may run askew of it
 MAX_UNIT = 1.35  # times that the seen road may bend as much as the line
 MOVING = 3.0  # m/s
+COLUMNS = ("x", "y", "z", "heading", "speed")  # of a state, as stored beside a step
 ROOM_M = 5.0  # m that a position may be from where the speed brings the car, before it counts as not known
 
 
@@ -79,8 +79,7 @@ class OldRuns:
         task = DrivingTask(self.track, self.settings)
         line = self.track.line
         near = line.begin_at(states[0].x, states[0].y).s
-        first, _ = task.begin(states[0], near)
-        seen, paid = [first], [0.0]
+        seen, paid = [task.begin(states[0], near)[0]], [0.0]
         places = [task.place.s]
         for state in states[1:]:
             if state.finished:  # the run is over: at the finish only where the road to there was driven
@@ -92,16 +91,10 @@ class OldRuns:
             places.append(task.place.s)
         data = as_steps(run, np.stack(seen), None if self.keep_rewards else np.array(paid))
         add_pending(data)
-        self._add_columns(data, states, places)
-        return Portable(self.info(task), data, f"player-run:{run.run_id}")
-
-    @staticmethod
-    def _add_columns(data: EpisodeData, states: list[VehicleState], places: list[float]) -> None:
         n = len(data)
-        columns = {
-            name: np.array([getattr(s, name) for s in states[:n]]) for name in ("x", "y", "z", "heading", "speed")
-        }
-        data.columns = columns | {"progress": np.array(places[:n])}
+        data.columns = {name: np.array([getattr(s, name) for s in states[:n]]) for name in COLUMNS}
+        data.columns["progress"] = np.array(places[:n])
+        return Portable(self.info(task), data, f"player-run:{run.run_id}")
 
     def _states(self, run: PlayerRun) -> list[VehicleState]:
         position, speed, heading = self.drive(run)
@@ -195,12 +188,11 @@ def find_places(
                 f"its line points do not lie on track '{track.name}' ({found.misfit:.1f} m off"
                 + (f", {np.degrees(off):.0f} degrees turned" if off > MAX_ASTRAY else "") + "): give its own --track"
             )  # fmt: skip
+        turn = np.exp(1j * yaw)[:, None]
         if turned.misfit <= MAX_MISFIT:
             _same_unit(bends(line, own, known, turned))
-            turn = np.exp(1j * yaw)[:, None]
             if off_line(line, own * turn, known, turned) <= MAX_TURN:
                 return places
-        turn = np.exp(1j * yaw)[:, None]
         points, sides = own * turn, tuple(side * turn for side in sides)
         found = fit(line, points, known, progress, turned=False)
     _same_unit(bends(line, points, known, found))

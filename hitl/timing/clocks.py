@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from hitl.protocols import Clock
 from hitl.timing.priority import raise_priority
 
 SPIN_S = 0.0005  # s before a tick is due from which it is waited for without sleeping: no system wakes a thread on the dot
@@ -17,10 +18,8 @@ SWITCH_S = 0.0001  # s after which a thread that holds the interpreter is asked 
 LATE_S = 0.005  # s behind its time from which an action counts as late: a tenth of a tick at 20 Hz
 
 
-class LockstepClock:
-    """Time that passes only by ticks, for environments that wait for us."""
-
-    late = 0
+class LockstepClock(Clock):
+    """Time that passes only by ticks, for environments that wait for us: no action is late, and no pause takes time."""
 
     def __init__(self, hz: float) -> None:
         self._dt, self._ticks = 1.0 / hz, 0
@@ -33,22 +32,10 @@ class LockstepClock:
         """Count the tick; there is nothing to wait for."""
         self._ticks += 1
 
-    def sending(self) -> None:
-        """No action is ever late."""
-
-    def hold(self) -> None:
-        """The environment stands still by itself."""
-
-    def rest(self) -> None:
-        """Nothing runs on between two episodes."""
-
-    def lost(self) -> None:
-        """There is no rhythm."""
-
 
 @dataclass
 class Lateness:
-    """How long after its time each action was sent (s). ``missed``: by a whole tick or more, so that the rhythm began anew."""
+    """How long after its time each action was sent (s). ``missed``: by a whole tick or more, so that a new rhythm began."""
 
     ticks: int = 0
     late: int = 0
@@ -65,7 +52,7 @@ class Lateness:
         self.recent.append(seconds)
 
 
-class PacedClock:
+class PacedClock(Clock):
     """The wall's clock: ``hz`` actions a second, each due one tick after the last; a long delay begins a new rhythm."""
 
     def __init__(self, hz: float) -> None:
@@ -132,7 +119,7 @@ def punctual() -> Iterator[None]:
     """Keep this process on time while the block runs.
 
     Threads hand the interpreter over after a tenth of a millisecond instead of five; garbage is collected between episodes,
-    not in the middle of a tick; and the session goes before other programs as far as the user's rights go.
+    not in the middle of a tick; and the session runs before other programs if the user may do that.
     """
     interval, collected = sys.getswitchinterval(), gc.isenabled()
     sys.setswitchinterval(SWITCH_S)

@@ -36,11 +36,11 @@ class Controls(Protocol):
     """What drives the game: `hitl.games.trackmania.virtual_pad.VirtualPad`."""
 
     def send(self, gas: float, brake: float, steer: float) -> tuple[float, float, float] | None:
-        """Press the pedals and turn the stick; returns what was pressed where that is something else."""
+        """Press the pedals and turn the stick; returns what was pressed where that differs."""
 
     @property
     def problem(self) -> str:
-        """What the player must hear of, "" for nothing."""
+        """What the player must be told, "" for nothing."""
 
     def press(self, name: str, down: bool = True) -> None:
         """Press or release a button by what it does."""
@@ -106,7 +106,7 @@ class TrackManiaGame:
                 break
         else:
             raise EnvironmentLost(
-                "TrackMania does not restart: click into its window, close what is open there, and look whether the restart "
+                "TrackMania does not restart: click into its window, close what is open there, and check that its restart "
                 "button is B."
             )
         rate = self.telemetry.rate(self._settle_s) if self._settle_s >= 0.3 else math.inf
@@ -114,7 +114,7 @@ class TrackManiaGame:
             self._told_slow = True
             self.notices.append(
                 f"TrackMania draws only {rate:.0f} pictures a second, and this session drives by them {self._hz:.0f} times a "
-                "second: less graphics, or no limit on pictures, makes it drive better."
+                "second: lower graphics, or no frame limit, makes it drive better."
             )
         self.respawned = respawn
         line = self.track.line
@@ -128,14 +128,14 @@ class TrackManiaGame:
         self._began = time.perf_counter()
 
     def send(self, action: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """Take (gas, brake, steer); pedals at or below 0 are released. Returns what the game gets where that is another."""
+        """Take (gas, brake, steer); pedals at or below 0 are released. Returns what the game gets where that differs."""
         gas, brake, steer = (float(v) for v in action)
         pressed = None
         if self.pad is not None:
-            pressed = self.pad.send(gas, brake, steer)
-            if self.pad.problem and self.pad.problem != self._problem:
-                self.notices.append(self.pad.problem)
-            self._problem = self.pad.problem
+            pressed, problem = self.pad.send(gas, brake, steer), self.pad.problem
+            if problem not in ("", self._problem):
+                self.notices.append(problem)
+            self._problem = problem
         if pressed is not None:
             gas, brake, steer = pressed
         self._sent.append((min(max(gas, 0.0), 1.0), min(max(brake, 0.0), 1.0), steer))
@@ -150,7 +150,7 @@ class TrackManiaGame:
         self.age = now - newest.received if newest is not None else math.inf
         if newest is None or self.age > self._stale_s:
             why = self.telemetry.problem or "the game has stopped sending"
-            self.telemetry.trouble()  # this sentence says it
+            self.telemetry.trouble()  # which the error says already
             raise EnvironmentLost(f"The telemetry has been silent for {1000 * self._stale_s:.0f} ms: {why}.")
         if newest.nowhere and self._place is not None and math.hypot(*self._place) > 1.0:
             return self._stand_in(newest, now)
@@ -159,7 +159,7 @@ class TrackManiaGame:
         if here != self._place or abs(newest.speed) < 1.0:
             self._moved = now
         elif now - self._moved > FROZEN_S:
-            raise EnvironmentLost("TrackMania stands still, though its car drives: is a menu open, or does the game hang?")
+            raise EnvironmentLost("TrackMania's car reports speed and does not move: is a menu open, or does the game hang?")
         self._place = here
         self.notices += self.telemetry.trouble()
         self.motion.follow([f for f in frames if not f.nowhere])
@@ -170,9 +170,8 @@ class TrackManiaGame:
         return self._vehicle(newest, now)
 
     def _stand_in(self, newest: Frame, now: float) -> VehicleState:
-        """The position is gone, as after a finish: the last one that was seen stands for it, for a while."""
-        if self._nowhere_since is None:
-            self._nowhere_since = now
+        """The position is gone, as after a finish: use the last one that was seen, for a while."""
+        self._nowhere_since = self._nowhere_since or now
         if not newest.finished and now - self._nowhere_since > GLITCH_S:
             raise EnvironmentLost("TrackMania says that the car is nowhere: is a menu open, or was the map left?")
         return self._vehicle(newest, now)
@@ -212,7 +211,7 @@ class TrackManiaGame:
                 "from it (HidHide); if it hears none, choose the pad in its settings."
             )
         if obeyed and not self._notable and max(newest.gas, abs(newest.steer)) > 0.3:
-            self._notable = True  # it does again: the next time is worth a word
+            self._notable = True  # it does again: tell the player the next time
 
     def _begin_anew(self, controls: Controls, respawn: bool, pop_up: bool) -> None:
         """Press what begins a run anew."""

@@ -230,17 +230,17 @@ class TestGame:
 
 def test_a_whole_session_with_takeovers(home, stand_in):
     with SessionSetup(home, options(task=TaskSettings(max_seconds=12.0)), human=scripted) as rig:
-        rig.session.stop = lambda: rig.session._result.progress > 100
+        rig.session.stop = lambda: rig.session._result.progress > 60
         for _ in range(3):  # on a busy machine the game itself may be silent for too long
             results = [rig.session.episode("lap", seed=0)]
             rig.session.leaving = False
             if results[0].reason != "env_lost":
                 break
         rig.session.human = scripted(rig.track, TakeoverRule(rig.track, HelpRule(), decides_in=lambda: 0.0))
-        rig.session.stop = lambda: rig.session._result.human_steps > 30
+        rig.session.stop = lambda: rig.session._result.human_steps > 15
         results.append(rig.session.episode("drive", seed=1))
         assert rig.lateness.missed <= 0.05 * rig.lateness.ticks  # the machine that tests run on may be busy
-    assert results[0].progress > 100
+    assert results[0].progress > 60
     assert results[0].human_steps == results[0].steps > 50
     assert results[1].steps > 0
     stored = rows(home, "SELECT env, hz FROM sessions")
