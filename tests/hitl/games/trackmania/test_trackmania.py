@@ -229,7 +229,7 @@ class TestGame:
 
 
 def test_a_whole_session_with_takeovers(home, stand_in):
-    with SessionSetup(home, options(task=TaskSettings(max_seconds=12.0)), human=scripted) as rig:
+    with SessionSetup(home, options(task=TaskSettings(max_seconds=7.0)), human=scripted) as rig:
         rig.session.stop = lambda: rig.session._result.progress > 60
         for _ in range(3):  # on a busy machine the game itself may be silent for too long
             results = [rig.session.episode("lap", seed=0)]
