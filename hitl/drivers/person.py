@@ -192,6 +192,6 @@ class Person:
         return self._keys_down
 
     def decides_in(self) -> float:
-        """Return the seconds (drawn anew at each call) from the need of help to the hand on the wheel: an ex-Gaussian."""
+        """Return the seconds (drawn at each call) from the need of help to the hand on the wheel: an ex-Gaussian."""
         traits, rng = self.traits, self._rng
         return max(0.0, rng.normal(traits.decision_s, 0.2 * traits.decision_s)) + rng.exponential(traits.decision_tail_s)

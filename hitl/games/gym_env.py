@@ -166,7 +166,7 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
                 bad |= which(("its reward",), np.array(others[:1], np.float64))
             if bad:
                 raise DeviceError(
-                    f"Its first {what} gives what is no number that can be learned from: {said(bad)}. Clip or replace it in the "
+                    f"Its first {what} gives numbers that cannot be learned from: {said(bad)}. Clip or replace them in the "
                     "environment, or in a wrapper around it."
                 )
 
@@ -185,7 +185,7 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
 _OLD = (
     "Gymnasium's form is `reset(*, seed=None, options=None)`, which returns (observation, info), and `step(action)`, which "
-    "returns (observation, reward, terminated, truncated, info); before gym 0.26 it was another."
+    "returns (observation, reward, terminated, truncated, info); gym before 0.26 had another."
 )
 
 
@@ -200,7 +200,7 @@ def _stepped(returned: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
     """Return the five parts of what a step returned."""
     if not isinstance(returned, tuple | list) or len(returned) != 5 or not isinstance(returned[4], dict | None):
         count = f"{len(returned)} values" if isinstance(returned, tuple | list) else f"a {type(returned).__name__}"
-        raise Misfit(f"Its step returns {count} where five are wanted, the last of them a dictionary. {_OLD}")
+        raise Misfit(f"Its step returns {count} instead of five, the last of them a dictionary. {_OLD}")
     observation, reward, terminated, truncated, info = returned
     return observation, reward, terminated, truncated, info or {}
 
@@ -210,7 +210,7 @@ def _one(value: Any, what: str) -> Any:
     array = np.asarray(value)
     if array.size != 1 or array.dtype.kind not in "biuf":
         kind = f"an array of shape {array.shape}" if array.dtype.kind in "biuf" else f"a {type(value).__name__}"
-        raise Misfit(f"Its {what} is {kind} where one number is wanted.")
+        raise Misfit(f"Its {what} is {kind} instead of one number.")
     return array.item()
 
 
@@ -259,7 +259,7 @@ def _registered(name: str) -> str:
         near = difflib.get_close_matches(id_, new or sorted(gymnasium.registry), 3) or new[:3]
         known = f" Near it: {', '.join(near)}." if near else ""
         if package:
-            text = f"The package '{package}' was imported, and registers no environment '{id_}'.{known}"
+            text = f"The package '{package}' was imported and registers no environment '{id_}'.{known}"
         else:
             text = (
                 f"Gymnasium knows no environment '{name}' ({brief(error)}).{known} Write `--env gym:ID` with one of its ids, or "
@@ -270,7 +270,7 @@ def _registered(name: str) -> str:
 
 
 def _import(package: str) -> None:
-    """Import a package that registers environments; one that lies in the present folder is found there, too, but last."""
+    """Import a package that registers environments. One in the current folder is found, too, but last."""
     sys.path.append("")
     try:
         importlib.import_module(package)
@@ -279,7 +279,7 @@ def _import(package: str) -> None:
             raise DeviceError(f"The package '{package}' needs '{error.name}', which is not installed.") from None
         raise DeviceError(
             f"There is no package '{package}' here, which `gym:{package}:ID` imports: install it beside hitl, or start from the "
-            "folder that it lies in."
+            "folder that it is in."
         ) from None
     except Exception as error:
         raise DeviceError(f"The package '{package}' cannot be imported ({brief(error)}).") from error

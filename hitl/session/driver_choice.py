@@ -41,7 +41,7 @@ class DriverChoice:
         self._told: set[str] = set()  # what the player was told about their pad
 
     def begin_episode(self, human: HumanSide) -> None:
-        """The agent drives, and whatever is still held must be let go first."""
+        """The agent drives, and what is still held must be let go first."""
         self._state = arbiter.new_episode(self._state)
         human.begin()
         if (problem := str(getattr(persons_pad(human), "problem", ""))) not in ("", *self._told):

@@ -22,7 +22,7 @@ Seen = tuple[NDArray[np.float32], dict[str, Any]]
 
 
 class Environment:
-    """``tell`` takes (level, sentence) for the player. Raises EnvironmentLost for whatever goes wrong inside.
+    """``tell`` takes (level, sentence) for the player. Raises EnvironmentLost for every error inside.
 
     ``soon``: steps below which an episode that is lost counts as a failure of the environment.
     """

@@ -33,7 +33,7 @@ class PolicyForesight:
         self._level = Level()
 
     def begin(self) -> None:
-        """An episode begins: fit anew, now and then."""
+        """An episode begins: fit again, now and then."""
         if self._episodes % REFIT == 0 and (known := self._known()) != self._fitted:
             self._fitted = known
             self._refit()

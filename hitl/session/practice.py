@@ -124,7 +124,7 @@ class Practice:
         self._rng = np.random.default_rng(seed)
 
     def lap_steps(self) -> float | None:
-        """Return how many steps a whole lap takes, of those recorded on this track; None when there is none."""
+        """Return the mean number of steps of the whole laps recorded on this track; None without one."""
         with Store(self.rig.home.store_path, read_only=True) as store:
             driven = store.episodes(self.rig.track.name)
         finished = [e.length for e in driven if e.reason == "finish" and e.purpose != "practice"]

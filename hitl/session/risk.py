@@ -2,9 +2,9 @@
 
 Risk comes from two sources. The quantile critics say how uncertain the return is: their spread, how far they disagree, how
 low the lower tail lies under the level of the last seconds (distributional risk as in Dabney et al. 2018, disagreement as in
-EnsembleDAgger, Menda et al. 2019). Alone that foresees too little, so a small predictor is fitted to the agent's own failures:
+EnsembleDAgger, Menda et al. 2019). Alone they foresee too little, so a small predictor is fitted to the agent's own failures:
 a logistic regression on what the car sees, on the critics' numbers, and on random tanh features of both (Rahimi and Recht 2008),
-which answers "is this one to four seconds before a failure?". It is fitted in about a second, anew for each session.
+which answers "is this one to four seconds before a failure?". It is fitted in about a second, again for each session.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _logistic(g: Array, y: Array) -> Array:
 
 @dataclass
 class Asker:
-    """Turns risk into requests: one begins when the risk rises to the threshold, and stands for a while."""
+    """Turns risk into requests: one begins when the risk rises to the threshold, and lasts for a while."""
 
     threshold: float
     hz: float

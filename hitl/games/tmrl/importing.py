@@ -80,7 +80,7 @@ def import_tmrl(folder: str | Path = "", name: str = "tmrl") -> ModuleType:
             ) from error
         if str(error.name).startswith("tmrl."):
             raise DeviceError(
-                f"The tmrl in {where()} asks for its own module {error.name}, which it does not hold: install it anew."
+                f"The tmrl in {where()} asks for its own module {error.name}, which is missing: install it again."
             ) from error
         raise DeviceError(f"tmrl needs the package {error.name}, which is not installed.") from error
     except BaseException as error:

@@ -156,9 +156,8 @@ def frame(row: NDArray[np.float64], received: float) -> Frame:
     elif len(row) == 33 and (values[10] or values[12]):
         yaw = math.atan2(values[10], values[12])  # of the forward vector: 0 along +z, a quarter turn along +x
     steer, gas, brake = values[at.steer], values[at.gas], values[at.brake]
-    return Frame(
-        received, values[at.speed], *values[at.place : at.place + 3], steer, gas, brake, values[at.finished] > 0.5, yaw
-    )
+    x, y, z = values[at.place : at.place + 3]
+    return Frame(received, values[at.speed], x, y, z, steer, gas, brake, values[at.finished] > 0.5, yaw)
 
 
 class Stream:

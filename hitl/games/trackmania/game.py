@@ -214,12 +214,12 @@ class TrackManiaGame:
             self._notable = True  # it does again: tell the player the next time
 
     def _begin_anew(self, controls: Controls, respawn: bool, pop_up: bool) -> None:
-        """Press what begins a run anew."""
+        """Press the buttons that begin a run again."""
         names = ("confirm",) if pop_up else ()  # the pop-up after a finish swallows every other button
         for name in (*names, "respawn" if respawn else "restart"):
             for down in (True, False):
                 controls.press(name, down)
-                time.sleep(PRESS_S)  # between episodes: nobody drives
+                time.sleep(PRESS_S)  # between episodes, so no tick waits
 
     def release(self) -> None:
         """Let go of all controls at once."""

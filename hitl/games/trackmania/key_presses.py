@@ -39,9 +39,9 @@ class Dither:
     def __init__(self) -> None:
         self._owed = 0.0
 
-    def __call__(self, wish: float) -> int:
+    def __call__(self, value: float) -> int:
         """Return -1, 0 or 1 for a number in [-1, 1]."""
-        self._owed = self._owed + wish if wish else 0.0
+        self._owed = self._owed + value if value else 0.0
         press = (self._owed >= 0.5) - (self._owed <= -0.5)
         self._owed -= press
         return press
@@ -59,20 +59,20 @@ class KeyPad:
 
     def reset(self) -> None:
         """Let go of everything at the next update."""
-        self._wish = [0.0, 0.0, 0.0]
+        self._asked = [0.0, 0.0, 0.0]
         self._buttons: set[str] = set()
 
     def right_trigger_float(self, value_float: float) -> None:
         """Set the gas, 0 to 1."""
-        self._wish[0] = value_float
+        self._asked[0] = value_float
 
     def left_trigger_float(self, value_float: float) -> None:
         """Set the brake, 0 to 1."""
-        self._wish[1] = value_float
+        self._asked[1] = value_float
 
     def left_joystick_float(self, x_value_float: float, y_value_float: float) -> None:
         """Set the steering, -1 to 1."""
-        self._wish[2] = x_value_float
+        self._asked[2] = x_value_float
 
     def right_joystick_float(self, x_value_float: float, y_value_float: float) -> None:
         """Nothing: keys are not taken for a player's pad, so there is nothing to tell apart."""
@@ -93,7 +93,7 @@ class KeyPad:
 
     def update(self) -> None:
         """Press and release what it takes."""
-        gas, brake, steer = (dither(wish) for dither, wish in zip(self._dithers, self._wish, strict=True))
+        gas, brake, steer = (dither(value) for dither, value in zip(self._dithers, self._asked, strict=True))
         chosen = zip(KEYS, (gas > 0, brake > 0, steer < 0, steer > 0), strict=True)
         wanted = {name for name, down in chosen if down} | self._buttons
         self.problem = ""

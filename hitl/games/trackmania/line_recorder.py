@@ -6,8 +6,6 @@ import math
 import os
 from pathlib import Path
 
-import numpy as np
-
 from data.errors import InputFileError
 from hitl.games.trackmania.frames import Frame
 from hitl.games.trackmania.motion import ground
@@ -54,9 +52,9 @@ class LineRecorder:
         """Write the line as CSV, whole or not at all. Raises InputFileError when it is too short, or cannot be written."""
         if len(self.points) < FEWEST:
             raise InputFileError(
-                f"Only {self.length:.0f} m were driven, which is no line: begin at the map's start and drive to its finish."
+                f"Only {self.length:.0f} m were driven, too little for a line: begin at the map's start and drive to its finish."
             )
-        rows = ["x,y,z", *(f"{x:.3f},{y:.3f},{z:.3f}" for x, y, z in np.asarray(self.points).tolist())]
+        rows = ["x,y,z", *(f"{x:.3f},{y:.3f},{z:.3f}" for x, y, z in self.points)]
         new = path.with_name(path.name + ".new")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""How a car moves, from where it was seen: velocity, heading and yaw rate out of telemetry that tells none of them."""
+"""How a car moves, from where it was seen: velocity, heading and yaw rate, which telemetry does not hold."""
 
 from __future__ import annotations
 
