@@ -60,12 +60,11 @@ class Recorder(Protocol):
 
 
 class Clock(Protocol):
-    """The session's time. What a class does not define itself does nothing."""
+    """The session's time. ``late`` counts the ticks whose action was sent late."""
 
     @property
     def late(self) -> int:
         """Ticks whose action was sent late."""
-        return 0
 
     def now(self) -> float:
         """Seconds; never backwards."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from data.records import Corner
 from hitl.drivers.person import PEOPLE, Person, driver_of_skill
@@ -19,10 +19,10 @@ from hitl.road.track import Track
 TOUCHED = 0.25  # deflection from which a person counts as driving
 
 
-class HumanSide(Protocol):
-    """What the session asks of the human side. What a class does not define itself is that of no human."""
+class HumanSide:
+    """What the session asks of the human side; a class that inherits it overrides what it does."""
 
-    name: str = ""
+    name = ""
 
     def begin(self) -> None:
         """An episode begins."""

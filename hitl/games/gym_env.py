@@ -67,14 +67,15 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._spent = False  # it must not be used again
         try:
             self._open("opening it")
-            space = self._env.action_space
+            env: Any = self._env
+            space = env.action_space
             if not isinstance(space, spaces.Box) or len(space.shape) != 1 or space.shape[0] == 0:
                 raise DeviceError(
                     f"Its actions are {type(space).__name__} of shape {getattr(space, 'shape', None)}; only environments with a "
                     "plain vector of continuous actions (a Box) can be driven."
                 )
             self.scaled = ActionRange(space)
-            self._see = Sight(self._env.observation_space, pictures)
+            self._see = Sight(env.observation_space, pictures)
             self.action_space = spaces.Box(-1.0, 1.0, (len(self.scaled),), np.float32)
             self.observation_space = spaces.Box(-np.inf, np.inf, (self._see.size,), np.float32)
             self.observation_names, self.image = self._see.names, self._see.image

@@ -35,7 +35,7 @@ def open_world(options: SessionOptions, home: Home) -> World:
     if word not in GAMES or bool(colon) != (word == "gym"):
         meant = did_you_mean(options.env, single_words())
         raise DeviceError(f"There is no environment '{shown(options.env)}': --env is {env_words()}.{meant}")
-    return resolve_name(GAMES[word])(options, home)  # type: ignore[no-any-return]
+    return resolve_name(GAMES[word])(options, home)
 
 
 def gym_world(options: SessionOptions, home: Home) -> World:

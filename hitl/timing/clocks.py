@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from hitl.protocols import Clock
 from hitl.timing.priority import raise_priority
 
 SPIN_S = 0.0005  # s before a tick is due from which it is waited for without sleeping: no system wakes a thread on the dot
@@ -18,8 +17,10 @@ SWITCH_S = 0.0001  # s after which a thread that holds the interpreter is asked 
 LATE_S = 0.005  # s behind its time from which an action counts as late: a tenth of a tick at 20 Hz
 
 
-class LockstepClock(Clock):
-    """Time that passes only by ticks, for environments that wait for us: no action is late, and no pause takes time."""
+class LockstepClock:
+    """Time that passes only by ticks, for environments that wait for us."""
+
+    late = 0
 
     def __init__(self, hz: float) -> None:
         self._dt, self._ticks = 1.0 / hz, 0
@@ -31,6 +32,18 @@ class LockstepClock(Clock):
     def wait_for_send(self) -> None:
         """Count the tick; there is nothing to wait for."""
         self._ticks += 1
+
+    def sending(self) -> None:
+        """No action is ever late."""
+
+    def hold(self) -> None:
+        """The environment stands still by itself."""
+
+    def rest(self) -> None:
+        """Nothing runs on between two episodes."""
+
+    def lost(self) -> None:
+        """There is no rhythm."""
 
 
 @dataclass
@@ -52,7 +65,7 @@ class Lateness:
         self.recent.append(seconds)
 
 
-class PacedClock(Clock):
+class PacedClock:
     """The wall's clock: ``hz`` actions a second, each due one tick after the last; a long delay begins a new rhythm."""
 
     def __init__(self, hz: float) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from hitl.games.hang_guard import TICKS, EnvironmentLost
 from hitl.games.trackmania.frames import Frame
 from hitl.games.trackmania.motion import Motion, ground
 from hitl.games.trackmania.telemetry import Telemetry
+from hitl.games.trackmania.virtual_pad import VirtualPad
 from hitl.road.track import Track
 
 PRESS_S = 0.1  # s that a button is held: the game does not notice a shorter press
@@ -32,26 +32,6 @@ WAIT_S = 5.0  # s for the first frame
 LAG_TICKS = 3  # between a send and the frame that shows it, at most
 
 
-class Controls(Protocol):
-    """What drives the game: `hitl.games.trackmania.virtual_pad.VirtualPad`."""
-
-    def send(self, gas: float, brake: float, steer: float) -> tuple[float, float, float] | None:
-        """Press the pedals and turn the stick; returns what was pressed where that differs."""
-
-    @property
-    def problem(self) -> str:
-        """What the player must be told, "" for nothing."""
-
-    def press(self, name: str, down: bool = True) -> None:
-        """Press or release a button by what it does."""
-
-    def pause(self) -> None:
-        """Let go of everything."""
-
-    def close(self) -> None:
-        """Unplug."""
-
-
 class TrackManiaGame:
     """The car in TrackMania. ``state`` and ``send`` return at once; ``restart`` takes some two seconds.
 
@@ -63,8 +43,8 @@ class TrackManiaGame:
 
     def __init__(self, track: Track, telemetry: Telemetry, *, hz: float = 20.0, settle_s: float = SETTLE_S) -> None:
         self.track, self.telemetry = track, telemetry
-        self.pad: Controls | None = None  # plugged in later: the player's own must be known by then
-        self.spare: Callable[[], Controls | None] = lambda: None  # keys, for a restart that the pad's buttons do not bring
+        self.pad: VirtualPad | None = None  # plugged in later: the player's own must be known by then
+        self.spare: Callable[[], VirtualPad | None] = lambda: None  # keys, for a restart that the pad's buttons do not bring
         self._stale_s, self._settle_s, self._hz = TICKS / hz, settle_s, hz
         self.motion = Motion()
         self.age = 0.0  # s: of the newest frame when it was last asked for
@@ -213,7 +193,7 @@ class TrackManiaGame:
         if obeyed and not self._notable and max(newest.gas, abs(newest.steer)) > 0.3:
             self._notable = True  # it does again: tell the player the next time
 
-    def _begin_anew(self, controls: Controls, respawn: bool, pop_up: bool) -> None:
+    def _begin_anew(self, controls: VirtualPad, respawn: bool, pop_up: bool) -> None:
         """Press the buttons that begin a run again."""
         names = ("confirm",) if pop_up else ()  # the pop-up after a finish swallows every other button
         for name in (*names, "respawn" if respawn else "restart"):
