@@ -147,7 +147,7 @@ class TestGame:
                 game.state()
 
         began = time.perf_counter()
-        with pytest.raises(EnvironmentLost, match="stands still"):
+        with pytest.raises(EnvironmentLost, match="does not move"):
             look()
         assert 0.4 < time.perf_counter() - began < 1.5
 
