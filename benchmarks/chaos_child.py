@@ -147,7 +147,7 @@ def session(home: Path, control: Path, journal: Journal, wheel: str) -> int:
     """Drive in real time until asked to stop."""
     from hitl import arbiter
     from hitl.drivers.human import HumanDriver, ScriptedHuman
-    from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+    from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
     from hitl.home import Home
     from hitl.pads.sdl import SdlPad
     from hitl.session.setup import SessionSetup
@@ -168,7 +168,7 @@ def session(home: Path, control: Path, journal: Journal, wheel: str) -> int:
             if wheel == "pad":
                 return HumanDriver(SdlPad(pad.name))
             names = frozenset(c.name for c in track.corners)
-            return ScriptedHuman(ScriptedDriver(track, seed=seed), TakeoverRule(track, Rule(corners=names)))
+            return ScriptedHuman(ScriptedDriver(track, seed=seed), TakeoverRule(track, HelpRule(corners=names)))
 
         rig = stack.enter_context(
             SessionSetup(

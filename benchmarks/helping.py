@@ -24,7 +24,7 @@ def helper(
     """Return the wheel of an arm, and the human steps that were driven beforehand (whole laps)."""
     from hitl.drivers.human import NoHuman, ScriptedHuman, scripted_human
     from hitl.drivers.person import driver_of_skill
-    from hitl.drivers.scripted import Rule
+    from hitl.drivers.scripted import HelpRule
 
     hz = rig.task.settings.hz
     driver = driver_of_skill(rig.track, skill, seed + 7, hz)
@@ -40,7 +40,7 @@ def helper(
     if arm.on_request:
         rule: Any = OnRequest(rig, lockstep, driver.decides_in)
         return ScriptedHuman(driver, rule, limit_s=HELP_S, hz=hz), steps
-    wanted = Rule(corners=frozenset({corner.name}), danger=False, patient=True)
+    wanted = HelpRule(corners=frozenset({corner.name}), danger=False, patient=True)
     return scripted_human(rig.track, skill, wanted, seed=seed + 7, corners=rig.corners, limit_s=HELP_S, hz=hz), steps
 
 
@@ -67,7 +67,7 @@ class OnRequest:
     def _watch(self, tick: Any) -> None:
         self._asked.append(tick.offer == "asked-for")
 
-    def wants(self, state: Any, place: Any) -> bool:
+    def requests_control(self, state: Any, place: Any) -> bool:
         """Tell whether the human holds the wheel in this step."""
         if not self.holding and self._asked[0]:
             ahead = [c.to_m for c in self._rig.corners if c.from_m - 40.0 <= place.s < c.to_m]

@@ -35,7 +35,7 @@ from data.records import HUMAN
 from data.store import Store
 from hitl.demo.shipped import open_shipped
 from hitl.drivers.human import HumanSide, NoHuman, ScriptedHuman
-from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
 from hitl.games.base import Start
 from hitl.home import Home
 from hitl.protocols import EpisodeResult
@@ -55,7 +55,7 @@ def lap_wheel(rig: SessionSetup) -> HumanSide:
 
 def help_wheel(rig: SessionSetup) -> HumanSide:
     """Return the scripted driver, taking over at the corner and wherever the car is about to leave the road."""
-    rule = Rule(corners=frozenset({CORNER}))
+    rule = HelpRule(corners=frozenset({CORNER}))
     return ScriptedHuman(ScriptedDriver(rig.track), TakeoverRule(rig.track, rule))
 
 

@@ -35,7 +35,7 @@ from benchmarks.loop import Notes, Presser, next_tick  # noqa: E402
 from data.store import Store  # noqa: E402
 from hitl import arbiter  # noqa: E402
 from hitl.drivers.human import HumanDriver, HumanSide, ScriptedHuman  # noqa: E402
-from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule  # noqa: E402
+from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule  # noqa: E402
 from hitl.home import Home  # noqa: E402
 from hitl.pads.base import PadState  # noqa: E402
 from hitl.pads.sdl import SdlPad  # noqa: E402
@@ -204,7 +204,7 @@ def faults(folder: Path, count: int) -> dict[str, Any]:
     running = [False]
 
     def wheel(track: Track) -> HumanSide:
-        return ScriptedHuman(ScriptedDriver(track), TakeoverRule(track, Rule()))
+        return ScriptedHuman(ScriptedDriver(track), TakeoverRule(track, HelpRule()))
 
     def tick(seen: Tick) -> None:
         newest[:] = [seen]

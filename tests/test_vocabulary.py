@@ -15,24 +15,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("hitl", "trainer", "data", "takeover_ui")
 PAGE = (ROOT / "docs" / "vocabulary.md").read_text(encoding="utf-8")
 
-KNOWN_NAMES = {
-    "PulseReader": "HeartbeatReader",
-    "_merge_judgement": "_merge_verdict",
-    "_pulse": "_trainer_state",
-    "judgement": "verdict_of",
-    "pulse_of": "trainer_state",
-    "take_judgement": "take_verdict",
-    "trainer_pulse": "trainer_state",
-    "wants": "requests_control",
-}
+KNOWN_NAMES: dict[str, str] = {}
 """Names that offend today, and the better one. Take out what is renamed; never add."""
 
-KNOWN_TWICE = {
-    "Place": "data/files/validation.py: SettingPlace",
-    "Rule": "hitl/drivers/scripted.py: HelpRule; data/demos.py: DemoRule",
-    "Settings": "hitl/arbiter.py: GatingSettings",
-    "Start": "trainer/daemon/resume.py: LearnerStart",
-}
+KNOWN_TWICE = {"Place": "data/files/validation.py: SettingPlace"}
 """Classes that share a name today, and what to call one of them. Take out what is renamed; never add."""
 
 SAME_THING = {"Recorder": "the protocol that the session asks for, and the class that fills it"}

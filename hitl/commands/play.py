@@ -228,7 +228,7 @@ def _wheel(
         from data.errors import UsageError
         from data.store import Store
         from hitl.drivers.human import scripted_human
-        from hitl.drivers.scripted import Rule
+        from hitl.drivers.scripted import HelpRule
         from hitl.road.corners import corner_called
 
         if env.startswith("gym:"):
@@ -237,7 +237,7 @@ def _wheel(
         with Store(home.store_path, read_only=True) as store:  # with the names that the player gave
             known = tuple(store.corners(track.name))
         named = [corner_called(name, known, track.name) for name in args.corners.split(",") if name]
-        rule = None if args.lap else Rule(corners=frozenset(c.name for c in named or known))
+        rule = None if args.lap else HelpRule(corners=frozenset(c.name for c in named or known))
         return scripted_human(track, args.skill, rule, seed=args.seed, corners=known, limit_s=args.help_seconds)
     if window is None:
         pad = open_pad(load(home, "pad"), args.pad, args.pad_name)

@@ -14,7 +14,7 @@ from hitl.console import console
 from hitl.demo.demo import Demo, DemoResult, Progress
 from hitl.demo.window import DemoWindow
 from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman, scripted_human
-from hitl.drivers.scripted import Rule
+from hitl.drivers.scripted import HelpRule
 from hitl.home import Home
 from hitl.screens.trainer_state import HeartbeatReader
 from hitl.session.setup import SessionSetup
@@ -94,7 +94,7 @@ def run_in_window(
 
 
 def _helper(track: Any, corner: Corner, seed: int, skill: str) -> ScriptedHuman:
-    rule = Rule(corners=frozenset({corner.name}), patient=True, danger=False)
+    rule = HelpRule(corners=frozenset({corner.name}), patient=True, danger=False)
     return scripted_human(track, skill, rule, seed=seed, corners=(corner,), limit_s=HELP_SECONDS)
 
 

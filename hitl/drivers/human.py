@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from data.records import Corner
 from hitl.drivers.person import PEOPLE, Person, driver_of_skill
-from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
 from hitl.pads.base import MISSING, Pad, PadState
 from hitl.pads.hands import Hand, look, together
 from hitl.road.track import Track
@@ -19,45 +19,31 @@ from hitl.road.track import Track
 TOUCHED = 0.25  # deflection from which a person counts as driving
 
 
-class HumanSide(Protocol):
-    """What the session asks of the human side."""
+class HumanSide:
+    """What the session asks of the human side; a class that inherits it overrides what it does."""
 
-    name: str
+    name = ""
 
     def begin(self) -> None:
         """An episode begins."""
 
     def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
         """Return (the newest pad state, who holds the wheel without a button: ``"scripted"`` or ``""``)."""
+        return MISSING, ""
 
     def rumble(self, strong: float, weak: float, seconds: float) -> None:
         """Let the player feel that something happened."""
 
 
-class NoHuman:
+class NoHuman(HumanSide):
     """No human side: the agent is alone."""
 
-    name = ""
 
-    def begin(self) -> None:
-        """Nothing to prepare."""
-
-    def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
-        """Nobody is there."""
-        return MISSING, ""
-
-    def rumble(self, strong: float, weak: float, seconds: float) -> None:
-        """Nobody feels it."""
-
-
-class HumanDriver:
+class HumanDriver(HumanSide):
     """A person with a pad or a keyboard."""
 
     def __init__(self, pad: Pad) -> None:
         self.pad, self.name = pad, pad.name
-
-    def begin(self) -> None:
-        """A person needs no preparation."""
 
     def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
         """Return the pad as it is now."""
@@ -69,22 +55,22 @@ class HumanDriver:
 
 
 def persons_pad(wheel: HumanSide | None) -> Pad | None:
-    """Return the pad of the person at a wheel, None where there is nobody."""
+    """Return the pad of the person at a wheel, None where there is no person."""
     pad: Pad | None = getattr(getattr(wheel, "person", wheel), "pad", None)
     return pad
 
 
 def device_hub(wheel: HumanSide | None) -> Any:
-    """Return the devices that a person's pad is read from, None where it is no pad of SDL's."""
+    """Return the devices that a person's pad is read from, None where it is not one of SDL's pads."""
     pad = persons_pad(wheel)
     found = [getattr(part, "hub", None) for part in (pad, *getattr(pad, "parts", ()))]
     return next((hub for hub in found if hub is not None), None)
 
 
-class ScriptedHuman:
-    """The scripted driver. ``rule`` None: it drives all the time (a lap); ``limit_s`` bounds all its takeovers together.
+class ScriptedHuman(HumanSide):
+    """The scripted driver. ``rule`` None: it drives all the time (a lap). ``limit_s`` bounds the sum of its takeovers.
 
-    A takeover that has begun is finished, so the limit can be passed by the length of one.
+    A takeover that has begun is finished, so the sum can be more than the limit by the length of one.
     """
 
     name = "scripted"
@@ -96,7 +82,7 @@ class ScriptedHuman:
         self._steps_left = None if limit_s is None else round(limit_s * hz)
 
     def begin(self) -> None:
-        """A new episode, a new line of its own."""
+        """An episode begins: choose a new line."""
         self.driver.begin()
         if self.rule is not None:
             self.rule.begin()
@@ -112,23 +98,20 @@ class ScriptedHuman:
         self.driver.see(state, place)
         if self.rule is not None:
             held = self.rule.holding
-            if (self.spent and not held) or not self.rule.wants(state, place):
+            if (self.spent and not held) or not self.rule.requests_control(state, place):
                 return PadState(), ""
             if not held:
                 self.driver.begin()
         if self._steps_left is not None:
             self._steps_left -= 1
-        pedal, steer = (float(v) for v in self.driver.act(state, place))
+        pedal, steer = self.driver.act(state, place).tolist()
         return PadState(steer=steer, gas=max(pedal, 0.0), brake=max(-pedal, 0.0)), "scripted"
-
-    def rumble(self, strong: float, weak: float, seconds: float) -> None:
-        """The scripted driver feels nothing."""
 
 
 def scripted_human(
     track: Track,
     skill: str,
-    rule: Rule | None,
+    rule: HelpRule | None,
     *,
     seed: int = 0,
     corners: tuple[Corner, ...] | None = None,
@@ -137,26 +120,25 @@ def scripted_human(
 ) -> ScriptedHuman:
     """Return a driver of that skill (see ``hitl.drivers.person``) who helps by a rule, or drives whole laps (``rule`` None)."""
     driver = driver_of_skill(track, skill, seed, hz)
-    if rule is None:
-        return ScriptedHuman(driver, None, limit_s=limit_s, hz=hz)
-    early = PEOPLE[skill].lets_go_early_m if skill in PEOPLE else 0.0
-    rule = replace(rule, leave_m=rule.leave_m - early)
-    return ScriptedHuman(
-        driver, TakeoverRule(track, rule, hz=hz, corners=corners, decides_in=driver.decides_in), limit_s=limit_s, hz=hz
-    )
+    takes_over = None
+    if rule is not None:
+        early = PEOPLE[skill].lets_go_early_m if skill in PEOPLE else 0.0
+        rule = replace(rule, leave_m=rule.leave_m - early)
+        takes_over = TakeoverRule(track, rule, hz=hz, corners=corners, decides_in=driver.decides_in)
+    return ScriptedHuman(driver, takes_over, limit_s=limit_s, hz=hz)
 
 
-class HumanOrScripted:
+class HumanOrScripted(HumanSide):
     """A person, and the scripted driver in their place while they only watch.
 
-    The scripted driver helps from the episode after ``patience`` ones in which the person has touched nothing; once they
-    have driven, it never does again.
+    The scripted driver helps from the second episode on if the person has touched nothing; once they have driven, it never does
+    again.
     """
 
-    def __init__(self, person: HumanSide, stand_in: ScriptedHuman, patience: int = 1) -> None:
+    def __init__(self, person: HumanSide, stand_in: ScriptedHuman) -> None:
         self.person, self.stand_in = person, stand_in
         self.name = f"{person.name} or scripted"
-        self._patience, self._episodes, self._driven = patience, 0, False
+        self._episodes, self._driven = 0, False
         self._hands: tuple[Hand, ...] = ()
 
     def begin(self) -> None:
@@ -169,10 +151,10 @@ class HumanOrScripted:
         """Return the person's pad, or the scripted driver's where they only watch."""
         pad, hold = self.person.read(info)
         self._hands, looks = look(self._hands, pad, time.monotonic(), TOUCHED / 2, False)
-        seen = together(looks)  # a stick that lies askew, or a key that was down already, is nobody who drives
+        seen = together(looks)  # a stick that is off its rest, or a key that was down already, is not a person driving
         if seen.deflection > TOUCHED or "takeover" in seen.buttons:
             self._driven = True
-        if self._driven or self._episodes <= self._patience:
+        if self._driven or self._episodes <= 1:
             return pad, hold
         driven, held = self.stand_in.read(info)
         if not held:

@@ -1,9 +1,9 @@
 """A model of a person at the wheel: late eyes, a few corrections a second, noisy hands, keys instead of a stick.
 
-The scripted driver says what they mean to do; this module is what becomes of it on the way from the eye to the pad. A person
-sees the car as it was, extrapolates to now, and sends the hand to a new place two to four times a second; the hand gets there
-late and not quite exactly. The sources say that people are like this; all numbers below are ours, of the size that is usual
-there, and fitted to nobody:
+The scripted driver says what they mean to do; this module is what happens to it between the eye and the pad. A person sees the
+car as it was, extrapolates to now, and sends the hand to a new place two to four times a second; the hand gets there late and
+not quite exactly. The sources say that people are like this. All numbers below are ours: of the usual size, and not fitted to
+anyone:
 
 - a delay between eye and hand: McRuer and others, 1967; Nash and Cole, 2020 (identified on drivers in a simulator);
 - extrapolation by an internal model: Wolpert and Ghahramani, 2000. The road itself has no delay here: drivers look at a bend
@@ -14,7 +14,7 @@ there, and fitted to nobody:
 - noise that grows with the command to the muscles: Harris and Wolpert, 1998; for steering: Kolekar and others, 2018. Here it
   grows with the movement;
 - time to decide, skewed to the right: an ex-Gaussian often describes reaction times (Luce, 1986). Drivers who expect to brake
-  need about 0.7 s, surprised ones more (Green, 2000); who stands in here knows the corner beforehand, and needs less;
+  need about 0.7 s, surprised ones more (Green, 2000); this one knows the corner beforehand, and needs less;
 - lapses of attention in dull tasks: Robertson and others, 1997.
 """
 
@@ -192,6 +192,6 @@ class Person:
         return self._keys_down
 
     def decides_in(self) -> float:
-        """Return the seconds (drawn anew at each call) from the need of help to the hand on the wheel: an ex-Gaussian."""
+        """Return the seconds (drawn at each call) from the need of help to the hand on the wheel: an ex-Gaussian."""
         traits, rng = self.traits, self._rng
         return max(0.0, rng.normal(traits.decision_s, 0.2 * traits.decision_s)) + rng.exponential(traits.decision_tail_s)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class NetworkPolicy:
-    """Drives with an actor, and asks the critics beside it what they expect; both may remember the running episode."""
+    """Drives with an actor, and asks the critics what they expect; both may remember the running episode."""
 
     def __init__(self, observation_size: int, seed: int) -> None:
         import torch
@@ -45,7 +45,7 @@ class NetworkPolicy:
         return action[0].numpy()
 
     def stepped(self, executed: NDArray[np.float32]) -> None:
-        """The step was made with this action (A,), whoever drove: what the networks remember moves on."""
+        """A step was made with this action (A,), whoever drove: the networks' memories take it in."""
         if self._memory is None:  # critics remember only where the actor does
             return
         action = self._torch.tensor(executed, dtype=self._torch.float32)[None]
@@ -92,10 +92,11 @@ class NetworkPolicy:
 
 
 NEWEST = 50  # checkpoints looked at: of older ones only the evaluated are kept
+NO_CHECKPOINT = "This home folder has no checkpoint yet: train first (`hitl train`)."
 
 
 class CheckpointPolicy(NetworkPolicy):
-    """Acts by the newest checkpoint of a home folder (or by one that is held fast), on the CPU.
+    """Acts by the newest checkpoint of a home folder, or by one that is held, on the CPU.
 
     ``observation_names`` and ``action_names`` say what the session sees and does: a checkpoint made for anything else is
     refused with CheckpointError. While a home has no checkpoint yet, actions are uniformly random.
@@ -116,9 +117,9 @@ class CheckpointPolicy(NetworkPolicy):
         self.updates = 0
         self.problem = ""
         self.notices: list[str] = []
-        """Sentences for the player, each said once; who says them takes them out."""
-        self._settings: list[str] = []  # names in the checkpoint that drives: what was said of them is not said again
-        self.on_load: Callable[[Mapping[str, str]], None] = lambda tracks: None  # is told what new weights have learned on
+        """Sentences for the player; whoever says them empties it."""
+        self._settings: list[str] = []  # names in the checkpoint that drives, about which the player was told already
+        self.on_load: Callable[[Mapping[str, str]], None] = lambda tracks: None  # called with the tracks of new weights
 
     def act(self, observation: NDArray[np.float32], deterministic: bool) -> NDArray[np.float32]:
         """Return the action (A,) for an observation (O,)."""
@@ -141,10 +142,7 @@ class CheckpointPolicy(NetworkPolicy):
         return self._critics is not None
 
     def begin_episode(self) -> None:
-        """Take the newest checkpoint of the home, if there is a newer one; one that cannot be read is passed over.
-
-        Memories begin empty, whatever the weights.
-        """
+        """Take a newer checkpoint if there is one; one that cannot be read is skipped. Memories begin empty."""
         if not self.fixed:
             self._take_newest()
         super().begin_episode()
@@ -153,7 +151,7 @@ class CheckpointPolicy(NetworkPolicy):
         try:
             with Store(self._home.store_path, read_only=True) as store:
                 records = store.checkpoints(limit=NEWEST)
-        except StoreError as error:  # somebody holds it, or the disk is in trouble: the weights in force go on driving
+        except StoreError as error:  # it is locked, or the disk is in trouble: the weights in force go on driving
             self.problem = str(error)
             return
         problems: list[str] = []
@@ -163,16 +161,13 @@ class CheckpointPolicy(NetworkPolicy):
             try:
                 self._load(self._home.checkpoints / record.name, record.id)
             except CheckpointError as error:
-                problems.append(str(error))  # half-written or altered: the one before it will do
-                continue
-            break
+                problems.append(str(error))  # half-written or altered: take the one before it
+            else:
+                break
         self.problem = problems[0] if problems else ""
 
     def hold(self, which: str, track: str | None = None) -> None:
-        """Hold one checkpoint fast: ``best`` (on ``track``, once that is known), ``latest``, a number, or a file's name.
-
-        Raises CheckpointError.
-        """
+        """Hold one checkpoint: ``best`` (of ``track``, if any), ``latest``, a number or a name. Raises CheckpointError."""
         with Store(self._home.store_path, read_only=True) as store:
             records = store.checkpoints()
             best = (store.best_checkpoint(track) if track else None) or store.best_checkpoint()
@@ -184,7 +179,7 @@ class CheckpointPolicy(NetworkPolicy):
             record = next((r for r in records if which in (str(r.id), r.name, Path(r.name).stem)), None)
         if record is None:
             if not records:
-                raise CheckpointError("This home folder has no checkpoint yet: train first (`hitl train`).")
+                raise CheckpointError(NO_CHECKPOINT)
             names = [Path(r.name).stem for r in records]
             raise CheckpointError(
                 f"There is no checkpoint '{shown(which)}' in this home folder: give best, latest, a number or a file's name; the "
@@ -206,14 +201,10 @@ class CheckpointPolicy(NetworkPolicy):
             if expected != found:
                 raise CheckpointError(
                     f"The checkpoint '{path.name}' was trained for {len(found)} {kind} numbers and this session has "
-                    f"{len(expected)} (or others in their places): use the environment and the settings it was trained with."
+                    f"{len(expected)} (or other ones): use the environment and the settings it was trained with."
                 )
-        self._actor, self.checkpoint_id, self.checkpoint_name, self.updates = (
-            actor,
-            checkpoint_id,
-            path.name,
-            meta.updates,
-        )
+        self._actor, self.updates = actor, meta.updates
+        self.checkpoint_id, self.checkpoint_name = checkpoint_id, path.name
         if (said := unknown_settings(path.name, meta.config)) and sorted(meta.config) != self._settings:
             self.notices.append(said)
         self._settings = sorted(meta.config)

@@ -1,7 +1,7 @@
 """The scripted driver: stands in for the player where there is no display or pad.
 
-It drives as a person does: it looks at the road ahead, knows roughly how fast each stretch can be taken, follows its line not
-quite exactly, reacts late, and lets go when the work is done. It knows nothing of the agent or of learning.
+It drives as a person does: it looks at the road ahead, knows roughly how fast each stretch can be taken, follows its line almost
+exactly, reacts late, and lets go when the work is done. It knows nothing of the agent or of learning.
 """
 
 from __future__ import annotations
@@ -44,9 +44,8 @@ class ScriptedDriver:
 
     def __init__(self, track: Track, skill: Skill | None = None, seed: int = 0, hz: float = 20.0) -> None:
         self.track, self.skill = track, skill or Skill()
-        self._profile = speed_profile(
-            track, top=self.skill.top_speed, braking=self.skill.braking, grip=self.skill.corner_grip
-        )
+        skill = self.skill
+        self._profile = speed_profile(track, top=skill.top_speed, braking=skill.braking, grip=skill.corner_grip)
         self._rng = np.random.default_rng(seed)
         self._dt = 1.0 / hz
         self.begin()
@@ -64,7 +63,7 @@ class ScriptedDriver:
         return float(np.clip(self.skill.wander_m * wave * math.sqrt(2 / 3), -limit, limit))
 
     def see(self, state: VehicleState, place: Place) -> None:
-        """Sees the car as it is when it acts: there is nothing to keep in mind."""
+        """Nothing to remember: ``act`` sees the car as it is."""
 
     def decides_in(self) -> float:
         """Return the seconds from the need of help to the hand on the wheel."""
@@ -102,7 +101,7 @@ class ScriptedDriver:
 
 
 @dataclass(frozen=True)
-class Rule:
+class HelpRule:
     """When the scripted driver takes over, and when it lets go."""
 
     corners: frozenset[str] = frozenset()  # takes over on the approach to these
@@ -115,18 +114,17 @@ class Rule:
 
 
 class TakeoverRule:
-    """Decides, step by step, whether the scripted driver wants the wheel. A person needs time to see it: so does this one."""
+    """Decides, step by step, whether the scripted driver wants the wheel. Like a person, it needs time to see why."""
 
     def __init__(
         self,
         track: Track,
-        rule: Rule,
+        rule: HelpRule,
         hz: float = 20.0,
         corners: tuple[Corner, ...] | None = None,
         decides_in: Callable[[], float] = lambda: Skill.reaction_s,
     ) -> None:
-        """``corners``: where ``rule.corners`` are looked up; the track's own when None. ``decides_in``: gives the reaction
-        time of each episode (s)."""
+        """``corners``: where ``rule.corners`` are looked up; None: the track's. ``decides_in``: s of reaction, per episode."""
         self.track, self.rule = track, rule
         self._corners = [c for c in (track.corners if corners is None else corners) if c.name in rule.corners]
         self._helping, self._reached = True, 0.0
@@ -145,7 +143,7 @@ class TakeoverRule:
         self._calm = 0
         self.holding = False
 
-    def wants(self, state: VehicleState, place: Place) -> bool:
+    def requests_control(self, state: VehicleState, place: Place) -> bool:
         """Tell whether the driver holds the wheel in this step."""
         self._reached = max(self._reached, place.s)
         if not self._helping:

@@ -33,6 +33,10 @@ class VehicleState:
         return float(np.hypot(self.vx, self.vy))
 
 
+AT_REST = VehicleState(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+"""Stands for the state where the car was not seen, or there is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """Where and how a run begins: on the line at ``s`` (m), moved to the left by ``offset`` (m) and turned by ``turn`` (rad)."""

@@ -26,12 +26,9 @@ _BRAKE = 0.8  # at 0.9 the car model blocks all four wheels at once
 
 
 class _Road:
-    """Stands for a road tile under a wheel; the car asks it for nothing but the grip."""
+    """Stands for a road tile under a wheel; the car asks it only for the grip."""
 
     road_friction = 1.0
-
-
-_ROAD = _Road()
 
 
 class Box2DGame:
@@ -41,7 +38,6 @@ class Box2DGame:
 
     def __init__(self, track: Track) -> None:
         self.track = track
-        self._substeps = 0
         self.restart(Start())
 
     def restart(self, start: Start) -> None:
@@ -114,12 +110,12 @@ class Box2DGame:
         self._near_s = place.s
         if abs(place.offset) < self.track.half_width - 3.0:  # half a car: no wheel can be on the grass
             for wheel in self._car.wheels:
-                wheel.tiles.add(_ROAD)
+                wheel.tiles.add(_Road)
             return
         for wheel in self._car.wheels:
             wx, wy = wheel.position
             if abs(line.locate(wx, wy, place.s).offset) <= self.track.half_width:
-                wheel.tiles.add(_ROAD)
+                wheel.tiles.add(_Road)
             else:
                 wheel.tiles.clear()
 

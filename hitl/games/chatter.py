@@ -1,6 +1,6 @@
 """What a foreign environment prints goes to a file: the terminal belongs to the session and its messages.
 
-Python's own output is told apart by its thread. What a native library writes past Python stays where it goes.
+The printing thread tells whose output it is. What a native library writes past Python still goes to the terminal.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ MOST = 2**20
 
 
 class Chatter:
-    """Keeps what other threads than the one that made it print, and what that one prints inside ``here``.
+    """Keeps what threads print other than the one that made it, and what that one prints inside ``here``.
 
-    The file is begun anew by each session that has something to keep.
+    Each session that has something to keep overwrites the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,7 +36,7 @@ class Chatter:
 
     @contextlib.contextmanager
     def here(self) -> Iterator[None]:
-        """Take what this thread prints for the environment's, too: while it is imported and made."""
+        """Keep what this thread prints, too: while the environment is imported and made."""
         self._inside.so = True
         try:
             yield
@@ -55,11 +55,11 @@ class Chatter:
                 self._file.close()
 
     def takes(self) -> bool:
-        """Whether what is printed now is the environment's."""
+        """Tell whether what is printed now is the environment's."""
         return self._open and (threading.get_ident() not in self._ours or getattr(self._inside, "so", False))
 
     def keep(self, text: str) -> None:
-        """Write it to the file, as far as there is room and the folder can be written."""
+        """Write it to the file, if there is room and the folder can be written."""
         with self._lock, contextlib.suppress(OSError, ValueError):
             if not self._open or self._left <= 0 or not text:
                 return

@@ -1,10 +1,10 @@
 """The driving task in a game, as a Gymnasium environment: one for every `Game`, as fast as it goes or at a clock's pace.
 
-A step sends the action and sees what the one before it has led to, as in rtgym: an action decided from one observation acts
+A step sends the action and returns what the one before it has led to, as in rtgym: an action decided from one observation acts
 in the time-step that follows. So each observation ends with the action that is about to act, and a policy learned as fast as
 the machine goes drives in real time. A game that runs by itself (TrackMania) is paced by the session's clock; one whose time is
-ours (`SteppedGame`) is moved on by one time-step in each step. Nothing waits here, so there is no thread that could hang:
-what the game raises, the session gets.
+ours (`SteppedGame`) is moved on by one time-step in each step. Nothing waits here, so no thread can hang, and what the game
+raises reaches the session.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ class DrivingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.observation_space = spaces.Box(-np.inf, np.inf, (self.task.observer.size + size,), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (size,), np.float32)
         self._rest = np.zeros(size, np.float32)
-        self._been = 0.0  # m: how far the car had come, which is as far as a respawn can put it
+        self._been = 0.0  # m: how far the car has come, which is as far as a respawn can put it
         self._told_line = False
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Begin an episode: where ``options`` say, else at the game's own start, or at a random one where a game can do that."""
+        """Begin an episode: where ``options`` say, else at a random start where the game can do that, else at the game's own."""
         super().reset(seed=seed)
         given: Start | None = (options or {}).get("start")
         start = given or (random_start(self.np_random) if self._steppable else Start())
@@ -73,10 +73,10 @@ class DrivingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return np.concatenate((observation, self._rest)), self._noticed(info)
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Send the action, and see where the one before has led."""
+        """Send the action, and return what the one before has led to."""
         pending = np.clip(np.asarray(action, np.float32), -1.0, 1.0)
         pressed = self.game.send(pending)
-        if pressed is not None:  # the game cannot be told all that was wished for
+        if pressed is not None:  # the game's controls cannot do all that was asked for
             pending = np.asarray(pressed, np.float32)
         observation, reward, terminated, info = self.task.step(self.game.state())
         self._been = max(self._been, self.task.place.s)
@@ -94,7 +94,7 @@ class DrivingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.game.close()
 
     def _move_on(self) -> None:
-        """Let the time-step pass that has just begun, where the game's time is ours: it is seen in the next step."""
+        """Where the game's time is ours, let the time-step pass that has just begun; the next step returns its result."""
         if self._steppable:
             self._steppable.advance(self._dt)
 

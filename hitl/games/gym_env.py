@@ -3,8 +3,8 @@
 How our actions become the environment's: ``hitl.games.ranges``. Which control of the pad moves which number is a setting; the
 defaults below are a guess for the rest.
 
-One thread does all that is ever done with an environment (``hitl.games.hang_guard.Worker``). Before anything is recorded, one
-episode is begun and one step is made, and what comes back is looked at: an environment of another form is refused in a sentence.
+One thread does everything with an environment (``hitl.games.hang_guard.Worker``). Before anything is recorded, one episode is
+begun, one step is made, and the answers are checked: an environment of another form is refused in a sentence.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import difflib
 import importlib
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium
@@ -22,10 +22,10 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from data.errors import DeviceError, shown
+from data.errors import DeviceError
 from data.numbers import said, which
-from hitl.games.base import VehicleState
-from hitl.games.hang_guard import RESET_S, EnvironmentLost, Worker
+from hitl.games.base import AT_REST
+from hitl.games.hang_guard import RESET_S, EnvironmentLost, Worker, brief
 from hitl.games.pictures import Misfit, Sight
 from hitl.games.ranges import ActionRange
 from hitl.road.line import Place
@@ -38,19 +38,18 @@ CONTROLS: dict[str, tuple[str, ...]] = {
 }
 NAMES: dict[str, tuple[str, ...]] = {"CarRacing-v3": ("steer", "gas", "brake")}
 _GUESS = ("steer", "gas_brake")
-_PATIENT_S = 10.0  # s that one step may take when nobody waits for it
-HANG_S = 2.0  # s that one may take in real time: its time stands still meanwhile, so a busy machine costs ticks and no episode
+_PATIENT_S = 10.0  # s that one step may take in lock-step
+HANG_S = 2.0  # s in real time: the environment's time stands still meanwhile, so a busy machine costs ticks, not the episode
 CLOSE_S = 5.0
-_STILL = VehicleState(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     """One environment, made by ``make`` and made again after it was lost.
 
-    Observation: (O,) float32, [numbers | picture] (``hitl.games.pictures``). ``info`` holds what the session
-    asks for: ``state`` and ``place`` (zeros), ``progress`` (0: there is no line) and ``reason``. Raises EnvironmentLost when
-    the environment raises, hangs (for two seconds in real time, ``hz`` given), or gives what it did not say it would;
-    DeviceError at construction when it does so from the start.
+    Observation: (O,) float32, [numbers | picture] (``hitl.games.pictures``). ``info`` holds what the session asks for: ``state``
+    and ``place`` (zeros), ``progress`` (0: there is no line) and ``reason``. Raises EnvironmentLost when the environment raises,
+    hangs (in real time, with ``hz``: for two seconds), or gives something else than it says; DeviceError at construction when it
+    does so from the start.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (gymnasium's own convention)
@@ -64,26 +63,22 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     ) -> None:
         self._make, self._worker = make, Worker()
         self._step_s = HANG_S if hz else _PATIENT_S
-        self._env: gymnasium.Env[Any, Any] | None = None
-        self._spent = False  # what it is now must not be used again
+        self._env: Any = None
+        self._spent = False  # it must not be used again
         try:
             self._open("opening it")
-            env = self._env
-            assert env is not None
+            env: Any = self._env
             space = env.action_space
             if not isinstance(space, spaces.Box) or len(space.shape) != 1 or space.shape[0] == 0:
                 raise DeviceError(
                     f"Its actions are {type(space).__name__} of shape {getattr(space, 'shape', None)}; only environments with a "
                     "plain vector of continuous actions (a Box) can be driven."
                 )
-            self.scaled: ActionRange = ActionRange(space)
-            self._low, self._high = self.scaled.low, self.scaled.high
-            self._see: Sight = Sight(env.observation_space, pictures)
-            size = len(self.scaled)
-            self.action_space: spaces.Box = spaces.Box(-1.0, 1.0, (size,), np.float32)
-            self.observation_space: spaces.Box = spaces.Box(-np.inf, np.inf, (self._see.size,), np.float32)
-            self.observation_names: tuple[str, ...] = self._see.names
-            self.image: tuple[int, ...] = self._see.image
+            self.scaled = ActionRange(space)
+            self._see = Sight(env.observation_space, pictures)
+            self.action_space = spaces.Box(-1.0, 1.0, (len(self.scaled),), np.float32)
+            self.observation_space = spaces.Box(-np.inf, np.inf, (self._see.size,), np.float32)
+            self.observation_names, self.image = self._see.names, self._see.image
             self._try_out()
         except BaseException:
             self.close()
@@ -103,8 +98,6 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Make one step at once; the action is given around 0, in [-1, 1]."""
-        if self._env is None or self._spent:
-            raise RuntimeError("the environment was lost: call reset first")
         given = self.scaled(action)
         return self._guarded(lambda: self._step(given), self._step_s, "a step")
 
@@ -125,26 +118,22 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             env.close()
 
     def _renew(self) -> None:
-        with contextlib.suppress(Exception):  # it was lost; whatever else is wrong with it
+        with contextlib.suppress(Exception):  # it was lost, and may fail in any way
             self._drop()
         self._env = self._make()
         self._spent = False
 
     def _reset(self, seed: int | None) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        assert self._env is not None
         observation, info = _begun(self._env.reset(seed=seed))
         self._see.begin()
         return self._see(observation), _info(info, None)
 
     def _step(self, given: NDArray[Any]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        assert self._env is not None
         observation, reward, terminated, truncated, info = _stepped(self._env.step(given))
         over, cut = bool(_one(terminated, "terminated")), bool(_one(truncated, "truncated"))
-        reason = None
+        reason = "time_limit" if cut else None
         if over:
             reason = "finish" if info.get("lap_finished") else "over"
-        elif cut:
-            reason = "time_limit"
         return self._see(observation), float(_one(reward, "reward")), over, cut, _info(info, reason)
 
     # -- on ours
@@ -156,7 +145,7 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             cause = error.__cause__
             if cause is None:
                 raise
-            raise EnvironmentLost(f"It cannot be opened ({type(cause).__name__}: {_short(cause)}).") from cause
+            raise EnvironmentLost(f"It cannot be opened ({brief(cause)}).") from cause
 
     def _guarded(self, job: Callable[[], Any], timeout: float, what: str) -> Any:
         try:
@@ -178,27 +167,26 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
                 bad |= which(("its reward",), np.array(others[:1], np.float64))
             if bad:
                 raise DeviceError(
-                    f"Its first {what} gives what is no number that can be learned from: {said(bad)}. Clip or replace it in the "
+                    f"Its first {what} gives numbers that cannot be learned from: {said(bad)}. Clip or replace them in the "
                     "environment, or in a wrapper around it."
                 )
 
     def _what_is_wrong(self, what: str, error: EnvironmentLost) -> str:
-        cause, env = error.__cause__, self._env
+        cause = error.__cause__
         if isinstance(cause, Misfit):
             return str(cause)
-        if cause is None or env is None:
+        if cause is None:
             return str(error)
-        method = getattr(env.unwrapped, what)
-        if what == "reset" and not _takes_seed(method):
+        if what == "reset" and not _takes_seed(self._env.unwrapped.reset):
             return f"Its reset takes no seed: {_OLD}"
         if "values to unpack" in str(cause):  # by a wrapper that Gymnasium put around it
             return f"Its {what} returns too few or too many values: {_OLD}"
-        return f"Its first {what} fails ({type(cause).__name__}: {_short(cause)})."
+        return f"Its first {what} fails ({brief(cause)})."
 
 
 _OLD = (
     "Gymnasium's form is `reset(*, seed=None, options=None)`, which returns (observation, info), and `step(action)`, which "
-    "returns (observation, reward, terminated, truncated, info); before gym 0.26 it was another."
+    "returns (observation, reward, terminated, truncated, info); gym before 0.26 had another."
 )
 
 
@@ -213,7 +201,7 @@ def _stepped(returned: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
     """Return the five parts of what a step returned."""
     if not isinstance(returned, tuple | list) or len(returned) != 5 or not isinstance(returned[4], dict | None):
         count = f"{len(returned)} values" if isinstance(returned, tuple | list) else f"a {type(returned).__name__}"
-        raise Misfit(f"Its step returns {count} where five are wanted, the last of them a dictionary. {_OLD}")
+        raise Misfit(f"Its step returns {count} instead of five, the last of them a dictionary. {_OLD}")
     observation, reward, terminated, truncated, info = returned
     return observation, reward, terminated, truncated, info or {}
 
@@ -223,7 +211,7 @@ def _one(value: Any, what: str) -> Any:
     array = np.asarray(value)
     if array.size != 1 or array.dtype.kind not in "biuf":
         kind = f"an array of shape {array.shape}" if array.dtype.kind in "biuf" else f"a {type(value).__name__}"
-        raise Misfit(f"Its {what} is {kind} where one number is wanted.")
+        raise Misfit(f"Its {what} is {kind} instead of one number.")
     return array.item()
 
 
@@ -272,10 +260,10 @@ def _registered(name: str) -> str:
         near = difflib.get_close_matches(id_, new or sorted(gymnasium.registry), 3) or new[:3]
         known = f" Near it: {', '.join(near)}." if near else ""
         if package:
-            text = f"The package '{package}' was imported, and registers no environment '{id_}'.{known}"
+            text = f"The package '{package}' was imported and registers no environment '{id_}'.{known}"
         else:
             text = (
-                f"Gymnasium knows no environment '{name}' ({_short(error)}).{known} Write `--env gym:ID` with one of its ids, or "
+                f"Gymnasium knows no environment '{name}' ({brief(error)}).{known} Write `--env gym:ID` with one of its ids, or "
                 "`--env gym:package:ID` to import a package that registers it."
             )
         raise DeviceError(text) from None
@@ -283,7 +271,7 @@ def _registered(name: str) -> str:
 
 
 def _import(package: str) -> None:
-    """Import a package that registers environments; one that lies in the present folder is found there, too, but last."""
+    """Import a package that registers environments. One in the current folder is found, too, but last."""
     sys.path.append("")
     try:
         importlib.import_module(package)
@@ -292,10 +280,10 @@ def _import(package: str) -> None:
             raise DeviceError(f"The package '{package}' needs '{error.name}', which is not installed.") from None
         raise DeviceError(
             f"There is no package '{package}' here, which `gym:{package}:ID` imports: install it beside hitl, or start from the "
-            "folder that it lies in."
+            "folder that it is in."
         ) from None
     except Exception as error:
-        raise DeviceError(f"The package '{package}' cannot be imported ({type(error).__name__}: {_short(error)}).") from error
+        raise DeviceError(f"The package '{package}' cannot be imported ({brief(error)}).") from error
     finally:
         sys.path.remove("")
 
@@ -306,11 +294,10 @@ def action_names(name: str, size: int) -> tuple[str, ...]:
     return known if known and len(known) == size else tuple(f"action_{k}" for k in range(size))
 
 
-def controls_for(name: str, size: int, chosen: dict[str, tuple[str, ...]] | None = None) -> tuple[str, ...]:
+def controls_for(name: str, size: int, chosen: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     """Return which control of the pad moves each action number: as chosen, as known, or a guess. Raises DeviceError."""
     short = name.rsplit(":", 1)[-1]
-    given = (chosen or {}).get(name) or (chosen or {}).get(short)
-    if given is not None:
+    if (given := chosen.get(name) or chosen.get(short)) is not None:
         if len(given) != size:
             raise DeviceError(
                 f"settings.toml gives {len(given)} controls to '{short}', which takes {size} action numbers: write one for each."
@@ -321,7 +308,7 @@ def controls_for(name: str, size: int, chosen: dict[str, tuple[str, ...]] | None
 
 
 def _info(info: dict[str, Any], reason: str | None) -> dict[str, Any]:
-    return {**info, "state": _STILL, "place": Place(0.0, 0.0, 0.0), "progress": 0.0, "reason": reason}
+    return {**info, "state": AT_REST, "place": Place(0.0, 0.0, 0.0), "progress": 0.0, "reason": reason}
 
 
 def _render_modes(name: str) -> list[str]:
@@ -330,7 +317,3 @@ def _render_modes(name: str) -> list[str]:
     point = gymnasium.spec(name).entry_point
     creator = load_env_creator(point) if isinstance(point, str) else point
     return list(getattr(creator, "metadata", {}).get("render_modes", ()))
-
-
-def _short(error: BaseException) -> str:
-    return shown((str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(". "), 160)

@@ -1,7 +1,7 @@
 """What keeps a session alive when a foreign environment hangs: its exceptions and its silence become one error, in time.
 
-All that is ever done with it is done on one thread of :class:`Worker`, because what draws (SDL, OpenGL) must be made, stepped and
-closed by the same thread, and entered by no second one. rtgym, which has threads of its own: `hitl/games/tmrl/rtgym_guard.py`.
+Everything is done on one thread of :class:`Worker`, because what draws (SDL, OpenGL) must be made, stepped and closed by the same
+thread, and no second one may enter it. rtgym, which has threads of its own: `hitl/games/tmrl/rtgym_guard.py`.
 """
 
 from __future__ import annotations
@@ -16,17 +16,23 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from data.errors import DeviceError, HitlError
+from data.errors import DeviceError, HitlError, shown
 
 TICKS = 3  # of silence after which an environment counts as hung
 RESET_S = 30.0  # s that the beginning of an episode may take
-STILL_S = 0.25  # s that a call which hangs is waited for by the next one: the session tries again, and hears the player meanwhile
-HEAR_S = 0.2  # s between two looks at whether the player has enough
+STILL_S = 0.25  # s that the next call waits for one that hangs; then the session tries again, and hears the player meanwhile
+HEAR_S = 0.2  # s between two looks at whether the player wants to leave
 HEED_S = 2.0  # s after which a call is given up for a player who wants to leave
 
 
 class EnvironmentLost(DeviceError):  # noqa: N818 (it says what happened)
-    """The environment does not answer any more, or fell over: the episode is over and another one may be tried."""
+    """The environment no longer answers, or it failed: the episode is over, and another one may be tried."""
+
+
+def brief(error: BaseException) -> str:
+    """Return a foreign exception as part of a sentence: ``ValueError: the first line of its text``."""
+    words = shown(str(error).strip().partition("\n")[0], 160).rstrip(". ")
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def lost(error: BaseException) -> EnvironmentLost:
@@ -35,17 +41,14 @@ def lost(error: BaseException) -> EnvironmentLost:
         return error
     if isinstance(error, HitlError):
         return EnvironmentLost(str(error))
-    words = (str(error).splitlines() or [""])[0][:200].rstrip(". ")
-    return EnvironmentLost(
-        f"The environment failed ({type(error).__name__}{': ' + words if words else ''}); its episode is closed."
-    )
+    return EnvironmentLost(f"The environment failed ({brief(error)}); its episode is closed.")
 
 
 class Worker:
-    """Makes calls on a thread of its own, the same for all of them, and waits for them no longer than it is told to.
+    """Makes calls on one thread of its own, and waits for each no longer than it is told to.
 
-    A call that hangs keeps the thread, and nothing is called before it has ended: most environments are not safe for two
-    threads. Its late result is thrown away. ``leaving`` is asked while a call is waited for; when it says yes, that ends.
+    A call that hangs keeps the thread, and nothing else is called until it has ended: most environments are not safe for two
+    threads. Its late result is thrown away. ``leaving`` is asked while a call is waited for; a yes ends the waiting.
     """
 
     def __init__(self, name: str = "hitl-environment") -> None:
@@ -62,15 +65,14 @@ class Worker:
     def call(self, job: Callable[[], Any], timeout: float, what: str) -> Any:
         """Return what ``job`` returns.
 
-        Raises EnvironmentLost when it raises or takes longer than ``timeout`` (s), and, without calling it, while an earlier one
-        still hangs.
+        Raises EnvironmentLost when it raises or takes longer than ``timeout`` (s), or while an earlier one still hangs.
         """
         if self._late is not None:
             late, waited = self._late, time.monotonic()
             while self.hangs:
                 if time.monotonic() - waited > min(timeout, STILL_S):
                     raise EnvironmentLost(
-                        f"The environment still hangs ({late[0]} has not ended). Nothing else can be done with it before."
+                        f"The environment still hangs ({late[0]} has not ended), so nothing else can be done with it yet."
                     )
                 time.sleep(0.01)
             self._late = None
@@ -85,7 +87,7 @@ class Worker:
         return value
 
     def close(self, last: Callable[[], Any] | None = None) -> None:
-        """Let the thread end, after the call that it may still be in, and after ``last``; neither is waited for."""
+        """Let the thread end after the call that it may still be in, and after ``last``. Waits for neither."""
         if self._jobs is not None:
             if last is not None:
                 self._jobs.put((last, queue.SimpleQueue()))
@@ -97,7 +99,7 @@ class Worker:
         while True:
             spent = time.monotonic() - began
             left = timeout - spent
-            # In pieces: a player who has enough is heard, and on Windows Ctrl+C as well.
+            # In pieces, so that a player who wants to leave is heard, and on Windows Ctrl+C as well.
             with contextlib.suppress(queue.Empty):
                 found: tuple[Any, BaseException | None] = answer.get(timeout=max(0.0, min(left, HEAR_S)))
                 return found
@@ -107,7 +109,7 @@ class Worker:
                 raise EnvironmentLost(
                     f"The environment hangs: {what} took longer than {timeout:.2g} s; its episode is closed."
                     if left <= 0
-                    else f"The environment was not waited for any longer ({what})."
+                    else f"You wanted to leave, so the environment was not waited for any longer ({what})."
                 )
 
 
@@ -125,22 +127,21 @@ _status = 0
 
 
 def leave_with(status: int) -> None:
-    """Note the exit status of this program, for the case that a call hangs even at its end."""
+    """Note this program's exit status, in case a call still hangs when it ends."""
     global _status
     _status = status
 
 
 def _may_outlive(worker: Worker) -> None:
     if not _hung:
-        atexit.register(_leave)  # behind what the environment's libraries registered, so it comes before them
+        atexit.register(_leave)  # registered after the environment's libraries, so it runs before theirs
     _hung.add(worker)
 
 
 def _leave() -> None:
-    """End the program at once when a call still hangs.
+    """End the program at once when a call still hangs. Everything recorded is written by now.
 
-    Its thread cannot be ended, and taking a library down while it is being used crashes the process. All that was recorded is
-    written by now.
+    The call's thread cannot be ended, and a library that is shut down while it is used crashes the process.
     """
     if any(worker.hangs for worker in _hung):
         for stream in (sys.stdout, sys.stderr):

@@ -35,8 +35,7 @@ def open_world(options: SessionOptions, home: Home) -> World:
     if word not in GAMES or bool(colon) != (word == "gym"):
         meant = did_you_mean(options.env, single_words())
         raise DeviceError(f"There is no environment '{shown(options.env)}': --env is {env_words()}.{meant}")
-    world: World = resolve_name(GAMES[word])(options, home)
-    return world
+    return resolve_name(GAMES[word])(options, home)
 
 
 def gym_world(options: SessionOptions, home: Home) -> World:
@@ -50,7 +49,7 @@ def tmrl_world(options: SessionOptions, home: Home) -> World:
 
 
 def _quiet(make: Callable[[], World], home: Home) -> World:
-    """Return a foreign world whose printing goes to a file in the home folder, from its import to its end."""
+    """Return a foreign world whose output goes to a file in the home folder, from its import to its end."""
     from hitl.games.chatter import NAME, Chatter
 
     chatter = Chatter(home.root / NAME)
@@ -86,7 +85,7 @@ def box2d_world(options: SessionOptions, home: Home) -> World:
 
 
 def driven(game: Game, track: Track, options: SessionOptions, home: Home, **more: Any) -> World:
-    """Return the world of a game of ours, on a track: the same task, clock and environment for each of them."""
+    """Return the world of a ``Game`` on a track: the same task, clock and environment for each of them."""
     from hitl.games.driving_env import DrivingEnv
     from hitl.settings import load
 
@@ -117,13 +116,11 @@ def _gym(name: str, options: SessionOptions, home: Home) -> World:
 
     settings = options.task or TaskSettings()
     player = load(home, "controls", "pictures")
-    chosen = dict(player.controls)
-    env = open_gym(
-        name, hz=settings.hz if options.real_time else None, render=options.show, pictures=player.pictures
-    )
+    hz = settings.hz if options.real_time else None
+    env = open_gym(name, hz=hz, render=options.show, pictures=player.pictures)
     size = env.action_space.shape[0]
     try:
-        controls = controls_for(name, size, chosen)
+        controls = controls_for(name, size, player.controls)
     except DeviceError:
         env.close()
         raise
@@ -153,17 +150,14 @@ def trackmania_world(options: SessionOptions, home: Home) -> World:
     chosen = player.trackmania
     track = drivable(home, map_line(options.track, home))
     task = options.task or player.task
-    options, hz = replace(options, task=task), task.hz
+    hz = task.hz
     game = open_trackmania(
         track, host=chosen.host, port=chosen.port, layout=chosen.layout, hz=hz, settle_s=chosen.settle_s
     )
 
     def plug(hub: Any) -> None:
         try:
-            if chosen.controls == "keys":
-                game.pad = key_controls(hz)
-                return
-            game.pad = VirtualPad(hz=hz, hub=hub)
+            game.pad = key_controls(hz) if chosen.controls == "keys" else VirtualPad(hz=hz, hub=hub)
         except DeviceError as error:
             if chosen.controls != "auto":
                 raise
@@ -171,7 +165,7 @@ def trackmania_world(options: SessionOptions, home: Home) -> World:
         if chosen.controls == "auto":
             game.spare = lambda: keys_or_none(hz)
 
-    return driven(game, track, options, home, plug=plug)
+    return driven(game, track, replace(options, task=task), home, plug=plug)
 
 
 def _tmrl(options: SessionOptions, home: Home) -> World:

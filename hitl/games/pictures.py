@@ -23,7 +23,7 @@ def pixel_names(frames: int, rows: int, columns: int) -> tuple[str, ...]:
 
 
 class Misfit(ValueError):  # noqa: N818 (it says what it is)
-    """What an environment returned is not what it says, or has another form than Gymnasium's; the text is a sentence."""
+    """What an environment returned differs from its space, or from Gymnasium's form; the text is a sentence."""
 
 
 class Sight:
@@ -44,7 +44,7 @@ class Sight:
         self._picture_space: Any = parts.get(self._picture)
         self._numbers = {key: part for key, part in parts.items() if key is not self._picture}
         if not all(part.is_np_flattenable for part in self._numbers.values()):
-            raise DeviceError("What it shows has no fixed size, so it cannot be learned from.")
+            raise DeviceError("Its observations have no fixed size, so they cannot be learned from.")
         count = sum(spaces.flatdim(part) for part in self._numbers.values())
         s = self.settings
         self.image: tuple[int, ...] = (s.frames, s.rows, s.columns) if self._picture is not self else ()
@@ -66,8 +66,8 @@ class Sight:
             wanted = self._picture_space
             if picture.shape != wanted.shape or picture.dtype.kind not in "iu":
                 raise Misfit(
-                    f"It says that it shows pictures of whole numbers and shape {wanted.shape}, and shows {picture.dtype} of "
-                    f"shape {picture.shape}."
+                    f"Its space has pictures of whole numbers and shape {wanted.shape}, and it shows {picture.dtype} of shape "
+                    f"{picture.shape}."
                 )
             self._frames.append(grey(picture, *self.image[1:]))
             while len(self._frames) < self.image[0]:
@@ -82,7 +82,7 @@ def _part(observation: Any, key: Any) -> Any:
     try:
         return observation[key]
     except (KeyError, IndexError, TypeError):
-        raise Misfit(f"Its observation has no part '{key}', which it says that it has.") from None
+        raise Misfit(f"Its observation has no part '{key}', which its space has.") from None
 
 
 def _flat(key: Any, space: spaces.Space[Any], value: Any) -> NDArray[np.float32]:
@@ -92,13 +92,13 @@ def _flat(key: Any, space: spaces.Space[Any], value: Any) -> NDArray[np.float32]
         if isinstance(space, spaces.Box):
             value = np.asarray(value)
             if value.shape != space.shape:
-                raise Misfit(f"{what} has shape {value.shape}, and it says that it has {space.shape}.")
+                raise Misfit(f"{what} has shape {value.shape}, and its space {space.shape}.")
         with np.errstate(over="ignore"):  # too large for 32 bits is infinite, and judged as such
             flat = np.asarray(spaces.flatten(space, value), np.float32).ravel()
     except (TypeError, IndexError, KeyError, AttributeError) as error:
-        raise Misfit(f"{what} is not what it says ({shown(error, 100)}).") from error
+        raise Misfit(f"{what} is not of its space ({shown(error, 100)}).") from error
     if flat.size != spaces.flatdim(space):
-        raise Misfit(f"{what} has {flat.size} numbers, and it says that it has {spaces.flatdim(space)}.")
+        raise Misfit(f"{what} has {flat.size} numbers, and its space {spaces.flatdim(space)}.")
     return flat
 
 

@@ -21,10 +21,6 @@ class NoTask:
     settings: TaskSettings
 
 
-def nothing() -> None:
-    """Nothing to do."""
-
-
 @dataclass
 class World:
     """An environment ready for a session. ``release`` lets go of the controls."""
@@ -37,16 +33,14 @@ class World:
     action_names: tuple[str, ...]
     controls: tuple[str, ...] = ()  # of the pad, for each action; empty: the actions' names say it
     reward: Mapping[str, float] = field(default_factory=dict)
-    has_line: bool = True  # False: progress, corners and the scripted driver mean nothing here
+    has_line: bool = True  # False: there is no progress, no corner, and nothing for the scripted driver to follow
     frame_shape: tuple[int, ...] = ()  # rows and columns of the picture in each observation; empty: there is none
-    plug: Callable[[Any], None] = lambda hub: (
-        None
-    )  # makes our own pad; ``hub``: the devices that the player's is read from
-    heed: Callable[[Callable[[], bool]], None] = lambda leaving: None  # has it ask, while it waits, whether to go on waiting
-    release: Callable[[], None] = nothing
-    close: Callable[[], None] = nothing
+    plug: Callable[[Any], None] = lambda hub: None  # makes our own pad; ``hub``: the devices that the player's is read from
+    heed: Callable[[Callable[[], bool]], None] = lambda leaving: None  # has it ask, while it waits, whether the player leaves
+    release: Callable[[], None] = lambda: None
+    close: Callable[[], None] = lambda: None
 
 
 def no_road(name: str) -> Track:
-    """Return what stands for a track where there is none: a name, and a metre of nothing."""
+    """Return what stands for a track where there is none: a name, and a line of one metre."""
     return Track(name, ReferenceLine(np.array([[0.0, 0.0], [1.0, 0.0]])), 1.0)

@@ -1,4 +1,4 @@
-"""Where a car was that saw a road which is not the line but runs beside it: a road's middle, say, beside a line that was driven.
+"""Where a car was when the road it saw runs beside the line: the middle of the road, say, beside a line that was driven.
 
 Positions and points are complex numbers, x + iy in metres.
 """
@@ -107,8 +107,8 @@ def beside_line(
 ) -> Places:  # fmt: skip
     """Return the places of a car that saw a road which is not the line but runs beside it.
 
-    How the car moved follows from what of the road was seen twice; where all of it lies follows from the bends: along the line,
-    the car must always be where its progress says. Raises EpisodeRefusedError with the reason when that does not hold.
+    The parts of the road that were seen twice tell how the car moved. The bends tell where all of it is: along the line, the car
+    must always be where its progress says. Raises EpisodeRefusedError with the reason when it is not.
     """
     seen, scale = known.sum(1) >= 3, rough.scale
     speed, misfit = find_speed(numbers, on_line(line, points, known, rough), hz)
@@ -146,12 +146,10 @@ def beside_line(
 def _between(line: ReferenceLine, position: Complex, sides: list[Complex], s: Array) -> bool:
     """Whether the line lies where it must, between the edges of the road; without edges, near the car."""
     if len(sides) != 2:
-        near = along(line, s)
-        return float(np.quantile(np.abs(position - near), 0.9)) < MAX_BESIDE
+        return float(np.quantile(np.abs(position - along(line, s)), 0.9)) < MAX_BESIDE
     left, right = (position + side[:, 0] for side in sides)
     middle = (left + right) / 2
-    wide = {"behind": 25.0, "ahead": 25.0}
-    nearest = np.array([line.locate(z.real, z.imag, at, **wide).s for z, at in zip(middle, s, strict=True)])
+    found = [line.locate(z.real, z.imag, at, behind=25.0, ahead=25.0).s for z, at in zip(middle, s, strict=True)]
     across = right - left
-    share = ((along(line, nearest) - left) * across.conj()).real / np.maximum(np.abs(across) ** 2, 1e-9)
+    share = ((along(line, np.array(found)) - left) * across.conj()).real / np.maximum(np.abs(across) ** 2, 1e-9)
     return float(((share > -0.1) & (share < 1.1)).mean()) > 0.9

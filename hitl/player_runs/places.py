@@ -106,7 +106,7 @@ def fit(line: ReferenceLine, points: Complex, known: Flags, progress: Array, tur
 
 
 def on_line(line: ReferenceLine, points: Complex, known: Flags, found: Fit) -> Places:
-    """Return the places of a car that saw points of the line itself; what was seen behind the line's end is none of it."""
+    """Return the places of a car that saw points of the line itself; what was seen behind the line's end does not count."""
     at = found.s[:, None] + arcs(points)
     there, known = along(line, at), known & (at < line.length + 1.0)
     seen = known.sum(1) >= (3 if found.turned else 1)

@@ -1,9 +1,9 @@
 """Player runs of the old tool, seen and paid as today: positions found again from the road points in the recorded observations.
 
 Such an observation (tmrl's TQCGRAB without images) holds points of the road ahead relative to the car, in the world's axes or in
-the car's, numbers of the car, among them its progress along the line, and the last actions. Which number is which is told by what
-the numbers do (``hitl.player_runs.road``), the places by laying the road that was seen on the line
-(``hitl.player_runs.places``), and both must agree with the recorded speed.
+the car's; numbers of the car, among them its progress along the line; and the last actions. What the numbers do tells which is
+which (``hitl.player_runs.road``), laying the seen road on the line tells the places (``hitl.player_runs.places``), and both must
+agree with the recorded speed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from data.exchange.importing import EpisodeRefusedError
 from data.exchange.player_runs import ACTIONS, PlayerRun, as_steps
 from data.exchange.portable import Portable
 from data.exchange.relayout import add_pending, plain_names
-from data.reading.episodes import EpisodeData
 from data.records import SessionInfo
 from hitl.games.base import VehicleState
 from hitl.games.pictures import pixel_names
@@ -41,11 +40,12 @@ from hitl.road.track import Track
 from hitl.task.driving_task import DrivingTask, TaskSettings
 
 POINT_SCALE = 100.0  # m that become 1.0
-MAX_TURN = 0.003  # rad between the direction of the points and the line's; beyond it they are no points of the line
+MAX_TURN = 0.003  # rad between the direction of the points and the line's; beyond it they are not points of the line
 MAX_ROUGH = 8.0  # m, of points of a road beside the line
 MAX_ASTRAY = 0.25  # rad that a road beside the line may run askew of it
 MAX_UNIT = 1.35  # times that the seen road may bend as much as the line
 MOVING = 3.0  # m/s
+COLUMNS = ("x", "y", "z", "heading", "speed")  # of a state, as stored beside a step
 ROOM_M = 5.0  # m that a position may be from where the speed brings the car, before it counts as not known
 
 
@@ -59,28 +59,13 @@ class OldRuns:
         self.track, self.keep_rewards, self.digest = track, keep_rewards, digest
         self.settings = settings or TaskSettings()
 
-    def info(self, task: DrivingTask) -> SessionInfo:
-        """Return what holds for every step of such a lap."""
-        return SessionInfo(
-            kind="import",
-            env="trackmania",
-            track=self.track.name,
-            hz=self.settings.hz,
-            observation_names=task.names(ACTIONS),
-            action_names=ACTIONS,
-            reward=task.reward.settings.as_dict(),
-            driver="imported",
-            track_digest=self.digest,
-        )
-
     def __call__(self, run: PlayerRun) -> Portable:
         """Rebuild one run. Raises EpisodeRefusedError with the reason when its positions cannot be found on this track."""
         states = self._states(run)
         task = DrivingTask(self.track, self.settings)
         line = self.track.line
         near = line.begin_at(states[0].x, states[0].y).s
-        first, _ = task.begin(states[0], near)
-        seen, paid = [first], [0.0]
+        seen, paid = [task.begin(states[0], near)[0]], [0.0]
         places = [task.place.s]
         for state in states[1:]:
             if state.finished:  # the run is over: at the finish only where the road to there was driven
@@ -92,16 +77,21 @@ class OldRuns:
             places.append(task.place.s)
         data = as_steps(run, np.stack(seen), None if self.keep_rewards else np.array(paid))
         add_pending(data)
-        self._add_columns(data, states, places)
-        return Portable(self.info(task), data, f"player-run:{run.run_id}")
-
-    @staticmethod
-    def _add_columns(data: EpisodeData, states: list[VehicleState], places: list[float]) -> None:
         n = len(data)
-        columns = {
-            name: np.array([getattr(s, name) for s in states[:n]]) for name in ("x", "y", "z", "heading", "speed")
-        }
-        data.columns = columns | {"progress": np.array(places[:n])}
+        data.columns = {name: np.array([getattr(s, name) for s in states[:n]]) for name in COLUMNS}
+        data.columns["progress"] = np.array(places[:n])
+        info = SessionInfo(
+            kind="import",
+            env="trackmania",
+            track=self.track.name,
+            hz=self.settings.hz,
+            observation_names=task.names(ACTIONS),
+            action_names=ACTIONS,
+            reward=task.reward.settings.as_dict(),
+            driver="imported",
+            track_digest=self.digest,
+        )
+        return Portable(info, data, f"player-run:{run.run_id}")
 
     def _states(self, run: PlayerRun) -> list[VehicleState]:
         position, speed, heading = self.drive(run)
@@ -150,20 +140,19 @@ class OldRuns:
         )
 
     def _checked(self, run: PlayerRun, others: NDArray[np.int64], places: Places) -> tuple[Complex, Array, Array]:
-        """Hold what was found against the recorded speed, and fill in what is not known."""
+        """Check what was found against the recorded speed, and fill in what is not known."""
         hz = self.settings.hz
-        speed, misfit = find_speed(run.observation[:, others].astype(np.float64), places, hz)
+        numbers = run.observation[:, others].astype(np.float64)
+        speed, misfit = find_speed(numbers, places, hz)
         if misfit > MAX_SPEED_MISFIT:
             raise EpisodeRefusedError(f"the positions found do not move at the recorded speed ({misfit:.1f} m/s off)")
         position = _filled(places, speed / hz)
-        return position, speed, _heading(position, places, run.observation[:, others].astype(np.float64), hz)
+        return position, speed, _heading(position, places, numbers, hz)
 
 
 def _metres(points: NDArray[np.float64]) -> Complex:
     """Return points of the observation in metres; as with the line itself, the game's axes are left-handed."""
-    metres = np.empty(points.shape[:-1], np.complex128)
-    metres.real, metres.imag = points[..., 0] * POINT_SCALE, -points[..., 1] * POINT_SCALE
-    return metres
+    return POINT_SCALE * points[..., 0] - 1j * POINT_SCALE * points[..., 1]
 
 
 def find_places(
@@ -195,12 +184,11 @@ def find_places(
                 f"its line points do not lie on track '{track.name}' ({found.misfit:.1f} m off"
                 + (f", {np.degrees(off):.0f} degrees turned" if off > MAX_ASTRAY else "") + "): give its own --track"
             )  # fmt: skip
+        turn = np.exp(1j * yaw)[:, None]
         if turned.misfit <= MAX_MISFIT:
             _same_unit(bends(line, own, known, turned))
-            turn = np.exp(1j * yaw)[:, None]
             if off_line(line, own * turn, known, turned) <= MAX_TURN:
                 return places
-        turn = np.exp(1j * yaw)[:, None]
         points, sides = own * turn, tuple(side * turn for side in sides)
         found = fit(line, points, known, progress, turned=False)
     _same_unit(bends(line, points, known, found))
@@ -232,7 +220,7 @@ def yaw_of(places: Places, numbers: Array) -> Array | None:
 
 
 def _filled(places: Places, step: Array) -> Complex:
-    """Return the positions with those that are not known put between the others, or behind them as far as the car drove.
+    """Return the positions, the unknown ones put between the others, or behind them by the distance that the car drove.
 
     ``step``: (N,) m that it moves in a step. The game has no position when a run finishes: the last sample is often such a one.
     """
@@ -244,8 +232,7 @@ def _filled(places: Places, step: Array) -> Complex:
         if abs(position[here] - position[at]) > 2 * step[at : here + 1].sum() + ROOM_M:
             known[here] = False
     good, all_of_them = np.flatnonzero(known), np.arange(len(position))
-    filled = np.empty(len(position), np.complex128)
-    filled.real, filled.imag = (np.interp(all_of_them, good, part[good]) for part in (position.real, position.imag))
+    filled = np.interp(all_of_them, good, position[good])
     last = good[-1]
     if last + 1 < len(position) and len(good) > 1:
         way = position[last] - position[good[-2]]

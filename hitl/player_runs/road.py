@@ -1,7 +1,7 @@
-"""What the numbers of a foreign observation are, told by what they do and not by how many there are.
+"""What the numbers of a foreign observation mean, by what they do and not by how many there are.
 
-Points of a road are recognised as such: neighbours lie one behind the other, at like distances, whatever the car does. How many
-there are, at which distances, in which order the sides come, and where in the observation, is then seen.
+Points of a road are recognised because neighbours lie one behind the other, at similar distances, whatever the car does. That
+shows how many there are, at which distances, in which order the sides come, and where in the observation.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def _sides(
 
 
 def progress_columns(observation: NDArray[np.float32], columns: NDArray[np.int64]) -> list[int]:
-    """Return which of the columns may be progress, likeliest first: they do nothing but grow, as nothing else in a car."""
+    """Return which of the columns may be progress, likeliest first: they only grow, as no other number of a car does."""
     found = []
     for c in columns.tolist():
         values = observation[:, c].astype(np.float64)
@@ -181,9 +181,9 @@ def progress_columns(observation: NDArray[np.float32], columns: NDArray[np.int64
 
 
 def old_names(observation: NDArray[np.float32]) -> tuple[str, ...] | None:
-    """Return names for the numbers of (N, O) observations of the old tool's own order; None for any other.
+    """Return names for the numbers of (N, O) observations in the old tool's own order; None for any other order.
 
-    That is: the left side, the middle and the right side of the road, fifteen numbers of the car, the last actions.
+    It is: the left side, the middle and the right side of the road, fifteen numbers of the car, the last actions.
     """
     size = observation.shape[1]
     try:

@@ -1,8 +1,8 @@
-"""The live door: what an environment, the agent and a pad say is judged before it is driven by or recorded.
+"""The live door: numbers from an environment, the agent and a pad are checked before they are acted on or recorded.
 
-The rule is that of the importers and of other machines (``data.numbers``). A number that cannot be learned from and is there
-for one tick (a sensor that drops out) is replaced by the last good one; one that stays ends the episode, and one that is there
-from the start refuses it, because the critic must see neither such a number nor one that was made up for long.
+The rule is that of the importers and of other machines (``data.numbers``). A number that cannot be learned from is replaced by
+the last good one for one tick (a sensor that drops out). If it stays, the episode ends; if it is there from the start, no episode
+begins: the critic must see neither such a number nor one that was made up for long.
 """
 
 from __future__ import annotations
@@ -16,33 +16,29 @@ from numpy.typing import NDArray
 from data.numbers import MOST, all_numbers, said, which
 from hitl.games.hang_guard import EnvironmentLost
 
-MENDED_TICKS = 1
-"""Ticks in a row for which numbers may be replaced."""
+REPLACED_TICKS = 1
+"""Ticks in a row in which numbers may be replaced."""
 
 
 class Unusable(EnvironmentLost):
-    """What an environment or an agent says cannot be learned from, and that does not pass."""
+    """An environment or an agent keeps giving numbers that cannot be learned from."""
 
 
 Note = Callable[[str, dict[str, float]], None]
 
 
 class Door:
-    """Judges each tick of an episode. ``note`` takes a sentence and the numbers by name, once for each name in an episode.
-
-    Without ``observation_names`` they are called ``observation_0`` and so on.
-    """
+    """Checks each tick of an episode. ``note`` takes a sentence and the numbers by name, once for each name in an episode."""
 
     def __init__(self, observation_names: Sequence[str], action_names: Sequence[str], note: Note) -> None:
-        self._names, self._actions, self._note = tuple(observation_names), tuple(action_names), note
+        self._names, self._actions, self._note = observation_names, action_names, note
         self._reset()
 
     def begin(self, observation: NDArray[np.float32], info: dict[str, Any]) -> None:
-        """Judge what an episode begins with. Raises Unusable when it cannot be begun with."""
+        """Check what an episode begins with. Raises Unusable when a number cannot be learned from."""
         self._reset()
-        found = self._bad(observation) | _bad_info(info)
-        if found:
-            raise Unusable(f"The episode begins with what cannot be learned from: {said(found)}.")
+        if found := self._bad(observation) | _bad_info(info):
+            raise Unusable(f"The episode begins with numbers that cannot be learned from: {said(found)}.")
         self._seen, self._info = observation, info
 
     def step(
@@ -68,7 +64,7 @@ class Door:
         return observation, reward, info
 
     def action(self, action: NDArray[np.float32], whose: str) -> NDArray[np.float32]:
-        """Return an action with rest in place of what is no number. Raises Unusable when that goes on."""
+        """Return an action with 0 in place of what cannot be learned from. Raises Unusable when that goes on."""
         if all(-MOST <= value <= MOST for value in action.tolist()):
             self._rows[whose] = 0
             return action
@@ -77,26 +73,24 @@ class Door:
 
     def over(self) -> None:
         """The episode is over: say how often numbers were replaced, when that was more than once."""
-        if self._mended > 1:
-            self._note(f"In {self._mended} steps of this episode numbers were replaced: {said(self._told, 10)}.", {})
+        if self._replaced > 1:
+            self._note(f"In {self._replaced} steps of this episode numbers were replaced: {said(self._told, 10)}.", {})
 
     # -- inside
 
     def _reset(self) -> None:
         self._rows: dict[str, int] = {}  # ticks in a row, by where the numbers come from
-        self._mended = 0
+        self._replaced = 0  # ticks in all
         self._told: dict[str, float] = {}
 
     def _bad(self, observation: NDArray[np.float32]) -> dict[str, float]:
-        if all_numbers(observation):
-            return {}
-        return which(self._names or [f"observation_{k}" for k in range(len(observation))], observation)
+        return {} if all_numbers(observation) else which(self._names, observation)
 
     def _count(self, where: str, found: dict[str, float], terminated: bool) -> None:
         row = self._rows[where] = self._rows.get(where, 0) + 1
-        if row > MENDED_TICKS and not terminated:
-            raise Unusable(f"What cannot be learned from does not go away ({said(found)}); the episode is closed.")
-        self._mended += 1
+        if row > REPLACED_TICKS and not terminated:
+            raise Unusable(f"Numbers that cannot be learned from do not go away ({said(found)}); the episode is closed.")
+        self._replaced += 1
         if new := {name: value for name, value in found.items() if name not in self._told}:
             self._told |= new
             instead = "the last good one" if where == "environment" and "the reward" not in new else "0"
@@ -104,7 +98,7 @@ class Door:
 
 
 def _bad_info(info: dict[str, Any]) -> dict[str, float]:
-    """Return what is stored of the car and its place, and is no number, by name."""
+    """Return what is stored of the car and its place and cannot be learned from, by name."""
     s = info["state"]
     x, y, z, heading, speed, progress = s.x, s.y, s.z, s.heading, s.speed, info["progress"]
     if all(-MOST <= value <= MOST for value in (x, y, z, heading, speed, progress)):

@@ -19,8 +19,8 @@ from hitl.pads.hands import look, together
 from hitl.protocols import Clock
 
 LIES = (
-    "The {what} stands off its rest and does not move, so it counts as let go there. If no hand is on it, "
-    "`hitl pads --calibrate` measures its rest anew."
+    "The {what} is off its rest and does not move, so its place counts as released. If no hand is on it, "
+    "`hitl pads --calibrate` measures its rest again."
 )
 
 
@@ -39,15 +39,15 @@ class DriverChoice:
         self._recorder, self._tell = recorder, tell
         self._neutral, self._braking = neutral_action(controls), braking_action(controls)
         self._state = arbiter.State()
-        self._told: set[str] = set()  # what the player was told of their pad
+        self._told: set[str] = set()  # what the player was told about their pad
 
     def begin_episode(self, human: HumanSide) -> None:
-        """The agent drives, and whatever is still held must be let go first."""
+        """The agent drives, and what is still held must be let go first."""
         self._state = arbiter.new_episode(self._state)
         human.begin()
-        problem = str(getattr(persons_pad(human), "problem", ""))
-        if problem:
-            self._warn_once(problem, "pad_problem", problem)
+        if (problem := str(getattr(persons_pad(human), "problem", ""))) not in ("", *self._told):
+            self._told.add(problem)
+            self._warn("pad_problem", problem)
 
     def decide(
         self, human: HumanSide, info: dict[str, Any], proposed: NDArray[np.float32], *, offer: str, allowed: bool, lap: bool
@@ -69,24 +69,23 @@ class DriverChoice:
         self._state, decision = arbiter.step(self._state, inputs, self._settings)
         if new := decision.lying - self._told:
             self._told |= new
-            self._warn_once("", "pad_lies", LIES.format(what=" and the ".join(sorted(new))))
+            self._warn("pad_lies", LIES.format(what=" and the ".join(sorted(new))))
         return self._of_a_lap(decision) if lap else decision
 
     def pause(self) -> None:
-        """Nobody drives until the player says so."""
+        """The car stands until the player goes on."""
         self._state = replace(self._state, phase="paused")
 
     def asks_to_quit(self, human: HumanSide) -> bool:
         """Tell whether a person at the pad presses quit, between two episodes."""
-        pad = persons_pad(human)  # the scripted driver has nothing to say now
-        if pad is None:
+        if (pad := persons_pad(human)) is None:
             return False
         hands, seen = look(self._state.hands, pad.read(), self._clock.now(), self._settings.release_at, False)
         self._state = replace(self._state, hands=hands)
         return "quit" in together(seen).pressed
 
     def wait(self, seconds: float, human: HumanSide, stop: Callable[[], bool]) -> bool:
-        """Let time pass between two episodes; False when the player wants to leave meanwhile."""
+        """Let time pass between two episodes; False as soon as the player wants to leave."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             if self.asks_to_quit(human) or stop():
@@ -100,9 +99,6 @@ class DriverChoice:
             return replace(decision, event=None if decision.event == "takeover" else decision.event)
         return replace(decision, executed=self._neutral, event=None, safe=True, paused=True)
 
-    def _warn_once(self, what: str, kind: str, text: str) -> None:
-        if what in self._told:
-            return
-        self._told |= {what} if what else set()
+    def _warn(self, kind: str, text: str) -> None:
         self._recorder.event(kind, text, level="warning")
         self._tell("warning", text)

@@ -1,4 +1,4 @@
-"""The environment as the session has it: begun with patience, judged by the door, and given up when it stays lost."""
+"""The environment as the session uses it: tried again when it was lost, checked by the door, given up when it stays lost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Seen = tuple[NDArray[np.float32], dict[str, Any]]
 
 
 class Environment:
-    """``tell`` takes (level, sentence) for the player. Raises EnvironmentLost for whatever goes wrong inside.
+    """``tell`` takes (level, sentence) for the player. Raises EnvironmentLost for every error inside.
 
     ``soon``: steps below which an episode that is lost counts as a failure of the environment.
     """
@@ -37,7 +37,7 @@ class Environment:
         self._result = EpisodeResult("")
 
     def begin(self, result: EpisodeResult, seed: int | None, start: Any, wait: Callable[[float], bool]) -> Seen | None:
-        """Begin an episode; one that fails is tried again and again, until ``wait`` (s) says that the player has enough: None."""
+        """Begin an episode, and try again when that fails. None: ``wait`` (s) says that the player wants to leave."""
         self._result = result
         options = {"start": start} if start is not None else None
         tries, spent = 0, 0.0
@@ -49,13 +49,13 @@ class Environment:
                 self.door.begin(observation, info)
             except Exception as error:
                 problem = lost(error)
-                # A game may be started again meanwhile; an environment that waits for us will not get better by itself.
+                # A player may start a game again meanwhile; an environment that waits for us does not recover by itself.
                 alone = isinstance(self._clock, LockstepClock) or isinstance(error, Unusable)
                 if spent >= GIVE_UP_S or (alone and tries + 1 >= MOST_FAILURES):
                     raise problem from error
                 if tries == 0:
                     self._recorder.event("env_lost", str(problem), level="warning")
-                    self._tell("warning", f"{problem} It is tried again until you leave.")
+                    self._tell("warning", f"{problem} The session tries again until you leave.")
                 pause = RETRY_S[min(tries, len(RETRY_S) - 1)]
                 tries, spent = tries + 1, spent + pause
                 if not wait(pause):
@@ -68,7 +68,7 @@ class Environment:
             return observation, info
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Send the action, and see what the one before has led to."""
+        """Send the action, and return what the one before has led to."""
         try:
             observation, reward, terminated, truncated, info = self.env.step(action)
         except Exception as error:
@@ -83,7 +83,7 @@ class Environment:
         self.door.over()
 
     def note_lost(self, error: EnvironmentLost) -> None:
-        """The environment was lost in mid-episode: say so. Raises EnvironmentLost when that goes on and on."""
+        """The environment was lost in mid-episode: tell the player. Raises EnvironmentLost when that happens again and again."""
         self.door.over()
         steps = self._result.steps
         self._recorder.event("env_lost", str(error), level="warning", data={"steps": steps})
@@ -92,17 +92,16 @@ class Environment:
         if self._failures >= MOST_FAILURES:
             raise EnvironmentLost(
                 f"{MOST_FAILURES} episodes in a row were lost soon after they had begun, so the session ends; what was recorded "
-                f"is kept. The last time: {error}"
+                f"is kept. The last error: {error}"
             ) from error
 
     def warn(self, notices: Any) -> None:
-        """Hand on what there is to say to the player."""
+        """Pass sentences on to the player."""
         for text in notices:
             self._recorder.event("notice", text, level="warning")
             self._tell("warning", text)
 
     def _note_replaced(self, text: str, numbers: dict[str, float]) -> None:
-        """The door has replaced numbers."""
         data = {"step": self._result.steps, **{name: str(value) for name, value in numbers.items()}}
         self._recorder.event("numbers", text, level="warning", data=data)
         if numbers:

@@ -20,7 +20,7 @@ ATTEMPTS = ("drive", "evaluation")  # purposes of episodes in which the agent tr
 class PolicyForesight:
     """Judges each step with the predictor; asks at most ``per_minute`` times a minute of the agent's driving, on average.
 
-    Until the store holds a few failures of the agent on this track it has nothing to say, and says so by None.
+    The risk is None until the store holds a few failures of the agent on this track.
     """
 
     def __init__(self, home: Home, policy: NetworkPolicy, track: str, per_minute: float, hz: float) -> None:
@@ -33,10 +33,10 @@ class PolicyForesight:
         self._level = Level()
 
     def begin(self) -> None:
-        """An episode begins: fit anew, now and then."""
+        """An episode begins: fit again, now and then."""
         if self._episodes % REFIT == 0 and (known := self._known()) != self._fitted:
             self._fitted = known
-            self.refit()
+            self._refit()
         elif self.model is not None and not self._policy.can_judge():  # the new checkpoint cannot be read
             self.model = None
         self._episodes += 1
@@ -44,19 +44,19 @@ class PolicyForesight:
         self._level = Level()
 
     def _known(self) -> tuple[int | None, int | None]:
-        """Return the newest attempt and the checkpoint: tries at a corner add none, and must not wait for the same again."""
+        """Return the newest attempt and the checkpoint. Practice adds no attempt, so it must not pay for the same fit again."""
         with Store(self._home.store_path, read_only=True) as store:
             newest = store.episodes(self._track, purpose=ATTEMPTS, closed=False, newest=1)
         return newest[0].id if newest else None, self._policy.checkpoint_id
 
-    def refit(self) -> None:
+    def _refit(self) -> None:
         """Fit the predictor to the newest attempts in the store, and set the threshold by the budget."""
         self.model = None
         if not self._policy.can_judge():
             return
         try:
             attempts = stored_attempts(self._home, self._policy, self._track, self._hz)
-        except StoreError:  # nobody asks for help until the store can be read again
+        except StoreError:  # no help is asked for until the store can be read again
             return
         self.model = fit(attempts, self._hz)
         if self.model is not None:
@@ -76,15 +76,14 @@ class PolicyForesight:
         return risk, self._asker.step(risk, agent)[0]
 
 
-def stored_attempts(home: Home, policy: NetworkPolicy, track: str, hz: float, newest: int = NEWEST) -> list[Attempt]:
+def stored_attempts(home: Home, policy: NetworkPolicy, track: str, hz: float) -> list[Attempt]:
     """Return the newest attempts of the agent on a track, judged by the policy's critics.
 
-    An episode counts up to its first takeover. What the agent would have come to in the four seconds before one is not
-    known, so they are left out.
+    An episode counts up to four seconds before its first takeover: where the agent would have ended up without it is not known.
     """
     found: list[Attempt] = []
     with Store(home.store_path, read_only=True) as store:
-        for episode in reversed(store.episodes(track, purpose=ATTEMPTS, newest=newest)):
+        for episode in reversed(store.episodes(track, purpose=ATTEMPTS, newest=NEWEST)):
             drive = store.steps(episode, columns=("driver", "observation", "proposed"))
             human = np.flatnonzero(drive.human)
             failed = not len(human) and episode.failed

@@ -1,14 +1,13 @@
 """Driving and learning in turn, in one process: the same seed gives the same run on the same machine.
 
-A live player's session and trainer are two processes; here one waits for the other, which is what benchmarks and the making of
-a stalled agent need. Session, store, replay and learner are the real ones.
+A player's session and trainer are two processes. Here one waits for the other, as benchmarks and `hitl stall` need it. Session,
+store, replay and learner are the real ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from data.reading.follow import Follower
@@ -48,11 +47,11 @@ class LearnerPolicy(NetworkPolicy):
 
 
 class Lockstep:
-    """A session and a learner that take turns. Use it as a context manager; ``human``: as there.
+    """A session and a learner that take turns. Use it as a context manager. ``human``: as for ``SessionSetup``.
 
-    ``init``: a checkpoint file to begin from (weights and optimisers; its own random numbers are not taken over). ``kind``: of
-    the checkpoints that :meth:`save` writes. ``make_learner`` and ``make_replay``: called with the sizes of observation and
-    action and the configuration, for a learner of your own (of the same shape) or another way to draw than ``Replay``.
+    ``init``: a checkpoint file to begin from (weights and optimisers, but not its random numbers). ``make_learner`` and
+    ``make_replay``: called with the sizes of observation and action and the configuration, for a learner of your own (of the
+    same shape) or another way to draw than ``Replay``.
     """
 
     def __init__(
@@ -63,7 +62,6 @@ class Lockstep:
         *,
         human: Callable[[Track], HumanSide] | None = None,
         init: Path | None = None,
-        kind: str = "stall",
         make_learner: Callable[[int, int, TrainConfig], Learner] | None = None,
         make_replay: Callable[[int, int, TrainConfig], Replay] | None = None,
     ) -> None:
@@ -75,7 +73,6 @@ class Lockstep:
         from trainer.replay.replay import Replay
 
         torch.set_num_threads(1)
-        self.kind = kind
 
         def policy(observation_names: tuple[str, ...], action_names: tuple[str, ...]) -> LearnerPolicy:
             self.config = with_image(config, observation_names)
@@ -90,7 +87,7 @@ class Lockstep:
 
         self.rig = SessionSetup(home, options, policy=policy, human=human)
         self.policy: LearnerPolicy = self.rig.policy
-        self.steps = 0  # driven so far, by whomever, evaluations left out
+        self.steps = 0  # driven so far, whoever drove, without evaluations
         self._first_update = self.learner.updates
         self._generator = torch.Generator().manual_seed(config.seed)
         self._follower = Follower(home.store_path)
@@ -109,7 +106,7 @@ class Lockstep:
         return result
 
     def learn(self) -> None:
-        """Take in what was recorded and pay the updates owed."""
+        """Take in what was recorded and do the updates owed."""
         self.rig.written()
         self.replay.add(self._follower.poll())
         self.learner.note_demo_count(self.replay.human_rows)
@@ -118,21 +115,20 @@ class Lockstep:
             self.learner.update(self.replay.sample(self.config.batch_size, self._generator))
 
     def learn_first(self, updates: int) -> None:
-        """Do updates on what is there already (laps, say); they are not counted against the steps that follow."""
+        """Do updates on what is there already (laps, say). They do not count towards what the steps that follow allow."""
         for _ in range(updates):
             self.learner.update(self.replay.sample(self.config.batch_size, self._generator))
         self._first_update += updates
 
     def save(self) -> int:
-        """Write a checkpoint, which the episodes that follow are marked with; returns its row."""
+        """Write a checkpoint, with which the episodes that follow are marked; returns its row's id."""
         from trainer.checkpoints.files import save
         from trainer.checkpoints.meta import CheckpointMeta
 
         rig = self.rig
-        meta = CheckpointMeta.of(self.learner, rig.observation_names, rig.action_names, self.kind, tracks=rig.known_by)
+        meta = CheckpointMeta.of(self.learner, rig.observation_names, rig.action_names, "stall", tracks=rig.known_by)
         name, sha256 = save(self.rig.home.checkpoints, self.learner, meta)
-        settings: dict[str, Any] = self.config.to_dict()
-        row = self._store.add_checkpoint(name, sha256, self.learner.updates, self.steps, self.kind, settings)
+        row = self._store.add_checkpoint(name, sha256, self.learner.updates, self.steps, "stall", self.config.to_dict())
         self.policy.checkpoint_id = row
         return row
 
@@ -145,7 +141,5 @@ class Lockstep:
     def __enter__(self) -> Lockstep:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -1,6 +1,6 @@
-"""What stands beside the pad in a tick: how far the next corner is, whether the wheel is offered, whether it may be taken.
+"""How far the next corner is, whether the wheel is offered, and whether it may be taken.
 
-It follows from the corners, the car's place and speed, and how the agent fared at them before.
+That follows from the corners, the car's place and speed, and how the agent did at the corners before.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from data.records import DRIVING_FAULTS, Corner
 APPROACH_M = 30.0  # m before a corner within which a takeover is meant for it
 ANNOUNCE_S = 4.0  # s before a corner from which it is counted down
 ONLY_BEFORE_M = 40.0  # m before the only corner that may be driven, from which it may be taken
-SURE = 3  # passes in a row without help after which the agent is left alone
+SURE = 3  # passes in a row without help after which the wheel is no longer offered
 
 
 def next_corner(corners: tuple[Corner, ...], progress: float, speed: float) -> tuple[str, float | None]:
@@ -59,7 +59,7 @@ class CornerOffers:
         return any(c.from_m - ONLY_BEFORE_M <= progress < c.to_m for c in self.corners if c.name == self.only)
 
     def sure(self, name: str) -> bool:
-        """Tell whether the agent has lately passed that corner by itself, every time."""
+        """Tell whether the agent has passed that corner by itself each of the last times."""
         tries = self._alone.get(name, ())
         return len(tries) == SURE and all(tries)
 
@@ -76,7 +76,7 @@ class CornerOffers:
         self._helped |= {c.name for c in self.near(progress)}
 
     def end_episode(self, farthest: float, reason: str) -> None:
-        """The episode is over, that far along (m): note how the agent fared at the corners that it drove alone."""
+        """The episode is over, that far along (m): note how the agent did at the corners that it drove without help."""
         for corner in self.corners:
             if corner.name in self._helped or self._began_m > corner.from_m or farthest < corner.from_m:
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from data.demos import DemoRule
@@ -43,11 +44,11 @@ class Course:
 class _Pending:
     token: int
     corner: Corner | None
-    ended_at: float | None = None  # s; None while the human still drives
+    ended_at: float = math.inf  # s; the human still drives until then
 
 
 class OutcomeJudge:
-    """Follows the takeovers of one episode. Each method returns the verdicts that are now certain: (token, outcome).
+    """Follows the takeovers of one episode. ``step`` and ``over`` return the outcomes that are now certain: (token, outcome).
 
     A takeover that shows nothing has cleared nothing and failed at nothing: ``dismissed`` leaves it ``unclear``.
     """
@@ -62,39 +63,34 @@ class OutcomeJudge:
     def handed_back(self, time: float) -> None:
         """The agent drives again."""
         for pending in self._pending:
-            if pending.ended_at is None:
-                pending.ended_at = time
+            pending.ended_at = min(pending.ended_at, time)
 
     def dismissed(self, token: int) -> None:
-        """That takeover shows nothing: whatever follows is not its doing."""
+        """That takeover shows nothing, so nothing that follows is its outcome."""
         self._pending = [pending for pending in self._pending if pending.token != token]
 
     def step(self, time: float, progress: float) -> list[tuple[int, str]]:
         """The car is on the road at that time (s) and progress (m)."""
-        decided = []
-        for pending in list(self._pending):
-            if pending.ended_at is None:
-                continue
-            if pending.corner is not None:
-                cleared = progress >= pending.corner.to_m
-            else:
-                cleared = time - pending.ended_at >= SURVIVE_S
-            if cleared:
-                decided.append((pending.token, "cleared"))
-                self._pending.remove(pending)
-        return decided
+        cleared = [
+            pending
+            for pending in self._pending
+            if time >= pending.ended_at
+            and (progress >= pending.corner.to_m if pending.corner else time - pending.ended_at >= SURVIVE_S)
+        ]
+        for pending in cleared:
+            self._pending.remove(pending)
+        return [(pending.token, "cleared") for pending in cleared]
 
     def over(self, time: float, reason: str, progress: float = 0.0) -> list[tuple[int, str]]:
         """The episode has ended for that reason (``finish``, ``off_road``, ``stalled``, ``through``, …), that far along (m)."""
         decided = []
         for pending in self._pending:
-            # A try at a corner ends where the corner does: it was driven to its end, by whomever.
+            # A practice try ends where the corner does: it was driven to its end, whoever drove.
             through = reason == "through" and pending.corner is not None and progress >= pending.corner.to_m
             if reason == "finish" or through:
                 outcome = "cleared"
-            elif reason in DRIVING_FAULTS:
-                human = pending.ended_at is None or time - pending.ended_at <= BLAME_S
-                outcome = "failed" if human else "unclear"
+            elif reason in DRIVING_FAULTS and time - pending.ended_at <= BLAME_S:
+                outcome = "failed"
             else:
                 outcome = "unclear"
             decided.append((pending.token, outcome))

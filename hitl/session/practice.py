@@ -1,8 +1,8 @@
 """Practice: one corner again and again, each try begun where a recorded approach can still go either way.
 
-A try begins before the corner, with the state that the agent itself arrived with: at most ``LEAD_S`` before it, and where the
-agent then failed in it, no more than ``OPEN_S`` before that failure. At that moment it could still be prevented
-(``benchmarks/practice.py`` measures it); all that is earlier only costs time.
+A try begins before the corner, in the state in which the agent itself arrived: at most ``LEAD_S`` before it and, where the agent
+then failed in it, no more than ``OPEN_S`` before that failure. At that moment the failure can still be prevented
+(``benchmarks/practice.py`` measures it); to begin earlier only costs time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 LEAD_S = 1.0  # s before the corner at which a try begins at the earliest
 OPEN_S = 2.7  # s before a failure at which it can still be prevented
-THERE_M = 1.0  # m: so near to its last place a failed drive had come when it failed; what follows is standing and sliding
+THERE_M = 1.0  # m before its farthest place at which a failed drive had failed; what follows is standing and sliding
 NEWEST = 40  # approaches that are used: the agent arrives today as it drives today
 MAX_OFF = 1.0  # share of half the road's width beyond which a recorded approach is no place to start
 
@@ -35,8 +35,8 @@ MAX_OFF = 1.0  # share of half the road's width beyond which a recorded approach
 def approaches(store: Store, track: str, corner: Corner, lead_s: float | None = None) -> Iterator[Drive]:
     """Yield how recorded cars came to the corner, newest first: three steps each, of which a try begins at the middle one.
 
-    ``lead_s``: so long before the corner, whatever became of them. The agent's own approaches go before those of laps: the ones
-    it drove without help in between, in real attempts (not in practice, whose beginnings would breed themselves).
+    ``lead_s``: begin exactly so long before the corner, however the approach ended. Laps are used only where the agent has no
+    approach of its own: one without help, in a real attempt (practice would breed its own beginnings).
     """
     own = list(_approaches(store, track, corner, lead_s, ("drive", "evaluation"), agent=True))
     yield from own or _approaches(store, track, corner, lead_s, ("drive", "lap"), agent=False)
@@ -91,25 +91,16 @@ def start_at(passage: Drive, line: ReferenceLine, half_width: float) -> Start | 
     place = line.locate(x, y, float(passage.progress[1]))
     if abs(place.offset) > MAX_OFF * half_width:
         return None
-    vx, vy, turned = (x1 - x0) * hz / 2, (y1 - y0) * hz / 2, _angle(after - before)
+    vx, vy, turned = (x1 - x0) * hz / 2, (y1 - y0) * hz / 2, math.remainder(after - before, math.tau)
     steer = float(passage.observation[1, names.index("steer")]) if "steer" in names else 0.0
     c, s = math.cos(heading), math.sin(heading)
     along, left = c * vx + s * vy, c * vy - s * vx
-    return Start(place.s, place.offset, _angle(heading - place.heading), along, left, turned * hz / 2, steer)
-
-
-def _angle(radians: float) -> float:
-    """Return the same angle, from -pi to pi."""
-    return (radians + math.pi) % (2 * math.pi) - math.pi
+    turn = math.remainder(heading - place.heading, math.tau)
+    return Start(place.s, place.offset, turn, along, left, turned * hz / 2, steer)
 
 
 def starts(
-    store: Store,
-    track: str,
-    corner: Corner,
-    line: ReferenceLine,
-    half_width: float,
-    lead_s: float | None = None,
+    store: Store, track: str, corner: Corner, line: ReferenceLine, half_width: float, lead_s: float | None = None
 ) -> list[Start]:
     """Return starts for tries at a corner, newest approach first; empty when no recording reaches it."""
     found = (start_at(passage, line, half_width) for passage in approaches(store, track, corner, lead_s))
@@ -120,7 +111,7 @@ class Practice:
     """Tries at one corner, each begun as the agent (or, before it ever came there, a lap) once came to it."""
 
     def __init__(self, rig: SessionSetup, corner: str, seed: int, lead_s: float | None = None) -> None:
-        """``lead_s``: begin so long before the corner; None: as late as a failure can still be prevented."""
+        """``lead_s``: begin so long before the corner; None: as late as a failure can still be prevented. Raises UsageError."""
         self.rig, self.corner = rig, rig.corner(corner)
         with Store(rig.home.store_path, read_only=True) as store:
             self.starts = starts(store, rig.track.name, self.corner, rig.track.line, rig.track.half_width, lead_s)
@@ -133,7 +124,7 @@ class Practice:
         self._rng = np.random.default_rng(seed)
 
     def lap_steps(self) -> float | None:
-        """Return how many steps a whole lap takes, of those recorded on this track; None when there is none."""
+        """Return the mean number of steps of the whole laps recorded on this track; None without one."""
         with Store(self.rig.home.store_path, read_only=True) as store:
             driven = store.episodes(self.rig.track.name)
         finished = [e.length for e in driven if e.reason == "finish" and e.purpose != "practice"]

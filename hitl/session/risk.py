@@ -2,15 +2,15 @@
 
 Risk comes from two sources. The quantile critics say how uncertain the return is: their spread, how far they disagree, how
 low the lower tail lies under the level of the last seconds (distributional risk as in Dabney et al. 2018, disagreement as in
-EnsembleDAgger, Menda et al. 2019). Alone that foresees too little, so a small predictor is fitted to the agent's own failures:
+EnsembleDAgger, Menda et al. 2019). Alone they foresee too little, so a small predictor is fitted to the agent's own failures:
 a logistic regression on what the car sees, on the critics' numbers, and on random tanh features of both (Rahimi and Recht 2008),
-which answers "is this one to four seconds before a failure?". It is fitted in about a second, anew for each session.
+which answers "is this one to four seconds before a failure?". It is fitted in about a second, again for each session.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,8 +88,8 @@ class RiskModel:
         return np.concatenate([x, np.tanh(x @ self.mixing + self.shift), np.ones((len(x), 1))], axis=1)
 
 
-def fit(attempts: Sequence[Attempt], hz: float, seed: int = 0) -> RiskModel | None:
-    """Fit a predictor to the agent's attempts; None while there are too few failures (or nothing but failures' ends)."""
+def fit(attempts: Sequence[Attempt], hz: float) -> RiskModel | None:
+    """Fit a predictor to the agent's attempts; None while there are too few failures, or nothing to tell them from."""
     used = [a for a in attempts if len(a.features)]
     if sum(a.failed for a in used) < LEAST_FAILURES:
         return None
@@ -97,12 +97,11 @@ def fit(attempts: Sequence[Attempt], hz: float, seed: int = 0) -> RiskModel | No
     y = np.concatenate([labels(len(a.features), a.failed, hz) for a in used])
     if y.min() == y.max():
         return None
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     size = x.shape[1]
     mixing = rng.normal(size=(size, HIDDEN)) * (1.5 / np.sqrt(size))
-    blank = RiskModel(x.mean(0), x.std(0) + 1e-6, mixing, rng.uniform(-1.0, 1.0, HIDDEN), np.zeros(0))
-    g = blank._expand(x)
-    return RiskModel(blank.mean, blank.scale, mixing, blank.shift, _logistic(g, y))
+    model = RiskModel(x.mean(0), x.std(0) + 1e-6, mixing, rng.uniform(-1.0, 1.0, HIDDEN), np.zeros(0))
+    return replace(model, weights=_logistic(model._expand(x), y))
 
 
 def labels(steps: int, failed: bool, hz: float) -> Array:
@@ -128,7 +127,7 @@ def _logistic(g: Array, y: Array) -> Array:
 
 @dataclass
 class Asker:
-    """Turns risk into requests: one begins when the risk rises to the threshold, and stands for a while."""
+    """Turns risk into requests: one begins when the risk rises to the threshold, and lasts for a while."""
 
     threshold: float
     hz: float

@@ -13,7 +13,7 @@ from hitl.session.outcome import Course, OutcomeJudge
 
 
 class Segments:
-    """Keeps at most one segment open. ``starred``: the numbers of those that the player starred and that wait to be stored."""
+    """Keeps at most one segment open. ``starred``: the numbers of those that the player starred and that are not stored yet."""
 
     def __init__(self, recorder: Recorder, rule: DemoRule, hz: float, tell: Callable[[str, str], None]) -> None:
         self._recorder, self._rule, self._hz, self._tell = recorder, rule, hz, tell
@@ -56,20 +56,22 @@ class Segments:
 
     def judge(self, time: float, progress: float) -> None:
         """The car is on the road at that time (s) and progress (m): some outcomes are certain now."""
-        self._set(self._judge.step(time, progress))
+        for number, outcome in self._judge.step(time, progress):
+            self._recorder.set_outcome(number, outcome)
 
     def end_episode(self, time: float, result: EpisodeResult, interrupted: bool = False) -> None:
         """Close what is open, and give the rest its outcome. ``interrupted``: the environment was lost."""
-        if self._open is not None:
-            self._dismiss_if_nothing_shown(self._open)
+        opened, self._open = self._open, None
+        if opened is not None:
+            self._dismiss_if_nothing_shown(opened)
         outcomes = self._judge.over(time, result.reason, result.progress)
-        if self._open is not None and interrupted:
-            self._recorder.end_segment(self._open, interrupted=True)
-        elif self._open is not None:
+        if opened is not None and interrupted:
+            self._recorder.end_segment(opened, interrupted=True)
+        elif opened is not None:
             of_a_lap = "cleared" if result.reason == "finish" else "failed"
-            self._recorder.end_segment(self._open, outcome=of_a_lap if self._lap else "unclear")
-        self._open = None
-        self._set(outcomes)
+            self._recorder.end_segment(opened, outcome=of_a_lap if self._lap else "unclear")
+        for number, outcome in outcomes:
+            self._recorder.set_outcome(number, outcome)
 
     def star(self) -> None:
         """Star the newest takeover or lap, also when its episode is over: a person presses when they see how it ended."""
@@ -79,10 +81,6 @@ class Segments:
             self.starred.append(self._latest)
             self._recorder.event("star", "The player starred what was just driven.")
             self._tell("good", "Starred: what you drove last.")
-
-    def _set(self, outcomes: list[tuple[int, str]]) -> None:
-        for number, outcome in outcomes:
-            self._recorder.set_outcome(number, outcome)
 
     def _dismiss_if_nothing_shown(self, takeover: int) -> None:
         """See whether a takeover that is over shows anything; one that does not has no outcome, and the player is told."""

@@ -52,9 +52,9 @@ EVENTS = {
 class Session:
     """Runs episodes in one world.
 
-    ``offers`` knows the track's corners. ``watch`` is called with each :class:`Tick`; it must return at once. ``stop`` is asked
-    between ticks. ``tell`` takes (level, sentence) for the player. After a drive, ``leaving`` tells whether the player wants to
-    go, and ``segments.starred`` holds the segments (numbers of this session) that they starred.
+    ``offers`` knows the track's corners. ``watch`` is called with each :class:`Tick` and must return at once. ``stop`` is asked
+    between ticks. ``tell`` takes (level, sentence) for the player. After an episode, ``leaving`` says whether the player wants to
+    leave, and ``segments.starred`` holds the segments (numbers of this session) that they starred.
     """
 
     def __init__(
@@ -93,11 +93,11 @@ class Session:
         deterministic: bool | None = None,
         until_m: float | None = None,
     ) -> EpisodeResult:
-        """Drive one episode and return what it came to.
+        """Drive one episode and return how it went.
 
-        ``purpose``: ``drive`` and ``practice`` explore (but for every ``greedy_every``-th) and let the player take over;
-        ``evaluation`` is greedy and alone; ``lap`` is the human's from start to end. ``until_m``: the metre at which it is cut
-        off (which truncates, for the road goes on); its reason is then ``through``.
+        ``purpose``: ``drive`` and ``practice`` explore (except every ``greedy_every``-th) and let the player take over;
+        ``evaluation`` is greedy and without help; in a ``lap`` the human drives from start to end. ``until_m``: the metre at
+        which the episode is cut off. That truncates, because the road goes on; the reason is then ``through``.
         """
         self.policy.begin_episode()
         if said := getattr(self.policy, "notices", None):
@@ -132,7 +132,7 @@ class Session:
         return result.judge(self.corners)
 
     def _is_greedy(self, purpose: str) -> bool:
-        """Tell whether the agent drives an episode as it thinks best, without noise: what is evaluated must be learned from."""
+        """Tell whether the agent drives without noise: as evaluations are, so must some drives be that it learns from."""
         if purpose in ("drive", "practice") and self.options.greedy_every:
             self._drives += 1
             return self._drives % self.options.greedy_every == 0
@@ -145,7 +145,7 @@ class Session:
     def _tick(
         self, observation: NDArray[np.float32], info: dict[str, Any]
     ) -> tuple[NDArray[np.float32], dict[str, Any], str | None]:
-        """Drive one tick; returns what is seen after it, and how the episode ends with it (None: not yet)."""
+        """Drive one tick; return what is seen after it, and how the episode ends with it (None: it goes on)."""
         result, door = self._result, self.environment.door
         proposed = door.action(self.policy.act(observation, self._greedy), "the agent's")
         risk, asks = self._foresee(observation, proposed)
@@ -189,7 +189,7 @@ class Session:
         return (risk if risk is not None and is_number(risk) else None), asks
 
     def _offered(self, info: dict[str, Any], asks: bool) -> str:
-        """Return why the wheel is offered in this tick, "" for not at all."""
+        """Return why the wheel is offered in this tick, "" if it is not."""
         if self._result.purpose in ("evaluation", "lap") or self._driver == HUMAN:
             return ""
         if asks:
@@ -220,28 +220,19 @@ class Session:
         return "restart" if "restart" in decision.pressed else ""
 
     def _on_event(self, decision: arbiter.Decision, info: dict[str, Any]) -> None:
-        """The wheel changes hands, or time stands still or goes on."""
-        near = self.offers.near(info["progress"])
-        event, corner = str(decision.event), near[0] if near else None
+        """The wheel changes hands, or the session pauses or goes on."""
+        event, corner = str(decision.event), next(iter(self.offers.near(info["progress"])), None)
         if event == "takeover":
             self.segments.begin_takeover(decision.trigger, corner, self._result.steps)
             self._result.takeovers += 1
         else:
             self.segments.end_takeover(self.clock.now(), event == "interrupted")
-        text = EVENTS.get(event, "")
+        kind, level, text = event, "info", EVENTS.get(event, "")
         if event == "interrupted":
             drives = "the agent drives" if self.options.gating.unplugged == "agent" else "the car brakes until you are back"
-            text = f"The pad went away in the middle of a takeover; {drives}."
-        self.recorder.event(
-            "pad_lost" if event == "interrupted" else event,
-            text,
-            level="warning" if event == "interrupted" else "info",
-            data={
-                "progress": round(info["progress"], 1),
-                "trigger": decision.trigger,
-                "corner": corner.name if corner else None,
-            },
-        )
+            kind, level, text = "pad_lost", "warning", f"The pad went away in the middle of a takeover; {drives}."
+        where = {"progress": round(info["progress"], 1), "corner": corner.name if corner else None}
+        self.recorder.event(kind, text, level=level, data={"trigger": decision.trigger, **where})
 
     def _rumble(self, decision: arbiter.Decision, offer: str, info: dict[str, Any]) -> None:
         """Rumble when the wheel changes hands or begins to be offered; note the offer."""
@@ -268,7 +259,7 @@ class Session:
         self.recorder.step(row)
 
     def _count(self, decision: arbiter.Decision, reward: float, before_m: float, after_m: float) -> None:
-        """Add a step to what the episode comes to."""
+        """Add a step to the episode's result."""
         result = self._result
         result.total += reward
         result.steps += 1
@@ -279,7 +270,6 @@ class Session:
             self.offers.helped(before_m)
 
     def _finish(self, end: str | None, observation: NDArray[np.float32]) -> None:
-        """The episode has come to its end: close it."""
         result = self._result
         self.segments.end_episode(self.clock.now(), result)
         self.recorder.end_episode(str(end), result.reason, observation)
@@ -287,11 +277,12 @@ class Session:
         self.offers.end_episode(result.progress, result.reason)
 
     def _lost(self, error: EnvironmentLost, observation: NDArray[np.float32]) -> None:
-        """The environment is gone in mid-episode: let go, close what runs, say so. The last step's successor is known."""
+        """The environment is gone in mid-episode: release the controls, close what is open, tell the player."""
         self._release()
         self.clock.lost()
         result = self._result
         result.reason = "env_lost"
         self.segments.end_episode(self.clock.now(), result, interrupted=True)
+        # The last step's successor has been seen.
         self.recorder.end_episode("interrupted", result.reason, observation if result.steps else None)
         self.environment.note_lost(error)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any
 
 from data.errors import CheckpointError, StoreError
@@ -14,7 +13,7 @@ from data.records import Corner, SessionInfo
 from data.store import Store
 from data.tables.tracks import plain
 from hitl.drivers.human import HumanSide, device_hub
-from hitl.drivers.policy import CheckpointPolicy, NetworkPolicy
+from hitl.drivers.policy import NO_CHECKPOINT, CheckpointPolicy, NetworkPolicy
 from hitl.games.open_game import open_world
 from hitl.home import Home
 from hitl.protocols import EpisodeResult, Tick
@@ -31,13 +30,10 @@ from hitl.timing.clocks import Lateness, punctual
 MakePolicy = Callable[[tuple[str, ...], tuple[str, ...]], NetworkPolicy]
 
 
-def _alike(corner: Corner, span: tuple[float, float]) -> bool:
-    """Tell whether a corner begins and ends there, as far as a line with other decimals can tell."""
-    return abs(corner.from_m - span[0]) <= 1.0 and abs(corner.to_m - span[1]) <= 1.0
-
-
 class SessionSetup:
     """A session ready to drive. Use it as a context manager: leaving it writes down what is left and lets go of the game."""
+
+    _told_agent = False
 
     def __init__(
         self,
@@ -51,101 +47,75 @@ class SessionSetup:
         tell: Callable[[str, str], None] = lambda level, text: None,
     ) -> None:
         """``policy`` is called with the names of observation and action; None: the home's newest checkpoint drives."""
-        self._quiet = contextlib.ExitStack()
-        # First of all: a wrong track or a game that is not there must leave nothing behind.
-        self.world = world = open_world(options, home)
-        self.home, self.options = home.create(), options
-        self.env, self.track, self.task = world.env, world.track, world.task
-        self.observation_names, self.action_names = world.observation_names, world.action_names
-        try:
+        with contextlib.ExitStack() as stack:
+            # First of all: a wrong track or a game that is not there must leave nothing behind.
+            self.world = world = open_world(options, home)
+            stack.callback(world.close)
+            self.home, self.options, self._tell = home.create(), options, tell
+            self.env, self.track, self.task = world.env, world.track, world.task
+            self.observation_names, self.action_names = world.observation_names, world.action_names
             if options.kind == "evaluation":
                 self._need_checkpoint()
-            self._assemble(policy or self._checkpoints(tell), human, watch, stop, tell)
-        except BaseException:
-            world.close()
-            raise
+            said = self._file_track()
+            self.corners: tuple[Corner, ...] = self._known_corners()
+            if options.only_corner:
+                self.corner(options.only_corner)
+            self.offers = CornerOffers(self.corners, options.help.offer, options.only_corner, options.help.offer_s)
+            driving = (policy or self._newest_checkpoint)(self.observation_names, self.action_names)
+            self.policy: Any = driving  # a CheckpointPolicy, unless another was asked for
+            self.foresight: PolicyForesight | None = None
+            if (per_minute := options.help.requests_per_minute) > 0:
+                self.foresight = PolicyForesight(home, driving, self.track.name, per_minute, self.task.settings.hz)
+            self.human = human(self.track) if human else None
+            world.heed(stop)
+            world.plug(device_hub(self.human))  # now that the player's own pad is known
+            self.recorder = Recorder(home.store_path, self._info())
+            stack.callback(self.recorder.close)
+            for sentence in said:
+                self._tell_track(sentence)
+            self.session = Session(
+                world,
+                driving,
+                self.recorder,
+                options,
+                offers=self.offers,
+                human=self.human,
+                foresight=self.foresight,
+                rule=self._rule,
+                watch=watch or (lambda tick: None),
+                stop=stop,
+                tell=tell,
+            )
+            if options.real_time:
+                stack.enter_context(punctual())
+            self._stack = stack.pop_all()
 
     def _need_checkpoint(self) -> None:
-        """Raise CheckpointError before anything is made: a try that fails leaves nothing in the store."""
+        """Raise CheckpointError before anything is recorded: a try that fails leaves nothing in the store."""
         with Store(self.home.store_path) as store:
             if not store.checkpoints():
-                raise CheckpointError("This home folder has no checkpoint yet: train first (`hitl train`).")
+                raise CheckpointError(NO_CHECKPOINT)
 
-    def _checkpoints(self, tell: Callable[[str, str], None]) -> MakePolicy:
-        """Return what makes the policy that drives by the home's newest checkpoint."""
-        self._told_agent = False
+    def _newest_checkpoint(self, observation_names: tuple[str, ...], action_names: tuple[str, ...]) -> CheckpointPolicy:
+        """Return the policy that drives by the home's newest checkpoint."""
+        policy = CheckpointPolicy(self.home, observation_names, action_names, seed=self.options.seed)
+        policy.on_load = self._compare_agent
+        return policy
 
-        def made(observation_names: tuple[str, ...], action_names: tuple[str, ...]) -> CheckpointPolicy:
-            policy = CheckpointPolicy(self.home, observation_names, action_names, seed=self.options.seed)
-            policy.on_load = lambda learned_on: self._compare_agent(learned_on, tell)
-            return policy
-
-        return made
-
-    def _assemble(
-        self,
-        policy: MakePolicy,
-        human: Callable[[Track], HumanSide] | None,
-        watch: Callable[[Tick], None] | None,
-        stop: Callable[[], bool],
-        tell: Callable[[str, str], None],
-    ) -> None:
-        home, options, world = self.home, self.options, self.world
-        said = self._file_track()
-        self.corners: tuple[Corner, ...] = self._known_corners()
-        self.offers = CornerOffers(self.corners, options.help.offer, self._only(), options.help.offer_s)
-        driving = policy(self.observation_names, self.action_names)
-        self.policy: Any = driving  # a CheckpointPolicy, unless another was asked for
-        per_minute = options.help.requests_per_minute
-        self.foresight = (
-            PolicyForesight(home, driving, self.track.name, per_minute, world.task.settings.hz)
-            if per_minute > 0
-            else None
+    def _info(self) -> SessionInfo:
+        return SessionInfo(
+            kind=self.options.kind,
+            env=self.options.env,
+            track=self.track.name,
+            hz=self.task.settings.hz,
+            observation_names=self.observation_names,
+            action_names=self.action_names,
+            reward=self.world.reward,
+            seed=self.options.seed,
+            driver=self.human.name if self.human else "",
+            frame_shape=self.world.frame_shape or None,
+            track_digest=self._digest,
         )
-        self.human = human(self.track) if human else None
-        world.heed(stop)
-        world.plug(device_hub(self.human))  # now that the player's own pad is known
-        self.recorder = Recorder(
-            home.store_path,
-            SessionInfo(
-                kind=options.kind,
-                env=options.env,
-                track=self.track.name,
-                hz=world.task.settings.hz,
-                observation_names=self.observation_names,
-                action_names=self.action_names,
-                reward=world.reward,
-                seed=options.seed,
-                driver=self.human.name if self.human else "",
-                frame_shape=world.frame_shape or None,
-                track_digest=self._digest,
-            ),
-        )
-        for sentence in said:
-            tell("info", sentence)
-            self.recorder.event("track", sentence)
-        self.session = Session(
-            world,
-            driving,
-            self.recorder,
-            options,
-            offers=self.offers,
-            human=self.human,
-            foresight=self.foresight,
-            rule=self._rule,
-            watch=watch or (lambda tick: None),
-            stop=stop,
-            tell=tell,
-        )
-        if options.real_time:
-            self._quiet.enter_context(punctual())
-
-    def _only(self) -> str:
-        """Return the only corner that may be driven, "" for all; raise UsageError where there is none of that name."""
-        name = self.options.only_corner
-        if name:
-            self.corner(name)
-        return name
 
     def corner(self, name: str) -> Corner:
         """Return the corner of that name, the track's or the player's. Raises UsageError."""
@@ -171,9 +141,11 @@ class SessionSetup:
                 renamed = any(
                     source[c.name] == "player" and same_stretch((c.from_m, c.to_m), here) for c in stored.values()
                 )
-                # What the track itself names is where the track says, whatever another one of its name has left here.
-                moved = corner.name in stored and source[corner.name] == "track" and not _alike(stored[corner.name], here)
-                if moved or (corner.name not in stored and not renamed):
+                # What the track itself names is where the track says, whatever another track of this name has left here.
+                known = stored.get(corner.name)
+                off_m = max(abs(known.from_m - corner.from_m), abs(known.to_m - corner.to_m)) if known else 0.0
+                moved = off_m > 1.0 and source[corner.name] == "track"  # a line with other decimals moves it a little
+                if moved or (known is None and not renamed):
                     store.upsert_corner(self.track.name, corner.name, corner.from_m, corner.to_m, "track")
             return tuple(store.corners(self.track.name))
 
@@ -182,7 +154,7 @@ class SessionSetup:
         """The track's name by its digest; empty where there is no line."""
         return {self._digest: plain(self.track.name)} if self._digest else {}
 
-    def _compare_agent(self, learned_on: Mapping[str, str], tell: Callable[[str, str], None]) -> None:
+    def _compare_agent(self, learned_on: Mapping[str, str]) -> None:
         """Tell the player, once, that the agent has learned on other tracks than this one."""
         if self._told_agent or not learned_on or not self._digest or self._digest in learned_on:
             return
@@ -190,11 +162,13 @@ class SessionSetup:
         name = plain(self.track.name)
         others = ", ".join(f"'{other}'" for other in dict.fromkeys(learned_on.values()))
         which = f"another track called '{name}'" if name in learned_on.values() else others
-        sentence = (
+        self._tell_track(
             f"The agent has learned on {which} and not on this one yet. It drives, and learns this one beside the other; "
             "to train an agent for this track alone, give it a home folder of its own (--home)."
         )
-        tell("info", sentence)
+
+    def _tell_track(self, sentence: str) -> None:
+        self._tell("info", sentence)
         self.recorder.event("track", sentence)
 
     @property
@@ -245,14 +219,10 @@ class SessionSetup:
 
     def close(self) -> None:
         """Write down what is left and let go of the game."""
-        self._quiet.close()
-        self.recorder.close()
-        self.world.close()
+        self._stack.close()
 
     def __enter__(self) -> SessionSetup:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

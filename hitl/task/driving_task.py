@@ -27,9 +27,7 @@ class TaskSettings:
 
     observation: ObservationSettings = field(default_factory=ObservationSettings)
     reward: RewardSettings | Mapping[str, float] | None = None  # changes to ours for the track's length and width, or all of it
-    max_seconds: float | None = (
-        None  # time limit, which truncates and does not terminate; None: the track at walking pace
-    )
+    max_seconds: float | None = None  # time limit, which truncates and does not terminate; None: the track at walking pace
     hz: float = 20.0
 
 
@@ -63,7 +61,7 @@ class DrivingTask:
         line = self.track.line
         self.place = line.locate(state.x, state.y, self.place.s)
         over = self.place.s >= line.length - FINISH_M
-        finished = state.finished or (over and self._before_finish)  # who was put down behind the finish has driven nothing
+        finished = state.finished or (over and self._before_finish)  # a car put down behind the finish has driven nothing
         self._before_finish |= not over
         reward, reason = self.reward.step(self._along(state), abs(self.place.offset), state.speed * 3.6, finished)
         return self.observer(state, self.place), reward, reason is not None, self._info(state, reason)

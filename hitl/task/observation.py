@@ -53,12 +53,10 @@ class Observer:
         share = np.arange(1, self.settings.points + 1) / self.settings.points
         self.distances = self.settings.horizon_m * share**1.5
         points = [f"ahead_{d:.0f}m_{axis}" for d in self.distances for axis in ("x", "y")]
-        # An agent that knows other scales must not drive with these: what it sees is known by its names alone.
+        # An agent that was trained with other scales must not drive with these, and only the names tell them apart.
         usual, own = ObservationSettings(), self.settings
-        marks = {
-            "side_speed": f"side_speed_per_{own.speed_scale:g}" if own.speed_scale != usual.speed_scale else "side_speed",
-            "yaw_rate": f"yaw_rate_per_{own.yaw_scale:g}" if own.yaw_scale != usual.yaw_scale else "yaw_rate",
-        }
+        scaled = {"side_speed": (own.speed_scale, usual.speed_scale), "yaw_rate": (own.yaw_scale, usual.yaw_scale)}
+        marks = {name: f"{name}_per_{scale:g}" for name, (scale, default) in scaled.items() if scale != default}
         self.names = (*(marks.get(name, name) for name in _CAR), *points)
         self.size = len(self.names)
 

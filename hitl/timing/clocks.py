@@ -48,7 +48,7 @@ class LockstepClock:
 
 @dataclass
 class Lateness:
-    """How long after its time each action was sent (s). ``missed``: by a whole tick or more, so that the rhythm began anew."""
+    """How long after its time each action was sent (s). ``missed``: by a whole tick or more, so that a new rhythm began."""
 
     ticks: int = 0
     late: int = 0
@@ -132,7 +132,7 @@ def punctual() -> Iterator[None]:
     """Keep this process on time while the block runs.
 
     Threads hand the interpreter over after a tenth of a millisecond instead of five; garbage is collected between episodes,
-    not in the middle of a tick; and the session goes before other programs as far as the user's rights go.
+    not in the middle of a tick; and the session runs before other programs if the user may do that.
     """
     interval, collected = sys.getswitchinterval(), gc.isenabled()
     sys.setswitchinterval(SWITCH_S)

@@ -1,4 +1,4 @@
-"""Scheduling priority for the threads that a tick waits for, as far as the user's rights go.
+"""Scheduling priority for the threads that a tick waits for, where the user may raise it.
 
 A thread that sleeps until its tick is due has to wait, when it wakes, until whoever runs has used up its turn: 3 to 12 ms on a
 busy machine. Niceness does not change that; on Linux the real-time class at its lowest priority does (root, or a user whom
@@ -18,7 +18,7 @@ Undo = Callable[[], None]
 
 
 def raise_priority() -> Undo:
-    """Let the calling thread run before other programs (on Windows: the whole process); return what takes it back."""
+    """Let the calling thread run before other programs (on Windows: the whole process); return what undoes that."""
     if sys.platform != "win32":
         return real_time() or (lambda: None)
     import psutil
@@ -30,7 +30,7 @@ def raise_priority() -> Undo:
 
 
 def real_time() -> Undo | None:
-    """Put the calling thread into the real-time class; None where this user may not, and on other systems than Linux."""
+    """Put the calling thread into the real-time class, and return what undoes that; None where that is not allowed."""
     if not sys.platform.startswith("linux"):
         return None
     thread = threading.get_native_id()

@@ -19,8 +19,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from data.errors import DeviceError
-from hitl.games.base import VehicleState
+from data.errors import DeviceError, InputFileError
+from hitl.games.base import AT_REST, VehicleState
 from hitl.games.ending import Ending
 from hitl.games.hang_guard import RESET_S, EnvironmentLost, Worker
 from hitl.games.pictures import pixel_names
@@ -30,8 +30,9 @@ from hitl.games.tmrl.layout import point_clients, where
 from hitl.games.tmrl.rtgym_guard import GuardedInterface, guarded_interfaces
 from hitl.games.trackmania.frames import SIZES, Frame, frame
 from hitl.games.trackmania.motion import Motion, ground
+from hitl.games.world import no_road
 from hitl.road.line import Place
-from hitl.road.track import Track
+from hitl.road.track import Track, load_track
 
 ACTIONS = ("gas", "brake", "steer")
 CLOSE_S = 2.0  # s that the running time-step is waited for at the end; the guard bounds it to a few ticks
@@ -41,9 +42,8 @@ See = Callable[[Any], Any]
 class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     """``make`` gives the environment (rtgym inside), ``see`` is the player's observation preprocessor.
 
-    Observation: (O,) float32, all parts of what ``see`` gives, one behind the other, a picture (three or four axes: frames, rows,
-    columns, colours) as the last of them. Raises EnvironmentLost when the
-    environment raises or hangs; the next ``reset`` makes a new one.
+    Observation: (O,) float32, all parts of what ``see`` gives, one behind the other; a picture (three or four axes: frames, rows,
+    columns, colours) comes last. Raises EnvironmentLost when the environment raises or hangs; the next ``reset`` makes a new one.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (gymnasium's own convention)
@@ -54,9 +54,9 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._env: Any = None
         self._interface: Any = None
         self.guard: GuardedInterface | None = None
-        self._picture: int | None = None  # which of the parts is one
-        self._bytes = False
-        self.on_pad: Callable[[Any], None] = lambda pad: None  # is told of the pad that tmrl has made
+        self._picture: int | None = None  # which part is a picture
+        self._bytes = False  # its brightness goes up to 255
+        self.on_pad: Callable[[Any], None] = lambda pad: None  # called with the pad that tmrl has made
         self._leaving: Callable[[], bool] = lambda: False
         self._renew()
         env: Any = self._env
@@ -94,7 +94,7 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return self._joined(observation), self._info(seen, None)
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Hand the action on; returns what the time-step before it has led to."""
+        """Pass the action on; return what the time-step before it has led to."""
         env = self._env
         given = self._scaled(action)
         observation, reward, terminated, truncated, _ = self._guarded(lambda: env.step(given))
@@ -137,7 +137,7 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def _renew(self) -> None:
         self._interface = None
-        if self._interface_worker.hangs:  # the interface that hangs is never used again, so the new one needs not wait for it
+        if self._interface_worker.hangs:  # the interface that hangs is never used again, so the new one need not wait for it
             self._interface_worker.close()
             self._interface_worker = Worker("hitl-tmrl")
             self.heed(self._leaving)
@@ -152,11 +152,11 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._interface = self.guard.interface
         self._frames: deque[Frame] = deque(maxlen=12)
         self._motion = Motion()
-        self._state = VehicleState(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        self._state = AT_REST
         self._place = Place(0.0, 0.0, 0.0)
 
     def _guarded(self, job: Callable[[], Any]) -> Any:
-        """Return what rtgym answers, unless that is only what stands for an answer."""
+        """Return rtgym's answer. Raises EnvironmentLost when the guard had to answer in the interface's place."""
         if self.guard is None:
             raise EnvironmentLost("tmrl's environment is gone: the next episode makes a new one.")
         try:
@@ -176,7 +176,7 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._env = self.guard = None
 
     def _watch(self, interface: Any) -> None:
-        """Look on when tmrl takes a frame of telemetry: it tells where the car is, which tmrl keeps to itself."""
+        """Read along when tmrl takes a frame of telemetry: tmrl doesn't pass on where the car is."""
         client = getattr(interface, "client", None)
         if client is None or hasattr(client, "hitl_newest"):
             return
@@ -273,10 +273,6 @@ def open_tmrl(folder: str | Path = "", *, host: str = "127.0.0.1", port: int = 9
 
 def _road(reward: Path) -> tuple[Track, bool]:
     """Return the track of tmrl's own reward file, and whether it could be read."""
-    from data.errors import InputFileError
-    from hitl.games.world import no_road
-    from hitl.road.track import load_track
-
     try:
         return load_track(reward), True
     except InputFileError:

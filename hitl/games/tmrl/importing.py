@@ -19,6 +19,7 @@ from types import ModuleType
 from data.errors import DeviceError, InputFileError
 from data.files.paths import user_path
 from data.files.text_files import read_json
+from hitl.games.hang_guard import brief
 from hitl.games.tmrl.layout import find_module, modules, where
 
 FOLDER = "TmrlData"
@@ -49,7 +50,7 @@ def find_data(folder: str | Path = "") -> Path:
 
 
 def import_tmrl(folder: str | Path = "", name: str = "tmrl") -> ModuleType:
-    """Import tmrl (or a module of it) for the ``TmrlData`` in ``folder``, once for the whole program.
+    """Import tmrl (or a module of it) for the ``TmrlData`` in ``folder``; one folder for the whole program.
 
     A module that a fork has moved is found by its last name.
 
@@ -61,7 +62,7 @@ def import_tmrl(folder: str | Path = "", name: str = "tmrl") -> ModuleType:
     data = find_data(folder)
     loaded = next((m.TMRL_FOLDER for m in modules() if hasattr(m, "TMRL_FOLDER")), None)
     if loaded is not None and Path(loaded) != data:
-        raise DeviceError("tmrl has been imported for another folder already: it reads its settings once. Start anew.")
+        raise DeviceError("tmrl was imported for another folder before, and reads its settings only once: start again.")
     try:
         with contained(data.parent):
             return importlib.import_module(name)
@@ -79,20 +80,15 @@ def import_tmrl(folder: str | Path = "", name: str = "tmrl") -> ModuleType:
             ) from error
         if str(error.name).startswith("tmrl."):
             raise DeviceError(
-                f"The tmrl in {where()} asks for its own module {error.name}, which it does not hold: install it anew."
+                f"The tmrl in {where()} asks for its own module {error.name}, which is missing: install it again."
             ) from error
         raise DeviceError(f"tmrl needs the package {error.name}, which is not installed.") from error
-    except DeviceError:
-        raise
     except BaseException as error:
         for loaded_name in [n for n in sys.modules if n.split(".")[0] == "tmrl"]:
             del sys.modules[loaded_name]  # half of it would only hide the reason the next time
         if isinstance(error, KeyboardInterrupt):
             raise
-        words = (str(error).splitlines() or [""])[0][:200].rstrip(". ")
-        raise DeviceError(
-            f"tmrl cannot be imported ({type(error).__name__}: {words}); look at its config.json."
-        ) from error
+        raise DeviceError(f"tmrl cannot be imported ({brief(error)}); look at its config.json.") from error
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Finding one's way in a tmrl that is laid out in another way: forks move modules and name the game's client anew."""
+"""Finding modules and classes in forks of tmrl, which move them and rename the game's client."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from data.errors import DeviceError, shown
 
 
 def find_module(leaf: str) -> str | None:
-    """Return the full name of tmrl's module of that last name, wherever in the package it lies; None when there is none."""
+    """Return the full name of the module ``leaf`` anywhere in the package tmrl, None if it has none."""
     package = sys.modules.get("tmrl")
     found = []
     for root in getattr(package, "__path__", ()):
@@ -28,7 +28,7 @@ def modules() -> list[ModuleType]:
 
 
 def where() -> str:
-    """Return in which folder tmrl lies, for a sentence."""
+    """Return the folder of tmrl, for a sentence."""
     paths = list(getattr(sys.modules.get("tmrl"), "__path__", ()))
     return shown(paths[0], 200) if paths else "?"
 
@@ -67,7 +67,7 @@ def point_clients(host: str, port: int) -> None:
 def _pointed(begin: Any, host: str, port: int) -> Any:
     @functools.wraps(begin)
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        names = list(inspect.signature(begin).parameters)[1 : len(args) + 1]  # what is given by place goes before
+        names = list(inspect.signature(begin).parameters)[1 : len(args) + 1]  # the caller's own arguments win
         wanted = {name: value for name, value in (("host", host), ("port", port)) if name not in names}
         begin(self, *args, **{**wanted, **kwargs})
 

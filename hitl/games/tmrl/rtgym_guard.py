@@ -1,8 +1,8 @@
 """Between rtgym and the player's own interface: exceptions and hangs become one error, in time.
 
 rtgym calls an interface on threads of its own. An exception there would make its next ``step`` wait for ever, and so would a
-call that never returns. So rtgym is given this interface around the player's: whatever happens inside, rtgym gets an answer,
-and the session asks here what was behind it. Only what rtgym documents is used.
+call that never returns. So rtgym is given this interface around the player's: it always gets an answer, and the session asks
+here what went wrong. Only what rtgym documents is used.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hitl.games.hang_guard import RESET_S, TICKS, Worker, lost
 
 
 class GuardedInterface(rtgym.RealTimeGymInterface):
-    """Makes rtgym's calls of ``interface`` on one thread, and waits for none of them longer than ``patience_s``.
+    """Makes rtgym's calls of ``interface`` on one thread, and waits at most ``patience_s`` for each.
 
     ``failure``: what went wrong since the last :meth:`reset`, None for nothing. After it the interface is left alone.
     """
@@ -38,7 +38,7 @@ class GuardedInterface(rtgym.RealTimeGymInterface):
             raise lost(self.failure) from self.failure
 
     def send_control(self, control: Any) -> None:
-        """Hand an action on."""
+        """Pass an action on."""
         self._call(lambda: self.interface.send_control(control), self._patience_s, "an action")
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
@@ -52,7 +52,7 @@ class GuardedInterface(rtgym.RealTimeGymInterface):
         self._call(self.interface.wait, RESET_S, "its wait between two episodes")
 
     def get_obs_rew_terminated_info(self) -> Any:
-        """Observe; what was seen last stands for what cannot be seen."""
+        """Observe; return the last observation if that fails."""
         seen = self._call(self.interface.get_obs_rew_terminated_info, self._patience_s, "an observation")
         if self.failure is None:
             self._last = seen

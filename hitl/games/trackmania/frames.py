@@ -150,24 +150,14 @@ def frame(row: NDArray[np.float64], received: float) -> Frame:
     """Return one frame from its numbers."""
     at = LAYOUTS[len(row)]
     values: list[float] = row.tolist()
-    x, y, z = values[at.place : at.place + 3]
     yaw = math.nan
     if len(row) == 20:
         yaw = values[12]
     elif len(row) == 33 and (values[10] or values[12]):
         yaw = math.atan2(values[10], values[12])  # of the forward vector: 0 along +z, a quarter turn along +x
-    return Frame(
-        received,
-        values[at.speed],
-        x,
-        y,
-        z,
-        values[at.steer],
-        values[at.gas],
-        values[at.brake],
-        values[at.finished] > 0.5,
-        yaw,
-    )
+    steer, gas, brake = values[at.steer], values[at.gas], values[at.brake]
+    x, y, z = values[at.place : at.place + 3]
+    return Frame(received, values[at.speed], x, y, z, steer, gas, brake, values[at.finished] > 0.5, yaw)
 
 
 class Stream:
@@ -179,7 +169,7 @@ class Stream:
     def __init__(self, asked: int = 0) -> None:
         self.layout = asked  # 0 until it is known
         self.dropped = 0  # frames that cannot be believed
-        self.problem = ""  # why the connection is no use any more
+        self.problem = ""  # why the connection is of no more use
         self._raw = bytearray()
         self._looked = ENOUGH  # bytes of the beginning that the next look is at
         self._bad = 0
@@ -201,7 +191,7 @@ class Stream:
         for i, fits in enumerate(good.tolist()):
             self._bad = 0 if fits else self._bad + 1
             if self._bad >= BAD_FRAMES:  # nothing behind it can be believed, in this piece or the next
-                self.problem = "the stream is out of step or holds no numbers; connecting anew"
+                self.problem = "the stream is out of step or holds no numbers; connecting again"
                 rows, good = rows[: i + 1], good[: i + 1]
                 break
         self.dropped += int((~good).sum())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from hitl.games.hang_guard import TICKS, EnvironmentLost
 from hitl.games.trackmania.frames import Frame
 from hitl.games.trackmania.motion import Motion, ground
 from hitl.games.trackmania.telemetry import Telemetry
+from hitl.games.trackmania.virtual_pad import VirtualPad
 from hitl.road.track import Track
 
 PRESS_S = 0.1  # s that a button is held: the game does not notice a shorter press
@@ -32,26 +32,6 @@ WAIT_S = 5.0  # s for the first frame
 LAG_TICKS = 3  # between a send and the frame that shows it, at most
 
 
-class Controls(Protocol):
-    """What drives the game: `hitl.games.trackmania.virtual_pad.VirtualPad`."""
-
-    def send(self, gas: float, brake: float, steer: float) -> tuple[float, float, float] | None:
-        """Press the pedals and turn the stick; returns what was pressed where that is something else."""
-
-    @property
-    def problem(self) -> str:
-        """What the player must hear of, "" for nothing."""
-
-    def press(self, name: str, down: bool = True) -> None:
-        """Press or release a button by what it does."""
-
-    def pause(self) -> None:
-        """Let go of everything."""
-
-    def close(self) -> None:
-        """Unplug."""
-
-
 class TrackManiaGame:
     """The car in TrackMania. ``state`` and ``send`` return at once; ``restart`` takes some two seconds.
 
@@ -63,8 +43,8 @@ class TrackManiaGame:
 
     def __init__(self, track: Track, telemetry: Telemetry, *, hz: float = 20.0, settle_s: float = SETTLE_S) -> None:
         self.track, self.telemetry = track, telemetry
-        self.pad: Controls | None = None  # plugged in later: the player's own must be known by then
-        self.spare: Callable[[], Controls | None] = lambda: None  # keys, for a restart that the pad's buttons do not bring
+        self.pad: VirtualPad | None = None  # plugged in later: the player's own must be known by then
+        self.spare: Callable[[], VirtualPad | None] = lambda: None  # keys, for a restart that the pad's buttons do not bring
         self._stale_s, self._settle_s, self._hz = TICKS / hz, settle_s, hz
         self.motion = Motion()
         self.age = 0.0  # s: of the newest frame when it was last asked for
@@ -106,7 +86,7 @@ class TrackManiaGame:
                 break
         else:
             raise EnvironmentLost(
-                "TrackMania does not restart: click into its window, close what is open there, and look whether the restart "
+                "TrackMania does not restart: click into its window, close what is open there, and check that its restart "
                 "button is B."
             )
         rate = self.telemetry.rate(self._settle_s) if self._settle_s >= 0.3 else math.inf
@@ -114,7 +94,7 @@ class TrackManiaGame:
             self._told_slow = True
             self.notices.append(
                 f"TrackMania draws only {rate:.0f} pictures a second, and this session drives by them {self._hz:.0f} times a "
-                "second: less graphics, or no limit on pictures, makes it drive better."
+                "second: lower graphics, or no frame limit, makes it drive better."
             )
         self.respawned = respawn
         line = self.track.line
@@ -128,14 +108,14 @@ class TrackManiaGame:
         self._began = time.perf_counter()
 
     def send(self, action: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """Take (gas, brake, steer); pedals at or below 0 are released. Returns what the game gets where that is another."""
+        """Take (gas, brake, steer); pedals at or below 0 are released. Returns what the game gets where that differs."""
         gas, brake, steer = (float(v) for v in action)
         pressed = None
         if self.pad is not None:
-            pressed = self.pad.send(gas, brake, steer)
-            if self.pad.problem and self.pad.problem != self._problem:
-                self.notices.append(self.pad.problem)
-            self._problem = self.pad.problem
+            pressed, problem = self.pad.send(gas, brake, steer), self.pad.problem
+            if problem not in ("", self._problem):
+                self.notices.append(problem)
+            self._problem = problem
         if pressed is not None:
             gas, brake, steer = pressed
         self._sent.append((min(max(gas, 0.0), 1.0), min(max(brake, 0.0), 1.0), steer))
@@ -150,7 +130,7 @@ class TrackManiaGame:
         self.age = now - newest.received if newest is not None else math.inf
         if newest is None or self.age > self._stale_s:
             why = self.telemetry.problem or "the game has stopped sending"
-            self.telemetry.trouble()  # this sentence says it
+            self.telemetry.trouble()  # which the error says already
             raise EnvironmentLost(f"The telemetry has been silent for {1000 * self._stale_s:.0f} ms: {why}.")
         if newest.nowhere and self._place is not None and math.hypot(*self._place) > 1.0:
             return self._stand_in(newest, now)
@@ -159,7 +139,7 @@ class TrackManiaGame:
         if here != self._place or abs(newest.speed) < 1.0:
             self._moved = now
         elif now - self._moved > FROZEN_S:
-            raise EnvironmentLost("TrackMania stands still, though its car drives: is a menu open, or does the game hang?")
+            raise EnvironmentLost("TrackMania's car reports speed and does not move: is a menu open, or does the game hang?")
         self._place = here
         self.notices += self.telemetry.trouble()
         self.motion.follow([f for f in frames if not f.nowhere])
@@ -170,9 +150,8 @@ class TrackManiaGame:
         return self._vehicle(newest, now)
 
     def _stand_in(self, newest: Frame, now: float) -> VehicleState:
-        """The position is gone, as after a finish: the last one that was seen stands for it, for a while."""
-        if self._nowhere_since is None:
-            self._nowhere_since = now
+        """The position is gone, as after a finish: use the last one that was seen, for a while."""
+        self._nowhere_since = self._nowhere_since or now
         if not newest.finished and now - self._nowhere_since > GLITCH_S:
             raise EnvironmentLost("TrackMania says that the car is nowhere: is a menu open, or was the map left?")
         return self._vehicle(newest, now)
@@ -212,15 +191,15 @@ class TrackManiaGame:
                 "from it (HidHide); if it hears none, choose the pad in its settings."
             )
         if obeyed and not self._notable and max(newest.gas, abs(newest.steer)) > 0.3:
-            self._notable = True  # it does again: the next time is worth a word
+            self._notable = True  # it does again: tell the player the next time
 
-    def _begin_anew(self, controls: Controls, respawn: bool, pop_up: bool) -> None:
-        """Press what begins a run anew."""
+    def _begin_anew(self, controls: VirtualPad, respawn: bool, pop_up: bool) -> None:
+        """Press the buttons that begin a run again."""
         names = ("confirm",) if pop_up else ()  # the pop-up after a finish swallows every other button
         for name in (*names, "respawn" if respawn else "restart"):
             for down in (True, False):
                 controls.press(name, down)
-                time.sleep(PRESS_S)  # between episodes: nobody drives
+                time.sleep(PRESS_S)  # between episodes, so no tick waits
 
     def release(self) -> None:
         """Let go of all controls at once."""

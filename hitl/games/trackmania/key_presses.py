@@ -1,9 +1,8 @@
-"""Driving by the keyboard's keys where no virtual pad can be had: the game hears keys as if somebody pressed them.
+"""Driving by the keyboard's keys where there is no virtual pad: the game hears keys as if a person pressed them.
 
-Keys are all or nothing, so a wish of 0.3 is pressed in three of ten ticks; what was really pressed is what is recorded as
-executed. Keys go to whichever window has the focus, so none is pressed unless that is the game's. Windows: SendInput by scan
-code, as games read it. Linux: the XTest extension through python-xlib, which also reaches games under Proton; on Wayland alone
-there is no way.
+Keys are all or nothing, so gas of 0.3 is pressed in three of ten ticks; what was really pressed is recorded as executed. Keys go
+to whichever window has the focus, so none is pressed unless that is the game's. Windows: SendInput by scan code, as games read
+it. Linux: the XTest extension through python-xlib, which also reaches games under Proton; on Wayland alone there is no way.
 """
 
 from __future__ import annotations
@@ -35,51 +34,48 @@ class Keyboard(Protocol):
 
 
 class Dither:
-    """Turns a wish into presses that come to the same on average."""
+    """Turns a number into presses that are the same on average."""
 
     def __init__(self) -> None:
         self._owed = 0.0
 
-    def __call__(self, wish: float) -> int:
-        """Return -1, 0 or 1 for a wish in [-1, 1]."""
-        if wish == 0.0:
-            self._owed = 0.0
-            return 0
-        self._owed += wish
-        press = 1 if self._owed >= 0.5 else -1 if self._owed <= -0.5 else 0
+    def __call__(self, value: float) -> int:
+        """Return -1, 0 or 1 for a number in [-1, 1]."""
+        self._owed = self._owed + value if value else 0.0
+        press = (self._owed >= 0.5) - (self._owed <= -0.5)
         self._owed -= press
         return press
 
 
 class KeyPad:
-    """Has the methods of vgamepad's pad, and presses keys."""
+    """Has the methods of vgamepad's pad, and presses keys at each ``update``."""
 
     def __init__(self, keyboard: Keyboard) -> None:
         self._keyboard = keyboard
         self._down: set[str] = set()
-        self._gas, self._brake, self._steer = Dither(), Dither(), Dither()
+        self._dithers = Dither(), Dither(), Dither()
         self.problem = ""
         self.reset()
 
     def reset(self) -> None:
-        """Wish for nothing."""
-        self._wish = [0.0, 0.0, 0.0]
+        """Let go of everything at the next update."""
+        self._asked = [0.0, 0.0, 0.0]
         self._buttons: set[str] = set()
 
     def right_trigger_float(self, value_float: float) -> None:
-        """Wish for gas."""
-        self._wish[0] = value_float
+        """Set the gas, 0 to 1."""
+        self._asked[0] = value_float
 
     def left_trigger_float(self, value_float: float) -> None:
-        """Wish for the brake."""
-        self._wish[1] = value_float
+        """Set the brake, 0 to 1."""
+        self._asked[1] = value_float
 
     def left_joystick_float(self, x_value_float: float, y_value_float: float) -> None:
-        """Wish for steering."""
-        self._wish[2] = x_value_float
+        """Set the steering, -1 to 1."""
+        self._asked[2] = x_value_float
 
     def right_joystick_float(self, x_value_float: float, y_value_float: float) -> None:
-        """There is nothing to find out: nobody takes keys for a pad."""
+        """Nothing: keys are not taken for a player's pad, so there is nothing to tell apart."""
 
     def press_button(self, button: int) -> None:
         """Press a button's key."""
@@ -97,9 +93,9 @@ class KeyPad:
 
     def update(self) -> None:
         """Press and release what it takes."""
-        gas, brake, steer = self._gas(self._wish[0]), self._brake(self._wish[1]), self._steer(self._wish[2])
-        chosen = dict(zip(KEYS, (gas > 0, brake > 0, steer < 0, steer > 0), strict=True))
-        wanted = {name for name, down in chosen.items() if down} | self._buttons
+        gas, brake, steer = (dither(value) for dither, value in zip(self._dithers, self._asked, strict=True))
+        chosen = zip(KEYS, (gas > 0, brake > 0, steer < 0, steer > 0), strict=True)
+        wanted = {name for name, down in chosen if down} | self._buttons
         self.problem = ""
         if wanted and WINDOW not in self._keyboard.focused().lower():
             wanted, self.problem = set(), ELSEWHERE
@@ -180,7 +176,7 @@ class XKeyboard:
         window = self._display.get_input_focus().focus
         for _ in range(8):
             if not hasattr(window, "get_wm_name"):
-                return ""
+                break
             try:
                 found = window.get_full_property(self._display.intern_atom("_NET_WM_NAME"), self._x.AnyPropertyType)
                 name = found.value if found is not None else window.get_wm_name()
@@ -188,7 +184,7 @@ class XKeyboard:
                     return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
                 window = window.query_tree().parent
             except Exception:  # the window went away meanwhile
-                return ""
+                break
         return ""
 
     def key(self, name: str, down: bool) -> None:

@@ -6,8 +6,6 @@ import math
 import os
 from pathlib import Path
 
-import numpy as np
-
 from data.errors import InputFileError
 from hitl.games.trackmania.frames import Frame
 from hitl.games.trackmania.motion import ground
@@ -20,18 +18,18 @@ FEWEST = 80  # points: 40 m
 
 
 class LineRecorder:
-    """Takes frames one after the other. ``points``: (x, y, z) on the road plane, z the height. ``over``: at the finish."""
+    """Takes one frame after another. ``points``: (x, y, z) with (x, y) on the road plane. ``over``: the car is at the finish."""
 
     def __init__(self) -> None:
         self.points: list[tuple[float, float, float]] = []
         self.length = 0.0
         self.over = False
         self.restarts = 0
-        self.rolling = False  # when the line began: it begins behind the start then
+        self.rolling = False  # the car was moving in the first frame: the line does not begin at the start
         self._last: tuple[float, float, float] | None = None
 
     def take(self, frame: Frame) -> None:
-        """Take one frame into account."""
+        """Add one frame to the line."""
         if self.over or frame.nowhere:
             self.over = self.over or (frame.finished and bool(self.points))
             return
@@ -54,9 +52,9 @@ class LineRecorder:
         """Write the line as CSV, whole or not at all. Raises InputFileError when it is too short, or cannot be written."""
         if len(self.points) < FEWEST:
             raise InputFileError(
-                f"Only {self.length:.0f} m were driven, which is no line: begin at the map's start and drive to its finish."
+                f"Only {self.length:.0f} m were driven, too little for a line: begin at the map's start and drive to its finish."
             )
-        rows = ["x,y,z", *(f"{x:.3f},{y:.3f},{z:.3f}" for x, y, z in np.asarray(self.points).tolist())]
+        rows = ["x,y,z", *(f"{x:.3f},{y:.3f},{z:.3f}" for x, y, z in self.points)]
         new = path.with_name(path.name + ".new")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

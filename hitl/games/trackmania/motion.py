@@ -1,4 +1,4 @@
-"""How a car moves, from where it was seen: velocity, heading and yaw rate out of telemetry that tells none of them."""
+"""How a car moves, from where it was seen: velocity, heading and yaw rate, which telemetry does not hold."""
 
 from __future__ import annotations
 
@@ -18,11 +18,6 @@ TURNED_AWAY = 0.7  # rad of mean disagreement from which the yaw is not believed
 def ground(frame: Frame) -> tuple[float, float]:
     """Return the place on the road plane: the game's axes are left-handed, so its z is turned round."""
     return frame.x, -frame.z
-
-
-def turn_to(angle: float, near: float) -> float:
-    """Return ``angle`` plus the whole turns that bring it nearest to ``near``."""
-    return angle + 2 * math.pi * round((near - angle) / (2 * math.pi))
 
 
 @dataclass
@@ -54,7 +49,7 @@ class Motion:
         motion = math.atan2(self.vy, self.vx) if speed > MOVING else None
         nose = self._nose(newest, motion, speed)
         if nose is not None:
-            self.heading = turn_to(nose, before)
+            self.heading = nose + math.tau * round((before - nose) / math.tau)  # unwrapped
         if since > 0.0:
             rate = (self.heading - before) / since
             self.yaw_rate += (rate - self.yaw_rate) * min(1.0, since / 0.05)
@@ -85,17 +80,15 @@ class Motion:
         if self.trusts_yaw and math.isfinite(newest.yaw):
             nose = newest.yaw - math.pi / 2  # yaw 0 is along +z, to +x at a quarter turn
             if motion is not None and speed > SURE:
-                self._checks.append(abs(math.remainder(nose - motion, 2 * math.pi)))
+                self._checks.append(abs(math.remainder(nose - motion, math.tau)))
                 if len(self._checks) >= CHECKS:
                     if sum(self._checks) / CHECKS > TURNED_AWAY:
                         self.trusts_yaw = False
-                        self.problem = (
-                            "The plugin's yaw does not fit the way the car moves; the heading is taken from the motion."
-                        )
+                        self.problem = "The plugin's yaw does not fit how the car moves; the heading is taken from the motion."
                     self._checks.clear()
             return nose
         if motion is None:
             return None
-        away = abs(math.remainder(motion - self.heading, 2 * math.pi))
-        backwards = away > 2.0 and speed < 12.0  # nobody turns round between two frames: it reverses
+        away = abs(math.remainder(motion - self.heading, math.tau))
+        backwards = away > 2.0 and speed < 12.0  # no car turns round between two frames: it reverses
         return motion + math.pi if backwards else motion

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 import time
@@ -28,7 +27,6 @@ class Telemetry:
         self.host, self.port = host, port
         self._asked = layout
         self.layout = layout  # 0 until it is known
-        self.connections = 0
         self.dropped = 0  # frames that cannot be believed: not a number, out of range, cut
         self.problem = "not connected yet"
         self._trouble: list[str] = []
@@ -58,17 +56,17 @@ class Telemetry:
             return sum(1 for t in self._arrivals if now - t <= over_s) / over_s
 
     def hurry(self) -> None:
-        """Let the thread that reads go before other programs: a session drives by what it reads."""
+        """Raise the priority of the thread that reads: a session drives by what it reads."""
         self._hurry = True
 
     def trouble(self) -> list[str]:
-        """Return what has gone wrong and is mended already, each once: for the player's log."""
+        """Return what has gone wrong and works again, each once: for the player's log."""
         with self._lock:
             told, self._trouble = self._trouble, []
         return told
 
     def wait(self, wanted: Callable[[Frame], bool], timeout: float) -> Frame | None:
-        """Return the next newest frame that is as wanted, None when the time is over. For the beginning of episodes only."""
+        """Return the newest frame as soon as it is as wanted; None after ``timeout`` s. Only for the beginning of episodes."""
         until = time.perf_counter() + timeout
         with self._new:
             while True:
@@ -95,18 +93,19 @@ class Telemetry:
                 with socket.create_connection((self.host, self.port), timeout=1.0) as link:
                     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     link.settimeout(0.1)
-                    self.connections += 1
                     self.problem = "connected, and nothing was sent yet"
                     if self._listen(link):
                         tries = 0
+                        self._tell(f"The telemetry broke off ({self.problem}) and is connected again.")
             except OSError as error:
                 self.problem = f"no connection to {self.host}:{self.port} ({error.strerror or error})"
-            self._forget()
+            with self._lock:
+                self._frames.clear()
             self._closed.wait(BACK_OFF_S[min(tries, len(BACK_OFF_S) - 1)])
             tries += 1
 
     def _listen(self, link: socket.socket) -> bool:
-        """Read until the connection is no use any more; tells whether a frame has come."""
+        """Read until the connection is of no more use, and set ``problem``; tells whether a frame has come."""
         stream, last, came = Stream(self._asked), time.perf_counter(), False
         lost = 0  # frames that could not be used since the last good one, in a stream that was good before
         while not self._closed.is_set():
@@ -118,14 +117,14 @@ class Telemetry:
             except TimeoutError:
                 if time.perf_counter() - last > SILENT_S:
                     self.problem = f"the game has sent nothing for {SILENT_S:.0f} s"
-                    return self._broken(came)
+                    return came
                 continue
             except OSError as error:
                 self.problem = f"the connection to the game is gone ({error.strerror or error})"
-                return self._broken(came)
+                return came
             if not piece:
                 self.problem = "the game has closed the connection"
-                return self._broken(came)
+                return came
             last, before = time.perf_counter(), stream.dropped
             frames = stream.feed(piece, last)
             self.dropped += stream.dropped - before
@@ -137,16 +136,10 @@ class Telemetry:
                 self._keep(frames, last)
             if stream.problem:
                 self.problem = stream.problem
-                return self._broken(came)
+                return came
             if frames and lost:
                 self._tell(f"{lost} frames of telemetry could not be used and were left out.")
                 lost = 0
-        return came
-
-    def _broken(self, came: bool) -> bool:
-        """The connection is no use any more. One on which frames have come is worth a word."""
-        if came:
-            self._tell(f"The telemetry broke off ({self.problem}) and is connected anew.")
         return came
 
     def _tell(self, text: str) -> None:
@@ -161,8 +154,3 @@ class Telemetry:
             self._frames.extend(frames)
             self._arrivals.extend([now] * len(frames))
             self._new.notify_all()
-
-    def _forget(self) -> None:
-        """The connection is gone: what was is no longer."""
-        with self._lock, contextlib.suppress(IndexError):
-            self._frames.clear()

@@ -1,6 +1,6 @@
 """The virtual pad that the game reads: made through ``vgamepad``, loaded only when one is asked for.
 
-It never keeps the car going by accident. When the session stalls for three ticks, a watchdog thread lets go of
+It never keeps the car going by accident. When the session sends nothing for three ticks, a watchdog thread releases
 everything; so do pause, close, the end of the block and the end of the program. A process that is killed takes the
 device with it, because the driver belongs to its open handle.
 """
@@ -13,10 +13,10 @@ import math
 import sys
 import threading
 import time
-from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from data.errors import DeviceError
+from hitl.games.hang_guard import brief
 from hitl.pads.own_pad import Guard, own_pads
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ BUTTONS = {"restart": 0x2000, "confirm": 0x1000, "respawn": 0x8000}  # B, A and 
 
 
 class VirtualPad:
-    """One Xbox 360 pad of our own. ``hub``: the devices that the player's pad is read from; needed to tell them apart.
+    """One Xbox 360 pad of our own. ``hub``: the devices that the player's pad is read from, to tell them apart from ours.
 
-    Open the player's pad first. ``module`` stands in for ``vgamepad`` in tests. Raises `DeviceError` with what is
-    missing: package, driver, library, or the right to use ``/dev/uinput``.
+    Open the player's pad first. ``module`` stands in for ``vgamepad``. Raises `DeviceError` with what is missing: package,
+    driver, library, or the right to use ``/dev/uinput``.
     """
 
-    def __init__(self, *, hz: float = 20.0, hub: Devices | None = None, module: ModuleType | Any = None) -> None:
+    def __init__(self, *, hz: float = 20.0, hub: Devices | None = None, module: Any = None) -> None:
         self._lock = threading.RLock()
         self._limit = WATCHDOG_TICKS / hz
         self._sent: float | None = None  # None: nothing to watch
@@ -57,18 +57,13 @@ class VirtualPad:
         self._thread.start()
         atexit.register(self.close)
 
-    @property
-    def neutral(self) -> bool:
-        """Tell whether it was let go of, by pause, watchdog or close, and nothing was sent since."""
-        return self._sent is None
-
     def send(self, gas: float, brake: float, steer: float) -> tuple[float, float, float] | None:
         """Press the pedals and turn the stick: each -1..1 as an action has it, pedals at or below 0 released.
 
         Call it each tick: it also feeds the watchdog. A number that is not finite lets go of everything. Returns what was
-        pressed where that is something else than what was asked for (keys), else None.
+        pressed where that differs from what was asked for (keys), else None.
         """
-        if not (math.isfinite(gas) and math.isfinite(brake) and math.isfinite(steer)):
+        if not all(map(math.isfinite, (gas, brake, steer))):
             gas = brake = steer = 0.0
         with self._lock:
             if self._closed:
@@ -83,7 +78,7 @@ class VirtualPad:
 
     @property
     def problem(self) -> str:
-        """What the player must hear of, "" for nothing."""
+        """What the player must be told, "" for nothing."""
         return str(getattr(self._pad, "problem", ""))
 
     def press(self, name: str, down: bool = True) -> None:
@@ -150,14 +145,12 @@ class VirtualPad:
     def __enter__(self) -> VirtualPad:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
-def _create(module: ModuleType | Any) -> Any:
-    """Load vgamepad and plug a pad in; every way in which that fails becomes one sentence."""
+def _create(module: Any) -> Any:
+    """Load vgamepad and plug a pad in. Raises DeviceError, with what is missing."""
     if module is None:
         try:
             module = importlib.import_module("vgamepad")
@@ -165,8 +158,7 @@ def _create(module: ModuleType | Any) -> Any:
             if error.name != "vgamepad":
                 raise DeviceError(_missing(error)) from None
             raise DeviceError(
-                "The virtual pad needs the package vgamepad, which is not installed; "
-                'run `pip install "hitl[trackmania]"`.'
+                'The virtual pad needs the package vgamepad, which is not installed; run `pip install "hitl[trackmania]"`.'
             ) from None
         except Exception as error:  # it opens the driver while being imported, and raises whatever that raises
             raise DeviceError(_missing(error)) from None
@@ -183,19 +175,11 @@ def _create(module: ModuleType | Any) -> Any:
 
 def _missing(error: Exception) -> str:
     if sys.platform == "win32":
-        return (
-            f"The virtual pad needs the driver ViGEmBus, which does not answer ({_short(error)}); "
-            "install ViGEmBus and start again."
-        )
+        why = brief(error)
+        return f"The virtual pad needs the driver ViGEmBus, which does not answer ({why}); install ViGEmBus and start again."
     if isinstance(error, FileNotFoundError) or "uinput" in str(error):
-        return (
-            "The virtual pad needs /dev/uinput, which this system does not have; load it with `sudo modprobe uinput`."
-        )
+        return "The virtual pad needs /dev/uinput, which this system does not have; load it with `sudo modprobe uinput`."
     return (
-        f"The virtual pad needs the library libevdev, which cannot be used ({_short(error)}); "
+        f"The virtual pad needs the library libevdev, which cannot be used ({brief(error)}); "
         "run `sudo apt install libevdev2` and start again."
     )
-
-
-def _short(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(". ")[:120] or type(error).__name__

@@ -17,6 +17,7 @@ from data.store import Store
 from hitl.cli import main
 from hitl.player_runs.rebuild import OldRuns, as_recorded
 from hitl.road.track import load_track
+from hitl.task.driving_task import DrivingTask
 
 RAW, STRIDE, K = 0.35, 20, 10  # m between points of a line file, points between two that are seen, points seen
 
@@ -118,9 +119,7 @@ def test_positions_observations_and_rewards_are_todays(runs, line_file, actions,
     assert np.median(error) < 0.3
     assert error.max() < 1.5
     names = item.info.observation_names
-    assert names == tuple(
-        OldRuns(track).info(__import__("hitl.task.driving_task", fromlist=["x"]).DrivingTask(track)).observation_names
-    )
+    assert names == DrivingTask(track).names(("gas", "brake", "steer"))
     forward = data.observation[:, names.index("forward_speed")] * 30
     true_speed = np.array([s[1][3][0] * 500 / 3.6 for s in samples[:n]])
     assert np.abs(forward - true_speed).max() < 1.0

@@ -11,7 +11,7 @@ import pytest
 
 from hitl.drivers.human import scripted_human
 from hitl.drivers.person import GOOD, PEOPLE, SKILLS, Person
-from hitl.drivers.scripted import Rule, ScriptedDriver
+from hitl.drivers.scripted import HelpRule, ScriptedDriver
 from hitl.games.base import Start
 from hitl.games.box2d import Box2DGame
 from hitl.games.driving_env import DrivingEnv
@@ -219,8 +219,8 @@ def test_deciding_to_help_takes_time():
 
 def test_every_skill_can_stand_in():
     for skill in SKILLS:
-        helper = scripted_human(track(), skill, Rule(corners=frozenset({"hairpin"})), seed=1)
+        helper = scripted_human(track(), skill, HelpRule(corners=frozenset({"hairpin"})), seed=1)
         assert isinstance(helper.driver, ScriptedDriver if skill == "expert" else Person)
-    lazy = scripted_human(track(), "lazy", Rule(leave_m=8.0))
+    lazy = scripted_human(track(), "lazy", HelpRule(leave_m=8.0))
     assert lazy.rule is not None
     assert lazy.rule.rule.leave_m < 0

@@ -57,7 +57,7 @@ def test_a_steering_pad_that_vanishes_is_missing_although_the_keyboard_is_there(
 def test_the_stand_in_helps_only_somebody_who_only_watches(info):
     track = DrivingEnv().track
     pad = FakePad()
-    wheel = HumanOrScripted(HumanDriver(pad), ScriptedHuman(ScriptedDriver(track), None), patience=1)
+    wheel = HumanOrScripted(HumanDriver(pad), ScriptedHuman(ScriptedDriver(track), None))
     wheel.begin()
     assert wheel.read(info) == (PadState(), "")
     wheel.begin()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
 from hitl.games.base import Start
 from hitl.games.box2d import Box2DGame
 from hitl.games.driving_env import DrivingEnv
@@ -118,12 +118,12 @@ def test_a_start_with_speed_rolls_on_along_the_road(s):
 def test_the_rule_takes_over_before_the_corner_late_and_lets_go_behind_it():
     env = DrivingEnv()
     corner = env.track.corner("hairpin")
-    rule = TakeoverRule(env.track, Rule(corners=frozenset({"hairpin"}), danger=False))
+    rule = TakeoverRule(env.track, HelpRule(corners=frozenset({"hairpin"}), danger=False))
     driver = ScriptedDriver(env.track)
     _, info = env.reset(seed=1)
     held = []
     while True:
-        if rule.wants(info["state"], info["place"]):
+        if rule.requests_control(info["state"], info["place"]):
             held.append(info["progress"])
         *_, terminated, truncated, info = env.step(driver.act(info["state"], info["place"]))
         if terminated or truncated:
@@ -173,13 +173,13 @@ def test_the_game_is_fast_enough_to_learn_in():
 
 def test_the_rule_saves_a_car_on_its_way_off_the_road():
     env, saved = DrivingEnv(), 0
-    rule, driver = TakeoverRule(env.track, Rule()), ScriptedDriver(env.track)
+    rule, driver = TakeoverRule(env.track, HelpRule()), ScriptedDriver(env.track)
     for seed in range(10):
         _, info = env.reset(seed=seed)
         rule.begin()
         taken = done = False
         while not done and not (taken and not rule.holding):
-            held = rule.wants(info["state"], info["place"])
+            held = rule.requests_control(info["state"], info["place"])
             if held and not taken:
                 taken = True
                 driver.begin()
@@ -195,11 +195,11 @@ def test_a_patient_helper_lets_the_agent_try_and_helps_again_only_after_a_failur
     _, info = env.reset(seed=0)
     corner = env.track.corner("hairpin")
     state, line = info["state"], env.track.line
-    rule = TakeoverRule(env.track, Rule(corners=frozenset({"hairpin"}), danger=False, patient=True))
+    rule = TakeoverRule(env.track, HelpRule(corners=frozenset({"hairpin"}), danger=False, patient=True))
 
     def episode(reaches):
         rule.begin()
-        held = [rule.wants(state, line.locate_anywhere(*line.at(s)[:2])) for s in np.arange(1.0, reaches, 1.0)]
+        held = [rule.requests_control(state, line.locate_anywhere(*line.at(s)[:2])) for s in np.arange(1.0, reaches, 1.0)]
         return any(held)
 
     failed, passed = corner.from_m + 20, corner.to_m + 20

@@ -9,6 +9,7 @@ import pytest
 import rtgym
 
 from hitl import arbiter
+from hitl.games.hang_guard import EnvironmentLost, Worker
 from hitl.games.tmrl.env import TmrlEnv
 from hitl.games.world import no_road
 from hitl.home import Home
@@ -215,3 +216,29 @@ def test_after_a_suspension_no_ticks_are_caught_up(monkeypatch):
     assert np.diff(sent[:20]) == pytest.approx(0.05, abs=1e-5)
     assert np.diff(sent[20:]) == pytest.approx(0.05, abs=1e-5)
     assert clock.late == 1
+
+
+def test_nothing_is_called_while_a_call_hangs():
+    worker, gate, called = Worker(), threading.Event(), []
+    with pytest.raises(EnvironmentLost, match="hangs: a step"):
+        worker.call(lambda: gate.wait(10), 0.05, "a step")
+    with pytest.raises(EnvironmentLost, match="still hangs"):
+        worker.call(lambda: called.append(1), 5.0, "beginning an episode")
+    assert worker.hangs
+    assert not called
+    gate.set()
+    assert worker.call(threading.get_ident, 1.0, "a step") == worker.call(threading.get_ident, 1.0, "a step")
+    assert not worker.hangs
+    worker.close()
+
+
+def test_a_player_who_wants_to_leave_is_heard_while_a_call_hangs(monkeypatch):
+    monkeypatch.setattr("hitl.games.hang_guard.HEED_S", 0.1)
+    worker, gate = Worker(), threading.Event()
+    worker.leaving = lambda: True
+    began = time.monotonic()
+    with pytest.raises(EnvironmentLost, match="not waited for"):
+        worker.call(lambda: gate.wait(20), 15.0, "beginning an episode")
+    assert time.monotonic() - began < 5.0
+    gate.set()
+    worker.close()

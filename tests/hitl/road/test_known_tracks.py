@@ -9,7 +9,7 @@ from data.errors import InputFileError, UsageError
 from data.store import Store
 from hitl import cli
 from hitl.drivers.human import ScriptedHuman
-from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
 from hitl.home import Home
 from hitl.road.known_tracks import chosen, drivable, road_of
 from hitl.road.track import lay_segments, load_track
@@ -35,7 +35,7 @@ def play(home, file, episodes=2, told=None):
     """Drive it with a scripted takeover before each corner; return the rig's track."""
 
     def wheel(track):
-        rule = TakeoverRule(track, Rule(corners=frozenset(c.name for c in track.corners), patient=False, danger=True))
+        rule = TakeoverRule(track, HelpRule(corners=frozenset(c.name for c in track.corners), patient=False, danger=True))
         return ScriptedHuman(ScriptedDriver(track, seed=1), rule)
 
     said = (lambda level, text: told.append(text)) if told is not None else (lambda level, text: None)

@@ -120,7 +120,7 @@ def test_of_an_episode_that_it_ends_what_went_before_is_kept(drive):
     home, (first, second), told = drive(spoil, episodes=2)
     assert (first.reason, first.steps, second.reason) == ("env_lost", 5, "over")
     assert rows(home, 'SELECT "end", length FROM episodes') == [("interrupted", 5), ("terminated", 30)]
-    assert [t for t in told if "does not go away" in t and "observation_2 (nan)" in t]
+    assert [t for t in told if "do not go away" in t and "observation_2 (nan)" in t]
 
 
 def test_an_episode_that_begins_with_one_is_refused_and_tried_again(drive):

@@ -272,7 +272,7 @@ def test_a_held_key_or_a_crooked_stick_is_nobody_who_drives(stack: ExitStack) ->
 
     env = DrivingEnv()
     info = env.reset(seed=0)[1]
-    wheel = HumanOrScripted(HumanDriver(SdlPad("red")), ScriptedHuman(ScriptedDriver(env.track), None), patience=1)
+    wheel = HumanOrScripted(HumanDriver(SdlPad("red")), ScriptedHuman(ScriptedDriver(env.track), None))
     for _ in range(2):
         wheel.begin()
         _, hold = wheel.read(info)

@@ -7,7 +7,7 @@ from data.recording.recorder import Recorder
 from data.records import HUMAN, Corner, SessionInfo
 from data.store import Store
 from hitl.drivers.human import ScriptedHuman
-from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
 from hitl.games.base import Start
 from hitl.games.driving_env import DrivingEnv
 from hitl.games.open_game import open_world
@@ -236,7 +236,7 @@ class TestPractice:
 
     def test_a_takeover_that_drives_to_the_tries_end_has_cleared_the_corner(self, home):
         def helper(track):
-            return ScriptedHuman(ScriptedDriver(track), TakeoverRule(track, Rule(corners=frozenset({"hairpin"}))))
+            return ScriptedHuman(ScriptedDriver(track), TakeoverRule(track, HelpRule(corners=frozenset({"hairpin"}))))
 
         with SessionSetup(home, SessionOptions(), human=helper) as rig:
             rig.session.policy = Straight()

@@ -7,7 +7,7 @@ from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, Corner, SessionInfo
 from data.store import Store
 from hitl.drivers.human import ScriptedHuman
-from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
 from hitl.games.driving_env import DrivingEnv
 from hitl.games.open_game import open_world
 from hitl.home import Home
@@ -77,7 +77,7 @@ def recorded(tmp_path):
 
 def scripted(rule=True, **limits):
     track = DrivingEnv().track
-    chosen = TakeoverRule(track, Rule(corners=frozenset({"hairpin"}))) if rule else None
+    chosen = TakeoverRule(track, HelpRule(corners=frozenset({"hairpin"}))) if rule else None
     return ScriptedHuman(ScriptedDriver(track), chosen, **limits)
 
 

@@ -14,7 +14,7 @@ import pytest
 from data.errors import DeviceError, UsageError
 from hitl import cli
 from hitl.drivers.human import HumanDriver, ScriptedHuman
-from hitl.drivers.scripted import Rule, ScriptedDriver, TakeoverRule
+from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
 from hitl.games.base import Start
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.trackmania.game import open_trackmania
@@ -147,7 +147,7 @@ class TestGame:
                 game.state()
 
         began = time.perf_counter()
-        with pytest.raises(EnvironmentLost, match="stands still"):
+        with pytest.raises(EnvironmentLost, match="does not move"):
             look()
         assert 0.4 < time.perf_counter() - began < 1.5
 
@@ -229,18 +229,18 @@ class TestGame:
 
 
 def test_a_whole_session_with_takeovers(home, stand_in):
-    with SessionSetup(home, options(task=TaskSettings(max_seconds=12.0)), human=scripted) as rig:
-        rig.session.stop = lambda: rig.session._result.progress > 100
+    with SessionSetup(home, options(task=TaskSettings(max_seconds=7.0)), human=scripted) as rig:
+        rig.session.stop = lambda: rig.session._result.progress > 60
         for _ in range(3):  # on a busy machine the game itself may be silent for too long
             results = [rig.session.episode("lap", seed=0)]
             rig.session.leaving = False
             if results[0].reason != "env_lost":
                 break
-        rig.session.human = scripted(rig.track, TakeoverRule(rig.track, Rule(), decides_in=lambda: 0.0))
-        rig.session.stop = lambda: rig.session._result.human_steps > 30
+        rig.session.human = scripted(rig.track, TakeoverRule(rig.track, HelpRule(), decides_in=lambda: 0.0))
+        rig.session.stop = lambda: rig.session._result.human_steps > 15
         results.append(rig.session.episode("drive", seed=1))
         assert rig.lateness.missed <= 0.05 * rig.lateness.ticks  # the machine that tests run on may be busy
-    assert results[0].progress > 100
+    assert results[0].progress > 60
     assert results[0].human_steps == results[0].steps > 50
     assert results[1].steps > 0
     stored = rows(home, "SELECT env, hz FROM sessions")
@@ -272,7 +272,7 @@ def test_a_fault_in_mid_episode_closes_it_and_the_next_one_begins(home, stand_in
     told = []
 
     def wheel(track):
-        return scripted(track, TakeoverRule(track, Rule(), decides_in=lambda: 0.0))
+        return scripted(track, TakeoverRule(track, HelpRule(), decides_in=lambda: 0.0))
 
     with SessionSetup(home, options(), human=wheel, tell=lambda *what: told.append(what)) as rig:
         results, over, met = [], 0.0, None  # met: in which episode; over (s): when the fault is
