@@ -25,7 +25,7 @@ from msgspec import Meta
 
 from data.errors import InputFileError, UsageError, shown
 from data.files.text_files import read_toml
-from data.files.validation import OneOf, Place, checked, filled
+from data.files.validation import OneOf, SettingPlace, checked, filled
 from data.reward import RewardSettings
 from data.suggest import did_you_mean
 from hitl.arbiter import GatingSettings
@@ -188,16 +188,16 @@ def load(home: Home, *sections: str, over: Mapping[str, Mapping[str, Any]] | Non
             values[name] = _controls(table.get(name, {}), path)
             origin |= {f"controls.{key}": path.name for key in values[name]}
             continue
-        layers = [(Place(path.name, name), table.get(name, {})), (Place(error=UsageError), (over or {}).get(name, {}))]
+        layers = [(SettingPlace(path.name, name), table.get(name, {})), (SettingPlace(error=UsageError), (over or {}).get(name, {}))]
         if name == "pad":
-            layers.insert(0, (Place("pads.toml", "use"), _chosen(pads, table)))
+            layers.insert(0, (SettingPlace("pads.toml", "use"), _chosen(pads, table)))
         values[name], where, said = _merged(name, layers)
         origin |= {f"{name}.{key}": source for key, source in where.items()}
         notes += said
     return Settings(**values, origin=origin, notes=tuple(notes))
 
 
-def _merged(name: str, layers: list[tuple[Place, Any]]) -> tuple[Any, dict[str, str], list[str]]:
+def _merged(name: str, layers: list[tuple[SettingPlace, Any]]) -> tuple[Any, dict[str, str], list[str]]:
     """Return a section with all its layers, where each value comes from, and the notes for the player."""
     kind, given, origin, notes = TABLES[name], dict[str, Any](), dict[str, str](), list[str]()
     whole: Any = None if name in ("reward", "train") else kind()  # for these two, the defaults depend on the track or the preset

@@ -15,16 +15,6 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("hitl", "trainer", "data", "takeover_ui")
 PAGE = (ROOT / "docs" / "vocabulary.md").read_text(encoding="utf-8")
 
-KNOWN_NAMES: dict[str, str] = {}
-"""Names that offend today, and the better one. Take out what is renamed; never add."""
-
-KNOWN_TWICE = {"Place": "data/files/validation.py: SettingPlace"}
-"""Classes that share a name today, and what to call one of them. Take out what is renamed; never add."""
-
-SAME_THING = {"Recorder": "the protocol that the session asks for, and the class that fills it"}
-"""Classes that share a name for a reason."""
-
-
 def _sections() -> dict[str, list[list[str]]]:
     """Return the rows of each section's table."""
     found = {}
@@ -41,7 +31,6 @@ def _listed(cell: str) -> list[str]:
 SECTIONS = _sections()
 PLAIN, NAMES = SECTIONS["Plain English"], SECTIONS["Names that do not say what they do"]
 USE = "docs/vocabulary.md has the word to use instead"
-RENAMED = "no longer so: take it out of the list"
 NOT_USED = {word for rows in SECTIONS.values() for row in rows if len(row) == 3 for word in _listed(row[2])}
 NOT_WRITTEN = NOT_USED | {w for row in PLAIN for w in _listed(row[0])}
 ANY_NOT_WRITTEN = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, NOT_WRITTEN))})(?![\w-])", re.I)
@@ -122,9 +111,7 @@ def test_the_page_is_read() -> None:
 
 
 def test_names_are_of_the_vocabulary() -> None:
-    offending = _offences_in_names()
-    assert {name: sorted(paths) for name, paths in offending.items() if name not in KNOWN_NAMES} == {}, USE
-    assert KNOWN_NAMES.keys() - offending == set(), RENAMED
+    assert _offences_in_names() == {}, USE
 
 
 def test_messages_are_of_the_vocabulary() -> None:
@@ -132,9 +119,7 @@ def test_messages_are_of_the_vocabulary() -> None:
 
 
 def test_a_class_name_means_one_thing() -> None:
-    twice = _classes()
-    assert {name: paths for name, paths in twice.items() if name not in KNOWN_TWICE | SAME_THING} == {}
-    assert (KNOWN_TWICE | SAME_THING).keys() - twice == set(), RENAMED
+    assert _classes() == {}
 
 
 @pytest.mark.parametrize("name", ["Intervention", "read_pulse", "override_action", "know_demos"])

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from data.demos import DemoRule
 from data.errors import UsageError
-from data.files.validation import OneOf, Place, checked
+from data.files.validation import OneOf, SettingPlace, checked
 from trainer.networks.registry import NETWORKS
 
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -225,7 +225,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check each value and make it what its field wants, then what must go together."""
-        for name, value in checked(TrainConfig, vars(self), Place(error=UsageError)).items():
+        for name, value in checked(TrainConfig, vars(self), SettingPlace(error=UsageError)).items():
             object.__setattr__(self, name, value)
         pool = (self.target_critics or self.critics) * self.quantiles
         for good, text in (
@@ -245,7 +245,7 @@ class TrainConfig:
 
     def with_values(self, **values: Any) -> TrainConfig:
         """Return a copy with some values changed. Raises UsageError for unknown names."""
-        return dataclasses.replace(self, **checked(TrainConfig, values, Place(error=UsageError)))
+        return dataclasses.replace(self, **checked(TrainConfig, values, SettingPlace(error=UsageError)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -269,7 +269,7 @@ def beyond_bounds(name: str, value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:
-        checked(TrainConfig, {name: value}, Place(error=UsageError))
+        checked(TrainConfig, {name: value}, SettingPlace(error=UsageError))
     except UsageError:
         return True
     return False

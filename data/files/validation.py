@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Place:
+class SettingPlace:
     """Where values stand: ``settings.toml``, ``[takeover]``; both empty for the command line."""
 
     file: str = ""
@@ -52,7 +52,7 @@ def types(kind: type) -> dict[str, Any]:
     return get_type_hints(kind, include_extras=True)
 
 
-def checked(kind: type, table: object, place: Place) -> dict[str, Any]:
+def checked(kind: type, table: object, place: SettingPlace) -> dict[str, Any]:
     """Return a table's values as the fields of ``kind`` want them (whole numbers as floats, lists as tuples).
 
     Raises ``place.error``: no table, an unknown name, a value of another type or beyond its bounds.
@@ -63,7 +63,7 @@ def checked(kind: type, table: object, place: Place) -> dict[str, Any]:
     return {k: one(hints[k], k, v, place, defaults[k]) for k, v in table.items() if known(k, hints, place)}
 
 
-def known(name: str, names: Collection[str], place: Place) -> bool:
+def known(name: str, names: Collection[str], place: SettingPlace) -> bool:
     """Return True for a name that is known. Raises ``place.error`` for any other one."""
     if name in names:
         return True
@@ -73,7 +73,7 @@ def known(name: str, names: Collection[str], place: Place) -> bool:
     raise place.wrong(f"unknown setting '{place.key(shown(name))}'. {more}")
 
 
-def one(hint: Any, name: str, value: object, place: Place, example: object = None) -> Any:
+def one(hint: Any, name: str, value: object, place: SettingPlace, example: object = None) -> Any:
     """Return one value as its type wants it. Raises ``place.error``, with the example if there is one."""
     try:
         if not _finite(value):
@@ -95,7 +95,7 @@ def one(hint: Any, name: str, value: object, place: Place, example: object = Non
         raise place.wrong(sentence) from None
 
 
-def filled(base: T, table: object, place: Place) -> T:
+def filled(base: T, table: object, place: SettingPlace) -> T:
     """Return a dataclass with a table's values over its own. Raises ``place.error``, also where values do not go together."""
     values = checked(type(base), table, place)
     try:

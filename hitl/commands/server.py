@@ -30,7 +30,7 @@ def access_of(args: argparse.Namespace, *, key: bool = False) -> Access:
     from hitl.remote.link import access
 
     keys = args.keys or home_path(args).root / "keys"
-    return access(args.server, args.port, keys, tls=False if args.no_tls else None, key=key)
+    return access(args.server, args.port, keys, no_tls=args.no_tls, key=key)
 
 
 def main(argv: list[str]) -> int:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from data.errors import InputFileError, UsageError
-from data.files.validation import Place, filled, known, one
+from data.files.validation import SettingPlace, filled, known, one
 from hitl.pads.base import BUTTONS, PadState
 
 _AXES = ("steer", "gas", "brake")
@@ -126,8 +126,8 @@ def from_table(table: Mapping[str, Any], default: PadMap, file: str = "pads.toml
     """Return `default` changed by what a table says; raise `InputFileError`, which names the file, for what it cannot say."""
     mapping = default
     for name, value in table.items():
-        known(name, (*_AXES, "buttons", "rests"), Place(file))
-        place = Place(file, name)
+        known(name, (*_AXES, "buttons", "rests"), SettingPlace(file))
+        place = SettingPlace(file, name)
         if not isinstance(value, Mapping):
             raise place.wrong(f"[{name}] must be a table.")
         if name in _AXES:
@@ -142,7 +142,7 @@ def from_table(table: Mapping[str, Any], default: PadMap, file: str = "pads.toml
     return mapping
 
 
-def _sources(value: object, meaning: str, place: Place) -> tuple[str, ...]:
+def _sources(value: object, meaning: str, place: SettingPlace) -> tuple[str, ...]:
     given = [value] if isinstance(value, str) else value
     return tuple(s for s in one(tuple[str, ...], meaning, given, place) if s)
 
