@@ -188,7 +188,8 @@ def load(home: Home, *sections: str, over: Mapping[str, Mapping[str, Any]] | Non
             values[name] = _controls(table.get(name, {}), path)
             origin |= {f"controls.{key}": path.name for key in values[name]}
             continue
-        layers = [(SettingPlace(path.name, name), table.get(name, {})), (SettingPlace(error=UsageError), (over or {}).get(name, {}))]
+        typed = SettingPlace(error=UsageError)
+        layers = [(SettingPlace(path.name, name), table.get(name, {})), (typed, (over or {}).get(name, {}))]
         if name == "pad":
             layers.insert(0, (SettingPlace("pads.toml", "use"), _chosen(pads, table)))
         values[name], where, said = _merged(name, layers)
