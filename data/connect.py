@@ -10,13 +10,11 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlite_utils import Database
-
 from data.errors import StoreError, shown
 from data.files.paths import refuse_share, sqlite_uri
 from data.reading.schema_check import check_schema
 from data.recording.log_beside import log_size, note_log
-from data.schema import APPLICATION_ID, MIGRATIONS, Migration
+from data.schema import APPLICATION_ID, MIGRATIONS, Migration, database
 
 BUSY_TIMEOUT_S = 5.0
 
@@ -110,11 +108,6 @@ def connect(path: Path, *, read_only: bool = False, busy_timeout_s: float = BUSY
     else:
         conn.execute("PRAGMA synchronous = NORMAL")
     return conn
-
-
-def database(conn: sqlite3.Connection) -> Database:
-    """Wrap a connection for sqlite-utils; the triggers of the schema rely on recursion being off."""
-    return Database(conn, recursive_triggers=False, execute_plugins=False)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,8 @@ those applied.
 
 from __future__ import annotations
 
+import sqlite3
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -39,6 +41,20 @@ class Migration:
     apply: Callable[[Database], None]
     changes_data: bool = False
     """True when rows that are already there are altered: a copy of the file is kept first."""
+
+
+def database(conn: sqlite3.Connection) -> Database:
+    """Wrap a connection for sqlite-utils; the triggers of the schema rely on recursion being off."""
+    # sqlite-utils loads pandas where it is installed, for one type that no store has: half a second of every start.
+    without_pandas = "sqlite_utils" not in sys.modules and "pandas" not in sys.modules
+    if without_pandas:
+        sys.modules["pandas"] = None  # type: ignore[assignment]
+    try:
+        from sqlite_utils import Database
+    finally:
+        if without_pandas:
+            del sys.modules["pandas"]
+    return Database(conn, recursive_triggers=False, execute_plugins=False)
 
 
 def _table(db: Database, name: str, columns: dict[str, Any], **options: Any) -> None:

@@ -6,11 +6,10 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
-from sqlite_utils import Database
-
-from data.connect import BUSY_TIMEOUT_S, database, open_store
+from data.connect import BUSY_TIMEOUT_S, open_store
 from data.errors import StoreError
 from data.reading.drives import DriveTables
+from data.schema import database
 from data.tables.checkpoints import Checkpoints
 from data.tables.corners import Corners
 from data.tables.judgements import Judgements
@@ -54,7 +53,7 @@ class Store(Sessions, DriveTables, SegmentTables, Judgements, Corners, Tracks, C
                 f"The store {self.path.name} cannot be opened ({error}): check that the folder is there and writable, and "
                 f"that no other program holds it."
             ) from error
-        self.db: Database = database(self.conn)
+        self.db = database(self.conn)
         self._live = {}
 
     @classmethod

@@ -1,4 +1,4 @@
-"""How the suite runs: two tests at a time where pytest-xdist is installed, those in real time one after the other."""
+"""How the suite runs: three tests at a time where pytest-xdist is installed, two of them at most in real time."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ SLOW_S = 5.0  # s beyond which a test that is not `realtime` is named in the sum
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Use two processes for runs of whole folders; `-n 0`, `--pdb` and single files stay in one."""
+    """Use three processes for runs of whole folders; `-n 0`, `--pdb` and single files stay in one.
+
+    Three keep two cores busy: tests in real time mostly wait.
+    """
     if hasattr(config, "workerinput"):
-        return  # this is one of the two
+        return  # this is one of the three
     whole = all(os.path.isdir(argument.partition("::")[0]) for argument in config.args)
     option = config.option
     if importlib.util.find_spec("xdist") and whole and getattr(option, "numprocesses", 0) is None and not option.usepdb:
-        option.numprocesses, option.dist = 2, "loadscope"
+        option.numprocesses, option.dist = 3, "loadscope"
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Let one process run all files that hold real-time tests, one after the other, and keep every other file whole.
+    """Keep each file whole, and let files that hold real-time tests run one after the other: games here, the others there.
 
     xdist's own `loadgroup` does not see groups with pytest 9.2.
     """
@@ -33,7 +36,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     @functools.cache
     def group(file: str) -> str:
-        return "realtime" if "mark.realtime" in (config.rootpath / file).read_text(encoding="utf-8") else file
+        if "mark.realtime" not in (config.rootpath / file).read_text(encoding="utf-8"):
+            return file
+        return "games in real time" if file.startswith("tests/hitl/games/") else "others in real time"
 
     class Grouped(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:

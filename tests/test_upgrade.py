@@ -89,4 +89,4 @@ def test_the_doctor_finds_no_fault_in_an_older_store(dump, tmp_path):
     conn = sqlite3.connect(tmp_path / "store.sqlite")
     conn.executescript(dump.read_text())
     conn.close()
-    assert _store(Home(tmp_path)).state == OK
+    assert _store(Home(tmp_path))[0] == OK

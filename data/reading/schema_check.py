@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 
 from data.errors import StoreError, shown
-from data.schema import Migration
+from data.schema import Migration, database
 
 Tables = tuple[dict[str, frozenset[str]], frozenset[str]]
 """Columns by table, and the triggers."""
@@ -31,11 +31,9 @@ def _tables(conn: sqlite3.Connection) -> Tables:
 
 @functools.lru_cache(maxsize=8)
 def _wanted(migrations: tuple[Migration, ...]) -> Tables:
-    from sqlite_utils import Database  # slow to import, and what only reads rows does without
-
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as conn:
         for migration in migrations:
-            migration.apply(Database(conn, recursive_triggers=False, execute_plugins=False))
+            migration.apply(database(conn))
         return _tables(conn)
 
 

@@ -52,11 +52,13 @@ def check_track(track: Any) -> None:
 def _track(suffix: str):
     def use(data: bytes, folder: Path) -> None:
         from hitl.diagnosis.roads import line_facts
+        from hitl.road.track import load_track
 
         path = folder / f"road.{suffix}"
         path.write_bytes(data)
-        _, track = line_facts(path)
-        check_track(track)
+        road = line_facts(path)
+        assert finite(road.length_m, road.spacing_m, road.artefact_m)
+        check_track(load_track(path))
 
     return use
 
