@@ -117,8 +117,8 @@ class TestTrackMania:
 
     @pytest.fixture
     def line(self, tmp_path):
-        at = np.arange(0.0, stand_in_track().line.length, 0.35)
-        x, y, _ = np.array([stand_in_track().line.at(s) for s in at]).T
+        line = stand_in_track().line
+        x, y, _ = np.array([line.at(s) for s in np.arange(0.0, line.length, 0.35)]).T
         path = tmp_path / "reward.pkl"
         path.write_bytes(pickle.dumps(np.stack([x, np.full(len(x), 10.0), -y], axis=1)))
         return path
