@@ -49,8 +49,8 @@ def along(line: ReferenceLine, s: Array) -> Complex:
     """Return the positions of the line at arc lengths of any shape; before and behind it, the line goes straight on."""
     grid = np.arange(len(line.points)) * line.spacing
     inside = np.clip(s, 0.0, grid[-1])
-    at = np.interp(inside, grid, line.points[:, 0]) + 1j * np.interp(inside, grid, line.points[:, 1])
-    return at + (s - inside) * np.exp(1j * np.where(s < 0, line.headings[0], line.headings[-1]))
+    begin, end = np.exp(1j * line.headings[[0, -1]])
+    return np.interp(inside, grid, line.points @ (1, 1j)) + (s - inside) * np.where(s < 0, begin, end)
 
 
 def heading(line: ReferenceLine, s: Array) -> Array:
