@@ -1,22 +1,19 @@
-"""A session that records until it is killed, and notes beside it what it has recorded and when.
-
-Usage: killed_recorder.py STORE NOTES; a note is a line "episode t time" written before the next step is taken.
-"""
+"""A session that records until it is killed, and notes beside it what it has recorded and when."""
 
 import os
-import sys
 import time
+from multiprocessing.connection import Connection
 
 from data.recording.recorder import Recorder
 from tests.support.recorded import session_info, step_row
 
 
-def main() -> None:
-    store, notes = sys.argv[1:]
+def record(store: str, notes: str, ready: Connection) -> None:
+    """Record into the store; a note is a line "episode t time" that is written before the next step is taken."""
     fd = os.open(notes, os.O_WRONLY | os.O_CREAT)
     with Recorder(store, session_info()) as recorder:
         os.write(fd, f"{recorder.uuid}\n".encode())
-        print("ready", flush=True)
+        ready.send("ready")
         while True:
             number = recorder.begin_episode()
             token = None
@@ -29,6 +26,3 @@ def main() -> None:
                 os.write(fd, f"{number} {i} {time.monotonic()}\n".encode())
                 time.sleep(0.004)
             recorder.end_episode("terminated", "off_road")
-
-
-main()

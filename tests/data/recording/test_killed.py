@@ -1,10 +1,7 @@
 """Fifty real processes killed while recording: nothing older than a second is lost, the next start finds all in order."""
 
-import os
+import multiprocessing
 import random
-import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -12,7 +9,7 @@ import pytest
 
 from data.reading.follow import Follower
 from data.store import Store
-from tests.support.places import ROOT
+from tests.support.killed_recorder import record
 
 pytestmark = pytest.mark.realtime
 
@@ -32,18 +29,23 @@ def check(store):
 
 def test_kill_at_fifty_random_moments(path, tmp_path):
     rng = random.Random()  # other moments every time
+    # Processes of their own that need not import everything again: forked, where the system can, from one that has.
+    forks = "forkserver" in multiprocessing.get_all_start_methods()
+    processes = multiprocessing.get_context("forkserver" if forks else "spawn")
+    processes.set_forkserver_preload(["tests.support.killed_recorder"])
     lost, kept, cut = 0, 0, 0
     for round_ in range(KILLS // AT_ONCE):
         victims = []
         for n in range(AT_ONCE):
             notes = tmp_path / f"notes-{round_}-{n}"
-            command = [sys.executable, str(ROOT / "tests/support/killed_recorder.py"), str(path), str(notes)]
-            environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, env=environment)
-            victims.append([process, notes, 0.0])
-        for victim in victims:
-            if rng.random() > 0.1:  # one in ten dies while it is still starting
-                assert victim[0].stdout.readline() == b"ready\n"
+            ready, says = processes.Pipe(duplex=False)
+            process = processes.Process(target=record, args=(str(path), str(notes), says), daemon=True)
+            process.start()
+            says.close()
+            victims.append([process, notes, 0.0, ready])
+        for *_, ready in victims:
+            if rng.random() > 0.1:  # one in ten may die while it is still starting
+                assert ready.recv() == "ready"
             else:
                 time.sleep(rng.uniform(0, 0.05))
         begin = time.monotonic()
@@ -51,15 +53,15 @@ def test_kill_at_fifty_random_moments(path, tmp_path):
         for moment, i in moments:
             time.sleep(max(0.0, begin + moment - time.monotonic()))
             victims[i][2] = time.monotonic()
-            victims[i][0].send_signal(signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
-        for process, _, _ in victims:
-            process.wait()
-            process.stdout.close()
+            victims[i][0].kill()
+        for process, _, _, ready in victims:
+            process.join()
+            ready.close()
         with Store(path) as store:
             said = store.recover()
             cut += len(said)
             check(store)
-            for _, notes, killed in victims:
+            for _, notes, killed, _ in victims:
                 lines = notes.read_text().splitlines() if notes.exists() else []
                 if not lines:
                     continue

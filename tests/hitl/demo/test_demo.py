@@ -111,7 +111,7 @@ class TestShipped:
 def test_the_headless_demo_from_end_to_end_in_a_short_form(tmp_path):
     home, out = tmp_path / "home", tmp_path / "demo.json"
     assert (
-        cli.main(["demo", "--headless", "--seed", "3", "--minutes", "0.2", "--home", str(home), "--json", str(out)])
+        cli.main(["demo", "--headless", "--seed", "3", "--minutes", "0.15", "--home", str(home), "--json", str(out)])
         == 0
     )
     result = json.loads(out.read_text())
