@@ -18,7 +18,7 @@ from hitl.home import Home
 from hitl.remote.link import free_port
 from hitl.remote.tmrl_samples import TmrlSamples, drives, unfolded
 from hitl.remote.wire import Unreadable, WorkerGreeting, pack, unpack
-from tests.hitl.remote.test_processes import CARRY_ON, count, ended, start, steps, until  # noqa: F401 (a fixture)
+from tests.hitl.remote.test_processes import CARRY_ON, SMALL, count, ended, start, steps, until  # noqa: F401 (a fixture)
 from tests.support.tmrl_roles import STEPS
 
 installed = pytest.mark.skipif(
@@ -158,9 +158,7 @@ def test_tmrls_server_and_worker_with_our_worker_and_trainer(tmp_path, start, tm
     trainer, worker = Home(tmp_path / "t"), Home(tmp_path / "w")
     theirs = tmrl_role("server", port, password)
     assert until(lambda: b"listens" in theirs.log.read_bytes())
-    training = start(
-        "train", "--from-server", "--tmrl-weights", "--home", trainer.root, "--port", port, "--set", "utd=0.02", name="train"
-    )
+    training = start("train", "--from-server", "--tmrl-weights", "--home", trainer.root, "--port", port, *SMALL, name="train")
     assert until(lambda: "Connected" in training.log.read_text()), training.log.read_text()
     driving = tmrl_role("worker", port, password)
     assert until(lambda: "heard True" in driving.log.read_text(), 60.0), driving.log.read_text()
