@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import sys
 from typing import Any
 
 import pytest
 
+sys.dont_write_bytecode = False  # else each of the three rewrites every test module in every run: 9 s of its processor
 SLOW_S = 5.0  # s beyond which a test that is not `realtime` is named in the summary
 
 
