@@ -38,11 +38,13 @@ def starting(folder):
         process.log = Path(log.name)
         return process
 
-    yield begin
-    for process in running:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+    try:
+        yield begin
+    finally:
+        for process in running:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
 
 @pytest.fixture
