@@ -149,12 +149,17 @@ class Learner(ABC):
         span = c.actor_average_growth * (self.updates - self.helped_at)
         return max(c.actor_average, min(1 - 1 / max(1.0, span), c.actor_average_most))
 
+    def clone_first(self, updates: float) -> None:
+        """Only clone for so many updates more, if nothing was learned yet but cloning."""
+        if self.config.bc_weight and self.updates <= self.clones_until:
+            self.clones_until += math.ceil(updates)
+
     @property
     def critics_say(self) -> float:
         """The weight, 0 to 1, of what the critics find in the actor's loss.
 
-        Critics that have seen laps alone know nothing of what is beside them: an actor that follows them loses within fifty updates
-        what it has cloned. So it begins with 0 and becomes 1 over the first ``critics_trusted_after`` updates on own drives.
+        Critics that have seen laps alone know nothing of what is beside them: an actor that follows them soon loses what it has
+        cloned. So it begins with 0 and becomes 1 over the first ``critics_trusted_after`` updates on own drives.
         """
         if not self.clones_until:
             return 1.0
