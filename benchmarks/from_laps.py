@@ -30,8 +30,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "default": {},
     "no_updates": {"lap_utd": 0.0},  # laps are in every batch, but nothing is learned before the first drive
     "trusted_at_once": {"critics_trusted_after": 0},
-    "trusted_5000": {"critics_trusted_after": 5_000},
-    "trusted_20000": {"critics_trusted_after": 20_000},
+    "trusted_10000": {"critics_trusted_after": 10_000},
     "cloning_30": {"bc_weight": 30.0},
     "cloning_100": {"bc_weight": 100.0},
 }

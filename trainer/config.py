@@ -203,7 +203,7 @@ class TrainConfig:
     lap_utd: NotNegative = 1 / 3
     """Updates for each step of the laps: what they show is learned before anything is driven, by cloning. Twenty laps of fifteen
     seconds are 2,000 updates."""
-    critics_trusted_after: Annotated[int, Meta(ge=0, le=10**9)] = 10_000
+    critics_trusted_after: Annotated[int, Meta(ge=0, le=10**9)] = 30_000
     """An agent that began with laps follows its critics a little more with each update on its own drives, and in full after so
     many: critics that have seen nothing but laps are wrong about everything beside them (after Uchendu et al. 2023, Zhou et al.
     2025)."""
