@@ -69,8 +69,8 @@ def command_line() -> Parser:
     return parser
 
 
-def main(argv: list[str]) -> int:
-    """Run a session until the player leaves or the episodes are driven."""
+def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
+    """Run a session until the player leaves or the episodes are driven; ``trains_elsewhere``: no trainer is expected here."""
     parser = command_line()
     args = parser.parse_args(argv)
     if args.lap and args.pad == "none":
@@ -138,7 +138,7 @@ def main(argv: list[str]) -> int:
         if args.checkpoint:
             rig.policy.hold(args.checkpoint, rig.track.name)
         try:
-            if not args.lap:
+            if not args.lap and not trains_elsewhere:
                 wait_for_laps(rig, _teller(window, also_printed=True), rig.session.stop)
             driven = _drive(rig, args, watch)
         except HitlError as error:
