@@ -205,7 +205,8 @@ class TrainConfig:
     seconds are 2,000 updates."""
     critics_trusted_after: Annotated[int, Meta(ge=0, le=10**9)] = 30_000
     """An agent that began with laps follows its critics a little more with each update on its own drives, and in full after so
-    many: critics that have seen nothing but laps are wrong about everything beside them (the fall that Zhou et al. 2025 describe)."""
+    many: critics that have seen nothing but laps are wrong about everything beside them (Zhou et al. 2025 describe what then
+    happens)."""
 
     # Best finishes (self-imitation, Oh et al. 2018)
     own_finishes: Annotated[int, Meta(ge=0, le=10_000)] = 10

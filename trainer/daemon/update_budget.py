@@ -30,12 +30,12 @@ class UpdateBudget:
         self.online = max(self.online, online)
         self.owed = min(self.owed + self.utd * new, self.limit)
 
-    def laps(self, rows: int) -> float:
-        """Count up to ``rows`` steps of laps in all; return how many updates are owed for those that are new."""
-        new = self.lap_utd * max(0, rows - self.lap_rows)
+    def laps(self, rows: int) -> int:
+        """Count up to ``rows`` steps of laps in all; return how many more updates may be done for those that are new."""
+        before, new = self.due, max(0, rows - self.lap_rows)
         self.lap_rows = max(self.lap_rows, rows)
-        self.owed = min(self.owed + new, self.limit)
-        return new
+        self.owed = min(self.owed + self.lap_utd * new, self.limit)
+        return self.due - before
 
     @property
     def due(self) -> int:

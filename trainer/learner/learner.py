@@ -149,10 +149,10 @@ class Learner(ABC):
         span = c.actor_average_growth * (self.updates - self.helped_at)
         return max(c.actor_average, min(1 - 1 / max(1.0, span), c.actor_average_most))
 
-    def clone_first(self, updates: float) -> None:
+    def clone_first(self, updates: int) -> None:
         """Only clone for so many updates more, if nothing was learned yet but cloning."""
         if self.config.bc_weight and self.updates <= self.clones_until:
-            self.clones_until += math.ceil(updates)
+            self.clones_until += updates
 
     @property
     def critics_say(self) -> float:

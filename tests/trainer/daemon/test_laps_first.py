@@ -1,6 +1,5 @@
 """Laps are learned from before anything is driven."""
 
-import math
 import re
 from pathlib import Path
 
@@ -96,6 +95,14 @@ def die_without_a_checkpoint(root: Path, at: int) -> None:
         assert not (root / "checkpoints").exists()
 
 
+@pytest.mark.parametrize("steps", [31, 32, 33])
+def test_no_fraction_of_an_update_keeps_the_end_from_coming(tmp_path: Path, steps: int) -> None:
+    record_laps(tmp_path / "store.sqlite", 1, steps)
+    train(tmp_path, None, LAPS.with_values(lap_utd=1 / 3))
+    assert len(events(tmp_path)) == 1
+    assert newest(tmp_path).updates == steps // 3
+
+
 def test_laps_that_do_not_count_owe_nothing(tmp_path: Path) -> None:
     record_laps(tmp_path / "store.sqlite", 3)
     with Store(tmp_path / "store.sqlite") as store:
@@ -109,7 +116,7 @@ def test_an_agent_that_has_driven_already_is_not_silenced(tmp_path: Path) -> Non
     before = train(tmp_path, None, LAPS).training.learner.updates
     record_laps(tmp_path / "store.sqlite", 3)
     learner = train(tmp_path, None, LAPS).training.learner
-    assert learner.updates == before + math.ceil(3 * 80 / 2)
+    assert learner.updates == before + 3 * 80 // 2
     assert (learner.clones_until, learner.critics_say) == (0, 1.0)
 
 
