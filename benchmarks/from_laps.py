@@ -1,6 +1,6 @@
 """From nothing, with laps in the store and no help: how many driven steps until the agent drives the whole track?
 
-    python benchmarks/from_laps.py [--tracks default,esses] [--arms none,first_2000] [--seeds 5] [--laps 20] [--json FILE]
+    python benchmarks/from_laps.py [--tracks default,esses] [--arms default,no_updates] [--seeds 5] [--laps 20] [--json FILE]
 
 Every agent begins with random weights and the same number of finished laps by a model of a person (``hitl.drivers.person``; laps
 that failed in between are in its store, too). It is evaluated every 250 driven steps by 20 deterministic episodes, and drives
@@ -26,15 +26,15 @@ from solo import Evaluator
 from hitl.drivers.person import SKILLS
 
 EVERY, HELD_EVERY, EPISODES, ENOUGH = 250, 500, 20, 18
-ARMS: dict[str, tuple[int, dict[str, Any]]] = {
-    # updates on the laps before the first driven step, and changes to the preset
-    "none": (0, {}),
-    "first_500": (500, {}),
-    "first_2000": (2000, {}),
-    "first_5000": (5000, {}),
-    "first_2000_free": (2000, {"actor_average": None}),
-    "first_2000_clone": (2000, {"bc_weight": 100.0}),
+ARMS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "no_updates": {"lap_utd": 0.0},  # laps are in every batch, but nothing is learned before the first drive
+    "trusted_at_once": {"critics_trusted_after": 0},
+    "trusted_10000": {"critics_trusted_after": 10_000},
+    "cloning_30": {"bc_weight": 30.0},
+    "cloning_100": {"bc_weight": 100.0},
 }
+"""Changes to the preset."""
 
 
 def run(track: str, arm: str, seed: int, laps: int, skill: str, steps: int, hold: int) -> dict[str, Any]:
@@ -46,8 +46,7 @@ def run(track: str, arm: str, seed: int, laps: int, skill: str, steps: int, hold
     from hitl.session_options import SessionOptions
     from trainer.presets import PRESETS
 
-    first, changes = ARMS[arm]
-    config = PRESETS["hitl"].with_values(seed=seed, **changes)
+    config = PRESETS["hitl"].with_values(seed=seed, **ARMS[arm])
     with tempfile.TemporaryDirectory() as folder:
         options = SessionOptions(track=track, kind="demo", seed=seed, greedy_every=2)
         with Lockstep(Home(Path(folder) / "home"), options, config) as lockstep:
@@ -60,7 +59,6 @@ def run(track: str, arm: str, seed: int, laps: int, skill: str, steps: int, hold
                     lap_seconds.append(result.steps / hz)
             rig.session.human = NoHuman()
             lockstep.learn()
-            lockstep.learn_first(first)
             corners = corners_from_curvature(rig.track.line)
             drive, count = Evaluator(rig.track, EPISODES), 0
             curve: list[tuple[int, int, int, float]] = []
@@ -101,7 +99,7 @@ def main() -> None:
     """Run them all and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tracks", default="default")
-    parser.add_argument("--arms", default="none,first_2000")
+    parser.add_argument("--arms", default="default,no_updates")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--laps", type=int, default=20)
     parser.add_argument("--skill", choices=SKILLS, default="good")

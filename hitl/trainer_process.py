@@ -7,13 +7,18 @@ import os
 import subprocess
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from data.errors import TrainingError
+from data.store import Store
 from hitl.home import Home
 from hitl.processes import command, environment
 from trainer.daemon import control
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
+
+if TYPE_CHECKING:
+    from hitl.session.setup import SessionSetup
 
 START_S = 30.0  # a trainer must have written its first heartbeat by then
 STOP_S = 20.0  # a trainer needs a moment to write its last checkpoint
@@ -92,3 +97,29 @@ class TrainerProcess:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def wait_for_laps(rig: SessionSetup, tell: Callable[[str, str], None], stop: Callable[[], bool]) -> None:
+    """Let a trainer first learn what the laps of a home show: an agent without a checkpoint drives at random.
+
+    Where no trainer is at work, the player is told what to type.
+    """
+    with Store(rig.home.store_path, read_only=True) as store:
+        laps = len(store.segments(kind="lap"))
+    if rig.policy.checkpoint_name or not laps:
+        return
+    counted = f"{laps} laps" if laps != 1 else "1 lap"
+    if not control.running(rig.home.store_path):
+        tell(
+            "warning",
+            f"The agent has learned nothing yet and drives at random. `hitl train` learns from the {counted} in this home "
+            "folder, in a minute or a few; begin again then.",
+        )
+        return
+    tell("info", f"The trainer is learning from the {counted} in this home folder. The agent drives as soon as it is done.")
+    while not rig.policy.checkpoint_name and control.running(rig.home.store_path) and not stop():
+        beat = read_heartbeat(rig.home.root)
+        if beat is not None and beat.state not in ("starting", "training"):
+            return  # it has another sentence to say
+        time.sleep(0.1)
+        rig.policy.begin_episode()

@@ -199,6 +199,15 @@ class TrainConfig:
     iwr_weight: NotNegative = 1.0
     """Weight of takeover rows against lap rows in the cloning loss (IWR, Mandlekar et al. 2020)."""
 
+    # Laps before the first drive
+    lap_utd: NotNegative = 1 / 3
+    """Updates for each step of the laps: what they show is learned before anything is driven, by cloning. Twenty laps of fifteen
+    seconds are 2,000 updates."""
+    critics_trusted_after: Annotated[int, Meta(ge=0, le=10**9)] = 30_000
+    """An agent that began with laps follows its critics a little more with each update on its own drives, and in full after so
+    many: critics that have seen nothing but laps are wrong about everything beside them (Zhou et al. 2025 describe what then
+    happens)."""
+
     # Best finishes (self-imitation, Oh et al. 2018)
     own_finishes: Annotated[int, Meta(ge=0, le=10_000)] = 10
     """So many of the agent's best unaided finishes of each track are demos as well, and cloned as such: what it can already do
@@ -278,6 +287,7 @@ def beyond_bounds(name: str, value: object) -> bool:
 PLAIN = TrainConfig(
     bc_weight=0.0,
     own_finishes=0,
+    lap_utd=0.0,
     recent_fraction=0.0,
     actor_average=None,
     actor_average_growth=0.0,

@@ -69,8 +69,8 @@ def command_line() -> Parser:
     return parser
 
 
-def main(argv: list[str]) -> int:
-    """Run a session until the player leaves or the episodes are driven."""
+def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
+    """Run a session until the player leaves or the episodes are driven; ``trains_elsewhere``: no trainer is expected here."""
     parser = command_line()
     args = parser.parse_args(argv)
     if args.lap and args.pad == "none":
@@ -83,6 +83,7 @@ def main(argv: list[str]) -> int:
     from data.errors import DeviceError, HitlError
     from hitl.session.setup import SessionSetup
     from hitl.session_options import SessionOptions
+    from hitl.trainer_process import wait_for_laps
     from takeover_ui.window.options import WindowOptions
     from takeover_ui.window.window import Window, display_available
 
@@ -137,6 +138,8 @@ def main(argv: list[str]) -> int:
         if args.checkpoint:
             rig.policy.hold(args.checkpoint, rig.track.name)
         try:
+            if not args.lap and not trains_elsewhere:
+                wait_for_laps(rig, _teller(window, also_printed=True), rig.session.stop)
             driven = _drive(rig, args, watch)
         except HitlError as error:
             rig.recorder.event("error", str(error), level="error")

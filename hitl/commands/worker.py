@@ -33,6 +33,6 @@ def main(argv: list[str]) -> int:
     to = access_of(args)
     child = Child("forward", home.root, to, lambda text: print(text, flush=True), name=args.name, everything=args.all)
     try:
-        return 0 if args.send_only else play.main(["--home", str(home.root), *rest])
+        return 0 if args.send_only else play.main(["--home", str(home.root), *rest], trains_elsewhere=True)
     finally:
         child.close()

@@ -136,7 +136,7 @@ def train_until_stalled(
             evaluations.append(
                 Evaluated(
                     run.steps,
-                    run.updates,
+                    run.learner.updates,
                     fmean(r.total for r in found),
                     fmean(r.progress for r in found),
                     sum(r.reason == "finish" for r in found),
@@ -151,4 +151,4 @@ def train_until_stalled(
             with Store(home.store_path) as store:
                 store.upsert_corner(rig.track.name, *corner, "mined")
         rig.written()
-        return StallResult(corner, tuple(evaluations), run.steps, run.updates)
+        return StallResult(corner, tuple(evaluations), run.steps, run.learner.updates)

@@ -68,6 +68,7 @@ class Lockstep:
         import torch
 
         from trainer.checkpoints.files import load
+        from trainer.daemon.update_budget import UpdateBudget
         from trainer.learner import make
         from trainer.replay.pixels import with_image
         from trainer.replay.replay import Replay
@@ -88,15 +89,11 @@ class Lockstep:
         self.rig = SessionSetup(home, options, policy=policy, human=human)
         self.policy: LearnerPolicy = self.rig.policy
         self.steps = 0  # driven so far, whoever drove, without evaluations
-        self._first_update = self.learner.updates
+        c = self.config
+        self.budget = UpdateBudget(c.utd, c.warmup_steps, lap_utd=c.lap_utd)
         self._generator = torch.Generator().manual_seed(config.seed)
         self._follower = Follower(home.store_path)
         self._store = Store(home.store_path)
-
-    @property
-    def updates(self) -> int:
-        """Updates done here."""
-        return self.learner.updates - self._first_update
 
     def drive(self, seed: int, purpose: str = "drive", **how: Any) -> EpisodeResult:
         """Drive one episode (``how``: as in ``Session.episode``), then do the updates that its steps allow."""
@@ -111,14 +108,11 @@ class Lockstep:
         self.replay.add(self._follower.poll())
         self.learner.note_demo_count(self.replay.human_rows)
         self.learner.env_steps = self.steps
-        while self.updates < (self.steps - self.config.warmup_steps) * self.config.utd:
+        self.budget.steps(self.steps)
+        self.learner.clone_first(self.budget.laps(self.replay.lap_rows))
+        while self.budget.due:
             self.learner.update(self.replay.sample(self.config.batch_size, self._generator))
-
-    def learn_first(self, updates: int) -> None:
-        """Do updates on what is there already (laps, say). They do not count towards what the steps that follow allow."""
-        for _ in range(updates):
-            self.learner.update(self.replay.sample(self.config.batch_size, self._generator))
-        self._first_update += updates
+            self.budget.paid(1)
 
     def save(self) -> int:
         """Write a checkpoint, with which the episodes that follow are marked; returns its row's id."""

@@ -147,8 +147,10 @@ class _Loop:
                 self.running = False
 
     def _draw(self, now: float) -> None:
+        if self.view is None:  # what was said stays until something drives
+            self.screen.tell([text for _, _, text in self.toasts[-3:]])
+            return
         self.toasts = [t for t in self.toasts if t[0] > now][-8:]
-        if self.view is not None:
-            toasts = tuple((level, text) for _, level, text in self.toasts)
-            held = tuple(dict.fromkeys((*self.view.held, *sorted(self.carried))))
-            self.screen.draw(replace(self.view, toasts=toasts, held=held), now)
+        toasts = tuple((level, text) for _, level, text in self.toasts)
+        held = tuple(dict.fromkeys((*self.view.held, *sorted(self.carried))))
+        self.screen.draw(replace(self.view, toasts=toasts, held=held), now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
@@ -10,7 +11,7 @@ import pygame
 from takeover_ui import theme
 from takeover_ui.overlay import banner, notices, overlay
 from takeover_ui.overlay.overlay import Size
-from takeover_ui.theme import Mark
+from takeover_ui.theme import Mark, Pen
 from takeover_ui.view import View
 from takeover_ui.window.game_view import GameView
 
@@ -76,6 +77,18 @@ class Composer:
         return marks
 
 
+def tell(surface: pygame.Surface, texts: Sequence[str]) -> list[Mark]:
+    """Write what is going on in the middle of a window in which nothing drives yet; returns what was drawn where."""
+    pen = Pen(surface, max(0.6, min(surface.get_height() / 720, surface.get_width() / 1280)))
+    surface.fill(theme.GROUND)
+    width, step = round(surface.get_width() * 0.8), theme.measure("Ag", pen.px(26))[1] + pen.px(6)
+    lines = [line for text in texts for line in theme.wrap(text, pen.px(26), width, 6)]
+    for number, line in enumerate(lines):
+        at = surface.get_width() // 2, surface.get_height() // 2 + round((number - (len(lines) - 1) / 2) * step)
+        pen.text("told", line, at, 26, anchor="center")
+    return pen.marks
+
+
 class Screen:
     """The real window. It lives in the process that owns it."""
 
@@ -99,8 +112,8 @@ class Screen:
 
     def draw(self, view: View, now: float) -> None:
         """Draw a frame and show it."""
-        surface = pygame.display.get_surface()
-        if surface is None or surface.get_width() < _SMALLEST[0] // 2 or surface.get_height() < 16:
+        surface = self._drawable()
+        if surface is None:
             return
         self.composer.draw(surface, view, now)
         pygame.display.flip()
@@ -109,6 +122,21 @@ class Screen:
 
             self._raised = now
             stay_on_top()
+
+    def tell(self, texts: Sequence[str]) -> None:
+        """Show what is going on while nothing drives yet."""
+        surface = self._drawable()
+        if surface is not None:
+            tell(surface, texts)
+            pygame.display.flip()
+
+    @staticmethod
+    def _drawable() -> pygame.Surface | None:
+        """Return the window's surface; None while it is too small to draw on."""
+        surface = pygame.display.get_surface()
+        if surface is None or surface.get_width() < _SMALLEST[0] // 2 or surface.get_height() < 16:
+            return None
+        return surface
 
     def next_size(self) -> None:
         """Go on to the overlay's next size; after the bar it is off, then full again."""

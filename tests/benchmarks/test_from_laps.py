@@ -24,7 +24,7 @@ def from_laps(monkeypatch):
 @pytest.fixture
 def passed(from_laps, monkeypatch):
     """What each evaluation finds, and when it was asked for: how many cars come to the end of the track."""
-    plan, first_updates = [], []
+    plan, learned = [], []
 
     class Planned(from_laps.Evaluator):
         def __call__(self, actor, first_seed):
@@ -35,37 +35,38 @@ def passed(from_laps, monkeypatch):
 
     from_laps.solo = sys.modules["solo"]
     monkeypatch.setattr(from_laps, "Evaluator", Planned)
-    learn_first = Lockstep.learn_first
+    learn = Lockstep.learn
 
-    def noted(self, updates):
-        learn_first(self, updates)
-        first_updates.append((updates, len(self.replay), self.replay.human_rows, self.updates))  # rows: of online ones
+    def noted(self):
+        learn(self)
+        learned.append((self.learner.updates, len(self.replay), self.replay.human_rows))  # rows: of online ones
 
-    monkeypatch.setattr(Lockstep, "learn_first", noted)
-    return plan, first_updates
+    monkeypatch.setattr(Lockstep, "learn", noted)
+    return plan, learned
 
 
 def test_what_was_reached_late_is_watched_as_long_as_what_was_reached_at_once(from_laps, passed, monkeypatch):
     monkeypatch.setattr(from_laps, "EVERY", 1)  # before each episode
     monkeypatch.setattr(from_laps, "HELD_EVERY", 1)
-    monkeypatch.setitem(from_laps.ARMS, "first_few", (5, {"batch_size": 32, "hidden": 16, "warmup_steps": 10_000}))
-    plan, first_updates = passed
+    few = {"lap_utd": 0.02, "batch_size": 32, "hidden": 16, "warmup_steps": 10_000}
+    monkeypatch.setitem(from_laps.ARMS, "few_updates", few)
+    plan, learned = passed
     plan += [17, 18, 20, 17]
-    found = from_laps.run("default", "first_few", 0, 1, "good", 700, 690)
+    found = from_laps.run("default", "few_updates", 0, 1, "good", 700, 690)
     curve = found["curve"]
     assert [passes for _, passes, *_ in curve[:4]] == [17, 18, 20, 17]
     assert 0 < found["steps_to_all"] == curve[1][0] < 700
     assert curve[-1][0] >= found["steps_to_all"] + 690 > 700
     assert found["held"] == pytest.approx(1 - 1 / len(curve[2:]))
     assert (found["lap_s"], found["human_lap_s"] > 15) == (15.0, True)
-    ((updates, rows, human, counted),) = first_updates
-    assert (updates, counted) == (5, 0)  # they are no updates of the steps that follow
-    assert (rows, human) == (0, round(found["human_lap_s"] * 20))  # on the lap, and on nothing else
+    steps = round(found["human_lap_s"] * 20)
+    assert learned[0] == (int(0.02 * steps), 0, steps)  # on the lap, and on nothing else
+    assert learned[-1][0] == learned[0][0]  # what is driven owes its own
 
 
 def test_what_is_not_reached_has_held_nothing(from_laps, passed):
     plan, _ = passed
     plan += [17] * 10
-    found = from_laps.run("default", "none", 0, 1, "good", 60, 400)
+    found = from_laps.run("default", "no_updates", 0, 1, "good", 60, 400)
     assert (found["steps_to_all"], found["held"]) == (None, None)
     assert found["curve"][-1][0] < 400

@@ -112,7 +112,7 @@ def _use_checkpoint(data: bytes, folder: Path) -> None:
     def go_on() -> None:
         start = begin(Wish.of({}), [record_], folder, lambda text: None)
         assert start is not None
-        start.budget(24), start.generator()
+        start.budget(24, 8), start.generator()
         assert start.learner.updates >= 0
         assert start.learner.healthy(), "weights that are not finite"
 

@@ -58,9 +58,15 @@ def drive(
     recorder.close()
 
 
-def train(root: Path, until: int | None, config: TrainConfig = SMALL, **wish: object) -> Daemon:
-    """Run a daemon in this process until so many updates are done, or nothing is left to do."""
-    daemon = Daemon(root, Wish(config, **wish))  # type: ignore[arg-type]
+def train(
+    root: Path, until: int | None, config: TrainConfig = SMALL, said: set[str] | None = None, **wish: object
+) -> Daemon:
+    """Run a daemon in this process until so many updates are done, or nothing is left to do.
+
+    ``said`` takes what its heartbeats say that it does.
+    """
+    words = said if said is not None else set()
+    daemon = Daemon(root, Wish(config, **wish), show=lambda beat, _: words.add(beat.doing))  # type: ignore[arg-type]
     began = time.monotonic()
 
     def stop() -> bool:

@@ -59,6 +59,7 @@ class CheckpointWriter:
         numbers = {
             "online_steps": self._budget.online,
             "owed_updates": self._budget.owed,
+            "lap_rows": self._budget.lap_rows,
             "last_step": self._intake.follower.last_step,
         }
         before = self._start.meta.tracks if self._start.meta is not None else {}
@@ -122,11 +123,13 @@ class CheckpointWriter:
         try:
             learner.load(tensors, numbers)
             online, owed = numbers["online_steps"], numbers["owed_updates"]
+            laps = int(numbers.get("lap_rows", budget.lap_rows))
         except (KeyError, RuntimeError) as error:
             learner.load(kept, now[1])
             raise CheckpointError(f"The checkpoint '{record.name}' is not of this run: training goes on as it is.") from error
         learner.forget_metrics()
         # The updates that were lost are owed again.
-        budget.owed = min(owed + self._config.utd * (budget.online - online), budget.limit)
+        lost = self._config.utd * (budget.online - online) + self._config.lap_utd * (budget.lap_rows - laps)
+        budget.owed = min(owed + lost, budget.limit)
         learner.generator.manual_seed(self._config.seed + learner.updates + 7)  # other batches than the last time
         self._start.parent = record.id

@@ -129,8 +129,8 @@ class Daemon:
         start = begin(self.wish, records, self.folder, self._report.say)
         if stored and start is not None and start.meta is not None:
             names = start.meta.observation_names, start.meta.action_names
-            # A learner made while the home held only laps of another layout has learned nothing: begin without it.
-            if not start.own or start.meta.updates or driven in (None, names):
+            # A learner made while the home held only laps of another layout is of no use: begin without it.
+            if not start.own or start.meta.env_steps or driven in (None, names):
                 if start.unknown:
                     self._report.event("settings", start.unknown, "warning")
                 follower = Follower(self.store_path, *names, **_newest(start.config))

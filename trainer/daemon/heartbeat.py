@@ -25,7 +25,7 @@ class Heartbeat:
     """``starting``, ``waiting`` (no steps yet, or too few), ``training``, ``idle`` (all updates done), ``paused``,
     ``stopped`` or ``failed``."""
     detail: str = ""
-    """What it is ``waiting`` for, or why it is ``idle``, in words that follow the state."""
+    """What it is ``waiting`` for, why it is ``idle``, or what it is ``training`` on, in words that follow the state."""
     updates: int = 0
     online_steps: int = 0
     """Online steps of the store that have been read."""

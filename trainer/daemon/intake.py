@@ -41,7 +41,7 @@ class Intake:
         self.terminated = 0
         """Episodes taken in that were terminated."""
         self.made_for_another = False
-        """Whether the learner, still untrained, was made for another layout than is driven here."""
+        """Whether the learner, which has not driven yet, was made for another layout than is driven here."""
 
     def catch_up(self, stop: Callable[[], bool]) -> bool:
         """Read all that the store holds; False when asked to stop before the end."""
@@ -95,7 +95,7 @@ class Intake:
         with contextlib.suppress(StoreError), Store(self._store_path, read_only=True) as store:
             texts, driven = apart(store.conn, self.names), driven_layout(store.conn, live=True)
             own = self._start.own or self._start.meta is None
-            empty = not self._start.learner.updates and not self.replay.online_steps
+            empty = not self._start.learner.env_steps and not self.replay.online_steps  # it knows laps at most
             self.made_for_another = own and empty and driven in layouts
         for layout in () if self.made_for_another else layouts:
             if layout in texts:

@@ -44,7 +44,7 @@ class Reporter:
         """Write the heartbeat with a new state, and show it."""
         beat, now = self.beat, time.monotonic()
         beat.state, beat.at, beat.ticks, self._written_at = state, time.time(), now, now
-        if state not in ("waiting", "idle"):
+        if state not in ("waiting", "idle", "training"):
             beat.detail = ""
         if problem is not None:
             beat.problem = problem

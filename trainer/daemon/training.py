@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from data.errors import StoreError
 from trainer.daemon import control
 from trainer.daemon.checkpointing import CheckpointWriter
@@ -28,7 +30,7 @@ class Training:
         self._root, self._start, self.intake, self._rows, self._report = root, start, intake, rows, report
         self.learner, self.config = start.learner, start.config
         self.replay, self.watch = intake.replay, intake.watch
-        self.budget = start.budget(self.replay.online_steps)
+        self.budget = start.budget(self.replay.online_steps, self.replay.lap_rows)
         self.generator = start.generator()
         self._checkpoints = CheckpointWriter(root, start, intake, self.budget, self.generator, report)
         self._env_base = self.learner.env_steps - self.budget.online
@@ -38,22 +40,31 @@ class Training:
         self._rate = (self._began, self.learner.updates)
         self._last_batch: Batch | None = None
         self._count()
+        if self._laps_first:
+            self.replay.hold_laps_out()
 
     def run(self, stop: Callable[[], bool]) -> bool:
         """Train until asked to stop; True when something else is driven here than the learner was made for: begin anew."""
-        if not self._start.own:
+        if not self._start.own and not self._laps_first:
             self._checkpoint()  # something to go back to, and something to drive with
         while not stop():
             self._turn()
             if self.intake.made_for_another:
                 return True
-        if self._checkpoints.behind and self.learner.healthy():
+        untrained = self._laps_first and not self.learner.updates
+        if self._checkpoints.behind and self.learner.healthy() and not untrained:
             self._write_metrics()
             self._checkpoint()
         return False
 
+    @property
+    def _laps_first(self) -> bool:
+        """Whether what laps show is still to be learned, before anything else and before a checkpoint may drive."""
+        return self.learner.updates < self.learner.clones_until
+
     def _count(self) -> None:
         self.budget.steps(self.replay.online_steps)
+        self.learner.clone_first(self.budget.laps(self.replay.lap_rows))
         self.learner.env_steps = self._env_base + self.budget.online
 
     def _turn(self) -> None:
@@ -73,20 +84,27 @@ class Training:
             waiting, self._report.beat.detail = self._waits()
             self._rest("waiting" if waiting else "idle")
             return
-        self._learn(min(1 if self.config.network in SLOW else CHUNK, due))
+        count = min(1 if self.config.network in SLOW else CHUNK, due)
+        self._report.beat.detail = ""
+        if self._laps_first:
+            done, wanted = self.learner.updates, self.learner.clones_until
+            self._report.beat.detail = f"on your laps, before the first drive: {done / wanted:.0%}"
+            count = min(count, wanted - done)
+        self._learn(count)
         self._tell("training")
 
     def _waits(self) -> tuple[bool, str]:
         """Return whether too little was driven to learn from, and what is waited for."""
         missing = self.budget.warmup - self.budget.online
         if missing > 0:
-            return True, f"for {missing:,} more driven steps: learning begins after {self.budget.warmup:,} (warmup_steps)"
+            goes_on = "goes on" if self.learner.updates else "begins"
+            return True, f"for {missing:,} more driven steps: learning {goes_on} after {self.budget.warmup:,} (warmup_steps)"
         if not self.replay.online_rows:
             return True, "for the first driven steps: `hitl play`"
         return False, "(every update for what was driven is done)"
 
     def _learn(self, count: int) -> None:
-        c, began = self.config, time.monotonic()
+        c, began, laps_first = self.config, time.monotonic(), self._laps_first
         batches = self.replay.sample_many(count, c.batch_size, self.generator)
         drawn = time.monotonic()
         for batch in batches:
@@ -101,8 +119,29 @@ class Training:
             return
         if now - self._rows.written_at >= min(METRICS_S + 0.02 * (now - self._began), c.checkpoint_seconds_max):
             self._write_metrics()
-        if self._checkpoints.due:
+        if laps_first and not self._laps_first:
+            self._tell_laps_learned()
             self._checkpoint()
+        elif self._checkpoints.due and not laps_first:
+            self._checkpoint()
+
+    @torch.no_grad()
+    def _tell_laps_learned(self) -> None:
+        """Say how well the laps that were held out are driven after; from now on they are learned from, too."""
+        laps, held_out = self.replay.laps, self.replay.held_out()
+        text = f"It has learned from {laps} laps" if laps != 1 else "It has learned from 1 lap"
+        text += f" ({self.learner.updates:,} updates), and can drive: `hitl play`."
+        if held_out is not None:
+            seen, did = held_out
+            actor = self.learner.average if self.learner.average is not None else self.learner.actor
+            error = (actor.act(seen, True) - did).abs().mean()
+            constant = (did - did.mean(0)).abs().mean()
+            text += (
+                f" Where you drove laps that it has not seen, its steering and pedals are {error:.2f} from yours on average "
+                f"(1 is full; always the same action: {constant:.2f})."
+            )
+            self.replay.release_laps()
+        self._report.event("laps", text)
 
     def _roll_back(self) -> None:
         """Go back to the last good checkpoint. Raises TrainingError when that does not help."""

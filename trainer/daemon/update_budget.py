@@ -11,7 +11,7 @@ class UpdateBudget:
     """Keeps ``utd`` updates for each online step, whatever the machine's speed.
 
     Steps below ``warmup`` owe nothing. At most ``limit`` updates are owed at once: a trainer that was started late does not
-    train for days on what is long past.
+    train for days on what is long past. Each step of a lap owes ``lap_utd`` updates, before anything is driven, too.
     """
 
     utd: float
@@ -20,12 +20,22 @@ class UpdateBudget:
     online: int = 0
     """Online steps counted so far."""
     owed: float = 0.0
+    lap_utd: float = 0.0
+    lap_rows: int = 0
+    """Steps of laps counted so far."""
 
     def steps(self, online: int) -> None:
         """Count up to ``online`` steps in all."""
         new = max(0, online - max(self.online, self.warmup))
         self.online = max(self.online, online)
         self.owed = min(self.owed + self.utd * new, self.limit)
+
+    def laps(self, rows: int) -> int:
+        """Count up to ``rows`` steps of laps in all; return how many more updates may be done for those that are new."""
+        before, new = self.due, max(0, rows - self.lap_rows)
+        self.lap_rows = max(self.lap_rows, rows)
+        self.owed = min(self.owed + self.lap_utd * new, self.limit)
+        return self.due - before
 
     @property
     def due(self) -> int:

@@ -16,7 +16,7 @@ from trainer.learner.quantile import midpoints
 from trainer.networks.actor_critic import Actor, Critics
 from trainer.replay.batch import Batch
 
-LATER_NUMBERS = frozenset({"helped_at", "demo_rows", "reward_scale"})
+LATER_NUMBERS = frozenset({"helped_at", "demo_rows", "reward_scale", "clones_until"})
 """Counters that older checkpoints do not hold."""
 
 
@@ -57,6 +57,8 @@ class Learner(ABC):
         """Factor on the learning rates; lowered after an explosion."""
         self.helped_at = self.demo_rows = 0
         """Updates done when demos last became more, and how many rows they were then (see ``note_demo_count``)."""
+        self.clones_until = 0
+        """Updates up to which the actor only clones: those on laps, before anything was driven (see ``critics_say``)."""
         self.reward_scale = torch.zeros((), device=self.device)
         """Largest reward (of n steps, absolute) in the batches that were looked at closely: the unit of an explosion."""
         self.looked_at = UpdateMetrics()
@@ -147,6 +149,22 @@ class Learner(ABC):
         span = c.actor_average_growth * (self.updates - self.helped_at)
         return max(c.actor_average, min(1 - 1 / max(1.0, span), c.actor_average_most))
 
+    def clone_first(self, updates: int) -> None:
+        """Only clone for so many updates more, if nothing was learned yet but cloning."""
+        if self.config.bc_weight and self.updates <= self.clones_until:
+            self.clones_until += updates
+
+    @property
+    def critics_say(self) -> float:
+        """The weight, 0 to 1, of what the critics find in the actor's loss.
+
+        Critics that have seen laps alone know nothing of what is beside them: an actor that follows them soon loses what it has
+        cloned. So it begins with 0 and becomes 1 over the first ``critics_trusted_after`` updates on own drives.
+        """
+        if not self.clones_until:
+            return 1.0
+        return min(1.0, max(0, self.updates - self.clones_until) / max(1, self.config.critics_trusted_after))
+
     # How it is doing
 
     def metrics(self) -> dict[str, float]:
@@ -194,6 +212,7 @@ class Learner(ABC):
         result: dict[str, float] = {f"steps.{name}": o.steps for name, o in self._optimisers().items()}
         result.update(updates=self.updates, env_steps=self.env_steps, lr_scale=self.lr_scale)
         result.update(helped_at=self.helped_at, demo_rows=self.demo_rows, reward_scale=float(self.reward_scale))
+        result["clones_until"] = self.clones_until
         return result
 
     def load(self, tensors: dict[str, Tensor], numbers: dict[str, float]) -> None:
@@ -207,6 +226,7 @@ class Learner(ABC):
         self.updates, self.env_steps = int(numbers["updates"]), int(numbers["env_steps"])
         self.lr_scale = float(numbers["lr_scale"])
         self.helped_at, self.demo_rows = int(numbers.get("helped_at", 0)), int(numbers.get("demo_rows", 0))
+        self.clones_until = int(numbers.get("clones_until", 0))
         self.reward_scale = torch.tensor(float(numbers.get("reward_scale", 0.0)), device=self.device)
 
     def load_networks(self, tensors: dict[str, Tensor]) -> None:

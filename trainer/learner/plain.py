@@ -50,14 +50,14 @@ class PlainTQC(Learner):
         if moves_actor:
             z = forward(self.critics.body, beside(batch.observation, action))
             cloning = self.cloning_loss(batch, head, z.detach())
-            loss = (alpha * log_pi).mean() - z.mean() + self.config.bc_weight * cloning
+            loss = self.critics_say * ((alpha * log_pi).mean() - z.mean()) + c.bc_weight * cloning
             norm = descend(
                 loss, self.actor, self.actor_flat, self.actor_optimiser, self.lr(c.lr_actor), c.grad_clip_actor
             )
             if detailed:
                 found = z.detach(), action.detach(), log_pi.detach()
                 self.looked_at.note_actor(
-                    *found, alpha=alpha, cloning=cloning.detach(), weight=self.config.bc_weight, norm=norm
+                    *found, alpha=alpha, cloning=cloning.detach(), weight=c.bc_weight, norm=norm
                 )
         self._follow()
 

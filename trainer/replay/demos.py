@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -33,6 +33,8 @@ class Demos:
         self._parts: dict[int, tuple[str, float, np.ndarray]] = {}
         """What counts: kind, weight and rows, by the segment's number, or minus the episode's for a finish."""
         self._before, self._after = before, after
+        self._held_out: frozenset[int] = frozenset()
+        """Numbers of laps that are not learned from for a while."""
 
     def update(
         self,
@@ -66,12 +68,26 @@ class Demos:
                 stays |= (t >= segment.start - self._before) & (t < segment.stop + self._after)
         return stays
 
+    @property
+    def laps(self) -> list[int]:
+        """The numbers of the laps that are learned from."""
+        return sorted(id_ for id_, (kind, weight, _) in self._parts.items() if kind == "lap" and weight > 0)
+
+    def hold_out(self, laps: Sequence[int], episodes: Mapping[int, Episode]) -> np.ndarray:
+        """Learn from all laps but these; return the rows of those that no longer are."""
+        rows = [self._parts[id_][2] for id_ in laps]
+        changed, self._held_out = self._held_out | set(laps), frozenset(laps)
+        of = {self.segments[id_].episode_id for id_ in changed if self._resolve(id_, episodes)}
+        if of:
+            self._put_in_force(of, episodes)
+        return np.concatenate([*rows, np.empty(0, np.int64)])
+
     def _resolve(self, id_: int, episodes: Mapping[int, Episode]) -> bool:
         """Find the rows of a segment anew; returns whether they, or their weight, are others than before."""
         segment = self.segments[id_]
         standing, episode = self.rule.judge(segment), episodes.get(segment.episode_id)
         part = None
-        if standing.counts and episode is not None:
+        if standing.counts and episode is not None and id_ not in self._held_out:
             rows, table = episode.rows[: episode.ready], self._table
             ends = segment.start + segment.trim_start, segment.stop - segment.trim_stop
             rows = rows[slice(*np.searchsorted(table.t[rows], ends))]

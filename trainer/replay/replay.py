@@ -13,7 +13,7 @@ import torch
 
 from data.reading.update import Update
 from trainer.config import TrainConfig
-from trainer.replay.batch import Batch
+from trainer.replay.batch import Batch, Sight
 from trainer.replay.demos import FINISH, Demos
 from trainer.replay.episodes import Episode
 from trainer.replay.online import OnlineRows
@@ -53,6 +53,7 @@ class Replay:
         self._tracks: dict[int, str] = {}  # by session
         self.online_steps = 0
         """Steps of live episodes ever added: what the update ratio counts."""
+        self._held_out_rows = np.empty(0, np.int64)
         self.drawn = self.drawn_demo = 0
         """Rows drawn so far, and those of them that were demos."""
 
@@ -81,6 +82,16 @@ class Replay:
         """Rows of the human's demos; the agent's own best finishes left out."""
         return self.demo.rows - self.demo.kinds.get(FINISH, 0)
 
+    @property
+    def laps(self) -> int:
+        """How many of the human's laps are learned from."""
+        return len(self.demos.laps)
+
+    @property
+    def lap_rows(self) -> int:
+        """Rows of the human's laps that count."""
+        return self.demo.kinds.get("lap", 0)
+
     def demo_seconds(self, kind: str = "takeover") -> float:
         """Return the seconds of demo rows of this kind in force."""
         return self.demo.kinds.get(kind, 0) / self.hz
@@ -88,6 +99,24 @@ class Replay:
     def fractions(self) -> dict[str, float]:
         """Return the shares of rows drawn so far."""
         return {"demo": self.drawn_demo / max(1, self.drawn)}
+
+    # Laps to test what was learned from the others
+
+    def hold_laps_out(self) -> None:
+        """Learn from nine laps of ten; the others show what was learned. Of fewer than five, all are learned from."""
+        if self.chains is None:
+            self._held_out_rows = self.demos.hold_out(self.demos.laps[4::10], self._episodes)
+
+    def held_out(self) -> tuple[Sight, torch.Tensor] | None:
+        """Return what was seen (B, O) and done (B, A) in the laps that are held out; None when none are."""
+        if not len(self._held_out_rows):
+            return None
+        batch = self.table.batches(torch.from_numpy(self._held_out_rows)[None], 0)[0]
+        return batch.observation, batch.action
+
+    def release_laps(self) -> None:
+        """Learn from all laps again."""
+        self._held_out_rows = self.demos.hold_out([], self._episodes)
 
     # Taking in
 

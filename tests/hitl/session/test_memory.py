@@ -65,7 +65,7 @@ def learned(tmp_path):
     home = Home(tmp_path / "home")
     with Lockstep(home, SessionOptions(seed=1), CONFIG) as lockstep:
         lockstep.drive(0)
-        assert lockstep.updates > 0
+        assert lockstep.learner.updates > 0
         lockstep.drive(1, "evaluation")
         lockstep.save()
         name = next(home.checkpoints.iterdir())

@@ -16,7 +16,7 @@ import pytest
 
 from data.errors import DeviceError
 from takeover_ui.view import View
-from takeover_ui.window import floating, process
+from takeover_ui.window import floating, process, screen
 from takeover_ui.window.newest_value import Slot
 from takeover_ui.window.options import KEYS, WindowOptions
 from takeover_ui.window.window import Window
@@ -142,7 +142,11 @@ class Recorded:
 
     def __init__(self) -> None:
         self.drawn: list[View] = []
+        self.told: list[str] = []
         self.sizes = 0
+
+    def tell(self, texts: list[str]) -> None:
+        self.told = texts
 
     def draw(self, view: View, now: float) -> None:
         self.drawn.append(view)
@@ -174,6 +178,8 @@ def test_only_the_newest_view_is_drawn_and_no_toast_is_lost(loop: tuple[Any, Any
     made._receive()
     made._draw(time.monotonic())
     assert made.screen.drawn == []  # the track has not come yet
+    made._draw(time.monotonic() + 60.0)
+    assert made.screen.told == ["message 2", "message 3", "message 4"], "what is waited for is said as long as it is waited for"
     pipe.send_bytes(pickle.dumps(("scene", 1, view.scene)))
     made._receive()
     made._draw(time.monotonic())
@@ -286,3 +292,14 @@ def test_a_floating_overlay_stays_on_the_screen_and_off_the_captured_region(
     )  # type: ignore[arg-type]
     assert area.contains(placed)
     assert not placed.colliderect(captured)
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (640, 360), (372, 520)])
+def test_what_is_waited_for_is_written_whole_in_the_middle(size: tuple[int, int]) -> None:
+    surface = pygame.Surface(size)
+    text = "The trainer is learning from the 12 laps in this home folder. The agent drives as soon as it is done."
+    marks = screen.tell(surface, [text])
+    assert " ".join(mark.text for mark in marks) == text
+    assert not any(mark.shortened for mark in marks)
+    assert all(surface.get_rect().contains(mark.rect) for mark in marks)
+    assert abs(marks[0].rect.top - (size[1] - marks[-1].rect.bottom)) <= 4

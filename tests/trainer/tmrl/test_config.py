@@ -232,11 +232,12 @@ def fingerprint(config: TrainConfig) -> tuple:
     replay.add(update)
     learner = TQC(OBS, ACT, config)
     learner.note_demo_count(replay.human_rows)
+    budget = UpdateBudget(config.utd, config.warmup_steps, config.max_debt_steps * config.utd, lap_utd=config.lap_utd)
+    learner.clone_first(budget.laps(replay.lap_rows))
     generator = torch.Generator().manual_seed(0)
     for batch in replay.sample_many(4, config.batch_size, generator):
         learner.env_steps += 10
         learner.update(batch)
-    budget = UpdateBudget(config.utd, config.warmup_steps, config.max_debt_steps * config.utd)
     budget.steps(15_000)
     return (
         tuple(float(v.double().abs().sum()) for v in learner.tensors().values()),
@@ -253,6 +254,7 @@ BASE = PLAIN.with_values(
 ).with_values(critics=3, learn_alpha=True, own_finishes=1, recent_steps=50)
 AVERAGED = {"actor_average_growth": 0.9, "actor_average_most": 0.6}
 RECENT = {"recent_steps": 30}
+LAPS_FIRST = {"critics_trusted_after": 2}
 ONE = BASE.with_values(one_replay=True, demo_fraction=0.0, demo_weight=2.0)
 LEARNING = {
     "network": "simba", "hidden": 9, "layers": 1, "layer_norm_critic": False, "layer_norm_actor": False, "init_gas_bias": 0.5,
@@ -267,7 +269,7 @@ LEARNING = {
     "seed": 3, "entropy_per_action": 3.0, "stop_at_driver_change": False,
     "takeovers_online": False, "failed_takeovers": True, "log_std_max": -1.0, "recent_fraction": 0.5, "own_finishes": 0,
     "stalled_steps": 10, "takeover_min_s": 0.6, "takeover_min_m": 3.5, "takeover_held_s": 2.0,
-    "takeover_fraction": 0.9,
+    "takeover_fraction": 0.9, "lap_utd": 0.001,
 }  # fmt: skip
 ONE_REPLAY = {"demo_weight": 9.0}
 RECURRENT = {"rnn_size": 9, "rnn_layers": 2, "sequence": 8, "burn_in": 0}
@@ -280,7 +282,7 @@ DAEMON = {
 
 
 def test_every_setting_is_accounted_for() -> None:
-    groups = (LEARNING, AVERAGED, RECENT, ONE_REPLAY, RECURRENT, PICTURES, DAEMON)
+    groups = (LEARNING, AVERAGED, RECENT, LAPS_FIRST, ONE_REPLAY, RECURRENT, PICTURES, DAEMON)
     assert set(TrainConfig().to_dict()) == set().union(*groups)
     assert not set(RETIRED) & set(TrainConfig().to_dict())
 
@@ -300,6 +302,12 @@ def test_every_setting_of_the_average_does_something(name: str) -> None:
 def test_every_setting_of_the_newest_steps_does_something(name: str) -> None:
     base = BASE.with_values(recent_fraction=0.5)
     assert fingerprint(base.with_values(**{name: RECENT[name]})) != fingerprint(base)
+
+
+@pytest.mark.parametrize("name", LAPS_FIRST)
+def test_every_setting_of_what_laps_show_first_does_something(name: str) -> None:
+    base = BASE.with_values(lap_utd=0.001)  # one update
+    assert fingerprint(base.with_values(**{name: LAPS_FIRST[name]})) != fingerprint(base)
 
 
 @pytest.mark.parametrize("name", ONE_REPLAY)

@@ -1,0 +1,126 @@
+"""Laps are learned from before anything is driven."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from data.recording.recorder import Recorder
+from data.records import HUMAN, StepRow
+from data.store import Store
+from tests.support.daemon_runs import SMALL, die, drive, info, newest, state, train
+from trainer.daemon.heartbeat import read_heartbeat
+
+LAPS = SMALL.with_values(lap_utd=0.5, bc_weight=10.0, actor_average=0.9, lr_actor=3e-3, hidden=32, critics_trusted_after=100)
+
+
+def record_laps(path: Path, laps: int, steps: int = 80) -> None:
+    """Record laps by a human whose action follows from what is seen."""
+    rng = np.random.default_rng(laps)
+    with Recorder(path, info()) as recorder:
+        for _ in range(laps):
+            recorder.begin_episode("lap")
+            token = recorder.begin_segment("lap")
+            for t in range(steps):
+                seen = rng.normal(size=3).astype(np.float32)
+                did = np.tanh(seen[:2] - seen[2]).astype(np.float32)
+                recorder.step(StepRow(seen, did, did, HUMAN, 1.0, terminated=t == steps - 1, progress=float(t)))
+            recorder.end_segment(token)
+            recorder.end_episode("terminated", "finish", seen)
+
+
+def events(root: Path) -> list[str]:
+    with Store(root / "store.sqlite") as store:
+        return [message for _, _, kind, message in store.events() if kind == "laps"]
+
+
+def test_they_are_cloned_before_the_first_checkpoint_drives(tmp_path: Path) -> None:
+    record_laps(tmp_path / "store.sqlite", 20)
+    learner = train(tmp_path, None, LAPS).training.learner
+    assert learner.updates == learner.clones_until == 20 * 80 / 2
+    assert newest(tmp_path).updates == 800
+    with Store(tmp_path / "store.sqlite") as store:
+        assert len(store.checkpoints()) == 1, "nothing half learned may drive"
+    (text,) = events(tmp_path)
+    assert text.startswith("It has learned from 18 laps (800 updates), and can drive: `hitl play`.")
+    error, constant = map(float, re.findall(r"\d\.\d\d", text))
+    assert error < constant / 3
+    beat = read_heartbeat(tmp_path)
+    assert beat is not None
+    assert beat.owed_updates == 0
+
+
+def test_then_drives_owe_their_own_updates_and_the_critics_gain_their_say(tmp_path: Path) -> None:
+    record_laps(tmp_path / "store.sqlite", 6)
+    said: set[str] = set()
+    train(tmp_path, None, LAPS, said)
+    assert any(text.startswith("training on your laps, before the first drive: ") for text in said)
+    assert "waiting for 20 more driven steps: learning goes on after 20 (warmup_steps)" in said
+    drive(tmp_path / "store.sqlite", 40, 2)
+    daemon = train(tmp_path, None, LAPS)
+    assert daemon.training.learner.updates == 240 + (80 - 20)
+    assert daemon.training.learner.critics_say == pytest.approx(0.6)
+    assert daemon.training.replay.laps == 6, "those that were held out are learned from, too"
+    record_laps(tmp_path / "store.sqlite", 2)
+    daemon = train(tmp_path, None, LAPS)
+    assert daemon.training.learner.updates == 300 + 80
+    assert daemon.training.learner.clones_until == 240, "laps that come later do not silence the critics again"
+
+
+@pytest.mark.parametrize("cuts", [[100], [-130], [50, -90, 300]], ids=str)
+def test_stopped_or_killed_in_between_it_ends_the_same(tmp_path: Path, cuts: list[int]) -> None:
+    ends = []
+    for name, stops in (("whole", []), ("cut", cuts)):
+        root = tmp_path / name
+        root.mkdir()
+        record_laps(root / "store.sqlite", 10)
+        for stop in stops:
+            if stop > 0:
+                train(root, stop, LAPS)
+            else:
+                die_without_a_checkpoint(root, -stop)
+        train(root, None, LAPS)
+        drive(root / "store.sqlite", 40, 2)
+        ends.append(state(train(root, None, LAPS)))
+    for name, value in ends[0].items():
+        assert torch.equal(value, ends[1][name]), name
+
+
+def die_without_a_checkpoint(root: Path, at: int) -> None:
+    try:
+        die(root, at, LAPS)
+    except AssertionError:  # there is none yet: it begins with the first lap again
+        assert not (root / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("steps", [31, 32, 33])
+def test_no_fraction_of_an_update_keeps_the_end_from_coming(tmp_path: Path, steps: int) -> None:
+    record_laps(tmp_path / "store.sqlite", 1, steps)
+    train(tmp_path, None, LAPS.with_values(lap_utd=1 / 3))
+    assert len(events(tmp_path)) == 1
+    assert newest(tmp_path).updates == steps // 3
+
+
+def test_laps_that_do_not_count_owe_nothing(tmp_path: Path) -> None:
+    record_laps(tmp_path / "store.sqlite", 3)
+    with Store(tmp_path / "store.sqlite") as store:
+        store.label([s.id for s in store.segments()], verdict="bad")
+    learner = train(tmp_path, None, LAPS).training.learner
+    assert (learner.updates, learner.clones_until) == (0, 0)
+
+
+def test_an_agent_that_has_driven_already_is_not_silenced(tmp_path: Path) -> None:
+    drive(tmp_path / "store.sqlite", 60, 2)
+    before = train(tmp_path, None, LAPS).training.learner.updates
+    record_laps(tmp_path / "store.sqlite", 3)
+    learner = train(tmp_path, None, LAPS).training.learner
+    assert learner.updates == before + 3 * 80 // 2
+    assert (learner.clones_until, learner.critics_say) == (0, 1.0)
+
+
+def test_without_cloning_laps_are_experience_alone(tmp_path: Path) -> None:
+    record_laps(tmp_path / "store.sqlite", 3)
+    learner = train(tmp_path, None, LAPS.with_values(bc_weight=0.0)).training.learner
+    assert (learner.updates, learner.critics_say) == (120, 1.0)
