@@ -80,7 +80,7 @@ class Replay:
     @property
     def human_rows(self) -> int:
         """Rows of the human's demos; the agent's own best finishes left out."""
-        return self.demo.rows - self.demo.kinds.get(FINISH, 0)
+        return self.demo.rows - self.demo.kinds.get(FINISH, 0) + len(self._held_out_rows)
 
     @property
     def laps(self) -> int:
@@ -90,7 +90,7 @@ class Replay:
     @property
     def lap_rows(self) -> int:
         """Rows of the human's laps that count."""
-        return self.demo.kinds.get("lap", 0)
+        return self.demo.kinds.get("lap", 0) + len(self._held_out_rows)
 
     def demo_seconds(self, kind: str = "takeover") -> float:
         """Return the seconds of demo rows of this kind in force."""

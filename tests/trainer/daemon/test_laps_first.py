@@ -41,6 +41,7 @@ def test_they_are_cloned_before_the_first_checkpoint_drives(tmp_path: Path) -> N
     learner = train(tmp_path, None, LAPS).training.learner
     assert learner.updates == learner.clones_until == 20 * 80 / 2
     assert newest(tmp_path).updates == 800
+    assert learner.helped_at == 0, "laps that come back from being held out are no news: the average goes on holding"
     with Store(tmp_path / "store.sqlite") as store:
         assert len(store.checkpoints()) == 1, "nothing half learned may drive"
     (text,) = events(tmp_path)
@@ -61,6 +62,7 @@ def test_then_drives_owe_their_own_updates_and_the_critics_gain_their_say(tmp_pa
     drive(tmp_path / "store.sqlite", 40, 2)
     daemon = train(tmp_path, None, LAPS)
     assert daemon.training.learner.updates == 240 + (80 - 20)
+    assert daemon.training.learner.helped_at == 240, "takeovers are"
     assert daemon.training.learner.critics_say == pytest.approx(0.6)
     assert daemon.training.replay.laps == 6, "those that were held out are learned from, too"
     record_laps(tmp_path / "store.sqlite", 2)
