@@ -99,27 +99,37 @@ class TrainerProcess:
         self.stop()
 
 
-def wait_for_laps(rig: SessionSetup, tell: Callable[[str, str], None], stop: Callable[[], bool]) -> None:
+def wait_for_laps(rig: SessionSetup, tell: Callable[[str, str], None], stop: Callable[[], bool]) -> bool:
     """Let a trainer first learn what the laps of a home show: an agent without a checkpoint drives at random.
 
-    Where no trainer is at work, the player is told what to type.
+    Where that is not to be expected, the player is told what to type. Returns False when the player leaves meanwhile.
     """
+    rig.policy.begin_episode()  # takes the newest checkpoint
     with Store(rig.home.store_path, read_only=True) as store:
         laps = len(store.segments(kind="lap"))
     if rig.policy.checkpoint_name or not laps:
-        return
-    counted = f"{laps} laps" if laps != 1 else "1 lap"
-    if not control.running(rig.home.store_path):
-        tell(
-            "warning",
-            f"The agent has learned nothing yet and drives at random. `hitl train` learns from the {counted} in this home "
-            "folder, in a minute or a few; begin again then.",
-        )
-        return
-    tell("info", f"The trainer is learning from the {counted} in this home folder. The agent drives as soon as it is done.")
-    while not rig.policy.checkpoint_name and control.running(rig.home.store_path) and not stop():
-        beat = read_heartbeat(rig.home.root)
-        if beat is not None and beat.state not in ("starting", "training"):
-            return  # it has another sentence to say
+        return True
+    counted, store_path, began = f"{laps} laps" if laps != 1 else "1 lap", rig.home.store_path, time.monotonic()
+    if _learns(rig, began):
+        tell("info", f"The trainer is learning from the {counted} in this home folder. The agent drives as soon as it is done.")
+    while _learns(rig, began) and not stop():
         time.sleep(0.1)
         rig.policy.begin_episode()
+    if rig.policy.checkpoint_name or stop():
+        return not stop()
+    if control.running(store_path):
+        advice = "The trainer waits or is paused: `hitl train status` says more."
+    else:
+        advice = f"`hitl train` learns from the {counted} in this home folder, in a minute or a few; begin again then."
+    tell("warning", f"{rig.policy.problem} The agent has learned nothing yet and drives at random. {advice}".strip())
+    return True
+
+
+def _learns(rig: SessionSetup, began: float) -> bool:
+    """Whether a trainer is still on the way to the first checkpoint that can drive here."""
+    if rig.policy.checkpoint_name or rig.policy.problem or not control.running(rig.home.store_path):
+        return False
+    beat = read_heartbeat(rig.home.root)
+    if beat is None or beat.state in ("stopped", "failed"):  # of the trainer before this one
+        return time.monotonic() < began + START_S
+    return beat.state in ("starting", "training") and beat.age_s < START_S

@@ -138,9 +138,15 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         if args.checkpoint:
             rig.policy.hold(args.checkpoint, rig.track.name)
         try:
-            if not args.lap and not trains_elsewhere:
-                wait_for_laps(rig, _teller(window, also_printed=True), rig.session.stop)
-            driven = _drive(rig, args, watch)
+
+            def leaves() -> bool:
+                return rig.session.stop() or (window is not None and "escape" in window.keys())  # noqa: SIM118 (a method of ours)
+
+            waits = not args.lap and not trains_elsewhere
+            if waits and not wait_for_laps(rig, _teller(window, also_printed=True), leaves):
+                driven = "Nothing was driven."
+            else:
+                driven = _drive(rig, args, watch)
         except HitlError as error:
             rig.recorder.event("error", str(error), level="error")
             raise

@@ -109,7 +109,7 @@ class Lockstep:
         self.learner.note_demo_count(self.replay.human_rows)
         self.learner.env_steps = self.steps
         self.budget.steps(self.steps)
-        self.learner.clone_first(self.budget.laps(self.replay.lap_rows))
+        self.learner.clone_first(self.budget.laps(self.replay.new_laps(self.budget.last_lap)))
         while self.budget.due:
             self.learner.update(self.replay.sample(self.config.batch_size, self._generator))
             self.budget.paid(1)

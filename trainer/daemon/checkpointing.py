@@ -17,6 +17,7 @@ from trainer.daemon.intake import Intake
 from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import KIND, LearnerStart
 from trainer.daemon.update_budget import UpdateBudget
+from trainer.learner.make import make_learner
 
 
 class CheckpointWriter:
@@ -49,6 +50,11 @@ class CheckpointWriter:
         return now - self._saved_at >= min(pause, config.checkpoint_seconds_max)
 
     @property
+    def any_yet(self) -> bool:
+        """Whether this run has one: written here, or gone on from."""
+        return self._saved_updates >= 0
+
+    @property
     def behind(self) -> bool:
         """Whether something was learned since the last one."""
         return self._learner.updates != self._saved_updates
@@ -59,7 +65,7 @@ class CheckpointWriter:
         numbers = {
             "online_steps": self._budget.online,
             "owed_updates": self._budget.owed,
-            "lap_rows": self._budget.lap_rows,
+            "last_lap": self._budget.last_lap,
             "last_step": self._intake.follower.last_step,
         }
         before = self._start.meta.tracks if self._start.meta is not None else {}
@@ -106,6 +112,8 @@ class CheckpointWriter:
                 "Training has exploded again with lower learning rates, so it stops at its last good checkpoint: set "
                 "lr_critic and lr_actor lower, or grad_clip_critic=1."
             )
+        if not self.any_yet:
+            return self._begin_anew()
         for record in self._intake.watch.checkpoints(self._store_path, KIND, self._config.keep_checkpoints):
             with contextlib.suppress(CheckpointError):
                 self._take_back(record)
@@ -113,6 +121,16 @@ class CheckpointWriter:
                     self._learner.lr_scale = 0.5
                     return record.name
         raise TrainingError("Training has exploded and there is no good checkpoint to go back to.")
+
+    def _begin_anew(self) -> str:
+        """Make the learner what it was before the first update, with lower learning rates; return what to call that."""
+        learner, budget, c = self._learner, self._budget, self._config
+        budget.owed = min(budget.owed + learner.updates, budget.limit)
+        anew = make_learner(learner.observation_size, learner.action_size, c, learner.device)
+        learner.load(anew.tensors(), anew.numbers() | {"clones_until": learner.clones_until, "lr_scale": 0.5})
+        learner.generator.manual_seed(c.seed + 7)
+        learner.forget_metrics()
+        return "the start"
 
     def _take_back(self, record: CheckpointRecord) -> None:
         """Make the learner what it was at a checkpoint, optimisers and all. Raises CheckpointError; then nothing has changed."""
@@ -123,13 +141,12 @@ class CheckpointWriter:
         try:
             learner.load(tensors, numbers)
             online, owed = numbers["online_steps"], numbers["owed_updates"]
-            laps = int(numbers.get("lap_rows", budget.lap_rows))
         except (KeyError, RuntimeError) as error:
             learner.load(kept, now[1])
             raise CheckpointError(f"The checkpoint '{record.name}' is not of this run: training goes on as it is.") from error
         learner.forget_metrics()
         # The updates that were lost are owed again.
-        lost = self._config.utd * (budget.online - online) + self._config.lap_utd * (budget.lap_rows - laps)
-        budget.owed = min(owed + lost, budget.limit)
+        budget.owed = min(owed + self._config.utd * (budget.online - online), budget.limit)
+        budget.last_lap = int(numbers.get("last_lap", budget.last_lap))
         learner.generator.manual_seed(self._config.seed + learner.updates + 7)  # other batches than the last time
         self._start.parent = record.id

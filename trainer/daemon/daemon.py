@@ -97,7 +97,7 @@ class Daemon:
     def _train(self, opened: Opened) -> bool:
         """Train until asked to stop; True when something else is driven here than the learner was made for: begin anew."""
         start, self.training = opened.start, None
-        self.beat.state, self.beat.detail = "starting", ""
+        self._write_heartbeat("starting")  # reading a large store takes a while
         torch.set_num_threads(start.config.threads)
         _be_nice()
         with contextlib.ExitStack() as stack:

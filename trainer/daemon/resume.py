@@ -41,8 +41,8 @@ class LearnerStart:
     unknown: str = ""
     """What is to be said of settings in the checkpoint that this version does not know or allow."""
 
-    def budget(self, online_now: int, laps_now: int) -> UpdateBudget:
-        """Return the updates owed, as they stood; ``online_now``, ``laps_now``: online steps and steps of laps in the store."""
+    def budget(self, online_now: int, last_lap: int) -> UpdateBudget:
+        """Return the updates owed, as they stood; ``online_now``, ``last_lap``: online steps and number of the newest lap."""
         c = self.config
         budget = UpdateBudget(c.utd, c.warmup_steps, c.max_debt_steps * c.utd, lap_utd=c.lap_utd)
         if self.meta is None:
@@ -50,7 +50,7 @@ class LearnerStart:
         numbers = self.meta.numbers
         if self.own:
             budget.online, budget.owed = int(numbers["online_steps"]), float(numbers["owed_updates"])
-            budget.lap_rows = int(numbers.get("lap_rows", laps_now))  # earlier versions had learned from those that are there
+            budget.last_lap = int(numbers.get("last_lap", last_lap))  # earlier versions had learned from those that are there
         elif self.meta.updates:
             # It was trained on its env_steps already, as far as these are in this store.
             budget.online, budget.warmup = min(self.meta.env_steps, online_now), 0

@@ -30,7 +30,7 @@ class Training:
         self._root, self._start, self.intake, self._rows, self._report = root, start, intake, rows, report
         self.learner, self.config = start.learner, start.config
         self.replay, self.watch = intake.replay, intake.watch
-        self.budget = start.budget(self.replay.online_steps, self.replay.lap_rows)
+        self.budget = start.budget(self.replay.online_steps, max(self.replay.new_laps(0), default=0))
         self.generator = start.generator()
         self._checkpoints = CheckpointWriter(root, start, intake, self.budget, self.generator, report)
         self._env_base = self.learner.env_steps - self.budget.online
@@ -39,20 +39,20 @@ class Training:
         self._began = time.monotonic()
         self._rate = (self._began, self.learner.updates)
         self._last_batch: Batch | None = None
+        self._laps_told = 0
+        if self._laps_first:  # it was stopped while it learned from them
+            self.replay.hold_laps_out(id_ for id_ in self.replay.new_laps(0) if id_ <= self.budget.last_lap)
         self._count()
-        if self._laps_first:
-            self.replay.hold_laps_out()
 
     def run(self, stop: Callable[[], bool]) -> bool:
         """Train until asked to stop; True when something else is driven here than the learner was made for: begin anew."""
-        if not self._start.own and not self._laps_first:
-            self._checkpoint()  # something to go back to, and something to drive with
         while not stop():
+            if not self._checkpoints.any_yet and self._may_drive:
+                self._checkpoint()  # something to go back to, and something to drive with
             self._turn()
             if self.intake.made_for_another:
                 return True
-        untrained = self._laps_first and not self.learner.updates
-        if self._checkpoints.behind and self.learner.healthy() and not untrained:
+        if self._checkpoints.behind and self.learner.healthy() and (self.learner.updates or self._may_drive):
             self._write_metrics()
             self._checkpoint()
         return False
@@ -62,9 +62,26 @@ class Training:
         """Whether what laps show is still to be learned, before anything else and before a checkpoint may drive."""
         return self.learner.updates < self.learner.clones_until
 
+    @property
+    def _may_drive(self) -> bool:
+        """Whether the weights in force are worth a checkpoint: random ones are not while laps are on their way."""
+        return not self._laps_first and bool(self.learner.updates or self.replay.online_steps or not self._wants_laps)
+
+    @property
+    def _wants_laps(self) -> bool:
+        return self.config.lap_utd > 0 and self.config.bc_weight > 0
+
     def _count(self) -> None:
         self.budget.steps(self.replay.online_steps)
-        self.learner.clone_first(self.budget.laps(self.replay.lap_rows))
+        new = self.replay.new_laps(self.budget.last_lap)
+        before = self._laps_first
+        self.learner.clone_first(self.budget.laps(new))
+        if self._laps_first and not before:
+            self.replay.hold_laps_out(new)
+        elif before and not (self._wants_laps and self.replay.new_laps(0)):
+            # None counts any more: what they owe is dropped.
+            self.budget.paid(self.learner.clones_until - self.learner.updates)
+            self.learner.clones_until = self.learner.updates
         self.learner.env_steps = self._env_base + self.budget.online
 
     def _turn(self) -> None:
@@ -120,8 +137,8 @@ class Training:
         if now - self._rows.written_at >= min(METRICS_S + 0.02 * (now - self._began), c.checkpoint_seconds_max):
             self._write_metrics()
         if laps_first and not self._laps_first:
-            self._tell_laps_learned()
             self._checkpoint()
+            self._tell_laps_learned()
         elif self._checkpoints.due and not laps_first:
             self._checkpoint()
 
@@ -129,6 +146,10 @@ class Training:
     def _tell_laps_learned(self) -> None:
         """Say how well the laps that were held out are driven after; from now on they are learned from, too."""
         laps, held_out = self.replay.laps, self.replay.held_out()
+        self.replay.release_laps()
+        if laps < 2 * self._laps_told:
+            return  # they come in one by one
+        self._laps_told = laps
         text = f"It has learned from {laps} laps" if laps != 1 else "It has learned from 1 lap"
         text += f" ({self.learner.updates:,} updates), and can drive: `hitl play`."
         if held_out is not None:
@@ -140,7 +161,6 @@ class Training:
                 f" Where you drove laps that it has not seen, its steering and pedals are {error:.2f} from yours on average "
                 f"(1 is full; always the same action: {constant:.2f})."
             )
-            self.replay.release_laps()
         self._report.event("laps", text)
 
     def _roll_back(self) -> None:
@@ -149,7 +169,8 @@ class Training:
         self._count()
         text = f"Training exploded: back to {name}, with half the learning rates."
         self._report.event("rollback", text, "warning")
-        self._checkpoint()
+        if self._may_drive:
+            self._checkpoint()
 
     def _judge(self) -> None:
         """Learn from new evaluations: the best checkpoint, and whether training has collapsed."""
@@ -187,9 +208,10 @@ class Training:
         beat, budget, now = self._report.beat, self.budget, time.monotonic()
         beat.updates, beat.env_steps = self.learner.updates, self.learner.env_steps
         beat.online_steps, beat.owed_updates = budget.online, budget.due
-        beat.steps_behind = int(budget.due / self.config.utd)
+        beat.steps_behind = 0 if self._laps_first else int(budget.due / self.config.utd)
         new = budget.online - self._online_at_start
-        beat.utd = (self.learner.updates - self._updates_at_start) / new if new > 0 else 0.0
+        on_drives = self.learner.updates - max(self._updates_at_start, self.learner.clones_until)
+        beat.utd = on_drives / new if new > 0 else 0.0
         beat.demo_rows, beat.takeover_seconds = self.replay.demo_rows, self.replay.demo_seconds()
         beat.bc_weight, beat.below_best = self.config.bc_weight, self.watch.below
         if now - self._rate[0] >= 1.0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -21,8 +22,8 @@ class UpdateBudget:
     """Online steps counted so far."""
     owed: float = 0.0
     lap_utd: float = 0.0
-    lap_rows: int = 0
-    """Steps of laps counted so far."""
+    last_lap: int = 0
+    """Number of the newest lap that was counted."""
 
     def steps(self, online: int) -> None:
         """Count up to ``online`` steps in all."""
@@ -30,11 +31,11 @@ class UpdateBudget:
         self.online = max(self.online, online)
         self.owed = min(self.owed + self.utd * new, self.limit)
 
-    def laps(self, rows: int) -> int:
-        """Count up to ``rows`` steps of laps in all; return how many more updates may be done for those that are new."""
-        before, new = self.due, max(0, rows - self.lap_rows)
-        self.lap_rows = max(self.lap_rows, rows)
-        self.owed = min(self.owed + self.lap_utd * new, self.limit)
+    def laps(self, rows: Mapping[int, int]) -> int:
+        """Count new laps, by their numbers and steps; return how many more updates may be done for them."""
+        before = self.due
+        self.owed = min(self.owed + self.lap_utd * sum(rows.values()), self.limit)
+        self.last_lap = max(self.last_lap, *rows) if rows else self.last_lap
         return self.due - before
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -35,6 +35,8 @@ class Demos:
         self._before, self._after = before, after
         self._held_out: frozenset[int] = frozenset()
         """Numbers of laps that are not learned from for a while."""
+        self._laps: dict[int, int] = {}
+        """Rows of each lap that counted when it was complete, by its number."""
 
     def update(
         self,
@@ -73,31 +75,47 @@ class Demos:
         """The numbers of the laps that are learned from."""
         return sorted(id_ for id_, (kind, weight, _) in self._parts.items() if kind == "lap" and weight > 0)
 
-    def hold_out(self, laps: Sequence[int], episodes: Mapping[int, Episode]) -> np.ndarray:
-        """Learn from all laps but these; return the rows of those that no longer are."""
-        rows = [self._parts[id_][2] for id_ in laps]
-        changed, self._held_out = self._held_out | set(laps), frozenset(laps)
+    def new_laps(self, last: int) -> dict[int, int]:
+        """Return the rows of each complete lap that counts and has a number above ``last``."""
+        return {id_: rows for id_, rows in self._laps.items() if id_ > last}
+
+    def hold_out(self, laps: Iterable[int], episodes: Mapping[int, Episode]) -> None:
+        """Learn from all laps but these."""
+        changed, self._held_out = self._held_out.union(laps), frozenset(laps)
         of = {self.segments[id_].episode_id for id_ in changed if self._resolve(id_, episodes)}
         if of:
             self._put_in_force(of, episodes)
-        return np.concatenate([*rows, np.empty(0, np.int64)])
+
+    def held_out(self, episodes: Mapping[int, Episode]) -> np.ndarray:
+        """Return the rows of the laps that are held out and count."""
+        parts = [self._part_of(id_, episodes) for id_ in sorted(self._held_out)]
+        return np.concatenate([np.empty(0, np.int64), *(part[2] for part in parts if part is not None)])
 
     def _resolve(self, id_: int, episodes: Mapping[int, Episode]) -> bool:
         """Find the rows of a segment anew; returns whether they, or their weight, are others than before."""
-        segment = self.segments[id_]
-        standing, episode = self.rule.judge(segment), episodes.get(segment.episode_id)
-        part = None
-        if standing.counts and episode is not None and id_ not in self._held_out:
-            rows, table = episode.rows[: episode.ready], self._table
-            ends = segment.start + segment.trim_start, segment.stop - segment.trim_stop
-            rows = rows[slice(*np.searchsorted(table.t[rows], ends))]
-            rows = rows[(table.driver[rows] == HUMAN) & (table.next[rows] >= 0)]
-            part = (segment.kind, standing.weight, rows) if len(rows) else None
+        part, segment = self._part_of(id_, episodes), self.segments[id_]
+        if segment.kind == "lap":
+            self._laps.pop(id_, None)
+            if part is not None and part[1] > 0 and episodes[segment.episode_id].settled:
+                self._laps[id_] = len(part[2])
+            part = None if id_ in self._held_out else part
         old = self._parts.get(id_)
         if part is None:
             return self._parts.pop(id_, None) is not None
         self._parts[id_] = part
         return old is None or part[1] != old[1] or not np.array_equal(part[2], old[2])
+
+    def _part_of(self, id_: int, episodes: Mapping[int, Episode]) -> tuple[str, float, np.ndarray] | None:
+        """Return the kind, weight and rows of a segment that counts; None of another."""
+        segment = self.segments[id_]
+        standing, episode = self.rule.judge(segment), episodes.get(segment.episode_id)
+        if not standing.counts or episode is None:
+            return None
+        rows, table = episode.rows[: episode.ready], self._table
+        ends = segment.start + segment.trim_start, segment.stop - segment.trim_stop
+        rows = rows[slice(*np.searchsorted(table.t[rows], ends))]
+        rows = rows[(table.driver[rows] == HUMAN) & (table.next[rows] >= 0)]
+        return (segment.kind, standing.weight, rows) if len(rows) else None
 
     def _offer_finishes(
         self, touched: set[int], episodes: Mapping[int, Episode], tracks: Mapping[int, str]

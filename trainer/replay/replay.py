@@ -7,6 +7,7 @@ Here steps become rows of episodes, old episodes give way, and batches are drawn
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -53,7 +54,6 @@ class Replay:
         self._tracks: dict[int, str] = {}  # by session
         self.online_steps = 0
         """Steps of live episodes ever added: what the update ratio counts."""
-        self._held_out_rows = np.empty(0, np.int64)
         self.drawn = self.drawn_demo = 0
         """Rows drawn so far, and those of them that were demos."""
 
@@ -80,17 +80,13 @@ class Replay:
     @property
     def human_rows(self) -> int:
         """Rows of the human's demos; the agent's own best finishes left out."""
-        return self.demo.rows - self.demo.kinds.get(FINISH, 0) + len(self._held_out_rows)
+        held_out = len(self.demos.held_out(self._episodes))
+        return self.demo.rows - self.demo.kinds.get(FINISH, 0) + held_out
 
     @property
     def laps(self) -> int:
         """How many of the human's laps are learned from."""
         return len(self.demos.laps)
-
-    @property
-    def lap_rows(self) -> int:
-        """Rows of the human's laps that count."""
-        return self.demo.kinds.get("lap", 0) + len(self._held_out_rows)
 
     def demo_seconds(self, kind: str = "takeover") -> float:
         """Return the seconds of demo rows of this kind in force."""
@@ -102,21 +98,28 @@ class Replay:
 
     # Laps to test what was learned from the others
 
-    def hold_laps_out(self) -> None:
-        """Learn from nine laps of ten; the others show what was learned. Of fewer than five, all are learned from."""
-        if self.chains is None:
-            self._held_out_rows = self.demos.hold_out(self.demos.laps[4::10], self._episodes)
+    def new_laps(self, last: int) -> dict[int, int]:
+        """Return the rows of each of the human's complete laps that count and have a number above ``last``."""
+        return self.demos.new_laps(last)
 
-    def held_out(self) -> tuple[Sight, torch.Tensor] | None:
-        """Return what was seen (B, O) and done (B, A) in the laps that are held out; None when none are."""
-        if not len(self._held_out_rows):
+    def hold_laps_out(self, laps: Iterable[int]) -> None:
+        """Learn from nine of ten of these laps; the others show what was learned. Of fewer than five, all are learned from."""
+        laps = set(laps)
+        if self.chains is None and len(laps) >= 5:
+            self.demos.hold_out({id_ for id_ in laps if id_ % 10 == 5}, self._episodes)
+
+    def held_out(self, most: int = 2000) -> tuple[Sight, torch.Tensor] | None:
+        """Return what was seen (B, O) and done (B, A) in the laps that are held out, ``most`` steps at most; None without any."""
+        rows = self.demos.held_out(self._episodes)
+        if not len(rows):
             return None
-        batch = self.table.batches(torch.from_numpy(self._held_out_rows)[None], 0)[0]
+        rows = rows[:: -(-len(rows) // most)]
+        batch = self.table.batches(torch.from_numpy(rows)[None], 0)[0]
         return batch.observation, batch.action
 
     def release_laps(self) -> None:
         """Learn from all laps again."""
-        self._held_out_rows = self.demos.hold_out([], self._episodes)
+        self.demos.hold_out((), self._episodes)
 
     # Taking in
 

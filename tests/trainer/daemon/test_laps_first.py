@@ -11,7 +11,9 @@ from data.recording.recorder import Recorder
 from data.records import HUMAN, StepRow
 from data.store import Store
 from tests.support.daemon_runs import SMALL, die, drive, info, newest, state, train
+from trainer.daemon.daemon import Daemon
 from trainer.daemon.heartbeat import read_heartbeat
+from trainer.daemon.wish import Wish
 
 LAPS = SMALL.with_values(lap_utd=0.5, bc_weight=10.0, actor_average=0.9, lr_actor=3e-3, hidden=32, critics_trusted_after=100)
 
@@ -126,3 +128,61 @@ def test_without_cloning_laps_are_experience_alone(tmp_path: Path) -> None:
     record_laps(tmp_path / "store.sqlite", 3)
     learner = train(tmp_path, None, LAPS.with_values(bc_weight=0.0)).training.learner
     assert (learner.updates, learner.critics_say) == (120, 1.0)
+
+
+def test_laps_that_replace_bad_ones_are_learned_from(tmp_path: Path) -> None:
+    record_laps(tmp_path / "store.sqlite", 4)
+    assert train(tmp_path, None, LAPS).training.learner.updates == 160
+    with Store(tmp_path / "store.sqlite") as store:
+        store.label([s.id for s in store.segments()], verdict="bad")
+    record_laps(tmp_path / "store.sqlite", 3)
+    assert train(tmp_path, None, LAPS).training.learner.updates == 160 + 120
+
+
+def test_laps_that_come_while_others_are_learned_from_owe_theirs(tmp_path: Path) -> None:
+    record_laps(tmp_path / "store.sqlite", 6)
+    train(tmp_path, 100, LAPS)
+    record_laps(tmp_path / "store.sqlite", 2)
+    learner = train(tmp_path, None, LAPS).training.learner
+    assert (learner.updates, learner.clones_until) == (320, 320)
+    assert len(events(tmp_path)) == 1
+
+
+def test_laps_that_are_judged_bad_in_between_owe_nothing_more(tmp_path: Path) -> None:
+    record_laps(tmp_path / "store.sqlite", 6)
+    done = train(tmp_path, 100, LAPS).training.learner.updates
+    with Store(tmp_path / "store.sqlite") as store:
+        store.label([s.id for s in store.segments()], verdict="bad")
+    drive(tmp_path / "store.sqlite", 40, 2, takeover=False)
+    daemon = train(tmp_path, None, LAPS)
+    assert daemon.training.learner.updates == done + 60
+    assert daemon.training.learner.clones_until == done
+    assert events(tmp_path) == []
+
+
+def test_an_explosion_among_the_laps_begins_anew_with_half_the_learning_rates(tmp_path: Path) -> None:
+    drive(tmp_path / "store.sqlite", 40, 1)
+    train(tmp_path, None, SMALL)  # an older run, to which it must not go back
+    older = newest(tmp_path).id
+    record_laps(tmp_path / "store.sqlite", 10)
+    daemon = Daemon(tmp_path, Wish(LAPS, fresh=True))
+    spoilt: list[int] = []
+
+    def stop() -> bool:
+        training = daemon.training
+        if training is not None and not spoilt and training.learner.updates >= 100:
+            spoilt.append(training.learner.updates)
+            training.learner.critic_flat.values.fill_(torch.nan)
+        return training is not None and daemon.beat.state in ("idle", "waiting")
+
+    daemon.stop = stop
+    daemon.run()
+    assert daemon.training is not None
+    learner = daemon.training.learner
+    assert learner.lr_scale == 0.5
+    assert learner.healthy()
+    assert learner.updates == learner.clones_until + 20 == 420, "all is owed again"
+    with Store(tmp_path / "store.sqlite") as store:
+        (rollback,) = [message for _, _, kind, message in store.events() if kind == "rollback"]
+        assert all(c.updates >= 400 for c in store.checkpoints() if c.id > older)
+    assert "back to the start, with half the learning rates" in rollback

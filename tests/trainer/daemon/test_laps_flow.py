@@ -25,8 +25,11 @@ def test_laps_then_training_then_a_drive(tmp_path: Path, capsys: pytest.CaptureF
         assert "The trainer is learning from the 3 laps in this home folder." in said
     finally:
         assert main(["train", "stop", *home]) == 0
+    capsys.readouterr()
+    assert main(one_drive) == 0
+    assert "laps in this home folder" not in capsys.readouterr().out, "it has learned from them"
     with Store(tmp_path / "store.sqlite") as store:
-        random, taught = store.episodes(purpose="drive")
+        random, taught, *_ = store.episodes(purpose="drive")
         first = min(store.checkpoints(), key=lambda c: c.id)
         told = [message for _, _, kind, message in store.events() if kind == "laps"]
     assert (random.checkpoint_id, taught.checkpoint_id) == (None, first.id)

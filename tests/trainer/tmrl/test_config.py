@@ -233,7 +233,7 @@ def fingerprint(config: TrainConfig) -> tuple:
     learner = TQC(OBS, ACT, config)
     learner.note_demo_count(replay.human_rows)
     budget = UpdateBudget(config.utd, config.warmup_steps, config.max_debt_steps * config.utd, lap_utd=config.lap_utd)
-    learner.clone_first(budget.laps(replay.lap_rows))
+    learner.clone_first(budget.laps(replay.new_laps(0)))
     generator = torch.Generator().manual_seed(0)
     for batch in replay.sample_many(4, config.batch_size, generator):
         learner.env_steps += 10

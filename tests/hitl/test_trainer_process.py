@@ -1,0 +1,102 @@
+"""A session in a home with laps and no checkpoint: when it waits for a trainer, and what it says."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hitl import trainer_process
+from hitl.home import Home
+from hitl.trainer_process import wait_for_laps
+from tests.trainer.daemon.test_laps_first import record_laps
+from trainer.daemon.control import trainer_lock
+from trainer.daemon.heartbeat import Heartbeat, write_heartbeat
+
+LEARNING, RANDOM = "The trainer is learning from the 2 laps", "The agent has learned nothing yet and drives at random."
+
+
+class Rig:
+    """A session's set-up whose policy finds a checkpoint at the given look."""
+
+    def __init__(self, root: Path, found_at: int | None, problem: str = "") -> None:
+        self.home, self.policy, self.looks, self.found_at = Home(root), self, 0, found_at
+        self.checkpoint_name, self.problem = "", problem
+
+    def begin_episode(self) -> None:
+        self.looks += 1
+        if self.looks == self.found_at:
+            self.checkpoint_name = "000000100-abcdef.safetensors"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    record_laps(tmp_path / "store.sqlite", 2, 20)
+    return tmp_path
+
+
+@pytest.fixture
+def trainer(home: Path) -> Iterator[None]:
+    with trainer_lock(home / "store.sqlite"):
+        yield
+
+
+def beat(home: Path, state: str, age: float = 0.0) -> None:
+    write_heartbeat(home, Heartbeat(state=state, at=time.time() - age, ticks=time.monotonic() - age))
+
+
+def said(rig: Rig, leaves: bool = False) -> tuple[bool, list[str]]:
+    texts: list[str] = []
+    return wait_for_laps(rig, lambda level, text: texts.append(text), lambda: leaves), texts  # type: ignore[arg-type]
+
+
+def test_an_agent_with_a_checkpoint_drives_and_nothing_is_said(home: Path) -> None:
+    assert said(Rig(home, 1)) == (True, [])
+
+
+def test_without_a_trainer_the_player_is_told_what_to_type(home: Path) -> None:
+    drives, (text,) = said(Rig(home, None))
+    assert drives
+    assert text.startswith(RANDOM)
+    assert "`hitl train` learns from the 2 laps in this home folder" in text
+
+
+@pytest.mark.usefixtures("trainer")
+@pytest.mark.parametrize("state", ["starting", "training", "stopped"])
+def test_it_waits_for_a_trainer_at_work_or_just_starting(home: Path, state: str) -> None:
+    beat(home, state)  # "stopped": what the trainer before left behind
+    rig = Rig(home, 4)
+    drives, (text,) = said(rig)
+    assert drives
+    assert rig.looks == 4
+    assert text.startswith(LEARNING)
+
+
+@pytest.mark.usefixtures("trainer")
+@pytest.mark.parametrize(("state", "age"), [("waiting", 0.0), ("paused", 0.0), ("training", 100.0)])
+def test_it_does_not_wait_for_one_that_waits_itself_or_is_silent(home: Path, state: str, age: float) -> None:
+    beat(home, state, age)
+    drives, (text,) = said(Rig(home, None))
+    assert drives
+    assert text == f"{RANDOM} The trainer waits or is paused: `hitl train status` says more."
+
+
+@pytest.mark.usefixtures("trainer")
+def test_it_does_not_wait_for_checkpoints_that_it_cannot_use(home: Path) -> None:
+    beat(home, "training")
+    _, (text,) = said(Rig(home, None, "The checkpoint was trained for 3 observation numbers."))
+    assert text.startswith(f"The checkpoint was trained for 3 observation numbers. {RANDOM}")
+
+
+@pytest.mark.usefixtures("trainer")
+def test_a_trainer_that_never_speaks_is_waited_for_only_so_long(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer_process, "START_S", 0.3)
+    _, texts = said(Rig(home, None))
+    assert [text.startswith(start) for text, start in zip(texts, (LEARNING, RANDOM), strict=True)] == [True, True]
+
+
+@pytest.mark.usefixtures("trainer")
+def test_the_player_may_leave_meanwhile(home: Path) -> None:
+    beat(home, "training")
+    drives, _ = said(Rig(home, None), leaves=True)
+    assert not drives
