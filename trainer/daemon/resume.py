@@ -50,7 +50,8 @@ class LearnerStart:
         numbers = self.meta.numbers
         if self.own:
             budget.online, budget.owed = int(numbers["online_steps"]), float(numbers["owed_updates"])
-            budget.last_lap = int(numbers.get("last_lap", last_lap))  # earlier versions had learned from those that are there
+            # A run of an earlier version has learned from the laps that are there, if it has learned anything.
+            budget.last_lap = int(numbers.get("last_lap", last_lap if self.meta.updates else 0))
         elif self.meta.updates:
             # It was trained on its env_steps already, as far as these are in this store.
             budget.online, budget.warmup = min(self.meta.env_steps, online_now), 0
@@ -96,7 +97,9 @@ def _from_file(
 ) -> LearnerStart:
     tensors, meta = load(path, sha256)
     own = record is not None and record.kind == KIND and {"online_steps", "owed_updates"} <= meta.numbers.keys()
-    config = with_image(wish.of_run(meta.config) if own else wish.config, meta.observation_names)
+    # A run that has learned nothing yet is no reason to do without what it had no setting for.
+    settings = meta.config if meta.updates else wish.config.to_dict() | meta.config
+    config = with_image(wish.of_run(settings) if own else wish.config, meta.observation_names)
     stored = TrainConfig.from_dict(meta.config)
     other = [name for name in SHAPE_FIELDS if getattr(config, name) != getattr(stored, name)]
     if clash := [name for name in other if name in wish.insisted]:

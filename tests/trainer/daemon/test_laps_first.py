@@ -1,5 +1,6 @@
 """Laps are learned from before anything is driven."""
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from data.recording.recorder import Recorder
 from data.records import HUMAN, StepRow
 from data.store import Store
 from tests.support.daemon_runs import SMALL, die, drive, info, newest, state, train
+from trainer.checkpoints.files import load
+from trainer.checkpoints.meta import CheckpointMeta
+from trainer.daemon import resume
 from trainer.daemon.daemon import Daemon
 from trainer.daemon.heartbeat import read_heartbeat
 from trainer.daemon.wish import Wish
@@ -186,3 +190,22 @@ def test_an_explosion_among_the_laps_begins_anew_with_half_the_learning_rates(tm
         (rollback,) = [message for _, _, kind, message in store.events() if kind == "rollback"]
         assert all(c.updates >= 400 for c in store.checkpoints() if c.id > older)
     assert "back to the start, with half the learning rates" in rollback
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_a_run_of_an_earlier_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, learned: bool) -> None:
+    """Laps that it has learned from are not learned from again; those that it only waited with are."""
+    record_laps(tmp_path / "store.sqlite", 5)
+    if learned:
+        drive(tmp_path / "store.sqlite", 40, 2)
+    before = train(tmp_path, None, LAPS.with_values(lap_utd=0.0)).training.learner.updates
+
+    def load_earlier(*args: object) -> tuple[dict[str, torch.Tensor], CheckpointMeta]:
+        tensors, meta = load(*args)  # type: ignore[arg-type]
+        later = {"lap_utd", "critics_trusted_after", "last_lap", "clones_until"}
+        config, numbers = ({k: v for k, v in d.items() if k not in later} for d in (meta.config, meta.numbers))
+        return tensors, dataclasses.replace(meta, config=config, numbers=numbers)
+
+    monkeypatch.setattr(resume, "load", load_earlier)
+    learner = train(tmp_path, None, LAPS, changes={}).training.learner
+    assert (before, learner.updates) == ((60, 60) if learned else (0, 200))
