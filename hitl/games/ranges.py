@@ -40,7 +40,8 @@ class ActionRange:
         """Return the environment's action (A,) for one of ours (A,)."""
         a = np.clip(np.asarray(action, np.float64), -1.0, 1.0)
         around = np.where(a >= 0.0, a * self.high, -a * self.low)
-        spread = self.low + (a + 1.0) / 2.0 * (self.high - self.low)
+        share = (a + 1.0) / 2.0
+        spread = (1.0 - share) * self.low + share * self.high  # either end to the last bit
         given = np.where(self._around, around, spread) + 0.0  # no -0
         dtype = self._space.dtype
         if np.issubdtype(dtype, np.integer):

@@ -64,6 +64,13 @@ def test_ranges_of_each_kind(low, high, lower, rest, upper):
     np.testing.assert_allclose(found, [lower, rest, upper])
 
 
+def test_the_ends_of_a_wide_range_are_reached_to_the_last_bit():
+    low, high = np.array([-131074.0, 1.1576223017946177]), np.array([-1.1576223017946177, 131074.0])
+    scaled = ActionRange(gymnasium.spaces.Box(low, high, dtype=np.float64))
+    np.testing.assert_array_equal(scaled(-np.ones(2, np.float32)), low)
+    np.testing.assert_array_equal(scaled(np.ones(2, np.float32)), high)
+
+
 def test_a_range_in_which_nothing_lies_is_refused():
     space = gymnasium.spaces.Box(np.zeros(2), np.ones(2), dtype=np.float64)
     space.low[1] = 3.0
