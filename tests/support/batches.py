@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from data.reading.update import Update
 from trainer.config import PLAIN
 from trainer.replay.batch import Batch
 from trainer.replay.from_arrays import finished_episode
@@ -61,3 +62,10 @@ def numeric(f: Callable[[], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
         x.view(-1)[i] = old
         result.view(-1)[i] = (values[0] - values[1]) / 2e-6
     return result
+
+
+def with_takeover(id_: int, n: int = 40, start: int = 10, stop: int = 20, **kwargs: object) -> Update:
+    """Return an episode (see ``random_episode``) in which the human drives from ``start`` to before ``stop``."""
+    driver = np.zeros(n, np.uint8)
+    driver[start:stop] = 1
+    return random_episode(id_, n, driver=driver, **kwargs)

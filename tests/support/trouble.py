@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import time
 
@@ -12,6 +13,13 @@ from data.store import Store
 from tests.support.recorded import step_row
 
 QUICK = {"busy_timeout_s": 0.05, "retry_s": 0.1}
+
+
+def write_lock(path):
+    """Return a connection that holds the store's write lock, as another program may; ROLLBACK lets go of it."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    return other
 
 
 def mount(folder, *options):

@@ -1,7 +1,6 @@
 """A disk that is full or read-only for a while: driving goes on, nothing is lost, the player is told."""
 
 import os
-import sqlite3
 import subprocess
 import sys
 
@@ -12,7 +11,7 @@ from data.recording import spill_file
 from data.recording.recorder import Recorder
 from data.store import Store
 from tests.support.recorded import session_info
-from tests.support.trouble import QUICK, check_whole, record, wait_for
+from tests.support.trouble import QUICK, check_whole, record, wait_for, write_lock
 
 pytestmark = pytest.mark.realtime
 
@@ -23,8 +22,7 @@ def test_when_the_spill_file_s_own_disk_fills_up_it_goes_on_elsewhere(small_disk
         recorder.begin_episode()
         record(recorder, 10)
         assert recorder.flush()
-        other = sqlite3.connect(path, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
+        other = write_lock(path)
         record(recorder, 10, 10)
         assert not recorder.flush()
         assert spill_file.find_spills(path)[0].parent == small_disk

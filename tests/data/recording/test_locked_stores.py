@@ -1,6 +1,5 @@
 """A store that another program holds locked for a while: driving goes on, nothing is lost, the player is told."""
 
-import sqlite3
 import subprocess
 import sys
 import types
@@ -11,7 +10,7 @@ from data.recording import session_lock, spill_file
 from data.recording.recorder import Recorder
 from data.store import Store
 from tests.support.recorded import session_info
-from tests.support.trouble import QUICK, check_whole, record, wait_for
+from tests.support.trouble import QUICK, check_whole, record, wait_for, write_lock
 
 pytestmark = pytest.mark.realtime
 
@@ -22,8 +21,7 @@ def test_locked_by_another_program(path, elsewhere):
         recorder.begin_episode()
         record(recorder, 10)
         assert recorder.flush()
-        other = sqlite3.connect(path, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
+        other = write_lock(path)
         longest = record(recorder, 300, 10, pause=0.002)
         wait_for(lambda: recorder.status.spilled)
         assert "spill file" in recorder.status.problem
@@ -42,8 +40,7 @@ def test_locked_by_another_program(path, elsewhere):
 
 def test_locked_from_the_start_to_the_end(path, elsewhere):
     Store(path).close()
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
+    other = write_lock(path)
     recorder = Recorder(path, session_info(), **QUICK)
     assert recorder.session_id is None
     assert "cannot be written" in recorder.status.problem
@@ -137,8 +134,7 @@ def test_on_windows_too_a_busy_store_costs_nothing(path, elsewhere, windows_lock
         recorder.begin_episode()
         record(recorder, 20)
         recorder.flush()
-        blocker = sqlite3.connect(path, isolation_level=None)
-        blocker.execute("BEGIN IMMEDIATE")
+        blocker = write_lock(path)
         record(recorder, 100, start=20)
         wait_for(lambda: recorder.status.spilled)
         (left,) = spill_file.find_spills(path)

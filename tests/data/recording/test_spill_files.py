@@ -1,6 +1,5 @@
 """Spill files: read back whole, line by line, or kept aside."""
 
-import sqlite3
 
 import pytest
 
@@ -8,7 +7,7 @@ from data.recording import spill_file
 from data.recording.recorder import Recorder
 from data.store import Store
 from tests.support.recorded import drive, session_info
-from tests.support.trouble import QUICK, check_whole, record, wait_for
+from tests.support.trouble import QUICK, check_whole, record, wait_for, write_lock
 
 pytestmark = pytest.mark.realtime
 
@@ -22,8 +21,7 @@ def everything(store):
 def test_a_spill_file_read_back_twice_changes_nothing(path, elsewhere):
     """As after a kill between reading it back and deleting it."""
     Store(path).close()
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
+    other = write_lock(path)
     with Recorder(path, session_info(), **QUICK) as recorder:
         drive(recorder, 30)
         recorder.event("seen", "A wheel came off.")
@@ -40,8 +38,7 @@ def test_a_spill_file_read_back_twice_changes_nothing(path, elsewhere):
 
 def test_another_start_leaves_the_spill_file_of_a_living_session_alone(path, elsewhere):
     Store(path).close()
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
+    other = write_lock(path)
     with Recorder(path, session_info(), **QUICK) as recorder:
         recorder.begin_episode()
         record(recorder, 200)
@@ -62,8 +59,7 @@ def test_another_start_leaves_the_spill_file_of_a_living_session_alone(path, els
 def left_over(path, **info):
     """The spill file of a session that drove two episodes while its store could not be written."""
     Store(path).close()
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
+    other = write_lock(path)
     with Recorder(path, session_info(**info), **QUICK) as recorder:
         drive(recorder, 30)
         drive(recorder, 20)

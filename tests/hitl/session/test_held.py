@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
 import sqlite3
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,53 +13,23 @@ import pytest
 
 from data.records import AGENT, HUMAN
 from hitl import arbiter
-from hitl.commands.play import player_pad
 from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman
 from hitl.drivers.scripted import ScriptedDriver
 from hitl.games.base import Start
 from hitl.home import Home
-from hitl.pads.base import Pad, PadState
+from hitl.pads.base import Pad
 from hitl.pads.combined import EitherPad
 from hitl.pads.keyboard import KeyboardPad
 from hitl.pads.sdl import SdlPad
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
-from takeover_ui.window.options import WindowOptions
-from takeover_ui.window.window import Window
+from tests.support.held import LET_GO, Cruise, Person
 from tests.support.virtual_pad import VirtualPad
-from tests.takeover_ui.window.test_floating_x11 import Hand
 from tests.takeover_ui.window.test_floating_x11 import hand as hand  # an X server of the test's own
 
 pytestmark = pytest.mark.realtime
 
 DT = 0.05
-LET_GO = 6  # ticks after the restart, as a person does: 0.3 s
-
-
-class Cruise:
-    checkpoint_id = None
-
-    def act(self, observation: Any, deterministic: bool) -> Any:
-        return np.array([0.3, 0.0], np.float32)
-
-    def begin_episode(self) -> None:
-        pass
-
-
-class Person(HumanDriver):
-    """Does something at each tick of each episode: ``acts(episode, tick)``, both from 0."""
-
-    def __init__(self, pad: Pad, acts: Callable[[int, int], None]) -> None:
-        super().__init__(pad)
-        self.acts, self.episode, self.tick = acts, -1, 0
-
-    def begin(self) -> None:
-        self.episode, self.tick = self.episode + 1, 0
-
-    def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
-        self.acts(self.episode, self.tick)
-        self.tick += 1
-        return super().read(info)
 
 
 class Hands:
@@ -281,127 +244,3 @@ def test_a_held_key_or_a_crooked_stick_is_nobody_who_drives(stack: ExitStack) ->
     wheel.read(info)
     device.axis("steer", -1.0)
     assert wheel.read(info)[1] == ""
-
-
-# Real keys, through the window in its own process
-
-needs_x = pytest.mark.skipif(
-    not sys.platform.startswith("linux") or shutil.which("Xvfb") is None, reason="needs Xvfb (an X server without a screen)"
-)
-UP, LEFT, SPACE = 0xFF52, 0xFF51, 0x20
-
-
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-
-
-@needs_x
-@pytest.mark.parametrize("mode", ["hold", "touch"])
-def test_real_keys_held_off_the_road_are_no_takeover_at_the_next_start(tmp_path: Path, hand: Hand, mode: str) -> None:
-    keys = (UP, LEFT, *([SPACE] if mode == "hold" else []))
-
-    def all_keys(down: bool) -> None:
-        for key in keys:
-            hand.key(key, down)
-
-    def acts(episode: int, tick: int) -> None:
-        if (episode, tick) in ((0, 5), (1, 20)):
-            all_keys(True)
-        elif (episode, tick) == (1, LET_GO):
-            all_keys(False)
-
-    with Window(WindowOptions(video="x11", size=(640, 360))) as window:
-        probe = threading.Event()
-
-        def focused() -> bool:
-            hand.key(SPACE, not probe.is_set())
-            return bool(window.keys())
-
-        until(focused)
-        probe.set()
-        until(lambda: not focused())
-        person = Person(player_pad("keyboard", "", Home(tmp_path), window), acts)
-        with SessionSetup(
-            Home(tmp_path),
-            SessionOptions(real_time=True, gating=arbiter.GatingSettings(mode=mode)),  # type: ignore[arg-type]
-            human=lambda track: person,
-            stop=lambda: person.episode > 0 and person.tick > 35,
-        ) as rig:
-            rig.session.policy = Cruise()  # type: ignore[assignment]
-            rig.session.episode(seed=0)
-            rig.session.episode(seed=1)
-        all_keys(False)
-    db = sqlite3.connect(tmp_path / "store.sqlite")
-    segments = db.execute('SELECT episode_id, "start" FROM segments ORDER BY number').fetchall()
-    assert [episode for episode, _ in segments] == [1, 2]
-    assert 20 <= segments[1][1] <= 25  # the second is the one that was pressed anew: real keys take some milliseconds
-
-
-OTHER = """
-import pygame
-pygame.display.init()
-pygame.display.set_mode((200, 200), pygame.NOFRAME)
-pygame.display.set_caption('another window')
-pygame.display.flip()
-while True:
-    pygame.event.wait()
-"""
-
-
-@needs_x
-@pytest.mark.skipif(shutil.which("xdotool") is None or shutil.which("xwininfo") is None, reason="needs xdotool and xwininfo")
-def test_a_key_that_is_held_while_the_focus_comes_back_is_let_go_first(hand: Hand) -> None:
-    def windows() -> dict[str, str]:
-        tree = subprocess.run(["xwininfo", "-root", "-tree"], capture_output=True, text=True, check=False).stdout
-        return {name: str(int(number, 16)) for number, name in re.findall(r'(0x[0-9a-f]+) "([^"]+)"', tree)}
-
-    def focus(name: str) -> None:
-        subprocess.run(["xdotool", "windowfocus", "--sync", windows()[name]], check=True, capture_output=True)
-
-    def stays(expected: frozenset[str], seconds: float = 1.2) -> None:  # longer than a key takes to repeat
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            assert window.keys() == expected
-            time.sleep(0.005)
-
-    def press_up() -> None:
-        """Press it until it is heard: the first press may come before the window knows that it has the keyboard."""
-        for _ in range(40):
-            focus("our window")
-            hand.key(UP, True)
-            end = time.monotonic() + 0.3
-            while time.monotonic() < end:
-                if window.keys() == {"up"}:
-                    return
-                time.sleep(0.005)
-            hand.key(UP, False)
-            time.sleep(0.1)
-        raise AssertionError("the key was never heard")
-
-    environment = {**os.environ, "SDL_VIDEODRIVER": "x11", "PYGAME_HIDE_SUPPORT_PROMPT": "1"}
-    with Window(WindowOptions(video="x11", size=(640, 360), title="our window")) as window:
-        other = subprocess.Popen([sys.executable, "-c", OTHER], env=environment, stdout=subprocess.DEVNULL)
-        try:
-            until(lambda: {"our window", "another window"} <= windows().keys())
-            press_up()
-            focus("another window")
-            until(lambda: not window.keys())
-            time.sleep(1.0)  # the key repeats by now
-            focus("our window")
-            stays(frozenset())
-            hand.key(UP, False)
-            focus("another window")
-            hand.key(LEFT, True)  # pressed elsewhere
-            focus("our window")
-            stays(frozenset())
-            hand.key(LEFT, False)
-            stays(frozenset(), 0.1)
-            press_up()
-            hand.key(UP, False)
-            until(lambda: not window.keys())
-        finally:
-            other.kill()
-            other.wait()

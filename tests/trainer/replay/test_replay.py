@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.reading.update import Update
-from tests.support.batches import ACT, OBS, TINY, random_episode
-from trainer.replay.best_finishes import BestFinishes
+from tests.support.batches import ACT, OBS, TINY, random_episode, with_takeover
 from trainer.replay.replay import Replay
 
 GAMMA, N = TINY.gamma, TINY.n_step
@@ -146,12 +145,6 @@ def test_nothing_crosses_a_step_that_was_left_out(
             assert times == list(range(times[0], times[0] + len(times)))
 
 
-def with_takeover(id_: int, n: int = 40, start: int = 10, stop: int = 20, **kwargs: object) -> Update:
-    driver = np.zeros(n, np.uint8)
-    driver[start:stop] = 1
-    return random_episode(id_, n, driver=driver, **kwargs)
-
-
 def test_every_mini_batch_is_half_and_half_and_an_early_batch_all_online() -> None:
     replay = Replay(OBS, ACT, TINY)
     replay.add(random_episode(1))
@@ -220,49 +213,6 @@ def test_the_moments_before_a_takeover_can_be_left_out(cuts: list[int]) -> None:
     assert set(batch.observation[:, 1].int().tolist()) == set(range(40)) - {6, 7, 8, 9}
 
 
-def test_old_online_episodes_give_way_and_demos_stay() -> None:
-    replay = Replay(OBS, ACT, TINY.with_values(capacity=1000))
-    replay.add(with_takeover(1))
-    for i in range(2, 600):
-        replay.add(random_episode(i, 40))
-    assert replay.demo_rows == 10
-    assert len(replay.table) < 20_000
-    assert replay.online_steps == 599 * 40
-    batch = replay.sample(4096, torch.Generator().manual_seed(0))
-    seen = set(batch.observation[:, 0].int().tolist())
-    assert 599 in seen
-    assert 1 in seen
-    assert 3 not in seen
-
-
-def test_a_week_in_which_each_episode_has_a_takeover_stays_within_the_capacity() -> None:
-    """Old episodes give way even when there are demos in them: of these only the demos stay, with what follows each."""
-    replay = Replay(OBS, ACT, TINY.with_values(capacity=2000))
-    for i in range(1, 400):
-        replay.add(with_takeover(i))
-    assert replay.demo_rows == 399 * 10
-    assert len(replay.table) < 2000 + 399 * 14 + 3000
-    drawn = replay.sample(8192, torch.Generator().manual_seed(0))
-    online, demo = ~drawn.demo, drawn.demo
-    assert set(drawn.observation[online, 0].int().tolist()) <= set(range(330, 400))
-    assert len(set(drawn.observation[demo, 0].int().tolist())) > 380
-    assert drawn.human[demo].all()
-    # What follows is what really followed, in the same episode.
-    assert torch.equal(drawn.next_observation[:, 0], drawn.observation[:, 0])
-    ahead = drawn.next_observation[:, 1] - drawn.observation[:, 1]
-    assert ((ahead >= 1) & (ahead <= N)).all()
-    for kept in (1, 200):  # a label of an old one still finds its rows
-        record = next(s for s in replay.demos.segments.values() if s.episode_id == kept)
-        update = Update.empty(OBS, ACT)
-        update.segments[record.id] = dataclasses.replace(record, trim_start=3, trim_stop=1)
-        replay.add(update)
-    assert replay.demo_rows == 399 * 10 - 8
-    update = Update.empty(OBS, ACT)
-    update.segments[record.id] = dataclasses.replace(record, verdict="bad")
-    replay.add(update)
-    assert replay.demo_rows == 398 * 10 - 4
-
-
 def test_one_replay_weighs_demos_by_their_number() -> None:
     config = TINY.with_values(one_replay=True, demo_fraction=0.0, demo_weight=3.0)
     replay = Replay(OBS, ACT, config)
@@ -307,64 +257,6 @@ def test_a_share_of_the_online_half_comes_from_the_newest_steps() -> None:
     ]
     assert sum(newest) / 50 == pytest.approx(50 + 150 / 5, rel=0.05)
     assert min(newest) >= 50
-
-
-def test_the_best_unaided_finishes_are_demos_that_are_cloned() -> None:
-    def finished(id_: int, level: float, **how):
-        update = random_episode(id_, **how)
-        update.reward[:] = level
-        update.episodes[id_] = dataclasses.replace(update.episodes[id_], reason="finish")
-        return update
-
-    driver = np.zeros(40, np.uint8)
-    driver[5:8] = 1
-    replay = Replay(OBS, ACT, TINY.with_values(own_finishes=2, lap_priority=2.0, demo_fraction=0.5))
-    replay.add(random_episode(1, purpose="lap"))
-    for update in (finished(2, 1.0), finished(3, 3.0), finished(4, 9.0, driver=driver), finished(5, 2.0)):
-        replay.add(update)
-    replay.add(random_episode(6))  # ends off the road
-    replay.add(finished(7, 5.0, purpose="evaluation"))
-    assert replay.demo.kinds["finish"] == 80
-    assert replay.human_rows == 40 + 3
-    batch = replay.sample(4000, torch.Generator().manual_seed(0))
-    from_own = batch.demo & ~batch.human
-    assert set(batch.observation[from_own, 0].tolist()) == {3.0, 5.0}
-    for id_, cloned in ((1, True), (2, False), (3, True), (5, True), (6, False)):
-        of_it = batch.observation[:, 0] == id_
-        assert bool((batch.cloned[of_it] == cloned).all()), id_
-    assert torch.equal(batch.cloned[batch.observation[:, 0] == 4], batch.human[batch.observation[:, 0] == 4])
-    shares = [int((batch.demo & (batch.observation[:, 0] == id_)).sum()) for id_ in (3, 5, 1)]
-    assert shares[2] / shares[0] == pytest.approx(2.0, rel=0.2)
-    assert shares[1] / shares[0] == pytest.approx(1.0, rel=0.2)
-
-
-def test_own_finishes_stay_while_they_are_among_the_best_and_then_give_way() -> None:
-    replay = Replay(OBS, ACT, TINY.with_values(own_finishes=1, capacity=400))
-    for id_ in range(1, 400):
-        update = random_episode(id_)
-        if id_ in (1, 200):
-            update.reward[:] = float(id_)
-            update.episodes[id_] = dataclasses.replace(update.episodes[id_], reason="finish")
-        replay.add(update)
-        if id_ == 150:
-            drawn = replay.draw_rows(1, 0, 4000, torch.Generator().manual_seed(0))
-            assert set(drawn.unique().tolist()) == set(replay._episodes[1].rows.tolist())
-    assert replay.demo.kinds == {"finish": 40}
-    drawn = replay.table.seen(replay.draw_rows(1, 0, 200, torch.Generator().manual_seed(0))[0])
-    assert set(drawn[:, 0].tolist()) == {200.0}
-    assert 1 not in replay._episodes
-    assert len(replay.table) < 2 * 16_384
-
-
-@given(st.permutations(range(12)), st.integers(1, 5))
-def test_the_best_finishes_do_not_depend_on_the_order_in_which_they_came(order: list[int], count: int) -> None:
-    best = BestFinishes(count)
-    for id_ in [*order, *order]:
-        best.offer(id_, float(id_ // 2), "here" if id_ % 3 else "there")
-    for track in ("here", "there"):
-        of_it = [id_ for id_ in range(12) if ("here" if id_ % 3 else "there") == track]
-        wanted = sorted(of_it, key=lambda id_: (-(id_ // 2), id_))[:count]
-        assert [id_ for id_ in best if id_ in of_it] == wanted
 
 
 def test_returns_may_run_on_over_a_change_of_driver() -> None:
@@ -413,21 +305,6 @@ def test_what_was_seen_at_an_end_does_not_follow_a_step_of_the_middle() -> None:
     batch = replay.sample(1000, torch.Generator().manual_seed(0))
     assert set(batch.observation[:, 1].tolist()) == set(range(10, 19))  # what followed step 19 is not known
     assert float(batch.next_observation[:, 1].max()) == 19
-
-
-def test_an_end_stays_learned_from_when_what_was_seen_after_it_has_given_way() -> None:
-    config = TINY.with_values(capacity=100, demo_fraction=0.5)
-    replay = Replay(OBS, ACT, config)
-    update = with_takeover(1, 40, 30, 40)
-    update.episodes[1] = dataclasses.replace(update.episodes[1], last_observation=None)
-    replay.add(update)
-    for id_ in range(2, 120):
-        replay.add(random_episode(id_))
-    assert replay.demo_rows == 10
-    batch = replay.sample(64, torch.Generator().manual_seed(0))
-    ends = batch.demo & (batch.observation[:, 1] >= 40 - N)
-    assert ends.any()
-    assert not batch.discount[ends].any()
 
 
 def test_an_episode_of_another_layout_that_is_still_driven_does_no_harm() -> None:
