@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
+
+_IMPORTING = threading.Lock()
 
 APPLICATION_ID = 0x4849544C
 """Written into the file's header ("HITL"), so that another program's database is not taken for a store."""
@@ -45,15 +48,17 @@ class Migration:
 
 def database(conn: sqlite3.Connection) -> Database:
     """Wrap a connection for sqlite-utils; the triggers of the schema rely on recursion being off."""
-    # sqlite-utils loads pandas where it is installed, for one type that no store has: half a second of every start.
-    without_pandas = "sqlite_utils" not in sys.modules and "pandas" not in sys.modules
-    if without_pandas:
-        sys.modules["pandas"] = None  # type: ignore[assignment]
-    try:
-        from sqlite_utils import Database
-    finally:
-        if without_pandas:
-            del sys.modules["pandas"]
+    with _IMPORTING:
+        # sqlite-utils loads pandas where it is installed, for one type that no store has: half a second of every start. Not where
+        # another thread may be loading pandas at this moment.
+        alone = threading.active_count() == 1 and not sys.modules.keys() & {"sqlite_utils", "pandas"}
+        if alone:
+            sys.modules["pandas"] = None  # type: ignore[assignment]
+        try:
+            from sqlite_utils import Database
+        finally:
+            if alone:
+                sys.modules.pop("pandas", None)
     return Database(conn, recursive_triggers=False, execute_plugins=False)
 
 

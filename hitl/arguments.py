@@ -49,6 +49,10 @@ def add_env(parser: argparse.ArgumentParser, default: str | None = "box2d") -> N
     parser.add_argument("--env", default=default, metavar="ENV", help=f"{env_words()} (default: {usual})")
 
 
+SEED_MOST = 2**31 - 1
+"""Of a whole run; each episode's is a multiple of it, and must still be a number that the store can hold."""
+
+
 def whole(least: int = 0, most: int = 2**63 - 1) -> Callable[[str], int]:
     """Return the ``type`` of an option that takes a whole number from ``least`` to ``most``."""
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from data.errors import TrainingError
+from data.errors import StoreError, TrainingError
 from data.store import Store
 from hitl.home import Home
 from hitl.processes import command, environment
@@ -105,18 +105,21 @@ def wait_for_laps(rig: SessionSetup, tell: Callable[[str, str], None], stop: Cal
     Where that is not to be expected, the player is told what to type. Returns False when the player leaves meanwhile.
     """
     rig.policy.begin_episode()  # takes the newest checkpoint
-    with Store(rig.home.store_path, read_only=True) as store:
-        laps = len(store.segments(kind="lap"))
+    laps = 0
+    with contextlib.suppress(StoreError), Store(rig.home.store_path, read_only=True) as store:  # else the recorder says so
+        laps = store.count_laps((rig.observation_names, rig.action_names))
     if rig.policy.checkpoint_name or not laps:
         return True
     counted, store_path, began = f"{laps} laps" if laps != 1 else "1 lap", rig.home.store_path, time.monotonic()
     if _learns(rig, began):
         tell("info", f"The trainer is learning from the {counted} in this home folder. The agent drives as soon as it is done.")
-    while _learns(rig, began) and not stop():
+    while _learns(rig, began):
+        if stop():  # asked once for each turn: a short press of a key is seen only once
+            return False
         time.sleep(0.1)
         rig.policy.begin_episode()
-    if rig.policy.checkpoint_name or stop():
-        return not stop()
+    if rig.policy.checkpoint_name:
+        return True
     if control.running(store_path):
         advice = "The trainer waits or is paused: `hitl train status` says more."
     else:
@@ -127,7 +130,7 @@ def wait_for_laps(rig: SessionSetup, tell: Callable[[str, str], None], stop: Cal
 
 def _learns(rig: SessionSetup, began: float) -> bool:
     """Whether a trainer is still on the way to the first checkpoint that can drive here."""
-    if rig.policy.checkpoint_name or rig.policy.problem or not control.running(rig.home.store_path):
+    if rig.policy.checkpoint_name or rig.policy.refused or not control.running(rig.home.store_path):
         return False
     beat = read_heartbeat(rig.home.root)
     if beat is None or beat.state in ("stopped", "failed"):  # of the trainer before this one

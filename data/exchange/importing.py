@@ -73,9 +73,11 @@ def write(
             summary.segments += len(item.data.segments)
             if summary.steps % 100_000 < len(item.data):
                 commit()
-        commit()
+        if store.conn.in_transaction:
+            store.conn.execute("COMMIT")
         for name in names:
             settle(store.conn, name)
+        commit()  # tells that they are in: what calls may then do away with the files
     except BaseException:
         if store.conn.in_transaction:
             store.conn.execute("ROLLBACK")

@@ -90,9 +90,9 @@ def run_of(value: Any) -> PlayerRun:
         raise EpisodeRefusedError("a sample is not (act, obs, reward, terminated, truncated, info)")
     try:
         actions = np.stack([np.asarray(sample[0], np.float32).reshape(-1) for sample in value])
-        seen = [_parts(sample[1]) for sample in value]
+        shapes = tuple(part.shape for part in _parts(value[0][1]))
         empty = np.zeros(0, np.float32)
-        observations = [np.concatenate([empty, *(part.reshape(-1) for part in parts)]) for parts in seen]
+        observations = [np.concatenate([empty, *(part.reshape(-1) for part in _parts(s[1]))]) for s in value]
         if len({len(o) for o in observations}) != 1:
             raise EpisodeRefusedError("its observations are not all of one size")
         observation = np.stack(observations)
@@ -103,7 +103,7 @@ def run_of(value: Any) -> PlayerRun:
     return PlayerRun(
         actions, observation, reward, terminated, truncated,
         run_id=digest(actions.tobytes(), observation.tobytes()), metadata={}, recorded_at=None,
-        shapes=tuple(part.shape for part in seen[0]),
+        shapes=shapes,
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE_LINES, _SAMPLE_CHARACTERS = 200, 2**18
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
 _GROUPED_BY_POINTS = re.compile(r"[+-]?\d{1,3}(\.\d{3}){2,}")
-_BLANKS = re.compile(r"[\s\u00a0\u202f']")
+_BLANKS = re.compile("[ \u00a0\u202f']")  # what groups digits
 
 
 def rows_of(path: Path) -> Iterator[Row]:

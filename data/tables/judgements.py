@@ -203,7 +203,7 @@ def _checked_trim(
         if not all(math.isfinite(s) for s in seconds):
             raise UsageError("A trim is two numbers of seconds.")
         steps = round(seconds[0] * hz), round(seconds[1] * hz)
-    first, last = steps or (0, 0)
+    first, last = (int(n) for n in steps or (0, 0))
     if stop is None:
         raise UsageError(f"Segment {segment_id} is still being recorded and cannot be trimmed yet.")
     if first < 0 or last < 0 or first + last >= stop - start:

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from data.demos import MOVED, DemoRule
+from data.reading.drives import names_of
 from data.reading.schema_check import readable_rows
+from data.reading.update import Layout
 from data.records import Segment, SegmentRecord
 
 _SELECT = f"""
@@ -100,6 +102,13 @@ class SegmentTables:
         row = self.conn.execute("SELECT config FROM checkpoints WHERE kind = 'train' ORDER BY id DESC LIMIT 1").fetchone()
         settings = json.loads(row[0]) if row else {}
         return DemoRule.of(settings if isinstance(settings, dict) else {})
+
+    def count_laps(self, layout: Layout) -> int:
+        """Return how many laps count as demos for who sees and does what ``layout`` names."""
+        sessions = self.conn.execute("SELECT id, observation_names, action_names FROM sessions").fetchall()
+        here = {id_ for id_, seen, done in sessions if (names_of(seen), names_of(done)) == layout}
+        rule = self.rule()
+        return sum(rule.judge(s).counts for s in self.segments(kind="lap") if s.session_id in here)
 
     def corners_named(self) -> list[tuple[str, str]]:
         """Return each (track, corner) that a segment names."""

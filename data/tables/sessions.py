@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from data.connect import now, transaction
+from data.numbers import is_number
 from data.reading.drives import names_of
 from data.reading.schema_check import readable_rows
 from data.recording import recovery
@@ -113,5 +114,9 @@ def reopen(conn: sqlite3.Connection, uuid: str, source: str) -> None:
 
 
 def _numbers(text: str | None) -> dict[str, float]:
-    values = json.loads(text) if text else {}
-    return {k: float(v) for k, v in values.items() if isinstance(v, int | float)}
+    """Return the numbers of a session's reward settings; a row from elsewhere may hold anything."""
+    try:
+        values = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return {k: float(v) for k, v in values.items() if is_number(v)} if isinstance(values, dict) else {}

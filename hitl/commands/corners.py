@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.errors import HitlError, UsageError
 from hitl.arguments import Parser
-from hitl.commands.selection import parse_date
+from hitl.commands.selection import date_if_any
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
     )
     add_home(parser)
     parser.add_argument("--track", help="of this track (default: the one driven last)")
-    parser.add_argument("--since", type=parse_date, metavar="DATE", help="only episodes since then: 2026-11-20, today, 12h, 7d")
+    parser.add_argument("--since", type=date_if_any, metavar="DATE", help="only episodes since then: 2026-11-20, today, 12h, 7d")
     parser.add_argument("--mine", action="store_true", help="add the places where episodes end as corners")
     parser.add_argument("--add", nargs=3, metavar=("NAME", "FROM", "TO"), help="add or move a corner, in metres")
     parser.add_argument("--rename", nargs=2, metavar=("OLD", "NEW"), help="give a corner your own name")

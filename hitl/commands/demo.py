@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hitl.arguments import Parser, amount, whole
+from hitl.arguments import SEED_MOST, Parser, amount, whole
 from hitl.home import Home, add_home, default_home, home_path
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--track", default="default", help="another track (name or file): first an agent is trained until it stalls"
     )
-    parser.add_argument("--seed", type=whole(), default=0)
+    parser.add_argument("--seed", type=whole(0, SEED_MOST), default=0)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="where the HTML report goes (default: in the home folder)"

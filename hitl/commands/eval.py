@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hitl.arguments import Parser, add_env, whole
+from hitl.arguments import SEED_MOST, Parser, add_env, whole
 from hitl.home import add_home, home_path
 
 
@@ -19,7 +19,7 @@ def main(argv: list[str]) -> int:
         "--checkpoint", default="latest", help="best, latest, a number or a file name (default: latest)"
     )
     parser.add_argument("--episodes", type=whole(1), default=20, metavar="N", help="how many (default: 20)")
-    parser.add_argument("--seed", type=whole(), default=0, help="of the starts")
+    parser.add_argument("--seed", type=whole(0, SEED_MOST), default=0, help="of the starts")
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args(argv)
 

@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--name", default="", help="part of the name of the pad to show")
     parser.add_argument("--once", action="store_true", help="print one reading and end")
     parser.add_argument("--json", action="store_true", help="print one reading as JSON and end")
-    parser.add_argument("--seconds", type=amount(above=0), default=None, help="end after so long (default: until Ctrl-C)")
+    parser.add_argument("--seconds", type=amount(), default=None, help="end after so long (default: until Ctrl-C)")
     parser.add_argument("--choose", action="store_true", help="press a button on the pad to use; it is remembered")
     parser.add_argument("--calibrate", action="store_true", help="measure the rest and the ends of the three axes")
     parser.add_argument(

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from hitl.arguments import Parser, add_env, amount, whole
+from hitl.arguments import SEED_MOST, Parser, add_env, amount, whole
 from hitl.home import add_home, home_path
 from hitl.pads import PADS
 
@@ -65,7 +65,7 @@ def command_line() -> Parser:
         "--headless", action="store_true", help="no window; with --pad scripted or none as fast as it goes"
     )
     parser.add_argument("--overlay", choices=("full", "compact", "bar", "off"), help="how much of it (default: as set)")
-    parser.add_argument("--seed", type=whole(), default=0)
+    parser.add_argument("--seed", type=whole(0, SEED_MOST), default=0)
     return parser
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.errors import TrainingError
-from hitl.arguments import Parser, whole
+from hitl.arguments import SEED_MOST, Parser, whole
 from hitl.commands.server import access_of, add_access
 from hitl.home import Home, add_home, home_path
 from trainer.daemon import control
@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--tmrl-config", type=Path, metavar="FILE", help="settings of an existing tmrl config.json")
     parser.add_argument("--init", metavar="FILE", help="begin from a checkpoint file; 'best' goes back to the best one")
     parser.add_argument("--fresh", action="store_true", help="begin anew whatever checkpoints there are")
-    parser.add_argument("--seed", type=whole())
+    parser.add_argument("--seed", type=whole(0, SEED_MOST))
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     parser.add_argument(
         "--log",

@@ -116,6 +116,8 @@ class CheckpointPolicy(NetworkPolicy):
         self.checkpoint_name = ""
         self.updates = 0
         self.problem = ""
+        self.refused = False
+        """Whether a checkpoint that is there cannot drive here."""
         self.notices: list[str] = []
         """Sentences for the player; whoever says them empties it."""
         self._settings: list[str] = []  # names in the checkpoint that drives, about which the player was told already
@@ -164,7 +166,7 @@ class CheckpointPolicy(NetworkPolicy):
                 problems.append(str(error))  # half-written or altered: take the one before it
             else:
                 break
-        self.problem = problems[0] if problems else ""
+        self.problem, self.refused = problems[0] if problems else "", bool(problems)
 
     def hold(self, which: str, track: str | None = None) -> None:
         """Hold one checkpoint: ``best`` (of ``track``, if any), ``latest``, a number or a name. Raises CheckpointError."""

@@ -98,6 +98,8 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Make one step at once; the action is given around 0, in [-1, 1]."""
+        if self._env is None or self._spent:
+            raise RuntimeError("the environment was lost: call reset first")
         given = self.scaled(action)
         return self._guarded(lambda: self._step(given), self._step_s, "a step")
 

@@ -129,7 +129,7 @@ def from_table(table: Mapping[str, Any], default: PadMap, file: str = "pads.toml
         known(name, (*_AXES, "buttons", "rests"), SettingPlace(file))
         place = SettingPlace(file, name)
         if not isinstance(value, Mapping):
-            raise place.wrong(f"[{name}] must be a table.")
+            raise place.wrong(f"[{name}] must be a table of settings, each on a line of its own.")
         if name in _AXES:
             said = {k: v if k == "source" else _number(v) for k, v in value.items()}
             mapping = replace(mapping, **{name: filled(getattr(mapping, name), said, place)})
@@ -148,7 +148,7 @@ def _sources(value: object, meaning: str, place: SettingPlace) -> tuple[str, ...
 
 
 def _number(value: object) -> object:
-    """Return the number that a text says (``low = "-0.9"``), as it was always read; anything else as it is."""
+    """Return the number that a text says (``low = "-0.9"``), as earlier versions read it; anything else as it is."""
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
             return float(value)

@@ -14,6 +14,7 @@ from hitl.road.line import ReferenceLine
 RADIUS_M = 40.0  # m: a stretch that bends more tightly is a corner
 JOIN_M = 12.0  # m: bends nearer than this are one corner
 
+
 def corner_called(name: str, corners: Iterable[Corner], track: str) -> Corner:
     """Return the corner of that name among a track's. Raises UsageError, which lists them."""
     known = {corner.name: corner for corner in corners}

@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from data.errors import InputFileError, shown
 from data.files.paths import user_path
 from data.files.text_files import parse_toml, read_rows, read_toml
+from data.numbers import is_number
 from data.records import Corner
 from data.suggest import did_you_mean
-from hitl.road.corners import corners_from_curvature
+from hitl.road.corners import corner_called, corners_from_curvature
 from hitl.road.line import MOST_FAR, MOST_LENGTH, ReferenceLine
 
 DEFAULT_WIDTH = 16.0  # m, for formats that carry no width: TrackMania's usual road
@@ -44,12 +45,8 @@ class Track:
     corners: tuple[Corner, ...] = field(default=())
 
     def corner(self, name: str) -> Corner:
-        """Return the corner of that name."""
-        named = {corner.name: corner for corner in self.corners}
-        if name in named:
-            return named[name]
-        known = ", ".join(named) or "none"
-        raise InputFileError(f"Track '{self.name}' has no corner '{name}'. Known corners: {known}.{did_you_mean(name, named)}")
+        """Return the corner of that name. Raises UsageError."""
+        return corner_called(name, self.corners, self.name)
 
 
 def shipped_tracks() -> tuple[str, ...]:
@@ -163,7 +160,7 @@ def _segment_shape(name: str, number: int, segment: Any) -> tuple[float, float]:
     """Return (length in m, curvature in 1/m) of one TOML segment."""
     if isinstance(segment, dict):
         values: list[Any] = [segment.get(k) for k in ("straight", "radius", "angle")]
-        straight, radius, angle = (v if type(v) in (int, float) and math.isfinite(v) else None for v in values)
+        straight, radius, angle = (v if is_number(v) else None for v in values)
         if straight is not None and straight > 0 and radius is None and angle is None:
             return float(straight), 0.0
         if radius is not None and radius >= LEAST_RADIUS and angle and abs(angle) <= 3600 and straight is None:

@@ -1,5 +1,6 @@
 """Opening a store for reading while others open, write and close it: no lock is lost, no log removed under a writer."""
 
+import importlib.util
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ import numpy as np
 from data.recording.recorder import Recorder
 from data.records import SessionInfo, StepRow
 from data.store import Store
+from tests.support.places import ROOT
 
 VISITOR = """
 import sys
@@ -63,3 +65,14 @@ def test_readers_come_and_go_beside_a_recorder_and_another_process(tmp_path):
         assert store.conn.execute("SELECT count(*) FROM steps").fetchone()[0] == steps
         assert store.conn.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         assert store.conn.execute("SELECT count(*) FROM metrics").fetchone()[0] == 240
+
+
+def test_a_store_is_opened_without_pandas_and_pandas_is_there_for_others():
+    """sqlite-utils would load it, where it is installed: half a second of every start."""
+    code = (
+        "import sys, sqlite3; from data.schema import database; database(sqlite3.connect(':memory:'));"
+        "print('pandas' in sys.modules); import importlib.util; print(importlib.util.find_spec('pandas') is None)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT).stdout.split()
+    assert said[0] == "False"
+    assert said[1] == str(importlib.util.find_spec("pandas") is None)

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from data.store import Store
 from hitl import trainer_process
 from hitl.home import Home
 from hitl.trainer_process import wait_for_laps
+from tests.support.daemon_runs import ACTIONS, NAMES
 from tests.trainer.daemon.test_laps_first import record_laps
 from trainer.daemon.control import trainer_lock
 from trainer.daemon.heartbeat import Heartbeat, write_heartbeat
@@ -19,9 +21,12 @@ LEARNING, RANDOM = "The trainer is learning from the 2 laps", "The agent has lea
 class Rig:
     """A session's set-up whose policy finds a checkpoint at the given look."""
 
-    def __init__(self, root: Path, found_at: int | None, problem: str = "") -> None:
+    def __init__(self, root: Path, found_at: int | None, problem: str = "", refused: bool | None = None) -> None:
         self.home, self.policy, self.looks, self.found_at = Home(root), self, 0, found_at
         self.checkpoint_name, self.problem = "", problem
+        self.refused = bool(problem) if refused is None else refused
+        self.observation_names: tuple[str, ...] = NAMES
+        self.action_names = ACTIONS
 
     def begin_episode(self) -> None:
         self.looks += 1
@@ -45,9 +50,9 @@ def beat(home: Path, state: str, age: float = 0.0) -> None:
     write_heartbeat(home, Heartbeat(state=state, at=time.time() - age, ticks=time.monotonic() - age))
 
 
-def said(rig: Rig, leaves: bool = False) -> tuple[bool, list[str]]:
+def said(rig: Rig) -> tuple[bool, list[str]]:
     texts: list[str] = []
-    return wait_for_laps(rig, lambda level, text: texts.append(text), lambda: leaves), texts  # type: ignore[arg-type]
+    return wait_for_laps(rig, lambda level, text: texts.append(text), lambda: False), texts  # type: ignore[arg-type]
 
 
 def test_an_agent_with_a_checkpoint_drives_and_nothing_is_said(home: Path) -> None:
@@ -96,7 +101,33 @@ def test_a_trainer_that_never_speaks_is_waited_for_only_so_long(home: Path, monk
 
 
 @pytest.mark.usefixtures("trainer")
-def test_the_player_may_leave_meanwhile(home: Path) -> None:
+def test_the_player_may_leave_meanwhile_by_one_short_press(home: Path) -> None:
     beat(home, "training")
-    drives, _ = said(Rig(home, None), leaves=True)
-    assert not drives
+    pressed, texts = iter([False, False, True]), []  # a press is seen once, and by whom asks
+    assert not wait_for_laps(Rig(home, None), lambda level, text: texts.append(text), lambda: next(pressed, False))  # type: ignore[arg-type]
+    assert [text.startswith(LEARNING) for text in texts] == [True]
+
+
+@pytest.mark.usefixtures("trainer")
+def test_a_store_that_is_busy_for_a_moment_does_not_end_the_waiting(home: Path) -> None:
+    beat(home, "training")
+    rig = Rig(home, 4, problem="The store is in use.", refused=False)
+    drives, (text,) = said(rig)
+    assert (drives, rig.looks) == (True, 4)
+    assert text.startswith(LEARNING)
+
+
+def test_a_store_that_cannot_be_read_is_for_others_to_tell(home: Path) -> None:
+    (home / "store.sqlite").write_bytes(b"no store")
+    assert said(Rig(home, None)) == (True, [])
+
+
+@pytest.mark.parametrize("why", ["bad", "of another layout"])
+def test_laps_that_are_not_learned_from_are_not_counted(home: Path, why: str) -> None:
+    rig = Rig(home, None)
+    if why == "bad":
+        with Store(home / "store.sqlite") as store:
+            store.label([s.id for s in store.segments()], verdict="bad")
+    else:
+        rig.observation_names = ("another",)
+    assert said(rig) == (True, [])

@@ -37,6 +37,7 @@ class CheckpointWriter:
         self._intake, self._budget, self._generator, self._report = intake, budget, generator, report
         self._began = self._saved_at = time.monotonic()
         self._saved_updates = self._learner.updates if start.own else -1
+        self._tried = False
         if start.own and start.path is not None:
             report.beat.checkpoint = start.path.name
 
@@ -55,6 +56,11 @@ class CheckpointWriter:
         return self._saved_updates >= 0
 
     @property
+    def first_due(self) -> bool:
+        """Whether it is time for this run's first one, or to try that again."""
+        return not self.any_yet and (not self._tried or self.due)
+
+    @property
     def behind(self) -> bool:
         """Whether something was learned since the last one."""
         return self._learner.updates != self._saved_updates
@@ -66,12 +72,14 @@ class CheckpointWriter:
             "online_steps": self._budget.online,
             "owed_updates": self._budget.owed,
             "last_lap": self._budget.last_lap,
+            "held_from": self._budget.held_out[0],
+            "held_to": self._budget.held_out[1],
             "last_step": self._intake.follower.last_step,
         }
         before = self._start.meta.tracks if self._start.meta is not None else {}
         learned_on = before | self._intake.watch.digests(self._store_path, self._intake.replay.tracks)
         meta = CheckpointMeta.of(learner, *self._intake.names, kind=KIND, numbers=numbers, tracks=learned_on)
-        self._saved_at = time.monotonic()
+        self._saved_at, self._tried = time.monotonic(), True
         try:
             name, sha256 = save(self._folder, learner, meta, {"rng.replay": self._generator.get_state()})
             with Store(self._store_path) as store:
@@ -105,14 +113,15 @@ class CheckpointWriter:
     def roll_back(self) -> str:
         """Go back to the last good checkpoint, with lower learning rates the first time; return its name.
 
-        Raises TrainingError the second time, or when there is none.
+        A run without one begins anew. Raises TrainingError the second time, or when no checkpoint is good.
         """
         if self._learner.lr_scale < 1.0:
+            at = "at its last good checkpoint" if self.any_yet else "before its first checkpoint"
             raise TrainingError(
-                "Training has exploded again with lower learning rates, so it stops at its last good checkpoint: set "
-                "lr_critic and lr_actor lower, or grad_clip_critic=1."
+                f"Training has exploded again with lower learning rates, so it stops {at}: set lr_critic and lr_actor lower, "
+                "or grad_clip_critic=1."
             )
-        if not self.any_yet:
+        if not self.any_yet and self._start.path is None:
             return self._begin_anew()
         for record in self._intake.watch.checkpoints(self._store_path, KIND, self._config.keep_checkpoints):
             with contextlib.suppress(CheckpointError):

@@ -48,6 +48,8 @@ class Intake:
         update = self._first
         while True:
             self._take_in(update)
+            if self._report.due("starting", 0, 0):  # a large store takes a while
+                self._report.write("starting", self.watch)
             if stop():
                 return False
             update = self.follower.poll()

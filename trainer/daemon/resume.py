@@ -52,6 +52,7 @@ class LearnerStart:
             budget.online, budget.owed = int(numbers["online_steps"]), float(numbers["owed_updates"])
             # A run of an earlier version has learned from the laps that are there, if it has learned anything.
             budget.last_lap = int(numbers.get("last_lap", last_lap if self.meta.updates else 0))
+            budget.held_out = int(numbers.get("held_from", 0)), int(numbers.get("held_to", 0))
         elif self.meta.updates:
             # It was trained on its env_steps already, as far as these are in this store.
             budget.online, budget.warmup = min(self.meta.env_steps, online_now), 0
@@ -125,6 +126,7 @@ def _from_file(
     if not own:
         learner.generator.manual_seed(config.seed + 1)  # another run: it draws its own numbers
         learner.lr_scale = 1.0
+        learner.clones_until = min(learner.clones_until, learner.updates)  # the laps of that run are not these
         learner.reward_scale.zero_()  # what is paid here may be of another unit
     unknown = unknown_settings(path.name, meta.config)
     return LearnerStart(learner, config, meta, path, record.id if record else None, own, tensors, unknown)

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
 from data.errors import StoreError
 from trainer.daemon import control
 from trainer.daemon.checkpointing import CheckpointWriter
@@ -15,6 +13,7 @@ from trainer.daemon.intake import Intake
 from trainer.daemon.metric_logs import MetricRows
 from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import LearnerStart
+from trainer.daemon.update_budget import LapsFirst
 from trainer.replay.batch import Batch
 
 CHUNK = 8  # updates between two looks at the store; a fixed number, so that a resumed run draws as an uninterrupted one
@@ -39,15 +38,13 @@ class Training:
         self._began = time.monotonic()
         self._rate = (self._began, self.learner.updates)
         self._last_batch: Batch | None = None
-        self._laps_told = 0
-        if self._laps_first:  # it was stopped while it learned from them
-            self.replay.hold_laps_out(id_ for id_ in self.replay.new_laps(0) if id_ <= self.budget.last_lap)
+        self.laps = LapsFirst(self.learner, self.replay, self.budget)
         self._count()
 
     def run(self, stop: Callable[[], bool]) -> bool:
         """Train until asked to stop; True when something else is driven here than the learner was made for: begin anew."""
         while not stop():
-            if not self._checkpoints.any_yet and self._may_drive:
+            if self._checkpoints.first_due and self._may_drive:
                 self._checkpoint()  # something to go back to, and something to drive with
             self._turn()
             if self.intake.made_for_another:
@@ -58,30 +55,13 @@ class Training:
         return False
 
     @property
-    def _laps_first(self) -> bool:
-        """Whether what laps show is still to be learned, before anything else and before a checkpoint may drive."""
-        return self.learner.updates < self.learner.clones_until
-
-    @property
     def _may_drive(self) -> bool:
         """Whether the weights in force are worth a checkpoint: random ones are not while laps are on their way."""
-        return not self._laps_first and bool(self.learner.updates or self.replay.online_steps or not self._wants_laps)
-
-    @property
-    def _wants_laps(self) -> bool:
-        return self.config.lap_utd > 0 and self.config.bc_weight > 0
+        return not self.laps.active and bool(self.learner.updates or self.replay.online_steps or not self.laps.wanted)
 
     def _count(self) -> None:
         self.budget.steps(self.replay.online_steps)
-        new = self.replay.new_laps(self.budget.last_lap)
-        before = self._laps_first
-        self.learner.clone_first(self.budget.laps(new))
-        if self._laps_first and not before:
-            self.replay.hold_laps_out(new)
-        elif before and not (self._wants_laps and self.replay.new_laps(0)):
-            # None counts any more: what they owe is dropped.
-            self.budget.paid(self.learner.clones_until - self.learner.updates)
-            self.learner.clones_until = self.learner.updates
+        self.laps.count()
         self.learner.env_steps = self._env_base + self.budget.online
 
     def _turn(self) -> None:
@@ -90,6 +70,8 @@ class Training:
         update = self.intake.poll()
         if update.news:
             self._count()
+        if self.laps.over():
+            self._end_laps()
         self.watch.spent("following", time.monotonic() - began)
         if self.watch.evaluated:
             self._judge()
@@ -103,10 +85,9 @@ class Training:
             return
         count = min(1 if self.config.network in SLOW else CHUNK, due)
         self._report.beat.detail = ""
-        if self._laps_first:
-            done, wanted = self.learner.updates, self.learner.clones_until
-            self._report.beat.detail = f"on your laps, before the first drive: {done / wanted:.0%}"
-            count = min(count, wanted - done)
+        if self.laps.active:
+            self._report.beat.detail = self.laps.progress
+            count = min(count, self.laps.left)
         self._learn(count)
         self._tell("training")
 
@@ -121,7 +102,7 @@ class Training:
         return False, "(every update for what was driven is done)"
 
     def _learn(self, count: int) -> None:
-        c, began, laps_first = self.config, time.monotonic(), self._laps_first
+        c, began = self.config, time.monotonic()
         batches = self.replay.sample_many(count, c.batch_size, self.generator)
         drawn = time.monotonic()
         for batch in batches:
@@ -136,32 +117,14 @@ class Training:
             return
         if now - self._rows.written_at >= min(METRICS_S + 0.02 * (now - self._began), c.checkpoint_seconds_max):
             self._write_metrics()
-        if laps_first and not self._laps_first:
-            self._checkpoint()
-            self._tell_laps_learned()
-        elif self._checkpoints.due and not laps_first:
+        if self._checkpoints.due and not self.laps.active:
             self._checkpoint()
 
-    @torch.no_grad()
-    def _tell_laps_learned(self) -> None:
-        """Say how well the laps that were held out are driven after; from now on they are learned from, too."""
-        laps, held_out = self.replay.laps, self.replay.held_out()
-        self.replay.release_laps()
-        if laps < 2 * self._laps_told:
-            return  # they come in one by one
-        self._laps_told = laps
-        text = f"It has learned from {laps} laps" if laps != 1 else "It has learned from 1 lap"
-        text += f" ({self.learner.updates:,} updates), and can drive: `hitl play`."
-        if held_out is not None:
-            seen, did = held_out
-            actor = self.learner.average if self.learner.average is not None else self.learner.actor
-            error = (actor.act(seen, True) - did).abs().mean()
-            constant = (did - did.mean(0)).abs().mean()
-            text += (
-                f" Where you drove laps that it has not seen, its steering and pedals are {error:.2f} from yours on average "
-                f"(1 is full; always the same action: {constant:.2f})."
-            )
-        self._report.event("laps", text)
+    def _end_laps(self) -> None:
+        """All laps are learned from: a checkpoint may drive."""
+        text = self.laps.result()
+        if self.learner.updates and (not self._checkpoints.behind or self._checkpoint()) and text:
+            self._report.event("laps", text)
 
     def _roll_back(self) -> None:
         """Go back to the last good checkpoint. Raises TrainingError when that does not help."""
@@ -182,9 +145,12 @@ class Training:
         for kind, text, level in events:
             self._report.event(kind, text, level)
 
-    def _checkpoint(self) -> None:
-        if self._checkpoints.write():
+    def _checkpoint(self) -> bool:
+        """Write a checkpoint; False when there is no room for it."""
+        written = self._checkpoints.write()
+        if written:
             self._write_heartbeat(self._report.beat.state)
+        return written
 
     def _write_metrics(self) -> None:
         self._rows.write(self.learner, self.intake, self._last_batch)
@@ -208,10 +174,10 @@ class Training:
         beat, budget, now = self._report.beat, self.budget, time.monotonic()
         beat.updates, beat.env_steps = self.learner.updates, self.learner.env_steps
         beat.online_steps, beat.owed_updates = budget.online, budget.due
-        beat.steps_behind = 0 if self._laps_first else int(budget.due / self.config.utd)
+        beat.steps_behind = 0 if self.laps.active else int(budget.due / self.config.utd)
         new = budget.online - self._online_at_start
         on_drives = self.learner.updates - max(self._updates_at_start, self.learner.clones_until)
-        beat.utd = on_drives / new if new > 0 else 0.0
+        beat.utd = max(0, on_drives) / new if new > 0 else 0.0
         beat.demo_rows, beat.takeover_seconds = self.replay.demo_rows, self.replay.demo_seconds()
         beat.bc_weight, beat.below_best = self.config.bc_weight, self.watch.below
         if now - self._rate[0] >= 1.0:

@@ -1,10 +1,17 @@
-"""How many updates are owed for the steps that came in."""
+"""How many updates are owed for the steps that came in, and those on laps, which come before the first drive."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from trainer.learner.learner import Learner
+    from trainer.replay.replay import Replay
 
 
 @dataclass
@@ -24,6 +31,8 @@ class UpdateBudget:
     lap_utd: float = 0.0
     last_lap: int = 0
     """Number of the newest lap that was counted."""
+    held_out: tuple[int, int] = (0, 0)
+    """One in ten of the laps from behind the first number to the second is held out while the others are learned from."""
 
     def steps(self, online: int) -> None:
         """Count up to ``online`` steps in all."""
@@ -46,3 +55,75 @@ class UpdateBudget:
     def paid(self, updates: int) -> None:
         """Note that updates were done."""
         self.owed -= updates
+
+
+class LapsFirst:
+    """The time in which an agent that knows nothing learns what laps show, before anything else and before it drives."""
+
+    def __init__(self, learner: Learner, replay: Replay, budget: UpdateBudget) -> None:
+        self._learner, self._replay, self._budget = learner, replay, budget
+        self._told = 0  # laps, the last time that something was said of them
+        if self.active:  # it was stopped in that time
+            first, last = budget.held_out
+            replay.hold_laps_out(id_ for id_ in replay.new_laps(first) if id_ <= last)
+        self._was_active = self.active
+
+    @property
+    def active(self) -> bool:
+        """Whether it is that time."""
+        return self._learner.updates < self._learner.clones_until
+
+    @property
+    def wanted(self) -> bool:
+        """Whether laps are learned from like this at all."""
+        return self._learner.config.lap_utd > 0 and self._learner.config.bc_weight > 0
+
+    @property
+    def left(self) -> int:
+        """Updates until it is over."""
+        return self._learner.clones_until - self._learner.updates
+
+    @property
+    def progress(self) -> str:
+        """How far it is, in words."""
+        return f"on your laps, before the first drive: {self._learner.updates / self._learner.clones_until:.0%}"
+
+    def count(self) -> None:
+        """Count laps that are new, and those that no longer count."""
+        learner, replay, budget = self._learner, self._replay, self._budget
+        last, before = budget.last_lap, self.active
+        new = replay.new_laps(last)
+        learner.clone_first(budget.laps(new))
+        if self.active and not before:
+            budget.held_out = last, budget.last_lap
+            replay.hold_laps_out(new)
+        elif before and not (self.wanted and replay.new_laps(0)):
+            budget.paid(min(self.left, budget.due))  # none counts any more: what they owe is dropped
+            learner.clones_until = learner.updates
+        if self.active:
+            learner.clones_until = min(learner.clones_until, learner.updates + budget.due)
+
+    def over(self) -> bool:
+        """Whether it has ended since this was last asked."""
+        before, self._was_active = self._was_active, self.active
+        return before and not self._was_active
+
+    @torch.no_grad()
+    def result(self) -> str:
+        """Learn from all laps again; return what to say of what was learned, empty where there is nothing new to say."""
+        learner, laps, held_out = self._learner, self._replay.laps, self._replay.held_out()
+        self._replay.release_laps()
+        if not laps or laps < 2 * self._told:  # they come in one by one
+            return ""
+        self._told = laps
+        text = f"It has learned from {laps} laps" if laps != 1 else "It has learned from 1 lap"
+        text += f" ({learner.updates:,} updates), and can drive: `hitl play`."
+        if held_out is not None:
+            seen, did = held_out
+            error = ((learner.average or learner.actor).act(seen, True) - did).abs().mean()
+            constant = (did - did.mean(0)).abs().mean()
+            text += (
+                f" Where you drove laps that it has not seen, its steering and pedals are {error:.2f} from yours on average "
+                f"(1 is full; always the same action: {constant:.2f})."
+            )
+        return text

@@ -376,3 +376,14 @@ def test_a_farthest_metre_that_is_no_number_is_no_pass(path):
         store.conn.execute('UPDATE episodes SET "return" = 9e999')
         assert store.evaluations()[0].return_mean == 0.0
         assert [e.farthest for e in store.episodes()] == [5.0, 0.0]
+
+
+@pytest.mark.parametrize("reward", ["[1]", "{", "5", "null", "", '{"a": 1' + "0" * 400 + "}", '{"a": true}'])
+def test_a_foreign_session_s_reward_settings_stop_nobody(path, reward):
+    with Recorder(path, session_info()) as recorder:
+        recorder.begin_episode()
+        recorder.step(step_row(0))
+    with Store(path) as store:
+        store.conn.execute("UPDATE sessions SET reward = ?", (reward,))
+        assert store.sessions()[0].reward == {}
+    assert len(Follower(path).poll()) == 1

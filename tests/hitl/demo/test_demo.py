@@ -79,8 +79,10 @@ class TestShipped:
         assert none.as_json() == {"episodes": 0, "corner_passes": 0, "return_mean": None}
         with Store(home.store_path, read_only=True) as store:
             assert [e.cut_off for e in store.episodes(purpose="evaluation", newest=2)] == [False, True]
-            after = stored_report(store, track="default").after
+            report = stored_report(store, track="default")
+            after, counted = report.after, sum(not e.cut_off for e in store.episodes(purpose="evaluation"))
             newest = store.evaluations()[-1]
+        assert sum(e.episodes for e in report.evaluations) == counted
         assert after is not None
         assert len(after.passed) == 20  # the newest ones that count: the one that was cut off is not among them
         assert newest.episodes == 20 + len(results)

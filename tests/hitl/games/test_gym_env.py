@@ -290,3 +290,19 @@ def test_the_command_plays_and_evaluates_it(tmp_path, capsys):
     assert "2 episodes, 400 steps" in capsys.readouterr().out
     assert cli.main(["play", *base, "--headless", "--pad", "scripted", "--episodes", "1"]) == 2
     assert "knows roads only" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("how", ["lost", "closed"])
+def test_what_is_lost_or_closed_takes_no_step_before_a_reset(how):
+    env = GymEnv(lambda: Moody("raise"))
+    env.reset(seed=0)
+    if how == "closed":
+        env.close()
+    else:
+        for _ in range(4):
+            env.step(np.zeros(1, np.float32))
+        with pytest.raises(EnvironmentLost):
+            env.step(np.zeros(1, np.float32))
+    with pytest.raises(RuntimeError, match="call reset first"):
+        env.step(np.zeros(1, np.float32))
+    env.close()

@@ -76,7 +76,8 @@ class TestForwarding:
         first, second, third = outbox.next(), outbox.next(), outbox.next()
         inbox.take(first)
         inbox.take(second)
-        outbox.acknowledged(1)  # the word about the second is lost
+        assert outbox.acknowledged(1)  # the word about the second is lost
+        assert not outbox.acknowledged(1), "said once more, it is no news"
         inbox.close()
         anew = Inbox(Home(tmp_path / "trainer"))
         assert not anew.take(third)  # the second is missing for all it knows

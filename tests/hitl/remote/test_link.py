@@ -67,6 +67,9 @@ class TestAccess:
         folder = tmp_path / "keys"
         to = access("10.0.0.1", 1234, folder, key=True)
         assert to.keys == folder
+        assert access("127.0.0.1", 1234, folder, no_tls=True).keys is None
+        with pytest.raises(UsageError, match="Without TLS"):
+            access("10.0.0.1", 1234, folder, no_tls=True)
         assert len(to.password) >= 30
         assert to.password not in capsys.readouterr().out
         if sys.platform != "win32":

@@ -183,3 +183,12 @@ def test_a_line_is_read_as_a_spreadsheet_or_numpy_saved_it(tmp_path, raw):
     line = load_track(path).line
     assert line.points[0].tolist() == [0.5, 0.25]
     assert line.length == pytest.approx(39.0)
+
+
+@pytest.mark.parametrize("value", ["1" + "0" * 400, "nan", "inf", "true", "'9'"])
+@pytest.mark.parametrize("segment", ["{{straight = {}}}", "{{radius = {}, angle = 90}}", "{{radius = 20, angle = {}}}"])
+def test_a_segment_of_no_length_that_can_be_is_refused_in_one_sentence(tmp_path, segment, value):
+    path = tmp_path / "track.toml"
+    path.write_text(f"name = 'x'\nwidth = 8\nsegments = [{segment.format(value)}]\n")
+    with pytest.raises(InputFileError, match=r"write \{straight = metres\} or \{radius = metres, angle = degrees\}"):
+        load_track(path)

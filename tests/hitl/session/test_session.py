@@ -3,6 +3,7 @@ import sqlite3
 import numpy as np
 import pytest
 
+from data.errors import UsageError
 from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, Corner, SessionInfo
 from data.store import Store
@@ -15,6 +16,7 @@ from hitl.pads.base import MISSING, PadState
 from hitl.session.offers import CornerOffers
 from hitl.session.outcome import OutcomeJudge
 from hitl.session.session import Session
+from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 
 
@@ -127,7 +129,7 @@ def test_an_unplugged_pad_ends_the_takeover_as_interrupted(recorded):
     segment = db.execute("SELECT * FROM segments").fetchone()
     assert (segment["start"], segment["stop"], segment["interrupted"]) == (1, 7, 1)
     assert {r[0] for r in rows[7:]} == {AGENT}
-    assert db.execute("SELECT count(*) FROM events WHERE kind = 'pad_lost'").fetchone()[0] == 1
+    assert [tuple(row) for row in db.execute("SELECT level FROM events WHERE kind = 'pad_lost'")] == [("warning",)]
 
 
 def test_a_pause_leaves_no_gap_in_the_recorded_steps(recorded):
@@ -251,3 +253,25 @@ class TestOutcome:
         judge.handed_back(5.0)
         assert judge.step(6.9, 10.0) == []
         assert judge.step(7.0, 10.0) == [(1, "cleared")]
+
+
+def test_the_game_is_closed_when_the_session_is_left_and_when_it_cannot_begin(tmp_path, monkeypatch):
+    closed = []
+    monkeypatch.setattr("hitl.games.driving_env.DrivingEnv.close", lambda env: closed.append(env))
+    with SessionSetup(Home(tmp_path), SessionOptions()):
+        assert not closed
+    assert len(closed) == 1
+    with pytest.raises(UsageError):
+        SessionSetup(Home(tmp_path), SessionOptions(only_corner="nowhere"))
+    assert len(closed) == 2
+
+
+@pytest.mark.parametrize(("source", "stays"), [("track", False), ("player", True)])
+def test_a_corner_lies_where_its_track_says_unless_the_player_moved_it(tmp_path, source, stays):
+    with SessionSetup(Home(tmp_path), SessionOptions()) as rig:
+        own = rig.corners[0]
+    with Store(tmp_path / "store.sqlite") as store:
+        store.upsert_corner("default", own.name, own.from_m + 5.0, own.to_m + 5.0, source)
+    with SessionSetup(Home(tmp_path), SessionOptions()) as rig:
+        found = rig.corners[0]
+    assert (found.from_m, found.to_m) == (pytest.approx(own.from_m + 5.0 * stays), pytest.approx(own.to_m + 5.0 * stays))

@@ -86,7 +86,8 @@ def update_ratio(history: History, case: Case) -> Answer:
         updates = np.arange(len(memory), dtype=np.float64) * recipe.updates_per_row
     else:
         return Lacking("TRAINING_STEPS_PER_ROUND in the recipe")
-    known = np.isfinite(memory) & np.isfinite(updates) & (np.arange(len(memory)) >= len(memory) // 5)
+    # Before anything is driven, updates are those on laps.
+    known = (memory > 0) & np.isfinite(memory) & np.isfinite(updates) & (np.arange(len(memory)) >= len(memory) // 5)
     if known.sum() < 10:
         return Lacking("more rows")
     m, u = memory[known], updates[known]

@@ -1,0 +1,143 @@
+"""What a session's window is sent: driver, counts, lines, failures, and in the demo the evaluations."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hitl.demo.demo import EPISODES
+from hitl.demo.window import HINT, DemoWindow
+from hitl.drivers.human import HumanDriver
+from hitl.home import Home
+from hitl.pads.base import PadState
+from hitl.protocols import Tick
+from hitl.screens.session_screen import HINTS, SessionScreen
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
+from takeover_ui.view import TrainerState, View
+
+PRESS = PadState(steer=0.0, gas=0.3, buttons=frozenset({"takeover"}))
+
+
+class Cruise:
+    """Goes gently straight on, and so leaves the road at the first corner."""
+
+    checkpoint_id = None
+
+    def act(self, observation: Any, deterministic: bool) -> Any:
+        return np.array([0.3, 0.0], np.float32)
+
+    def begin_episode(self) -> None:
+        pass
+
+
+class Pad:
+    """Takes the wheel from tick 20 to tick 39 of the second episode and of no other."""
+
+    name = "planned"
+
+    def __init__(self) -> None:
+        self.episode, self.tick = 0, 0
+
+    def begin(self) -> None:
+        self.episode, self.tick = self.episode + 1, -1
+
+    def read(self) -> PadState:
+        self.tick += 1
+        return PRESS if self.episode == 2 and 20 <= self.tick < 40 else PadState()
+
+    def rumble(self, *how: float) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class Shown:
+    """A window that keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.views: list[View] = []
+        self.toasts: list[str] = []
+
+    def send(self, view: View) -> None:
+        self.views.append(view)
+
+    def toast(self, text: str, level: str = "info") -> None:
+        self.toasts.append(text)
+
+
+def drive(home: Path, screen: SessionScreen, begin: Any) -> list[int]:
+    """Drive two episodes; return how many views came of each."""
+    pad = Pad()
+
+    class Person(HumanDriver):
+        def begin(self) -> None:
+            pad.begin()
+            super().begin()
+
+    counts = []
+    def watch(tick: Tick) -> None:
+        screen(tick)
+        newest[:] = [tick]
+
+    newest: list[Tick] = []
+    with SessionSetup(Home(home), SessionOptions(), human=lambda track: Person(pad), watch=watch) as rig:  # type: ignore[arg-type]
+        begin(rig)
+        rig.session.policy = Cruise()  # type: ignore[assignment]
+        for seed in range(2):
+            before = len(screen._window.views)  # type: ignore[attr-defined]
+            result = rig.session.episode(seed=seed)
+            screen.episode_over(result)
+            counts.append(len(screen._window.views) - before)  # type: ignore[attr-defined]
+        rig.session.episode("evaluation", seed=0)
+        screen(replace(newest[0], offer="asked-for"))
+    return counts
+
+
+def test_a_session_s_views(tmp_path: Path) -> None:
+    shown, trainer = Shown(), SimpleNamespace(newest=TrainerState(True, 7))
+    screen = SessionScreen(shown)  # type: ignore[arg-type]
+    first, second = drive(tmp_path, screen, lambda rig: screen.begin(rig, trainer))  # type: ignore[arg-type]
+    alone, helped, measured = shown.views[:first], shown.views[first : first + second], shown.views[first + second :]
+    assert {view.driver for view in alone} == {"agent"}
+    driven = [view.driver for view in helped].count("human")
+    assert 20 <= driven <= 22  # a hold ends a tick or so after the button
+    assert alone[-1].takeovers == 0
+    assert helped[-1].takeovers == 1
+    assert helped[-1].human_seconds == pytest.approx(driven / 20)
+    assert alone[-1].best_return is None
+    assert helped[0].best_return == pytest.approx(alone[-1].episode_return, abs=1e-3)
+    assert measured[-1].best_return == helped[0].best_return, "a drive with help has no return to compare with"
+    assert len(measured[0].failures) == 2
+    assert measured[0].failures[0] == pytest.approx(alone[-1].progress, abs=1.0)
+    assert len(helped[-1].human_trails) == 1
+    assert len(helped[-1].human_trails[0]) == driven
+    assert len(helped[-1].agent_trails) == 2  # of the first episode, and of the second until it was taken over
+    assert [view.help_wanted for view in shown.views].count(True) == 1
+    assert shown.views[-1].help_wanted
+    assert alone[0].hint == HINTS["hold"]
+    assert alone[0].trainer is trainer.newest
+    assert alone[0].scene is measured[-1].scene
+
+
+def test_the_demo_s_views(tmp_path: Path) -> None:
+    shown = Shown()
+    trainer, process = SimpleNamespace(newest=TrainerState(True, 7)), SimpleNamespace(alive=True)
+    screen = DemoWindow(shown)  # type: ignore[arg-type]
+    screen.phase("You drive.")
+    screen.measured(68.5)
+    screen.evaluated(1_000, EPISODES // 2)
+    drive(tmp_path, screen, lambda rig: screen.begin_demo(rig, process, trainer))  # type: ignore[arg-type]
+    view = shown.views[0]
+    assert (view.message, view.hint, view.ceiling) == ("You drive.", HINT, 68.5)
+    assert view.evaluations == ((0.0, 0.0), (1_000.0, 0.5))
+    assert view.trainer is trainer.newest
+    assert shown.toasts == ["You drive.", f"{EPISODES // 2} of {EPISODES} passes without help"]
+    process.alive = False
+    screen._window.views.clear()  # type: ignore[attr-defined]
+    drive(tmp_path, screen, lambda rig: screen.begin_demo(rig, process, trainer))  # type: ignore[arg-type]
+    assert shown.views[0].trainer == TrainerState(alive=False)
