@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from data.errors import StoreError, shown
+from data.errors import NoStoreError, StoreError, shown
 from data.files.paths import refuse_share, sqlite_uri
 from data.reading.schema_check import check_schema
 from data.recording.log_beside import log_size, note_log
@@ -199,7 +199,7 @@ def open_store(
 ) -> sqlite3.Connection:
     """Open the store at ``path``, migrated unless ``read_only``.
 
-    Raises StoreError when it is newer, damaged, not ours, or not there and ``create`` is False;
+    Raises StoreError when it is newer, damaged, not ours, or (NoStoreError) not there and ``create`` is False;
     sqlite3.OperationalError when it cannot be written now (locked, full disk, read-only mount), which a recorder
     survives.
     """
@@ -207,7 +207,7 @@ def open_store(
     logged = log_size(path) > 0  # before SQLite puts a dead session's log into the file, and takes it away
     version = header_version(path, busy_timeout_s)
     if version is None and (read_only or not create):
-        raise StoreError(
+        raise NoStoreError(
             f"There is no store at {path}: record something first (`hitl play`), or choose another --home."
         )
     _refuse_newer(path, version or 0, len(migrations))

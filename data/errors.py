@@ -37,6 +37,10 @@ class StoreError(HitlError):
     exit_code = 4
 
 
+class NoStoreError(StoreError):
+    """There is no store yet, or only the empty file that one begins as."""
+
+
 class CheckpointError(HitlError):
     """A checkpoint cannot be used: altered, half-written, or made for other observations."""
 

@@ -105,25 +105,37 @@ def wait_for_laps(rig: SessionSetup, tell: Callable[[str, str], None], stop: Cal
     Where that is not to be expected, the player is told what to type. Returns False when the player leaves meanwhile.
     """
     rig.policy.begin_episode()  # takes the newest checkpoint
-    laps = 0
-    with contextlib.suppress(StoreError), Store(rig.home.store_path, read_only=True) as store:  # else the recorder says so
-        laps = store.count_laps((rig.observation_names, rig.action_names))
-    if rig.policy.checkpoint_name or not laps:
+    laps, all_laps, store_path = 0, 0, rig.home.store_path
+    with contextlib.suppress(StoreError), Store(store_path, read_only=True) as store:  # else the recorder says so
+        laps, all_laps = store.count_laps((rig.observation_names, rig.action_names))
+    if rig.policy.checkpoint_name:
         return True
-    counted, store_path, began = f"{laps} laps" if laps != 1 else "1 lap", rig.home.store_path, time.monotonic()
-    if _learns(rig, began):
-        tell("info", f"The trainer is learning from the {counted} in this home folder. The agent drives as soon as it is done.")
-    while _learns(rig, began):
+    counted, began, shown = f"{laps} laps" if laps != 1 else "1 lap", time.monotonic(), -1
+    while laps and _learns(rig, began):
         if stop():  # asked once for each turn: a short press of a key is seen only once
             return False
+        beat = read_heartbeat(rig.home.root)
+        done = int(10 * beat.laps_learned) if beat is not None and beat.state == "training" else 0
+        if done != shown:
+            shown = done
+            tell(
+                "info",
+                f"The trainer is learning from the {counted} in this home folder: {10 * done} %. The agent drives as soon as it "
+                "is done; Escape or Ctrl+C leaves.",
+            )
         time.sleep(0.1)
         rig.policy.begin_episode()
     if rig.policy.checkpoint_name:
         return True
-    if control.running(store_path):
+    if laps and control.running(store_path):
         advice = "The trainer waits or is paused: `hitl train status` says more."
-    else:
+    elif laps:
         advice = f"`hitl train` learns from the {counted} in this home folder, in a minute or a few; begin again then."
+    elif all_laps:
+        which = f"None of the {all_laps} laps here is" if all_laps != 1 else "The lap here is not"
+        advice = f"{which} learned from (`hitl segments` says why): a lap counts when it is finished."
+    else:
+        advice = "Show it the way: `hitl play --lap` for a few laps, then `hitl train`. Or take over, with `hitl train` beside."
     tell("warning", f"{rig.policy.problem} The agent has learned nothing yet and drives at random. {advice}".strip())
     return True
 

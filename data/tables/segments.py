@@ -103,12 +103,13 @@ class SegmentTables:
         settings = json.loads(row[0]) if row else {}
         return DemoRule.of(settings if isinstance(settings, dict) else {})
 
-    def count_laps(self, layout: Layout) -> int:
-        """Return how many laps count as demos for who sees and does what ``layout`` names."""
+    def count_laps(self, layout: Layout) -> tuple[int, int]:
+        """Return how many laps count as demos, and how many there are, of those who see and do what ``layout`` names."""
         sessions = self.conn.execute("SELECT id, observation_names, action_names FROM sessions").fetchall()
         here = {id_ for id_, seen, done in sessions if (names_of(seen), names_of(done)) == layout}
         rule = self.rule()
-        return sum(rule.judge(s).counts for s in self.segments(kind="lap") if s.session_id in here)
+        laps = [s for s in self.segments(kind="lap") if s.session_id in here]
+        return sum(rule.judge(s).counts for s in laps), len(laps)
 
     def corners_named(self) -> list[tuple[str, str]]:
         """Return each (track, corner) that a segment names."""

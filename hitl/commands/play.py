@@ -221,6 +221,9 @@ def _drive(rig: SessionSetup, args: argparse.Namespace, watch: SessionScreen | N
         tries = f"{count} {'try' if count == 1 else 'tries'} at '{args.practice}'{pace}, {passed} through"
         return f"{tries}; {human}"
     finished = sum(r.reason == "finish" for r in results)
+    if args.lap and finished < count:
+        which = "None of them was finished" if not finished else f"{count - finished} were not finished"
+        human += f" {which}: only finished laps are learned from."
     return f"{count} episodes, {steps:,} steps, {finished} finished; {human}"
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +18,10 @@ from hitl.arguments import SEED_MOST, Parser, whole
 from hitl.commands.server import access_of, add_access
 from hitl.home import Home, add_home, home_path
 from trainer.daemon import control
-from trainer.daemon.heartbeat import read_heartbeat
+from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 
 if TYPE_CHECKING:
+    from trainer.daemon.evaluations import Watch
     from trainer.daemon.wish import Wish
 
 STOP_S = 60.0  # it may be writing a checkpoint to a slow disk
@@ -104,7 +107,7 @@ def _run(home: Home, args: argparse.Namespace) -> int:
             live = stack.enter_context(Live("starting …", console=console(), refresh_per_second=4))
             shown = {"say": live.console.print, "show": lambda beat, watch: live.update(draw(beat, watch))}
         elif not args.quiet:
-            shown = {"say": lambda text: print(text, flush=True)}
+            shown = {"say": lambda text: print(text, flush=True), "show": _lines()}
         daemon = Daemon(home.root, wish, stop=lambda: bool(asked), logs=tuple(args.log), **shown)
         daemon.run()
     if daemon.stuck:
@@ -112,6 +115,20 @@ def _run(home: Home, args: argparse.Namespace) -> int:
         sys.stdout.flush()
         os._exit(0)
     return 0
+
+
+def _lines(every_s: float = 60.0) -> Callable[[Heartbeat, Watch], None]:
+    """Return what prints, where there is no terminal, how it goes: at the start, at the end, and now and then."""
+    said, at = "", -math.inf
+
+    def show(beat: Heartbeat, watch: Watch) -> None:
+        nonlocal said, at
+        over = beat.state in ("stopped", "failed")
+        if beat.state != said and (over or time.monotonic() - at >= every_s):
+            said, at = beat.state, time.monotonic()
+            print(f"{beat.doing}; {beat.updates:,} updates done", flush=True)
+
+    return show
 
 
 def _wish(home: Home, args: argparse.Namespace) -> Wish:

@@ -30,7 +30,7 @@ def draw(surface: pygame.Surface, view: View, *, language: str = "en", bottom_in
             top = box.bottom + pen.px(10)
     for level, text in view.toasts[-_SHOWN_TOASTS:]:
         width, around = min(area.w - pen.px(100), pen.px(760)), (pen.px(48), pen.px(16))
-        box = _on_glass(pen, "toast", text, 26, theme.TEXT, width, around, 10, midtop=(area.centerx, top))
+        box = _on_glass(pen, "toast", text, 26, theme.TEXT, width, around, 10, lines=4, midtop=(area.centerx, top))
         stripe = (box.left, box.top + pen.px(5), pen.px(5), box.h - 2 * pen.px(5))
         pygame.draw.rect(pen.surface, theme.LEVEL[level], stripe, border_radius=2)
         top = box.bottom + pen.px(8)
@@ -58,16 +58,23 @@ def _headline(view: View, words: Mapping[str, str]) -> tuple[str, theme.Colour]:
 
 def _on_glass(
     pen: Pen, name: str, text: str, size: float, colour: theme.Colour, width: int, padding: tuple[int, int],
-    radius: float, **place: tuple[int, int],
+    radius: float, lines: int = 1, **place: tuple[int, int],
 ) -> pygame.Rect:  # fmt: skip
-    """Write a text, at most ``width`` pixels wide, on a dark box; ``padding``: how much wider and higher the box is."""
-    fitted, pixels, _ = theme.fit(text, pen.px(size), width)
-    w, h = theme.measure(fitted, pixels)
-    box = pygame.Rect(0, 0, w + padding[0], h + padding[1])
+    """Write a text, at most ``width`` pixels wide, on a dark box; ``padding``: how much wider and higher the box is.
+
+    A text that is too long for one line is broken into as many as ``lines``.
+    """
+    pixels = pen.px(size)
+    parts = theme.wrap(text, max(12, round(pixels * 0.8)), width, lines) if theme.fit(text, pixels, width)[2] else [text]
+    sizes = [theme.measure(*theme.fit(part, pixels, width)[:2]) for part in parts]
+    step = max(h for _, h in sizes)
+    box = pygame.Rect(0, 0, max(w for w, _ in sizes) + padding[0], step * len(parts) + padding[1])
     for side, at in place.items():
         setattr(box, side, at)
     pen.surface.blit(_glass(box.size, pen.px(radius)), box)
-    pen.text(name, text, box.center, size, colour, width=width, anchor="center")
+    for number, part in enumerate(parts):
+        middle = box.centery + round((number - (len(parts) - 1) / 2) * step)
+        pen.text(name, part, (box.centerx, middle), size, colour, width=width, anchor="center")
     return box
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -48,6 +49,12 @@ def main(pipe: Connection, slot: Slot, counts: Any, options: WindowOptions) -> N
         pass  # the session ended first
     finally:
         screen.close()
+
+
+def _farther(one: str, other: str) -> bool:
+    """Whether a text says the same as another with a newer percentage."""
+    without = [re.sub(r"\d+ %", "%", text) for text in (one, other)]
+    return "%" in other and without[0] == without[1]
 
 
 class _Loop:
@@ -142,6 +149,8 @@ class _Loop:
             case "trails", agent, human:
                 self.trails = agent, human
             case "toast", level, text:
+                if self.toasts and _farther(self.toasts[-1][2], text):
+                    self.toasts.pop()
                 self.toasts.append((time.monotonic() + _TOAST_S, level, text))
             case ("close",):
                 self.running = False

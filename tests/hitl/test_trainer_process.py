@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,8 @@ from tests.trainer.daemon.test_laps_first import record_laps
 from trainer.daemon.control import trainer_lock
 from trainer.daemon.heartbeat import Heartbeat, write_heartbeat
 
-LEARNING, RANDOM = "The trainer is learning from the 2 laps", "The agent has learned nothing yet and drives at random."
+LEARNING = "The trainer is learning from the 2 laps in this home folder: "
+RANDOM = "The agent has learned nothing yet and drives at random."
 
 
 class Rig:
@@ -46,8 +48,8 @@ def trainer(home: Path) -> Iterator[None]:
         yield
 
 
-def beat(home: Path, state: str, age: float = 0.0) -> None:
-    write_heartbeat(home, Heartbeat(state=state, at=time.time() - age, ticks=time.monotonic() - age))
+def beat(home: Path, state: str, age: float = 0.0, laps: float = 0.0) -> None:
+    write_heartbeat(home, Heartbeat(state=state, at=time.time() - age, ticks=time.monotonic() - age, laps_learned=laps))
 
 
 def said(rig: Rig) -> tuple[bool, list[str]]:
@@ -67,18 +69,32 @@ def test_without_a_trainer_the_player_is_told_what_to_type(home: Path) -> None:
 
 
 @pytest.mark.usefixtures("trainer")
-@pytest.mark.parametrize("state", ["starting", "training", "stopped"])
+@pytest.mark.parametrize("state", ["starting", "training", "stopped", "failed"])
 def test_it_waits_for_a_trainer_at_work_or_just_starting(home: Path, state: str) -> None:
-    beat(home, state)  # "stopped": what the trainer before left behind
-    rig = Rig(home, 4)
+    beat(home, state)  # "stopped", "failed": what the trainer before left behind
+    rig, began = Rig(home, 4), time.monotonic()
     drives, (text,) = said(rig)
     assert drives
     assert rig.looks == 4
-    assert text.startswith(LEARNING)
+    assert time.monotonic() - began >= 0.3, "it looks a few times a second"
+    assert text.startswith(f"{LEARNING}0 %. ")
 
 
 @pytest.mark.usefixtures("trainer")
-@pytest.mark.parametrize(("state", "age"), [("waiting", 0.0), ("paused", 0.0), ("training", 100.0)])
+def test_how_far_it_is_is_told_every_tenth(home: Path) -> None:
+    rig, texts, shares = Rig(home, None), [], [0.0, 0.04, 0.12, 0.19, 0.31]
+
+    def look() -> None:
+        rig.checkpoint_name = "" if shares else "000000100-abcdef.safetensors"
+        beat(home, "training", laps=shares.pop(0) if shares else 1.0)
+
+    rig.begin_episode = look  # type: ignore[method-assign]
+    assert wait_for_laps(rig, lambda level, text: texts.append(text), lambda: False)  # type: ignore[arg-type]
+    assert [text.removeprefix(LEARNING)[:4] for text in texts] == ["0 %.", "10 %", "30 %"]
+
+
+@pytest.mark.usefixtures("trainer")
+@pytest.mark.parametrize(("state", "age"), [("waiting", 0.0), ("idle", 0.0), ("paused", 0.0), ("training", 100.0)])
 def test_it_does_not_wait_for_one_that_waits_itself_or_is_silent(home: Path, state: str, age: float) -> None:
     beat(home, state, age)
     drives, (text,) = said(Rig(home, None))
@@ -117,17 +133,28 @@ def test_a_store_that_is_busy_for_a_moment_does_not_end_the_waiting(home: Path) 
     assert text.startswith(LEARNING)
 
 
-def test_a_store_that_cannot_be_read_is_for_others_to_tell(home: Path) -> None:
+def test_a_store_that_cannot_be_read_ends_no_session(home: Path) -> None:
     (home / "store.sqlite").write_bytes(b"no store")
-    assert said(Rig(home, None)) == (True, [])
+    drives, _ = said(Rig(home, None))
+    assert drives
 
 
-@pytest.mark.parametrize("why", ["bad", "of another layout"])
-def test_laps_that_are_not_learned_from_are_not_counted(home: Path, why: str) -> None:
-    rig = Rig(home, None)
-    if why == "bad":
-        with Store(home / "store.sqlite") as store:
-            store.label([s.id for s in store.segments()], verdict="bad")
-    else:
+@pytest.mark.usefixtures("trainer")
+def test_laps_that_are_not_learned_from_are_not_waited_for(home: Path) -> None:
+    beat(home, "training")
+    with Store(home / "store.sqlite") as store:
+        store.label([s.id for s in store.segments()], verdict="bad")
+    drives, (text,) = said(Rig(home, None))
+    assert drives
+    assert "None of the 2 laps here is learned from (`hitl segments` says why): a lap counts when it is finished." in text
+
+
+@pytest.mark.parametrize("why", ["none", "of another layout"])
+def test_in_a_home_without_laps_of_this_game_the_player_is_shown_the_way(home: Path, tmp_path_factory: Any, why: str) -> None:
+    rig = Rig(tmp_path_factory.mktemp("empty") if why == "none" else home, None)
+    if why != "none":
         rig.observation_names = ("another",)
-    assert said(rig) == (True, [])
+    drives, (text,) = said(rig)
+    assert drives
+    assert text.startswith(RANDOM)
+    assert "`hitl play --lap` for a few laps, then `hitl train`" in text

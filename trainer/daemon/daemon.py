@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from data.errors import StoreError
+from data.errors import NoStoreError, StoreError
 from data.exchange.relayout import rebuild_said
 from data.reading.follow import Follower
 from data.reading.layouts import driven_layout
@@ -90,7 +90,11 @@ class Daemon:
     def _run(self) -> None:
         self._rebuild_imports()
         while not self._asked_to_stop():
-            opened = self._open()
+            try:
+                opened = self._open()
+            except NoStoreError:  # a session is just making it
+                time.sleep(0.05)
+                continue
             if opened is not None and not self._train(opened):
                 return
 

@@ -26,6 +26,8 @@ class Heartbeat:
     ``stopped`` or ``failed``."""
     detail: str = ""
     """What it is ``waiting`` for, why it is ``idle``, or what it is ``training`` on, in words that follow the state."""
+    laps_learned: float = 0.0
+    """Share of what is learned from laps before the first drive (0 to 1)."""
     updates: int = 0
     online_steps: int = 0
     """Online steps of the store that have been read."""

@@ -86,7 +86,7 @@ class Training:
         count = min(1 if self.config.network in SLOW else CHUNK, due)
         self._report.beat.detail = ""
         if self.laps.active:
-            self._report.beat.detail = self.laps.progress
+            self._report.beat.detail = f"on your laps, before the first drive: {self.laps.share:.0%}"
             count = min(count, self.laps.left)
         self._learn(count)
         self._tell("training")
@@ -96,7 +96,11 @@ class Training:
         missing = self.budget.warmup - self.budget.online
         if missing > 0:
             goes_on = "goes on" if self.learner.updates else "begins"
-            return True, f"for {missing:,} more driven steps: learning {goes_on} after {self.budget.warmup:,} (warmup_steps)"
+            text = f"for {missing:,} more driven steps: learning {goes_on} after {self.budget.warmup:,} (warmup_steps)"
+            failed = self.replay.failed_laps
+            if failed and not self.replay.laps:
+                text += f". None of your {failed} laps is learned from: a lap counts when it is finished"
+            return True, text
         if not self.replay.online_rows:
             return True, "for the first driven steps: `hitl play`"
         return False, "(every update for what was driven is done)"
@@ -173,6 +177,7 @@ class Training:
         """Put the run's numbers into the heartbeat."""
         beat, budget, now = self._report.beat, self.budget, time.monotonic()
         beat.updates, beat.env_steps = self.learner.updates, self.learner.env_steps
+        beat.laps_learned = self.laps.share
         beat.online_steps, beat.owed_updates = budget.online, budget.due
         beat.steps_behind = 0 if self.laps.active else int(budget.due / self.config.utd)
         new = budget.online - self._online_at_start

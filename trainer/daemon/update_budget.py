@@ -84,9 +84,10 @@ class LapsFirst:
         return self._learner.clones_until - self._learner.updates
 
     @property
-    def progress(self) -> str:
-        """How far it is, in words."""
-        return f"on your laps, before the first drive: {self._learner.updates / self._learner.clones_until:.0%}"
+    def share(self) -> float:
+        """How much of it is over, 0 to 1."""
+        until = self._learner.clones_until
+        return min(1.0, self._learner.updates / until) if until else 0.0
 
     def count(self) -> None:
         """Count laps that are new, and those that no longer count."""

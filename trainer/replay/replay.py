@@ -88,6 +88,11 @@ class Replay:
         """How many of the human's laps are learned from."""
         return len(self.demos.laps)
 
+    @property
+    def failed_laps(self) -> int:
+        """How many of the human's laps are not learned from."""
+        return sum(s.kind == "lap" for s in self.demos.segments.values()) - self.laps
+
     def demo_seconds(self, kind: str = "takeover") -> float:
         """Return the seconds of demo rows of this kind in force."""
         return self.demo.kinds.get(kind, 0) / self.hz

@@ -8,7 +8,7 @@ import pygame
 import pytest
 
 from takeover_ui import theme
-from takeover_ui.overlay import gauges, overlay, texts
+from takeover_ui.overlay import banner, gauges, overlay, texts
 from takeover_ui.view import RecorderState, TrainerState, View
 from takeover_ui.window.screen import Composer
 from tests.support import sample_screens as samples
@@ -228,3 +228,16 @@ def test_every_language_says_the_same_things(language: str) -> None:
     words = texts.LANGUAGES[language]
     assert words.keys() == texts.LANGUAGES["en"].keys()
     assert {k: filled_in(v) for k, v in words.items()} == {k: filled_in(v) for k, v in texts.LANGUAGES["en"].items()}
+
+
+@pytest.mark.parametrize("size", [(1120, 630), (1280, 720), (640, 360)])
+def test_a_long_toast_is_broken_into_lines_and_not_cut(size: tuple[int, int]) -> None:
+    text = (
+        "The agent has learned nothing yet and drives at random. `hitl train` learns from the 2 laps in this home folder, in a "
+        "minute or a few; begin again then."
+    )
+    surface = pygame.Surface(size)
+    marks = [m for m in banner.draw(surface, replace(samples.view(), toasts=(("warning", text),))) if m.name == "toast"]
+    assert len(marks) > 1
+    assert " ".join(mark.text for mark in marks) == text
+    check(marks, surface.get_rect())

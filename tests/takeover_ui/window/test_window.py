@@ -189,6 +189,11 @@ def test_only_the_newest_view_is_drawn_and_no_toast_is_lost(loop: tuple[Any, Any
     assert [text for _, text in drawn.toasts] == [f"message {k}" for k in range(5)]
     made._draw(time.monotonic() + 60.0)
     assert made.screen.drawn[-1].toasts == ()
+    for text in ("learned: 10 %", "learned: 20 %", "read: 5 %"):
+        pipe.send_bytes(pickle.dumps(("toast", "info", text)))
+    made._receive()
+    made._draw(time.monotonic())
+    assert [text for _, text in made.screen.drawn[-1].toasts] == ["learned: 20 %", "read: 5 %"], "how far it is now"
 
 
 def test_a_slot_gives_the_newest_value_once_and_refuses_what_is_too_large() -> None:
@@ -303,3 +308,24 @@ def test_what_is_waited_for_is_written_whole_in_the_middle(size: tuple[int, int]
     assert not any(mark.shortened for mark in marks)
     assert all(surface.get_rect().contains(mark.rect) for mark in marks)
     assert abs(marks[0].rect.top - (size[1] - marks[-1].rect.bottom)) <= 4
+
+
+def test_what_was_said_before_is_gone_and_the_real_window_shows_it() -> None:
+    surface = pygame.Surface((640, 360))
+    screen.tell(surface, ["a long sentence that was said before, and is over now"])
+    screen.tell(surface, ["short"])
+    alone = pygame.Surface((640, 360))
+    screen.tell(alone, ["short"])
+    assert pygame.image.tobytes(surface, "RGB") == pygame.image.tobytes(alone, "RGB")
+    shown = screen.Screen(WindowOptions(size=(640, 360)))
+    flips: list[int] = []
+    try:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(pygame.display, "flip", lambda: flips.append(1))
+            shown.tell(["short"])
+        surface = pygame.display.get_surface()
+        assert surface is not None
+        assert len({tuple(surface.get_at((x, surface.get_height() // 2))) for x in range(surface.get_width())}) > 1
+        assert flips == [1]
+    finally:
+        shown.close()

@@ -22,7 +22,7 @@ def test_laps_then_training_then_a_drive(tmp_path: Path, capsys: pytest.CaptureF
     try:
         assert main(one_drive) == 0
         said = capsys.readouterr().out
-        assert "The trainer is learning from the 3 laps in this home folder." in said
+        assert "The trainer is learning from the 3 laps in this home folder: " in said
     finally:
         assert main(["train", "stop", *home]) == 0
     capsys.readouterr()
