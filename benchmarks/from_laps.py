@@ -29,10 +29,10 @@ EVERY, HELD_EVERY, EPISODES, ENOUGH = 250, 500, 20, 18
 ARMS: dict[str, dict[str, Any]] = {
     "default": {},
     "no_updates": {"lap_utd": 0.0},  # laps are in every batch, but nothing is learned before the first drive
-    "trusted_at_once": {"critics_trusted_after": 0},
-    "trusted_10000": {"critics_trusted_after": 10_000},
-    "cloning_30": {"bc_weight": 30.0},
-    "cloning_100": {"bc_weight": 100.0},
+    "q_at_once": {"q_after_laps": 1.0, "q_warmup_updates": 0},
+    "q_10000": {"q_after_laps": 1.0, "q_warmup_updates": 10_000},
+    "q_30000": {"q_after_laps": 1.0},
+    "q_third": {"q_after_laps": 1 / 3},
 }
 """Changes to the preset."""
 

@@ -203,10 +203,12 @@ class TrainConfig:
     lap_utd: NotNegative = 1 / 3
     """Updates for each step of the laps: what they show is learned before anything is driven, by cloning. Twenty laps of fifteen
     seconds are 2,000 updates."""
-    critics_trusted_after: Annotated[int, Meta(ge=0, le=10**9)] = 30_000
-    """An agent that began with laps follows its critics a little more with each update on its own drives, and in full after so
-    many: critics that have seen nothing but laps are wrong about everything beside them (Zhou et al. 2025 describe what then
-    happens)."""
+    q_after_laps: Share = 0.1
+    """Weight of Q in the actor's loss of an agent that began with laps; any other's is 1. With more it soon becomes faster than
+    its laps, and loses all of it after some 8,000 driven steps."""
+    q_warmup_updates: Annotated[int, Meta(ge=0, le=10**9)] = 30_000
+    """Updates on its own drives over which that weight grows from 0: critics that have seen nothing but laps are wrong about
+    everything beside them (Zhou et al. 2025 describe what then happens)."""
 
     # Best finishes (self-imitation, Oh et al. 2018)
     own_finishes: Annotated[int, Meta(ge=0, le=10_000)] = 10

@@ -2,7 +2,7 @@
 
 Nothing here ever makes the driving thread wait for the disk. When the store cannot be written (locked, full disk,
 read-only mount), the operations go to a spill file, and into the store as soon as it can be written again or at the next
-start. So a kill costs at most a second of driving, in trouble as well: half a second between two commits, and the time for
+start. So a kill costs at most a second of driving, in trouble as well: the time between two commits, and that for
 which a store that another program holds is waited for.
 """
 
@@ -40,7 +40,7 @@ from data.recording.session_lock import LiveLock
 from data.recording.spill_file import SpillFile, read_spill
 from data.records import RecorderStatus, SessionInfo, StepRow
 
-COMMIT_EVERY_S = 0.5
+COMMIT_EVERY_S = 0.4
 """At most this much driving is uncommitted while the store can be written."""
 
 BUSY_S = 0.3

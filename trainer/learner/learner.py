@@ -58,7 +58,7 @@ class Learner(ABC):
         self.helped_at = self.demo_rows = 0
         """Updates done when demos last became more, and how many rows they were then (see ``note_demo_count``)."""
         self.clones_until = 0
-        """Updates up to which the actor only clones: those on laps, before anything was driven (see ``critics_say``)."""
+        """Updates up to which the actor only clones: those on laps, before anything was driven (see ``q_weight``)."""
         self.reward_scale = torch.zeros((), device=self.device)
         """Largest reward (of n steps, absolute) in the batches that were looked at closely: the unit of an explosion."""
         self.looked_at = UpdateMetrics()
@@ -155,15 +155,16 @@ class Learner(ABC):
             self.clones_until += updates
 
     @property
-    def critics_say(self) -> float:
-        """The weight, 0 to 1, of what the critics find in the actor's loss.
+    def q_weight(self) -> float:
+        """The weight (0 to 1) of Q, and of the entropy, in the actor's loss.
 
         Critics that have seen laps alone know nothing of what is beside them: an actor that follows them soon loses what it has
-        cloned. So it begins with 0 and becomes 1 over the first ``critics_trusted_after`` updates on own drives.
+        cloned. So it begins with 0 after laps and becomes ``q_after_laps`` over ``q_warmup_updates`` updates on own drives.
         """
         if not self.clones_until:
             return 1.0
-        return min(1.0, max(0, self.updates - self.clones_until) / max(1, self.config.critics_trusted_after))
+        on_drives = max(0, self.updates - self.clones_until)
+        return self.config.q_after_laps * min(1.0, on_drives / max(1, self.config.q_warmup_updates))
 
     # How it is doing
 

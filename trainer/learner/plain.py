@@ -50,7 +50,7 @@ class PlainTQC(Learner):
         if moves_actor:
             z = forward(self.critics.body, beside(batch.observation, action))
             cloning = self.cloning_loss(batch, head, z.detach())
-            loss = self.critics_say * ((alpha * log_pi).mean() - z.mean()) + c.bc_weight * cloning
+            loss = self.q_weight * ((alpha * log_pi).mean() - z.mean()) + c.bc_weight * cloning
             norm = descend(
                 loss, self.actor, self.actor_flat, self.actor_optimiser, self.lr(c.lr_actor), c.grad_clip_actor
             )

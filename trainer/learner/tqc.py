@@ -78,16 +78,16 @@ class TQC(Learner):
             self.looked_at.note_critics(batch, z, loss, norm)
 
     def _actor_step(self, batch: Batch, tape: Tape, squash: Squash, alpha: Tensor | float, detailed: bool) -> None:
-        """Go down ``mean(alpha log pi - Q)`` (eq. 11), with Q the mean over all quantiles, plus the cloning loss."""
-        c, critics_say = self.config, self.critics_say
+        """Go down ``mean(alpha log pi - Q)`` (eq. 11) times ``q_weight``, with Q the mean over all quantiles, plus cloning."""
+        c, q_weight = self.config, self.q_weight
         self.actor_flat.zero()
         critics = self.critics.run(beside(batch.observation, squash.action))
         cloning: Tensor | float = 0.0
         z = None
         if detailed or (c.bc_weight > 0 and c.bc_q_filter):
             z = critics.out  # the quantiles themselves; the step needs only their slope
-        each = -critics_say / (c.critics * c.quantiles * len(batch))
-        gradient = squash.back(critics.slope(each, slice(-self.action_size, None)), alpha * critics_say / len(batch))
+        each = -q_weight / (c.critics * c.quantiles * len(batch))
+        gradient = squash.back(critics.slope(each, slice(-self.action_size, None)), alpha * q_weight / len(batch))
         if c.bc_weight > 0:
             cloning, g_cloning = self._cloning(batch, tape.out[0], z)
             gradient.add_(g_cloning, alpha=c.bc_weight)

@@ -108,10 +108,9 @@ class Replay:
         return self.demos.new_laps(last)
 
     def hold_laps_out(self, laps: Iterable[int]) -> None:
-        """Learn from nine of ten of these laps; the others show what was learned. Of fewer than five, all are learned from."""
-        laps = set(laps)
-        if self.chains is None and len(laps) >= 5:
-            self.demos.hold_out({id_ for id_ in laps if id_ % 10 == 5}, self._episodes)
+        """Hold out the fifth of these laps and every tenth from there: they show what was learned from the others."""
+        if self.chains is None:
+            self.demos.hold_out(sorted(laps)[4::10], self._episodes)
 
     def held_out(self, most: int = 2000) -> tuple[Sight, torch.Tensor] | None:
         """Return what was seen (B, O) and done (B, A) in the laps that are held out, ``most`` steps at most; None without any."""

@@ -19,7 +19,7 @@ from trainer.daemon.daemon import Daemon
 from trainer.daemon.heartbeat import read_heartbeat
 from trainer.daemon.wish import Wish
 
-LAPS = SMALL.with_values(lap_utd=0.5, bc_weight=10.0, actor_average=0.9, lr_actor=3e-3, hidden=32, critics_trusted_after=100)
+LAPS = SMALL.with_values(lap_utd=0.5, bc_weight=10.0, actor_average=0.9, lr_actor=3e-3, hidden=32, q_warmup_updates=100)
 
 
 def record_laps(path: Path, laps: int, steps: int = 80) -> None:
@@ -69,7 +69,7 @@ def test_then_drives_owe_their_own_updates_and_the_critics_gain_their_say(tmp_pa
     daemon = train(tmp_path, None, LAPS)
     assert daemon.training.learner.updates == 240 + (80 - 20)
     assert daemon.training.learner.helped_at == 240, "takeovers are"
-    assert daemon.training.learner.critics_say == pytest.approx(0.6)
+    assert daemon.training.learner.q_weight == pytest.approx(0.06)
     assert daemon.training.replay.laps == 6, "those that were held out are learned from, too"
     record_laps(tmp_path / "store.sqlite", 2)
     daemon = train(tmp_path, None, LAPS)
@@ -125,13 +125,13 @@ def test_an_agent_that_has_driven_already_is_not_silenced(tmp_path: Path) -> Non
     record_laps(tmp_path / "store.sqlite", 3)
     learner = train(tmp_path, None, LAPS).training.learner
     assert learner.updates == before + 3 * 80 // 2
-    assert (learner.clones_until, learner.critics_say) == (0, 1.0)
+    assert (learner.clones_until, learner.q_weight) == (0, 1.0)
 
 
 def test_without_cloning_laps_are_experience_alone(tmp_path: Path) -> None:
     record_laps(tmp_path / "store.sqlite", 3)
     learner = train(tmp_path, None, LAPS.with_values(bc_weight=0.0)).training.learner
-    assert (learner.updates, learner.critics_say) == (120, 1.0)
+    assert (learner.updates, learner.q_weight) == (120, 1.0)
 
 
 def test_laps_that_replace_bad_ones_are_learned_from(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_a_run_of_an_earlier_version(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     def load_earlier(*args: object) -> tuple[dict[str, torch.Tensor], CheckpointMeta]:
         tensors, meta = load(*args)  # type: ignore[arg-type]
-        later = {"lap_utd", "critics_trusted_after", "last_lap", "clones_until"}
+        later = {"lap_utd", "q_warmup_updates", "last_lap", "clones_until"}
         config, numbers = ({k: v for k, v in d.items() if k not in later} for d in (meta.config, meta.numbers))
         return tensors, dataclasses.replace(meta, config=config, numbers=numbers)
 

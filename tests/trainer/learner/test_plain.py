@@ -41,7 +41,7 @@ SETTINGS: dict[str, TrainConfig] = {
     "human rows weigh more": TINY.with_values(human_weight=3.0),
     "cloning": CLONED,
     "cloning of takeovers": CLONED.with_values(iwr_weight=4.0),
-    "laps before the first drive": CLONED.with_values(critics_trusted_after=4, alpha=0.3),
+    "laps before the first drive": CLONED.with_values(q_warmup_updates=4, q_after_laps=0.5, alpha=0.3),
     "filtered cloning": CLONED.with_values(bc_q_filter=True),
     "the actor now and then": CLONED.with_values(actor_every=2, learn_alpha=True),
     "averaged actor": TINY.with_values(actor_average=0.5, actor_average_growth=0.5),

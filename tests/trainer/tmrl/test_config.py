@@ -254,7 +254,7 @@ BASE = PLAIN.with_values(
 ).with_values(critics=3, learn_alpha=True, own_finishes=1, recent_steps=50)
 AVERAGED = {"actor_average_growth": 0.9, "actor_average_most": 0.6}
 RECENT = {"recent_steps": 30}
-LAPS_FIRST = {"critics_trusted_after": 2}
+LAPS_FIRST = {"q_warmup_updates": 2, "q_after_laps": 0.5}
 ONE = BASE.with_values(one_replay=True, demo_fraction=0.0, demo_weight=2.0)
 LEARNING = {
     "network": "simba", "hidden": 9, "layers": 1, "layer_norm_critic": False, "layer_norm_actor": False, "init_gas_bias": 0.5,
@@ -306,7 +306,7 @@ def test_every_setting_of_the_newest_steps_does_something(name: str) -> None:
 
 @pytest.mark.parametrize("name", LAPS_FIRST)
 def test_every_setting_of_what_laps_show_first_does_something(name: str) -> None:
-    base = BASE.with_values(lap_utd=0.03)  # one update or two
+    base = BASE.with_values(lap_utd=0.03, q_warmup_updates=3)  # one update or two
     assert fingerprint(base.with_values(**{name: LAPS_FIRST[name]})) != fingerprint(base)
 
 
