@@ -24,6 +24,9 @@ DRIVING_FAULTS = ("off_road", "stalled")
 CUT_OFF = ("stopped", "panic", "restart", "killed", "env_lost")
 """Reasons from outside: such an episode says nothing of how well it was driven."""
 
+ROADLESS = "gym:"
+"""What the environment's word begins with where there is no road, so no line, no corner and no finish."""
+
 PURPOSES = ("drive", "lap", "evaluation", "practice")
 SESSION_KINDS = ("play", "demo", "evaluation", "import", "stall")
 SEGMENT_KINDS = ("takeover", "lap")

@@ -99,6 +99,24 @@ class TrainerProcess:
         self.stop()
 
 
+def wait_for_updates(rig: SessionSetup, stop: Callable[[], bool]) -> None:
+    """Let a trainer learn from all that was recorded, so that what it has learned drives the next episode.
+
+    A session that drives as fast as it can would be over before the first update. It goes on without a trainer that is paused.
+    """
+    root, store_path = rig.home.root, rig.home.store_path
+
+    def learns() -> bool:
+        return control.running(store_path) and not control.asked(root, control.PAUSE)
+
+    if not learns() or not rig.written():
+        return
+    control.ask(root, control.CATCH_UP)
+    while control.asked(root, control.CATCH_UP) and learns() and not stop():
+        time.sleep(0.01)
+    control.withdraw(root, control.CATCH_UP)
+
+
 def wait_for_laps(rig: SessionSetup, tell: Callable[[str, str], None], stop: Callable[[], bool]) -> bool:
     """Let a trainer first learn what the laps of a home show: an agent without a checkpoint drives at random.
 
@@ -134,6 +152,8 @@ def wait_for_laps(rig: SessionSetup, tell: Callable[[str, str], None], stop: Cal
     elif all_laps:
         which = f"None of the {all_laps} laps here is" if all_laps != 1 else "The lap here is not"
         advice = f"{which} learned from (`hitl segments` says why): a lap counts when it is finished."
+    elif not rig.world.has_line:
+        advice = "`hitl train` beside learns from what it drives, and from your takeovers."
     else:
         advice = "Show it the way: `hitl play --lap` for a few laps, then `hitl train`. Or take over, with `hitl train` beside."
     tell("warning", f"{rig.policy.problem} The agent has learned nothing yet and drives at random. {advice}".strip())

@@ -10,6 +10,21 @@ PRESETS: dict[str, TrainConfig] = {
     # Ours: small LayerNorm networks, half demos, unfiltered cloning of human rows and of the agent's own best finishes, half of
     # the online rows from the newest steps, and an averaged actor to drive with that follows closely after a takeover.
     "hitl": TrainConfig(),
+    # Where there is no road, and so nothing that is known of rewards and lengths: a learned temperature, a free spread and no
+    # average. Help is learned from as in ``hitl``.
+    "plain": TrainConfig(
+        hidden=256,
+        gamma=0.99,
+        n_step=1,
+        alpha=1.0,
+        learn_alpha=True,
+        log_std_max=2.0,
+        lr_actor=3e-4,
+        actor_average=None,
+        recent_fraction=0.0,
+        utd=1.0,
+        warmup_steps=100,
+    ),
     # Ball et al. 2023, Table 2 (state-based), and their code where the paper is silent: E 10, Z 2, UTD 20, LayerNorm critics of
     # squared error, 1-step, entropy in the backup, a temperature learned from 1 towards an entropy of half the actions, the actor
     # once for 20 critic updates.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from data.reading.drives import names_of
 from data.reading.schema_check import readable_rows
 from data.reading.update import Layout
-from data.records import ACTION_PENDING
+from data.records import ACTION_PENDING, ROADLESS
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,12 @@ def driven_layout(conn: sqlite3.Connection, *, live: bool = False) -> Layout | N
         f"p.episode_id = e.id WHERE e.session_id = s.id) {only} ORDER BY (s.kind = 'import'), s.id DESC LIMIT 1"
     ).fetchone()
     return None if row is None else (names_of(row[0]), names_of(row[1]))
+
+
+def has_road(conn: sqlite3.Connection) -> bool:
+    """Whether what was driven last has a road: a game with a line and a finish, and not any Gymnasium environment."""
+    row = conn.execute("SELECT env FROM sessions WHERE kind != 'import' ORDER BY id DESC LIMIT 1").fetchone()
+    return row is None or not str(row[0]).startswith(ROADLESS)
 
 
 @readable_rows()

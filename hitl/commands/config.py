@@ -34,7 +34,7 @@ def main(argv: list[str]) -> int:
         "file", nargs="?", type=Path, help="an existing tmrl config.json: what each of its keys does here"
     )
     add_home(parser)
-    parser.add_argument("--preset", help="as of `hitl train`: hitl, rlpd or run_l")
+    parser.add_argument("--preset", help="as of `hitl train`: hitl, plain, rlpd or run_l")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as of `hitl train`")
     parser.add_argument("--json", action="store_true", help="as JSON")
     args = parser.parse_args(argv)
@@ -75,10 +75,10 @@ def _in_force(home: Home, args: argparse.Namespace) -> Iterator[Shown]:
     settings = load(home, over={"train": asked})
     for note in settings.notes:
         print(note, file=sys.stderr)
-    stored = _run(home)
+    stored, road = _run(home)
     wish = Wish.of(settings.train)
-    config = wish.config if stored is None else wish.of_run(stored)
-    preset = settings.train.get("preset", "hitl")
+    config = wish.config_where(road) if stored is None else wish.of_run(stored)
+    preset = settings.train.get("preset", "hitl" if road else "plain")
     whole = {"train": config.to_dict(), "reward": RewardSettings().as_dict() | {"progress": None, "max_stray": None}}
     whole["reward"] |= settings.reward
     usual = TrainConfig().to_dict()
@@ -96,20 +96,21 @@ def _in_force(home: Home, args: argparse.Namespace) -> Iterator[Shown]:
         yield Shown("controls", name, row, settings.origin[f"controls.{name}"])
 
 
-def _run(home: Home) -> dict[str, Any] | None:
-    """Return the settings of the run that the next `hitl train` continues; None where it begins a new one."""
+def _run(home: Home) -> tuple[dict[str, Any] | None, bool]:
+    """Return the settings of the run that the next `hitl train` goes on with (None: a new one), and whether there is a road."""
     from data.errors import StoreError
+    from data.reading.layouts import has_road
     from data.store import Store
 
     if not home.store_path.is_file():
-        return None
+        return None, True
     try:
         with Store(home.store_path, read_only=True) as store:
-            newest = next(iter(store.checkpoints()), None)
+            newest, road = next(iter(store.checkpoints()), None), has_road(store.conn)
     except StoreError as error:
         print(f"The settings of this home's run are not shown. {error}", file=sys.stderr)
-        return None
-    return newest.config if newest is not None and newest.kind == "train" else None
+        return None, True
+    return newest.config if newest is not None and newest.kind == "train" else None, road
 
 
 def _print(rows: list[Shown]) -> None:

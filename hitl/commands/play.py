@@ -188,6 +188,7 @@ def _settings(home: Home, args: argparse.Namespace) -> Settings:
 
 def _drive(rig: SessionSetup, args: argparse.Namespace, watch: SessionScreen | None) -> str:
     from hitl.session.practice import Practice
+    from hitl.trainer_process import wait_for_updates
 
     results: list[EpisodeResult] = []
     count = passed = 0
@@ -210,6 +211,8 @@ def _drive(rig: SessionSetup, args: argparse.Namespace, watch: SessionScreen | N
         count += result.reason != "env_lost" or result.steps >= rig.session.environment.soon
         if watch is not None:
             watch.episode_over(result)
+        if not rig.options.real_time and not args.lap:
+            wait_for_updates(rig, rig.session.stop)
     hz, steps = rig.task.settings.hz, sum(r.steps for r in results)
     human = f"{sum(r.takeovers for r in results)} takeovers, {sum(r.human_steps for r in results) / hz:.1f} s of human driving."
     if practice is not None:
@@ -220,6 +223,9 @@ def _drive(rig: SessionSetup, args: argparse.Namespace, watch: SessionScreen | N
             pace += f" ({count / minutes * lap_steps / hz / 60:.1f} times as many as whole laps)"
         tries = f"{count} {'try' if count == 1 else 'tries'} at '{args.practice}'{pace}, {passed} through"
         return f"{tries}; {human}"
+    if not rig.world.has_line:
+        mean = f", return {sum(r.total for r in results) / len(results):,.1f} on average" if results else ""
+        return f"{count} episodes, {steps:,} steps{mean}; {human}"
     finished = sum(r.reason == "finish" for r in results)
     if args.lap and finished < count:
         which = "None of them was finished" if not finished else f"{count - finished} were not finished"

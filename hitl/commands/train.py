@@ -39,7 +39,8 @@ def main(argv: list[str]) -> int:
     )
     add_home(parser)
     parser.add_argument(
-        "--preset", help="hitl (default), rlpd or run_l; without it a run goes on with its own settings"
+        "--preset",
+        help="hitl (default on a road), plain (default elsewhere), rlpd or run_l; without it a run goes on with its own settings",
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting; may be repeated"

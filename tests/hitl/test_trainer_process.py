@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from data.store import Store
-from hitl import trainer_process
+from hitl import cli, trainer_process
 from hitl.home import Home
-from hitl.trainer_process import wait_for_laps
+from hitl.trainer_process import TrainerProcess, wait_for_laps, wait_for_updates
 from tests.support.daemon_runs import ACTIONS, NAMES
 from tests.trainer.daemon.test_laps_first import record_laps
+from trainer.daemon import control
 from trainer.daemon.control import trainer_lock
 from trainer.daemon.heartbeat import Heartbeat, write_heartbeat
 
@@ -25,6 +26,7 @@ class Rig:
 
     def __init__(self, root: Path, found_at: int | None, problem: str = "", refused: bool | None = None) -> None:
         self.home, self.policy, self.looks, self.found_at = Home(root), self, 0, found_at
+        self.world, self.has_line = self, True
         self.checkpoint_name, self.problem = "", problem
         self.refused = bool(problem) if refused is None else refused
         self.observation_names: tuple[str, ...] = NAMES
@@ -147,6 +149,43 @@ def test_laps_that_are_not_learned_from_are_not_waited_for(home: Path) -> None:
     drives, (text,) = said(Rig(home, None))
     assert drives
     assert "None of the 2 laps here is learned from (`hitl segments` says why): a lap counts when it is finished." in text
+
+
+def test_where_there_is_no_road_no_lap_is_advised(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, None)
+    rig.has_line = False
+    _, (text,) = said(rig)
+    assert text == f"{RANDOM} `hitl train` beside learns from what it drives, and from your takeovers."
+
+
+@pytest.mark.realtime
+def test_a_session_as_fast_as_it_can_and_its_trainer_take_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(trainer_process, "STOP_S", 60.0)
+    small = "hidden=16 quantiles=5 batch_size=16 warmup_steps=20 checkpoint_seconds=1e6 checkpoint_seconds_max=1e6"
+    with TrainerProcess(Home(tmp_path).create(), *(word for pair in small.split() for word in ("--set", pair))) as trainer:
+        trainer.wait_for_heartbeat()
+        play = ["play", "--env", "gym:Pendulum-v1", "--headless", "--pad", "none", "--episodes", "3", "--home", str(tmp_path)]
+        assert cli.main(play) == 0
+    assert "3 episodes, 600 steps, return -" in capsys.readouterr().out, "there is no finish to count"
+    with Store(tmp_path / "store.sqlite") as store:
+        updates = {record.id: record.updates for record in store.checkpoints()}
+        drove = [updates[id_] for (id_,) in store.conn.execute("SELECT checkpoint_id FROM episodes WHERE number > 0 ORDER BY id")]
+    assert drove == [180, 380], "each episode was driven by what those before it taught"
+
+
+@pytest.mark.usefixtures("trainer")
+@pytest.mark.parametrize("why", ["it is paused", "the player leaves", "it is killed"])
+def test_a_trainer_that_does_not_catch_up_holds_no_session(home: Path, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    control.ask(home, control.PAUSE) if why == "it is paused" else None
+    rig, asked = Rig(home, None), iter([False, False, why == "the player leaves"])
+    rig.written = lambda: True  # type: ignore[attr-defined]
+    if why == "it is killed":
+        alive = iter([True, True, True, False])
+        monkeypatch.setattr(control, "running", lambda store: next(alive))
+    wait_for_updates(rig, lambda: next(asked, False))  # type: ignore[arg-type]
+    assert not control.asked(home, control.CATCH_UP)
 
 
 @pytest.mark.parametrize("why", ["none", "of another layout"])

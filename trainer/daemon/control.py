@@ -1,4 +1,4 @@
-"""One trainer to a home folder, and how others speak to it: a lock, and two small files that say pause and stop."""
+"""One trainer to a home folder, and how others speak to it: a lock, and small files that say pause, stop and catch up."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from data.errors import TrainingError
 from data.recording.session_lock import LiveLock, is_alive
 
 STOP, PAUSE = "trainer.stop", "trainer.pause"
+CATCH_UP = "trainer.catch-up"
+"""Taken away by the trainer once all that was in the store is learned from, and a checkpoint of that is written."""
 _NAME = "trainer"
 
 
@@ -36,7 +38,7 @@ def running(store: Path) -> bool:
 
 
 def ask(root: Path, name: str) -> None:
-    """Leave the file ``STOP`` or ``PAUSE`` for the trainer of this home folder."""
+    """Leave the file ``STOP``, ``PAUSE`` or ``CATCH_UP`` for the trainer of this home folder."""
     (root / name).write_text("", encoding="utf-8")
 
 

@@ -19,7 +19,7 @@ import torch
 from data.errors import NoStoreError, StoreError
 from data.exchange.relayout import rebuild_said
 from data.reading.follow import Follower
-from data.reading.layouts import driven_layout
+from data.reading.layouts import driven_layout, has_road
 from data.reading.update import Update
 from data.store import Store
 from trainer.checkpoints.files import sweep
@@ -126,10 +126,10 @@ class Daemon:
 
     def _open(self) -> Opened | None:
         """Make or take up the learner; None (after a short rest) while there is nothing to begin with."""
-        records, driven, stored = [], None, self.store_path.exists()
+        records, driven, road, stored = [], None, True, self.store_path.exists()
         if stored:
             with Store(self.store_path, create=False) as store:
-                records, driven = store.checkpoints(), driven_layout(store.conn, live=True)
+                records, driven, road = store.checkpoints(), driven_layout(store.conn, live=True), has_road(store.conn)
         start = begin(self.wish, records, self.folder, self._report.say)
         if stored and start is not None and start.meta is not None:
             names = start.meta.observation_names, start.meta.action_names
@@ -144,10 +144,11 @@ class Daemon:
             first = follower.poll()
             if follower.layout is not None:
                 names = follower.layout
-                config = with_image(self.wish.config, names[0])
+                config = with_image(self.wish.config_where(road), names[0])
                 learner = make_learner(len(names[0]), len(names[1]), config, self.wish.device)
                 return Opened(LearnerStart(learner, config), follower, names, first)
             follower.close()
+        control.withdraw(self.root, control.CATCH_UP)  # there is nothing to learn from
         self.beat.detail = "for the first steps: `hitl play` drives, `hitl import` brings laps"
         self._write_heartbeat("waiting")
         time.sleep(0.2)

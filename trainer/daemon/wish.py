@@ -18,7 +18,7 @@ class Wish:
     """Settings that are resolved already, and what to begin from."""
 
     config: TrainConfig
-    """Of a run that begins here."""
+    """Of a run that begins here, on a road (see ``config_where``)."""
     changes: Mapping[str, Any] | None = None
     """What is changed in the settings of a run that goes on with its own; None: they are replaced by ``config``."""
     insisted: frozenset[str] = frozenset()
@@ -41,6 +41,10 @@ class Wish:
             base = preset_called(preset)
         config = (base or PRESETS["hitl"]).with_values(**changes)
         return cls(config, changes if base is None else None, **more)
+
+    def config_where(self, road: bool) -> TrainConfig:
+        """Return the settings of a run that begins. Where no preset is named, that depends on whether there is a ``road``."""
+        return self.config if road or self.changes is None else PRESETS["plain"].with_values(**self.changes)
 
     def of_run(self, stored: Mapping[str, Any]) -> TrainConfig:
         """Return the settings of a run that goes on; ``stored``: those in its checkpoint."""
