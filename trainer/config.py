@@ -49,6 +49,14 @@ class TrainConfig:
     than its middle, a wide spread is a coin toss between them: the noisy policy then drives in a way that the greedy one,
     which is evaluated, never does."""
 
+    # Units
+    normalise_observations: bool = False
+    """Networks see observations by their running mean and deviation, so that the units of a game do not matter. (Not the
+    recurrent network and that for pictures.)"""
+    scale_rewards: bool = False
+    """Learn from rewards in units of what is usually paid for a step, so that a game that pays in thousandths or thousands is
+    learned as well: cloning weight, temperature and the width of the Huber loss are made for rewards of about 1."""
+
     # Recurrent network (R2D2, Kapturowski et al. 2019)
     rnn_size: Size = 64
     """Units of the actor's LSTM, and of the critics'."""
@@ -247,6 +255,11 @@ class TrainConfig:
         ):
             if not good:
                 raise UsageError(f"These training settings make no sense: {text}.")
+
+    @property
+    def normalises(self) -> bool:
+        """Whether observations are normalised: where it is asked for, and the network takes plain vectors."""
+        return self.normalise_observations and self.network not in ("recurrent", "cnn")
 
     @property
     def dropped(self) -> int:

@@ -22,6 +22,8 @@ PRESETS: dict[str, TrainConfig] = {
         lr_actor=3e-4,
         actor_average=None,
         recent_fraction=0.0,
+        normalise_observations=True,
+        scale_rewards=True,
         utd=1.0,
         warmup_steps=100,
     ),

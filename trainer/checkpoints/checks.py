@@ -6,7 +6,6 @@ the memory, weights that are not finite.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 
 MOST_WEIGHT = 1e6
 """No weight of a network that drives is larger; beyond it a pass through the network overflows."""
+MOST_SEEN = 1e36
+"""No mean square of what is seen is larger."""
 
 
 def check_fit(tensors: Mapping[str, Tensor], meta: CheckpointMeta) -> None:
@@ -46,5 +47,6 @@ def _same(name: str, held: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -
         if value.shape != wanted[key].shape or not value.is_floating_point():
             raise ValueError(f"{name}.{key} has another shape or kind than it says")
         largest = float(value.abs().max()) if value.numel() else 0.0
-        if not largest <= MOST_WEIGHT or math.isnan(largest):
+        of_norm = key.startswith("norm.")  # in the unit of what is seen
+        if not largest <= (MOST_SEEN if of_norm else MOST_WEIGHT) or (of_norm and float(value.min()) < 0 and "mean" not in key):
             raise ValueError(f"{name}.{key} holds numbers that no network has")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from abc import ABC, abstractmethod
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -16,8 +17,9 @@ from trainer.learner.quantile import midpoints
 from trainer.networks.actor_critic import Actor, Critics
 from trainer.replay.batch import Batch
 
-LATER_NUMBERS = frozenset({"helped_at", "demo_rows", "reward_scale", "clones_until"})
+LATER_NUMBERS = frozenset({"helped_at", "demo_rows", "reward_scale", "clones_until", "reward_unit", "paid"})
 """Counters that older checkpoints do not hold."""
+PAID_SPAN = 10_000  # updates that the usual reward spans at most
 
 
 class Learner(ABC):
@@ -35,9 +37,13 @@ class Learner(ABC):
             torch.manual_seed(config.seed)
             self.actor = Actor(observation_size, action_size, config).to(self.device)
             self.critics = Critics(observation_size, action_size, config).to(self.device)
+        self.critics.norm = self.actor.norm  # one for all
         self.targets = copy.deepcopy(self.critics)
         self.average = copy.deepcopy(self.actor) if config.actor_average is not None else None
         """Mean of the actor's weights over its last updates (Polyak and Juditsky 1992, with forgetting)."""
+        self.targets.norm = self.actor.norm
+        if self.average is not None:
+            self.average.norm = self.actor.norm
         self.log_alpha = torch.tensor(math.log(max(config.alpha, 1e-12)), device=self.device)
         self.actor_flat, self.critic_flat = FlatParameters(self.actor), FlatParameters(self.critics)
         self.target_flat = FlatParameters(self.targets, trainable=False)
@@ -61,6 +67,10 @@ class Learner(ABC):
         """Updates up to which the actor only clones: those on laps, before anything was driven (see ``q_weight``)."""
         self.reward_scale = torch.zeros((), device=self.device)
         """Largest reward (of n steps, absolute) in the batches that were looked at closely: the unit of an explosion."""
+        self.reward_unit = torch.ones((), device=self.device)
+        """What rewards are divided by (``scale_rewards``): a power of two."""
+        self.paid = torch.zeros((), device=self.device)
+        """Running mean square of the rewards, in the game's unit."""
         self.looked_at = UpdateMetrics()
 
     @abstractmethod
@@ -73,13 +83,45 @@ class Learner(ABC):
 
     # What the two kinds of update share
 
-    def _begin_update(self, batch: Batch) -> bool:
-        """Count an update; return whether it is one to look at closely."""
+    def _begin_update(self, batch: Batch) -> tuple[Batch, bool]:
+        """Count an update; return the batch in the units learned in, and whether this update is one to look at closely."""
         self.updates += 1
         detailed = self.updates % self.config.metrics_every == 0 or self.updates == 1
+        if self.actor.norm is not None:
+            assert isinstance(batch.observation, Tensor)
+            self.actor.norm.note(batch.observation)
+        if self.config.scale_rewards:
+            batch = self._in_reward_units(batch, detailed)
         if detailed:
             self.reward_scale = torch.maximum(self.reward_scale, batch.reward.abs().max())
-        return detailed
+        return batch, detailed
+
+    def _in_reward_units(self, batch: Batch, may_change: bool) -> Batch:
+        """Return the batch with rewards in units of what a step usually pays.
+
+        The unit is a power of two, and another one only when it is wrong by more than two. Q then means the same as before: the
+        last layers of the critics change with it (as in PopArt, van Hasselt et al. 2016), and a temperature that is learned.
+        """
+        self.paid.lerp_(batch.reward.square().mean(), 1 / min(self.updates, PAID_SPAN))
+        if may_change:
+            usual = self.paid.sqrt() / self.config.n_step
+            off = (usual > 2 * self.reward_unit) | ((usual > 0) & (usual < 0.5 * self.reward_unit))
+            # All of it without asking the device: the ratio is 1 where nothing changes.
+            unit = torch.where(off, usual.log2().round().exp2(), self.reward_unit)
+            self._change_reward_unit(unit)
+        return replace(batch, reward=batch.reward / self.reward_unit)
+
+    @torch.no_grad()
+    def _change_reward_unit(self, unit: Tensor) -> None:
+        ratio, self.reward_unit = self.reward_unit / unit, unit
+        if self.updates == 1:  # nothing was learned yet
+            return
+        for network in (self.critics, self.targets):
+            for last in list(network.body.parameters())[-2:]:  # weight and bias
+                last.mul_(ratio)
+        self.reward_scale.mul_(ratio)
+        if self.config.learn_alpha:
+            self.log_alpha.add_(ratio.log())
 
     def _follow(self) -> None:
         """Let the target critics and the averaged actor follow the weights."""
@@ -171,7 +213,8 @@ class Learner(ABC):
     def metrics(self) -> dict[str, float]:
         """Return the last detailed update's metrics (every ``metrics_every`` updates), under the recipe's names."""
         c = self.config
-        return {**self.looked_at.read(), "lrs/actor_lr": self.lr(c.lr_actor), "lrs/critic_lr": self.lr(c.lr_critic)}
+        found = self.looked_at.read(float(self.reward_unit))
+        return {**found, "lrs/actor_lr": self.lr(c.lr_actor), "lrs/critic_lr": self.lr(c.lr_critic)}
 
     def forget_metrics(self) -> None:
         """Drop the last detailed update's metrics (they belong to weights that were thrown away)."""
@@ -213,7 +256,7 @@ class Learner(ABC):
         result: dict[str, float] = {f"steps.{name}": o.steps for name, o in self._optimisers().items()}
         result.update(updates=self.updates, env_steps=self.env_steps, lr_scale=self.lr_scale)
         result.update(helped_at=self.helped_at, demo_rows=self.demo_rows, reward_scale=float(self.reward_scale))
-        result["clones_until"] = self.clones_until
+        result.update(clones_until=self.clones_until, reward_unit=float(self.reward_unit), paid=float(self.paid))
         return result
 
     def load(self, tensors: dict[str, Tensor], numbers: dict[str, float]) -> None:
@@ -229,6 +272,8 @@ class Learner(ABC):
         self.helped_at, self.demo_rows = int(numbers.get("helped_at", 0)), int(numbers.get("demo_rows", 0))
         self.clones_until = int(numbers.get("clones_until", 0))
         self.reward_scale = torch.tensor(float(numbers.get("reward_scale", 0.0)), device=self.device)
+        self.reward_unit = torch.tensor(float(numbers.get("reward_unit", 1.0)), device=self.device)
+        self.paid = torch.tensor(float(numbers.get("paid", 0.0)), device=self.device)
 
     def load_networks(self, tensors: dict[str, Tensor]) -> None:
         """Take the networks alone; without stored critics or targets those stay (targets follow loaded critics)."""

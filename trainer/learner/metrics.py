@@ -6,6 +6,11 @@ from torch import Tensor
 
 from trainer.replay.batch import Batch
 
+IN_REWARDS = frozenset(
+    f"debug/{name}{part}" for name in ("backup", "q_a1_targ", "q1", "q2", "r", "q_a1") for part in ("", "_std")
+) | {"debug/disagreement", "debug/alpha", "losses/loss_actor"}
+"""Metrics in the unit of rewards."""
+
 
 class UpdateMetrics:
     """Metrics by name, as tensors (0-d), so that noting them makes no device wait; ``read`` turns them into numbers."""
@@ -13,9 +18,9 @@ class UpdateMetrics:
     def __init__(self) -> None:
         self.values: dict[str, Tensor | float] = {}
 
-    def read(self) -> dict[str, float]:
-        """Return the newest metrics."""
-        return {name: float(value) for name, value in self.values.items()}
+    def read(self, reward_unit: float = 1.0) -> dict[str, float]:
+        """Return the newest metrics, with rewards and values in the game's unit again."""
+        return {name: float(value) * (reward_unit if name in IN_REWARDS else 1.0) for name, value in self.values.items()}
 
     def note_target(self, target: Tensor, kept: Tensor, action: Tensor, log_pi: Tensor) -> None:
         """Note targets and kept target quantiles, (B, M) each, and the next actions (B, A) with their log-density (B,)."""

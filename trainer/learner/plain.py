@@ -28,16 +28,17 @@ class PlainTQC(Learner):
 
     def update(self, batch: Batch) -> None:
         """Learn from one batch."""
-        c, detailed = self.config, self._begin_update(batch)
+        c = self.config
+        batch, detailed = self._begin_update(batch)
         alpha, moves_actor = self.alpha, self.updates % c.actor_every == 0
         if moves_actor:
-            head = forward(self.actor.body, batch.observation)[0]
+            head = forward(self.actor.body, self.actor.normal(batch.observation))[0]
             action, log_pi = sample(head, self._noise(batch), c.log_std_max)
             if c.learn_alpha:
                 self._temperature_step(log_pi.detach())
 
         target = self.target(batch, alpha, detailed)
-        z = forward(self.critics.body, batch.pair)
+        z = forward(self.critics.body, self.critics.normal(batch.pair))
         weight = self._critic_weight(batch)
         each = squared_error(z, target) if c.critic_loss == "mse" else quantile_huber(z, target, self.tau)
         loss = (each if weight is None else each * weight).mean()
@@ -48,7 +49,7 @@ class PlainTQC(Learner):
             self.looked_at.note_critics(batch, z.detach(), loss.detach(), norm)
 
         if moves_actor:
-            z = forward(self.critics.body, beside(batch.observation, action))
+            z = forward(self.critics.body, self.critics.normal(beside(batch.observation, action)))
             cloning = self.cloning_loss(batch, head, z.detach())
             loss = self.q_weight * ((alpha * log_pi).mean() - z.mean()) + c.bc_weight * cloning
             norm = descend(
@@ -67,9 +68,10 @@ class PlainTQC(Learner):
 
         ``batch.reward`` is the discounted sum of n rewards and ``batch.discount`` gamma^n, 0 where the episode terminated.
         """
-        head = forward(self.actor.body, batch.next_observation)[0]
+        head = forward(self.actor.body, self.actor.normal(batch.next_observation))[0]
         action, log_pi = sample(head, self._noise(batch), self.config.log_std_max)
-        z, members = forward(self.targets.body, beside(batch.next_observation, action)), self._target_members()
+        pair, members = self.targets.normal(beside(batch.next_observation, action)), self._target_members()
+        z = forward(self.targets.body, pair)
         pool = torch.cat(list(z if members is None else z[members]), 1).sort(1).values
         kept = pool[:, : pool.shape[1] - self.config.dropped]
         target = batch.reward[:, None] + batch.discount[:, None] * (kept - alpha * log_pi[:, None])

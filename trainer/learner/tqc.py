@@ -27,7 +27,8 @@ class TQC(Learner):
     @torch.no_grad()
     def update(self, batch: Batch) -> None:
         """Learn from one batch."""
-        c, detailed = self.config, self._begin_update(batch)
+        c = self.config
+        batch, detailed = self._begin_update(batch)
         alpha, tape = self.alpha, None
         if self.updates % c.actor_every == 0:
             # Before the critics move, as in the reference code; the actor step below goes on from here.

@@ -269,14 +269,14 @@ LEARNING = {
     "seed": 3, "entropy_per_action": 3.0, "stop_at_driver_change": False,
     "takeovers_online": False, "failed_takeovers": True, "log_std_max": -1.0, "recent_fraction": 0.5, "own_finishes": 0,
     "stalled_steps": 10, "takeover_min_s": 0.6, "takeover_min_m": 3.5, "takeover_held_s": 2.0,
-    "takeover_fraction": 0.9, "lap_utd": 0.03,
+    "takeover_fraction": 0.9, "lap_utd": 0.03, "normalise_observations": True,
 }  # fmt: skip
 ONE_REPLAY = {"demo_weight": 9.0}
 RECURRENT = {"rnn_size": 9, "rnn_layers": 2, "sequence": 8, "burn_in": 0}
 PICTURES = {"image": (1, 2, 1), "cnn_filters": (3,), "cnn_output": 5}
 DAEMON = {
     "checkpoint_seconds", "checkpoint_seconds_max", "checkpoint_updates", "keep_checkpoints", "metrics_every",
-    "threads", "explosion", "capacity", "frozen_effnet", "critic_loss", "learner",
+    "threads", "explosion", "capacity", "frozen_effnet", "critic_loss", "learner", "scale_rewards",
 }  # fmt: skip
 """Tested with the daemon, the replay, the learner and the networks for pictures."""
 

@@ -1,0 +1,136 @@
+"""Games that pay, or see, in other units are learned alike."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.batches import ACT, OBS, TINY, random_batch
+from trainer.checkpoints.files import load, save
+from trainer.checkpoints.meta import CheckpointMeta
+from trainer.config import TrainConfig
+from trainer.learner.make import make_learner
+from trainer.learner.tqc import TQC
+from trainer.networks.normalisation import LIMIT, RunningNorm
+from trainer.replay.batch import Batch, beside
+
+SCALED = TINY.with_values(scale_rewards=True, learn_alpha=True, bc_weight=1.0, actor_average=0.9, metrics_every=2, lr_critic=1e-2)
+NORMALISED = TINY.with_values(normalise_observations=True, actor_average=0.9)
+
+
+def paying(seed: int, factor: float) -> Batch:
+    batch = random_batch(seed, human=torch.arange(32) < 8, cloned=torch.arange(32) < 8)
+    return dataclasses.replace(batch, reward=batch.reward * factor)
+
+
+def seeing(seed: int, factor: float, offset: float) -> Batch:
+    batch = random_batch(seed)
+    assert isinstance(batch.observation, torch.Tensor)
+    assert isinstance(batch.next_observation, torch.Tensor)
+    now, then = batch.observation * factor + offset, batch.next_observation * factor + offset
+    return dataclasses.replace(batch, observation=now, next_observation=then, pair=beside(now, batch.action))
+
+
+@pytest.mark.parametrize("power", [-10, 10])
+@pytest.mark.parametrize("n_step", [1, 3])
+def test_rewards_a_thousand_times_as_large_or_small_give_the_same_agent_to_the_bit(power: int, n_step: int) -> None:
+    usual, other = (TQC(OBS, ACT, SCALED.with_values(n_step=n_step)) for _ in range(2))
+    for seed in range(8):
+        usual.update(paying(seed, n_step * 0.75))
+        other.update(paying(seed, n_step * 0.75 * 2.0**power))
+    for name, value in usual.tensors().items():
+        assert torch.equal(value, other.tensors()[name]), name
+    assert float(other.reward_unit) == float(usual.reward_unit) * 2.0**power
+    for name, ratio in (("debug/q1", 2.0**power), ("debug/r_std", 2.0**power), ("debug/a_0", 1.0)):
+        assert other.metrics()[name] == pytest.approx(usual.metrics()[name] * ratio)
+
+
+def test_a_game_that_begins_to_pay_more_keeps_what_its_critics_know() -> None:
+    still = SCALED.with_values(n_step=1, metrics_every=10, lr_critic=0.0, lr_actor=0.0, lr_alpha=0.0)
+    learner, batch = TQC(OBS, ACT, still), paying(0, 1.0)
+    for seed in range(1, 10):
+        learner.update(paying(seed, 1.0))
+    before, alpha = learner.critics(batch.pair).clone(), learner.log_alpha.exp()
+    assert float(learner.reward_unit) == 1.0
+    learner.update(paying(10, 100.0))
+    unit = float(learner.reward_unit)
+    assert unit in (16.0, 32.0)
+    torch.testing.assert_close(learner.critics(batch.pair) * unit, before, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(learner.log_alpha.exp() * unit, alpha)
+
+
+@pytest.mark.parametrize("network", ["mlp", "residual", "simba"])
+def test_the_last_layer_of_every_network_carries_the_unit(network: str) -> None:
+    learner, batch = TQC(OBS, ACT, SCALED.with_values(network=network)), paying(0, 1.0)
+    learner.updates, before = 7, learner.critics(batch.pair).clone()
+    learner._change_reward_unit(torch.tensor(8.0))
+    torch.testing.assert_close(learner.critics(batch.pair) * 8.0, before, rtol=1e-4, atol=1e-5)
+
+
+def test_a_game_that_pays_nothing_yet_changes_nothing() -> None:
+    learner = TQC(OBS, ACT, SCALED)
+    for seed in range(4):
+        learner.update(paying(seed, 0.0))
+    assert float(learner.reward_unit) == 1.0
+    assert learner.healthy()
+
+
+@pytest.mark.parametrize("kind", ["fast", "plain"])
+@pytest.mark.parametrize(("factor", "offset"), [(1000.0, 0.0), (1e-3, 0.0), (1.0, 50.0)])
+def test_observations_of_any_unit_give_the_same_agent(kind: str, factor: float, offset: float) -> None:
+    usual, other = (make_learner(OBS, ACT, NORMALISED.with_values(learner=kind)) for _ in range(2))
+    for seed in range(6):
+        usual.update(seeing(seed, 1.0, 0.0))
+        other.update(seeing(seed, factor, offset))
+    torch.testing.assert_close(usual.actor_flat.values, other.actor_flat.values, rtol=1e-2, atol=2e-3)
+    batch, wide = seeing(9, 1.0, 0.0), seeing(9, factor, offset)
+    torch.testing.assert_close(usual.critics(batch.pair), other.critics(wide.pair), rtol=1e-2, atol=2e-2)
+    torch.testing.assert_close(usual.actor.act(batch.observation), other.actor.act(wide.observation), rtol=1e-2, atol=1e-2)
+
+
+@given(st.lists(st.integers(2, 20), min_size=1, max_size=6), st.floats(-100, 100), st.floats(0.01, 100))
+def test_mean_and_variance_are_those_of_all_that_was_seen(sizes: list[int], mean: float, spread: float) -> None:
+    g, norm = torch.Generator().manual_seed(len(sizes)), RunningNorm(2)
+    seen = [torch.randn(sizes[0], 2, generator=g, dtype=torch.float64) * spread + mean for _ in sizes]
+    for part in seen:
+        norm.note(part.float())
+    everything = torch.cat(seen)
+    torch.testing.assert_close(norm.mean.double(), everything.mean(0), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(norm.variance.double(), everything.var(0, unbiased=False), rtol=1e-2, atol=1e-4)
+
+
+def test_a_number_that_never_changes_is_zero_and_one_that_jumps_is_bounded() -> None:
+    norm = RunningNorm(2)
+    norm.note(torch.tensor([[7.0, -1.0], [7.0, 1.0]]))
+    assert norm(torch.tensor([[7.0, 0.0]])).tolist() == [[0.0, 0.0]]
+    assert norm(torch.tensor([[7.1, -1e6, 3.0]])).tolist() == [[LIMIT, -LIMIT, 3.0]], "actions stay as they are"
+
+
+def test_an_actor_alone_drives_with_the_units_of_its_checkpoint(tmp_path: Path) -> None:
+    learner = make_learner(OBS, ACT, NORMALISED.with_values(scale_rewards=True))
+    for seed in range(4):
+        learner.update(dataclasses.replace(seeing(seed, 1000.0, 5.0), reward=torch.full((32,), 384.0)))
+    assert learner.average is not None
+    names = tuple(f"o{i}" for i in range(OBS)), tuple(f"a{i}" for i in range(ACT))
+    name, _ = save(tmp_path, learner, CheckpointMeta.of(learner, *names, "train"))
+    tensors, meta = load(tmp_path / name)
+    other = make_learner(OBS, ACT, TrainConfig.from_dict(meta.config))
+    other.load(tensors, meta.numbers)
+    seen = seeing(9, 1000.0, 5.0).observation
+    for mine, its in ((learner.actor, other.actor), (learner.average, other.average)):
+        assert its is not None
+        assert torch.equal(mine.act(seen), its.act(seen))
+    assert float(other.reward_unit) == 128.0
+    assert other.targets.norm is other.critics.norm is other.actor.norm
+    for one in (learner, other):
+        one.update(seeing(10, 1000.0, 5.0))
+    assert torch.equal(learner.actor_flat.values, other.actor_flat.values)
+
+
+@pytest.mark.parametrize("network", ["recurrent", "cnn"])
+def test_networks_that_take_no_plain_vectors_go_without(network: str) -> None:
+    config = NORMALISED.with_values(network=network, image=(1, 2, 2) if network == "cnn" else ())
+    assert make_learner(OBS + 4, ACT, config).actor.norm is None
