@@ -4,7 +4,8 @@
 
 Ours is driven by the product's own session, store and replay (``Lockstep``), with the preset that `hitl train` chooses by itself
 there (``plain``), or another. sb3-contrib's is its own, as it comes. Both are asked for their greedy actions in the same 20
-episodes at the end.
+episodes at the end. ``ID@pay=1000`` is an environment whose rewards are a thousand times as large, ``ID@see=0.001`` one whose
+observations are a thousandth; what is earned is shown in the usual unit.
 """
 
 from __future__ import annotations
@@ -32,6 +33,31 @@ ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "plain": ("plain", {}),
 }
 """Preset and what is changed in it; ``sb3`` is sb3-contrib's."""
+
+
+def registered(name: str) -> str:
+    """Return the Gymnasium id of an environment, also of one in other units."""
+    import gymnasium
+
+    id_, _, unit = name.partition("@")
+    if not unit:
+        return id_
+    what, _, factor = unit.partition("=")
+
+    def make(**how: Any) -> Any:
+        env, by = gymnasium.make(id_, **how), float(factor)
+        if what == "pay":
+            return gymnasium.wrappers.TransformReward(env, lambda reward: by * float(reward))
+        return gymnasium.wrappers.TransformObservation(env, lambda seen: (by * seen).astype(np.float32), wide(env, by))
+
+    def wide(env: Any, by: float) -> Any:
+        space = env.observation_space
+        return gymnasium.spaces.Box((by * space.low).astype(np.float32), (by * space.high).astype(np.float32))
+
+    scaled = f"{id_.rpartition('-v')[0]}{what.title()}{str(factor).replace('.', '_')}-v0"
+    if scaled not in gymnasium.registry:
+        gymnasium.register(scaled, make)
+    return scaled
 
 
 def returns(env: Any, act: Callable[[np.ndarray], np.ndarray]) -> list[float]:
@@ -62,7 +88,7 @@ def ours(env: str, arm: str, seed: int, steps: int) -> list[float]:
     config = PRESETS[preset].with_values(seed=seed, **changes)
     with (
         tempfile.TemporaryDirectory() as folder,
-        Lockstep(Home(Path(folder) / "home"), SessionOptions(env=f"gym:{env}", seed=seed), config) as lockstep,
+        Lockstep(Home(Path(folder) / "home"), SessionOptions(env=f"gym:{registered(env)}", seed=seed), config) as lockstep,
     ):
         episode = 0
         while lockstep.steps < steps:
@@ -74,7 +100,7 @@ def ours(env: str, arm: str, seed: int, steps: int) -> list[float]:
             with torch.no_grad():
                 return np.asarray(actor.act(torch.from_numpy(seen)[None], True)[0])
 
-        return returns(open_gym(env), act)
+        return returns(open_gym(registered(env)), act)
 
 
 def theirs(env: str, seed: int, steps: int) -> list[float]:
@@ -82,9 +108,9 @@ def theirs(env: str, seed: int, steps: int) -> list[float]:
     import gymnasium
     from sb3_contrib import TQC
 
-    model = TQC("MlpPolicy", gymnasium.make(env), seed=seed, device="cpu")
+    model = TQC("MlpPolicy", gymnasium.make(registered(env)), seed=seed, device="cpu")
     model.learn(steps)
-    return returns(gymnasium.make(env), lambda seen: model.predict(seen, deterministic=True)[0])
+    return returns(gymnasium.make(registered(env)), lambda seen: model.predict(seen, deterministic=True)[0])
 
 
 def run(job: tuple[str, str, int, int]) -> dict[str, Any]:
@@ -95,6 +121,8 @@ def run(job: tuple[str, str, int, int]) -> dict[str, Any]:
     env, arm, seed, steps = job
     with stopwatch() as watch:
         totals = theirs(env, seed, steps) if arm == "sb3" else ours(env, arm, seed, steps)
+    if "@pay=" in env:
+        totals = [total / float(env.rpartition("=")[2]) for total in totals]
     return {"env": env, "arm": arm, "seed": seed, "steps": steps, "mean": mean(totals), "least": min(totals), "s": watch.seconds}
 
 
