@@ -129,7 +129,10 @@ ARMS: dict[str, Arm] = {
     "utd_8": ours("eight updates a step", utd=8.0),
     "n_1": ours("1-step returns", n_step=1),
     "n_5": ours("5-step returns", n_step=5),
-    "keep_failed": ours("failed takeovers are demos as well", failed_takeovers=True),
+    "no_failed": ours("failed takeovers are no demos", failed_takeovers=False),
+    "keep_failed": ours("failed takeovers are demos as well, to their end", failed_takeovers=True, failed_cut_s=0.0),
+    "failed_half": ours("failed takeovers are demos but for the last half second", failed_cut_s=0.5),
+    "failed_2": ours("failed takeovers are demos but for the last two seconds", failed_cut_s=2.0),
     "demo_only": ours("takeovers in the demo half alone", takeovers_online=False),
 }
 """Ours, its ablations and what it is measured against. The arms with other papers' learners are in ``opponents.py``."""

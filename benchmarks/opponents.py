@@ -241,6 +241,7 @@ _EVEN = PLAIN | {
     "takeover_priority": 1.0,
     "star_priority": 1.0,
     "failed_takeovers": True,
+    "failed_cut_s": 0.0,
     "demo_copies": 1e9,
     "n_step": 1,
 }

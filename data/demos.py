@@ -30,6 +30,8 @@ class Standing:
     """With which each of its steps is drawn in the demo half; 0 keeps them out of it."""
     why: str = ""
     """Why it does not count, in a player's words."""
+    cut_s: float = 0.0
+    """Seconds at its end, as it was driven, that do not count: there the mistake lies."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class DemoRule:
     takeover_priority: float = 2.0
     lap_priority: float = 1.0
     star_priority: float = 2.0
-    failed_takeovers: bool = False
+    failed_takeovers: bool = True
+    failed_cut_s: float = 1.0
     one_replay: bool = False
     takeover_min_s: float = 0.3
     takeover_min_m: float = 2.0
@@ -68,7 +71,8 @@ class DemoRule:
         if weight <= 0:
             return Standing(False, 0.0, "its priority is 0")
         # In the one replay of the reference recipe takeovers lie among the other steps already.
-        return Standing(True, 0.0 if self.one_replay and segment.kind != "lap" else weight)
+        weight = 0.0 if self.one_replay and segment.kind != "lap" else weight
+        return Standing(True, weight, cut_s=self.failed_cut_s if _failed(segment) else 0.0)
 
     def _why_not(self, segment: Segment | SegmentRecord) -> str:
         if not segment.closed:
@@ -76,15 +80,18 @@ class DemoRule:
         if segment.verdict == "bad":
             return "you judged it bad"
         wanted = segment.verdict in ("good", "star")
-        if segment.outcome == "failed" and not (wanted or self.failed_takeovers):
-            return "it failed"
+        if _failed(segment):
+            if segment.kind != "takeover" or not self.failed_takeovers:
+                return "it failed"
+            if _seconds(segment) - self.failed_cut_s < self.takeover_min_s:
+                return "it failed at once"
         return "" if wanted else self.nothing_shown(segment)
 
     def nothing_shown(self, segment: Segment | SegmentRecord) -> str:
         """Return why a takeover shows nothing, as it was driven; empty where it shows something or has a priority of its own."""
         if segment.kind != "takeover" or segment.priority != 1.0:
             return ""
-        return self.too_little(segment.start, (segment.stop - segment.start) / max(segment.hz, 1e-9), segment.moved)
+        return self.too_little(segment.start, _seconds(segment), segment.moved)
 
     def empty(self, segment: Segment | SegmentRecord) -> bool:
         """Tell whether a segment shows nothing and has no verdict yet: what a store may be cleaned of."""
@@ -102,6 +109,15 @@ class DemoRule:
         if moved is not None and moved < self.takeover_min_m:
             return f"hardly moved ({moved:.1f} m)"
         return ""
+
+
+def _failed(segment: Segment | SegmentRecord) -> bool:
+    """Whether it failed, and the player does not want it all the same."""
+    return segment.outcome == "failed" and segment.verdict not in ("good", "star")
+
+
+def _seconds(segment: Segment | SegmentRecord) -> float:
+    return (segment.stop - segment.start) / max(segment.hz, 1e-9)
 
 
 MOVED = """

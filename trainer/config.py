@@ -189,7 +189,10 @@ class TrainConfig:
     takeovers_online: bool = True
     """The human's steps of live episodes are online data as well as demos (RLPD with HIL-SERL's rule), not demos alone."""
     failed_takeovers: bool = DemoRule.failed_takeovers
-    """A takeover that did not clear its corner is a demo without the player saying so."""
+    """A takeover that did not clear its corner is a demo, too, but for its end."""
+    failed_cut_s: NotNegative = DemoRule.failed_cut_s
+    """Seconds at the end of a failed takeover that are no demo: there the mistake lies. (The player's good or star makes all of
+    it one.)"""
     handover_cost: float = 0.0
     """Taken from the reward of the last agent step before a takeover (RLIF, Luo et al. 2023)."""
     skip_before_takeover_s: NotNegative = 0.0
@@ -308,6 +311,7 @@ PLAIN = TrainConfig(
     actor_average_growth=0.0,
     stalled_steps=0,
     takeover_fraction=0.0,
+    failed_takeovers=False,
     log_std_max=2.0,
     lr_actor=3e-4,
     utd=1.0,

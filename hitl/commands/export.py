@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -32,7 +33,8 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     filtered = any(getattr(args, name) is not None for name in FILTERS)
     with open_store(args) as store:
-        found, rule = [s for s in selected(store, args) if s.closed and s.stop > s.start], store.rule()
+        found = [s for s in selected(store, args) if s.closed and s.stop > s.start]
+        rule = replace(store.rule(), failed_takeovers=False)  # whole segments are exported, and these end in a mistake
         asked = args.all or args.verdict or args.outcome
         # Another home applies the rule itself, with its owner's settings: only what was judged bad stays behind.
         own = args.format == "store"

@@ -26,6 +26,7 @@ def _row(segment: Segment, rule: DemoRule) -> dict[str, object]:
         "priority": segment.priority, "tags": list(segment.tags), "note": segment.note, "start": segment.start,
         "stop": segment.stop, "trim_start": segment.trim_start, "trim_stop": segment.trim_stop,
         "judged_by": segment.judged_by, "judged_at": segment.judged_at, "demo": standing.counts, "why_not": standing.why,
+        "cut_s": standing.cut_s,
     }  # fmt: skip
 
 
@@ -46,7 +47,8 @@ def _print_table(segments: list[Segment], rule: DemoRule) -> None:
         said = " ".join([*(f"#{tag}" for tag in segment.tags), segment.note]).strip()
         outcome = "interrupted" if segment.interrupted else segment.outcome if segment.closed else "recording"
         outcome = "nothing" if rule.empty(segment) else outcome
-        demo = "yes" if rule.judge(segment).counts else "no"
+        standing = rule.judge(segment)
+        demo = "no" if not standing.counts else "in part" if standing.cut_s else "yes"
         trimmed = "*" if segment.trim_start or segment.trim_stop else ""
         style = _VERDICT_STYLE[segment.verdict]
         row: list[str | Text] = [
@@ -61,6 +63,8 @@ def _print_table(segments: list[Segment], rule: DemoRule) -> None:
     out.print(f"{len(segments)} segments, {seconds:.1f} s in all: {', '.join(verdicts)}.")
     if any(s.trim_start or s.trim_stop for s in segments):
         out.print("* trimmed")
+    if any(rule.judge(s).cut_s for s in segments):
+        out.print(f"Of takeovers that failed, all but the last {rule.failed_cut_s:g} s are learned from.")
     if why := reasons(segments, rule):
         out.print(f"Not learned from: {why}.")
     if any(rule.empty(s) for s in segments):

@@ -28,7 +28,9 @@ REAL = SegmentRecord(1, 1, "takeover", 40, 100, 0, 0, "unreviewed", 1.0, "cleare
         ({"verdict": "bad", "priority": 9.0}, False, 0.0),
         ({"priority": 0.0, "verdict": "star"}, False, 0.0),
         ({"closed": False}, False, 0.0),
-        ({"outcome": "failed"}, False, 0.0),
+        ({"outcome": "failed"}, True, 2.0),
+        ({"outcome": "failed", "kind": "lap"}, False, 0.0),  # only finished laps are learned from
+        ({"outcome": "failed", "stop": 65}, False, 0.0),  # a second and a quarter: there is nothing before the mistake
         ({"outcome": "failed", "verdict": "good"}, True, 2.0),
         # Mid-corner at speed, short: it counts. Cut off at once: it does not.
         ({"stop": 47, "moved": 3.5}, True, 2.0),
@@ -51,9 +53,19 @@ def test_what_counts_and_how_much(changes, counts, weight):
     assert bool(standing.why) != counts
 
 
+def test_a_failed_takeover_counts_but_for_its_end_and_in_whole_when_the_player_says_so():
+    failed = replace(REAL, outcome="failed")
+    assert DemoRule().judge(failed).cut_s == 1.0
+    assert DemoRule().judge(replace(failed, verdict="star")).cut_s == 0.0
+    assert DemoRule().judge(REAL).cut_s == 0.0
+    assert DemoRule(failed_takeovers=False).judge(failed).why == "it failed"
+    assert DemoRule().judge(replace(failed, stop=failed.start + 20)).why == "it failed at once"
+
+
 def test_the_settings_of_the_rule_are_training_settings_and_of_a_stored_run_whatever_it_holds():
-    config = TrainConfig(takeover_min_m=9.0, failed_takeovers=True)
-    assert DemoRule.of(json.loads(json.dumps(config.to_dict()))) == DemoRule(takeover_min_m=9.0, failed_takeovers=True)
+    config = TrainConfig(takeover_min_m=9.0, failed_takeovers=False, failed_cut_s=2.0)
+    rule = DemoRule(takeover_min_m=9.0, failed_takeovers=False, failed_cut_s=2.0)
+    assert DemoRule.of(json.loads(json.dumps(config.to_dict()))) == rule
     assert DemoRule.of(TrainConfig().to_dict()) == DemoRule() == DemoRule.of({})
     odd = {"takeover_min_m": "far", "star_priority": float("nan"), "one_replay": 1, "lap_priority": -1}
     assert DemoRule.of(odd) == DemoRule()

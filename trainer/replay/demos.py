@@ -133,7 +133,8 @@ class Demos:
         if not standing.counts or episode is None:
             return None
         rows, table = episode.rows[: episode.ready], self._table
-        ends = segment.start + segment.trim_start, segment.stop - segment.trim_stop
+        stop = segment.stop - max(segment.trim_stop, round(standing.cut_s * segment.hz))
+        ends = segment.start + segment.trim_start, stop
         rows = rows[slice(*np.searchsorted(table.t[rows], ends))]
         rows = rows[(table.driver[rows] == HUMAN) & (table.next[rows] >= 0)]
         return (segment.kind, standing.weight, rows) if len(rows) else None

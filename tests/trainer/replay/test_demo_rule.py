@@ -30,7 +30,7 @@ CONFIG = PLAIN.with_values(
 FORMS = {
     "plain": CONFIG,
     "one replay": CONFIG.with_values(one_replay=True, demo_fraction=0.0),
-    "failed ones too": CONFIG.with_values(failed_takeovers=True),
+    "failed ones too": CONFIG.with_values(failed_takeovers=True, failed_cut_s=0.2),
     "recurrent": CONFIG.with_values(network="recurrent"),
 }
 Place = tuple[int, int]
@@ -46,7 +46,8 @@ def said(config: TrainConfig, s: Any) -> tuple[bool, float]:
     )
     if not s.closed or s.verdict == "bad" or s.priority == 0.0:
         return False, 0.0
-    if s.outcome == "failed" and not chosen and not config.failed_takeovers:
+    failed = s.outcome == "failed" and not chosen
+    if failed and (s.kind == "lap" or not config.failed_takeovers or seconds < 0.499):
         return False, 0.0
     if empty and not chosen and s.priority == 1.0:
         return False, 0.0
@@ -62,7 +63,9 @@ def wanted(
     weights: dict[Place, float] = {}
     for s in segments:
         counts, weight = said(config, s)
-        steps = {(s.episode_id, t) for t in range(s.start + s.trim_start, s.stop - s.trim_stop)} & human & usable
+        failed = s.outcome == "failed" and s.verdict not in ("good", "star")
+        cut = max(s.trim_stop, round(0.2 * s.hz) if failed else 0)
+        steps = {(s.episode_id, t) for t in range(s.start + s.trim_start, s.stop - cut)} & human & usable
         cloned |= steps if counts else set()
         for step in steps if weight else ():
             weights[step] = weights.get(step, 0.0) + weight

@@ -228,13 +228,14 @@ def test_evaluations_are_not_learned_from() -> None:
     assert (replay.online_rows, replay.online_steps) == (0, 0)
 
 
-def test_failed_takeovers_are_demos_when_asked() -> None:
-    for wanted in (False, True):
-        replay = Replay(OBS, ACT, TINY.with_values(failed_takeovers=wanted))
+def test_failed_takeovers_are_demos_when_asked_but_for_their_end() -> None:
+    for wanted, cut, rows in ((False, 0.0, 0), (True, 0.0, 10), (True, 0.2, 6), (True, 0.25, 5), (True, 0.3, 0)):
+        replay = Replay(OBS, ACT, TINY.with_values(failed_takeovers=wanted, failed_cut_s=cut, takeover_min_s=0.25))
         update = with_takeover(1)
         update.segments = {k: dataclasses.replace(s, outcome="failed") for k, s in update.segments.items()}
         replay.add(update)
-        assert replay.demo_rows == 10 * wanted
+        assert replay.demo_rows == rows
+        assert sorted(replay.table.t[replay.demo.slots].tolist()) == list(range(10, 10 + rows))
 
 
 def test_takeovers_may_be_kept_out_of_the_online_half() -> None:

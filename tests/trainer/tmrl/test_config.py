@@ -267,11 +267,12 @@ LEARNING = {
     "demo_copies": 0.1, "one_replay": True, "handover_cost": 3.0, "skip_before_takeover_s": 0.2,
     "human_weight": 3.0, "iwr_weight": 3.0, "bc_weight": 2.0, "bc_q_filter": True,
     "seed": 3, "entropy_per_action": 3.0, "stop_at_driver_change": False,
-    "takeovers_online": False, "failed_takeovers": True, "log_std_max": -1.0, "recent_fraction": 0.5, "own_finishes": 0,
+    "takeovers_online": False, "log_std_max": -1.0, "recent_fraction": 0.5, "own_finishes": 0,
     "stalled_steps": 10, "takeover_min_s": 0.6, "takeover_min_m": 3.5, "takeover_held_s": 2.0,
     "takeover_fraction": 0.9, "lap_utd": 0.03, "normalise_observations": True,
 }  # fmt: skip
 ONE_REPLAY = {"demo_weight": 9.0}
+FAILED = {"failed_takeovers": False, "failed_cut_s": 0.2}
 RECURRENT = {"rnn_size": 9, "rnn_layers": 2, "sequence": 8, "burn_in": 0}
 PICTURES = {"image": (1, 2, 1), "cnn_filters": (3,), "cnn_output": 5}
 DAEMON = {
@@ -282,7 +283,7 @@ DAEMON = {
 
 
 def test_every_setting_is_accounted_for() -> None:
-    groups = (LEARNING, AVERAGED, RECENT, LAPS_FIRST, ONE_REPLAY, RECURRENT, PICTURES, DAEMON)
+    groups = (LEARNING, AVERAGED, RECENT, LAPS_FIRST, ONE_REPLAY, FAILED, RECURRENT, PICTURES, DAEMON)
     assert set(TrainConfig().to_dict()) == set().union(*groups)
     assert not set(RETIRED) & set(TrainConfig().to_dict())
 
@@ -308,6 +309,12 @@ def test_every_setting_of_the_newest_steps_does_something(name: str) -> None:
 def test_every_setting_of_what_laps_show_first_does_something(name: str) -> None:
     base = BASE.with_values(lap_utd=0.03, q_warmup_updates=3)  # one update or two
     assert fingerprint(base.with_values(**{name: LAPS_FIRST[name]})) != fingerprint(base)
+
+
+@pytest.mark.parametrize("name", FAILED)
+def test_every_setting_of_failed_takeovers_does_something(name: str) -> None:
+    base = BASE.with_values(failed_takeovers=True, failed_cut_s=0.0)
+    assert fingerprint(base.with_values(**{name: FAILED[name]})) != fingerprint(base)
 
 
 @pytest.mark.parametrize("name", ONE_REPLAY)
