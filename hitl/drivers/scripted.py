@@ -109,7 +109,7 @@ class HelpRule:
     leave_m: float = 8.0  # m behind the corner's end
     danger: bool = True  # also takes over when the car is on its way off the road
     look_s: float = 0.7  # s that "on its way" looks ahead
-    settle_s: float = 0.6  # s of calm driving before it lets go of a rescue
+    settle_s: float = 0.6  # s of calm driving before it ends a takeover
     patient: bool = False  # after each help the agent tries by itself, and is helped again only when it fails there
 
 
