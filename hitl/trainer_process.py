@@ -121,7 +121,7 @@ def wait_for_laps(rig: SessionSetup, tell: Callable[[str, str], None], stop: Cal
             tell(
                 "info",
                 f"The trainer is learning from the {counted} in this home folder: {10 * done} %. The agent drives as soon as it "
-                "is done; Escape or Ctrl+C leaves.",
+                "is done; Escape, the pad's quit button or Ctrl+C leaves.",
             )
         time.sleep(0.1)
         rig.policy.begin_episode()

@@ -81,6 +81,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         parser.error("--lead goes with --practice, and is a number of seconds from 0 to 60")
 
     from data.errors import DeviceError, HitlError
+    from hitl.drivers.human import persons_pad
     from hitl.session.setup import SessionSetup
     from hitl.session_options import SessionOptions
     from hitl.trainer_process import wait_for_laps
@@ -131,7 +132,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         if watch is not None:
             from hitl.screens.trainer_state import HeartbeatReader
 
-            watch.begin(rig, stack.enter_context(HeartbeatReader(rig.home.root)))
+            watch.begin(rig, stack.enter_context(HeartbeatReader(rig.home.root)), laps=args.lap)
             if not own_game:  # there our window lacks the keyboard, and the game may cover it
                 watch.hint_by(rig.session.human)
                 print(watch.hint, flush=True)
@@ -140,6 +141,8 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         try:
 
             def leaves() -> bool:
+                if persons_pad(rig.human) is not None:  # the window's keys are part of it
+                    return rig.session.stop() or rig.session.asked_to_leave()
                 return rig.session.stop() or (window is not None and "escape" in window.keys())  # noqa: SIM118 (a method of ours)
 
             waits = not args.lap and not trains_elsewhere
