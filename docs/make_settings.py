@@ -46,14 +46,15 @@ Four layers lie over each other, the later over the earlier:
    Without one, a run goes on with its own settings, which are in its checkpoints;
 3. `settings.toml`;
 4. the command line: `hitl train --set utd=4` for every setting of `[train]`; of `hitl play`, the options `--env`, `--track`,
-   `--greedy-every`, `--gating` (takeover.mode), `--offer` (help.offer) and `--overlay` (overlay.show).
+   `--greedy-every`, `--gating` (takeover.mode), `--offer` (help.offer) and `--overlay` (overlay.show); of `hitl eval`, `--env`
+   and `--track`.
 
-`hitl config show` prints what is in force, and where each value comes from. A mistake is told in a sentence that names the file,
-the setting and what is allowed; a mistake in one table stops nothing that does not need that table. A setting that may be none is
-written `"none"`. A setting of an earlier version is ignored, with a sentence.
+`hitl config show` prints the settings in force and where each value comes from. If a setting is wrong, a message names the file,
+the setting and the values allowed; commands that do not need its table still work. To set nothing where that is allowed, write
+`"none"`. Settings of earlier versions are ignored, and a message says so.
 
-A run keeps the shape of its networks: where `[train]` asks for another one, the trainer says so and goes on with what it has.
-Where `--set` asks for it, the trainer does not start.
+The shape of a run's networks is fixed. If `[train]` asks for another one, the trainer says so and keeps the networks that it has.
+If `--set` asks for it, the trainer does not start.
 """
 AFTER = {
     "train": "The groups are those of the papers; [training.md](training.md) explains what they do together.",

@@ -63,7 +63,7 @@ class HelpSettings:
 
 @dataclass(frozen=True)
 class PlaySettings:
-    """What `hitl play` and `hitl worker` drive."""
+    """What `hitl play`, `hitl worker` and `hitl eval` drive."""
 
     env: str = "box2d"  # box2d, trackmania, tmrl, or gym:ID for any of Gymnasium's
     track: str = "default"  # a shipped track's name or a file

@@ -30,7 +30,7 @@ def command_line() -> Parser:
 
     parser = Parser(prog="hitl play", description="A live session: the agent drives, you take over.")
     add_home(parser)
-    add_env(parser, None)
+    add_env(parser)
     parser.add_argument("--track", help="a shipped track's name or a file (default: as set, else 'default')")
     drivers = (*PADS, "scripted", "none")
     parser.add_argument("--pad", choices=drivers, default="auto", help="who takes over, and with what (default: auto)")

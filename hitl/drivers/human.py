@@ -24,6 +24,9 @@ class HumanSide:
 
     name = ""
 
+    def keep_time(self, hz: float) -> None:
+        """The session has ``hz`` steps a second: told once, before its first episode."""
+
     def begin(self) -> None:
         """An episode begins."""
 
@@ -78,8 +81,15 @@ class ScriptedHuman(HumanSide):
     def __init__(
         self, driver: ScriptedDriver | Person, rule: TakeoverRule | None, *, limit_s: float | None = None, hz: float = 20.0
     ) -> None:
-        self.driver, self.rule = driver, rule
+        self.driver, self.rule, self._limit_s = driver, rule, limit_s
         self._steps_left = None if limit_s is None else round(limit_s * hz)
+
+    def keep_time(self, hz: float) -> None:
+        """Reaction times, pauses and the limit are in seconds: count them in this session's steps."""
+        self.driver.keep_time(hz)
+        if self.rule is not None:
+            self.rule.keep_time(hz)
+        self._steps_left = None if self._limit_s is None else round(self._limit_s * hz)
 
     def begin(self) -> None:
         """An episode begins: choose a new line."""
@@ -140,6 +150,11 @@ class HumanOrScripted(HumanSide):
         self.name = f"{person.name} or scripted"
         self._episodes, self._driven = 0, False
         self._hands: tuple[Hand, ...] = ()
+
+    def keep_time(self, hz: float) -> None:
+        """Both have as many steps a second."""
+        self.person.keep_time(hz)
+        self.stand_in.keep_time(hz)
 
     def begin(self) -> None:
         """An episode begins."""
