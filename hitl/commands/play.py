@@ -146,7 +146,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                 return rig.session.stop() or (window is not None and "escape" in window.keys())  # noqa: SIM118 (a method of ours)
 
             waits = not args.lap and not trains_elsewhere
-            if waits and not wait_for_laps(rig, _teller(window, also_printed=True), leaves):
+            if waits and not wait_for_laps(rig, _teller(window, also_printed=True), leaves, _ways_out(rig.human, window)):
                 driven = "Nothing was driven."
             else:
                 driven = _drive(rig, args, watch)
@@ -158,6 +158,15 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         problem = rig.recorder.status.problem
     print(driven if not problem else f"{driven}\n{problem}")
     return 0
+
+
+def _ways_out(wheel: HumanSide | None, window: Window | None) -> str:
+    """Return what leaves a session that waits, as part of a sentence."""
+    from hitl.drivers.human import pad_map
+
+    made = pad_map(wheel)
+    ways = [*(["Escape"] if window is not None else []), *(made.buttons.get("quit", ()) if made is not None else ()), "Ctrl+C"]
+    return " or ".join(part for part in (", ".join(ways[:-1]), ways[-1]) if part)
 
 
 def _layouts_apart(rig: SessionSetup) -> list[str]:

@@ -14,6 +14,7 @@ from hitl.drivers.person import PEOPLE, Person, driver_of_skill
 from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
 from hitl.pads.base import MISSING, Pad, PadState
 from hitl.pads.hands import Hand, look, together
+from hitl.pads.mapping import PadMap
 from hitl.road.track import Track
 
 TOUCHED = 0.25  # deflection from which a person counts as driving
@@ -61,6 +62,12 @@ def persons_pad(wheel: HumanSide | None) -> Pad | None:
     """Return the pad of the person at a wheel, None where there is no person."""
     pad: Pad | None = getattr(getattr(wheel, "person", wheel), "pad", None)
     return pad
+
+
+def pad_map(wheel: HumanSide | None) -> PadMap | None:
+    """Return the mapping of a person's pad, None where it has none, as the keyboard."""
+    pad = persons_pad(wheel)
+    return next((made for part in getattr(pad, "parts", (pad,)) if (made := getattr(part, "map", None)) is not None), None)
 
 
 def device_hub(wheel: HumanSide | None) -> Any:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from data.records import AGENT, DRIVING_FAULTS, HUMAN
 from hitl.arbiter import Decision
-from hitl.drivers.human import HumanSide, ScriptedHuman, persons_pad
+from hitl.drivers.human import HumanSide, ScriptedHuman, pad_map, persons_pad
 from hitl.games.base import VehicleState
 from hitl.pads.base import BUTTONS, Pad
 from hitl.pads.keyboard import KEYS, KeyboardPad
@@ -93,9 +93,7 @@ class SessionScreen:
 
     def hint_by(self, wheel: HumanSide) -> None:
         """Name the pad's own buttons instead of keys: over another game the keyboard is that game's."""
-        pad = persons_pad(wheel)
-        made = next((m for part in getattr(pad, "parts", (pad,)) if (m := getattr(part, "map", None)) is not None), None)
-        if made is not None:
+        if (made := pad_map(wheel)) is not None:
             self.hint = pad_hint(made.buttons, self._mode)
 
     def __call__(self, tick: Tick) -> None:

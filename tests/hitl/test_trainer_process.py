@@ -3,12 +3,14 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from data.store import Store
 from hitl import trainer_process
+from hitl.commands.play import _ways_out
 from hitl.drivers.human import HumanDriver
 from hitl.home import Home
 from hitl.pads.base import PadState
@@ -146,6 +148,21 @@ def test_a_pad_s_quit_button_is_heard_between_episodes_and_one_press_once(tmp_pa
         assert session.asked_to_leave()
         assert not session.asked_to_leave()
         assert session.leaving
+
+
+@pytest.mark.usefixtures("trainer")
+def test_the_player_is_told_which_keys_and_buttons_leave(home: Path) -> None:
+    window: Any = object()
+    parts = (SimpleNamespace(map=SimpleNamespace(buttons={"quit": ("guide",)})), SimpleNamespace())
+    wheel: Any = SimpleNamespace(pad=SimpleNamespace(parts=parts))
+    keys: Any = SimpleNamespace(pad=SimpleNamespace())
+    assert _ways_out(wheel, window) == "Escape, guide or Ctrl+C"
+    assert _ways_out(keys, window) == "Escape or Ctrl+C"
+    assert _ways_out(None, None) == "Ctrl+C"
+    beat(home, "training")
+    texts: list[str] = []
+    wait_for_laps(Rig(home, 3), lambda level, text: texts.append(text), lambda: False, "guide or Ctrl+C")  # type: ignore[arg-type]
+    assert texts[0].endswith("as soon as it is done; guide or Ctrl+C leaves.")
 
 
 @pytest.mark.usefixtures("trainer")
