@@ -93,7 +93,9 @@ def run_in_window(
             paced=False,
             cancelled=lambda: window.closed or live.session.leaving,
         )
-        return demo.run()
+        result = demo.run()
+        window.close()  # the trainer may need some seconds to end, and nothing is left to see
+        return result
 
 
 def _helper(track: Any, corner: Corner, seed: int, skill: str) -> ScriptedHuman:
