@@ -20,24 +20,24 @@ Speed = Annotated[float, Meta(ge=0, le=2000)]
 
 @dataclass(frozen=True)
 class RewardSettings:
-    """The numbers of the recipe. The defaults are ours for the embedded game; every term can be switched on."""
+    """The terms of the reward. The defaults are for the embedded game; every term can be switched on."""
 
-    progress: Pay = 100.0  # paid over the whole line; not set: a third for each metre of the track
+    progress: Pay = 100.0  # total for the whole line; not set: a third for each metre of the track
     max_stray: Annotated[float, Meta(gt=0, le=10_000)] = 4.5  # m; farther away the episode ends; not set: half the track's width
     safe_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.9  # share of max_stray up to which a car counts as on its line
-    proximity_shaping: Annotated[float, Meta(ge=0, le=1)] = 0.5  # share of the progress that is not paid far from the line
+    proximity_shaping: Annotated[float, Meta(ge=0, le=1)] = 0.5  # share of the progress reward that is lost far from the line
     constant_penalty: Pay = 0.0  # cost of each step
     speed_bonus: Pay = 0.0  # for each km/h above speed_min, on the line
     speed_min: Speed = 30.0  # km/h
-    speed_medium: Speed = 20.0  # km/h; between it and speed_min the bonus has a slope of its own
-    reckless_speed: Speed = 45.0  # km/h above which far from the line is reckless
-    reckless_factor: Pay = 0.0  # cost for each km/h of that
+    speed_medium: Speed = 20.0  # km/h; between it and speed_min the bonus has another slope
+    reckless_speed: Speed = 45.0  # km/h above which driving far from the line is reckless
+    reckless_factor: Pay = 0.0  # cost of each km/h above reckless_speed, far from the line
     wall_hug_speed: Speed = 10.0  # km/h above which moving beside the line without progress is hugging a wall
-    wall_hug_factor: Pay = 0.0  # cost of each step of that, growing with their number
+    wall_hug_factor: Pay = 0.0  # cost of each step of hugging a wall, growing with their number
     failure_countdown: Annotated[int, Meta(ge=1, le=100_000)] = 40  # steps without progress that end the episode
-    min_steps: Annotated[int, Meta(ge=0, le=100_000)] = 40  # before which no episode ends for want of progress
-    end_of_track: Annotated[float, Meta(ge=-1e6, le=1e6)] = 5.0  # paid for the finish
-    reward_scale: Annotated[float, Meta(gt=0, le=1000)] = 1.0  # of the sum of all others, before it is squashed
+    min_steps: Annotated[int, Meta(ge=0, le=100_000)] = 40  # steps before which no episode ends for lack of progress
+    end_of_track: Annotated[float, Meta(ge=-1e6, le=1e6)] = 5.0  # reward for the finish
+    reward_scale: Annotated[float, Meta(gt=0, le=1000)] = 1.0  # factor on the sum of all others, before it is squashed
 
     def as_dict(self) -> dict[str, float]:
         """Return the settings as plain numbers, as they are kept with each session."""

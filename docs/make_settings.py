@@ -25,7 +25,7 @@ HEAD = """# Settings
 
 Everything that can be set is on this page. It is written by `python docs/make_settings.py`.
 
-What you set for good stands in `settings.toml` in the home folder (`~/.hitl`, or `--home`). You write it; hitl only reads it:
+Your own settings are in `settings.toml` in the home folder (`~/.hitl`, or `--home`). You write it; hitl only reads it:
 
 ```toml
 [takeover]
@@ -39,26 +39,27 @@ drop_pool = "none"
 speed_bonus = 0.01
 ```
 
-Four layers lie over each other, the later over the earlier:
+There are four layers; each takes precedence over the ones before it:
 
 1. the default;
 2. for `[train]`: a preset, `preset = "rlpd"` there or `--preset rlpd` on the command line (or `--tmrl-config FILE`).
-   Without one, a run goes on with its own settings, which are in its checkpoints;
+   Without a preset, a run keeps its own settings, which are in its checkpoints;
 3. `settings.toml`;
 4. the command line: `hitl train --set utd=4` for every setting of `[train]`; of `hitl play`, the options `--env`, `--track`,
-   `--greedy-every`, `--gating` (takeover.mode), `--offer` (help.offer) and `--overlay` (overlay.show).
+   `--greedy-every`, `--gating` (takeover.mode), `--offer` (help.offer) and `--overlay` (overlay.show); of `hitl eval`, `--env`
+   and `--track`.
 
-`hitl config show` prints what is in force, and where each value comes from. A mistake is told in a sentence that names the file,
-the setting and what is allowed; a mistake in one table stops nothing that does not need that table. A setting that may be none is
-written `"none"`. A setting of an earlier version is ignored, with a sentence.
+`hitl config show` prints the settings in force and where each value comes from. If a setting is wrong, a message names the file,
+the setting and the values allowed; commands that do not need its table still work. To set nothing where that is allowed, write
+`"none"`. Settings of earlier versions are ignored, and a message says so.
 
-A run keeps the shape of its networks: where `[train]` asks for another one, the trainer says so and goes on with what it has.
-Where `--set` asks for it, the trainer does not start.
+The shape of a run's networks is fixed. If `[train]` asks for another one, the trainer says so and keeps the networks that it has.
+If `--set` asks for it, the trainer does not start.
 """
 AFTER = {
-    "train": "The groups are those of the papers; [training.md](training.md) explains what they do together.",
-    "reward": "What is not set follows the track. The reward that each session was paid by is stored with it.",
-    "observation": "An agent knows what it sees by names: one that was trained with other settings is refused, in a sentence.",
+    "train": "The groups are named after the papers; [training.md](training.md) explains how they work together.",
+    "reward": "A value that is not set depends on the track. Each session is stored with the settings of its reward.",
+    "observation": "An agent identifies what it sees by name. One that was trained with other settings is refused.",
 }
 
 
@@ -114,16 +115,17 @@ def page() -> str:
         "",
         "## pads.toml",
         "",
-        "Written by `hitl pads`, read by the same check: the chosen pad (`[use]`, as `[pad]` above, which goes before it), and",
-        "what was measured of each device, one table for each of steer, gas and brake; [pads.md](pads.md) says more.",
+        "`hitl pads` writes this file, and the same checks apply to it. It holds the chosen pad (`[use]`, like `[pad]` above,",
+        "which takes precedence) and the calibration of each device, one table for each of steer, gas and brake.",
+        "See [pads.md](pads.md).",
         *table(Axis),
         "",
         "## Settings of earlier versions",
         "",
-        "They are ignored with a sentence, in `settings.toml` and on the command line; of a checkpoint they are named where they",
-        "were set to something else than what is done today.",
+        "In `settings.toml` and on the command line they are ignored, and a message says so. If a checkpoint has one with a",
+        "value that is not in effect today, it is named.",
         "",
-        "| setting | did nothing at | today |",
+        "| setting | had no effect at | today |",
         "|---|---|---|",
         *(f"| `{name}` | `{written(usual)}` | {today} |" for name, (usual, today) in RETIRED.items()),
     ]

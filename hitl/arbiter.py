@@ -93,6 +93,7 @@ class Decision:
     paused: bool = False
     pressed: frozenset[str] = frozenset()  # buttons that went down in this tick, by their meaning
     held: frozenset[str] = frozenset()  # controls that are ignored until they are released
+    held_by: tuple[frozenset[str], ...] = ()  # the same for each of ``pad.parts``, or for the only device
     lying: frozenset[str] = frozenset()  # touch: "stick", "gas", "brake" that lie still off their rest
 
 
@@ -124,7 +125,8 @@ def step(state: State, inputs: Inputs, settings: GatingSettings) -> tuple[State,
         held = held.difference(AXES)  # in these modes a stick does not ask for the wheel
     lying = seen.lying if touch else frozenset()
     if seen.pressed or held or lying:
-        decision = replace(decision, pressed=seen.pressed, held=held, lying=lying)
+        held_by = tuple(one.held & held for one in looks) if held else ()
+        decision = replace(decision, pressed=seen.pressed, held=held, held_by=held_by, lying=lying)
     return after, decision
 
 

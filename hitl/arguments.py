@@ -43,10 +43,9 @@ class Parser(argparse.ArgumentParser):
                     yield from parser.options()
 
 
-def add_env(parser: argparse.ArgumentParser, default: str | None = "box2d") -> None:
-    """Add ``--env``, with all environments in its help; ``default`` None: as settings.toml says."""
-    usual = default or "as set, else box2d"
-    parser.add_argument("--env", default=default, metavar="ENV", help=f"{env_words()} (default: {usual})")
+def add_env(parser: argparse.ArgumentParser) -> None:
+    """Add ``--env``, with all environments in its help; where it is not given, settings.toml says."""
+    parser.add_argument("--env", metavar="ENV", help=f"{env_words()} (default: as set, else box2d)")
 
 
 SEED_MOST = 2**31 - 1

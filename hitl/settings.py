@@ -47,23 +47,23 @@ class PadChoice:
     """Which device the player uses."""
 
     use: Annotated[str, OneOf(PADS)] = "auto"  # auto: a pad if there is one, else the keyboard
-    name: str = ""  # the device's name or a part of it; empty: the first one that fits
-    id: str = field(default="", compare=False)  # the very pad that `hitl pads --choose` chose, where several have one name
+    name: str = ""  # the device's name or a part of it; empty: the first suitable device
+    id: str = field(default="", compare=False)  # the pad that `hitl pads --choose` chose, if several have the same name
 
 
 @dataclass(frozen=True, slots=True)
 class HelpSettings:
     """When the wheel is offered, and how often the agent may ask."""
 
-    offer: Literal["failing", "all", "off"] = "failing"  # before which corners the wheel is offered: where the agent fails, all
-    offer_s: Annotated[float, Meta(ge=0)] = 2.0  # s before a corner, by the car's own speed
-    requests_per_minute: Annotated[float, Meta(ge=0)] = 4.0  # the agent asks so often at most; 0 never
-    rumble: bool = True  # when the wheel is offered or changes hands
+    offer: Literal["failing", "all", "off"] = "failing"  # at which corners the wheel is offered: where the agent fails, all
+    offer_s: Annotated[float, Meta(ge=0)] = 2.0  # s before a corner, at the car's current speed
+    requests_per_minute: Annotated[float, Meta(ge=0)] = 4.0  # how often the agent may ask; 0: never
+    rumble: bool = True  # rumble when the wheel is offered or changes hands
 
 
 @dataclass(frozen=True)
 class PlaySettings:
-    """What `hitl play` and `hitl worker` drive."""
+    """What `hitl play`, `hitl worker` and `hitl eval` drive."""
 
     env: str = "box2d"  # box2d, trackmania, tmrl, or gym:ID for any of Gymnasium's
     track: str = "default"  # a shipped track's name or a file
@@ -72,40 +72,40 @@ class PlaySettings:
 
 @dataclass(frozen=True)
 class OverlaySettings:
-    """What lies over the game while driving."""
+    """The display over the game while driving."""
 
-    show: Literal["full", "compact", "bar", "off"] = "full"  # how much of it
-    language: Literal["en", "de"] = "en"  # of its words
+    show: Literal["full", "compact", "bar", "off"] = "full"  # how much is shown
+    language: Literal["en", "de"] = "en"  # of its texts
     opacity: Annotated[float, Meta(ge=0.1, le=1)] = 0.92  # of an overlay over another game
-    corner: Literal["top_left", "top_right", "bottom_left", "bottom_right"] = "top_right"  # where such an overlay sits
-    keep_clear: tuple[Pixels, Pixels, Pixels, Pixels] | None = None  # x, y, width, height (pixels) that it leaves free
+    corner: Literal["top_left", "top_right", "bottom_left", "bottom_right"] = "top_right"  # where an overlay over another game is
+    keep_clear: tuple[Pixels, Pixels, Pixels, Pixels] | None = None  # x, y, width, height (pixels) that it must not cover
 
 
 @dataclass(frozen=True)
 class TrackManiaSettings:
-    """Where the game is and how its plugin speaks."""
+    """Where the game runs, and what its plugin sends."""
 
     host: str = "127.0.0.1"  # the machine that the game runs on
     port: Annotated[int, Meta(ge=1, le=65535)] = 9000  # of the plugin
-    layout: Literal[0, 11, 20, 33] = 0  # numbers in a frame; 0: found out
+    layout: Literal[0, 11, 20, 33] = 0  # numbers in a frame; 0: detected
     settle_s: Annotated[float, Meta(ge=0)] = 1.5  # s from a restart until the car may drive
-    controls: Literal["auto", "pad", "keys"] = "auto"  # auto: keys where no virtual pad can be had
+    controls: Literal["auto", "pad", "keys"] = "auto"  # auto: keys if there is no virtual pad
 
 
 @dataclass(frozen=True)
 class PictureSettings:
-    """How the pictures of ``gym:ID`` are seen."""
+    """How the agent sees the pictures of ``gym:ID``."""
 
     rows: Annotated[int, Meta(ge=1, le=256)] = 24  # of the shrunk picture
     columns: Annotated[int, Meta(ge=1, le=256)] = 24  # of the shrunk picture
-    frames: Annotated[int, Meta(ge=1, le=16)] = 2  # newest pictures that are seen together
+    frames: Annotated[int, Meta(ge=1, le=16)] = 2  # how many of the newest pictures are seen together
 
 
 @dataclass(frozen=True)
 class TmrlSettings:
     """Where tmrl's own settings are."""
 
-    folder: str = ""  # that holds TmrlData; empty: your own
+    folder: str = ""  # the folder that holds TmrlData; empty: your home directory
 
 
 @dataclass(frozen=True)

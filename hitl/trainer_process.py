@@ -117,10 +117,13 @@ def wait_for_updates(rig: SessionSetup, stop: Callable[[], bool]) -> None:
     control.withdraw(root, control.CATCH_UP)
 
 
-def wait_for_laps(rig: SessionSetup, tell: Callable[[str, str], None], stop: Callable[[], bool]) -> bool:
+def wait_for_laps(
+    rig: SessionSetup, tell: Callable[[str, str], None], stop: Callable[[], bool], leave_by: str = "Escape or Ctrl+C"
+) -> bool:
     """Let a trainer first learn what the laps of a home show: an agent without a checkpoint drives at random.
 
-    Where that is not to be expected, the player is told what to type. Returns False when the player leaves meanwhile.
+    Where that is not to be expected, the player is told what to type. ``leave_by``: what they press to leave. Returns False when
+    they leave meanwhile.
     """
     rig.policy.begin_episode()  # takes the newest checkpoint
     laps, all_laps, store_path = 0, 0, rig.home.store_path
@@ -139,7 +142,7 @@ def wait_for_laps(rig: SessionSetup, tell: Callable[[str, str], None], stop: Cal
             tell(
                 "info",
                 f"The trainer is learning from the {counted} in this home folder: {10 * done} %. The agent drives as soon as it "
-                "is done; Escape or Ctrl+C leaves.",
+                f"is done; {leave_by} leaves.",
             )
         time.sleep(0.1)
         rig.policy.begin_episode()

@@ -68,6 +68,8 @@ class View:
     driver: Driver = "agent"
     stand_in: bool = False
     """The human side is the scripted driver: the screen then does not say that you drive."""
+    lap: bool = False
+    """The human drives a whole lap: the screen then says nothing about an agent's driving and about takeovers."""
     proposed: tuple[float, ...] | None = None
     """What the agent would do; None when it was not asked."""
     executed: tuple[float, ...] | None = None
@@ -87,7 +89,7 @@ class View:
     """Seconds to ``next_corner``; 0 inside it; None when none is near."""
     help_wanted: bool = False
     held: tuple[str, ...] = ()
-    """Controls that are held and therefore ignored until they are let go: ``left``, ``gas``, ``takeover`` and the like."""
+    """What is held and therefore ignored until it is let go: ``left``, ``gas``, a button's or key's own name."""
     risk: float | None = None
     """The agent's own estimate of trouble ahead, 0 to 1."""
     episode_return: float = 0.0

@@ -59,7 +59,7 @@ def test_keys_are_for_their_owner_alone(tmp_path):
         os.umask(before)
 
 
-def test_a_spill_file_that_somebody_else_could_have_put_there_is_not_read(tmp_path, monkeypatch):
+def test_a_spill_file_that_someone_else_could_have_put_there_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "tmp"))
     store = tmp_path / "home" / "store.sqlite"
     store.parent.mkdir()

@@ -33,8 +33,10 @@ PLAIN, NAMES = SECTIONS["Plain English"], SECTIONS["Names that do not say what t
 USE = "docs/vocabulary.md has the word to use instead"
 NOT_USED = {word for rows in SECTIONS.values() for row in rows if len(row) == 3 for word in _listed(row[2])}
 NOT_WRITTEN = NOT_USED | {w for row in PLAIN for w in _listed(row[0])}
-ANY_NOT_WRITTEN = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, NOT_WRITTEN))})(?![\w-])", re.I)
+ANY_NOT_WRITTEN = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, NOT_WRITTEN))})s?(?![\w-])", re.I)
 NOT_CALLED = {w for row in NAMES for w in _listed(row[0])}
+SQL = re.compile(r"\(?(SELECT|INSERT|UPDATE|DELETE) ")
+CODE = re.compile(r"^ *```.*?^ *```$|`[^`\n]+`|\]\([^)\n]+\)", re.M | re.S)
 
 
 def _parts(name: str) -> str:
@@ -70,8 +72,26 @@ def _texts() -> Iterator[tuple[str, str]]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
                 text = node.value.strip()
-                if " " in text and "SELECT" not in text:
+                if " " in text and not SQL.match(text):
                     yield f"{path}:{node.lineno}", node.value
+
+
+@cache
+def _pages() -> dict[str, str]:
+    """Return what people read on each page of documentation: without code, and without the page that lists the words."""
+    paths = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    prose = {p.name: CODE.sub(lambda m: "\n" * m[0].count("\n"), p.read_text(encoding="utf-8")) for p in paths}
+    del prose["vocabulary.md"]
+    return prose
+
+
+def _offences_on_pages() -> list[str]:
+    return [
+        f"{name}:{number}: {word}"
+        for name, text in _pages().items()
+        for number, line in enumerate(text.splitlines(), 1)
+        for word in (found[0].lower() for found in ANY_NOT_WRITTEN.finditer(line))
+    ]
 
 
 def _offences_in_names() -> dict[str, set[str]]:
@@ -118,6 +138,10 @@ def test_messages_are_of_the_vocabulary() -> None:
     assert _offences_in_texts() == {}, USE
 
 
+def test_pages_are_of_the_vocabulary() -> None:
+    assert _offences_on_pages() == [], USE
+
+
 def test_a_class_name_means_one_thing() -> None:
     assert _classes() == {}
 
@@ -130,3 +154,17 @@ def test_an_offence_would_be_seen(name: str) -> None:
         assert any("planted" in text for text in _offences_in_texts()["nobody"])
     finally:
         del _modules()["hitl/planted.py"]
+
+
+@pytest.mark.parametrize("line", ["Two judgements.", "Nobody knows.", "The `verdict` of a bend"])
+def test_an_offence_on_a_page_would_be_seen(line: str) -> None:
+    _pages()["planted.md"] = f"A page.\n{line}\n"
+    try:
+        assert [o for o in _offences_on_pages() if o.startswith("planted.md:2: ")]
+    finally:
+        del _pages()["planted.md"]
+
+
+def test_code_on_a_page_is_not_read() -> None:
+    page = "See `judgements`.\n\n```\nhitl nobody\n```\n\n[here](docs/rescue.md)\n"
+    assert not ANY_NOT_WRITTEN.search(CODE.sub("", page))

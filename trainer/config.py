@@ -103,7 +103,7 @@ class TrainConfig:
     """In an episode that ended because the car no longer moved on, the returns of so many of the agent's last steps go on to that
     end: a guess about standing vouches for itself and takes thousands of updates to fade. (Not with a recurrent network.)"""
     stop_at_driver_change: bool = True
-    """End n-step returns where the driver changes; otherwise the human's rescue pays for the agent's blunder."""
+    """End n-step returns where the driver changes; otherwise the human's takeover pays for the agent's blunder."""
     polyak: Share = 0.995
     """Share of the old target kept in each update."""
     actor_average: Share | None = 0.99

@@ -25,7 +25,7 @@ from data.recording.log_beside import advice, without_log
 from data.schema import MIGRATIONS, SESSION_COLUMNS, STEP_COLUMNS
 from data.tables import tracks
 from data.tables.checks import faults
-from data.tables.judgements import judge_as, verdict_state
+from data.tables.judgements import review_state, write_review
 
 
 @dataclass(slots=True)
@@ -289,12 +289,12 @@ def _merge_segments(conn: sqlite3.Connection, session: int, target: int) -> int:
             conn.execute("INSERT INTO main.tags SELECT ?, tag FROM src.tags WHERE segment_id = ?", (row, segment))
             added += 1
         else:
-            _merge_verdict(conn, segment, *found)
+            _merge_review(conn, segment, *found)
     return added
 
 
-def _merge_verdict(conn: sqlite3.Connection, segment: int, target: int, judged_at: str | None) -> None:
-    """Take over the other store's judgement when it is the newer one; it can be undone like any other."""
+def _merge_review(conn: sqlite3.Connection, segment: int, target: int, judged_at: str | None) -> None:
+    """Take over the other store's review when it is the newer one; it can be undone like any other."""
     judged, *ending = conn.execute(
         "SELECT judged_at, stop, outcome, interrupted FROM src.segments WHERE id = ?", (segment,)
     ).fetchone()
@@ -304,4 +304,4 @@ def _merge_verdict(conn: sqlite3.Connection, segment: int, target: int, judged_a
     )
     if judged is None or (judged_at is not None and judged_at >= judged):
         return
-    judge_as(conn, target, verdict_state(conn, segment, "src"), "merge", now())
+    write_review(conn, target, review_state(conn, segment, "src"), "merge", now())

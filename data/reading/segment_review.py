@@ -1,4 +1,4 @@
-"""A store as the review sees it: segments, the drives around them, and judgements."""
+"""A store as the review sees it: segments, the drives around them, and their reviews."""
 
 from __future__ import annotations
 
@@ -123,5 +123,5 @@ class StoreReview:
 
     @_usable()
     def undo(self) -> list[int]:
-        """Take back the last judgement; returns the segments concerned."""
+        """Undo the last review; returns the segments concerned."""
         return self.store.undo()

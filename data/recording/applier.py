@@ -30,7 +30,7 @@ from data.recording.operations import (
 )  # fmt: skip
 from data.records import SessionInfo
 from data.schema import INSERT_STEP, SESSION_COLUMNS
-from data.tables.judgements import take_verdict
+from data.tables.judgements import accept_review
 from data.tables.tracks import place
 
 REFUSED = (
@@ -162,7 +162,7 @@ class Applier:
                 (session, *astuple(op)),
             )
         elif isinstance(op, Judge):
-            take_verdict(self.conn, session, *astuple(op))
+            accept_review(self.conn, session, *astuple(op))
         elif isinstance(op, EndSession):
             execute("UPDATE sessions SET status = ?, ended = ? WHERE id = ?", (*astuple(op), session))
         else:

@@ -115,7 +115,7 @@ class EndSession(_Operation, tag="close"):
 
 
 class Judge(_Operation, tag="judge"):
-    """From another machine; the later judgement stands."""
+    """From another machine; the later review stands."""
 
     number: Any
     state: Any

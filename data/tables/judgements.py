@@ -1,4 +1,4 @@
-"""Judgements of segments: verdict, priority, tags, note and trim, each kept so that it can be undone."""
+"""What people decide about segments: verdict, priority, tags, note and trim. Each review is kept, so it can be undone."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from data.connect import now, transaction
 from data.errors import UsageError
 from data.records import VERDICTS
 
-_JUDGED = ("verdict", "priority", "note", "trim_start", "trim_stop", "judged_by", "judged_at")
+_REVIEWED = ("verdict", "priority", "note", "trim_start", "trim_stop", "judged_by", "judged_at")
 
 
 class Judgements:
-    """How an open store's segments are judged."""
+    """The reviews of an open store's segments (its table `judgements`)."""
 
     conn: sqlite3.Connection
 
@@ -32,7 +32,7 @@ class Judgements:
         trim_seconds: tuple[float, float] | None = None,
         by: str = "player",
     ) -> int:
-        """Judge segments, all or none, as one judgement that :func:`undo` takes back; returns how many changed.
+        """Review segments, all or none, in one step for :func:`undo`; returns how many changed.
 
         ``trim``: steps moved inward at the start and at the end (0, 0 for none), ``trim_seconds`` the same in seconds; no
         step is deleted. Raises UsageError for an unknown segment, an unknown verdict, a priority that is negative or not
@@ -47,7 +47,7 @@ class Judgements:
         with transaction(self.conn):
             batch, at = _next_batch(self.conn), now()
             for segment_id in _wanted(self.conn, ids):
-                before = verdict_state(self.conn, segment_id)
+                before = review_state(self.conn, segment_id)
                 after = dict(before)
                 if verdict is not None:
                     after["verdict"] = verdict
@@ -61,13 +61,13 @@ class Judgements:
                 if after == before:
                     continue
                 after["judged_by"], after["judged_at"] = by, at
-                changed += judge_as(self.conn, segment_id, after, by, at, batch)
+                changed += write_review(self.conn, segment_id, after, by, at, batch)
         return changed
 
     def undo(self, ids: Iterable[int] | None = None) -> list[int]:
-        """Take back the last judgement (of all, or the last one of each of ``ids``); returns the segments concerned.
+        """Undo the last review (of all, or the last one of each of ``ids``); returns the segments concerned.
 
-        Undone judgements stay in the history, marked as undone; calling again goes one further back.
+        Undone reviews stay in the history, marked as undone; calling again undoes the one before.
         """
         with transaction(self.conn):
             if ids is None:
@@ -81,28 +81,28 @@ class Judgements:
                     "undone IS NULL AND segment_id IN (SELECT value FROM json_each(?)) GROUP BY segment_id)",
                     (json.dumps(_wanted(self.conn, ids)),),
                 ).fetchall()
-            for judgement, segment_id, before in rows:
+            for review, segment_id, before in rows:
                 _set_state(self.conn, segment_id, json.loads(before))
-                self.conn.execute("UPDATE judgements SET undone = ? WHERE id = ?", (now(), judgement))
+                self.conn.execute("UPDATE judgements SET undone = ? WHERE id = ?", (now(), review))
         return [row[1] for row in rows]
 
 
 # -- on a bare connection: for recorders, importers and other machines
 
 
-def verdict_state(conn: sqlite3.Connection, segment_id: int, schema: str = "main") -> dict[str, Any]:
-    """Return all that a judgement of a segment can change. ``schema``: "main", or what another store was attached as."""
-    row = conn.execute(f"SELECT {', '.join(_JUDGED)} FROM {schema}.segments WHERE id = ?", (segment_id,)).fetchone()
+def review_state(conn: sqlite3.Connection, segment_id: int, schema: str = "main") -> dict[str, Any]:
+    """Return all that a review of a segment can change. ``schema``: "main", or what another store was attached as."""
+    row = conn.execute(f"SELECT {', '.join(_REVIEWED)} FROM {schema}.segments WHERE id = ?", (segment_id,)).fetchone()
     tags = [
         t for (t,) in conn.execute(f"SELECT tag FROM {schema}.tags WHERE segment_id = ? ORDER BY tag", (segment_id,))
     ]
-    return dict(zip(_JUDGED, row, strict=True)) | {"tags": tags}
+    return dict(zip(_REVIEWED, row, strict=True)) | {"tags": tags}
 
 
 def _set_state(conn: sqlite3.Connection, segment_id: int, state: dict[str, Any]) -> None:
     conn.execute(
-        f"UPDATE segments SET {', '.join(f'{name} = ?' for name in _JUDGED)} WHERE id = ?",
-        (*(state[name] for name in _JUDGED), segment_id),
+        f"UPDATE segments SET {', '.join(f'{name} = ?' for name in _REVIEWED)} WHERE id = ?",
+        (*(state[name] for name in _REVIEWED), segment_id),
     )
     conn.execute("DELETE FROM tags WHERE segment_id = ?", (segment_id,))
     conn.executemany("INSERT INTO tags (segment_id, tag) VALUES (?, ?)", [(segment_id, tag) for tag in state["tags"]])
@@ -123,14 +123,14 @@ def _next_batch(conn: sqlite3.Connection) -> int:
     return int(conn.execute("SELECT coalesce(max(batch), 0) + 1 FROM judgements").fetchone()[0])
 
 
-def judge_as(
+def write_review(
     conn: sqlite3.Connection, segment_id: int, after: dict[str, Any], by: str, at: str, batch: int | None = None
 ) -> bool:
-    """Give a segment a whole judgement, which :func:`undo` takes back; tells whether it changes anything.
+    """Replace a segment's review, in one step for :func:`undo`; tells whether that changes anything.
 
     ``batch``: what is undone together; by default it is undone alone.
     """
-    before = verdict_state(conn, segment_id)
+    before = review_state(conn, segment_id)
     if before == after:
         return False
     batch = batch or _next_batch(conn)
@@ -142,21 +142,23 @@ def judge_as(
     return True
 
 
-def verdict_of(conn: sqlite3.Connection, session_id: int, number: int) -> tuple[dict[str, Any], str] | None:
-    """Return how a segment (by its number in a session) is judged now, and when that was last changed, undoing included;
-    None where it never was."""
+def last_review(conn: sqlite3.Connection, session_id: int, number: int) -> tuple[dict[str, Any], str] | None:
+    """Return the review of a segment (by its number in a session), and when it last changed, undoing included.
+
+    None when the segment was never reviewed.
+    """
     segment_id, at = conn.execute(
         "SELECT g.id, (SELECT max(max(at, coalesce(undone, ''))) FROM judgements WHERE segment_id = g.id) FROM segments g "
         "WHERE session_id = ? AND number = ?",
         (session_id, number),
     ).fetchone()
-    return None if at is None else (verdict_state(conn, segment_id), str(at))
+    return None if at is None else (review_state(conn, segment_id), str(at))
 
 
-def take_verdict(conn: sqlite3.Connection, session_id: int, number: int, state: dict[str, Any], at: str) -> bool:
-    """Take over how another machine judges a segment, unless it was judged here later; tells whether anything changed.
+def accept_review(conn: sqlite3.Connection, session_id: int, number: int, state: dict[str, Any], at: str) -> bool:
+    """Accept a review from another machine, unless there is a later one here; tells whether anything changed.
 
-    Taking the same twice does no harm. Raises KeyError for a malformed judgement or an unknown segment.
+    Accepting the same twice does no harm. Raises KeyError for a malformed review or an unknown segment.
     """
     row = conn.execute(
         "SELECT id, start, stop FROM segments WHERE session_id = ? AND number = ?", (session_id, number)
@@ -165,16 +167,16 @@ def take_verdict(conn: sqlite3.Connection, session_id: int, number: int, state: 
         raise KeyError(f"segment {number} is not in the store")
     segment_id, start, stop = row
     if not _well_formed(state, start, stop) or not isinstance(at, str):
-        raise KeyError(f"the verdict on segment {number} is malformed")
-    here = verdict_of(conn, session_id, number)
+        raise KeyError(f"the review of segment {number} is malformed")
+    here = last_review(conn, session_id, number)
     if here is not None and here[1] >= at:
         return False
-    after = {name: state[name] for name in _JUDGED} | {"tags": sorted(state["tags"])}
-    return judge_as(conn, segment_id, after, state["judged_by"] or "player", at)
+    after = {name: state[name] for name in _REVIEWED} | {"tags": sorted(state["tags"])}
+    return write_review(conn, segment_id, after, state["judged_by"] or "player", at)
 
 
 def _well_formed(state: Any, start: int, stop: int | None) -> bool:
-    """Tell whether a judgement from another machine has every value, each within its range."""
+    """Tell whether a review from another machine has every value, each within its range."""
     try:
         first, last, tags = state["trim_start"], state["trim_stop"], state["tags"]
         return (

@@ -14,7 +14,7 @@ def main(argv: list[str]) -> int:
     parser = Parser(prog="hitl eval", description="Deterministic episodes without help, written to the store.")
     add_home(parser)
     add_env(parser)
-    parser.add_argument("--track", default="default", help="a shipped track's name or a file")
+    parser.add_argument("--track", help="a shipped track's name or a file (default: as set, else 'default')")
     parser.add_argument(
         "--checkpoint", default="latest", help="best, latest, a number or a file name (default: latest)"
     )
@@ -24,16 +24,18 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
 
     from data.errors import CheckpointError, HitlError
-    from data.statistics import independent, wilson
+    from data.statistics import wilson
     from hitl.session.setup import SessionSetup
     from hitl.session_options import SessionOptions
+    from hitl.settings import load
 
     home = home_path(args)
     if not home.store_path.is_file():
         raise CheckpointError(
             "This home folder has no store yet, so there is nothing to evaluate. Use `hitl play` or `hitl train` first."
         )
-    with SessionSetup(home, SessionOptions(args.env, args.track, "evaluation", seed=args.seed)) as rig:
+    play = load(home, "play", over={"play": {"env": args.env, "track": args.track}}).play
+    with SessionSetup(home, SessionOptions(play.env, play.track, "evaluation", seed=args.seed)) as rig:
         rig.policy.hold(args.checkpoint)
         results = rig.evaluate(args.episodes, 1_000_000 + 1000 * args.seed)
         if not results:
@@ -58,10 +60,15 @@ def main(argv: list[str]) -> int:
         f"mean return {summary['return_mean']:.1f}"
     )
     shown = table("", "of episodes", "95 %", right=("of episodes", "95 %"))
-    worth = independent(count, len({(r.total, r.steps, r.progress, r.reason) for r in results}))
     rows = [("finished", summary["finished"]), *((f"passed {name}", n) for name, n in summary["passes"].items())]
     for name, passed in rows:
-        low, high = wilson(worth * passed / count, worth)
+        low, high = wilson(passed, count)
         shown.add_row(name, f"{passed} of {count}", f"{low:.0%}–{high:.0%}")
     out.print(shown)
+    distinct = len({(r.total, r.steps, r.progress, r.reason) for r in results})
+    if distinct < count:
+        out.print(
+            f"Of the {count} episodes, only {distinct} {'is' if distinct == 1 else 'are'} different; the rest are exact copies. "
+            "So the 95 % ranges are narrower than they should be."
+        )
     return 0

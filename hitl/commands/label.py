@@ -1,4 +1,4 @@
-"""`hitl label`: judge recorded takeovers and laps, one or many at a time, and undo judgements."""
+"""`hitl label`: review recorded takeovers and laps, one or many at a time, and undo that."""
 
 from __future__ import annotations
 

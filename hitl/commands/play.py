@@ -30,7 +30,7 @@ def command_line() -> Parser:
 
     parser = Parser(prog="hitl play", description="A live session: the agent drives, you take over.")
     add_home(parser)
-    add_env(parser, None)
+    add_env(parser)
     parser.add_argument("--track", help="a shipped track's name or a file (default: as set, else 'default')")
     drivers = (*PADS, "scripted", "none")
     parser.add_argument("--pad", choices=drivers, default="auto", help="who takes over, and with what (default: auto)")
@@ -81,6 +81,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         parser.error("--lead goes with --practice, and is a number of seconds from 0 to 60")
 
     from data.errors import DeviceError, HitlError
+    from hitl.drivers.human import persons_pad
     from hitl.session.setup import SessionSetup
     from hitl.session_options import SessionOptions
     from hitl.trainer_process import wait_for_laps
@@ -131,7 +132,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         if watch is not None:
             from hitl.screens.trainer_state import HeartbeatReader
 
-            watch.begin(rig, stack.enter_context(HeartbeatReader(rig.home.root)))
+            watch.begin(rig, stack.enter_context(HeartbeatReader(rig.home.root)), laps=args.lap)
             if not own_game:  # there our window lacks the keyboard, and the game may cover it
                 watch.hint_by(rig.session.human)
                 print(watch.hint, flush=True)
@@ -140,10 +141,12 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         try:
 
             def leaves() -> bool:
+                if persons_pad(rig.human) is not None:  # the window's keys are part of it
+                    return rig.session.stop() or rig.session.asked_to_leave()
                 return rig.session.stop() or (window is not None and "escape" in window.keys())  # noqa: SIM118 (a method of ours)
 
             waits = not args.lap and not trains_elsewhere
-            if waits and not wait_for_laps(rig, _teller(window, also_printed=True), leaves):
+            if waits and not wait_for_laps(rig, _teller(window, also_printed=True), leaves, _ways_out(rig.human, window)):
                 driven = "Nothing was driven."
             else:
                 driven = _drive(rig, args, watch)
@@ -155,6 +158,15 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         problem = rig.recorder.status.problem
     print(driven if not problem else f"{driven}\n{problem}")
     return 0
+
+
+def _ways_out(wheel: HumanSide | None, window: Window | None) -> str:
+    """Return what leaves a session that waits, as part of a sentence."""
+    from hitl.drivers.human import pad_map
+
+    made = pad_map(wheel)
+    ways = [*(["Escape"] if window is not None else []), *(made.buttons.get("quit", ()) if made is not None else ()), "Ctrl+C"]
+    return " or ".join(part for part in (", ".join(ways[:-1]), ways[-1]) if part)
 
 
 def _layouts_apart(rig: SessionSetup) -> list[str]:

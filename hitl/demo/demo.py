@@ -149,13 +149,9 @@ class Demo:
         before = self._measure(TEST_SEED)
         if before.complete:
             self.progress.measured(before.return_mean)
-        self.progress.phase("learning: takeovers at the corner")
-        self._learn()
-        self.progress.phase("after: the best checkpoint, alone")
-        known = [m for m in self._evaluations if m.checkpoint_id is not None]
-        if best := max(known, key=lambda m: (m.passes, m.return_mean), default=None):
-            self.referee.policy.hold(str(best.checkpoint_id))
-        after = self._measure(TEST_SEED)
+            after = self._improve()
+        else:  # the player has left: there is nothing to compare with
+            after = Measurement([], self.corner.name, None)
         self.rig.written()
         with Store(self.rig.home.store_path, read_only=True) as store:
             takeovers = takeovers_that_show(store, store.segments(track=self.rig.track.name))
@@ -171,6 +167,16 @@ class Demo:
             updates=self._updates(),
             wall_seconds=time.monotonic() - began,
         )
+
+    def _improve(self) -> Measurement:
+        """Learn, and measure the best checkpoint."""
+        self.progress.phase("learning: takeovers at the corner")
+        self._learn()
+        self.progress.phase("after: the best checkpoint, alone")
+        known = [m for m in self._evaluations if m.checkpoint_id is not None]
+        if best := max(known, key=lambda m: (m.passes, m.return_mean), default=None):
+            self.referee.policy.hold(str(best.checkpoint_id))
+        return self._measure(TEST_SEED)
 
     def _learn(self) -> None:
         began = time.monotonic()

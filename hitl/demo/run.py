@@ -74,10 +74,13 @@ def run_in_window(
             player = HumanDriver(pad)
             return HumanOrScripted(player, _helper(loaded, corner, seed, skill)) if stand_in else player
 
+        def leaves() -> bool:
+            return window.closed or live.session.asked_to_leave()
+
         driven = SessionOptions(track=track, kind="demo", seed=seed, real_time=True, gating=shown.gating)
         measured = SessionOptions(track=track, kind="evaluation", seed=seed)
         live = stack.enter_context(SessionSetup(home, driven, human=wheel, watch=shown, stop=lambda: window.closed))
-        referee = stack.enter_context(SessionSetup(home, measured, watch=shown.fast_tick, stop=lambda: window.closed))
+        referee = stack.enter_context(SessionSetup(home, measured, watch=shown.fast_tick, stop=leaves))
         trainer = stack.enter_context(_trainer(home, seed))
         shown.begin_demo(live, trainer, stack.enter_context(HeartbeatReader(home.root)))
         demo = Demo(
@@ -90,7 +93,9 @@ def run_in_window(
             paced=False,
             cancelled=lambda: window.closed or live.session.leaving,
         )
-        return demo.run()
+        result = demo.run()
+        window.close()  # the trainer may need some seconds to end, and nothing is left to see
+        return result
 
 
 def _helper(track: Any, corner: Corner, seed: int, skill: str) -> ScriptedHuman:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data.errors import CheckpointError, InputFileError
+from data.errors import CheckpointError, InputFileError, UsageError
 from hitl.diagnosis.roads import facts, line_facts
 from hitl.road.known_tracks import stored_track
 from trainer.diagnosis.case import Case
@@ -42,7 +42,7 @@ def cases(
     Config, line and player runs belong to the foreign histories, or make a case of their own. Raises HitlError for what cannot
     be read.
     """
-    found = [of_home(home)] if home is not None else []
+    found = [of_home(home, alone=not (histories or config or line or player_runs))] if home is not None else []
     recipe = read_recipe(config) if config is not None else None
     road = line_facts(line) if line is not None else None
     drives, given = None, []
@@ -63,12 +63,17 @@ def cases(
     return found
 
 
-def of_home(root: Path) -> Case:
-    """Return the case of a home folder: its metrics, its drives, its newest checkpoint, its road. Raises StoreError."""
+def of_home(root: Path, *, alone: bool = False) -> Case:
+    """Return the case of a home folder: its metrics, its drives, its newest checkpoint, its road.
+
+    ``alone``: nothing else is looked at. Raises StoreError, and then UsageError where no agent has driven or learned, nor can.
+    """
     from data.reading.unusable import unusable
     from data.store import Store
 
     with Store.open_existing(root / "store.sqlite") as store:
+        if alone:
+            _require_agent(store)
         history = from_store(store)
         drives = drives_from_store(store, BOUNDED)
         newest = store.latest_checkpoint()
@@ -85,6 +90,20 @@ def of_home(root: Path) -> Case:
     if probe is not None:
         looked_at.append(f"critic of {probe.name}")
     return Case(history, recipe, road, drives, probe, no_use if steps else None, looked_at)
+
+
+def _require_agent(store: Store) -> None:
+    """Raise UsageError for a store that holds nothing but laps that do not count: what is wrong there is no agent's fault."""
+    laps, rule = store.segments(kind="lap"), store.rule()
+    if not laps or any(rule.judge(s).counts for s in laps) or store.checkpoints():
+        return
+    if any(e.purpose != "lap" for e in store.episodes()):
+        return
+    some = "1 lap, and it does not count" if len(laps) == 1 else f"{len(laps)} laps, and none of them counts"
+    raise UsageError(
+        f"There is no agent to diagnose yet: this home folder holds {some} (`hitl segments` says why). An agent learns from laps "
+        "that are finished: drive a few with `hitl play --lap`, then start `hitl train`."
+    )
 
 
 def lookahead_m(names: Sequence[str]) -> float | None:

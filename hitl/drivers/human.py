@@ -14,6 +14,7 @@ from hitl.drivers.person import PEOPLE, Person, driver_of_skill
 from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
 from hitl.pads.base import MISSING, Pad, PadState
 from hitl.pads.hands import Hand, look, together
+from hitl.pads.mapping import PadMap
 from hitl.road.track import Track
 
 TOUCHED = 0.25  # deflection from which a person counts as driving
@@ -23,6 +24,9 @@ class HumanSide:
     """What the session asks of the human side; a class that inherits it overrides what it does."""
 
     name = ""
+
+    def keep_time(self, hz: float) -> None:
+        """The session has ``hz`` steps a second: told once, before its first episode."""
 
     def begin(self) -> None:
         """An episode begins."""
@@ -60,6 +64,12 @@ def persons_pad(wheel: HumanSide | None) -> Pad | None:
     return pad
 
 
+def pad_map(wheel: HumanSide | None) -> PadMap | None:
+    """Return the mapping of a person's pad, None where it has none, as the keyboard."""
+    pad = persons_pad(wheel)
+    return next((made for part in getattr(pad, "parts", (pad,)) if (made := getattr(part, "map", None)) is not None), None)
+
+
 def device_hub(wheel: HumanSide | None) -> Any:
     """Return the devices that a person's pad is read from, None where it is not one of SDL's pads."""
     pad = persons_pad(wheel)
@@ -78,8 +88,15 @@ class ScriptedHuman(HumanSide):
     def __init__(
         self, driver: ScriptedDriver | Person, rule: TakeoverRule | None, *, limit_s: float | None = None, hz: float = 20.0
     ) -> None:
-        self.driver, self.rule = driver, rule
+        self.driver, self.rule, self._limit_s = driver, rule, limit_s
         self._steps_left = None if limit_s is None else round(limit_s * hz)
+
+    def keep_time(self, hz: float) -> None:
+        """Reaction times, pauses and the limit are in seconds: count them in this session's steps."""
+        self.driver.keep_time(hz)
+        if self.rule is not None:
+            self.rule.keep_time(hz)
+        self._steps_left = None if self._limit_s is None else round(self._limit_s * hz)
 
     def begin(self) -> None:
         """An episode begins: choose a new line."""
@@ -140,6 +157,11 @@ class HumanOrScripted(HumanSide):
         self.name = f"{person.name} or scripted"
         self._episodes, self._driven = 0, False
         self._hands: tuple[Hand, ...] = ()
+
+    def keep_time(self, hz: float) -> None:
+        """Both have as many steps a second."""
+        self.person.keep_time(hz)
+        self.stand_in.keep_time(hz)
 
     def begin(self) -> None:
         """An episode begins."""

@@ -97,12 +97,18 @@ class Person:
     """Drives one track as a person does. ``see`` is called in each step, ``act`` in those in which they hold the wheel."""
 
     def __init__(self, track: Track, traits: Traits = GOOD, seed: int = 0, hz: float = 20.0) -> None:
-        self.track, self.traits, self._dt = track, traits, 1.0 / hz
+        self.track, self.traits = track, traits
         self._intent = ScriptedDriver(track, traits.driving, seed, hz)
         self._rng = np.random.default_rng([seed, 1])
+        self.keep_time(hz)
+        self.begin()
+
+    def keep_time(self, hz: float) -> None:
+        """A second has ``hz`` steps. What was seen and done before is forgotten."""
+        self._dt = 1.0 / hz
+        self._intent.keep_time(hz)
         self._seen: deque[tuple[VehicleState, Place]] = deque(maxlen=1 + math.ceil(MEMORY_S * hz))
         self._done: deque[tuple[float, float]] = deque(maxlen=math.ceil(MEMORY_S * hz))
-        self.begin()
 
     def begin(self) -> None:
         """A stint begins: a line of its own, hands at rest, and perhaps a takeover that will go wrong."""

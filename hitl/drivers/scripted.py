@@ -47,8 +47,12 @@ class ScriptedDriver:
         skill = self.skill
         self._profile = speed_profile(track, top=skill.top_speed, braking=skill.braking, grip=skill.corner_grip)
         self._rng = np.random.default_rng(seed)
-        self._dt = 1.0 / hz
+        self.keep_time(hz)
         self.begin()
+
+    def keep_time(self, hz: float) -> None:
+        """A second has ``hz`` steps."""
+        self._dt = 1.0 / hz
 
     def begin(self) -> None:
         """Choose how this stint differs from the perfect one."""
@@ -109,7 +113,7 @@ class HelpRule:
     leave_m: float = 8.0  # m behind the corner's end
     danger: bool = True  # also takes over when the car is on its way off the road
     look_s: float = 0.7  # s that "on its way" looks ahead
-    settle_s: float = 0.6  # s of calm driving before it lets go of a rescue
+    settle_s: float = 0.6  # s of calm driving before it ends a takeover
     patient: bool = False  # after each help the agent tries by itself, and is helped again only when it fails there
 
 
@@ -128,9 +132,13 @@ class TakeoverRule:
         self.track, self.rule = track, rule
         self._corners = [c for c in (track.corners if corners is None else corners) if c.name in rule.corners]
         self._helping, self._reached = True, 0.0
-        self._hz, self._decides_in = hz, decides_in
-        self._settle = max(1, round(rule.settle_s * hz))
+        self._decides_in = decides_in
+        self.keep_time(hz)
         self.begin()
+
+    def keep_time(self, hz: float) -> None:
+        """A second has ``hz`` steps; the time to decide is counted in them from the next ``begin`` on."""
+        self._hz, self._settle = hz, max(1, round(self.rule.settle_s * hz))
 
     def begin(self) -> None:
         """Forget the last episode."""

@@ -198,7 +198,7 @@ def find_places(
 def _same_unit(share: float) -> None:
     if share < 1 / MAX_UNIT or share > MAX_UNIT:
         raise EpisodeRefusedError(
-            f"the road that it saw bends {share:.2g} times as much as the line: its points are in another unit than 100 m, or "
+            f"the road that it saw curves {share:.2g} times as much as the line: its points are in another unit than 100 m, or "
             "this is another road"
         )
 

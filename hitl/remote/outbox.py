@@ -34,7 +34,7 @@ from data.recording.operations import (
     Operation,
     as_row,
 )  # fmt: skip
-from data.tables.judgements import verdict_of
+from data.tables.judgements import last_review
 from hitl.home import Home
 from hitl.remote.checks import drop_unusable, read_session
 
@@ -200,7 +200,7 @@ class Outbox:
             ops.append(BeginSegment(number, *begun))
             if stop is not None:
                 ops.append(EndSegment(number, stop, outcome, bool(interrupted)))
-            if (judged := verdict_of(conn, session, number)) is not None:
+            if (judged := last_review(conn, session, number)) is not None:
                 ops.append(Judge(number, *judged))
         for _, _, episode in changed:
             ended = news.episode_ended(conn, episode)

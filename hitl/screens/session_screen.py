@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.records import AGENT, DRIVING_FAULTS, HUMAN
-from hitl.drivers.human import HumanSide, persons_pad
+from hitl.arbiter import Decision
+from hitl.drivers.human import HumanSide, ScriptedHuman, pad_map, persons_pad
 from hitl.games.base import VehicleState
+from hitl.pads.base import BUTTONS, Pad
+from hitl.pads.keyboard import KEYS, KeyboardPad
 from hitl.protocols import EpisodeResult, Tick
 from hitl.screens.trainer_state import HeartbeatReader
 from hitl.session.offers import next_corner
@@ -21,23 +24,43 @@ from takeover_ui.window.window import Window
 
 FULL_LOCK = 0.4  # rad of the drawn front wheels
 SHOWN_LINES = 6  # of each driver
+LAP = "lap"
 HINTS = {
     mode: f"{how}    p: pause    backspace: panic    return: star    r: restart    esc: leave"
     for mode, how in {
         "hold": "hold space or a shoulder button: drive",
         "toggle": "space or a shoulder button: take and hand back",
         "touch": "touch stick, pedal or arrows: drive",
+        LAP: "stick and pedals, or arrows: drive",
     }.items()
 }
+"""By the mode of gating, or ``LAP``, in which the wheel is the player's all the time."""
 
 
 def pad_hint(buttons: Mapping[str, tuple[str, ...]], mode: str) -> str:
-    """Return what the buttons of a pad do, by its mapping."""
+    """Return what the buttons of a pad do, by its mapping; ``mode`` as in ``HINTS``."""
     takes = " or ".join(buttons.get("takeover", ())) or "no button"
-    how = {"hold": f"hold {takes}: drive", "toggle": f"{takes}: take and hand back", "touch": "touch stick or pedal: drive"}
+    how = {
+        "hold": f"hold {takes}: drive",
+        "toggle": f"{takes}: take and hand back",
+        "touch": "touch stick or pedal: drive",
+        LAP: "stick and pedals: drive",
+    }
     words = {"pause": "pause", "panic": "panic", "star": "star", "restart": "restart", "quit": "leave"}
     rest = [f"{' or '.join(buttons[name])}: {word}" for name, word in words.items() if buttons.get(name)]
     return "    ".join([how[mode], *rest])
+
+
+def held_names(decision: Decision, pad: Pad | None) -> tuple[str, ...]:
+    """Return what the player must let go of: axes and pedals by what they do, buttons and keys by their own names."""
+    pads, held_by = getattr(pad, "parts", (pad,)), decision.held_by
+    if len(pads) != len(held_by):
+        return tuple(sorted(decision.held))
+    names = set()
+    for part, held in zip(pads, held_by, strict=True):
+        buttons = KEYS if isinstance(part, KeyboardPad) else getattr(getattr(part, "map", None), "buttons", {})
+        names |= {" or ".join(buttons.get(name, ())) or name if name in BUTTONS else name for name in held}
+    return tuple(sorted(names))
 
 
 class SessionScreen:
@@ -59,26 +82,26 @@ class SessionScreen:
         self._line: list[tuple[float, float]] = []
         self._lines: dict[int, deque[NDArray[np.float32]]] = {who: deque(maxlen=SHOWN_LINES) for who in (AGENT, HUMAN)}
 
-    def begin(self, rig: SessionSetup, trainer: HeartbeatReader) -> None:
-        """The setup is ready: its track and names are known."""
+    def begin(self, rig: SessionSetup, trainer: HeartbeatReader, *, laps: bool = False) -> None:
+        """The setup is ready: its track and names are known. ``laps``: the player drives whole laps."""
         self._rig, self._trainer = rig, trainer
+        self._mode = LAP if laps else rig.options.gating.mode
         track = rig.track
         line = track.line
         self._scene = Scene(track.name, line.points, track.half_width, line.length, rig.corners, rig.action_names)
-        self.hint = HINTS[rig.options.gating.mode]
+        self.hint = HINTS[self._mode]
 
     def hint_by(self, wheel: HumanSide) -> None:
         """Name the pad's own buttons instead of keys: over another game the keyboard is that game's."""
-        pad = persons_pad(wheel)
-        made = next((m for part in getattr(pad, "parts", (pad,)) if (m := getattr(part, "map", None)) is not None), None)
-        if made is not None:
-            self.hint = pad_hint(made.buttons, self._rig.options.gating.mode)
+        if (made := pad_map(wheel)) is not None:
+            self.hint = pad_hint(made.buttons, self._mode)
 
     def __call__(self, tick: Tick) -> None:
         """Show one tick."""
         state: VehicleState = tick.info["state"]
         decision, progress, status = tick.decision, tick.info["progress"], self._rig.recorder.status
-        human = decision.driver == HUMAN
+        human, lap = decision.driver == HUMAN, tick.purpose == "lap"
+        wheel = self._rig.session.human
         self._takeovers += decision.event == "takeover"
         self._late = max(self._late, tick.late)
         if tick.purpose != "evaluation":
@@ -89,8 +112,9 @@ class SessionScreen:
             View(
                 scene=self._scene,
                 driver="paused" if decision.paused else "human" if human else "agent",
-                stand_in=decision.trigger == "scripted",
-                proposed=tuple(float(v) for v in tick.proposed),
+                stand_in=decision.trigger == "scripted" or (lap and isinstance(wheel, ScriptedHuman)),
+                lap=lap,
+                proposed=None if lap else tuple(float(v) for v in tick.proposed),
                 executed=tuple(float(v) for v in decision.executed),
                 speed=state.speed,
                 progress=progress,
@@ -104,7 +128,7 @@ class SessionScreen:
                 next_corner=name,
                 countdown=seconds,
                 help_wanted=tick.offer == "asked-for",
-                held=tuple(sorted(decision.held)),
+                held=held_names(decision, persons_pad(wheel)),
                 risk=tick.risk,
                 episode_return=tick.episode_return,
                 best_return=self._best_return,

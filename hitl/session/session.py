@@ -131,6 +131,12 @@ class Session:
         self.clock.rest()
         return result.judge(self.corners)
 
+    def asked_to_leave(self) -> bool:
+        """Tell whether the player presses quit, while no episode of this session reads their pad. A press is told once."""
+        asked = self._choice.asks_to_quit(self.human)
+        self.leaving = self.leaving or asked
+        return asked
+
     def _is_greedy(self, purpose: str) -> bool:
         """Tell whether the agent drives without noise: as evaluations are, so must some drives be that it learns from."""
         if purpose in ("drive", "practice") and self.options.greedy_every:

@@ -67,6 +67,8 @@ class SessionSetup:
             if (per_minute := options.help.requests_per_minute) > 0:
                 self.foresight = PolicyForesight(home, driving, self.track.name, per_minute, self.task.settings.hz)
             self.human = human(self.track) if human else None
+            if self.human is not None:
+                self.human.keep_time(self.task.settings.hz)
             world.heed(stop)
             world.plug(device_hub(self.human))  # now that the player's own pad is known
             self.recorder = Recorder(home.store_path, self._info())

@@ -20,9 +20,9 @@ from hitl.road.line import Place, ReferenceLine
 
 @dataclass(frozen=True)
 class ObservationSettings:
-    """How far and how finely the road ahead is seen."""
+    """How far and in what detail the agent sees the road ahead."""
 
-    points: Annotated[int, Meta(ge=1, le=256)] = 16  # of the road ahead that are seen
+    points: Annotated[int, Meta(ge=1, le=256)] = 16  # points of the road ahead that are seen
     horizon_m: Annotated[float, Meta(ge=1, le=2000)] = 60.0  # m ahead; braking from top speed takes less than half of it
     speed_scale: Annotated[float, Meta(gt=0, le=1000)] = 30.0  # m/s that become 1.0
     yaw_scale: Annotated[float, Meta(gt=0, le=100)] = 3.0  # rad/s that become 1.0

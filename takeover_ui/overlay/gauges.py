@@ -50,14 +50,18 @@ def progress(pen: Pen, rect: pygame.Rect, view: View) -> None:
 
 
 def action(pen: Pen, rect: pygame.Rect, view: View, number: int) -> None:
-    """One action: the thick bar is what is done, in the driver's colour; the thin bar below what the agent would do."""
+    """One action: the thick bar is what is done, in the driver's colour; the thin bar below what the agent would do.
+
+    In a lap no agent is asked, so there is only the first one.
+    """
     name = view.scene.action_names[number]
     pen.mark(f"gauge_{name}", rect)
-    thick = pygame.Rect(rect.left, rect.top, rect.w, round(rect.h * 0.62))
+    thick = pygame.Rect(rect.left, rect.top, rect.w, rect.h if view.lap else round(rect.h * 0.62))
     gap = thick.h + pen.px(2)
     thin = pygame.Rect(rect.left, rect.top + gap, rect.w, rect.h - gap)
     both_ways = name not in ("gas", "brake")
-    for bar, values, colour in ((thick, view.executed, theme.DRIVER[view.driver]), (thin, view.proposed, theme.AGENT)):
+    bars = ((thick, view.executed, theme.DRIVER[view.driver]), (thin, view.proposed, theme.AGENT))
+    for bar, values, colour in bars[: 1 if view.lap else 2]:
         pen.box(bar, theme.TRACK, 4)
         if values is None or number >= len(values):
             continue

@@ -34,6 +34,8 @@ def draw(surface: pygame.Surface, view: View, size: Size = "full", *, language: 
         strip.draw(pen, surface.get_rect(), view, words)
         return pen.marks
     sections = _FULL if size == "full" else _COMPACT_FOUND if view.finding else _COMPACT
+    if view.lap:
+        sections = tuple(part for part in sections if part[1] not in (_risk, _help))
     spare = surface.get_height() - sum(pen.px(h) for h, _ in sections)
     gap = max(0, min(spare // len(sections), pen.px(18)))
     top = 0
@@ -127,7 +129,8 @@ def _risk(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> 
 
 def _legend(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
     right, dot = rect.right, pen.px(9)
-    for key, colour in (("would", theme.AGENT), ("done", theme.DRIVER[view.driver])):
+    shown = (("would", theme.AGENT), ("done", theme.DRIVER[view.driver]))
+    for key, colour in shown[view.lap :]:
         at, most = (right, rect.top + pen.px(1)), round(rect.w * 0.28)
         text = pen.text(f"legend_{key}", words[key], at, 18, theme.MUTED, width=most, anchor="topright")
         box = pygame.Rect(text.left - dot - pen.px(4), text.centery - dot // 2, dot, dot)
@@ -210,8 +213,9 @@ def _compact_line(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, s
     best = "" if view.best_return is None else f" / {texts.short(view.best_return, 1)}"
     total = f"{words['return']} {texts.short(view.episode_return, 1)}{best}"
     pen.put("return", total, rect, 20, theme.TEXT, width=half - pen.px(6))
-    helped = f"{texts.short(view.takeovers)} {words['takeovers']} · {texts.duration(view.human_seconds, 0)}"
-    pen.put("help_given", helped, rect, 20, theme.HUMAN, "topright", half)
+    if not view.lap:
+        helped = f"{texts.short(view.takeovers)} {words['takeovers']} · {texts.duration(view.human_seconds, 0)}"
+        pen.put("help_given", helped, rect, 20, theme.HUMAN, "topright", half)
     if view.finding:
         pen.text("finding_0", f"! {view.finding}", (rect.left, rect.top + pen.px(20)), 19, theme.WARNING, width=rect.w)
 

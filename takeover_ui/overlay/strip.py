@@ -32,10 +32,11 @@ def draw(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> N
         return pen.text(name, text, (x, middle), size, colour, width=pen.px(width), anchor=anchor)
 
     right -= pen.px(12) + gap
-    helped = put("help_given", texts.duration(view.human_seconds, 0), right, theme.HUMAN, 70, "midright")
+    if not view.lap:
+        right = put("help_given", texts.duration(view.human_seconds, 0), right, theme.HUMAN, 70, "midright").left - gap
     best = "" if view.best_return is None else f" / {texts.short(view.best_return)}"
     text = f"{texts.short(view.episode_return)}{best}"
-    total = put("return", text, helped.left - gap, theme.TEXT, 110, "midright")
+    total = put("return", text, right, theme.TEXT, 110, "midright")
     right = total.left - gap
     for number in reversed(range(min(3, len(view.scene.action_names)))):
         gauge = pygame.Rect(right - pen.px(70), middle - pen.px(9), pen.px(70), pen.px(18))

@@ -14,6 +14,7 @@ _WORDS = {
     "stand_in_does": ("drives", "fährt"),
     "paused_does": ("", ""),
     "help": ("asks for your help", "bittet um deine Hilfe"),
+    "loading": ("Loading ...", "Wird geladen ..."),
     "kmh": ("km/h", "km/h"),
     "off_road": ("off road", "abseits"),
     "corner_in": ("{name} in", "{name} in"),
@@ -46,8 +47,11 @@ _WORDS = {
     "let_go": ("let go first", "erst loslassen"),
     "let_go_of": ("let go first: {what}", "erst loslassen: {what}"),
     "takeover": ("button", "Taste"),
+    "space": ("space bar", "Leertaste"),
 }
 """Each text in English and in German."""
+
+_HELD = ("gas", "brake", "takeover", "space")  # that have words; another key or button goes by its name
 
 LANGUAGES: Mapping[str, Mapping[str, str]] = {
     code: {name: texts[k] for name, texts in _WORDS.items()} for k, code in enumerate(("en", "de"))
@@ -69,6 +73,6 @@ def duration(seconds: float, decimals: int = 1) -> str:
 
 
 def let_go(held: tuple[str, ...], words: Mapping[str, str]) -> str:
-    """Return what tells the player to let go of controls (``left``, ``right``, ``gas``, ``brake``, meanings of buttons)."""
-    named = [words["steer"] if name in ("left", "right") else words.get(name, name) for name in held]
+    """Return what tells the player to let go of controls (``left``, ``right``, ``gas``, ``brake``, buttons and keys by name)."""
+    named = [words["steer"] if name in ("left", "right") else words[name] if name in _HELD else name for name in held]
     return words["let_go_of"].format(what=", ".join(dict.fromkeys(named)))

@@ -45,7 +45,7 @@ class ReviewModel:
         return self.list.selected
 
     def do(self, command: str) -> None:
-        """Carry out a command; a judgement that cannot be made becomes the message."""
+        """Carry out a command; a review that is not possible becomes the message."""
         self.message = ""
         try:
             if self.menu is not None:

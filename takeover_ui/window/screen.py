@@ -11,6 +11,7 @@ import pygame
 from takeover_ui import theme
 from takeover_ui.overlay import banner, notices, overlay
 from takeover_ui.overlay.overlay import Size
+from takeover_ui.overlay.texts import LANGUAGES
 from takeover_ui.theme import Mark, Pen
 from takeover_ui.view import View
 from takeover_ui.window.game_view import GameView
@@ -107,8 +108,7 @@ class Screen:
             from takeover_ui.window.floating import open_floating
 
             self.surface = open_floating(options)
-        self.surface.fill(theme.GROUND)
-        pygame.display.flip()
+        self.tell([])
 
     def draw(self, view: View, now: float) -> None:
         """Draw a frame and show it."""
@@ -124,10 +124,10 @@ class Screen:
             stay_on_top()
 
     def tell(self, texts: Sequence[str]) -> None:
-        """Show what is going on while nothing drives yet."""
+        """Show what is going on while nothing drives yet; without texts, that the session is being loaded."""
         surface = self._drawable()
         if surface is not None:
-            tell(surface, texts)
+            tell(surface, texts or [LANGUAGES[self.options.language]["loading"]])
             pygame.display.flip()
 
     @staticmethod

@@ -43,8 +43,8 @@ def test_the_version_is_read_of_stores_and_of_nothing_else(tmp_path):
             header_version(tmp_path / "text")
 
 
-def test_asking_who_is_alive_takes_nobody_s_lock_away(tmp_path):
-    """Somebody looks again and again while locks are taken: each one is got, and each one got is seen by others."""
+def test_asking_who_is_alive_takes_no_lock_away(tmp_path):
+    """One thread asks again and again while locks are taken: each lock is taken, and the others see it."""
     path, ended = tmp_path / "store.sqlite", threading.Event()
     looks = 0
 

@@ -210,7 +210,7 @@ class TestFromElsewhere:
         conn.executescript((STORES / "two-maps-v2.sql").read_text())
         conn.close()
         with Store(path) as store:
-            assert filed(store) == ["line", "line", "default"]  # as they were, until somebody drives
+            assert filed(store) == ["line", "line", "default"]  # as they were, until a person drives
             segments = [(s.id, s.corner) for s in store.segments()]
             assert file_under(store, load_track("default"))[2] == []
             points, _ = lay_segments("b", [{"straight": 150}, {"radius": 12, "angle": -120}, {"straight": 40}])

@@ -42,7 +42,7 @@ def checkpoint_bytes() -> bytes:
 
 
 def _make_checkpoint(rng: Random) -> bytes:
-    """Break it; often with a sum that is right, as somebody with a bad intent would."""
+    """Break it; often with a sum that is right, as an attacker would."""
     import torch
     from safetensors.torch import load, save
 

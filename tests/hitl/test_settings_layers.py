@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import get_args
 
@@ -105,6 +106,27 @@ def test_a_session_plays_what_is_set(tmp_path: Path, capsys: pytest.CaptureFixtu
         track, reward = store.conn.execute("SELECT track, reward FROM sessions").fetchone()
     assert track == "esses"
     assert json.loads(reward)["constant_penalty"] == 0.5
+
+
+def test_an_evaluation_drives_what_is_set_unless_the_command_line_says_otherwise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hitl.demo.shipped import open_shipped
+
+    open_shipped(Home(tmp_path))
+    home_with(tmp_path, '[play]\ntrack = "esses"\n')
+    command = ["eval", "--home", str(tmp_path), "--episodes", "3"]
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["track"] == "esses"
+    assert main([*command, "--track", "default"]) == 0
+    text = capsys.readouterr().out
+    assert "3 episodes on default" in text
+    assert re.search(r"passed hairpin +0 of 3 +0%–56%", text), "Wilson's interval of these very counts"
+    assert "exact copies" not in text
+    evaluate = SessionSetup.evaluate
+    monkeypatch.setattr(SessionSetup, "evaluate", lambda rig, episodes, seed: evaluate(rig, 1, seed) * episodes)
+    assert main(command) == 0
+    assert "Of the 3 episodes, only 1 is different" in capsys.readouterr().out
 
 
 def test_the_overlay_looks_as_it_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,19 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from data.store import Store
 from hitl import cli, trainer_process
+from hitl.commands.play import _ways_out
+from hitl.drivers.human import HumanDriver
 from hitl.home import Home
+from hitl.pads.base import PadState
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from hitl.trainer_process import TrainerProcess, wait_for_laps, wait_for_updates
 from tests.support.daemon_runs import ACTIONS, NAMES
 from tests.trainer.daemon.test_laps_first import record_laps
@@ -124,6 +130,41 @@ def test_the_player_may_leave_meanwhile_by_one_short_press(home: Path) -> None:
     pressed, texts = iter([False, False, True]), []  # a press is seen once, and by whom asks
     assert not wait_for_laps(Rig(home, None), lambda level, text: texts.append(text), lambda: next(pressed, False))  # type: ignore[arg-type]
     assert [text.startswith(LEARNING) for text in texts] == [True]
+
+
+def test_a_pad_s_quit_button_is_heard_between_episodes_and_one_press_once(tmp_path: Path) -> None:
+    class Pad:
+        name, down = "pad", frozenset({"quit"})
+
+        def read(self) -> PadState:
+            return PadState(buttons=self.down)
+
+    pad = Pad()
+    with SessionSetup(Home(tmp_path), SessionOptions(), human=lambda track: HumanDriver(pad)) as rig:  # type: ignore[arg-type]
+        session = rig.session
+        assert not session.asked_to_leave(), "it was down already"
+        pad.down = frozenset()
+        assert not session.asked_to_leave()
+        assert not session.leaving
+        pad.down = frozenset({"quit"})
+        assert session.asked_to_leave()
+        assert not session.asked_to_leave()
+        assert session.leaving
+
+
+@pytest.mark.usefixtures("trainer")
+def test_the_player_is_told_which_keys_and_buttons_leave(home: Path) -> None:
+    window: Any = object()
+    parts = (SimpleNamespace(map=SimpleNamespace(buttons={"quit": ("guide",)})), SimpleNamespace())
+    wheel: Any = SimpleNamespace(pad=SimpleNamespace(parts=parts))
+    keys: Any = SimpleNamespace(pad=SimpleNamespace())
+    assert _ways_out(wheel, window) == "Escape, guide or Ctrl+C"
+    assert _ways_out(keys, window) == "Escape or Ctrl+C"
+    assert _ways_out(None, None) == "Ctrl+C"
+    beat(home, "training")
+    texts: list[str] = []
+    wait_for_laps(Rig(home, 3), lambda level, text: texts.append(text), lambda: False, "guide or Ctrl+C")  # type: ignore[arg-type]
+    assert texts[0].endswith("as soon as it is done; guide or Ctrl+C leaves.")
 
 
 @pytest.mark.usefixtures("trainer")

@@ -157,7 +157,7 @@ class StandIn:
     def _hear(self, gas: float, brake: float, steer: float, buttons: int) -> None:
         if self._on("deaf"):
             return
-        if self._on("other"):  # it hears somebody else's pad, who means the opposite
+        if self._on("other"):  # it hears another person's pad, who means the opposite
             gas, brake, steer = 0.0, 0.0, -1.0 if steer > 0.0 else 1.0
         pressed, self.buttons = buttons & ~self.buttons, buttons
         steer = self._applied(steer)

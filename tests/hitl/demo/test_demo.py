@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from importlib import resources
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,9 +14,11 @@ from data.errors import CheckpointError
 from data.store import Store
 from hitl import cli
 from hitl.commands.demo import _print
-from hitl.demo.demo import DemoResult, Measurement
+from hitl.demo.demo import Demo, DemoResult, Measurement, Progress
 from hitl.demo.shipped import open_shipped, stalled_at
+from hitl.drivers.human import HumanDriver
 from hitl.home import Home
+from hitl.pads.base import PadState
 from hitl.road.track import load_track
 from hitl.screens.stored_report import stored_report
 from hitl.session.setup import SessionSetup
@@ -108,6 +111,35 @@ class TestShipped:
             rig.policy._names = rig.policy._names[:-1]
             with pytest.raises(CheckpointError, match="observation numbers"):
                 rig.policy.hold("latest")
+
+
+def test_a_player_who_leaves_while_the_stalled_agent_is_measured_leaves_at_once(tmp_path):
+    """Evaluations ask no one for the wheel, and yet hear the pad's quit button; nothing is learned or measured after it."""
+
+    class Pad:
+        name, looks = "pad", 0
+
+        def read(self):
+            self.looks += 1
+            return PadState(buttons=frozenset({"quit"} if self.looks == 30 else ()))
+
+    home = Home(tmp_path / "home")
+    open_shipped(home)
+    with Store(home.store_path, read_only=True) as store:
+        shipped = len(store.episodes(purpose="drive"))
+    pad = Pad()
+    with (
+        SessionSetup(home, SessionOptions(kind="demo"), human=lambda track: HumanDriver(pad)) as live,
+        SessionSetup(home, SessionOptions(kind="evaluation"), stop=live.session.asked_to_leave) as referee,
+    ):
+        corner, trainer = stalled_at(home, "default"), SimpleNamespace(heartbeat=lambda: None)
+        demo = Demo(live, referee, trainer, corner, Progress(), minutes=1.0, cancelled=lambda: live.session.leaving)
+        result = demo.run()
+        assert pad.looks <= 32
+    assert not result.before.complete
+    assert result.after.results == []
+    with Store(home.store_path, read_only=True) as store:
+        assert len(store.episodes(purpose="drive")) == shipped
 
 
 def test_the_headless_demo_from_end_to_end_in_a_short_form(tmp_path):

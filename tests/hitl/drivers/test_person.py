@@ -15,7 +15,11 @@ from hitl.drivers.scripted import HelpRule, ScriptedDriver
 from hitl.games.base import Start
 from hitl.games.box2d import Box2DGame
 from hitl.games.driving_env import DrivingEnv
+from hitl.home import Home
 from hitl.road.track import load_track
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
+from hitl.task.driving_task import TaskSettings
 
 STEADY = replace(GOOD, delay_spread_s=0.0, noise=0.0, tremor=0.0)
 
@@ -49,6 +53,33 @@ def pictures(count):
         state = game.state()
         seen.append((state, track().line.locate(state.x, state.y, 2.0)))
     return seen
+
+
+@pytest.mark.parametrize("skill", ["expert", "good"])
+def test_a_session_s_pace_is_as_if_the_driver_had_been_made_for_it(skill):
+    """Limits, reactions and pauses are in seconds, so a session of 10 Hz counts half as many steps."""
+
+    def made(hz):
+        return scripted_human(track(), skill, HelpRule(corners=frozenset({"hairpin"})), limit_s=3.0, hz=hz)
+
+    late, fitting = made(20.0), made(10.0)
+    late.keep_time(10.0)
+    for helper in (late, fitting):
+        helper.rule._decides_in = lambda: 0.4
+        helper.begin()
+    assert late._steps_left == fitting._steps_left == 30
+    assert late.rule._settle == fitting.rule._settle == 6
+    assert late.rule._seen.maxlen == fitting.rule._seen.maxlen == 5
+    assert late.driver._dt == fitting.driver._dt == 0.1
+    if skill == "good":
+        assert late.driver._intent._dt == 0.1
+        assert (late.driver._seen.maxlen, late.driver._done.maxlen) == (11, 10)
+
+
+def test_a_session_tells_its_pace(tmp_path):
+    options = SessionOptions(task=TaskSettings(hz=10.0))
+    with SessionSetup(Home(tmp_path), options, human=lambda t: scripted_human(t, "good", None, limit_s=3.0)) as rig:
+        assert rig.human._steps_left == 30
 
 
 def acted(person, seen):

@@ -54,7 +54,7 @@ def test_a_steering_pad_that_vanishes_is_missing_although_the_keyboard_is_there(
     assert pad.read().gas == 0.5  # the one that lay idle may go
 
 
-def test_the_stand_in_helps_only_somebody_who_only_watches(info):
+def test_the_stand_in_helps_only_a_person_who_only_watches(info):
     track = DrivingEnv().track
     pad = FakePad()
     wheel = HumanOrScripted(HumanDriver(pad), ScriptedHuman(ScriptedDriver(track), None))

@@ -66,7 +66,7 @@ class Feed:
         os.close(self._reader)
 
     def close(self) -> None:
-        """Close the pad, and wake its thread where that waits for somebody to open the pipe."""
+        """Close the pad, and wake its thread where that waits for the pipe to be opened."""
         self.pad.close()
         if self.pipe is not None and not self.pipe.closed:
             self.unplug()

@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hitl.arbiter import Decision
 from hitl.demo.demo import EPISODES
 from hitl.demo.window import HINT, DemoWindow
-from hitl.drivers.human import HumanDriver
+from hitl.drivers.human import HumanDriver, scripted_human
 from hitl.home import Home
 from hitl.pads.base import PadState
+from hitl.pads.combined import EitherPad
+from hitl.pads.keyboard import KeyboardPad
 from hitl.protocols import Tick
-from hitl.screens.session_screen import HINTS, SessionScreen
+from hitl.screens.session_screen import HINTS, LAP, SessionScreen, held_names, pad_hint
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from takeover_ui.view import TrainerState, View
@@ -122,6 +125,52 @@ def test_a_session_s_views(tmp_path: Path) -> None:
     assert alone[0].hint == HINTS["hold"]
     assert alone[0].trainer is trainer.newest
     assert alone[0].scene is measured[-1].scene
+
+
+@pytest.mark.parametrize("scripted", [False, True])
+def test_a_lap_s_views_say_nothing_of_an_agent(tmp_path: Path, scripted: bool) -> None:
+    shown, trainer = Shown(), SimpleNamespace(newest=None)
+    screen = SessionScreen(shown)  # type: ignore[arg-type]
+
+    def wheel(track: Any) -> Any:
+        return scripted_human(track, "expert", None) if scripted else HumanDriver(Pad())  # type: ignore[arg-type]
+
+    with SessionSetup(Home(tmp_path), SessionOptions(), human=wheel, watch=screen) as rig:
+        screen.begin(rig, trainer, laps=True)  # type: ignore[arg-type]
+        rig.session.episode("lap", seed=0, until_m=5.0)
+    view = shown.views[-1]
+    assert (view.lap, view.proposed, view.driver, view.hint) == (True, None, "human", HINTS[LAP])
+    assert view.who == ("stand_in" if scripted else "human")
+    assert pad_hint({"takeover": ("shoulder",), "quit": ("back",)}, LAP) == "stick and pedals: drive    back: leave"
+
+
+def test_what_is_held_goes_by_the_name_on_the_device_that_it_is_held_on() -> None:
+    keys, pad = KeyboardPad(keys=frozenset), SimpleNamespace(map=SimpleNamespace(buttons={"takeover": ("leftshoulder",)}))
+    both = EitherPad(pad, keys)  # type: ignore[arg-type]
+    takeover = frozenset({"takeover"})
+
+    def named(device: Any, *held_by: frozenset[str]) -> tuple[str, ...]:
+        held = frozenset[str]().union(*held_by)
+        action = np.zeros(2, np.float32)
+        return held_names(Decision(0, action, 0.0, None, "", held=held, held_by=held_by), device)
+
+    assert named(keys, takeover) == ("space",)
+    assert named(both, frozenset(), takeover | {"gas"}) == ("gas", "space")
+    assert named(both, takeover, frozenset()) == ("leftshoulder",)
+    assert named(both, takeover, takeover) == ("leftshoulder", "space")
+    assert named(Pad(), takeover | {"left"}) == ("left", "takeover"), "a device without names"
+    assert named(None) == ()
+
+
+def test_a_held_space_bar_is_named_in_the_views(tmp_path: Path) -> None:
+    shown, trainer = Shown(), SimpleNamespace(newest=None)
+    screen = SessionScreen(shown)  # type: ignore[arg-type]
+    pad = EitherPad(Pad(), KeyboardPad(keys=lambda: frozenset({"space"})))  # type: ignore[arg-type]
+    with SessionSetup(Home(tmp_path), SessionOptions(), human=lambda track: HumanDriver(pad), watch=screen) as rig:
+        screen.begin(rig, trainer)  # type: ignore[arg-type]
+        rig.session.policy = Cruise()  # type: ignore[assignment]
+        rig.session.episode(seed=0, until_m=5.0)
+    assert {view.held for view in shown.views} == {("space",)}
 
 
 def test_the_demo_s_views(tmp_path: Path) -> None:

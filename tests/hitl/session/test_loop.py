@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hitl import arbiter
+from hitl.drivers.human import HumanSide
 from hitl.home import Home
 from hitl.pads.base import PadState
 from hitl.session.setup import SessionSetup
@@ -53,7 +54,7 @@ def test_presses_between_two_episodes_are_no_takeovers(loop):
     assert loop.next_tick([(2.5, 3.5)], notes) == (0, 0, 0)  # the human drove until then
 
 
-class PauseWheel:
+class PauseWheel(HumanSide):
     """Presses pause at two ticks."""
 
     name = "pauses"

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from data.store import Store
+from hitl.drivers.human import HumanSide
 from hitl.drivers.policy import CheckpointPolicy
 from hitl.home import Home
 from hitl.pads.base import PadState
@@ -28,7 +29,7 @@ CONFIG = PLAIN.with_values(
 )  # fmt: skip
 
 
-class Planned:
+class Planned(HumanSide):
     """Pauses, takes over and pauses again, as planned."""
 
     name = "planned"

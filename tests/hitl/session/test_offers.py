@@ -6,7 +6,7 @@ import pytest
 from data.recording.recorder import Recorder
 from data.records import HUMAN, Corner, SessionInfo
 from data.store import Store
-from hitl.drivers.human import ScriptedHuman
+from hitl.drivers.human import HumanSide, ScriptedHuman
 from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
 from hitl.games.base import Start
 from hitl.games.driving_env import DrivingEnv
@@ -34,7 +34,7 @@ class Straight:
         pass
 
 
-class Plan:
+class Plan(HumanSide):
     """Pad states by tick; the last one stays."""
 
     name = "plan"

@@ -77,6 +77,12 @@ def test_what_is_held_and_ignored_is_said(size: Size, language: str, game_view: 
     assert not any(m.text.startswith(words["let_go"]) for m in silent)
 
 
+def test_a_key_that_is_held_goes_by_its_name() -> None:
+    for language, space in (("en", "space bar"), ("de", "Leertaste")):
+        said = texts.let_go(("return", "space", "right shoulder"), texts.LANGUAGES[language])
+        assert said.endswith(f": return, {space}, right shoulder")
+
+
 class Told:
     def __init__(self) -> None:
         self.toasts: list[tuple[str, str]] = []

@@ -24,6 +24,7 @@ def situations() -> dict[str, View]:
         "human": samples.view("human", 60),
         "stand_in": replace(samples.view("human", 60), stand_in=True),
         "paused": samples.view("paused", 60),
+        "lap": replace(samples.view("human", 60), lap=True, proposed=None, risk=None),
         "asks": replace(base, help_wanted=True, countdown=1.2, risk=1.0),
         "empty": View(scene=base.scene),
         "three_actions": replace(
@@ -117,6 +118,17 @@ def test_what_the_trainer_finds_is_shown_while_it_holds(size: overlay.Size) -> N
     assert drawn(situations()["agent"]) == ""
     gone = replace(finding("the critic ignores actions"), alive=False)
     assert drawn(replace(situations()["finding"], trainer=gone)) == ""
+
+
+@pytest.mark.parametrize("size", ["full", "compact", "bar"])
+def test_a_lap_shows_nothing_of_an_agent_or_of_takeovers(size: overlay.Size) -> None:
+    def drawn(view: View) -> set[str]:
+        marks = overlay.draw(pygame.Surface(overlay.DESIGN[size]), view, size)
+        return {m.name for m in marks} & {"legend_would", "label_risk", "risk_band", "takeovers", "your_help", "help_given"}
+
+    lap = situations()["lap"]
+    assert drawn(lap) == set()
+    assert drawn(replace(lap, lap=False))
 
 
 @pytest.mark.parametrize("driver", ["agent", "human", "paused"])

@@ -317,7 +317,17 @@ def test_what_was_said_before_is_gone_and_the_real_window_shows_it() -> None:
     alone = pygame.Surface((640, 360))
     screen.tell(alone, ["short"])
     assert pygame.image.tobytes(surface, "RGB") == pygame.image.tobytes(alone, "RGB")
-    shown = screen.Screen(WindowOptions(size=(640, 360)))
+    written: list[str] = []
+    tell = screen.tell
+
+    def noted(on: pygame.Surface, texts: list[str]) -> list[Any]:
+        written.extend(texts)
+        return tell(on, texts)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(screen, "tell", noted)
+        shown = screen.Screen(WindowOptions(size=(640, 360)))
+    assert written == ["Loading ..."], "the first picture is there as soon as the window is"
     flips: list[int] = []
     try:
         with pytest.MonkeyPatch.context() as patched:

@@ -10,9 +10,11 @@ import torch
 from planted_faults import gamma_once, policy_in_critic
 
 from data.store import Store
+from hitl.cli import main
 from tests.support.daemon_runs import SMALL, drive
 from tests.support.daemon_runs import train as run_daemon
 from tests.support.trained_runs import CONFIG, train
+from tests.trainer.daemon.test_laps_first import record_laps
 from trainer.daemon.heartbeat import read_heartbeat
 from trainer.diagnosis import live
 from trainer.diagnosis.finding import Finding
@@ -135,3 +137,22 @@ def test_the_daemon_writes_an_event_and_shows_it(tmp_path: Path, monkeypatch: py
     beat = read_heartbeat(tmp_path)
     assert beat is not None
     assert "hitl diagnose" in beat.finding
+
+
+def test_a_home_with_nothing_but_laps_that_do_not_count_has_no_agent_to_diagnose(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record_laps(tmp_path / "store.sqlite", 2, 20)
+    with Store(tmp_path / "store.sqlite") as store:
+        laps = [s.id for s in store.segments()]
+        store.label(laps, verdict="bad")
+    assert main(["diagnose", "--home", str(tmp_path), "--json"]) == 2
+    told = capsys.readouterr()
+    error = json.loads(told.out)["error"]
+    assert error.startswith("There is no agent to diagnose yet: this home folder holds 2 laps, and none of them counts")
+    assert "`hitl play --lap`" in error
+    assert "looked at" not in told.out
+    with Store(tmp_path / "store.sqlite") as store:
+        store.label(laps[:1], verdict="good")
+    main(["diagnose", "--home", str(tmp_path), "--json"])
+    assert "There is no agent" not in capsys.readouterr().out, "there is something to learn from"
