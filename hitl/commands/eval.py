@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
             "track": rig.track.name,
             "episodes": len(results),
             "return_mean": sum(r.total for r in results) / len(results),
-            "finished": sum(r.reason == "finish" for r in results),
+            "finished": sum(r.reason == "finish" for r in results) if rig.world.has_line else None,
             "passes": {c.name: sum(r.passed[c.name] for r in results) for c in rig.corners},
         }
     if args.json:
@@ -59,6 +59,9 @@ def main(argv: list[str]) -> int:
         f"{summary['checkpoint']} ({summary['updates']:,} updates), {count} episodes on {summary['track']}, "
         f"mean return {summary['return_mean']:.1f}"
     )
+    if summary["finished"] is None:  # there is no road
+        out.print(f"From {min(r.total for r in results):.1f} to {max(r.total for r in results):.1f}.")
+        return 0
     shown = table("", "of episodes", "95 %", right=("of episodes", "95 %"))
     rows = [("finished", summary["finished"]), *((f"passed {name}", n) for name, n in summary["passes"].items())]
     for name, passed in rows:

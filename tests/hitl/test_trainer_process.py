@@ -214,6 +214,10 @@ def test_a_session_as_fast_as_it_can_and_its_trainer_take_turns(
         updates = {record.id: record.updates for record in store.checkpoints()}
         drove = [updates[id_] for (id_,) in store.conn.execute("SELECT checkpoint_id FROM episodes WHERE number > 0 ORDER BY id")]
     assert drove == [180, 380], "each episode was driven by what those before it taught"
+    assert cli.main(["eval", "--env", "gym:Pendulum-v1", "--episodes", "2", "--home", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "(580 updates), 2 episodes on Pendulum-v1, mean return -" in " ".join(out.split())
+    assert "finished" not in out
 
 
 @pytest.mark.usefixtures("trainer")
