@@ -168,6 +168,8 @@ class TrainConfig:
     learned from at once, however much lies in the memory (after Wang and Ross 2019)."""
     recent_steps: Annotated[int, Meta(ge=1, le=10**9)] = 2000
     """See ``recent_fraction``."""
+    recent_drives: Annotated[int, Meta(ge=0, le=10**6)] = 4
+    """So many drives are newest whatever their length: a lap of two minutes has more steps than ``recent_steps``."""
     one_replay: bool = DemoRule.one_replay
     """Laps and takeovers lie in the one replay instead of a half of their own (the reference recipe)."""
     demo_weight: NotNegative = 1.0
@@ -307,6 +309,7 @@ PLAIN = TrainConfig(
     own_finishes=0,
     lap_utd=0.0,
     recent_fraction=0.0,
+    recent_drives=0,
     actor_average=None,
     actor_average_growth=0.0,
     stalled_steps=0,

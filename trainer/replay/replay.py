@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from itertools import islice
 
 import numpy as np
 import torch
@@ -268,6 +269,11 @@ class Replay:
             sequence_batch(self.table, self.config, a, o, number - demos) for a, o in zip(anchors, offsets, strict=True)
         ]
 
+    def _newest_steps(self) -> int:
+        """Return how many online rows are the newest: ``recent_steps``, or those of ``recent_drives`` where these are more."""
+        drives = (e for e in map(self._episodes.__getitem__, reversed(self._order)) if self._is_online(e))
+        return max(self.config.recent_steps, sum(e.ready for e in islice(drives, self.config.recent_drives)))
+
     def draw_rows(
         self, count: int, online: int, demos: int, generator: torch.Generator | None = None, length: int = 1
     ) -> torch.Tensor:
@@ -279,7 +285,7 @@ class Replay:
             raise ValueError("there is nothing to draw from yet")
         c, parts = self.config, []
         if online:
-            parts.append(self.online.draw((count, online), generator, c.recent_fraction, c.recent_steps))
+            parts.append(self.online.draw((count, online), generator, c.recent_fraction, self._newest_steps()))
         if demos:
             floor = takeover_floor(c, self.demo.kinds.get("takeover", 0), demos, online + demos, length)
             parts.append(self.demo.draw((count, demos), generator, floor))

@@ -260,6 +260,20 @@ def test_a_share_of_the_online_half_comes_from_the_newest_steps() -> None:
     assert min(newest) >= 50
 
 
+def test_some_drives_are_newest_however_long_they_are() -> None:
+    replay = Replay(OBS, ACT, TINY.with_values(recent_fraction=1.0, recent_steps=40, recent_drives=2, n_step=1))
+    for id_, steps in enumerate((300, 10, 200, 90), 1):
+        replay.add(random_episode(id_, steps))
+    replay.add(random_episode(5, 50, purpose="lap"))
+    (batch,) = replay.sample_many(1, 2000, torch.Generator().manual_seed(0))
+    online = batch.observation[~batch.demo, 0]
+    assert sorted(set(online.tolist())) == [3.0, 4.0]
+    assert float((online == 3).float().mean()) == pytest.approx(200 / 290, abs=0.1)
+    replay.add(random_episode(6, 20))
+    replay.add(random_episode(7, 10))
+    assert replay._newest_steps() == 40, "never fewer"
+
+
 def test_returns_may_run_on_over_a_change_of_driver() -> None:
     update = with_takeover(1)  # the human drives from step 10 on
     for stops, reward in (

@@ -253,7 +253,7 @@ BASE = PLAIN.with_values(
     hidden=8, quantiles=5, drop_per_critic=1, batch_size=64, bc_weight=1.0, demo_copies=0.5
 ).with_values(critics=3, learn_alpha=True, own_finishes=1, recent_steps=50)
 AVERAGED = {"actor_average_growth": 0.9, "actor_average_most": 0.6}
-RECENT = {"recent_steps": 30}
+RECENT = {"recent_steps": 30, "recent_drives": 3}
 LAPS_FIRST = {"q_warmup_updates": 2, "q_after_laps": 0.5}
 ONE = BASE.with_values(one_replay=True, demo_fraction=0.0, demo_weight=2.0)
 LEARNING = {
