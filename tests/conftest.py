@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # networks this small only wait for each other's threads
 sys.dont_write_bytecode = False  # else each of the three rewrites every test module in every run: 9 s of its processor
 SLOW_S = 5.0  # s beyond which a test that is not `realtime` is named in the summary
 

@@ -77,23 +77,31 @@ def test_then_drives_owe_their_own_updates_and_the_critics_gain_their_say(tmp_pa
     assert daemon.training.learner.clones_until == 240, "laps that come later do not silence the critics again"
 
 
+def state_after_laps_and_drives(root: Path, cuts: list[int]) -> dict[str, torch.Tensor]:
+    """Return how a run ends that is stopped after so many updates, or killed where the number is negative."""
+    record_laps(root / "store.sqlite", 10)
+    for cut in cuts:
+        if cut > 0:
+            train(root, cut, LAPS)
+        else:
+            die_without_a_checkpoint(root, -cut)
+    train(root, None, LAPS)
+    drive(root / "store.sqlite", 40, 2)
+    return state(train(root, None, LAPS))
+
+
+@pytest.fixture(scope="module")
+def uncut(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
+    return state_after_laps_and_drives(tmp_path_factory.mktemp("uncut"), [])
+
+
 @pytest.mark.parametrize("cuts", [[100], [-130], [50, -90, 300]], ids=str)
-def test_stopped_or_killed_in_between_it_ends_the_same(tmp_path: Path, cuts: list[int]) -> None:
-    ends = []
-    for name, stops in (("whole", []), ("cut", cuts)):
-        root = tmp_path / name
-        root.mkdir()
-        record_laps(root / "store.sqlite", 10)
-        for stop in stops:
-            if stop > 0:
-                train(root, stop, LAPS)
-            else:
-                die_without_a_checkpoint(root, -stop)
-        train(root, None, LAPS)
-        drive(root / "store.sqlite", 40, 2)
-        ends.append(state(train(root, None, LAPS)))
-    for name, value in ends[0].items():
-        assert torch.equal(value, ends[1][name]), name
+def test_stopped_or_killed_in_between_it_ends_the_same(
+    tmp_path: Path, uncut: dict[str, torch.Tensor], cuts: list[int]
+) -> None:
+    cut = state_after_laps_and_drives(tmp_path, cuts)
+    for name, value in uncut.items():
+        assert torch.equal(value, cut[name]), name
 
 
 def die_without_a_checkpoint(root: Path, at: int) -> None:
