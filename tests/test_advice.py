@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import re
 
 import pytest
@@ -15,17 +16,19 @@ from tests.support.advice import HOLE, ROOT, Text, advice, options_of, parsed, r
 from trainer.config import TrainConfig
 from trainer.daemon.wish import read_pairs
 
-TEXTS = list(texts())
-OPTIONS = {name: options_of(name) for name in COMMANDS}
-ALL = set().union(*OPTIONS.values(), {"--debug", "--version", "--help"})
 OF_OTHERS = {"--install", "--expert"}
 """Options of tmrl's own programs."""
 OPTION = re.compile(r"(?<![\w/-])--[a-z][\w-]*")
 BENCHMARKS = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "benchmarks").glob("*.py"))
 
 
+@functools.cache
+def all_texts() -> list[Text]:
+    return list(texts())
+
+
 def test_every_command_that_is_told_can_be_typed() -> None:
-    told = [a for text in TEXTS for a in advice(text)]
+    told = [a for text in all_texts() for a in advice(text)]
     assert len(told) > 200
     wrong = {f"{a.where}: {a.line!r}: {reason}" for a in told if (reason := refused(a)) is not None}
     assert not wrong, "\n".join(sorted(wrong))
@@ -83,15 +86,17 @@ def test_a_page_is_read_line_by_line_and_a_string_as_a_whole() -> None:
 
 
 def test_every_option_that_is_named_exists() -> None:
+    options = {name: options_of(name) for name in COMMANDS}
+    every = set().union(*options.values(), {"--debug", "--version", "--help"})
     wrong = []
-    for text in TEXTS:
+    for text in all_texts():
         own = re.match(r"hitl/commands/(\w+)\.py", text.where)
         command = own and {"import_runs": "import"}.get(own[1], own[1])
         if text.where.startswith("takeover_ui/report"):  # what begins so there are variables of its style
             continue
         for option in OPTION.findall(re.sub(r"`(?:python -m )?hitl [^`]*`|hitl [a-z]+ [^`.;]*", "", text.text)):
             given = text.text.strip() == option  # a word of a command line that the program itself puts together
-            known = (ALL if given else OPTIONS.get(command or "", ALL)) | {"--help"} | OF_OTHERS
+            known = (every if given else options.get(command or "", every)) | {"--help"} | OF_OTHERS
             if option not in known and not (text.page and f'"{option}"' in BENCHMARKS):
                 wrong.append(f"{text.where}: {option}")
     assert not wrong, "\n".join(wrong)
@@ -100,7 +105,7 @@ def test_every_option_that_is_named_exists() -> None:
 def test_every_file_that_is_named_exists() -> None:
     rooms = "docs|benchmarks|tests|hitl|trainer|data|takeover_ui"
     path = re.compile(rf"(?<![\w/])(?:(?:{rooms})/[\w/-]+\.(?:md|py|toml|css|html)|test_\w+\.py)\b|\.ci/[\w-]+")
-    named = {(t.where, name) for t in TEXTS for name in path.findall(t.text)}
+    named = {(t.where, name) for t in all_texts() for name in path.findall(t.text)}
     assert len(named) > 100
     assert not {(where, name) for where, name in named if not (ROOT / name).exists()}
 
@@ -110,7 +115,7 @@ SETTINGS = {name: {f.name for f in dataclasses.fields(kind)} for name, kind in T
 
 def test_every_section_of_the_settings_that_is_named_exists() -> None:
     found = set()
-    for text in TEXTS:
+    for text in all_texts():
         for sentence in re.split(r"(?<=[.;]) ", re.sub(r"\[\w+\]\([^)]*\)", "", text.text)):
             if "settings.toml" in sentence or "pads.toml" in sentence:
                 found |= {(text.where, name) for name in re.findall(r"(?<![\w\]])\[([a-z_]+)\](?!\()", sentence)}
@@ -121,7 +126,7 @@ def test_every_section_of_the_settings_that_is_named_exists() -> None:
 def blocks() -> list[tuple[str, str]]:
     """Return every piece of a settings.toml or a pads.toml that is shown."""
     found = []
-    for text in TEXTS:
+    for text in all_texts():
         pieces = re.findall(r"```(?:toml)?\n(.*?)```", text.text, re.DOTALL) if text.page else []
         pieces += ["\n".join(m) for m in re.findall(r"((?:^ {4}\S.*\n)+)", text.text, re.MULTILINE) for m in [m.splitlines()]]
         found += [(text.where, piece) for piece in pieces if re.search(r'^\s*\[["a-z_]+[].]', piece, re.MULTILINE)]
@@ -145,7 +150,7 @@ def test_every_piece_of_the_settings_that_is_shown_can_be_loaded(tmp_path) -> No
 def test_every_setting_that_is_given_a_value_exists() -> None:
     known = set().union(*SETTINGS.values())
     wrong = []
-    for text in TEXTS:
+    for text in all_texts():
         if text.where != "docs/training.md":  # where settings of the trainer are spoken of
             continue
         for name, value in re.findall(r"`([a-z_]+) ?= ?([^`=]+)`", text.text):
@@ -154,7 +159,7 @@ def test_every_setting_that_is_given_a_value_exists() -> None:
             elif name in TrainConfig().to_dict() and re.fullmatch(r"\S+", value):
                 TrainConfig().with_values(**read_pairs([f"{name}={value}"]))
     assert not wrong, "\n".join(wrong)
-    bare = re.findall(r"\bset ([a-z_]+=\w+)", " ".join(t.text for t in TEXTS if not t.page))
+    bare = re.findall(r"\bset ([a-z_]+=\w+)", " ".join(t.text for t in all_texts() if not t.page))
     assert bare
     for wish in bare:
         assert wish.partition("=")[0] in known, wish

@@ -13,6 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("hitl", "trainer", "data", "takeover_ui")
+Modules = dict[str, ast.Module]
+"""The parsed modules, by their paths."""
 PAGE = (ROOT / "docs" / "vocabulary.md").read_text(encoding="utf-8")
 
 def _sections() -> dict[str, list[list[str]]]:
@@ -32,6 +34,7 @@ SECTIONS = _sections()
 PLAIN, NAMES = SECTIONS["Plain English"], SECTIONS["Names that do not say what they do"]
 USE = "docs/vocabulary.md has the word to use instead"
 NOT_USED = {word for rows in SECTIONS.values() for row in rows if len(row) == 3 for word in _listed(row[2])}
+ANY_NOT_USED = re.compile(f" (?:{'|'.join(map(re.escape, NOT_USED))}) ")
 NOT_WRITTEN = NOT_USED | {w for row in PLAIN for w in _listed(row[0])}
 ANY_NOT_WRITTEN = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, NOT_WRITTEN))})s?(?![\w-])", re.I)
 NOT_CALLED = {w for row in NAMES for w in _listed(row[0])}
@@ -51,23 +54,23 @@ def _docstrings(tree: ast.AST) -> set[int]:
 
 
 @cache
-def _modules() -> dict[str, ast.Module]:
+def _modules() -> Modules:
     paths = [p for package in PACKAGES for p in sorted((ROOT / package).rglob("*.py"))]
     return {p.relative_to(ROOT).as_posix(): ast.parse(p.read_text(encoding="utf-8")) for p in paths}
 
 
-def _names() -> Iterator[tuple[str, str]]:
+def _names(modules: Modules) -> Iterator[tuple[str, str]]:
     """Yield (where, name) of each module, class and function."""
-    for path, tree in _modules().items():
+    for path, tree in modules.items():
         yield path, Path(path).stem
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 yield path, node.name
 
 
-def _texts() -> Iterator[tuple[str, str]]:
+def _texts(modules: Modules) -> Iterator[tuple[str, str]]:
     """Yield (where, text) of each string with more than one word that is no docstring."""
-    for path, tree in _modules().items():
+    for path, tree in modules.items():
         documentation = _docstrings(tree)
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
@@ -94,18 +97,18 @@ def _offences_on_pages() -> list[str]:
     ]
 
 
-def _offences_in_names() -> dict[str, set[str]]:
+def _offences_in_names(modules: Modules) -> dict[str, set[str]]:
     found = defaultdict(set)
-    for path, name in _names():
+    for path, name in _names(modules):
         words = _parts(name)
-        if any(f" {word} " in words for word in NOT_USED) or name.strip("_") in NOT_CALLED:
+        if ANY_NOT_USED.search(words) or name.strip("_") in NOT_CALLED:
             found[name].add(path)
     return found
 
 
-def _offences_in_texts() -> dict[str, list[str]]:
+def _offences_in_texts(modules: Modules) -> dict[str, list[str]]:
     found = defaultdict(list)
-    for where, text in _texts():
+    for where, text in _texts(modules):
         for word in {word.lower() for word in ANY_NOT_WRITTEN.findall(text)}:
             found[word].append(f"{where}: {text[:90]!r}")
     return found
@@ -131,11 +134,11 @@ def test_the_page_is_read() -> None:
 
 
 def test_names_are_of_the_vocabulary() -> None:
-    assert _offences_in_names() == {}, USE
+    assert _offences_in_names(_modules()) == {}, USE
 
 
 def test_messages_are_of_the_vocabulary() -> None:
-    assert _offences_in_texts() == {}, USE
+    assert _offences_in_texts(_modules()) == {}, USE
 
 
 def test_pages_are_of_the_vocabulary() -> None:
@@ -148,12 +151,9 @@ def test_a_class_name_means_one_thing() -> None:
 
 @pytest.mark.parametrize("name", ["Intervention", "read_pulse", "override_action", "know_demos"])
 def test_an_offence_would_be_seen(name: str) -> None:
-    _modules()["hitl/planted.py"] = ast.parse(f"def {name}():\n    raise ValueError('There is nobody here.')\n")
-    try:
-        assert name in _offences_in_names()
-        assert any("planted" in text for text in _offences_in_texts()["nobody"])
-    finally:
-        del _modules()["hitl/planted.py"]
+    planted = {"hitl/planted.py": ast.parse(f"def {name}():\n    raise ValueError('There is nobody here.')\n")}
+    assert name in _offences_in_names(planted)
+    assert any("planted" in text for text in _offences_in_texts(planted)["nobody"])
 
 
 @pytest.mark.parametrize("line", ["Two judgements.", "Nobody knows.", "The `verdict` of a bend"])

@@ -1,5 +1,6 @@
 """The ceiling benchmark in small: it evaluates as a session does, an arm forks a stalled home, all arms can be set."""
 
+import dataclasses
 import importlib
 import sys
 from pathlib import Path
@@ -23,7 +24,6 @@ def ceiling(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
     before = set(sys.modules)
     module = importlib.import_module("ceiling")
-    monkeypatch.setitem(module.RUN_L, "utd", 0.2)  # enough to learn something
     yield module
     for name in set(sys.modules) - before:  # `common` and its like are names that others use too
         if getattr(sys.modules[name], "__file__", None) and Path(sys.modules[name].__file__).parent == FOLDER:
@@ -48,9 +48,18 @@ def test_its_evaluation_is_the_sessions_own(ceiling, stalled):
     assert [r.total for r in found] == pytest.approx([r.total for r in expected], rel=1e-3)
 
 
-def test_an_arm_goes_on_from_a_copy_of_the_stalled_home(ceiling, stalled, monkeypatch):
+@pytest.fixture
+def short(ceiling, monkeypatch):
+    """Few and small updates, which are enough to learn something, and few episodes to judge them by."""
+    few = {"utd": 0.2, "batch_size": 32}
+    arms = {name: dataclasses.replace(arm, settings={**arm.settings, **few}) for name, arm in ceiling.ARMS.items()}
+    monkeypatch.setattr(ceiling, "ARMS", arms)
     monkeypatch.setattr(ceiling, "EVALUATE_EVERY", 150)
     monkeypatch.setattr(ceiling, "EPISODES", 2)
+
+
+@pytest.mark.usefixtures("short")
+def test_an_arm_goes_on_from_a_copy_of_the_stalled_home(ceiling, stalled):
     before = stalled.store_path.read_bytes()
     found = {
         name: ceiling.run(stalled.root, "default", name, 0, 300, 0, HAIRPIN) for name in ("continue", "takeover")
@@ -67,13 +76,12 @@ def test_an_arm_goes_on_from_a_copy_of_the_stalled_home(ceiling, stalled, monkey
     ceiling.show(figures, 300)
 
 
+@pytest.mark.usefixtures("short")
 def test_an_arm_whose_agent_asks_for_help(ceiling, stalled, monkeypatch):
     with SessionSetup(stalled, SessionOptions(kind="stall")) as rig:
         for seed in range(8):
             rig.session.episode("drive", seed=seed)  # it fails at the corner in every one, and so it asks there
     monkeypatch.setattr("helping.PER_MINUTE", 20.0)
-    monkeypatch.setattr(ceiling, "EVALUATE_EVERY", 150)
-    monkeypatch.setattr(ceiling, "EPISODES", 2)
     result = ceiling.run(stalled.root, "default", "on_request", 0, 300, 0, HAIRPIN)
     assert 0 < result["human_seconds"] <= 40
 

@@ -152,19 +152,30 @@ def full_home(tmp_path_factory):
     return home
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_no_command_fails_at_a_letter_that_the_output_lacks(full_home, page):
-    program = (
-        "import io, os, sys\n"
-        "from hitl.cli import main\n"
-        "for words in [line.split('|') for line in sys.stdin.buffer.read().decode().splitlines()]:\n"
-        "    try:\n"
-        "        status = main(words)\n"
-        "    except SystemExit as ended:\n"
-        "        status = ended.code\n"
-        "    assert status in (0, 1, 2, 3), (words, status)\n"
-        "    sys.stdout.flush()\n"
-    )
+PRINT_IN_EACH = """
+import os, sys
+from hitl.cli import main
+
+pages, *lines = sys.stdin.buffer.read().decode().splitlines()
+for page in pages.split("|"):
+    os.environ["PYTHONIOENCODING"] = page
+    sys.stdout.reconfigure(encoding=page, errors="strict")
+    sys.stderr.reconfigure(encoding=page, errors="backslashreplace")
+    for words in [line.split("|") for line in lines]:
+        try:
+            status = main(words)
+        except SystemExit as ended:
+            status = ended.code
+        assert status in (0, 1, 2, 3), (page, words, status)
+    sys.stdout.flush()
+    sys.stdout.buffer.write(b"\\0")
+    sys.stdout.buffer.flush()
+"""
+
+
+@pytest.fixture(scope="module")
+def printed(full_home):
+    """What commands print with each encoding, as bytes, and what they print to stderr with any."""
     config = str(full_home / "config.json")
     at = f"|--home|{full_home}"
     words = [
@@ -173,12 +184,19 @@ def test_no_command_fails_at_a_letter_that_the_output_lacks(full_home, page):
         f"diagnose|--config|{config}", "line|show|default", "line|show|Żółć.csv", f"pads|--pad|keyboard|--once{at}",
     ]  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-X", "utf8=0", "-c", program], input="\n".join(words).encode(), capture_output=True,
-         timeout=180, env={**os.environ, "PYTHONIOENCODING": page, "OMP_NUM_THREADS": "1"}, cwd=ROOT,
+        [sys.executable, "-X", "utf8=0", "-c", PRINT_IN_EACH], input="\n".join(["|".join(PAGES), *words]).encode(),
+        capture_output=True, timeout=180, env={**os.environ, "PYTHONIOENCODING": PAGES[0], "OMP_NUM_THREADS": "1"}, cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode("ascii", "replace")[-800:]
-    done.stdout.decode(page)
-    assert b"Traceback" not in done.stderr
+    return dict(zip(PAGES, done.stdout.split(b"\0"), strict=False)), done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_command_fails_at_a_letter_that_the_output_lacks(printed, page):
+    of_pages, errors = printed
+    text = of_pages[page].decode(page)
+    assert "hairpin" in text
+    assert b"Traceback" not in errors
 
 
 def test_a_process_without_an_output_prints_to_nothing(monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -29,13 +29,13 @@ class Drive:
     reason: str = ""
 
 
-@lru_cache(maxsize=8)
+@cache
 def scene(track: str = "default") -> Scene:
     loaded = load_track(track)
     return Scene(loaded.name, loaded.line.points, loaded.half_width, loaded.line.length, loaded.corners)
 
 
-@lru_cache(maxsize=8)
+@cache
 def drive(track: str = "default", seed: int = 0, blunder_at: float | None = None) -> Drive:
     """One lap of the scripted driver; from ``blunder_at`` metres on it holds the gas and barely steers."""
     env = DrivingEnv(track)

@@ -60,6 +60,10 @@ def world_episode(
     )
 
 
+Run = tuple[TQC, list[dict[str, float]], Batch]
+"""A learner, its rows of metrics, and a batch of it."""
+
+
 def train(
     updates: int = 700,
     config: TrainConfig = CONFIG,
@@ -70,7 +74,7 @@ def train(
     begin: Callable[[TQC], None] | None = None,
     fifo: int | None = None,
     skill: Callable[[float], float] | None = None,
-) -> tuple[TQC, list[dict[str, float]], Batch]:
+) -> Run:
     """Train on the little road while episodes come in; return the learner, its rows of metrics, and a batch of it.
 
     ``fifo``: rows of a memory without a half of its own for demos. ``skill``: of the driver, over the share of the run.
@@ -104,6 +108,17 @@ def train(
         told = {"memory_len": float(len(replay)), "updates": float(learner.updates)}
         rows.append({**learner.metrics(), **told, "return_train": float(driven.reward.sum())})
     return learner, rows, replay.sample(512, g)
+
+
+class Clock:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 0.01  # every look at it takes a hundredth
+        return self.now
 
 
 def report(

@@ -1,5 +1,6 @@
 """Player runs in other layouts: each is understood by what its numbers do, or refused for the true reason."""
 
+import functools
 import pickle
 
 import numpy as np
@@ -29,6 +30,7 @@ def track(line_file):
     return load_track(line_file)
 
 
+@functools.cache
 def car(line_file, points=10, stride=1, beside=0.0, clip=None, local=False, glitch=False, order=None, unit=100.0, only=(0, 1, 2)):
     """A run and its true positions (N, 2): the road's middle runs up to ``beside`` m beside the line, its edges 8 m from it."""
     line = pickle.loads(line_file.read_bytes())[:, [0, 2]]

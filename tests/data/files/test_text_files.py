@@ -149,12 +149,12 @@ def test_what_cannot_be_understood_says_where_and_what_to_do(parse, text, said):
 def test_a_text_made_to_be_slow_is_not(tmp_path):
     import time
 
-    begun = time.perf_counter()
+    begun = time.thread_time()  # the test's own share of the processor, whatever else runs
     for text in ('"' + '\\"' * 300_000, '"C:\\' * 200_000, '"\\\\a\\' * 100_000, "/*" * 300_000, ", " * 300_000, '"""' * 200_001):
         for parse in (parse_json, parse_toml):
             with pytest.raises(InputFileError):
                 parse(text, "a")
-    assert time.perf_counter() - begun < 20.0
+    assert time.thread_time() - begun < 10.0
 
 
 def test_tables_are_read_whatever_stands_between_their_cells(tmp_path):

@@ -73,7 +73,7 @@ def test_kill_at_fifty_random_moments(path, tmp_path):
                     )
                 )
                 noted = [line.split() for line in lines[1:]]
-                # A process that the machine does not let run cannot write either: a step takes 4 ms, and the rest is such a pause.
+                # A process that the machine does not let run cannot write either. A step takes 4 ms; the rest is such a pause.
                 paused = max(np.diff([float(at) for _, _, at in noted]), default=0.0)
                 for number, t, at in noted:
                     present = (int(number), int(t)) in found

@@ -25,14 +25,18 @@ os._exit(0)  # as a kill: nothing is closed
 """
 
 
-@pytest.fixture
-def home(tmp_path):
-    """A home whose session was killed while it recorded."""
-    home = tmp_path / "home"
-    home.mkdir()
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    home = tmp_path_factory.mktemp("killed")
     subprocess.run([sys.executable, "-c", KILLED, str(home / "store.sqlite")], check=True, cwd=ROOT)
     assert (home / "store.sqlite-wal").stat().st_size > 0
     return home
+
+
+@pytest.fixture
+def home(killed, tmp_path):
+    """A home whose session was killed while it recorded."""
+    return shutil.copytree(killed, tmp_path / "home")
 
 
 def said(path):

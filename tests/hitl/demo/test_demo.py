@@ -197,6 +197,13 @@ def test_help_answers_at_once_and_imports_nothing_heavy():
 class TestBadInput:
     """One sentence, an exit code that tells, nothing written."""
 
+    @pytest.fixture
+    def hitl(self, capfd, monkeypatch):
+        """`hitl …` in this process, which has imported what it needs: how it ends, and what it says."""
+        for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+            monkeypatch.delenv(name, raising=False)
+        return lambda *words: subprocess.CompletedProcess(words, cli.main([str(w) for w in words]), *capfd.readouterr())
+
     def check(self, result, code, *words):
         assert result.returncode == code, result.stderr
         sentence = result.stderr.strip()
@@ -205,20 +212,20 @@ class TestBadInput:
         for word in words:
             assert word in sentence
 
-    def test_a_missing_track(self, tmp_path):
-        self.check(run("demo", "--headless", "--track", "nowhere", "--home", tmp_path / "h"), 3, "nowhere", "default")
+    def test_a_missing_track(self, hitl, tmp_path):
+        self.check(hitl("demo", "--headless", "--track", "nowhere", "--home", tmp_path / "h"), 3, "nowhere", "default")
         assert not (tmp_path / "h").exists()
 
-    def test_a_wrong_track(self, tmp_path):
+    def test_a_wrong_track(self, hitl, tmp_path):
         (tmp_path / "bad.toml").write_text("segments = 3")
         self.check(
-            run("play", "--headless", "--pad", "none", "--track", tmp_path / "bad.toml", "--home", tmp_path / "h"), 3
+            hitl("play", "--headless", "--pad", "none", "--track", tmp_path / "bad.toml", "--home", tmp_path / "h"), 3
         )
         assert not (tmp_path / "h").exists()
 
-    def test_an_unknown_environment(self, tmp_path):
+    def test_an_unknown_environment(self, hitl, tmp_path):
         self.check(
-            run("play", "--headless", "--pad", "none", "--env", "mars", "--home", tmp_path / "h"), 6, "mars", "box2d"
+            hitl("play", "--headless", "--pad", "none", "--env", "mars", "--home", tmp_path / "h"), 6, "mars", "box2d"
         )
         assert not (tmp_path / "h").exists()
 
@@ -227,14 +234,14 @@ class TestBadInput:
         self.check(run("demo", "--home", tmp_path / "h", **environment), 6, "--headless")
         assert not (tmp_path / "h").exists()
 
-    def test_a_home_that_is_in_use_is_left_alone(self, tmp_path):
+    def test_a_home_that_is_in_use_is_left_alone(self, hitl, tmp_path):
         home = Home(tmp_path / "h")
         open_shipped(home)
         before = home.store_path.read_bytes()
-        self.check(run("demo", "--headless", "--home", home.root), 2, "empty folder")
+        self.check(hitl("demo", "--headless", "--home", home.root), 2, "empty folder")
         assert home.store_path.read_bytes() == before
 
-    def test_a_store_of_a_newer_version(self, tmp_path):
+    def test_a_store_of_a_newer_version(self, hitl, tmp_path):
         home = Home(tmp_path / "h")
         open_shipped(home)
         db = sqlite3.connect(home.store_path)
@@ -242,18 +249,18 @@ class TestBadInput:
         db.commit()
         db.close()
         before = home.store_path.read_bytes()
-        self.check(run("play", "--headless", "--pad", "none", "--episodes", "1", "--home", home.root), 4, "newer")
-        self.check(run("eval", "--home", home.root), 4, "newer")
-        self.check(run("train", "--home", home.root), 4, "newer")
+        self.check(hitl("play", "--headless", "--pad", "none", "--episodes", "1", "--home", home.root), 4, "newer")
+        self.check(hitl("eval", "--home", home.root), 4, "newer")
+        self.check(hitl("train", "--home", home.root), 4, "newer")
         assert home.store_path.read_bytes() == before
 
-    def test_a_home_without_a_store_cannot_be_evaluated(self, tmp_path):
-        self.check(run("eval", "--home", tmp_path / "h"), 5, "hitl play")
+    def test_a_home_without_a_store_cannot_be_evaluated(self, hitl, tmp_path):
+        self.check(hitl("eval", "--home", tmp_path / "h"), 5, "hitl play")
         assert not (tmp_path / "h").exists()
 
-    def test_a_json_file_in_a_folder_that_is_not_there(self, tmp_path):
+    def test_a_json_file_in_a_folder_that_is_not_there(self, hitl, tmp_path):
         self.check(
-            run("demo", "--headless", "--home", tmp_path / "h", "--json", tmp_path / "no" / "x.json"), 3, "x.json"
+            hitl("demo", "--headless", "--home", tmp_path / "h", "--json", tmp_path / "no" / "x.json"), 3, "x.json"
         )
         assert not (tmp_path / "h").exists()
 

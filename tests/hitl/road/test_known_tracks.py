@@ -1,6 +1,7 @@
 """Two maps whose files have one name, in one home: nothing of one is taken for the other's, and the player is told."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -50,12 +51,21 @@ def home(tmp_path):
     return Home(tmp_path / "home")
 
 
-@pytest.fixture
-def played(home, tmp_path):
-    told = []
-    first = play(home, write_map(tmp_path, "a"), told=told)
+@pytest.fixture(scope="module")
+def once_played(tmp_path_factory):
+    """A folder with both maps and a home that has driven them, and what was said."""
+    folder, told = tmp_path_factory.mktemp("played"), []
+    home = Home(folder / "home")
+    first = play(home, write_map(folder, "a"), told=told)
     assert told == []
-    return first, play(home, write_map(tmp_path, "b"), told=told), told
+    return folder, first, play(home, write_map(folder, "b"), told=told), told
+
+
+@pytest.fixture
+def played(once_played, tmp_path):
+    folder, first, second, told = once_played
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return first, second, told
 
 
 def test_each_map_has_its_own_corners_and_segments_and_the_player_is_told(home, played):

@@ -1,29 +1,61 @@
-"""Faults made by really training with them, each beside the run without."""
+"""Faults made by really training with them, each beside the run without, as `hitl diagnose` and the trainer itself see them."""
 
 from __future__ import annotations
 
 import pytest
+import torch
 from planted_faults import detached, gamma_once, growing, policy_in_critic, same_seed
 
-from tests.support.trained_runs import CONFIG, faults, report, train
-from trainer.diagnosis.finding import Diagnosis
+from tests.support.trained_runs import CONFIG, Clock, Run, faults, report, train
+from trainer.diagnosis.live import LiveChecks
 
 
 @pytest.fixture(scope="module")
-def sound() -> Diagnosis:
-    return report(*train())
+def sound() -> Run:
+    return train()
 
 
-def test_the_sound_run_has_nothing_above_a_note(sound: Diagnosis) -> None:
-    assert faults(sound) == []
+@pytest.fixture(scope="module")
+def blind() -> Run:
+    """A run whose critic was fed with the policy's action, and so ignores actions."""
+    return train(config=CONFIG.with_values(lr_actor=1e-4), batch_fault=policy_in_critic)
+
+
+def test_the_sound_run_has_nothing_above_a_note(sound: Run) -> None:
+    found = report(*sound)
+    assert faults(found) == []
     assert {"critic-ignores-actions", "uniform-policy", "twin-critics-identical", "discount-power"} <= {
-        s.fault for s in sound.sound
+        s.fault for s in found.sound
     }
 
 
-def test_a_critic_fed_with_the_policys_action(sound: Diagnosis) -> None:
-    found = report(*train(config=CONFIG.with_values(lr_actor=1e-4), batch_fault=policy_in_critic))
-    assert faults(found)[0] == "critic-ignores-actions"
+def test_a_sound_learner_is_left_alone_and_not_disturbed(sound: Run) -> None:
+    learner, rows, batch = sound
+    before = {k: v.clone() for k, v in learner.tensors().items()}
+    clock = Clock()
+    checks = LiveChecks(CONFIG, every_s=0.0, clock=clock)
+    for row in rows:
+        clock.now += 100
+        assert checks.look(learner, batch, row) == []
+    assert checks.sentence == ""
+    assert all(torch.equal(before[k], v) for k, v in learner.tensors().items())
+
+
+def test_a_critic_fed_with_the_policys_action(blind: Run) -> None:
+    assert faults(report(*blind))[0] == "critic-ignores-actions"
+
+
+def test_the_critic_that_ignores_actions_is_told_once_and_stands(blind: Run) -> None:
+    learner, rows, batch = blind
+    clock = Clock()
+    checks = LiveChecks(CONFIG, every_s=0.0, clock=clock)
+    told = []
+    for row in rows:
+        clock.now += 100
+        told += checks.look(learner, batch, row)
+    assert [f.fault for f in told].count("critic-ignores-actions") == 1
+    assert "critic-ignores-actions" in checks.standing
+    assert checks.sentence
 
 
 def test_an_actor_that_does_not_learn() -> None:
