@@ -31,7 +31,7 @@ ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "no_average": ("hitl", {"actor_average": None}),
     "free": ("hitl", {"actor_average": None, "log_std_max": 2.0, "learn_alpha": True, "alpha": 1.0}),
     "plain": ("plain", {}),
-    "units_as_they_are": ("plain", {"normalise_observations": False, "scale_rewards": False}),
+    "units_as_they_are": ("plain", {"scale_observations": False, "scale_rewards": False}),
 }
 """Preset and what is changed in it; ``sb3`` is sb3-contrib's."""
 

@@ -72,7 +72,7 @@ class DemoRule:
             return Standing(False, 0.0, "its priority is 0")
         # In the one replay of the reference recipe takeovers lie among the other steps already.
         weight = 0.0 if self.one_replay and segment.kind != "lap" else weight
-        return Standing(True, weight, cut_s=self.failed_cut_s if _failed(segment) else 0.0)
+        return Standing(True, weight, cut_s=min(self.failed_cut_s, _seconds(segment) / 2) if _failed(segment) else 0.0)
 
     def _why_not(self, segment: Segment | SegmentRecord) -> str:
         if not segment.closed:
@@ -80,11 +80,8 @@ class DemoRule:
         if segment.verdict == "bad":
             return "you judged it bad"
         wanted = segment.verdict in ("good", "star")
-        if _failed(segment):
-            if segment.kind != "takeover" or not self.failed_takeovers:
-                return "it failed"
-            if _seconds(segment) - self.failed_cut_s < self.takeover_min_s:
-                return "it failed at once"
+        if _failed(segment) and (segment.kind != "takeover" or not self.failed_takeovers):
+            return "it failed"
         return "" if wanted else self.nothing_shown(segment)
 
     def nothing_shown(self, segment: Segment | SegmentRecord) -> str:

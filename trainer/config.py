@@ -50,9 +50,9 @@ class TrainConfig:
     which is evaluated, never does."""
 
     # Units
-    normalise_observations: bool = False
-    """Networks see observations by their running mean and deviation, so that the units of a game do not matter. (Not the
-    recurrent network and that for pictures.)"""
+    scale_observations: bool = False
+    """Networks see each number of an observation in a unit that makes it about 1, so that the units of a game do not matter; what
+    is so already stays as it is. (Not the recurrent network and that for pictures.)"""
     scale_rewards: bool = False
     """Learn from rewards in units of what is usually paid for a step, so that a game that pays in thousandths or thousands is
     learned as well: cloning weight, temperature and the width of the Huber loss are made for rewards of about 1."""
@@ -193,8 +193,8 @@ class TrainConfig:
     failed_takeovers: bool = DemoRule.failed_takeovers
     """A takeover that did not clear its corner is a demo, too, but for its end."""
     failed_cut_s: NotNegative = DemoRule.failed_cut_s
-    """Seconds at the end of a failed takeover that are no demo: there the mistake lies. (The player's good or star makes all of
-    it one.)"""
+    """Seconds at the end of a failed takeover, half of it at most, that are no demo: there the mistake lies. (The player's good
+    or star makes all of it one.)"""
     handover_cost: float = 0.0
     """Taken from the reward of the last agent step before a takeover (RLIF, Luo et al. 2023)."""
     skip_before_takeover_s: NotNegative = 0.0
@@ -262,9 +262,9 @@ class TrainConfig:
                 raise UsageError(f"These training settings make no sense: {text}.")
 
     @property
-    def normalises(self) -> bool:
-        """Whether observations are normalised: where it is asked for, and the network takes plain vectors."""
-        return self.normalise_observations and self.network not in ("recurrent", "cnn")
+    def scales_observations(self) -> bool:
+        """Whether observations are scaled: where it is asked for, and the network takes plain vectors."""
+        return self.scale_observations and self.network not in ("recurrent", "cnn")
 
     @property
     def dropped(self) -> int:

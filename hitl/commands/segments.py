@@ -64,7 +64,7 @@ def _print_table(segments: list[Segment], rule: DemoRule) -> None:
     if any(s.trim_start or s.trim_stop for s in segments):
         out.print("* trimmed")
     if any(rule.judge(s).cut_s for s in segments):
-        out.print(f"Of takeovers that failed, all but the last {rule.failed_cut_s:g} s are learned from.")
+        out.print(f"Takeovers that failed are learned from but for their last {rule.failed_cut_s:g} s (half of a shorter one).")
     if why := reasons(segments, rule):
         out.print(f"Not learned from: {why}.")
     if any(rule.empty(s) for s in segments):

@@ -30,7 +30,6 @@ REAL = SegmentRecord(1, 1, "takeover", 40, 100, 0, 0, "unreviewed", 1.0, "cleare
         ({"closed": False}, False, 0.0),
         ({"outcome": "failed"}, True, 2.0),
         ({"outcome": "failed", "kind": "lap"}, False, 0.0),  # only finished laps are learned from
-        ({"outcome": "failed", "stop": 65}, False, 0.0),  # a second and a quarter: there is nothing before the mistake
         ({"outcome": "failed", "verdict": "good"}, True, 2.0),
         # Mid-corner at speed, short: it counts. Cut off at once: it does not.
         ({"stop": 47, "moved": 3.5}, True, 2.0),
@@ -59,7 +58,7 @@ def test_a_failed_takeover_counts_but_for_its_end_and_in_whole_when_the_player_s
     assert DemoRule().judge(replace(failed, verdict="star")).cut_s == 0.0
     assert DemoRule().judge(REAL).cut_s == 0.0
     assert DemoRule(failed_takeovers=False).judge(failed).why == "it failed"
-    assert DemoRule().judge(replace(failed, stop=failed.start + 20)).why == "it failed at once"
+    assert DemoRule().judge(replace(failed, stop=failed.start + 20)).cut_s == 0.5, "half of it at most"
 
 
 def test_the_settings_of_the_rule_are_training_settings_and_of_a_stored_run_whatever_it_holds():

@@ -193,7 +193,7 @@ def test_an_agent_that_knows_another_scale_of_what_it_sees_is_refused(tmp_path: 
         ("[play]\ntrak = 'a'\n", "settings.toml: unknown setting 'play.trak'. Did you mean 'play.track'?"),
         ("[play]\nzzz = 'a'\n", "settings.toml: unknown setting 'play.zzz'. Known settings are env, track, greedy_every."),
         ("[train]\nutd = 'abc'\n", 'settings.toml: train.utd must be a number above 0, for example utd = 2.0, not "abc".'),
-        ("[train]\npreset = 'rpld'\n", "settings.toml: There is no preset 'rpld'. Known ones: hitl, plain, rlpd, run_l. Did you mean"),
+        ("[train]\npreset = 'rpld'\n", "settings.toml: There is no preset 'rpld'. Known ones: hitl, plain, rlpd, run_l."),
         ("[train]\nzzz = 1\n", "settings.toml: unknown setting 'train.zzz'. Known settings are listed by `hitl config show`."),
         ("[reward]\nspeed_bonus = -1\n", "settings.toml: reward.speed_bonus must be a number from 0 to 1,000,000, for example"),
         ("[observation]\npoints = 1.5\n", "points must be a whole number from 1 to 256, for example points = 16, not 1.5."),

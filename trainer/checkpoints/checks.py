@@ -47,6 +47,7 @@ def _same(name: str, held: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -
         if value.shape != wanted[key].shape or not value.is_floating_point():
             raise ValueError(f"{name}.{key} has another shape or kind than it says")
         largest = float(value.abs().max()) if value.numel() else 0.0
-        of_norm = key.startswith("norm.")  # in the unit of what is seen
-        if not largest <= (MOST_SEEN if of_norm else MOST_WEIGHT) or (of_norm and float(value.min()) < 0 and "mean" not in key):
+        of_units = key.startswith("units.")
+        wrong = key in ("units.variance", "units.unit", "units.batches") and float(value.min()) < 0
+        if wrong or not largest <= (MOST_SEEN if of_units else MOST_WEIGHT):
             raise ValueError(f"{name}.{key} holds numbers that no network has")

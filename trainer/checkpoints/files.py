@@ -29,7 +29,7 @@ from trainer.networks.actor_critic import Actor, Critics
 
 SHAPE_FIELDS = (
     "network", "hidden", "layers", "layer_norm_critic", "layer_norm_actor", "critics", "quantiles", "rnn_size", "rnn_layers",
-    "image", "cnn_filters", "cnn_output", "frozen_effnet", "normalise_observations",
+    "image", "cnn_filters", "cnn_output", "frozen_effnet", "scale_observations",
 )  # fmt: skip
 """Settings that must agree before weights fit."""
 

@@ -37,13 +37,13 @@ class Learner(ABC):
             torch.manual_seed(config.seed)
             self.actor = Actor(observation_size, action_size, config).to(self.device)
             self.critics = Critics(observation_size, action_size, config).to(self.device)
-        self.critics.norm = self.actor.norm  # one for all
+        self.critics.units = self.actor.units  # one for all
         self.targets = copy.deepcopy(self.critics)
         self.average = copy.deepcopy(self.actor) if config.actor_average is not None else None
         """Mean of the actor's weights over its last updates (Polyak and Juditsky 1992, with forgetting)."""
-        self.targets.norm = self.actor.norm
+        self.targets.units = self.actor.units
         if self.average is not None:
-            self.average.norm = self.actor.norm
+            self.average.units = self.actor.units
         self.log_alpha = torch.tensor(math.log(max(config.alpha, 1e-12)), device=self.device)
         self.actor_flat, self.critic_flat = FlatParameters(self.actor), FlatParameters(self.critics)
         self.target_flat = FlatParameters(self.targets, trainable=False)
@@ -87,9 +87,9 @@ class Learner(ABC):
         """Count an update; return the batch in the units learned in, and whether this update is one to look at closely."""
         self.updates += 1
         detailed = self.updates % self.config.metrics_every == 0 or self.updates == 1
-        if self.actor.norm is not None:
+        if self.actor.units is not None:
             assert isinstance(batch.observation, Tensor)
-            self.actor.norm.note(batch.observation)
+            self.actor.units.note(batch.observation)
         if self.config.scale_rewards:
             batch = self._in_reward_units(batch, detailed)
         if detailed:

@@ -32,13 +32,13 @@ class PlainTQC(Learner):
         batch, detailed = self._begin_update(batch)
         alpha, moves_actor = self.alpha, self.updates % c.actor_every == 0
         if moves_actor:
-            head = forward(self.actor.body, self.actor.normal(batch.observation))[0]
+            head = forward(self.actor.body, self.actor.in_units(batch.observation))[0]
             action, log_pi = sample(head, self._noise(batch), c.log_std_max)
             if c.learn_alpha:
                 self._temperature_step(log_pi.detach())
 
         target = self.target(batch, alpha, detailed)
-        z = forward(self.critics.body, self.critics.normal(batch.pair))
+        z = forward(self.critics.body, self.critics.in_units(batch.pair))
         weight = self._critic_weight(batch)
         each = squared_error(z, target) if c.critic_loss == "mse" else quantile_huber(z, target, self.tau)
         loss = (each if weight is None else each * weight).mean()
@@ -49,7 +49,7 @@ class PlainTQC(Learner):
             self.looked_at.note_critics(batch, z.detach(), loss.detach(), norm)
 
         if moves_actor:
-            z = forward(self.critics.body, self.critics.normal(beside(batch.observation, action)))
+            z = forward(self.critics.body, self.critics.in_units(beside(batch.observation, action)))
             cloning = self.cloning_loss(batch, head, z.detach())
             loss = self.q_weight * ((alpha * log_pi).mean() - z.mean()) + c.bc_weight * cloning
             norm = descend(
@@ -68,9 +68,9 @@ class PlainTQC(Learner):
 
         ``batch.reward`` is the discounted sum of n rewards and ``batch.discount`` gamma^n, 0 where the episode terminated.
         """
-        head = forward(self.actor.body, self.actor.normal(batch.next_observation))[0]
+        head = forward(self.actor.body, self.actor.in_units(batch.next_observation))[0]
         action, log_pi = sample(head, self._noise(batch), self.config.log_std_max)
-        pair, members = self.targets.normal(beside(batch.next_observation, action)), self._target_members()
+        pair, members = self.targets.in_units(beside(batch.next_observation, action)), self._target_members()
         z = forward(self.targets.body, pair)
         pool = torch.cat(list(z if members is None else z[members]), 1).sort(1).values
         kept = pool[:, : pool.shape[1] - self.config.dropped]

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from trainer.config import TrainConfig
 from trainer.networks.encoded import EncodedEnsemble
 from trainer.networks.mlp import MlpEnsemble, Tape
-from trainer.networks.normalisation import RunningNorm
 from trainer.networks.recurrent import Memory, RecurrentEnsemble
 from trainer.networks.registry import NETWORKS, Shape
 from trainer.networks.residual import GraphEnsemble
+from trainer.networks.units import ObservationUnits
 from trainer.replay.batch import Sight
 
 Ensemble = MlpEnsemble | GraphEnsemble | EncodedEnsemble
@@ -78,7 +78,7 @@ class Actor(nn.Module):
         super().__init__()
         self.observation_size, self.action_size = observation_size, action_size
         self.log_std_max = config.log_std_max
-        self.norm = RunningNorm(observation_size) if config.normalises else None
+        self.units = ObservationUnits(observation_size) if config.scales_observations else None
         shape = Shape(1, observation_size, 2 * action_size, config.layer_norm_actor, executed=action_size)
         self.body: Ensemble = body(config, shape)
         if config.init_gas_bias:
@@ -87,15 +87,15 @@ class Actor(nn.Module):
 
     def head(self, observation: Sight) -> Tensor:
         """Return mean and raw log std side by side, (B, 2A), of observations (B, O)."""
-        return self.body(self.normal(observation))[0]
+        return self.body(self.in_units(observation))[0]
 
-    def normal(self, observation: Sight) -> Sight:
+    def in_units(self, observation: Sight) -> Sight:
         """Return observations as the body sees them."""
-        return self.norm(observation) if self.norm is not None and isinstance(observation, Tensor) else observation
+        return self.units(observation) if self.units is not None and isinstance(observation, Tensor) else observation
 
     def run(self, observation: Sight) -> Tape:
         """Return the head as the tape's ``out`` (1, B, 2A)."""
-        return self.body.run(self.normal(observation))  # type: ignore[arg-type]  # only the recurrent body gets Moments
+        return self.body.run(self.in_units(observation))  # type: ignore[arg-type]  # only the recurrent body gets Moments
 
     def sample(self, observation: Sight, noise: Tensor) -> Squash:
         """Return actions and log-densities for standard normal ``noise`` (B, A), outside of any graph."""
@@ -134,19 +134,19 @@ class Critics(nn.Module):
     def __init__(self, observation_size: int, action_size: int, config: TrainConfig) -> None:
         super().__init__()
         self.count, self.quantiles = config.critics, config.quantiles
-        self.norm = RunningNorm(observation_size) if config.normalises else None
+        self.units = ObservationUnits(observation_size) if config.scales_observations else None
         inputs, normed = observation_size + action_size, config.layer_norm_critic
         shape = Shape(config.critics, inputs, config.quantiles, normed, action_size, action_size)
         self.body: Ensemble = body(config, shape)
 
     def run(self, pair: Sight) -> Tape:
         """Return quantiles (E, B, N) as the tape's ``out``."""
-        return self.body.run(self.normal(pair))  # type: ignore[arg-type]  # only the recurrent body gets Moments
+        return self.body.run(self.in_units(pair))  # type: ignore[arg-type]  # only the recurrent body gets Moments
 
-    def normal(self, pair: Sight) -> Sight:
+    def in_units(self, pair: Sight) -> Sight:
         """Return observations and actions as the body sees them."""
-        return self.norm(pair) if self.norm is not None and isinstance(pair, Tensor) else pair
+        return self.units(pair) if self.units is not None and isinstance(pair, Tensor) else pair
 
     def forward(self, pair: Sight, *, members: Tensor | None = None) -> Tensor:
         """Return quantiles (E, B, N), outside of any graph; ``members`` (K,) picks some critics."""
-        return self.body(self.normal(pair), members=members)
+        return self.body(self.in_units(pair), members=members)

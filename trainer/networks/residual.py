@@ -163,8 +163,8 @@ class ResidualEnsemble(GraphEnsemble):
 
 class SimbaEnsemble(GraphEnsemble):
     """SimBa (Lee et al. 2025): Linear, then ``layers`` pre-norm residual blocks [LayerNorm, Linear to 4 times the width,
-    ReLU, Linear back], a LayerNorm and a last layer. The paper's running normalisation of inputs is a setting of its own,
-    ``normalise_observations``."""
+    ReLU, Linear back], a LayerNorm and a last layer. Instead of the paper's running normalisation of inputs there is
+    ``scale_observations``."""
 
     def __init__(self, config: TrainConfig, shape: Shape) -> None:
         members, hidden = shape.members, config.hidden

@@ -43,7 +43,7 @@ SETTINGS: dict[str, TrainConfig] = {
     "cloning of takeovers": CLONED.with_values(iwr_weight=4.0),
     "laps before the first drive": CLONED.with_values(q_warmup_updates=4, q_after_laps=0.5, alpha=0.3),
     "filtered cloning": CLONED.with_values(bc_q_filter=True),
-    "units of its own": CLONED.with_values(normalise_observations=True, scale_rewards=True, learn_alpha=True, n_step=2),
+    "units of its own": CLONED.with_values(scale_observations=True, scale_rewards=True, learn_alpha=True, n_step=2),
     "the actor now and then": CLONED.with_values(actor_every=2, learn_alpha=True),
     "averaged actor": TINY.with_values(actor_average=0.5, actor_average_growth=0.5),
     "slow targets": TINY.with_values(polyak=0.9),

@@ -14,11 +14,11 @@ from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import TrainConfig
 from trainer.learner.make import make_learner
 from trainer.learner.tqc import TQC
-from trainer.networks.normalisation import LIMIT, RunningNorm
+from trainer.networks.units import LIMIT, WRONG, ObservationUnits
 from trainer.replay.batch import Batch, beside
 
 SCALED = TINY.with_values(scale_rewards=True, learn_alpha=True, bc_weight=1.0, actor_average=0.9, metrics_every=2, lr_critic=1e-2)
-NORMALISED = TINY.with_values(normalise_observations=True, actor_average=0.9)
+SIGHT = TINY.with_values(scale_observations=True, actor_average=0.9)
 
 
 def paying(seed: int, factor: float) -> Batch:
@@ -79,38 +79,56 @@ def test_a_game_that_pays_nothing_yet_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("kind", ["fast", "plain"])
-@pytest.mark.parametrize(("factor", "offset"), [(1000.0, 0.0), (1e-3, 0.0), (1.0, 50.0)])
+@pytest.mark.parametrize(("factor", "offset"), [(1024.0, 0.0), (2.0**-10, 0.0), (1.0, 64.0), (1.0, 0.0)])
 def test_observations_of_any_unit_give_the_same_agent(kind: str, factor: float, offset: float) -> None:
-    usual, other = (make_learner(OBS, ACT, NORMALISED.with_values(learner=kind)) for _ in range(2))
+    usual, other = make_learner(OBS, ACT, TINY.with_values(learner=kind)), make_learner(OBS, ACT, SIGHT.with_values(learner=kind))
     for seed in range(6):
         usual.update(seeing(seed, 1.0, 0.0))
         other.update(seeing(seed, factor, offset))
-    torch.testing.assert_close(usual.actor_flat.values, other.actor_flat.values, rtol=1e-2, atol=2e-3)
-    batch, wide = seeing(9, 1.0, 0.0), seeing(9, factor, offset)
-    torch.testing.assert_close(usual.critics(batch.pair), other.critics(wide.pair), rtol=1e-2, atol=2e-2)
-    torch.testing.assert_close(usual.actor.act(batch.observation), other.actor.act(wide.observation), rtol=1e-2, atol=1e-2)
+    wide, batch = seeing(9, factor, offset), seeing(9, 1.0, 0.0)
+    if offset:  # what is subtracted is the mean, and not the offset itself
+        assert other.actor.units is not None
+        assert other.actor.units.zero.tolist() == pytest.approx([offset] * OBS, abs=1.0)
+    else:
+        torch.testing.assert_close(usual.actor_flat.values, other.actor_flat.values)
+        torch.testing.assert_close(usual.critics(batch.pair), other.critics(wide.pair))
+        torch.testing.assert_close(usual.actor.act(batch.observation), other.actor.act(wide.observation))
 
 
 @given(st.lists(st.integers(2, 20), min_size=1, max_size=6), st.floats(-100, 100), st.floats(0.01, 100))
-def test_mean_and_variance_are_those_of_all_that_was_seen(sizes: list[int], mean: float, spread: float) -> None:
-    g, norm = torch.Generator().manual_seed(len(sizes)), RunningNorm(2)
-    seen = [torch.randn(sizes[0], 2, generator=g, dtype=torch.float64) * spread + mean for _ in sizes]
+def test_what_comes_to_the_networks_is_about_one(sizes: list[int], mean: float, spread: float) -> None:
+    g, units = torch.Generator().manual_seed(len(sizes)), ObservationUnits(2)
+    seen = [torch.randn(20, 2, generator=g, dtype=torch.float64) * spread + mean for _ in sizes]
     for part in seen:
-        norm.note(part.float())
+        units.note(part.float())
     everything = torch.cat(seen)
-    torch.testing.assert_close(norm.mean.double(), everything.mean(0), rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(norm.variance.double(), everything.var(0, unbiased=False), rtol=1e-2, atol=1e-4)
+    torch.testing.assert_close(units.mean.double(), everything.mean(0), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(units.variance.double(), everything.var(0, unbiased=False), rtol=1e-2, atol=1e-4)
+    scaled = units(everything.float())
+    assert bool((scaled.std(0) <= 1.1 * WRONG).all())
+    assert bool((scaled.std(0) >= 0.9 / WRONG).all())
+    assert bool((scaled.mean(0).abs() <= 2 * WRONG * WRONG).all())
 
 
-def test_a_number_that_never_changes_is_zero_and_one_that_jumps_is_bounded() -> None:
-    norm = RunningNorm(2)
-    norm.note(torch.tensor([[7.0, -1.0], [7.0, 1.0]]))
-    assert norm(torch.tensor([[7.0, 0.0]])).tolist() == [[0.0, 0.0]]
-    assert norm(torch.tensor([[7.1, -1e6, 3.0]])).tolist() == [[LIMIT, -LIMIT, 3.0]], "actions stay as they are"
+def test_a_number_that_never_changes_stays_small_and_one_that_jumps_is_bounded() -> None:
+    units = ObservationUnits(3)
+    units.note(torch.tensor([[700.0, -1.0, 0.5], [700.0, 1.0, 0.5]]))
+    assert units(torch.tensor([[700.0, 0.0, 0.5]])).tolist() == [[0.0, 0.0, 0.5]]
+    assert units(torch.tensor([[701.0, -1e6, 0.5, 3.0]])).tolist() == [[1.0, -LIMIT, 0.5, 3.0]], "actions stay as they are"
+
+
+def test_a_unit_stays_until_it_is_wrong_by_far() -> None:
+    units, now = ObservationUnits(1), []
+    for size in [1.0] * 20 + [3.0] * 20 + [100.0] * 40:
+        units.note(torch.tensor([[-size], [size]]))
+        now.append(float(units.unit))
+    assert now[:40] == [1.0] * 40
+    assert len(set(now)) <= 4, "and then changes in steps"
+    assert now[-1] >= 16.0
 
 
 def test_an_actor_alone_drives_with_the_units_of_its_checkpoint(tmp_path: Path) -> None:
-    learner = make_learner(OBS, ACT, NORMALISED.with_values(scale_rewards=True))
+    learner = make_learner(OBS, ACT, SIGHT.with_values(scale_rewards=True))
     for seed in range(4):
         learner.update(dataclasses.replace(seeing(seed, 1000.0, 5.0), reward=torch.full((32,), 384.0)))
     assert learner.average is not None
@@ -124,7 +142,7 @@ def test_an_actor_alone_drives_with_the_units_of_its_checkpoint(tmp_path: Path) 
         assert its is not None
         assert torch.equal(mine.act(seen), its.act(seen))
     assert float(other.reward_unit) == 128.0
-    assert other.targets.norm is other.critics.norm is other.actor.norm
+    assert other.targets.units is other.critics.units is other.actor.units
     for one in (learner, other):
         one.update(seeing(10, 1000.0, 5.0))
     assert torch.equal(learner.actor_flat.values, other.actor_flat.values)
@@ -132,5 +150,5 @@ def test_an_actor_alone_drives_with_the_units_of_its_checkpoint(tmp_path: Path) 
 
 @pytest.mark.parametrize("network", ["recurrent", "cnn"])
 def test_networks_that_take_no_plain_vectors_go_without(network: str) -> None:
-    config = NORMALISED.with_values(network=network, image=(1, 2, 2) if network == "cnn" else ())
-    assert make_learner(OBS + 4, ACT, config).actor.norm is None
+    config = SIGHT.with_values(network=network, image=(1, 2, 2) if network == "cnn" else ())
+    assert make_learner(OBS + 4, ACT, config).actor.units is None

@@ -47,7 +47,7 @@ def said(config: TrainConfig, s: Any) -> tuple[bool, float]:
     if not s.closed or s.verdict == "bad" or s.priority == 0.0:
         return False, 0.0
     failed = s.outcome == "failed" and not chosen
-    if failed and (s.kind == "lap" or not config.failed_takeovers or seconds < 0.499):
+    if failed and (s.kind == "lap" or not config.failed_takeovers):
         return False, 0.0
     if empty and not chosen and s.priority == 1.0:
         return False, 0.0
@@ -64,7 +64,7 @@ def wanted(
     for s in segments:
         counts, weight = said(config, s)
         failed = s.outcome == "failed" and s.verdict not in ("good", "star")
-        cut = max(s.trim_stop, round(0.2 * s.hz) if failed else 0)
+        cut = max(s.trim_stop, round(min(0.2 * s.hz, (s.stop - s.start) / 2)) if failed else 0)
         steps = {(s.episode_id, t) for t in range(s.start + s.trim_start, s.stop - cut)} & human & usable
         cloned |= steps if counts else set()
         for step in steps if weight else ():

@@ -229,8 +229,8 @@ def test_evaluations_are_not_learned_from() -> None:
 
 
 def test_failed_takeovers_are_demos_when_asked_but_for_their_end() -> None:
-    for wanted, cut, rows in ((False, 0.0, 0), (True, 0.0, 10), (True, 0.2, 6), (True, 0.25, 5), (True, 0.3, 0)):
-        replay = Replay(OBS, ACT, TINY.with_values(failed_takeovers=wanted, failed_cut_s=cut, takeover_min_s=0.25))
+    for wanted, cut, rows in ((False, 0.0, 0), (True, 0.0, 10), (True, 0.2, 6), (True, 0.25, 5), (True, 3.0, 5)):
+        replay = Replay(OBS, ACT, TINY.with_values(failed_takeovers=wanted, failed_cut_s=cut))
         update = with_takeover(1)
         update.segments = {k: dataclasses.replace(s, outcome="failed") for k, s in update.segments.items()}
         replay.add(update)

@@ -269,7 +269,7 @@ LEARNING = {
     "seed": 3, "entropy_per_action": 3.0, "stop_at_driver_change": False,
     "takeovers_online": False, "log_std_max": -1.0, "recent_fraction": 0.5, "own_finishes": 0,
     "stalled_steps": 10, "takeover_min_s": 0.6, "takeover_min_m": 3.5, "takeover_held_s": 2.0,
-    "takeover_fraction": 0.9, "lap_utd": 0.03, "normalise_observations": True,
+    "takeover_fraction": 0.9, "lap_utd": 0.03, "scale_observations": True,
 }  # fmt: skip
 ONE_REPLAY = {"demo_weight": 9.0}
 FAILED = {"failed_takeovers": False, "failed_cut_s": 0.2}
