@@ -164,7 +164,7 @@ def test_tmrls_server_and_worker_with_our_worker_and_trainer(tmp_path, start, tm
     assert until(lambda: "heard True" in driving.log.read_text(), 60.0), driving.log.read_text()
     joined = "steps p JOIN episodes e ON e.id = p.episode_id JOIN sessions s ON s.id = e.session_id"
     whole = f"SELECT count(*) FROM {joined} WHERE s.env"
-    assert count(trainer, f"{whole} = 'tmrl' AND e.length = {STEPS}") >= 2 * STEPS
+    assert until(lambda: count(trainer, f"{whole} = 'tmrl' AND e.length = {STEPS}") >= 2 * STEPS)  # it drives on
     playing = start("worker", "--home", worker.root, "--port", port, *CARRY_ON, "--episodes", 2, name="w")
     assert playing.wait(60) == 0, playing.log.read_text()
     assert "steps have arrived at the trainer" in playing.log.read_text()
