@@ -70,9 +70,12 @@ class DemoRule:
         weight *= segment.priority * (self.star_priority if segment.verdict == "star" else 1.0)
         if weight <= 0:
             return Standing(False, 0.0, "its priority is 0")
+        cut_s = min(self.failed_cut_s, _seconds(segment) / 2) if _failed(segment) else 0.0
+        at_end = max(segment.trim_stop, round(cut_s * segment.hz))
+        if cut_s and segment.trim_start + at_end >= segment.stop - segment.start:
+            return Standing(False, 0.0, "it failed, and your trim leaves nothing before that")
         # In the one replay of the reference recipe takeovers lie among the other steps already.
-        weight = 0.0 if self.one_replay and segment.kind != "lap" else weight
-        return Standing(True, weight, cut_s=min(self.failed_cut_s, _seconds(segment) / 2) if _failed(segment) else 0.0)
+        return Standing(True, 0.0 if self.one_replay and segment.kind != "lap" else weight, cut_s=cut_s)
 
     def _why_not(self, segment: Segment | SegmentRecord) -> str:
         if not segment.closed:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 START_S = 30.0  # a trainer must have written its first heartbeat by then
 STOP_S = 20.0  # a trainer needs a moment to write its last checkpoint
+SLOW_S = 2.0  # what takes longer is explained
 
 
 class TrainerProcess:
@@ -99,22 +100,42 @@ class TrainerProcess:
         self.stop()
 
 
-def wait_for_updates(rig: SessionSetup, stop: Callable[[], bool]) -> None:
-    """Let a trainer learn from all that was recorded, so that what it has learned drives the next episode.
+class TakingTurns:
+    """A session that drives as fast as it can, and a trainer: what an episode taught drives the next one.
 
-    A session that drives as fast as it can would be over before the first update. It goes on without a trainer that is paused.
+    Without that the session would be over before the first update.
     """
-    root, store_path = rig.home.root, rig.home.store_path
 
-    def learns() -> bool:
-        return control.running(store_path) and not control.asked(root, control.PAUSE)
+    def __init__(self, rig: SessionSetup, tell: Callable[[str], None]) -> None:
+        self._rig, self._tell, self._told = rig, tell, False
+        self._name = f"{control.CATCH_UP}{os.getpid()}"
 
-    if not learns() or not rig.written():
-        return
-    control.ask(root, control.CATCH_UP)
-    while control.asked(root, control.CATCH_UP) and learns() and not stop():
-        time.sleep(0.01)
-    control.withdraw(root, control.CATCH_UP)
+    def wait(self, stop: Callable[[], bool]) -> None:
+        """Let the trainer, if there is one at work, learn from all that was recorded."""
+        root, began = self._rig.home.root, time.monotonic()
+        if not self._learns() or not self._rig.written():
+            return
+        try:
+            control.ask(root, self._name)
+        except OSError:  # no room, no right: the session goes on
+            return
+        while control.asked(root, self._name) and self._learns() and not stop():
+            if not self._told and time.monotonic() - began > SLOW_S:
+                self._told = True
+                self._tell(
+                    "The trainer learns from each episode before the next is driven. `hitl train pause` lets the session go on "
+                    "alone."
+                )
+            time.sleep(0.01)
+        control.withdraw(root, self._name)
+
+    def _learns(self) -> bool:
+        """Whether a trainer is at work: one that is paused, or silent, is not waited for."""
+        home = self._rig.home
+        if not control.running(home.store_path) or control.asked(home.root, control.PAUSE):
+            return False
+        beat = read_heartbeat(home.root)
+        return beat is None or beat.age_s < START_S
 
 
 def wait_for_laps(
@@ -155,6 +176,8 @@ def wait_for_laps(
     elif all_laps:
         which = f"None of the {all_laps} laps here is" if all_laps != 1 else "The lap here is not"
         advice = f"{which} learned from (`hitl segments` says why): a lap counts when it is finished."
+    elif rig.policy.refused:
+        advice = "`--home` chooses another home folder."
     elif not rig.world.has_line:
         advice = "`hitl train` beside learns from what it drives, and from your takeovers."
     else:

@@ -315,6 +315,7 @@ PLAIN = TrainConfig(
     stalled_steps=0,
     takeover_fraction=0.0,
     failed_takeovers=False,
+    q_after_laps=1.0,
     log_std_max=2.0,
     lr_actor=3e-4,
     utd=1.0,

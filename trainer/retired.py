@@ -37,6 +37,7 @@ RETIRED: dict[str, tuple[Any, str]] = {
     "bc_weight_end": (0.0, _FADES),
     "bc_follow_passes": (False, _FADES),
     "bc_floor": (0.1, _FADES),
+    "critics_trusted_after": (30_000, "after laps the weight of Q grows to q_after_laps over q_warmup_updates"),
     "on_collapse": ("warn", _RETURN),
     "collapse_evaluations": (2, _RETURN),
     "collapse_pause": (20_000, _RETURN),

@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
         else:
             count = len(chosen)
         if not count and found and not chosen:
-            raise UsageError(f"The agent learns from none of these ({reasons(found, rule)}). Use --all to export them anyway.")
+            raise UsageError(f"None of these is a good example ({reasons(found, rule)}). Use --all to export them anyway.")
         if not count:
             raise UsageError(
                 "Nothing to export. `hitl segments` with the same filters shows what there is."
@@ -60,5 +60,5 @@ def main(argv: list[str]) -> int:
     print(f"{export.count} episodes with {export.steps} steps are in {args.out.name}.")
     if (ids or episodes) is not None and len(chosen) < len(found):
         left = [s for s in found if s not in chosen]
-        print(f"Left out, because the agent does not learn from them: {reasons(left, rule)}. Use --all to include them.")
+        print(f"Left out, because they are no good examples: {reasons(left, rule)}. Use --all to include them.")
     return 0

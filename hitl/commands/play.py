@@ -200,10 +200,11 @@ def _settings(home: Home, args: argparse.Namespace) -> Settings:
 
 def _drive(rig: SessionSetup, args: argparse.Namespace, watch: SessionScreen | None) -> str:
     from hitl.session.practice import Practice
-    from hitl.trainer_process import wait_for_updates
+    from hitl.trainer_process import TakingTurns
 
     results: list[EpisodeResult] = []
     count = passed = 0
+    turns = TakingTurns(rig, lambda text: print(text, flush=True))
     practice = Practice(rig, args.practice, args.seed, args.lead) if args.practice else None
     began = time.monotonic()
     if practice is not None and watch is not None:
@@ -223,8 +224,8 @@ def _drive(rig: SessionSetup, args: argparse.Namespace, watch: SessionScreen | N
         count += result.reason != "env_lost" or result.steps >= rig.session.environment.soon
         if watch is not None:
             watch.episode_over(result)
-        if not rig.options.real_time and not args.lap:
-            wait_for_updates(rig, rig.session.stop)
+        if not rig.options.real_time and not args.lap and count != args.episodes:
+            turns.wait(rig.session.stop)
     hz, steps = rig.task.settings.hz, sum(r.steps for r in results)
     human = f"{sum(r.takeovers for r in results)} takeovers, {sum(r.human_steps for r in results) / hz:.1f} s of human driving."
     if practice is not None:

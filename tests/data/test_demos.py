@@ -57,6 +57,8 @@ def test_a_failed_takeover_counts_but_for_its_end_and_in_whole_when_the_player_s
     assert DemoRule().judge(failed).cut_s == 1.0
     assert DemoRule().judge(replace(failed, verdict="star")).cut_s == 0.0
     assert DemoRule().judge(REAL).cut_s == 0.0
+    trimmed = DemoRule().judge(replace(failed, trim_start=failed.stop - failed.start - 20))
+    assert (trimmed.counts, trimmed.why) == (False, "it failed, and your trim leaves nothing before that")
     assert DemoRule(failed_takeovers=False).judge(failed).why == "it failed"
     assert DemoRule().judge(replace(failed, stop=failed.start + 20)).cut_s == 0.5, "half of it at most"
 
@@ -142,7 +144,7 @@ def test_an_export_takes_what_is_learned_from_and_says_what_it_leaves_out(tmp_pa
 
     out = exported("player-run", "one")
     assert out.startswith("1 episodes")
-    assert "Left out, because the agent does not learn from them: 1 × a key still held from before, 1 × hardly moved" in out
+    assert "Left out, because they are no good examples: 1 × a key still held from before, 1 × hardly moved" in out
     assert exported("player-run", "all", "--all").startswith("3 episodes")
     assert exported("player-run", "asked", "--outcome", "cleared").startswith("3 episodes")
 

@@ -16,7 +16,7 @@ from hitl.home import Home
 from hitl.pads.base import PadState
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
-from hitl.trainer_process import TrainerProcess, wait_for_laps, wait_for_updates
+from hitl.trainer_process import TakingTurns, TrainerProcess, wait_for_laps
 from tests.support.daemon_runs import ACTIONS, NAMES
 from tests.trainer.daemon.test_laps_first import record_laps
 from trainer.daemon import control
@@ -216,21 +216,26 @@ def test_a_session_as_fast_as_it_can_and_its_trainer_take_turns(
     assert drove == [180, 380], "each episode was driven by what those before it taught"
     assert cli.main(["eval", "--env", "gym:Pendulum-v1", "--episodes", "2", "--home", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert "(580 updates), 2 episodes on Pendulum-v1, mean return -" in " ".join(out.split())
+    assert "updates), 2 episodes on Pendulum-v1, mean return -" in " ".join(out.split())
     assert "finished" not in out
 
 
 @pytest.mark.usefixtures("trainer")
-@pytest.mark.parametrize("why", ["it is paused", "the player leaves", "it is killed"])
+@pytest.mark.parametrize("why", ["it is paused", "the player leaves", "it is killed", "it is silent", "nothing can be written"])
 def test_a_trainer_that_does_not_catch_up_holds_no_session(home: Path, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
     control.ask(home, control.PAUSE) if why == "it is paused" else None
-    rig, asked = Rig(home, None), iter([False, False, why == "the player leaves"])
+    beat(home, "training", age=100.0 if why == "it is silent" else 0.0)
+    rig, asked, texts = Rig(home, None), iter([False] * 20 + [why == "the player leaves"] * 20), []
     rig.written = lambda: True  # type: ignore[attr-defined]
+    monkeypatch.setattr(trainer_process, "SLOW_S", 0.05)
     if why == "it is killed":
-        alive = iter([True, True, True, False])
+        alive = iter([True] * 20 + [False])
         monkeypatch.setattr(control, "running", lambda store: next(alive))
-    wait_for_updates(rig, lambda: next(asked, False))  # type: ignore[arg-type]
-    assert not control.asked(home, control.CATCH_UP)
+    if why == "nothing can be written":
+        monkeypatch.setattr(control, "ask", lambda *_: (_ for _ in ()).throw(PermissionError(13, "in use")))
+    TakingTurns(rig, texts.append).wait(lambda: next(asked))  # type: ignore[arg-type]
+    assert control.catch_ups(home) == []
+    assert len(texts) == (why in ("the player leaves", "it is killed")), "what takes a while is explained, once"
 
 
 @pytest.mark.parametrize("why", ["none", "of another layout"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from data.errors import TrainingError
 from data.recording.session_lock import LiveLock, is_alive
 
 STOP, PAUSE = "trainer.stop", "trainer.pause"
-CATCH_UP = "trainer.catch-up"
-"""Taken away by the trainer once all that was in the store is learned from, and a checkpoint of that is written."""
+CATCH_UP = "trainer.catch-up."
+"""With a name of the session's own behind it. Such a file is taken away by the trainer once all that was in the store is learned
+from, and a checkpoint of that is written."""
 _NAME = "trainer"
 
 
@@ -38,14 +40,19 @@ def running(store: Path) -> bool:
 
 
 def ask(root: Path, name: str) -> None:
-    """Leave the file ``STOP``, ``PAUSE`` or ``CATCH_UP`` for the trainer of this home folder."""
+    """Leave the file ``STOP``, ``PAUSE`` or one of ``CATCH_UP`` for the trainer of this home folder."""
     (root / name).write_text("", encoding="utf-8")
 
 
 def withdraw(root: Path, name: str) -> None:
     """Take the file away again."""
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):  # it is gone, or in use for a moment (on Windows), and then it stays asked
         (root / name).unlink()
+
+
+def catch_ups(root: Path) -> list[str]:
+    """Return the names of the files ``CATCH_UP`` that are there."""
+    return [name for name in os.listdir(root) if name.startswith(CATCH_UP)]
 
 
 def asked(root: Path, name: str) -> bool:

@@ -130,7 +130,7 @@ class Daemon:
         if stored:
             with Store(self.store_path, create=False) as store:
                 records, driven, road = store.checkpoints(), driven_layout(store.conn, live=True), has_road(store.conn)
-        start = begin(self.wish, records, self.folder, self._report.say)
+        start = begin(self.wish, records, self.folder, self._report.say, road=road)
         if stored and start is not None and start.meta is not None:
             names = start.meta.observation_names, start.meta.action_names
             # A learner made while the home held only laps of another layout is of no use: begin without it.
@@ -144,11 +144,14 @@ class Daemon:
             first = follower.poll()
             if follower.layout is not None:
                 names = follower.layout
+                with Store(self.store_path, create=False) as store:
+                    road = has_road(store.conn)  # again: the first session may just have begun
                 config = with_image(self.wish.config_where(road), names[0])
                 learner = make_learner(len(names[0]), len(names[1]), config, self.wish.device)
                 return Opened(LearnerStart(learner, config), follower, names, first)
             follower.close()
-        control.withdraw(self.root, control.CATCH_UP)  # there is nothing to learn from
+        for name in control.catch_ups(self.root):  # there is nothing to learn from
+            control.withdraw(self.root, name)
         self.beat.detail = "for the first steps: `hitl play` drives, `hitl import` brings laps"
         self._write_heartbeat("waiting")
         time.sleep(0.2)

@@ -68,10 +68,13 @@ class LearnerStart:
         return generator
 
 
-def begin(wish: Wish, records: Sequence[CheckpointRecord], folder: Path, say: Callable[[str], None]) -> LearnerStart | None:
+def begin(
+    wish: Wish, records: Sequence[CheckpointRecord], folder: Path, say: Callable[[str], None], *, road: bool = True
+) -> LearnerStart | None:
     """Return the learner to go on with, from the newest usable checkpoint (``records`` newest first) or ``--init``.
 
-    None: there is none, and the learner must wait for the first steps to know its sizes. Raises CheckpointError when there
+    ``road``: whether what is driven has one. None: there is no checkpoint, and the learner must wait for the first steps to know
+    its sizes. Raises CheckpointError when there
     are checkpoints and none can be used: training never silently starts from zero.
     """
     if str(wish.init) == "best":
@@ -79,12 +82,12 @@ def begin(wish: Wish, records: Sequence[CheckpointRecord], folder: Path, say: Ca
         if not records:
             raise CheckpointError("No checkpoint is marked as the best yet: `hitl eval` finds out which one is.")
     elif wish.init is not None and (wish.fresh or not any(r.kind == KIND for r in records)):
-        return _from_file(wish, wish.init, None, None, say)
+        return _from_file(wish, wish.init, None, None, say, road)
     elif wish.fresh or not records:
         return None
     for record in records:
         try:
-            return _from_file(wish, folder / record.name, record.sha256, record, say)
+            return _from_file(wish, folder / record.name, record.sha256, record, say, road)
         except CheckpointError as error:
             say(str(error))
     raise CheckpointError(
@@ -94,13 +97,14 @@ def begin(wish: Wish, records: Sequence[CheckpointRecord], folder: Path, say: Ca
 
 
 def _from_file(
-    wish: Wish, path: Path, sha256: str | None, record: CheckpointRecord | None, say: Callable[[str], None]
+    wish: Wish, path: Path, sha256: str | None, record: CheckpointRecord | None, say: Callable[[str], None], road: bool
 ) -> LearnerStart:
     tensors, meta = load(path, sha256)
     own = record is not None and record.kind == KIND and {"online_steps", "owed_updates"} <= meta.numbers.keys()
     # A run that has learned nothing yet is no reason to do without what it had no setting for.
-    settings = meta.config if meta.updates else wish.config.to_dict() | meta.config
-    config = with_image(wish.of_run(settings) if own else wish.config, meta.observation_names)
+    begun = wish.config_where(road)
+    settings = meta.config if meta.updates else begun.to_dict() | meta.config
+    config = with_image(wish.of_run(settings) if own else begun, meta.observation_names)
     stored = TrainConfig.from_dict(meta.config)
     other = [name for name in SHAPE_FIELDS if getattr(config, name) != getattr(stored, name)]
     if clash := [name for name in other if name in wish.insisted]:
@@ -128,5 +132,6 @@ def _from_file(
         learner.lr_scale = 1.0
         learner.clones_until = min(learner.clones_until, learner.updates)  # the laps of that run are not these
         learner.reward_scale.zero_()  # what is paid here may be of another unit
+        learner.forget_rewards()
     unknown = unknown_settings(path.name, meta.config)
     return LearnerStart(learner, config, meta, path, record.id if record else None, own, tensors, unknown)

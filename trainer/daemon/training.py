@@ -67,7 +67,7 @@ class Training:
     def _turn(self) -> None:
         """Take in what is new and do a chunk of the updates that are owed."""
         began = time.monotonic()
-        asked = control.asked(self._root, control.CATCH_UP)  # before the store is read: for all that is in it now
+        asked = control.catch_ups(self._root)  # before the store is read: for all that is in it now
         update = self.intake.poll()
         if update.news:
             self._count()
@@ -82,7 +82,7 @@ class Training:
         due = 0 if update.more else self.budget.due
         if not due or (not len(self.replay) and not self.replay.demo_rows):
             if asked and not update.more:
-                self._caught_up()
+                self._caught_up(asked)
             waiting, self._report.beat.detail = self._waits()
             self._rest("waiting" if waiting else "idle")
             return
@@ -127,11 +127,12 @@ class Training:
         if self._checkpoints.due and not self.laps.active:
             self._checkpoint()
 
-    def _caught_up(self) -> None:
-        """Tell a session that waits for it that the newest checkpoint has learned from all that it drove."""
+    def _caught_up(self, asked: list[str]) -> None:
+        """Tell the sessions that wait for it that the newest checkpoint has learned from all that they drove."""
         if self._checkpoints.behind and self.learner.updates and self._may_drive and self.learner.healthy():
             self._checkpoint()
-        control.withdraw(self._root, control.CATCH_UP)
+        for name in asked:
+            control.withdraw(self._root, name)
 
     def _end_laps(self) -> None:
         """All laps are learned from: a checkpoint may drive."""

@@ -59,7 +59,7 @@ def look(learner: Learner, batch: Batch, name: str = "critic") -> Probe:
     deviation = float(executed.std().clamp_min(1e-9))
     state = learner.generator.get_state()
     alpha = float(learner.log_alpha.exp()) if learner.config.learn_alpha else learner.config.alpha
-    target = learner.target(batch, alpha).mean(1)
+    target = learner.target(learner.in_reward_units(batch), alpha).mean(1)
     learner.generator.set_state(state)
     # Centred: while Q still grows towards its targets, any action with a larger Q would look like the better explanation.
     right, wrong = target - executed, target - others

@@ -17,7 +17,9 @@ from trainer.learner.quantile import midpoints
 from trainer.networks.actor_critic import Actor, Critics
 from trainer.replay.batch import Batch
 
-LATER_NUMBERS = frozenset({"helped_at", "demo_rows", "reward_scale", "clones_until", "reward_unit", "paid"})
+LATER_NUMBERS = frozenset(
+    {"helped_at", "demo_rows", "reward_scale", "clones_until", "reward_unit", "paid", "paid_batches", "unit_known"}
+)
 """Counters that older checkpoints do not hold."""
 PAID_SPAN = 10_000  # updates that the usual reward spans at most
 
@@ -70,7 +72,10 @@ class Learner(ABC):
         self.reward_unit = torch.ones((), device=self.device)
         """What rewards are divided by (``scale_rewards``): a power of two."""
         self.paid = torch.zeros((), device=self.device)
-        """Running mean square of the rewards, in the game's unit."""
+        """Running mean square of the rewards, in the game's unit, over so many batches:"""
+        self.paid_batches = 0
+        self.unit_known = torch.zeros((), dtype=torch.bool, device=self.device)
+        """Whether the critics have learned in this unit."""
         self.looked_at = UpdateMetrics()
 
     @abstractmethod
@@ -91,37 +96,49 @@ class Learner(ABC):
             assert isinstance(batch.observation, Tensor)
             self.actor.units.note(batch.observation)
         if self.config.scale_rewards:
-            batch = self._in_reward_units(batch, detailed)
+            self._note_rewards(batch, detailed)
+            batch = self.in_reward_units(batch)
         if detailed:
             self.reward_scale = torch.maximum(self.reward_scale, batch.reward.abs().max())
         return batch, detailed
 
-    def _in_reward_units(self, batch: Batch, may_change: bool) -> Batch:
-        """Return the batch with rewards in units of what a step usually pays.
-
-        The unit is a power of two, and another one only when it is wrong by more than two. Q then means the same as before: the
-        last layers of the critics change with it (as in PopArt, van Hasselt et al. 2016), and a temperature that is learned.
-        """
-        self.paid.lerp_(batch.reward.square().mean(), 1 / min(self.updates, PAID_SPAN))
-        if may_change:
-            usual = self.paid.sqrt() / self.config.n_step
-            off = (usual > 2 * self.reward_unit) | ((usual > 0) & (usual < 0.5 * self.reward_unit))
-            # All of it without asking the device: the ratio is 1 where nothing changes.
-            unit = torch.where(off, usual.log2().round().exp2(), self.reward_unit)
-            self._change_reward_unit(unit)
-        return replace(batch, reward=batch.reward / self.reward_unit)
+    def in_reward_units(self, batch: Batch) -> Batch:
+        """Return the batch with rewards as the critics learn them."""
+        return replace(batch, reward=batch.reward / self.reward_unit) if self.config.scale_rewards else batch
 
     @torch.no_grad()
+    def _note_rewards(self, batch: Batch, may_change: bool) -> None:
+        """Follow what a step usually pays.
+
+        The unit is a power of two, and another one only when it is wrong by more than two.
+        """
+        self.paid_batches += 1
+        self.paid.lerp_(batch.reward.square().mean(), 1 / min(self.paid_batches, PAID_SPAN))
+        if may_change:
+            usual, seen = self.paid.sqrt() / self.config.n_step, self.paid > 0
+            off = (usual > 2 * self.reward_unit) | (seen & (usual < 0.5 * self.reward_unit))
+            self._change_reward_unit(torch.where(off, usual.log2().round().exp2(), self.reward_unit))
+            self.unit_known |= seen
+
     def _change_reward_unit(self, unit: Tensor) -> None:
-        ratio, self.reward_unit = self.reward_unit / unit, unit
-        if self.updates == 1:  # nothing was learned yet
-            return
+        """Let Q mean the same as before: the last layers of the critics change (as in PopArt, van Hasselt et al. 2016).
+
+        A temperature that is learned changes, too. All of it without asking the device: the ratio is 1 where nothing changes, and
+        where the critics have seen no reward yet.
+        """
+        ratio = torch.where(self.unit_known, self.reward_unit / unit, 1.0)
+        self.reward_unit = unit
         for network in (self.critics, self.targets):
             for last in list(network.body.parameters())[-2:]:  # weight and bias
                 last.mul_(ratio)
         self.reward_scale.mul_(ratio)
         if self.config.learn_alpha:
             self.log_alpha.add_(ratio.log())
+
+    def forget_rewards(self) -> None:
+        """What is paid here is another matter than before."""
+        self.paid.zero_()
+        self.paid_batches = 0
 
     def _follow(self) -> None:
         """Let the target critics and the averaged actor follow the weights."""
@@ -256,7 +273,8 @@ class Learner(ABC):
         result: dict[str, float] = {f"steps.{name}": o.steps for name, o in self._optimisers().items()}
         result.update(updates=self.updates, env_steps=self.env_steps, lr_scale=self.lr_scale)
         result.update(helped_at=self.helped_at, demo_rows=self.demo_rows, reward_scale=float(self.reward_scale))
-        result.update(clones_until=self.clones_until, reward_unit=float(self.reward_unit), paid=float(self.paid))
+        result.update(clones_until=self.clones_until, reward_unit=float(self.reward_unit))
+        result.update(paid=float(self.paid), paid_batches=self.paid_batches, unit_known=float(self.unit_known))
         return result
 
     def load(self, tensors: dict[str, Tensor], numbers: dict[str, float]) -> None:
@@ -274,6 +292,13 @@ class Learner(ABC):
         self.reward_scale = torch.tensor(float(numbers.get("reward_scale", 0.0)), device=self.device)
         self.reward_unit = torch.tensor(float(numbers.get("reward_unit", 1.0)), device=self.device)
         self.paid = torch.tensor(float(numbers.get("paid", 0.0)), device=self.device)
+        self.paid_batches = int(numbers.get("paid_batches", 0))
+        known = bool(numbers.get("unit_known", 0.0)) or not self.paid_batches  # a run without units has learned in 1
+        self.unit_known = torch.tensor(known and self.updates > 0, device=self.device)
+        if not self.config.scale_rewards:
+            with torch.no_grad():
+                self._change_reward_unit(torch.ones_like(self.reward_unit))
+            self.forget_rewards()
 
     def load_networks(self, tensors: dict[str, Tensor]) -> None:
         """Take the networks alone; without stored critics or targets those stay (targets follow loaded critics)."""

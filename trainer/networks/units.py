@@ -45,6 +45,7 @@ class ObservationUnits(nn.Module):
         # The variance of all that was seen is that within batches and that of their means.
         self.variance.lerp_(observation.var(0, unbiased=False) + (1 - share) * apart.square(), share)
         spread = self.variance.sqrt()
+        spread = torch.where(spread > 1e-5 * self.mean.abs(), spread, 0.0)  # a number that does not change, but for rounding
         beside = (self.mean - self.zero).abs() > WRONG * torch.maximum(spread, self.unit)
         off = beside | (spread > WRONG * self.unit) | ((spread > 0) & (spread < self.unit / WRONG))
         power = torch.where(spread > 0, spread, self.unit).log2().round().exp2()

@@ -19,7 +19,9 @@ from trainer.daemon.daemon import Daemon
 from trainer.daemon.heartbeat import read_heartbeat
 from trainer.daemon.wish import Wish
 
-LAPS = SMALL.with_values(lap_utd=0.5, bc_weight=10.0, actor_average=0.9, lr_actor=3e-3, hidden=32, q_warmup_updates=100)
+LAPS = SMALL.with_values(lap_utd=0.5, bc_weight=10.0, actor_average=0.9, lr_actor=3e-3, hidden=32).with_values(
+    q_warmup_updates=100, q_after_laps=0.1
+)
 
 
 def record_laps(path: Path, laps: int, steps: int = 80) -> None:
@@ -210,7 +212,7 @@ def test_a_run_of_an_earlier_version(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     def load_earlier(*args: object) -> tuple[dict[str, torch.Tensor], CheckpointMeta]:
         tensors, meta = load(*args)  # type: ignore[arg-type]
-        later = {"lap_utd", "q_warmup_updates", "last_lap", "clones_until"}
+        later = {"lap_utd", "q_warmup_updates", "q_after_laps", "last_lap", "clones_until"}
         config, numbers = ({k: v for k, v in d.items() if k not in later} for d in (meta.config, meta.numbers))
         return tensors, dataclasses.replace(meta, config=config, numbers=numbers)
 

@@ -65,17 +65,42 @@ def test_a_game_that_begins_to_pay_more_keeps_what_its_critics_know() -> None:
 @pytest.mark.parametrize("network", ["mlp", "residual", "simba"])
 def test_the_last_layer_of_every_network_carries_the_unit(network: str) -> None:
     learner, batch = TQC(OBS, ACT, SCALED.with_values(network=network)), paying(0, 1.0)
-    learner.updates, before = 7, learner.critics(batch.pair).clone()
-    learner._change_reward_unit(torch.tensor(8.0))
+    learner.unit_known, before = torch.tensor(True), learner.critics(batch.pair).clone()
+    with torch.no_grad():
+        learner._change_reward_unit(torch.tensor(8.0))
     torch.testing.assert_close(learner.critics(batch.pair) * 8.0, before, rtol=1e-4, atol=1e-5)
 
 
-def test_a_game_that_pays_nothing_yet_changes_nothing() -> None:
-    learner = TQC(OBS, ACT, SCALED)
+@pytest.mark.parametrize("factor", [1e-6, 1e6])
+def test_a_game_that_pays_nothing_yet_changes_nothing_and_then_finds_its_unit(factor: float) -> None:
+    learner, batch = TQC(OBS, ACT, SCALED), paying(0, 1.0)
     for seed in range(4):
         learner.update(paying(seed, 0.0))
     assert float(learner.reward_unit) == 1.0
+    for seed in range(4):
+        learner.update(paying(seed, factor))
     assert learner.healthy()
+    assert 0.05 < float(learner.reward_unit) / factor < 2.0
+    assert float(learner.critics(batch.pair).abs().max()) < 10.0, "guesses are no numbers of the unit"
+
+
+def test_units_are_left_and_taken_up_again_without_a_change_of_what_is_known() -> None:
+    with_units, batch = TQC(OBS, ACT, SCALED), paying(0, 1.0)
+    for seed in range(6):
+        with_units.update(paying(seed, 100.0))
+    unit = float(with_units.reward_unit)
+    assert unit > 8.0
+    without = TQC(OBS, ACT, SCALED.with_values(scale_rewards=False))
+    without.load(with_units.tensors(), with_units.numbers())
+    torch.testing.assert_close(without.critics(batch.pair), with_units.critics(batch.pair) * unit, rtol=1e-3, atol=1e-3)
+    assert float(without.reward_unit) == 1.0
+    without.update(paying(7, 100.0))
+    again = TQC(OBS, ACT, SCALED)
+    again.load(without.tensors(), without.numbers())
+    before = again.critics(batch.pair)
+    again._note_rewards(paying(8, 100.0), True)
+    assert float(again.reward_unit) > 8.0, "by what is paid now, however many updates were done before"
+    torch.testing.assert_close(again.critics(batch.pair) * again.reward_unit, before, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", ["fast", "plain"])
