@@ -87,9 +87,10 @@ def ours(env: str, arm: str, seed: int, steps: int) -> list[float]:
 
     preset, changes = ARMS[arm]
     config = PRESETS[preset].with_values(seed=seed, **changes)
+    options = SessionOptions(env=f"gym:{registered(env)}", seed=seed, greedy_every=0)
     with (
         tempfile.TemporaryDirectory() as folder,
-        Lockstep(Home(Path(folder) / "home"), SessionOptions(env=f"gym:{registered(env)}", seed=seed), config) as lockstep,
+        Lockstep(Home(Path(folder) / "home"), options, config) as lockstep,
     ):
         episode = 0
         while lockstep.steps < steps:

@@ -67,7 +67,7 @@ class PlaySettings:
 
     env: str = "box2d"  # box2d, trackmania, tmrl, or gym:ID for any of Gymnasium's
     track: str = "default"  # a shipped track's name or a file
-    greedy_every: Annotated[int, Meta(ge=0, le=10_000)] = 2  # the agent drives every Nth episode without noise; 0: never
+    greedy_every: Annotated[int, Meta(ge=0, le=10_000)] = 2  # every Nth drive is without noise (on a road, unless set); 0: none
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                     gating=settings.takeover,
                     help=settings.help,
                     only_corner=args.only_corner,
-                    greedy_every=play.greedy_every,
+                    greedy_every=_greedy_every(settings),
                     show=not args.headless,
                 ),
                 human=lambda track: _wheel(args, play.env, home, track, window, stack),
@@ -196,6 +196,14 @@ def _settings(home: Home, args: argparse.Namespace) -> Settings:
     }
     pad = () if args.pad in ("none", "scripted") else ("pad",)
     return load(home, *over, *pad, over=over)
+
+
+def _greedy_every(settings: Settings) -> int:
+    """Return which drives are without noise. Without a road none is, unless asked for: all must be found by trying."""
+    from data.records import ROADLESS
+
+    asked = "play.greedy_every" in settings.origin
+    return settings.play.greedy_every if asked or not settings.play.env.startswith(ROADLESS) else 0
 
 
 def _drive(rig: SessionSetup, args: argparse.Namespace, watch: SessionScreen | None) -> str:

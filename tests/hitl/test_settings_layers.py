@@ -12,6 +12,7 @@ from data.errors import InputFileError, UsageError
 from data.files.validation import types
 from data.reward import RewardSettings
 from hitl.cli import main
+from hitl.commands.play import _greedy_every
 from hitl.home import Home
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
@@ -93,6 +94,9 @@ def test_the_command_line_of_a_session_lies_over_the_file(tmp_path: Path) -> Non
     assert settings.origin["takeover.mode"] == "command line"
     assert settings.origin["play.track"] == "settings.toml"
     assert "play.greedy_every" not in settings.origin
+    for env, every in (("tmrl", 2), ("gym:Pendulum-v1", 0)):
+        assert _greedy_every(load(home, over={"play": {"env": env}})) == every, "without a road all drives are tries"
+        assert _greedy_every(load(home, over={"play": {"env": env, "greedy_every": 3}})) == 3
     with pytest.raises(UsageError, match="greedy_every must be a whole number from 0"):
         load(home, over={"play": {"greedy_every": -1}})
 
