@@ -70,12 +70,23 @@ class DemoRule:
         weight *= segment.priority * (self.star_priority if segment.verdict == "star" else 1.0)
         if weight <= 0:
             return Standing(False, 0.0, "its priority is 0")
-        cut_s = min(self.failed_cut_s, _seconds(segment) / 2) if _failed(segment) else 0.0
-        at_end = max(segment.trim_stop, round(cut_s * segment.hz))
-        if cut_s and segment.trim_start + at_end >= segment.stop - segment.start:
+        start, stop = self.shown_steps(segment)
+        if start >= stop and _failed(segment):
             return Standing(False, 0.0, "it failed, and your trim leaves nothing before that")
         # In the one replay of the reference recipe takeovers lie among the other steps already.
-        return Standing(True, 0.0 if self.one_replay and segment.kind != "lap" else weight, cut_s=cut_s)
+        weight = 0.0 if self.one_replay and segment.kind != "lap" else weight
+        return Standing(True, weight, cut_s=self._cut_s(segment))
+
+    def shown_steps(self, segment: Segment | SegmentRecord) -> tuple[int, int]:
+        """Return the steps of its episode, from the first to before the second, that a segment shows if it counts.
+
+        They are trimmed, and without the end of one that failed.
+        """
+        at_end = max(segment.trim_stop, round(self._cut_s(segment) * segment.hz))
+        return segment.start + segment.trim_start, segment.stop - at_end
+
+    def _cut_s(self, segment: Segment | SegmentRecord) -> float:
+        return min(self.failed_cut_s, _seconds(segment) / 2) if _failed(segment) else 0.0
 
     def _why_not(self, segment: Segment | SegmentRecord) -> str:
         if not segment.closed:

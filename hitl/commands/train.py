@@ -194,6 +194,8 @@ def _pause(home: Home, pause: bool) -> int:
     if not control.running(home.store_path):
         raise TrainingError("No trainer is at work on this home folder: `hitl train` starts one.")
     (control.ask if pause else control.withdraw)(home.root, control.PAUSE)
+    if not pause and control.asked(home.root, control.PAUSE):
+        raise TrainingError(f"Training stays paused: '{control.PAUSE}' in the home folder cannot be deleted. Delete that file.")
     print("Training is paused. Resume with `hitl train resume`." if pause else "Training goes on.")
     return 0
 

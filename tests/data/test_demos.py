@@ -57,6 +57,9 @@ def test_a_failed_takeover_counts_but_for_its_end_and_in_whole_when_the_player_s
     assert DemoRule().judge(failed).cut_s == 1.0
     assert DemoRule().judge(replace(failed, verdict="star")).cut_s == 0.0
     assert DemoRule().judge(REAL).cut_s == 0.0
+    assert DemoRule().shown_steps(REAL) == (REAL.start, REAL.stop)
+    assert DemoRule().shown_steps(failed) == (failed.start, failed.stop - 20)
+    assert DemoRule().shown_steps(replace(failed, trim_start=3, trim_stop=30)) == (failed.start + 3, failed.stop - 30)
     trimmed = DemoRule().judge(replace(failed, trim_start=failed.stop - failed.start - 20))
     assert (trimmed.counts, trimmed.why) == (False, "it failed, and your trim leaves nothing before that")
     assert DemoRule(failed_takeovers=False).judge(failed).why == "it failed"

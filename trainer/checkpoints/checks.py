@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 MOST_WEIGHT = 1e6
 """No weight of a network that drives is larger; beyond it a pass through the network overflows."""
-MOST_SEEN = 1e36
-"""No mean square of what is seen is larger."""
+MOST_SEEN, LEAST_UNIT = 1e36, 1e-37
+"""No mean square of what is seen is larger, and no unit smaller: single precision has no more."""
 
 
 def check_fit(tensors: Mapping[str, Tensor], meta: CheckpointMeta) -> None:
@@ -48,6 +48,7 @@ def _same(name: str, held: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -
             raise ValueError(f"{name}.{key} has another shape or kind than it says")
         largest = float(value.abs().max()) if value.numel() else 0.0
         of_units = key.startswith("units.")
-        wrong = key in ("units.variance", "units.unit", "units.batches") and float(value.min()) < 0
+        least = {"units.variance": 0.0, "units.batches": 0.0, "units.unit": LEAST_UNIT}.get(key)
+        wrong = least is not None and value.numel() > 0 and float(value.min()) < least
         if wrong or not largest <= (MOST_SEEN if of_units else MOST_WEIGHT):
             raise ValueError(f"{name}.{key} holds numbers that no network has")

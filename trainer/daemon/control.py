@@ -52,7 +52,10 @@ def withdraw(root: Path, name: str) -> None:
 
 def catch_ups(root: Path) -> list[str]:
     """Return the names of the files ``CATCH_UP`` that are there."""
-    return [name for name in os.listdir(root) if name.startswith(CATCH_UP)]
+    try:
+        return [name for name in os.listdir(root) if name.startswith(CATCH_UP)]
+    except OSError:  # a folder of another machine that is away for a moment
+        return []
 
 
 def asked(root: Path, name: str) -> bool:

@@ -74,8 +74,7 @@ def begin(
     """Return the learner to go on with, from the newest usable checkpoint (``records`` newest first) or ``--init``.
 
     ``road``: whether what is driven has one. None: there is no checkpoint, and the learner must wait for the first steps to know
-    its sizes. Raises CheckpointError when there
-    are checkpoints and none can be used: training never silently starts from zero.
+    its sizes. Raises CheckpointError when there are checkpoints and none can be used: training never silently starts from zero.
     """
     if str(wish.init) == "best":
         records = [r for r in records if r.best]

@@ -18,6 +18,7 @@ from data.records import HUMAN, Corner, Segment, SessionRecord
 from trainer.diagnosis.stats import Array
 
 if TYPE_CHECKING:
+    from data.demos import DemoRule
     from data.store import Store
 
 NEWEST = 150
@@ -128,7 +129,7 @@ def from_store(store: Store, bounded: frozenset[str] = frozenset()) -> Drives | 
     column = {name: values[usable] for name, values in column.items()}
     return Drives(
         **column,
-        demo=np.concatenate([_inside(part, demos) & part.human for part in parts])[usable],
+        demo=np.concatenate([_inside(part, demos, rule) & part.human for part in parts])[usable],
         episode=np.repeat([part.episode.id for part in parts], [len(part) for part in parts])[usable],
         episodes=episodes,
         observation_names=last.observation_names,
@@ -158,12 +159,13 @@ def _drives(store: Store, episodes: list[EpisodeSummary], demos: Sequence[Segmen
                 yield drive
 
 
-def _inside(drive: Drive, demos: Sequence[Segment]) -> NDArray[np.bool_]:
+def _inside(drive: Drive, demos: Sequence[Segment], rule: DemoRule) -> NDArray[np.bool_]:
     """Return which steps (n,) lie in a demo, as the replay takes them."""
     inside = np.zeros(len(drive), bool)
     for s in demos:
         if s.episode_id == drive.episode.id:
-            inside |= (drive.t >= s.start + s.trim_start) & (drive.t < s.stop - s.trim_stop)
+            start, stop = rule.shown_steps(s)
+            inside |= (drive.t >= start) & (drive.t < stop)
     return inside
 
 

@@ -83,7 +83,7 @@ def learner_of(path: Path, sha256: str | None = None) -> Learner:
     learner = make_learner(len(meta.observation_names), len(meta.action_names), TrainConfig.from_dict(meta.config))
     try:
         learner.load(tensors, meta.numbers)
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"The checkpoint '{path.name}' does not fit the network it names: choose another.") from error
     return learner
 

@@ -72,8 +72,9 @@ class Learner(ABC):
         self.reward_unit = torch.ones((), device=self.device)
         """What rewards are divided by (``scale_rewards``): a power of two."""
         self.paid = torch.zeros((), device=self.device)
-        """Running mean square of the rewards, in the game's unit, over so many batches:"""
+        """Running mean square of the rewards, in the game's unit."""
         self.paid_batches = 0
+        """Batches that it has seen."""
         self.unit_known = torch.zeros((), dtype=torch.bool, device=self.device)
         """Whether the critics have learned in this unit."""
         self.looked_at = UpdateMetrics()
@@ -278,7 +279,7 @@ class Learner(ABC):
         return result
 
     def load(self, tensors: dict[str, Tensor], numbers: dict[str, float]) -> None:
-        """Take back what ``tensors`` and ``numbers`` gave. Raises KeyError or RuntimeError when they do not fit."""
+        """Take back what ``tensors`` and ``numbers`` gave. Raises KeyError, RuntimeError or ValueError when they do not fit."""
         self.load_networks(tensors)
         for name, optimiser in self._optimisers().items():
             keys = (f"optimiser.{name}.first", f"optimiser.{name}.second")
@@ -290,8 +291,11 @@ class Learner(ABC):
         self.helped_at, self.demo_rows = int(numbers.get("helped_at", 0)), int(numbers.get("demo_rows", 0))
         self.clones_until = int(numbers.get("clones_until", 0))
         self.reward_scale = torch.tensor(float(numbers.get("reward_scale", 0.0)), device=self.device)
-        self.reward_unit = torch.tensor(float(numbers.get("reward_unit", 1.0)), device=self.device)
-        self.paid = torch.tensor(float(numbers.get("paid", 0.0)), device=self.device)
+        unit, paid = float(numbers.get("reward_unit", 1.0)), float(numbers.get("paid", 0.0))
+        if not (0 < unit < math.inf and 0 <= paid < math.inf):
+            raise ValueError("its unit of rewards is no unit")
+        self.reward_unit = torch.tensor(unit, device=self.device)
+        self.paid = torch.tensor(paid, device=self.device)
         self.paid_batches = int(numbers.get("paid_batches", 0))
         known = bool(numbers.get("unit_known", 0.0)) or not self.paid_batches  # a run without units has learned in 1
         self.unit_known = torch.tensor(known and self.updates > 0, device=self.device)

@@ -133,9 +133,7 @@ class Demos:
         if not standing.counts or episode is None:
             return None
         rows, table = episode.rows[: episode.ready], self._table
-        stop = segment.stop - max(segment.trim_stop, round(standing.cut_s * segment.hz))
-        ends = segment.start + segment.trim_start, stop
-        rows = rows[slice(*np.searchsorted(table.t[rows], ends))]
+        rows = rows[slice(*np.searchsorted(table.t[rows], self.rule.shown_steps(segment)))]
         rows = rows[(table.driver[rows] == HUMAN) & (table.next[rows] >= 0)]
         return (segment.kind, standing.weight, rows) if len(rows) else None
 

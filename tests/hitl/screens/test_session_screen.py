@@ -21,20 +21,9 @@ from hitl.screens.session_screen import HINTS, LAP, SessionScreen, held_names, p
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from takeover_ui.view import TrainerState, View
+from tests.support.held import Cruise
 
 PRESS = PadState(steer=0.0, gas=0.3, buttons=frozenset({"takeover"}))
-
-
-class Cruise:
-    """Goes gently straight on, and so leaves the road at the first corner."""
-
-    checkpoint_id = None
-
-    def act(self, observation: Any, deterministic: bool) -> Any:
-        return np.array([0.3, 0.0], np.float32)
-
-    def begin_episode(self) -> None:
-        pass
 
 
 class Pad:

@@ -29,7 +29,9 @@ TINY = [
 
 
 @pytest.mark.realtime
-def test_behind_looked_at_paused_and_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_behind_looked_at_paused_and_stopped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = ["--home", str(tmp_path)]
     drive(tmp_path / "store.sqlite")
     assert main(["train", "status", *home]) == 1
@@ -45,6 +47,9 @@ def test_behind_looked_at_paused_and_stopped(tmp_path: Path, capsys: pytest.Capt
         assert "idle (every update for what was driven is done)" in out
         assert main(["train", "pause", *home]) == 0
         wait_for(lambda: (b := read_heartbeat(tmp_path)) is not None and b.state == "paused")
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(PermissionError(13, "in use")))
+            assert main(["train", "resume", *home]) == 7, "it is not said that training goes on"
         assert main(["train", "resume", *home]) == 0
         wait_for(lambda: (b := read_heartbeat(tmp_path)) is not None and b.state == "idle")
     finally:

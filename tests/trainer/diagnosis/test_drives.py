@@ -16,6 +16,7 @@ from data.store import Store
 from hitl.demo.shipped import open_shipped
 from hitl.diagnosis.cases import BOUNDED, of_home
 from hitl.home import Home
+from tests.support.daemon_runs import drive
 from trainer.diagnosis.case import Case
 from trainer.diagnosis.drives import Drives, from_store
 from trainer.diagnosis.run import diagnose
@@ -158,3 +159,13 @@ def test_demos_that_never_reach_the_place(failing: Path) -> None:
     # A person who drives from the very states that fail covers them.
     own = replace(drives, demo=np.ones(len(drives), bool))
     assert "demos-uncovered" not in names(own)
+
+
+@pytest.mark.parametrize(("outcome", "steps"), [("cleared", 10), ("failed", 5)])
+def test_steps_are_demos_where_the_trainer_takes_them_for_such(tmp_path: Path, outcome: str, steps: int) -> None:
+    drive(tmp_path / "store.sqlite", 100, 2)  # with a takeover of half a second in each
+    with Store(tmp_path / "store.sqlite") as store:
+        store.db.execute("UPDATE segments SET outcome = ?", (outcome,))
+        drives = from_store(store)
+    assert drives is not None
+    assert drives.demo.sum() == 2 * steps

@@ -12,6 +12,7 @@ from tests.support.batches import ACT, OBS, TINY, random_batch
 from trainer.checkpoints.files import load, save
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import TrainConfig
+from trainer.diagnosis import probe
 from trainer.learner.make import make_learner
 from trainer.learner.tqc import TQC
 from trainer.networks.units import LIMIT, WRONG, ObservationUnits
@@ -82,6 +83,22 @@ def test_a_game_that_pays_nothing_yet_changes_nothing_and_then_finds_its_unit(fa
     assert learner.healthy()
     assert 0.05 < float(learner.reward_unit) / factor < 2.0
     assert float(learner.critics(batch.pair).abs().max()) < 10.0, "guesses are no numbers of the unit"
+
+
+def test_a_critic_explains_its_own_targets_in_any_unit() -> None:
+    usual, other = (TQC(OBS, ACT, SCALED) for _ in range(2))
+    for seed in range(40):
+        usual.update(paying(seed, 1.0))
+        other.update(paying(seed, 1024.0))
+    asked, same = (probe.look(learner, paying(1, by)) for learner, by in ((usual, 1.0), (other, 1024.0)))
+    assert asked == same
+
+
+@pytest.mark.parametrize("wrong", [0.0, -2.0, float("nan"), float("inf")])
+def test_a_unit_that_is_none_is_refused(wrong: float) -> None:
+    learner = TQC(OBS, ACT, SCALED)
+    with pytest.raises(ValueError, match="no unit"):
+        learner.load(learner.tensors(), learner.numbers() | {"reward_unit": wrong})
 
 
 def test_units_are_left_and_taken_up_again_without_a_change_of_what_is_known() -> None:

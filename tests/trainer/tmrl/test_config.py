@@ -282,6 +282,14 @@ DAEMON = {
 """Tested with the daemon, the replay, the learner and the networks for pictures."""
 
 
+def test_a_run_from_before_follows_q_in_full() -> None:
+    before = TrainConfig().to_dict() | {"critics_trusted_after": 30_000}
+    del before["q_after_laps"], before["q_warmup_updates"]
+    config = TrainConfig.from_dict(before)
+    assert (config.q_after_laps, config.q_warmup_updates) == (1.0, 30_000)
+    assert unknown_settings("x", before) == ""
+
+
 def test_every_setting_is_accounted_for() -> None:
     groups = (LEARNING, AVERAGED, RECENT, LAPS_FIRST, ONE_REPLAY, FAILED, RECURRENT, PICTURES, DAEMON)
     assert set(TrainConfig().to_dict()) == set().union(*groups)
