@@ -152,6 +152,22 @@ def test_an_export_takes_what_is_learned_from_and_says_what_it_leaves_out(tmp_pa
     assert exported("player-run", "asked", "--outcome", "cleared").startswith("3 episodes")
 
 
+def test_a_takeover_that_failed_is_listed_as_learned_from_in_part_and_not_exported(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    record(tmp_path / "store.sqlite")
+    with Store(tmp_path / "store.sqlite") as store:
+        store.db.execute("UPDATE segments SET outcome = 'failed' WHERE id = 3")
+    home = ["--home", str(tmp_path)]
+    assert main(["segments", *home]) == 0
+    out = capsys.readouterr().out
+    assert "in part" in out
+    assert "Takeovers that failed are learned from but for their last 1 s (half of a shorter one)." in out
+    assert main(["export", *home, "player-run", str(tmp_path / "runs")]) != 0
+    err = capsys.readouterr().err
+    assert "None of these is a good example (" in err
+    assert "1 × it failed" in err
+
+
 def test_another_home_gets_all_but_what_was_judged_bad(tmp_path, capsys):
     record(tmp_path / "store.sqlite")
     with Store(tmp_path / "store.sqlite") as store:
