@@ -28,9 +28,9 @@ from arms import HELP_S, RUN_L, Arm
 from common import print_table, stopwatch, write_report
 from helping import helper, practice_starts
 from opponents import OPPONENTS
-from solo import Evaluator, Solo
 
 from hitl.drivers.person import SKILLS
+from hitl.session.trials import Solo, SoloDrives
 
 ARMS = OURS | {
     name: Arm(o.text, takeovers=True, settings=o.settings, make_learner=o.make, make_replay=o.make_replay)
@@ -89,7 +89,8 @@ def run(
         init = max(home.checkpoints.glob("*.safetensors"))
         options = SessionOptions(track=track, kind="demo", seed=seed, greedy_every=arm.greedy_every)
         with Lockstep(
-            home, options, config, init=init, make_learner=arm.make_learner, make_replay=arm.make_replay
+            home, options, config, init=init, make_learner=arm.make_learner, make_replay=arm.make_replay,
+            proves=arm.proves,
         ) as lockstep:
             rig = lockstep.rig
             hz = rig.task.settings.hz
@@ -149,7 +150,7 @@ class _Judge:
     def __init__(self, track: Any, corner: Any, hz: float) -> None:
         from hitl.road.corners import corners_from_curvature
 
-        self._drive, self._corner, self._hz = Evaluator(track, EPISODES), corner, hz
+        self._drive, self._corner, self._hz = SoloDrives(track, EPISODES), corner, hz
         self._others = [c for c in corners_from_curvature(track.line) if c.to_m <= corner.from_m]
         self._count = 0
 

@@ -21,9 +21,9 @@ from statistics import median
 from typing import Any
 
 from common import print_table, stopwatch, write_report
-from solo import Evaluator
 
 from hitl.drivers.person import SKILLS
+from hitl.session.trials import SoloDrives
 
 EVERY, HELD_EVERY, EPISODES, ENOUGH = 250, 500, 20, 18
 ARMS: dict[str, dict[str, Any]] = {
@@ -60,7 +60,7 @@ def run(track: str, arm: str, seed: int, laps: int, skill: str, steps: int, hold
             rig.session.human = NoHuman()
             lockstep.learn()
             corners = corners_from_curvature(rig.track.line)
-            drive, count = Evaluator(rig.track, EPISODES), 0
+            drive, count = SoloDrives(rig.track, EPISODES), 0
             curve: list[tuple[int, int, int, float]] = []
             reached, finished_at, episode, due = None, None, 0, 0
 
