@@ -27,15 +27,19 @@ from arms import ARMS as OURS
 from arms import HELP_S, RUN_L, Arm
 from common import print_table, stopwatch, write_report
 from helping import helper, practice_starts
+from offline_rl import OFFLINE_RL
 from opponents import OPPONENTS
 
 from hitl.drivers.person import SKILLS
 from hitl.session.trials import Solo, SoloDrives
 
 ARMS = OURS | {
-    name: Arm(o.text, takeovers=True, settings=o.settings, make_learner=o.make, make_replay=o.make_replay)
-    for name, o in OPPONENTS.items()
-}
+    name: Arm(
+        o.text, takeovers=True, settings=o.settings, make_learner=o.make, make_replay=o.make_replay,
+        greedy_every=2 * (name in OFFLINE_RL), proves=name in OFFLINE_RL,
+    )
+    for name, o in (OPPONENTS | OFFLINE_RL).items()
+}  # fmt: skip
 EVALUATE_EVERY = 250  # driven steps, until the corner is passed
 WATCH_EVERY = 500  # driven steps, afterwards
 EPISODES = 20

@@ -49,7 +49,7 @@ def run(track: str, arm: str, seed: int, laps: int, skill: str, steps: int, hold
     config = PRESETS["hitl"].with_values(seed=seed, **ARMS[arm])
     with tempfile.TemporaryDirectory() as folder:
         options = SessionOptions(track=track, kind="demo", seed=seed, greedy_every=2)
-        with Lockstep(Home(Path(folder) / "home"), options, config) as lockstep:
+        with Lockstep(Home(Path(folder) / "home"), options, config, proves=True) as lockstep:
             rig, hz = lockstep.rig, lockstep.rig.task.settings.hz
             rig.session.human = scripted_human(rig.track, skill, None, seed=1000 + seed, hz=hz)
             lap_seconds = []

@@ -212,13 +212,17 @@ class TrainConfig:
     iwr_weight: NotNegative = 1.0
     """Weight of takeover rows against lap rows in the cloning loss (IWR, Mandlekar et al. 2020)."""
 
+    q_weight: Share = 1.0
+    """Weight of Q, and of the entropy, in the actor's loss (``q_after_laps`` in that of an agent that began with laps). With 0 it
+    only clones."""
+
     # Laps before the first drive
     lap_utd: NotNegative = 1 / 3
     """Updates for each step of the laps: what they show is learned before anything is driven, by cloning. Twenty laps of fifteen
     seconds are 2,000 updates."""
     q_after_laps: Share = 0.1
-    """Weight of Q in the actor's loss of an agent that began with laps; any other's is 1. With more it soon becomes faster than
-    its laps, and loses all of it after some 8,000 driven steps."""
+    """Weight of Q in the actor's loss of an agent that began with laps. With more it soon becomes faster than its laps, and loses
+    all of it after some 8,000 driven steps."""
     q_warmup_updates: Annotated[int, Meta(ge=0, le=10**9)] = 30_000
     """Updates on its own drives over which that weight grows from 0: critics that have seen nothing but laps are wrong about
     everything beside them (Zhou et al. 2025 describe what then happens)."""

@@ -238,7 +238,7 @@ class Learner(ABC):
         cloned. So it begins with 0 after laps and becomes ``q_after_laps`` over ``q_warmup_updates`` updates on own drives.
         """
         if not self.clones_until:
-            return 1.0
+            return self.config.q_weight
         on_drives = max(0, self.updates - self.clones_until)
         return self.config.q_after_laps * min(1.0, on_drives / max(1, self.config.q_warmup_updates))
 
