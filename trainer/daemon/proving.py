@@ -27,7 +27,7 @@ class Proving:
     def __init__(self, learner: Learner, clock: Callable[[], float] = time.monotonic) -> None:
         self._learner, self._clock = learner, clock
         self.trial: Trial | None = None
-        self._count = 0
+        self._count = self._tried_at = 0
         self._next = -math.inf
         self.share: float | None = None
         """How much of the lap the best weights so far drove in their trial: luck in it fades with each trial that is repeated."""
@@ -53,13 +53,13 @@ class Proving:
 
     @property
     def due(self) -> bool:
-        """Whether actors can be tried, and it is time to do so again."""
-        return self.trial is not None and self._clock() >= self._next
+        """Whether actors can be tried, and it is time to do so again: at once where the human has shown something new."""
+        return self.trial is not None and (self._clock() >= self._next or self._learner.helped_at > self._tried_at)
 
     def offer(self) -> bool:
         """Try the newest weights; tells whether they drive now."""
         assert self.trial is not None
-        began = self._clock()
+        began, self._tried_at = self._clock(), self._learner.updates
         self._count += 1
         proven, newest = self._learner.proven, self.trial(self._learner.newest, self._count)
         taken = proven is None or (self.share is not None and newest >= self.share)

@@ -142,7 +142,7 @@ class Training:
     def _caught_up(self, asked: list[str]) -> None:
         """Tell the sessions that wait for it that the newest checkpoint has learned from all that they drove."""
         if self._checkpoints.behind and self.learner.updates and self._may_drive and self.learner.healthy():
-            self._checkpoint()
+            self._checkpoint(at_once=True)  # they wait for it anyway
         for name in asked:
             control.withdraw(self._root, name)
 
@@ -171,18 +171,18 @@ class Training:
         for kind, text, level in events:
             self._report.event(kind, text, level)
 
-    def _checkpoint(self) -> bool:
+    def _checkpoint(self, at_once: bool = False) -> bool:
         """Write a checkpoint, and try its weights if it is time to; False when there is no room for it."""
-        self._prove()
+        self._prove(at_once)
         written = self._checkpoints.write()
         if written:
             self._write_heartbeat(self._report.beat.state)
         return written
 
-    def _prove(self) -> None:
+    def _prove(self, at_once: bool) -> None:
         remembers = self.config.network == "recurrent"  # trials drive many cars at once, and it remembers one
         self._proving.use(None if remembers else self._trials(self.intake.names))
-        if self._proving.due and self.learner.updates and self.learner.healthy():
+        if (self._proving.due or (at_once and self._proving.trial is not None)) and self.learner.healthy():
             self._proving.offer()
         self._report.beat.held_back = self._proving.state
 

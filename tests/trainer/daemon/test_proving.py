@@ -28,6 +28,7 @@ class Weights:
 
     def __init__(self) -> None:
         self.newest, self.proven = 0.0, None
+        self.updates = self.helped_at = 0
 
     def prove(self) -> None:
         self.proven = self.newest
@@ -93,6 +94,13 @@ def test_trials_take_a_tenth_of_the_time() -> None:
     assert not proving.due
     now[0] += 0.2
     assert proving.due
+    proving.offer()
+    learner.updates = 70
+    assert not proving.due
+    learner.helped_at = 50
+    assert proving.due, "the human has shown something new"
+    proving.offer()
+    assert not proving.due
 
 
 def test_what_was_proven_elsewhere_is_not_proven_here() -> None:
