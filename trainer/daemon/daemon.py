@@ -29,7 +29,7 @@ from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import Heartbeat
 from trainer.daemon.intake import Intake, Opened
 from trainer.daemon.metric_logs import MetricRows
-from trainer.daemon.process_tuning import flushing_denormals, tune_malloc
+from trainer.daemon.process_tuning import flushing_denormals, free_memory, memory_advice, tune_malloc
 from trainer.daemon.proving import Trial
 from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import LearnerStart, begin
@@ -112,6 +112,8 @@ class Daemon:
             self._rows = MetricRows(self.root, start.config, self.logs, self._report)
             stack.callback(self._rows.close)
             intake = Intake(self.store_path, opened, self._report)
+            if advice := memory_advice(start.config.capacity, intake.replay.table.row_bytes, free_memory()):
+                self._report.event("memory", advice, "warning")
             if not intake.catch_up(self._asked_to_stop):
                 return False
             self.training = Training(self.root, start, intake, self._rows, self._report, self._trials)
