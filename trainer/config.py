@@ -188,6 +188,9 @@ class TrainConfig:
     """A takeover that led less far (m) shows standing still. A correction at speed is far beyond it: 0.3 s at 10 m/s are 3 m."""
     takeover_held_s: NotNegative = DemoRule.takeover_held_s
     """A takeover that begins with its episode and is over within this (s) is a key still held from the episode before."""
+    kind_fraction: Annotated[float, Meta(ge=0, le=0.5)] = 0.25
+    """Least share of laps, and of the agent's best finishes, in the demo rows that are no takeovers: two hundred laps do not
+    drown ten finishes, nor the other way round. 0 leaves it to the priorities."""
     takeovers_online: bool = True
     """The human's steps of live episodes are online data as well as demos (RLPD with HIL-SERL's rule), not demos alone."""
     failed_takeovers: bool = DemoRule.failed_takeovers
@@ -318,6 +321,7 @@ PLAIN = TrainConfig(
     actor_average_growth=0.0,
     stalled_steps=0,
     takeover_fraction=0.0,
+    kind_fraction=0.0,
     failed_takeovers=False,
     q_after_laps=1.0,
     log_std_max=2.0,
