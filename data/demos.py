@@ -42,6 +42,7 @@ class DemoRule:
     lap_priority: float = 1.0
     star_priority: float = 2.0
     failed_takeovers: bool = True
+    failed_laps: bool = False
     failed_cut_s: float = 1.0
     one_replay: bool = False
     takeover_min_s: float = 0.3
@@ -77,13 +78,16 @@ class DemoRule:
         weight = 0.0 if self.one_replay and segment.kind != "lap" else weight
         return Standing(True, weight, cut_s=self._cut_s(segment))
 
-    def shown_steps(self, segment: Segment | SegmentRecord) -> tuple[int, int]:
+    def shown_steps(self, segment: Segment | SegmentRecord, moved: int | None = None) -> tuple[int, int]:
         """Return the steps of its episode, from the first to before the second, that a segment shows if it counts.
 
-        They are trimmed, and without the end of one that failed.
+        They are trimmed, and without the end of one that failed. ``moved``: steps of the episode until the car stood for good.
         """
-        at_end = max(segment.trim_stop, round(self._cut_s(segment) * segment.hz))
-        return segment.start + segment.trim_start, segment.stop - at_end
+        stop = segment.stop
+        if moved is not None and _failed(segment):
+            stop = max(segment.start, min(stop, moved))
+        cut = round(self._cut_s(segment) * segment.hz)
+        return segment.start + segment.trim_start, min(segment.stop - segment.trim_stop, stop - cut)
 
     def _cut_s(self, segment: Segment | SegmentRecord) -> float:
         return min(self.failed_cut_s, _seconds(segment) / 2) if _failed(segment) else 0.0
@@ -94,7 +98,7 @@ class DemoRule:
         if segment.verdict == "bad":
             return "you judged it bad"
         wanted = segment.verdict in ("good", "star")
-        if _failed(segment) and (segment.kind != "takeover" or not self.failed_takeovers):
+        if _failed(segment) and not (self.failed_takeovers if segment.kind == "takeover" else self.failed_laps):
             return "it failed"
         return "" if wanted else self.nothing_shown(segment)
 

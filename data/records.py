@@ -153,7 +153,7 @@ class EpisodeRecord:
     driven: int | None = None
     """Steps driven, stored or not (a pruned episode holds fewer); None: as many as are stored."""
     stood: int | None = None
-    """Steps at its end in which the car stood, where it ended as ``stalled``; None: not looked at."""
+    """Steps at its end in which the car stood, where it is a lap without a finish or ended as ``stalled``; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,9 +195,11 @@ class TrainConfig:
     """The human's steps of live episodes are online data as well as demos (RLPD with HIL-SERL's rule), not demos alone."""
     failed_takeovers: bool = DemoRule.failed_takeovers
     """A takeover that did not clear its corner is a demo, too, but for its end."""
+    failed_laps: bool = DemoRule.failed_laps
+    """A lap that was not finished is a demo, too, but for its end: for who finishes none. Beside finished laps it is no help."""
     failed_cut_s: NotNegative = DemoRule.failed_cut_s
-    """Seconds at the end of a failed takeover, half of it at most, that are no demo: there the mistake lies. (The player's good
-    or star makes all of it one.)"""
+    """Seconds at the end of a failed takeover or lap, half of it at most, that are no demo: there the mistake lies. (The player's
+    good or star makes all of it one.)"""
     handover_cost: float = 0.0
     """Taken from the reward of the last agent step before a takeover (RLIF, Luo et al. 2023)."""
     skip_before_takeover_s: NotNegative = 0.0

@@ -195,7 +195,8 @@ class Follower:
             if observation is not None and not all_numbers(observation):
                 bad_last[id_] = observation
                 observation = None
-            stood = steps_stood(conn, id_, sessions[session].hz) if reason == "stalled" and end is not None else None
+            gave_up = reason == "stalled" or (purpose == "lap" and reason != "finish")
+            stood = steps_stood(conn, id_, sessions[session].hz) if gave_up and end is not None else None
             episodes[id_] = EpisodeRecord(id_, session, purpose, end, reason, length, observation, driven, stood)
             self._layouts[id_] = (sessions[session].observation_names, sessions[session].action_names)
         segments: dict[int, SegmentRecord] = {}

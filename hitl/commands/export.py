@@ -34,7 +34,8 @@ def main(argv: list[str]) -> int:
     filtered = any(getattr(args, name) is not None for name in FILTERS)
     with open_store(args) as store:
         found = [s for s in selected(store, args) if s.closed and s.stop > s.start]
-        rule = replace(store.rule(), failed_takeovers=False)  # whole segments are exported, and these end in a mistake
+        # Whole segments are exported, and those that failed end in a mistake.
+        rule = replace(store.rule(), failed_takeovers=False, failed_laps=False)
         asked = args.all or args.verdict or args.outcome
         # Another home applies the rule itself, with its owner's settings: only what was judged bad stays behind.
         own = args.format == "store"

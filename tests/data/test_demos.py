@@ -63,6 +63,13 @@ def test_a_failed_takeover_counts_but_for_its_end_and_in_whole_when_the_player_s
     trimmed = DemoRule().judge(replace(failed, trim_start=failed.stop - failed.start - 20))
     assert (trimmed.counts, trimmed.why) == (False, "it failed, and your trim leaves nothing before that")
     assert DemoRule(failed_takeovers=False).judge(failed).why == "it failed"
+    lap = replace(failed, kind="lap", start=0)
+    assert DemoRule().judge(lap).why == "it failed"
+    assert DemoRule(failed_laps=True).judge(lap).counts
+    assert DemoRule().shown_steps(lap) == (0, lap.stop - 20)
+    assert DemoRule().shown_steps(lap, moved=60) == (0, 40), "the car stood from there on"
+    assert DemoRule().shown_steps(replace(lap, outcome="cleared"), moved=60) == (0, lap.stop)
+    assert DemoRule().shown_steps(replace(failed, trim_stop=40), moved=90) == (failed.start, failed.stop - 40)
     assert DemoRule().judge(replace(failed, stop=failed.start + 20)).cut_s == 0.5, "half of it at most"
 
 
@@ -71,7 +78,7 @@ def test_the_settings_of_the_rule_are_training_settings_and_of_a_stored_run_what
     rule = DemoRule(takeover_min_m=9.0, failed_takeovers=False, failed_cut_s=2.0)
     assert DemoRule.of(json.loads(json.dumps(config.to_dict()))) == rule
     assert DemoRule.of(TrainConfig().to_dict()) == DemoRule() == DemoRule.of({})
-    odd = {"takeover_min_m": "far", "star_priority": float("nan"), "one_replay": 1, "lap_priority": -1}
+    odd = {"failed_laps": None, "takeover_min_m": "far", "star_priority": float("nan"), "one_replay": 1, "lap_priority": -1}
     assert DemoRule.of(odd) == DemoRule()
 
 
