@@ -116,7 +116,7 @@ class Learner(ABC):
         self.paid_batches += 1
         self.paid.lerp_(batch.reward.square().mean(), 1 / min(self.paid_batches, PAID_SPAN))
         if may_change:
-            usual, seen = self.paid.sqrt() / self.config.n_step, self.paid > 0
+            usual, seen = self.paid.sqrt() / self.config.times().n_step, self.paid > 0
             off = (usual > 2 * self.reward_unit) | (seen & (usual < 0.5 * self.reward_unit))
             self._change_reward_unit(torch.where(off, usual.log2().round().exp2(), self.reward_unit))
             self.unit_known |= seen
@@ -246,7 +246,7 @@ class Learner(ABC):
         """
         c = self.config
         paid = max(float(self.reward_scale), abs(c.alpha) * self.action_size) or 1.0
-        return max(c.explosion, 10.0 / max(1.0 - c.gamma, 1e-6)) * paid
+        return max(c.explosion, 10.0 / max(1.0 - c.times().gamma, 1e-6)) * paid
 
     def healthy(self) -> bool:
         """Whether all parameters are finite and Q has not exploded (one host sync)."""
