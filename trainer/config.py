@@ -87,6 +87,12 @@ class TrainConfig:
     frozen_effnet: bool = False
     """Use torchvision's EfficientNet-B0 (Tan and Le 2019), trained on photographs and never changed here, instead of convolutions
     of its own."""
+    image_shift: Annotated[int, Meta(ge=0, le=64)] = 4
+    """Pictures that are learned from are shifted at random, by so many of 84 rows at most and at least by one (DrQ, Kostrikov et
+    al. 2020): what is learned then holds for the picture beside as well. 0 is off."""
+    shared_encoder: bool = True
+    """The actor sees with the critics' encoder, which its own loss does not change (DrQ-v2, Yarats et al. 2021). A run that
+    began with two of them keeps both."""
 
     # TQC (Kuznetsov et al. 2020)
     learner: Literal["fast", "plain"] = "fast"
@@ -335,6 +341,8 @@ def beyond_bounds(name: str, value: object) -> bool:
 
 
 PLAIN = TrainConfig(
+    image_shift=0,
+    shared_encoder=False,
     gamma=0.9925,
     n_step=3,
     bc_weight=0.0,

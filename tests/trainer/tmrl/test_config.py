@@ -274,7 +274,7 @@ LEARNING = {
 ONE_REPLAY = {"demo_weight": 9.0}
 FAILED = {"failed_takeovers": False, "failed_cut_s": 0.2}
 RECURRENT = {"rnn_size": 9, "rnn_layers": 2, "sequence": 8, "burn_in": 0}
-PICTURES = {"image": (1, 2, 1), "cnn_filters": (3,), "cnn_output": 5}
+PICTURES = {"image": (1, 2, 1), "cnn_filters": (3,), "cnn_output": 5, "image_shift": 4, "shared_encoder": True}
 DAEMON = {
     "checkpoint_seconds", "checkpoint_seconds_max", "checkpoint_updates", "keep_checkpoints", "metrics_every",
     "threads", "explosion", "capacity", "frozen_effnet", "critic_loss", "learner", "scale_rewards",
