@@ -67,6 +67,7 @@ class Arm:
     greedy_every: int = 0  # every second, third, … episode is driven without noise; 0: none
     practice: bool = False  # every second episode begins shortly before the corner
     on_request: bool = False  # the human takes over when the agent asks, and only then
+    proves: bool = False  # drives without noise are by weights that passed a trial
     settings: dict[str, Any] = field(default_factory=dict)
     make_learner: Callable[..., Any] | None = None
     make_replay: Callable[..., Any] | None = None
@@ -80,10 +81,11 @@ def ours(
     greedy_every: int = 2,
     practice: bool = False,
     on_request: bool = False,
+    proves: bool = True,
     **settings: Any,
 ) -> Arm:
     """Return an arm of our recipe (with takeovers, unless it says otherwise) with some settings changed."""
-    return Arm(text, takeovers, laps_s, greedy_every, practice, on_request, settings)
+    return Arm(text, takeovers, laps_s, greedy_every, practice, on_request, proves, settings)
 
 
 ARMS: dict[str, Arm] = {
@@ -111,6 +113,8 @@ ARMS: dict[str, Arm] = {
     "weak_cloning": ours("a cloning weight of 3", bc_weight=3.0),
     "cloning_30": ours("a cloning weight of 30", bc_weight=30.0),
     "cloning_100": ours("a cloning weight of 100", bc_weight=100.0),
+    "imitator": ours("no Q: cloning of the human and of own best finishes alone", q_weight=0.0),
+    "q_03": ours("a weight of Q of 0.3", q_weight=0.3),
     "q_filter": ours("cloning only what the critic finds better", bc_q_filter=True),
     "no_priority": ours("takeovers no likelier than laps", takeover_priority=1.0),
     "priority_8": ours("takeovers eight times as likely as laps", takeover_priority=8.0),
@@ -127,6 +131,7 @@ ARMS: dict[str, Arm] = {
     "utd_2": ours("two updates a step", utd=2.0),
     "utd_4": ours("four updates a step", utd=4.0),
     "utd_8": ours("eight updates a step", utd=8.0),
+    "unproven": ours("the newest weights drive, whatever they do in a trial", proves=False),
     "n_1": ours("1-step returns", n_step=1),
     "n_5": ours("5-step returns", n_step=5),
     "no_failed": ours("failed takeovers are no demos", failed_takeovers=False),

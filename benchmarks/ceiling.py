@@ -27,15 +27,19 @@ from arms import ARMS as OURS
 from arms import HELP_S, RUN_L, Arm
 from common import print_table, stopwatch, write_report
 from helping import helper, practice_starts
+from offline_rl import OFFLINE_RL
 from opponents import OPPONENTS
-from solo import Evaluator, Solo
 
 from hitl.drivers.person import SKILLS
+from hitl.session.trials import Solo, SoloDrives
 
 ARMS = OURS | {
-    name: Arm(o.text, takeovers=True, settings=o.settings, make_learner=o.make, make_replay=o.make_replay)
-    for name, o in OPPONENTS.items()
-}
+    name: Arm(
+        o.text, takeovers=True, settings=o.settings, make_learner=o.make, make_replay=o.make_replay,
+        greedy_every=2 * (name in OFFLINE_RL), proves=name in OFFLINE_RL,
+    )
+    for name, o in (OPPONENTS | OFFLINE_RL).items()
+}  # fmt: skip
 EVALUATE_EVERY = 250  # driven steps, until the corner is passed
 WATCH_EVERY = 500  # driven steps, afterwards
 EPISODES = 20
@@ -89,7 +93,8 @@ def run(
         init = max(home.checkpoints.glob("*.safetensors"))
         options = SessionOptions(track=track, kind="demo", seed=seed, greedy_every=arm.greedy_every)
         with Lockstep(
-            home, options, config, init=init, make_learner=arm.make_learner, make_replay=arm.make_replay
+            home, options, config, init=init, make_learner=arm.make_learner, make_replay=arm.make_replay,
+            proves=arm.proves,
         ) as lockstep:
             rig = lockstep.rig
             hz = rig.task.settings.hz
@@ -149,7 +154,7 @@ class _Judge:
     def __init__(self, track: Any, corner: Any, hz: float) -> None:
         from hitl.road.corners import corners_from_curvature
 
-        self._drive, self._corner, self._hz = Evaluator(track, EPISODES), corner, hz
+        self._drive, self._corner, self._hz = SoloDrives(track, EPISODES), corner, hz
         self._others = [c for c in corners_from_curvature(track.line) if c.to_m <= corner.from_m]
         self._count = 0
 

@@ -21,9 +21,9 @@ from statistics import median
 from typing import Any
 
 from common import print_table, stopwatch, write_report
-from solo import Evaluator
 
 from hitl.drivers.person import SKILLS
+from hitl.session.trials import SoloDrives
 
 EVERY, HELD_EVERY, EPISODES, ENOUGH = 250, 500, 20, 18
 ARMS: dict[str, dict[str, Any]] = {
@@ -49,7 +49,7 @@ def run(track: str, arm: str, seed: int, laps: int, skill: str, steps: int, hold
     config = PRESETS["hitl"].with_values(seed=seed, **ARMS[arm])
     with tempfile.TemporaryDirectory() as folder:
         options = SessionOptions(track=track, kind="demo", seed=seed, greedy_every=2)
-        with Lockstep(Home(Path(folder) / "home"), options, config) as lockstep:
+        with Lockstep(Home(Path(folder) / "home"), options, config, proves=True) as lockstep:
             rig, hz = lockstep.rig, lockstep.rig.task.settings.hz
             rig.session.human = scripted_human(rig.track, skill, None, seed=1000 + seed, hz=hz)
             lap_seconds = []
@@ -60,7 +60,7 @@ def run(track: str, arm: str, seed: int, laps: int, skill: str, steps: int, hold
             rig.session.human = NoHuman()
             lockstep.learn()
             corners = corners_from_curvature(rig.track.line)
-            drive, count = Evaluator(rig.track, EPISODES), 0
+            drive, count = SoloDrives(rig.track, EPISODES), 0
             curve: list[tuple[int, int, int, float]] = []
             reached, finished_at, episode, due = None, None, 0, 0
 

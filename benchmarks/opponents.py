@@ -23,6 +23,7 @@ from torch import Tensor
 from data.reading.update import Update
 from trainer.config import TrainConfig
 from trainer.learner.flat import FlatParameters
+from trainer.learner.learner import Learner
 from trainer.learner.tqc import TQC
 from trainer.networks.actor_critic import LOG_STD_MIN, Actor
 from trainer.replay.batch import Batch, beside
@@ -221,7 +222,7 @@ class Opponent:
     """A published rule as an arm: learner, settings on top of the ``hitl`` preset, and how its rows are drawn."""
 
     text: str
-    make: Callable[[int, int, TrainConfig], TQC]
+    make: Callable[[int, int, TrainConfig], Learner]
     settings: dict[str, Any] = field(default_factory=dict)
     make_replay: Callable[[int, int, TrainConfig], Replay] = Replay
 

@@ -209,6 +209,9 @@ class TrainConfig:
     """A takeover that led less far (m) shows standing still. A correction at speed is far beyond it: 0.3 s at 10 m/s are 3 m."""
     takeover_held_s: NotNegative = DemoRule.takeover_held_s
     """A takeover that begins with its episode and is over within this (s) is a key still held from the episode before."""
+    kind_fraction: Annotated[float, Meta(ge=0, le=0.5)] = 0.25
+    """Least share of laps, and of the agent's best finishes, in the demo rows that are no takeovers: two hundred laps do not
+    drown ten finishes, nor the other way round. 0 leaves it to the priorities."""
     takeovers_online: bool = True
     """The human's steps of live episodes are online data as well as demos (RLPD with HIL-SERL's rule), not demos alone."""
     failed_takeovers: bool = DemoRule.failed_takeovers
@@ -233,13 +236,17 @@ class TrainConfig:
     iwr_weight: NotNegative = 1.0
     """Weight of takeover rows against lap rows in the cloning loss (IWR, Mandlekar et al. 2020)."""
 
+    q_weight: Share = 1.0
+    """Weight of Q, and of the entropy, in the actor's loss (``q_after_laps`` in that of an agent that began with laps). With 0 it
+    only clones."""
+
     # Laps before the first drive
     lap_utd: NotNegative = 1 / 3
     """Updates for each step of the laps: what they show is learned before anything is driven, by cloning. Twenty laps of fifteen
     seconds are 2,000 updates."""
     q_after_laps: Share = 0.1
-    """Weight of Q in the actor's loss of an agent that began with laps; any other's is 1. With more it soon becomes faster than
-    its laps, and loses all of it after some 8,000 driven steps."""
+    """Weight of Q in the actor's loss of an agent that began with laps. With more it soon becomes faster than its laps, and loses
+    all of it after some 8,000 driven steps."""
     q_warmup_updates: Annotated[int, Meta(ge=0, le=10**9)] = 30_000
     """Updates on its own drives over which that weight grows from 0: critics that have seen nothing but laps are wrong about
     everything beside them (Zhou et al. 2025 describe what then happens)."""
@@ -354,6 +361,7 @@ PLAIN = TrainConfig(
     actor_average_growth=0.0,
     stalled_steps=0,
     takeover_fraction=0.0,
+    kind_fraction=0.0,
     failed_takeovers=False,
     q_after_laps=1.0,
     log_std_max=2.0,

@@ -32,6 +32,12 @@ class Sessions:
         """Return the sessions (on a track), oldest first."""
         return session_records(self.conn, "track = coalesce(?, track)", (track,))
 
+    @readable_rows()
+    def newest_session(self) -> SessionRecord | None:
+        """Return the newest session that was driven here and not imported."""
+        newest = "id = (SELECT max(id) FROM sessions WHERE kind != 'import')"
+        return next(iter(session_records(self.conn, newest, ())), None)
+
     def start_session(self, info: SessionInfo, source: str | None = None) -> int:
         """Write a session's row for a writer that needs no recorder (importers), and return its id."""
         uuid = uuid4().hex

@@ -95,6 +95,7 @@ def _run(home: Home, args: argparse.Namespace) -> int:
 
     wish = _wish(home, args)  # a wrong setting is reported at once, not when the first steps come
 
+    from hitl.session.trials import Trials
     from trainer.daemon.daemon import Daemon
 
     shown: dict[str, Any] = {}
@@ -109,7 +110,7 @@ def _run(home: Home, args: argparse.Namespace) -> int:
             shown = {"say": live.console.print, "show": lambda beat, watch: live.update(draw(beat, watch))}
         elif not args.quiet:
             shown = {"say": lambda text: print(text, flush=True), "show": _lines()}
-        daemon = Daemon(home.root, wish, stop=lambda: bool(asked), logs=tuple(args.log), **shown)
+        daemon = Daemon(home.root, wish, stop=lambda: bool(asked), logs=tuple(args.log), trials=Trials(home), **shown)
         daemon.run()
     if daemon.stuck:
         # Everything is written. What such a package does at the end of a process would wait for its server for ever.
@@ -180,6 +181,8 @@ def _status(home: Home) -> int:
     ]
     if beat.below_best:
         rows.append(("evaluated", f"{beat.below_best} in a row significantly below the best; `hitl train --init best` goes back"))
+    if beat.held_back:
+        rows.append(("held back", beat.held_back))
     if beat.finding:
         rows.append(("finding", beat.finding))
     if beat.problem:

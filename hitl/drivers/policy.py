@@ -31,18 +31,31 @@ class NetworkPolicy:
         self.checkpoint_id: int | None = None
         self.fixed = False  # True: keep the weights that are in force
         self._torch, self._noise = torch, torch.Generator().manual_seed(seed)
-        self._actor: Actor | None = None
+        self._actor: Actor | None = None  # that drives the running episode
+        self._newest: Actor | None = None
+        self._proven: Actor | None = None
         self._critics: Critics | None = None
         self._forget()
 
     def act(self, observation: NDArray[np.float32], deterministic: bool) -> NDArray[np.float32]:
-        """Return the action (A,) for an observation (O,)."""
+        """Return the action (A,) for an observation (O,).
+
+        With noise it is the newest weights' action. Without, it is that of weights that have passed a trial, where there are any.
+        """
+        driving = self._proven if deterministic and self._proven is not None else self._newest
+        if driving is not self._actor:
+            self._actor = driving
+            self._forget()
         assert self._actor is not None
         batch, noise = self._torch.from_numpy(observation)[None], None if deterministic else self._noise
         action = self._actor.act(batch, deterministic, noise, self._memory)
         if self._critics_memory is not None:
             self._critics_memory.look(batch, action)
         return action[0].numpy()
+
+    def _take(self, newest: Actor, proven: Actor | None, critics: Critics | None) -> None:
+        self._actor = self._newest = newest
+        self._proven, self._critics = proven, critics
 
     def stepped(self, executed: NDArray[np.float32]) -> None:
         """A step was made with this action (A,), whoever drove: the networks' memories take it in."""
@@ -125,7 +138,7 @@ class CheckpointPolicy(NetworkPolicy):
 
     def act(self, observation: NDArray[np.float32], deterministic: bool) -> NDArray[np.float32]:
         """Return the action (A,) for an observation (O,)."""
-        if self._actor is None:
+        if self._newest is None:
             return self._rng.uniform(-1, 1, len(self._actions)).astype(np.float32)
         return super().act(observation, deterministic)
 
@@ -191,11 +204,12 @@ class CheckpointPolicy(NetworkPolicy):
         self.fixed = True
 
     def _load(self, path: Path, checkpoint_id: int) -> None:
-        from trainer.checkpoints.files import actor_of, load
+        from trainer.checkpoints.files import actor_of, has_proven, load, newest_actor_of
         from trainer.retired import unknown_settings
 
         tensors, meta = load(path)
-        actor = actor_of(tensors, meta)
+        newest = newest_actor_of(tensors, meta)
+        proven = actor_of(tensors, meta) if has_proven(tensors) else None
         for kind, expected, found in (
             ("observation", self._names, tuple(meta.observation_names)),
             ("action", self._actions, tuple(meta.action_names)),
@@ -205,14 +219,14 @@ class CheckpointPolicy(NetworkPolicy):
                     f"The checkpoint '{path.name}' was trained for {len(found)} {kind} numbers and this session has "
                     f"{len(expected)} (or other ones): use the environment and the settings it was trained with."
                 )
-        self._actor, self.updates = actor, meta.updates
+        judged, self.updates = self._critics is not None, meta.updates
+        self._take(newest, proven, None)
         self.checkpoint_id, self.checkpoint_name = checkpoint_id, path.name
         if (said := unknown_settings(path.name, meta.config)) and sorted(meta.config) != self._settings:
             self.notices.append(said)
         self._settings = sorted(meta.config)
         self.on_load(meta.tracks)
-        judged = self._critics is not None
-        self._loaded, self._critics, self.problem = (tensors, meta), None, ""
+        self._loaded, self.problem = (tensors, meta), ""
         self._forget()
         if judged:
             self.can_judge()

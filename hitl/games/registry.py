@@ -13,6 +13,9 @@ GAMES: dict[str, str] = {
 A game may have more behind its word: ``gym:ID``.
 """
 
+COPIES: dict[str, str] = {"box2d": "hitl.games.box2d:Box2DGame"}
+"""The games of which several can be driven at once, beside the session: a class or function that makes one for a track."""
+
 
 def single_words() -> list[str]:
     """Return the words that mean a game by themselves."""

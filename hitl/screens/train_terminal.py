@@ -48,5 +48,6 @@ def draw(beat: Heartbeat, watch: Watch) -> Group:
         many = beat.below_best > 1
         which = f"The last {beat.below_best} evaluations lie" if many else "The last evaluation lies"
         parts.append(Text(f"{which} significantly below the best (*).", style="bold yellow"))
-    parts += [Text(text, style="yellow") for text in (f"! {beat.finding}" if beat.finding else "", beat.problem) if text]
+    said = (beat.held_back, f"! {beat.finding}" if beat.finding else "", beat.problem)
+    parts += [Text(text, style="yellow") for text in said if text]
     return Group(*parts)  # type: ignore[arg-type]

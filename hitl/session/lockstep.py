@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class LearnerPolicy(NetworkPolicy):
-    """Drives with a learner's own actor: at its newest weights, or at their average where it keeps one."""
+    """Drives with a learner's own actor, as a checkpoint's would."""
 
     def __init__(self, learner: Learner, seed: int) -> None:
         super().__init__(learner.observation_size, seed)
@@ -37,12 +37,12 @@ class LearnerPolicy(NetworkPolicy):
 
     @property
     def actor(self) -> Actor:
-        """The network that drives."""
-        return self._learner.average if self._learner.average is not None else self._learner.actor
+        """The network that drives without noise."""
+        return self._learner.driving
 
     def begin_episode(self) -> None:
-        """The weights are always the newest; a memory begins empty."""
-        self._actor, self._critics = self.actor, self._learner.critics
+        """Take the weights as they are now; a memory begins empty."""
+        self._take(self._learner.newest, self._learner.proven, self._learner.critics)
         super().begin_episode()
 
 
@@ -51,7 +51,7 @@ class Lockstep:
 
     ``init``: a checkpoint file to begin from (weights and optimisers, but not its random numbers). ``make_learner`` and
     ``make_replay``: called with the sizes of observation and action and the configuration, for a learner of your own (of the
-    same shape) or another way to draw than ``Replay``.
+    same shape) or another way to draw than ``Replay``. ``proves``: new weights must pass a trial, as with ``hitl train``.
     """
 
     def __init__(
@@ -64,10 +64,13 @@ class Lockstep:
         init: Path | None = None,
         make_learner: Callable[[int, int, TrainConfig], Learner] | None = None,
         make_replay: Callable[[int, int, TrainConfig], Replay] | None = None,
+        proves: bool = False,
     ) -> None:
         import torch
 
+        from hitl.session.trials import SoloDrives
         from trainer.checkpoints.files import load
+        from trainer.daemon.proving import Proving
         from trainer.daemon.update_budget import UpdateBudget
         from trainer.learner import make
         from trainer.replay.pixels import with_image
@@ -91,6 +94,9 @@ class Lockstep:
         self.steps = 0  # driven so far, whoever drove, without evaluations
         c = self.config
         self.budget = UpdateBudget(c.utd, c.warmup_steps, lap_utd=c.lap_utd)
+        self.proving = Proving(self.learner)
+        if proves:
+            self.proving.use(SoloDrives(self.rig.track).lap_share)
         self._generator = torch.Generator().manual_seed(config.seed)
         self._follower = Follower(home.store_path)
         self._store = Store(home.store_path)
@@ -113,6 +119,8 @@ class Lockstep:
         while self.budget.due:
             self.learner.update(self.replay.sample(self.config.batch_size, self._generator))
             self.budget.paid(1)
+        if self.proving.trial is not None:
+            self.proving.offer()
 
     def save(self) -> int:
         """Write a checkpoint, with which the episodes that follow are marked; returns its row's id."""

@@ -42,7 +42,7 @@ def test_its_evaluation_is_the_sessions_own(ceiling, stalled):
     init = next(stalled.checkpoints.glob("*.safetensors"))
     with Lockstep(stalled, SessionOptions(kind="demo"), PRESETS["hitl"], init=init) as lockstep:
         expected = lockstep.rig.evaluate(3, 5000)
-        found = ceiling.Evaluator(lockstep.rig.track, 3)(lockstep.policy.actor, 5000)
+        found = ceiling.SoloDrives(lockstep.rig.track, 3)(lockstep.policy.actor, 5000)
     assert [r.reason for r in found] == [r.reason for r in expected]
     assert [r.steps for r in found] == [r.steps for r in expected]
     assert [r.total for r in found] == pytest.approx([r.total for r in expected], rel=1e-3)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hitl.session.lockstep import Lockstep
+from hitl.session.trials import Solo
 from tests.support.places import BENCHMARKS
 
 
@@ -26,15 +27,14 @@ def passed(from_laps, monkeypatch):
     """What each evaluation finds, and when it was asked for: how many cars come to the end of the track."""
     plan, learned = [], []
 
-    class Planned(from_laps.Evaluator):
+    class Planned(from_laps.SoloDrives):
         def __call__(self, actor, first_seed):
-            found = [from_laps.solo.Solo(steps=300, progress=0.0, reason="off_road") for _ in self.envs]
+            found = [Solo(steps=300, progress=0.0, reason="off_road") for _ in self.envs]
             for result in found[: plan.pop(0) if plan else 20]:
                 result.progress, result.reason = math.inf, "finish"
             return found
 
-    from_laps.solo = sys.modules["solo"]
-    monkeypatch.setattr(from_laps, "Evaluator", Planned)
+    monkeypatch.setattr(from_laps, "SoloDrives", Planned)
     learn = Lockstep.learn
 
     def noted(self):

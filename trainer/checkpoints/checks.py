@@ -34,7 +34,8 @@ def check_fit(tensors: Mapping[str, Tensor], meta: CheckpointMeta) -> None:
     sizes = len(meta.observation_names), len(meta.action_names)
     with torch.device("meta"):
         networks = {"actor": Actor(*sizes, config), "critics": Critics(*sizes, config)}
-    for name, network in (*networks.items(), ("average", networks["actor"]), ("targets", networks["critics"])):
+    networks |= {"average": networks["actor"], "proven": networks["actor"], "targets": networks["critics"]}
+    for name, network in networks.items():
         held = {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
         if held:
             _same(name, held, network.state_dict())

@@ -22,7 +22,7 @@ from torch import Tensor
 from data.errors import CheckpointError, UsageError, shown
 from trainer.checkpoints.checks import check_fit
 from trainer.checkpoints.meta import FORMAT, CheckpointMeta
-from trainer.checkpoints.packed import digest, header_of, pack
+from trainer.checkpoints.packed import ACTORS, digest, header_of, pack, prefix_of
 from trainer.config import TrainConfig
 from trainer.learner.learner import Learner
 from trainer.networks.actor_critic import Actor, Critics
@@ -117,15 +117,24 @@ Network = TypeVar("Network", Actor, Critics)
 
 
 def load_policy(path: Path) -> tuple[Actor, CheckpointMeta]:
-    """Return the actor of a checkpoint, ready to act, and the checkpoint's description. Raises CheckpointError."""
+    """Return the actor of a checkpoint that drives without noise, and the checkpoint's description. Raises CheckpointError."""
     tensors, meta = load(path)
     return actor_of(tensors, meta), meta
 
 
 def actor_of(tensors: Mapping[str, Tensor], meta: CheckpointMeta) -> Actor:
-    """Return a checkpoint's actor, ready to act: the averaged one where the learner keeps it. Raises CheckpointError."""
-    averaged = any(name.startswith("average.") for name in tensors)
-    return _network(Actor, "average." if averaged else "actor.", tensors, meta)
+    """Return a checkpoint's actor that drives without noise: the proven one where there is one. Raises CheckpointError."""
+    return _network(Actor, prefix_of(tensors, ACTORS), tensors, meta)
+
+
+def has_proven(tensors: Mapping[str, Tensor]) -> bool:
+    """Tell whether a checkpoint has another actor for drives without noise than its newest."""
+    return prefix_of(tensors, ACTORS) == ACTORS[0]
+
+
+def newest_actor_of(tensors: Mapping[str, Tensor], meta: CheckpointMeta) -> Actor:
+    """Return a checkpoint's newest actor: the averaged one where the learner keeps it. Raises CheckpointError."""
+    return _network(Actor, prefix_of(tensors, ACTORS[1:]), tensors, meta)
 
 
 def critics_of(tensors: Mapping[str, Tensor], meta: CheckpointMeta) -> Critics:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,15 @@ from data.errors import CheckpointError
 from trainer.checkpoints.meta import CheckpointMeta
 
 Arrays = Mapping[str, np.ndarray]
+
+ACTORS = ("proven.", "average.", "actor.")
+"""What the names of an actor's tensors begin with, in the order in which one drives without noise."""
+
+
+def prefix_of(names: Iterable[str], prefixes: Sequence[str]) -> str:
+    """Return the first of the prefixes that one of the names has; the last where none has."""
+    known = {name.partition(".")[0] + "." for name in names}
+    return next((prefix for prefix in prefixes if prefix in known), prefixes[-1])
 
 
 def digest(tensors: Arrays, description: str) -> str:
@@ -53,13 +62,13 @@ def unpack(data: bytes) -> tuple[dict[str, np.ndarray], str]:
 
 
 def policy_only(path: Path) -> bytes:
-    """Return a checkpoint's file with nothing in it but the actor that drives: small enough to send. Raises CheckpointError."""
+    """Return a checkpoint's file with nothing in it but the actors that drive: small enough to send. Raises CheckpointError."""
     try:
         tensors, description = unpack(path.read_bytes())
     except OSError as error:
         raise CheckpointError(
             f"The checkpoint '{path.name}' cannot be read ({error.strerror}): choose another."
         ) from error
-    prefix = "average." if any(name.startswith("average.") for name in tensors) else "actor."
-    actor = {"actor." + k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    return pack(actor, description)
+    newest = prefix_of(tensors, ACTORS[1:])
+    actor = {"actor." + k.removeprefix(newest): v for k, v in tensors.items() if k.startswith(newest)}
+    return pack(actor | {k: v for k, v in tensors.items() if k.startswith("proven.")}, description)

@@ -20,7 +20,7 @@ from data.errors import NoStoreError, StoreError
 from data.exchange.relayout import rebuild_said
 from data.reading.follow import Follower
 from data.reading.layouts import driven_layout, has_road
-from data.reading.update import Update
+from data.reading.update import Layout, Update
 from data.store import Store
 from trainer.checkpoints.files import sweep
 from trainer.config import TrainConfig
@@ -29,7 +29,8 @@ from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import Heartbeat
 from trainer.daemon.intake import Intake, Opened
 from trainer.daemon.metric_logs import MetricRows
-from trainer.daemon.process_tuning import flushing_denormals, tune_malloc
+from trainer.daemon.process_tuning import flushing_denormals, free_memory, memory_advice, tune_malloc
+from trainer.daemon.proving import Trial
 from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import LearnerStart, begin
 from trainer.daemon.training import Training
@@ -43,8 +44,9 @@ class Daemon:
     """One trainer on one home folder (``root``, with ``store.sqlite`` and ``checkpoints/`` in it).
 
     ``stop`` is asked between chunks; ``say`` takes sentences for the player; ``show`` gets every heartbeat and the newest
-    metrics; ``logs`` names where metrics go besides the store (``trainer.daemon.metric_logs``). Raises TrainingError when another
-    trainer is at work here or training cannot go on, CheckpointError when no checkpoint can be used.
+    metrics; ``logs`` names where metrics go besides the store (``trainer.daemon.metric_logs``); ``trials`` gives what tries
+    new weights (``trainer.daemon.proving``). Raises TrainingError when another trainer is at work here or training cannot go on,
+    CheckpointError when no checkpoint can be used.
     """
 
     def __init__(
@@ -56,8 +58,9 @@ class Daemon:
         say: Callable[[str], None] = lambda _: None,
         show: Callable[[Heartbeat, Watch], None] = lambda *_: None,
         logs: tuple[str, ...] = (),
+        trials: Callable[[Layout], Trial | None] = lambda names: None,
     ) -> None:
-        self.root, self.wish, self.logs, self.stop = root, wish, logs, stop
+        self.root, self.wish, self.logs, self.stop, self._trials = root, wish, logs, stop, trials
         self.store_path, self.folder = root / "store.sqlite", root / "checkpoints"
         self._report = Reporter(root, say, show)
         self.beat = self._report.beat
@@ -109,9 +112,11 @@ class Daemon:
             self._rows = MetricRows(self.root, start.config, self.logs, self._report)
             stack.callback(self._rows.close)
             intake = Intake(self.store_path, opened, self._report)
+            if advice := memory_advice(start.config.capacity, intake.replay.table.row_bytes, free_memory()):
+                self._report.event("memory", advice, "warning")
             if not intake.catch_up(self._asked_to_stop):
                 return False
-            self.training = Training(self.root, start, intake, self._rows, self._report)
+            self.training = Training(self.root, start, intake, self._rows, self._report, self._trials)
             if start.path is not None:
                 self._report.say(f"Goes on from {start.path.name} ({start.learner.updates:,} updates).")
             return self.training.run(self._asked_to_stop)

@@ -15,8 +15,8 @@ from data.reading.update import Layout, Update
 from data.statistics import ENOUGH
 from data.store import Store
 from data.tables.checkpoints import CheckpointRecord
+from trainer.checkpoints.verdicts import Verdict, below_best, best, verdicts
 from trainer.config import TrainConfig
-from trainer.daemon.verdicts import Verdict, below_best, best, verdicts
 
 
 class Watch:

@@ -49,6 +49,8 @@ class Heartbeat:
     bc_weight: float = 0.0
     below_best: int = 0
     """How many of the newest evaluations in a row lie significantly below the best."""
+    held_back: str = ""
+    """A sentence while drives without noise are not by the newest weights."""
     finding: str = ""
     """A sentence while the trainer finds in itself a reason why it cannot learn well."""
     finding_title: str = ""

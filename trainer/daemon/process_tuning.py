@@ -7,8 +7,11 @@ import ctypes
 import sys
 from collections.abc import Iterator
 
+import psutil
 import torch
 
+FITS = 0.7
+"""Share of the free memory that a replay may take: sessions, the game and the networks want some, too."""
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
 
 
@@ -22,6 +25,23 @@ def tune_malloc() -> bool:
         return False  # another C library
     wanted = ((_MMAP_THRESHOLD, 32 << 20), (_TRIM_THRESHOLD, 1 << 30), (_TOP_PAD, 16 << 20))
     return all(mallopt(name, value) == 1 for name, value in wanted)
+
+
+def free_memory() -> int:
+    """Return the bytes that a process can still take without others having to give way."""
+    return int(psutil.virtual_memory().available)
+
+
+def memory_advice(capacity: int, step_bytes: int, free: int) -> str:
+    """Return what to say where ``capacity`` steps of so many bytes are more than the machine has free; empty where they fit."""
+    needed = capacity * step_bytes
+    if needed <= FITS * free:
+        return ""
+    fits = max(1_000, int(FITS * free / step_bytes) // 1_000 * 1_000)
+    return (
+        f"This run keeps up to {capacity:,} steps, which take {needed / 1e9:,.1f} GB of memory, and this machine has "
+        f"{free / 1e9:,.1f} GB free: `hitl train --set capacity={fits}` keeps as many as fit."
+    )
 
 
 @contextlib.contextmanager

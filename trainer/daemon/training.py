@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from data.errors import StoreError
+from data.reading.update import Layout
 from trainer.daemon import control
 from trainer.daemon.checkpointing import CheckpointWriter
 from trainer.daemon.intake import Intake
 from trainer.daemon.metric_logs import MetricRows
+from trainer.daemon.proving import Proving, Trial
 from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import LearnerStart
 from trainer.daemon.update_budget import LapsFirst
@@ -25,7 +27,16 @@ METRICS_S = 2.0  # s between two rows of metrics at the start; grows like the pa
 class Training:
     """A learner at work on a store that was read to its end."""
 
-    def __init__(self, root: Path, start: LearnerStart, intake: Intake, rows: MetricRows, report: Reporter) -> None:
+    def __init__(
+        self,
+        root: Path,
+        start: LearnerStart,
+        intake: Intake,
+        rows: MetricRows,
+        report: Reporter,
+        trials: Callable[[Layout], Trial | None] = lambda names: None,
+    ) -> None:
+        """``trials``: returns what tries an actor in the game that is driven; None where it cannot be copied."""
         self._root, self._start, self.intake, self._rows, self._report = root, start, intake, rows, report
         self.learner, self.config = start.learner, start.config
         self.replay, self.watch = intake.replay, intake.watch
@@ -39,6 +50,7 @@ class Training:
         self._rate = (self._began, self.learner.updates)
         self._last_batch: Batch | None = None
         self.laps = LapsFirst(self.learner, self.replay, self.budget)
+        self._trials, self._proving = trials, Proving(self.learner)
         self._count()
 
     def run(self, stop: Callable[[], bool]) -> bool:
@@ -130,7 +142,7 @@ class Training:
     def _caught_up(self, asked: list[str]) -> None:
         """Tell the sessions that wait for it that the newest checkpoint has learned from all that they drove."""
         if self._checkpoints.behind and self.learner.updates and self._may_drive and self.learner.healthy():
-            self._checkpoint()
+            self._checkpoint(at_once=True)  # they wait for it anyway
         for name in asked:
             control.withdraw(self._root, name)
 
@@ -159,12 +171,20 @@ class Training:
         for kind, text, level in events:
             self._report.event(kind, text, level)
 
-    def _checkpoint(self) -> bool:
-        """Write a checkpoint; False when there is no room for it."""
+    def _checkpoint(self, at_once: bool = False) -> bool:
+        """Write a checkpoint, and try its weights if it is time to; False when there is no room for it."""
+        self._prove(at_once)
         written = self._checkpoints.write()
         if written:
             self._write_heartbeat(self._report.beat.state)
         return written
+
+    def _prove(self, at_once: bool) -> None:
+        remembers = self.config.network == "recurrent"  # trials drive many cars at once, and it remembers one
+        self._proving.use(None if remembers else self._trials(self.intake.names))
+        if (self._proving.due or (at_once and self._proving.trial is not None)) and self.learner.healthy():
+            self._proving.offer()
+        self._report.beat.held_back = self._proving.state
 
     def _write_metrics(self) -> None:
         self._rows.write(self.learner, self.intake, self._last_batch)

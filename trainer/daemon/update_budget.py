@@ -121,7 +121,7 @@ class LapsFirst:
         text += f" ({learner.updates:,} updates), and can drive: `hitl play`."
         if held_out is not None:
             seen, did = held_out
-            error = ((learner.average or learner.actor).act(seen, True) - did).abs().mean()
+            error = (learner.newest.act(seen, True) - did).abs().mean()
             constant = (did - did.mean(0)).abs().mean()
             text += (
                 f" Where you drove laps that it has not seen, its steering and pedals are {error:.2f} from yours on average "

@@ -50,6 +50,8 @@ class Learner(ABC):
         self.targets.units = self.actor.units
         if self.average is not None:
             self.average.units = self.actor.units
+        self.proven: Actor | None = None
+        """The weights that drive without noise where newer ones must first pass a trial (``trainer.daemon.proving``)."""
         self.log_alpha = torch.tensor(math.log(max(config.alpha, 1e-12)), device=self.device)
         self.actor_flat, self.critic_flat = FlatParameters(self.actor), FlatParameters(self.critics)
         self.target_flat = FlatParameters(self.targets, trainable=False)
@@ -199,6 +201,20 @@ class Learner(ABC):
     # What is in force
 
     @property
+    def newest(self) -> Actor:
+        """The actor as it is now: the averaged one where there is one."""
+        return self.actor if self.average is None else self.average
+
+    @property
+    def driving(self) -> Actor:
+        """The actor that drives without noise."""
+        return self.newest if self.proven is None else self.proven
+
+    def prove(self) -> None:
+        """The newest weights have passed their trial."""
+        self.proven = copy.deepcopy(self.newest)
+
+    @property
     def alpha(self) -> Tensor | float:
         """The temperature."""
         return self.log_alpha.exp() if self.config.learn_alpha else self.config.alpha
@@ -234,7 +250,7 @@ class Learner(ABC):
         cloned. So it begins with 0 after laps and becomes ``q_after_laps`` over ``q_warmup_updates`` updates on own drives.
         """
         if not self.clones_until:
-            return 1.0
+            return self.config.q_weight
         on_drives = max(0, self.updates - self.clones_until)
         return self.config.q_after_laps * min(1.0, on_drives / max(1, self.config.q_warmup_updates))
 
@@ -273,8 +289,9 @@ class Learner(ABC):
         result: dict[str, Tensor] = {}
         for name, network in (("actor", self.actor), ("critics", self.critics), ("targets", self.targets)):
             result.update({f"{name}.{key}": value for key, value in network.state_dict().items()})
-        if self.average is not None:
-            result.update({f"average.{key}": value for key, value in self.average.state_dict().items()})
+        for name, actor in (("average", self.average), ("proven", self.proven)):
+            if actor is not None:
+                result.update({f"{name}.{key}": value for key, value in actor.state_dict().items()})
         for name, optimiser in self._optimisers().items():
             result.update({f"optimiser.{name}.{key}": value for key, value in optimiser.state().items()})
         result["log_alpha"] = self.log_alpha
@@ -330,6 +347,11 @@ class Learner(ABC):
         if self.average is not None:
             part = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
             self.average.load_state_dict(part or self.actor.state_dict())
+        part = {k.removeprefix("proven."): v for k, v in tensors.items() if k.startswith("proven.")}
+        self.proven = None
+        if part:
+            self.prove()
+            self.driving.load_state_dict(part)
 
     def _optimisers(self) -> dict[str, FlatOptimiser]:
         return {"actor": self.actor_optimiser, "critic": self.critic_optimiser, "alpha": self.alpha_optimiser}

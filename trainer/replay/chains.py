@@ -8,6 +8,8 @@ import numpy as np
 class Chains:
     """Which row of the replay was before each row, which came after, and which may be learned from."""
 
+    ROW_BYTES = 3 * 4 + 3
+
     def __init__(self) -> None:
         self.before = np.empty(0, np.int32)
         """Row of the step before in the same episode; -1 at its beginning and behind a gap."""

@@ -11,7 +11,7 @@ from data.records import HUMAN, SegmentRecord
 from trainer.config import TrainConfig
 from trainer.replay.episodes import Episode
 from trainer.replay.rows import RowTable
-from trainer.replay.sampling import DemoTable
+from trainer.replay.sampling import DemoTable, Part, balanced
 
 FINISH = "finish"
 """Kind of a demo that is the agent's own."""
@@ -51,7 +51,7 @@ class Demos:
         self.best = BestFinishes(config.own_finishes)
         self.segments: dict[int, SegmentRecord] = {}
         self._of_episode: dict[int, set[int]] = {}
-        self._parts: dict[int, tuple[str, float, np.ndarray]] = {}
+        self._parts: dict[int, Part] = {}
         """What counts: kind, weight and rows, by the segment's number, or minus the episode's for a finish."""
         self._before, self._after = before, after
         self._held_out: frozenset[int] = frozenset()
@@ -126,7 +126,7 @@ class Demos:
         self._parts[id_] = part
         return old is None or part[1] != old[1] or not np.array_equal(part[2], old[2])
 
-    def _part_of(self, id_: int, episodes: Mapping[int, Episode]) -> tuple[str, float, np.ndarray] | None:
+    def _part_of(self, id_: int, episodes: Mapping[int, Episode]) -> Part | None:
         """Return the kind, weight and rows of a segment that counts; None of another."""
         segment = self.segments[id_]
         standing, episode = self.rule.judge(segment), episodes.get(segment.episode_id)
@@ -160,7 +160,8 @@ class Demos:
     def _put_in_force(self, changed: set[int], episodes: Mapping[int, Episode]) -> None:
         """Let what counts now be drawn and cloned, and nothing else; ``changed``: the episodes in which that is news."""
         # In the order of their numbers, so that the same store gives the same draws however it came.
-        self.drawn.rebuild([self._parts[id_] for id_ in sorted(self._parts) if self._parts[id_][1] > 0])
+        parts = [self._parts[id_] for id_ in sorted(self._parts) if self._parts[id_][1] > 0]
+        self.drawn.rebuild(balanced(parts, self.config.kind_fraction))
         table = self._table
         if table.chains is not None:
             table.chains.mark_demos(self.drawn.slots.numpy())

@@ -47,6 +47,13 @@ class RowTable:
         """Return how many rows there is room for."""
         return self.values.shape[0]
 
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of memory that a row takes."""
+        parts = (self.values, self.next, self.raw, self.driver, self.terminated, self.t)
+        plain = sum(part[:1].nbytes for part in parts)
+        return plain + (self.pixels.size if self.pixels is not None else 0) + (Chains.ROW_BYTES if self.chains is not None else 0)
+
     def allocate(self, size: int) -> None:
         """Make room for so many rows."""
 

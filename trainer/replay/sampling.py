@@ -15,6 +15,10 @@ FADES_BY = 200_000
 """Samples in the one replay at which ``demo_weight`` has fallen to 1."""
 
 
+Part = tuple[str, float, np.ndarray]
+"""Kind, weight of a row, and rows of a stretch of demos."""
+
+
 def one_replay_weight(config: TrainConfig, held: int) -> float:
     """Return how much likelier a demo step is drawn from one replay that holds so many samples (the reference recipe)."""
     c = config
@@ -55,6 +59,19 @@ def takeover_floor(config: TrainConfig, takeovers: int, demos: int, batch_size: 
     return min(wanted, math.ceil(takeovers / length), demos)
 
 
+def balanced(parts: Sequence[Part], least: float) -> list[Part]:
+    """Return the parts with other weights: those of each kind that is no takeover make at least this share of all such."""
+    mass: dict[str, float] = {}
+    for kind, weight, rows in parts:
+        if kind != "takeover":
+            mass[kind] = mass.get(kind, 0.0) + weight * len(rows)
+    if len(mass) != 2 or not 0 < min(mass.values()) < least * sum(mass.values()):
+        return list(parts)
+    small, large = sorted(mass, key=mass.__getitem__)
+    factor = least / (1 - least) * mass[large] / mass[small]
+    return [(kind, weight * factor if kind == small else weight, rows) for kind, weight, rows in parts]
+
+
 class DemoTable:
     """Stretches of rows, each with a weight for each of its rows: a stretch is drawn by weight times length.
 
@@ -67,7 +84,7 @@ class DemoTable:
         """Rows of each kind of segment."""
         self.rebuild([])
 
-    def rebuild(self, parts: Sequence[tuple[str, float, np.ndarray]]) -> None:
+    def rebuild(self, parts: Sequence[Part]) -> None:
         """Replace all stretches by (kind, weight of a row, rows)."""
         self.kinds = {}
         parts = sorted(parts, key=lambda part: part[0] != "takeover")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from data.store import Store
 from tests.support.daemon_runs import drive
-from trainer.daemon.verdicts import Verdict, below_best, wilson
+from trainer.checkpoints.verdicts import Verdict, below_best, wilson
 
 
 def verdict(id_: int, passes: int, episodes: int = 20) -> Verdict:

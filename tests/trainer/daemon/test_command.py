@@ -9,10 +9,10 @@ from rich.console import Console
 from hitl.cli import main
 from hitl.screens.train_terminal import draw
 from tests.support.daemon_runs import drive, newest, wait_for
+from trainer.checkpoints.verdicts import Verdict
 from trainer.daemon.control import trainer_lock
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat, write_heartbeat
-from trainer.daemon.verdicts import Verdict
 
 TINY = [
     "--set",

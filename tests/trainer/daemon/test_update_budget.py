@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.tables.checkpoints import Evaluation
+from trainer.checkpoints.verdicts import best, verdicts
 from trainer.daemon.update_budget import UpdateBudget
-from trainer.daemon.verdicts import best, verdicts
 
 
 @given(

@@ -14,7 +14,7 @@ from tests.support.batches import ACT, OBS, TINY, random_episode
 from trainer.config import TrainConfig
 from trainer.presets import PRESETS
 from trainer.replay.replay import Replay
-from trainer.replay.sampling import DemoTable, demo_count, takeover_floor
+from trainer.replay.sampling import DemoTable, balanced, demo_count, takeover_floor
 
 HZ = 20
 HITL = PRESETS["hitl"]
@@ -39,6 +39,34 @@ def draws(demos: DemoTable, batches: int = 400, batch: int = 256, config: TrainC
     count = demo_count(config, 10_000, demos.rows, batch)
     floor = takeover_floor(config, demos.kinds.get("takeover", 0), count, batch)
     return demos.draw((batches, count), torch.Generator().manual_seed(0), floor).numpy()
+
+
+@given(
+    rows=st.dictionaries(st.sampled_from(["lap", "finish", "takeover"]), st.integers(1, 100_000), min_size=1),
+    weights=st.lists(st.floats(0.01, 100.0), min_size=3, max_size=3),
+    least=st.floats(0.0, 0.5),
+)
+def test_no_kind_drowns_another(rows: dict[str, int], weights: list[float], least: float) -> None:
+    parts = [(kind, weight, np.arange(count)) for (kind, count), weight in zip(rows.items(), weights, strict=False)]
+    after = {kind: weight * len(r) for kind, weight, r in balanced(parts, least)}
+    before = {kind: weight * len(r) for kind, weight, r in parts}
+    assert after.get("takeover") == before.get("takeover")
+    whole = {kind: mass for kind, mass in after.items() if kind != "takeover"}
+    if len(whole) == 2:
+        assert min(whole.values()) >= least * sum(whole.values()) * (1 - 1e-9)
+        if min(before[kind] for kind in whole) >= least * sum(before[kind] for kind in whole):
+            assert after == before, "what has its share is left as it is"
+    else:
+        assert after == before
+
+
+def test_ten_finishes_are_drawn_beside_two_hundred_laps() -> None:
+    demos = DemoTable()
+    parts = [("lap", 1.0, np.arange(300) + 300 * k) for k in range(200)]
+    parts += [("finish", 1.0, np.arange(300) + 1_000_000 + 300 * k) for k in range(10)]
+    demos.rebuild(balanced(parts, HITL.kind_fraction))
+    share = (draws(demos) >= 1_000_000).mean()
+    assert share == pytest.approx(0.25, abs=0.01)
 
 
 def test_without_a_floor_twenty_laps_of_two_minutes_drown_a_takeover() -> None:

@@ -1,0 +1,136 @@
+"""Drives of an actor alone, many at once, in copies of the game: they show what weights can do before these take the wheel.
+
+The episodes are those of ``SessionSetup.evaluate`` for the same seeds: same starts, environment and greedy actions. Only the
+session around them (clock, arbiter, recorder) is left out, and the actor answers all cars that still drive in one pass.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from data.errors import HitlError
+from data.reading.update import Layout
+from data.store import Store
+from hitl.games.driving_env import DrivingEnv
+from hitl.games.registry import COPIES
+from hitl.home import Home
+from hitl.road.known_tracks import stored_track
+from hitl.road.track import Track
+from hitl.task.driving_task import TaskSettings
+
+if TYPE_CHECKING:
+    from trainer.networks.actor_critic import Actor
+
+ATTEMPTS = 20  # drives in a trial
+FIRST_SEED, SEEDS_APART = 7_000_000, 100  # their starts are those of no evaluation
+
+
+@dataclass
+class Solo:
+    """One episode: its return, steps, farthest metre and why it ended."""
+
+    total: float = 0.0
+    steps: int = 0
+    progress: float = 0.0
+    reason: str = ""
+
+
+class SoloDrives:
+    """Cars on one track, built once and driven again for each actor."""
+
+    def __init__(
+        self,
+        track: Track,
+        episodes: int = ATTEMPTS,
+        settings: TaskSettings | None = None,
+        game: Callable[[Track], Any] | None = None,
+    ) -> None:
+        """``game``: makes a game for a track; None: the embedded one."""
+        self.track = track
+        self.envs = [DrivingEnv(track, settings, game(track) if game else None) for _ in range(episodes)]
+
+    def __call__(self, actor: Actor, first_seed: int) -> list[Solo]:
+        """Drive one episode a car, from the starts of ``first_seed`` and those that follow it.
+
+        ``actor`` answers observations (B, O) with actions (B, A) by ``act(observations, deterministic)``, both as tensors.
+        """
+        import torch
+
+        results = [Solo() for _ in self.envs]
+        seen = np.stack([env.reset(seed=first_seed + k)[0] for k, env in enumerate(self.envs)])
+        driving = list(range(len(self.envs)))
+        while driving:
+            actions = actor.act(torch.from_numpy(seen[driving]), True).numpy()
+            still = []
+            for k, action in zip(driving, actions, strict=True):
+                observation, reward, terminated, truncated, info = self.envs[k].step(action)
+                result = results[k]
+                result.total += reward
+                result.steps += 1
+                result.progress = max(result.progress, info["progress"])
+                if terminated or truncated:
+                    result.reason = info["reason"]
+                else:
+                    seen[k] = observation
+                    still.append(k)
+            driving = still
+        return results
+
+    def lap_share(self, actor: Actor, number: int) -> float:
+        """Return how much of the lap the actor drives on average, 0 to 1. ``number``: of the trial, which has its own starts."""
+        found = self(actor, FIRST_SEED + SEEDS_APART * number)
+        ends = (1.0 if r.reason == "finish" else min(1.0, r.progress / self.track.line.length) for r in found)
+        return sum(ends) / len(found)
+
+    def close(self) -> None:
+        """Let go of the games."""
+        for env in self.envs:
+            env.close()
+
+
+class Trials:
+    """Trials in copies of the game that is driven in a home folder, where that game can be copied."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._driven: tuple[object, ...] = ()
+        self._drives: SoloDrives | None = None
+
+    def __call__(self, layout: Layout) -> Callable[[Actor, int], float] | None:
+        """Return what tries an actor with these names of observation and action; None where that cannot be done.
+
+        The same function comes back as long as the same is driven.
+        """
+        with contextlib.suppress(HitlError), Store(self._home.store_path, read_only=True) as store:
+            session = store.newest_session()
+            driven = (session.env, session.track, session.hz, layout) if session is not None else ()
+            if session is not None and driven != self._driven:
+                self.close()
+                self._driven = driven
+                if session.env in COPIES:
+                    self._drives = self._copies(stored_track(store, session.track), COPIES[session.env], session.hz, layout)
+        return self._drives.lap_share if self._drives is not None else None
+
+    def _copies(self, track: Track, game: str, hz: float, layout: Layout) -> SoloDrives | None:
+        """Return the copies; None where the game is seen and driven in another way by now than the actor has learned."""
+        from hitl.settings import load
+
+        settings = load(self._home, "observation", "reward").task
+        drives = SoloDrives(track, settings=settings, game=resolve_name(game))
+        env = drives.envs[0]
+        if (env.task.names(env.game.action_names), env.game.action_names) == layout and settings.hz == hz:
+            return drives
+        drives.close()
+        return None
+
+    def close(self) -> None:
+        """Let go of the games."""
+        if self._drives is not None:
+            self._drives.close()
+        self._drives = None

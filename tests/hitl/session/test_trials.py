@@ -1,0 +1,136 @@
+"""Drives of an actor alone in copies of the game, and which of a checkpoint's weights drive."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from data.store import Store
+from hitl.demo.shipped import open_shipped
+from hitl.drivers.policy import CheckpointPolicy
+from hitl.home import Home
+from hitl.session.lockstep import Lockstep
+from hitl.session.setup import SessionSetup
+from hitl.session.trials import SoloDrives, Trials
+from hitl.session_options import SessionOptions
+from trainer.checkpoints.files import load, save
+from trainer.learner.make import make_learner
+from trainer.presets import PRESETS
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory) -> Home:
+    home = Home(tmp_path_factory.mktemp("shipped"))
+    open_shipped(home)
+    return home
+
+
+@pytest.fixture
+def home(shipped, tmp_path) -> Home:
+    import shutil
+
+    shutil.copytree(shipped.root, tmp_path / "home")
+    return Home(tmp_path / "home")
+
+
+def layout_of(home: Home):
+    with Store(home.store_path, read_only=True) as store:
+        session = store.newest_session()
+    return session.observation_names, session.action_names
+
+
+def agent_of(home: Home):
+    return load(max(home.checkpoints.glob("*.safetensors")))
+
+
+class Coasts:
+    def act(self, seen, deterministic):
+        return torch.tensor([[0.2, 0.0]]).repeat(len(seen), 1)
+
+
+def test_a_trial_drives_the_track_of_the_newest_session(home):
+    trials = Trials(home)
+    trial = trials(layout_of(home))
+    assert trials(layout_of(home)) == trial, "the copies are used again"
+    drives = trial.__self__
+    assert drives.track.name == "default"
+    drives.envs = drives.envs[:2]
+    assert 0.0 < trial(Coasts(), 1) < 0.4
+    assert trial(Coasts(), 1) == trial(Coasts(), 1)
+    assert trial(Coasts(), 2) != trial(Coasts(), 1), "each trial has its own starts"
+    with SessionSetup(home, SessionOptions(track="esses", real_time=False)):
+        pass
+    other = trials(layout_of(home))
+    assert other != trial
+    assert other.__self__.track.name == "esses"
+    trials.close()
+
+
+def test_where_it_cannot_be_tried(home, tmp_path):
+    layout = layout_of(home)
+    assert Trials(Home(tmp_path / "nothing"))(layout) is None
+    assert Trials(home)((layout[0][:-1], layout[1])) is None, "the actor sees something else"
+    with Store(home.store_path) as store:
+        store.db.execute("UPDATE sessions SET hz = 10")
+        assert Trials(home)(layout) is None, "it was driven at another rate than is set"
+        store.db.execute("UPDATE sessions SET hz = 20, env = 'trackmania'")
+        assert Trials(home)(layout) is None
+        store.db.execute("UPDATE sessions SET env = 'box2d', track = 'one that is away'")
+        assert Trials(home)(layout) is None
+        store.db.execute("UPDATE sessions SET kind = 'import', track = 'default'")
+        assert Trials(home)(layout) is None
+
+
+def test_a_whole_lap_is_all_of_it():
+    class Done(SoloDrives):
+        def __call__(self, actor, first_seed):
+            from hitl.session.trials import Solo
+
+            return [Solo(reason="finish", progress=self.track.line.length - 1.9), Solo(reason="off_road", progress=0.0)]
+
+    from hitl.road.track import load_track
+
+    assert Done(load_track("esses"), 0).lap_share(None, 1) == 0.5
+
+
+def test_drives_without_noise_are_by_the_proven_weights(home):
+    tensors, meta = agent_of(home)
+    learner = make_learner(len(meta.observation_names), len(meta.action_names), PRESETS["hitl"].from_dict(meta.config))
+    learner.load_networks(tensors)
+    learner.proven = make_learner(learner.observation_size, 2, learner.config.with_values(seed=5)).actor
+    meta = dataclasses.replace(meta, updates=meta.updates + 1)
+    name, sha = save(home.checkpoints, learner, meta)
+    with Store(home.store_path) as store:
+        store.add_checkpoint(name, sha, meta.updates, 0, "train", meta.config)
+    policy = CheckpointPolicy(home, meta.observation_names, meta.action_names)
+    policy.begin_episode()
+    assert policy.checkpoint_name == name
+    seen = np.linspace(-1, 1, learner.observation_size, dtype=np.float32)
+    at_once = torch.from_numpy(seen)[None]
+    assert np.allclose(policy.act(seen, True), learner.proven.act(at_once)[0])
+    policy.begin_episode()
+    noisy = np.mean([policy.act(seen, False) for _ in range(400)], 0)
+    spread = np.abs(noisy - learner.newest.act(at_once)[0].numpy()).max()
+    assert spread < np.abs(noisy - learner.proven.act(at_once)[0].numpy()).max()
+    assert policy.can_judge()
+    policy.hold("latest")
+    assert np.allclose(policy.act(seen, True), learner.proven.act(at_once)[0])
+
+
+def test_in_lockstep_a_collapse_is_not_driven(home):
+    config = PRESETS["hitl"].with_values(utd=0.0001, lap_utd=0.0)
+    init = max(home.checkpoints.glob("*.safetensors"))
+    with Lockstep(home, SessionOptions(kind="demo", greedy_every=2), config, init=init, proves=True) as lockstep:
+        drives = lockstep.proving.trial.__self__
+        drives.envs = drives.envs[:2]
+        lockstep.learn()
+        before = lockstep.learner.driving
+        assert before is not lockstep.learner.newest
+        for actor in (lockstep.learner.actor_flat, lockstep.learner.average_flat):
+            actor.values.zero_()
+        lockstep.learn()
+        assert lockstep.learner.driving is before
+        assert lockstep.proving.held_back < lockstep.proving.share
+        noisy, greedy = lockstep.drive(1), lockstep.drive(1)
+        assert greedy.progress > 100 > noisy.progress, "the newest weights no longer drive"

@@ -1,0 +1,205 @@
+"""New weights drive without noise only once a trial has shown that they come as far as those that drive now."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.errors import CheckpointError
+from tests.support.daemon_runs import ACTIONS, NAMES, SMALL, drive, newest, train
+from trainer.checkpoints.files import actor_of, has_proven, load, newest_actor_of, save
+from trainer.checkpoints.meta import CheckpointMeta
+from trainer.checkpoints.packed import policy_only
+from trainer.daemon.daemon import Daemon
+from trainer.daemon.heartbeat import read_heartbeat
+from trainer.daemon.proving import TIME_SHARE, Proving
+from trainer.daemon.wish import Wish
+from trainer.learner.make import make_learner
+
+SEEN = torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
+
+
+class Weights:
+    """Stands for a learner: its actor is how good it is."""
+
+    def __init__(self) -> None:
+        self.newest, self.proven = 0.0, None
+        self.updates = self.helped_at = 0
+
+    def prove(self) -> None:
+        self.proven = self.newest
+
+
+def trial_of(luck: dict[int, float]):
+    """How far weights come; each trial's starts are harder or easier."""
+    return lambda actor, number: min(1.0, max(0.0, actor + luck.get(number, 0.0)))
+
+
+@given(st.lists(st.floats(0.2, 0.8), min_size=1, max_size=30))
+def test_what_was_driven_once_is_never_lost(skills: list[float]) -> None:
+    learner = Weights()
+    proving = Proving(learner)
+    proving.use(trial_of({}))
+    best = 0.0
+    for skill in skills:
+        learner.newest = skill
+        taken = proving.offer()
+        best = max(best, skill)
+        assert taken == (learner.proven == skill)
+        assert (proving.held_back is None) == taken
+        assert (proving.state == "") == taken
+        assert learner.proven == best
+    assert taken or learner.newest < learner.proven
+
+
+@given(st.dictionaries(st.integers(1, 20), st.floats(-0.2, 0.2)))
+def test_hard_starts_are_no_reason_to_hold_the_same_weights_back(luck: dict[int, float]) -> None:
+    learner = Weights()
+    learner.newest = 0.5
+    proving = Proving(learner)
+    proving.use(trial_of(luck))
+    assert all(proving.offer() for _ in range(20))
+
+
+def test_lucky_starts_do_not_hold_equals_back_for_ever() -> None:
+    learner = Weights()
+    learner.newest = 0.5
+    proving = Proving(learner)
+    proving.use(trial_of({1: 0.4}))
+    proving.offer()
+    assert proving.share == pytest.approx(0.9)
+    learner.newest = 0.51
+    assert proving.offer(), "the proven weights drive these starts no better"
+    assert learner.proven == 0.51
+
+
+def test_trials_take_a_tenth_of_the_time() -> None:
+    now = [0.0]
+    learner = Weights()
+
+    def trial(actor: float, number: int) -> float:
+        now[0] += 3.0
+        return actor
+
+    proving = Proving(learner, clock=lambda: now[0])
+    assert not proving.due, "there is nothing to try with"
+    proving.use(trial)
+    assert proving.due
+    proving.offer()
+    now[0] += 3.0 / TIME_SHARE - 0.1
+    assert not proving.due
+    now[0] += 0.2
+    assert proving.due
+    proving.offer()
+    learner.updates = 70
+    assert not proving.due
+    learner.helped_at = 50
+    assert proving.due, "the human has shown something new"
+    proving.offer()
+    assert not proving.due
+
+
+def test_what_was_proven_elsewhere_is_not_proven_here() -> None:
+    learner = Weights()
+    learner.newest = learner.proven = 0.5  # as a checkpoint says
+    proving = Proving(learner)
+    here, there = trial_of({}), trial_of({})
+    proving.use(here)
+    assert learner.proven == 0.5, "a run goes on"
+    learner.newest = 0.1
+    assert not proving.offer()
+    proving.use(here)
+    assert "10%" in proving.state
+    assert "50%" in proving.state
+    proving.use(there)
+    assert learner.proven is None
+    assert proving.state == ""
+    assert proving.offer()
+    proving.use(None)
+    assert learner.proven is None
+    assert not proving.due
+    learner.proven = 0.5
+    Proving(learner).use(None)
+    assert learner.proven is None, "where nothing can be tried the newest weights drive"
+
+
+def changed(learner) -> None:
+    learner.actor_flat.values.add_(0.1)
+    if learner.average_flat is not None:
+        learner.average_flat.values.add_(0.1)
+
+
+@pytest.mark.parametrize("average", [None, 0.9])
+def test_a_checkpoint_keeps_both(tmp_path: Path, average: float | None) -> None:
+    config = SMALL.with_values(actor_average=average)
+    learner = make_learner(3, 2, config)
+    meta = CheckpointMeta.of(learner, NAMES, ACTIONS)
+    tensors, _ = load(tmp_path / save(tmp_path, learner, meta)[0])
+    assert not has_proven(tensors)
+    assert torch.equal(actor_of(tensors, meta).act(SEEN), learner.newest.act(SEEN))
+    learner.prove()
+    before = learner.driving.act(SEEN)
+    changed(learner)
+    name, _ = save(tmp_path, learner, dataclasses.replace(meta, updates=1))
+    tensors, meta = load(tmp_path / name)
+    assert has_proven(tensors)
+    assert torch.equal(actor_of(tensors, meta).act(SEEN), before)
+    assert torch.equal(newest_actor_of(tensors, meta).act(SEEN), learner.newest.act(SEEN))
+    assert not torch.equal(before, learner.newest.act(SEEN))
+    sent = tmp_path / "sent.safetensors"
+    sent.write_bytes(policy_only(tmp_path / name))
+    small, meta = load(sent)
+    assert torch.equal(actor_of(small, meta).act(SEEN), before)
+    assert torch.equal(newest_actor_of(small, meta).act(SEEN), learner.newest.act(SEEN))
+    other = make_learner(3, 2, config)
+    other.load(tensors, learner.numbers())
+    assert torch.equal(other.driving.act(SEEN), before)
+    other.load({k: v for k, v in tensors.items() if not k.startswith("proven.")}, learner.numbers())
+    assert other.proven is None
+
+
+def test_proven_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
+    learner = make_learner(3, 2, SMALL)
+    learner.proven = make_learner(4, 2, SMALL).actor
+    name, _ = save(tmp_path, learner, CheckpointMeta.of(learner, NAMES, ACTIONS))
+    with pytest.raises(CheckpointError, match=r"proven\.body\.weight0 has another shape"):
+        load(tmp_path / name)
+
+
+def test_a_trainer_holds_worse_weights_back_also_after_it_was_stopped(tmp_path: Path) -> None:
+    drive(tmp_path / "store.sqlite")
+    first: list[torch.Tensor] = []
+
+    def trial(actor, number: int) -> float:
+        did = actor.act(SEEN)
+        if not first:
+            first.append(did)
+        return 1.0 if torch.equal(did, first[0]) else 0.3
+
+    def run(until: int, **more: object) -> Daemon:
+        wish = Wish(SMALL.with_values(checkpoint_updates=20), **more)
+        daemon = Daemon(tmp_path, wish, trials=lambda names: trial if names == (NAMES, ACTIONS) else None)
+        daemon.stop = lambda: daemon.training is not None and daemon.training.learner.updates >= until
+        daemon.run()
+        return daemon
+
+    daemon = run(60)
+    daemon.training._proving._next = 0.0
+    daemon.training._checkpoint()
+    tensors, meta = load(tmp_path / "checkpoints" / newest(tmp_path).name)
+    assert torch.equal(actor_of(tensors, meta).act(SEEN), first[0])
+    assert not torch.equal(newest_actor_of(tensors, meta).act(SEEN), first[0])
+    beat = read_heartbeat(tmp_path)
+    assert beat is not None
+    assert "30%" in beat.held_back
+    assert json.loads((tmp_path / "trainer.json").read_text())["held_back"] == beat.held_back
+    run(100)
+    tensors, meta = load(tmp_path / "checkpoints" / newest(tmp_path).name)
+    assert torch.equal(actor_of(tensors, meta).act(SEEN), first[0]), "it knows them from the checkpoint"
+    train(tmp_path, 140)
+    tensors, _ = load(tmp_path / "checkpoints" / newest(tmp_path).name)
+    assert not has_proven(tensors), "nothing can be tried here, so the newest weights drive"

@@ -1,0 +1,77 @@
+"""New weights drive without noise only once a trial has shown that they come as far as those that drive now."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from trainer.learner.learner import Learner
+from trainer.networks.actor_critic import Actor
+
+Trial = Callable[[Actor, int], float]
+"""Has an actor drive alone in copies of the game, without noise, from the starts of the trial with this number; returns how much
+of the lap it drives on average, 0 to 1."""
+LUCK = 0.8
+"""Share of what is remembered of the best trial that is kept when the proven weights are tried again."""
+TIME_SHARE = 0.1
+"""Share of the trainer's time that trials may take."""
+
+
+class Proving:
+    """Keeps ``learner.proven``: weights that were seen to drive, whatever becomes of newer ones.
+
+    Drives with noise are always by the newest weights: what these do wrong is learned from at once.
+    """
+
+    def __init__(self, learner: Learner, clock: Callable[[], float] = time.monotonic) -> None:
+        self._learner, self._clock = learner, clock
+        self.trial: Trial | None = None
+        self._count = self._tried_at = 0
+        self._next = -math.inf
+        self.share: float | None = None
+        """How much of the lap the best weights so far drove in their trial: luck in it fades with each trial that is repeated."""
+        self.held_back: float | None = None
+        """What the newest weights drove of it, while that is less; None while they are the proven ones."""
+
+    def use(self, trial: Trial | None) -> None:
+        """Try actors by this from now on; None: they cannot be tried here, and the newest drive."""
+        if trial is None or (self.trial is not None and trial != self.trial):  # what was proven was proven elsewhere
+            self._learner.proven = None
+        if trial != self.trial:
+            self.trial, self.share, self.held_back, self._next = trial, None, None, -math.inf
+
+    @property
+    def state(self) -> str:
+        """A sentence while the newest weights are held back; else empty."""
+        if self.held_back is None or self.share is None:
+            return ""
+        return (
+            f"The newest weights drive {self.held_back:.0%} of the lap in a trial, those before {self.share:.0%}: drives without "
+            "noise are by those before."
+        )
+
+    @property
+    def due(self) -> bool:
+        """Whether actors can be tried, and it is time to do so again: at once where the human has shown something new."""
+        return self.trial is not None and (self._clock() >= self._next or self._learner.helped_at > self._tried_at)
+
+    def offer(self) -> bool:
+        """Try the newest weights; tells whether they drive now."""
+        assert self.trial is not None
+        began, self._tried_at = self._clock(), self._learner.updates
+        self._count += 1
+        proven, newest = self._learner.proven, self.trial(self._learner.newest, self._count)
+        taken = proven is None or (self.share is not None and newest >= self.share)
+        if proven is not None and not taken:
+            # Perhaps these starts are harder, or the best trial was luck: the proven weights drive from the same ones.
+            before = self.trial(proven, self._count)
+            taken = newest >= before
+            self.share = before if self.share is None else LUCK * self.share + (1 - LUCK) * before
+        if taken:
+            self._learner.prove()
+            self.share = max(newest, self.share or 0.0)
+        self.held_back = None if taken else newest
+        now = self._clock()
+        self._next = now + (now - began) / TIME_SHARE
+        return taken
