@@ -57,9 +57,9 @@ class ActionRange:
 
     def back(self, given: NDArray[np.generic]) -> NDArray[np.float32]:
         """Return ours (n, A) for actions (n, A) of the environment; what lies beyond an end counts as that end."""
-        given = np.asarray(given, np.float64)
+        x: NDArray[np.float64] = np.asarray(given, np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
-            around = np.where(given > 0, given / self.high, np.where(given < 0, -given / self.low, 0.0))
-            spread = 2.0 * (given - self.low) / (self.high - self.low) - 1.0
+            around = np.where(x > 0, x / self.high, np.where(x < 0, -x / self.low, 0.0))
+            spread = 2.0 * (x - self.low) / (self.high - self.low) - 1.0
         ours = np.where(self.around, around, spread)
         return np.clip(np.nan_to_num(ours), -1.0, 1.0).astype(np.float32)

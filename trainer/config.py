@@ -314,8 +314,8 @@ class TrainConfig:
     def with_values(self, **values: Any) -> TrainConfig:
         """Return a copy with some values changed. A time that is set replaces its steps. Raises UsageError for unknown names."""
         found = checked(TrainConfig, values, SettingPlace(error=UsageError))
-        replaced = {steps: None for seconds, steps in IN_STEPS.items() if seconds in found and steps not in found}
-        return dataclasses.replace(self, **found, **replaced)
+        replaced = {steps: None for seconds, steps in IN_STEPS.items() if seconds in found}
+        return dataclasses.replace(self, **(replaced | found))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
