@@ -244,11 +244,11 @@ class Run:
 
     def _export(self) -> None:
         """Write what the old trainer would leave behind."""
-        c = self.config
+        c, times = self.config, self.config.times()
         config = {
             "MODEL": {"MEMORY_SIZE": self.plan.memory, "TRAINING_STEPS_PER_ROUND": ROW,
                       "MAX_TRAINING_STEPS_PER_ENVIRONMENT_STEP": c.utd},
-            "ALG": {"GAMMA": c.gamma, "N_STEPS": c.n_step, "ALPHA": c.alpha, "GRAD_CLIP_CRITIC": c.grad_clip_critic,
+            "ALG": {"GAMMA": times.gamma, "N_STEPS": times.n_step, "ALPHA": c.alpha, "GRAD_CLIP_CRITIC": c.grad_clip_critic,
                     "GRAD_CLIP_ACTOR": c.grad_clip_actor},
             "ENV": {},
         }  # fmt: skip

@@ -54,7 +54,7 @@ def same_seed(learner: TQC) -> None:
 
 def gamma_once(learner: TQC, batch: Batch) -> None:
     """n-step returns bootstrapped with gamma instead of its n-th power."""
-    batch.discount = torch.where(batch.discount > 0, learner.config.gamma, 0.0)
+    batch.discount = torch.where(batch.discount > 0, learner.config.times().gamma, 0.0)
 
 
 def detached(learner: TQC) -> None:

@@ -56,7 +56,7 @@ def random_batch(rows: int, device: str) -> Batch:
         action=pair[:, OBSERVATIONS:],
         proposed=pair[:, OBSERVATIONS:],
         reward=torch.randn(rows, generator=g).to(device),
-        discount=torch.full((rows,), CONFIG.gamma, device=device),
+        discount=torch.full((rows,), CONFIG.times().gamma, device=device),
         next_observation=torch.randn(rows, OBSERVATIONS, generator=g).to(device),
         human=none,
         takeover=none,
@@ -133,7 +133,7 @@ def their_update(rows: int, device: str, ours: TQC | None = None) -> Callable[[i
     other = theirs(OBSERVATIONS, ACTIONS, config, device)
     if ours is not None:
         copy_weights(ours, other)
-    other.replay_buffer = Fixed(random_batch(rows, device), config.gamma)  # type: ignore[assignment]
+    other.replay_buffer = Fixed(random_batch(rows, device), config.times().gamma)  # type: ignore[assignment]
     return lambda count: other.train(count, rows)
 
 

@@ -34,14 +34,24 @@ class RewardSettings:
     reckless_factor: Pay = 0.0  # cost of each km/h above reckless_speed, far from the line
     wall_hug_speed: Speed = 10.0  # km/h above which moving beside the line without progress is hugging a wall
     wall_hug_factor: Pay = 0.0  # cost of each step of hugging a wall, growing with their number
-    failure_countdown: Annotated[int, Meta(ge=1, le=100_000)] = 40  # steps without progress that end the episode
-    min_steps: Annotated[int, Meta(ge=0, le=100_000)] = 40  # steps before which no episode ends for lack of progress
+    standstill_s: Annotated[float, Meta(gt=0, le=10_000)] = 2.0  # s without progress that end the episode
+    failure_countdown: Annotated[int, Meta(ge=1, le=100_000)] | None = None  # standstill_s in steps; takes precedence when set
+    least_s: Annotated[float, Meta(ge=0, le=10_000)] = 2.0  # s before which no episode ends for lack of progress
+    min_steps: Annotated[int, Meta(ge=0, le=100_000)] | None = None  # least_s in steps; takes precedence when set
     end_of_track: Annotated[float, Meta(ge=-1e6, le=1e6)] = 5.0  # reward for the finish
     reward_scale: Annotated[float, Meta(gt=0, le=1000)] = 1.0  # factor on the sum of all others, before it is squashed
 
     def as_dict(self) -> dict[str, float]:
-        """Return the settings as plain numbers, as they are kept with each session."""
-        return asdict(self)
+        """Return the settings as plain numbers, as they are kept with each session; not those that are not set."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def standstill(self, hz: float) -> tuple[int, int]:
+        """Return at ``hz`` steps in a second: steps without progress that end an episode, and steps before which none does."""
+        countdown, least = self.failure_countdown, self.min_steps
+        return (
+            max(1, round(self.standstill_s * hz)) if countdown is None else countdown,
+            round(self.least_s * hz) if least is None else least,
+        )
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> RewardSettings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta
 
@@ -21,6 +21,15 @@ Steps = Annotated[int, Meta(ge=0, le=10**12)]
 Size = Annotated[int, Meta(ge=1, le=4096)]
 """Far more than anyone trains with: a setting from a file must not ask for all the memory there is."""
 Beta = Annotated[float, Meta(ge=0, lt=1)]
+
+
+class Times(NamedTuple):
+    """Settings in seconds, in a game whose rate is known."""
+
+    gamma: float
+    """Discount for each step."""
+    n_step: int
+    stalled_steps: int
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,12 @@ class TrainConfig:
     frozen_effnet: bool = False
     """Use torchvision's EfficientNet-B0 (Tan and Le 2019), trained on photographs and never changed here, instead of convolutions
     of its own."""
+    image_shift: Annotated[int, Meta(ge=0, le=64)] = 4
+    """Pictures that are learned from are shifted at random, by so many of 84 rows at most and at least by one (DrQ, Kostrikov et
+    al. 2020): what is learned then holds for the picture beside as well. 0 is off."""
+    shared_encoder: bool = True
+    """The actor sees with the critics' encoder, which its own loss does not change (DrQ-v2, Yarats et al. 2021). A run that
+    began with two of them keeps both."""
 
     # TQC (Kuznetsov et al. 2020)
     learner: Literal["fast", "plain"] = "fast"
@@ -95,13 +110,19 @@ class TrainConfig:
     """Size of the random subset of target critics in each target (REDQ, Chen et al. 2021); all when none."""
     critic_loss: Literal["quantile_huber", "mse"] = "quantile_huber"
     """TQC's, or ``mse`` for critics of one quantile: the squared error of SAC, REDQ and RLPD."""
-    gamma: Annotated[float, Meta(gt=0, le=1)] = 0.9925
-    """Discount for each step."""
-    n_step: Annotated[int, Meta(ge=1, le=1000)] = 3
-    """Rewards summed before the bootstrap."""
-    stalled_steps: Annotated[int, Meta(ge=0, le=1000)] = 40
-    """In an episode that ended because the car no longer moved on, the returns of so many of the agent's last steps go on to that
-    end: a guess about standing vouches for itself and takes thousands of updates to fade. (Not with a recurrent network.)"""
+    gamma: Annotated[float, Meta(gt=0, le=1)] | None = None
+    """Discount for each step; when none, it follows from ``horizon_s``."""
+    horizon_s: Positive = 20 / 3
+    """Seconds that the agent looks ahead: a step's discount is 1 - 1 / (``horizon_s`` x steps in a second), 0.9925 at 20 Hz."""
+    n_step: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    """Rewards summed before the bootstrap; when none, those of ``n_step_s``."""
+    n_step_s: NotNegative = 0.15
+    """Seconds of rewards summed before the bootstrap, one step at least: three at 20 Hz."""
+    stalled_steps: Annotated[int, Meta(ge=0, le=1000)] | None = None
+    """``stalled_s`` in steps, as earlier versions had it; takes precedence when set."""
+    stalled_s: Annotated[float, Meta(ge=0, le=60)] = 2.0
+    """In an episode that ended because the car no longer moved on, the returns of so many of the agent's last seconds go on to
+    that end: a guess about standing vouches for itself and takes thousands of updates to fade. (Not with a recurrent network.)"""
     stop_at_driver_change: bool = True
     """End n-step returns where the driver changes; otherwise the human's takeover pays for the agent's blunder."""
     polyak: Share = 0.995
@@ -270,6 +291,17 @@ class TrainConfig:
             if not good:
                 raise UsageError(f"These training settings make no sense: {text}.")
 
+    def times(self, hz: float = 20.0) -> Times:
+        """Return what is set in seconds as it is in a game of ``hz`` steps in a second."""
+        if self.network == "recurrent":
+            hz = 20.0  # its sequences have one length, whatever comes
+        return Times(
+            # Twelve places: more than anyone writes, and what is meant by 0.9925 comes out as 0.9925.
+            gamma=max(0.0, round(1 - 1 / (self.horizon_s * hz), 12)) if self.gamma is None else self.gamma,
+            n_step=max(1, round(self.n_step_s * hz)) if self.n_step is None else self.n_step,
+            stalled_steps=round(self.stalled_s * hz) if self.stalled_steps is None else self.stalled_steps,
+        )
+
     @property
     def scales_observations(self) -> bool:
         """Whether observations are scaled: where it is asked for, and the network takes plain vectors."""
@@ -282,8 +314,10 @@ class TrainConfig:
         return self.drop_per_critic * used if self.drop_pool is None else self.drop_pool
 
     def with_values(self, **values: Any) -> TrainConfig:
-        """Return a copy with some values changed. Raises UsageError for unknown names."""
-        return dataclasses.replace(self, **checked(TrainConfig, values, SettingPlace(error=UsageError)))
+        """Return a copy with some values changed. A time that is set replaces its steps. Raises UsageError for unknown names."""
+        found = checked(TrainConfig, values, SettingPlace(error=UsageError))
+        replaced = {steps: None for seconds, steps in IN_STEPS.items() if seconds in found}
+        return dataclasses.replace(self, **(replaced | found))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -300,6 +334,8 @@ class TrainConfig:
 
 
 NAMES = frozenset(f.name for f in fields(TrainConfig))
+IN_STEPS = {"horizon_s": "gamma", "n_step_s": "n_step", "stalled_s": "stalled_steps"}
+"""What may also be set for a step, or in steps; that takes precedence."""
 
 
 def beyond_bounds(name: str, value: object) -> bool:
@@ -314,6 +350,10 @@ def beyond_bounds(name: str, value: object) -> bool:
 
 
 PLAIN = TrainConfig(
+    image_shift=0,
+    shared_encoder=False,
+    gamma=0.9925,
+    n_step=3,
     bc_weight=0.0,
     own_finishes=0,
     lap_utd=0.0,

@@ -7,7 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from data.errors import DeviceError
 from data.exchange.checks import EpisodeRefusedError
+from data.ranges import ActionRange
 
 SLACK = 1e-3
 """By how much of its range an action may exceed it, through rounding."""
@@ -79,11 +81,13 @@ def _at(value: Any, i: int) -> Any:
 def around_zero(space: Any, actions: np.ndarray) -> np.ndarray:
     """Return (n, A) actions of a flat Box as ours, in [-1, 1] with rest at 0: what ``GymEnv.scaled`` undoes.
 
-    Where the range holds 0, its ends are 1 and -1; any other range is spread evenly; where there is no bound, 1 stands for it.
     Raises EpisodeRefusedError when an action lies outside of the space.
     """
-    low, high = np.asarray(space.low, np.float64), np.asarray(space.high, np.float64)
-    low, high = np.where(np.isfinite(low), low, -1.0), np.where(np.isfinite(high), high, 1.0)
+    try:
+        scaled = ActionRange(space)
+    except DeviceError as error:
+        raise EpisodeRefusedError(f"the dataset states a range that does not exist. {error}") from error
+    low, high = scaled.low, scaled.high
     given = np.asarray(actions, np.float64)
     if given.shape != (len(given), len(low)):
         raise EpisodeRefusedError(f"its actions have shape {given.shape} where rows of {len(low)} numbers were stated")
@@ -92,11 +96,7 @@ def around_zero(space: Any, actions: np.ndarray) -> np.ndarray:
     if out.any():
         row, k = np.argwhere(out)[0]
         stated = f"{low[k]:g} to {high[k]:g}"
-        if not (np.isfinite(space.low[k]) and np.isfinite(space.high[k])):
-            stated += " (the dataset states no bound, so 1 stands for it)"
+        if not scaled.stated[k]:
+            stated += " (where the dataset states no bound, hitl takes this one)"
         raise EpisodeRefusedError(f"its action number {k} leaves the range {stated}: {given[row, k]:g} in step {row}")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        around = np.where(given > 0, given / high, np.where(given < 0, -given / low, 0.0))
-        spread = 2.0 * (given - low) / (high - low) - 1.0
-    ours = np.where((low <= 0.0) & (high >= 0.0), around, spread)
-    return np.clip(np.nan_to_num(ours), -1.0, 1.0).astype(np.float32)
+    return scaled.back(given)

@@ -15,6 +15,9 @@ from hitl.home import Home, add_home, home_path
 if TYPE_CHECKING:
     from trainer.tmrl.config import KeyUse
 
+BY_TRACK = ("progress", "max_stray")
+"""Terms of the reward that follow the track where they are not set."""
+
 
 class Shown(NamedTuple):
     """One setting as it is in force."""
@@ -79,7 +82,7 @@ def _in_force(home: Home, args: argparse.Namespace) -> Iterator[Shown]:
     wish = Wish.of(settings.train)
     config = wish.config_where(road) if stored is None else wish.of_run(stored)
     preset = settings.train.get("preset", "hitl" if road else "plain")
-    whole = {"train": config.to_dict(), "reward": RewardSettings().as_dict() | {"progress": None, "max_stray": None}}
+    whole = {"train": config.to_dict(), "reward": asdict(RewardSettings()) | dict.fromkeys(BY_TRACK)}
     whole["reward"] |= settings.reward
     usual = TrainConfig().to_dict()
     for section in TABLES:
@@ -89,7 +92,7 @@ def _in_force(home: Home, args: argparse.Namespace) -> Iterator[Shown]:
             origin = settings.origin.get(f"{section}.{name}", "default")
             if section == "train" and origin == "default" and value != usual[name]:
                 origin = f"preset {preset}" if stored is None or wish.changes is None else "this run"
-            if section == "reward" and value is None:
+            if section == "reward" and name in BY_TRACK and value is None:
                 origin = "the track"
             yield Shown(section, name, value, origin)
     for name, row in settings.controls.items():

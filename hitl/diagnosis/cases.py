@@ -159,6 +159,6 @@ def _probe(store: Store, folder: Path, drives: Drives | None) -> Probe | None:
             continue
         if learner.observation_size != drives.observation.shape[1]:
             return None
-        batch = batch_of(drives, learner.config.gamma)
+        batch = batch_of(drives, learner.config.times(drives.hz).gamma)
         return look(learner, batch, record.name) if batch is not None else None
     return None

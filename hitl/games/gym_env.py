@@ -1,7 +1,7 @@
 """Any Gymnasium environment with a Box action, as the session drives it: vectors in, vectors out, actions around 0.
 
-How our actions become the environment's: ``hitl.games.ranges``. Which control of the pad moves which number is a setting; the
-defaults below are a guess for the rest.
+How our actions become the environment's: ``data.ranges``. Which control of the pad moves which number is a setting; the
+rest is guessed from their ranges.
 
 One thread does everything with an environment (``hitl.games.hang_guard.Worker``). Before anything is recorded, one episode is
 begun, one step is made, and the answers are checked: an environment of another form is refused in a sentence.
@@ -15,6 +15,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -24,10 +25,11 @@ from numpy.typing import NDArray
 
 from data.errors import DeviceError
 from data.numbers import said, which
+from data.ranges import ActionRange
 from hitl.games.base import AT_REST
 from hitl.games.hang_guard import RESET_S, EnvironmentLost, Worker, brief
 from hitl.games.pictures import Misfit, Sight
-from hitl.games.ranges import ActionRange
+from hitl.pads.base import Control
 from hitl.road.line import Place
 from hitl.settings import PictureSettings
 
@@ -37,7 +39,6 @@ CONTROLS: dict[str, tuple[str, ...]] = {
     "MountainCarContinuous-v0": ("gas_brake",),
 }
 NAMES: dict[str, tuple[str, ...]] = {"CarRacing-v3": ("steer", "gas", "brake")}
-_GUESS = ("steer", "gas_brake")
 _PATIENT_S = 10.0  # s that one step may take in lock-step
 HANG_S = 2.0  # s in real time: the environment's time stands still meanwhile, so a busy machine costs ticks, not the episode
 CLOSE_S = 5.0
@@ -296,17 +297,43 @@ def action_names(name: str, size: int) -> tuple[str, ...]:
     return known if known and len(known) == size else tuple(f"action_{k}" for k in range(size))
 
 
-def controls_for(name: str, size: int, chosen: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """Return which control of the pad moves each action number: as chosen, as known, or a guess. Raises DeviceError."""
+def controls_for(name: str, scaled: ActionRange, chosen: Mapping[str, tuple[str, ...]]) -> tuple[Control, ...]:
+    """Return what of the pad moves each action number: as chosen, as known, or a guess by its range. Raises DeviceError."""
     short = name.rsplit(":", 1)[-1]
+    size = len(scaled)
     if (given := chosen.get(name) or chosen.get(short)) is not None:
         if len(given) != size:
             raise DeviceError(
                 f"settings.toml gives {len(given)} controls to '{short}', which takes {size} action numbers: write one for each."
             )
-        return given
-    known = CONTROLS.get(short, _GUESS)
-    return (known + ("none",) * size)[:size]
+    else:
+        known = CONTROLS.get(short)
+        given = known if known and len(known) == size else _guess(scaled)
+    return tuple(_within(Control.named(control), scaled, k) for k, control in enumerate(given))
+
+
+def _guess(scaled: ActionRange) -> tuple[str, ...]:
+    """Numbers whose range begins or ends at 0 are pedals, gas first; of the others the first one steers."""
+    pedals = ["gas", "brake"]
+    others = ["steer"] if scaled.one_way.any() else ["steer", "gas_brake"]
+    guessed = []
+    for low, one_way in zip(scaled.low, scaled.one_way, strict=True):
+        left = pedals if one_way else others
+        guessed.append(("-" if one_way and low < 0.0 else "") + left.pop(0) if left else "none")
+    return tuple(guessed)
+
+
+def _within(control: Control, scaled: ActionRange, k: int) -> Control:
+    """Return the control as it moves action number ``k``, whose range may not have its rest where our 0 is.
+
+    A pedal in a range without 0 (1000 to 2000) rests at its lower end, or at the upper one if reversed. Steering in a range that
+    begins or ends at 0 (0 to 255) rests in its middle.
+    """
+    if control.name in ("gas", "brake") and not scaled.around[k]:
+        return replace(control, rest=-control.swing, swing=2.0 * control.swing)
+    if control.name == "steer" and scaled.one_way[k]:
+        return replace(control, rest=0.5 if scaled.high[k] > 0.0 else -0.5, swing=0.5 * control.swing)
+    return control
 
 
 def _info(info: dict[str, Any], reason: str | None) -> dict[str, Any]:

@@ -120,7 +120,7 @@ def _gym(name: str, options: SessionOptions, home: Home) -> World:
     env = open_gym(name, hz=hz, render=options.show, pictures=player.pictures)
     size = env.action_space.shape[0]
     try:
-        controls = controls_for(name, size, player.controls)
+        controls = controls_for(name, env.scaled, player.controls)
     except DeviceError:
         env.close()
         raise

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hitl.pads.base import Control
 from hitl.protocols import Clock
 from hitl.road.line import ReferenceLine
 from hitl.road.track import Track
@@ -31,7 +32,7 @@ class World:
     task: Any  # a DrivingTask, or NoTask
     observation_names: tuple[str, ...]
     action_names: tuple[str, ...]
-    controls: tuple[str, ...] = ()  # of the pad, for each action; empty: the actions' names say it
+    controls: tuple[Control, ...] = ()  # of the pad, for each action; empty: the actions' names say it
     reward: Mapping[str, float] = field(default_factory=dict)
     has_line: bool = True  # False: there is no progress, no corner, and nothing for the scripted driver to follow
     frame_shape: tuple[int, ...] = ()  # rows and columns of the picture in each observation; empty: there is none

@@ -61,8 +61,22 @@ class Pad(Protocol):
         ...
 
 
-def to_action(state: PadState, names: Sequence[str]) -> Action:
-    """Return the player's action, float32 (A,) in [-1, 1], in the order of a game's action ``names``.
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What of a pad moves one number of an action: ``rest`` + ``swing`` times its value, held to [-1, 1]."""
+
+    name: str  # steer, gas, brake, gas_brake; none: never moved
+    rest: float = 0.0
+    swing: float = 1.0
+
+    @classmethod
+    def named(cls, name: str) -> Control:
+        """Return the control of that name; with a minus in front it is reversed."""
+        return cls(name[1:], swing=-1.0) if name.startswith("-") else cls(name)
+
+
+def to_action(state: PadState, controls: Sequence[str | Control]) -> Action:
+    """Return the player's action, float32 (A,) in [-1, 1]: one number for each of ``controls``, a game's action names or more.
 
     ``gas_brake`` is gas minus brake. Separate ``gas`` and ``brake`` are the pedal itself: 0 when released, never below.
     The game's pad is sent ``max(0, action)`` (tmrl does the same), so 0 and -1 both mean released, and a half-pressed
@@ -73,18 +87,19 @@ def to_action(state: PadState, names: Sequence[str]) -> Action:
     """
     gas, brake, steer = (state.gas, state.brake, state.steer) if state.connected else (0.0, 0.0, 0.0)
     values = {"gas_brake": gas - brake, "gas": gas, "brake": brake, "steer": steer, "none": 0.0}
-    unknown = [name for name in names if name.removeprefix("-") not in values]
+    meant = [Control.named(control) if isinstance(control, str) else control for control in controls]
+    unknown = [control.name for control in meant if control.name not in values]
     if unknown:
         raise ValueError(f"a pad has no control for the action {unknown[0]!r}; it knows {', '.join(values)}")
-    moved = [-values[name[1:]] if name.startswith("-") else values[name] for name in names]
+    moved = [control.rest + control.swing * values[control.name] for control in meant]
     return np.clip(np.array(moved, dtype=np.float32), -1.0, 1.0)
 
 
-def neutral_action(names: Sequence[str]) -> Action:
+def neutral_action(controls: Sequence[str | Control]) -> Action:
     """Return the action with everything released and the wheel straight: float32 (A,)."""
-    return to_action(PadState(), names)
+    return to_action(PadState(), controls)
 
 
-def braking_action(names: Sequence[str]) -> Action:
+def braking_action(controls: Sequence[str | Control]) -> Action:
     """Return the action that stops the car: brake pressed, gas released, wheel straight: float32 (A,)."""
-    return to_action(PadState(brake=1.0), names)
+    return to_action(PadState(brake=1.0), controls)

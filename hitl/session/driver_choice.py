@@ -14,7 +14,7 @@ from data.recording.recorder import Recorder
 from data.records import HUMAN
 from hitl import arbiter
 from hitl.drivers.human import HumanSide, persons_pad
-from hitl.pads.base import braking_action, neutral_action, to_action
+from hitl.pads.base import Control, braking_action, neutral_action, to_action
 from hitl.pads.hands import look, together
 from hitl.protocols import Clock
 
@@ -30,7 +30,7 @@ class DriverChoice:
     def __init__(
         self,
         settings: arbiter.GatingSettings,
-        controls: Sequence[str],
+        controls: Sequence[str | Control],
         clock: Clock,
         recorder: Recorder,
         tell: Callable[[str, str], None],

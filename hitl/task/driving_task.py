@@ -42,7 +42,7 @@ class DrivingTask:
         given = self.settings.reward or {}
         reward = given if isinstance(given, RewardSettings) else replace(ours, **given)  # type: ignore[arg-type]
         self.max_steps = round((self.settings.max_seconds or 10 + length / WALKING_PACE) * self.settings.hz)
-        self.reward = Reward(track.line.length, reward)
+        self.reward = Reward(track.line.length, reward, self.settings.hz)
         self.observer = Observer(track.line, track.half_width, self.settings.observation)
 
     def names(self, actions: Sequence[str]) -> tuple[str, ...]:

@@ -43,12 +43,15 @@ def squash(total: float, settings: RewardSettings) -> float:
 class Reward:
     """Adds the terms up over one episode and says when it is over.
 
-    ``length_m``: length of the line. Progress is paid against the farthest point reached, so it is never paid twice.
+    ``length_m``: length of the line; ``hz``: steps in a second. Progress is paid against the farthest point reached, so it is
+    never paid twice.
     """
 
-    def __init__(self, length_m: float, settings: RewardSettings | None = None) -> None:
+    def __init__(self, length_m: float, settings: RewardSettings | None = None, hz: float = 20.0) -> None:
         self.length_m = length_m
         self.settings = settings or RewardSettings()
+        self.countdown, self.least = self.settings.standstill(hz)
+        """Steps without progress that end the episode, and steps before which it does not end so."""
         self.begin(0.0)
 
     def begin(self, progress_m: float) -> None:
@@ -85,7 +88,6 @@ class Reward:
             return reward + settings.end_of_track, "finish"  # outside the tanh, or it could not be felt
         if distance_m > settings.max_stray:
             return reward, "off_road"
-        stuck = self.idle >= settings.failure_countdown and self.steps > settings.min_steps
-        if stuck or self.hugging > 3 * settings.failure_countdown:
+        if (self.idle >= self.countdown and self.steps > self.least) or self.hugging > 3 * self.countdown:
             return reward, "stalled"
         return reward, None

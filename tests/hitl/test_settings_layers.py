@@ -61,7 +61,8 @@ def test_the_run_that_goes_on_lies_where_a_preset_would(tmp_path: Path, capsys: 
     found = shown(tmp_path, capsys)["train"]
     assert found["gamma"] == {"value": 0.9, "from": "this run"}
     assert found["n_step"] == {"value": 4, "from": "settings.toml"}
-    assert shown(tmp_path, capsys, "--preset", "hitl")["train"]["gamma"]["value"] == 0.9925
+    hitl = shown(tmp_path, capsys, "--preset", "hitl")["train"]
+    assert (hitl["gamma"]["value"], hitl["horizon_s"]["value"]) == (None, 20 / 3)
     assert Wish.of(load(Home(tmp_path), "train").train).of_run(SMALL.with_values(gamma=0.9).to_dict()).n_step == 4
 
 

@@ -197,7 +197,7 @@ class MetricRows:
         with contextlib.suppress(StoreError), Store(self._store_path) as store:
             store.add_metrics(learner.updates, values)
         if batch is not None:
-            for finding in self._checks.look(learner, batch, values, intake.terminated):
+            for finding in self._checks.look(learner, batch, values, intake.terminated, replay.rates):
                 report.event("diagnosis", f"{finding.sentence} {finding.advice}", "warning", {"fault": finding.fault})
             for fault in self._checks.gone():
                 report.event("diagnosis", f"No longer so: {FAULTS[fault].title}.", "info", {"fault": fault})

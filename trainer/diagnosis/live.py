@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
 
 import torch
 
-from trainer.config import TrainConfig
+from trainer.config import Times, TrainConfig
 from trainer.diagnosis import probe
 from trainer.diagnosis.case import Case, Check
 from trainer.diagnosis.catalogue import FAULTS
 from trainer.diagnosis.checks import batch_checks, critic_checks, policy_checks, probe_checks
 from trainer.diagnosis.finding import Finding, Outcome
 from trainer.diagnosis.history import from_rows
-from trainer.diagnosis.recipe import Recipe, from_settings
+from trainer.diagnosis.recipe import from_settings
 from trainer.learner.learner import Learner
 from trainer.replay.batch import Batch
 
@@ -50,18 +50,19 @@ CHECKS: tuple[Check, ...] = (
 """What can be judged while training; how the drives go is judged by ``hitl diagnose``."""
 
 
-def wrong_discounts(batch: Batch, recipe: Recipe) -> Finding | None:
-    """Look at every discount of a batch: gamma to the power of 1 to n, or 0 after a terminal step, and nothing else."""
-    if recipe.gamma is None or recipe.n_step is None:
-        return None
-    powers = recipe.gamma ** torch.arange(1, recipe.n_step + 1, dtype=torch.float64)
-    allowed = torch.cat((torch.zeros(1, dtype=torch.float64), powers)).to(batch.discount.device)
+def wrong_discounts(batch: Batch, times: Sequence[Times]) -> Finding | None:
+    """Look at every discount of a batch: gamma to the power of 1 to n, or 0 after a terminal step, and nothing else.
+
+    ``times``: of each rate at which was driven.
+    """
+    powers = [t.gamma ** torch.arange(1, t.n_step + 1, dtype=torch.float64) for t in times]
+    allowed = torch.cat((torch.zeros(1, dtype=torch.float64), *powers)).to(batch.discount.device)
     off = (batch.discount.double()[:, None] - allowed).abs().min(1).values > 1e-5
     if not bool(off.any()):
         return None
     value = float(batch.discount[off][0])
     text = f"{float(off.float().mean()):.0%} of a batch have another discount, such as {value:.5f}"
-    sentence = f"Targets are bootstrapped with something else than gamma to the power of 1 to {recipe.n_step}."
+    sentence = f"Targets are bootstrapped with something else than gamma to the power of 1 to {max(t.n_step for t in times)}."
     return Finding(sentence, (text,), 0.99, fault="discount-power", source="batch")
 
 
@@ -88,7 +89,7 @@ class LiveChecks:
     def __init__(
         self, config: TrainConfig, every_s: float = EVERY_S, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.recipe = from_settings(config.to_dict(), None, 20.0, None)
+        self._config = config
         self.every_s, self._clock = every_s, clock
         self._began = self._looked_at = clock()
         self.spent_s = 0.0
@@ -127,10 +128,18 @@ class LiveChecks:
         gone, self._gone = self._gone, []
         return gone
 
-    def look(self, learner: Learner, batch: Batch, metrics: Mapping[str, float], ended: int = 0) -> list[Finding]:
+    def look(
+        self,
+        learner: Learner,
+        batch: Batch,
+        metrics: Mapping[str, float],
+        ended: int = 0,
+        rates: Collection[float] = (20.0,),
+    ) -> list[Finding]:
         """Take in a row of metrics and, when it is time, look; return what has just been found wrong.
 
-        ``batch``: rows just learned from; ``ended``: terminated episodes in the replay.
+        ``batch``: rows just learned from; ``ended``: terminated episodes in the replay; ``rates``: steps in a second there, one
+        or more.
         """
         began = self._clock()
         if began - self._looked_at < self.every_s or self.spent_s + self._cost > SHARE * (began - self._began):
@@ -139,7 +148,7 @@ class LiveChecks:
         self._rows.append({**metrics, "updates": float(learner.updates)})
         if len(self._rows) > MOST_ROWS:
             del self._rows[:-1:2]
-        found, news = self._all(learner, batch, ended), []
+        found, news = self._all(learner, batch, ended, rates), []
         for fault in {**self._streaks, **found}:
             before = self._streaks.get(fault, 0)
             streak = self._streaks[fault] = max(before, 0) + 1 if fault in found else min(before, 0) - 1
@@ -155,14 +164,18 @@ class LiveChecks:
         self.spent_s, self._cost, self.looks = self.spent_s + cost, max(0.9 * self._cost, cost), self.looks + 1
         return sorted(news, key=lambda f: -f.weight)
 
-    def _all(self, learner: Learner, batch: Batch, ended: int) -> dict[str, Finding]:
+    def _all(self, learner: Learner, batch: Batch, ended: int, rates: Collection[float]) -> dict[str, Finding]:
         """Return the heaviest finding of each fault, without notes."""
+        recipe = from_settings(self._config.to_dict(), None, max(rates), None)
+        if len(rates) > 1:
+            recipe.gamma = None  # each rate has its own
         case = Case(
             history=from_rows(self._rows, "metrics", ours=True),
-            recipe=self.recipe,
+            recipe=recipe,
             probe=probe.look(learner, few(batch, PROBED), "the critic in training"),
         )
         outcomes: list[Outcome | None] = [outcome for check in CHECKS for outcome in check(case)]
-        outcomes += [wrong_discounts(batch, self.recipe), terminals_missing(batch, self._terminals, ended)]
+        times = [self._config.times(hz) for hz in rates]
+        outcomes += [wrong_discounts(batch, times), terminals_missing(batch, self._terminals, ended)]
         found = [o for o in outcomes if isinstance(o, Finding) and o.rank != "note"]
         return {f.fault: f for f in sorted(found, key=lambda f: f.weight)}

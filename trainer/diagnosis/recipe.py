@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.errors import shown
+from data.errors import UsageError, shown
 from data.reward import RewardSettings
+from trainer.config import TrainConfig
 from trainer.tmrl.config import unknown
 from trainer.tmrl.reader import ALG, ENV, MODEL, REWARD, TmrlConfig
 from trainer.tmrl.values import plain
@@ -142,9 +144,12 @@ def from_settings(
     train: Mapping[str, Any], reward: Mapping[str, Any] | None, hz: float, lookahead_m: float | None
 ) -> Recipe:
     """Take what matters from our own training settings (``TrainConfig.to_dict``) and a session's reward settings."""
+    times = None
+    with contextlib.suppress(UsageError):  # of another version
+        times = TrainConfig.from_dict(train).times(hz) if "gamma" in train else None
     return Recipe(
-        gamma=train.get("gamma"),
-        n_step=train.get("n_step"),
+        gamma=times.gamma if times else None,
+        n_step=times.n_step if times else None,
         alpha=train.get("alpha"),
         learn_alpha=train.get("learn_alpha"),
         backup_clip=train.get("backup_clip"),

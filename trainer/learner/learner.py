@@ -15,7 +15,10 @@ from trainer.learner.flat import FlatOptimiser, FlatParameters
 from trainer.learner.metrics import UpdateMetrics
 from trainer.learner.quantile import midpoints
 from trainer.networks.actor_critic import Actor, Critics
+from trainer.networks.encoded import EncodedEnsemble
+from trainer.networks.pictures import PictureEnsemble
 from trainer.replay.batch import Batch
+from trainer.replay.pixels import shifted
 
 LATER_NUMBERS = frozenset(
     {"helped_at", "demo_rows", "reward_scale", "clones_until", "reward_unit", "paid", "paid_batches", "unit_known"}
@@ -40,6 +43,7 @@ class Learner(ABC):
             self.actor = Actor(observation_size, action_size, config).to(self.device)
             self.critics = Critics(observation_size, action_size, config).to(self.device)
         self.critics.units = self.actor.units  # one for all
+        self._share_encoder()
         self.targets = copy.deepcopy(self.critics)
         self.average = copy.deepcopy(self.actor) if config.actor_average is not None else None
         """Mean of the actor's weights over its last updates (Polyak and Juditsky 1992, with forgetting)."""
@@ -94,6 +98,7 @@ class Learner(ABC):
     def _begin_update(self, batch: Batch) -> tuple[Batch, bool]:
         """Count an update; return the batch in the units learned in, and whether this update is one to look at closely."""
         self.updates += 1
+        batch = shifted(batch, self.config, self.generator)
         detailed = self.updates % self.config.metrics_every == 0 or self.updates == 1
         if self.actor.units is not None:
             assert isinstance(batch.observation, Tensor)
@@ -118,7 +123,7 @@ class Learner(ABC):
         self.paid_batches += 1
         self.paid.lerp_(batch.reward.square().mean(), 1 / min(self.paid_batches, PAID_SPAN))
         if may_change:
-            usual, seen = self.paid.sqrt() / self.config.n_step, self.paid > 0
+            usual, seen = self.paid.sqrt() / self.config.times().n_step, self.paid > 0
             off = (usual > 2 * self.reward_unit) | (seen & (usual < 0.5 * self.reward_unit))
             self._change_reward_unit(torch.where(off, usual.log2().round().exp2(), self.reward_unit))
             self.unit_known |= seen
@@ -144,10 +149,17 @@ class Learner(ABC):
         self.paid_batches = 0
 
     def _follow(self) -> None:
-        """Let the target critics and the averaged actor follow the weights."""
+        """Let the actor's encoder, the target critics and the averaged actor follow the weights."""
+        self._share_encoder()
         self.target_flat.values.lerp_(self.critic_flat.values, 1 - self.config.polyak)
         if self.average_flat is not None:
             self.average_flat.values.lerp_(self.actor_flat.values, 1 - self.actor_average)
+
+    def _share_encoder(self) -> None:
+        """Let an actor that sees with the critics' encoder have the newest one."""
+        actor, critics = self.actor.body, self.critics.body
+        if isinstance(actor, EncodedEnsemble) and isinstance(critics, EncodedEnsemble) and not actor.trains_encoder:
+            actor.see_with(critics)
 
     def _noise(self, batch: Batch) -> Tensor:
         """Return standard normal noise (B, A)."""
@@ -262,7 +274,7 @@ class Learner(ABC):
         """
         c = self.config
         paid = max(float(self.reward_scale), abs(c.alpha) * self.action_size) or 1.0
-        return max(c.explosion, 10.0 / max(1.0 - c.gamma, 1e-6)) * paid
+        return max(c.explosion, 10.0 / max(1.0 - c.times().gamma, 1e-6)) * paid
 
     def healthy(self) -> bool:
         """Whether all parameters are finite and Q has not exploded (one host sync)."""
@@ -329,6 +341,9 @@ class Learner(ABC):
                 network.load_state_dict(part)
             elif name == "targets":
                 network.load_state_dict(self.critics.state_dict())
+        actor, critics = self.actor.body, self.critics.body
+        if isinstance(actor, PictureEnsemble) and isinstance(critics, PictureEnsemble):
+            actor.trains_encoder = not (self.config.shared_encoder and actor.sees_with(critics))
         if self.average is not None:
             part = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
             self.average.load_state_dict(part or self.actor.state_dict())

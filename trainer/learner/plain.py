@@ -136,7 +136,8 @@ def descend(
 def forward(net: Ensemble, x: Sight) -> Tensor:
     """Return the outputs (E, B, O) of any of the networks for ``x`` (B, I), as part of a graph."""
     if isinstance(net, EncodedEnsemble):
-        return mlp(net.head, torch.cat(net.parts(x), 1))
+        seen, features, action = net.parts(x)
+        return mlp(net.head, torch.cat((seen, features if net.trains_encoder else features.detach(), action), 1))
     assert isinstance(x, Tensor)
     return mlp(net, x) if isinstance(net, MlpEnsemble) else net.body(x.expand(net.members, *x.shape))
 

@@ -16,7 +16,7 @@ class EncodedTape(Tape):
 
     def __init__(self, net: EncodedEnsemble, x: Any, members: Tensor | None) -> None:
         self.net = net
-        with torch.enable_grad():
+        with torch.set_grad_enabled(net.trains_encoder):
             plain, self.features, action = net.parts(x)
         self.where = slice(plain.shape[1], plain.shape[1] + self.features.shape[1])
         with torch.no_grad():
@@ -31,7 +31,7 @@ class EncodedTape(Tape):
         """See ``Tape.back``; of the inputs, the action's alone (B, A): pictures and the past are as they are."""
         g = self.tape.back(gradient, inputs=True, parameters=parameters)
         assert g is not None
-        if parameters:
+        if parameters and self.net.trains_encoder:
             # The .grad of every parameter stays the view that it is: it is added to in place.
             torch.autograd.backward(self.features, g[:, self.where], inputs=list(self.net.encoder.parameters()))
         return g[:, self.where.stop :] if inputs else None
@@ -47,10 +47,23 @@ class EncodedEnsemble(nn.Module, ABC):
     encoder: nn.Module
     head: MlpEnsemble
     """Registered last: the last of all biases is its."""
+    trains_encoder = True
+    """Whether a loss of this ensemble changes its encoder. If not, the encoder is another's (see ``see_with``)."""
 
     @abstractmethod
     def parts(self, x: Any) -> tuple[Tensor, Tensor, Tensor]:
         """Return what goes straight to the heads (B, K), the encoder's features (B, F) and the action (B, A), A 0 in an actor."""
+
+    @torch.no_grad()
+    def see_with(self, other: EncodedEnsemble) -> None:
+        """Take over the weights of another one's encoder. Each keeps its own copy, so that an actor alone can drive."""
+        for mine, theirs in zip(self.encoder.parameters(), other.encoder.parameters(), strict=True):
+            mine.copy_(theirs)
+
+    def sees_with(self, other: EncodedEnsemble) -> bool:
+        """Whether both encoders are the same."""
+        pairs = zip(self.encoder.parameters(), other.encoder.parameters(), strict=True)
+        return all(torch.equal(mine, theirs) for mine, theirs in pairs)
 
     def run(self, x: Any, *, members: Tensor | None = None) -> EncodedTape:
         """Return outputs and tape; see ``MlpEnsemble.run``."""

@@ -97,6 +97,7 @@ class PictureEnsemble(EncodedEnsemble):
         else:
             self.encoder = Convolutions(self.image, config.cnn_filters, config.cnn_output)
         self.head = mlp(config, shape, self.start + config.cnn_output + shape.actions)
+        self.trains_encoder = bool(shape.actions) or not config.shared_encoder
 
     def parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See ``EncodedEnsemble.parts``; x is (B, I)."""

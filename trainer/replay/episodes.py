@@ -13,9 +13,11 @@ from trainer.replay.rows import RowTable
 class Episode:
     """Rows of one episode in the order of ``t``."""
 
-    def __init__(self) -> None:
+    def __init__(self, hz: float) -> None:
         self.rows = np.empty(0, np.int64)
         self.record: EpisodeRecord | None = None
+        self.hz = hz
+        """Steps in a second."""
         self.last_row = -1
         """Row of what was seen after the last step; -1 where that is not known."""
         self.missing, self.last_missing = 0, -1
@@ -52,10 +54,10 @@ class Episode:
             return None
         return record.last_observation
 
-    def settle(self, table: RowTable, config: TrainConfig, hz: float) -> np.ndarray:
+    def settle(self, table: RowTable, config: TrainConfig) -> np.ndarray:
         """Work out the returns of rows whose future is now known; return the rows that may be drawn from now on."""
-        c, record, rows, first = config, self.record, self.rows, self.ready
-        to_end = self._stalled_steps(table, config)
+        c, times, record, rows, first = config, config.times(self.hz), self.record, self.rows, self.ready
+        to_end = self._stalled_steps(table, times.stalled_steps)
         if first >= len(rows):
             return rows[:0]
         known = first - max(0, min(first, len(rows) - to_end))  # rows that could be drawn, and are worked out once more
@@ -67,10 +69,10 @@ class Episode:
             table.t[part],
             complete=self.complete,
             has_last=self._knows_last(table),
-            gamma=c.gamma,
-            n_step=c.n_step,
+            gamma=times.gamma,
+            n_step=times.n_step,
             handover_cost=c.handover_cost,
-            skip=round(c.skip_before_takeover_s * hz),
+            skip=round(c.skip_before_takeover_s * self.hz),
             stop_at_change=c.stop_at_driver_change,
             to_end=to_end,
         )
@@ -99,15 +101,15 @@ class Episode:
         """Whether what followed the last row is known: not when that was not the episode's last step."""
         return self.last_row >= 0 and self.last_missing < int(table.t[self.rows[-1]])
 
-    def _stalled_steps(self, table: RowTable, config: TrainConfig) -> int:
-        """Return how many of the last steps have returns that go on to the episode's end (see ``config.stalled_steps``)."""
+    def _stalled_steps(self, table: RowTable, most: int) -> int:
+        """Return how many of the last steps have returns that go on to the episode's end (see ``config.stalled_s``)."""
         record, rows = self.record, self.rows
         if table.chains is not None or record is None or not self.complete or not len(rows):
             return 0
         if record.reason != "stalled" or not table.terminated[rows[-1]]:
             return 0
         # The word alone may be wrong: where it can be known, only the steps in which the car did stand.
-        return config.stalled_steps if record.stood is None else min(config.stalled_steps, record.stood)
+        return most if record.stood is None else min(most, record.stood)
 
     def keep(self, stays: np.ndarray, table: RowTable) -> np.ndarray:
         """Let go of all rows that are not true in ``stays`` (one for each step), and return them."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from data.errors import UsageError
 from trainer.config import TrainConfig
+from trainer.replay.batch import Batch, beside
 
 _PIXEL = re.compile(r"pixel_(\d+)_(\d+)_(\d+)$")
 
@@ -45,6 +47,33 @@ def with_image(config: TrainConfig, names: Sequence[str]) -> TrainConfig:
             "environment that shows pictures."
         )
     return config.with_values(image=image)
+
+
+def shifted(batch: Batch, config: TrainConfig, generator: torch.Generator) -> Batch:
+    """Return the batch as the network for pictures learns from it: each picture moved at random (``image_shift``)."""
+    if config.network != "cnn" or not config.image_shift:
+        return batch
+    seen = []
+    for observation in (batch.observation, batch.next_observation):
+        assert isinstance(observation, Tensor)
+        start = observation.shape[1] - math.prod(config.image)
+        picture = random_shift(observation[:, start:].reshape(-1, *config.image), config.image_shift, generator)
+        seen.append(torch.cat((observation[:, :start], picture.flatten(1)), 1))
+    return replace(batch, pair=beside(seen[0], batch.action), observation=seen[0], next_observation=seen[1])
+
+
+def random_shift(picture: Tensor, of_84: int, generator: torch.Generator) -> Tensor:
+    """Return pictures (B, frames, rows, columns), each moved by whole pixels in both directions, all its frames alike.
+
+    They are padded by repeating their edges, and cropped at a random place (DrQ, Kostrikov, Yarats and Fergus 2020, sec. 3.1,
+    where it is 4 of 84 rows; ``of_84``: so many, and at least one whole pixel).
+    """
+    count, _, rows, columns = picture.shape
+    most = max(1, round(of_84 * rows / 84))
+    padded = torch.nn.functional.pad(picture, (most, most, most, most), mode="replicate")
+    crops = padded.unfold(2, rows, 1).unfold(3, columns, 1)  # (B, frames, down, right, rows, columns), without a copy
+    at = torch.randint(2 * most + 1, (2, count), generator=generator, device=picture.device)
+    return crops[torch.arange(count, device=picture.device), :, at[0], at[1]]
 
 
 class Pixels:

@@ -26,7 +26,8 @@ from trainer.replay.sequences import sequence_batch
 
 def around_demos(config: TrainConfig) -> tuple[int, int]:
     """Return how many steps before and after a segment its own are learned with."""
-    return config.burn_in + config.sequence if config.network == "recurrent" else 0, config.n_step
+    after = config.times(100.0).n_step  # the game's rate is not known yet; this is as fast as any is driven
+    return config.burn_in + config.sequence if config.network == "recurrent" else 0, after
 
 
 class Replay:
@@ -53,6 +54,7 @@ class Replay:
         self._episodes: dict[int, Episode] = {}
         self._order: deque[int] = deque()  # episodes that can still give way, oldest first
         self._tracks: dict[int, str] = {}  # by session
+        self._rates: dict[int, float] = {}
         self.online_steps = 0
         """Steps of live episodes ever added: what the update ratio counts."""
         self.drawn = self.drawn_demo = 0
@@ -122,6 +124,11 @@ class Replay:
         batch = self.table.batches(torch.from_numpy(rows)[None], 0)[0]
         return batch.observation, batch.action
 
+    @property
+    def rates(self) -> frozenset[float]:
+        """How many steps in a second there are, in all that was ever added."""
+        return frozenset(self._rates.values()) or frozenset((self.hz,))
+
     def release_laps(self) -> None:
         """Learn from all laps again."""
         self.demos.hold_out((), self._episodes)
@@ -131,11 +138,12 @@ class Replay:
     def add(self, update: Update) -> int:
         """Take in new steps and new or changed episodes and segments; return how many online steps were new."""
         touched: set[int] = set()
-        rates = {id_: session.hz for id_, session in update.sessions.items()}
+        self._rates |= {id_: session.hz for id_, session in update.sessions.items()}
         self._tracks |= {id_: session.track for id_, session in update.sessions.items()}
         for id_, record in update.episodes.items():
-            self._episode(id_).record = record
-            self.hz = rates.get(record.session_id, self.hz)
+            episode = self._episode(id_)
+            self.hz = episode.hz = self._rates.get(record.session_id, self.hz)
+            episode.record = record
             touched.add(id_)
         ids = update.episode_id
         before = self.online_steps
@@ -161,7 +169,7 @@ class Replay:
     def _episode(self, id_: int) -> Episode:
         found = self._episodes.get(id_)
         if found is None:
-            found = self._episodes[id_] = Episode()
+            found = self._episodes[id_] = Episode(self.hz)
             self._order.append(id_)
         return found
 
@@ -186,7 +194,7 @@ class Replay:
         if last is not None:
             episode.last_row = int(self._take(1, episode)[0])
             self.table.write_last(episode.last_row, last)
-        drawn = episode.settle(self.table, self.config, self.hz)
+        drawn = episode.settle(self.table, self.config)
         if self._is_online(episode):
             self._enlist(drawn)
 

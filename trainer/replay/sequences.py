@@ -23,9 +23,9 @@ def sequence_batch(table: RowTable, config: TrainConfig, anchors: np.ndarray, of
     """
     c, chains, device = config, table.chains, table.device
     assert chains is not None
-    length, count = c.sequence, len(anchors)
+    length, count, n_step = c.sequence, len(anchors), c.times().n_step
     back = length + c.burn_in  # one more than is seen: the action before the first step seen
-    chain = chains.around(anchors, back, length - 1 + c.n_step)
+    chain = chains.around(anchors, back, length - 1 + n_step)
     known, every = chain >= 0, np.arange(count)
     first = back - known[:back].sum(0)
     last = back + (known & chains.step[chain])[back + 1 : back + length].sum(0)
@@ -43,7 +43,7 @@ def sequence_batch(table: RowTable, config: TrainConfig, anchors: np.ndarray, of
         return torch.cat((seen, acted), 1).view(steps, count, seen.shape[1] + acted.shape[1]).to(device), rows
 
     burn_in, _ = inputs(start - warm, c.burn_in)
-    steps, rows = inputs(start, length + c.n_step)
+    steps, rows = inputs(start, length + n_step)
     learned = rows[:length]
     usable = (learned >= 0) & (chains.online[learned] | chains.demo[learned])
     halves = ((usable[:, :online], 0, online), (usable[:, online:], online, count - online))

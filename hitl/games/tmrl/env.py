@@ -20,11 +20,11 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from data.errors import DeviceError, InputFileError
+from data.ranges import ActionRange
 from hitl.games.base import AT_REST, VehicleState
 from hitl.games.ending import Ending
 from hitl.games.hang_guard import RESET_S, EnvironmentLost, Worker
 from hitl.games.pictures import pixel_names
-from hitl.games.ranges import ActionRange
 from hitl.games.tmrl.importing import find_data, import_tmrl
 from hitl.games.tmrl.layout import point_clients, where
 from hitl.games.tmrl.rtgym_guard import GuardedInterface, guarded_interfaces

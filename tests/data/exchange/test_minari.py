@@ -14,11 +14,11 @@ from data.errors import InputFileError
 from data.exchange.importing import EpisodeRefusedError
 from data.exchange.minari import _identify, read_minari
 from data.exchange.spaces import around_zero
+from data.ranges import ActionRange
 from data.reading.follow import Follower
 from data.store import Store
 from hitl.cli import main
 from hitl.games.pictures import Sight
-from hitl.games.ranges import ActionRange
 
 N = 6
 
@@ -116,6 +116,9 @@ RANGES = {
     "steering and pedals": ([-1.0, 0.0, 0.0], [1.0, 1.0, 5.0]),
     "uneven": ([-0.1, -3.0], [0.7, 1.0]),
     "all on one side": ([2.0, -8.0], [6.0, -4.0]),
+    "bytes": ([0.0], [255.0]),
+    "narrow": ([0.0, -0.001], [0.01, 0.0]),
+    "one number": ([0.0, 0.3], [0.0, 0.3]),
 }
 
 
@@ -137,11 +140,27 @@ def test_rest_is_rest():
     assert around_zero(box([-0.1, 0, -5, -2], [2, 1, 0, 2]), np.zeros((1, 4))).tolist() == [[0.0] * 4]
 
 
+@pytest.mark.parametrize(("low", "high"), [(0, np.inf), (2, np.inf), (-np.inf, -4), (-np.inf, 0), (-np.finfo(np.float32).max, 3)])
+def test_a_range_with_one_bound_means_the_same_in_a_dataset_and_in_a_session(low, high):
+    scaled = ActionRange(box([low], [high]))
+    ours = np.array([[-1], [0], [0.25], [1]], np.float32)
+    given = np.stack([scaled(a) for a in ours])
+    rest_at_one_end = (low == 0) | (high == 0)
+    back = around_zero(box([low], [high]), given)
+    np.testing.assert_allclose([scaled(a) for a in back], given, rtol=1e-6)
+    if not rest_at_one_end:
+        np.testing.assert_allclose(back, ours, atol=1e-6)
+
+
 def test_an_action_beyond_its_range_is_refused_by_name():
     with pytest.raises(EpisodeRefusedError, match=r"number 1 leaves the range -2 to 2: 2\.5 in step 1"):
         around_zero(box([-1, -2], [1, 2]), np.array([[0, 0], [0, 2.5]]))
     with pytest.raises(EpisodeRefusedError, match="states no bound"):
         around_zero(box([-np.inf], [np.inf]), np.array([[1.5]]))
+    nothing = box([0], [1])
+    nothing.low[:] = 2
+    with pytest.raises(EpisodeRefusedError, match="from 2 to 1"):
+        around_zero(nothing, np.array([[1.5]]))
     assert around_zero(box([-2], [2]), np.array([[2.0000005]])).tolist() == [[1.0]]
 
 

@@ -90,6 +90,15 @@ def test_standing_still_ends_after_the_countdown_but_not_before_the_minimum():
     assert reasons.index("stalled") == 70  # the 71st step: after MIN_STEPS
 
 
+@pytest.mark.parametrize("hz", [10.0, 20.0, 60.0])
+def test_standing_still_ends_after_the_same_time_at_every_rate(hz):
+    reward = Reward(1000.0, RewardSettings(), hz)
+    reasons = [reward.step(5.0, 0.0, 0.0, finished=False)[1] for _ in range(200)]
+    assert reasons.index("stalled") == 2 * hz  # the first step after two seconds
+    assert RewardSettings().standstill(20.0) == (40, 40)  # as it was in steps
+    assert RewardSettings.of({"failure_countdown": 9, "min_steps": 70}).standstill(hz) == (9, 70)  # in an older store
+
+
 def test_crawling_below_five_kmh_counts_as_standing():
     reward = Reward(1000.0, replace(RECIPE, min_steps=0))
     reasons = [reward.step(k * 0.1, 0.0, 4.0, finished=False)[1] for k in range(12)]

@@ -96,7 +96,7 @@ def newest_steps(home: Path) -> int:
         (["--preset", "best"], 2, "no preset 'best'"),
         (["--set", "gama=1"], 2, "unknown setting 'gama'. Did you mean 'gamma'?"),
         (["--set", "gamma"], 2, "not of the form"),
-        (["--set", "gamma=much"], 2, "gamma must be a number above 0, at most 1, for example gamma=0.9925, not \"much\""),
+        (["--set", "polyak=much"], 2, "polyak must be a number from 0 to 1, for example polyak=0.995, not \"much\""),
         (["--set", "drop_pool=50"], 2, "leaves none"),
         (["--init", "nothing.safetensors"], 5, "cannot be read"),
         (["--tmrl-config", "nothing.json"], 3, "cannot be read"),

@@ -67,14 +67,14 @@ def test_a_fault_that_is_fixed_is_over_and_may_come_again(monkeypatch: pytest.Mo
 
 def test_discounts_of_a_batch() -> None:
     learner, _, batch = train(20)
-    recipe = LiveChecks(CONFIG).recipe
-    assert wrong_discounts(batch, recipe) is None
+    times = [CONFIG.times()]
+    assert wrong_discounts(batch, times) is None
     batch.discount = torch.where(batch.discount > 0, CONFIG.gamma * 1.01, 0.0)
-    found = wrong_discounts(batch, recipe)
+    found = wrong_discounts(batch, times)
     assert found is not None
     assert found.fault == "discount-power"
     gamma_once(learner, batch)  # a 1-step discount may be right for some rows; the slope of the targets tells
-    assert wrong_discounts(batch, recipe) is None
+    assert wrong_discounts(batch, times) is None
 
 
 def test_terminal_rows_that_never_come() -> None:

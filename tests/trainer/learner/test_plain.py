@@ -52,6 +52,9 @@ SETTINGS: dict[str, TrainConfig] = {
     "residual": CLONED.with_values(network="residual"),
     "simba": CLONED.with_values(network="simba", critics=3, target_critics=2),
     "recurrent": CLONED.with_values(network="recurrent", rnn_size=6, rnn_layers=2, burn_in=3, sequence=8),
+    "pictures": CLONED.with_values(
+        network="cnn", image=(1, 4, 4), cnn_filters=(3,), cnn_output=5, image_shift=4, shared_encoder=True, actor_average=0.5
+    ),
     "cnn": CLONED.with_values(network="cnn", image=(1, 4, 4), cnn_filters=(3,), cnn_output=5),
 }  # fmt: skip
 """Every setting that changes a loss, a gradient or a step."""

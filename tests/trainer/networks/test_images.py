@@ -39,9 +39,9 @@ def moving_blobs(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate((rng.normal(size=(count, 1)), frames.reshape(count, -1)), 1).astype(np.float32), way
 
 
-def follower_of_blobs(both_frames: bool) -> float:
+def follower_of_blobs(both_frames: bool, settings: TrainConfig = MOVING) -> float:
     """Train on random actions to go where the blob goes; return the share of new pictures in which the actor does."""
-    config = with_image(MOVING, NAMES)
+    config = with_image(settings, NAMES)
     observation, way = moving_blobs(800, 0)
     if not both_frames:
         observation[:, 1:82] = observation[:, 82:]

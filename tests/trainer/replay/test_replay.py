@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.reading.update import Update
+from data.records import SessionRecord
 from tests.support.batches import ACT, OBS, TINY, random_episode, with_takeover
+from trainer.config import TrainConfig
 from trainer.replay.replay import Replay
 
 GAMMA, N = TINY.gamma, TINY.n_step
@@ -104,6 +106,29 @@ def test_no_wrong_successor_and_exact_returns(
         assert int(batch.demo.sum()) == min(128, int(TINY.demo_copies * len(human)))
     else:
         assert not batch.demo.any()
+
+
+def test_returns_span_the_same_time_at_every_rate() -> None:
+    """Also where games of two rates lie in one store."""
+    config = TrainConfig(takeover_min_s=0.0)
+    replay = Replay(OBS, ACT, config)
+    rates = {1: 20.0, 2: 60.0, 3: 10.0}
+    updates = []
+    for id_, hz in rates.items():
+        update = random_episode(id_)
+        update.episodes[id_] = dataclasses.replace(update.episodes[id_], session_id=id_)
+        update.sessions[id_] = SessionRecord(id_, "play", "box2d", "default", hz, (), (), "", "ended")
+        updates.append(pieces(update, [20]))
+    for update in [part for parts in zip(*updates, strict=True) for part in parts]:  # all three are driven at once
+        replay.add(update)
+    assert replay.rates == set(rates.values())
+    batch = replay.sample(512, torch.Generator().manual_seed(1))
+    for id_, steps in ((1, 3), (2, 9), (3, 2)):
+        gamma = config.times(rates[id_]).gamma
+        inside = (batch.observation[:, 0] == id_) & (batch.observation[:, 1] < 40 - steps)
+        assert inside.any()
+        np.testing.assert_allclose(batch.discount[inside], gamma**steps, rtol=1e-6)
+        np.testing.assert_allclose(batch.next_observation[inside, 1], batch.observation[inside, 1] + steps)
 
 
 @settings(max_examples=60, deadline=None)

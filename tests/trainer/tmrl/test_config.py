@@ -269,12 +269,12 @@ LEARNING = {
     "seed": 3, "entropy_per_action": 3.0, "stop_at_driver_change": False,
     "takeovers_online": False, "log_std_max": -1.0, "recent_fraction": 0.5, "own_finishes": 0,
     "stalled_steps": 10, "takeover_min_s": 0.6, "takeover_min_m": 3.5, "takeover_held_s": 2.0,
-    "takeover_fraction": 0.9, "lap_utd": 0.03, "scale_observations": True,
+    "takeover_fraction": 0.9, "lap_utd": 0.03, "scale_observations": True, "horizon_s": 0.5, "n_step_s": 0.05, "stalled_s": 0.5,
 }  # fmt: skip
 ONE_REPLAY = {"demo_weight": 9.0}
 FAILED = {"failed_takeovers": False, "failed_cut_s": 0.2}
 RECURRENT = {"rnn_size": 9, "rnn_layers": 2, "sequence": 8, "burn_in": 0}
-PICTURES = {"image": (1, 2, 1), "cnn_filters": (3,), "cnn_output": 5}
+PICTURES = {"image": (1, 2, 1), "cnn_filters": (3,), "cnn_output": 5, "image_shift": 4, "shared_encoder": True}
 DAEMON = {
     "checkpoint_seconds", "checkpoint_seconds_max", "checkpoint_updates", "keep_checkpoints", "metrics_every",
     "threads", "explosion", "capacity", "frozen_effnet", "critic_loss", "learner", "scale_rewards",
@@ -288,6 +288,31 @@ def test_a_run_from_before_follows_q_in_full() -> None:
     config = TrainConfig.from_dict(before)
     assert (config.q_after_laps, config.q_warmup_updates) == (1.0, 30_000)
     assert unknown_settings("x", before) == ""
+
+
+def test_what_is_set_in_seconds_is_the_same_at_twenty_hertz_as_it_was_in_steps() -> None:
+    assert TrainConfig().times(20.0) == (0.9925, 3, 40)
+    expected = {"hitl": (0.9925, 3, 40), "plain": (0.99, 1, 40), "rlpd": (0.99, 1, 0), "run_l": (0.9925, 3, 0)}
+    assert {name: preset.times(20.0) for name, preset in PRESETS.items()} == expected
+    before = TrainConfig.from_dict({**TrainConfig().to_dict(), "gamma": 0.9925, "n_step": 3, "stalled_steps": 40})
+    assert fingerprint(before) == fingerprint(TrainConfig())
+
+
+@pytest.mark.parametrize("hz", [10.0, 60.0])
+def test_the_same_seconds_are_more_steps_of_a_faster_game(hz: float) -> None:
+    times = TrainConfig().times(hz)
+    assert 1 / (1 - times.gamma) / hz == pytest.approx(20 / 3)
+    assert times.n_step == {10.0: 2, 60.0: 9}[hz]
+    assert times.stalled_steps == 2 * hz
+    written = TrainConfig.from_dict({"gamma": 0.95, "n_step": 5, "stalled_steps": 7})  # by an earlier version, in its steps
+    assert written.times(hz) == (0.95, 5, 7)
+    assert TrainConfig(network="recurrent").times(hz) == TrainConfig().times(20.0)
+
+
+def test_a_time_that_is_set_replaces_its_steps() -> None:
+    assert PRESETS["plain"].with_values(horizon_s=10.0, n_step_s=0.1).times(10.0)[:2] == (0.99, 1)
+    assert PRESETS["hitl"].with_values(gamma=0.9, stalled_steps=3).times(60.0) == (0.9, 9, 3)
+    assert PRESETS["hitl"].with_values(horizon_s=1.0, gamma=0.9).times(60.0).gamma == 0.9
 
 
 def test_every_setting_is_accounted_for() -> None:

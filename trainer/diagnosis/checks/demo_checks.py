@@ -15,7 +15,7 @@ from trainer.diagnosis.finding import Finding, Lacking, Outcome, Sound
 LEAST_DEMO = 100
 LEAST_AGENT = 300
 BIN_M = 10.0
-NOT_THE_DRIVING = ("end_of_track", "failure_countdown", "min_steps")
+NOT_THE_DRIVING = ("end_of_track", "standstill_s", "failure_countdown", "least_s", "min_steps")
 
 
 def _too_few(drives: Drives) -> Lacking | None:

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from data.errors import DeviceError
-from hitl.games.ranges import ActionRange
+from data.ranges import ActionRange
 
 
 @given(st.data())
