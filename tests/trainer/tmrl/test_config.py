@@ -270,6 +270,7 @@ LEARNING = {
     "takeovers_online": False, "log_std_max": -1.0, "recent_fraction": 0.5, "own_finishes": 0,
     "stalled_steps": 10, "takeover_min_s": 0.6, "takeover_min_m": 3.5, "takeover_held_s": 2.0,
     "takeover_fraction": 0.9, "lap_utd": 0.03, "scale_observations": True, "horizon_s": 0.5, "n_step_s": 0.05, "stalled_s": 0.5,
+    "q_weight": 0.3,
 }  # fmt: skip
 ONE_REPLAY = {"demo_weight": 9.0}
 FAILED = {"failed_takeovers": False, "failed_cut_s": 0.2}
@@ -277,7 +278,8 @@ RECURRENT = {"rnn_size": 9, "rnn_layers": 2, "sequence": 8, "burn_in": 0}
 PICTURES = {"image": (1, 2, 1), "cnn_filters": (3,), "cnn_output": 5, "image_shift": 4, "shared_encoder": True}
 DAEMON = {
     "checkpoint_seconds", "checkpoint_seconds_max", "checkpoint_updates", "keep_checkpoints", "metrics_every",
-    "threads", "explosion", "capacity", "frozen_effnet", "critic_loss", "learner", "scale_rewards",
+    "threads", "explosion", "capacity", "frozen_effnet", "critic_loss", "learner", "scale_rewards", "kind_fraction",
+    "failed_laps",
 }  # fmt: skip
 """Tested with the daemon, the replay, the learner and the networks for pictures."""
 
