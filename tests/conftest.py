@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import os
+import shutil
 import sys
 from collections import Counter
 from typing import Any
@@ -13,7 +15,20 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # networks this small only wait for each other's threads
 sys.dont_write_bytecode = False  # else each of the three rewrites every test module in every run: 9 s of its processor
+MEMORY = "/dev/shm"
+"""Where Linux keeps files in memory: a disk waits for every commit of every store, and for every file that goes again."""
+MEMORY_BYTES = 2**30  # that must be free there: a whole run leaves far less, but containers often have 64 MB
 SLOW_S = 5.0  # s beyond which a test that is not `realtime` is named in the summary
+
+
+def _choose_temporary_root() -> None:
+    """Let the tests' own folders lie in memory where there is enough of it; the option ``--basetemp`` and the variable win."""
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(MEMORY).free >= MEMORY_BYTES and os.access(MEMORY, os.W_OK):
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)
+
+
+_choose_temporary_root()
 
 
 @pytest.hookimpl(tryfirst=True)
