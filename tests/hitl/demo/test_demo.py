@@ -15,6 +15,7 @@ from data.store import Store
 from hitl import cli
 from hitl.commands.demo import _print
 from hitl.demo import demo
+from hitl.demo import run as run_demo
 from hitl.demo.demo import Demo, DemoResult, Measurement, Progress
 from hitl.demo.shipped import open_shipped, stalled_at
 from hitl.drivers.human import HumanDriver
@@ -25,6 +26,7 @@ from hitl.screens import stored_report as stored
 from hitl.screens.stored_report import stored_report
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
+from hitl.trainer_process import TrainerProcess
 
 
 def run(*args, **environment):
@@ -145,8 +147,11 @@ def test_a_player_who_leaves_while_the_stalled_agent_is_measured_leaves_at_once(
 
 
 def test_the_headless_demo_from_end_to_end_in_a_short_form(tmp_path, monkeypatch):
-    """Fewer episodes before and after; and it ends after so many steps, however busy this machine is."""
-    monkeypatch.setattr(demo, "MOST_STEPS", 300)
+    """Fewer episodes before and after, and smaller updates; it ends after so many steps, however busy this machine is."""
+    small = ("--set", "batch_size=32", "--set", "checkpoint_seconds=0.2")
+    monkeypatch.setattr(run_demo, "TrainerProcess", lambda *words: TrainerProcess(*words, *small))
+    monkeypatch.setattr(demo, "MOST_STEPS", 350)
+    monkeypatch.setattr(demo, "MOST_OWED", 50)
     for module in (demo, stored):
         monkeypatch.setattr(module, "EPISODES", 6)
     home, out = tmp_path / "home", tmp_path / "demo.json"
