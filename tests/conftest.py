@@ -34,9 +34,14 @@ gc.disable()  # until all is collected: what is imported stays, and to look thro
 
 
 def pytest_collection_finish() -> None:
-    """Let the garbage collector look only at what the tests themselves make."""
+    """Let the garbage collector look only at what the tests make, and no example of Hypothesis fail for being slow here."""
     gc.freeze()
     gc.enable()
+    if "hypothesis" in sys.modules:
+        from hypothesis import HealthCheck, settings
+
+        settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        settings.load_profile("any machine")
 
 
 @pytest.hookimpl(tryfirst=True)
