@@ -1,4 +1,4 @@
-"""How the suite runs: three tests at a time where pytest-xdist is installed, two of them at most in real time."""
+"""How the suite runs: several tests at a time where pytest-xdist is installed, two of them at most in real time."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def pytest_collection_finish() -> None:
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Use three processes for runs of whole folders; `-n 0`, `--pdb` and single files stay in one.
 
-    Three keep two cores busy: tests in real time mostly wait.
+    Three keep two cores busy: tests in real time mostly wait. Without these there is one for each core, and six at most.
     """
     if hasattr(config, "workerinput"):
         return  # this is one of the three
@@ -56,6 +56,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     option = config.option
     if importlib.util.find_spec("xdist") and whole and getattr(option, "numprocesses", 0) is None and not option.usepdb:
         option.numprocesses, option.dist = 3, "loadscope"
+        if option.markexpr == "not realtime":
+            option.numprocesses = min(max(os.cpu_count() or 2, 2), 6)
 
 
 @pytest.hookimpl(optionalhook=True)
