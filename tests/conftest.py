@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import functools
 import gc
@@ -62,7 +63,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keep each file whole, and let files that hold real-time tests run one after the other: games here, the others there.
+    """Keep each file whole, but for real-time tests: these run one after the other, those of games here, the others there.
 
     These are begun first, then what took longest in earlier runs, so that the processes end together.
     xdist's own `loadgroup` does not see groups with pytest 9.2.
@@ -70,14 +71,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import LoadScopeScheduling
 
     @functools.cache
-    def group(file: str) -> str:
-        if "mark.realtime" not in (config.rootpath / file).read_text(encoding="utf-8"):
+    def in_real_time(file: str) -> set[str]:
+        return _marked_realtime((config.rootpath / file).read_text(encoding="utf-8"))
+
+    def group(nodeid: str) -> str:
+        file, *names = nodeid.partition("[")[0].split("::")
+        if not in_real_time(file) & {"", *names}:
             return file
         return "games in real time" if file.startswith("tests/hitl/games/") else "others in real time"
 
     class Grouped(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return group(nodeid.partition("::")[0])
+            return group(nodeid)
 
         def _assign_work_unit(self, node: Any) -> None:
             self.workqueue.move_to_end(max(self.workqueue, key=length), last=False)
@@ -89,6 +94,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         return scope.endswith("in real time"), seconds.get(scope, 0.0)
 
     return Grouped(config, log)
+
+
+def _marked_realtime(source: str) -> set[str]:
+    """Return the names of the functions and classes that are marked `realtime`, or an empty name where the whole file is."""
+    if "mark.realtime" not in source:
+        return set()
+    statements = list(ast.walk(ast.parse(source)))
+    if any(isinstance(s, ast.Assign) and "mark.realtime" in ast.unparse(s) for s in statements):
+        return {""}
+    named = (s for s in statements if isinstance(s, ast.FunctionDef | ast.ClassDef))
+    return {s.name for s in named if any("mark.realtime" in ast.unparse(mark) for mark in s.decorator_list)}
 
 
 def _seconds_noted(config: pytest.Config) -> dict[str, float]:
