@@ -103,7 +103,7 @@ class Box2DGame:
         self._time += dt
 
     def _press(self, gas: float) -> None:
-        """Do what the model's own ``gas`` does, and give its step plain floats: with NumPy's, which it leaves behind, it is slower."""
+        """Do what the model's own ``gas`` does, in plain floats; NumPy's, which its step leaves behind, make that slower."""
         wheels = self._car.wheels
         for wheel in wheels[2:4]:
             wheel.gas += min(gas - wheel.gas, 0.1)
