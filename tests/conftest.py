@@ -1,10 +1,14 @@
-"""How the suite runs: three tests at a time where pytest-xdist is installed, two of them at most in real time."""
+"""How the suite runs: several tests at a time where pytest-xdist is installed, two of them at most in real time."""
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import functools
+import gc
 import importlib.util
 import os
+import shutil
 import sys
 from collections import Counter
 from typing import Any
@@ -13,14 +17,39 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # networks this small only wait for each other's threads
 sys.dont_write_bytecode = False  # else each of the three rewrites every test module in every run: 9 s of its processor
+MEMORY = "/dev/shm"
+"""Where Linux keeps files in memory: a disk waits for every commit of every store, and for every file that goes again."""
+MEMORY_BYTES = 2**30  # that must be free there: a whole run leaves far less, but containers often have 64 MB
 SLOW_S = 5.0  # s beyond which a test that is not `realtime` is named in the summary
+
+
+def _choose_temporary_root() -> None:
+    """Let the tests' own folders lie in memory where there is enough of it; the option ``--basetemp`` and the variable win."""
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(MEMORY).free >= MEMORY_BYTES and os.access(MEMORY, os.W_OK):
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)
+
+
+_choose_temporary_root()
+gc.disable()  # until all is collected: what is imported stays, and to look through it again and again takes a tenth of the time
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector look only at what the tests make, and no example of Hypothesis fail for being slow here."""
+    gc.freeze()
+    gc.enable()
+    if "hypothesis" in sys.modules:
+        from hypothesis import HealthCheck, settings
+
+        settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        settings.load_profile("any machine")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Use three processes for runs of whole folders; `-n 0`, `--pdb` and single files stay in one.
 
-    Three keep two cores busy: tests in real time mostly wait.
+    Three keep two cores busy: tests in real time mostly wait. Without these there is one for each core, and six at most.
     """
     if hasattr(config, "workerinput"):
         return  # this is one of the three
@@ -28,11 +57,13 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     option = config.option
     if importlib.util.find_spec("xdist") and whole and getattr(option, "numprocesses", 0) is None and not option.usepdb:
         option.numprocesses, option.dist = 3, "loadscope"
+        if option.markexpr == "not realtime":
+            option.numprocesses = min(max(os.cpu_count() or 2, 2), 6)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keep each file whole, and let files that hold real-time tests run one after the other: games here, the others there.
+    """Keep each file whole, but for real-time tests: these run one after the other, those of games here, the others there.
 
     These are begun first, then what took longest in earlier runs, so that the processes end together.
     xdist's own `loadgroup` does not see groups with pytest 9.2.
@@ -40,14 +71,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import LoadScopeScheduling
 
     @functools.cache
-    def group(file: str) -> str:
-        if "mark.realtime" not in (config.rootpath / file).read_text(encoding="utf-8"):
+    def in_real_time(file: str) -> set[str]:
+        return _marked_realtime((config.rootpath / file).read_text(encoding="utf-8"))
+
+    def group(nodeid: str) -> str:
+        file, *names = nodeid.partition("[")[0].split("::")
+        if not in_real_time(file) & {"", *names}:
             return file
         return "games in real time" if file.startswith("tests/hitl/games/") else "others in real time"
 
     class Grouped(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return group(nodeid.partition("::")[0])
+            return group(nodeid)
 
         def _assign_work_unit(self, node: Any) -> None:
             self.workqueue.move_to_end(max(self.workqueue, key=length), last=False)
@@ -59,6 +94,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         return scope.endswith("in real time"), seconds.get(scope, 0.0)
 
     return Grouped(config, log)
+
+
+def _marked_realtime(source: str) -> set[str]:
+    """Return the names of the functions and classes that are marked `realtime`, or an empty name where the whole file is."""
+    if "mark.realtime" not in source:
+        return set()
+    statements = list(ast.walk(ast.parse(source)))
+    if any(isinstance(s, ast.Assign) and "mark.realtime" in ast.unparse(s) for s in statements):
+        return {""}
+    named = (s for s in statements if isinstance(s, ast.FunctionDef | ast.ClassDef))
+    return {s.name for s in named if any("mark.realtime" in ast.unparse(mark) for mark in s.decorator_list)}
 
 
 def _seconds_noted(config: pytest.Config) -> dict[str, float]:

@@ -64,7 +64,7 @@ class ScriptedDriver:
     def _line_offset(self, s: float) -> float:
         wave = sum(math.sin(2 * math.pi * s / length + phase) for length, phase in self._waves)
         limit = max(0.0, self.track.half_width - 2.5)
-        return float(np.clip(self.skill.wander_m * wave * math.sqrt(2 / 3), -limit, limit))
+        return min(max(self.skill.wander_m * wave * math.sqrt(2 / 3), -limit), limit)
 
     def see(self, state: VehicleState, place: Place) -> None:
         """Nothing to remember: ``act`` sees the car as it is."""
@@ -101,7 +101,7 @@ class ScriptedDriver:
         if abs(place.offset + 0.4 * away) > 0.7 * self.track.half_width:
             allowed = min(allowed, 9.0)  # near the edge and on the way out: slow down first
         pedal = (skill.gas if speed < allowed else skill.brake) * (allowed - speed)
-        return np.array([np.clip(pedal, -1, 1), np.clip(steer, -1, 1)], dtype=np.float32)
+        return np.array([min(max(pedal, -1.0), 1.0), min(max(steer, -1.0), 1.0)], dtype=np.float32)
 
 
 @dataclass(frozen=True)

@@ -97,10 +97,18 @@ class Box2DGame:
         gas = self._gas * ENGINE_SHARE
         self._grip()
         for _ in range(max(1, round(dt * PHYSICS_HZ))):
-            car.gas(gas)
+            self._press(gas)
             car.step(CLOCK / PHYSICS_HZ)
             world.Step(CLOCK / PHYSICS_HZ, 6, 2)
         self._time += dt
+
+    def _press(self, gas: float) -> None:
+        """Do what the model's own ``gas`` does, in plain floats; NumPy's, which its step leaves behind, make that slower."""
+        wheels = self._car.wheels
+        for wheel in wheels[2:4]:
+            wheel.gas += min(gas - wheel.gas, 0.1)
+        for wheel in wheels:
+            wheel.omega = float(wheel.omega)
 
     def _grip(self) -> None:
         """Tell each wheel whether it is on the road; off it the car model has 60 % of the grip."""

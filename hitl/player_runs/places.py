@@ -92,9 +92,11 @@ def fit(line: ReferenceLine, points: Complex, known: Flags, progress: Array, tur
     found, best = (line.length, 0.0), np.inf
     for finer in range(5):
         best = np.inf
+        part = slice(None, None, 1 if finer or len(some) < 60 else 3)  # to find the neighbourhood, fewer samples are enough
         for scale in scales:
-            s = scale * progress[some] + aheads[:, None]
-            cost = np.median(_laid(along(line, s[..., None] + few_arcs), few_points, few_known, turned)[2], axis=1)
+            s = scale * progress[some[part]] + aheads[:, None]
+            there = along(line, s[..., None] + few_arcs[part])
+            cost = np.median(_laid(there, few_points[part], few_known[part], turned)[2], axis=1)
             if cost.min() < best:
                 best, found = float(cost.min()), (float(scale), float(aheads[cost.argmin()]))
         width = 0.01 * line.length / 4**finer

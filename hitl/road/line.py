@@ -148,7 +148,7 @@ class ReferenceLine:
     def ahead(self, s: float, distances: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the (K, 2) positions of the line at ``s + distances``; behind its end the road goes straight on."""
         index = (s + distances) / self.spacing
-        np.clip(index, 0.0, len(self._extended) - 2.0, out=index)
+        np.minimum(np.maximum(index, 0.0), len(self._extended) - 2.0, out=index)  # as np.clip, at a fifth of its cost
         low = index.astype(np.intp)
         part = (index - low)[:, None]
         start = self._extended[low]

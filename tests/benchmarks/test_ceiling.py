@@ -51,7 +51,7 @@ def test_its_evaluation_is_the_sessions_own(ceiling, stalled):
 @pytest.fixture
 def short(ceiling, monkeypatch):
     """Few and small updates, which are enough to learn something, and few episodes to judge them by."""
-    few = {"utd": 0.2, "batch_size": 32}
+    few = {"utd": 0.1, "batch_size": 32}
     arms = {name: dataclasses.replace(arm, settings={**arm.settings, **few}) for name, arm in ceiling.ARMS.items()}
     monkeypatch.setattr(ceiling, "ARMS", arms)
     monkeypatch.setattr(ceiling, "EVALUATE_EVERY", 150)

@@ -46,7 +46,7 @@ def test_the_version_is_read_of_stores_and_of_nothing_else(tmp_path):
 def test_asking_who_is_alive_takes_no_lock_away(tmp_path):
     """One thread asks again and again while locks are taken: each lock is taken, and the others see it."""
     path, ended = tmp_path / "store.sqlite", threading.Event()
-    looks = 0
+    looks, interval = 0, sys.getswitchinterval()
 
     def look():
         nonlocal looks
@@ -54,9 +54,9 @@ def test_asking_who_is_alive_takes_no_lock_away(tmp_path):
             is_alive(path, "one")
             looks += 1
 
-    watchers = [threading.Thread(target=look) for _ in range(1)]
-    for watcher in watchers:
-        watcher.start()
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    sys.setswitchinterval(1e-4)  # the two change places at almost every call, and neither waits long for its turn
     try:
         for _ in range(60):
             lock = LiveLock(path, "one")
@@ -66,7 +66,7 @@ def test_asking_who_is_alive_takes_no_lock_away(tmp_path):
             assert not LiveLock(path, "one").acquire()
             lock.release()
     finally:
+        sys.setswitchinterval(interval)
         ended.set()
-        for watcher in watchers:
-            watcher.join()
+        watcher.join()
     assert looks > 60

@@ -99,7 +99,7 @@ def contents(path):
 
 INFO = session_info(observation_names=("a", "b", "c"), action_names=("gas_brake", "steer"))
 THREE = session_info(observation_names=("a", "b", "c"), action_names=("gas", "brake", "steer"))
-quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture

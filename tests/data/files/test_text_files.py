@@ -150,11 +150,11 @@ def test_a_text_made_to_be_slow_is_not(tmp_path):
     import time
 
     begun = time.thread_time()  # the test's own share of the processor, whatever else runs
-    for text in ('"' + '\\"' * 300_000, '"C:\\' * 200_000, '"\\\\a\\' * 100_000, "/*" * 300_000, ", " * 300_000, '"""' * 200_001):
+    for text in ('"' + '\\"' * 60_000, '"C:\\' * 40_000, '"\\\\a\\' * 20_000, "/*" * 60_000, ", " * 60_000, '"""' * 40_001):
         for parse in (parse_json, parse_toml):
             with pytest.raises(InputFileError):
                 parse(text, "a")
-    assert time.thread_time() - begun < 10.0
+    assert time.thread_time() - begun < 3.0
 
 
 def test_tables_are_read_whatever_stands_between_their_cells(tmp_path):

@@ -1,5 +1,6 @@
 """Networks with a memory, and networks for pictures, from the session through the store and the trainer and back again."""
 
+import shutil
 import sqlite3
 from dataclasses import replace
 
@@ -60,17 +61,22 @@ def episodes(home):
             yield *(torch.from_numpy(x) for x in arrays), np.array([r[3] for r in rows])
 
 
-@pytest.fixture
-def learned(tmp_path):
-    """A home with a little experience and a recurrent checkpoint, and the file's path."""
-    home = Home(tmp_path / "home")
+@pytest.fixture(scope="module")
+def learned_once(tmp_path_factory):
+    home = Home(tmp_path_factory.mktemp("learned"))
     with Lockstep(home, SessionOptions(seed=1), CONFIG) as lockstep:
         lockstep.drive(0)
         assert lockstep.learner.updates > 0
         lockstep.drive(1, "evaluation")
         lockstep.save()
-        name = next(home.checkpoints.iterdir())
-    return home, name
+    return home
+
+
+@pytest.fixture
+def learned(learned_once, tmp_path):
+    """A home with a little experience and a recurrent checkpoint, and the file's path."""
+    home = Home(shutil.copytree(learned_once.root, tmp_path / "home"))
+    return home, next(home.checkpoints.iterdir())
 
 
 @torch.no_grad()

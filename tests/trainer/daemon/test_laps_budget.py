@@ -162,7 +162,7 @@ def test_it_is_said_when_the_checkpoint_is_there(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr("trainer.daemon.reporting.Reporter.event", event)
     train(tmp_path, None, LAPS)
-    assert rows == [80]
+    assert rows == [40]
 
 
 def test_without_room_for_the_first_checkpoint_it_is_tried_now_and_then(

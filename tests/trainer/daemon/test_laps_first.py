@@ -24,7 +24,7 @@ LAPS = SMALL.with_values(lap_utd=0.5, bc_weight=10.0, actor_average=0.9, lr_acto
 )
 
 
-def record_laps(path: Path, laps: int, steps: int = 80) -> None:
+def record_laps(path: Path, laps: int, steps: int = 40) -> None:
     """Record laps by a human whose action follows from what is seen."""
     rng = np.random.default_rng(laps)
     with Recorder(path, info()) as recorder:
@@ -45,7 +45,7 @@ def events(root: Path) -> list[str]:
 
 
 def test_they_are_cloned_before_the_first_checkpoint_drives(tmp_path: Path) -> None:
-    record_laps(tmp_path / "store.sqlite", 20)
+    record_laps(tmp_path / "store.sqlite", 20, 80)
     learner = train(tmp_path, None, LAPS).training.learner
     assert learner.updates == learner.clones_until == 20 * 80 / 2
     assert newest(tmp_path).updates == 800
@@ -69,14 +69,14 @@ def test_then_drives_owe_their_own_updates_and_the_critics_gain_their_say(tmp_pa
     assert "waiting for 20 more driven steps: learning goes on after 20 (warmup_steps)" in said
     drive(tmp_path / "store.sqlite", 40, 2)
     daemon = train(tmp_path, None, LAPS)
-    assert daemon.training.learner.updates == 240 + (80 - 20)
-    assert daemon.training.learner.helped_at == 240, "takeovers are"
+    assert daemon.training.learner.updates == 120 + (80 - 20)
+    assert daemon.training.learner.helped_at == 120, "takeovers are"
     assert daemon.training.learner.q_weight == pytest.approx(0.06)
     assert daemon.training.replay.laps == 6, "those that were held out are learned from, too"
     record_laps(tmp_path / "store.sqlite", 2)
     daemon = train(tmp_path, None, LAPS)
-    assert daemon.training.learner.updates == 300 + 80
-    assert daemon.training.learner.clones_until == 240, "laps that come later do not silence the critics again"
+    assert daemon.training.learner.updates == 180 + 40
+    assert daemon.training.learner.clones_until == 120, "laps that come later do not silence the critics again"
 
 
 def state_after_laps_and_drives(root: Path, cuts: list[int]) -> dict[str, torch.Tensor]:
@@ -134,37 +134,37 @@ def test_an_agent_that_has_driven_already_is_not_silenced(tmp_path: Path) -> Non
     before = train(tmp_path, None, LAPS).training.learner.updates
     record_laps(tmp_path / "store.sqlite", 3)
     learner = train(tmp_path, None, LAPS).training.learner
-    assert learner.updates == before + 3 * 80 // 2
+    assert learner.updates == before + 3 * 40 // 2
     assert (learner.clones_until, learner.q_weight) == (0, 1.0)
 
 
 def test_without_cloning_laps_are_experience_alone(tmp_path: Path) -> None:
     record_laps(tmp_path / "store.sqlite", 3)
     learner = train(tmp_path, None, LAPS.with_values(bc_weight=0.0)).training.learner
-    assert (learner.updates, learner.q_weight) == (120, 1.0)
+    assert (learner.updates, learner.q_weight) == (60, 1.0)
 
 
 def test_laps_that_replace_bad_ones_are_learned_from(tmp_path: Path) -> None:
     record_laps(tmp_path / "store.sqlite", 4)
-    assert train(tmp_path, None, LAPS).training.learner.updates == 160
+    assert train(tmp_path, None, LAPS).training.learner.updates == 80
     with Store(tmp_path / "store.sqlite") as store:
         store.label([s.id for s in store.segments()], verdict="bad")
     record_laps(tmp_path / "store.sqlite", 3)
-    assert train(tmp_path, None, LAPS).training.learner.updates == 160 + 120
+    assert train(tmp_path, None, LAPS).training.learner.updates == 80 + 60
 
 
 def test_laps_that_come_while_others_are_learned_from_owe_theirs(tmp_path: Path) -> None:
     record_laps(tmp_path / "store.sqlite", 6)
-    train(tmp_path, 100, LAPS)
+    train(tmp_path, 50, LAPS)
     record_laps(tmp_path / "store.sqlite", 2)
     learner = train(tmp_path, None, LAPS).training.learner
-    assert (learner.updates, learner.clones_until) == (320, 320)
+    assert (learner.updates, learner.clones_until) == (160, 160)
     assert len(events(tmp_path)) == 1
 
 
 def test_laps_that_are_judged_bad_in_between_owe_nothing_more(tmp_path: Path) -> None:
     record_laps(tmp_path / "store.sqlite", 6)
-    done = train(tmp_path, 100, LAPS).training.learner.updates
+    done = train(tmp_path, 50, LAPS).training.learner.updates
     with Store(tmp_path / "store.sqlite") as store:
         store.label([s.id for s in store.segments()], verdict="bad")
     drive(tmp_path / "store.sqlite", 40, 2, takeover=False)
@@ -184,7 +184,7 @@ def test_an_explosion_among_the_laps_begins_anew_with_half_the_learning_rates(tm
 
     def stop() -> bool:
         training = daemon.training
-        if training is not None and not spoilt and training.learner.updates >= 100:
+        if training is not None and not spoilt and training.learner.updates >= 50:
             spoilt.append(training.learner.updates)
             training.learner.critic_flat.values.fill_(torch.nan)
         return training is not None and daemon.beat.state in ("idle", "waiting")
@@ -195,10 +195,10 @@ def test_an_explosion_among_the_laps_begins_anew_with_half_the_learning_rates(tm
     learner = daemon.training.learner
     assert learner.lr_scale == 0.5
     assert learner.healthy()
-    assert learner.updates == learner.clones_until + 20 == 220, "all is owed again"
+    assert learner.updates == learner.clones_until + 20 == 120, "all is owed again"
     with Store(tmp_path / "store.sqlite") as store:
         (rollback,) = [message for _, _, kind, message in store.events() if kind == "rollback"]
-        assert all(c.updates >= 200 for c in store.checkpoints() if c.id > older)
+        assert all(c.updates >= 100 for c in store.checkpoints() if c.id > older)
     assert "back to the start, with half the learning rates" in rollback
 
 
@@ -218,4 +218,4 @@ def test_a_run_of_an_earlier_version(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(resume, "load", load_earlier)
     learner = train(tmp_path, None, LAPS, changes={}).training.learner
-    assert (before, learner.updates) == ((60, 60) if learned else (0, 200))
+    assert (before, learner.updates) == ((60, 60) if learned else (0, 100))

@@ -141,21 +141,21 @@ def test_settings_of_a_checkpoint_that_are_no_more_are_told_where_they_did_somet
 
 
 def test_a_start_on_a_pruned_or_a_large_store_owes_what_was_driven_since_and_no_more(tmp_path: Path) -> None:
-    config = SMALL.with_values(capacity=60)
+    config = SMALL.with_values(capacity=40)
     path = tmp_path / "store.sqlite"
-    drive(path, 100, 4)
-    assert train(tmp_path, None, config).training.learner.updates == 400 - 20
-    drive(path, 50, 1)  # while no trainer is there
+    drive(path, 50, 4)
+    assert train(tmp_path, None, config).training.learner.updates == 200 - 20
+    drive(path, 30, 1)  # while no trainer is there
     with Store(path) as store:
         (newest,) = store.conn.execute("SELECT max(started) FROM episodes").fetchone()
-        assert store.prune(newest) > 200
+        assert store.prune(newest) > 100
     daemon = train(tmp_path, None, config)
-    assert daemon.training.learner.updates == 400 - 20 + 50
-    drive(path, 60, 1)
+    assert daemon.training.learner.updates == 200 - 20 + 30
+    drive(path, 40, 1)
     daemon = train(tmp_path, None, config)
-    assert daemon.training.learner.updates == 400 - 20 + 50 + 60
+    assert daemon.training.learner.updates == 200 - 20 + 30 + 40
     assert daemon.training.intake.follower.skipped  # what is older than the capacity was not read
     assert daemon.training.replay.demo_seconds() == 6 * 10 / 20  # every takeover is still learned from
     fresh = train(tmp_path, None, config, fresh=True)
     assert fresh.training.learner.updates > 0
-    assert fresh.training.budget.online > 400
+    assert fresh.training.budget.online > 200

@@ -12,7 +12,7 @@ from trainer.diagnosis.live import LiveChecks
 
 @pytest.fixture(scope="module")
 def sound() -> Run:
-    return train()
+    return train(420)
 
 
 @pytest.fixture(scope="module")
@@ -59,33 +59,33 @@ def test_the_critic_that_ignores_actions_is_told_once_and_stands(blind: Run) -> 
 
 
 def test_an_actor_that_does_not_learn() -> None:
-    assert "uniform-policy" in faults(report(*train(300, config=CONFIG.with_values(lr_actor=1e-12))))[:2]
+    assert "uniform-policy" in faults(report(*train(180, config=CONFIG.with_values(lr_actor=1e-12))))[:2]
 
 
 def test_identical_twins() -> None:
-    assert faults(report(*train(300, begin=same_seed))) == ["twin-critics-identical"]
+    assert faults(report(*train(180, begin=same_seed))) == ["twin-critics-identical"]
 
 
 def test_gamma_without_its_power() -> None:
-    assert faults(report(*train(400, batch_fault=gamma_once)))[:1] == ["discount-power"]
+    assert faults(report(*train(240, batch_fault=gamma_once)))[:1] == ["discount-power"]
 
 
 def test_a_temperature_without_end() -> None:
     config = CONFIG.with_values(learn_alpha=True, lr_alpha=0.03, target_entropy=5.0)
-    assert faults(report(*train(400, config=config)))[0] == "temperature-runaway"
+    assert faults(report(*train(240, config=config)))[0] == "temperature-runaway"
 
 
 def test_targets_at_the_clip() -> None:
-    assert "targets-at-clip" in faults(report(*train(400, config=CONFIG.with_values(backup_clip=0.5))))
+    assert "targets-at-clip" in faults(report(*train(240, config=CONFIG.with_values(backup_clip=0.5))))
 
 
 def test_gradients_cut_for_good() -> None:
-    assert faults(report(*train(400, config=CONFIG.with_values(grad_clip_critic=1e-3)))) == ["gradients-clipped"]
+    assert faults(report(*train(240, config=CONFIG.with_values(grad_clip_critic=1e-3)))) == ["gradients-clipped"]
 
 
 def test_one_replay_whose_share_of_demos_falls() -> None:
     config = CONFIG.with_values(one_replay=True, demo_fraction=0.0)
-    found = faults(report(*train(500, config=config, laps=30)))
+    found = faults(report(*train(300, config=config, laps=30)))
     assert {"batch-composition", "demo-share-drift"} & set(found)
 
 
@@ -105,9 +105,9 @@ def test_a_discount_above_one_explodes() -> None:
 
 def test_a_memory_that_pushes_the_laps_out() -> None:
     config = CONFIG.with_values(demo_fraction=0.0, capacity=400, batch_size=16)
-    assert "demos-evicted" in faults(report(*train(250, config=config, laps=5, fifo=400), ours=False))
+    assert "demos-evicted" in faults(report(*train(150, config=config, laps=5, fifo=400), ours=False))
     wide = config.with_values(capacity=100_000)
-    assert "demos-evicted" not in faults(report(*train(250, config=wide, laps=5, fifo=100_000), ours=False))
+    assert "demos-evicted" not in faults(report(*train(150, config=wide, laps=5, fifo=100_000), ours=False))
 
 
 def test_fewer_updates_than_set() -> None:
@@ -120,5 +120,5 @@ def test_fewer_updates_than_set() -> None:
 
 def test_q_rises_while_the_driving_gets_worse() -> None:
     one = CONFIG.with_values(critics=1, drop_per_critic=0, lr_critic=3e-4, gamma=0.99, batch_size=32)
-    assert "q-return-apart" in faults(report(*train(400, config=one, skill=lambda done: 1 - done)))
-    assert "q-return-apart" not in faults(report(*train(400, config=one, skill=lambda done: done)))
+    assert "q-return-apart" in faults(report(*train(240, config=one, skill=lambda done: 1 - done)))
+    assert "q-return-apart" not in faults(report(*train(240, config=one, skill=lambda done: done)))

@@ -24,9 +24,9 @@ def test_the_critic_learns_from_the_executed_action() -> None:
 
 def test_critic_finds_the_value_of_the_executed_action() -> None:
     """A bandit whose reward is the first action: Q must follow the action that was executed, not the policy's."""
-    config = TINY.with_values(lr_critic=3e-3, alpha=0.0, hidden=32)
+    config = TINY.with_values(lr_critic=5e-3, lr_actor=5e-3, alpha=0.0, hidden=32)
     learner = TQC(OBS, ACT, config)
-    for i in range(500):
+    for i in range(120):
         batch = random_batch(i, 64)
         batch.reward, batch.discount = batch.action[:, 0].clone(), torch.zeros(64)
         learner.update(batch)
@@ -73,7 +73,7 @@ def test_learned_temperature_goes_where_the_entropy_is_wrong() -> None:
 
 
 def test_cloning_pulls_towards_human_rows_only() -> None:
-    config = TINY.with_values(bc_weight=10.0, lr_actor=3e-3, alpha=0.0)
+    config = TINY.with_values(bc_weight=10.0, lr_actor=5e-3, alpha=0.0)
     learner = TQC(OBS, ACT, config)
     human = torch.zeros(64, dtype=torch.bool)
     human[:32] = True
@@ -86,7 +86,7 @@ def test_cloning_pulls_towards_human_rows_only() -> None:
         b.reward, b.discount = torch.ones(64), torch.zeros(64)
         return b
 
-    for i in range(300):
+    for i in range(80):
         learner.update(batch(i))
     greedy = learner.actor.act(batch(999).observation)
     assert float((greedy[:32] - 0.7).abs().mean()) < 0.1
@@ -212,7 +212,7 @@ def test_an_explosion_is_told_in_the_unit_of_the_reward(scale: float) -> None:
 @pytest.mark.parametrize(("scale", "discount", "healthy"), [(s, d, d < 1) for s in (1e-3, 1.0, 1e3) for d in (0.9, 1e3)])
 def test_a_real_explosion_is_caught_in_any_unit(scale: float, discount: float, healthy: bool) -> None:
     learner = TQC(OBS, ACT, TINY.with_values(lr_critic=1.0, polyak=0.0, layer_norm_critic=False))
-    for k in range(400):
+    for k in range(100 if healthy else 400):
         batch = random_batch(k % 20)
         learner.update(dataclasses.replace(batch, reward=batch.reward * scale, discount=torch.full((32,), discount)))
         if not learner.healthy():

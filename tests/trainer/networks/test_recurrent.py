@@ -21,7 +21,7 @@ CONFIG = TINY.with_values(network="recurrent", sequence=4, burn_in=3, rnn_size=5
 STEPS = 4
 RECALL = PLAIN.with_values(
     network="recurrent", hidden=32, layers=1, rnn_size=32, sequence=3, burn_in=3, quantiles=5, drop_per_critic=1, batch_size=60,
-    lr_actor=1e-3, lr_critic=3e-3, alpha=0.02, gamma=0.9, n_step=2, polyak=0.9, metrics_every=1000,
+    lr_actor=3e-3, lr_critic=6e-3, alpha=0.02, gamma=0.9, n_step=2, polyak=0.9, metrics_every=1000,
 )  # fmt: skip
 """No sequence of three learned steps holds both the cue and the moment at which it is asked for."""
 
@@ -56,14 +56,14 @@ def recalled(learner: TQC, carried: bool = True) -> float:
 
 
 def test_it_recalls_a_cue_that_only_the_burn_in_holds() -> None:
-    learner = recall_learner(360)
+    learner = recall_learner(240)
     assert recalled(learner) == 1.0
     assert recalled(learner, carried=False) == 0.5  # driven without its memory
 
 
 def test_without_burn_in_the_same_cue_is_never_recalled() -> None:
-    assert recalled(recall_learner(360, burn_in=0)) == 0.5
-    assert recalled(recall_learner(360, network="mlp")) == 0.5
+    assert recalled(recall_learner(240, burn_in=0)) == 0.5
+    assert recalled(recall_learner(240, network="mlp")) == 0.5
 
 
 def replay_of(config: TrainConfig) -> Replay:

@@ -92,16 +92,17 @@ def test_no_wrong_successor_and_exact_returns(
         return
     g = torch.Generator().manual_seed(1)
     batch = replay.sample(256, g)
-    for i in range(len(batch)):
-        e, t = int(batch.observation[i, 0]), int(batch.observation[i, 1])
-        assert (e, t) in (human if batch.demo[i] else usable)
-        reward, discount, follower = expected(updates[e], e, t, to_end)  # type: ignore[misc]
-        assert float(batch.reward[i]) == pytest.approx(reward, rel=1e-5, abs=1e-5)
-        assert float(batch.discount[i]) == pytest.approx(discount, rel=1e-5)
-        np.testing.assert_allclose(batch.next_observation[i], follower, rtol=1e-6)
-        np.testing.assert_allclose(batch.action[i], updates[e].executed[t])
-        np.testing.assert_allclose(batch.proposed[i], updates[e].proposed[t])
-        assert bool(batch.human[i]) == bool(drivers[e - 1][t])
+    drawn = [(int(e), int(t)) for e, t in batch.observation[:, :2].tolist()]
+    assert set(itertools.compress(drawn, batch.demo)) <= human
+    assert set(drawn) <= usable
+    wanted = {(e, t): expected(updates[e], e, t, to_end) for e, t in set(drawn)}
+    reward, discount, follower = (np.array(part) for part in zip(*(wanted[key] for key in drawn), strict=True))
+    np.testing.assert_allclose(batch.reward, reward, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(batch.discount, discount, rtol=1e-5)
+    np.testing.assert_allclose(batch.next_observation, follower, rtol=1e-6)
+    np.testing.assert_allclose(batch.action, np.array([updates[e].executed[t] for e, t in drawn]))
+    np.testing.assert_allclose(batch.proposed, np.array([updates[e].proposed[t] for e, t in drawn]))
+    assert batch.human.tolist() == [bool(drivers[e - 1][t]) for e, t in drawn]
     if human:
         assert int(batch.demo.sum()) == min(128, int(TINY.demo_copies * len(human)))
     else:
