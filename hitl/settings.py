@@ -24,6 +24,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from data.errors import InputFileError, UsageError, shown
+from data.files import held
 from data.files.text_files import read_toml
 from data.files.validation import OneOf, SettingPlace, checked, filled
 from data.reward import RewardSettings
@@ -245,9 +246,7 @@ def save_pads(
         pads.setdefault("devices", {}).pop(forget, None)
         pads["devices"][device] = dict(table or {})
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".toml.new")
-    temporary.write_text(dumps(pads), encoding="utf-8")
-    os.replace(temporary, path)
+    held.write_whole(path, dumps(pads))
     return path
 
 

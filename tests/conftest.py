@@ -13,6 +13,12 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # networks this small only wait for each other's threads
 sys.dont_write_bytecode = False  # else each of the three rewrites every test module in every run: 9 s of its processor
+if any(os.environ.get(name) for name in ("WINFS", "WINCLOCK", "WINCP", "WINVENV")):
+    sys.path.insert(0, os.path.join(os.path.dirname(__file__), "support", "windows"))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (sys.path[0], os.environ.get("PYTHONPATH"))))
+    import windows_rules
+
+    windows_rules.install()
 SLOW_S = 5.0  # s beyond which a test that is not `realtime` is named in the summary
 
 

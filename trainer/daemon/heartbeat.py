@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+
+from data.files import held
 
 NAME = "trainer.json"
 
@@ -80,11 +81,8 @@ def _age(ticks: float, at: float) -> float:
 
 def write_heartbeat(root: Path, beat: Heartbeat) -> None:
     """Write the beat so that a reader sees the old one or the new one, never half of one."""
-    path = root / NAME
-    new = path.with_name(f"{NAME}.new")  # one trainer to a home, so a killed one's half is written over by the next
-    with contextlib.suppress(OSError):  # a full disk, or a reader on Windows: the next beat will do
-        new.write_text(json.dumps(asdict(beat)), encoding="utf-8")
-        os.replace(new, path)
+    with contextlib.suppress(OSError):  # a full disk, or a reader on Windows that stays: the next beat will do
+        held.write_whole(root / NAME, json.dumps(asdict(beat)))
 
 
 def read_heartbeat(root: Path) -> Heartbeat | None:

@@ -1,0 +1,95 @@
+"""Spill files that an earlier start could not read: set aside, kept, and read back by a command."""
+
+import pytest
+
+from data.recording import spill_file
+from data.recording.recorder import Recorder
+from data.store import Store
+from hitl.commands import store as command
+from tests.support.recorded import session_info
+from tests.support.trouble import QUICK, check_whole, record, wait_for, write_lock
+
+pytestmark = pytest.mark.realtime
+
+
+def left_without_header(path):
+    """What versions on Windows left that began each spill file without a header: the rest of a session, and its end."""
+    with Recorder(path, session_info(), **QUICK) as recorder:
+        recorder.begin_episode()
+        token = recorder.begin_segment("takeover", "stick")
+        record(recorder, 20)
+        assert recorder.flush()
+        other = write_lock(path)
+        record(recorder, 100, 20)
+        wait_for(lambda: recorder.status.spilled)
+        recorder.end_segment(token, "cleared")
+    other.execute("ROLLBACK")
+    other.close()
+    (left,) = spill_file.find_spills(path)
+    header, rest = left.read_bytes().split(b"\n", 1)
+    assert header.startswith(b"{")
+    kept = left.with_suffix(spill_file.SET_ASIDE)
+    kept.write_bytes(rest)
+    left.unlink()
+    with Store(path) as store:
+        store.recover()  # the session counts as cut off
+        assert store.conn.execute('SELECT length, "end" FROM episodes').fetchall() == [(20, "interrupted")]
+        assert store.conn.execute("SELECT stop, interrupted FROM segments").fetchall() == [(20, 1)]
+    return kept
+
+
+def test_a_file_without_a_header_is_read_back_by_the_command(path, elsewhere, capsys):
+    kept = left_without_header(path)
+    assert command.main(["info", "--home", str(path.parent)]) == 0
+    assert "hitl store recover" in " ".join(capsys.readouterr().out.split())
+    assert command.main(["recover", "--home", str(path.parent)]) == 0
+    assert "were read back" in capsys.readouterr().out
+    assert not kept.exists()
+    check_whole(path, 120)
+    with Store(path) as store:
+        assert store.conn.execute("SELECT length FROM episodes").fetchall() == [(120,)]
+        assert store.conn.execute("SELECT start, stop, outcome, interrupted FROM segments").fetchall() == [(0, 120, "cleared", 0)]
+        assert store.conn.execute("SELECT status FROM sessions").fetchall() == [("ended",)]
+    assert command.main(["recover", "--home", str(path.parent)]) == 0
+    assert "Nothing to recover" in capsys.readouterr().out
+
+
+def test_a_session_that_was_killed_as_well_is_closed_where_the_file_ends(path, elsewhere):
+    kept = left_without_header(path)
+    lines = kept.read_bytes().splitlines(keepends=True)
+    kept.write_bytes(b"".join(line for line in lines if line.startswith(b'["step"')))
+    with Store(path) as store:
+        assert len(store.recover(set_aside=True)) == 2
+        assert store.conn.execute('SELECT length, "end", reason FROM episodes').fetchall() == [(120, "interrupted", "killed")]
+        assert store.conn.execute("SELECT stop, interrupted FROM segments").fetchall() == [(120, 1)]
+        assert store.conn.execute("SELECT status FROM sessions").fetchall() == [("interrupted",)]
+
+
+def test_a_file_without_a_header_is_no_longer_set_aside(path, elsewhere):
+    kept = left_without_header(path)
+    kept.rename(kept.with_suffix(spill_file.SPILLED))
+    with Store(path) as store:
+        (said,) = store.recover()
+    assert "were read back" in said
+    check_whole(path, 120)
+
+
+def test_what_can_never_be_read_is_kept(path, elsewhere):
+    Store(path).close()
+    kept = path.with_name(f"{spill_file._stem(path)}-{'0' * 16}{spill_file.SET_ASIDE}")
+    kept.write_bytes(b"\x00\x01")
+    with Store(path) as store:
+        (said,) = store.recover(set_aside=True)
+        assert "it is kept" in said
+        assert store.recover() == []
+    assert kept.read_bytes() == b"\x00\x01"
+
+
+def test_an_empty_file_is_deleted_without_a_word(path, elsewhere):
+    """All of it was read back, but another program held it then, so that it could not be deleted."""
+    Store(path).close()
+    left = path.with_name(f"{spill_file._stem(path)}-{'0' * 16}{spill_file.SPILLED}")
+    left.touch()
+    with Store(path) as store:
+        assert store.recover() == []
+    assert not left.exists()
