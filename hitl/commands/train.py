@@ -220,6 +220,6 @@ def _background(home: Home, args: argparse.Namespace, words: list[str]) -> int:
     _wish(home, args)  # a wrong setting is reported at once, and by this process
     if control.running(home.store_path):
         raise TrainingError("A trainer is already at work on this home folder: `hitl train status` shows it.")
-    TrainerProcess(home, *words, detached=True).wait_for_heartbeat()
+    TrainerProcess(home, *words, detached=True).wait_for_heartbeat(print)
     print("The trainer is running in the background: `hitl train status`, `pause`, `resume`, `stop`.")
     return 0

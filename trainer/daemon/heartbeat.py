@@ -11,6 +11,8 @@ from pathlib import Path
 from data.files import held
 
 NAME = "trainer.json"
+TOKEN = "HITL_TRAINER_TOKEN"
+"""The environment variable in which whoever starts a trainer gives it a token, to know its heartbeat by."""
 
 
 @dataclass(slots=True)
@@ -18,6 +20,8 @@ class Heartbeat:
     """How training is going."""
 
     pid: int = 0
+    token: str = ""
+    """What the trainer was given at its start (``TOKEN``)."""
     at: float = 0.0
     """Unix time of the beat."""
     ticks: float = 0.0
