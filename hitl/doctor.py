@@ -213,11 +213,12 @@ def _disk(home: Home) -> Seen:
 
 def _clock() -> Seen:
     """Sleep as a session does between two ticks, with the same priority, and see how late it wakes."""
-    from hitl.timing.priority import raise_priority
+    from hitl.timing.priority import goes_first, raise_priority
 
     late = []
     undo = raise_priority()
     try:
+        first = "a session runs before other programs" if goes_first() else "a session runs as other programs do"
         for _ in range(20):
             due = time.perf_counter() + 0.01
             time.sleep(0.01)
@@ -226,7 +227,7 @@ def _clock() -> Seen:
         undo()
     worst = sorted(late)[-2]
     finest = time.get_clock_info("perf_counter").resolution
-    found = f"counts in {1e6 * finest:.2g} µs, wakes {1000 * worst:.1f} ms late at most"
+    found = f"counts in {1e6 * finest:.2g} µs, wakes {1000 * worst:.1f} ms late at most; {first}"
     if worst <= 0.01:
         return OK, found
     if sys.platform.startswith("linux"):

@@ -81,6 +81,11 @@ class VirtualPad:
         """What the player must be told, "" for nothing."""
         return str(getattr(self._pad, "problem", ""))
 
+    @property
+    def by_keys(self) -> bool:
+        """Whether keys stand in for the pad."""
+        return hasattr(self._pad, "obeyed")
+
     def press(self, name: str, down: bool = True) -> None:
         """Press or release "restart" (B), "confirm" (A) or "respawn" (Y). The game needs some 0.1 s between the two."""
         with self._lock:
