@@ -15,6 +15,7 @@ from importlib import metadata, util
 from pathlib import Path
 
 from data.errors import HitlError
+from data.extras import install, install_tmrl
 from hitl.home import Home
 
 OK, NOTE, BAD = "ok", "note", "bad"
@@ -69,7 +70,7 @@ def _python() -> Seen:
 
 def _torch() -> Seen:
     if util.find_spec("torch") is None:
-        return BAD, "not installed", "run `pip install hitl` again"
+        return BAD, "not installed", f"run {install()}"
     import torch
 
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
@@ -165,7 +166,7 @@ def _tmrl(home: Home, env: str) -> Seen:
 
     needed = BAD if env == "tmrl" else NOTE
     if util.find_spec("tmrl") is None:
-        return needed, "not installed", "only for --env tmrl: see docs/trackmania.md"
+        return needed, "not installed", f"only for --env tmrl: {install_tmrl()}"
     try:
         version = metadata.version("tmrl")
     except metadata.PackageNotFoundError:  # a fork that is used from its folder

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import DeviceError, InputFileError, UsageError
+from data.extras import install
 from data.files.text_files import read_text, without_mark
 from hitl.remote.wire import pack, unpack
 
@@ -133,7 +134,7 @@ def _api() -> Any:
         import tlspyo.api as api
     except ImportError:
         raise DeviceError(
-            'Several machines need the package tlspyo, which is not installed: `pip install "hitl[remote]"`.'
+            f"Several machines need the package tlspyo, which is not installed: {install('remote')}."
         ) from None
     return api
 

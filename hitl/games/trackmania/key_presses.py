@@ -18,6 +18,7 @@ from types import SimpleNamespace
 from typing import Any, Protocol
 
 from data.errors import DeviceError
+from data.extras import install
 from hitl.games.trackmania.virtual_pad import BUTTONS, VirtualPad
 
 GAMES = frozenset(("trackmania.exe", "steam_app_2225070"))
@@ -160,7 +161,7 @@ class XKeyboard:
             self._test = importlib.import_module("Xlib.ext.xtest")
         except ImportError:
             raise DeviceError(
-                "Pressing keys for the game needs the package python-xlib, which is not installed: `pip install python-xlib`."
+                f"Pressing keys for the game needs the package python-xlib, which is not installed: {install('trackmania')}."
             ) from None
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # an old version prints warnings there
