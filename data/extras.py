@@ -27,6 +27,11 @@ def install_tmrl() -> str:
     return install("tmrl") if sys.platform == "win32" else "`bash .ci/install-tmrl` in the folder of hitl"
 
 
+def install_cuda() -> str:
+    """Return the command that installs a torch for CUDA: on Windows, pip by itself installs one for the CPU."""
+    return '`python -m pip install --force-reinstall "torch>=2.6,<2.14" --index-url https://download.pytorch.org/whl/cu126`'
+
+
 def _is_installed() -> bool:
     """Whether pip knows this copy: one that is only run from its folder it would look for on the package index."""
     try:

@@ -13,14 +13,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data.errors import HitlError
-from data.extras import install, install_tmrl
+from data.extras import install, install_cuda, install_tmrl
 from hitl.home import Home
+
+if TYPE_CHECKING:
+    from trainer.config import TrainConfig
 
 OK, NOTE, BAD = "ok", "note", "bad"
 ROOM = 1_000_000_000  # bytes free, below which recording may soon end
 LISTEN_S = 2.0
+EXTRAS = {"browse": "datasette", "minari": "minari", "parquet": "pyarrow", "remote": "tlspyo", "tensorboard": "tensorboard",
+          "wandb": "wandb"}  # fmt: skip
+"""Optional packages, by the extra that brings them. Those of games have lines of their own."""
 Seen = tuple[str, str] | tuple[str, str, str]
 """What a check returns: the state, what was found and, where something can be done, what."""
 
@@ -39,7 +46,8 @@ def examine(home: Home, env: str = "box2d") -> list[Check]:
     """Run all checks. ``env``: the environment that must work; what the others need is only noted."""
     checks: dict[str, Callable[[], Seen]] = {
         "Python": _python,
-        "torch": _torch,
+        "torch": lambda: _torch(home),
+        "extras": _extras,
         "your pad": lambda: _pads(home),
         "our pad": lambda: _own_pad(env),
         "two pads": _hiding,
@@ -68,13 +76,56 @@ def _python() -> Seen:
     return OK, f"{platform.python_version()} on {platform.system()}"
 
 
-def _torch() -> Seen:
+def _torch(home: Home) -> Seen:
     if util.find_spec("torch") is None:
         return BAD, "not installed", f"run {install()}"
     import torch
 
-    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
-    return OK, f"{torch.__version__}, the trainer would use: {device}"
+    from trainer.device import ENOUGH, choose, updates_needed, updates_per_second
+
+    cuda = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no CUDA"
+    network = None
+    with contextlib.suppress(HitlError):  # a damaged store and wrong settings have lines of their own
+        network = _network(home)
+    if network is None:
+        return OK, f"{torch.__version__}, {cuda}"
+    chosen, needed = choose("auto", *network), updates_needed(network[2])
+    found = f"{torch.__version__}, {cuda}; training would use {chosen.name}"
+    if chosen.why:
+        return OK, f"{found}. {chosen.why}".rstrip(".")
+    rate = updates_per_second("cpu", *network)
+    found += f": {rate:.0f} updates a second, and {needed:.0f} are needed"
+    if rate >= needed:
+        return OK, f"{found}, so that CUDA would make {'no' if rate >= ENOUGH * needed else 'little'} difference"
+    if torch.version.cuda is None and shutil.which("nvidia-smi"):
+        return NOTE, found, f"for this network, let it use the graphics card: {install_cuda()}"
+    return NOTE, found, "learning lags behind the driving: choose a smaller network, or a larger machine"
+
+
+def _network(home: Home) -> tuple[int, int, TrainConfig] | None:
+    """Return (observation numbers, action numbers, settings) of what would be trained here; None while nothing was driven."""
+    from data.reading.layouts import driven_layout, has_road
+    from data.store import Store
+    from hitl.settings import load
+    from trainer.daemon.wish import Wish
+    from trainer.replay.pixels import with_image
+
+    if not home.store_path.exists():
+        return None
+    with Store.open_existing(home.store_path) as store:
+        layout, road = driven_layout(store.conn), has_road(store.conn)
+    if layout is None:
+        return None
+    wish = Wish.of(load(home, "train").train)
+    return len(layout[0]), len(layout[1]), with_image(wish.config_where(road), layout[0])
+
+
+def _extras() -> Seen:
+    """Tell which of the packages that some commands need are there."""
+    missing = [name for name, module in EXTRAS.items() if util.find_spec(module) is None]
+    if not missing:
+        return OK, f"all installed: {', '.join(EXTRAS)}"
+    return NOTE, f"not installed: {', '.join(missing)}", f"only for what they are called after: {install(','.join(missing))}"
 
 
 def _pads(home: Home) -> Seen:

@@ -49,7 +49,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--init", metavar="FILE", help="begin from a checkpoint file; 'best' goes back to the best one")
     parser.add_argument("--fresh", action="store_true", help="begin anew whatever checkpoints there are")
     parser.add_argument("--seed", type=whole(0, SEED_MOST))
-    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    parser.add_argument("--device", default="auto", help="auto (default: cuda only where the CPU is too slow), cpu or cuda")
     parser.add_argument(
         "--log",
         action="append",
@@ -136,6 +136,11 @@ def _wish(home: Home, args: argparse.Namespace) -> Wish:
     """Return what is asked of the trainer: a preset or tmrl's settings, what is set in the home, the command line."""
     from hitl.settings import COMMAND_LINE, load
     from trainer.daemon.wish import Wish, read_pairs
+
+    if args.device not in ("auto", "cpu"):
+        from trainer.device import check_device
+
+        check_device(args.device)
 
     options = {name: value for name in ("preset", "seed") if (value := getattr(args, name)) is not None}
     asked = read_pairs(args.set) | options

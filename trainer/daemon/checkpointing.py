@@ -18,6 +18,7 @@ from trainer.daemon.intake import Intake
 from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import KIND, LearnerStart
 from trainer.daemon.update_budget import UpdateBudget
+from trainer.device import for_device
 from trainer.learner.make import make_learner
 
 
@@ -149,7 +150,7 @@ class CheckpointWriter:
         numbers, now = meta.numbers, (learner.tensors(), learner.numbers())
         kept = {name: value.clone() for name, value in now[0].items()}
         try:
-            learner.load(tensors, numbers)
+            learner.load(for_device(tensors, learner), numbers)
             online, owed = numbers["online_steps"], numbers["owed_updates"]
         except (KeyError, RuntimeError) as error:
             learner.load(kept, now[1])
