@@ -38,7 +38,7 @@ def test_the_game_that_is_meant_must_be_there_and_each_line_says_what_to_do(tmp_
     assert by_name(home)["telemetry"].state == "note"  # the embedded game needs none
 
 
-@pytest.mark.parametrize(("rate", "state", "words"), [(500, "ok", "no difference"), (50, "ok", "little"), (9, "note", "lags")])
+@pytest.mark.parametrize(("rate", "state", "words"), [(500, "ok", "no difference"), (30, "ok", "little"), (9, "note", "lags")])
 def test_whether_cuda_would_matter_for_what_is_trained_here(tmp_path, monkeypatch, rate, state, words):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("torch.version.cuda", "12.6")
