@@ -80,6 +80,7 @@ class OverlaySettings:
     opacity: Annotated[float, Meta(ge=0.1, le=1)] = 0.92  # of an overlay over another game
     corner: Literal["top_left", "top_right", "bottom_left", "bottom_right"] = "top_right"  # where an overlay over another game is
     keep_clear: tuple[Pixels, Pixels, Pixels, Pixels] | None = None  # x, y, width, height (pixels) that it must not cover
+    keys: Literal["focus", "anywhere"] = "focus"  # over another game: keys count while it has the focus, or in any window
 
 
 @dataclass(frozen=True)

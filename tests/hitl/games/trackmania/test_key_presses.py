@@ -22,6 +22,9 @@ from hitl.games.trackmania.game import open_trackmania
 from hitl.games.trackmania.key_presses import GAMES, Dither, KeyPad, XKeyboard, instead_of_pad, key_controls
 from hitl.games.trackmania.key_presses_windows import SCAN, Input, WindowsKeyboard
 from hitl.games.trackmania.virtual_pad import BUTTONS, VirtualPad
+from hitl.home import Home
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from tests.support.stand_in_game import A, B, Y, stand_in_track
 
 pytestmark = pytest.mark.realtime
@@ -255,3 +258,20 @@ def test_a_restart_that_the_pad_does_not_bring_is_tried_by_keys(stand_in, game, 
     game.restart(Start())
     assert stand_in.restarts == 1
     assert not stand_in.pop_up
+
+
+@pytest.mark.parametrize("stand_in", [11], indirect=True)
+@pytest.mark.parametrize("controls", ["keys", "auto"])
+def test_keys_do_not_drive_the_game_where_those_of_any_window_count(tmp_path, stand_in, monkeypatch, controls):
+    """Those that are pressed for the agent would be taken for the player's."""
+    home = Home(tmp_path).create()
+    text = f'[trackmania]\nport = {stand_in.port}\ncontrols = "{controls}"\n[overlay]\nkeys = "anywhere"\n'
+    (tmp_path / "settings.toml").write_text(text)
+    home.line.write_text("\n".join(f"{x},{y}" for x, y in stand_in_track().line.points.tolist()))
+    monkeypatch.setitem(sys.modules, "vgamepad", None)
+    monkeypatch.setattr(key_presses, "open_keyboard", Board)
+    with (
+        pytest.raises(DeviceError, match="Keys cannot drive the game while keys count in any window"),
+        SessionSetup(home, SessionOptions(env="trackmania", real_time=True, show=True)),
+    ):
+        pass
