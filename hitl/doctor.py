@@ -174,7 +174,8 @@ def _hiding() -> Seen:
     folders = [os.environ.get("PROGRAMFILES", ""), os.environ.get("PROGRAMW6432", "")]
     there = any(f and (Path(f) / "Nefarius Software Solutions" / "HidHide").is_dir() for f in folders)
     if there:
-        return OK, "HidHide is installed: hide your pad from the game, and let Python see it"
+        python = getattr(sys, "_base_executable", sys.executable)  # in a virtual environment, python.exe only starts this one
+        return OK, f"HidHide is installed: hide your pad from the game, and allow this program to see it: {python}"
     return NOTE, "HidHide is not installed", "install it if the game hears your own pad beside ours"
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from data.files import held
+from data.files.paths import private_folder
 from data.recording.operations import Operation, Unknown, as_row, from_row
 from data.recording.session_lock import try_lock
 from data.records import SessionInfo
@@ -80,7 +81,7 @@ class SpillFile:
         for folder in folders[last + 1 :]:
             path = folder / f"{_stem(self.store)}-{self.uuid[:_PREFIX]}{SPILLED}"
             try:
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                private_folder(folder)
                 if not _trusted(folder, self.store):
                     continue
                 file = path.open("ab")

@@ -95,6 +95,7 @@ def _run(home: Home, args: argparse.Namespace) -> int:
 
     wish = _wish(home, args)  # a wrong setting is reported at once, not when the first steps come
 
+    from hitl.timing.awake import StayAwake
     from trainer.daemon.daemon import Daemon
 
     shown: dict[str, Any] = {}
@@ -109,6 +110,7 @@ def _run(home: Home, args: argparse.Namespace) -> int:
             shown = {"say": live.console.print, "show": lambda beat, watch: live.update(draw(beat, watch))}
         elif not args.quiet:
             shown = {"say": lambda text: print(text, flush=True), "show": _lines()}
+        shown["show"] = kept_awake(shown.get("show", lambda *_: None), StayAwake())
         daemon = Daemon(home.root, wish, stop=lambda: bool(asked), logs=tuple(args.log), **shown)
         daemon.run()
     if daemon.stuck:
@@ -116,6 +118,19 @@ def _run(home: Home, args: argparse.Namespace) -> int:
         sys.stdout.flush()
         os._exit(0)
     return 0
+
+
+def kept_awake(
+    show: Callable[[Heartbeat, Watch], None], stay_awake: Callable[[], None]
+) -> Callable[[Heartbeat, Watch], None]:
+    """Return what shows a heartbeat, and keeps the machine awake while there is something to learn."""
+
+    def watched(beat: Heartbeat, watch: Watch) -> None:
+        if beat.state == "training":
+            stay_awake()
+        show(beat, watch)
+
+    return watched
 
 
 def _lines(every_s: float = 60.0) -> Callable[[Heartbeat, Watch], None]:

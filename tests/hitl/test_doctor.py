@@ -104,3 +104,11 @@ def test_a_look_that_fails_is_a_line_and_no_traceback(tmp_path, monkeypatch):
     check = by_name(Home(tmp_path))["torch"]
     assert check.state == "bad"
     assert "ZeroDivisionError" in check.found
+
+
+def test_hidhide_is_told_the_program_that_really_runs(monkeypatch, tmp_path):
+    (tmp_path / "Nefarius Software Solutions" / "HidHide").mkdir(parents=True)
+    monkeypatch.setenv("PROGRAMFILES", str(tmp_path))
+    monkeypatch.setattr(doctor.sys, "platform", "win32")
+    monkeypatch.setattr(doctor.sys, "_base_executable", r"C:\Python313\python.exe", raising=False)
+    assert doctor._hiding()[1].endswith(r": C:\Python313\python.exe")
