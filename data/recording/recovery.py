@@ -26,9 +26,9 @@ def recover(conn: sqlite3.Connection, path: Path, *, set_aside: bool = False) ->
 
     ``set_aside``: try the spill files, too, that an earlier start could not read.
     """
+    no_log = without_log(conn, path)  # first: what is read back below may open sessions that were closed long ago
     spills = [*find_spills(path), *(find_spills(path, SET_ASIDE) if set_aside else ())]
     said = [text for spill in spills if (text := _read_back(conn, path, spill))]
-    no_log = without_log(conn, path)
     for session_id, uuid in conn.execute("SELECT id, uuid FROM sessions WHERE status = 'open'").fetchall():
         if is_alive(path, uuid):
             continue

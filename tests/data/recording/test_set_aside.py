@@ -2,12 +2,14 @@
 
 import pytest
 
+from data.errors import TrainingError
 from data.recording import spill_file
 from data.recording.recorder import Recorder
 from data.store import Store
 from hitl.commands import store as command
 from tests.support.recorded import session_info
 from tests.support.trouble import QUICK, check_whole, record, wait_for, write_lock
+from trainer.daemon.control import trainer_lock
 
 pytestmark = pytest.mark.realtime
 
@@ -54,12 +56,21 @@ def test_a_file_without_a_header_is_read_back_by_the_command(path, elsewhere, ca
     assert "Nothing to recover" in capsys.readouterr().out
 
 
+def test_not_beside_a_trainer_which_would_miss_the_steps(path, elsewhere):
+    Store(path).close()
+    with trainer_lock(path), pytest.raises(TrainingError, match="hitl train stop"):
+        command.main(["recover", "--home", str(path.parent)])
+
+
 def test_a_session_that_was_killed_as_well_is_closed_where_the_file_ends(path, elsewhere):
     kept = left_without_header(path)
     lines = kept.read_bytes().splitlines(keepends=True)
     kept.write_bytes(b"".join(line for line in lines if line.startswith(b'["step"')))
     with Store(path) as store:
-        assert len(store.recover(set_aside=True)) == 2
+        read, closed = store.recover(set_aside=True)
+        assert "were read back" in read
+        assert "is closed as interrupted" in closed
+        assert "log" not in closed, "it was there, long ago"
         assert store.conn.execute('SELECT length, "end", reason FROM episodes').fetchall() == [(120, "interrupted", "killed")]
         assert store.conn.execute("SELECT stop, interrupted FROM segments").fetchall() == [(120, 1)]
         assert store.conn.execute("SELECT status FROM sessions").fetchall() == [("interrupted",)]

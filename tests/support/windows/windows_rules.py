@@ -13,6 +13,7 @@ from __future__ import annotations
 import builtins
 import errno
 import fcntl
+import functools
 import importlib.machinery
 import io
 import math
@@ -31,8 +32,9 @@ TICK_S = 0.015625
 LOCKS = "data.recording.session_lock"
 
 
+@functools.cache
 def install() -> None:
-    """Keep to the rules that the environment names."""
+    """Keep to the rules that the environment names. Calling it again changes nothing."""
     if os.environ.get("WINFS"):
         refuse_held_files()
         lock_as_windows_does()
