@@ -53,8 +53,10 @@ def _read_back(conn: sqlite3.Connection, path: Path, spill: Path) -> str | None:
         with spill.open("r+b") as file:
             if not try_lock(file.fileno()):
                 return None  # its session lives and reads it back itself
-            if not spill.stat().st_size:
-                text = None  # all of it was read back, and then it could not be deleted
+            if not spill.stat().st_size:  # all of it was read back, and then it could not be deleted
+                if is_alive(path, session_prefix(spill)):
+                    return None  # no: it was just begun
+                text = None
             else:
                 uuid, started, info, ops = _whose(conn, spill)
                 if is_alive(path, uuid):

@@ -96,6 +96,17 @@ def test_what_can_never_be_read_is_kept(path, elsewhere):
     assert kept.read_bytes() == b"\x00\x01"
 
 
+def test_an_empty_file_that_a_living_session_has_just_begun_is_left_alone(path, elsewhere):
+    Store(path).close()
+    with Recorder(path, session_info(), **QUICK) as recorder:
+        assert recorder.flush()
+        begun = path.with_name(f"{spill_file._stem(path)}-{recorder.uuid[:16]}{spill_file.SPILLED}")
+        begun.touch()  # and not locked yet
+        with Store(path) as store:
+            assert store.recover() == []
+        assert begun.exists()
+
+
 def test_an_empty_file_is_deleted_without_a_word(path, elsewhere):
     """All of it was read back, but another program held it then, so that it could not be deleted."""
     Store(path).close()
