@@ -5,7 +5,7 @@
 Several files of one track are put together, whatever arms and seeds each holds. For every arm: the interquartile mean over the
 seeds (Agarwal et al. 2021) with a 95 % bootstrap interval, stratified by track where there are several. A seed that never got
 there counts with the whole budget, and is counted openly ("3/5"). Ratios are paired: each seed's stalled agent went into both
-arms. Where budgets that ran out decide a number it is a bound: ≥, ≤, or ≷ for both. Needs scipy (``pip install hitl[bench]``).
+arms. Where budgets that ran out decide a number it is a bound: ≥, ≤, or ≷ for both. Needs scipy (the extra ``bench``).
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import Any
 
 from data.connect import connect
 from data.errors import UsageError
+from data.extras import install
 from data.numbers import FARTHEST
 
 HOST = "127.0.0.1"
@@ -129,7 +130,7 @@ def application(path: Path) -> Any:
         from datasette.database import Database
         from datasette.plugins import pm
     except ImportError as error:
-        raise UsageError('Datasette is not installed: `pip install "hitl[browse]"` brings it.') from error
+        raise UsageError(f"Datasette is not installed: {install('browse')} brings it.") from error
 
     # With rich at hand, every refused statement would be told in the terminal with all local variables, for seconds.
     vars(importlib.import_module("datasette.handle_exception"))["rich"] = None

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from data.errors import NoStoreError, StoreError, shown
+from data.files import held
 from data.files.paths import refuse_share, sqlite_uri
 from data.reading.schema_check import check_schema
 from data.recording.log_beside import log_size, note_log
@@ -152,10 +153,10 @@ def _keep_copy(conn: sqlite3.Connection, path: Path, version: int) -> None:
     copy = path.with_name(f"{path.name}.v{version}-copy")
     if not copy.exists():
         part = copy.with_name(copy.name + ".part")
-        part.unlink(missing_ok=True)
+        held.unlink(part)
         with contextlib.closing(sqlite3.connect(part)) as target:
             conn.backup(target)
-        part.replace(copy)
+        held.replace(part, copy)
 
 
 def _use_a_log(conn: sqlite3.Connection) -> None:

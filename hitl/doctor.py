@@ -13,13 +13,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data.errors import HitlError
+from data.extras import install, install_cuda, install_tmrl
 from hitl.home import Home
+
+if TYPE_CHECKING:
+    from trainer.config import TrainConfig
 
 OK, NOTE, BAD = "ok", "note", "bad"
 ROOM = 1_000_000_000  # bytes free, below which recording may soon end
 LISTEN_S = 2.0
+EXTRAS = {"browse": "datasette", "minari": "minari", "parquet": "pyarrow", "remote": "tlspyo", "tensorboard": "tensorboard",
+          "wandb": "wandb"}  # fmt: skip
+"""Optional packages, by the extra that brings them. Those of games have lines of their own."""
 Seen = tuple[str, str] | tuple[str, str, str]
 """What a check returns: the state, what was found and, where something can be done, what."""
 
@@ -38,7 +46,8 @@ def examine(home: Home, env: str = "box2d") -> list[Check]:
     """Run all checks. ``env``: the environment that must work; what the others need is only noted."""
     checks: dict[str, Callable[[], Seen]] = {
         "Python": _python,
-        "torch": _torch,
+        "torch": lambda: _torch(home),
+        "extras": _extras,
         "your pad": lambda: _pads(home),
         "our pad": lambda: _own_pad(env),
         "two pads": _hiding,
@@ -67,13 +76,56 @@ def _python() -> Seen:
     return OK, f"{platform.python_version()} on {platform.system()}"
 
 
-def _torch() -> Seen:
+def _torch(home: Home) -> Seen:
     if util.find_spec("torch") is None:
-        return BAD, "not installed", "run `pip install hitl` again"
+        return BAD, "not installed", f"run {install()}"
     import torch
 
-    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
-    return OK, f"{torch.__version__}, the trainer would use: {device}"
+    from trainer.device import ENOUGH, choose, updates_needed, updates_per_second
+
+    cuda = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no CUDA"
+    network = None
+    with contextlib.suppress(HitlError):  # a damaged store and wrong settings have lines of their own
+        network = _network(home)
+    if network is None:
+        return OK, f"{torch.__version__}, {cuda}"
+    chosen, needed = choose("auto", *network), updates_needed(network[2])
+    found = f"{torch.__version__}, {cuda}; training would use {chosen.name}"
+    if chosen.why:
+        return OK, f"{found}. {chosen.why}".rstrip(".")
+    rate = updates_per_second("cpu", *network)
+    found += f": {rate:.0f} updates a second, and {needed:.0f} are needed"
+    if rate >= needed:
+        return OK, f"{found}, so that CUDA would make {'no' if rate >= ENOUGH * needed else 'little'} difference"
+    if torch.version.cuda is None and shutil.which("nvidia-smi"):
+        return NOTE, found, f"for this network, let it use the graphics card: {install_cuda()}"
+    return NOTE, found, "learning lags behind the driving: choose a smaller network, or a larger machine"
+
+
+def _network(home: Home) -> tuple[int, int, TrainConfig] | None:
+    """Return (observation numbers, action numbers, settings) of what would be trained here; None while nothing was driven."""
+    from data.reading.layouts import driven_layout, has_road
+    from data.store import Store
+    from hitl.settings import load
+    from trainer.daemon.wish import Wish
+    from trainer.replay.pixels import with_image
+
+    if not home.store_path.exists():
+        return None
+    with Store.open_existing(home.store_path) as store:
+        layout, road = driven_layout(store.conn), has_road(store.conn)
+    if layout is None:
+        return None
+    wish = Wish.of(load(home, "train").train)
+    return len(layout[0]), len(layout[1]), with_image(wish.config_where(road), layout[0])
+
+
+def _extras() -> Seen:
+    """Tell which of the packages that some commands need are there."""
+    missing = [name for name, module in EXTRAS.items() if util.find_spec(module) is None]
+    if not missing:
+        return OK, f"all installed: {', '.join(EXTRAS)}"
+    return NOTE, f"not installed: {', '.join(missing)}", f"only for what they are called after: {install(','.join(missing))}"
 
 
 def _pads(home: Home) -> Seen:
@@ -122,7 +174,8 @@ def _hiding() -> Seen:
     folders = [os.environ.get("PROGRAMFILES", ""), os.environ.get("PROGRAMW6432", "")]
     there = any(f and (Path(f) / "Nefarius Software Solutions" / "HidHide").is_dir() for f in folders)
     if there:
-        return OK, "HidHide is installed: hide your pad from the game, and let Python see it"
+        python = getattr(sys, "_base_executable", sys.executable)  # in a virtual environment, python.exe only starts this one
+        return OK, f"HidHide is installed: hide your pad from the game, and allow this program to see it: {python}"
     return NOTE, "HidHide is not installed", "install it if the game hears your own pad beside ours"
 
 
@@ -165,7 +218,7 @@ def _tmrl(home: Home, env: str) -> Seen:
 
     needed = BAD if env == "tmrl" else NOTE
     if util.find_spec("tmrl") is None:
-        return needed, "not installed", "only for --env tmrl: see docs/trackmania.md"
+        return needed, "not installed", f"only for --env tmrl: {install_tmrl()}"
     try:
         version = metadata.version("tmrl")
     except metadata.PackageNotFoundError:  # a fork that is used from its folder
@@ -213,11 +266,12 @@ def _disk(home: Home) -> Seen:
 
 def _clock() -> Seen:
     """Sleep as a session does between two ticks, with the same priority, and see how late it wakes."""
-    from hitl.timing.priority import raise_priority
+    from hitl.timing.priority import goes_first, raise_priority
 
     late = []
     undo = raise_priority()
     try:
+        first = "a session runs before other programs" if goes_first() else "a session runs as other programs do"
         for _ in range(20):
             due = time.perf_counter() + 0.01
             time.sleep(0.01)
@@ -226,7 +280,7 @@ def _clock() -> Seen:
         undo()
     worst = sorted(late)[-2]
     finest = time.get_clock_info("perf_counter").resolution
-    found = f"counts in {1e6 * finest:.2g} µs, wakes {1000 * worst:.1f} ms late at most"
+    found = f"counts in {1e6 * finest:.2g} µs, wakes {1000 * worst:.1f} ms late at most; {first}"
     if worst <= 0.01:
         return OK, found
     if sys.platform.startswith("linux"):

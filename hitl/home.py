@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import StoreError, UsageError, shown
-from data.files.paths import refuse_share, user_path
+from data.files.paths import private_folder, refuse_share, user_path
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Home:
         """Make the folders if they are not there yet; a new home is its owner's alone. Raises StoreError."""
         refuse_share(self.store_path)
         try:
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(self.root)
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             why = "there is a file of that name" if isinstance(error, FileExistsError) else error.strerror or error

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import codecs
 import os
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds our packages."""
@@ -27,6 +29,17 @@ def environment(**more: str) -> dict[str, str]:
         path = os.pathsep.join(filter(None, (str(ROOT), path)))
     found = {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"}
     return {**found, **({"PYTHONPATH": path} if path else {}), **more}
+
+
+def apart() -> dict[str, Any]:
+    """Return how to start a child that Ctrl+C and the end of this terminal do not reach, and that opens no window.
+
+    On Windows it gets a console that is not shown. Without any console (DETACHED_PROCESS), the interpreter that a virtual
+    environment's python.exe starts would open one of its own, in front of the game.
+    """
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
 
 
 def take_any_letter() -> None:

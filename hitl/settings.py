@@ -24,6 +24,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from data.errors import InputFileError, UsageError, shown
+from data.files import held
 from data.files.text_files import read_toml
 from data.files.validation import OneOf, SettingPlace, checked, filled
 from data.reward import RewardSettings
@@ -79,6 +80,7 @@ class OverlaySettings:
     opacity: Annotated[float, Meta(ge=0.1, le=1)] = 0.92  # of an overlay over another game
     corner: Literal["top_left", "top_right", "bottom_left", "bottom_right"] = "top_right"  # where an overlay over another game is
     keep_clear: tuple[Pixels, Pixels, Pixels, Pixels] | None = None  # x, y, width, height (pixels) that it must not cover
+    keys: Literal["focus", "anywhere"] = "focus"  # over another game: keys count while it has the focus, or in any window
 
 
 @dataclass(frozen=True)
@@ -245,9 +247,7 @@ def save_pads(
         pads.setdefault("devices", {}).pop(forget, None)
         pads["devices"][device] = dict(table or {})
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".toml.new")
-    temporary.write_text(dumps(pads), encoding="utf-8")
-    os.replace(temporary, path)
+    held.write_whole(path, dumps(pads))
     return path
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import subprocess
-import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from data.errors import StoreError, TrainingError
 from data.store import Store
 from hitl.home import Home
-from hitl.processes import command, environment
+from hitl.processes import apart, command, environment
 from trainer.daemon import control
-from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
+from trainer.daemon.heartbeat import TOKEN, Heartbeat, read_heartbeat
 
 if TYPE_CHECKING:
     from hitl.session.setup import SessionSetup
@@ -34,10 +34,7 @@ class TrainerProcess:
     def __init__(self, home: Home, *arguments: str, detached: bool = False) -> None:
         self._home = home
         self._log = home.root / "trainer.log"
-        self._begun = time.monotonic()
-        apart: dict[str, Any] = {"start_new_session": True} if detached else {}
-        if detached and sys.platform == "win32":
-            apart = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
+        self._begun, self._token = time.monotonic(), secrets.token_hex(8)
         with self._log.open("ab") as log:
             self._from = log.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(
@@ -45,8 +42,8 @@ class TrainerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=environment(PYTHONUNBUFFERED="1"),
-                **apart,
+                env=environment(PYTHONUNBUFFERED="1", **{TOKEN: self._token}),
+                **(apart() if detached else {}),
             )
 
     @property
@@ -58,17 +55,24 @@ class TrainerProcess:
         """Return the newest heartbeat; None before the first."""
         return read_heartbeat(self._home.root)
 
-    def wait_for_heartbeat(self) -> None:
-        """Wait for the first heartbeat. Raises TrainingError, with the trainer's last line, when it ends first or gives none."""
-        while time.monotonic() < self._begun + START_S:
-            beat = self.heartbeat()
-            # The process id does not tell: in a virtual environment on Windows, python.exe starts the trainer as another process.
-            if beat is not None and beat.ticks > self._begun and control.running(self._home.store_path):
-                return
+    def wait_for_heartbeat(self, tell: Callable[[str], None] = lambda _: None) -> None:
+        """Wait for its first heartbeat, as long as it lives; ``tell`` hears when that takes long.
+
+        Raises TrainingError, with the trainer's last line, when it ends first.
+        """
+        told = False
+        while not self._has_begun():
             if not self.alive:
                 raise TrainingError(f"The trainer ended at once: {self.last_line()}")
+            if not told and time.monotonic() > self._begun + START_S:
+                told = True
+                tell(f"The trainer is still starting; {self._log.name} in the home folder says more. Ctrl+C stops waiting.")
             time.sleep(0.05)
-        raise TrainingError(f"The trainer gave no heartbeat within {START_S:.0f} s: see {self._log.name} in the home folder.")
+
+    def _has_begun(self) -> bool:
+        # Not by the process id: in a virtual environment on Windows, python.exe starts the trainer as another process.
+        beat = self.heartbeat()
+        return beat is not None and beat.token == self._token and beat.state not in ("stopped", "failed")
 
     def last_line(self) -> str:
         """Return the last line that it printed."""

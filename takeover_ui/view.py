@@ -113,8 +113,9 @@ class View:
     agent_trails: tuple[NDArray[np.float32], ...] = ()
     """Recent lines that the agent drove, (n, 2) each, oldest first."""
     human_trails: tuple[NDArray[np.float32], ...] = ()
-    at: float = field(default_factory=time.monotonic)
-    """When the state was true, on this machine's monotonic clock."""
+    at: float = field(default_factory=time.perf_counter)
+    """When the state was true, on this machine's finest clock, which all processes share (the monotonic one of Windows ticks 64
+    times a second)."""
 
     @property
     def finding(self) -> str:

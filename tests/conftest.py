@@ -20,6 +20,12 @@ sys.dont_write_bytecode = False  # else each of the three rewrites every test mo
 MEMORY = "/dev/shm"
 """Where Linux keeps files in memory: a disk waits for every commit of every store, and for every file that goes again."""
 MEMORY_BYTES = 2**30  # that must be free there: a whole run leaves far less, but containers often have 64 MB
+if any(os.environ.get(name) for name in ("WINFS", "WINCLOCK", "WINCP", "WINVENV")):
+    sys.path.insert(0, os.path.join(os.path.dirname(__file__), "support", "windows"))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (sys.path[0], os.environ.get("PYTHONPATH"))))
+    import windows_rules
+
+    windows_rules.install()
 SLOW_S = 5.0  # s beyond which a test that is not `realtime` is named in the summary
 
 

@@ -16,8 +16,8 @@ from tests.support.advice import HOLE, ROOT, Text, advice, options_of, parsed, r
 from trainer.config import TrainConfig
 from trainer.daemon.wish import read_pairs
 
-OF_OTHERS = {"--install", "--expert"}
-"""Options of tmrl's own programs."""
+OF_OTHERS = {"--install", "--expert", "--force-reinstall", "--index-url"}
+"""Options of tmrl's own programs, and of pip."""
 OPTION = re.compile(r"(?<![\w/-])--[a-z][\w-]*")
 BENCHMARKS = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "benchmarks").glob("*.py"))
 

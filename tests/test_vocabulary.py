@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.places import PAGES
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("hitl", "trainer", "data", "takeover_ui")
 Modules = dict[str, ast.Module]
@@ -82,8 +84,7 @@ def _texts(modules: Modules) -> Iterator[tuple[str, str]]:
 @cache
 def _pages() -> dict[str, str]:
     """Return what people read on each page of documentation: without code, and without the page that lists the words."""
-    paths = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    prose = {p.name: CODE.sub(lambda m: "\n" * m[0].count("\n"), p.read_text(encoding="utf-8")) for p in paths}
+    prose = {p.name: CODE.sub(lambda m: "\n" * m[0].count("\n"), p.read_text(encoding="utf-8")) for p in PAGES}
     del prose["vocabulary.md"]
     return prose
 

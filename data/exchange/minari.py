@@ -17,6 +17,7 @@ from data.exchange.hdf5_check import check_heaps
 from data.exchange.importing import EpisodeRefusedError
 from data.exchange.portable import Portable, describe, digest, put_step_arrays, put_tail, restore, step_arrays, tail_of
 from data.exchange.spaces import Layout, See, around_zero, in_order, is_flat, laid_out, leaves
+from data.extras import install
 from data.files.text_files import read_json
 from data.reading.episodes import EpisodeData, SegmentData, takeovers
 from data.records import AGENT, HUMAN, SessionInfo
@@ -32,7 +33,7 @@ def _storage() -> Any:
         import PIL  # noqa: F401
         from minari.dataset.minari_storage import MinariStorage
     except ImportError as error:
-        raise UsageError('Minari is not installed: `pip install "hitl[minari]"` brings it.') from error
+        raise UsageError(f"Minari is not installed: {install('minari')} brings it.") from error
     return MinariStorage
 
 

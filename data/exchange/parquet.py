@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import UsageError
+from data.extras import install
 from data.schema import STEP_MEASURES
 
 BLOCK = 50_000
@@ -23,7 +24,7 @@ def arrow() -> tuple[Any, Any]:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise UsageError('Parquet needs pyarrow: `pip install "hitl[parquet]"` brings it.') from error
+        raise UsageError(f"Parquet needs pyarrow: {install('parquet')} brings it.") from error
     return pyarrow, pyarrow.parquet
 
 

@@ -20,6 +20,7 @@ from data.errors import InputFileError, shown
 from data.exchange.importing import EpisodeRefusedError
 from data.exchange.portable import Portable, describe, digest, put_step_arrays, put_tail, restore, step_arrays, tail_of
 from data.exchange.unpickle import load_restricted
+from data.files import held
 from data.reading.episodes import EpisodeData, SegmentData
 from data.records import HUMAN
 
@@ -219,9 +220,7 @@ def write_player_run(folder: Path, item: Portable) -> Path:
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{moment:%Y%m%d_%H%M%S}_{run_id[:8]}.pkl"
-    part = path.with_suffix(".part")
-    part.write_bytes(pickle.dumps(whole, protocol=4))
-    part.replace(path)
+    held.write_whole(path, pickle.dumps(whole, protocol=4))
     return path
 
 
@@ -240,4 +239,4 @@ def mark_consumed(path: Path) -> Path:
     while target.exists():
         target = path.with_name(f"{path.name}.imported.{number}")
         number += 1
-    return path.rename(target)
+    return held.replace(path, target)

@@ -39,6 +39,15 @@ def user_path(text: str | Path) -> Path:
     return Path(path)
 
 
+def private_folder(path: Path) -> None:
+    """Make a folder, and those above it, that only its owner can open. Raises OSError.
+
+    On Windows it is as private as the folder around it. There, Python makes of the mode 0700 a folder of the owner alone, and the
+    owner of what an administrator's console makes is not the user, who then could not open it from another console.
+    """
+    path.mkdir(mode=0o777 if sys.platform == "win32" else 0o700, parents=True, exist_ok=True)
+
+
 def sqlite_uri(path: Path, mode: str) -> str:
     """Return the address of a database file, opened as ``mode`` says (``mode=ro``, …), whatever characters are in its path."""
     whole = os.path.abspath(path)

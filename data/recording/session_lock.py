@@ -15,6 +15,8 @@ import sys
 import time
 from pathlib import Path
 
+from data.files import held
+
 _TRIES, _MOMENT_S = 5, 0.01
 _LOCKED_BYTE = 0x7FFF0000
 
@@ -101,11 +103,11 @@ def _remove(fd: int, path: Path) -> None:
     windows = sys.platform == "win32"  # where a file that is open cannot be removed
     with contextlib.suppress(OSError):
         if not windows:
-            path.unlink()  # before letting go: no other process may lock a file that is about to go
+            held.unlink(path)  # before letting go: no other process may lock a file that is about to go
     os.close(fd)
     with contextlib.suppress(OSError):
         if windows:
-            path.unlink()
+            held.unlink(path)
 
 
 def _still_there(fd: int, path: Path) -> bool:

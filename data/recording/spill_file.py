@@ -8,6 +8,7 @@ from a hash of the store's path.
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import getpass
 import hashlib
@@ -15,13 +16,18 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from data.files import held
+from data.files.paths import private_folder
 from data.recording.operations import Operation, Unknown, as_row, from_row
 from data.recording.session_lock import try_lock
 from data.records import SessionInfo
+
+SPILLED, SET_ASIDE = ".jsonl", ".unreadable"
+_PREFIX = 16  # letters of the session's uuid in a file's name
 
 
 def _encode(value: Any) -> Any:
@@ -73,9 +79,9 @@ class SpillFile:
         used = {path.parent for path in self.paths}
         last = max((i for i, folder in enumerate(folders) if folder in used), default=-1)
         for folder in folders[last + 1 :]:
-            path = folder / f"{_stem(self.store)}-{self.uuid[:16]}.jsonl"
+            path = folder / f"{_stem(self.store)}-{self.uuid[:_PREFIX]}{SPILLED}"
             try:
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                private_folder(folder)
                 if not _trusted(folder, self.store):
                     continue
                 file = path.open("ab")
@@ -89,7 +95,7 @@ class SpillFile:
             if self._append(header + data):
                 return
             self._files.pop().close()
-            self.paths.pop().unlink(missing_ok=True)
+            held.unlink(self.paths.pop())
         raise OSError("no folder can hold the spill file")
 
     def _append(self, data: bytes) -> bool:
@@ -107,10 +113,14 @@ class SpillFile:
         return True
 
     def remove(self) -> None:
-        """Close and delete it: all of it is in the store now."""
+        """Empty, close and delete it: all of it is in the store now. An empty one that cannot be deleted does no harm."""
+        for file in self._files:
+            with contextlib.suppress(OSError):
+                os.ftruncate(file.fileno(), 0)
         self.close()
         for path in self.paths:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                held.unlink(path)
         self.paths, self.written = [], 0
 
     def close(self) -> None:
@@ -120,17 +130,22 @@ class SpillFile:
         self._files = []
 
 
-def read_spill(path: Path) -> tuple[dict[str, Any], SessionInfo, Iterator[Operation]]:
-    """Return (header, session, operations) of a spill file. Raises ValueError when its first line is torn."""
+def read_spill(path: Path) -> tuple[dict[str, Any], SessionInfo, Generator[Operation, None, None]]:
+    """Return (header, session, operations) of a spill file.
+
+    Raises ValueError, KeyError or TypeError when its first line does not say whose it is.
+    """
     with path.open("rb") as file:
         header = json.loads(file.readline())
-    return header, SessionInfo.from_json(header["info"]), _ops(path)
+    return header, SessionInfo.from_json(header["info"]), read_operations(path, from_line=2)
 
 
-def _ops(path: Path) -> Iterator[Operation]:
+def read_operations(path: Path, from_line: int = 1) -> Generator[Operation, None, None]:
+    """Yield the operations of a spill file; a line that cannot be read is an `Unknown`."""
     with path.open("rb") as file:
-        file.readline()
-        for number, line in enumerate(file, 2):
+        for number, line in enumerate(file, 1):
+            if number < from_line:
+                continue
             if not line.endswith(b"\n"):
                 return
             try:
@@ -151,11 +166,16 @@ def _trusted(folder: Path, store: Path) -> bool:
     return stat.S_ISDIR(found.st_mode) and mine
 
 
-def find_spills(store: Path) -> list[Path]:
-    """List the spill files left for this store."""
+def find_spills(store: Path, kind: str = SPILLED) -> list[Path]:
+    """List the spill files left for this store; with ``kind=SET_ASIDE`` those that an earlier start could not read."""
     return [
         path
         for folder in dict.fromkeys(spill_folders(store))
         if _trusted(folder, store)
-        for path in sorted(folder.glob(f"{_stem(store)}-*.jsonl"))
+        for path in sorted(folder.glob(f"{_stem(store)}-*{kind}"))
     ]
+
+
+def session_prefix(path: Path) -> str:
+    """Return the beginning of the uuid of the session that a spill file is named after."""
+    return path.stem.rpartition("-")[2]

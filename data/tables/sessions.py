@@ -58,9 +58,12 @@ class Sessions:
         if lock := self._live.pop(session_id, None):
             lock.release()
 
-    def recover(self) -> list[str]:
-        """Read spill files back and close what dead sessions left open as interrupted; one sentence for each thing done."""
-        return recovery.recover(self.conn, self.path)
+    def recover(self, *, set_aside: bool = False) -> list[str]:
+        """Read spill files back and close what dead sessions left open as interrupted; one sentence for each thing done.
+
+        ``set_aside``: try the spill files, too, that an earlier start could not read.
+        """
+        return recovery.recover(self.conn, self.path, set_aside=set_aside)
 
     def add_event(self, kind: str, message: str, level: str = "info", **more: Any) -> None:
         """Note something for the player's log; ``more``: ``session_id``, and a table ``data``."""

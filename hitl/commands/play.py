@@ -103,7 +103,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
 
             options = WindowOptions(
                 overlay=look.show, game_view=own_game, language=look.language, corner=look.corner, opacity=look.opacity,
-                keep_clear=look.keep_clear,
+                keep_clear=look.keep_clear, keys_anywhere=look.keys == "anywhere",
             )  # fmt: skip
             window = stack.enter_context(Window(options))
             watch = SessionScreen(window)

@@ -36,6 +36,7 @@ def _info(store: Store, args: argparse.Namespace) -> int:
     import json
 
     from data.recording.log_beside import advice, without_log
+    from data.recording.spill_file import SET_ASIDE, find_spills
 
     found = store.info()
     if args.json:
@@ -65,6 +66,8 @@ def _info(store: Store, args: argparse.Namespace) -> int:
     rows.append(("agents", f"{found.checkpoints} checkpoints"))
     if without_log(store.conn, store.path):
         rows.append(("note", f"the last session was cut off, and {advice(store.path)}"))
+    if aside := find_spills(store.path, SET_ASIDE):
+        rows.append(("note", f"{len(aside)} spill file(s) could not be read back: `hitl store recover` tries it again"))
     print_facts(rows)
     return 0
 
@@ -77,6 +80,16 @@ def _check(store: Store, args: argparse.Namespace) -> int:
         said += apart(store.conn).values()
     print("\n".join(said) if said else "The store is sound.")
     return 1 if said else 0
+
+
+def _recover(store: Store, args: argparse.Namespace) -> int:
+    from data.errors import TrainingError
+    from trainer.daemon.control import running
+
+    if running(store.path):
+        raise TrainingError("A trainer is at work on this home folder and would miss some steps: `hitl train stop` first.")
+    print("\n".join(store.recover(set_aside=True)) or "Nothing to recover: no session left anything behind.")
+    return 0
 
 
 def _rebuild(store: Store, args: argparse.Namespace) -> int:
@@ -145,6 +158,7 @@ def main(argv: list[str]) -> int:
     made = {
         "info": (_info, "show what is in it, and how it grows"),
         "check": (_check, "check that it is sound; exit status 1 when it is not"),
+        "recover": (_recover, "read back what sessions that were cut off have left, and spill files that were set aside"),
         "clean": (_clean, "mark takeovers that show nothing as bad: too short, hardly moved, or a key still held"),
         "rebuild": (_rebuild, "rebuild laps imported by earlier versions in the present layout; nothing is lost"),
         "compact": (_compact, "free the space of deleted steps"),

@@ -49,7 +49,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--init", metavar="FILE", help="begin from a checkpoint file; 'best' goes back to the best one")
     parser.add_argument("--fresh", action="store_true", help="begin anew whatever checkpoints there are")
     parser.add_argument("--seed", type=whole(0, SEED_MOST))
-    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    parser.add_argument("--device", default="auto", help="auto (default: cuda only where the CPU is too slow), cpu or cuda")
     parser.add_argument(
         "--log",
         action="append",
@@ -96,6 +96,7 @@ def _run(home: Home, args: argparse.Namespace) -> int:
     wish = _wish(home, args)  # a wrong setting is reported at once, not when the first steps come
 
     from hitl.session.trials import Trials
+    from hitl.timing.awake import StayAwake
     from trainer.daemon.daemon import Daemon
 
     shown: dict[str, Any] = {}
@@ -110,6 +111,7 @@ def _run(home: Home, args: argparse.Namespace) -> int:
             shown = {"say": live.console.print, "show": lambda beat, watch: live.update(draw(beat, watch))}
         elif not args.quiet:
             shown = {"say": lambda text: print(text, flush=True), "show": _lines()}
+        shown["show"] = kept_awake(shown.get("show", lambda *_: None), StayAwake())
         daemon = Daemon(home.root, wish, stop=lambda: bool(asked), logs=tuple(args.log), trials=Trials(home), **shown)
         daemon.run()
     if daemon.stuck:
@@ -117,6 +119,19 @@ def _run(home: Home, args: argparse.Namespace) -> int:
         sys.stdout.flush()
         os._exit(0)
     return 0
+
+
+def kept_awake(
+    show: Callable[[Heartbeat, Watch], None], stay_awake: Callable[[], None]
+) -> Callable[[Heartbeat, Watch], None]:
+    """Return what shows a heartbeat, and keeps the machine awake while there is something to learn."""
+
+    def watched(beat: Heartbeat, watch: Watch) -> None:
+        if beat.state == "training":
+            stay_awake()
+        show(beat, watch)
+
+    return watched
 
 
 def _lines(every_s: float = 60.0) -> Callable[[Heartbeat, Watch], None]:
@@ -137,6 +152,11 @@ def _wish(home: Home, args: argparse.Namespace) -> Wish:
     """Return what is asked of the trainer: a preset or tmrl's settings, what is set in the home, the command line."""
     from hitl.settings import COMMAND_LINE, load
     from trainer.daemon.wish import Wish, read_pairs
+
+    if args.device not in ("auto", "cpu"):
+        from trainer.device import check_device
+
+        check_device(args.device)
 
     options = {name: value for name in ("preset", "seed") if (value := getattr(args, name)) is not None}
     asked = read_pairs(args.set) | options
@@ -223,6 +243,6 @@ def _background(home: Home, args: argparse.Namespace, words: list[str]) -> int:
     _wish(home, args)  # a wrong setting is reported at once, and by this process
     if control.running(home.store_path):
         raise TrainingError("A trainer is already at work on this home folder: `hitl train status` shows it.")
-    TrainerProcess(home, *words, detached=True).wait_for_heartbeat()
+    TrainerProcess(home, *words, detached=True).wait_for_heartbeat(print)
     print("The trainer is running in the background: `hitl train status`, `pause`, `resume`, `stop`.")
     return 0

@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from data.errors import CheckpointError
+from data.files import held
 from data.records import Corner
 from data.store import Store
 from hitl.home import Home
@@ -41,9 +42,9 @@ def ship(home: Home, folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / "store.sqlite"
-    target.unlink(missing_ok=True)
+    held.unlink(target)
     for old in folder.glob("*.safetensors"):
-        old.unlink()
+        held.unlink(old)
     with Store(home.store_path) as store:
         newest = store.latest_checkpoint()
         store.copy_laps(target)

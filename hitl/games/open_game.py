@@ -139,6 +139,12 @@ def _gym(name: str, options: SessionOptions, home: Home) -> World:
     )
 
 
+HEARD = (
+    'Keys cannot drive the game while keys count in any window, because those that hitl presses would be taken for yours: set '
+    'keys = "focus" in [overlay] of settings.toml.'
+)
+
+
 def trackmania_world(options: SessionOptions, home: Home) -> World:
     """Open TrackMania 2020, by its telemetry and a virtual pad."""
     from hitl.games.trackmania.game import open_trackmania
@@ -146,8 +152,11 @@ def trackmania_world(options: SessionOptions, home: Home) -> World:
     from hitl.games.trackmania.virtual_pad import VirtualPad
     from hitl.settings import load
 
-    player = load(home, "trackmania", "observation", "reward")
+    player = load(home, "trackmania", "observation", "reward", "overlay")
     chosen = player.trackmania
+    heard = options.show and player.overlay.keys == "anywhere"  # the keys that we press ourselves as well
+    if heard and chosen.controls == "keys":
+        raise DeviceError(HEARD)
     track = drivable(home, map_line(options.track, home))
     task = options.task or player.task
     hz = task.hz
@@ -161,8 +170,10 @@ def trackmania_world(options: SessionOptions, home: Home) -> World:
         except DeviceError as error:
             if chosen.controls != "auto":
                 raise
+            if heard:
+                raise DeviceError(f"{error} {HEARD}") from None
             game.pad = instead_of_pad(str(error), hz, game.notices)
-        if chosen.controls == "auto":
+        if chosen.controls == "auto" and not heard:
             game.spare = lambda: keys_or_none(hz)
 
     return driven(game, track, replace(options, task=task), home, plug=plug)

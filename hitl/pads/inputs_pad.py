@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from data.errors import DeviceError
+from data.extras import install
 from hitl.pads.base import MISSING, PadState
 from hitl.pads.mapping import CONTROLLER, from_table
 from hitl.pads.own_pad import own_pads
@@ -169,7 +170,7 @@ def _choose(name: str) -> Any:
     try:
         import inputs
     except ImportError:
-        raise DeviceError("The package `inputs` is not installed; `pip install inputs`, or use --pad sdl.") from None
+        raise DeviceError(f"The package `inputs` is not installed; {install()}, or use --pad sdl.") from None
     except Exception as error:  # it scans the devices at import, and lets every failure out
         raise DeviceError(f"The package `inputs` cannot start ({error}); use --pad sdl.") from None
     pads = [pad for pad in inputs.devices.gamepads if str(pad).casefold() == name.casefold()]

@@ -104,6 +104,7 @@ CONTROLLER = PadMap(
         "panic": ("back",),
         "star": ("y",),
         "restart": ("x",),
+        "quit": ("rightstick",),  # pressed down: no finger lies there while driving
     },
 )
 #: A plain joystick or wheel: the usual order of axes; pedals rest at one end and read -1 there or +1 (calibrate).

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hitl.processes import command, environment
+from hitl.processes import apart, command, environment
 from hitl.remote.link import Access
 
 
@@ -24,9 +24,6 @@ class Child:
     """The child, seen from its parent. ``say`` takes its sentences, on a thread of their own."""
 
     def __init__(self, role: str, home: Path, to: Access, say: Callable[[str], None], **more: Any) -> None:
-        apart: dict[str, Any] = {"start_new_session": True}  # Ctrl+C is the parent's business
-        if sys.platform == "win32":
-            apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
         self.process = subprocess.Popen(
             command("hitl.remote.child"),
             stdin=subprocess.PIPE,
@@ -34,7 +31,7 @@ class Child:
             encoding="utf-8",
             errors="replace",
             env=environment(),
-            **apart,
+            **apart(),  # Ctrl+C is the parent's business
         )
         assert self.process.stdin is not None
         setup = {"role": role, "home": home, "access": asdict(to), **more}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import HitlError, shown
+from data.files import held
 from data.store import Store
 from hitl.home import Home
 from hitl.remote.link import connection
@@ -121,13 +123,14 @@ def take_weights(home: Home, message: dict[str, Any], say: Callable[[str], None]
             raise TypeError("they are not a file")
         meta = CheckpointMeta.from_json(json.loads(unpack(data)[1]))
         half.write_bytes(data)
-        os.replace(half, home.checkpoints / name)
+        held.replace(half, home.checkpoints / name)
         with Store(home.store_path) as store:
             store.add_checkpoint(
                 name, hashlib.sha256(data).hexdigest(), meta.updates, meta.env_steps, meta.kind, meta.config,
             )  # fmt: skip
     except (HitlError, OSError, sqlite3.Error, KeyError, TypeError, ValueError) as error:
-        half.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            held.unlink(half)
         say(f"Weights from the trainer could not be used: {shown(error, 200)}")
         return False
     say(f"New weights from the trainer: {meta.updates:,} updates.")

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import DeviceError, InputFileError, UsageError
+from data.extras import install
+from data.files.paths import private_folder
 from data.files.text_files import read_text, without_mark
 from hitl.remote.wire import pack, unpack
 
@@ -118,7 +120,7 @@ def make_keys(folder: Path) -> None:
     )
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(folder)
     folder.chmod(0o700)  # also one that was there: it is for this user alone
     for file, raw in zip(
         names, (private, certificate.public_bytes(pem), secrets.token_urlsafe(24).encode() + b"\n"), strict=True
@@ -133,7 +135,7 @@ def _api() -> Any:
         import tlspyo.api as api
     except ImportError:
         raise DeviceError(
-            'Several machines need the package tlspyo, which is not installed: `pip install "hitl[remote]"`.'
+            f"Several machines need the package tlspyo, which is not installed: {install('remote')}."
         ) from None
     return api
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import os
 import sqlite3
 import time
 import uuid as uuids
@@ -19,6 +18,7 @@ from typing import Any, NamedTuple
 
 from data.connect import data_version, open_to_follow, transaction
 from data.errors import StoreError
+from data.files import held
 from data.numbers import counted
 from data.reading import news
 from data.reading.news import Marks
@@ -256,9 +256,7 @@ class Outbox:
 
     def _save(self) -> None:
         text = json.dumps({"worker": self.worker, "marks": asdict(self.acked), "open": self._kept_open, "first": self._first})
-        new = self._file.with_suffix(".new")
-        new.write_text(text, encoding="utf-8")
-        os.replace(new, self._file)
+        held.write_whole(self._file, text)
 
 
 def _first_of(rows: list[Any], session: int) -> list[Any]:

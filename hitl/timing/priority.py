@@ -17,6 +17,17 @@ from collections.abc import Callable
 Undo = Callable[[], None]
 
 
+def goes_first() -> bool:
+    """Whether the calling thread runs before other programs now (on Windows: the whole process)."""
+    if sys.platform == "win32":
+        import psutil
+
+        return psutil.Process().nice() in (psutil.ABOVE_NORMAL_PRIORITY_CLASS, psutil.HIGH_PRIORITY_CLASS)
+    if sys.platform.startswith("linux"):
+        return os.sched_getscheduler(threading.get_native_id()) & ~os.SCHED_RESET_ON_FORK == os.SCHED_RR
+    return False
+
+
 def raise_priority() -> Undo:
     """Let the calling thread run before other programs (on Windows: the whole process); return what undoes that."""
     if sys.platform != "win32":

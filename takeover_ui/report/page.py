@@ -15,6 +15,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from data.files import held
 from takeover_ui.report import charts
 from takeover_ui.report.contents import Report
 
@@ -25,10 +26,7 @@ def write_report(path: str | os.PathLike[str], report: Report) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    target = Path(path)
-    half = target.with_name(target.name + ".part")
-    half.write_text(render(report), encoding="utf-8")
-    os.replace(half, target)
+    held.write_whole(Path(path), render(report))
 
 
 def render(report: Report) -> str:

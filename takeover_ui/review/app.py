@@ -75,10 +75,10 @@ class ReviewApp:
 
     def run(self) -> None:
         """Run until the player ends it."""
-        clock, last = pygame.time.Clock(), time.monotonic()
+        clock, last = pygame.time.Clock(), time.perf_counter()
         while not self.model.over:
             self.events()
-            now = time.monotonic()
+            now = time.perf_counter()
             self.model.tick(now - last)
             last = now
             self.draw()

@@ -25,6 +25,7 @@ def open_floating(options: WindowOptions) -> pygame.Surface:
     # X11: no window manager between us and the screen. It would put a frame of its own around the window, which takes the
     # clicks that we let through, and would give the new window the keyboard that the game needs.
     os.environ["SDL_X11_FORCE_OVERRIDE_REDIRECT"] = "1"
+    os.environ["SDL_WINDOW_NO_ACTIVATION_WHEN_SHOWN"] = "1"  # Windows: a window that opens would take the focus from the game
     desktops = pygame.display.get_desktop_sizes()
     screen = desktops[0] if desktops else (1920, 1080)
     x, y, width, height = place(options, screen)

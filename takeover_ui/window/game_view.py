@@ -69,8 +69,8 @@ class GameView:
     def draw(self, surface: pygame.Surface, view: View, now: float) -> list[Mark]:
         """Draw the view over the whole of ``surface`` and return what was drawn where.
 
-        ``now`` is the monotonic time of the frame: the car is moved on to it from the newest state, so that 20 states a
-        second look smooth.
+        ``now`` is the frame's time (``time.perf_counter``): the car is moved on to it from the newest state, so that 20 states
+        a second look smooth.
         """
         area = surface.get_rect()
         pose = predicted(view, now)

@@ -23,5 +23,7 @@ class WindowOptions:
     opacity: float = 0.92
     keep_clear: tuple[int, int, int, int] | None = None
     """x, y, width, height of a part of the screen that an image observation captures: an overlay never covers it."""
+    keys_anywhere: bool = False
+    """An overlay over another game: keys count whichever window has the focus."""
     video: str | None = None
     """SDL's video driver; None takes the system's (a ``dummy`` one that the session uses for its pads is not inherited)."""

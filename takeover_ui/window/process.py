@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from takeover_ui.window.options import WindowOptions
 
 _TOAST_S = 5.0
+NO_KEYS_ANYWHERE = (
+    "This system does not say which keys are down in other windows: keys count while the overlay has the focus, or use a pad."
+)
 _PUMP_S = 0.004  # how long the keyboard may wait to be read
 _FRAME_S = 1 / 30
 _STALE_S = 1.5  # nothing new for so long: draw seldom
@@ -44,7 +47,7 @@ def main(pipe: Connection, slot: Slot, counts: Any, options: WindowOptions) -> N
         return
     pipe.send("ready")
     try:
-        _Loop(pipe, slot, counts, screen).run()
+        _Loop(pipe, slot, counts, screen, options.keys_anywhere and not options.game_view).run()
     except (KeyboardInterrupt, BrokenPipeError, EOFError):
         pass  # the session ended first
     finally:
@@ -58,7 +61,8 @@ def _farther(one: str, other: str) -> bool:
 
 
 class _Loop:
-    def __init__(self, pipe: Connection, slot: Slot, counts: Any, screen: Any) -> None:
+    def __init__(self, pipe: Connection, slot: Slot, counts: Any, screen: Any, keys_anywhere: bool = False) -> None:
+        from takeover_ui.window.held_keys import key_watch
         from takeover_ui.window.options import KEYS
 
         self.pipe, self.slot, self.counts, self.screen = pipe, slot, counts, screen
@@ -72,23 +76,29 @@ class _Loop:
         self.running = True
         self.away = False  # the window had the focus and lost it
         self.carried: frozenset[str] = frozenset()  # keys that were held when it came back: to be let go first
-        self._really_down: Callable[[], frozenset[str]] | None = None
+        self.really_down: Callable[[], frozenset[str]] = key_watch(KEYS)
+        """Returns the keys that are down, in whichever window they went down."""
+        self.keys_anywhere = keys_anywhere and self.really_down is not frozenset
+        if keys_anywhere and not self.keys_anywhere:
+            self._toast("warning", NO_KEYS_ANYWHERE)
 
     def run(self) -> None:
         """Read keys at least every four milliseconds, draw thirty times a second."""
         import pygame
 
-        due = time.monotonic()
+        due = time.perf_counter()
         while self.running:
-            wait = max(1, round(min(_PUMP_S, due - time.monotonic()) * 1000))
+            wait = max(1, round(min(_PUMP_S, due - time.perf_counter()) * 1000))
             event = pygame.event.wait(wait)
             while event.type != pygame.NOEVENT:
                 self._event(event)
                 event = pygame.event.poll()
+            if self.keys_anywhere:
+                self._count(self.really_down())
             if self.carried:
                 self.carried &= self.really_down()
             self._receive()
-            now = time.monotonic()
+            now = time.perf_counter()
             if now >= due and self.running:
                 self._draw(now)
                 idle = self.view is None or now - self.view.at > _STALE_S
@@ -108,26 +118,24 @@ class _Loop:
             if name in self.carried:
                 self.carried = self.carried if down else self.carried - {name}
                 return
-            if number is not None and bool(self.counts[number] & 1) != down:
+            if number is not None and not self.keys_anywhere and bool(self.counts[number] & 1) != down:
                 self.counts[number] += 1
             if down and name == "tab":
                 self.screen.next_size()
             elif down and name == "f11":
                 self.screen.toggle_fullscreen()
-        elif event.type == pygame.WINDOWFOCUSLOST:
+        elif event.type == pygame.WINDOWFOCUSLOST and not self.keys_anywhere:
             for number in range(len(self.counts)):  # a key that is released elsewhere must not stay down here
                 self.counts[number] += self.counts[number] & 1
             self.away = True
         elif event.type == pygame.WINDOWFOCUSGAINED and self.away:
             self.away, self.carried = False, self.really_down()
 
-    def really_down(self) -> frozenset[str]:
-        """Return the keys that are down, in whichever window they went down."""
-        if self._really_down is None:
-            from takeover_ui.window.held_keys import key_watch
-
-            self._really_down = key_watch(self.numbers)
-        return self._really_down()
+    def _count(self, down: frozenset[str]) -> None:
+        """Count presses and releases by which keys are down now."""
+        for name, number in self.numbers.items():
+            if bool(self.counts[number] & 1) != (name in down):
+                self.counts[number] += 1
 
     def _receive(self) -> None:
         """Take everything that has come; of views only the newest, once its scene is here."""
@@ -151,9 +159,12 @@ class _Loop:
             case "toast", level, text:
                 if self.toasts and _farther(self.toasts[-1][2], text):
                     self.toasts.pop()
-                self.toasts.append((time.monotonic() + _TOAST_S, level, text))
+                self._toast(level, text)
             case ("close",):
                 self.running = False
+
+    def _toast(self, level: Level, text: str) -> None:
+        self.toasts.append((time.perf_counter() + _TOAST_S, level, text))
 
     def _draw(self, now: float) -> None:
         if self.view is None:  # what was said stays until something drives

@@ -52,7 +52,7 @@ class Composer:
         return area, card
 
     def draw(self, surface: pygame.Surface, view: View, now: float | None = None) -> list[Mark]:
-        """Draw a frame for the monotonic time ``now``, by default that of the view; returns what was drawn where, in pixels."""
+        """Draw a frame for ``now`` (``time.perf_counter``; None: the view's time); return what was drawn where, in pixels."""
         game, panel = self.layout(surface.get_rect())
         marks: list[Mark] = []
 

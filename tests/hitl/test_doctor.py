@@ -5,6 +5,7 @@ import pytest
 
 from hitl import cli, doctor
 from hitl.home import Home
+from tests.support.daemon_runs import drive
 from tests.support.stand_in_game import StandIn
 
 
@@ -37,6 +38,40 @@ def test_the_game_that_is_meant_must_be_there_and_each_line_says_what_to_do(tmp_
     assert by_name(home)["telemetry"].state == "note"  # the embedded game needs none
 
 
+@pytest.mark.parametrize(("rate", "state", "words"), [(500, "ok", "no difference"), (30, "ok", "little"), (9, "note", "lags")])
+def test_whether_cuda_would_matter_for_what_is_trained_here(tmp_path, monkeypatch, rate, state, words):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.version.cuda", "12.6")
+    monkeypatch.setattr("trainer.device.updates_per_second", lambda name, observations, actions, config: rate)
+    home = Home(tmp_path).create()
+    drive(home.store_path, steps=30)
+    (tmp_path / "settings.toml").write_text("[train]\nutd = 1\n")
+    check = by_name(home)["torch"]
+    assert check.state == state
+    assert f"no CUDA; training would use cpu: {rate} updates a second, and 20 are needed" in check.found
+    assert words in check.found + check.do
+
+
+def test_where_the_graphics_card_is_not_used_the_line_that_installs_it_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.version.cuda", None)
+    monkeypatch.setattr("trainer.device.updates_per_second", lambda *_: 1.0)
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: "nvidia-smi")
+    home = Home(tmp_path).create()
+    drive(home.store_path, steps=30)
+    assert "pip install --force-reinstall" in by_name(home)["torch"].do
+
+
+def test_extras_that_are_not_installed_are_named_with_what_brings_them(tmp_path, monkeypatch):
+    found = doctor.util.find_spec
+    monkeypatch.setattr(doctor.util, "find_spec", lambda name: None if name in ("pyarrow", "wandb") else found(name))
+    check = by_name(Home(tmp_path))["extras"]
+    assert check.state == "note"
+    assert "parquet" in check.found
+    assert "[" in check.do
+    assert set(check.found.rpartition(": ")[2].split(", ")) >= {"parquet", "wandb"}
+
+
 @pytest.mark.parametrize("layout", [11, 20])
 def test_telemetry_is_named_with_its_rate(tmp_path, layout):
     with StandIn(layout=layout) as game:
@@ -65,7 +100,15 @@ def test_a_full_disk_and_a_slow_clock_are_seen(tmp_path, monkeypatch):
 
 
 def test_a_look_that_fails_is_a_line_and_no_traceback(tmp_path, monkeypatch):
-    monkeypatch.setattr(doctor, "_torch", lambda: 1 / 0)
+    monkeypatch.setattr(doctor, "_torch", lambda home: 1 / 0)
     check = by_name(Home(tmp_path))["torch"]
     assert check.state == "bad"
     assert "ZeroDivisionError" in check.found
+
+
+def test_hidhide_is_told_the_program_that_really_runs(monkeypatch, tmp_path):
+    (tmp_path / "Nefarius Software Solutions" / "HidHide").mkdir(parents=True)
+    monkeypatch.setenv("PROGRAMFILES", str(tmp_path))
+    monkeypatch.setattr(doctor.sys, "platform", "win32")
+    monkeypatch.setattr(doctor.sys, "_base_executable", r"C:\Python313\python.exe", raising=False)
+    assert doctor._hiding()[1].endswith(r": C:\Python313\python.exe")

@@ -1,7 +1,9 @@
 import os
+from pathlib import Path
 
 import pytest
 
+from data.files.paths import private_folder
 from hitl.cli import main
 
 
@@ -27,3 +29,13 @@ def test_a_user_that_does_not_exist_has_no_folder(tmp_path, monkeypatch, capsys)
     assert main(["play", "--home", "~nosuchuser/rl", "--headless", "--pad", "none", "--episodes", "1"]) == 2
     assert "no user of that name" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("platform", "mode"), [("win32", 0o777), ("linux", 0o700)])
+def test_a_home_that_an_administrator_s_console_makes_is_the_user_s_on_windows(tmp_path, monkeypatch, platform, mode):
+    """There, Python makes of the mode 0700 a folder that only its owner opens: the administrators."""
+    asked = []
+    monkeypatch.setattr("data.files.paths.sys.platform", platform)
+    monkeypatch.setattr(Path, "mkdir", lambda self, mode=0o777, **more: asked.append(mode))
+    private_folder(tmp_path / "home")
+    assert asked == [mode]

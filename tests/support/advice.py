@@ -17,7 +17,7 @@ import pytest
 from data.errors import UsageError
 from hitl.cli import COMMANDS
 from hitl.games.registry import single_words
-from tests.support.places import ROOT
+from tests.support.places import PAGES, ROOT
 from trainer.config import TrainConfig
 from trainer.daemon.wish import read_pairs
 from trainer.presets import PRESETS
@@ -47,7 +47,7 @@ def texts() -> Iterator[Text]:
             name = path.relative_to(ROOT).as_posix()
             for line, text in strings(path.read_text(encoding="utf-8")):
                 yield Text(f"{name}:{line}", text)
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+    for path in PAGES:
         yield Text(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"), page=True)
     for name in COMMANDS:
         yield Text(f"hitl {name} --help", help_of(name))

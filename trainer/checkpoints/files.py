@@ -20,6 +20,7 @@ from safetensors.torch import load as parse
 from torch import Tensor
 
 from data.errors import CheckpointError, UsageError, shown
+from data.files import held
 from trainer.checkpoints.checks import check_fit
 from trainer.checkpoints.meta import FORMAT, CheckpointMeta
 from trainer.checkpoints.packed import ACTORS, digest, header_of, pack, prefix_of
@@ -55,7 +56,7 @@ def save(
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(half, folder / name)
+        held.replace(half, folder / name)
         with contextlib.suppress(OSError):  # Windows cannot open a folder
             fd = os.open(folder, os.O_RDONLY)
             try:
@@ -64,7 +65,7 @@ def save(
                 os.close(fd)
     except OSError as error:
         with contextlib.suppress(OSError):
-            half.unlink()
+            held.unlink(half)
         raise CheckpointError(
             f"The checkpoint '{name}' could not be written ({error.strerror}): make room in the home folder; training "
             "goes on from the one before."
@@ -76,7 +77,7 @@ def sweep(folder: Path) -> None:
     """Delete what a writer that was killed in the middle of a checkpoint has left. Only while no other process writes."""
     for half in folder.glob(".*.part"):
         with contextlib.suppress(OSError):
-            half.unlink()
+            held.unlink(half)
 
 
 def load(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], CheckpointMeta]:

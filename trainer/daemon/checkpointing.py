@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from data.errors import CheckpointError, StoreError, TrainingError
+from data.files import held
 from data.store import Store
 from data.tables.checkpoints import CheckpointRecord
 from trainer.checkpoints.files import load, save
@@ -17,6 +18,7 @@ from trainer.daemon.intake import Intake
 from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import KIND, LearnerStart
 from trainer.daemon.update_budget import UpdateBudget
+from trainer.device import for_device
 from trainer.learner.make import make_learner
 
 
@@ -89,7 +91,7 @@ class CheckpointWriter:
         except (CheckpointError, StoreError) as error:
             if name:  # no one asks for a file without a row, and such files could fill the disk
                 with contextlib.suppress(OSError):
-                    (self._folder / name).unlink()
+                    held.unlink(self._folder / name)
             beat.problem = str(error)
             return False
         self._saved_updates, self._saved_at = learner.updates, time.monotonic()
@@ -108,7 +110,7 @@ class CheckpointWriter:
         for record in ours[keep:]:
             if not record.best and record.id not in watch.seen:
                 with contextlib.suppress(OSError):
-                    (self._folder / record.name).unlink(missing_ok=True)
+                    held.unlink(self._folder / record.name)
 
     def roll_back(self) -> str:
         """Go back to the last good checkpoint, with lower learning rates the first time; return its name.
@@ -148,7 +150,7 @@ class CheckpointWriter:
         numbers, now = meta.numbers, (learner.tensors(), learner.numbers())
         kept = {name: value.clone() for name, value in now[0].items()}
         try:
-            learner.load(tensors, numbers)
+            learner.load(for_device(tensors, learner), numbers)
             online, owed = numbers["online_steps"], numbers["owed_updates"]
         except (KeyError, RuntimeError) as error:
             learner.load(kept, now[1])

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data.errors import TrainingError
+from data.files import held
 from data.recording.session_lock import LiveLock, is_alive
 
 STOP, PAUSE = "trainer.stop", "trainer.pause"
@@ -47,7 +48,7 @@ def ask(root: Path, name: str) -> None:
 def withdraw(root: Path, name: str) -> None:
     """Take the file away again."""
     with contextlib.suppress(OSError):  # it is gone, or in use for a moment (on Windows), and then it stays asked
-        (root / name).unlink()
+        held.unlink(root / name)
 
 
 def catch_ups(root: Path) -> list[str]:

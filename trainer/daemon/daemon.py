@@ -35,6 +35,7 @@ from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import LearnerStart, begin
 from trainer.daemon.training import Training
 from trainer.daemon.wish import Wish
+from trainer.device import choose
 from trainer.learner.make import make_learner
 from trainer.replay.pixels import with_image
 from trainer.replay.replay import around_demos
@@ -117,6 +118,8 @@ class Daemon:
             if not intake.catch_up(self._asked_to_stop):
                 return False
             self.training = Training(self.root, start, intake, self._rows, self._report, self._trials)
+            if why := choose(self.wish.device, *map(len, intake.names), start.config).why:
+                self._report.say(why)
             if start.path is not None:
                 self._report.say(f"Goes on from {start.path.name} ({start.learner.updates:,} updates).")
             return self.training.run(self._asked_to_stop)
@@ -152,7 +155,8 @@ class Daemon:
                 with Store(self.store_path, create=False) as store:
                     road = has_road(store.conn)  # again: the first session may just have begun
                 config = with_image(self.wish.config_where(road), names[0])
-                learner = make_learner(len(names[0]), len(names[1]), config, self.wish.device)
+                device = choose(self.wish.device, len(names[0]), len(names[1]), config)
+                learner = make_learner(len(names[0]), len(names[1]), config, device.name)
                 return Opened(LearnerStart(learner, config), follower, names, first)
             follower.close()
         for name in control.catch_ups(self.root):  # there is nothing to learn from

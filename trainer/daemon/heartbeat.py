@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from data.files import held
+
 NAME = "trainer.json"
+TOKEN = "HITL_TRAINER_TOKEN"
+"""The environment variable in which whoever starts a trainer gives it a token, to know its heartbeat by."""
 
 
 @dataclass(slots=True)
@@ -17,6 +20,8 @@ class Heartbeat:
     """How training is going."""
 
     pid: int = 0
+    token: str = ""
+    """What the trainer was given at its start (``TOKEN``)."""
     at: float = 0.0
     """Unix time of the beat."""
     ticks: float = 0.0
@@ -82,11 +87,8 @@ def _age(ticks: float, at: float) -> float:
 
 def write_heartbeat(root: Path, beat: Heartbeat) -> None:
     """Write the beat so that a reader sees the old one or the new one, never half of one."""
-    path = root / NAME
-    new = path.with_name(f"{NAME}.new")  # one trainer to a home, so a killed one's half is written over by the next
-    with contextlib.suppress(OSError):  # a full disk, or a reader on Windows: the next beat will do
-        new.write_text(json.dumps(asdict(beat)), encoding="utf-8")
-        os.replace(new, path)
+    with contextlib.suppress(OSError):  # a full disk, or a reader on Windows that stays: the next beat will do
+        held.write_whole(root / NAME, json.dumps(asdict(beat)))
 
 
 def read_heartbeat(root: Path) -> Heartbeat | None:

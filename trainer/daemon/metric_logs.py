@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data.errors import StoreError, UsageError
+from data.extras import install
 from data.store import Store
 from data.suggest import did_you_mean
 from trainer.config import TrainConfig
@@ -138,7 +139,7 @@ def _installed(package: str) -> None:
             found = None
         if found is None:
             raise UsageError(
-                f"The package '{package}' is not installed: `python -m pip install {package}`, or omit that option."
+                f"The package '{package}' is not installed: {install(package)}, or omit that option."
             )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from data.errors import StoreError
 from data.store import Store
 from trainer.daemon.evaluations import Watch
-from trainer.daemon.heartbeat import Heartbeat, write_heartbeat
+from trainer.daemon.heartbeat import TOKEN, Heartbeat, write_heartbeat
 
 BEAT_S = 0.5  # s between two heartbeats when nothing changes
 
@@ -22,7 +22,7 @@ class Reporter:
     def __init__(self, root: Path, say: Callable[[str], None], show: Callable[[Heartbeat, Watch], None]) -> None:
         self._root, self._store_path = root, root / "store.sqlite"
         self.say, self._show = say, show
-        self.beat = Heartbeat(pid=os.getpid())
+        self.beat = Heartbeat(pid=os.getpid(), token=os.environ.get(TOKEN, ""))
         self._written_at = time.monotonic()
 
     def event(self, kind: str, text: str, level: str = "info", data: dict[str, str] | None = None) -> None:

@@ -16,6 +16,7 @@ from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import TrainConfig
 from trainer.daemon.update_budget import UpdateBudget
 from trainer.daemon.wish import Wish
+from trainer.device import choose, for_device
 from trainer.learner.learner import LATER_NUMBERS, Learner
 from trainer.learner.make import make_learner
 from trainer.replay.pixels import with_image
@@ -114,7 +115,9 @@ def _from_file(
     if other:
         config = config.with_values(**{name: getattr(stored, name) for name in SHAPE_FIELDS})
         say(f"The networks keep the shape they have in {path.name} ({', '.join(other)}).")
-    learner = make_learner(len(meta.observation_names), len(meta.action_names), config, wish.device)
+    sizes = len(meta.observation_names), len(meta.action_names)
+    learner = make_learner(*sizes, config, choose(wish.device, *sizes, config).name)
+    tensors = for_device(tensors, learner)
     try:
         if learner.numbers().keys() - LATER_NUMBERS <= meta.numbers.keys():
             learner.load(tensors, meta.numbers)

@@ -28,6 +28,7 @@ class Wish:
     fresh: bool = False
     """Begin from nothing, whatever checkpoints there are."""
     device: str = "cpu"
+    """``cpu``, ``cuda``, or ``auto`` (``trainer.device``)."""
 
     @classmethod
     def of(cls, values: Mapping[str, Any], base: TrainConfig | None = None, **more: Any) -> Wish:

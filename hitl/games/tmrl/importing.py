@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from data.errors import DeviceError, InputFileError
+from data.extras import install_tmrl
 from data.files.paths import user_path
 from data.files.text_files import read_json
 from hitl.games.hang_guard import brief
@@ -68,7 +69,7 @@ def import_tmrl(folder: str | Path = "", name: str = "tmrl") -> ModuleType:
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name == "tmrl":
-            raise DeviceError("The package tmrl is not installed: docs/trackmania.md says how.") from None
+            raise DeviceError(f"The package tmrl is not installed: {install_tmrl()}; docs/trackmania.md says more.") from None
         if f"{name}.".startswith(f"{error.name}."):  # the module itself, or a package that it should lie in
             leaf = name.rpartition(".")[2]
             moved = find_module(leaf)

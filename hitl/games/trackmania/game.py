@@ -30,6 +30,14 @@ DEVIATES_TICKS = 6
 FULL_LOCK = 0.9  # of the stick, from which the game steers fully whatever its settings
 WAIT_S = 5.0  # s for the first frame
 LAG_TICKS = 3  # between a send and the frame that shows it, at most
+NOT_OBEYED = (
+    "The game does not obey this session's pad: click into the game's window; if it hears your own pad, hide that from it "
+    "(HidHide); if it hears none, choose the pad in its settings."
+)
+NOT_OBEYED_KEYS = (
+    "The game does not obey the keys that are pressed for it: start it without administrator's rights, because Windows passes no "
+    "keys on to such a program, and let the arrow keys drive in its settings."
+)
 
 
 class TrackManiaGame:
@@ -186,10 +194,7 @@ class TrackManiaGame:
         self._deviating = 0 if obeyed else self._deviating + 1
         if self._deviating == DEVIATES_TICKS and self._notable:
             self._notable = False
-            self.notices.append(
-                "The game does not obey this session's pad: click into the game's window; if it hears your own pad, hide that "
-                "from it (HidHide); if it hears none, choose the pad in its settings."
-            )
+            self.notices.append(NOT_OBEYED_KEYS if self.pad is not None and self.pad.by_keys else NOT_OBEYED)
         if obeyed and not self._notable and max(newest.gas, abs(newest.steer)) > 0.3:
             self._notable = True  # it does again: tell the player the next time
 

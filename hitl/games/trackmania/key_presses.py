@@ -1,8 +1,9 @@
 """Driving by the keyboard's keys where there is no virtual pad: the game hears keys as if a person pressed them.
 
 Keys are all or nothing, so gas of 0.3 is pressed in three of ten ticks; what was really pressed is recorded as executed. Keys go
-to whichever window has the focus, so none is pressed unless that is the game's. Windows: SendInput by scan code, as games read
-it. Linux: the XTest extension through python-xlib, which also reaches games under Proton; on Wayland alone there is no way.
+to whichever window has the focus, so none is pressed unless that window is of the game's own process: a title may be that of a
+folder. Windows: SendInput by scan code, as games read it. Linux: the XTest extension through python-xlib, which also reaches
+games under Proton; on Wayland alone there is no way.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ import contextlib
 import importlib
 import io
 import sys
+from collections.abc import Collection
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
 
 from data.errors import DeviceError
+from data.extras import install
 from hitl.games.trackmania.virtual_pad import BUTTONS, VirtualPad
 
-WINDOW = "trackmania"  # part of the title of the window that may hear keys
+GAMES = frozenset(("trackmania.exe", "steam_app_2225070"))
+"""What the program whose window may hear keys is called; Proton gives its windows Steam's number for the game."""
 KEYS = ("gas", "brake", "left", "right")
 BUTTON_KEYS = {BUTTONS["restart"]: "restart", BUTTONS["confirm"]: "confirm", BUTTONS["respawn"]: "respawn"}
 ELSEWHERE = "TrackMania's window doesn't have the focus, so no keys were pressed: click into it."
@@ -26,8 +31,8 @@ ELSEWHERE = "TrackMania's window doesn't have the focus, so no keys were pressed
 class Keyboard(Protocol):
     """Where keys are pressed."""
 
-    def focused(self) -> str:
-        """Return the title of the window that hears them."""
+    def in_front(self) -> Collection[str]:
+        """Return what the program whose window hears them is called, in small letters; nothing where that is unknown."""
 
     def key(self, name: str, down: bool) -> None:
         """Press or release one of ``KEYS`` or of the buttons' names."""
@@ -97,7 +102,7 @@ class KeyPad:
         chosen = zip(KEYS, (gas > 0, brake > 0, steer < 0, steer > 0), strict=True)
         wanted = {name for name, down in chosen if down} | self._buttons
         self.problem = ""
-        if wanted and WINDOW not in self._keyboard.focused().lower():
+        if wanted and GAMES.isdisjoint(self._keyboard.in_front()):
             wanted, self.problem = set(), ELSEWHERE
         for name in sorted(self._down - wanted):
             self._keyboard.key(name, False)
@@ -156,7 +161,7 @@ class XKeyboard:
             self._test = importlib.import_module("Xlib.ext.xtest")
         except ImportError:
             raise DeviceError(
-                "Pressing keys for the game needs the package python-xlib, which is not installed: `pip install python-xlib`."
+                f"Pressing keys for the game needs the package python-xlib, which is not installed: {install('trackmania')}."
             ) from None
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # an old version prints warnings there
@@ -171,23 +176,33 @@ class XKeyboard:
             name: self._display.keysym_to_keycode(keys.string_to_keysym(key)) for name, key in self.NAMES.items()
         }
 
-    def focused(self) -> str:
-        """Return the title of the window with the focus, or of the one around it."""
+    def in_front(self) -> Collection[str]:
+        """Return the class and the process of the window with the focus, or of the one around it."""
         window = self._display.get_input_focus().focus
         for _ in range(8):
-            if not hasattr(window, "get_wm_name"):
+            if not hasattr(window, "get_wm_class"):
                 break
             try:
-                found = window.get_full_property(self._display.intern_atom("_NET_WM_NAME"), self._x.AnyPropertyType)
-                name = found.value if found is not None else window.get_wm_name()
-                if name:
-                    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+                names = {str(name).lower() for name in window.get_wm_class() or ()}
+                pid = window.get_full_property(self._display.intern_atom("_NET_WM_PID"), self._x.AnyPropertyType)
+                if pid is not None:
+                    names |= _process_names(pid.value[0])
+                if names:
+                    return names
                 window = window.query_tree().parent
             except Exception:  # the window went away meanwhile
                 break
-        return ""
+        return ()
 
     def key(self, name: str, down: bool) -> None:
         """Press or release a key."""
         self._test.fake_input(self._display, self._x.KeyPress if down else self._x.KeyRelease, self._codes[name])
         self._display.flush()
+
+
+def _process_names(pid: int) -> set[str]:
+    """Return what Linux calls a process. Wine gives a game's process the name of its program."""
+    try:
+        return {Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip().lower()}
+    except OSError:  # it has ended, or is one of another container
+        return set()

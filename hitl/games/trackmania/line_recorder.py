@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 
 from data.errors import InputFileError
+from data.files import held
 from hitl.games.trackmania.frames import Frame
 from hitl.games.trackmania.motion import ground
 
@@ -55,10 +55,8 @@ class LineRecorder:
                 f"Only {self.length:.0f} m were driven, too little for a line: begin at the map's start and drive to its finish."
             )
         rows = ["x,y,z", *(f"{x:.3f},{y:.3f},{z:.3f}" for x, y, z in self.points)]
-        new = path.with_name(path.name + ".new")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            new.write_text("\n".join(rows) + "\n", encoding="utf-8")
-            os.replace(new, path)
+            held.write_whole(path, "\n".join(rows) + "\n")
         except OSError as error:
             raise InputFileError(f"The line cannot be written to '{path.name}' ({error.strerror or error}).") from error

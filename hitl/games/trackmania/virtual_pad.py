@@ -16,6 +16,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from data.errors import DeviceError
+from data.extras import install
 from hitl.games.hang_guard import brief
 from hitl.pads.own_pad import Guard, own_pads
 
@@ -80,6 +81,11 @@ class VirtualPad:
     def problem(self) -> str:
         """What the player must be told, "" for nothing."""
         return str(getattr(self._pad, "problem", ""))
+
+    @property
+    def by_keys(self) -> bool:
+        """Whether keys stand in for the pad."""
+        return hasattr(self._pad, "obeyed")
 
     def press(self, name: str, down: bool = True) -> None:
         """Press or release "restart" (B), "confirm" (A) or "respawn" (Y). The game needs some 0.1 s between the two."""
@@ -158,7 +164,7 @@ def _create(module: Any) -> Any:
             if error.name != "vgamepad":
                 raise DeviceError(_missing(error)) from None
             raise DeviceError(
-                'The virtual pad needs the package vgamepad, which is not installed; run `pip install "hitl[trackmania]"`.'
+                f"The virtual pad needs the package vgamepad, which is not installed; run {install('trackmania')}."
             ) from None
         except Exception as error:  # it opens the driver while being imported, and raises whatever that raises
             raise DeviceError(_missing(error)) from None

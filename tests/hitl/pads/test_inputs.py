@@ -189,7 +189,7 @@ def test_without_a_gamepad_it_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -
 
 def test_without_the_package_it_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "inputs", None)
-    with pytest.raises(DeviceError, match="pip install inputs"):
+    with pytest.raises(DeviceError, match="pip install"):
         InputsPad()
 
 

@@ -30,6 +30,7 @@ def test_the_driving_thread_goes_first_where_the_user_may_and_only_while_it_driv
     with punctual():
         during = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
         assert during == (os.SCHED_RR if allowed_before else before)
+        assert priority.goes_first() == allowed_before
     assert os.sched_getscheduler(0) == before
 
 
@@ -61,13 +62,14 @@ def test_windows_raises_the_process_and_takes_it_back(monkeypatch):
 
     class Process:
         def nice(self, value=None):
-            return 32 if value is None else asked.append(value)
+            return [32, *asked][-1] if value is None else asked.append(value)
 
     monkeypatch.setattr(sys, "platform", "win32")
-    monkeypatch.setitem(
-        sys.modules, "psutil", types.SimpleNamespace(Process=Process, ABOVE_NORMAL_PRIORITY_CLASS=0x8000)
-    )
+    classes = {"ABOVE_NORMAL_PRIORITY_CLASS": 0x8000, "HIGH_PRIORITY_CLASS": 0x80}
+    monkeypatch.setitem(sys.modules, "psutil", types.SimpleNamespace(Process=Process, **classes))
+    assert not priority.goes_first()
     undo = priority.raise_priority()
+    assert priority.goes_first()
     assert priority.real_time() is None  # threads have no class of their own there
     undo()
     assert asked == [0x8000, 32]

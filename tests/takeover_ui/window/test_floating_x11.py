@@ -16,6 +16,7 @@ from takeover_ui.window.floating import place
 from takeover_ui.window.options import KEYS, WindowOptions
 from takeover_ui.window.window import Window
 from tests.support import sample_screens as samples
+from tests.support.places import ROOT
 
 SCREEN = (1280, 800)
 GAME = """
@@ -50,6 +51,11 @@ class Hand:
         for down in (1, 0):
             self.xtst.XTestFakeButtonEvent(self.display, 1, down, 0)
         self.x11.XFlush(self.display)
+
+    def give_focus_to_what_is_below(self) -> None:
+        pointer_root = ctypes.c_ulong(1)  # the window below the pointer
+        self.x11.XSetInputFocus(self.display, pointer_root, 1, ctypes.c_ulong(0))
+        self.x11.XSync(self.display, 0)
 
     def key(self, symbol: int, down: bool) -> None:
         self.xtst.XTestFakeKeyEvent(self.display, self.x11.XKeysymToKeycode(self.display, symbol), int(down), 0)
@@ -89,7 +95,7 @@ def test_clicks_go_through_the_overlay(hand: Hand, size: Any) -> None:
         assert game.stdout.readline() == "up\n"
         options = WindowOptions(game_view=False, overlay=size, video="x11")
         with Window(options) as window:
-            window.send(replace(samples.view("human"), at=time.monotonic()))
+            window.send(replace(samples.view("human"), at=time.perf_counter()))
             x, y, width, height = place(options, SCREEN)
             hand.click(x + width // 2, y + height // 2)
             assert game.stdout.readline() == f"click {x + width // 2} {y + height // 2}\n"
@@ -100,9 +106,32 @@ def test_clicks_go_through_the_overlay(hand: Hand, size: Any) -> None:
         game.stdout.close()
 
 
+@pytest.mark.parametrize("anywhere", [True, False])
+def test_keys_count_while_the_game_has_the_focus_only_where_that_was_chosen(hand: Hand, anywhere: bool) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("SDL_VIDEODRIVER", None)
+    game = subprocess.Popen([sys.executable, "-c", GAME], stdout=subprocess.PIPE, text=True, env=environment)
+    assert game.stdout is not None
+    try:
+        assert game.stdout.readline() == "up\n"
+        with Window(WindowOptions(game_view=False, video="x11", keys_anywhere=anywhere)) as window:
+            window.send(replace(samples.view("agent"), at=time.perf_counter()))
+            hand.give_focus_to_what_is_below()  # the game: there is no window manager here that would leave it there
+            for down in (True, False):
+                hand.key(0x20, down)
+                end = time.monotonic() + (20 if anywhere else 0.5)
+                while (window.keys() == {"space"}) != down and time.monotonic() < end:
+                    time.sleep(0.01)
+                assert (window.keys() == {"space"}) == (down and anywhere)
+    finally:
+        game.kill()
+        game.wait()
+        game.stdout.close()
+
+
 def test_a_key_pressed_in_the_window_reaches_the_session(hand: Hand) -> None:
     with Window(WindowOptions(video="x11", size=(640, 360))) as window:
-        window.send(replace(samples.view(), at=time.monotonic()))
+        window.send(replace(samples.view(), at=time.perf_counter()))
         left, up = 0xFF51, 0xFF52
         end = time.monotonic() + 20
         while not window.keys() >= {"left"}:  # the first press may come before the window has the keyboard

@@ -19,9 +19,12 @@ from hitl.games.driving_env import DrivingEnv
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.trackmania import key_presses
 from hitl.games.trackmania.game import open_trackmania
-from hitl.games.trackmania.key_presses import Dither, KeyPad, XKeyboard, instead_of_pad, key_controls
+from hitl.games.trackmania.key_presses import GAMES, Dither, KeyPad, XKeyboard, instead_of_pad, key_controls
 from hitl.games.trackmania.key_presses_windows import SCAN, Input, WindowsKeyboard
 from hitl.games.trackmania.virtual_pad import BUTTONS, VirtualPad
+from hitl.home import Home
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from tests.support.stand_in_game import A, B, Y, stand_in_track
 
 pytestmark = pytest.mark.realtime
@@ -31,10 +34,10 @@ class Board:
     """A keyboard of which the stand-in game hears the keys."""
 
     def __init__(self, game=None):
-        self.down, self.game, self.title, self.pressed = set(), game, "Trackmania - A01", []
+        self.down, self.game, self.program, self.pressed = set(), game, "trackmania.exe", []
 
-    def focused(self):
-        return self.title
+    def in_front(self):
+        return [self.program]
 
     def key(self, name, down):
         assert (name in self.down) != down, "pressed twice"
@@ -95,14 +98,14 @@ def test_no_key_goes_to_another_window():
     pad.right_trigger_float(1.0)
     pad.update()
     assert board.down == {"gas"}
-    board.title = "A letter to grandmother"
+    board.program = "explorer.exe"  # a folder that is called Trackmania
     pad.update()
     assert not board.down
     assert "click into it" in pad.problem
     pad.press_button(BUTTONS["restart"])
     pad.update()
     assert not board.down
-    board.title = "Trackmania"
+    board.program = "trackmania.exe"
     pad.update()
     assert (board.down, pad.problem) == ({"gas", "restart"}, "")
 
@@ -114,16 +117,17 @@ def test_windows_is_told_scan_codes():
         def GetForegroundWindow(self):  # noqa: N802
             return 7
 
-        def GetWindowTextW(self, window, text, size):  # noqa: N802
-            text.value = "Trackmania"
+        def GetWindowThreadProcessId(self, window, process):  # noqa: N802
+            ctypes.cast(process, ctypes.POINTER(ctypes.c_ulong)).contents.value = {7: 4711}.get(window, 0)
+            return 1
 
         def SendInput(self, count, event, size):  # noqa: N802
             key = ctypes.cast(event, ctypes.POINTER(Input)).contents
             sent.append((count, size, key.type, key.of.key.vk, key.of.key.scan, key.of.key.flags))
             return 1 if key.of.key.scan != SCAN["restart"][0] else 0
 
-    board = WindowsKeyboard(User32())
-    assert board.focused() == "Trackmania"
+    board = WindowsKeyboard(User32(), {4711: "Trackmania.exe"}.__getitem__)
+    assert board.in_front() == {"trackmania.exe"}
     board.key("gas", True)
     board.key("gas", False)
     board.key("confirm", True)
@@ -134,11 +138,12 @@ def test_windows_is_told_scan_codes():
 
 
 LISTENER = """
+import sys
 from Xlib import X, display
 d = display.Display()
 mask = X.KeyPressMask | X.KeyReleaseMask | X.ExposureMask
 w = d.screen().root.create_window(0, 0, 100, 100, 0, X.CopyFromParent, event_mask=mask)
-w.set_wm_name('Trackmania'); w.map(); d.next_event()
+w.set_wm_name('Trackmania'); w.set_wm_class(*sys.argv[1:3]); w.map(); d.next_event()
 w.set_input_focus(X.RevertToParent, X.CurrentTime); d.sync(); print('up', flush=True)
 while True:
     e = d.next_event()
@@ -160,11 +165,12 @@ def test_an_x_window_hears_them(monkeypatch, tmp_path):
     os.close(write)
     with os.fdopen(read) as numbers:
         monkeypatch.setenv("DISPLAY", f":{numbers.readline().strip()}")
-    listener = subprocess.Popen([sys.executable, "-c", LISTENER], stdout=subprocess.PIPE, text=True)
+    listener = subprocess.Popen([sys.executable, "-c", LISTENER, "main", "Trackmania.exe"], stdout=subprocess.PIPE, text=True)
     try:
         assert "up\n" in iter(listener.stdout.readline, "")  # such versions also print a warning
         board = XKeyboard()
-        assert board.focused() == "Trackmania"
+        assert "trackmania.exe" in board.in_front()
+        assert not GAMES.isdisjoint(board.in_front())
         for name in ("gas", "restart"):
             board.key(name, True)
             board.key(name, False)
@@ -183,7 +189,7 @@ def test_without_a_display_or_the_package_it_says_so(monkeypatch):
         with pytest.raises(DeviceError, match="without an X display"):
             XKeyboard()
     monkeypatch.setitem(sys.modules, "Xlib.display", None)
-    with pytest.raises(DeviceError, match="pip install python-xlib"):
+    with pytest.raises(DeviceError, match=r"pip install .*trackmania"):
         XKeyboard()
     monkeypatch.setattr(sys, "platform", "plan9")
     with pytest.raises(DeviceError, match=r"No pad\. Keys cannot stand in for it\. .* plan9"):
@@ -225,6 +231,20 @@ def test_the_game_is_driven_by_keys_and_what_was_pressed_is_what_was_executed(st
 
 
 @pytest.mark.parametrize("stand_in", [11], indirect=True)
+def test_keys_that_never_reach_the_game_are_noticed_by_what_it_does(game):
+    """Windows takes keys for a game that runs as administrator, drops them, and says nothing."""
+    game.pad.close()
+    game.pad = key_controls(keyboard=Board())
+    game.restart(Start())
+    game._began -= 1.0  # the second in which the game may still obey what was sent before
+    for _ in range(24):
+        game.send(np.array([1.0, -1.0, 1.0], np.float32))
+        game.state()
+        time.sleep(0.05)
+    assert "without administrator's rights" in game.notices[0]
+
+
+@pytest.mark.parametrize("stand_in", [11], indirect=True)
 def test_a_restart_that_the_pad_does_not_bring_is_tried_by_keys(stand_in, game, monkeypatch):
     hear = stand_in._hear
     monkeypatch.setattr(stand_in, "_hear", lambda gas, brake, steer, buttons: hear(gas, brake, steer, 0))
@@ -238,3 +258,20 @@ def test_a_restart_that_the_pad_does_not_bring_is_tried_by_keys(stand_in, game, 
     game.restart(Start())
     assert stand_in.restarts == 1
     assert not stand_in.pop_up
+
+
+@pytest.mark.parametrize("stand_in", [11], indirect=True)
+@pytest.mark.parametrize("controls", ["keys", "auto"])
+def test_keys_do_not_drive_the_game_where_those_of_any_window_count(tmp_path, stand_in, monkeypatch, controls):
+    """Those that are pressed for the agent would be taken for the player's."""
+    home = Home(tmp_path).create()
+    text = f'[trackmania]\nport = {stand_in.port}\ncontrols = "{controls}"\n[overlay]\nkeys = "anywhere"\n'
+    (tmp_path / "settings.toml").write_text(text)
+    home.line.write_text("\n".join(f"{x},{y}" for x, y in stand_in_track().line.points.tolist()))
+    monkeypatch.setitem(sys.modules, "vgamepad", None)
+    monkeypatch.setattr(key_presses, "open_keyboard", Board)
+    with (
+        pytest.raises(DeviceError, match="Keys cannot drive the game while keys count in any window"),
+        SessionSetup(home, SessionOptions(env="trackmania", real_time=True, show=True)),
+    ):
+        pass

@@ -172,7 +172,7 @@ def _import_fails(error: Exception) -> Callable[..., object]:
 @pytest.mark.parametrize(
     ("platform", "error", "words"),
     [
-        ("linux", ModuleNotFoundError("No module named 'vgamepad'", name="vgamepad"), 'pip install "hitl'),
+        ("linux", ModuleNotFoundError("No module named 'vgamepad'", name="vgamepad"), 'hitl-takeover|pip install -e'),
         ("linux", ModuleNotFoundError("No module named 'libevdev'", name="libevdev"), "libevdev2"),
         ("linux", OSError("libevdev.so.2: cannot open shared object file\nmore"), "libevdev2"),
         ("win32", RuntimeError("Error: VIGEM_ERROR_BUS_NOT_FOUND"), "ViGEmBus"),

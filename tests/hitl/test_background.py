@@ -1,0 +1,83 @@
+"""A trainer that is started in the background: when it counts as begun, whatever process it is in the end."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from data.errors import TrainingError
+from hitl import cli, processes, trainer_process
+from hitl.home import Home
+from hitl.trainer_process import TrainerProcess
+from tests.support.places import ROOT
+from trainer.daemon.heartbeat import Heartbeat, read_heartbeat, write_heartbeat
+
+BEGINS = """
+import os, sys, time
+from pathlib import Path
+from trainer.daemon.heartbeat import TOKEN, Heartbeat, write_heartbeat
+time.sleep(float(sys.argv[1]))
+write_heartbeat(Path(sys.argv[2]), Heartbeat(pid=os.getpid() + 1, token=os.environ[TOKEN], state=sys.argv[3]))
+time.sleep(float(sys.argv[4]))
+print("It is over.")
+"""
+
+
+def start(monkeypatch: pytest.MonkeyPatch, home: Path, *words: str) -> TrainerProcess:
+    """Start something that stands for a trainer: it waits, writes a heartbeat in the given state, and lives on for a while."""
+    wait, state, live = words
+    child = [sys.executable, "-c", BEGINS, wait, str(home), state, live]
+    monkeypatch.setattr(trainer_process, "command", lambda *_: child)
+    return TrainerProcess(Home(home), detached=True)
+
+
+@pytest.mark.realtime
+def test_its_own_heartbeat_is_waited_for_as_long_as_it_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer_process, "START_S", 0.1)
+    texts: list[str] = []
+    trainer = start(monkeypatch, tmp_path, "0.5", "starting", "30")
+    try:
+        # The newest heartbeat, but of another trainer: one that was just stopped.
+        write_heartbeat(tmp_path, Heartbeat(state="training", at=time.time() + 60, ticks=time.monotonic() + 60))
+        trainer.wait_for_heartbeat(texts.append)
+        assert trainer.alive
+    finally:
+        trainer._process.kill()
+        trainer._process.wait()
+    assert [text.startswith("The trainer is still starting") for text in texts] == [True]
+    beat = read_heartbeat(tmp_path)
+    assert beat is not None
+    assert beat.token == trainer._token
+
+
+@pytest.mark.parametrize("state", ["failed", "stopped"])
+def test_one_that_ends_at_once_has_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+    trainer = start(monkeypatch, tmp_path, "0", state, "0.1")
+    with pytest.raises(TrainingError, match=r"ended at once: It is over\."):
+        trainer.wait_for_heartbeat()
+
+
+@pytest.mark.realtime
+@pytest.mark.skipif(sys.platform == "win32", reason="process ids differ there anyway")
+def test_a_trainer_whose_process_id_is_another_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a virtual environment on Windows, whose python.exe only starts the interpreter."""
+    monkeypatch.setenv("WINVENV", "1")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests" / "support" / "windows"))
+    home = ["--home", str(tmp_path)]
+    assert cli.main(["train", "--background", *home]) == 0
+    try:
+        beat = read_heartbeat(tmp_path)
+        assert beat is not None
+        assert beat.pid > 1_000_000, "the rule is kept by the child"
+    finally:
+        assert cli.main(["train", "stop", *home]) == 0
+
+
+def test_on_windows_no_window_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    for number, name in enumerate(("CREATE_NO_WINDOW", "CREATE_NEW_PROCESS_GROUP", "DETACHED_PROCESS")):
+        monkeypatch.setattr(subprocess, name, 1 << number, raising=False)
+    # Together with DETACHED_PROCESS, Windows ignores CREATE_NO_WINDOW.
+    assert processes.apart() == {"creationflags": 0b011}

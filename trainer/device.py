@@ -1,0 +1,124 @@
+"""On which device a run learns: asked for, or measured.
+
+For small networks a processor is faster than a graphics card, which spends most of an update on starting its many small steps,
+and which the game needs as well. So ``auto`` takes CUDA only where the processor does not do what the run asks for with room to
+spare, and where CUDA was faster in a short measurement.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.errors import UsageError, shown
+from data.extras import install_cuda
+from trainer.config import TrainConfig
+from trainer.learner.learner import Learner
+from trainer.learner.make import make_learner
+from trainer.replay.from_arrays import finished_episode
+from trainer.replay.replay import Replay
+
+HZ = 20.0  # driven steps a second, for which updates are owed
+ENOUGH = 2.0  # times the updates that are owed: then the processor is fast enough
+FASTER = 1.25  # times the processor's updates, from which CUDA is worth its memory
+MEASURE_S, MOST = 0.4, 200
+CPU, CUDA = "cpu", "cuda"
+_EPISODE, _EPISODES = 250, 4
+_RANDOM_STATES = {5056, 16}  # bytes of a generator's state: the CPU's and CUDA's
+
+
+@dataclass(frozen=True)
+class ComputeDevice:
+    """What a run learns on, and why, in a sentence; none where there was nothing to choose from."""
+
+    name: str
+    why: str
+
+
+def check_device(asked: str) -> None:
+    """Raise UsageError for a device that this machine's torch cannot use."""
+    if asked == "auto":
+        return
+    try:
+        kind = torch.device(asked).type
+    except RuntimeError:
+        raise UsageError(f"--device {shown(asked)} is unknown: give auto, cpu or cuda.") from None
+    if kind != CUDA or torch.cuda.is_available():
+        return
+    if torch.version.cuda is None:
+        raise UsageError(f"This torch is made for the CPU alone: {install_cuda()} installs one for CUDA, or omit --device cuda.")
+    raise UsageError(
+        "torch finds no graphics card that it can use with CUDA: install Nvidia's newest driver, or omit --device cuda."
+    )
+
+
+def updates_needed(config: TrainConfig) -> float:
+    """Return how many updates a second of driving asks for."""
+    return HZ * config.utd
+
+
+@functools.lru_cache(maxsize=8)
+def choose(asked: str, observations: int, actions: int, config: TrainConfig) -> ComputeDevice:
+    """Return the device for a learner of these sizes; one measurement for each. Raises UsageError, as `check_device`."""
+    check_device(asked)
+    if asked != "auto":
+        return ComputeDevice(asked, "" if asked == CPU else f"It learns on {asked}, as asked for.")
+    if not torch.cuda.is_available():
+        return ComputeDevice(CPU, "")
+    needed = updates_needed(config)
+    on_cpu = updates_per_second(CPU, observations, actions, config)
+    if on_cpu >= ENOUGH * needed:
+        return ComputeDevice(CPU, f"It learns on the CPU, which does {on_cpu:.0f} updates a second; {needed:.0f} are needed.")
+    try:
+        on_cuda = updates_per_second(CUDA, observations, actions, config)
+    except Exception as error:  # a driver of another version, no memory left beside the game
+        return ComputeDevice(CPU, f"It learns on the CPU: CUDA fails here ({shown(error, 80)}).")
+    name = CUDA if on_cuda >= FASTER * on_cpu else CPU
+    where = torch.cuda.get_device_name(0) if name == CUDA else "the CPU"
+    return ComputeDevice(name, f"It learns on {where}: {on_cpu:.0f} updates a second on the CPU, {on_cuda:.0f} with CUDA.")
+
+
+def for_device(tensors: dict[str, Tensor], learner: Learner) -> dict[str, Tensor]:
+    """Return a checkpoint's tensors; where they come from another kind of device, with this learner's random numbers.
+
+    CUDA's generator takes no state of the CPU's, and the other way round.
+    """
+    stored, own = tensors.get("rng.learner"), learner.generator.get_state()
+    if stored is None or {stored.numel(), own.numel()} != _RANDOM_STATES:
+        return tensors
+    return {**tensors, "rng.learner": own}
+
+
+def updates_per_second(device: str, observations: int, actions: int, config: TrainConfig) -> float:
+    """Measure, for less than a second or for three updates, how fast made-up experience is learned from."""
+    torch.set_num_threads(config.threads)
+    rng = np.random.default_rng(0)
+    config = config.with_values(capacity=min(config.capacity, 2 * _EPISODE * _EPISODES))
+    replay = Replay(observations, actions, config, device=torch.device(device))
+    for number in range(_EPISODES):
+        seen = rng.random((_EPISODE + 1, observations), np.float32)
+        acted = rng.uniform(-0.9, 0.9, (_EPISODE, actions))
+        replay.add(finished_episode(number + 1, seen, acted, rng.random(_EPISODE), terminated=False))
+    learner = make_learner(observations, actions, config, device)
+    generator = torch.Generator().manual_seed(0)
+
+    def update() -> None:
+        learner.update(replay.sample(config.batch_size, generator))
+
+    def wait() -> None:
+        if learner.device.type == CUDA:
+            torch.cuda.synchronize()
+
+    update()  # the first one reserves memory
+    wait()
+    began, done = time.perf_counter(), 0
+    while done < 2 or (done < MOST and time.perf_counter() - began < MEASURE_S):
+        update()
+        wait()
+        done += 1
+    return done / (time.perf_counter() - began)
