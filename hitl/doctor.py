@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from data.errors import HitlError
 from data.extras import install, install_cuda, install_tmrl
 from hitl.home import Home
+from hitl.processes import interpreter
 
 if TYPE_CHECKING:
     from trainer.config import TrainConfig
@@ -174,8 +175,7 @@ def _hiding() -> Seen:
     folders = [os.environ.get("PROGRAMFILES", ""), os.environ.get("PROGRAMW6432", "")]
     there = any(f and (Path(f) / "Nefarius Software Solutions" / "HidHide").is_dir() for f in folders)
     if there:
-        python = getattr(sys, "_base_executable", sys.executable)  # in a virtual environment, python.exe only starts this one
-        return OK, f"HidHide is installed: hide your pad from the game, and allow this program to see it: {python}"
+        return OK, f"HidHide is installed: hide your pad from the game, and allow this program to see it: {interpreter()}"
     return NOTE, "HidHide is not installed", "install it if the game hears your own pad beside ours"
 
 

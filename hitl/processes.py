@@ -31,6 +31,11 @@ def environment(**more: str) -> dict[str, str]:
     return {**found, **({"PYTHONPATH": path} if path else {}), **more}
 
 
+def interpreter() -> str:
+    """Return the program that really runs this: in a virtual environment on Windows, python.exe only starts it."""
+    return str(getattr(sys, "_base_executable", sys.executable))
+
+
 def apart() -> dict[str, Any]:
     """Return how to start a child that Ctrl+C and the end of this terminal do not reach, and that opens no window.
 
