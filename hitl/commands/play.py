@@ -107,6 +107,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             )  # fmt: skip
             window = stack.enter_context(Window(options))
             watch = SessionScreen(window)
+        tell = _teller(window, also_printed=not own_game)
         rig = stack.enter_context(
             SessionSetup(
                 home,
@@ -124,11 +125,11 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                 human=lambda track: _wheel(args, play.env, home, track, window, stack),
                 watch=watch,
                 stop=lambda: stopping() or (window is not None and window.closed),
-                tell=_teller(window, also_printed=not own_game),
+                tell=tell,
             )
         )
         for sentence in _layouts_apart(rig):
-            _teller(window)("warning", sentence)
+            tell("warning", sentence)
         if watch is not None:
             from hitl.screens.trainer_state import HeartbeatReader
 
@@ -149,7 +150,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             if waits and not wait_for_laps(rig, _teller(window, also_printed=True), leaves, _ways_out(rig.human, window)):
                 driven = "Nothing was driven."
             else:
-                driven = _drive(rig, args, watch)
+                driven = _drive(rig, args, watch, _sayer(watch, also_printed=not own_game))
         except HitlError as error:
             rig.recorder.event("error", str(error), level="error")
             raise
@@ -206,7 +207,9 @@ def _greedy_every(settings: Settings) -> int:
     return settings.play.greedy_every if asked or not settings.play.env.startswith(ROADLESS) else 0
 
 
-def _drive(rig: SessionSetup, args: argparse.Namespace, watch: SessionScreen | None) -> str:
+def _drive(
+    rig: SessionSetup, args: argparse.Namespace, watch: SessionScreen | None, say: Callable[[str], None]
+) -> str:
     from hitl.session.practice import Practice
     from hitl.trainer_process import TakingTurns
 
@@ -215,15 +218,14 @@ def _drive(rig: SessionSetup, args: argparse.Namespace, watch: SessionScreen | N
     turns = TakingTurns(rig, lambda text: print(text, flush=True))
     practice = Practice(rig, args.practice, args.seed, args.lead) if args.practice else None
     began = time.monotonic()
-    if practice is not None and watch is not None:
-        watch.message = f"practice at {args.practice}"
+    if practice is not None:
+        say(f"practice at {args.practice}")
     while (args.episodes is None or count < args.episodes) and not rig.session.leaving and not rig.session.stop():
         seed = 1000 * args.seed + len(results)
         if practice is not None:
             result = practice.attempt(seed)
             passed += result.passed[args.practice]
-            if watch is not None:
-                watch.message = f"practice at {args.practice}: {passed} of {count + 1} through"
+            say(f"practice at {args.practice}: {passed} of {count + 1} through")
         else:
             result = rig.session.episode("lap" if args.lap else "drive", seed=seed)
         rig.star()
@@ -312,6 +314,18 @@ def _teller(window: Window | None, also_printed: bool = False) -> Callable[[str,
             window.toast(text, cast("Level", level))
 
     return tell
+
+
+def _sayer(watch: SessionScreen | None, also_printed: bool) -> Callable[[str], None]:
+    """Return a function that keeps a line in sight until the next one: on the screen, over another game in the terminal, too."""
+
+    def say(text: str) -> None:
+        if watch is not None:
+            watch.message = text
+            if also_printed:
+                print(text, flush=True)
+
+    return say
 
 
 def _stop_on_signal() -> Callable[[], bool]:
