@@ -60,6 +60,20 @@ class RecorderState:
     problem: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Words in the middle of the window, until the next card comes or it is taken away.
+
+    ``rows`` are a table, its heads first. ``keys`` says which keys do what now. ``closes``: Escape closes the window at once.
+    """
+
+    title: str
+    lines: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    keys: str = ""
+    closes: bool = False
+
+
 @dataclass(slots=True)
 class View:
     """Everything one frame needs. Lengths in metres, speed in m/s, angles in radians (heading counter-clockwise from +x)."""
@@ -108,6 +122,8 @@ class View:
     """One line that stays while it holds, e.g. what the session is doing now."""
     hint: str = ""
     """Which keys or buttons do what."""
+    fast: str = ""
+    """Where the time runs faster than the clock: how fast, and which lap of how many. Corners are not announced then."""
     toasts: tuple[tuple[Level, str], ...] = ()
     """Filled in by the window from :meth:`takeover_ui.window.window.Window.toast`."""
     agent_trails: tuple[NDArray[np.float32], ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import tempfile
 import time
@@ -15,6 +16,10 @@ from hitl.home import Home, add_home, default_home, home_path
 if TYPE_CHECKING:
     from data.records import Corner
     from hitl.demo.demo import DemoResult
+    from takeover_ui.window.window import Window
+
+REPORT = "demo-report.html"
+"""In the home folder; `hitl report` writes another file, so that neither replaces the other."""
 
 
 def main(argv: list[str]) -> int:
@@ -66,31 +71,77 @@ def main(argv: list[str]) -> int:
     if not args.headless and not display_available():
         raise DeviceError("There is no display here for the window. Use `hitl demo --headless`.")
     home = home_path(args) if args.home else Home(_fresh_home())
-    corner = _prepare(home, args, track.name)
-    if corner is None:
-        return 0
-    with Store(home.store_path) as store:
-        track, *_ = file_under(store, track)
+    with contextlib.ExitStack() as stack:
+        window = None
+        if not args.headless and args.track == "default":  # another agent is trained first, in the terminal
+            window = stack.enter_context(_window())
+        corner = _prepare(home, args, track.name)
+        if corner is None:
+            return 0
+        if not args.headless and window is None:
+            window = stack.enter_context(_window())
+        with Store(home.store_path) as store:
+            track, *_ = file_under(store, track)
+            failed = store.evaluations(track=track.name)[-1].episodes
+        if window is not None:
+            from hitl.demo.cards import intro_card
 
-    from hitl.commands.report import save
+            window.card(intro_card(corner.name, failed))
+        result = _run(home, args, corner, window)
+        path = args.report or home.root / REPORT
+        saved = _write_report(home, track.name, result, path)
+        if args.json is not None:
+            args.json.write_text(json.dumps(result.as_json(), indent=1) + "\n", encoding="utf-8")
+        _print(result, saved)
+        if window is not None:
+            _stay(window, result, path)
+    return 0
+
+
+def _window() -> Window:
+    """Open the window before anything else that takes time."""
+    from takeover_ui.window.options import WindowOptions
+    from takeover_ui.window.window import Window
+
+    return Window(WindowOptions(title="hitl demo"))
+
+
+def _run(home: Home, args: argparse.Namespace, corner: Corner, window: Window | None) -> DemoResult:
     from hitl.demo.run import run_headless, run_in_window
-    from hitl.screens.stored_report import stored_report
-    from takeover_ui.overlay.texts import duration
 
     minutes = args.minutes or (4.0 if args.headless else 10.0)
     shared: dict[str, Any] = {"seed": args.seed, "minutes": minutes, "skill": args.skill}
-    if args.headless:
-        result = run_headless(home, args.track, corner, **shared)
-    else:
-        result = run_in_window(home, args.track, corner, stand_in=not args.no_stand_in, **shared)
+    if window is None:
+        return run_headless(home, args.track, corner, **shared)
+    return run_in_window(home, args.track, corner, window, stand_in=not args.no_stand_in, **shared)
+
+
+def _write_report(home: Home, track: str, result: DemoResult, path: Path) -> str:
+    """Write the report of the demo; return a sentence that says where."""
+    from data.store import Store
+    from hitl.commands.report import save
+    from hitl.screens.stored_report import stored_report
+    from takeover_ui.overlay.texts import duration
+
     figures = [("wall time", duration(result.wall_seconds, 0)), ("seed", str(result.seed))]
     with Store(home.store_path, read_only=True) as store:
-        report = stored_report(store, track=track.name, corner=corner.name, figures=figures)
-    saved = save(args.report or home.root / "report.html", report)
-    if args.json is not None:
-        args.json.write_text(json.dumps(result.as_json(), indent=1) + "\n", encoding="utf-8")
-    _print(result, saved)
-    return 0
+        report = stored_report(store, track=track, corner=result.corner.name, figures=figures)
+    return save(path, report)
+
+
+def _stay(window: Window, result: DemoResult, report: Path) -> None:
+    """Keep the outcome in sight until the player closes it; Enter opens the report."""
+    import webbrowser
+
+    from hitl.demo.cards import outcome_card
+
+    window.card(outcome_card(result, report))
+    down = window.keys()
+    while not window.closed:
+        time.sleep(0.05)
+        before, down = down, window.keys()
+        if "return" in down - before and not webbrowser.open(report.absolute().as_uri()):
+            window.toast(f"There is no browser here: the report is {report.name} in the home folder.", "warning")
 
 
 def _fresh_home() -> Path:
@@ -132,24 +183,18 @@ def _prepare(home: Home, args: argparse.Namespace, track: str) -> Corner | None:
 
 def _print(result: DemoResult, saved: str) -> None:
     from hitl.console import console, table
+    from hitl.demo.cards import NEXT, compared, helped, unfinished
     from hitl.demo.demo import EPISODES
 
-    before, after = result.before, result.after
-    shown = table("", "before", "after", right=("before", "after"))
-    for name, figure in (
-        ("corner passed", lambda m: str(m.passes)),
-        ("laps finished", lambda m: str(m.finished)),
-        ("mean return", lambda m: f"{m.return_mean:.1f}"),
-    ):
-        shown.add_row(name, *(figure(m) if m.complete else "–" for m in (before, after)))
+    heads, *rows = compared(result)
+    shown = table(*heads, right=heads[1:])
+    for row in rows:
+        shown.add_row(*row)
     out = console()
-    takeovers = f"{result.takeovers} takeover{'' if result.takeovers == 1 else 's'}"
     out.print(f"'{result.corner.name}' on track '{result.track}', {EPISODES} episodes without help")
     out.print(shown)
-    if not (before.complete and after.complete):
+    if not (result.before.complete and result.after.complete):
         out.print("You left before all episodes were driven, so there is nothing to compare (–).")
-    out.print(
-        f"{result.takeover_seconds:.1f} s of takeover in {takeovers}, {result.agent_steps:,} agent steps, "
-        f"{result.updates:,} updates, {result.wall_seconds:.0f} s in all. {saved}",
-        soft_wrap=True,
-    )
+    said = [helped(result), unfinished(result), f"{result.agent_steps:,} agent steps, {result.wall_seconds:.0f} s in all.", saved]
+    out.print(" ".join(text for text in said if text), soft_wrap=True)
+    out.print("\n".join(["Next:", *(f"  {line}" for line in NEXT)]))

@@ -148,14 +148,16 @@ def scripted_human(
 class HumanOrScripted(HumanSide):
     """A person, and the scripted driver in their place while they only watch.
 
-    The scripted driver helps from the second episode on if the person has touched nothing; once they have driven, it never does
-    again.
+    The scripted driver helps from the second episode on if the person has touched nothing. Once they have driven, or have said
+    that they will, it comes back only after ``AWAY`` whole episodes in which they touched nothing.
     """
+
+    AWAY = 3
 
     def __init__(self, person: HumanSide, stand_in: ScriptedHuman) -> None:
         self.person, self.stand_in = person, stand_in
         self.name = f"{person.name} or scripted"
-        self._episodes, self._driven = 0, False
+        self._untouched, self._patience = 0, 1  # episodes begun since the last touch, and after how many it helps
         self._hands: tuple[Hand, ...] = ()
 
     def keep_time(self, hz: float) -> None:
@@ -165,7 +167,7 @@ class HumanOrScripted(HumanSide):
 
     def begin(self) -> None:
         """An episode begins."""
-        self._episodes += 1
+        self._untouched += 1
         self.person.begin()
         self.stand_in.begin()
 
@@ -175,14 +177,18 @@ class HumanOrScripted(HumanSide):
         self._hands, looks = look(self._hands, pad, time.monotonic(), TOUCHED / 2, False)
         seen = together(looks)  # a stick that is off its rest, or a key that was down already, is not a person driving
         if seen.deflection > TOUCHED or "takeover" in seen.buttons:
-            self._driven = True
-        if self._driven or self._episodes <= 1:
+            self.claim()
+        if self._untouched <= self._patience:
             return pad, hold
         driven, held = self.stand_in.read(info)
         if not held:
             return pad, hold
         parts = pad.parts or (pad,)  # what the person touches is still theirs
         return PadState(steer=driven.steer, gas=driven.gas, brake=driven.brake, buttons=pad.buttons, parts=parts), held
+
+    def claim(self) -> None:
+        """The person drives, or says that they will."""
+        self._untouched, self._patience = 0, self.AWAY
 
     def rumble(self, strong: float, weak: float, seconds: float) -> None:
         """Let the person feel it."""

@@ -67,12 +67,12 @@ class SessionScreen:
     """Turns a session's ticks into views for its window, which takes the newest and drops the rest.
 
     It is made before the session's setup, which needs it, and learns of the setup by ``begin``. It keeps what outlives a tick:
-    lines driven, the best return, failures. ``message`` and ``hint`` are one line each.
+    lines driven, the best return, failures. ``message``, ``hint`` and ``fast`` are one line each.
     """
 
     def __init__(self, window: Window) -> None:
         self._window = window
-        self.message = self.hint = ""
+        self.message = self.hint = self.fast = ""
         self._ceiling: float | None = None
         self._evaluations: tuple[tuple[float, float], ...] = ()  # (agent steps, share of corner passes)
         self._best_return: float | None = None
@@ -142,6 +142,7 @@ class SessionScreen:
                 late_ticks=self._late,
                 message=self.message,
                 hint=self.hint,
+                fast=self.fast,
                 agent_trails=tuple(self._lines[AGENT]),
                 human_trails=tuple(self._lines[HUMAN]),
             )

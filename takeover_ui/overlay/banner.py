@@ -42,6 +42,8 @@ def draw(surface: pygame.Surface, view: View, *, language: str = "en", bottom_in
 
 def _headline(view: View, words: Mapping[str, str]) -> tuple[str, theme.Colour]:
     """Return the line at the top and its colour; "" where there is nothing to say."""
+    if view.fast:
+        return f"»  {view.fast}", theme.TEXT
     if view.driver == "agent" and view.held:
         return texts.let_go(view.held, words), theme.WARNING
     if view.driver == "agent" and view.help_wanted:

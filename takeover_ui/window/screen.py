@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, get_args
 import pygame
 
 from takeover_ui import theme
-from takeover_ui.overlay import banner, notices, overlay
+from takeover_ui.overlay import banner, card, notices, overlay
 from takeover_ui.overlay.overlay import Size
 from takeover_ui.overlay.texts import LANGUAGES
 from takeover_ui.theme import Mark, Pen
-from takeover_ui.view import View
+from takeover_ui.view import Card, View
 from takeover_ui.window.game_view import GameView
 
 if TYPE_CHECKING:
@@ -110,12 +110,14 @@ class Screen:
             self.surface = open_floating(options)
         self.tell([])
 
-    def draw(self, view: View, now: float) -> None:
-        """Draw a frame and show it."""
+    def draw(self, view: View, now: float, words: Card | None = None) -> None:
+        """Draw a frame, with a card over it if there is one, and show it."""
         surface = self._drawable()
         if surface is None:
             return
         self.composer.draw(surface, view, now)
+        if words is not None:
+            card.draw(surface, words)
         pygame.display.flip()
         if not self.options.game_view and now - self._raised > _RAISE_S:
             from takeover_ui.window.floating import stay_on_top
@@ -123,11 +125,13 @@ class Screen:
             self._raised = now
             stay_on_top()
 
-    def tell(self, texts: Sequence[str]) -> None:
-        """Show what is going on while nothing drives yet; without texts, that the session is being loaded."""
+    def tell(self, texts: Sequence[str], words: Card | None = None) -> None:
+        """Show what is going on while nothing drives yet: a card, else texts, else that the session is being loaded."""
         surface = self._drawable()
         if surface is not None:
-            tell(surface, texts or [LANGUAGES[self.options.language]["loading"]])
+            tell(surface, [] if words is not None else texts or [LANGUAGES[self.options.language]["loading"]])
+            if words is not None:
+                card.draw(surface, words)
             pygame.display.flip()
 
     @staticmethod

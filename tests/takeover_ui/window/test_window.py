@@ -15,7 +15,7 @@ import pygame
 import pytest
 
 from data.errors import DeviceError
-from takeover_ui.view import View
+from takeover_ui.view import Card, View
 from takeover_ui.window import floating, process, screen
 from takeover_ui.window.newest_value import Slot
 from takeover_ui.window.options import KEYS, WindowOptions
@@ -143,13 +143,16 @@ class Recorded:
     def __init__(self) -> None:
         self.drawn: list[View] = []
         self.told: list[str] = []
+        self.cards: list[Card | None] = []
         self.sizes = 0
 
-    def tell(self, texts: list[str]) -> None:
+    def tell(self, texts: list[str], card: Card | None = None) -> None:
         self.told = texts
+        self.cards.append(card)
 
-    def draw(self, view: View, now: float) -> None:
+    def draw(self, view: View, now: float, card: Card | None = None) -> None:
         self.drawn.append(view)
+        self.cards.append(card)
 
     def next_size(self) -> None:
         self.sizes += 1
@@ -254,6 +257,37 @@ def test_keys_are_counted_and_let_go_when_the_window_loses_them(loop: tuple[Any,
     assert counts[KEYS.index("up")] == 2
     made._event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_TAB))
     assert made.screen.sizes == 1
+
+
+def test_a_card_stays_until_the_next_one_and_escape_closes_where_no_one_reads_the_keys(loop: tuple[Any, Any, Any]) -> None:
+    made, pipe, _ = loop
+    escape = pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE)
+
+    def show(card: Card | None) -> None:
+        pipe.send_bytes(pickle.dumps(("card", card)))
+        made._receive()
+        made._draw(time.monotonic())
+
+    for card in (Card("first"), Card("second"), None):
+        show(card)
+        assert made.screen.cards[-1] == card
+    pipe.send_bytes(pickle.dumps(("scene", 1, samples.scene())))
+    made.slot.write(pickle.dumps(("view", 1, replace(samples.view(), scene=None))))  # type: ignore[arg-type]
+    made._receive()
+    assert made.view is not None
+    for card in (None, Card("a question")):  # the session reads Escape
+        show(card)
+        made._event(escape)
+        assert made.running
+    show(Card("the end", closes=True))
+    made._event(escape)
+    assert not made.running
+
+
+def test_escape_closes_a_window_in_which_nothing_drives_yet(loop: tuple[Any, Any, Any]) -> None:
+    made = loop[0]
+    made._event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE))
+    assert not made.running
 
 
 def test_every_key_has_the_name_that_sdl_gives_it() -> None:
