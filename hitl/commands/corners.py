@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
         prog="hitl corners",
         description="List a track's corners with attempts, passes, takeovers, entry speed and braking point.",
     )
-    add_home(parser)
+    add_home(parser, or_last_demo=True)
     parser.add_argument("--track", help="of this track (default: the one driven last)")
     parser.add_argument("--since", type=date_if_any, metavar="DATE", help="only episodes since then: 2026-11-20, today, 12h, 7d")
     parser.add_argument("--mine", action="store_true", help="add the places where episodes end as corners")

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hitl.arguments import SEED_MOST, Parser, amount, whole
-from hitl.home import Home, add_home, default_home, home_path
+from hitl.home import Home, add_home, demos_folder, home_path
 
 if TYPE_CHECKING:
     from data.records import Corner
     from hitl.demo.demo import DemoResult
+    from takeover_ui.report.contents import Report
+    from takeover_ui.view import Card
     from takeover_ui.window.window import Window
 
 REPORT = "demo-report.html"
@@ -60,6 +62,8 @@ def main(argv: list[str]) -> int:
 
     from data.errors import DeviceError, InputFileError
     from data.store import Store
+    from hitl.commands.report import save
+    from hitl.demo.cards import intro_card, outcome_card
     from hitl.road.known_tracks import file_under
     from hitl.road.track import load_track
     from takeover_ui.window.window import display_available
@@ -84,17 +88,16 @@ def main(argv: list[str]) -> int:
             track, *_ = file_under(store, track)
             failed = store.evaluations(track=track.name)[-1].episodes
         if window is not None:
-            from hitl.demo.cards import intro_card
-
             window.card(intro_card(corner.name, failed))
         result = _run(home, args, corner, window)
         path = args.report or home.root / REPORT
-        saved = _write_report(home, track.name, result, path)
+        report = _report(home, track.name, result)
+        saved = save(path, report)
         if args.json is not None:
             args.json.write_text(json.dumps(result.as_json(), indent=1) + "\n", encoding="utf-8")
-        _print(result, saved)
+        _print(result, report, saved)
         if window is not None:
-            _stay(window, result, path)
+            _stay(window, outcome_card(result, report), path)
     return 0
 
 
@@ -116,26 +119,21 @@ def _run(home: Home, args: argparse.Namespace, corner: Corner, window: Window | 
     return run_in_window(home, args.track, corner, window, stand_in=not args.no_stand_in, **shared)
 
 
-def _write_report(home: Home, track: str, result: DemoResult, path: Path) -> str:
-    """Write the report of the demo; return a sentence that says where."""
+def _report(home: Home, track: str, result: DemoResult) -> Report:
     from data.store import Store
-    from hitl.commands.report import save
     from hitl.screens.stored_report import stored_report
     from takeover_ui.overlay.texts import duration
 
     figures = [("wall time", duration(result.wall_seconds, 0)), ("seed", str(result.seed))]
     with Store(home.store_path, read_only=True) as store:
-        report = stored_report(store, track=track, corner=result.corner.name, figures=figures)
-    return save(path, report)
+        return stored_report(store, track=track, corner=result.corner.name, figures=figures)
 
 
-def _stay(window: Window, result: DemoResult, report: Path) -> None:
+def _stay(window: Window, outcome: Card, report: Path) -> None:
     """Keep the outcome in sight until the player closes it; Enter opens the report."""
     import webbrowser
 
-    from hitl.demo.cards import outcome_card
-
-    window.card(outcome_card(result, report))
+    window.card(outcome)
     down = window.keys()
     while not window.closed:
         time.sleep(0.05)
@@ -145,7 +143,7 @@ def _stay(window: Window, result: DemoResult, report: Path) -> None:
 
 
 def _fresh_home() -> Path:
-    root = default_home() / "demos"
+    root = demos_folder()
     root.mkdir(parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=root))
 
@@ -181,20 +179,23 @@ def _prepare(home: Home, args: argparse.Namespace, track: str) -> Corner | None:
     return result.corner
 
 
-def _print(result: DemoResult, saved: str) -> None:
+def _print(result: DemoResult, report: Report, saved: str) -> None:
     from hitl.console import console, table
-    from hitl.demo.cards import NEXT, compared, helped, unfinished
+    from hitl.demo.cards import LEFT, NEXT, compared, helped, unfinished
     from hitl.demo.demo import EPISODES
 
-    heads, *rows = compared(result)
+    heads, *rows = compared(result, report)
     shown = table(*heads, right=heads[1:])
     for row in rows:
         shown.add_row(*row)
     out = console()
     out.print(f"'{result.corner.name}' on track '{result.track}', {EPISODES} episodes without help")
     out.print(shown)
-    if not (result.before.complete and result.after.complete):
-        out.print("You left before all episodes were driven, so there is nothing to compare (–).")
-    said = [helped(result), unfinished(result), f"{result.agent_steps:,} agent steps, {result.wall_seconds:.0f} s in all.", saved]
+    if rows[0][2] == "–":
+        out.print(LEFT)
+    else:
+        rules = {"Before": report.before, "After": report.after}
+        out.print(" ".join(f"{which}: {score.rule}." for which, score in rules.items() if score is not None))
+    said = [helped(result), unfinished(report), f"{result.agent_steps:,} agent steps, {result.wall_seconds:.0f} s in all.", saved]
     out.print(" ".join(text for text in said if text), soft_wrap=True)
     out.print("\n".join(["Next:", *(f"  {line}" for line in NEXT)]))

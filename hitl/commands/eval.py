@@ -12,7 +12,7 @@ from hitl.home import add_home, home_path
 def main(argv: list[str]) -> int:
     """Evaluate a checkpoint and print the result."""
     parser = Parser(prog="hitl eval", description="Deterministic episodes without help, written to the store.")
-    add_home(parser)
+    add_home(parser, or_last_demo=True)
     add_env(parser)
     parser.add_argument("--track", help="a shipped track's name or a file (default: as set, else 'default')")
     parser.add_argument(

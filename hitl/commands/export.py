@@ -22,7 +22,7 @@ def main(argv: list[str]) -> int:
         + ". What the agent does not learn from (bad, failed, or showing nothing) is left out, unless --verdict, --outcome or "
         "--all asks for it; of a store, only what was judged bad.",
     )  # fmt: skip
-    add_home(parser)
+    add_home(parser, or_last_demo=True)
     parser.add_argument("format", choices=EXPORTERS)
     parser.add_argument("out", type=Path, metavar="OUT", help="the file or folder to make")
     parser.add_argument(

@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
         description="Judge segments. The trainer follows within two seconds. --undo takes them back.",
         epilog="Many at once: hitl segments --corner hairpin --ids | hitl label - --verdict good",
     )
-    add_home(parser)
+    add_home(parser, or_last_demo=True)
     parser.add_argument("ids", nargs="*", metavar="ID", help="segment numbers: 3, 5-8, or - for standard input")
     parser.add_argument("--verdict", choices=["good", "bad", "star", "unreviewed"])
     parser.add_argument("--priority", type=float, metavar="P", help="how often the agent learns from it; 1 is normal")

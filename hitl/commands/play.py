@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hitl.arguments import SEED_MOST, Parser, add_env, amount, whole
-from hitl.home import add_home, home_path
+from hitl.home import add_home, has_settings, home_path
 from hitl.pads import PADS
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def command_line() -> Parser:
     from hitl.drivers.person import SKILLS
 
     parser = Parser(prog="hitl play", description="A live session: the agent drives, you take over.")
-    add_home(parser)
+    add_home(parser, or_last_demo=True)
     add_env(parser)
     parser.add_argument("--track", help="a shipped track's name or a file (default: as set, else 'default')")
     drivers = (*PADS, "scripted", "none")
@@ -91,6 +91,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
     fast = args.headless and args.pad in ("scripted", "none")
     if not args.headless and not display_available():
         raise DeviceError("There is no display here for the window. Use --headless, with --pad scripted if you cannot drive.")
+    args.or_last_demo &= not (args.lap or args.env or args.track) and not has_settings()  # whose game, or pad, is another one
     home = home_path(args)
     settings = _settings(home, args)
     play, look = settings.play, settings.overlay

@@ -76,7 +76,7 @@ def main(argv: list[str]) -> int:
     parser = Parser(
         prog="hitl segments", description="List the recorded takeovers and laps, oldest first."
     )
-    add_home(parser)
+    add_home(parser, or_last_demo=True)
     add_filters(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as one JSON list")

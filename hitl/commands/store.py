@@ -152,7 +152,7 @@ def main(argv: list[str]) -> int:
     }
     for name, (_, text) in made.items():
         verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        add_home(verb)
+        add_home(verb, or_last_demo=True)
         if name == "info":
             verb.add_argument("--json", action="store_true", help="print JSON")
         if name == "clean":

@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "what", nargs="?", default="run", choices=("run", "status", "pause", "resume", "stop"), help="default: run"
     )
-    add_home(parser)
+    add_home(parser, or_last_demo=True)
     parser.add_argument(
         "--preset",
         help="hitl (default on a road), plain (default elsewhere), rlpd or run_l; without it a run goes on with its own settings",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from takeover_ui.view import Card
 
 if TYPE_CHECKING:
     from hitl.demo.demo import DemoResult, Measurement
+    from takeover_ui.report.contents import Report, Score
 
 NEXT = (
     "hitl play: let it drive on, and take over where you like",
@@ -16,6 +17,8 @@ NEXT = (
     "hitl corners: how each corner goes",
 )
 """Three commands that go on from here."""
+
+LEFT = "You left before it was measured again, so there is nothing to compare (–)."
 
 
 def intro_card(corner: str, failed: int) -> Card:
@@ -50,13 +53,13 @@ def practice_card(corner: str, failed: int, advice: str, tries: int) -> Card:
     )
 
 
-def unfinished(result: DemoResult) -> str:
+def unfinished(report: Report) -> str:
     """Return a sentence about laps that were not finished after the corner was passed; "" where most were."""
-    after = result.after
-    if not after.complete or after.finished >= after.passes / 2:
+    after, corner = report.after, report.corner
+    if after is None or corner is None or not sum(after.passed) or after.finished >= sum(after.passed) / 2:
         return ""
     return (
-        f"It gets through the {result.corner.name} {after.passes} times of {len(after.results)}, and finishes "
+        f"It gets through the {corner.name} {sum(after.passed)} times of {len(after.passed)}, and finishes "
         f"{after.finished or 'none'} of these laps: it fails elsewhere now. `hitl train` goes on from here, beside `hitl play`."
     )
 
@@ -66,39 +69,39 @@ def helped(result: DemoResult) -> str:
     if not result.takeovers:
         return "No one took over."
     mine, driver = result.takeover_seconds - result.stand_in_seconds, result.stand_in_seconds
-    parts = [f"you {mine:.1f} s" if mine > 0 else "", f"the scripted driver {driver:.1f} s" if driver > 0 else ""]
+    parts = [f"you {mine:.1f} s" if mine > 0.05 else "", f"the scripted driver {driver:.1f} s" if driver > 0 else ""]
     takeovers = f"{result.takeovers} takeover{'' if result.takeovers == 1 else 's'}"
     return f"{takeovers}: {', '.join(part for part in parts if part)}. {result.updates:,} updates."
 
 
-def compared(result: DemoResult) -> tuple[tuple[str, str, str], ...]:
-    """Return the table of before and after, its heads first; "–" is what was not measured."""
+def compared(result: DemoResult, report: Report) -> tuple[tuple[str, str, str], ...]:
+    """Return the table of before and after as the report has it, its heads first; "–" is what was not measured."""
+    measured = result.before.complete
+    sides = (report.before, report.after) if measured else (None, None)
 
-    def of(m: Measurement, count: int) -> str:
-        return f"{count} of {len(m.results)}" if m.results else "–"
+    def row(name: str, figure: Callable[[Score], str]) -> tuple[str, str, str]:
+        before, after = ("–" if score is None else figure(score) for score in sides)
+        return name, before, after
 
-    def lap(m: Measurement) -> str:
-        best = m.best_lap(result.hz)
-        return f"{best:.1f} s" if best is not None else "–"
-
-    sides = result.before, result.after
     return (
         ("", "before", "after"),
-        (f"{result.corner.name} passed", *(of(m, m.passes) for m in sides)),  # type: ignore[arg-type]
-        ("laps finished", *(of(m, m.finished) for m in sides)),  # type: ignore[arg-type]
-        ("best lap", *(lap(m) for m in sides)),  # type: ignore[arg-type]
-        ("mean return", *(f"{m.return_mean:.1f}" if m.results else "–" for m in sides)),  # type: ignore[arg-type]
+        row(f"{result.corner.name} passed", lambda s: s.passed_text),
+        row("laps finished", lambda s: f"{s.finished} of {len(s.passed)}"),
+        row("best lap", lambda s: "–" if s.best_lap is None else f"{s.best_lap:.1f} s"),
+        row("mean return", lambda s: f"{s.return_mean:.1f}"),
     )
 
 
-def outcome_card(result: DemoResult, report: Path | None = None) -> Card:
-    """Return the last card. ``report``: the page, once it is written."""
-    before, after = result.before, result.after
-    if after.results:
-        title = f"{result.corner.name}: {before.passes} of {len(before.results)} before, {after.passes} of {len(after.results)} after"
-    else:
-        title = "You left before it was measured again, so there is nothing to compare (–)."
-    lines = [line for line in (helped(result), unfinished(result)) if line]
-    lines += ["Next:", *NEXT] if report is not None else ["Writing down what was learned ..."]
-    keys = "Enter: open the report    Esc: close" if report is not None else "Esc: close"
-    return Card(title, tuple(lines), compared(result), keys, closes=True)
+def closing_card() -> Card:
+    """Return the card for the seconds in which the trainer ends and the report is written."""
+    return Card("Writing down what was learned ...", keys="Esc: close", closes=True)
+
+
+def outcome_card(result: DemoResult, report: Report) -> Card:
+    """Return the last card: before and after, who helped, and what to do next."""
+    table = compared(result, report)
+    lines = [helped(result), unfinished(report), "Next:", *NEXT]
+    keys = "Enter: open the report    Esc: close"
+    before, after = table[1][1:]
+    title = f"{result.corner.name}: {before} before, {after} after" if after != "–" else LEFT
+    return Card(title, tuple(line for line in lines if line), table, keys, closes=True)

@@ -1,8 +1,8 @@
 """The demo: a stalled agent gets through its corner after seconds of takeover.
 
 Before: twenty deterministic episodes of the stalled agent. Then it drives, a human or the scripted driver takes over at the
-corner, and the trainer learns from that in its own process, until two evaluations in a row pass and laps are finished, or the time is up. After: the
-same twenty starts with the best checkpoint. Home folder, session, store and trainer are the real ones.
+corner, and the trainer learns from that in its own process, until two evaluations in a row pass and laps are finished, or the
+time is up. After: the same twenty starts with the best checkpoint. Home folder, session, store and trainer are the real ones.
 """
 
 from __future__ import annotations
@@ -59,10 +59,6 @@ class Measurement:
         """Mean return, NaN of no episode."""
         return fmean(r.total for r in self.results) if self.results else math.nan
 
-    def best_lap(self, hz: float) -> float | None:
-        """Seconds of the fastest lap that reached the finish."""
-        return min((r.steps / hz for r in self.results if r.reason == "finish"), default=None)
-
     @property
     def complete(self) -> bool:
         """Whether all twenty episodes were driven."""
@@ -92,7 +88,6 @@ class DemoResult:
     wall_seconds: float
     stand_in_seconds: float = 0.0
     """Of the takeover seconds, those of the scripted driver."""
-    hz: float = 20.0
 
     def as_json(self) -> dict[str, Any]:
         """Return the content of the ``--json`` file."""
@@ -192,7 +187,6 @@ class Demo:
         scripted = sum(s.seconds for s in takeovers if s.trigger == "scripted")
         return DemoResult(
             stand_in_seconds=scripted,
-            hz=self.rig.task.settings.hz,
             track=self.rig.track.name,
             seed=self.rig.options.seed,
             corner=self.corner,

@@ -11,8 +11,8 @@ from rich.progress import Progress as Bar
 from data.records import Corner
 from hitl.commands.play import player_pad
 from hitl.console import console
+from hitl.demo.cards import closing_card
 from hitl.demo.demo import PHASES, Demo, DemoResult, Phase, Progress
-from hitl.demo.cards import outcome_card
 from hitl.demo.window import DemoWindow
 from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman, scripted_human
 from hitl.drivers.scripted import HelpRule
@@ -97,7 +97,7 @@ def run_in_window(
             cancelled=lambda: window.closed or live.session.leaving,
         )
         result = demo.run()
-        window.card(outcome_card(result))  # the trainer may need some seconds to end
+        window.card(closing_card())  # the trainer may need some seconds to end
         return result
 
 

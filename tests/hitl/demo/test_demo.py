@@ -89,9 +89,10 @@ class TestShipped:
         assert after is not None
         assert len(after.passed) == 20  # the newest ones that count: the one that was cut off is not among them
         assert newest.episodes == 20 + len(results)
-        _print(DemoResult("default", 0, stalled_at(home, "default"), cut, none, 0.0, 0, 0, 0, 1.0), "")
+        _print(DemoResult("default", 0, stalled_at(home, "default"), cut, none, 0.0, 0, 0, 0, 1.0), report, "")
         said = capsys.readouterr().out
-        after_column = [line.split()[-1] for line in said.splitlines() if line.startswith((" hairpin", " laps", " best", " mean"))]
+        rows = [line for line in said.splitlines() if line.startswith((" hairpin", " laps", " best", " mean"))]
+        after_column = [row.split()[-1] for row in rows]
         assert after_column == ["–"] * 4
         assert "You left" in said
 
@@ -185,6 +186,32 @@ def test_the_headless_demo_from_end_to_end_in_a_short_form(tmp_path):
     used = db.execute("SELECT count(DISTINCT checkpoint_id) FROM episodes WHERE purpose = 'drive'").fetchone()[0]
     assert used >= 2  # new weights were taken while it went on
     assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+
+
+def test_the_commands_after_a_demo_find_its_home(tmp_path, monkeypatch, capsys):
+    root = tmp_path / "home of the player"
+    monkeypatch.setenv("HITL_HOME", str(root))
+    monkeypatch.setattr("hitl.home._told", set())
+    older, newest = (Home(root / "demos" / name) for name in ("20260101-120000-a", "20260102-120000-b"))
+    for home in (older, newest):
+        open_shipped(home)
+    (root / "demos" / "20260103-120000-c").mkdir()  # a demo that was stopped at once
+    for command in (["corners"], ["segments"], ["report"], ["store", "info"]):
+        assert cli.main(command) == 0
+    told = capsys.readouterr()
+    assert told.err.count(newest.root.name) == 1
+    assert "--home DIR" in told.err
+    assert (newest.root / "report.html").is_file()
+    assert not root.joinpath("store.sqlite").exists()
+    arguments = ["play", "--headless", "--pad", "none", "--episodes", "1"]
+    assert cli.main(arguments) == 0
+    with Store(newest.store_path, read_only=True) as store:
+        assert store.newest_session().kind == "play"
+    assert cli.main([*arguments, "--track", "esses"]) == 0  # not what the demo's agent knows: a home of one's own
+    assert root.joinpath("store.sqlite").exists()
+    assert cli.main(["corners"]) == 0
+    assert "esses" in capsys.readouterr().out
+    assert not older.root.joinpath("report.html").exists()
 
 
 def test_help_answers_at_once_and_imports_nothing_heavy():

@@ -14,7 +14,7 @@ from data.records import Corner
 from data.store import Store
 from hitl.demo import window as demo_window
 from hitl.demo.advice import braking_advice
-from hitl.demo.cards import intro_card, outcome_card, practice_card, turn_card, unfinished
+from hitl.demo.cards import closing_card, intro_card, outcome_card, practice_card, turn_card, unfinished
 from hitl.demo.demo import DemoResult, Measurement
 from hitl.demo.window import DemoWindow
 from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman
@@ -24,7 +24,9 @@ from hitl.protocols import EpisodeResult
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from takeover_ui.overlay import card as cards
+from takeover_ui.report.contents import Report, Score
 from takeover_ui.view import Card
+from tests.support import sample_screens as samples
 
 CORNER = Corner("hairpin", 185.0, 240.0)
 ENTER = PadState(buttons=frozenset({"star"}))
@@ -40,17 +42,27 @@ def measured(passes: int, finished: int, of: int = 20) -> Measurement:
     return Measurement(results, "hairpin", 1)
 
 
-def outcome(after: Measurement) -> DemoResult:
+def outcome() -> DemoResult:
+    after = Measurement([], "hairpin", None)
     return DemoResult("default", 0, CORNER, measured(0, 0), after, 12.0, 3, 900, 1_500, 60.0, stand_in_seconds=4.0)
+
+
+def score(passes: int, finished: int, best_lap: float | None = None) -> Score:
+    return Score(tuple(k < passes for k in range(20)), 70.0, finished, 3_000, "the most recent evaluation", best_lap)
+
+
+def report(after: Score | None) -> Report:
+    return Report("demo", samples.scene(), CORNER, before=score(0, 0), after=after)
 
 
 EVERY = (
     intro_card("hairpin", 20),
     turn_card("hairpin", measured(0, 0), stand_in=True),
     practice_card("hairpin", 3, "Brake at 160 m: you brake at 172 m, 12 m too late.", 5),
-    outcome_card(outcome(measured(20, 0))),
-    outcome_card(outcome(measured(20, 19)), Path("demo-report.html")),
-    outcome_card(outcome(Measurement([], "hairpin", None)), Path("demo-report.html")),
+    closing_card(),
+    outcome_card(outcome(), report(score(20, 0))),
+    outcome_card(outcome(), report(score(20, 19, 15.0))),
+    outcome_card(outcome(), report(None)),
 )
 
 
@@ -71,12 +83,16 @@ def test_a_card_shows_all_its_words(card: Card, size: tuple[int, int]) -> None:
 
 
 def test_what_was_not_measured_is_a_dash_and_laps_that_were_not_finished_get_a_sentence() -> None:
-    rows = outcome_card(outcome(Measurement([], "hairpin", None))).rows
+    rows = outcome_card(outcome(), report(None)).rows
     assert [row[2] for row in rows] == ["after", "–", "–", "–", "–"]
     assert [row[1] for row in rows] == ["before", "0 of 20", "0 of 20", "–", "70.0"]
-    assert "finishes none of these laps" in unfinished(outcome(measured(20, 0)))
-    assert unfinished(outcome(measured(20, 18))) == ""
-    assert outcome_card(outcome(measured(20, 18))).rows[3][2] == "15.0 s"
+    assert "finishes none of these laps" in unfinished(report(score(20, 0)))
+    assert unfinished(report(score(20, 18))) == ""
+    assert outcome_card(outcome(), report(score(20, 18, 15.04))).rows[3][2] == "15.0 s"
+    said = outcome_card(outcome(), report(score(20, 18))).lines[0]
+    assert said == "3 takeovers: you 8.0 s, the scripted driver 4.0 s. 1,500 updates."
+    left = replace(outcome(), before=measured(0, 0, of=7))
+    assert {row[1] for row in outcome_card(left, report(score(20, 18))).rows[1:]} == {"–"}, "what the report knows is of before"
 
 
 class Window:
