@@ -61,6 +61,18 @@ class RecorderState:
 
 
 @dataclass(frozen=True, slots=True)
+class LapView:
+    """Lap times in seconds; None where there is none yet. ``corner`` was left just now, ``delta`` s after the best lap did."""
+
+    running: float = 0.0
+    last: float | None = None
+    best_you: float | None = None
+    best_agent: float | None = None
+    corner: str = ""
+    delta: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """Words in the middle of the window, until the next card comes or it is taken away.
 
@@ -114,7 +126,11 @@ class View:
     trainer: TrainerState | None = None
     store: RecorderState | None = None
     evaluations: tuple[tuple[float, float], ...] = ()
-    """(agent steps, share of corner passes 0 to 1), oldest first."""
+    """(agent steps or number of the try, share 0 to 1 that went well), oldest first."""
+    without_help: str = ""
+    """What the newest share is of; "" in the demo, whose evaluations are all of one corner."""
+    times: LapView | None = None
+    """None without a road."""
     failures: tuple[float, ...] = ()
     """Progress at which past episodes failed: the heat band."""
     late_ticks: int = 0

@@ -14,6 +14,7 @@ from hitl.drivers.person import PEOPLE, Person, driver_of_skill
 from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
 from hitl.pads.base import MISSING, Pad, PadState
 from hitl.pads.hands import Hand, look, together
+from hitl.pads.keyboard import KEYS, KeyboardPad
 from hitl.pads.mapping import PadMap
 from hitl.road.track import Track
 
@@ -62,6 +63,12 @@ def persons_pad(wheel: HumanSide | None) -> Pad | None:
     """Return the pad of the person at a wheel, None where there is no person."""
     pad: Pad | None = getattr(getattr(wheel, "person", wheel), "pad", None)
     return pad
+
+
+def button_names(pad: Pad | None, meaning: str) -> str:
+    """Return what the buttons or keys with a meaning are called on a device: "leftshoulder or a"; else the meaning."""
+    buttons = KEYS if isinstance(pad, KeyboardPad) else getattr(getattr(pad, "map", None), "buttons", {})
+    return " or ".join(buttons.get(meaning, ())) or meaning
 
 
 def pad_map(wheel: HumanSide | None) -> PadMap | None:

@@ -11,7 +11,8 @@ from data.reading.episodes import EpisodeWriter
 from data.records import SessionInfo
 from data.store import Store
 from hitl.commands.report import main
-from hitl.screens.stored_report import _evaluated, stored_report
+from hitl.screens.stored_report import _evaluated as evaluated_sides
+from hitl.screens.stored_report import stored_report
 from hitl.screens.stored_scene import stored_scene
 from takeover_ui.report.contents import Report
 from tests.support import sample_screens as samples
@@ -163,8 +164,8 @@ def test_a_demo_without_any_takeover_is_compared_with_the_evaluation_before_its_
         episode(3, 3, "drive", 2),
         episode(4, 2, "evaluation", 3),
     ]
-    (before, rule), (after, _) = _evaluated(driven, None, {3})
+    (before, rule), (after, _) = evaluated_sides(driven, None, {3})
     assert ([e.id for e in before], [e.id for e in after]) == ([2], [4])
     assert rule == "the last evaluation before the first drive of the demo"
-    (before, rule), _ = _evaluated(driven, None, set())
+    (before, rule), _ = evaluated_sides(driven, None, set())
     assert ([e.id for e in before], rule) == ([1], "the first evaluation")
