@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hitl.home import Home
     from hitl.protocols import EpisodeResult
     from hitl.road.track import Track
+    from hitl.screens.empty_home import Choice
     from hitl.screens.session_screen import SessionScreen
     from hitl.session.setup import SessionSetup
     from hitl.settings import Settings
@@ -81,10 +82,6 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         parser.error("--lead goes with --practice, and is a number of seconds from 0 to 60")
 
     from data.errors import DeviceError, HitlError
-    from hitl.drivers.human import persons_pad
-    from hitl.session.setup import SessionSetup
-    from hitl.session_options import SessionOptions
-    from hitl.trainer_process import wait_for_laps
     from takeover_ui.window.options import WindowOptions
     from takeover_ui.window.window import Window, display_available
 
@@ -100,13 +97,22 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
     with contextlib.ExitStack() as stack:
         window = watch = None
         if not args.headless:
-            from hitl.screens.session_screen import SessionScreen
-
             options = WindowOptions(
                 overlay=look.show, game_view=own_game, language=look.language, corner=look.corner, opacity=look.opacity,
                 keep_clear=look.keep_clear,
             )  # fmt: skip
-            window = stack.enter_context(Window(options))
+            window = stack.enter_context(Window(options))  # before all that takes longer to load
+        from hitl.drivers.human import persons_pad
+        from hitl.screens.session_screen import SessionScreen
+        from hitl.session.setup import SessionSetup
+        from hitl.session_options import SessionOptions
+        from hitl.trainer_process import wait_for_laps
+
+        choice = _choice(args, home, play.track, window) if own_game and not trains_elsewhere else "drive"
+        if choice == "leave":
+            print("Nothing was driven.")
+            return 0
+        if window is not None:
             watch = SessionScreen(window)
         tell = _teller(window, also_printed=not own_game)
         rig = stack.enter_context(
@@ -134,7 +140,8 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         if watch is not None:
             from hitl.screens.trainer_state import HeartbeatReader
 
-            watch.begin(rig, stack.enter_context(HeartbeatReader(rig.home.root)), laps=args.lap)
+            beats = stack.enter_context(HeartbeatReader(rig.home.root))
+            watch.begin(rig, beats, laps=args.lap or choice == "laps")
             if not own_game:  # there our window lacks the keyboard, and the game may cover it
                 watch.hint_by(rig.session.human)
                 print(watch.hint, flush=True)
@@ -147,7 +154,14 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                     return rig.session.stop() or rig.session.asked_to_leave()
                 return rig.session.stop() or (window is not None and "escape" in window.keys())  # noqa: SIM118 (a method of ours)
 
-            waits = not args.lap and not trains_elsewhere
+            if choice == "laps" and watch is not None:
+                from hitl.screens.empty_home import drive_first_laps
+
+                learns = drive_first_laps(rig, watch, args.seed, _teller(window, also_printed=True))
+                watch.begin(rig, beats)
+            else:
+                learns = True
+            waits = learns and not args.lap and not trains_elsewhere
             if waits and not wait_for_laps(rig, _teller(window, also_printed=True), leaves, _ways_out(rig.human, window)):
                 driven = "Nothing was driven."
             else:
@@ -160,6 +174,21 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         problem = rig.recorder.status.problem
     print(driven if not problem else f"{driven}\n{problem}")
     return 0
+
+
+def _choice(args: argparse.Namespace, home: Home, track: str, window: Window | None) -> Choice:
+    """Return what the player wants in a home in which nothing has been learned; ``drive`` where that is clear already."""
+    from hitl.screens.empty_home import nothing_learned, offer
+
+    said = args.lap or args.practice or args.episodes or args.checkpoint or args.pad in ("none", "scripted")
+    if window is None or said or not nothing_learned(home):
+        return "drive"
+    choice = offer(window, agent=track == "default" and not home.store_path.exists())
+    if choice == "agent":
+        from hitl.demo.shipped import open_shipped
+
+        open_shipped(home)
+    return choice
 
 
 def _ways_out(wheel: HumanSide | None, window: Window | None) -> str:

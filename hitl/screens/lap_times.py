@@ -24,7 +24,7 @@ class Lap:
 
 
 class LapTimes:
-    """Follows the laps of a session. A lap counts for ``human`` or ``agent`` when one of them drove all of it."""
+    """Follows the laps of a session. A lap is of the ``human``, the ``agent`` or the ``scripted`` driver who drove all of it."""
 
     def __init__(self, corners: Iterable[Corner], hz: float, best: Mapping[str, Lap] | None = None) -> None:
         """``best``: the fastest recorded lap of each driver."""
@@ -40,13 +40,13 @@ class LapTimes:
         self._drivers: set[str] = set()
         self._delta: tuple[str, float, float] | None = None  # corner, seconds against the best, when
 
-    def step(self, steps: int, progress: float, *, human: bool, reason: str = "") -> None:
+    def step(self, steps: int, progress: float, driver: str, reason: str = "") -> None:
         """One step was driven. ``steps``: of this episode so far; ``reason``: why the episode ends with it, if it does."""
         if steps <= self._steps:
             self._begin()
         self._steps = steps
         now = steps / self._hz
-        self._drivers.add("human" if human else "agent")
+        self._drivers.add(driver)
         fastest = min(self.best.values(), key=lambda lap: lap.seconds, default=None)
         for end, name in self._ends:
             if progress >= end and name not in self._splits:
@@ -77,8 +77,10 @@ def best_laps(store: Store, track: str, corners: Iterable[Corner]) -> dict[str, 
     """Return the fastest recorded lap of each driver on a track."""
     corners = tuple(corners)
     finished = [e for e in store.episodes(track) if e.reason == "finish" and e.purpose != "practice"]
+    scripted = {session.id for session in store.sessions(track) if session.driver == "scripted"}
     groups = {
-        "human": [e for e in finished if e.purpose == "lap"],
+        "human": [e for e in finished if e.purpose == "lap" and e.session_id not in scripted],
+        "scripted": [e for e in finished if e.purpose == "lap" and e.session_id in scripted],
         "agent": [e for e in finished if e.purpose != "lap" and not e.human_steps],
     }
     return {

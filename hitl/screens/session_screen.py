@@ -126,7 +126,9 @@ class SessionScreen:
             self._human_steps += human
         self._follow_line(state, decision.driver)
         if self._times is not None and not decision.paused:
-            self._times.step(tick.steps, progress, human=human, reason=str(tick.info.get("reason") or ""))
+            scripted = decision.trigger == "scripted" or isinstance(wheel, ScriptedHuman)
+            who = "agent" if not human else "scripted" if scripted else "human"
+            self._times.step(tick.steps, progress, who, str(tick.info.get("reason") or ""))
         name, seconds = next_corner(self._scene.corners, progress, state.speed)
         self._window.send(
             View(

@@ -162,10 +162,11 @@ def _laps(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> 
     values = ("last_lap", times.last, theme.TEXT), *bests
     for number, (key, value, colour) in enumerate(values):
         box = pygame.Rect(rect.left + number * third, rect.top, third - pen.px(6), rect.h)
-        pen.put(f"label_{key}", words[key], box, 18)
-        text, shade = ("–" if value is None else f"{value:.1f} s"), colour
+        label, text, shade = words[key], "–" if value is None else f"{value:.1f} s", colour
         if key == "last_lap" and times.delta is not None:
-            text, shade = words["delta"].format(value=times.delta), delta_colour(times.delta)
+            label, shade = times.corner, delta_colour(times.delta)
+            text = words["delta"].format(value=times.delta)
+        pen.put(f"label_{key}", label, box, 18)
         pen.put(key, text, box.move(0, pen.px(18)), 26, shade)
 
 

@@ -21,7 +21,7 @@ FIRST, SECOND = Corner("first", 100.0, 150.0), Corner("second", 200.0, 240.0)
 def lap(times: LapTimes, metres_a_step: float, *, human: bool, finish: bool = True, end: float = 300.0) -> None:
     steps = round(end / metres_a_step)
     for k in range(1, steps + 1):
-        times.step(k, k * metres_a_step, human=human, reason="finish" if finish and k == steps else "")
+        times.step(k, k * metres_a_step, "human" if human else "agent", "finish" if finish and k == steps else "")
 
 
 def test_each_driver_has_a_best_lap_and_a_lap_with_help_is_of_no_one() -> None:
@@ -34,7 +34,7 @@ def test_each_driver_has_a_best_lap_and_a_lap_with_help_is_of_no_one() -> None:
     lap(times, 1.2, human=True)
     assert (times.view().last, times.view().best_you) == (12.5, 10.0)
     for k in range(1, 151):
-        times.step(k, 2.0 * k, human=k > 100, reason="finish" if k == 150 else "")
+        times.step(k, 2.0 * k, "human" if k > 100 else "agent", "finish" if k == 150 else "")
     assert (times.view().last, times.view().best_agent, times.view().best_you) == (7.5, 15.0, 10.0)
     lap(times, 3.0, human=False, finish=False)
     assert times.view().last == 7.5, "a lap that does not reach the finish has no time"
@@ -43,14 +43,14 @@ def test_each_driver_has_a_best_lap_and_a_lap_with_help_is_of_no_one() -> None:
 def test_the_end_of_a_corner_is_compared_with_the_best_lap_for_a_moment() -> None:
     times = LapTimes((FIRST, SECOND), 20.0, {"human": Lap(15.0, {"first": 7.5, "second": 12.0})})
     for k in range(1, 101):
-        times.step(k, 1.5 * k, human=False)
+        times.step(k, 1.5 * k, "agent")
     shown = times.view()
     assert (shown.corner, shown.delta) == ("first", pytest.approx(-2.5))
     assert shown.running == 5.0
     for k in range(101, 101 + round(SHOWN_S * 20)):
-        times.step(k, 151.0, human=False)
+        times.step(k, 151.0, "agent")
     assert times.view().delta is None
-    times.step(1, 0.5, human=False)
+    times.step(1, 0.5, "agent")
     assert (times.view().running, times.view().delta) == (0.05, None)
 
 
@@ -63,9 +63,9 @@ def test_best_laps_come_from_the_store_with_the_times_at_the_corners(tmp_path: P
         with Store(home.store_path, read_only=True) as store:
             best = best_laps(store, rig.track.name, rig.corners)
             assert recorded_tries(store, rig.track.name) == []
-    assert set(best) == {"human"}
-    assert best["human"].seconds == min(r.steps for r in results) / 20.0
-    assert 0.0 < best["human"].splits["hairpin"] < best["human"].seconds
+    assert set(best) == {"scripted"}, "not a lap of the player"
+    assert best["scripted"].seconds == min(r.steps for r in results) / 20.0
+    assert 0.0 < best["scripted"].splits["hairpin"] < best["scripted"].seconds
 
 
 def test_the_agent_is_judged_by_the_corner_in_which_it_fails_most() -> None:
