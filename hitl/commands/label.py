@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from data.errors import UsageError
+from data.words import number_of
 from hitl.arguments import Parser
 from hitl.commands.selection import open_store
 from hitl.home import add_home
@@ -74,5 +75,5 @@ def main(argv: list[str]) -> int:
             ids, verdict=args.verdict, priority=args.priority, tags_add=args.tag, tags_remove=args.untag,
             note=args.note, trim_seconds=tuple(args.trim) if args.trim else None, by=args.by,
         )  # fmt: skip
-    print(f"{changed} of {len(set(ids))} segments changed.")
+    print(f"{changed:,} of {number_of(len(set(ids)), 'segment')} changed.")
     return 0

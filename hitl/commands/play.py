@@ -161,8 +161,10 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                 watch.begin(rig, beats)
             else:
                 learns = True
-            waits = learns and not args.lap and not trains_elsewhere
-            if waits and not wait_for_laps(rig, _teller(window, also_printed=True), leaves, _ways_out(rig.human, window)):
+            waits = not args.lap and not trains_elsewhere
+            if not learns:
+                driven = "You left before the laps were finished. `hitl play` asks again."
+            elif waits and not wait_for_laps(rig, _teller(window, also_printed=True), leaves, _ways_out(rig.human, window)):
                 driven = "Nothing was driven."
             else:
                 driven = _drive(rig, args, watch, _sayer(watch, also_printed=not own_game))
@@ -240,6 +242,7 @@ def _greedy_every(settings: Settings) -> int:
 def _drive(
     rig: SessionSetup, args: argparse.Namespace, watch: SessionScreen | None, say: Callable[[str], None]
 ) -> str:
+    from data.words import number_of
     from hitl.session.practice import Practice
     from hitl.trainer_process import TakingTurns
 
@@ -267,23 +270,26 @@ def _drive(
         if not rig.options.real_time and not args.lap and count != args.episodes:
             turns.wait(rig.session.stop)
     hz, steps = rig.task.settings.hz, sum(r.steps for r in results)
-    human = f"{sum(r.takeovers for r in results)} takeovers, {sum(r.human_steps for r in results) / hz:.1f} s of human driving."
+    takeovers = number_of(sum(r.takeovers for r in results), "takeover")
+    human = f"{takeovers}, {sum(r.human_steps for r in results) / hz:.1f} s of human driving."
+    driven = f"{number_of(count, 'episode')}, {number_of(steps, 'step')}"
     if practice is not None:
         minutes = (time.monotonic() - began if rig.options.real_time else steps / hz) / 60
         pace = f", {count / minutes:.0f} a minute" if minutes > 0 else ""
         lap_steps = practice.lap_steps()
         if pace and lap_steps:
             pace += f" ({count / minutes * lap_steps / hz / 60:.1f} times as many as whole laps)"
-        tries = f"{count} {'try' if count == 1 else 'tries'} at '{args.practice}'{pace}, {passed} through"
+        tries = f"{number_of(count, 'try', 'tries')} at '{args.practice}'{pace}, {passed} through"
         return f"{tries}; {human}"
     if not rig.world.has_line:
         mean = f", return {sum(r.total for r in results) / len(results):,.1f} on average" if results else ""
-        return f"{count} episodes, {steps:,} steps{mean}; {human}"
+        return f"{driven}{mean}; {human}"
     finished = sum(r.reason == "finish" for r in results)
     if args.lap and finished < count:
-        which = "None of them was finished" if not finished else f"{count - finished} were not finished"
+        left = count - finished
+        which = "None of them was finished" if not finished else f"{left} {'was' if left == 1 else 'were'} not finished"
         human += f" {which}: only finished laps are learned from."
-    return f"{count} episodes, {steps:,} steps, {finished} finished; {human}"
+    return f"{driven}, {finished} finished; {human}"
 
 
 def _wheel(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from data.words import number_of
 from hitl.arguments import Parser
 from hitl.commands.selection import add_filters, filters_meant, local_time, open_store, reasons, selected
 from hitl.home import add_home
@@ -60,7 +61,7 @@ def _print_table(segments: list[Segment], rule: DemoRule) -> None:
     out.print(shown)
     seconds = sum(s.seconds for s in segments)
     verdicts = [f"{n} {name}" for name in _VERDICT_STYLE if (n := sum(s.verdict == name for s in segments))]
-    out.print(f"{len(segments)} segments, {seconds:.1f} s in all: {', '.join(verdicts)}.")
+    out.print(f"{number_of(len(segments), 'segment')}, {seconds:.1f} s in all: {', '.join(verdicts)}.")
     if any(s.trim_start or s.trim_stop for s in segments):
         out.print("* trimmed")
     if any(rule.judge(s).cut_s for s in segments):

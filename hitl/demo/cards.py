@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from data.words import number_of
 from takeover_ui.view import Card
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def turn_card(corner: str, before: Measurement, *, stand_in: bool) -> Card:
 def practice_card(corner: str, failed: int, advice: str, tries: int) -> Card:
     """Return the card for a player who fails: advice from the recorded drives, and an offer to practise."""
     return Card(
-        f"{failed} of your tries at the {corner} ended off the road.",
+        f"{number_of(failed, 'try', 'tries')} of yours at the {corner} ended off the road.",
         tuple(line for line in (advice, f"Practise? {tries} tries, each begun just before the {corner}.") if line),
         keys="Enter: practise    anything else: go on as before    Esc: leave",
     )
@@ -70,8 +71,7 @@ def helped(result: DemoResult) -> str:
         return "No one took over."
     mine, driver = result.takeover_seconds - result.stand_in_seconds, result.stand_in_seconds
     parts = [f"you {mine:.1f} s" if mine > 0.05 else "", f"the scripted driver {driver:.1f} s" if driver > 0 else ""]
-    takeovers = f"{result.takeovers} takeover{'' if result.takeovers == 1 else 's'}"
-    return f"{takeovers}: {', '.join(part for part in parts if part)}. {result.updates:,} updates."
+    return f"{number_of(result.takeovers, 'takeover')}: {', '.join(part for part in parts if part)}. {result.updates:,} updates."
 
 
 def compared(result: DemoResult, report: Report) -> tuple[tuple[str, str, str], ...]:
