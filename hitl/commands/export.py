@@ -58,7 +58,8 @@ def main(argv: list[str]) -> int:
         ids = None if whole else [s.id for s in chosen]
         export = Chosen(store, ids, episodes)
         resolve_name(EXPORTERS[args.format].write)(args.out, export)
-    print(f"{number_of(export.count, 'episode')} with {number_of(export.steps, 'step')} written to {args.out.name}.")
+    verb = "is" if export.count == 1 else "are"
+    print(f"{number_of(export.count, 'episode')} with {number_of(export.steps, 'step')} {verb} in {args.out.name}.")
     if (ids or episodes) is not None and len(chosen) < len(found):
         left = [s for s in found if s not in chosen]
         print(f"Left out, because they are no good examples: {reasons(left, rule)}. Use --all to include them.")

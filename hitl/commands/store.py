@@ -132,11 +132,13 @@ def _clean(store: Store, args: argparse.Namespace) -> int:
     why = Counter(rule.nothing_shown(s).partition(" (")[0] for s in empty)
     said = ", ".join(f"{count} × {reason}" for reason, count in why.most_common())
     if args.dry_run:
-        print(f"{number_of(len(empty), "takeover shows", "takeovers show")} nothing ({said}). `hitl store clean` marks what shows nothing as bad.")
+        shows = number_of(len(empty), "takeover shows", "takeovers show")
+        print(f"{shows} nothing ({said}). `hitl store clean` marks {'it' if len(empty) == 1 else 'them'} as bad.")
         return 0
     changed = store.label([s.id for s in empty], verdict="bad", by="store clean")
     store.add_event("cleaned", f"{changed} takeovers that show nothing were judged bad: {said}.")
-    print(f"Marked {number_of(changed, 'takeover')} that showed nothing as bad ({said}). Undo with `hitl label --undo`.")
+    marked = number_of(changed, "takeover that shows", "takeovers that show")
+    print(f"Marked {marked} nothing as bad ({said}). Undo with `hitl label --undo`.")
     return 0
 
 

@@ -101,6 +101,7 @@ class Screen:
         size = None if options.overlay == "off" else options.overlay
         self.composer = Composer(game_view=options.game_view, size=size, language=options.language)
         self._fullscreen = False
+        self._windowed: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))  # size and place before full screen
         self._raised = 0.0
         if options.game_view:
             self.surface = pygame.display.set_mode(fitting(options.size), pygame.RESIZABLE)
@@ -150,10 +151,18 @@ class Screen:
 
     def toggle_fullscreen(self) -> None:
         """Fill the screen, or go back to a window."""
-        if self.options.game_view:
-            self._fullscreen = not self._fullscreen
-            size = (0, 0) if self._fullscreen else fitting(self.options.size)
-            self.surface = pygame.display.set_mode(size, pygame.FULLSCREEN if self._fullscreen else pygame.RESIZABLE)
+        if not self.options.game_view:
+            return
+        window = pygame.Window.from_display_module()
+        self._fullscreen = not self._fullscreen
+        if self._fullscreen:
+            self._windowed = window.size, window.position
+            self.surface = pygame.display.set_mode((0, 0), pygame.FULLSCREEN)
+            return
+        size, position = self._windowed
+        self.surface = pygame.display.set_mode(size, pygame.RESIZABLE)
+        # Some systems keep the screen's size for the window, and its corner then lies outside the screen.
+        window.size, window.position = size, position
 
     def close(self) -> None:
         """Close the window."""
