@@ -227,15 +227,17 @@ class Demo:
             self.progress.episode_over(result)
             self._wait_for_trainer()
             self.progress.step(used / self.seconds, self._standing(episode))
-            if self._driven >= next_evaluation:
+            if self.cancelled():  # the player leaves
+                break
+            if not self._tries and self.progress.offers_practice():
+                self._begin_practice()
+            if self._driven >= next_evaluation and not self._tries:
                 next_evaluation = self._driven + STEPS_BETWEEN
                 newest = self._evaluate()
                 good = good + 1 if newest.passes >= PASSES_TO_STOP else 0
                 if good >= 2 and (newest.finished >= FINISHES_TO_STOP or more >= MOST_MORE):
                     break
                 more += good >= 2
-            if not self._tries and not self.cancelled() and self.progress.offers_practice():
-                self._begin_practice()
 
     def _drive(self, seed: int) -> EpisodeResult:
         """Drive the next episode: a try at the corner while the player practises, else from the start."""
