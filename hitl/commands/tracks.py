@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
         shown.add_row(name, metres, ", ".join(row["corners"]) or "–", f"{row['drives']:,}" if row["drives"] else "–", *times)
     out = console()
     out.print(shown)
-    out.print("`hitl play --track NAME` drives one; `--track FILE` one of your own.", style="dim")
+    out.print("`hitl play --track NAME` drives one of these, `hitl play --track FILE` one of your own.", style="dim")
     return 0
 
 

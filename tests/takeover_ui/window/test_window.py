@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pygame
@@ -373,3 +374,29 @@ def test_what_was_said_before_is_gone_and_the_real_window_shows_it() -> None:
         assert flips == [1]
     finally:
         shown.close()
+
+
+def test_f11_twice_gives_back_the_window_with_its_size_and_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a system that keeps the screen's size for the window, as some window managers do."""
+
+    class System:
+        size, position = (1126, 634), (78, 63)
+
+    system = System()
+    asked = []
+
+    def set_mode(size: tuple[int, int], flags: int) -> pygame.Surface:
+        asked.append((size, flags))
+        if flags == pygame.FULLSCREEN:
+            system.size, system.position = (1280, 720), (0, 0)
+        return pygame.Surface((8, 8))
+
+    made = screen.Screen(WindowOptions(video="dummy", size=(640, 360)))
+    monkeypatch.setattr(pygame.display, "set_mode", set_mode)
+    monkeypatch.setattr(pygame, "Window", SimpleNamespace(from_display_module=lambda: system))
+    for _ in range(2):
+        made.toggle_fullscreen()
+        assert (system.size, system.position) == ((1280, 720), (0, 0))
+        made.toggle_fullscreen()
+        assert (system.size, system.position) == ((1126, 634), (78, 63))
+    assert asked[:2] == [((0, 0), pygame.FULLSCREEN), ((1126, 634), pygame.RESIZABLE)]
