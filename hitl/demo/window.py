@@ -123,7 +123,7 @@ class DemoWindow(SessionScreen, Progress):
         self._rig.written()
         with Store(self._rig.home.store_path, read_only=True) as store:
             session = self._rig.recorder.session_id
-            advice = braking_advice(store, self._rig.track.name, self._corner, session)
+            advice = braking_advice(store, self._rig.track.name, self._corner, session) if session is not None else ""
         return self._asked(practice_card(self._corner.name, failed, advice, TRIES))
 
     def _asked(self, card: Card) -> bool:

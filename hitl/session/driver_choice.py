@@ -37,7 +37,7 @@ class InVain:
     def notice(self, human: HumanSide, state: PadState, decision: arbiter.Decision, now: float) -> None:
         """Look at the pad of this tick. ``now``: seconds."""
         steers = tuple(part.deflection >= self._settings.take_at for part in state.parts or (state,))
-        begun = [k for k, one in enumerate(steers) if one and not (k < len(self._steers) and self._steers[k])]
+        begun = [k for k, (was, does) in enumerate(zip(self._steers, steers, strict=False)) if does and not was]
         self._steers = steers
         if self._settings.mode == "touch" or decision.driver == HUMAN or decision.paused or decision.held:
             return

@@ -164,7 +164,7 @@ def _laps(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> 
         box = pygame.Rect(rect.left + number * third, rect.top, third - pen.px(6), rect.h)
         label, text, shade = words[key], "–" if value is None else f"{value:.1f} s", colour
         if key == "last_lap" and times.delta is not None:
-            label, shade = times.corner, delta_colour(times.delta)
+            label, shade = words["to_best"], delta_colour(times.delta)
             text = words["delta"].format(value=times.delta)
         pen.put(f"label_{key}", label, box, 18)
         pen.put(key, text, box.move(0, pen.px(18)), 26, shade)

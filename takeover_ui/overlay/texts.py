@@ -25,6 +25,7 @@ _WORDS = {
     "last_lap": ("last lap", "letzte Runde"),
     "best_you": ("your best", "deine beste"),
     "best_agent": ("agent's best", "beste: Agent"),
+    "to_best": ("to the best", "zur besten"),
     "delta": ("{value:+.1f} s", "{value:+.1f} s"),
     "of_metres": ("{at:.0f} of {length:.0f} m", "{at:.0f} von {length:.0f} m"),
     "gas_brake": ("gas / brake", "Gas / Bremse"),
