@@ -42,10 +42,15 @@ def told(mode: str, wheel: HumanDriver, *states: PadState, decision: Decision = 
 
 def test_the_button_is_named_by_the_device_that_was_moved() -> None:
     assert told("hold", KEYS_ONLY, REST, STEERS) == ["The agent drives. To take the wheel, hold space while you steer."]
+    at_rest = PadState(parts=(REST, REST))
     by_key = PadState(steer=1.0, parts=(REST, STEERS))
     by_pad = PadState(steer=1.0, parts=(STEERS, REST))
-    assert "hold space" in told("hold", BOTH, REST, by_key)[0]
-    assert "press rightshoulder or a first" in told("toggle", BOTH, REST, by_pad)[0]
+    assert "hold space" in told("hold", BOTH, at_rest, by_key)[0]
+    assert "press rightshoulder or a first" in told("toggle", BOTH, at_rest, by_pad)[0]
+
+
+def test_a_stick_that_was_off_its_rest_before_is_not_a_player_who_steers() -> None:
+    assert told("hold", KEYS_ONLY, *[STEERS] * 20) == []
 
 
 def test_it_is_said_once_for_each_press_and_not_too_often() -> None:
