@@ -90,6 +90,9 @@ def main(argv: list[str]) -> int:
         if window is not None:
             window.card(intro_card(corner.name, failed))
         result = _run(home, args, corner, window)
+        if result is None:
+            print("You left before anything was driven.")
+            return 0
         path = args.report or home.root / REPORT
         report = _report(home, track.name, result)
         saved = save(path, report)
@@ -109,7 +112,7 @@ def _window() -> Window:
     return Window(WindowOptions(title="hitl demo"))
 
 
-def _run(home: Home, args: argparse.Namespace, corner: Corner, window: Window | None) -> DemoResult:
+def _run(home: Home, args: argparse.Namespace, corner: Corner, window: Window | None) -> DemoResult | None:
     from hitl.demo.run import run_headless, run_in_window
 
     minutes = args.minutes or (4.0 if args.headless else 10.0)

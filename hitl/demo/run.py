@@ -63,11 +63,15 @@ def run_headless(
 
 def run_in_window(
     home: Home, track: str, corner: Corner, window: Window, *, seed: int, minutes: float, stand_in: bool, skill: str
-) -> DemoResult:
+) -> DemoResult | None:
     """Run the demo in real time in an open window, which stays open; evaluations are fast-forwarded.
+
+    None where the player has closed the window before anything was driven.
 
     ``stand_in``: where the player does not take over, the scripted driver does.
     """
+    if window.closed:  # while this module was loaded
+        return None
     with contextlib.ExitStack() as stack:
         shown = DemoWindow(window, corner)
 
@@ -84,6 +88,8 @@ def run_in_window(
         measured = SessionOptions(track=track, kind="evaluation", seed=seed)
         live = stack.enter_context(SessionSetup(home, driven, human=wheel, watch=shown, stop=lambda: window.closed))
         referee = stack.enter_context(SessionSetup(home, measured, watch=shown.fast_tick, stop=leaves))
+        if window.closed:
+            return None
         trainer = stack.enter_context(_trainer(home, seed))
         shown.begin_demo(live, trainer, stack.enter_context(HeartbeatReader(home.root)))
         demo = Demo(
@@ -98,6 +104,7 @@ def run_in_window(
         )
         result = demo.run()
         window.card(closing_card())  # the trainer may need some seconds to end
+        print("Writing down what was learned ...", flush=True)
         return result
 
 
