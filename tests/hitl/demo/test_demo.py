@@ -144,6 +144,42 @@ def test_a_player_who_leaves_while_the_stalled_agent_is_measured_leaves_at_once(
         assert len(store.episodes(purpose="drive")) == shipped
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_a_player_who_leaves_while_it_learns_sees_what_it_has_learned_or_skips_that(tmp_path, monkeypatch, again):
+    """Nothing else is driven after that: no further drive, no evaluation in between, no offer of practice."""
+    monkeypatch.setattr("hitl.demo.demo.EPISODES", 1)
+    monkeypatch.setattr("hitl.demo.demo.STEPS_BETWEEN", 1)
+    parts = []
+
+    class Told(Progress):
+        def phase(self, phase):
+            parts.append(phase)
+            pad.pressed = {"learning": 5, "after": 5 if again else None}.get(phase)
+
+        def offers_practice(self):
+            raise AssertionError("a player who leaves is asked nothing")
+
+    class Pad:
+        name, pressed = "pad", None  # after how many looks quit is pressed
+
+        def read(self):
+            self.pressed = None if self.pressed is None else self.pressed - 1
+            return PadState(buttons=frozenset({"quit"} if self.pressed == 0 else ()))
+
+    home, pad = Home(tmp_path / "home"), Pad()
+    open_shipped(home)
+    with (
+        SessionSetup(home, SessionOptions(kind="demo"), human=lambda track: HumanDriver(pad)) as live,
+        SessionSetup(home, SessionOptions(kind="evaluation"), stop=live.session.asked_to_leave) as referee,
+    ):
+        corner, trainer = stalled_at(home, "default"), SimpleNamespace(heartbeat=lambda: None)
+        demo = Demo(live, referee, trainer, corner, Told(), minutes=1.0, cancelled=lambda: live.session.leaving, paced=False)
+        result = demo.run()
+    assert parts == ["before", "learning", "after"]
+    assert result.before.complete
+    assert len(result.after.results) == (0 if again else 1)
+
+
 def test_the_headless_demo_from_end_to_end_in_a_short_form(tmp_path):
     home, out = tmp_path / "home", tmp_path / "demo.json"
     assert (

@@ -111,6 +111,12 @@ def test_a_session_s_views(tmp_path: Path) -> None:
     assert alone[-1].best_return is None
     assert helped[0].best_return == pytest.approx(alone[-1].episode_return, abs=1e-3)
     assert measured[-1].best_return == helped[0].best_return, "a drive with help has no return to compare with"
+    assert [view.times.running for view in (alone[0], alone[-1], helped[0]) if view.times is not None] == pytest.approx(
+        [0.05, first / 20, 0.05]
+    )
+    assert alone[-1].without_help == "", "no try has ended yet"
+    assert helped[0].without_help.endswith(": 0 of 1")
+    assert measured[0].without_help == helped[0].without_help, "a drive with help says nothing of the agent alone"
     assert len(measured[0].failures) == 2
     assert measured[0].failures[0] == pytest.approx(alone[-1].progress, abs=1.0)
     assert len(helped[-1].human_trails) == 1
