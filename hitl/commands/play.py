@@ -103,6 +103,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             )  # fmt: skip
             window = stack.enter_context(Window(options))  # before all that takes longer to load
         from hitl.drivers.human import persons_pad
+        from hitl.screens.empty_home import drive_first_laps, start_trainer
         from hitl.screens.session_screen import SessionScreen
         from hitl.session.setup import SessionSetup
         from hitl.session_options import SessionOptions
@@ -154,13 +155,12 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                     return rig.session.stop() or rig.session.asked_to_leave()
                 return rig.session.stop() or (window is not None and "escape" in window.keys())  # noqa: SIM118 (a method of ours)
 
-            if choice == "laps" and watch is not None:
-                from hitl.screens.empty_home import drive_first_laps
-
+            learns = True
+            if choice == "agent":
+                start_trainer(rig.home, _teller(window, also_printed=True))
+            elif choice == "laps" and watch is not None:
                 learns = drive_first_laps(rig, watch, args.seed, _teller(window, also_printed=True))
                 watch.begin(rig, beats)
-            else:
-                learns = True
             waits = not args.lap and not trains_elsewhere
             if not learns:
                 driven = "You left before the laps were finished. `hitl play` asks again."

@@ -37,7 +37,7 @@ def offer(window: Window, *, agent: bool) -> Choice:
     """Ask what to do, and wait for the answer. ``agent``: the demo's agent can be taken."""
     lines = [f"1  Drive {LAPS} laps yourself: then the trainer starts, and the agent learns to drive like you."]
     if agent:
-        lines.append("2  Take the demo's agent: it drives well up to the hairpin.")
+        lines.append("2  Take the demo's agent, which stalls at the hairpin; the trainer starts, and learns from your takeovers.")
     lines.append("3  Let it drive at random, and take over where you like; `hitl train` beside learns from that.")
     keys = "1, 2 or 3    Esc: leave" if agent else "1 or 3    Esc: leave"
     window.card(Card("Nothing has been learned in this home yet.", tuple(lines), keys=keys))
@@ -64,7 +64,12 @@ def drive_first_laps(rig: SessionSetup, watch: SessionScreen, seed: int, tell: C
             return False
     watch.message = ""
     rig.written()
-    if not control.running(rig.home.store_path):
-        TrainerProcess(rig.home, "--quiet", detached=True).wait_for_heartbeat()
-        tell("good", "The trainer is running in the background, and goes on after this session: `hitl train stop` ends it.")
+    start_trainer(rig.home, tell)
     return True
+
+
+def start_trainer(home: Home, tell: Callable[[str, str], None]) -> None:
+    """Start a trainer that outlives the session, unless one is at work. Raises TrainingError."""
+    if not control.running(home.store_path):
+        TrainerProcess(home, "--quiet", detached=True).wait_for_heartbeat()
+        tell("good", "The trainer is running in the background, and goes on after this session: `hitl train stop` ends it.")
