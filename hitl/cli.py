@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("hitl.commands.export", "carry takeovers and drives to other tools"),
     "browse": ("hitl.commands.browse", "look through the store in a browser"),
     "store": ("hitl.commands.store", "what is in the store, whether it is sound, how to make it smaller"),
+    "tracks": ("hitl.commands.tracks", "the tracks that come with hitl and those that were driven, with lap times"),
     "corners": ("hitl.commands.corners", "how each corner goes, and new ones from where episodes end"),
     "pads": ("hitl.commands.pads", "your pads: live values, choice, calibration, mapping"),
     "review": ("hitl.commands.review", "look at your takeovers against the agent, and judge them"),
@@ -60,7 +61,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     take_any_letter()
     if argv is None:
         prepare_children()
-    status = _run([_own_folder(word) for word in (sys.argv[1:] if argv is None else argv)])
+    try:
+        try:
+            status = _run([_own_folder(word) for word in (sys.argv[1:] if argv is None else argv)])
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader is gone (`hitl segments | head`)
+        status = 0
     if (watchdog := sys.modules.get("hitl.games.hang_guard")) is not None:
         watchdog.leave_with(status)
     return status
@@ -69,6 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: list[str]) -> int:
     debug = "--debug" in args
     args = [a for a in args if a != "--debug"]
+    if args[:1] == ["help"] and len(args) > 1:
+        args = [*args[1:], "--help"]
     if not args or args[0] in ("-h", "--help", "help"):
         print(_help())
         return 0 if args else 2
@@ -78,7 +89,7 @@ def _run(args: list[str]) -> int:
     if args[0] not in COMMANDS:
         from data.suggest import did_you_mean
 
-        meant = did_you_mean(args[0], COMMANDS)
+        meant = did_you_mean(args[0], [*COMMANDS, "help"])
         print(f"hitl: there is no command '{args[0]}': `hitl --help` lists them.{meant}", file=sys.stderr)
         return 2
     try:
@@ -93,6 +104,4 @@ def _run(args: list[str]) -> int:
             raise
         print("hitl: stopped.", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader is gone (`hitl segments | head`)
-        return 0
+

@@ -15,9 +15,16 @@ from rich.table import Table
 from rich.text import Text
 
 
+class _Console(Console):
+    """Leaves it to the command line what a reader that went away means: rich would call it a failure."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def console(**options: Any) -> Console:
     """Return a console that prints text, cells and titles as they are."""
-    return Console(**{"markup": False, "emoji": False, "highlight": False, **options})
+    return _Console(**{"markup": False, "emoji": False, "highlight": False, **options})
 
 
 def table(*heads: str, right: Iterable[str] = (), **options: Any) -> Table:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import stat
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,15 +60,35 @@ def default_home() -> Path:
     return user_path(named or Path("~") / ".hitl")
 
 
-def add_home(parser: argparse.ArgumentParser) -> None:
-    """Add ``--home DIR`` to a command."""
+def add_home(parser: argparse.ArgumentParser, *, or_last_demo: bool = False) -> None:
+    """Add ``--home DIR`` to a command. ``or_last_demo``: while the default home has no store, that of the last demo is used."""
+    otherwise = "; while that has no store, the last demo's" if or_last_demo else ""
     parser.add_argument(
         "--home",
         type=Path,
         default=None,
         metavar="DIR",
-        help="folder of store and checkpoints (default: $HITL_HOME or ~/.hitl)",
+        help=f"folder of store and checkpoints (default: $HITL_HOME or ~/.hitl{otherwise})",
     )
+    parser.set_defaults(or_last_demo=or_last_demo)
+
+
+def demos_folder() -> Path:
+    """Return the folder in which each demo without ``--home`` makes a home, named by its date."""
+    return default_home() / "demos"
+
+
+def has_settings() -> bool:
+    """Tell whether the player has set something, or measured a pad, in the default home."""
+    return any((default_home() / name).exists() for name in ("settings.toml", "pads.toml"))
+
+
+def last_demo() -> Home | None:
+    """Return the home of the last demo without ``--home``; None where there was none."""
+    with contextlib.suppress(OSError):
+        homes = [Home(folder) for folder in sorted(demos_folder().iterdir(), reverse=True)]
+        return next((home for home in homes if home.store_path.is_file()), None)
+    return None
 
 
 def home_path(args: argparse.Namespace) -> Home:
@@ -74,6 +96,22 @@ def home_path(args: argparse.Namespace) -> Home:
 
     Raises StoreError when it is on a network share or is a file, UsageError for ``~`` without a known home directory.
     """
+    home = _asked_for(args)
+    if args.home is None and getattr(args, "or_last_demo", False) and not home.store_path.exists():
+        demo = last_demo()
+        if demo is not None:
+            if demo.root not in _told:
+                _told.add(demo.root)
+                said = f"Home: that of the last demo ({demo.root.name}); nothing is recorded in {home.root.name} yet."
+                print(f"{said} --home DIR chooses another.", file=sys.stderr)
+            return demo
+    return home
+
+
+_told: set[Path] = set()  # the demo's homes that were named: once in a process
+
+
+def _asked_for(args: argparse.Namespace) -> Home:
     home = Home(Path(os.path.abspath(user_path(args.home) if args.home else default_home())))
     refuse_share(home.store_path)
     try:

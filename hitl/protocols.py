@@ -70,6 +70,7 @@ class Tick:
     risk: float | None = None
     offer: str = ""  # why the wheel is offered: ``zone``, ``asked-for``
     late: int = 0  # ticks so far whose action was sent late
+    steps: int = 0  # of this episode so far
 
 
 @dataclass(slots=True)

@@ -60,6 +60,32 @@ class RecorderState:
     problem: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LapView:
+    """Lap times in seconds; None where there is none yet. ``corner`` was left just now, ``delta`` s after the best lap did."""
+
+    running: float = 0.0
+    last: float | None = None
+    best_you: float | None = None
+    best_agent: float | None = None
+    corner: str = ""
+    delta: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Words in the middle of the window, until the next card comes or it is taken away.
+
+    ``rows`` are a table, its heads first. ``keys`` says which keys do what now. ``closes``: Escape closes the window at once.
+    """
+
+    title: str
+    lines: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    keys: str = ""
+    closes: bool = False
+
+
 @dataclass(slots=True)
 class View:
     """Everything one frame needs. Lengths in metres, speed in m/s, angles in radians (heading counter-clockwise from +x)."""
@@ -100,7 +126,11 @@ class View:
     trainer: TrainerState | None = None
     store: RecorderState | None = None
     evaluations: tuple[tuple[float, float], ...] = ()
-    """(agent steps, share of corner passes 0 to 1), oldest first."""
+    """(agent steps or number of the try, share 0 to 1 that went well), oldest first."""
+    without_help: str = ""
+    """What the newest share is of; "" in the demo, whose evaluations are all of one corner."""
+    times: LapView | None = None
+    """None without a road."""
     failures: tuple[float, ...] = ()
     """Progress at which past episodes failed: the heat band."""
     late_ticks: int = 0
@@ -108,6 +138,8 @@ class View:
     """One line that stays while it holds, e.g. what the session is doing now."""
     hint: str = ""
     """Which keys or buttons do what."""
+    fast: str = ""
+    """Where the time runs faster than the clock: how fast, and which lap of how many. Corners are not announced then."""
     toasts: tuple[tuple[Level, str], ...] = ()
     """Filled in by the window from :meth:`takeover_ui.window.window.Window.toast`."""
     agent_trails: tuple[NDArray[np.float32], ...] = ()

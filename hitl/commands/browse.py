@@ -16,12 +16,12 @@ def main(argv: list[str]) -> int:
         prog="hitl browse",
         description="Look through the store in a browser: read-only, and reachable from this machine only.",
     )
-    add_home(parser)
+    add_home(parser, or_last_demo=True)
     parser.add_argument("--port", type=whole(0, 65535), default=0, metavar="N", help="0 (the default) takes a free one")
     parser.add_argument("--open", action="store_true", help="open it in the browser at once")
     args = parser.parse_args(argv)
     open_store(args).close()  # brings an older store up to date, and says so when there is none
-    from data.browse import HOST, application, serve
+    from data.reading.browse import HOST, application, serve
 
     path = home_path(args).store_path
     application(path)  # says at once when Datasette is missing

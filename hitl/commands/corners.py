@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from data.errors import HitlError, UsageError
+from data.words import number_of
 from hitl.arguments import Parser
 from hitl.commands.selection import date_if_any
 from hitl.home import add_home, home_path
@@ -23,7 +24,7 @@ def main(argv: list[str]) -> int:
         prog="hitl corners",
         description="List a track's corners with attempts, passes, takeovers, entry speed and braking point.",
     )
-    add_home(parser)
+    add_home(parser, or_last_demo=True)
     parser.add_argument("--track", help="of this track (default: the one driven last)")
     parser.add_argument("--since", type=date_if_any, metavar="DATE", help="only episodes since then: 2026-11-20, today, 12h, 7d")
     parser.add_argument("--mine", action="store_true", help="add the places where episodes end as corners")
@@ -153,15 +154,14 @@ def _print(track: str, stats: list[CornerStats], places: list[FailurePlace], *, 
         out.print("Nothing to add: wherever episodes end there is a corner already.")
     for place in places:
         where = f"{place.corner.from_m:.0f}–{place.corner.to_m:.0f} m"
+        failures = number_of(place.failures, "episode")
         if added:
             out.print(
-                f"Added '{place.corner.name}' ({where}): {place.failures} episodes ended there. "
+                f"Added '{place.corner.name}' ({where}): {failures} ended there. "
                 f'`hitl corners --rename "{place.corner.name}" NAME` renames it.',
             )
         else:
-            out.print(
-                f"{place.failures} episodes ended at {where}, outside every known corner. `hitl corners --mine` adds one there.",
-            )
+            out.print(f"{failures} ended at {where}, outside every known corner. `hitl corners --mine` adds one there.")
 
 
 def _pair(agent: float | None, human: float | None, scale: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import tempfile
 import time
@@ -10,11 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hitl.arguments import SEED_MOST, Parser, amount, whole
-from hitl.home import Home, add_home, default_home, home_path
+from hitl.home import Home, add_home, demos_folder, home_path
 
 if TYPE_CHECKING:
     from data.records import Corner
     from hitl.demo.demo import DemoResult
+    from takeover_ui.report.contents import Report
+    from takeover_ui.view import Card
+    from takeover_ui.window.window import Window
+
+REPORT = "demo-report.html"
+"""In the home folder; `hitl report` writes another file, so that neither replaces the other."""
 
 
 def main(argv: list[str]) -> int:
@@ -55,6 +62,8 @@ def main(argv: list[str]) -> int:
 
     from data.errors import DeviceError, InputFileError
     from data.store import Store
+    from hitl.commands.report import save
+    from hitl.demo.cards import intro_card, outcome_card
     from hitl.road.known_tracks import file_under
     from hitl.road.track import load_track
     from takeover_ui.window.window import display_available
@@ -66,35 +75,78 @@ def main(argv: list[str]) -> int:
     if not args.headless and not display_available():
         raise DeviceError("There is no display here for the window. Use `hitl demo --headless`.")
     home = home_path(args) if args.home else Home(_fresh_home())
-    corner = _prepare(home, args, track.name)
-    if corner is None:
-        return 0
-    with Store(home.store_path) as store:
-        track, *_ = file_under(store, track)
-
-    from hitl.commands.report import save
-    from hitl.demo.run import run_headless, run_in_window
-    from hitl.screens.stored_report import stored_report
-    from takeover_ui.overlay.texts import duration
-
-    minutes = args.minutes or (4.0 if args.headless else 10.0)
-    shared: dict[str, Any] = {"seed": args.seed, "minutes": minutes, "skill": args.skill}
-    if args.headless:
-        result = run_headless(home, args.track, corner, **shared)
-    else:
-        result = run_in_window(home, args.track, corner, stand_in=not args.no_stand_in, **shared)
-    figures = [("wall time", duration(result.wall_seconds, 0)), ("seed", str(result.seed))]
-    with Store(home.store_path, read_only=True) as store:
-        report = stored_report(store, track=track.name, corner=corner.name, figures=figures)
-    saved = save(args.report or home.root / "report.html", report)
-    if args.json is not None:
-        args.json.write_text(json.dumps(result.as_json(), indent=1) + "\n", encoding="utf-8")
-    _print(result, saved)
+    with contextlib.ExitStack() as stack:
+        window = None
+        if not args.headless and args.track == "default":  # another agent is trained first, in the terminal
+            window = stack.enter_context(_window())
+        corner = _prepare(home, args, track.name)
+        if corner is None:
+            return 0
+        if not args.headless and window is None:
+            window = stack.enter_context(_window())
+        with Store(home.store_path) as store:
+            track, *_ = file_under(store, track)
+            failed = store.evaluations(track=track.name)[-1].episodes
+        if window is not None:
+            window.card(intro_card(corner.name, failed))
+        result = _run(home, args, corner, window)
+        if result is None:
+            print("You left before anything was driven.")
+            return 0
+        path = args.report or home.root / REPORT
+        report = _report(home, track.name, result)
+        saved = save(path, report)
+        if args.json is not None:
+            args.json.write_text(json.dumps(result.as_json(), indent=1) + "\n", encoding="utf-8")
+        _print(result, report, saved)
+        if window is not None:
+            _stay(window, outcome_card(result, report), path)
     return 0
 
 
+def _window() -> Window:
+    """Open the window before anything else that takes time."""
+    from takeover_ui.window.options import WindowOptions
+    from takeover_ui.window.window import Window
+
+    return Window(WindowOptions(title="hitl demo"))
+
+
+def _run(home: Home, args: argparse.Namespace, corner: Corner, window: Window | None) -> DemoResult | None:
+    from hitl.demo.run import run_headless, run_in_window
+
+    minutes = args.minutes or (4.0 if args.headless else 10.0)
+    shared: dict[str, Any] = {"seed": args.seed, "minutes": minutes, "skill": args.skill}
+    if window is None:
+        return run_headless(home, args.track, corner, **shared)
+    return run_in_window(home, args.track, corner, window, stand_in=not args.no_stand_in, **shared)
+
+
+def _report(home: Home, track: str, result: DemoResult) -> Report:
+    from data.store import Store
+    from hitl.screens.stored_report import stored_report
+    from takeover_ui.overlay.texts import duration
+
+    figures = [("wall time", duration(result.wall_seconds, 0)), ("seed", str(result.seed))]
+    with Store(home.store_path, read_only=True) as store:
+        return stored_report(store, track=track, corner=result.corner.name, figures=figures)
+
+
+def _stay(window: Window, outcome: Card, report: Path) -> None:
+    """Keep the outcome in sight until the player closes it; Enter opens the report."""
+    import webbrowser
+
+    window.card(outcome)
+    down = window.keys()
+    while not window.closed:
+        time.sleep(0.05)
+        before, down = down, window.keys()
+        if "return" in down - before and not webbrowser.open(report.absolute().as_uri()):
+            window.toast(f"There is no browser here: the report is {report.name} in the home folder.", "warning")
+
+
 def _fresh_home() -> Path:
-    root = default_home() / "demos"
+    root = demos_folder()
     root.mkdir(parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=root))
 
@@ -130,26 +182,23 @@ def _prepare(home: Home, args: argparse.Namespace, track: str) -> Corner | None:
     return result.corner
 
 
-def _print(result: DemoResult, saved: str) -> None:
+def _print(result: DemoResult, report: Report, saved: str) -> None:
     from hitl.console import console, table
+    from hitl.demo.cards import LEFT, NEXT, compared, helped, unfinished
     from hitl.demo.demo import EPISODES
 
-    before, after = result.before, result.after
-    shown = table("", "before", "after", right=("before", "after"))
-    for name, figure in (
-        ("corner passed", lambda m: str(m.passes)),
-        ("laps finished", lambda m: str(m.finished)),
-        ("mean return", lambda m: f"{m.return_mean:.1f}"),
-    ):
-        shown.add_row(name, *(figure(m) if m.complete else "–" for m in (before, after)))
+    heads, *rows = compared(result, report)
+    shown = table(*heads, right=heads[1:])
+    for row in rows:
+        shown.add_row(*row)
     out = console()
-    takeovers = f"{result.takeovers} takeover{'' if result.takeovers == 1 else 's'}"
     out.print(f"'{result.corner.name}' on track '{result.track}', {EPISODES} episodes without help")
     out.print(shown)
-    if not (before.complete and after.complete):
-        out.print("You left before all episodes were driven, so there is nothing to compare (–).")
-    out.print(
-        f"{result.takeover_seconds:.1f} s of takeover in {takeovers}, {result.agent_steps:,} agent steps, "
-        f"{result.updates:,} updates, {result.wall_seconds:.0f} s in all. {saved}",
-        soft_wrap=True,
-    )
+    if rows[0][2] == "–":
+        out.print(LEFT)
+    else:
+        rules = {"Before": report.before, "After": report.after}
+        out.print(" ".join(f"{which}: {score.rule}." for which, score in rules.items() if score is not None))
+    said = [helped(result), unfinished(report), f"{result.agent_steps:,} agent steps, {result.wall_seconds:.0f} s in all.", saved]
+    out.print(" ".join(text for text in said if text), soft_wrap=True)
+    out.print("\n".join(["Next:", *(f"  {line}" for line in NEXT)]))

@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
         description="Look for the known ways in which a run cannot learn or is held back. Give any mix; without anything the "
         "home folder is looked at. Exit status: 0 sound, 1 something was found, 2 it could not look (at all, or at the return).",
     )
-    add_home(parser)
+    add_home(parser, or_last_demo=True)
     parser.add_argument(
         "--wandb", type=Path, action="append", default=[], metavar="FILE", help="a WandB history: CSV, JSON or JSON lines"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from data.words import number_of
 from hitl.arguments import SEED_MOST, Parser, add_env, whole
 from hitl.home import add_home, home_path
 
@@ -12,7 +13,7 @@ from hitl.home import add_home, home_path
 def main(argv: list[str]) -> int:
     """Evaluate a checkpoint and print the result."""
     parser = Parser(prog="hitl eval", description="Deterministic episodes without help, written to the store.")
-    add_home(parser)
+    add_home(parser, or_last_demo=True)
     add_env(parser)
     parser.add_argument("--track", help="a shipped track's name or a file (default: as set, else 'default')")
     parser.add_argument(
@@ -56,8 +57,8 @@ def main(argv: list[str]) -> int:
 
     out, count = console(), len(results)
     out.print(
-        f"{summary['checkpoint']} ({summary['updates']:,} updates), {count} episodes on {summary['track']}, "
-        f"mean return {summary['return_mean']:.1f}"
+        f"{summary['checkpoint']} ({number_of(summary['updates'], 'update')}), {number_of(count, 'episode')} "
+        f"on {summary['track']}, mean return {summary['return_mean']:.1f}"
     )
     if summary["finished"] is None:  # there is no road
         out.print(f"From {min(r.total for r in results):.1f} to {max(r.total for r in results):.1f}.")

@@ -8,6 +8,7 @@ from pkgutil import resolve_name
 
 from data.errors import UsageError
 from data.exchange.exporters import EXPORTERS, Chosen
+from data.words import number_of
 from hitl.arguments import Parser
 from hitl.commands.selection import FILTERS, add_filters, filters_meant, open_store, reasons, selected
 from hitl.home import add_home
@@ -22,7 +23,7 @@ def main(argv: list[str]) -> int:
         + ". What the agent does not learn from (bad, failed, or showing nothing) is left out, unless --verdict, --outcome or "
         "--all asks for it; of a store, only what was judged bad.",
     )  # fmt: skip
-    add_home(parser)
+    add_home(parser, or_last_demo=True)
     parser.add_argument("format", choices=EXPORTERS)
     parser.add_argument("out", type=Path, metavar="OUT", help="the file or folder to make")
     parser.add_argument(
@@ -58,7 +59,8 @@ def main(argv: list[str]) -> int:
         ids = None if whole else [s.id for s in chosen]
         export = Chosen(store, ids, episodes)
         resolve_name(EXPORTERS[args.format].write)(args.out, export)
-    print(f"{export.count} episodes with {export.steps} steps are in {args.out.name}.")
+    verb = "is" if export.count == 1 else "are"
+    print(f"{number_of(export.count, 'episode')} with {number_of(export.steps, 'step')} {verb} in {args.out.name}.")
     if (ids or episodes) is not None and len(chosen) < len(found):
         left = [s for s in found if s not in chosen]
         print(f"Left out, because they are no good examples: {reasons(left, rule)}. Use --all to include them.")

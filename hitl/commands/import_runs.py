@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import InputFileError, UsageError
+from data.words import number_of
 from hitl.arguments import Parser, amount, whole
 from hitl.home import add_home, home_path
 
@@ -122,8 +123,8 @@ def _watch(store: Store, args: argparse.Namespace, told: Callable[[str, str | No
 def _print_summary(summary: Summary) -> None:
     from hitl.commands.store import time_text
 
-    came = f"{summary.episodes} episodes with {summary.steps} steps ({time_text(summary.seconds)})"
-    print(f"{came} and {summary.segments} segments came in.")
+    came = f"{number_of(summary.episodes, 'episode')} with {number_of(summary.steps, 'step')} ({time_text(summary.seconds)})"
+    print(f"{came} and {number_of(summary.segments, 'segment')} came in.")
     if summary.present:
         print(f"{summary.present} were there already.")
     for text in summary.notes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from data.errors import UsageError
+from data.words import number_of
 from hitl.arguments import Parser
 from hitl.commands.selection import open_store
 from hitl.home import add_home
@@ -37,7 +38,7 @@ def main(argv: list[str]) -> int:
         description="Judge segments. The trainer follows within two seconds. --undo takes them back.",
         epilog="Many at once: hitl segments --corner hairpin --ids | hitl label - --verdict good",
     )
-    add_home(parser)
+    add_home(parser, or_last_demo=True)
     parser.add_argument("ids", nargs="*", metavar="ID", help="segment numbers: 3, 5-8, or - for standard input")
     parser.add_argument("--verdict", choices=["good", "bad", "star", "unreviewed"])
     parser.add_argument("--priority", type=float, metavar="P", help="how often the agent learns from it; 1 is normal")
@@ -74,5 +75,5 @@ def main(argv: list[str]) -> int:
             ids, verdict=args.verdict, priority=args.priority, tags_add=args.tag, tags_remove=args.untag,
             note=args.note, trim_seconds=tuple(args.trim) if args.trim else None, by=args.by,
         )  # fmt: skip
-    print(f"{changed} of {len(set(ids))} segments changed.")
+    print(f"{changed:,} of {number_of(len(set(ids)), 'segment')} changed.")
     return 0

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hitl.arguments import SEED_MOST, Parser, add_env, amount, whole
-from hitl.home import add_home, home_path
+from hitl.home import add_home, has_settings, home_path
 from hitl.pads import PADS
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hitl.home import Home
     from hitl.protocols import EpisodeResult
     from hitl.road.track import Track
+    from hitl.screens.empty_home import Choice
     from hitl.screens.session_screen import SessionScreen
     from hitl.session.setup import SessionSetup
     from hitl.settings import Settings
@@ -29,7 +30,7 @@ def command_line() -> Parser:
     from hitl.drivers.person import SKILLS
 
     parser = Parser(prog="hitl play", description="A live session: the agent drives, you take over.")
-    add_home(parser)
+    add_home(parser, or_last_demo=True)
     add_env(parser)
     parser.add_argument("--track", help="a shipped track's name or a file (default: as set, else 'default')")
     drivers = (*PADS, "scripted", "none")
@@ -81,16 +82,13 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         parser.error("--lead goes with --practice, and is a number of seconds from 0 to 60")
 
     from data.errors import DeviceError, HitlError
-    from hitl.drivers.human import persons_pad
-    from hitl.session.setup import SessionSetup
-    from hitl.session_options import SessionOptions
-    from hitl.trainer_process import wait_for_laps
     from takeover_ui.window.options import WindowOptions
     from takeover_ui.window.window import Window, display_available
 
     fast = args.headless and args.pad in ("scripted", "none")
     if not args.headless and not display_available():
         raise DeviceError("There is no display here for the window. Use --headless, with --pad scripted if you cannot drive.")
+    args.or_last_demo &= not (args.lap or args.env or args.track) and not has_settings()  # whose game, or pad, is another one
     home = home_path(args)
     settings = _settings(home, args)
     play, look = settings.play, settings.overlay
@@ -99,14 +97,25 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
     with contextlib.ExitStack() as stack:
         window = watch = None
         if not args.headless:
-            from hitl.screens.session_screen import SessionScreen
-
             options = WindowOptions(
                 overlay=look.show, game_view=own_game, language=look.language, corner=look.corner, opacity=look.opacity,
                 keep_clear=look.keep_clear, keys_anywhere=look.keys == "anywhere",
             )  # fmt: skip
-            window = stack.enter_context(Window(options))
+            window = stack.enter_context(Window(options))  # before all that takes longer to load
+        from hitl.drivers.human import persons_pad
+        from hitl.screens.empty_home import drive_first_laps, start_trainer
+        from hitl.screens.session_screen import SessionScreen
+        from hitl.session.setup import SessionSetup
+        from hitl.session_options import SessionOptions
+        from hitl.trainer_process import wait_for_laps
+
+        choice = _choice(args, home, play.track, window) if own_game and not trains_elsewhere else "drive"
+        if choice == "leave":
+            print("Nothing was driven.")
+            return 0
+        if window is not None:
             watch = SessionScreen(window)
+        tell = _teller(window, also_printed=not own_game)
         rig = stack.enter_context(
             SessionSetup(
                 home,
@@ -124,15 +133,16 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                 human=lambda track: _wheel(args, play.env, home, track, window, stack),
                 watch=watch,
                 stop=lambda: stopping() or (window is not None and window.closed),
-                tell=_teller(window, also_printed=not own_game),
+                tell=tell,
             )
         )
         for sentence in _layouts_apart(rig):
-            _teller(window)("warning", sentence)
+            tell("warning", sentence)
         if watch is not None:
             from hitl.screens.trainer_state import HeartbeatReader
 
-            watch.begin(rig, stack.enter_context(HeartbeatReader(rig.home.root)), laps=args.lap)
+            beats = stack.enter_context(HeartbeatReader(rig.home.root))
+            watch.begin(rig, beats, laps=args.lap or choice == "laps")
             if not own_game:  # there our window lacks the keyboard, and the game may cover it
                 watch.hint_by(rig.session.human)
                 print(watch.hint, flush=True)
@@ -145,11 +155,19 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                     return rig.session.stop() or rig.session.asked_to_leave()
                 return rig.session.stop() or (window is not None and "escape" in window.keys())  # noqa: SIM118 (a method of ours)
 
+            learns = True
+            if choice == "agent":
+                start_trainer(rig.home, _teller(window, also_printed=True))
+            elif choice == "laps" and watch is not None:
+                learns = drive_first_laps(rig, watch, args.seed, _teller(window, also_printed=True))
+                watch.begin(rig, beats)
             waits = not args.lap and not trains_elsewhere
-            if waits and not wait_for_laps(rig, _teller(window, also_printed=True), leaves, _ways_out(rig.human, window)):
+            if not learns:
+                driven = "You left before the laps were finished. `hitl play` asks again."
+            elif waits and not wait_for_laps(rig, _teller(window, also_printed=True), leaves, _ways_out(rig.human, window)):
                 driven = "Nothing was driven."
             else:
-                driven = _drive(rig, args, watch)
+                driven = _drive(rig, args, watch, _sayer(watch, also_printed=not own_game))
         except HitlError as error:
             rig.recorder.event("error", str(error), level="error")
             raise
@@ -158,6 +176,21 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         problem = rig.recorder.status.problem
     print(driven if not problem else f"{driven}\n{problem}")
     return 0
+
+
+def _choice(args: argparse.Namespace, home: Home, track: str, window: Window | None) -> Choice:
+    """Return what the player wants in a home in which nothing has been learned; ``drive`` where that is clear already."""
+    from hitl.screens.empty_home import nothing_learned, offer
+
+    said = args.lap or args.practice or args.episodes or args.checkpoint or args.pad in ("none", "scripted")
+    if window is None or said or not nothing_learned(home):
+        return "drive"
+    choice = offer(window, agent=track == "default" and not home.store_path.exists())
+    if choice == "agent":
+        from hitl.demo.shipped import open_shipped
+
+        open_shipped(home)
+    return choice
 
 
 def _ways_out(wheel: HumanSide | None, window: Window | None) -> str:
@@ -206,7 +239,10 @@ def _greedy_every(settings: Settings) -> int:
     return settings.play.greedy_every if asked or not settings.play.env.startswith(ROADLESS) else 0
 
 
-def _drive(rig: SessionSetup, args: argparse.Namespace, watch: SessionScreen | None) -> str:
+def _drive(
+    rig: SessionSetup, args: argparse.Namespace, watch: SessionScreen | None, say: Callable[[str], None]
+) -> str:
+    from data.words import number_of
     from hitl.session.practice import Practice
     from hitl.trainer_process import TakingTurns
 
@@ -215,15 +251,14 @@ def _drive(rig: SessionSetup, args: argparse.Namespace, watch: SessionScreen | N
     turns = TakingTurns(rig, lambda text: print(text, flush=True))
     practice = Practice(rig, args.practice, args.seed, args.lead) if args.practice else None
     began = time.monotonic()
-    if practice is not None and watch is not None:
-        watch.message = f"practice at {args.practice}"
+    if practice is not None:
+        say(f"practice at {args.practice}")
     while (args.episodes is None or count < args.episodes) and not rig.session.leaving and not rig.session.stop():
         seed = 1000 * args.seed + len(results)
         if practice is not None:
             result = practice.attempt(seed)
             passed += result.passed[args.practice]
-            if watch is not None:
-                watch.message = f"practice at {args.practice}: {passed} of {count + 1} through"
+            say(f"practice at {args.practice}: {passed} of {count + 1} through")
         else:
             result = rig.session.episode("lap" if args.lap else "drive", seed=seed)
         rig.star()
@@ -235,23 +270,26 @@ def _drive(rig: SessionSetup, args: argparse.Namespace, watch: SessionScreen | N
         if not rig.options.real_time and not args.lap and count != args.episodes:
             turns.wait(rig.session.stop)
     hz, steps = rig.task.settings.hz, sum(r.steps for r in results)
-    human = f"{sum(r.takeovers for r in results)} takeovers, {sum(r.human_steps for r in results) / hz:.1f} s of human driving."
+    takeovers = number_of(sum(r.takeovers for r in results), "takeover")
+    human = f"{takeovers}, {sum(r.human_steps for r in results) / hz:.1f} s of human driving."
+    driven = f"{number_of(count, 'episode')}, {number_of(steps, 'step')}"
     if practice is not None:
         minutes = (time.monotonic() - began if rig.options.real_time else steps / hz) / 60
         pace = f", {count / minutes:.0f} a minute" if minutes > 0 else ""
         lap_steps = practice.lap_steps()
         if pace and lap_steps:
             pace += f" ({count / minutes * lap_steps / hz / 60:.1f} times as many as whole laps)"
-        tries = f"{count} {'try' if count == 1 else 'tries'} at '{args.practice}'{pace}, {passed} through"
+        tries = f"{number_of(count, 'try', 'tries')} at '{args.practice}'{pace}, {passed} through"
         return f"{tries}; {human}"
     if not rig.world.has_line:
         mean = f", return {sum(r.total for r in results) / len(results):,.1f} on average" if results else ""
-        return f"{count} episodes, {steps:,} steps{mean}; {human}"
+        return f"{driven}{mean}; {human}"
     finished = sum(r.reason == "finish" for r in results)
     if args.lap and finished < count:
-        which = "None of them was finished" if not finished else f"{count - finished} were not finished"
+        left = count - finished
+        which = "None of them was finished" if not finished else f"{left} {'was' if left == 1 else 'were'} not finished"
         human += f" {which}: only finished laps are learned from."
-    return f"{count} episodes, {steps:,} steps, {finished} finished; {human}"
+    return f"{driven}, {finished} finished; {human}"
 
 
 def _wheel(
@@ -312,6 +350,18 @@ def _teller(window: Window | None, also_printed: bool = False) -> Callable[[str,
             window.toast(text, cast("Level", level))
 
     return tell
+
+
+def _sayer(watch: SessionScreen | None, also_printed: bool) -> Callable[[str], None]:
+    """Return a function that keeps a line in sight until the next one: on the screen, over another game in the terminal, too."""
+
+    def say(text: str) -> None:
+        if watch is not None:
+            watch.message = text
+            if also_printed:
+                print(text, flush=True)
+
+    return say
 
 
 def _stop_on_signal() -> Callable[[], bool]:

@@ -16,7 +16,7 @@ def main(argv: list[str]) -> int:
         description="Look at recorded takeovers and laps against what the agent does, and judge them; "
         "keys and buttons are on the screen.",
     )
-    add_home(parser)
+    add_home(parser, or_last_demo=True)
     parser.add_argument("--track", help="a shipped track's name or a file (default: the one driven last)")
     parser.add_argument("--corner", help="begin with this corner's segments")
     parser.add_argument("--verdict", choices=["unreviewed", "good", "bad", "star"], help="begin with these")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from data.words import number_of
 from hitl.arguments import Parser
 from hitl.commands.selection import add_filters, filters_meant, local_time, open_store, reasons, selected
 from hitl.home import add_home
@@ -60,7 +61,7 @@ def _print_table(segments: list[Segment], rule: DemoRule) -> None:
     out.print(shown)
     seconds = sum(s.seconds for s in segments)
     verdicts = [f"{n} {name}" for name in _VERDICT_STYLE if (n := sum(s.verdict == name for s in segments))]
-    out.print(f"{len(segments)} segments, {seconds:.1f} s in all: {', '.join(verdicts)}.")
+    out.print(f"{number_of(len(segments), 'segment')}, {seconds:.1f} s in all: {', '.join(verdicts)}.")
     if any(s.trim_start or s.trim_stop for s in segments):
         out.print("* trimmed")
     if any(rule.judge(s).cut_s for s in segments):
@@ -76,7 +77,7 @@ def main(argv: list[str]) -> int:
     parser = Parser(
         prog="hitl segments", description="List the recorded takeovers and laps, oldest first."
     )
-    add_home(parser)
+    add_home(parser, or_last_demo=True)
     add_filters(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as one JSON list")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from data.words import number_of
 from hitl.arguments import Parser
 from hitl.commands.selection import local_time, open_store, parse_date
 from hitl.home import add_home
@@ -49,11 +50,12 @@ def _info(store: Store, args: argparse.Namespace) -> int:
         if found.free_bytes > found.bytes / 10
         else ""
     )
-    driving = f"{found.steps} steps, {time_text(found.seconds)} of driving"
+    takeovers = number_of(found.takeovers, "takeover")
+    driving = f"{number_of(found.steps, 'step')}, {time_text(found.seconds)} of driving"
     rows = [
         ("store", f"{store.path.name}, version {found.version}, {size_text(found.bytes)}{free}"),
-        ("drives", f"{found.episodes} in {found.sessions} sessions, {driving}"),
-        ("human", f"{time_text(found.human_seconds)} at the wheel: {found.takeovers} takeovers, {found.laps} laps"),
+        ("drives", f"{found.episodes:,} in {number_of(found.sessions, 'session')}, {driving}"),
+        ("human", f"{time_text(found.human_seconds)} at the wheel: {takeovers}, {number_of(found.laps, 'lap')}"),
     ]
     if found.first:
         rows.append(("time", f"{local_time(found.first)} to {local_time(found.last)}"))
@@ -63,7 +65,7 @@ def _info(store: Store, args: argparse.Namespace) -> int:
         rows.append(
             ("growth", f"{found.bytes_per_step:.0f} bytes a step, {hour} an hour of driving, {day} a day lately")
         )
-    rows.append(("agents", f"{found.checkpoints} checkpoints"))
+    rows.append(("agents", f"{number_of(found.checkpoints, 'checkpoint')}"))
     if without_log(store.conn, store.path):
         rows.append(("note", f"the last session was cut off, and {advice(store.path)}"))
     if aside := find_spills(store.path, SET_ASIDE):
@@ -113,7 +115,7 @@ def _prune(store: Store, args: argparse.Namespace) -> int:
     before = args.older_than
     steps, episodes = store.prunable(before)
     share = size_text(store.info().bytes_per_step * steps)
-    what = f"{steps} agent steps of {episodes} drives before {local_time(before)} (about {share})"
+    what = f"{number_of(steps, 'agent step')} of {number_of(episodes, 'drive')} before {local_time(before)} (about {share})"
     if args.dry_run:
         print(f"Would delete {what}. Takeovers, laps and human steps stay.")
         return 0
@@ -143,11 +145,13 @@ def _clean(store: Store, args: argparse.Namespace) -> int:
     why = Counter(rule.nothing_shown(s).partition(" (")[0] for s in empty)
     said = ", ".join(f"{count} × {reason}" for reason, count in why.most_common())
     if args.dry_run:
-        print(f"{len(empty)} takeovers show nothing ({said}). `hitl store clean` marks them as bad.")
+        shows = number_of(len(empty), "takeover shows", "takeovers show")
+        print(f"{shows} nothing ({said}). `hitl store clean` marks {'it' if len(empty) == 1 else 'them'} as bad.")
         return 0
     changed = store.label([s.id for s in empty], verdict="bad", by="store clean")
     store.add_event("cleaned", f"{changed} takeovers that show nothing were judged bad: {said}.")
-    print(f"Marked {changed} takeovers that show nothing as bad ({said}). Undo with `hitl label --undo`.")
+    marked = number_of(changed, "takeover that shows", "takeovers that show")
+    print(f"Marked {marked} nothing as bad ({said}). Undo with `hitl label --undo`.")
     return 0
 
 
@@ -166,7 +170,7 @@ def main(argv: list[str]) -> int:
     }
     for name, (_, text) in made.items():
         verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        add_home(verb)
+        add_home(verb, or_last_demo=True)
         if name == "info":
             verb.add_argument("--json", action="store_true", help="print JSON")
         if name == "clean":

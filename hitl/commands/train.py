@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from data.errors import TrainingError
 from hitl.arguments import SEED_MOST, Parser, whole
 from hitl.commands.server import access_of, add_access
-from hitl.home import Home, add_home, home_path
+from hitl.home import Home, add_home, has_settings, home_path
 from trainer.daemon import control
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 
@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "what", nargs="?", default="run", choices=("run", "status", "pause", "resume", "stop"), help="default: run"
     )
-    add_home(parser)
+    add_home(parser, or_last_demo=True)
     parser.add_argument(
         "--preset",
         help="hitl (default on a road), plain (default elsewhere), rlpd or run_l; without it a run goes on with its own settings",
@@ -65,6 +65,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--background", action="store_true", help="run in the background; output goes to trainer.log")
     parser.add_argument("--quiet", action="store_true", help="print nothing")
     args = parser.parse_args(argv)
+    args.or_last_demo &= not has_settings()  # as `hitl play`
     home = home_path(args)
     if args.what == "status":
         return _status(home)

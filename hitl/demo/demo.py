@@ -1,23 +1,25 @@
 """The demo: a stalled agent gets through its corner after seconds of takeover.
 
 Before: twenty deterministic episodes of the stalled agent. Then it drives, a human or the scripted driver takes over at the
-corner, and the trainer learns from that in its own process, until two evaluations in a row pass, or the time is up. After: the
-same twenty starts with the best checkpoint. Home folder, session, store and trainer are the real ones.
+corner, and the trainer learns from that in its own process, until two evaluations in a row pass and laps are finished, or the
+time is up. After: the same twenty starts with the best checkpoint. Home folder, session, store and trainer are the real ones.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
-from data.errors import TrainingError
+from data.errors import TrainingError, UsageError
 from data.records import Corner
 from data.store import Store
 from hitl.screens.stored_report import takeovers_that_show
+from hitl.session.practice import Practice
 from hitl.session.session import EpisodeResult
 from hitl.session.setup import SessionSetup
 from hitl.trainer_process import TrainerProcess
@@ -28,6 +30,9 @@ CHOICE_SEED = 3_000_000
 PASSES_TO_STOP = 19  # of 20, in two evaluations in a row: then the demo ends early
 STEPS_BETWEEN = 600  # driven steps between two evaluations
 MOST_STEPS = 12_000  # driven steps after which learning stops
+FINISHES_TO_STOP = 10  # of 20, in the second one: an agent that fails elsewhere now goes on learning
+MOST_MORE = 3  # evaluations for which it goes on
+TRIES = 5  # of practice that are offered to a player who fails
 MOST_OWED = 400  # updates that the trainer may owe before a headless session waits for it
 
 
@@ -60,9 +65,11 @@ class Measurement:
         return len(self.results) == EPISODES
 
     def as_json(self) -> dict[str, float | int | None]:
-        """Return its part of the ``--json`` file."""
-        mean = round(self.return_mean, 2) if self.results else None
-        return {"episodes": len(self.results), "corner_passes": self.passes, "return_mean": mean}
+        """Return its part of the ``--json`` file; null is what was not measured."""
+        if not self.results:
+            return {"episodes": 0, "corner_passes": None, "laps_finished": None, "return_mean": None}
+        counted = {"episodes": len(self.results), "corner_passes": self.passes, "laps_finished": self.finished}
+        return {**counted, "return_mean": round(self.return_mean, 2)}
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,8 @@ class DemoResult:
     agent_steps: int
     updates: int
     wall_seconds: float
+    stand_in_seconds: float = 0.0
+    """Of the takeover seconds, those of the scripted driver."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the content of the ``--json`` file."""
@@ -87,6 +96,7 @@ class DemoResult:
             "after": self.after.as_json(),
             "takeover_seconds": round(self.takeover_seconds, 2),
             "takeovers": self.takeovers,
+            "stand_in_seconds": round(self.stand_in_seconds, 2),
             "agent_steps": self.agent_steps,
             "updates": self.updates,
             "wall_seconds": round(self.wall_seconds, 1),
@@ -95,20 +105,37 @@ class DemoResult:
         }
 
 
+Phase = Literal["before", "learning", "practice", "evaluation", "after"]
+PHASES: Mapping[Phase, str] = {
+    "before": "before: the stalled agent, alone",
+    "learning": "learning: takeovers at the corner",
+    "practice": "practice: the corner again and again",
+    "evaluation": "in between: what it has learned, alone",
+    "after": "after: the best checkpoint, alone",
+}
+
+
 class Progress:
     """What the demo reports while it runs. This class shows nothing; subclasses show what they can."""
 
-    def phase(self, text: str) -> None:
+    def phase(self, phase: Phase) -> None:
         """A new part begins."""
 
     def step(self, share: float, text: str) -> None:
         """``share`` of the time limit is used (0 to 1); ``text`` says how far the demo is."""
 
-    def measured(self, return_mean: float) -> None:
-        """The stalled agent has been measured."""
+    def lap(self, number: int, of: int) -> None:
+        """Lap ``number`` of an evaluation begins."""
+
+    def measured(self, before: Measurement) -> None:
+        """The stalled agent has been measured; what is driven next, the player may take over. It may wait for the player."""
 
     def episode_over(self, result: EpisodeResult) -> None:
         """A drive has ended."""
+
+    def offers_practice(self) -> bool:
+        """Tell whether the player now wants to practise the corner; asked after each drive. It may wait for the player."""
+        return False
 
     def evaluated(self, agent_steps: int, passes: int) -> None:
         """A checkpoint has been evaluated."""
@@ -137,6 +164,8 @@ class Demo:
         self.corner, self.progress, self.seconds = corner, progress, 60.0 * minutes
         self.paced, self.cancelled = paced, cancelled
         self.agent_steps = self.human_steps = 0
+        self._practice: Practice | None = None
+        self._tries = 0  # of practice that are left
         with Store(rig.home.store_path, read_only=True) as store:
             first = store.latest_checkpoint()
         self._updates_before = first.updates if first is not None else 0
@@ -145,17 +174,19 @@ class Demo:
     def run(self) -> DemoResult:
         """Measure, learn, measure again."""
         began = time.monotonic()
-        self.progress.phase("before: the stalled agent, alone")
+        self.progress.phase("before")
         before = self._measure(TEST_SEED)
         if before.complete:
-            self.progress.measured(before.return_mean)
+            self.progress.measured(before)
             after = self._improve()
         else:  # the player has left: there is nothing to compare with
             after = Measurement([], self.corner.name, None)
         self.rig.written()
         with Store(self.rig.home.store_path, read_only=True) as store:
             takeovers = takeovers_that_show(store, store.segments(track=self.rig.track.name))
+        scripted = sum(s.seconds for s in takeovers if s.trigger == "scripted")
         return DemoResult(
+            stand_in_seconds=scripted,
             track=self.rig.track.name,
             seed=self.rig.options.seed,
             corner=self.corner,
@@ -170,9 +201,12 @@ class Demo:
 
     def _improve(self) -> Measurement:
         """Learn, and measure the best checkpoint."""
-        self.progress.phase("learning: takeovers at the corner")
-        self._learn()
-        self.progress.phase("after: the best checkpoint, alone")
+        self.progress.phase("learning")
+        if not self.cancelled():
+            self._learn()
+        if self._driven == 0:
+            return Measurement([], self.corner.name, None)
+        self.progress.phase("after")
         known = [m for m in self._evaluations if m.checkpoint_id is not None]
         if best := max(known, key=lambda m: (m.passes, m.return_mean), default=None):
             self.referee.policy.hold(str(best.checkpoint_id))
@@ -180,22 +214,46 @@ class Demo:
 
     def _learn(self) -> None:
         began = time.monotonic()
-        episode = good = 0
+        episode = good = more = 0
         next_evaluation = STEPS_BETWEEN
-        while good < 2 and not self.cancelled():
+        while not self.cancelled():
             used = time.monotonic() - began
             if used > self.seconds or self._driven > MOST_STEPS:
                 break
-            result = self.rig.session.episode("drive", seed=10_000 * (self.rig.options.seed + 1) + episode)
+            result = self._drive(10_000 * (self.rig.options.seed + 1) + episode)
             episode += 1
             self.agent_steps += result.steps - result.human_steps
             self.human_steps += result.human_steps
             self.progress.episode_over(result)
             self._wait_for_trainer()
             self.progress.step(used / self.seconds, self._standing(episode))
-            if self._driven >= next_evaluation:
+            if self.cancelled():  # the player leaves
+                break
+            if not self._tries and self.progress.offers_practice():
+                self._begin_practice()
+            if self._driven >= next_evaluation and not self._tries:
                 next_evaluation = self._driven + STEPS_BETWEEN
-                good = good + 1 if self._evaluate() >= PASSES_TO_STOP else 0
+                newest = self._evaluate()
+                good = good + 1 if newest.passes >= PASSES_TO_STOP else 0
+                if good >= 2 and (newest.finished >= FINISHES_TO_STOP or more >= MOST_MORE):
+                    break
+                more += good >= 2
+
+    def _drive(self, seed: int) -> EpisodeResult:
+        """Drive the next episode: a try at the corner while the player practises, else from the start."""
+        if not self._tries or self._practice is None:
+            return self.rig.session.episode("drive", seed=seed)
+        self._tries -= 1
+        result = self._practice.attempt(seed)
+        if not self._tries:
+            self.progress.phase("learning")
+        return result
+
+    def _begin_practice(self) -> None:
+        self.rig.written()
+        with contextlib.suppress(UsageError):  # no recorded approach that a try could begin at
+            self._practice, self._tries = Practice(self.rig, self.corner.name, self.rig.options.seed), TRIES
+            self.progress.phase("practice")
 
     @property
     def _driven(self) -> int:
@@ -206,16 +264,18 @@ class Demo:
         hz = self.rig.task.settings.hz
         return f"{episodes} episodes, {self.human_steps / hz:.0f} s of takeover, {self._updates():,} updates{last}"
 
-    def _evaluate(self) -> int:
-        """Evaluate the newest checkpoint; returns its passes."""
+    def _evaluate(self) -> Measurement:
+        """Evaluate the newest checkpoint."""
+        self.progress.phase("evaluation")
         measured = self._measure(CHOICE_SEED + 1000 * len(self._evaluations))
         if measured.complete:
             self._evaluations.append(measured)
             self.progress.evaluated(self.agent_steps, measured.passes)
-        return measured.passes
+        self.progress.phase("learning")
+        return measured
 
     def _measure(self, first_seed: int) -> Measurement:
-        results = self.referee.evaluate(EPISODES, first_seed)
+        results = self.referee.evaluate(EPISODES, first_seed, lambda number: self.progress.lap(number, EPISODES))
         for result in results:
             result.judge((self.corner,))
         return Measurement(results, self.corner.name, self.referee.policy.checkpoint_id)

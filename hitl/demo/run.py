@@ -11,7 +11,8 @@ from rich.progress import Progress as Bar
 from data.records import Corner
 from hitl.commands.play import player_pad
 from hitl.console import console
-from hitl.demo.demo import Demo, DemoResult, Progress
+from hitl.demo.cards import closing_card
+from hitl.demo.demo import PHASES, Demo, DemoResult, Phase, Progress
 from hitl.demo.window import DemoWindow
 from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman, scripted_human
 from hitl.drivers.scripted import HelpRule
@@ -20,7 +21,6 @@ from hitl.screens.trainer_state import HeartbeatReader
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.trainer_process import TrainerProcess
-from takeover_ui.window.options import WindowOptions
 from takeover_ui.window.window import Window
 
 HELP_SECONDS = 30.0  # of scripted takeover; one that has begun is finished
@@ -33,9 +33,13 @@ class TerminalProgress(Progress):
         self._bar = bar
         self._task = bar.add_task("starting", total=1.0, text="")
 
-    def phase(self, text: str) -> None:
+    def phase(self, phase: Phase) -> None:
         """Show the part that begins."""
-        self._bar.update(self._task, description=text, completed=0.0, text="")
+        self._bar.update(self._task, description=PHASES[phase], completed=0.0, text="")
+
+    def lap(self, number: int, of: int) -> None:
+        """Count the laps of an evaluation."""
+        self._bar.update(self._task, completed=(number - 1) / of, text=f"lap {number} of {of}")
 
     def step(self, share: float, text: str) -> None:
         """Show how far it is."""
@@ -58,15 +62,18 @@ def run_headless(
 
 
 def run_in_window(
-    home: Home, track: str, corner: Corner, *, seed: int, minutes: float, stand_in: bool, skill: str
-) -> DemoResult:
-    """Run the demo in real time in a window; evaluations are fast-forwarded.
+    home: Home, track: str, corner: Corner, window: Window, *, seed: int, minutes: float, stand_in: bool, skill: str
+) -> DemoResult | None:
+    """Run the demo in real time in an open window, which stays open; evaluations are fast-forwarded.
+
+    None where the player has closed the window before anything was driven.
 
     ``stand_in``: where the player does not take over, the scripted driver does.
     """
+    if window.closed:  # while this module was loaded
+        return None
     with contextlib.ExitStack() as stack:
-        window = stack.enter_context(Window(WindowOptions(title="hitl demo")))
-        shown = DemoWindow(window)
+        shown = DemoWindow(window, corner)
 
         def wheel(loaded: Any) -> Any:
             pad = player_pad("auto", "", home, window)
@@ -81,6 +88,8 @@ def run_in_window(
         measured = SessionOptions(track=track, kind="evaluation", seed=seed)
         live = stack.enter_context(SessionSetup(home, driven, human=wheel, watch=shown, stop=lambda: window.closed))
         referee = stack.enter_context(SessionSetup(home, measured, watch=shown.fast_tick, stop=leaves))
+        if window.closed:
+            return None
         trainer = stack.enter_context(_trainer(home, seed))
         shown.begin_demo(live, trainer, stack.enter_context(HeartbeatReader(home.root)))
         demo = Demo(
@@ -94,7 +103,8 @@ def run_in_window(
             cancelled=lambda: window.closed or live.session.leaving,
         )
         result = demo.run()
-        window.close()  # the trainer may need some seconds to end, and nothing is left to see
+        window.card(closing_card())  # the trainer may need some seconds to end
+        print("Writing down what was learned ...", flush=True)
         return result
 
 

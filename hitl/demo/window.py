@@ -1,21 +1,40 @@
-"""The demo's window: a session's screen, with the part of the demo that runs and the evaluations so far."""
+"""The demo's window: a session's screen, and the words that explain what is to be seen and whose turn it is."""
 
 from __future__ import annotations
 
 import time
 
+from data.records import HUMAN, Corner
+from data.store import Store
 from hitl import arbiter
-from hitl.demo.demo import EPISODES, Progress
-from hitl.protocols import Tick
+from hitl.demo.advice import braking_advice
+from hitl.demo.cards import practice_card, turn_card
+from hitl.demo.demo import EPISODES, TRIES, Measurement, Phase, Progress
+from hitl.drivers.human import HumanOrScripted, persons_pad
+from hitl.protocols import EpisodeResult, Tick
 from hitl.screens.session_screen import SessionScreen
 from hitl.screens.trainer_state import HeartbeatReader
 from hitl.session.setup import SessionSetup
 from hitl.trainer_process import TrainerProcess
-from takeover_ui.view import TrainerState
+from takeover_ui.view import Card, TrainerState
+from takeover_ui.window.window import Window
 
 HINT = "arrow keys or pad: take the wheel    let go: the agent drives    p: pause    esc: leave"
 FAST = 15.0  # evaluations are shown at most this many times as fast as real time
+FAILURES = 3  # of the player at the corner, after which practice is offered
+READ_S = 10.0  # a card with a question waits so long, and then goes on
+STILL_DRIVES_S = 1.5  # in which what a hand does still belongs to the drive before the card
 _FRAME_S = 1 / 30
+
+_SAYS: dict[Phase, str] = {
+    "before": "the agent alone, before your help",
+    "learning": "",
+    "practice": "practice at the {corner}: take the wheel",
+    "evaluation": "the agent alone: what has it learned so far?",
+    "after": "the agent alone, after your help",
+}
+_LEAVES: dict[Phase, str] = {"before": "esc: leave", "evaluation": "esc: leave", "after": "esc: skip"}
+"""What the keys do while the agent drives alone: nothing else."""
 
 
 class DemoWindow(SessionScreen, Progress):
@@ -23,34 +42,115 @@ class DemoWindow(SessionScreen, Progress):
 
     gating = arbiter.GatingSettings(mode="touch")
     _last_frame = 0.0
+    _fast_since = 0.0
+    _fast_ticks = 0
+    _person_drove = _stand_in_told = False
+    _failed = 0
+    _phase: Phase = "before"
+
+    def __init__(self, window: Window, corner: Corner) -> None:
+        super().__init__(window)
+        self._corner = corner
 
     def begin_demo(self, rig: SessionSetup, trainer: TrainerProcess, heartbeats: HeartbeatReader) -> None:
         """The session is ready."""
         self.begin(rig, heartbeats)
         self.hint, self._process = HINT, trainer
+        self._window.card(None)
+
+    def __call__(self, tick: Tick) -> None:
+        """Show one tick, and notice who drives."""
+        by_scripted = tick.decision.trigger == "scripted"
+        if tick.decision.driver == HUMAN and by_scripted and not self._stand_in_told:
+            self._stand_in_told = True
+            self._window.toast("A scripted driver shows how. Touch the wheel at any time, and it is yours.")
+        self._person_drove |= tick.decision.driver == HUMAN and not by_scripted
+        super().__call__(tick)
 
     def fast_tick(self, tick: Tick) -> None:
         """Show an evaluation, fast-forwarded: a frame now and then, slowly enough that it can be followed."""
         time.sleep(1 / (20.0 * FAST))
+        self._fast_ticks += 1
         now = time.monotonic()
         if now - self._last_frame >= _FRAME_S:
             self._last_frame = now
             self(tick)
 
-    def phase(self, text: str) -> None:
+    def phase(self, phase: Phase) -> None:
         """A new part begins."""
-        self.message = text
-        self._window.toast(text)
+        self._phase = phase
+        self.message = _SAYS[phase].format(corner=self._corner.name)
+        self.hint = _LEAVES.get(phase, HINT)
+        self.fast = ""
+        self._fast_since, self._fast_ticks = time.monotonic(), 0
+        if phase == "after" and self._rig.session.leaving:
+            self.message = f"You leave: {EPISODES} laps show what it has learned. Esc skips them"
 
-    def measured(self, return_mean: float) -> None:
-        """Its return is the ceiling to break, and the trend begins at zero."""
-        self._ceiling = return_mean
-        self._evaluations = ((0.0, 0.0),)
+    def lap(self, number: int, of: int) -> None:
+        """Say how fast the laps of an evaluation go by, and how many are left."""
+        seconds = time.monotonic() - self._fast_since
+        times = self._fast_ticks / self._rig.task.settings.hz / seconds if seconds > 0.5 else FAST
+        self.fast = f"lap {number} of {of}, {max(1.0, times):.0f}× as fast"
+
+    def measured(self, before: Measurement) -> None:
+        """Its return is the ceiling to break, the trend begins with it; and the player is told what to do."""
+        self._ceiling = before.return_mean
+        self._evaluations = ((0.0, before.passes / EPISODES),)
+        wheel = self._rig.session.human
+        stand_in = isinstance(wheel, HumanOrScripted)
+        if self._asked(turn_card(self._corner.name, before, stand_in=stand_in)) and isinstance(wheel, HumanOrScripted):
+            wheel.claim()
 
     def evaluated(self, agent_steps: int, passes: int) -> None:
         """Add a point to the trend."""
         self._evaluations += ((float(agent_steps), passes / EPISODES),)
         self._window.toast(f"{passes} of {EPISODES} passes without help", "good" if passes >= 18 else "info")
+
+    def episode_over(self, result: EpisodeResult) -> None:
+        """Count where the player tried to help and the corner was not passed."""
+        super().episode_over(result)
+        if self._person_drove and result.passed:
+            passed = result.passed.get(self._corner.name, False)
+            reached = result.progress >= self._corner.from_m
+            self._failed = 0 if passed else self._failed + reached
+        self._person_drove = False
+
+    def offers_practice(self) -> bool:
+        """Ask a player who fails whether they want to practise."""
+        if self._failed < FAILURES:
+            return False
+        failed, self._failed = self._failed, 0
+        self._rig.written()
+        with Store(self._rig.home.store_path, read_only=True) as store:
+            session = self._rig.recorder.session_id
+            advice = braking_advice(store, self._rig.track.name, self._corner, session) if session is not None else ""
+        return self._asked(practice_card(self._corner.name, failed, advice, TRIES))
+
+    def _asked(self, card: Card) -> bool:
+        """Show a card until the player answers; True for Enter, or the pad's button that stars or takes over.
+
+        Any other control of theirs, Escape, or ``READ_S`` seconds mean no.
+        """
+        session, wheel = self._rig.session, self._rig.session.human
+        pad = persons_pad(wheel)
+        if pad is None:
+            return False
+        self._window.card(card)
+        began, yes = time.monotonic(), False
+        was = pad.read()
+        while time.monotonic() < began + READ_S and not self._window.closed and not yes:
+            time.sleep(0.02)
+            now = pad.read()
+            pressed = now.buttons - was.buttons
+            if "quit" in pressed:
+                session.leaving = True
+                break
+            yes = bool(pressed & {"star", "takeover"})
+            if now.deflection > 0.5 >= was.deflection and time.monotonic() > began + STILL_DRIVES_S:
+                break
+            was = now
+        self._window.card(None)
+        return yes
 
     def _trainer_state(self) -> TrainerState:
         state, alive = self._trainer.newest, self._process.alive

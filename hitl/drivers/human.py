@@ -14,6 +14,7 @@ from hitl.drivers.person import PEOPLE, Person, driver_of_skill
 from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
 from hitl.pads.base import MISSING, Pad, PadState
 from hitl.pads.hands import Hand, look, together
+from hitl.pads.keyboard import KEYS, KeyboardPad
 from hitl.pads.mapping import PadMap
 from hitl.road.track import Track
 
@@ -62,6 +63,12 @@ def persons_pad(wheel: HumanSide | None) -> Pad | None:
     """Return the pad of the person at a wheel, None where there is no person."""
     pad: Pad | None = getattr(getattr(wheel, "person", wheel), "pad", None)
     return pad
+
+
+def button_names(pad: Pad | None, meaning: str) -> str:
+    """Return what the buttons or keys with a meaning are called on a device: "leftshoulder or a"; else the meaning."""
+    buttons = KEYS if isinstance(pad, KeyboardPad) else getattr(getattr(pad, "map", None), "buttons", {})
+    return " or ".join(buttons.get(meaning, ())) or meaning
 
 
 def pad_map(wheel: HumanSide | None) -> PadMap | None:
@@ -148,14 +155,16 @@ def scripted_human(
 class HumanOrScripted(HumanSide):
     """A person, and the scripted driver in their place while they only watch.
 
-    The scripted driver helps from the second episode on if the person has touched nothing; once they have driven, it never does
-    again.
+    The scripted driver helps from the second episode on if the person has touched nothing. Once they have driven, or have said
+    that they will, it comes back only after ``AWAY`` whole episodes in which they touched nothing.
     """
+
+    AWAY = 3
 
     def __init__(self, person: HumanSide, stand_in: ScriptedHuman) -> None:
         self.person, self.stand_in = person, stand_in
         self.name = f"{person.name} or scripted"
-        self._episodes, self._driven = 0, False
+        self._untouched, self._patience = 0, 1  # episodes begun since the last touch, and after how many it helps
         self._hands: tuple[Hand, ...] = ()
 
     def keep_time(self, hz: float) -> None:
@@ -165,7 +174,7 @@ class HumanOrScripted(HumanSide):
 
     def begin(self) -> None:
         """An episode begins."""
-        self._episodes += 1
+        self._untouched += 1
         self.person.begin()
         self.stand_in.begin()
 
@@ -175,14 +184,18 @@ class HumanOrScripted(HumanSide):
         self._hands, looks = look(self._hands, pad, time.monotonic(), TOUCHED / 2, False)
         seen = together(looks)  # a stick that is off its rest, or a key that was down already, is not a person driving
         if seen.deflection > TOUCHED or "takeover" in seen.buttons:
-            self._driven = True
-        if self._driven or self._episodes <= 1:
+            self.claim()
+        if self._untouched <= self._patience:
             return pad, hold
         driven, held = self.stand_in.read(info)
         if not held:
             return pad, hold
         parts = pad.parts or (pad,)  # what the person touches is still theirs
         return PadState(steer=driven.steer, gas=driven.gas, brake=driven.brake, buttons=pad.buttons, parts=parts), held
+
+    def claim(self) -> None:
+        """The person drives, or says that they will."""
+        self._untouched, self._patience = 0, self.AWAY
 
     def rumble(self, strong: float, weak: float, seconds: float) -> None:
         """Let the person feel it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import deque
 from collections.abc import Mapping
@@ -9,14 +10,17 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from data.records import AGENT, DRIVING_FAULTS, HUMAN
+from data.errors import StoreError
+from data.records import AGENT, CUT_OFF, DRIVING_FAULTS, HUMAN
+from data.store import Store
 from hitl.arbiter import Decision
-from hitl.drivers.human import HumanSide, ScriptedHuman, pad_map, persons_pad
+from hitl.drivers.human import HumanSide, ScriptedHuman, button_names, pad_map, persons_pad
 from hitl.games.base import VehicleState
 from hitl.pads.base import BUTTONS, Pad
-from hitl.pads.keyboard import KEYS, KeyboardPad
 from hitl.protocols import EpisodeResult, Tick
+from hitl.screens.lap_times import LapTimes, best_laps
 from hitl.screens.trainer_state import HeartbeatReader
+from hitl.screens.without_help import Try, WithoutHelp, recorded_tries
 from hitl.session.offers import next_corner
 from hitl.session.setup import SessionSetup
 from takeover_ui.view import RecorderState, Scene, TrainerState, View
@@ -58,8 +62,7 @@ def held_names(decision: Decision, pad: Pad | None) -> tuple[str, ...]:
         return tuple(sorted(decision.held))
     names = set()
     for part, held in zip(pads, held_by, strict=True):
-        buttons = KEYS if isinstance(part, KeyboardPad) else getattr(getattr(part, "map", None), "buttons", {})
-        names |= {" or ".join(buttons.get(name, ())) or name if name in BUTTONS else name for name in held}
+        names |= {button_names(part, name) if name in BUTTONS else name for name in held}
     return tuple(sorted(names))
 
 
@@ -67,13 +70,15 @@ class SessionScreen:
     """Turns a session's ticks into views for its window, which takes the newest and drops the rest.
 
     It is made before the session's setup, which needs it, and learns of the setup by ``begin``. It keeps what outlives a tick:
-    lines driven, the best return, failures. ``message`` and ``hint`` are one line each.
+    lines driven, the best return, failures. ``message``, ``hint`` and ``fast`` are one line each.
     """
 
     def __init__(self, window: Window) -> None:
         self._window = window
-        self.message = self.hint = ""
+        self.message = self.hint = self.fast = ""
         self._ceiling: float | None = None
+        self._times: LapTimes | None = None
+        self._alone: WithoutHelp | None = None
         self._evaluations: tuple[tuple[float, float], ...] = ()  # (agent steps, share of corner passes)
         self._best_return: float | None = None
         self._takeovers = self._human_steps = self._late = 0
@@ -86,10 +91,23 @@ class SessionScreen:
         """The setup is ready: its track and names are known. ``laps``: the player drives whole laps."""
         self._rig, self._trainer = rig, trainer
         self._mode = LAP if laps else rig.options.gating.mode
+        self._look_back(rig)
         track = rig.track
         line = track.line
         self._scene = Scene(track.name, line.points, track.half_width, line.length, rig.corners, rig.action_names)
         self.hint = HINTS[self._mode]
+
+    def _look_back(self, rig: SessionSetup) -> None:
+        """Read what was driven here before: best laps, and how the agent did without help."""
+        if not rig.world.has_line:
+            return
+        corners, hz, name = rig.corners, rig.task.settings.hz, rig.track.name
+        best, tries = {}, []
+        with contextlib.suppress(StoreError), Store(rig.home.store_path, read_only=True) as store:  # else the recorder says so
+            best, tries = best_laps(store, name, corners), recorded_tries(store, name)
+        self._times = LapTimes(corners, hz, best)
+        self._alone = WithoutHelp(corners, tries)
+        self._ceiling = self._alone.ceiling
 
     def hint_by(self, wheel: HumanSide) -> None:
         """Name the pad's own buttons instead of keys: over another game the keyboard is that game's."""
@@ -107,6 +125,10 @@ class SessionScreen:
         if tick.purpose != "evaluation":
             self._human_steps += human
         self._follow_line(state, decision.driver)
+        if self._times is not None and not decision.paused:
+            scripted = decision.trigger == "scripted" or isinstance(wheel, ScriptedHuman)
+            who = "agent" if not human else "scripted" if scripted else "human"
+            self._times.step(tick.steps, progress, who, str(tick.info.get("reason") or ""))
         name, seconds = next_corner(self._scene.corners, progress, state.speed)
         self._window.send(
             View(
@@ -137,11 +159,14 @@ class SessionScreen:
                 human_seconds=self._human_steps / self._rig.task.settings.hz,
                 trainer=self._trainer_state(),
                 store=RecorderState(status.committed_steps, status.queue, status.problem),
-                evaluations=self._evaluations,
+                evaluations=self._shares(),
+                without_help="" if self._evaluations or self._alone is None else self._alone.said(),
+                times=self._times.view() if self._times is not None and tick.purpose != "practice" else None,
                 failures=tuple(self._failures),
                 late_ticks=self._late,
                 message=self.message,
                 hint=self.hint,
+                fast=self.fast,
                 agent_trails=tuple(self._lines[AGENT]),
                 human_trails=tuple(self._lines[HUMAN]),
             )
@@ -151,9 +176,15 @@ class SessionScreen:
         """Keep what the next episodes show of this one."""
         if result.reason in DRIVING_FAULTS:
             self._failures.append(result.progress)
+        if self._alone is not None and result.purpose == "drive" and not result.human_steps and result.reason not in CUT_OFF:
+            self._alone.add(Try(result.progress, result.total, result.reason == "finish"))
         if result.purpose != "practice" and result.human_steps == 0:  # a try at one corner has no return to compare with
             self._best_return = max(result.total, self._best_return if self._best_return is not None else result.total)
         self._end_line()
+
+    def _shares(self) -> tuple[tuple[float, float], ...]:
+        """Return the evaluations that someone made, else the shares of the agent's tries alone."""
+        return self._evaluations or (self._alone.shares() if self._alone is not None else ())
 
     def _trainer_state(self) -> TrainerState | None:
         return self._trainer.newest

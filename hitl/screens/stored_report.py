@@ -54,8 +54,9 @@ def stored_report(
     takeovers = takeovers_that_show(store, segments)
     failures = [e.farthest for e in episodes if e.purpose != "lap" and not e.human_steps and e.failed]
     shown = _corner(scene, corner, takeovers, failures)
+    demos = {s.id for s in store.sessions(scene.track) if s.kind == "demo"}
     helped = next((k for k, e in enumerate(episodes) if e.helped), None)
-    (before, _), (after, _) = evaluated = _evaluated(episodes, helped)
+    (before, _), (after, _) = evaluated = _evaluated(episodes, helped, demos)
     scores = [_score(checkpoints, group, shown, which) for group, which in evaluated]
     laps, counts = sum(s.kind == "lap" for s in segments), sum(rule.judge(s).counts for s in segments)
     verdicts = Counter(s.verdict for s in segments)
@@ -79,6 +80,7 @@ def stored_report(
         figures=(
             ("episodes", f"{len(episodes):,}"),
             ("laps driven by the human", str(laps) if segments else ""),
+            ("takeovers of the scripted driver", _scripted(takeovers)),
             ("takeovers and laps learned from", f"{counts:,} of {len(segments):,}" if segments else ""),
             ("from", episodes[0].started[:10]),
             ("to", episodes[-1].started[:10]),
@@ -92,6 +94,12 @@ def takeovers_that_show(store: Store, segments: Sequence[Segment]) -> list[Segme
     """Return the takeovers among segments, without those that show nothing: a press too short, a car that hardly moved."""
     rule = store.rule()
     return [s for s in segments if s.kind == "takeover" and not rule.nothing_shown(s)]
+
+
+def _scripted(takeovers: Sequence[Segment]) -> str:
+    """Return how many takeovers no person drove, and for how long; "" for none."""
+    seconds = [s.seconds for s in takeovers if s.trigger == "scripted"]
+    return f"{len(seconds)} ({sum(seconds):.1f} s)" if seconds else ""
 
 
 def _corner(scene: Scene, wanted: str | None, takeovers: list[Segment], failures: list[float]) -> Corner | None:
@@ -108,20 +116,24 @@ def _corner(scene: Scene, wanted: str | None, takeovers: list[Segment], failures
 _Evaluated = tuple[list[EpisodeSummary], str]
 
 
-def _evaluated(episodes: list[EpisodeSummary], helped: int | None) -> tuple[_Evaluated, _Evaluated]:
+def _evaluated(
+    episodes: list[EpisodeSummary], helped: int | None, demos: set[int]
+) -> tuple[_Evaluated, _Evaluated]:
     """Return the episodes of the evaluations before and after the help, oldest first, each with its rule in words.
 
     ``helped``: index of the first episode with help. Before is the last evaluation without help, after the most recent one with
-    it. Where one side has no evaluation, or there was no help, they are the first checkpoint that was evaluated and the most
-    recent one.
+    it. A demo (``demos``: sessions) in which no one took over has its first drive in place of the help. Where one side has no
+    evaluation, or there was no help, they are the first checkpoint that was evaluated and the most recent one.
     """
     evaluations = [e for e in episodes if e.purpose == "evaluation" and e.checkpoint_id is not None and not e.cut_off]
-    first_help = episodes[helped].id if helped is not None else 0
+    first_drive = next((e.id for e in episodes if e.session_id in demos), 0)
+    first_help = episodes[helped].id if helped is not None else first_drive
+    moment = "takeover" if helped is not None else "drive of the demo"
     earlier = [e for e in evaluations if e.id < first_help]
     later = [e for e in evaluations if e.id > first_help]
     recent = "the most recent evaluation"
     if earlier and later:
-        return (_newest(earlier), "the last evaluation before the first takeover"), (_newest(later), recent)
+        return (_newest(earlier), f"the last evaluation before the first {moment}"), (_newest(later), recent)
     after = _newest(evaluations)
     first = [e for e in evaluations if e.checkpoint_id == evaluations[0].checkpoint_id]
     before = first[-EPISODES:] if after and first[0].checkpoint_id != after[0].checkpoint_id else []
@@ -142,7 +154,8 @@ def _score(
     finished = sum(e.reason == "finish" for e in group)
     checkpoint = checkpoints.get(group[0].checkpoint_id or 0)
     updates = checkpoint.updates if checkpoint is not None else None
-    return Score(passed, fmean(e.total for e in group), finished, updates, rule)
+    best = min((e.length / e.hz for e in group if e.reason == "finish"), default=None)
+    return Score(passed, fmean(e.total for e in group), finished, updates, rule, best)
 
 
 def _title(scene: Scene, corner: Corner | None, session: int | None, before: Score | None, after: Score | None) -> str:

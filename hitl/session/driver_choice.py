@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from data.recording.recorder import Recorder
 from data.records import HUMAN
 from hitl import arbiter
-from hitl.drivers.human import HumanSide, persons_pad
-from hitl.pads.base import Control, braking_action, neutral_action, to_action
+from hitl.drivers.human import HumanSide, button_names, persons_pad
+from hitl.pads.base import Control, PadState, braking_action, neutral_action, to_action
 from hitl.pads.hands import look, together
 from hitl.protocols import Clock
 
@@ -22,6 +22,34 @@ LIES = (
     "The {what} is off its rest and does not move, so its place counts as released. If no hand is on it, "
     "`hitl pads --calibrate` measures its rest again."
 )
+
+
+class InVain:
+    """Tells a player who steers without the button that takes the wheel which button that is: at once, and not too often."""
+
+    AGAIN_S, MOST = 10.0, 3
+
+    def __init__(self, settings: arbiter.GatingSettings, tell: Callable[[str, str], None]) -> None:
+        self._settings, self._tell = settings, tell
+        self._steers: tuple[bool, ...] = ()
+        self._told, self._when = 0, -self.AGAIN_S
+
+    def notice(self, human: HumanSide, state: PadState, decision: arbiter.Decision, now: float) -> None:
+        """Look at the pad of this tick. ``now``: seconds."""
+        steers = tuple(part.deflection >= self._settings.take_at for part in state.parts or (state,))
+        begun = [k for k, (was, does) in enumerate(zip(self._steers, steers, strict=False)) if does and not was]
+        self._steers = steers
+        if self._settings.mode == "touch" or decision.driver == HUMAN or decision.paused or decision.held:
+            return
+        if not begun or self._told >= self.MOST or now - self._when < self.AGAIN_S:
+            return
+        if (pad := persons_pad(human)) is None:
+            return
+        pads = getattr(pad, "parts", (pad,))
+        buttons = button_names(pads[begun[0]] if begun[0] < len(pads) else pad, "takeover")
+        self._told, self._when = self._told + 1, now
+        how = f"hold {buttons} while you steer" if self._settings.mode == "hold" else f"press {buttons} first"
+        self._tell("info", f"The agent drives. To take the wheel, {how}.")
 
 
 class DriverChoice:
@@ -40,6 +68,7 @@ class DriverChoice:
         self._neutral, self._braking = neutral_action(controls), braking_action(controls)
         self._state = arbiter.State()
         self._told: set[str] = set()  # what the player was told about their pad
+        self._in_vain = InVain(settings, tell)
 
     def begin_episode(self, human: HumanSide) -> None:
         """The agent drives, and what is still held must be let go first."""
@@ -70,7 +99,10 @@ class DriverChoice:
         if new := decision.lying - self._told:
             self._told |= new
             self._warn("pad_lies", LIES.format(what=" and the ".join(sorted(new))))
-        return self._of_a_lap(decision) if lap else decision
+        if lap:
+            return self._of_a_lap(decision)
+        self._in_vain.notice(human, pad, decision, inputs.time)
+        return decision
 
     def pause(self) -> None:
         """The car stands until the player goes on."""

@@ -166,7 +166,7 @@ class Session:
         if decision.paused:  # nothing is sent and nothing recorded: for the game and the learner, no time passes
             if decision.event == "paused":
                 self._release()
-            self.watch(Tick(info, decision, proposed, result.total, result.purpose, risk, "", self.clock.late))
+            self.watch(Tick(info, decision, proposed, result.total, result.purpose, risk, "", self.clock.late, result.steps))
             self.clock.hold()
             return observation, info, None
         self.clock.sending()
@@ -184,7 +184,8 @@ class Session:
         if not (terminated or truncated):
             self.segments.judge(self.clock.now(), next_info["progress"])
         self._rumble(decision, offer, info)
-        self.watch(Tick(next_info, decision, proposed, result.total, result.purpose, risk, offer, self.clock.late))
+        now = self.clock.late, result.steps
+        self.watch(Tick(next_info, decision, proposed, result.total, result.purpose, risk, offer, *now))
         return after, next_info, "terminated" if terminated else "truncated" if truncated else None
 
     def _foresee(self, observation: NDArray[np.float32], proposed: NDArray[np.float32]) -> tuple[float | None, bool]:

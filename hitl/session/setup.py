@@ -192,10 +192,12 @@ class SessionSetup:
                 store.label(ids, verdict="star")
             self.session.segments.starred = []
 
-    def evaluate(self, episodes: int = 20, first_seed: int = 1_000_000) -> list[EpisodeResult]:
+    def evaluate(
+        self, episodes: int = 20, first_seed: int = 1_000_000, begins: Callable[[int], None] = lambda number: None
+    ) -> list[EpisodeResult]:
         """Drive deterministic episodes without help, all with the checkpoint that drives the first one.
 
-        Fewer come back, perhaps none, where the player leaves meanwhile.
+        Fewer come back, perhaps none, where the player leaves meanwhile. ``begins`` is told the number of each, from 1.
         """
         was_fixed = self.policy.fixed
         self.policy.begin_episode()
@@ -203,6 +205,7 @@ class SessionSetup:
         self.policy.fixed = True  # the trainer may write newer ones meanwhile
         try:
             for k in range(episodes):
+                begins(k + 1)
                 result = self.session.episode("evaluation", seed=first_seed + k)
                 if result.reason == "stopped":
                     break

@@ -34,8 +34,8 @@ def draw(surface: pygame.Surface, view: View, size: Size = "full", *, language: 
         strip.draw(pen, surface.get_rect(), view, words)
         return pen.marks
     sections = _FULL if size == "full" else _COMPACT_FOUND if view.finding else _COMPACT
-    if view.lap:
-        sections = tuple(part for part in sections if part[1] not in (_risk, _help))
+    without = {*((_risk, _help) if view.lap else ()), *((_laps,) if view.times is None else ())}
+    sections = tuple(part for part in sections if part[1] not in without)
     spare = surface.get_height() - sum(pen.px(h) for h, _ in sections)
     gap = max(0, min(spare // len(sections), pen.px(18)))
     top = 0
@@ -91,7 +91,9 @@ def _speed_and_corner(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[st
 
 def _progress(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
     metres = words["of_metres"].format(at=view.progress, length=view.scene.length)
-    label = pen.put("label_progress", words["progress"], rect, width=rect.w // 2)
+    times = view.times
+    text = words["progress"] if times is None else words["lap"].format(value=times.running)
+    label = pen.put("label_progress", text, rect, 20, theme.MUTED if times is None else theme.TEXT, width=rect.w // 2)
     pen.put("progress", metres, rect, 20, theme.TEXT, "topright", rect.right - label.right - pen.px(8))
     gauges.progress(pen, pygame.Rect(rect.left, rect.bottom - pen.px(22), rect.w, pen.px(16)), view)
 
@@ -150,6 +152,29 @@ def _return(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
     gauges.returns(pen, pygame.Rect(rect.left, rect.bottom - pen.px(14), rect.w, pen.px(8)), view)
 
 
+def _laps(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
+    """The last lap and each driver's best; for a moment after a corner, how it compares with the best lap."""
+    times = view.times
+    if times is None:
+        return
+    third = rect.w // 3
+    bests = ("best_you", times.best_you, theme.HUMAN), ("best_agent", times.best_agent, theme.AGENT)
+    values = ("last_lap", times.last, theme.TEXT), *bests
+    for number, (key, value, colour) in enumerate(values):
+        box = pygame.Rect(rect.left + number * third, rect.top, third - pen.px(6), rect.h)
+        label, text, shade = words[key], "–" if value is None else f"{value:.1f} s", colour
+        if key == "last_lap" and times.delta is not None:
+            label, shade = words["to_best"], delta_colour(times.delta)
+            text = words["delta"].format(value=times.delta)
+        pen.put(f"label_{key}", label, box, 18)
+        pen.put(key, text, box.move(0, pen.px(18)), 26, shade)
+
+
+def delta_colour(delta: float) -> theme.Colour:
+    """Return the colour of a difference to the best lap: its sign says the same."""
+    return theme.GOOD if delta <= 0 else theme.WARNING
+
+
 def _help(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
     half = rect.w // 2
     values = texts.short(view.takeovers), texts.duration(view.human_seconds)
@@ -175,7 +200,7 @@ def _trainer(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) 
         pen.put(key, text, inner.move(0, number * line), 19, colour)
     top = inner.top + max(3, len(rows) + 1) * line + pen.px(4)
     spark = pygame.Rect(inner.left, top, inner.w, inner.bottom - top)
-    gauges.sparkline(pen, spark, view.evaluations, words["evaluations"])
+    gauges.sparkline(pen, spark, view.evaluations, view.without_help or words["evaluations"])
 
 
 def _trainer_rows(pen: Pen, trainer: TrainerState, width: int, words: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -232,6 +257,7 @@ _FULL: tuple[tuple[int, _Section], ...] = (
     (112, _actions),
     (26, _risk),
     (72, _return),
+    (46, _laps),
     (48, _help),
     (150, _trainer),
     (26, _footer),

@@ -56,6 +56,8 @@ def draw(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> N
             beside = when.right + pen.px(8)
             rest = (left + pen.px(170) - beside) / pen.scale
             put("next_corner", view.next_corner, beside, theme.MUTED, rest)
+    elif view.times is not None and not view.finding:
+        put("lap", words["lap"].format(value=view.times.running), left, theme.TEXT, 170)
     elif view.finding:  # only while no corner is near: what comes next on the road matters more
         put("finding_0", f"! {view.finding}", left, theme.WARNING, 170, size=20)
     left += pen.px(170) + gap

@@ -26,6 +26,8 @@ class Score:
     """Updates that made the checkpoint; None where its row is gone."""
     rule: str
     """Which evaluation this is, in words."""
+    best_lap: float | None = None
+    """Seconds of the fastest lap that reached the finish."""
 
     @property
     def passed_text(self) -> str:

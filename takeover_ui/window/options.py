@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-KEYS = ("left", "right", "up", "down", "space", "escape", "return", "backspace", "tab", "f11", *"prsadw")
+KEYS = ("left", "right", "up", "down", "space", "escape", "return", "backspace", "tab", "f11", *"prsadw123")
 """The keys that the session can read, by name; entry *i* of the shared counters belongs to key *i*."""
 
 

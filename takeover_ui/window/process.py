@@ -12,7 +12,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
-from takeover_ui.view import Level, Scene, View
+from takeover_ui.view import Card, Level, Scene, View
 
 if TYPE_CHECKING:
     import pygame
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from takeover_ui.window.newest_value import Slot
     from takeover_ui.window.options import WindowOptions
 
-_TOAST_S = 5.0
+_TOAST_S = 5.0  # at least
+_LETTER_S = 0.07  # what it takes to read one
 NO_KEYS_ANYWHERE = (
     "This system does not say which keys are down in other windows: keys count while the overlay has the focus, or use a pad."
 )
@@ -72,6 +73,7 @@ class _Loop:
         self.waiting: tuple[int, View] | None = None
         self.view: View | None = None
         self.trails: tuple[tuple[Any, ...], tuple[Any, ...]] = ((), ())
+        self.card: Card | None = None
         self.toasts: list[tuple[float, Level, str]] = []
         self.running = True
         self.away = False  # the window had the focus and lost it
@@ -124,6 +126,8 @@ class _Loop:
                 self.screen.next_size()
             elif down and name == "f11":
                 self.screen.toggle_fullscreen()
+            elif down and name == "escape" and (self.view is None if self.card is None else self.card.closes):
+                self.running = False  # no one reads the keys yet, or any more
         elif event.type == pygame.WINDOWFOCUSLOST and not self.keys_anywhere:
             for number in range(len(self.counts)):  # a key that is released elsewhere must not stay down here
                 self.counts[number] += self.counts[number] & 1
@@ -160,17 +164,19 @@ class _Loop:
                 if self.toasts and _farther(self.toasts[-1][2], text):
                     self.toasts.pop()
                 self._toast(level, text)
+            case "card", card:
+                self.card = card
             case ("close",):
                 self.running = False
 
     def _toast(self, level: Level, text: str) -> None:
-        self.toasts.append((time.perf_counter() + _TOAST_S, level, text))
+        self.toasts.append((time.perf_counter() + max(_TOAST_S, len(text) * _LETTER_S), level, text))
 
     def _draw(self, now: float) -> None:
         if self.view is None:  # what was said stays until something drives
-            self.screen.tell([text for _, _, text in self.toasts[-3:]])
+            self.screen.tell([text for _, _, text in self.toasts[-3:]], self.card)
             return
         self.toasts = [t for t in self.toasts if t[0] > now][-8:]
         toasts = tuple((level, text) for _, level, text in self.toasts)
         held = tuple(dict.fromkeys((*self.view.held, *sorted(self.carried))))
-        self.screen.draw(replace(self.view, toasts=toasts, held=held), now)
+        self.screen.draw(replace(self.view, toasts=toasts, held=held), now, self.card)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, get_args
 import pygame
 
 from takeover_ui import theme
-from takeover_ui.overlay import banner, notices, overlay
+from takeover_ui.overlay import banner, card, notices, overlay
 from takeover_ui.overlay.overlay import Size
 from takeover_ui.overlay.texts import LANGUAGES
 from takeover_ui.theme import Mark, Pen
-from takeover_ui.view import View
+from takeover_ui.view import Card, View
 from takeover_ui.window.game_view import GameView
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ class Screen:
         size = None if options.overlay == "off" else options.overlay
         self.composer = Composer(game_view=options.game_view, size=size, language=options.language)
         self._fullscreen = False
+        self._windowed: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))  # size and place before full screen
         self._raised = 0.0
         if options.game_view:
             self.surface = pygame.display.set_mode(fitting(options.size), pygame.RESIZABLE)
@@ -110,12 +111,14 @@ class Screen:
             self.surface = open_floating(options)
         self.tell([])
 
-    def draw(self, view: View, now: float) -> None:
-        """Draw a frame and show it."""
+    def draw(self, view: View, now: float, words: Card | None = None) -> None:
+        """Draw a frame, with a card over it if there is one, and show it."""
         surface = self._drawable()
         if surface is None:
             return
         self.composer.draw(surface, view, now)
+        if words is not None:
+            card.draw(surface, words)
         pygame.display.flip()
         if not self.options.game_view and now - self._raised > _RAISE_S:
             from takeover_ui.window.floating import stay_on_top
@@ -123,11 +126,13 @@ class Screen:
             self._raised = now
             stay_on_top()
 
-    def tell(self, texts: Sequence[str]) -> None:
-        """Show what is going on while nothing drives yet; without texts, that the session is being loaded."""
+    def tell(self, texts: Sequence[str], words: Card | None = None) -> None:
+        """Show what is going on while nothing drives yet: a card, else texts, else that the session is being loaded."""
         surface = self._drawable()
         if surface is not None:
-            tell(surface, texts or [LANGUAGES[self.options.language]["loading"]])
+            tell(surface, [] if words is not None else texts or [LANGUAGES[self.options.language]["loading"]])
+            if words is not None:
+                card.draw(surface, words)
             pygame.display.flip()
 
     @staticmethod
@@ -146,10 +151,18 @@ class Screen:
 
     def toggle_fullscreen(self) -> None:
         """Fill the screen, or go back to a window."""
-        if self.options.game_view:
-            self._fullscreen = not self._fullscreen
-            size = (0, 0) if self._fullscreen else fitting(self.options.size)
-            self.surface = pygame.display.set_mode(size, pygame.FULLSCREEN if self._fullscreen else pygame.RESIZABLE)
+        if not self.options.game_view:
+            return
+        window = pygame.Window.from_display_module()
+        self._fullscreen = not self._fullscreen
+        if self._fullscreen:
+            self._windowed = window.size, window.position
+            self.surface = pygame.display.set_mode((0, 0), pygame.FULLSCREEN)
+            return
+        size, position = self._windowed
+        self.surface = pygame.display.set_mode(size, pygame.RESIZABLE)
+        # Some systems keep the screen's size for the window, and its corner then lies outside the screen.
+        window.size, window.position = size, position
 
     def close(self) -> None:
         """Close the window."""

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from data.errors import DeviceError
-from takeover_ui.view import Level, Scene, View
+from takeover_ui.view import Card, Level, Scene, View
 from takeover_ui.window.newest_value import Slot
 from takeover_ui.window.options import KEYS, WindowOptions
 
@@ -95,6 +95,10 @@ class Window:
     def toast(self, text: str, level: Level = "info") -> None:
         """Show a message for a few seconds; unlike views, none of them is dropped."""
         self._post(("toast", level, text))
+
+    def card(self, card: Card | None) -> None:
+        """Show a card in the middle until the next one comes; None takes it away."""
+        self._post(("card", card))
 
     def keys(self) -> frozenset[str]:
         """Return the keys that are down, or were pressed since the last call however shortly, by name."""

@@ -153,7 +153,7 @@ def test_an_export_takes_what_is_learned_from_and_says_what_it_leaves_out(tmp_pa
         return capsys.readouterr().out
 
     out = exported("player-run", "one")
-    assert out.startswith("1 episodes")
+    assert out.startswith("1 episode with")
     assert "Left out, because they are no good examples: 1 × a key still held from before, 1 × hardly moved" in out
     assert exported("player-run", "all", "--all").startswith("3 episodes")
     assert exported("player-run", "asked", "--outcome", "cleared").startswith("3 episodes")

@@ -11,7 +11,7 @@ from hitl.drivers.scripted import ScriptedDriver
 from hitl.games.driving_env import DrivingEnv
 from hitl.road.track import load_track
 from takeover_ui.report.contents import CornerRow, DrivenLine, EpisodePoint, EvaluationPoint, Report, Score
-from takeover_ui.view import RecorderState, Scene, TrainerState, View
+from takeover_ui.view import LapView, RecorderState, Scene, TrainerState, View
 
 
 @dataclass
@@ -96,6 +96,8 @@ def view(driver: str = "agent", tick: int = 60, track: str = "default") -> View:
         store=RecorderState(12_894, 12),
         evaluations=((9_800, 0.0), (10_400, 0.0), (11_000, 0.0), (11_500, 0.15), (12_000, 0.4), (12_400, 0.85)),
         failures=(*np.random.default_rng(0).normal(corner[1] + 12, 6, 40).tolist(), 62.0, 63.0, 250.0),
+        without_help="alone at hairpin: 4 of 10",
+        times=LapView(12.3, 16.4, 15.2, 15.9),
         hint="arrow keys: drive · P: pause · Esc: end",
         agent_trails=(np.array(agent.points, np.float32),),
         human_trails=(np.array(human.points, np.float32),),

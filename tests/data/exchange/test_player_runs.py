@@ -177,7 +177,7 @@ def test_the_command(runs, line_file, tmp_path, capsys):
     assert "--track" in capsys.readouterr().out
     assert main(["import", "--home", str(home), str(runs), "--track", str(line_file), "--consume"]) == 1
     said = capsys.readouterr().out
-    assert "1 episodes with 239 steps (11.9 s) and 1 segments came in." in " ".join(said.split())
+    assert "1 episode with 239 steps (11.9 s) and 1 segment came in." in " ".join(said.split())
     assert "1 were there already." in said
     assert "20261120_183200_00000003.pkl: " in said
     assert sorted(p.name for p in runs.iterdir()) == [
@@ -212,7 +212,7 @@ def test_a_name_in_capitals_is_a_name(runs, line_file, tmp_path, capsys):
     path = save(runs, samples, "20261120_183000_0BADCAFE.PKL")
     words = ["import", "--home", str(tmp_path), "--keep-observations"]
     assert main([*words, str(path)]) == 0
-    assert "1 episodes with 59 steps" in " ".join(capsys.readouterr().out.split())
+    assert "1 episode with 59 steps" in " ".join(capsys.readouterr().out.split())
     assert main([*words, str(runs), "--consume"]) == 0
     assert "1 were there already" in capsys.readouterr().out
     assert [p.name for p in runs.iterdir()] == ["20261120_183000_0BADCAFE.PKL.imported"]

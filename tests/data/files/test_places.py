@@ -38,7 +38,7 @@ def test_browse_serves_the_store_that_was_asked_for_and_makes_no_file(tmp_path, 
 
     import httpx
 
-    from data.browse import application
+    from data.reading.browse import application
 
     for each in (name, name.split("#")[0].split("?")[0].replace("%20", " ") or "other"):  # the other one is never shown
         (tmp_path / each).mkdir(exist_ok=True)

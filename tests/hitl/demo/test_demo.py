@@ -83,7 +83,7 @@ class TestShipped:
         cut = Measurement([r.judge((stalled_at(home, "default"),)) for r in results], "hairpin", 1)
         none = Measurement([], "hairpin", 1)
         assert not cut.complete
-        assert none.as_json() == {"episodes": 0, "corner_passes": 0, "return_mean": None}
+        assert none.as_json() == {"episodes": 0, "corner_passes": None, "laps_finished": None, "return_mean": None}
         with Store(home.store_path, read_only=True) as store:
             assert [e.cut_off for e in store.episodes(purpose="evaluation", newest=2)] == [False, True]
             report = stored_report(store, track="default")
@@ -93,9 +93,11 @@ class TestShipped:
         assert after is not None
         assert len(after.passed) == 20  # the newest ones that count: the one that was cut off is not among them
         assert newest.episodes == 20 + len(results)
-        _print(DemoResult("default", 0, stalled_at(home, "default"), cut, none, 0.0, 0, 0, 0, 1.0), "")
+        _print(DemoResult("default", 0, stalled_at(home, "default"), cut, none, 0.0, 0, 0, 0, 1.0), report, "")
         said = capsys.readouterr().out
-        assert said.count("–") >= 6
+        rows = [line for line in said.splitlines() if line.startswith((" hairpin", " laps", " best", " mean"))]
+        after_column = [row.split()[-1] for row in rows]
+        assert after_column == ["–"] * 4
         assert "You left" in said
 
     def test_an_altered_checkpoint_is_passed_over(self, home):
@@ -146,6 +148,42 @@ def test_a_player_who_leaves_while_the_stalled_agent_is_measured_leaves_at_once(
         assert len(store.episodes(purpose="drive")) == shipped
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_a_player_who_leaves_while_it_learns_sees_what_it_has_learned_or_skips_that(tmp_path, monkeypatch, again):
+    """Nothing else is driven after that: no further drive, no evaluation in between, no offer of practice."""
+    monkeypatch.setattr("hitl.demo.demo.EPISODES", 1)
+    monkeypatch.setattr("hitl.demo.demo.STEPS_BETWEEN", 1)
+    parts = []
+
+    class Told(Progress):
+        def phase(self, phase):
+            parts.append(phase)
+            pad.pressed = {"learning": 5, "after": 5 if again else None}.get(phase)
+
+        def offers_practice(self):
+            raise AssertionError("a player who leaves is asked nothing")
+
+    class Pad:
+        name, pressed = "pad", None  # after how many looks quit is pressed
+
+        def read(self):
+            self.pressed = None if self.pressed is None else self.pressed - 1
+            return PadState(buttons=frozenset({"quit"} if self.pressed == 0 else ()))
+
+    home, pad = Home(tmp_path / "home"), Pad()
+    open_shipped(home)
+    with (
+        SessionSetup(home, SessionOptions(kind="demo"), human=lambda track: HumanDriver(pad)) as live,
+        SessionSetup(home, SessionOptions(kind="evaluation"), stop=live.session.asked_to_leave) as referee,
+    ):
+        corner, trainer = stalled_at(home, "default"), SimpleNamespace(heartbeat=lambda: None)
+        demo = Demo(live, referee, trainer, corner, Told(), minutes=1.0, cancelled=lambda: live.session.leaving, paced=False)
+        result = demo.run()
+    assert parts == ["before", "learning", "after"]
+    assert result.before.complete
+    assert len(result.after.results) == (0 if again else 1)
+
+
 def test_the_headless_demo_from_end_to_end_in_a_short_form(tmp_path, monkeypatch):
     """Fewer episodes before and after, and smaller updates; it ends after so many steps, however busy this machine is."""
     small = ("--set", "batch_size=32", "--set", "checkpoint_seconds=0.2")
@@ -171,7 +209,7 @@ def test_the_headless_demo_from_end_to_end_in_a_short_form(tmp_path, monkeypatch
     assert result["before"]["episodes"] == result["after"]["episodes"] == 6
     assert 2 < result["takeover_seconds"] <= 45
     assert result["updates"] > 100
-    page = (home / "report.html").read_text()
+    page = (home / "demo-report.html").read_text()
     assert "<svg" in page
     assert str(tmp_path) not in page
     assert cli.main(["report", "--home", str(home), "--output", str(tmp_path / "again.html")]) == 0
@@ -195,6 +233,32 @@ def test_the_headless_demo_from_end_to_end_in_a_short_form(tmp_path, monkeypatch
     ).fetchone()
     assert used >= 2  # new weights were taken while it went on
     assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+
+
+def test_the_commands_after_a_demo_find_its_home(tmp_path, monkeypatch, capsys):
+    root = tmp_path / "home of the player"
+    monkeypatch.setenv("HITL_HOME", str(root))
+    monkeypatch.setattr("hitl.home._told", set())
+    older, newest = (Home(root / "demos" / name) for name in ("20260101-120000-a", "20260102-120000-b"))
+    for home in (older, newest):
+        open_shipped(home)
+    (root / "demos" / "20260103-120000-c").mkdir()  # a demo that was stopped at once
+    for command in (["corners"], ["segments"], ["report"], ["store", "info"]):
+        assert cli.main(command) == 0
+    told = capsys.readouterr()
+    assert told.err.count(newest.root.name) == 1
+    assert "--home DIR" in told.err
+    assert (newest.root / "report.html").is_file()
+    assert not root.joinpath("store.sqlite").exists()
+    arguments = ["play", "--headless", "--pad", "none", "--episodes", "1"]
+    assert cli.main(arguments) == 0
+    with Store(newest.store_path, read_only=True) as store:
+        assert store.newest_session().kind == "play"
+    assert cli.main([*arguments, "--track", "esses"]) == 0  # not what the demo's agent knows: a home of one's own
+    assert root.joinpath("store.sqlite").exists()
+    assert cli.main(["corners"]) == 0
+    assert "esses" in capsys.readouterr().out
+    assert not older.root.joinpath("report.html").exists()
 
 
 def test_help_answers_at_once_and_imports_nothing_heavy():

@@ -8,21 +8,23 @@ from typing import Any
 import numpy as np
 import pytest
 
+from data.records import Corner
 from hitl.arbiter import Decision
-from hitl.demo.demo import EPISODES
+from hitl.demo.demo import EPISODES, Measurement
 from hitl.demo.window import HINT, DemoWindow
-from hitl.drivers.human import HumanDriver, scripted_human
+from hitl.drivers.human import HumanDriver, NoHuman, scripted_human
 from hitl.home import Home
 from hitl.pads.base import PadState
 from hitl.pads.combined import EitherPad
 from hitl.pads.keyboard import KeyboardPad
-from hitl.protocols import Tick
+from hitl.protocols import EpisodeResult, Tick
 from hitl.screens.session_screen import HINTS, LAP, SessionScreen, held_names, pad_hint
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
-from takeover_ui.view import TrainerState, View
+from takeover_ui.view import Card, TrainerState, View
 from tests.support.held import Cruise
 
+HAIRPIN = Corner("hairpin", 185.0, 240.0)
 PRESS = PadState(steer=0.0, gas=0.3, buttons=frozenset({"takeover"}))
 
 
@@ -54,12 +56,17 @@ class Shown:
     def __init__(self) -> None:
         self.views: list[View] = []
         self.toasts: list[str] = []
+        self.cards: list[Card | None] = []
+        self.closed = False
 
     def send(self, view: View) -> None:
         self.views.append(view)
 
     def toast(self, text: str, level: str = "info") -> None:
         self.toasts.append(text)
+
+    def card(self, card: Card | None) -> None:
+        self.cards.append(card)
 
 
 def drive(home: Path, screen: SessionScreen, begin: Any) -> list[int]:
@@ -104,6 +111,12 @@ def test_a_session_s_views(tmp_path: Path) -> None:
     assert alone[-1].best_return is None
     assert helped[0].best_return == pytest.approx(alone[-1].episode_return, abs=1e-3)
     assert measured[-1].best_return == helped[0].best_return, "a drive with help has no return to compare with"
+    assert [view.times.running for view in (alone[0], alone[-1], helped[0]) if view.times is not None] == pytest.approx(
+        [0.05, first / 20, 0.05]
+    )
+    assert alone[-1].without_help == "", "no try has ended yet"
+    assert helped[0].without_help.endswith(": 0 of 1")
+    assert measured[0].without_help == helped[0].without_help, "a drive with help says nothing of the agent alone"
     assert len(measured[0].failures) == 2
     assert measured[0].failures[0] == pytest.approx(alone[-1].progress, abs=1.0)
     assert len(helped[-1].human_trails) == 1
@@ -165,16 +178,26 @@ def test_a_held_space_bar_is_named_in_the_views(tmp_path: Path) -> None:
 def test_the_demo_s_views(tmp_path: Path) -> None:
     shown = Shown()
     trainer, process = SimpleNamespace(newest=TrainerState(True, 7)), SimpleNamespace(alive=True)
-    screen = DemoWindow(shown)  # type: ignore[arg-type]
-    screen.phase("You drive.")
-    screen.measured(68.5)
-    screen.evaluated(1_000, EPISODES // 2)
-    drive(tmp_path, screen, lambda rig: screen.begin_demo(rig, process, trainer))  # type: ignore[arg-type]
+    screen = DemoWindow(shown, HAIRPIN)  # type: ignore[arg-type]
+    results = [EpisodeResult("evaluation", total=68.5, passed={"hairpin": number < 5}) for number in range(EPISODES)]
+
+    def begin(rig: SessionSetup) -> None:
+        screen.begin_demo(rig, process, trainer)  # type: ignore[arg-type]
+        rig.session.human = NoHuman()  # no one to ask
+        screen.measured(Measurement(results, "hairpin", 1))
+        screen.evaluated(1_000, EPISODES // 2)
+        screen.phase("evaluation")
+        screen.lap(7, EPISODES)
+
+    drive(tmp_path, screen, begin)
     view = shown.views[0]
-    assert (view.message, view.hint, view.ceiling) == ("You drive.", HINT, 68.5)
-    assert view.evaluations == ((0.0, 0.0), (1_000.0, 0.5))
+    assert (view.message, view.hint, view.ceiling) == ("the agent alone: what has it learned so far?", "esc: leave", 68.5)
+    assert view.fast.startswith(f"lap 7 of {EPISODES}, ")
+    assert view.evaluations == ((0.0, 0.25), (1_000.0, 0.5)), "the trend begins with what was measured"
     assert view.trainer is trainer.newest
-    assert shown.toasts == ["You drive.", f"{EPISODES // 2} of {EPISODES} passes without help"]
+    assert shown.toasts == [f"{EPISODES // 2} of {EPISODES} passes without help"]
+    screen.phase("learning")
+    assert (screen.message, screen.fast, screen.hint) == ("", "", HINT)
     process.alive = False
     screen._window.views.clear()  # type: ignore[attr-defined]
     drive(tmp_path, screen, lambda rig: screen.begin_demo(rig, process, trainer))  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import pytest
 
 from takeover_ui import theme
 from takeover_ui.overlay import banner, gauges, overlay, texts
-from takeover_ui.view import RecorderState, TrainerState, View
+from takeover_ui.view import LapView, RecorderState, TrainerState, View
 from takeover_ui.window.screen import Composer
 from tests.support import sample_screens as samples
 
@@ -48,6 +48,7 @@ def situations() -> dict[str, View]:
             trainer=TrainerState(True, 123_456_789, 12_345_678, "u0123456789", 3599.0),
             store=RecorderState(987_654_321, 123_456),
         ),
+        "behind_the_corner": replace(base, times=LapView(112.3, 116.4, None, 115.9, "the long left before the jump", -10.4)),
         "off_road": replace(base, on_road=False, speed=55.0),
         "finding": replace(base, trainer=finding("the critic ignores actions"), countdown=None),
         "long_finding": replace(base, trainer=finding("terminal steps are bootstrapped or never drawn")),

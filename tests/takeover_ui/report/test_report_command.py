@@ -1,6 +1,8 @@
 """`hitl report` from a store to a page."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -9,6 +11,7 @@ from data.reading.episodes import EpisodeWriter
 from data.records import SessionInfo
 from data.store import Store
 from hitl.commands.report import main
+from hitl.screens.stored_report import _evaluated as evaluated_sides
 from hitl.screens.stored_report import stored_report
 from hitl.screens.stored_scene import stored_scene
 from takeover_ui.report.contents import Report
@@ -145,3 +148,24 @@ def test_a_track_without_its_file_is_drawn_from_its_longest_drive(tmp_path: Path
         assert scene.length == pytest.approx(samples.scene().length, rel=0.03)
         report = stored_report(store)
     assert report.episodes
+
+
+def test_a_demo_without_any_takeover_is_compared_with_the_evaluation_before_its_first_drive() -> None:
+    """Not with the first evaluation of the run that made the agent."""
+
+    def episode(number: int, session: int, purpose: str, checkpoint: int) -> Any:
+        return SimpleNamespace(
+            id=number, session_id=session, purpose=purpose, checkpoint_id=checkpoint, cut_off=False, helped=False
+        )
+
+    driven = [
+        episode(1, 1, "evaluation", 1),  # of the run that made the agent
+        episode(2, 2, "evaluation", 2),  # the demo's before
+        episode(3, 3, "drive", 2),
+        episode(4, 2, "evaluation", 3),
+    ]
+    (before, rule), (after, _) = evaluated_sides(driven, None, {3})
+    assert ([e.id for e in before], [e.id for e in after]) == ([2], [4])
+    assert rule == "the last evaluation before the first drive of the demo"
+    (before, rule), _ = evaluated_sides(driven, None, set())
+    assert ([e.id for e in before], rule) == ([1], "the first evaluation")

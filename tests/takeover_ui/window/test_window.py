@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pygame
 import pytest
 
 from data.errors import DeviceError
-from takeover_ui.view import View
+from takeover_ui.view import Card, View
 from takeover_ui.window import floating, process, screen
 from takeover_ui.window.newest_value import Slot
 from takeover_ui.window.options import KEYS, WindowOptions
@@ -143,13 +144,16 @@ class Recorded:
     def __init__(self) -> None:
         self.drawn: list[View] = []
         self.told: list[str] = []
+        self.cards: list[Card | None] = []
         self.sizes = 0
 
-    def tell(self, texts: list[str]) -> None:
+    def tell(self, texts: list[str], card: Card | None = None) -> None:
         self.told = texts
+        self.cards.append(card)
 
-    def draw(self, view: View, now: float) -> None:
+    def draw(self, view: View, now: float, card: Card | None = None) -> None:
         self.drawn.append(view)
+        self.cards.append(card)
 
     def next_size(self) -> None:
         self.sizes += 1
@@ -256,6 +260,37 @@ def test_keys_are_counted_and_let_go_when_the_window_loses_them(loop: tuple[Any,
     assert made.screen.sizes == 1
 
 
+def test_a_card_stays_until_the_next_one_and_escape_closes_where_no_one_reads_the_keys(loop: tuple[Any, Any, Any]) -> None:
+    made, pipe, _ = loop
+    escape = pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE)
+
+    def show(card: Card | None) -> None:
+        pipe.send_bytes(pickle.dumps(("card", card)))
+        made._receive()
+        made._draw(time.monotonic())
+
+    for card in (Card("first"), Card("second"), None):
+        show(card)
+        assert made.screen.cards[-1] == card
+    pipe.send_bytes(pickle.dumps(("scene", 1, samples.scene())))
+    made.slot.write(pickle.dumps(("view", 1, replace(samples.view(), scene=None))))  # type: ignore[arg-type]
+    made._receive()
+    assert made.view is not None
+    for card in (None, Card("a question")):  # the session reads Escape
+        show(card)
+        made._event(escape)
+        assert made.running
+    show(Card("the end", closes=True))
+    made._event(escape)
+    assert not made.running
+
+
+def test_escape_closes_a_window_in_which_nothing_drives_yet(loop: tuple[Any, Any, Any]) -> None:
+    made = loop[0]
+    made._event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE))
+    assert not made.running
+
+
 def test_every_key_has_the_name_that_sdl_gives_it() -> None:
     pygame.display.init()
     assert all(pygame.key.key_code(name) for name in KEYS)
@@ -339,3 +374,29 @@ def test_what_was_said_before_is_gone_and_the_real_window_shows_it() -> None:
         assert flips == [1]
     finally:
         shown.close()
+
+
+def test_f11_twice_gives_back_the_window_with_its_size_and_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a system that keeps the screen's size for the window, as some window managers do."""
+
+    class System:
+        size, position = (1126, 634), (78, 63)
+
+    system = System()
+    asked = []
+
+    def set_mode(size: tuple[int, int], flags: int) -> pygame.Surface:
+        asked.append((size, flags))
+        if flags == pygame.FULLSCREEN:
+            system.size, system.position = (1280, 720), (0, 0)
+        return pygame.Surface((8, 8))
+
+    made = screen.Screen(WindowOptions(video="dummy", size=(640, 360)))
+    monkeypatch.setattr(pygame.display, "set_mode", set_mode)
+    monkeypatch.setattr(pygame, "Window", SimpleNamespace(from_display_module=lambda: system))
+    for _ in range(2):
+        made.toggle_fullscreen()
+        assert (system.size, system.position) == ((1280, 720), (0, 0))
+        made.toggle_fullscreen()
+        assert (system.size, system.position) == ((1126, 634), (78, 63))
+    assert asked[:2] == [((0, 0), pygame.FULLSCREEN), ((1126, 634), pygame.RESIZABLE)]

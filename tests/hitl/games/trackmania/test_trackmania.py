@@ -361,7 +361,7 @@ def test_the_command_plays_it(home, stand_in):
     played.send_signal(signal.SIGINT)
     out, errors = played.communicate(timeout=30)
     assert played.returncode == 0, errors
-    assert "1 episodes" in out
+    assert "1 episode," in out
     assert stand_in.restarts == 1
     assert stand_in.let_go()
     assert rows(home, "SELECT count(*) FROM steps")[0][0] >= 15

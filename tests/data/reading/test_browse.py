@@ -13,8 +13,8 @@ import urllib.request
 import numpy as np
 import pytest
 
-from data.browse import QUERIES
 from data.connect import now
+from data.reading.browse import QUERIES
 from data.recording.recorder import Recorder
 from data.store import Store
 from tests.support.places import ROOT

@@ -1,0 +1,8 @@
+"""Counted things in words."""
+
+from __future__ import annotations
+
+
+def number_of(count: int, one: str, many: str = "") -> str:
+    """Return "1 takeover", "2,410 takeovers"; ``many`` where it is not ``one`` with an s."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -1,0 +1,73 @@
+"""`hitl tracks`: the tracks that come with hitl, and those that were driven, with their lap times."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hitl.arguments import Parser
+from hitl.home import add_home, home_path
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    parser = Parser(
+        prog="hitl tracks",
+        description="List the tracks that come with hitl and those that were driven: length, corners, drives, best laps.",
+    )
+    add_home(parser, or_last_demo=True)
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    args = parser.parse_args(argv)
+
+    from data.store import Store
+    from hitl.road.track import load_track, shipped_tracks
+
+    path = home_path(args).store_path
+    rows = {name: _known(load_track(name)) for name in shipped_tracks()}
+    if path.exists():
+        with Store.open_existing(path) as store:
+            for name in store.tracks():
+                rows[name] = {**rows.get(name, {"length_m": None, "corners": []}), **_driven(store, name)}
+    if args.json:
+        print(json.dumps([{"track": name, **row} for name, row in rows.items()], indent=2))
+        return 0
+
+    from hitl.console import console, table
+
+    right = "metres", "drives", "your\nbest lap", "agent's\nbest lap"
+    shown = table("track", "metres", "corners", *right[1:], right=right)
+    for name, row in rows.items():
+        times = ("–" if row[who] is None else f"{row[who]:.1f} s" for who in ("your_best_s", "agent_best_s"))
+        metres = "–" if row["length_m"] is None else f"{row['length_m']:.0f}"
+        shown.add_row(name, metres, ", ".join(row["corners"]) or "–", f"{row['drives']:,}" if row["drives"] else "–", *times)
+    out = console()
+    out.print(shown)
+    out.print("`hitl play --track NAME` drives one of these, `hitl play --track FILE` one of your own.", style="dim")
+    return 0
+
+
+def _known(track: Any) -> dict[str, Any]:
+    corners = [corner.name for corner in track.corners]
+    nothing = {"drives": 0, "your_best_s": None, "agent_best_s": None}
+    return {"length_m": round(track.line.length, 1), "corners": corners, **nothing}
+
+
+def _driven(store: Any, name: str) -> dict[str, Any]:
+    """Return what the store knows of a track: its corners have the player's names."""
+    from data.errors import HitlError
+    from hitl.road.known_tracks import stored_track
+    from hitl.screens.lap_times import best_laps
+
+    corners = store.corners(name)
+    best = best_laps(store, name, corners)
+    try:
+        length = {"length_m": round(stored_track(store, name).line.length, 1)}
+    except HitlError:  # its file is gone
+        length = {}
+    return {
+        **length,
+        "corners": [corner.name for corner in corners],
+        "drives": len(store.episodes(name)),
+        "your_best_s": best["human"].seconds if "human" in best else None,
+        "agent_best_s": best["agent"].seconds if "agent" in best else None,
+    }

@@ -1,0 +1,40 @@
+"""What the recorded drives say to a player who fails at a corner: where they brake, and where those brake who get through."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from data.records import HUMAN, Corner
+from data.store import Store
+from hitl.road.corner_stats import visit
+
+NEARLY_M = 3.0  # m between two braking points that are as good as the same
+
+
+def braking_advice(store: Store, track: str, corner: Corner, session: int) -> str:
+    """Return a sentence that compares where a player brakes who failed with where humans brake who passed; "" without data.
+
+    ``session``: the player's own; what the scripted driver drove in it is not theirs.
+    """
+    segments = store.segments(track=track, session=session, kind="takeover")
+    own = {s.episode_id for s in segments if s.trigger != "scripted"}
+    passed, failed = [], []
+    for drive in store.placed(track):
+        seen = visit(drive, corner)
+        if seen is None or seen.braking_m is None or seen.braking_driver != HUMAN:
+            continue
+        at = corner.from_m - seen.braking_m
+        if seen.passed:
+            passed.append(at)
+        elif seen.episode_id in own:
+            failed.append(at)
+    if not passed or not own:
+        return ""
+    good = median(passed)
+    if not failed:
+        return f"Whoever gets through brakes at {good:.0f} m; you do not brake before you leave the road."
+    mine = median(failed)
+    off = abs(mine - good)
+    if off < NEARLY_M:
+        return f"You brake at {mine:.0f} m, as those do who get through: it is the steering."
+    return f"Brake at {good:.0f} m: you brake at {mine:.0f} m, {off:.0f} m too {'late' if mine > good else 'early'}."

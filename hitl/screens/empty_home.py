@@ -1,0 +1,75 @@
+"""What a session offers in a home in which no agent has learned anything yet."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Literal
+
+from data.errors import StoreError
+from data.store import Store
+from hitl.home import Home
+from hitl.trainer_process import TrainerProcess
+from takeover_ui.view import Card
+from trainer.daemon import control
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hitl.screens.session_screen import SessionScreen
+    from hitl.session.setup import SessionSetup
+    from takeover_ui.window.window import Window
+
+Choice = Literal["laps", "agent", "drive", "leave"]
+LAPS = 2  # finished ones from which the agent learns the way
+
+
+def nothing_learned(home: Home) -> bool:
+    """Tell whether a home has neither a checkpoint nor a lap."""
+    if not home.store_path.exists():
+        return True
+    with contextlib.suppress(StoreError), Store(home.store_path, read_only=True) as store:
+        return store.latest_checkpoint() is None and not store.segments(kind="lap")
+    return False
+
+
+def offer(window: Window, *, agent: bool) -> Choice:
+    """Ask what to do, and wait for the answer. ``agent``: the demo's agent can be taken."""
+    lines = [f"1  Drive {LAPS} laps yourself: then the trainer starts, and the agent learns to drive like you."]
+    if agent:
+        lines.append("2  Take the demo's agent, which stalls at the hairpin; the trainer starts, and learns from your takeovers.")
+    lines.append("3  Let it drive at random, and take over where you like; `hitl train` beside learns from that.")
+    keys = "1, 2 or 3    Esc: leave" if agent else "1 or 3    Esc: leave"
+    window.card(Card("Nothing has been learned in this home yet.", tuple(lines), keys=keys))
+    answers: dict[str, Choice] = {"1": "laps", "3": "drive", "escape": "leave", **({"2": "agent"} if agent else {})}
+    while not window.closed:
+        for key in sorted(window.keys()):
+            if key in answers:
+                window.card(None)
+                return answers[key]
+        time.sleep(0.02)
+    return "leave"
+
+
+def drive_first_laps(rig: SessionSetup, watch: SessionScreen, seed: int, tell: Callable[[str, str], None]) -> bool:
+    """Let the player drive laps until ``LAPS`` are finished, then start the trainer; False when they leave before."""
+    finished = driven = 0
+    while finished < LAPS:
+        watch.message = f"lap {finished + 1} of {LAPS}: drive to the finish"
+        result = rig.session.episode("lap", seed=1000 * seed + driven)
+        watch.episode_over(result)
+        driven += 1
+        finished += result.reason == "finish"
+        if rig.session.leaving or rig.session.stop():
+            return False
+    watch.message = ""
+    rig.written()
+    start_trainer(rig.home, tell)
+    return True
+
+
+def start_trainer(home: Home, tell: Callable[[str, str], None]) -> None:
+    """Start a trainer that outlives the session, unless one is at work. Raises TrainingError."""
+    if not control.running(home.store_path):
+        TrainerProcess(home, "--quiet", detached=True).wait_for_heartbeat()
+        tell("good", "The trainer is running in the background, and goes on after this session: `hitl train stop` ends it.")

@@ -1,0 +1,98 @@
+"""Lap times as a driver knows them: running, last, best of each driver, and the difference at each corner's end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from data.reading.drives import EpisodeSummary
+from data.records import Corner
+from data.store import Store
+from takeover_ui.view import LapView
+
+SHOWN_S = 3.0  # for which the comparison at a corner's end stays
+
+
+@dataclass(frozen=True)
+class Lap:
+    """A finished lap. ``splits``: seconds from the start to each corner's end."""
+
+    seconds: float
+    splits: Mapping[str, float] = field(default_factory=dict)
+
+
+class LapTimes:
+    """Follows the laps of a session. A lap is of the ``human``, the ``agent`` or the ``scripted`` driver who drove all of it."""
+
+    def __init__(self, corners: Iterable[Corner], hz: float, best: Mapping[str, Lap] | None = None) -> None:
+        """``best``: the fastest recorded lap of each driver."""
+        self._ends = [(corner.to_m, corner.name) for corner in corners]
+        self._hz = hz
+        self.best: dict[str, Lap] = dict(best or {})
+        self.last: float | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._steps = 0
+        self._splits: dict[str, float] = {}
+        self._drivers: set[str] = set()
+        self._delta: tuple[str, float, float] | None = None  # corner, seconds against the best, when
+
+    def step(self, steps: int, progress: float, driver: str, reason: str = "") -> None:
+        """One step was driven. ``steps``: of this episode so far; ``reason``: why the episode ends with it, if it does."""
+        if steps <= self._steps:
+            self._begin()
+        self._steps = steps
+        now = steps / self._hz
+        self._drivers.add(driver)
+        fastest = min(self.best.values(), key=lambda lap: lap.seconds, default=None)
+        for end, name in self._ends:
+            if progress >= end and name not in self._splits:
+                self._splits[name] = now
+                if fastest is not None and name in fastest.splits:
+                    self._delta = name, now - fastest.splits[name], now
+        if reason == "finish":
+            self._finished(now)
+
+    def _finished(self, seconds: float) -> None:
+        self.last = seconds
+        if len(self._drivers) != 1:
+            return
+        (driver,) = self._drivers
+        if driver not in self.best or seconds < self.best[driver].seconds:
+            self.best[driver] = Lap(seconds, dict(self._splits))
+
+    def view(self) -> LapView:
+        """Return what the screen shows now."""
+        now = self._steps / self._hz
+        shown = self._delta if self._delta is not None and now - self._delta[2] < SHOWN_S else None
+        you, agent = (self.best[who].seconds if who in self.best else None for who in ("human", "agent"))
+        corner, delta = shown[:2] if shown is not None else ("", None)
+        return LapView(now, self.last, you, agent, corner, delta)
+
+
+def best_laps(store: Store, track: str, corners: Iterable[Corner]) -> dict[str, Lap]:
+    """Return the fastest recorded lap of each driver on a track."""
+    corners = tuple(corners)
+    finished = [e for e in store.episodes(track) if e.reason == "finish" and e.purpose != "practice"]
+    scripted = {session.id for session in store.sessions(track) if session.driver == "scripted"}
+    groups = {
+        "human": [e for e in finished if e.purpose == "lap" and e.session_id not in scripted],
+        "scripted": [e for e in finished if e.purpose == "lap" and e.session_id in scripted],
+        "agent": [e for e in finished if e.purpose != "lap" and not e.human_steps],
+    }
+    return {
+        who: _lap(store, min(laps, key=lambda e: e.length / e.hz), corners) for who, laps in groups.items() if laps
+    }
+
+
+def _lap(store: Store, episode: EpisodeSummary, corners: tuple[Corner, ...]) -> Lap:
+    drive = store.steps(episode, columns=("t", "progress"))
+    splits = {}
+    for corner in corners:
+        beyond = np.flatnonzero(drive.progress >= corner.to_m)
+        if len(beyond):
+            splits[corner.name] = float(drive.t[beyond[0]]) / episode.hz
+    return Lap(episode.length / episode.hz, splits)

@@ -1,0 +1,228 @@
+"""What the demo says and asks: cards, advice from the recorded drives, practice, who drives while a person only watches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pygame
+import pytest
+
+from data.records import Corner
+from data.store import Store
+from hitl.demo import window as demo_window
+from hitl.demo.advice import braking_advice
+from hitl.demo.cards import closing_card, intro_card, outcome_card, practice_card, turn_card, unfinished
+from hitl.demo.demo import DemoResult, Measurement
+from hitl.demo.window import DemoWindow
+from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman
+from hitl.home import Home
+from hitl.pads.base import PadState
+from hitl.protocols import EpisodeResult
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
+from takeover_ui.overlay import card as cards
+from takeover_ui.report.contents import Report, Score
+from takeover_ui.view import Card
+from tests.support import sample_screens as samples
+
+CORNER = Corner("hairpin", 185.0, 240.0)
+ENTER = PadState(buttons=frozenset({"star"}))
+QUIT = PadState(buttons=frozenset({"quit"}))
+ARROW = PadState(gas=1.0)
+
+
+def measured(passes: int, finished: int, of: int = 20) -> Measurement:
+    results = [
+        EpisodeResult("evaluation", "finish" if k < finished else "off_road", 300 + k, total=70.0, passed={"hairpin": k < passes})
+        for k in range(of)
+    ]
+    return Measurement(results, "hairpin", 1)
+
+
+def outcome() -> DemoResult:
+    after = Measurement([], "hairpin", None)
+    return DemoResult("default", 0, CORNER, measured(0, 0), after, 12.0, 3, 900, 1_500, 60.0, stand_in_seconds=4.0)
+
+
+def score(passes: int, finished: int, best_lap: float | None = None) -> Score:
+    return Score(tuple(k < passes for k in range(20)), 70.0, finished, 3_000, "the most recent evaluation", best_lap)
+
+
+def report(after: Score | None) -> Report:
+    return Report("demo", samples.scene(), CORNER, before=score(0, 0), after=after)
+
+
+EVERY = (
+    intro_card("hairpin", 20),
+    turn_card("hairpin", measured(0, 0), stand_in=True),
+    practice_card("hairpin", 3, "Brake at 160 m: you brake at 172 m, 12 m too late.", 5),
+    closing_card(),
+    outcome_card(outcome(), report(score(20, 0))),
+    outcome_card(outcome(), report(score(20, 19, 15.0))),
+    outcome_card(outcome(), report(None)),
+)
+
+
+@pytest.mark.parametrize("size", [(640, 480), (1024, 768), (1280, 720), (3840, 2160)])
+@pytest.mark.parametrize("card", EVERY)
+def test_a_card_shows_all_its_words(card: Card, size: tuple[int, int]) -> None:
+    surface = pygame.Surface(size)
+    marks = cards.draw(surface, card)
+    box = next(m.rect for m in marks if m.name == "card")
+    assert surface.get_rect().contains(box)
+    texts = [m for m in marks if m.text]
+    assert not any(m.shortened for m in texts)
+    assert all(box.contains(m.rect) for m in texts)
+    assert not any(a.rect.colliderect(b.rect) for k, a in enumerate(texts) for b in texts[k + 1 :])
+    said = " ".join(m.text for m in texts)
+    for words in (card.title, *card.lines, *(cell for row in card.rows for cell in row)):
+        assert " ".join(words.split()) in " ".join(said.split())
+
+
+def test_what_was_not_measured_is_a_dash_and_laps_that_were_not_finished_get_a_sentence() -> None:
+    rows = outcome_card(outcome(), report(None)).rows
+    assert [row[2] for row in rows] == ["after", "–", "–", "–", "–"]
+    assert [row[1] for row in rows] == ["before", "0 of 20", "0 of 20", "–", "70.0"]
+    assert "finishes none of these laps" in unfinished(report(score(20, 0)))
+    assert unfinished(report(score(20, 18))) == ""
+    assert outcome_card(outcome(), report(score(20, 18, 15.04))).rows[3][2] == "15.0 s"
+    said = outcome_card(outcome(), report(score(20, 18))).lines[0]
+    assert said == "3 takeovers: you 8.0 s, the scripted driver 4.0 s. 1,500 updates."
+    left = replace(outcome(), before=measured(0, 0, of=7))
+    assert {row[1] for row in outcome_card(left, report(score(20, 18))).rows[1:]} == {"–"}, "what the report knows is of before"
+
+
+class Window:
+    """Keeps the cards that it is given."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self.cards: list[Card | None] = []
+
+    def card(self, card: Card | None) -> None:
+        self.cards.append(card)
+
+    def toast(self, text: str, level: str = "info") -> None:
+        pass
+
+
+class Pad:
+    """Gives one reading after the other, the last one for ever."""
+
+    name = "planned"
+
+    def __init__(self, *readings: PadState) -> None:
+        self.readings = list(readings)
+
+    def read(self) -> PadState:
+        return self.readings.pop(0) if len(self.readings) > 1 else self.readings[0]
+
+
+def asking(*readings: PadState) -> tuple[DemoWindow, Window, Any]:
+    shown = Window()
+    screen = DemoWindow(shown, CORNER)  # type: ignore[arg-type]
+    session = SimpleNamespace(human=HumanDriver(Pad(*readings)), leaving=False)  # type: ignore[arg-type]
+    screen._rig = SimpleNamespace(session=session)  # type: ignore[assignment]
+    return screen, shown, session
+
+
+@pytest.mark.parametrize(
+    ("readings", "answer", "leaves"),
+    [
+        ((PadState(), ENTER), True, False),
+        ((PadState(), QUIT), False, True),
+        ((ENTER, ENTER), False, False),  # held since the drive
+        ((PadState(), ARROW), False, False),
+        ((PadState(),), False, False),
+    ],
+)
+def test_a_question_is_answered_by_a_press_and_by_waiting(
+    readings: tuple[PadState, ...], answer: bool, leaves: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_window, "READ_S", 0.2)
+    screen, shown, session = asking(*readings)
+    assert screen._asked(Card("?")) is answer
+    assert session.leaving is leaves
+    assert shown.cards == [Card("?"), None]
+
+
+def test_a_hand_that_still_drives_answers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo_window, "STILL_DRIVES_S", 0.1)
+    screen, _, _ = asking(*[PadState(), ARROW] * 2, PadState(), ENTER)
+    assert screen._asked(Card("?"))
+
+
+def test_practice_is_offered_after_three_failures_of_the_person_and_of_no_one_else() -> None:
+    screen, _, _ = asking(PadState())
+    failed = EpisodeResult("drive", "off_road", progress=200.0, human_steps=20, passed={"hairpin": False})
+
+    def over(result: EpisodeResult, person: bool) -> None:
+        screen._person_drove = person
+        screen.episode_over(result)
+
+    for _ in range(5):
+        over(failed, False)
+    assert screen._failed == 0
+    over(failed, True)
+    over(replace(failed, progress=50.0), True)  # never came to the corner
+    over(failed, True)
+    assert not screen.offers_practice()
+    over(replace(failed, passed={"hairpin": True}), True)
+    assert screen._failed == 0
+    for _ in range(3):
+        over(failed, True)
+    assert screen._failed == 3
+
+
+def test_the_scripted_driver_comes_back_when_the_person_has_stopped() -> None:
+    stand_in = SimpleNamespace(begin=lambda: None, name="scripted", read=lambda info: (PadState(gas=0.2), "scripted"))
+    pad = Pad(PadState())
+    wheel = HumanOrScripted(HumanDriver(pad), stand_in)  # type: ignore[arg-type]
+
+    def episode(*readings: PadState) -> str:
+        wheel.begin()
+        pad.readings = list(readings)
+        return [wheel.read({})[1] for _ in readings][-1]
+
+    assert [episode(PadState()) for _ in range(3)] == ["", "scripted", "scripted"]
+    assert episode(PadState(), ARROW) == ""
+    assert [episode(PadState()) for _ in range(5)] == ["", "", "", "scripted", "scripted"]
+    wheel.claim()
+    assert [episode(PadState()) for _ in range(4)] == ["", "", "", "scripted"]
+    assert isinstance(wheel.stand_in, ScriptedHuman) is False
+
+
+def test_advice_compares_where_the_player_brakes_with_where_those_who_pass_do(tmp_path: Path) -> None:
+    """Laps that pass brake in time. A player who takes the wheel late and never brakes is told where the others do."""
+    from hitl.drivers.human import scripted_human
+    from tests.support.held import Cruise
+
+    home = Home(tmp_path)
+    with SessionSetup(home, SessionOptions(), human=lambda track: scripted_human(track, "expert", None)) as rig:
+        rig.session.episode("lap", seed=0)
+        corner = rig.corner("hairpin")
+
+    class FullGas:
+        name = "planned"
+        at = 0
+
+        def read(self) -> PadState:
+            self.at += 1
+            return PadState(gas=1.0, buttons=frozenset({"takeover"} if self.at > 60 else ()))
+
+        def rumble(self, *how: float) -> None:
+            pass
+
+    with SessionSetup(home, SessionOptions(), human=lambda track: HumanDriver(FullGas())) as rig:  # type: ignore[arg-type]
+        rig.session.policy = Cruise()  # type: ignore[assignment]
+        rig.session.episode(seed=0)
+        rig.written()
+        session = rig.recorder.session_id
+        with Store(home.store_path, read_only=True) as store:
+            said = braking_advice(store, rig.track.name, corner, session)
+    assert said.startswith("Whoever gets through brakes at 1")
+    assert "you do not brake" in said

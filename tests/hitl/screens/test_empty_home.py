@@ -1,0 +1,119 @@
+"""A home in which nothing was learned: what is offered, and laps that begin an agent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hitl.commands.play import _choice, command_line
+from hitl.demo.shipped import open_shipped
+from hitl.drivers.human import scripted_human
+from hitl.home import Home
+from hitl.protocols import EpisodeResult
+from hitl.screens import empty_home
+from hitl.screens.empty_home import drive_first_laps, nothing_learned, offer
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
+from takeover_ui.view import Card
+
+
+class Window:
+    """Presses the keys that it is given, one after the other; then it is closed."""
+
+    def __init__(self, *pressed: str) -> None:
+        self.pressed = list(pressed)
+        self.cards: list[Card | None] = []
+
+    @property
+    def closed(self) -> bool:
+        return not self.pressed
+
+    def keys(self) -> frozenset[str]:
+        return frozenset({self.pressed.pop(0)})
+
+    def card(self, card: Card | None) -> None:
+        self.cards.append(card)
+
+
+@pytest.mark.parametrize(
+    ("pressed", "choice"),
+    [(("left", "1"), "laps"), (("2",), "agent"), (("3",), "drive"), (("escape",), "leave"), ((), "leave")],
+)
+def test_the_player_chooses_with_a_key(pressed: tuple[str, ...], choice: str) -> None:
+    window = Window(*pressed)
+    assert offer(window, agent=True) == choice  # type: ignore[arg-type]
+    first = window.cards[0]
+    assert first is not None
+    assert [line[0] for line in first.lines] == ["1", "2", "3"]
+
+
+def test_the_demos_agent_is_not_offered_where_it_cannot_be_taken() -> None:
+    window = Window("2", "3")
+    assert offer(window, agent=False) == "drive"  # type: ignore[arg-type]
+    assert window.cards[0] is not None
+    assert [line[0] for line in window.cards[0].lines] == ["1", "3"]
+
+
+def test_an_empty_home_is_asked_about_once(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    assert nothing_learned(home)
+
+    def choice(window: Any, *words: str) -> str:
+        return _choice(command_line().parse_args(list(words)), home, "default", window)
+
+    for words in (["--lap"], ["--pad", "none"], ["--episodes", "3"]):
+        assert choice(Window("1"), *words) == "drive", "what to do is clear"
+    assert choice(None) == "drive"
+    assert choice(Window("2")) == "agent"
+    assert not nothing_learned(home), "the demo's agent is here now"
+    assert choice(Window("1")) == "drive"
+
+
+def test_laps_alone_are_something_to_learn_from(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    with SessionSetup(home, SessionOptions(), human=lambda track: scripted_human(track, "expert", None)) as rig:
+        rig.session.episode("drive", seed=0, until_m=5.0)
+        rig.written()
+        assert nothing_learned(home)
+        rig.session.episode("lap", seed=0)
+        rig.written()
+        assert not nothing_learned(home)
+
+
+def test_laps_are_driven_until_two_are_finished_and_then_the_trainer_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Any] = []
+
+    class Trainer:
+        def __init__(self, home: Any, *arguments: str, detached: bool) -> None:
+            started.append((home, detached))
+
+        def wait_for_heartbeat(self) -> None:
+            pass
+
+    monkeypatch.setattr(empty_home, "TrainerProcess", Trainer)
+    monkeypatch.setattr(empty_home, "control", SimpleNamespace(running=lambda path: False))
+    reasons = ["off_road", "finish", "off_road", "finish"]
+    seen: list[str] = []
+    session = SimpleNamespace(leaving=False, stop=lambda: False)
+    session.episode = lambda purpose, seed: EpisodeResult(purpose, reasons.pop(0))
+    home = SimpleNamespace(store_path=None)
+    rig: Any = SimpleNamespace(session=session, home=home, written=lambda: None)
+    watch: Any = SimpleNamespace(message="", episode_over=lambda result: seen.append(watch.message))
+    told: list[str] = []
+    assert drive_first_laps(rig, watch, 0, lambda level, text: told.append(text))
+    assert [text[:10] for text in seen] == ["lap 1 of 2", "lap 1 of 2", "lap 2 of 2", "lap 2 of 2"]
+    assert started == [(home, True)]
+    assert "hitl train stop" in told[0]
+    reasons[:] = ["stopped"]
+    session.leaving = True
+    assert not drive_first_laps(rig, watch, 0, lambda level, text: told.append(text))
+    assert len(started) == 1
+
+
+def test_the_offer_in_a_home_that_holds_the_demos_agent_is_not_made(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    open_shipped(home)
+    assert not nothing_learned(home)

@@ -1,0 +1,86 @@
+"""Lap times, and how the agent does without help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from data.records import Corner
+from data.store import Store
+from hitl.drivers.human import scripted_human
+from hitl.home import Home
+from hitl.screens.lap_times import SHOWN_S, Lap, LapTimes, best_laps
+from hitl.screens.without_help import LAST, Try, WithoutHelp, recorded_tries
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
+
+FIRST, SECOND = Corner("first", 100.0, 150.0), Corner("second", 200.0, 240.0)
+
+
+def lap(times: LapTimes, metres_a_step: float, *, human: bool, finish: bool = True, end: float = 300.0) -> None:
+    steps = round(end / metres_a_step)
+    for k in range(1, steps + 1):
+        times.step(k, k * metres_a_step, "human" if human else "agent", "finish" if finish and k == steps else "")
+
+
+def test_each_driver_has_a_best_lap_and_a_lap_with_help_is_of_no_one() -> None:
+    times = LapTimes((FIRST, SECOND), 20.0)
+    assert times.view().last is None
+    lap(times, 1.0, human=False)
+    assert (times.view().last, times.view().best_agent, times.view().best_you) == (15.0, 15.0, None)
+    lap(times, 1.5, human=True)
+    assert (times.view().last, times.view().best_agent, times.view().best_you) == (10.0, 15.0, 10.0)
+    lap(times, 1.2, human=True)
+    assert (times.view().last, times.view().best_you) == (12.5, 10.0)
+    for k in range(1, 151):
+        times.step(k, 2.0 * k, "human" if k > 100 else "agent", "finish" if k == 150 else "")
+    assert (times.view().last, times.view().best_agent, times.view().best_you) == (7.5, 15.0, 10.0)
+    lap(times, 3.0, human=False, finish=False)
+    assert times.view().last == 7.5, "a lap that does not reach the finish has no time"
+
+
+def test_the_end_of_a_corner_is_compared_with_the_best_lap_for_a_moment() -> None:
+    times = LapTimes((FIRST, SECOND), 20.0, {"human": Lap(15.0, {"first": 7.5, "second": 12.0})})
+    for k in range(1, 101):
+        times.step(k, 1.5 * k, "agent")
+    shown = times.view()
+    assert (shown.corner, shown.delta) == ("first", pytest.approx(-2.5))
+    assert shown.running == 5.0
+    for k in range(101, 101 + round(SHOWN_S * 20)):
+        times.step(k, 151.0, "agent")
+    assert times.view().delta is None
+    times.step(1, 0.5, "agent")
+    assert (times.view().running, times.view().delta) == (0.05, None)
+
+
+def test_best_laps_come_from_the_store_with_the_times_at_the_corners(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with SessionSetup(home, SessionOptions(), human=lambda track: scripted_human(track, "expert", None)) as rig:
+        results = [rig.session.episode("lap", seed=k) for k in range(2)]
+        rig.written()
+        assert {r.reason for r in results} == {"finish"}
+        with Store(home.store_path, read_only=True) as store:
+            best = best_laps(store, rig.track.name, rig.corners)
+            assert recorded_tries(store, rig.track.name) == []
+    assert set(best) == {"scripted"}, "not a lap of the player"
+    assert best["scripted"].seconds == min(r.steps for r in results) / 20.0
+    assert 0.0 < best["scripted"].splits["hairpin"] < best["scripted"].seconds
+
+
+def test_the_agent_is_judged_by_the_corner_in_which_it_fails_most() -> None:
+    bad, good = Try(210.0, 50.0, False), Try(300.0, 100.0, True)
+    assert WithoutHelp((FIRST, SECOND)).said() == ""
+    assert WithoutHelp((FIRST, SECOND)).shares() == ()
+    alone = WithoutHelp((FIRST, SECOND), [bad] * 8)
+    assert alone.said() == "alone at second: 0 of 8"
+    assert alone.ceiling == 50.0
+    for _ in range(3):
+        alone.add(good)
+    alone.add(Try(260.0, 80.0, False))  # through the corner, and off the road later
+    assert alone.said() == f"alone at second: 4 of {LAST}"
+    assert alone.shares()[-1] == (12.0, 0.4)
+    assert alone.shares()[0] == (1.0, 0.0)
+    assert alone.ceiling == 50.0, "the ceiling is what was before this session"
+    assert WithoutHelp((FIRST, SECOND), [good]).said() == "alone to the finish: 1 of 1"
+    assert WithoutHelp((FIRST, SECOND), [good]).ceiling is None

@@ -1,0 +1,74 @@
+"""The command line itself: help, mistyped commands, readers that go away, tracks, counted things."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from data.words import number_of
+from hitl import cli
+from hitl.home import Home
+
+
+def test_help_of_a_command_is_its_own_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main(["help", "tracks"])
+    assert left.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: hitl tracks")
+    assert cli.main(["help"]) == 0
+    assert "tracks" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("trcks", "tracks"), ("hepl", "help"), ("Report", "report")])
+def test_a_mistyped_command_gets_a_suggestion(typed: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([typed]) == 2
+    assert capsys.readouterr().err.rstrip().endswith(f"Did you mean '{meant}'?")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a closed pipe is another error there")
+@pytest.mark.parametrize("words", [["--help"], ["tracks"], ["tracks", "--help"]])
+def test_a_reader_that_goes_away_is_no_error(words: list[str], tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as gone:
+        result = subprocess.run(
+            [sys.executable, "-m", "hitl", *words],
+            stdout=gone,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            env={**os.environ, "HITL_HOME": str(tmp_path)},
+        )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_tracks_lists_what_comes_with_hitl_and_what_was_driven(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from hitl.session.setup import SessionSetup
+    from hitl.session_options import SessionOptions
+
+    home = Home(tmp_path / "home")
+    assert cli.main(["tracks", "--home", str(home.root), "--json"]) == 0
+    before = {row["track"]: row for row in json.loads(capsys.readouterr().out)}
+    assert before["default"]["corners"] == ["hairpin"]
+    assert {row["drives"] for row in before.values()} == {0}
+    assert not home.root.exists()
+    track = tmp_path / "mine.toml"
+    track.write_text('name = "mine"\nwidth = 30\nsegments = [{straight = 40}]')
+    with SessionSetup(home, SessionOptions(track=str(track))) as rig:
+        rig.session.episode("drive", seed=0)
+    assert cli.main(["tracks", "--home", str(home.root), "--json"]) == 0
+    after = {row["track"]: row for row in json.loads(capsys.readouterr().out)}
+    assert set(after) == {*before, "mine"}
+    assert (after["mine"]["drives"], after["mine"]["length_m"]) == (1, pytest.approx(40.0, abs=1.0))
+    assert cli.main(["tracks", "--home", str(home.root)]) == 0
+    assert "mine" in capsys.readouterr().out
+
+
+def test_one_thing_is_not_several() -> None:
+    assert [number_of(n, "takeover") for n in (0, 1, 2, 1234)] == ["0 takeovers", "1 takeover", "2 takeovers", "1,234 takeovers"]
+    assert [number_of(n, "try", "tries") for n in (1, 2)] == ["1 try", "2 tries"]
