@@ -14,6 +14,8 @@ Trial = Callable[[Actor, int], float]
 of the lap it drives on average, 0 to 1."""
 LUCK = 0.8
 """Share of what is remembered of the best trial that is kept when the proven weights are tried again."""
+PATIENCE = 2_000
+"""Updates for which the newest weights may be held back; then they are given up, and learning goes on from the proven ones."""
 TIME_SHARE = 0.1
 """Share of the trainer's time that trials may take."""
 
@@ -31,6 +33,9 @@ class Proving:
         self._next = -math.inf
         self.share: float | None = None
         """How much of the lap the best weights so far drove in their trial: luck in it fades with each trial that is repeated."""
+        self._good_at = learner.updates  # when the newest weights last were the proven ones
+        self.gave_up = False
+        """Whether the newest weights were given up in the last trial."""
         self.held_back: float | None = None
         """What the newest weights drove of it, while that is less; None while they are the proven ones."""
 
@@ -72,6 +77,11 @@ class Proving:
             self._learner.prove()
             self.share = max(newest, self.share or 0.0)
         self.held_back = None if taken else newest
+        self.gave_up = not taken and self._learner.updates - self._good_at >= PATIENCE
+        if self.gave_up:
+            self._learner.return_to_proven()
+        if taken or self.gave_up:
+            self._good_at = self._learner.updates
         now = self._clock()
         self._next = now + (now - began) / TIME_SHARE
         return taken

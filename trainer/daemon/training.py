@@ -12,7 +12,7 @@ from trainer.daemon import control
 from trainer.daemon.checkpointing import CheckpointWriter
 from trainer.daemon.intake import Intake
 from trainer.daemon.metric_logs import MetricRows
-from trainer.daemon.proving import Proving, Trial
+from trainer.daemon.proving import PATIENCE, Proving, Trial
 from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import LearnerStart
 from trainer.daemon.update_budget import LapsFirst
@@ -184,6 +184,9 @@ class Training:
         self._proving.use(None if remembers else self._trials(self.intake.names))
         if (self._proving.due or (at_once and self._proving.trial is not None)) and self.learner.healthy():
             self._proving.offer()
+            if self._proving.gave_up:
+                text = f"For {PATIENCE:,} updates new weights came less far in trials: learning goes on from those that drive."
+                self._report.event("given_up", text)
         self._report.beat.held_back = self._proving.state
 
     def _write_metrics(self) -> None:

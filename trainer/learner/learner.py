@@ -254,6 +254,15 @@ class Learner(ABC):
         on_drives = max(0, self.updates - self.clones_until)
         return self.config.q_after_laps * min(1.0, on_drives / max(1, self.config.q_warmup_updates))
 
+    def return_to_proven(self) -> None:
+        """The newest weights were no good for long: go on from the proven ones, with the critics as they are."""
+        assert self.proven is not None
+        kept = {name: value for name, value in self.proven.state_dict().items() if not name.startswith("units.")}
+        for network in (self.actor, self.average):
+            if network is not None:
+                network.load_state_dict(kept, strict=False)  # units are the critics', too
+        self.actor_optimiser = FlatOptimiser(self.actor_flat, self.config.betas_actor, self.config.weight_decay_actor)
+
     # How it is doing
 
     def metrics(self) -> dict[str, float]:

@@ -10,15 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import CheckpointError
+from tests.support.batches import ACT, OBS, random_episode
 from tests.support.daemon_runs import ACTIONS, NAMES, SMALL, drive, newest, train
 from trainer.checkpoints.files import actor_of, has_proven, load, newest_actor_of, save
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.checkpoints.packed import policy_only
 from trainer.daemon.daemon import Daemon
 from trainer.daemon.heartbeat import read_heartbeat
-from trainer.daemon.proving import TIME_SHARE, Proving
+from trainer.daemon.proving import PATIENCE, TIME_SHARE, Proving
 from trainer.daemon.wish import Wish
 from trainer.learner.make import make_learner
+from trainer.presets import PRESETS
+from trainer.replay.replay import Replay
 
 SEEN = torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
 
@@ -32,6 +35,9 @@ class Weights:
 
     def prove(self) -> None:
         self.proven = self.newest
+
+    def return_to_proven(self) -> None:
+        self.newest = self.proven
 
 
 def trial_of(luck: dict[int, float]):
@@ -125,6 +131,53 @@ def test_what_was_proven_elsewhere_is_not_proven_here() -> None:
     learner.proven = 0.5
     Proving(learner).use(None)
     assert learner.proven is None, "where nothing can be tried the newest weights drive"
+
+
+def test_weights_that_stay_worse_for_long_are_given_up() -> None:
+    learner = Weights()
+    learner.newest = 0.8
+    proving = Proving(learner)
+    proving.use(trial_of({}))
+    assert proving.offer()
+    learner.newest = 0.3
+    for learner.updates in (100, PATIENCE - 1):
+        assert not proving.offer()
+        assert (learner.newest, proving.gave_up) == (0.3, False)
+    learner.updates = PATIENCE
+    assert not proving.offer()
+    assert (learner.newest, proving.gave_up) == (0.8, True)
+    learner.newest = 0.4
+    learner.updates += PATIENCE - 1
+    assert not proving.offer()
+    assert not proving.gave_up, "it begins anew"
+    learner.newest = 0.9
+    assert proving.offer()
+    assert not proving.gave_up
+
+
+@pytest.mark.parametrize("average", [None, 0.9])
+def test_to_give_weights_up_leaves_the_critics_as_they_are(average: float | None) -> None:
+    learner = make_learner(OBS, ACT, PRESETS["plain"].with_values(hidden=16, quantiles=5, batch_size=8, actor_average=average))
+    replay = Replay(OBS, ACT, learner.config)
+    replay.add(random_episode(1))
+    batch = replay.sample(8, torch.Generator().manual_seed(0))
+    learner.update(batch)
+    learner.prove()
+    seen = torch.randn(5, OBS)
+    did = learner.driving.act(seen)
+    for _ in range(3):
+        learner.update(batch)
+    assert not torch.equal(learner.newest.act(seen), did)
+    critics = {name: value.clone() for name, value in learner.critics.state_dict().items()}  # the units are among them
+    learner.return_to_proven()
+    for actor in (learner.actor, learner.newest):
+        actor.units = learner.proven.units
+        assert torch.equal(actor.act(seen), did)
+        actor.units = learner.critics.units
+    assert all(torch.equal(value, critics[name]) for name, value in learner.critics.state_dict().items())
+    assert learner.actor_optimiser.steps == 0
+    learner.update(batch)
+    assert not torch.equal(learner.newest.act(seen), did), "it learns on"
 
 
 def changed(learner) -> None:
