@@ -69,8 +69,13 @@ def is_installed(extra):
 def note_installed(extra):
     """Note it. Where that cannot be written, pip looks again the next time."""
     try:
-        with open(STAMP, "a", encoding="utf-8") as file:
-            file.write(stamp(extra) + "\n")
+        with open(STAMP, encoding="utf-8") as file:
+            before = [line for line in file if line.rstrip("\n").endswith(" " + HERE)]  # another folder's is replaced by this one
+    except (OSError, ValueError):
+        before = []
+    try:
+        with open(STAMP, "w", encoding="utf-8") as file:
+            file.writelines([*before, stamp(extra) + "\n"])
     except OSError:
         pass
 

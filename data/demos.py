@@ -86,7 +86,7 @@ class DemoRule:
         stop = segment.stop
         if moved is not None and _failed(segment):
             stop = max(segment.start, min(stop, moved))
-        cut = round(self._cut_s(segment) * segment.hz)
+        cut = min(round(self._cut_s(segment) * segment.hz), (stop - segment.start) // 2)
         return segment.start + segment.trim_start, min(segment.stop - segment.trim_stop, stop - cut)
 
     def _cut_s(self, segment: Segment | SegmentRecord) -> float:

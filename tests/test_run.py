@@ -52,6 +52,18 @@ def test_another_pyproject_or_a_package_that_is_gone_is_installed_again(run, mon
     assert [words[1] for words in run.ran] == ["pip", "hitl"] * 3
 
 
+def test_another_clone_takes_its_place_and_gives_it_back(run, monkeypatch):
+    here = run.HERE
+    run.main(["demo"])
+    monkeypatch.setattr(run, "HERE", os.path.join(here, "tests"))
+    monkeypatch.setattr(run, "stamp", lambda extra: f"sum {extra} {run.HERE}")
+    run.main(["demo"])
+    monkeypatch.setattr(run, "HERE", here)
+    run.main(["demo"])
+    run.main(["demo"])
+    assert [words[1] for words in run.ran] == ["pip", "hitl", "pip", "hitl", "pip", "hitl", "hitl"]
+
+
 def test_what_pip_could_not_install_is_not_run_and_is_tried_again(run):
     run.fails = True
     assert "could not be installed" in run.main(["demo"])

@@ -338,6 +338,11 @@ IN_STEPS = {"horizon_s": "gamma", "n_step_s": "n_step", "stalled_s": "stalled_st
 """What may also be set for a step, or in steps; that takes precedence."""
 
 
+def seconds_of(steps: str) -> set[str]:
+    """Return the setting in seconds that one in steps takes precedence over; empty where there is none."""
+    return {name for name, other in IN_STEPS.items() if other == steps}
+
+
 def beyond_bounds(name: str, value: object) -> bool:
     """Whether a value is a number that this setting does not allow."""
     if isinstance(value, bool) or not isinstance(value, int | float):

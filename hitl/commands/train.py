@@ -152,6 +152,7 @@ def _lines(every_s: float = 60.0) -> Callable[[Heartbeat, Watch], None]:
 def _wish(home: Home, args: argparse.Namespace) -> Wish:
     """Return what is asked of the trainer: a preset or tmrl's settings, what is set in the home, the command line."""
     from hitl.settings import COMMAND_LINE, load
+    from trainer.config import seconds_of
     from trainer.daemon.wish import Wish, read_pairs
 
     if args.device not in ("auto", "cpu"):
@@ -174,8 +175,10 @@ def _wish(home: Home, args: argparse.Namespace) -> Wish:
         print(note, file=sys.stderr, flush=True)
     insisted = {name for name in asked if settings.origin.get(f"train.{name}") == COMMAND_LINE}
     init = Path(args.init) if args.init else None
+    # What the command line says of a time goes before steps that are set in the home.
+    train = {k: v for k, v in settings.train.items() if k in asked or not asked.keys() & seconds_of(k)}
     return Wish.of(
-        settings.train, base, insisted=frozenset(insisted), init=init, fresh=args.fresh, device=args.device
+        train, base, insisted=frozenset(insisted), init=init, fresh=args.fresh, device=args.device
     )
 
 

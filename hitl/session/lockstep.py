@@ -95,8 +95,8 @@ class Lockstep:
         c = self.config
         self.budget = UpdateBudget(c.utd, c.warmup_steps, lap_utd=c.lap_utd)
         self.proving = Proving(self.learner)
-        if proves:
-            self.proving.use(SoloDrives(self.rig.track).lap_share)
+        self._solo = SoloDrives(self.rig.track, settings=self.rig.task.settings) if proves else None
+        self.proving.use(self._solo.lap_share if self._solo is not None else None)
         self._generator = torch.Generator().manual_seed(config.seed)
         self._follower = Follower(home.store_path)
         self._store = Store(home.store_path)
@@ -138,6 +138,8 @@ class Lockstep:
         """Close the session and the store."""
         self._follower.close()
         self._store.close()
+        if self._solo is not None:
+            self._solo.close()
         self.rig.close()
 
     def __enter__(self) -> Lockstep:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.errors import HitlError
+from data.errors import HitlError, InputFileError
 from data.reading.update import Layout
+from data.records import SessionRecord
+from data.reward import RewardSettings
 from data.store import Store
 from hitl.games.driving_env import DrivingEnv
 from hitl.games.registry import COPIES
@@ -27,7 +29,8 @@ from hitl.task.driving_task import TaskSettings
 if TYPE_CHECKING:
     from trainer.networks.actor_critic import Actor
 
-ATTEMPTS = 20  # drives in a trial
+ATTEMPTS, LEAST = 20, 4  # drives in a trial, and on a long road
+ROAD_M = 8_000.0  # m that a trial drives in all
 FIRST_SEED, SEEDS_APART = 7_000_000, 100  # their starts are those of no evaluation
 
 
@@ -62,11 +65,13 @@ class SoloDrives:
         """
         import torch
 
+        weights = next(iter(actor.parameters()), None)
+        device = weights.device if weights is not None else "cpu"
         results = [Solo() for _ in self.envs]
         seen = np.stack([env.reset(seed=first_seed + k)[0] for k, env in enumerate(self.envs)])
         driving = list(range(len(self.envs)))
         while driving:
-            actions = actor.act(torch.from_numpy(seen[driving]), True).numpy()
+            actions = actor.act(torch.from_numpy(seen[driving]).to(device), True).cpu().numpy()
             still = []
             for k, action in zip(driving, actions, strict=True):
                 observation, reward, terminated, truncated, info = self.envs[k].step(action)
@@ -99,7 +104,7 @@ class Trials:
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._driven: tuple[object, ...] = ()
+        self._driven: tuple[object, ...] | None = None
         self._drives: SoloDrives | None = None
 
     def __call__(self, layout: Layout) -> Callable[[Actor, int], float] | None:
@@ -109,22 +114,30 @@ class Trials:
         """
         with contextlib.suppress(HitlError), Store(self._home.store_path, read_only=True) as store:
             session = store.newest_session()
-            driven = (session.env, session.track, session.hz, layout) if session is not None else ()
+            driven = None if session is None else (session.env, session.track, session.hz, dict(session.reward), layout)
             if session is not None and driven != self._driven:
+                drives = self._copies(store, session, layout) if session.env in COPIES else None
                 self.close()
-                self._driven = driven
-                if session.env in COPIES:
-                    self._drives = self._copies(stored_track(store, session.track), COPIES[session.env], session.hz, layout)
+                self._driven, self._drives = driven, drives
         return self._drives.lap_share if self._drives is not None else None
 
-    def _copies(self, track: Track, game: str, hz: float, layout: Layout) -> SoloDrives | None:
-        """Return the copies; None where the game is seen and driven in another way by now than the actor has learned."""
+    def _copies(self, store: Store, session: SessionRecord, layout: Layout) -> SoloDrives | None:
+        """Return copies of what a session drives; None where it is seen in another way by now than the actor has learned.
+
+        Raises HitlError where the settings cannot be read at the moment.
+        """
         from hitl.settings import load
 
-        settings = load(self._home, "observation", "reward").task
-        drives = SoloDrives(track, settings=settings, game=resolve_name(game))
+        reward = RewardSettings.of(session.reward) if session.reward else None
+        settings = replace(load(self._home, "observation").task, reward=reward)
+        try:
+            track = stored_track(store, session.track)
+        except InputFileError:  # nobody has its line any more
+            return None
+        episodes = min(ATTEMPTS, max(LEAST, round(ROAD_M / track.line.length)))
+        drives = SoloDrives(track, episodes, settings, resolve_name(COPIES[session.env]))
         env = drives.envs[0]
-        if (env.task.names(env.game.action_names), env.game.action_names) == layout and settings.hz == hz:
+        if (env.task.names(env.game.action_names), env.game.action_names) == layout and settings.hz == session.hz:
             return drives
         drives.close()
         return None

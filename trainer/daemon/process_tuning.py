@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import psutil
 import torch
 
-FITS = 0.7
-"""Share of the free memory that a replay may take: sessions, the game and the networks want some, too."""
+FITS = 0.5
+"""Share of the free memory that a replay may take: while it grows it is there one and a half times, and the game wants some."""
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
 
 

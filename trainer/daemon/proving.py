@@ -12,12 +12,15 @@ from trainer.networks.actor_critic import Actor
 Trial = Callable[[Actor, int], float]
 """Has an actor drive alone in copies of the game, without noise, from the starts of the trial with this number; returns how much
 of the lap it drives on average, 0 to 1."""
+WORSE = 0.1
+"""Share of a lap that weights may come less far than the best so far, even where those before come no farther: else small steps
+down would add up."""
 LUCK = 0.8
-"""Share of what is remembered of the best trial that is kept when the proven weights are tried again."""
+"""Share of what is remembered of the best trial that is kept when those weights are tried again: luck in it fades."""
 PATIENCE = 2_000
 """Updates for which the newest weights may be held back; then they are given up, and learning goes on from the proven ones."""
-TIME_SHARE = 0.1
-"""Share of the trainer's time that trials may take."""
+PAUSE, PAUSE_AFTER_HELP = 9.0, 2.0
+"""Pauses between trials, in times of the last trial: trials take a tenth of the trainer's time, and a third after help."""
 
 
 class Proving:
@@ -30,9 +33,11 @@ class Proving:
         self._learner, self._clock = learner, clock
         self.trial: Trial | None = None
         self._count = self._tried_at = 0
-        self._next = -math.inf
+        self._ended, self._took = -math.inf, 0.0
         self.share: float | None = None
-        """How much of the lap the best weights so far drove in their trial: luck in it fades with each trial that is repeated."""
+        """How much of the lap the best weights so far drive, by their trials."""
+        self._best: Actor | None = None
+        """These, or None: the proven ones."""
         self._good_at = learner.updates  # when the newest weights last were the proven ones
         self.gave_up = False
         """Whether the newest weights were given up in the last trial."""
@@ -41,10 +46,10 @@ class Proving:
 
     def use(self, trial: Trial | None) -> None:
         """Try actors by this from now on; None: they cannot be tried here, and the newest drive."""
-        if trial is None or (self.trial is not None and trial != self.trial):  # what was proven was proven elsewhere
+        if trial is None:
             self._learner.proven = None
-        if trial != self.trial:
-            self.trial, self.share, self.held_back, self._next = trial, None, None, -math.inf
+        if trial != self.trial:  # on another road the proven weights must prove themselves again
+            self.trial, self.share, self.held_back, self._best, self._ended = trial, None, None, None, -math.inf
 
     @property
     def state(self) -> str:
@@ -58,8 +63,9 @@ class Proving:
 
     @property
     def due(self) -> bool:
-        """Whether actors can be tried, and it is time to do so again: at once where the human has shown something new."""
-        return self.trial is not None and (self._clock() >= self._next or self._learner.helped_at > self._tried_at)
+        """Whether actors can be tried, and it is time to do so again: sooner where the human has shown something new."""
+        pause = PAUSE_AFTER_HELP if self._learner.helped_at > self._tried_at else PAUSE
+        return self.trial is not None and self._clock() >= self._ended + pause * self._took
 
     def offer(self) -> bool:
         """Try the newest weights; tells whether they drive now."""
@@ -67,21 +73,26 @@ class Proving:
         began, self._tried_at = self._clock(), self._learner.updates
         self._count += 1
         proven, newest = self._learner.proven, self.trial(self._learner.newest, self._count)
-        taken = proven is None or (self.share is not None and newest >= self.share)
+        taken = proven is None or newest == self.share
         if proven is not None and not taken:
-            # Perhaps these starts are harder, or the best trial was luck: the proven weights drive from the same ones.
-            before = self.trial(proven, self._count)
-            taken = newest >= before
-            self.share = before if self.share is None else LUCK * self.share + (1 - LUCK) * before
+            # The others drive from the same starts, which may be easier or harder than those before.
+            best = self.trial(proven if self._best is None else self._best, self._count)
+            before = best if self._best in (None, proven) else self.trial(proven, self._count)
+            taken = newest >= before and newest >= best - WORSE
+            is_best = newest >= best and newest >= (self.share or 0.0)
+            self.share = best if self.share is None else LUCK * self.share + (1 - LUCK) * best
+        else:
+            is_best = proven is None
         if taken:
             self._learner.prove()
-            self.share = max(newest, self.share or 0.0)
+        if taken and is_best:
+            self._best, self.share = self._learner.proven, newest
         self.held_back = None if taken else newest
         self.gave_up = not taken and self._learner.updates - self._good_at >= PATIENCE
         if self.gave_up:
             self._learner.return_to_proven()
         if taken or self.gave_up:
             self._good_at = self._learner.updates
-        now = self._clock()
-        self._next = now + (now - began) / TIME_SHARE
+        self._ended = self._clock()
+        self._took = self._ended - began
         return taken

@@ -135,5 +135,7 @@ def _from_file(
         learner.clones_until = min(learner.clones_until, learner.updates)  # the laps of that run are not these
         learner.reward_scale.zero_()  # what is paid here may be of another unit
         learner.forget_rewards()
+    if wish.init is not None and learner.proven is not None:
+        learner.return_to_proven()  # what drove, and was evaluated
     unknown = unknown_settings(path.name, meta.config)
     return LearnerStart(learner, config, meta, path, record.id if record else None, own, tensors, unknown)

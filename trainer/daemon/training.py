@@ -63,7 +63,7 @@ class Training:
                 return True
         if self._checkpoints.behind and self.learner.healthy() and (self.learner.updates or self._may_drive):
             self._write_metrics()
-            self._checkpoint()
+            self._checkpoint(last=True)
         return False
 
     @property
@@ -142,7 +142,7 @@ class Training:
     def _caught_up(self, asked: list[str]) -> None:
         """Tell the sessions that wait for it that the newest checkpoint has learned from all that they drove."""
         if self._checkpoints.behind and self.learner.updates and self._may_drive and self.learner.healthy():
-            self._checkpoint(at_once=True)  # they wait for it anyway
+            self._checkpoint()
         for name in asked:
             control.withdraw(self._root, name)
 
@@ -171,23 +171,35 @@ class Training:
         for kind, text, level in events:
             self._report.event(kind, text, level)
 
-    def _checkpoint(self, at_once: bool = False) -> bool:
-        """Write a checkpoint, and try its weights if it is time to; False when there is no room for it."""
-        self._prove(at_once)
+    def _checkpoint(self, *, last: bool = False) -> bool:
+        """Write a checkpoint, and try its weights if it is time to; False when there is no room for it.
+
+        ``last``: the run ends, and whoever ends it does not wait for a trial.
+        """
+        self._prove(offer=not last)
         written = self._checkpoints.write()
         if written:
             self._write_heartbeat(self._report.beat.state)
         return written
 
-    def _prove(self, at_once: bool) -> None:
+    def _prove(self, offer: bool) -> None:
         remembers = self.config.network == "recurrent"  # trials drive many cars at once, and it remembers one
         self._proving.use(None if remembers else self._trials(self.intake.names))
-        if (self._proving.due or (at_once and self._proving.trial is not None)) and self.learner.healthy():
-            self._proving.offer()
-            if self._proving.gave_up:
-                text = f"For {PATIENCE:,} updates new weights came less far in trials: learning goes on from those that drive."
-                self._report.event("given_up", text)
+        if offer and self._proving.due and self.learner.healthy() and self._offer() and self._proving.gave_up:
+            text = f"For {PATIENCE:,} updates new weights came less far in trials: learning goes on from those that drive."
+            self._report.event("given_up", text)
         self._report.beat.held_back = self._proving.state
+
+    def _offer(self) -> bool:
+        """Try the newest weights; False where that cannot be done. It is an aid, and training goes on without."""
+        try:
+            self._proving.offer()
+        except Exception as error:  # of a game, whatever it may be
+            self._report.event("trials", f"Weights cannot be tried here ({type(error).__name__}): the newest drive.", "warning")
+            self._trials = lambda names: None
+            self._proving.use(None)
+            return False
+        return True
 
     def _write_metrics(self) -> None:
         self._rows.write(self.learner, self.intake, self._last_batch)

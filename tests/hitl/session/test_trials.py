@@ -1,6 +1,7 @@
 """Drives of an actor alone in copies of the game, and which of a checkpoint's weights drive."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -44,9 +45,16 @@ def agent_of(home: Home):
     return load(max(home.checkpoints.glob("*.safetensors")))
 
 
-class Coasts:
+class Coasts(torch.nn.Module):
     def act(self, seen, deterministic):
+        assert all(p.device == seen.device for p in self.parameters())
         return torch.tensor([[0.2, 0.0]]).repeat(len(seen), 1)
+
+
+class CoastsElsewhere(Coasts):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.empty(1, device="meta"))
 
 
 def test_a_trial_drives_the_track_of_the_newest_session(home):
@@ -57,7 +65,7 @@ def test_a_trial_drives_the_track_of_the_newest_session(home):
     assert drives.track.name == "default"
     drives.envs = drives.envs[:2]
     assert 0.0 < trial(Coasts(), 1) < 0.4
-    assert trial(Coasts(), 1) == trial(Coasts(), 1)
+    assert trial(Coasts(), 1) == trial(Coasts(), 1) == trial(CoastsElsewhere(), 1)
     assert trial(Coasts(), 2) != trial(Coasts(), 1), "each trial has its own starts"
     with SessionSetup(home, SessionOptions(track="esses", real_time=False)):
         pass
@@ -80,6 +88,34 @@ def test_where_it_cannot_be_tried(home, tmp_path):
         assert Trials(home)(layout) is None
         store.db.execute("UPDATE sessions SET kind = 'import', track = 'default'")
         assert Trials(home)(layout) is None
+
+
+def test_it_is_driven_by_the_rules_of_the_session_whatever_is_set_now(home):
+    trials = Trials(home)
+    settings = home.root / "settings.toml"
+    settings.write_text("[observation]\npoints = 'many'\n")
+    assert trials(layout_of(home)) is None
+    settings.write_text("[reward]\nmax_stray = 1.0\n")
+    trial = trials(layout_of(home))
+    assert trial is not None, "the settings can be read again"
+    with Store(home.store_path) as store:
+        session = store.newest_session()
+        stored = json.loads(store.db.execute("SELECT reward FROM sessions WHERE id = ?", (session.id,)).fetchone()[0])
+        assert trial.__self__.envs[0].task.reward.settings.max_stray == stored["max_stray"] != 1.0
+        reward = json.dumps(stored | {"max_stray": 3.0})
+        store.db.execute("UPDATE sessions SET reward = ? WHERE id = ?", (reward, session.id))
+    other = trials(layout_of(home))
+    assert other.__self__.envs[0].task.reward.settings.max_stray == 3.0
+    settings.write_text("[observation")
+    assert trials(layout_of(home)) == other, "what is known stays while a file cannot be read"
+
+
+def test_a_long_road_is_tried_by_fewer_drives(home, tmp_path):
+    line = tmp_path / "long.csv"
+    line.write_text("x,y\n" + "\n".join(f"{x},{40 * np.sin(x / 80):.2f}" for x in range(0, 3000, 5)))
+    with SessionSetup(home, SessionOptions(track=str(line), real_time=False)):
+        pass
+    assert len(Trials(home)(layout_of(home)).__self__.envs) == 4
 
 
 def test_a_whole_lap_is_all_of_it():
@@ -134,3 +170,8 @@ def test_in_lockstep_a_collapse_is_not_driven(home):
         assert lockstep.proving.held_back < lockstep.proving.share
         noisy, greedy = lockstep.drive(1), lockstep.drive(1)
         assert greedy.progress > 100 > noisy.progress, "the newest weights no longer drive"
+        tensors, numbers = lockstep.learner.tensors(), lockstep.learner.numbers()
+    with Lockstep(home, SessionOptions(kind="demo"), config, init=init) as lockstep:
+        lockstep.learner.load(tensors, numbers)
+        lockstep.proving.use(None)
+        assert lockstep.learner.driving is lockstep.learner.newest, "without trials the newest drive"

@@ -150,3 +150,28 @@ def test_one_replay_and_the_published_rule_are_as_they_were() -> None:
     assert takeover_floor(HITL, 5, 128, 256) == 5
     assert takeover_floor(HITL, 60, 128, 512) == 32
     assert takeover_floor(HITL, 60, 6, 12, length=20) == 1
+
+
+def test_the_replay_keeps_the_shares_of_kinds() -> None:
+    config = TINY.with_values(own_finishes=1, kind_fraction=0.25, takeover_fraction=0.0)
+    replay = Replay(OBS, ACT, config)
+    for k in range(40):
+        replay.add(random_episode(k, 50, purpose="lap"))
+    finish = random_episode(100, 50)
+    finish.episodes[100] = dataclasses.replace(finish.episodes[100], reason="finish")
+    replay.add(finish)
+    rows = replay.draw_rows(200, 0, 64, torch.Generator().manual_seed(0)).numpy()
+    assert (replay.table.driver[rows] != 1).mean() == pytest.approx(0.25, abs=0.02)
+
+
+def test_a_failed_takeover_shows_nothing_of_the_time_in_which_the_car_stood() -> None:
+    replay = Replay(OBS, ACT, TINY.with_values(failed_takeovers=True, failed_cut_s=0.5))
+    driver = np.zeros(100, np.uint8)
+    driver[20:] = 1
+    update = random_episode(1, 100, driver=driver)
+    update.episodes[1] = dataclasses.replace(update.episodes[1], reason="stalled", stood=30)
+    (number,) = update.segments
+    update.segments[number] = dataclasses.replace(update.segments[number], outcome="failed", hz=20.0)
+    replay.add(update)
+    t = replay.table.t[replay.demo.slots.numpy()]
+    assert (t.min(), t.max()) == (20, 100 - 30 - 10 - 1)

@@ -1,3 +1,4 @@
+import argparse
 import dataclasses
 import json
 from pathlib import Path
@@ -415,3 +416,22 @@ def test_settings_of_earlier_versions_are_named_where_they_did_something() -> No
     assert kept == {"utd": 4}
     assert said == ["settings.toml: bc_loss is not a setting of this version and is ignored: cloning is by the squared error of "
                     "the greedy action."]  # fmt: skip
+
+
+def test_a_time_on_the_command_line_goes_before_steps_that_are_set_in_the_home(tmp_path) -> None:
+    from hitl.commands.train import _wish
+    from hitl.home import Home
+
+    (tmp_path / "settings.toml").write_text("[train]\nn_step = 5\ngamma = 0.9\n")
+
+    def times(*pairs: str):
+        return _wish(Home(tmp_path), arguments(*pairs)).config_where(True).times(20.0)
+
+    def arguments(*pairs: str) -> argparse.Namespace:
+        common = {"preset": None, "seed": None, "tmrl_config": None, "init": None, "fresh": False, "device": "cpu"}
+        return argparse.Namespace(set=list(pairs), quiet=True, background=False, **common)
+
+    assert times()[:2] == (0.9, 5)
+    assert times("n_step_s=0.5")[:2] == (0.9, 10)
+    assert times("n_step_s=0.5", "horizon_s=5")[:2] == (0.99, 10)
+    assert times("n_step_s=0.5", "n_step=2")[:2] == (0.9, 2), "what is typed in steps goes before what is typed in seconds"
