@@ -17,7 +17,7 @@ from data.files.text_files import read_json
 FORMAT, VERSION = "hitl-field-kit", 1
 MOST_BYTES = 2**20
 """Real ones have some ten thousand."""
-DONE, SKIPPED, FAILED = "done", "skipped", "failed"
+DONE, SKIPPED, MISSING, FAILED = "done", "skipped", "missing", "failed"
 
 _NAME = Meta(pattern=r"\A[a-z][a-z0-9_]*\Z", max_length=60)
 Name = Annotated[str, _NAME]
@@ -29,10 +29,13 @@ Figures = Annotated[dict[Name, Single | Annotated[list[Single], Meta(max_length=
 
 
 class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one measurement gave. ``state``: ``done``, ``skipped`` or ``failed``; ``problem`` says why, "" where it is done."""
+    """What one measurement gave; ``problem`` says why there is nothing, "" where it is done.
+
+    ``state``: ``done``; ``skipped`` by the player; ``missing``: something that it needs; ``failed``: by a fault of ours.
+    """
 
     name: Name
-    state: Annotated[str, one_of(DONE, SKIPPED, FAILED)]
+    state: Annotated[str, one_of(DONE, SKIPPED, MISSING, FAILED)]
     wall_s: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
     problem: Text = ""
     figures: Figures = {}

@@ -10,13 +10,17 @@ from hitl.field_kit.site import Figures, Site
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """``question``: what is done, before it is done. ``holds``: what the kit holds of it. ``where``: ``module:function``."""
+class KitMeasurement:
+    """``question``: what is done, before it is done. ``holds``: what the kit holds of it. ``where``: ``module:function``.
+
+    ``needs``: other measurements, without which this one cannot be made.
+    """
 
     name: str
     question: str
     holds: str
     where: str
+    needs: tuple[str, ...] = ()
 
     def make(self, site: Site) -> Figures:
         """Make it. Raises whatever goes wrong."""
@@ -25,50 +29,51 @@ class Measurement:
 
 
 MEASUREMENTS = (
-    Measurement(
+    KitMeasurement(
         "machine",
         "I look at the machine: system, processor, memory, Python and packages, graphics card. Some seconds.",
         "versions of system, Python and packages; models of processor and graphics card; memory",
         "machine:measure",
     ),
-    Measurement(
+    KitMeasurement(
         "clock",
         "I keep a rhythm of 20 ticks a second, ten seconds as other programs run and ten as a session does. Keep your hands off.",
         "how late ticks come here",
         "clock:measure",
     ),
-    Measurement(
+    KitMeasurement(
         "pad",
         "I read your own pad for ten seconds: hands off for the first two, then move everything to its ends and press buttons. "
         "Plug it in now.",
         "the pad's model, its controls, where they rest, how far they go, how often they change",
         "pads:measure_own",
     ),
-    Measurement(
+    KitMeasurement(
         "virtual_pad",
         "I plug in a virtual pad, look whether it can be heard, and unplug it. Some seconds.",
         "whether a virtual pad can be made and is heard",
         "pads:measure_virtual",
     ),
-    Measurement(
+    KitMeasurement(
         "telemetry",
         "I listen to TrackMania for ten seconds. Be on a map, and drive a little with your own pad or keys: steer, gas, brake.",
         "what the plugin sends, how often, with what gaps, and the least and most of each number",
         "telemetry:measure",
     ),
-    Measurement(
+    KitMeasurement(
         "steering",
         "I steer TrackMania's car with the virtual pad for ten seconds. Stand on a map, go back to the game and touch nothing.",
         "what the game makes of the stick, and how soon",
         "steering:measure",
+        needs=("telemetry", "virtual_pad"),
     ),
-    Measurement(
+    KitMeasurement(
         "overlay",
-        "I show the overlay for eight seconds. Click into the game in the first three, so that we see whether it keeps the focus.",
+        "I show the overlay for eight seconds. Click into the game in the first three, to see whether it keeps the focus.",
         "how many pictures the overlay draws, and whether it takes the focus",
         "overlay:measure",
     ),
-    Measurement(
+    KitMeasurement(
         "takeover",
         "I run a session of twenty seconds, into a store that is deleted. If you have a pad, hold and let go a shoulder button "
         "again and again.",

@@ -30,9 +30,10 @@ _PATTERNS = (
     r"(?:\b[A-Za-z]:[\\/]|\\\\)[^\"'<>|;:\n]*",  # Windows paths may hold blanks, so what follows in the sentence goes, too
     r"(?<![\w.])~?/(?!dev/)(?:[^\s\"'<>|;:,)]|[ ](?=[^\s]*/))+",
     r"\b(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}\b",  # IPv4
-    r"(?<![\w:])(?:[0-9A-Fa-f]{0,4}[:-]){3,7}[0-9A-Fa-f]{1,4}(?![\w:])",  # IPv6, and the addresses of network and Bluetooth
-    r"\b(?=(?:[A-Za-z_-]*\d){5})[A-Za-z0-9_-]{8,}\b",  # serial numbers: long, and mostly digits
-    r"\b(?=[0-9A-Fa-f]*\d)[0-9A-Fa-f]{12,}\b",
+    r"(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{1,4}(?![\w:])",  # IPv6, and addresses of network and Bluetooth cards
+    r"\b(?=[\w-]*\d)(?:[0-9A-Fa-f]{2,4}-){2,7}[0-9A-Fa-f]{2,4}\b",
+    r"\b(?=(?:[A-Za-z_]*\d){5})\w{8,}\b",  # serial numbers: long, and mostly digits
+    r"\b(?=[A-Fa-f]*\d)[0-9A-Fa-f]{12,}\b",
 )
 _ANY = re.compile("|".join(_PATTERNS))
 

@@ -14,8 +14,8 @@ from rich.text import Text
 from data.errors import HitlError, shown
 from hitl import __version__
 from hitl.console import table
-from hitl.field_kit.kit import DONE, FAILED, FORMAT, SKIPPED, VERSION, Kit, Measured, write
-from hitl.field_kit.measurements import MEASUREMENTS, Measurement
+from hitl.field_kit.kit import DONE, FAILED, FORMAT, MISSING, SKIPPED, VERSION, Kit, Measured, write
+from hitl.field_kit.measurements import MEASUREMENTS, KitMeasurement
 from hitl.field_kit.private import Private
 from hitl.field_kit.site import Site
 from hitl.home import Home
@@ -40,13 +40,17 @@ def record(path: Path, home: Home, env: str, *, ask: Ask | None, tell: Callable[
         tell("Nothing was written.")
         return False
     write(path, kit)
-    tell(f"Written: {path.name}. `hitl doctor --read {path.name}` shows all figures in it.")
+    tell(f'Written: {path.name}. `hitl doctor --read "{path.name}"` shows all figures in it.')
     return True
 
 
 def _measured(site: Site, ask: Ask | None) -> Iterable[Measured]:
     """Yield what each measurement gave, until the player ends it."""
+    done: set[str] = set()
     for number, measurement in enumerate(MEASUREMENTS, 1):
+        if without := [name for name in measurement.needs if name not in done]:
+            yield Measured(measurement.name, MISSING, problem=f"it needs {' and '.join(without)}")
+            continue
         site.tell(f"\n{number} of {len(MEASUREMENTS)}, {measurement.name}: {measurement.question}")
         answer = _answer(ask, "Enter does it, s skips it, q ends and packs what there is: ")
         if answer == TO_END:
@@ -57,23 +61,24 @@ def _measured(site: Site, ask: Ask | None) -> Iterable[Measured]:
         try:
             one = make(measurement, site)
         except KeyboardInterrupt:
-            yield Measured(measurement.name, FAILED, problem="the player broke it off")
+            yield Measured(measurement.name, SKIPPED, problem="the player broke it off")
             return
+        if one.state == DONE:
+            done.add(one.name)
         site.tell("Done." if one.state == DONE else f"Not measured: {one.problem}")
         yield one
 
 
-def make(measurement: Measurement, site: Site) -> Measured:
+def make(measurement: KitMeasurement, site: Site) -> Measured:
     """Make one measurement; whatever goes wrong becomes its problem."""
-    began, figures, problem = time.perf_counter(), dict[str, object](), ""
+    began, figures, state, problem = time.perf_counter(), dict[str, object](), DONE, ""
     try:
-        figures = site.made[measurement.name] = measurement.make(site)
+        figures = measurement.make(site)
     except HitlError as error:
-        problem = str(error)
+        state, problem = MISSING, str(error)
     except Exception as error:  # never the error's own text: no one knows what is in it
-        problem = f"{type(error).__name__} in {_place(error)}"
+        state, problem = FAILED, f"{type(error).__name__} in {_place(error)}"
     wall_s = round(time.perf_counter() - began, 3)
-    state = FAILED if problem else DONE
     return Measured(measurement.name, state, wall_s, site.private.text(problem), site.private.figures(figures))
 
 

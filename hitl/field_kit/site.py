@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from data.errors import HitlError
@@ -19,16 +19,9 @@ class MissingError(HitlError):
 
 @dataclass
 class Site:
-    """``env``: the environment that is meant. ``tell`` prints a sentence. ``made``: the figures so far, by measurement."""
+    """``env``: the environment that is meant. ``tell`` prints a sentence."""
 
     home: Home
     env: str
     private: Private
     tell: Callable[[str], None]
-    made: dict[str, Figures] = field(default_factory=dict)
-
-    def need(self, name: str, why: str) -> Figures:
-        """Return what another measurement has found. Raises MissingError, with what is missing, where it has found nothing."""
-        if name not in self.made:
-            raise MissingError(why)
-        return self.made[name]
