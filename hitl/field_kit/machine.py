@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 import sys
 from importlib import metadata
 
@@ -62,6 +63,7 @@ def _torch() -> Figures:
     return {
         "torch_cuda": torch.version.cuda,
         "cuda_usable": there,
+        "nvidia_driver": shutil.which("nvidia-smi") is not None,
         "graphics_card": torch.cuda.get_device_name(0) if there else None,
         "graphics_memory_gb": torch.cuda.get_device_properties(0).total_memory / 1e9 if there else None,
     }

@@ -34,7 +34,7 @@ def measure(site: Site) -> Figures:
             "opened_s": opened_s,
             "pictures_per_s": drawn / seconds,
             "send_ms_max": cost_ms,
-            "got_the_focus_times": window.focused,
+            "got_the_focus_times": window.focus_gained,
             "closed_by_itself": window.closed,
             **_compared(before, after),
         }

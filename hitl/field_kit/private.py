@@ -46,9 +46,12 @@ class Private:
         self._values: set[str] = set()
         with contextlib.suppress(Exception):  # a user without a name, as in some containers
             self.add(getpass.getuser())
-        self.add(platform.node(), platform.node().partition(".")[0], Path.home().name, *(os.environ.get(w, "") for w in _WHO))
-        places = (home.root, Path.home(), Path.cwd(), Path(tempfile.gettempdir()), Path(sys.prefix), Path(sys.base_prefix))
-        self._values |= {text for place in places if len(text := str(place)) > 3}
+        with contextlib.suppress(RuntimeError):
+            self.add(Path.home().name)
+        self.add(platform.node(), platform.node().partition(".")[0], *(os.environ.get(name, "") for name in _WHO))
+        for place in (Path.home, Path.cwd, tempfile.gettempdir, lambda: home.root, lambda: sys.prefix, lambda: sys.base_prefix):
+            with contextlib.suppress(OSError, RuntimeError):  # no such folder any more, or no home
+                self._values |= {text for text in [str(place())] if len(text) > 3}
         self._values |= {v for k, v in os.environ.items() if len(v) >= _LONG and not k.upper().startswith(_TOLD)}
 
     def add(self, *words: str) -> None:

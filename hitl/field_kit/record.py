@@ -13,7 +13,7 @@ from rich.text import Text
 
 from data.errors import HitlError, shown
 from hitl import __version__
-from hitl.console import table
+from hitl.console import console, table
 from hitl.field_kit.kit import DONE, FAILED, FORMAT, MISSING, SKIPPED, VERSION, Kit, Measured, write
 from hitl.field_kit.measurements import MEASUREMENTS, KitMeasurement
 from hitl.field_kit.private import Private
@@ -36,9 +36,11 @@ def record(path: Path, home: Home, env: str, *, ask: Ask | None, tell: Callable[
     for one, measurement in zip(kit.measurements, MEASUREMENTS, strict=False):
         tell(f"  {one.name}: {measurement.holds if one.state == DONE else f'{one.state}. {one.problem}'.rstrip('. ')}.")
     tell(f"\n{HOLDS}")
-    if _answer(ask, f"Enter writes {path.name}, q throws all away: ") == TO_END:
-        tell("Nothing was written.")
-        return False
+    while answer := _answer(ask, f"Enter writes {path.name}, s shows every figure before, q throws all away: "):
+        if answer == TO_END:
+            tell("Nothing was written.")
+            return False
+        console().print(shown_kit(kit))
     write(path, kit)
     tell(f'Written: {path.name}. `hitl doctor --read "{path.name}"` shows all figures in it.')
     return True
@@ -76,8 +78,9 @@ def make(measurement: KitMeasurement, site: Site) -> Measured:
         figures = measurement.make(site)
     except HitlError as error:
         state, problem = MISSING, str(error)
-    except Exception as error:  # never the error's own text: no one knows what is in it
-        state, problem = FAILED, f"{type(error).__name__} in {_place(error)}"
+    except Exception as error:  # never its own text: no one knows what is in it
+        said = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""  # the system's words
+        state, problem = FAILED, f"{type(error).__name__}{said} in {_place(error)}"
     wall_s = round(time.perf_counter() - began, 3)
     return Measured(measurement.name, state, wall_s, site.private.text(problem), site.private.figures(figures))
 

@@ -20,7 +20,7 @@ from hitl.field_kit.pads import open_own
 from hitl.field_kit.site import Figures, MissingError, Site
 from hitl.home import Home
 from hitl.pads.base import Pad, PadState
-from hitl.protocols import Tick
+from hitl.protocols import EpisodeResult, Tick
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.settings import settings_path
@@ -142,7 +142,7 @@ def _session(site: Site, home: Home, pad: Pad) -> Figures:
     ) as rig:
         rig.policy.begin_episode()  # loading torch for the first time is no part of driving
         ends[0] = time.perf_counter() + SECONDS
-        results = []
+        results: list[EpisodeResult] = []
         while not rig.session.stop() and not rig.session.leaving:
             results.append(rig.session.episode("drive", seed=len(results)))
         lateness = rig.lateness

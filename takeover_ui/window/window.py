@@ -113,7 +113,7 @@ class Window:
         return int(self._told[0])
 
     @property
-    def focused(self) -> int:
+    def focus_gained(self) -> int:
         """How often the window has got the focus."""
         return int(self._told[1])
 

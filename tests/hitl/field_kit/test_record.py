@@ -83,6 +83,13 @@ def test_nothing_is_written_where_the_player_says_so_or_has_gone(tmp_path, three
     assert not (tmp_path / "kit.json").exists()
 
 
+def test_every_figure_can_be_seen_before_anything_is_written(tmp_path, three, capsys):
+    *_, written = run(tmp_path, "", "q", "s", "q")
+    assert not written
+    assert "late_ms" in capsys.readouterr().out
+    assert not (tmp_path / "kit.json").exists()
+
+
 def test_ctrl_c_breaks_one_off_and_packs_the_rest(tmp_path, three, monkeypatch):
     stop = KitMeasurement("stop", "I wait.", "nothing", "interrupted")
     monkeypatch.setattr(module, "MEASUREMENTS", [three[0], stop, *three[1:]])
