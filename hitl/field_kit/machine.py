@@ -23,7 +23,7 @@ def measure(site: Site) -> Figures:
 
     return {
         "system": platform.system(),
-        "system_release": platform.release(),
+        "system_release": platform.release().partition("-")[0],  # behind it a kernel of one's own has a name
         "system_version": _system_version(),
         "architecture": platform.machine(),
         "processor": platform.processor(),

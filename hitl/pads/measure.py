@@ -45,7 +45,7 @@ def sweep(pad: Pad, controls: Mapping[str, Read], rest: Mapping[str, float], sec
     while (passed := time.perf_counter() - began) < seconds:
         state = pad.read()
         if not state.connected:
-            raise DeviceError(f"{pad.name} was unplugged; nothing was stored.")
+            raise DeviceError(f"{pad.name} was unplugged in the middle, so nothing was measured.")
         looks += 1
         now = {name: read() for name, read in controls.items()}
         if newest and now != newest:
