@@ -1,19 +1,23 @@
-"""`hitl doctor`: what a session needs on this machine, and what to do where it is missing."""
+"""`hitl doctor`: what a session needs on this machine, and what to do where it is missing; field kits, made and read."""
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
+import sys
+from pathlib import Path
 
 from hitl.arguments import Parser
 from hitl.games.registry import single_words
 from hitl.home import add_home, home_path
 
+KIT = "hitl-field-kit.json"
 MARKS = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "bad": "[red]bad[/]"}
 
 
 def main(argv: list[str]) -> int:
-    """Print one table; 0 when a session can run, 1 when something that it needs is missing."""
+    """Print one table; 0 when a session can run, 1 when something that it needs is missing. Or make or show a field kit."""
     parser = Parser(prog="hitl doctor", description="Look whether this machine has what a session needs.")
     add_home(parser)
     parser.add_argument(
@@ -23,7 +27,25 @@ def main(argv: list[str]) -> int:
         help="what you mean to drive (default: box2d)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+    kits = parser.add_mutually_exclusive_group()
+    kits.add_argument(
+        "--record",
+        nargs="?",
+        const=Path(KIT),
+        type=Path,
+        metavar="FILE",
+        help=f"measure this machine, pads and game in some minutes, each only after asking, into one file without personal "
+        f"data that you can send (default: {KIT})",
+    )
+    kits.add_argument("--read", type=Path, metavar="FILE", help="show what such a file holds")
+    parser.add_argument("--yes", action="store_true", help="with --record: do everything without asking")
     args = parser.parse_args(argv)
+    if args.yes and args.record is None:
+        parser.error("--yes goes with --record")
+    if args.read is not None:
+        return _read(args)
+    if args.record is not None:
+        return _record(args)
 
     from hitl.doctor import BAD, examine
 
@@ -45,3 +67,32 @@ def main(argv: list[str]) -> int:
         bad = [c.name for c in checks if c.state == BAD]
         out.print(f"\nMissing for --env {args.env}: {', '.join(bad)}." if bad else f"\nReady for --env {args.env}.")
     return 1 if any(c.state == BAD for c in checks) else 0
+
+
+def _record(args: argparse.Namespace) -> int:
+    from data.errors import UsageError
+    from hitl.field_kit.kit import check_target
+    from hitl.field_kit.record import record
+
+    if not args.yes and not (sys.stdin is not None and sys.stdin.isatty()):
+        raise UsageError(
+            "This asks before each measurement, so it needs a terminal: type `hitl doctor --record` in one, or add --yes to do "
+            "all of them unasked."
+        )
+    check_target(args.record)
+    return 0 if record(args.record, home_path(args), args.env, ask=None if args.yes else input) else 1
+
+
+def _read(args: argparse.Namespace) -> int:
+    import msgspec
+
+    from hitl.console import console
+    from hitl.field_kit.kit import read
+    from hitl.field_kit.record import shown_kit
+
+    kit = read(args.read)
+    if args.json:
+        print(json.dumps(msgspec.to_builtins(kit), indent=1))
+    else:
+        console().print(shown_kit(kit))
+    return 0

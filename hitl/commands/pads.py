@@ -6,7 +6,7 @@ import argparse
 import json
 import math
 import time
-from statistics import fmean
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from data.errors import DeviceError, UsageError
@@ -155,37 +155,22 @@ def _set(pad: SdlPad, stored: dict[str, Any], wishes: list[str]) -> tuple[SdlPad
 
 def _calibrate(pad: SdlPad, seconds: float) -> PadMap:
     from hitl.pads.mapping import calibrated
+    from hitl.pads.measure import averages, sweep
     from hitl.pads.rest import is_plain, unspoken
 
     buttons = {s for sources in pad.map.buttons.values() for s in sources if is_plain(s)}
     sources = sorted({axis.source for axis in (pad.map.steer, pad.map.gas, pad.map.brake) if axis.source} | buttons)
     print("Hands off ...", flush=True)
-    rest = {source: _average(pad, source) for source in sources}
+    readers = {source: partial(pad.raw, source) for source in sources}
+    rest = averages(pad, readers)
     print(f"Now move stick or wheel and both pedals to their ends, for {seconds:g} s ...", flush=True)
-    seen = {source: (rest[source], rest[source]) for source in sources}
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if not pad.read().connected:
-            raise DeviceError(f"{pad.name} was unplugged; nothing was stored.")
-        for source in sources:
-            value, (low, high) = pad.raw(source), seen[source]
-            seen[source] = (min(low, value), max(high, value))
-        time.sleep(0.005)
+    seen = sweep(pad, readers, rest, seconds).ranges
     silent = [s for s in sources if s != pad.map.steer.source and abs(rest[s] - unspoken(s)) < 1e-3]
     if silent:  # perhaps they had sent nothing yet when their rest was measured
         print("Hands off once more ...", flush=True)
         time.sleep(0.5)
-        rest |= {source: _average(pad, source) for source in silent}
+        rest |= averages(pad, {source: readers[source] for source in silent})
     return calibrated(pad.map, rest, seen)
-
-
-def _average(pad: SdlPad, source: str) -> float:
-    values = []
-    for _ in range(20):
-        pad.read()
-        values.append(pad.raw(source))
-        time.sleep(0.01)
-    return fmean(values)
 
 
 def _reading(pad: Pad) -> dict[str, Any]:

@@ -27,10 +27,12 @@ NO_KEYS_ANYWHERE = (
 )
 _PUMP_S = 0.004  # how long the keyboard may wait to be read
 _FRAME_S = 1 / 30
+TOLD = 2
+"""Counts that the session can look at: pictures drawn, and how often the window got the focus."""
 _STALE_S = 1.5  # nothing new for so long: draw seldom
 
 
-def main(pipe: Connection, slot: Slot, counts: Any, options: WindowOptions) -> None:
+def main(pipe: Connection, slot: Slot, counts: Any, told: Any, options: WindowOptions) -> None:
     """Open the window, say so through the pipe, and run until the player or the session closes it."""
     if options.video is not None:
         os.environ["SDL_VIDEODRIVER"] = options.video
@@ -48,7 +50,7 @@ def main(pipe: Connection, slot: Slot, counts: Any, options: WindowOptions) -> N
         return
     pipe.send("ready")
     try:
-        _Loop(pipe, slot, counts, screen, options.keys_anywhere and not options.game_view).run()
+        _Loop(pipe, slot, counts, told, screen, options.keys_anywhere and not options.game_view).run()
     except (KeyboardInterrupt, BrokenPipeError, EOFError):
         pass  # the session ended first
     finally:
@@ -62,11 +64,11 @@ def _farther(one: str, other: str) -> bool:
 
 
 class _Loop:
-    def __init__(self, pipe: Connection, slot: Slot, counts: Any, screen: Any, keys_anywhere: bool = False) -> None:
+    def __init__(self, pipe: Connection, slot: Slot, counts: Any, told: Any, screen: Any, keys_anywhere: bool = False) -> None:
         from takeover_ui.window.held_keys import key_watch
         from takeover_ui.window.options import KEYS
 
-        self.pipe, self.slot, self.counts, self.screen = pipe, slot, counts, screen
+        self.pipe, self.slot, self.counts, self.told, self.screen = pipe, slot, counts, told, screen
         self.numbers = {name: number for number, name in enumerate(KEYS)}
         self.scene: Scene | None = None
         self.scene_number = 0
@@ -132,8 +134,10 @@ class _Loop:
             for number in range(len(self.counts)):  # a key that is released elsewhere must not stay down here
                 self.counts[number] += self.counts[number] & 1
             self.away = True
-        elif event.type == pygame.WINDOWFOCUSGAINED and self.away:
-            self.away, self.carried = False, self.really_down()
+        elif event.type == pygame.WINDOWFOCUSGAINED:
+            self.told[1] += 1
+            if self.away:
+                self.away, self.carried = False, self.really_down()
 
     def _count(self, down: frozenset[str]) -> None:
         """Count presses and releases by which keys are down now."""
@@ -180,3 +184,4 @@ class _Loop:
         toasts = tuple((level, text) for _, level, text in self.toasts)
         held = tuple(dict.fromkeys((*self.view.held, *sorted(self.carried))))
         self.screen.draw(replace(self.view, toasts=toasts, held=held), now, self.card)
+        self.told[0] += 1

@@ -35,12 +35,13 @@ class Window:
         # An odd count: the key is down. A count that moved on by more than the state tells: it was pressed in between.
         self._counts: Any = context.RawArray("L", len(KEYS))
         self._seen = [0] * len(KEYS)
+        self._told: Any = context.RawArray("L", process.TOLD)
         self._slot = Slot(context)
         ours, theirs = context.Pipe()
         self._pipe: Any = ours  # a Connection, or what stands for one on Windows
         self._process = context.Process(
             target=process.main,
-            args=(theirs, self._slot, self._counts, self.options),
+            args=(theirs, self._slot, self._counts, self._told, self.options),
             name="hitl-window",
             daemon=True,
         )
@@ -109,6 +110,16 @@ class Window:
                 down.append(name)
             self._seen[number] = count
         return frozenset(down) if not self.closed else frozenset()
+
+    @property
+    def drawn(self) -> int:
+        """How many pictures of views were drawn so far."""
+        return int(self._told[0])
+
+    @property
+    def focus_gained(self) -> int:
+        """How often the window has got the focus."""
+        return int(self._told[1])
 
     @property
     def closed(self) -> bool:

@@ -1,10 +1,11 @@
-"""Readers of settings: tmrl's config.json, settings.toml, pads.toml."""
+"""Readers of settings and field kits: tmrl's config.json, settings.toml, pads.toml."""
 
 # ruff: noqa: PT018 (an assertion is one thing that is asked of an answer)
 
 from __future__ import annotations
 
 import functools
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -199,7 +200,38 @@ def _make_settings(text: str):
     return make
 
 
+KIT = {
+    "format": "hitl-field-kit", "version": 1, "hitl": "0.1.0", "env": "trackmania",
+    "measurements": [
+        {"name": "clock", "state": "done", "wall_s": 20.1, "problem": "", "figures": {"late_ms_p99": 1.5, "goes_first": True}},
+        {"name": "pad", "state": "done", "figures": {"name": "Red Pad", "controls": ["leftx"], "control_at_rest": [None]}},
+        {"name": "steering", "state": "missing", "wall_s": 0.0, "problem": "it needs telemetry"},
+    ],
+}  # fmt: skip
+
+
+def _make_kit(rng: Random) -> bytes:
+    return mutate_text(rng, json.dumps(KIT)) if rng.random() < 0.4 else dump_json(mutate_value(rng, KIT, 5))
+
+
+def _use_kit(data: bytes, folder: Path) -> None:
+    import msgspec
+
+    from hitl.console import console
+    from hitl.field_kit.kit import read
+    from hitl.field_kit.record import shown_kit
+
+    (folder / "kit.json").write_bytes(data)
+    kit = read(folder / "kit.json")
+    with console(file=io.StringIO(), width=100) as out:
+        out.print(shown_kit(kit))
+    values = [v for m in kit.measurements for f in m.figures.values() for v in (f if isinstance(f, list) else [f])]
+    assert finite([v for v in values if type(v) is float]), "a figure is not finite"
+    assert msgspec.json.encode(kit)
+
+
 READERS = (
+    Reader("field-kit.json", _make_kit, _use_kit, lambda: json.dumps(KIT).encode()),
     Reader("config.json", _make_config, _use_config, lambda: json.dumps(config_json()).encode()),
     Reader("settings.toml", _make_settings(SETTINGS), _use_settings, SETTINGS.encode),
     Reader("pads.toml", _make_settings(PADS), _use_pads, PADS.encode),

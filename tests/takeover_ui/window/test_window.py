@@ -168,7 +168,7 @@ def loop() -> Iterator[tuple[Any, Any, Any]]:
     ours, theirs = multiprocessing.Pipe()
     counts = multiprocessing.get_context("spawn").RawArray("L", len(KEYS))
     slot = Slot(multiprocessing.get_context("spawn"))
-    yield process._Loop(theirs, slot, counts, Recorded()), ours, counts
+    yield process._Loop(theirs, slot, counts, [0] * process.TOLD, Recorded()), ours, counts
     ours.close()
     theirs.close()
 
