@@ -102,6 +102,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Grouped(config, log)
 
 
+@pytest.fixture(autouse=True)
+def _pads_are_read_anew() -> None:
+    """In a process of their own, a review and a session never meet; here one shuts down what the other has cached."""
+    module = sys.modules.get("hitl.pads.devices")
+    if module is not None and not module.sdl_controller.get_init():
+        module.devices.cache_clear()
+
+
 def _marked_realtime(source: str) -> set[str]:
     """Return the names of the functions and classes that are marked `realtime`, or an empty name where the whole file is."""
     if "mark.realtime" not in source:

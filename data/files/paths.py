@@ -115,3 +115,8 @@ def _kind_of_mount(table: bytes, path: str) -> str:
             found, kind = mount, fields[2].decode("ascii", "replace")
     # Where even the root is one (a container, a machine that boots from the network), there is no other disk to choose.
     return f"a network share ({kind})" if kind in _SHARES and found != b"/" else ""
+
+
+def page_uri(path: Path) -> str:
+    """Return the address at which a browser on this machine opens a file."""
+    return Path(os.path.abspath(path)).as_uri()

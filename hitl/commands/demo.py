@@ -136,12 +136,14 @@ def _stay(window: Window, outcome: Card, report: Path) -> None:
     """Keep the outcome in sight until the player closes it; Enter opens the report."""
     import webbrowser
 
+    from data.files.paths import page_uri
+
     window.card(outcome)
     down = window.keys()
     while not window.closed:
         time.sleep(0.05)
         before, down = down, window.keys()
-        if "return" in down - before and not webbrowser.open(report.absolute().as_uri()):
+        if "return" in down - before and not webbrowser.open(page_uri(report)):
             window.toast(f"There is no browser here: the report is {report.name} in the home folder.", "warning")
 
 
