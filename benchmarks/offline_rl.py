@@ -6,6 +6,7 @@ They keep the replay, the batches, the average and the drives of ours; only the 
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import Any
 
 import torch
@@ -33,9 +34,9 @@ class _OtherActorLoss(PlainTQC):
         descend(loss, self.actor, self.actor_flat, self.actor_optimiser, self.lr(c.lr_actor), c.grad_clip_actor)
         self._follow()
 
+    @abstractmethod
     def actor_loss(self, batch: Batch, head: Tensor) -> Tensor:
         """Return the loss (0-d) of the actor's ``head`` (B, 2A)."""
-        raise NotImplementedError
 
     def q(self, batch: Batch, action: Tensor) -> Tensor:
         """Return the mean over critics and quantiles, (B,)."""

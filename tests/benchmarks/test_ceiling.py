@@ -13,6 +13,7 @@ from hitl.home import Home
 from hitl.session.lockstep import Lockstep
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
+from tests.support.batches import ACT, OBS, random_batch
 from tests.support.places import BENCHMARKS as FOLDER
 from trainer.presets import PRESETS
 
@@ -89,3 +90,28 @@ def test_an_arm_whose_agent_asks_for_help(ceiling, stalled, monkeypatch):
 def test_every_arm_is_of_settings_that_exist(ceiling):
     for arm in ceiling.ARMS.values():
         PRESETS["hitl"].with_values(**arm.settings)
+
+
+@pytest.mark.parametrize("name", ["awac", "td3_bc"])
+def test_another_loss_of_the_actor_finds_the_best_action(ceiling, name):
+    """One step, paid by how near an action comes to what is best there; what is in the batch is chance."""
+    rule = ceiling.OFFLINE_RL[name]
+    small = {"hidden": 32, "lr_actor": 3e-3, "lr_critic": 3e-3, "alpha": 0.0, "actor_average": None, "log_std_max": -1.0}
+    learner = rule.make(OBS, ACT, PRESETS["hitl"].with_values(**rule.settings).with_values(**small))
+
+    def best(seen):
+        return torch.stack((seen[:, 0].tanh() * 0.6, -seen[:, 1].tanh() * 0.6), 1)
+
+    def off(batch):
+        return float((learner.actor.act(batch.observation) - best(batch.observation)).abs().mean())
+
+    g = torch.Generator().manual_seed(0)
+    before = off(random_batch(999))
+    for k in range(300):
+        batch = random_batch(k, 128)
+        batch.action.copy_(2 * torch.rand(batch.action.shape, generator=g) - 1)
+        batch.reward.copy_(-4 * (batch.action - best(batch.observation)).square().sum(1))
+        batch.discount.zero_()
+        batch.cloned.zero_()
+        learner.update(batch)
+    assert off(random_batch(999)) < 0.6 * before
