@@ -32,6 +32,17 @@ class Remembering(Protocol):
         """The step after the last ``act`` was made, with this action (A,)."""
 
 
+@runtime_checkable
+class Holding(Protocol):
+    """A policy that chooses its weights by how far its drives come."""
+
+    def drive_begins(self, deterministic: bool) -> None:
+        """A drive begins, after ``begin_episode``: with noise or without."""
+
+    def drive_ended(self, share: float) -> None:
+        """The agent came so far in the drive, as a share of the lap (0 to 1), without help."""
+
+
 class Clock(Protocol):
     """The session's time."""
 

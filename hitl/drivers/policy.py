@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from data.errors import CheckpointError, StoreError, shown
 from data.store import Store
 from data.suggest import did_you_mean
+from hitl.drivers.held_weights import HeldWeights
 from hitl.home import Home
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ class NetworkPolicy:
         self._newest: Actor | None = None
         self._proven: Actor | None = None
         self._critics: Critics | None = None
+        self._drive: bool | None = None  # of the running drive: whether it is without noise
+        self._holding = HeldWeights()
+        self._held: Actor | None = None  # that drives the running drive in place of the newest
+        self._newest_id: int | None = None  # of the checkpoint that then does not drive
         self._forget()
 
     def act(self, observation: NDArray[np.float32], deterministic: bool) -> NDArray[np.float32]:
@@ -43,6 +48,8 @@ class NetworkPolicy:
         With noise it is the newest weights' action. Without, it is that of weights that have passed a trial, where there are any.
         """
         driving = self._proven if deterministic and self._proven is not None else self._newest
+        if self._held is not None:
+            driving = self._held
         if driving is not self._actor:
             self._actor = driving
             self._forget()
@@ -57,6 +64,20 @@ class NetworkPolicy:
         self._actor = self._newest = newest
         self._proven, self._critics = proven, critics
 
+    def drive_begins(self, deterministic: bool) -> None:
+        """A drive begins; where newer weights have fallen, those before drive it without noise (see ``HeldWeights``)."""
+        self._drive = deterministic
+        if deterministic and self._holding.in_force and self._proven is None and not self.fixed:
+            self._held, self._newest_id = self._holding.held, self.checkpoint_id
+            self.checkpoint_id = self._holding.checkpoint_id
+
+    def drive_ended(self, share: float) -> None:
+        """The agent came so far in the drive (0 to 1 of the lap), without help."""
+        if self._held is not None:
+            self._holding.drove_held(share)
+        elif self._drive is not None and self._newest is not None and self._proven is None and not self.fixed:
+            self._holding.drove_newest(self._newest, self.checkpoint_id, share, self._drive)
+
     def stepped(self, executed: NDArray[np.float32]) -> None:
         """A step was made with this action (A,), whoever drove: the networks' memories take it in."""
         if self._memory is None:  # critics remember only where the actor does
@@ -68,7 +89,13 @@ class NetworkPolicy:
 
     def begin_episode(self) -> None:
         """Memories begin empty."""
+        self._end_drive()
         self._forget()
+
+    def _end_drive(self) -> None:
+        if self._held is not None:
+            self.checkpoint_id = self._newest_id
+        self._drive = self._held = None
 
     def can_judge(self) -> bool:
         """Tell whether there are critics to ask."""
@@ -105,6 +132,10 @@ class NetworkPolicy:
 
 
 NEWEST = 50  # checkpoints looked at: of older ones only the evaluated are kept
+FELL = (
+    "The newest weights came less far than earlier ones that drove the lap. Until they come as far again, every drive without "
+    "noise is by the earlier ones."
+)
 NO_CHECKPOINT = "This home folder has no checkpoint yet: train first (`hitl train`)."
 
 
@@ -142,6 +173,13 @@ class CheckpointPolicy(NetworkPolicy):
             return self._rng.uniform(-1, 1, len(self._actions)).astype(np.float32)
         return super().act(observation, deterministic)
 
+    def drive_ended(self, share: float) -> None:
+        """The agent came so far in the drive (0 to 1 of the lap), without help."""
+        before = self._holding.in_force
+        super().drive_ended(share)
+        if self._holding.in_force and not before:
+            self.notices.append(FELL)
+
     def can_judge(self) -> bool:
         """Make the critics of the checkpoint that drives, if they are not there yet; False where there are none."""
         if self._critics is None and self._loaded is not None:
@@ -158,6 +196,7 @@ class CheckpointPolicy(NetworkPolicy):
 
     def begin_episode(self) -> None:
         """Take a newer checkpoint if there is one; one that cannot be read is skipped. Memories begin empty."""
+        self._end_drive()
         if not self.fixed:
             self._take_newest()
         super().begin_episode()

@@ -38,7 +38,8 @@ class LearnerPolicy(NetworkPolicy):
     @property
     def actor(self) -> Actor:
         """The network that drives without noise."""
-        return self._learner.driving
+        held = self._holding.held if self._holding.in_force and self._proven is None else None
+        return self._learner.driving if held is None else held
 
     def begin_episode(self) -> None:
         """Take the weights as they are now; a memory begins empty."""
