@@ -1,53 +1,20 @@
 """What else a takeover's steps could teach the actor, as arms: ours with another cloning term.
 
-Labels that allow for the delay of the hand, the human's action preferred to the agent's, and less trust in what other
-demonstrations of the same place do not confirm.
+The human's action preferred to the agent's, and less trust in what other demonstrations of the same place do not confirm.
 """
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import torch
 from opponents import Opponent
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from data.records import HUMAN
 from trainer.config import TrainConfig
 from trainer.learner.plain import mlp
 from trainer.learner.tqc import TQC
 from trainer.networks.mlp import MlpEnsemble
 from trainer.replay.batch import Batch
-from trainer.replay.replay import Replay
-
-
-class LaterActions(Replay):
-    """Beside a human's step lies, as ``proposed``, what they did ``n_step_s`` (0.15 s) later: their answer to what was seen.
-
-    Steps with which a takeover or lap ends have no answer, and are not cloned.
-    """
-
-    def sample_many(self, count: int, batch_size: int, generator: torch.Generator | None = None) -> list[Batch]:
-        """Return ``count`` batches; see ``Replay.sample_many``."""
-        demos = self.demo_count(batch_size, generator)
-        online = batch_size - demos
-        rows = self.draw_rows(count, online, demos, generator)
-        batches = self.table.batches(rows, online)
-        return [self._answered(batch, part) for batch, part in zip(batches, rows, strict=True)]
-
-    def _answered(self, batch: Batch, rows: Tensor) -> Batch:
-        later = torch.from_numpy(self.table.next[rows.numpy()])
-        drove = torch.from_numpy(self.table.driver[later.numpy()] == HUMAN)
-        answer = torch.where((batch.human & drove)[:, None], self.table.executed(later), batch.action)
-        return replace(batch, proposed=answer, cloned=batch.cloned & (drove | ~batch.human))
-
-
-class DelayedLabels(TQC):
-    """Clones what was done a little later, in answer to what was seen. The critics learn what was done when."""
-
-    def _cloning(self, batch: Batch, head: Tensor, z: Tensor | None) -> tuple[Tensor, Tensor]:
-        return super()._cloning(replace(batch, action=batch.proposed), head, z)
 
 
 class Preference(TQC):
@@ -105,9 +72,6 @@ class Trust(TQC):
 
 
 LABEL_RULES: dict[str, Opponent] = {
-    "delayed_labels": Opponent(
-        "ours, cloning what was done 0.15 s after it was seen", DelayedLabels, make_replay=LaterActions
-    ),
     "preference": Opponent("ours, and the human's action preferred to the agent's (after PPL, Cai et al. 2025)", Preference),
     "trust": Opponent("ours, cloning a step as far as small clones of the others would do the same", Trust),
 }

@@ -233,6 +233,9 @@ class TrainConfig:
     """Cloning of the demos (the human's, and the agent's own finishes) in the actor loss, by the squared error of the greedy
     action; 0 is off. In full force where they fill ``demo_fraction`` of a batch, and weaker with their share below that: a
     handful of rows must not outweigh all the others."""
+    hand_delay_s: NotNegative = 0.0
+    """A human's action answers what was seen so many seconds before, and is cloned as the answer to that. The critic learns what
+    was done when."""
     bc_q_filter: bool = False
     """Clone only rows whose executed action the critic finds better than the agent's (Nair et al. 2018)."""
     iwr_weight: NotNegative = 1.0

@@ -13,7 +13,7 @@ from hitl.home import Home
 from hitl.session.lockstep import Lockstep
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
-from tests.support.batches import ACT, OBS, random_batch, with_takeover
+from tests.support.batches import ACT, OBS, random_batch
 from tests.support.places import BENCHMARKS as FOLDER
 from trainer.learner.make import make_learner
 from trainer.presets import PRESETS
@@ -139,25 +139,6 @@ def actor_after(ceiling, name, updates, batches):
     for k in range(updates):
         learner.update(batches(k))
     return learner.newest.act(random_batch(999).observation).mean(0)
-
-
-def test_delayed_labels_are_what_was_done_later(ceiling):
-    did = actor_after(ceiling, "delayed_labels", 100, lambda k: batch_of_a_takeover(k, human=[0.5, 0.5], agent=[-0.4, 0.2]))
-    assert did.numpy() == pytest.approx([-0.4, 0.2], abs=0.1), "here `proposed` is what was done later"
-    every = {"n_step": 1, "takeover_min_s": 0.0, "takeover_min_m": 0.0}
-    replay = ceiling.LABEL_RULES["delayed_labels"].make_replay(OBS, ACT, PRESETS["hitl"].with_values(**every))
-    replay.add(with_takeover(1, start=5, stop=15))
-    g = torch.Generator().manual_seed(0)
-    batch = replay.sample(512, g)
-    table = replay.table
-    rows = [int((table.array[:, table.numbers : table.numbers + ACT] == a.numpy()).all(1).argmax()) for a in batch.action]
-    for row, shown, cloned in zip(rows, batch.proposed, batch.cloned, strict=True):
-        t = int(table.t[row])
-        if 5 <= t < 14:
-            assert cloned
-            assert (shown == table.executed(torch.tensor([table.next[row]]))[0]).all()
-        elif t == 14:
-            assert not cloned, "nothing is known of what would have been done next"
 
 
 def test_a_preference_pushes_away_from_what_the_agent_proposed(ceiling):

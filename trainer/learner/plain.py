@@ -83,7 +83,7 @@ class PlainTQC(Learner):
 
     def cloning_loss(self, batch: Batch, head: Tensor, z: Tensor) -> Tensor:
         """Return the squared error of the greedy action on the rows to be cloned (0-d); ``z``: see ``_cloning_weight``."""
-        error = (head[:, : self.action_size].tanh() - batch.action).square().mean(1)
+        error = (head[:, : self.action_size].tanh() - batch.answer).square().mean(1)
         return (error * self._cloning_weight(batch, z)).sum()
 
     def _temperature_step(self, log_pi: Tensor) -> None:

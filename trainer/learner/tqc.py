@@ -105,7 +105,7 @@ class TQC(Learner):
         """Return the cloning loss (0-d) and its derivative by the head (B, 2A); ``z``: see ``_cloning_weight``."""
         weight = self._cloning_weight(batch, z)[:, None]
         greedy = head[:, : self.action_size].tanh()
-        error = greedy - batch.action
+        error = greedy - batch.answer
         loss = (error.square().mean(1) * weight[:, 0]).sum()
         slope = torch.zeros_like(head)
         slope[:, : self.action_size] = error * (1 - greedy * greedy) * (weight * (2.0 / self.action_size))

@@ -109,8 +109,8 @@ class Demos:
 
     def held_out(self, episodes: Mapping[int, Episode]) -> np.ndarray:
         """Return the rows of the laps that are held out and count."""
-        parts = [self._part_of(id_, episodes) for id_ in sorted(self._held_out)]
-        return np.concatenate([np.empty(0, np.int64), *(part[2] for part in parts if part is not None)])
+        parts = [(id_, self._part_of(id_, episodes)) for id_ in sorted(self._held_out)]
+        return np.concatenate([np.empty(0, np.int64), *(self._answered(id_, part) for id_, part in parts if part is not None)])
 
     def _resolve(self, id_: int, episodes: Mapping[int, Episode]) -> bool:
         """Find the rows of a segment anew; returns whether they, or their weight, are others than before."""
@@ -174,5 +174,21 @@ class Demos:
             table.array[rows, table.cloned] = False
             for part in (-id_, *self._of_episode.get(id_, ())):
                 if part in self._parts:
-                    table.array[self._parts[part][2], table.cloned] = True
+                    table.array[self._answered(part, self._parts[part]), table.cloned] = True
             table.changed(rows)
+
+    def _answered(self, id_: int, part: Part) -> np.ndarray:
+        """Write down what is cloned in the rows of a part; return those for which it is known.
+
+        A human's answer to what was seen comes later, and the last answers of a segment were never given.
+        """
+        rows, table = part[2], self._table
+        if not self.config.hand_delay_s:
+            return rows
+        delay = round(self.config.hand_delay_s * self.segments[id_].hz) if id_ in self.segments else 0
+        t = table.t[rows]
+        later = np.searchsorted(t, t + delay)
+        known = later < len(rows)
+        known[known] = t[later[known]] == t[known] + delay
+        table.array[rows[known], table.answer] = table.array[rows[later[known]], table.action]
+        return rows[known]

@@ -33,12 +33,15 @@ class RowTable:
         self.device_copy = DeviceCopy(device) if plain and device.type != "cpu" else None
         """The table as it lies on another device; pictures and sequences are drawn here and moved."""
         o, a = observation_size - picture, action_size
-        self.numbers, self._action = o, slice(o, o + a)
+        self.numbers, self.action = o, slice(o, o + a)
         self._pair, self._proposed = slice(0, o + a), slice(o + a, o + 2 * a)
         self.reward, self.discount, self.human, self.takeover, self.before, self.cloned, self.width = range(
             o + 2 * a, o + 2 * a + 7
         )
         """Columns."""
+        self.answer = slice(self.width, self.width + a) if config.hand_delay_s else self.action
+        """What is cloned (``hand_delay_s``)."""
+        self.width = max(self.width, self.answer.stop)
         self._free_from = self._free_count = 0
         self._free: list[np.ndarray] = []
         self.allocate(min(16_384, config.capacity + 2048))
@@ -121,7 +124,7 @@ class RowTable:
         o = self.numbers
         new = np.zeros((len(rows), self.width), np.float32)
         new[:, :o] = steps.observation[part, :o]
-        new[:, self._action] = steps.executed[part]
+        new[:, self.action] = steps.executed[part]
         new[:, self._proposed] = steps.proposed[part]
         self.array[rows] = new
         self.raw[rows] = steps.reward[part]
@@ -156,7 +159,7 @@ class RowTable:
 
     def executed(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the executed actions (n, A) of rows (n,)."""
-        return self.values.index_select(0, rows)[:, self._action]
+        return self.values.index_select(0, rows)[:, self.action]
 
     def batches(self, rows: torch.Tensor, online: int) -> list[Batch]:
         """Return a batch for each of ``rows`` (C, B), the first ``online`` of each drawn for the online half."""
@@ -186,7 +189,7 @@ class RowTable:
         """Return the batch of rows (n,), the first ``online`` of them online, whose observations are steps with their past."""
         data = self.values.index_select(0, rows).to(self.device)
         is_demo = torch.arange(len(rows), device=self.device) >= online
-        pair = beside(now, data[:, self._action])
+        pair = beside(now, data[:, self.action])
         return self._batch(data, data[:, self.human :] > 0.5, now, pair, then, is_demo)
 
     def _batch(
@@ -195,7 +198,7 @@ class RowTable:
         return Batch(
             pair=pair,
             observation=now,
-            action=data[:, self._action],
+            action=data[:, self.action],
             proposed=data[:, self._proposed],
             reward=data[:, self.reward],
             discount=data[:, self.discount],
@@ -205,4 +208,5 @@ class RowTable:
             before_takeover=flags[:, 2],
             cloned=flags[:, 3],
             demo=is_demo,
+            answer=data[:, self.answer],
         )

@@ -195,6 +195,5 @@ def test_without_trials_drives_without_noise_go_back_to_weights_that_drove(home,
         lockstep.policy.begin_episode()
         assert lockstep.policy.checkpoint_id == second
     with Store(home.store_path, read_only=True) as store:
-        assert [e.id for e in store.episodes(purpose="drive", newest=4)]
-        rows = store.db.execute("SELECT DISTINCT episode_id, checkpoint_id FROM steps ORDER BY episode_id DESC LIMIT 4").fetchall()
-    assert [number for _, number in rows] == [first, first, second, first]
+        rows = store.db.execute("SELECT DISTINCT episode_id, checkpoint_id FROM steps ORDER BY episode_id DESC").fetchall()
+    assert [number for _, number in rows[:4]] == [first, first, second, first]

@@ -63,7 +63,8 @@ SETTINGS: dict[str, TrainConfig] = {
 def batch_for(config: TrainConfig, seed: int) -> Batch:
     """Half of the rows are the human's, a quarter are takeovers, some end their episode."""
     g, rows = torch.Generator().manual_seed(seed), torch.arange(32)
-    batch = random_batch(seed, human=rows < 16, takeover=rows < 8, cloned=rows < 12)
+    answer = 1.8 * torch.rand(32, ACT, generator=g) - 0.9
+    batch = random_batch(seed, human=rows < 16, takeover=rows < 8, cloned=rows < 12, answer=answer)
     batch.discount[::5] = 0.0
     if config.network == "cnn":
         seen, after = torch.rand(32, OBS + 16, generator=g), torch.rand(32, OBS + 16, generator=g)
