@@ -118,7 +118,7 @@ class StoreReview:
 
     @_usable()
     def label(self, ids: Iterable[int], changes: Mapping[str, Any]) -> None:
-        """Judge segments, as one for `undo`: any of ``verdict``, ``priority``, ``tags_add``, ``tags_remove``, ``note``, ``trim``."""
+        """Judge segments in one step for `undo`: ``verdict``, ``priority``, ``tags_add``, ``tags_remove``, ``note``, ``trim``."""
         self.store.label(list(ids), **changes)
 
     @_usable()

@@ -80,8 +80,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         parser.error("--lead goes with --practice, and is a number of seconds from 0 to 60")
 
     from data.errors import DeviceError, HitlError
-    from takeover_ui.window.options import WindowOptions
-    from takeover_ui.window.window import Window, display_available
+    from takeover_ui.window.window import display_available
 
     fast = args.headless and args.pad in ("scripted", "none")
     if not args.headless and not display_available():
@@ -89,17 +88,16 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
     args.or_last_demo &= not (args.lap or args.env or args.track) and not has_settings()  # whose game, or pad, is another one
     home = home_path(args)
     settings = _settings(home, args)
-    play, look = settings.play, settings.overlay
+    play = settings.play
     own_game = play.env == "box2d"  # any other game has a window of its own, over which ours floats
     stopping = _stop_on_signal()
     with contextlib.ExitStack() as stack:
         window = watch = None
         if not args.headless:
-            options = WindowOptions(
-                overlay=look.show, game_view=own_game, language=look.language, corner=look.corner, opacity=look.opacity,
-                keep_clear=look.keep_clear, keys_anywhere=look.keys == "anywhere",
-            )  # fmt: skip
-            window = stack.enter_context(Window(options))  # before all that takes longer to load
+            from hitl.screens.session_window import open_window
+
+            # Before all that takes longer to load.
+            window = stack.enter_context(open_window(home, settings.overlay, game_view=own_game))
         from hitl.drivers.human import persons_pad
         from hitl.drivers.wheel import open_wheel, ways_out
         from hitl.screens.empty_home import drive_first_laps, start_trainer

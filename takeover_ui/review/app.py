@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 KEYS = {
     pygame.K_UP: "previous", pygame.K_DOWN: "next", pygame.K_HOME: "first", pygame.K_END: "last", pygame.K_n: "next_open",
-    pygame.K_g: "good", pygame.K_b: "bad", pygame.K_s: "star", pygame.K_x: "unreviewed", pygame.K_a: "wrecked_bad", pygame.K_z: "undo", pygame.K_u: "undo",
+    pygame.K_g: "good", pygame.K_b: "bad", pygame.K_s: "star", pygame.K_x: "unreviewed",
+    pygame.K_a: "wrecked_bad", pygame.K_z: "undo", pygame.K_u: "undo",
     pygame.K_SPACE: "play", pygame.K_MINUS: "slower", pygame.K_KP_MINUS: "slower", pygame.K_PLUS: "faster",
     pygame.K_EQUALS: "faster", pygame.K_KP_PLUS: "faster", pygame.K_LEFT: "step_back", pygame.K_RIGHT: "step_on",
     pygame.K_LEFTBRACKET: "start_out", pygame.K_RIGHTBRACKET: "start_in", pygame.K_COMMA: "stop_in", pygame.K_PERIOD: "stop_out",

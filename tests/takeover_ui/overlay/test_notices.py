@@ -15,7 +15,7 @@ from takeover_ui.overlay import notices, overlay, texts
 from takeover_ui.overlay.overlay import Size
 from takeover_ui.theme import Mark
 from takeover_ui.view import View
-from takeover_ui.window.screen import Composer
+from takeover_ui.window.composer import Composer
 from tests.support import sample_screens as samples
 from tests.takeover_ui.overlay.test_overlay import check
 
