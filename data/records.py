@@ -155,6 +155,11 @@ class EpisodeRecord:
     stood: int | None = None
     """Steps at its end in which the car stood, where it is a lap without a finish or ended as ``stalled``; None: not known."""
 
+    @property
+    def moved(self) -> int | None:
+        """Steps until the car stood for good; None where ``stood`` is not known."""
+        return None if self.stood is None else (self.driven or self.length) - self.stood
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentRecord:

@@ -1,4 +1,4 @@
-"""Counted things in words."""
+"""Counted things and names in words."""
 
 from __future__ import annotations
 
@@ -6,3 +6,19 @@ from __future__ import annotations
 def number_of(count: int, one: str, many: str = "") -> str:
     """Return "1 takeover", "2,410 takeovers"; ``many`` where it is not ``one`` with an s."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def track_words(name: str) -> str:
+    """Return a track's name as it stands in a sentence or a headline; "default" alone would be no name there."""
+    return "the default track" if name == "default" else f"‘{name}’"
+
+
+def about(seconds: float) -> str:
+    """Return a length of time as people say it: "about 1 minute"."""
+    if seconds < 10:
+        return "a few seconds"
+    if seconds < 55:
+        return f"about {10 * round(seconds / 10)} seconds"
+    if seconds < 5_400:
+        return f"about {number_of(round(seconds / 60), 'minute')}"
+    return f"about {number_of(round(seconds / 3600), 'hour')}"

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("hitl.commands.demo", "watch a stalled agent learn its corner from your takeover"),
     "play": ("hitl.commands.play", "a live session: the agent drives, you take over"),
     "train": ("hitl.commands.train", "the background trainer"),
+    "checkpoints": ("hitl.commands.checkpoints", "what the trainer has written down, and what each could do alone"),
     "config": ("hitl.commands.config", "training settings, and what an existing config.json means here"),
     "eval": ("hitl.commands.eval", "deterministic episodes without help"),
     "segments": ("hitl.commands.segments", "list and filter the recorded takeovers and laps"),

@@ -58,6 +58,8 @@ class EpisodeSummary:
     """Steps per second."""
     observation_names: tuple[str, ...] = ()
     action_names: tuple[str, ...] = ()
+    seed: int | None = None
+    """Of its start; the laps of one evaluation have consecutive ones."""
 
     @property
     def failed(self) -> bool:
@@ -217,11 +219,11 @@ class DriveTables:
         rows = self.conn.execute(
             f"SELECT e.id, e.session_id, s.track, e.purpose, coalesce(e.reason, ''), e.length, coalesce({RETURN}, 0), "
             "coalesce((SELECT sum(g.stop - g.start) FROM segments g WHERE g.episode_id = e.id), 0), "
-            f"coalesce({FARTHEST}, 0), e.checkpoint_id, e.started, s.hz, s.observation_names, s.action_names "
+            f"coalesce({FARTHEST}, 0), e.checkpoint_id, e.started, s.hz, e.seed, s.observation_names, s.action_names "
             f"FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE {' AND '.join(wanted)} ORDER BY e.id DESC LIMIT ?",
             (*wanted.values(), -1 if newest is None else newest),
         ).fetchall()
-        return [EpisodeSummary(*(*head, names_of(seen), names_of(done))) for *head, seen, done in reversed(rows)]
+        return [EpisodeSummary(*head, names_of(seen), names_of(done), seed) for *head, seed, seen, done in reversed(rows)]
 
     def steps(
         self,

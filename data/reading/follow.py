@@ -30,6 +30,11 @@ STANDS = 5 / 3.6
 """m/s below which a car counts as standing, as in the reward."""
 
 
+def may_have_stood(purpose: str, reason: str | None) -> bool:
+    """Return whether an episode ended in a way for which it matters how long the car had stood (`steps_stood`)."""
+    return reason == "stalled" or (purpose == "lap" and reason != "finish")
+
+
 def steps_stood(conn: sqlite3.Connection, episode_id: int, hz: float) -> int:
     """Return in how many of an episode's last steps the car stood, by the speed and the height recorded with each.
 
@@ -195,8 +200,8 @@ class Follower:
             if observation is not None and not all_numbers(observation):
                 bad_last[id_] = observation
                 observation = None
-            gave_up = reason == "stalled" or (purpose == "lap" and reason != "finish")
-            stood = steps_stood(conn, id_, sessions[session].hz) if gave_up and end is not None else None
+            stands = end is not None and may_have_stood(purpose, reason)
+            stood = steps_stood(conn, id_, sessions[session].hz) if stands else None
             episodes[id_] = EpisodeRecord(id_, session, purpose, end, reason, length, observation, driven, stood)
             self._layouts[id_] = (sessions[session].observation_names, sessions[session].action_names)
         segments: dict[int, SegmentRecord] = {}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.errors import TrainingError
+from data.words import about
 from hitl.arguments import SEED_MOST, Parser, whole
 from hitl.commands.server import access_of, add_access
 from hitl.home import Home, add_home, has_settings, home_path
@@ -190,31 +191,32 @@ def _status(home: Home) -> int:
         elif beat is not None and beat.state != "stopped":
             print(f"The trainer was killed at {beat.updates:,} updates; `hitl train` goes on from its last checkpoint.")
         else:
-            print("No trainer is at work on this home folder.")
+            print("No trainer is at work on this home folder: `hitl train` starts one.")
+        if curve := _curve(home):
+            from hitl.console import print_facts
+
+            print_facts(curve)
         return 1
     if beat is None:
         print("A trainer is starting.")
         return 0
-    age = beat.checkpoint_age_s
-    rows = [
-        ("state", beat.doing + (f" (last heard of {beat.age_s:.0f} s ago)" if beat.age_s > 5 else "")),
-        ("updates", f"{beat.updates:,} ({beat.updates_per_second:.0f} a second)"),
-        ("steps", f"{beat.online_steps:,} in this store, {beat.steps_behind:,} behind, {beat.utd:.2f} updates each"),
-        ("demos", f"{beat.demo_rows:,} steps, {beat.takeover_seconds:.0f} s of takeover"),
-        ("checkpoint", f"{beat.checkpoint or 'none yet'}" + (f", {age:.0f} s ago" if age is not None else "")),
-    ]
-    if beat.below_best:
-        rows.append(("evaluated", f"{beat.below_best} in a row significantly below the best; `hitl train --init best` goes back"))
-    if beat.held_back:
-        rows.append(("held back", beat.held_back))
-    if beat.finding:
-        rows.append(("finding", beat.finding))
-    if beat.problem:
-        rows.append(("problem", beat.problem))
     from hitl.console import print_facts
+    from hitl.screens.train_words import facts_of, warnings_of
 
-    print_facts(rows)
+    silent = [("last heard of", f"{about(beat.age_s)} ago")] if beat.age_s > 5 else []
+    print_facts([*silent, *facts_of(beat), *warnings_of(beat), *_curve(home)])
     return 0
+
+
+def _curve(home: Home) -> list[tuple[str, str]]:
+    """Return the learning curve, corner by corner; an empty list while nothing was evaluated, or the store cannot be read."""
+    from data.errors import StoreError
+    from data.store import Store
+    from hitl.screens.learning_curve import learning_curve
+
+    with contextlib.suppress(StoreError), Store.open_existing(home.store_path) as store:
+        return [(f"passes {name}", text) for name, text in learning_curve(store.evaluations())]
+    return []
 
 
 def _pause(home: Home, pause: bool) -> int:

@@ -15,15 +15,17 @@ from data.reading.drives import EpisodeSummary
 from data.records import AGENT, HUMAN, VERDICTS, Corner, Segment
 from data.store import Store
 from data.tables.checkpoints import CheckpointRecord
+from data.words import track_words
 from hitl import __version__
 from hitl.road.corners import corner_called
+from hitl.screens.before_after import before_and_after, evaluation_laps, score
 from hitl.screens.stored_scene import stored_scene
 from takeover_ui.report.contents import CornerRow, DrivenLine, EpisodePoint, EvaluationPoint, Report, Score
 from takeover_ui.view import Scene
 
 AROUND_M = 35.0  # m of road shown before and after the corner
 LINES = 5  # of each kind
-EPISODES = 20  # newest ones of an evaluation that are shown
+CEILING_OF = 20  # newest episodes alone before the help, whose mean return is the ceiling
 PACKAGES = ("torch", "gymnasium", "numpy", "rtgym")
 
 
@@ -52,12 +54,17 @@ def stored_report(
     segments = store.segments(track=scene.track, session=session, since=since, until=until)
     rule, checkpoints = store.rule(), {c.id: c for c in store.checkpoints()}
     takeovers = takeovers_that_show(store, segments)
-    failures = [e.farthest for e in episodes if e.purpose != "lap" and not e.human_steps and e.failed]
+    alone = [e for e in episodes if e.purpose != "lap" and not e.human_steps and not e.cut_off]
+    failures = [e.farthest for e in alone if e.failed]
     shown = _corner(scene, corner, takeovers, failures)
     demos = {s.id for s in store.sessions(scene.track) if s.kind == "demo"}
     helped = next((k for k, e in enumerate(episodes) if e.helped), None)
-    (before, _), (after, _) = evaluated = _evaluated(episodes, helped, demos)
-    scores = [_score(checkpoints, group, shown, which) for group, which in evaluated]
+    first_help = None if helped is None else episodes[helped].id
+    first_drive = next((e.id for e in episodes if e.session_id in demos), 0)
+    measured = evaluation_laps(episodes)
+    (before, _), (after, _) = evaluated = before_and_after(measured, first_help, first_drive)
+    scores = [score(checkpoints, laps, shown, which) for laps, which in evaluated]
+    unhelped = [e for e in alone if first_help is None or e.id < first_help]
     laps, counts = sum(s.kind == "lap" for s in segments), sum(rule.judge(s).counts for s in segments)
     verdicts = Counter(s.verdict for s in segments)
     return Report(
@@ -73,8 +80,11 @@ def stored_report(
         ceiling=_ceiling(episodes[:helped], before),
         lines=_lines(store, scene, shown, episodes, before, after),
         episodes=_curve(episodes),
-        evaluations=_evaluations(checkpoints, episodes, shown),
+        evaluations=_evaluations(checkpoints, measured, shown),
         failures=failures,
+        failures_before=None if helped is None else sum(e.failed for e in unhelped),
+        alone=(len(unhelped), len(alone) - len(unhelped)),
+        hz=episodes[-1].hz,
         corners=[_corner_row(c, episodes, takeovers) for c in scene.corners],
         verdicts={v: verdicts[v] for v in VERDICTS} if segments else {},
         figures=(
@@ -82,8 +92,8 @@ def stored_report(
             ("laps driven by the human", str(laps) if segments else ""),
             ("takeovers of the scripted driver", _scripted(takeovers)),
             ("takeovers and laps learned from", f"{counts:,} of {len(segments):,}" if segments else ""),
-            ("from", episodes[0].started[:10]),
-            ("to", episodes[-1].started[:10]),
+            ("first drive", episodes[0].started[:10]),
+            ("last drive", episodes[-1].started[:10]),
             *figures,
         ),
         versions=_versions(),
@@ -113,56 +123,11 @@ def _corner(scene: Scene, wanted: str | None, takeovers: list[Segment], failures
     return max(scene.corners, key=weight, default=None)
 
 
-_Evaluated = tuple[list[EpisodeSummary], str]
-
-
-def _evaluated(
-    episodes: list[EpisodeSummary], helped: int | None, demos: set[int]
-) -> tuple[_Evaluated, _Evaluated]:
-    """Return the episodes of the evaluations before and after the help, oldest first, each with its rule in words.
-
-    ``helped``: index of the first episode with help. Before is the last evaluation without help, after the most recent one with
-    it. A demo (``demos``: sessions) in which no one took over has its first drive in place of the help. Where one side has no
-    evaluation, or there was no help, they are the first checkpoint that was evaluated and the most recent one.
-    """
-    evaluations = [e for e in episodes if e.purpose == "evaluation" and e.checkpoint_id is not None and not e.cut_off]
-    first_drive = next((e.id for e in episodes if e.session_id in demos), 0)
-    first_help = episodes[helped].id if helped is not None else first_drive
-    moment = "takeover" if helped is not None else "drive of the demo"
-    earlier = [e for e in evaluations if e.id < first_help]
-    later = [e for e in evaluations if e.id > first_help]
-    recent = "the most recent evaluation"
-    if earlier and later:
-        return (_newest(earlier), f"the last evaluation before the first {moment}"), (_newest(later), recent)
-    after = _newest(evaluations)
-    first = [e for e in evaluations if e.checkpoint_id == evaluations[0].checkpoint_id]
-    before = first[-EPISODES:] if after and first[0].checkpoint_id != after[0].checkpoint_id else []
-    return (before, "the first evaluation"), (after, recent)
-
-
-def _newest(evaluations: list[EpisodeSummary]) -> list[EpisodeSummary]:
-    """Return the newest episodes of the checkpoint that was evaluated last."""
-    return [e for e in evaluations if e.checkpoint_id == evaluations[-1].checkpoint_id][-EPISODES:]
-
-
-def _score(
-    checkpoints: Mapping[int, CheckpointRecord], group: list[EpisodeSummary], corner: Corner | None, rule: str
-) -> Score | None:
-    if corner is None or not group:
-        return None
-    passed = tuple(e.farthest >= corner.to_m for e in group)
-    finished = sum(e.reason == "finish" for e in group)
-    checkpoint = checkpoints.get(group[0].checkpoint_id or 0)
-    updates = checkpoint.updates if checkpoint is not None else None
-    best = min((e.length / e.hz for e in group if e.reason == "finish"), default=None)
-    return Score(passed, fmean(e.total for e in group), finished, updates, rule, best)
-
-
 def _title(scene: Scene, corner: Corner | None, session: int | None, before: Score | None, after: Score | None) -> str:
     if corner and before and after:
         return f"{corner.name}: from {before.passed_text} to {after.passed_text}"
     what = f"Session {session}" if session is not None else "Takeovers and learning"
-    return f"{what} on ‘{scene.track}’"
+    return f"{what} on {track_words(scene.track)}"
 
 
 def _agent_steps(episode: EpisodeSummary) -> int:
@@ -177,7 +142,7 @@ def _updates(store: Store, checkpoints: Mapping[int, CheckpointRecord], first_he
 
 def _ceiling(alone: list[EpisodeSummary], before: list[EpisodeSummary]) -> float | None:
     """Return the mean return of the last episodes that the agent drove alone before the first help, else of an evaluation."""
-    totals = [e.total for e in alone if e.purpose == "drive"][-EPISODES:]
+    totals = [e.total for e in alone if e.purpose == "drive"][-CEILING_OF:]
     totals = totals if len(totals) >= 5 else [e.total for e in before]
     return fmean(totals) if totals else None
 
@@ -193,13 +158,13 @@ def _curve(episodes: list[EpisodeSummary]) -> list[EpisodePoint]:
 
 
 def _evaluations(
-    checkpoints: Mapping[int, CheckpointRecord], episodes: list[EpisodeSummary], corner: Corner | None
+    checkpoints: Mapping[int, CheckpointRecord], laps: list[EpisodeSummary], corner: Corner | None
 ) -> list[EvaluationPoint]:
     """Return one point for each checkpoint that was evaluated, at the steps it had learned from."""
     groups: dict[int, list[EpisodeSummary]] = {}
-    for e in episodes:
+    for e in laps:
         checkpoint = checkpoints.get(e.checkpoint_id or 0)
-        if e.purpose == "evaluation" and checkpoint is not None and not e.cut_off:
+        if checkpoint is not None:
             groups.setdefault(checkpoint.id, []).append(e)
     end = corner.to_m if corner else 0.0
     points = [

@@ -1,4 +1,4 @@
-"""What a trainer in the foreground shows on a terminal: progress, rates, the last evaluations."""
+"""What a trainer in the foreground shows on a terminal: progress, rates, the learning curve, the last evaluations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from rich.console import Group
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
+from data.words import track_words
 from hitl.console import facts, table
+from hitl.screens.learning_curve import learning_curve
+from hitl.screens.train_words import facts_of, progress, warnings_of
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import Heartbeat
 
@@ -15,39 +18,30 @@ EVALUATIONS = 6
 
 def draw(beat: Heartbeat, watch: Watch) -> Group:
     """Return the newest state as a picture for the terminal."""
-    age = beat.checkpoint_age_s
-    rows = facts(
-        [
-            ("state", beat.doing),
-            ("updates", f"{beat.updates:,}   {beat.updates_per_second:.0f}/s   {beat.utd:.2f} a step"),
-            ("steps", f"{beat.online_steps:,}   {beat.steps_behind:,} behind"),
-            ("demos", f"{beat.demo_rows:,} steps   {beat.takeover_seconds:.0f} s of takeover"),
-            ("checkpoint", beat.checkpoint + (f"   {age:.0f} s ago" if age is not None else "")),
-        ]
-    )
+    rows = facts(facts_of(beat))
     for name, key in (("critic loss", "losses/loss_critic"), ("Q", "debug/q1"), ("last return", "return_train")):
         if key in watch.newest:
             rows.add_row(name, f"{watch.newest[key]:.3f}")
-    total = beat.updates + beat.owed_updates
-    rows.add_row("done", ProgressBar(total=max(1, total), completed=beat.updates, width=50))
+    rows.add_row("", ProgressBar(total=1.0, completed=progress(beat)[0], width=50))
     parts: list[object] = [rows]
+    if curve := learning_curve(watch.evaluations):
+        parts += [Text(f"\npasses alone on {track_words(watch.track)}", style="italic"), facts(curve)]
     if watch.judged:
-        heads = "checkpoint", "episodes", "passed", "95 %", "return"
-        evaluations = table(*heads, right=heads, title="last evaluations")
+        heads = "episodes", "passed", "95 %", "return"
+        evaluations = table("checkpoint", *heads, right=heads, title="last evaluations")
         for v in watch.judged[-EVALUATIONS:]:
             best = watch.best is not None and v.checkpoint_id == watch.best.checkpoint_id
+            name = watch.names.get(v.checkpoint_id, str(v.checkpoint_id)).removesuffix(".safetensors")
             evaluations.add_row(
-                f"{v.checkpoint_id}{' *' if best else ''}",
+                f"{name}{' *' if best else ''}",
                 str(v.episodes),
                 f"{v.rate:.0%}",
                 f"{v.low:.0%}–{v.high:.0%}",
                 f"{v.return_mean:.1f}",
             )
         parts.append(evaluations)
-    if beat.below_best:
-        many = beat.below_best > 1
-        which = f"The last {beat.below_best} evaluations lie" if many else "The last evaluation lies"
-        parts.append(Text(f"{which} significantly below the best (*).", style="bold yellow"))
-    said = (beat.held_back, f"! {beat.finding}" if beat.finding else "", beat.problem)
-    parts += [Text(text, style="yellow") for text in said if text]
+    parts += [
+        Text(f"! {text}" if name == "finding" else text, style="bold yellow" if name == "evaluated" else "yellow")
+        for name, text in warnings_of(beat)
+    ]
     return Group(*parts)  # type: ignore[arg-type]

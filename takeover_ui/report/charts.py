@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -10,12 +10,13 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from data.words import number_of
 from takeover_ui.geometry import Ribbon, ribbon
 from takeover_ui.report.contents import DrivenLine, Report
 from takeover_ui.report.svg import Ground, Plot
 
 _MARGIN_M = 22.0  # m of road shown before and after the corner
-_KINDS = {"before": "agent, before", "human": "human", "after": "agent, after"}
+_KINDS = {"before": "agent, before", "human": "takeovers", "after": "agent, after"}
 _MOST = {"before": 2, "human": 6, "after": 6}  # lines; dashes of drives that are all but the same would fill up
 _JUMP_M = 6.0  # m between two steps that no car drives
 _TREND_FROM = 8  # episodes that a running mean needs
@@ -29,13 +30,12 @@ class Chart:
     svg: Markup
     legend: list[tuple[str, str]]
     note: str = ""
-    wide: bool = False
 
 
 def drawn(report: Report) -> list[Chart]:
     """Return the charts that the report has anything for, in their order on the page."""
-    charts = (corner_from_above, speed_along, returns, passes, failures)
-    return [chart for draw in charts if (chart := draw(report)) is not None]
+    charts = (corner_from_above, speed_along, returns, passes)
+    return [*(chart for draw in charts if (chart := draw(report)) is not None), *failures(report)]
 
 
 def corner_from_above(report: Report) -> Chart | None:
@@ -60,7 +60,8 @@ def corner_from_above(report: Report) -> Chart | None:
             ground.path(line.points[stretch], f"line {line.kind}", title=_KINDS[line.kind])
         if line.failed and near.any() and near[-1]:
             ground.cross(line.points[-1], f"cross {line.kind}")
-    note = "A cross marks where an episode ended off the road."
+    crossed = any(line.failed for line in report.lines)
+    note = "A cross marks where a lap ended off the road or at a standstill." if crossed else ""
     return Chart("The corner from above", ground.render(), _line_legend(report), note)
 
 
@@ -74,7 +75,7 @@ def speed_along(report: Report) -> Chart | None:
     top = max([1.0, *(float(np.nanmax(line.speed[mask])) * 3.6 for line, mask in near if mask.any())])
     plot = Plot((low, high), (0.0, top * 1.08), "km/h", height=420, label=f"speed along {name}")
     plot.band(from_m, to_m, name)
-    plot.axes("progress, m")
+    plot.axes("metres from the start")
     for line in _shown(report):
         for stretch in _stretches(line, (line.progress >= low) & (line.progress <= high)):
             plot.line(line.progress[stretch], line.speed[stretch] * 3.6, f"line {line.kind}")
@@ -90,7 +91,9 @@ def returns(report: Report) -> Chart | None:
     low, high = min(0.0, min(ys)), max([*ys, report.ceiling or 0.0])
     plot = Plot((min(xs), max(xs)), (low, high * 1.08 + 1e-6), "return", label="return over time")
     plot.axes("agent steps")
-    legend = [("disc agent", "agent alone"), ("disc human", "with a takeover")]
+    legend = [("disc agent", "agent alone")]
+    if any(p.human_seconds > 0 for p in points):
+        legend.append(("disc human", "with a takeover"))
     if len(points) >= _TREND_FROM:
         width = max(3, len(points) // 12)
         smooth = [float(np.mean(ys[max(0, i - width) : i + width + 1])) for i in range(len(ys))]
@@ -98,12 +101,13 @@ def returns(report: Report) -> Chart | None:
         legend.append(("trend", "running mean"))
     if report.ceiling is not None:
         plot.level(report.ceiling, "ceiling")
-        legend.append(("ceiling", f"ceiling, {report.ceiling:.1f}"))
+        legend.append(("ceiling", f"before the help, {report.ceiling:.1f}"))
     for css, radius, helped in (("dot agent", 2.6, False), ("dot human", 3.6, True)):
         some = [p for p in points if (p.human_seconds > 0) == helped]
         said = [f"return {p.total:.1f}" + (f", {p.human_seconds:.1f} s of help" if helped else "") for p in some]
         plot.dots([p.agent_steps for p in some], [p.total for p in some], css, radius, said)
-    return Chart("Return over time", plot.render(), legend)
+    note = f"Each dot is a drive; 1,000 agent steps take {1000 / report.hz:.0f} seconds."
+    return Chart("Return over time", plot.render(), legend, note)
 
 
 def passes(report: Report) -> Chart | None:
@@ -116,27 +120,44 @@ def passes(report: Report) -> Chart | None:
     plot.axes("agent steps", percent=True)
     plot.line(xs, ys, "line after")
     plot.dots(xs, ys, "dot agent", 4, [f"{e.passes} of {e.episodes}, return {e.return_mean:.1f}" for e in points])
-    return Chart("Corner passes in evaluations", plot.render(), [])
+    fewest, most = min(e.episodes for e in points), max(e.episodes for e in points)
+    laps = number_of(most, "lap") if fewest == most else f"{fewest} to {most} laps"
+    note = f"At each dot the agent drove {laps} alone, and this share of them came through the corner."
+    return Chart("Corner passes in evaluations", plot.render(), [], note)
 
 
-def failures(report: Report) -> Chart | None:
-    """The whole track, with the places where the agent failed."""
+def failures(report: Report) -> list[Chart]:
+    """The whole track, with the places where the agent failed: before and after the first takeover apart."""
     if not report.failures:
-        return None
+        return []
+    cut, (before, after) = report.failures_before, report.alone
+    if cut is None:
+        return [_failed(report, "Where the agent failed", report.failures, before + after)]
+    parts = ("before", report.failures[:cut], before), ("after", report.failures[cut:], after)
+    return [
+        _failed(report, f"Failures {which} the first takeover", places, drives)
+        for which, places, drives in parts
+        if drives
+    ]
+
+
+def _failed(report: Report, title: str, places: Sequence[float], drives: int) -> Chart:
     road = ribbon(report.scene.points, report.scene.half_width, max(1.5, report.scene.length / 2000))
     shown = np.vstack([road.left, road.right])
-    margin = 0.06 * float(np.ptp(shown, axis=0).max()) + 4
+    margin = 0.06 * float(np.ptp(shown, axis=0).max()) + 8
     low, high = shown.min(axis=0) - margin, shown.max(axis=0) + margin
-    ground = Ground(low, high, width=980, max_height=360, label="where the agent failed")
+    ground = Ground(low, high, max_height=360, label=title)
     ground.path(_area(road), "road", closed=True)
     for name, from_m, to_m in report.scene.corners:
         ground.path(_area(road, road.between(from_m, to_m)), "road corner", closed=True, title=name)
-    for progress in report.failures[-500:]:
-        ground.disc(road.at(progress), "failure", 6, f"{progress:.0f} m")
+    for progress in places[-500:]:
+        ground.disc(road.at(progress), "failure", 4, f"{progress:.0f} m")
     for name, from_m, to_m in report.scene.corners[:12]:
-        ground.text(road.beside_apex(from_m, to_m, report.scene.half_width + 34 / ground.plan.scale), name)
-    note = f"{len(report.failures):,} episodes ended off the road or at a standstill."
-    return Chart("Where the agent failed", ground.render(), [], note, wide=True)
+        near, beyond = (report.scene.half_width + gap / ground.plan.scale for gap in (0.0, 12.0))
+        ground.text(road.beside_apex(from_m, to_m, beyond), road.beside_apex(from_m, to_m, near), name)
+    failed = f"{len(places):,}" if places else "None"
+    note = f"{failed} of {number_of(max(drives, len(places)), 'drive')} alone ended off the road or at a standstill."
+    return Chart(title, ground.render(), [], note)
 
 
 def _area(road: Ribbon, part: slice = slice(None)) -> NDArray[np.float64]:

@@ -100,7 +100,13 @@ class Report:
     episodes: Sequence[EpisodePoint] = ()
     evaluations: Sequence[EvaluationPoint] = ()
     failures: Sequence[float] = ()
-    """Progress (m) at which episodes of the agent failed."""
+    """Progress (m) at which episodes of the agent alone failed, oldest first."""
+    failures_before: int | None = None
+    """How many of these lie before the first takeover; None where there was none."""
+    alone: tuple[int, int] = (0, 0)
+    """Episodes that the agent drove alone before the first takeover, and since."""
+    hz: float = 20.0
+    """Steps in a second of driving."""
     corners: Sequence[CornerRow] = ()
     verdicts: Mapping[str, int] = field(default_factory=dict)
     """Segments by verdict."""

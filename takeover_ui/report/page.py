@@ -16,6 +16,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from data.files import held
+from data.words import number_of, track_words
+from takeover_ui.overlay.texts import duration
 from takeover_ui.report import charts
 from takeover_ui.report.contents import Report
 
@@ -43,10 +45,37 @@ def render(report: Report) -> str:
     return templates.get_template("report.html").render(
         report=report,
         charts=charts.drawn(report),
+        lead=_lead(report),
+        unjudged=_unjudged(report),
         figures=_figures(report),
+        duration=duration,
         style=Markup(style),
         style_digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
     )
+
+
+def _lead(report: Report) -> str:
+    """Return the sentence below the title: what came of it, and what it took."""
+    place = track_words(report.scene.track)
+    if report.corner is not None:
+        place = f"“{report.corner[0]}” on {place}"
+    helped = number_of(round(report.takeover_seconds), "second") + " of help"
+    taken = number_of(report.takeovers, "takeover")
+    if report.before and report.after:
+        after = f"after {taken}, {helped} in all" if report.takeovers else "without any help"
+        return (
+            f"Alone, the agent came through {place} in {report.before.passed_text} laps before, and in "
+            f"{report.after.passed_text} {after}."
+        )
+    return f"{taken} at {place}: {helped}." if report.takeovers else f"The agent at {place}."
+
+
+def _unjudged(report: Report) -> str:
+    """Return what is said in place of verdicts where none was given."""
+    count = sum(report.verdicts.values())
+    if not count:
+        return "There is nothing to judge yet: no one has taken over or driven a lap"
+    return f"{number_of(count, 'takeover or lap', 'takeovers and laps')} without a verdict so far"
 
 
 def _figures(report: Report) -> list[tuple[str, str]]:
@@ -54,9 +83,10 @@ def _figures(report: Report) -> list[tuple[str, str]]:
     since = " since the first takeover" if report.takeovers else ""
     return [
         ("takeovers", f"{report.takeovers:,}" if report.takeovers else ""),
-        ("help", f"{report.takeover_seconds:.1f} s"),
+        ("help", duration(report.takeover_seconds) if report.takeovers else ""),
         (f"agent steps{since}", f"{report.agent_steps:,}" if report.agent_steps else ""),
         (f"updates{since}", f"{report.updates:,}" if report.updates else ""),
-        ("track", f"{report.scene.track}, {report.scene.length:.0f} m"),
+        ("track", report.scene.track),
+        ("its length", f"{report.scene.length:.0f} m"),
         *report.figures,
     ]

@@ -80,7 +80,7 @@ class Plot(Drawing):
     ) -> None:
         super().__init__(width, height, label)
         self.y_name = y_name
-        self.left, self.right, self.top, self.bottom = 54, width - 14, 30 if y_name else 14, height - 40
+        self.left, self.right, self.top, self.bottom = 60, width - 14, 30 if y_name else 14, height - 40
         self.x_range = x if x[1] > x[0] else (x[0] - 0.5, x[0] + 0.5)
         self.y_range = y if y[1] > y[0] else (y[0] - 0.5, y[0] + 0.5)
 
@@ -171,9 +171,11 @@ class Ground(Drawing):
         x, y = self.plan.at(point).tolist()
         self.add("circle", css, _title(title), cx=x, cy=y, r=radius)
 
-    def text(self, point: NDArray[np.floating], text: str) -> None:
-        """Write at a place in large letters, kept inside the plan."""
-        half = 12 * len(text)
+    def text(self, point: NDArray[np.floating], beside: NDArray[np.floating], text: str) -> None:
+        """Write at a place, away from the one ``beside`` which it stands; kept inside the plan."""
         x, y = self.plan.at(point).tolist()
-        x, y = min(max(x, half + 4), self.width - half - 4), min(max(y, 16.0), self.height - 8.0)
-        self.add("text", "far", text, x=x, y=y, text_anchor="middle")
+        right = x - float(self.plan.at(beside)[0])
+        anchor, before = ("middle", 0.5) if abs(right) < 8.0 else ("start", 0.0) if right > 0 else ("end", 1.0)
+        long = 10 * len(text)  # as on a phone, where letters are largest
+        x, y = min(max(x, before * long + 4), self.width - (1 - before) * long - 4), min(max(y + 5, 16.0), self.height - 8.0)
+        self.add("text", "name", text, x=x, y=y, text_anchor=anchor)

@@ -3,10 +3,12 @@ import time
 
 import pytest
 
+from data.store import Store
 from hitl import cli, doctor
 from hitl.home import Home
 from tests.support.daemon_runs import drive
 from tests.support.stand_in_game import StandIn
+from trainer.config import TrainConfig
 
 
 @pytest.fixture(autouse=True)
@@ -112,3 +114,19 @@ def test_hidhide_is_told_the_program_that_really_runs(monkeypatch, tmp_path):
     monkeypatch.setattr(doctor.sys, "platform", "win32")
     monkeypatch.setattr(doctor.sys, "_base_executable", r"C:\Python313\python.exe", raising=False)
     assert doctor._hiding()[1].endswith(r": C:\Python313\python.exe")
+
+
+def test_the_run_that_goes_on_is_measured_not_one_that_would_begin(tmp_path, monkeypatch):
+    measured = []
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr(
+        "trainer.device.updates_per_second", lambda name, seen, done, config: measured.append(config) or 9.0
+    )
+    home = Home(tmp_path).create()
+    drive(home.store_path, steps=30)
+    own = TrainConfig().with_values(hidden=32, utd=3.0)
+    with Store(home.store_path) as store:
+        store.add_checkpoint("a.safetensors", "a", 10, 60, "train", own.to_dict())
+    (tmp_path / "settings.toml").write_text("[train]\nbatch_size = 8\nhidden = 64\n")
+    assert "60 are needed" in by_name(home)["torch"].found
+    assert {(c.hidden, c.utd, c.batch_size) for c in measured} == {(32, 3.0, 8)}, "its own, what is set, and its networks"

@@ -144,6 +144,8 @@ def report() -> Report:
         episodes=episodes,
         evaluations=evaluations,
         failures=tuple(float(v) for v in rng.normal(corner[1] + 14, 5, 60)),
+        failures_before=40,
+        alone=(60, 70),
         corners=(CornerRow("hairpin", corner[1], corner[2], 80, 33, 12, 31.4, 11),),
         verdicts={"unreviewed": 3, "good": 6, "bad": 1, "star": 2},
         figures=(("seed", "0"), ("wall time", "187 s")),

@@ -14,7 +14,7 @@ from data.numbers import counted
 from data.reading.update import Layout, Update
 from data.statistics import ENOUGH
 from data.store import Store
-from data.tables.checkpoints import CheckpointRecord
+from data.tables.checkpoints import CheckpointRecord, Evaluation
 from trainer.checkpoints.verdicts import Verdict, below_best, best, verdicts
 from trainer.config import TrainConfig
 
@@ -26,6 +26,10 @@ class Watch:
         self.evaluated = False
         """Whether an evaluation episode ended since the last ``judge``."""
         self.judged: list[Verdict] = []
+        self.evaluations: list[Evaluation] = []
+        """What these verdicts are about."""
+        self.names: dict[int, str] = {}
+        """Of the checkpoints that were evaluated."""
         self.best: Verdict | None = None
         self.track = ""
         """The track that these are about: the one evaluated last."""
@@ -91,8 +95,12 @@ class Watch:
                     weights[s.corner] += s.stop - s.start
             if track != self.track:
                 self.track, self.best, self.below = track, None, 0
-            self.judged = verdicts([e for e in found if e.track == track], weights)
+            self.evaluations = [e for e in found if e.track == track]
+            self.judged = verdicts(self.evaluations, weights)
             self.seen = {v.checkpoint_id for v in self.judged}
+            for id_ in self.seen - self.names.keys():
+                if (record := store.checkpoint(id_)) is not None:
+                    self.names[id_] = record.name
             top = best(self.judged)
             if top is not None and (self.best is None or top.checkpoint_id != self.best.checkpoint_id):
                 marked, here = store.best_checkpoint(), store.best_checkpoint(track)

@@ -42,6 +42,8 @@ class Heartbeat:
     """Updates that the update ratio still asks for."""
     steps_behind: int = 0
     """The same in steps."""
+    hz: float = 20.0
+    """Steps in a second of the newest drive."""
     utd: float = 0.0
     """Updates for each online step since the start."""
     updates_per_second: float = 0.0

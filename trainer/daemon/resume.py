@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -96,24 +97,38 @@ def begin(
     )
 
 
+def run_config(
+    wish: Wish, settings: Mapping[str, Any], updates: int, names: Sequence[str], *, own: bool, road: bool
+) -> tuple[TrainConfig, list[str]]:
+    """Return the settings that a checkpoint is learned on with, and the names of those that it keeps against the wish.
+
+    ``settings``, ``updates``, ``names`` (of the observation): the checkpoint's. ``own``: it is of the run that goes on. Raises
+    UsageError for settings that cannot be.
+    """
+    # A run that has learned nothing yet is no reason to do without what it had no setting for.
+    begun = wish.config_where(road)
+    wanted = wish.of_run(settings if updates else begun.to_dict() | dict(settings)) if own else begun
+    config = with_image(wanted, names)
+    stored = TrainConfig.from_dict(settings)
+    other = [name for name in SHAPE_FIELDS if getattr(config, name) != getattr(stored, name)]
+    if other:
+        config = config.with_values(**{name: getattr(stored, name) for name in SHAPE_FIELDS})
+    return config, other
+
+
 def _from_file(
     wish: Wish, path: Path, sha256: str | None, record: CheckpointRecord | None, say: Callable[[str], None], road: bool
 ) -> LearnerStart:
     tensors, meta = load(path, sha256)
     own = record is not None and record.kind == KIND and {"online_steps", "owed_updates"} <= meta.numbers.keys()
-    # A run that has learned nothing yet is no reason to do without what it had no setting for.
-    begun = wish.config_where(road)
-    settings = meta.config if meta.updates else begun.to_dict() | meta.config
-    config = with_image(wish.of_run(settings) if own else begun, meta.observation_names)
+    config, other = run_config(wish, meta.config, meta.updates, meta.observation_names, own=own, road=road)
     stored = TrainConfig.from_dict(meta.config)
-    other = [name for name in SHAPE_FIELDS if getattr(config, name) != getattr(stored, name)]
     if clash := [name for name in other if name in wish.insisted]:
         raise UsageError(
             f"The checkpoint '{path.name}' has {clash[0]} = {getattr(stored, clash[0])}, so it cannot go on with another: "
             "omit that setting, or begin from nothing with --fresh."
         )
     if other:
-        config = config.with_values(**{name: getattr(stored, name) for name in SHAPE_FIELDS})
         say(f"The networks keep the shape they have in {path.name} ({', '.join(other)}).")
     sizes = len(meta.observation_names), len(meta.action_names)
     learner = make_learner(*sizes, config, choose(wish.device, *sizes, config).name)

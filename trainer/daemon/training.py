@@ -225,6 +225,7 @@ class Training:
         beat.laps_learned = self.laps.share
         beat.online_steps, beat.owed_updates = budget.online, budget.due
         beat.steps_behind = 0 if self.laps.active else int(budget.due / self.config.utd)
+        beat.hz = self.replay.hz
         new = budget.online - self._online_at_start
         on_drives = self.learner.updates - max(self._updates_at_start, self.learner.clones_until)
         beat.utd = max(0, on_drives) / new if new > 0 else 0.0

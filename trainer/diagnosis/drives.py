@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from data.numbers import usable_rows
 from data.reading.drives import Drive, EpisodeSummary
+from data.reading.follow import may_have_stood, steps_stood
 from data.reading.layouts import apart
 from data.reading.schema_check import readable_rows
 from data.records import HUMAN, Corner, Segment, SessionRecord
@@ -129,7 +130,7 @@ def from_store(store: Store, bounded: frozenset[str] = frozenset()) -> Drives | 
     column = {name: values[usable] for name, values in column.items()}
     return Drives(
         **column,
-        demo=np.concatenate([_inside(part, demos, rule) & part.human for part in parts])[usable],
+        demo=np.concatenate([_inside(store, part, demos, rule) & part.human for part in parts])[usable],
         episode=np.repeat([part.episode.id for part in parts], [len(part) for part in parts])[usable],
         episodes=episodes,
         observation_names=last.observation_names,
@@ -159,13 +160,16 @@ def _drives(store: Store, episodes: list[EpisodeSummary], demos: Sequence[Segmen
                 yield drive
 
 
-def _inside(drive: Drive, demos: Sequence[Segment], rule: DemoRule) -> NDArray[np.bool_]:
+def _inside(store: Store, drive: Drive, demos: Sequence[Segment], rule: DemoRule) -> NDArray[np.bool_]:
     """Return which steps (n,) lie in a demo, as the replay takes them."""
-    inside = np.zeros(len(drive), bool)
-    for s in demos:
-        if s.episode_id == drive.episode.id:
-            start, stop = rule.shown_steps(s)
-            inside |= (drive.t >= start) & (drive.t < stop)
+    inside, episode = np.zeros(len(drive), bool), drive.episode
+    here = [s for s in demos if s.episode_id == episode.id]
+    moved = None
+    if here and may_have_stood(episode.purpose, episode.reason):
+        moved = episode.length - steps_stood(store.conn, episode.id, episode.hz)
+    for s in here:
+        start, stop = rule.shown_steps(s, moved)
+        inside |= (drive.t >= start) & (drive.t < stop)
     return inside
 
 

@@ -133,10 +133,7 @@ class Demos:
         if not standing.counts or episode is None:
             return None
         rows, table = episode.rows[: episode.ready], self._table
-        record = episode.record
-        moved = None
-        if record is not None and record.stood is not None:
-            moved = (record.driven or record.length) - record.stood
+        moved = episode.record.moved if episode.record is not None else None
         rows = rows[slice(*np.searchsorted(table.t[rows], self.rule.shown_steps(segment, moved)))]
         rows = rows[(table.driver[rows] == HUMAN) & (table.next[rows] >= 0)]
         return (segment.kind, standing.weight, rows) if len(rows) else None

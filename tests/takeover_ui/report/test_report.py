@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
 from takeover_ui.geometry import ribbon
-from takeover_ui.report import svg
+from takeover_ui.report import charts, svg
 from takeover_ui.report.contents import CornerRow, Report, Score
 from takeover_ui.report.page import render, write_report
 from tests.support import sample_screens as samples
@@ -88,18 +88,37 @@ def test_the_page_tells_the_whole_story() -> None:
             "Speed through the corner",
             "Return over time",
             "Corner passes in evaluations",
-            "Where the agent failed",
+            "Failures before the first takeover",
+            "Failures after the first takeover",
             "Corners",
             "Your verdicts",
             "Figures",
         )
     ]
-    assert len(headings) == 9
+    assert len(headings) == 10
     classes = [a.get("class") or "" for _, a in page.tags]
     for kind in ("before", "human", "after"):
         assert f"line {kind}" in classes
     assert classes.count("yes") == 19
     assert classes.count("dot human") == 12
+    assert "40 of 60 drives alone ended off the road or at a standstill." in text
+    assert "20 of 70 drives alone" in text
+
+
+def test_one_of_a_thing_is_one_and_the_tracks_name_is_not_default() -> None:
+    report = replace(samples.report(), before=None, takeovers=1, takeover_seconds=1.2, verdicts={"unreviewed": 1})
+    text = " ".join(outline(render(report)).texts)
+    assert "1 takeover at “hairpin” on the default track: 1 second of help." in text
+    assert "1 takeover or lap without a verdict so far" in text
+    mine = replace(report, scene=replace(report.scene, track="my <b>track"), takeovers=0)
+    assert "The agent at “hairpin” on ‘my <b>track’." in " ".join(outline(render(mine)).texts)
+
+
+def test_without_a_takeover_there_is_one_picture_of_the_failures() -> None:
+    alone = replace(samples.report(), failures_before=None)
+    assert [c.title for c in charts.failures(alone)] == ["Where the agent failed"]
+    none_since = replace(samples.report(), failures_before=60)
+    assert charts.failures(none_since)[1].note.startswith("None of 70 drives alone")
 
 
 def test_the_page_needs_no_network_and_may_run_nothing() -> None:
@@ -183,6 +202,7 @@ def test_pictures_are_well_formed_and_inside_their_box() -> None:
     for picture in pictures:
         root = ElementTree.fromstring(picture)
         _, _, width, height = map(float, root.attrib["viewBox"].split())
+        assert width == 480 or "aria-hidden" in root.attrib, "all as wide as the others: letters of one size"
         for node in root.iter():
             if node.tag == "text":
                 assert 0 <= float(node.attrib["x"]) <= width
@@ -236,30 +256,48 @@ CHROMIUM = next(
 )
 
 
+MANY_CORNERS = tuple(
+    CornerRow(name, 100.0 * k, 100.0 * k + 60, 1280 + k, 533, k * 120, 310.4 * k, 11 * k)
+    for k, name in enumerate(("hairpin", "a corner with a very long name", "chicane", "turn 4", "turn 5", "the last corner"))
+)
+
+
+def browse(folder: Path, *options: str) -> None:
+    command = [
+        str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--allow-file-access-from-files",
+        f"--user-data-dir={folder / 'profile'}", *options,
+    ]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True, timeout=120, env={**os.environ, "HOME": str(folder)})
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium browser")
+def test_printed_it_fills_two_pages(tmp_path: Path) -> None:
+    page, printed = tmp_path / "report.html", tmp_path / "report.pdf"
+    write_report(page, replace(samples.report(), corners=MANY_CORNERS))
+    browse(tmp_path, f"--print-to-pdf={printed}", "--no-pdf-header-footer", page.as_uri())
+    assert len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes())) == 2
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium browser")
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("width", [1280, 500])
+@pytest.mark.parametrize("width", [1280, 390])
 def test_a_browser_draws_it_in_its_colours_without_overflow(tmp_path: Path, dark: bool, width: int) -> None:
     """The page's own ground colour at the edges (the style sheet passed the policy), the lines in it, nothing cut off."""
-    page, shot = tmp_path / "report.html", tmp_path / "shot.png"
-    write_report(page, samples.report())
-    height = 2400 if width > 800 else 4200
-    command = [
-        str(CHROMIUM),
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--hide-scrollbars",
-        f"--user-data-dir={tmp_path / 'profile'}",
+    page, frame, shot = tmp_path / "report.html", tmp_path / "frame.html", tmp_path / "shot.png"
+    write_report(page, replace(samples.report(), corners=MANY_CORNERS))
+    height = 2400 if width > 800 else 5000
+    # A window is at least 500 pixels wide; a frame in it may be as narrow as a phone.
+    size = f"width={width} height={height}"
+    frame.write_text(f'<body style="margin:0"><iframe src="report.html" {size} frameborder=0 scrolling=no></iframe>')
+    browse(
+        tmp_path,
         f"--blink-settings=preferredColorScheme={0 if dark else 1}",
-        f"--window-size={width},{height}",
+        f"--window-size={max(width, 500)},{height}",
         f"--screenshot={shot}",
-        page.as_uri(),
-    ]
-    subprocess.run(command, check=True, capture_output=True, timeout=120, env={**os.environ, "HOME": str(tmp_path)})
+        frame.as_uri(),
+    )
     picture = pygame.image.load(str(shot))
     ground = (13, 19, 33) if dark else (244, 246, 250)
-    assert picture.get_width() == width
     for y in range(0, height, 97):
         assert picture.get_at((width - 3, y))[:3] == ground, "something reaches the right edge"
         assert picture.get_at((2, y))[:3] == ground

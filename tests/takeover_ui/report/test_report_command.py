@@ -1,17 +1,16 @@
 """`hitl report` from a store to a page."""
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from data.errors import HitlError
+from data.reading.drives import EpisodeSummary
 from data.reading.episodes import EpisodeWriter
 from data.records import SessionInfo
 from data.store import Store
 from hitl.commands.report import main
-from hitl.screens.stored_report import _evaluated as evaluated_sides
+from hitl.screens.before_after import before_and_after, evaluation_laps
 from hitl.screens.stored_report import stored_report
 from hitl.screens.stored_scene import stored_scene
 from takeover_ui.report.contents import Report
@@ -153,19 +152,24 @@ def test_a_track_without_its_file_is_drawn_from_its_longest_drive(tmp_path: Path
 def test_a_demo_without_any_takeover_is_compared_with_the_evaluation_before_its_first_drive() -> None:
     """Not with the first evaluation of the run that made the agent."""
 
-    def episode(number: int, session: int, purpose: str, checkpoint: int) -> Any:
-        return SimpleNamespace(
-            id=number, session_id=session, purpose=purpose, checkpoint_id=checkpoint, cut_off=False, helped=False
-        )
-
-    driven = [
-        episode(1, 1, "evaluation", 1),  # of the run that made the agent
-        episode(2, 2, "evaluation", 2),  # the demo's before
-        episode(3, 3, "drive", 2),
-        episode(4, 2, "evaluation", 3),
-    ]
-    (before, rule), (after, _) = evaluated_sides(driven, None, {3})
+    laps = [lap(1, 1, 1), lap(2, 2, 2), lap(4, 2, 3)]  # of the run that made the agent; the demo's before and after
+    (before, rule), (after, _) = before_and_after(laps, None, 3)
     assert ([e.id for e in before], [e.id for e in after]) == ([2], [4])
     assert rule == "the last evaluation before the first drive of the demo"
-    (before, rule), _ = evaluated_sides(driven, None, set())
+    (before, rule), _ = before_and_after(laps, None, 0)
     assert ([e.id for e in before], rule) == ([1], "the first evaluation")
+
+
+def test_laps_of_an_evaluation_that_was_skipped_part_way_do_not_count() -> None:
+    whole = [lap(k, 1, 5, seed=100 + k) for k in range(3)]
+    skipped = [lap(10, 1, 5, seed=500), lap(11, 1, 5, seed=501), lap(12, 1, 5, seed=502, reason="stopped")]
+    between = lap(11, 2, 5, seed=7)  # of another session, at the same time
+    assert evaluation_laps([*whole, *skipped, between]) == [*whole, between]
+    assert evaluation_laps([lap(1, 1, 5, seed=1), lap(2, 1, 5, seed=2, reason="env_lost"), lap(3, 1, 5, seed=3)]) == [
+        lap(1, 1, 5, seed=1),
+        lap(3, 1, 5, seed=3),
+    ], "a lap that the game lost is left out, and the evaluation went on"
+
+
+def lap(number: int, session: int, checkpoint: int, *, seed: int | None = None, reason: str = "finish") -> EpisodeSummary:
+    return EpisodeSummary(number, session, "t", "evaluation", reason, 9, 1.0, 0, 5.0, checkpoint, "", 20.0, seed=seed)

@@ -1,14 +1,22 @@
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
+from data.recording.recorder import Recorder
+from data.store import Store
+from data.tables.checkpoints import Evaluation
+from data.words import about
 from hitl.cli import main
 from hitl.screens.train_terminal import draw
+from hitl.screens.train_words import progress
 from tests.support.daemon_runs import drive, newest, wait_for
+from tests.support.recorded import session_info, step_row
 from trainer.checkpoints.verdicts import Verdict
 from trainer.daemon.control import trainer_lock
 from trainer.daemon.evaluations import Watch
@@ -43,7 +51,7 @@ def test_behind_looked_at_paused_and_stopped(
         assert main(["train", "status", *home]) == 0
         out = capsys.readouterr().out
         assert "190" in out
-        assert "1.00 updates each" in out
+        assert "1.00 for each step" in out
         assert "idle (every update for what was driven is done)" in out
         assert main(["train", "pause", *home]) == 0
         wait_for(lambda: (b := read_heartbeat(tmp_path)) is not None and b.state == "paused")
@@ -133,6 +141,10 @@ def test_config_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 def test_the_view_shows_rates_and_evaluations() -> None:
     watch = Watch()
     watch.best = Verdict(7, 20, 0.9, 0.7, 0.97, 88.0)
+    watch.names, watch.track = {7: "000000700-ab.safetensors"}, "default"
+    watch.evaluations = [
+        Evaluation(k, 20, 50.0, 2 * k, {"hairpin": k * k}, "", "", track="default") for k in (0, 2, 4)
+    ]
     watch.judged = [Verdict(6, 20, 0.1, 0.03, 0.3, 50.0), watch.best, Verdict(9, 20, 0.0, 0.0, 0.16, 40.0)]
     console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
     console.print(
@@ -144,8 +156,56 @@ def test_the_view_shows_rates_and_evaluations() -> None:
         )
     )
     text = console.export_text()
-    for part in ("training", "1,234", "99/s", "7 *", "90%", "70%–97%", "88.0", "a full disk", "! Blind critic."):
+    numbers = "1,234", "99 a second", "000000700-ab *", "90%", "70%–97%", "88.0"
+    for part in ("training", *numbers, "a full disk", "! Blind critic."):
         assert part in text
+    assert "passes alone on the default track" in text
+    assert re.search(r"hairpin +▁▂▇  16 of 20", text)
+    assert re.search(r"finish +▁▂▄  8 of 20", text)
+
+
+def test_a_trainer_says_how_far_it_is_in_a_players_units() -> None:
+    beat = Heartbeat(state="training", updates=9_000, owed_updates=3_000, steps_behind=1_200, updates_per_second=60.0)
+    share, text = progress(beat)
+    assert (share, text) == (0.75, "75 % of what was driven, about 1 minute behind; learned in about 50 seconds")
+    assert progress(replace(beat, hz=60.0))[1].startswith("75 % of what was driven, about 20 seconds behind;")
+    assert progress(replace(beat, state="paused"))[1] == "75 % of what was driven, about 1 minute behind"
+    assert progress(replace(beat, laps_learned=0.4, steps_behind=0))[1].startswith("40 % of your laps; learned in")
+    assert progress(Heartbeat(updates=5)) == (1.0, "100 % of what was driven")
+    assert [about(s) for s in (3, 31, 56, 130, 7_300)] == [
+        "a few seconds", "about 30 seconds", "about 1 minute", "about 2 minutes", "about 2 hours",
+    ]  # fmt: skip
+
+
+def test_checkpoints_are_listed_with_what_they_can_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home = ["--home", str(tmp_path)]
+    (tmp_path / "checkpoints").mkdir()
+    with Store(tmp_path / "store.sqlite") as store:
+        for k, name in enumerate(("a", "b", "gone", "c"), 1):
+            store.add_checkpoint(f"{name}.safetensors", name, 10 * k, k, "train", {})
+            if name != "gone":
+                (tmp_path / "checkpoints" / f"{name}.safetensors").touch()
+        store.upsert_corner("mine", "[red]bend", 40.0, 50.0, "track")
+    with Recorder(tmp_path / "store.sqlite", session_info(kind="evaluation", track="mine")) as recorder:
+        for reached in (60.0, 20.0):
+            recorder.begin_episode("evaluation", checkpoint_id=1)
+            recorder.step(step_row(0, progress=reached))
+            recorder.end_episode("terminated", "off_road", np.zeros(4, np.float32))
+    assert main(["checkpoints", *home, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["track"] == "mine"
+    assert [(row["name"], row["latest"], row["episodes"]) for row in told["checkpoints"]] == [
+        ("c", True, 0), ("b", False, 0), ("a", False, 2),
+    ]  # fmt: skip
+    assert told["checkpoints"][2]["passed"] == {"[red]bend": 1, "finish": 0}
+    assert main(["checkpoints", *home]) == 0
+    out = capsys.readouterr().out
+    assert "c (latest)" in out
+    assert re.search(r"^ 1 +a .* 1 of 2 +0 of 2", out, re.M)
+    assert "[red]bend" in out
+    assert "1 more was never evaluated" in out
+    assert main(["train", "status", *home]) == 1, "no trainer, but what was learned is shown all the same"
+    assert re.search(r"passes \[red\]bend +▅  1 of 2", capsys.readouterr().out)
 
 
 def test_status_tells_what_the_trainer_finds_in_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

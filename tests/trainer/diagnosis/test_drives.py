@@ -12,11 +12,12 @@ import pytest
 from planted import Plan, make
 from planted_faults import FAULTS
 
+from data.reading.episodes import EpisodeData, EpisodeWriter, SegmentData
 from data.store import Store
 from hitl.demo.shipped import open_shipped
 from hitl.diagnosis.cases import BOUNDED, of_home
 from hitl.home import Home
-from tests.support.daemon_runs import drive
+from tests.support.daemon_runs import drive, info
 from trainer.diagnosis.case import Case
 from trainer.diagnosis.drives import Drives, from_store
 from trainer.diagnosis.run import diagnose
@@ -169,3 +170,21 @@ def test_steps_are_demos_where_the_trainer_takes_them_for_such(tmp_path: Path, o
         drives = from_store(store)
     assert drives is not None
     assert drives.demo.sum() == 2 * steps
+
+
+def test_what_a_failed_takeover_shows_ends_where_the_car_stood_as_in_training(tmp_path: Path) -> None:
+    """100 steps, taken over from 10 on; from 60 on the car stands. A second before that is cut, too."""
+    with Store(tmp_path / "store.sqlite") as store:
+        session = store.start_session(info())
+        speed = np.where(np.arange(100) < 60, 10.0, 0.0)
+        places = np.cumsum(speed) / 20.0
+        taken = SegmentData("takeover", 10, 100, "pad", outcome="failed")
+        rows, columns = np.zeros((100, 3), np.float32), {"progress": places, "x": places, "y": 0 * places, "speed": speed}
+        episode = EpisodeData(
+            rows, rows[:, :2], np.ones(100), driver=np.where(np.arange(100) < 10, 0, 1), terminated=np.arange(100) == 99,
+            columns=columns, reason="stalled", segments=[taken],
+        )  # fmt: skip
+        with EpisodeWriter(store.conn, session) as writer:
+            writer.add(episode)
+    found = np.flatnonzero(drives_of(tmp_path).demo)
+    assert (found.min(), found.max()) == (10, 39)

@@ -67,6 +67,10 @@ def test_q_beyond_what_can_be_earned() -> None:
         paid = {"debug/r": unit * rewards["debug/r"], "debug/r_std": unit * rewards["debug/r_std"]}
         assert "exploded" not in found({**paid, "debug/q1": unit * 100 * TIME})  # half of it, each step, for ever
         assert "exploded" in found({**paid, "debug/q1": unit * 10 ** (5 * TIME)})
+    # What the entropy pays is in the unit of rewards in the trainer's column, and in the one that it learns in in the setting.
+    nothing_paid = {"debug/r": 0 * TIME, "debug/q1": 0.5 * TIME}
+    assert "exploded" in found({**nothing_paid, "debug/alpha": 1e-5 + 0 * TIME})
+    assert "exploded" not in found({**nothing_paid, "debug/alpha": 1e-3 + 0 * TIME})
 
 
 def test_held_returns_and_missing_evaluation() -> None:

@@ -244,7 +244,9 @@ def exploded(history: History, case: Case) -> Answer:
     if "debug/r" in history and recipe is not None and recipe.gamma is not None:
         # In units of what is paid: a healthy run's Q is as large as its rewards make it, be they thousands or thousandths.
         bound = 2 * largest_reward(history) / max(1e-4, 1 - recipe.gamma ** (recipe.n_step or 1))
-        entropy = 1000.0 * (recipe.alpha or 0.0)  # what it pays for ever, and more
+        # What it pays for ever, and more. Our trainer's setting is in the unit that it learns in, its column in that of rewards.
+        alpha = middle(part(history["debug/alpha"], 0.9)) if "debug/alpha" in history else recipe.alpha
+        entropy = 1000.0 * (alpha or 0.0)
         if last > max(2 * bound, entropy):
             evidence = (text, f"the rewards seen could pay about {bound:.3g} at most (mean plus a deviation, for ever)")
             return Finding("Q lies far above anything that can be earned.", evidence, 0.85)

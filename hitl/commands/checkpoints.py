@@ -1,0 +1,95 @@
+"""`hitl checkpoints`: what the trainer has written down, by name, with what each could do alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data.words import number_of, track_words
+from hitl.arguments import Parser
+from hitl.commands.selection import local_time, open_store
+from hitl.home import add_home, home_path
+
+if TYPE_CHECKING:
+    from data.store import Store
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    parser = Parser(
+        prog="hitl checkpoints",
+        description="List the checkpoints of a home folder, newest first: the ones that were evaluated, the best and the newest.",
+    )
+    add_home(parser, or_last_demo=True)
+    parser.add_argument("--track", help="evaluated on this track (default: the one evaluated last)")
+    parser.add_argument("--all", action="store_true", help="also those that were never evaluated")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    args = parser.parse_args(argv)
+
+    from hitl.road.known_tracks import chosen
+
+    with open_store(args) as store:
+        track = chosen(store, args.track) if args.track else _evaluated_last(store)
+        rows = _rows(store, track, home_path(args).checkpoints)
+    if args.json:
+        print(json.dumps({"track": track, "checkpoints": rows}, indent=2))
+        return 0
+    from hitl.console import console, table
+    from hitl.drivers.policy import NO_CHECKPOINT
+
+    out = console()
+    if not rows:
+        out.print(NO_CHECKPOINT)
+        return 0
+    shown = [r for r in rows if args.all or r["episodes"] or r["best"] or r["latest"]]
+    places = list(next((r["passed"] for r in shown if r["episodes"]), {}))
+    heads = "updates", *places, "return"
+    drawn = table("", "checkpoint", "made", *heads, right=("", *heads))
+    for row in shown:
+        count, mean = row["episodes"], row["return_mean"]
+        marks = ", ".join(name for name in ("best", "latest") if row[name])
+        passed = (f"{row['passed'].get(place, 0)} of {count}" if count else "–" for place in places)
+        name = row["name"] + (f" ({marks})" if marks else "")
+        drawn.add_row(
+            str(row["number"]), name, local_time(row["made"], short=True), f"{row['updates']:,}", *passed,
+            "–" if mean is None else f"{mean:.1f}",
+        )  # fmt: skip
+    out.print(drawn)
+    if places:
+        out.print(f"Passes are of laps alone on {track_words(track)}.", style="dim")
+    if hidden := len(rows) - len(shown):
+        out.print(f"{number_of(hidden, 'more was', 'more were')} never evaluated (--all).", style="dim")
+    out.print("`hitl play --checkpoint NUMBER` drives with one, `hitl eval --checkpoint NUMBER` measures it.", style="dim")
+    return 0
+
+
+def _evaluated_last(store: Store) -> str:
+    found = store.evaluations()
+    return found[-1].track if found else ""
+
+
+def _rows(store: Store, track: str, folder: Path) -> list[dict[str, Any]]:
+    """Return one row for each checkpoint whose file is there, newest first."""
+    from hitl.screens.learning_curve import passes_of
+
+    records = [r for r in store.checkpoints() if (folder / r.name).is_file()]
+    judged = {e.checkpoint_id: e for e in store.evaluations(track)}
+    best = store.best_checkpoint(track) or store.best_checkpoint()
+    rows = []
+    for record in records:
+        evaluation = judged.get(record.id)
+        rows.append(
+            {
+                "number": record.id,
+                "name": Path(record.name).stem,
+                "made": record.created,
+                "updates": record.updates,
+                "best": best is not None and record.id == best.id,
+                "latest": record is records[0],
+                "episodes": evaluation.episodes if evaluation else 0,
+                "passed": passes_of(evaluation) if evaluation else {},
+                "return_mean": evaluation.return_mean if evaluation else None,
+            }
+        )
+    return rows

@@ -1,0 +1,88 @@
+"""Which evaluations a report compares: how the agent drove alone before the help, and how it does now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from statistics import fmean
+
+from data.reading.drives import EpisodeSummary
+from data.records import Corner
+from data.tables.checkpoints import CheckpointRecord
+from takeover_ui.report.contents import Score
+
+EPISODES = 20  # newest ones of an evaluation that are shown
+BROKEN_OFF = ("stopped", "killed")  # why a lap ends with which its evaluation ends early
+
+Side = tuple[list[EpisodeSummary], str]
+"""The laps of one evaluation, oldest first, and which one it is, in words."""
+
+
+def evaluation_laps(episodes: Iterable[EpisodeSummary]) -> list[EpisodeSummary]:
+    """Return the laps of evaluations that were driven to their end.
+
+    Who skips the rest of an evaluation has seen how it goes: the laps until then are no fair sample, and of one lap a share says
+    nothing. So they do not count.
+    """
+    whole: list[EpisodeSummary] = []
+    laps: list[EpisodeSummary] = []  # of the evaluation that is looked at, in its session
+    by_session: dict[int, list[EpisodeSummary]] = {}
+    for e in episodes:
+        if e.purpose == "evaluation" and e.checkpoint_id is not None:
+            by_session.setdefault(e.session_id, []).append(e)
+    for driven in by_session.values():
+        for e in driven:
+            if laps and not _same_evaluation(laps[-1], e):
+                whole, laps = whole + laps, []
+            laps = [] if e.reason in BROKEN_OFF else [*laps, e]
+        whole, laps = whole + laps, []
+    return sorted((e for e in whole if not e.cut_off), key=lambda e: e.id)
+
+
+def _same_evaluation(lap: EpisodeSummary, following: EpisodeSummary) -> bool:
+    """Tell whether a lap follows another one in the same evaluation: its checkpoint drives from the next start."""
+    if lap.checkpoint_id != following.checkpoint_id or lap.seed is None or following.seed is None:
+        return False
+    return following.seed == lap.seed + 1
+
+
+def before_and_after(
+    laps: list[EpisodeSummary], first_help: int | None, first_drive: int
+) -> tuple[Side, Side]:
+    """Return the two evaluations that are compared; ``laps``: of all that were driven to their end, oldest first.
+
+    ``first_help``: number of the first episode with help. Before is the last evaluation without help, after the most recent one
+    with it. A demo in which no one took over has its first drive (``first_drive``; 0: there was no demo) in place of the help.
+    Where one side has no evaluation, or there was no help, they are the first checkpoint that was evaluated and the most recent.
+    """
+    moment = "takeover" if first_help is not None else "drive of the demo"
+    began = first_help if first_help is not None else first_drive
+    earlier, later = [e for e in laps if e.id < began], [e for e in laps if e.id > began]
+    recent = "the most recent evaluation"
+    if earlier and later:
+        return (_newest(earlier), f"the last evaluation before the first {moment}"), (_newest(later), recent)
+    after = _newest(laps)
+    first = [e for e in laps if e.checkpoint_id == laps[0].checkpoint_id]
+    before = first[-EPISODES:] if after and first[0].checkpoint_id != after[0].checkpoint_id else []
+    return (before, "the first evaluation"), (after, recent)
+
+
+def _newest(laps: list[EpisodeSummary]) -> list[EpisodeSummary]:
+    """Return the newest laps of the checkpoint that was evaluated last."""
+    return [e for e in laps if e.checkpoint_id == laps[-1].checkpoint_id][-EPISODES:]
+
+
+def score(
+    checkpoints: Mapping[int, CheckpointRecord], laps: list[EpisodeSummary], corner: Corner | None, rule: str
+) -> Score | None:
+    """Return how the laps of one evaluation went; None where there are none, or no corner to judge them by."""
+    if corner is None or not laps:
+        return None
+    checkpoint = checkpoints.get(laps[0].checkpoint_id or 0)
+    return Score(
+        passed=tuple(e.farthest >= corner.to_m for e in laps),
+        return_mean=fmean(e.total for e in laps),
+        finished=sum(e.reason == "finish" for e in laps),
+        updates=checkpoint.updates if checkpoint is not None else None,
+        rule=rule,
+        best_lap=min((e.length / e.hz for e in laps if e.reason == "finish"), default=None),
+    )

@@ -1,0 +1,47 @@
+"""How a trainer is doing, in names and values for people: the same for `hitl train` and `hitl train status`."""
+
+from __future__ import annotations
+
+from data.words import about
+from trainer.daemon.heartbeat import Heartbeat
+
+
+def progress(beat: Heartbeat) -> tuple[float, str]:
+    """Return how much of what was driven is learned (0 to 1), and the same in words, with the time left."""
+    if 0.0 < beat.laps_learned < 1.0:
+        share, what = beat.laps_learned, "of your laps"
+    else:
+        total = beat.updates + beat.owed_updates
+        share, what = (beat.updates / total if total else 0.0), "of what was driven"
+    text = f"{int(100 * share)} % {what}"
+    if behind := beat.steps_behind / beat.hz:
+        text += f", {about(behind)} behind"
+    if beat.owed_updates and beat.updates_per_second > 0.0 and beat.state == "training":
+        text += f"; learned in {about(beat.owed_updates / beat.updates_per_second)}"
+    return share, text
+
+
+def facts_of(beat: Heartbeat) -> list[tuple[str, str]]:
+    """Return names and values of a heartbeat."""
+    age = beat.checkpoint_age_s
+    named = beat.checkpoint.removesuffix(".safetensors") or "none yet"
+    rate = f"{beat.updates_per_second:.0f} a second" + (f", {beat.utd:.2f} for each step" if beat.utd else "")
+    return [
+        ("state", beat.doing),
+        ("learned", progress(beat)[1]),
+        ("updates", f"{beat.updates:,} ({rate})"),
+        ("driven", f"{beat.online_steps:,} steps in this store ({about(beat.online_steps / beat.hz)})"),
+        ("demos", f"{beat.demo_rows:,} steps, {beat.takeover_seconds:.0f} s of takeover"),
+        ("checkpoint", named + (f", {about(age)} ago" if age is not None else "")),
+    ]
+
+
+def warnings_of(beat: Heartbeat) -> list[tuple[str, str]]:
+    """Return what the player should know: names and sentences."""
+    below = ""
+    if beat.below_best:
+        many = beat.below_best > 1
+        below = f"the last {f'{beat.below_best} evaluations lie' if many else 'evaluation lies'} significantly below the best"
+        below += "; `hitl train --init best` goes back"
+    rows = ("evaluated", below), ("held back", beat.held_back), ("finding", beat.finding), ("problem", beat.problem)
+    return [(name, text) for name, text in rows if text]
