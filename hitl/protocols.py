@@ -33,6 +33,24 @@ class Remembering(Protocol):
 
 
 @runtime_checkable
+class Placed(Protocol):
+    """A policy whose action depends on the place, which observations need not tell."""
+
+    def at(self, progress: float) -> None:
+        """The car is at this metre in the tick for which ``act`` is called next."""
+
+
+class FrozenAgent(Protocol):
+    """An agent that stays as it is."""
+
+    def act(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return its action (A,) in [-1, 1] for an observation (O,)."""
+
+    def reset(self) -> None:
+        """An episode begins."""
+
+
+@runtime_checkable
 class Holding(Protocol):
     """A policy that chooses its weights by how far its drives come."""
 

@@ -256,6 +256,14 @@ class TrainConfig:
     """Updates on its own drives over which that weight grows from 0: critics that have seen nothing but laps are wrong about
     everything beside them (Zhou et al. 2025 describe what then happens)."""
 
+    # Beside an agent of another make
+    frozen_agent: bool = False
+    """Another agent drives, and stays as it is: this one learns to take over from it where the human did, and nowhere else."""
+    frozen_before_s: NotNegative = 2.0
+    """Where it takes over: so many seconds before the human's takeovers began."""
+    frozen_after_s: NotNegative = 1.0
+    """Until so many seconds after they ended."""
+
     # Best finishes (self-imitation, Oh et al. 2018)
     own_finishes: Annotated[int, Meta(ge=0, le=10_000)] = 10
     """So many of the agent's best unaided finishes of each track are demos as well, and cloned as such: what it can already do
@@ -289,6 +297,7 @@ class TrainConfig:
             (self.network != "cnn" or len(self.image) in (0, 3), "image is three numbers: frames, rows and columns"),
             (self.critic_loss != "mse" or self.quantiles == 1, "critic_loss mse is for critics of one quantile"),
             ((self.target_critics or 1) <= self.critics, f"target_critics is at most critics, {self.critics} here"),
+            (not (self.frozen_agent and self.network == "recurrent"), "frozen_agent is not for the recurrent network"),
             (self.dropped < pool, f"{self.dropped} dropped of {pool} target quantiles leaves none"),
         ):
             if not good:

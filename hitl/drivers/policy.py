@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from data.store import Store
 from data.suggest import did_you_mean
 from hitl.drivers.held_weights import HeldWeights
 from hitl.home import Home
+from hitl.protocols import FrozenAgent
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +38,11 @@ class NetworkPolicy:
         self._proven: Actor | None = None
         self._critics: Critics | None = None
         self._drive: bool | None = None  # of the running drive: whether it is without noise
+        self.frozen: FrozenAgent | None = None
+        """Another agent, which drives outside of ``zones``."""
+        self.zones: Sequence[tuple[float, float]] = ()
+        """From and to, in metres along the track: where this agent drives beside a frozen one."""
+        self._progress = 0.0
         self._holding = HeldWeights()
         self._held: Actor | None = None  # that drives the running drive in place of the newest
         self._newest_id: int | None = None  # of the checkpoint that then does not drive
@@ -47,6 +53,8 @@ class NetworkPolicy:
 
         With noise it is the newest weights' action. Without, it is that of weights that have passed a trial, where there are any.
         """
+        if self.frozen is not None and not any(low <= self._progress <= high for low, high in self.zones):
+            return self.frozen.act(observation)
         driving = self._proven if deterministic and self._proven is not None else self._newest
         if self._held is not None:
             driving = self._held
@@ -59,6 +67,10 @@ class NetworkPolicy:
         if self._critics_memory is not None:
             self._critics_memory.look(batch, action)
         return action[0].numpy()
+
+    def at(self, progress: float) -> None:
+        """The car is at this metre."""
+        self._progress = progress
 
     def _take(self, newest: Actor, proven: Actor | None, critics: Critics | None) -> None:
         self._actor = self._newest = newest
@@ -91,6 +103,8 @@ class NetworkPolicy:
         """Memories begin empty."""
         self._end_drive()
         self._forget()
+        if self.frozen is not None:
+            self.frozen.reset()
 
     def _end_drive(self) -> None:
         if self._held is not None:

@@ -29,7 +29,7 @@ from hitl import arbiter
 from hitl.drivers.human import HumanSide, NoHuman
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.world import World
-from hitl.protocols import EpisodeResult, Holding, Policy, Remembering, Tick
+from hitl.protocols import EpisodeResult, Holding, Placed, Policy, Remembering, Tick
 from hitl.session.driver_choice import DriverChoice
 from hitl.session.environment import Environment
 from hitl.session.help_requests import PolicyForesight
@@ -156,6 +156,8 @@ class Session:
     ) -> tuple[NDArray[np.float32], dict[str, Any], str | None]:
         """Drive one tick; return what is seen after it, and how the episode ends with it (None: it goes on)."""
         result, door = self._result, self.environment.door
+        if isinstance(self.policy, Placed):
+            self.policy.at(info["progress"])
         proposed = door.action(self.policy.act(observation, self._greedy), "the agent's")
         risk, asks = self._foresee(observation, proposed)
         offer = self._offered(info, asks)
