@@ -133,7 +133,7 @@ def _legend(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
 
 
 def _points(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
-    """This episode's return, the best one, and where the agent was stuck, each with the sign that marks it on the bar."""
+    """This episode's return, the best one, and the agent's usual one, each with the sign that marks it on the bar."""
     third, sign = rect.w // 3, pen.px(18)
     values = {"return": view.episode_return, "best": view.best_return, "ceiling": view.ceiling}
     colours = theme.TEXT, theme.GOOD, theme.MUTED
@@ -179,7 +179,7 @@ def delta_colour(delta: float) -> theme.Colour:
 
 
 def _help(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
-    text = f"{texts.short(view.takeovers)} {words['takeovers']} · {texts.duration(view.human_seconds)}"
+    text = f"{words['takeovers']}: {texts.short(view.takeovers)} · {texts.duration(view.human_seconds)}"
     pen.put("help_given", text, rect, 24, theme.HUMAN, "midleft")
 
 
@@ -226,7 +226,7 @@ def _compact_line(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, s
     total = f"{words['return']} {texts.short(view.episode_return, 1)}{best}"
     pen.put("return", total, rect, 20, theme.TEXT, width=half - pen.px(6))
     if not view.lap:
-        helped = f"{texts.short(view.takeovers)} {words['takeovers']} · {texts.duration(view.human_seconds, 0)}"
+        helped = f"{words['takeovers']}: {texts.short(view.takeovers)} · {texts.duration(view.human_seconds, 0)}"
         pen.put("help_given", helped, rect, 20, theme.HUMAN, "topright", half)
     if view.finding:
         at = rect.left + pen.px(6), rect.top + pen.px(29)
