@@ -52,7 +52,8 @@ def draw(
             free = next((side for side, at in places.items() if not covers_road(box.move_to(**{side: at}))), "")
             if free:
                 around, at = (pen.px(38), pen.px(20)), {free: places[free]}
-                top = _on_glass(pen, f"said_{name}", text, theme.READABLE, shade, inside.w, around, 12, **at).bottom + pen.px(10)
+                box = _on_glass(pen, f"said_{name}", text, theme.READABLE, shade, inside.w, around, 12, lines=1, **at)
+                top = box.bottom + pen.px(10)
     for level, text in view.toasts[-_SHOWN_TOASTS:]:
         width, around = min(area.w - pen.px(100), pen.px(760)), (pen.px(48), pen.px(16))
         box = _on_glass(pen, "toast", text, 26, theme.TEXT, width, around, 10, lines=4, midtop=(area.centerx, top))

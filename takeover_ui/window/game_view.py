@@ -148,7 +148,8 @@ class GameView:
                 if len(trail) < 2:
                     continue
                 pixels = self.camera.pixels(trail)
-                inside = ((pixels > low) & (pixels < high)).all(axis=1)
+                within = (pixels > low) & (pixels < high)
+                inside = within[:, 0] & within[:, 1]
                 shade = theme.mix(theme.ROAD, colour, max(0.25, 0.8 - 0.15 * age))
                 if dashed:
                     inside &= np.arange(len(trail)) % 6 < 4

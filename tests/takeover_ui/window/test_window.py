@@ -17,6 +17,7 @@ import pygame
 import pytest
 
 from data.errors import DeviceError
+from takeover_ui import theme
 from takeover_ui.overlay.arrangement import Arrangement
 from takeover_ui.view import Card, View
 from takeover_ui.window import floating, process, screen
@@ -425,3 +426,12 @@ def test_f11_twice_gives_back_the_window_with_its_size_and_place(monkeypatch: py
         made.toggle_fullscreen()
         assert (system.size, system.position) == ((1126, 634), (78, 63))
     assert asked[:2] == [((0, 0), pygame.FULLSCREEN), ((1126, 634), pygame.RESIZABLE)]
+
+
+def test_the_window_has_an_icon_in_both_drivers_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_to: list[pygame.Surface] = []
+    monkeypatch.setattr(pygame.display, "set_icon", set_to.append)
+    screen.Screen(WindowOptions(video="dummy", size=(320, 200))).close()
+    (drawn,) = set_to
+    colours = {tuple(drawn.get_at((x, y))[:3]) for x in range(drawn.get_width()) for y in range(drawn.get_height())}
+    assert {theme.AGENT, theme.HUMAN} <= colours
