@@ -133,7 +133,7 @@ def _legend(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
 
 
 def _points(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
-    """This episode's return, the best one, and where the agent was stuck, each with the sign that marks it on the bar."""
+    """This episode's return, the best one, and the agent's usual one, each with the sign that marks it on the bar."""
     third, sign = rect.w // 3, pen.px(18)
     values = {"return": view.episode_return, "best": view.best_return, "ceiling": view.ceiling}
     colours = theme.TEXT, theme.GOOD, theme.MUTED
@@ -144,7 +144,7 @@ def _points(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
         label = box
         if key != "return":
             mark = pygame.Rect(box.left + pen.px(4), box.top + pen.px(4), 1, pen.px(5))
-            signs.tick(pen.surface, mark, key, mark.left, pen.px(3))
+            signs.tick(pen.surface, mark, "best" if key == "best" else "ceiling", mark.left, pen.px(3))
             label = pygame.Rect(box.left + sign, box.top, box.w - sign, box.h)
         pen.put(f"label_{key}", words[key], label)
         pen.put(key, texts.short(value, 1), box.move(0, pen.px(17)), 30, colour)
@@ -179,7 +179,7 @@ def delta_colour(delta: float) -> theme.Colour:
 
 
 def _help(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
-    text = f"{texts.short(view.takeovers)} {words['takeovers']} · {texts.duration(view.human_seconds)}"
+    text = f"{words['takeovers']}: {texts.short(view.takeovers)} · {texts.duration(view.human_seconds)}"
     pen.put("help_given", text, rect, 24, theme.HUMAN, "midleft")
 
 
@@ -222,12 +222,12 @@ def _recording(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]
 
 def _compact_line(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
     half = rect.w // 2
-    best = "" if view.best_return is None else f" / {texts.short(view.best_return, 1)}"
+    best = "" if view.best_return is None else f" · {words['best']} {texts.short(view.best_return, 1)}"
     total = f"{words['return']} {texts.short(view.episode_return, 1)}{best}"
-    pen.put("return", total, rect, 20, theme.TEXT, width=half - pen.px(6))
+    pen.put("return", total, rect, 20, theme.TEXT, width=half + pen.px(4))
     if not view.lap:
-        helped = f"{texts.short(view.takeovers)} {words['takeovers']} · {texts.duration(view.human_seconds, 0)}"
-        pen.put("help_given", helped, rect, 20, theme.HUMAN, "topright", half)
+        helped = f"{words['takeovers']}: {texts.short(view.takeovers)} · {texts.duration(view.human_seconds, 0)}"
+        pen.put("help_given", helped, rect, 20, theme.HUMAN, "topright", half - pen.px(10))
     if view.finding:
         at = rect.left + pen.px(6), rect.top + pen.px(29)
         signs.lamp(pen.surface, at, "warning", pen.px(5))

@@ -47,8 +47,8 @@ def draw(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> N
         pen.text("next_corner", view.next_corner, (left, middle), _LARGE, theme.TEXT, width=rest, anchor="midleft")
     elif view.finding:  # only while no corner is near: what comes next on the road matters more
         signs.lamp(pen.surface, (left + pen.px(6), middle), "warning", pen.px(6))
-        at = left + pen.px(20), middle
-        pen.text("finding_0", view.finding, at, 20, theme.WARNING, width=width - pen.px(20), anchor="midleft")
+        beside, rest = (left + pen.px(20), middle), width - pen.px(20)
+        pen.text("finding_0", view.finding, beside, 20, theme.WARNING, width=rest, anchor="midleft")
     elif view.times is not None:
         text = words["lap"].format(value=view.times.running)
         pen.text("lap", text, (left, middle), _LARGE, theme.TEXT, width=width, anchor="midleft")

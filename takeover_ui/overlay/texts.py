@@ -33,7 +33,7 @@ _WORDS = {
     "steer": ("steering", "Lenkung"),
     "return": ("points", "Punkte"),
     "best": ("best", "Bestwert"),
-    "ceiling": ("stuck at", "hing bei"),
+    "ceiling": ("usual", "sonst"),
     "takeovers": ("takeovers", "Übernahmen"),
     "learning": ("The agent learns", "Der Agent lernt"),
     "not_learning": ("The agent does not learn now", "Der Agent lernt gerade nicht"),

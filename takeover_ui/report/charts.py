@@ -105,7 +105,7 @@ def returns(report: Report) -> Chart | None:
     for css, radius, helped in (("dot agent", 2.6, False), ("dot human", 3.6, True)):
         some = [p for p in points if (p.human_seconds > 0) == helped]
         said = [f"return {p.total:.1f}" + (f", {p.human_seconds:.1f} s of help" if helped else "") for p in some]
-        plot.dots([p.agent_steps for p in some], [p.total for p in some], css, radius, said)
+        plot.dots([p.agent_steps for p in some], [p.total for p in some], css, radius, said, diamonds=helped)
     note = f"Each dot is a drive; 1,000 agent steps take {1000 / report.hz:.0f} seconds."
     return Chart("Return over time", plot.render(), legend, note)
 
@@ -151,7 +151,7 @@ def _failed(report: Report, title: str, places: Sequence[float], drives: int) ->
     for name, from_m, to_m in report.scene.corners:
         ground.path(_area(road, road.between(from_m, to_m)), "road corner", closed=True, title=name)
     for progress in places[-500:]:
-        ground.disc(road.at(progress), "failure", 4, f"{progress:.0f} m")
+        ground.cross(road.at(progress), "failure", f"{progress:.0f} m")
     for name, from_m, to_m in report.scene.corners[:12]:
         near, beyond = (report.scene.half_width + gap / ground.plan.scale for gap in (0.0, 12.0))
         ground.text(road.beside_apex(from_m, to_m, beyond), road.beside_apex(from_m, to_m, near), name)
