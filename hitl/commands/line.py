@@ -7,6 +7,7 @@ import contextlib
 import time
 from pathlib import Path
 
+from data.words import number_of
 from hitl.arguments import Parser, amount
 from hitl.home import Home, add_home, home_path
 
@@ -78,7 +79,7 @@ def _show(home: Home, file: str | None) -> int:
     from hitl.road.track import load_track
 
     track = load_track(file or map_line("default", home))
-    print(f"{track.name}: {track.line.length:.0f} m, {len(track.corners)} corner{'' if len(track.corners) == 1 else 's'}")
+    print(f"{track.name}: {track.line.length:.0f} m, {number_of(len(track.corners), 'corner')}")
     beyond = track.line.overlap()
     if beyond is not None:
         where = "where it begins"

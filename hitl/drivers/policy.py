@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from data.errors import CheckpointError, StoreError, shown
 from data.store import Store
 from data.suggest import did_you_mean
+from data.words import number_of
 from hitl.home import Home
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ class CheckpointPolicy(NetworkPolicy):
         ):
             if expected != found:
                 raise CheckpointError(
-                    f"The checkpoint '{path.name}' was trained for {len(found)} {kind} numbers and this session has "
+                    f"The checkpoint '{path.name}' was trained for {number_of(len(found), f'{kind} number')} and this session has "
                     f"{len(expected)} (or other ones): use the environment and the settings it was trained with."
                 )
         judged, self.updates = self._critics is not None, meta.updates
