@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.words import number_of
+from data.words import number_of, track_words
 from hitl.arguments import SEED_MOST, Parser, amount, whole
 from hitl.home import Home, add_home, demos_folder, home_path
 
@@ -195,7 +195,7 @@ def _print(result: DemoResult, report: Report, saved: str) -> None:
     for row in rows:
         shown.add_row(*row)
     out = console()
-    out.print(f"'{result.corner.name}' on track '{result.track}', {EPISODES} episodes without help")
+    out.print(f"'{result.corner.name}' on {track_words(result.track)}, {EPISODES} episodes without help")
     out.print(shown)
     if rows[0][2] == "–":
         out.print(LEFT)

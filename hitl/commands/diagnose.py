@@ -27,6 +27,7 @@ def main(argv: list[str]) -> int:
     """Diagnose, print, and return 0 (sound), 1 (findings) or 2 (could not look)."""
     parser = Parser(
         prog="hitl diagnose",
+        word="--wandb",
         description="Look for the known ways in which a run cannot learn or is held back. Give any mix; without anything the "
         "home folder is looked at. Exit status: 0 sound, 1 something was found, 2 it could not look (at all, or at the return).",
     )

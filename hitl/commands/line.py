@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from data.words import number_of
-from hitl.arguments import Parser, amount
+from hitl.arguments import Parser, amount, with_verb
 from hitl.home import Home, add_home, home_path
 
 
@@ -29,7 +29,7 @@ def main(argv: list[str]) -> int:
     show = commands.add_parser("show", help="say what a line is: length, corners", prog="hitl line show")
     add_home(show)
     show.add_argument("file", nargs="?", default=None, help="a line (default: the home's own)")
-    args = parser.parse_args(argv)
+    args = parser.parse_args(with_verb(argv, "show", or_file=True))
     if args.what == "show":
         return _show(home_path(args), args.file)
     if args.out is not None and args.out.suffix.lower() != ".csv":

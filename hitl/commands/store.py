@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from data.words import number_of
-from hitl.arguments import Parser
+from hitl.arguments import Parser, with_verb
 from hitl.commands.selection import local_time, open_store, parse_date
 from hitl.home import add_home
 
@@ -180,6 +180,6 @@ def main(argv: list[str]) -> int:
         if name == "prune":
             verb.add_argument("--older-than", type=parse_date, required=True, metavar="AGE", help="30d, 12w, or a date")
             verb.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
-    args = parser.parse_args(argv)
+    args = parser.parse_args(with_verb(argv, "info"))
     with open_store(args) as store:
         return made[args.verb][0](store, args)

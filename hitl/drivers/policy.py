@@ -216,8 +216,9 @@ class CheckpointPolicy(NetworkPolicy):
             ("action", self._actions, tuple(meta.action_names)),
         ):
             if expected != found:
+                numbers = number_of(len(found), f"{kind} number")
                 raise CheckpointError(
-                    f"The checkpoint '{path.name}' was trained for {number_of(len(found), f'{kind} number')} and this session has "
+                    f"The checkpoint '{path.name}' was trained for {numbers} and this session has "
                     f"{len(expected)} (or other ones): use the environment and the settings it was trained with."
                 )
         judged, self.updates = self._critics is not None, meta.updates
