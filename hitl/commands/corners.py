@@ -80,11 +80,11 @@ def rename(store: Store, track: str, old: str, new: str) -> None:
 
 def _add(store: Store, track: str, name: str, start: str, stop: str) -> None:
     try:
-        from_m, to_m = float(start), float(stop)
+        from_m, to_m = sorted((float(start), float(stop)))
     except ValueError:
         raise UsageError(f"--add needs a name and two numbers of metres, not '{start}' and '{stop}'.") from None
     if not name.strip() or not 0.0 <= from_m < to_m < float("inf"):
-        raise UsageError("--add needs a name and two places in metres along the line, the smaller one first.")
+        raise UsageError("--add needs a name and two different places in metres along the line.")
     line = _line(store, track)
     if line is not None and to_m > line.length + 1.0:
         raise UsageError(f"The line of '{track}' ends at metre {line.length:.0f}, so no corner can end at {to_m:.0f}.")

@@ -80,7 +80,7 @@ def alike(history: History, case: Case) -> Answer:
     top = np.argsort(-counts)[:2]
     share = float(counts[top].sum() / len(steps))
     most = " or ".join(f"{values[i]:.0f}" for i in sorted(top))
-    last = f"last exactly {number_of(most, 'step')} (the median is {middle(steps):.0f})"
+    last = f"last exactly {most} steps (the median is {middle(steps):.0f})"
     text = f"{share:.0%} of {number_of(len(steps), 'episode')} {last}"
     if share > 0.3:
         sentence = "Again and again an episode ends after the very same number of steps: nothing that the agent does changes it."
