@@ -27,6 +27,7 @@ from arms import ARMS as OURS
 from arms import HELP_S, RUN_L, Arm
 from common import print_table, stopwatch, write_report
 from helping import helper, practice_starts
+from label_rules import LABEL_RULES
 from offline_rl import OFFLINE_RL
 from opponents import OPPONENTS
 
@@ -36,9 +37,9 @@ from hitl.session.trials import Solo, SoloDrives
 ARMS = OURS | {
     name: Arm(
         o.text, takeovers=True, settings=o.settings, make_learner=o.make, make_replay=o.make_replay,
-        greedy_every=2 * (name in OFFLINE_RL), proves=name in OFFLINE_RL,
+        greedy_every=2 * (name not in OPPONENTS), proves=name not in OPPONENTS,
     )
-    for name, o in (OPPONENTS | OFFLINE_RL).items()
+    for name, o in (OPPONENTS | OFFLINE_RL | LABEL_RULES).items()
 }  # fmt: skip
 EVALUATE_EVERY = 250  # driven steps, until the corner is passed
 WATCH_EVERY = 500  # driven steps, afterwards

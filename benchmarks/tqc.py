@@ -63,6 +63,7 @@ def random_batch(rows: int, device: str) -> Batch:
         before_takeover=none,
         cloned=none,
         demo=none,
+        answer=pair[:, OBSERVATIONS:],
     )
 
 

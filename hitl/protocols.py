@@ -32,6 +32,35 @@ class Remembering(Protocol):
         """The step after the last ``act`` was made, with this action (A,)."""
 
 
+@runtime_checkable
+class Placed(Protocol):
+    """A policy whose action depends on the place, which observations need not tell."""
+
+    def at(self, progress: float) -> None:
+        """The car is at this metre in the tick for which ``act`` is called next."""
+
+
+class FrozenAgent(Protocol):
+    """An agent that stays as it is."""
+
+    def act(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return its action (A,) in [-1, 1] for an observation (O,)."""
+
+    def reset(self) -> None:
+        """An episode begins."""
+
+
+@runtime_checkable
+class Holding(Protocol):
+    """A policy that chooses its weights by how far its drives come."""
+
+    def drive_begins(self, deterministic: bool) -> None:
+        """A drive begins, after ``begin_episode``: with noise or without."""
+
+    def drive_ended(self, share: float) -> None:
+        """The agent came so far in the drive, as a share of the lap (0 to 1), without help."""
+
+
 class Clock(Protocol):
     """The session's time."""
 

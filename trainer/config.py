@@ -233,6 +233,9 @@ class TrainConfig:
     """Cloning of the demos (the human's, and the agent's own finishes) in the actor loss, by the squared error of the greedy
     action; 0 is off. In full force where they fill ``demo_fraction`` of a batch, and weaker with their share below that: a
     handful of rows must not outweigh all the others."""
+    hand_delay_s: NotNegative = 0.0
+    """A human's action answers what was seen so many seconds before, and is cloned as the answer to that. The critic learns what
+    was done when."""
     bc_q_filter: bool = False
     """Clone only rows whose executed action the critic finds better than the agent's (Nair et al. 2018)."""
     iwr_weight: NotNegative = 1.0
@@ -252,6 +255,14 @@ class TrainConfig:
     q_warmup_updates: Annotated[int, Meta(ge=0, le=10**9)] = 30_000
     """Updates on its own drives over which that weight grows from 0: critics that have seen nothing but laps are wrong about
     everything beside them (Zhou et al. 2025 describe what then happens)."""
+
+    # Beside an agent of another make
+    frozen_agent: bool = False
+    """Another agent drives, and stays as it is: this one learns to take over from it where the human did, and nowhere else."""
+    frozen_before_s: NotNegative = 2.0
+    """Where it takes over: so many seconds before the human's takeovers began."""
+    frozen_after_s: NotNegative = 1.0
+    """Until so many seconds after they ended."""
 
     # Best finishes (self-imitation, Oh et al. 2018)
     own_finishes: Annotated[int, Meta(ge=0, le=10_000)] = 10
@@ -286,6 +297,7 @@ class TrainConfig:
             (self.network != "cnn" or len(self.image) in (0, 3), "image is three numbers: frames, rows and columns"),
             (self.critic_loss != "mse" or self.quantiles == 1, "critic_loss mse is for critics of one quantile"),
             ((self.target_critics or 1) <= self.critics, f"target_critics is at most critics, {self.critics} here"),
+            (not (self.frozen_agent and self.network == "recurrent"), "frozen_agent is not for the recurrent network"),
             (self.dropped < pool, f"{self.dropped} dropped of {pool} target quantiles leaves none"),
         ):
             if not good:

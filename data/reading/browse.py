@@ -1,11 +1,14 @@
-"""The store in Datasette (an extra): read-only, on loopback, with the questions a player would ask ready to click."""
+"""The store in Datasette (an extra): read-only, with the questions a player would ask ready to click."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
+import socket
 import sqlite3
 import struct
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,6 @@ from data.connect import connect
 from data.errors import UsageError
 from data.extras import install
 from data.numbers import FARTHEST
-
-HOST = "127.0.0.1"
 
 QUERIES: dict[str, dict[str, str]] = {
     "takeovers_by_corner_and_week": {
@@ -122,8 +123,15 @@ def metadata(database: str) -> dict[str, Any]:
     }
 
 
-def application(path: Path) -> Any:
-    """Return the ASGI application that serves the store. Raises UsageError when Datasette is not installed."""
+Route = tuple[str, Callable[..., Awaitable[Any]]]
+"""A pattern that a page's path meets, and what answers: it takes Datasette's ``request`` and returns one of its responses."""
+
+
+def application(path: Path, routes: Sequence[Route] = ()) -> Any:
+    """Return the ASGI application that serves the store, with pages of our own at ``routes``, which come before Datasette's.
+
+    Raises UsageError when Datasette is not installed.
+    """
     try:
         from datasette import hookimpl
         from datasette.app import Datasette
@@ -135,16 +143,21 @@ def application(path: Path) -> Any:
     # With rich at hand, every refused statement would be told in the terminal with all local variables, for seconds.
     vars(importlib.import_module("datasette.handle_exception"))["rich"] = None
 
-    class Numbers:
-        """Gives Datasette's connections the function ``numbers``."""
+    class Plugin:
+        """Gives Datasette's connections the function ``numbers``, and Datasette our pages."""
 
         @staticmethod
         @hookimpl
         def prepare_connection(conn: Any) -> None:
             conn.create_function("numbers", 1, numbers, deterministic=True)
 
-    if not pm.has_plugin("hitl-numbers"):
-        pm.register(Numbers, "hitl-numbers")
+        @staticmethod
+        @hookimpl
+        def register_routes(datasette: Any) -> Sequence[Route]:
+            return getattr(datasette, "routes_of_hitl", ())  # plugins are the process's; the pages are this application's
+
+    if not pm.has_plugin("hitl"):
+        pm.register(Plugin, "hitl")
 
     class Ours(Database):
         """The store. Datasette would put its path into an address as it is, where ``#``, ``?`` and ``%`` mean something."""
@@ -158,12 +171,14 @@ def application(path: Path) -> Any:
     settings = {"sql_time_limit_ms": 10_000, "num_sql_threads": 2, "allow_download": False, "default_page_size": 50}
     served = Datasette([], metadata=metadata(path.stem), settings=settings, cors=False)
     served.add_database(Ours(served, path=str(path), is_mutable=True), name=path.stem)
+    served.routes_of_hitl = routes
     return served.app()
 
 
-def serve(path: Path, port: int) -> None:
-    """Serve the store on loopback until interrupted."""
-    app = application(path)
+def serve(app: Any, listening: socket.socket) -> None:
+    """Serve an application at a socket that listens, until interrupted. Addresses that are asked for are not logged."""
     import uvicorn
 
-    uvicorn.run(app, host=HOST, port=port, log_level="warning", lifespan="on")
+    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", server_header=False)
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listening])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from dataclasses import dataclass
@@ -32,6 +33,17 @@ def marks_now(conn: sqlite3.Connection) -> tuple[Marks, int]:
         "SELECT coalesce((SELECT min(id) FROM sessions WHERE status = 'open'), (SELECT max(id) + 1 FROM sessions), 0)"
     ).fetchone()
     return Marks(*(mark or 0 for mark in marks)), int(first)
+
+
+def page_mark(conn: sqlite3.Connection) -> str:
+    """Return what changes with everything that a page of the store shows: episodes, segments, reviews, checkpoints, corners."""
+    marks = conn.execute(
+        "SELECT (SELECT max(revision) FROM episodes), (SELECT max(revision) FROM segments), (SELECT max(id) FROM judgements), "
+        "(SELECT count(*) FROM judgements WHERE undone IS NOT NULL), (SELECT max(id) FROM checkpoints), "
+        "(SELECT max(id) FROM sessions), (SELECT count(*) FROM sessions WHERE status = 'open'), "
+        "(SELECT total(from_m + to_m) || group_concat(name) FROM corners)"
+    ).fetchone()
+    return hashlib.sha256(repr(marks).encode()).hexdigest()[:16]
 
 
 def next_session(conn: sqlite3.Connection, marks: Marks) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,9 @@ from data.errors import CheckpointError, StoreError, shown
 from data.store import Store
 from data.suggest import did_you_mean
 from data.words import number_of
+from hitl.drivers.held_weights import HeldWeights
 from hitl.home import Home
+from hitl.protocols import FrozenAgent
 
 if TYPE_CHECKING:
     import torch
@@ -36,6 +38,15 @@ class NetworkPolicy:
         self._newest: Actor | None = None
         self._proven: Actor | None = None
         self._critics: Critics | None = None
+        self._drive: bool | None = None  # of the running drive: whether it is without noise
+        self.frozen: FrozenAgent | None = None
+        """Another agent, which drives outside of ``zones``."""
+        self.zones: Sequence[tuple[float, float]] = ()
+        """From and to, in metres along the track: where this agent drives beside a frozen one."""
+        self._progress = 0.0
+        self._holding = HeldWeights()
+        self._held: Actor | None = None  # that drives the running drive in place of the newest
+        self._newest_id: int | None = None  # of the checkpoint that then does not drive
         self._forget()
 
     def act(self, observation: NDArray[np.float32], deterministic: bool) -> NDArray[np.float32]:
@@ -43,7 +54,11 @@ class NetworkPolicy:
 
         With noise it is the newest weights' action. Without, it is that of weights that have passed a trial, where there are any.
         """
+        if self.frozen is not None and not any(low <= self._progress <= high for low, high in self.zones):
+            return self.frozen.act(observation)
         driving = self._proven if deterministic and self._proven is not None else self._newest
+        if self._held is not None:
+            driving = self._held
         if driving is not self._actor:
             self._actor = driving
             self._forget()
@@ -54,9 +69,27 @@ class NetworkPolicy:
             self._critics_memory.look(batch, action)
         return action[0].numpy()
 
+    def at(self, progress: float) -> None:
+        """The car is at this metre."""
+        self._progress = progress
+
     def _take(self, newest: Actor, proven: Actor | None, critics: Critics | None) -> None:
         self._actor = self._newest = newest
         self._proven, self._critics = proven, critics
+
+    def drive_begins(self, deterministic: bool) -> None:
+        """A drive begins; where newer weights have fallen, those before drive it without noise (see ``HeldWeights``)."""
+        self._drive = deterministic
+        if deterministic and self._holding.in_force and self._proven is None and not self.fixed:
+            self._held, self._newest_id = self._holding.held, self.checkpoint_id
+            self.checkpoint_id = self._holding.checkpoint_id
+
+    def drive_ended(self, share: float) -> None:
+        """The agent came so far in the drive (0 to 1 of the lap), without help."""
+        if self._held is not None:
+            self._holding.drove_held(share)
+        elif self._drive is not None and self._newest is not None and self._proven is None and not self.fixed:
+            self._holding.drove_newest(self._newest, self.checkpoint_id, share, self._drive)
 
     def stepped(self, executed: NDArray[np.float32]) -> None:
         """A step was made with this action (A,), whoever drove: the networks' memories take it in."""
@@ -69,7 +102,15 @@ class NetworkPolicy:
 
     def begin_episode(self) -> None:
         """Memories begin empty."""
+        self._end_drive()
         self._forget()
+        if self.frozen is not None:
+            self.frozen.reset()
+
+    def _end_drive(self) -> None:
+        if self._held is not None:
+            self.checkpoint_id = self._newest_id
+        self._drive = self._held = None
 
     def can_judge(self) -> bool:
         """Tell whether there are critics to ask."""
@@ -106,6 +147,10 @@ class NetworkPolicy:
 
 
 NEWEST = 50  # checkpoints looked at: of older ones only the evaluated are kept
+FELL = (
+    "The newest weights came less far than earlier ones that drove the lap. Until they come as far again, every drive without "
+    "noise is by the earlier ones."
+)
 NO_CHECKPOINT = "This home folder has no checkpoint yet: train first (`hitl train`)."
 
 
@@ -143,6 +188,13 @@ class CheckpointPolicy(NetworkPolicy):
             return self._rng.uniform(-1, 1, len(self._actions)).astype(np.float32)
         return super().act(observation, deterministic)
 
+    def drive_ended(self, share: float) -> None:
+        """The agent came so far in the drive (0 to 1 of the lap), without help."""
+        before = self._holding.in_force
+        super().drive_ended(share)
+        if self._holding.in_force and not before:
+            self.notices.append(FELL)
+
     def can_judge(self) -> bool:
         """Make the critics of the checkpoint that drives, if they are not there yet; False where there are none."""
         if self._critics is None and self._loaded is not None:
@@ -159,6 +211,7 @@ class CheckpointPolicy(NetworkPolicy):
 
     def begin_episode(self) -> None:
         """Take a newer checkpoint if there is one; one that cannot be read is skipped. Memories begin empty."""
+        self._end_drive()
         if not self.fixed:
             self._take_newest()
         super().begin_episode()

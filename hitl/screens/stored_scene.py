@@ -50,7 +50,7 @@ def _driven_line(store: Store, track: str) -> NDArray[np.float64] | None:
     drive = store.steps(max(episodes, key=lambda e: e.farthest), columns=("x", "y", "progress"))
     good = np.isfinite(drive.points).all(axis=1) & np.isfinite(drive.progress)
     ahead = np.maximum.accumulate(np.where(good, drive.progress, -np.inf))
-    good &= np.concatenate([[True], np.diff(ahead) > 1e-6])
+    good &= np.concatenate([[True], ahead[1:] > ahead[:-1] + 1e-6])
     if good.sum() < 3:
         return None
     known = drive[good]

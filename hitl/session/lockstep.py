@@ -15,6 +15,7 @@ from data.store import Store
 from hitl.drivers.human import HumanSide
 from hitl.drivers.policy import NetworkPolicy
 from hitl.home import Home
+from hitl.protocols import FrozenAgent
 from hitl.road.track import Track
 from hitl.session.session import EpisodeResult
 from hitl.session.setup import SessionSetup
@@ -38,7 +39,8 @@ class LearnerPolicy(NetworkPolicy):
     @property
     def actor(self) -> Actor:
         """The network that drives without noise."""
-        return self._learner.driving
+        held = self._holding.held if self._holding.in_force and self._proven is None else None
+        return self._learner.driving if held is None else held
 
     def begin_episode(self) -> None:
         """Take the weights as they are now; a memory begins empty."""
@@ -52,6 +54,7 @@ class Lockstep:
     ``init``: a checkpoint file to begin from (weights and optimisers, but not its random numbers). ``make_learner`` and
     ``make_replay``: called with the sizes of observation and action and the configuration, for a learner of your own (of the
     same shape) or another way to draw than ``Replay``. ``proves``: new weights must pass a trial, as with ``hitl train``.
+    ``frozen``: an agent that drives where the human never helped (``config.frozen_agent``).
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Lockstep:
         make_learner: Callable[[int, int, TrainConfig], Learner] | None = None,
         make_replay: Callable[[int, int, TrainConfig], Replay] | None = None,
         proves: bool = False,
+        frozen: FrozenAgent | None = None,
     ) -> None:
         import torch
 
@@ -91,6 +95,7 @@ class Lockstep:
 
         self.rig = SessionSetup(home, options, policy=policy, human=human)
         self.policy: LearnerPolicy = self.rig.policy
+        self.policy.frozen = frozen
         self.steps = 0  # driven so far, whoever drove, without evaluations
         c = self.config
         self.budget = UpdateBudget(c.utd, c.warmup_steps, lap_utd=c.lap_utd)
@@ -119,6 +124,8 @@ class Lockstep:
         while self.budget.due:
             self.learner.update(self.replay.sample(self.config.batch_size, self._generator))
             self.budget.paid(1)
+        if self.replay.demos.gates is not None:
+            self.policy.zones = self.replay.demos.gates.zones.get(self.rig.track.name, [])
         if self.proving.trial is not None:
             self.proving.offer()
 

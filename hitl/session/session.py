@@ -29,7 +29,7 @@ from hitl import arbiter
 from hitl.drivers.human import HumanSide, NoHuman
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.world import World
-from hitl.protocols import EpisodeResult, Policy, Remembering, Tick
+from hitl.protocols import EpisodeResult, Holding, Placed, Policy, Remembering, Tick
 from hitl.session.driver_choice import DriverChoice
 from hitl.session.environment import Environment
 from hitl.session.help_requests import PolicyForesight
@@ -74,6 +74,7 @@ class Session:
     ) -> None:
         self.policy, self.recorder, self.options = policy, recorder, options
         self.clock, self._release = world.clock, world.release
+        self._lap_m = world.track.line.length if world.has_line else None
         self.human: HumanSide = human or NoHuman()
         self.offers = offers or CornerOffers((), "off")
         self.corners = self.offers.corners
@@ -118,6 +119,8 @@ class Session:
         observation, info = begun
         end = None
         self.offers.begin_episode(info["progress"])
+        if purpose == "drive" and isinstance(self.policy, Holding):
+            self.policy.drive_begins(self._greedy)
         self.recorder.begin_episode(purpose, seed, self.policy.checkpoint_id)
         if purpose == "lap":
             self.segments.begin_lap(self.human.name)
@@ -153,6 +156,8 @@ class Session:
     ) -> tuple[NDArray[np.float32], dict[str, Any], str | None]:
         """Drive one tick; return what is seen after it, and how the episode ends with it (None: it goes on)."""
         result, door = self._result, self.environment.door
+        if isinstance(self.policy, Placed):
+            self.policy.at(info["progress"])
         proposed = door.action(self.policy.act(observation, self._greedy), "the agent's")
         risk, asks = self._foresee(observation, proposed)
         offer = self._offered(info, asks)
@@ -282,6 +287,9 @@ class Session:
         self.recorder.end_episode(str(end), result.reason, observation)
         self.environment.over()
         self.offers.end_episode(result.progress, result.reason)
+        alone = not result.human_steps and result.reason not in ("stopped", "restart", "panic")
+        if result.purpose == "drive" and self._lap_m and alone and isinstance(self.policy, Holding):
+            self.policy.drive_ended(min(1.0, result.progress / self._lap_m))
 
     def _lost(self, error: EnvironmentLost, observation: NDArray[np.float32]) -> None:
         """The environment is gone in mid-episode: release the controls, close what is open, tell the player."""

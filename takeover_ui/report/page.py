@@ -31,8 +31,8 @@ def write_report(path: str | os.PathLike[str], report: Report) -> None:
     held.write_whole(Path(path), render(report))
 
 
-def render(report: Report) -> str:
-    """Return the report as one HTML page."""
+def render(report: Report, home: str = "") -> str:
+    """Return the report as one HTML page. ``home``: the address of a page that it leads back to; "" for none."""
     templates = Environment(
         loader=PackageLoader("takeover_ui", "report"),
         autoescape=True,
@@ -44,6 +44,7 @@ def render(report: Report) -> str:
     style = resources.files("takeover_ui.report").joinpath("report.css").read_text(encoding="utf-8")
     return templates.get_template("report.html").render(
         report=report,
+        home=home,
         charts=charts.drawn(report),
         lead=_lead(report),
         unjudged=_unjudged(report),

@@ -15,6 +15,7 @@ from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from tests.support.batches import ACT, OBS, random_batch
 from tests.support.places import BENCHMARKS as FOLDER
+from trainer.learner.make import make_learner
 from trainer.presets import PRESETS
 
 HAIRPIN = {"corner": ["hairpin", 192.0, 247.0], "steps": 0}
@@ -51,9 +52,11 @@ def test_its_evaluation_is_the_sessions_own(ceiling, stalled):
 
 @pytest.fixture
 def short(ceiling, monkeypatch):
-    """Few and small updates, which are enough to learn something, and few episodes to judge them by."""
+    """Few and small updates, which are enough to learn something, few episodes to judge them by, and no trials."""
     few = {"utd": 0.1, "batch_size": 32}
-    arms = {name: dataclasses.replace(arm, settings={**arm.settings, **few}) for name, arm in ceiling.ARMS.items()}
+    arms = {
+        name: dataclasses.replace(arm, settings={**arm.settings, **few}, proves=False) for name, arm in ceiling.ARMS.items()
+    }
     monkeypatch.setattr(ceiling, "ARMS", arms)
     monkeypatch.setattr(ceiling, "EVALUATE_EVERY", 150)
     monkeypatch.setattr(ceiling, "EPISODES", 2)
@@ -92,22 +95,23 @@ def test_every_arm_is_of_settings_that_exist(ceiling):
         PRESETS["hitl"].with_values(**arm.settings)
 
 
-@pytest.mark.parametrize("name", ["awac", "td3_bc"])
+@pytest.mark.parametrize("name", ["awac", "ibrl", "td3_bc"])
 def test_another_loss_of_the_actor_finds_the_best_action(ceiling, name):
     """One step, paid by how near an action comes to what is best there; what is in the batch is chance."""
     rule = ceiling.OFFLINE_RL[name]
     small = {"hidden": 32, "lr_actor": 3e-3, "lr_critic": 3e-3, "alpha": 0.0, "actor_average": None, "log_std_max": -1.0}
+    small |= {"critics": 2, "quantiles": 5, "drop_per_critic": 0}
     learner = rule.make(OBS, ACT, PRESETS["hitl"].with_values(**rule.settings).with_values(**small))
 
     def best(seen):
         return torch.stack((seen[:, 0].tanh() * 0.6, -seen[:, 1].tanh() * 0.6), 1)
 
     def off(batch):
-        return float((learner.actor.act(batch.observation) - best(batch.observation)).abs().mean())
+        return float((learner.newest.act(batch.observation) - best(batch.observation)).abs().mean())
 
     g = torch.Generator().manual_seed(0)
     before = off(random_batch(999))
-    for k in range(300):
+    for k in range(200):
         batch = random_batch(k, 128)
         batch.action.copy_(2 * torch.rand(batch.action.shape, generator=g) - 1)
         batch.reward.copy_(-4 * (batch.action - best(batch.observation)).square().sum(1))
@@ -115,3 +119,41 @@ def test_another_loss_of_the_actor_finds_the_best_action(ceiling, name):
         batch.cloned.zero_()
         learner.update(batch)
     assert off(random_batch(999)) < 0.6 * before
+
+
+def batch_of_a_takeover(seed, *, human, agent):
+    """One action of the human and another that the agent proposed, whatever is seen."""
+    batch = random_batch(seed, 64)
+    batch.action.copy_(torch.tensor(human))
+    batch.proposed.copy_(torch.tensor(agent))
+    for flag in (batch.cloned, batch.human, batch.takeover):
+        flag.fill_(True)
+    return batch
+
+
+def actor_after(ceiling, name, updates, batches):
+    """Return what the actor of an arm does after updates of cloning alone."""
+    small = {"hidden": 16, "quantiles": 5, "lr_actor": 3e-3, "actor_average": None, "q_weight": 0.0}
+    make = ceiling.LABEL_RULES[name].make if name else make_learner
+    learner = make(OBS, ACT, PRESETS["hitl"].with_values(**small))
+    for k in range(updates):
+        learner.update(batches(k))
+    return learner.newest.act(random_batch(999).observation).mean(0)
+
+
+def test_a_preference_pushes_away_from_what_the_agent_proposed(ceiling):
+    of = lambda k: batch_of_a_takeover(k, human=[0.3, 0.0], agent=[-0.3, 0.0])  # noqa: E731
+    plain, pushed = actor_after(ceiling, "", 60, of), actor_after(ceiling, "preference", 60, of)
+    assert pushed[0] > plain[0] + 0.05
+    assert abs(pushed[1]) < 0.1
+
+
+def test_a_step_that_no_other_confirms_is_trusted_less(ceiling):
+    def batches(k):
+        batch = batch_of_a_takeover(k, human=[0.5, 0.5], agent=[0.0, 0.0])
+        batch.action[:12] = torch.tensor([-0.9, -0.9])  # wherever it was
+        return batch
+
+    plain, trusting = actor_after(ceiling, "", 150, batches), actor_after(ceiling, "trust", 150, batches)
+    assert trusting.mean() > plain.mean() + 0.1
+    assert trusting.numpy() == pytest.approx([0.5, 0.5], abs=0.12)

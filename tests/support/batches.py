@@ -37,6 +37,7 @@ def random_batch(seed: int = 0, rows: int = 32, **changes: torch.Tensor) -> Batc
         "before_takeover": none,
         "cloned": changes.get("human", none),
         "demo": none,
+        "answer": pair[:, OBS:],
     }
     return Batch(**{**values, **changes})
 

@@ -12,6 +12,8 @@ from trainer.networks.actor_critic import Actor
 Trial = Callable[[Actor, int], float]
 """Has an actor drive alone in copies of the game, without noise, from the starts of the trial with this number; returns how much
 of the lap it drives on average, 0 to 1."""
+LAP = 0.9
+"""Share of the lap from which on weights are worth holding. Before, nothing is there to be lost, and the newest always drive."""
 WORSE = 0.1
 """Share of a lap that weights may come less far than the best so far, even where those before come no farther: else small steps
 down would add up."""
@@ -68,31 +70,44 @@ class Proving:
         return self.trial is not None and self._clock() >= self._ended + pause * self._took
 
     def offer(self) -> bool:
-        """Try the newest weights; tells whether they drive now."""
+        """Try the newest weights; tells whether they drive without noise now."""
         assert self.trial is not None
-        began, self._tried_at = self._clock(), self._learner.updates
+        learner, began = self._learner, self._clock()
+        self._tried_at = learner.updates
         self._count += 1
-        proven, newest = self._learner.proven, self.trial(self._learner.newest, self._count)
-        taken = proven is None or newest == self.share
-        if proven is not None and not taken:
-            # The others drive from the same starts, which may be easier or harder than those before.
-            best = self.trial(proven if self._best is None else self._best, self._count)
-            before = best if self._best in (None, proven) else self.trial(proven, self._count)
-            taken = newest >= before and newest >= best - WORSE
-            is_best = newest >= best and newest >= (self.share or 0.0)
-            self.share = best if self.share is None else LUCK * self.share + (1 - LUCK) * best
+        if learner.proven is not None and self.share is None:
+            self.share = self.trial(learner.proven, self._count)
+            if self.share < LAP - WORSE:  # they were proven on another road
+                learner.proven = self.share = None
+        newest = self.trial(learner.newest, self._count)
+        if learner.proven is None:
+            taken = is_best = newest >= LAP
+        elif newest == self.share:
+            taken, is_best = True, False
         else:
-            is_best = proven is None
+            taken, is_best = self._compare(newest, learner.proven)
         if taken:
-            self._learner.prove()
-        if taken and is_best:
-            self._best, self.share = self._learner.proven, newest
-        self.held_back = None if taken else newest
-        self.gave_up = not taken and self._learner.updates - self._good_at >= PATIENCE
+            learner.prove()
+        if is_best:
+            self._best, self.share = learner.proven, newest
+        self.held_back = None if taken or learner.proven is None else newest
+        self.gave_up = self.held_back is not None and learner.updates - self._good_at >= PATIENCE
         if self.gave_up:
-            self._learner.return_to_proven()
-        if taken or self.gave_up:
-            self._good_at = self._learner.updates
+            learner.return_to_proven()
+        if self.held_back is None or self.gave_up:
+            self._good_at = learner.updates
         self._ended = self._clock()
         self._took = self._ended - began
-        return taken
+        return self.held_back is None
+
+    def _compare(self, newest: float, proven: Actor) -> tuple[bool, bool]:
+        """Return whether weights that drive ``newest`` of the lap come as far as those before, and whether they are the best."""
+        assert self.trial is not None
+        assert self.share is not None
+        # The others drive from the same starts, which may be easier or harder than those before.
+        best = self.trial(proven if self._best is None else self._best, self._count)
+        before = best if self._best in (None, proven) else self.trial(proven, self._count)
+        taken = newest >= before and newest >= best - WORSE
+        is_best = taken and newest >= best and newest >= self.share
+        self.share = LUCK * self.share + (1 - LUCK) * best
+        return taken, is_best

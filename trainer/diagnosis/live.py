@@ -81,7 +81,8 @@ def terminals_missing(batch: Batch, seen: list[int], ended: int) -> Finding | No
 def few(batch: Batch, count: int) -> Batch:
     """Return about ``count`` rows of a batch, spread over it, so that the share of demos is the same."""
     stride = max(1, len(batch) // count)
-    return Batch(**{f.name: getattr(batch, f.name)[::stride] for f in fields(Batch)})
+    parts = {f.name: getattr(batch, f.name) for f in fields(Batch)}
+    return Batch(**{name: part if part is None else part[::stride] for name, part in parts.items()})  # type: ignore[arg-type]
 
 
 class LiveChecks:

@@ -116,4 +116,5 @@ def batch_of(drives: Drives, gamma: float) -> Batch | None:
         before_takeover=torch.zeros(n, dtype=torch.bool),
         cloned=torch.from_numpy(drives.demo[index]),
         demo=torch.from_numpy(drives.demo[index]),
+        answer=action,
     )

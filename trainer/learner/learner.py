@@ -24,6 +24,8 @@ LATER_NUMBERS = frozenset(
     {"helped_at", "demo_rows", "reward_scale", "clones_until", "reward_unit", "paid", "paid_batches", "unit_known"}
 )
 """Counters that older checkpoints do not hold."""
+BESIDE = 0.1
+"""Weight in the cloning of a row where a frozen agent drives, against one where this agent does."""
 PAID_SPAN = 10_000  # updates that the usual reward spans at most
 
 
@@ -189,6 +191,8 @@ class Learner(ABC):
         weight = batch.cloned.to(batch.reward.dtype)
         # The other terms are means over the batch. A mean over the cloned rows alone would give six of them the force of 128.
         force = (weight.sum() / (len(batch) * (c.demo_fraction or 0.5))).clamp_(max=1.0)
+        if batch.gate is not None:  # where the frozen agent drives, this one only stays ready
+            weight = torch.where(batch.gate, weight, weight * BESIDE)
         if c.iwr_weight != 1.0:
             weight = torch.where(batch.takeover, weight * c.iwr_weight, weight)
         # The mean is over all of them, so rows that the filter leaves out weaken the pull instead of shifting it.
@@ -197,6 +201,13 @@ class Learner(ABC):
             assert z is not None
             weight = weight * (self.critics(batch.pair).mean((0, 2)) > z.mean((0, 2)))
         return weight * (force / total)
+
+    def _or_frozen(self, batch: Batch, action: Tensor, log_pi: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the next actions (B, A) and their log-densities (B,): the frozen agent's own where that drives."""
+        if batch.next_gate is None or batch.next_action is None:
+            return action, log_pi
+        gate = batch.next_gate
+        return torch.where(gate[:, None], action, batch.next_action), torch.where(gate, log_pi, 0.0)
 
     # What is in force
 

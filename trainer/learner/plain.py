@@ -51,7 +51,10 @@ class PlainTQC(Learner):
         if moves_actor:
             z = forward(self.critics.body, self.critics.in_units(beside(batch.observation, action)))
             cloning = self.cloning_loss(batch, head, z.detach())
-            loss = self.q_weight * ((alpha * log_pi).mean() - z.mean()) + c.bc_weight * cloning
+            each = alpha * log_pi - z.mean((0, 2))
+            if batch.gate is not None:
+                each = each * batch.gate
+            loss = self.q_weight * each.mean() + c.bc_weight * cloning
             norm = descend(
                 loss, self.actor, self.actor_flat, self.actor_optimiser, self.lr(c.lr_actor), c.grad_clip_actor
             )
@@ -69,7 +72,7 @@ class PlainTQC(Learner):
         ``batch.reward`` is the discounted sum of n rewards and ``batch.discount`` gamma^n, 0 where the episode terminated.
         """
         head = forward(self.actor.body, self.actor.in_units(batch.next_observation))[0]
-        action, log_pi = sample(head, self._noise(batch), self.config.log_std_max)
+        action, log_pi = self._or_frozen(batch, *sample(head, self._noise(batch), self.config.log_std_max))
         pair, members = self.targets.in_units(beside(batch.next_observation, action)), self._target_members()
         z = forward(self.targets.body, pair)
         pool = torch.cat(list(z if members is None else z[members]), 1).sort(1).values
@@ -83,7 +86,7 @@ class PlainTQC(Learner):
 
     def cloning_loss(self, batch: Batch, head: Tensor, z: Tensor) -> Tensor:
         """Return the squared error of the greedy action on the rows to be cloned (0-d); ``z``: see ``_cloning_weight``."""
-        error = (head[:, : self.action_size].tanh() - batch.action).square().mean(1)
+        error = (head[:, : self.action_size].tanh() - batch.answer).square().mean(1)
         return (error * self._cloning_weight(batch, z)).sum()
 
     def _temperature_step(self, log_pi: Tensor) -> None:

@@ -51,15 +51,16 @@ class TQC(Learner):
         """
         c = self.config
         following = self.actor.sample(batch.next_observation, self._noise(batch))
-        z = self.targets(beside(batch.next_observation, following.action), members=self._target_members())
+        action, log_pi = self._or_frozen(batch, following.action, following.log_density)
+        z = self.targets(beside(batch.next_observation, action), members=self._target_members())
         pool = z.transpose(0, 1).reshape(z.shape[1], -1)
         kept = sort_rows(pool)[:, : pool.shape[1] - c.dropped]
-        soft = batch.reward - batch.discount * alpha * following.log_density
+        soft = batch.reward - batch.discount * alpha * log_pi
         target = torch.addcmul(soft[:, None], kept, batch.discount[:, None])
         if c.backup_clip is not None:
             target.clamp_(-c.backup_clip, c.backup_clip)
         if detailed:
-            self.looked_at.note_target(target, kept, following.action, following.log_density)
+            self.looked_at.note_target(target, kept, action, log_pi)
         return target
 
     def _critic_step(self, batch: Batch, target: Tensor, detailed: bool) -> None:
@@ -89,6 +90,8 @@ class TQC(Learner):
             z = critics.out  # the quantiles themselves; the step needs only their slope
         each = -q_weight / (c.critics * c.quantiles * len(batch))
         gradient = squash.back(critics.slope(each, slice(-self.action_size, None)), alpha * q_weight / len(batch))
+        if batch.gate is not None:
+            gradient.mul_(batch.gate[:, None])
         if c.bc_weight > 0:
             cloning, g_cloning = self._cloning(batch, tape.out[0], z)
             gradient.add_(g_cloning, alpha=c.bc_weight)
@@ -105,7 +108,7 @@ class TQC(Learner):
         """Return the cloning loss (0-d) and its derivative by the head (B, 2A); ``z``: see ``_cloning_weight``."""
         weight = self._cloning_weight(batch, z)[:, None]
         greedy = head[:, : self.action_size].tanh()
-        error = greedy - batch.action
+        error = greedy - batch.answer
         loss = (error.square().mean(1) * weight[:, 0]).sum()
         slope = torch.zeros_like(head)
         slope[:, : self.action_size] = error * (1 - greedy * greedy) * (weight * (2.0 / self.action_size))

@@ -80,6 +80,15 @@ class Batch:
     """(B,) bool: the actor is drawn towards this action: the human's, or the agent's own in one of its best finishes."""
     demo: Tensor
     """(B,) bool: the row was drawn for the demo half."""
+    answer: Tensor
+    """(B, A): what the actor is drawn towards, where it is: ``action``, or a human's a little later (``hand_delay_s``)."""
+
+    gate: Tensor | None = None
+    """(B,) bool: here this agent drives and not the frozen one; None where there is none (``frozen_agent``)."""
+    next_gate: Tensor | None = None
+    """(B,) bool: the same for ``next_observation``."""
+    next_action: Tensor | None = None
+    """(B, A): what was done there."""
 
     def __len__(self) -> int:
         return self.reward.shape[0]

@@ -10,6 +10,7 @@ from data.demos import DemoRule
 from data.records import HUMAN, SegmentRecord
 from trainer.config import TrainConfig
 from trainer.replay.episodes import Episode
+from trainer.replay.gates import Gates
 from trainer.replay.rows import RowTable
 from trainer.replay.sampling import DemoTable, Part, balanced
 
@@ -54,6 +55,8 @@ class Demos:
         self._parts: dict[int, Part] = {}
         """What counts: kind, weight and rows, by the segment's number, or minus the episode's for a finish."""
         self._before, self._after = before, after
+        self.gates = Gates(config, table) if config.frozen_agent else None
+        """Where this agent drives beside a frozen one."""
         self._held_out: frozenset[int] = frozenset()
         """Numbers of laps that are not learned from for a while."""
         self._laps: dict[int, int] = {}
@@ -79,8 +82,28 @@ class Demos:
         if self.best.count:
             changed |= self._offer_finishes(touched, episodes, tracks)
         if changed:
-            self._put_in_force(changed, episodes)
+            self._put_in_force()
+        if self.gates is not None:
+            changed |= self._gated(self.gates, touched, episodes, tracks)
+        self._clone(changed, episodes)
         return sorted(before - set(self.best))
+
+    def _gated(
+        self, gates: Gates, touched: set[int], episodes: Mapping[int, Episode], tracks: Mapping[int, str]
+    ) -> set[int]:
+        """Find out where this agent drives; returns the episodes for which that is news."""
+        news = False
+        for id_, segment in self.segments.items():
+            part, episode = self._parts.get(id_), episodes.get(segment.episode_id)
+            if segment.kind != "takeover":
+                continue
+            if part is None:
+                news |= gates.drop(id_)
+            elif episode is not None and episode.record is not None:
+                news |= gates.note(id_, tracks.get(episode.record.session_id, ""), part[2], episode)
+        wanted = dict(episodes) if news else {id_: episodes[id_] for id_ in touched if id_ in episodes}
+        gates.mark(wanted, tracks)
+        return set(wanted)
 
     def stays(self, id_: int, episode: Episode) -> np.ndarray:
         """Return which steps of an episode (bool, one for each) demos need, whatever becomes of the others."""
@@ -105,12 +128,13 @@ class Demos:
         changed, self._held_out = self._held_out.union(laps), frozenset(laps)
         of = {self.segments[id_].episode_id for id_ in changed if self._resolve(id_, episodes)}
         if of:
-            self._put_in_force(of, episodes)
+            self._put_in_force()
+            self._clone(of, episodes)
 
     def held_out(self, episodes: Mapping[int, Episode]) -> np.ndarray:
         """Return the rows of the laps that are held out and count."""
-        parts = [self._part_of(id_, episodes) for id_ in sorted(self._held_out)]
-        return np.concatenate([np.empty(0, np.int64), *(part[2] for part in parts if part is not None)])
+        parts = [(id_, self._part_of(id_, episodes)) for id_ in sorted(self._held_out)]
+        return np.concatenate([np.empty(0, np.int64), *(self._answered(id_, part) for id_, part in parts if part is not None)])
 
     def _resolve(self, id_: int, episodes: Mapping[int, Episode]) -> bool:
         """Find the rows of a segment anew; returns whether they, or their weight, are others than before."""
@@ -158,18 +182,38 @@ class Demos:
             self._parts[-id_] = (FINISH, 1.0, rows[table.next[rows] >= 0])
         return now ^ before
 
-    def _put_in_force(self, changed: set[int], episodes: Mapping[int, Episode]) -> None:
-        """Let what counts now be drawn and cloned, and nothing else; ``changed``: the episodes in which that is news."""
+    def _put_in_force(self) -> None:
+        """Let what counts now be drawn, and nothing else."""
         # In the order of their numbers, so that the same store gives the same draws however it came.
         parts = [self._parts[id_] for id_ in sorted(self._parts) if self._parts[id_][1] > 0]
         self.drawn.rebuild(balanced(parts, self.config.kind_fraction))
         table = self._table
         if table.chains is not None:
             table.chains.mark_demos(self.drawn.slots.numpy())
+
+    def _clone(self, changed: set[int], episodes: Mapping[int, Episode]) -> None:
+        """Let what counts now be cloned, and nothing else, in these episodes."""
+        table = self._table
         for id_ in changed & episodes.keys():
             rows = episodes[id_].rows
-            table.array[rows, table.cloned] = False
+            table.array[rows, table.cloned] = False if self.gates is None else self.gates.taught(rows)
             for part in (-id_, *self._of_episode.get(id_, ())):
                 if part in self._parts:
-                    table.array[self._parts[part][2], table.cloned] = True
+                    table.array[self._answered(part, self._parts[part]), table.cloned] = True
             table.changed(rows)
+
+    def _answered(self, id_: int, part: Part) -> np.ndarray:
+        """Write down what is cloned in the rows of a part; return those for which it is known.
+
+        A human's answer to what was seen comes later, and the last answers of a segment were never given.
+        """
+        rows, table = part[2], self._table
+        if not self.config.hand_delay_s:
+            return rows
+        delay = round(self.config.hand_delay_s * self.segments[id_].hz) if id_ in self.segments else 0
+        t = table.t[rows]
+        later = np.searchsorted(t, t + delay)
+        known = later < len(rows)
+        known[known] = t[later[known]] == t[known] + delay
+        table.array[rows[known], table.answer] = table.array[rows[later[known]], table.action]
+        return rows[known]

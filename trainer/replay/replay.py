@@ -116,13 +116,13 @@ class Replay:
             self.demos.hold_out(sorted(laps)[4::10], self._episodes)
 
     def held_out(self, most: int = 2000) -> tuple[Sight, torch.Tensor] | None:
-        """Return what was seen (B, O) and done (B, A) in the laps that are held out, ``most`` steps at most; None without any."""
+        """Return what is seen (B, O) and cloned (B, A) in the laps held out, ``most`` steps at most; None without any."""
         rows = self.demos.held_out(self._episodes)
         if not len(rows):
             return None
         rows = rows[:: -(-len(rows) // most)]
         batch = self.table.batches(torch.from_numpy(rows)[None], 0)[0]
-        return batch.observation, batch.action
+        return batch.observation, batch.answer
 
     @property
     def rates(self) -> frozenset[float]:

@@ -33,12 +33,16 @@ class RowTable:
         self.device_copy = DeviceCopy(device) if plain and device.type != "cpu" else None
         """The table as it lies on another device; pictures and sequences are drawn here and moved."""
         o, a = observation_size - picture, action_size
-        self.numbers, self._action = o, slice(o, o + a)
+        self.numbers, self.action = o, slice(o, o + a)
         self._pair, self._proposed = slice(0, o + a), slice(o + a, o + 2 * a)
-        self.reward, self.discount, self.human, self.takeover, self.before, self.cloned, self.width = range(
-            o + 2 * a, o + 2 * a + 7
+        self.reward, self.discount, self.human, self.takeover, self.before, self.cloned, self.gate, self.width = range(
+            o + 2 * a, o + 2 * a + 8
         )
         """Columns."""
+        self.answer = slice(self.width, self.width + a) if config.hand_delay_s else self.action
+        """What is cloned (``hand_delay_s``)."""
+        self.width = max(self.width, self.answer.stop)
+        self._frozen_agent = config.frozen_agent
         self._free_from = self._free_count = 0
         self._free: list[np.ndarray] = []
         self.allocate(min(16_384, config.capacity + 2048))
@@ -50,7 +54,7 @@ class RowTable:
     @property
     def row_bytes(self) -> int:
         """Bytes of memory that a row takes."""
-        parts = (self.values, self.next, self.raw, self.driver, self.terminated, self.t)
+        parts = (self.values, self.next, self.raw, self.driver, self.terminated, self.t, self.progress)
         plain = sum(part[:1].nbytes for part in parts)
         return plain + (self.pixels.size if self.pixels is not None else 0) + (Chains.ROW_BYTES if self.chains is not None else 0)
 
@@ -77,6 +81,8 @@ class RowTable:
         self.driver = grown("driver", 0, np.uint8)
         self.terminated = grown("terminated", 0, np.bool_)
         self.t = grown("t", 0, np.int64)
+        self.progress = grown("progress", math.nan, np.float32)
+        """(R,) metres along the line; NaN where that is not known."""
         for part in (self.pixels, self.chains):
             if part is not None:
                 part.allocate(size)
@@ -121,13 +127,15 @@ class RowTable:
         o = self.numbers
         new = np.zeros((len(rows), self.width), np.float32)
         new[:, :o] = steps.observation[part, :o]
-        new[:, self._action] = steps.executed[part]
+        new[:, self.action] = steps.executed[part]
         new[:, self._proposed] = steps.proposed[part]
+        new[:, self.answer] = steps.executed[part]
         self.array[rows] = new
         self.raw[rows] = steps.reward[part]
         self.driver[rows] = steps.driver[part]
         self.terminated[rows] = steps.terminated[part]
         self.t[rows] = steps.t[part]
+        self.progress[rows] = steps.progress[part]
         self.changed(rows)
         if self.pixels is not None:
             self.pixels.write(rows, steps.observation[part, o:])
@@ -138,6 +146,7 @@ class RowTable:
         """Write what was seen after an episode's last step (O,)."""
         at = np.array([row])
         self.array[row, : self.numbers] = observation[: self.numbers]
+        self.progress[row] = math.nan
         self.changed(at)
         if self.pixels is not None:
             self.pixels.write(at, observation[None, self.numbers :])
@@ -156,7 +165,7 @@ class RowTable:
 
     def executed(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the executed actions (n, A) of rows (n,)."""
-        return self.values.index_select(0, rows)[:, self._action]
+        return self.values.index_select(0, rows)[:, self.action]
 
     def batches(self, rows: torch.Tensor, online: int) -> list[Batch]:
         """Return a batch for each of ``rows`` (C, B), the first ``online`` of each drawn for the online half."""
@@ -165,12 +174,12 @@ class RowTable:
         if self.device_copy is not None:
             self.device_copy.catch_up(self.values, self._next_tensor)
             data, following = self.device_copy.read(rows)
-            following = following[:, : self.numbers]
         else:
             data = self.values.index_select(0, rows).to(self.device)
-            following = self.seen(self._next_tensor.index_select(0, rows)).to(self.device)
-        pair = data[:, self._pair]
+            following = self.values.index_select(0, self._next_tensor.index_select(0, rows)).to(self.device)
+        pair, then = data[:, self._pair], following[:, : self.numbers]
         if self.pixels is not None:
+            then = torch.cat((then, self.pixels.read(self._next_tensor.index_select(0, rows), self.device)), 1)
             picture = self.pixels.read(rows, self.device)
             pair = torch.cat((pair[:, : self.numbers], picture, pair[:, self.numbers :]), 1)
         is_demo = torch.arange(size, device=self.device) >= online
@@ -179,14 +188,18 @@ class RowTable:
         for i in range(count):
             part = slice(i * size, (i + 1) * size)
             seen = pair[part, : self.observation_size]
-            result.append(self._batch(data[part], flags[part], seen, pair[part], following[part], is_demo))
+            batch = self._batch(data[part], flags[part], seen, pair[part], then[part], is_demo)
+            if self._frozen_agent:
+                batch.gate, batch.next_gate = flags[part, 4], following[part, self.gate] > 0.5
+                batch.next_action = following[part, self.action]
+            result.append(batch)
         return result
 
     def remembered(self, rows: torch.Tensor, online: int, now: Sight, then: Sight) -> Batch:
         """Return the batch of rows (n,), the first ``online`` of them online, whose observations are steps with their past."""
         data = self.values.index_select(0, rows).to(self.device)
         is_demo = torch.arange(len(rows), device=self.device) >= online
-        pair = beside(now, data[:, self._action])
+        pair = beside(now, data[:, self.action])
         return self._batch(data, data[:, self.human :] > 0.5, now, pair, then, is_demo)
 
     def _batch(
@@ -195,7 +208,7 @@ class RowTable:
         return Batch(
             pair=pair,
             observation=now,
-            action=data[:, self._action],
+            action=data[:, self.action],
             proposed=data[:, self._proposed],
             reward=data[:, self.reward],
             discount=data[:, self.discount],
@@ -205,4 +218,5 @@ class RowTable:
             before_takeover=flags[:, 2],
             cloned=flags[:, 3],
             demo=is_demo,
+            answer=data[:, self.answer],
         )

@@ -64,7 +64,7 @@ def site(tmp_path_factory):
         env=environment,
     )
     said = process.stdout.readline()
-    address = re.search(r"http://\S+", said)[0]
+    address = re.search(r"http://\S+", said)[0] + "store"
     assert address.startswith("http://127.0.0.1:")
     for _ in range(200):
         try:

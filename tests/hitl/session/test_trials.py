@@ -154,7 +154,8 @@ def test_drives_without_noise_are_by_the_proven_weights(home):
     assert np.allclose(policy.act(seen, True), learner.proven.act(at_once)[0])
 
 
-def test_in_lockstep_a_collapse_is_not_driven(home):
+def test_in_lockstep_a_collapse_is_not_driven(home, monkeypatch):
+    monkeypatch.setattr("trainer.daemon.proving.LAP", 0.3)  # the shipped agent stalls at a corner
     config = PRESETS["hitl"].with_values(utd=0.0001, lap_utd=0.0)
     init = max(home.checkpoints.glob("*.safetensors"))
     with Lockstep(home, SessionOptions(kind="demo", greedy_every=2), config, init=init, proves=True) as lockstep:
@@ -175,3 +176,24 @@ def test_in_lockstep_a_collapse_is_not_driven(home):
         lockstep.learner.load(tensors, numbers)
         lockstep.proving.use(None)
         assert lockstep.learner.driving is lockstep.learner.newest, "without trials the newest drive"
+
+
+def test_without_trials_drives_without_noise_go_back_to_weights_that_drove(home, monkeypatch):
+    monkeypatch.setattr("hitl.drivers.held_weights.LAP", 0.3)  # the shipped agent stalls at a corner
+    config = PRESETS["hitl"].with_values(utd=0.0001, lap_utd=0.0)
+    init = max(home.checkpoints.glob("*.safetensors"))
+    with Lockstep(home, SessionOptions(kind="demo", greedy_every=1), config, init=init) as lockstep:
+        first = lockstep.save()
+        far = lockstep.drive(1).progress
+        for actor in (lockstep.learner.actor_flat, lockstep.learner.average_flat):
+            actor.values.zero_()
+        second = lockstep.save()
+        driven = [lockstep.drive(1).progress for _ in range(3)]
+        assert far > 100 > driven[0], "it is seen to fall"
+        assert driven[1:] == [far, far]
+        assert lockstep.policy.checkpoint_id == first, "what is stored of a drive names the weights that drove it"
+        lockstep.policy.begin_episode()
+        assert lockstep.policy.checkpoint_id == second
+    with Store(home.store_path, read_only=True) as store:
+        rows = store.db.execute("SELECT DISTINCT episode_id, checkpoint_id FROM steps ORDER BY episode_id DESC").fetchall()
+    assert [number for _, number in rows[:4]] == [first, first, second, first]

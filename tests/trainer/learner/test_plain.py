@@ -45,6 +45,7 @@ SETTINGS: dict[str, TrainConfig] = {
     "filtered cloning": CLONED.with_values(bc_q_filter=True),
     "units of its own": CLONED.with_values(scale_observations=True, scale_rewards=True, learn_alpha=True, n_step=2),
     "the actor now and then": CLONED.with_values(actor_every=2, learn_alpha=True),
+    "beside a frozen agent": CLONED.with_values(frozen_agent=True),
     "averaged actor": TINY.with_values(actor_average=0.5, actor_average_growth=0.5),
     "slow targets": TINY.with_values(polyak=0.9),
     "Adam with other betas": TINY.with_values(betas_actor=(0.5, 0.9), betas_critic=(0.8, 0.8)),
@@ -63,8 +64,12 @@ SETTINGS: dict[str, TrainConfig] = {
 def batch_for(config: TrainConfig, seed: int) -> Batch:
     """Half of the rows are the human's, a quarter are takeovers, some end their episode."""
     g, rows = torch.Generator().manual_seed(seed), torch.arange(32)
-    batch = random_batch(seed, human=rows < 16, takeover=rows < 8, cloned=rows < 12)
+    answer = 1.8 * torch.rand(32, ACT, generator=g) - 0.9
+    batch = random_batch(seed, human=rows < 16, takeover=rows < 8, cloned=rows < 12, answer=answer)
     batch.discount[::5] = 0.0
+    if config.frozen_agent:
+        batch.gate, batch.next_gate = torch.rand(2, 32, generator=g) < 0.5
+        batch.next_action = 1.8 * torch.rand(32, ACT, generator=g) - 0.9
     if config.network == "cnn":
         seen, after = torch.rand(32, OBS + 16, generator=g), torch.rand(32, OBS + 16, generator=g)
         return dataclasses.replace(batch, observation=seen, next_observation=after, pair=beside(seen, batch.action))

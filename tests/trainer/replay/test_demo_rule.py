@@ -32,6 +32,8 @@ FORMS = {
     "one replay": CONFIG.with_values(one_replay=True, demo_fraction=0.0),
     "failed ones too": CONFIG.with_values(failed_takeovers=True, failed_cut_s=0.2),
     "recurrent": CONFIG.with_values(network="recurrent"),
+    "answers come later": CONFIG.with_values(hand_delay_s=0.15),
+    "recurrent, and later": CONFIG.with_values(network="recurrent", hand_delay_s=0.1),
 }
 Place = tuple[int, int]
 """Episode and step."""
@@ -66,7 +68,8 @@ def wanted(
         failed = s.outcome == "failed" and s.verdict not in ("good", "star")
         cut = max(s.trim_stop, round(min(0.2 * s.hz, (s.stop - s.start) / 2)) if failed else 0)
         steps = {(s.episode_id, t) for t in range(s.start + s.trim_start, s.stop - cut)} & human & usable
-        cloned |= steps if counts else set()
+        delay = round(config.hand_delay_s * s.hz)
+        cloned |= {(e, t) for e, t in steps if (e, t + delay) in steps} if counts else set()
         for step in steps if weight else ():
             weights[step] = weights.get(step, 0.0) + weight
     of_own = {step for step in usable if step[0] in own}
@@ -90,8 +93,16 @@ def held(replay: Replay) -> tuple[set[Place], set[Place], dict[Place, float]]:
     return usable, cloned, weights
 
 
+def actions(replay: Replay) -> Iterator[tuple[Place, list[float]]]:
+    """What was done in every step that the replay holds."""
+    for episode in replay._episodes.values():
+        for row in episode.rows:
+            yield place_of(replay, int(row)), replay.table.array[row, replay.table.action].tolist()
+
+
 def check(replay: Replay, segments: list[Any], human: set[Place], own: set[int]) -> None:
     usable, cloned, weights = held(replay)
+    delay, did = round(replay.config.hand_delay_s * 20), dict(actions(replay))
     assert (cloned, weights) == wanted(replay.config, segments, human, own, usable)
     if not replay.online_rows:
         return
@@ -99,6 +110,9 @@ def check(replay: Replay, segments: list[Any], human: set[Place], own: set[int])
         seen = batch.observation if isinstance(batch.observation, torch.Tensor) else batch.observation.observation
         for i, (episode, t) in enumerate(seen[:, :2].int().tolist()):
             assert bool(batch.cloned[i]) == ((episode, t) in cloned)
+            if batch.cloned[i]:
+                answer = t + delay if (episode, t) in human and episode not in own else t
+                assert batch.answer[i].tolist() == did[episode, answer]
             if replay.chains is None and batch.demo[i]:
                 assert (episode, t) in weights
 

@@ -266,7 +266,7 @@ LEARNING = {
     "batch_size": 32, "utd": 2.0, "actor_every": 2, "warmup_steps": 0,
     "max_debt_steps": 10, "demo_fraction": 0.2, "takeover_priority": 9.0, "lap_priority": 9.0, "star_priority": 9.0,
     "demo_copies": 0.1, "one_replay": True, "handover_cost": 3.0, "skip_before_takeover_s": 0.2,
-    "human_weight": 3.0, "iwr_weight": 3.0, "bc_weight": 2.0, "bc_q_filter": True,
+    "human_weight": 3.0, "iwr_weight": 3.0, "bc_weight": 2.0, "bc_q_filter": True, "hand_delay_s": 0.1,
     "seed": 3, "entropy_per_action": 3.0, "stop_at_driver_change": False,
     "takeovers_online": False, "log_std_max": -1.0, "recent_fraction": 0.5, "own_finishes": 0,
     "stalled_steps": 10, "takeover_min_s": 0.6, "takeover_min_m": 3.5, "takeover_held_s": 2.0,
@@ -280,7 +280,7 @@ PICTURES = {"image": (1, 2, 1), "cnn_filters": (3,), "cnn_output": 5, "image_shi
 DAEMON = {
     "checkpoint_seconds", "checkpoint_seconds_max", "checkpoint_updates", "keep_checkpoints", "metrics_every",
     "threads", "explosion", "capacity", "frozen_effnet", "critic_loss", "learner", "scale_rewards", "kind_fraction",
-    "failed_laps",
+    "failed_laps", "frozen_agent", "frozen_before_s", "frozen_after_s",
 }  # fmt: skip
 """Tested with the daemon, the replay, the learner and the networks for pictures."""
 

@@ -1,0 +1,232 @@
+"""What the pages show, read from an open store."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from data.errors import HitlError, UsageError
+from data.reading.news import page_mark
+from data.reading.segment_review import StoreReview
+from data.records import Segment
+from data.store import Store
+from data.words import number_of
+from hitl.commands.selection import local_time
+from hitl.screens.stored_report import stored_report
+from hitl.screens.stored_scene import stored_scene
+from hitl.screens.trainer_state import SILENT_S
+from takeover_ui.geometry import ribbon
+from takeover_ui.pages.clip import clip
+from takeover_ui.pages.contents import (
+    HomePage,
+    PageHead,
+    SessionRow,
+    TakeoverCard,
+    TakeoverPage,
+    TakeoversPage,
+    Trainer,
+)
+from takeover_ui.report import charts
+from takeover_ui.report.contents import Report
+from takeover_ui.review.compare import figures, in_words
+from takeover_ui.view import Scene
+from trainer.daemon import control
+from trainer.daemon.heartbeat import read_heartbeat
+
+NEWEST = 6  # takeovers on the first page
+A_PAGE = 12  # takeovers on a page of their list
+SESSIONS = 10
+_ROAD_M = 1.0  # between the points of the road that a clip shows
+
+
+def trainer_of(store_path: Path) -> Trainer:
+    """Return how the trainer of a home is doing."""
+    beat = read_heartbeat(store_path.parent)
+    if not control.running(store_path):
+        if beat is not None and beat.state == "failed":
+            return Trainer("failed", "`hitl train` goes on from its last checkpoint.", warnings=(beat.problem,))
+        return Trainer("quiet", "`hitl train` starts a trainer, which learns from all that is recorded here.")
+    if beat is None:
+        return Trainer("working", "It is starting.")
+    age = beat.checkpoint_age_s
+    silent = beat.age_s >= SILENT_S
+    return Trainer(
+        "working",
+        f"It was last heard of {beat.age_s:.0f} s ago." if silent else f"It is {beat.doing}.",
+        (
+            ("updates", f"{beat.updates:,}"),
+            ("updates a second", f"{beat.updates_per_second:.0f}"),
+            ("steps behind", f"{beat.steps_behind:,}"),
+            ("takeovers learned from", f"{beat.takeover_seconds:.0f} s"),
+            ("newest checkpoint", "none yet" if age is None else f"{_ago(age)} ago"),
+        ),
+        [said for said in (beat.finding, beat.held_back, beat.problem) if said],
+    )
+
+
+def _ago(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+
+
+def head_of(store: Store, track: str | None) -> PageHead:
+    """Return where a page about a track is; None is the one driven last. Raises UsageError for one that is not in the store."""
+    tracks = store.tracks()
+    if track is not None and track not in tracks:
+        raise UsageError("Nothing was driven on that track.")
+    chosen = track if track is not None else tracks[0] if tracks else ""
+    return PageHead(chosen, tracks, page_mark(store.conn), trainer_of(store.path))
+
+
+def home_page(store: Store, track: str | None = None) -> HomePage:
+    """Return the first page."""
+    head = head_of(store, track)
+    if not head.track:
+        return HomePage(head, "Nothing is recorded here yet: `hitl play` begins, and this page shows it as it comes.")
+    sessions, more = _sessions(store)
+    report = _report(store, head.track)
+    takeovers = _takeovers(store, head.track)
+    seconds = sum(s.seconds for s in takeovers)
+    episodes = store.episodes(head.track)
+    return HomePage(
+        head,
+        lead=_lead(report, takeovers, seconds),
+        tiles=_tiles(report, len(episodes), takeovers, seconds),
+        charts=[] if report is None else [c for c in (charts.passes(report), charts.returns(report)) if c is not None],
+        corners=() if report is None else report.corners,
+        takeovers=_cards(store, head.track, takeovers[: -NEWEST - 1 : -1]),
+        sessions=sessions,
+        more_sessions=more,
+    )
+
+
+def takeovers_page(store: Store, asked: Mapping[str, str]) -> TakeoversPage:
+    """Return a page of the list of takeovers; ``asked`` may hold ``track``, ``corner``, ``session`` and ``page``."""
+    head = head_of(store, asked.get("track"))
+    session = _number(asked["session"]) if "session" in asked else None
+    found = _takeovers(store, head.track, corner=asked.get("corner"), session=session)
+    pages = max(1, math.ceil(len(found) / A_PAGE))
+    number = min(max(1, _number(asked.get("page", "1"))), pages)
+    newest = found[::-1][(number - 1) * A_PAGE : number * A_PAGE]
+    return TakeoversPage(
+        head,
+        _cards(store, head.track, newest),
+        total=len(found),
+        number=number,
+        pages=pages,
+        chosen=[(name, asked[name]) for name in ("track", "corner", "session") if name in asked],
+        corners=[corner for track, corner in store.corners_named() if track == head.track],
+    )
+
+
+def takeover_page(store: Store, segment_id: int) -> TakeoverPage:
+    """Return the page of one takeover. Raises UsageError where there is none of that number."""
+    segment = next((s for s in store.segments(ids=[segment_id], kind="takeover") if s.closed), None)
+    if segment is None:
+        raise UsageError("There is no takeover of that number.")
+    ids = [s.id for s in _takeovers(store, segment.track)]
+    at = ids.index(segment.id)
+    rule = store.rule()
+    return TakeoverPage(
+        head_of(store, segment.track),
+        _cards(store, segment.track, [segment])[0],
+        facts=[
+            ("began", local_time(segment.started)),
+            ("length", f"{segment.seconds:.2f} s"),
+            *([("from", f"{segment.from_m:.0f} m")] if segment.from_m is not None else ()),
+            *([("to", f"{segment.to_m:.0f} m")] if segment.to_m is not None else ()),
+            ("begun by", segment.trigger or "–"),
+            ("outcome", segment.outcome),
+            ("your verdict", segment.verdict),
+            ("priority", f"{segment.priority:g}"),
+            ("learned from", "yes" if rule.judge(segment).counts else "no"),
+            ("session", str(segment.session_id)),
+        ],
+        words=_against_the_agent(store, segment),
+        before=ids[at - 1] if at else None,
+        after=ids[at + 1] if at + 1 < len(ids) else None,
+    )
+
+
+def _number(text: str) -> int:
+    """Return a number of an address. Raises UsageError."""
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise UsageError("There is no such page: that is not a number.")
+    return int(text)
+
+
+def _takeovers(store: Store, track: str, corner: str | None = None, session: int | None = None) -> list[Segment]:
+    found = store.segments(track=track, kind="takeover", corner=corner, session=session)
+    return [s for s in found if s.closed and s.stop > s.start]
+
+
+def _scene(store: Store, track: str) -> Scene | None:
+    """Return the track as it is drawn; None where no positions are known."""
+    try:
+        return stored_scene(store, track)
+    except HitlError:
+        return None
+
+
+def _report(store: Store, track: str) -> Report | None:
+    try:
+        return stored_report(store, track=track)
+    except HitlError:
+        return None
+
+
+def _cards(store: Store, track: str, segments: Sequence[Segment]) -> list[TakeoverCard]:
+    scene, review = _scene(store, track), StoreReview(store, track)
+    road = None if scene is None else ribbon(scene.points, scene.half_width, max(_ROAD_M, scene.length / 2000))
+    return [
+        TakeoverCard(
+            s,
+            local_time(s.started, short=True),
+            None if scene is None or road is None else clip(review.detail(s), scene, road),
+            review.why_not(s),
+        )
+        for s in segments
+    ]
+
+
+def _against_the_agent(store: Store, segment: Segment) -> list[str]:
+    scene = _scene(store, segment.track)
+    corner = None if scene is None else scene.corner(segment.corner)
+    detail = StoreReview(store, segment.track).detail(segment)
+    if scene is None or corner is None or detail.same is None:
+        return []
+    yours, its = (figures(drive, scene, corner, segment.hz) for drive in (detail.drive, detail.same))
+    return in_words(yours, its, corner.to_m)
+
+
+def _lead(report: Report | None, takeovers: Sequence[Segment], seconds: float) -> str:
+    help_given = f"{number_of(len(takeovers), 'takeover')}, {seconds:.0f} s of help"
+    if report is not None and report.corner and report.before and report.after:
+        return f"{report.corner.name}: {report.before.passed_text} passes before, {report.after.passed_text} now. {help_given}."
+    return f"{help_given} so far."
+
+
+def _tiles(report: Report | None, episodes: int, takeovers: Sequence[Segment], seconds: float) -> list[tuple[str, str]]:
+    verdicts = Counter(s.verdict for s in takeovers)
+    return [
+        *([("corner passed now", report.after.passed_text)] if report is not None and report.after else []),
+        *([("best lap alone", f"{report.after.best_lap:.1f} s")] if report and report.after and report.after.best_lap else []),
+        ("takeovers", f"{len(takeovers):,}"),
+        ("help", f"{seconds:.1f} s"),
+        ("without a verdict", f"{verdicts['unreviewed']:,}"),
+        ("episodes", f"{episodes:,}"),
+    ]
+
+
+def _sessions(store: Store) -> tuple[list[SessionRow], int]:
+    """Return the newest sessions, newest first, and how many there are beside them."""
+    sessions = store.sessions()
+    rows = []
+    for s in sessions[: -SESSIONS - 1 : -1]:
+        episodes = store.episodes(session=s.id, closed=False)
+        takeovers = _takeovers(store, s.track, session=s.id)
+        seconds = sum(t.seconds for t in takeovers)
+        when = local_time(s.started, short=True)
+        rows.append(SessionRow(s.id, when, s.kind, s.track, s.driver, s.status, len(episodes), len(takeovers), seconds))
+    return rows, len(sessions) - len(rows)

@@ -1,0 +1,1 @@
+"""Pages for a browser: drawn from plain records, as the report is."""

@@ -1,0 +1,54 @@
+"""The pages as HTML, filled in by jinja2, which escapes every text. They load their own style sheets and script, no more."""
+
+from __future__ import annotations
+
+import functools
+import re
+from importlib import resources
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from takeover_ui.pages.contents import HomePage, Message, Refusal, TakeoverPage, TakeoversPage, Trainer
+
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+"""The Content-Security-Policy of every page here."""
+ASSETS = {"report.css": ("report", "text/css"), "site.css": ("pages", "text/css"), "site.js": ("pages", "text/javascript")}
+"""Files that the pages load: their folder, their type."""
+_TEMPLATES: dict[type, str] = {
+    HomePage: "home.html", TakeoversPage: "takeovers.html", TakeoverPage: "takeover.html", Message: "message.html",
+    Trainer: "trainer.html", Refusal: "refusal.html",
+}  # fmt: skip
+
+Page = HomePage | TakeoversPage | TakeoverPage | Message | Trainer | Refusal
+
+
+def render(page: Page) -> str:
+    """Return a page, or the trainer's box alone, as HTML."""
+    return _environment().get_template(_TEMPLATES[type(page)]).render(page=page)
+
+
+def asset(name: str) -> str:
+    """Return the text of one of ``ASSETS``."""
+    return resources.files(f"takeover_ui.{ASSETS[name][0]}").joinpath(name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def _environment() -> Environment:
+    found = Environment(
+        loader=PackageLoader("takeover_ui", "pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters["commands"] = _commands
+    return found
+
+
+def _commands(text: str) -> Markup:
+    """Return a sentence in which what is to be typed, between backticks, stands out."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))

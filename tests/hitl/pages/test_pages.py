@@ -1,0 +1,170 @@
+"""The pages of a store, served by the real Datasette: what they show, and what they say when there is nothing to show."""
+
+import asyncio
+import contextlib
+import re
+import sqlite3
+
+import numpy as np
+import pytest
+
+from data.recording.recorder import Recorder
+from data.records import AGENT, HUMAN
+from data.store import Store
+from hitl.pages import reading, site
+from tests.support.recorded import session_info, step_row
+
+pytest.importorskip("datasette")
+httpx = pytest.importorskip("httpx")
+BAD = "<script>alert('1')</script>\"&\u202e"
+
+
+def record(path, corner="hairpin", track="hairpin", episodes=2, **positions):
+    with Recorder(path, session_info(track=track)) as recorder:
+        for _ in range(episodes):
+            recorder.begin_episode("drive")
+            for i in range(60):
+                if i == 20:
+                    token = recorder.begin_segment("takeover", "stick", corner)
+                if i == 40:
+                    recorder.end_segment(token, "cleared")
+                recorder.step(step_row(i, HUMAN if 20 <= i < 40 else AGENT, y=float(np.sin(i / 9) * 8), **positions))
+            recorder.end_episode("terminated", "off_road", np.zeros(4))
+        recorder.flush()
+    with Store(path) as store:
+        store.upsert_corner(track, corner, 15.0, 45.0, "track")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    path = tmp_path_factory.mktemp("secret-folder") / "store.sqlite"
+    record(path)
+    return path
+
+
+def get(path, *addresses):
+    guard = site.site(path, {"127.0.0.1"}, None)
+
+    async def asked():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=guard), base_url="http://127.0.0.1:1") as client:
+            return [await client.get(address) for address in addresses]
+
+    return asyncio.run(asked())
+
+
+def test_the_first_page_shows_corners_takeovers_and_sessions(home):
+    (page,) = get(home, "/")
+    assert page.status_code == 200
+    for text in ("Track <bdi>hairpin", "2 takeovers, 2 s of help", "Return over time", "1, <bdi>play", "No trainer"):
+        assert text in page.text
+    assert page.text.count('<svg class="clip"') == 2
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    assert not re.findall(r"""(?:src|href)=["'](?!/)""", page.text)
+
+
+def test_every_link_leads_to_a_page(home):
+    todo, seen = {"/"}, {}
+    while todo:
+        for address, answer in zip(sorted(todo), get(home, *sorted(todo)), strict=True):
+            seen[address] = answer
+        inside = {a for a in seen if not a.startswith("/store")}
+        found = {m.replace("&amp;", "&") for a in inside for m in re.findall(r'(?:href|src)="(/[^"]*)"', seen[a].text)}
+        todo = found - set(seen)
+    assert {address: a.status_code for address, a in seen.items() if a.status_code != 200} == {}
+    assert {"/takeovers/1", "/takeovers/2", "/report?track=hairpin&session=1", "/store", "/files/site.js"} <= set(seen)
+    assert [a for a, answer in seen.items() if "secret-folder" in answer.text] == []
+
+
+def test_the_list_can_be_narrowed_and_has_pages(home, monkeypatch):
+    monkeypatch.setattr(reading, "A_PAGE", 1)
+    first, second, none, wrong, far = get(
+        home, "/takeovers?corner=hairpin", "/takeovers?page=2", "/takeovers?session=9", "/takeovers?page=x", "/takeovers?page=99"
+    )
+    assert ('id="takeover-2"' in first.text, 'id="takeover-1"' in first.text) == (True, False)
+    assert "/takeovers?corner=hairpin&amp;page=2" in first.text
+    assert 'id="takeover-1"' in second.text
+    assert "There are none" in none.text
+    assert wrong.status_code == 404
+    assert "page 2 of 2" in far.text
+
+
+def test_what_is_not_there_is_said(home):
+    for answer in get(home, "/takeovers/99", "/?track=moon", "/takeovers?track=moon", "/report?session=77"):
+        assert answer.status_code == 404
+        assert "<h1>There is no such page</h1>" in answer.text
+
+
+def test_names_and_notes_are_only_text(tmp_path):
+    path = tmp_path / "store.sqlite"
+    record(path, corner=BAD, track=BAD)
+    with Store(path) as store:
+        store.label([1, 2], note=BAD, tags_add=["<b>x"])
+    for answer in get(path, "/", "/takeovers", "/takeovers/1", "/report"):
+        assert answer.status_code == 200
+        assert "<script>alert" not in answer.text
+        assert "<b>x" not in answer.text
+        assert "&lt;script&gt;" in answer.text
+
+
+def test_without_positions_there_is_no_clip_but_a_page(tmp_path):
+    path = tmp_path / "store.sqlite"
+    record(path, x=np.nan)
+    home, one, report = get(path, "/", "/takeovers/1", "/report")
+    assert "there is no clip" in home.text
+    assert (home.status_code, one.status_code) == (200, 200)
+    assert report.status_code == 503
+    assert "holds no positions" in report.text
+
+
+def test_a_home_without_a_store_an_empty_one_and_one_in_use(tmp_path, monkeypatch):
+    monkeypatch.setattr(site, "BUSY_S", 0.02)
+    gone = tmp_path / "gone" / "store.sqlite"
+    empty = tmp_path / "store.sqlite"
+    Store(empty).close()
+    (answer,) = get(gone, "/")
+    assert (answer.status_code, "Nothing is recorded here yet" in answer.text, "gone" in answer.text) == (503, True, False)
+    page, live = get(empty, "/", "/live")
+    assert "`" not in page.text
+    assert "<code>hitl play</code>" in page.text
+    assert f'data-mark="{live.headers["x-mark"]}"' in page.text
+    with contextlib.closing(sqlite3.connect(empty)) as holder:
+        holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+        holder.execute("BEGIN EXCLUSIVE")
+        page, live = get(empty, "/", "/live")
+    assert (page.status_code, "The store is in use" in page.text) == (503, True)
+    assert (live.status_code, live.headers["x-mark"]) == (200, "")
+
+
+def test_a_store_of_an_earlier_version_says_what_to_type(tmp_path):
+    from tests.support.places import ROOT
+
+    path = tmp_path / "store.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        old.executescript((ROOT / "tests" / "data" / "stores" / "v1.sql").read_text(encoding="utf-8"))
+    (page,) = get(path, "/")
+    assert page.status_code == 503
+    assert "<code>hitl store info</code>" in page.text
+
+
+def test_the_mark_changes_with_whatever_a_page_shows(tmp_path):
+    path = tmp_path / "store.sqlite"
+    marks = []
+    record(path)
+
+    def look():
+        (live,) = get(path, "/live")
+        marks.append(live.headers["x-mark"])
+
+    look()
+    look()
+    assert marks[0] == marks[1]
+    with Store(path) as store:
+        for change in (
+            lambda: store.label([1], verdict="good"), lambda: store.label([1], note="late"), store.undo,
+            lambda: store.rename_corner("hairpin", "hairpin", "loop"),
+        ):  # fmt: skip
+            change()
+            look()
+    record(path)
+    look()
+    assert len(set(marks)) == len(marks) - 1

@@ -1,0 +1,113 @@
+"""Beside a frozen agent this one drives around the human's takeovers, and nowhere else."""
+
+import dataclasses
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.records import HUMAN
+from tests.support.batches import ACT, OBS, TINY, with_takeover
+from trainer.replay.replay import Replay
+
+CONFIG = TINY.with_values(frozen_agent=True, frozen_before_s=0.2, frozen_after_s=0.1, bc_weight=1.0, n_step=1)
+
+
+def driven(id_, start, stop, *, from_m=0.0, by_m=2.0, **changes):
+    """An episode of forty steps, two metres each, with a takeover."""
+    update = with_takeover(id_, 40, start, stop)
+    update = dataclasses.replace(update, progress=(from_m + by_m * np.arange(40)).astype(np.float32))
+    for number, segment in update.segments.items():
+        update.segments[number] = dataclasses.replace(segment, **changes)
+    return update
+
+
+def marked(replay):
+    """What is gated and what is cloned, by episode and step."""
+    table, found = replay.table, {}
+    for id_, episode in replay._episodes.items():
+        for row in episode.rows:
+            found[id_, int(table.t[row])] = bool(table.array[row, table.gate]), bool(table.array[row, table.cloned])
+    return found
+
+
+def test_a_zone_reaches_from_before_a_takeover_to_after_it_in_every_drive():
+    replay = Replay(OBS, ACT, CONFIG)
+    replay.add(driven(1, 39, 40, verdict="bad"))  # no takeover that counts
+    assert replay.demos.gates.zones == {}
+    assert {gate for gate, _ in marked(replay).values()} == {False}
+    assert all(cloned for (_, t), (_, cloned) in marked(replay).items() if t < 39), "the frozen agent is copied everywhere"
+    replay.add(driven(2, 10, 20))
+    (zone,) = replay.demos.gates.zones[""]
+    assert zone == (12.0, 42.0)  # four steps before the tenth, two after the nineteenth
+    for (id_, t), (gate, cloned) in marked(replay).items():
+        assert gate == (6 <= t <= 21)
+        human = id_ == 2 and 10 <= t < 20
+        bad = (id_, t) == (1, 39)
+        assert cloned == (human or not (gate or bad))
+
+
+def test_takeovers_of_one_place_are_one_zone_and_of_two_places_two():
+    replay = Replay(OBS, ACT, CONFIG)
+    replay.add(driven(1, 10, 20))
+    replay.add(driven(2, 14, 24))
+    replay.add(driven(3, 10, 20, from_m=1000.0))
+    assert replay.demos.gates.zones[""] == [(12.0, 50.0), (1012.0, 1042.0)]
+    numbers = [n for n, s in replay.demos.segments.items() if s.episode_id == 2]
+    segment = dataclasses.replace(replay.demos.segments[numbers[0]], verdict="bad")
+    update = driven(4, 39, 40, verdict="bad")
+    update.segments[segment.id] = segment
+    replay.add(update)
+    assert replay.demos.gates.zones[""] == [(12.0, 42.0), (1012.0, 1042.0)]
+
+
+def test_without_progress_all_is_one_zone_once_there_was_help():
+    replay = Replay(OBS, ACT, CONFIG)
+    replay.add(with_takeover(1, 40, 39, 40))
+    replay.add(with_takeover(2, 40, 10, 20))
+    assert replay.demos.gates.zones[""] == [(-math.inf, math.inf)]
+    assert all(gate for gate, _ in marked(replay).values())
+
+
+def test_batches_say_where_it_drives_and_what_was_done_next():
+    replay = Replay(OBS, ACT, CONFIG)
+    replay.add(driven(1, 10, 20))
+    for batch in replay.sample_many(2, 64, torch.Generator().manual_seed(0)):
+        t = batch.observation[:, 1].int()
+        assert torch.equal(batch.gate, (t >= 6) & (t <= 21))
+        ends = batch.discount == 0
+        assert torch.equal(batch.next_gate[~ends], ((t + 1 >= 6) & (t + 1 <= 21))[~ends])
+        table = replay.table
+        rows = {int(table.t[row]): row for row in replay._episodes[1].rows}
+        for now, action, ended in zip(t.tolist(), batch.next_action, ends, strict=True):
+            if not ended:
+                assert torch.equal(action, table.executed(torch.tensor([rows[now + 1]]))[0])
+    plain = Replay(OBS, ACT, TINY)
+    plain.add(driven(1, 10, 20))
+    assert plain.sample(8).gate is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 30), st.integers(2, 9)), min_size=1, max_size=6))
+def test_zones_are_apart_and_hold_every_takeover(takeovers):
+    replay = Replay(OBS, ACT, CONFIG)
+    for id_, (metre, start, length) in enumerate(takeovers, 1):
+        replay.add(driven(id_, start, start + length, from_m=float(metre)))
+    zones = replay.demos.gates.zones[""]
+    assert all(low <= high for low, high in zones)
+    assert all(a[1] < b[0] for a, b in itertools.pairwise(zones))
+    table = replay.table
+    for episode in replay._episodes.values():
+        human = episode.rows[table.driver[episode.rows] == HUMAN]
+        assert (table.array[human, table.gate] == 1).all()
+
+
+@pytest.mark.parametrize("config", [TINY, CONFIG])
+def test_old_rows_give_way_with_a_frozen_agent_too(config):
+    replay = Replay(OBS, ACT, config.with_values(capacity=300))
+    for id_ in range(1, 30):
+        replay.add(driven(id_, 10, 20) if id_ % 5 == 0 else driven(id_, 0, 1))
+    assert replay.sample(32, torch.Generator().manual_seed(0)).reward.isfinite().all()
