@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data.words import number_of
+
 MOST = 1e9
 """The largest size of a number: beyond any measurement in its unit, and far below where 32 bits overflow when it is squared."""
 
@@ -68,9 +70,9 @@ def counted(steps: int, names: dict[str, int], most: int = 3) -> str:
     """Return how many steps hold such numbers, and under which names, as part of a sentence."""
     order = sorted(names.items(), key=lambda item: -item[1])
     listed = ", ".join(f"{name} in {count:,}" for name, count in order[:most])
-    more = f" and {len(order) - most} more names" if len(order) > most else ""
-    holds = "step holds a number" if steps == 1 else "steps hold numbers"
-    return f"{steps:,} {holds} that cannot be learned from ({listed}{more})"
+    more = f" and {number_of(len(order) - most, 'more name')}" if len(order) > most else ""
+    holds = number_of(steps, "step holds a number", "steps hold numbers")
+    return f"{holds} that cannot be learned from ({listed}{more})"
 
 
 def _short(value: float) -> str:

@@ -6,6 +6,7 @@ import argparse
 import math
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 from data.suggest import did_you_mean
@@ -18,9 +19,19 @@ class Parser(argparse.ArgumentParser):
     also: tuple[str, ...] = ()
     """Options that another parser has already taken from the command line."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, word: str = "", **kwargs: Any) -> None:
+        """``word``: the option that a word alone is taken for, as in `hitl eval best`."""
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(*args, **kwargs)
+        self._word = word
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, and take one word that is left over for the option that it can only mean."""
+        given, left = super().parse_known_args(args, namespace)
+        alone = self._word and len(left) == 1 and not left[0].startswith("-")
+        if alone and not any(word.partition("=")[0] == self._word for word in args):
+            given, left = super().parse_known_args([*args, self._word, left[0]], namespace)[0], []
+        return given, left
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and the message, and exit with status 2."""
@@ -41,6 +52,15 @@ class Parser(argparse.ArgumentParser):
             if isinstance(action, argparse._SubParsersAction):
                 for parser in action.choices.values():
                     yield from parser.options()
+
+
+def with_verb(argv: list[str], verb: str, *, or_file: bool = False) -> list[str]:
+    """Return the words of a command whose first one is a verb; where that is missing, with the one that changes nothing.
+
+    ``or_file``: the name of a file is no verb either.
+    """
+    missing = not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help"))
+    return [verb, *argv] if missing or (or_file and Path(argv[0]).is_file()) else argv
 
 
 def add_env(parser: argparse.ArgumentParser) -> None:

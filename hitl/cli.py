@@ -44,11 +44,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 _HEAD = "usage: hitl [--version] [--debug] COMMAND ...\n\nHuman-in-the-loop takeovers for driving agents.\n\ncommands:"
 
+_FOOT = """
+`hitl COMMAND --help` explains one. --debug shows tracebacks.
+Exit status: 0 done; 1 a check failed or something was found; 2 the command line was wrong; 3 to 7 a file, the store, a
+checkpoint, a game or device, the training (docs/architecture.md); 130 stopped with Ctrl+C."""
+_VERBS = (*(f"train {verb}" for verb in ("status", "pause", "resume", "stop")), "store info", "store check", "line record")
+"""What is typed without the command that it belongs to."""
+
 
 def _help() -> str:
     width = max(map(len, COMMANDS))
     rows = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
-    return "\n".join([_HEAD, *rows, "\n`hitl COMMAND --help` explains one. --debug shows tracebacks."])
+    return "\n".join([_HEAD, *rows, _FOOT])
 
 
 def _own_folder(word: str) -> str:
@@ -84,13 +91,13 @@ def _run(args: list[str]) -> int:
     if not args or args[0] in ("-h", "--help", "help"):
         print(_help())
         return 0 if args else 2
-    if args[0] == "--version":
+    if args[0] in ("--version", "-V", "version"):
         print(f"hitl {__version__}")
         return 0
     if args[0] not in COMMANDS:
         from data.suggest import did_you_mean
 
-        meant = did_you_mean(args[0], [*COMMANDS, "help"])
+        meant = did_you_mean(args[0], [*COMMANDS, "help", *_VERBS])
         print(f"hitl: there is no command '{args[0]}': `hitl --help` lists them.{meant}", file=sys.stderr)
         return 2
     try:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from data.errors import HitlError
 from data.extras import install, install_cuda, install_tmrl
+from data.words import number_of
 from hitl.home import Home
 from hitl.processes import interpreter
 
@@ -214,7 +215,7 @@ def _line(home: Home, env: str) -> Seen:
         state = BAD if env == "trackmania" else NOTE
         return state, "no map's line recorded", "drive the map once with `hitl line record`"
     track = load_track(home.line)
-    return OK, f"{track.line.length:.0f} m, {len(track.corners)} corners"
+    return OK, f"{track.line.length:.0f} m, {number_of(len(track.corners), 'corner')}"
 
 
 def _tmrl(home: Home, env: str) -> Seen:
@@ -253,7 +254,7 @@ def _store(home: Home) -> Seen:
         fast = store.quick_check() if steps < 2_000_000 else "ok"
     if fast != "ok":
         return BAD, f"damaged: {fast}", "run `hitl store check`"
-    return OK, f"{steps:,} steps, sound"
+    return OK, f"{number_of(steps, 'step')}, sound"
 
 
 def _disk(home: Home) -> Seen:

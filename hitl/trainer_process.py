@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from data.errors import StoreError, TrainingError
 from data.store import Store
+from data.words import number_of
 from hitl.home import Home
 from hitl.processes import apart, command, environment
 from trainer.daemon import control
@@ -156,7 +157,7 @@ def wait_for_laps(
         laps, all_laps = store.count_laps((rig.observation_names, rig.action_names))
     if rig.policy.checkpoint_name:
         return True
-    counted, began, shown = f"{laps} laps" if laps != 1 else "1 lap", time.monotonic(), -1
+    counted, began, shown = number_of(laps, "lap"), time.monotonic(), -1
     while laps and _learns(rig, began):
         if stop():  # asked once for each turn: a short press of a key is seen only once
             return False

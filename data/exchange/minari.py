@@ -21,6 +21,7 @@ from data.extras import install
 from data.files.text_files import read_json
 from data.reading.episodes import EpisodeData, SegmentData, takeovers
 from data.records import AGENT, HUMAN, SessionInfo
+from data.words import number_of
 
 MOST_METADATA, MOST_NAME = 2**24, 500  # bytes, characters
 MOST_UNREADABLE = 100
@@ -211,7 +212,8 @@ class _Source:
             sizes = len(like.observation_names), len(like.action_names)
             if sizes != (size, actions):
                 raise EpisodeRefusedError(
-                    f"it has {size} observations and {actions} actions, the layout asked for {sizes[0]} and {sizes[1]}"
+                    f"it has {number_of(size, 'observation')} and {number_of(actions, 'action')}, the layout asked for "
+                    f"{sizes[0]} and {sizes[1]}"
                 )
             return SessionInfo(
                 kind="import", env=like.env, track=like.track, hz=like.hz, observation_names=like.observation_names,
@@ -238,7 +240,8 @@ def _episode(episode: Any, metadata: dict[str, Any], source: _Source) -> Portabl
     n = len(episode.rewards)
     if actions.ndim != 2 or len(actions) != n or len(observations) not in (n, n + 1):
         raise EpisodeRefusedError(
-            f"its {n} rewards go with actions of shape {actions.shape} and {len(observations)} observations; one action, and one "
+            f"its {number_of(n, 'reward')} go with actions of shape {actions.shape} and "
+            f"{number_of(len(observations), 'observation')}; one action, and one "
             "observation or one more, were expected for each"
         )
     arrays = EpisodeData(

@@ -23,6 +23,7 @@ from data.exchange.unpickle import load_restricted
 from data.files import held
 from data.reading.episodes import EpisodeData, SegmentData
 from data.records import HUMAN
+from data.words import number_of
 
 FORMAT = "tmrl_player_run_v1"
 ACTIONS = ("gas", "brake", "steer")
@@ -71,7 +72,7 @@ def read_player_run(path: Path) -> PlayerRun:
     run = run_of(value)
     if run.action.shape[1] != len(ACTIONS):
         raise EpisodeRefusedError(
-            f"its actions have {run.action.shape[1]} numbers where gas, brake and steer were expected"
+            f"its actions have {number_of(run.action.shape[1], 'number')} where gas, brake and steer were expected"
         )
     if isinstance(head.get("run_id"), str) and head["run_id"]:
         run.run_id = head["run_id"]

@@ -16,6 +16,7 @@ from data.reading.episodes import EpisodeData
 from data.reading.layouts import is_road, outdated_sessions
 from data.records import ACTION_PENDING
 from data.store import Store
+from data.words import number_of
 
 
 def plain_names(size: int) -> tuple[str, ...]:
@@ -57,11 +58,10 @@ def rebuild_said(store: Store) -> list[str]:
         laps, steps = laps + len(changed), steps + sum(changed)
     if not laps:
         return []
-    store.add_event("rebuilt", f"{laps} imported laps with {steps} steps have the layout of a live session now.")
-    return [
-        f"{laps} laps ({steps:,} steps) that an earlier version imported have the layout of a live session now and are learned "
-        "from together with it."
-    ]
+    imported, driven = number_of(laps, "imported lap has", "imported laps have"), number_of(steps, "step")
+    text = f"{imported} the layout of a live session now ({driven})"
+    store.add_event("rebuilt", f"{text}.")
+    return [f"{text}, as an earlier version did not give it: what is driven and imported is learned from together."]
 
 
 def _episode(conn: sqlite3.Connection, episode: int, road: bool) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from data.errors import DeviceError
 from data.exchange.checks import EpisodeRefusedError
 from data.ranges import ActionRange
+from data.words import number_of
 
 SLACK = 1e-3
 """By how much of its range an action may exceed it, through rounding."""
@@ -90,7 +91,9 @@ def around_zero(space: Any, actions: np.ndarray) -> np.ndarray:
     low, high = scaled.low, scaled.high
     given = np.asarray(actions, np.float64)
     if given.shape != (len(given), len(low)):
-        raise EpisodeRefusedError(f"its actions have shape {given.shape} where rows of {len(low)} numbers were stated")
+        raise EpisodeRefusedError(
+            f"its actions have shape {given.shape} where rows of {number_of(len(low), 'number')} were stated"
+        )
     slack = SLACK * (high - low)
     out = ~((given >= low - slack) & (given <= high + slack))
     if out.any():

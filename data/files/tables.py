@@ -15,6 +15,7 @@ from typing import Any
 
 from data.errors import shown
 from data.files.text_files import MOST_LINE, parse_json, text_lines
+from data.words import number_of
 
 Row = Mapping[str, Any]
 MOST_DOCUMENT = 2**27
@@ -139,7 +140,8 @@ def _of_csv(stream: Iterator[str]) -> Iterator[Row]:
     for row in rows:
         if len(row) > len(header) and any(row[len(header) :]):
             raise ValueError(
-                f"a row has {len(row)} cells where the first line names {len(header)} columns ('{','.join(row)[:40]}'); numbers "
+                f"a row has {number_of(len(row), 'cell')} where the first line names {number_of(len(header), 'column')} "
+                f"('{','.join(row)[:40]}'); numbers "
                 "with decimal commas want semicolons or tabs between them"
             )
         if any(row):

@@ -223,7 +223,9 @@ class DriveTables:
             f"FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE {' AND '.join(wanted)} ORDER BY e.id DESC LIMIT ?",
             (*wanted.values(), -1 if newest is None else newest),
         ).fetchall()
-        return [EpisodeSummary(*head, names_of(seen), names_of(done), seed) for *head, seed, seen, done in reversed(rows)]
+        return [
+            EpisodeSummary(*(*head, names_of(seen), names_of(done), seed)) for *head, seed, seen, done in reversed(rows)
+        ]
 
     def steps(
         self,

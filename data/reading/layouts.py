@@ -14,6 +14,7 @@ from data.reading.drives import names_of
 from data.reading.schema_check import readable_rows
 from data.reading.update import Layout
 from data.records import ACTION_PENDING, ROADLESS
+from data.words import number_of
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ def apart(conn: sqlite3.Connection, learned: Layout | None = None) -> dict[Layou
     for other in all_held:
         if other.layout != learned:
             laps = f" ({other.laps} lap{'s' * (other.laps != 1)})" if other.laps else ""
-            what = f"{other.steps:,} {'imported' if other.imported else 'driven'} steps{laps} of {' and '.join(other.envs)}"
+            how = "imported" if other.imported else "driven"
+            what = f"{number_of(other.steps, f'{how} step')}{laps} of {' and '.join(other.envs)}"
             found[other.layout] = (
                 f"{what} {_why(other.layout, learned)}, so they are left out of training: {_advice(other, learned, env)}."
             )
@@ -99,12 +101,12 @@ def _why(other: Layout, learned: Layout) -> str:
         if theirs == ours:
             continue
         if len(theirs) != len(ours):
-            text = f"have {len(theirs)} numbers in each {what} where this run has {len(ours)}"
+            text = f"have {number_of(len(theirs), 'number')} in each {what} where this run has {len(ours)}"
             lacking = [name for name in ours if name not in set(theirs)]
             return text + (f" (without {', '.join(lacking)})" if len(lacking) == len(ours) - len(theirs) <= 4 else "")
         if set(theirs) == set(ours):
             return f"have the {len(ours)} numbers of each {what} in another order than this run"
-        return f"have {len(theirs)} numbers in each {what}, as this run has, but with other meanings"
+        return f"have {number_of(len(theirs), 'number')} in each {what}, as this run has, but with other meanings"
     return "have the layout of this run"
 
 

@@ -16,6 +16,7 @@ from data.recording.operations import Operation
 from data.recording.session_lock import forget, is_alive, try_lock
 from data.recording.spill_file import SET_ASIDE, find_spills, read_operations, read_spill, session_prefix
 from data.records import SessionInfo
+from data.words import number_of
 
 BLOCK = 5_000
 """Operations of a spill file applied in one transaction."""
@@ -34,8 +35,8 @@ def recover(conn: sqlite3.Connection, path: Path, *, set_aside: bool = False) ->
             continue
         episodes, segments, steps = close_interrupted(conn, session_id)
         text = (
-            f"Session {session_id} was cut off and is closed as interrupted: {episodes} open episode(s) "
-            f"of {steps} steps and {segments} open segment(s)."
+            f"Session {session_id} was cut off and is closed as interrupted: "
+            f"{number_of(episodes, 'open episode')} of {number_of(steps, 'step')} and {number_of(segments, 'open segment')}."
         )
         if session_id in no_log:
             text += f" The store was opened alone; {advice(path)}"

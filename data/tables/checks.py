@@ -10,6 +10,7 @@ from data.reading.unusable import unusable_sentences
 from data.recording.log_beside import advice, without_log
 from data.recording.session_lock import is_alive
 from data.recording.spill_file import find_spills
+from data.words import number_of
 
 _RULES = (
     ("steps whose observation does not fit their session's layout",
@@ -56,7 +57,7 @@ def findings(conn: sqlite3.Connection, path: Path) -> list[str]:
         said.append(f"Session {', '.join(map(str, alone))} was cut off and the store opened alone; {advice(path)}")
     waiting = find_spills(path)
     if waiting:
-        said.append(f"{len(waiting)} spill file(s) wait to be read back; the next start does it.")
+        said.append(f"{number_of(len(waiting), 'spill file waits', 'spill files wait')} to be read back; the next start does it.")
     return said
 
 
@@ -71,7 +72,8 @@ def faults(conn: sqlite3.Connection) -> list[str]:
         broken = conn.execute("PRAGMA foreign_key_check").fetchall()
         if broken:
             tables = ", ".join(sorted({row[0] for row in broken}))
-            said.append(f"{len(broken)} rows refer to something that is not there (in {tables}).")
+            rows = number_of(len(broken), "row refers", "rows refer")
+            said.append(f"{rows} to something that is not there (in {tables}).")
         for what, sql in _RULES:
             (count,) = conn.execute(sql).fetchone()
             if count:

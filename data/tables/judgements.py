@@ -11,6 +11,7 @@ from typing import Any
 from data.connect import now, transaction
 from data.errors import UsageError
 from data.records import VERDICTS
+from data.words import number_of
 
 _REVIEWED = ("verdict", "priority", "note", "trim_start", "trim_stop", "judged_by", "judged_at")
 
@@ -210,7 +211,8 @@ def _checked_trim(
         raise UsageError(f"Segment {segment_id} is still being recorded and cannot be trimmed yet.")
     if first < 0 or last < 0 or first + last >= stop - start:
         raise UsageError(
-            f"Segment {segment_id} has {stop - start} steps: a trim of {first} and {last} steps leaves nothing (label it bad "
+            f"Segment {segment_id} has {number_of(stop - start, 'step')}: a trim of {first} and {number_of(last, 'step')} leaves "
+            "nothing (label it bad "
             "instead)."
         )
     return first, last

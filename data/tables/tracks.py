@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from data.connect import transaction
 from data.errors import UsageError
 from data.tables.roads import Road
+from data.words import number_of
 
 UNKNOWN = "unknown"
 _DIGITS = 6  # of a digest in a track's name
@@ -151,12 +152,12 @@ class Tracks:
             moved = settle(conn, name)
         if apart:
             said.append(
-                f"{apart} older {'session' if apart == 1 else 'sessions'} called '{name}' "
+                f"{number_of(apart, 'older session')} called '{name}' "
                 f"{'was' if apart == 1 else 'were'} driven on another map: {'it is' if apart == 1 else 'they are'} kept apart "
                 "from this one's statistics."
             )
         elif moved and found != name:
-            said.append(f"{moved} older {'session' if moved == 1 else 'sessions'} called '{name}' turned out to be this map's.")
+            said.append(f"{number_of(moved, 'older session')} called '{name}' turned out to be this map's.")
         return found, said or _other_name(found, name)
 
     def resolve_track(self, wanted: str, road: Road | None = None) -> str:

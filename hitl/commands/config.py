@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hitl.arguments import Parser
+from hitl.arguments import Parser, with_verb
 from hitl.home import Home, add_home, home_path
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--preset", help="as of `hitl train`: hitl, plain, rlpd or run_l")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as of `hitl train`")
     parser.add_argument("--json", action="store_true", help="as JSON")
-    args = parser.parse_args(argv)
+    args = parser.parse_args(with_verb(argv, "show", or_file=True))
 
     if args.file is None:
         rows = list(_in_force(home_path(args), args))

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from data.errors import HitlError, UsageError
-from data.words import number_of
+from data.words import number_of, track_words
 from hitl.arguments import Parser
 from hitl.commands.selection import date_if_any
 from hitl.home import add_home, home_path
@@ -22,6 +22,7 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     parser = Parser(
         prog="hitl corners",
+        word="--track",
         description="List a track's corners with attempts, passes, takeovers, entry speed and braking point.",
     )
     add_home(parser, or_last_demo=True)
@@ -79,11 +80,11 @@ def rename(store: Store, track: str, old: str, new: str) -> None:
 
 def _add(store: Store, track: str, name: str, start: str, stop: str) -> None:
     try:
-        from_m, to_m = float(start), float(stop)
+        from_m, to_m = sorted((float(start), float(stop)))
     except ValueError:
         raise UsageError(f"--add needs a name and two numbers of metres, not '{start}' and '{stop}'.") from None
     if not name.strip() or not 0.0 <= from_m < to_m < float("inf"):
-        raise UsageError("--add needs a name and two places in metres along the line, the smaller one first.")
+        raise UsageError("--add needs a name and two different places in metres along the line.")
     line = _line(store, track)
     if line is not None and to_m > line.length + 1.0:
         raise UsageError(f"The line of '{track}' ends at metre {line.length:.0f}, so no corner can end at {to_m:.0f}.")
@@ -128,7 +129,7 @@ def _print(track: str, stats: list[CornerStats], places: list[FailurePlace], *, 
 
     out = console()
     heads = "metres", "agent\nalone", "95 %", "trend", "with\nyou", "taken\nover", "entry\nkm/h", "brakes\nm before"
-    shown = table("corner", *heads, right=heads, title=f"Corners of {track}", padding=(0, 1, 0, 0))
+    shown = table("corner", *heads, right=heads, title=f"Corners of {track_words(track)}", padding=(0, 1, 0, 0))
     for column in shown.columns:
         column.no_wrap = column.header in heads  # the name gives way where the terminal is narrow
     shown.columns[0].min_width = 7
@@ -149,7 +150,7 @@ def _print(track: str, stats: list[CornerStats], places: list[FailurePlace], *, 
         out.print(shown)
         out.print("Pairs are agent / you, medians.", style="dim")
     else:
-        out.print(f"No corners of {track} are known yet.")
+        out.print(f"No corners of {track_words(track)} are known yet.")
     if added and not places:
         out.print("Nothing to add: wherever episodes end there is a corner already.")
     for place in places:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.words import number_of, track_words
 from hitl.arguments import SEED_MOST, Parser, amount, whole
 from hitl.home import Home, add_home, demos_folder, home_path
 
@@ -178,7 +179,7 @@ def _prepare(home: Home, args: argparse.Namespace, track: str) -> Corner | None:
     )
     if result.corner is None:
         drives = " and drives the whole track" if result.evaluations and result.evaluations[-1].finished >= 19 else ""
-        print(f"The agent did not stall in {result.agent_steps:,} steps{drives}, so there is nothing to help it with.")
+        print(f"The agent did not stall in {number_of(result.agent_steps, 'step')}{drives}, so there is nothing to help it with.")
         return None
     print(f"The agent has stalled at '{result.corner.name}'.")
     return result.corner
@@ -194,13 +195,14 @@ def _print(result: DemoResult, report: Report, saved: str) -> None:
     for row in rows:
         shown.add_row(*row)
     out = console()
-    out.print(f"'{result.corner.name}' on track '{result.track}', {EPISODES} episodes without help")
+    out.print(f"'{result.corner.name}' on {track_words(result.track)}, {EPISODES} episodes without help")
     out.print(shown)
     if rows[0][2] == "–":
         out.print(LEFT)
     else:
         rules = {"Before": report.before, "After": report.after}
         out.print(" ".join(f"{which}: {score.rule}." for which, score in rules.items() if score is not None))
-    said = [helped(result), unfinished(report), f"{result.agent_steps:,} agent steps, {result.wall_seconds:.0f} s in all.", saved]
+    took = f"{number_of(result.agent_steps, 'agent step')}, {result.wall_seconds:.0f} s in all."
+    said = [helped(result), unfinished(report), took, saved]
     out.print(" ".join(text for text in said if text), soft_wrap=True)
     out.print("\n".join(["Next:", *(f"  {line}" for line in NEXT)]))

@@ -7,12 +7,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
+
 from data.errors import HitlError, UsageError
+from data.words import number_of
 from hitl.arguments import Parser
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
-    from trainer.diagnosis.finding import Diagnosis
+    from rich.console import Console
+
+    from trainer.diagnosis.finding import Diagnosis, Finding
 
 SOUND, FOUND, COULD_NOT_LOOK = 0, 1, 2
 COLOURS = {"fault": "red", "warning": "yellow", "note": "cyan"}
@@ -22,6 +27,7 @@ def main(argv: list[str]) -> int:
     """Diagnose, print, and return 0 (sound), 1 (findings) or 2 (could not look)."""
     parser = Parser(
         prog="hitl diagnose",
+        word="--wandb",
         description="Look for the known ways in which a run cannot learn or is held back. Give any mix; without anything the "
         "home folder is looked at. Exit status: 0 sound, 1 something was found, 2 it could not look (at all, or at the return).",
     )
@@ -35,7 +41,7 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--player-runs", type=Path, metavar="DIR", help="a folder of player runs (.pkl), or one of them")
     parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument("--all", action="store_true", help="also list what could not be looked at, one line each")
+    parser.add_argument("--all", action="store_true", help="also the figures behind each finding, notes, and every check")
     args = parser.parse_args(argv)
 
     from hitl.diagnosis.cases import cases
@@ -63,51 +69,79 @@ def main(argv: list[str]) -> int:
 
 
 def show(report: Diagnosis, everything: bool) -> None:
-    """Print a report for people; ``everything``: also list what could not be looked at."""
-    from rich.markup import escape
-    from rich.padding import Padding
+    """Print a report for people: what is wrong and what to do, the player's own driving first.
 
+    ``everything``: also the figures behind it, notes about the run, what is sound and what could not be looked at.
+    """
     from hitl.console import console, marked
-    from trainer.diagnosis.catalogue import FAULTS
 
     out = console()
-
-    def line(text: str, indent: int) -> None:
-        out.print(Padding(marked(text), (0, 0, 0, indent), expand=False))
-
     for text in report.looked_at:
         out.print(marked(f"[dim]looked at[/] {escape(text)}"))
     out.print()
-    for number, finding in enumerate(report.findings, 1):
-        colour = COLOURS[finding.rank]
-        title = FAULTS[finding.fault].title
-        out.print(marked(f"{number}. [bold {colour}]{finding.rank}[/] [bold]{escape(title)}[/]  [dim]{finding.fault}[/]"))
-        line(escape(finding.sentence), 3)
-        for text in finding.evidence:
-            line(f"[dim]·[/] {escape(text)}", 3)
-        for text in finding.picture.splitlines():
-            out.print(marked(f"   [dim]{escape(text)}[/]"), no_wrap=True, overflow="crop")
-        where = f", seen in {escape(finding.source)}" if finding.source else ""
-        line(f"[dim]{finding.sure:.0%} sure{where}. To change:[/] {escape(finding.advice)}", 3)
-        out.print()
+    shown = report.findings if everything else [f for f in report.findings if f.players or f.rank != "note"]
+    for number, finding in enumerate(shown, 1):
+        _show_finding(out, number, finding, everything)
     if not report.above_notes and report.return_needs:
         out.print(marked("[yellow]Nothing wrong was found, but the return is missing, which alone tells whether it learns.[/]"))
-        line(f"It needs {escape(report.return_needs)}.", 3)
+        _line(out, f"It needs {escape(report.return_needs)}.", 3)
     elif not report.above_notes and not report.return_seen:
         out.print("Nothing wrong was found in what was given. Whether the run learns is told by its history (--wandb FILE).")
     elif not report.above_notes:
         out.print(marked("[green]Nothing was found that keeps this run from learning.[/]"))
+    if everything:
+        _show_checks(out, report)
+        return
+    parts = [
+        number_of(len(report.findings) - len(shown), "note") if len(report.findings) > len(shown) else "",
+        number_of(len({sound.fault for sound in report.sound}), "check") + " without a finding" if report.sound else "",
+        number_of(len(report.lacking), "check") + " that need data that was not given" if report.lacking else "",
+        "the figures" if shown else "",
+    ]
+    if listed := [part for part in parts if part]:
+        out.print(f"--all also lists {', '.join(listed[:-1])}{' and ' if listed[:-1] else ''}{listed[-1]}.", style="dim")
+
+
+def _line(out: Console, text: str, indent: int) -> None:
+    from rich.padding import Padding
+
+    from hitl.console import marked
+
+    out.print(Padding(marked(text), (0, 0, 0, indent), expand=False))
+
+
+def _show_finding(out: Console, number: int, finding: Finding, everything: bool) -> None:
+    from hitl.console import marked
+    from trainer.diagnosis.catalogue import FAULTS
+
+    colour, title = COLOURS[finding.rank], FAULTS[finding.fault].title
+    name = finding.fault if everything else ""
+    out.print(marked(f"{number}. [bold {colour}]{finding.rank}[/] [bold]{escape(title)}[/]  [dim]{escape(name)}[/]"))
+    _line(out, escape(finding.sentence), 3)
+    if everything:
+        for text in finding.evidence:
+            _line(out, f"[dim]·[/] {escape(text)}", 3)
+        for text in finding.picture.splitlines():
+            out.print(marked(f"   [dim]{escape(text)}[/]"), no_wrap=True, overflow="crop")
+        where = f", seen in {escape(finding.source)}" if finding.source else ""
+        _line(out, f"[dim]{finding.sure:.0%} sure{where}.[/]", 3)
+    _line(out, f"[dim]To change:[/] {escape(finding.advice)}", 3)
+    out.print()
+
+
+def _show_checks(out: Console, report: Diagnosis) -> None:
+    """Print what is sound, and what could not be looked at."""
+    from hitl.console import marked
+
     if report.sound:
         out.print(marked("[bold]Sound[/]"))
-        texts: dict[str, list[str]] = {}
-        for sound in report.sound:
-            if not any(sound.text in known for known in texts.values()):
-                texts.setdefault(sound.fault, []).append(sound.text)
-        for fault, told in texts.items():
-            line(f"[green]✓[/] [dim]{fault}:[/] {escape('; '.join(told))}", 1)
-    if report.lacking and everything:
+    texts: dict[str, list[str]] = {}
+    for sound in report.sound:
+        if not any(sound.text in known for known in texts.values()):
+            texts.setdefault(sound.fault, []).append(sound.text)
+    for fault, told in texts.items():
+        _line(out, f"[green]✓[/] [dim]{fault}:[/] {escape('; '.join(told))}", 1)
+    if report.lacking:
         out.print(marked("[bold]Could not be looked at[/]"))
-        for lacking in report.lacking:
-            line(f"[dim]? {lacking.fault}: needs {escape(lacking.needs)}[/]", 1)
-    elif report.lacking:
-        out.print(marked(f"[dim]{len(report.lacking)} more checks need data that was not given (--all lists them).[/]"))
+    for lacking in report.lacking:
+        _line(out, f"[dim]? {lacking.fault}: needs {escape(lacking.needs)}[/]", 1)

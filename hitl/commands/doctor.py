@@ -18,7 +18,8 @@ MARKS = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "bad": "[red]bad[/]"}
 
 def main(argv: list[str]) -> int:
     """Print one table; 0 when a session can run, 1 when something that it needs is missing. Or make or show a field kit."""
-    parser = Parser(prog="hitl doctor", description="Look whether this machine has what a session needs.")
+    parser = Parser(prog="hitl doctor",
+        word="--env", description="Look whether this machine has what a session needs.")
     add_home(parser)
     parser.add_argument(
         "--env",

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from data.words import number_of
+from data.words import number_of, track_words
 from hitl.arguments import SEED_MOST, Parser, add_env, whole
 from hitl.home import add_home, home_path
 
 
 def main(argv: list[str]) -> int:
     """Evaluate a checkpoint and print the result."""
-    parser = Parser(prog="hitl eval", description="Deterministic episodes without help, written to the store.")
+    parser = Parser(
+        prog="hitl eval", word="--checkpoint", description="Deterministic episodes without help, written to the store."
+    )
     add_home(parser, or_last_demo=True)
     add_env(parser)
     parser.add_argument("--track", help="a shipped track's name or a file (default: as set, else 'default')")
@@ -58,7 +60,7 @@ def main(argv: list[str]) -> int:
     out, count = console(), len(results)
     out.print(
         f"{summary['checkpoint']} ({number_of(summary['updates'], 'update')}), {number_of(count, 'episode')} "
-        f"on {summary['track']}, mean return {summary['return_mean']:.1f}"
+        f"on {track_words(summary['track'])}, mean return {summary['return_mean']:.1f}"
     )
     if summary["finished"] is None:  # there is no road
         out.print(f"From {min(r.total for r in results):.1f} to {max(r.total for r in results):.1f}.")

@@ -56,7 +56,8 @@ def _rebuild(args: argparse.Namespace, store: Store) -> Callable[[PlayerRun], Po
 
         def refuse(run: PlayerRun) -> Portable:
             raise EpisodeRefusedError(
-                f"its observations ({run.observation.shape[1]} numbers) are not of today's layout; give the line it was driven "
+                f"its observations ({number_of(run.observation.shape[1], 'number')}) are not of today's layout; give the line it "
+            "was driven "
                 "on with --track to rebuild them, or take them as they are with --keep-observations"
             )
 

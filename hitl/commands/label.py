@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 
 from data.errors import UsageError
+from data.records import VERDICTS
+from data.suggest import did_you_mean
 from data.words import number_of
 from hitl.arguments import Parser
 from hitl.commands.selection import open_store
@@ -23,7 +25,8 @@ def parse_ids(words: list[str]) -> list[int]:
             continue
         first, dash, last = word.partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or len(word) > 20:
-            raise UsageError(f"'{word}' is not a segment number. Write 3, 5-8, or - to read numbers from a pipe.")
+            meant = did_you_mean(word, VERDICTS)
+            raise UsageError(f"'{word}' is not a segment number. Write 3, 5-8, or - to read numbers from a pipe.{meant}")
         begin, end = int(first), int(last or first)
         if not 0 <= end - begin <= 100_000:
             raise UsageError(f"'{word}' is not a range of segments.")
@@ -40,7 +43,7 @@ def main(argv: list[str]) -> int:
     )
     add_home(parser, or_last_demo=True)
     parser.add_argument("ids", nargs="*", metavar="ID", help="segment numbers: 3, 5-8, or - for standard input")
-    parser.add_argument("--verdict", choices=["good", "bad", "star", "unreviewed"])
+    parser.add_argument("--verdict", choices=VERDICTS)
     parser.add_argument("--priority", type=float, metavar="P", help="how often the agent learns from it; 1 is normal")
     parser.add_argument("--tag", action="append", default=[], help="add a tag; may be given more than once")
     parser.add_argument("--untag", action="append", default=[], metavar="TAG", help="remove a tag")
@@ -55,6 +58,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--by", default="player", help="who judges")
     parser.add_argument("--undo", action="store_true", help="take back the last verdict (of the segments named, if any)")
     args = parser.parse_args(argv)
+    if args.verdict is None and args.ids and args.ids[0] in VERDICTS:  # hitl label good 3
+        args.verdict, *args.ids = args.ids
     ids = parse_ids(args.ids)
     judged = any(v is not None for v in (args.verdict, args.priority, args.note, args.trim)) or args.tag or args.untag
     if args.undo and judged:

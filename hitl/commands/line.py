@@ -7,7 +7,8 @@ import contextlib
 import time
 from pathlib import Path
 
-from hitl.arguments import Parser, amount
+from data.words import number_of
+from hitl.arguments import Parser, amount, with_verb
 from hitl.home import Home, add_home, home_path
 
 
@@ -28,7 +29,7 @@ def main(argv: list[str]) -> int:
     show = commands.add_parser("show", help="say what a line is: length, corners", prog="hitl line show")
     add_home(show)
     show.add_argument("file", nargs="?", default=None, help="a line (default: the home's own)")
-    args = parser.parse_args(argv)
+    args = parser.parse_args(with_verb(argv, "show", or_file=True))
     if args.what == "show":
         return _show(home_path(args), args.file)
     if args.out is not None and args.out.suffix.lower() != ".csv":
@@ -78,7 +79,7 @@ def _show(home: Home, file: str | None) -> int:
     from hitl.road.track import load_track
 
     track = load_track(file or map_line("default", home))
-    print(f"{track.name}: {track.line.length:.0f} m, {len(track.corners)} corner{'' if len(track.corners) == 1 else 's'}")
+    print(f"{track.name}: {track.line.length:.0f} m, {number_of(len(track.corners), 'corner')}")
     beyond = track.line.overlap()
     if beyond is not None:
         where = "where it begins"

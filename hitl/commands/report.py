@@ -17,6 +17,7 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     parser = Parser(
         prog="hitl report",
+        word="--corner",
         description="Write one HTML page, which needs no network, about what was driven and learned.",
     )
     add_home(parser, or_last_demo=True)

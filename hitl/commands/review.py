@@ -13,6 +13,7 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     parser = Parser(
         prog="hitl review",
+        word="--corner",
         description="Look at recorded takeovers and laps against what the agent does, and judge them; "
         "keys and buttons are on the screen.",
     )

@@ -75,7 +75,8 @@ def _print_table(segments: list[Segment], rule: DemoRule) -> None:
 def main(argv: list[str]) -> int:
     """Run the command."""
     parser = Parser(
-        prog="hitl segments", description="List the recorded takeovers and laps, oldest first."
+        prog="hitl segments",
+        word="--corner", description="List the recorded takeovers and laps, oldest first."
     )
     add_home(parser, or_last_demo=True)
     add_filters(parser)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from data.words import number_of
 from hitl.arguments import SEED_MOST, Parser, whole
 from hitl.home import add_home, home_path
 
@@ -60,10 +61,10 @@ def main(argv: list[str]) -> int:
         }
         print(json.dumps(shown))
     elif result.corner is None:
-        print(f"The agent did not stall within {result.agent_steps:,} steps.")
+        print(f"The agent did not stall within {number_of(result.agent_steps, 'step')}.")
     else:
         print(
             f"The agent has stalled at '{result.corner.name}' ({result.corner.from_m:.0f}–{result.corner.to_m:.0f} m): "
-            f"no pass in its last {args.in_a_row} evaluations of {stall.EPISODES} episodes."
+            f"no pass in its last {number_of(args.in_a_row, 'evaluation')} of {stall.EPISODES} episodes."
         )
     return 0

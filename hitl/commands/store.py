@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from data.words import number_of
-from hitl.arguments import Parser
+from hitl.arguments import Parser, with_verb
 from hitl.commands.selection import local_time, open_store, parse_date
 from hitl.home import add_home
 
@@ -69,7 +69,8 @@ def _info(store: Store, args: argparse.Namespace) -> int:
     if without_log(store.conn, store.path):
         rows.append(("note", f"the last session was cut off, and {advice(store.path)}"))
     if aside := find_spills(store.path, SET_ASIDE):
-        rows.append(("note", f"{len(aside)} spill file(s) could not be read back: `hitl store recover` tries it again"))
+        files = number_of(len(aside), "spill file")
+        rows.append(("note", f"{files} could not be read back: `hitl store recover` tries it again"))
     print_facts(rows)
     return 0
 
@@ -122,7 +123,7 @@ def _prune(store: Store, args: argparse.Namespace) -> int:
     with Progress(console=console(), transient=True) as progress:
         task = progress.add_task("pruning", total=steps)
         gone = store.prune(before, lambda n: progress.update(task, advance=n))
-    store.add_event("pruned", f"{gone} agent steps before {before} were deleted.")
+    store.add_event("pruned", f"{number_of(gone, 'agent step')} before {before} deleted.")
     print(f"Deleted {what}. `hitl store compact` frees the space.")
     return 0
 
@@ -149,8 +150,8 @@ def _clean(store: Store, args: argparse.Namespace) -> int:
         print(f"{shows} nothing ({said}). `hitl store clean` marks {'it' if len(empty) == 1 else 'them'} as bad.")
         return 0
     changed = store.label([s.id for s in empty], verdict="bad", by="store clean")
-    store.add_event("cleaned", f"{changed} takeovers that show nothing were judged bad: {said}.")
     marked = number_of(changed, "takeover that shows", "takeovers that show")
+    store.add_event("cleaned", f"{marked} nothing marked as bad: {said}.")
     print(f"Marked {marked} nothing as bad ({said}). Undo with `hitl label --undo`.")
     return 0
 
@@ -179,6 +180,6 @@ def main(argv: list[str]) -> int:
         if name == "prune":
             verb.add_argument("--older-than", type=parse_date, required=True, metavar="AGE", help="30d, 12w, or a date")
             verb.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
-    args = parser.parse_args(argv)
+    args = parser.parse_args(with_verb(argv, "info"))
     with open_store(args) as store:
         return made[args.verb][0](store, args)

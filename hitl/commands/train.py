@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.errors import TrainingError
-from data.words import about
+from data.words import about, number_of
 from hitl.arguments import SEED_MOST, Parser, whole
 from hitl.commands.server import access_of, add_access
 from hitl.home import Home, add_home, has_settings, home_path
@@ -145,7 +145,7 @@ def _lines(every_s: float = 60.0) -> Callable[[Heartbeat, Watch], None]:
         over = beat.state in ("stopped", "failed")
         if beat.state != said and (over or time.monotonic() - at >= every_s):
             said, at = beat.state, time.monotonic()
-            print(f"{beat.doing}; {beat.updates:,} updates done", flush=True)
+            print(f"{beat.doing}; {number_of(beat.updates, 'update')} done", flush=True)
 
     return show
 
@@ -189,7 +189,8 @@ def _status(home: Home) -> int:
         if beat is not None and beat.state == "failed":
             print(f"The trainer has stopped: {beat.problem}")
         elif beat is not None and beat.state != "stopped":
-            print(f"The trainer was killed at {beat.updates:,} updates; `hitl train` goes on from its last checkpoint.")
+            done = number_of(beat.updates, "update")
+            print(f"The trainer was killed at {done}; `hitl train` goes on from its last checkpoint.")
         else:
             print("No trainer is at work on this home folder: `hitl train` starts one.")
         if curve := _curve(home):

@@ -36,7 +36,7 @@ def turn_card(corner: str, before: Measurement, *, stand_in: bool) -> Card:
     """Return the card that gives the wheel to the player."""
     watch = "Nothing pressed: a scripted driver takes over in your place, and you watch." if stand_in else ""
     lines = (
-        f"{before.passes} of {len(before.results)} laps came through the {corner}.",
+        f"{before.passes} of {number_of(len(before.results), 'lap')} came through the {corner}.",
         f"Take the wheel shortly before the {corner}: press an arrow key, or move the stick.",
         "The bar turns orange: you drive. Let go behind the corner: the agent drives again.",
         "It learns from what you showed it, while you go on.",
@@ -60,7 +60,7 @@ def unfinished(report: Report) -> str:
     if after is None or corner is None or not sum(after.passed) or after.finished >= sum(after.passed) / 2:
         return ""
     return (
-        f"It gets through the {corner.name} {sum(after.passed)} times of {len(after.passed)}, and finishes "
+        f"It gets through the {corner.name} {number_of(sum(after.passed), 'time')} of {len(after.passed)}, and finishes "
         f"{after.finished or 'none'} of these laps: it fails elsewhere now. `hitl train` goes on from here, beside `hitl play`."
     )
 
@@ -71,7 +71,8 @@ def helped(result: DemoResult) -> str:
         return "No one took over."
     mine, driver = result.takeover_seconds - result.stand_in_seconds, result.stand_in_seconds
     parts = [f"you {mine:.1f} s" if mine > 0.05 else "", f"the scripted driver {driver:.1f} s" if driver > 0 else ""]
-    return f"{number_of(result.takeovers, 'takeover')}: {', '.join(part for part in parts if part)}. {result.updates:,} updates."
+    who = ", ".join(part for part in parts if part)
+    return f"{number_of(result.takeovers, 'takeover')}: {who}. {number_of(result.updates, 'update')}."
 
 
 def compared(result: DemoResult, report: Report) -> tuple[tuple[str, str, str], ...]:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from data.errors import TrainingError, UsageError
 from data.records import Corner
 from data.store import Store
+from data.words import number_of
 from hitl.screens.stored_report import takeovers_that_show
 from hitl.session.practice import Practice
 from hitl.session.session import EpisodeResult
@@ -262,7 +263,8 @@ class Demo:
     def _standing(self, episodes: int) -> str:
         last = f", {self._evaluations[-1].passes} of {EPISODES} passes" if self._evaluations else ""
         hz = self.rig.task.settings.hz
-        return f"{episodes} episodes, {self.human_steps / hz:.0f} s of takeover, {self._updates():,} updates{last}"
+        learned = number_of(self._updates(), "update")
+        return f"{number_of(episodes, 'episode')}, {self.human_steps / hz:.0f} s of takeover, {learned}{last}"
 
     def _evaluate(self) -> Measurement:
         """Evaluate the newest checkpoint."""

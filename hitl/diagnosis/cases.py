@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import CheckpointError, InputFileError, UsageError
+from data.words import number_of, track_words
 from hitl.diagnosis.roads import facts, line_facts
 from hitl.road.known_tracks import stored_track
 from trainer.diagnosis.case import Case
@@ -56,7 +57,8 @@ def cases(
         drives, told = read_player_runs(player_runs, line, recipe)
         given.append(told)
     for history in joined([history for path in histories for history in read_histories(path)]):
-        text = f"history {history.name}: {len(history):,} rows, {len(history.columns)} columns"
+        rows, columns = number_of(len(history), "row"), number_of(len(history.columns), "column")
+        text = f"history {history.name}: {rows}, {columns}"
         found.append(Case(history, recipe, road, drives, looked_at=[text, *given]))
     if not histories and given:
         found.append(Case(recipe=recipe, road=road, drives=drives, looked_at=given))
@@ -82,11 +84,10 @@ def of_home(root: Path, *, alone: bool = False) -> Case:
         probe = _probe(store, root / "checkpoints", drives)
         steps = store.count_steps()
         no_use = unusable(store.conn)
-    looked_at = [
-        f"home: {steps:,} steps" + (f", {len(drives.episodes)} episodes on '{drives.track}'" if drives else "")
-    ]
+    where = f", {number_of(len(drives.episodes), 'episode')} on {track_words(drives.track)}" if drives else ""
+    looked_at = [f"home: {number_of(steps, 'step')}{where}"]
     if history is not None:
-        looked_at.append(f"metrics: {len(history)} rows")
+        looked_at.append(f"metrics: {number_of(len(history), 'row')}")
     if probe is not None:
         looked_at.append(f"critic of {probe.name}")
     return Case(history, recipe, road, drives, probe, no_use if steps else None, looked_at)

@@ -11,6 +11,7 @@ from data.exchange.importing import EpisodeRefusedError
 from data.exchange.player_runs import ACTIONS, PlayerRun, find_runs, read_player_run
 from data.exchange.relayout import plain_names
 from data.reading.drives import EpisodeSummary
+from data.words import number_of
 from hitl.player_runs.rebuild import OldRuns
 from hitl.player_runs.road import SPEED_SCALE, old_names
 from hitl.road.track import load_track
@@ -63,7 +64,7 @@ def read_player_runs(path: Path, line: str | None, recipe: Recipe | None) -> tup
         bounded=frozenset(n for n in names if n in BOUNDED or n.startswith("past_")),
         name="player runs",
     )  # fmt: skip
-    told = f"player runs: {len(runs)} with {len(index):,} samples" + (f", {len(refused)} refused" if refused else "")
+    told = f"player runs: {len(runs)} with {number_of(len(index), 'sample')}" + (f", {len(refused)} refused" if refused else "")
     return drives, told
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from data.errors import CheckpointError, StoreError, shown
 from data.store import Store
 from data.suggest import did_you_mean
+from data.words import number_of
 from hitl.drivers.held_weights import HeldWeights
 from hitl.home import Home
 from hitl.protocols import FrozenAgent
@@ -268,8 +269,9 @@ class CheckpointPolicy(NetworkPolicy):
             ("action", self._actions, tuple(meta.action_names)),
         ):
             if expected != found:
+                numbers = number_of(len(found), f"{kind} number")
                 raise CheckpointError(
-                    f"The checkpoint '{path.name}' was trained for {len(found)} {kind} numbers and this session has "
+                    f"The checkpoint '{path.name}' was trained for {numbers} and this session has "
                     f"{len(expected)} (or other ones): use the environment and the settings it was trained with."
                 )
         judged, self.updates = self._critics is not None, meta.updates

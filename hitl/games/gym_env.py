@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from data.errors import DeviceError
 from data.numbers import said, which
 from data.ranges import ActionRange
+from data.words import number_of
 from hitl.games.base import AT_REST
 from hitl.games.hang_guard import RESET_S, EnvironmentLost, Worker, brief
 from hitl.games.pictures import Misfit, Sight
@@ -203,7 +204,7 @@ def _begun(returned: Any) -> tuple[Any, dict[str, Any]]:
 def _stepped(returned: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
     """Return the five parts of what a step returned."""
     if not isinstance(returned, tuple | list) or len(returned) != 5 or not isinstance(returned[4], dict | None):
-        count = f"{len(returned)} values" if isinstance(returned, tuple | list) else f"a {type(returned).__name__}"
+        count = number_of(len(returned), "value") if isinstance(returned, tuple | list) else f"a {type(returned).__name__}"
         raise Misfit(f"Its step returns {count} instead of five, the last of them a dictionary. {_OLD}")
     observation, reward, terminated, truncated, info = returned
     return observation, reward, terminated, truncated, info or {}
@@ -304,7 +305,8 @@ def controls_for(name: str, scaled: ActionRange, chosen: Mapping[str, tuple[str,
     if (given := chosen.get(name) or chosen.get(short)) is not None:
         if len(given) != size:
             raise DeviceError(
-                f"settings.toml gives {len(given)} controls to '{short}', which takes {size} action numbers: write one for each."
+                f"settings.toml gives {number_of(len(given), 'control')} to '{short}', which takes "
+                f"{number_of(size, 'action number')}: write one for each."
             )
     else:
         known = CONTROLS.get(short)

@@ -14,6 +14,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from data.errors import DeviceError, shown
+from data.words import number_of
 from hitl.settings import PictureSettings
 
 
@@ -98,7 +99,7 @@ def _flat(key: Any, space: spaces.Space[Any], value: Any) -> NDArray[np.float32]
     except (TypeError, IndexError, KeyError, AttributeError) as error:
         raise Misfit(f"{what} is not of its space ({shown(error, 100)}).") from error
     if flat.size != spaces.flatdim(space):
-        raise Misfit(f"{what} has {flat.size} numbers, and its space {spaces.flatdim(space)}.")
+        raise Misfit(f"{what} has {number_of(flat.size, 'number')}, and its space {spaces.flatdim(space)}.")
     return flat
 
 

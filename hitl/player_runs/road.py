@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.exchange.importing import EpisodeRefusedError
+from data.words import number_of
 
 Array = NDArray[np.float64]
 
@@ -55,7 +56,8 @@ def see_road(observation: NDArray[np.float32]) -> SeenRoad:
     n = len(observation)
     if size > MOST_NUMBERS:
         raise EpisodeRefusedError(
-            f"its observations of {size} numbers hold pictures, not points of the road, so where it was driven cannot be found"
+            f"its observations of {number_of(size, 'number')} hold pictures, not points of the road, so where it was driven "
+            "cannot be found"
         )
     seen = observation.astype(np.float64)
     cut = np.isin(np.abs(seen), limits(seen))

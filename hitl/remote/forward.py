@@ -15,6 +15,7 @@ from typing import Any
 from data.errors import HitlError, shown
 from data.files import held
 from data.store import Store
+from data.words import number_of
 from hitl.home import Home
 from hitl.remote.link import connection
 from hitl.remote.outbox import Outbox
@@ -97,7 +98,7 @@ def forward(
             break
         time.sleep(POLL_S)
     rest = "; the rest will be sent by the next `hitl worker`" if outbox.waiting or not alive else " at the trainer"
-    say(f"{outbox.steps:,} steps have arrived{rest}.")
+    say(f"{number_of(outbox.steps, 'step has', 'steps have')} arrived{rest}.")
     outbox.close()
 
 
@@ -133,5 +134,5 @@ def take_weights(home: Home, message: dict[str, Any], say: Callable[[str], None]
             held.unlink(half)
         say(f"Weights from the trainer could not be used: {shown(error, 200)}")
         return False
-    say(f"New weights from the trainer: {meta.updates:,} updates.")
+    say(f"New weights from the trainer: {number_of(meta.updates, 'update')}.")
     return True

@@ -19,6 +19,7 @@ from data.records import SessionInfo
 from data.tables.checkpoints import id_of, newest_name
 from data.tables.sessions import add_event, reopen
 from data.tables.tracks import plain, settle
+from data.words import number_of
 from hitl.home import Home
 from hitl.remote.checks import drop_unusable, read_operations, read_session
 from hitl.remote.link import connection
@@ -190,9 +191,9 @@ def receive(
     finally:
         inbox.close()
         foreign.close()
-    say(f"{inbox.steps:,} steps came from {len(known)} worker{'' if len(known) == 1 else 's'}.")
+    say(f"{number_of(inbox.steps, 'step')} came from {number_of(len(known), 'worker')}.")
     if foreign.steps:
-        say(f"{foreign.steps:,} steps came from tmrl's own workers.")
+        say(f"{number_of(foreign.steps, 'step')} came from tmrl's own workers.")
 
 
 def _take(inbox: Inbox, message: dict[str, Any], say: Callable[[str], None]) -> None:

@@ -21,6 +21,7 @@ from data.exchange.portable import Portable
 from data.reading.episodes import EpisodeData, EpisodeWriter
 from data.records import AGENT, SessionInfo
 from data.store import Store
+from data.words import number_of
 from hitl.home import Home
 
 RAYS, HISTORY, PENDING = 19, 4, 2  # of tmrl's LIDAR: rays, pictures remembered, actions remembered (its defaults)
@@ -114,7 +115,8 @@ class TmrlSamples:
         if self._store is None:
             self._store = Store(self._path)
         if sizes not in self._sessions:
-            say(f"A RolloutWorker of tmrl sends samples of {sizes[0]} numbers; they are stored as driven by the agent.")
+            size = number_of(sizes[0], "number")
+            say(f"A RolloutWorker of tmrl sends samples of {size}; they are stored as driven by the agent.")
             self._sessions[sizes] = self._store.start_session(info, source="tmrl worker")
         with EpisodeWriter(self._store.conn, self._sessions[sizes]) as writer:
             stored = writer.add(data)

@@ -26,6 +26,7 @@ from data.files.text_files import parse_toml, read_rows, read_toml
 from data.numbers import is_number
 from data.records import Corner
 from data.suggest import did_you_mean
+from data.words import number_of
 from hitl.road.corners import corner_called, corners_from_curvature
 from hitl.road.line import MOST_FAR, MOST_LENGTH, ReferenceLine
 
@@ -92,7 +93,7 @@ def _build(name: str, points: Any, width: float, corners: tuple[Corner, ...] | N
     except ValueError as error:
         raise InputFileError(f"Track '{shown(name)}' is not a road: {error}.") from error
     if not 20.0 <= line.length <= MOST_LENGTH:
-        size = f"{line.length:.4g} m long, of {len(points)} points"
+        size = f"{line.length:.4g} m long, of {number_of(len(points), 'point')}"
         raise InputFileError(f"Track '{shown(name)}' is {size}; 20 m to 100 km can be driven.")
     return Track(name, line, float(width) / 2, corners_from_curvature(line) if corners is None else corners)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from data.words import about
+from data.words import about, number_of
 from trainer.daemon.heartbeat import Heartbeat
 
 
@@ -30,8 +30,8 @@ def facts_of(beat: Heartbeat) -> list[tuple[str, str]]:
         ("state", beat.doing),
         ("learned", progress(beat)[1]),
         ("updates", f"{beat.updates:,} ({rate})"),
-        ("driven", f"{beat.online_steps:,} steps in this store ({about(beat.online_steps / beat.hz)})"),
-        ("demos", f"{beat.demo_rows:,} steps, {beat.takeover_seconds:.0f} s of takeover"),
+        ("driven", f"{number_of(beat.online_steps, 'step')} in this store ({about(beat.online_steps / beat.hz)})"),
+        ("demos", f"{number_of(beat.demo_rows, 'step')}, {beat.takeover_seconds:.0f} s of takeover"),
         ("checkpoint", named + (f", {about(age)} ago" if age is not None else "")),
     ]
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.numbers import MOST, all_numbers, said, which
+from data.words import number_of
 from hitl.games.hang_guard import EnvironmentLost
 
 REPLACED_TICKS = 1
@@ -74,7 +75,8 @@ class Door:
     def over(self) -> None:
         """The episode is over: say how often numbers were replaced, when that was more than once."""
         if self._replaced > 1:
-            self._note(f"In {self._replaced} steps of this episode numbers were replaced: {said(self._told, 10)}.", {})
+            where = number_of(self._replaced, "step")
+            self._note(f"In {where} of this episode numbers were replaced: {said(self._told, 10)}.", {})
 
     # -- inside
 

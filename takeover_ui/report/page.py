@@ -64,8 +64,9 @@ def _lead(report: Report) -> str:
     taken = number_of(report.takeovers, "takeover")
     if report.before and report.after:
         after = f"after {taken}, {helped} in all" if report.takeovers else "without any help"
+        laps = number_of(len(report.before.passed), "lap")
         return (
-            f"Alone, the agent came through {place} in {report.before.passed_text} laps before, and in "
+            f"Alone, the agent came through {place} in {sum(report.before.passed)} of {laps} before, and in "
             f"{report.after.passed_text} {after}."
         )
     return f"{taken} at {place}: {helped}." if report.takeovers else f"The agent at {place}."

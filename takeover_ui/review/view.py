@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pygame
 
 from data.demos import wrecked_start
+from data.words import number_of
 from takeover_ui import theme
 from takeover_ui.review import widgets
 from takeover_ui.review.compare import figures, in_words
@@ -79,7 +80,7 @@ class ReviewView:
 
     def _list(self, pen: Pen, rect: pygame.Rect, model: ReviewModel) -> None:
         pad, listed = pen.px(14), model.list
-        head, opened = f"{len(listed.shown):,} segments", f"{listed.open:,} open"
+        head, opened = number_of(len(listed.shown), "segment"), f"{listed.open:,} open"
         pen.text("list_head", head, (pad, pen.px(12)), 28, theme.TEXT, width=rect.w // 2)
         at = (rect.right - pad, pen.px(14))
         pen.text("list_left", opened, at, 24, theme.HUMAN, width=rect.w // 3, anchor="topright")

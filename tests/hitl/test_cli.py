@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from data import errors
+from data.recording.recorder import Recorder
 from data.words import number_of
 from hitl import cli
 from hitl.home import Home
+from tests.support.places import ROOT
+from tests.support.recorded import drive, session_info
 
 
 def test_help_of_a_command_is_its_own_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -24,7 +29,10 @@ def test_help_of_a_command_is_its_own_help(capsys: pytest.CaptureFixture[str]) -
     assert "tracks" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("typed", "meant"), [("trcks", "tracks"), ("hepl", "help"), ("Report", "report")])
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("trcks", "tracks"), ("hepl", "help"), ("Report", "report"), ("checkpoint", "checkpoints"), ("status", "train status")],
+)
 def test_a_mistyped_command_gets_a_suggestion(typed: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([typed]) == 2
     assert capsys.readouterr().err.rstrip().endswith(f"Did you mean '{meant}'?")
@@ -72,3 +80,35 @@ def test_tracks_lists_what_comes_with_hitl_and_what_was_driven(tmp_path: Path, c
 def test_one_thing_is_not_several() -> None:
     assert [number_of(n, "takeover") for n in (0, 1, 2, 1234)] == ["0 takeovers", "1 takeover", "2 takeovers", "1,234 takeovers"]
     assert [number_of(n, "try", "tries") for n in (1, 2)] == ["1 try", "2 tries"]
+
+
+def test_the_obvious_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A verb that is missing is the one that changes nothing, and a word alone is what it can only mean."""
+    with Recorder(tmp_path / "store.sqlite", session_info()) as recorder:
+        drive(recorder, 40, (5, 25), "hairpin")
+        drive(recorder, 40, (5, 25), "chicane")
+    home = ["--home", str(tmp_path)]
+
+    def says(*words: str) -> str:
+        assert cli.main([*words, *home]) == 0
+        return " ".join(capsys.readouterr().out.split())
+
+    assert "2 takeovers" in says("store")
+    assert "gamma" in says("config")
+    assert "1 of 1 segment changed" in says("label", "star", "2")
+    assert "1 segment, 1.0 s in all: 1 star." in says("segments", "chicane")
+    for words in (["segments", "chicane", "hairpin"], ["segments", "chicane", "--corner", "hairpin"], ["tracks", "default"]):
+        with pytest.raises(SystemExit) as left:
+            cli.main([*words, *home])
+        assert left.value.code == 2
+        assert "unrecognized arguments" in capsys.readouterr().err
+    assert cli.main(["label", "goood", "2", *home]) == 2
+    assert "Did you mean 'good'?" in capsys.readouterr().err
+    assert cli.main(["version"]) == 0
+
+
+def test_every_exit_status_is_documented() -> None:
+    table = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    described = {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.M)}
+    known = {kind.exit_code for kind in (errors.HitlError, *errors.HitlError.__subclasses__())}
+    assert described == known | {0, 130}

@@ -50,7 +50,7 @@ def test_values_of_a_config_and_the_diagnosis(tmp_path, capsys, name):
     assert main(["config", "show", str(path)]) == 0
     out = capsys.readouterr().out
     assert out.count(name) == 2
-    assert main(["diagnose", "--config", str(path)]) in (0, 1, 2)
+    assert main(["diagnose", "--all", "--config", str(path)]) in (0, 1, 2)
     assert name in capsys.readouterr().out
     history = tmp_path / f"run {name.replace('/', '')}.csv"
     history.write_text("return_train\n1\n2\n")

@@ -125,7 +125,7 @@ def test_an_evaluation_drives_what_is_set_unless_the_command_line_says_otherwise
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["track"] == "esses"
     assert main([*command, "--track", "default"]) == 0
     text = capsys.readouterr().out
-    assert "3 episodes on default" in text
+    assert "3 episodes on the default track" in text
     assert re.search(r"passed hairpin +0 of 3 +0%–56%", text), "Wilson's interval of these very counts"
     assert "exact copies" not in text
     evaluate = SessionSetup.evaluate

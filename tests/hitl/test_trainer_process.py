@@ -216,7 +216,7 @@ def test_a_session_as_fast_as_it_can_and_its_trainer_take_turns(
     assert drove == [180, 380], "each episode was driven by what those before it taught"
     assert cli.main(["eval", "--env", "gym:Pendulum-v1", "--episodes", "2", "--home", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert "updates), 2 episodes on Pendulum-v1, mean return -" in " ".join(out.split())
+    assert "updates), 2 episodes on ‘Pendulum-v1’, mean return -" in " ".join(out.split())
     assert "finished" not in out
 
 

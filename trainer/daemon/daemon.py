@@ -22,6 +22,7 @@ from data.reading.follow import Follower
 from data.reading.layouts import driven_layout, has_road
 from data.reading.update import Layout, Update
 from data.store import Store
+from data.words import number_of
 from trainer.checkpoints.files import sweep
 from trainer.config import TrainConfig
 from trainer.daemon import control
@@ -121,7 +122,7 @@ class Daemon:
             if why := choose(self.wish.device, *map(len, intake.names), start.config).why:
                 self._report.say(why)
             if start.path is not None:
-                self._report.say(f"Goes on from {start.path.name} ({start.learner.updates:,} updates).")
+                self._report.say(f"Goes on from {start.path.name} ({number_of(start.learner.updates, 'update')}).")
             return self.training.run(self._asked_to_stop)
 
     def _rebuild_imports(self) -> None:

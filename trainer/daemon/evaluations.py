@@ -15,6 +15,7 @@ from data.reading.update import Layout, Update
 from data.statistics import ENOUGH
 from data.store import Store
 from data.tables.checkpoints import CheckpointRecord, Evaluation
+from data.words import number_of
 from trainer.checkpoints.verdicts import Verdict, below_best, best, verdicts
 from trainer.config import TrainConfig
 
@@ -155,4 +156,5 @@ class Watch:
 
 def _sentence(top: Verdict) -> str:
     interval = f"95 % interval {top.low:.0%} to {top.high:.0%}: drives of one policy are much alike"
-    return f"The best so far: {top.rate:.0%} of {top.episodes} episodes ({interval}), mean return {top.return_mean:.1f}."
+    of = number_of(top.episodes, "episode")
+    return f"The best so far: {top.rate:.0%} of {of} ({interval}), mean return {top.return_mean:.1f}."

@@ -92,7 +92,7 @@ def begin(
         except CheckpointError as error:
             say(str(error))
     raise CheckpointError(
-        f"None of the {len(records)} checkpoints of this home folder can be used, so training cannot go on where it was. "
+        f"No checkpoint of this home folder can be used ({len(records)} tried), so training cannot go on where it was. "
         "Begin from another file with --init FILE, or from nothing with --fresh."
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from data.errors import StoreError
 from data.reading.update import Layout
+from data.words import number_of
 from trainer.daemon import control
 from trainer.daemon.checkpointing import CheckpointWriter
 from trainer.daemon.intake import Intake
@@ -111,10 +112,11 @@ class Training:
         missing = self.budget.warmup - self.budget.online
         if missing > 0:
             goes_on = "goes on" if self.learner.updates else "begins"
-            text = f"for {missing:,} more driven steps: learning {goes_on} after {self.budget.warmup:,} (warmup_steps)"
+            text = f"for {number_of(missing, 'more driven step')}: learning {goes_on} after {self.budget.warmup:,} (warmup_steps)"
             failed = self.replay.failed_laps
             if failed and not self.replay.laps:
-                text += f". None of your {failed} laps is learned from: a lap counts when it is finished"
+                laps = number_of(failed, "lap of yours is", "laps of yours are")
+                text += f". {laps} not learned from: a lap counts when it is finished"
             return True, text
         if not self.replay.online_rows:
             return True, "for the first driven steps: `hitl play`"

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from data.words import number_of
+
 if TYPE_CHECKING:
     from trainer.learner.learner import Learner
     from trainer.replay.replay import Replay
@@ -117,8 +119,8 @@ class LapsFirst:
         if not laps or laps < 2 * self._told:  # they come in one by one
             return ""
         self._told = laps
-        text = f"It has learned from {laps} laps" if laps != 1 else "It has learned from 1 lap"
-        text += f" ({learner.updates:,} updates), and can drive: `hitl play`."
+        text = f"It has learned from {number_of(laps, 'lap')}"
+        text += f" ({number_of(learner.updates, 'update')}), and can drive: `hitl play`."
         if held_out is not None:
             seen, did = held_out
             error = (learner.newest.act(seen, True) - did).abs().mean()

@@ -15,9 +15,25 @@ class Fault:
     weight: float
     """0 to 100: what it costs the learning when it is certain."""
     fix: str
+    player: bool = False
+    """Whether the player's driving is the matter, and driving the remedy: such findings come first."""
 
 
 FAULTS: dict[str, Fault] = {
+    # The player's own driving
+    "takeovers-show-nothing": Fault(
+        "takeovers that show nothing", "warning", 57,
+        "Let go of every control before a drive begins, and hold the wheel for a second or more. `hitl store clean` marks such "
+        "takeovers as bad.", player=True,
+    ),
+    "takeovers-fail": Fault(
+        "your takeovers fail as the agent does", "warning", 59,
+        "Take over earlier and slower (`hitl play --practice CORNER`).", player=True,
+    ),
+    "laps-unfinished": Fault(
+        "your laps end before the finish", "warning", 43,
+        "Drive slower: a lap counts when it is finished (`hitl play --lap`).", player=True,
+    ),
     # The learner
     "critic-ignores-actions": Fault(
         "the critic ignores actions", "fault", 100,
@@ -87,7 +103,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "demos-uncovered": Fault(
         "the demos do not cover the states from which the agent fails", "warning", 58,
-        "Take over there: from the agent's own speed and line, shortly before it fails, not from a perfect lap.",
+        "Take over there: from the agent's own speed and line, shortly before it fails, not from a perfect lap.", player=True,
     ),
     "finish-unpaid": Fault(
         "the finish bonus is not paid", "warning", 56,
@@ -127,7 +143,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "evaluation-missing": Fault(
         "nothing is ever evaluated", "warning", 45,
-        "Drive greedy episodes without help now and then (`hitl eval`, or play's own) and pick the best by them.",
+        "Drive greedy episodes without help now and then (`hitl eval`, or play's own) and pick the best by them.", player=True,
     ),
     "reward-dominated": Fault(
         "one reward term outweighs progress", "warning", 44,
@@ -135,7 +151,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "failures-in-one-corner": Fault(
         "nearly all failures lie in one corner", "warning", 42,
-        "Take over there a few times, a second or two before it (`hitl play --practice CORNER`).",
+        "Take over there a few times, a second or two before it (`hitl play --practice CORNER`).", player=True,
     ),
     "update-ratio": Fault(
         "far fewer or more updates per step than set", "warning", 40,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data.demos import DemoRule
 from data.numbers import usable_rows
 from data.reading.drives import Drive, EpisodeSummary
 from data.reading.follow import may_have_stood, steps_stood
@@ -19,7 +20,6 @@ from data.records import HUMAN, Corner, Segment, SessionRecord
 from trainer.diagnosis.stats import Array
 
 if TYPE_CHECKING:
-    from data.demos import DemoRule
     from data.store import Store
 
 NEWEST = 150
@@ -73,6 +73,9 @@ class Drives:
     trained_checkpoints: int = 0
     bounded: frozenset[str] = frozenset()
     """Observations that lie at an end of their range by nature (pedals, a distance that is cut on purpose)."""
+    segments: tuple[Segment, ...] = ()
+    """Takeovers and laps on this track, whether they count or not, oldest first."""
+    rule: DemoRule = field(default_factory=DemoRule)
     name: str = "store"
 
     def __len__(self) -> int:
@@ -118,7 +121,8 @@ def from_store(store: Store, bounded: frozenset[str] = frozenset()) -> Drives | 
     layout = last.observation_names, last.action_names
     episodes = [e for e in driven if e.track == last.track and (e.observation_names, e.action_names) == layout]
     rule = store.rule()
-    demos = [s for s in store.segments(track=last.track) if rule.judge(s).counts]
+    segments = store.segments(track=last.track)
+    demos = [s for s in segments if rule.judge(s).counts]
     parts = list(_drives(store, episodes, demos))
     if not parts:
         return None
@@ -143,6 +147,8 @@ def from_store(store: Store, bounded: frozenset[str] = frozenset()) -> Drives | 
         other_layouts=tuple(apart(store.conn, layout).values()),
         trained_checkpoints=store.count_checkpoints("train"),
         bounded=bounded,
+        segments=tuple(segments),
+        rule=rule,
     )
 
 

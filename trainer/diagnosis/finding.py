@@ -42,6 +42,11 @@ class Finding:
         return self.level or FAULTS[self.fault].level
 
     @property
+    def players(self) -> bool:
+        """Whether it is about the player's own driving, or fixed by driving."""
+        return FAULTS[self.fault].player
+
+    @property
     def advice(self) -> str:
         """What to change."""
         return self.change or FAULTS[self.fault].fix
@@ -70,7 +75,7 @@ Outcome = Finding | Sound | Lacking
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """All that was found, the heaviest first."""
+    """All that was found: the player's own driving first, then the heaviest first."""
 
     findings: tuple[Finding, ...]
     sound: tuple[Sound, ...]
@@ -88,7 +93,7 @@ class Diagnosis:
                 where = f" ({finding.source})" if finding.source not in ("", first.source) else ""
                 more = tuple(e + where for e in finding.evidence if e not in first.evidence)
                 best[finding.fault] = replace(first, evidence=first.evidence + more)
-        findings = sorted(best.values(), key=lambda f: -f.weight)
+        findings = sorted(best.values(), key=lambda f: (not f.players, -f.weight))
         sound = {o.fault + o.source: o for o in outcomes if isinstance(o, Sound) and o.fault not in best}
         answered = set(best) | {o.fault for o in sound.values()}
         lacking = {o.fault: o for o in outcomes if isinstance(o, Lacking) and o.fault not in answered}

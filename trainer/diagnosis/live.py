@@ -8,6 +8,7 @@ from dataclasses import fields
 
 import torch
 
+from data.words import number_of
 from trainer.config import Times, TrainConfig
 from trainer.diagnosis import probe
 from trainer.diagnosis.case import Case, Check
@@ -72,7 +73,7 @@ def terminals_missing(batch: Batch, seen: list[int], ended: int) -> Finding | No
     seen[1] += int((batch.discount == 0).sum())
     if ended < 20 or seen[0] < 20_000 or seen[1]:
         return None
-    text = f"none of {seen[0]:,} rows ends an episode, though {ended} episodes in the replay were terminated"
+    text = f"none of {seen[0]:,} rows ends an episode, though {number_of(ended, 'episode')} in the replay ended"
     sentence = "Terminal steps never reach the critic, so it does not learn what ends an episode."
     return Finding(sentence, (text,), 0.95, fault="terminal-dropped", source="batch")
 

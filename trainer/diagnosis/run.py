@@ -10,6 +10,7 @@ from trainer.diagnosis.finding import Diagnosis, Outcome
 
 _CHECKS = "trainer.diagnosis.checks"
 FAMILIES: dict[str, str] = {
+    "player": f"{_CHECKS}.player_checks",
     "critic": f"{_CHECKS}.critic_checks",
     "policy": f"{_CHECKS}.policy_checks",
     "batch": f"{_CHECKS}.batch_checks",

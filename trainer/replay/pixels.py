@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from data.errors import UsageError
+from data.words import number_of
 from trainer.config import TrainConfig
 from trainer.replay.batch import Batch, beside
 
@@ -42,7 +43,7 @@ def with_image(config: TrainConfig, names: Sequence[str]) -> TrainConfig:
     image = config.image or image_of(names)
     if not image or math.prod(image) > len(names):
         raise UsageError(
-            f"The network 'cnn' looks at pictures, and these observations ({len(names)} numbers) hold "
+            f"The network 'cnn' looks at pictures, and these observations ({number_of(len(names), 'number')}) hold "
             f"{'fewer than the ' + str(math.prod(image)) + ' pixels of image' if image else 'none'}: use network=mlp, or an "
             "environment that shows pictures."
         )

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 
 from data.errors import UsageError
+from data.words import number_of
 from hitl.games.trackmania.frames import KNOWN, SIZES, Frame, Stream
 from hitl.timing.priority import real_time
 
@@ -138,7 +139,7 @@ class Telemetry:
                 self.problem = stream.problem
                 return came
             if frames and lost:
-                self._tell(f"{lost} frames of telemetry could not be used and were left out.")
+                self._tell(f"{number_of(lost, 'frame')} of telemetry could not be used and left out.")
                 lost = 0
         return came
 

@@ -289,7 +289,7 @@ def test_mining_adds_what_the_list_offers(home: Path, capsys: pytest.CaptureFixt
     [
         ("--rename", "nothing", "x"),
         ("--rename", "hairpin", " "),
-        ("--add", "x", "10", "5"),
+        ("--add", "x", "5", "5"),
         ("--add", "x", "a", "b"),
         ("--track", "moon"),
     ],

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from data.records import DRIVING_FAULTS
+from data.words import number_of
 from trainer.diagnosis.case import Answer, Case, Check, column_check, history_check
 from trainer.diagnosis.checks.probe_checks import LEAST_UPDATES, distinguishes
 from trainer.diagnosis.finding import Finding, Lacking, Sound
@@ -60,7 +61,7 @@ def ignores_actions(history: History, case: Case) -> Answer:
         return Sound(f"Q of recorded and of the policy's actions differ by {typical:.1%} of Q's deviation")
     evidence = (
         f"Q(o, recorded action) and Q(o, policy's action) differ by {typical:.3%} of Q's deviation over the last "
-        f"{int(use.sum())} rows (|Q| about {middle(np.abs(q_pi[use])):.1f}, deviation {middle(spread[use]):.1f})",
+        f"{number_of(int(use.sum()), 'row')} (|Q| about {middle(np.abs(q_pi[use])):.1f}, deviation {middle(spread[use]):.1f})",
         f"yet the recorded actions lie {apart:.1f} deviations of a uniform action from the policy's",
     )
     sentence = (
@@ -81,7 +82,7 @@ def identical_twins(history: History, case: Case) -> Answer:
     typical = middle(gap)
     if typical > 1e-5:
         return Sound(f"the critics differ by {typical:.2%} of Q's deviation")
-    evidence = (f"debug/q1 and debug/q2 differ by {typical:.1e} of Q's deviation over {len(gap)} rows",)
+    evidence = (f"debug/q1 and debug/q2 differ by {typical:.1e} of Q's deviation over {number_of(len(gap), 'row')}",)
     sentence = "Both critics are the same function, so taking the smaller of the two does not protect from overestimation."
     return Finding(sentence, evidence, 0.97)
 
@@ -120,7 +121,7 @@ def discount_power(history: History, case: Case) -> Answer:
     elif "episode_length_train" in history:
         ended = n / max(float(n), middle(history["episode_length_train"]))
     evidence = (
-        f"targets are reward + {slope:.4f} Q (median of {int(good.sum())} rows)",
+        f"targets are reward + {slope:.4f} Q (median of {number_of(int(good.sum()), 'row')})",
         f"gamma {gamma} to the power of {n} steps is {wanted:.4f}, gamma alone {gamma:.4f}"
         + (f"; up to {ended:.1%} of the rows end" if ended >= 0.0005 else ""),
     )
@@ -184,8 +185,9 @@ def ends(history: History, case: Case) -> Answer:
     rows = len(known) * recipe.batch_size
     wanted = len(over) / steps
     text = (
-        f"{known.mean():.3%} of {rows:,} rows looked at end an episode; {len(over)} of {len(learned)} recorded episodes with "
-        f"{steps:,} steps ended by themselves, so about {wanted:.3%} or more should"
+        f"{known.mean():.3%} of {number_of(rows, 'row')} looked at end an episode; {len(over)} of "
+        f"{number_of(len(learned), 'recorded episode')} with "
+        f"{number_of(steps, 'step')} ended by themselves, so about {wanted:.3%} or more should"
     )
     if wanted * rows < 12:
         return Lacking("more rows")
@@ -254,7 +256,7 @@ def exploded(history: History, case: Case) -> Answer:
     holes = int(np.isnan(q[len(q) // 2 :]).sum())
     grows = trend(q) > 0.9 and correlation(np.log(q + 1), np.arange(len(q), dtype=np.float64)) > 0.9
     if last > 1e5 or (last > 1e3 and grows):
-        return Finding("Q grows without end.", (text, f"{holes} rows without a value"), 0.8)
+        return Finding("Q grows without end.", (text, f"{number_of(holes, 'row')} without a value"), 0.8)
     return Sound(text)
 
 

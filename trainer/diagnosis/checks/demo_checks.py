@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from data.words import number_of
 from trainer.diagnosis.case import Answer, Case, Check, drives_check
 from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.finding import Finding, Lacking, Outcome, Sound
@@ -130,7 +131,7 @@ def _repaid(drives: Drives) -> Iterable[Outcome]:
         return
     ratios = [abs(old - new) / max(abs(old), abs(new), 1e-9) for old, new in drives.repaid]
     old, new = (float(np.mean(values)) for values in zip(*drives.repaid, strict=True))
-    text = f"{len(ratios)} runs: {old:.1f} on average as recorded, {new:.1f} by today's settings on this line"
+    text = f"{number_of(len(ratios), 'run')}: {old:.1f} on average as recorded, {new:.1f} by today's settings on this line"
     if float(np.median(ratios)) > 0.15:
         yield Finding("The recorded rewards are not what today's settings would pay.", (text,), 0.8)
     else:
@@ -158,7 +159,8 @@ def _paid_otherwise(drives: Drives) -> Iterable[Outcome]:
         yield Lacking("demos and agent at the same speeds")
         return
     off = float(np.median(ratios))
-    text = f"for the same metres a step of a demo pays {off:+.0%} of what it pays the agent (median of {len(ratios)} speeds)"
+    speeds = number_of(len(ratios), "speed")
+    text = f"for the same metres a step of a demo pays {off:+.0%} of what it pays the agent (median of {speeds})"
     if np.mean(np.abs(ratios) > 0.15) > 0.6 and abs(off) > 0.15:
         sentence = "The demos carry rewards of other rules than today's, so the critic misjudges human driving."
         yield Finding(sentence, (text,), 0.9)
@@ -191,11 +193,12 @@ def _seen_otherwise(drives: Drives) -> Iterable[Outcome]:
     far = [n for n, s in zip(drives.observation_names, share, strict=True) if s > 0.6]
     if far:
         top = ", ".join(f"{n} ({share[drives.observation_names.index(n)]:.0%})" for n in far[:5])
-        text = f"at the same places {len(far)} observations of the demos lie where the agent's never do: {top}"
+        lie = number_of(len(far), "observation of the demos lies", "observations of the demos lie")
+        text = f"at the same places {lie} where the agent's never do: {top}"
         sentence = "The demos' observations were made by another rule than the agent's: the same place looks different."
         yield Finding(sentence, (text,), 0.85)
     else:
-        yield Sound(f"observations of demos and agent agree at the same places ({total:,} steps)")
+        yield Sound(f"observations of demos and agent agree at the same places ({number_of(total, 'step')})")
 
 
 CHECKS: tuple[Check, ...] = (units, stale)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from data.words import number_of
 from trainer.diagnosis.case import Answer, Case, Check, column_check, history_check
 from trainer.diagnosis.finding import Finding, Lacking, Outcome, Sound
 from trainer.diagnosis.history import History
@@ -20,9 +21,9 @@ def missing(history: History, case: Case) -> Answer:
         return Lacking("the column return_test")
     known = column[np.isfinite(column)]
     different = len(np.unique(known))
-    text = f"return_test has {different} different values in {len(known):,} rows"
+    text = f"return_test has {number_of(different, 'different value')} in {number_of(len(known), 'row')}"
     if different == 1:
-        text = f"return_test is {known[0]:g} in all {len(known):,} rows"
+        text = f"return_test is {known[0]:g} in all {number_of(len(known), 'row')}"
     if len(known) >= 20 and np.ptp(known) < 1e-9:
         sentence = "return_test never changes: nothing was driven without noise, so nothing says which weights are good."
         return Finding(sentence, (text,), 0.95)
@@ -54,7 +55,7 @@ def meaning(history: History, case: Case) -> Answer:
         falls = int((np.diff(known) < -1e-9).sum())
         if falls:
             sentence = "'best race progress' falls again and again, so it is not a best: it is the progress of the last run."
-            text = f"it falls in {falls} of {len(known):,} rows: {known.max():.3f} at most, {known[-1]:.3f} at the end"
+            text = f"it falls in {falls} of {number_of(len(known), 'row')}: {known.max():.3f} at most, {known[-1]:.3f} at the end"
             outcomes.append(Finding(sentence, (text,), 0.95))
         else:
             outcomes.append(Sound("the best progress never falls"))
@@ -79,7 +80,8 @@ def alike(history: History, case: Case) -> Answer:
     top = np.argsort(-counts)[:2]
     share = float(counts[top].sum() / len(steps))
     most = " or ".join(f"{values[i]:.0f}" for i in sorted(top))
-    text = f"{share:.0%} of {len(steps):,} episodes last exactly {most} steps (the median is {middle(steps):.0f})"
+    last = f"last exactly {most} steps (the median is {middle(steps):.0f})"
+    text = f"{share:.0%} of {number_of(len(steps), 'episode')} {last}"
     if share > 0.3:
         sentence = "Again and again an episode ends after the very same number of steps: nothing that the agent does changes it."
         return Finding(sentence, (text,), 0.85)

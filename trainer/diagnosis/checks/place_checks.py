@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from data.reading.drives import EpisodeSummary
 from data.records import Corner
 from data.statistics import ENOUGH, independent, wilson
+from data.words import number_of
 from trainer.diagnosis.case import Answer, Case, Check, drives_check
 from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.finding import Finding, Lacking, Sound
@@ -130,7 +131,7 @@ def uncovered(drives: Drives, case: Case) -> Answer:
     if len(states_at) < 20:
         return Lacking("recorded steps before the failures")
     if len(demos_at) < 5:
-        text = f"{len(ids)} failures; {len(demos_at)} demo steps between {begin:.0f} and {end:.0f} m"
+        text = f"{number_of(len(ids), 'failure')}; {number_of(len(demos_at), 'demo step')} between {begin:.0f} and {end:.0f} m"
         return Finding(f"No demo shows how to drive at {where}.", (text,), 0.95, level=level)
     states_at, demos_at = states_at[:: max(1, len(states_at) // 600)], demos_at[-3000:]
     spread = drives.observation[there & (drives.agent | drives.demo)].std(axis=0)
@@ -142,7 +143,7 @@ def uncovered(drives: Drives, case: Case) -> Answer:
     ratio = float(np.median(distance)) / usual
     share_far = float((distance > FAR * usual).mean())
     evidence = (
-        f"{len(states_at)} states of {len(ids)} failed episodes within {before:.0f} m before {where}",
+        f"{number_of(len(states_at), 'state')} of {number_of(len(ids), 'failed episode')} within {before:.0f} m before {where}",
         f"the nearest demo is {ratio:.1f} times as far as demos are from each other there; for {share_far:.0%} of the states it "
         f"is more than {FAR:g} times",
     )
@@ -196,18 +197,20 @@ def evaluated(drives: Drives, case: Case) -> Answer:
         if drives.trained_checkpoints < 3 or steps < 1500:
             return Lacking("a longer run: three checkpoints and 1,500 steps")
         sentence = "No episode was ever driven without noise and help, so nothing says which checkpoint is the best."
-        text = f"{len(driven)} episodes with {steps:,} steps, {drives.trained_checkpoints} checkpoints, no evaluation"
+        written = number_of(drives.trained_checkpoints, "checkpoint")
+        text = f"{number_of(len(driven), 'episode')} with {number_of(steps, 'step')}, {written}, no evaluation"
         return Finding(sentence, (text,), 0.95)
     counts = Counter(e.checkpoint_id for e in judged)
     usual = int(np.median(list(counts.values())))
     worth = independent(usual)
     low, high = wilson(0.5 * worth, worth)
-    text = f"{len(counts)} checkpoints, usually {usual} evaluations: a share of one half is known to ±{(high - low) / 2:.0%}"
+    text = f"{number_of(len(counts), 'checkpoint')}, usually {number_of(usual, 'evaluation')}: "
+    text += f"a share of one half is known to ±{(high - low) / 2:.0%}"
     if len(counts) >= 3 and max(counts.values()) < ENOUGH // 2:
         sentence = "So few episodes per checkpoint cannot tell a good one from a lucky one."
         return Finding(sentence, (text,), 0.9, fault="evaluation-noisy")
     return [
-        Sound(f"{len(judged)} evaluation episodes of {len(counts)} checkpoints"),
+        Sound(f"{number_of(len(judged), 'evaluation episode')} of {number_of(len(counts), 'checkpoint')}"),
         Sound(text, fault="evaluation-noisy"),
     ]
 
@@ -238,7 +241,7 @@ def finish_paid(drives: Drives, case: Case) -> Answer:
     paid = [last[e.id] for e in drives.episodes if e.reason == "finish" and e.id in last]
     if len(paid) < 2:
         return Lacking("two finished laps")
-    text = f"the last step of {len(paid)} finished episodes paid {np.median(paid):.2f}; the bonus is {bonus:g}"
+    text = f"the last step of {number_of(len(paid), 'finished episode')} paid {np.median(paid):.2f}; the bonus is {bonus:g}"
     if np.median(paid) < 0.5 * bonus:
         return Finding("Laps are finished, but the finish bonus is not paid.", (text,), 0.95)
     return Sound(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from data.words import number_of
 from trainer.diagnosis.case import Answer, Case, Check, probe_check
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 
@@ -25,7 +26,7 @@ def distinguishes(probe: Probe, case: Case) -> Answer:
     text = (
         f"over random actions in one state Q varies by {probe.spread:.1%} of its deviation over states",
         f"the executed action explains {max(0.0, probe.gain):.0%} of the error that random actions leave "
-        f"({probe.rows} rows, {probe.updates:,} updates)",
+        f"({number_of(probe.rows, 'row')}, {number_of(probe.updates, 'update')})",
     )
     if probe.gain > EXPLAINS and probe.spread > BLIND:
         return Sound("; ".join(text))

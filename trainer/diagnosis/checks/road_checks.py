@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from data.words import number_of
 from trainer.diagnosis.case import Answer, Case, Check, case_check, recipe_check, road_check
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.recipe import Recipe
@@ -18,7 +19,8 @@ def artefact(road: RoadFacts, case: Case) -> Answer:
         return Sound(f"the line is road to its end ({road.length_m:,.0f} m)")
     whole = road.length_m + road.artefact_m
     evidence = (
-        f"the last {road.artefact_m:,.0f} of {whole:,.0f} m ({road.artefact_points:,} points) run straight to the world's origin",
+        f"the last {road.artefact_m:,.0f} of {whole:,.0f} m ({number_of(road.artefact_points, 'point')}) run straight to the "
+        "world's origin",
         f"the road ends at {road.length_m:,.0f} m, so progress ends at {road.length_m / whole:.0%} and each metre is paid "
         f"{road.length_m / whole:.0%} of its worth",
     )
@@ -44,7 +46,7 @@ def lookahead(case: Case) -> Answer:
         assert recipe.lookahead_points is not None
         stride = recipe.lookahead_stride or 1
         reach = recipe.lookahead_points * stride * road.spacing_m
-        how = f"{recipe.lookahead_points} points, {stride} of the line's {road.spacing_m:.2f} m apart: {reach:.1f} m"
+        how = f"{number_of(recipe.lookahead_points, 'point')}, {stride} of the line's {road.spacing_m:.2f} m apart: {reach:.1f} m"
     needed = road.braking_m + REACTION_S * road.braking_from
     steps = reach / max(1e-6, road.braking_from / recipe.hz)
     evidence = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from data.words import number_of
 from trainer.diagnosis.case import Answer, Case, Check, case_check, drives_check
 from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.finding import Finding, Lacking, Sound
@@ -28,8 +29,9 @@ def constant(drives: Drives, case: Case) -> Answer:
     still = [n for n, r, s in zip(drives.observation_names, reach, size, strict=True) if r <= 1e-6 * max(1.0, s)]
     still = [n for n in still if n not in drives.bounded]
     if not still:
-        return Sound(f"all {len(reach)} observations change over {len(drives):,} steps")
-    text = f"{len(still)} of {len(reach)} observations never change in {len(drives):,} steps: {_some(still)}"
+        return Sound(f"all {number_of(len(reach), 'observation')} change over {number_of(len(drives), 'step')}")
+    never = f"never change in {number_of(len(drives), 'step')}"
+    text = f"{len(still)} of {number_of(len(reach), 'observation')} {never}: {_some(still)}"
     what = "an observation that is" if len(still) == 1 else "observations that are"
     sentence = f"The agent learns nothing from {what} always the same."
     return Finding(sentence, (text,), 0.95, data={"observations": still})
@@ -50,7 +52,8 @@ def clipped(drives: Drives, case: Case) -> Answer:
         highest = max(shares.values(), default=0.0)
         return Sound(f"no observation is at an end of its range in more than {highest:.0%} of the steps")
     order = sorted(found.items(), key=lambda item: -item[1])
-    evidence = tuple(f"{n} is at an end of its range in {share:.0%} of {len(drives):,} steps" for n, share in order[:6])
+    steps = number_of(len(drives), "step")
+    evidence = tuple(f"{n} is at an end of its range in {share:.0%} of {steps}" for n, share in order[:6])
     sentence = f"{order[0][0]} is clipped on much of the road: there the agent cannot tell one situation from another."
     return Finding(sentence, evidence, 0.9 if order[0][1] > 2 * CLIPPED else 0.75, data={"share": found})
 
@@ -72,7 +75,7 @@ def saturated(drives: Drives, case: Case) -> Answer:
         return Lacking(f"{LEAST_STEPS // 2} steps of the agent")
     share = (np.abs(drives.proposed[agent]) > AT_LIMIT).mean(axis=0)
     text = ", ".join(f"{n} {s:.0%}" for n, s in zip(drives.action_names, share, strict=True))
-    text = f"share of the agent's last {len(agent):,} steps at a limit: {text}"
+    text = f"share of the agent's last {number_of(len(agent), 'step')} at a limit: {text}"
     if (share > 0.85).all():
         sentence = "Whatever it sees, the policy asks for full lock and full pedal: there its gradient is zero."
         return Finding(sentence, (text,), 0.9)
@@ -88,7 +91,7 @@ def unusable(case: Case) -> Answer:
     if not steps:
         return Sound("every number of every step can be learned from", source="store")
     order = sorted(names.items(), key=lambda item: -item[1])
-    evidence = tuple(f"{number} in {count:,} steps" for number, count in order[:6])
+    evidence = tuple(f"{number} in {number_of(count, 'step')}" for number, count in order[:6])
     hold = "steps hold" if steps > 1 else "step holds"
     numbers = _some([n for n, _ in order])
     return Finding(
