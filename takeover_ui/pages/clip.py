@@ -36,7 +36,7 @@ _Values = NDArray[np.float64]
 def clip(detail: Detail, scene: Scene, road: Ribbon) -> Markup | None:
     """Return the moving picture of a segment; None where fewer than two positions are known."""
     drive = detail.drive
-    known = np.isfinite(drive.points).all(axis=1)
+    known = np.isfinite(drive.x) & np.isfinite(drive.y)
     if known.sum() < 2:
         return None
     drive = drive[known]
@@ -95,7 +95,7 @@ class _Moving:
         return self._element("animate", values, attributeName="opacity", calcMode="discrete")
 
     def _element(self, name: str, values: str, **attributes: object) -> Markup:
-        return element(name, **attributes, values=values, dur=f"{self.seconds:.2f}s", repeatCount="indefinite")
+        return element(name, "", "", **attributes, values=values, dur=f"{self.seconds:.2f}s", repeatCount="indefinite")
 
 
 def _ground(drive: Drive, same: Drive | None, scene: Scene) -> Ground:
