@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 STARTS_WITHIN_STEPS = 2
 """A takeover that begins this early in its episode was begun before it: letting go and pressing again takes longer."""
+LAP_FROM_S = 5.0
+"""A lap that failed sooner than this is a wrecked start, and no lap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,8 @@ class DemoRule:
         if segment.verdict == "bad":
             return "you judged it bad"
         wanted = segment.verdict in ("good", "star")
+        if not wanted and wrecked_start(segment):
+            return f"a wrecked start ({_seconds(segment):.1f} s)"
         if _failed(segment) and not (self.failed_takeovers if segment.kind == "takeover" else self.failed_laps):
             return "it failed"
         return "" if wanted else self.nothing_shown(segment)
@@ -124,6 +128,11 @@ class DemoRule:
         if moved is not None and moved < self.takeover_min_m:
             return f"hardly moved ({moved:.1f} m)"
         return ""
+
+
+def wrecked_start(segment: Segment | SegmentRecord) -> bool:
+    """Tell whether a lap failed so soon that it is none."""
+    return segment.kind == "lap" and segment.outcome == "failed" and _seconds(segment) < LAP_FROM_S
 
 
 def _failed(segment: Segment | SegmentRecord) -> bool:

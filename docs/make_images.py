@@ -30,7 +30,7 @@ def driving(home: Path) -> None:
     from hitl.screens.stored_scene import stored_scene
     from takeover_ui.overlay import overlay
     from takeover_ui.view import RecorderState, TrainerState, View
-    from takeover_ui.window.screen import Composer
+    from takeover_ui.window.composer import Composer
 
     with Store.open_existing(home / "store.sqlite") as store:
         newest = store.latest_checkpoint()

@@ -1,4 +1,5 @@
-"""The settings of a home: ``settings.toml`` (the player's own, only read) and ``pads.toml`` (written by ``hitl pads``).
+"""The settings of a home: ``settings.toml`` (the player's own, only read), ``pads.toml`` (written by ``hitl pads``) and
+``overlay.toml`` (what the mouse made of the gauges).
 
 Four layers, each over the one before: the defaults; for ``[train]`` a preset; ``settings.toml``; the command line. Every value
 passes one check (`data.files.validation`). ``docs/settings.md`` lists all of them.
@@ -81,6 +82,9 @@ class OverlaySettings:
     corner: Literal["top_left", "top_right", "bottom_left", "bottom_right"] = "top_right"  # where an overlay over another game is
     keep_clear: tuple[Pixels, Pixels, Pixels, Pixels] | None = None  # x, y, width, height (pixels) that it must not cover
     keys: Literal["focus", "anywhere"] = "focus"  # over another game: keys count while it has the focus, or in any window
+    scale: Annotated[float, Meta(ge=0.5, le=2.5)] = 1.0  # how large the gauges are that have no place of their own
+    hidden: tuple[str, ...] = ()  # gauges that are switched off: driver, corner, track, controls, risk, points, laps, help, …
+    places: dict[str, tuple[float, float, float]] | None = None  # by gauge: its middle (shares of the window), its scale
 
 
 @dataclass(frozen=True)
@@ -168,6 +172,11 @@ def pads_path(home: Home) -> Path:
     return home.root / "pads.toml"
 
 
+def overlay_path(home: Home) -> Path:
+    """Return the file in which the window keeps how the player has arranged the gauges."""
+    return home.root / "overlay.toml"
+
+
 def load(home: Home, *sections: str, over: Mapping[str, Mapping[str, Any]] | None = None) -> Settings:
     """Read both files (each may be missing), then apply ``over``, the options of the command line by section (None: not given).
 
@@ -194,6 +203,8 @@ def load(home: Home, *sections: str, over: Mapping[str, Mapping[str, Any]] | Non
         layers = [(SettingPlace(path.name, name), table.get(name, {})), (typed, (over or {}).get(name, {}))]
         if name == "pad":
             layers.insert(0, (SettingPlace("pads.toml", "use"), _chosen(pads, table)))
+        elif name == "overlay":
+            layers.insert(0, (SettingPlace(overlay_path(home).name), _read(overlay_path(home))))
         values[name], where, said = _merged(name, layers)
         origin |= {f"{name}.{key}": source for key, source in where.items()}
         notes += said
@@ -249,6 +260,12 @@ def save_pads(
     path.parent.mkdir(parents=True, exist_ok=True)
     held.write_whole(path, dumps(pads))
     return path
+
+
+def save_overlay(home: Home, table: Mapping[str, Any]) -> None:
+    """Store how the player has arranged the gauges. Raises OSError where the home cannot be written."""
+    home.root.mkdir(parents=True, exist_ok=True)
+    held.write_whole(overlay_path(home), dumps(table))
 
 
 def dumps(table: Mapping[str, Any]) -> str:

@@ -36,6 +36,13 @@ HEAT: Colour = (232, 84, 110)
 INK: Colour = (9, 14, 26)
 
 DRIVER = {"agent": AGENT, "human": HUMAN, "paused": PAUSED}
+CAPITAL = 0.5  # height of the built-in font's capitals, as a share of its size
+SCREEN_MM, SCREEN_LINES, DISTANCE_MM = 299.0, 1080, 2000.0
+"""The screen that sizes are made for, and how far the player sits from it: 24 inches in 16:9 are 299 mm high. With more lines,
+everything is drawn with more pixels, so it is as large. A pixel of the design is one of its pixels, in the window as it opens
+(720 of its 1080 lines) and over another game; only the strip is drawn larger."""
+READABLE = math.ceil(DISTANCE_MM * math.tan(math.radians(10 / 60)) / SCREEN_MM * SCREEN_LINES / CAPITAL)
+"""Least size of letters, in pixels of the design, whose capitals are 10 arc minutes high there."""
 _SMALLEST = 12  # pixels that text may be shrunk to
 LEVEL = {"info": AGENT, "good": GOOD, "warning": WARNING, "error": ERROR}
 

@@ -33,6 +33,11 @@ class Scene:
     corners: tuple[Corner, ...] = ()
     action_names: tuple[str, ...] = ("gas_brake", "steer")
 
+    @property
+    def has_road(self) -> bool:
+        """Whether there is a line to drive along; what stands for one elsewhere is a metre long."""
+        return self.length > 2.0
+
     def corner(self, name: str | None) -> Corner | None:
         """Return the corner of that name, if it has one."""
         return next((corner for corner in self.corners if corner.name == name), None)

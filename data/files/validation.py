@@ -117,14 +117,16 @@ def written(value: object, bare: bool = False) -> str:
         return value if bare else json.dumps(value, ensure_ascii=False)
     if value is None:
         return "none" if bare else '"none"'
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key} = {written(part)}" for key, part in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(written, value)) + "]"
     return repr(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _finite(value: object) -> bool:
-    if isinstance(value, list | tuple):
-        return all(map(_finite, value))
+    if isinstance(value, list | tuple | Mapping):
+        return all(map(_finite, value.values() if isinstance(value, Mapping) else value))
     return not isinstance(value, float) or math.isfinite(value)
 
 
@@ -161,13 +163,15 @@ def _words(info: inspect.Type) -> str:
         return ("a whole number" if isinstance(info, inspect.IntType) else "a number") + _bounds(info)
     if isinstance(info, inspect.TupleType):
         return f"a list of {len(info.item_types)} {_plural(info.item_types[0])}"
+    if isinstance(info, inspect.DictType):
+        return f"a table, each value {_words(info.value_type)}"
     if isinstance(info, inspect.VarTupleType):
         return f"a list of {_plural(info.item_type)}"
     return "true or false" if isinstance(info, inspect.BoolType) else "a text"
 
 
 def _plural(info: inspect.Type) -> str:
-    return _words(info).replace("a whole number", "whole numbers").replace("a number", "numbers")
+    return _words(info).replace("a text", "texts").replace("a whole number", "whole numbers").replace("a number", "numbers")
 
 
 def _bounds(info: inspect.IntType | inspect.FloatType) -> str:

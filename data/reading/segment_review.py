@@ -117,9 +117,9 @@ class StoreReview:
         return self.rule.judge(segment).why
 
     @_usable()
-    def label(self, segment_id: int, changes: Mapping[str, Any]) -> None:
-        """Judge a segment: any of ``verdict``, ``priority``, ``tags_add``, ``tags_remove``, ``note``, ``trim``."""
-        self.store.label([segment_id], **changes)
+    def label(self, ids: Iterable[int], changes: Mapping[str, Any]) -> None:
+        """Judge segments in one step for `undo`: ``verdict``, ``priority``, ``tags_add``, ``tags_remove``, ``note``, ``trim``."""
+        self.store.label(list(ids), **changes)
 
     @_usable()
     def undo(self) -> list[int]:

@@ -78,12 +78,12 @@ def main(argv: list[str]) -> int:
     with contextlib.ExitStack() as stack:
         window = None
         if not args.headless and args.track == "default":  # another agent is trained first, in the terminal
-            window = stack.enter_context(_window())
+            window = stack.enter_context(_window(home))
         corner = _prepare(home, args, track.name)
         if corner is None:
             return 0
         if not args.headless and window is None:
-            window = stack.enter_context(_window())
+            window = stack.enter_context(_window(home))
         with Store(home.store_path) as store:
             track, *_ = file_under(store, track)
             failed = store.evaluations(track=track.name)[-1].episodes
@@ -104,12 +104,12 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _window() -> Window:
+def _window(home: Home) -> Window:
     """Open the window before anything else that takes time."""
-    from takeover_ui.window.options import WindowOptions
-    from takeover_ui.window.window import Window
+    from hitl.screens.session_window import open_window
+    from hitl.settings import load
 
-    return Window(WindowOptions(title="hitl demo"))
+    return open_window(home, load(home, "overlay").overlay, title="hitl demo")
 
 
 def _run(home: Home, args: argparse.Namespace, corner: Corner, window: Window | None) -> DemoResult | None:

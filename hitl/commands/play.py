@@ -7,17 +7,15 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hitl.arguments import SEED_MOST, Parser, add_env, amount, whole
 from hitl.home import add_home, has_settings, home_path
 from hitl.pads import PADS
 
 if TYPE_CHECKING:
-    from hitl.drivers.human import HumanSide
     from hitl.home import Home
     from hitl.protocols import EpisodeResult
-    from hitl.road.track import Track
     from hitl.screens.empty_home import Choice
     from hitl.screens.session_screen import SessionScreen
     from hitl.session.setup import SessionSetup
@@ -82,8 +80,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         parser.error("--lead goes with --practice, and is a number of seconds from 0 to 60")
 
     from data.errors import DeviceError, HitlError
-    from takeover_ui.window.options import WindowOptions
-    from takeover_ui.window.window import Window, display_available
+    from takeover_ui.window.window import display_available
 
     fast = args.headless and args.pad in ("scripted", "none")
     if not args.headless and not display_available():
@@ -91,20 +88,21 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
     args.or_last_demo &= not (args.lap or args.env or args.track) and not has_settings()  # whose game, or pad, is another one
     home = home_path(args)
     settings = _settings(home, args)
-    play, look = settings.play, settings.overlay
+    play = settings.play
     own_game = play.env == "box2d"  # any other game has a window of its own, over which ours floats
     stopping = _stop_on_signal()
     with contextlib.ExitStack() as stack:
         window = watch = None
         if not args.headless:
-            options = WindowOptions(
-                overlay=look.show, game_view=own_game, language=look.language, corner=look.corner, opacity=look.opacity,
-                keep_clear=look.keep_clear, keys_anywhere=look.keys == "anywhere",
-            )  # fmt: skip
-            window = stack.enter_context(Window(options))  # before all that takes longer to load
+            from hitl.screens.session_window import open_window
+
+            # Before all that takes longer to load.
+            window = stack.enter_context(open_window(home, settings.overlay, game_view=own_game))
         from hitl.drivers.human import persons_pad
+        from hitl.drivers.wheel import open_wheel, ways_out
         from hitl.screens.empty_home import drive_first_laps, start_trainer
         from hitl.screens.session_screen import SessionScreen
+        from hitl.screens.telling import sayer, teller
         from hitl.session.setup import SessionSetup
         from hitl.session_options import SessionOptions
         from hitl.trainer_process import wait_for_laps
@@ -115,7 +113,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             return 0
         if window is not None:
             watch = SessionScreen(window)
-        tell = _teller(window, also_printed=not own_game)
+        tell = teller(window, also_printed=not own_game)
         rig = stack.enter_context(
             SessionSetup(
                 home,
@@ -130,7 +128,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                     greedy_every=_greedy_every(settings),
                     show=not args.headless,
                 ),
-                human=lambda track: _wheel(args, play.env, home, track, window, stack),
+                human=lambda track: open_wheel(args, play.env, home, track, window, stack),
                 watch=watch,
                 stop=lambda: stopping() or (window is not None and window.closed),
                 tell=tell,
@@ -157,17 +155,17 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
 
             learns = True
             if choice == "agent":
-                start_trainer(rig.home, _teller(window, also_printed=True))
+                start_trainer(rig.home, teller(window, also_printed=True))
             elif choice == "laps" and watch is not None:
-                learns = drive_first_laps(rig, watch, args.seed, _teller(window, also_printed=True))
+                learns = drive_first_laps(rig, watch, args.seed, teller(window, also_printed=True))
                 watch.begin(rig, beats)
             waits = not args.lap and not trains_elsewhere
             if not learns:
                 driven = "You left before the laps were finished. `hitl play` asks again."
-            elif waits and not wait_for_laps(rig, _teller(window, also_printed=True), leaves, _ways_out(rig.human, window)):
+            elif waits and not wait_for_laps(rig, teller(window, also_printed=True), leaves, ways_out(rig.human, window)):
                 driven = "Nothing was driven."
             else:
-                driven = _drive(rig, args, watch, _sayer(watch, also_printed=not own_game))
+                driven = _drive(rig, args, watch, sayer(watch, also_printed=not own_game))
         except HitlError as error:
             rig.recorder.event("error", str(error), level="error")
             raise
@@ -191,15 +189,6 @@ def _choice(args: argparse.Namespace, home: Home, track: str, window: Window | N
 
         open_shipped(home)
     return choice
-
-
-def _ways_out(wheel: HumanSide | None, window: Window | None) -> str:
-    """Return what leaves a session that waits, as part of a sentence."""
-    from hitl.drivers.human import pad_map
-
-    made = pad_map(wheel)
-    ways = [*(["Escape"] if window is not None else []), *(made.buttons.get("quit", ()) if made is not None else ()), "Ctrl+C"]
-    return " or ".join(part for part in (", ".join(ways[:-1]), ways[-1]) if part)
 
 
 def _layouts_apart(rig: SessionSetup) -> list[str]:
@@ -290,78 +279,6 @@ def _drive(
         which = "None of them was finished" if not finished else f"{left} {'was' if left == 1 else 'were'} not finished"
         human += f" {which}: only finished laps are learned from."
     return f"{driven}, {finished} finished; {human}"
-
-
-def _wheel(
-    args: argparse.Namespace, env: str, home: Home, track: Track, window: Window | None, stack: contextlib.ExitStack
-) -> HumanSide:
-    from hitl.drivers.human import HumanDriver, NoHuman
-    from hitl.pads.open import open_pad
-    from hitl.settings import load
-
-    if args.pad == "none":
-        return NoHuman()
-    if args.pad == "scripted":
-        from data.errors import UsageError
-        from data.store import Store
-        from hitl.drivers.human import scripted_human
-        from hitl.drivers.scripted import HelpRule
-        from hitl.road.corners import corner_called
-
-        if env.startswith("gym:"):
-            raise UsageError("The scripted driver knows roads only: use --pad none here, or drive yourself.")
-
-        with Store(home.store_path, read_only=True) as store:  # with the names that the player gave
-            known = tuple(store.corners(track.name))
-        named = [corner_called(name, known, track.name) for name in args.corners.split(",") if name]
-        rule = None if args.lap else HelpRule(corners=frozenset(c.name for c in named or known))
-        return scripted_human(track, args.skill, rule, seed=args.seed, corners=known, limit_s=args.help_seconds)
-    if window is None:
-        pad = open_pad(load(home, "pad"), args.pad, args.pad_name)
-    else:
-        pad = player_pad(args.pad, args.pad_name, home, window)
-    stack.callback(pad.close)
-    return HumanDriver(pad)
-
-
-def player_pad(use: str, name: str, home: Home, window: Window) -> Any:
-    """Return the pad that the player asked for together with the window's keys; for ``keyboard`` the keys alone."""
-    from hitl.pads.combined import EitherPad
-    from hitl.pads.keyboard import KeyboardPad
-    from hitl.pads.open import open_pad
-    from hitl.settings import load
-
-    keys = KeyboardPad(keys=window.keys)
-    if use == "keyboard":
-        return keys
-    return EitherPad(open_pad(load(home, "pad"), "sdl" if use == "auto" else use, name), keys)
-
-
-def _teller(window: Window | None, also_printed: bool = False) -> Callable[[str, str], None]:
-    """Return a function that tells the player a sentence: as a toast, as a printed line where there is no window, or as both."""
-    from typing import cast, get_args
-
-    from takeover_ui.view import Level
-
-    def tell(level: str, text: str) -> None:
-        if window is None or also_printed:
-            print(text, flush=True)
-        if window is not None and level in get_args(Level):
-            window.toast(text, cast("Level", level))
-
-    return tell
-
-
-def _sayer(watch: SessionScreen | None, also_printed: bool) -> Callable[[str], None]:
-    """Return a function that keeps a line in sight until the next one: on the screen, over another game in the terminal, too."""
-
-    def say(text: str) -> None:
-        if watch is not None:
-            watch.message = text
-            if also_printed:
-                print(text, flush=True)
-
-    return say
 
 
 def _stop_on_signal() -> Callable[[], bool]:

@@ -9,13 +9,13 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
 from data.records import Corner
-from hitl.commands.play import player_pad
 from hitl.console import console
 from hitl.demo.cards import closing_card
 from hitl.demo.demo import PHASES, Demo, DemoResult, Phase, Progress
 from hitl.demo.window import DemoWindow
 from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman, scripted_human
 from hitl.drivers.scripted import HelpRule
+from hitl.drivers.wheel import player_pad
 from hitl.home import Home
 from hitl.screens.trainer_state import HeartbeatReader
 from hitl.session.setup import SessionSetup

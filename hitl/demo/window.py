@@ -19,7 +19,7 @@ from hitl.trainer_process import TrainerProcess
 from takeover_ui.view import Card, TrainerState
 from takeover_ui.window.window import Window
 
-HINT = "arrow keys or pad: take the wheel    let go: the agent drives    p: pause    esc: leave"
+HINT = "arrow keys or pad: take the wheel    let go: the agent drives    p: pause    esc: leave    right click: gauges"
 FAST = 15.0  # evaluations are shown at most this many times as fast as real time
 FAILURES = 3  # of the player at the corner, after which practice is offered
 READ_S = 10.0  # a card with a question waits so long, and then goes on

@@ -30,7 +30,7 @@ FULL_LOCK = 0.4  # rad of the drawn front wheels
 SHOWN_LINES = 6  # of each driver
 LAP = "lap"
 HINTS = {
-    mode: f"{how}    p: pause    backspace: panic    return: star    r: restart    esc: leave"
+    mode: f"{how}    p: pause    backspace: panic    return: star    r: restart    esc: leave    right click: gauges"
     for mode, how in {
         "hold": "hold space or a shoulder button: drive",
         "toggle": "space or a shoulder button: take and hand back",

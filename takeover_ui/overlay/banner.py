@@ -8,7 +8,7 @@ from functools import lru_cache
 import pygame
 
 from takeover_ui import theme
-from takeover_ui.overlay import overlay, texts
+from takeover_ui.overlay import sections, texts
 from takeover_ui.theme import Mark, Pen
 from takeover_ui.view import View
 
@@ -22,7 +22,7 @@ def draw(surface: pygame.Surface, view: View, *, language: str = "en", bottom_in
     area = surface.get_rect()
     top = area.top + pen.px(20)
     headline, colour = _headline(view, texts.LANGUAGES[language])
-    words = (("headline", headline, 44, colour), _delta(view), ("message", view.message, 26, theme.TEXT))
+    words = (("headline", headline, theme.READABLE, colour), _delta(view), ("message", view.message, 26, theme.TEXT))
     for name, text, size, shade in words:
         if text:
             padding = pen.px(size * 0.45)
@@ -45,8 +45,8 @@ def _delta(view: View) -> tuple[str, str, int, theme.Colour]:
     """Return how the corner that was just left compares with the best lap: (name, text, size, colour)."""
     times = view.times
     if times is None or times.delta is None:
-        return "delta", "", 36, theme.TEXT
-    return "delta", f"{times.corner} {times.delta:+.1f} s", 36, overlay.delta_colour(times.delta)
+        return "delta", "", theme.READABLE, theme.TEXT
+    return "delta", f"{times.corner} {times.delta:+.1f} s", theme.READABLE, sections.delta_colour(times.delta)
 
 
 def _headline(view: View, words: Mapping[str, str]) -> tuple[str, theme.Colour]:

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from typing import Literal
 
+import numpy as np
 import pygame
 
-from takeover_ui import theme
+from takeover_ui import signs, theme
 from takeover_ui.geometry import heat
 from takeover_ui.theme import Pen
 from takeover_ui.view import View
 
 
-def dot(pen: Pen, at: tuple[int, int], colour: theme.Colour) -> None:
-    """A lamp."""
-    pygame.draw.aacircle(pen.surface, colour, at, pen.px(5))
-
-
-def health(view: View) -> theme.Colour:
-    """Return the colour of the trainer's lamp: at work, at work with a fault in it, not there."""
+def health(view: View) -> signs.Lamp:
+    """Return the trainer's lamp: at work, at work with a fault in it, not there."""
     if view.trainer is None or not view.trainer.alive:
-        return theme.FAINT
-    return theme.WARNING if view.finding else theme.GOOD
+        return "off"
+    return "warning" if view.finding else "good"
 
 
 def progress(pen: Pen, rect: pygame.Rect, view: View) -> None:
-    """The whole track as a band: corners as brighter stretches, past failures as heat, the car as a marker."""
+    """The whole track as a band: corners as brighter stretches, past failures as a comb of heat, the car as a marker."""
     length = max(view.scene.length, 1e-6)
     pen.mark("progress_band", rect)
     pen.box(rect, theme.TRACK, 4)
@@ -40,7 +36,7 @@ def progress(pen: Pen, rect: pygame.Rect, view: View) -> None:
             left, right = (rect.left + rect.w * n // bins for n in (number, number + 1))
             share = 0.35 + 0.65 * value
             tall = max(2, round(rect.h * share))
-            column = (left, rect.bottom - tall, right - left, tall)
+            column = (left, rect.bottom - tall, max(1, (right - left) * 2 // 3), tall)
             pygame.draw.rect(pen.surface, theme.mix(theme.TRACK, theme.HEAT, share), column)
     mark = pygame.Rect(0, 0, pen.px(6), rect.h + pen.px(8))
     mark.center = rect.left + round(rect.w * _share(view.progress / length)), rect.centery
@@ -49,19 +45,25 @@ def progress(pen: Pen, rect: pygame.Rect, view: View) -> None:
     pygame.draw.rect(pen.surface, theme.DRIVER[view.driver], mark, border_radius=3)
 
 
-def action(pen: Pen, rect: pygame.Rect, view: View, number: int) -> None:
-    """One action: the thick bar is what is done, in the driver's colour; the thin bar below what the agent would do.
+def compares(view: View) -> bool:
+    """Tell whether the agent's wish is shown beside what is done."""
+    return view.driver == "human" and not view.lap
 
-    In a lap no agent is asked, so there is only the first one.
+
+def action(pen: Pen, rect: pygame.Rect, view: View, number: int) -> None:
+    """One action: the thick bar is what is done, in the driver's colour; the thin bar below, while you drive, the agent's wish.
+
+    While the agent drives both would be the same, and in a lap no agent is asked.
     """
     name = view.scene.action_names[number]
     pen.mark(f"gauge_{name}", rect)
-    thick = pygame.Rect(rect.left, rect.top, rect.w, rect.h if view.lap else round(rect.h * 0.62))
+    both = compares(view)
+    thick = pygame.Rect(rect.left, rect.top, rect.w, round(rect.h * 0.62) if both else rect.h)
     gap = thick.h + pen.px(2)
     thin = pygame.Rect(rect.left, rect.top + gap, rect.w, rect.h - gap)
     both_ways = name not in ("gas", "brake")
     bars = ((thick, view.executed, theme.DRIVER[view.driver]), (thin, view.proposed, theme.AGENT))
-    for bar, values, colour in bars[: 1 if view.lap else 2]:
+    for bar, values, colour in bars[: 1 + both]:
         pen.box(bar, theme.TRACK, 4)
         if values is None or number >= len(values):
             continue
@@ -94,7 +96,7 @@ def risk_colour(risk: float) -> theme.Colour:
 
 
 def risk(pen: Pen, rect: pygame.Rect, view: View) -> None:
-    """How likely the agent is to fail soon, from empty to full; an empty frame where it does not know."""
+    """How likely the agent is to fail soon, from empty to full."""
     pen.mark("risk_band", rect)
     pen.box(rect, theme.TRACK, 4)
     if view.risk is not None:
@@ -109,17 +111,19 @@ def returns(pen: Pen, rect: pygame.Rect, view: View) -> None:
     top = max([v for v in (view.best_return, view.ceiling, view.episode_return) if v is not None] + [1e-6])
     part = pygame.Rect(rect.left, rect.top, round(rect.w * _share(view.episode_return / top)), rect.h)
     _fill(pen, part, theme.mix(theme.TRACK, theme.TEXT, 0.75), 4)
-    for value, colour in ((view.ceiling, theme.WARNING), (view.best_return, theme.GOOD)):
+    levels: tuple[tuple[float | None, Literal["best", "ceiling"]], ...] = (view.ceiling, "ceiling"), (view.best_return, "best")
+    for value, kind in levels:
         if value is not None and value > 0:
             x = rect.left + round((rect.w - pen.px(3)) * min(1.0, value / top))
-            pygame.draw.rect(pen.surface, colour, (x, rect.top - pen.px(3), pen.px(3), rect.h + pen.px(6)))
+            signs.tick(pen.surface, rect, kind, x, pen.px(3))
 
 
 def sparkline(pen: Pen, rect: pygame.Rect, points: Sequence[tuple[float, float]], label: str) -> None:
-    """Shares of corner passes over agent steps, the newest as a number."""
+    """Shares of corner passes over agent steps, the newest as a number; nothing before the first one."""
     pen.mark("sparkline", rect)
-    value = f"{points[-1][1] * 100:.0f} %" if points else "–"
-    colour = theme.GOOD if points and points[-1][1] >= 0.75 else theme.TEXT
+    if not points:
+        return
+    value, colour = f"{points[-1][1] * 100:.0f} %", theme.GOOD if points[-1][1] >= 0.75 else theme.TEXT
     number = pen.put("evaluation", value, rect, 28, colour, "midright")
     width = rect.w - max(number.w, pen.px(64))
     top = pen.put("label_evaluation", label, rect, 18, width=width - pen.px(8)).bottom + pen.px(3)
@@ -129,11 +133,8 @@ def sparkline(pen: Pen, rect: pygame.Rect, points: Sequence[tuple[float, float]]
     pygame.draw.line(pen.surface, theme.TRACK, area.bottomleft, area.bottomright)
     pygame.draw.line(pen.surface, theme.TRACK, area.topleft, area.topright)
     shown = points[-40:]
-    if not shown:
-        return
     first, last = shown[0][0], shown[-1][0]
     scale = (area.w - 4) / max(last - first, 1e-9)
     path = [(area.left + scale * (x - first), area.bottom - area.h * _share(y)) for x, y in shown]
-    for a, b in pairwise(path):
-        pygame.draw.aaline(pen.surface, theme.AGENT, a, b, max(2, pen.px(2)))
+    signs.line(pen.surface, theme.AGENT, np.array(path), max(2, pen.px(2)))
     pygame.draw.aacircle(pen.surface, theme.AGENT, path[-1], pen.px(4))

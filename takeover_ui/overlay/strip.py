@@ -1,4 +1,4 @@
-"""The overlay as a thin strip: one line, everything at a glance."""
+"""The overlay as a thin strip: what matters while driving, on one line."""
 
 from __future__ import annotations
 
@@ -6,60 +6,61 @@ from collections.abc import Mapping
 
 import pygame
 
-from takeover_ui import theme
-from takeover_ui.overlay import gauges, texts
+from takeover_ui import signs, theme
+from takeover_ui.overlay import gauges
 from takeover_ui.theme import Pen
 from takeover_ui.view import View
 
+_LARGE = 38  # design pixels: the strip is drawn at least 1.2 times as large as the other sizes
+
 
 def draw(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
-    """Everything that matters on one line: driver, speed, corner, progress, actions, return, help, trainer."""
+    """Draw the driver, the speed, the next corner, the way, the controls, and what is wrong with the learning."""
     block = pygame.Rect(0, 0, min(pen.px(150), rect.w // 5), rect.h)
     pygame.draw.rect(pen.surface, theme.DRIVER[view.driver], block)
     pen.mark("driver_block", block)
-    pen.text("driver", words[view.who], block.center, 34, theme.INK, width=block.w - pen.px(16), anchor="center")
-    if view.risk is not None:  # along the block's lower edge: there is no room for a word
-        level = pygame.Rect(block.left, block.bottom - pen.px(5), block.w, pen.px(5))
-        pygame.draw.rect(pen.surface, theme.INK, level)
-        gauges.risk(pen, level, view)
+    pen.text("driver", words[view.who], block.center, 44, theme.INK, width=block.w - pen.px(16), anchor="center")
     gap, middle = pen.px(12), rect.centery
     right = rect.right - gap
-    gauges.dot(pen, (right - pen.px(6), middle), gauges.health(view))
-
-    def put(
-        name: str, text: str, x: int, colour: theme.Colour, width: float, anchor: str = "midleft", size: int = 24
-    ) -> pygame.Rect:
-        return pen.text(name, text, (x, middle), size, colour, width=pen.px(width), anchor=anchor)
-
-    right -= pen.px(12) + gap
-    if not view.lap:
-        right = put("help_given", texts.duration(view.human_seconds, 0), right, theme.HUMAN, 70, "midright").left - gap
-    best = "" if view.best_return is None else f" / {texts.short(view.best_return)}"
-    text = f"{texts.short(view.episode_return)}{best}"
-    total = put("return", text, right, theme.TEXT, 110, "midright")
-    right = total.left - gap
     for number in reversed(range(min(3, len(view.scene.action_names)))):
-        gauge = pygame.Rect(right - pen.px(70), middle - pen.px(9), pen.px(70), pen.px(18))
-        gauges.action(pen, gauge, view, number)
-        right = gauge.left - gap
-    text = f"{view.speed * 3.6:.0f} {words['kmh']}"
-    speed = put("speed", text, block.right + pen.px(96), theme.TEXT, 90, "midright")
-    left = max(block.right + pen.px(100), speed.right) + gap
+        name = view.scene.action_names[number]
+        right = _labelled(pen, rect, words.get(name, name), right - pen.px(88), pen.px(88)).left - gap
+        gauges.action(pen, pygame.Rect(right + gap, middle - pen.px(2), pen.px(88), pen.px(20)), view, number)
+    left = block.right + gap
     asks = view.driver == "agent" and bool(view.held or view.help_wanted)
-    plea = words["let_go"] if view.held else words["help"]
-    if asks or (view.countdown is not None and view.next_corner):
-        seconds = view.countdown or 0.0
-        colour = theme.WARNING if asks or seconds < 2 else theme.TEXT
-        text = plea if asks else words["seconds"].format(value=seconds) if seconds > 0 else words["now"]
-        when = put("countdown", text, left, colour, 170)
-        if not asks:
-            beside = when.right + pen.px(8)
-            rest = (left + pen.px(170) - beside) / pen.scale
-            put("next_corner", view.next_corner, beside, theme.MUTED, rest)
-    elif view.times is not None and not view.finding:
-        put("lap", words["lap"].format(value=view.times.running), left, theme.TEXT, 170)
+    if view.scene.has_road:
+        speed = f"{view.speed * 3.6:.0f}"
+        at = pen.text("speed", speed, (left + pen.px(62), middle), _LARGE, theme.TEXT, width=pen.px(62), anchor="midright")
+        unit, colour = (words["kmh"], theme.MUTED) if view.on_road else (words["off_road"], theme.WARNING)
+        pen.text("unit", unit, (at.right + pen.px(5), middle), 20, colour, width=pen.px(62), anchor="midleft")
+        left = at.right + pen.px(67) + gap
+    width = pen.px(230)
+    if asks:
+        plea = words["let_go"] if view.held else words["help"]
+        pen.text("countdown", plea, (left, middle), _LARGE, theme.WARNING, width=width, anchor="midleft")
+    elif view.countdown is not None and view.next_corner:
+        seconds = view.countdown
+        colour = theme.WARNING if seconds < 2 else theme.TEXT
+        text = words["seconds"].format(value=seconds) if seconds > 0 else words["now"]
+        when = pen.text("countdown", text, (left + width, middle), _LARGE, colour, width=width // 2, anchor="midright")
+        rest = when.left - pen.px(8) - left
+        pen.text("next_corner", view.next_corner, (left, middle), _LARGE, theme.TEXT, width=rest, anchor="midleft")
     elif view.finding:  # only while no corner is near: what comes next on the road matters more
-        put("finding_0", f"! {view.finding}", left, theme.WARNING, 170, size=20)
-    left += pen.px(170) + gap
-    if right - left > pen.px(60):
-        gauges.progress(pen, pygame.Rect(left, middle - pen.px(7), right - left, pen.px(14)), view)
+        signs.lamp(pen.surface, (left + pen.px(6), middle), "warning", pen.px(6))
+        at = left + pen.px(20), middle
+        pen.text("finding_0", view.finding, at, 20, theme.WARNING, width=width - pen.px(20), anchor="midleft")
+    elif view.times is not None:
+        text = words["lap"].format(value=view.times.running)
+        pen.text("lap", text, (left, middle), _LARGE, theme.TEXT, width=width, anchor="midleft")
+    left += width + gap
+    if view.scene.has_road and right - left > pen.px(80):
+        metres = words["of_metres"].format(at=view.progress, length=view.scene.length)
+        band = _labelled(pen, rect, metres, left, right - left)
+        gauges.progress(pen, pygame.Rect(band.left, middle, band.w, pen.px(16)), view)
+
+
+def _labelled(pen: Pen, rect: pygame.Rect, label: str, left: int, width: int) -> pygame.Rect:
+    """Write what a gauge shows above it; returns the gauge's column."""
+    column = pygame.Rect(left, rect.top, width, rect.h)
+    pen.text("label", label, (left, rect.top + pen.px(8)), 17, theme.MUTED, width=width)
+    return column

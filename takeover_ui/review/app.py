@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 KEYS = {
     pygame.K_UP: "previous", pygame.K_DOWN: "next", pygame.K_HOME: "first", pygame.K_END: "last", pygame.K_n: "next_open",
-    pygame.K_g: "good", pygame.K_b: "bad", pygame.K_s: "star", pygame.K_x: "unreviewed", pygame.K_z: "undo", pygame.K_u: "undo",
+    pygame.K_g: "good", pygame.K_b: "bad", pygame.K_s: "star", pygame.K_x: "unreviewed",
+    pygame.K_a: "wrecked_bad", pygame.K_z: "undo", pygame.K_u: "undo",
     pygame.K_SPACE: "play", pygame.K_MINUS: "slower", pygame.K_KP_MINUS: "slower", pygame.K_PLUS: "faster",
     pygame.K_EQUALS: "faster", pygame.K_KP_PLUS: "faster", pygame.K_LEFT: "step_back", pygame.K_RIGHT: "step_on",
     pygame.K_LEFTBRACKET: "start_out", pygame.K_RIGHTBRACKET: "start_in", pygame.K_COMMA: "stop_in", pygame.K_PERIOD: "stop_out",
@@ -66,6 +67,8 @@ class ReviewApp:
         self._held: set[tuple[int, int]] = set()
         self._down: set[int] = set()  # keys: one that is held repeats, and only some commands may
         self._dragged = ""
+        self._opener = 0  # the key that opened a field for text, while it is held: its letter is not meant for the field
+        pygame.key.stop_text_input()
 
     def _plug(self, index: int) -> None:
         if controller.is_controller(index):
@@ -104,7 +107,21 @@ class ReviewApp:
             self.event(event)
 
     def event(self, event: pygame.event.Event) -> None:
-        """Take in one event."""
+        """Take in one event. Letters are text only while a field is open, so what opens it is not in it."""
+        had_field = self._has_field
+        self._take(event)
+        if self._has_field and not had_field:
+            self._opener = event.key if event.type == pygame.KEYDOWN else 0
+            pygame.key.start_text_input()
+        elif had_field and not self._has_field:
+            pygame.key.stop_text_input()
+
+    @property
+    def _has_field(self) -> bool:
+        """Whether letters are text now."""
+        return self.model.menu is not None and self.model.menu.kind != "menu"
+
+    def _take(self, event: pygame.event.Event) -> None:
         if event.type == pygame.QUIT:
             self.model.menu = None
             self.model.do("quit")
@@ -112,11 +129,16 @@ class ReviewApp:
             self.view.pad = False
             again = event.key in self._down
             self._down.add(event.key)
+            if event.key != self._opener:
+                self._opener = 0  # a quick hand presses the next letter before it lets go of the first
             self._key(event, again)
         elif event.type == pygame.KEYUP:
             self._down.discard(event.key)
+            if event.key == self._opener:
+                self._opener = 0
         elif event.type == pygame.TEXTINPUT:
-            self.model.type(event.text)
+            if not self._opener:
+                self.model.type(event.text)
         elif event.type == pygame.CONTROLLERBUTTONDOWN:
             self.view.pad = True
             pressed = (event.instance_id, event.button)
@@ -141,7 +163,7 @@ class ReviewApp:
 
     def _key(self, event: pygame.event.Event, again: bool) -> None:
         menu = self.model.menu
-        if menu is not None and menu.kind != "menu" and event.key == pygame.K_BACKSPACE:
+        if self._has_field and event.key == pygame.K_BACKSPACE:
             self.model.type("\b")
             return
         command = KEYS.get(event.key, "")
@@ -153,8 +175,6 @@ class ReviewApp:
                 return
         if command:
             self.model.do(command)
-        if command in ("tag", "note"):
-            pygame.event.clear(pygame.TEXTINPUT)  # the letter that opened the field is not meant for it
 
     def _button(self, button: int) -> None:
         if self.model.menu is not None:
@@ -168,6 +188,8 @@ class ReviewApp:
 
     def _mouse(self, event: pygame.event.Event) -> None:
         model, timeline = self.model, self.view.timeline
+        if event.type in (pygame.MOUSEBUTTONDOWN, pygame.MOUSEWHEEL):
+            self.view.pad = False
         if event.type == pygame.MOUSEWHEEL:
             model.do("previous" if event.y > 0 else "next")
         elif event.type == pygame.MOUSEBUTTONUP:

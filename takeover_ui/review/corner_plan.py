@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pygame
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from takeover_ui.view import Scene
 
 _FINE = 2  # drawn so many times larger and scaled down: smooth edges
+Pattern = Literal["solid", "dashed", "dotted"]
+"""Of a line: it says the same as its colour."""
 _LATEST = theme.mix(theme.AGENT, theme.TEXT, 0.55)
 
 
@@ -78,24 +80,30 @@ class CornerPlan:
         for k in seen:
             for edge in (left, right):
                 pygame.draw.line(big, theme.EDGE, edge[k], edge[k + 1], 2 * _FINE)
-        for drive, colour, dashed in ((detail.same, theme.AGENT, True), (detail.latest, _LATEST, False)):
+        others: tuple[tuple[Drive | None, theme.Colour, Pattern], ...]
+        others = (detail.same, theme.AGENT, "dashed"), (detail.latest, _LATEST, "dotted")
+        for drive, colour, pattern in others:
             if drive is not None:
-                self._line(big, drive, [colour] * len(drive), 2 * _FINE, dashed)
+                self._line(big, drive, [colour] * len(drive), 2 * _FINE, pattern)
         drive, segment = detail.drive, detail.segment
         kept = (drive.t >= segment.start + trim[0]) & (drive.t < segment.stop - trim[1])
         trimmed, agent = theme.mix(theme.HUMAN, theme.ROAD, 0.6), theme.mix(theme.AGENT, theme.ROAD, 0.35)
         steps = zip(drive.human.tolist(), kept.tolist(), strict=True)
         colours = [(theme.HUMAN if inside else trimmed) if human else agent for human, inside in steps]
-        self._line(big, drive, colours, 3 * _FINE, False)
+        self._line(big, drive, colours, 3 * _FINE, "solid")
         return pygame.transform.smoothscale(big, rect.size)
 
     def _line(
-        self, surface: pygame.Surface, drive: Drive, colours: list[theme.Colour], width: int, dashed: bool
+        self, surface: pygame.Surface, drive: Drive, colours: list[theme.Colour], width: int, pattern: Pattern
     ) -> None:
         pixels = self._plan.at(drive.points, _FINE)
         good = np.isfinite(pixels[:, 0]) & np.isfinite(pixels[:, 1])
         for k in np.flatnonzero(good[:-1] & good[1:]):
-            if (dashed and k % 4 > 1) or drive.t[k + 1] != drive.t[k] + 1:
+            if (pattern == "dashed" and k % 4 > 1) or drive.t[k + 1] != drive.t[k] + 1:
+                continue
+            if pattern == "dotted":
+                if k % 2:
+                    pygame.draw.circle(surface, colours[k], pixels[k], width)
                 continue
             pygame.draw.line(surface, colours[k], pixels[k], pixels[k + 1], width)
             pygame.draw.circle(surface, colours[k], pixels[k + 1], width / 2)
@@ -109,15 +117,18 @@ class CornerPlan:
         pygame.draw.aalines(pen.surface, theme.TEXT, True, pixels)
 
     def _legend(self, pen: Pen, rect: pygame.Rect, detail: Detail) -> None:
-        entries = [("you", theme.HUMAN, False)]
+        entries: list[tuple[str, theme.Colour, Pattern]] = [("you", theme.HUMAN, "solid")]
         if detail.same is not None:
-            entries.append(("agent, as it was then", theme.AGENT, True))
+            entries.append(("agent, as it was then", theme.AGENT, "dashed"))
         if detail.latest is not None:
-            entries.append(("agent, newest", _LATEST, False))
+            entries.append(("agent, newest", _LATEST, "dotted"))
         x, y = rect.left + pen.px(14), rect.bottom - pen.px(16)
-        for text, colour, dashed in entries:
-            for part in (0, 1) if dashed else (0,):
-                length = pen.px(9 if dashed else 24)
-                left = x + part * pen.px(15)
-                pygame.draw.line(pen.surface, colour, (left, y), (left + length, y), max(3, pen.px(3)))
+        for text, colour, pattern in entries:
+            step, length = {"solid": (24, 24), "dashed": (15, 9), "dotted": (10, 0)}[pattern]
+            for at in range(0, 25, step):
+                left = x + pen.px(at) if at else x
+                if length and at + length <= 24:
+                    pygame.draw.line(pen.surface, colour, (left, y), (left + pen.px(length), y), max(3, pen.px(3)))
+                elif not length:
+                    pygame.draw.aacircle(pen.surface, colour, (left + pen.px(2), y), max(2, pen.px(2.5)))
             x = pen.text("legend", text, (x + pen.px(32), y), 20, theme.MUTED, anchor="midleft").right + pen.px(22)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.errors import HitlError
 from data.records import Segment
+from data.words import number_of
 from takeover_ui.review.menu import ACTIONS, NOTES, TAGS, Menu
 from takeover_ui.review.segment_list import SegmentList
 
@@ -27,7 +28,7 @@ class ReviewModel:
         self, data: StoreReview, *, corner: str | None = None, verdict: str | None = None, sort: str = "priority"
     ) -> None:
         self.data = data
-        self.list = SegmentList(data.segments(), data.difference, corner=corner, verdict=verdict, sort=sort)
+        self.list = SegmentList(data.segments(), data.difference, data.why_not, corner=corner, verdict=verdict, sort=sort)
         self.detail: Detail | None = None
         self.position = 0.0
         self.playing = True
@@ -129,14 +130,14 @@ class ReviewModel:
         """Write a trim that was made but not yet judged with."""
         changes = self._pending()
         if changes and self.segment:
-            self.data.label(self.segment.id, changes)
+            self.data.label([self.segment.id], changes)
             self.list.update(self.data.again([self.segment.id]))
 
     def _judge(self, changes: dict[str, Any], *, advance: bool = False) -> None:
         segment = self.segment
         if segment is None:
             return
-        self.data.label(segment.id, self._pending() | changes)
+        self.data.label([segment.id], self._pending() | changes)
         self.list.update(self.data.again([segment.id]))
         self._load()
         if advance:
@@ -159,6 +160,10 @@ class ReviewModel:
                 self._next_open()
             case "good" | "bad" | "star" | "unreviewed":
                 self._judge({"verdict": command}, advance=command != "unreviewed")
+            case "wrecked_bad":
+                self._all_bad(listed.wrecked, "wrecked start")
+            case "listed_bad":
+                self._all_bad([s for s in listed.shown if s.verdict == "unreviewed"], "open segment")
             case "undo":
                 self._undo()
             case "play":
@@ -193,6 +198,17 @@ class ReviewModel:
                     self._leaving = True  # asked again, it ends whether the trim could be written or not
                     self._keep_trim()
                 self.over = True
+
+    def _all_bad(self, segments: list[Segment], name: str) -> None:
+        if not segments:
+            self.message = f"There is no {name} in this list."
+            return
+        self._keep_trim()
+        ids = [s.id for s in segments]
+        self.data.label(ids, {"verdict": "bad"})
+        self.list.update(self.data.again(ids))
+        self._load()
+        self.message = f"{number_of(len(ids), name)} judged bad. Z takes that back."
 
     def _next_open(self) -> None:
         index = self.list.next_open

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
+from data.demos import wrecked_start
 from data.records import VERDICTS, Segment
 
 SORTS = ("priority", "newest", "different")
@@ -15,12 +16,14 @@ class SegmentList:
     """Segments by number in ``all``; those listed in ``shown``, of which ``index`` is selected.
 
     ``difference`` says how far the human drove from what the agent would have done; it is asked only where the order needs it.
+    ``why_not`` says why a segment is not learned from, "" where it is.
     """
 
     def __init__(
         self,
         segments: Iterable[Segment],
         difference: Callable[[Segment], float],
+        why_not: Callable[[Segment], str] = lambda segment: "",
         *,
         corner: str | None = None,
         verdict: str | None = None,
@@ -30,7 +33,7 @@ class SegmentList:
         self.corner, self.verdict, self.sort = corner, verdict, sort
         self.shown: list[Segment] = []
         self.index = 0
-        self._difference = difference
+        self._difference, self._why_not = difference, why_not
         self._differences: dict[int, float] = {}
         self.arrange()
 
@@ -46,15 +49,20 @@ class SegmentList:
 
     @property
     def open(self) -> int:
-        """How many of the listed segments are not judged yet."""
-        return sum(s.verdict == "unreviewed" for s in self.shown)
+        """How many of the listed segments are not judged yet. Wrecked starts need no verdict."""
+        return sum(_is_open(s) for s in self.shown)
+
+    @property
+    def wrecked(self) -> list[Segment]:
+        """The listed wrecked starts without a verdict."""
+        return [s for s in self.shown if s.verdict == "unreviewed" and wrecked_start(s)]
 
     @property
     def next_open(self) -> int | None:
         """Where the next other segment without a verdict is, from here to the end and on from the top."""
         count = len(self.shown)
         ahead = ((self.index + step) % count for step in range(1, count))
-        return next((k for k in ahead if self.shown[k].verdict == "unreviewed"), None)
+        return next((k for k in ahead if _is_open(self.shown[k])), None)
 
     def select(self, index: int) -> None:
         """Select a row, or the nearest one that the list has."""
@@ -102,4 +110,16 @@ class SegmentList:
             return (-segment.id,)
         if self.sort == "different":
             return (-self._differences.get(segment.id, 0.0), -segment.id)
-        return (segment.verdict != "unreviewed", -segment.priority, -segment.id)
+        return (segment.verdict != "unreviewed", wrecked_start(segment), -segment.priority, self._rank(segment), -segment.id)
+
+    def _rank(self, segment: Segment) -> int:
+        """Return how soon a segment should be looked at: where the agent may learn a mistake first, what it ignores last."""
+        if self._why_not(segment):
+            return 4
+        if segment.kind == "lap":
+            return 3
+        return 0 if segment.outcome == "failed" else 1 if segment.interrupted or segment.outcome != "cleared" else 2
+
+
+def _is_open(segment: Segment) -> bool:
+    return segment.verdict == "unreviewed" and not wrecked_start(segment)

@@ -95,7 +95,7 @@ class Timeline:
                 pygame.draw.line(sheet, theme.FAINT, (area.left, area.centery), (area.right - 1, area.centery))
             beside = pygame.Rect(0, area.top, area.left - pen.px(6), area.h)
             inner.put(f"row_{number}", label, beside, anchor="midleft")
-            _curve(inner, area, proposed, [theme.AGENT] * len(drive), 1)
+            _curve(inner, area, proposed, [theme.AGENT] * len(drive), 1, dashed=True)
             colours = [theme.HUMAN if h else theme.AGENT for h in drive.human.tolist()]
             if label in ("speed", "risk"):
                 colours = [theme.mix(c, theme.TEXT, 0.35) for c in colours]
@@ -109,11 +109,13 @@ class Timeline:
 
 
 def _curve(
-    pen: Pen, area: pygame.Rect, values: NDArray[np.float64], colours: list[theme.Colour], width: int
+    pen: Pen, area: pygame.Rect, values: NDArray[np.float64], colours: list[theme.Colour], width: int, *, dashed: bool = False
 ) -> None:
     ys = area.bottom - pen.px(3) - np.clip(values, 0.0, 1.0) * (area.h - 2 * pen.px(3))
     xs = area.left + np.arange(len(values)) * area.w / max(1, len(values) - 1)
     for k in np.flatnonzero(np.isfinite(ys[:-1]) & np.isfinite(ys[1:])):
+        if dashed and k % 4 > 1:
+            continue
         pygame.draw.aaline(pen.surface, colours[k], (xs[k], ys[k]), (xs[k + 1], ys[k + 1]), width)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pygame
 
+from data.demos import wrecked_start
 from takeover_ui import theme
 from takeover_ui.review import widgets
 from takeover_ui.review.compare import figures, in_words
@@ -58,7 +59,7 @@ class ReviewView:
             text = "Nothing to judge here. Loosen the filters (C, V), or take over in a session."
             pen.text("empty", text, middle.center, 26, theme.MUTED, width=middle.w - pen.px(40), anchor="center")
             below = pygame.Rect(right.left, pen.px(300), right.w, area.h - pen.px(312))
-            widgets.keys(pen, self.pad, below.inflate(-2 * pen.px(16), 0))
+            self._keys(pen, below.inflate(-2 * pen.px(16), 0))
         else:
             split = round(middle.h * 0.62)
             self.plan.draw(pen, pygame.Rect(middle.left, 0, middle.w, split), detail, model.trim, model.position)
@@ -73,7 +74,7 @@ class ReviewView:
             pen.text("message", model.message, box.center, 24, theme.WARNING, width=box.w - pen.px(24), anchor="center")
         if model.menu is not None:
             options = widgets.menu(pen, middle, model.menu)
-            self.hits += [Hit(line, command="choose", row=number) for number, line in enumerate(options)]
+            self.hits += [Hit(place, command="choose", row=number) for place, number in options]
         return pen.marks
 
     def _list(self, pen: Pen, rect: pygame.Rect, model: ReviewModel) -> None:
@@ -86,10 +87,13 @@ class ReviewView:
             "corner": listed.corner or "all corners",
             "verdict": listed.verdict or "all verdicts",
             "sort": listed.sort,
+            "menu": "…",
         }
-        width = (rect.w - 2 * pad - 2 * pen.px(6)) // 3
+        width, last = (rect.w - 2 * pad - 3 * pen.px(6)) * 3 // 10, pen.px(26)
         for number, (command, text) in enumerate(chips.items()):
             chip = pygame.Rect(pad + number * (width + pen.px(6)), pen.px(44), width, pen.px(26))
+            if command == "menu":
+                chip = pygame.Rect(rect.right - pad - last, chip.top, last, chip.h)
             pen.box(chip, theme.CARD, 8)
             pen.text(f"chip_{command}", text, chip.center, 19, theme.MUTED, width=chip.w - pen.px(8), anchor="center")
             self.hits.append(Hit(chip, command=command))
@@ -108,7 +112,7 @@ class ReviewView:
     def _row(self, pen: Pen, row: pygame.Rect, segment: Segment, why_not: str) -> None:
         widgets.verdict_sign(pen, (row.left + pen.px(26), row.centery), segment.verdict)
         left, width = row.left + pen.px(46), row.w - pen.px(60)
-        name = segment.corner or ("lap" if segment.kind == "lap" else "takeover")
+        name = segment.corner or ("wrecked start" if wrecked_start(segment) else segment.kind)
         at = (row.right - pen.px(14), row.top + pen.px(5))
         time = pen.text("row_time", f"{segment.seconds:.1f} s", at, 21, theme.TEXT, anchor="topright")
         pen.text("row_name", name, (left, row.top + pen.px(5)), 22, theme.TEXT, width=time.left - left - pen.px(8))
@@ -130,6 +134,7 @@ class ReviewView:
         self.hits.append(Hit(button, command="play"))
         at = (button.right + pen.px(12), rect.centery)
         speed = pen.text("speed", f"{model.speed:g}×", at, 24, theme.TEXT, anchor="midleft")
+        self.hits.append(Hit(speed, command="faster"))
         segment, steps = detail.segment, detail.drive.t
         now = (steps[min(int(model.position), len(steps) - 1)] - segment.start) / segment.hz if len(steps) else 0.0
         at = (speed.right + pen.px(20), rect.centery)
@@ -173,7 +178,10 @@ class ReviewView:
                 row.w = round(width * 0.70)
                 pen.put("figure_human", mine, row, 19, theme.HUMAN, "topright", most)
             top += pen.px(22) * len(table)
-        widgets.keys(pen, self.pad, pygame.Rect(left, top + pen.px(12), width, rect.bottom - top - pen.px(24)))
+        self._keys(pen, pygame.Rect(left, top + pen.px(12), width, rect.bottom - top - pen.px(24)))
+
+    def _keys(self, pen: Pen, rect: pygame.Rect) -> None:
+        self.hits += [Hit(place, command=command) for place, command in widgets.keys(pen, self.pad, rect)]
 
     def _compared(self, detail: Detail) -> tuple[list[str], list[tuple[str, str, str]]]:
         """Return sentences and a table, kept while the same segment is looked at."""

@@ -14,32 +14,38 @@ if TYPE_CHECKING:
     from takeover_ui.review.menu import Menu
 
 VERDICT_COLOUR = {"unreviewed": theme.FAINT, "good": theme.GOOD, "bad": theme.ERROR, "star": theme.HUMAN}
-KEYBOARD_HINTS = (
-    ("G  B  S", "good, bad, star"),
-    ("Up Down", "choose"),
-    ("N", "next open"),
-    ("Space", "play, pause"),
-    ("Left Right", "step by step"),
-    ("-  +", "speed"),
-    ("[  ]", "trim the start"),
-    (",  .", "trim the end"),
-    ("PgUp PgDn", "priority"),
-    ("T  M", "tag, note"),
-    ("Z", "undo"),
-    ("C  V  O", "corner, verdict, order"),
-    ("Esc", "end"),
+Hint = tuple[tuple[tuple[str, str], ...], str]
+"""Keys or buttons with their commands, and what they do in words. Without a command they cannot be clicked on."""
+KEYBOARD_HINTS: tuple[Hint, ...] = (
+    ((("G", "good"), ("B", "bad"), ("S", "star")), "good, bad, star"),
+    ((("X", "unreviewed"), ("Z", "undo")), "no verdict, undo"),
+    ((("Up", "previous"), ("Down", "next")), "choose"),
+    ((("N", "next_open"),), "next open"),
+    ((("A", "wrecked_bad"),), "wrecked starts: bad"),
+    ((("Space", "play"),), "play, pause"),
+    ((("Left", "step_back"), ("Right", "step_on")), "step by step"),
+    ((("-", "slower"), ("+", "faster")), "speed"),
+    ((("[", "start_out"), ("]", "start_in")), "trim the start"),
+    (((",", "stop_in"), (".", "stop_out")), "trim the end"),
+    ((("PgUp", "more"), ("PgDn", "less")), "priority"),
+    ((("T", "tag"), ("M", "note")), "tag, note"),
+    ((("C", "corner"), ("V", "verdict"), ("O", "sort")), "corner, verdict, order"),
+    ((("Tab", "menu"), ("Esc", "quit")), "all there is, end"),
 )
-PAD_HINTS = (
-    ("A  B  Y", "good, bad, star"),
-    ("D-pad up down", "choose"),
-    ("X", "next open"),
-    ("Start", "play, pause"),
-    ("D-pad left right", "step by step"),
-    ("LB RB", "speed"),
-    ("LT + D-pad", "trim the start"),
-    ("RT + D-pad", "trim the end"),
-    ("Back", "undo"),
-    ("left stick", "tag, note, filters, end"),
+PAD_HINTS: tuple[Hint, ...] = tuple(
+    (((buttons, ""),), text)
+    for buttons, text in (
+        ("A  B  Y", "good, bad, star"),
+        ("D-pad up down", "choose"),
+        ("X", "next open"),
+        ("Start", "play, pause"),
+        ("D-pad left right", "step by step"),
+        ("LB RB", "speed"),
+        ("LT + D-pad", "trim the start"),
+        ("RT + D-pad", "trim the end"),
+        ("Back", "undo"),
+        ("left stick", "all there is"),
+    )
 )
 MENU_NAMES = {
     "star": "star",
@@ -51,6 +57,8 @@ MENU_NAMES = {
     "corner": "next corner",
     "verdict": "next verdict",
     "sort": "next order",
+    "wrecked_bad": "wrecked starts: bad",
+    "listed_bad": "all open ones listed: bad",
     "undo": "undo",
     "quit": "end the review",
     "": "no note",
@@ -65,25 +73,39 @@ def paragraph(pen: Pen, name: str, text: str, left: int, top: int, width: int, c
     return top + pen.px(3)
 
 
-def keys(pen: Pen, pad: bool, rect: pygame.Rect) -> None:
-    """Show which keys or buttons do what, from the bottom of ``rect`` up; nothing where there is no room."""
-    hints = PAD_HINTS if pad else KEYBOARD_HINTS
-    step = min(pen.px(22), rect.h // len(hints))
+def keys(pen: Pen, pad: bool, rect: pygame.Rect) -> list[tuple[pygame.Rect, str]]:
+    """Show which keys or buttons do what, from the bottom of ``rect`` up, and nothing where there is no room.
+
+    Returns (place, command) of each key that can be clicked on.
+    """
+    hints, places = PAD_HINTS if pad else KEYBOARD_HINTS, []
+    step = min(pen.px(23), rect.h // len(hints))
     if step < pen.px(12):
-        return
-    size = min(19.0, step / pen.scale - 1)
-    top = rect.bottom - step * len(hints)
-    for number, (key, text) in enumerate(hints):
-        y = top + number * step
-        pen.text("key", key, (rect.left, y), size, theme.TEXT, width=round(rect.w * 0.40))
-        pen.text("key_does", text, (rect.left + round(rect.w * 0.42), y), size, theme.MUTED, width=round(rect.w * 0.58))
+        return []
+    size = min(19.0, step / pen.scale - 3)
+    top, split, gap = rect.bottom - step * len(hints), round(rect.w * 0.42), pen.px(4)
+    for number, (labels, text) in enumerate(hints):
+        left, middle = rect.left, top + number * step + step // 2
+        each = (split - gap * len(labels)) // len(labels)
+        for key, command in labels:
+            if command:
+                cap = pygame.Rect(left, 0, min(each, theme.measure(key, pen.px(size))[0] + pen.px(12)), step - pen.px(3))
+                cap.centery = middle
+                pen.box(cap, theme.CARD, 5)
+                pen.text("key", key, cap.center, size, theme.TEXT, width=cap.w - 2, anchor="center")
+                places.append((cap, command))
+                left = cap.right + gap
+            else:
+                pen.text("key", key, (left, middle), size, theme.TEXT, width=split - gap, anchor="midleft")
+        pen.text("key_does", text, (rect.left + split, middle), size, theme.MUTED, width=rect.w - split, anchor="midleft")
+    return places
 
 
-def menu(pen: Pen, area: pygame.Rect, menu: Menu) -> list[pygame.Rect]:
-    """Draw a menu in the middle of ``area``; returns where its options are."""
+def menu(pen: Pen, area: pygame.Rect, menu: Menu) -> list[tuple[pygame.Rect, int]]:
+    """Draw a menu in the middle of ``area``; returns (place, index) of its options, -1 being the text that is typed."""
     lines = []
     typing = menu.kind != "menu"
-    row = pen.px(34)
+    row = min(pen.px(34), (area.h - pen.px(70)) // (len(menu.options) + typing))
     box = pygame.Rect(0, 0, pen.px(360), row * len(menu.options) + pen.px(56) + (row if typing else 0))
     box.center = area.center
     pen.box(box, theme.INK, 12)
@@ -96,6 +118,7 @@ def menu(pen: Pen, area: pygame.Rect, menu: Menu) -> list[pygame.Rect]:
         field_rect = pygame.Rect(box.left + pen.px(14), top, box.w - pen.px(28), row - pen.px(4))
         pen.box(field_rect, theme.CARD if menu.index >= 0 else theme.TRACK, 6)
         shown = menu.text + ("|" if menu.index < 0 else "") or "type, or choose"
+        lines.append((field_rect, -1))
         pen.put("menu_text", shown, field_rect.inflate(-2 * pen.px(8), 0), 22, theme.TEXT, "midleft")
         top += row
     for number, option in enumerate(menu.options):
@@ -105,7 +128,7 @@ def menu(pen: Pen, area: pygame.Rect, menu: Menu) -> list[pygame.Rect]:
         colour = theme.INK if number == menu.index else theme.TEXT
         text = MENU_NAMES.get(option, option) if menu.kind != "tag" else option
         pen.put("menu_option", text, line.inflate(-2 * pen.px(10), 0), 23, colour, "midleft")
-        lines.append(line)
+        lines.append((line, number))
     return lines
 
 

@@ -47,7 +47,7 @@ def place(options: WindowOptions, screen: tuple[int, int]) -> tuple[int, int, in
     size = options.overlay if options.overlay != "off" else "full"
     width, height = overlay.DESIGN[size]
     height += notices.HEIGHT[size]
-    scale = min(2.5, max(0.6, screen[1] / 1080)) * (1.0 if size != "bar" else 1.2)
+    scale = min(2.5, max(0.6, screen[1] / 1080)) * (1.0 if size != "bar" else 1.2) * options.arrangement.scale
     scale = min(scale, (screen[0] - 2 * _MARGIN) / width, (screen[1] - 2 * _MARGIN) / height)
     corners = ("top_right", "top_left", "bottom_right", "bottom_left")
     order = (options.corner, *(c for c in corners if c != options.corner))

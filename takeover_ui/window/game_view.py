@@ -1,7 +1,7 @@
 """The track from above with the car in the middle of things: what the player of the embedded game drives by.
 
-The camera turns with the car (its own left is always left) and looks further ahead the faster it goes. A small map in
-a corner keeps north up and shows the whole track, where the car is and where past episodes failed.
+The camera turns with the car (its own left is always left) and looks further ahead the faster it goes. Neither the small
+map in a corner nor the names of corners ever lie over the road.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from takeover_ui import theme
-from takeover_ui.geometry import Plan, Ribbon, ribbon
+from takeover_ui import signs, theme
+from takeover_ui.overlay import track_map
+from takeover_ui.overlay.arrangement import Place
 from takeover_ui.theme import Mark
 from takeover_ui.view import Scene, View
 
@@ -58,17 +59,20 @@ class GameView:
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
-        self.road: Ribbon = ribbon(scene.points, scene.half_width)
+        self.road = track_map.road_of(scene)
         self.camera = Camera()
         self._in_corner = np.zeros(len(self.road.s), dtype=bool)
         for _, from_m, to_m in scene.corners:
             self._in_corner[self.road.between(from_m, to_m)] = True
         self._kerb = _grow(np.abs(self.road.curvature) > _KERB_FROM, 3)
-        self._map_key: tuple[object, ...] | None = None
+        self._map_shown = True
 
-    def draw(self, surface: pygame.Surface, view: View, now: float) -> list[Mark]:
+    def draw(
+        self, surface: pygame.Surface, view: View, now: float, *, with_map: bool = True, map_place: Place | None = None
+    ) -> list[Mark]:
         """Draw the view over the whole of ``surface`` and return what was drawn where.
 
+        ``with_map``: the small map, too; ``map_place``: where the player wants it, else in the lower left corner.
         ``now`` is the frame's time (``time.perf_counter``): the car is moved on to it from the newest state, so that 20 states
         a second look smooth.
         """
@@ -85,9 +89,8 @@ class GameView:
         self._draw_corner_names(pen, area)
         at = self.camera.pixels(np.array([[pose.x, pose.y]]))[0]
         pen.mark("car", pygame.Rect(float(at[0]) - 12, float(at[1]) - 12, 24, 24))
-        side = round(min(area.h * 0.30, area.w * 0.26))
-        if side >= 60:
-            self._draw_map(pen, view, area, side)
+        if with_map:
+            self._draw_map(pen, view, area, map_place)
         return pen.marks
 
     def _visible(self, area: pygame.Rect) -> NDArray[np.intp]:
@@ -110,7 +113,7 @@ class GameView:
 
     def _draw_road(self, surface: pygame.Surface, visible: NDArray[np.intp]) -> None:
         left, right = self.camera.pixels(self.road.left), self.camera.pixels(self.road.right)
-        middle = self.camera.pixels(self.road.middle)
+        self._middle = middle = self.camera.pixels(self.road.middle)
         width = max(2, round(self.camera.scale * 0.45))
         for i in visible:
             colour = theme.ROAD_CORNER if self._in_corner[i] else theme.ROAD
@@ -136,20 +139,21 @@ class GameView:
                 pygame.draw.aaline(surface, theme.mix(theme.ROAD_CORNER, theme.TEXT, 0.55), left[i], right[i], 2)
 
     def _draw_trails(self, surface: pygame.Surface, area: pygame.Rect, view: View) -> None:
-        """Draw past lines; the older, the fainter."""
-        wide = max(2, round(self.camera.scale * 0.28))
+        """Draw past lines, the agent's dashed; the older, the fainter."""
+        wide = max(2.0, self.camera.scale * 0.28)
         low, high = np.array(area.topleft) - 40, np.array(area.bottomright) + 40
-        both = (view.agent_trails, theme.AGENT, wide), (view.human_trails, theme.HUMAN, wide + 1)
-        for trails, colour, width in both:
+        both = (view.agent_trails, theme.AGENT, True), (view.human_trails, theme.HUMAN, False)
+        for trails, colour, dashed in both:
             for age, trail in enumerate(reversed(trails)):
                 if len(trail) < 2:
                     continue
                 pixels = self.camera.pixels(trail)
-                within = (pixels > low) & (pixels < high)
-                inside = within[:, 0] & within[:, 1]
+                inside = ((pixels > low) & (pixels < high)).all(axis=1)
                 shade = theme.mix(theme.ROAD, colour, max(0.25, 0.8 - 0.15 * age))
-                for i in np.flatnonzero(inside[:-1] & inside[1:]):
-                    pygame.draw.aaline(surface, shade, pixels[i], pixels[i + 1], width)
+                if dashed:
+                    inside &= np.arange(len(trail)) % 6 < 4
+                for stretch in _stretches(inside):
+                    signs.line(surface, shade, pixels[stretch], wide + 1)
 
     def _draw_car(self, surface: pygame.Surface, view: View) -> None:
         grow = max(1.0, 30 / (self.camera.scale * _CAR_LENGTH))  # never smaller than can be seen
@@ -175,54 +179,43 @@ class GameView:
         pygame.draw.aalines(surface, outline, True, pixels)
 
     def _draw_corner_names(self, pen: theme.Pen, area: pygame.Rect) -> None:
-        """Name each corner on a small tag outside its apex."""
+        """Name each corner on a small tag outside its apex, clear of the road."""
+        gap = pen.px(10)
         for name, from_m, to_m in self.scene.corners:
-            at = self.road.beside_apex(from_m, to_m, self.scene.half_width + 4.0)
-            x, y = self.camera.pixels(at[None])[0]
-            box = pygame.Rect((0, 0), theme.measure(name, pen.px(24))).inflate(pen.px(20), pen.px(12))
+            at = np.stack([self.road.beside_apex(from_m, to_m, metres) for metres in (0.0, self.scene.half_width + 1.0)])
+            apex, edge = self.camera.pixels(at)
+            box = pygame.Rect((0, 0), theme.measure(name, pen.px(28))).inflate(pen.px(20), pen.px(12))
+            outwards = (edge - apex) / max(float(np.hypot(*(edge - apex))), 1e-9)
+            reach = abs(outwards[0]) * box.w / 2 + abs(outwards[1]) * box.h / 2 + gap
+            x, y = edge + outwards * reach
             box.center = round(x), round(y)
-            if not area.inflate(-pen.px(8), -pen.px(8)).contains(box):
+            if not area.inflate(-pen.px(8), -pen.px(8)).contains(box) or self._covers_road(box):
                 continue
             pen.box(box, theme.CARD, 8)
             pygame.draw.rect(pen.surface, theme.FAINT, box, width=1, border_radius=pen.px(8))
-            pen.text("corner", name, box.center, 24, theme.TEXT, anchor="center")
+            pen.text("corner", name, box.center, 28, theme.TEXT, anchor="center")
 
-    def _draw_map(self, pen: theme.Pen, view: View, area: pygame.Rect, side: int) -> None:
-        """Draw the whole track in the lower left corner, north up."""
-        key = (side, view.failures[-64:], len(view.failures))
-        if key != self._map_key:
-            self._map_key = key
-            self._map, self._plan = render_map(self.scene, self.road, view.failures, side)
-        rect = self._map.get_rect(bottomleft=(area.left + pen.px(18), area.bottom - pen.px(18)))
-        pen.surface.blit(self._map, rect)
-        pen.mark("map", rect)
-        at = rect.topleft + self._plan.at(np.array([view.x, view.y]))
-        pygame.draw.aacircle(pen.surface, theme.INK, at, pen.px(8))
-        pygame.draw.aacircle(pen.surface, theme.DRIVER[view.driver], at, pen.px(6))
+    def _draw_map(self, pen: theme.Pen, view: View, area: pygame.Rect, place: Place | None) -> None:
+        """Draw the whole track, north up, while the road does not pass there."""
+        side = round(min(area.h * 0.30, area.w * 0.26) * (1.0 if place is None else place[2]))
+        if side < 40:
+            return
+        rect = track_map.fitting(self.scene, pygame.Rect(0, 0, side, side))
+        if place is None:
+            rect.bottomleft = area.left + pen.px(18), area.bottom - pen.px(18)
+        else:
+            rect.center = round(place[0] * area.w), round(place[1] * area.h)
+            rect.clamp_ip(area)
+        near = rect if self._map_shown else rect.inflate(2 * pen.px(60), 2 * pen.px(60))  # else it would come and go
+        self._map_shown = not self._covers_road(near)
+        if self._map_shown:
+            track_map.draw(pen, rect, view)
 
-
-def render_map(scene: Scene, road: Ribbon, failures: tuple[float, ...], side: int) -> tuple[pygame.Surface, Plan]:
-    """Return the small map and where things lie on it.
-
-    It is drawn four times as large and scaled down, which makes all its edges smooth.
-    """
-    fine, pad = 4, 0.10
-    low, high = road.middle.min(axis=0), road.middle.max(axis=0)
-    span = np.maximum(high - low, 1.0)
-    scale = side * (1 - 2 * pad) / float(span.max())
-    size = np.maximum(np.ceil(span * scale + 2 * pad * side), side * 0.4).astype(int)
-    plan = Plan((low + high) / 2, size, scale)
-    big = pygame.Surface(size * fine, pygame.SRCALPHA)
-    pygame.draw.rect(big, (*theme.PANEL, 215), big.get_rect(), border_radius=side * fine // 16)
-    middle = plan.at(road.middle, fine)
-    width = max(3 * fine, round(2 * scene.half_width * scale * fine * 0.8))
-    _round_line(big, theme.TRACK, middle, width)
-    for _, from_m, to_m in scene.corners:
-        _round_line(big, theme.mix(theme.TRACK, theme.TEXT, 0.45), middle[road.between(from_m, to_m)], width)
-    for progress in failures[-200:]:
-        pygame.draw.circle(big, theme.HEAT, plan.at(road.at(progress), fine), fine * side / 75)
-    _round_line(big, theme.TEXT, middle[[0, 0]], width)
-    return pygame.transform.smoothscale(big, size), plan
+    def _covers_road(self, box: pygame.Rect) -> bool:
+        """Tell whether a box (pixels) touches the road."""
+        away = np.maximum(np.maximum(box.topleft - self._middle, self._middle - box.bottomright), 0.0)
+        reach = (self.scene.half_width + self.road.s[1]) * self.camera.scale
+        return bool((np.hypot(away[:, 0], away[:, 1]) < reach).any())
 
 
 def predicted(view: View, now: float) -> View:
@@ -238,10 +231,10 @@ def predicted(view: View, now: float) -> View:
     )
 
 
-def _round_line(surface: pygame.Surface, colour: theme.Colour, points: NDArray[np.float64], width: int) -> None:
-    pygame.draw.lines(surface, colour, False, points, width)
-    for point in points:
-        pygame.draw.circle(surface, colour, point, width / 2)
+def _stretches(mask: NDArray[np.bool_]) -> list[slice]:
+    """Return where a mask is True without a break."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]])))
+    return [slice(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
 def _grow(mask: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:

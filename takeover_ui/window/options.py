@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from takeover_ui.overlay.arrangement import Arrangement
 
 KEYS = ("left", "right", "up", "down", "space", "escape", "return", "backspace", "tab", "f11", *"prsadw123")
 """The keys that the session can read, by name; entry *i* of the shared counters belongs to key *i*."""
@@ -25,5 +27,7 @@ class WindowOptions:
     """x, y, width, height of a part of the screen that an image observation captures: an overlay never covers it."""
     keys_anywhere: bool = False
     """An overlay over another game: keys count whichever window has the focus."""
+    arrangement: Arrangement = field(default_factory=Arrangement)
+    """Where the gauges are, how large, and which are off."""
     video: str | None = None
     """SDL's video driver; None takes the system's (a ``dummy`` one that the session uses for its pads is not inherited)."""

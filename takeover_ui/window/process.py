@@ -130,6 +130,9 @@ class _Loop:
                 self.screen.toggle_fullscreen()
             elif down and name == "escape" and (self.view is None if self.card is None else self.card.closes):
                 self.running = False  # no one reads the keys yet, or any more
+        elif event.type in (pygame.MOUSEBUTTONDOWN, pygame.MOUSEBUTTONUP, pygame.MOUSEMOTION, pygame.MOUSEWHEEL):
+            if (arrangement := self.screen.mouse(event)) is not None:
+                self.pipe.send(arrangement)
         elif event.type == pygame.WINDOWFOCUSLOST and not self.keys_anywhere:
             for number in range(len(self.counts)):  # a key that is released elsewhere must not stay down here
                 self.counts[number] += self.counts[number] & 1

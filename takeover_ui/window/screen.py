@@ -1,81 +1,27 @@
-"""The picture of the whole window: game view, overlay beside or over it, banner, frame."""
+"""The real window: what it shows, its sizes, full screen."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
 import pygame
 
 from takeover_ui import theme
-from takeover_ui.overlay import banner, card, notices, overlay
+from takeover_ui.overlay import card
+from takeover_ui.overlay.arrangement import Arrangement
 from takeover_ui.overlay.overlay import Size
 from takeover_ui.overlay.texts import LANGUAGES
 from takeover_ui.theme import Mark, Pen
 from takeover_ui.view import Card, View
-from takeover_ui.window.game_view import GameView
+from takeover_ui.window.arranging import Arranging
+from takeover_ui.window.composer import Composer
 
 if TYPE_CHECKING:
     from takeover_ui.window.options import WindowOptions
 
 _SMALLEST = (320, 200)
 _RAISE_S = 2.0
-
-
-class Composer:
-    """Lays out and draws one frame on any surface."""
-
-    def __init__(self, *, game_view: bool = True, size: Size | None = "full", language: str = "en") -> None:
-        self.game_view, self.size, self.language = game_view, size, language
-        self._view: GameView | None = None
-
-    def layout(self, area: pygame.Rect) -> tuple[pygame.Rect, pygame.Rect | None]:
-        """Return the game's rectangle and the overlay's (None when it is off). A floating one leaves room below it for words."""
-        if not self.game_view:
-            drawn, told = overlay.DESIGN[self.size or "full"][1], notices.HEIGHT[self.size or "full"]
-            return pygame.Rect(0, 0, 0, 0), pygame.Rect(0, 0, area.w, round(area.h * drawn / (drawn + told)))
-        if self.size is None:
-            return area, None
-        width, height = overlay.DESIGN[self.size]
-        if self.size == "full":
-            edge = round(overlay.FRAME * min(area.h / 720, area.w / 1280))  # the frame must not eat the column's margin
-            panel = min(round(width * area.h / height), round(area.w * 0.42))
-            left = area.w - panel - edge
-            return pygame.Rect(0, 0, left, area.h), pygame.Rect(left, 0, panel, area.h)
-        if self.size == "bar":
-            strip = min(round(height * area.w / width), round(area.h * 0.12))
-            return pygame.Rect(0, strip, area.w, area.h - strip), pygame.Rect(0, 0, area.w, strip)
-        scale = min(area.h / 720, area.w / 900)
-        card = pygame.Rect(0, 0, round(width * scale), round(height * scale))
-        card.topright = area.right - round(18 * scale), area.top + round(18 * scale)
-        return area, card
-
-    def draw(self, surface: pygame.Surface, view: View, now: float | None = None) -> list[Mark]:
-        """Draw a frame for ``now`` (``time.perf_counter``; None: the view's time); return what was drawn where, in pixels."""
-        game, panel = self.layout(surface.get_rect())
-        marks: list[Mark] = []
-
-        def add(drawn: list[Mark], area: pygame.Rect) -> None:
-            marks.extend(replace(mark, rect=mark.rect.move(area.topleft)) for mark in drawn)
-
-        if game.w > 0 and game.h > 0:
-            if self._view is None or self._view.scene is not view.scene:
-                self._view = GameView(view.scene)
-            part = surface.subsurface(game)
-            drawn = self._view.draw(part, view, view.at if now is None else now)
-            taken = max((m.rect.right for m in drawn if m.name == "map"), default=0)
-            if panel is not None and game.colliderect(panel):
-                part = surface.subsurface(pygame.Rect(0, 0, panel.left, game.h))
-            add(drawn + banner.draw(part, view, language=self.language, bottom_inset=taken), game)
-        if panel is not None and panel.w > 0 and panel.h > 0:
-            add(overlay.draw(surface.subsurface(panel), view, self.size or "full", language=self.language), panel)
-        if not self.game_view and panel is not None:
-            below = pygame.Rect(0, panel.bottom, surface.get_width(), surface.get_height() - panel.bottom)
-            add(notices.draw(surface.subsurface(below), view, self.size or "full"), below)
-        scale = min(surface.get_height() / 720, surface.get_width() / 1280) if self.game_view else 0.5
-        overlay.frame(surface, view, scale)
-        return marks
 
 
 def tell(surface: pygame.Surface, texts: Sequence[str]) -> list[Mark]:
@@ -99,7 +45,10 @@ class Screen:
         pygame.font.init()
         pygame.display.set_caption(options.title)
         size = None if options.overlay == "off" else options.overlay
-        self.composer = Composer(game_view=options.game_view, size=size, language=options.language)
+        self.composer = Composer(
+            game_view=options.game_view, size=size, language=options.language, arrangement=options.arrangement
+        )
+        self.arranging = Arranging(self.composer)
         self._fullscreen = False
         self._windowed: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))  # size and place before full screen
         self._raised = 0.0
@@ -119,6 +68,7 @@ class Screen:
         self.composer.draw(surface, view, now)
         if words is not None:
             card.draw(surface, words)
+        self.arranging.draw(surface, LANGUAGES[self.options.language])
         pygame.display.flip()
         if not self.options.game_view and now - self._raised > _RAISE_S:
             from takeover_ui.window.floating import stay_on_top
@@ -142,6 +92,13 @@ class Screen:
         if surface is None or surface.get_width() < _SMALLEST[0] // 2 or surface.get_height() < 16:
             return None
         return surface
+
+    def mouse(self, event: pygame.event.Event) -> Arrangement | None:
+        """Take in what the mouse does over the gauges; returns the arrangement where it has changed."""
+        surface = pygame.display.get_surface()
+        if not self.options.game_view or surface is None or not self.arranging.event(event, surface.get_rect()):
+            return None
+        return self.composer.arrangement
 
     def next_size(self) -> None:
         """Go on to the overlay's next size; after the bar it is off, then full again."""

@@ -13,10 +13,12 @@ import os
 import pickle
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from data.errors import DeviceError
+from takeover_ui.overlay.arrangement import Arrangement
 from takeover_ui.view import Card, Level, Scene, View
 from takeover_ui.window.newest_value import Slot
 from takeover_ui.window.options import KEYS, WindowOptions
@@ -31,6 +33,8 @@ class Window:
         from takeover_ui.window import process
 
         self.options = options or WindowOptions()
+        self.remember: Callable[[Arrangement], None] = lambda arrangement: None
+        """Called on a thread of the window's own when the player has arranged the gauges in another way."""
         context = multiprocessing.get_context("spawn")
         # An odd count: the key is down. A count that moved on by more than the state tells: it was pressed in between.
         self._counts: Any = context.RawArray("L", len(KEYS))
@@ -171,9 +175,10 @@ class Window:
                 return
 
     def _watch_loop(self) -> None:
-        """Wait for the word that the window was closed, or for its process to end."""
+        """Pass on what should be remembered, until the window says that it was closed, or its process ends."""
         with contextlib.suppress(EOFError, OSError):
-            self._pipe.recv()
+            while (told := self._pipe.recv()) != "closed":
+                self.remember(told)
         self._over.set()
 
 

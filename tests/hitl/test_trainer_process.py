@@ -10,8 +10,8 @@ import pytest
 
 from data.store import Store
 from hitl import cli, trainer_process
-from hitl.commands.play import _ways_out
 from hitl.drivers.human import HumanDriver
+from hitl.drivers.wheel import ways_out
 from hitl.home import Home
 from hitl.pads.base import PadState
 from hitl.session.setup import SessionSetup
@@ -158,9 +158,9 @@ def test_the_player_is_told_which_keys_and_buttons_leave(home: Path) -> None:
     parts = (SimpleNamespace(map=SimpleNamespace(buttons={"quit": ("guide",)})), SimpleNamespace())
     wheel: Any = SimpleNamespace(pad=SimpleNamespace(parts=parts))
     keys: Any = SimpleNamespace(pad=SimpleNamespace())
-    assert _ways_out(wheel, window) == "Escape, guide or Ctrl+C"
-    assert _ways_out(keys, window) == "Escape or Ctrl+C"
-    assert _ways_out(None, None) == "Ctrl+C"
+    assert ways_out(wheel, window) == "Escape, guide or Ctrl+C"
+    assert ways_out(keys, window) == "Escape or Ctrl+C"
+    assert ways_out(None, None) == "Ctrl+C"
     beat(home, "training")
     texts: list[str] = []
     wait_for_laps(Rig(home, 3), lambda level, text: texts.append(text), lambda: False, "guide or Ctrl+C")  # type: ignore[arg-type]

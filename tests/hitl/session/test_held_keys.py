@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from hitl import arbiter
-from hitl.commands.play import player_pad
+from hitl.drivers.wheel import player_pad
 from hitl.home import Home
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions

@@ -8,14 +8,14 @@ from types import SimpleNamespace
 import pygame
 import pytest
 
-from hitl.commands.play import _sayer, _teller
 from hitl.pads.mapping import CONTROLLER, JOYSTICK
 from hitl.screens.session_screen import HINTS, pad_hint
+from hitl.screens.telling import sayer, teller
 from takeover_ui.overlay import notices, overlay, texts
 from takeover_ui.overlay.overlay import Size
 from takeover_ui.theme import Mark
 from takeover_ui.view import View
-from takeover_ui.window.screen import Composer
+from takeover_ui.window.composer import Composer
 from tests.support import sample_screens as samples
 from tests.takeover_ui.overlay.test_overlay import check
 
@@ -94,19 +94,19 @@ class Told:
 
 def test_over_another_game_warnings_come_in_the_terminal_too(capsys: pytest.CaptureFixture[str]) -> None:
     window = Told()
-    _teller(window, also_printed=True)("warning", WARNING)  # type: ignore[arg-type]
+    teller(window, also_printed=True)("warning", WARNING)  # type: ignore[arg-type]
     assert window.toasts == [("warning", WARNING)]
     assert WARNING in capsys.readouterr().out
-    _teller(window)("warning", WARNING)  # type: ignore[arg-type]
+    teller(window)("warning", WARNING)  # type: ignore[arg-type]
     assert capsys.readouterr().out == ""
 
 
 def test_a_line_that_stays_comes_over_another_game_in_the_terminal_too(capsys: pytest.CaptureFixture[str]) -> None:
     screen = SimpleNamespace(message="")
-    _sayer(screen, also_printed=True)("practice at hairpin: 1 of 2 through")  # type: ignore[arg-type]
+    sayer(screen, also_printed=True)("practice at hairpin: 1 of 2 through")  # type: ignore[arg-type]
     assert screen.message == "practice at hairpin: 1 of 2 through"
     assert capsys.readouterr().out == "practice at hairpin: 1 of 2 through\n"
-    _sayer(screen, also_printed=False)("practice at hairpin: 2 of 3 through")  # type: ignore[arg-type]
+    sayer(screen, also_printed=False)("practice at hairpin: 2 of 3 through")  # type: ignore[arg-type]
     assert screen.message == "practice at hairpin: 2 of 3 through"
     assert capsys.readouterr().out == ""
 

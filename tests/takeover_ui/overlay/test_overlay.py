@@ -10,7 +10,7 @@ import pytest
 from takeover_ui import theme
 from takeover_ui.overlay import banner, gauges, overlay, texts
 from takeover_ui.view import LapView, RecorderState, TrainerState, View
-from takeover_ui.window.screen import Composer
+from takeover_ui.window.composer import Composer
 from tests.support import sample_screens as samples
 
 
@@ -101,11 +101,11 @@ def test_nothing_is_cut_off_or_over_anything_else(
     surface = pygame.Surface((round(width * scale), round(height * scale)))
     view = situations()[situation]
     marks = overlay.draw(surface, view, size, language=language)
-    user_text = ("next_corner", "countdown", "store") if situation in ("three_actions", "disk_full", "large") else ()
+    user_text = ("next_corner", "countdown", "recording") if situation in ("three_actions", "disk_full", "large") else ()
     user_text += ("finding_0",) if size != "full" else ()  # the catalogue's words: a strip has no room for all of them
     check(marks, surface.get_rect(), user_text)
     names = {m.name for m in marks}
-    assert {"driver", "progress_band", "gauge_steer"} <= names
+    assert {"driver", "gauge_steer", "map" if size == "full" else "progress_band"} <= names
     assert next(m.text for m in marks if m.name == "driver") == texts.LANGUAGES[language][view.who]
 
 
@@ -115,7 +115,7 @@ def test_what_the_trainer_finds_is_shown_while_it_holds(size: overlay.Size) -> N
         surface = pygame.Surface(overlay.DESIGN[size])
         return " ".join(m.text for m in overlay.draw(surface, view, size) if m.name.startswith("finding"))
 
-    assert drawn(situations()["finding"]).startswith("! the critic ignores")
+    assert drawn(situations()["finding"]).startswith("the critic ignores")
     assert drawn(situations()["agent"]) == ""
     gone = replace(finding("the critic ignores actions"), alive=False)
     assert drawn(replace(situations()["finding"], trainer=gone)) == ""
@@ -125,11 +125,11 @@ def test_what_the_trainer_finds_is_shown_while_it_holds(size: overlay.Size) -> N
 def test_a_lap_shows_nothing_of_an_agent_or_of_takeovers(size: overlay.Size) -> None:
     def drawn(view: View) -> set[str]:
         marks = overlay.draw(pygame.Surface(overlay.DESIGN[size]), view, size)
-        return {m.name for m in marks} & {"legend_would", "label_risk", "risk_band", "takeovers", "your_help", "help_given"}
+        return {m.name for m in marks} & {"legend_agent", "label_risk", "risk_band", "help_given"}
 
     lap = situations()["lap"]
     assert drawn(lap) == set()
-    assert drawn(replace(lap, lap=False))
+    assert drawn(replace(lap, lap=False)) or size == "bar"
 
 
 @pytest.mark.parametrize("driver", ["agent", "human", "paused"])
@@ -187,7 +187,7 @@ def test_actions_show_what_is_done_and_what_the_agent_would_do() -> None:
     assert surface.get_at((gauge.left + gauge.w // 4, gauge.bottom - 4))[:3] == theme.TRACK
 
 
-@pytest.mark.parametrize("size", ["full", "compact", "bar"])
+@pytest.mark.parametrize("size", ["full", "compact"])
 def test_the_risk_is_drawn_as_far_as_it_goes_and_only_where_it_is_known(size: overlay.Size) -> None:
     def filled(risk: float | None) -> float:
         surface = pygame.Surface(overlay.DESIGN[size])
@@ -207,12 +207,13 @@ def test_the_risk_is_drawn_as_far_as_it_goes_and_only_where_it_is_known(size: ov
 
 def test_heat_lies_where_the_agent_failed() -> None:
     view = replace(samples.view("agent"), failures=(200.0,) * 9, progress=0.0)
-    surface = pygame.Surface(overlay.DESIGN["full"])
-    band = next(m.rect for m in overlay.draw(surface, view, "full") if m.name == "progress_band")
+    surface = pygame.Surface(overlay.DESIGN["compact"])
+    band = next(m.rect for m in overlay.draw(surface, view, "compact") if m.name == "progress_band")
 
     def warm(metres: float) -> bool:
-        red, _, blue, _ = surface.get_at((band.left + round(band.w * metres / view.scene.length), band.bottom - 3))
-        return red > 1.6 * blue
+        middle = band.left + round(band.w * metres / view.scene.length)
+        seen = [surface.get_at((x, band.bottom - 3)) for x in range(middle - 3, middle + 4)]  # a comb has gaps
+        return any(red > 1.6 * blue for red, _, blue, _ in seen)
 
     assert warm(200.0)
     assert not warm(60.0)

@@ -9,7 +9,8 @@ import pytest
 
 from data.reading.segment_review import StoreReview
 from data.store import Store
-from takeover_ui.review.app import ReviewApp
+from takeover_ui.review.app import KEYS, ReviewApp
+from takeover_ui.review.menu import ACTIONS
 from takeover_ui.review.model import ReviewModel
 from takeover_ui.review.view import ReviewView
 from takeover_ui.theme import Pen
@@ -119,7 +120,7 @@ def test_a_whole_review_with_keys_and_with_the_mouse(model: ReviewModel, store: 
             1,
             1,
         )
-        app.event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_m))
+        press(app, pygame.K_m)
         app.event(pygame.event.Event(pygame.TEXTINPUT, text="fine"))
         app.event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_g))  # a letter now, not a verdict
         second = model.segment
@@ -178,3 +179,64 @@ def test_what_is_not_learned_from_is_said_in_the_list_and_beside_it(store: Store
     model.do("good")  # the player's word stands
     model.select([s.id for s in model.list.shown].index(held.id))
     assert not [m for m in ReviewView(samples.scene()).draw(surface, model) if m.name == "why_not"]
+
+
+def press(app: ReviewApp, key: int, *letters: str) -> None:
+    """A key goes down and up as SDL reports it, with its letters between while text is typed."""
+    for event in (pygame.event.Event(pygame.KEYDOWN, key=key), *(pygame.event.Event(pygame.TEXTINPUT, text=c) for c in letters)):
+        app.event(event)
+    app.event(pygame.event.Event(pygame.KEYUP, key=key))
+
+
+@pytest.mark.parametrize(("key", "letter", "field"), [(pygame.K_t, "t", "tags"), (pygame.K_m, "m", "note")])
+def test_the_key_that_opens_a_field_does_not_type_its_letter(
+    model: ReviewModel, store: Store, key: int, letter: str, field: str
+) -> None:
+    app = ReviewApp(model, samples.scene())
+    try:
+        first = model.segment
+        assert first is not None
+        press(app, key, letter, letter)  # in the same batch of events, and again while it is held
+        press(app, key, letter)  # now it is meant
+        press(app, pygame.K_o, "o")
+        press(app, pygame.K_RETURN)
+        assert getattr(now(store, first.id), field) in (f"{letter}o", (f"{letter}o",))
+        app.event(pygame.event.Event(pygame.KEYDOWN, key=key))
+        press(app, pygame.K_x, "x")  # before the first key is let go
+        assert model.menu is not None
+        assert model.menu.text.endswith("x")
+    finally:
+        app.close()
+
+
+def test_everything_that_keys_do_can_be_clicked_on(model: ReviewModel, store: Store) -> None:
+    app = ReviewApp(model, samples.scene(), (1280, 720))
+    try:
+        app.draw()
+        offered = {h.command for h in app.view.hits}
+        assert offered >= set(KEYS.values()) - {"first", "last", "choose"}, "these three are the rows and options themselves"
+
+        def click(command: str, row: int = -1) -> None:
+            app.draw()
+            hit = next(h for h in reversed(app.view.hits) if h.command == command and row in (-1, h.row))
+            app.event(pygame.event.Event(pygame.MOUSEBUTTONDOWN, button=1, pos=hit.rect.center))
+
+        first = model.segment
+        assert first is not None
+        click("more")
+        click("note")
+        click("choose", 1)
+        assert (now(store, first.id).priority, now(store, first.id).note) == (2.0, "good line")
+        click("menu")
+        click("choose", ACTIONS.index("undo"))
+        assert now(store, first.id).note == ""
+        click("note")
+        app.event(pygame.event.Event(pygame.TEXTINPUT, text="late"))
+        app.draw()
+        field = next(h for h in app.view.hits if h.command == "choose" and h.row == -1)
+        app.event(pygame.event.Event(pygame.MOUSEBUTTONDOWN, button=1, pos=field.rect.center))
+        assert now(store, first.id).note == "late"
+        click("quit")
+        assert model.over
+    finally:
+        app.close()

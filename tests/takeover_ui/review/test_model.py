@@ -193,3 +193,33 @@ def test_a_store_that_is_locked_is_a_message_and_the_review_goes_on(store: Store
     model.do("good")
     assert model.message == ""
     assert now(store, first).verdict == "good"
+
+
+def test_wrecked_starts_come_last_are_not_open_and_go_with_one_key(store: Store) -> None:
+    laps = [s.id for s in store.segments(kind="lap")]
+    store.conn.execute("UPDATE segments SET stop = start + 40, outcome = 'failed' WHERE kind = 'lap'")
+    model = ReviewModel(StoreReview(store, "default"))
+    assert [s.id for s in model.list.shown[-2:]] == laps[::-1]
+    assert model.list.open == 5
+    assert model.data.why_not(model.list.shown[-1]) == "a wrecked start (2.0 s)"
+    model.do("wrecked_bad")
+    assert [now(store, i).verdict for i in laps] == ["bad", "bad"]
+    assert model.message.startswith("2 wrecked starts judged bad")
+    model.do("undo")
+    assert [now(store, i).verdict for i in laps] == ["unreviewed"] * 2, "one press, one undo"
+    model.do("listed_bad")
+    assert {s.verdict for s in model.list.all.values()} == {"bad"}
+    model.do("wrecked_bad")
+    assert model.message == "There is no wrecked start in this list."
+
+
+def test_what_matters_is_listed_first(store: Store) -> None:
+    """The player's own priority; then takeovers that may teach a mistake; laps; what is not learned from anyway."""
+    first, second, third, *_ = [s.id for s in store.segments(kind="takeover")]
+    store.conn.execute("UPDATE segments SET outcome = 'failed' WHERE id = ?", (first,))
+    store.conn.execute("UPDATE segments SET start = 0, stop = 3, outcome = 'unclear' WHERE id = ?", (second,))
+    store.label([third], priority=2.0)
+    shown = ReviewModel(StoreReview(store, "default")).list.shown
+    assert [s.id for s in shown[:2]] == [third, first]
+    assert shown[-1].id == second
+    assert [s.kind for s in shown[-3:]] == ["lap", "lap", "takeover"]

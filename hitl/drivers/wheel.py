@@ -1,0 +1,64 @@
+"""Who takes over in a session, by the command line: a person with a pad and the window's keys, the scripted driver, no one."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from typing import TYPE_CHECKING
+
+from data.errors import UsageError
+from data.store import Store
+from hitl.drivers.human import HumanDriver, HumanSide, NoHuman, pad_map, scripted_human
+from hitl.drivers.scripted import HelpRule
+from hitl.home import Home
+from hitl.pads.base import Pad
+from hitl.pads.combined import EitherPad
+from hitl.pads.keyboard import KeyboardPad
+from hitl.pads.open import open_pad
+from hitl.road.corners import corner_called
+from hitl.road.track import Track
+from hitl.settings import load
+
+if TYPE_CHECKING:
+    from takeover_ui.window.window import Window
+
+
+def open_wheel(
+    args: argparse.Namespace, env: str, home: Home, track: Track, window: Window | None, stack: contextlib.ExitStack
+) -> HumanSide:
+    """Return who takes over, by ``--pad`` and the options beside it; ``stack`` closes their device.
+
+    Raises UsageError for the scripted driver where there is no road, DeviceError for a pad that cannot be read.
+    """
+    if args.pad == "none":
+        return NoHuman()
+    if args.pad == "scripted":
+        if env.startswith("gym:"):
+            raise UsageError("The scripted driver knows roads only: use --pad none here, or drive yourself.")
+
+        with Store(home.store_path, read_only=True) as store:  # with the names that the player gave
+            known = tuple(store.corners(track.name))
+        named = [corner_called(name, known, track.name) for name in args.corners.split(",") if name]
+        rule = None if args.lap else HelpRule(corners=frozenset(c.name for c in named or known))
+        return scripted_human(track, args.skill, rule, seed=args.seed, corners=known, limit_s=args.help_seconds)
+    if window is None:
+        pad = open_pad(load(home, "pad"), args.pad, args.pad_name)
+    else:
+        pad = player_pad(args.pad, args.pad_name, home, window)
+    stack.callback(pad.close)
+    return HumanDriver(pad)
+
+
+def player_pad(use: str, name: str, home: Home, window: Window) -> Pad:
+    """Return the pad that the player asked for together with the window's keys; for ``keyboard`` the keys alone."""
+    keys = KeyboardPad(keys=window.keys)
+    if use == "keyboard":
+        return keys
+    return EitherPad(open_pad(load(home, "pad"), "sdl" if use == "auto" else use, name), keys)
+
+
+def ways_out(wheel: HumanSide | None, window: Window | None) -> str:
+    """Return what leaves a session that waits, as part of a sentence."""
+    made = pad_map(wheel)
+    ways = [*(["Escape"] if window is not None else []), *(made.buttons.get("quit", ()) if made is not None else ()), "Ctrl+C"]
+    return " or ".join(part for part in (", ".join(ways[:-1]), ways[-1]) if part)

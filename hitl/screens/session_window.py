@@ -1,0 +1,37 @@
+"""The window of a session as the player has set it and arranged it."""
+
+from __future__ import annotations
+
+from hitl.home import Home
+from hitl.settings import OverlaySettings, save_overlay
+from takeover_ui.overlay.arrangement import Arrangement
+from takeover_ui.window.options import WindowOptions
+from takeover_ui.window.window import Window
+
+
+def open_window(home: Home, look: OverlaySettings, *, title: str = "hitl", game_view: bool = True) -> Window:
+    """Open a window that remembers in the home how the gauges are arranged. Raises DeviceError where no window opens.
+
+    ``game_view`` False: the overlay alone, over another game.
+    """
+    options = WindowOptions(
+        title=title,
+        overlay=look.show,
+        game_view=game_view,
+        language=look.language,
+        corner=look.corner,
+        opacity=look.opacity,
+        keep_clear=look.keep_clear,
+        keys_anywhere=look.keys == "anywhere",
+        arrangement=Arrangement(look.scale, look.hidden, look.places or {}),
+    )
+    window = Window(options)
+
+    def remember(arrangement: Arrangement) -> None:
+        try:
+            save_overlay(home, arrangement.table())
+        except OSError as error:
+            window.toast(f"Your gauges could not be saved ({error.strerror}). They stay so until you leave.", "warning")
+
+    window.remember = remember
+    return window
