@@ -26,6 +26,7 @@ from hitl.session_options import SessionOptions
 from takeover_ui.overlay import card as cards
 from takeover_ui.report.contents import Report, Score
 from takeover_ui.view import Card
+from takeover_ui.window.options import WindowOptions
 from tests.support import sample_screens as samples
 
 CORNER = Corner("hairpin", 185.0, 240.0)
@@ -102,6 +103,7 @@ class Window:
 
     def __init__(self) -> None:
         self.cards: list[Card | None] = []
+        self.options = WindowOptions()
 
     def card(self, card: Card | None) -> None:
         self.cards.append(card)
