@@ -36,7 +36,7 @@ class Words(dict[str, str]):
         """Return what a module of ``takeover_ui.languages`` says."""
         return cls(module.TEXTS, module.plural, module.DECIMAL, module.THOUSANDS)
 
-    def say(self, name: str, **values: Any) -> str:
+    def say(self, name: str, /, **values: Any) -> str:
         """Return a text with its values filled in; where it has several forms, ``count`` (an int) chooses one."""
         forms = self.forms.get(name)
         text = self[name] if forms is None else forms[self.plural(values["count"])]

@@ -60,6 +60,15 @@ def test_counted_things(code: str, count: int, said: str) -> None:
     assert LANGUAGES[code].say("count_takeovers", count=count) == said
 
 
+@pytest.mark.parametrize("code", CODES)
+def test_every_text_can_be_filled_in(code: str) -> None:
+    words = LANGUAGES[code]
+    for name in words:
+        for count in (0, 1, 3, 5, 12):
+            values = dict.fromkeys(placeholders(ENGLISH[name]) | {"count"}, count)
+            assert "{" not in words.say(name, **values)
+
+
 def test_numbers_are_written_as_the_language_does_and_names_are_left_alone() -> None:
     assert LANGUAGES["de"].say("helped_you", seconds=6.54) == "du 6,5 s"
     assert LANGUAGES["pl"].say("alone_at", corner="T1.5, left", good=3, of=10) == "sam, T1.5, left: 3 z 10"
