@@ -40,7 +40,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "return": "Punkte",
     "best": "Bestwert",
     "ceiling": "sonst",
-    "takeovers": ("{number} Übernahme", "{number} Übernahmen"),
+    "takeovers": "Übernahmen",
     "learning": "Der Agent lernt",
     "not_learning": "Der Agent lernt gerade nicht",
     "evaluations": "allein durch die Kurve",

@@ -40,7 +40,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "return": "points",
     "best": "best",
     "ceiling": "usual",
-    "takeovers": ("{number} takeover", "{number} takeovers"),
+    "takeovers": "takeovers",
     "learning": "The agent learns",
     "not_learning": "The agent does not learn now",
     "evaluations": "alone through the corner",

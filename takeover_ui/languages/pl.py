@@ -42,7 +42,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "return": "punkty",
     "best": "rekord",
     "ceiling": "zwykle",
-    "takeovers": ("{number} przejęcie", "{number} przejęcia", "{number} przejęć"),
+    "takeovers": "przejęcia",
     "learning": "Agent się uczy",
     "not_learning": "Agent teraz się nie uczy",
     "evaluations": "zakręt bez pomocy",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 
 import pygame
 
-from takeover_ui import theme
+from takeover_ui import signs, theme
 from takeover_ui.overlay import sections, texts
 from takeover_ui.theme import Mark, Pen
 from takeover_ui.view import View
@@ -15,38 +15,59 @@ from takeover_ui.view import View
 _SHOWN_TOASTS = 3
 
 
-def draw(surface: pygame.Surface, view: View, *, language: str = "en", bottom_inset: int = 0) -> list[Mark]:
-    """Draw over ``surface`` and return what was drawn where; ``bottom_inset`` pixels on the lower left are taken by the map."""
+def draw(
+    surface: pygame.Surface,
+    view: View,
+    *,
+    language: str = "en",
+    bottom_inset: int = 0,
+    without: Collection[str] = (),
+    covers_road: Callable[[pygame.Rect], bool] = lambda box: False,
+) -> list[Mark]:
+    """Draw over ``surface`` and return what was drawn where; ``bottom_inset`` pixels on the lower left are taken by the map.
+
+    ``without``: ``corner`` and ``delta`` where a gauge says the same. The names of corners are written where they do not cover
+    the road, which ``covers_road`` tells of a box.
+    """
     tall = surface.get_height() / 720
     pen = Pen(surface, min(tall, max(surface.get_width() / 940, 0.7 * tall)))
     area = surface.get_rect()
     top = area.top + pen.px(20)
     headline, colour = _headline(view, texts.LANGUAGES[language])
-    words = (("headline", headline, theme.READABLE, colour), _delta(view), ("message", view.message, 26, theme.TEXT))
-    for name, text, size, shade in words:
+    told = (("headline", headline, theme.READABLE, colour), ("message", view.message, 26, theme.TEXT))
+    for name, text, size, shade in told:
         if text:
             padding = pen.px(size * 0.45)
             width = area.w - pen.px(80) - 2 * padding
             box = _on_glass(pen, name, text, size, shade, width, (2 * padding, padding), 12, midtop=(area.centerx, top))
             top = box.bottom + pen.px(10)
+    named = {"corner": ("", theme.TEXT) if headline else _corner(view, texts.LANGUAGES[language]), "delta": _delta(view)}
+    for name, (text, shade) in named.items():
+        if text and name not in without:
+            box = pygame.Rect((0, 0), theme.measure(text, pen.px(theme.READABLE))).inflate(pen.px(38), pen.px(20))
+            inside = area.inflate(-2 * pen.px(20), 0)
+            places = {"midtop": (area.centerx, top), "topleft": (inside.left, top), "topright": (inside.right, top)}
+            free = next((side for side, at in places.items() if not covers_road(box.move_to(**{side: at}))), "")
+            if free:
+                around, at = (pen.px(38), pen.px(20)), {free: places[free]}
+                top = _on_glass(pen, f"said_{name}", text, theme.READABLE, shade, inside.w, around, 12, **at).bottom + pen.px(10)
     for level, text in view.toasts[-_SHOWN_TOASTS:]:
         width, around = min(area.w - pen.px(100), pen.px(760)), (pen.px(48), pen.px(16))
         box = _on_glass(pen, "toast", text, 26, theme.TEXT, width, around, 10, lines=4, midtop=(area.centerx, top))
-        stripe = (box.left, box.top + pen.px(5), pen.px(5), box.h - 2 * pen.px(5))
-        pygame.draw.rect(pen.surface, theme.LEVEL[level], stripe, border_radius=2)
+        signs.lamp(pen.surface, (box.left + pen.px(15), box.centery), level, pen.px(6))
         top = box.bottom + pen.px(8)
     if view.hint:
         width, corner = area.w - 2 * pen.px(30) - bottom_inset, (area.right - pen.px(16), area.bottom - pen.px(18))
-        _on_glass(pen, "hint", view.hint, 20, theme.MUTED, width, (pen.px(20), pen.px(10)), 8, bottomright=corner)
+        _on_glass(pen, "hint", view.hint, 20, theme.MUTED, width, (pen.px(20), pen.px(10)), 8, lines=2, bottomright=corner)
     return pen.marks
 
 
-def _delta(view: View) -> tuple[str, str, int, theme.Colour]:
-    """Return how the corner that was just left compares with the best lap: (name, text, size, colour)."""
+def _delta(view: View) -> tuple[str, theme.Colour]:
+    """Return how the corner that was just left compares with the best lap, and its colour; "" where there is nothing to say."""
     times = view.times
     if times is None or times.delta is None:
-        return "delta", "", theme.READABLE, theme.TEXT
-    return "delta", f"{times.corner} {times.delta:+.1f} s", theme.READABLE, sections.delta_colour(times.delta)
+        return "", theme.TEXT
+    return f"{times.corner} {times.delta:+.1f} s", sections.delta_colour(times.delta)
 
 
 def _headline(view: View, words: Mapping[str, str]) -> tuple[str, theme.Colour]:
@@ -59,6 +80,11 @@ def _headline(view: View, words: Mapping[str, str]) -> tuple[str, theme.Colour]:
         return f"{words['agent']} {words['help']}", theme.WARNING
     if view.driver == "paused":
         return words["paused"], theme.PAUSED
+    return "", theme.TEXT
+
+
+def _corner(view: View, words: Mapping[str, str]) -> tuple[str, theme.Colour]:
+    """Return the corner that comes next, and its colour; "" while none is near."""
     if view.countdown is None or view.countdown >= 5.0:
         return "", theme.TEXT
     if view.countdown <= 0 or not view.next_corner:
@@ -76,7 +102,9 @@ def _on_glass(
     A text that is too long for one line is broken into as many as ``lines``.
     """
     pixels = pen.px(size)
-    parts = theme.wrap(text, max(12, round(pixels * 0.8)), width, lines) if theme.fit(text, pixels, width)[2] else [text]
+    parts = [text]
+    if theme.fit(text, pixels, width)[2]:
+        parts = theme.wrap(" · ".join(text.split("    ")), max(12, round(pixels * 0.8)), width, lines)
     sizes = [theme.measure(*theme.fit(part, pixels, width)[:2]) for part in parts]
     step = max(h for _, h in sizes)
     box = pygame.Rect(0, 0, max(w for w, _ in sizes) + padding[0], step * len(parts) + padding[1])

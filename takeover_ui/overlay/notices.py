@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pygame
 
-from takeover_ui import theme
+from takeover_ui import signs, theme
 from takeover_ui.overlay.overlay import DESIGN, FRAME, Size
 from takeover_ui.theme import Mark, Pen
 from takeover_ui.view import View
@@ -41,8 +41,7 @@ def draw(surface: pygame.Surface, view: View, size: Size) -> list[Mark]:
             break
         began = top
         top = _text(pen, "toast", text, top, bottom, 20, theme.TEXT, room)
-        mark = pygame.Rect(pen.px(_PAD) - pen.px(8), began, max(2, pen.px(4)), top - began - pen.px(_GAP))
-        pygame.draw.rect(surface, theme.LEVEL[level], mark, border_radius=2)
+        signs.lamp(surface, (pen.px(_PAD) // 2, began + _line(pen, 20) // 2), level, pen.px(4))
     return pen.marks
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 import pygame
 
 from takeover_ui import signs, theme
-from takeover_ui.language import Words
 from takeover_ui.overlay import gauges, texts, track_map
 from takeover_ui.theme import Pen
 from takeover_ui.view import View
@@ -15,7 +14,7 @@ from takeover_ui.view import View
 _PAD = 16
 _LATE_FROM = 10  # ticks that came late in a session, from which it is said
 _WAITING_FROM = 200  # operations not yet on the disk, from which it is said
-_Section = Callable[[Pen, pygame.Rect, View, Words], None]
+_Section = Callable[[Pen, pygame.Rect, View, Mapping[str, str]], None]
 
 
 def _driver(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
@@ -134,7 +133,7 @@ def _legend(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
 
 
 def _points(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
-    """This episode's return, the best one, and where the agent was stuck, each with the sign that marks it on the bar."""
+    """This episode's return, the best one, and the agent's usual one, each with the sign that marks it on the bar."""
     third, sign = rect.w // 3, pen.px(18)
     values = {"return": view.episode_return, "best": view.best_return, "ceiling": view.ceiling}
     colours = theme.TEXT, theme.GOOD, theme.MUTED
@@ -179,12 +178,8 @@ def delta_colour(delta: float) -> theme.Colour:
     return theme.GOOD if delta <= 0 else theme.WARNING
 
 
-def _takeovers(view: View, words: Words) -> str:
-    return words.say("takeovers", count=view.takeovers, number=texts.short(view.takeovers))
-
-
-def _help(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
-    text = f"{_takeovers(view, words)} · {texts.duration(view.human_seconds)}"
+def _help(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
+    text = f"{words['takeovers']}: {texts.short(view.takeovers)} · {texts.duration(view.human_seconds)}"
     pen.put("help_given", text, rect, 24, theme.HUMAN, "midleft")
 
 
@@ -225,13 +220,13 @@ def _recording(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]
     pen.put("recording", text, rect.move(pen.px(20), 0), 19, colour, "midleft", rect.w - pen.px(20))
 
 
-def _compact_line(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
+def _compact_line(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
     half = rect.w // 2
     best = "" if view.best_return is None else f" / {texts.short(view.best_return, 1)}"
     total = f"{words['return']} {texts.short(view.episode_return, 1)}{best}"
     pen.put("return", total, rect, 20, theme.TEXT, width=half - pen.px(6))
     if not view.lap:
-        helped = f"{_takeovers(view, words)} · {texts.duration(view.human_seconds, 0)}"
+        helped = f"{words['takeovers']}: {texts.short(view.takeovers)} · {texts.duration(view.human_seconds, 0)}"
         pen.put("help_given", helped, rect, 20, theme.HUMAN, "topright", half)
     if view.finding:
         at = rect.left + pen.px(6), rect.top + pen.px(29)

@@ -102,7 +102,7 @@ def returns(report: Report) -> Chart | None:
     for css, radius, helped in (("dot agent", 2.6, False), ("dot human", 3.6, True)):
         some = [p for p in points if (p.human_seconds > 0) == helped]
         said = [f"return {p.total:.1f}" + (f", {p.human_seconds:.1f} s of help" if helped else "") for p in some]
-        plot.dots([p.agent_steps for p in some], [p.total for p in some], css, radius, said)
+        plot.dots([p.agent_steps for p in some], [p.total for p in some], css, radius, said, diamonds=helped)
     return Chart("Return over time", plot.render(), legend)
 
 
@@ -132,7 +132,7 @@ def failures(report: Report) -> Chart | None:
     for name, from_m, to_m in report.scene.corners:
         ground.path(_area(road, road.between(from_m, to_m)), "road corner", closed=True, title=name)
     for progress in report.failures[-500:]:
-        ground.disc(road.at(progress), "failure", 6, f"{progress:.0f} m")
+        ground.cross(road.at(progress), "failure", f"{progress:.0f} m")
     for name, from_m, to_m in report.scene.corners[:12]:
         ground.text(road.beside_apex(from_m, to_m, report.scene.half_width + 34 / ground.plan.scale), name)
     note = f"{len(report.failures):,} episodes ended off the road or at a standstill."

@@ -117,11 +117,17 @@ class Plot(Drawing):
         if len(good) > 1:
             self.add("polyline", css, points=" ".join(f"{self.px(a):.1f},{self.py(b):.1f}" for a, b in good))
 
-    def dots(self, xs: Numbers, ys: Numbers, css: str, radius: float, titles: Iterable[str]) -> None:
-        """Draw a dot at each point, with a text that shows when it is pointed at."""
+    def dots(
+        self, xs: Numbers, ys: Numbers, css: str, radius: float, titles: Iterable[str], *, diamonds: bool = False
+    ) -> None:
+        """Draw a dot or a diamond at each point, with a text that shows when it is pointed at."""
         for a, b, text in zip(xs, ys, titles, strict=True):
             if math.isfinite(a) and math.isfinite(b):
-                self.add("circle", css, _title(text), cx=self.px(a), cy=self.py(b), r=radius)
+                if diamonds:
+                    x, y, r = self.px(a), self.py(b), radius * 1.25
+                    self.add("path", css, _title(text), d=f"M{x:.1f} {y - r:.1f}l{r:.1f} {r:.1f}l{-r:.1f} {r:.1f}l{-r:.1f} {-r:.1f}Z")
+                else:
+                    self.add("circle", css, _title(text), cx=self.px(a), cy=self.py(b), r=radius)
 
     def level(self, y: float, css: str) -> None:
         """Draw a horizontal line over the whole width."""
@@ -161,15 +167,10 @@ class Ground(Drawing):
             steps = "L".join(f"{x:.1f} {y:.1f}" for x, y in self.plan.at(finite))
             self.add("path", css, _title(title), d=f"M{steps}{'Z' if closed else ''}")
 
-    def cross(self, point: NDArray[np.floating], css: str) -> None:
+    def cross(self, point: NDArray[np.floating], css: str, title: str = "") -> None:
         """Mark where something ended."""
         x, y = self.plan.at(point)
-        self.add("path", css, d=f"M{x - 6:.1f} {y - 6:.1f}l12 12m0 -12l-12 12")
-
-    def disc(self, point: NDArray[np.floating], css: str, radius: float, title: str) -> None:
-        """Mark a place."""
-        x, y = self.plan.at(point).tolist()
-        self.add("circle", css, _title(title), cx=x, cy=y, r=radius)
+        self.add("path", css, _title(title), d=f"M{x - 6:.1f} {y - 6:.1f}l12 12m0 -12l-12 12")
 
     def text(self, point: NDArray[np.floating], text: str) -> None:
         """Write at a place in large letters, kept inside the plan."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pygame
 from pygame._sdl2 import controller
 
+from takeover_ui.icon import icon
 from takeover_ui.review.model import ReviewModel
 from takeover_ui.review.view import Hit, ReviewView
 from takeover_ui.theme import Pen
@@ -53,6 +54,7 @@ class ReviewApp:
         pygame.display.init()
         pygame.font.init()
         pygame.display.set_caption("hitl review")
+        pygame.display.set_icon(icon())
         self.surface = pygame.display.set_mode(size or fitting((1280, 720)), pygame.RESIZABLE)
         pygame.key.set_repeat(300, 40)
         self.model, self.view = model, ReviewView(scene)

@@ -97,7 +97,15 @@ class Composer:
             taken = max((m.rect.right for m in drawn if m.name == "map"), default=0) if place is None else 0
             if panel is not None and game.colliderect(panel) and panel.top < game.h // 2 and panel.left > game.w // 2:
                 part = surface.subsurface(pygame.Rect(0, 0, panel.left, game.h))
-            add(drawn + banner.draw(part, view, language=self.language, bottom_inset=taken), game)
+            said = banner.draw(
+                part,
+                view,
+                language=self.language,
+                bottom_inset=taken,
+                without=self._said_elsewhere(),
+                covers_road=self._view.covers_road,
+            )
+            add(drawn + said, game)
         if panel is not None and panel.w > 0 and panel.h > 0:
             on, size = surface.subsurface(panel), self.size or "full"
             add(overlay.draw(on, view, size, language=self.language, without=self._apart()), panel)
@@ -113,6 +121,12 @@ class Composer:
         if self.pointed in self.places:
             pygame.draw.rect(surface, theme.TEXT, self.places[self.pointed], width=2, border_radius=6)
         return marks
+
+    def _said_elsewhere(self) -> list[str]:
+        """Return what a gauge says, so that the banner need not."""
+        shown = overlay.shown_in(self.size, self.arrangement.hidden) if self.size is not None else []
+        corner = self.size == "bar" or "corner" in shown
+        return [*(["corner"] if corner else []), *(["delta"] if "laps" in shown else [])]
 
     def _apart(self) -> frozenset[str]:
         """Return the gauges that do not stand in the column or card."""

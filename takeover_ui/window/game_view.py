@@ -180,7 +180,7 @@ class GameView:
 
     def _draw_corner_names(self, pen: theme.Pen, area: pygame.Rect) -> None:
         """Name each corner on a small tag outside its apex, clear of the road."""
-        gap = pen.px(10)
+        gap, clear = pen.px(10), area.inflate(-pen.px(8), -2 * pen.px(56))  # above and below stands what is said
         for name, from_m, to_m in self.scene.corners:
             at = np.stack([self.road.beside_apex(from_m, to_m, metres) for metres in (0.0, self.scene.half_width + 1.0)])
             apex, edge = self.camera.pixels(at)
@@ -189,7 +189,7 @@ class GameView:
             reach = abs(outwards[0]) * box.w / 2 + abs(outwards[1]) * box.h / 2 + gap
             x, y = edge + outwards * reach
             box.center = round(x), round(y)
-            if not area.inflate(-pen.px(8), -pen.px(8)).contains(box) or self._covers_road(box):
+            if not clear.contains(box) or self.covers_road(box):
                 continue
             pen.box(box, theme.CARD, 8)
             pygame.draw.rect(pen.surface, theme.FAINT, box, width=1, border_radius=pen.px(8))
@@ -207,11 +207,11 @@ class GameView:
             rect.center = round(place[0] * area.w), round(place[1] * area.h)
             rect.clamp_ip(area)
         near = rect if self._map_shown else rect.inflate(2 * pen.px(60), 2 * pen.px(60))  # else it would come and go
-        self._map_shown = not self._covers_road(near)
+        self._map_shown = not self.covers_road(near)
         if self._map_shown:
             track_map.draw(pen, rect, view)
 
-    def _covers_road(self, box: pygame.Rect) -> bool:
+    def covers_road(self, box: pygame.Rect) -> bool:
         """Tell whether a box (pixels) touches the road."""
         away = np.maximum(np.maximum(box.topleft - self._middle, self._middle - box.bottomright), 0.0)
         reach = (self.scene.half_width + self.road.s[1]) * self.camera.scale

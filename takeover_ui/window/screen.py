@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, get_args
 
 import pygame
 
 from takeover_ui import theme
+from takeover_ui.icon import icon
 from takeover_ui.overlay import card
 from takeover_ui.overlay.arrangement import Arrangement
 from takeover_ui.overlay.overlay import Size
@@ -44,6 +46,7 @@ class Screen:
         pygame.display.init()
         pygame.font.init()
         pygame.display.set_caption(options.title)
+        pygame.display.set_icon(icon())
         size = None if options.overlay == "off" else options.overlay
         self.composer = Composer(
             game_view=options.game_view, size=size, language=options.language, arrangement=options.arrangement
@@ -117,8 +120,9 @@ class Screen:
             self.surface = pygame.display.set_mode((0, 0), pygame.FULLSCREEN)
             return
         size, position = self._windowed
-        self.surface = pygame.display.set_mode(size, pygame.RESIZABLE)
-        # Some systems keep the screen's size for the window, and its corner then lies outside the screen.
+        with warnings.catch_warnings():  # some systems keep the screen's size for the window, and pygame warns of that
+            warnings.simplefilter("ignore", RuntimeWarning)
+            self.surface = pygame.display.set_mode(size, pygame.RESIZABLE)
         window.size, window.position = size, position
 
     def close(self) -> None:
