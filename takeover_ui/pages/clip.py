@@ -50,7 +50,7 @@ def clip(detail: Detail, scene: Scene, road: Ribbon) -> Markup | None:
     ground.path(road.left, "edge")
     ground.path(road.right, "edge")
     if detail.same is not None:
-        ground.path(detail.same.points, "line alone")
+        ground.path(detail.same.points, "way alone")
         ended = detail.same.progress[-1] > detail.same.episode.farthest - _AT_ITS_END_M
         if detail.same.episode.failed and ended and np.isfinite(detail.same.points[-1]).all():
             ground.cross(detail.same.points[-1], "cross alone")
@@ -118,13 +118,13 @@ def _line(ground: Ground, drive: Drive, moving: _Moving) -> None:
         stretch = drive.points[a : b + 1]
         pixels = ground.plan.at(stretch)
         d = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in pixels)
-        ground.add("path", f"line {who} faint", d=d)
+        ground.add("path", f"way {who} faint", d=d)
         way = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(stretch, axis=0).T))])
         share = np.zeros(len(drive))
         share[a : b + 1] = way / max(float(way[-1]), 1e-9)
         share[b + 1 :] = 1.0
         hidden = moving.animate("stroke-dashoffset", 1.0 - moving.sampled(share))
-        ground.add("path", f"line {who}", hidden, d=d, pathLength=1, stroke_dasharray="1 2")
+        ground.add("path", f"way {who}", hidden, d=d, pathLength=1, stroke_dasharray="1 2")
         if who == "human":
             x, y = pixels[0].tolist()
             ground.add("circle", "taken", element("title", inner="the human takes over here"), cx=x, cy=y, r=5)

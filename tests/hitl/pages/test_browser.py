@@ -57,8 +57,11 @@ def test_a_phone_and_a_desk(served, tmp_path_factory):
         there = "document.querySelector('.car.human').getBoundingClientRect().x"
         browser.run("document.querySelector('.clip').pauseAnimations(), document.querySelector('.clip').setCurrentTime(1)")
         x = browser.run(there)
-        browser.run("document.querySelector('.clip').setCurrentTime(2)")
+        browser.run("document.querySelector('.clip').setCurrentTime(1.5)")
         assert browser.run(there) != x
+        uncovered = "getComputedStyle(document.querySelector('.way.human:not(.faint)'))"
+        assert browser.run(f"{uncovered}.strokeDasharray").replace("px", "") == "1, 2"
+        assert 0 < browser.run(f"parseFloat({uncovered}.strokeDashoffset)") < 1
 
         browser.open(f"{site}/")
         browser.run("window.same = true")
