@@ -37,9 +37,9 @@ class Words(dict[str, str]):
         return cls(module.TEXTS, module.plural, module.DECIMAL, module.THOUSANDS)
 
     def say(self, name: str, /, **values: Any) -> str:
-        """Return a text with its values filled in; where it has several forms, ``count`` (an int) chooses one."""
+        """Return a text with its values filled in; where it has several forms, ``n`` (how many) chooses one."""
         forms = self.forms.get(name)
-        text = self[name] if forms is None else forms[self.plural(values["count"])]
+        text = self[name] if forms is None else forms[self.plural(values["n"])]
         return self._numbers.vformat(text, (), values)
 
 

@@ -19,14 +19,14 @@ def next_steps(words: Words = ENGLISH) -> tuple[str, ...]:
 
 def intro_card(corner: str, failed: int, words: Words = ENGLISH) -> Card:
     """Return the first card, shown while the rest is loaded. ``failed``: evaluation laps in which the agent failed there."""
-    title = words.say("intro_title", corner=corner, count=failed)
+    title = words.say("intro_title", corner=corner, n=failed)
     return Card(title, (words["intro_line"], words["loading"]), keys=words["key_leave"], closes=True)
 
 
 def turn_card(corner: str, before: Measurement, *, stand_in: bool, words: Words = ENGLISH) -> Card:
     """Return the card that gives the wheel to the player."""
     lines = (
-        words.say("turn_passed", corner=corner, passes=before.passes, count=len(before.results)),
+        words.say("turn_passed", corner=corner, passes=before.passes, n=len(before.results)),
         words.say("turn_take", corner=corner),
         words["turn_bar"],
         words["turn_learns"],
@@ -37,8 +37,8 @@ def turn_card(corner: str, before: Measurement, *, stand_in: bool, words: Words 
 
 def practice_card(corner: str, failed: int, advice: str, tries: int, words: Words = ENGLISH) -> Card:
     """Return the card for a player who fails: advice from the recorded drives, and an offer to practise."""
-    lines = (advice, words.say("practice_ask", count=tries, corner=corner))
-    title = words.say("practice_title", count=failed, corner=corner)
+    lines = (advice, words.say("practice_ask", n=tries, corner=corner))
+    title = words.say("practice_title", n=failed, corner=corner)
     return Card(title, tuple(line for line in lines if line), keys=words["practice_keys"])
 
 
@@ -49,7 +49,7 @@ def unfinished(report: Report, words: Words = ENGLISH) -> str:
         return ""
     finished = str(after.finished) if after.finished else words["none"]
     return words.say(
-        "unfinished", corner=corner.name, count=sum(after.passed), of=len(after.passed), finished=finished
+        "unfinished", corner=corner.name, n=sum(after.passed), of=len(after.passed), finished=finished
     )
 
 
@@ -64,9 +64,9 @@ def helped(result: DemoResult, words: Words = ENGLISH) -> str:
     ]
     return words.say(
         "helped",
-        takeovers=words.say("count_takeovers", count=result.takeovers),
+        takeovers=words.say("count_takeovers", n=result.takeovers),
         who=", ".join(part for part in parts if part),
-        updates=words.say("count_updates", count=result.updates),
+        updates=words.say("count_updates", n=result.updates),
     )
 
 

@@ -76,7 +76,7 @@ class DemoWindow(SessionScreen, Progress):
         self.fast = ""
         self._fast_since, self._fast_ticks = time.monotonic(), 0
         if phase == "after" and self._rig.session.leaving:
-            self.message = self.words.say("demo_leaving", count=EPISODES)
+            self.message = self.words.say("demo_leaving", n=EPISODES)
 
     def lap(self, number: int, of: int) -> None:
         """Say how fast the laps of an evaluation go by, and how many are left."""
@@ -97,7 +97,7 @@ class DemoWindow(SessionScreen, Progress):
     def evaluated(self, agent_steps: int, passes: int) -> None:
         """Add a point to the trend."""
         self._evaluations += ((float(agent_steps), passes / EPISODES),)
-        text = self.words.say("demo_passes", passes=passes, count=EPISODES)
+        text = self.words.say("demo_passes", passes=passes, n=EPISODES)
         self._window.toast(text, "good" if passes >= 18 else "info")
 
     def episode_over(self, result: EpisodeResult) -> None:

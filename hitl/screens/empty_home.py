@@ -36,7 +36,7 @@ def nothing_learned(home: Home) -> bool:
 def offer(window: Window, *, agent: bool) -> Choice:
     """Ask what to do, and wait for the answer. ``agent``: the demo's agent can be taken."""
     words = window.options.words
-    lines = [words.say("empty_laps", count=LAPS)]
+    lines = [words.say("empty_laps", n=LAPS)]
     if agent:
         lines.append(words["empty_agent"])
     lines.append(words["empty_random"])

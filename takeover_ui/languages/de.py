@@ -93,7 +93,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "empty_title": "Hier hat noch kein Agent etwas gelernt.",
     "empty_laps": (
         "1  Fahr selbst eine Runde: Dann startet das Training, und der Agent lernt, so zu fahren wie du.",
-        "1  Fahr selbst {count} Runden: Dann startet das Training, und der Agent lernt, so zu fahren wie du.",
+        "1  Fahr selbst {n} Runden: Dann startet das Training, und der Agent lernt, so zu fahren wie du.",
     ),
     "empty_agent": "2  Nimm den Agenten der Demo, der an der Haarnadel scheitert: Er lernt dann aus deinen Übernahmen.",
     "empty_random": "3  Lass ihn planlos fahren und übernimm, wo du willst; `hitl train` nebenher lernt daraus.",
@@ -111,34 +111,34 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "demo_after": "der Agent allein, nach deiner Hilfe",
     "demo_leaving": (
         "Du gehst: Eine Runde zeigt noch, was er gelernt hat. Esc überspringt sie",
-        "Du gehst: {count} Runden zeigen noch, was er gelernt hat. Esc überspringt sie",
+        "Du gehst: {n} Runden zeigen noch, was er gelernt hat. Esc überspringt sie",
     ),
     "demo_fast": "Runde {number} von {of}, {times:.0f}× so schnell",
     "demo_shows": "Ein Fahrprogramm macht es vor. Greif jederzeit ein, dann fährst du.",
-    "demo_passes": ("{passes} von {count} Runde ohne Hilfe geschafft", "{passes} von {count} Runden ohne Hilfe geschafft"),
+    "demo_passes": ("{passes} von {n} Runde ohne Hilfe geschafft", "{passes} von {n} Runden ohne Hilfe geschafft"),
     "demo_no_browser": "Hier gibt es keinen Browser: Der Bericht ist {name} im Home-Ordner.",
     # the demo's cards
     "intro_title": (
-        "{corner}: Hier scheitert dieser Agent, in {count} von {count} Runde.",
-        "{corner}: Hier scheitert dieser Agent, in {count} von {count} Runden.",
+        "{corner}: Hier scheitert dieser Agent, in {n} von {n} Runde.",
+        "{corner}: Hier scheitert dieser Agent, in {n} von {n} Runden.",
     ),
     "intro_line": "Erst siehst du zu. Dann bist du dran.",
     "key_leave": "Esc: verlassen",
     "key_close": "Esc: schließen",
     "turn_title": "Du bist dran.",
-    "turn_passed": ("{corner}: {passes} von {count} Runde kam durch.", "{corner}: {passes} von {count} Runden kamen durch."),
+    "turn_passed": ("{corner}: {passes} von {n} Runde kam durch.", "{corner}: {passes} von {n} Runden kamen durch."),
     "turn_take": "Übernimm kurz vorher das Steuer ({corner}): Drück eine Pfeiltaste oder beweg den Stick.",
     "turn_bar": "Der Balken wird orange: Du fährst. Lass nach der Kurve los: Der Agent fährt wieder.",
     "turn_learns": "Er lernt aus dem, was du ihm gezeigt hast, während du weiterfährst.",
     "turn_watch": "Nichts gedrückt: Ein Fahrprogramm übernimmt für dich, und du siehst zu.",
     "turn_keys": "Enter: ich fahre    Esc: verlassen",
     "practice_title": (
-        "{corner}: {count} Versuch von dir endete neben der Strecke.",
-        "{corner}: {count} Versuche von dir endeten neben der Strecke.",
+        "{corner}: {n} Versuch von dir endete neben der Strecke.",
+        "{corner}: {n} Versuche von dir endeten neben der Strecke.",
     ),
     "practice_ask": (
-        "Üben? {count} Versuch, der kurz davor beginnt ({corner}).",
-        "Üben? {count} Versuche, die alle kurz davor beginnen ({corner}).",
+        "Üben? {n} Versuch, der kurz davor beginnt ({corner}).",
+        "Üben? {n} Versuche, die alle kurz davor beginnen ({corner}).",
     ),
     "practice_keys": "Enter: üben    alles andere: weiter wie bisher    Esc: verlassen",
     "brake_never": "Wer durchkommt, bremst bei {good:.0f} m; du bremst gar nicht, bevor du von der Strecke fliegst.",
@@ -160,12 +160,12 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "helped": "{takeovers}: {who}. {updates}.",
     "helped_you": "du {seconds:.1f} s",
     "helped_driver": "das Fahrprogramm {seconds:.1f} s",
-    "count_takeovers": ("{count:,} Übernahme", "{count:,} Übernahmen"),
-    "count_updates": ("{count:,} Lernschritt", "{count:,} Lernschritte"),
+    "count_takeovers": ("{n:,} Übernahme", "{n:,} Übernahmen"),
+    "count_updates": ("{n:,} Lernschritt", "{n:,} Lernschritte"),
     "unfinished": (
-        "{corner}: {count} von {of} Runden kommt durch, davon im Ziel: {finished}. Jetzt scheitert er woanders. "
+        "{corner}: {n} von {of} Runden kommt durch, davon im Ziel: {finished}. Jetzt scheitert er woanders. "
         "`hitl train` macht hier weiter, neben `hitl play`.",
-        "{corner}: {count} von {of} Runden kommen durch, davon im Ziel: {finished}. Jetzt scheitert er woanders. "
+        "{corner}: {n} von {of} Runden kommen durch, davon im Ziel: {finished}. Jetzt scheitert er woanders. "
         "`hitl train` macht hier weiter, neben `hitl play`.",
     ),
     "none": "keine",

@@ -93,7 +93,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "empty_title": "Nothing has been learned in this home yet.",
     "empty_laps": (
         "1  Drive a lap yourself: then the trainer starts, and the agent learns to drive like you.",
-        "1  Drive {count} laps yourself: then the trainer starts, and the agent learns to drive like you.",
+        "1  Drive {n} laps yourself: then the trainer starts, and the agent learns to drive like you.",
     ),
     "empty_agent": "2  Take the demo's agent, which stalls at the hairpin; the trainer starts, and learns from your takeovers.",
     "empty_random": "3  Let it drive at random, and take over where you like; `hitl train` beside learns from that.",
@@ -110,34 +110,34 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "demo_after": "the agent alone, after your help",
     "demo_leaving": (
         "You leave: one lap shows what it has learned. Esc skips it",
-        "You leave: {count} laps show what it has learned. Esc skips them",
+        "You leave: {n} laps show what it has learned. Esc skips them",
     ),
     "demo_fast": "lap {number} of {of}, {times:.0f}× as fast",
     "demo_shows": "A scripted driver shows how. Touch the wheel at any time, and it is yours.",
-    "demo_passes": ("{passes} of {count} pass without help", "{passes} of {count} passes without help"),
+    "demo_passes": ("{passes} of {n} pass without help", "{passes} of {n} passes without help"),
     "demo_no_browser": "There is no browser here: the report is {name} in the home folder.",
     # the demo's cards
     "intro_title": (
-        "This agent fails at the {corner}, {count} time of {count}.",
-        "This agent fails at the {corner}, {count} times of {count}.",
+        "This agent fails at the {corner}, {n} time of {n}.",
+        "This agent fails at the {corner}, {n} times of {n}.",
     ),
     "intro_line": "First it shows you. Then it is your turn.",
     "key_leave": "Esc: leave",
     "key_close": "Esc: close",
     "turn_title": "Your turn.",
-    "turn_passed": ("{passes} of {count} lap came through the {corner}.", "{passes} of {count} laps came through the {corner}."),
+    "turn_passed": ("{passes} of {n} lap came through the {corner}.", "{passes} of {n} laps came through the {corner}."),
     "turn_take": "Take the wheel shortly before the {corner}: press an arrow key, or move the stick.",
     "turn_bar": "The bar turns orange: you drive. Let go behind the corner: the agent drives again.",
     "turn_learns": "It learns from what you showed it, while you go on.",
     "turn_watch": "Nothing pressed: a scripted driver takes over in your place, and you watch.",
     "turn_keys": "Enter: I drive    Esc: leave",
     "practice_title": (
-        "{count} try of yours at the {corner} ended off the road.",
-        "{count} tries of yours at the {corner} ended off the road.",
+        "{n} try of yours at the {corner} ended off the road.",
+        "{n} tries of yours at the {corner} ended off the road.",
     ),
     "practice_ask": (
-        "Practise? {count} try, begun just before the {corner}.",
-        "Practise? {count} tries, each begun just before the {corner}.",
+        "Practise? {n} try, begun just before the {corner}.",
+        "Practise? {n} tries, each begun just before the {corner}.",
     ),
     "practice_keys": "Enter: practise    anything else: go on as before    Esc: leave",
     "brake_never": "Whoever gets through brakes at {good:.0f} m; you do not brake before you leave the road.",
@@ -159,12 +159,12 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "helped": "{takeovers}: {who}. {updates}.",
     "helped_you": "you {seconds:.1f} s",
     "helped_driver": "the scripted driver {seconds:.1f} s",
-    "count_takeovers": ("{count:,} takeover", "{count:,} takeovers"),
-    "count_updates": ("{count:,} update", "{count:,} updates"),
+    "count_takeovers": ("{n:,} takeover", "{n:,} takeovers"),
+    "count_updates": ("{n:,} update", "{n:,} updates"),
     "unfinished": (
-        "It gets through the {corner} {count} time of {of}, and finishes {finished} of these laps: it fails elsewhere now. "
+        "It gets through the {corner} {n} time of {of}, and finishes {finished} of these laps: it fails elsewhere now. "
         "`hitl train` goes on from here, beside `hitl play`.",
-        "It gets through the {corner} {count} times of {of}, and finishes {finished} of these laps: it fails elsewhere now. "
+        "It gets through the {corner} {n} times of {of}, and finishes {finished} of these laps: it fails elsewhere now. "
         "`hitl train` goes on from here, beside `hitl play`.",
     ),
     "none": "none",

@@ -95,8 +95,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "empty_title": "W tym folderze agent niczego się jeszcze nie nauczył.",
     "empty_laps": (
         "1  Przejedź jedno okrążenie: potem ruszy trening i agent nauczy się jeździć tak jak ty.",
-        "1  Przejedź {count} okrążenia: potem ruszy trening i agent nauczy się jeździć tak jak ty.",
-        "1  Przejedź {count} okrążeń: potem ruszy trening i agent nauczy się jeździć tak jak ty.",
+        "1  Przejedź {n} okrążenia: potem ruszy trening i agent nauczy się jeździć tak jak ty.",
+        "1  Przejedź {n} okrążeń: potem ruszy trening i agent nauczy się jeździć tak jak ty.",
     ),
     "empty_agent": "2  Weź agenta z dema, który wypada na nawrocie: ruszy trening i agent będzie się uczył z twoich przejęć.",
     "empty_random": "3  Niech jeździ na oślep, a ty przejmuj, gdzie chcesz; `hitl train` obok będzie się z tego uczyć.",
@@ -113,31 +113,31 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "demo_after": "agent sam, po twojej pomocy",
     "demo_leaving": (
         "Wychodzisz: jedno okrążenie pokaże, czego się nauczył. Esc je pomija",
-        "Wychodzisz: {count} okrążenia pokażą, czego się nauczył. Esc je pomija",
-        "Wychodzisz: {count} okrążeń pokaże, czego się nauczył. Esc je pomija",
+        "Wychodzisz: {n} okrążenia pokażą, czego się nauczył. Esc je pomija",
+        "Wychodzisz: {n} okrążeń pokaże, czego się nauczył. Esc je pomija",
     ),
     "demo_fast": "okrążenie {number} z {of}, {times:.0f}× szybciej",
     "demo_shows": "Automatyczny kierowca pokazuje, jak to zrobić. Dotknij sterowania w dowolnej chwili, a prowadzisz ty.",
     "demo_passes": (
-        "{passes} z {count} okrążenia bez pomocy",
-        "{passes} z {count} okrążeń bez pomocy",
-        "{passes} z {count} okrążeń bez pomocy",
+        "{passes} z {n} okrążenia bez pomocy",
+        "{passes} z {n} okrążeń bez pomocy",
+        "{passes} z {n} okrążeń bez pomocy",
     ),
     "demo_no_browser": "Nie ma tu przeglądarki: raport to {name} w folderze domowym hitl.",
     # the demo's cards
     "intro_title": (
-        "{corner}: tu ten agent wypada, {count} raz na {count}.",
-        "{corner}: tu ten agent wypada, {count} razy na {count}.",
-        "{corner}: tu ten agent wypada, {count} razy na {count}.",
+        "{corner}: tu ten agent wypada, {n} raz na {n}.",
+        "{corner}: tu ten agent wypada, {n} razy na {n}.",
+        "{corner}: tu ten agent wypada, {n} razy na {n}.",
     ),
     "intro_line": "Najpierw patrzysz. Potem twoja kolej.",
     "key_leave": "Esc: wyjście",
     "key_close": "Esc: zamknij",
     "turn_title": "Twoja kolej.",
     "turn_passed": (
-        "{corner}: udane {passes} z {count} okrążenia.",
-        "{corner}: udane {passes} z {count} okrążeń.",
-        "{corner}: udane {passes} z {count} okrążeń.",
+        "{corner}: udane {passes} z {n} okrążenia.",
+        "{corner}: udane {passes} z {n} okrążeń.",
+        "{corner}: udane {passes} z {n} okrążeń.",
     ),
     "turn_take": "Przejmij kierownicę tuż przed zakrętem ({corner}): wciśnij strzałkę albo rusz gałką.",
     "turn_bar": "Pasek robi się pomarańczowy: prowadzisz. Puść za zakrętem: znów prowadzi agent.",
@@ -145,14 +145,14 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "turn_watch": "Nic nie wciskasz: automatyczny kierowca przejmuje za ciebie, a ty patrzysz.",
     "turn_keys": "Enter: ja prowadzę    Esc: wyjście",
     "practice_title": (
-        "{corner}: {count} twoja próba skończyła się poza torem.",
-        "{corner}: {count} twoje próby skończyły się poza torem.",
-        "{corner}: {count} twoich prób skończyło się poza torem.",
+        "{corner}: {n} twoja próba skończyła się poza torem.",
+        "{corner}: {n} twoje próby skończyły się poza torem.",
+        "{corner}: {n} twoich prób skończyło się poza torem.",
     ),
     "practice_ask": (
-        "Poćwiczyć? {count} próba tuż przed zakrętem ({corner}).",
-        "Poćwiczyć? {count} próby, każda zaczyna się tuż przed zakrętem ({corner}).",
-        "Poćwiczyć? {count} prób, każda zaczyna się tuż przed zakrętem ({corner}).",
+        "Poćwiczyć? {n} próba tuż przed zakrętem ({corner}).",
+        "Poćwiczyć? {n} próby, każda zaczyna się tuż przed zakrętem ({corner}).",
+        "Poćwiczyć? {n} prób, każda zaczyna się tuż przed zakrętem ({corner}).",
     ),
     "practice_keys": "Enter: ćwiczę    cokolwiek innego: jedź jak dotąd    Esc: wyjście",
     "brake_never": "Kto przejeżdża, hamuje na {good:.0f}. metrze; ty wypadasz z toru, zanim zahamujesz.",
@@ -174,14 +174,14 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "helped": "{takeovers}: {who}. {updates}.",
     "helped_you": "ty {seconds:.1f} s",
     "helped_driver": "automatyczny kierowca {seconds:.1f} s",
-    "count_takeovers": ("{count:,} przejęcie", "{count:,} przejęcia", "{count:,} przejęć"),
-    "count_updates": ("{count:,} krok nauki", "{count:,} kroki nauki", "{count:,} kroków nauki"),
+    "count_takeovers": ("{n:,} przejęcie", "{n:,} przejęcia", "{n:,} przejęć"),
+    "count_updates": ("{n:,} krok nauki", "{n:,} kroki nauki", "{n:,} kroków nauki"),
     "unfinished": (
-        "{corner}: udało się {count} raz na {of}, z tego do mety: {finished}. Teraz wypada gdzie indziej. "
+        "{corner}: udało się {n} raz na {of}, z tego do mety: {finished}. Teraz wypada gdzie indziej. "
         "`hitl train` uczy dalej, obok `hitl play`.",
-        "{corner}: udało się {count} razy na {of}, z tego do mety: {finished}. Teraz wypada gdzie indziej. "
+        "{corner}: udało się {n} razy na {of}, z tego do mety: {finished}. Teraz wypada gdzie indziej. "
         "`hitl train` uczy dalej, obok `hitl play`.",
-        "{corner}: udało się {count} razy na {of}, z tego do mety: {finished}. Teraz wypada gdzie indziej. "
+        "{corner}: udało się {n} razy na {of}, z tego do mety: {finished}. Teraz wypada gdzie indziej. "
         "`hitl train` uczy dalej, obok `hitl play`.",
     ),
     "none": "ani razu",

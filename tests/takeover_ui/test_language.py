@@ -6,9 +6,6 @@ import pytest
 
 from takeover_ui.language import CODES, ENGLISH, LANGUAGES, Words
 
-ALONE = {"count", "number"}
-"""What a form for one thing may leave out."""
-
 
 def placeholders(text: str) -> set[str]:
     return {field for _, field, _, _ in Formatter().parse(text) if field}
@@ -27,7 +24,7 @@ def test_every_language_says_the_same_things(code: str) -> None:
         wanted = placeholders(ENGLISH[name])
         for number, text in enumerate(forms_of(words, name)):
             alone = name in words.forms and number == words.plural(1)
-            assert wanted - (ALONE if alone else set()) <= placeholders(text) <= wanted, (name, text)
+            assert wanted - ({"n"} if alone else set()) <= placeholders(text) <= wanted, (name, text)
             assert bool(text) == bool(ENGLISH[name]), name
             assert text.count("`") == ENGLISH[name].count("`"), name
 
@@ -57,7 +54,7 @@ def test_a_language_is_not_english(code: str) -> None:
     ],
 )  # fmt: skip
 def test_counted_things(code: str, count: int, said: str) -> None:
-    assert LANGUAGES[code].say("count_takeovers", count=count) == said
+    assert LANGUAGES[code].say("count_takeovers", n=count) == said
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -65,7 +62,7 @@ def test_every_text_can_be_filled_in(code: str) -> None:
     words = LANGUAGES[code]
     for name in words:
         for count in (0, 1, 3, 5, 12):
-            values = dict.fromkeys(placeholders(ENGLISH[name]) | {"count"}, count)
+            values = dict.fromkeys(placeholders(ENGLISH[name]) | {"n"}, count)
             assert "{" not in words.say(name, **values)
 
 
