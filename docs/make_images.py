@@ -26,6 +26,7 @@ def driving(home: Path) -> None:
     import pygame
 
     from data.store import Store
+    from hitl.screens.session_screen import HINTS
     from hitl.screens.stored_report import stored_report
     from hitl.screens.stored_scene import stored_scene
     from takeover_ui.overlay import overlay
@@ -33,8 +34,6 @@ def driving(home: Path) -> None:
     from takeover_ui.window.composer import Composer
 
     with Store.open_existing(home / "store.sqlite") as store:
-        newest = store.latest_checkpoint()
-        updates = newest.updates if newest is not None else 0
         scene, report = stored_scene(store), stored_report(store)
         segment = [s for s in store.segments(track=scene.track, kind="takeover") if s.corner][-1]
         whole = store.steps(segment.episode_id)
@@ -57,9 +56,9 @@ def driving(home: Path) -> None:
             countdown=seconds if at < corner[2] else None, help_wanted=0 < seconds < 1.6 and not whole.human[k],
             episode_return=float(np.sum(rewards[: k + 1])), best_return=best, ceiling=report.ceiling,
             takeovers=report.takeovers, human_seconds=report.takeover_seconds,
-            trainer=TrainerState(True, updates, 18, "newest", 4.0), store=RecorderState(report.agent_steps),
+            trainer=TrainerState(True), store=RecorderState(), without_help=f"alone through the {corner[0]}",
             evaluations=tuple((e.agent_steps, e.passes / e.episodes) for e in report.evaluations),
-            failures=tuple(report.failures[-60:]), hint="arrows or pad: drive · space: hold the wheel · p: pause · esc: leave",
+            failures=tuple(report.failures[-60:]), hint=HINTS["touch"],
             agent_trails=agent, human_trails=human[:-1], at=0.0,
             risk=None if np.isnan(whole.risk[k]) else float(whole.risk[k]),
         )  # fmt: skip
@@ -69,11 +68,12 @@ def driving(home: Path) -> None:
         Composer().draw(surface, view(k))
         pygame.image.save(surface, str(IMAGES / f"driving_{name}.png"))
     k = (segment.start + segment.stop) // 2
-    sheet = pygame.Surface((960, 344))
+    (wide, high), (_, strip) = overlay.DESIGN["compact"], overlay.DESIGN["bar"]
+    sheet = pygame.Surface((960, high + strip + 48))
     sheet.fill((90, 100, 96))
-    overlay.draw(sheet.subsurface((20, 16, 340, 256)), view(k), "compact")
-    overlay.draw(sheet.subsurface((380, 16, 340, 256)), view(segment.start - 6), "compact")
-    overlay.draw(sheet.subsurface((0, 290, 960, 40)), view(k), "bar")
+    overlay.draw(sheet.subsurface((100, 16, wide, high)), view(k), "compact")
+    overlay.draw(sheet.subsurface((520, 16, wide, high)), view(segment.start - 6), "compact")
+    overlay.draw(sheet.subsurface((0, high + 32, 960, strip)), view(k), "bar")
     pygame.image.save(sheet, str(IMAGES / "overlay_small.png"))
 
 

@@ -48,10 +48,6 @@ class TrainerState:
     """How the trainer is doing; ``alive`` is False when nothing has been heard of it for a while."""
 
     alive: bool = False
-    updates: int = 0
-    steps_behind: int = 0
-    last_checkpoint: str = ""
-    checkpoint_age_s: float | None = None
     finding_title: str = ""
     """A few words while the trainer finds why it cannot learn well."""
 
@@ -60,7 +56,6 @@ class TrainerState:
 class RecorderState:
     """How the recorder is doing; ``problem`` is a sentence when steps are not reaching the disk."""
 
-    steps: int = 0
     queue: int = 0
     problem: str | None = None
 

@@ -152,7 +152,7 @@ class SessionScreen:
                 takeovers=self._takeovers,
                 human_seconds=self._human_steps / self._rig.task.settings.hz,
                 trainer=self._trainer_state(),
-                store=RecorderState(status.committed_steps, status.queue, status.problem),
+                store=RecorderState(status.queue, status.problem),
                 evaluations=self._shares(),
                 without_help="" if self._evaluations or self._alone is None else self._alone.said(),
                 times=self._times.view() if self._times is not None and tick.purpose != "practice" else None,

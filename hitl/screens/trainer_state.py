@@ -16,14 +16,7 @@ def trainer_state(beat: Heartbeat | None) -> TrainerState:
     """Return what the screen shows of a heartbeat. Of a trainer that has stopped, nothing is shown, not even a finding."""
     if beat is None or beat.state in ("stopped", "failed") or beat.age_s >= SILENT_S:
         return TrainerState(alive=False)
-    return TrainerState(
-        alive=True,
-        updates=beat.updates,
-        steps_behind=beat.steps_behind,
-        last_checkpoint=Path(beat.checkpoint).stem.partition("-")[0].lstrip("0"),
-        checkpoint_age_s=beat.checkpoint_age_s,
-        finding_title=beat.finding_title,
-    )
+    return TrainerState(alive=True, finding_title=beat.finding_title)
 
 
 class HeartbeatReader:

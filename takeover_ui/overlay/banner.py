@@ -21,16 +21,18 @@ def draw(
     *,
     language: str = "en",
     bottom_inset: int = 0,
+    window_height: int = 0,
     without: Collection[str] = (),
     covers_road: Callable[[pygame.Rect], bool] = lambda box: False,
 ) -> list[Mark]:
     """Draw over ``surface`` and return what was drawn where; ``bottom_inset`` pixels on the lower left are taken by the map.
 
+    ``window_height`` in pixels says how large letters are; 0: the surface is the whole height of the window.
     ``without``: ``corner`` and ``delta`` where a gauge says the same. The names of corners are written where they do not cover
     the road, which ``covers_road`` tells of a box.
     """
-    tall = surface.get_height() / 720
-    pen = Pen(surface, min(tall, max(surface.get_width() / 940, 0.7 * tall)))
+    tall = (window_height or surface.get_height()) / 720
+    pen = Pen(surface, min(tall, max(surface.get_width() / 860, 0.7 * tall)))
     area = surface.get_rect()
     top = area.top + pen.px(20)
     headline, colour = _headline(view, texts.LANGUAGES[language])

@@ -124,8 +124,9 @@ class Plot(Drawing):
         for a, b, text in zip(xs, ys, titles, strict=True):
             if math.isfinite(a) and math.isfinite(b):
                 if diamonds:
-                    x, y, r = self.px(a), self.py(b), radius * 1.25
-                    self.add("path", css, _title(text), d=f"M{x:.1f} {y - r:.1f}l{r:.1f} {r:.1f}l{-r:.1f} {r:.1f}l{-r:.1f} {-r:.1f}Z")
+                    r = 1.25 * radius
+                    outline = f"M{self.px(a):.1f} {self.py(b) - r:.1f}l{r:.1f} {r:.1f} {-r:.1f} {r:.1f} {-r:.1f} {-r:.1f}Z"
+                    self.add("path", css, _title(text), d=outline)
                 else:
                     self.add("circle", css, _title(text), cx=self.px(a), cy=self.py(b), r=radius)
 

@@ -102,6 +102,7 @@ class Composer:
                 view,
                 language=self.language,
                 bottom_inset=taken,
+                window_height=area.h,
                 without=self._said_elsewhere(),
                 covers_road=self._view.covers_road,
             )

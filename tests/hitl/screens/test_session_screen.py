@@ -101,7 +101,7 @@ def drive(home: Path, screen: SessionScreen, begin: Any) -> list[int]:
 
 
 def test_a_session_s_views(tmp_path: Path) -> None:
-    shown, trainer = Shown(), SimpleNamespace(newest=TrainerState(True, 7))
+    shown, trainer = Shown(), SimpleNamespace(newest=TrainerState(True))
     screen = SessionScreen(shown)  # type: ignore[arg-type]
     first, second = drive(tmp_path, screen, lambda rig: screen.begin(rig, trainer))  # type: ignore[arg-type]
     alone, helped, measured = shown.views[:first], shown.views[first : first + second], shown.views[first + second :]
@@ -180,7 +180,7 @@ def test_a_held_space_bar_is_named_in_the_views(tmp_path: Path) -> None:
 
 def test_the_demo_s_views(tmp_path: Path) -> None:
     shown = Shown()
-    trainer, process = SimpleNamespace(newest=TrainerState(True, 7)), SimpleNamespace(alive=True)
+    trainer, process = SimpleNamespace(newest=TrainerState(True)), SimpleNamespace(alive=True)
     screen = DemoWindow(shown, HAIRPIN)  # type: ignore[arg-type]
     results = [EpisodeResult("evaluation", total=68.5, passed={"hairpin": number < 5}) for number in range(EPISODES)]
 

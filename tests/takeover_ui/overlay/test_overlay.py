@@ -46,20 +46,20 @@ def situations() -> dict[str, View]:
             takeovers=12_345,
             human_seconds=86_400.0,
             late_ticks=1_234_567,
-            trainer=TrainerState(True, 123_456_789, 12_345_678, "u0123456789", 3599.0),
-            store=RecorderState(987_654_321, 123_456),
+            trainer=TrainerState(True),
+            store=RecorderState(123_456),
         ),
         "behind_the_corner": replace(base, times=LapView(112.3, 116.4, None, 115.9, "the long left before the jump", -10.4)),
         "off_road": replace(base, on_road=False, speed=55.0),
         "finding": replace(base, trainer=finding("the critic ignores actions"), countdown=None),
         "long_finding": replace(base, trainer=finding("terminal steps are bootstrapped or never drawn")),
         "trainer_gone": replace(base, trainer=TrainerState()),
-        "disk_full": replace(base, store=RecorderState(1_000, 4_000, "The disk is full: steps are kept in memory.")),
+        "disk_full": replace(base, store=RecorderState(4_000, "The disk is full: steps are kept in memory.")),
     }
 
 
 def finding(title: str) -> TrainerState:
-    return TrainerState(True, 3_218, 214, "u0003200", 12.0, title)
+    return TrainerState(True, title)
 
 
 def longer(words: Mapping[str, str]) -> Words:

@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,6 +17,7 @@ import pygame
 import pytest
 
 from data.errors import DeviceError
+from takeover_ui.overlay.arrangement import Arrangement
 from takeover_ui.view import Card, View
 from takeover_ui.window import floating, process, screen
 from takeover_ui.window.newest_value import Slot
@@ -158,6 +160,9 @@ class Recorded:
     def next_size(self) -> None:
         self.sizes += 1
 
+    def mouse(self, event: pygame.event.Event) -> Arrangement | None:
+        return Arrangement(scale=1.5) if event.type == pygame.MOUSEBUTTONUP else None
+
 
 @pytest.fixture
 def loop() -> Iterator[tuple[Any, Any, Any]]:
@@ -258,6 +263,26 @@ def test_keys_are_counted_and_let_go_when_the_window_loses_them(loop: tuple[Any,
     assert counts[KEYS.index("up")] == 2
     made._event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_TAB))
     assert made.screen.sizes == 1
+
+
+def test_what_the_mouse_made_of_the_gauges_is_sent_to_the_session(loop: tuple[Any, Any, Any]) -> None:
+    made, pipe, _ = loop
+    for kind in (pygame.MOUSEBUTTONDOWN, pygame.MOUSEBUTTONUP):
+        made._event(pygame.event.Event(kind, button=1, pos=(3, 3)))
+    assert pipe.recv() == Arrangement(scale=1.5)
+    assert not pipe.poll()
+
+
+def test_a_session_is_told_what_to_remember_until_the_window_is_closed() -> None:
+    told: list[Arrangement] = []
+    watcher = SimpleNamespace(_pipe=None, remember=told.append, _over=threading.Event())
+    ours, theirs = multiprocessing.Pipe()
+    watcher._pipe = ours
+    for message in (Arrangement(scale=1.5), Arrangement(), "closed", Arrangement(scale=9.0)):
+        theirs.send(message)
+    Window._watch_loop(watcher)  # type: ignore[arg-type]
+    assert told == [Arrangement(scale=1.5), Arrangement()]
+    assert watcher._over.is_set()
 
 
 def test_a_card_stays_until_the_next_one_and_escape_closes_where_no_one_reads_the_keys(loop: tuple[Any, Any, Any]) -> None:

@@ -1,0 +1,143 @@
+"""What a player sees from two metres, with any eyes: large enough letters, signs by shape, and a road that nothing covers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pygame
+import pytest
+
+from takeover_ui import signs, theme
+from takeover_ui.overlay import overlay
+from takeover_ui.overlay.overlay import Size
+from takeover_ui.view import LapView, TrainerState, View
+from takeover_ui.window.composer import Composer
+from takeover_ui.window.options import WindowOptions
+from takeover_ui.window.screen import fitting
+from tests.support import sample_screens as samples
+
+WHILE_DRIVING = ("driver", "speed", "next_corner", "countdown", "help", "let_go", "headline", "said_corner", "said_delta")
+SCREENS = [(1280, 720), (1920, 1080), (3840, 2160)]
+
+
+def capital(size: int) -> int:
+    """Height in pixels of a capital letter at a size."""
+    return theme.rendered("E", size, theme.TEXT).get_bounding_rect(min_alpha=128).h
+
+
+def drawn_sizes(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Note the size in pixels of each text that is drawn from now on."""
+    found: dict[str, int] = {}
+    text = theme.Pen.text
+
+    def noted(self: theme.Pen, name: str, words: str, at: tuple[int, int], size: float, *rest: Any, **more: Any) -> pygame.Rect:
+        rect = text(self, name, words, at, size, *rest, **more)
+        if words:
+            width = more.get("width")
+            pixels = self.px(size)
+            found[name] = theme.fit(words, pixels, width)[1] if isinstance(width, int) else pixels
+        return rect
+
+    monkeypatch.setattr(theme.Pen, "text", noted)
+    return found
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("size", ["full", "compact", "bar", None])
+def test_what_matters_has_capitals_of_ten_arc_minutes_at_two_metres(
+    screen: tuple[int, int], size: Size | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a 24-inch screen (299 mm high), in the window that hitl opens by itself."""
+    found = drawn_sizes(monkeypatch)
+    surface = pygame.Surface(fitting(WindowOptions().size, screen))
+    base = samples.view("agent", 120)
+    asked = replace(base, help_wanted=True)
+    for view in (base, asked, replace(base, held=("gas",)), replace(base, times=LapView(12.3, corner="hairpin", delta=-0.4))):
+        Composer(size=size).draw(surface, view)
+        needed = 2000 * math.tan(math.radians(10 / 60)) / (theme.SCREEN_MM / screen[1])
+        seen = {name: capital(pixels) for name, pixels in found.items() if name in WHILE_DRIVING}
+        asks = view is not base and size is not None
+        if asks:
+            seen.pop("driver", None)  # the plea below it is what counts
+        assert seen
+        assert {name: height for name, height in seen.items() if height < math.floor(needed)} == {}
+        found.clear()
+
+
+def test_what_is_not_known_is_not_drawn() -> None:
+    view = View(scene=samples.scene())
+    for size in ("full", "compact", "bar"):
+        surface = pygame.Surface(overlay.DESIGN[size])  # type: ignore[index]
+        marks = overlay.draw(surface, view, size)  # type: ignore[arg-type]
+        assert not {"risk", "best", "ceiling", "last_lap", "evaluation", "recording"} & {m.name for m in marks}
+        assert not [m for m in marks if m.text in ("–", "-", "?")]
+
+
+def test_without_a_road_there_is_neither_speed_nor_way() -> None:
+    scene = replace(samples.scene(), points=np.array([[0.0, 0.0], [1.0, 0.0]]), length=1.0, corners=())
+    for size in ("full", "compact", "bar"):
+        marks = overlay.draw(pygame.Surface(overlay.DESIGN[size]), View(scene=scene), size)  # type: ignore[arg-type, index]
+        assert not {"speed", "progress", "map", "progress_band"} & {m.name for m in marks}
+
+
+@pytest.mark.parametrize("size", ["compact", "bar", None])
+def test_neither_the_map_nor_a_name_ever_lies_over_the_road(size: Size | None) -> None:
+    composer, surface = Composer(size=size), pygame.Surface((960, 540))
+    names = {"map", "corner", "said_corner"}
+    shown = dict.fromkeys(names, 0)
+    for tick in range(0, 330, 6):
+        view = replace(samples.view("agent", tick), times=None)
+        marks = composer.draw(surface, view)
+        camera, road = composer._view.camera, composer._view.road  # type: ignore[union-attr]
+        along = np.linspace(road.left, road.right, 9).reshape(-1, 2)
+        pixels = camera.pixels(along) + composer.game.topleft
+        for mark in marks:
+            if mark.name in names:
+                shown[mark.name] += 1
+                inside = (pixels > mark.rect.topleft).all(axis=1) & (pixels < mark.rect.bottomright).all(axis=1)
+                assert not inside.any(), f"{mark.name} covers the road at tick {tick}"
+    assert shown["map"]
+    assert shown["said_corner"] or size is not None
+
+
+def shape(kind: signs.Lamp) -> bytes:
+    """The pixels of a lamp without its colour."""
+    surface = pygame.Surface((32, 32))
+    signs.lamp(surface, (16, 16), kind, 9)
+    return pygame.mask.from_threshold(surface, signs.LAMP_COLOUR[kind], (90, 90, 90)).to_surface().get_buffer().raw
+
+
+def test_lamps_differ_without_their_colours() -> None:
+    shapes = {kind: shape(kind) for kind in signs.LAMP_COLOUR}
+    assert len(set(shapes.values())) == len(shapes) == 5
+
+
+def test_the_trainers_lamp_warns_by_its_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(signs, "lamp", lambda surface, at, kind, radius: drawn.append(kind))
+    surface = pygame.Surface(overlay.DESIGN["full"])
+    for state in (TrainerState(True), TrainerState(True, finding_title="the critic ignores actions"), TrainerState(), None):
+        overlay.draw(surface, View(scene=samples.scene(), trainer=state))
+    assert drawn == ["good", "warning", "off", "off"]
+
+
+def test_best_and_ceiling_are_ticks_of_different_shapes() -> None:
+    def mask(kind: str) -> set[tuple[int, int]]:
+        surface = pygame.Surface((60, 40))
+        signs.tick(surface, pygame.Rect(10, 14, 40, 10), kind, 30, 3)  # type: ignore[arg-type]
+        return {(x, y) for x in range(60) for y in range(40) if surface.get_at((x, y))[:3] != (0, 0, 0)}
+
+    best, ceiling = mask("best"), mask("ceiling")
+    assert (31, 19) in best, "a full stroke"
+    assert (31, 19) not in ceiling, "a broken one"
+
+
+def test_a_line_has_smooth_edges() -> None:
+    surface = pygame.Surface((80, 60))
+    signs.line(surface, (250, 250, 250), np.array([[5.0, 10.0], [30.0, 21.0], [75.0, 45.0]]), 5.0)
+    shades = {surface.get_at((40, y))[0] for y in range(60)}
+    assert {0, 250} <= shades
+    assert len(shades) > 3, "between the line and the ground there are shades"
