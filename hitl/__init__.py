@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from hitl.scripting.store import TakeoverStore as Store
     from hitl.scripting.takeover import Takeover
     from trainer.learner.tqc import TQC
-    from trainer.presets import PRESETS as presets
+    from trainer.presets import PRESETS as presets  # noqa: N811
 
 _NAMES = {
     "Arbiter": "hitl.arbiter",

@@ -133,7 +133,10 @@ class TakeoverStore(Store):
         else:
             count = len(chosen)
         if not count and found and not chosen:
-            raise UsageError(f"None of these is a good example ({rule.reasons(found)}). Use --all to export them anyway (in a script: everything=True).")
+            raise UsageError(
+                f"None of these is a good example ({rule.reasons(found)}). Use --all to export them anyway (everything=True in a "
+                "script)."
+            )
         if not count:
             raise UsageError("Nothing to export. `hitl segments` with the same filters shows what there is.")
         if whole and own and filtered:

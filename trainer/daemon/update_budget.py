@@ -52,6 +52,13 @@ class UpdateBudget:
         """Whole updates that may be done now."""
         return int(self.owed + 1e-9)
 
+    def numbers(self) -> dict[str, float]:
+        """Return what a checkpoint keeps of it."""
+        return {
+            "online_steps": self.online, "owed_updates": self.owed, "last_lap": self.last_lap, "held_from": self.held_out[0],
+            "held_to": self.held_out[1],
+        }  # fmt: skip
+
     def paid(self, updates: int) -> None:
         """Note that updates were done."""
         self.owed -= updates
