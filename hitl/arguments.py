@@ -6,21 +6,34 @@ import argparse
 import math
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from data.suggest import did_you_mean
 from hitl.games.registry import env_words
 
 
+class ParserReached(Exception):  # noqa: N818 (it is no error)
+    """A command has come as far as to its parser, which was all that was asked of it."""
+
+
 class Parser(argparse.ArgumentParser):
     """An ``ArgumentParser`` without abbreviations, whose errors suggest the nearest known option or choice."""
 
+    caught: ClassVar[list[Parser] | None] = None
+    """Where it is a list, a parser is put into it instead of parsing anything, and ParserReached is raised."""
     also: tuple[str, ...] = ()
     """Options that another parser has already taken from the command line."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(*args, **kwargs)
+
+    def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse as usual, or be caught."""
+        if Parser.caught is not None:
+            Parser.caught.append(self)
+            raise ParserReached
+        return super().parse_known_args(*args, **kwargs)
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and the message, and exit with status 2."""

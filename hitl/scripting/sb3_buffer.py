@@ -104,5 +104,5 @@ class SymmetricReplayBuffer(ReplayBuffer):
 
     def _scaled(self, action: NDArray[Any]) -> NDArray[Any]:
         """Return actions (…, A) of the environment as SB3 stores them: from -1 at the lower bound to 1 at the upper."""
-        low, high = self.action_space.low, self.action_space.high  # type: ignore[attr-defined]
+        low, high = self.action_space.low, self.action_space.high
         return 2.0 * (action - low) / (high - low) - 1.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from data.errors import UsageError
 from data.exchange.exporters import EXPORTERS, Chosen
+from data.plugins import imported
 from data.records import Segment
 from data.store import Store
 from data.suggest import did_you_mean
@@ -143,7 +143,7 @@ class TakeoverStore(Store):
             raise UsageError("A store is exported by segments: omit --episodes or the filters.")
         ids = None if whole else [s.id for s in chosen]
         export = Chosen(self, ids, drives)
-        resolve_name(EXPORTERS[form].write)(Path(path).expanduser(), export)
+        imported(f"The format '{form}'", EXPORTERS[form].write)(Path(path).expanduser(), export)
         kept = {s.id for s in chosen}
         left = () if ids is None and drives is None else tuple(s for s in found if s.id not in kept)
         return Exported(export.count, export.steps, left)
