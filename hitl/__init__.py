@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from hitl.scripting.interface import TakeoverInterface
     from hitl.scripting.own_game import open_env
     from hitl.scripting.replay import SymmetricReplay
-    from hitl.scripting.sb3_buffer import SymmetricReplayBuffer
+    from hitl.scripting.sb3_buffer import SymmetricReplayBuffer as SymmetricReplayBuffer
     from hitl.scripting.store import TakeoverStore as Store
     from hitl.scripting.takeover import Takeover
     from trainer.learner.tqc import TQC
@@ -62,14 +62,13 @@ _NAMES = {
 }
 """What ``from hitl import …`` offers, and where it is."""
 
-__all__ = [
+__all__ = [  # without SymmetricReplayBuffer, which needs an extra
     "TQC",
     "Arbiter",
     "HitlError",
     "Store",
     "SymmetricDataset",
     "SymmetricReplay",
-    "SymmetricReplayBuffer",
     "Takeover",
     "TakeoverInterface",
     "evaluate",
@@ -89,4 +88,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_NAMES})

@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
         "--all asks for it; of a store, only what was judged bad.",
     )  # fmt: skip
     add_home(parser, or_last_demo=True)
-    parser.add_argument("format", choices=EXPORTERS)
+    parser.add_argument("format", choices=EXPORTERS, help="what to make; below")
     parser.add_argument("out", type=Path, metavar="OUT", help="the file or folder to make")
     parser.add_argument(
         "--episodes", action="store_true", help="whole drives (those with a chosen segment, when there are filters)"

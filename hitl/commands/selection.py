@@ -36,14 +36,14 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--verdict", action="append", choices=["unreviewed", "good", "bad", "star"], help="may be given more than once"
     )
-    group.add_argument("--kind", choices=["takeover", "lap"])
+    group.add_argument("--kind", choices=["takeover", "lap"], help="only these")
     group.add_argument("--outcome", choices=["cleared", "failed", "unclear"], help="whether the human cleared it")
-    group.add_argument("--tag")
-    group.add_argument("--track")
+    group.add_argument("--tag", help="with this tag")
+    group.add_argument("--track", help="on this track")
     add_dates(group)
-    group.add_argument("--session", type=whole(1), metavar="N")
-    group.add_argument("--min-seconds", type=amount(), metavar="S")
-    group.add_argument("--max-seconds", type=amount(), metavar="S")
+    group.add_argument("--session", type=whole(1), metavar="N", help="of this session")
+    group.add_argument("--min-seconds", type=amount(), metavar="S", help="at least so long")
+    group.add_argument("--max-seconds", type=amount(), metavar="S", help="at most so long")
 
 
 def add_dates(parser: argparse._ActionsContainer) -> None:

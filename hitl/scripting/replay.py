@@ -132,13 +132,13 @@ class SymmetricReplay:
 
     def poll(self) -> int:
         """Take in what was driven and judged since the last time; return how many online steps were new."""
+        before = self._replay.online_steps if self._replay is not None else 0
         if self._file is None or (self._replay is None and not self._open()):
             return 0
-        new = 0
         assert self._follower is not None
         while (update := self._follower.poll()).news or update.more:
-            new += self.replay.add(update)
-        return new
+            self.replay.add(update)
+        return self.replay.online_steps - before
 
     def add_episode(
         self,
