@@ -76,7 +76,7 @@ class Store(Sessions, DriveTables, SegmentTables, Judgements, Corners, Tracks, C
             lock.release()
         self._live.clear()
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:

@@ -83,9 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the process exit status."""
     take_any_letter()
     if argv is None and "_ARGCOMPLETE" in os.environ:
-        from hitl.commands.completion import complete
-
-        complete()
+        importlib.import_module("hitl.commands.completion").complete(COMMANDS, parser_of)
     if argv is None:
         prepare_children()
     try:

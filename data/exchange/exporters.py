@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from data.errors import UsageError
-from data.plugins import Additions, code_of
+from data.extras import Additions, code_of
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

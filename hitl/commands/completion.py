@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from data.errors import UsageError
@@ -31,25 +33,23 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def complete() -> None:
+def complete(commands: Iterable[str], parser_of: Callable[[str], argparse.ArgumentParser]) -> None:
     """Answer the shell, which has called us in the middle of a line, and leave. Only the command on that line is imported."""
     try:
         argcomplete = _argcomplete()
     except UsageError:
         raise SystemExit(1) from None
-    from hitl.cli import COMMANDS, parser_of
-
     line, point = os.environ.get("COMP_LINE", ""), int(os.environ.get("COMP_POINT", "0"))
     words = argcomplete.split_line(line, point)[3]
     first = int(os.environ["_ARGCOMPLETE"]) - 1
     name = words[first + 1] if len(words) > first + 1 else ""
-    if name in COMMANDS:
+    if name in commands:
         os.environ["_ARGCOMPLETE"] = str(first + 2)  # the line begins with the command for its parser
         argcomplete.autocomplete(parser_of(name))
     top = Parser(prog="hitl")
     for option in ("--version", "--debug"):
         top.add_argument(option, action="store_true")
-    top.add_argument("command", choices=COMMANDS)
+    top.add_argument("command", choices=list(commands))
     argcomplete.autocomplete(top)
 
 

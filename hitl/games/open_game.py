@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.errors import DeviceError, UsageError, shown
-from data.plugins import imported
+from data.extras import imported
 from data.suggest import did_you_mean
 from hitl.games.base import Game
 from hitl.games.registry import GAMES, env_words, single_words

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from data.plugins import Additions, code_of
+from data.extras import Additions, code_of
 
 GAMES: dict[str, str] = Additions(
     "hitl.games",

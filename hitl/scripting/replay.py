@@ -18,8 +18,8 @@ from data.store import Store
 from hitl.home import Home
 from hitl.scripting.store import store_file
 from trainer.config import TrainConfig
-from trainer.daemon.owed_updates import OwedUpdates
 from trainer.daemon.resume import KIND, LearnerStart, begin
+from trainer.daemon.update_budget import OwedUpdates
 from trainer.daemon.wish import Wish
 from trainer.learner.make import make_learner
 from trainer.replay.batch import Batch
@@ -73,7 +73,8 @@ class SymmetricReplay:
         """
         self._file = None if store is None else store_file(store)
         self._wish, self._device = _wish(self._file, config, settings, device), device
-        self._resume, self._follower = resume, None
+        self._resume = resume
+        self._follower: Follower | None = None
         self._start: LearnerStart | None = None
         self._replay: Replay | None = None
         self._owed: OwedUpdates | None = None

@@ -82,7 +82,7 @@ class Setting:
                 hz=hz or _rate(own),
                 observation_names=seen if len(seen) == see.size else see.names,
                 action_names=names,
-                reward=task.reward.settings.as_dict() if hasattr(task, "reward") else {},
+                reward=task.reward.settings.as_dict() if task is not None and hasattr(task, "reward") else {},
                 frame_shape=see.image[1:] or None,
             ),
             road if isinstance(road, Track) and has_line else no_road(track or name.rsplit(":", 1)[-1]),

@@ -316,9 +316,9 @@ def ours_of(scaled: Any, given: NDArray[Any]) -> NDArray[np.float32]:
 
 def place_of(info: dict[str, Any]) -> tuple[VehicleState, float]:
     """Return the car and its progress (m), as far as an environment tells: zeros where it does not."""
-    state = info.get("state")
-    progress = info.get("progress", 0.0)
-    return state if isinstance(state, VehicleState) else AT_REST, float(progress) if np.isscalar(progress) else 0.0
+    state, progress = info.get("state"), info.get("progress")
+    known = isinstance(progress, int | float | np.number)
+    return state if isinstance(state, VehicleState) else AT_REST, float(progress) if known else 0.0  # type: ignore[arg-type]
 
 
 def reason_of(info: dict[str, Any], terminated: bool) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.errors import UsageError
 from data.exchange.exporters import EXPORTERS, Chosen
-from data.plugins import imported
+from data.extras import imported
 from data.records import Segment
 from data.store import Store
 from data.suggest import did_you_mean

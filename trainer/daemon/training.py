@@ -12,10 +12,10 @@ from trainer.daemon import control
 from trainer.daemon.checkpointing import CheckpointWriter
 from trainer.daemon.intake import Intake
 from trainer.daemon.metric_logs import MetricRows
-from trainer.daemon.owed_updates import OwedUpdates
 from trainer.daemon.proving import PATIENCE, Proving, Trial
 from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import LearnerStart
+from trainer.daemon.update_budget import OwedUpdates
 from trainer.replay.batch import Batch
 
 IDLE_S = 0.03  # s between two looks when there is nothing to do

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from data.plugins import imported
+from data.extras import imported
 from trainer.config import TrainConfig
 from trainer.networks.encoded import EncodedEnsemble
 from trainer.networks.mlp import MlpEnsemble, Tape

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from data.plugins import Additions, code_of
+from data.extras import Additions, code_of
 
 NETWORKS: dict[str, str] = Additions(
     "hitl.networks",
