@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from data.ranges import ActionRange
 from hitl.games.pictures import Sight
 from hitl.protocols import EpisodeResult
-from hitl.scripting.shared_wheel import place_of, reason_of
+from hitl.scripting.answers import place_of, reason_of
 from hitl.scripting.takeover import Takeover
 
 FIRST_SEED = 1_000_000

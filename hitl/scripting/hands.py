@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from data.errors import UsageError
 from data.suggest import did_you_mean
+from hitl.arbiter import GatingSettings
 from hitl.drivers.human import HumanDriver, HumanSide, NoHuman
 from hitl.home import Home, default_home
 from hitl.pads import PADS
@@ -101,3 +102,12 @@ def _pad(word: str, window: Window | None) -> Pad:
     from hitl.pads.open import open_pad
 
     return EitherPad(open_pad(load(Home(default_home()), "pad"), "sdl" if word == "auto" else word), keys)
+
+
+def gating_for(human: Human) -> GatingSettings:
+    """Return how the wheel is taken where the script does not say: by a person as they have set it, else as usual."""
+    if not isinstance(human, str):
+        return GatingSettings()
+    from hitl.settings import load
+
+    return load(Home(default_home()), "takeover").takeover

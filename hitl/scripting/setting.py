@@ -17,7 +17,6 @@ from data.store import Store
 from hitl.games.gym_env import action_names, controls_for
 from hitl.games.pictures import Sight
 from hitl.games.world import no_road
-from hitl.home import Home
 from hitl.pads.base import Control
 from hitl.road.known_tracks import file_under, known_corners
 from hitl.road.track import Track
@@ -98,7 +97,6 @@ class Setting:
         """Let the store know the road, and learn from it the corners; return what of the session's description changes."""
         if not self.has_line:
             return {}
-        Home(path.parent).create()
         with Store(path) as store:
             self.track, digest, _ = file_under(store, self.track)
             self.corners = known_corners(store, self.track)

@@ -24,20 +24,20 @@ from data.records import AGENT, HUMAN, StepRow
 from data.store import Store
 from hitl import arbiter
 from hitl.drivers.human import NoHuman, persons_pad
-from hitl.games.base import AT_REST, VehicleState
-from hitl.home import Home
 from hitl.protocols import Clock, EpisodeResult
 from hitl.screens.session_screen import HINTS
-from hitl.scripting.hands import FunctionHuman, Human, hands_of
+from hitl.scripting.answers import ours_of, place_of, reason_of
+from hitl.scripting.hands import FunctionHuman, Human, gating_for, hands_of
 from hitl.scripting.overlay import Counted, Overlay
 from hitl.scripting.setting import Setting
-from hitl.scripting.store import store_file
+from hitl.scripting.store import make_room, store_file
 from hitl.session.driver_choice import DriverChoice
 from hitl.session.offers import RUMBLES, CornerOffers
 from hitl.session.segments import Segments
 from hitl.session.session import EVENTS
 from hitl.timing.clocks import LockstepClock, PacedClock
 from takeover_ui.view import RecorderState
+from takeover_ui.window.window import Window
 
 ENDED_BY = {"panic": "panic", "restart": "restart", "quit": "stopped"}
 """What a player's button makes of an episode."""
@@ -109,7 +109,7 @@ class SharedWheel:
 
         ``release`` lets go of the controls, when the player pauses.
         """
-        self.setting, self.gating = setting, gating or arbiter.GatingSettings()
+        self.setting, self.gating = setting, gating or gating_for(human)
         self.purpose, self._release = "drive", release
         self.leaving = False
         self.counted = Counted()
@@ -117,14 +117,14 @@ class SharedWheel:
             filed, rule, path = {}, DemoRule(), None
             if store is not None:
                 path = store_file(store)
+                make_room(path)
                 filed = setting.file(path)
             setting.info = replace(setting.info, **filed)
             self._corners = CornerOffers(setting.corners, "off")
             self._overlay = Overlay(setting, keys_anywhere=isinstance(human, str)) if overlay else None
             if self._overlay is not None:
                 stack.callback(self._overlay.window.close)
-            window = self._overlay.window if self._overlay is not None else None
-            self.human, let_go = hands_of(human, window, self)
+            self.human, let_go = hands_of(human, self.window, self)
             stack.callback(let_go)
             person = persons_pad(self.human) is not None
             paced = person if real_time is None else real_time
@@ -133,7 +133,6 @@ class SharedWheel:
             self.human.keep_time(hz)
             self.recorder: Any = NotRecorded()
             if path is not None:
-                Home(path.parent).create()
                 self.recorder = Recorder(path, replace(setting.info, driver=self.human.name))
                 stack.callback(self.recorder.close)
                 with contextlib.suppress(StoreError), Store(path, read_only=True) as known:
@@ -142,6 +141,11 @@ class SharedWheel:
             self._choice = DriverChoice(self.gating, setting.controls, self._clock, self.recorder, self._tell)
             self._stack = stack.pop_all()
         self.is_open = False
+
+    @property
+    def window(self) -> Window | None:
+        """The overlay's window, if there is one."""
+        return self._overlay.window if self._overlay is not None else None
 
     # -- the loop's three moments
 
@@ -179,7 +183,7 @@ class SharedWheel:
                 self._release()
             self._show(decision, ours, self._info)
             self._clock.hold()
-            if self._overlay is not None and self._overlay.window.closed:  # no one can go on from there
+            if self.window is not None and self.window.closed:  # no one can go on from there
                 break
         self._clock.sending()
         if decision.safe or 0.0 < decision.weight < 1.0:
@@ -260,7 +264,7 @@ class SharedWheel:
         if decision.event == "panic":
             self._choice.pause()
             return ENDED_BY["panic"]
-        gone = self._overlay is not None and self._overlay.window.closed
+        gone = self.window is not None and self.window.closed
         if "quit" in decision.pressed or (gone and not self.leaving):
             self.leaving = True
             return ENDED_BY["quit"]
@@ -298,32 +302,9 @@ class SharedWheel:
 
     def _tell(self, level: str, text: str) -> None:
         """Say a sentence to the player: as a toast, else as a printed line; where no person drives, it goes to the log."""
-        if self._overlay is not None:
-            self._overlay.window.toast(text, "warning" if level == "warning" else "info")
+        if self.window is not None:
+            self.window.toast(text, "warning" if level == "warning" else "info")
         elif persons_pad(self.human) is not None:
             print(text, flush=True)
         else:
             logging.getLogger("hitl").info(text)
-
-
-def ours_of(scaled: Any, given: NDArray[Any]) -> NDArray[np.float32]:
-    """Return an action (A,) of the environment as ours. Raises UsageError for one of another size."""
-    if given.shape != (len(scaled),):
-        raise UsageError(f"The human's action has shape {given.shape}, and the environment takes ({len(scaled)},).")
-    ours: NDArray[np.float32] = scaled.back(given[None])[0]
-    return ours
-
-
-def place_of(info: dict[str, Any]) -> tuple[VehicleState, float]:
-    """Return the car and its progress (m), as far as an environment tells: zeros where it does not."""
-    state, progress = info.get("state"), info.get("progress")
-    known = isinstance(progress, int | float | np.number)
-    return state if isinstance(state, VehicleState) else AT_REST, float(progress) if known else 0.0  # type: ignore[arg-type]
-
-
-def reason_of(info: dict[str, Any], terminated: bool) -> str:
-    """Return why an episode has ended: what the environment says, as far as it says anything."""
-    reason = info.get("reason")
-    if isinstance(reason, str) and reason:
-        return reason
-    return ("finish" if info.get("lap_finished") else "over") if terminated else "time_limit"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from data.errors import UsageError
 from data.exchange.exporters import EXPORTERS, Chosen
 from data.extras import imported
+from data.files.paths import private_folder
 from data.records import Segment
 from data.store import Store
 from data.suggest import did_you_mean
@@ -20,12 +21,24 @@ if TYPE_CHECKING:
     from data.exchange.merge import Summary
 
 
+STORE = "store.sqlite"
+"""What a home calls its store."""
+
+
 def store_file(path: str | Path | Store) -> Path:
     """Return the file of a store that is open, of a home folder, or the file itself."""
     if isinstance(path, Store):
         return path.path
     path = Path(path).expanduser()
-    return path / "store.sqlite" if path.is_dir() or not path.suffix else path
+    return path / STORE if path.is_dir() or not path.suffix else path
+
+
+def make_room(file: Path) -> None:
+    """Make the folder of a store that is to be written; a home is its owner's alone. Raises StoreError."""
+    if file.name == STORE:
+        Home(file.parent).create()
+    elif not file.parent.exists():
+        private_folder(file.parent)
 
 
 @dataclass(frozen=True)
@@ -56,7 +69,7 @@ class TakeoverStore(Store):
     def __init__(self, path: str | Path, *, create: bool = True, read_only: bool = False) -> None:
         file = store_file(path)
         if create and not read_only:
-            Home(file.parent).create()
+            make_room(file)
         super().__init__(file, create=create, read_only=read_only)
 
     def takeovers(

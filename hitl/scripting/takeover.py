@@ -52,8 +52,9 @@ class Takeover(gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]], RecordCo
         ``human``: ``"auto"`` (a pad if there is one, and the keyboard), ``"keys"``, ``"sdl"`` or another kind of pad; a function
         of (observation, info) that returns an action of the environment or None; a pad of your own; None for no one.
         ``store``: a home folder, a store's file or an open store, in which everything is recorded.
-        ``gating``: how the wheel is taken (``Arbiter.GatingSettings``). By default it is held with space or a shoulder button,
-        and handed back 0.1 s after letting go, 0.3 s after taking it at the earliest.
+        ``gating``: how the wheel is taken (``Arbiter.GatingSettings``; default: for pads and keys as in your settings.toml). As
+        it comes, it is held with space or a shoulder button, and handed back 0.1 s after letting go, 0.3 s after taking it at
+        the earliest.
         ``overlay``: a window that shows who drives, and takes the keys.
         ``controls``: what of the pad moves each action number: ``steer``, ``gas``, ``brake``, ``gas_brake`` or ``none``, with a
         minus in front if reversed (default: known for a few environments, else guessed from the ranges).

@@ -42,9 +42,12 @@ def test_a_name_is_imported_when_it_is_used() -> None:
 
 
 def test_the_import_takes_milliseconds() -> None:
-    spent = python("import hitl", "-X", "importtime").splitlines()
-    (line,) = [line for line in spent if line.endswith("| hitl")]
-    assert int(line.split("|")[1]) < 50_000 * (4 if os.cpu_count() == 1 or os.getloadavg()[0] > 2 else 1)  # microseconds
+    def spent() -> int:
+        lines = python("import hitl", "-X", "importtime").splitlines()
+        (line,) = [line for line in lines if line.endswith("| hitl")]
+        return int(line.split("|")[1])  # microseconds, with all that it imports
+
+    assert min(spent() for _ in range(3)) < 50_000
 
 
 def test_every_name_is_there_and_an_unknown_one_is_not() -> None:

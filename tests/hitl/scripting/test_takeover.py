@@ -189,3 +189,39 @@ def test_a_person_can_drive_only_one_of_several_environments() -> None:
         first.close()
     Takeover(Track(), "keys").close()
     assert AGENT == Arbiter.AGENT
+
+
+@pytest.mark.realtime
+def test_the_overlay_shows_and_takes_the_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from hitl import open_env
+    from hitl.scripting import overlay
+    from takeover_ui.window.options import KEYS, WindowOptions
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(overlay, "display_available", lambda: False)
+        with pytest.raises(HitlError, match="no display"):
+            Takeover(Track(), "keys", overlay=True)
+    monkeypatch.setattr(overlay, "display_available", lambda: True)
+    monkeypatch.setattr(overlay, "WindowOptions", lambda **options: WindowOptions(**options, video="dummy"))
+    monkeypatch.setenv("HITL_HOME", str(tmp_path))
+    env = Takeover(open_env(home=tmp_path), "keys", overlay=True, store=tmp_path)
+    try:
+        window: Any = env.wheel.window
+        drivers = []
+        env.reset(seed=0)
+        for step in range(30):
+            if step == 10:
+                for key in ("space", "right"):
+                    window._counts[KEYS.index(key)] += 1
+            *_, info = env.step(np.zeros(2, np.float32))
+            drivers.append(info["driver"])
+        assert drivers == ["agent"] * 10 + ["human"] * 20
+        assert info["executed"][1] == 1.0
+        assert window.drawn > 5
+        window._counts[KEYS.index("escape")] += 1
+        *_, truncated, info = env.step(np.zeros(2, np.float32))
+        assert truncated
+        assert env.leaving
+    finally:
+        env.close()
+    assert window.closed
