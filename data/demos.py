@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,11 @@ class DemoRule:
     def empty(self, segment: Segment | SegmentRecord) -> bool:
         """Tell whether a segment shows nothing and has no verdict yet: what a store may be cleaned of."""
         return segment.closed and segment.verdict == "unreviewed" and bool(self.nothing_shown(segment))
+
+    def reasons(self, segments: Iterable[Segment | SegmentRecord]) -> str:
+        """Return how many of these do not count, and why: "3 × you judged it bad, 2 × hardly moved"; "" for none."""
+        said = Counter(why.partition(" (")[0] for s in segments if (why := self.judge(s).why))
+        return ", ".join(f"{count} × {why}" for why, count in said.most_common())
 
     def too_little(self, start: int, seconds: float, moved: float | None) -> str:
         """Return why a takeover of that length (s) and distance (m; None: not known) shows nothing; empty where it does.

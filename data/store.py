@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from pathlib import Path
+from typing import Self
 
 from data.connect import BUSY_TIMEOUT_S, open_store
 from data.errors import StoreError
@@ -57,7 +58,7 @@ class Store(Sessions, DriveTables, SegmentTables, Judgements, Corners, Tracks, C
         self._live = {}
 
     @classmethod
-    def open_existing(cls, path: str | Path) -> Store:
+    def open_existing(cls, path: str | Path) -> Self:
         """Open a store that must be there; on a medium that cannot be written, for reading only."""
         try:
             return cls(path, create=False)
@@ -75,7 +76,7 @@ class Store(Sessions, DriveTables, SegmentTables, Judgements, Corners, Tracks, C
             lock.release()
         self._live.clear()
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:

@@ -1,8 +1,13 @@
-"""The live side: games, arbiter, pads, session, policy, and the command line."""
+"""Takeovers for driving agents, from Python: ``from hitl import Takeover, Store, SymmetricReplay, TQC``. See docs/python.md.
+
+Behind these names are the live side (games, arbiter, pads, session, policy) and the command line. Each name is imported when it
+is first used, so that ``import hitl`` needs neither torch nor pygame.
+"""
 
 import importlib.util as _util
 import os as _os
 import sys as _sys
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -26,3 +31,61 @@ def _take_own_rooms() -> None:
 
 
 _take_own_rooms()
+
+if TYPE_CHECKING:
+    from data.errors import HitlError
+    from hitl import arbiter as Arbiter
+    from hitl.scripting.dataset import SymmetricDataset
+    from hitl.scripting.evaluation import evaluate
+    from hitl.scripting.interface import TakeoverInterface
+    from hitl.scripting.own_game import open_env
+    from hitl.scripting.replay import SymmetricReplay
+    from hitl.scripting.sb3_buffer import SymmetricReplayBuffer as SymmetricReplayBuffer
+    from hitl.scripting.store import TakeoverStore as Store
+    from hitl.scripting.takeover import Takeover
+    from trainer.learner.tqc import TQC
+    from trainer.presets import PRESETS as presets  # noqa: N811
+
+_NAMES = {
+    "Arbiter": "hitl.arbiter",
+    "HitlError": "data.errors:HitlError",
+    "Store": "hitl.scripting.store:TakeoverStore",
+    "SymmetricDataset": "hitl.scripting.dataset:SymmetricDataset",
+    "SymmetricReplay": "hitl.scripting.replay:SymmetricReplay",
+    "SymmetricReplayBuffer": "hitl.scripting.sb3_buffer:SymmetricReplayBuffer",
+    "TQC": "trainer.learner.tqc:TQC",
+    "Takeover": "hitl.scripting.takeover:Takeover",
+    "TakeoverInterface": "hitl.scripting.interface:TakeoverInterface",
+    "evaluate": "hitl.scripting.evaluation:evaluate",
+    "open_env": "hitl.scripting.own_game:open_env",
+    "presets": "trainer.presets:PRESETS",
+}
+"""What ``from hitl import …`` offers, and where it is."""
+
+__all__ = [  # without SymmetricReplayBuffer, which needs an extra
+    "TQC",
+    "Arbiter",
+    "HitlError",
+    "Store",
+    "SymmetricDataset",
+    "SymmetricReplay",
+    "Takeover",
+    "TakeoverInterface",
+    "evaluate",
+    "open_env",
+    "presets",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _NAMES:
+        raise AttributeError(f"module 'hitl' has no attribute '{name}'")
+    from pkgutil import resolve_name
+
+    found: object = resolve_name(_NAMES[name])
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_NAMES})

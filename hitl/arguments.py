@@ -7,15 +7,21 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from data.suggest import did_you_mean
 from hitl.games.registry import env_words
 
 
+class ParserReached(Exception):  # noqa: N818 (it is no error)
+    """A command has come as far as to its parser, which was all that was asked of it."""
+
+
 class Parser(argparse.ArgumentParser):
     """An ``ArgumentParser`` without abbreviations, whose errors suggest the nearest known option or choice."""
 
+    caught: ClassVar[list[Parser] | None] = None
+    """Where it is a list, a parser is put into it instead of parsing anything, and ParserReached is raised."""
     also: tuple[str, ...] = ()
     """Options that another parser has already taken from the command line."""
 
@@ -26,7 +32,10 @@ class Parser(argparse.ArgumentParser):
         self._word = word
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse, and take one word that is left over for the option that it can only mean."""
+        """Parse, and take one word that is left over for the option that it can only mean; or be caught."""
+        if Parser.caught is not None:
+            Parser.caught.append(self)
+            raise ParserReached
         given, left = super().parse_known_args(args, namespace)
         alone = self._word and len(left) == 1 and not left[0].startswith("-")
         if alone and not any(word.partition("=")[0] == self._word for word in args):

@@ -9,10 +9,14 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from data.errors import HitlError
 from hitl import __version__
 from hitl.processes import prepare_children, take_any_letter
+
+if TYPE_CHECKING:
+    import argparse
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module, what it does)
@@ -39,10 +43,29 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "server": ("hitl.commands.server", "where workers and a trainer on several machines meet"),
     "worker": ("hitl.commands.worker", "a live session for a trainer on another machine"),
     "doctor": ("hitl.commands.doctor", "what a session needs on this machine, and what is missing"),
+    "completion": ("hitl.commands.completion", "the Tab key for your shell: commands, options and their values"),
     "stall": ("hitl.commands.stall", "train an agent from nothing until it stalls at a corner"),
 }
 
-_HEAD = "usage: hitl [--version] [--debug] COMMAND ...\n\nHuman-in-the-loop takeovers for driving agents.\n\ncommands:"
+def parser_of(command: str) -> argparse.ArgumentParser:
+    """Return the parser of a command without running it."""
+    from hitl.arguments import Parser, ParserReached
+
+    Parser.caught = []
+    try:
+        importlib.import_module(COMMANDS[command][0]).main([])
+    except ParserReached:
+        return Parser.caught[0]
+    finally:
+        Parser.caught = None
+    raise AssertionError(f"hitl {command} went on without a parser")
+
+
+_HEAD = """usage: hitl [--version] [--debug] [COMMAND ...]
+
+Human-in-the-loop takeovers for driving agents. Without a command: where you stand, and what to do next.
+
+commands:"""
 
 _FOOT = """
 `hitl COMMAND --help` explains one. --debug shows tracebacks.
@@ -67,6 +90,8 @@ def _own_folder(word: str) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the process exit status."""
     take_any_letter()
+    if argv is None and "_ARGCOMPLETE" in os.environ:
+        importlib.import_module("hitl.commands.completion").complete(COMMANDS, parser_of)
     if argv is None:
         prepare_children()
     try:
@@ -88,20 +113,21 @@ def _run(args: list[str]) -> int:
     args = [a for a in args if a != "--debug"]
     if args[:1] == ["help"] and len(args) > 1:
         args = [*args[1:], "--help"]
-    if not args or args[0] in ("-h", "--help", "help"):
+    if args and args[0] in ("-h", "--help", "help"):
         print(_help())
-        return 0 if args else 2
-    if args[0] in ("--version", "-V", "version"):
+        return 0
+    if args and args[0] in ("--version", "-V", "version"):
         print(f"hitl {__version__}")
         return 0
-    if args[0] not in COMMANDS:
+    if args and args[0] not in COMMANDS:
         from data.suggest import did_you_mean
 
         meant = did_you_mean(args[0], [*COMMANDS, "help", *_VERBS])
         print(f"hitl: there is no command '{args[0]}': `hitl --help` lists them.{meant}", file=sys.stderr)
         return 2
     try:
-        return int(importlib.import_module(COMMANDS[args[0]][0]).main(args[1:]) or 0)
+        module = COMMANDS[args[0]][0] if args else "hitl.commands.where"
+        return int(importlib.import_module(module).main(args[1:]) or 0)
     except HitlError as error:
         if debug:
             raise

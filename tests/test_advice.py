@@ -129,7 +129,8 @@ def blocks() -> list[tuple[str, str]]:
     for text in all_texts():
         pieces = re.findall(r"```(?:toml)?\n(.*?)```", text.text, re.DOTALL) if text.page else []
         pieces += ["\n".join(m) for m in re.findall(r"((?:^ {4}\S.*\n)+)", text.text, re.MULTILINE) for m in [m.splitlines()]]
-        found += [(text.where, piece) for piece in pieces if re.search(r'^\s*\[["a-z_]+[].]', piece, re.MULTILINE)]
+        ours = [piece for piece in pieces if "[project." not in piece]  # those are of pyproject.toml
+        found += [(text.where, piece) for piece in ours if re.search(r'^\s*\[["a-z_]+[].]', piece, re.MULTILINE)]
     return found
 
 

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from data.errors import UsageError
+from data.extras import Additions, code_of
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from data.exchange.portable import Portable
     from data.store import Store
 
@@ -23,13 +26,19 @@ class Exporter(NamedTuple):
     """``module:function``, imported when it is asked for. The function takes (path, `Chosen`)."""
 
 
-EXPORTERS: dict[str, Exporter] = {
+def _of_package(point: EntryPoint) -> Exporter:
+    package = point.dist.name if point.dist is not None else "an installed package"
+    return Exporter(f"by {package}", code_of(point))
+
+
+EXPORTERS: dict[str, Exporter] = Additions("hitl.exporters", {
     "minari": Exporter("a Minari dataset (a new folder)", "data.exchange.minari:write_minari"),
     "player-run": Exporter("player runs that tmrl's old tool reads (a folder)", "data.exchange.exporters:write_player_runs"),
     "store": Exporter("one SQLite file with the chosen segments", "data.exchange.exporters:write_store"),
     "parquet": Exporter("Parquet tables of the drives they lie in (a new folder)", "data.exchange.exporters:write_tables"),
     "lerobot": Exporter("a LeRobotDataset, layout v3.0 (a new folder)", "data.exchange.lerobot:write_lerobot"),
-}
+}, _of_package)  # fmt: skip
+"""The formats; an installed package adds its own by the entry point ``hitl.exporters``."""
 
 
 @dataclass

@@ -8,7 +8,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from data.errors import UsageError
 from data.numbers import FARTHEST, MOST, RETURN
 from data.reading.schema_check import readable_rows
-from data.records import AGENT, CUT_OFF, DRIVING_FAULTS
+from data.records import AGENT, CUT_OFF, DRIVING_FAULTS, Segment
 from data.schema import STEP_MEASURES
+from data.suggest import did_you_mean
 
 VECTORS = ("observation", "executed", "proposed")
 """Columns of a step that hold several numbers."""
@@ -80,7 +81,8 @@ class EpisodeSummary:
 class Drive:
     """Steps of one episode in their order, as columns of n rows; the rows that were asked for, and no others.
 
-    A column that was not asked for is not there. ``drive[rows]`` takes a slice or a mask (n,) of all of them.
+    A column that was not asked for is not there. ``drive[rows]`` takes a slice or a mask (n,) of all of them. A column goes by
+    its name, ``drive["speed"]``, and one number of a vector by both names, ``drive["executed", "steer"]``.
     """
 
     t: NDArray[np.int64]
@@ -124,8 +126,28 @@ class Drive:
     def __len__(self) -> int:
         return len(vars(self)[self.columns[0]])
 
-    def __getitem__(self, rows: slice | NDArray[np.bool_]) -> Drive:
+    @overload
+    def __getitem__(self, rows: slice | NDArray[np.bool_]) -> Drive: ...
+    @overload
+    def __getitem__(self, rows: str | tuple[str, str]) -> NDArray[Any]: ...
+    def __getitem__(self, rows: slice | NDArray[np.bool_] | str | tuple[str, str]) -> Drive | NDArray[Any]:
+        if isinstance(rows, str):
+            return self._column(rows)
+        if isinstance(rows, tuple):
+            column, number = rows
+            names = self.episode.observation_names if column == "observation" else self.episode.action_names
+            return self._column(column)[:, self._known(number, names, f"{column} has no number")]
         return Drive(self.episode, {name: vars(self)[name][rows] for name in self.columns})
+
+    def _column(self, name: str) -> NDArray[Any]:
+        column: NDArray[Any] = vars(self)[self.columns[self._known(name, self.columns, "These steps have no column")]]
+        return column
+
+    def _known(self, name: str, names: Sequence[str], refusal: str) -> int:
+        if name not in names:
+            listed = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+            raise UsageError(f"{refusal} '{name}'; there are {listed}.{did_you_mean(name, names)}")
+        return names.index(name)
 
     @property
     def human(self) -> NDArray[np.bool_]:
@@ -229,7 +251,7 @@ class DriveTables:
 
     def steps(
         self,
-        episode: int | EpisodeSummary,
+        episode: int | EpisodeSummary | Segment,
         first: int = 0,
         stop: int | None = None,
         columns: Sequence[str] = COLUMNS,
@@ -238,11 +260,17 @@ class DriveTables:
         to_m: float | None = None,
         driver: int | None = None,
     ) -> Drive:
-        """Return the steps ``[first, stop)`` of an episode, counted in ``t``.
+        """Return the steps ``[first, stop)`` of an episode, counted in ``t``, or those of a segment, trimmed.
 
         ``from_m`` and ``to_m``: only those between two places along the line (both), ``driver``: only ``AGENT``'s or ``HUMAN``'s.
         Raises UsageError for an unknown episode.
         """
+        if isinstance(episode, Segment):
+            start, end = episode.start + episode.trim_start, episode.stop - episode.trim_stop
+            if not episode.closed and not episode.trim_stop:
+                end = 1 << 40  # it is still being recorded
+            first, stop = start + first, end if stop is None else min(end, start + stop)
+            episode = episode.episode_id
         if not isinstance(episode, EpisodeSummary):
             found = self.episodes(ids=[episode], closed=False)
             if not found:

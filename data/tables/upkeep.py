@@ -59,6 +59,21 @@ _SPARE = """
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What is in a store, counted without looking at a single step."""
+
+    sessions: int
+    episodes: int
+    steps: int
+    """Steps driven, pruned ones included."""
+    takeovers: int
+    laps: int
+    takeover_seconds: float
+    unreviewed: int
+    """Takeovers without a verdict."""
+
+
 class Upkeep:
     """How an open store is looked after."""
 
@@ -91,6 +106,17 @@ class Upkeep:
             checkpoints=one("SELECT count(*) FROM checkpoints")[0], first=first, last=last,
             bytes_by_day=size / steps * days[1] / days[0] if steps and days[0] else 0.0,
         )  # fmt: skip
+
+    def glance(self) -> Glance:
+        """Count what a player asks first; in a moment, however large the store is."""
+        row = self.conn.execute(
+            "SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM episodes), (SELECT coalesce(sum(length), 0) FROM "
+            "episodes), count(*) FILTER (WHERE kind = 'takeover'), count(*) FILTER (WHERE kind = 'lap'), coalesce(sum((stop - "
+            "start) / s.hz) FILTER (WHERE g.kind = 'takeover'), 0), count(*) FILTER (WHERE g.kind = 'takeover' AND verdict = "
+            "'unreviewed' AND stop IS NOT NULL) FROM (SELECT kind, start, stop, verdict, session_id FROM segments) g JOIN "
+            "(SELECT id, hz FROM sessions) s ON s.id = g.session_id"
+        ).fetchone()
+        return Glance(*row)
 
     def check(self) -> list[str]:
         """Return what is wrong with the store, a sentence each."""

@@ -32,7 +32,7 @@ class Shown(NamedTuple):
 def main(argv: list[str]) -> int:
     """Print settings."""
     parser = Parser(prog="hitl config", description="Show the settings in force, and where each value comes from.")
-    parser.add_argument("what", choices=("show",))
+    parser.add_argument("what", choices=("show",), help="print the settings in force, and where each comes from")
     parser.add_argument(
         "file", nargs="?", type=Path, help="an existing tmrl config.json: what each of its keys does here"
     )

@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--track", default="default", help="another track (name or file): first an agent is trained until it stalls"
     )
-    parser.add_argument("--seed", type=whole(0, SEED_MOST), default=0)
+    parser.add_argument("--seed", type=whole(0, SEED_MOST), default=0, help="of all that is random (default: 0)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="where the HTML report goes (default: in the home folder)"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from pkgutil import resolve_name
 
 from data.errors import UsageError
-from data.exchange.exporters import EXPORTERS, Chosen
+from data.exchange.exporters import EXPORTERS
 from data.words import number_of
 from hitl.arguments import Parser
-from hitl.commands.selection import FILTERS, add_filters, filters_meant, open_store, reasons, selected
+from hitl.commands.selection import FILTERS, add_filters, filters_meant, open_store, selected
 from hitl.home import add_home
 
 
@@ -24,7 +23,7 @@ def main(argv: list[str]) -> int:
         "--all asks for it; of a store, only what was judged bad.",
     )  # fmt: skip
     add_home(parser, or_last_demo=True)
-    parser.add_argument("format", choices=EXPORTERS)
+    parser.add_argument("format", choices=EXPORTERS, help="what to make; below")
     parser.add_argument("out", type=Path, metavar="OUT", help="the file or folder to make")
     parser.add_argument(
         "--episodes", action="store_true", help="whole drives (those with a chosen segment, when there are filters)"
@@ -34,34 +33,16 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     filtered = any(getattr(args, name) is not None for name in FILTERS)
     with open_store(args) as store:
-        found = [s for s in selected(store, args) if s.closed and s.stop > s.start]
-        # Whole segments are exported, and those that failed end in a mistake.
-        rule = replace(store.rule(), failed_takeovers=False, failed_laps=False)
-        asked = args.all or args.verdict or args.outcome
-        # Another home applies the rule itself, with its owner's settings: only what was judged bad stays behind.
-        own = args.format == "store"
-        chosen = found if asked else [s for s in found if (s.verdict != "bad" if own else rule.judge(s).counts)]
-        whole = args.episodes or args.format == "parquet"
-        episodes = sorted({s.episode_id for s in chosen}) if filtered else None
-        if whole:
-            count = store.db["episodes"].count if episodes is None else len(episodes)
-        else:
-            count = len(chosen)
-        if not count and found and not chosen:
-            raise UsageError(f"None of these is a good example ({reasons(found, rule)}). Use --all to export them anyway.")
-        if not count:
-            raise UsageError(
-                "Nothing to export. `hitl segments` with the same filters shows what there is."
-                + filters_meant(store, args)
-            )
-        if whole and args.format == "store" and filtered:
-            raise UsageError("A store is exported by segments: omit --episodes or the filters.")
-        ids = None if whole else [s.id for s in chosen]
-        export = Chosen(store, ids, episodes)
-        resolve_name(EXPORTERS[args.format].write)(args.out, export)
-    verb = "is" if export.count == 1 else "are"
-    print(f"{number_of(export.count, 'episode')} with {number_of(export.steps, 'step')} {verb} in {args.out.name}.")
-    if (ids or episodes) is not None and len(chosen) < len(found):
-        left = [s for s in found if s not in chosen]
-        print(f"Left out, because they are no good examples: {reasons(left, rule)}. Use --all to include them.")
+        try:
+            made = store.export_to(
+                args.out, args.format, episodes=args.episodes, everything=bool(args.all or args.verdict or args.outcome),
+                segments=selected(store, args) if filtered else None,
+            )  # fmt: skip
+        except UsageError as error:
+            raise UsageError(f"{error}{filters_meant(store, args)}") from error
+        why = replace(store.rule(), failed_takeovers=False, failed_laps=False).reasons(made.left_out)
+    verb = "is" if made.episodes == 1 else "are"
+    print(f"{number_of(made.episodes, 'episode')} with {number_of(made.steps, 'step')} {verb} in {args.out.name}.")
+    if made.left_out:
+        print(f"Left out, because they are no good examples: {why}. Use --all to include them.")
     return 0

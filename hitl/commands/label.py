@@ -43,7 +43,7 @@ def main(argv: list[str]) -> int:
     )
     add_home(parser, or_last_demo=True)
     parser.add_argument("ids", nargs="*", metavar="ID", help="segment numbers: 3, 5-8, or - for standard input")
-    parser.add_argument("--verdict", choices=VERDICTS)
+    parser.add_argument("--verdict", choices=VERDICTS, help="what you think of it")
     parser.add_argument("--priority", type=float, metavar="P", help="how often the agent learns from it; 1 is normal")
     parser.add_argument("--tag", action="append", default=[], help="add a tag; may be given more than once")
     parser.add_argument("--untag", action="append", default=[], metavar="TAG", help="remove a tag")

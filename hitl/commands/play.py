@@ -64,7 +64,7 @@ def command_line() -> Parser:
         "--headless", action="store_true", help="no window; with --pad scripted or none as fast as it goes"
     )
     parser.add_argument("--overlay", choices=("full", "compact", "bar", "off"), help="how much of it (default: as set)")
-    parser.add_argument("--seed", type=whole(0, SEED_MOST), default=0)
+    parser.add_argument("--seed", type=whole(0, SEED_MOST), default=0, help="of all that is random (default: 0)")
     return parser
 
 

@@ -22,7 +22,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--corner", help="begin with this corner's segments")
     parser.add_argument("--verdict", choices=["unreviewed", "good", "bad", "star"], help="begin with these")
     add_dates(parser)
-    parser.add_argument("--sort", choices=["priority", "newest", "different"], default="priority")
+    parser.add_argument(
+        "--sort", choices=["priority", "newest", "different"], default="priority", help="what comes first (default: priority)"
+    )
     args = parser.parse_args(argv)
 
     import pygame

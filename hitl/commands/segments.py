@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from data.words import number_of
 from hitl.arguments import Parser
-from hitl.commands.selection import add_filters, filters_meant, local_time, open_store, reasons, selected
+from hitl.commands.selection import add_filters, filters_meant, local_time, open_store, selected
 from hitl.home import add_home
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _print_table(segments: list[Segment], rule: DemoRule) -> None:
         out.print("* trimmed")
     if any(rule.judge(s).cut_s for s in segments):
         out.print(f"Takeovers that failed are learned from but for their last {rule.failed_cut_s:g} s (half of a shorter one).")
-    if why := reasons(segments, rule):
+    if why := rule.reasons(segments):
         out.print(f"Not learned from: {why}.")
     if any(rule.empty(s) for s in segments):
         out.print("`hitl store clean` marks takeovers that show nothing as bad.")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections import Counter
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,9 +12,9 @@ from hitl.arguments import amount, whole
 from hitl.home import home_path
 
 if TYPE_CHECKING:
-    from data.demos import DemoRule
     from data.records import Segment
     from data.store import Store
+    from hitl.scripting.store import TakeoverStore
 
 FILTERS = (
     "corner", "verdict", "kind", "outcome", "tag", "track", "since", "until", "session", "min_seconds", "max_seconds",
@@ -24,11 +22,11 @@ FILTERS = (
 """What ``add_filters`` adds, as the parsed command line and ``Store.segments`` call it."""
 
 
-def open_store(args: argparse.Namespace) -> Store:
+def open_store(args: argparse.Namespace) -> TakeoverStore:
     """Open the store of the home folder, which must be there."""
-    from data.store import Store
+    from hitl.scripting.store import TakeoverStore
 
-    return Store.open_existing(home_path(args).store_path)
+    return TakeoverStore.open_existing(home_path(args).store_path)
 
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
@@ -38,14 +36,14 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--verdict", action="append", choices=["unreviewed", "good", "bad", "star"], help="may be given more than once"
     )
-    group.add_argument("--kind", choices=["takeover", "lap"])
+    group.add_argument("--kind", choices=["takeover", "lap"], help="only these")
     group.add_argument("--outcome", choices=["cleared", "failed", "unclear"], help="whether the human cleared it")
-    group.add_argument("--tag")
-    group.add_argument("--track")
+    group.add_argument("--tag", help="with this tag")
+    group.add_argument("--track", help="on this track")
     add_dates(group)
-    group.add_argument("--session", type=whole(1), metavar="N")
-    group.add_argument("--min-seconds", type=amount(), metavar="S")
-    group.add_argument("--max-seconds", type=amount(), metavar="S")
+    group.add_argument("--session", type=whole(1), metavar="N", help="of this session")
+    group.add_argument("--min-seconds", type=amount(), metavar="S", help="at least so long")
+    group.add_argument("--max-seconds", type=amount(), metavar="S", help="at most so long")
 
 
 def add_dates(parser: argparse._ActionsContainer) -> None:
@@ -102,12 +100,6 @@ def selected(store: Store, args: argparse.Namespace) -> list[Segment]:
             listed = ", ".join(f"'{track}'" for track in on)
             raise UsageError(f"{len(on)} tracks have a corner '{args.corner}': {listed}. Choose one with --track.")
     return store.segments(**filters)
-
-
-def reasons(segments: Sequence[Segment], rule: DemoRule) -> str:
-    """Return how many of these segments do not count, and why: "3 × you judged it bad, 2 × hardly moved"; "" for none."""
-    said = Counter(why.partition(" (")[0] for s in segments if (why := rule.judge(s).why))
-    return ", ".join(f"{count} × {why}" for why, count in said.most_common())
 
 
 def filters_meant(store: Store, args: argparse.Namespace) -> str:

@@ -19,7 +19,7 @@ def main(argv: list[str]) -> int:
     )
     add_home(parser)
     parser.add_argument("--track", default="default", help="a shipped track's name or a file")
-    parser.add_argument("--seed", type=whole(0, SEED_MOST), default=0)
+    parser.add_argument("--seed", type=whole(0, SEED_MOST), default=0, help="of all that is random (default: 0)")
     parser.add_argument("--steps", type=whole(1), default=20_000, metavar="N", help="give up after N agent steps")
     parser.add_argument(
         "--in-a-row", type=whole(1), default=3, metavar="N", help="evaluations without a pass that make a stall"

@@ -49,7 +49,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--tmrl-config", type=Path, metavar="FILE", help="settings of an existing tmrl config.json")
     parser.add_argument("--init", metavar="FILE", help="begin from a checkpoint file; 'best' goes back to the best one")
     parser.add_argument("--fresh", action="store_true", help="begin anew whatever checkpoints there are")
-    parser.add_argument("--seed", type=whole(0, SEED_MOST))
+    parser.add_argument("--seed", type=whole(0, SEED_MOST), help="of all that is random (default: 0)")
     parser.add_argument("--device", default="auto", help="auto (default: cuda only where the CPU is too slow), cpu or cuda")
     parser.add_argument(
         "--log",

@@ -45,6 +45,8 @@ class DrivingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
             game = Box2DGame(self.track)
         self.game, self.task = game, DrivingTask(self.track, settings)
+        self.action_names = game.action_names
+        self.observation_names = self.task.names(game.action_names)
         self._steppable: Any = game if hasattr(game, "advance") else None
         self._dt = 1.0 / self.task.settings.hz
         size = len(game.action_names)

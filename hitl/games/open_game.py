@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from data.errors import DeviceError, UsageError, shown
+from data.extras import imported
 from data.suggest import did_you_mean
 from hitl.games.base import Game
 from hitl.games.registry import GAMES, env_words, single_words
@@ -35,7 +35,8 @@ def open_world(options: SessionOptions, home: Home) -> World:
     if word not in GAMES or bool(colon) != (word == "gym"):
         meant = did_you_mean(options.env, single_words())
         raise DeviceError(f"There is no environment '{shown(options.env)}': --env is {env_words()}.{meant}")
-    return resolve_name(GAMES[word])(options, home)
+    world: World = imported(f"The game '{word}'", GAMES[word], DeviceError)(options, home)
+    return world
 
 
 def gym_world(options: SessionOptions, home: Home) -> World:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-GAMES: dict[str, str] = {
-    "box2d": "hitl.games.open_game:box2d_world",
-    "trackmania": "hitl.games.open_game:trackmania_world",
-    "tmrl": "hitl.games.open_game:tmrl_world",
-    "gym": "hitl.games.open_game:gym_world",
-}
+from data.extras import Additions, code_of
+
+GAMES: dict[str, str] = Additions(
+    "hitl.games",
+    {
+        "box2d": "hitl.games.open_game:box2d_world",
+        "trackmania": "hitl.games.open_game:trackmania_world",
+        "tmrl": "hitl.games.open_game:tmrl_world",
+        "gym": "hitl.games.open_game:gym_world",
+    },
+    code_of,
+)
 """``module:function``, imported when the game is opened. The function takes (options, home) and returns a `World`.
+
+An installed package adds its own by the entry point ``hitl.games``.
 
 A game may have more behind its word: ``gym:ID``.
 """

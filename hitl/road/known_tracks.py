@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from data.errors import InputFileError, StoreError, UsageError
+from data.records import Corner
 from data.store import Store
 from data.tables.roads import Road
 from data.tables.tracks import SeveralTracksError
 from hitl.home import Home
+from hitl.road.corner_mining import same_stretch
 from hitl.road.line import ReferenceLine
 from hitl.road.track import FILES, Track, load_track, shipped_tracks
 
@@ -27,6 +29,22 @@ def file_under(store: Store, track: Track) -> tuple[Track, str, list[str]]:
     label, said = store.enter_track(track.name, road, built_in=built_in, reserved=shipped and not built_in)
     (row,) = store.known_tracks(label)
     return replace(track, name=label), row.digest, said
+
+
+def known_corners(store: Store, track: Track) -> tuple[Corner, ...]:
+    """Return the track's corners and those that the player has named, and make sure that the store knows them."""
+    stored = {c.name: c for c in store.corners(track.name)}
+    source = store.corner_sources(track.name)
+    for corner in track.corners:
+        here = (corner.from_m, corner.to_m)
+        renamed = any(source[c.name] == "player" and same_stretch((c.from_m, c.to_m), here) for c in stored.values())
+        # What the track itself names is where the track says, whatever another track of this name has left here.
+        known = stored.get(corner.name)
+        off_m = max(abs(known.from_m - corner.from_m), abs(known.to_m - corner.to_m)) if known else 0.0
+        moved = off_m > 1.0 and source[corner.name] == "track"  # a line with other decimals moves it a little
+        if moved or (known is None and not renamed):
+            store.upsert_corner(track.name, corner.name, corner.from_m, corner.to_m, "track")
+    return tuple(store.corners(track.name))
 
 
 def chosen(store: Store, wanted: str) -> str:

@@ -79,14 +79,25 @@ class DriverChoice:
             self._warn("pad_problem", problem)
 
     def decide(
-        self, human: HumanSide, info: dict[str, Any], proposed: NDArray[np.float32], *, offer: str, allowed: bool, lap: bool
+        self,
+        human: HumanSide,
+        info: dict[str, Any],
+        proposed: NDArray[np.float32],
+        *,
+        offer: str,
+        allowed: bool,
+        lap: bool,
+        driven: NDArray[np.float32] | None = None,
     ) -> arbiter.Decision:
-        """Read the pad now, and decide. ``offer``: why the wheel is offered; ``allowed``: it may be taken; ``lap``: it is."""
+        """Read the pad now, and decide. ``offer``: why the wheel is offered; ``allowed``: it may be taken; ``lap``: it is.
+
+        ``driven``: the human's action where it does not come from a pad.
+        """
         pad, hold = human.read(info)
         inputs = arbiter.Inputs(
             time=self._clock.now(),
             proposed=proposed,
-            human=to_action(pad, self._controls),
+            human=to_action(pad, self._controls) if driven is None else driven,
             neutral=self._neutral,
             braking=self._braking,
             pad=pad,

@@ -17,9 +17,8 @@ from hitl.drivers.policy import NO_CHECKPOINT, CheckpointPolicy, NetworkPolicy
 from hitl.games.open_game import open_world
 from hitl.home import Home
 from hitl.protocols import EpisodeResult, Tick
-from hitl.road.corner_mining import same_stretch
 from hitl.road.corners import corner_called
-from hitl.road.known_tracks import file_under
+from hitl.road.known_tracks import file_under, known_corners
 from hitl.road.track import Track
 from hitl.session.help_requests import PolicyForesight
 from hitl.session.offers import CornerOffers
@@ -136,20 +135,7 @@ class SessionSetup:
         """Return the track's corners and those that the player has named, and make sure that the store knows them."""
         with Store(self.home.store_path) as store:
             self._rule = store.rule()
-            stored = {c.name: c for c in store.corners(self.track.name)}
-            source = store.corner_sources(self.track.name)
-            for corner in self.track.corners:
-                here = (corner.from_m, corner.to_m)
-                renamed = any(
-                    source[c.name] == "player" and same_stretch((c.from_m, c.to_m), here) for c in stored.values()
-                )
-                # What the track itself names is where the track says, whatever another track of this name has left here.
-                known = stored.get(corner.name)
-                off_m = max(abs(known.from_m - corner.from_m), abs(known.to_m - corner.to_m)) if known else 0.0
-                moved = off_m > 1.0 and source[corner.name] == "track"  # a line with other decimals moves it a little
-                if moved or (known is None and not renamed):
-                    store.upsert_corner(self.track.name, corner.name, corner.from_m, corner.to_m, "track")
-            return tuple(store.corners(self.track.name))
+            return known_corners(store, self.track)
 
     @property
     def known_by(self) -> dict[str, str]:

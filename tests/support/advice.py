@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import pytest
 
 from data.errors import UsageError
-from hitl.cli import COMMANDS
+from hitl.cli import COMMANDS, parser_of
 from hitl.games.registry import single_words
 from tests.support.places import PAGES, ROOT
 from trainer.config import TrainConfig
@@ -205,24 +205,11 @@ def check_setting(command: str, wish: str) -> None:
 
 def parsers(name: str) -> Iterator[argparse.ArgumentParser]:
     """Yield the parsers of a command and of its verbs."""
-    known = argparse.ArgumentParser.parse_known_args
-    tops: list[argparse.ArgumentParser] = []
-
-    def stop(parser, args=None, namespace=None):  # type: ignore[no-untyped-def]
-        tops.append(parser)
-        raise _ReachedError
-
-    argparse.ArgumentParser.parse_known_args = stop  # type: ignore[method-assign,assignment]
-    try:
-        with contextlib.suppress(_ReachedError):
-            importlib.import_module(COMMANDS[name][0]).main([])
-    finally:
-        argparse.ArgumentParser.parse_known_args = known  # type: ignore[method-assign]
-    for top in tops:
-        yield top
-        for action in top._actions:
-            if isinstance(action, argparse._SubParsersAction):
-                yield from action.choices.values()
+    top = parser_of(name)
+    yield top
+    for action in top._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield from action.choices.values()
 
 
 def help_of(name: str) -> str:

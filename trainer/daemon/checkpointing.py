@@ -70,14 +70,7 @@ class CheckpointWriter:
     def write(self) -> bool:
         """Write a checkpoint and its row; False when there is no room, and what is learned stays in memory until there is."""
         learner, beat, name = self._learner, self._report.beat, ""
-        numbers = {
-            "online_steps": self._budget.online,
-            "owed_updates": self._budget.owed,
-            "last_lap": self._budget.last_lap,
-            "held_from": self._budget.held_out[0],
-            "held_to": self._budget.held_out[1],
-            "last_step": self._intake.follower.last_step,
-        }
+        numbers = {**self._budget.numbers(), "last_step": self._intake.follower.last_step}
         before = self._start.meta.tracks if self._start.meta is not None else {}
         learned_on = before | self._intake.watch.digests(self._store_path, self._intake.replay.tracks)
         meta = CheckpointMeta.of(learner, *self._intake.names, kind=KIND, numbers=numbers, tracks=learned_on)

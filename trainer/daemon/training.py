@@ -16,11 +16,9 @@ from trainer.daemon.metric_logs import MetricRows
 from trainer.daemon.proving import PATIENCE, Proving, Trial
 from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import LearnerStart
-from trainer.daemon.update_budget import LapsFirst
+from trainer.daemon.update_budget import OwedUpdates
 from trainer.replay.batch import Batch
 
-CHUNK = 8  # updates between two looks at the store; a fixed number, so that a resumed run draws as an uninterrupted one
-SLOW = frozenset({"cnn", "recurrent"})  # networks whose eight updates may take seconds: a verdict must not wait for them
 IDLE_S = 0.03  # s between two looks when there is nothing to do
 METRICS_S = 2.0  # s between two rows of metrics at the start; grows like the pause between checkpoints
 
@@ -44,15 +42,14 @@ class Training:
         self.budget = start.budget(self.replay.online_steps, max(self.replay.new_laps(0), default=0))
         self.generator = start.generator()
         self._checkpoints = CheckpointWriter(root, start, intake, self.budget, self.generator, report)
-        self._env_base = self.learner.env_steps - self.budget.online
         self._updates_at_start = self.learner.updates
         self._online_at_start = max(self.budget.online, self.budget.warmup)
         self._began = time.monotonic()
         self._rate = (self._began, self.learner.updates)
         self._last_batch: Batch | None = None
-        self.laps = LapsFirst(self.learner, self.replay, self.budget)
         self._trials, self._proving = trials, Proving(self.learner)
-        self._count()
+        self.owed = OwedUpdates(self.learner, self.replay, self.budget, self.generator)
+        self.laps = self.owed.laps
 
     def run(self, stop: Callable[[], bool]) -> bool:
         """Train until asked to stop; True when something else is driven here than the learner was made for: begin anew."""
@@ -72,18 +69,13 @@ class Training:
         """Whether the weights in force are worth a checkpoint: random ones are not while laps are on their way."""
         return not self.laps.active and bool(self.learner.updates or self.replay.online_steps or not self.laps.wanted)
 
-    def _count(self) -> None:
-        self.budget.steps(self.replay.online_steps)
-        self.laps.count()
-        self.learner.env_steps = self._env_base + self.budget.online
-
     def _turn(self) -> None:
         """Take in what is new and do a chunk of the updates that are owed."""
         began = time.monotonic()
         asked = control.catch_ups(self._root)  # before the store is read: for all that is in it now
         update = self.intake.poll()
         if update.news:
-            self._count()
+            self.owed.count()
         if self.laps.over():
             self._end_laps()
         self.watch.spent("following", time.monotonic() - began)
@@ -92,18 +84,15 @@ class Training:
         if control.asked(self._root, control.PAUSE):
             self._rest("paused")
             return
-        due = 0 if update.more else self.budget.due
-        if not due or (not len(self.replay) and not self.replay.demo_rows):
+        count = 0 if update.more else self.owed.due
+        if not count:
             if asked and not update.more:
                 self._caught_up(asked)
             waiting, self._report.beat.detail = self._waits()
             self._rest("waiting" if waiting else "idle")
             return
-        count = min(1 if self.config.network in SLOW else CHUNK, due)
-        self._report.beat.detail = ""
-        if self.laps.active:
-            self._report.beat.detail = f"on your laps, before the first drive: {self.laps.share:.0%}"
-            count = min(count, self.laps.left)
+        laps = self.laps
+        self._report.beat.detail = f"on your laps, before the first drive: {laps.share:.0%}" if laps.active else ""
         self._learn(count)
         self._tell("training")
 
@@ -124,7 +113,7 @@ class Training:
 
     def _learn(self, count: int) -> None:
         c, began = self.config, time.monotonic()
-        batches = self.replay.sample_many(count, c.batch_size, self.generator)
+        batches = self.owed.draw(count)
         drawn = time.monotonic()
         for batch in batches:
             self.learner.update(batch)
@@ -157,7 +146,7 @@ class Training:
     def _roll_back(self) -> None:
         """Go back to the last good checkpoint. Raises TrainingError when that does not help."""
         name = self._checkpoints.roll_back()
-        self._count()
+        self.owed.count()
         text = f"Training exploded: back to {name}, with half the learning rates."
         self._report.event("rollback", text, "warning")
         if self._may_drive:

@@ -1,4 +1,7 @@
-"""How many updates are owed for the steps that came in, and those on laps, which come before the first drive."""
+"""How many updates are owed for the steps that came in, and those on laps, which come before the first drive.
+
+The daemon and scripts make them in one order: ``OwedUpdates``.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,11 @@ from data.words import number_of
 
 if TYPE_CHECKING:
     from trainer.learner.learner import Learner
+    from trainer.replay.batch import Batch
     from trainer.replay.replay import Replay
 
+CHUNK = 8  # updates between two looks at the store; a fixed number, so that a resumed run draws as an uninterrupted one
+SLOW = frozenset({"cnn", "recurrent"})  # networks whose eight updates may take seconds: a verdict must not wait for them
 
 @dataclass
 class UpdateBudget:
@@ -53,6 +59,13 @@ class UpdateBudget:
     def due(self) -> int:
         """Whole updates that may be done now."""
         return int(self.owed + 1e-9)
+
+    def numbers(self) -> dict[str, float]:
+        """Return what a checkpoint keeps of it."""
+        return {
+            "online_steps": self.online, "owed_updates": self.owed, "last_lap": self.last_lap, "held_from": self.held_out[0],
+            "held_to": self.held_out[1],
+        }  # fmt: skip
 
     def paid(self, updates: int) -> None:
         """Note that updates were done."""
@@ -130,3 +143,32 @@ class LapsFirst:
                 f"(1 is full; always the same action: {constant:.2f})."
             )
         return text
+
+
+class OwedUpdates:
+    """What a learner is to be shown, and how often. ``generator`` is what batches are drawn by."""
+
+    def __init__(self, learner: Learner, replay: Replay, budget: UpdateBudget, generator: torch.Generator) -> None:
+        self.learner, self.replay, self.budget, self.generator = learner, replay, budget, generator
+        self._env_base = learner.env_steps - budget.online
+        self.laps = LapsFirst(learner, replay, budget)
+        self.count()
+
+    def count(self) -> None:
+        """Count what was driven."""
+        self.budget.steps(self.replay.online_steps)
+        self.laps.count()
+        self.learner.env_steps = self._env_base + self.budget.online
+
+    @property
+    def due(self) -> int:
+        """How many updates are to be made before the next look at the store; 0 where none is owed, or nothing can be drawn."""
+        due = self.budget.due
+        if not due or (not len(self.replay) and not self.replay.demo_rows):
+            return 0
+        count = min(1 if self.learner.config.network in SLOW else CHUNK, due)
+        return min(count, self.laps.left) if self.laps.active else count
+
+    def draw(self, count: int) -> list[Batch]:
+        """Return the next ``count`` batches."""
+        return self.replay.sample_many(count, self.learner.config.batch_size, self.generator)

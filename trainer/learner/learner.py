@@ -7,7 +7,9 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from trainer.config import TrainConfig
@@ -66,6 +68,8 @@ class Learner(ABC):
         self.target_entropy = -action_size * c.entropy_per_action if c.target_entropy is None else c.target_entropy
         self.tau = midpoints(c.quantiles, device=self.device)
         self.generator = torch.Generator(device=self.device).manual_seed(c.seed + 1)
+        self.exploration = torch.Generator(device=self.device).manual_seed(c.seed + 3)
+        """What the noise of ``act`` is drawn by: driving does not change what is learned from the same batches."""
         self.updates = 0
         self.env_steps = 0
         """Online steps seen; the daemon or the caller keeps it."""
@@ -220,6 +224,17 @@ class Learner(ABC):
     def driving(self) -> Actor:
         """The actor that drives without noise."""
         return self.newest if self.proven is None else self.proven
+
+    @torch.no_grad()
+    def act(self, observation: NDArray[np.float32], deterministic: bool = True) -> NDArray[np.float32]:
+        """Return the action (A,) in [-1, 1] for an observation (O,), or (B, A) for (B, O); with noise by the newest weights.
+
+        Networks with a memory drive through ``hitl.session.lockstep.LearnerPolicy``, which keeps it.
+        """
+        seen = torch.as_tensor(np.asarray(observation, np.float32), device=self.device)
+        actor, noise = (self.driving, None) if deterministic else (self.newest, self.exploration)
+        action: NDArray[np.float32] = actor.act(seen.reshape(-1, self.observation_size), deterministic, noise).cpu().numpy()
+        return action.reshape(*seen.shape[:-1], self.action_size)
 
     def prove(self) -> None:
         """The newest weights have passed their trial."""

@@ -6,11 +6,11 @@ Every network body maps (B, I), or (E, B, I), to (E, B, O) for E members at once
 from __future__ import annotations
 
 import math
-from pkgutil import resolve_name
 
 import torch
 from torch import Tensor, nn
 
+from data.extras import imported
 from trainer.config import TrainConfig
 from trainer.networks.encoded import EncodedEnsemble
 from trainer.networks.mlp import MlpEnsemble, Tape
@@ -30,7 +30,7 @@ _LOG_2 = math.log(2.0)
 
 def body(config: TrainConfig, shape: Shape) -> Ensemble:
     """Return an ensemble of the kind ``config.network``."""
-    made: Ensemble = resolve_name(NETWORKS[config.network])(config, shape)
+    made: Ensemble = imported(f"The network '{config.network}'", NETWORKS[config.network])(config, shape)
     return made
 
 

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-NETWORKS: dict[str, str] = {
-    "mlp": "trainer.networks.mlp:mlp",
-    "residual": "trainer.networks.residual:ResidualEnsemble",
-    "simba": "trainer.networks.residual:SimbaEnsemble",
-    "recurrent": "trainer.networks.recurrent:RecurrentEnsemble",
-    "cnn": "trainer.networks.pictures:PictureEnsemble",
-}
-"""``module:name``, imported when the network is built. What it names takes (TrainConfig, Shape) and returns an ensemble."""
+from data.extras import Additions, code_of
+
+NETWORKS: dict[str, str] = Additions(
+    "hitl.networks",
+    {
+        "mlp": "trainer.networks.mlp:mlp",
+        "residual": "trainer.networks.residual:ResidualEnsemble",
+        "simba": "trainer.networks.residual:SimbaEnsemble",
+        "recurrent": "trainer.networks.recurrent:RecurrentEnsemble",
+        "cnn": "trainer.networks.pictures:PictureEnsemble",
+    },
+    code_of,
+)
+"""``module:name``, imported when the network is built. What it names takes (TrainConfig, Shape) and returns an ensemble.
+
+An installed package adds its own by the entry point ``hitl.networks``.
+"""
 
 
 class Shape(NamedTuple):

@@ -1,0 +1,123 @@
+"""`hitl` alone: where one stands, and the one thing to do next. Fast, because it is typed without thinking."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from data.errors import StoreError
+from data.records import ROADLESS
+from data.words import number_of
+from hitl.home import Home, add_home, has_settings, home_path
+from trainer.daemon import control
+from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
+
+if TYPE_CHECKING:
+    from data.reading.drives import EpisodeSummary
+    from data.records import SessionRecord
+    from data.store import Store
+
+NEWEST = 60  # drives without help that are looked at
+TRIES = 10  # of each corner, the newest ones
+FAILS = 0.5  # share of these from which a corner is said to fail
+EMPTY = "Nothing is recorded yet."
+
+
+def main(argv: list[str]) -> int:
+    """Print it."""
+    parser = argparse.ArgumentParser()
+    add_home(parser, or_last_demo=True)
+    args = parser.parse_args(argv)
+    args.or_last_demo = not has_settings()
+    home = home_path(args)
+    rows, following = look(home)
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, text in rows:
+        print(f"{name:<{width}}  {text}")
+    print(f"{'' if not rows else chr(10)}{following}")
+    print("`hitl --help` lists all commands.")
+    return 0
+
+
+def look(home: Home) -> tuple[list[tuple[str, str]], str]:
+    """Return what there is, as names and values, and a sentence with the one next command."""
+    if not home.store_path.is_file():
+        return [("store", EMPTY)], "Next: `hitl demo` shows how it works, in a window; `hitl play` drives at once."
+    try:
+        from data.store import Store
+
+        with Store(home.store_path, read_only=True) as store:
+            return _look(home, store)
+    except StoreError as error:
+        return [("store", str(error))], "Next: `hitl store check` says what is wrong with it."
+
+
+def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
+    glance, session = store.glance(), store.newest_session()
+    beat = read_heartbeat(home.root)
+    works = control.running(home.store_path)
+    failing = list(_failing(store, session)) if session is not None else []
+    held = f"{number_of(glance.episodes, 'episode')}, {number_of(glance.steps, 'step')}"
+    took = f"{number_of(glance.takeovers, 'takeover')} ({glance.takeover_seconds:.0f} s), {number_of(glance.laps, 'lap')}"
+    rows = [("store", f"{held}; {took}")]
+    if session is not None:
+        from hitl.commands.selection import local_time
+
+        rows.append(("last session", f"{local_time(session.started)} on {session.track}"))
+    if failing:
+        corners = ", ".join(f"{name} ({failed} of the last {tries} tries alone)" for name, failed, tries in failing)
+        rows.append(("corners that fail", corners))
+    if glance.unreviewed:
+        rows.append(("to review", number_of(glance.unreviewed, "takeover")))
+    rows.append(("trainer", _trainer(beat, works)))
+    return rows, f"Next: {_next(store, session, beat, works, failing, glance.laps, glance.unreviewed)}"
+
+
+def _failing(store: Store, session: SessionRecord) -> Iterator[tuple[str, int, int]]:
+    """Yield (corner, failures, tries) of the corners at which the agent alone fails, by its newest tries on the last track."""
+    drives: list[EpisodeSummary] = [
+        e
+        for e in store.episodes(session.track, purpose=("drive", "practice", "evaluation"), newest=NEWEST)
+        if not e.human_steps and not e.cut_off
+    ]
+    for corner in store.corners(session.track):
+        tries = [e for e in drives if e.farthest >= corner.to_m or (e.failed and e.farthest >= corner.from_m - 5.0)][-TRIES:]
+        failed = sum(e.farthest < corner.to_m for e in tries)
+        if tries and failed / len(tries) >= FAILS:
+            yield corner.name, failed, len(tries)
+
+
+def _trainer(beat: Heartbeat | None, works: bool) -> str:
+    if works:
+        said = beat.doing if beat is not None else "starting"
+        return f"at work: {said}" + (f"; {number_of(beat.updates, 'update')}" if beat is not None and beat.updates else "")
+    if beat is not None and beat.state == "failed":
+        return f"stopped: {beat.problem}"
+    return "not running" if beat is None else f"not running; {number_of(beat.updates, 'update')} done"
+
+
+def _next(
+    store: Store,
+    session: SessionRecord | None,
+    beat: Heartbeat | None,
+    works: bool,
+    failing: list[tuple[str, int, int]],
+    laps: int,
+    unreviewed: int,
+) -> str:
+    """Return the one next command, in a sentence."""
+    newest = store.latest_checkpoint()
+    if beat is not None and beat.finding and works:
+        return "`hitl diagnose` says why it does not get better."
+    road = session is None or not session.env.startswith(ROADLESS)
+    if newest is None and not laps and road:
+        return "`hitl play --lap`: drive a few laps, and the agent learns the way from them."
+    driven = max((s.started for s in store.sessions() if s.kind not in ("import", "evaluation")), default="")
+    if not works and (newest is None or driven > newest.created):
+        return "`hitl train --background` learns from what was driven."
+    if failing:
+        return f'`hitl play --practice "{failing[0][0]}"`: take over there, again and again.'
+    if unreviewed:
+        return "`hitl review` shows your takeovers; a key says whether each was good."
+    return "`hitl play`: let it drive, and take over where it needs you."

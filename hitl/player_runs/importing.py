@@ -1,0 +1,135 @@
+"""Bringing laps, takeovers and whole stores into a store, whatever they are: the one way for `hitl import` and for scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.errors import InputFileError, UsageError
+from data.words import number_of
+from hitl.home import Home
+
+if TYPE_CHECKING:
+    from data.exchange.merge import Summary
+    from data.exchange.player_runs import PlayerRun
+    from data.exchange.portable import Portable
+    from data.store import Store
+
+KINDS = ("player-run", "minari", "store")
+Told = Callable[[str, "str | None"], None]
+
+
+def kind_of(path: Path) -> str:
+    """Return the kind of what a path holds. Raises InputFileError when it cannot be imported."""
+    if not path.exists():
+        raise InputFileError(f"There is no {path.name}: check the path.")
+    if path.is_dir():
+        from data.exchange.minari import find_dataset
+
+        return "minari" if find_dataset(path) else "player-run"
+    with path.open("rb") as file:
+        if file.read(16) == b"SQLite format 3\0":
+            return "store"
+    if path.suffix.lower() == ".pkl":
+        return "player-run"
+    raise InputFileError(
+        f"{path.name} is neither a player run (.pkl), a Minari dataset nor a store: say what it is with --kind."
+    )
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """What the files themselves do not tell; each is an option of `hitl import`."""
+
+    hz: float = 20.0
+    """Steps a second."""
+    track: Path | str | None = None
+    """Player runs: the line they were driven on, from which observations are rebuilt."""
+    track_name: str = ""
+    keep_rewards: bool = False
+    keep_observations: bool = False
+    consume: bool = False
+    """Player runs: rename files that came in to ``NAME.pkl.imported``."""
+    layout_of: int | None = None
+    """Minari: the session whose numbers these are, by its id."""
+    driver: str = "human"
+    """Minari: who drove, ``human`` or ``agent``."""
+
+
+class Importer:
+    """Brings files into an open store. ``home``: whose settings hold; ``say`` takes sentences for the player."""
+
+    def __init__(self, store: Store, home: Home, options: ImportOptions, say: Callable[[str], None] = print) -> None:
+        self._store, self._home, self._options, self._say = store, home, options, say
+        self.left_empty = False
+        """Whether a run came in whose last actions its recorder had omitted."""
+
+    def bring(self, path: Path, kind: str, told: Told = lambda name, reason: None) -> Summary:
+        """Import one file or folder. ``told`` is called with each name and why it was refused, if it was."""
+        if kind == "store":
+            from data.exchange.merge import merge
+
+            return merge(self._store.conn, self._store.path, path)
+        if kind == "minari":
+            return self._minari(path, told)
+        from data.exchange.player_runs import find_runs
+        from data.exchange.watch_folder import import_runs
+
+        return import_runs(self._store, find_runs(path), self.rebuild(), self._options.consume, told)
+
+    def rebuild(self) -> Callable[[PlayerRun], Portable]:
+        """Return a function that turns foreign runs into today's episodes, as the options ask for it."""
+        from data.exchange.importing import EpisodeRefusedError
+
+        options = self._options
+        if options.keep_observations:
+            from hitl.player_runs.rebuild import as_recorded, left_empty
+
+            def keep(run: PlayerRun) -> Portable:
+                self.left_empty |= left_empty(run)
+                return as_recorded(run, options.track_name or str(run.metadata.get("map_name") or "unknown"), options.hz)
+
+            return keep
+        if options.track is None:
+
+            def refuse(run: PlayerRun) -> Portable:
+                raise EpisodeRefusedError(
+                    f"its observations ({number_of(run.observation.shape[1], 'number')}) are not of today's layout; give the line it was "
+                    "driven on with --track to rebuild them, or take them as they are with --keep-observations"
+                )
+
+            return refuse
+        from hitl.player_runs.rebuild import OldRuns
+        from hitl.road.known_tracks import file_under
+        from hitl.road.track import load_track
+        from hitl.settings import load
+
+        track, digest, said = file_under(self._store, load_track(options.track))
+        for sentence in said:
+            self._say(sentence)
+        task = replace(load(self._home, "observation", "reward").task, hz=options.hz)
+        return OldRuns(track, task, keep_rewards=options.keep_rewards, digest=digest)
+
+    def _minari(self, path: Path, told: Told) -> Summary:
+        from data.exchange.importing import write
+        from data.exchange.minari import Told as FromElsewhere
+        from data.exchange.minari import read_minari
+        from data.exchange.portable import session_info
+        from data.records import AGENT, HUMAN
+        from hitl.games.gym_env import action_names
+        from hitl.games.pictures import Sight
+        from hitl.settings import load
+
+        options, store = self._options, self._store
+        driver = AGENT if options.driver == "agent" else HUMAN
+        pictures = load(self._home, "pictures").pictures
+        like = options.layout_of
+        if like is not None and like not in {s.id for s in store.sessions()}:
+            raise UsageError(f"There is no session {like} in the store.")
+        layout = session_info(store.conn, like) if like is not None else None
+        known = FromElsewhere(
+            layout, driver, options.hz, options.track_name, lambda space: Sight(space, pictures), action_names
+        )
+        return write(store, read_minari(path, known), "minari", told)

@@ -1,0 +1,93 @@
+"""How good a policy is alone: the episodes of `hitl eval`, for any policy in any environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from data.ranges import ActionRange
+from hitl.games.pictures import Sight
+from hitl.protocols import EpisodeResult
+from hitl.scripting.answers import place_of, reason_of
+from hitl.scripting.takeover import Takeover
+
+FIRST_SEED = 1_000_000
+"""The first start of `hitl eval`; each further ``seed`` begins a thousand later."""
+Act = Callable[[Any], NDArray[Any]]
+
+
+def evaluate(policy: Any, env: gymnasium.Env[Any, Any], episodes: int = 20, seed: int = 0) -> list[EpisodeResult]:
+    """Drive deterministic episodes without help and return how each went, with the starts of `hitl eval --seed SEED`.
+
+    ``policy``: a learner of hitl, the file of a checkpoint, a model of SB3's kind (``predict``), or a function from an
+    observation to an action of the environment. Each result has ``total`` (the return), ``steps``, ``reason``, ``progress``
+    (farthest metre; 0 where the environment does not tell) and, where there is a road, ``passed`` by corner. In a
+    :class:`hitl.Takeover` the episodes are recorded as evaluations, and no one can take the wheel. Raises CheckpointError for a
+    file that cannot be used.
+    """
+    took = env.wheel if isinstance(env, Takeover) else None
+    purpose = took.purpose if took is not None else ""
+    track: Any = getattr(env.unwrapped, "track", None)
+    corners = getattr(track, "corners", ())
+    results = []
+    begin, act = _act_of(policy, env, seed)
+    try:
+        if took is not None:
+            took.purpose = "evaluation"
+        for k in range(episodes):
+            begin()
+            result = EpisodeResult("evaluation")
+            observation, info = env.reset(seed=FIRST_SEED + 1000 * seed + k)
+            over = False
+            while not over:
+                observation, reward, terminated, truncated, info = env.step(act(observation))
+                result.total += float(reward)
+                result.steps += 1
+                result.progress = max(result.progress, place_of(info)[1])
+                over = bool(terminated or truncated)
+            result.reason = reason_of(info, bool(terminated))
+            results.append(result.judge(corners))
+    finally:
+        if took is not None:
+            took.purpose = purpose
+    return results
+
+
+def _act_of(policy: Any, env: gymnasium.Env[Any, Any], seed: int) -> tuple[Callable[[], None], Act]:
+    """Return what is to be called as an episode begins, and the action for an observation."""
+    if isinstance(policy, str | Path):
+        from hitl.drivers.policy import NetworkPolicy
+        from trainer.checkpoints.files import load_policy
+
+        actor, meta = load_policy(Path(policy).expanduser())
+        held = NetworkPolicy(len(meta.observation_names), seed)
+        held._take(actor, actor, None)
+        return _driving(held, env)
+    if hasattr(policy, "driving"):
+        from hitl.session.lockstep import LearnerPolicy
+
+        return _driving(LearnerPolicy(policy, seed), env)
+    if hasattr(policy, "predict"):
+        return lambda: None, lambda observation: np.asarray(policy.predict(observation, deterministic=True)[0])
+    return lambda: None, policy
+
+
+def _driving(policy: Any, env: gymnasium.Env[Any, Any]) -> tuple[Callable[[], None], Act]:
+    """Let a network of ours drive: it sees one vector and acts in [-1, 1]."""
+    see, scaled = Sight(env.observation_space), ActionRange(env.action_space)
+
+    def begin() -> None:
+        see.begin()
+        policy.begin_episode()
+
+    def act(observation: Any) -> NDArray[Any]:
+        action = policy.act(see(observation), True)
+        policy.stepped(action)
+        return scaled(action)
+
+    return begin, act

@@ -1,0 +1,113 @@
+"""Whose hands take the wheel in a script: a pad, keys, a function, a scripted driver, or no one's."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.errors import UsageError
+from data.suggest import did_you_mean
+from hitl.arbiter import GatingSettings
+from hitl.drivers.human import HumanDriver, HumanSide, NoHuman
+from hitl.home import Home, default_home
+from hitl.pads import PADS
+from hitl.pads.base import Pad, PadState
+
+if TYPE_CHECKING:
+    from takeover_ui.window.window import Window
+
+HumanFunction = Callable[[Any, dict[str, Any]], Any]
+"""Takes (observation, info) of the environment and returns an action of the environment, or None to leave the wheel."""
+Human = str | Pad | HumanFunction | HumanSide | None
+
+_driving: weakref.WeakSet[Any] = weakref.WeakSet()  # those in which a person's own pad or keys take the wheel
+
+
+class FunctionHuman(HumanSide):
+    """A function in the human's place. While it asks for the wheel, and until that is handed back, its last action holds."""
+
+    name = "function"
+
+    def __init__(self, function: HumanFunction) -> None:
+        self._function, self._asks = function, False
+        self.given: NDArray[Any] | None = None
+        """The last action, as the function gave it."""
+
+    def begin(self) -> None:
+        """An episode begins."""
+        self._asks, self.given = False, None
+
+    def ask(self, observation: Any, info: dict[str, Any]) -> NDArray[Any] | None:
+        """Ask the function once; return the action in force, None before the first one of an episode."""
+        action = self._function(observation, info)
+        self._asks = action is not None
+        if action is not None:
+            self.given = np.array(action)
+            if not np.isfinite(self.given).all():
+                raise UsageError(f"The function that drives gave {self.given}, which is no action: return numbers, or None.")
+        return self.given
+
+    def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
+        """Return hands at rest, and whether the function asks for the wheel."""
+        return PadState(), "function" if self._asks else ""
+
+
+def hands_of(human: Human, window: Window | None, owner: object) -> tuple[HumanSide, Callable[[], None]]:
+    """Return the human side that an argument means, and what closes it.
+
+    ``window``: whose keys count; without one, keys count in the environment's own window. Raises UsageError for an unknown word,
+    and where a person already drives another environment of this process; DeviceError where the pad cannot be used.
+    """
+    if human is None:
+        return NoHuman(), lambda: None
+    if isinstance(human, HumanSide):
+        return human, lambda: None
+    if isinstance(human, Pad):
+        return HumanDriver(human), lambda: None
+    if callable(human):
+        return FunctionHuman(human), lambda: None
+    words = ("auto", "keys", *(word for word in PADS if word != "auto"))
+    if human not in words:
+        raise UsageError(
+            f"human='{human}' is unknown: give {', '.join(words)}, a pad, a function of (observation, info), or None."
+            f"{did_you_mean(str(human), words)}"
+        )
+    if any(other is not owner for other in _driving):
+        raise UsageError(
+            "A person drives another environment of this process already: close that one first, or give this one human=None; of "
+            "environments that run side by side, only one can be taken over."
+        )
+    pad = _pad(human, window)
+    _driving.add(owner)
+
+    def close() -> None:
+        _driving.discard(owner)
+        pad.close()
+
+    return HumanDriver(pad), close
+
+
+def _pad(word: str, window: Window | None) -> Pad:
+    from hitl.pads.keyboard import KeyboardPad
+    from hitl.settings import load
+
+    keys = KeyboardPad(keys=window.keys) if window is not None else KeyboardPad()
+    if word in ("keys", "keyboard"):
+        return keys
+    from hitl.pads.combined import EitherPad
+    from hitl.pads.open import open_pad
+
+    return EitherPad(open_pad(load(Home(default_home()), "pad"), "sdl" if word == "auto" else word), keys)
+
+
+def gating_for(human: Human) -> GatingSettings:
+    """Return how the wheel is taken where the script does not say: by a person as they have set it, else as usual."""
+    if not isinstance(human, str):
+        return GatingSettings()
+    from hitl.settings import load
+
+    return load(Home(default_home()), "takeover").takeover

@@ -1,0 +1,205 @@
+"""The takeover at the place where rtgym sends: around any interface, by rtgym's public interface only."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import gymnasium
+import numpy as np
+import rtgym
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from data.store import Store
+from hitl.arbiter import GatingSettings
+from hitl.scripting.hands import Human
+from hitl.scripting.setting import HZ, Setting
+from hitl.scripting.shared_wheel import Choice, ForeignTime, SharedWheel
+
+T = TypeVar("T")
+
+
+class TakeoverInterface(rtgym.RealTimeGymInterface):
+    """Let a human take over in any rtgym interface: the pad is read as the action is sent, not a time-step earlier.
+
+    What is sent is also written into the array that rtgym was given, so the action buffer in its observations holds what was
+    executed. rtgym sends on a thread of its own: where you make the environment yourself, call :meth:`wait_sent` after
+    ``env.step`` before you read the buffer. :meth:`make` returns an environment that does so, and that tells ``driver``,
+    ``proposed`` and ``executed`` in ``info``.
+    """
+
+    def __init__(
+        self,
+        interface: Any,
+        human: Human = "auto",
+        *,
+        store: str | Path | Store | None = None,
+        gating: GatingSettings | None = None,
+        overlay: bool = False,
+        controls: tuple[str, ...] | None = None,
+        hz: float = HZ,
+        act_buf_len: int = 1,
+        track: str = "",
+    ) -> None:
+        """Wrap ``interface``, an ``rtgym.RealTimeGymInterface``.
+
+        ``hz``: 1 / ``time_step_duration`` of the configuration. ``act_buf_len``: as there; so many executed actions end the
+        observations that are recorded, as they end those that the agent sees (0 where ``act_in_obs`` is off). The others are as
+        for :class:`hitl.Takeover`.
+        """
+        self.interface = interface
+        self._buffer: deque[NDArray[Any]] = deque(maxlen=act_buf_len)
+        self._thread = ThreadPoolExecutor(1, "hitl-wheel")  # SDL's devices belong to one thread, and rtgym may have many
+        self._sent = threading.Event()
+        self._first = True
+        self._seen: tuple[Any, float, bool, dict[str, Any]] | None = None
+        self.choice: Choice | None = None
+        """What the newest step was: ``driver``, ``proposed``, ``executed``."""
+        space, actions = interface.get_observation_space(), interface.get_action_space()
+        whole = spaces.Tuple((*space.spaces, *(actions,) * act_buf_len))
+
+        def make() -> SharedWheel:
+            setting = Setting.of(
+                type(interface).__name__, whole, actions, interface, controls=controls, hz=hz, track=track
+            )
+            return SharedWheel(
+                setting, human=human, store=store, gating=gating, overlay=overlay, real_time=False, clock=ForeignTime(hz),
+                release=lambda: interface.send_control(interface.get_default_action()),
+            )  # fmt: skip
+
+        self.wheel = self._on_thread(make)
+
+    @classmethod
+    def make(cls, interface: Any, config: dict[str, Any] | None = None, human: Human = "auto", **takeover: Any) -> gymnasium.Env:
+        """Return rtgym's environment around ``interface``, with ``driver``, ``proposed`` and ``executed`` in ``info``.
+
+        ``config``: rtgym's configuration without its interface; ``takeover``: as for the constructor.
+        """
+        settings = {**rtgym.DEFAULT_CONFIG_DICT, **(config or {})}
+        takeover.setdefault("hz", 1.0 / settings["time_step_duration"])
+        takeover.setdefault("act_buf_len", settings["act_buf_len"] if settings["act_in_obs"] else 0)
+        around = cls(interface, human, **takeover)
+        ours = {"interface": lambda: around, "interface_args": (), "interface_kwargs": {}}
+        env = gymnasium.make("real-time-gym-v1", config={**settings, **ours}, disable_env_checker=True)
+        return SentEnv(env, around)
+
+    # -- rtgym's side
+
+    def send_control(self, control: Any) -> None:
+        """Send the agent's action or the human's."""
+        try:
+            if control is None or self._first:  # at its reset rtgym sends the default action: no one's decision
+                self._first = False
+                self.interface.send_control(control)
+                return
+            choice = self.choice = self._on_thread(lambda: self.wheel.choose(np.array(control)))
+            if isinstance(control, np.ndarray) and control.flags.writeable:
+                control[...] = choice.executed
+            self.interface.send_control(choice.executed)
+            self._buffer.append(choice.executed)
+            if self._seen is not None:
+                self._record(choice, *self._seen)
+        finally:
+            self._sent.set()
+
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        """Begin an episode; one that was not over is cut off."""
+        self._on_thread(self.wheel.cut_off)
+        observation, info = self.interface.reset(seed=seed, options=options)
+        self._first, self._seen = True, None
+        self._buffer.extend([self.interface.get_default_action()] * (self._buffer.maxlen or 0))
+        self._on_thread(lambda: self.wheel.begin(self._with_actions(observation), info, seed))
+        return observation, info
+
+    def get_obs_rew_terminated_info(self) -> Any:
+        """Observe. What ends an episode is recorded at once, because nothing is sent after it."""
+        observation, reward, terminated, info = self._seen = self.interface.get_obs_rew_terminated_info()
+        if terminated and self.wheel.is_open:
+            last = np.array(self._buffer[-1] if self._buffer else self.interface.get_default_action())
+            self._record(self._on_thread(lambda: self.wheel.unsent(last)), observation, reward, terminated, info)
+        return observation, reward, terminated, info
+
+    def wait(self) -> None:
+        """Rest between two episodes, as the interface does."""
+        self.interface.wait()
+
+    def get_observation_space(self) -> Any:
+        """The interface's own."""
+        return self.interface.get_observation_space()
+
+    def get_action_space(self) -> Any:
+        """The interface's own."""
+        return self.interface.get_action_space()
+
+    def get_default_action(self) -> Any:
+        """The interface's own."""
+        return self.interface.get_default_action()
+
+    def render(self) -> Any:
+        """The interface's own."""
+        return self.interface.render()
+
+    # -- the script's side
+
+    def expect_send(self) -> None:
+        """A step is about to be made: forget the last send."""
+        self._sent.clear()
+
+    def wait_sent(self, timeout: float | None = None) -> bool:
+        """Wait (s; None: as long as it takes) until the newest action was sent; tells whether it was."""
+        return self._sent.wait(timeout)
+
+    def flush(self) -> bool:
+        """Wait until all that was driven so far is in the store; tells whether it is."""
+        return self.wheel.flush()
+
+    def close(self) -> None:
+        """Write down what is left, and let go of pad and window."""
+        self._on_thread(self.wheel.close)
+        self._thread.shutdown()
+
+    # -- inside
+
+    def _with_actions(self, observation: Any) -> tuple[Any, ...]:
+        return (*observation, *self._buffer)
+
+    def _record(self, choice: Choice, observation: Any, reward: float, terminated: bool, info: dict[str, Any]) -> None:
+        self._seen = None
+        after = self._with_actions(observation)
+        self._on_thread(lambda: self.wheel.step(choice, after, float(reward), bool(terminated), bool(choice.ended), info))
+
+    def _on_thread(self, job: Callable[[], T]) -> T:
+        return self._thread.submit(job).result()
+
+
+class SentEnv(gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]]):
+    """rtgym's environment, whose steps return when their action was sent."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any], interface: TakeoverInterface) -> None:
+        super().__init__(env)
+        self.interface = interface
+
+    def step(self, action: NDArray[Any]) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Make one step; see :class:`TakeoverInterface`."""
+        self.interface.expect_send()
+        mine = np.array(action)  # rtgym keeps this array, and what is sent is written into it
+        observation, reward, terminated, truncated, info = self.env.step(mine)
+        if terminated or truncated:  # nothing is sent after an episode's end
+            return observation, reward, terminated, truncated, {**info, "driver": "agent", "proposed": action, "executed": mine}
+        self.interface.wait_sent()
+        choice = self.interface.choice
+        assert choice is not None
+        told = {"driver": choice.driver, "proposed": choice.proposed, "executed": choice.executed}
+        if choice.ended:
+            told["reason"] = choice.ended
+        return observation, reward, terminated, truncated or bool(choice.ended), {**info, **told}
+
+    def close(self) -> None:
+        """Write down what is left, let go of pad and window, and close the environment."""
+        self.interface.close()
+        self.env.close()

@@ -1,0 +1,315 @@
+"""Symmetric batches in a script: half from online experience, half from what a human showed, drawn as `hitl train` draws them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from data.errors import UsageError
+from data.reading.follow import Follower
+from data.reading.layouts import has_road
+from data.reading.update import Update
+from data.store import Store
+from hitl.home import Home
+from hitl.scripting.store import store_file
+from trainer.config import TrainConfig
+from trainer.daemon.resume import KIND, LearnerStart, begin
+from trainer.daemon.update_budget import OwedUpdates
+from trainer.daemon.wish import Wish
+from trainer.learner.make import make_learner
+from trainer.replay.batch import Batch
+from trainer.replay.from_arrays import finished_episode
+from trainer.replay.pixels import with_image
+from trainer.replay.replay import Replay, around_demos
+
+if TYPE_CHECKING:
+    from trainer.learner.learner import Learner
+
+NOTHING = "Nothing was driven in this store yet, so there is nothing to draw from: drive first, or give arrays with add_episode."
+
+
+class SymmetricReplay:
+    """Online steps and demos, from a store or from arrays.
+
+    A store may be driven into meanwhile: :meth:`poll`, and each turn of :meth:`batches`, takes in what is new. What counts as a
+    demo, and how much, follows the verdicts, priorities and settings, as everywhere in hitl. The ten lines that do what
+    `hitl train` does::
+
+        from hitl import SymmetricReplay
+
+        with SymmetricReplay("~/.hitl") as replay:
+            learner = replay.learner()
+            for batch in replay.batches(learner):
+                learner.update(batch)
+            replay.save(learner)
+    """
+
+    def __init__(
+        self,
+        store: str | Path | Store | None = None,
+        config: TrainConfig | str | None = None,
+        *,
+        observation_size: int | None = None,
+        action_size: int | None = None,
+        hz: float = 20.0,
+        resume: bool = False,
+        device: str = "cpu",
+        **settings: Any,
+    ) -> None:
+        """Open a replay.
+
+        ``store``: a home folder, a store's file or an open store; None: what :meth:`add_episode` is given. ``config``: settings,
+        a preset's name, or None for those that `hitl train` would have in this home (settings.toml included); ``settings`` change
+        single ones (``utd=4``). ``observation_size`` and ``action_size``: without a store; ``hz``: their steps a second.
+        ``resume``: go on from the home's newest checkpoint, as `hitl train` does. ``device``: of batches and learner.
+
+        Raises UsageError for unknown settings, or without sizes where there is no store; StoreError for one that cannot be read;
+        CheckpointError with ``resume`` where no checkpoint can be used.
+        """
+        self._file = None if store is None else store_file(store)
+        self._wish, self._device = _wish(self._file, config, settings, device), device
+        self._resume = resume
+        self._follower: Follower | None = None
+        self._start: LearnerStart | None = None
+        self._replay: Replay | None = None
+        self._owed: OwedUpdates | None = None
+        self._generator: torch.Generator | None = None
+        self.observation_names: tuple[str, ...] = ()
+        self.action_names: tuple[str, ...] = ()
+        self._given = 0  # episodes that came as arrays
+        if self._file is None:
+            if observation_size is None or action_size is None:
+                raise UsageError("Without a store, say how many numbers there are: observation_size and action_size.")
+            self._make(observation_size, action_size, self._wish.config, hz)
+        else:
+            self.poll()
+
+    # -- what is in it
+
+    @property
+    def replay(self) -> Replay:
+        """The trainer's replay behind it. Raises UsageError while the store holds no step."""
+        if self._replay is None:
+            raise UsageError(NOTHING)
+        return self._replay
+
+    @property
+    def config(self) -> TrainConfig:
+        """The settings in force."""
+        return self._replay.config if self._replay is not None else self._wish.config
+
+    @property
+    def observation_size(self) -> int:
+        """O: numbers of an observation."""
+        return self.replay.table.observation_size
+
+    @property
+    def action_size(self) -> int:
+        """A: numbers of an action."""
+        batch = self.replay.table
+        return int(batch.executed(torch.zeros(0, dtype=torch.int64)).shape[1])
+
+    @property
+    def online_rows(self) -> int:
+        """Steps that the online half is drawn from."""
+        return self._replay.online_rows if self._replay is not None else 0
+
+    @property
+    def demo_rows(self) -> int:
+        """Steps that the demo half is drawn from."""
+        return self._replay.demo_rows if self._replay is not None else 0
+
+    @property
+    def owed(self) -> float:
+        """Updates that are owed to the learner that asked for batches: ``utd`` for each online step, and those on laps."""
+        return self._owed.budget.owed if self._owed is not None else 0.0
+
+    # -- taking in
+
+    def poll(self) -> int:
+        """Take in what was driven and judged since the last time; return how many online steps were new."""
+        before = self._replay.online_steps if self._replay is not None else 0
+        if self._file is None or (self._replay is None and not self._open()):
+            return 0
+        assert self._follower is not None
+        while (update := self._follower.poll()).news or update.more:
+            self.replay.add(update)
+        return self.replay.online_steps - before
+
+    def add_episode(
+        self,
+        observation: np.ndarray,
+        executed: np.ndarray,
+        reward: np.ndarray,
+        *,
+        terminated: bool,
+        driver: np.ndarray | None = None,
+        proposed: np.ndarray | None = None,
+        lap: bool = False,
+        segments: Sequence[tuple[str, int, int]] | None = None,
+    ) -> int:
+        """Take in a finished episode of n steps as arrays; return how many online steps were new.
+
+        ``observation`` (n + 1, O), the one after the last step included; ``executed`` and ``proposed`` (n, A) in [-1, 1];
+        ``reward`` (n,); ``driver`` (n,), 0 for the agent and 1 for the human (default: all the agent's). Each run of human steps
+        is a takeover, unless ``segments`` says otherwise: (``"takeover"`` or ``"lap"``, first step, step after the last).
+        ``lap``: the human drove all of it. ``terminated``: False where it was only cut off. Raises ValueError for other sizes.
+        """
+        n = len(reward)
+        shapes = np.shape(observation), np.shape(executed)
+        if shapes != ((n + 1, self.observation_size), (n, self.action_size)):
+            raise ValueError(
+                f"{n} rewards belong to observations of shape {(n + 1, self.observation_size)} and actions of shape "
+                f"{(n, self.action_size)}, and these have {shapes[0]} and {shapes[1]}"
+            )
+        self._given += 1
+        episode = finished_episode(
+            self._given, observation, executed, reward, terminated=terminated, driver=driver, proposed=proposed,
+            purpose="lap" if lap else "drive", segments=segments,
+        )  # fmt: skip
+        return self.replay.add(episode)
+
+    # -- drawing
+
+    def sample(self, batch_size: int | None = None) -> Batch:
+        """Return a batch of ``batch_size`` rows (None: as set), online rows first. Raises UsageError while there are none."""
+        if not self.online_rows and not self.demo_rows:
+            raise UsageError(NOTHING)
+        return self.replay.sample(batch_size or self.config.batch_size, self._generator)
+
+    def sample_demos(self, count: int) -> Batch:
+        """Return ``count`` rows of the demo half alone. Raises UsageError while there is no demo."""
+        if not self.demo_rows:
+            raise UsageError("There is no takeover or lap that counts yet: `hitl segments` says why.")
+        rows = self.replay.draw_rows(1, 0, count, self._generator)
+        return self.replay.table.batches(rows, 0)[0]
+
+    def draw_as(self, worker: int) -> None:
+        """Draw other rows than the workers beside this one do; ``worker``: its number."""
+        if self._generator is not None:
+            self._generator.manual_seed(self.config.seed + 2 + 1009 * (worker + 1))
+
+    # -- learning as the trainer does
+
+    def learner(self) -> Learner:
+        """Return the learner for what is driven here: the one to go on with (``resume``), else a new one."""
+        if self._start is not None:
+            return self._start.learner
+        return make_learner(self.observation_size, self.action_size, self.config, self._device)
+
+    def batches(self, learner: Learner) -> Iterator[Batch]:
+        """Yield the batches that are owed to the learner, to be updated with one by one; ends when none is owed.
+
+        They are those that `hitl train` would draw, in its order; call it again when more was driven.
+        """
+        self.poll()
+        replay = self.replay
+        learner.note_demo_count(replay.human_rows)
+        if self._owed is None or self._owed.learner is not learner:
+            start = self._start if self._start is not None and self._start.learner is learner else None
+            start = start or LearnerStart(learner, self.config)
+            budget = start.budget(replay.online_steps, max(replay.new_laps(0), default=0))
+            assert self._generator is not None
+            self._owed = OwedUpdates(learner, replay, budget, self._generator)
+        owed = self._owed
+        owed.count()
+        while True:
+            if owed.laps.over():
+                logging.getLogger("hitl").info(owed.laps.result())
+            count = owed.due
+            if not count:
+                return
+            for batch in owed.draw(count):
+                yield batch
+                owed.budget.paid(1)
+
+    def save(self, learner: Learner) -> Path:
+        """Write a checkpoint into the store's home; return its file.
+
+        `hitl play` drives with it and `hitl train` goes on from it. Raises UsageError without a store, CheckpointError when it
+        cannot be written.
+        """
+        from trainer.checkpoints.files import save
+        from trainer.checkpoints.meta import CheckpointMeta
+
+        if self._file is None or self._follower is None:
+            raise UsageError("A checkpoint lies beside a store, and this replay has none.")
+        numbers: dict[str, float] = {"last_step": self._follower.last_step}
+        assert self._generator is not None
+        if self._owed is not None and self._owed.learner is learner:
+            numbers |= self._owed.budget.numbers()
+        else:
+            numbers |= {"online_steps": self.replay.online_steps, "owed_updates": 0.0}
+        folder, config = self._file.parent / "checkpoints", learner.config.to_dict()
+        with Store(self._file) as store:
+            tracks = store.track_digests(self.replay.tracks)
+            meta = CheckpointMeta.of(
+                learner, self.observation_names, self.action_names, kind=KIND, numbers=numbers, tracks=tracks
+            )
+            name, sha256 = save(folder, learner, meta, {"rng.replay": self._generator.get_state()})
+            store.add_checkpoint(name, sha256, learner.updates, learner.env_steps, KIND, config)
+        return folder / name
+
+    def close(self) -> None:
+        """Close the store."""
+        if self._follower is not None:
+            self._follower.close()
+
+    def __enter__(self) -> SymmetricReplay:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- inside
+
+    def _open(self) -> bool:
+        """Find out what is driven in the store; False while there is nothing."""
+        assert self._file is not None
+        if not self._file.exists():
+            return False
+        with Store(self._file) as store:
+            road, records = has_road(store.conn), store.checkpoints() if self._resume else []
+        first = Update.empty()
+        if records:
+            self._start = begin(self._wish, records, self._file.parent / "checkpoints", print, road=road)
+        if self._start is not None and self._start.meta is not None:
+            names = tuple(self._start.meta.observation_names), tuple(self._start.meta.action_names)
+            config = self._start.config
+            self._follower = Follower(self._file, *names, newest=config.capacity, around=around_demos(config))
+        else:
+            config = self._wish.config_where(road)
+            follower = Follower(self._file, newest=config.capacity, around=around_demos(config))
+            first = follower.poll()
+            if follower.layout is None:
+                follower.close()
+                return False
+            self._follower, names = follower, follower.layout
+            config = with_image(config, names[0])
+        self.observation_names, self.action_names = names
+        self._make(len(names[0]), len(names[1]), config, 20.0)
+        self.replay.add(first)
+        return True
+
+    def _make(self, observation_size: int, action_size: int, config: TrainConfig, hz: float) -> None:
+        self._replay = Replay(observation_size, action_size, config, hz, self._device)
+        begun = self._start or LearnerStart(None, config)  # type: ignore[arg-type]  # no learner is needed for a generator
+        self._generator = begun.generator()
+
+
+def _wish(file: Path | None, config: TrainConfig | str | None, settings: dict[str, Any], device: str) -> Wish:
+    """Return what a run is asked to be: as `hitl train` in the store's home would read it, or as the script says."""
+    if isinstance(config, TrainConfig):
+        return Wish(config.with_values(**settings), device=device)
+    asked = {**settings, **({"preset": config} if config is not None else {})}
+    if file is None:
+        return Wish.of(asked, device=device)
+    from hitl.settings import load
+
+    train = load(Home(file.parent), "train", over={"train": asked}).train
+    return Wish.of(train, insisted=frozenset(settings), device=device)

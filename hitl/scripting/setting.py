@@ -1,0 +1,117 @@
+"""What is known of somebody else's environment: its numbers and their names, its rate, its road where it has one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from data.errors import UsageError
+from data.ranges import ActionRange
+from data.records import ROADLESS, Corner, SessionInfo
+from data.store import Store
+from hitl.games.gym_env import action_names, controls_for
+from hitl.games.pictures import Sight
+from hitl.games.world import no_road
+from hitl.pads.base import Control
+from hitl.road.known_tracks import file_under, known_corners
+from hitl.road.track import Track
+
+HZ = 20.0  # steps a second where the environment does not tell
+
+
+@dataclass
+class Setting:
+    """An environment as takeovers see it."""
+
+    action_space: spaces.Box
+    scaled: ActionRange
+    """Between our actions and the environment's."""
+    see: Sight
+    controls: tuple[str | Control, ...]
+    """What of a pad moves each action number."""
+    info: SessionInfo
+    track: Track
+    has_line: bool
+    corners: tuple[Corner, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        own: Any,
+        *,
+        controls: tuple[str, ...] | None = None,
+        hz: float | None = None,
+        track: str = "",
+    ) -> Setting:
+        """Look at the spaces, and at what the innermost environment or interface ``own`` says of itself.
+
+        Raises UsageError for actions that are not a plain vector of continuous numbers, or for the wrong number of controls;
+        DeviceError for observations of no fixed size.
+        """
+        if not isinstance(action_space, spaces.Box) or len(action_space.shape) != 1 or not action_space.shape[0]:
+            raise UsageError(
+                f"The actions of {name} are {action_space}; only a plain vector of continuous actions (a Box) can be taken over."
+            )
+        scaled, see = ActionRange(action_space), Sight(observation_space)
+        size, road = len(scaled), getattr(own, "track", None)
+        has_line = isinstance(road, Track) and road.line.length > 2.0
+        said: tuple[str, ...] = tuple(getattr(own, "action_names", ()))
+        names = said if len(said) == size else action_names(name, size)
+        if controls is not None and len(controls) != size:
+            raise UsageError(f"{name} takes {size} action numbers: give `controls` one word for each.")
+        seen = tuple(getattr(own, "observation_names", ()))
+        task = getattr(own, "task", None)
+        return cls(
+            action_space,
+            scaled,
+            see,
+            controls or (said if len(said) == size and has_line else controls_for(name, scaled, {})),
+            SessionInfo(
+                kind="play",
+                env=_env_of(own, name, has_line),
+                track=track or (road.name if isinstance(road, Track) else name.rsplit(":", 1)[-1]),
+                hz=hz or _rate(own),
+                observation_names=seen if len(seen) == see.size else see.names,
+                action_names=names,
+                reward=task.reward.settings.as_dict() if task is not None and hasattr(task, "reward") else {},
+                frame_shape=see.image[1:] or None,
+            ),
+            road if isinstance(road, Track) and has_line else no_road(track or name.rsplit(":", 1)[-1]),
+            has_line,
+        )
+
+    def exactly(self, action: NDArray[Any]) -> NDArray[Any]:
+        """Return an action (A,) of the environment in its own type and within its bounds, to the last bit."""
+        space = self.action_space
+        return np.clip(action, space.low, space.high).astype(space.dtype)
+
+    def file(self, path: Path) -> dict[str, Any]:
+        """Let the store know the road, and learn from it the corners; return what of the session's description changes."""
+        if not self.has_line:
+            return {}
+        with Store(path) as store:
+            self.track, digest, _ = file_under(store, self.track)
+            self.corners = known_corners(store, self.track)
+        return {"track": self.track.name, "track_digest": digest}
+
+
+def _env_of(own: Any, name: str, has_line: bool) -> str:
+    """Return the word behind ``--env`` that opens the same environment, so that the session drives by the same checkpoints."""
+    word: str = getattr(own, "env_word", "")
+    return word or (name if has_line else f"{ROADLESS}{name}")
+
+
+def _rate(own: Any) -> float:
+    """Return the steps a second that an environment tells: rtgym's, ours, or else 20."""
+    if (seconds := getattr(own, "time_step_duration", None)) is not None and float(seconds) > 0:
+        return 1.0 / float(seconds)
+    settings = getattr(getattr(own, "task", None), "settings", None)
+    return float(getattr(settings, "hz", 0.0) or getattr(own, "hz", 0.0) or HZ)

@@ -1,0 +1,310 @@
+"""Who drives each step of somebody else's loop, and what is written down of it: a session's parts without its loop.
+
+The arbiter decides, by the same rules and through the same class as in `hitl play`; what happens is recorded in the same way, so
+that trainer, review and report cannot tell a script's session from one of the command's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.demos import DemoRule
+from data.errors import StoreError, UsageError
+from data.recording.recorder import Recorder
+from data.records import AGENT, HUMAN, StepRow
+from data.store import Store
+from hitl import arbiter
+from hitl.drivers.human import NoHuman, persons_pad
+from hitl.protocols import Clock, EpisodeResult
+from hitl.screens.session_screen import HINTS
+from hitl.scripting.answers import ours_of, place_of, reason_of
+from hitl.scripting.hands import FunctionHuman, Human, gating_for, hands_of
+from hitl.scripting.overlay import Counted, Overlay
+from hitl.scripting.setting import Setting
+from hitl.scripting.store import make_room, store_file
+from hitl.session.driver_choice import DriverChoice
+from hitl.session.offers import RUMBLES, CornerOffers
+from hitl.session.segments import Segments
+from hitl.session.session import EVENTS
+from hitl.timing.clocks import LockstepClock, PacedClock
+from takeover_ui.view import RecorderState
+from takeover_ui.window.window import Window
+
+ENDED_BY = {"panic": "panic", "restart": "restart", "quit": "stopped"}
+"""What a player's button makes of an episode."""
+
+
+class ForeignTime(LockstepClock):
+    """The wall's time, where an environment's own thread says when an action is due."""
+
+    def now(self) -> float:
+        """Seconds on the monotonic clock."""
+        return time.perf_counter()
+
+    def hold(self) -> None:
+        """Let a tick of real time go by."""
+        time.sleep(self._dt)
+
+
+class NotRecorded:
+    """Takes a recorder's place where no store is given."""
+
+    status = None
+
+    def __init__(self) -> None:
+        self._tokens = 0
+
+    def begin_segment(self, kind: str, trigger: str = "", corner: str | None = None) -> int:
+        """Return the segment's number."""
+        self._tokens += 1
+        return self._tokens
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        if not hasattr(Recorder, name):
+            raise AttributeError(name)
+        return lambda *values, **named: None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one step does. Actions are the environment's own, (A,)."""
+
+    proposed: NDArray[Any]
+    executed: NDArray[Any]
+    decision: arbiter.Decision
+    ended: str = ""
+    """Why the player ends the episode with this step; empty: they do not."""
+
+    @property
+    def driver(self) -> str:
+        """``agent`` or ``human``."""
+        return "human" if self.decision.driver == HUMAN else "agent"
+
+
+class SharedWheel:
+    """Shares the wheel of one environment between the agent of a script and a human."""
+
+    def __init__(
+        self,
+        setting: Setting,
+        *,
+        human: Human,
+        store: str | Path | Store | None,
+        gating: arbiter.GatingSettings | None,
+        overlay: bool,
+        real_time: bool | None,
+        clock: Clock | None = None,
+        release: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``real_time`` None: where a person drives with a pad or keys. ``clock``: keeps the time instead of our own.
+
+        ``release`` lets go of the controls, when the player pauses.
+        """
+        self.setting, self.gating = setting, gating or gating_for(human)
+        self.purpose, self._release = "drive", release
+        self.leaving = False
+        self.counted = Counted()
+        with contextlib.ExitStack() as stack:
+            filed, rule, path = {}, DemoRule(), None
+            if store is not None:
+                path = store_file(store)
+                make_room(path)
+                filed = setting.file(path)
+            setting.info = replace(setting.info, **filed)
+            self._corners = CornerOffers(setting.corners, "off")
+            self._overlay = Overlay(setting, keys_anywhere=isinstance(human, str)) if overlay else None
+            if self._overlay is not None:
+                stack.callback(self._overlay.window.close)
+            self.human, let_go = hands_of(human, self.window, self)
+            stack.callback(let_go)
+            person = persons_pad(self.human) is not None
+            paced = person if real_time is None else real_time
+            hz = setting.info.hz
+            self._clock: Clock = clock or (PacedClock(hz) if paced else LockstepClock(hz))
+            self.human.keep_time(hz)
+            self.recorder: Any = NotRecorded()
+            if path is not None:
+                self.recorder = Recorder(path, replace(setting.info, driver=self.human.name))
+                stack.callback(self.recorder.close)
+                with contextlib.suppress(StoreError), Store(path, read_only=True) as known:
+                    rule = known.rule()
+            self._segments = Segments(self.recorder, rule, hz, self._tell)
+            self._choice = DriverChoice(self.gating, setting.controls, self._clock, self.recorder, self._tell)
+            self._stack = stack.pop_all()
+        self.is_open = False
+
+    @property
+    def window(self) -> Window | None:
+        """The overlay's window, if there is one."""
+        return self._overlay.window if self._overlay is not None else None
+
+    # -- the loop's three moments
+
+    def begin(self, observation: Any, info: dict[str, Any], seed: int | None) -> None:
+        """An episode begins with this observation. One that was still open ends here."""
+        self.cut_off()
+        self.setting.see.begin()
+        self._result, self._info = EpisodeResult(self.purpose), info
+        self._raw, self._seen = observation, self.setting.see(observation)
+        self.counted.total, self._driver = 0.0, AGENT
+        self._segments.begin_episode()
+        self._choice.begin_episode(self.human)
+        self.recorder.begin_episode(self.purpose, seed)
+        self.is_open = True
+
+    def choose(self, action: Any) -> Choice:
+        """Wait until the step is due, see whose hands are on the wheel, and return what is to be done."""
+        if not self.is_open:
+            raise UsageError("The episode is over: call reset first.")
+        scaled, proposed = self.setting.scaled, np.asarray(action)
+        if proposed.shape != (len(scaled),):
+            raise UsageError(f"The action has shape {proposed.shape}, and the environment takes ({len(scaled)},).")
+        ours = scaled.back(proposed[None])[0]
+        while True:
+            self._clock.wait_for_send()
+            decision, given = self._decide(ours)
+            if decision.event is not None:
+                self._on_event(decision)
+            if "star" in decision.pressed:
+                self._segments.star()
+            ended = self._ended(decision)
+            if not decision.paused or ended:
+                break
+            if decision.event == "paused":
+                self._release()
+            self._show(decision, ours, self._info)
+            self._clock.hold()
+            if self.window is not None and self.window.closed:  # no one can go on from there
+                break
+        self._clock.sending()
+        if decision.safe or 0.0 < decision.weight < 1.0:
+            executed = scaled(decision.executed)
+        elif decision.driver == HUMAN:
+            executed = scaled(decision.executed) if given is None else self.setting.exactly(given)
+        else:
+            executed = proposed
+        return Choice(proposed, executed, decision, ended)
+
+    def step(
+        self, choice: Choice, observation: Any, reward: float, terminated: bool, truncated: bool, info: dict[str, Any]
+    ) -> None:
+        """The step was made: write it down. ``observation`` and ``info`` are of after it."""
+        decision, result = choice.decision, self._result
+        if (pressed := info.get("executed")) is not None and self.setting.has_line:
+            decision = replace(decision, executed=np.asarray(pressed, np.float32))  # the game could not do all of it
+        state, progress = place_of(self._info)
+        ours = self.setting.scaled.back(choice.proposed[None])[0]
+        row = StepRow(
+            observation=self._seen, executed=decision.executed, proposed=ours, driver=decision.driver, reward=float(reward),
+            terminated=terminated, truncated=truncated and not terminated, progress=progress, x=state.x, y=state.y, z=state.z,
+            heading=state.heading, speed=state.speed,
+        )  # fmt: skip
+        self.recorder.step(row)
+        self._segments.step({"progress": progress, "state": state})
+        result.total += float(reward)
+        result.steps += 1
+        self._driver = decision.driver
+        result.human_steps += decision.driver == HUMAN
+        self.counted.steps += 1
+        self.counted.human_steps += decision.driver == HUMAN
+        self.counted.total = result.total
+        self._raw, self._seen, self._info = observation, self.setting.see(observation), info
+        after = place_of(info)[1]
+        result.progress = max(result.progress, after)
+        if terminated or truncated:
+            self._finish("terminated" if terminated else "truncated", choice.ended or reason_of(info, terminated))
+        else:
+            self._segments.judge(self._clock.now(), after)
+        self._show(decision, ours, info)
+
+    def unsent(self, action: NDArray[Any]) -> Choice:
+        """Return the choice of a step whose action is not sent any more, because the episode is over: ``action`` still holds."""
+        ours = ours_of(self.setting.scaled, action)
+        return Choice(action, action, arbiter.Decision(self._driver, ours, 0.0, None, ""))
+
+    def cut_off(self) -> None:
+        """End an episode that is open, whatever it was doing: what follows its last step has been seen."""
+        if self.is_open:
+            self._finish("truncated" if self._result.steps else "interrupted", "restart")
+
+    def flush(self) -> bool:
+        """Wait until all that was driven so far is in the store; tells whether it is."""
+        return self.recorder.flush() is not False
+
+    def close(self) -> None:
+        """Write down what is left, and let go of pad and window."""
+        if self.is_open:
+            self._finish("truncated" if self._result.steps else "interrupted", "stopped")
+        self._stack.close()
+
+    # -- inside
+
+    def _decide(self, ours: NDArray[np.float32]) -> tuple[arbiter.Decision, NDArray[Any] | None]:
+        if self.purpose == "evaluation" or isinstance(self.human, NoHuman):
+            return arbiter.Decision(AGENT, ours, 0.0, None, ""), None
+        given = driven = None
+        if isinstance(self.human, FunctionHuman):
+            given = self.human.ask(self._raw, self._info)
+            driven = np.zeros_like(ours) if given is None else ours_of(self.setting.scaled, given)
+        decision = self._choice.decide(
+            self.human, self._info, ours, offer="", allowed=True, lap=self.purpose == "lap", driven=driven
+        )
+        return decision, given
+
+    def _ended(self, decision: arbiter.Decision) -> str:
+        if decision.event == "panic":
+            self._choice.pause()
+            return ENDED_BY["panic"]
+        gone = self.window is not None and self.window.closed
+        if "quit" in decision.pressed or (gone and not self.leaving):
+            self.leaving = True
+            return ENDED_BY["quit"]
+        return ENDED_BY["restart"] if "restart" in decision.pressed else ""
+
+    def _on_event(self, decision: arbiter.Decision) -> None:
+        progress = place_of(self._info)[1]
+        if decision.event == "takeover":
+            corner = next(iter(self._corners.near(progress)), None)
+            self._segments.begin_takeover(decision.trigger, corner, self._result.steps)
+            self._result.takeovers += 1
+            self.counted.takeovers += 1
+        else:
+            self._segments.end_takeover(self._clock.now(), decision.event == "interrupted")
+        event = str(decision.event)
+        if event in RUMBLES:
+            self.human.rumble(*RUMBLES[event])
+        said = {"trigger": decision.trigger, "progress": round(progress, 1)}
+        self.recorder.event(event, EVENTS.get(event, "The pad went away in the middle of a takeover."), data=said)
+
+    def _finish(self, end: str, reason: str) -> None:
+        self.is_open = False
+        self._result.reason = reason
+        self._segments.end_episode(self._clock.now(), self._result)
+        self.recorder.end_episode(end, reason, self._seen)
+        self._clock.rest()
+
+    def _show(self, decision: arbiter.Decision, ours: NDArray[np.float32], info: dict[str, Any]) -> None:
+        if self._overlay is None:
+            return
+        status = self.recorder.status
+        recorded = None if status is None else RecorderState(status.committed_steps, status.queue, status.problem)
+        hint = HINTS[self.gating.mode] if persons_pad(self.human) is not None else ""
+        self._overlay.show(decision, ours, place_of(info), self.counted, recorded, hint)
+
+    def _tell(self, level: str, text: str) -> None:
+        """Say a sentence to the player: as a toast, else as a printed line; where no person drives, it goes to the log."""
+        if self.window is not None:
+            self.window.toast(text, "warning" if level == "warning" else "info")
+        elif persons_pad(self.human) is not None:
+            print(text, flush=True)
+        else:
+            logging.getLogger("hitl").info(text)

@@ -1,0 +1,165 @@
+"""The store with plain verbs: what was driven, read as arrays, judged, brought in and carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data.errors import UsageError
+from data.exchange.exporters import EXPORTERS, Chosen
+from data.extras import imported
+from data.files.paths import private_folder
+from data.records import Segment
+from data.store import Store
+from data.suggest import did_you_mean
+from data.words import number_of
+from hitl.home import Home
+
+if TYPE_CHECKING:
+    from data.exchange.merge import Summary
+
+
+STORE = "store.sqlite"
+"""What a home calls its store."""
+
+
+def store_file(path: str | Path | Store) -> Path:
+    """Return the file of a store that is open, of a home folder, or the file itself."""
+    if isinstance(path, Store):
+        return path.path
+    path = Path(path).expanduser()
+    return path / STORE if path.is_dir() or not path.suffix else path
+
+
+def make_room(file: Path) -> None:
+    """Make the folder of a store that is to be written; a home is its owner's alone. Raises StoreError."""
+    if file.name == STORE:
+        Home(file.parent).create()
+    elif not file.parent.exists():
+        private_folder(file.parent)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was carried out."""
+
+    episodes: int
+    steps: int
+    left_out: tuple[Segment, ...] = ()
+    """Segments that were chosen and are no good examples."""
+
+
+class TakeoverStore(Store):
+    """All that was driven, in one SQLite file. Use it as a context manager, beside a running session and trainer if you like.
+
+    ``path`` is a home folder or the file itself; what is not there is made, unless ``create`` is False. One thread at a time;
+    another thread opens its own. Raises StoreError when it is damaged, newer than this program, or cannot be written.
+
+    ::
+
+        with Store("~/.hitl") as store:
+            for takeover in store.takeovers(corner="hairpin", outcome="cleared"):
+                drive = store.steps(takeover)
+                print(takeover.seconds, drive["speed"].min(), drive["executed", "steer"])
+            store.label([takeover.id], verdict="star")
+    """
+
+    def __init__(self, path: str | Path, *, create: bool = True, read_only: bool = False) -> None:
+        file = store_file(path)
+        if create and not read_only:
+            make_room(file)
+        super().__init__(file, create=create, read_only=read_only)
+
+    def takeovers(
+        self,
+        corner: str | None = None,
+        *,
+        verdict: str | Sequence[str] | None = None,
+        outcome: str | None = None,
+        **filters: Any,
+    ) -> list[Segment]:
+        """Return the takeovers that meet every condition given, oldest first; further filters as in :meth:`segments`.
+
+        ``verdict``: ``unreviewed``, ``good``, ``bad``, ``star`` or several of them. ``outcome``: ``cleared``, ``failed``,
+        ``unclear``.
+        """
+        return self.segments(corner, verdict, "takeover", outcome=outcome, **filters)
+
+    def laps(self, **filters: Any) -> list[Segment]:
+        """Return the laps that a human drove from start to end, oldest first; filters as in :meth:`segments`."""
+        return self.segments(kind="lap", **filters)
+
+    def import_from(self, *paths: str | Path, kind: str | None = None, **options: Any) -> Summary:
+        """Bring in player runs, Minari datasets or other stores, as `hitl import` does; nothing comes in twice.
+
+        ``kind``: ``player-run``, ``minari`` or ``store``; None: told by their content. ``options``: ``hz``, ``track``,
+        ``track_name``, ``keep_rewards``, ``keep_observations``, ``consume``, ``layout_of``, ``driver``. Returns how many
+        ``episodes``, ``steps`` and ``segments`` came in, ``present`` that were there already, and ``refused`` with reasons.
+        Raises InputFileError for what cannot be imported at all.
+        """
+        from data.exchange.merge import Summary
+        from data.exchange.relayout import rebuild_said
+        from hitl.player_runs.importing import Importer, ImportOptions, kind_of
+
+        importer = Importer(self, Home(self.path.parent), ImportOptions(**options), say=lambda text: None)
+        files, total = [store_file(p) if kind == "store" else Path(p).expanduser() for p in paths], Summary()
+        kinds = [kind or kind_of(file) for file in files]
+        rebuild_said(self)  # what is there already, and then what has come, has the layout of today
+        for file, known in zip(files, kinds, strict=True):
+            total.add(importer.bring(file, known))
+        rebuild_said(self)
+        return total
+
+    def export_to(
+        self,
+        path: str | Path,
+        form: str = "minari",
+        *,
+        episodes: bool = False,
+        everything: bool = False,
+        segments: Iterable[Segment] | None = None,
+        **filters: Any,
+    ) -> Exported:
+        """Carry segments out, trimmed, each as an episode of its own, as `hitl export` does.
+
+        ``form``: ``minari``, ``player-run``, ``store``, ``parquet``, ``lerobot``, or what an installed package adds.
+        ``episodes``: whole drives (those with a chosen segment, where there are filters). ``everything``: also what the agent
+        does not learn from. ``segments``: these instead of those that ``filters`` (as in :meth:`segments`) choose. Raises
+        UsageError when there is nothing to export, or the form is unknown.
+        """
+        if form not in EXPORTERS:
+            raise UsageError(f"There is no format '{form}': use one of {', '.join(EXPORTERS)}.{did_you_mean(form, EXPORTERS)}")
+        filtered = segments is not None or any(value is not None for value in filters.values())
+        listed = self.segments(**filters) if segments is None else segments
+        found = [s for s in listed if s.closed and s.stop > s.start]
+        # Whole segments are exported, and those that failed end in a mistake.
+        rule = replace(self.rule(), failed_takeovers=False, failed_laps=False)
+        # Another home applies the rule itself, with its owner's settings: only what was judged bad stays behind.
+        own = form == "store"
+        chosen = found if everything else [s for s in found if (s.verdict != "bad" if own else rule.judge(s).counts)]
+        whole = episodes or form == "parquet"
+        drives = sorted({s.episode_id for s in chosen}) if filtered else None
+        if whole:
+            count = self.db["episodes"].count if drives is None else len(drives)
+        else:
+            count = len(chosen)
+        if not count and found and not chosen:
+            raise UsageError(
+                f"None of these is a good example ({rule.reasons(found)}). Use --all to export them anyway (everything=True in a "
+                "script)."
+            )
+        if not count:
+            raise UsageError("Nothing to export. `hitl segments` with the same filters shows what there is.")
+        if whole and own and filtered:
+            raise UsageError("A store is exported by segments: omit --episodes or the filters.")
+        ids = None if whole else [s.id for s in chosen]
+        export = Chosen(self, ids, drives)
+        imported(f"The format '{form}'", EXPORTERS[form].write)(Path(path).expanduser(), export)
+        kept = {s.id for s in chosen}
+        left = () if ids is None and drives is None else tuple(s for s in found if s.id not in kept)
+        return Exported(export.count, export.steps, left)
+
+    def __repr__(self) -> str:
+        return f"Store('{self.path}', {number_of(self.count_steps(), 'step')})"

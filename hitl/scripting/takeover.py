@@ -1,0 +1,124 @@
+"""A Gymnasium wrapper: a human takes the wheel of an agent that somebody's own loop drives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+from gymnasium.utils import RecordConstructorArgs
+from numpy.typing import NDArray
+
+from data.errors import UsageError
+from data.store import Store
+from hitl.arbiter import GatingSettings
+from hitl.protocols import Clock
+from hitl.scripting.hands import Human
+from hitl.scripting.setting import Setting
+from hitl.scripting.shared_wheel import SharedWheel
+from hitl.timing.clocks import RtgymClock
+
+
+class Takeover(gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]], RecordConstructorArgs):
+    """Let a human take over in any environment with a Box action.
+
+    ``step(action)`` takes the agent's action, (A,) in the environment's own range; what the environment receives is that or the
+    human's. ``info`` then has ``driver`` (``"agent"`` or ``"human"``), ``proposed`` and ``executed`` (both (A,), in the
+    environment's range). Spaces, observations and rewards are those of ``env``. Close it at the end: that writes down the rest.
+
+    ::
+
+        env = Takeover(gymnasium.make("CarRacing-v3", render_mode="human"), human="keys", store="runs")
+        observation, info = env.reset(seed=0)
+        observation, reward, terminated, truncated, info = env.step(model(observation))
+        learn_from(info["executed"])  # not from what was proposed
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        human: Human = "auto",
+        *,
+        store: str | Path | Store | None = None,
+        gating: GatingSettings | None = None,
+        overlay: bool = False,
+        controls: tuple[str, ...] | None = None,
+        hz: float | None = None,
+        real_time: bool | None = None,
+        track: str = "",
+    ) -> None:
+        """Wrap ``env``.
+
+        ``human``: ``"auto"`` (a pad if there is one, and the keyboard), ``"keys"``, ``"sdl"`` or another kind of pad; a function
+        of (observation, info) that returns an action of the environment or None; a pad of your own; None for no one.
+        ``store``: a home folder, a store's file or an open store, in which everything is recorded.
+        ``gating``: how the wheel is taken (``Arbiter.GatingSettings``; default: for pads and keys as in your settings.toml). As
+        it comes, it is held with space or a shoulder button, and handed back 0.1 s after letting go, 0.3 s after taking it at
+        the earliest.
+        ``overlay``: a window that shows who drives, and takes the keys.
+        ``controls``: what of the pad moves each action number: ``steer``, ``gas``, ``brake``, ``gas_brake`` or ``none``, with a
+        minus in front if reversed (default: known for a few environments, else guessed from the ranges).
+        ``hz``: steps a second, for all times (default: what the environment tells, else 20).
+        ``real_time``: hold that pace (default: where a person drives).
+        ``track``: what the store calls it.
+
+        Raises UsageError for a vectorised environment, actions that are not a plain vector, or an unknown ``human``; DeviceError
+        where pad or display cannot be used; StoreError where the store cannot.
+        """
+        if isinstance(env, gymnasium.vector.VectorEnv) or hasattr(env, "num_envs"):
+            raise UsageError(
+                "A person can drive one car, so a vectorised environment cannot be taken over: wrap one single environment."
+            )
+        gymnasium.Wrapper.__init__(self, env)
+        RecordConstructorArgs.__init__(
+            self, _disable_deepcopy=True, human=human, store=store, gating=gating, overlay=overlay, controls=controls, hz=hz,
+            real_time=real_time, track=track,
+        )  # fmt: skip
+        inner: Any = env.unwrapped
+        name = env.spec.id if env.spec is not None else type(inner).__name__
+        setting = Setting.of(
+            name, env.observation_space, env.action_space, inner, controls=controls, hz=hz, track=track
+        )
+        clock: Clock | None = None
+        if hasattr(inner, "time_step_duration") and hasattr(inner, "stop"):
+            clock = RtgymClock(setting.info.hz, inner.stop)  # rtgym keeps the time, and its time-steps wait for no one else
+        self.wheel = SharedWheel(
+            setting, human=human, store=store, gating=gating, overlay=overlay, real_time=real_time, clock=clock
+        )
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the player has pressed quit, or closed the overlay: the loop should end."""
+        return self.wheel.leaving
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Begin an episode. The agent drives, and whatever is still pressed must be let go first."""
+        self.wheel.cut_off()
+        observation, info = self.env.reset(seed=seed, options=options)
+        self.wheel.begin(observation, info, seed)
+        return observation, info
+
+    def step(self, action: NDArray[Any]) -> tuple[NDArray[Any], Any, bool, bool, dict[str, Any]]:
+        """Make one step with the agent's action (A,) or the human's. While the player pauses, it waits.
+
+        The player's panic, restart and quit end the episode: ``truncated``, with the word in ``info["reason"]``.
+        """
+        choice = self.wheel.choose(action)
+        observation, reward, terminated, truncated, info = self.env.step(choice.executed)
+        truncated = truncated or bool(choice.ended)
+        self.wheel.step(choice, observation, float(reward), bool(terminated), bool(truncated), info)
+        told = {"driver": choice.driver, "proposed": choice.proposed, "executed": info.get("executed", choice.executed)}
+        if choice.ended:
+            told["reason"] = choice.ended
+        return observation, reward, terminated, truncated, {**info, **told}
+
+    def flush(self) -> bool:
+        """Wait until all that was driven so far is in the store; tells whether it is."""
+        return self.wheel.flush()
+
+    def close(self) -> None:
+        """Write down what is left, let go of pad and window, and close the environment."""
+        self.wheel.close()
+        self.env.close()

@@ -1,0 +1,95 @@
+"""TakeoverInterface around a real rtgym environment: what is sent, what its action buffer holds, what is recorded."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import rtgym
+from gymnasium import spaces
+
+from hitl import Store, Takeover, TakeoverInterface
+
+FAST = {"time_step_duration": 0.004, "start_obs_capture": 0.004, "act_buf_len": 2, "time_step_timeout_factor": 1e6}
+
+
+class Sum(rtgym.RealTimeGymInterface):  # type: ignore[misc]
+    """Adds up what it is sent, and is over after some observations."""
+
+    def __init__(self) -> None:
+        self.sent: list[float] = []
+
+    def get_observation_space(self) -> spaces.Tuple:
+        return spaces.Tuple((spaces.Box(-100.0, 100.0, (1,), np.float32),))
+
+    def get_action_space(self) -> spaces.Box:
+        return spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+    def get_default_action(self) -> np.ndarray:
+        return np.zeros(1, np.float32)
+
+    def send_control(self, control: np.ndarray) -> None:
+        self.sent.append(float(control[0]))
+
+    def reset(self, seed: int | None = None, options: Any = None) -> tuple[list[np.ndarray], dict[str, Any]]:
+        self.sent, self.seen = [], 0
+        return [np.zeros(1, np.float32)], {}
+
+    def get_obs_rew_terminated_info(self) -> tuple[list[np.ndarray], float, bool, dict[str, Any]]:
+        self.seen += 1
+        return [np.full(1, sum(self.sent), np.float32)], float(self.seen), self.seen >= 12, {}
+
+
+def human(seen: Any, info: dict[str, Any]) -> np.ndarray | None:
+    return np.array([-0.5], np.float32) if seen[0][0] > 0.9 else None
+
+
+def transitions(env: gymnasium.Env[Any, Any], episodes: int = 2) -> list[list[float]]:
+    """Drive; return what a learner sees of each step but the last of an episode, whose action is not sent any more."""
+    rows = []
+    for _ in range(episodes):
+        seen, _ = env.reset()
+        over = False
+        while not over:
+            mine = np.array([0.25], np.float32)
+            after, reward, over, _, info = env.step(mine)
+            assert mine[0] == 0.25  # the script's own array is left alone
+            if not over:
+                assert after[-1][0] == info["executed"][0]
+                rows.append([*np.concatenate(seen), info["executed"][0], float(info["driver"] == "human"), reward])
+            seen = tuple(np.array(part) for part in after)
+    env.close()
+    return rows
+
+
+def test_the_action_buffer_and_the_store_hold_what_was_sent(tmp_path: Path) -> None:
+    interval = sys.getswitchinterval()
+    try:
+        sys.setswitchinterval(1.0)  # rtgym's thread gets its turn late: no reader of the buffer may come before it
+        around = transitions(TakeoverInterface.make(Sum(), FAST, human, store=tmp_path / "at-the-interface"))
+    finally:
+        sys.setswitchinterval(interval)
+    assert sum(row[-2] for row in around) >= 8
+    with Store(tmp_path / "at-the-interface") as store:
+        recorded = []
+        for episode in store.episodes():
+            steps = store.steps(episode)
+            assert (episode.reason, len(steps)) == ("over", 12)
+            columns = steps["observation"], steps["executed"], steps["driver"][:, None], steps["reward"][:, None]
+            recorded += np.hstack(columns)[:-1].tolist()
+        assert {t.trigger for t in store.takeovers()} == {"function"}
+    np.testing.assert_allclose(recorded, around)
+
+
+def test_a_takeover_around_rtgyms_environment_gives_the_same_steps() -> None:
+    config = {**rtgym.DEFAULT_CONFIG_DICT, **FAST, "interface": Sum}
+    outside = Takeover(gymnasium.make("real-time-gym-v1", config=config, disable_env_checker=True), human)
+    assert outside.wheel.setting.info.hz == 250.0
+    # Its function sees what the loop sees, one observation earlier than at the moment of sending.
+    rows = transitions(outside)
+    assert sum(row[-2] for row in rows) >= 8
+    for row in rows:
+        assert row[-3] == (-0.5 if row[-2] else 0.25)

@@ -1,0 +1,227 @@
+"""Takeover around somebody's environment: who drives, what is executed, what is recorded, what is refused."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.utils.env_checker import check_env
+
+from data.records import AGENT, HUMAN
+from hitl import Arbiter, HitlError, Store, Takeover
+from hitl.pads.base import PadState
+from hitl.pads.keyboard import KeyboardPad
+
+
+class Track(gymnasium.Env[np.ndarray, np.ndarray]):
+    """Says what it was sent. Its first action steers in [-2, 2], its second is a pedal from 0 to 1."""
+
+    observation_space = spaces.Box(-100.0, 100.0, (1,), np.float32)
+    action_space = spaces.Box(np.float32([-2.0, 0.0]), np.float32([2.0, 1.0]), dtype=np.float32)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.n = 0
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        self.sent, self.n = action, self.n + 1
+        return np.full(1, self.n, np.float32), float(self.n), self.n >= 30, False, {}
+
+
+class PlannedPad:
+    """A pad whose states are given step by step; the last one stays."""
+
+    name = "planned"
+
+    def __init__(self, *plan: PadState) -> None:
+        self.left = list(plan)
+
+    def read(self) -> PadState:
+        return self.left.pop(0) if len(self.left) > 1 else self.left[0]
+
+    def rumble(self, strong: float, weak: float, seconds: float) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+AGENTS = np.array([-0.5, 0.25], np.float32)
+MINE = np.array([1.5, 1.0], np.float32)
+
+
+def drive(env: Takeover, steps: int = 30) -> list[dict[str, Any]]:
+    """Drive with the agent's one action; return the infos."""
+    env.reset(seed=0)
+    infos = []
+    for _ in range(steps):
+        *_, terminated, truncated, info = env.step(AGENTS)
+        assert info["executed"] is env.unwrapped.sent  # type: ignore[attr-defined]
+        infos.append(info)
+        if terminated or truncated:
+            break
+    return infos
+
+
+def test_a_function_takes_over_by_the_arbiters_rules_and_all_is_recorded(tmp_path: Path) -> None:
+    def human(seen: np.ndarray, info: dict[str, Any]) -> np.ndarray | None:
+        return MINE if seen[0] in (5, 6, 20, 21, 22, 23, 24, 25, 26, 27) else None
+
+    env = Takeover(Track(), human, store=tmp_path)
+    infos = drive(env)
+    env.close()
+    # Two steps of asking become the shortest takeover (0.3 s); a longer one goes on for 0.1 s, until it is surely over.
+    human_steps = [*range(5, 11), *range(20, 29)]
+    assert [k for k, info in enumerate(infos) if info["driver"] == "human"] == human_steps
+    for k, info in enumerate(infos):
+        np.testing.assert_array_equal(info["proposed"], AGENTS)
+        np.testing.assert_array_equal(info["executed"], MINE if k in human_steps else AGENTS)
+    with Store(tmp_path) as store:
+        (episode,) = store.episodes()
+        assert (episode.reason, episode.length, episode.total) == ("over", 30, sum(range(1, 31)))
+        steps = store.steps(episode)
+        assert np.flatnonzero(steps["driver"] == HUMAN).tolist() == human_steps
+        np.testing.assert_allclose(steps["executed", "action_0"], [0.75 if k in human_steps else -0.25 for k in range(30)])
+        np.testing.assert_allclose(steps["executed", "action_1"], [1.0 if k in human_steps else 0.25 for k in range(30)])
+        np.testing.assert_allclose(steps["proposed"], [[-0.25, 0.25]] * 30)
+        assert steps["observation"][:, 0].tolist() == list(range(30))
+        assert [(t.start, t.stop, t.trigger) for t in store.takeovers()] == [(5, 11, "function"), (20, 29, "function")]
+        (session,) = store.sessions()
+        assert (session.env, session.track, session.driver) == ("gym:Track", "Track", "function")
+
+
+def test_without_hysteresis_a_function_drives_exactly_when_it_says() -> None:
+    at_once = Arbiter.GatingSettings(settle_s=0.0, minimum_s=0.0)
+    infos = drive(Takeover(Track(), lambda seen, info: MINE if seen[0] in (5, 9) else None, gating=at_once))
+    assert [k for k, info in enumerate(infos) if info["driver"] == "human"] == [5, 9]
+
+
+def test_a_pad_must_be_released_before_it_takes_the_wheel_and_moves_what_the_controls_say() -> None:
+    held = PadState(steer=0.5, gas=1.0, buttons=frozenset({"takeover"}))
+    env = Takeover(Track(), PlannedPad(*[held] * 3, PadState(), *[held] * 8, PadState()), real_time=False)
+    infos = drive(env)
+    assert [k for k, info in enumerate(infos) if info["driver"] == "human"] == list(range(4, 13))
+    np.testing.assert_allclose(infos[5]["executed"], [1.0, 1.0])  # half of the way to 2, and the whole pedal
+    env = Takeover(Track(), PlannedPad(PadState(), held), real_time=False, controls=("-steer", "none"))
+    np.testing.assert_allclose(drive(env)[5]["executed"], [-1.0, 0.0])
+
+
+def test_keys_take_the_wheel() -> None:
+    down: set[str] = set()
+    now = iter(np.arange(0, 100, 0.05))
+    env = Takeover(Track(), KeyboardPad(keys=lambda: frozenset(down), clock=lambda: next(now)), real_time=False)
+    env.reset(seed=0)
+    assert env.step(AGENTS)[-1]["driver"] == "agent"
+    down |= {"space", "right"}
+    infos = [env.step(AGENTS)[-1] for _ in range(8)]
+    assert {info["driver"] for info in infos} == {"human"}
+    assert infos[-1]["executed"][0] == 2.0
+
+
+@pytest.mark.parametrize(("button", "reason"), [("panic", "panic"), ("restart", "restart"), ("quit", "stopped")])
+def test_buttons_end_an_episode(button: str, reason: str, tmp_path: Path) -> None:
+    env = Takeover(Track(), PlannedPad(*[PadState()] * 3, PadState(buttons=frozenset({button}))), real_time=False, store=tmp_path)
+    infos = drive(env)
+    assert len(infos) == 4
+    assert infos[-1]["reason"] == reason
+    assert env.leaving is (button == "quit")
+    with pytest.raises(HitlError, match="reset"):
+        env.step(AGENTS)
+    env.close()
+    with Store(tmp_path) as store:
+        assert [(e.reason, e.length) for e in store.episodes()] == [(reason, 4)]
+
+
+def test_a_reset_in_the_middle_keeps_what_was_driven(tmp_path: Path) -> None:
+    env = Takeover(Track(), None, store=tmp_path)
+    for steps in (3, 5):
+        drive(env, steps)
+    assert env.flush()
+    with Store(tmp_path) as store:  # beside the recorder that is open
+        assert [(e.reason, e.length) for e in store.episodes(closed=False)] == [("restart", 3), ("", 0)]
+        assert store.label([], verdict="good") == 0
+    env.close()
+    with Store(tmp_path) as store:
+        assert [(e.reason, e.length) for e in store.episodes()] == [("restart", 3), ("stopped", 5)]
+
+
+def test_gymnasiums_checker_finds_nothing_more_than_in_the_environment_itself() -> None:
+    def said(env: gymnasium.Env[Any, Any]) -> list[str]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            check_env(env, skip_render_check=True)
+        return [str(w.message) for w in caught if "different from the unwrapped" not in str(w.message)]
+
+    bare = gymnasium.make("Pendulum-v1").unwrapped
+    assert said(Takeover(bare, None)) == said(bare)
+    made = Takeover(gymnasium.make("Pendulum-v1"), None)
+    assert made.spec is not None
+    assert "Takeover" in str(made.spec.additional_wrappers)
+
+
+def test_what_cannot_be_taken_over_is_refused_in_a_sentence() -> None:
+    refused: dict[str, Any] = {
+        "one car": lambda: Takeover(gymnasium.make_vec("Pendulum-v1", num_envs=2), None),  # type: ignore[arg-type]
+        "Discrete": lambda: Takeover(gymnasium.make("CartPole-v1"), None),
+        "Did you mean 'keys'": lambda: Takeover(Track(), "kyes"),
+        "one word for each": lambda: Takeover(Track(), None, controls=("steer",)),
+        "no action": lambda: drive(Takeover(Track(), lambda seen, info: np.array([np.nan, 0.0]))),
+        "shape": lambda: drive(Takeover(Track(), lambda seen, info: np.zeros(3))),
+    }
+    for words, attempt in refused.items():
+        with pytest.raises(HitlError, match=words):
+            attempt()
+
+
+def test_a_person_can_drive_only_one_of_several_environments() -> None:
+    first = Takeover(Track(), "keys")
+    try:
+        with pytest.raises(HitlError, match="another environment"):
+            Takeover(Track(), "keys")
+        Takeover(Track(), None).close()
+    finally:
+        first.close()
+    Takeover(Track(), "keys").close()
+    assert AGENT == Arbiter.AGENT
+
+
+@pytest.mark.realtime
+def test_the_overlay_shows_and_takes_the_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from hitl import open_env
+    from hitl.scripting import overlay
+    from takeover_ui.window.options import KEYS, WindowOptions
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(overlay, "display_available", lambda: False)
+        with pytest.raises(HitlError, match="no display"):
+            Takeover(Track(), "keys", overlay=True)
+    monkeypatch.setattr(overlay, "display_available", lambda: True)
+    monkeypatch.setattr(overlay, "WindowOptions", lambda **options: WindowOptions(**options, video="dummy"))
+    monkeypatch.setenv("HITL_HOME", str(tmp_path))
+    env = Takeover(open_env(home=tmp_path), "keys", overlay=True, store=tmp_path)
+    try:
+        window: Any = env.wheel.window
+        drivers = []
+        env.reset(seed=0)
+        for step in range(30):
+            if step == 10:
+                for key in ("space", "right"):
+                    window._counts[KEYS.index(key)] += 1
+            *_, info = env.step(np.zeros(2, np.float32))
+            drivers.append(info["driver"])
+        assert drivers == ["agent"] * 10 + ["human"] * 20
+        assert info["executed"][1] == 1.0
+        assert window.drawn > 5
+        window._counts[KEYS.index("escape")] += 1
+        *_, truncated, info = env.step(np.zeros(2, np.float32))
+        assert truncated
+        assert env.leaving
+    finally:
+        env.close()
+    assert window.closed

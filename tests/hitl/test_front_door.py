@@ -1,0 +1,146 @@
+"""`import hitl` and `hitl` alone: what each offers, and that neither loads what it does not need."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import hitl
+from data.recording.recorder import Recorder
+from data.store import Store
+from hitl import cli
+from tests.support.places import ROOT
+from tests.support.recorded import drive, session_info
+
+HEAVY = {"torch", "pygame", "numpy", "gymnasium", "sqlite_utils", "rich", "msgspec", "stable_baselines3"}
+
+
+def python(code: str, *words: str, **environment: str) -> str:
+    """Run a new interpreter; return what it printed."""
+    run = [sys.executable, *words, *(["-c", code] if code else [])]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=60, cwd=ROOT, env=os.environ | environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_a_name_is_imported_when_it_is_used() -> None:
+    lines = (
+        "import sys, hitl",
+        f"print(sorted(set(sys.modules) & {HEAVY}))",
+        "hitl.Store",
+        "print('torch' in sys.modules, 'pygame' in sys.modules)",
+        "print(dir(hitl))",
+    )
+    said = python("\n".join(lines))
+    first, second, names = said.splitlines()
+    assert (first, second) == ("[]", "False False")
+    assert all(f"'{name}'" in names for name in hitl._NAMES)
+
+
+def test_the_import_takes_milliseconds() -> None:
+    def spent() -> int:
+        lines = python("import hitl", "-X", "importtime").splitlines()
+        (line,) = [line for line in lines if line.endswith("| hitl")]
+        return int(line.split("|")[1])  # microseconds, with all that it imports
+
+    assert min(spent() for _ in range(3)) < 50_000
+
+
+def test_every_name_is_there_and_an_unknown_one_is_not() -> None:
+    for name in hitl._NAMES:
+        if name == "SymmetricReplayBuffer":
+            pytest.importorskip("stable_baselines3")
+        assert getattr(hitl, name).__doc__ or name == "presets", name
+    assert set(hitl.__all__) == set(hitl._NAMES) - {"SymmetricReplayBuffer"}
+    with pytest.raises(AttributeError):
+        hitl.Takeovers  # noqa: B018
+
+
+# -- `hitl` alone
+
+
+def alone(home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("HITL_HOME", str(home))
+    assert cli.main([]) == 0
+    return capsys.readouterr().out
+
+
+def test_hitl_alone_says_where_one_stands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    said = alone(home, capsys, monkeypatch)
+    assert "Nothing is recorded yet." in said
+    assert "Next: `hitl demo`" in said
+    assert not home.exists()
+    home.mkdir()
+    with Recorder(home / "store.sqlite", session_info()) as recorder:
+        for _ in range(3):
+            recorder.begin_episode()
+            recorder.step(_at(52.0))
+            recorder.end_episode("terminated", "off_road")
+        drive(recorder, takeover=(5, 15))
+    with Store(home / "store.sqlite") as store:
+        store.upsert_corner("hairpin", "first bend", 50.0, 60.0, "track")
+        store.upsert_corner("hairpin", "last bend", 500.0, 600.0, "track")
+        assert "Next: `hitl play --lap`" in alone(home, capsys, monkeypatch)
+        store.add_checkpoint("a.safetensors", "0", 10, 10, "train", {})
+        said = alone(home, capsys, monkeypatch)
+        assert "4 episodes, 23 steps; 1 takeover (0 s), 0 laps" in said
+        assert "first bend (3 of the last 3 tries alone)" in said
+        assert "last bend" not in said
+        assert "to review          1 takeover\n" in said
+        assert "trainer            not running\n" in said
+        assert 'Next: `hitl play --practice "first bend"`' in said
+        store.upsert_corner("hairpin", "first bend", 5.0, 6.0, "track")
+        assert "Next: `hitl review`" in alone(home, capsys, monkeypatch)
+        store.label([1], verdict="good")
+        assert "Next: `hitl play`" in alone(home, capsys, monkeypatch)
+    with Recorder(home / "store.sqlite", session_info()) as recorder:
+        drive(recorder)
+    assert "Next: `hitl train --background`" in alone(home, capsys, monkeypatch)
+    (home / "store.sqlite").write_bytes(b"x" * 5000)
+    assert "Next: `hitl store check`" in alone(home, capsys, monkeypatch)
+
+
+def _at(progress: float):  # type: ignore[no-untyped-def]
+    from tests.support.recorded import step_row
+
+    return step_row(1, progress=progress)
+
+
+def test_hitl_alone_is_fast_on_a_large_store(tmp_path: Path) -> None:
+    with Recorder(tmp_path / "store.sqlite", session_info()) as recorder:
+        for _ in range(150):
+            drive(recorder, steps=40, takeover=(5, 25))
+    loaded = python("import sys\nfrom hitl import cli\ncli.main([])\nprint(sorted(sys.modules))", HITL_HOME=str(tmp_path))
+    assert "150 episodes, 6,000 steps" in loaded
+    assert not {f"'{name}'" for name in ("torch", "pygame", "gymnasium", "rich")} & set(loaded.replace(",", "").split())
+
+
+# -- the Tab key
+
+
+def tab(line: str, tmp_path: Path) -> set[str]:
+    """Return what the shell is told when Tab is pressed at the end of a line."""
+    answer = tmp_path / "answer"
+    ask = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE_IFS": "\n"}
+    done = subprocess.run(
+        [sys.executable, "-m", "hitl"], cwd=ROOT, timeout=60, env=os.environ | ask | {"_ARGCOMPLETE_STDOUT_FILENAME": str(answer)}
+    )
+    assert done.returncode == 0
+    return {word.strip() for word in answer.read_text(encoding="utf-8").split("\n")}
+
+
+def test_tab_completes_commands_options_and_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("argcomplete")
+    assert tab("hitl tr", tmp_path) == {"train", "tracks"}
+    assert tab("hitl play --ga", tmp_path) == {"--gating"}
+    assert tab("hitl play --gating ", tmp_path) == {"touch", "hold", "toggle"}
+    for shell in ("bash", "zsh", "fish", "powershell"):
+        assert cli.main(["completion", shell]) == 0
+        assert "hitl" in capsys.readouterr().out
