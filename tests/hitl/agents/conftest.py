@@ -60,6 +60,8 @@ def archives(tmp_path_factory):
         with torch.no_grad():
             for parameter in model.policy.parameters():
                 parameter.mul_(2.5)
+            if hasattr(model.policy, "action_net"):
+                model.policy.action_net.weight.mul_(100)  # it starts a hundredth as large
         model.save(folder / name)
         made[name] = model
     return SimpleNamespace(folder=folder, models=made)
