@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from data.errors import DeviceError, InputFileError
+from data.errors import InputFileError
 from data.ranges import ActionRange
 
 Floats = NDArray[np.float32]
@@ -40,10 +40,11 @@ class Continuous:
         self, names: Sequence[str], low: Floats, high: Floats, *, squashed: bool = False, clips: bool = False
     ) -> None:
         self.size, self._names, self._squashed, self._clips = len(names), tuple(names), squashed, clips
-        try:
-            self._range = ActionRange(spaces.Box(np.asarray(low, np.float32), np.asarray(high, np.float32)))
-        except DeviceError as error:
-            raise InputFileError(f"The agent's bounds of actions cannot be used. {error}") from error
+        low, high = np.asarray(low, np.float32), np.asarray(high, np.float32)
+        if (wrong := np.flatnonzero(~(low < high))).size:  # NaN is neither
+            k = wrong[0]
+            raise InputFileError(f"The agent's action number {k} is from {low[k]:g} to {high[k]:g}, so nothing lies in it.")
+        self._range = ActionRange(spaces.Box(low, high))
         self.low, self.high = self._range.low, self._range.high
         self.farthest: tuple[str, float] | None = None
         """The name and the value of the output that went farthest beyond its bounds."""

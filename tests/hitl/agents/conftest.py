@@ -42,7 +42,8 @@ def models():
     off = {"buffer_size": 1, "device": "cpu", "seed": 1}
     yield "sac", SAC("MlpPolicy", Small(two), policy_kwargs={**net}, **off)
     yield "gsde", SAC("MlpPolicy", Small(one), use_sde=True, policy_kwargs={**net, "clip_mean": 0.1}, **off)
-    yield "tqc", TQC("MlpPolicy", Small(two), policy_kwargs={"net_arch": {"pi": [9], "qf": [4]}, "activation_fn": torch.nn.ELU}, **off)
+    elu = {"net_arch": {"pi": [9], "qf": [4]}, "activation_fn": torch.nn.ELU}
+    yield "tqc", TQC("MlpPolicy", Small(two), policy_kwargs=elu, **off)
     yield "td3", TD3("MlpPolicy", Small(two), policy_kwargs={**net}, **off)
     yield "ddpg", DDPG("MlpPolicy", Small(one), policy_kwargs={**net}, **off)
     yield "ppo", PPO("MlpPolicy", Small(two), policy_kwargs={"net_arch": {"pi": [8, 6], "vf": [4]}}, device="cpu", seed=1)

@@ -108,9 +108,9 @@ def test_tmrls_own_actor_drives_as_it_did(tmp_path, opened):
 
 
 def test_other_actors_of_tmrl_are_refused_in_a_sentence(tmp_path, opened):
+    actor = Sophy(True)
+    actor.track_conv = nn.Linear(2, 2)
     with pytest.raises(InputFileError, match=r"residual actor of another form \(it has 'track_conv'\)"):
-        actor = Sophy(True)
-        actor.track_conv = nn.Linear(2, 2)
         opened(saved(actor, tmp_path / "a.tmod"), done=GAS)
     with pytest.raises(InputFileError, match="has no layer 'mu_layer'"):
         opened(saved(nn.Linear(2, 2), tmp_path / "b.tmod"), done=GAS)

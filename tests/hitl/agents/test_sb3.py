@@ -116,7 +116,8 @@ def test_statistics_may_be_plain_numbers(tmp_path, archives, opened):
     mean, var = np.arange(3.0), np.arange(3.0) + 1
     np.savez(tmp_path / "s.npz", mean=mean, var=var)
     (tmp_path / "s.json").write_text('{"mean": [0, 1, 2], "var": [1, 2, 3], "clip": 10}')
-    expected, _ = archives.models["ddpg"].predict(((OBSERVATIONS - mean) / np.sqrt(var + 1e-8)).astype(np.float32), deterministic=True)
+    shown = ((OBSERVATIONS - mean) / np.sqrt(var + 1e-8)).astype(np.float32)
+    expected, _ = archives.models["ddpg"].predict(shown, deterministic=True)
     for name in ("s.npz", "s.json"):
         agent = opened(archives.folder / "ddpg", normalize=str(tmp_path / name))
         np.testing.assert_allclose(agent.act_many(OBSERVATIONS) * 2, expected, atol=2e-6)
