@@ -57,7 +57,7 @@ class ActionRange:
 
     def back(self, given: NDArray[np.generic]) -> NDArray[np.float32]:
         """Return ours (n, A) for actions (n, A) of the environment; what lies beyond an end counts as that end."""
-        x: NDArray[np.float64] = np.asarray(given, np.float64)
+        x: NDArray[np.float64] = np.clip(np.asarray(given, np.float64), self.low, self.high)
         with np.errstate(divide="ignore", invalid="ignore"):
             around = np.where(x > 0, x / self.high, np.where(x < 0, -x / self.low, 0.0))
             spread = 2.0 * (x - self.low) / (self.high - self.low) - 1.0

@@ -77,6 +77,30 @@ def add_env(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--env", metavar="ENV", help=f"{env_words()} (default: as set, else box2d)")
 
 
+def add_agent(parser: argparse.ArgumentParser) -> None:
+    """Add ``--agent`` and what belongs to it (docs/agents.md); where they are not given, settings.toml says."""
+    parser.add_argument(
+        "--agent", metavar="SPEC", help="drive with the agent that you have: a .zip of Stable-Baselines3, .tmod, .pt, .ts, .onnx "
+        "or .safetensors file, a checkpoint, or module:callable (none: not the one that is set)"
+    )
+    parser.add_argument(
+        "--actions", metavar="FILE", help="if --agent chooses one of several actions: the table of them, CSV or JSON"
+    )
+    parser.add_argument(
+        "--agent-normalize", metavar="FILE", help="what --agent was normalised with: VecNormalize's .pkl, or mean and var"
+    )
+    parser.add_argument("--agent-stack", type=whole(1, 64), metavar="N", help="how many observations --agent sees at once")
+    parser.add_argument(
+        "--agent-range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="of the actions of --agent, if not -1 to 1"
+    )
+
+
+def agent_given(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the command line says of ``[agent]``."""
+    names = {"use": "agent", "actions": "actions", "normalize": "agent_normalize", "stack": "agent_stack", "range": "agent_range"}
+    return {name: getattr(args, option) for name, option in names.items()}
+
+
 SEED_MOST = 2**31 - 1
 """Of a whole run; each episode's is a multiple of it, and must still be a number that the store can hold."""
 

@@ -74,6 +74,17 @@ class PlaySettings:
 
 
 @dataclass(frozen=True)
+class AgentSettings:
+    """The agent that you have already, where it drives in place of the home's own: docs/agents.md."""
+
+    use: str = ""  # .zip (SB3), .tmod, .pt, .ts, .onnx, .safetensors, a checkpoint, or module:callable; empty: the home's own
+    actions: str = ""  # of an agent that chooses one of several actions: a CSV or JSON file with a row for each
+    normalize: str = ""  # what it was normalised with: VecNormalize's .pkl, or mean and var as .npz or .json
+    stack: Annotated[int, Meta(ge=1, le=64)] = 1  # how many observations it sees at once
+    range: tuple[float, float] | None = None  # of its actions, where its file does not say; none: -1 to 1
+
+
+@dataclass(frozen=True)
 class OverlaySettings:
     """The display over the game while driving."""
 
@@ -123,6 +134,7 @@ class Settings:
     takeover: GatingSettings = field(default_factory=GatingSettings)
     help: HelpSettings = field(default_factory=HelpSettings)
     play: PlaySettings = field(default_factory=PlaySettings)
+    agent: AgentSettings = field(default_factory=AgentSettings)
     overlay: OverlaySettings = field(default_factory=OverlaySettings)
     observation: ObservationSettings = field(default_factory=ObservationSettings)
     reward: Mapping[str, float] = field(default_factory=dict)
@@ -151,6 +163,7 @@ TABLES: dict[str, type] = {
     "takeover": GatingSettings,
     "help": HelpSettings,
     "play": PlaySettings,
+    "agent": AgentSettings,
     "overlay": OverlaySettings,
     "train": TrainConfig,
     "reward": RewardSettings,

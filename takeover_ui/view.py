@@ -92,6 +92,8 @@ class View:
 
     scene: Scene
     driver: Driver = "agent"
+    agent: str = ""
+    """The name of the agent that the player brought along; "" for the home's own."""
     stand_in: bool = False
     """The human side is the scripted driver: the screen then does not say that you drive."""
     lap: bool = False

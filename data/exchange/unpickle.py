@@ -170,7 +170,7 @@ class _Machine:
 
     def named(self, module: Any, name: Any) -> None:
         full = f"{module} {name}"
-        found = _Name(lambda: Holder(full)) if full in self.objects else _NAMES.get(full)
+        found = _Name(lambda *_: Holder(full)) if full in self.objects else _NAMES.get(full)
         if found is None:
             raise _RefusedError(f"'{shown(module)}.{shown(name)}'")
         self.stack.append(found)
@@ -185,8 +185,9 @@ class _Machine:
         state, target = self.stack.pop(), self.stack[-1]
         if isinstance(target, _Dtype):
             target.set_state(state)
-        elif isinstance(target, Holder) and type(state) is dict:
-            target.state = state
+        elif isinstance(target, Holder):
+            if type(state) is dict:  # another state is passed over
+                target.state = {k: v.text if isinstance(v, _Dtype) else v for k, v in state.items()}
         elif isinstance(target, np.ndarray) and target.size == 0 and type(state) is tuple and len(state) == 5:
             dtype, shape = _checked(state[2], state[1], state[4])
             whole: Any = (1, shape, dtype, bool(state[3]), bytes(state[4]))
@@ -279,8 +280,8 @@ def _check_plain(value: Any) -> None:
 def loads_restricted(data: bytes, objects: tuple[str, ...] = ()) -> Any:
     """Return the value in a pickle: None, bool, numbers, text, bytes, lists, tuples, dictionaries, and arrays of numbers.
 
-    ``objects``: classes ("module name") for whose objects, made without arguments, a :class:`Holder` stands. Raises
-    ValueError, naming what was found, for anything else.
+    ``objects``: classes and functions ("module name") for whose objects a :class:`Holder` stands, whatever they are made from.
+    Raises ValueError, naming what was found, for anything else.
     """
     try:
         value = _Machine(data, objects).run()

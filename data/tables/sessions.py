@@ -73,6 +73,14 @@ class Sessions:
         """Return (when, level, kind, message) of what was noted, oldest first."""
         return self.conn.execute("SELECT at, level, kind, message FROM events ORDER BY id").fetchall()
 
+    def agents(self) -> dict[int, dict[str, Any]]:
+        """Return, by the session's id, what is known of each agent from elsewhere that drove one, oldest first."""
+        rows = self.conn.execute(
+            "SELECT session_id, data FROM events WHERE kind = 'agent' AND session_id IS NOT NULL AND json_valid(data) ORDER BY id"
+        )
+        found = {int(session): json.loads(data) for session, data in rows}
+        return {session: known for session, known in found.items() if isinstance(known, dict)}
+
     def add_metrics(self, update: int, values: Mapping[str, float]) -> None:
         """Write numbers the trainer measured at an update; what is not finite is stored as NULL."""
         at = now()

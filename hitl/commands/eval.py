@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from data.words import number_of, track_words
-from hitl.arguments import SEED_MOST, Parser, add_env, whole
+from hitl.arguments import SEED_MOST, Parser, add_agent, add_env, agent_given, whole
 from hitl.home import add_home, home_path
 
 
@@ -19,27 +19,33 @@ def main(argv: list[str]) -> int:
     add_env(parser)
     parser.add_argument("--track", help="a shipped track's name or a file (default: as set, else 'default')")
     parser.add_argument(
-        "--checkpoint", default="latest", help="best, latest, a number or a file name (default: latest)"
+        "--checkpoint", help="best, latest, a number or a file name (default: latest)"
     )
+    add_agent(parser)
     parser.add_argument("--episodes", type=whole(1), default=20, metavar="N", help="how many (default: 20)")
     parser.add_argument("--seed", type=whole(0, SEED_MOST), default=0, help="of the starts")
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args(argv)
+    if args.checkpoint and args.agent:
+        parser.error("--checkpoint names one of the home's own, so it does not go with --agent")
 
     from data.errors import CheckpointError, HitlError
     from data.statistics import wilson
+    from hitl.agents.policy import agent_policy
     from hitl.session.setup import SessionSetup
     from hitl.session_options import SessionOptions
     from hitl.settings import load
 
     home = home_path(args)
-    if not home.store_path.is_file():
+    settings = load(home, "play", "agent", over={"play": {"env": args.env, "track": args.track}, "agent": agent_given(args)})
+    play, policy = settings.play, agent_policy(settings.agent, home) if not args.checkpoint else None
+    if policy is None and not home.store_path.is_file():
         raise CheckpointError(
             "This home folder has no store yet, so there is nothing to evaluate. Use `hitl play` or `hitl train` first."
         )
-    play = load(home, "play", over={"play": {"env": args.env, "track": args.track}}).play
-    with SessionSetup(home, SessionOptions(play.env, play.track, "evaluation", seed=args.seed)) as rig:
-        rig.policy.hold(args.checkpoint)
+    with SessionSetup(home, SessionOptions(play.env, play.track, "evaluation", seed=args.seed), policy=policy) as rig:
+        if policy is None:
+            rig.policy.hold(args.checkpoint or "latest")
         results = rig.evaluate(args.episodes, 1_000_000 + 1000 * args.seed)
         if not results:
             raise HitlError("The evaluation was stopped before its first episode ended, so there is nothing to show.")
@@ -58,8 +64,9 @@ def main(argv: list[str]) -> int:
     from hitl.console import console, table
 
     out, count = console(), len(results)
+    learned = number_of(summary["updates"], "update") if policy is None else rig.policy.agent.identity.kind
     out.print(
-        f"{summary['checkpoint']} ({number_of(summary['updates'], 'update')}), {number_of(count, 'episode')} "
+        f"{summary['checkpoint']} ({learned}), {number_of(count, 'episode')} "
         f"on {track_words(summary['track'])}, mean return {summary['return_mean']:.1f}"
     )
     if summary["finished"] is None:  # there is no road

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hitl.arguments import SEED_MOST, Parser, add_env, amount, whole
+from hitl.arguments import SEED_MOST, Parser, add_agent, add_env, agent_given, amount, whole
 from hitl.home import add_home, has_settings, home_path
 from hitl.pads import PADS
 
@@ -51,6 +51,7 @@ def command_line() -> Parser:
         "(default: as set, else 2; 0: never)"
     )
     parser.add_argument("--checkpoint", default="", metavar="WHICH", help="drive with this one only: best, a number, a file name")
+    add_agent(parser)
     parser.add_argument(
         "--corners", default="", metavar="NAMES", help="scripted: corners to take over at (default: all)"
     )
@@ -79,6 +80,9 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
     if args.lead is not None and not (args.practice and 0.0 <= args.lead <= 60.0):
         parser.error("--lead goes with --practice, and is a number of seconds from 0 to 60")
 
+    if args.checkpoint and args.agent:
+        parser.error("--checkpoint names one of the home's own, so it does not go with --agent")
+
     from data.errors import DeviceError, HitlError
     from takeover_ui.window.window import display_available
 
@@ -98,6 +102,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
 
             # Before all that takes longer to load.
             window = stack.enter_context(open_window(home, settings.overlay, game_view=own_game))
+        from hitl.agents.policy import agent_policy
         from hitl.drivers.human import persons_pad
         from hitl.drivers.wheel import open_wheel, ways_out
         from hitl.screens.empty_home import drive_first_laps, start_trainer
@@ -107,7 +112,9 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         from hitl.session_options import SessionOptions
         from hitl.trainer_process import wait_for_laps
 
-        choice = _choice(args, home, play.track, window) if own_game and not trains_elsewhere else "drive"
+        policy = agent_policy(settings.agent, home) if not args.checkpoint else None
+        asks = own_game and not trains_elsewhere and policy is None
+        choice = _choice(args, home, play.track, window) if asks else "drive"
         if choice == "leave":
             print("Nothing was driven.")
             return 0
@@ -128,6 +135,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                     greedy_every=_greedy_every(settings),
                     show=not args.headless,
                 ),
+                policy=policy,
                 human=lambda track: open_wheel(args, play.env, home, track, window, stack),
                 watch=watch,
                 stop=lambda: stopping() or (window is not None and window.closed),
@@ -215,6 +223,7 @@ def _settings(home: Home, args: argparse.Namespace) -> Settings:
         "takeover": {"mode": args.gating},
         "help": {"offer": args.offer},
         "overlay": {"show": args.overlay},
+        "agent": agent_given(args),
     }
     pad = () if args.pad in ("none", "scripted") else ("pad",)
     return load(home, *over, *pad, over=over)

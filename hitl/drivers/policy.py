@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from data.errors import CheckpointError, StoreError, shown
 from data.store import Store
 from data.suggest import did_you_mean
+from data.tables.checkpoints import CheckpointRecord
 from data.words import number_of
 from hitl.drivers.held_weights import HeldWeights
 from hitl.home import Home
@@ -154,6 +155,28 @@ FELL = (
 NO_CHECKPOINT = "This home folder has no checkpoint yet: train first (`hitl train`)."
 
 
+def find_checkpoint(home: Home, which: str, track: str | None = None) -> CheckpointRecord:
+    """Return a checkpoint: ``best`` (of ``track``, if any), ``latest``, a number or a name. Raises CheckpointError."""
+    with Store(home.store_path, read_only=True) as store:
+        records = store.checkpoints()
+        best = (store.best_checkpoint(track) if track else None) or store.best_checkpoint()
+    if which == "best":
+        record = best or next(iter(records), None)
+    elif which == "latest":
+        record = next(iter(records), None)
+    else:
+        record = next((r for r in records if which in (str(r.id), r.name, Path(r.name).stem)), None)
+    if record is None:
+        if not records:
+            raise CheckpointError(NO_CHECKPOINT)
+        names = [Path(r.name).stem for r in records]
+        raise CheckpointError(
+            f"There is no checkpoint '{shown(which)}' in this home folder: give best, latest, a number or a file's name; the "
+            f"newest is '{names[0]}'.{did_you_mean(which, ['best', 'latest', *names])}"
+        )
+    return record
+
+
 class CheckpointPolicy(NetworkPolicy):
     """Acts by the newest checkpoint of a home folder, or by one that is held, on the CPU.
 
@@ -236,24 +259,8 @@ class CheckpointPolicy(NetworkPolicy):
         self.problem, self.refused = problems[0] if problems else "", bool(problems)
 
     def hold(self, which: str, track: str | None = None) -> None:
-        """Hold one checkpoint: ``best`` (of ``track``, if any), ``latest``, a number or a name. Raises CheckpointError."""
-        with Store(self._home.store_path, read_only=True) as store:
-            records = store.checkpoints()
-            best = (store.best_checkpoint(track) if track else None) or store.best_checkpoint()
-        if which == "best":
-            record = best or next(iter(records), None)
-        elif which == "latest":
-            record = next(iter(records), None)
-        else:
-            record = next((r for r in records if which in (str(r.id), r.name, Path(r.name).stem)), None)
-        if record is None:
-            if not records:
-                raise CheckpointError(NO_CHECKPOINT)
-            names = [Path(r.name).stem for r in records]
-            raise CheckpointError(
-                f"There is no checkpoint '{shown(which)}' in this home folder: give best, latest, a number or a file's name; the "
-                f"newest is '{names[0]}'.{did_you_mean(which, ['best', 'latest', *names])}"
-            )
+        """Hold one checkpoint: see `find_checkpoint`. Raises CheckpointError."""
+        record = find_checkpoint(self._home, which, track)
         self._load(self._home.checkpoints / record.name, record.id)
         self.fixed = True
 

@@ -12,6 +12,7 @@ from data.recording.recorder import Recorder
 from data.records import Corner, SessionInfo
 from data.store import Store
 from data.tables.tracks import plain
+from hitl.agents.policy import ForeignPolicy
 from hitl.drivers.human import HumanSide, device_hub
 from hitl.drivers.policy import NO_CHECKPOINT, CheckpointPolicy, NetworkPolicy
 from hitl.games.open_game import open_world
@@ -26,7 +27,7 @@ from hitl.session.session import Session
 from hitl.session_options import SessionOptions
 from hitl.timing.clocks import Lateness, punctual
 
-MakePolicy = Callable[[tuple[str, ...], tuple[str, ...]], NetworkPolicy]
+MakePolicy = Callable[[tuple[str, ...], tuple[str, ...]], NetworkPolicy | ForeignPolicy]
 
 
 class SessionSetup:
@@ -53,15 +54,15 @@ class SessionSetup:
             self.home, self.options, self._tell = home.create(), options, tell
             self.env, self.track, self.task = world.env, world.track, world.task
             self.observation_names, self.action_names = world.observation_names, world.action_names
-            if options.kind == "evaluation":
+            if options.kind == "evaluation" and policy is None:
                 self._need_checkpoint()
             said = self._file_track()
             self.corners: tuple[Corner, ...] = self._known_corners()
             if options.only_corner:
                 self.corner(options.only_corner)
             self.offers = CornerOffers(self.corners, options.help.offer, options.only_corner, options.help.offer_s)
-            driving = (policy or self._newest_checkpoint)(self.observation_names, self.action_names)
-            self.policy: Any = driving  # a CheckpointPolicy, unless another was asked for
+            driving: Any = (policy or self._newest_checkpoint)(self.observation_names, self.action_names)
+            self.policy = driving  # a CheckpointPolicy, unless another was asked for
             self.foresight: PolicyForesight | None = None
             if (per_minute := options.help.requests_per_minute) > 0:
                 self.foresight = PolicyForesight(home, driving, self.track.name, per_minute, self.task.settings.hz)
@@ -72,6 +73,9 @@ class SessionSetup:
             world.plug(device_hub(self.human))  # now that the player's own pad is known
             self.recorder = Recorder(home.store_path, self._info())
             stack.callback(self.recorder.close)
+            if isinstance(driving, ForeignPolicy):
+                known = driving.agent.identity
+                self.recorder.event("agent", f"The agent '{known.name}' ({known.kind}) drives.", data=known.as_dict())
             for sentence in said:
                 self._tell_track(sentence)
             self.session = Session(

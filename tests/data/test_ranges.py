@@ -76,3 +76,9 @@ def test_a_range_in_which_nothing_lies_is_refused():
     space.low[1] = 3.0
     with pytest.raises(DeviceError, match="action number 1 is from 3 to 1"):
         ActionRange(space)
+
+
+def test_what_lies_beyond_an_end_counts_as_that_end():
+    scaled = ActionRange(gymnasium.spaces.Box(np.array([0.0, -5.0, 2.0, -2.0]), np.array([1.0, 0.0, 4.0, 3.0]), dtype=np.float64))
+    np.testing.assert_array_equal(scaled.back(np.array([[-0.3, 0.3, 0.0, -9.0]])), [[0.0, 0.0, -1.0, -1.0]])
+    np.testing.assert_array_equal(scaled.back(np.array([[1.3, -5.3, 9.0, 9.0]])), [[1.0, -1.0, 1.0, 1.0]])

@@ -1,0 +1,1 @@
+"""One file for each form in which an agent comes: each returns a `hitl.agents.agent.Network`."""

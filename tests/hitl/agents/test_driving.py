@@ -1,0 +1,161 @@
+"""An agent from elsewhere at the wheel: of every game, with what is recorded, kept and shown of it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+import numpy as np
+import pytest
+
+from data.errors import InputFileError
+from data.store import Store
+from hitl.agents.keeping import driving_agent, folder_of
+from hitl.agents.policy import ForeignPolicy, agent_policy
+from hitl.cli import main
+from hitl.home import Home
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
+from hitl.settings import AgentSettings, load
+
+
+def rows(home, sql):
+    with sqlite3.connect(home.store_path) as db:
+        return db.execute(sql).fetchall()
+
+
+@pytest.fixture
+def pendulum(tmp_path_factory, archives):
+    """A home in which an agent of SB3 has driven Gymnasium's Pendulum."""
+    home = Home(tmp_path_factory.mktemp("pendulum"))
+    policy = agent_policy(AgentSettings(use=str(archives.folder / "ddpg.zip")), home)
+    with SessionSetup(home, SessionOptions(env="gym:Pendulum-v1"), policy=policy) as rig:
+        rig.session.stop = lambda: rig.session._result.steps >= 25
+        rig.session.episode("drive", seed=0)
+    return home
+
+
+def test_what_it_does_is_recorded_and_who_drove_is_known(pendulum, archives):
+    found = rows(pendulum, "SELECT observation, executed, proposed, checkpoint_id, driver FROM steps")
+    assert len(found) == 25
+    seen, did, meant = (np.stack([np.frombuffer(row[k], np.float32) for row in found]) for k in range(3))
+    theirs, _ = archives.models["ddpg"].predict(seen, deterministic=True)
+    np.testing.assert_allclose(did * 2, theirs, atol=2e-6)
+    np.testing.assert_array_equal(did, meant)
+    assert {row[3:] for row in found} == {(None, 0)}
+    with Store(pendulum.store_path) as store:
+        (known,) = store.agents().values()
+    assert (known["kind"], known["name"]) == ("TD3", "ddpg.zip")
+    assert str(archives.folder) not in pendulum.store_path.read_bytes().decode("latin1")
+
+
+def test_whoever_learns_from_it_can_ask_it_again(pendulum, archives):
+    (archives.folder / "ddpg.zip").rename(archives.folder / "moved.zip")
+    try:
+        with Store(pendulum.store_path) as store:
+            agent = driving_agent(store, pendulum)
+    finally:
+        (archives.folder / "moved.zip").rename(archives.folder / "ddpg.zip")
+    looks = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    theirs, _ = archives.models["ddpg"].predict(looks, deterministic=True)
+    np.testing.assert_allclose(agent.act_many(looks) * 2, theirs, atol=2e-6)
+    kept = folder_of(pendulum, agent.identity.as_dict())
+    assert sorted(p.name for p in kept.iterdir()) == ["agent.json", "ddpg.zip"]
+    (kept / "ddpg.zip").unlink()
+    (kept / "agent.json").write_text(json.dumps({"opened": {"use": "os:mkdir"}}))
+    with Store(pendulum.store_path) as store, pytest.raises(InputFileError, match="run only where it is named"):
+        driving_agent(store, pendulum)
+    (kept / "agent.json").unlink()
+    with Store(pendulum.store_path) as store, pytest.raises(InputFileError, match="is not kept in this home folder"):
+        driving_agent(store, pendulum)
+
+
+def test_no_agent_is_known_where_the_homes_own_drove(tmp_path):
+    home = Home(tmp_path)
+    with SessionSetup(home, SessionOptions()):
+        pass
+    with Store(home.store_path) as store:
+        assert driving_agent(store, home) is None
+
+
+class Counts:
+    """Answers how often it was asked since its episode began."""
+
+    def __init__(self):
+        self.reset()
+
+    def reset(self):
+        self.steps = 0
+
+    def __call__(self, observation):
+        self.steps += 1
+        return np.array([self.steps / 1000])
+
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, __name__.replace(".", "_"), __import__("sys").modules[__name__])
+
+
+def test_a_pause_and_a_takeover_are_one_step_each(monkeypatch, tmp_path):
+    home = Home(tmp_path)
+    make = agent_policy(AgentSettings(use=f"{__name__.replace('.', '_')}:Counts"), home)
+    policy = make(("a", "b"), ("gas",))
+    assert isinstance(policy, ForeignPolicy)
+    policy.begin_episode()
+    seen = np.zeros(2, np.float32)
+    assert [policy.act(seen, True)[0] for _ in range(3)] == [np.float32(0.001)] * 3  # paused
+    policy.stepped(np.ones(1, np.float32))  # a human drove
+    assert policy.act(seen, False)[0] == np.float32(0.002)
+    policy.begin_episode()
+    assert policy.act(seen, True)[0] == np.float32(0.001)
+
+
+def agent_for_the_road(tmp_path):
+    """An archive that fits the embedded game."""
+    from stable_baselines3 import SAC
+
+    from hitl.games.driving_env import DrivingEnv
+    from hitl.games.box2d import Box2DGame
+    from hitl.road.track import load_track
+
+    track = load_track("default")
+    env = DrivingEnv(track, None, Box2DGame(track))
+    SAC("MlpPolicy", env, policy_kwargs={"net_arch": [8]}, buffer_size=1, device="cpu").save(tmp_path / "road.zip")
+    env.close()
+    return tmp_path / "road.zip"
+
+
+def test_the_commands_drive_with_it(tmp_path, capsys):
+    archive, home = agent_for_the_road(tmp_path), Home(tmp_path / "home")
+    assert main(["play", "--home", str(home.root), "--headless", "--pad", "none", "--episodes", "1", "--agent", str(archive)]) == 0
+    assert "at random" not in capsys.readouterr().out
+    assert main(["eval", "--home", str(home.root), "--episodes", "1", "--agent", str(archive), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["checkpoint"] == "road.zip"
+    assert main(["eval", "--home", str(home.root), "--episodes", "1", "--agent", str(archive)]) == 0
+    assert "road.zip (SAC), 1 episode" in capsys.readouterr().out
+    with Store(home.store_path) as store:
+        assert len(store.agents()) == 3
+        assert {session.kind for session in [store.newest_session()]} == {"evaluation"}
+    assert [kind for (kind,) in rows(home, "SELECT DISTINCT purpose FROM episodes ORDER BY 1")] == ["drive", "evaluation"]
+    assert main(["play", "--home", str(home.root), "--headless", "--pad", "none", "--agent", str(archive), "--agent-stack", "2"]) == 3
+    assert "in a stack of 2" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["eval", "--agent", str(archive), "--checkpoint", "best"])
+
+
+def test_settings_name_it_and_the_command_line_can_take_it_back(tmp_path):
+    home = Home(tmp_path)
+    (tmp_path / "settings.toml").write_text('[agent]\nuse = "mine.zip"\nstack = 2\nrange = [-2, 2]\n')
+    wanted = load(home).agent
+    assert (wanted.use, wanted.stack, wanted.range) == ("mine.zip", 2, (-2.0, 2.0))
+    assert agent_policy(wanted, home) is not None
+    assert agent_policy(load(home, over={"agent": {"use": "none"}}).agent, home) is None
+
+
+def test_statistics_beside_it_are_asked_for(tmp_path, archives):
+    (tmp_path / "vecnormalize.pkl").write_bytes(b"x")
+    (tmp_path / "ddpg.zip").write_bytes((archives.folder / "ddpg.zip").read_bytes())
+    policy = agent_policy(AgentSettings(use=str(tmp_path / "ddpg.zip")), Home(tmp_path / "home"))(("a", "b", "c"), ("torque",))
+    assert ["--agent-normalize vecnormalize.pkl" in said for said in policy.notices] == [True]

@@ -1,0 +1,262 @@
+"""tmrl's actors, TorchScript, ONNX, the user's own code, and checkpoints of hitl."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from data.errors import CheckpointError, DeviceError, InputFileError
+from hitl.demo.shipped import open_shipped
+from hitl.drivers.policy import CheckpointPolicy
+from hitl.home import Home
+from trainer.checkpoints.files import load
+
+OBSERVATIONS = np.random.default_rng(1).normal(size=(20, 3)).astype(np.float32)
+GAS = ("gas", "brake", "steer")
+
+
+def saved(module, path):
+    torch.save(module.state_dict(), path)
+    return path
+
+
+class Perceptron(nn.Module):
+    """As tmrl's SquashedGaussianMLPActor names its layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(3, 7), nn.ReLU(), nn.Linear(7, 5), nn.ReLU())
+        self.mu_layer, self.log_std_layer = nn.Linear(5, 3), nn.Linear(5, 3)
+
+    def forward(self, x):
+        return self.mu_layer(self.net(x)).tanh()
+
+
+class Recurrent(nn.Module):
+    """As tmrl's SquashedGaussianRNNActor names its layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.mlp = nn.GRU(3, 6, 2, batch_first=True), nn.Sequential(nn.Linear(6, 5), nn.ReLU())
+        self.mu_layer, self.log_std_layer = nn.Linear(5, 3), nn.Linear(5, 3)
+
+    def forward(self, episode):
+        out, _ = self.rnn(episode[None])
+        return self.mu_layer(self.mlp(out[0])).tanh()
+
+
+class Block(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.linear1, self.ln1, self.linear2, self.ln2 = (
+            nn.Linear(size, size), nn.LayerNorm(size), nn.Linear(size, size), nn.LayerNorm(size)
+        )  # fmt: skip
+
+    def forward(self, x):
+        return nn.functional.silu(self.ln2(self.linear2(nn.functional.silu(self.ln1(self.linear1(x))))))
+
+
+class Sophy(nn.Module):
+    """As the TQCGRAB fork names the layers of its residual actor, in its earlier and its later form."""
+
+    def __init__(self, later):
+        super().__init__()
+        self.layernorm_api = nn.LayerNorm(3)
+        self.backbone = nn.Sequential(nn.Linear(3, 8), nn.LayerNorm(8), nn.SiLU(), Block(8), Block(8), Block(8), Block(8))
+        if later:
+            self.head_proj = nn.Sequential(nn.Linear(8, 8), nn.SiLU())
+        else:
+            self.attentionRNN = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.mu_layer, self.log_std_layer = nn.Linear(8, 3), nn.Linear(8, 3)
+        self.later = later
+        for p in self.parameters():
+            nn.init.normal_(p, std=0.5)
+
+    def forward(self, x):
+        x = self.backbone[:3](self.layernorm_api(x))
+        for block in self.backbone[3:]:
+            x = x + block(x) * (0.5 if self.later else 1.0)
+        x = self.head_proj(x) if self.later else self.attentionRNN(x[:, None], x[:, None], x[:, None])[0][:, 0]
+        return self.mu_layer(x).tanh()
+
+
+@pytest.mark.parametrize("make", [Perceptron, Recurrent, lambda: Sophy(True), lambda: Sophy(False)])
+def test_actors_of_tmrl_drive_as_they_did(tmp_path, opened, make):
+    actor = make().eval()
+    agent = opened(saved(actor, tmp_path / "a.tmod"), done=GAS)
+    with torch.no_grad():
+        expected = actor(torch.from_numpy(OBSERVATIONS)).numpy()
+    np.testing.assert_allclose([agent.act(o) for o in OBSERVATIONS], expected, atol=1e-5)
+    agent.reset()
+    np.testing.assert_allclose(agent.act(OBSERVATIONS[0]), expected[0], atol=1e-5)
+    np.testing.assert_allclose(agent.follow(OBSERVATIONS), expected, atol=1e-5)
+    assert agent.remembers is isinstance(actor, Recurrent)
+    assert expected.std() > 0.05
+
+
+def test_tmrls_own_actor_drives_as_it_did(tmp_path, opened):
+    models = pytest.importorskip("tmrl.custom.custom_models", reason="tmrl is not installed or not set up", exc_type=Exception)
+    from gymnasium import spaces
+
+    actor = models.SquashedGaussianMLPActor(spaces.Tuple([spaces.Box(-1, 1, (3,))]), spaces.Box(-1, 1, (3,)), (9, 4))
+    actor.save(tmp_path / "a.tmod")
+    agent = opened(tmp_path / "a.tmod", done=GAS)
+    expected = [actor.act((torch.from_numpy(o)[None],), test=True) for o in OBSERVATIONS]
+    np.testing.assert_allclose(agent.act_many(OBSERVATIONS), expected, atol=1e-6)
+
+
+def test_other_actors_of_tmrl_are_refused_in_a_sentence(tmp_path, opened):
+    actor = Sophy(True)
+    actor.track_conv = nn.Linear(2, 2)
+    with pytest.raises(InputFileError, match=r"residual actor of another form \(it has 'track_conv'\)"):
+        opened(saved(actor, tmp_path / "a.tmod"), done=GAS)
+    with pytest.raises(InputFileError, match="has no layer 'mu_layer'"):
+        opened(saved(nn.Linear(2, 2), tmp_path / "b.tmod"), done=GAS)
+    with pytest.raises(InputFileError, match="it answers with 3 numbers, and this session has 1 action"):
+        opened(saved(Perceptron(), tmp_path / "c.tmod"))
+
+
+def scripted(module, path):
+    torch.jit.script(module).save(path)
+    return path
+
+
+class Pushes(nn.Module):
+    """An action of twice the first number seen."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * x[:, :1]
+
+
+def test_a_torchscript_program_drives(tmp_path, opened):
+    net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1), nn.Tanh())
+    agent = opened(scripted(net, tmp_path / "a.pt"))
+    with torch.no_grad():
+        np.testing.assert_allclose(agent.act_many(OBSERVATIONS), net(torch.from_numpy(OBSERVATIONS)), atol=1e-6)
+    with pytest.raises(InputFileError, match=r"does not take the 5 numbers .* \(its first layer takes 3\)"):
+        opened(tmp_path / "a.pt", seen=tuple("abcde"))
+    with pytest.raises(InputFileError, match="no TorchScript program"):
+        opened(saved(net, tmp_path / "b.pt"))
+
+
+def test_a_range_can_be_stated_and_what_lies_beyond_is_told(tmp_path, opened):
+    agent = opened(scripted(Pushes(), tmp_path / "a.ts"), range=(-6.0, 6.0))
+    np.testing.assert_allclose(agent.act_many(OBSERVATIONS)[:, 0], OBSERVATIONS[:, 0] / 3, atol=1e-6)
+    assert agent.actions.farthest is None
+    agent = opened(tmp_path / "a.ts")
+    assert np.abs(agent.act_many(OBSERVATIONS)).max() == 1.0
+    assert agent.actions.farthest == ("torque", pytest.approx(2 * OBSERVATIONS[np.abs(OBSERVATIONS[:, 0]).argmax(), 0]))
+
+
+def test_onnx_without_its_package_says_what_to_type(tmp_path, opened, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    (tmp_path / "a.onnx").write_bytes(b"x")
+    with pytest.raises(DeviceError, match=r"needs the package onnxruntime.*\[onnx\]|needs the package onnxruntime.*\.onnx"):
+        opened(tmp_path / "a.onnx")
+
+
+def test_an_onnx_program_drives(tmp_path, opened):
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    from hitl.agents.export.programs import write_onnx
+
+    net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1), nn.Tanh())
+    write_onnx(net, 3, tmp_path / "a.onnx")
+    agent = opened(tmp_path / "a.onnx")
+    with torch.no_grad():
+        np.testing.assert_allclose(agent.act_many(OBSERVATIONS), net(torch.from_numpy(OBSERVATIONS)), atol=1e-6)
+    with pytest.raises(InputFileError, match="takes 3 numbers, and this session shows it 5"):
+        opened(tmp_path / "a.onnx", seen=tuple("abcde"))
+    (tmp_path / "b.onnx").write_bytes(b"no such thing")
+    with pytest.raises(InputFileError, match="no ONNX program"):
+        opened(tmp_path / "b.onnx")
+
+
+OWN = """
+import numpy as np
+episodes = 0
+
+class Counting:
+    def __init__(self):
+        self.steps = 0
+    def reset(self):
+        self.steps = 0
+    def __call__(self, observation):
+        self.steps += 1
+        return [self.steps / 100]
+
+class Model:
+    def predict(self, observation, deterministic):
+        return np.array([observation[0] / 10]), None
+
+def second(observation):
+    return 1
+
+def wide(observation):
+    return [0.0, 0.0]
+
+def fails(observation):
+    return 1 / 0
+
+thing = 3
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    name = f"own_{tmp_path.name.replace('-', '_')}"
+    (tmp_path / f"{name}.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    yield name
+    __import__("sys").modules.pop(name, None)
+
+
+def test_the_users_own_code_drives(own, opened, table):
+    agent = opened(f"{own}:Counting")
+    assert [round(float(agent.act(o)[0]), 6) for o in OBSERVATIONS[:3]] == [0.01, 0.02, 0.03]
+    agent.reset()
+    assert agent.act(OBSERVATIONS[0])[0] == pytest.approx(0.01)
+    assert agent.identity.kind == "Python"
+    assert len(agent.identity.sha256) == 64
+    assert opened(f"{own}:Model").act(np.ones(3, np.float32))[0] == pytest.approx(0.1)
+    assert opened(f"{own}:second", actions=str(table)).act(OBSERVATIONS[0])[0] == -0.5
+
+
+@pytest.mark.parametrize(
+    ("what", "match"),
+    [
+        ("wide", r"answers with 2 numbers, and this session has 1 action numbers \(torque\)"),
+        ("fails", "fails with the 3 numbers that it is shown.*ZeroDivisionError"),
+        ("missing", "has no 'missing'"),
+        ("thing", "is a int, which can neither be called"),
+    ],
+)
+def test_own_code_that_cannot_drive_is_told_so(own, opened, what, match):
+    with pytest.raises(InputFileError, match=match):
+        opened(f"{own}:{what}")
+
+
+def test_a_module_that_is_not_there_is_told_so(opened):
+    with pytest.raises(InputFileError, match="no module 'no_such_module' here"):
+        opened("no_such_module:agent")
+
+
+def test_a_checkpoint_of_ours_is_an_agent_too(tmp_path, opened):
+    home = Home(tmp_path / "home")
+    open_shipped(home)
+    file = next(home.checkpoints.glob("*.safetensors"))
+    meta = load(file)[1]
+    seen, done = tuple(meta.observation_names), tuple(meta.action_names)
+    policy = CheckpointPolicy(home, seen, done)
+    policy.hold("latest")
+    looks = np.random.default_rng(2).normal(size=(5, len(seen))).astype(np.float32)
+    for use in ("latest", "6", file.stem, str(file)):
+        agent = opened(use, seen=seen, done=done)
+        np.testing.assert_allclose(agent.act_many(looks), [policy.act(o, True) for o in looks], atol=1e-6)
+        assert agent.identity.kind == "checkpoint"
+    with pytest.raises(InputFileError, match=f"trained for {len(seen)} observation numbers.*this session has 3"):
+        opened("latest", done=done)
+    with pytest.raises(CheckpointError, match="is gone by now"):
+        opened("1", seen=seen, done=done)
