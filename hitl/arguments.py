@@ -93,11 +93,15 @@ def add_agent(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--agent-range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="of the actions of --agent, if not -1 to 1"
     )
+    parser.add_argument(
+        "--agent-alone", action="store_true", default=None, help="drive with --agent alone, whatever was learned beside it"
+    )
 
 
 def agent_given(args: argparse.Namespace) -> dict[str, Any]:
     """Return what the command line says of ``[agent]``."""
     names = {"use": "agent", "actions": "actions", "normalize": "agent_normalize", "stack": "agent_stack", "range": "agent_range"}
+    names["alone"] = "agent_alone"
     return {name: getattr(args, option) for name, option in names.items()}
 
 

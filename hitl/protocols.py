@@ -43,11 +43,14 @@ class Placed(Protocol):
 class FrozenAgent(Protocol):
     """An agent that stays as it is."""
 
-    def act(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+    def act(self, observation: NDArray[np.float32], deterministic: bool) -> NDArray[np.float32]:
         """Return its action (A,) in [-1, 1] for an observation (O,)."""
 
-    def reset(self) -> None:
-        """An episode begins."""
+    def begin_episode(self) -> None:
+        """It forgets the last episode."""
+
+    def stepped(self, executed: NDArray[np.float32]) -> None:
+        """A step was made with this action (A,), whoever drove."""
 
 
 @runtime_checkable

@@ -81,6 +81,7 @@ class AgentSettings:
     actions: str = ""  # of an agent that chooses one of several actions: a CSV or JSON file with a row for each
     normalize: str = ""  # what it was normalised with: VecNormalize's .pkl, or mean and var as .npz or .json
     stack: Annotated[int, Meta(ge=1, le=64)] = 1  # how many observations it sees at once
+    alone: bool = False  # it drives alone, whatever was learned beside it
     range: tuple[float, float] | None = None  # of its actions, where its file does not say; none: -1 to 1
 
 

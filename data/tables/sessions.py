@@ -81,6 +81,11 @@ class Sessions:
         found = {int(session): json.loads(data) for session, data in rows}
         return {session: known for session, known in found.items() if isinstance(known, dict)}
 
+    def newest_agent(self) -> dict[str, Any] | None:
+        """Return what is known of the agent from elsewhere that drove the newest session; None where none did."""
+        session = self.newest_session()
+        return self.agents().get(session.id) if session is not None else None
+
     def add_metrics(self, update: int, values: Mapping[str, float]) -> None:
         """Write numbers the trainer measured at an update; what is not finite is stored as NULL."""
         at = now()

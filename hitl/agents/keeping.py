@@ -85,8 +85,7 @@ def driving_agent(store: Store, home: Home) -> Agent | None:
 
     Raises InputFileError when it is not kept here or cannot be opened any more.
     """
-    session = store.newest_session()
-    identity = store.agents().get(session.id) if session is not None else None
+    session, identity = store.newest_session(), store.newest_agent()
     if session is None or identity is None:
         return None
     return open_agent(kept_settings(home, identity), home, session.observation_names, session.action_names)

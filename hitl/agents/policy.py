@@ -37,6 +37,11 @@ class ForeignPolicy:
         self._said_beyond = False
 
     @property
+    def name(self) -> str:
+        """Who drives, for the player."""
+        return self.agent.identity.name
+
+    @property
     def checkpoint_name(self) -> str:
         """What drives, for the player."""
         return self.agent.identity.name

@@ -31,14 +31,14 @@ def main(argv: list[str]) -> int:
 
     from data.errors import CheckpointError, HitlError
     from data.statistics import wilson
-    from hitl.agents.policy import agent_policy
+    from hitl.agents.beside import beside_policy
     from hitl.session.setup import SessionSetup
     from hitl.session_options import SessionOptions
     from hitl.settings import load
 
     home = home_path(args)
     settings = load(home, "play", "agent", over={"play": {"env": args.env, "track": args.track}, "agent": agent_given(args)})
-    play, policy = settings.play, agent_policy(settings.agent, home) if not args.checkpoint else None
+    play, policy = settings.play, beside_policy(settings.agent, home, seed=args.seed) if not args.checkpoint else None
     if policy is None and not home.store_path.is_file():
         raise CheckpointError(
             "This home folder has no store yet, so there is nothing to evaluate. Use `hitl play` or `hitl train` first."

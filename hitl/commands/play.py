@@ -102,7 +102,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
 
             # Before all that takes longer to load.
             window = stack.enter_context(open_window(home, settings.overlay, game_view=own_game))
-        from hitl.agents.policy import agent_policy
+        from hitl.agents.beside import beside_policy
         from hitl.drivers.human import persons_pad
         from hitl.drivers.wheel import open_wheel, ways_out
         from hitl.screens.empty_home import drive_first_laps, start_trainer
@@ -112,7 +112,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         from hitl.session_options import SessionOptions
         from hitl.trainer_process import wait_for_laps
 
-        policy = agent_policy(settings.agent, home) if not args.checkpoint else None
+        policy = beside_policy(settings.agent, home, seed=args.seed) if not args.checkpoint else None
         asks = own_game and not trains_elsewhere and policy is None
         choice = _choice(args, home, play.track, window) if asks else "drive"
         if choice == "leave":

@@ -44,6 +44,8 @@ class NetworkPolicy:
         """Another agent, which drives outside of ``zones``."""
         self.zones: Sequence[tuple[float, float]] = ()
         """From and to, in metres along the track: where this agent drives beside a frozen one."""
+        self.track = ""
+        """Its name: zones are a track's."""
         self._progress = 0.0
         self._holding = HeldWeights()
         self._held: Actor | None = None  # that drives the running drive in place of the newest
@@ -55,8 +57,8 @@ class NetworkPolicy:
 
         With noise it is the newest weights' action. Without, it is that of weights that have passed a trial, where there are any.
         """
-        if self.frozen is not None and not any(low <= self._progress <= high for low, high in self.zones):
-            return self.frozen.act(observation)
+        if self.frozen is not None and not self.takes_over:
+            return self.frozen.act(observation, True)
         driving = self._proven if deterministic and self._proven is not None else self._newest
         if self._held is not None:
             driving = self._held
@@ -69,6 +71,11 @@ class NetworkPolicy:
         if self._critics_memory is not None:
             self._critics_memory.look(batch, action)
         return action[0].numpy()
+
+    @property
+    def takes_over(self) -> bool:
+        """Whether the car is where this agent drives beside a frozen one."""
+        return any(low <= self._progress <= high for low, high in self.zones)
 
     def at(self, progress: float) -> None:
         """The car is at this metre."""
@@ -94,6 +101,8 @@ class NetworkPolicy:
 
     def stepped(self, executed: NDArray[np.float32]) -> None:
         """A step was made with this action (A,), whoever drove: the networks' memories take it in."""
+        if self.frozen is not None:
+            self.frozen.stepped(executed)
         if self._memory is None:  # critics remember only where the actor does
             return
         action = self._torch.tensor(executed, dtype=self._torch.float32)[None]
@@ -106,7 +115,7 @@ class NetworkPolicy:
         self._end_drive()
         self._forget()
         if self.frozen is not None:
-            self.frozen.reset()
+            self.frozen.begin_episode()
 
     def _end_drive(self) -> None:
         if self._held is not None:
@@ -207,7 +216,7 @@ class CheckpointPolicy(NetworkPolicy):
 
     def act(self, observation: NDArray[np.float32], deterministic: bool) -> NDArray[np.float32]:
         """Return the action (A,) for an observation (O,)."""
-        if self._newest is None:
+        if self._newest is None and self.frozen is None:
             return self._rng.uniform(-1, 1, len(self._actions)).astype(np.float32)
         return super().act(observation, deterministic)
 
@@ -281,6 +290,15 @@ class CheckpointPolicy(NetworkPolicy):
                     f"The checkpoint '{path.name}' was trained for {numbers} and this session has "
                     f"{len(expected)} (or other ones): use the environment and the settings it was trained with."
                 )
+        if bool(meta.config.get("frozen_agent")) != (self.frozen is not None):
+            raise CheckpointError(
+                f"The checkpoint '{path.name}' has learned to drive alone, and not beside another agent: give that agent a home "
+                "folder of its own with --home."
+                if self.frozen is not None
+                else f"The checkpoint '{path.name}' has learned to take over from another agent, and cannot drive alone: name "
+                "that agent with --agent."
+            )
+        self.zones = meta.zones.get(self.track, [])
         judged, self.updates = self._critics is not None, meta.updates
         self._take(newest, proven, None)
         self.checkpoint_id, self.checkpoint_name = checkpoint_id, path.name

@@ -96,8 +96,8 @@ class Importer:
 
             def refuse(run: PlayerRun) -> Portable:
                 raise EpisodeRefusedError(
-                    f"its observations ({number_of(run.observation.shape[1], 'number')}) are not of today's layout; give the line "
-                    "it was driven on with --track to rebuild them, or take them as they are with --keep-observations"
+                    f"its observations ({number_of(run.observation.shape[1], 'number')}) are not of today's layout; give the "
+                    "line it was driven on with --track to rebuild them, or take them as they are with --keep-observations"
                 )
 
             return refuse

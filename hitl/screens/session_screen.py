@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from data.errors import StoreError
 from data.records import AGENT, CUT_OFF, DRIVING_FAULTS, HUMAN
 from data.store import Store
+from hitl.agents.beside import BesidePolicy
 from hitl.agents.policy import ForeignPolicy
 from hitl.arbiter import Decision
 from hitl.drivers.human import HumanSide, ScriptedHuman, button_names, pad_map, persons_pad
@@ -89,9 +90,14 @@ class SessionScreen:
         self._look_back(rig)
         track = rig.track
         line = track.line
-        self._agent = rig.policy.checkpoint_name if isinstance(rig.policy, ForeignPolicy) else ""
         self._scene = Scene(track.name, line.points, track.half_width, line.length, rig.corners, rig.action_names)
         self.hint = key_hint(self._mode, self.words)
+
+    @property
+    def _agent_name(self) -> str:
+        """The name of the agent from elsewhere that drives now; "" where ours does."""
+        policy = self._rig.policy
+        return policy.name if isinstance(policy, ForeignPolicy | BesidePolicy) else ""
 
     def _look_back(self, rig: SessionSetup) -> None:
         """Read what was driven here before: best laps, and how the agent did without help."""
@@ -130,7 +136,7 @@ class SessionScreen:
             View(
                 scene=self._scene,
                 driver="paused" if decision.paused else "human" if human else "agent",
-                agent=self._agent,
+                agent=self._agent_name,
                 stand_in=decision.trigger == "scripted" or (lap and isinstance(wheel, ScriptedHuman)),
                 lap=lap,
                 proposed=None if lap else tuple(float(v) for v in tick.proposed),

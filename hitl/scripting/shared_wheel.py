@@ -25,7 +25,7 @@ from data.store import Store
 from hitl import arbiter
 from hitl.drivers.human import NoHuman, persons_pad
 from hitl.protocols import Clock, EpisodeResult
-from hitl.screens.session_screen import HINTS
+from hitl.screens.session_screen import key_hint
 from hitl.scripting.answers import ours_of, place_of, reason_of
 from hitl.scripting.hands import FunctionHuman, Human, gating_for, hands_of
 from hitl.scripting.overlay import Counted, Overlay
@@ -296,8 +296,8 @@ class SharedWheel:
         if self._overlay is None:
             return
         status = self.recorder.status
-        recorded = None if status is None else RecorderState(status.committed_steps, status.queue, status.problem)
-        hint = HINTS[self.gating.mode] if persons_pad(self.human) is not None else ""
+        recorded = None if status is None else RecorderState(status.queue, status.problem)
+        hint = key_hint(self.gating.mode) if persons_pad(self.human) is not None else ""
         self._overlay.show(decision, ours, place_of(info), self.counted, recorded, hint)
 
     def _tell(self, level: str, text: str) -> None:

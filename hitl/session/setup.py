@@ -12,6 +12,7 @@ from data.recording.recorder import Recorder
 from data.records import Corner, SessionInfo
 from data.store import Store
 from data.tables.tracks import plain
+from hitl.agents.beside import BesidePolicy
 from hitl.agents.policy import ForeignPolicy
 from hitl.drivers.human import HumanSide, device_hub
 from hitl.drivers.policy import NO_CHECKPOINT, CheckpointPolicy, NetworkPolicy
@@ -73,7 +74,9 @@ class SessionSetup:
             world.plug(device_hub(self.human))  # now that the player's own pad is known
             self.recorder = Recorder(home.store_path, self._info())
             stack.callback(self.recorder.close)
-            if isinstance(driving, ForeignPolicy):
+            if isinstance(driving, NetworkPolicy):
+                driving.track = self.track.name
+            if isinstance(driving, ForeignPolicy | BesidePolicy):
                 known = driving.agent.identity
                 self.recorder.event("agent", f"The agent '{known.name}' ({known.kind}) drives.", data=known.as_dict())
             for sentence in said:

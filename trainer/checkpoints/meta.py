@@ -15,7 +15,21 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _Names = Annotated[tuple[str, ...], Meta(min_length=1, max_length=MOST_NAMES)]
+ZONE = "zone."
+"""How the names of its zones begin among its numbers: ``zone.TRACK.NUMBER.from`` and ``.to``."""
+EVERYWHERE = 1e9
+"""m: a zone without an end ends here."""
 _Counter = Annotated[int, Meta(ge=0, lt=2**53)]
+
+
+def zone_numbers(zones: Mapping[str, Sequence[tuple[float, float]]]) -> dict[str, float]:
+    """Return zones as a description's numbers (see ``CheckpointMeta.zones``)."""
+    return {
+        f"{ZONE}{track}.{k}.{end}": min(max(metre, -EVERYWHERE), EVERYWHERE)
+        for track, found in zones.items()
+        for k, zone in enumerate(found)
+        for end, metre in zip(("from", "to"), zone, strict=True)
+    }
 
 
 @dataclass(frozen=True)
@@ -34,6 +48,16 @@ class CheckpointMeta:
     tracks: dict[Name, Name] = field(default_factory=dict)
     """What it has learned on: names of tracks by their digests (``data.tables.tracks``)."""
     format: _Counter = FORMAT
+
+    @property
+    def zones(self) -> dict[str, list[tuple[float, float]]]:
+        """Where it drives beside a frozen agent: from and to, in metres, by the track's name."""
+        found: dict[str, list[tuple[float, float]]] = {}
+        for name, low in self.numbers.items():
+            if name.startswith(ZONE) and name.endswith(".from"):
+                track, _, _ = name.removeprefix(ZONE).removesuffix(".from").rpartition(".")
+                found.setdefault(track, []).append((float(low), float(self.numbers[name.removesuffix("from") + "to"])))
+        return found
 
     @classmethod
     def from_json(cls, values: Any) -> CheckpointMeta:

@@ -155,7 +155,8 @@ class Daemon:
                 names = follower.layout
                 with Store(self.store_path, create=False) as store:
                     road = has_road(store.conn)  # again: the first session may just have begun
-                config = with_image(self.wish.config_where(road), names[0])
+                    beside = store.newest_agent() is not None
+                config = with_image(self.wish.config_where(road, beside), names[0])
                 device = choose(self.wish.device, len(names[0]), len(names[1]), config)
                 learner = make_learner(len(names[0]), len(names[1]), config, device.name)
                 return Opened(LearnerStart(learner, config), follower, names, first)

@@ -174,8 +174,9 @@ class Training:
         return written
 
     def _prove(self, offer: bool) -> None:
-        remembers = self.config.network == "recurrent"  # trials drive many cars at once, and it remembers one
-        self._proving.use(None if remembers else self._trials(self.intake.names))
+        # Trials drive many cars at once: a memory is of one, and an agent that ours drives beside is not known there.
+        untried = self.config.network == "recurrent" or self.config.frozen_agent
+        self._proving.use(None if untried else self._trials(self.intake.names))
         if offer and self._proving.due and self.learner.healthy() and self._offer() and self._proving.gave_up:
             text = f"For {PATIENCE:,} updates new weights came less far in trials: learning goes on from those that drive."
             self._report.event("given_up", text)

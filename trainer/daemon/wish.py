@@ -43,9 +43,13 @@ class Wish:
         config = (base or PRESETS["hitl"]).with_values(**changes)
         return cls(config, changes if base is None else None, **more)
 
-    def config_where(self, road: bool) -> TrainConfig:
-        """Return the settings of a run that begins. Where no preset is named, that depends on whether there is a ``road``."""
-        return self.config if road or self.changes is None else PRESETS["plain"].with_values(**self.changes)
+    def config_where(self, road: bool, beside: bool = False) -> TrainConfig:
+        """Return the settings of a run that begins. Where no preset is named, that depends on whether there is a ``road``.
+
+        ``beside``: an agent from elsewhere drives, and it learns to take over from that (``frozen_agent``).
+        """
+        config = self.config if road or self.changes is None else PRESETS["plain"].with_values(**self.changes)
+        return config.with_values(frozen_agent=True) if beside and config.network != "recurrent" else config
 
     def of_run(self, stored: Mapping[str, Any]) -> TrainConfig:
         """Return the settings of a run that goes on; ``stored``: those in its checkpoint."""

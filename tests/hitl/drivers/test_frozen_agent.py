@@ -21,11 +21,14 @@ class Straight:
     def __init__(self) -> None:
         self.began = 0
 
-    def act(self, observation):
+    def act(self, observation, deterministic):
         return self.ACTION
 
-    def reset(self):
+    def begin_episode(self):
         self.began += 1
+
+    def stepped(self, executed):
+        pass
 
 
 @pytest.fixture

@@ -1,0 +1,52 @@
+"""An agent from elsewhere at the wheel, and ours beside it: it takes over where the human helped, as it has learned to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hitl.agents.policy import ForeignPolicy, agent_policy
+from hitl.drivers.policy import CheckpointPolicy
+from hitl.home import Home
+from hitl.settings import AgentSettings
+
+
+class BesidePolicy(CheckpointPolicy):
+    """Drives with the agent, and in the zones of the home's newest checkpoint with that.
+
+    Outside of the zones, and while there is no checkpoint, the actions are the agent's own.
+    """
+
+    def __init__(
+        self,
+        foreign: ForeignPolicy,
+        home: Home,
+        observation_names: tuple[str, ...],
+        action_names: tuple[str, ...],
+        *,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(home, observation_names, action_names, seed=seed)
+        self.frozen, self.agent = foreign, foreign.agent
+        self.notices = foreign.notices
+
+    @property
+    def name(self) -> str:
+        """Who drives now, for the player: the agent's name, and "" where ours has taken over."""
+        return "" if self.takes_over else self.agent.identity.name
+
+
+Names = tuple[str, ...]
+
+
+def beside_policy(
+    wanted: AgentSettings, home: Home, *, seed: int = 0
+) -> Callable[[Names, Names], ForeignPolicy | BesidePolicy] | None:
+    """Return what makes the policy of a session, for ``SessionSetup(policy=…)``; None where no agent is asked for."""
+    foreign = agent_policy(wanted, home)
+    if foreign is None or wanted.alone:
+        return foreign
+
+    def make(observation_names: Names, action_names: Names) -> BesidePolicy:
+        return BesidePolicy(foreign(observation_names, action_names), home, observation_names, action_names, seed=seed)
+
+    return make
