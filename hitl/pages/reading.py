@@ -18,7 +18,7 @@ from hitl.commands.selection import local_time
 from hitl.screens.stored_report import stored_report
 from hitl.screens.stored_scene import stored_scene
 from hitl.screens.trainer_state import SILENT_S
-from takeover_ui.geometry import ribbon
+from takeover_ui.geometry import Ribbon, ribbon
 from takeover_ui.pages.clip import clip
 from takeover_ui.pages.contents import (
     HomePage,
@@ -171,6 +171,14 @@ def _scene(store: Store, track: str) -> Scene | None:
         return None
 
 
+def _road(scene: Scene) -> Ribbon | None:
+    """Return the road of a scene; None where the car stood on one spot all the time, which makes no line."""
+    try:
+        return ribbon(scene.points, scene.half_width, max(_ROAD_M, scene.length / 2000))
+    except ValueError:
+        return None
+
+
 def _report(store: Store, track: str) -> Report | None:
     try:
         return stored_report(store, track=track)
@@ -180,7 +188,7 @@ def _report(store: Store, track: str) -> Report | None:
 
 def _cards(store: Store, track: str, segments: Sequence[Segment]) -> list[TakeoverCard]:
     scene, review = _scene(store, track), StoreReview(store, track)
-    road = None if scene is None else ribbon(scene.points, scene.half_width, max(_ROAD_M, scene.length / 2000))
+    road = None if scene is None else _road(scene)
     return [
         TakeoverCard(
             s,

@@ -31,8 +31,8 @@ _EMPTY = Message(
 
 def site(store_path: Path, hosts: set[str], token: str | None) -> Gatekeeper:
     """Return the ASGI application with all pages of a store, and the raw tables. Raises UsageError without Datasette."""
-    application_ = application(store_path, _routes(store_path))
-    return Gatekeeper(application_, hosts, token, lambda text: render(Refusal(text)).encode())
+    served = application(store_path, _routes(store_path))
+    return Gatekeeper(served, hosts, token, lambda text: render(Refusal(text)).encode())
 
 
 def _routes(path: Path) -> list[Route]:

@@ -28,7 +28,8 @@ def record(path, corner="hairpin", track="hairpin", episodes=2, **positions):
                     token = recorder.begin_segment("takeover", "stick", corner)
                 if i == 40:
                     recorder.end_segment(token, "cleared")
-                recorder.step(step_row(i, HUMAN if 20 <= i < 40 else AGENT, y=float(np.sin(i / 9) * 8), **positions))
+                where = {"y": float(np.sin(i / 9) * 8), **positions}
+                recorder.step(step_row(i, HUMAN if 20 <= i < 40 else AGENT, **where))
             recorder.end_episode("terminated", "off_road", np.zeros(4))
         recorder.flush()
     with Store(path) as store:
@@ -114,6 +115,14 @@ def test_without_positions_there_is_no_clip_but_a_page(tmp_path):
     assert (home.status_code, one.status_code) == (200, 200)
     assert report.status_code == 503
     assert "holds no positions" in report.text
+
+
+def test_a_car_that_stood_on_one_spot_makes_no_road(tmp_path):
+    path = tmp_path / "store.sqlite"
+    record(path, x=1.0, y=1.0)
+    for answer in get(path, "/", "/takeovers", "/takeovers/1"):
+        assert answer.status_code == 200
+        assert "there is no clip" in answer.text
 
 
 def test_a_home_without_a_store_an_empty_one_and_one_in_use(tmp_path, monkeypatch):
