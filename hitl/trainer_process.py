@@ -151,11 +151,13 @@ def wait_for_laps(
     Where that is not to be expected, the player is told what to type. ``leave_by``: what they press to leave. Returns False when
     they leave meanwhile.
     """
+    from hitl.agents.beside import BesidePolicy
+
     rig.policy.begin_episode()  # takes the newest checkpoint
     laps, all_laps, store_path = 0, 0, rig.home.store_path
     with contextlib.suppress(StoreError), Store(store_path, read_only=True) as store:  # else the recorder says so
         laps, all_laps = store.count_laps((rig.observation_names, rig.action_names))
-    if rig.policy.checkpoint_name:
+    if rig.policy.checkpoint_name or isinstance(rig.policy, BesidePolicy):
         return True
     counted, began, shown = number_of(laps, "lap"), time.monotonic(), -1
     while laps and _learns(rig, began):

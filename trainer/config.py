@@ -210,7 +210,7 @@ class TrainConfig:
     takeover_held_s: NotNegative = DemoRule.takeover_held_s
     """A takeover that begins with its episode and is over within this (s) is a key still held from the episode before."""
     kind_fraction: Annotated[float, Meta(ge=0, le=0.5)] = 0.25
-    """Least share of laps, and of the agent's best finishes, in the demo rows that are no takeovers: two hundred laps do not
+    """Least share of laps, and of the agent's finishes, in the demo rows that are no takeovers: two hundred laps do not
     drown ten finishes, nor the other way round. 0 leaves it to the priorities."""
     takeovers_online: bool = True
     """The human's steps of live episodes are online data as well as demos (RLPD with HIL-SERL's rule), not demos alone."""
@@ -264,10 +264,12 @@ class TrainConfig:
     frozen_after_s: NotNegative = 1.0
     """Until so many seconds after they ended."""
 
-    # Best finishes (self-imitation, Oh et al. 2018)
+    # Own finishes (self-imitation, Oh et al. 2018)
     own_finishes: Annotated[int, Meta(ge=0, le=10_000)] = 10
-    """So many of the agent's best unaided finishes of each track are demos as well, and cloned as such: what it can already do
+    """So many of the agent's unaided finishes of each track are demos as well, and cloned as such: what it can already do
     is not unlearned while the critic is still wrong about the rest."""
+    finishes_kept: Literal["newest", "best"] = "newest"
+    """Which ones: of a hundred laps at the edge of the road the best ten are the luckiest, and to clone these drives off it."""
 
     # Daemon
     checkpoint_seconds: NotNegative = 3.0
@@ -373,6 +375,7 @@ PLAIN = TrainConfig(
     n_step=3,
     bc_weight=0.0,
     own_finishes=0,
+    finishes_kept="best",
     lap_utd=0.0,
     recent_fraction=0.0,
     recent_drives=0,

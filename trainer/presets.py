@@ -7,7 +7,7 @@ from data.suggest import did_you_mean
 from trainer.config import PLAIN, TrainConfig
 
 PRESETS: dict[str, TrainConfig] = {
-    # Ours: small LayerNorm networks, half demos, unfiltered cloning of human rows and of the agent's own best finishes, half of
+    # Ours: small LayerNorm networks, half demos, unfiltered cloning of human rows and of the agent's own finishes, half of
     # the online rows from the newest steps, and an averaged actor to drive with that follows closely after a takeover.
     "hitl": TrainConfig(),
     # Where there is no road, and so nothing that is known of rewards and lengths: a learned temperature, a free spread and no

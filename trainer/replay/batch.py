@@ -77,7 +77,7 @@ class Batch:
     before_takeover: Tensor
     """(B,) bool: the last agent step before a takeover."""
     cloned: Tensor
-    """(B,) bool: the actor is drawn towards this action: the human's, or the agent's own in one of its best finishes."""
+    """(B,) bool: the actor is drawn towards this action: the human's, or the agent's own in one of its finishes."""
     demo: Tensor
     """(B,) bool: the row was drawn for the demo half."""
     answer: Tensor

@@ -1,4 +1,4 @@
-"""What is a demo: the human's segments that count, and the agent's own best finishes."""
+"""What is a demo: the human's segments that count, and the agent's own finishes."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ FINISH = "finish"
 """Kind of a demo that is the agent's own."""
 
 
-class BestFinishes:
-    """The ``count`` episodes with the highest returns on each track, whatever the order in which they are offered."""
+class OwnFinishes:
+    """The ``count`` newest episodes of each track, or those with the highest returns, in whatever order they are offered."""
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    def __init__(self, count: int, kept: str = "best") -> None:
+        """``kept``: ``newest`` or ``best``."""
+        self.count, self._newest = count, kept == "newest"
         self._tracks: dict[str, list[tuple[float, int]]] = {}
 
     def offer(self, id_: int, total: float, track: str) -> None:
-        """Take up an episode with the return ``total`` if it is among the best; the worst gives way, the later one of equals."""
-        best = self._tracks.setdefault(track, [])
-        if all(known != id_ for _, known in best):
-            best.append((total, id_))
-            best.sort(key=lambda one: (-one[0], one[1]))
-            del best[self.count :]
+        """Take up an episode with the return ``total`` if it is among those; the oldest, or the worst and latest, gives way."""
+        kept = self._tracks.setdefault(track, [])
+        if all(known != id_ for _, known in kept):
+            kept.append((total, id_))
+            kept.sort(key=lambda one: (0.0, -one[1]) if self._newest else (-one[0], one[1]))
+            del kept[self.count :]
 
     def __iter__(self) -> Iterator[int]:
-        return (id_ for best in self._tracks.values() for _, id_ in best)
+        return (id_ for kept in self._tracks.values() for _, id_ in kept)
 
     def __contains__(self, id_: object) -> bool:
         return any(known == id_ for known in self)
@@ -49,7 +50,7 @@ class Demos:
         self.rule = DemoRule.of(config.to_dict())
         self.drawn = DemoTable()
         """What the demo half is drawn from."""
-        self.best = BestFinishes(config.own_finishes)
+        self.finishes = OwnFinishes(config.own_finishes, config.finishes_kept)
         self.segments: dict[int, SegmentRecord] = {}
         self._of_episode: dict[int, set[int]] = {}
         self._parts: dict[int, Part] = {}
@@ -71,22 +72,22 @@ class Demos:
     ) -> list[int]:
         """Take in new or changed segments, and what they and ``touched`` episodes make of the demos.
 
-        ``tracks``: by session. Returns the episodes that were among the best finishes and no longer are.
+        ``tracks``: by session. Returns the episodes that were among the finishes kept and no longer are.
         """
         for id_, segment in segments.items():
             self.segments[id_] = segment
             self._of_episode.setdefault(segment.episode_id, set()).add(id_)
         affected = set(segments).union(*(self._of_episode.get(id_, ()) for id_ in touched if id_ in episodes))
         changed = {self.segments[id_].episode_id for id_ in affected if self._resolve(id_, episodes)}
-        before = set(self.best)
-        if self.best.count:
+        before = set(self.finishes)
+        if self.finishes.count:
             changed |= self._offer_finishes(touched, episodes, tracks)
         if changed:
             self._put_in_force()
         if self.gates is not None:
             changed |= self._gated(self.gates, touched, episodes, tracks)
         self._clone(changed, episodes)
-        return sorted(before - set(self.best))
+        return sorted(before - set(self.finishes))
 
     def _gated(
         self, gates: Gates, touched: set[int], episodes: Mapping[int, Episode], tracks: Mapping[int, str]
@@ -107,7 +108,7 @@ class Demos:
 
     def stays(self, id_: int, episode: Episode) -> np.ndarray:
         """Return which steps of an episode (bool, one for each) demos need, whatever becomes of the others."""
-        t, stays = self._table.t[episode.rows], np.full(len(episode.rows), id_ in self.best)
+        t, stays = self._table.t[episode.rows], np.full(len(episode.rows), id_ in self.finishes)
         for number in self._of_episode.get(id_, ()):
             segment = self.segments[number]  # trims only move its ends inward
             if segment.stop > segment.start:
@@ -165,16 +166,16 @@ class Demos:
     def _offer_finishes(
         self, touched: set[int], episodes: Mapping[int, Episode], tracks: Mapping[int, str]
     ) -> set[int]:
-        """Look for finishes without help among these episodes; returns those that now are, or no longer are, among the best."""
-        before, table = set(self.best), self._table
+        """Look for finishes without help among these episodes; returns those that now are, or no longer are, among those kept."""
+        before, table = set(self.finishes), self._table
         for id_ in touched:
             episode = episodes.get(id_)
             if episode is None or episode.record is None or not episode.settled:
                 continue
             record, rows = episode.record, episode.rows
             if record.purpose == "drive" and record.reason == "finish" and not (table.driver[rows] == HUMAN).any():
-                self.best.offer(id_, float(table.raw[rows].sum()), tracks.get(record.session_id, ""))
-        now = set(self.best)
+                self.finishes.offer(id_, float(table.raw[rows].sum()), tracks.get(record.session_id, ""))
+        now = set(self.finishes)
         for id_ in before - now:
             self._parts.pop(-id_, None)
         for id_ in now - before:

@@ -82,7 +82,7 @@ class Replay:
 
     @property
     def human_rows(self) -> int:
-        """Rows of the human's demos; the agent's own best finishes left out."""
+        """Rows of the human's demos; the agent's own finishes left out."""
         held_out = len(self.demos.held_out(self._episodes))
         return self.demo.rows - self.demo.kinds.get(FINISH, 0) + held_out
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from data.reading.update import Update
 from tests.support.batches import ACT, OBS, TINY, random_episode, with_takeover
-from trainer.replay.demos import BestFinishes
+from trainer.replay.demos import OwnFinishes
 from trainer.replay.replay import Replay
 
 
@@ -104,14 +104,14 @@ def test_own_finishes_stay_while_they_are_among_the_best_and_then_give_way() -> 
     assert len(replay.table) < 2 * 16_384
 
 
-@given(st.permutations(range(12)), st.integers(1, 5))
-def test_the_best_finishes_do_not_depend_on_the_order_in_which_they_came(order: list[int], count: int) -> None:
-    best = BestFinishes(count)
+@given(st.permutations(range(12)), st.integers(1, 5), st.sampled_from(["best", "newest"]))
+def test_the_finishes_kept_do_not_depend_on_the_order_in_which_they_came(order: list[int], count: int, kept: str) -> None:
+    best = OwnFinishes(count, kept)
     for id_ in [*order, *order]:
         best.offer(id_, float(id_ // 2), "here" if id_ % 3 else "there")
     for track in ("here", "there"):
         of_it = [id_ for id_ in range(12) if ("here" if id_ % 3 else "there") == track]
-        wanted = sorted(of_it, key=lambda id_: (-(id_ // 2), id_))[:count]
+        wanted = sorted(of_it, key=lambda id_: (-(id_ // 2), id_) if kept == "best" else -id_)[:count]
         assert [id_ for id_ in best if id_ in of_it] == wanted
 
 
