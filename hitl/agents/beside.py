@@ -30,6 +30,12 @@ class BesidePolicy(CheckpointPolicy):
         self.notices = foreign.notices
 
     @property
+    def described(self) -> str:
+        """What drives, all of it, for the player."""
+        agent, ours = self.agent.identity.name, self.checkpoint_name
+        return f"{agent}, with {ours} where it was helped" if ours and self.zones else agent
+
+    @property
     def name(self) -> str:
         """Who drives now, for the player: the agent's name, and "" where ours has taken over."""
         return "" if self.takes_over else self.agent.identity.name

@@ -42,6 +42,11 @@ class ForeignPolicy:
         return self.agent.identity.name
 
     @property
+    def described(self) -> str:
+        """What drives, for the player."""
+        return self.agent.identity.name
+
+    @property
     def checkpoint_name(self) -> str:
         """What drives, for the player."""
         return self.agent.identity.name

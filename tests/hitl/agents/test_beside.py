@@ -1,0 +1,92 @@
+"""From a first drive of somebody's own agent to ours taking over where the human did: by the commands that are typed."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+import numpy as np
+import pytest
+
+from data.errors import CheckpointError
+from data.store import Store
+from hitl.agents.beside import BesidePolicy, beside_policy
+from hitl.cli import main
+from hitl.home import Home
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
+from hitl.settings import AgentSettings
+from tests.support.daemon_runs import train
+from trainer.checkpoints.files import load
+from trainer.presets import PRESETS
+
+AGENT = "tests.support.straight:drive"
+WANTED = AgentSettings(use=AGENT)
+SMALL = PRESETS["hitl"].with_values(hidden=16, batch_size=16, utd=0.05, warmup_steps=20)
+
+
+def play(home, *more):
+    return main(["play", "--home", str(home.root), "--headless", "--agent", AGENT, *more])
+
+
+@pytest.fixture
+def helped(tmp_path):
+    """A home in which the agent was helped, and in which was trained."""
+    home = Home(tmp_path / "home")
+    assert play(home, "--pad", "scripted", "--skill", "expert", "--episodes", "2") == 0
+    train(home.root, None, SMALL)
+    return home
+
+
+def newest_steps(home):
+    with sqlite3.connect(home.store_path) as db:
+        return db.execute(
+            "SELECT progress, proposed, driver, checkpoint_id FROM steps WHERE episode_id = (SELECT max(id) FROM episodes)"
+        ).fetchall()
+
+
+def test_ours_takes_over_around_the_takeovers_and_nowhere_else(helped, capsys):
+    with Store(helped.store_path, read_only=True) as store:
+        newest = store.checkpoints()[0]
+    _, meta = load(helped.checkpoints / newest.name)
+    assert meta.config["frozen_agent"]
+    ((track, zones),) = meta.zones.items()
+    assert track == "default"
+    assert zones
+    capsys.readouterr()
+    assert play(helped, "--pad", "none", "--episodes", "1") == 0
+    assert "at random" not in capsys.readouterr().out
+    steps = newest_steps(helped)
+    own = {bool(any(low <= progress <= high for low, high in zones)) for progress, *_ in steps}
+    assert own == {True, False}
+    for progress, proposed, _, checkpoint in steps:
+        inside = any(low <= progress <= high for low, high in zones)
+        same = np.array_equal(np.frombuffer(proposed, np.float32), np.array([0.5, 0.0], np.float32))
+        assert same != inside, progress
+        assert checkpoint == newest.id
+    assert play(helped, "--pad", "none", "--episodes", "1", "--agent-alone") == 0
+    actions = {proposed for _, proposed, *_ in newest_steps(helped)}
+    assert actions == {np.array([0.5, 0.0], np.float32).tobytes()}
+
+
+def test_what_an_evaluation_was_of_is_said(helped, capsys):
+    assert main(["eval", "--home", str(helped.root), "--agent", AGENT, "--episodes", "1", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    with Store(helped.store_path, read_only=True) as store:
+        name = store.checkpoints()[0].name
+    assert said["checkpoint"] == f"{AGENT}, with {name} where it was helped"
+
+
+def test_neither_drives_without_the_other(helped, tmp_path, capsys):
+    assert main(["play", "--home", str(helped.root), "--headless", "--pad", "none", "--episodes", "1"]) == 0
+    assert "name that agent with --agent" in " ".join(capsys.readouterr().out.split())
+    with SessionSetup(helped, SessionOptions()) as rig, pytest.raises(CheckpointError, match="cannot drive alone"):
+        rig.policy.hold("latest")
+    alone = Home(tmp_path / "alone")
+    assert main(["play", "--home", str(alone.root), "--headless", "--pad", "scripted", "--episodes", "1"]) == 0
+    train(alone.root, None, SMALL)
+    with SessionSetup(alone, SessionOptions(), policy=beside_policy(WANTED, alone)) as rig:
+        assert isinstance(rig.policy, BesidePolicy)
+        rig.policy.begin_episode()
+        assert "has learned to drive alone" in rig.policy.problem
+        assert rig.policy.name == AGENT
