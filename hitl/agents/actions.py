@@ -39,7 +39,7 @@ class Continuous:
     def __init__(
         self, names: Sequence[str], low: Floats, high: Floats, *, squashed: bool = False, clips: bool = False
     ) -> None:
-        self.size, self._names, self._squashed, self._clips = len(names), tuple(names), squashed, clips
+        self.size, self._names, self.squashed, self._clips = len(names), tuple(names), squashed, clips
         low, high = np.asarray(low, np.float32), np.asarray(high, np.float32)
         if (wrong := np.flatnonzero(~(low < high))).size:  # NaN is neither
             k = wrong[0]
@@ -53,12 +53,12 @@ class Continuous:
     def given(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
         """Return actions (B, A) in the agent's own units."""
         x = np.asarray(outputs, np.float64)
-        return self.low + 0.5 * (x + 1.0) * (self.high - self.low) if self._squashed else x
+        return self.low + 0.5 * (x + 1.0) * (self.high - self.low) if self.squashed else x
 
     def __call__(self, outputs: NDArray[Any]) -> Floats:
         """See `Actions`."""
         given = self.given(outputs)
-        if not self._squashed and not self._clips:
+        if not self.squashed and not self._clips:
             self._note(given)
         ours = self._range.back(given)
         return ours if np.isfinite(given).all() else np.where(np.isfinite(given), ours, given).astype(np.float32)
@@ -66,7 +66,7 @@ class Continuous:
     def wanted(self, ours: Floats) -> Floats:
         """Return what the network's outputs (B, A) would have to be for the session's actions (B, A)."""
         given = np.stack([np.asarray(self._range(a), np.float64) for a in ours])
-        return (2.0 * (given - self.low) / (self.high - self.low) - 1.0 if self._squashed else given).astype(np.float32)
+        return (2.0 * (given - self.low) / (self.high - self.low) - 1.0 if self.squashed else given).astype(np.float32)
 
     def misfit(self, outputs: NDArray[Any]) -> str | None:
         """See `Actions`."""

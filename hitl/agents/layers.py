@@ -84,4 +84,4 @@ class TorchNetwork(Stateless):
     def __call__(self, shown: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return outputs (B, K) for what is shown (B, I)."""
         with self._torch.inference_mode():
-            return self.module(self._torch.from_numpy(np.ascontiguousarray(shown, np.float32))).numpy()
+            return self.module(self._torch.tensor(shown, dtype=self._torch.float32)).numpy()

@@ -15,10 +15,15 @@ from hitl.home import add_home
 
 def main(argv: list[str]) -> int:
     """Run the command."""
+    if argv[:1] == ["agent"]:
+        from hitl.commands import export_agent
+
+        return export_agent.main(argv[1:])
     parser = Parser(
         prog="hitl export",
         description="Export segments, trimmed, each as an episode of its own; or whole drives with --episodes.",
-        epilog="formats: " + "; ".join(f"{name}: {made.text}" for name, made in EXPORTERS.items())
+        epilog="`hitl export agent OUT` writes what drives here; its --help says more. Formats: "
+        + "; ".join(f"{name}: {made.text}" for name, made in EXPORTERS.items())
         + ". What the agent does not learn from (bad, failed, or showing nothing) is left out, unless --verdict, --outcome or "
         "--all asks for it; of a store, only what was judged bad.",
     )  # fmt: skip

@@ -27,7 +27,7 @@ class CheckpointNetwork:
 
     def __call__(self, shown: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return outputs (B, A) for observations (B, O)."""
-        return self.actor.act(self._torch.from_numpy(np.ascontiguousarray(shown)), True, None, self._memory).numpy()
+        return self.actor.act(self._torch.tensor(shown, dtype=self._torch.float32), True, None, self._memory).numpy()
 
     def stepped(self, executed: NDArray[np.float32]) -> None:
         """The step was made with this action (A,)."""

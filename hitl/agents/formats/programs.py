@@ -6,6 +6,7 @@ import importlib
 import inspect
 import io
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,9 @@ class TorchScriptNetwork(Stateless):
 
         self._torch, self._name = torch, name
         try:
-            self._program = torch.jit.load(io.BytesIO(data), map_location="cpu").eval()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that it will be replaced one day
+                self._program = torch.jit.load(io.BytesIO(data), map_location="cpu").eval()
             bad = sum(int((~torch.isfinite(p)).sum()) for p in self._program.parameters())
         except Exception as error:  # a foreign file may fail in any way
             raise InputFileError(
@@ -46,7 +49,7 @@ class TorchScriptNetwork(Stateless):
         """Return outputs (B, K) for what is shown (B, I)."""
         try:
             with self._torch.inference_mode():
-                given = self._program(self._torch.from_numpy(np.ascontiguousarray(shown_, np.float32)))
+                given = self._program(self._torch.tensor(shown_, dtype=self._torch.float32))
         except RuntimeError as error:
             takes = f" (its first layer takes {self._takes})" if self._takes is not None else ""
             raise InputFileError(

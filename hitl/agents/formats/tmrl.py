@@ -132,7 +132,7 @@ class GruNetwork:
     def __call__(self, shown: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return outputs (1, K) for what is shown (1, I) in the running episode."""
         with self._torch.inference_mode():
-            out, self._state = self._gru(self._torch.from_numpy(np.ascontiguousarray(shown, np.float32))[None], self._state)
+            out, self._state = self._gru(self._torch.tensor(shown, dtype=self._torch.float32)[None], self._state)
             result: NDArray[np.float32] = self._after(out[0]).numpy()
             return result
 

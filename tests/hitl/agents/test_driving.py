@@ -78,30 +78,21 @@ def test_no_agent_is_known_where_the_homes_own_drove(tmp_path):
         assert driving_agent(store, home) is None
 
 
+COUNTS = """
 class Counts:
-    """Answers how often it was asked since its episode began."""
-
-    def __init__(self):
-        self.reset()
-
+    steps = 0
     def reset(self):
         self.steps = 0
-
     def __call__(self, observation):
         self.steps += 1
-        return np.array([self.steps / 1000])
+        return [self.steps / 1000]
+"""
 
 
-
-@pytest.fixture(autouse=True)
-def importable(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, __name__.replace(".", "_"), __import__("sys").modules[__name__])
-
-
-def test_a_pause_and_a_takeover_are_one_step_each(monkeypatch, tmp_path):
-    home = Home(tmp_path)
-    make = agent_policy(AgentSettings(use=f"{__name__.replace('.', '_')}:Counts"), home)
-    policy = make(("a", "b"), ("gas",))
+def test_a_pause_and_a_takeover_are_one_step_each(tmp_path, monkeypatch):
+    (tmp_path / "counts_steps.py").write_text(COUNTS)
+    monkeypatch.chdir(tmp_path)
+    policy = agent_policy(AgentSettings(use="counts_steps:Counts"), Home(tmp_path / "home"))(("a", "b"), ("gas",))
     assert isinstance(policy, ForeignPolicy)
     policy.begin_episode()
     seen = np.zeros(2, np.float32)
@@ -116,8 +107,8 @@ def agent_for_the_road(tmp_path):
     """An archive that fits the embedded game."""
     from stable_baselines3 import SAC
 
-    from hitl.games.driving_env import DrivingEnv
     from hitl.games.box2d import Box2DGame
+    from hitl.games.driving_env import DrivingEnv
     from hitl.road.track import load_track
 
     track = load_track("default")
@@ -129,7 +120,8 @@ def agent_for_the_road(tmp_path):
 
 def test_the_commands_drive_with_it(tmp_path, capsys):
     archive, home = agent_for_the_road(tmp_path), Home(tmp_path / "home")
-    assert main(["play", "--home", str(home.root), "--headless", "--pad", "none", "--episodes", "1", "--agent", str(archive)]) == 0
+    alone = ["play", "--home", str(home.root), "--headless", "--pad", "none", "--episodes", "1", "--agent", str(archive)]
+    assert main(alone) == 0
     assert "at random" not in capsys.readouterr().out
     assert main(["eval", "--home", str(home.root), "--episodes", "1", "--agent", str(archive), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["checkpoint"] == "road.zip"
@@ -139,7 +131,7 @@ def test_the_commands_drive_with_it(tmp_path, capsys):
         assert len(store.agents()) == 3
         assert {session.kind for session in [store.newest_session()]} == {"evaluation"}
     assert [kind for (kind,) in rows(home, "SELECT DISTINCT purpose FROM episodes ORDER BY 1")] == ["drive", "evaluation"]
-    assert main(["play", "--home", str(home.root), "--headless", "--pad", "none", "--agent", str(archive), "--agent-stack", "2"]) == 3
+    assert main([*alone, "--agent-stack", "2"]) == 3
     assert "in a stack of 2" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["eval", "--agent", str(archive), "--checkpoint", "best"])
@@ -157,5 +149,6 @@ def test_settings_name_it_and_the_command_line_can_take_it_back(tmp_path):
 def test_statistics_beside_it_are_asked_for(tmp_path, archives):
     (tmp_path / "vecnormalize.pkl").write_bytes(b"x")
     (tmp_path / "ddpg.zip").write_bytes((archives.folder / "ddpg.zip").read_bytes())
-    policy = agent_policy(AgentSettings(use=str(tmp_path / "ddpg.zip")), Home(tmp_path / "home"))(("a", "b", "c"), ("torque",))
+    make = agent_policy(AgentSettings(use=str(tmp_path / "ddpg.zip")), Home(tmp_path / "home"))
+    policy = make(("a", "b", "c"), ("torque",))
     assert ["--agent-normalize vecnormalize.pkl" in said for said in policy.notices] == [True]

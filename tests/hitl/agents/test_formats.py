@@ -25,9 +25,9 @@ def saved(module, path):
 class Perceptron(nn.Module):
     """As tmrl's SquashedGaussianMLPActor names its layers."""
 
-    def __init__(self):
+    def __init__(self, seen=3):
         super().__init__()
-        self.net = nn.Sequential(nn.Linear(3, 7), nn.ReLU(), nn.Linear(7, 5), nn.ReLU())
+        self.net = nn.Sequential(nn.Linear(seen, 7), nn.ReLU(), nn.Linear(7, 5), nn.ReLU())
         self.mu_layer, self.log_std_layer = nn.Linear(5, 3), nn.Linear(5, 3)
 
     def forward(self, x):

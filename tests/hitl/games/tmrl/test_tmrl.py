@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from data.errors import DeviceError, InputFileError
+from hitl.agents.policy import agent_policy
 from hitl.drivers.human import HumanDriver
 from hitl.games.tmrl import importing
 from hitl.games.tmrl.env import open_tmrl
@@ -20,6 +22,8 @@ from hitl.home import Home
 from hitl.pads.base import PadState
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
+from hitl.settings import AgentSettings
+from tests.hitl.agents.test_formats import Perceptron
 from tests.hitl.games.test_gym_env import Fixed
 from tests.support.places import MODULES
 from tests.support.stand_in_game import StandIn, stand_in_track
@@ -170,6 +174,19 @@ class TestEnvironment:
         assert game.let_go()
         final = np.frombuffer(rows(home, "SELECT last_observation FROM episodes")[0][0], np.float32)
         np.testing.assert_allclose(final[3:9], [0.75, 0.0, 0.125] * 2)
+
+    def test_an_actor_of_tmrl_drives_by_what_its_own_environment_shows(self, home, game, folder, tmp_path):
+        env = open_tmrl(folder, port=game.port)
+        actor = Perceptron(env.size)
+        env.close()
+        torch.save(actor.state_dict(), tmp_path / "mine.tmod")
+        policy = agent_policy(AgentSettings(use=str(tmp_path / "mine.tmod")), home)
+        with SessionSetup(home, SessionOptions(env="tmrl", real_time=True), policy=policy) as rig:
+            rig.session.stop = lambda: rig.session._result.steps >= 10
+            rig.session.episode("drive", seed=0)
+        found = rows(home, "SELECT observation, executed FROM steps ORDER BY t")
+        seen, did = (np.stack([np.frombuffer(row[k], np.float32) for row in found]) for k in range(2))
+        np.testing.assert_allclose(did, actor(torch.tensor(seen)).detach(), atol=1e-5)
 
     @pytest.mark.parametrize("fault", ["silent", "down"])
     def test_a_game_that_goes_away_is_noticed_and_joined_again(self, home, game, fault, monkeypatch):

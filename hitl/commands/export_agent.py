@@ -1,0 +1,129 @@
+"""`hitl export agent`: what drives here, as a file that your own programs run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hitl.arguments import Parser, add_agent, agent_given, whole
+from hitl.home import Home, add_home, home_path
+
+if TYPE_CHECKING:
+    from data.store import Store
+    from trainer.checkpoints.meta import CheckpointMeta
+    from trainer.networks.actor_critic import Actor
+
+FORMS = (".pt", ".ts", ".onnx", ".zip")
+MOST = 50_000  # steps that it is taught with, the newest ones
+
+
+def main(argv: list[str]) -> int:
+    """Write the file."""
+    parser = Parser(
+        prog="hitl export agent",
+        description="Write the actor that drives without noise, the proven one where there is one, as TorchScript (.pt, .ts), "
+        "as ONNX (.onnx), or back into the archive of Stable-Baselines3 that an agent came in (.zip): that archive's network is "
+        "taught on the recorded observations to do the same.",
+    )
+    add_home(parser, or_last_demo=True)
+    parser.add_argument("out", type=Path, metavar="OUT", help="the file to make; its ending says which form")
+    parser.add_argument(
+        "--checkpoint", default="latest", metavar="WHICH", help="best, latest, a number or a file name (default: latest)"
+    )
+    add_agent(parser)
+    parser.add_argument("--seed", type=whole(0), default=0, help="of the teaching of a .zip (default: 0)")
+    args = parser.parse_args(argv)
+    if args.out.suffix.lower() not in FORMS:
+        parser.error(f"OUT must end in one of {', '.join(FORMS)}")
+
+    from hitl.drivers.policy import find_checkpoint
+    from trainer.checkpoints.files import load_policy
+
+    home = home_path(args)
+    record = find_checkpoint(home, args.checkpoint)
+    actor, meta = load_policy(home.checkpoints / record.name)
+    if args.out.suffix.lower() == ".zip":
+        print(_into_archive(home, args.out, actor, meta, agent_given(args), args.seed))
+        return 0
+    from hitl.agents.export import programs
+
+    write = programs.write_onnx if args.out.suffix.lower() == ".onnx" else programs.write_torchscript
+    write(programs.driving_module(actor), len(meta.observation_names), args.out)
+    print(
+        f"{args.out.name} does what {record.name} does without noise: {len(meta.observation_names)} numbers in, "
+        f"{len(meta.action_names)} out ({', '.join(meta.action_names)}), from -1 to 1."
+    )
+    return 0
+
+
+def _into_archive(
+    home: Home, out: Path, actor: Actor, meta: CheckpointMeta, given: dict[str, object], seed: int
+) -> str:
+    """Write a copy of the agent's archive that drives as the actor does, and return what is to be said of it."""
+    from data.errors import UsageError
+    from data.store import Store
+    from hitl.agents.export.sb3 import distill
+    from hitl.agents.keeping import kept_settings
+    from hitl.agents.opening import file_of, open_agent
+    from hitl.settings import load
+
+    names = tuple(meta.observation_names), tuple(meta.action_names)
+    with Store.open_existing(home.store_path) as store:
+        wanted = load(home, "agent", over={"agent": given}).agent
+        if wanted.use in ("", "none"):
+            known = [k for k in store.agents().values() if str(k.get("name", "")).lower().endswith(".zip")]
+            if not known:
+                raise UsageError("No agent of Stable-Baselines3 has driven here: name its archive with --agent FILE.")
+            wanted = kept_settings(home, known[-1])
+        archive = file_of(wanted, home)
+        if archive is None or archive.suffix.lower() != ".zip":
+            raise UsageError(
+                "Only an archive of Stable-Baselines3 can be written as .zip: name it with --agent FILE, or export a .pt."
+            )
+        agent = open_agent(wanted, home, *names)
+        left = distill(agent, archive, _episodes(store, *names), _along(actor), out, seed)
+    return (
+        f"{out.name} is '{archive.name}' with a network that was taught on {left.steps:,} steps to drive as the actor here. "
+        f"On episodes kept back, its actions (-1 to 1) are {left.mean:.3f} off on average, 95 % of them less than "
+        f"{left.p95:.3f}, at most {left.most:.2f}. Measure it as any agent: `hitl eval --agent {out.name}`."
+    )
+
+
+def _episodes(
+    store: Store, observation_names: tuple[str, ...], action_names: tuple[str, ...]
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the observations (T, O) of the newest episodes with this layout, up to ``MOST`` steps in all."""
+    from data.numbers import usable_rows
+
+    count = 0
+    for episode in reversed(store.episodes(closed=False)):
+        if (episode.observation_names, episode.action_names) != (observation_names, action_names) or count >= MOST:
+            continue
+        seen = store.steps(episode, columns=("observation",)).observation
+        if len(seen) and usable_rows(seen, seen).all():
+            count += len(seen)
+            yield seen.copy()  # torch wants what it may write to
+
+
+def _along(actor: Actor) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """Return what gives the actor's actions (T, A) along an episode's observations (T, O)."""
+    import torch
+
+    from trainer.networks.actor_critic import remember
+
+    def along(seen: NDArray[np.float32]) -> NDArray[np.float32]:
+        memory = remember(actor)
+        if memory is None:
+            return actor.act(torch.from_numpy(seen), True).numpy()
+        chosen = []
+        for observation in torch.from_numpy(seen):
+            action = actor.act(observation[None], True, None, memory)
+            memory.stepped(action)
+            chosen.append(action)
+        return torch.cat(chosen).numpy()
+
+    return along
