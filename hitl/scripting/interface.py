@@ -45,6 +45,7 @@ class TakeoverInterface(rtgym.RealTimeGymInterface):
         hz: float = HZ,
         act_buf_len: int = 1,
         track: str = "",
+        progress: str = "",
     ) -> None:
         """Wrap ``interface``, an ``rtgym.RealTimeGymInterface``.
 
@@ -65,8 +66,9 @@ class TakeoverInterface(rtgym.RealTimeGymInterface):
 
         def make() -> SharedWheel:
             setting = Setting.of(
-                type(interface).__name__, whole, actions, interface, controls=controls, hz=hz, track=track
-            )
+                type(interface).__name__, whole, actions, interface, controls=controls, hz=hz, track=track,
+                progress=progress,
+            )  # fmt: skip
             return SharedWheel(
                 setting, human=human, store=store, gating=gating, overlay=overlay, real_time=False, clock=ForeignTime(hz),
                 release=lambda: interface.send_control(interface.get_default_action()),
