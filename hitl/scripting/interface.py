@@ -47,13 +47,13 @@ class TakeoverInterface(rtgym.RealTimeGymInterface):
         track: str = "",
         progress: str = "",
     ) -> None:
-        """Wrap ``interface``, an ``rtgym.RealTimeGymInterface``.
+        """Wrap ``interface``, an ``rtgym.RealTimeGymInterface`` or a class of such.
 
         ``hz``: 1 / ``time_step_duration`` of the configuration. ``act_buf_len``: as there; so many executed actions end the
         observations that are recorded, as they end those that the agent sees (0 where ``act_in_obs`` is off). The others are as
         for :class:`hitl.Takeover`.
         """
-        self.interface = interface
+        self.interface = interface = interface() if isinstance(interface, type) else interface
         self._buffer: deque[NDArray[Any]] = deque(maxlen=act_buf_len)
         self._thread = ThreadPoolExecutor(1, "hitl-wheel")  # SDL's devices belong to one thread, and rtgym may have many
         self._sent = threading.Event()

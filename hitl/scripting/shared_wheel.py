@@ -200,8 +200,8 @@ class SharedWheel:
     ) -> None:
         """The step was made: write it down. ``observation`` and ``info`` are of after it."""
         decision, result = choice.decision, self._result
-        if (pressed := info.get("executed")) is not None and self.setting.has_line:
-            decision = replace(decision, executed=np.asarray(pressed, np.float32))  # the game could not do all of it
+        if (pressed := self.executed(choice, info)) is not choice.executed:
+            decision = replace(decision, executed=np.asarray(pressed, np.float32))
         state, progress = self.setting.place(self._info)
         ours = self.setting.scaled.back(choice.proposed[None])[0]
         row = StepRow(
@@ -226,6 +226,11 @@ class SharedWheel:
         else:
             self._segments.judge(self._clock.now(), after)
         self._show(decision, ours, info)
+
+    def executed(self, choice: Choice, info: dict[str, Any]) -> NDArray[Any]:
+        """Return what was executed: another action where one of our own games could not do all that was asked of it."""
+        pressed: NDArray[Any] = info.get("executed", choice.executed) if self.setting.has_line else choice.executed
+        return pressed
 
     def unsent(self, action: NDArray[Any]) -> Choice:
         """Return the choice of a step whose action is not sent any more, because the episode is over: ``action`` still holds."""

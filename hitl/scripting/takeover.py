@@ -111,7 +111,7 @@ class Takeover(gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]], RecordCo
         observation, reward, terminated, truncated, info = self.env.step(choice.executed)
         truncated = truncated or bool(choice.ended)
         self.wheel.step(choice, observation, float(reward), bool(terminated), bool(truncated), info)
-        told = {"driver": choice.driver, "proposed": choice.proposed, "executed": info.get("executed", choice.executed)}
+        told = {"driver": choice.driver, "proposed": choice.proposed, "executed": self.wheel.executed(choice, info)}
         if choice.ended:
             told["reason"] = choice.ended
         return observation, reward, terminated, truncated, {**info, **told}
