@@ -1,4 +1,4 @@
-"""Who drives each step of somebody else's loop, and what is written down of it: a session's parts without its loop.
+"""Who drives each step of a loop that is not ours, and what is written down of it: a session's parts without its loop.
 
 The arbiter decides, by the same rules and through the same class as in `hitl play`; what happens is recorded in the same way, so
 that trainer, review and report cannot tell a script's session from one of the command's.
@@ -244,7 +244,7 @@ class SharedWheel:
 
     def flush(self) -> bool:
         """Wait until all that was driven so far is in the store; tells whether it is."""
-        return self.recorder.flush() is not False
+        return bool(self.recorder.flush())
 
     def close(self) -> None:
         """Write down what is left, and let go of pad and window."""
