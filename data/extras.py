@@ -85,6 +85,11 @@ class Additions(dict[str, V]):
             return super().__getitem__(name)
         raise KeyError(name)
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the value of a name, or the default."""
+        self._look()
+        return super().get(name, default)
+
     def __iter__(self) -> Iterator[str]:
         self._look()
         return super().__iter__()

@@ -47,7 +47,7 @@ def look(home: Home) -> tuple[list[tuple[str, str]], str]:
     try:
         from data.store import Store
 
-        with Store(home.store_path, read_only=True) as store:
+        with Store.open_existing(home.store_path) as store:
             return _look(home, store)
     except StoreError as error:
         return [("store", str(error))], "Next: `hitl store check` says what is wrong with it."

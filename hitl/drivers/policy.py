@@ -156,6 +156,14 @@ class NetworkPolicy:
         self._critics_memory = remember(self._critics) if self._critics is not None else None
 
 
+class ActorPolicy(NetworkPolicy):
+    """Drives with one actor, whatever is learned meanwhile."""
+
+    def __init__(self, actor: Actor, seed: int) -> None:
+        super().__init__(actor.observation_size, seed)
+        self._take(actor, None, None)
+
+
 NEWEST = 50  # checkpoints looked at: of older ones only the evaluated are kept
 FELL = (
     "The newest weights came less far than earlier ones that drove the lap. Until they come as far again, every drive without "

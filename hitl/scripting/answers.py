@@ -20,9 +20,9 @@ def ours_of(scaled: ActionRange, given: NDArray[Any]) -> NDArray[np.float32]:
     return ours
 
 
-def place_of(info: dict[str, Any]) -> tuple[VehicleState, float]:
+def place_of(info: dict[str, Any], key: str = "progress") -> tuple[VehicleState, float]:
     """Return the car and its progress (m), as far as an environment tells: zeros where it does not."""
-    state, progress = info.get("state"), info.get("progress")
+    state, progress = info.get("state"), info.get(key)
     known = isinstance(progress, int | float | np.number)
     return state if isinstance(state, VehicleState) else AT_REST, float(progress) if known else 0.0  # type: ignore[arg-type]
 

@@ -61,13 +61,10 @@ def evaluate(policy: Any, env: gymnasium.Env[Any, Any], episodes: int = 20, seed
 def _act_of(policy: Any, env: gymnasium.Env[Any, Any], seed: int) -> tuple[Callable[[], None], Act]:
     """Return what is to be called as an episode begins, and the action for an observation."""
     if isinstance(policy, str | Path):
-        from hitl.drivers.policy import NetworkPolicy
+        from hitl.drivers.policy import ActorPolicy
         from trainer.checkpoints.files import load_policy
 
-        actor, meta = load_policy(Path(policy).expanduser())
-        held = NetworkPolicy(len(meta.observation_names), seed)
-        held._take(actor, actor, None)
-        return _driving(held, env)
+        return _driving(ActorPolicy(load_policy(Path(policy).expanduser())[0], seed), env)
     if hasattr(policy, "driving"):
         from hitl.session.lockstep import LearnerPolicy
 

@@ -45,14 +45,15 @@ class TakeoverInterface(rtgym.RealTimeGymInterface):
         hz: float = HZ,
         act_buf_len: int = 1,
         track: str = "",
+        progress: str = "",
     ) -> None:
-        """Wrap ``interface``, an ``rtgym.RealTimeGymInterface``.
+        """Wrap ``interface``, an ``rtgym.RealTimeGymInterface`` or a class of such.
 
         ``hz``: 1 / ``time_step_duration`` of the configuration. ``act_buf_len``: as there; so many executed actions end the
         observations that are recorded, as they end those that the agent sees (0 where ``act_in_obs`` is off). The others are as
         for :class:`hitl.Takeover`.
         """
-        self.interface = interface
+        self.interface = interface = interface() if isinstance(interface, type) else interface
         self._buffer: deque[NDArray[Any]] = deque(maxlen=act_buf_len)
         self._thread = ThreadPoolExecutor(1, "hitl-wheel")  # SDL's devices belong to one thread, and rtgym may have many
         self._sent = threading.Event()
@@ -65,8 +66,9 @@ class TakeoverInterface(rtgym.RealTimeGymInterface):
 
         def make() -> SharedWheel:
             setting = Setting.of(
-                type(interface).__name__, whole, actions, interface, controls=controls, hz=hz, track=track
-            )
+                type(interface).__name__, whole, actions, interface, controls=controls, hz=hz, track=track,
+                progress=progress,
+            )  # fmt: skip
             return SharedWheel(
                 setting, human=human, store=store, gating=gating, overlay=overlay, real_time=False, clock=ForeignTime(hz),
                 release=lambda: interface.send_control(interface.get_default_action()),

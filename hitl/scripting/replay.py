@@ -18,7 +18,7 @@ from data.store import Store
 from hitl.home import Home
 from hitl.scripting.store import store_file
 from trainer.config import TrainConfig
-from trainer.daemon.resume import KIND, LearnerStart, begin
+from trainer.daemon.resume import KIND, LearnerStart, begin, new_generator
 from trainer.daemon.update_budget import OwedUpdates
 from trainer.daemon.wish import Wish
 from trainer.learner.make import make_learner
@@ -30,6 +30,7 @@ from trainer.replay.replay import Replay, around_demos
 if TYPE_CHECKING:
     from trainer.learner.learner import Learner
 
+LOG = logging.getLogger("hitl")
 NOTHING = "Nothing was driven in this store yet, so there is nothing to draw from: drive first, or give arrays with add_episode."
 
 
@@ -78,6 +79,7 @@ class SymmetricReplay:
         self._start: LearnerStart | None = None
         self._replay: Replay | None = None
         self._owed: OwedUpdates | None = None
+        self._sizes: tuple[int, int] | None = None
         self._generator: torch.Generator | None = None
         self.observation_names: tuple[str, ...] = ()
         self.action_names: tuple[str, ...] = ()
@@ -106,13 +108,12 @@ class SymmetricReplay:
     @property
     def observation_size(self) -> int:
         """O: numbers of an observation."""
-        return self.replay.table.observation_size
+        return self._of_layout()[0]
 
     @property
     def action_size(self) -> int:
         """A: numbers of an action."""
-        batch = self.replay.table
-        return int(batch.executed(torch.zeros(0, dtype=torch.int64)).shape[1])
+        return self._of_layout()[1]
 
     @property
     def online_rows(self) -> int:
@@ -220,7 +221,7 @@ class SymmetricReplay:
         owed.count()
         while True:
             if owed.laps.over():
-                logging.getLogger("hitl").info(owed.laps.result())
+                LOG.info(owed.laps.result())
             count = owed.due
             if not count:
                 return
@@ -268,6 +269,11 @@ class SymmetricReplay:
 
     # -- inside
 
+    def _of_layout(self) -> tuple[int, int]:
+        if self._sizes is None:
+            raise UsageError(NOTHING)
+        return self._sizes
+
     def _open(self) -> bool:
         """Find out what is driven in the store; False while there is nothing."""
         assert self._file is not None
@@ -277,7 +283,7 @@ class SymmetricReplay:
             road, records = has_road(store.conn), store.checkpoints() if self._resume else []
         first = Update.empty()
         if records:
-            self._start = begin(self._wish, records, self._file.parent / "checkpoints", print, road=road)
+            self._start = begin(self._wish, records, self._file.parent / "checkpoints", LOG.warning, road=road)
         if self._start is not None and self._start.meta is not None:
             names = tuple(self._start.meta.observation_names), tuple(self._start.meta.action_names)
             config = self._start.config
@@ -298,8 +304,8 @@ class SymmetricReplay:
 
     def _make(self, observation_size: int, action_size: int, config: TrainConfig, hz: float) -> None:
         self._replay = Replay(observation_size, action_size, config, hz, self._device)
-        begun = self._start or LearnerStart(None, config)  # type: ignore[arg-type]  # no learner is needed for a generator
-        self._generator = begun.generator()
+        self._sizes = observation_size, action_size
+        self._generator = new_generator(config) if self._start is None else self._start.generator()
 
 
 def _wish(file: Path | None, config: TrainConfig | str | None, settings: dict[str, Any], device: str) -> Wish:

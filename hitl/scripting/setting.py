@@ -14,12 +14,14 @@ from data.errors import UsageError
 from data.ranges import ActionRange
 from data.records import ROADLESS, Corner, SessionInfo
 from data.store import Store
+from hitl.games.base import AT_REST, VehicleState
 from hitl.games.gym_env import action_names, controls_for
 from hitl.games.pictures import Sight
 from hitl.games.world import no_road
 from hitl.pads.base import Control
 from hitl.road.known_tracks import file_under, known_corners
 from hitl.road.track import Track
+from hitl.scripting.answers import place_of
 
 HZ = 20.0  # steps a second where the environment does not tell
 
@@ -37,6 +39,9 @@ class Setting:
     info: SessionInfo
     track: Track
     has_line: bool
+    progress: str = ""
+    """Where an environment's ``info`` holds the metres along its road; empty where it does not. A number that only goes by that
+    name may be a share of the lap: takeovers would then seem to lead nowhere."""
     corners: tuple[Corner, ...] = ()
 
     @classmethod
@@ -50,6 +55,7 @@ class Setting:
         controls: tuple[str, ...] | None = None,
         hz: float | None = None,
         track: str = "",
+        progress: str = "",
     ) -> Setting:
         """Look at the spaces, and at what the innermost environment or interface ``own`` says of itself.
 
@@ -86,7 +92,12 @@ class Setting:
             ),
             road if isinstance(road, Track) and has_line else no_road(track or name.rsplit(":", 1)[-1]),
             has_line,
+            progress or ("progress" if has_line else ""),
         )
+
+    def place(self, info: dict[str, Any]) -> tuple[VehicleState, float]:
+        """Return the car, and its progress (m); zeros where the environment does not tell."""
+        return place_of(info, self.progress) if self.progress else (AT_REST, 0.0)
 
     def exactly(self, action: NDArray[Any]) -> NDArray[Any]:
         """Return an action (A,) of the environment in its own type and within its bounds, to the last bit."""

@@ -1,4 +1,4 @@
-"""Who drives each step of somebody else's loop, and what is written down of it: a session's parts without its loop.
+"""Who drives each step of a loop that is not ours, and what is written down of it: a session's parts without its loop.
 
 The arbiter decides, by the same rules and through the same class as in `hitl play`; what happens is recorded in the same way, so
 that trainer, review and report cannot tell a script's session from one of the command's.
@@ -26,7 +26,7 @@ from hitl import arbiter
 from hitl.drivers.human import NoHuman, persons_pad
 from hitl.protocols import Clock, EpisodeResult
 from hitl.screens.session_screen import key_hint
-from hitl.scripting.answers import ours_of, place_of, reason_of
+from hitl.scripting.answers import ours_of, reason_of
 from hitl.scripting.hands import FunctionHuman, Human, gating_for, hands_of
 from hitl.scripting.overlay import Counted, Overlay
 from hitl.scripting.setting import Setting
@@ -112,6 +112,7 @@ class SharedWheel:
         self.setting, self.gating = setting, gating or gating_for(human)
         self.purpose, self._release = "drive", release
         self.leaving = False
+        self._said = set[str]()
         self.counted = Counted()
         with contextlib.ExitStack() as stack:
             filed, rule, path = {}, DemoRule(), None
@@ -199,9 +200,9 @@ class SharedWheel:
     ) -> None:
         """The step was made: write it down. ``observation`` and ``info`` are of after it."""
         decision, result = choice.decision, self._result
-        if (pressed := info.get("executed")) is not None and self.setting.has_line:
-            decision = replace(decision, executed=np.asarray(pressed, np.float32))  # the game could not do all of it
-        state, progress = place_of(self._info)
+        if (pressed := self.executed(choice, info)) is not choice.executed:
+            decision = replace(decision, executed=np.asarray(pressed, np.float32))
+        state, progress = self.setting.place(self._info)
         ours = self.setting.scaled.back(choice.proposed[None])[0]
         row = StepRow(
             observation=self._seen, executed=decision.executed, proposed=ours, driver=decision.driver, reward=float(reward),
@@ -218,13 +219,18 @@ class SharedWheel:
         self.counted.human_steps += decision.driver == HUMAN
         self.counted.total = result.total
         self._raw, self._seen, self._info = observation, self.setting.see(observation), info
-        after = place_of(info)[1]
+        after = self.setting.place(info)[1]
         result.progress = max(result.progress, after)
         if terminated or truncated:
             self._finish("terminated" if terminated else "truncated", choice.ended or reason_of(info, terminated))
         else:
             self._segments.judge(self._clock.now(), after)
         self._show(decision, ours, info)
+
+    def executed(self, choice: Choice, info: dict[str, Any]) -> NDArray[Any]:
+        """Return what was executed: another action where one of our own games could not do all that was asked of it."""
+        pressed: NDArray[Any] = info.get("executed", choice.executed) if self.setting.has_line else choice.executed
+        return pressed
 
     def unsent(self, action: NDArray[Any]) -> Choice:
         """Return the choice of a step whose action is not sent any more, because the episode is over: ``action`` still holds."""
@@ -238,7 +244,7 @@ class SharedWheel:
 
     def flush(self) -> bool:
         """Wait until all that was driven so far is in the store; tells whether it is."""
-        return self.recorder.flush() is not False
+        return bool(self.recorder.flush())
 
     def close(self) -> None:
         """Write down what is left, and let go of pad and window."""
@@ -271,7 +277,7 @@ class SharedWheel:
         return ENDED_BY["restart"] if "restart" in decision.pressed else ""
 
     def _on_event(self, decision: arbiter.Decision) -> None:
-        progress = place_of(self._info)[1]
+        progress = self.setting.place(self._info)[1]
         if decision.event == "takeover":
             corner = next(iter(self._corners.near(progress)), None)
             self._segments.begin_takeover(decision.trigger, corner, self._result.steps)
@@ -298,13 +304,14 @@ class SharedWheel:
         status = self.recorder.status
         recorded = None if status is None else RecorderState(status.queue, status.problem)
         hint = key_hint(self.gating.mode) if persons_pad(self.human) is not None else ""
-        self._overlay.show(decision, ours, place_of(info), self.counted, recorded, hint)
+        self._overlay.show(decision, ours, self.setting.place(info), self.counted, recorded, hint)
 
     def _tell(self, level: str, text: str) -> None:
-        """Say a sentence to the player: as a toast, else as a printed line; where no person drives, it goes to the log."""
+        """Say a sentence to the player: as a toast, else as a printed line; where no person drives, once to the log."""
         if self.window is not None:
             self.window.toast(text, "warning" if level == "warning" else "info")
         elif persons_pad(self.human) is not None:
             print(text, flush=True)
-        else:
-            logging.getLogger("hitl").info(text)
+        elif (kind := text.partition(" (")[0]) not in self._said:  # of a program's takeovers there may be thousands
+            self._said.add(kind)
+            logging.getLogger("hitl").warning(text)

@@ -46,6 +46,7 @@ class Takeover(gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]], RecordCo
         hz: float | None = None,
         real_time: bool | None = None,
         track: str = "",
+        progress: str = "",
     ) -> None:
         """Wrap ``env``.
 
@@ -61,6 +62,7 @@ class Takeover(gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]], RecordCo
         ``hz``: steps a second, for all times (default: what the environment tells, else 20).
         ``real_time``: hold that pace (default: where a person drives).
         ``track``: what the store calls it.
+        ``progress``: the key of ``info`` under which the environment tells the metres along its road, if it does.
 
         Raises UsageError for a vectorised environment, actions that are not a plain vector, or an unknown ``human``; DeviceError
         where pad or display cannot be used; StoreError where the store cannot.
@@ -72,12 +74,12 @@ class Takeover(gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]], RecordCo
         gymnasium.Wrapper.__init__(self, env)
         RecordConstructorArgs.__init__(
             self, _disable_deepcopy=True, human=human, store=store, gating=gating, overlay=overlay, controls=controls, hz=hz,
-            real_time=real_time, track=track,
+            real_time=real_time, track=track, progress=progress,
         )  # fmt: skip
         inner: Any = env.unwrapped
         name = env.spec.id if env.spec is not None else type(inner).__name__
         setting = Setting.of(
-            name, env.observation_space, env.action_space, inner, controls=controls, hz=hz, track=track
+            name, env.observation_space, env.action_space, inner, controls=controls, hz=hz, track=track, progress=progress
         )
         clock: Clock | None = None
         if hasattr(inner, "time_step_duration") and hasattr(inner, "stop"):
@@ -109,7 +111,7 @@ class Takeover(gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]], RecordCo
         observation, reward, terminated, truncated, info = self.env.step(choice.executed)
         truncated = truncated or bool(choice.ended)
         self.wheel.step(choice, observation, float(reward), bool(terminated), bool(truncated), info)
-        told = {"driver": choice.driver, "proposed": choice.proposed, "executed": info.get("executed", choice.executed)}
+        told = {"driver": choice.driver, "proposed": choice.proposed, "executed": self.wheel.executed(choice, info)}
         if choice.ended:
             told["reason"] = choice.ended
         return observation, reward, terminated, truncated, {**info, **told}

@@ -62,12 +62,15 @@ class LearnerStart:
 
     def generator(self) -> torch.Generator:
         """Return the stream that batches are drawn by."""
-        generator = torch.Generator()
+        generator = new_generator(self.config)
         if self.own:
             generator.set_state(self.tensors["rng.replay"])
-        else:
-            generator.manual_seed(self.config.seed + 2)
         return generator
+
+
+def new_generator(config: TrainConfig) -> torch.Generator:
+    """Return the stream that the batches of a new run are drawn by."""
+    return torch.Generator().manual_seed(config.seed + 2)
 
 
 def begin(

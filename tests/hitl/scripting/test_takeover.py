@@ -225,3 +225,25 @@ def test_the_overlay_shows_and_takes_the_keys(monkeypatch: pytest.MonkeyPatch, t
     finally:
         env.close()
     assert window.closed
+
+
+def test_progress_is_metres_only_where_the_script_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Lap(Track):
+        def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+            seen, reward, over, cut, _ = super().step(action)
+            return seen, reward, over, cut, {"progress": self.n / 30, "metres": 1.5 * self.n}
+
+    def human(seen: np.ndarray, info: dict[str, Any]) -> np.ndarray | None:
+        return MINE if 5 <= seen[0] < 25 else None
+
+    for key, counts, place in (("", True, 0.0), ("metres", True, 7.5), ("progress", False, 5 / 30)):
+        env = Takeover(Lap(), human, store=tmp_path / (key or "none"), progress=key)
+        drive(env)
+        env.close()
+        with Store(tmp_path / (key or "none")) as store:
+            (takeover,) = store.takeovers()
+            assert takeover.from_m == pytest.approx(place)
+            assert store.rule().judge(takeover).counts is counts
+    assert [record.message for record in caplog.records] == [  # said once, and where it cannot be overlooked
+        "That takeover shows the agent nothing, so it is not learned from: hardly moved (0.7 m)."
+    ]
