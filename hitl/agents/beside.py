@@ -30,7 +30,7 @@ class BesidePolicy(CheckpointPolicy):
         self.notices = foreign.notices
 
     @property
-    def described(self) -> str:
+    def full_name(self) -> str:
         """What drives, all of it, for the player."""
         agent, ours = self.agent.identity.name, self.checkpoint_name
         return f"{agent}, with {ours} where it was helped" if ours and self.zones else agent

@@ -42,7 +42,7 @@ class ForeignPolicy:
         return self.agent.identity.name
 
     @property
-    def described(self) -> str:
+    def full_name(self) -> str:
         """What drives, for the player."""
         return self.agent.identity.name
 

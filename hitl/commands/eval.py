@@ -50,7 +50,7 @@ def main(argv: list[str]) -> int:
         if not results:
             raise HitlError("The evaluation was stopped before its first episode ended, so there is nothing to show.")
         summary: dict[str, Any] = {
-            "checkpoint": rig.policy.checkpoint_name if policy is None else rig.policy.described,
+            "checkpoint": rig.policy.checkpoint_name if policy is None else rig.policy.full_name,
             "updates": rig.policy.updates,
             "track": rig.track.name,
             "episodes": len(results),
