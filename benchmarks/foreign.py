@@ -139,9 +139,9 @@ class Curve:
 
     def add(self, steps: int, results: list[Any]) -> None:
         """Take up an evaluation."""
-        passes = sum(r.progress >= self.to_m for r in results)
+        passes = int(sum(r.progress >= self.to_m for r in results))
         self.points.append((steps, passes))
-        self.farthest.append(fmean(r.progress for r in results))
+        self.farthest.append(float(fmean(r.progress for r in results)))
         if self.reached is None and passes >= ENOUGH:
             self.reached = steps
 
