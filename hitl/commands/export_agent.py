@@ -1,4 +1,4 @@
-"""`hitl export agent`: what drives here, as a file that your own programs run."""
+"""`hitl export agent OUT`: what drives here, as a file that your own programs run."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _into_archive(
     return (
         f"{out.name} is '{archive.name}' with a network that was taught on {left.steps:,} steps to drive as the actor here. "
         f"On episodes kept back, its actions (-1 to 1) are {left.mean:.3f} off on average, 95 % of them less than "
-        f"{left.p95:.3f}, at most {left.most:.2f}. Measure it as any agent: `hitl eval --agent {out.name}`."
+        f'{left.p95:.3f}, at most {left.most:.2f}. Measure it as any agent: `hitl eval --agent "{out.name}"`.'
     )
 
 
