@@ -1,4 +1,4 @@
-"""`hitl export agent`: what drives here, as a file that your own programs run."""
+"""`hitl export agent OUT`: what drives here, as a file that your own programs run."""
 
 from __future__ import annotations
 
@@ -40,12 +40,18 @@ def main(argv: list[str]) -> int:
     if args.out.suffix.lower() not in FORMS:
         parser.error(f"OUT must end in one of {', '.join(FORMS)}")
 
+    from data.errors import UsageError
     from hitl.drivers.policy import find_checkpoint
     from trainer.checkpoints.files import load_policy
 
     home = home_path(args)
     record = find_checkpoint(home, args.checkpoint)
     actor, meta = load_policy(home.checkpoints / record.name)
+    if args.out.suffix.lower() != ".zip" and meta.config.get("frozen_agent"):
+        raise UsageError(
+            f"{record.name} takes over from another agent where you helped, and does not drive alone: write both back into that "
+            "agent's archive (a file .zip)."
+        )
     if args.out.suffix.lower() == ".zip":
         print(_into_archive(home, args.out, actor, meta, agent_given(args), args.seed))
         return 0
@@ -85,28 +91,35 @@ def _into_archive(
                 "Only an archive of Stable-Baselines3 can be written as .zip: name it with --agent FILE, or export a .pt."
             )
         agent = open_agent(wanted, home, *names)
-        left = distill(agent, archive, _episodes(store, *names), _along(actor), out, seed)
+        left = distill(agent, archive, _episodes(store, meta), _along(actor), out, seed)
     return (
         f"{out.name} is '{archive.name}' with a network that was taught on {left.steps:,} steps to drive as the actor here. "
         f"On episodes kept back, its actions (-1 to 1) are {left.mean:.3f} off on average, 95 % of them less than "
-        f"{left.p95:.3f}, at most {left.most:.2f}. Measure it as any agent: `hitl eval --agent {out.name}`."
+        f'{left.p95:.3f}, at most {left.most:.2f}. Measure it as any agent: `hitl eval --agent "{out.name}"`.'
     )
 
 
-def _episodes(
-    store: Store, observation_names: tuple[str, ...], action_names: tuple[str, ...]
-) -> Iterator[NDArray[np.float32]]:
-    """Yield the observations (T, O) of the newest episodes with this layout, up to ``MOST`` steps in all."""
+def _episodes(store: Store, meta: CheckpointMeta) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+    """Yield the newest episodes with the checkpoint's layout, up to ``MOST`` steps in all.
+
+    Of each the observations (T, O), and where the checkpoint's actor drives (T,): everywhere, unless it does so beside an agent.
+    """
     from data.numbers import usable_rows
 
-    count = 0
+    count, tracks = 0, {session.id: session.track for session in store.sessions()}
+    observation_names, action_names = tuple(meta.observation_names), tuple(meta.action_names)
     for episode in reversed(store.episodes(closed=False)):
         if (episode.observation_names, episode.action_names) != (observation_names, action_names) or count >= MOST:
             continue
-        seen = store.steps(episode, columns=("observation",)).observation
+        steps = store.steps(episode, columns=("observation", "progress"))
+        seen, metres = steps.observation, steps.progress
+        zones = meta.zones.get(tracks.get(episode.session_id, ""), [])
+        inside = np.full(len(seen), not meta.config.get("frozen_agent"))
+        for low, high in zones:
+            inside |= ((metres >= low) & (metres <= high)) | np.isnan(metres)
         if len(seen) and usable_rows(seen, seen).all():
             count += len(seen)
-            yield seen.copy()  # torch wants what it may write to
+            yield seen.copy(), inside  # torch wants what it may write to
 
 
 def _along(actor: Actor) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:

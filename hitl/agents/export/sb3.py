@@ -47,12 +47,17 @@ class Remaining:
 
 
 def distill(
-    agent: Agent, archive: Path, episodes: Iterable[Floats], ours: Callable[[Floats], Floats], out: Path, seed: int = 0
+    agent: Agent,
+    archive: Path,
+    episodes: Iterable[tuple[Floats, NDArray[np.bool_]]],
+    ours: Callable[[Floats], Floats],
+    out: Path,
+    seed: int = 0,
 ) -> Remaining:
-    """Write a copy of ``archive`` whose network does what ``ours`` does.
+    """Write a copy of ``archive`` whose network does what ``ours`` does, and where ours does not drive what it did before.
 
-    ``agent``: the archive, opened for the session; ``episodes``: observations (T, O) of each; ``ours``: actions (T, A) along an
-    episode. Raises UsageError for an agent that chooses from a table, for too few observations, and when ``out`` exists.
+    ``agent``: the archive, opened for the session; ``episodes``: of each the observations (T, O), and where ours drives (T,);
+    ``ours``: actions (T, A) along an episode. Raises UsageError for an agent that chooses from a table, for too few observations, and when ``out`` exists.
     """
     data = read_whole(archive)
     model = read(data, archive.name)
@@ -87,14 +92,18 @@ def distill(
 
 
 def _lessons(
-    agent: Agent, actions: Continuous, episodes: Iterable[Floats], ours: Callable[[Floats], Floats]
+    agent: Agent,
+    actions: Continuous,
+    episodes: Iterable[tuple[Floats, NDArray[np.bool_]]],
+    ours: Callable[[Floats], Floats],
 ) -> tuple[list[Floats], list[Floats], list[Floats]]:
     """Return, by episode, what the archive's network is shown, what it should give, and our actions."""
     shown, wanted, target = [], [], []
-    for seen in episodes:
+    for seen, inside in episodes:
+        theirs = agent.follow(seen)
         agent.reset()
         shown.append(np.stack([agent.shown(observation) for observation in seen]))
-        target.append(ours(seen))
+        target.append(np.where(inside[:, None], ours(seen), theirs))
         wanted.append(actions.wanted(target[-1]))
     agent.reset()
     return shown, wanted, target
