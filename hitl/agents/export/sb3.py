@@ -57,7 +57,9 @@ def distill(
     """Write a copy of ``archive`` whose network does what ``ours`` does, and where ours does not drive what it did before.
 
     ``agent``: the archive, opened for the session; ``episodes``: of each the observations (T, O), and where ours drives (T,);
-    ``ours``: actions (T, A) along an episode. Raises UsageError for an agent that chooses from a table, for too few observations, and when ``out`` exists.
+    ``ours``: actions (T, A) along an episode.
+
+    Raises UsageError for an agent that chooses from a table, for too few observations, and when ``out`` exists.
     """
     data = read_whole(archive)
     model = read(data, archive.name)

@@ -11,6 +11,8 @@ import pytest
 from data.errors import CheckpointError
 from data.store import Store
 from hitl.agents.beside import BesidePolicy, beside_policy
+from hitl.agents.export.sb3 import distill
+from hitl.agents.opening import open_agent
 from hitl.cli import main
 from hitl.home import Home
 from hitl.session.setup import SessionSetup
@@ -90,3 +92,26 @@ def test_neither_drives_without_the_other(helped, tmp_path, capsys):
         rig.policy.begin_episode()
         assert "has learned to drive alone" in rig.policy.problem
         assert rig.policy.name == AGENT
+
+
+def test_it_does_not_go_out_as_a_program_of_its_own(helped, tmp_path, capsys):
+    assert main(["export", "agent", str(tmp_path / "ours.pt"), "--home", str(helped.root)]) == 2
+    assert "does not drive alone" in capsys.readouterr().err
+    assert not (tmp_path / "ours.pt").exists()
+
+
+def test_back_in_its_archive_it_does_ours_where_that_drives_and_its_own_elsewhere(archives, tmp_path, monkeypatch):
+    monkeypatch.setattr("hitl.agents.export.sb3.STEPS", 600)
+    archive, home = archives.folder / "ddpg.zip", Home(tmp_path / "home").create()
+    agent = open_agent(AgentSettings(use=str(archive)), home, ("a", "b", "c"), ("x",))
+    rng = np.random.default_rng(0)
+    episodes = [(rng.uniform(-1, 1, (60, 3)).astype(np.float32), np.arange(60) < 30) for _ in range(20)]
+    for seen, inside in episodes:
+        seen[:, 0] = np.where(inside, 1.0, -1.0)  # so that the network can tell
+    distill(agent, archive, episodes, lambda seen: np.full((len(seen), 1), -0.6, np.float32), tmp_path / "better.zip")
+    better = open_agent(AgentSettings(use=str(tmp_path / "better.zip")), home, ("a", "b", "c"), ("x",))
+    seen, inside = episodes[0]
+    done, own = better.act_many(seen), agent.act_many(seen)
+    assert np.abs(done[inside] + 0.6).mean() < 0.1
+    assert np.abs(done[~inside] - own[~inside]).mean() < 0.1
+    assert np.abs(own[inside] + 0.6).mean() > 0.3
