@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from data.errors import InputFileError
 from data.ranges import ActionRange
+from data.words import number_of
 
 Floats = NDArray[np.float32]
 BEYOND = 1e-3
@@ -119,7 +120,7 @@ class Table:
             fits = index == int(index) and 0 <= index < count
             return None if fits else f"it chooses action {index:g}, and the table of --actions has the rows 0 to {count - 1}."
         if choices != count:
-            return f"it chooses one of {choices} actions, and the table of --actions has {count} rows: give one row for each."
+            return f"it chooses one of {choices} actions, and the table of --actions has {number_of(count, 'row')}: give one for each."
         return None
 
 

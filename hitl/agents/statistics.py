@@ -14,6 +14,7 @@ from data.errors import InputFileError, shown
 from data.exchange.unpickle import Holder, loads_restricted
 from data.files.text_files import read_json, read_rows
 from data.numbers import MOST
+from data.words import number_of
 from hitl.agents.archives import read_whole
 from hitl.agents.preprocessing import Normalization
 
@@ -97,7 +98,7 @@ def read_actions(path: Path, names: Sequence[str]) -> NDArray[np.float32]:
         raise InputFileError(f"The table of actions '{path.name}' cannot be used: {shown(error, 160)}.") from error
     if not len(table) or np.abs(table).max() > 1.0 or not np.isfinite(table).all():
         raise InputFileError(
-            f"The table of actions '{path.name}' holds {len(table)} rows, with numbers of up to {_most(table):g}: give at "
+            f"The table of actions '{path.name}' holds {number_of(len(table), 'row')}, with numbers of up to {_most(table):g}: give at "
             "least one row, and numbers from -1 to 1 (a pedal: 0 is released, 1 pressed)."
         )
     return table.astype(np.float32)

@@ -72,6 +72,7 @@ def _into_archive(
     """Write a copy of the agent's archive that drives as the actor does, and return what is to be said of it."""
     from data.errors import UsageError
     from data.store import Store
+    from data.words import number_of
     from hitl.agents.export.sb3 import distill
     from hitl.agents.keeping import kept_settings
     from hitl.agents.opening import file_of, open_agent
@@ -93,7 +94,7 @@ def _into_archive(
         agent = open_agent(wanted, home, *names)
         left = distill(agent, archive, _episodes(store, meta), _along(actor), out, seed)
     return (
-        f"{out.name} is '{archive.name}' with a network that was taught on {left.steps:,} steps to drive as the actor here. "
+        f"{out.name} is '{archive.name}' with a network that was taught on {number_of(left.steps, 'step')} to drive as the actor here. "
         f"On episodes kept back, its actions (-1 to 1) are {left.mean:.3f} off on average, 95 % of them less than "
         f'{left.p95:.3f}, at most {left.most:.2f}. Measure it as any agent: `hitl eval --agent "{out.name}"`.'
     )

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import InputFileError, UsageError
+from data.words import number_of
 from hitl.agents.actions import Continuous
 from hitl.agents.agent import Agent
 from hitl.agents.archives import read_whole, unzipped
@@ -80,7 +81,7 @@ def distill(
     count = sum(len(shown[k]) for k in learned)
     if count < LEAST:
         raise UsageError(
-            f"Only {count} steps of this game are recorded here, and it takes {LEAST} to teach an agent: drive a few "
+            f"Only {number_of(count, 'step')} of this game are recorded here, and it takes {LEAST} to teach an agent: drive a few "
             "episodes first (`hitl play`)."
         )
     student = copy.deepcopy(network.module).requires_grad_(True)
