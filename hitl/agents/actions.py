@@ -120,7 +120,8 @@ class Table:
             fits = index == int(index) and 0 <= index < count
             return None if fits else f"it chooses action {index:g}, and the table of --actions has the rows 0 to {count - 1}."
         if choices != count:
-            return f"it chooses one of {choices} actions, and the table of --actions has {number_of(count, 'row')}: give one for each."
+            rows = number_of(count, "row")
+            return f"it chooses one of {choices} actions, and the table of --actions has {rows}: give one for each."
         return None
 
 

@@ -94,7 +94,7 @@ def _into_archive(
         agent = open_agent(wanted, home, *names)
         left = distill(agent, archive, _episodes(store, meta), _along(actor), out, seed)
     return (
-        f"{out.name} is '{archive.name}' with a network that was taught on {number_of(left.steps, 'step')} to drive as the actor here. "
+        f"{out.name} is '{archive.name}' with a network that was taught on {number_of(left.steps, 'step')} to drive as here. "
         f"On episodes kept back, its actions (-1 to 1) are {left.mean:.3f} off on average, 95 % of them less than "
         f'{left.p95:.3f}, at most {left.most:.2f}. Measure it as any agent: `hitl eval --agent "{out.name}"`.'
     )

@@ -160,7 +160,7 @@ def test_every_flipped_byte_is_taken_or_refused_in_a_sentence(archives, opened, 
         ("a.csv", "torque\nfast\n", r"line 2 holds '\['fast'\]', and not 1 numbers"),
         ("a.json", '{"torque": 1}', "is not a list of rows"),
         ("a.json", '[{"steer": 1}]', r"row 1 has other names, and this session has 1"),
-        ("a.json", "[[NaN]]", "holds 1 rows"),
+        ("a.json", "[[NaN]]", "holds 1 row,"),
         ("a.json", "[[1", "is not valid JSON"),
     ],
 )
