@@ -99,7 +99,8 @@ def read_actions(path: Path, names: Sequence[str]) -> NDArray[np.float32]:
     if not len(table) or np.abs(table).max() > 1.0 or not np.isfinite(table).all():
         held = f"{number_of(len(table), 'row')}, with numbers of up to {_most(table):g}"
         raise InputFileError(
-            f"The table of actions '{path.name}' holds {held}: give at least one row, and numbers from -1 to 1 (a pedal: 0 is released, 1 pressed)."
+            f"The table of actions '{path.name}' holds {held}: give at least one row, and numbers from -1 to 1 (a pedal: 0 is "
+            "released, 1 pressed)."
         )
     return table.astype(np.float32)
 
