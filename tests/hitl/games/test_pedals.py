@@ -186,4 +186,4 @@ def test_an_agent_drives_learns_and_is_evaluated_there(kind, tmp_path, capsys):
     np.testing.assert_allclose([scaled(a) for a in executed[-2 * STEPS :]], Car.given[-2 * STEPS :], rtol=1e-6)
     assert cli.main(["eval", *common, "--episodes", "2"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert f"({learner.updates} updates), 2 episodes on {kind}-v0, mean return" in said
+    assert f"({learner.updates} updates), 2 episodes on ‘{kind}-v0’, mean return" in said

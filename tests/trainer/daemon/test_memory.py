@@ -20,7 +20,7 @@ from trainer.replay.replay import Replay
 )
 def test_a_row_takes_what_it_says(settings: dict[str, object]) -> None:
     table = Replay(140, 2, TrainConfig(**settings)).table  # type: ignore[arg-type]
-    arrays = [table.values, table.next, table.raw, table.driver, table.terminated, table.t]
+    arrays = [table.values, table.next, table.raw, table.driver, table.terminated, table.t, table.progress]
     if table.pixels is not None:
         arrays.append(table.pixels._rows)
     if table.chains is not None:
