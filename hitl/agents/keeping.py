@@ -25,6 +25,7 @@ from hitl.agents.opening import file_of, open_agent
 from hitl.home import Home
 from hitl.settings import AgentSettings
 
+PROGRAMS = (".pt", ".ts")  # TorchScript
 FOLDER, SETTINGS = "agents", "agent.json"
 
 
@@ -72,9 +73,10 @@ def kept_settings(home: Home, identity: Mapping[str, Any]) -> AgentSettings:
         raise InputFileError(f"What is kept of the agent '{shown(identity.get('name'))}' is damaged: name its file with --agent.")
     wanted = filled(AgentSettings(), {k: v for k, v in opened.items() if v is not None}, SettingPlace(SETTINGS, "opened"))
     files = {name: folder / Path(text).name for name in ("use", "actions", "normalize") if (text := getattr(wanted, name))}
-    if not files["use"].is_file():  # a home may come from elsewhere: the program that it names was not typed here
+    # A home may come from elsewhere: a program that it names, or holds, was not typed here.
+    if not files["use"].is_file() or files["use"].suffix.lower() in PROGRAMS:
         raise InputFileError(
-            f"The agent '{shown(identity.get('name'))}' is a program of your own, and is run only where it is named with --agent."
+            f"The agent '{shown(identity.get('name'))}' is a program, and is run only where it is named with --agent."
         )
     named: dict[str, Any] = {name: str(file) for name, file in files.items()}
     return replace(wanted, **named)

@@ -70,6 +70,17 @@ def test_whoever_learns_from_it_can_ask_it_again(pendulum, archives):
         driving_agent(store, pendulum)
 
 
+def test_a_program_in_a_home_is_run_only_where_it_is_named(pendulum):
+    with Store(pendulum.store_path) as store:
+        (identity,) = store.agents().values()
+        kept = folder_of(pendulum, identity) / "agent.json"
+        said = json.loads(kept.read_text())
+        (kept.parent / "theirs.pt").write_bytes(b"")
+        kept.write_text(json.dumps(said | {"opened": said["opened"] | {"use": "theirs.pt"}}))
+        with pytest.raises(InputFileError, match="only where it is named with --agent"):
+            driving_agent(store, pendulum)
+
+
 def test_no_agent_is_known_where_the_homes_own_drove(tmp_path):
     home = Home(tmp_path)
     with SessionSetup(home, SessionOptions()):
