@@ -18,7 +18,7 @@ from hitl.task.reward import Reward
 
 FINISH_M = 2.0  # m before the end of the line at which a lap counts as driven
 WALKING_PACE = 5.0  # m/s
-FALL_M = 3.0  # m below the road at which a car has fallen from it, where heights are known
+FALL_M = 6.0  # m below the road at which a car has fallen from it, where heights are known
 PAY_PER_M = 1 / 3  # our progress reward: a metre is worth the same on a short track and on a long one
 
 

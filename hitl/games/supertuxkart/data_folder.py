@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import metadata, util
 from pathlib import Path
 
 from hitl.home import Home
@@ -23,6 +24,14 @@ class Found:
 
     root: Path
     where: str
+
+
+def engine_version() -> str | None:
+    """Return the version of the engine's package; None where it is not installed. Imports nothing of it."""
+    try:
+        return metadata.version("pysupertuxkart2") if util.find_spec("pystk2") is not None else None
+    except metadata.PackageNotFoundError:
+        return "of an unknown version"
 
 
 def own_folder(home: Home) -> Path:

@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ from data.suggest import did_you_mean
 from hitl.games.base import AT_REST, Start, VehicleState
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.supertuxkart.child import LOG, Child, apart_from_the_players
-from hitl.games.supertuxkart.data_folder import find, own_folder, usable
+from hitl.games.supertuxkart.data_folder import engine_version, find, own_folder, usable
 from hitl.home import Home
 from hitl.road.kart_tracks import KART_TRACKS
 from hitl.road.track import Track, load_track
@@ -163,7 +162,7 @@ def start_engine(track: str, home: Home, program: Sequence[str] | None = None) -
 
 def _data(home: Home) -> Path:
     """Return the folder of the game's data. Raises DeviceError when it, or the engine's package, is missing."""
-    if util.find_spec("pystk2") is None:
+    if engine_version() is None:
         raise DeviceError(f"SuperTuxKart's engine is not installed: {install('supertuxkart')}.")
     found = find(home)
     if found is None:
