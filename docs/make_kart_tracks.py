@@ -20,7 +20,7 @@ TARGET = Path(__file__).parents[1] / "hitl" / "tracks" / f"{GAME}.json"
 
 
 def main_road(road: dict) -> list[list[float]]:
-    """Return the lap of a track: from piece to piece by the first successor, which is the main road; the others are short cuts."""
+    """Return the lap of a track: from piece to piece by the first successor. The others are short cuts."""
     order = [0]
     while (following := road["successors"][order[-1]][0]) != 0:
         order.append(following)

@@ -11,7 +11,7 @@ from hitl.arguments import Parser
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
-    from hitl.games.supertuxkart.fetch import Offer
+    from hitl.games.supertuxkart.fetch import Download
     from hitl.home import Home
 
 
@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
 
 
 def _fetched(home: Home, *, yes: bool) -> bool:
-    """Offer the download, and do it where the player wants it."""
+    """Download the download, and do it where the player wants it."""
     from hitl.games.supertuxkart.fetch import ARCHIVE, PAGE, UNPACKED, look_up, unpack
 
     print("data: not found. An installed game is used where there is one.")
@@ -68,7 +68,7 @@ def _fetched(home: Home, *, yes: bool) -> bool:
     return True
 
 
-def _with_bar(home: Home, offer: Offer) -> Path:
+def _with_bar(home: Home, offer: Download) -> Path:
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
     from hitl.console import console

@@ -30,7 +30,7 @@ def _nodes() -> dict[str, list[list[float]]]:
 
 
 def kart_road(name: str) -> NDArray[np.float64]:
-    """Return the lap of a track, (N, 4): x, y, height and width in m, about one metre apart; the last point is the first again."""
+    """Return the lap of a track, (N, 4): x, y, height and width in m, about one metre apart; it ends at its first point."""
     nodes = np.array(_nodes()[name])
     nodes = np.vstack([nodes, nodes[:1]])
     arc = np.r_[0.0, np.cumsum(np.hypot(*np.diff(nodes[:, :2], axis=0).T))]

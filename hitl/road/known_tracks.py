@@ -10,8 +10,8 @@ from data.store import Store
 from data.tables.roads import Road
 from data.tables.tracks import SeveralTracksError
 from hitl.home import Home
-from hitl.road.line import ReferenceLine
 from hitl.road.kart_tracks import KART_TRACKS
+from hitl.road.line import ReferenceLine
 from hitl.road.track import FILES, Track, load_track, shipped_tracks
 
 

@@ -41,7 +41,7 @@ _MAX_POINTS = 2_000_000
 class Track:
     """A road to drive: its middle line, half its width (m) and its corners.
 
-    Where the road is not everywhere the same, ``half_widths`` and ``heights`` (m) hold a number for each of the line's points, and
+    Where the road is not the same everywhere, ``half_widths`` and ``heights`` (m) hold a number for each point of the line, and
     ``half_width`` is the usual one. ``game``: the only game that has this road; empty for one that is a line and nothing more.
     """
 

@@ -3,10 +3,10 @@
 It is run as a script of its own and imports nothing of hitl; hitl never imports it. One process is one track, because the engine
 crashes when a second race is restarted. What the engine prints goes to stderr, so that the pipe carries answers only.
 
-    engine.py TRACK KART            then, line by line:
-    ["restart", x, y, z, heading, speed]   ->  state
-    ["step", gas, brake, steer, seconds]   ->  state
-    ["road"]                               ->  {"nodes", "width", "successors", "length"}
+``engine.py TRACK KART`` answers "ready" when the track is loaded, and then
+
+- ``["restart", x, y, z, heading, speed]`` and ``["step", gas, brake, steer, seconds]`` with a state;
+- ``["road"]`` with an object: ``nodes``, ``width``, ``successors``, ``length``.
 
 A state is [x, y, z, heading, vx, vy, yaw_rate]: metres, seconds and radians; the road plane is (x, y), z is height, and angles
 grow counter-clockwise. The engine's own axes are left-handed with y up, so its (x, z), seen from above, is this plane.

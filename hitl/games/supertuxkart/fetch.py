@@ -26,7 +26,7 @@ _WAIT_S = 30.0
 
 
 @dataclass(frozen=True)
-class Offer:
+class Download:
     """What can be downloaded. ``size``: bytes; ``sha256``: empty where its makers do not say."""
 
     address: str
@@ -34,19 +34,19 @@ class Offer:
     sha256: str
 
 
-def look_up() -> Offer:
+def look_up() -> Download:
     """Return what the game's makers offer. Raises DeviceError where they cannot be reached."""
     try:
         with urllib.request.urlopen(_request(RELEASE), timeout=_WAIT_S) as answer:
             files = json.load(answer)["assets"]
         (file,) = (f for f in files if f["name"] == ARCHIVE)
         kind, _, digest = (file.get("digest") or "").partition(":")
-        return Offer(file["browser_download_url"], int(file["size"]), digest if kind == "sha256" else "")
+        return Download(file["browser_download_url"], int(file["size"]), digest if kind == "sha256" else "")
     except (OSError, HTTPException, ValueError, LookupError, TypeError, AttributeError) as error:
         raise _failed("github.com cannot be asked for it", error) from error
 
 
-def download(home: Home, offer: Offer, progress: Callable[[int], None]) -> Path:
+def download(home: Home, offer: Download, progress: Callable[[int], None]) -> Path:
     """Download the archive, or the rest of it, and check it. ``progress`` gets the bytes that are there. Raises DeviceError."""
     part = own_folder(home) / f"{ARCHIVE}.part"
     try:
@@ -54,7 +54,7 @@ def download(home: Home, offer: Offer, progress: Callable[[int], None]) -> Path:
         room = shutil.disk_usage(part.parent).free
         if room < offer.size * UNPACKED:
             raise DeviceError(
-                f"There is no room for SuperTuxKart's data: {offer.size * UNPACKED / 1e9:.1f} GB are needed in the home's folder, and "
+                f"There is no room for SuperTuxKart's data: the home's folder needs {offer.size * UNPACKED / 1e9:.1f} GB, and "
                 f"{room / 1e9:.1f} GB are free. Make room, or choose another home with --home."
             )
         have = part.stat().st_size if part.exists() else 0

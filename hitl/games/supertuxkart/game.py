@@ -1,6 +1,6 @@
-"""SuperTuxKart as a game to drive: one kart alone on one of its tracks. The engine runs in a process of its own (`child.py`).
+"""SuperTuxKart as a game to drive: one kart alone on one of its tracks.
 
-Its time is ours. ``advance`` sends the controls and does not wait, ``state`` takes the answer: meanwhile the session thinks, and
+The engine runs in a process of its own (`engine_process.py`). Its time is ours. ``advance`` sends the controls and does not wait, ``state`` takes the answer: meanwhile the session thinks, and
 in real time the answer has long come.
 """
 
@@ -23,8 +23,8 @@ from data.files.paths import private_folder
 from data.suggest import did_you_mean
 from hitl.games.base import AT_REST, Start, VehicleState
 from hitl.games.hang_guard import EnvironmentLost
-from hitl.games.supertuxkart.child import LOG, Child, apart_from_the_players
 from hitl.games.supertuxkart.data_folder import engine_version, find, own_folder, usable
+from hitl.games.supertuxkart.engine_process import LOG, EngineProcess, apart_from_the_players
 from hitl.home import Home
 from hitl.road.kart_tracks import KART_TRACKS
 from hitl.road.track import Track, load_track
@@ -52,14 +52,14 @@ class SuperTuxKartGame:
         """
         self.track, self._home = track, home
         self._program = program
-        self._child: Child | None = None
+        self._child: EngineProcess | None = None
         self._leaving: Callable[[], bool] = lambda: False
         self._action = np.zeros(len(self.action_names), np.float32)
         self._waits = False  # for the answer to the last step
         self._state = AT_REST
         self._open()
 
-    def _open(self) -> Child:
+    def _open(self) -> EngineProcess:
         self._child = child = start_engine(self.track.name, self._home, self._program)
         child.leaving = self._leaving
         self._answer(LOAD_S, "loading the track")
@@ -129,7 +129,7 @@ class SuperTuxKartGame:
             self._time, x, y, z, self._heading, vx, vy, yaw_rate, steer=steer, gas=max(pedal, 0.0), brake=max(-pedal, 0.0)
         )
 
-    def _send(self, child: Child, *request: object) -> None:
+    def _send(self, child: EngineProcess, *request: object) -> None:
         try:
             child.ask(*request)
         except EnvironmentLost:
@@ -151,13 +151,13 @@ class SuperTuxKartGame:
         self._state = replace(self._state, vx=0.0, vy=0.0, yaw_rate=0.0)
 
 
-def start_engine(track: str, home: Home, program: Sequence[str] | None = None) -> Child:
+def start_engine(track: str, home: Home, program: Sequence[str] | None = None) -> EngineProcess:
     """Start the engine with a track; it answers once when the track is loaded. Raises as the game does."""
     data = _data(home) if program is None else home.root
     folder = own_folder(home)
     private_folder(folder)
     env = apart_from_the_players(folder, data)
-    return Child([*(program or (sys.executable, str(ENGINE))), track, KART], env, home.root / LOG)
+    return EngineProcess([*(program or (sys.executable, str(ENGINE))), track, KART], env, home.root / LOG)
 
 
 def _data(home: Home) -> Path:
@@ -178,10 +178,8 @@ def kart_track(name: str) -> Track:
     if name == "default":
         name = TRACK
     if name not in KART_TRACKS:
-        listed = ", ".join(KART_TRACKS)
-        raise DeviceError(
-            f"SuperTuxKart has no track '{shown(os.path.basename(name))}'; its tracks are {listed}.{did_you_mean(name, KART_TRACKS)}"
-        )
+        listed, meant = ", ".join(KART_TRACKS), did_you_mean(name, KART_TRACKS)
+        raise DeviceError(f"SuperTuxKart has no track '{shown(os.path.basename(name))}'; its tracks are {listed}.{meant}")
     return load_track(name)
 
 

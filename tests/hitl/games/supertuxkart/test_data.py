@@ -113,7 +113,7 @@ class Makers(ThreadingHTTPServer):
 
 
 class _Answer(BaseHTTPRequestHandler):
-    def do_GET(self):  # noqa: N802
+    def do_GET(self):
         server = self.server
         server.asked.append((self.path, self.headers.get("Range")))
         content, status = server.content, 200

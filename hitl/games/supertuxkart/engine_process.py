@@ -20,7 +20,7 @@ LOG = "supertuxkart.log"  # in the home: what the engine has printed since it wa
 _NEXT = "its episode is closed, and the next one starts it anew"
 
 
-class Child:
+class EngineProcess:
     """A program that answers each request, one line of JSON each. ``leaving``: asked while an answer is waited for.
 
     Requests are answered in their order, and a request may be sent before the answer to the last one was taken.
@@ -32,7 +32,13 @@ class Child:
         try:
             with log.open("wb") as printed:
                 self._process = subprocess.Popen(
-                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=printed, env=dict(env), cwd=log.parent, **apart()
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=printed,
+                    env=dict(env),
+                    cwd=log.parent,
+                    **apart(),
                 )
         except OSError as error:
             raise EnvironmentLost(f"SuperTuxKart cannot be started: {error.strerror or error}.") from error
@@ -71,7 +77,7 @@ class Child:
             return json.loads(line)
         except ValueError as error:
             self.close(wait_s=0.0)
-            raise EnvironmentLost(f"SuperTuxKart's program answered something that is no JSON, so it was ended; {_NEXT}.") from error
+            raise EnvironmentLost(f"SuperTuxKart's program answered what is no JSON, so it was ended; {_NEXT}.") from error
 
     def close(self, wait_s: float = 2.0) -> None:
         """Let the program end, and end it when it takes longer than ``wait_s`` (s)."""
