@@ -49,8 +49,8 @@ class Track:
     line: ReferenceLine
     half_width: float
     corners: tuple[Corner, ...] = field(default=())
-    half_widths: NDArray[np.float64] | None = None
-    heights: NDArray[np.float64] | None = None
+    half_widths: NDArray[np.float64] | None = field(default=None, compare=False)
+    heights: NDArray[np.float64] | None = field(default=None, compare=False)
     game: str = ""
 
     def half_width_at(self, s: float) -> float:

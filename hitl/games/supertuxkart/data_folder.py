@@ -83,7 +83,7 @@ def _mark(root: Path) -> str | None:
 def _places(home: Home) -> Iterator[tuple[Path, str]]:
     """Yield the folders whose ``data/`` may hold the game's, and what each is."""
     if named := os.environ.get("SUPERTUXKART_DATADIR"):
-        yield Path(named), "the folder that SUPERTUXKART_DATADIR names"
+        yield Path(named).absolute(), "the folder that SUPERTUXKART_DATADIR names"
     yield fetched_folder(home), "hitl's own copy"
     yield _package_cache() / ENGINE, "the copy of the package pysupertuxkart2"
     for root in _installed():

@@ -114,7 +114,7 @@ def apart_from_the_players(folder: Path, data: Path) -> dict[str, str]:
     kept = {name: str(folder / part) for name, part in _OWN.items()}
     for path in kept.values():
         os.makedirs(path, exist_ok=True)
-    return {**os.environ, **kept, "SUPERTUXKART_DATADIR": str(data), "PYTHONIOENCODING": "utf-8:backslashreplace"}
+    return {**os.environ, **kept, "SUPERTUXKART_DATADIR": str(data), "PYTHONSAFEPATH": "1"}
 
 
 _OWN = {

@@ -1,7 +1,7 @@
 """SuperTuxKart as a game to drive: one kart alone on one of its tracks.
 
-The engine runs in a process of its own (`engine_process.py`). Its time is ours. ``advance`` sends the controls and does not wait, ``state`` takes the answer: meanwhile the session thinks, and
-in real time the answer has long come.
+The engine runs in a process of its own (`engine_process.py`). Its time is ours. ``advance`` sends the controls and does not wait,
+``state`` takes the answer: meanwhile the session thinks, and in real time the answer has long come.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from hitl.games.supertuxkart import game as kart
 from hitl.games.supertuxkart.game import SuperTuxKartGame
 from hitl.home import Home
 from hitl.road.track import load_track
+from hitl.screens.stored_scene import stored_scene
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from tests.support.places import ROOT
@@ -156,6 +157,8 @@ def test_a_session_goes_on_after_a_crash(tmp_path, stand_in):
     assert any("crashed" in text for text in told)
     with Store(tmp_path / "store.sqlite") as store:
         assert [e.reason for e in store.episodes("fortmagma", closed=False)] == ["env_lost", driven.reason]
+        scene = stored_scene(store)  # what review, corners, report and the pages show
+    assert (scene.track, scene.length, scene.corners) == ("fortmagma", FORTMAGMA.line.length, FORTMAGMA.corners)
 
 
 def test_a_player_who_wants_to_leave_does_not_wait_for_a_hung_engine(opened, monkeypatch):
