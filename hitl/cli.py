@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "worker": ("hitl.commands.worker", "a live session for a trainer on another machine"),
     "doctor": ("hitl.commands.doctor", "what a session needs on this machine, and what is missing"),
     "completion": ("hitl.commands.completion", "the Tab key for your shell: commands, options and their values"),
+    "supertuxkart": ("hitl.commands.supertuxkart", "where SuperTuxKart's tracks and karts are, and how to get them"),
     "stall": ("hitl.commands.stall", "train an agent from nothing until it stalls at a corner"),
 }
 

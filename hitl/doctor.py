@@ -56,6 +56,7 @@ def examine(home: Home, env: str = "box2d") -> list[Check]:
         "telemetry": lambda: _telemetry(home, env),
         "line": lambda: _line(home, env),
         "tmrl": lambda: _tmrl(home, env),
+        "SuperTuxKart": lambda: _supertuxkart(home, env),
         "window": _window,
         "store": lambda: _store(home),
         "disk": lambda: _disk(home),
@@ -234,6 +235,22 @@ def _tmrl(home: Home, env: str) -> Seen:
     except HitlError as error:
         return needed, f"{version}, but {str(error)[0].lower()}{str(error)[1:]}".rstrip(".")
     return OK, f"{version}, its config.json can be read"
+
+
+def _supertuxkart(home: Home, env: str) -> Seen:
+    from hitl.games.supertuxkart.data_folder import engine_version, find
+
+    needed = BAD if env == "supertuxkart" else NOTE
+    version, found = engine_version(), find(home)
+    if version is None:
+        return needed, "not installed", f"only for --env supertuxkart: {install('supertuxkart')}"
+    if found is None:
+        return needed, f"{version}, but its tracks and karts are missing", "type `hitl supertuxkart`"
+    if env == "supertuxkart":
+        from hitl.games.supertuxkart.game import SuperTuxKartGame, kart_track
+
+        SuperTuxKartGame(kart_track("default"), home.create()).close()
+    return OK, f"{version}, with the data of {found.where}{', a race can be loaded' if needed == BAD else ''}"
 
 
 def _window() -> Seen:

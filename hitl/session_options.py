@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hitl import arbiter
+from hitl.games.registry import spelt_out
 from hitl.settings import HelpSettings
 from hitl.task.driving_task import TaskSettings
 
@@ -24,3 +25,8 @@ class SessionOptions:
     only_corner: str = ""  # the one corner at which the wheel may be taken
     greedy_every: int = 2  # every second, third, … drive is without noise; 0: none
     show: bool = False  # an environment with a window of its own opens it
+
+    def __post_init__(self) -> None:
+        env, track = spelt_out(self.env, self.track)
+        object.__setattr__(self, "env", env)
+        object.__setattr__(self, "track", track)

@@ -31,6 +31,7 @@ from data.files.validation import OneOf, SettingPlace, checked, filled
 from data.reward import RewardSettings
 from data.suggest import did_you_mean
 from hitl.arbiter import GatingSettings
+from hitl.games.registry import spelt_out
 from hitl.home import Home
 from hitl.pads import PADS
 from hitl.task.driving_task import TaskSettings
@@ -68,9 +69,14 @@ class HelpSettings:
 class PlaySettings:
     """What `hitl play`, `hitl worker` and `hitl eval` drive."""
 
-    env: str = "box2d"  # box2d, trackmania, tmrl, or gym:ID for any of Gymnasium's
+    env: str = "box2d"  # box2d, trackmania, tmrl, supertuxkart, or gym:ID for any of Gymnasium's
     track: str = "default"  # a shipped track's name or a file
     greedy_every: Annotated[int, Meta(ge=0, le=10_000)] = 2  # every Nth drive is without noise (on a road, unless set); 0: none
+
+    def __post_init__(self) -> None:
+        env, track = spelt_out(self.env, self.track)
+        object.__setattr__(self, "env", env)
+        object.__setattr__(self, "track", track)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hitl.arguments import SEED_MOST, Parser, add_agent, add_env, agent_given, amount, whole
+from hitl.games.registry import SHOWN_FROM_ABOVE
 from hitl.home import add_home, has_settings, home_path
 from hitl.pads import PADS
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from hitl.screens.empty_home import Choice
     from hitl.screens.session_screen import SessionScreen
     from hitl.session.setup import SessionSetup
-    from hitl.settings import Settings
+    from hitl.settings import PlaySettings, Settings
     from takeover_ui.window.window import Window
 
 
@@ -93,7 +94,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
     home = home_path(args)
     settings = _settings(home, args)
     play = settings.play
-    own_game = play.env == "box2d"  # any other game has a window of its own, over which ours floats
+    own_game = play.env in SHOWN_FROM_ABOVE  # any other game has a window of its own, over which ours floats
     stopping = _stop_on_signal()
     with contextlib.ExitStack() as stack:
         window = watch = None
@@ -114,7 +115,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
 
         policy = beside_policy(settings.agent, home, seed=args.seed) if not args.checkpoint else None
         asks = own_game and not trains_elsewhere and policy is None
-        choice = _choice(args, home, play.track, window) if asks else "drive"
+        choice = _choice(args, home, play, window) if asks else "drive"
         if choice == "leave":
             print("Nothing was driven.")
             return 0
@@ -184,14 +185,14 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
     return 0
 
 
-def _choice(args: argparse.Namespace, home: Home, track: str, window: Window | None) -> Choice:
+def _choice(args: argparse.Namespace, home: Home, play: PlaySettings, window: Window | None) -> Choice:
     """Return what the player wants in a home in which nothing has been learned; ``drive`` where that is clear already."""
     from hitl.screens.empty_home import nothing_learned, offer
 
     said = args.lap or args.practice or args.episodes or args.checkpoint or args.pad in ("none", "scripted")
     if window is None or said or not nothing_learned(home):
         return "drive"
-    choice = offer(window, agent=track == "default" and not home.store_path.exists())
+    choice = offer(window, agent=(play.env, play.track) == ("box2d", "default") and not home.store_path.exists())
     if choice == "agent":
         from hitl.demo.shipped import open_shipped
 

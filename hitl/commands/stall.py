@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from data.words import number_of
-from hitl.arguments import SEED_MOST, Parser, whole
+from hitl.arguments import SEED_MOST, Parser, add_env, whole
 from hitl.home import add_home, home_path
 
 
@@ -18,6 +18,7 @@ def main(argv: list[str]) -> int:
         "The agent that ships with the program was made by: hitl stall --home DIR --in-a-row 5 --ship hitl/stalled",
     )
     add_home(parser)
+    add_env(parser)
     parser.add_argument("--track", default="default", help="a shipped track's name or a file")
     parser.add_argument("--seed", type=whole(0, SEED_MOST), default=0, help="of all that is random (default: 0)")
     parser.add_argument("--steps", type=whole(1), default=20_000, metavar="N", help="give up after N agent steps")
@@ -44,7 +45,7 @@ def main(argv: list[str]) -> int:
             )
 
     result = stall.train_until_stalled(
-        home, args.track, seed=args.seed, max_steps=args.steps, in_a_row=args.in_a_row, report=report
+        home, args.track, env=args.env or "box2d", seed=args.seed, max_steps=args.steps, in_a_row=args.in_a_row, report=report
     )
     if args.ship and result.corner is not None:
         from hitl.demo.shipped import ship

@@ -20,6 +20,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
 
     from data.store import Store
+    from hitl.road.kart_tracks import KART_TRACKS
     from hitl.road.track import load_track, shipped_tracks
 
     path = home_path(args).store_path
@@ -43,6 +44,7 @@ def main(argv: list[str]) -> int:
     out = console()
     out.print(shown)
     out.print("`hitl play --track NAME` drives one of these, `hitl play --track FILE` one of your own.", style="dim")
+    out.print(f"`hitl play --env stk:NAME` drives one of SuperTuxKart's: {', '.join(KART_TRACKS)}.", style="dim")
     return 0
 
 

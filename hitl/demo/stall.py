@@ -102,6 +102,7 @@ def train_until_stalled(
     home: Home,
     track: str = "default",
     *,
+    env: str = "box2d",
     seed: int = 0,
     max_steps: int = 20_000,
     in_a_row: int = IN_A_ROW,
@@ -115,7 +116,7 @@ def train_until_stalled(
     from trainer.presets import PRESETS
 
     config = replace(PRESETS["hitl"], **{**RECIPE, **(settings or {})}, seed=seed)
-    options = SessionOptions(track=track, kind="stall", seed=seed, greedy_every=0)
+    options = SessionOptions(env, track, kind="stall", seed=seed, greedy_every=0)
     with Lockstep(home, options, config, human=lambda t: ScriptedHuman(ScriptedDriver(t, seed=seed), None)) as run:
         rig = run.rig
         results: list[list[EpisodeResult]] = []

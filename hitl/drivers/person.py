@@ -167,7 +167,7 @@ class Person:
         steps = round(seconds / self._dt)
         if steps <= 0:
             return state, place
-        skill, dt = self.traits.driving, self._dt
+        skill, dt = self._intent.skill, self._dt
         hands = [*list(self._done)[max(0, len(self._done) - back) :], *[(float(self._aim[0]), float(self._aim[1]))] * steps]
         x, y, heading, vx, vy = state.x, state.y, state.heading, state.vx, state.vy
         yaw_rate, wheels = state.yaw_rate, state.steer

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,12 +39,32 @@ class Skill:
     brake: float = 0.25  # and too fast
 
 
+CAR = Skill()
+CARS = {"supertuxkart": Skill(corner_grip=12.0, braking=8.0, top_speed=22.0, wheelbase=1.0, full_lock=0.2)}
+"""How the driver that ``CAR`` is of the embedded car drives in other games (``Track.game``)."""
+
+
+def in_car_of(track: Track, skill: Skill) -> Skill:
+    """Return the same skill in the car of the track's game: as near to that car's limits as it is to the embedded one's."""
+    car = CARS.get(track.game)
+    if car is None:
+        return skill
+    return replace(
+        skill,
+        corner_grip=skill.corner_grip * car.corner_grip / CAR.corner_grip,
+        braking=skill.braking * car.braking / CAR.braking,
+        top_speed=skill.top_speed * car.top_speed / CAR.top_speed,
+        wheelbase=car.wheelbase,
+        full_lock=car.full_lock,
+    )
+
+
 class ScriptedDriver:
     """Drives one track. ``begin`` starts a stint with a line of its own; ``act`` gives (gas_brake, steer)."""
 
     def __init__(self, track: Track, skill: Skill | None = None, seed: int = 0, hz: float = 20.0) -> None:
-        self.track, self.skill = track, skill or Skill()
-        skill = self.skill
+        self.track = track
+        self.skill = skill = in_car_of(track, skill or CAR)
         self._profile = speed_profile(track, top=skill.top_speed, braking=skill.braking, grip=skill.corner_grip)
         self._rng = np.random.default_rng(seed)
         self.keep_time(hz)
@@ -63,7 +83,7 @@ class ScriptedDriver:
 
     def _line_offset(self, s: float) -> float:
         wave = sum(math.sin(2 * math.pi * s / length + phase) for length, phase in self._waves)
-        limit = max(0.0, self.track.half_width - 2.5)
+        limit = max(0.0, self.track.half_width_at(s) - 2.5)
         return min(max(self.skill.wander_m * wave * math.sqrt(2 / 3), -limit), limit)
 
     def see(self, state: VehicleState, place: Place) -> None:
@@ -98,7 +118,7 @@ class ScriptedDriver:
         index = min(int(ahead / line.spacing), len(self._profile) - 1)
         allowed = self._profile[index] * self._pace
         away = state.vy * math.cos(place.heading) - state.vx * math.sin(place.heading)
-        if abs(place.offset + 0.4 * away) > 0.7 * self.track.half_width:
+        if abs(place.offset + 0.4 * away) > 0.7 * self.track.half_width_at(place.s):
             allowed = min(allowed, 9.0)  # near the edge and on the way out: slow down first
         pedal = (skill.gas if speed < allowed else skill.brake) * (allowed - speed)
         return np.array([min(max(pedal, -1.0), 1.0), min(max(steer, -1.0), 1.0)], dtype=np.float32)
@@ -175,5 +195,5 @@ class TakeoverRule:
         sideways = state.vy * math.cos(place.heading) - state.vx * math.sin(place.heading)
         bending = speed * (state.yaw_rate - speed * float(line.curvatures[index]))
         drift = sideways * t + bending * t * t / 2
-        edge = self.track.half_width
+        edge = self.track.half_width_at(place.s)
         return abs(place.offset + drift) > edge and (abs(place.offset) > edge / 3 or abs(drift) > edge)

@@ -82,6 +82,8 @@ def box2d_world(options: SessionOptions, home: Home) -> World:
     from hitl.games.box2d import Box2DGame
 
     track = drivable(home, options.track)
+    if track.game:
+        raise DeviceError(f"The track '{shown(track.name)}' is one of another game: add --env {track.game}.")
     return driven(Box2DGame(track), track, options, home)
 
 

@@ -10,6 +10,7 @@ GAMES: dict[str, str] = Additions(
         "box2d": "hitl.games.open_game:box2d_world",
         "trackmania": "hitl.games.open_game:trackmania_world",
         "tmrl": "hitl.games.open_game:tmrl_world",
+        "supertuxkart": "hitl.games.supertuxkart.game:supertuxkart_world",
         "gym": "hitl.games.open_game:gym_world",
     },
     code_of,
@@ -25,6 +26,10 @@ COPIES: dict[str, str] = {"box2d": "hitl.games.box2d:Box2DGame"}
 """The games of which several can be driven at once, beside the session: a class or function that makes one for a track."""
 
 
+SHOWN_FROM_ABOVE = ("box2d", "supertuxkart")
+"""The games that have no window of their own here: ours shows them from above."""
+
+
 def single_words() -> list[str]:
     """Return the words that mean a game by themselves."""
     return [word for word in GAMES if word != "gym"]
@@ -32,4 +37,10 @@ def single_words() -> list[str]:
 
 def env_words() -> str:
     """Return what may stand behind ``--env``, for people."""
-    return f"{', '.join(single_words())}, or gym:ID for any of Gymnasium's"
+    return f"{', '.join(single_words())} (stk:TRACK for short), or gym:ID for any of Gymnasium's"
+
+
+def spelt_out(env: str, track: str) -> tuple[str, str]:
+    """Return the environment and the track that are meant: ``stk:TRACK`` is short for both."""
+    word, colon, named = env.partition(":")
+    return ("supertuxkart", named) if word == "stk" and colon and named else (env, track)

@@ -12,6 +12,7 @@ from data.tables.roads import Road
 from data.tables.tracks import SeveralTracksError
 from hitl.home import Home
 from hitl.road.corner_mining import same_stretch
+from hitl.road.kart_tracks import KART_TRACKS
 from hitl.road.line import ReferenceLine
 from hitl.road.track import FILES, Track, load_track, shipped_tracks
 
@@ -25,7 +26,7 @@ def file_under(store: Store, track: Track) -> tuple[Track, str, list[str]]:
     """Return the track with the name that the store files it under, its digest there, and what the player must be told."""
     road = road_of(track)
     shipped = track.name in shipped_tracks()
-    built_in = shipped and road.same(road_of(load_track(track.name)))
+    built_in = (shipped or track.name in KART_TRACKS) and road.same(road_of(load_track(track.name)))
     label, said = store.enter_track(track.name, road, built_in=built_in, reserved=shipped and not built_in)
     (row,) = store.known_tracks(label)
     return replace(track, name=label), row.digest, said
@@ -85,7 +86,7 @@ def stored_track(store: Store, label: str) -> Track:
     row = next(iter(store.known_tracks(label)), None)
     if row is None or row.road is None:
         return load_track(label)
-    if row.name in shipped_tracks():
+    if row.name in (*shipped_tracks(), *KART_TRACKS):
         built_in = load_track(row.name)
         if row.road.same(road_of(built_in)):
             return replace(built_in, name=label)

@@ -28,6 +28,7 @@ from data.records import Corner
 from data.suggest import did_you_mean
 from data.words import number_of
 from hitl.road.corners import corner_called, corners_from_curvature
+from hitl.road.kart_tracks import GAME, KART_TRACKS, kart_road
 from hitl.road.line import MOST_FAR, MOST_LENGTH, ReferenceLine
 
 DEFAULT_WIDTH = 16.0  # m, for formats that carry no width: TrackMania's usual road
@@ -38,12 +39,32 @@ _MAX_POINTS = 2_000_000
 
 @dataclass(frozen=True)
 class Track:
-    """A road to drive: its middle line, half its width (m) and its corners."""
+    """A road to drive: its middle line, half its width (m) and its corners.
+
+    Where the road is not the same everywhere, ``half_widths`` and ``heights`` (m) hold a number for each point of the line, and
+    ``half_width`` is the usual one. ``game``: the only game that has this road; empty for one that is a line and nothing more.
+    """
 
     name: str
     line: ReferenceLine
     half_width: float
     corners: tuple[Corner, ...] = field(default=())
+    half_widths: NDArray[np.float64] | None = field(default=None, compare=False)
+    heights: NDArray[np.float64] | None = field(default=None, compare=False)
+    game: str = ""
+
+    def half_width_at(self, s: float) -> float:
+        """Return half the road's width (m) at ``s`` metres along the line."""
+        return self.half_width if self.half_widths is None else self._at(s, self.half_widths)
+
+    def height_at(self, s: float) -> float:
+        """Return the road's height (m) at ``s`` metres along the line; 0 where it is not known."""
+        return 0.0 if self.heights is None else self._at(s, self.heights)
+
+    def _at(self, s: float, values: NDArray[np.float64]) -> float:
+        index = min(max(s / self.line.spacing, 0.0), len(values) - 1.000001)
+        low = int(index)
+        return float(values[low] + (index - low) * (values[low + 1] - values[low]))
 
     def corner(self, name: str) -> Corner:
         """Return the corner of that name. Raises UsageError."""
@@ -51,13 +72,13 @@ class Track:
 
 
 def shipped_tracks() -> tuple[str, ...]:
-    """Return the names of the tracks that come with the program."""
+    """Return the names of the tracks that come with the program and need no other game."""
     folder = resources.files("hitl") / "tracks"
     return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml")))
 
 
 def load_track(name_or_path: str | Path) -> Track:
-    """Read a shipped track by name, or a file by its ending (.toml, .csv, .pkl).
+    """Read a shipped track or one of SuperTuxKart's by name, or a file by its ending (.toml, .csv, .pkl).
 
     Raises:
         InputFileError: it is missing, of another kind, or not a road that can be driven.
@@ -66,6 +87,8 @@ def load_track(name_or_path: str | Path) -> Track:
     if text in shipped_tracks():
         shipped = resources.files("hitl") / "tracks" / f"{text}.toml"
         return _from_table(parse_toml(shipped.read_text(encoding="utf-8"), shipped.name), text)
+    if text in KART_TRACKS:
+        return _from_road(text)
     path = user_path(name_or_path)
     if not path.is_file():
         if path.is_dir():
@@ -73,8 +96,8 @@ def load_track(name_or_path: str | Path) -> Track:
         if len(path.parts) > 1 or path.suffix.lower() in FILES:
             raise InputFileError(f"There is no file '{shown(text)}': check the path.")
         raise InputFileError(
-            f"There is no track '{shown(path.name)}'. Give one of the shipped names ({', '.join(shipped_tracks())}) "
-            f"or a .toml, .csv or .pkl file.{did_you_mean(text, shipped_tracks())}"
+            f"There is no track '{shown(path.name)}'. Give one of the shipped names ({', '.join(shipped_tracks())}), "
+            f"one of SuperTuxKart's, or a .toml, .csv or .pkl file.{did_you_mean(text, (*shipped_tracks(), *KART_TRACKS))}"
         )
     reader = FILES.get(path.suffix.lower())
     if reader is None:
@@ -96,6 +119,17 @@ def _build(name: str, points: Any, width: float, corners: tuple[Corner, ...] | N
         size = f"{line.length:.4g} m long, of {number_of(len(points), 'point')}"
         raise InputFileError(f"Track '{shown(name)}' is {size}; 20 m to 100 km can be driven.")
     return Track(name, line, float(width) / 2, corners_from_curvature(line) if corners is None else corners)
+
+
+def _from_road(name: str) -> Track:
+    """Return a track of SuperTuxKart's."""
+    road = kart_road(name)
+    line = ReferenceLine(road[:, :2])
+    arc = np.r_[0.0, np.cumsum(np.hypot(*np.diff(road[:, :2], axis=0).T))]
+    at = np.arange(len(line.points)) * line.spacing
+    heights, half_widths = (np.interp(at, arc, column) for column in (road[:, 2], road[:, 3] / 2))
+    usual = float(np.median(half_widths))
+    return Track(name, line, usual, corners_from_curvature(line), half_widths, heights, GAME)
 
 
 def _from_table(table: dict[str, Any], stem: str, folder: Path | None = None) -> Track:

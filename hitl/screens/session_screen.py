@@ -149,7 +149,7 @@ class SessionScreen:
                 velocity=(state.vx, state.vy),
                 yaw_rate=state.yaw_rate,
                 wheel_angle=-state.steer * FULL_LOCK,
-                on_road=abs(tick.info["place"].offset) <= self._scene.half_width,
+                on_road=abs(tick.info["place"].offset) <= self._rig.track.half_width_at(progress),
                 next_corner=name,
                 countdown=seconds,
                 help_wanted=tick.offer == "asked-for",

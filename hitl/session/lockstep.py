@@ -14,6 +14,7 @@ from data.reading.follow import Follower
 from data.store import Store
 from hitl.drivers.human import HumanSide
 from hitl.drivers.policy import NetworkPolicy
+from hitl.games.registry import COPIES
 from hitl.home import Home
 from hitl.protocols import FrozenAgent
 from hitl.road.track import Track
@@ -53,8 +54,8 @@ class Lockstep:
 
     ``init``: a checkpoint file to begin from (weights and optimisers, but not its random numbers). ``make_learner`` and
     ``make_replay``: called with the sizes of observation and action and the configuration, for a learner of your own (of the
-    same shape) or another way to draw than ``Replay``. ``proves``: new weights must pass a trial, as with ``hitl train``.
-    ``frozen``: an agent that drives where the human never helped (``config.frozen_agent``).
+    same shape) or another way to draw than ``Replay``. ``proves``: new weights must pass a trial, as with ``hitl train``, in
+    a game that has copies. ``frozen``: an agent that drives where the human never helped (``config.frozen_agent``).
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Lockstep:
         c = self.config
         self.budget = UpdateBudget(c.utd, c.warmup_steps, lap_utd=c.lap_utd)
         self.proving = Proving(self.learner)
+        proves &= options.env in COPIES
         self._solo = SoloDrives(self.rig.track, settings=self.rig.task.settings) if proves else None
         self.proving.use(self._solo.lap_share if self._solo is not None else None)
         self._generator = torch.Generator().manual_seed(config.seed)

@@ -18,6 +18,7 @@ from hitl.task.reward import Reward
 
 FINISH_M = 2.0  # m before the end of the line at which a lap counts as driven
 WALKING_PACE = 5.0  # m/s
+FALL_M = 6.0  # m below the road at which a car has fallen from it, where heights are known
 PAY_PER_M = 1 / 3  # our progress reward: a metre is worth the same on a short track and on a long one
 
 
@@ -43,7 +44,7 @@ class DrivingTask:
         reward = given if isinstance(given, RewardSettings) else replace(ours, **given)  # type: ignore[arg-type]
         self.max_steps = round((self.settings.max_seconds or 10 + length / WALKING_PACE) * self.settings.hz)
         self.reward = Reward(track.line.length, reward, self.settings.hz)
-        self.observer = Observer(track.line, track.half_width, self.settings.observation)
+        self.observer = Observer(track.line, track.half_width_at, self.settings.observation)
 
     def names(self, actions: Sequence[str]) -> tuple[str, ...]:
         """Return the names of all that a session's observation holds: what is seen, and the action about to act."""
@@ -63,8 +64,16 @@ class DrivingTask:
         over = self.place.s >= line.length - FINISH_M
         finished = state.finished or (over and self._before_finish)  # a car put down behind the finish has driven nothing
         self._before_finish |= not over
-        reward, reason = self.reward.step(self._along(state), abs(self.place.offset), state.speed * 3.6, finished)
+        reward, reason = self.reward.step(self._along(state), self._off(state), state.speed * 3.6, finished)
         return self.observer(state, self.place), reward, reason is not None, self._info(state, reason)
+
+    def _off(self, state: VehicleState) -> float:
+        """Return the distance to the line (m), on a road as wide as is usual there; after a fall it is off any road."""
+        track, s = self.track, self.place.s
+        off = abs(self.place.offset) * track.half_width / track.half_width_at(s)
+        if track.heights is not None and state.z < track.height_at(s) - FALL_M:
+            return max(off, 2.01 * self.reward.settings.max_stray)
+        return off
 
     def _along(self, state: VehicleState) -> float:
         """Return the progress (m), below 0 on the way to a line that begins ahead of the start."""

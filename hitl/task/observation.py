@@ -7,6 +7,7 @@ is too late to slow down. Everything is scaled to the order of one and nothing i
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -46,8 +47,11 @@ _CAR = (
 class Observer:
     """Turns a state and its place on the line into a float32 vector; ``names`` tells what each number is."""
 
-    def __init__(self, line: ReferenceLine, half_width: float, settings: ObservationSettings | None = None) -> None:
-        self.line, self.half_width = line, half_width
+    def __init__(
+        self, line: ReferenceLine, half_width_at: Callable[[float], float], settings: ObservationSettings | None = None
+    ) -> None:
+        """``half_width_at``: half the road's width (m) at a place (m) along the line."""
+        self.line, self.half_width_at = line, half_width_at
         self.settings = settings or ObservationSettings()
         # Finer near the car: steering needs the next metres, braking only the shape of what comes.
         share = np.arange(1, self.settings.points + 1) / self.settings.points
@@ -74,7 +78,7 @@ class Observer:
             state.steer,
             state.gas,
             state.brake,
-            place.offset / self.half_width,
+            place.offset / self.half_width_at(place.s),
             math.sin(error),
             math.cos(error),
             min(line.length - place.s, settings.horizon_m) / settings.horizon_m,

@@ -179,7 +179,7 @@ def meant(command: str, found: argparse.Namespace) -> argparse.Namespace | str:
     known = {"preset": tuple(PRESETS), "env": single_words()}
     for name, choices in known.items():
         value = values.get(name)
-        if not value or HOLE in value or value.isupper() or value in choices or value.startswith("gym:"):
+        if not value or HOLE in value or value.isupper() or value in choices or value.startswith(("gym:", "stk:")):
             continue
         return f"--{name} {value} is none of {', '.join(choices)}"
     for wish in values.get("set") or ():

@@ -17,6 +17,7 @@ from hitl.screens import empty_home
 from hitl.screens.empty_home import drive_first_laps, nothing_learned, offer
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
+from hitl.settings import PlaySettings
 from takeover_ui.language import ENGLISH
 from takeover_ui.view import Card
 from takeover_ui.window.options import WindowOptions
@@ -65,7 +66,7 @@ def test_an_empty_home_is_asked_about_once(tmp_path: Path) -> None:
     assert nothing_learned(home)
 
     def choice(window: Any, *words: str) -> str:
-        return _choice(command_line().parse_args(list(words)), home, "default", window)
+        return _choice(command_line().parse_args(list(words)), home, PlaySettings(), window)
 
     for words in (["--lap"], ["--pad", "none"], ["--episodes", "3"]):
         assert choice(Window("1"), *words) == "drive", "what to do is clear"

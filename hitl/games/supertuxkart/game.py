@@ -1,0 +1,192 @@
+"""SuperTuxKart as a game to drive: one kart alone on one of its tracks.
+
+The engine runs in a process of its own (`engine_process.py`). Its time is ours. ``advance`` sends the controls and does not wait,
+``state`` takes the answer: meanwhile the session thinks, and in real time the answer has long come.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.errors import DeviceError, shown
+from data.extras import install
+from data.files.paths import private_folder
+from data.suggest import did_you_mean
+from hitl.games.base import AT_REST, Start, VehicleState
+from hitl.games.hang_guard import EnvironmentLost
+from hitl.games.supertuxkart.data_folder import engine_version, find, own_folder, usable
+from hitl.games.supertuxkart.engine_process import LOG, EngineProcess, apart_from_the_players
+from hitl.home import Home
+from hitl.road.kart_tracks import KART_TRACKS
+from hitl.road.track import Track, load_track
+
+if TYPE_CHECKING:
+    from hitl.games.world import World
+    from hitl.session_options import SessionOptions
+
+TRACK = "fortmagma"  # what is driven where no track is named
+KART = "tux"  # of the middle class, and in every copy of the game
+BRAKES_FROM = 0.3  # share of the pedal from which the brake acts: the game knows no half
+LOAD_S, RESTART_S, STEP_S = 60.0, 20.0, 5.0  # s that loading a track, beginning an episode and one step may take
+ENGINE = Path(__file__).with_name("engine.py")
+
+
+class SuperTuxKartGame:
+    """One kart on one track. Deterministic: the same start and the same actions give the same run, in a new process, too."""
+
+    action_names: tuple[str, ...] = ("gas_brake", "steer")
+
+    def __init__(self, track: Track, home: Home, program: Sequence[str] | None = None) -> None:
+        """Load the track. ``program``: the engine's command line, without track and kart.
+
+        Raises DeviceError when package or data are missing, EnvironmentLost when the engine fails.
+        """
+        self.track, self._home = track, home
+        self._program = program
+        self._child: EngineProcess | None = None
+        self._leaving: Callable[[], bool] = lambda: False
+        self._action = np.zeros(len(self.action_names), np.float32)
+        self._waits = False  # for the answer to the last step
+        self._state = AT_REST
+        self._open()
+
+    def _open(self) -> EngineProcess:
+        self._child = child = start_engine(self.track.name, self._home, self._program)
+        child.leaving = self._leaving
+        self._answer(LOAD_S, "loading the track")
+        return child
+
+    def heed(self, leaving: Callable[[], bool]) -> None:
+        """Ask, while the engine is waited for, whether the player wants to leave."""
+        self._leaving = leaving
+        if self._child is not None:
+            self._child.leaving = leaving
+
+    def restart(self, start: Start) -> None:
+        """Put the kart at the start, with about its speed; one that slides or turns cannot be had. A lost engine starts anew."""
+        child = self._child or self._open()
+        if self._waits:  # for a step whose result nobody wants any more
+            self._take()
+        x, y, heading = self.track.line.at(start.s)
+        x -= math.sin(heading) * start.offset
+        y += math.cos(heading) * start.offset
+        self._action[:] = 0.0
+        self._send(child, "restart", x, y, self.track.height_at(start.s), heading + start.turn, start.speed)
+        self._time, self._heading = 0.0, heading + start.turn
+        self._note(self._answer(RESTART_S, "the beginning of an episode"))
+
+    def send(self, action: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Take (gas_brake, steer), each in [-1, 1]. Returns what they were set to: the brake is either on or off."""
+        if self._waits:
+            self._take()  # the step before was driven with the action before
+        pedal, steer = float(action[0]), float(action[1])
+        self._action = np.array([pedal if pedal >= 0.0 else -float(pedal <= -BRAKES_FROM), steer], np.float32)
+        return self._action if -1.0 < pedal < 0.0 else None
+
+    def release(self) -> None:
+        """Let go of the pedals and straighten the wheel."""
+        self._action = np.zeros(len(self.action_names), np.float32)
+
+    def advance(self, dt: float) -> None:
+        """Let ``dt`` seconds pass; ``state`` waits until they have."""
+        if self._child is None:
+            raise EnvironmentLost("SuperTuxKart is not running; the next episode starts it anew.")
+        pedal, steer = (float(v) for v in self._action)
+        self._send(self._child, "step", max(pedal, 0.0), pedal < 0.0, steer, dt)
+        self._time += dt
+        self._waits = True
+
+    def state(self) -> VehicleState:
+        """Return the kart as it is after the time that has passed."""
+        if self._waits:
+            self._take()
+        return self._state
+
+    def close(self) -> None:
+        """End the engine."""
+        child, self._child, self._waits = self._child, None, False
+        if child is not None:
+            child.close()
+
+    def _take(self) -> None:
+        self._waits = False
+        self._note(self._answer(STEP_S, "a step"))
+
+    def _note(self, numbers: list[float]) -> None:
+        x, y, z, heading, vx, vy, yaw_rate = numbers
+        self._heading += math.remainder(heading - self._heading, math.tau)  # unwrapped
+        pedal, steer = (float(v) for v in self._action)
+        self._state = VehicleState(
+            self._time, x, y, z, self._heading, vx, vy, yaw_rate, steer=steer, gas=max(pedal, 0.0), brake=max(-pedal, 0.0)
+        )
+
+    def _send(self, child: EngineProcess, *request: object) -> None:
+        try:
+            child.ask(*request)
+        except EnvironmentLost:
+            self._forget()
+            raise
+
+    def _answer(self, timeout: float, what: str) -> list[float]:
+        assert self._child is not None
+        try:
+            answer: list[float] = self._child.answer(timeout, what)
+        except EnvironmentLost:
+            self._forget()
+            raise
+        return answer
+
+    def _forget(self) -> None:
+        """The engine is gone: the next episode starts another."""
+        self._child, self._waits = None, False
+        self._state = replace(self._state, vx=0.0, vy=0.0, yaw_rate=0.0)
+
+
+def start_engine(track: str, home: Home, program: Sequence[str] | None = None) -> EngineProcess:
+    """Start the engine with a track; it answers once when the track is loaded. Raises as the game does."""
+    data = _data(home) if program is None else home.root
+    folder = own_folder(home)
+    private_folder(folder)
+    env = apart_from_the_players(folder, data)
+    return EngineProcess([*(program or (sys.executable, str(ENGINE))), track, KART], env, home.root / LOG)
+
+
+def _data(home: Home) -> Path:
+    """Return the folder of the game's data. Raises DeviceError when it, or the engine's package, is missing."""
+    if engine_version() is None:
+        raise DeviceError(f"SuperTuxKart's engine is not installed: {install('supertuxkart')}.")
+    found = find(home)
+    if found is None:
+        raise DeviceError("SuperTuxKart's tracks and karts are not on this machine: `hitl supertuxkart` says how to get them.")
+    try:
+        return usable(found, home)
+    except OSError as error:
+        raise DeviceError(f"SuperTuxKart's data cannot be used: {shown(error.strerror or error)}.") from error
+
+
+def kart_track(name: str) -> Track:
+    """Return the track of that name. Raises DeviceError for one that is none of the game's."""
+    if name == "default":
+        name = TRACK
+    if name not in KART_TRACKS:
+        listed, meant = ", ".join(KART_TRACKS), did_you_mean(name, KART_TRACKS)
+        raise DeviceError(f"SuperTuxKart has no track '{shown(os.path.basename(name))}'; its tracks are {listed}.{meant}")
+    return load_track(name)
+
+
+def supertuxkart_world(options: SessionOptions, home: Home) -> World:
+    """Open SuperTuxKart."""
+    from hitl.games.open_game import driven
+
+    track = kart_track(options.track)
+    game = SuperTuxKartGame(track, home.create())
+    return driven(game, track, options, home, heed=game.heed)

@@ -1,0 +1,209 @@
+"""SuperTuxKart's process, with a stand-in for the engine: how it is driven, and what happens when it fails."""
+
+import json
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from data.errors import DeviceError
+from data.store import Store
+from hitl.games import open_game
+from hitl.games.base import Start
+from hitl.games.driving_env import DrivingEnv
+from hitl.games.hang_guard import EnvironmentLost
+from hitl.games.supertuxkart import game as kart
+from hitl.games.supertuxkart.game import SuperTuxKartGame
+from hitl.home import Home
+from hitl.road.track import load_track
+from hitl.screens.stored_scene import stored_scene
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
+from tests.support.places import ROOT
+
+FORTMAGMA = load_track("fortmagma")
+
+
+def program(how="well"):
+    return [sys.executable, str(ROOT / "tests" / "support" / "stand_in_engine.py"), how]
+
+
+@pytest.fixture
+def opened(tmp_path):
+    games = []
+
+    def make(how="well"):
+        games.append(SuperTuxKartGame(FORTMAGMA, Home(tmp_path).create(), program(how)))
+        return games[-1]
+
+    yield make
+    for game in games:
+        game.close()
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Let ``--env supertuxkart`` start the stand-in."""
+    start = kart.start_engine
+
+    def use(how="well"):
+        monkeypatch.setattr(kart, "start_engine", lambda track, home, _: start(track, home, program(how)))
+
+    return use
+
+
+def actions(*pairs):
+    return [np.array(pair, np.float32) for pair in pairs]
+
+
+def test_a_start_is_on_the_line_at_its_height_and_moving(opened):
+    game = opened()
+    game.restart(Start(s=500.0, offset=1.0, turn=0.1, speed=12.0))
+    state = game.state()
+    place = FORTMAGMA.line.locate(state.x, state.y, 500.0)
+    assert place.s == pytest.approx(500.0, abs=0.3)
+    assert place.offset == pytest.approx(1.0, abs=0.1)
+    assert state.z == pytest.approx(FORTMAGMA.height_at(500.0))
+    assert state.speed == pytest.approx(12.0)
+    assert state.heading - FORTMAGMA.line.at(500.0)[2] == pytest.approx(0.1)
+
+
+def test_the_brake_is_on_or_off_and_the_action_that_counts_says_so(opened):
+    game = opened()
+    game.restart(Start(speed=10.0))
+    gas, light, firm, full = actions((0.4, 0.2), (-0.1, 0.2), (-0.5, 0.2), (-1.0, 0.2))
+    assert game.send(gas) is None
+    assert game.send(full) is None
+    assert game.send(light).tolist() == pytest.approx([0.0, 0.2])
+    assert game.send(firm).tolist() == pytest.approx([-1.0, 0.2])
+    game.advance(0.05)
+    assert game.state().brake == 1.0
+    assert game.state().speed == pytest.approx(10.0 - 12.0 * 0.05)
+
+
+def test_a_step_is_driven_with_the_action_before_it(opened):
+    game = opened()
+    game.restart(Start())
+    full, none = actions((1.0, 0.0), (0.0, 0.0))
+    game.send(full)
+    game.advance(0.05)
+    game.send(none)  # while the step may still be under way
+    state = game.state()
+    assert (state.gas, state.speed) == (1.0, pytest.approx(0.3))
+    assert state.time == pytest.approx(0.05)
+
+
+def test_controls_are_let_go(opened):
+    game = opened()
+    game.restart(Start(speed=5.0))
+    game.send(actions((1.0, 0.5))[0])
+    game.release()
+    game.advance(0.05)
+    assert (game.state().gas, game.state().steer) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("crash:5", "crashed (signal 11)" if sys.platform != "win32" else "exit status"),
+        ("exit:5", "ended by itself (exit status 1)"),
+        ("garbage:5", "no JSON"),
+        ("hang:5", "hangs: a step took longer than 0.5 s"),
+    ],
+)
+def test_an_engine_that_fails_is_a_lost_environment_and_the_next_episode_has_another(opened, monkeypatch, how, said):
+    monkeypatch.setattr(kart, "STEP_S", 0.5)
+    env = DrivingEnv(FORTMAGMA, game=opened(how))
+    env.reset(seed=0)
+    gas = actions((1.0, 0.0))[0]
+    for _ in range(4):  # the fifth step is under way before the fifth call
+        env.step(gas)
+    with pytest.raises(EnvironmentLost, match="next one starts it anew") as lost:
+        env.step(gas)
+    assert said in str(lost.value)
+    with pytest.raises(EnvironmentLost):  # and it stays lost until then
+        env.step(gas)
+    env.reset(seed=1)
+    for _ in range(10):
+        *_, info = env.step(gas)
+    assert info["state"].speed > 2.0
+
+
+def test_an_engine_that_does_not_load_is_said_before_anything_is_recorded(tmp_path, stand_in):
+    stand_in("fatal")
+    with pytest.raises(EnvironmentLost, match=r"ended by itself \(exit status 1\).*supertuxkart.log"):
+        SessionSetup(Home(tmp_path), SessionOptions("supertuxkart"))
+    assert (tmp_path / "supertuxkart.log").read_text() == "the stand-in prints this\n"
+    assert not (tmp_path / "store.sqlite").exists()
+
+
+def test_a_session_goes_on_after_a_crash(tmp_path, stand_in):
+    stand_in("crash:40")
+    from hitl.drivers.human import ScriptedHuman
+    from hitl.drivers.scripted import ScriptedDriver
+
+    told = []
+    with SessionSetup(
+        Home(tmp_path),
+        SessionOptions("stk:fortmagma"),
+        human=lambda track: ScriptedHuman(ScriptedDriver(track), None),
+        tell=lambda level, text: told.append(text),
+    ) as rig:
+        assert (rig.track.name, rig.options.env) == ("fortmagma", "supertuxkart")
+        lost, driven = (rig.session.episode("lap", seed=k, until_m=60.0) for k in range(2))
+    assert lost.reason == "env_lost"
+    assert driven.progress >= 60.0
+    assert any("crashed" in text for text in told)
+    with Store(tmp_path / "store.sqlite") as store:
+        assert [e.reason for e in store.episodes("fortmagma", closed=False)] == ["env_lost", driven.reason]
+        scene = stored_scene(store)  # what review, corners, report and the pages show
+    assert (scene.track, scene.length, scene.corners) == ("fortmagma", FORTMAGMA.line.length, FORTMAGMA.corners)
+
+
+def test_a_player_who_wants_to_leave_does_not_wait_for_a_hung_engine(opened, monkeypatch):
+    monkeypatch.setattr("hitl.games.supertuxkart.engine_process.HEED_S", 0.2)
+    game = opened("hang:1")
+    game.heed(lambda: True)
+    game.restart(Start())
+    game.advance(0.05)
+    began = time.monotonic()
+    with pytest.raises(EnvironmentLost, match="You wanted to leave"):
+        game.state()
+    assert time.monotonic() - began < 3.0
+
+
+def test_the_players_own_game_is_left_alone(opened, tmp_path):
+    opened()
+    told = json.loads((tmp_path / "told.json").read_text())
+    assert told["words"] == ["fortmagma", "tux"]
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "SUPERTUXKART_SAVEDIR", "APPDATA"):
+        assert told["env"][name].startswith(str(tmp_path / "supertuxkart")), name
+
+
+def test_closing_ends_the_process(opened):
+    game = opened()
+    process = game._child._process
+    game.close()
+    assert process.poll() == 0
+
+
+def test_a_track_that_the_game_does_not_have_is_refused(tmp_path):
+    with pytest.raises(DeviceError, match=r"no track 'fortmagna'.*fortmagma") as refused:
+        open_game.open_world(SessionOptions("stk:fortmagna"), Home(tmp_path))
+    assert "Did you mean" in str(refused.value)
+
+
+def test_the_embedded_game_does_not_drive_its_tracks(tmp_path):
+    with pytest.raises(DeviceError, match="add --env supertuxkart"):
+        open_game.open_world(SessionOptions(track="fortmagma"), Home(tmp_path))
+
+
+def test_what_is_missing_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(kart, "engine_version", lambda: None)
+    with pytest.raises(DeviceError, match=r"engine is not installed: .*supertuxkart"):
+        open_game.open_world(SessionOptions("supertuxkart"), Home(tmp_path))
+    monkeypatch.setattr(kart, "engine_version", lambda: "0.7.4")
+    monkeypatch.setattr(kart, "find", lambda home: None)
+    with pytest.raises(DeviceError, match="`hitl supertuxkart` says how"):
+        open_game.open_world(SessionOptions("supertuxkart"), Home(tmp_path))
