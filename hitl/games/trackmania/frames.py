@@ -48,7 +48,7 @@ KNOWN = f"{', '.join(map(str, sorted(LAYOUTS)[:-1]))} or {max(LAYOUTS)}"
 
 
 class Frame(NamedTuple):
-    """What one frame says. ``yaw`` is NaN in the layout that has none."""
+    """What one frame says. ``yaw`` and ``race_s`` are NaN in the layouts that have none."""
 
     received: float  # s, monotonic (``time.perf_counter``)
     speed: float  # as the plugin sends it
@@ -60,6 +60,7 @@ class Frame(NamedTuple):
     brake: float  # 0 or 1
     finished: bool
     yaw: float  # rad
+    race_s: float = math.nan  # s by the game's lap clock; 0 while it does not run
 
     @property
     def nowhere(self) -> bool:
@@ -157,7 +158,8 @@ def frame(row: NDArray[np.float64], received: float) -> Frame:
         yaw = math.atan2(values[10], values[12])  # of the forward vector: 0 along +z, a quarter turn along +x
     steer, gas, brake = values[at.steer], values[at.gas], values[at.brake]
     x, y, z = values[at.place : at.place + 3]
-    return Frame(received, values[at.speed], x, y, z, steer, gas, brake, values[at.finished] > 0.5, yaw)
+    race_s = values[3] / 1000 if len(row) == 33 else math.nan
+    return Frame(received, values[at.speed], x, y, z, steer, gas, brake, values[at.finished] > 0.5, yaw, race_s)
 
 
 class Stream:

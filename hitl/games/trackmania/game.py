@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,7 @@ class TrackManiaGame:
         self._began = time.perf_counter()
         self._place: tuple[float, float, float] | None = None
         self._nowhere_since: float | None = None
+        self._lap_time = math.nan
         self._moved = 0.0  # s: when the position last changed, or the car said that it stands
         self._told_yaw = self._told_slow = False
         self._problem = ""
@@ -110,6 +111,7 @@ class TrackManiaGame:
         self.motion.begin(here.heading)
         self._place = (ready.x, ready.y, ready.z)
         self._nowhere_since, self._deviating = None, 0
+        self._lap_time = math.nan
         self._moved = time.perf_counter()
         self._notable = True
         self._sent.clear()
@@ -140,6 +142,8 @@ class TrackManiaGame:
             why = self.telemetry.problem or "the game has stopped sending"
             self.telemetry.trouble()  # which the error says already
             raise EnvironmentLost(f"The telemetry has been silent for {1000 * self._stale_s:.0f} ms: {why}.")
+        if newest.finished and math.isnan(self._lap_time):
+            self._lap_time = _time_at_finish(frames, self._began)
         if newest.nowhere and self._place is not None and math.hypot(*self._place) > 1.0:
             return self._stand_in(newest, now)
         self._nowhere_since = None
@@ -181,6 +185,7 @@ class TrackManiaGame:
             gas=newest.gas,
             brake=newest.brake,
             finished=newest.finished,
+            lap_time=self._lap_time,
         )
 
     def _compare(self, newest: Frame) -> None:
@@ -218,6 +223,18 @@ class TrackManiaGame:
                 self.pad.close()
         finally:
             self.telemetry.close()
+
+
+def _time_at_finish(frames: Sequence[Frame], began: float) -> float:
+    """Return the seconds from the start to the first frame that says finished: by the game's clock, else by its arrival.
+
+    ``frames``: the newest ones, oldest first; ``began``: when the run began, on the clock of their arrival.
+    """
+    driven = [f for f in frames if f.received > began]
+    first = next((k for k, f in enumerate(driven) if f.finished), 0)
+    # The clock may be at 0 again in the very frame that says so: then the one before has the time.
+    shown = [f.race_s for f in driven[max(0, first - 1) : first + 1] if f.race_s > 0.0]
+    return max(shown) if shown else driven[first].received - began
 
 
 def _bent(sent: float, applied: float) -> bool:
