@@ -58,7 +58,7 @@ class PadChoice:
 class HelpSettings:
     """When the wheel is offered, and how often the agent may ask."""
 
-    offer: Literal["failing", "all", "off"] = "failing"  # at which corners the wheel is offered: where the agent fails, all
+    offer: Literal["failing", "slow", "all", "off"] = "failing"  # at which corners: where it fails, where it is slow, too, all
     offer_s: Annotated[float, Meta(ge=0)] = 2.0  # s before a corner, at the car's current speed
     requests_per_minute: Annotated[float, Meta(ge=0)] = 4.0  # how often the agent may ask; 0: never
     rumble: bool = True  # rumble when the wheel is offered or changes hands

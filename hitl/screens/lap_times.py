@@ -9,6 +9,7 @@ from data.reading.drives import EpisodeSummary
 from data.records import Corner
 from data.store import Store
 from hitl.road.laps import time_at
+from hitl.road.time_lost import fastest_laps
 from takeover_ui.view import LapView
 
 SHOWN_S = 3.0  # for which the comparison at a corner's end stays
@@ -80,16 +81,7 @@ class LapTimes:
 def best_laps(store: Store, track: str, corners: Iterable[Corner]) -> dict[str, Lap]:
     """Return the fastest recorded lap of each driver on a track."""
     corners = tuple(corners)
-    finished = [e for e in store.episodes(track) if e.reason == "finish" and e.purpose != "practice"]
-    scripted = {session.id for session in store.sessions(track) if session.driver == "scripted"}
-    groups = {
-        "human": [e for e in finished if e.purpose == "lap" and e.session_id not in scripted],
-        "scripted": [e for e in finished if e.purpose == "lap" and e.session_id in scripted],
-        "agent": [e for e in finished if e.purpose != "lap" and not e.human_steps],
-    }
-    return {
-        who: _lap(store, min(laps, key=lambda e: e.lap_s or 0.0), corners) for who, laps in groups.items() if laps
-    }
+    return {who: _lap(store, lap, corners) for who, lap in fastest_laps(store, track).items()}
 
 
 def _lap(store: Store, episode: EpisodeSummary, corners: tuple[Corner, ...]) -> Lap:

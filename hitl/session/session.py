@@ -83,7 +83,7 @@ class Session:
         self.environment = Environment(world, recorder, tell)
         self.segments = Segments(recorder, rule or DemoRule(), world.task.settings.hz, tell)
         self._choice = DriverChoice(options.gating, world.controls or world.action_names, world.clock, recorder, tell)
-        self._drives = 0
+        self._drives, self._tell = 0, tell
         self.leaving = False
 
     def episode(
@@ -252,7 +252,10 @@ class Session:
         cue: str | None = decision.event if decision.event in RUMBLES else None
         if offer and offer != self._offer and decision.driver == AGENT:
             cue = cue or offer
-            self.recorder.event(f"offer {offer}", OFFERS[offer], data={"progress": round(info["progress"], 1)})
+            lost = self.offers.said(info["progress"], info["state"].speed)
+            self.recorder.event(f"offer {offer}", OFFERS[offer], data={"progress": round(info["progress"], 1), "lost": lost})
+            if lost:
+                self._tell("info", f"{OFFERS[offer]} {lost}.")
         self._offer = offer
         if cue is not None and self.options.help.rumble:
             self.human.rumble(*RUMBLES[cue])

@@ -21,6 +21,7 @@ from hitl.home import Home
 from hitl.protocols import EpisodeResult, Tick
 from hitl.road.corners import corner_called
 from hitl.road.known_tracks import file_under, known_corners
+from hitl.road.time_lost import stored_time_lost
 from hitl.road.track import Track
 from hitl.session.help_requests import PolicyForesight
 from hitl.session.offers import CornerOffers
@@ -61,7 +62,9 @@ class SessionSetup:
             self.corners: tuple[Corner, ...] = self._known_corners()
             if options.only_corner:
                 self.corner(options.only_corner)
-            self.offers = CornerOffers(self.corners, options.help.offer, options.only_corner, options.help.offer_s)
+            offer = options.help.offer
+            lost = self._time_lost() if offer == "slow" else {}
+            self.offers = CornerOffers(self.corners, offer, options.only_corner, options.help.offer_s, lost)
             driving: Any = (policy or self._newest_checkpoint)(self.observation_names, self.action_names)
             self.policy = driving  # a CheckpointPolicy, unless another was asked for
             self.foresight: PolicyForesight | None = None
@@ -143,6 +146,12 @@ class SessionSetup:
         with Store(self.home.store_path) as store:
             self._rule = store.rule()
             return known_corners(store, self.track)
+
+    def _time_lost(self) -> dict[str, float]:
+        """Return the seconds that the agent loses in a lap, by corner."""
+        with Store(self.home.store_path, read_only=True) as store:
+            found = stored_time_lost(store, self.track.name, self.corners)
+        return {one.corner: one.lost for one in found if one.lost is not None}
 
     @property
     def known_by(self) -> dict[str, str]:
