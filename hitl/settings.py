@@ -107,7 +107,8 @@ class TrackManiaSettings:
     host: str = "127.0.0.1"  # the machine that the game runs on
     port: Annotated[int, Meta(ge=1, le=65535)] = 9000  # of the plugin
     layout: Literal[0, 11, 20, 33] = 0  # numbers in a frame; 0: detected
-    settle_s: Annotated[float, Meta(ge=0)] = 1.5  # s from a restart until the car may drive
+    settle_s: Annotated[float, Meta(ge=0)] = 1.5  # s from a restart until the car may drive, where no session port says so
+    session_port: Annotated[int, Meta(ge=0, le=65535)] = 9001  # of the 33-number plugin's answers on map and start; 0: not asked
     controls: Literal["auto", "pad", "keys"] = "auto"  # auto: keys if there is no virtual pad
 
 

@@ -177,9 +177,11 @@ def _segment_shape(name: str, number: int, segment: Any) -> tuple[float, float]:
 
 def _read_csv(path: Path) -> Track:
     rows: list[list[float]] = []
-    heading = False
+    heading, map_uid = False, ""
     for number, row in read_rows(path, blanks=True):
         cells = [c for c in row if c]
+        if cells[:1] == ["# map_uid"] and len(cells) == 2:
+            map_uid = cells[1]
         if not cells or cells[0].startswith("#"):
             continue
         try:
@@ -197,7 +199,7 @@ def _read_csv(path: Path) -> Track:
             raise InputFileError(f"Track '{shown(path.name)}' has more than {_MAX_POINTS:,} points.")
     if not rows:
         raise InputFileError(f"The track '{shown(path.name)}' holds no points.")
-    return _build(path.stem, rows, DEFAULT_WIDTH)
+    return replace(_build(path.stem, rows, DEFAULT_WIDTH), map_uid=map_uid)
 
 
 def _read_reward_pkl(path: Path) -> Track:
