@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
 
 ENOUGH = 20
 """Episodes before a checkpoint may be called the best."""
@@ -35,3 +39,14 @@ def independent(episodes: int, distinct: int | None = None) -> float:
     """
     worth = episodes / (1 + (episodes - 1) * ALIKE) if episodes > 0 else 0.0
     return worth if distinct is None else min(worth, float(distinct))
+
+
+def bootstrap(values: Sequence[float], of: Callable[..., Any], times: int = 2000) -> tuple[float, float]:
+    """Return the 95 % percentile bootstrap interval (Efron 1979) of a figure of these values, of which there is one at least.
+
+    ``of``: takes an array and an ``axis``. The same values always give the same interval.
+    """
+    known = np.asarray(values, np.float64)
+    drawn = known[np.random.default_rng(0).integers(0, len(known), (times, len(known)))]
+    low, high = np.percentile(of(drawn, axis=1), [2.5, 97.5])
+    return float(low), float(high)

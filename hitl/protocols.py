@@ -116,6 +116,7 @@ class EpisodeResult:
     takeovers: int = 0
     total: float = 0.0  # return, undiscounted
     progress: float = 0.0  # farthest metre reached
+    lap_s: float | None = None  # the time of a finished lap
     passed: dict[str, bool] = field(default_factory=dict)  # by corner: its end was left on the road
 
     def judge(self, corners: tuple[Corner, ...]) -> EpisodeResult:

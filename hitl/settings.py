@@ -59,7 +59,7 @@ class PadChoice:
 class HelpSettings:
     """When the wheel is offered, and how often the agent may ask."""
 
-    offer: Literal["failing", "all", "off"] = "failing"  # at which corners the wheel is offered: where the agent fails, all
+    offer: Literal["failing", "slow", "all", "off"] = "failing"  # at which corners: where it fails, where it is slow, too, all
     offer_s: Annotated[float, Meta(ge=0)] = 2.0  # s before a corner, at the car's current speed
     requests_per_minute: Annotated[float, Meta(ge=0)] = 4.0  # how often the agent may ask; 0: never
     rumble: bool = True  # rumble when the wheel is offered or changes hands
@@ -113,7 +113,8 @@ class TrackManiaSettings:
     host: str = "127.0.0.1"  # the machine that the game runs on
     port: Annotated[int, Meta(ge=1, le=65535)] = 9000  # of the plugin
     layout: Literal[0, 11, 20, 33] = 0  # numbers in a frame; 0: detected
-    settle_s: Annotated[float, Meta(ge=0)] = 1.5  # s from a restart until the car may drive
+    settle_s: Annotated[float, Meta(ge=0)] = 1.5  # s from a restart until the car may drive, where no session port says so
+    session_port: Annotated[int, Meta(ge=0, le=65535)] = 9001  # of the 33-number plugin's answers on map and start; 0: not asked
     controls: Literal["auto", "pad", "keys"] = "auto"  # auto: keys if there is no virtual pad
 
 

@@ -47,6 +47,7 @@ class _Episode(Struct):
     started: Time | None
     ended: Time | None
     first_t: Count
+    lap_s: Annotated[float, Meta(gt=0, le=1e6)] | None
 
 
 class _Checkpoint(Struct):

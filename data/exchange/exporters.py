@@ -36,9 +36,15 @@ EXPORTERS: dict[str, Exporter] = Additions("hitl.exporters", {
     "player-run": Exporter("player runs that tmrl's old tool reads (a folder)", "data.exchange.exporters:write_player_runs"),
     "store": Exporter("one SQLite file with the chosen segments", "data.exchange.exporters:write_store"),
     "parquet": Exporter("Parquet tables of the drives they lie in (a new folder)", "data.exchange.exporters:write_tables"),
+    "trackmaniarl": Exporter("TrackmaniaRL's demonstrations: finished laps and drives (a folder)",
+                             "data.exchange.trackmaniarl:write_demonstrations"),
     "lerobot": Exporter("a LeRobotDataset, layout v3.0 (a new folder)", "data.exchange.lerobot:write_lerobot"),
 }, _of_package)  # fmt: skip
 """The formats; an installed package adds its own by the entry point ``hitl.exporters``."""
+
+
+WHOLE = ("parquet", "trackmaniarl")
+"""The formats of which each item is a whole drive."""
 
 
 @dataclass
@@ -50,6 +56,8 @@ class Chosen:
     """Ids of segments, each an episode of its own; None: whole drives."""
     episodes: list[int] | None = None
     """Ids of whole drives; None: all."""
+    geometry: tuple[str, str] = ("", "")
+    """The map's uid and the SHA-256 of its geometry file, for formats that name them."""
     count: int = field(default=0, init=False)
     steps: int = field(default=0, init=False)
 

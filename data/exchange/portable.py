@@ -88,7 +88,7 @@ def describe(item: Portable) -> dict[str, Any]:
     return {
         "hitl": VERSION,
         "session": dataclasses.asdict(item.info),
-        "episode": {name: getattr(data, name) for name in _EPISODE},
+        "episode": {name: getattr(data, name) for name in _EPISODE} | ({} if data.lap_s is None else {"lap_s": data.lap_s}),
         "segments": [dataclasses.asdict(segment) for segment in data.segments],
         "origin": item.origin,
         "checkpoints": {str(key): value for key, value in item.checkpoints.items()},
@@ -158,6 +158,7 @@ def restore(described: Any, arrays: EpisodeData) -> Portable:
         info = SessionInfo.from_json(described["session"])
         for name in _EPISODE:
             setattr(arrays, name, described["episode"][name])
+        arrays.lap_s = described["episode"].get("lap_s")
         arrays.segments = [checked(segment, SegmentData, "segment") for segment in described["segments"]]
         checkpoints = {int(key): dict(value) for key, value in described["checkpoints"].items()}
         return Portable(info, arrays, str(described["origin"]), checkpoints)

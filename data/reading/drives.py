@@ -7,7 +7,7 @@ import itertools
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, overload
 
 import numpy as np
@@ -19,6 +19,7 @@ from data.reading.schema_check import readable_rows
 from data.records import AGENT, CUT_OFF, DRIVING_FAULTS, Segment
 from data.schema import STEP_MEASURES
 from data.suggest import did_you_mean
+from data.tables import lap_times
 
 VECTORS = ("observation", "executed", "proposed")
 """Columns of a step that hold several numbers."""
@@ -61,6 +62,8 @@ class EpisodeSummary:
     action_names: tuple[str, ...] = ()
     seed: int | None = None
     """Of its start; the laps of one evaluation have consecutive ones."""
+    lap_s: float | None = None
+    """The time of its lap, seconds; None where it did not reach the finish."""
 
     @property
     def failed(self) -> bool:
@@ -241,12 +244,19 @@ class DriveTables:
         rows = self.conn.execute(
             f"SELECT e.id, e.session_id, s.track, e.purpose, coalesce(e.reason, ''), e.length, coalesce({RETURN}, 0), "
             "coalesce((SELECT sum(g.stop - g.start) FROM segments g WHERE g.episode_id = e.id), 0), "
-            f"coalesce({FARTHEST}, 0), e.checkpoint_id, e.started, s.hz, e.seed, s.observation_names, s.action_names "
+            f"coalesce({FARTHEST}, 0), e.checkpoint_id, e.started, s.hz, e.number, e.seed, s.observation_names, s.action_names "
             f"FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE {' AND '.join(wanted)} ORDER BY e.id DESC LIMIT ?",
             (*wanted.values(), -1 if newest is None else newest),
         ).fetchall()
+        found = [
+            (number, EpisodeSummary(*(*head, names_of(seen), names_of(done), seed)))
+            for *head, number, seed, seen, done in reversed(rows)
+        ]
+        laps = lap_times.known(self.conn, (e.session_id for _, e in found if e.reason == "finish"))
+        # Before lap times were noted, a lap has the time of its steps, exact to one of them.
         return [
-            EpisodeSummary(*(*head, names_of(seen), names_of(done), seed)) for *head, seed, seen, done in reversed(rows)
+            replace(e, lap_s=laps.get((e.session_id, number), e.length / e.hz)) if e.reason == "finish" else e
+            for number, e in found
         ]
 
     def steps(

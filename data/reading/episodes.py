@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from data.reading.drives import read_columns
 from data.reading.schema_check import readable_rows
 from data.records import AGENT, HUMAN, OUTCOMES, SEGMENT_KINDS, VERDICTS
 from data.schema import INSERT_STEP, STEP_MEASURES
+from data.tables import lap_times
 
 
 @dataclass(slots=True)
@@ -70,6 +72,8 @@ class EpisodeData:
     origin: str | None = None
     """Where it came from; an origin is stored once only."""
     segments: list[SegmentData] = field(default_factory=list)
+    lap_s: float | None = None
+    """The time of its lap in seconds, where it was finished and that is known."""
     first_t: int = 0
     """``t`` of the first step here: not 0 when earlier ones were pruned or only a part was taken"""
 
@@ -158,10 +162,20 @@ class EpisodeWriter:
         self.conn.executemany(INSERT_STEP, step_rows(episode_id, data))
         for segment in data.segments:
             self._add_segment(episode_id, segment, started)
+        if data.lap_s is not None and data.reason == "finish":
+            self._add_lap_time(episode_id, data.lap_s, started)
         self._pending += n
         if self._pending >= self._commit_steps:
             self.commit()
         return episode_id
+
+    def _add_lap_time(self, episode_id: int, lap_s: float, at: str) -> None:
+        (number,) = self.conn.execute("SELECT number FROM episodes WHERE id = ?", (episode_id,)).fetchone()
+        kind, message, level, known = lap_times.noted(number, lap_s)
+        self.conn.execute(
+            "INSERT INTO events (session_id, at, level, kind, message, data) VALUES (?, ?, ?, ?, ?, ?)",
+            (self.session_id, at, level, kind, message, json.dumps(known)),
+        )
 
     def _add_segment(self, episode_id: int, segment: SegmentData, started: str) -> None:
         row = self.conn.execute(
@@ -188,7 +202,8 @@ def read_episode(
     """
     with transaction(conn, "DEFERRED"):
         head = conn.execute(
-            'SELECT purpose, "end", reason, seed, started, ended, origin, last_observation FROM episodes WHERE id = ?',
+            'SELECT purpose, "end", reason, seed, started, ended, origin, last_observation, session_id, number FROM episodes '
+            "WHERE id = ?",
             (episode_id,),
         ).fetchone()
         span = (episode_id, start, 2**60 if stop is None else stop)
@@ -199,6 +214,8 @@ def read_episode(
         first, after = int(t[0]), int(t[-1]) + 1
         following = conn.execute("SELECT observation FROM steps WHERE episode_id = ? AND t = ?", (episode_id, after)).fetchone()
         segments = list(_segments(conn, episode_id, first, after))
+        *head, session_id, number = head
+        lap_s = lap_times.known(conn, [session_id]).get((session_id, number))
     purpose, ended_as, reason, seed, started, ended, origin, last = head
     if following is not None:
         last, ended_as, reason = following[0], "interrupted", "part"
@@ -206,7 +223,7 @@ def read_episode(
         columns={name: steps.pop(name) for name in STEP_MEASURES}, **steps,
         last_observation=None if last is None else np.frombuffer(last, "<f4"),
         purpose=purpose, end=ended_as or "interrupted", reason=reason, seed=seed, started=started, ended=ended, origin=origin,
-        segments=segments, first_t=first,
+        segments=segments, first_t=first, lap_s=lap_s if reason == "finish" else None,
     )  # fmt: skip
 
 

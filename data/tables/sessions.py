@@ -81,6 +81,14 @@ class Sessions:
         found = {int(session): json.loads(data) for session, data in rows}
         return {session: known for session, known in found.items() if isinstance(known, dict)}
 
+    def map_uids(self) -> dict[str, str]:
+        """Return, by track, the game's own name for the map that was loaded when it was driven last, where that is known."""
+        rows = self.conn.execute(
+            "SELECT s.track, json_extract(v.data, '$.map_uid') FROM events v JOIN sessions s ON s.id = v.session_id "
+            "WHERE v.kind = 'map' AND json_valid(v.data) ORDER BY v.id"
+        )
+        return {str(track): str(uid) for track, uid in rows if uid}
+
     def newest_agent(self) -> dict[str, Any] | None:
         """Return what is known of the agent from elsewhere that drove the newest session; None where none did."""
         session = self.newest_session()

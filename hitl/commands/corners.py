@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from data.errors import HitlError, UsageError
 from data.words import number_of, track_words
-from hitl.arguments import Parser
+from hitl.arguments import Parser, whole
 from hitl.commands.selection import date_if_any
 from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from data.store import Store
     from hitl.road.corner_mining import FailurePlace
     from hitl.road.corner_stats import CornerStats
     from hitl.road.line import ReferenceLine
+    from hitl.road.time_lost import TimeLost
 
 
 def main(argv: list[str]) -> int:
@@ -23,11 +26,15 @@ def main(argv: list[str]) -> int:
     parser = Parser(
         prog="hitl corners",
         word="--track",
-        description="List a track's corners with attempts, passes, takeovers, entry speed and braking point.",
+        description="List a track's corners, the one that costs most time first, with attempts, passes, takeovers, entry "
+        "speed and braking point.",
     )
     add_home(parser, or_last_demo=True)
     parser.add_argument("--track", help="of this track (default: the one driven last)")
     parser.add_argument("--since", type=date_if_any, metavar="DATE", help="only episodes since then: 2026-11-20, today, 12h, 7d")
+    parser.add_argument(
+        "--reference", type=whole(1), metavar="EPISODE", help="also compare the times with this lap, by its number in the store"
+    )
     parser.add_argument("--mine", action="store_true", help="add the places where episodes end as corners")
     parser.add_argument("--add", nargs=3, metavar=("NAME", "FROM", "TO"), help="add or move a corner, in metres")
     parser.add_argument("--rename", nargs=2, metavar=("OLD", "NEW"), help="give a corner your own name")
@@ -38,6 +45,7 @@ def main(argv: list[str]) -> int:
     from hitl.road.corner_mining import ends, mine
     from hitl.road.corner_stats import corner_stats
     from hitl.road.known_tracks import chosen
+    from hitl.road.time_lost import stored_time_lost
 
     writes = bool(args.mine or args.add or args.rename)
     path = home_path(args).store_path
@@ -59,11 +67,13 @@ def main(argv: list[str]) -> int:
             for place in places:
                 store.upsert_corner(track, *place.corner, "mined")
             corners = store.corners(track)
-        stats = corner_stats(driven, corners)
+        times = stored_time_lost(store, track, corners, args.reference, args.since)
+        rank = {one.corner: k for k, one in enumerate(times)}
+        stats = sorted(corner_stats(driven, corners), key=lambda s: rank[s.corner.name])
     if args.json:
-        print(json.dumps(_table(track, stats, places, added=args.mine), indent=2))
+        print(json.dumps(_table(track, stats, times, places, added=args.mine), indent=2))
     else:
-        _print(track, stats, places, added=args.mine)
+        _print(track, stats, times, places, added=args.mine)
     return 0
 
 
@@ -101,7 +111,11 @@ def _line(store: Store, track: str) -> ReferenceLine | None:
         return None
 
 
-def _table(track: str, stats: list[CornerStats], places: list[FailurePlace], *, added: bool) -> dict[str, Any]:
+def _table(
+    track: str, stats: list[CornerStats], times: list[TimeLost], places: list[FailurePlace], *, added: bool
+) -> dict[str, Any]:
+    lost = {one.corner: one for one in times}
+
     def rate(of: Any) -> dict[str, Any]:
         return {"passes": of.k, "attempts": of.n, "share": of.share, "interval": list(of.interval)}
 
@@ -111,6 +125,7 @@ def _table(track: str, stats: list[CornerStats], places: list[FailurePlace], *, 
             {
                 **s.corner._asdict(),
                 "visits": s.visits,
+                "time": _time_table(lost[s.corner.name]),
                 "agent": rate(s.agent),
                 "human": rate(s.human),
                 "takeovers": {"count": s.takeovers.k, "visits": s.takeovers.n, "share": s.takeovers.share},
@@ -124,11 +139,18 @@ def _table(track: str, stats: list[CornerStats], places: list[FailurePlace], *, 
     }
 
 
-def _print(track: str, stats: list[CornerStats], places: list[FailurePlace], *, added: bool) -> None:
+def _time_table(one: TimeLost) -> dict[str, Any]:
+    laps = {name: {"lap_s": seconds, "lost_s": one.against(name)} for name, seconds in one.laps.items()}
+    return {"lost_s": one.lost, "tries": one.tries, "failed": one.failed, "agent_s": one.agent, "against": laps}
+
+
+def _print(
+    track: str, stats: list[CornerStats], times: list[TimeLost], places: list[FailurePlace], *, added: bool
+) -> None:
     from hitl.console import console, table
 
-    out = console()
-    heads = "metres", "agent\nalone", "95 %", "trend", "with\nyou", "taken\nover", "entry\nkm/h", "brakes\nm before"
+    out, seconds = console(), {one.corner: one.lost for one in times}
+    heads = "metres", "lost\ns", "agent\nalone", "95 %", "trend", "with\nyou", "taken\nover", "entry\nkm/h", "brakes\nm before"
     shown = table("corner", *heads, right=heads, title=f"Corners of {track_words(track)}", padding=(0, 1, 0, 0))
     for column in shown.columns:
         column.no_wrap = column.header in heads  # the name gives way where the terminal is narrow
@@ -138,6 +160,7 @@ def _print(track: str, stats: list[CornerStats], places: list[FailurePlace], *, 
         shown.add_row(
             s.corner.name,
             f"{s.corner.from_m:.0f}–{s.corner.to_m:.0f}",
+            "–" if (lost := seconds[s.corner.name]) is None else f"{lost:.1f}",
             f"{s.agent.k}/{s.agent.n}",
             f"{low:.0%}–{high:.0%}" if s.agent.n else "–",
             "–" if s.trend is None else f"{s.trend:+.0%}" if s.trend else "0%",
@@ -149,6 +172,7 @@ def _print(track: str, stats: list[CornerStats], places: list[FailurePlace], *, 
     if stats:
         out.print(shown)
         out.print("Pairs are agent / you, medians.", style="dim")
+        _print_lost(out, times)
     else:
         out.print(f"No corners of {track_words(track)} are known yet.")
     if added and not places:
@@ -163,6 +187,23 @@ def _print(track: str, stats: list[CornerStats], places: list[FailurePlace], *, 
             )
         else:
             out.print(f"{failures} ended at {where}, outside every known corner. `hitl corners --mine` adds one there.")
+
+
+def _print_lost(out: Console, times: list[TimeLost]) -> None:
+    """Say where time is lost, and against which lap."""
+    from hitl.road.laps import CRASH_S
+
+    if any(one.lost is not None for one in times):
+        out.print(
+            f"Lost: seconds a lap, from the approach to the next corner's, against the fastest lap here; a failure counts as "
+            f"{CRASH_S:.0f} s.",
+            style="dim",
+        )
+    names = {"best": "its own best lap", "human": "your lap", "reference": "the reference lap"}
+    for one in times[:3]:
+        compared = [f"{s:+.2f} s against {names[lap]}" for lap in one.laps if (s := one.against(lap)) is not None]
+        if compared:
+            out.print(f"{one.corner}: {', '.join(compared)}.")
 
 
 def _pair(agent: float | None, human: float | None, scale: float) -> str:

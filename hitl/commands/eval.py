@@ -11,7 +11,7 @@ from hitl.home import add_home, home_path
 
 
 def main(argv: list[str]) -> int:
-    """Evaluate a checkpoint and print the result."""
+    """Evaluate a checkpoint and print the result; the exit status is 1 where it does not pass the gate."""
     parser = Parser(
         prog="hitl eval", word="--checkpoint", description="Deterministic episodes without help, written to the store."
     )
@@ -22,20 +22,28 @@ def main(argv: list[str]) -> int:
         "--checkpoint", help="best, latest, a number or a file name (default: latest)"
     )
     add_agent(parser)
-    parser.add_argument("--episodes", type=whole(1), default=20, metavar="N", help="how many (default: 20)")
+    parser.add_argument(
+        "--trials", "--episodes", dest="trials", type=whole(1), default=20, metavar="N", help="how many episodes (default: 20)"
+    )
+    parser.add_argument(
+        "--gate", metavar="CONDITIONS", help="exit with 1 unless they hold: 'finish>=0.95,p95<=40'; also median, best, worst "
+        "(s), crashes, competition"
+    )
     parser.add_argument("--seed", type=whole(0, SEED_MOST), default=0, help="of the starts")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON, with every trial")
     args = parser.parse_args(argv)
     if args.checkpoint and args.agent:
         parser.error("--checkpoint names one of the home's own, so it does not go with --agent")
 
-    from data.errors import CheckpointError, HitlError
-    from data.statistics import wilson
+    from data.errors import CheckpointError, HitlError, UsageError
     from hitl.agents.beside import beside_policy
+    from hitl.road.gate import parse_gate
+    from hitl.screens.lap_words import stored_trials
     from hitl.session.setup import SessionSetup
     from hitl.session_options import SessionOptions
     from hitl.settings import load
 
+    gate = parse_gate(args.gate) if args.gate else []
     home = home_path(args)
     settings = load(home, "play", "agent", over={"play": {"env": args.env, "track": args.track}, "agent": agent_given(args)})
     play, policy = settings.play, beside_policy(settings.agent, home, seed=args.seed) if not args.checkpoint else None
@@ -44,24 +52,32 @@ def main(argv: list[str]) -> int:
             "This home folder has no store yet, so there is nothing to evaluate. Use `hitl play` or `hitl train` first."
         )
     with SessionSetup(home, SessionOptions(play.env, play.track, "evaluation", seed=args.seed), policy=policy) as rig:
+        if gate and not rig.world.has_line:
+            raise UsageError(f"--gate is about laps, and {play.env} has no track, so no lap is ever finished there.")
         if policy is None:
             rig.policy.hold(args.checkpoint or "latest")
-        results = rig.evaluate(args.episodes, 1_000_000 + 1000 * args.seed)
+        results = rig.evaluate(args.trials, 1_000_000 + 1000 * args.seed)
         if not results:
             raise HitlError("The evaluation was stopped before its first episode ended, so there is nothing to show.")
+        laps, stretches = stored_trials(rig, results)
         summary: dict[str, Any] = {
             "checkpoint": rig.policy.checkpoint_name if policy is None else rig.policy.full_name,
             "updates": rig.policy.updates,
             "track": rig.track.name,
             "episodes": len(results),
             "return_mean": sum(r.total for r in results) / len(results),
-            "finished": sum(r.reason == "finish" for r in results) if rig.world.has_line else None,
+            "finished": laps.finish.k if rig.world.has_line else None,
             "passes": {c.name: sum(r.passed[c.name] for r in results) for c in rig.corners},
         }
+    failures = [reason for condition in gate if (reason := condition.failure(laps))]
     if args.json:
+        if rig.world.has_line:
+            summary |= {"laps": laps.as_dict(), "gate": {"asked": args.gate, "failures": failures} if gate else None}
+        summary["trials"] = stretches
         print(json.dumps(summary))
-        return 0
-    from hitl.console import console, table
+        return 1 if failures else 0
+    from hitl.console import console
+    from hitl.screens.lap_words import print_laps
 
     out, count = console(), len(results)
     learned = number_of(summary["updates"], "update") if policy is None else rig.policy.agent.identity.kind
@@ -72,16 +88,13 @@ def main(argv: list[str]) -> int:
     if summary["finished"] is None:  # there is no road
         out.print(f"From {min(r.total for r in results):.1f} to {max(r.total for r in results):.1f}.")
         return 0
-    shown = table("", "of episodes", "95 %", right=("of episodes", "95 %"))
-    rows = [("finished", summary["finished"]), *((f"passed {name}", n) for name, n in summary["passes"].items())]
-    for name, passed in rows:
-        low, high = wilson(passed, count)
-        shown.add_row(name, f"{passed} of {count}", f"{low:.0%}–{high:.0%}")
-    out.print(shown)
+    print_laps(out, laps, summary["passes"], competition=play.env == "tmrl")
     distinct = len({(r.total, r.steps, r.progress, r.reason) for r in results})
     if distinct < count:
         out.print(
             f"Of the {count} episodes, only {distinct} {'is' if distinct == 1 else 'are'} different; the rest are exact copies. "
             "So the 95 % ranges are narrower than they should be."
         )
-    return 0
+    if gate:
+        out.print(f"The gate is not passed: {'; '.join(failures)}." if failures else f"The gate is passed: {args.gate}.")
+    return 1 if failures else 0

@@ -34,6 +34,7 @@ def main(argv: list[str]) -> int:
         "--episodes", action="store_true", help="whole drives (those with a chosen segment, when there are filters)"
     )
     parser.add_argument("--all", action="store_true", help="also what the agent does not learn from")
+    parser.add_argument("--geometry", metavar="FILE", help="trackmaniarl: the map's geometry, which its demonstrations must name")
     add_filters(parser)
     args = parser.parse_args(argv)
     filtered = any(getattr(args, name) is not None for name in FILTERS)
@@ -41,7 +42,7 @@ def main(argv: list[str]) -> int:
         try:
             made = store.export_to(
                 args.out, args.format, episodes=args.episodes, everything=bool(args.all or args.verdict or args.outcome),
-                segments=selected(store, args) if filtered else None,
+                segments=selected(store, args) if filtered else None, geometry=args.geometry,
             )  # fmt: skip
         except UsageError as error:
             raise UsageError(f"{error}{filters_meant(store, args)}") from error

@@ -53,7 +53,8 @@ def main(argv: list[str]) -> int:
     """Run the command; the exit status is 1 when something was refused."""
     parser = Parser(
         prog="hitl import",
-        description="Import player runs of tmrl, Minari datasets, or another store. Nothing comes in twice.",
+        description="Import player runs of tmrl, demonstrations and replays of TrackmaniaRL, Minari datasets, or another store. "
+        "Nothing comes in twice.",
     )
     add_home(parser)
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files or folders")
@@ -61,9 +62,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--hz", type=amount(above=0), default=20.0, help="control steps a second, where the file does not tell (default 20)"
     )
-    runs = parser.add_argument_group("player runs")
+    runs = parser.add_argument_group("player runs and demonstrations")
     runs.add_argument(
-        "--track", metavar="FILE", help="the line they were driven on (reward.pkl): observations are rebuilt from it"
+        "--track", metavar="FILE", help="the line they were driven on (reward.pkl, a geometry .npz): observations are rebuilt"
     )
     runs.add_argument("--keep-rewards", action="store_true", help="keep the recorded rewards instead of today's")
     runs.add_argument("--keep-observations", action="store_true", help="take observations and rewards as recorded")

@@ -39,7 +39,9 @@ def main(argv: list[str]) -> int:
 
 def _record(home: Home, args: argparse.Namespace) -> int:
     from data.errors import DeviceError
+    from hitl.games.trackmania.game import WITH_SESSION
     from hitl.games.trackmania.line_recorder import LineRecorder
+    from hitl.games.trackmania.session_port import SessionPort
     from hitl.games.trackmania.telemetry import Telemetry
     from hitl.settings import load
 
@@ -66,7 +68,8 @@ def _record(home: Home, args: argparse.Namespace) -> int:
                 time.sleep(0.02)
     finally:
         telemetry.close()
-    recorder.write(path)
+    asked = chosen.session_port if telemetry.layout == WITH_SESSION else 0
+    recorder.write(path, SessionPort(chosen.host, asked).map_uid() if asked else "")
     if recorder.rolling:
         print("The car was already rolling when the line began, so the line begins behind the start. It can be used as it is; to "
               "have it from the start, record again and restart the run while it records.")

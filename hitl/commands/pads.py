@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 AXES = ("steer", "gas", "brake")
 _BAR = 21
+GO_BACK_S = 3.0  # for the player to click into the game
 
 
 def main(argv: list[str]) -> int:
@@ -48,12 +49,17 @@ def main(argv: list[str]) -> int:
         metavar="WHAT=VALUE",
         help="store a setting of the pad: steer.dead_zone=0.1, gas.source=axis2, brake.curve=1.5, takeover=a,leftshoulder",
     )
+    parser.add_argument(
+        "--game-curve", action="store_true", help="measure what TrackMania makes of the stick, the car standing, and undo it"
+    )
     parser.add_argument("--reset", action="store_true", help="forget what is stored for the pad")
     args = parser.parse_args(argv)
 
     from hitl import settings as stored
 
     home = home_path(args)
+    if args.game_curve:
+        return _game_curve(home)
     settings = stored.load(home, "pad")
     kind = args.pad or settings.pad.use
     if args.choose or args.calibrate or args.set or args.reset:
@@ -74,6 +80,45 @@ def main(argv: list[str]) -> int:
         return 0
     finally:
         pad.close()
+
+
+def _game_curve(home: Home) -> int:
+    """Measure the game's curve and keep it; the exit status is 1 where it is unfit to drive with."""
+    import contextlib
+    import io
+
+    from hitl.games.trackmania.stick_curve import keep_curve, measure
+    from hitl.games.trackmania.telemetry import Telemetry
+    from hitl.games.trackmania.virtual_pad import VirtualPad
+    from hitl.pads.devices import devices
+    from hitl.settings import load
+
+    chosen = load(home, "trackmania").trackmania
+    telemetry = Telemetry(chosen.host, chosen.port, chosen.layout)
+    try:
+        if telemetry.wait(lambda frame: True, 5.0) is None:
+            raise DeviceError(
+                f"TrackMania sends no telemetry: {telemetry.problem}. Start the game, load a map and the OpenPlanet plugin."
+            )
+        print("Click into the game, where the car stands at its start, and touch nothing for about twenty seconds.", flush=True)
+        with contextlib.redirect_stdout(io.StringIO()):
+            pad = VirtualPad(hub=devices())
+        with pad:
+            time.sleep(GO_BACK_S)
+            curve = measure(pad, telemetry)
+    except ValueError as error:
+        raise DeviceError(
+            f"The curve could not be measured: {error}. Click into the game's window, and choose the virtual pad in its settings."
+        ) from error
+    finally:
+        telemetry.close()
+    keep_curve(home.create().root, curve)
+    for sent in (0.1, 0.25, 0.5, 0.75, 1.0):
+        print(f"stick {sent:4.0%} steers {curve.gives(sent):4.0%} right, {-curve.gives(-sent):4.0%} left")
+    print("It is undone before sending from now on; measure it again when the game's settings change.")
+    if curve.unfit:
+        print(curve.unfit)
+    return 1 if curve.unfit else 0
 
 
 def _change(home: Home, settings: Settings, args: argparse.Namespace) -> None:

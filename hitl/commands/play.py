@@ -46,7 +46,7 @@ def command_line() -> Parser:
         "as the agent's failure there can still be prevented, a second before the corner at the earliest)"
     )
     parser.add_argument("--only-corner", default="", metavar="NAME", help="the wheel can be taken at this corner alone")
-    parser.add_argument("--offer", choices=("failing", "all", "off"), help="before which corners the wheel is offered")
+    parser.add_argument("--offer", choices=("failing", "slow", "all", "off"), help="before which corners the wheel is offered")
     parser.add_argument(
         "--greedy-every", type=whole(), metavar="N", help="every Nth episode is driven without noise, as it will be evaluated "
         "(default: as set, else 2; 0: never)"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from data.store import Store
 
 NEWEST = 60  # drives without help that are looked at
+LAPS = 20  # of these, the newest ones whose times are told
 TRIES = 10  # of each corner, the newest ones
 FAILS = 0.5  # share of these from which a corner is said to fail
 EMPTY = "Nothing is recorded yet."
@@ -65,6 +66,8 @@ def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
         from hitl.commands.selection import local_time
 
         rows.append(("last session", f"{local_time(session.started)} on {session.track}"))
+    if session is not None and (laps := _laps(store, session)):
+        rows.append(("laps alone", laps))
     if failing:
         corners = ", ".join(f"{name} ({failed} of the last {tries} tries alone)" for name, failed, tries in failing)
         rows.append(("corners that fail", corners))
@@ -74,13 +77,23 @@ def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
     return rows, f"Next: {_next(store, session, beat, works, failing, glance.laps, glance.unreviewed)}"
 
 
+def _alone(store: Store, session: SessionRecord, *purposes: str) -> list[EpisodeSummary]:
+    """Return the newest drives without help on the track of a session, oldest first."""
+    episodes = store.episodes(session.track, purpose=purposes, newest=NEWEST)
+    return [e for e in episodes if not e.human_steps and not e.cut_off]
+
+
+def _laps(store: Store, session: SessionRecord) -> str:
+    """Return how the newest laps without help went; "" where none of them was finished."""
+    from hitl.screens.lap_words import recorded_laps
+
+    laps = recorded_laps(_alone(store, session, "drive", "evaluation")[-LAPS:], ())
+    return f"{laps.said()} (the last {laps.finish.n})" if laps.finish.k else ""
+
+
 def _failing(store: Store, session: SessionRecord) -> Iterator[tuple[str, int, int]]:
     """Yield (corner, failures, tries) of the corners at which the agent alone fails, by its newest tries on the last track."""
-    drives: list[EpisodeSummary] = [
-        e
-        for e in store.episodes(session.track, purpose=("drive", "practice", "evaluation"), newest=NEWEST)
-        if not e.human_steps and not e.cut_off
-    ]
+    drives = _alone(store, session, "drive", "practice", "evaluation")
     for corner in store.corners(session.track):
         tries = [e for e in drives if e.farthest >= corner.to_m or (e.failed and e.farthest >= corner.from_m - 5.0)][-TRIES:]
         failed = sum(e.farthest < corner.to_m for e in tries)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,6 +27,7 @@ class VehicleState:
     brake: float  # 0 to 1
     slip: float = 0.0  # driven wheels' surface speed minus the road's, m/s; 0 where the game does not tell
     finished: bool = False  # the game itself says that the run is over at its finish
+    lap_time: float = math.nan  # s: of a finished run by the game's own clock; NaN where it has none, or is not finished
 
     @property
     def speed(self) -> float:

@@ -152,6 +152,7 @@ def trackmania_world(options: SessionOptions, home: Home) -> World:
     """Open TrackMania 2020, by its telemetry and a virtual pad."""
     from hitl.games.trackmania.game import open_trackmania
     from hitl.games.trackmania.key_presses import instead_of_pad, key_controls, keys_or_none
+    from hitl.games.trackmania.stick_curve import kept_curve
     from hitl.games.trackmania.virtual_pad import VirtualPad
     from hitl.settings import load
 
@@ -161,11 +162,13 @@ def trackmania_world(options: SessionOptions, home: Home) -> World:
     if heard and chosen.controls == "keys":
         raise DeviceError(HEARD)
     track = drivable(home, map_line(options.track, home))
-    task = options.task or player.task
+    task, curve = options.task or player.task, kept_curve(home.root)
     hz = task.hz
     game = open_trackmania(
-        track, host=chosen.host, port=chosen.port, layout=chosen.layout, hz=hz, settle_s=chosen.settle_s
-    )
+        track, host=chosen.host, port=chosen.port, layout=chosen.layout, hz=hz, settle_s=chosen.settle_s,
+        session_port=chosen.session_port,
+    )  # fmt: skip
+    game.curve = curve
 
     def plug(hub: Any) -> None:
         try:
@@ -179,7 +182,7 @@ def trackmania_world(options: SessionOptions, home: Home) -> World:
         if chosen.controls == "auto" and not heard:
             game.spare = lambda: keys_or_none(hz)
 
-    return driven(game, track, replace(options, task=task), home, plug=plug)
+    return driven(game, track, replace(options, task=task), home, plug=plug, map_uid=game.map_uid)
 
 
 def _tmrl(options: SessionOptions, home: Home) -> World:

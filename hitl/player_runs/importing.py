@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from data.exchange.player_runs import PlayerRun
     from data.exchange.portable import Portable
     from data.store import Store
+    from hitl.road.track import Track
+    from hitl.task.driving_task import TaskSettings
 
-KINDS = ("player-run", "minari", "store")
+KINDS = ("player-run", "minari", "store", "trackmaniarl")
 Told = Callable[[str, "str | None"], None]
 
 
@@ -28,14 +30,19 @@ def kind_of(path: Path) -> str:
     if path.is_dir():
         from data.exchange.minari import find_dataset
 
-        return "minari" if find_dataset(path) else "player-run"
+        if find_dataset(path):
+            return "minari"
+        return "trackmaniarl" if next(path.rglob("*.npz"), None) is not None else "player-run"
     with path.open("rb") as file:
         if file.read(16) == b"SQLite format 3\0":
             return "store"
     if path.suffix.lower() == ".pkl":
         return "player-run"
+    if path.suffix.lower() in (".npz", ".json"):
+        return "trackmaniarl"
     raise InputFileError(
-        f"{path.name} is neither a player run (.pkl), a Minari dataset nor a store: say what it is with --kind."
+        f"{path.name} is neither a player run (.pkl), a demonstration (.npz), a replay (.json), a Minari dataset nor a store: "
+        "say what it is with --kind."
     )
 
 
@@ -46,7 +53,7 @@ class ImportOptions:
     hz: float = 20.0
     """Steps a second."""
     track: Path | str | None = None
-    """Player runs: the line they were driven on, from which observations are rebuilt."""
+    """Player runs and demonstrations: the line they were driven on, from which observations are rebuilt."""
     track_name: str = ""
     keep_rewards: bool = False
     keep_observations: bool = False
@@ -74,6 +81,8 @@ class Importer:
             return merge(self._store.conn, self._store.path, path)
         if kind == "minari":
             return self._minari(path, told)
+        if kind == "trackmaniarl":
+            return self._demonstrations(path, told)
         from data.exchange.player_runs import find_runs
         from data.exchange.watch_folder import import_runs
 
@@ -102,15 +111,36 @@ class Importer:
 
             return refuse
         from hitl.player_runs.rebuild import OldRuns
-        from hitl.road.known_tracks import file_under
-        from hitl.road.track import load_track
-        from hitl.settings import load
 
-        track, digest, said = file_under(self._store, load_track(options.track))
+        track, digest = self._filed(options.track)
+        return OldRuns(track, self._task(), keep_rewards=options.keep_rewards, digest=digest)
+
+    def _filed(self, wanted: Path | str) -> tuple[Track, str]:
+        """Return a track as the store files it, and its digest."""
+        from hitl.road.known_tracks import drivable, file_under
+
+        track, digest, said = file_under(self._store, drivable(self._home, wanted))
         for sentence in said:
             self._say(sentence)
-        task = replace(load(self._home, "observation", "reward").task, hz=options.hz)
-        return OldRuns(track, task, keep_rewards=options.keep_rewards, digest=digest)
+        return track, digest
+
+    def _task(self) -> TaskSettings:
+        from hitl.settings import load
+
+        return replace(load(self._home, "observation", "reward").task, hz=self._options.hz)
+
+    def _demonstrations(self, path: Path, told: Told) -> Summary:
+        from data.exchange.importing import write
+        from hitl.player_runs.demonstrations import Demonstrations
+
+        line = self._options.track or (self._home.line if self._home.line.is_file() else None)
+        if line is None:
+            raise UsageError(
+                "Demonstrations and replays need the map's line: name the geometry, a replay or another line with --track, or "
+                "drive it once with `hitl line record`."
+            )
+        track, digest = self._filed(line)
+        return write(self._store, Demonstrations(track, self._task(), digest).read(path), "trackmaniarl", told)
 
     def _minari(self, path: Path, told: Told) -> Summary:
         from data.exchange.importing import write

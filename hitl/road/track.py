@@ -5,6 +5,8 @@
   ``scale = 0.5`` for a slower car and ``from_m`` and ``to_m`` (metres of what is then drawn) for a stretch of it.
   Angles are degrees, positive to the left; neighbouring segments with the same ``corner`` are one corner.
 - CSV: ``x, y[, z]`` a line, in metres, with or without a heading line.
+- A geometry of TrackmaniaRL (``.npz``): the middle of the road, with the width that its borders have in most places.
+- A replay that was exported to JSON: the line that was driven.
 - A tmrl ``reward.pkl``: an (N, 3) array in the game's axes, where y is up; the finish artefact behind its end is cut off.
 """
 
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,8 @@ class Track:
     half_widths: NDArray[np.float64] | None = field(default=None, compare=False)
     heights: NDArray[np.float64] | None = field(default=None, compare=False)
     game: str = ""
+    map_uid: str = ""
+    """The game's own name for the map, where the file tells it."""
 
     def half_width_at(self, s: float) -> float:
         """Return half the road's width (m) at ``s`` metres along the line."""
@@ -78,7 +82,7 @@ def shipped_tracks() -> tuple[str, ...]:
 
 
 def load_track(name_or_path: str | Path) -> Track:
-    """Read a shipped track or one of SuperTuxKart's by name, or a file by its ending (.toml, .csv, .pkl).
+    """Read a shipped track or one of SuperTuxKart's by name, or a file by its ending (one of ``FILES``).
 
     Raises:
         InputFileError: it is missing, of another kind, or not a road that can be driven.
@@ -97,11 +101,11 @@ def load_track(name_or_path: str | Path) -> Track:
             raise InputFileError(f"There is no file '{shown(text)}': check the path.")
         raise InputFileError(
             f"There is no track '{shown(path.name)}'. Give one of the shipped names ({', '.join(shipped_tracks())}), "
-            f"one of SuperTuxKart's, or a .toml, .csv or .pkl file.{did_you_mean(text, (*shipped_tracks(), *KART_TRACKS))}"
+            f"one of SuperTuxKart's, or a {', '.join(FILES)} file.{did_you_mean(text, (*shipped_tracks(), *KART_TRACKS))}"
         )
     reader = FILES.get(path.suffix.lower())
     if reader is None:
-        raise InputFileError(f"Tracks are read from .toml, .csv or .pkl files; '{shown(path.name)}' is not one of them.")
+        raise InputFileError(f"Tracks are read from {', '.join(FILES)} files; '{shown(path.name)}' is not one of them.")
     try:
         return reader(path)
     except OSError as error:
@@ -207,9 +211,11 @@ def _segment_shape(name: str, number: int, segment: Any) -> tuple[float, float]:
 
 def _read_csv(path: Path) -> Track:
     rows: list[list[float]] = []
-    heading = False
+    heading, map_uid = False, ""
     for number, row in read_rows(path, blanks=True):
         cells = [c for c in row if c]
+        if cells[:1] == ["# map_uid"] and len(cells) == 2:
+            map_uid = cells[1]
         if not cells or cells[0].startswith("#"):
             continue
         try:
@@ -227,15 +233,52 @@ def _read_csv(path: Path) -> Track:
             raise InputFileError(f"Track '{shown(path.name)}' has more than {_MAX_POINTS:,} points.")
     if not rows:
         raise InputFileError(f"The track '{shown(path.name)}' holds no points.")
-    return _build(path.stem, rows, DEFAULT_WIDTH)
+    return replace(_build(path.stem, rows, DEFAULT_WIDTH), map_uid=map_uid)
 
 
 def _read_reward_pkl(path: Path) -> Track:
     points = reward_points(path)
     points = points[: finish_artefact(points)]
+    return _build(path.stem, on_ground(points), DEFAULT_WIDTH)
+
+
+def on_ground(points: NDArray[Any]) -> NDArray[np.float64]:
+    """Return (N, 3) positions of the game's as x, y on the road plane and the height."""
     ground = points[:, [0, 2, 1]].astype(np.float64)  # the game's y is up
     ground[:, 1] *= -1  # its axes are left-handed: without this a left bend would turn right
-    return _build(path.stem, ground, DEFAULT_WIDTH)
+    return ground
+
+
+def _read_geometry(path: Path) -> Track:
+    from data.exchange.checks import EpisodeRefusedError
+    from data.exchange.trackmaniarl import number_in, read_archive, text_of
+
+    try:
+        arrays = read_archive(path)
+        left, middle, right = (np.asarray(arrays[name], np.float64) for name in ("left", "center", "right"))
+        recorded = int(number_in(arrays, "recorded_count")) if "recorded_count" in arrays else len(middle)
+    except EpisodeRefusedError as error:
+        raise InputFileError(f"The track '{shown(path.name)}' cannot be read: {error}.") from error
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputFileError(f"'{shown(path.name)}' is no geometry: the borders left, center and right are missing.") from error
+    fits = left.shape == middle.shape == right.shape and middle.ndim == 2 and middle.shape[1] == 3
+    if not fits or not 2 <= recorded <= len(middle) <= _MAX_POINTS or not np.isfinite([left, middle, right]).all():
+        raise InputFileError(f"'{shown(path.name)}' is no geometry: its borders are not positions, or not as many on each side.")
+    width = float(np.median(np.linalg.norm((left - right)[:recorded], axis=1)))
+    # What lies behind the recorded points is an imagined road behind the finish.
+    track = _build(path.stem, on_ground(middle[:recorded]), width)
+    return replace(track, map_uid=text_of(arrays, "map_uid"))
+
+
+def _read_replay(path: Path) -> Track:
+    from data.exchange.checks import EpisodeRefusedError
+    from data.exchange.trackmaniarl import read_replay
+
+    try:
+        lap = read_replay(path)
+    except EpisodeRefusedError as error:
+        raise InputFileError(f"The track '{shown(path.name)}' cannot be read: {error}.") from error
+    return replace(_build(path.stem, on_ground(lap.frames[:, 4:7]), DEFAULT_WIDTH), map_uid=lap.map_uid)
 
 
 FILES: dict[str, Callable[[Path], Track]] = {
@@ -243,6 +286,8 @@ FILES: dict[str, Callable[[Path], Track]] = {
     ".csv": _read_csv,
     ".txt": _read_csv,
     ".pkl": _read_reward_pkl,
+    ".npz": _read_geometry,
+    ".json": _read_replay,
 }
 """What reads a track from a file, by the ending of its name."""
 

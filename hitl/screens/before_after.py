@@ -84,5 +84,5 @@ def score(
         finished=sum(e.reason == "finish" for e in laps),
         updates=checkpoint.updates if checkpoint is not None else None,
         rule=rule,
-        best_lap=min((e.length / e.hz for e in laps if e.reason == "finish"), default=None),
+        best_lap=min((e.lap_s for e in laps if e.lap_s is not None), default=None),
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from data.reading.drives import EpisodeSummary
 from data.records import Corner
 from data.store import Store
+from hitl.road.laps import time_at
+from hitl.road.time_lost import fastest_laps
 from takeover_ui.view import LapView
 
 SHOWN_S = 3.0  # for which the comparison at a corner's end stays
@@ -40,8 +40,13 @@ class LapTimes:
         self._drivers: set[str] = set()
         self._delta: tuple[str, float, float] | None = None  # corner, seconds against the best, when
 
-    def step(self, steps: int, progress: float, driver: str, reason: str = "") -> None:
-        """One step was driven. ``steps``: of this episode so far; ``reason``: why the episode ends with it, if it does."""
+    def step(
+        self, steps: int, progress: float, driver: str, reason: str = "", lap_s: float | None = None
+    ) -> None:
+        """One step was driven. ``steps``: of this episode so far; ``reason``: why the episode ends with it, if it does.
+
+        ``lap_s``: the time of the lap that it finishes, where that is known more finely than to a step.
+        """
         if steps <= self._steps:
             self._begin()
         self._steps = steps
@@ -54,7 +59,7 @@ class LapTimes:
                 if fastest is not None and name in fastest.splits:
                     self._delta = name, now - fastest.splits[name], now
         if reason == "finish":
-            self._finished(now)
+            self._finished(now if lap_s is None else lap_s)
 
     def _finished(self, seconds: float) -> None:
         self.last = seconds
@@ -76,23 +81,10 @@ class LapTimes:
 def best_laps(store: Store, track: str, corners: Iterable[Corner]) -> dict[str, Lap]:
     """Return the fastest recorded lap of each driver on a track."""
     corners = tuple(corners)
-    finished = [e for e in store.episodes(track) if e.reason == "finish" and e.purpose != "practice"]
-    scripted = {session.id for session in store.sessions(track) if session.driver == "scripted"}
-    groups = {
-        "human": [e for e in finished if e.purpose == "lap" and e.session_id not in scripted],
-        "scripted": [e for e in finished if e.purpose == "lap" and e.session_id in scripted],
-        "agent": [e for e in finished if e.purpose != "lap" and not e.human_steps],
-    }
-    return {
-        who: _lap(store, min(laps, key=lambda e: e.length / e.hz), corners) for who, laps in groups.items() if laps
-    }
+    return {who: _lap(store, lap, corners) for who, lap in fastest_laps(store, track).items()}
 
 
 def _lap(store: Store, episode: EpisodeSummary, corners: tuple[Corner, ...]) -> Lap:
     drive = store.steps(episode, columns=("t", "progress"))
-    splits = {}
-    for corner in corners:
-        beyond = np.flatnonzero(drive.progress >= corner.to_m)
-        if len(beyond):
-            splits[corner.name] = float(drive.t[beyond[0]]) / episode.hz
-    return Lap(episode.length / episode.hz, splits)
+    splits = {corner.name: seconds for corner in corners if (seconds := time_at(drive, corner.to_m)) is not None}
+    return Lap(episode.lap_s or episode.length / episode.hz, splits)

@@ -130,7 +130,7 @@ class SessionScreen:
         if self._times is not None and not decision.paused:
             scripted = decision.trigger == "scripted" or isinstance(wheel, ScriptedHuman)
             who = "agent" if not human else "scripted" if scripted else "human"
-            self._times.step(tick.steps, progress, who, str(tick.info.get("reason") or ""))
+            self._times.step(tick.steps, progress, who, str(tick.info.get("reason") or ""), tick.info.get("lap_s"))
         name, seconds = next_corner(self._scene.corners, progress, state.speed)
         self._window.send(
             View(

@@ -19,6 +19,7 @@ from data.words import track_words
 from hitl import __version__
 from hitl.road.corners import corner_called
 from hitl.screens.before_after import before_and_after, evaluation_laps, score
+from hitl.screens.lap_words import recorded_laps
 from hitl.screens.stored_scene import stored_scene
 from takeover_ui.report.contents import CornerRow, DrivenLine, EpisodePoint, EvaluationPoint, Report, Score
 from takeover_ui.view import Scene
@@ -92,12 +93,20 @@ def stored_report(
             ("laps driven by the human", str(laps) if segments else ""),
             ("takeovers of the scripted driver", _scripted(takeovers)),
             ("takeovers and laps learned from", f"{counts:,} of {len(segments):,}" if segments else ""),
+            ("laps alone, before", _laps_said(before, scene)),
+            ("laps alone, now", _laps_said(after, scene)),
             ("first drive", episodes[0].started[:10]),
             ("last drive", episodes[-1].started[:10]),
             *figures,
         ),
         versions=_versions(),
     )
+
+
+def _laps_said(laps: list[EpisodeSummary], scene: Scene) -> str:
+    """Return how many laps of an evaluation were finished and how fast; "" where none was."""
+    found = recorded_laps(laps, scene.corners)
+    return found.said() if found.finish.k else ""
 
 
 def takeovers_that_show(store: Store, segments: Sequence[Segment]) -> list[Segment]:

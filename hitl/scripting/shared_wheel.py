@@ -22,6 +22,7 @@ from data.errors import StoreError, UsageError
 from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, StepRow
 from data.store import Store
+from data.tables.lap_times import noted
 from hitl import arbiter
 from hitl.drivers.human import NoHuman, persons_pad
 from hitl.protocols import Clock, EpisodeResult
@@ -159,7 +160,7 @@ class SharedWheel:
         self.counted.total, self._driver = 0.0, AGENT
         self._segments.begin_episode()
         self._choice.begin_episode(self.human)
-        self.recorder.begin_episode(self.purpose, seed)
+        self._number = self.recorder.begin_episode(self.purpose, seed)
         self.is_open = True
 
     def choose(self, action: Any) -> Choice:
@@ -296,6 +297,8 @@ class SharedWheel:
         self._result.reason = reason
         self._segments.end_episode(self._clock.now(), self._result)
         self.recorder.end_episode(end, reason, self._seen)
+        if reason == "finish" and isinstance(lap_s := self._info.get("lap_s"), float):
+            self.recorder.event(*noted(self._number, lap_s))
         self._clock.rest()
 
     def _show(self, decision: arbiter.Decision, ours: NDArray[np.float32], info: dict[str, Any]) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.errors import UsageError
-from data.exchange.exporters import EXPORTERS, Chosen
+from data.errors import InputFileError, UsageError
+from data.exchange.exporters import EXPORTERS, WHOLE, Chosen
 from data.extras import imported
 from data.files.paths import private_folder
 from data.records import Segment
@@ -120,14 +120,17 @@ class TakeoverStore(Store):
         episodes: bool = False,
         everything: bool = False,
         segments: Iterable[Segment] | None = None,
+        geometry: str | Path | None = None,
         **filters: Any,
     ) -> Exported:
         """Carry segments out, trimmed, each as an episode of its own, as `hitl export` does.
 
-        ``form``: ``minari``, ``player-run``, ``store``, ``parquet``, ``lerobot``, or what an installed package adds.
+        ``form``: ``minari``, ``player-run``, ``store``, ``parquet``, ``lerobot``, ``trackmaniarl``, or what an
+        installed package adds.
         ``episodes``: whole drives (those with a chosen segment, where there are filters). ``everything``: also what the agent
-        does not learn from. ``segments``: these instead of those that ``filters`` (as in :meth:`segments`) choose. Raises
-        UsageError when there is nothing to export, or the form is unknown.
+        does not learn from. ``segments``: these instead of those that ``filters`` (as in :meth:`segments`) choose.
+        ``geometry``: the map's geometry file, which demonstrations of ``trackmaniarl`` name. Raises UsageError when there is
+        nothing to export, or the form is unknown, InputFileError where the geometry cannot be used.
         """
         if form not in EXPORTERS:
             raise UsageError(f"There is no format '{form}': use one of {', '.join(EXPORTERS)}.{did_you_mean(form, EXPORTERS)}")
@@ -139,7 +142,7 @@ class TakeoverStore(Store):
         # Another home applies the rule itself, with its owner's settings: only what was judged bad stays behind.
         own = form == "store"
         chosen = found if everything else [s for s in found if (s.verdict != "bad" if own else rule.judge(s).counts)]
-        whole = episodes or form == "parquet"
+        whole = episodes or form in WHOLE
         drives = sorted({s.episode_id for s in chosen}) if filtered else None
         if whole:
             count = self.db["episodes"].count if drives is None else len(drives)
@@ -155,7 +158,7 @@ class TakeoverStore(Store):
         if whole and own and filtered:
             raise UsageError("A store is exported by segments: omit --episodes or the filters.")
         ids = None if whole else [s.id for s in chosen]
-        export = Chosen(self, ids, drives)
+        export = Chosen(self, ids, drives, _facts_of(geometry))
         imported(f"The format '{form}'", EXPORTERS[form].write)(Path(path).expanduser(), export)
         kept = {s.id for s in chosen}
         left = () if ids is None and drives is None else tuple(s for s in found if s.id not in kept)
@@ -163,3 +166,18 @@ class TakeoverStore(Store):
 
     def __repr__(self) -> str:
         return f"Store('{self.path}', {number_of(self.count_steps(), 'step')})"
+
+
+def _facts_of(geometry: str | Path | None) -> tuple[str, str]:
+    """Return (map uid, SHA-256) of a geometry file, ("", "") for none. Raises InputFileError where it cannot be used."""
+    if geometry is None:
+        return "", ""
+    from data.exchange.checks import EpisodeRefusedError
+    from data.exchange.trackmaniarl import geometry_facts
+    from data.files.paths import user_path
+
+    path = user_path(geometry)
+    try:
+        return geometry_facts(path)
+    except EpisodeRefusedError as error:
+        raise InputFileError(f"The geometry '{path.name}' cannot be used: {error}.") from error

@@ -6,6 +6,7 @@ That follows from the corners, the car's place and speed, and how the agent did 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from data.records import DRIVING_FAULTS, Corner
@@ -13,6 +14,7 @@ from data.records import DRIVING_FAULTS, Corner
 APPROACH_M = 30.0  # m before a corner within which a takeover is meant for it
 ANNOUNCE_S = 4.0  # s before a corner from which it is counted down
 ONLY_BEFORE_M = 40.0  # m before the only corner that may be driven, from which it may be taken
+SLOW_S = 0.3  # s lost in a corner, from which help there is about time
 SURE = 3  # passes in a row without help after which the wheel is no longer offered
 
 
@@ -31,14 +33,16 @@ def next_corner(corners: tuple[Corner, ...], progress: float, speed: float) -> t
 class CornerOffers:
     """Offers the wheel before corners.
 
-    ``mode``: ``failing`` offers where the agent has not passed the last three times by itself, ``all`` everywhere, ``off``
-    never. ``only``: the one corner at which the wheel may be taken, "" for anywhere. ``lead_s``: how long before.
+    ``mode``: ``failing`` offers where the agent has not passed the last three times by itself, ``slow`` there and where it
+    loses time, ``all`` everywhere, ``off`` never. ``lost``: seconds lost in a lap, by corner, where they are known.
+    ``only``: the one corner at which the wheel may be taken, "" for anywhere. ``lead_s``: how long before.
     """
 
     corners: tuple[Corner, ...]
     mode: str = "failing"
     only: str = ""
     lead_s: float = 2.0
+    lost: Mapping[str, float] = field(default_factory=dict)
     _alone: dict[str, deque[bool]] = field(default_factory=dict)
     _began_m: float = 0.0
     _helped: set[str] = field(default_factory=set)
@@ -50,7 +54,14 @@ class CornerOffers:
         name, seconds = next_corner(self.corners, progress, speed)
         if seconds is None or seconds > self.lead_s or (self.only and name != self.only):
             return ""
-        return name if self.mode == "all" or not self.sure(name) else ""
+        slow = self.mode == "slow" and self.lost.get(name, 0.0) >= SLOW_S
+        return name if self.mode == "all" or slow or not self.sure(name) else ""
+
+    def said(self, progress: float, speed: float) -> str:
+        """Return in words what the corner ahead costs in a lap; "" where that is little or not known."""
+        name, _ = next_corner(self.corners, progress, speed)
+        lost = self.lost.get(name, 0.0)
+        return f"{lost:.1f} s lost at {name}" if lost >= SLOW_S else ""
 
     def allowed(self, progress: float) -> bool:
         """Tell whether the wheel may be taken at this place (m)."""

@@ -25,6 +25,7 @@ from data.demos import DemoRule
 from data.numbers import is_number
 from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, StepRow
+from data.tables.lap_times import noted
 from hitl import arbiter
 from hitl.drivers.human import HumanSide, NoHuman
 from hitl.games.hang_guard import EnvironmentLost
@@ -82,7 +83,7 @@ class Session:
         self.environment = Environment(world, recorder, tell)
         self.segments = Segments(recorder, rule or DemoRule(), world.task.settings.hz, tell)
         self._choice = DriverChoice(options.gating, world.controls or world.action_names, world.clock, recorder, tell)
-        self._drives = 0
+        self._drives, self._tell = 0, tell
         self.leaving = False
 
     def episode(
@@ -121,7 +122,7 @@ class Session:
         self.offers.begin_episode(info["progress"])
         if purpose == "drive" and isinstance(self.policy, Holding):
             self.policy.drive_begins(self._greedy)
-        self.recorder.begin_episode(purpose, seed, self.policy.checkpoint_id)
+        self._number = self.recorder.begin_episode(purpose, seed, self.policy.checkpoint_id)
         if purpose == "lap":
             self.segments.begin_lap(self.human.name)
         try:
@@ -180,7 +181,7 @@ class Session:
             self.policy.stepped(decision.executed)
         if (executed := next_info.get("executed")) is not None:
             decision = replace(decision, executed=door.action(executed, "the game's"))
-        result.reason = next_info.get("reason") or ""
+        result.reason, result.lap_s = next_info.get("reason") or "", next_info.get("lap_s")
         if self._until is not None and next_info["progress"] >= self._until and not (terminated or truncated):
             truncated, result.reason = True, "through"
         self._record(observation, proposed, decision, (reward, terminated, truncated), info, risk)
@@ -251,7 +252,10 @@ class Session:
         cue: str | None = decision.event if decision.event in RUMBLES else None
         if offer and offer != self._offer and decision.driver == AGENT:
             cue = cue or offer
-            self.recorder.event(f"offer {offer}", OFFERS[offer], data={"progress": round(info["progress"], 1)})
+            lost = self.offers.said(info["progress"], info["state"].speed)
+            self.recorder.event(f"offer {offer}", OFFERS[offer], data={"progress": round(info["progress"], 1), "lost": lost})
+            if lost:
+                self._tell("info", f"{OFFERS[offer]} {lost}.")
         self._offer = offer
         if cue is not None and self.options.help.rumble:
             self.human.rumble(*RUMBLES[cue])
@@ -285,6 +289,8 @@ class Session:
         result = self._result
         self.segments.end_episode(self.clock.now(), result)
         self.recorder.end_episode(str(end), result.reason, observation)
+        if result.reason == "finish" and result.lap_s is not None:
+            self.recorder.event(*noted(self._number, result.lap_s))
         self.environment.over()
         self.offers.end_episode(result.progress, result.reason)
         alone = not result.human_steps and result.reason not in ("stopped", "restart", "panic")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from data.errors import CheckpointError, StoreError
+from data.errors import CheckpointError, DeviceError, StoreError, shown
 from data.recording.recorder import Recorder
 from data.records import Corner, SessionInfo
 from data.store import Store
@@ -21,6 +21,7 @@ from hitl.home import Home
 from hitl.protocols import EpisodeResult, Tick
 from hitl.road.corners import corner_called
 from hitl.road.known_tracks import file_under, known_corners
+from hitl.road.time_lost import stored_time_lost
 from hitl.road.track import Track
 from hitl.session.help_requests import PolicyForesight
 from hitl.session.offers import CornerOffers
@@ -58,10 +59,13 @@ class SessionSetup:
             if options.kind == "evaluation" and policy is None:
                 self._need_checkpoint()
             said = self._file_track()
+            self._compare_map()
             self.corners: tuple[Corner, ...] = self._known_corners()
             if options.only_corner:
                 self.corner(options.only_corner)
-            self.offers = CornerOffers(self.corners, options.help.offer, options.only_corner, options.help.offer_s)
+            offer = options.help.offer
+            lost = self._time_lost() if offer == "slow" else {}
+            self.offers = CornerOffers(self.corners, offer, options.only_corner, options.help.offer_s, lost)
             driving: Any = (policy or self._newest_checkpoint)(self.observation_names, self.action_names)
             self.policy = driving  # a CheckpointPolicy, unless another was asked for
             self.foresight: PolicyForesight | None = None
@@ -74,6 +78,8 @@ class SessionSetup:
             world.plug(device_hub(self.human))  # now that the player's own pad is known
             self.recorder = Recorder(home.store_path, self._info())
             stack.callback(self.recorder.close)
+            if world.map_uid:
+                self.recorder.event("map", f"The map is {world.map_uid}.", data={"map_uid": world.map_uid})
             if isinstance(driving, NetworkPolicy):
                 driving.track = self.track.name
             if isinstance(driving, ForeignPolicy | BesidePolicy):
@@ -138,11 +144,33 @@ class SessionSetup:
             self.track, self._digest, said = file_under(store, self.track)
         return said
 
+    def _compare_map(self) -> None:
+        """Raise DeviceError where the game has loaded another map than the one that the track is of."""
+        loaded = self.world.map_uid
+        if not loaded:
+            return
+        with Store(self.home.store_path) as store:
+            maps = store.map_uids()
+        known = self.track.map_uid or maps.get(self.track.name, "")
+        if known and known != loaded:
+            other = next((f" ('{track}')" for track, uid in maps.items() if uid == loaded), "")
+            raise DeviceError(
+                f"The game has loaded the map {shown(loaded)}{other}, and the line '{self.track.name}' is of the map "
+                f"{shown(known)}: load that one, or name the line of this one with --track. If this is a new version of the "
+                "same map, record its line again with `hitl line record`."
+            )
+
     def _known_corners(self) -> tuple[Corner, ...]:
         """Return the track's corners and those that the player has named, and make sure that the store knows them."""
         with Store(self.home.store_path) as store:
             self._rule = store.rule()
             return known_corners(store, self.track)
+
+    def _time_lost(self) -> dict[str, float]:
+        """Return the seconds that the agent loses in a lap, by corner."""
+        with Store(self.home.store_path, read_only=True) as store:
+            found = stored_time_lost(store, self.track.name, self.corners)
+        return {one.corner: one.lost for one in found if one.lost is not None}
 
     @property
     def known_by(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,6 +18,7 @@ from hitl.task.observation import ObservationSettings, Observer
 from hitl.task.reward import Reward
 
 FINISH_M = 2.0  # m before the end of the line at which a lap counts as driven
+LAP_FROM_M = 5.0  # m: a drive that begins farther on is no whole lap, and has no lap time
 WALKING_PACE = 5.0  # m/s
 FALL_M = 6.0  # m below the road at which a car has fallen from it, where heights are known
 PAY_PER_M = 1 / 3  # our progress reward: a metre is worth the same on a short track and on a long one
@@ -55,17 +57,35 @@ class DrivingTask:
         self.place = self.track.line.locate(state.x, state.y, near_s)
         self.reward.begin(self._along(state))
         self._before_finish = self.place.s < self.track.line.length - FINISH_M
+        self._began_s = state.time if self.place.s <= LAP_FROM_M else math.nan
+        self._before = (state.time, self.place.s)
         return self.observer(state, self.place), self._info(state, None)
 
     def step(self, state: VehicleState) -> tuple[NDArray[np.float32], float, bool, dict[str, Any]]:
-        """Take the state one step later; returns (observation, reward, terminated, info)."""
+        """Take the state one step later; returns (observation, reward, terminated, info).
+
+        With the step that finishes a whole lap, ``info`` holds its time, ``lap_s``.
+        """
         line = self.track.line
         self.place = line.locate(state.x, state.y, self.place.s)
         over = self.place.s >= line.length - FINISH_M
         finished = state.finished or (over and self._before_finish)  # a car put down behind the finish has driven nothing
         self._before_finish |= not over
+        before, self._before = self._before, (state.time, self.place.s)
         reward, reason = self.reward.step(self._along(state), self._off(state), state.speed * 3.6, finished)
-        return self.observer(state, self.place), reward, reason is not None, self._info(state, reason)
+        info = self._info(state, reason)
+        if reason == "finish" and not math.isnan(self._began_s):
+            info["lap_s"] = self._lap_time(state, before)
+        return self.observer(state, self.place), reward, reason is not None, info
+
+    def _lap_time(self, state: VehicleState, before: tuple[float, float]) -> float:
+        """Return the seconds of the lap that this state ends: by the game's clock, else between the states around the finish."""
+        if not math.isnan(state.lap_time):
+            return state.lap_time
+        (then, there), finish_m = before, self.track.line.length - FINISH_M
+        driven = self.place.s - there
+        share = min(1.0, max(0.0, (finish_m - there) / driven)) if driven > 0.0 else 1.0
+        return then + share * (state.time - then) - self._began_s
 
     def _off(self, state: VehicleState) -> float:
         """Return the distance to the line (m), on a road as wide as is usual there; after a fall it is off any road."""

@@ -11,6 +11,7 @@ makes it misbehave.
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import select
 import socket
@@ -65,7 +66,8 @@ class StandIn:
     """The game on its own thread. ``countdown`` (s): how long after a restart the car stands still."""
 
     def __init__(
-        self, track: Track | None = None, layout: int = 11, port: int = 0, countdown: float = 0.3, finish_m: float = 2.0
+        self, track: Track | None = None, layout: int = 11, port: int = 0, countdown: float = 0.3, finish_m: float = 2.0,
+        session_port: int = 0,
     ) -> None:
         self.track, self.layout, self.countdown, self.finish_m = (
             track or load_track("default"),
@@ -76,6 +78,10 @@ class StandIn:
         self.game = FineGame(self.track)
         self._server, self._pad = _of_one_number(port)
         self.port: int = self._server.getsockname()[1]
+        self._session = socket.create_server(("127.0.0.1", session_port))
+        self.session_port: int = self._session.getsockname()[1]
+        self.map_uid = "StandInMapUid"  # "": none is loaded
+        self.asked: list[str] = []  # at the session port
         self._clients: list[socket.socket] = []
         self._faults: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -86,7 +92,7 @@ class StandIn:
         self.pop_up = self.finished = False
         self.curve: tuple[list[float], list[float]] | None = None  # of the stick: what is sent, what is applied
         self._hold_until = 0.0
-        self._place_s = 0.0
+        self._place_s = self._finished_at = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stand-in", daemon=True)
 
@@ -97,7 +103,7 @@ class StandIn:
     def __exit__(self, *exc: object) -> None:
         self._stop.set()
         self._thread.join(timeout=5)
-        for s in (*self._clients, self._server, self._pad):
+        for s in (*self._clients, self._server, self._pad, self._session):
             s.close()
 
     def fault(self, kind: str, seconds: float = 0.0) -> None:
@@ -139,7 +145,7 @@ class StandIn:
         until = time.perf_counter() + wait
         while True:
             left = max(0.0, until - time.perf_counter())
-            ready, _, _ = select.select([self._server, self._pad], [], [], left)
+            ready, _, _ = select.select([self._server, self._pad, self._session], [], [], left)
             for s in ready:
                 if s is self._server:
                     client, _ = s.accept()
@@ -149,10 +155,28 @@ class StandIn:
                     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     client.settimeout(0.2)
                     self._clients.append(client)
+                elif s is self._session:
+                    self._answer(s.accept()[0])
                 else:
                     self._hear(*struct.unpack("<fffI", s.recv(64)))
             if left <= 0.0:
                 return
+
+    def _answer(self, client: socket.socket) -> None:
+        """One line is asked and one answered; the plugin looks for the very characters of a question."""
+        with client, contextlib.suppress(OSError):
+            client.settimeout(0.2)
+            asked = client.recv(16 * 1024).decode(errors="replace")
+            self.asked.append(asked.strip())
+            known = '"protocol_version":"2"' in asked
+            said: dict[str, str] = {"status": "ok", "protocol_version": "2", "map_uid": self.map_uid, "ready": "false"}
+            if known and '"command":"confirm_ready"' in asked:
+                said["ready"] = str(time.perf_counter() >= self._hold_until).lower()
+            elif not known or '"command":"verify_loaded_map"' not in asked:
+                said = {"status": "error", "protocol_version": "2", "error": "unknown_command"}
+            elif not self.map_uid:
+                said = {"status": "error", "protocol_version": "2", "error": "no_local_map_loaded"}
+            client.sendall(json.dumps(said).encode() + b"\n")
 
     def _hear(self, gas: float, brake: float, steer: float, buttons: int) -> None:
         if self._on("deaf"):
@@ -190,6 +214,7 @@ class StandIn:
         self._place_s = self.track.line.locate(state.x, state.y, self._place_s).s
         if not self.finished and self._place_s >= self.track.line.length - self.finish_m:
             self.finished = self.pop_up = True
+            self._finished_at = time.perf_counter()
 
     def _applied(self, steer: float) -> float:
         """What the game makes of the stick, after its own settings of sensitivity and dead zone."""
@@ -205,7 +230,8 @@ class StandIn:
         if self.layout == 11:
             numbers = [speed, 3.0, x, y, z, steer, gas, brake, finished, 3.0, 7000.0]
         elif self.layout == 33:
-            race_ms = max(0.0, 1000.0 * (time.perf_counter() - self._hold_until))
+            until = self._finished_at if self.finished else time.perf_counter()
+            race_ms = max(0.0, 1000.0 * (until - self._hold_until))
             forward = (math.cos(state.heading), 0.0, -math.sin(state.heading))
             numbers = [
                 *(1.0, 0.0, finished, race_ms),

@@ -219,11 +219,15 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def _info(self, seen: Frame | None, reason: str | None) -> dict[str, Any]:
         there = self._has_line and seen is not None
+        lap = {}
+        if reason == "finish" and seen is not None:
+            lap["lap_s"] = seen.race_s if seen.race_s > 0.0 else seen.received - self._began
         return {
             "state": self._state,
             "place": self._place if there else Place(0.0, 0.0, 0.0),
             "progress": (self.track.line.length if reason == "finish" else self._place.s) if there else 0.0,
             "reason": reason,
+            **lap,
         }
 
     def _joined(self, observation: Any) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ Positions are the game's own: metres, y up, left-handed.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -48,7 +49,7 @@ KNOWN = f"{', '.join(map(str, sorted(LAYOUTS)[:-1]))} or {max(LAYOUTS)}"
 
 
 class Frame(NamedTuple):
-    """What one frame says. ``yaw`` is NaN in the layout that has none."""
+    """What one frame says. ``yaw`` and ``race_s`` are NaN in the layouts that have none."""
 
     received: float  # s, monotonic (``time.perf_counter``)
     speed: float  # as the plugin sends it
@@ -60,6 +61,7 @@ class Frame(NamedTuple):
     brake: float  # 0 or 1
     finished: bool
     yaw: float  # rad
+    race_s: float = math.nan  # s by the game's lap clock; 0 while it does not run
 
     @property
     def nowhere(self) -> bool:
@@ -157,7 +159,20 @@ def frame(row: NDArray[np.float64], received: float) -> Frame:
         yaw = math.atan2(values[10], values[12])  # of the forward vector: 0 along +z, a quarter turn along +x
     steer, gas, brake = values[at.steer], values[at.gas], values[at.brake]
     x, y, z = values[at.place : at.place + 3]
-    return Frame(received, values[at.speed], x, y, z, steer, gas, brake, values[at.finished] > 0.5, yaw)
+    race_s = values[3] / 1000 if len(row) == 33 else math.nan
+    return Frame(received, values[at.speed], x, y, z, steer, gas, brake, values[at.finished] > 0.5, yaw, race_s)
+
+
+def time_at_finish(frames: Sequence[Frame], began: float) -> float:
+    """Return the seconds from the start to the first frame that says finished: by the game's clock, else by its arrival.
+
+    ``frames``: the newest ones, oldest first; ``began``: when the run began, on the clock of their arrival.
+    """
+    driven = [f for f in frames if f.received > began]
+    first = next((k for k, f in enumerate(driven) if f.finished), 0)
+    # The clock may be at 0 again in the very frame that says so: then the one before has the time.
+    shown = [f.race_s for f in driven[max(0, first - 1) : first + 1] if f.race_s > 0.0]
+    return max(shown) if shown else driven[first].received - began
 
 
 class Stream:

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from data.errors import DeviceError
 from hitl.games.base import Start, VehicleState
 from hitl.games.hang_guard import TICKS, EnvironmentLost
-from hitl.games.trackmania.frames import Frame
+from hitl.games.trackmania.frames import Frame, time_at_finish
 from hitl.games.trackmania.motion import Motion, ground
+from hitl.games.trackmania.session_port import SessionPort
+from hitl.games.trackmania.stick_curve import StickCurve
 from hitl.games.trackmania.telemetry import Telemetry
 from hitl.games.trackmania.virtual_pad import VirtualPad
 from hitl.road.track import Track
@@ -21,6 +23,7 @@ from hitl.road.track import Track
 PRESS_S = 0.1  # s that a button is held: the game does not notice a shorter press
 SETTLE_S = 1.5  # s from the restart until the car may drive: the game counts down
 READY_S = 1.0  # s after that until a frame must show it at its start
+CLOCK_S = 0.1  # s by which the lap clock may be ahead of ours
 TRIES = 3  # restarts before the game counts as lost
 GLITCH_S = 0.5  # s that the position may be (0, 0, 0) without a finish
 SLOW = 1.5  # pictures a tick below which the player is told
@@ -29,6 +32,7 @@ DEVIATION = 0.25  # of steering or gas between what was sent and what the game o
 DEVIATES_TICKS = 6
 FULL_LOCK = 0.9  # of the stick, from which the game steers fully whatever its settings
 WAIT_S = 5.0  # s for the first frame
+WITH_SESSION = 33  # numbers a frame of the plugin that has a session port
 LAG_TICKS = 3  # between a send and the frame that shows it, at most
 NOT_OBEYED = (
     "The game does not obey this session's pad: click into the game's window; if it hears your own pad, hide that from it "
@@ -57,12 +61,16 @@ class TrackManiaGame:
         self.motion = Motion()
         self.age = 0.0  # s: of the newest frame when it was last asked for
         self.respawned = False  # by the last restart: at a checkpoint, and not at the start
+        self.map_uid = ""  # of the map that is loaded; "" where the plugin does not tell
+        self.session_port: SessionPort | None = None  # of the plugin that has one
+        self.curve: StickCurve | None = None  # of the game's own settings, which is undone before sending
         self.notices: list[str] = []  # sentences for the player; whoever shows them empties it
         self._sent: list[tuple[float, float, float]] = []
         self._deviating = 0
         self._began = time.perf_counter()
         self._place: tuple[float, float, float] | None = None
         self._nowhere_since: float | None = None
+        self._lap_time = math.nan
         self._moved = 0.0  # s: when the position last changed, or the car said that it stands
         self._told_yaw = self._told_slow = False
         self._problem = ""
@@ -88,8 +96,7 @@ class TrackManiaGame:
                 finally:
                     keys.close()
             pressed = time.perf_counter()
-            time.sleep(self._settle_s)
-            ready = self.telemetry.wait(lambda f, after=pressed: f.received > after and _ready(f, respawn), READY_S)  # type: ignore[misc]
+            ready = self._settled(pressed, respawn)
             if ready is not None:
                 break
         else:
@@ -97,7 +104,8 @@ class TrackManiaGame:
                 "TrackMania does not restart: click into its window, close what is open there, and check that its restart "
                 "button is B."
             )
-        rate = self.telemetry.rate(self._settle_s) if self._settle_s >= 0.3 else math.inf
+        looked_s = time.perf_counter() - pressed
+        rate = self.telemetry.rate(looked_s) if looked_s >= 0.3 else math.inf
         if rate < SLOW * self._hz and not self._told_slow:
             self._told_slow = True
             self.notices.append(
@@ -110,17 +118,35 @@ class TrackManiaGame:
         self.motion.begin(here.heading)
         self._place = (ready.x, ready.y, ready.z)
         self._nowhere_since, self._deviating = None, 0
+        self._lap_time = math.nan
         self._moved = time.perf_counter()
         self._notable = True
         self._sent.clear()
         self._began = time.perf_counter()
+
+    def _settled(self, pressed: float, respawn: bool) -> Frame | None:
+        """Wait for the car to stand ready after a press; return the frame that shows it, None where it never did."""
+        if self.session_port is None:
+            time.sleep(self._settle_s)
+            return self.telemetry.wait(lambda f: f.received > pressed and _ready(f, respawn), READY_S)
+
+        def anew(frame: Frame) -> bool:
+            since = frame.received - pressed
+            # A lap clock that runs for longer than since the press is that of the run before.
+            return since > 0.0 and _ready(frame, respawn) and (respawn or not frame.race_s > since + CLOCK_S)
+
+        until = pressed + SETTLE_S + READY_S
+        if self.telemetry.wait(anew, SETTLE_S + READY_S) is None or not self.session_port.ready(until):
+            return None
+        return self.telemetry.wait(anew, READY_S)
 
     def send(self, action: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """Take (gas, brake, steer); pedals at or below 0 are released. Returns what the game gets where that differs."""
         gas, brake, steer = (float(v) for v in action)
         pressed = None
         if self.pad is not None:
-            pressed, problem = self.pad.send(gas, brake, steer), self.pad.problem
+            bent = steer if self.curve is None or self.pad.by_keys else self.curve.stick_for(steer)
+            pressed, problem = self.pad.send(gas, brake, bent), self.pad.problem
             if problem not in ("", self._problem):
                 self.notices.append(problem)
             self._problem = problem
@@ -140,6 +166,8 @@ class TrackManiaGame:
             why = self.telemetry.problem or "the game has stopped sending"
             self.telemetry.trouble()  # which the error says already
             raise EnvironmentLost(f"The telemetry has been silent for {1000 * self._stale_s:.0f} ms: {why}.")
+        if newest.finished and math.isnan(self._lap_time):
+            self._lap_time = time_at_finish(frames, self._began)
         if newest.nowhere and self._place is not None and math.hypot(*self._place) > 1.0:
             return self._stand_in(newest, now)
         self._nowhere_since = None
@@ -181,6 +209,7 @@ class TrackManiaGame:
             gas=newest.gas,
             brake=newest.brake,
             finished=newest.finished,
+            lap_time=self._lap_time,
         )
 
     def _compare(self, newest: Frame) -> None:
@@ -188,7 +217,7 @@ class TrackManiaGame:
         if len(self._sent) <= LAG_TICKS or time.perf_counter() - self._began < 1.0:
             return
         obeyed = any(
-            _bent(steer, newest.steer) and (abs(newest.gas - gas) <= DEVIATION or brake > 0.1)
+            self._may_be(steer, newest.steer) and (abs(newest.gas - gas) <= DEVIATION or brake > 0.1)
             for gas, brake, steer in self._sent
         )
         self._deviating = 0 if obeyed else self._deviating + 1
@@ -197,6 +226,12 @@ class TrackManiaGame:
             self.notices.append(NOT_OBEYED_KEYS if self.pad is not None and self.pad.by_keys else NOT_OBEYED)
         if obeyed and not self._notable and max(newest.gas, abs(newest.steer)) > 0.3:
             self._notable = True  # it does again: tell the player the next time
+
+    def _may_be(self, steer: float, applied: float) -> bool:
+        """Tell whether the game may have made this of the steering that was asked for."""
+        if self.curve is None:
+            return _bent(steer, applied)
+        return abs(applied - self.curve.gives(self.curve.stick_for(steer))) <= DEVIATION
 
     def _begin_anew(self, controls: VirtualPad, respawn: bool, pop_up: bool) -> None:
         """Press the buttons that begin a run again."""
@@ -236,8 +271,13 @@ def _ready(frame: Frame, respawn: bool) -> bool:
     return not frame.finished and not frame.nowhere and (respawn or abs(frame.speed) < 3.0)
 
 
-def open_trackmania(track: Track, *, host: str, port: int, layout: int, hz: float, settle_s: float) -> TrackManiaGame:
-    """Connect to the game. Raises DeviceError, in one sentence, when nothing believable comes within five seconds."""
+def open_trackmania(
+    track: Track, *, host: str, port: int, layout: int, hz: float, settle_s: float, session_port: int = 0
+) -> TrackManiaGame:
+    """Connect to the game. ``session_port``: of the plugin with 33 numbers, 0 where it is not asked.
+
+    Raises DeviceError, in one sentence, when nothing believable comes within five seconds.
+    """
     telemetry = Telemetry(host, port, layout)
     if telemetry.wait(lambda f: True, WAIT_S) is None:
         problem = telemetry.problem
@@ -246,4 +286,9 @@ def open_trackmania(track: Track, *, host: str, port: int, layout: int, hz: floa
             f"TrackMania sends no telemetry: {problem}. Start the game, load a map and the OpenPlanet plugin "
             "(docs/trackmania.md), and look with `hitl doctor`."
         )
-    return TrackManiaGame(track, telemetry, hz=hz, settle_s=settle_s)
+    game = TrackManiaGame(track, telemetry, hz=hz, settle_s=settle_s)
+    if session_port and telemetry.layout == WITH_SESSION:
+        asked = SessionPort(host, session_port)
+        game.map_uid = asked.map_uid()
+        game.session_port = asked if asked.answers() else None
+    return game

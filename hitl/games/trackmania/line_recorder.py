@@ -48,13 +48,16 @@ class LineRecorder:
         if frame.finished and len(self.points) > 1:
             self.over = True
 
-    def write(self, path: Path) -> None:
-        """Write the line as CSV, whole or not at all. Raises InputFileError when it is too short, or cannot be written."""
+    def write(self, path: Path, map_uid: str = "") -> None:
+        """Write the line as CSV, whole or not at all, with the uid of its map where that is known.
+
+        Raises InputFileError when it is too short, or cannot be written.
+        """
         if len(self.points) < FEWEST:
             raise InputFileError(
                 f"Only {self.length:.0f} m were driven, too little for a line: begin at the map's start and drive to its finish."
             )
-        rows = ["x,y,z", *(f"{x:.3f},{y:.3f},{z:.3f}" for x, y, z in self.points)]
+        rows = [*([f"# map_uid,{map_uid}"] if map_uid else []), "x,y,z", *(f"{x:.3f},{y:.3f},{z:.3f}" for x, y, z in self.points)]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             held.write_whole(path, "\n".join(rows) + "\n")

@@ -1,0 +1,249 @@
+"""Demonstrations and recovery laps of TrackmaniaRL (``.npz``), and replays exported to JSON: reading, and writing demonstrations.
+
+A demonstration is a finished lap: N + 1 frames of the plugin's 33 numbers (``hitl.games.trackmania.frames``), and N controls,
+each of which acted from its frame to the next. A recovery lap is one in which an incident was forced and a human took over.
+"""
+
+from __future__ import annotations
+
+import itertools
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.errors import UsageError, shown
+from data.exchange.checks import EpisodeRefusedError, need
+from data.exchange.portable import digest
+from data.files.text_files import read_json
+from data.records import AGENT, HUMAN
+from data.words import number_of
+
+if TYPE_CHECKING:
+    from data.exchange.exporters import Chosen
+    from data.exchange.portable import Portable
+
+DEMONSTRATION, RECOVERY = "trackmaniarl-trackmania-demo-v5", "trackmaniarl-human-recovery-v1"
+NUMBERS = 33  # a frame
+MOST_BYTES = 512 * 2**20  # of an unpacked file
+MOST_JSON = 64 * 2**20  # characters
+MOST_FRAMES = 1_000_000
+DRIVER = "hitl_driver"
+"""A key of ours beside theirs, which their loader passes over: who drove each step."""
+TABLE = np.array(
+    [(gas, brake, steer) for steer, gas, brake in itertools.product(np.linspace(-1, 1, 13), (0, 1), (0, 1, -1))], np.float32
+)
+"""(78, 3) gas, brake, steer: the actions that its agents choose from; a brake of -1 is a tap of it."""
+_TAP_COST = 2.0  # which makes a measured control never a tap
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """One lap, in the game's axes and order."""
+
+    frames: NDArray[np.float64]
+    """(N + 1, 33)"""
+    driver: NDArray[np.uint8]
+    """(N,) ``AGENT`` or ``HUMAN``, of what acted from each frame to the next."""
+    map_uid: str
+    finish_s: float
+    """Its lap time."""
+    origin: str
+
+    @property
+    def acting(self) -> NDArray[np.float64]:
+        """(N, 3) gas, brake and steer as the game applied them from each frame to the next."""
+        return np.clip(self.frames[:-1][:, [31, 32, 30]], [0.0, 0.0, -1.0], 1.0)
+
+
+def read_archive(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a ``.npz`` file; nothing in it is run. Raises EpisodeRefusedError where it is none, or too large."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        need(size <= MOST_BYTES, f"it unpacks to {size / 2**20:,.0f} MiB, and {MOST_BYTES / 2**20:,.0f} are read")
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError, NotImplementedError, RuntimeError) as error:
+        raise EpisodeRefusedError(f"it is not a sound .npz file ({shown(error, 120)})") from error
+
+
+def text_of(arrays: dict[str, NDArray[Any]], name: str) -> str:
+    """Return one text of an archive, "" where it is not there."""
+    value = arrays.get(name)
+    return str(value.item()) if value is not None and value.ndim == 0 and value.dtype.kind in "US" else ""
+
+
+def number_in(arrays: dict[str, NDArray[Any]], name: str) -> float:
+    """Return one number of an archive. Raises EpisodeRefusedError where it is not there."""
+    value = arrays.get(name)
+    need(value is not None and value.ndim == 0 and value.dtype.kind in "iuf", f"it has no number '{name}'")
+    assert value is not None
+    return float(value.item())
+
+
+def read_demonstration(path: Path) -> Demonstration:
+    """Read a demonstration or a recovery lap. Raises EpisodeRefusedError with the reason where it cannot be used."""
+    arrays = read_archive(path)
+    form = text_of(arrays, "format")
+    need(
+        form in (DEMONSTRATION, RECOVERY),
+        f"its format is '{shown(form, 60)}', and {DEMONSTRATION} and {RECOVERY} are read" if form else "it is no demonstration",
+    )
+    frames = arrays.get("frames")
+    need(frames is not None and frames.dtype.kind == "f" and frames.ndim == 2, "it has no frames")
+    assert frames is not None
+    need(frames.shape[1] == NUMBERS, f"its frames have {number_of(frames.shape[1], 'number')} where {NUMBERS} were expected")
+    driver = np.full(max(0, len(frames) - 1), HUMAN, np.uint8)
+    if form == RECOVERY:
+        taken = number_in(arrays, "takeover_step")
+        need(0 < taken < len(driver), "its takeover lies outside the lap")
+        driver[: int(taken)] = AGENT
+    elif (own := arrays.get(DRIVER)) is not None:
+        whole = own.shape == driver.shape and own.dtype.kind in "biu"
+        need(whole and bool(np.isin(own, (0, 1)).all()), "its drivers are not 0 and 1")
+        driver = own.astype(np.uint8)
+    return _checked(frames, driver, text_of(arrays, "map_uid"), number_in(arrays, "finish_time_s"))
+
+
+def read_replay(path: Path) -> Demonstration:
+    """Read a replay or ghost that was exported to JSON: its samples up to the finish, which is its last checkpoint.
+
+    Raises EpisodeRefusedError with the reason where it cannot be used, InputFileError where it is no JSON.
+    """
+    whole = read_json(path, MOST_JSON)
+    try:
+        finish = float(whole["checkpoints"][-1]["time_ms"])
+        samples = [s for s in whole["samples"] if 0.0 <= float(s["time_ms"]) < finish]
+        frames = np.zeros((len(samples) + 1, NUMBERS))
+        for row, sample in zip(frames, samples, strict=False):
+            controls = sample.get("extras") or {}
+            row[3], row[4:7], row[7:10] = sample["time_ms"], sample["position"], sample["velocity"]
+            row[10:13], row[13:16] = _turned(sample["rotation"])
+            row[16], row[30] = sample["speed"], controls.get("steer", 0.0)
+            row[31], row[32] = controls.get("gas", 0.0), controls.get("brake", 0.0)
+        map_uid = str(whole.get("map_uid") or "")
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise EpisodeRefusedError(f"it is no exported replay: its samples or checkpoints are damaged ({error!r})") from error
+    need(len(samples) >= 2, "it has no samples before its finish")
+    frames[-1] = _finish_after(frames[-2], finish)
+    return _checked(frames, np.full(len(samples), HUMAN, np.uint8), map_uid, finish / 1000)
+
+
+def _turned(quaternion: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the forward and the up vector that a quaternion (x, y, z, w) makes of +z and +y."""
+    x, y, z, w = (float(v) for v in quaternion)
+    forward = np.array([2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)])
+    return forward, np.array([2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x)])
+
+
+def _finish_after(frame: NDArray[np.float64], finish_ms: float) -> NDArray[np.float64]:
+    """Return the frame at the finish, where a car goes on as it did in the last one before."""
+    last = frame.copy()
+    last[4:7] += last[7:10] * (finish_ms - frame[3]) / 1000
+    last[2], last[3] = 1.0, finish_ms
+    return last
+
+
+def _checked(frames: NDArray[Any], driver: NDArray[np.uint8], map_uid: str, finish_s: float) -> Demonstration:
+    frames = np.asarray(frames, np.float64)
+    need(3 <= len(frames) <= MOST_FRAMES, f"it holds {number_of(len(frames), 'frame')}")
+    need(bool(np.isfinite(frames).all()) and bool((np.abs(frames[:, 3:10]) < 1e7).all()), "its frames hold impossible numbers")
+    need(bool((np.diff(frames[:, 3]) > 0.0).all()), "its race time does not rise from frame to frame, so it was begun anew in it")
+    need(bool(frames[-1, 2] == 1.0) and not frames[:-1, 2].any(), "it does not end at the finish")
+    need(0.0 < finish_s < 1e5 and abs(frames[-1, 3] / 1000 - finish_s) < 0.1, "its lap time is not that of its last frame")
+    return Demonstration(frames, driver, map_uid[:200], finish_s, f"trackmaniarl:{digest(frames.tobytes(), driver.tobytes())}")
+
+
+def find_files(path: Path) -> Iterator[Path]:
+    """Yield the files of a path: itself, or all ``.npz`` and ``.json`` in a folder and below, by name."""
+    if path.is_dir():
+        yield from sorted(file for file in path.rglob("*") if file.suffix.lower() in (".npz", ".json") and file.is_file())
+    else:
+        yield path
+
+
+# -- writing
+
+
+def table_index(controls: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the nearest action of ``TABLE`` for (N, 3) gas, brake, steer."""
+    gas, brake, steer = (controls[:, k, None] - TABLE[None, :, k] for k in range(3))
+    braking = np.where(TABLE[None, :, 1] < 0.0, np.float32(_TAP_COST), brake * brake)
+    return np.asarray((gas * gas + braking + steer * steer).argmin(axis=1), np.int64)
+
+
+def write_demonstrations(folder: Path, chosen: Chosen) -> None:
+    """Write each finished lap and each finished drive with takeovers as a demonstration.
+
+    Engine, gear, slips and ground are not in a store, so these numbers are 0. Raises UsageError where nothing can be written.
+    """
+    from data.exchange.parquet import empty_folder
+
+    map_uid, geometry = chosen.geometry
+    written, refused, why = 0, 0, "there is none"
+    for item in chosen:
+        try:
+            arrays = archive_of(item, map_uid, geometry)
+        except EpisodeRefusedError as error:
+            refused, why = refused + 1, str(error)
+            chosen.count, chosen.steps = chosen.count - 1, chosen.steps - len(item.data)
+            continue
+        if not written:
+            empty_folder(folder)
+        written += 1
+        np.savez_compressed(folder / f"{digest(item.origin.encode())}.npz", **arrays)
+    if not written:
+        raise UsageError(f"None of {number_of(refused, 'drive')} can be a demonstration: {why}.")
+
+
+def archive_of(item: Portable, map_uid: str = "", geometry_sha256: str = "") -> dict[str, NDArray[Any]]:
+    """Return a finished drive as the arrays of a demonstration. Raises EpisodeRefusedError where it cannot be one."""
+    info, data = item.info, item.data
+    n, names = len(data), info.action_names
+    need(set(names) == {"gas", "brake", "steer"}, "only drives in TrackMania are laps there, with gas, brake and steer")
+    need(data.reason == "finish" and data.first_t == 0, "a demonstration ends at the finish, and begins at the start")
+    place = np.stack([data.columns[name] for name in ("x", "z", "y")], axis=1) * [1.0, 1.0, -1.0]
+    heading, speed = data.columns["heading"], data.columns["speed"]
+    known = all(np.isfinite(values).all() for values in (place, heading, speed))
+    need(known, "where the car was is not known")
+    lap_ms = 1000 * (data.lap_s or n / info.hz)
+    times = np.arange(n) * 1000 / info.hz
+    need(bool(times[-1] < lap_ms), "its lap time is shorter than its steps")
+    frames = np.zeros((n + 1, NUMBERS))
+    frames[:-1, 3], frames[:-1, 4:7], frames[:-1, 16] = times, place, speed
+    frames[:-1, 10], frames[:-1, 12], frames[:, 14] = np.cos(heading), -np.sin(heading), 1.0
+    frames[:-1, 7:10] = np.gradient(place, axis=0) * info.hz
+    # What is executed in a step acts in the next one: live, an action is decided one tick before it acts.
+    acted = np.asarray(data.executed, np.float64)[:, [names.index(name) for name in ("gas", "brake", "steer")]]
+    acting = np.concatenate([_pending(item)[None], acted[:-1]])
+    driver = np.broadcast_to(np.asarray(data.driver, np.uint8), (n,))
+    need(bool(driver.any()), "no human drove in it")
+    controls = np.clip(acting, [0.0, 0.0, -1.0], 1.0).astype(np.float32)
+    frames[:-1, 31], frames[:-1, 32], frames[:-1, 30] = controls.T
+    frames[-1] = _finish_after(frames[-2], lap_ms)
+    return {
+        "format": np.asarray(DEMONSTRATION), "map_uid": np.asarray(map_uid or info.track),
+        "geometry_sha256": np.asarray(geometry_sha256 or "0" * 64), "action_repeat_frames": np.asarray(1, np.int32),
+        "decision_interval_ms": np.asarray(1000 / info.hz), "control_alignment": np.asarray("frame_start"),
+        "frames": frames.astype(np.float32), "actions": table_index(controls), "controls": controls,
+        "finish_time_s": np.asarray(lap_ms / 1000), DRIVER: np.concatenate([driver[:1], driver[:-1]]),
+    }  # fmt: skip
+
+
+def _pending(item: Portable) -> NDArray[np.float64]:
+    """Return what acted in the first step: (gas, brake, steer)."""
+    names = item.info.observation_names
+    at = [names.index(f"pending_{name}") if f"pending_{name}" in names else -1 for name in ("gas", "brake", "steer")]
+    return np.array([0.0 if k < 0 else float(item.data.observation[0, k]) for k in at])
+
+
+def geometry_facts(path: Path) -> tuple[str, str]:
+    """Return (map uid, SHA-256) of a geometry file, by which its demonstrations must name it. Raises EpisodeRefusedError."""
+    import hashlib
+
+    return text_of(read_archive(path), "map_uid"), hashlib.sha256(path.read_bytes()).hexdigest()
