@@ -1,4 +1,4 @@
-"""An agent that somebody has already: freed from its stall beside ours, or by what people would do instead.
+"""An agent that people have already: freed from its stall beside ours, or by what they would do instead.
 
     python benchmarks/foreign.py [--agents sac:default:0,...] [--arms beside,cloned,continue] [--steps 2500] [--json FILE]
 
