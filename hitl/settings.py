@@ -35,6 +35,7 @@ from hitl.home import Home
 from hitl.pads import PADS
 from hitl.task.driving_task import TaskSettings
 from hitl.task.observation import ObservationSettings
+from takeover_ui.language import CODES
 from trainer.config import TrainConfig
 from trainer.presets import preset_called
 from trainer.retired import without_retired
@@ -77,7 +78,7 @@ class OverlaySettings:
     """The display over the game while driving."""
 
     show: Literal["full", "compact", "bar", "off"] = "full"  # how much is shown
-    language: Literal["en", "de"] = "en"  # of its texts
+    language: Annotated[str, OneOf(CODES)] = "en"  # of what the player sees while driving
     opacity: Annotated[float, Meta(ge=0.1, le=1)] = 0.92  # of an overlay over another game
     corner: Literal["top_left", "top_right", "bottom_left", "bottom_right"] = "top_right"  # where an overlay over another game is
     keep_clear: tuple[Pixels, Pixels, Pixels, Pixels] | None = None  # x, y, width, height (pixels) that it must not cover

@@ -89,7 +89,7 @@ def main(argv: list[str]) -> int:
             track, *_ = file_under(store, track)
             failed = store.evaluations(track=track.name)[-1].episodes
         if window is not None:
-            window.card(intro_card(corner.name, failed))
+            window.card(intro_card(corner.name, failed, window.options.words))
         result = _run(home, args, corner, window)
         if result is None:
             print("You left before anything was driven.")
@@ -101,7 +101,7 @@ def main(argv: list[str]) -> int:
             args.json.write_text(json.dumps(result.as_json(), indent=1) + "\n", encoding="utf-8")
         _print(result, report, saved)
         if window is not None:
-            _stay(window, outcome_card(result, report), path)
+            _stay(window, outcome_card(result, report, window.options.words), path)
     return 0
 
 
@@ -145,7 +145,7 @@ def _stay(window: Window, outcome: Card, report: Path) -> None:
         time.sleep(0.05)
         before, down = down, window.keys()
         if "return" in down - before and not webbrowser.open(page_uri(report)):
-            window.toast(f"There is no browser here: the report is {report.name} in the home folder.", "warning")
+            window.toast(window.options.words.say("demo_no_browser", name=report.name), "warning")
 
 
 def _fresh_home() -> Path:
@@ -187,8 +187,9 @@ def _prepare(home: Home, args: argparse.Namespace, track: str) -> Corner | None:
 
 def _print(result: DemoResult, report: Report, saved: str) -> None:
     from hitl.console import console, table
-    from hitl.demo.cards import LEFT, NEXT, compared, helped, unfinished
+    from hitl.demo.cards import compared, helped, next_steps, unfinished
     from hitl.demo.demo import EPISODES
+    from takeover_ui.language import ENGLISH
 
     heads, *rows = compared(result, report)
     shown = table(*heads, right=heads[1:])
@@ -198,11 +199,11 @@ def _print(result: DemoResult, report: Report, saved: str) -> None:
     out.print(f"'{result.corner.name}' on {track_words(result.track)}, {EPISODES} episodes without help")
     out.print(shown)
     if rows[0][2] == "–":
-        out.print(LEFT)
+        out.print(ENGLISH["outcome_left"])
     else:
         rules = {"Before": report.before, "After": report.after}
         out.print(" ".join(f"{which}: {score.rule}." for which, score in rules.items() if score is not None))
     took = f"{number_of(result.agent_steps, 'agent step')}, {result.wall_seconds:.0f} s in all."
     said = [helped(result), unfinished(report), took, saved]
     out.print(" ".join(text for text in said if text), soft_wrap=True)
-    out.print("\n".join(["Next:", *(f"  {line}" for line in NEXT)]))
+    out.print("\n  ".join(next_steps()))

@@ -7,11 +7,12 @@ from statistics import median
 from data.records import HUMAN, Corner
 from data.store import Store
 from hitl.road.corner_stats import visit
+from takeover_ui.language import ENGLISH, Words
 
 NEARLY_M = 3.0  # m between two braking points that are as good as the same
 
 
-def braking_advice(store: Store, track: str, corner: Corner, session: int) -> str:
+def braking_advice(store: Store, track: str, corner: Corner, session: int, words: Words = ENGLISH) -> str:
     """Return a sentence that compares where a player brakes who failed with where humans brake who passed; "" without data.
 
     ``session``: the player's own; what the scripted driver drove in it is not theirs.
@@ -32,9 +33,9 @@ def braking_advice(store: Store, track: str, corner: Corner, session: int) -> st
         return ""
     good = median(passed)
     if not failed:
-        return f"Whoever gets through brakes at {good:.0f} m; you do not brake before you leave the road."
+        return words.say("brake_never", good=good)
     mine = median(failed)
     off = abs(mine - good)
     if off < NEARLY_M:
-        return f"You brake at {mine:.0f} m, as those do who get through: it is the steering."
-    return f"Brake at {good:.0f} m: you brake at {mine:.0f} m, {off:.0f} m too {'late' if mine > good else 'early'}."
+        return words.say("brake_same", mine=mine)
+    return words.say("brake_late" if mine > good else "brake_early", good=good, mine=mine, off=off)

@@ -103,7 +103,7 @@ def run_in_window(
             cancelled=lambda: window.closed or live.session.leaving,
         )
         result = demo.run()
-        window.card(closing_card())  # the trainer may need some seconds to end
+        window.card(closing_card(shown.words))  # the trainer may need some seconds to end
         print("Writing down what was learned ...", flush=True)
         return result
 

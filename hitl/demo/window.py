@@ -19,21 +19,13 @@ from hitl.trainer_process import TrainerProcess
 from takeover_ui.view import Card, TrainerState
 from takeover_ui.window.window import Window
 
-HINT = "arrow keys or pad: take the wheel    let go: the agent drives    p: pause    esc: leave    right click: gauges"
 FAST = 15.0  # evaluations are shown at most this many times as fast as real time
 FAILURES = 3  # of the player at the corner, after which practice is offered
 READ_S = 10.0  # a card with a question waits so long, and then goes on
 STILL_DRIVES_S = 1.5  # in which what a hand does still belongs to the drive before the card
 _FRAME_S = 1 / 30
 
-_SAYS: dict[Phase, str] = {
-    "before": "the agent alone, before your help",
-    "learning": "",
-    "practice": "practice at the {corner}: take the wheel",
-    "evaluation": "the agent alone: what has it learned so far?",
-    "after": "the agent alone, after your help",
-}
-_LEAVES: dict[Phase, str] = {"before": "esc: leave", "evaluation": "esc: leave", "after": "esc: skip"}
+_LEAVES: dict[Phase, str] = {"before": "demo_leave", "evaluation": "demo_leave", "after": "demo_skip"}
 """What the keys do while the agent drives alone: nothing else."""
 
 
@@ -55,7 +47,7 @@ class DemoWindow(SessionScreen, Progress):
     def begin_demo(self, rig: SessionSetup, trainer: TrainerProcess, heartbeats: HeartbeatReader) -> None:
         """The session is ready."""
         self.begin(rig, heartbeats)
-        self.hint, self._process = HINT, trainer
+        self.hint, self._process = self.words["demo_hint"], trainer
         self._window.card(None)
 
     def __call__(self, tick: Tick) -> None:
@@ -63,7 +55,7 @@ class DemoWindow(SessionScreen, Progress):
         by_scripted = tick.decision.trigger == "scripted"
         if tick.decision.driver == HUMAN and by_scripted and not self._stand_in_told:
             self._stand_in_told = True
-            self._window.toast("A scripted driver shows how. Touch the wheel at any time, and it is yours.")
+            self._window.toast(self.words["demo_shows"])
         self._person_drove |= tick.decision.driver == HUMAN and not by_scripted
         super().__call__(tick)
 
@@ -79,18 +71,18 @@ class DemoWindow(SessionScreen, Progress):
     def phase(self, phase: Phase) -> None:
         """A new part begins."""
         self._phase = phase
-        self.message = _SAYS[phase].format(corner=self._corner.name)
-        self.hint = _LEAVES.get(phase, HINT)
+        self.message = "" if phase == "learning" else self.words.say(f"demo_{phase}", corner=self._corner.name)
+        self.hint = self.words[_LEAVES.get(phase, "demo_hint")]
         self.fast = ""
         self._fast_since, self._fast_ticks = time.monotonic(), 0
         if phase == "after" and self._rig.session.leaving:
-            self.message = f"You leave: {EPISODES} laps show what it has learned. Esc skips them"
+            self.message = self.words.say("demo_leaving", n=EPISODES)
 
     def lap(self, number: int, of: int) -> None:
         """Say how fast the laps of an evaluation go by, and how many are left."""
         seconds = time.monotonic() - self._fast_since
         times = self._fast_ticks / self._rig.task.settings.hz / seconds if seconds > 0.5 else FAST
-        self.fast = f"lap {number} of {of}, {max(1.0, times):.0f}× as fast"
+        self.fast = self.words.say("demo_fast", number=number, of=of, times=max(1.0, times))
 
     def measured(self, before: Measurement) -> None:
         """Its return is the ceiling to break, the trend begins with it; and the player is told what to do."""
@@ -98,13 +90,15 @@ class DemoWindow(SessionScreen, Progress):
         self._evaluations = ((0.0, before.passes / EPISODES),)
         wheel = self._rig.session.human
         stand_in = isinstance(wheel, HumanOrScripted)
-        if self._asked(turn_card(self._corner.name, before, stand_in=stand_in)) and isinstance(wheel, HumanOrScripted):
+        card = turn_card(self._corner.name, before, stand_in=stand_in, words=self.words)
+        if self._asked(card) and isinstance(wheel, HumanOrScripted):
             wheel.claim()
 
     def evaluated(self, agent_steps: int, passes: int) -> None:
         """Add a point to the trend."""
         self._evaluations += ((float(agent_steps), passes / EPISODES),)
-        self._window.toast(f"{passes} of {EPISODES} passes without help", "good" if passes >= 18 else "info")
+        text = self.words.say("demo_passes", passes=passes, n=EPISODES)
+        self._window.toast(text, "good" if passes >= 18 else "info")
 
     def episode_over(self, result: EpisodeResult) -> None:
         """Count where the player tried to help and the corner was not passed."""
@@ -123,8 +117,9 @@ class DemoWindow(SessionScreen, Progress):
         self._rig.written()
         with Store(self._rig.home.store_path, read_only=True) as store:
             session = self._rig.recorder.session_id
-            advice = braking_advice(store, self._rig.track.name, self._corner, session) if session is not None else ""
-        return self._asked(practice_card(self._corner.name, failed, advice, TRIES))
+            track = self._rig.track.name
+            advice = "" if session is None else braking_advice(store, track, self._corner, session, self.words)
+        return self._asked(practice_card(self._corner.name, failed, advice, TRIES, self.words))
 
     def _asked(self, card: Card) -> bool:
         """Show a card until the player answers; True for Enter, or the pad's button that stars or takes over.

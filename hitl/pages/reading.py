@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from data.errors import HitlError, UsageError
@@ -38,6 +39,7 @@ from trainer.daemon.heartbeat import read_heartbeat
 NEWEST = 6  # takeovers on the first page
 A_PAGE = 12  # takeovers on a page of their list
 SESSIONS = 10
+DRIVES = 500  # in the chart of returns
 _ROAD_M = 1.0  # between the points of the road that a clip shows
 
 
@@ -93,7 +95,7 @@ def home_page(store: Store, track: str | None = None) -> HomePage:
         head,
         lead=_lead(report, takeovers, seconds),
         tiles=_tiles(report, len(episodes), takeovers, seconds),
-        charts=[] if report is None else [c for c in (charts.passes(report), charts.returns(report)) if c is not None],
+        charts=[] if report is None else _curves(report),
         corners=() if report is None else report.corners,
         takeovers=_cards(store, head.track, takeovers[: -NEWEST - 1 : -1]),
         sessions=sessions,
@@ -104,16 +106,16 @@ def home_page(store: Store, track: str | None = None) -> HomePage:
 def takeovers_page(store: Store, asked: Mapping[str, str]) -> TakeoversPage:
     """Return a page of the list of takeovers; ``asked`` may hold ``track``, ``corner``, ``session`` and ``page``."""
     head = head_of(store, asked.get("track"))
-    session = _number(asked["session"]) if "session" in asked else None
+    session = number(asked["session"]) if "session" in asked else None
     found = _takeovers(store, head.track, corner=asked.get("corner"), session=session)
     pages = max(1, math.ceil(len(found) / A_PAGE))
-    number = min(max(1, _number(asked.get("page", "1"))), pages)
-    newest = found[::-1][(number - 1) * A_PAGE : number * A_PAGE]
+    shown = min(max(1, number(asked.get("page", "1"))), pages)
+    newest = found[::-1][(shown - 1) * A_PAGE : shown * A_PAGE]
     return TakeoversPage(
         head,
         _cards(store, head.track, newest),
         total=len(found),
-        number=number,
+        number=shown,
         pages=pages,
         chosen=[(name, asked[name]) for name in ("track", "corner", "session") if name in asked],
         corners=[corner for track, corner in store.corners_named() if track == head.track],
@@ -149,7 +151,7 @@ def takeover_page(store: Store, segment_id: int) -> TakeoverPage:
     )
 
 
-def _number(text: str) -> int:
+def number(text: str) -> int:
     """Return a number of an address. Raises UsageError."""
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise UsageError("There is no such page: that is not a number.")
@@ -198,6 +200,15 @@ def _against_the_agent(store: Store, segment: Segment) -> list[str]:
         return []
     yours, its = (figures(drive, scene, corner, segment.hz) for drive in (detail.drive, detail.same))
     return in_words(yours, its, corner.to_m)
+
+
+def _curves(report: Report) -> list[charts.Chart]:
+    """Return how learning goes; a phone is spared the thousands of drives of a long run."""
+    lately = replace(report, episodes=report.episodes[-DRIVES:])
+    returns = charts.returns(lately)
+    if returns is not None and len(report.episodes) > DRIVES:
+        returns = replace(returns, note=f"The newest {DRIVES} drives of {len(report.episodes):,}.")
+    return [chart for chart in (charts.passes(report), returns) if chart is not None]
 
 
 def _lead(report: Report | None, takeovers: Sequence[Segment], seconds: float) -> str:

@@ -46,8 +46,8 @@ def _routes(path: Path) -> list[Route]:
     def report(store: Store, asked: dict[str, str]) -> str:
         from takeover_ui.report.page import render as render_report
 
-        session = {"session": int(asked["session"])} if asked.get("session", "").isdecimal() else {}
-        found = reading.stored_report(store, track=asked.get("track"), corner=asked.get("corner"), **session)
+        session = reading.number(asked["session"]) if "session" in asked else None
+        found = reading.stored_report(store, track=asked.get("track"), corner=asked.get("corner"), session=session)
         return render_report(found, home="/")
 
     async def report_page(request: Any) -> Any:

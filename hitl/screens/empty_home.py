@@ -35,12 +35,13 @@ def nothing_learned(home: Home) -> bool:
 
 def offer(window: Window, *, agent: bool) -> Choice:
     """Ask what to do, and wait for the answer. ``agent``: the demo's agent can be taken."""
-    lines = [f"1  Drive {LAPS} laps yourself: then the trainer starts, and the agent learns to drive like you."]
+    words = window.options.words
+    lines = [words.say("empty_laps", n=LAPS)]
     if agent:
-        lines.append("2  Take the demo's agent, which stalls at the hairpin; the trainer starts, and learns from your takeovers.")
-    lines.append("3  Let it drive at random, and take over where you like; `hitl train` beside learns from that.")
-    keys = "1, 2 or 3    Esc: leave" if agent else "1 or 3    Esc: leave"
-    window.card(Card("Nothing has been learned in this home yet.", tuple(lines), keys=keys))
+        lines.append(words["empty_agent"])
+    lines.append(words["empty_random"])
+    keys = words["empty_keys" if agent else "empty_keys_two"]
+    window.card(Card(words["empty_title"], tuple(lines), keys=keys))
     answers: dict[str, Choice] = {"1": "laps", "3": "drive", "escape": "leave", **({"2": "agent"} if agent else {})}
     while not window.closed:
         for key in sorted(window.keys()):
@@ -55,7 +56,7 @@ def drive_first_laps(rig: SessionSetup, watch: SessionScreen, seed: int, tell: C
     """Let the player drive laps until ``LAPS`` are finished, then start the trainer; False when they leave before."""
     finished = driven = 0
     while finished < LAPS:
-        watch.message = f"lap {finished + 1} of {LAPS}: drive to the finish"
+        watch.message = watch.words.say("drive_lap", number=finished + 1, of=LAPS)
         result = rig.session.episode("lap", seed=1000 * seed + driven)
         watch.episode_over(result)
         driven += 1

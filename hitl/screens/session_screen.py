@@ -23,36 +23,30 @@ from hitl.screens.trainer_state import HeartbeatReader
 from hitl.screens.without_help import Try, WithoutHelp, recorded_tries
 from hitl.session.offers import next_corner
 from hitl.session.setup import SessionSetup
+from takeover_ui.language import ENGLISH, Words
 from takeover_ui.view import RecorderState, Scene, TrainerState, View
 from takeover_ui.window.window import Window
 
 FULL_LOCK = 0.4  # rad of the drawn front wheels
 SHOWN_LINES = 6  # of each driver
 LAP = "lap"
-HINTS = {
-    mode: f"{how}    p: pause    backspace: panic    return: star    r: restart    esc: leave    right click: gauges"
-    for mode, how in {
-        "hold": "hold space or a shoulder button: drive",
-        "toggle": "space or a shoulder button: take and hand back",
-        "touch": "touch stick, pedal or arrows: drive",
-        LAP: "stick and pedals, or arrows: drive",
-    }.items()
-}
-"""By the mode of gating, or ``LAP``, in which the wheel is the player's all the time."""
 
 
-def pad_hint(buttons: Mapping[str, tuple[str, ...]], mode: str) -> str:
-    """Return what the buttons of a pad do, by its mapping; ``mode`` as in ``HINTS``."""
-    takes = " or ".join(buttons.get("takeover", ())) or "no button"
-    how = {
-        "hold": f"hold {takes}: drive",
-        "toggle": f"{takes}: take and hand back",
-        "touch": "touch stick or pedal: drive",
-        LAP: "stick and pedals: drive",
-    }
-    words = {"pause": "pause", "panic": "panic", "star": "star", "restart": "restart", "quit": "leave"}
-    rest = [f"{' or '.join(buttons[name])}: {word}" for name, word in words.items() if buttons.get(name)]
-    return "    ".join([how[mode], *rest])
+def key_hint(mode: str, words: Words = ENGLISH) -> str:
+    """Return what the keys do; ``mode``: of gating, or ``LAP``, in which the wheel is the player's all the time."""
+    return f"{words[f'hint_{mode}']}    {words['hint_keys']}"
+
+
+def pad_hint(buttons: Mapping[str, tuple[str, ...]], mode: str, words: Words = ENGLISH) -> str:
+    """Return what the buttons of a pad do, by its mapping; ``mode`` as in :func:`key_hint`."""
+    either = f" {words['or']} "
+    takes = either.join(buttons.get("takeover", ())) or words["no_button"]
+    rest = [
+        f"{either.join(buttons[name])}: {words[f'pad_{name}']}"
+        for name in ("pause", "panic", "star", "restart", "quit")
+        if buttons.get(name)
+    ]
+    return "    ".join([words.say(f"pad_{mode}", button=takes), *rest])
 
 
 def held_names(decision: Decision, pad: Pad | None) -> tuple[str, ...]:
@@ -74,7 +68,7 @@ class SessionScreen:
     """
 
     def __init__(self, window: Window) -> None:
-        self._window = window
+        self._window, self.words = window, window.options.words
         self.message = self.hint = self.fast = ""
         self._ceiling: float | None = None
         self._times: LapTimes | None = None
@@ -95,7 +89,7 @@ class SessionScreen:
         track = rig.track
         line = track.line
         self._scene = Scene(track.name, line.points, track.half_width, line.length, rig.corners, rig.action_names)
-        self.hint = HINTS[self._mode]
+        self.hint = key_hint(self._mode, self.words)
 
     def _look_back(self, rig: SessionSetup) -> None:
         """Read what was driven here before: best laps, and how the agent did without help."""
@@ -106,13 +100,13 @@ class SessionScreen:
         with contextlib.suppress(StoreError), Store(rig.home.store_path, read_only=True) as store:  # else the recorder says so
             best, tries = best_laps(store, name, corners), recorded_tries(store, name)
         self._times = LapTimes(corners, hz, best)
-        self._alone = WithoutHelp(corners, tries)
+        self._alone = WithoutHelp(corners, tries, self.words)
         self._ceiling = self._alone.ceiling
 
     def hint_by(self, wheel: HumanSide) -> None:
         """Name the pad's own buttons instead of keys: over another game the keyboard is that game's."""
         if (made := pad_map(wheel)) is not None:
-            self.hint = pad_hint(made.buttons, self._mode)
+            self.hint = pad_hint(made.buttons, self._mode, self.words)
 
     def __call__(self, tick: Tick) -> None:
         """Show one tick."""

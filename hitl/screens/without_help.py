@@ -9,6 +9,7 @@ from statistics import fmean
 
 from data.records import Corner
 from data.store import Store
+from takeover_ui.language import ENGLISH, Words
 
 LAST = 10  # tries of which a share is given
 KEPT = 60  # tries that are looked at
@@ -28,8 +29,8 @@ class Try:
 class WithoutHelp:
     """Keeps the agent's newest tries alone, drives and evaluations alike, and says how many of the last went well."""
 
-    def __init__(self, corners: Sequence[Corner], tries: Sequence[Try] = ()) -> None:
-        self._corners = tuple(corners)
+    def __init__(self, corners: Sequence[Corner], tries: Sequence[Try] = (), words: Words = ENGLISH) -> None:
+        self._corners, self._words = tuple(corners), words
         self._tries = list(tries)[-KEPT:]
         totals = [t.total for t in self._tries[-2 * LAST :]]
         self.ceiling = fmean(totals) if len(totals) >= CEILING_FROM else None
@@ -60,8 +61,11 @@ class WithoutHelp:
     def said(self) -> str:
         """Return the newest share in words; "" before the first try."""
         good, corner = self._good()[-LAST:], self.corner
-        where = f"at {corner.name}" if corner is not None else "to the finish"
-        return f"alone {where}: {sum(good)} of {len(good)}" if good else ""
+        if not good:
+            return ""
+        if corner is None:
+            return self._words.say("alone_finish", good=sum(good), of=len(good))
+        return self._words.say("alone_at", corner=corner.name, good=sum(good), of=len(good))
 
 
 def recorded_tries(store: Store, track: str) -> list[Try]:

@@ -36,7 +36,7 @@ _Values = NDArray[np.float64]
 def clip(detail: Detail, scene: Scene, road: Ribbon) -> Markup | None:
     """Return the moving picture of a segment; None where fewer than two positions are known."""
     drive = detail.drive
-    known = np.isfinite(drive.points).all(axis=1)
+    known = np.isfinite(drive.x) & np.isfinite(drive.y)
     if known.sum() < 2:
         return None
     drive = drive[known]
@@ -50,7 +50,7 @@ def clip(detail: Detail, scene: Scene, road: Ribbon) -> Markup | None:
     ground.path(road.left, "edge")
     ground.path(road.right, "edge")
     if detail.same is not None:
-        ground.path(detail.same.points, "line alone")
+        ground.path(detail.same.points, "way alone")
         ended = detail.same.progress[-1] > detail.same.episode.farthest - _AT_ITS_END_M
         if detail.same.episode.failed and ended and np.isfinite(detail.same.points[-1]).all():
             ground.cross(detail.same.points[-1], "cross alone")
@@ -95,7 +95,7 @@ class _Moving:
         return self._element("animate", values, attributeName="opacity", calcMode="discrete")
 
     def _element(self, name: str, values: str, **attributes: object) -> Markup:
-        return element(name, **attributes, values=values, dur=f"{self.seconds:.2f}s", repeatCount="indefinite")
+        return element(name, "", "", **attributes, values=values, dur=f"{self.seconds:.2f}s", repeatCount="indefinite")
 
 
 def _ground(drive: Drive, same: Drive | None, scene: Scene) -> Ground:
@@ -118,13 +118,13 @@ def _line(ground: Ground, drive: Drive, moving: _Moving) -> None:
         stretch = drive.points[a : b + 1]
         pixels = ground.plan.at(stretch)
         d = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in pixels)
-        ground.add("path", f"line {who} faint", d=d)
+        ground.add("path", f"way {who} faint", d=d)
         way = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(stretch, axis=0).T))])
         share = np.zeros(len(drive))
         share[a : b + 1] = way / max(float(way[-1]), 1e-9)
         share[b + 1 :] = 1.0
         hidden = moving.animate("stroke-dashoffset", 1.0 - moving.sampled(share))
-        ground.add("path", f"line {who}", hidden, d=d, pathLength=1, stroke_dasharray="1 2")
+        ground.add("path", f"way {who}", hidden, d=d, pathLength=1, stroke_dasharray="1 2")
         if who == "human":
             x, y = pixels[0].tolist()
             ground.add("circle", "taken", element("title", inner="the human takes over here"), cx=x, cy=y, r=5)

@@ -64,27 +64,35 @@ function takeUp(fresh) {
 }
 
 let said = "";
+let restUntil = 0;
+let looking = false;
 let seen = document.querySelector("main").dataset.mark;
 
 async function look() {
-  if (document.hidden) return;
+  if (document.hidden || looking) return;
+  looking = true;
   const box = document.getElementById("trainer");
   try {
     const answer = await fetch("/live", { cache: "no-store" });
     const mark = answer.headers.get("x-mark") ?? "";
     const text = await answer.text();
     if (box && answer.ok && text !== said) box.innerHTML = said = text;
-    if (answer.ok && mark !== seen) {
-      seen = mark;
+    if (answer.ok && mark !== seen && Date.now() > restUntil) {
+      const begun = Date.now();
       const page = await fetch(location.href, { cache: "no-store" });
       takeUp(new DOMParser().parseFromString(await page.text(), "text/html"));
+      seen = mark;
+      restUntil = Date.now() + 10 * (Date.now() - begun); // a long run takes a while to read: the drive goes first
     }
   } catch {
+    said = "";
     const section = box?.querySelector("section");
     if (section) {
       section.classList.add("gone");
       section.querySelector("span").textContent = "This page is as it was last seen: `hitl browse` has ended, or is out of reach.";
     }
+  } finally {
+    looking = false;
   }
 }
 

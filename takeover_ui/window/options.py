@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from takeover_ui.language import LANGUAGES, Words
 from takeover_ui.overlay.arrangement import Arrangement
 
 KEYS = ("left", "right", "up", "down", "space", "escape", "return", "backspace", "tab", "f11", *"prsadw123")
@@ -31,3 +32,8 @@ class WindowOptions:
     """Where the gauges are, how large, and which are off."""
     video: str | None = None
     """SDL's video driver; None takes the system's (a ``dummy`` one that the session uses for its pads is not inherited)."""
+
+    @property
+    def words(self) -> Words:
+        """The texts in the window's language."""
+        return LANGUAGES[self.language]

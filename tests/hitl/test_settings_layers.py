@@ -18,7 +18,7 @@ from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.settings import SECTIONS, TABLES, OverlaySettings, load
 from hitl.task.driving_task import DrivingTask
-from takeover_ui.overlay.texts import LANGUAGES
+from takeover_ui.language import LANGUAGES
 from takeover_ui.window.options import WindowOptions
 from tests.support.daemon_runs import SMALL, drive, train
 from trainer.daemon.wish import Wish
@@ -159,7 +159,7 @@ def test_the_overlay_looks_as_it_is_set(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_the_languages_and_corners_are_those_of_the_overlay() -> None:
     hints = types(OverlaySettings)
-    assert set(get_args(hints["language"])) == set(LANGUAGES)
+    assert set(get_args(hints["language"])[1].table) == set(LANGUAGES) >= {"en", "de", "pl"}
     for name, own in (("corner", "corner"), ("show", "overlay")):
         assert hints[name] == types(WindowOptions)[own]
 
@@ -202,7 +202,7 @@ def test_an_agent_that_knows_another_scale_of_what_it_sees_is_refused(tmp_path: 
         ("[train]\nzzz = 1\n", "settings.toml: unknown setting 'train.zzz'. Known settings are listed by `hitl config show`."),
         ("[reward]\nspeed_bonus = -1\n", "settings.toml: reward.speed_bonus must be a number from 0 to 1,000,000, for example"),
         ("[observation]\npoints = 1.5\n", "points must be a whole number from 1 to 256, for example points = 16, not 1.5."),
-        ("[overlay]\nlanguage = 'fr'\n", 'overlay.language must be de or en, for example language = "en", not "fr".'),
+        ("[overlay]\nlanguage = 'fr'\n", 'overlay.language must be de, en or pl, for example language = "en", not "fr".'),
         ("[overlay]\nkeep_clear = [1, 2]\n", 'must be a list of 4 whole numbers from -100,000 to 100,000, or "none", not [1'),
         ("[help]\nrumble = 1\n", "help.rumble must be true or false, for example rumble = true, not 1."),
         ("help = 1\n", "settings.toml: [help] must be a table of settings, each on a line of its own."),

@@ -23,9 +23,11 @@ from hitl.pads.base import PadState
 from hitl.protocols import EpisodeResult
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
+from takeover_ui.language import LANGUAGES
 from takeover_ui.overlay import card as cards
 from takeover_ui.report.contents import Report, Score
 from takeover_ui.view import Card
+from takeover_ui.window.options import WindowOptions
 from tests.support import sample_screens as samples
 
 CORNER = Corner("hairpin", 185.0, 240.0)
@@ -55,14 +57,18 @@ def report(after: Score | None) -> Report:
     return Report("demo", samples.scene(), CORNER, before=score(0, 0), after=after)
 
 
-EVERY = (
-    intro_card("hairpin", 20),
-    turn_card("hairpin", measured(0, 0), stand_in=True),
-    practice_card("hairpin", 3, "Brake at 160 m: you brake at 172 m, 12 m too late.", 5),
-    closing_card(),
-    outcome_card(outcome(), report(score(20, 0))),
-    outcome_card(outcome(), report(score(20, 19, 15.0))),
-    outcome_card(outcome(), report(None)),
+EVERY = tuple(
+    card
+    for words in LANGUAGES.values()
+    for card in (
+        intro_card("hairpin", 20, words),
+        turn_card("hairpin", measured(0, 0), stand_in=True, words=words),
+        practice_card("hairpin", 3, words.say("brake_late", good=160, mine=172, off=12), 5, words),
+        closing_card(words),
+        outcome_card(outcome(), report(score(20, 0)), words),
+        outcome_card(outcome(), report(score(20, 19, 15.0)), words),
+        outcome_card(outcome(), report(None), words),
+    )
 )
 
 
@@ -100,8 +106,9 @@ class Window:
 
     closed = False
 
-    def __init__(self) -> None:
+    def __init__(self, language: str = "en") -> None:
         self.cards: list[Card | None] = []
+        self.options = WindowOptions(language=language)
 
     def card(self, card: Card | None) -> None:
         self.cards.append(card)
@@ -154,6 +161,18 @@ def test_a_hand_that_still_drives_answers_nothing(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(demo_window, "STILL_DRIVES_S", 0.1)
     screen, _, _ = asking(*[PadState(), ARROW] * 2, PadState(), ENTER)
     assert screen._asked(Card("?"))
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_the_demo_speaks_the_language_of_its_window(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo_window, "READ_S", 0.0)
+    shown, words = Window(code), LANGUAGES[code]
+    screen = DemoWindow(shown, CORNER)  # type: ignore[arg-type]
+    screen._rig = SimpleNamespace(session=SimpleNamespace(human=HumanDriver(Pad(PadState())), leaving=False))  # type: ignore
+    screen.phase("practice")
+    assert (screen.message, screen.hint) == (words.say("demo_practice", corner=CORNER.name), words["demo_hint"])
+    screen.measured(measured(0, 0))
+    assert shown.cards[0] == turn_card(CORNER.name, measured(0, 0), stand_in=False, words=words)
 
 
 def test_practice_is_offered_after_three_failures_of_the_person_and_of_no_one_else() -> None:

@@ -29,14 +29,14 @@ def served(tmp_path):
         env=environment(PYTHONUNBUFFERED="1"),
     )
     address = re.search(r"http://127\.0\.0\.1:\d+/enter/\S+", process.stdout.readline())[0]
-    yield tmp_path / "store.sqlite", address
+    yield tmp_path / "store.sqlite", address, process
     process.terminate()
     said, _ = process.communicate(timeout=20)
     assert address.rpartition("/")[2] not in said  # what the server logs
 
 
 def test_a_phone_and_a_desk(served, tmp_path_factory):
-    path, address = served
+    path, address, process = served
     site, token = address.rsplit("/enter/", 1)
     with Browser(tmp_path_factory.mktemp("browser")) as browser:
         browser.open(site)
@@ -57,8 +57,11 @@ def test_a_phone_and_a_desk(served, tmp_path_factory):
         there = "document.querySelector('.car.human').getBoundingClientRect().x"
         browser.run("document.querySelector('.clip').pauseAnimations(), document.querySelector('.clip').setCurrentTime(1)")
         x = browser.run(there)
-        browser.run("document.querySelector('.clip').setCurrentTime(2)")
+        browser.run("document.querySelector('.clip').setCurrentTime(1.5)")
         assert browser.run(there) != x
+        uncovered = "getComputedStyle(document.querySelector('.way.human:not(.faint)'))"
+        assert browser.run(f"{uncovered}.strokeDasharray").replace("px", "") == "1, 2"
+        assert 0 < browser.run(f"parseFloat({uncovered}.strokeDashoffset)") < 1
 
         browser.open(f"{site}/")
         browser.run("window.same = true")
@@ -66,3 +69,6 @@ def test_a_phone_and_a_desk(served, tmp_path_factory):
         record(path, episodes=1)
         browser.wait("document.querySelectorAll('.takeover').length === 3")
         assert browser.run("window.same")  # not by loading the page anew
+        process.terminate()
+        process.wait(20)
+        browser.wait("document.querySelector('.gone')?.innerText.includes('has ended')")

@@ -17,7 +17,9 @@ from hitl.screens import empty_home
 from hitl.screens.empty_home import drive_first_laps, nothing_learned, offer
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
+from takeover_ui.language import ENGLISH
 from takeover_ui.view import Card
+from takeover_ui.window.options import WindowOptions
 
 
 class Window:
@@ -26,6 +28,7 @@ class Window:
     def __init__(self, *pressed: str) -> None:
         self.pressed = list(pressed)
         self.cards: list[Card | None] = []
+        self.options = WindowOptions()
 
     @property
     def closed(self) -> bool:
@@ -101,7 +104,7 @@ def test_laps_are_driven_until_two_are_finished_and_then_the_trainer_starts(monk
     session.episode = lambda purpose, seed: EpisodeResult(purpose, reasons.pop(0))
     home = SimpleNamespace(store_path=None)
     rig: Any = SimpleNamespace(session=session, home=home, written=lambda: None)
-    watch: Any = SimpleNamespace(message="", episode_over=lambda result: seen.append(watch.message))
+    watch: Any = SimpleNamespace(message="", words=ENGLISH, episode_over=lambda result: seen.append(watch.message))
     told: list[str] = []
     assert drive_first_laps(rig, watch, 0, lambda level, text: told.append(text))
     assert [text[:10] for text in seen] == ["lap 1 of 2", "lap 1 of 2", "lap 2 of 2", "lap 2 of 2"]

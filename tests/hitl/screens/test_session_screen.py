@@ -11,17 +11,19 @@ import pytest
 from data.records import Corner
 from hitl.arbiter import Decision
 from hitl.demo.demo import EPISODES, Measurement
-from hitl.demo.window import HINT, DemoWindow
+from hitl.demo.window import DemoWindow
 from hitl.drivers.human import HumanDriver, NoHuman, scripted_human
 from hitl.home import Home
 from hitl.pads.base import PadState
 from hitl.pads.combined import EitherPad
 from hitl.pads.keyboard import KeyboardPad
 from hitl.protocols import EpisodeResult, Tick
-from hitl.screens.session_screen import HINTS, LAP, SessionScreen, held_names, pad_hint
+from hitl.screens.session_screen import LAP, SessionScreen, held_names, key_hint, pad_hint
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
+from takeover_ui.language import ENGLISH
 from takeover_ui.view import Card, TrainerState, View
+from takeover_ui.window.options import WindowOptions
 from tests.support.held import Cruise
 
 HAIRPIN = Corner("hairpin", 185.0, 240.0)
@@ -58,6 +60,7 @@ class Shown:
         self.toasts: list[str] = []
         self.cards: list[Card | None] = []
         self.closed = False
+        self.options = WindowOptions()
 
     def send(self, view: View) -> None:
         self.views.append(view)
@@ -124,7 +127,7 @@ def test_a_session_s_views(tmp_path: Path) -> None:
     assert len(helped[-1].agent_trails) == 2  # of the first episode, and of the second until it was taken over
     assert [view.help_wanted for view in shown.views].count(True) == 1
     assert shown.views[-1].help_wanted
-    assert alone[0].hint == HINTS["hold"]
+    assert alone[0].hint == key_hint("hold")
     assert alone[0].trainer is trainer.newest
     assert alone[0].scene is measured[-1].scene
 
@@ -141,7 +144,7 @@ def test_a_lap_s_views_say_nothing_of_an_agent(tmp_path: Path, scripted: bool) -
         screen.begin(rig, trainer, laps=True)  # type: ignore[arg-type]
         rig.session.episode("lap", seed=0, until_m=5.0)
     view = shown.views[-1]
-    assert (view.lap, view.proposed, view.driver, view.hint) == (True, None, "human", HINTS[LAP])
+    assert (view.lap, view.proposed, view.driver, view.hint) == (True, None, "human", key_hint(LAP))
     assert view.who == ("stand_in" if scripted else "human")
     assert pad_hint({"takeover": ("shoulder",), "quit": ("back",)}, LAP) == "stick and pedals: drive    back: leave"
 
@@ -197,7 +200,7 @@ def test_the_demo_s_views(tmp_path: Path) -> None:
     assert view.trainer is trainer.newest
     assert shown.toasts == [f"{EPISODES // 2} of {EPISODES} passes without help"]
     screen.phase("learning")
-    assert (screen.message, screen.fast, screen.hint) == ("", "", HINT)
+    assert (screen.message, screen.fast, screen.hint) == ("", "", ENGLISH["demo_hint"])
     process.alive = False
     screen._window.views.clear()  # type: ignore[attr-defined]
     drive(tmp_path, screen, lambda rig: screen.begin_demo(rig, process, trainer))  # type: ignore[arg-type]

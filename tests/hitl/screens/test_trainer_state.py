@@ -16,6 +16,7 @@ from hitl.screens.trainer_state import HeartbeatReader, trainer_state
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from takeover_ui.view import View
+from takeover_ui.window.options import WindowOptions
 from trainer.daemon.heartbeat import Heartbeat, write_heartbeat
 
 pytestmark = pytest.mark.realtime
@@ -70,7 +71,7 @@ def test_no_tick_waits_for_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr("hitl.screens.trainer_state.read_heartbeat", read)
     shown: list[View] = []
-    watch = SessionScreen(SimpleNamespace(send=shown.append))  # type: ignore[arg-type]
+    watch = SessionScreen(SimpleNamespace(send=shown.append, options=WindowOptions()))  # type: ignore[arg-type]
     with SessionSetup(Home(tmp_path), SessionOptions(), watch=watch) as rig, HeartbeatReader(tmp_path, every_s=0.0) as reader:
         until(lambda: reader.newest is not None)
         watch.begin(rig, reader)

@@ -9,7 +9,7 @@ import pygame
 import pytest
 
 from hitl.pads.mapping import CONTROLLER, JOYSTICK
-from hitl.screens.session_screen import HINTS, pad_hint
+from hitl.screens.session_screen import key_hint, pad_hint
 from hitl.screens.telling import sayer, teller
 from takeover_ui.overlay import notices, overlay, texts
 from takeover_ui.overlay.overlay import Size
@@ -26,7 +26,7 @@ WARNING = (
 
 
 def told(**more: object) -> View:
-    base = replace(samples.view("agent", 80), message="practice at hairpin: 3 of 12 through", hint=HINTS["touch"])
+    base = replace(samples.view("agent", 80), message="practice at hairpin: 3 of 12 through", hint=key_hint("touch"))
     return replace(base, **more)  # type: ignore[arg-type]
 
 
@@ -63,7 +63,7 @@ def test_without_words_nothing_is_drawn_below_the_card() -> None:
 
 
 @pytest.mark.parametrize("size", ["full", "compact", "bar"])
-@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("language", sorted(texts.LANGUAGES))
 @pytest.mark.parametrize("game_view", [True, False])
 def test_what_is_held_and_ignored_is_said(size: Size, language: str, game_view: bool) -> None:
     view = told(held=("gas", "left", "takeover"))
@@ -79,7 +79,7 @@ def test_what_is_held_and_ignored_is_said(size: Size, language: str, game_view: 
 
 
 def test_a_key_that_is_held_goes_by_its_name() -> None:
-    for language, space in (("en", "space bar"), ("de", "Leertaste")):
+    for language, space in (("en", "space bar"), ("de", "Leertaste"), ("pl", "spacja")):
         said = texts.let_go(("return", "space", "right shoulder"), texts.LANGUAGES[language])
         assert said.endswith(f": return, {space}, right shoulder")
 

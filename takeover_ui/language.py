@@ -1,0 +1,60 @@
+"""The words on the screens, in the player's language."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from string import Formatter
+from types import ModuleType
+from typing import Any
+
+from takeover_ui import languages
+
+CODES = tuple(sorted(found.name for found in pkgutil.iter_modules(languages.__path__)))
+"""The languages that there are, as ``[overlay] language`` names them."""
+
+
+class Words(dict[str, str]):
+    """The texts of one language by name, for those without a number; :meth:`say` fills in the others."""
+
+    def __init__(
+        self,
+        texts: Mapping[str, str | tuple[str, ...]],
+        plural: Callable[[int], int] = lambda count: int(count != 1),
+        decimal: str = ".",
+        thousands: str = ",",
+    ) -> None:
+        """``plural`` returns which of a text's forms goes with a count; ``decimal``, ``thousands``: the signs within numbers."""
+        super().__init__({name: text if isinstance(text, str) else text[-1] for name, text in texts.items()})
+        self.forms = {name: text for name, text in texts.items() if isinstance(text, tuple)}
+        self.plural = plural
+        self._numbers = _Numbers(decimal, thousands)
+
+    @classmethod
+    def of(cls, module: ModuleType) -> Words:
+        """Return what a module of ``takeover_ui.languages`` says."""
+        return cls(module.TEXTS, module.plural, module.DECIMAL, module.THOUSANDS)
+
+    def say(self, name: str, /, **values: Any) -> str:
+        """Return a text with its values filled in; where it has several forms, ``n`` (how many) chooses one."""
+        forms = self.forms.get(name)
+        text = self[name] if forms is None else forms[self.plural(values["n"])]
+        return self._numbers.vformat(text, (), values)
+
+
+class _Numbers(Formatter):
+    """Fills numbers into a text as a language writes them."""
+
+    def __init__(self, decimal: str, thousands: str) -> None:
+        self._signs = str.maketrans({".": decimal, ",": thousands})
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        """Return a value as text."""
+        text = str(super().format_field(value, format_spec))
+        return text.translate(self._signs) if isinstance(value, int | float) else text
+
+
+LANGUAGES: Mapping[str, Words] = {code: Words.of(import_module(f"takeover_ui.languages.{code}")) for code in CODES}
+ENGLISH = LANGUAGES["en"]
+"""What is printed in the terminal, too."""
