@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hitl.arguments import SEED_MOST, Parser, add_env, amount, whole
-from hitl.home import add_home, has_settings, home_path
+from hitl.home import add_home, home_path
 from hitl.pads import PADS
 
 if TYPE_CHECKING:
@@ -85,7 +85,9 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
     fast = args.headless and args.pad in ("scripted", "none")
     if not args.headless and not display_available():
         raise DeviceError("There is no display here for the window. Use --headless, with --pad scripted if you cannot drive.")
-    args.or_last_demo &= not (args.lap or args.env or args.track) and not has_settings()  # whose game, or pad, is another one
+    from hitl.settings import plays_elsewhere
+
+    args.or_last_demo &= not (args.lap or args.env or args.track or plays_elsewhere())
     home = home_path(args)
     settings = _settings(home, args)
     play = settings.play
@@ -124,7 +126,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                     seed=args.seed,
                     gating=settings.takeover,
                     help=settings.help,
-                    only_corner=args.only_corner,
+                    only_corner=_only_corner(settings, args),
                     greedy_every=_greedy_every(settings),
                     show=not args.headless,
                 ),
@@ -226,6 +228,11 @@ def _greedy_every(settings: Settings) -> int:
 
     asked = "play.greedy_every" in settings.origin
     return settings.play.greedy_every if asked or not settings.play.env.startswith(ROADLESS) else 0
+
+
+def _only_corner(settings: Settings, args: argparse.Namespace) -> str:
+    """Return the only corner at which the wheel may be taken: as asked for, else as set for the track that is set."""
+    return args.only_corner or ("" if args.lap or args.practice or args.track else settings.play.only_corner)
 
 
 def _drive(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hitl.home import Home
-from hitl.settings import OverlaySettings, save_overlay
+from hitl.settings import OverlaySettings
+from hitl.settings_desk.files import save_overlay
 from takeover_ui.overlay.arrangement import Arrangement
 from takeover_ui.window.options import WindowOptions
 from takeover_ui.window.window import Window
