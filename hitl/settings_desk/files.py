@@ -49,11 +49,11 @@ def read(path: Path, unsaved: Unsaved | None = None) -> dict[str, Any]:
     return parse_toml(read_text(path), path.name) if os.path.lexists(path) else {}
 
 
-def with_value(path: Path, section: str, name: str, value: Any, default: Any = None) -> str:
-    """Return the text of a file of settings with one of them changed; everything else in it stays, comments included.
+def with_values(path: Path, section: str, values: Mapping[str, Any], defaults: Any = None) -> str:
+    """Return the text of a file of settings with some of a section changed; everything else in it stays, comments included.
 
-    ``value`` None: back to the default. The line goes; where a comment stands behind it, it says the ``default`` instead.
-    Raises InputFileError for a file that cannot be read, which is never changed.
+    A value of None means back to the default: the line goes, or says the default (an attribute of ``defaults``) where a comment
+    stands behind it. Raises InputFileError for a file that cannot be read, which is never changed.
     """
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
@@ -62,19 +62,18 @@ def with_value(path: Path, section: str, name: str, value: Any, default: Any = N
     parse_toml(text, path.name)  # the sentence for a player, where it is wrong
     try:
         document = tomlkit.parse(strict_toml(text))
-        table: Any = document.get(section)
-        if table is None:
+        if section not in document:
             document[section] = tomlkit.table()
-            table = document[section]
+        table: Any = document[section]
         if not isinstance(table, MutableMapping):
             raise InputFileError(f"{path.name}: [{section}] must be a table of settings, each on a line of its own.")
-        if value is None and name in table:
-            if _comment_behind(table, name):
-                table[name] = default
-            else:
+        for name, value in values.items():
+            if value is not None:
+                table[name] = list(value) if isinstance(value, tuple) else value
+            elif name in table and _comment_behind(table, name):
+                table[name] = getattr(defaults, name)
+            elif name in table:
                 del table[name]
-        elif value is not None:
-            table[name] = list(value) if isinstance(value, tuple) else value
         return tomlkit.dumps(document)
     except TOMLKitError as error:
         raise InputFileError(f"{path.name} cannot be changed from here ({error}): change it with an editor.") from error
