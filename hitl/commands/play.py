@@ -7,7 +7,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hitl.arguments import SEED_MOST, Parser, add_env, amount, whole
 from hitl.home import add_home, home_path
@@ -80,13 +80,12 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         parser.error("--lead goes with --practice, and is a number of seconds from 0 to 60")
 
     from data.errors import DeviceError, HitlError
+    from hitl.settings import plays_elsewhere
     from takeover_ui.window.window import display_available
 
     fast = args.headless and args.pad in ("scripted", "none")
     if not args.headless and not display_available():
         raise DeviceError("There is no display here for the window. Use --headless, with --pad scripted if you cannot drive.")
-    from hitl.settings import plays_elsewhere
-
     args.or_last_demo &= not (args.lap or args.env or args.track or plays_elsewhere())
     home = home_path(args)
     settings = _settings(home, args)
@@ -107,6 +106,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         from hitl.screens.telling import sayer, teller
         from hitl.session.setup import SessionSetup
         from hitl.session_options import SessionOptions
+        from hitl.settings_desk.pause import PauseSettings
         from hitl.trainer_process import wait_for_laps
 
         choice = _choice(args, home, play.track, window) if own_game and not trains_elsewhere else "drive"
@@ -115,6 +115,8 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             return 0
         if window is not None:
             watch = SessionScreen(window)
+            watch.settings = PauseSettings(home, window, _over(args))
+            stack.callback(watch.settings.close)
         tell = teller(window, also_printed=not own_game)
         rig = stack.enter_context(
             SessionSetup(
@@ -212,14 +214,19 @@ def _settings(home: Home, args: argparse.Namespace) -> Settings:
     """Return what is set, the command line over it."""
     from hitl.settings import load
 
-    over = {
+    over = _over(args)
+    pad = () if args.pad in ("none", "scripted") else ("pad",)
+    return load(home, *over, *pad, over=over)
+
+
+def _over(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Return what the command line says, by section; None: nothing."""
+    return {
         "play": {"env": args.env, "track": args.track, "greedy_every": args.greedy_every},
         "takeover": {"mode": args.gating},
         "help": {"offer": args.offer},
         "overlay": {"show": args.overlay},
     }
-    pad = () if args.pad in ("none", "scripted") else ("pad",)
-    return load(home, *over, *pad, over=over)
 
 
 def _greedy_every(settings: Settings) -> int:

@@ -36,12 +36,15 @@ _DOWN = 0.5
 
 
 def pad_kind(model: str, *, controller: bool = True) -> PadKind:
-    """Return whose pad a model (``NAME [GUID]``) is; SDL's GUID holds the maker's number. Others have Xbox's names, as in SDL."""
+    """Return whose buttons a model (``NAME [GUID]``) has: by its name, else by the maker's number in SDL's GUID.
+
+    The others, and all that only pretend to be one of these, have Xbox's, as in SDL.
+    """
     name, _, guid = model.rpartition(" [")
     if not controller:
         return "wheel"
-    maker = _VENDORS.get(guid[10:12] + guid[8:10])
-    return maker or next((kind for words, kind in _NAMES.items() if re.search(words, name, re.I)), "xbox")
+    named = next((kind for words, kind in _NAMES.items() if re.search(words, name, re.I)), None)
+    return named or _VENDORS.get(guid[10:12] + guid[8:10], "xbox")
 
 
 class PadDesk:

@@ -28,7 +28,7 @@ BUTTONS = {
     "leftshoulder": "previous_page", "rightshoulder": "next_page", "back": "restore",
     "hat0.up": "up", "hat0.down": "down", "hat0.left": "left", "hat0.right": "right",
     "button0": "choose", "button1": "back", "button2": "undo", "button3": "default", "button4": "previous_page",
-    "button5": "next_page",
+    "button5": "next_page", "button6": "restore",
 }  # fmt: skip
 """The second half is for wheels and plain joysticks."""
 _REPEATING = ("up", "down", "left", "right")
@@ -55,6 +55,7 @@ class SettingsApp:
         self._arranging = Arranging(self.view.look.composer)
         self._keys: set[str] = set()
         self._down = model.desk.pressed()  # what is held while the window opens is not meant for it
+        self._held: frozenset[str] | None = None  # controls that are pressed while a button is to be named
         self._again = 0.0
         self._bind_until = 0.0
         self._looked = time.monotonic()
@@ -134,10 +135,12 @@ class SettingsApp:
         elif down and now >= self._again:
             self._again = now + _AGAIN_S
             pressed = frozenset(b for b in down if BUTTONS.get(b) in _REPEATING)
+        held, self._held = self._held, self.model.desk.pad().down if self.model.mode == "bind" else None
+        if self.model.mode == "bind":  # of the pad at hand alone, and its triggers, too
+            if held is not None and self._held is not None and (new := sorted(self._held - held)):
+                self.model.pressed(new[0])
+            return
         for button in sorted(pressed):
-            if self.model.mode == "bind":
-                self.model.pressed(button)
-                return
             if self.model.mode == "try" and BUTTONS.get(button) != "back":
                 continue  # the pad drives
             if button in BUTTONS:

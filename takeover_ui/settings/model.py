@@ -153,9 +153,6 @@ class SettingsModel:
     def pressed(self, control: str) -> None:
         """A button of the pad went down while one is to be named."""
         pad, self.mode = self.desk.pad(), ""
-        if control not in pad.controls:
-            self.said = ("info", self.words.say("other_pad", name=pad.name))
-            return
         meaning = self.row.name.partition(".")[2]
         try:
             self.desk.bind(meaning, control)

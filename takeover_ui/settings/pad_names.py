@@ -21,7 +21,7 @@ LABELS: Mapping[PadKind, Mapping[str, str]] = {
     },
     "switch": {
         "a": "A", "b": "B", "x": "X", "y": "Y", "back": "−", "start": "+", "guide": "Home", "leftshoulder": "L",
-        "rightshoulder": "R", "triggerleft": "ZL", "triggerright": "ZR", "leftstick": "L", "rightstick": "R",
+        "rightshoulder": "R", "triggerleft": "ZL", "triggerright": "ZR", "leftstick": "LS", "rightstick": "RS",
     },
 }  # fmt: skip
 SIGNS: Mapping[str, Sign] = {"a": "cross", "b": "circle", "x": "square", "y": "triangle"}

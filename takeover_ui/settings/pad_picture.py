@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import lru_cache
 
+import numpy as np
 import pygame
 
 from takeover_ui import theme
@@ -19,13 +20,23 @@ _KEY: Colour = theme.TRACK
 _STICKS = {"xbox": ((150, 140), (385, 230)), "switch": ((150, 140), (385, 230)), "playstation": ((215, 230), (385, 230))}
 _PLUS = {"xbox": (215, 230), "switch": (215, 230), "playstation": (150, 140)}
 _FACE = (450, 140)
+_OUTLINE = (
+    (300, 70), (215, 70), (165, 62), (112, 74), (80, 122), (58, 205), (40, 300), (52, 366), (88, 380), (122, 350), (160, 305),
+    (215, 286), (300, 284),
+)  # fmt: skip
+"""The left half of the shell, from the middle above to the middle below."""
 _SMALL = {"back": (255, 135), "guide": (300, 100), "start": (345, 135)}
 _KEYS = {
-    "escape": (20, 40, 60, "Esc"), "w": (100, 90, 50, "W"), "r": (210, 90, 50, "R"), "o": (410, 90, 50, "O"),
-    "p": (465, 90, 50, "P"), "backspace": (500, 40, 90, "Back"), "a": (50, 145, 50, "A"), "s": (105, 145, 50, "S"),
-    "d": (160, 145, 50, "D"), "return": (505, 145, 85, "Enter"), "space": (150, 255, 230, ""), "up": (475, 255, 50, "up"),
-    "left": (420, 310, 50, "left"), "down": (475, 310, 50, "down"), "right": (530, 310, 50, "right"),
+    "escape": (4, 30, 58, "Esc"), "w": (96, 94, 50, "W"), "r": (208, 94, 50, "R"), "o": (376, 94, 50, "O"),
+    "p": (432, 94, 50, "P"), "backspace": (488, 30, 108, "Backspace"), "a": (54, 150, 50, "A"), "s": (110, 150, 50, "S"),
+    "d": (166, 150, 50, "D"), "return": (502, 150, 94, "Enter"), "space": (150, 262, 230, "Space"), "up": (490, 262, 50, "up"),
+    "left": (434, 318, 50, "left"), "down": (490, 318, 50, "down"), "right": (546, 318, 50, "right"),
 }  # fmt: skip
+_BLIND = (
+    *((68 + 56 * k, 30, 50) for k in range(7)), *((152 + 56 * k, 94, 50) for k in range(4) if k != 1), (40, 94, 50),
+    *((222 + 56 * k, 150, 50) for k in range(5)), *((138 + 56 * k, 206, 50) for k in range(7)), (4, 206, 72), (82, 206, 50),
+)  # fmt: skip
+"""Keys without a meaning: left, top, width."""
 """Keys that do something: left, top, width, label; the arrows are drawn."""
 _CAPS = {"space": "Space", "escape": "Esc", "esc": "Esc", "return": "Enter", "enter": "Enter", "backspace": "Backspace",
          "tab": "Tab", "del": "Del"}  # fmt: skip
@@ -71,8 +82,12 @@ def draw(pen: Pen, rect: pygame.Rect, pad: PadNow, chosen: Collection[str] = ())
     scale = min(rect.w / SIZE[0], rect.h / SIZE[1])
     origin = rect.centerx - SIZE[0] * scale / 2, rect.centery - SIZE[1] * scale / 2
     if pad.kind in _STICKS:
-        body = _body(pad.kind, (round(SIZE[0] * scale), round(SIZE[1] * scale)))
+        body = _body((round(SIZE[0] * scale), round(SIZE[1] * scale)))
         pen.surface.blit(body, origin)
+    if pad.kind == "keyboard":
+        for x, y, w in _BLIND:
+            box = pygame.Rect(round(origin[0] + x * scale), round(origin[1] + y * scale), round(w * scale), round(50 * scale))
+            pygame.draw.rect(pen.surface, theme.CARD, box, max(1, round(2 * scale)), border_radius=round(8 * scale))
     places = _places(pad)
     found = {}
     for control, (x, y, w, h, text) in places.items():
@@ -91,7 +106,7 @@ def draw(pen: Pen, rect: pygame.Rect, pad: PadNow, chosen: Collection[str] = ())
         elif drawn := sign(pad.kind, control):
             _sign(pen.surface, drawn, box.center, box.h * 0.24, ink, max(2, round(3 * scale)))
         else:
-            pen.text("pad_button", text, box.center, 20 * scale / pen.scale, ink, width=box.w, anchor="center")
+            pen.text("pad_button", text, box.center, 20 * scale / pen.scale, ink, width=box.w - round(6 * scale), anchor="center")
     pen.mark("pad_picture", rect)
     return found
 
@@ -123,24 +138,22 @@ def _places(pad: PadNow) -> dict[str, tuple[float, float, float, float, str]]:
 
 
 @lru_cache(maxsize=8)
-def _body(kind: PadKind, size: tuple[int, int]) -> pygame.Surface:
+def _body(size: tuple[int, int]) -> pygame.Surface:
     """Return the shell of a pad, smooth."""
     scale = size[0] / SIZE[0] * _FINE
     big = pygame.Surface((size[0] * _FINE, size[1] * _FINE), pygame.SRCALPHA)
-
-    def at(x: float, y: float) -> tuple[float, float]:
-        return x * scale, y * scale
-
-    for colour, more in ((theme.FAINT, 4), (_SHELL, 0)):
-        pygame.draw.rect(big, colour, pygame.Rect(*at(80 - more, 66 - more), *at(440 + 2 * more, 210 + 2 * more)),
-                         border_radius=round((90 + more) * scale))  # fmt: skip
-        for side in (-1, 1):
-            x = 300 + side * 185
-            outer = [(x - side * 75, 180), (x + side * 36, 130), (x + side * 78, 345), (x + side * 28, 345)]
-            pygame.draw.polygon(big, colour, [at(a, b) for a, b in outer])
-            pygame.draw.circle(big, colour, at(x + side * 50, 340), (34 + more) * scale)
-            pygame.draw.line(big, colour, at(x + side * 30, 150), at(x + side * 62, 335), round((44 + 2 * more) * scale))
-            pygame.draw.circle(big, colour, at(x - side * 5, 160), (70 + more) * scale)
+    around = np.array([*_OUTLINE, *((SIZE[0] - x, y) for x, y in reversed(_OUTLINE[1:-1]))], float)
+    before, after, beyond = (np.roll(around, -k, axis=0) for k in (-1, 1, 2))
+    curve = [
+        0.5 * (2 * around + (after - before) * t + (2 * before - 5 * around + 4 * after - beyond) * t**2
+               + (3 * around - before - 3 * after + beyond) * t**3)
+        for t in np.linspace(0.0, 1.0, 12, endpoint=False)
+    ]  # fmt: skip
+    points = np.stack(curve, axis=1).reshape(-1, 2) * scale
+    pygame.draw.polygon(big, _SHELL, points)
+    pygame.draw.lines(big, theme.FAINT, True, points, round(4 * scale))
+    for point in points:
+        pygame.draw.circle(big, theme.FAINT, point, 2 * scale)
     return pygame.transform.smoothscale(big, size)
 
 

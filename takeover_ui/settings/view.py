@@ -16,7 +16,7 @@ from takeover_ui.theme import Mark, Pen
 from takeover_ui.view import Driver
 from takeover_ui.window.options import WindowOptions
 
-_ROW = 40
+_ROW = 37
 _KEYS = (
     (("up", "down"), "key_move", "down"), (("left", "right"), "key_change", "right"), (("tab",), "key_pages", "next_page"),
     (("enter",), "key_choose", "choose"), (("z",), "key_undo", "undo"), (("del",), "key_default", "default"),
@@ -25,6 +25,12 @@ _KEYS = (
 _BUTTONS = {
     "up": "dpup", "down": "dpdown", "left": "dpleft", "right": "dpright", "tab": "rightshoulder", "enter": "a", "z": "x",
     "del": "y", "r": "back", "esc": "b",
+}  # fmt: skip
+
+
+_OF_A_WHEEL = {
+    "up": "hat0.up", "down": "hat0.down", "left": "hat0.left", "right": "hat0.right", "tab": "button5", "enter": "button0",
+    "z": "button2", "del": "button3", "r": "button6", "esc": "button1",
 }  # fmt: skip
 
 
@@ -61,7 +67,7 @@ class SettingsView:
         if model.desk.problem:
             top = self._sentence(pen, pygame.Rect(left, top, area.w - 2 * left, bottom - top), model.desk.problem, "error")
         width = max(pen.px(500), round((area.w - 3 * pad) * 0.42))
-        help_height = pen.px(104)
+        help_height = pen.px(96)
         rows = pygame.Rect(left, top, width, bottom - top - help_height)
         self._rows(pen, rows, model)
         self._help(pen, pygame.Rect(left, bottom - help_height, width, help_height), model)
@@ -196,7 +202,7 @@ class SettingsView:
         size, gap = pen.px(26), pen.px(18)
 
         def shown(name: str) -> str:
-            return _BUTTONS[name] if kind != "keyboard" else name
+            return name if kind == "keyboard" else (_OF_A_WHEEL if kind == "wheel" else _BUTTONS)[name]
 
         def width_of(names: tuple[str, ...], text: str) -> int:
             caps = sum(pad_picture.glyph_width(pen, kind, shown(n), size) + pen.px(4) for n in names)

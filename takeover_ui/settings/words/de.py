@@ -119,7 +119,6 @@ TEXTS: dict[str, str] = {
     "keys_fixed": "Auf der Tastatur liegen die Tasten fest. Steck ein Pad an, um dessen Tasten zu belegen.",
     "press_button": "Drück die Taste für: {what}",
     "bound": "{button}: {what}",
-    "other_pad": "Das war ein anderes Pad. Eingestellt wird gerade {name}.",
     "try_agent": "Der Agent fährt",
     "try_human": "Du fährst",
     "try_leave": "Esc oder Klick: genug probiert",

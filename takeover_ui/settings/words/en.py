@@ -119,7 +119,6 @@ TEXTS: dict[str, str] = {
     "keys_fixed": "On the keyboard the keys are fixed. Plug in a pad to choose its buttons.",
     "press_button": "Press the button for: {what}",
     "bound": "{button}: {what}",
-    "other_pad": "That was another pad. Here it is {name} that is set up.",
     "try_agent": "The agent drives",
     "try_human": "You drive",
     "try_leave": "Esc or a click: enough tried",

@@ -119,7 +119,6 @@ TEXTS: dict[str, str] = {
     "keys_fixed": "Klawisze są ustalone na stałe. Podłącz pada, żeby wybrać jego przyciski.",
     "press_button": "Naciśnij przycisk: {what}",
     "bound": "{button}: {what}",
-    "other_pad": "To był inny pad. Teraz ustawiasz: {name}.",
     "try_agent": "Prowadzi agent",
     "try_human": "Prowadzisz ty",
     "try_leave": "Esc lub klik: koniec próby",
