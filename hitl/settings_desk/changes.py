@@ -19,12 +19,12 @@ from hitl.settings_desk.files import dumps, overlay_path, pads_path, read, setti
 ARRANGED = ("scale", "hidden", "places")
 """Settings of ``[overlay]`` that the mouse over the gauges writes, into a file of their own."""
 _ONE_MOVE_S = 1.0
-"""Changes of one setting that follow each other this fast are one: a value that is stepped through is taken back at once."""
+"""Steps of one number that follow each other this fast are one change: what is stepped through is taken back at once."""
 
 
 @dataclass
 class _Change:
-    """``before`` and ``after``: content by file, None where there was none."""
+    """``what``: the number that was stepped, if any. ``before`` and ``after``: content by file, None where there was none."""
 
     what: str
     at: float
@@ -51,38 +51,39 @@ class Changes:
         """Change one setting where it is said now; ``value`` None: back to the default, wherever it is said."""
         mine, _, arranged = self.paths()
         texts: dict[Path, str] = {}
-        with_mine = name in read(mine).get(section, {})
+        with_mine = name in self._mine(section)
         if section == "overlay" and name in ARRANGED and (value is None or not with_mine):
             table = {k: v for k, v in read(arranged).items() if k != name} | ({} if value is None else {name: _plain(value)})
             texts[arranged] = dumps(table)
         if with_mine or not texts:
-            texts[mine] = with_values(mine, section, {name: value}, TABLES[section])
-        self._write(f"{section}.{name}", section, texts)
+            texts[mine] = with_values(mine, section, {name: value}, TABLES[section]())
+        stepped = isinstance(value, int | float) and not isinstance(value, bool)
+        self._write(f"{section}.{name}" if stepped else "", section, texts)
 
     def arrange(self, table: Mapping[str, Any]) -> None:
         """Change how the gauges are arranged; what the player's own file says of it is changed there."""
         mine, _, arranged = self.paths()
-        said = {k: table[k] for k in read(mine).get("overlay", {}) if k in table}
+        said = {k: table[k] for k in self._mine("overlay") if k in table}
         texts = {arranged: dumps({**read(arranged), **{k: v for k, v in table.items() if k not in said}})}
         if said:
             texts[mine] = with_values(mine, "overlay", said)
-        self._write("gauges", "overlay", texts)
+        self._write("", "overlay", texts)
 
     def choose_pad(self, use: str, name: str = "", identity: str = "") -> None:
         """Change which pad is used; what the player's own file says of it is changed there."""
         mine, pads, _ = self.paths()
         chosen = {"use": use, "name": name, **({"id": identity} if identity else {})}
         texts = {pads: dumps({**read(pads), "use": chosen})}
-        if said := {key: chosen.get(key, "") for key in read(mine).get("pad", {}) if key in ("use", "name", "id")}:
+        if said := {key: chosen.get(key, "") for key in self._mine("pad") if key in ("use", "name", "id")}:
             texts[mine] = with_values(mine, "pad", said)
-        self._write("pad", "pad", texts)
+        self._write("", "pad", texts)
 
     def save_pad(self, device: str, table: Mapping[str, Any], forget: str = "") -> None:
         """Store what one pad's axes and buttons do; ``forget``: the key under which that was stored before."""
         path = pads_path(self.home)
         pads = read(path)
         devices = {key: one for key, one in pads.get("devices", {}).items() if key != forget}
-        self._write(f"buttons {device}", "pad", {path: dumps({**pads, "devices": {**devices, device: dict(table)}})})
+        self._write("", "pad", {path: dumps({**pads, "devices": {**devices, device: dict(table)}})})
 
     def undo(self) -> bool:
         """Take the last change back; False where there is none, or where the files have been changed elsewhere since."""
@@ -105,6 +106,11 @@ class Changes:
             self._done.append(_Change("restore", 0.0, {path: now.get(path) for path in changed}, changed))
         return bool(changed)
 
+    def _mine(self, section: str) -> Mapping[str, Any]:
+        """Return what the player's own file says of a section, with its mistakes."""
+        said = read(settings_path(self.home)).get(section)
+        return said if isinstance(said, Mapping) else {}
+
     def _write(self, what: str, section: str, texts: Mapping[Path, str]) -> None:
         load(self.home, section, unsaved=texts)  # raises
         before = {path: content for path, content in self._content().items() if path in texts}
@@ -116,7 +122,7 @@ class Changes:
         now = self._content()
         change = _Change(what, time.monotonic(), before, {path: now[path] for path in before})
         last = self._done[-1] if self._done else None
-        if last and last.what == what and change.at - last.at < _ONE_MOVE_S and last.after == before:
+        if what and last and last.what == what and change.at - last.at < _ONE_MOVE_S and last.after == before:
             change.before = last.before
             self._done.pop()
         self._done.append(change)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InputFileError
+from data.extras import install
 from data.files import held
 from data.files.text_files import parse_toml, read_text, strict_toml
 from hitl.home import Home, default_home, demos_folder
@@ -55,14 +56,19 @@ def with_values(path: Path, section: str, values: Mapping[str, Any], defaults: A
     A value of None means back to the default: the line goes, or says the default (an attribute of ``defaults``) where a comment
     stands behind it. Raises InputFileError for a file that cannot be read, which is never changed.
     """
-    import tomlkit
-    from tomlkit.exceptions import TOMLKitError
+    try:
+        import tomlkit
+        from tomlkit.exceptions import TOMLKitError
+    except ImportError:
+        raise InputFileError(f"The package tomlkit, which writes {path.name}, is not installed; {install()}.") from None
 
     text = read_text(path) if os.path.lexists(path) else ""
     parse_toml(text, path.name)  # the sentence for a player, where it is wrong
     try:
         document = tomlkit.parse(strict_toml(text))
         if section not in document:
+            if all(value is None for value in values.values()):
+                return text
             document[section] = tomlkit.table()
         table: Any = document[section]
         if not isinstance(table, MutableMapping):

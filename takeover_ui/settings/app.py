@@ -148,9 +148,9 @@ class SettingsApp:
 
     def _mouse(self, event: pygame.event.Event) -> None:
         model, view = self.model, self.view
-        if event.type == pygame.MOUSEMOTION:
+        if event.type != pygame.MOUSEWHEEL:
             view.pointed = event.pos
-        elif event.type == pygame.MOUSEBUTTONDOWN:
+        if event.type == pygame.MOUSEBUTTONDOWN:
             view.with_pad = False
         if self._over_look(event):
             return

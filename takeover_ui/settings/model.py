@@ -209,9 +209,8 @@ class SettingsModel:
         origin = desk.origin(row.name)
         said = words["from_default"] if origin == "default" else words.say("from_file", file=origin)
         if origin == "command line":
-            said = words.say("from_session", value=self.value_text(row, desk.saved(row.name)))
-        later = row.later or origin == "command line"
-        return f"{said}  ·  {words['counts_next' if later else 'counts_now']}" if desk.in_session else said
+            return words.say("from_session", value=self.value_text(row, desk.saved(row.name)))
+        return f"{said}  ·  {words['counts_next' if row.later else 'counts_now']}" if desk.in_session else said
 
     def matters(self, row: Row) -> bool:
         """Tell whether a value matters with the others that are in force."""

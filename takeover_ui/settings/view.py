@@ -34,7 +34,7 @@ _OF_A_WHEEL = {
 }  # fmt: skip
 
 
-class Hit(NamedTuple):
+class Spot(NamedTuple):
     """What a click at a place means."""
 
     rect: pygame.Rect
@@ -46,7 +46,7 @@ class SettingsView:
     """Draws a model. ``hits`` are what can be clicked on; ``look`` has the gauges that the mouse can drag."""
 
     def __init__(self) -> None:
-        self.hits: list[Hit] = []
+        self.hits: list[Spot] = []
         self.look = LookPicture()
         self.look_at = pygame.Rect(0, 0, 0, 0)
         self.track_at = pygame.Rect(0, 0, 0, 0)
@@ -75,7 +75,7 @@ class SettingsView:
         self._picture(pen, right, model, driver)
         return pen.marks
 
-    def at(self, place: tuple[int, int]) -> Hit | None:
+    def at(self, place: tuple[int, int]) -> Spot | None:
         """Return what lies at a place, the smallest thing of those that lie over one another."""
         return next((hit for hit in reversed(self.hits) if hit.rect.collidepoint(place)), None)
 
@@ -99,7 +99,7 @@ class SettingsView:
             if chosen:
                 line = tab.left + gap // 4, bar.bottom - pen.px(4), tab.w - gap // 2, pen.px(4)
                 pygame.draw.rect(pen.surface, theme.HUMAN, line)
-            self.hits.append(Hit(tab, "page", name))
+            self.hits.append(Spot(tab, "page", name))
             left = tab.right
         return bar.bottom
 
@@ -122,7 +122,7 @@ class SettingsView:
             pen.box(line, theme.CARD if chosen else theme.PANEL, 8)
         if chosen:
             pygame.draw.rect(pen.surface, theme.HUMAN, line, max(1, pen.px(2)), border_radius=pen.px(8))
-        self.hits.append(Hit(line, "row", number))
+        self.hits.append(Spot(line, "row", number))
         words, inner = model.words, line.inflate(-pen.px(24), 0)
         name = row.name.partition(".")[2]
         text = words[f"gauge_{name}"] if row.kind == "gauge" else words[f"row_{row.name}"]
@@ -146,7 +146,7 @@ class SettingsView:
                           (1, pygame.Rect(field.right - arrow, line.top, arrow, line.h))):  # fmt: skip
             lit = box.collidepoint(self.pointed)
             pad_picture.arrow(pen, "right" if step > 0 else "left", box.center, theme.HUMAN if lit else theme.MUTED)
-            self.hits.append(Hit(box, "step", step * (number + 1)))
+            self.hits.append(Spot(box, "step", step * (number + 1)))
 
     def _buttons(self, pen: Pen, inner: pygame.Rect, model: SettingsModel, meaning: str, *, bind: bool) -> None:
         right, size = inner.right, pen.px(28)
@@ -165,7 +165,7 @@ class SettingsView:
         row, words = model.row, model.words
         top = rect.top + pen.px(8)
         level, said = model.said
-        if said:
+        if said and said != model.desk.problem:
             self._sentence(pen, pygame.Rect(rect.left, top, rect.w, rect.h), said, level)
             return
         text = words["help_gauge"] if row.kind == "gauge" else words[f"help_{row.name}"]
@@ -221,7 +221,7 @@ class SettingsView:
             lit = pygame.Rect(begin, bar.top, at[0] - begin + pen.px(60), bar.h).collidepoint(self.pointed)
             colour = theme.TEXT if lit else theme.MUTED
             left = pen.text("key", model.words[text], at, 20, colour, width=max(1, area.w - at[0]), anchor="midleft").right
-            self.hits.append(Hit(pygame.Rect(begin, bar.top, left - begin, bar.h), command))
+            self.hits.append(Spot(pygame.Rect(begin, bar.top, left - begin, bar.h), command))
             left += gap
         return height
 
@@ -247,7 +247,7 @@ class SettingsView:
             if chosen:
                 pygame.draw.rect(pen.surface, theme.HUMAN, box, max(2, pen.px(3)), border_radius=pen.px(12))
             pen.put("language", model.words[f"val_{code}"], box, 44, theme.TEXT if chosen else theme.MUTED, "center")
-            self.hits.append(Hit(box, "give overlay.language", code))
+            self.hits.append(Spot(box, "give overlay.language", code))
 
     def _pad(self, pen: Pen, rect: pygame.Rect, model: SettingsModel, *, with_axes: bool) -> None:
         pad, words = self.pad, model.words
@@ -261,7 +261,7 @@ class SettingsView:
         if not with_axes:
             for meaning in MEANINGS:
                 index = MEANINGS.index(meaning)
-                self.hits += [Hit(places[c], "row", index) for c in (pad.buttons or {}).get(meaning, ()) if c in places]
+                self.hits += [Spot(places[c], "row", index) for c in (pad.buttons or {}).get(meaning, ()) if c in places]
         top = box.bottom + pen.px(10)
         if with_axes:
             for name, value in (("steer", pad.steer), ("gas", pad.gas), ("brake", pad.brake)):
@@ -303,7 +303,7 @@ class SettingsView:
         pen.box(box, colour, 12)
         text = words[f"try_{'human' if driver == 'human' else 'agent'}"] if tries else words["row_try"]
         pen.put("try", text, box.inflate(-pen.px(30), 0), 52, theme.INK if tries else theme.MUTED, "center")
-        self.hits.append(Hit(box, "try"))
+        self.hits.append(Spot(box, "try"))
         rest = pygame.Rect(rect.left, box.bottom + pen.px(12), rect.w, rect.bottom - box.bottom - pen.px(12))
         chosen = (self.pad.buttons or {}).get("takeover", ()) if model.desk.value("takeover.mode") != "touch" else ()
         below = pen.px(110)
@@ -327,7 +327,7 @@ class SettingsView:
                 opacity=desk.value("overlay.opacity"), arrangement=arranged,
             )  # fmt: skip
             spots = self.look.other(pen, box, scene, options, model.words["another_game"])
-            self.hits += [Hit(spot, "give overlay.corner", corner) for corner, spot in spots.items()]
+            self.hits += [Spot(spot, "give overlay.corner", corner) for corner, spot in spots.items()]
             return
         self.look.own(pen, box, scene, desk.value("overlay.show"), language, arranged)
         self.look_at = box
@@ -348,7 +348,7 @@ class SettingsView:
             box = pygame.Rect(left, top, width, height)
             text = model.value_text(model.rows[0], name)
             track_picture.thumbnail(pen, box, desk.scene(name), text, chosen=name == now)
-            self.hits.append(Hit(box, "give play.track", name))
+            self.hits.append(Spot(box, "give play.track", name))
         scene = desk.scene(now)
         if scene is None:
             pen.put("no_track", model.words["no_track"], large, 24, theme.WARNING, "center")
