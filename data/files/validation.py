@@ -108,7 +108,8 @@ def choices(hint: Any) -> tuple[Any, ...]:
     """Return the words that a setting may be, or true and false; empty for numbers and free text."""
     if hint is bool:
         return (True, False)
-    return tuple(_table(hint) or getattr(_bare(hint), "values", ()))
+    table = _table(hint)
+    return tuple(getattr(_bare(hint), "values", ()) if table is None else table)
 
 
 def allowed(hint: Any) -> str:

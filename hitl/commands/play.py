@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import signal
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hitl.arguments import SEED_MOST, Parser, add_env, amount, whole
 from hitl.home import add_home, home_path
 from hitl.pads import PADS
+from hitl.processes import stop_on_signal
 
 if TYPE_CHECKING:
     from hitl.home import Home
@@ -91,7 +91,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
     settings = _settings(home, args)
     play = settings.play
     own_game = play.env == "box2d"  # any other game has a window of its own, over which ours floats
-    stopping = _stop_on_signal()
+    stopping = stop_on_signal()
     with contextlib.ExitStack() as stack:
         window = watch = None
         if not args.headless:
@@ -293,17 +293,3 @@ def _drive(
         which = "None of them was finished" if not finished else f"{left} {'was' if left == 1 else 'were'} not finished"
         human += f" {which}: only finished laps are learned from."
     return f"{driven}, {finished} finished; {human}"
-
-
-def _stop_on_signal() -> Callable[[], bool]:
-    """Turn the first Ctrl+C into a request to stop after the tick. The second one interrupts as usual."""
-    asked: list[int] = []
-
-    def ask(number: int, frame: object) -> None:
-        asked.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    with contextlib.suppress(ValueError):  # not in the main thread: signals are handled elsewhere
-        signal.signal(signal.SIGINT, ask)
-        signal.signal(signal.SIGTERM, ask)
-    return lambda: bool(asked)

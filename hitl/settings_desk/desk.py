@@ -189,7 +189,7 @@ class SettingsDesk:
         if section == "gauge":
             return key not in settings.overlay.hidden
         if section == "button":
-            return self._pads.now().buttons[key] if key in (self._pads.now().buttons or {}) else ()
+            return (self._pads.now().buttons or {}).get(key, ())
         return getattr(getattr(settings, section), key)
 
     def _driven(self) -> list[str]:

@@ -87,7 +87,7 @@ def with_values(path: Path, section: str, values: Mapping[str, Any], defaults: A
 
 def _comment_behind(table: Any, name: str) -> bool:
     """Tell whether a comment stands behind a setting, on its line."""
-    lines = getattr(table, "value", None)
+    lines: Any = getattr(table, "value", None)
     return hasattr(lines, "item") and bool(lines.item(name).trivia.comment)
 
 

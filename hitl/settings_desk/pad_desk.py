@@ -11,7 +11,7 @@ from data.errors import DeviceError, HitlError
 from hitl import arbiter
 from hitl.pads.base import MISSING, PadState, neutral_action
 from hitl.pads.combined import EitherPad
-from hitl.pads.hands import look, together
+from hitl.pads.hands import Hand, look, together
 from hitl.pads.identity import own_table
 from hitl.pads.keyboard import KEYS, KeyboardPad
 from hitl.pads.mapping import to_table
@@ -56,7 +56,8 @@ class PadDesk:
         self._keys: frozenset[str] = frozenset()
         self._keyboard = KeyboardPad(keys=lambda: self._keys)
         self._either: EitherPad | KeyboardPad = self._keyboard
-        self._gating, self._state, self._hands = arbiter.GatingSettings(), arbiter.State(), ()
+        self._gating, self._state = arbiter.GatingSettings(), arbiter.State()
+        self._hands: tuple[Hand, ...] = ()
 
     def open(self, settings: Settings) -> None:
         """Follow the pad that these settings name."""

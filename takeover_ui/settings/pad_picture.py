@@ -85,8 +85,9 @@ def draw(pen: Pen, rect: pygame.Rect, pad: PadNow, chosen: Collection[str] = ())
         body = _body((round(SIZE[0] * scale), round(SIZE[1] * scale)))
         pen.surface.blit(body, origin)
     if pad.kind == "keyboard":
-        for x, y, w in _BLIND:
-            box = pygame.Rect(round(origin[0] + x * scale), round(origin[1] + y * scale), round(w * scale), round(50 * scale))
+        for left, top, wide in _BLIND:
+            at = round(origin[0] + left * scale), round(origin[1] + top * scale)
+            box = pygame.Rect(at, (round(wide * scale), round(50 * scale)))
             pygame.draw.rect(pen.surface, theme.CARD, box, max(1, round(2 * scale)), border_radius=round(8 * scale))
     places = _places(pad)
     found = {}
