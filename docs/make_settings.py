@@ -117,7 +117,7 @@ def page() -> str:
         "## pads.toml",
         "",
         "`hitl pads` and `hitl settings` write this file, and the same checks apply to it. It holds the chosen pad (`[use]`,",
-        "like `[pad]` above, which takes precedence), the buttons of each device, and its calibration, a table for each of steer,",
+        "like `[pad]` above, which takes precedence), and the buttons and calibration of each device, a table for each of steer,",
         "gas and brake.",
         "See [pads.md](pads.md).",
         *table(Axis),

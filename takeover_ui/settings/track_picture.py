@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -32,21 +34,31 @@ def draw(pen: Pen, rect: pygame.Rect, scene: Scene, chosen: str, pointed: str = 
     pen.surface.blit(_sheet(scene, rect.size, margin, chosen, pointed), rect)
     pen.mark("track", rect)
     plan, road = plan_of(scene, rect.size, margin), road_of(scene)
-    taken: list[pygame.Rect] = []
+    inside, taken = rect.inflate(-pen.px(16), -pen.px(16)), list[pygame.Rect]()
+    around = plan.at(road.middle) + rect.topleft
+    wide = 2 * (scene.half_width * plan.scale + pen.px(4))
     for corner in scene.corners:
         name, from_m, to_m = corner
         colour = theme.HUMAN if name == chosen else theme.TEXT if name == pointed or not chosen else theme.MUTED
-        size = pen.px(24)
-        box = pygame.Rect((0, 0), theme.measure(name, size))
-        inside = rect.inflate(-pen.px(16), -pen.px(16))
-        for gap in (1, -1, 2, -2, 3):
-            beside = road.beside_apex(from_m, to_m, gap * (scene.half_width + (box.w / 2 + pen.px(12)) / plan.scale))
-            box.center = tuple(np.round(plan.at(beside)).astype(int) + rect.topleft)
-            if box.collidelist(taken) < 0 and inside.contains(box):
+        box = pygame.Rect((0, 0), theme.measure(name, pen.px(24)))
+        apex = plan.at(road.beside_apex(from_m, to_m, 0.0)) + rect.topleft
+        box.center = round(apex[0]), round(apex[1])
+        for place in _near(box, wide):
+            over = np.all(np.abs(around - place.center) < (np.array(place.size) + wide) / 2, axis=1)
+            if inside.contains(place) and place.collidelist(taken) < 0 and not over.any():
+                box = place
                 break
         box.clamp_ip(inside)
         taken.append(box)
         pen.text("corner", name, box.center, 24, colour, anchor="center")
+
+
+def _near(box: pygame.Rect, wide: float) -> Iterator[pygame.Rect]:
+    """Yield the places around a box, the nearest first."""
+    for reach in (1.0, 1.4, 2.0, 3.0):
+        for turn in range(8):
+            dx, dy = math.cos(turn * math.pi / 4), math.sin(turn * math.pi / 4)
+            yield box.move(round(dx * (box.w / 2 + wide * reach)), round(dy * (box.h / 2 + wide * reach)))
 
 
 def corner_at(pen: Pen, rect: pygame.Rect, scene: Scene, at: tuple[int, int]) -> str:
