@@ -77,6 +77,29 @@ def driving(home: Path) -> None:
     pygame.image.save(sheet, str(IMAGES / "overlay_small.png"))
 
 
+def settings(home: Path) -> None:
+    """Draw the settings window's page of buttons, with an Xbox pad at hand and a button pressed."""
+    import pygame
+
+    from hitl.home import Home
+    from hitl.pads.mapping import CONTROLLER
+    from hitl.settings_desk.desk import SettingsDesk
+    from hitl.settings_desk.pad_desk import PadDesk
+    from takeover_ui.settings.model import SettingsModel
+    from takeover_ui.settings.rows import PadNow
+    from takeover_ui.settings.view import SettingsView
+
+    class AtHand(PadDesk):
+        def now(self) -> PadNow:
+            return PadNow("Xbox Wireless Controller", "xbox", True, down=frozenset(("x",)), buttons=CONTROLLER.buttons)
+
+    surface = pygame.Surface((1280, 720))
+    view = SettingsView()
+    view.with_pad = True
+    view.draw(surface, SettingsModel(SettingsDesk(Home(home), AtHand(None)), "buttons"))
+    pygame.image.save(surface, str(IMAGES / "settings.png"))
+
+
 def reviewing(home: Path) -> None:
     """Draw the review of a copy of the store."""
     import pygame
@@ -128,5 +151,6 @@ if __name__ == "__main__":
     given = parser.parse_args()
     IMAGES.mkdir(exist_ok=True)
     driving(given.home)
+    settings(given.home)
     reviewing(given.home)
     reporting(given.home)

@@ -25,7 +25,8 @@ HEAD = """# Settings
 
 Everything that can be set is on this page. It is written by `python docs/make_settings.py`.
 
-Your own settings are in `settings.toml` in the home folder (`~/.hitl`, or `--home`). You write it; hitl only reads it:
+Your own settings are in `settings.toml` in the home folder (`~/.hitl`, or `--home`). Write it with an editor, or change what you
+need most in the window of `hitl settings`; it changes single lines, and leaves your comments and everything else as they are:
 
 ```toml
 [takeover]
@@ -116,15 +117,16 @@ def page() -> str:
         "",
         "## pads.toml",
         "",
-        "`hitl pads` writes this file, and the same checks apply to it. It holds the chosen pad (`[use]`, like `[pad]` above,",
-        "which takes precedence) and the calibration of each device, one table for each of steer, gas and brake.",
+        "`hitl pads` and `hitl settings` write this file, and the same checks apply to it. It holds the chosen pad (`[use]`,",
+        "like `[pad]` above, which takes precedence), and the buttons and calibration of each device, a table for each of steer,",
+        "gas and brake.",
         "See [pads.md](pads.md).",
         *table(Axis),
         "",
         "## overlay.toml",
         "",
-        "The session's window writes this file when you move, scale or switch off gauges with the mouse. It holds settings of",
-        "`[overlay]`: `scale`, `hidden` and `places`. What `settings.toml` says takes precedence.",
+        "The session's window and `hitl settings` write this file when you move, scale or switch off gauges. It holds settings",
+        "of `[overlay]`: `scale`, `hidden` and `places`. What `settings.toml` says takes precedence.",
         "",
         "## Settings of earlier versions",
         "",

@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "store": ("hitl.commands.store", "what is in the store, whether it is sound, how to make it smaller"),
     "tracks": ("hitl.commands.tracks", "the tracks that come with hitl and those that were driven, with lap times"),
     "corners": ("hitl.commands.corners", "how each corner goes, and new ones from where episodes end"),
+    "settings": ("hitl.commands.settings", "pad, buttons, taking over, overlay, language and track, in a window"),
     "pads": ("hitl.commands.pads", "your pads: live values, choice, calibration, mapping"),
     "review": ("hitl.commands.review", "look at your takeovers against the agent, and judge them"),
     "report": ("hitl.commands.report", "one HTML page about a session, a day or the whole store"),

@@ -78,11 +78,6 @@ def demos_folder() -> Path:
     return default_home() / "demos"
 
 
-def has_settings() -> bool:
-    """Tell whether the player has set something, or measured a pad, in the default home."""
-    return any((default_home() / name).exists() for name in ("settings.toml", "pads.toml"))
-
-
 def last_demo() -> Home | None:
     """Return the home of the last demo without ``--home``; None where there was none."""
     with contextlib.suppress(OSError):

@@ -1,5 +1,5 @@
-"""The settings of a home: ``settings.toml`` (the player's own, only read), ``pads.toml`` (written by ``hitl pads``) and
-``overlay.toml`` (what the mouse made of the gauges).
+"""The settings of a home: ``settings.toml`` (the player's own), ``pads.toml`` (which pad, and what was measured of it) and
+``overlay.toml`` (what the mouse made of the gauges). `hitl.settings_desk.files` says where they are and how they are written.
 
 Four layers, each over the one before: the defaults; for ``[train]`` a preset; ``settings.toml``; the command line. Every value
 passes one check (`data.files.validation`). ``docs/settings.md`` lists all of them.
@@ -15,8 +15,7 @@ passes one check (`data.files.validation`). ``docs/settings.md`` lists all of th
 
 from __future__ import annotations
 
-import os
-import re
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,14 +25,14 @@ from msgspec import Meta
 
 from data.errors import InputFileError, UsageError, shown
 from data.files import held
-from data.files.text_files import read_toml
 from data.files.validation import OneOf, SettingPlace, checked, filled
 from data.reward import RewardSettings
 from data.suggest import did_you_mean
 from hitl.arbiter import GatingSettings
 from hitl.games.registry import spelt_out
-from hitl.home import Home
+from hitl.home import Home, default_home
 from hitl.pads import PADS
+from hitl.settings_desk.files import Unsaved, dumps, overlay_path, pads_path, read, settings_path
 from hitl.task.driving_task import TaskSettings
 from hitl.task.observation import ObservationSettings
 from takeover_ui.language import CODES
@@ -71,6 +70,7 @@ class PlaySettings:
 
     env: str = "box2d"  # box2d, trackmania, tmrl, supertuxkart, or gym:ID for any of Gymnasium's
     track: str = "default"  # a shipped track's name or a file
+    only_corner: str = ""  # the only corner of the track at which you may take the wheel; empty: anywhere
     greedy_every: Annotated[int, Meta(ge=0, le=10_000)] = 2  # every Nth drive is without noise (on a road, unless set); 0: none
 
     def __post_init__(self) -> None:
@@ -184,35 +184,22 @@ TABLES: dict[str, type] = {
 SECTIONS = (*TABLES, "controls")
 
 
-def settings_path(home: Home) -> Path:
-    """Return the player's own file."""
-    return home.root / "settings.toml"
-
-
-def pads_path(home: Home) -> Path:
-    """Return the file of calibrations and mappings."""
-    return home.root / "pads.toml"
-
-
-def overlay_path(home: Home) -> Path:
-    """Return the file in which the window keeps how the player has arranged the gauges."""
-    return home.root / "overlay.toml"
-
-
-def load(home: Home, *sections: str, over: Mapping[str, Mapping[str, Any]] | None = None) -> Settings:
+def load(
+    home: Home, *sections: str, over: Mapping[str, Mapping[str, Any]] | None = None, unsaved: Unsaved | None = None
+) -> Settings:
     """Read both files (each may be missing), then apply ``over``, the options of the command line by section (None: not given).
 
     ``sections``: those that are needed, by default all; pads.toml is read for ``pad`` alone. Mistakes in other sections are
-    ignored. Raises `InputFileError` and, for the command line, `UsageError`.
+    ignored. ``unsaved``: what the files would hold. Raises `InputFileError` and, for the command line, `UsageError`.
     """
     path, needed = settings_path(home), sections or SECTIONS
-    table = _read(path)
+    table = read(path, unsaved)
     for name in table:
         if name not in SECTIONS:
             raise InputFileError(
                 f"{path.name}: unknown table [{shown(name)}]; known are {', '.join(SECTIONS)}.{did_you_mean(name, SECTIONS)}"
             )
-    pads = _read(pads_path(home)) if "pad" in needed else {}
+    pads = read(pads_path(home), unsaved) if "pad" in needed else {}
     values: dict[str, Any] = {"devices": _devices(pads)}
     origin: dict[str, str] = {}
     notes: list[str] = []
@@ -226,11 +213,19 @@ def load(home: Home, *sections: str, over: Mapping[str, Mapping[str, Any]] | Non
         if name == "pad":
             layers.insert(0, (SettingPlace("pads.toml", "use"), _chosen(pads, table)))
         elif name == "overlay":
-            layers.insert(0, (SettingPlace(overlay_path(home).name), _read(overlay_path(home))))
+            layers.insert(0, (SettingPlace(overlay_path(home).name), read(overlay_path(home), unsaved)))
         values[name], where, said = _merged(name, layers)
         origin |= {f"{name}.{key}": source for key, source in where.items()}
         notes += said
     return Settings(**values, origin=origin, notes=tuple(notes))
+
+
+def plays_elsewhere() -> bool:
+    """Tell whether the default home's settings name another game or track than a demo's; True where they cannot be read."""
+    with contextlib.suppress(InputFileError):
+        play = load(Home(default_home()), "play").play
+        return (play.env, play.track) != (PlaySettings.env, PlaySettings.track)
+    return True
 
 
 def _merged(name: str, layers: list[tuple[SettingPlace, Any]]) -> tuple[Any, dict[str, str], list[str]]:
@@ -273,7 +268,7 @@ def save_pads(
     file cannot be read.
     """
     path = pads_path(home)
-    pads = _read(path)
+    pads = read(path)
     if use is not None:
         pads["use"] = {"use": use.use, "name": use.name, **({"id": use.id} if use.id else {})}
     if device:
@@ -282,26 +277,6 @@ def save_pads(
     path.parent.mkdir(parents=True, exist_ok=True)
     held.write_whole(path, dumps(pads))
     return path
-
-
-def save_overlay(home: Home, table: Mapping[str, Any]) -> None:
-    """Store how the player has arranged the gauges. Raises OSError where the home cannot be written."""
-    home.root.mkdir(parents=True, exist_ok=True)
-    held.write_whole(overlay_path(home), dumps(table))
-
-
-def dumps(table: Mapping[str, Any]) -> str:
-    r"""Return nested tables as TOML for our reader, which takes the backslash of a ``\n`` for one of a path."""
-    import tomli_w
-
-    def spelt(found: re.Match[str]) -> str:
-        return f"\\u{ord(found[0].encode().decode('unicode_escape')):04x}" if found[0][1] in "bfnrt" else found[0]
-
-    return re.sub(r"\\.", spelt, tomli_w.dumps(table))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    return read_toml(path) if os.path.lexists(path) else {}
 
 
 def _chosen(pads: Mapping[str, Any], table: Mapping[str, Any]) -> Any:

@@ -58,3 +58,12 @@ class _Numbers(Formatter):
 LANGUAGES: Mapping[str, Words] = {code: Words.of(import_module(f"takeover_ui.languages.{code}")) for code in CODES}
 ENGLISH = LANGUAGES["en"]
 """What is printed in the terminal, too."""
+
+
+def with_words_of(package: ModuleType) -> Mapping[str, Words]:
+    """Return all languages with the texts of a package's modules beside their own."""
+    found = {}
+    for code in CODES:
+        base, more = (import_module(f"{name}.{code}") for name in (languages.__name__, package.__name__))
+        found[code] = Words({**base.TEXTS, **more.TEXTS}, base.plural, base.DECIMAL, base.THOUSANDS)
+    return found

@@ -83,11 +83,27 @@ def measure(text: str, size: int) -> tuple[int, int]:
     return math.ceil(large.size(text)[0] / fine), math.ceil(large.get_height() / fine)
 
 
+@lru_cache(maxsize=1024)
+def _drop(size: int, letter: str) -> int:
+    """Return how many pixels lower SDL sets a line for the accent of a letter in it; below, it has as much less room."""
+    letters = font(size)
+    plain, beside = letters.render("H", True, TEXT), letters.render("H" + letter, True, TEXT)
+    same = beside.subsurface((0, 0, min(plain.get_width(), beside.get_width()), beside.get_height()))
+    return max(0, same.get_bounding_rect().bottom - plain.get_bounding_rect().bottom)
+
+
 @lru_cache(maxsize=2048)
 def rendered(text: str, size: int, colour: Colour) -> pygame.Surface:
     """Return ``text`` as a smooth surface; accents may make it higher than :func:`measure` says, upwards."""
     fine = _fine(size)
-    large = font(size * fine).render(text, True, colour)
+    letters = font(size * fine)
+    large = letters.render(text, True, colour)
+    drop = max((_drop(size * fine, letter) for letter in set(text) if not letter.isascii()), default=0)
+    if drop:
+        height = letters.render("H", True, colour).get_height() + drop
+        whole = pygame.Surface((large.get_width(), max(height, large.get_height())), pygame.SRCALPHA)
+        whole.blit(large, (0, 0))
+        large = whole
     return pygame.transform.smoothscale(
         large, (max(1, math.ceil(large.get_width() / fine)), max(1, math.ceil(large.get_height() / fine)))
     )

@@ -132,7 +132,7 @@ def parse_json(text: str, name: str) -> Any:
 def parse_toml(text: str, name: str) -> dict[str, Any]:
     """Return the table of a TOML text, as :func:`read_toml` understands it. Raises InputFileError, which names ``name``."""
     try:
-        return tomllib.loads(_TOML.sub(lambda found: _literal(found[0]), text))
+        return tomllib.loads(strict_toml(text))
     except tomllib.TOMLDecodeError as error:
         at = re.fullmatch(r"(.*) \(at (?:(line \d+, column \d+)|end of document)\)", str(error), re.DOTALL)
         cause = f"{at[2] or 'at its end'}: {_small(at[1])}" if at else _small(str(error))
@@ -142,6 +142,11 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
         ) from error
     except (ValueError, RecursionError) as error:  # a number, or a nesting, without end
         raise InputFileError(f"{shown(name)} is not valid TOML ({shown(error, 120)}): fix it, or write it anew.") from error
+
+
+def strict_toml(text: str) -> str:
+    """Return a TOML text as other programs understand it: a Windows path between double quotes has its backslashes doubled."""
+    return _TOML.sub(lambda found: _literal(found[0]), text)
 
 
 def _small(text: str) -> str:

@@ -89,7 +89,7 @@ def one(hint: Any, name: str, value: object, place: SettingPlace, example: objec
     except (msgspec.ValidationError, ValueError, OverflowError):
         sign, bare = (" = ", False) if place.file else ("=", True)
         like = "" if example in (None, "", ()) else f", for example {name}{sign}{written(example, bare)}"
-        words = _table(hint) or getattr(_bare(hint), "values", ())
+        words = choices(hint)
         meant = did_you_mean(str(value), map(str, words)) if words else ""
         sentence = f"{place.key(name)} must be {allowed(hint)}{like}, not {shown(written(value))}.{meant}"
         raise place.wrong(sentence) from None
@@ -102,6 +102,14 @@ def filled(base: T, table: object, place: SettingPlace) -> T:
         return replace(base, **values)  # type: ignore[type-var]
     except ValueError as error:
         raise place.wrong(f"[{place.section}] cannot be used: {shown(error, 120)}.") from None
+
+
+def choices(hint: Any) -> tuple[Any, ...]:
+    """Return the words that a setting may be, or true and false; empty for numbers and free text."""
+    if hint is bool:
+        return (True, False)
+    table = _table(hint)
+    return tuple(getattr(_bare(hint), "values", ()) if table is None else table)
 
 
 def allowed(hint: Any) -> str:

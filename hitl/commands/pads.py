@@ -125,7 +125,8 @@ def _change(home: Home, settings: Settings, args: argparse.Namespace) -> None:
     from hitl.pads.identity import own_table
     from hitl.pads.mapping import to_table
     from hitl.pads.sdl import SdlPad
-    from hitl.settings import PadChoice, pads_path, save_pads
+    from hitl.settings import PadChoice, save_pads
+    from hitl.settings_desk.files import pads_path
 
     name, chosen = args.name or settings.pad.name, "" if args.name else settings.pad.id
     device = _choose(args.seconds or 20.0) if args.choose else None

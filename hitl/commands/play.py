@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import signal
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hitl.arguments import SEED_MOST, Parser, add_agent, add_env, agent_given, amount, whole
 from hitl.games.registry import SHOWN_FROM_ABOVE
-from hitl.home import add_home, has_settings, home_path
+from hitl.home import add_home, home_path
 from hitl.pads import PADS
+from hitl.processes import stop_on_signal
 
 if TYPE_CHECKING:
     from hitl.home import Home
@@ -85,17 +85,18 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         parser.error("--checkpoint names one of the home's own, so it does not go with --agent")
 
     from data.errors import DeviceError, HitlError
+    from hitl.settings import plays_elsewhere
     from takeover_ui.window.window import display_available
 
     fast = args.headless and args.pad in ("scripted", "none")
     if not args.headless and not display_available():
         raise DeviceError("There is no display here for the window. Use --headless, with --pad scripted if you cannot drive.")
-    args.or_last_demo &= not (args.lap or args.env or args.track) and not has_settings()  # whose game, or pad, is another one
+    args.or_last_demo &= not (args.lap or args.env or args.track or plays_elsewhere())
     home = home_path(args)
     settings = _settings(home, args)
     play = settings.play
     own_game = play.env in SHOWN_FROM_ABOVE  # any other game has a window of its own, over which ours floats
-    stopping = _stop_on_signal()
+    stopping = stop_on_signal()
     with contextlib.ExitStack() as stack:
         window = watch = None
         if not args.headless:
@@ -111,6 +112,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         from hitl.screens.telling import sayer, teller
         from hitl.session.setup import SessionSetup
         from hitl.session_options import SessionOptions
+        from hitl.settings_desk.pause import PauseSettings
         from hitl.trainer_process import wait_for_laps
 
         policy = beside_policy(settings.agent, home, seed=args.seed) if not args.checkpoint else None
@@ -121,6 +123,8 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             return 0
         if window is not None:
             watch = SessionScreen(window)
+            watch.settings = PauseSettings(home, window, _over(args))
+            stack.callback(watch.settings.close)
         tell = teller(window, also_printed=not own_game)
         rig = stack.enter_context(
             SessionSetup(
@@ -132,7 +136,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                     seed=args.seed,
                     gating=settings.takeover,
                     help=settings.help,
-                    only_corner=args.only_corner,
+                    only_corner=_only_corner(settings, args),
                     greedy_every=_greedy_every(settings),
                     show=not args.headless,
                 ),
@@ -219,15 +223,20 @@ def _settings(home: Home, args: argparse.Namespace) -> Settings:
     """Return what is set, the command line over it."""
     from hitl.settings import load
 
-    over = {
+    over = _over(args)
+    pad = () if args.pad in ("none", "scripted") else ("pad",)
+    return load(home, *over, *pad, over=over)
+
+
+def _over(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Return what the command line says, by section; None: nothing."""
+    return {
         "play": {"env": args.env, "track": args.track, "greedy_every": args.greedy_every},
         "takeover": {"mode": args.gating},
         "help": {"offer": args.offer},
         "overlay": {"show": args.overlay},
         "agent": agent_given(args),
     }
-    pad = () if args.pad in ("none", "scripted") else ("pad",)
-    return load(home, *over, *pad, over=over)
 
 
 def _greedy_every(settings: Settings) -> int:
@@ -236,6 +245,11 @@ def _greedy_every(settings: Settings) -> int:
 
     asked = "play.greedy_every" in settings.origin
     return settings.play.greedy_every if asked or not settings.play.env.startswith(ROADLESS) else 0
+
+
+def _only_corner(settings: Settings, args: argparse.Namespace) -> str:
+    """Return the only corner at which the wheel may be taken: as asked for, else as set for the track that is set."""
+    return args.only_corner or ("" if args.lap or args.practice or args.track else settings.play.only_corner)
 
 
 def _drive(
@@ -289,17 +303,3 @@ def _drive(
         which = "None of them was finished" if not finished else f"{left} {'was' if left == 1 else 'were'} not finished"
         human += f" {which}: only finished laps are learned from."
     return f"{driven}, {finished} finished; {human}"
-
-
-def _stop_on_signal() -> Callable[[], bool]:
-    """Turn the first Ctrl+C into a request to stop after the tick. The second one interrupts as usual."""
-    asked: list[int] = []
-
-    def ask(number: int, frame: object) -> None:
-        asked.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    with contextlib.suppress(ValueError):  # not in the main thread: signals are handled elsewhere
-        signal.signal(signal.SIGINT, ask)
-        signal.signal(signal.SIGTERM, ask)
-    return lambda: bool(asked)

@@ -17,7 +17,7 @@ from data.errors import TrainingError
 from data.words import about, number_of
 from hitl.arguments import SEED_MOST, Parser, whole
 from hitl.commands.server import access_of, add_access
-from hitl.home import Home, add_home, has_settings, home_path
+from hitl.home import Home, add_home, home_path
 from trainer.daemon import control
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 
@@ -66,7 +66,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--background", action="store_true", help="run in the background; output goes to trainer.log")
     parser.add_argument("--quiet", action="store_true", help="print nothing")
     args = parser.parse_args(argv)
-    args.or_last_demo &= not has_settings()  # as `hitl play`
+    from hitl.settings import plays_elsewhere
+
+    args.or_last_demo &= not plays_elsewhere()  # as `hitl play`
     home = home_path(args)
     if args.what == "status":
         return _status(home)

@@ -20,6 +20,7 @@ from hitl.home import Home
 from hitl.screens.trainer_state import HeartbeatReader
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
+from hitl.settings_desk.pause import PauseSettings
 from hitl.trainer_process import TrainerProcess
 from takeover_ui.window.window import Window
 
@@ -74,6 +75,8 @@ def run_in_window(
         return None
     with contextlib.ExitStack() as stack:
         shown = DemoWindow(window, corner)
+        shown.settings = PauseSettings(home, window, {"takeover": {"mode": shown.gating.mode}})
+        stack.callback(shown.settings.close)
 
         def wheel(loaded: Any) -> Any:
             pad = player_pad("auto", "", home, window)

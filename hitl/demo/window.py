@@ -72,11 +72,14 @@ class DemoWindow(SessionScreen, Progress):
         """A new part begins."""
         self._phase = phase
         self.message = "" if phase == "learning" else self.words.say(f"demo_{phase}", corner=self._corner.name)
-        self.hint = self.words[_LEAVES.get(phase, "demo_hint")]
+        self._say_keys()
         self.fast = ""
         self._fast_since, self._fast_ticks = time.monotonic(), 0
         if phase == "after" and self._rig.session.leaving:
             self.message = self.words.say("demo_leaving", n=EPISODES)
+
+    def _say_keys(self) -> None:
+        self.hint = self.words[_LEAVES.get(self._phase, "demo_hint")]
 
     def lap(self, number: int, of: int) -> None:
         """Say how fast the laps of an evaluation go by, and how many are left."""

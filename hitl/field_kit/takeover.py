@@ -23,7 +23,7 @@ from hitl.pads.base import Pad, PadState
 from hitl.protocols import EpisodeResult, Tick
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
-from hitl.settings import settings_path
+from hitl.settings_desk.files import settings_path
 
 SECONDS = 20.0
 HELD_S, REST_S = (0.15, 0.35), (0.3, 0.8)  # how long the stand-in holds the button and leaves it alone

@@ -16,6 +16,8 @@ class EitherPad:
 
     def __init__(self, first: Pad, second: Pad) -> None:
         self.parts = (first, second)
+        self.resting: tuple[Pad, ...] = ()
+        """Those that read as at rest, whatever they say: their buttons are meant for another window now."""
         self._held: list[Pad] = []
 
     @property
@@ -30,7 +32,7 @@ class EitherPad:
 
     def read(self) -> PadState:
         """Return the newest state."""
-        readings = [(pad, pad.read()) for pad in self.parts]
+        readings = [(pad, self._of(pad)) for pad in self.parts]
         there = [(pad, state) for pad, state in readings if state.connected]
         lost = any(pad in self._held for pad, state in readings if not state.connected)
         if lost or not there:
@@ -42,6 +44,10 @@ class EitherPad:
         buttons = frozenset[str]().union(*(state.buttons for _, state in there))
         parts = tuple(state for _, state in readings)
         return PadState(steer=most.steer, gas=most.gas, brake=most.brake, buttons=buttons, parts=parts)
+
+    def _of(self, pad: Pad) -> PadState:
+        state = pad.read()
+        return PadState() if pad in self.resting and state.connected else state
 
     def rumble(self, strong: float, weak: float, seconds: float) -> None:
         """Shake what can shake."""

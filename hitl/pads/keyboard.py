@@ -23,6 +23,7 @@ KEYS = {
     "star": ("return",),
     "restart": ("r",),
     "quit": ("escape",),
+    "settings": ("o",),
 }
 TURN, RETURN = 3.5, 7.0  # wheel: full lock in 0.29 s, back in 0.14 s
 PRESS, RELEASE = 6.0, 10.0  # pedals

@@ -105,6 +105,7 @@ CONTROLLER = PadMap(
         "star": ("y",),
         "restart": ("x",),
         "quit": ("rightstick",),  # pressed down: no finger lies there while driving
+        "settings": ("leftstick",),  # pressed down, too, while the session is paused
     },
 )
 #: A plain joystick or wheel: the usual order of axes; pedals rest at one end and read -1 there or +1 (calibrate).

@@ -87,6 +87,13 @@ class SdlPad:
         except pygame.error:  # SDL was shut down
             return MISSING
 
+    def use_tables(self, tables: Mapping[str, Mapping[str, Any]]) -> None:
+        """From now on the pad has the settings that are stored for it there. Raises HitlError where it cannot have them."""
+        self.tables = tables
+        if self.device is not None and self.identity is not None:
+            self.identity = None  # or it would keep its settings, as a pad does that comes back
+            self._bind(self.device)
+
     def raw(self, source: str) -> float:
         """Return what the device itself says of a mapped control, before calibration."""
         return self._raw[source]()

@@ -21,10 +21,12 @@ from hitl.games.base import VehicleState
 from hitl.pads.base import BUTTONS, Pad
 from hitl.protocols import EpisodeResult, Tick
 from hitl.screens.lap_times import LapTimes, best_laps
+from hitl.screens.session_window import options_of
 from hitl.screens.trainer_state import HeartbeatReader
 from hitl.screens.without_help import Try, WithoutHelp, recorded_tries
 from hitl.session.offers import next_corner
 from hitl.session.setup import SessionSetup
+from hitl.settings_desk.pause import PauseSettings
 from takeover_ui.language import ENGLISH, Words
 from takeover_ui.view import RecorderState, Scene, TrainerState, View
 from takeover_ui.window.window import Window
@@ -72,6 +74,8 @@ class SessionScreen:
     def __init__(self, window: Window) -> None:
         self._window, self.words = window, window.options.words
         self.message = self.hint = self.fast = ""
+        self.settings: PauseSettings | None = None
+        """What a paused session opens its settings with; None: it has none."""
         self._ceiling: float | None = None
         self._times: LapTimes | None = None
         self._alone: WithoutHelp | None = None
@@ -127,6 +131,7 @@ class SessionScreen:
         if tick.purpose != "evaluation":
             self._human_steps += human
         self._follow_line(state, decision.driver)
+        message = self._settings_asked(decision) or self.message
         if self._times is not None and not decision.paused:
             scripted = decision.trigger == "scripted" or isinstance(wheel, ScriptedHuman)
             who = "agent" if not human else "scripted" if scripted else "human"
@@ -167,13 +172,39 @@ class SessionScreen:
                 times=self._times.view() if self._times is not None and tick.purpose != "practice" else None,
                 failures=tuple(self._failures),
                 late_ticks=self._late,
-                message=self.message,
+                message=message,
                 hint=self.hint,
                 fast=self.fast,
                 agent_trails=tuple(self._lines[AGENT]),
                 human_trails=tuple(self._lines[HUMAN]),
             )
         )
+
+    def _settings_asked(self, decision: Decision) -> str:
+        """Let a paused session be set up; returns what a pause says of that."""
+        if self.settings is None:
+            return ""
+        wheel = self._rig.session.human
+        changed = self.settings.tick(wheel, paused=decision.paused, asked="settings" in decision.pressed)
+        if changed is not None:
+            self._window.restyle(options_of(changed.overlay))
+            self._rig.session.change(changed.takeover, rumble=changed.help.rumble)
+            self.words, self._mode = self._window.options.words, self._mode if self._mode == LAP else changed.takeover.mode
+            if self._alone is not None:
+                self._alone.words = self.words
+            self._say_keys()
+        if not decision.paused:
+            return ""
+        if self.settings.is_open:
+            return self.words["paused_open"]
+        return self.words.say("paused_settings", keys=self.settings.keys(wheel))
+
+    def _say_keys(self) -> None:
+        """Say what the keys and buttons do, after something was set."""
+        if self._window.options.game_view:
+            self.hint = key_hint(self._mode, self.words)
+        else:
+            self.hint_by(self._rig.session.human)
 
     def episode_over(self, result: EpisodeResult) -> None:
         """Keep what the next episodes show of this one."""

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hitl.home import Home
-from hitl.settings import OverlaySettings, save_overlay
+from hitl.settings import OverlaySettings
+from hitl.settings_desk.files import save_overlay
 from takeover_ui.overlay.arrangement import Arrangement
 from takeover_ui.window.options import WindowOptions
 from takeover_ui.window.window import Window
 
 
-def open_window(home: Home, look: OverlaySettings, *, title: str = "hitl", game_view: bool = True) -> Window:
-    """Open a window that remembers in the home how the gauges are arranged. Raises DeviceError where no window opens.
-
-    ``game_view`` False: the overlay alone, over another game.
-    """
-    options = WindowOptions(
-        title=title,
+def options_of(look: OverlaySettings) -> WindowOptions:
+    """Return how a window looks by these settings."""
+    return WindowOptions(
         overlay=look.show,
-        game_view=game_view,
         language=look.language,
         corner=look.corner,
         opacity=look.opacity,
@@ -25,7 +23,14 @@ def open_window(home: Home, look: OverlaySettings, *, title: str = "hitl", game_
         keys_anywhere=look.keys == "anywhere",
         arrangement=Arrangement(look.scale, look.hidden, look.places or {}),
     )
-    window = Window(options)
+
+
+def open_window(home: Home, look: OverlaySettings, *, title: str = "hitl", game_view: bool = True) -> Window:
+    """Open a window that remembers in the home how the gauges are arranged. Raises DeviceError where no window opens.
+
+    ``game_view`` False: the overlay alone, over another game.
+    """
+    window = Window(replace(options_of(look), title=title, game_view=game_view))
 
     def remember(arrangement: Arrangement) -> None:
         try:

@@ -30,7 +30,7 @@ class WithoutHelp:
     """Keeps the agent's newest tries alone, drives and evaluations alike, and says how many of the last went well."""
 
     def __init__(self, corners: Sequence[Corner], tries: Sequence[Try] = (), words: Words = ENGLISH) -> None:
-        self._corners, self._words = tuple(corners), words
+        self._corners, self.words = tuple(corners), words
         self._tries = list(tries)[-KEPT:]
         totals = [t.total for t in self._tries[-2 * LAST :]]
         self.ceiling = fmean(totals) if len(totals) >= CEILING_FROM else None
@@ -64,8 +64,8 @@ class WithoutHelp:
         if not good:
             return ""
         if corner is None:
-            return self._words.say("alone_finish", good=sum(good), of=len(good))
-        return self._words.say("alone_at", corner=corner.name, good=sum(good), of=len(good))
+            return self.words.say("alone_finish", good=sum(good), of=len(good))
+        return self.words.say("alone_at", corner=corner.name, good=sum(good), of=len(good))
 
 
 def recorded_tries(store: Store, track: str) -> list[Try]:

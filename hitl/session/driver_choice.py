@@ -70,6 +70,10 @@ class DriverChoice:
         self._told: set[str] = set()  # what the player was told about their pad
         self._in_vain = InVain(settings, tell)
 
+    def gate_by(self, settings: arbiter.GatingSettings) -> None:
+        """From now on the wheel is taken in another way."""
+        self._settings, self._in_vain = settings, InVain(settings, self._tell)
+
     def begin_episode(self, human: HumanSide) -> None:
         """The agent drives, and what is still held must be let go first."""
         self._state = arbiter.new_episode(self._state)

@@ -135,6 +135,11 @@ class Session:
         self.clock.rest()
         return result.judge(self.corners)
 
+    def change(self, gating: arbiter.GatingSettings, *, rumble: bool) -> None:
+        """Go on with another way to take the wheel."""
+        self.options = replace(self.options, gating=gating, help=replace(self.options.help, rumble=rumble))
+        self._choice.gate_by(gating)
+
     def asked_to_leave(self) -> bool:
         """Tell whether the player presses quit, while no episode of this session reads their pad. A press is told once."""
         asked = self._choice.asks_to_quit(self.human)

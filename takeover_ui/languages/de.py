@@ -73,6 +73,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "arrange_move": "ziehen: verschieben    Mausrad: Größe",
     "arrange_scale": "klicken: aus und an",
     # what keys and buttons do
+    "paused_settings": "{keys} oder Klick hierher: Einstellungen",
+    "paused_open": "Die Einstellungen sind in einem eigenen Fenster offen. P: weiterfahren.",
     "hint_hold": "Leertaste oder Schultertaste halten: fahren",
     "hint_toggle": "Leertaste oder Schultertaste: übernehmen und zurückgeben",
     "hint_touch": "Stick, Pedal oder Pfeiltasten antippen: fahren",

@@ -73,6 +73,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "arrange_move": "drag: move    wheel: size",
     "arrange_scale": "click: off and on",
     # what keys and buttons do
+    "paused_settings": "{keys}, or click here: settings",
+    "paused_open": "The settings are open in a window of their own. P goes on.",
     "hint_hold": "hold space or a shoulder button: drive",
     "hint_toggle": "space or a shoulder button: take and hand back",
     "hint_touch": "touch stick, pedal or arrows: drive",

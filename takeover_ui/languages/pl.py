@@ -75,6 +75,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "arrange_move": "przeciągnij: przesuń    kółko: rozmiar",
     "arrange_scale": "kliknij: wyłącz i włącz",
     # what keys and buttons do
+    "paused_settings": "{keys} lub klik tutaj: ustawienia",
+    "paused_open": "Ustawienia są otwarte w osobnym oknie. P: jedź dalej.",
     "hint_hold": "trzymaj spację lub bumper: prowadzisz",
     "hint_toggle": "spacja lub bumper: przejmij i oddaj",
     "hint_touch": "rusz gałkę, pedał lub strzałki: prowadzisz",

@@ -32,6 +32,11 @@ class Arranging:
         self._grip = self._from = (0, 0)
         self._moving = False
 
+    @property
+    def is_dragging(self) -> bool:
+        """Whether a gauge is on its way."""
+        return self._moving
+
     def event(self, event: pygame.event.Event, area: pygame.Rect) -> bool:
         """Take in an event in a window of that size; True where the arrangement has changed and should be remembered."""
         before = self.composer.arrangement
@@ -49,7 +54,7 @@ class Arranging:
                 self.composer.arrangement = self.composer.arrangement.docked(name)
             return changed
         elif event.type == pygame.MOUSEWHEEL and self.list_at is None:
-            self._scale(pygame.mouse.get_pos(), event.y, area)
+            self._scale(getattr(event, "pos", None) or pygame.mouse.get_pos(), event.y, area)
         return event.type == pygame.MOUSEWHEEL and self.composer.arrangement != before
 
     def _below(self, at: tuple[int, int]) -> str:

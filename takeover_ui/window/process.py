@@ -25,6 +25,7 @@ _LETTER_S = 0.07  # what it takes to read one
 NO_KEYS_ANYWHERE = (
     "This system does not say which keys are down in other windows: keys count while the overlay has the focus, or use a pad."
 )
+SETTINGS_KEY = "o"
 _PUMP_S = 0.004  # how long the keyboard may wait to be read
 _FRAME_S = 1 / 30
 TOLD = 2
@@ -131,6 +132,9 @@ class _Loop:
             elif down and name == "escape" and (self.view is None if self.card is None else self.card.closes):
                 self.running = False  # no one reads the keys yet, or any more
         elif event.type in (pygame.MOUSEBUTTONDOWN, pygame.MOUSEBUTTONUP, pygame.MOUSEMOTION, pygame.MOUSEWHEEL):
+            if event.type == pygame.MOUSEBUTTONDOWN and event.button == 1 and self.screen.opens_settings(event.pos):
+                self.counts[self.numbers[SETTINGS_KEY]] += 2  # pressed and let go
+                return
             if (arrangement := self.screen.mouse(event)) is not None:
                 self.pipe.send(arrangement)
         elif event.type == pygame.WINDOWFOCUSLOST and not self.keys_anywhere:
@@ -173,6 +177,8 @@ class _Loop:
                 self._toast(level, text)
             case "card", card:
                 self.card = card
+            case "look", options:
+                self.screen.restyle(options)
             case ("close",):
                 self.running = False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
 import pygame
@@ -55,6 +56,7 @@ class Screen:
         self._fullscreen = False
         self._windowed: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))  # size and place before full screen
         self._raised = 0.0
+        self._settings: pygame.Rect | None = None  # where a paused session says how its settings are opened
         if options.game_view:
             self.surface = pygame.display.set_mode(fitting(options.size), pygame.RESIZABLE)
         else:
@@ -68,7 +70,9 @@ class Screen:
         surface = self._drawable()
         if surface is None:
             return
-        self.composer.draw(surface, view, now)
+        marks = self.composer.draw(surface, view, now)
+        paused = [mark.rect for mark in marks if mark.name == "message" and view.driver == "paused"]
+        self._settings = paused[0].inflate(20, 20) if paused else None
         if words is not None:
             card.draw(surface, words)
         self.arranging.draw(surface, LANGUAGES[self.options.language])
@@ -102,6 +106,21 @@ class Screen:
         if not self.options.game_view or surface is None or not self.arranging.event(event, surface.get_rect()):
             return None
         return self.composer.arrangement
+
+    def opens_settings(self, at: tuple[int, int]) -> bool:
+        """Tell whether a click there means the settings."""
+        return self.options.game_view and self._settings is not None and self._settings.collidepoint(at)
+
+    def restyle(self, options: WindowOptions) -> None:
+        """Go on with another look. The size changes only where that was changed: Tab may have chosen another since."""
+        was, self.options = self.options, options
+        self.composer.language, self.composer.arrangement = options.language, options.arrangement
+        if options.overlay != was.overlay:
+            self.composer.size = None if options.overlay == "off" else options.overlay
+        if not options.game_view and replace(options, language=was.language) != was:
+            from takeover_ui.window.floating import open_floating
+
+            self.surface = open_floating(options)
 
     def next_size(self) -> None:
         """Go on to the overlay's next size; after the bar it is off, then full again."""

@@ -105,6 +105,11 @@ class Window:
         """Show a card in the middle until the next one comes; None takes it away."""
         self._post(("card", card))
 
+    def restyle(self, options: WindowOptions) -> None:
+        """Go on with another overlay: its language, size, place, opacity and gauges."""
+        self.options = replace(options, title=self.options.title, game_view=self.options.game_view, video=self.options.video)
+        self._post(("look", self.options))
+
     def keys(self) -> frozenset[str]:
         """Return the keys that are down, or were pressed since the last call however shortly, by name."""
         down = []

@@ -183,7 +183,7 @@ def _make_settings(text: str):
     import tomllib
 
     def make(rng: Random) -> bytes:
-        from hitl.settings import dumps
+        from hitl.settings_desk.files import dumps
 
         if rng.random() < 0.5:
             return mutate_text(rng, text)

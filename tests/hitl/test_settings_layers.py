@@ -143,7 +143,7 @@ def test_the_overlay_looks_as_it_is_set(tmp_path: Path, monkeypatch: pytest.Monk
         raise SeenError
 
     seen: list[WindowOptions] = []
-    monkeypatch.setattr("takeover_ui.window.window.Window", window)
+    monkeypatch.setattr("hitl.screens.session_window.Window", window)
     monkeypatch.setattr("takeover_ui.window.window.display_available", lambda: True)
     home_with(
         tmp_path,
@@ -196,7 +196,10 @@ def test_an_agent_that_knows_another_scale_of_what_it_sees_is_refused(tmp_path: 
     ("text", "sentence"),
     [
         ("[play]\ntrak = 'a'\n", "settings.toml: unknown setting 'play.trak'. Did you mean 'play.track'?"),
-        ("[play]\nzzz = 'a'\n", "settings.toml: unknown setting 'play.zzz'. Known settings are env, track, greedy_every."),
+        (
+            "[play]\nzzz = 'a'\n",
+            "settings.toml: unknown setting 'play.zzz'. Known settings are env, track, only_corner, greedy_every.",
+        ),
         ("[train]\nutd = 'abc'\n", 'settings.toml: train.utd must be a number above 0, for example utd = 2.0, not "abc".'),
         ("[train]\npreset = 'rpld'\n", "settings.toml: There is no preset 'rpld'. Known ones: hitl, plain, rlpd, run_l."),
         ("[train]\nzzz = 1\n", "settings.toml: unknown setting 'train.zzz'. Known settings are listed by `hitl config show`."),

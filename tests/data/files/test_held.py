@@ -13,7 +13,8 @@ from data.exchange.player_runs import mark_consumed
 from data.files import held
 from hitl.home import Home
 from hitl.remote.outbox import Outbox
-from hitl.settings import PadChoice, pads_path, save_pads
+from hitl.settings import PadChoice, save_pads
+from hitl.settings_desk.files import pads_path
 from tests.support.places import ROOT
 from trainer.daemon import control
 from trainer.daemon.heartbeat import NAME, Heartbeat, read_heartbeat, write_heartbeat

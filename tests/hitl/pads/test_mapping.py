@@ -16,7 +16,8 @@ from hitl.home import Home
 from hitl.pads.base import MISSING, PadState
 from hitl.pads.keyboard import KeyboardPad
 from hitl.pads.mapping import CONTROLLER, JOYSTICK, Axis, from_table, to_table
-from hitl.settings import PadChoice, dumps, load, save_pads, settings_path
+from hitl.settings import PadChoice, load, save_pads
+from hitl.settings_desk.files import dumps, settings_path
 
 ends = st.floats(0.2, 1.0)
 axes = st.builds(

@@ -9,7 +9,8 @@ import pytest
 
 from hitl.commands.config import main as config
 from hitl.home import Home
-from hitl.settings import load, overlay_path, save_overlay
+from hitl.settings import load
+from hitl.settings_desk.files import overlay_path, save_overlay
 from takeover_ui.overlay import texts
 from takeover_ui.overlay.arrangement import Arrangement
 from takeover_ui.window.arranging import Arranging

@@ -149,6 +149,7 @@ class Recorded:
         self.told: list[str] = []
         self.cards: list[Card | None] = []
         self.sizes = 0
+        self.looks: list[WindowOptions] = []
 
     def tell(self, texts: list[str], card: Card | None = None) -> None:
         self.told = texts
@@ -160,6 +161,12 @@ class Recorded:
 
     def next_size(self) -> None:
         self.sizes += 1
+
+    def opens_settings(self, at: tuple[int, int]) -> bool:
+        return at == (9, 9)
+
+    def restyle(self, options: WindowOptions) -> None:
+        self.looks.append(options)
 
     def mouse(self, event: pygame.event.Event) -> Arrangement | None:
         return Arrangement(scale=1.5) if event.type == pygame.MOUSEBUTTONUP else None
@@ -272,6 +279,20 @@ def test_what_the_mouse_made_of_the_gauges_is_sent_to_the_session(loop: tuple[An
         made._event(pygame.event.Event(kind, button=1, pos=(3, 3)))
     assert pipe.recv() == Arrangement(scale=1.5)
     assert not pipe.poll()
+
+
+def test_a_click_on_the_settings_of_a_paused_session_is_a_press_of_their_key(loop: tuple[Any, Any, Any]) -> None:
+    made, pipe, _ = loop
+    made._event(pygame.event.Event(pygame.MOUSEBUTTONDOWN, button=1, pos=(9, 9)))
+    assert made.counts[KEYS.index(process.SETTINGS_KEY)] == 2
+    assert not pipe.poll()
+
+
+def test_another_look_reaches_the_screen(loop: tuple[Any, Any, Any]) -> None:
+    made, pipe, _ = loop
+    pipe.send_bytes(pickle.dumps(("look", WindowOptions(language="pl"))))
+    made._receive()
+    assert [options.language for options in made.screen.looks] == ["pl"]
 
 
 def test_a_session_is_told_what_to_remember_until_the_window_is_closed() -> None:

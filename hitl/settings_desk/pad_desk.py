@@ -1,0 +1,151 @@
+"""The pads behind the settings window: which there are, what they read now, and what their buttons do."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from data.errors import DeviceError, HitlError
+from hitl import arbiter
+from hitl.pads.base import MISSING, PadState, neutral_action
+from hitl.pads.combined import EitherPad
+from hitl.pads.hands import Hand, look, together
+from hitl.pads.identity import own_table
+from hitl.pads.keyboard import KEYS, KeyboardPad
+from hitl.pads.mapping import to_table
+from hitl.pads.rest import END, is_plain
+from takeover_ui.settings.pad_names import PadKind
+from takeover_ui.settings.rows import PadNow
+from takeover_ui.view import Driver
+
+if TYPE_CHECKING:
+    from hitl.pads.devices import Devices
+    from hitl.pads.sdl import SdlPad
+    from hitl.settings import Settings
+
+_VENDORS: dict[str, PadKind] = {"045e": "xbox", "054c": "playstation", "057e": "switch"}
+_NAMES: dict[str, PadKind] = {
+    r"xbox|x-box|xinput": "xbox",
+    r"playstation|dualshock|dualsense|\bps[345]\b|sony": "playstation",
+    r"nintendo|switch|joy-?con": "switch",
+}
+AUTO, KEYBOARD = ("auto", "", ""), ("keyboard", "", "")
+_DOWN = 0.5
+
+
+def pad_kind(model: str, *, controller: bool = True) -> PadKind:
+    """Return whose buttons a model (``NAME [GUID]``) has: by its name, else by the maker's number in SDL's GUID.
+
+    The others, and all that only pretend to be one of these, have Xbox's, as in SDL.
+    """
+    name, _, guid = model.rpartition(" [")
+    if not controller:
+        return "wheel"
+    named = next((kind for words, kind in _NAMES.items() if re.search(words, name, re.I)), None)
+    return named or _VENDORS.get(guid[10:12] + guid[8:10], "xbox")
+
+
+class PadDesk:
+    """Follows the pad that is set. ``hub`` None: there are no pads here, only keys."""
+
+    def __init__(self, hub: Devices | None) -> None:
+        self.hub = hub
+        self._pad: SdlPad | None = None
+        self._keys: frozenset[str] = frozenset()
+        self._keyboard = KeyboardPad(keys=lambda: self._keys)
+        self._either: EitherPad | KeyboardPad = self._keyboard
+        self._gating, self._state = arbiter.GatingSettings(), arbiter.State()
+        self._hands: tuple[Hand, ...] = ()
+
+    def open(self, settings: Settings) -> None:
+        """Follow the pad that these settings name."""
+        from hitl.pads.sdl import SdlPad
+
+        self._gating = settings.takeover
+        self._pad, self._either = None, self._keyboard
+        if self.hub is not None and settings.pad.use != "keyboard":
+            self._pad = SdlPad(settings.pad.name, chosen=settings.pad.id, tables=settings.devices, hub=self.hub)
+            self._either = EitherPad(self._pad, self._keyboard)
+        self._state, self._hands = arbiter.State(), ()
+
+    def present(self) -> tuple[tuple[str, str, str], ...]:
+        """Return the pads that are plugged in as they can be chosen: kind, name, identity."""
+        if self.hub is None:
+            return ()
+        known = self.hub.identities()
+        return tuple(("sdl", d.name, str(known[d.instance])) for d in self.hub.present.values() if d.instance in known)
+
+    def now(self) -> PadNow:
+        """Return the pad as it is now; the keyboard where there is none."""
+        pad = self._pad
+        state = pad.read() if pad is not None else MISSING
+        if pad is None or pad.device is None:
+            name, problem = ("", "") if pad is None or not pad.problem else (pad.name, pad.problem)
+            keys = self._keyboard.read()
+            axes = {name: " ".join(KEYS[name]) for name in ("left", "right", "gas", "brake")}
+            return PadNow(name, "keyboard", pad is None, keys.steer, keys.gas, keys.brake, self._keys, (), KEYS, axes,
+                          problem=problem)  # fmt: skip
+        device = pad.device
+        hand = self._hands
+        self._hands, seen = look(hand, state, time.monotonic(), self._gating.release_at, False)
+        axes = {name: getattr(pad.map, name).source for name in ("steer", "gas", "brake")}
+        down = device.pressed() | {s for s in device.sources() if s.startswith("trigger") and device.reader(s)() > _DOWN}
+        kind = pad_kind(device.key, controller=device.controller is not None)
+        off = tuple(sorted(together(seen).lying))
+        return PadNow(device.name, kind, state.connected, state.steer, state.gas, state.brake, down, tuple(device.sources()),
+                      pad.map.buttons, axes, off, pad.problem)  # fmt: skip
+
+    def pressed(self) -> frozenset[str]:
+        """Return the buttons that are down on any pad."""
+        if self.hub is None:
+            return frozenset()
+        self.hub.poll()
+        there = [d for d in self.hub.present.values() if not self.hub.blocks(d.instance)]
+        return frozenset().union(*(d.pressed() for d in there))
+
+    def driver(self, keys: frozenset[str]) -> Driver:
+        """Return who would drive now."""
+        self._keys = keys
+        state: PadState = self._either.read()
+        if isinstance(self._either, EitherPad) and not state.connected:
+            state = self._keyboard.read()  # without a pad the keys count
+        still = neutral_action(("steer",))
+        now = arbiter.Inputs(time.monotonic(), still, still, still, still, state)
+        self._state, decision = arbiter.step(self._state, now, self._gating)
+        return "paused" if decision.paused else "human" if decision.driver == arbiter.HUMAN else "agent"
+
+    def begin_try(self, keys: frozenset[str] = frozenset()) -> None:
+        """The agent drives, and what is still held must be let go first."""
+        self._keys = keys
+        self._state = arbiter.new_episode(arbiter.State())
+
+    def bound(self, settings: Settings, meaning: str, control: str) -> tuple[str, dict[str, Any], str]:
+        """Return (key, table, key of before) to store for the pad at hand, whose ``control`` now has that meaning.
+
+        Raises DeviceError without a pad, HitlError for a control that it lacks.
+        """
+        pad = self._pad
+        if pad is None or pad.device is None or pad.identity is None:
+            raise DeviceError("No pad is plugged in; plug it in and start again.")
+        pad.device.reader(control)  # raises
+        buttons = {m: tuple(s for s in sources if s != control) for m, sources in pad.map.buttons.items()} | {meaning: (control,)}
+        rests = dict(pad.map.rests)
+        if is_plain(control) and control.startswith("axis") and abs(at := pad.device.reader(control)()) > END:
+            rests[control] = round(at, 4)
+        known = list(pad.hub.identities().values())
+        was = own_table(settings.devices, pad.identity, known)
+        stored = dict(settings.devices.get(was, {}))
+        table = stored | {"buttons": to_table(replace(pad.map, buttons=buttons))["buttons"]} | ({"rests": rests} if rests else {})
+        return str(pad.identity), table, was if was != pad.identity.model else ""
+
+
+def open_hub() -> Devices | None:
+    """Return the devices of this process; None where SDL cannot read any."""
+    from hitl.pads.devices import devices
+
+    try:
+        return devices()
+    except HitlError:
+        return None

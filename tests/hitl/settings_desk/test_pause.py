@@ -1,0 +1,89 @@
+"""The settings window of a paused session: opened when asked for, heard alone while it is there, and what it changes counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hitl.drivers.human import HumanDriver
+from hitl.home import Home
+from hitl.pads.combined import EitherPad
+from hitl.pads.keyboard import KeyboardPad
+from hitl.settings_desk import pause
+from hitl.settings_desk.changes import Changes
+from hitl.settings_desk.pause import PauseSettings
+
+
+class Child:
+    """A process that ends when it is told to."""
+
+    def __init__(self, line: list[str], env: dict[str, str], stdin: int) -> None:
+        self.line, self.env = line, env
+        self.status: int | None = None
+
+    def poll(self) -> int | None:
+        return self.status
+
+    def terminate(self) -> None:
+        self.status = -15
+
+    def wait(self, timeout: float) -> None:
+        assert self.status is not None
+
+
+@pytest.fixture
+def paused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[PauseSettings, HumanDriver, list[Child]]:
+    started: list[Child] = []
+
+    def start(line: list[str], **more: Any) -> Child:
+        started.append(Child(line, **more))
+        return started[-1]
+
+    monkeypatch.setattr(pause.subprocess, "Popen", start)
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    monkeypatch.setattr(pause, "_LOOK_S", 0.0)
+    window: Any = SimpleNamespace(options=SimpleNamespace(keys_anywhere=False), toast=lambda *said: None)
+    over = {"takeover": {"mode": "touch"}, "play": {"track": None, "greedy_every": 3}}
+    pads = [KeyboardPad(keys=lambda: frozenset(("p",))) for _ in range(2)]
+    return PauseSettings(Home(tmp_path), window, over), HumanDriver(EitherPad(*pads)), started
+
+
+def test_it_opens_only_while_paused_and_closes_when_the_session_goes_on(paused: Any) -> None:
+    settings, wheel, started = paused
+    settings.tick(wheel, paused=False, asked=True)
+    assert started == []
+    settings.tick(wheel, paused=True, asked=True)
+    settings.tick(wheel, paused=True, asked=True)
+    (child,) = started
+    assert child.line[-5:] == ["--home", str(settings.home.root), "--in-session", "--over", "takeover.mode=touch"]
+    assert "SDL_VIDEODRIVER" not in child.env
+    assert settings.is_open
+    assert wheel.pad.resting == wheel.pad.parts[:1]
+    settings.tick(wheel, paused=False, asked=False)
+    assert child.status == -15
+    assert not settings.is_open
+    assert wheel.pad.resting == ()
+
+
+def test_over_another_game_whose_keys_count_anywhere_the_session_hears_none(paused: Any) -> None:
+    settings, wheel, _ = paused
+    settings.window.options.keys_anywhere = True
+    settings.tick(wheel, paused=True, asked=True)
+    assert wheel.pad.resting == wheel.pad.parts
+
+
+def test_what_is_changed_there_counts_at_once_below_what_the_session_was_started_with(paused: Any) -> None:
+    settings, wheel, started = paused
+    assert settings.tick(wheel, paused=True, asked=True) is None
+    changes = Changes(settings.home)
+    changes.set("takeover", "mode", "toggle")
+    changes.set("overlay", "language", "pl")
+    found = settings.tick(wheel, paused=True, asked=False)
+    assert (found.takeover.mode, found.overlay.language) == ("touch", "pl")
+    assert settings.tick(wheel, paused=True, asked=False) is None
+    changes.set("help", "rumble", False)
+    started[0].status = 0  # closed by the player, right after the last change
+    assert settings.tick(wheel, paused=True, asked=False).help.rumble is False

@@ -1,0 +1,257 @@
+"""The settings window under keys, a pad and the mouse: everything can be reached with each, and nothing is cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from string import Formatter
+
+import pygame
+import pytest
+
+from hitl.home import Home
+from hitl.pads.mapping import CONTROLLER
+from hitl.settings import load
+from hitl.settings_desk.desk import SettingsDesk
+from hitl.settings_desk.pad_desk import PadDesk
+from takeover_ui.language import CODES
+from takeover_ui.settings import pad_names, track_picture
+from takeover_ui.settings.app import SettingsApp
+from takeover_ui.settings.model import LANGUAGES, SettingsModel
+from takeover_ui.settings.rows import MEANINGS, PAGES, PadNow
+from takeover_ui.settings.view import SettingsView
+
+SIZES = ((1024, 768), (1280, 720), (1920, 1080), (3840, 2160))
+
+
+def places(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+class Pads(PadDesk):
+    """A pad whose buttons the test presses."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.shown: PadNow | None = None
+        self.down: set[str] = set()
+
+    def now(self) -> PadNow:
+        if self.shown is None:
+            return super().now()
+        controls = (*pad_names.LABELS["xbox"], "dpup", "dpdown", "dpleft", "dpright")
+        buttons = self.shown.buttons or CONTROLLER.buttons
+        return replace(self.shown, down=frozenset(self.down), buttons=buttons, controls=controls)
+
+    def pressed(self) -> frozenset[str]:
+        return frozenset(self.down)
+
+    def bound(self, settings: object, meaning: str, control: str) -> tuple[str, dict[str, object], str]:
+        return "Pad [01]", {"buttons": {meaning: [control]}}, ""
+
+
+class Hand:
+    """A player at the window."""
+
+    def __init__(self, folder: Path, page: str) -> None:
+        self.home, self.pads, self.time = Home(folder), Pads(), 0.0
+        self.desk = SettingsDesk(self.home, self.pads)
+        self.model = SettingsModel(self.desk, page)
+        self.app = SettingsApp(self.model, (1280, 720))
+        self.look()
+
+    def look(self) -> None:
+        self.time += 0.05
+        self.app.step(self.time)
+        self.app.draw()
+
+    def keys(self, *names: str) -> None:
+        for name in names:
+            code = pygame.key.key_code(name)
+            pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=code, mod=0))
+            pygame.event.post(pygame.event.Event(pygame.KEYUP, key=code, mod=0))
+            self.look()
+
+    def press(self, *buttons: str) -> None:
+        for button in buttons:
+            self.pads.down.add(button)
+            self.look()
+            self.pads.down.discard(button)
+            self.look()
+
+    def click(self, command: str, value: object = 0) -> None:
+        spot = next(s for s in self.app.view.hits if s.command == command and s.value == value)
+        self.mouse(pygame.MOUSEMOTION, pos=spot.rect.center)
+        self.mouse(pygame.MOUSEBUTTONDOWN, pos=spot.rect.center, button=1)
+        self.mouse(pygame.MOUSEBUTTONUP, pos=spot.rect.center, button=1)
+
+    def mouse(self, kind: int, **more: object) -> None:
+        pygame.event.post(pygame.event.Event(kind, **more))
+        self.look()
+
+
+@pytest.fixture
+def hand(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Hand]:
+    made = Hand(tmp_path, getattr(request, "param", "language"))
+    yield made
+    made.app.close()
+
+
+def test_keys_alone(hand: Hand) -> None:
+    hand.keys("right")
+    assert load(hand.home, "overlay").overlay.language == "pl"
+    hand.keys("tab", "tab", "tab", "right", "down", "down", "down", "down", "down", "down", "right")
+    takeover = load(hand.home, "takeover").takeover
+    assert (takeover.mode, takeover.minimum_s) == ("toggle", 0.4)
+    hand.keys("z", "delete")
+    assert load(hand.home, "takeover").takeover.minimum_s == 0.3
+    hand.keys("r")
+    assert load(hand.home, "overlay").overlay.language == "en"
+    hand.keys("escape")
+    assert hand.model.over
+
+
+def test_a_pad_alone(hand: Hand) -> None:
+    hand.pads.shown = PadNow("Pad", "xbox", True)
+    hand.press("dpleft")
+    assert load(hand.home, "overlay").overlay.language == "de"
+    hand.press("rightshoulder", "rightshoulder", "dpdown", "a")
+    assert hand.model.mode == "bind"
+    hand.press("triggerleft")
+    assert (hand.model.mode, load(hand.home, "pad").devices) == ("", {"Pad [01]": {"buttons": {"pause": ["triggerleft"]}}})
+    hand.press("x", "leftshoulder", "leftshoulder", "y")
+    assert load(hand.home, "pad", "overlay").devices == {}
+    assert load(hand.home, "overlay").overlay.language == "en"
+    hand.press("b")
+    assert hand.model.over
+
+
+def test_a_button_that_is_held_goes_on(hand: Hand) -> None:
+    hand.model.go_to("takeover")
+    hand.pads.down.add("dpdown")
+    hand.look()
+    first = hand.model.index
+    for _ in range(12):
+        hand.look()
+    assert hand.model.index > first == 1
+
+
+def test_the_mouse_alone(hand: Hand) -> None:
+    hand.click("give overlay.language", "de")
+    assert load(hand.home, "overlay").overlay.language == "de"
+    hand.click("page", "takeover")
+    hand.click("step", 1)
+    assert load(hand.home, "takeover").takeover.mode == "toggle"
+    hand.click("page", "track")
+    hand.click("give play.track", "chicane")
+    scene = hand.desk.scene("chicane")
+    assert scene is not None
+    box, view = hand.app.view.track_at, hand.app.view
+    corner = scene.corners[0]
+    middle = track_picture.road_of(scene).at((corner.from_m + corner.to_m) / 2)
+    at = track_picture.plan_of(scene, box.size, view.pen.px(60)).at(middle) + box.topleft
+    for chosen in (corner.name, ""):
+        hand.mouse(pygame.MOUSEBUTTONDOWN, pos=tuple(at.astype(int)), button=1)
+        assert load(hand.home, "play").play.only_corner == chosen
+    hand.click("undo")
+    assert load(hand.home, "play").play.only_corner == corner.name
+    hand.click("back")
+    assert hand.model.over
+
+
+def test_a_gauge_is_dragged_in_the_picture_and_moved_by_keys(hand: Hand) -> None:
+    hand.model.go_to("gauges")
+    hand.look()
+    box, places = hand.app.view.look_at, hand.app.view.look.composer.places
+    begin = places["risk"].center
+    scale = box.w / 1280
+    on_screen = round(box.left + begin[0] * scale), round(box.top + begin[1] * scale)
+    hand.mouse(pygame.MOUSEBUTTONDOWN, pos=on_screen, button=1)
+    for share in (0.4, 1.0):
+        hand.mouse(pygame.MOUSEMOTION, pos=(round(on_screen[0] - 200 * share), on_screen[1]))
+    hand.mouse(pygame.MOUSEBUTTONUP, pos=(on_screen[0] - 200, on_screen[1]), button=1)
+    x, y, _ = hand.desk.arrangement().places["risk"]
+    assert x * 1280 == pytest.approx(begin[0] - 200 / scale, abs=40)
+    hand.model.index = [row.name for row in hand.model.rows].index("gauge.risk")
+    hand.keys("return", "left", "=", "return")
+    assert hand.model.mode == ""
+    moved = hand.desk.arrangement().places["risk"]
+    assert moved == pytest.approx((x - 0.02, y, 1.08), abs=1e-3)
+    hand.keys("right")
+    assert "risk" in hand.desk.arrangement().hidden
+
+
+def test_the_place_over_another_game_is_clicked_on(hand: Hand) -> None:
+    hand.model.go_to("overlay")
+    hand.keys("right")
+    hand.click("give overlay.corner", "bottom_left")
+    assert load(hand.home, "overlay").overlay.corner == "bottom_left"
+    assert any(mark.name == "floating" for mark in hand.app.view.pen.marks)
+
+
+def test_the_gating_is_tried(hand: Hand) -> None:
+    hand.model.go_to("takeover", 1)
+    hand.keys("return")
+    pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_SPACE, mod=0))
+    hand.look()
+    hand.look()
+    assert (hand.model.mode, hand.app._driver) == ("try", "human")
+    pygame.event.post(pygame.event.Event(pygame.KEYUP, key=pygame.K_SPACE, mod=0))
+    hand.keys("escape")
+    assert hand.model.mode == ""
+    assert not hand.model.over
+
+
+def test_a_wrong_file_is_said_at_the_top(hand: Hand) -> None:
+    (hand.home.root / "settings.toml").write_text("[takeover\n")
+    hand.time += 1.0
+    hand.look()
+    hand.keys("right")
+    said = " ".join(mark.text for mark in hand.app.view.pen.marks if mark.name == "sentence")
+    assert "settings.toml cannot be read" in said
+    assert (hand.home.root / "settings.toml").read_text() == "[takeover\n"
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_nothing_is_cut_off_in_any_language_or_size(tmp_path: Path, code: str) -> None:
+    pygame.font.init()
+    (tmp_path / "settings.toml").write_text(f'[overlay]\nlanguage = "{code}"\n')
+    pads = Pads()
+    model, view = SettingsModel(SettingsDesk(Home(tmp_path), pads)), SettingsView()
+    for page in PAGES:
+        model.go_to(page)
+        for size in SIZES[:2]:
+            surface = pygame.Surface(size)
+            for pads.shown in (None, PadNow("Pad", "playstation", True)) if page in ("pad", "buttons") else (None,):
+                view.with_pad = pads.shown is not None
+                marks = view.draw(surface, model)
+                area = surface.get_rect()
+                assert [(size, mark) for mark in marks if not area.contains(mark.rect)] == []
+                assert [(page, size, mark.text) for mark in marks if mark.shortened] == []
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_line_and_value_has_its_words(tmp_path: Path, code: str) -> None:
+    words, english = LANGUAGES[code], LANGUAGES["en"]
+    desk = SettingsDesk(Home(tmp_path), Pads())
+    assert words.keys() == english.keys()
+    for name in words:
+        assert places(words[name]) == places(english[name]), name
+        assert words[name].count("`") == english[name].count("`")
+    for page, rows in PAGES.items():
+        assert f"page_{page}" in words
+        for row in rows:
+            assert row.kind == "gauge" or {f"row_{row.name}", f"help_{row.name}"} <= words.keys()
+            if row.kind == "choice" and not row.name.startswith("play."):
+                assert all(SettingsModel(desk).value_text(row, value) for value in desk.choices(row.name))
+
+
+def test_every_meaning_of_a_button_is_on_the_page() -> None:
+    from hitl.pads.base import BUTTONS
+
+    assert set(MEANINGS) == set(BUTTONS)
+    kinds = [set(labels) for labels in pad_names.LABELS.values()]
+    assert kinds[0] == kinds[1] == kinds[2]
+    assert pad_names.label("wheel", "button0") == "1"
+    assert pad_names.label("playstation", "leftshoulder") == "L1"
