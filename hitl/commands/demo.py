@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.words import number_of, track_words
 from hitl.arguments import SEED_MOST, Parser, amount, whole
+from hitl.games.registry import SHOWN_FROM_ABOVE, spelt_out
 from hitl.home import Home, add_home, demos_folder, home_path
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ def main(argv: list[str]) -> int:
         "--headless", action="store_true", help="no window: the scripted driver takes over, faster than real time"
     )
     parser.add_argument(
+        "--env", default="box2d", metavar="ENV", help=f"{' or '.join(SHOWN_FROM_ABOVE)} (stk:TRACK for short; default: box2d)"
+    )
+    parser.add_argument(
         "--track", default="default", help="another track (name or file): first an agent is trained until it stalls"
     )
     parser.add_argument("--seed", type=whole(0, SEED_MOST), default=0, help="of all that is random (default: 0)")
@@ -61,14 +65,21 @@ def main(argv: list[str]) -> int:
     )
     args = parser.parse_args(argv)
 
-    from data.errors import DeviceError, InputFileError
+    from data.errors import DeviceError, InputFileError, UsageError, shown
     from data.store import Store
     from hitl.commands.report import save
     from hitl.demo.cards import intro_card, outcome_card
+    from hitl.games.supertuxkart.game import kart_track
+    from hitl.road.kart_tracks import GAME
     from hitl.road.known_tracks import file_under
     from hitl.road.track import load_track
     from takeover_ui.window.window import display_available
 
+    args.env, args.track = spelt_out(args.env, args.track)
+    if args.env not in SHOWN_FROM_ABOVE:
+        raise UsageError(f"The demo drives {' or '.join(SHOWN_FROM_ABOVE)}; in '{shown(args.env)}' begin with `hitl play`.")
+    if args.env == GAME:
+        args.track = kart_track(args.track).name
     track = load_track(args.track)
     for path in (args.json, args.report):
         if path is not None and not path.absolute().parent.is_dir():
@@ -119,8 +130,8 @@ def _run(home: Home, args: argparse.Namespace, corner: Corner, window: Window | 
     minutes = args.minutes or (4.0 if args.headless else 10.0)
     shared: dict[str, Any] = {"seed": args.seed, "minutes": minutes, "skill": args.skill}
     if window is None:
-        return run_headless(home, args.track, corner, **shared)
-    return run_in_window(home, args.track, corner, window, stand_in=not args.no_stand_in, **shared)
+        return run_headless(home, args.env, args.track, corner, **shared)
+    return run_in_window(home, args.env, args.track, corner, window, stand_in=not args.no_stand_in, **shared)
 
 
 def _report(home: Home, track: str, result: DemoResult) -> Report:
@@ -172,6 +183,7 @@ def _prepare(home: Home, args: argparse.Namespace, track: str) -> Corner | None:
     result = train_until_stalled(
         home,
         args.track,
+        env=args.env,
         seed=args.seed,
         report=lambda e: print(
             f"  {e.agent_steps:>6,} steps: return {e.return_mean:.1f}, {e.progress_mean:.0f} m", flush=True

@@ -48,12 +48,12 @@ class TerminalProgress(Progress):
 
 
 def run_headless(
-    home: Home, track: str, corner: Corner, *, seed: int, minutes: float, skill: str
+    home: Home, env: str, track: str, corner: Corner, *, seed: int, minutes: float, skill: str
 ) -> DemoResult:
     """Run the demo in lock-step; the scripted driver takes over."""
     words = [TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[text]}")]
     columns = (words[0], BarColumn(), words[1], TimeElapsedColumn())
-    options = SessionOptions(track=track, kind="demo", seed=seed)
+    options = SessionOptions(env, track, kind="demo", seed=seed)
     with (
         SessionSetup(home, options, human=lambda t: _helper(t, corner, seed, skill)) as rig,
         _trainer(home, seed) as trainer,
@@ -63,7 +63,16 @@ def run_headless(
 
 
 def run_in_window(
-    home: Home, track: str, corner: Corner, window: Window, *, seed: int, minutes: float, stand_in: bool, skill: str
+    home: Home,
+    env: str,
+    track: str,
+    corner: Corner,
+    window: Window,
+    *,
+    seed: int,
+    minutes: float,
+    stand_in: bool,
+    skill: str,
 ) -> DemoResult | None:
     """Run the demo in real time in an open window, which stays open; evaluations are fast-forwarded.
 
@@ -87,8 +96,8 @@ def run_in_window(
         def leaves() -> bool:
             return window.closed or live.session.asked_to_leave()
 
-        driven = SessionOptions(track=track, kind="demo", seed=seed, real_time=True, gating=shown.gating)
-        measured = SessionOptions(track=track, kind="evaluation", seed=seed)
+        driven = SessionOptions(env, track, kind="demo", seed=seed, real_time=True, gating=shown.gating)
+        measured = SessionOptions(env, track, kind="evaluation", seed=seed)
         live = stack.enter_context(SessionSetup(home, driven, human=wheel, watch=shown, stop=lambda: window.closed))
         referee = stack.enter_context(SessionSetup(home, measured, watch=shown.fast_tick, stop=leaves))
         if window.closed:

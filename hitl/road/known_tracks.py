@@ -64,26 +64,37 @@ def chosen(store: Store, wanted: str) -> str:
 
 def drivable(home: Home, wanted: str | Path) -> Track:
     """Return the track to drive: a built-in one, a file, or one whose line the home's store has. Raises InputFileError."""
+    name = str(wanted)
+    if name in KART_TRACKS:  # a player may have a track of that name, of another game
+        return _stored_line(home, name) or load_track(name)
     try:
         return load_track(wanted)
     except InputFileError:
-        if Path(wanted).suffix.lower() in FILES or not home.store_path.is_file():
+        found = None if Path(wanted).suffix.lower() in FILES else _stored_line(home, name)
+        if found is None:
             raise
-        try:
-            with Store(home.store_path, read_only=True) as store:
-                (row,) = store.known_tracks(store.resolve_track(str(wanted)))
-                if row.road is not None:
-                    return replace(stored_track(store, row.track), name=row.name)
-        except SeveralTracksError:
-            raise
-        except (StoreError, UsageError):  # what is wrong with the store is said when the session opens it
-            pass
+        return found
+
+
+def _stored_line(home: Home, name: str) -> Track | None:
+    """Return the track of that name whose line the home's store has; None without one. Raises SeveralTracksError."""
+    if not home.store_path.is_file():
+        return None
+    try:
+        with Store(home.store_path, read_only=True) as store:
+            (row,) = store.known_tracks(store.resolve_track(name))
+            return None if row.road is None else replace(stored_track(store, row.track), name=row.name)
+    except SeveralTracksError:
         raise
+    except (StoreError, UsageError):  # what is wrong with the store is said when the session opens it
+        return None
 
 
 def stored_track(store: Store, label: str) -> Track:
     """Return a track of the store with its line: a built-in one, or one whose line is kept. Raises InputFileError."""
     row = next(iter(store.known_tracks(label)), None)
+    if row is not None and row.road is None and label in KART_TRACKS:  # older than these tracks, so another game's
+        raise InputFileError(f"The line of track '{label}' is not in the store.")
     if row is None or row.road is None:
         return load_track(label)
     if row.name in (*shipped_tracks(), *KART_TRACKS):

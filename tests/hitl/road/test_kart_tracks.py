@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
+from data.store import Store
+from data.tables.tracks import SeveralTracksError
 from hitl.drivers.scripted import CAR, ScriptedDriver, Skill
 from hitl.games.base import VehicleState
+from hitl.home import Home
 from hitl.road.kart_tracks import KART_TRACKS
+from hitl.road.known_tracks import drivable, file_under
 from hitl.road.track import load_track
 from hitl.task.driving_task import FALL_M, DrivingTask
 
@@ -56,6 +60,26 @@ def test_a_fall_ends_the_drive():
     for z, reason in ((-0.5 * FALL_M, None), (-1.5 * FALL_M, "off_road")):
         task.begin(state(track, 100.0), 100.0)
         assert task.step(state(track, 101.0, z=z))[3]["reason"] == reason
+
+
+def test_a_track_of_the_players_own_keeps_its_name_and_its_game(tmp_path):
+    own = tmp_path / "mines.csv"
+    own.write_text("".join(f"{x},0\n" for x in range(200)))
+    home = Home(tmp_path / "home").create()
+    assert drivable(home, "mines").game == "supertuxkart"
+    with Store(home.store_path) as store:
+        track, digest, said = file_under(store, load_track(own))
+        kart, other, told = file_under(store, load_track("mines"))
+    assert (track.name, said) == ("mines", [])
+    assert (kart.name, other != digest) == (f"mines~{other[:6]}", True)
+    assert "another line" in told[0]
+    with pytest.raises(SeveralTracksError, match="2 tracks are called 'mines'"):
+        drivable(home, "mines")
+    (home.store_path).unlink()
+    with Store(home.store_path) as store:
+        file_under(store, load_track(own))
+    found = drivable(home, "mines")
+    assert (found.name, found.game, round(found.line.length)) == ("mines", "", 199)
 
 
 def test_a_driver_knows_what_a_kart_can_do():

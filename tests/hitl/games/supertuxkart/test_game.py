@@ -7,8 +7,9 @@ import time
 import numpy as np
 import pytest
 
-from data.errors import DeviceError
+from data.errors import DeviceError, HitlError
 from data.store import Store
+from hitl import cli
 from hitl.games import open_game
 from hitl.games.base import Start
 from hitl.games.driving_env import DrivingEnv
@@ -207,3 +208,23 @@ def test_what_is_missing_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(kart, "find", lambda home: None)
     with pytest.raises(DeviceError, match="`hitl supertuxkart` says how"):
         open_game.open_world(SessionOptions("supertuxkart"), Home(tmp_path))
+
+
+def test_stall_and_demo_train_their_agent_in_the_game(tmp_path, monkeypatch, capsys):
+    driven = []
+
+    class StopError(HitlError):
+        pass
+
+    def lockstep(home, options, config, **_):
+        driven.append((options.env, options.track))
+        raise StopError("enough")
+
+    monkeypatch.setattr("hitl.demo.stall.Lockstep", lockstep)
+    for words in (["stall"], ["demo", "--headless"]):
+        cli.main([*words, "--env", "stk:lighthouse", "--home", str(tmp_path / words[0])])
+        cli.main([*words, "--env", "supertuxkart", "--track", "xr591", "--home", str(tmp_path / words[0])])
+    assert driven == [("supertuxkart", "lighthouse"), ("supertuxkart", "xr591")] * 2
+    capsys.readouterr()
+    assert cli.main(["demo", "--headless", "--env", "tmrl", "--home", str(tmp_path / "none")]) == 2
+    assert "The demo drives box2d or supertuxkart" in capsys.readouterr().err
