@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from data.exchange.trackmaniarl import DRIVER, TABLE, read_demonstration, table_index
+from data.exchange.trackmaniarl.reading import DRIVER, read_demonstration
+from data.exchange.trackmaniarl.writing import TABLE, table_index
 from data.records import AGENT, HUMAN
 from data.store import Store
 from hitl.cli import main
