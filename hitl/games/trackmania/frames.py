@@ -39,6 +39,8 @@ LAYOUTS = {
     33: Columns(speed=16, place=4, steer=30, gas=31, brake=32, finished=2, whole=(0, 1, 18)),
 }
 """By numbers a frame."""
+PLUGINS = {11: "TMRL_GrabData", 20: "TQC_GrabData", 33: "TrackmaniaRL Connect"}
+"""Who sends so many numbers a frame."""
 SIZES = {layout: 4 * layout for layout in LAYOUTS}  # bytes
 ENOUGH = 4 * max(SIZES.values())  # bytes from which a layout can be told
 BAD_FRAMES = 5  # in a row, after which the stream is no longer in step
