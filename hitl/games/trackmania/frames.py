@@ -51,7 +51,7 @@ KNOWN = f"{', '.join(map(str, sorted(LAYOUTS)[:-1]))} or {max(LAYOUTS)}"
 
 
 class Frame(NamedTuple):
-    """What one frame says. ``yaw`` and ``race_s`` are NaN in the layouts that have none."""
+    """What one frame says. ``yaw``, ``race_s`` and the velocity are NaN in the layouts that have none."""
 
     received: float  # s, monotonic (``time.perf_counter``)
     speed: float  # as the plugin sends it
@@ -64,6 +64,8 @@ class Frame(NamedTuple):
     finished: bool
     yaw: float  # rad
     race_s: float = math.nan  # s by the game's lap clock; 0 while it does not run
+    vx: float = math.nan  # m/s on the ground, the game's axes
+    vz: float = math.nan
 
     @property
     def nowhere(self) -> bool:
@@ -161,8 +163,8 @@ def frame(row: NDArray[np.float64], received: float) -> Frame:
         yaw = math.atan2(values[10], values[12])  # of the forward vector: 0 along +z, a quarter turn along +x
     steer, gas, brake = values[at.steer], values[at.gas], values[at.brake]
     x, y, z = values[at.place : at.place + 3]
-    race_s = values[3] / 1000 if len(row) == 33 else math.nan
-    return Frame(received, values[at.speed], x, y, z, steer, gas, brake, values[at.finished] > 0.5, yaw, race_s)
+    more = (values[3] / 1000, values[7], values[9]) if len(row) == 33 else ()
+    return Frame(received, values[at.speed], x, y, z, steer, gas, brake, values[at.finished] > 0.5, yaw, *more)
 
 
 def time_at_finish(frames: Sequence[Frame], began: float) -> float:
