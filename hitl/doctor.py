@@ -54,6 +54,7 @@ def examine(home: Home, env: str = "box2d") -> list[Check]:
         "our pad": lambda: _own_pad(env),
         "two pads": _hiding,
         "telemetry": lambda: _telemetry(home, env),
+        "stick": lambda: _stick(home),
         "line": lambda: _line(home, env),
         "tmrl": lambda: _tmrl(home, env),
         "SuperTuxKart": lambda: _supertuxkart(home, env),
@@ -187,6 +188,9 @@ def _hiding() -> Seen:
 
 
 def _telemetry(home: Home, env: str) -> Seen:
+    from hitl.games.trackmania.frames import PLUGINS
+    from hitl.games.trackmania.game import WITH_SESSION
+    from hitl.games.trackmania.session_port import SessionPort
     from hitl.games.trackmania.telemetry import Telemetry
     from hitl.settings import load
 
@@ -199,7 +203,10 @@ def _telemetry(home: Home, env: str) -> Seen:
             return needed, telemetry.problem, do
         time.sleep(LISTEN_S / 2)
         rate = telemetry.rate(LISTEN_S / 2)
-        found = f"{telemetry.layout} numbers a frame, {rate:.0f} frames/s from port {chosen.port}"
+        found = f"{PLUGINS[telemetry.layout]}: {telemetry.layout} numbers a frame, {rate:.0f} frames/s from port {chosen.port}"
+        if telemetry.layout == WITH_SESSION and chosen.session_port:
+            loaded = SessionPort(chosen.host, chosen.session_port).map_uid()
+            found += f"; the map is {loaded}" if loaded else f"; no map is named at port {chosen.session_port}"
         if telemetry.dropped:
             return NOTE, f"{found}, {telemetry.dropped} unusable", "look for a second plugin on this port"
         if rate < 50:
@@ -207,6 +214,16 @@ def _telemetry(home: Home, env: str) -> Seen:
         return OK, found
     finally:
         telemetry.close()
+
+
+def _stick(home: Home) -> Seen:
+    """Tell whether the game's own settings leave a stick that one can drive with."""
+    from hitl.games.trackmania.stick_curve import kept_curve
+
+    curve = kept_curve(home.root)
+    if curve is None:
+        return NOTE, "TrackMania's curve is not measured", "with the car at its start: `hitl pads --game-curve`"
+    return (NOTE, "the settings of TrackMania make it coarse", curve.unfit) if curve.unfit else (OK, "TrackMania's curve is measured, and undone")
 
 
 def _line(home: Home, env: str) -> Seen:

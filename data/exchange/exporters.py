@@ -37,7 +37,7 @@ EXPORTERS: dict[str, Exporter] = Additions("hitl.exporters", {
     "store": Exporter("one SQLite file with the chosen segments", "data.exchange.exporters:write_store"),
     "parquet": Exporter("Parquet tables of the drives they lie in (a new folder)", "data.exchange.exporters:write_tables"),
     "trackmaniarl": Exporter("TrackmaniaRL's demonstrations: finished laps and drives (a folder)",
-                             "data.exchange.trackmaniarl:write_demonstrations"),
+                             "data.exchange.trackmaniarl.writing:write_demonstrations"),
     "lerobot": Exporter("a LeRobotDataset, layout v3.0 (a new folder)", "data.exchange.lerobot:write_lerobot"),
 }, _of_package)  # fmt: skip
 """The formats; an installed package adds its own by the entry point ``hitl.exporters``."""

@@ -59,7 +59,7 @@ def main(argv: list[str]) -> int:
         results = rig.evaluate(args.trials, 1_000_000 + 1000 * args.seed)
         if not results:
             raise HitlError("The evaluation was stopped before its first episode ended, so there is nothing to show.")
-        laps, stretches = stored_trials(rig, results)
+        laps, trials = stored_trials(rig, results)
         summary: dict[str, Any] = {
             "checkpoint": rig.policy.checkpoint_name if policy is None else rig.policy.full_name,
             "updates": rig.policy.updates,
@@ -73,7 +73,7 @@ def main(argv: list[str]) -> int:
     if args.json:
         if rig.world.has_line:
             summary |= {"laps": laps.as_dict(), "gate": {"asked": args.gate, "failures": failures} if gate else None}
-        summary["trials"] = stretches
+        summary["trials"] = trials
         print(json.dumps(summary))
         return 1 if failures else 0
     from hitl.console import console

@@ -100,7 +100,7 @@ def _game_curve(home: Home) -> int:
             raise DeviceError(
                 f"TrackMania sends no telemetry: {telemetry.problem}. Start the game, load a map and the OpenPlanet plugin."
             )
-        print("Click into the game, where the car stands at its start, and touch nothing for about twenty seconds.", flush=True)
+        print("Click into the game, with the car at its start, and touch nothing for about twenty seconds.", flush=True)
         with contextlib.redirect_stdout(io.StringIO()):
             pad = VirtualPad(hub=devices())
         with pad:

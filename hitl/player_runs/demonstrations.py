@@ -14,7 +14,7 @@ from data.errors import HitlError, shown
 from data.exchange.checks import EpisodeRefusedError, need
 from data.exchange.portable import Portable
 from data.exchange.relayout import add_pending
-from data.exchange.trackmaniarl import Demonstration, find_files, read_demonstration, read_replay
+from data.exchange.trackmaniarl.reading import Demonstration, find_files, read_demonstration, read_replay
 from data.reading.episodes import EpisodeData, SegmentData, takeovers
 from data.records import AGENT, HUMAN, SessionInfo
 from hitl.games.base import VehicleState

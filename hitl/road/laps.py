@@ -20,7 +20,7 @@ CRASH_S = 10.0  # what a crash costs, in the measure of tmrl's competition
 COMPETITION_OF = 10  # tries whose mean that is
 
 
-class Sector(NamedTuple):
+class Stretch(NamedTuple):
     """The stretch whose time belongs to a corner: from its approach to the next corner's. ``to_m`` None: to the finish."""
 
     corner: str
@@ -28,14 +28,14 @@ class Sector(NamedTuple):
     to_m: float | None
 
 
-def sectors(corners: Iterable[Corner]) -> list[Sector]:
+def stretches(corners: Iterable[Corner]) -> list[Stretch]:
     """Return each corner's stretch: a slow exit costs time on the straight behind the corner, so that is the corner's."""
     ordered = sorted(corners, key=lambda corner: corner.from_m)
     begins, end = [], 0.0
     for corner in ordered:
         begins.append(max(min(end, corner.from_m), corner.from_m - APPROACH_M))
         end = corner.to_m
-    return [Sector(c.name, begin, after) for c, begin, after in zip(ordered, begins, [*begins[1:], None], strict=False)]
+    return [Stretch(c.name, begin, after) for c, begin, after in zip(ordered, begins, [*begins[1:], None], strict=False)]
 
 
 def time_at(drive: Drive, metre: float) -> float | None:
@@ -53,10 +53,10 @@ def time_at(drive: Drive, metre: float) -> float | None:
     return float(then + (now - then) * (metre - before) / (after - before)) / hz
 
 
-def sector_times(drive: Drive, stretches: Iterable[Sector]) -> dict[str, float]:
+def corner_times(drive: Drive, spans: Iterable[Stretch]) -> dict[str, float]:
     """Return the seconds in each stretch that was driven from end to end. Needs the columns ``t`` and ``progress``."""
     found = {}
-    for corner, from_m, to_m in stretches:
+    for corner, from_m, to_m in spans:
         begin, end = time_at(drive, from_m), drive.episode.lap_s if to_m is None else time_at(drive, to_m)
         if begin is not None and end is not None and end > begin:
             found[corner] = end - begin

@@ -11,7 +11,7 @@ from data.reading.drives import Drive, EpisodeSummary
 from data.records import HUMAN, Corner
 from data.store import Store
 from hitl.road.corner_stats import RECENT
-from hitl.road.laps import CRASH_S, Sector, sector_times, sectors, time_at
+from hitl.road.laps import CRASH_S, Stretch, corner_times, stretches, time_at
 
 COLUMNS = ("t", "driver", "progress")
 NEWEST = 100  # episodes that are looked at
@@ -68,16 +68,16 @@ def stored_time_lost(
     ``reference``: the number of an episode, a finished lap, that is compared with as well; ``since``: only tries since then.
     Raises UsageError where the reference is no such lap.
     """
-    stretches, fastest = sectors(corners), fastest_laps(store, track)
+    spans, fastest = stretches(corners), fastest_laps(store, track)
     compared = {"best": fastest.get("agent"), "human": fastest.get("human") or fastest.get("scripted")}
     if reference is not None:
         compared["reference"] = _reference(store, track, reference)
     laps = {
-        name: sector_times(store.steps(lap, columns=COLUMNS), stretches) for name, lap in compared.items() if lap is not None
+        name: corner_times(store.steps(lap, columns=COLUMNS), spans) for name, lap in compared.items() if lap is not None
     }
     newest = store.episodes(track, purpose=("drive", "practice", "evaluation"), since=since, newest=NEWEST)
     drives = (store.steps(e, columns=COLUMNS) for e in newest if e.length)
-    return time_lost(drives, stretches, laps)
+    return time_lost(drives, spans, laps)
 
 
 def _reference(store: Store, track: str, number: int) -> EpisodeSummary:
@@ -88,13 +88,13 @@ def _reference(store: Store, track: str, number: int) -> EpisodeSummary:
 
 
 def time_lost(
-    drives: Iterable[Drive], stretches: Iterable[Sector], laps: Mapping[str, Mapping[str, float]]
+    drives: Iterable[Drive], spans: Iterable[Stretch], laps: Mapping[str, Mapping[str, float]]
 ) -> list[TimeLost]:
     """Return where the agent loses time, the corner that costs most first. ``drives``: oldest first, with ``COLUMNS``.
 
     ``laps``: the seconds of each compared lap, by corner.
     """
-    ordered = list(stretches)
+    ordered = list(spans)
     tries: dict[str, list[float | None]] = {s.corner: [] for s in ordered}
     for drive in drives:
         for corner, seconds in _tries(drive, ordered):
@@ -108,10 +108,10 @@ def time_lost(
     return sorted(found, key=lambda one: -1.0 if one.lost is None else one.lost, reverse=True)
 
 
-def _tries(drive: Drive, stretches: list[Sector]) -> Iterator[tuple[str, float | None]]:
+def _tries(drive: Drive, spans: list[Stretch]) -> Iterator[tuple[str, float | None]]:
     """Yield (corner, seconds; None for a failure) of the stretches that the agent drove alone."""
-    times = sector_times(drive, stretches)
-    for stretch in stretches:
+    times = corner_times(drive, spans)
+    for stretch in spans:
         end_m = float("inf") if stretch.to_m is None else stretch.to_m
         inside = (drive.progress >= stretch.from_m) & (drive.progress < end_m)
         if not inside.any() or (drive.driver[inside] == HUMAN).any():

@@ -251,7 +251,7 @@ def on_ground(points: NDArray[Any]) -> NDArray[np.float64]:
 
 def _read_geometry(path: Path) -> Track:
     from data.exchange.checks import EpisodeRefusedError
-    from data.exchange.trackmaniarl import number_in, read_archive, text_of
+    from data.exchange.trackmaniarl.reading import number_in, read_archive, text_of
 
     try:
         arrays = read_archive(path)
@@ -272,7 +272,7 @@ def _read_geometry(path: Path) -> Track:
 
 def _read_replay(path: Path) -> Track:
     from data.exchange.checks import EpisodeRefusedError
-    from data.exchange.trackmaniarl import read_replay
+    from data.exchange.trackmaniarl.reading import read_replay
 
     try:
         lap = read_replay(path)

@@ -1,4 +1,4 @@
-"""Tries without help, as `hitl eval` shows them: lap times with their intervals, crashes by corner, each try with its sectors."""
+"""Tries without help, as `hitl eval` shows them: lap times with their intervals, crashes by corner, each try with its times."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from data.reading.drives import EpisodeSummary
 from data.records import Corner
 from data.statistics import wilson
 from data.store import Store
-from hitl.road.laps import Figure, Laps, Trial, crash_place, laps_of, sector_times, sectors
+from hitl.road.laps import Figure, Laps, Trial, corner_times, crash_place, laps_of, stretches
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,17 +24,17 @@ def recorded_laps(episodes: Iterable[EpisodeSummary], corners: Iterable[Corner])
 
 
 def stored_trials(rig: SessionSetup, results: Sequence[EpisodeResult]) -> tuple[Laps, list[dict[str, Any]]]:
-    """Return what the tries of a session come to, and each of them for JSON, with its episode in the store and its sectors.
+    """Return what the tries of a session come to, and each of them for JSON: its episode in the store, its time in each corner.
 
-    Waits for the disk. A try that cannot be written now has no sectors.
+    Waits for the disk. A try that cannot be written now has no such times.
     """
     hz, first = rig.task.settings.hz, len(results)
     trials = [Trial(r.reason, _lap(r, hz), r.steps / hz, r.progress, r.total) for r in results]
-    laps, stretches, stored = laps_of(trials, rig.corners), sectors(rig.corners), []
+    laps, spans, stored = laps_of(trials, rig.corners), stretches(rig.corners), []
     if rig.written():
         with Store(rig.home.store_path, read_only=True) as store:
             stored = [
-                (e.id, e.seed, sector_times(store.steps(e, columns=("t", "progress")), stretches))
+                (e.id, e.seed, corner_times(store.steps(e, columns=("t", "progress")), spans))
                 for e in store.episodes(session=rig.recorder.session_id, purpose="evaluation")
             ][-first:]
     rows = []
@@ -44,7 +44,7 @@ def stored_trials(rig: SessionSetup, results: Sequence[EpisodeResult]) -> tuple[
             "episode": episode, "seed": seed, "reason": trial.reason, "lap_s": trial.lap_s, "driven_s": trial.driven_s,
             "farthest_m": trial.farthest, "return": trial.total,
             "crash": crash_place(trial.farthest, rig.corners) if trial.crashed else None,
-            "sectors_s": {name: round(seconds, 3) for name, seconds in times.items()},
+            "corners_s": {name: round(seconds, 3) for name, seconds in times.items()},
         })  # fmt: skip
     return laps, rows
 

@@ -173,7 +173,7 @@ def _facts_of(geometry: str | Path | None) -> tuple[str, str]:
     if geometry is None:
         return "", ""
     from data.exchange.checks import EpisodeRefusedError
-    from data.exchange.trackmaniarl import geometry_facts
+    from data.exchange.trackmaniarl.reading import geometry_facts
     from data.files.paths import user_path
 
     path = user_path(geometry)

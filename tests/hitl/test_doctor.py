@@ -74,13 +74,14 @@ def test_extras_that_are_not_installed_are_named_with_what_brings_them(tmp_path,
     assert set(check.found.rpartition(": ")[2].split(", ")) >= {"parquet", "wandb"}
 
 
-@pytest.mark.parametrize("layout", [11, 20])
-def test_telemetry_is_named_with_its_rate(tmp_path, layout):
+@pytest.mark.parametrize(("layout", "plugin"), [(20, "TQC_GrabData"), (33, "TrackmaniaRL Connect")])
+def test_telemetry_is_named_with_its_rate(tmp_path, layout, plugin):
     with StandIn(layout=layout) as game:
-        (tmp_path / "settings.toml").write_text(f"[trackmania]\nport = {game.port}\n")
+        (tmp_path / "settings.toml").write_text(f"[trackmania]\nport = {game.port}\nsession_port = {game.session_port}\n")
         check = by_name(Home(tmp_path))["telemetry"]
-        assert f"{layout} numbers a frame" in check.found
+        assert f"{plugin}: {layout} numbers a frame" in check.found
         assert f"port {game.port}" in check.found
+        assert ("the map is StandInMapUid" in check.found) == (layout == 33)
         assert check.state in ("ok", "note")
 
 

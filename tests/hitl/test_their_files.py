@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from data.exchange.trackmaniarl import DRIVER, TABLE, read_demonstration, table_index
+from data.exchange.trackmaniarl.reading import DRIVER, read_demonstration
+from data.exchange.trackmaniarl.writing import TABLE, table_index
 from data.records import AGENT, HUMAN
 from data.store import Store
 from hitl.cli import main
@@ -149,6 +150,12 @@ def test_what_came_in_goes_out_and_back(lap, tmp_path):
     assert ours.driver.tolist() == theirs.driver.tolist()
     assert np.allclose(ours.acting, theirs.acting, atol=1e-6)
     assert np.allclose(ours.frames[:-1, 3:7], theirs.frames[:-1, 3:7], atol=1e-2)
+    with Store(home / "store.sqlite") as store:  # the game's clock began after the first step
+        changed = "UPDATE events SET data = json_set(data, '$.seconds', ?) WHERE kind = 'lap_time'"
+        store.conn.execute(changed, (theirs.finish_s - 0.2,))
+    assert main(["export", "trackmaniarl", str(tmp_path / "early"), "--home", str(home)]) == 0
+    (early,) = (tmp_path / "early").iterdir()
+    assert read_demonstration(early).finish_s == pytest.approx(theirs.finish_s - 0.2)
     with np.load(file) as arrays:
         assert arrays["geometry_sha256"].item() != "0" * 64
         assert np.array_equal(arrays["actions"], table_index(arrays["controls"]))

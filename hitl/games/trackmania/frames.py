@@ -39,6 +39,8 @@ LAYOUTS = {
     33: Columns(speed=16, place=4, steer=30, gas=31, brake=32, finished=2, whole=(0, 1, 18)),
 }
 """By numbers a frame."""
+PLUGINS = {11: "TMRL_GrabData", 20: "TQC_GrabData", 33: "TrackmaniaRL Connect"}
+"""Who sends so many numbers a frame."""
 SIZES = {layout: 4 * layout for layout in LAYOUTS}  # bytes
 ENOUGH = 4 * max(SIZES.values())  # bytes from which a layout can be told
 BAD_FRAMES = 5  # in a row, after which the stream is no longer in step
@@ -49,7 +51,7 @@ KNOWN = f"{', '.join(map(str, sorted(LAYOUTS)[:-1]))} or {max(LAYOUTS)}"
 
 
 class Frame(NamedTuple):
-    """What one frame says. ``yaw`` and ``race_s`` are NaN in the layouts that have none."""
+    """What one frame says. ``yaw``, ``race_s`` and the velocity are NaN in the layouts that have none."""
 
     received: float  # s, monotonic (``time.perf_counter``)
     speed: float  # as the plugin sends it
@@ -62,6 +64,8 @@ class Frame(NamedTuple):
     finished: bool
     yaw: float  # rad
     race_s: float = math.nan  # s by the game's lap clock; 0 while it does not run
+    vx: float = math.nan  # m/s on the ground, the game's axes
+    vz: float = math.nan
 
     @property
     def nowhere(self) -> bool:
@@ -159,8 +163,8 @@ def frame(row: NDArray[np.float64], received: float) -> Frame:
         yaw = math.atan2(values[10], values[12])  # of the forward vector: 0 along +z, a quarter turn along +x
     steer, gas, brake = values[at.steer], values[at.gas], values[at.brake]
     x, y, z = values[at.place : at.place + 3]
-    race_s = values[3] / 1000 if len(row) == 33 else math.nan
-    return Frame(received, values[at.speed], x, y, z, steer, gas, brake, values[at.finished] > 0.5, yaw, race_s)
+    more = (values[3] / 1000, values[7], values[9]) if len(row) == 33 else ()
+    return Frame(received, values[at.speed], x, y, z, steer, gas, brake, values[at.finished] > 0.5, yaw, *more)
 
 
 def time_at_finish(frames: Sequence[Frame], began: float) -> float:

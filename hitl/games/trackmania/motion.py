@@ -1,4 +1,4 @@
-"""How a car moves, from where it was seen: velocity, heading and yaw rate, which telemetry does not hold."""
+"""How a car moves, from where it was seen: velocity, heading and yaw rate, which most telemetry does not hold."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ WINDOW_S = 0.065  # s over which positions are compared: frames come in bunches,
 MOVING = 1.0  # m/s from which the motion says where the nose points
 SURE = 8.0  # m/s from which the plugin's yaw is checked against the motion
 CHECKS = 40
+TOLD_OFF = 2.0  # m/s by which a plugin's velocity may differ from that of the positions, or by half of it
 TURNED_AWAY = 0.7  # rad of mean disagreement from which the yaw is not believed
 
 
@@ -66,8 +67,11 @@ class Motion:
         (x0, y0), (x1, y1) = ground(first), ground(newest)
         vx, vy = (x1 - x0) / seconds, (y1 - y0) / seconds
         speed = math.hypot(vx, vy)
+        told = math.hypot(newest.vx, newest.vz)
         if speed > 500.0:  # carried off: a respawn is no motion
             vx = vy = 0.0
+        elif abs(told - speed) < max(TOLD_OFF, 0.5 * speed):  # never so where the plugin tells none, or in another unit
+            vx, vy = newest.vx, -newest.vz
         elif speed > MOVING and abs(newest.speed) > MOVING:
             unit = 3.6 if abs(newest.speed) > 1.9 * speed else 1.0  # plugins differ: m/s or km/h
             share = abs(newest.speed) / unit / speed

@@ -10,7 +10,7 @@ from data.reading.drives import Drive
 from data.records import Corner
 from data.statistics import bootstrap
 from hitl.road.gate import parse_gate
-from hitl.road.laps import ELSEWHERE, Trial, laps_of, sector_times, sectors, time_at
+from hitl.road.laps import ELSEWHERE, Trial, corner_times, laps_of, stretches, time_at
 from tests.support.recorded import summary
 
 CORNERS = (Corner("late", 300.0, 340.0), Corner("early", 100.0, 150.0))
@@ -33,12 +33,12 @@ def test_the_moment_at_a_metre_lies_between_the_steps():
 
 
 def test_the_straight_behind_a_corner_is_the_corners():
-    assert sectors(CORNERS) == [("early", 70.0, 270.0), ("late", 270.0, None)]
+    assert stretches(CORNERS) == [("early", 70.0, 270.0), ("late", 270.0, None)]
     close = [Corner("a", 10.0, 50.0), Corner("b", 60.0, 80.0)]
-    assert [s[1:] for s in sectors(close)] == [(0.0, 50.0), (50.0, None)]
+    assert [s[1:] for s in stretches(close)] == [(0.0, 50.0), (50.0, None)]
     drive = driven(np.arange(0.0, 401.0, 1.0), lap_s=20.5)
-    assert sector_times(drive, sectors(CORNERS)) == {"early": pytest.approx(10.0), "late": pytest.approx(7.0)}
-    assert set(sector_times(driven(np.arange(0.0, 290.0)), sectors(CORNERS))) == {"early"}, "the other was not driven to its end"
+    assert corner_times(drive, stretches(CORNERS)) == {"early": pytest.approx(10.0), "late": pytest.approx(7.0)}
+    assert set(corner_times(driven(np.arange(0.0, 290.0)), stretches(CORNERS))) == {"early"}, "the other was not driven through"
 
 
 def test_what_tries_come_to():

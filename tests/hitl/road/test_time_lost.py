@@ -9,13 +9,13 @@ import pytest
 
 from data.reading.drives import Drive
 from data.records import AGENT, HUMAN, Corner
-from hitl.road.laps import sector_times, sectors
+from hitl.road.laps import corner_times, stretches
 from hitl.road.time_lost import TimeLost, time_lost
 from hitl.session.offers import CornerOffers
 from tests.support.recorded import summary
 
 CORNERS = (Corner("early", 100.0, 150.0), Corner("late", 300.0, 340.0))
-SECTORS = sectors(CORNERS)
+STRETCHES = stretches(CORNERS)
 
 
 def drive(slow=1.0, end=400.0, helped=()):
@@ -31,8 +31,8 @@ def drive(slow=1.0, end=400.0, helped=()):
 
 
 def test_an_agent_that_always_finishes_is_shown_where_it_is_slow():
-    best = sector_times(drive(), SECTORS)
-    found = time_lost([drive(slow=2.0), drive(slow=4.0)], SECTORS, {"best": best})
+    best = corner_times(drive(), STRETCHES)
+    found = time_lost([drive(slow=2.0), drive(slow=4.0)], STRETCHES, {"best": best})
     assert [one.corner for one in found] == ["late", "early"]
     late, early = found
     assert late.lost == late.against("best") == pytest.approx(2 * best["late"], abs=0.1), "the mean of one and three times more"
@@ -41,7 +41,7 @@ def test_an_agent_that_always_finishes_is_shown_where_it_is_slow():
 
 
 def test_a_failure_counts_as_ten_seconds_and_help_does_not_count():
-    (first, second) = time_lost([drive(end=200.0), drive(), drive(helped=[(90.0, 120.0)])], SECTORS, {})
+    (first, second) = time_lost([drive(end=200.0), drive(), drive(helped=[(90.0, 120.0)])], STRETCHES, {})
     assert first == TimeLost("early", 2, 1, pytest.approx(10.0, abs=0.1), {})
     assert first.lost == 5.0
     assert (second.tries, second.failed, second.lost) == (2, 0, None)

@@ -186,6 +186,13 @@ def test_speed_heading_and_yaw_rate_of_a_car_on_a_circle(unit):
     assert motion.yaw_rate == pytest.approx(1.0, abs=0.1)
 
 
+@pytest.mark.parametrize(("unit", "true"), [(1.0, (30.3, 0.4)), (0.001, (30.0, 0.0))])
+def test_a_velocity_that_the_plugin_tells_is_used_where_it_fits_the_positions(unit, true):
+    told = [f._replace(vx=30.3 * unit, vz=-0.4 * unit) for f in frames_of(lambda t: (30.0 * t, 0.0))]
+    motion = followed(told)
+    assert (motion.vx, motion.vy) == pytest.approx(true, abs=1e-6)
+
+
 def test_a_car_that_reverses_keeps_its_nose():
     motion = followed(frames_of(lambda t: (-4.0 * t, 0.0)), heading=0.0)
     assert motion.vx == pytest.approx(-4.0, rel=0.05)
