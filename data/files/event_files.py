@@ -43,8 +43,9 @@ def event_rows(path: Path) -> Iterator[Mapping[str, Any]]:
         for value in event.summary.value:
             if value.HasField("simple_value"):  # as PyTorch writes them
                 scalars[value.tag] = value.simple_value
-            elif value.HasField("tensor") and (number := tensor_util.make_ndarray(value.tensor)).dtype.kind in "fiu":
-                if number.size == 1:  # as TensorFlow 2 writes them
+            elif value.HasField("tensor"):  # as TensorFlow 2 writes them, and texts and pictures too
+                number = tensor_util.make_ndarray(value.tensor)
+                if number.size == 1 and number.dtype.kind in "fiu":
                     scalars[value.tag] = number.item()
         if scalars and row and (event.step != row["_step"] or scalars.keys() & row.keys()):
             yield row

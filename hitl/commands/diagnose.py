@@ -55,9 +55,8 @@ def main(argv: list[str]) -> int:
     root = home_path(args).root if args.home is not None or not foreign else None
     try:
         report = diagnose(cases(root, args.wandb, args.config, args.line, args.player_runs))
-        if not report.findings and not report.sound:
-            lacks = "; ".join(x.needs for x in report.lacking[:3])
-            raise UsageError(f"Nothing could be looked at: {lacks or 'there is no run yet'}. Give it more to look at.")
+        if not report.findings and not report.sound and not report.lacking:
+            raise UsageError("Nothing could be looked at: there is no run yet. Give it more to look at.")
     except HitlError as error:
         if args.json:
             print(json.dumps({"error": str(error)}))
@@ -86,7 +85,8 @@ def show(report: Diagnosis, everything: bool) -> None:
     for number, finding in enumerate(shown, 1):
         _show_finding(out, number, finding, everything, several)
     if report.answer == "sound":
-        out.print(marked("[green]Sound: the return holds or rises, and nothing was found that keeps this run from learning.[/]"))
+        out.print(marked("[green]Sound: the return rises, or the car finishes.[/]"))
+        out.print(marked("[green]Nothing was found that keeps this run from learning.[/]"))
     elif report.answer == "could not tell":
         out.print(marked("[yellow]Could not tell: nothing wrong was found, but what decides is missing.[/]"))
     if everything:
@@ -159,7 +159,7 @@ def _show_needs(out: Console, report: Diagnosis, everything: bool) -> None:
     if needs:
         out.print(marked("[bold]Give me this and I can tell more[/]"))
     for text, faults in needs if everything else needs[:MOST_NEEDS]:
-        titles = ", ".join(FAULTS[fault].title for fault in faults)
-        _line(out, f"[cyan]?[/] {escape(text)} [dim](whether {escape(titles)})[/]", 1)
+        titles = ", ".join(faults) if everything else "whether " + ", ".join(FAULTS[fault].title for fault in faults)
+        _line(out, f"[cyan]?[/] {escape(text)} [dim]({escape(titles)})[/]", 1)
     if len(needs) > MOST_NEEDS and not everything:
         _line(out, f"[dim]and {len(needs) - MOST_NEEDS} more (--all)[/]", 1)

@@ -80,7 +80,8 @@ def _signed(answer: Answer, fault: str, source: str, case: Case) -> list[Outcome
                 replace(o, fault=fault_, source=source_, sentence=sentence, evidence=evidence, foreign=case.foreign)
             )
         elif isinstance(o, Sound) and _NO_NUMBER.search(o.text):
-            found.append(Lacking(f"rows with numbers in all of its columns ({case.in_its_words(o.text)})", fault=fault_, source=source_))
+            needs = f"rows with numbers in all of its columns ({case.in_its_words(o.text)})"
+            found.append(Lacking(needs, fault=fault_, source=source_))
         elif isinstance(o, Sound):
             found.append(replace(o, fault=fault_, source=source_, text=case.in_its_words(o.text)))
         else:

@@ -210,6 +210,27 @@ FAULTS: dict[str, Fault] = {
         "what is learned from is paid otherwise than what is driven", "warning", 33,
         "Look at what the memory holds: demos alone, steps under another reward, or steps of long ago.",
     ),
+    # What others found by hand
+    "stick-bent": Fault(
+        "the game distorts the stick", "warning", 57,
+        "In the game's settings of the controls, set the pad's analog sensitivity to 1 and its dead zone to 0.",
+    ),
+    "layouts-mixed": Fault(
+        "recordings of several layouts lie in one home", "warning", 65,
+        "Do what is said of each of them above; `hitl store check` says it, too.",
+    ),
+    "exploration-short": Fault(
+        "the agent tries things out for much shorter than a human holds them", "warning", 37,
+        "Clone laps or takeovers first, or explore with noise that stays for as long as a human holds a control.",
+    ),
+    "time-unpaid": Fault(
+        "the reward does not see time", "note", 13,
+        "Compare checkpoints by lap time, not by return; or add a small cost of each step (constant_penalty).",
+    ),
+    "penalty-cooldown": Fault(
+        "a penalty is not paid again for a while", "warning", 17,
+        "Set the cooldown to 0, or charge for each step of contact.",
+    ),
     "return-held": Fault(
         "the logged return is the last episode's, held", "note", 20,
         "Average returns over episodes, and do not pick a best by single ones.",

@@ -145,17 +145,6 @@ class Diagnosis:
         """The findings that are more than notes."""
         return tuple(f for f in self.findings if f.rank != "note")
 
-    @property
-    def return_seen(self) -> bool:
-        """Whether the return itself, which alone tells that a run learns, could be looked at."""
-        names = {f.fault for f in self.findings} | {s.fault for s in self.sound}
-        return not names.isdisjoint(("return-plateau", "return-collapsed"))
-
-    @property
-    def return_needs(self) -> str:
-        """What a run that was given would need for that; empty when it was looked at, or when no run was given."""
-        return next((o.needs for o in self.lacking if o.fault == "return-plateau"), "")
-
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {
@@ -163,7 +152,8 @@ class Diagnosis:
             "looked_at": list(self.looked_at),
             "findings": [
                 asdict(f)
-                | {"level": f.rank, "weight": round(f.weight, 1), "change": f.advice, "mathematics": f.mathematics, "sure": round(f.sure, 2)}
+                | {"level": f.rank, "weight": round(f.weight, 1), "change": f.advice, "mathematics": f.mathematics}
+                | {"sure": round(f.sure, 2)}
                 for f in self.findings
             ],
             "sound": [asdict(s) for s in self.sound],

@@ -34,8 +34,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "metrics/episode_length_test", "eval/mean ep length", "eval/episode length deterministic", "evaluation/steps",
     ),
     "finish_rate": (
-        "eval/success rate", "rollout/success rate", "episode/finish rate", "episode/finished", "evaluation/finish rate",
-        "worker/finish rate", "success rate", "is success",
+        "eval/success_rate", "rollout/success_rate", "episode/finish rate", "episode/finished", "evaluation/finish rate",
+        "worker/finish rate", "success_rate", "is_success",
     ),
     # a worker's episodes, one a row
     "worker/return": ("run/run reward", "run/reward", "run reward"),
@@ -53,7 +53,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     ),
     "losses/loss_critic": (
         "loss critic", "losses/critic", "losses/qf loss", "train/critic loss", "learner/loss/critic", "learner/loss/value",
-        "learner/loss/iqn", "loss/iqn loss", "loss/critic", "losses/value loss", "train/value loss", "losses/td loss", "train/loss",
+        "learner/loss/iqn", "loss/iqn loss", "loss/critic", "losses/value loss", "train/value loss", "losses/td loss",
+        "train/loss",
     ),
     "debug/alpha": ("entropy coef", "ent coef", "train/ent coef", "losses/alpha", "learner/alpha", "alpha", "temperature"),
     "log_alpha": ("debug/log alpha", "train/log ent coef", "losses/log alpha"),

@@ -12,6 +12,7 @@ from data.errors import UsageError, shown
 from data.reward import RewardSettings
 from trainer.config import TrainConfig
 from trainer.tmrl.config import unknown
+from trainer.tmrl.keys import KNOWN
 from trainer.tmrl.reader import ALG, ENV, MODEL, REWARD, TmrlConfig
 from trainer.tmrl.values import plain
 
@@ -40,6 +41,14 @@ class Recipe:
     """Line points from one look-ahead point to the next."""
     lookahead_m: float | None = None
     """Where it is given in metres."""
+    lookahead_pct: float | None = None
+    lookahead_spacing_m: float | None = None
+    """Where it is given as a percentage of the track, with a point every so many metres."""
+    reward_unknown: tuple[str, ...] = ()
+    """Terms of the reward that are set and not known: what a step pays cannot be reckoned then."""
+    crash_penalty: float = 0.0
+    crash_cooldown: int = 0
+    """Steps after a crash in which another one costs nothing."""
     reward: RewardSettings | None = None
     ignored: tuple[str, ...] = ()
     """Sentences about settings that contradict each other or are read by nothing."""
@@ -78,7 +87,12 @@ def from_tmrl(config: TmrlConfig) -> Recipe:
         hz=1.0 / max(step or 0.05, 1e-3),
         lookahead_points=None if points is None else int(points),
         lookahead_stride=max(1, int(stride or 0)),
+        lookahead_pct=number("TRACK_LOOK_AHEAD_PCT", *REWARD, *ENV) or None,
+        lookahead_spacing_m=number("TRACK_POINT_SPACING_M", *REWARD, *ENV) or None,
         reward=_reward(config),
+        reward_unknown=_unknown_terms(config),
+        crash_penalty=number("CRASH_PENALTY", *ENV, *REWARD, default=0.0) or 0.0,
+        crash_cooldown=int(number("CRASH_COOLDOWN", *ENV, *REWARD, default=0.0) or 0),
         name=config.name,
         foreign=True,
         unknown=tuple(sorted(unknown(config))),
@@ -111,6 +125,12 @@ def _reward(config: TmrlConfig) -> RewardSettings:
         end_of_track=end if end is not None else of("END_OF_TRACK", 100.0),
         reward_scale=of("REWARD_SCALE", 3.0),
     )
+
+
+def _unknown_terms(config: TmrlConfig) -> tuple[str, ...]:
+    """Return the reward's keys that are in force and that nothing here knows."""
+    found = (e for e in config.entries if e.section in REWARD and e.key not in KNOWN)
+    return tuple(e.key for e in found if plain(e.value) not in (None, 0, 0.0, False, ""))
 
 
 def _contradictions(config: TmrlConfig) -> list[str]:

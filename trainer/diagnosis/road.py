@@ -34,5 +34,5 @@ class RoadFacts:
     corners: tuple[Corner, ...] = ()
 
     def corner_at(self, metres: float, near: float = 40.0) -> str:
-        """Return the name of the corner at a place, or of the one that begins within ``near`` metres behind it; empty for none."""
+        """Return the name of the corner at a place, or of one that begins within ``near`` metres behind it."""
         return next((c.name for c in self.corners if c.from_m - near <= metres <= c.to_m), "")

@@ -128,7 +128,7 @@ def test_demos_paid_by_other_rules(sound: Drives) -> None:
 
 
 def test_demos_seen_by_other_rules(sound: Drives) -> None:
-    assert names(replace(sound, other_layouts=("900 imported steps have 81 numbers in each observation.",))) == ["demos-stale"]
+    assert names(replace(sound, other_layouts=("900 imported steps have 81 numbers in each observation.",))) == ["layouts-mixed"]
 
 
 def test_all_failures_in_one_corner(failing: Path) -> None:

@@ -94,11 +94,13 @@ def test_few_values_are_no_plateau_and_none_are_asked_for() -> None:
     for count in (20, 100):
         few = look("return_train", flat[:count])
         assert not names(few)
-        assert not few.return_needs
-    assert "eight" in look("return_train", flat[:5]).return_needs
-    assert "return_test" in look("debug/q1", flat).return_needs
+        assert few.answer == "could not tell"
+        assert any("longer history" in needs for needs, _ in few.needs)
+    assert "eight" in look("return_train", flat[:5]).needs[0][0]
+    assert "return_test" in look("debug/q1", flat).needs[0][0]
     settings_alone = diagnose([Case(recipe=RECIPE)])
-    assert (settings_alone.return_seen, settings_alone.return_needs) == (False, "")
+    assert settings_alone.answer == "could not tell"
+    assert "--wandb" in settings_alone.needs[0][0]
 
 
 @pytest.mark.parametrize("column", ["debug/alpha", "entropy_coef", "train/ent_coef", "Alpha", "log_alpha"])

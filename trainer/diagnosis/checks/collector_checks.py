@@ -1,4 +1,4 @@
-"""What a history says about the data: where episodes end, whether new ones come, whether what is learned from is what is driven."""
+"""What a history says about the data: where episodes end, whether new ones come, whether they are what is learned from."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WAITS = 0.8
 
 
 @dataclass(frozen=True)
-class Place:
+class EndPlace:
     """Where episodes end; shares of the track, or of episodes."""
 
     at: float
@@ -39,7 +39,7 @@ class Place:
     """Of the episodes that get that far."""
 
 
-def end_places(progress: Array) -> list[Place]:
+def end_places(progress: Array) -> list[EndPlace]:
     """Return the places where many episodes end, in their order, of each episode's progress at its end (share of the track)."""
     ordered = np.sort(progress[np.isfinite(progress)])
     count, free, found = len(ordered), np.ones(len(ordered), bool), []
@@ -54,7 +54,7 @@ def end_places(progress: Array) -> list[Place]:
         middle_ = float(np.median(ends))  # ends that only happen to lie in the window belong to the place if they are near
         low, high = float(ends[0]), float(ends[-1])
         reached = int((ordered >= low).sum())
-        place = Place(middle_, low, high, len(ends), len(ends) / count, len(ends) / max(1, reached))
+        place = EndPlace(middle_, low, high, len(ends), len(ends) / count, len(ends) / max(1, reached))
         if not (place.share >= 0.1 or (place.of_those >= 0.5 and reached >= 20)) or len(ends) < 10:
             break
         found.append(place)
@@ -76,7 +76,7 @@ def _progress(history: History, road: RoadFacts | None) -> tuple[str, Array] | N
     return column, values / (100.0 if top > 1.5 else 1.0)
 
 
-def _where(place: Place, road: RoadFacts | None) -> str:
+def _where(place: EndPlace, road: RoadFacts | None) -> str:
     if place.at < START:
         return "at the start"
     text = f"at {place.at:.1%} of the way"
@@ -92,7 +92,7 @@ def places(history: History, case: Case) -> Answer:
     """Episodes that end at one place or two: a corner, wherever the progress at their ends is known."""
     known = _progress(history, case.road)
     if known is None:
-        return Lacking("a column with the progress at the end of each episode (TrackmaniaRL: episode/progress_pct; a worker's run/…)")
+        return Lacking("a column with the progress at the end of each episode, as the worker's history has")
     column, values = known
     if len(values) < LEAST:
         return Lacking(f"{LEAST} episodes with their progress")
@@ -120,7 +120,7 @@ def places(history: History, case: Case) -> Answer:
     )
 
 
-def _metres(place: Place, road: RoadFacts) -> float:
+def _metres(place: EndPlace, road: RoadFacts) -> float:
     return place.at * (road.length_m + road.artefact_m)
 
 
@@ -141,9 +141,10 @@ def unlike(history: History, case: Case) -> Answer:
     if "debug/demo_fraction_in_batch" in history:
         share = middle(part(history["debug/demo_fraction_in_batch"], 0.6))
         if share > 0.02:
-            evidence.append(f"{share:.0%} of a batch are demos; they would be paid {(batch - (1 - share) * own) / share:.3g} a step")
+            demos = (batch - (1 - share) * own) / share
+            evidence.append(f"{share:.0%} of a batch are demos; they would be paid {demos:.3g} a step")
     times = f"{batch / own:.0f} times what" if batch > own else f"a {own / batch:.0f}th of what"
-    sentence = f"A step of the batches is paid {times} a step of the agent's own episodes is: it learns from other driving than its own."
+    sentence = f"A step of a batch is paid {times} a step of the agent's own episodes is: it learns from other driving."
     return Finding(sentence, tuple(evidence), 0.7, data={"batch": batch, "own": own})
 
 
@@ -156,7 +157,8 @@ def starved(history: History, case: Case) -> Answer:
     if len(idle) != len(whole) or len(idle) < 5 or not whole.sum() > 0:
         return Lacking("more rows with idle_time and round_time")
     share = float(min(1.0, idle.sum() / whole.sum()))
-    text = f"the trainer waits for {share:.0%} of the last {number_of(len(idle), 'round')} ({middle(idle):.0f} of {middle(whole):.0f} s)"
+    rounds = number_of(len(idle), "round")
+    text = f"the trainer waits for {share:.0%} of the last {rounds} ({middle(idle):.0f} of {middle(whole):.0f} s)"
     if share < WAITS:
         return Sound(text)
     sentence = "Learning has all but stopped for want of new data: the trainer waits until more is driven."
@@ -228,7 +230,7 @@ def narrowed(history: History, case: Case) -> Answer:
         f"the memory is full ({memory[begin]:,.0f} samples) since row {begin:,}; the oldest leave it from there on",
         f"return_test {top:.4g} before, {last:.4g} at the end; return_train {was:.4g} before, {is_:.4g} at the end",
     )
-    sentence = "Since the oldest steps leave the memory, evaluations fall while training drives still look well: the memory has narrowed."
+    sentence = "Since the oldest steps leave the memory, evaluations fall while training drives still look well."
     return Finding(sentence, evidence, 0.85, data={"since": begin})
 
 

@@ -39,8 +39,13 @@ def uniform_policy(history: History, case: Case) -> Answer:
         # Random weights give no uniform policy but one as wide, and it stays what it is.
         stays = moved < 0.08 and abs(density - first) < 0.15 and abs(density - flat) < 0.5 * len(means)
         sure = 0.97 if uniform else 0.85
+    began = history.begins_at
+    if stays and not uniform and began:  # it may have learned before, and stand since
+        return Lacking(f"the rows before step {began:,.0f}, for what the policy was at the start of the run")
     if uniform or stays:
         sentence = "The policy still draws its actions at random: it has learned nothing from all updates so far."
+        if began:
+            sentence = f"The policy draws its actions at random in all of this file, which begins at step {began:,.0f}."
         return Finding(sentence, tuple(evidence), sure)
     return Sound("; ".join(evidence))
 

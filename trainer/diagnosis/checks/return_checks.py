@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from data.errors import shown
 from trainer.diagnosis.case import Answer, Case, Check, case_check
 from trainer.diagnosis.finding import Finding, Lacking, Outcome, Sound
 from trainer.diagnosis.history import History
+from trainer.diagnosis.names import ours_for
 from trainer.diagnosis.stats import Array, middle, part, trend
 
 PLATEAU, COLLAPSED = "return-plateau", "return-collapsed"
@@ -31,6 +34,10 @@ DIP = 0.1
 """The same from which it is no longer said that the return holds."""
 MASTERED = 0.8
 """Share of the newest drives that finish from which a run has stopped rising because there is nothing left to learn."""
+NOTHING = 0.05
+"""Rise over a stretch, in shares of the level, that is none whatever chance says of it."""
+DONE, GROWN = 0.025, 4.0
+"""Spread below which, and growth since the start from which, a level may be that of a car that finishes every time."""
 TIGHT, WIDE = 0.15, 0.5
 """Spread of the episodes' returns, in shares of the level: below, they end alike; above, anywhere."""
 
@@ -94,8 +101,7 @@ def goes(case: Case) -> Answer:
     """Has a return fallen and stayed down, or has the one that tells most stopped rising?"""
     known = curves(case)
     if not known:  # settings, a line or laps hold no return of the agent
-        needs = "a column with the return: return_test or return_train"
-        return Lacking(needs, source=case.history.name) if case.history is not None else None
+        return _no_return(case.history) if case.history is not None else None
     outcomes = [replace(collapsed(c), source=c.source) for c in known if len(c.values) >= LEAST_FALL]
     enough = [c for c in known if c.different >= LEAST]
     best = enough[0] if enough else max(known, key=lambda c: c.different)
@@ -104,6 +110,15 @@ def goes(case: Case) -> Answer:
     if len(best.values) < LEAST_FALL:
         return [*outcomes, Lacking("more episodes: eight returns at least", source=best.source)]
     return [*outcomes, replace(plateau(best, case), source=best.source)]
+
+
+def _no_return(history: History) -> Lacking:
+    """Return what a history without returns would need, with the columns that it has and that are not known."""
+    needs = "a column with the return: return_test or return_train"
+    strange = [c for c in history.columns if not c.startswith("_") and ours_for(c) is None]
+    if strange and len(strange) == len([c for c in history.columns if not c.startswith("_")]):
+        needs += f" (none of its columns has a known name: {shown(', '.join(strange[:8]), 120)})"
+    return Lacking(needs, source=history.name)
 
 
 def _error(values: Array, held: int) -> float:
@@ -200,7 +215,13 @@ def plateau(run: ReturnCurve, case: Case) -> Outcome:
     ]
     if finishing is not None:
         evidence.append(finishing[1])
-    if (ends := _ends(case, since / count, run)) is not None:
+    spread_of_one, ends = _ends(case, since / count, run)
+    if finishing is None and spread_of_one < DONE and not run.begins_at and 0 < GROWN * medians[0] < level:
+        return Lacking(
+            f"whether the car finishes, as a column of finishes or of progress: {run.what} stands at {level:.4g} within "
+            f"{spread_of_one:.1%}, which is either one place or the end of the road"
+        )
+    if ends:
         evidence.append(ends)
     if run.begins_at:
         evidence.append(f"the file begins at step {run.begins_at:,.0f}: what came before is not in it")
@@ -208,26 +229,28 @@ def plateau(run: ReturnCurve, case: Case) -> Outcome:
     return Finding(sentence, tuple(evidence), 0.9, data=data)
 
 
-def _ends(case: Case, begin: float, run: ReturnCurve) -> str | None:
-    """Return what the spread of single episodes on the plateau says of where they end."""
+def _ends(case: Case, begin: float, run: ReturnCurve) -> tuple[float, str]:
+    """Return the spread of single episodes on the plateau (shares of the level; inf if unknown), and what it says."""
     history: History | None = case.history
     values, what = run.values[int(begin * len(run.values)) :], run.what
     if history is not None and run.source == history.name:
         column = next((n for n in TRAIN if n in history), None)
         if column is None:
-            return None
+            return math.inf, ""
         what, values = column, part(history[column], begin)
         if "mean" in history.called.get(column, "").lower():
-            return "the file holds means of many episodes, so it does not say whether they end alike or anywhere"
+            return math.inf, "the file holds means of many episodes, so it does not say whether they end alike or anywhere"
     middle_ = middle(values)
     if not abs(middle_) > 0 or len(values) < LEAST:
-        return None
+        return math.inf, ""
     spread = 1.4826 * middle(np.abs(values - middle_)) / abs(middle_)
     if spread < TIGHT:
-        return f"single episodes ({what}) lie within {spread:.0%} of each other: they end alike, as at one place"
-    if spread > WIDE:
-        return f"single episodes ({what}) are spread by {spread:.0%} of the level: they end in many places"
-    return f"single episodes ({what}) are spread by {spread:.0%} of the level: they end in a few places, or by chance near one"
+        says = "they end alike, as at one place"
+    elif spread > WIDE:
+        says = "they end in many places"
+    else:
+        says = "they end in a few places, or by chance near one"
+    return spread, f"single episodes ({what}) are spread by {spread:.0%} of the level: {says}"
 
 
 def _rises(values: Array, held: int) -> bool:
@@ -255,7 +278,7 @@ def _stands(values: Array, since: int, held: int, rise: float) -> bool:
     Without the second, a short or noisy history that rises evenly would seem to stand at its end.
     """
     slope, error = _slope(values[since::held])
-    if slope > 1.64 * error and slope > 0.03 * abs(rise):
+    if slope > 1.64 * error and slope > max(0.03 * abs(rise), NOTHING * abs(middle(values))):
         return False
     return since == 0 or slope + 1.64 * error < rise * (len(values) - since) / since / 3
 

@@ -99,7 +99,7 @@ def _against(gamma: float, n: int, fit: TargetFit, told: str, evidence: tuple[st
         return Finding(sentence, evidence, 0.95)
     if n > 1 and single and abs(fit.discount - gamma) <= room:
         sentence = f"N_STEPS {n} is not in force in this run: its targets are of {told}."
-        change = "Use the version of the trainer that reads N_STEPS, or do not count on it: rewards reach back one step an update."
+        change = "Do not count on it: a reward reaches back one step an update. Use a version of the trainer that reads N_STEPS."
         return Finding(sentence, evidence, 0.85, change=change, level="warning")
     sentence = f"The targets are not those of the set gamma and number of steps: they are of {told}."
     return Finding(sentence, evidence, 0.7, level="warning")
