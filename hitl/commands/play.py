@@ -7,8 +7,10 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.errors import shown
 from hitl.arguments import SEED_MOST, Parser, add_env, amount, whole
 from hitl.home import add_home, has_settings, home_path
 from hitl.pads import PADS
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from hitl.screens.session_screen import SessionScreen
     from hitl.session.setup import SessionSetup
     from hitl.settings import Settings
+    from hitl.task.driving_task import TaskSettings
     from takeover_ui.window.window import Window
 
 
@@ -36,6 +39,9 @@ def command_line() -> Parser:
     parser.add_argument("--pad-name", default="", metavar="TEXT", help="part of the pad's name, when there are several")
     parser.add_argument(
         "--gating", choices=("touch", "hold", "toggle"), help="how the wheel is taken (default: as set)"
+    )
+    parser.add_argument(
+        "--tmrl-config", type=Path, metavar="FILE", help="drive under the reward and at the rate of an existing tmrl config.json"
     )
     parser.add_argument("--episodes", type=whole(1), default=None, metavar="N", help="stop after N episodes")
     parser.add_argument("--lap", action="store_true", help="drive whole laps yourself: demonstrations")
@@ -118,6 +124,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             SessionSetup(
                 home,
                 SessionOptions(
+                    task=_task(home, args, play.env),
                     env=play.env,
                     track=play.track,
                     real_time=not fast,
@@ -218,6 +225,38 @@ def _settings(home: Home, args: argparse.Namespace) -> Settings:
     }
     pad = () if args.pad in ("none", "scripted") else ("pad",)
     return load(home, *over, *pad, over=over)
+
+
+def _task(home: Home, args: argparse.Namespace, env: str) -> TaskSettings | None:
+    """Return the task of a session under a tmrl ``config.json``, and tell what is taken over; None without one.
+
+    What settings.toml sets of the reward goes before the file.
+    """
+    if args.tmrl_config is None:
+        return None
+    from dataclasses import replace
+
+    from hitl.settings import load, settings_path
+    from trainer.tmrl.config import settings_of
+    from trainer.tmrl.reader import TmrlConfig
+    from trainer.tmrl.session import session_of
+
+    config = TmrlConfig.read(args.tmrl_config)
+    _, uses = settings_of(config)
+    if env not in ("box2d", "trackmania"):
+        print(f"{config.name}: its reward and rate are not carried over to --env {env}, which has its own.", flush=True)
+        return None
+    found = session_of(config)
+    own = load(home, "reward").reward
+    settings = load(home, "observation", "reward", over={"reward": {**found.reward, **own}})
+    taken = ", ".join(sorted({u.key for u in uses if u.status == "session"})) or "nothing"
+    left = ", ".join(sorted({u.key for u in uses if u.status == "not carried over"}))
+    print(f"Taken over from {config.name}: {taken}.", flush=True)
+    if left:
+        print(f"Not carried over: {left} (`hitl config show {shown(config.name)}` says why).", flush=True)
+    if own:
+        print(f"{settings_path(home).name} goes before it: {', '.join(own)}.", flush=True)
+    return replace(settings.task, hz=found.hz or settings.task.hz)
 
 
 def _greedy_every(settings: Settings) -> int:

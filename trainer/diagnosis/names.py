@@ -25,9 +25,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "metrics/return_test", "eval/return deterministic", "eval/mean reward", "evaluation/return", "eval/return",
         "eval/episodic return", "test/return",
     ),
-    "return_train": ("metrics/return_train", "rollout/ep rew mean", "charts/episodic return", "episode/return", "episode/reward"),
+    "return_train": ("metrics/return_train", "rollout/ep_rew_mean", "charts/episodic return", "episode/return", "episode/reward"),
     "episode_length_train": (
-        "metrics/episode_length_train", "rollout/ep len mean", "charts/episodic length", "episode/steps", "episode/transitions",
+        "metrics/episode_length_train", "rollout/ep_len_mean", "charts/episodic length", "episode/steps", "episode/transitions",
         "episode/length",
     ),
     "episode_length_test": (

@@ -102,7 +102,6 @@ NOT_USED = {
     "MAX_FILES_PER_UPDATE": "`hitl import` takes all files at once",
     "RUN_NAME": "a run is a home folder",
     "RESET_TRAINING": "`hitl train --fresh` begins anew",
-    "CUDA_TRAINING": "`hitl train --device cuda`",
     "CUDA_INFERENCE": "the policy acts on the CPU",
     "DCAC": "not an algorithm of this trainer",
     "MAX_EPOCHS": "training ends when it is stopped; utd bounds the updates by what was driven",
@@ -153,4 +152,6 @@ ELSEWHERE = (
     "DEBUG_MODE", "CRC_DEBUG", "CRC_DEBUG_SAMPLES", "PROFILE_TRAINER", "PYTORCH_PROFILER", "WANDB_DEBUG",
 )  # fmt: skip
 TIMEOUT = re.compile(r"^(SOCKET|SELECT|ACK|RECV)_TIMEOUT")
-KNOWN = (*DIRECT, *TOGETHER, *KEPT, *NOT_USED, *PICTURES, *LIVE_SIDE, *ELSEWHERE)
+AT_THE_START = {"CUDA_TRAINING": "--device: cuda for true, cpu for false"}
+"""Keys that are no setting of the learner, but say how it is started."""
+KNOWN = (*DIRECT, *TOGETHER, *AT_THE_START, *KEPT, *NOT_USED, *PICTURES, *LIVE_SIDE, *ELSEWHERE)

@@ -218,7 +218,7 @@ def plateau(run: ReturnCurve, case: Case) -> Outcome:
     spread_of_one, ends = _ends(case, since / count, run)
     if finishing is None and spread_of_one < DONE and not run.begins_at and 0 < GROWN * medians[0] < level:
         return Lacking(
-            f"whether the car finishes, as a column of finishes or of progress: {run.what} stands at {level:.4g} within "
+            f"whether the car finishes, as a column of finishes or of progress: {run.what} keeps to {level:.4g} within "
             f"{spread_of_one:.1%}, which is either one place or the end of the road"
         )
     if ends:

@@ -115,7 +115,7 @@ def bent(drives: Drives, case: Case) -> Answer:
     little, much = (float(np.median(np.abs(b[who]) / np.abs(a[who]))) for who in (half, full))
     text = f"of half lock the game applies {little:.0%} (median of {number_of(int(half.sum()), 'step')}), of full lock {much:.0%}"
     if little < DEAF and much > 2 * little and much > 0.5:
-        sentence = "The game distorts the stick: with half of it the car drives straight ahead, so neither of you can steer finely."
+        sentence = "The game distorts the stick: with half of it the car drives straight on. Neither of you can steer finely."
         return Finding(sentence, (text,), 0.9)
     return Sound(text)
 
