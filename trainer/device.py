@@ -77,7 +77,7 @@ def pace(device: str, observations: int, actions: int, config: TrainConfig) -> s
     text = f"This recipe wants {needed:.0f} updates a second at {HZ:.0f} Hz, {where} gives {given:.0f}."
     if given >= needed:
         return text
-    return f"{text} What is owed is made up for while nobody drives, {needed / given:.0f} s for each second of driving."
+    return f"{text} What is owed is made up for when no one drives, {needed / given:.0f} s for each second of driving."
 
 
 @functools.lru_cache(maxsize=8)

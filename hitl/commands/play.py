@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.errors import shown
 from hitl.arguments import SEED_MOST, Parser, add_env, amount, whole
 from hitl.home import add_home, has_settings, home_path
 from hitl.pads import PADS
@@ -253,7 +252,7 @@ def _task(home: Home, args: argparse.Namespace, env: str) -> TaskSettings | None
     left = ", ".join(sorted({u.key for u in uses if u.status == "not carried over"}))
     print(f"Taken over from {config.name}: {taken}.", flush=True)
     if left:
-        print(f"Not carried over: {left} (`hitl config show {shown(config.name)}` says why).", flush=True)
+        print(f"Not carried over: {left} (`hitl config show FILE` says why).", flush=True)
     if own:
         print(f"{settings_path(home).name} goes before it: {', '.join(own)}.", flush=True)
     return replace(settings.task, hz=found.hz or settings.task.hz)

@@ -52,7 +52,7 @@ class Finding:
     @property
     def advice(self) -> str:
         """What to change, for the one who reads it: the user of another trainer has other settings than ours."""
-        return (elsewhere(self.fault) if self.foreign else "") or self.change or FAULTS[self.fault].fix
+        return self.change or (elsewhere(self.fault) if self.foreign else "") or FAULTS[self.fault].fix
 
     @property
     def mathematics(self) -> str:

@@ -46,7 +46,7 @@ class KeyUse:
     key: str
     value: Any
     status: str
-    """``used``, ``changed``, ``session`` (`hitl play --tmrl-config` takes it over), ``not carried over`` (of the live side),
+    """``used``, ``changed``, ``session`` (`hitl play --tmrl-config FILE` takes it over), ``not carried over`` (of the live side),
     ``read, not used``, ``never kept`` or ``unknown``."""
     note: str
 

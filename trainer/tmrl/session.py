@@ -98,9 +98,9 @@ def session_of(config: TmrlConfig) -> SessionSettings:
 def use_of(key: str) -> tuple[bool, str] | None:
     """Return whether a session takes a key of the live side over, and what it becomes or why not; None for other keys."""
     if key in REWARD_KEYS:
-        return True, "`hitl play --tmrl-config` takes it over into [reward]"
+        return True, "`hitl play --tmrl-config FILE` takes it over into [reward]"
     if key in ("RTGYM_CONFIG", "REWARD_CONFIG"):
-        return True, "`hitl play --tmrl-config` takes over what it holds of the reward, and time_step_duration"
+        return True, "`hitl play --tmrl-config FILE` takes over what it holds of the reward, and time_step_duration"
     if key in NOT_CARRIED or key in LIVE_SIDE or key in PICTURES:
         return False, NOT_CARRIED.get(key, "a session has no such setting; tmrl's own environment keeps to it")
     return None
