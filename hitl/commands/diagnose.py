@@ -84,6 +84,11 @@ def show(report: Diagnosis, everything: bool) -> None:
     several = len({f.source for f in report.findings}) > 1
     for number, finding in enumerate(shown, 1):
         _show_finding(out, number, finding, everything, several)
+    from trainer.diagnosis.advice import BRING
+
+    if any(BRING in finding.advice for finding in shown):
+        _line(out, escape(BRING), 0)
+        out.print()
     if report.answer == "sound":
         out.print(marked("[green]Sound: the return rises, or the car finishes.[/]"))
         out.print(marked("[green]Nothing was found that keeps this run from learning.[/]"))
@@ -115,6 +120,7 @@ def _line(out: Console, text: str, indent: int) -> None:
 
 def _show_finding(out: Console, number: int, finding: Finding, everything: bool, several: bool) -> None:
     from hitl.console import marked
+    from trainer.diagnosis.advice import BRING
     from trainer.diagnosis.catalogue import FAULTS
 
     colour, title = COLOURS[finding.rank], FAULTS[finding.fault].title
@@ -130,7 +136,8 @@ def _show_finding(out: Console, number: int, finding: Finding, everything: bool,
     sure = f"{finding.sure:.0%} sure" if everything else ""
     if where or sure:
         _line(out, f"[dim]{', '.join(t for t in (sure, where) if t)}.[/]", 3)
-    _line(out, f"[dim]To change:[/] {escape(finding.advice)}", 3)
+    advice = finding.advice.replace(BRING, "").strip()  # told once, below all findings
+    _line(out, f"[dim]To change:[/] {escape(advice)}", 3)
     if everything and finding.mathematics:
         _line(out, f"[dim]In mathematics:[/] {escape(finding.mathematics)}", 3)
     out.print()
