@@ -38,6 +38,8 @@ NOTHING = 0.05
 """Rise over a stretch, in shares of the level, that is none whatever chance says of it."""
 DONE, GROWN = 0.025, 4.0
 """Spread below which, and growth since the start from which, a level may be that of a car that finishes every time."""
+HIGH, FROM_NOTHING = 6.0, 25.0
+"""Times what an untrained agent earns from which a level is not clearly low; beyond the second, it earned next to nothing."""
 TIGHT, WIDE = 0.15, 0.5
 """Spread of the episodes' returns, in shares of the level: below, they end alike; above, anywhere."""
 
@@ -219,10 +221,12 @@ def plateau(run: ReturnCurve, case: Case) -> Outcome:
     if finishing is not None:
         evidence.append(finishing[1])
     spread_of_one, ends = _ends(case, since / count, run)
-    if finishing is None and spread_of_one < DONE and not run.begins_at and 0 < GROWN * medians[0] < level:
+    untrained = middle(values[: max(run.held, 5, count // 100)])
+    times = level / untrained if untrained > 0 and not run.begins_at else 0.0
+    if finishing is None and (HIGH <= times <= FROM_NOTHING or (spread_of_one < DONE and times >= GROWN)):
         return Lacking(
-            f"whether the car finishes, as a column of finishes or of progress: {run.what} keeps to {level:.4g} within "
-            f"{spread_of_one:.1%}, which is either one place or the end of the road"
+            f"whether the car finishes, as a column of finishes or of progress: {run.what} no longer rises from {level:.4g}, "
+            f"{times:.0f} times what it began with, which is either a ceiling or the end of what there is to learn"
         )
     if ends:
         evidence.append(ends)
