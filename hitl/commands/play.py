@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from hitl.screens.session_screen import SessionScreen
     from hitl.session.setup import SessionSetup
     from hitl.settings import Settings
-    from hitl.task.driving_task import TaskSettings
     from takeover_ui.window.window import Window
 
 
@@ -105,6 +104,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             window = stack.enter_context(open_window(home, settings.overlay, game_view=own_game))
         from hitl.drivers.human import persons_pad
         from hitl.drivers.wheel import open_wheel, ways_out
+        from hitl.games.tmrl.carried import task_of
         from hitl.screens.empty_home import drive_first_laps, start_trainer
         from hitl.screens.session_screen import SessionScreen
         from hitl.screens.telling import sayer, teller
@@ -123,7 +123,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             SessionSetup(
                 home,
                 SessionOptions(
-                    task=_task(home, args, play.env),
+                    task=task_of(args.tmrl_config, home, play.env) if args.tmrl_config is not None else None,
                     env=play.env,
                     track=play.track,
                     real_time=not fast,
@@ -224,38 +224,6 @@ def _settings(home: Home, args: argparse.Namespace) -> Settings:
     }
     pad = () if args.pad in ("none", "scripted") else ("pad",)
     return load(home, *over, *pad, over=over)
-
-
-def _task(home: Home, args: argparse.Namespace, env: str) -> TaskSettings | None:
-    """Return the task of a session under a tmrl ``config.json``, and tell what is taken over; None without one.
-
-    What settings.toml sets of the reward goes before the file.
-    """
-    if args.tmrl_config is None:
-        return None
-    from dataclasses import replace
-
-    from hitl.settings import load, settings_path
-    from trainer.tmrl.config import settings_of
-    from trainer.tmrl.reader import TmrlConfig
-    from trainer.tmrl.session import session_of
-
-    config = TmrlConfig.read(args.tmrl_config)
-    _, uses = settings_of(config)
-    if env not in ("box2d", "trackmania"):
-        print(f"{config.name}: its reward and rate are not carried over to --env {env}, which has its own.", flush=True)
-        return None
-    found = session_of(config)
-    own = load(home, "reward").reward
-    settings = load(home, "observation", "reward", over={"reward": {**found.reward, **own}})
-    taken = ", ".join(sorted({u.key for u in uses if u.status == "session"})) or "nothing"
-    left = ", ".join(sorted({u.key for u in uses if u.status == "not carried over"}))
-    print(f"Taken over from {config.name}: {taken}.", flush=True)
-    if left:
-        print(f"Not carried over: {left} (`hitl config show FILE` says why).", flush=True)
-    if own:
-        print(f"{settings_path(home).name} goes before it: {', '.join(own)}.", flush=True)
-    return replace(settings.task, hz=found.hz or settings.task.hz)
 
 
 def _greedy_every(settings: Settings) -> int:

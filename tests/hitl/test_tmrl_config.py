@@ -10,7 +10,8 @@ import torch
 
 from data.store import Store
 from hitl.cli import main
-from hitl.commands import play, train
+from hitl.commands import train
+from hitl.games.tmrl.carried import task_of
 from hitl.home import Home
 from tests.trainer.tmrl.test_config import RUN_L
 from trainer import device
@@ -45,13 +46,12 @@ def test_a_session_drives_under_its_reward_and_at_its_rate(
 
 def test_what_the_player_has_set_goes_before_the_file(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "settings.toml").write_text("[reward]\nmax_stray = 7.0\n")
-    args = play.command_line().parse_args(["--tmrl-config", str(file)])
-    task = play._task(Home(tmp_path), args, "box2d")
+    task = task_of(file, Home(tmp_path), "box2d")
     assert task is not None
     assert task.reward is not None
     assert (task.reward["max_stray"], task.reward["reward_scale"], task.hz) == (7.0, 2.0, 10)  # type: ignore[index]
     assert "settings.toml goes before it: max_stray" in capsys.readouterr().out
-    assert play._task(Home(tmp_path), args, "tmrl") is None
+    assert task_of(file, Home(tmp_path), "tmrl") is None
     assert "not carried over to --env tmrl" in capsys.readouterr().out
 
 
