@@ -147,3 +147,16 @@ def test_what_ends_in_no_numbers_is_never_called_sound(column, value):
     assert "exploded" in {f.fault for f in found.findings}
     assert "exploded" not in {s.fault for s in found.sound}
     assert not any("nan" in s.text for s in found.sound)
+
+
+def test_training_drives_that_shine_do_not_make_up_for_evaluations_that_fall() -> None:
+    rng = np.random.default_rng(0)
+    up = 20 + 60 * TIME + noise(rng, 5)
+    fallen = held(np.where(TIME < 0.5, 247 * np.minimum(1, 3 * TIME), 247 - 488 * (TIME - 0.5)) + noise(rng, 4))
+    report = diagnose([Case(history=History({"return_train": up, "return_test": fallen}))])
+    assert report.answer == "found"
+    assert {"return-collapsed"} <= {f.fault for f in report.findings}
+    a_little = held(100 + 60 * np.minimum(1, 3 * TIME) - 14 * (TIME > 0.7) + noise(rng, 3))
+    report = diagnose([Case(history=History({"return_train": up, "return_test": a_little}))])
+    assert report.answer != "sound"
+    assert "return-collapsed" not in {s.fault for s in report.sound}

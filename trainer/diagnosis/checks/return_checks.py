@@ -32,6 +32,7 @@ FALL = 0.35
 """Share of the rise (or, where a run began at its best, of that level) from which a fall counts as a collapse."""
 DIP = 0.1
 """The same from which it is no longer said that the return holds."""
+FALLING = "a longer history, for whether it goes on falling"
 MASTERED = 0.8
 """Share of the newest drives that finish from which a run has stopped rising because there is nothing left to learn."""
 NOTHING = 0.05
@@ -106,6 +107,8 @@ def goes(case: Case) -> Answer:
         return _no_return(case.history) if case.history is not None else None
     outcomes = [replace(collapsed(c), source=c.source) for c in known if len(c.values) >= LEAST_FALL]
     enough = [c for c in known if c.different >= LEAST]
+    if any(isinstance(o, Lacking) and o.needs.startswith(FALLING) for o in outcomes):  # then another that holds reassures no one
+        outcomes = [o for o in outcomes if not isinstance(o, Sound)]
     best = enough[0] if enough else max(known, key=lambda c: c.different)
     if any(isinstance(o, Finding) for o in outcomes):
         return outcomes
@@ -160,7 +163,7 @@ def collapsed(run: ReturnCurve) -> Outcome:
     if few:
         return Lacking(f"more returns: {run.different:.0f} different values of {run.what} are too few", fault=COLLAPSED)
     if top - last > max(DIP * scale, 5 * error):
-        needs = f"a longer history: {run.what} lies below its best at the end ({last:.4g} after {top:.4g}), and may be falling"
+        needs = f"{FALLING}: {run.what} lies below its best at the end ({last:.4g} after {top:.4g})"
         return Lacking(needs, fault=COLLAPSED)
     return Sound(f"{run.what} keeps what it reached ({last:.4g} at the end)", fault=COLLAPSED)
 
