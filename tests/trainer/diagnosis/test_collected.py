@@ -44,13 +44,15 @@ def test_two_corners_and_the_finish_are_told_apart() -> None:
 
 @pytest.mark.parametrize(("column", "unit"), [("episode/progress_pct", 100.0), ("progress", 1.0), ("run/race progress", 2000.0)])
 def test_the_corner_from_any_history_and_its_name_where_there_is_a_map(column: str, unit: float) -> None:
-    values = unit * np.concatenate((0.2 + 0.004 * NOISE[0][:120], RNG.uniform(0.3, 0.9, 60)))
+    values = unit * RNG.permutation(np.concatenate((0.2 + 0.004 * NOISE[0][:120], RNG.uniform(0.3, 0.9, 60))))
     road = replace(ROAD, corners=(Corner("hairpin", 390.0, 430.0),))
     found = look({column: values, "episode/return": values}, fault="ends-in-one-place", road=road)
     assert isinstance(found, Finding)
     assert "hairpin" in found.sentence
     assert "at 20." in found.sentence
     assert found.data["places"][0]["share"] == pytest.approx(0.67, abs=0.03)
+    learned = unit * np.concatenate((0.2 + 0.004 * NOISE[0][:120], np.full(80, 1.0)))  # where a beginner failed is over
+    assert look({column: learned, "episode/return": learned}, fault="ends-in-one-place", road=road) is None
 
 
 def test_a_collector_that_has_gone_silent() -> None:

@@ -16,6 +16,8 @@ from trainer.diagnosis.stats import Array, middle, part
 WINDOW = 0.02
 """Share of the track within which ends are at one place."""
 START, FINISH = 0.01, 0.98
+STILL = 0.3
+"""Share of the newest episodes that must still end at those places."""
 MOST_PLACES = 3
 LEAST = 40
 """Episodes from which places are told."""
@@ -42,8 +44,7 @@ class EndPlace:
 def end_places(progress: Array) -> list[EndPlace]:
     """Return the places where many episodes end, in their order, of each episode's progress at its end (share of the track)."""
     ordered = np.sort(progress[np.isfinite(progress)])
-    count, free, found = len(ordered), np.ones(len(ordered), bool), []
-    free &= ordered < FINISH
+    count, free, found = len(ordered), ordered < FINISH, []
     for _ in range(MOST_PLACES):
         left = ordered[free]
         if not len(left):
@@ -51,10 +52,9 @@ def end_places(progress: Array) -> list[EndPlace]:
         inside = np.searchsorted(left, left + WINDOW, side="right") - np.arange(len(left))
         first = int(np.argmax(inside))
         ends = left[first : first + inside[first]]
-        middle_ = float(np.median(ends))  # ends that only happen to lie in the window belong to the place if they are near
         low, high = float(ends[0]), float(ends[-1])
         reached = int((ordered >= low).sum())
-        place = EndPlace(middle_, low, high, len(ends), len(ends) / count, len(ends) / max(1, reached))
+        place = EndPlace(float(np.median(ends)), low, high, len(ends), len(ends) / count, len(ends) / max(1, reached))
         if not (place.share >= 0.1 or (place.of_those >= 0.5 and reached >= 20)) or len(ends) < 10:
             break
         found.append(place)
@@ -101,6 +101,10 @@ def places(history: History, case: Case) -> Answer:
     if not any(p.share >= 0.3 or p.of_those >= 0.5 for p in on_the_way):
         finished = float((values >= FINISH).mean())
         return Sound(f"{finished:.0%} of {number_of(len(values), 'episode')} come to the end, the others end here and there")
+    newest = values[-max(LEAST, len(values) // 3) :]
+    still = float(np.mean([any(p.low <= v <= p.high for p in on_the_way) for v in newest]))
+    if still < STILL:  # where a beginner failed is over
+        return Sound(f"of the newest {len(newest):,} episodes {still:.0%} end where many ended before")
     evidence = tuple(
         f"{number_of(p.ends, 'episode')} of {len(values):,} end {_where(p, case.road)} "
         f"({p.share:.0%} of all, {p.of_those:.0%} of those that get that far)"
@@ -113,7 +117,7 @@ def places(history: History, case: Case) -> Answer:
     change = f'Take over there: `hitl play --practice "{corners[0]}"`.' if corners and not case.foreign else ""
     return Finding(
         sentence + ".",
-        (*evidence, f"told by {column}"),
+        (*evidence, f"{still:.0%} of the newest {len(newest):,} episodes still end at these places", f"told by {column}"),
         0.9,
         change=change,
         data={"places": [{"at": round(p.at, 4), "share": round(p.share, 3), "of_those": round(p.of_those, 3)} for p in found]},
