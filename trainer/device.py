@@ -25,6 +25,7 @@ from trainer.replay.replay import Replay
 
 HZ = 20.0  # driven steps a second, for which updates are owed
 ENOUGH = 2.0  # times the updates that are owed: then the processor is fast enough
+MANY = 50.0  # updates a second from which a recipe is worth a measurement and a sentence
 FASTER = 1.25  # times the processor's updates, from which CUDA is worth its memory
 MEASURE_S, MOST = 0.4, 200
 CPU, CUDA = "cpu", "cuda"
@@ -60,6 +61,23 @@ def check_device(asked: str) -> None:
 def updates_needed(config: TrainConfig) -> float:
     """Return how many updates a second of driving asks for."""
     return HZ * config.utd
+
+
+@functools.lru_cache(maxsize=8)
+def pace(device: str, observations: int, actions: int, config: TrainConfig) -> str:
+    """Return a sentence where a recipe asks for more updates than a usual one: what it wants, and what this device gives.
+
+    Measured for less than a second; empty where nothing needs to be said.
+    """
+    needed = updates_needed(config)
+    if needed <= MANY:
+        return ""
+    given = updates_per_second(device, observations, actions, config)
+    where = "one core" if device == CPU else device
+    text = f"This recipe wants {needed:.0f} updates a second at {HZ:.0f} Hz, {where} gives {given:.0f}."
+    if given >= needed:
+        return text
+    return f"{text} What is owed is made up for when no one drives, {needed / given:.0f} s for each second of driving."
 
 
 @functools.lru_cache(maxsize=8)

@@ -127,6 +127,8 @@ def _columns(columns: Mapping[str, Mapping[Any, Any]]) -> Iterator[Row]:
 
 def _of_csv(stream: Iterator[str]) -> Iterator[Row]:
     sample = list(_sample(stream))
+    while sample and sample[0].lstrip().startswith("#{"):  # what Stable-Baselines3's Monitor writes above its table
+        del sample[0]
     delimiter = ""
     if sample and (named := re.fullmatch(r"sep=(.)", sample[0].strip("\r\n"))):  # Excel's own first line
         delimiter = named[1]

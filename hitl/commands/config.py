@@ -13,6 +13,8 @@ from hitl.arguments import Parser, with_verb
 from hitl.home import Home, add_home, home_path
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from trainer.tmrl.config import KeyUse
 
 BY_TRACK = ("progress", "max_stray")
@@ -130,16 +132,53 @@ def _print(rows: list[Shown]) -> None:
         print(f"{row.name:<{width}} = {value}{note}")
 
 
-def show(findings: list[KeyUse]) -> None:
-    """Print a table of what each key of a tmrl configuration does here."""
-    from hitl.console import console, table
+def show(findings: list[KeyUse], brief: bool = False) -> None:
+    """Print what each key of a tmrl configuration does here: what was changed first, keys of one fate together.
 
-    shown = table("key", "value", "what becomes of it", "")
-    styles = {"changed": "yellow", "unknown": "red", "used": "green"}
-    for f in sorted(findings, key=lambda f: (f.section, f.status)):
-        name = f"{f.section}.{f.key}" if f.section else f.key
-        text = str(f.value)
-        shown.add_row(
-            name, text if len(text) <= 28 else text[:27] + "…", f.status, f.note, style=styles.get(f.status, "")
-        )
-    console().print(shown)
+    ``brief``: only that, what is unknown, and how many others there are.
+    """
+    from rich.markup import escape
+
+    from hitl.console import console, marked
+
+    out, others = console(), list[str]()
+    for title, statuses, colour in GROUPS:
+        chosen = [f for f in findings if f.status in statuses]
+        if not chosen:
+            continue
+        if brief and statuses[0] not in ("changed", "unknown"):
+            others.append(f"{len(chosen)} {title[0].lower()}{title[1:]}")
+            continue
+        out.print(marked(f"[bold]{title}[/] [dim]({len(chosen)})[/]"))
+        by_note: dict[str, list[str]] = {}
+        for f in chosen:
+            together = f.status not in ("changed", "unknown")
+            by_note.setdefault(f.note if together else f"{f.key}\n{f.note}", []).append(_named(f))
+        # What needs the most words first: that is what was changed most.
+        for note, keys in sorted(by_note.items(), key=lambda item: -len(item[0])):
+            _wrapped(out, f"[{colour}]{escape(', '.join(keys))}[/]: {escape(note.rpartition(chr(10))[2])}")
+    if others:
+        out.print(f"Of the other keys: {', '.join(others)}. `hitl config show FILE` lists them.", style="dim")
+
+
+GROUPS = (
+    ("Changed: it means another thing here", ("changed",), "yellow"),
+    ("Unknown", ("unknown",), "red"),
+    ("Used", ("used", "session"), "green"),
+    ("Not carried over to a session", ("not carried over",), "cyan"),
+    ("Not used here", ("read, not used", "never kept"), "dim"),
+)
+
+
+def _named(use: KeyUse) -> str:
+    """Return a key with its value, where that is short; those that are only named need none."""
+    text = str(use.value)
+    return f"{use.key} {text}" if use.status in ("used", "changed", "unknown", "session") and len(text) <= 24 else use.key
+
+
+def _wrapped(out: Console, text: str) -> None:
+    from rich.padding import Padding
+
+    from hitl.console import marked
+
+    out.print(Padding(marked(text), (0, 0, 0, 2), expand=False))

@@ -19,21 +19,25 @@ if TYPE_CHECKING:
 
     from trainer.diagnosis.finding import Diagnosis, Finding
 
-SOUND, FOUND, COULD_NOT_LOOK = 0, 1, 2
+STATUS = {"sound": 0, "found": 1, "could not tell": 2}
+"""Exit status of each answer."""
+COULD_NOT_TELL = STATUS["could not tell"]
+MOST_NEEDS = 6
 COLOURS = {"fault": "red", "warning": "yellow", "note": "cyan"}
 
 
 def main(argv: list[str]) -> int:
-    """Diagnose, print, and return 0 (sound), 1 (findings) or 2 (could not look)."""
+    """Diagnose, print, and return 0 (sound), 1 (something was found) or 2 (could not tell)."""
     parser = Parser(
         prog="hitl diagnose",
         word="--wandb",
         description="Look for the known ways in which a run cannot learn or is held back. Give any mix; without anything the "
-        "home folder is looked at. Exit status: 0 sound, 1 something was found, 2 it could not look (at all, or at the return).",
+        "home folder is looked at. Exit status: 0 sound, 1 something was found, 2 it could not tell (it says what it needs).",
     )
     add_home(parser, or_last_demo=True)
     parser.add_argument(
-        "--wandb", type=Path, action="append", default=[], metavar="FILE", help="a WandB history: CSV, JSON or JSON lines"
+        "--wandb", type=Path, action="append", default=[], metavar="FILE",
+        help="a history: WandB's or a chart's export (CSV, JSON), progress.csv, events.jsonl, TensorBoard's event file or folder",
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="an existing config.json")
     parser.add_argument(
@@ -51,21 +55,18 @@ def main(argv: list[str]) -> int:
     root = home_path(args).root if args.home is not None or not foreign else None
     try:
         report = diagnose(cases(root, args.wandb, args.config, args.line, args.player_runs))
-        if not report.findings and not report.sound:
-            lacks = "; ".join(x.needs for x in report.lacking[:3])
-            raise UsageError(f"Nothing could be looked at: {lacks or 'there is no run yet'}. Give it more to look at.")
+        if not report.findings and not report.sound and not report.lacking:
+            raise UsageError("Nothing could be looked at: there is no run yet. Give it more to look at.")
     except HitlError as error:
         if args.json:
             print(json.dumps({"error": str(error)}))
         print(f"hitl: {error}", file=sys.stderr)
-        return COULD_NOT_LOOK
+        return COULD_NOT_TELL
     if args.json:
         print(json.dumps(report.to_dict(), indent=1))
     else:
         show(report, everything=args.all)
-    if report.above_notes:
-        return FOUND
-    return COULD_NOT_LOOK if report.return_needs else SOUND
+    return STATUS[report.answer]
 
 
 def show(report: Diagnosis, everything: bool) -> None:
@@ -80,22 +81,29 @@ def show(report: Diagnosis, everything: bool) -> None:
         out.print(marked(f"[dim]looked at[/] {escape(text)}"))
     out.print()
     shown = report.findings if everything else [f for f in report.findings if f.players or f.rank != "note"]
+    several = len({f.source for f in report.findings}) > 1
     for number, finding in enumerate(shown, 1):
-        _show_finding(out, number, finding, everything)
-    if not report.above_notes and report.return_needs:
-        out.print(marked("[yellow]Nothing wrong was found, but the return is missing, which alone tells whether it learns.[/]"))
-        _line(out, f"It needs {escape(report.return_needs)}.", 3)
-    elif not report.above_notes and not report.return_seen:
-        out.print("Nothing wrong was found in what was given. Whether the run learns is told by its history (--wandb FILE).")
-    elif not report.above_notes:
+        _show_finding(out, number, finding, everything, several)
+    from trainer.diagnosis.advice import BRING
+
+    if any(BRING in finding.advice for finding in shown):
+        _line(out, escape(BRING), 0)
+        out.print()
+    if report.answer == "sound":
+        out.print(marked("[green]Sound: the return rises, or the car finishes.[/]"))
         out.print(marked("[green]Nothing was found that keeps this run from learning.[/]"))
+    elif report.answer == "could not tell":
+        out.print(marked("[yellow]Could not tell: nothing wrong was found, but what decides is missing.[/]"))
     if everything:
-        _show_checks(out, report)
+        _show_sound(out, report)
+    if everything or report.answer == "could not tell":
+        _show_needs(out, report, everything)
+    if everything:
         return
     parts = [
         number_of(len(report.findings) - len(shown), "note") if len(report.findings) > len(shown) else "",
         number_of(len({sound.fault for sound in report.sound}), "check") + " without a finding" if report.sound else "",
-        number_of(len(report.lacking), "check") + " that need data that was not given" if report.lacking else "",
+        number_of(len(report.lacking), "check") + " that need more, and what they need" if report.lacking else "",
         "the figures" if shown else "",
     ]
     if listed := [part for part in parts if part]:
@@ -110,8 +118,9 @@ def _line(out: Console, text: str, indent: int) -> None:
     out.print(Padding(marked(text), (0, 0, 0, indent), expand=False))
 
 
-def _show_finding(out: Console, number: int, finding: Finding, everything: bool) -> None:
+def _show_finding(out: Console, number: int, finding: Finding, everything: bool, several: bool) -> None:
     from hitl.console import marked
+    from trainer.diagnosis.advice import BRING
     from trainer.diagnosis.catalogue import FAULTS
 
     colour, title = COLOURS[finding.rank], FAULTS[finding.fault].title
@@ -123,25 +132,41 @@ def _show_finding(out: Console, number: int, finding: Finding, everything: bool)
             _line(out, f"[dim]·[/] {escape(text)}", 3)
         for text in finding.picture.splitlines():
             out.print(marked(f"   [dim]{escape(text)}[/]"), no_wrap=True, overflow="crop")
-        where = f", seen in {escape(finding.source)}" if finding.source else ""
-        _line(out, f"[dim]{finding.sure:.0%} sure{where}.[/]", 3)
-    _line(out, f"[dim]To change:[/] {escape(finding.advice)}", 3)
+    where = f"seen in {escape(finding.source)}" if finding.source and (everything or several) else ""
+    sure = f"{finding.sure:.0%} sure" if everything else ""
+    if where or sure:
+        _line(out, f"[dim]{', '.join(t for t in (sure, where) if t)}.[/]", 3)
+    advice = finding.advice.replace(BRING, "").strip()  # told once, below all findings
+    _line(out, f"[dim]To change:[/] {escape(advice)}", 3)
+    if everything and finding.mathematics:
+        _line(out, f"[dim]In mathematics:[/] {escape(finding.mathematics)}", 3)
     out.print()
 
 
-def _show_checks(out: Console, report: Diagnosis) -> None:
-    """Print what is sound, and what could not be looked at."""
+def _show_sound(out: Console, report: Diagnosis) -> None:
+    """Print what was looked at and is sound."""
     from hitl.console import marked
 
     if report.sound:
-        out.print(marked("[bold]Sound[/]"))
+        out.print(marked("[bold]No fault found[/]"))
     texts: dict[str, list[str]] = {}
     for sound in report.sound:
         if not any(sound.text in known for known in texts.values()):
             texts.setdefault(sound.fault, []).append(sound.text)
     for fault, told in texts.items():
         _line(out, f"[green]✓[/] [dim]{fault}:[/] {escape('; '.join(told))}", 1)
-    if report.lacking:
-        out.print(marked("[bold]Could not be looked at[/]"))
-    for lacking in report.lacking:
-        _line(out, f"[dim]? {lacking.fault}: needs {escape(lacking.needs)}[/]", 1)
+
+
+def _show_needs(out: Console, report: Diagnosis, everything: bool) -> None:
+    """Print what would tell more, each with what could then be looked for; without ``everything`` the first few."""
+    from hitl.console import marked
+    from trainer.diagnosis.catalogue import FAULTS
+
+    needs = report.needs
+    if needs:
+        out.print(marked("[bold]Give me this and I can tell more[/]"))
+    for text, faults in needs if everything else needs[:MOST_NEEDS]:
+        titles = ", ".join(faults) if everything else "whether " + ", ".join(FAULTS[fault].title for fault in faults)
+        _line(out, f"[cyan]?[/] {escape(text)} [dim]({escape(titles)})[/]", 1)
+    if len(needs) > MOST_NEEDS and not everything:
+        _line(out, f"[dim]and {len(needs) - MOST_NEEDS} more (--all)[/]", 1)

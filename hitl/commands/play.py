@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hitl.arguments import SEED_MOST, Parser, add_agent, add_env, agent_given, amount, whole
@@ -37,6 +38,9 @@ def command_line() -> Parser:
     parser.add_argument("--pad-name", default="", metavar="TEXT", help="part of the pad's name, when there are several")
     parser.add_argument(
         "--gating", choices=("touch", "hold", "toggle"), help="how the wheel is taken (default: as set)"
+    )
+    parser.add_argument(
+        "--tmrl-config", type=Path, metavar="FILE", help="drive under the reward and at the rate of an existing tmrl config.json"
     )
     parser.add_argument("--episodes", type=whole(1), default=None, metavar="N", help="stop after N episodes")
     parser.add_argument("--lap", action="store_true", help="drive whole laps yourself: demonstrations")
@@ -107,6 +111,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         from hitl.agents.beside import beside_policy
         from hitl.drivers.human import persons_pad
         from hitl.drivers.wheel import open_wheel, ways_out
+        from hitl.games.tmrl.carried import task_of
         from hitl.screens.empty_home import drive_first_laps, start_trainer
         from hitl.screens.session_screen import SessionScreen
         from hitl.screens.telling import sayer, teller
@@ -130,6 +135,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             SessionSetup(
                 home,
                 SessionOptions(
+                    task=task_of(args.tmrl_config, home, play.env) if args.tmrl_config is not None else None,
                     env=play.env,
                     track=play.track,
                     real_time=not fast,

@@ -50,7 +50,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--init", metavar="FILE", help="begin from a checkpoint file; 'best' goes back to the best one")
     parser.add_argument("--fresh", action="store_true", help="begin anew whatever checkpoints there are")
     parser.add_argument("--seed", type=whole(0, SEED_MOST), help="of all that is random (default: 0)")
-    parser.add_argument("--device", default="auto", help="auto (default: cuda only where the CPU is too slow), cpu or cuda")
+    parser.add_argument(
+        "--device", default="auto", help="auto (default: cuda where the CPU is too slow or CUDA_TRAINING is true), cpu or cuda"
+    )
     parser.add_argument(
         "--log",
         action="append",
@@ -158,22 +160,27 @@ def _wish(home: Home, args: argparse.Namespace) -> Wish:
     from trainer.config import seconds_of
     from trainer.daemon.wish import Wish, read_pairs
 
-    if args.device not in ("auto", "cpu"):
-        from trainer.device import check_device
 
-        check_device(args.device)
-
+    device = args.device
     options = {name: value for name in ("preset", "seed") if (value := getattr(args, name)) is not None}
     asked = read_pairs(args.set) | options
     settings = load(home, "train", over={"train": asked})
     base = None
     if args.tmrl_config is not None:
         from hitl.commands.config import show
-        from trainer.tmrl.config import read
+        from trainer.tmrl.config import device_of, settings_of
+        from trainer.tmrl.reader import TmrlConfig
 
-        base, findings = read(args.tmrl_config)
+        config = TmrlConfig.read(args.tmrl_config)
+        base, findings = settings_of(config)
         if not (args.quiet or args.background):
-            show(findings)
+            show(findings, brief=True)
+        if device == "auto" and (device := device_of(config)) == "cuda":
+            device = _cuda_if_there()
+    if device not in ("auto", "cpu"):
+        from trainer.device import check_device
+
+        check_device(device)
     for note in settings.notes:
         print(note, file=sys.stderr, flush=True)
     insisted = {name for name in asked if settings.origin.get(f"train.{name}") == COMMAND_LINE}
@@ -181,8 +188,21 @@ def _wish(home: Home, args: argparse.Namespace) -> Wish:
     # What the command line says of a time goes before steps that are set in the home.
     train = {k: v for k, v in settings.train.items() if k in asked or not asked.keys() & seconds_of(k)}
     return Wish.of(
-        train, base, insisted=frozenset(insisted), init=init, fresh=args.fresh, device=args.device
+        train, base, insisted=frozenset(insisted), init=init, fresh=args.fresh, device=device
     )
+
+
+def _cuda_if_there() -> str:
+    """Return ``cuda`` where this machine has it; otherwise say that a configuration asks for it in vain, and return ``cpu``."""
+    from data.errors import UsageError
+    from trainer.device import check_device
+
+    try:
+        check_device("cuda")
+    except UsageError as error:
+        print(f"CUDA_TRAINING is true, but this machine learns on its CPU. {error}", file=sys.stderr, flush=True)
+        return "cpu"
+    return "cuda"
 
 
 def _status(home: Home) -> int:

@@ -26,6 +26,8 @@ def facts_of(beat: Heartbeat) -> list[tuple[str, str]]:
     age = beat.checkpoint_age_s
     named = beat.checkpoint.removesuffix(".safetensors") or "none yet"
     rate = f"{beat.updates_per_second:.0f} a second" + (f", {beat.utd:.2f} for each step" if beat.utd else "")
+    if beat.utd_wanted:
+        rate += f"; the recipe wants {beat.hz * beat.utd_wanted:.0f} a second while you drive"
     return [
         ("state", beat.doing),
         ("learned", progress(beat)[1]),

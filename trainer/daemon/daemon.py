@@ -36,7 +36,7 @@ from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import LearnerStart, begin
 from trainer.daemon.training import Training
 from trainer.daemon.wish import Wish
-from trainer.device import choose
+from trainer.device import choose, pace
 from trainer.learner.make import make_learner
 from trainer.replay.pixels import with_image
 from trainer.replay.replay import around_demos
@@ -119,8 +119,11 @@ class Daemon:
             if not intake.catch_up(self._asked_to_stop):
                 return False
             self.training = Training(self.root, start, intake, self._rows, self._report, self._trials)
-            if why := choose(self.wish.device, *map(len, intake.names), start.config).why:
-                self._report.say(why)
+            sizes = [len(names) for names in intake.names]
+            device = choose(self.wish.device, *sizes, start.config)
+            for sentence in (device.why, pace(device.name, *sizes, start.config)):
+                if sentence:
+                    self._report.say(sentence)
             if start.path is not None:
                 self._report.say(f"Goes on from {start.path.name} ({number_of(start.learner.updates, 'update')}).")
             return self.training.run(self._asked_to_stop)

@@ -46,6 +46,8 @@ class Heartbeat:
     """Steps in a second of the newest drive."""
     utd: float = 0.0
     """Updates for each online step since the start."""
+    utd_wanted: float = 0.0
+    """Updates for each online step that the recipe asks for."""
     updates_per_second: float = 0.0
     checkpoint: str = ""
     checkpoint_at: float = 0.0

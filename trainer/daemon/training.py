@@ -221,6 +221,7 @@ class Training:
         new = budget.online - self._online_at_start
         on_drives = self.learner.updates - max(self._updates_at_start, self.learner.clones_until)
         beat.utd = max(0, on_drives) / new if new > 0 else 0.0
+        beat.utd_wanted = self.config.utd
         beat.demo_rows, beat.takeover_seconds = self.replay.demo_rows, self.replay.demo_seconds()
         beat.bc_weight, beat.below_best = self.config.bc_weight, self.watch.below
         if now - self._rate[0] >= 1.0:

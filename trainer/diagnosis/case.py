@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import wraps
@@ -31,6 +32,21 @@ class Case:
     looked_at: list[str] = field(default_factory=list)
     """What was given, one sentence each."""
 
+    @property
+    def foreign(self) -> bool:
+        """Whether another program's run is looked at, and so a reader who cannot change our settings to help it."""
+        if self.history is not None:
+            return not self.history.ours
+        return self.probe is None and (self.drives is None or self.drives.name != "store")
+
+    def in_its_words(self, text: str) -> str:
+        """Return a text with the history's columns under the names that the file has for them."""
+        called = self.history.called if self.history is not None else {}
+        if not called or not any(ours in text for ours in called):
+            return text
+        names = "|".join(map(re.escape, sorted(called, key=len, reverse=True)))
+        return re.sub(rf"(?<![\w/])({names})(?![\w/])", lambda m: called[m[1]], text)
+
 
 class _Named(Protocol):
     @property
@@ -45,17 +61,39 @@ Look = Callable[[Subject, Case], Answer]
 Check = Callable[[Case], list[Outcome]]
 
 
-def _signed(answer: Answer, fault: str, source: str) -> list[Outcome]:
-    """Return the outcomes of an answer; each says which fault it is about and what it was found in."""
+_NO_NUMBER = re.compile(r"(?<![\w/])[+-]?(nan|inf)(?![\w/])")
+
+
+def _signed(answer: Answer, fault: str, source: str, case: Case) -> list[Outcome]:
+    """Return the outcomes of an answer; each says which fault it is about and what it was found in.
+
+    Columns are named as the file names them, and what rests on figures that are no numbers is not sound.
+    """
     outcomes = [answer] if isinstance(answer, Finding | Sound | Lacking) else answer or ()
-    return [replace(o, fault=o.fault or fault, source=o.source or source) for o in outcomes]
+    found: list[Outcome] = []
+    for o in outcomes:
+        fault_, source_ = o.fault or fault, o.source or source
+        if isinstance(o, Finding):
+            evidence = tuple(map(case.in_its_words, o.evidence))
+            sentence = case.in_its_words(o.sentence)
+            found.append(
+                replace(o, fault=fault_, source=source_, sentence=sentence, evidence=evidence, foreign=case.foreign)
+            )
+        elif isinstance(o, Sound) and _NO_NUMBER.search(o.text):
+            needs = f"rows with numbers in all of its columns ({case.in_its_words(o.text)})"
+            found.append(Lacking(needs, fault=fault_, source=source_))
+        elif isinstance(o, Sound):
+            found.append(replace(o, fault=fault_, source=source_, text=case.in_its_words(o.text)))
+        else:
+            found.append(replace(o, fault=fault_, source=source_))
+    return found
 
 
 def case_check(fault: str) -> Callable[[Callable[[Case], Answer]], Check]:
     """Make a check of a function of the whole case. Its outcomes are about ``fault`` unless they name another."""
 
     def decorate(look: Callable[[Case], Answer]) -> Check:
-        return wraps(look)(lambda case: _signed(look(case), fault, ""))
+        return wraps(look)(lambda case: _signed(look(case), fault, "", case))
 
     return decorate
 
@@ -68,7 +106,7 @@ def _check_of(part: Callable[[Case], Subject | None]) -> Callable[[str], Callabl
             @wraps(look)
             def check(case: Case) -> list[Outcome]:
                 subject = part(case)
-                return [] if subject is None else _signed(look(subject, case), fault, subject.name)
+                return [] if subject is None else _signed(look(subject, case), fault, subject.name, case)
 
             return check
 

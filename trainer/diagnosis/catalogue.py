@@ -189,6 +189,48 @@ FAULTS: dict[str, Fault] = {
         "drawing a batch takes longer the fuller the memory is", "warning", 26,
         "Draw by index instead of scanning the memory.",
     ),
+    # What is collected
+    "ends-in-one-place": Fault(
+        "episodes end at one or two places", "warning", 53,
+        "Take over there, a second or two before it: that is what takeovers are for (`hitl play`).", player=True,
+    ),
+    "collector-silent": Fault(
+        "nothing new is driven", "warning", 51,
+        "Look at the worker: has it stopped, has the game hung, has the connection broken? Then let it drive on.",
+    ),
+    "replay-narrowed": Fault(
+        "the memory has lost its oldest, most varied steps", "warning", 49,
+        "Enlarge the memory, or keep a part of the oldest steps; go back to the weights from before it was full.",
+    ),
+    "learning-starved": Fault(
+        "the trainer waits for new data", "warning", 41,
+        "Drive more, with more workers, or allow more updates for each step.",
+    ),
+    "batch-unlike-drives": Fault(
+        "what is learned from is paid otherwise than what is driven", "warning", 33,
+        "Look at what the memory holds: demos alone, steps under another reward, or steps of long ago.",
+    ),
+    # What others found by hand
+    "stick-bent": Fault(
+        "the game distorts the stick", "warning", 57,
+        "In the game's settings of the controls, set the pad's analog sensitivity to 1 and its dead zone to 0.",
+    ),
+    "layouts-mixed": Fault(
+        "recordings of several layouts lie in one home", "warning", 65,
+        "Do what is said of each of them above; `hitl store check` says it, too.",
+    ),
+    "exploration-short": Fault(
+        "the agent tries things out for much shorter than a human holds them", "warning", 37,
+        "Clone laps or takeovers first, or explore with noise that stays for as long as a human holds a control.",
+    ),
+    "time-unpaid": Fault(
+        "the reward does not see time", "note", 13,
+        "Compare checkpoints by lap time, not by return; or add a small cost of each step (constant_penalty).",
+    ),
+    "penalty-cooldown": Fault(
+        "a penalty is not paid again for a while", "warning", 17,
+        "Set the cooldown to 0, or charge for each step of contact.",
+    ),
     "return-held": Fault(
         "the logged return is the last episode's, held", "note", 20,
         "Average returns over episodes, and do not pick a best by single ones.",

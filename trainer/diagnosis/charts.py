@@ -6,13 +6,6 @@ from collections.abc import Mapping
 
 from trainer.diagnosis.stats import Array
 
-AXES = {
-    "step": "_step",
-    "wall time": "_timestamp",
-    "relative time (process)": "_runtime",
-    "relative time (wall)": "_runtime",
-}
-"""What the page calls its horizontal axes, and what a history calls them."""
 _PART, _EDGES = " - ", ("__MIN", "__MAX")
 
 
@@ -29,5 +22,5 @@ def runs_of(columns: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
     for name in curves:
         if not name.endswith(_EDGES):
             run, _, metric = name.rpartition(_PART)
-            found.setdefault(run, {AXES.get(axis.lower(), axis): columns[axis] for axis in axes})[metric] = columns[name]
+            found.setdefault(run, {axis: columns[axis] for axis in axes})[metric] = columns[name]
     return found

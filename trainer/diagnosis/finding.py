@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from trainer.diagnosis.advice import MATHEMATICS, elsewhere
 from trainer.diagnosis.catalogue import FAULTS
 
 
@@ -30,6 +31,8 @@ class Finding:
     """Numbers for programs."""
     source: str = field(default="", kw_only=True)
     """What it was found in."""
+    foreign: bool = field(default=False, kw_only=True)
+    """Whether that is another program's run: its user cannot set what ours has settings for."""
 
     @property
     def weight(self) -> float:
@@ -44,12 +47,17 @@ class Finding:
     @property
     def players(self) -> bool:
         """Whether it is about the player's own driving, or fixed by driving."""
-        return FAULTS[self.fault].player
+        return FAULTS[self.fault].player and not self.foreign
 
     @property
     def advice(self) -> str:
-        """What to change."""
-        return self.change or FAULTS[self.fault].fix
+        """What to change, for the one who reads it: the user of another trainer has other settings than ours."""
+        return self.change or (elsewhere(self.fault) if self.foreign else "") or FAULTS[self.fault].fix
+
+    @property
+    def mathematics(self) -> str:
+        """The same for whoever programs a trainer; empty where there is nothing to compute."""
+        return MATHEMATICS.get(self.fault, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,11 @@ class Lacking:
 
 
 Outcome = Finding | Sound | Lacking
+FOUND, UNCLEAR, SOUND = "found", "could not tell", "sound"
+"""The three answers of a diagnosis."""
+NO_RUN = "a history of the run (--wandb FILE) or its home folder (--home DIR), with its returns"
+DECIDE = ("return-collapsed", "return-plateau")
+"""What must have been looked at, and be sound, before a run is called so: only the return shows that a run learns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +95,8 @@ class Diagnosis:
     lacking: tuple[Lacking, ...]
     looked_at: tuple[str, ...] = ()
     """What was given, one sentence each."""
+    undecided: tuple[Lacking, ...] = ()
+    """What is missing to tell whether each given run learns."""
 
     @classmethod
     def of(cls, outcomes: list[Outcome], looked_at: list[str] | None = None) -> Diagnosis:
@@ -97,33 +112,51 @@ class Diagnosis:
         sound = {o.fault + o.source: o for o in outcomes if isinstance(o, Sound) and o.fault not in best}
         answered = set(best) | {o.fault for o in sound.values()}
         lacking = {o.fault: o for o in outcomes if isinstance(o, Lacking) and o.fault not in answered}
-        return cls(tuple(findings), tuple(sound.values()), tuple(lacking.values()), tuple(looked_at or ()))
+        told = {(o.fault, o.source) for o in outcomes if not isinstance(o, Lacking)}
+        undecided = {
+            (o.fault, o.source): o
+            for o in outcomes
+            if isinstance(o, Lacking) and o.fault in DECIDE and (o.fault, o.source) not in told
+        }
+        return cls(
+            tuple(findings), tuple(sound.values()), tuple(lacking.values()), tuple(looked_at or ()), tuple(undecided.values())
+        )
+
+    @property
+    def answer(self) -> str:
+        """``found``, ``could not tell`` or ``sound``: the last only where every run's return was looked at and is sound."""
+        if self.above_notes:
+            return FOUND
+        seen = {s.fault for s in self.sound}
+        return SOUND if not self.undecided and seen.issuperset(DECIDE) else UNCLEAR
+
+    @property
+    def needs(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """What would tell more, each with the faults that could then be looked for; what decides comes first."""
+        found: dict[str, dict[str, None]] = {}
+        for o in (*self.undecided, *self.lacking):
+            found.setdefault(o.needs, {})[o.fault] = None
+        if self.answer == UNCLEAR and not self.undecided:
+            found = {NO_RUN: dict.fromkeys(DECIDE), **found}
+        return tuple((needs, tuple(faults)) for needs, faults in found.items())
 
     @property
     def above_notes(self) -> tuple[Finding, ...]:
         """The findings that are more than notes."""
         return tuple(f for f in self.findings if f.rank != "note")
 
-    @property
-    def return_seen(self) -> bool:
-        """Whether the return itself, which alone tells that a run learns, could be looked at."""
-        names = {f.fault for f in self.findings} | {s.fault for s in self.sound}
-        return not names.isdisjoint(("return-plateau", "return-collapsed"))
-
-    @property
-    def return_needs(self) -> str:
-        """What a run that was given would need for that; empty when it was looked at, or when no run was given."""
-        return next((o.needs for o in self.lacking if o.fault == "return-plateau"), "")
-
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {
+            "answer": self.answer,
             "looked_at": list(self.looked_at),
             "findings": [
                 asdict(f)
-                | {"level": f.rank, "weight": round(f.weight, 1), "change": f.advice, "sure": round(f.sure, 2)}
+                | {"level": f.rank, "weight": round(f.weight, 1), "change": f.advice, "mathematics": f.mathematics}
+                | {"sure": round(f.sure, 2)}
                 for f in self.findings
             ],
             "sound": [asdict(s) for s in self.sound],
             "lacking": [asdict(s) for s in self.lacking],
+            "needs": [{"needs": needs, "for": list(faults)} for needs, faults in self.needs],
         }

@@ -1,33 +1,30 @@
-"""A run's metrics over time: a WandB history as people export it (``data.files.tables``), or the metrics of our own store."""
+"""A run's metrics over time: a history as people have it (a table of ``data.files.tables``, TensorBoard's event files), or the
+metrics of our own store. Columns have our names, whatever they were called (``trainer.diagnosis.names``)."""
 
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from data.errors import InputFileError, shown
+from data.files.event_files import event_files, event_rows, is_event_file
 from data.files.tables import rows_of
 from data.reading.schema_check import readable_rows
 from trainer.diagnosis.charts import runs_of
+from trainer.diagnosis.names import renamed
 from trainer.diagnosis.stats import Array
 
 if TYPE_CHECKING:
     from data.store import Store
 
-WORKER = {
-    "run/Run reward": "worker/return",
-    "run/Steps": "worker/steps",
-    "run/Run time": "worker/seconds",
-    "run/best race progress": "worker/best_progress",
-}
-"""Columns of a worker's history (one row per episode), and what they are called here."""
 _MAX_ROWS, _MAX_COLUMNS, _MAX_CELLS = 5_000_000, 10_000, 20_000_000  # far beyond any run; a wrong file should not fill the memory
 
 
@@ -41,6 +38,25 @@ class History:
     """Whether our trainer wrote it (its ``debug/q1`` is Q of executed actions by construction, and tested to be)."""
     run: str = ""
     """The run whose chart it is; empty for a whole history."""
+    called: dict[str, str] = field(default_factory=dict)
+    """What the file calls the columns that have another name there."""
+
+    def __post_init__(self) -> None:
+        if not self.ours:
+            self.columns, called = renamed(self.columns)
+            self.called = {**self.called, **called}
+
+    @property
+    def begins_at(self) -> float:
+        """The first row's step (or count of updates) where the file lacks what came before, as after a resume; 0 for none."""
+        for name in ("_step", "updates"):
+            if name in self:
+                steps = self.columns[name][np.isfinite(self.columns[name])]
+                usual = float(np.median(np.diff(steps))) if len(steps) > 2 else math.inf
+                if steps[0] > max(10 * usual, 0.05 * steps[-1]):
+                    return float(steps[0])
+                return 0.0
+        return 0.0
 
     def __len__(self) -> int:
         return max((len(c) for c in self.columns.values()), default=0)
@@ -65,7 +81,7 @@ class History:
 
 def _number(value: Any) -> float:
     try:
-        number = math.nan if isinstance(value, bool) else float(value)
+        number = float(value)
     except (TypeError, ValueError, OverflowError):
         return math.nan
     return number if math.isfinite(number) else math.nan
@@ -73,31 +89,56 @@ def _number(value: Any) -> float:
 
 def from_rows(rows: Iterable[Mapping[str, Any]], name: str = "history", ours: bool = False) -> History:
     """Return a history of rows, which need not have the same columns; a value that is not a number becomes NaN."""
+    return History(_columns(rows, name), name, ours)
+
+
+def _columns(rows: Iterable[Mapping[str, Any]], name: str) -> dict[str, Array]:
+    """Return the columns that hold numbers, under the names that the rows give them."""
     table: dict[str, array[float]] = {}
     missing, count = array("d", [math.nan]), 0
     for row in rows:
         for key, value in row.items():
             if not isinstance(key, str):
                 continue
-            column = table.setdefault(WORKER.get(key, key), array("d"))
+            column = table.setdefault(key, array("d"))
             if len(table) > _MAX_COLUMNS or len(table) * (count + 1) > _MAX_CELLS:  # a new one is filled up from the first row on
                 raise InputFileError(
                     f"The history {shown(name)} has {len(table):,} columns and at least {count + 1:,} rows: export fewer of them."
                 )
-            if len(column) <= count:  # not if the same column stood in the row under its other name
-                column.extend(missing * (count - len(column)))
-                column.append(_number(value))
+            column.extend(missing * (count - len(column)))
+            column.append(_number(value))
         count += 1
         if count > _MAX_ROWS:
             raise InputFileError(f"The history {shown(name)} has more than {_MAX_ROWS:,} rows: export fewer of them.")
     columns = {k: np.array(v + missing * (count - len(v)), dtype=float) for k, v in table.items()}
-    return History({k: v for k, v in columns.items() if np.isfinite(v).any()}, name, ours)
+    return {k: v for k, v in columns.items() if np.isfinite(v).any()}
+
+
+EVENTS = {"train/episode": "episode", "train/update": "learner", "eval/episode": "eval", "evaluation/episode": "eval"}
+"""Events of TrackmaniaRL's ``events.jsonl``, and the group in which it shows their figures on W&B."""
+
+
+def _of_event(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a row of an ``events.jsonl`` as columns; any other row as it is."""
+    event = row.get("event", row.get("name", row.get("type")))
+    if not isinstance(event, str):
+        return row
+    flat: dict[str, Any] = {}
+    for key, value in row.items():
+        inner = isinstance(value, Mapping)
+        flat |= value if inner and key in ("metrics", "values", "data", "payload", "fields") else {key: value}
+    if (group := EVENTS.get(event)) is None:
+        return flat
+    return {k if k.startswith(("_", f"{group}/")) or k in ("step", "event") else f"{group}/{k}": v for k, v in flat.items()}
 
 
 def read_histories(path: Path) -> list[History]:
-    """Read a table of metrics: one history, or one for each run of a chart's export. Raises InputFileError."""
+    """Read what a run wrote down: one history, or one for each run of a chart's export.
+
+    ``path``: a table, an event file of TensorBoard, or a folder with such files. Raises InputFileError.
+    """
     try:
-        history = from_rows(rows_of(path), path.name)
+        columns = _columns(map(_of_event, _rows(path)), path.name)
     except OSError as error:
         raise InputFileError(f"The history {path.name} cannot be read ({error.strerror}): check the path.") from error
     except (ValueError, csv.Error, RecursionError) as error:
@@ -105,13 +146,25 @@ def read_histories(path: Path) -> list[History]:
             f"The history {path.name} cannot be read as a table, CSV or JSON: {shown(error, 300)}. Export the run's history "
             "from WandB again."
         ) from error
-    if not history.columns:
+    if not columns:
         raise InputFileError(f"The history {path.name} holds no numbers: export it again with its columns.")
-    charts = [
-        History({WORKER.get(k, k): v for k, v in columns.items()}, f"{path.name}, {run}", run=run)
-        for run, columns in runs_of(history.columns).items()
-    ]
-    return [_in_order(h) for h in charts or [history]]
+    charts = [History(part, f"{path.name}, {run}", run=run) for run, part in runs_of(columns).items()]
+    return [_in_order(h) for h in charts or [History(columns, path.name)]]
+
+
+def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    if not path.is_dir():
+        return event_rows(path) if is_event_file(path) else rows_of(path)
+    if files := event_files(path):
+        return itertools.chain.from_iterable(map(event_rows, files))
+    tables = [path / name for name in ("events.jsonl", "progress.csv", "monitor.csv") if (path / name).is_file()]
+    tables += sorted(path.glob("*.monitor.csv"))
+    if not tables:
+        raise InputFileError(
+            f"The folder {path.name} holds no history: give the file itself, or the folder of an event file, events.jsonl or "
+            "progress.csv."
+        )
+    return rows_of(tables[0])
 
 
 def _in_order(history: History) -> History:

@@ -13,7 +13,7 @@ from trainer.config import Times, TrainConfig
 from trainer.diagnosis import probe
 from trainer.diagnosis.case import Case, Check
 from trainer.diagnosis.catalogue import FAULTS
-from trainer.diagnosis.checks import batch_checks, critic_checks, policy_checks, probe_checks
+from trainer.diagnosis.checks import batch_checks, critic_checks, policy_checks, probe_checks, target_checks
 from trainer.diagnosis.finding import Finding, Outcome
 from trainer.diagnosis.history import from_rows
 from trainer.diagnosis.recipe import from_settings
@@ -36,8 +36,8 @@ AGAIN_S = 600.0
 CHECKS: tuple[Check, ...] = (
     critic_checks.ignores_actions,
     critic_checks.identical_twins,
-    critic_checks.discount_power,
-    critic_checks.at_clip,
+    target_checks.discount_power,
+    target_checks.at_clip,
     critic_checks.exploded,
     policy_checks.uniform_policy,
     policy_checks.temperature,

@@ -12,7 +12,9 @@ from data.errors import UsageError, shown
 from data.reward import RewardSettings
 from trainer.config import TrainConfig
 from trainer.tmrl.config import unknown
+from trainer.tmrl.keys import KNOWN
 from trainer.tmrl.reader import ALG, ENV, MODEL, REWARD, TmrlConfig
+from trainer.tmrl.session import rate_of, reward_of
 from trainer.tmrl.values import plain
 
 
@@ -40,6 +42,14 @@ class Recipe:
     """Line points from one look-ahead point to the next."""
     lookahead_m: float | None = None
     """Where it is given in metres."""
+    lookahead_pct: float | None = None
+    lookahead_spacing_m: float | None = None
+    """Where it is given as a percentage of the track, with a point every so many metres."""
+    reward_unknown: tuple[str, ...] = ()
+    """Terms of the reward that are set and not known: what a step pays cannot be reckoned then."""
+    crash_penalty: float = 0.0
+    crash_cooldown: int = 0
+    """Steps after a crash in which another one costs nothing."""
     reward: RewardSettings | None = None
     ignored: tuple[str, ...] = ()
     """Sentences about settings that contradict each other or are read by nothing."""
@@ -59,8 +69,7 @@ def read_recipe(path: Path) -> Recipe:
 
 def from_tmrl(config: TmrlConfig) -> Recipe:
     """Take what matters from a tmrl configuration, whichever layout it has."""
-    number, rtgym = config.number, config.get("RTGYM_CONFIG", *ENV)
-    step = config.usable("time_step_duration", rtgym.get("time_step_duration")) if isinstance(rtgym, dict) else None
+    number = config.number
     points = number("NUMBER_OF_POINTS", *ALG, *ENV)
     stride = number("POINTS_DISTANCE", *ALG, *ENV, default=0.0)
     recipe = Recipe(
@@ -75,10 +84,15 @@ def from_tmrl(config: TmrlConfig) -> Recipe:
         updates_per_row=int(number("TRAINING_STEPS_PER_ROUND", *MODEL, default=200) or 200),
         memory_size=number("MEMORY_SIZE", *MODEL, default=1e6),
         batch_size=int(number("BATCH_SIZE", *MODEL, default=256) or 256),
-        hz=1.0 / max(step or 0.05, 1e-3),
+        hz=rate_of(config) or 20.0,
         lookahead_points=None if points is None else int(points),
         lookahead_stride=max(1, int(stride or 0)),
-        reward=_reward(config),
+        lookahead_pct=number("TRACK_LOOK_AHEAD_PCT", *REWARD, *ENV) or None,
+        lookahead_spacing_m=number("TRACK_POINT_SPACING_M", *REWARD, *ENV) or None,
+        reward=reward_of(config),
+        reward_unknown=_unknown_terms(config),
+        crash_penalty=number("CRASH_PENALTY", *ENV, *REWARD, default=0.0) or 0.0,
+        crash_cooldown=int(number("CRASH_COOLDOWN", *ENV, *REWARD, default=0.0) or 0),
         name=config.name,
         foreign=True,
         unknown=tuple(sorted(unknown(config))),
@@ -87,30 +101,10 @@ def from_tmrl(config: TmrlConfig) -> Recipe:
     return recipe
 
 
-def _reward(config: TmrlConfig) -> RewardSettings:
-    """Return the reward's numbers, with the defaults of the code that such a file is read by."""
-
-    def of(key: str, default: float, *sections: str) -> float:
-        return config.number(key, *sections, *REWARD, default=default) or 0.0
-
-    end = config.number("END_OF_TRACK_REWARD", *ENV)
-    return RewardSettings(
-        proximity_shaping=of("PROXIMITY_REWARD_SHAPING", 0.5),
-        constant_penalty=of("CONSTANT_PENALTY", 0.0),
-        speed_bonus=of("SPEED_BONUS", 0.0, *ALG),
-        speed_min=of("SPEED_MIN_THRESHOLD", 0.0, *ALG),
-        speed_medium=of("SPEED_MEDIUM_THRESHOLD", 0.0, *ALG),
-        reckless_speed=of("RECKLESS_SPEED_THRESHOLD", 120.0),
-        reckless_factor=of("RECKLESS_PENALTY_FACTOR", 0.002),
-        wall_hug_speed=of("WALL_HUG_SPEED_THRESHOLD", 10.0),
-        wall_hug_factor=of("WALL_HUG_PENALTY_FACTOR", 0.005),
-        max_stray=of("MAX_STRAY", 100.0),
-        safe_ratio=of("SPEED_SAFE_DEVIATION_RATIO", 0.6),
-        failure_countdown=int(of("FAILURE_COUNTDOWN", 10)),
-        min_steps=int(of("MIN_STEPS", 70)),
-        end_of_track=end if end is not None else of("END_OF_TRACK", 100.0),
-        reward_scale=of("REWARD_SCALE", 3.0),
-    )
+def _unknown_terms(config: TmrlConfig) -> tuple[str, ...]:
+    """Return the reward's keys that are in force and that nothing here knows."""
+    found = (e for e in config.entries if e.section in REWARD and e.key not in KNOWN)
+    return tuple(e.key for e in found if plain(e.value) not in (None, 0, 0.0, False, ""))
 
 
 def _contradictions(config: TmrlConfig) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from data.records import Corner
+
 
 @dataclass(slots=True)
 class RoadFacts:
@@ -29,3 +31,8 @@ class RoadFacts:
     """What the speeds and the braking rest on."""
     corner_seconds: dict[str, float] = field(default_factory=dict)
     """How long each corner takes a good driver, from the braking point to the exit."""
+    corners: tuple[Corner, ...] = ()
+
+    def corner_at(self, metres: float, near: float = 40.0) -> str:
+        """Return the name of the corner at a place, or of one that begins within ``near`` metres behind it."""
+        return next((c.name for c in self.corners if c.from_m - near <= metres <= c.to_m), "")

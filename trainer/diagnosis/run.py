@@ -12,10 +12,12 @@ _CHECKS = "trainer.diagnosis.checks"
 FAMILIES: dict[str, str] = {
     "player": f"{_CHECKS}.player_checks",
     "critic": f"{_CHECKS}.critic_checks",
+    "target": f"{_CHECKS}.target_checks",
     "policy": f"{_CHECKS}.policy_checks",
     "batch": f"{_CHECKS}.batch_checks",
     "evaluation": f"{_CHECKS}.evaluation_checks",
     "return": f"{_CHECKS}.return_checks",
+    "collector": f"{_CHECKS}.collector_checks",
     "road": f"{_CHECKS}.road_checks",
     "reward": f"{_CHECKS}.reward_checks",
     "state": f"{_CHECKS}.state_checks",

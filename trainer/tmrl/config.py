@@ -14,27 +14,28 @@ from data.errors import InputFileError, UsageError, shown
 from data.suggest import did_you_mean, nearest
 from trainer.config import PLAIN, TrainConfig
 from trainer.tmrl.keys import (
+    AT_THE_START,
     DEFAULTS,
     DIRECT,
     ELSEWHERE,
     KEPT,
     KNOWN,
-    LIVE_SIDE,
     NOT_USED,
-    PICTURES,
     SECRET,
     TIMEOUT,
     TOGETHER,
 )
 from trainer.tmrl.networks import note, set_network
 from trainer.tmrl.reader import ROOT, TmrlConfig
+from trainer.tmrl.session import use_of
 from trainer.tmrl.values import plain
 
 POINT_M = 0.35
 """Metres between the points of a line as tmrl records them."""
-USED, CHANGED, SESSION = "used", "changed", "session"
+USED, CHANGED, SESSION, NOT_CARRIED = "used", "changed", "session", "not carried over"
 UNUSED, HIDDEN, UNKNOWN = "read, not used", "never kept", "unknown"
-MISTAKEN = "read as false; tmrl takes any text between quotes for true, so its own runs had it on"
+ALGORITHMS = ("SAC", "REDQSAC", "TQC")
+"""Those that are trained here, all of them on continuous actions."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class KeyUse:
     key: str
     value: Any
     status: str
-    """``used``, ``changed``, ``session`` (the live side's), ``read, not used``, ``never kept`` or ``unknown``."""
+    """``used``, ``changed``, ``session`` (`hitl play --tmrl-config FILE` takes it over), ``not carried over`` (of the live side),
+    ``read, not used``, ``never kept`` or ``unknown``."""
     note: str
 
 
@@ -58,18 +60,67 @@ def settings_of(config: TmrlConfig) -> tuple[TrainConfig, list[KeyUse]]:
     """Return the training settings of a configuration and what became of each key. Raises InputFileError."""
     sections = {entry.key: entry.section for entry in config.entries}
     ours = {*DIRECT, *TOGETHER, *KEPT}
-    train, changed = _settings({k: plain(v) if k in ours else v for k, v in config.flat.items()}, config.name)
-    changed = dict.fromkeys(config.mistaken_for_true() & ours, MISTAKEN) | changed
+    _refuse(config)
+    flat = {k: plain(v) if k in ours else v for k, v in config.flat.items()}
+    train, changed = _settings(flat, config.name)
+    asleep = dormant(flat)
     uses = []
     if not config.has_version:
         uses.append(KeyUse(ROOT, "__VERSION__", None, CHANGED, "not there; read as 0.6.0, whose keys these are"))
     for section, key, value in config.entries:
         status, note_ = _status(key, changed, train.network)
+        if status in (USED, CHANGED) and key in asleep:
+            status, note_ = UNUSED, asleep[key]
         if section != sections[key] and status in (USED, CHANGED):
             status, note_ = UNUSED, f"{sections[key]}.{key} is there, too, and wins over it"
         secret = status == HIDDEN or (SECRET.search(key) and isinstance(value, str) and value)
         uses.append(KeyUse(section, key, "…" if secret else value, status, note_))
     return train, uses
+
+
+def device_of(config: TmrlConfig) -> str:
+    """Return the device that CUDA_TRAINING asks for: ``cuda``, ``cpu``, or ``auto`` where the key is not there."""
+    asked = config.flat.get("CUDA_TRAINING")
+    return "auto" if asked is None else "cuda" if asked else "cpu"
+
+
+def _refuse(config: TmrlConfig) -> None:
+    """Raise InputFileError for what cannot be meant: a truth between quotes, an algorithm of another kind."""
+    for key in sorted(config.quoted_truths()):
+        raise InputFileError(
+            f"The configuration '{config.name}' holds a value of the wrong kind: {key} is {shown(repr(config.flat[key]))}, where "
+            "true or false without quotes was expected. tmrl takes any text between quotes for true."
+        )
+    kind = str(config.flat.get("ALGORITHM", "SAC"))
+    if kind.upper() not in ALGORITHMS:
+        raise InputFileError(
+            f"The configuration '{config.name}' is of {shown(kind, 30)}, which is not ours: hitl trains {', '.join(ALGORITHMS)} "
+            "on continuous controls, no algorithm that chooses from a list of actions. Your laps can be brought all the same: "
+            "`hitl import PATH`."
+        )
+
+
+def dormant(flat: Mapping[str, Any]) -> dict[str, str]:
+    """Return the keys that would be used with other settings, each with what keeps it from being used."""
+    found: dict[str, str] = {}
+
+    def off(reason: str, *keys: str) -> None:
+        found.update(dict.fromkeys(keys, reason))
+
+    if not flat.get("LEARN_ENTROPY_COEF", False):
+        off("LEARN_ENTROPY_COEF is false: the temperature is fixed", "TARGET_ENTROPY", "LR_ENTROPY")
+    residual = flat.get("USE_RESIDUAL_SOPHY") or flat.get("USE_RESIDUAL_MLP")
+    if residual:
+        off("the residual network is built", "API_MLP_SIZES", "MLP_LAYERNORM")
+    else:
+        off("the residual network is not built", "RESIDUAL_MLP_HIDDEN_DIM", "RESIDUAL_MLP_NUM_BLOCKS")
+    if flat.get("USE_RESIDUAL_SOPHY"):
+        off("USE_RESIDUAL_SOPHY is true, and there is one residual network here", "USE_RESIDUAL_MLP")
+    if str(flat.get("ALGORITHM", "SAC")).upper() != "REDQSAC":
+        off("of REDQSAC alone", "REDQ_N", "REDQ_M", "REDQ_Q_UPDATES_PER_POLICY_UPDATE")
+    if not flat.get("ONLINE_INJECTION", False):
+        off("ONLINE_INJECTION is false: laps are not weighted", "DEMO_SAMPLING_WEIGHT")
+    return found
 
 
 def unknown(config: TmrlConfig) -> list[str]:
@@ -144,6 +195,8 @@ def _status(key: str, changed: Mapping[str, str], network: str) -> tuple[str, st
         return USED, DIRECT[key][0]
     if key in TOGETHER:
         return USED, TOGETHER[key]
+    if key in AT_THE_START:
+        return USED, AT_THE_START[key]
     if key in KEPT:
         used, text = note(key, network)
         return (USED if used else UNUSED), text
@@ -151,12 +204,8 @@ def _status(key: str, changed: Mapping[str, str], network: str) -> tuple[str, st
         return UNUSED, NOT_USED[key]
     if SECRET.search(key):
         return HIDDEN, "passwords, keys and paths stay where they are"
-    if key in ("NUMBER_OF_POINTS", "POINTS_DISTANCE"):
-        return CHANGED, "the look-ahead is given in seconds or metres and reaches beyond the braking distance"
-    if key in PICTURES:
-        return SESSION, "tmrl's environment keeps to it; for gym:ID there is [pictures] in settings.toml"
-    if key in LIVE_SIDE:
-        return SESSION, "of the observation, the reward or the game: the live side's"
+    if (live := use_of(key)) is not None:
+        return (SESSION if live[0] else NOT_CARRIED), live[1]
     if key in ELSEWHERE or TIMEOUT.match(key):
         return UNUSED, "of the connection between machines, or of logging"
     return UNKNOWN, f"not a known key.{did_you_mean(key, KNOWN)}".removesuffix(".")

@@ -102,7 +102,6 @@ NOT_USED = {
     "MAX_FILES_PER_UPDATE": "`hitl import` takes all files at once",
     "RUN_NAME": "a run is a home folder",
     "RESET_TRAINING": "`hitl train --fresh` begins anew",
-    "CUDA_TRAINING": "`hitl train --device cuda`",
     "CUDA_INFERENCE": "the policy acts on the CPU",
     "DCAC": "not an algorithm of this trainer",
     "MAX_EPOCHS": "training ends when it is stopped; utd bounds the updates by what was driven",
@@ -144,7 +143,7 @@ LIVE_SIDE = (
     "CHECK_BACKWARD", "FAILURE_COUNTDOWN", "MIN_STEPS", "MAX_STRAY", "SPEED_SAFE_DEVIATION_RATIO",
     "RECKLESS_SPEED_THRESHOLD", "RECKLESS_PENALTY_FACTOR", "WALL_HUG_SPEED_THRESHOLD", "WALL_HUG_PENALTY_FACTOR",
     "PROXIMITY_REWARD_SHAPING", "REWARD_SCALE", "VIRTUAL_GAMEPAD", "RW_MAX_SAMPLES_PER_EPISODE", "LINUX_X_OFFSET",
-    "LINUX_Y_OFFSET", "IMG_SCALE_CHECK_ENV",
+    "LINUX_Y_OFFSET", "IMG_SCALE_CHECK_ENV", "TRACK_LOOK_AHEAD_PCT", "TRACK_POINT_SPACING_M",
 )  # fmt: skip
 ELSEWHERE = (
     "BUFFERS_MAXLEN", "LOCALHOST_WORKER", "LOCALHOST_TRAINER", "TLS", "NB_WORKERS", "PORT", "LOCAL_PORT_SERVER",
@@ -153,4 +152,6 @@ ELSEWHERE = (
     "DEBUG_MODE", "CRC_DEBUG", "CRC_DEBUG_SAMPLES", "PROFILE_TRAINER", "PYTORCH_PROFILER", "WANDB_DEBUG",
 )  # fmt: skip
 TIMEOUT = re.compile(r"^(SOCKET|SELECT|ACK|RECV)_TIMEOUT")
-KNOWN = (*DIRECT, *TOGETHER, *KEPT, *NOT_USED, *PICTURES, *LIVE_SIDE, *ELSEWHERE)
+AT_THE_START = {"CUDA_TRAINING": "--device: cuda for true, cpu for false"}
+"""Keys that are no setting of the learner, but say how it is started."""
+KNOWN = (*DIRECT, *TOGETHER, *AT_THE_START, *KEPT, *NOT_USED, *PICTURES, *LIVE_SIDE, *ELSEWHERE)

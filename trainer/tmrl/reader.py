@@ -14,10 +14,16 @@ from typing import Any, NamedTuple
 
 from data.errors import InputFileError, shown
 from data.files.text_files import read_json
-from trainer.tmrl.values import known_number, plain
+from trainer.tmrl.values import known_number
 
 OLDEST = (0, 6, 0)
 SECTIONS = ("MODEL", "ALG", "PLAYER_RUNS", "ENV", "DEBUGGER", "REWARD_CONFIG")
+BOOLEANS = frozenset({
+    "LEARN_ENTROPY_COEF", "ONLINE_INJECTION", "USE_IMAGES", "USE_RESIDUAL_MLP", "USE_RESIDUAL_SOPHY", "USE_FROZEN_EFFNET",
+    "MLP_LAYERNORM", "API_LAYERNORM", "CUDA_TRAINING", "CUDA_INFERENCE", "RESET_TRAINING", "CONSUME_ON_READ", "IMG_GRAYSCALE",
+    "NOISY_LINEAR_ACTOR", "NOISY_LINEAR_CRITIC", "CLIPPING_WEIGHTS", "VIRTUAL_GAMEPAD", "DCAC",
+})  # fmt: skip
+"""Keys whose values are true or false."""
 ROOT = ""
 # Where a key is looked for, in this order; the oldest layouts have all of them at the root.
 MODEL, ALG, ENV = ("MODEL", ROOT), ("ALG", ROOT), ("ENV", ROOT)
@@ -73,9 +79,9 @@ class TmrlConfig:
                 self.unusable.append(text)
         return default if found is None else found
 
-    def mistaken_for_true(self) -> set[str]:
-        """Return the keys whose text means false: tmrl takes any text between quotes for true."""
-        return {k for k, v in self.flat.items() if isinstance(v, str) and plain(v) is False}
+    def quoted_truths(self) -> set[str]:
+        """Return the keys that are true or false, and whose value stands between quotes: tmrl takes any text for true."""
+        return {k for k, v in self.flat.items() if k in BOOLEANS and isinstance(v, str)}
 
 
 def _check_version(values: Any, name: str) -> None:

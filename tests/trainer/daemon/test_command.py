@@ -135,7 +135,7 @@ def test_config_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["config", "show", str(path)]) == 0
     text = capsys.readouterr().out
     assert "hunter2" not in text
-    assert "ALG.GAMMA" in text
+    assert "GAMMA 0.9: gamma" in text
 
 
 def test_the_view_shows_rates_and_evaluations() -> None:

@@ -128,7 +128,47 @@ def test_demos_paid_by_other_rules(sound: Drives) -> None:
 
 
 def test_demos_seen_by_other_rules(sound: Drives) -> None:
-    assert names(replace(sound, other_layouts=("900 imported steps have 81 numbers in each observation.",))) == ["demos-stale"]
+    assert names(replace(sound, other_layouts=("900 imported steps have 81 numbers in each observation.",))) == ["layouts-mixed"]
+
+
+def test_the_games_bent_stick(sound: Drives) -> None:
+    asked = sound.executed[:, sound.action_names.index("steer")]
+    seen, column = sound.observation.copy(), sound.observation_names.index("steer")
+
+    def with_curve(curve: Callable[[np.ndarray], np.ndarray]) -> list[str]:
+        wide = np.where(np.arange(len(asked)) % 5 == 0, np.sign(asked), asked)  # full lock now and then
+        seen[:, column] = np.concatenate(([0.0], curve(wide)[:-1]))  # a step later
+        executed = sound.executed.copy()
+        executed[:, sound.action_names.index("steer")] = wide
+        found = diagnose([Case(drives=replace(sound, observation=seen, executed=executed))])
+        return [f.fault for f in found.findings if f.fault == "stick-bent"]
+
+    assert with_curve(lambda a: a) == []
+    assert with_curve(lambda a: np.sign(a) * np.maximum(0, np.abs(a) - 0.5) * 2) == ["stick-bent"]
+
+
+def test_what_the_plugin_does_not_send(sound: Drives) -> None:
+    names_ = list(sound.observation_names)
+    names_[names_.index("yaw_rate")] = "slip_left"
+    seen = sound.observation.copy()
+    seen[:, names_.index("slip_left")] = 0
+    deaf = replace(sound, observation=seen, observation_names=tuple(names_), bounded=sound.bounded | {"slip_left"})
+    (found,) = (f for f in diagnose([Case(drives=deaf)]).above_notes if f.fault == "observation-constant")
+    assert "Nothing fills slip_left" in found.sentence
+    assert "plugin" in found.advice
+
+
+def test_pulses_that_are_shorter_than_what_a_human_holds(sound: Drives) -> None:
+    rng = np.random.default_rng(0)
+    flicker = sound.executed.copy()
+    flicker[sound.agent] = rng.uniform(-1, 1, (int(sound.agent.sum()), flicker.shape[1]))
+    held = np.where(np.arange(len(flicker)) // 15 % 2 == 0, 0.8, -0.8).astype(np.float32)
+    flicker[sound.demo] = held[sound.demo, None]
+    found = {f.fault for f in diagnose([Case(drives=replace(sound, executed=flicker))]).findings}
+    assert "exploration-short" in found
+    calm = flicker.copy()
+    calm[:] = held[:, None]
+    assert "exploration-short" not in {f.fault for f in diagnose([Case(drives=replace(sound, executed=calm))]).findings}
 
 
 def test_all_failures_in_one_corner(failing: Path) -> None:

@@ -43,14 +43,21 @@ def test_the_sibling_of_the_reference_run(capsys: pytest.CaptureFixture[str]) ->
     composition = next(f for f in found["findings"] if f["fault"] == "batch-composition")
     assert "debug/r" in composition["data"]["correlation"]
     # What the file cannot show is asked for, not claimed.
-    assert "discount-power" in {x["fault"] for x in found["lacking"]}
+    assert "targets-at-clip" in {x["fault"] for x in found["lacking"]}
+    (targets,) = (s["text"] for s in found["sound"] if s["fault"] == "discount-power")
+    assert "1 step at a discount of 0.99" in targets
 
 
 @needs_reference
 def test_the_worker_whose_best_progress_is_no_best(capsys: pytest.CaptureFixture[str]) -> None:
     code, found = look(capsys, "--wandb", str(REFERENCE / "runs" / "wandb_worker_run_b.csv"))
     assert code == 1
-    assert found["findings"][0]["fault"] == "meaning-lost"
+    assert [f["fault"] for f in found["findings"]][:2] == ["ends-in-one-place", "meaning-lost"]
+    start, first, second = found["findings"][0]["data"]["places"]
+    assert start["at"] < 0.01
+    assert (first["at"], second["at"]) == (pytest.approx(0.042, abs=0.005), pytest.approx(0.404, abs=0.005))
+    assert first["share"] == pytest.approx(0.55, abs=0.05)  # half of all, and nearly all that pass it end at the second
+    assert second["of_those"] > 0.9
     assert "critic-ignores-actions" in {x["fault"] for x in found["lacking"]}
 
 

@@ -94,11 +94,13 @@ def test_few_values_are_no_plateau_and_none_are_asked_for() -> None:
     for count in (20, 100):
         few = look("return_train", flat[:count])
         assert not names(few)
-        assert not few.return_needs
-    assert "eight" in look("return_train", flat[:5]).return_needs
-    assert "return_test" in look("debug/q1", flat).return_needs
+        assert few.answer == "could not tell"
+        assert any("longer history" in needs for needs, _ in few.needs)
+    assert "eight" in look("return_train", flat[:5]).needs[0][0]
+    assert "return_test" in look("debug/q1", flat).needs[0][0]
     settings_alone = diagnose([Case(recipe=RECIPE)])
-    assert (settings_alone.return_seen, settings_alone.return_needs) == (False, "")
+    assert settings_alone.answer == "could not tell"
+    assert "--wandb" in settings_alone.needs[0][0]
 
 
 @pytest.mark.parametrize("column", ["debug/alpha", "entropy_coef", "train/ent_coef", "Alpha", "log_alpha"])
@@ -145,3 +147,16 @@ def test_what_ends_in_no_numbers_is_never_called_sound(column, value):
     assert "exploded" in {f.fault for f in found.findings}
     assert "exploded" not in {s.fault for s in found.sound}
     assert not any("nan" in s.text for s in found.sound)
+
+
+def test_training_drives_that_shine_do_not_make_up_for_evaluations_that_fall() -> None:
+    rng = np.random.default_rng(0)
+    up = 20 + 60 * TIME + noise(rng, 5)
+    fallen = held(np.where(TIME < 0.5, 247 * np.minimum(1, 3 * TIME), 247 - 488 * (TIME - 0.5)) + noise(rng, 4))
+    report = diagnose([Case(history=History({"return_train": up, "return_test": fallen}))])
+    assert report.answer == "found"
+    assert {"return-collapsed"} <= {f.fault for f in report.findings}
+    a_little = held(100 + 60 * np.minimum(1, 3 * TIME) - 14 * (TIME > 0.7) + noise(rng, 3))
+    report = diagnose([Case(history=History({"return_train": up, "return_test": a_little}))])
+    assert report.answer != "sound"
+    assert "return-collapsed" not in {s.fault for s in report.sound}

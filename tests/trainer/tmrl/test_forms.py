@@ -13,8 +13,9 @@ from data.errors import InputFileError
 from tests.trainer.tmrl.test_config import RUN_L
 from trainer.config import TrainConfig
 from trainer.diagnosis.recipe import Recipe, from_tmrl, read_recipe
-from trainer.tmrl.config import KeyUse, read, settings_of
+from trainer.tmrl.config import KeyUse, device_of, read, settings_of
 from trainer.tmrl.reader import TmrlConfig
+from trainer.tmrl.session import SessionSettings, session_of
 
 NESTED: dict[str, Any] = copy.deepcopy(RUN_L)
 del NESTED["SOMETHING_ELSE"]
@@ -54,7 +55,7 @@ def reward_at_the_root() -> dict[str, Any]:
 def as_text(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: as_text(v) for k, v in value.items()}
-    return value if isinstance(value, str | list) else json.dumps(value)
+    return value if isinstance(value, str | list | bool) else json.dumps(value)
 
 
 WHOLE = json.dumps(NESTED, indent=2)
@@ -87,19 +88,55 @@ def test_both_readers_read_the_same_in_every_form(tmp_path: Path, form: str) -> 
     assert config == wanted
     assert not [f for f in findings if f.status == "unknown"]
     recipe, sound = read_recipe(path), recipe_of(NESTED)
-    if form == "numbers between quotes":  # what tmrl makes of them is another thing, and told
-        assert recipe.learn_alpha is True
-        assert "LEARN_ENTROPY_COEF" in " ".join(recipe.ignored)
-        recipe.learn_alpha, recipe.ignored = sound.learn_alpha, sound.ignored
     assert recipe == sound
     assert any("FAILURE_COUNTDOWN" in text for text in recipe.ignored)  # that fork reads it nowhere, in any layout
 
 
-def test_what_is_between_quotes_and_false_is_said_to_have_been_on() -> None:
-    config, findings = understand(changed(ALG={"LEARN_ENTROPY_COEF": "False"}, MODEL={"USE_RESIDUAL_SOPHY": "true"}))
-    assert (config.learn_alpha, config.network) == (False, "residual")
-    (told,) = [f for f in findings if f.key == "LEARN_ENTROPY_COEF"]
-    assert (told.status, "for true" in told.note) == ("changed", True)
+@pytest.mark.parametrize(
+    ("section", "key"), [("ALG", "LEARN_ENTROPY_COEF"), ("MODEL", "USE_RESIDUAL_SOPHY"), ("ENV", "USE_IMAGES")]
+)
+def test_true_or_false_between_quotes_is_refused_by_its_key(section: str, key: str) -> None:
+    for text in ("false", "true", "False", "0"):
+        with pytest.raises(InputFileError, match=f"{key} is '{text}', where true or false without quotes"):
+            understand(changed(**{section: {key: text}}))
+    recipe = recipe_of(changed(ALG={"LEARN_ENTROPY_COEF": "false"}))  # the diagnosis tells what tmrl made of it
+    assert recipe.learn_alpha is True
+    assert "LEARN_ENTROPY_COEF" in " ".join(recipe.ignored)
+
+
+@pytest.mark.parametrize("kind", ["IQN", "iqn", "DQN"])
+def test_algorithms_of_another_kind_are_refused(kind: str) -> None:
+    with pytest.raises(InputFileError, match="not ours"):
+        understand(changed(ALG={"ALGORITHM": kind}))
+
+
+def test_used_is_said_only_of_what_is_used_with_the_others() -> None:
+    def status(**sections: dict[str, Any]) -> dict[str, str]:
+        return {f.key: f.status for f in understand(changed(**sections))[1]}
+
+    fixed, learned = status(), status(ALG={"LEARN_ENTROPY_COEF": True})
+    assert [s["TARGET_ENTROPY"] for s in (fixed, learned)] == ["read, not used", "used"]
+    assert [s["LR_ENTROPY"] for s in (fixed, learned)] == ["read, not used", "used"]
+    assert (fixed["API_MLP_SIZES"], fixed["RESIDUAL_MLP_HIDDEN_DIM"]) == ("read, not used", "used")
+    mlp = status(MODEL={"USE_RESIDUAL_SOPHY": False})
+    assert (mlp["API_MLP_SIZES"], mlp["RESIDUAL_MLP_HIDDEN_DIM"]) == ("used", "read, not used")
+    assert status(PLAYER_RUNS={"ONLINE_INJECTION": False})["DEMO_SAMPLING_WEIGHT"] == "read, not used"
+
+
+def test_what_a_session_takes_over_and_what_not() -> None:
+    values = changed(ENV={"MAP_NAME": "test-3", "RTGYM_CONFIG": {"time_step_duration": 0.1}})
+    found = session_of(TmrlConfig(values))
+    assert found.hz == pytest.approx(10)
+    assert (found.reward["max_stray"], found.reward["failure_countdown"], found.reward["constant_penalty"]) == (50, 9, 0.0003)
+    said = {f.key: f.status for f in understand(values)[1]}
+    assert (said["MAX_STRAY"], said["MAP_NAME"]) == ("session", "not carried over")
+    assert session_of(TmrlConfig({"__VERSION__": "0.6.0"})) == SessionSettings({}, None)
+
+
+@pytest.mark.parametrize(("value", "device"), [(True, "cuda"), (False, "cpu"), (None, "auto")])
+def test_the_device_that_a_configuration_asks_for(value: bool | None, device: str) -> None:
+    config = TmrlConfig({**NESTED, "CUDA_TRAINING": value} if value is not None else NESTED)
+    assert device_of(config) == device
 
 
 def test_a_key_that_stands_twice_is_told() -> None:
@@ -127,6 +164,7 @@ def test_a_slip_of_the_pen_is_told_with_the_key_that_was_meant() -> None:
         (changed(MODEL={"BATCH_SIZE": 512.5}), r"BATCH_SIZE is 512\.5, where a whole number"),
         (changed(MODEL={"BATCH_SIZE": True}), "BATCH_SIZE is True, where a number"),
         (changed(ALG={"LEARN_ENTROPY_COEF": "perhaps"}), "where true or false"),
+        (changed(ALG={"LEARN_ENTROPY_COEF": 3}), "where true or false"),
         (changed(ALG={"BETAS_ACTOR": [0.9]}), "BETAS_ACTOR is .*, where a list of two numbers"),
         (changed(ALG={"GAMMA": 3}), "'config.json' cannot be trained with.*gamma"),
         ({**NESTED, "__VERSION__": "0.5.9"}, "of version 0.5.9; 0.6.0 or newer"),

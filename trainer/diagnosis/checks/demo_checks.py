@@ -16,6 +16,10 @@ from trainer.diagnosis.finding import Finding, Lacking, Outcome, Sound
 LEAST_DEMO = 100
 LEAST_AGENT = 300
 BIN_M = 10.0
+HELD = 0.3
+"""Deflection from which a control counts as held on one side."""
+SHORTER, MUST_HOLD_S = 4.0, 0.4
+"""An agent that holds a control this many times shorter than humans do, where they hold it this long, only flickers."""
 NOT_THE_DRIVING = ("end_of_track", "standstill_s", "failure_countdown", "least_s", "min_steps")
 
 
@@ -95,19 +99,51 @@ def units(drives: Drives, case: Case) -> Answer:
     return Sound("; ".join(seen) or "the demos' controls lie within the policy's range")
 
 
+@drives_check("layouts-mixed")
+def mixed(drives: Drives, case: Case) -> Answer:
+    """Recordings of several layouts in one home, which cannot be learned from together."""
+    if not drives.other_layouts:
+        return Sound("all recordings have one layout")
+    sentence = "Some recordings have other observations or actions than today's and are left out of training."
+    return Finding(sentence, drives.other_layouts, 0.95)
+
+
+def _hold(drives: Drives, who: NDArray[np.bool_], control: int) -> tuple[float, int]:
+    """Return for how many seconds a control is usually held on one side, each step counted once, and the steps looked at."""
+    values = drives.executed[:, control]
+    side = np.where(np.abs(values) > HELD, np.sign(values), 0.0)
+    joined = drives.joined & (side[1:] == side[:-1]) & (who[1:] == who[:-1])
+    begins = np.flatnonzero(np.concatenate(([True], ~joined)))
+    lengths = np.diff(np.append(begins, len(side)))
+    used = (side[begins] != 0) & who[begins]
+    lengths = lengths[used]
+    return (float(np.median(np.repeat(lengths, lengths))) / drives.hz if len(lengths) else 0.0), int(lengths.sum())
+
+
+@drives_check("exploration-short")
+def short_pulses(drives: Drives, case: Case) -> Answer:
+    """How long the agent holds a control on one side, against a human: single steps to and fro try out nothing that is driven."""
+    texts, found = [], []
+    for control, label in enumerate(drives.action_names):
+        (agent, n), (human, m) = _hold(drives, drives.agent, control), _hold(drives, drives.demo, control)
+        if n < LEAST_AGENT // 3 or m < LEAST_DEMO // 2:
+            continue
+        text = f"{label} is held on one side for {agent:.2f} s by the agent and for {human:.2f} s by humans (median over steps)"
+        texts.append(text)
+        if agent < human / SHORTER and agent <= 3.5 / drives.hz and human >= MUST_HOLD_S:
+            found.append(text)
+    if not texts:
+        return Lacking("steps of the agent and of humans with their controls well off the middle")
+    if not found:
+        return Sound("; ".join(texts))
+    sentence = "The agent tries out movements that are far shorter than what a human holds: they cancel each other."
+    return Finding(sentence, tuple(found), 0.8)
+
+
 @drives_check("demos-stale")
 def stale(drives: Drives, case: Case) -> Answer:
     """Demos that were paid, or seen, by other rules than the agent's steps of today."""
     outcomes: list[Outcome] = [*_other_settings(drives), *_repaid(drives)]
-    if drives.other_layouts:
-        outcomes.append(
-            Finding(
-                "Some recordings have other observations or actions than today's and are left out of training.",
-                drives.other_layouts,
-                0.95,
-                change="Do what is said of each of them above; `hitl store check` says it, too.",
-            )
-        )
     if (lacking := _too_few(drives)) is not None:
         return outcomes or lacking
     outcomes += [*_paid_otherwise(drives), *_seen_otherwise(drives)]
@@ -201,4 +237,4 @@ def _seen_otherwise(drives: Drives) -> Iterable[Outcome]:
         yield Sound(f"observations of demos and agent agree at the same places ({number_of(total, 'step')})")
 
 
-CHECKS: tuple[Check, ...] = (units, stale)
+CHECKS: tuple[Check, ...] = (units, mixed, short_pulses, stale)

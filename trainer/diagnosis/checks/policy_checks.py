@@ -8,7 +8,6 @@ import numpy as np
 
 from trainer.diagnosis.case import Answer, Case, Check, history_check
 from trainer.diagnosis.checks.critic_checks import UNIFORM_STD, largest_reward
-from trainer.diagnosis.checks.return_checks import named
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.history import History
 from trainer.diagnosis.stats import middle, part, trend
@@ -40,8 +39,13 @@ def uniform_policy(history: History, case: Case) -> Answer:
         # Random weights give no uniform policy but one as wide, and it stays what it is.
         stays = moved < 0.08 and abs(density - first) < 0.15 and abs(density - flat) < 0.5 * len(means)
         sure = 0.97 if uniform else 0.85
+    began = history.begins_at
+    if stays and not uniform and began:  # it may have learned before, and stand since
+        return Lacking(f"the rows before step {began:,.0f}, for what the policy was at the start of the run")
     if uniform or stays:
         sentence = "The policy still draws its actions at random: it has learned nothing from all updates so far."
+        if began:
+            sentence = f"The policy draws its actions at random in all of this file, which begins at step {began:,.0f}."
         return Finding(sentence, tuple(evidence), sure)
     return Sound("; ".join(evidence))
 
@@ -63,17 +67,11 @@ def saturated(history: History, case: Case) -> Answer:
     return Sound(text)
 
 
-TEMPERATURES = ("alpha", "entropy_coef", "ent_coef", "alpha_t", "temperature", "entropy_coefficient")
-LOGARITHMS = ("log_alpha", "log_ent_coef", "log_entropy_coef", "log_temperature")
-
-
 @history_check("temperature-runaway")
 def temperature(history: History, case: Case) -> Answer:
     """A learned temperature that grows or falls without end."""
-    column = named(history, LOGARITHMS)
-    logarithm = column is not None
-    if column is None:
-        column = named(History({k: v for k, v in history.columns.items() if "loss" not in k.lower()}), TEMPERATURES)
+    column = next((c for c in ("log_alpha", "debug/alpha") if c in history), None)
+    logarithm = column == "log_alpha"
     if column is None:
         if case.recipe is not None and case.recipe.learn_alpha is False:
             return Sound(f"the temperature is fixed at {case.recipe.alpha}")

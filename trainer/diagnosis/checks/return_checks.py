@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from data.errors import shown
 from trainer.diagnosis.case import Answer, Case, Check, case_check
 from trainer.diagnosis.finding import Finding, Lacking, Outcome, Sound
 from trainer.diagnosis.history import History
-from trainer.diagnosis.stats import Array, middle, trend
+from trainer.diagnosis.names import ours_for
+from trainer.diagnosis.stats import Array, middle, part, trend
 
 PLATEAU, COLLAPSED = "return-plateau", "return-collapsed"
-TEST = ("return_test", "test_return", "eval_return", "return_eval", "evaluation_return", "eval_mean_reward", "test_reward")
-TRAIN = (
-    "return_train", "train_return", "worker_return", "ep_rew_mean", "episode_return", "episodic_return", "ep_return",
-    "episode_reward", "mean_reward", "mean_return", "run_reward", "return", "reward_train", "train_reward",
-    "reward", "score",
-)  # fmt: skip
-"""What a return is called, by us and by others."""
+TEST, TRAIN = ("return_test",), ("return_train", "worker/return")
+"""Evaluations, and what was driven while training (``trainer.diagnosis.names`` has what others call them)."""
 BINS = 20
 LEAST = 25
-"""Least number of different values on a plateau."""
+"""Least number of different values on a plateau, and for an ordinary fall to be told."""
+LEAST_FALL = 8
+"""The same for a fall that no noise explains."""
 SHORT = 150
 """Rows or episodes; a plateau in a shorter history is only its beginning."""
 SHARE = 0.35
@@ -32,18 +30,19 @@ NEAR = 0.1
 """Share of the rise within which a run is at the level of its plateau."""
 FALL = 0.35
 """Share of the rise (or, where a run began at its best, of that level) from which a fall counts as a collapse."""
+DIP = 0.1
+"""The same from which it is no longer said that the return holds."""
+FALLING = "a longer history, for whether it goes on falling"
 MASTERED = 0.8
 """Share of the newest drives that finish from which a run has stopped rising because there is nothing left to learn."""
-
-
-def named(history: History, names: Sequence[str]) -> str | None:
-    """Return the first column that is called so: by its whole name or by the end of a path, whatever the case."""
-    plain = {re.sub(r"[^a-z0-9]+", "_", c.lower()).strip("_"): c for c in history.columns if c in history}
-    for name in names:
-        for known, column in plain.items():
-            if known == name or known.endswith("_" + name):
-                return column
-    return None
+NOTHING = 0.05
+"""Rise over a stretch, in shares of the level, that is none whatever chance says of it."""
+DONE, GROWN = 0.025, 4.0
+"""Spread below which, and growth since the start from which, a level may be that of a car that finishes every time."""
+HIGH, FROM_NOTHING = 6.0, 25.0
+"""Times what an untrained agent earns from which a level is not clearly low; beyond the second, it earned next to nothing."""
+TIGHT, WIDE = 0.15, 0.5
+"""Spread of the episodes' returns, in shares of the level: below, they end alike; above, anywhere."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,8 @@ class ReturnCurve:
     unit: str
     """What each belongs to: a row, an episode."""
     source: str
+    begins_at: float = 0.0
+    """The step at which the file begins, where what came before is not in it."""
 
     @property
     def held(self) -> int:
@@ -79,11 +80,8 @@ def different(values: Array, held: int) -> float:
     return max(1.0, len(values) / held)
 
 
-def course(case: Case) -> ReturnCurve | Lacking | None:
-    """Return the returns that tell most: evaluations where there are enough of them, else drives without help.
-
-    None where there are only settings, a line or laps, which hold no return of the agent.
-    """
+def curves(case: Case) -> list[ReturnCurve]:
+    """Return all returns that are known, those of evaluations first: of drives without help, of a history's columns."""
     found: list[ReturnCurve] = []
     if case.drives is not None:
         for purpose in ("evaluation", "drive"):
@@ -93,28 +91,39 @@ def course(case: Case) -> ReturnCurve | Lacking | None:
     history = case.history
     if history is not None:
         for names in (TEST, TRAIN):
-            column = named(history, names)
+            column = next((n for n in names if n in history), None)
             if column is not None:
                 known = history[column][np.isfinite(history[column])]
-                found.append(ReturnCurve(known, column, "row", history.name))
-    if not found:
-        needs = "a column with the return: return_test or return_train"
-        return Lacking(needs, source=history.name) if history is not None else None
-    enough = [c for c in found if c.different >= LEAST]
-    best = enough[0] if enough else max(found, key=lambda c: c.different)
-    return best if len(best.values) >= 8 else Lacking("more episodes: eight returns at least", source=best.source)
+                if len(known) < 2 or np.ptp(known) > 0 or names is TRAIN:  # evaluations that are always 0 never were
+                    found.append(ReturnCurve(known, column, "row", history.name, history.begins_at))
+    return found
 
 
 @case_check(PLATEAU)
 def goes(case: Case) -> Answer:
-    """Has the return fallen and stayed down, or stopped rising?"""
-    known = course(case)
-    if known is None or isinstance(known, Lacking):
-        return known
-    outcomes = [collapsed(known)]
-    if isinstance(outcomes[0], Sound):
-        outcomes.append(plateau(known, case))
-    return [replace(outcome, source=known.source) for outcome in outcomes]
+    """Has a return fallen and stayed down, or has the one that tells most stopped rising?"""
+    known = curves(case)
+    if not known:  # settings, a line or laps hold no return of the agent
+        return _no_return(case.history) if case.history is not None else None
+    outcomes = [replace(collapsed(c), source=c.source) for c in known if len(c.values) >= LEAST_FALL]
+    enough = [c for c in known if c.different >= LEAST]
+    if any(isinstance(o, Lacking) and o.needs.startswith(FALLING) for o in outcomes):  # then another that holds reassures no one
+        outcomes = [o for o in outcomes if not isinstance(o, Sound)]
+    best = enough[0] if enough else max(known, key=lambda c: c.different)
+    if any(isinstance(o, Finding) for o in outcomes):
+        return outcomes
+    if len(best.values) < LEAST_FALL:
+        return [*outcomes, Lacking("more episodes: eight returns at least", source=best.source)]
+    return [*outcomes, replace(plateau(best, case), source=best.source)]
+
+
+def _no_return(history: History) -> Lacking:
+    """Return what a history without returns would need, with the columns that it has and that are not known."""
+    needs = "a column with the return: return_test or return_train"
+    strange = [c for c in history.columns if not c.startswith("_") and ours_for(c) is None]
+    if strange and len(strange) == len([c for c in history.columns if not c.startswith("_")]):
+        needs += f" (none of its columns has a known name: {shown(', '.join(strange[:8]), 120)})"
+    return Lacking(needs, source=history.name)
 
 
 def _error(values: Array, held: int) -> float:
@@ -124,35 +133,63 @@ def _error(values: Array, held: int) -> float:
 
 def collapsed(run: ReturnCurve) -> Outcome:
     """Find a level that was held for a while and then lost."""
-    values = run.values
-    if run.different < LEAST:
-        return Sound(f"{run.what}: {run.different:.0f} different values, too few to tell a fall", fault=COLLAPSED)
+    values, few = run.values, run.different < LEAST
     window = max(1, 3 * len(values) // BINS)
+    if few:
+        window = max(window, 3 * run.held)
     starts = np.arange(0, len(values) - 2 * window + 1, max(1, window // 3))
+    if not len(starts) or run.different < LEAST_FALL:
+        return Lacking(f"more returns: {run.different:.0f} different values of {run.what} are too few", fault=COLLAPSED)
     levels = np.array([middle(values[k : k + window]) for k in starts])
     at = int(np.argmax(levels))
     top, last = float(levels[at]), middle(values[-window:])
     best = values[starts[at] : starts[at] + window]
     error = (_error(best, run.held) ** 2 + _error(values[-window:], run.held) ** 2) ** 0.5
+    if few:  # three values may lie together by chance: the noise is that of all, from one to the next
+        steps = np.abs(np.diff(values[:: run.held]))
+        error = max(error, 1.25 * 1.4826 * middle(steps) / 2**0.5 * (2 * run.held / window) ** 0.5)
     won = top - middle(values[: max(1, window // 3)])
     scale = won if won > 4 * error else abs(top)
     text = f"{run.what} {top:.4g} at its best ({run.unit} {starts[at]:,} to {starts[at] + window:,}), {last:.4g} at the end"
-    if top - last > max(FALL * scale, 4 * error) and scale > 0:
+    share, clear = (0.6, 6) if few else (FALL, 4)
+    if top - last > max(share * scale, clear * error) and scale > 0:
         low = top - (top - last) / 2
         above = np.flatnonzero(np.array([middle(values[k : k + window]) for k in starts]) > low)
         since = int(starts[above[-1]]) + window
         evidence = (f"{text}; below the middle of the two since about {run.unit} {since:,} of {len(values):,}",)
         sentence = f"The return has fallen from {top:.4g} to {last:.4g} and has not come back."
-        data = {"best": top, "last": last, "since": since}
-        return Finding(sentence, evidence, 0.85, data=data, fault=COLLAPSED)
-    return Sound(text, fault=COLLAPSED)
+        data = {"best": top, "last": last, "since": since, "column": run.what}
+        return Finding(sentence, evidence, 0.7 if few else 0.85, data=data, fault=COLLAPSED)
+    if few:
+        return Lacking(f"more returns: {run.different:.0f} different values of {run.what} are too few", fault=COLLAPSED)
+    if top - last > max(DIP * scale, 5 * error):
+        needs = f"{FALLING}: {run.what} lies below its best at the end ({last:.4g} after {top:.4g})"
+        return Lacking(needs, fault=COLLAPSED)
+    return Sound(f"{run.what} keeps what it reached ({last:.4g} at the end)", fault=COLLAPSED)
+
+
+def _finishing(case: Case) -> tuple[float, str] | None:
+    """Return the share of the newest episodes that finish, and what says so; None where nothing does."""
+    if case.drives is not None:
+        newest = case.drives.recent()
+        finished = sum(e.reason == "finish" for e in newest)
+        return (finished / len(newest), f"{finished} of the newest {len(newest)} drives finish") if newest else None
+    history = case.history
+    if history is None:
+        return None
+    if "finish_rate" in history:
+        late = part(history["finish_rate"], 0.75)
+        if len(late) >= 5:
+            rate = float(late.mean()) / (100.0 if late.max() > 1.5 else 1.0)
+            return rate, f"{rate:.0%} of the newest episodes finish (finish_rate)"
+    return None
 
 
 def plateau(run: ReturnCurve, case: Case) -> Outcome:
-    """Find a level that was reached and no longer rises."""
+    """Find a level that was reached and no longer rises. Sound is only what rises, or where the car finishes."""
     values, count = run.values, len(run.values)
-    if count < SHORT:
-        return Sound(f"{run.what}: {count} {run.unit}s, too few to tell a plateau")
+    finishing = _finishing(case)
+    mastered = finishing is not None and finishing[0] >= MASTERED
     level = middle(values[3 * count // 4 :])
     parts = np.array_split(values, min(BINS, count))
     medians = np.array([middle(p) for p in parts])
@@ -160,37 +197,89 @@ def plateau(run: ReturnCurve, case: Case) -> Outcome:
     noise = 1.25 * 1.4826 * middle(np.abs(values[count // 2 :] - level))
     errors = np.array([noise / different(p, run.held) ** 0.5 for p in parts])
     rise = level - float(medians[0])
-    course_text = f"{run.what} from {medians[0]:.4g} to {level:.4g} over {count:,} {run.unit}s"
+    course_text = f"{run.what} from {medians[0]:.4g} to {level:.4g} over {count:,} {run.unit}s" if rise > 0 else (
+        f"{run.what} {level:.4g} at the end of {count:,} {run.unit}s")  # fmt: skip
+    if mastered and finishing is not None:
+        return Sound(f"{course_text}; {finishing[1]}")
     near = np.abs(medians - level) <= np.maximum(NEAR * abs(rise), 3 * errors + 1e-9 * abs(level))
     # One odd part does not end a plateau. The last of a climb lies near the level too, and is left out as long as it shows.
     firsts = [k for k in range(len(near)) if near[k] and near[k:].mean() >= 0.85]
     sinces = [round(k * count / len(near)) for k in firsts]
     sinces = [k for k in sinces if count - k >= SHARE * count]
-    if not sinces:
-        return Sound(course_text)
-    since = next((k for k in sinces if _stands(values, k, run.held, rise)), None)
-    if since is None:
-        return Sound(f"{course_text}, and it may still rise")
+    since = next((k for k in sinces if _stands(values, k, run.held, rise)), None) if count >= SHORT else None
+    if since is None or different(values[since:], run.held) < LEAST:
+        if _rises(values, run.held):
+            return Sound(f"{course_text}, and it rises")
+        if count < SHORT or run.different < LEAST:
+            return Lacking(f"a longer history: {count} {run.unit}s of {run.what}, too few to tell a plateau from a slow rise")
+        return Lacking(f"a longer history: whether {run.what} ({level:.4g} at the end) still rises cannot be told yet")
     stands = values[since:]
-    if different(stands, run.held) < LEAST:
-        few = f"{different(stands, run.held):.0f} different values, too few to tell a plateau"
-        return Sound(f"{course_text}: {few}")
-    drives = case.drives
-    if drives is not None:
-        newest = drives.recent()
-        finished = sum(e.reason == "finish" for e in newest)
-        if newest and finished >= MASTERED * len(newest):
-            text = f"{course_text}; {finished} of the newest {len(newest)} drives finish"
-            return Sound(text)
     place = f"since about {run.unit} {since:,} of {count:,}" if since else f"from the first {run.unit} on"
     sentence = f"The return has stood at about {level:.4g} {place}: more of the same does not raise it."
     spread = 1.4826 * middle(np.abs(stands - level))
-    evidence = (
+    evidence = [
         f"{run.what}: median {level:.4g}, deviation {spread:.3g} over the last {count - since:,} {run.unit}s",
         f"it began at {medians[0]:.4g}; rank correlation with time since then {trend(stands):+.2f}",
-    )
+    ]
+    if finishing is not None:
+        evidence.append(finishing[1])
+    spread_of_one, ends = _ends(case, since / count, run)
+    untrained = middle(values[: max(run.held, 5, count // 100)])
+    times = level / untrained if untrained > 0 and not run.begins_at else 0.0
+    if finishing is None and (HIGH <= times <= FROM_NOTHING or (spread_of_one < DONE and times >= GROWN)):
+        return Lacking(
+            f"whether the car finishes, as a column of finishes or of progress: {run.what} no longer rises from {level:.4g}, "
+            f"{times:.0f} times what it began with, which is either a ceiling or the end of what there is to learn"
+        )
+    if ends:
+        evidence.append(ends)
+    if run.begins_at:
+        evidence.append(f"the file begins at step {run.begins_at:,.0f}: what came before is not in it")
     data = {"level": level, "since": since, "of": count}
-    return Finding(sentence, evidence, 0.9, data=data)
+    return Finding(sentence, tuple(evidence), 0.9, data=data)
+
+
+def _ends(case: Case, begin: float, run: ReturnCurve) -> tuple[float, str]:
+    """Return the spread of single episodes on the plateau (shares of the level; inf if unknown), and what it says."""
+    history: History | None = case.history
+    values, what = run.values[int(begin * len(run.values)) :], run.what
+    if history is not None and run.source == history.name:
+        column = next((n for n in TRAIN if n in history), None)
+        if column is None:
+            return math.inf, ""
+        what, values = column, part(history[column], begin)
+        if "mean" in history.called.get(column, "").lower():
+            return math.inf, "the file holds means of many episodes, so it does not say whether they end alike or anywhere"
+    middle_ = middle(values)
+    if not abs(middle_) > 0 or len(values) < LEAST:
+        return math.inf, ""
+    spread = 1.4826 * middle(np.abs(values - middle_)) / abs(middle_)
+    if spread < TIGHT:
+        says = "they end alike, as at one place"
+    elif spread > WIDE:
+        says = "they end in many places"
+    else:
+        says = "they end in a few places, or by chance near one"
+    return spread, f"single episodes ({what}) are spread by {spread:.0%} of the level: {says}"
+
+
+def _rises(values: Array, held: int) -> bool:
+    """Whether the return surely rises: over the last half of the run or, in a short one, over all of it."""
+    some = values[::held]
+    some = some[len(some) // 2 :] if len(some) >= SHORT else some
+    slope, error = _slope(some)
+    return len(some) >= LEAST_FALL and slope > 2.5 * error
+
+
+def _slope(some: Array) -> tuple[float, float]:
+    """Return the rise over all of the values, and its standard error; single extremes are cut to what is usual."""
+    if len(some) < 3:
+        return 0.0, float("inf")
+    time = np.arange(len(some)) / (len(some) - 1) - 0.5
+    low, high = np.quantile(some, (0.02, 0.98))
+    some = np.clip(some, low, high)
+    slope = float(np.sum(time * (some - some.mean())) / np.sum(time * time))
+    return slope, float(np.std(some - slope * time)) * (12.0 / len(some)) ** 0.5
 
 
 def _stands(values: Array, since: int, held: int, rise: float) -> bool:
@@ -198,13 +287,8 @@ def _stands(values: Array, since: int, held: int, rise: float) -> bool:
 
     Without the second, a short or noisy history that rises evenly would seem to stand at its end.
     """
-    part = values[since::held]
-    time = np.arange(len(part)) / max(1, len(part) - 1) - 0.5
-    low, high = np.quantile(part, (0.02, 0.98))
-    part = np.clip(part, low, high)
-    slope = float(np.sum(time * (part - part.mean())) / np.sum(time * time)) if len(part) > 2 else 0.0
-    error = float(np.std(part - slope * time)) * (12.0 / max(1, len(part))) ** 0.5
-    if slope > 1.64 * error and slope > 0.03 * abs(rise):
+    slope, error = _slope(values[since::held])
+    if slope > 1.64 * error and slope > max(0.03 * abs(rise), NOTHING * abs(middle(values))):
         return False
     return since == 0 or slope + 1.64 * error < rise * (len(values) - since) / since / 3
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from data.words import number_of
 from trainer.diagnosis.case import Answer, Case, Check, case_check, recipe_check, road_check
 from trainer.diagnosis.finding import Finding, Lacking, Sound
@@ -9,6 +11,7 @@ from trainer.diagnosis.recipe import Recipe
 from trainer.diagnosis.road import RoadFacts
 
 REACTION_S = 0.2  # s between seeing and the first effect: two or three control steps
+MOST_POINTS = 200  # of a look-ahead that is given as a share of the track
 LEFT = 0.1  # weight that the corner's exit must still have at its braking point
 
 
@@ -29,19 +32,31 @@ def artefact(road: RoadFacts, case: Case) -> Answer:
     return Finding(sentence, evidence, 0.95, data=data)
 
 
+def by_share(recipe: Recipe) -> bool:
+    """Whether the look-ahead is given as a share of the track, which then counts before its number of points."""
+    return bool(recipe.lookahead_pct and recipe.lookahead_spacing_m)
+
+
 @case_check("lookahead-short")
 def lookahead(case: Case) -> Answer:
     """A look-ahead that is shorter than the way the car needs to brake."""
     recipe, road = case.recipe, case.road
     if recipe is None and road is None:
         return None
-    if recipe is None or (recipe.lookahead_m is None and not recipe.lookahead_points):
-        needs = "the recipe (--config) with NUMBER_OF_POINTS and POINTS_DISTANCE"
+    if recipe is None or (recipe.lookahead_m is None and not recipe.lookahead_points and not by_share(recipe)):
+        needs = "the recipe (--config) with NUMBER_OF_POINTS and POINTS_DISTANCE (or TRACK_LOOK_AHEAD_PCT)"
         return Lacking(needs, source=road.name if road else "")
     if road is None:
         return Lacking("the reference line (--line)", source=recipe.name)
     if recipe.lookahead_m is not None:
         reach, how = recipe.lookahead_m, f"the look-ahead reaches {recipe.lookahead_m:.0f} m"
+    elif by_share(recipe):
+        assert recipe.lookahead_pct is not None
+        assert recipe.lookahead_spacing_m is not None
+        length = road.length_m + road.artefact_m
+        points = min(MOST_POINTS, math.ceil(recipe.lookahead_pct / 100 * length / recipe.lookahead_spacing_m))
+        reach = points * recipe.lookahead_spacing_m
+        how = f"{recipe.lookahead_pct:g} % of {length:,.0f} m with a point every {recipe.lookahead_spacing_m:g} m: {reach:.1f} m"
     else:
         assert recipe.lookahead_points is not None
         stride = recipe.lookahead_stride or 1

@@ -13,6 +13,10 @@ from trainer.diagnosis.finding import Finding, Lacking, Sound
 LEAST_STEPS = 400
 CLIPPED = 0.15  # share of steps at one end of the range from which an observation counts as clipped
 AT_LIMIT = 0.985
+SENT = ("slip", "gear", "rpm", "steer_left", "steer_right", "acceleration", "jerk", "ground", "skid")
+"""Beginnings of the names of numbers that only some of the game's plugins send."""
+DEAF = 0.3
+"""Share of what was asked for below which a half-turned stick steers nothing."""
 
 
 def _some(names: list[str]) -> str:
@@ -27,13 +31,18 @@ def constant(drives: Drives, case: Case) -> Answer:
     reach = np.ptp(drives.observation, axis=0)
     size = np.abs(drives.observation).max(axis=0)
     still = [n for n, r, s in zip(drives.observation_names, reach, size, strict=True) if r <= 1e-6 * max(1.0, s)]
-    still = [n for n in still if n not in drives.bounded]
+    still = [n for n in still if n not in drives.bounded or n.startswith(SENT)]
     if not still:
         return Sound(f"all {number_of(len(reach), 'observation')} change over {number_of(len(drives), 'step')}")
     never = f"never change in {number_of(len(drives), 'step')}"
     text = f"{len(still)} of {number_of(len(reach), 'observation')} {never}: {_some(still)}"
     what = "an observation that is" if len(still) == 1 else "observations that are"
     sentence = f"The agent learns nothing from {what} always the same."
+    zero = [n for n in still if not drives.observation[:, drives.observation_names.index(n)].any()]
+    if unfilled := [n for n in zero if n.startswith(SENT)]:
+        sentence = f"Nothing fills {_some(unfilled)}: your plugin or pad does not send it, so the agent sees 0 all along."
+        change = "Install a plugin of the game that sends these numbers (docs/trackmania.md), or leave them out."
+        return Finding(sentence, (text,), 0.95, change=change, data={"observations": still, "unfilled": unfilled})
     return Finding(sentence, (text,), 0.95, data={"observations": still})
 
 
@@ -82,6 +91,35 @@ def saturated(drives: Drives, case: Case) -> Answer:
     return Sound(text)
 
 
+@drives_check("stick-bent")
+def bent(drives: Drives, case: Case) -> Answer:
+    """What the game makes of the stick, where the observation holds what it applied: half of the way may steer straight ahead."""
+    if "steer" not in drives.observation_names or "steer" not in drives.action_names:
+        return None
+    applied = drives.observation[:, drives.observation_names.index("steer")].astype(np.float64)
+    asked = drives.executed[:, drives.action_names.index("steer")].astype(np.float64)
+    best: tuple[float, NDArray[np.float64], NDArray[np.float64]] | None = None
+    for lag in (0, 1, 2, 3):  # steps from the stick to the car
+        back = np.arange(lag, len(drives)) - lag
+        same = drives.episode[lag:] == drives.episode[back]
+        a, b = asked[back][same], applied[lag:][same]
+        if len(a) >= LEAST_STEPS and a.std() > 1e-3 and b.std() > 1e-6:
+            r = abs(float(np.corrcoef(a, b)[0, 1]))
+            best = (r, a, b) if best is None or r > best[0] else best
+    if best is None:
+        return Lacking(f"{LEAST_STEPS} steps in which the car is steered")
+    _, a, b = best
+    half, full = (np.abs(a) > 0.3) & (np.abs(a) < 0.5), np.abs(a) > 0.9
+    if half.sum() < 30 or full.sum() < 10:
+        return Lacking("steps with half and with full lock")
+    little, much = (float(np.median(np.abs(b[who]) / np.abs(a[who]))) for who in (half, full))
+    text = f"of half lock the game applies {little:.0%} (median of {number_of(int(half.sum()), 'step')}), of full lock {much:.0%}"
+    if little < DEAF and much > 2 * little and much > 0.5:
+        sentence = "The game distorts the stick: with half of it the car drives straight on. Neither of you can steer finely."
+        return Finding(sentence, (text,), 0.9)
+    return Sound(text)
+
+
 @case_check("numbers-unusable")
 def unusable(case: Case) -> Answer:
     """Steps with numbers that cannot be learned from: they are left out, but whatever gives them goes on giving them."""
@@ -103,4 +141,4 @@ def unusable(case: Case) -> Answer:
     )
 
 
-CHECKS: tuple[Check, ...] = (unusable, constant, clipped, saturated)
+CHECKS: tuple[Check, ...] = (unusable, constant, clipped, saturated, bent)
