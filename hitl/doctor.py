@@ -223,7 +223,9 @@ def _stick(home: Home) -> Seen:
     curve = kept_curve(home.root)
     if curve is None:
         return NOTE, "TrackMania's curve is not measured", "with the car at its start: `hitl pads --game-curve`"
-    return (NOTE, "the settings of TrackMania make it coarse", curve.unfit) if curve.unfit else (OK, "TrackMania's curve is measured, and undone")
+    if curve.unfit:
+        return NOTE, "the settings of TrackMania make it coarse", curve.unfit
+    return OK, "the curve of TrackMania is measured, and undone"
 
 
 def _line(home: Home, env: str) -> Seen:

@@ -19,6 +19,7 @@ from data.reading.episodes import EpisodeData, SegmentData, takeovers
 from data.records import AGENT, HUMAN, SessionInfo
 from hitl.games.base import VehicleState
 from hitl.player_runs.rebuild import ACTIONS, COLUMNS
+from hitl.road.time_lost import REPLAY
 from hitl.road.track import Track
 from hitl.session.offers import APPROACH_M
 from hitl.task.driving_task import DrivingTask, TaskSettings
@@ -78,7 +79,7 @@ class Demonstrations:
         info = SessionInfo(
             kind="import", env="trackmania", track=self.track.name, hz=self.settings.hz,
             observation_names=task.names(ACTIONS), action_names=ACTIONS, reward=task.reward.settings.as_dict(),
-            driver="imported", track_digest=self.digest,
+            driver=REPLAY if lap.replay else "imported", track_digest=self.digest,
         )  # fmt: skip
         return Portable(info, data, lap.origin)
 

@@ -14,6 +14,7 @@ from hitl.road.corner_stats import RECENT
 from hitl.road.laps import CRASH_S, Stretch, corner_times, stretches, time_at
 
 COLUMNS = ("t", "driver", "progress")
+REPLAY = "replay"  # the driver of a session whose laps are of replays: of anyone, so not the player's best
 NEWEST = 100  # episodes that are looked at
 
 
@@ -51,10 +52,11 @@ class TimeLost:
 def fastest_laps(store: Store, track: str) -> dict[str, EpisodeSummary]:
     """Return the fastest recorded lap of the ``human``, the ``scripted`` driver and the ``agent`` alone, where there is one."""
     finished = [e for e in store.episodes(track) if e.lap_s is not None and e.purpose != "practice"]
-    scripted = {session.id for session in store.sessions(track) if session.driver == "scripted"}
+    drivers = {session.id: session.driver for session in store.sessions(track)}
+    laps_by = {e.id: drivers[e.session_id] for e in finished if e.purpose == "lap"}
     groups = {
-        "human": [e for e in finished if e.purpose == "lap" and e.session_id not in scripted],
-        "scripted": [e for e in finished if e.purpose == "lap" and e.session_id in scripted],
+        "human": [e for e in finished if e.id in laps_by and laps_by[e.id] not in ("scripted", REPLAY)],
+        "scripted": [e for e in finished if laps_by.get(e.id) == "scripted"],
         "agent": [e for e in finished if e.purpose != "lap" and not e.human_steps],
     }
     return {who: min(laps, key=lambda e: e.lap_s or 0.0) for who, laps in groups.items() if laps}

@@ -12,6 +12,7 @@ from data.exchange.trackmaniarl.writing import TABLE, table_index
 from data.records import AGENT, HUMAN
 from data.store import Store
 from hitl.cli import main
+from hitl.road.time_lost import fastest_laps, stored_time_lost
 from hitl.road.track import load_track
 from tests.support.demonstrations import MAP, RECOVERY_KEYS, driven_frames, write_demo, write_geometry
 
@@ -133,6 +134,9 @@ def test_a_replay_is_a_line_and_a_lap(lap, tmp_path):
     with Store(tmp_path / "home" / "store.sqlite", read_only=True) as store:
         (episode,) = store.episodes()
         steps = store.steps(episode)
+        assert fastest_laps(store, episode.track) == {}, "a replay may be of anyone, so it is not the player's best lap"
+        (bend,) = stored_time_lost(store, episode.track, store.corners(episode.track) or load_track(replay).corners, episode.id)
+        assert bend.laps["reference"] > 0.0
     assert episode.lap_s == pytest.approx(finish / 1000)
     assert np.allclose(np.cos(steps.heading), frames[:-1, 10], atol=1e-4)
     assert np.allclose(np.sin(steps.heading), -frames[:-1, 12], atol=1e-4)

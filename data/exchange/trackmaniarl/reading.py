@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,8 @@ class Demonstration:
     finish_s: float
     """Its lap time."""
     origin: str
+    replay: bool = False
+    """Whether it comes from a replay, which may be of anyone."""
 
     @property
     def acting(self) -> NDArray[np.float64]:
@@ -120,7 +122,7 @@ def read_replay(path: Path) -> Demonstration:
         raise EpisodeRefusedError(f"it is no exported replay: its samples or checkpoints are damaged ({error!r})") from error
     need(len(samples) >= 2, "it has no samples before its finish")
     frames[-1] = finish_after(frames[-2], finish)
-    return _checked(frames, np.full(len(samples), HUMAN, np.uint8), map_uid, finish / 1000)
+    return replace(_checked(frames, np.full(len(samples), HUMAN, np.uint8), map_uid, finish / 1000), replay=True)
 
 
 def _turned(quaternion: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
