@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from data.errors import StoreError
 from data.records import ROADLESS
 from data.words import number_of
-from hitl.home import Home, add_home, has_settings, home_path
+from hitl.home import Home, add_home, home_path
 from trainer.daemon import control
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 
@@ -30,7 +30,9 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser()
     add_home(parser, or_last_demo=True)
     args = parser.parse_args(argv)
-    args.or_last_demo = not has_settings()
+    from hitl.settings import plays_elsewhere
+
+    args.or_last_demo = not plays_elsewhere()  # as `hitl play`
     home = home_path(args)
     rows, following = look(home)
     width = max((len(name) for name, _ in rows), default=0)
