@@ -16,7 +16,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from hitl.games.base import Game, Start, VehicleState
+from hitl.games.base import Game, Restorable, Start, VehicleState
 from hitl.road.track import Track, load_track
 from hitl.task.driving_task import DrivingTask, TaskSettings
 
@@ -90,6 +90,19 @@ class DrivingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             info["reason"] = "time_limit"
         self._move_on()
         return np.concatenate((observation, pending)), reward, terminated, truncated, self._noticed(info)
+
+    def save(self) -> Any:
+        """Return what ``restore`` goes back to: the moment after the newest step. None where the game cannot go back exactly."""
+        if not isinstance(self.game, Restorable):
+            return None
+        return self.game.save(), self.task.save(), self._steps, self._been
+
+    def restore(self, saved: Any) -> None:
+        """Go back to a saved moment: what was seen and told then holds again, and the same actions lead on as they did."""
+        game: Any = self.game
+        moment, task, self._steps, self._been = saved
+        game.restore(moment)
+        self.task.restore(task)
 
     def close(self) -> None:
         """Let go of the game."""

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from data.records import ACTION_PENDING
 from data.reward import RewardSettings
 from hitl.games.base import VehicleState
+from hitl.road.line import Place
 from hitl.road.track import Track
 from hitl.task.observation import ObservationSettings, Observer
-from hitl.task.reward import Reward
+from hitl.task.reward import Progress, Reward
 
 FINISH_M = 2.0  # m before the end of the line at which a lap counts as driven
 WALKING_PACE = 5.0  # m/s
@@ -65,6 +66,15 @@ class DrivingTask:
         self._before_finish |= not over
         reward, reason = self.reward.step(self._along(state), abs(self.place.offset), state.speed * 3.6, finished)
         return self.observer(state, self.place), reward, reason is not None, self._info(state, reason)
+
+    def save(self) -> tuple[Place, bool, Progress]:
+        """Return where the episode stands, for ``restore``."""
+        return self.place, self._before_finish, self.reward.save()
+
+    def restore(self, saved: tuple[Place, bool, Progress]) -> None:
+        """Go on from where an episode stood."""
+        self.place, self._before_finish, paid = saved
+        self.reward.restore(paid)
 
     def _along(self, state: VehicleState) -> float:
         """Return the progress (m), below 0 on the way to a line that begins ahead of the start."""
