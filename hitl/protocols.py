@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from data.records import Corner
 from hitl.arbiter import Decision
+from hitl.pads.base import PadState
 
 
 class Policy(Protocol):
@@ -103,6 +104,14 @@ class Tick:
     offer: str = ""  # why the wheel is offered: ``zone``, ``asked-for``
     late: int = 0  # ticks so far whose action was sent late
     steps: int = 0  # of this episode so far
+    waits: bool = False  # the car stands until the player, who was called, takes the wheel
+
+
+class Awaits(Protocol):
+    """Decides how long a car that was taken back stands before it drives on."""
+
+    def step(self, pad: PadState, seconds: float) -> bool:
+        """Tell whether it still stands, ``seconds`` after the last look at the pad."""
 
 
 @dataclass(slots=True)

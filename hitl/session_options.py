@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hitl import arbiter
-from hitl.settings import HelpSettings
+from hitl.settings import CoachSettings, HelpSettings
 from hitl.task.driving_task import TaskSettings
 
 
@@ -21,6 +21,7 @@ class SessionOptions:
     gating: arbiter.GatingSettings = arbiter.GatingSettings()  # noqa: RUF009 (frozen, so one for all is safe)
     task: TaskSettings | None = None
     help: HelpSettings = HelpSettings(offer="off", requests_per_minute=0.0)  # noqa: RUF009
+    coach: CoachSettings = CoachSettings(say="off", sound=False)  # noqa: RUF009
     only_corner: str = ""  # the one corner at which the wheel may be taken
     greedy_every: int = 2  # every second, third, … drive is without noise; 0: none
     show: bool = False  # an environment with a window of its own opens it

@@ -259,7 +259,6 @@ def _drive(
             say(f"practice at {args.practice}: {passed} of {count + 1} through")
         else:
             result = rig.session.episode("lap" if args.lap else "drive", seed=seed)
-        rig.star()
         results.append(result)
         # An episode that is lost at once does not count; when that happens again and again, the session ends.
         count += result.reason != "env_lost" or result.steps >= rig.session.environment.soon

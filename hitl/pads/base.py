@@ -12,7 +12,7 @@ import numpy.typing as npt
 Action = npt.NDArray[np.float32]
 
 #: What a button may mean; a pad maps its own buttons to these.
-BUTTONS = ("takeover", "pause", "panic", "star", "quit", "restart")
+BUTTONS = ("takeover", "rewind", "pause", "panic", "star", "discard", "keep", "restart", "quit")
 
 
 @dataclass(frozen=True, slots=True)

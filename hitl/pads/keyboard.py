@@ -20,7 +20,10 @@ KEYS = {
     "takeover": ("space",),
     "pause": ("p",),
     "panic": ("backspace",),
+    "rewind": ("b",),
     "star": ("return",),
+    "discard": ("n",),
+    "keep": ("k",),
     "restart": ("r",),
     "quit": ("escape",),
 }

@@ -45,7 +45,7 @@ def pad_hint(buttons: Mapping[str, tuple[str, ...]], mode: str, words: Words = E
     takes = either.join(buttons.get("takeover", ())) or words["no_button"]
     rest = [
         f"{either.join(buttons[name])}: {words[f'pad_{name}']}"
-        for name in ("pause", "panic", "star", "restart", "quit")
+        for name in ("rewind", "pause", "panic", "star", "discard", "keep", "restart", "quit")
         if buttons.get(name)
     ]
     return "    ".join([words.say(f"pad_{mode}", button=takes), *rest])

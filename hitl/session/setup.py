@@ -171,20 +171,6 @@ class SessionSetup:
         """How punctual the actions are; None in lock-step."""
         return getattr(self.world.clock, "lateness", None)
 
-    def star(self) -> None:
-        """Give the verdict ``star`` to what the player starred since the last call. It waits for the disk.
-
-        While the store cannot be written, the stars are kept for the next call.
-        """
-        numbers = self.session.segments.starred
-        if not numbers or not self.written(5.0):
-            return
-        with contextlib.suppress(StoreError), Store(self.home.store_path, busy_timeout_s=1.0) as store:
-            ids = [s.id for s in store.segments(session=self.recorder.session_id, numbers=numbers)]
-            if ids:
-                store.label(ids, verdict="star")
-            self.session.segments.starred = []
-
     def evaluate(
         self, episodes: int = 20, first_seed: int = 1_000_000, begins: Callable[[int], None] = lambda number: None
     ) -> list[EpisodeResult]:
