@@ -24,4 +24,5 @@ class SessionOptions:
     coach: CoachSettings = CoachSettings(say="off", sound=False)  # noqa: RUF009
     only_corner: str = ""  # the one corner at which the wheel may be taken
     greedy_every: int = 2  # every second, third, … drive is without noise; 0: none
+    hurries: bool = False  # where the environment waits for us, its clock can be told that no one looks
     show: bool = False  # an environment with a window of its own opens it

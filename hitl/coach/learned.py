@@ -1,7 +1,7 @@
 """How far a corner is learned, by the agent's newest attempts alone: a share, its interval, and about how long it still takes.
 
 Pure. A corner counts as learned after five passes in a row from nothing, which puts the lower end of the 95 % interval at 57 %;
-the share is how near that end has come.
+the share is how near that end has come, over the newest attempts that show most: an agent that learns is not what it was.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ class Progress:
         tries = list(self._tries)
         passes = sum(tries)
         low, high = wilson(passes, len(tries))
-        share = 1.0 if self.row >= IN_A_ROW else min(0.99, low / GOAL)
+        newest = (wilson(sum(tries[k:]), len(tries) - k)[0] for k in range(len(tries)))
+        share = 1.0 if self.row >= IN_A_ROW else min(0.99, max(newest, default=0.0) / GOAL)
         return Learned(self.corner, passes, len(tries), low, high, share, self._left(share))
 
     def _left(self, share: float) -> float | None:

@@ -10,13 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from data.records import CUT_OFF, DRIVING_FAULTS, HUMAN, Corner
-from hitl.coach.rules import Coach, Ended, Said
+from hitl.coach.rules import Coach, Ended, Said, Say
 from hitl.coach.speeds import Speeds
 from hitl.protocols import EpisodeResult, Tick
 
 APPROACH_M = 30.0  # m before a corner from which a human's driving is help at it
-
-Say = Callable[[Said], None]
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What the coach knows when a session begins, from the store: how the agent did alone at each corner, and how fast one gets through."""
+"""What the coach knows when a session begins: how the agent did alone at each corner, and how fast one gets through."""
 
 from __future__ import annotations
 

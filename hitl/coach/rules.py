@@ -6,18 +6,21 @@ Every method takes what has happened and returns the sentences that follow, by t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from data.records import Corner
 from hitl.coach.learned import IN_A_ROW, Learned, Progress
+from takeover_ui.language import ENGLISH, Words
 
 FAILURES = 3  # of the player in a row at one corner, after which practice is offered
 TAUGHT = 3  # takeovers in a row that cleared a corner, after which the agent should try it alone
 UNCHANGED = 3  # takeovers at a corner, after each of which the agent failed alone with newer weights: enough for today
 APART_S = 8.0  # s between two calls for help at one corner
-WHY = {"too short": "why_short", "a key still held from before": "why_held", "hardly moved": "why_still", "it failed": "why_failed"}
+WHY = {
+    "too short": "why_short", "a key still held from before": "why_held", "hardly moved": "why_still", "it failed": "why_failed",
+}  # fmt: skip
 """The reasons of ``data.demos`` for which a takeover does not count, by the names of their texts."""
 
 
@@ -31,6 +34,21 @@ class Said:
     sound: str = ""
     why: str = ""
     """The name of a text, or a text, that is filled in as ``why``."""
+
+
+    def text(self, words: Words) -> str:
+        """Return the sentence in a language."""
+        why = {"why": words.get(self.why, self.why)} if self.why else {}
+        return words.say(self.name, **self.values, **why)
+
+
+Say = Callable[[Said], None]
+"""What says a sentence to the player; it returns at once."""
+
+
+def in_english(tell: Callable[[str, str], None]) -> Say:
+    """Return what says sentences by way of ``tell`` (level, text)."""
+    return lambda said: tell(said.level, said.text(ENGLISH))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +93,10 @@ class Coach:
     def learned(self, corner: str) -> Learned | None:
         """Return how far a corner is learned; None for one that the coach does not know."""
         return self._at[corner].progress.now() if corner in self._at else None
+
+    def fruitless(self, corner: str) -> int:
+        """Return after how many takeovers in a row the agent has failed at a corner alone all the same."""
+        return self._at[corner].fruitless if corner in self._at else 0
 
     @property
     def hardest(self) -> Learned | None:

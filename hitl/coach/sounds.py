@@ -42,7 +42,7 @@ def _note(hz: float, seconds: float, volume: float) -> NDArray[np.int16]:
 
 
 class Sounds:
-    """Plays sounds inside its ``with`` block; ``play`` returns at once. ``problem``: why nothing is heard, "" while all is well."""
+    """Plays sounds inside its ``with`` block; ``play`` returns at once. ``problem``: why nothing is heard."""
 
     def __init__(self, on: bool = True, volume: float = 0.5) -> None:
         self._volume, self.problem = volume, ""

@@ -45,8 +45,8 @@ class Moment:
 class Box2DGame:
     """The car on one track. Deterministic: the same start and the same actions give the same run on the same machine.
 
-    That is how it goes back: Box2D shows neither the forces that its solver begins with nor lets them be set, so the run is driven
-    again from its start, in an eighth of a millisecond for a tick.
+    That is how it goes back: Box2D neither shows the forces that its solver begins with nor lets them be set, so the run is
+    driven again from its start, an eighth of a millisecond for each tick.
     """
 
     action_names: tuple[str, ...] = ("gas_brake", "steer")

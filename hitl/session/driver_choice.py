@@ -73,7 +73,7 @@ class DriverChoice:
         self._handed: HandOver | None = None
 
     def begin_episode(self, human: HumanSide, handed: str = "") -> None:
-        """The agent drives, and what is still held must be let go first. ``handed``: the wheel is the player's at once, and why."""
+        """The agent drives, and what is still held must be let go first. ``handed``: why it is the player's."""
         self._state = arbiter.new_episode(self._state)
         self._handed = HandOver(handed, self._settings) if handed and persons_pad(human) is not None else None
         human.begin()

@@ -8,7 +8,7 @@ from typing import Any
 from data.demos import DemoRule
 from data.recording.recorder import Recorder
 from data.records import Corner
-from hitl.coach.rules import Ended
+from hitl.coach.rules import Ended, Said, Say, in_english
 from hitl.protocols import EpisodeResult
 from hitl.session.outcome import Course, OutcomeJudge
 
@@ -16,13 +16,17 @@ SETTLED_S = 2.0  # s of an episode below which what the player means is the one 
 
 
 class Segments:
-    """Keeps at most one segment open. ``ended`` is told of each takeover whose outcome is known; None: the player is, by ``tell``.
+    """Keeps at most one segment open. ``ended`` is told of each takeover whose outcome is known.
 
     What the player says of a segment is a review like any other: it is on the disk with the next commit, and can be undone.
     """
 
-    def __init__(self, recorder: Recorder, rule: DemoRule, hz: float, tell: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, recorder: Recorder, rule: DemoRule, hz: float, tell: Callable[[str, str], None], say: Say | None = None
+    ) -> None:
+        """``say`` takes what comes of the player's buttons; None: ``tell`` does, in English."""
         self._recorder, self._rule, self._hz, self._tell = recorder, rule, hz, tell
+        self._say = say or in_english(tell)
         self.ended: Callable[[Ended], None] | None = None
         self.verdicts: dict[int, str] = {}
         """What the player has said of segments of this session, by number."""
@@ -90,32 +94,32 @@ class Segments:
             return
         if self._review("star"):
             self._recorder.event("star", "The player starred what was just driven.")
-            self._tell("good", "Starred: what you drove last. It counts, whatever came of it.")
+            self._say(Said("press_star", "good"))
         else:
-            self._tell("info", "Nothing to star yet: take over first.")
+            self._say(Said("press_star_none"))
 
     def discard(self, key: str) -> None:
         """The newest takeover or lap does not count; pressed again, it counts as before. ``key``: what the button is called."""
         if self._latest is not None and self.verdicts.get(self._latest) == "bad":
             self._review("unreviewed")
             self._recorder.event("undiscard", "What was just driven counts again.", data={"segment": self._latest})
-            self._tell("good", "It counts again: what you drove last.")
+            self._say(Said("press_undone", "good"))
         elif self._review("bad"):
             self._recorder.event("discard", "The player said that what was just driven does not count.")
-            self._tell("info", f"What you drove last does not count: it is not learned from. {key} again takes that back.")
+            self._say(Said("press_discard", "info", {"key": key}))
         else:
-            self._tell("info", "There is nothing that could count yet: take over first.")
+            self._say(Said("press_discard_none"))
 
     def keep(self, seconds: float, corner: Corner | None) -> None:
         """What was driven in the last seconds, whoever drove, becomes a demo. It is the newest segment then."""
         steps, settled = round(seconds * self._hz), round(SETTLED_S * self._hz)
         kept = self._recorder.keep(steps, "kept", corner.name if corner else None, settled)
         if kept is None:
-            self._tell("info", "There is nothing to keep yet.")
+            self._say(Said("press_kept_none"))
             return
         self._latest, count = kept
         self._recorder.event("keep", "The player kept what was just driven.", data={"segment": kept[0], "steps": count})
-        self._tell("good", f"Kept: the last {count / self._hz:.1f} s are a demo, and the agent learns to drive like that.")
+        self._say(Said("press_kept", "good", {"seconds": count / self._hz}))
 
     # -- inside
 

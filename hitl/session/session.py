@@ -29,6 +29,7 @@ from data.records import AGENT, CUT_OFF, HUMAN, StepRow
 from hitl import arbiter
 from hitl.coach.observer import Coaching
 from hitl.coach.rewind import Moment, Rewind
+from hitl.coach.rules import Said, Say, in_english
 from hitl.drivers.human import HumanSide, NoHuman, button_names, persons_pad
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.world import World
@@ -57,7 +58,8 @@ class Session:
 
     ``offers`` knows the track's corners. ``watch`` is called with each :class:`Tick` and must return at once. ``stop`` is asked
     between ticks. ``tell`` takes (level, sentence) for the player. After an episode, ``leaving`` says whether the player wants to
-    leave. Where they go back, the next ``drive`` or ``practice`` begins at that moment, as practice: ``rewind`` keeps the way.
+    leave. While ``hands_off``, the wheel cannot be taken. Where they go back, the next ``drive`` or ``practice`` begins at that
+    moment, as practice; ``rewind`` keeps the way. ``say`` takes what comes of the player's buttons; None: ``tell`` does.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Session:
         watch: Callable[[Tick], None] = lambda tick: None,
         stop: Callable[[], bool] = lambda: False,
         tell: Callable[[str, str], None] = lambda level, text: None,
+        say: Say | None = None,
     ) -> None:
         self.policy, self.recorder, self.options = policy, recorder, options
         self.clock, self._release = world.clock, world.release
@@ -84,14 +87,14 @@ class Session:
         self.corners = self.offers.corners
         self.foresight, self.watch, self.stop = foresight, watch, stop
         self.environment = Environment(world, recorder, tell)
-        self.segments = Segments(recorder, rule or DemoRule(), world.task.settings.hz, tell)
+        self.segments = Segments(recorder, rule or DemoRule(), world.task.settings.hz, tell, say)
         self.rewind = Rewind(world.env, world.task.settings.hz, options.coach.rewind_s)
-        self.coaching, self._tell = coaching, tell
+        self.coaching, self._say = coaching, say or in_english(tell)
         if coaching is not None:
             self.segments.ended = coaching.ended
         self._choice = DriverChoice(options.gating, world.controls or world.action_names, world.clock, recorder, tell)
         self._drives = 0
-        self.leaving = False
+        self.leaving = self.hands_off = self._greedy = False
 
     def episode(
         self,
@@ -155,6 +158,11 @@ class Session:
         self.clock.rest()
         return result.judge(self.corners)
 
+    @property
+    def greedy(self) -> bool:
+        """Whether the agent drives, or drove the newest episode, without noise."""
+        return self._greedy
+
     def asked_to_leave(self) -> bool:
         """Tell whether the player presses quit, while no episode of this session reads their pad. A press is told once."""
         asked = self._choice.asks_to_quit(self.human)
@@ -173,7 +181,7 @@ class Session:
         return not self.leaving
 
     def _stand(self, observation: NDArray[np.float32], info: dict[str, Any], awaits: Awaits) -> bool:
-        """Let the car stand until the player has the wheel; False where they leave meanwhile. Nothing is recorded of it."""
+        """Let the car stand until the player has the wheel; False where nothing comes of it. It is not recorded."""
         rest = np.zeros(len(self.recorder.info.action_names), np.float32)
         stands = arbiter.Decision(AGENT, rest, 0.0, None, "", safe=True, paused=True)
         then = time.monotonic()
@@ -183,10 +191,10 @@ class Session:
             if self.leaving or self.stop():
                 return False
             now = time.monotonic()
-            if not awaits.step(pad, now - then):
-                return True
+            if (does := awaits.step(pad, now - then)) != "stand":
+                return does == "drive"
             then = now
-            self.watch(Tick(info, stands, rest, 0.0, self._result.purpose, waits=True))
+            self.watch(Tick(info, stands, rest, 0.0, self._result.purpose))
             self.clock.hold()
 
     def _tick(
@@ -244,7 +252,7 @@ class Session:
 
     def _offered(self, info: dict[str, Any], asks: bool) -> str:
         """Return why the wheel is offered in this tick, "" if it is not."""
-        if self._result.purpose in ("evaluation", "lap") or self._driver == HUMAN:
+        if self._result.purpose in ("evaluation", "lap") or self._driver == HUMAN or self.hands_off:
             return ""
         if asks:
             return "asked-for"
@@ -253,7 +261,7 @@ class Session:
     def _decide(self, proposed: NDArray[np.float32], info: dict[str, Any], offer: str) -> arbiter.Decision:
         if self._result.purpose == "evaluation":
             return arbiter.Decision(AGENT, proposed, 0.0, None, "")
-        allowed, lap = self.offers.allowed(info["progress"]), self._result.purpose == "lap"
+        allowed, lap = not self.hands_off and self.offers.allowed(info["progress"]), self._result.purpose == "lap"
         decision = self._choice.decide(self.human, info, proposed, offer=offer, allowed=allowed, lap=lap)
         if decision.driver == HUMAN:
             decision = replace(decision, executed=self.environment.door.action(decision.executed, "the player's"))
@@ -280,19 +288,21 @@ class Session:
         return "restart" if "restart" in decision.pressed else ""
 
     def go_back(self, trigger: str = "rewind") -> Moment | None:
-        """Let the next episode begin some seconds ago, with the player at the wheel; None, and they are told why, where it cannot."""
+        """Let the next episode begin some seconds ago, with the player at the wheel; None where it cannot: they are told why."""
         if self._result.purpose in ("lap", "evaluation"):
-            self._tell("info", "A lap is driven from start to end: there is no going back in it.")
+            self._say(Said("press_back_lap"))
             return None
         if not self.rewind.possible:
-            self._tell("info", "This game cannot go back: only one that can restore a moment can.")
+            self._say(Said("press_back_never"))
             return None
         moment = self.rewind.back(trigger)
         if moment is None:
-            self._tell("info", "There is nothing to go back to yet.")
+            self._say(Said("press_back_none"))
             return None
         to_m = round(moment.info["progress"], 1)
         exact = moment.saved is not None
+        if trigger == "rewind":
+            self._say(Said("press_back", "good", {"seconds": moment.back_s}) if exact else Said("press_back_near"))
         self.recorder.event(
             "rewind", "The car is taken back.", data={"seconds": moment.back_s, "to_m": to_m, "exact": exact, "by": trigger}
         )

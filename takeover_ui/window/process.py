@@ -173,6 +173,8 @@ class _Loop:
                 self._toast(level, text)
             case "card", card:
                 self.card = card
+            case ("front",):
+                self.screen.to_front()
             case ("close",):
                 self.running = False
 

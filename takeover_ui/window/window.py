@@ -105,6 +105,10 @@ class Window:
         """Show a card in the middle until the next one comes; None takes it away."""
         self._post(("card", card))
 
+    def to_front(self) -> None:
+        """Bring the window before all others, with the keyboard; an overlay over another game stays where it is."""
+        self._post(("front",))
+
     def keys(self) -> frozenset[str]:
         """Return the keys that are down, or were pressed since the last call however shortly, by name."""
         down = []
