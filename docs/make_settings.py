@@ -46,8 +46,8 @@ There are four layers; each takes precedence over the ones before it:
    Without a preset, a run keeps its own settings, which are in its checkpoints;
 3. `settings.toml`;
 4. the command line: `hitl train --set utd=4` for every setting of `[train]`; of `hitl play`, the options `--env`, `--track`,
-   `--greedy-every`, `--gating` (takeover.mode), `--offer` (help.offer) and `--overlay` (overlay.show); of `hitl eval`, `--env`
-   and `--track`.
+   `--greedy-every`, `--gating` (takeover.mode), `--offer` (help.offer), `--coach` (coach.say) and `--overlay` (overlay.show); of
+   `hitl eval`, `--env` and `--track`.
 
 `hitl config show` prints the settings in force and where each value comes from. If a setting is wrong, a message names the file,
 the setting and the values allowed; commands that do not need its table still work. To set nothing where that is allowed, write
