@@ -41,7 +41,7 @@ class Learned:
         return self.share >= 1.0
 
 
-class Progress:
+class Attempts:
     """Follows the attempts of the agent alone at one corner."""
 
     def __init__(self, corner: str, known: Iterable[bool] = ()) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from data.records import Corner
-from hitl.coach.learned import IN_A_ROW, Learned, Progress
+from hitl.coach.learned import IN_A_ROW, Attempts, Learned
 from takeover_ui.language import ENGLISH, Words
 
 FAILURES = 3  # of the player in a row at one corner, after which practice is offered
@@ -70,7 +70,7 @@ class Ended:
 class _At:
     """What the coach remembers of one corner."""
 
-    progress: Progress
+    progress: Attempts
     called_s: float = -1e9
     failed: int = 0  # takeovers in a row that failed
     cleared: int = 0  # takeovers in a row that cleared it, since the agent last tried alone
@@ -85,7 +85,7 @@ class Coach:
 
     def __init__(self, corners: Iterable[Corner], known: Mapping[str, Sequence[bool]] | None = None) -> None:
         """``known``: the agent's attempts alone before this session by corner, oldest first."""
-        self._at = {c.name: _At(Progress(c.name, (known or {}).get(c.name, ()))) for c in corners}
+        self._at = {c.name: _At(Attempts(c.name, (known or {}).get(c.name, ()))) for c in corners}
         self._told_all = False
         self.practice = ""
         """The corner at which practice should be offered now; whoever offers it empties this."""

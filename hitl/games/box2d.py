@@ -33,8 +33,8 @@ class _Road:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """A moment of a run: its start, what was pressed since, and what is pressed now."""
+class RunSoFar:
+    """A run up to a moment: its start, what was pressed since, and what is pressed now."""
 
     start: Start
     pressed: list[tuple[float, float, float, float]]  # gas, brake, steer, seconds; it grows, and only the first ``ticks`` count
@@ -120,11 +120,11 @@ class Box2DGame:
             world.Step(CLOCK / PHYSICS_HZ, 6, 2)
         self._time += dt
 
-    def save(self) -> Moment:
+    def save(self) -> RunSoFar:
         """Return this moment; it costs as much after an hour as at the start."""
-        return Moment(self._start, self._pressed, len(self._pressed), (self._gas, self._brake, self._steer))
+        return RunSoFar(self._start, self._pressed, len(self._pressed), (self._gas, self._brake, self._steer))
 
-    def restore(self, saved: Moment) -> None:
+    def restore(self, saved: RunSoFar) -> None:
         """Drive the run of that moment again, up to it."""
         pressed = saved.pressed[: saved.ticks]
         self.restart(saved.start)

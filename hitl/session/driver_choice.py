@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from data.recording.recorder import Recorder
 from data.records import HUMAN
 from hitl import arbiter
-from hitl.coach.handover import HandOver
+from hitl.coach.handed_wheel import HandedWheel
 from hitl.drivers.human import HumanSide, button_names, persons_pad
 from hitl.pads.base import MISSING, Control, PadState, braking_action, neutral_action, to_action
 from hitl.pads.hands import look, together
@@ -70,12 +70,12 @@ class DriverChoice:
         self._state = arbiter.State()
         self._told: set[str] = set()  # what the player was told about their pad
         self._in_vain = InVain(settings, tell)
-        self._handed: HandOver | None = None
+        self._handed: HandedWheel | None = None
 
     def begin_episode(self, human: HumanSide, handed: str = "") -> None:
         """The agent drives, and what is still held must be let go first. ``handed``: why it is the player's."""
         self._state = arbiter.new_episode(self._state)
-        self._handed = HandOver(handed, self._settings) if handed and persons_pad(human) is not None else None
+        self._handed = HandedWheel(handed, self._settings) if handed and persons_pad(human) is not None else None
         human.begin()
         if (problem := str(getattr(persons_pad(human), "problem", ""))) not in ("", *self._told):
             self._told.add(problem)
@@ -120,7 +120,7 @@ class DriverChoice:
         self._in_vain.notice(human, pad, decision, inputs.time)
         return decision
 
-    def _still_handed(self, handed: HandOver, pad: PadState) -> str:
+    def _still_handed(self, handed: HandedWheel, pad: PadState) -> str:
         """Return why the wheel is the player's without more, "" from the tick on in which they use it as their mode has it."""
         hold = handed.holds(pad, self._clock.now())
         if not hold:

@@ -77,7 +77,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "hint_toggle": "Leertaste oder rechte Schultertaste: übernehmen und zurückgeben",
     "hint_touch": "Stick, Pedal oder Pfeiltasten antippen: fahren",
     "hint_lap": "Stick und Pedale oder Pfeiltasten: fahren",
-    "hint_keys": "b: 3 s zurück    n: zählt nicht    k: 10 s behalten    Enter: Stern    "
+    "hint_keys": "b: 3 s zurück    n: schlecht    k: behalten    Enter: Stern    "
     "p: Pause    Rücktaste: Notstopp    r: Neustart    Esc: verlassen    Rechtsklick: Anzeigen",
     "pad_hold": "{button} halten: fahren",
     "pad_toggle": "{button}: übernehmen und zurückgeben",
@@ -87,8 +87,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "pad_panic": "Notstopp",
     "pad_rewind": "3 s zurück",
     "pad_star": "Stern",
-    "pad_discard": "zählt nicht",
-    "pad_keep": "10 s behalten",
+    "pad_discard": "schlecht",
+    "pad_keep": "behalten",
     "pad_restart": "Neustart",
     "pad_quit": "verlassen",
     "or": "oder",

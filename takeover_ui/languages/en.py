@@ -77,7 +77,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "hint_toggle": "space or the right shoulder button: take and hand back",
     "hint_touch": "touch stick, pedal or arrows: drive",
     "hint_lap": "stick and pedals, or arrows: drive",
-    "hint_keys": "b: 3 s back    n: did not count    k: keep 10 s    return: star    "
+    "hint_keys": "b: 3 s back    n: bad    k: keep    return: star    "
     "p: pause    backspace: panic    r: restart    esc: leave    right click: gauges",
     "pad_hold": "hold {button}: drive",
     "pad_toggle": "{button}: take and hand back",
@@ -87,8 +87,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "pad_panic": "panic",
     "pad_rewind": "3 s back",
     "pad_star": "star",
-    "pad_discard": "did not count",
-    "pad_keep": "keep 10 s",
+    "pad_discard": "bad",
+    "pad_keep": "keep",
     "pad_restart": "restart",
     "pad_quit": "leave",
     "or": "or",

@@ -79,7 +79,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "hint_toggle": "spacja lub prawy bumper: przejmij i oddaj",
     "hint_touch": "rusz gałkę, pedał lub strzałki: prowadzisz",
     "hint_lap": "gałka i pedały lub strzałki: prowadzisz",
-    "hint_keys": "b: 3 s wstecz    n: nie liczy się    k: zachowaj 10 s    Enter: gwiazdka    "
+    "hint_keys": "b: 3 s wstecz    n: złe    k: zachowaj    Enter: gwiazdka    "
     "p: pauza    Backspace: stop awaryjny    r: restart    Esc: wyjście    prawy klik: wskaźniki",
     "pad_hold": "trzymaj {button}: prowadzisz",
     "pad_toggle": "{button}: przejmij i oddaj",
@@ -89,8 +89,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "pad_panic": "stop awaryjny",
     "pad_rewind": "3 s wstecz",
     "pad_star": "gwiazdka",
-    "pad_discard": "nie liczy się",
-    "pad_keep": "zachowaj 10 s",
+    "pad_discard": "złe",
+    "pad_keep": "zachowaj",
     "pad_restart": "restart",
     "pad_quit": "wyjście",
     "or": "lub",

@@ -15,7 +15,7 @@ from data.reading.follow import Follower
 from data.records import AGENT, HUMAN
 from data.store import Store
 from hitl.arbiter import GatingSettings
-from hitl.coach.handover import UNUSED_S, HandOver
+from hitl.coach.handed_wheel import UNUSED_S, HandedWheel
 from hitl.coach.rewind import Rewind
 from hitl.drivers.human import HumanDriver
 from hitl.games.driving_env import DrivingEnv
@@ -190,7 +190,7 @@ PADS = st.builds(
 
 @given(st.lists(PADS, max_size=80), st.sampled_from(["hold", "toggle", "touch"]))
 def test_the_wheel_is_handed_over_once(pads: list[PadState], mode: Any) -> None:
-    hand, answers = HandOver("rewind", GatingSettings(mode=mode)), []
+    hand, answers = HandedWheel("rewind", GatingSettings(mode=mode)), []
     for k, pad in enumerate(pads):
         answers.append(hand.holds(pad, k * 0.05))
     assert set(answers) <= {"rewind", ""}
@@ -202,14 +202,14 @@ def test_the_wheel_is_handed_over_once(pads: list[PadState], mode: Any) -> None:
 
 @given(st.sampled_from(["hold", "toggle", "touch"]), st.integers(3, 60))
 def test_hands_that_hold_the_wheel_keep_it(mode: Any, ticks: int) -> None:
-    hand, steers = HandOver("call", GatingSettings(mode=mode)), PadState(steer=0.8)
+    hand, steers = HandedWheel("call", GatingSettings(mode=mode)), PadState(steer=0.8)
     assert [hand.holds(steers, k * 0.05) for k in range(ticks)] == ["call"] * ticks
 
 
 def test_a_button_held_from_before_keeps_the_wheel_until_it_is_let_go() -> None:
-    hand = HandOver("rewind", GatingSettings(mode="hold"))
+    hand = HandedWheel("rewind", GatingSettings(mode="hold"))
     assert [bool(hand.holds(pad, k * 0.05)) for k, pad in enumerate([HOLD, HOLD, REST, HOLD])] == [True, True, False, False]
-    hand = HandOver("rewind", GatingSettings(mode="toggle"))
+    hand = HandedWheel("rewind", GatingSettings(mode="toggle"))
     assert [bool(hand.holds(pad, k * 0.05)) for k, pad in enumerate([HOLD, REST, REST, HOLD])] == [True, True, True, False]
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from data.records import Corner
 from data.statistics import wilson
-from hitl.coach.learned import GOAL, IN_A_ROW, NEWEST, TREND_FROM, Progress
+from hitl.coach.learned import GOAL, IN_A_ROW, NEWEST, TREND_FROM, Attempts
 from hitl.coach.rules import FAILURES, TAUGHT, UNCHANGED, Coach, Ended, Said
 from hitl.coach.speeds import Speeds
 from takeover_ui.language import LANGUAGES
@@ -26,7 +26,7 @@ def names(said: list[Said]) -> list[str]:
 
 @given(passes)
 def test_the_bar_is_full_exactly_when_the_agent_has_it(tries: list[bool]) -> None:
-    progress = Progress("hairpin")
+    progress = Attempts("hairpin")
     for k, passed in enumerate(tries):
         progress.tried(passed, 10.0 * k)
     now = progress.now()
@@ -39,7 +39,7 @@ def test_the_bar_is_full_exactly_when_the_agent_has_it(tries: list[bool]) -> Non
 
 @given(passes)
 def test_one_more_pass_never_shortens_the_bar_by_itself(tries: list[bool]) -> None:
-    progress = Progress("hairpin", tries)
+    progress = Attempts("hairpin", tries)
     before = progress.now().share
     progress.tried(True, 1.0)
     if len(tries) < NEWEST:
@@ -48,7 +48,7 @@ def test_one_more_pass_never_shortens_the_bar_by_itself(tries: list[bool]) -> No
 
 @given(passes, st.floats(5.0, 60.0))
 def test_an_estimate_needs_a_trend_and_ends_with_the_way(tries: list[bool], apart: float) -> None:
-    progress = Progress("hairpin")
+    progress = Attempts("hairpin")
     for k, passed in enumerate(tries):
         progress.tried(passed, apart * k)
     left = progress.now().left_s
@@ -60,7 +60,7 @@ def test_an_estimate_needs_a_trend_and_ends_with_the_way(tries: list[bool], apar
 
 
 def test_a_steady_climb_is_estimated_by_its_pace() -> None:
-    progress = Progress("hairpin", [False] * 6)
+    progress = Attempts("hairpin", [False] * 6)
     for k, passed in enumerate([False, False, True, True, True]):
         progress.tried(passed, 20.0 * k)
     left = progress.now().left_s

@@ -12,7 +12,7 @@ from hitl.pads.base import PadState
 UNUSED_S = 2.0  # s after which a wheel that no one has touched goes back to the agent
 
 
-class HandOver:
+class HandedWheel:
     """``trigger`` names the takeover: ``rewind``, ``call``."""
 
     def __init__(self, trigger: str, settings: GatingSettings) -> None:
