@@ -139,8 +139,8 @@ class Coach:
     def _counted(takeover: Ended) -> list[Said]:
         if takeover.why:
             why, _, more = takeover.why.partition(" (")
-            values = {"more": f" ({more}" if more else ""}
-            return [Said("coach_not_counted", "warning", values, "not_counted", WHY.get(why, why))]
+            said = {"more": f" ({more}" if more else ""}
+            return [Said("coach_not_counted", "warning", said, "not_counted", WHY.get(why, why))]
         if takeover.outcome == "failed":
             if takeover.until_m is None:
                 return [Said("coach_failed_part", "warning", {"seconds": takeover.counted_s}, "not_counted")]
@@ -149,7 +149,7 @@ class Coach:
                     "coach_failed", "warning", {"until": takeover.until_m, "seconds": takeover.counted_s}, "not_counted"
                 )
             ]
-        values = {"corner": takeover.corner, "seconds": takeover.seconds}
+        values: dict[str, Any] = {"corner": takeover.corner, "seconds": takeover.seconds}
         if takeover.outcome == "cleared" and takeover.corner:
             return [Said("coach_cleared", "good", values, "counted")]
         return [Said("coach_counted", "good", values, "counted")]

@@ -66,8 +66,9 @@ class Sounds:
                 continue
             try:
                 if mixer is None:
-                    from pygame import mixer
+                    import pygame.mixer
 
+                    mixer = pygame.mixer
                     mixer.init(RATE, -16, 1, 512, allowedchanges=0)  # the samples are as we make them
                 if name not in made:
                     made[name] = mixer.Sound(buffer=wave(name, self._volume).tobytes())

@@ -13,6 +13,7 @@ from hitl.coach.observer import Looking
 from hitl.protocols import EpisodeResult
 from hitl.session.practice import TRIES, Practice
 from hitl.trainer_process import TakingTurns
+from takeover_ui.language import ENGLISH
 
 if TYPE_CHECKING:
     from hitl.screens.coach_screen import Caller
@@ -68,8 +69,9 @@ class PlayLoop:
             self._say(f"practice at {self.args.practice}: {self._passed} of {self._count + 1} through")
             yield result
         elif self._tries and self._offered is not None:
-            name = self._offered.corner.name
-            self._say(f"practice at {name}: try {TRIES - self._tries + 1} of {TRIES}")
+            words = self._watch.words if self._watch is not None else ENGLISH
+            number, name = TRIES - self._tries + 1, self._offered.corner.name
+            self._say(words.say("practice_try", corner=name, number=number, of=TRIES))
             yield self._offered.attempt(seed)
             self._tries -= 1
             if not self._tries:

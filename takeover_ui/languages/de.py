@@ -218,6 +218,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
         "Üben? {n} Versuch, der kurz davor beginnt ({corner}).",
         "Üben? {n} Versuche, die alle kurz davor beginnen ({corner}).",
     ),
+    "practice_try": "Üben, {corner}: Versuch {number} von {of}",
     "practice_keys": "Enter: üben    alles andere: weiter wie bisher    Esc: verlassen",
     "brake_never": "Wer durchkommt, bremst bei {good:.0f} m; du bremst gar nicht, bevor du von der Strecke fliegst.",
     "brake_same": "Du bremst bei {mine:.0f} m, wie alle, die durchkommen: Es liegt am Lenken.",

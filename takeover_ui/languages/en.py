@@ -217,6 +217,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
         "Practise? {n} try, begun just before the {corner}.",
         "Practise? {n} tries, each begun just before the {corner}.",
     ),
+    "practice_try": "practice at the {corner}: try {number} of {of}",
     "practice_keys": "Enter: practise    anything else: go on as before    Esc: leave",
     "brake_never": "Whoever gets through brakes at {good:.0f} m; you do not brake before you leave the road.",
     "brake_same": "You brake at {mine:.0f} m, as those do who get through: it is the steering.",

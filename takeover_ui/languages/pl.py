@@ -236,6 +236,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
         "Poćwiczyć? {n} próby, każda zaczyna się tuż przed zakrętem ({corner}).",
         "Poćwiczyć? {n} prób, każda zaczyna się tuż przed zakrętem ({corner}).",
     ),
+    "practice_try": "ćwiczenie, {corner}: próba {number} z {of}",
     "practice_keys": "Enter: ćwiczę    cokolwiek innego: jedź jak dotąd    Esc: wyjście",
     "brake_never": "Kto przejeżdża, hamuje na {good:.0f}. metrze; ty wypadasz z toru, zanim zahamujesz.",
     "brake_same": "Hamujesz na {mine:.0f}. metrze, jak ci, którzy przejeżdżają: chodzi o skręt.",

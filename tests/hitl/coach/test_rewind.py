@@ -18,6 +18,7 @@ from hitl.arbiter import GatingSettings
 from hitl.coach.handed_wheel import UNUSED_S, HandedWheel
 from hitl.coach.rewind import Rewind
 from hitl.drivers.human import HumanDriver
+from hitl.games.box2d import Box2DGame
 from hitl.games.driving_env import DrivingEnv
 from hitl.home import Home
 from hitl.pads.base import MISSING, PadState
@@ -178,6 +179,21 @@ def test_a_game_that_cannot_restore_a_moment_puts_the_car_down_near_it() -> None
     _, put = env.reset(options={"start": moment.start})
     assert put["progress"] == pytest.approx(info["progress"], abs=0.1)
     assert put["state"].speed == pytest.approx(info["state"].speed, rel=0.05)
+
+
+def test_in_such_a_game_too_the_session_goes_on_from_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Arcade(Box2DGame):
+        save = None  # type: ignore[assignment]
+
+    monkeypatch.setattr("hitl.games.box2d.Box2DGame", Arcade)  # as TrackMania, which only knows checkpoints
+    rig, (before, after) = play(tmp_path, [*[REST] * 80, BACK], [HOLD])
+    assert (before.reason, after.purpose) == ("rewound", "practice")
+    assert rig.told == ["Back to the nearest place that this game can restore. The wheel is yours."]  # type: ignore[attr-defined]
+    ((old,),) = table(tmp_path, "SELECT progress FROM steps WHERE episode_id = 1 AND t = 20")
+    ((new, driver),) = table(tmp_path, "SELECT progress, driver FROM steps WHERE episode_id = 2 AND t = 0")
+    assert (new, driver) == (pytest.approx(old, abs=0.2), HUMAN)
+    ((data,),) = table(tmp_path, "SELECT data FROM events WHERE kind = 'rewind'")
+    assert '"exact": false' in data
 
 
 PADS = st.builds(
