@@ -223,7 +223,8 @@ class Recorder:
         last = None if last_observation is None else np.asarray(last_observation, np.float32).tobytes()
         far = self._far if self._t and np.isfinite(self._far) else None
         self._queue.append(EndEpisode(self._episode, end, reason, last, self._t, self._return, far, now()))
-        self._episode, self._before = None, (self._episode, self._t)
+        self._before = self._episode, self._t
+        self._episode = None
         self._wake.set()
 
     def event(self, kind: str, message: str, level: str = "info", data: Mapping[str, Any] | None = None) -> None:

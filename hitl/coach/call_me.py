@@ -111,13 +111,21 @@ class CallMe:
         with self._no_one_looks():
             result = session.episode("drive", seed=seed)
         yield result
+        yield from self._taken_back(seed, result)  # by a player who has looked all the same
         if session.leaving or result.reason not in DRIVING_FAULTS or not self._by_weights():
             return
         corner = next((c for c in session.corners if c.from_m - NEAR_M <= result.progress < c.to_m), None)
         place = corner.name if corner else f"{result.progress // SAME_M:.0f}"
         if not self._rule.failed(place, self.rig.policy.checkpoint_id) or session.go_back("call") is None:
             return
-        yield self._help(seed, corner, result.progress)
+        yield (helped := self._help(seed, corner, result.progress))
+        yield from self._taken_back(seed, helped)
+
+    def _taken_back(self, seed: int, result: EpisodeResult) -> Iterator[EpisodeResult]:
+        """Drive on where the player went back to, at the clock's pace."""
+        while result.reason == "rewound" and not self.rig.session.leaving:
+            result = self.rig.session.episode("practice", seed=seed)
+            yield result
 
     def _by_weights(self) -> bool:
         """Tell whether the drive shows what the weights can: one with noise may fail by chance, where others are without."""

@@ -41,12 +41,14 @@ def table(coaching: Coaching, words: Words) -> tuple[tuple[str, ...], ...]:
     return (heads, *rows) if rows else ()
 
 
-def lines(coaching: Coaching, looking: Looking, beat: Heartbeat | None, words: Words) -> list[str]:
-    """Return what is said below the table."""
+def lines(coaching: Coaching, looking: Looking, beat: Heartbeat | None, words: Words, elsewhere: bool = False) -> list[str]:
+    """Return what is said below the table. ``elsewhere``: another machine trains, and how it does is not known here."""
     said = [] if coaching.takeovers else [words["end_nothing"]]
     if looking.looked_s >= 1.0:
         said.append(words.say("end_looked", looked=looking.looked_s, drove=looking.drove_s))
-    if beat is None or beat.state in ("stopped", "failed") or beat.age_s >= SILENT_S:
+    if elsewhere:
+        pass
+    elif beat is None or beat.state in ("stopped", "failed") or beat.age_s >= SILENT_S:
         said.append(words["end_no_trainer"])
     elif beat.owed_updates > 0 and beat.updates_per_second > 0:
         said.append(words.say("end_trained", n=max(1, round(beat.owed_updates / beat.updates_per_second / 60))))
@@ -68,16 +70,15 @@ def following(coaching: Coaching, words: Words) -> str:
     return words["end_next_call"]
 
 
-def card(coaching: Coaching, looking: Looking, beat: Heartbeat | None, words: Words) -> Card:
+def card(coaching: Coaching, looking: Looking, beat: Heartbeat | None, words: Words, elsewhere: bool = False) -> Card:
     """Return the last card of a session."""
-    return Card(
-        words["end_title"], tuple(lines(coaching, looking, beat, words)), table(coaching, words), words["end_keys"], True
-    )
+    said = tuple(lines(coaching, looking, beat, words, elsewhere))
+    return Card(words["end_title"], said, table(coaching, words), words["end_keys"], closes=True)
 
 
-def printed(coaching: Coaching, looking: Looking, beat: Heartbeat | None) -> str:
+def printed(coaching: Coaching, looking: Looking, beat: Heartbeat | None, elsewhere: bool = False) -> str:
     """Return the same for the terminal."""
-    return "\n".join([*_columns(table(coaching, ENGLISH)), *lines(coaching, looking, beat, ENGLISH)])
+    return "\n".join([*_columns(table(coaching, ENGLISH)), *lines(coaching, looking, beat, ENGLISH, elsewhere)])
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> list[str]:

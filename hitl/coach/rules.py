@@ -161,7 +161,7 @@ class Coach:
             return []
         had_it = at.progress.now().has_it
         at.progress.tried(passed, time_s)
-        newer, at.weights = weights != at.weights, weights
+        newer, at.weights = at.weights not in (None, weights), weights
         at.cleared = 0
         if passed:
             at.fruitless = at.since = 0

@@ -187,7 +187,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                 loop = PlayLoop(rig, args, watch, sayer(watch, also_printed=not own_game), caller)
                 driven = loop.run()
                 if not args.practice and not args.lap:
-                    ended = tell_ending(rig, window if own_game else None, loop.looking, stopping)
+                    ended = tell_ending(rig, window if own_game else None, loop.looking, stopping, trains_elsewhere)
         except HitlError as error:
             rig.recorder.event("error", str(error), level="error")
             raise

@@ -105,17 +105,22 @@ def wants_practice(rig: SessionSetup, screen: SessionScreen | None) -> str:
     return name if screen.asked(practice_card(name, FAILURES, advice, TRIES, screen.words)) else ""
 
 
-def tell_ending(rig: SessionSetup, window: Window | None, looking: Looking, left: Callable[[], bool]) -> str:
-    """Show what came of a session until the player closes it; return the same for the terminal. ``left``: they are gone."""
+def tell_ending(
+    rig: SessionSetup, window: Window | None, looking: Looking, left: Callable[[], bool], elsewhere: bool = False
+) -> str:
+    """Show what came of a session until the player closes it; return the same for the terminal. ``left``: they are gone.
+
+    ``elsewhere``: another machine trains.
+    """
     coaching = rig.session.coaching
     if coaching is None:
         return ""
     beat = read_heartbeat(rig.home.root)
     if window is not None and not window.closed and not left():
-        window.card(ending.card(coaching, looking, beat, window.options.words))
+        window.card(ending.card(coaching, looking, beat, window.options.words, elsewhere))
         down, answered = window.keys(), False  # the key that was pressed to leave may still be down, and is no answer
         while not (answered or window.closed or left()):
             time.sleep(0.02)
             before, down = down, window.keys()
             answered = not {"return", "escape"}.isdisjoint(down - before)
-    return ending.printed(coaching, looking, beat)
+    return ending.printed(coaching, looking, beat, elsewhere)

@@ -54,7 +54,8 @@ class SessionSetup:
     ) -> None:
         """``say`` is told what the coach says, and what comes of the player's buttons; None: ``tell`` is, in English.
 
-        ``policy`` is called with the names of observation and action; None: the home's newest checkpoint drives."""
+        ``policy`` is called with the names of observation and action; None: the home's newest checkpoint drives.
+        """
         with contextlib.ExitStack() as stack:
             # First of all: a wrong track or a game that is not there must leave nothing behind.
             self.world = world = open_world(options, home)

@@ -104,6 +104,27 @@ def test_where_no_one_comes_nothing_is_driven_from_there(tmp_path: Path) -> None
         assert db.execute("SELECT count(*) FROM segments").fetchone() == (0,)
 
 
+def test_who_goes_back_while_the_agent_drives_alone_drives_at_the_clocks_pace(tmp_path: Path) -> None:
+    back, seen = PadState(buttons=frozenset({"rewind"})), list[bool]()
+
+    class Looks(Pad):
+        ticks = 0
+
+        def read(self) -> PadState:
+            self.ticks += 1
+            return back if self.ticks == 40 else HOLD if self.ticks > 41 else REST
+
+    options = SessionOptions(greedy_every=0, coach=QUICK)
+    with SessionSetup(Home(tmp_path), options, human=lambda track: HumanDriver(Looks())) as rig:  # type: ignore[arg-type]
+        rig.session.policy = Cruise()  # type: ignore[assignment]
+        calls = CallMe(rig, lambda corner, metre: None, lambda what, left: None, lambda: None)
+        rig.session.watch = lambda tick: seen.append(rig.session.hands_off and tick.decision.driver == HUMAN)
+        alone, taken = list(calls.drive(0))[:2]
+    assert (alone.reason, taken.purpose) == ("rewound", "practice")
+    assert taken.human_steps > 0
+    assert not any(seen)
+
+
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 2)), max_size=40))
 def test_it_calls_for_news_and_not_for_the_same_failure_again_and_again(failures: list[tuple[str, int]]) -> None:
     rule = CallRule()
