@@ -182,7 +182,6 @@ def session(home: Path, control: Path, journal: Journal, wheel: str) -> int:
         witness(rig.recorder, journal)
         while not rig.session.stop():
             rig.session.episode("drive", seed=random.randrange(1_000_000))
-            rig.star()
     journal.write("A", rig.recorder.status.committed_steps, time.monotonic(), sync=True)
     return 0
 

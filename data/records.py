@@ -21,7 +21,7 @@ VERDICTS = ("unreviewed", "good", "bad", "star")
 OUTCOMES = ("unclear", "cleared", "failed")
 DRIVING_FAULTS = ("off_road", "stalled")
 """Reasons for which an episode ends that are the driving's fault."""
-CUT_OFF = ("stopped", "panic", "restart", "killed", "env_lost")
+CUT_OFF = ("stopped", "panic", "restart", "rewound", "killed", "env_lost")
 """Reasons from outside: such an episode says nothing of how well it was driven."""
 
 ROADLESS = "gym:"
@@ -29,7 +29,7 @@ ROADLESS = "gym:"
 
 PURPOSES = ("drive", "lap", "evaluation", "practice")
 SESSION_KINDS = ("play", "demo", "evaluation", "import", "stall")
-SEGMENT_KINDS = ("takeover", "lap")
+SEGMENT_KINDS = ("takeover", "lap", "kept")
 ENDS = ("terminated", "truncated", "interrupted")
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.records import Corner
 from hitl.arbiter import Decision
+from hitl.pads.base import PadState
 
 
 class Policy(Protocol):
@@ -103,6 +104,13 @@ class Tick:
     offer: str = ""  # why the wheel is offered: ``zone``, ``asked-for``
     late: int = 0  # ticks so far whose action was sent late
     steps: int = 0  # of this episode so far
+
+
+class Awaits(Protocol):
+    """Decides how long a car that was taken back stands before it drives on."""
+
+    def step(self, pad: PadState, seconds: float) -> Literal["stand", "drive", "give up"]:
+        """Say what it does, ``seconds`` after the last look at the pad; after ``give up`` nothing is driven from there."""
 
 
 @dataclass(slots=True)

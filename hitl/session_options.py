@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hitl import arbiter
 from hitl.games.registry import spelt_out
-from hitl.settings import HelpSettings
+from hitl.settings import CoachSettings, HelpSettings
 from hitl.task.driving_task import TaskSettings
 
 
@@ -22,8 +22,10 @@ class SessionOptions:
     gating: arbiter.GatingSettings = arbiter.GatingSettings()  # noqa: RUF009 (frozen, so one for all is safe)
     task: TaskSettings | None = None
     help: HelpSettings = HelpSettings(offer="off", requests_per_minute=0.0)  # noqa: RUF009
+    coach: CoachSettings = CoachSettings(say="off", sound=False)  # noqa: RUF009
     only_corner: str = ""  # the one corner at which the wheel may be taken
     greedy_every: int = 2  # every second, third, … drive is without noise; 0: none
+    hurries: bool = False  # where the environment waits for us, its clock can be told that no one looks
     show: bool = False  # an environment with a window of its own opens it
 
     def __post_init__(self) -> None:

@@ -64,6 +64,19 @@ class HelpSettings:
     rumble: bool = True  # rumble when the wheel is offered or changes hands
 
 
+@dataclass(frozen=True, slots=True)
+class CoachSettings:
+    """What the coach says, and how far the car goes back."""
+
+    say: Literal["all", "off"] = "all"  # when to help, what counted, and when it is enough
+    sound: bool = True  # small sounds as well
+    volume: Annotated[float, Meta(ge=0, le=1)] = 0.4  # of these sounds
+    rewind_s: Annotated[float, Meta(ge=0.5, le=20)] = 3.0  # s of driving that one press takes the car back
+    keep_s: Annotated[float, Meta(ge=1, le=60)] = 10.0  # s that one press keeps as a demo
+    countdown_s: Annotated[float, Meta(ge=0, le=10)] = 3.0  # --call-me: s counted down before the wheel is yours
+    wait_s: Annotated[float, Meta(ge=1, le=3600)] = 60.0  # --call-me: s that it waits for you before the agent goes on alone
+
+
 @dataclass(frozen=True)
 class PlaySettings:
     """What `hitl play`, `hitl worker` and `hitl eval` drive."""
@@ -141,6 +154,7 @@ class Settings:
     pad: PadChoice = field(default_factory=PadChoice)
     takeover: GatingSettings = field(default_factory=GatingSettings)
     help: HelpSettings = field(default_factory=HelpSettings)
+    coach: CoachSettings = field(default_factory=CoachSettings)
     play: PlaySettings = field(default_factory=PlaySettings)
     agent: AgentSettings = field(default_factory=AgentSettings)
     overlay: OverlaySettings = field(default_factory=OverlaySettings)
@@ -170,6 +184,7 @@ TABLES: dict[str, type] = {
     "pad": PadChoice,
     "takeover": GatingSettings,
     "help": HelpSettings,
+    "coach": CoachSettings,
     "play": PlaySettings,
     "agent": AgentSettings,
     "overlay": OverlaySettings,

@@ -73,6 +73,19 @@ class LapView:
 
 
 @dataclass(frozen=True, slots=True)
+class LearnedView:
+    """How far a corner is learned: ``passes`` of ``of`` alone, their interval (0 to 1), the share of the way, seconds to go."""
+
+    corner: str
+    passes: int = 0
+    of: int = 0
+    low: float = 0.0
+    high: float = 1.0
+    share: float = 0.0
+    left_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """Words in the middle of the window, until the next card comes or it is taken away.
 
@@ -131,6 +144,8 @@ class View:
     """(agent steps or number of the try, share 0 to 1 that went well), oldest first."""
     without_help: str = ""
     """What the newest share is of; "" in the demo, whose evaluations are all of one corner."""
+    learned: LearnedView | None = None
+    """The corner that is learned least; None before the agent has tried one alone."""
     times: LapView | None = None
     """None without a road."""
     failures: tuple[float, ...] = ()

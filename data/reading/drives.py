@@ -49,7 +49,7 @@ class EpisodeSummary:
     total: float
     """The return."""
     human_steps: int
-    """Steps in its segments."""
+    """Steps of its takeovers, or of its lap."""
     farthest: float
     """Metres along the line."""
     checkpoint_id: int | None
@@ -243,7 +243,7 @@ class DriveTables:
         wanted = {condition: value for condition, value in conditions.items() if value is not None}
         rows = self.conn.execute(
             f"SELECT e.id, e.session_id, s.track, e.purpose, coalesce(e.reason, ''), e.length, coalesce({RETURN}, 0), "
-            "coalesce((SELECT sum(g.stop - g.start) FROM segments g WHERE g.episode_id = e.id), 0), "
+            "coalesce((SELECT sum(g.stop - g.start) FROM segments g WHERE g.episode_id = e.id AND g.kind <> 'kept'), 0), "
             f"coalesce({FARTHEST}, 0), e.checkpoint_id, e.started, s.hz, e.number, e.seed, s.observation_names, s.action_names "
             f"FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE {' AND '.join(wanted)} ORDER BY e.id DESC LIMIT ?",
             (*wanted.values(), -1 if newest is None else newest),

@@ -115,7 +115,7 @@ class EndSession(_Operation, tag="close"):
 
 
 class Judge(_Operation, tag="judge"):
-    """From another machine; the later review stands."""
+    """A review by the player, here or on another machine; the later one stands."""
 
     number: Any
     state: Any

@@ -32,6 +32,7 @@ from data.recording.operations import (
     EndEpisode,
     EndSegment,
     EndSession,
+    Judge,
     Operation,
     SetOutcome,
 )  # fmt: skip
@@ -78,6 +79,8 @@ class Recorder:
         self._return, self._far = 0.0, float("-inf")
         self._starting: list[tuple[int, str, str, str | None]] = []  # segments that begin with the next step
         self._running: set[int] = set()
+        self._begun: set[int] = set()  # segments of which at least one step was recorded
+        self._before: tuple[int, int] | None = None  # the episode before the open one: its number and length
         self._wake = threading.Event()
         self._ready = threading.Event()
         self._written = threading.Condition()
@@ -134,6 +137,7 @@ class Recorder:
         for token, kind, trigger, corner in self._starting:
             self._queue.append(BeginSegment(token, self._episode, kind, self._t, trigger, corner, 1.0, now()))
             self._running.add(token)
+            self._begun.add(token)
         self._starting.clear()
         reward, progress = float(row.reward), _finite(row.progress)
         if not -MOST <= reward <= MOST:
@@ -174,6 +178,37 @@ class Recorder:
             self._queue.append(EndSegment(token, self._t, outcome, interrupted))
             self._wake.set()
 
+    def keep(self, steps: int, trigger: str = "", corner: str | None = None, settled: int = 0) -> tuple[int, int] | None:
+        """Make a segment of kind ``kept`` of the newest steps; returns its number and its steps, None where none was recorded.
+
+        They are of one episode: the open one, or where that has fewer than ``settled`` steps, the one before it.
+        """
+        here = None if self._episode is None else (self._episode, self._t)
+        chosen = self._before if here is None or (here[1] < settled and self._before is not None) else here
+        if chosen is None or not chosen[1]:
+            return None
+        token, (episode, length) = self._segments, chosen
+        self._segments += 1
+        start = max(0, length - steps)
+        self._queue.append(BeginSegment(token, episode, "kept", start, trigger, corner, 1.0, now()))
+        self._queue.append(EndSegment(token, length, "unclear", False))
+        self._begun.add(token)
+        self._wake.set()
+        return token, length - start
+
+    def review(self, token: int, verdict: str) -> bool:
+        """Give a segment of this session a verdict, as a review that can be undone; False where it holds no step yet."""
+        if token not in self._begun:
+            return False
+        at = now()
+        state = {
+            "verdict": verdict, "priority": 1.0, "note": "", "trim_start": 0, "trim_stop": 0, "tags": [],
+            "judged_by": "player", "judged_at": at,
+        }  # fmt: skip
+        self._queue.append(Judge(token, state, at))
+        self._wake.set()
+        return True
+
     def set_outcome(self, token: int, outcome: str) -> None:
         """Report the outcome of a takeover: ``cleared``, ``failed`` or ``unclear``; may come after its end."""
         self._queue.append(SetOutcome(token, outcome))
@@ -188,6 +223,7 @@ class Recorder:
         last = None if last_observation is None else np.asarray(last_observation, np.float32).tobytes()
         far = self._far if self._t and np.isfinite(self._far) else None
         self._queue.append(EndEpisode(self._episode, end, reason, last, self._t, self._return, far, now()))
+        self._before = self._episode, self._t
         self._episode = None
         self._wake.set()
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +15,7 @@ from hitl.processes import stop_on_signal
 
 if TYPE_CHECKING:
     from hitl.home import Home
-    from hitl.protocols import EpisodeResult
     from hitl.screens.empty_home import Choice
-    from hitl.screens.session_screen import SessionScreen
     from hitl.session.setup import SessionSetup
     from hitl.settings import PlaySettings, Settings
     from takeover_ui.window.window import Window
@@ -49,7 +45,11 @@ def command_line() -> Parser:
         "--lead", type=float, default=None, metavar="S", help="practice: begin S seconds before the corner (default: as late "
         "as the agent's failure there can still be prevented, a second before the corner at the earliest)"
     )
+    parser.add_argument(
+        "--call-me", action="store_true", help="no watching: the agent drives alone and fast, and calls you when it fails"
+    )
     parser.add_argument("--only-corner", default="", metavar="NAME", help="the wheel can be taken at this corner alone")
+    parser.add_argument("--coach", choices=("all", "off"), help="whether it says when to help, what counted, when it is enough")
     parser.add_argument("--offer", choices=("failing", "slow", "all", "off"), help="before which corners the wheel is offered")
     parser.add_argument(
         "--greedy-every", type=whole(), metavar="N", help="every Nth episode is driven without noise, as it will be evaluated "
@@ -82,6 +82,8 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         parser.error("--lap needs a driver: choose another --pad")
     if args.lap and (args.practice or args.only_corner):
         parser.error("--lap is for whole laps, so it goes neither with --practice nor with --only-corner")
+    if args.call_me and (args.lap or args.practice or args.pad == "none"):
+        parser.error("--call-me needs a driver to call, and goes neither with --lap nor with --practice")
     if args.lead is not None and not (args.practice and 0.0 <= args.lead <= 60.0):
         parser.error("--lead goes with --practice, and is a number of seconds from 0 to 60")
 
@@ -109,12 +111,15 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             # Before all that takes longer to load.
             window = stack.enter_context(open_window(home, settings.overlay, game_view=own_game))
         from hitl.agents.beside import beside_policy
+        from hitl.coach.sounds import Sounds
         from hitl.drivers.human import persons_pad
         from hitl.drivers.wheel import open_wheel, ways_out
         from hitl.games.tmrl.carried import task_of
+        from hitl.screens.coach_screen import Caller, speaker, tell_ending
         from hitl.screens.empty_home import drive_first_laps, start_trainer
         from hitl.screens.session_screen import SessionScreen
         from hitl.screens.telling import sayer, teller
+        from hitl.session.play_loop import PlayLoop
         from hitl.session.setup import SessionSetup
         from hitl.session_options import SessionOptions
         from hitl.settings_desk.pause import PauseSettings
@@ -131,6 +136,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             watch.settings = PauseSettings(home, window, _over(args))
             stack.callback(watch.settings.close)
         tell = teller(window, also_printed=not own_game)
+        sounds = stack.enter_context(Sounds(settings.coach.sound and settings.coach.say != "off", settings.coach.volume))
         rig = stack.enter_context(
             SessionSetup(
                 home,
@@ -142,6 +148,8 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                     seed=args.seed,
                     gating=settings.takeover,
                     help=settings.help,
+                    coach=settings.coach,
+                    hurries=args.call_me,
                     only_corner=_only_corner(settings, args),
                     greedy_every=_greedy_every(settings),
                     show=not args.headless,
@@ -151,6 +159,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                 watch=watch,
                 stop=lambda: stopping() or (window is not None and window.closed),
                 tell=tell,
+                say=speaker(window, sounds, also_printed=not own_game),
             )
         )
         for sentence in _layouts_apart(rig):
@@ -172,7 +181,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                     return rig.session.stop() or rig.session.asked_to_leave()
                 return rig.session.stop() or (window is not None and "escape" in window.keys())  # noqa: SIM118 (a method of ours)
 
-            learns = True
+            learns, ended = True, ""
             if choice == "agent":
                 start_trainer(rig.home, teller(window, also_printed=True))
             elif choice == "laps" and watch is not None:
@@ -184,14 +193,18 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             elif waits and not wait_for_laps(rig, teller(window, also_printed=True), leaves, ways_out(rig.human, window)):
                 driven = "Nothing was driven."
             else:
-                driven = _drive(rig, args, watch, sayer(watch, also_printed=not own_game))
+                caller = Caller(rig, window, watch, sounds)
+                loop = PlayLoop(rig, args, watch, sayer(watch, also_printed=not own_game), caller)
+                driven = loop.run()
+                if not args.practice and not args.lap:
+                    ended = tell_ending(rig, window if own_game else None, loop.looking, stopping, trains_elsewhere)
         except HitlError as error:
             rig.recorder.event("error", str(error), level="error")
             raise
         for sentence in rig.recorder.recovered:
             print(sentence)
         problem = rig.recorder.status.problem
-    print(driven if not problem else f"{driven}\n{problem}")
+    print("\n".join(text for text in (driven, ended, problem) if text))
     return 0
 
 
@@ -240,6 +253,7 @@ def _over(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
         "play": {"env": args.env, "track": args.track, "greedy_every": args.greedy_every},
         "takeover": {"mode": args.gating},
         "help": {"offer": args.offer},
+        "coach": {"say": args.coach},
         "overlay": {"show": args.overlay},
         "agent": agent_given(args),
     }
@@ -256,56 +270,3 @@ def _greedy_every(settings: Settings) -> int:
 def _only_corner(settings: Settings, args: argparse.Namespace) -> str:
     """Return the only corner at which the wheel may be taken: as asked for, else as set for the track that is set."""
     return args.only_corner or ("" if args.lap or args.practice or args.track else settings.play.only_corner)
-
-
-def _drive(
-    rig: SessionSetup, args: argparse.Namespace, watch: SessionScreen | None, say: Callable[[str], None]
-) -> str:
-    from data.words import number_of
-    from hitl.session.practice import Practice
-    from hitl.trainer_process import TakingTurns
-
-    results: list[EpisodeResult] = []
-    count = passed = 0
-    turns = TakingTurns(rig, lambda text: print(text, flush=True))
-    practice = Practice(rig, args.practice, args.seed, args.lead) if args.practice else None
-    began = time.monotonic()
-    if practice is not None:
-        say(f"practice at {args.practice}")
-    while (args.episodes is None or count < args.episodes) and not rig.session.leaving and not rig.session.stop():
-        seed = 1000 * args.seed + len(results)
-        if practice is not None:
-            result = practice.attempt(seed)
-            passed += result.passed[args.practice]
-            say(f"practice at {args.practice}: {passed} of {count + 1} through")
-        else:
-            result = rig.session.episode("lap" if args.lap else "drive", seed=seed)
-        rig.star()
-        results.append(result)
-        # An episode that is lost at once does not count; when that happens again and again, the session ends.
-        count += result.reason != "env_lost" or result.steps >= rig.session.environment.soon
-        if watch is not None:
-            watch.episode_over(result)
-        if not rig.options.real_time and not args.lap and count != args.episodes:
-            turns.wait(rig.session.stop)
-    hz, steps = rig.task.settings.hz, sum(r.steps for r in results)
-    takeovers = number_of(sum(r.takeovers for r in results), "takeover")
-    human = f"{takeovers}, {sum(r.human_steps for r in results) / hz:.1f} s of human driving."
-    driven = f"{number_of(count, 'episode')}, {number_of(steps, 'step')}"
-    if practice is not None:
-        minutes = (time.monotonic() - began if rig.options.real_time else steps / hz) / 60
-        pace = f", {count / minutes:.0f} a minute" if minutes > 0 else ""
-        lap_steps = practice.lap_steps()
-        if pace and lap_steps:
-            pace += f" ({count / minutes * lap_steps / hz / 60:.1f} times as many as whole laps)"
-        tries = f"{number_of(count, 'try', 'tries')} at '{args.practice}'{pace}, {passed} through"
-        return f"{tries}; {human}"
-    if not rig.world.has_line:
-        mean = f", return {sum(r.total for r in results) / len(results):,.1f} on average" if results else ""
-        return f"{driven}{mean}; {human}"
-    finished = sum(r.reason == "finish" for r in results)
-    if args.lap and finished < count:
-        left = count - finished
-        which = "None of them was finished" if not finished else f"{left} {'was' if left == 1 else 'were'} not finished"
-        human += f" {which}: only finished laps are learned from."
-    return f"{driven}, {finished} finished; {human}"

@@ -36,7 +36,7 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--verdict", action="append", choices=["unreviewed", "good", "bad", "star"], help="may be given more than once"
     )
-    group.add_argument("--kind", choices=["takeover", "lap"], help="only these")
+    group.add_argument("--kind", choices=["takeover", "lap", "kept"], help="only these")
     group.add_argument("--outcome", choices=["cleared", "failed", "unclear"], help="whether the human cleared it")
     group.add_argument("--tag", help="with this tag")
     group.add_argument("--track", help="on this track")

@@ -20,7 +20,7 @@ from data.records import Corner
 from data.store import Store
 from data.words import number_of
 from hitl.screens.stored_report import takeovers_that_show
-from hitl.session.practice import Practice
+from hitl.session.practice import TRIES, Practice
 from hitl.session.session import EpisodeResult
 from hitl.session.setup import SessionSetup
 from hitl.trainer_process import TrainerProcess
@@ -33,7 +33,6 @@ STEPS_BETWEEN = 600  # driven steps between two evaluations
 MOST_STEPS = 12_000  # driven steps after which learning stops
 FINISHES_TO_STOP = 10  # of 20, in the second one: an agent that fails elsewhere now goes on learning
 MOST_MORE = 3  # evaluations for which it goes on
-TRIES = 5  # of practice that are offered to a player who fails
 MOST_OWED = 400  # updates that the trainer may owe before a headless session waits for it
 
 

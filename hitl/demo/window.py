@@ -9,20 +9,19 @@ from data.store import Store
 from hitl import arbiter
 from hitl.demo.advice import braking_advice
 from hitl.demo.cards import practice_card, turn_card
-from hitl.demo.demo import EPISODES, TRIES, Measurement, Phase, Progress
-from hitl.drivers.human import HumanOrScripted, persons_pad
+from hitl.demo.demo import EPISODES, Measurement, Phase, Progress
+from hitl.drivers.human import HumanOrScripted
 from hitl.protocols import EpisodeResult, Tick
 from hitl.screens.session_screen import SessionScreen
 from hitl.screens.trainer_state import HeartbeatReader
+from hitl.session.practice import TRIES
 from hitl.session.setup import SessionSetup
 from hitl.trainer_process import TrainerProcess
-from takeover_ui.view import Card, TrainerState
+from takeover_ui.view import TrainerState
 from takeover_ui.window.window import Window
 
 FAST = 15.0  # evaluations are shown at most this many times as fast as real time
 FAILURES = 3  # of the player at the corner, after which practice is offered
-READ_S = 10.0  # a card with a question waits so long, and then goes on
-STILL_DRIVES_S = 1.5  # in which what a hand does still belongs to the drive before the card
 _FRAME_S = 1 / 30
 
 _LEAVES: dict[Phase, str] = {"before": "demo_leave", "evaluation": "demo_leave", "after": "demo_skip"}
@@ -94,7 +93,7 @@ class DemoWindow(SessionScreen, Progress):
         wheel = self._rig.session.human
         stand_in = isinstance(wheel, HumanOrScripted)
         card = turn_card(self._corner.name, before, stand_in=stand_in, words=self.words)
-        if self._asked(card) and isinstance(wheel, HumanOrScripted):
+        if self.asked(card) and isinstance(wheel, HumanOrScripted):
             wheel.claim()
 
     def evaluated(self, agent_steps: int, passes: int) -> None:
@@ -122,33 +121,7 @@ class DemoWindow(SessionScreen, Progress):
             session = self._rig.recorder.session_id
             track = self._rig.track.name
             advice = "" if session is None else braking_advice(store, track, self._corner, session, self.words)
-        return self._asked(practice_card(self._corner.name, failed, advice, TRIES, self.words))
-
-    def _asked(self, card: Card) -> bool:
-        """Show a card until the player answers; True for Enter, or the pad's button that stars or takes over.
-
-        Any other control of theirs, Escape, or ``READ_S`` seconds mean no.
-        """
-        session, wheel = self._rig.session, self._rig.session.human
-        pad = persons_pad(wheel)
-        if pad is None:
-            return False
-        self._window.card(card)
-        began, yes = time.monotonic(), False
-        was = pad.read()
-        while time.monotonic() < began + READ_S and not self._window.closed and not yes:
-            time.sleep(0.02)
-            now = pad.read()
-            pressed = now.buttons - was.buttons
-            if "quit" in pressed:
-                session.leaving = True
-                break
-            yes = bool(pressed & {"star", "takeover"})
-            if now.deflection > 0.5 >= was.deflection and time.monotonic() > began + STILL_DRIVES_S:
-                break
-            was = now
-        self._window.card(None)
-        return yes
+        return self.asked(practice_card(self._corner.name, failed, advice, TRIES, self.words))
 
     def _trainer_state(self) -> TrainerState:
         state, alive = self._trainer.newest, self._process.alive

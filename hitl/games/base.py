@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,3 +82,14 @@ class SteppedGame(Game, Protocol):
 
     def advance(self, dt: float) -> None:
         """Let ``dt`` seconds of the game's time pass."""
+
+
+@runtime_checkable
+class Restorable(Protocol):
+    """A game that can go back to a moment of the past exactly: the same actions then give the same run, to the last bit."""
+
+    def save(self) -> Any:
+        """Return what brings this moment back. It is called in every tick, so it must cost next to nothing."""
+
+    def restore(self, saved: Any) -> None:
+        """Go back to a moment that ``save`` returned, of this run or of one before it. The car stands there until time passes."""

@@ -9,6 +9,7 @@ half speed a hairpin is taken at 60 to 80 km/h, which a person with a pad can dr
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import Box2D
 import numpy as np
@@ -31,8 +32,22 @@ class _Road:
     road_friction = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class RunSoFar:
+    """A run up to a moment: its start, what was pressed since, and what is pressed now."""
+
+    start: Start
+    pressed: list[tuple[float, float, float, float]]  # gas, brake, steer, seconds; it grows, and only the first ``ticks`` count
+    ticks: int
+    now: tuple[float, float, float]
+
+
 class Box2DGame:
-    """The car on one track. Deterministic: the same start and the same actions give the same run on the same machine."""
+    """The car on one track. Deterministic: the same start and the same actions give the same run on the same machine.
+
+    That is how it goes back: Box2D neither shows the forces that its solver begins with nor lets them be set, so the run is
+    driven again from its start, an eighth of a millisecond for each tick.
+    """
 
     action_names: tuple[str, ...] = ("gas_brake", "steer")
 
@@ -46,6 +61,8 @@ class Box2DGame:
         x -= math.sin(heading) * start.offset
         y += math.cos(heading) * start.offset
         heading += start.turn
+        self._start = start
+        self._pressed: list[tuple[float, float, float, float]] = []
         self._world = Box2D.b2World((0, 0))
         self._car = Car(self._world, heading - math.pi / 2, x, y)  # the model's nose is its +y axis
         self._time = 0.0
@@ -91,6 +108,7 @@ class Box2DGame:
     def advance(self, dt: float) -> None:
         """Let ``dt`` seconds pass, in steps of 1/60 s."""
         car, world = self._car, self._world
+        self._pressed.append((self._gas, self._brake, self._steer, dt))
         car.steer(-self._steer * FULL_LOCK)
         car.brake(self._brake * _BRAKE)
         self._braked = self._brake
@@ -101,6 +119,18 @@ class Box2DGame:
             car.step(CLOCK / PHYSICS_HZ)
             world.Step(CLOCK / PHYSICS_HZ, 6, 2)
         self._time += dt
+
+    def save(self) -> RunSoFar:
+        """Return this moment; it costs as much after an hour as at the start."""
+        return RunSoFar(self._start, self._pressed, len(self._pressed), (self._gas, self._brake, self._steer))
+
+    def restore(self, saved: RunSoFar) -> None:
+        """Drive the run of that moment again, up to it."""
+        pressed = saved.pressed[: saved.ticks]
+        self.restart(saved.start)
+        for self._gas, self._brake, self._steer, dt in pressed:
+            self.advance(dt)
+        self._gas, self._brake, self._steer = saved.now
 
     def _press(self, gas: float) -> None:
         """Do what the model's own ``gas`` does, in plain floats; NumPy's, which its step leaves behind, make that slower."""

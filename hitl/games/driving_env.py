@@ -16,7 +16,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from hitl.games.base import Game, Start, VehicleState
+from hitl.games.base import Game, Restorable, Start, VehicleState
 from hitl.road.track import Track, load_track
 from hitl.task.driving_task import DrivingTask, TaskSettings
 
@@ -48,6 +48,7 @@ class DrivingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.action_names = game.action_names
         self.observation_names = self.task.names(game.action_names)
         self._steppable: Any = game if hasattr(game, "advance") else None
+        self._restorable = game if isinstance(game, Restorable) else None
         self._dt = 1.0 / self.task.settings.hz
         size = len(game.action_names)
         self.observation_space = spaces.Box(-np.inf, np.inf, (self.task.observer.size + size,), np.float32)
@@ -90,6 +91,19 @@ class DrivingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             info["reason"] = "time_limit"
         self._move_on()
         return np.concatenate((observation, pending)), reward, terminated, truncated, self._noticed(info)
+
+    def save(self) -> Any:
+        """Return what ``restore`` goes back to: the moment after the newest step. None where the game cannot go back exactly."""
+        if self._restorable is None:
+            return None
+        return self._restorable.save(), self.task.save(), self._steps, self._been
+
+    def restore(self, saved: Any) -> None:
+        """Go back to a saved moment: what was seen and told then holds again, and the same actions lead on as they did."""
+        assert self._restorable is not None
+        moment, task, self._steps, self._been = saved
+        self._restorable.restore(moment)
+        self.task.restore(task)
 
     def close(self) -> None:
         """Let go of the game."""

@@ -18,7 +18,7 @@ from hitl.protocols import Clock
 from hitl.road.known_tracks import drivable
 from hitl.road.track import Track
 from hitl.task.driving_task import TaskSettings
-from hitl.timing.clocks import LockstepClock, PacedClock, RtgymClock
+from hitl.timing.clocks import HurriedClock, LockstepClock, PacedClock, RtgymClock
 
 if TYPE_CHECKING:
     from hitl.session_options import SessionOptions
@@ -97,7 +97,7 @@ def driven(game: Game, track: Track, options: SessionOptions, home: Home, **more
     runs_by_itself = not hasattr(game, "advance")
     return World(
         env,
-        _clock(env.task.settings.hz, runs_by_itself or options.real_time),
+        _clock(env.task.settings.hz, runs_by_itself or options.real_time, options.hurries and not runs_by_itself),
         track,
         env.task,
         env.task.names(names),
@@ -109,8 +109,8 @@ def driven(game: Game, track: Track, options: SessionOptions, home: Home, **more
     )
 
 
-def _clock(hz: float, real_time: bool) -> Clock:
-    return PacedClock(hz) if real_time else LockstepClock(hz)
+def _clock(hz: float, real_time: bool, hurries: bool = False) -> Clock:
+    return LockstepClock(hz) if not real_time else HurriedClock(hz) if hurries else PacedClock(hz)
 
 
 def _gym(name: str, options: SessionOptions, home: Home) -> World:

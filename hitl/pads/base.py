@@ -12,7 +12,7 @@ import numpy.typing as npt
 Action = npt.NDArray[np.float32]
 
 #: What a button may mean; a pad maps its own buttons to these.
-BUTTONS = ("takeover", "pause", "panic", "star", "quit", "restart", "settings")
+BUTTONS = ("takeover", "rewind", "pause", "panic", "star", "discard", "keep", "restart", "quit", "settings")
 
 
 @dataclass(frozen=True, slots=True)

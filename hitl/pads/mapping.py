@@ -102,7 +102,10 @@ CONTROLLER = PadMap(
         "takeover": ("rightshoulder", "a"),
         "pause": ("start",),
         "panic": ("back",),
+        "rewind": ("leftshoulder",),
         "star": ("y",),
+        "discard": ("b",),
+        "keep": ("dpup",),
         "restart": ("x",),
         "quit": ("rightstick",),  # pressed down: no finger lies there while driving
         "settings": ("leftstick",),  # pressed down, too, while the session is paused
@@ -137,11 +140,17 @@ def from_table(table: Mapping[str, Any], default: PadMap, file: str = "pads.toml
             mapping = replace(mapping, **{name: filled(getattr(mapping, name), said, place)})
         elif name == "buttons":
             pressed = {k: _sources(v, k, place) for k, v in value.items() if known(k, BUTTONS, place)}
-            mapping = replace(mapping, buttons={**mapping.buttons, **pressed})
+            mapping = replace(mapping, buttons={**_free(mapping.buttons, pressed), **pressed})
         else:
             rests = {k: one(Annotated[float, Meta(ge=-1, le=1)], k, _number(v), place) for k, v in value.items()}
             mapping = replace(mapping, rests={**mapping.rests, **rests})
     return mapping
+
+
+def _free(usual: Mapping[str, tuple[str, ...]], pressed: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Return the usual buttons without those to which a player has given another meaning: a button means one thing."""
+    taken = {source for sources in pressed.values() for source in sources}
+    return {meaning: tuple(s for s in sources if s not in taken) for meaning, sources in usual.items()}
 
 
 def _sources(value: object, meaning: str, place: SettingPlace) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import time
 from collections import deque
 from collections.abc import Mapping
 
@@ -28,11 +29,13 @@ from hitl.session.offers import next_corner
 from hitl.session.setup import SessionSetup
 from hitl.settings_desk.pause import PauseSettings
 from takeover_ui.language import ENGLISH, Words
-from takeover_ui.view import RecorderState, Scene, TrainerState, View
+from takeover_ui.view import Card, LearnedView, RecorderState, Scene, TrainerState, View
 from takeover_ui.window.window import Window
 
 FULL_LOCK = 0.4  # rad of the drawn front wheels
 SHOWN_LINES = 6  # of each driver
+READ_S = 10.0  # a card with a question waits so long, and then goes on
+STILL_DRIVES_S = 1.5  # in which what a hand does still belongs to the drive before the card
 LAP = "lap"
 
 
@@ -47,7 +50,7 @@ def pad_hint(buttons: Mapping[str, tuple[str, ...]], mode: str, words: Words = E
     takes = either.join(buttons.get("takeover", ())) or words["no_button"]
     rest = [
         f"{either.join(buttons[name])}: {words[f'pad_{name}']}"
-        for name in ("pause", "panic", "star", "restart", "quit")
+        for name in ("rewind", "pause", "panic", "star", "discard", "keep", "restart", "quit")
         if buttons.get(name)
     ]
     return "    ".join([words.say(f"pad_{mode}", button=takes), *rest])
@@ -169,6 +172,7 @@ class SessionScreen:
                 store=RecorderState(status.queue, status.problem),
                 evaluations=self._shares(),
                 without_help="" if self._evaluations or self._alone is None else self._alone.said(),
+                learned=self._learned(),
                 times=self._times.view() if self._times is not None and tick.purpose != "practice" else None,
                 failures=tuple(self._failures),
                 late_ticks=self._late,
@@ -216,9 +220,43 @@ class SessionScreen:
             self._best_return = max(result.total, self._best_return if self._best_return is not None else result.total)
         self._end_line()
 
+    def asked(self, card: Card) -> bool:
+        """Show a card until the player answers; True for Enter, or the pad's button that stars or takes over.
+
+        Any other control of theirs, Escape, or ``READ_S`` seconds mean no.
+        """
+        session, wheel = self._rig.session, self._rig.session.human
+        pad = persons_pad(wheel)
+        if pad is None:
+            return False
+        self._window.card(card)
+        began, yes = time.monotonic(), False
+        was = pad.read()
+        while time.monotonic() < began + READ_S and not self._window.closed and not yes:
+            time.sleep(0.02)
+            now = pad.read()
+            pressed = now.buttons - was.buttons
+            if "quit" in pressed:
+                session.leaving = True
+                break
+            yes = bool(pressed & {"star", "takeover"})
+            if now.deflection > 0.5 >= was.deflection and time.monotonic() > began + STILL_DRIVES_S:
+                break
+            was = now
+        self._window.card(None)
+        return yes
+
     def _shares(self) -> tuple[tuple[float, float], ...]:
         """Return the evaluations that someone made, else the shares of the agent's tries alone."""
         return self._evaluations or (self._alone.shares() if self._alone is not None else ())
+
+    def _learned(self) -> LearnedView | None:
+        """Return how far the corner is that is learned least."""
+        coaching = self._rig.session.coaching
+        known = coaching.coach.hardest if coaching is not None else None
+        if known is None:
+            return None
+        return LearnedView(known.corner, known.passes, known.of, known.low, known.high, known.share, known.left_s)
 
     def _trainer_state(self) -> TrainerState | None:
         return self._trainer.newest

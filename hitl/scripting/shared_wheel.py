@@ -24,7 +24,7 @@ from data.records import AGENT, HUMAN, StepRow
 from data.store import Store
 from data.tables.lap_times import noted
 from hitl import arbiter
-from hitl.drivers.human import NoHuman, persons_pad
+from hitl.drivers.human import NoHuman, button_names, persons_pad
 from hitl.protocols import Clock, EpisodeResult
 from hitl.screens.session_screen import key_hint
 from hitl.scripting.answers import ours_of, reason_of
@@ -178,6 +178,8 @@ class SharedWheel:
                 self._on_event(decision)
             if "star" in decision.pressed:
                 self._segments.star()
+            if "discard" in decision.pressed:
+                self._segments.discard(button_names(persons_pad(self.human), "discard"))
             ended = self._ended(decision)
             if not decision.paused or ended:
                 break

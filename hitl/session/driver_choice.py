@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from data.recording.recorder import Recorder
 from data.records import HUMAN
 from hitl import arbiter
+from hitl.coach.handed_wheel import HandedWheel
 from hitl.drivers.human import HumanSide, button_names, persons_pad
-from hitl.pads.base import Control, PadState, braking_action, neutral_action, to_action
+from hitl.pads.base import MISSING, Control, PadState, braking_action, neutral_action, to_action
 from hitl.pads.hands import look, together
 from hitl.protocols import Clock
 
@@ -69,14 +70,16 @@ class DriverChoice:
         self._state = arbiter.State()
         self._told: set[str] = set()  # what the player was told about their pad
         self._in_vain = InVain(settings, tell)
+        self._handed: HandedWheel | None = None
 
     def gate_by(self, settings: arbiter.GatingSettings) -> None:
         """From now on the wheel is taken in another way."""
         self._settings, self._in_vain = settings, InVain(settings, self._tell)
 
-    def begin_episode(self, human: HumanSide) -> None:
-        """The agent drives, and what is still held must be let go first."""
+    def begin_episode(self, human: HumanSide, handed: str = "") -> None:
+        """The agent drives, and what is still held must be let go first. ``handed``: why it is the player's."""
         self._state = arbiter.new_episode(self._state)
+        self._handed = HandedWheel(handed, self._settings) if handed and persons_pad(human) is not None else None
         human.begin()
         if (problem := str(getattr(persons_pad(human), "problem", ""))) not in ("", *self._told):
             self._told.add(problem)
@@ -98,6 +101,8 @@ class DriverChoice:
         ``driven``: the human's action where it does not come from a pad.
         """
         pad, hold = human.read(info)
+        if self._handed is not None and not hold:
+            hold = self._still_handed(self._handed, pad)
         inputs = arbiter.Inputs(
             time=self._clock.now(),
             proposed=proposed,
@@ -119,17 +124,31 @@ class DriverChoice:
         self._in_vain.notice(human, pad, decision, inputs.time)
         return decision
 
+    def _still_handed(self, handed: HandedWheel, pad: PadState) -> str:
+        """Return why the wheel is the player's without more, "" from the tick on in which they use it as their mode has it."""
+        hold = handed.holds(pad, self._clock.now())
+        if not hold:
+            self._handed = None
+        elif self._settings.mode == "toggle":
+            self._state = replace(self._state, toggled=True)  # so that the next press hands back
+        return hold
+
     def pause(self) -> None:
         """The car stands until the player goes on."""
         self._state = replace(self._state, phase="paused")
 
     def asks_to_quit(self, human: HumanSide) -> bool:
         """Tell whether a person at the pad presses quit, between two episodes."""
+        return "quit" in self.glance(human)[1]
+
+    def glance(self, human: HumanSide) -> tuple[PadState, frozenset[str]]:
+        """Return a person's pad while nothing drives, and the buttons that have just gone down."""
         if (pad := persons_pad(human)) is None:
-            return False
-        hands, seen = look(self._state.hands, pad.read(), self._clock.now(), self._settings.release_at, False)
+            return MISSING, frozenset()
+        state = pad.read()
+        hands, seen = look(self._state.hands, state, self._clock.now(), self._settings.release_at, False)
         self._state = replace(self._state, hands=hands)
-        return "quit" in together(seen).pressed
+        return state, together(seen).pressed
 
     def wait(self, seconds: float, human: HumanSide, stop: Callable[[], bool]) -> bool:
         """Let time pass between two episodes; False as soon as the player wants to leave."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.recording.recorder import Recorder
+from hitl.coach.rewind import Moment
 from hitl.games.hang_guard import EnvironmentLost, lost
 from hitl.games.world import World
 from hitl.protocols import EpisodeResult
@@ -66,6 +67,18 @@ class Environment:
                 self._tell("good", "The environment answers again.")
             self.warn(info.get("notices", ()))
             return observation, info
+
+    def resume(self, result: EpisodeResult, moment: Moment, wait: Callable[[float], bool]) -> Seen | None:
+        """Begin an episode at a moment of the past; where the game cannot go back exactly, as near as it can put the car down."""
+        if moment.saved is None:
+            return self.begin(result, None, moment.start, wait)
+        self._result = result
+        try:
+            self.env.restore(moment.saved)
+            self.door.begin(moment.observation, moment.info)
+        except Exception as error:
+            raise lost(error) from error
+        return moment.observation, moment.info
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Send the action, and return what the one before has led to."""

@@ -19,12 +19,15 @@ class Course:
     start: int
     """Steps of the episode before it."""
     steps: int = 0
+    metres: list[float] = field(default_factory=list)
+    """Progress at each of these steps."""
     _ways: list[tuple[float, float]] = field(default_factory=list)  # least and largest progress, x and y
     _placed: bool = False
 
     def step(self, progress: float, x: float, y: float, speed: float) -> None:
         """A step of the takeover was driven from there (m, m, m, m/s)."""
         self.steps += 1
+        self.metres.append(progress)
         here = (progress, x, y)
         ways = self._ways or [(place, place) for place in here]
         self._ways = [(min(low, place), max(high, place)) for (low, high), place in zip(ways, here, strict=True)]
@@ -89,8 +92,8 @@ class OutcomeJudge:
             through = reason == "through" and pending.corner is not None and progress >= pending.corner.to_m
             if reason == "finish" or through:
                 outcome = "cleared"
-            elif reason in DRIVING_FAULTS and time - pending.ended_at <= BLAME_S:
-                outcome = "failed"
+            elif reason in (*DRIVING_FAULTS, "rewound") and time - pending.ended_at <= BLAME_S:
+                outcome = "failed"  # whoever takes the car back did not want what they drove last
             else:
                 outcome = "unclear"
             decided.append((pending.token, outcome))

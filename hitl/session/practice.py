@@ -29,6 +29,7 @@ LEAD_S = 1.0  # s before the corner at which a try begins at the earliest
 OPEN_S = 2.7  # s before a failure at which it can still be prevented
 THERE_M = 1.0  # m before its farthest place at which a failed drive had failed; what follows is standing and sliding
 NEWEST = 40  # approaches that are used: the agent arrives today as it drives today
+TRIES = 5  # that are offered to a player who fails
 MAX_OFF = 1.0  # share of half the road's width beyond which a recorded approach is no place to start
 
 

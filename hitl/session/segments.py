@@ -1,4 +1,4 @@
-"""The takeovers and laps of a session: opened, closed, judged by what follows them, and starred by the player."""
+"""The takeovers and laps of a session: opened, closed, judged by what follows them, and reviewed by the player at once."""
 
 from __future__ import annotations
 
@@ -8,17 +8,29 @@ from typing import Any
 from data.demos import DemoRule
 from data.recording.recorder import Recorder
 from data.records import Corner
+from hitl.coach.rules import Ended, Said, Say, in_english
 from hitl.protocols import EpisodeResult
 from hitl.session.outcome import Course, OutcomeJudge
 
+SETTLED_S = 2.0  # s of an episode below which what the player means is the one before it
+
 
 class Segments:
-    """Keeps at most one segment open. ``starred``: the numbers of those that the player starred and that are not stored yet."""
+    """Keeps at most one segment open. ``ended`` is told of each takeover whose outcome is known.
 
-    def __init__(self, recorder: Recorder, rule: DemoRule, hz: float, tell: Callable[[str, str], None]) -> None:
+    What the player says of a segment is a review like any other: it is on the disk with the next commit, and can be undone.
+    """
+
+    def __init__(
+        self, recorder: Recorder, rule: DemoRule, hz: float, tell: Callable[[str, str], None], say: Say | None = None
+    ) -> None:
+        """``say`` takes what comes of the player's buttons; None: ``tell`` does, in English."""
         self._recorder, self._rule, self._hz, self._tell = recorder, rule, hz, tell
-        self.starred: list[int] = []
-        self._latest: int | None = None  # the newest takeover or lap of this session, for the star
+        self._say = say or in_english(tell)
+        self.ended: Callable[[Ended], None] | None = None
+        self.verdicts: dict[int, str] = {}
+        """What the player has said of segments of this session, by number."""
+        self._latest: int | None = None  # the newest takeover or lap of this session
         self.begin_episode()
 
     def begin_episode(self) -> None:
@@ -26,6 +38,7 @@ class Segments:
         self._open: int | None = None
         self._lap = False
         self._course = Course(0)
+        self._courses: dict[int, tuple[Course, str]] = {}  # of this episode's takeovers, with their corners
         self._judge = OutcomeJudge()
 
     def begin_lap(self, trigger: str) -> None:
@@ -35,9 +48,11 @@ class Segments:
 
     def begin_takeover(self, trigger: str, corner: Corner | None, steps: int) -> None:
         """The player takes the wheel after that many steps of the episode, in or before that corner."""
-        self._open = self._latest = self._recorder.begin_segment("takeover", trigger, corner.name if corner else None)
+        name = corner.name if corner else None
+        self._open = self._latest = self._recorder.begin_segment("takeover", trigger, name)
         self._judge.taken(self._open, corner)
         self._course = Course(steps)
+        self._courses[self._open] = self._course, name or ""
 
     def end_takeover(self, time: float, interrupted: bool) -> None:
         """The player drives no more: close a takeover that runs."""
@@ -57,7 +72,7 @@ class Segments:
     def judge(self, time: float, progress: float) -> None:
         """The car is on the road at that time (s) and progress (m): some outcomes are certain now."""
         for number, outcome in self._judge.step(time, progress):
-            self._recorder.set_outcome(number, outcome)
+            self._decide(number, outcome)
 
     def end_episode(self, time: float, result: EpisodeResult, interrupted: bool = False) -> None:
         """Close what is open, and give the rest its outcome. ``interrupted``: the environment was lost."""
@@ -71,16 +86,62 @@ class Segments:
             of_a_lap = "cleared" if result.reason == "finish" else "failed"
             self._recorder.end_segment(opened, outcome=of_a_lap if self._lap else "unclear")
         for number, outcome in outcomes:
-            self._recorder.set_outcome(number, outcome)
+            self._decide(number, outcome)
 
     def star(self) -> None:
         """Star the newest takeover or lap, also when its episode is over: a person presses when they see how it ended."""
-        if self._latest is None:
-            self._tell("info", "Nothing to star yet: take over first.")
-        elif self._latest not in self.starred:
-            self.starred.append(self._latest)
+        if self._latest is not None and self.verdicts.get(self._latest) == "star":
+            return
+        if self._review("star"):
             self._recorder.event("star", "The player starred what was just driven.")
-            self._tell("good", "Starred: what you drove last.")
+            self._say(Said("press_star", "good"))
+        else:
+            self._say(Said("press_star_none"))
+
+    def discard(self, key: str) -> None:
+        """The newest takeover or lap does not count; pressed again, it counts as before. ``key``: what the button is called."""
+        if self._latest is not None and self.verdicts.get(self._latest) == "bad":
+            self._review("unreviewed")
+            self._recorder.event("undiscard", "What was just driven counts again.", data={"segment": self._latest})
+            self._say(Said("press_undone", "good"))
+        elif self._review("bad"):
+            self._recorder.event("discard", "The player said that what was just driven does not count.")
+            self._say(Said("press_discard", "info", {"key": key}))
+        else:
+            self._say(Said("press_discard_none"))
+
+    def keep(self, seconds: float, corner: Corner | None) -> None:
+        """What was driven in the last seconds, whoever drove, becomes a demo. It is the newest segment then."""
+        steps, settled = round(seconds * self._hz), round(SETTLED_S * self._hz)
+        kept = self._recorder.keep(steps, "kept", corner.name if corner else None, settled)
+        if kept is None:
+            self._say(Said("press_kept_none"))
+            return
+        self._latest, count = kept
+        self._recorder.event("keep", "The player kept what was just driven.", data={"segment": kept[0], "steps": count})
+        self._say(Said("press_kept", "good", {"seconds": count / self._hz}))
+
+    # -- inside
+
+    def _review(self, verdict: str) -> bool:
+        if self._latest is None or not self._recorder.review(self._latest, verdict):
+            return False
+        self.verdicts[self._latest] = verdict
+        return True
+
+    def _decide(self, number: int, outcome: str) -> None:
+        """An outcome is certain: store it, and say what the takeover was worth."""
+        self._recorder.set_outcome(number, outcome)
+        course, corner = self._courses.get(number, (Course(0), ""))
+        if self.ended is None or number not in self._courses or self.verdicts.get(number) == "bad":
+            return
+        seconds = course.steps / self._hz
+        failed = outcome == "failed" and self.verdicts.get(number) != "star"
+        cut_s = min(self._rule.failed_cut_s, seconds / 2) if failed else 0.0
+        why = "it failed" if failed and not self._rule.failed_takeovers else ""
+        last = min(len(course.metres), course.steps - round(cut_s * self._hz)) - 1
+        until = course.metres[last] if failed and course.moved is not None and last >= 0 else None
+        self.ended(Ended(number, corner, seconds, outcome, why, 0.0 if why else seconds - cut_s, until))
 
     def _dismiss_if_nothing_shown(self, takeover: int) -> None:
         """See whether a takeover that is over shows anything; one that does not has no outcome, and the player is told."""
@@ -90,4 +151,8 @@ class Segments:
             self._judge.dismissed(takeover)
             text = f"That takeover shows the agent nothing, so it is not learned from: {why}."
             self._recorder.event("nothing_shown", text, data={"segment": takeover})
-            self._tell("info", text)
+            if self.ended is None:
+                self._tell("info", text)
+                return
+            corner = self._courses[takeover][1]
+            self.ended(Ended(takeover, corner, self._course.steps / self._hz, "unclear", why))

@@ -14,6 +14,7 @@ Nothing in a tick waits for the disk, the screen or the trainer.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -24,17 +25,20 @@ from numpy.typing import NDArray
 from data.demos import DemoRule
 from data.numbers import is_number
 from data.recording.recorder import Recorder
-from data.records import AGENT, HUMAN, StepRow
+from data.records import AGENT, CUT_OFF, HUMAN, StepRow
 from data.tables.lap_times import noted
 from hitl import arbiter
-from hitl.drivers.human import HumanSide, NoHuman
+from hitl.coach.observer import Coaching
+from hitl.coach.rewind import Moment, Rewind
+from hitl.coach.rules import Said, Say, in_english
+from hitl.drivers.human import HumanSide, NoHuman, button_names, persons_pad
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.world import World
-from hitl.protocols import EpisodeResult, Holding, Placed, Policy, Remembering, Tick
+from hitl.protocols import Awaits, EpisodeResult, Holding, Placed, Policy, Remembering, Tick
 from hitl.session.driver_choice import DriverChoice
 from hitl.session.environment import Environment
 from hitl.session.help_requests import PolicyForesight
-from hitl.session.offers import RUMBLES, CornerOffers
+from hitl.session.offers import RUMBLES, CornerOffers, next_corner
 from hitl.session.segments import Segments
 from hitl.session_options import SessionOptions
 
@@ -55,7 +59,8 @@ class Session:
 
     ``offers`` knows the track's corners. ``watch`` is called with each :class:`Tick` and must return at once. ``stop`` is asked
     between ticks. ``tell`` takes (level, sentence) for the player. After an episode, ``leaving`` says whether the player wants to
-    leave, and ``segments.starred`` holds the segments (numbers of this session) that they starred.
+    leave. While ``hands_off``, the wheel cannot be taken. Where they go back, the next ``drive`` or ``practice`` begins at that
+    moment, as practice; ``rewind`` keeps the way. ``say`` takes what comes of the player's buttons; None: ``tell`` does.
     """
 
     def __init__(
@@ -69,9 +74,11 @@ class Session:
         human: HumanSide | None = None,
         foresight: PolicyForesight | None = None,
         rule: DemoRule | None = None,
+        coaching: Coaching | None = None,
         watch: Callable[[Tick], None] = lambda tick: None,
         stop: Callable[[], bool] = lambda: False,
         tell: Callable[[str, str], None] = lambda level, text: None,
+        say: Say | None = None,
     ) -> None:
         self.policy, self.recorder, self.options = policy, recorder, options
         self.clock, self._release = world.clock, world.release
@@ -81,10 +88,14 @@ class Session:
         self.corners = self.offers.corners
         self.foresight, self.watch, self.stop = foresight, watch, stop
         self.environment = Environment(world, recorder, tell)
-        self.segments = Segments(recorder, rule or DemoRule(), world.task.settings.hz, tell)
+        self.segments = Segments(recorder, rule or DemoRule(), world.task.settings.hz, tell, say)
+        self.rewind = Rewind(world.env, world.task.settings.hz, options.coach.rewind_s)
+        self.coaching, self._say = coaching, say or in_english(tell)
+        if coaching is not None:
+            self.segments.ended = coaching.ended
         self._choice = DriverChoice(options.gating, world.controls or world.action_names, world.clock, recorder, tell)
         self._drives, self._tell = 0, tell
-        self.leaving = False
+        self.leaving = self.hands_off = self._greedy = False
 
     def episode(
         self,
@@ -94,13 +105,18 @@ class Session:
         start: Any = None,
         deterministic: bool | None = None,
         until_m: float | None = None,
+        awaits: Awaits | None = None,
     ) -> EpisodeResult:
         """Drive one episode and return how it went.
 
         ``purpose``: ``drive`` and ``practice`` explore (except every ``greedy_every``-th) and let the player take over;
         ``evaluation`` is greedy and without help; in a ``lap`` the human drives from start to end. ``until_m``: the metre at
-        which the episode is cut off. That truncates, because the road goes on; the reason is then ``through``.
+        which the episode is cut off. That truncates, because the road goes on; the reason is then ``through``. ``awaits``: how
+        long the car stands before it drives on, in an episode that begins where the player went back to.
         """
+        moment = self.rewind.take() if purpose in ("drive", "practice") else None
+        if moment is not None:
+            purpose = "practice"
         self.policy.begin_episode()
         if said := getattr(self.policy, "notices", None):
             self.environment.warn(said)
@@ -110,10 +126,13 @@ class Session:
         self._result = result = EpisodeResult(purpose)
         self._offer, self._driver = "", AGENT
         self.segments.begin_episode()
-        self._choice.begin_episode(self.human)
+        self._choice.begin_episode(self.human, moment.trigger if moment is not None else "")
         if self.foresight is not None:
             self.foresight.begin()
-        begun = self.environment.begin(result, seed, start, self._wait)
+        if moment is None:
+            begun = self.environment.begin(result, seed, start, self._wait)
+        else:
+            begun = self.environment.resume(result, moment, self._wait)
         if begun is None:
             result.reason = "stopped"
             return result.judge(self.corners)
@@ -122,6 +141,11 @@ class Session:
         self.offers.begin_episode(info["progress"])
         if purpose == "drive" and isinstance(self.policy, Holding):
             self.policy.drive_begins(self._greedy)
+        if moment is not None and awaits is not None and not self._stand(observation, info, awaits):
+            result.reason = "stopped"
+            return result.judge(self.corners)
+        if self.coaching is not None:
+            self.coaching.begin_episode(info["progress"], self.policy.checkpoint_id)
         self._number = self.recorder.begin_episode(purpose, seed, self.policy.checkpoint_id)
         if purpose == "lap":
             self.segments.begin_lap(self.human.name)
@@ -140,6 +164,11 @@ class Session:
         self.options = replace(self.options, gating=gating, help=replace(self.options.help, rumble=rumble))
         self._choice.gate_by(gating)
 
+    @property
+    def greedy(self) -> bool:
+        """Whether the agent drives, or drove the newest episode, without noise."""
+        return self._greedy
+
     def asked_to_leave(self) -> bool:
         """Tell whether the player presses quit, while no episode of this session reads their pad. A press is told once."""
         asked = self._choice.asks_to_quit(self.human)
@@ -157,6 +186,23 @@ class Session:
         self.leaving = not self._choice.wait(seconds, self.human, lambda: self.leaving or self.stop())
         return not self.leaving
 
+    def _stand(self, observation: NDArray[np.float32], info: dict[str, Any], awaits: Awaits) -> bool:
+        """Let the car stand until the player has the wheel; False where nothing comes of it. It is not recorded."""
+        rest = np.zeros(len(self.recorder.info.action_names), np.float32)
+        stands = arbiter.Decision(AGENT, rest, 0.0, None, "", safe=True, paused=True)
+        then = time.monotonic()
+        while True:
+            pad, pressed = self._choice.glance(self.human)
+            self.leaving = self.leaving or "quit" in pressed
+            if self.leaving or self.stop():
+                return False
+            now = time.monotonic()
+            if (does := awaits.step(pad, now - then)) != "stand":
+                return does == "drive"
+            then = now
+            self.watch(Tick(info, stands, rest, 0.0, self._result.purpose))
+            self.clock.hold()
+
     def _tick(
         self, observation: NDArray[np.float32], info: dict[str, Any]
     ) -> tuple[NDArray[np.float32], dict[str, Any], str | None]:
@@ -171,7 +217,7 @@ class Session:
         decision = self._decide(proposed, info, offer)
         if decision.event is not None:
             self._on_event(decision, info)
-        if ended := self._ended_by_player(decision):
+        if ended := self._ended_by_player(decision, info):
             result.reason = ended
             return observation, info, "truncated"
         if decision.paused:  # nothing is sent and nothing recorded: for the game and the learner, no time passes
@@ -180,6 +226,7 @@ class Session:
             self.watch(Tick(info, decision, proposed, result.total, result.purpose, risk, "", self.clock.late, result.steps))
             self.clock.hold()
             return observation, info, None
+        self.rewind.note(observation, info)
         self.clock.sending()
         after, reward, terminated, truncated, next_info = self.environment.step(decision.executed)
         if isinstance(self.policy, Remembering):
@@ -196,7 +243,10 @@ class Session:
             self.segments.judge(self.clock.now(), next_info["progress"])
         self._rumble(decision, offer, info)
         now = self.clock.late, result.steps
-        self.watch(Tick(next_info, decision, proposed, result.total, result.purpose, risk, offer, *now))
+        tick = Tick(next_info, decision, proposed, result.total, result.purpose, risk, offer, *now)
+        if self.coaching is not None:
+            self.coaching.tick(tick, next_corner(self.corners, info["progress"], info["state"].speed)[0])
+        self.watch(tick)
         return after, next_info, "terminated" if terminated else "truncated" if truncated else None
 
     def _foresee(self, observation: NDArray[np.float32], proposed: NDArray[np.float32]) -> tuple[float | None, bool]:
@@ -208,7 +258,7 @@ class Session:
 
     def _offered(self, info: dict[str, Any], asks: bool) -> str:
         """Return why the wheel is offered in this tick, "" if it is not."""
-        if self._result.purpose in ("evaluation", "lap") or self._driver == HUMAN:
+        if self._result.purpose in ("evaluation", "lap") or self._driver == HUMAN or self.hands_off:
             return ""
         if asks:
             return "asked-for"
@@ -217,16 +267,20 @@ class Session:
     def _decide(self, proposed: NDArray[np.float32], info: dict[str, Any], offer: str) -> arbiter.Decision:
         if self._result.purpose == "evaluation":
             return arbiter.Decision(AGENT, proposed, 0.0, None, "")
-        allowed, lap = self.offers.allowed(info["progress"]), self._result.purpose == "lap"
+        allowed, lap = not self.hands_off and self.offers.allowed(info["progress"]), self._result.purpose == "lap"
         decision = self._choice.decide(self.human, info, proposed, offer=offer, allowed=allowed, lap=lap)
         if decision.driver == HUMAN:
             decision = replace(decision, executed=self.environment.door.action(decision.executed, "the player's"))
         return decision
 
-    def _ended_by_player(self, decision: arbiter.Decision) -> str:
+    def _ended_by_player(self, decision: arbiter.Decision, info: dict[str, Any]) -> str:
         """Return why the episode is over now, "" if it is not."""
         if "star" in decision.pressed:
             self.segments.star()
+        if "discard" in decision.pressed:
+            self.segments.discard(button_names(persons_pad(self.human), "discard"))
+        if "keep" in decision.pressed and self._result.purpose != "evaluation":
+            self.segments.keep(self.options.coach.keep_s, next(iter(self.offers.near(info["progress"])), None))
         if decision.event == "panic":
             self._release()
             self._choice.pause()
@@ -235,7 +289,30 @@ class Session:
             self.leaving = True
         if self.leaving or self.stop():
             return "stopped"
+        if "rewind" in decision.pressed and self.go_back() is not None:
+            return "rewound"
         return "restart" if "restart" in decision.pressed else ""
+
+    def go_back(self, trigger: str = "rewind") -> Moment | None:
+        """Let the next episode begin some seconds ago, with the player at the wheel; None where it cannot: they are told why."""
+        if self._result.purpose in ("lap", "evaluation"):
+            self._say(Said("press_back_lap"))
+            return None
+        if not self.rewind.possible:
+            self._say(Said("press_back_never"))
+            return None
+        moment = self.rewind.back(trigger)
+        if moment is None:
+            self._say(Said("press_back_none"))
+            return None
+        to_m = round(moment.info["progress"], 1)
+        exact = moment.saved is not None
+        if trigger == "rewind":
+            self._say(Said("press_back", "good", {"seconds": moment.back_s}) if exact else Said("press_back_near"))
+        self.recorder.event(
+            "rewind", "The car is taken back.", data={"seconds": moment.back_s, "to_m": to_m, "exact": exact, "by": trigger}
+        )
+        return moment
 
     def _on_event(self, decision: arbiter.Decision, info: dict[str, Any]) -> None:
         """The wheel changes hands, or the session pauses or goes on."""
@@ -296,9 +373,11 @@ class Session:
         self.recorder.end_episode(str(end), result.reason, observation)
         if result.reason == "finish" and result.lap_s is not None:
             self.recorder.event(*noted(self._number, result.lap_s))
+        if self.coaching is not None:
+            self.coaching.end_episode(result)
         self.environment.over()
         self.offers.end_episode(result.progress, result.reason)
-        alone = not result.human_steps and result.reason not in ("stopped", "restart", "panic")
+        alone = not result.human_steps and result.reason not in CUT_OFF
         if result.purpose == "drive" and self._lap_m and alone and isinstance(self.policy, Holding):
             self.policy.drive_ended(min(1.0, result.progress / self._lap_m))
 

@@ -14,7 +14,11 @@ from data.store import Store
 from data.tables.tracks import plain
 from hitl.agents.beside import BesidePolicy
 from hitl.agents.policy import ForeignPolicy
-from hitl.drivers.human import HumanSide, device_hub
+from hitl.coach import past
+from hitl.coach.observer import Coaching
+from hitl.coach.rules import Coach, Say
+from hitl.coach.speeds import Speeds
+from hitl.drivers.human import HumanSide, button_names, device_hub, persons_pad
 from hitl.drivers.policy import NO_CHECKPOINT, CheckpointPolicy, NetworkPolicy
 from hitl.games.open_game import open_world
 from hitl.home import Home
@@ -47,8 +51,12 @@ class SessionSetup:
         watch: Callable[[Tick], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
         tell: Callable[[str, str], None] = lambda level, text: None,
+        say: Say | None = None,
     ) -> None:
-        """``policy`` is called with the names of observation and action; None: the home's newest checkpoint drives."""
+        """``say`` is told what the coach says, and what comes of the player's buttons; None: ``tell`` is, in English.
+
+        ``policy`` is called with the names of observation and action; None: the home's newest checkpoint drives.
+        """
         with contextlib.ExitStack() as stack:
             # First of all: a wrong track or a game that is not there must leave nothing behind.
             self.world = world = open_world(options, home)
@@ -77,6 +85,7 @@ class SessionSetup:
             world.heed(stop)
             world.plug(device_hub(self.human))  # now that the player's own pad is known
             self.recorder = Recorder(home.store_path, self._info())
+            coaching = self._coaching(say) if say is not None and options.coach.say != "off" and self.corners else None
             stack.callback(self.recorder.close)
             if world.map_uid:
                 self.recorder.event("map", f"The map is {world.map_uid}.", data={"map_uid": world.map_uid})
@@ -96,9 +105,11 @@ class SessionSetup:
                 human=self.human,
                 foresight=self.foresight,
                 rule=self._rule,
+                coaching=coaching,
                 watch=watch or (lambda tick: None),
                 stop=stop,
                 tell=tell,
+                say=say,
             )
             if options.real_time:
                 stack.enter_context(punctual())
@@ -134,6 +145,18 @@ class SessionSetup:
     def corner(self, name: str) -> Corner:
         """Return the corner of that name, the track's or the player's. Raises UsageError."""
         return corner_called(name, self.corners, self.track.name)
+
+    def _coaching(self, say: Say) -> Coaching:
+        """Return the coach, who knows from the store how the agent did here before."""
+        known, speeds = {}, Speeds()
+        with contextlib.suppress(StoreError), Store(self.home.store_path, read_only=True) as store:  # else the recorder says so
+            known = past.attempts(store, self.track.name, self.corners)
+            speeds = past.speeds(store, self.track.name, self.corners)
+        coach = Coach(self.corners, known)
+        return Coaching(coach, self.corners, say, self.task.settings.hz, speeds, self._key)
+
+    def _key(self, meaning: str) -> str:
+        return button_names(persons_pad(self.human), meaning)
 
     def _file_track(self) -> list[str]:
         """Call the track what the store calls it, which knows it by its line; return what the player must be told."""
@@ -198,20 +221,6 @@ class SessionSetup:
     def lateness(self) -> Lateness | None:
         """How punctual the actions are; None in lock-step."""
         return getattr(self.world.clock, "lateness", None)
-
-    def star(self) -> None:
-        """Give the verdict ``star`` to what the player starred since the last call. It waits for the disk.
-
-        While the store cannot be written, the stars are kept for the next call.
-        """
-        numbers = self.session.segments.starred
-        if not numbers or not self.written(5.0):
-            return
-        with contextlib.suppress(StoreError), Store(self.home.store_path, busy_timeout_s=1.0) as store:
-            ids = [s.id for s in store.segments(session=self.recorder.session_id, numbers=numbers)]
-            if ids:
-                store.label(ids, verdict="star")
-            self.session.segments.starred = []
 
     def evaluate(
         self, episodes: int = 20, first_seed: int = 1_000_000, begins: Callable[[int], None] = lambda number: None

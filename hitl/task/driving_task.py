@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from data.records import ACTION_PENDING
 from data.reward import RewardSettings
 from hitl.games.base import VehicleState
+from hitl.road.line import Place
 from hitl.road.track import Track
 from hitl.task.observation import ObservationSettings, Observer
-from hitl.task.reward import Reward
+from hitl.task.reward import Progress, Reward
 
 FINISH_M = 2.0  # m before the end of the line at which a lap counts as driven
 LAP_FROM_M = 5.0  # m: a drive that begins farther on is no whole lap, and has no lap time
@@ -94,6 +95,15 @@ class DrivingTask:
         if track.heights is not None and state.z < track.height_at(s) - FALL_M:
             return max(off, 2.01 * self.reward.settings.max_stray)
         return off
+
+    def save(self) -> tuple[Place, bool, Progress]:
+        """Return where the episode stands, for ``restore``."""
+        return self.place, self._before_finish, self.reward.save()
+
+    def restore(self, saved: tuple[Place, bool, Progress]) -> None:
+        """Go on from where an episode stood."""
+        self.place, self._before_finish, paid = saved
+        self.reward.restore(paid)
 
     def _along(self, state: VehicleState) -> float:
         """Return the progress (m), below 0 on the way to a line that begins ahead of the start."""

@@ -40,6 +40,10 @@ def squash(total: float, settings: RewardSettings) -> float:
     return math.tanh(settings.reward_scale * total)
 
 
+Progress = tuple[float, int, int, int]
+"""What the reward remembers of an episode: the farthest metre paid, steps, steps without progress, steps along a wall."""
+
+
 class Reward:
     """Adds the terms up over one episode and says when it is over.
 
@@ -58,6 +62,14 @@ class Reward:
         """Begin an episode at that place of the line: what lies behind is not paid, nor the way (below 0) to its beginning."""
         self.best_m = progress_m
         self.steps = self.idle = self.hugging = 0
+
+    def save(self) -> Progress:
+        """Return what is remembered of the episode, for ``restore``."""
+        return self.best_m, self.steps, self.idle, self.hugging
+
+    def restore(self, saved: Progress) -> None:
+        """Go on from what was remembered."""
+        self.best_m, self.steps, self.idle, self.hugging = saved
 
     def step(self, progress_m: float, distance_m: float, speed_kmh: float, finished: bool) -> tuple[float, str | None]:
         """Return (reward, why the episode ends or None) of one step.

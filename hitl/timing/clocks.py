@@ -113,6 +113,23 @@ class PacedClock:
         self._due = None
 
 
+class HurriedClock(PacedClock):
+    """The wall's clock, which need not be kept to while ``fast``: nobody looks, and the environment waits for us."""
+
+    fast = False
+
+    def wait_for_send(self) -> None:
+        """Return when the next action is due, at once while ``fast``."""
+        if self.fast:
+            self._due = None
+        super().wait_for_send()
+
+    def sending(self) -> None:
+        """Note how late an action is; while ``fast`` none is."""
+        if not self.fast:
+            super().sending()
+
+
 class RtgymClock(PacedClock):
     """The time-steps of an rtgym environment: ``wait`` returns when the running one has ended."""
 

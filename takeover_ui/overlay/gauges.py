@@ -70,9 +70,9 @@ def action(pen: Pen, rect: pygame.Rect, view: View, number: int) -> None:
         value = float(values[number])
         if both_ways:
             reach = round(bar.w / 2 * _share(abs(value)))
-            _fill(pen, pygame.Rect(bar.centerx - reach * (value < 0), bar.top, reach, bar.h), colour)
+            fill(pen, pygame.Rect(bar.centerx - reach * (value < 0), bar.top, reach, bar.h), colour)
         else:
-            _fill(pen, pygame.Rect(bar.left, bar.top, round(bar.w * _share(value)), bar.h), colour)
+            fill(pen, pygame.Rect(bar.left, bar.top, round(bar.w * _share(value)), bar.h), colour)
     if both_ways:
         top, bottom = (rect.centerx, rect.top), (rect.centerx, rect.bottom - 1)
         pygame.draw.line(pen.surface, theme.MUTED, top, bottom, pen.px(1.5))
@@ -83,7 +83,8 @@ def _share(value: float) -> float:
     return min(1.0, max(0.0, value))
 
 
-def _fill(pen: Pen, rect: pygame.Rect, colour: theme.Colour, radius: float = 3) -> None:
+def fill(pen: Pen, rect: pygame.Rect, colour: theme.Colour, radius: float = 3) -> None:
+    """Fill a part of a band, if there is any."""
     if rect.w > 0:
         pygame.draw.rect(pen.surface, colour, rect, border_radius=min(pen.px(radius), rect.w // 2))
 
@@ -101,7 +102,7 @@ def risk(pen: Pen, rect: pygame.Rect, view: View) -> None:
     pen.box(rect, theme.TRACK, 4)
     if view.risk is not None:
         part = pygame.Rect(rect.left, rect.top, round(rect.w * _share(view.risk)), rect.h)
-        _fill(pen, part, risk_colour(view.risk))
+        fill(pen, part, risk_colour(view.risk))
 
 
 def returns(pen: Pen, rect: pygame.Rect, view: View) -> None:
@@ -110,7 +111,7 @@ def returns(pen: Pen, rect: pygame.Rect, view: View) -> None:
     pen.box(rect, theme.TRACK, 4)
     top = max([v for v in (view.best_return, view.ceiling, view.episode_return) if v is not None] + [1e-6])
     part = pygame.Rect(rect.left, rect.top, round(rect.w * _share(view.episode_return / top)), rect.h)
-    _fill(pen, part, theme.mix(theme.TRACK, theme.TEXT, 0.75), 4)
+    fill(pen, part, theme.mix(theme.TRACK, theme.TEXT, 0.75), 4)
     levels: tuple[tuple[float | None, Literal["best", "ceiling"]], ...] = (view.ceiling, "ceiling"), (view.best_return, "best")
     for value, kind in levels:
         if value is not None and value > 0:

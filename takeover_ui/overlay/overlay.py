@@ -87,6 +87,8 @@ def has(view: View, name: str) -> bool:
         return view.scene.has_road
     if name == "laps":
         return view.times is not None
+    if name == "learned":
+        return view.learned is not None and not view.lap
     return not (view.lap and name in ("risk", "help"))
 
 

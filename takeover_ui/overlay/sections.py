@@ -185,6 +185,26 @@ def _help(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> 
 
 
 
+def _learned(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
+    """How far the corner is that is learned least: passes alone, their interval, a bar to "learned", how long yet."""
+    known = view.learned
+    if known is None:
+        return
+    said = words["learned_bar"].format(corner=known.corner, passes=known.passes, of=known.of)
+    if known.share >= 1.0:
+        right, colour = words["learned_yes"], theme.GOOD
+    elif known.left_s is not None:
+        right, colour = words["learned_left"].format(minutes=max(1.0, known.left_s / 60)), theme.TEXT
+    else:
+        right, colour = words["learned_sure"].format(low=100 * known.low, high=100 * known.high), theme.MUTED
+    end = pen.put("learned_end", right, rect, 18, colour, "topright", round(rect.w * 0.42))
+    pen.put("learned", said, rect, 20, theme.TEXT, width=rect.w - end.w - pen.px(8))
+    bar = pygame.Rect(rect.left, rect.bottom - pen.px(12), rect.w, pen.px(10))
+    pen.mark("learned_band", bar)
+    pen.box(bar, theme.TRACK, 4)
+    gauges.fill(pen, pygame.Rect(bar.left, bar.top, round(bar.w * min(1.0, known.share)), bar.h), theme.AGENT)
+
+
 def _trainer(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
     """Whether the agent learns, what keeps it from learning, and how it does alone."""
     pen.box(rect, theme.CARD, 8)
@@ -244,13 +264,14 @@ def _bar(row: pygame.Rect, height: int, top: int) -> pygame.Rect:
 GAUGES: Mapping[str, tuple[int, _Section]] = {
     "driver": (92, _driver),
     "corner": (90, _corner),
-    "track": (118, _track),
+    "track": (104, _track),
     "controls": (100, _actions),
     "risk": (24, _risk),
     "points": (64, _points),
     "laps": (44, _laps),
     "help": (26, _help),
-    "trainer": (100, _trainer),
+    "learned": (36, _learned),
+    "trainer": (88, _trainer),
     "recording": (22, _recording),
     "progress": (44, _progress),
     "summary": (42, _compact_line),

@@ -8,7 +8,7 @@ from typing import Literal
 from takeover_ui.language import LANGUAGES, Words
 from takeover_ui.overlay.arrangement import Arrangement
 
-KEYS = ("left", "right", "up", "down", "space", "escape", "return", "backspace", "tab", "f11", *"prsadwo123")
+KEYS = ("left", "right", "up", "down", "space", "escape", "return", "backspace", "tab", "f11", *"prsadwo123bnk")
 """The keys that the session can read, by name; entry *i* of the shared counters belongs to key *i*."""
 
 

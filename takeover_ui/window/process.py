@@ -179,6 +179,8 @@ class _Loop:
                 self.card = card
             case "look", options:
                 self.screen.restyle(options)
+            case ("front",):
+                self.screen.to_front()
             case ("close",):
                 self.running = False
 

@@ -128,6 +128,16 @@ class Screen:
             order: tuple[Size | None, ...] = (*get_args(Size), None)
             self.composer.size = order[(order.index(self.composer.size) + 1) % len(order)]
 
+    def to_front(self) -> None:
+        """Bring the window before all others, with the keyboard."""
+        if self.options.game_view:
+            from takeover_ui.window.floating import stay_on_top
+
+            window = pygame.Window.from_display_module()
+            window.restore()
+            window.focus()
+            stay_on_top()
+
     def toggle_fullscreen(self) -> None:
         """Fill the screen, or go back to a window."""
         if not self.options.game_view:

@@ -110,6 +110,10 @@ class Window:
         self.options = replace(options, title=self.options.title, game_view=self.options.game_view, video=self.options.video)
         self._post(("look", self.options))
 
+    def to_front(self) -> None:
+        """Bring the window before all others, with the keyboard; an overlay over another game stays where it is."""
+        self._post(("front",))
+
     def keys(self) -> frozenset[str]:
         """Return the keys that are down, or were pressed since the last call however shortly, by name."""
         down = []

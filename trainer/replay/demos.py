@@ -1,4 +1,4 @@
-"""What is a demo: the human's segments that count, and the agent's own finishes."""
+"""What is a demo: the segments that count, and the agent's own finishes."""
 
 from __future__ import annotations
 
@@ -160,7 +160,8 @@ class Demos:
         rows, table = episode.rows[: episode.ready], self._table
         moved = episode.record.moved if episode.record is not None else None
         rows = rows[slice(*np.searchsorted(table.t[rows], self.rule.shown_steps(segment, moved)))]
-        rows = rows[(table.driver[rows] == HUMAN) & (table.next[rows] >= 0)]
+        shows = (table.driver[rows] == HUMAN) | (segment.kind == "kept")  # what the player kept, the agent itself may have driven
+        rows = rows[shows & (table.next[rows] >= 0)]
         return (segment.kind, standing.weight, rows) if len(rows) else None
 
     def _offer_finishes(

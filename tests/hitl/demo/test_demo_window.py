@@ -12,7 +12,6 @@ import pytest
 
 from data.records import Corner
 from data.store import Store
-from hitl.demo import window as demo_window
 from hitl.demo.advice import braking_advice
 from hitl.demo.cards import closing_card, intro_card, outcome_card, practice_card, turn_card, unfinished
 from hitl.demo.demo import DemoResult, Measurement
@@ -21,6 +20,7 @@ from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman
 from hitl.home import Home
 from hitl.pads.base import PadState
 from hitl.protocols import EpisodeResult
+from hitl.screens import session_screen
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from takeover_ui.language import LANGUAGES
@@ -150,22 +150,22 @@ def asking(*readings: PadState) -> tuple[DemoWindow, Window, Any]:
 def test_a_question_is_answered_by_a_press_and_by_waiting(
     readings: tuple[PadState, ...], answer: bool, leaves: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo_window, "READ_S", 0.2)
+    monkeypatch.setattr(session_screen, "READ_S", 0.2)
     screen, shown, session = asking(*readings)
-    assert screen._asked(Card("?")) is answer
+    assert screen.asked(Card("?")) is answer
     assert session.leaving is leaves
     assert shown.cards == [Card("?"), None]
 
 
 def test_a_hand_that_still_drives_answers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo_window, "STILL_DRIVES_S", 0.1)
+    monkeypatch.setattr(session_screen, "STILL_DRIVES_S", 0.1)
     screen, _, _ = asking(*[PadState(), ARROW] * 2, PadState(), ENTER)
-    assert screen._asked(Card("?"))
+    assert screen.asked(Card("?"))
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_the_demo_speaks_the_language_of_its_window(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo_window, "READ_S", 0.0)
+    monkeypatch.setattr(session_screen, "READ_S", 0.0)
     shown, words = Window(code), LANGUAGES[code]
     screen = DemoWindow(shown, CORNER)  # type: ignore[arg-type]
     screen._rig = SimpleNamespace(session=SimpleNamespace(human=HumanDriver(Pad(PadState())), leaving=False))  # type: ignore

@@ -85,6 +85,14 @@ def test_an_axis_can_be_a_button() -> None:
     assert "takeover" in mapping.state(lambda s: raw[s]).buttons
 
 
+def test_a_button_that_a_player_has_given_a_meaning_means_nothing_else() -> None:
+    earlier = {"buttons": {"takeover": ["leftshoulder", "a"], "star": ["b"]}}  # of a version without rewind and discard
+    mapping = from_table(earlier, CONTROLLER)
+    pressed = {"leftshoulder": {"takeover"}, "b": {"star"}, "y": set(), "dpup": {"keep"}, "x": {"restart"}}
+    for source, meant in pressed.items():
+        assert mapping.state(lambda s, down=source: float(s == down)).buttons == meant  # type: ignore[misc]
+
+
 @pytest.mark.parametrize("mapping", [CONTROLLER, JOYSTICK])
 def test_a_mapping_survives_its_table(mapping: object) -> None:
     table = tomllib.loads(dumps(to_table(mapping)))  # type: ignore[arg-type]

@@ -324,7 +324,6 @@ def test_starred_takeovers_get_the_verdict(tmp_path):
     with SessionSetup(Home(tmp_path), SessionOptions(), human=lambda track: wheel) as rig:
         rig.session.policy = Straight()
         rig.session.episode(seed=0)
-        rig.star()
     with Store(tmp_path / "store.sqlite") as store:
         assert [s.verdict for s in store.segments(kind="takeover")] == ["star"]
 
@@ -338,11 +337,9 @@ def test_a_star_that_comes_in_the_next_episode_is_for_the_takeover_before_it(tmp
     ) as rig:
         rig.session.policy = Straight()
         rig.session.episode(seed=0)
-        rig.star()
         wheel.states, wheel.at = [rest] * 5 + [star, rest], -1
         rig.session.episode(seed=1)
-        rig.star()
-    assert "Starred: what you drove last." in told
+    assert "Starred: what you drove last. It counts, whatever came of it." in told
     with Store(tmp_path / "store.sqlite") as store:
         assert [s.verdict for s in store.segments(kind="takeover")] == ["star"]
 

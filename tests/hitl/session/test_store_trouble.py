@@ -1,5 +1,7 @@
 """A store that cannot be used for a moment ends no session between two episodes, and no star is lost."""
 
+import sqlite3
+
 import numpy as np
 import pytest
 
@@ -41,19 +43,19 @@ def test_the_weights_in_force_drive_on(rig, refused):
     assert rig.policy.problem == ""
 
 
-def test_a_star_waits_until_it_can_be_written(rig, refused):
+def test_a_star_is_kept_while_the_store_is_locked(rig):
     row = StepRow(np.zeros(len(rig.observation_names), np.float32), np.zeros(2), np.zeros(2), HUMAN, 0.0)
+    rig.session.segments.begin_episode()
     rig.recorder.begin_episode()
-    number = rig.recorder.begin_segment("takeover")
+    rig.session.segments.begin_takeover("button", None, 0)
     for _ in range(5):
         rig.recorder.step(row)
-    rig.recorder.end_episode("terminated", "finish", row.observation)
-    rig.session.segments.starred = [number]
-    refused()
-    rig.star()
-    assert rig.session.segments.starred == [number]
-    refused()
-    rig.star()
-    assert rig.session.segments.starred == []
+    assert rig.written()
+    with sqlite3.connect(rig.home.store_path, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        rig.session.segments.star()
+        assert not rig.recorder.flush(2.0)  # it lies beside the store
+        other.execute("ROLLBACK")
+    assert rig.written()
     with Store(rig.home.store_path) as store:
         assert [s.verdict for s in store.segments()] == ["star"]

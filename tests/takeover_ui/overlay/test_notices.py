@@ -112,6 +112,7 @@ def test_a_line_that_stays_comes_over_another_game_in_the_terminal_too(capsys: p
 
 
 def test_the_hint_over_another_game_names_the_pads_own_buttons() -> None:
-    assert pad_hint(CONTROLLER.buttons, "hold").startswith("hold rightshoulder or a: drive    start: pause")
+    hint = "hold rightshoulder or a: drive    leftshoulder: 3 s back    start: pause"
+    assert pad_hint(CONTROLLER.buttons, "hold").startswith(hint)
     assert "button0" in pad_hint(JOYSTICK.buttons, "toggle")
     assert "esc" not in pad_hint(CONTROLLER.buttons, "touch")

@@ -1,0 +1,86 @@
+"""What came of a session, as a card and in the terminal: where the player helped, what the agent learned, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hitl.coach.learned import NEWEST
+from hitl.coach.observer import Coaching, Looking
+from hitl.coach.rules import UNCHANGED
+from takeover_ui.language import ENGLISH, Words
+from takeover_ui.view import Card
+
+if TYPE_CHECKING:
+    from trainer.daemon.heartbeat import Heartbeat
+
+SILENT_S = 15.0  # s after which a trainer is not at work
+
+
+def table(coaching: Coaching, words: Words) -> tuple[tuple[str, ...], ...]:
+    """Return a row for each corner at which the player helped or the agent tried, the heads first; empty where none is."""
+    rows = []
+    for corner in coaching.corners:
+        mine = [t for t in coaching.takeovers if t.corner == corner.name and not t.why]
+        now = coaching.coach.learned(corner.name)
+        if now is None or not (mine or now.of):
+            continue
+        seconds = words.say("seconds", value=sum(t.seconds for t in mine))
+        cleared = sum(t.outcome == "cleared" for t in mine)
+        before, of = coaching.before.get(corner.name, (0, 0))
+        rows.append(
+            (
+                corner.name,
+                f"{len(mine)} × {seconds}" if mine else "–",
+                words.say("end_of", n=cleared, of=len(mine)) if mine else "–",
+                words.say("end_of", n=before, of=of) if of else "–",
+                words.say("end_of", n=now.passes, of=now.of) if now.of else "–",
+            )
+        )
+    heads = tuple(words[f"end_{name}"] for name in ("corner", "helped", "cleared", "before", "after"))
+    return (heads, *rows) if rows else ()
+
+
+def lines(coaching: Coaching, looking: Looking, beat: Heartbeat | None, words: Words, elsewhere: bool = False) -> list[str]:
+    """Return what is said below the table. ``elsewhere``: another machine trains, and how it does is not known here."""
+    said = [] if coaching.takeovers else [words["end_nothing"]]
+    if looking.looked_s >= 1.0:
+        said.append(words.say("end_looked", looked=looking.looked_s, drove=looking.drove_s))
+    if elsewhere:
+        pass
+    elif beat is None or beat.state in ("stopped", "failed") or beat.age_s >= SILENT_S:
+        said.append(words["end_no_trainer"])
+    elif beat.owed_updates > 0 and beat.updates_per_second > 0:
+        said.append(words.say("end_trained", n=max(1, round(beat.owed_updates / beat.updates_per_second / 60))))
+    said.append(following(coaching, words))
+    return [line for line in said if line]
+
+
+def following(coaching: Coaching, words: Words) -> str:
+    """Return what to do next time; "" before the agent has tried anything alone."""
+    hardest = coaching.coach.hardest
+    if hardest is None:
+        return ""
+    if hardest.share >= 1.0:
+        return words["end_next_free"]
+    if coaching.coach.fruitless(hardest.corner) >= UNCHANGED:
+        return words.say("end_next_enough", corner=hardest.corner)
+    if hardest.passes * 2 < min(hardest.of, NEWEST):
+        return words.say("end_next_practice", corner=hardest.corner)
+    return words["end_next_call"]
+
+
+def card(coaching: Coaching, looking: Looking, beat: Heartbeat | None, words: Words, elsewhere: bool = False) -> Card:
+    """Return the last card of a session."""
+    said = tuple(lines(coaching, looking, beat, words, elsewhere))
+    return Card(words["end_title"], said, table(coaching, words), words["end_keys"], closes=True)
+
+
+def printed(coaching: Coaching, looking: Looking, beat: Heartbeat | None, elsewhere: bool = False) -> str:
+    """Return the same for the terminal."""
+    return "\n".join([*_columns(table(coaching, ENGLISH)), *lines(coaching, looking, beat, ENGLISH, elsewhere)])
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -1,0 +1,104 @@
+"""The coach in a session: what happens there becomes what the coach's rules are asked, and what they answer is said.
+
+It looks on, tick by tick, and decides nothing about the drive. It remembers the takeovers for the end of the session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from data.records import CUT_OFF, DRIVING_FAULTS, HUMAN, Corner
+from hitl.coach.rules import Coach, Ended, Said, Say
+from hitl.coach.speeds import Speeds
+from hitl.protocols import EpisodeResult, Tick
+
+APPROACH_M = 30.0  # m before a corner from which a human's driving is help at it
+
+
+@dataclass
+class Looking:
+    """How long a person had to look, and how much of it they drove, in seconds of real time and of driving."""
+
+    looked_s: float = 0.0
+    drove_s: float = 0.0
+
+
+@dataclass
+class Coaching:
+    """Follows a session. ``say`` is told each sentence and must return at once."""
+
+    coach: Coach
+    corners: Sequence[Corner]
+    say: Say
+    hz: float = 20.0
+    speeds: Speeds = field(default_factory=Speeds)
+    key: Callable[[str], str] = str
+    """Returns what the player's button with a meaning is called."""
+    takeovers: list[Ended] = field(default_factory=list)
+    """Those whose outcome is known, in that order."""
+    before: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By corner: passes alone, and attempts, as they were when the session began."""
+
+    def __post_init__(self) -> None:
+        for corner in self.corners:
+            if (known := self.coach.learned(corner.name)) is not None:
+                self.before[corner.name] = known.passes, known.of
+        self._driven_s = 0.0
+        self._offer = ""
+        self._begin_m, self._helped = 0.0, set[str]()
+        self._newest: tuple[float, float] | None = None  # progress and speed at the newest tick
+        self._weights: int | None = None
+        self._failed: Ended | None = None
+
+    def begin_episode(self, progress: float, weights: int | None) -> None:
+        """An episode begins at that metre; the agent drives it with those weights."""
+        self._begin_m, self._weights, self._offer = progress, weights, ""
+        self._helped, self._newest, self._failed = set(), None, None
+        self.speeds.begin()
+
+    def tick(self, tick: Tick, offered: str) -> None:
+        """A step was driven. ``offered``: the corner for which the wheel is offered, whatever the reason."""
+        if tick.decision.paused:
+            return
+        self._driven_s += 1.0 / self.hz
+        progress, speed = float(tick.info["progress"]), float(tick.info["state"].speed)
+        self._newest = progress, speed
+        self.speeds.step(progress, speed)
+        human = tick.decision.driver == HUMAN
+        if human:
+            self._helped |= {c.name for c in self.corners if c.from_m - APPROACH_M <= progress < c.to_m}
+        if tick.offer and tick.offer != self._offer and not human:
+            self._tell(self.coach.offered(offered, tick.offer, tick.risk, self._driven_s))
+        self._offer = tick.offer
+
+    def ended(self, takeover: Ended) -> None:
+        """A takeover's outcome is known."""
+        self.takeovers.append(takeover)
+        self._tell(self.coach.ended(takeover))
+        if takeover.outcome == "failed" and not takeover.why:
+            self._failed = takeover
+
+    def end_episode(self, result: EpisodeResult) -> None:
+        """The episode is over: what it says of the corners that the agent drove alone, and of a takeover that failed in it."""
+        if self._failed is not None and self._newest is not None and result.reason in DRIVING_FAULTS:
+            self._tell(self.speeds.advice(*self._newest))
+        passed = [c for c in self.corners if self._begin_m <= c.from_m and result.progress >= c.to_m]
+        for corner in passed:
+            self.speeds.passed(corner)
+        if result.purpose == "lap" or result.reason in CUT_OFF:
+            counted = passed if result.purpose != "lap" else []
+        else:
+            counted = [c for c in self.corners if self._begin_m <= c.from_m <= result.progress]
+        for corner in counted:
+            through = corner in passed
+            if corner.name not in self._helped and (through or result.reason in DRIVING_FAULTS):
+                self._tell(self.coach.alone(corner.name, through, self._weights, self._driven_s))
+
+    def _tell(self, sentences: Sequence[Said]) -> None:
+        for said in sentences:
+            self.say(replace(said, values={**said.values, **self._keys(said)}))
+
+    def _keys(self, said: Said) -> Mapping[str, Any]:
+        return {"key": self.key("star")} if said.name == "coach_not_counted" else {}

@@ -1,0 +1,38 @@
+"""What the coach knows when a session begins: how the agent did alone at each corner, and how fast one gets through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from data.records import Corner
+from data.store import Store
+from hitl.coach.learned import NEWEST
+from hitl.coach.speeds import APPROACH_M, Speeds
+
+LOOKED_AT = 80  # newest episodes
+PASSAGES = 6  # of each corner whose speeds are read
+NEAR_M = 1.0  # m before a corner from which an end belongs to it
+
+
+def attempts(store: Store, track: str, corners: Sequence[Corner]) -> dict[str, list[bool]]:
+    """Return by corner whether the agent passed it in its newest attempts alone, oldest first."""
+    drives = store.episodes(track, purpose=("drive", "practice", "evaluation"), newest=LOOKED_AT)
+    alone = [e for e in drives if not e.human_steps and not e.cut_off]
+    found = {}
+    for corner in corners:
+        came = [e for e in alone if e.farthest >= corner.to_m or (e.failed and e.farthest >= corner.from_m - NEAR_M)]
+        found[corner.name] = [e.farthest >= corner.to_m for e in came][-NEWEST:]
+    return found
+
+
+def speeds(store: Store, track: str, corners: Sequence[Corner]) -> Speeds:
+    """Return how fast the newest passages went, whoever drove."""
+    known = Speeds()
+    drives = store.episodes(track, newest=LOOKED_AT)
+    for corner in corners:
+        through = [e for e in drives if e.farthest >= corner.to_m][-PASSAGES:]
+        for episode in through:
+            drive = store.steps(episode, columns=("progress", "speed"))
+            near = (drive.progress >= corner.from_m - APPROACH_M) & (drive.progress < corner.to_m)
+            known.add(zip(drive.progress[near].tolist(), drive.speed[near].tolist(), strict=True))
+    return known

@@ -1,0 +1,185 @@
+"""What the coach says, and when: a pure state machine. Each sentence has a cause that can be looked up.
+
+Every method takes what has happened and returns the sentences that follow, by the names of their texts in
+``takeover_ui.languages``; nothing here reads a clock, a store or a device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from data.records import Corner
+from hitl.coach.learned import IN_A_ROW, Attempts, Learned
+from takeover_ui.language import ENGLISH, Words
+
+FAILURES = 3  # of the player in a row at one corner, after which practice is offered
+TAUGHT = 3  # takeovers in a row that cleared a corner, after which the agent should try it alone
+UNCHANGED = 3  # takeovers at a corner, after each of which the agent failed alone with newer weights: enough for today
+APART_S = 8.0  # s between two calls for help at one corner
+WHY = {
+    "too short": "why_short", "a key still held from before": "why_held", "hardly moved": "why_still", "it failed": "why_failed",
+}  # fmt: skip
+"""The reasons of ``data.demos`` for which a takeover does not count, by the names of their texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One sentence: the name of its text, what is filled in, how it looks and sounds."""
+
+    name: str
+    level: str = "info"  # as of a toast
+    values: Mapping[str, Any] = field(default_factory=dict)
+    sound: str = ""
+    why: str = ""
+    """The name of a text, or a text, that is filled in as ``why``."""
+
+
+    def text(self, words: Words) -> str:
+        """Return the sentence in a language."""
+        why = {"why": words.get(self.why, self.why)} if self.why else {}
+        return words.say(self.name, **self.values, **why)
+
+
+Say = Callable[[Said], None]
+"""What says a sentence to the player; it returns at once."""
+
+
+def in_english(tell: Callable[[str, str], None]) -> Say:
+    """Return what says sentences by way of ``tell`` (level, text)."""
+    return lambda said: tell(said.level, said.text(ENGLISH))
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A takeover whose outcome is known. Seconds, metres, metres a second."""
+
+    number: int
+    corner: str = ""
+    seconds: float = 0.0
+    outcome: str = "unclear"
+    why: str = ""
+    """Why it does not count, as ``data.demos`` says it; empty where it counts."""
+    counted_s: float = 0.0
+    until_m: float | None = None
+    """Where what counts of a failed one ends; None where the place is not known."""
+
+
+@dataclass
+class _At:
+    """What the coach remembers of one corner."""
+
+    progress: Attempts
+    called_s: float = -1e9
+    failed: int = 0  # takeovers in a row that failed
+    cleared: int = 0  # takeovers in a row that cleared it, since the agent last tried alone
+    since: int = 0  # takeovers since the agent's last attempt alone
+    fruitless: int = 0  # takeovers after which it failed alone all the same, in a row
+    weights: int | None = None  # with which it last tried alone
+    told: set[str] = field(default_factory=set)
+
+
+class Coach:
+    """Says when to help, what counted, and when it is enough."""
+
+    def __init__(self, corners: Iterable[Corner], known: Mapping[str, Sequence[bool]] | None = None) -> None:
+        """``known``: the agent's attempts alone before this session by corner, oldest first."""
+        self._at = {c.name: _At(Attempts(c.name, (known or {}).get(c.name, ()))) for c in corners}
+        self._told_all = False
+        self.practice = ""
+        """The corner at which practice should be offered now; whoever offers it empties this."""
+
+    def learned(self, corner: str) -> Learned | None:
+        """Return how far a corner is learned; None for one that the coach does not know."""
+        return self._at[corner].progress.now() if corner in self._at else None
+
+    def fruitless(self, corner: str) -> int:
+        """Return after how many takeovers in a row the agent has failed at a corner alone all the same."""
+        return self._at[corner].fruitless if corner in self._at else 0
+
+    @property
+    def hardest(self) -> Learned | None:
+        """The corner that is learned least of those that the agent has tried; None before the first attempt."""
+        tried = [now for at in self._at.values() if (now := at.progress.now()).of]
+        return min(tried, key=lambda now: now.share, default=None)
+
+    def offered(self, corner: str, why: str, risk: float | None, time_s: float) -> list[Said]:
+        """The wheel is offered (``zone`` before a corner, ``asked-for``: the agent expects to fail)."""
+        at = self._at.get(corner)
+        if at is not None:
+            if time_s - at.called_s < APART_S:
+                return []
+            at.called_s = time_s
+        if why == "asked-for" and risk is not None:
+            return [Said("coach_help_risk", "warning", {"risk": 100.0 * risk}, "help")]
+        if at is None:
+            return []
+        failed, of = at.progress.failures
+        if not of:
+            return [Said("coach_help_new", "info", {"corner": corner}, "help")]
+        return [Said("coach_help", "warning", {"corner": corner, "failed": failed, "n": of}, "help")] if failed else []
+
+    def ended(self, takeover: Ended) -> list[Said]:
+        """A takeover's outcome is known."""
+        at = self._at.get(takeover.corner)
+        if at is not None:
+            at.failed = at.failed + 1 if takeover.outcome == "failed" else 0
+            at.cleared = at.cleared + 1 if takeover.outcome == "cleared" else 0
+            at.since += 1
+            if at.failed >= FAILURES:
+                at.failed, self.practice = 0, takeover.corner
+        said = self._counted(takeover)
+        if at is not None and at.cleared >= TAUGHT:
+            at.cleared = 0
+            said.append(Said("coach_let_try", "info", {"corner": takeover.corner, "n": TAUGHT}))
+        return said
+
+    @staticmethod
+    def _counted(takeover: Ended) -> list[Said]:
+        if takeover.why:
+            why, _, more = takeover.why.partition(" (")
+            said = {"more": f" ({more}" if more else ""}
+            return [Said("coach_not_counted", "warning", said, "not_counted", WHY.get(why, why))]
+        if takeover.outcome == "failed":
+            if takeover.until_m is None:
+                return [Said("coach_failed_part", "warning", {"seconds": takeover.counted_s}, "not_counted")]
+            return [
+                Said(
+                    "coach_failed", "warning", {"until": takeover.until_m, "seconds": takeover.counted_s}, "not_counted"
+                )
+            ]
+        values: dict[str, Any] = {"corner": takeover.corner, "seconds": takeover.seconds}
+        if takeover.outcome == "cleared" and takeover.corner:
+            return [Said("coach_cleared", "good", values, "counted")]
+        return [Said("coach_counted", "good", values, "counted")]
+
+    def alone(self, corner: str, passed: bool, weights: int | None, time_s: float) -> list[Said]:
+        """The agent drove a corner without help, with those weights (any number that changes with them)."""
+        at = self._at.get(corner)
+        if at is None:
+            return []
+        had_it = at.progress.now().has_it
+        at.progress.tried(passed, time_s)
+        newer, at.weights = at.weights not in (None, weights), weights
+        at.cleared = 0
+        if passed:
+            at.fruitless = at.since = 0
+            row = at.progress.row
+            if row >= IN_A_ROW and not had_it:
+                return [Said("coach_has_it", "good", {"corner": corner, "n": row}, "learned"), *self._all()]
+            return []
+        if at.since and newer:
+            at.fruitless, at.since = at.fruitless + at.since, 0
+            if at.fruitless >= UNCHANGED and "enough" not in at.told:
+                at.told.add("enough")
+                values = {"corner": corner, "n": at.fruitless}
+                return [Said("coach_enough", "warning", values, "enough")]
+        return []
+
+    def _all(self) -> list[Said]:
+        """Return what is said when no corner needs the player any more, once."""
+        if self._told_all or not all(at.progress.now().has_it for at in self._at.values()):
+            return []
+        self._told_all = True
+        return [Said("coach_done", "good", {}, "learned")]

@@ -1,0 +1,126 @@
+"""What the coach says, where the player sees and hears it: sentences, calls, the offer to practise, and the end of a session."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from data.errors import StoreError
+from data.records import Corner
+from data.store import Store
+from hitl.coach import ending
+from hitl.coach.rules import FAILURES, Said, Say
+from hitl.coach.sounds import Sounds
+from hitl.demo.advice import braking_advice
+from hitl.demo.cards import practice_card
+from hitl.session.practice import TRIES
+from takeover_ui.language import ENGLISH
+from takeover_ui.view import Card, Level
+from trainer.daemon.heartbeat import read_heartbeat
+
+if TYPE_CHECKING:
+    from hitl.coach.observer import Looking
+    from hitl.screens.session_screen import SessionScreen
+    from hitl.session.setup import SessionSetup
+    from takeover_ui.window.window import Window
+
+def speaker(window: Window | None, sounds: Sounds, also_printed: bool = False) -> Say:
+    """Return what says a sentence: in the window and by a sound; printed where there is no window, or another game covers it."""
+
+    def say(said: Said) -> None:
+        if window is None or also_printed:
+            print(said.text(ENGLISH), flush=True)
+        if window is not None:
+            window.toast(said.text(window.options.words), cast("Level", said.level))
+        sounds.play(said.sound)
+
+    return say
+
+
+class Caller:
+    """Gets the player's attention, and counts down. ``screen`` None: in the terminal alone."""
+
+    def __init__(self, rig: SessionSetup, window: Window | None, screen: SessionScreen | None, sounds: Sounds) -> None:
+        self._rig, self._window, self._screen, self._sounds = rig, window, screen, sounds
+        self._words = window.options.words if window is not None else ENGLISH
+        self._lines: tuple[str, ...] = ()
+        self._title = ""
+
+    def alone(self, times: float) -> None:
+        """The agent drives alone, so many times as fast as the clock."""
+        if self._screen is not None:
+            self._screen.fast = self._words.say("call_fast", times=max(1.0, times))
+
+    def call(self, corner: Corner | None, failed_m: float) -> None:
+        """The agent has failed there."""
+        self._title = self._words.say("call_title", corner=corner.name) if corner else self._words["call_title_road"]
+        seconds = self._rig.options.coach.rewind_s
+        self._lines = (self._words.say("call_line", at=failed_m, seconds=seconds), self._words["call_ready"])
+        print(f"{self._title} {self._lines[0]}", flush=True)
+        if self._screen is not None:
+            self._screen.fast = ""
+        if self._window is not None:
+            self._window.to_front()
+        self._sounds.play("call")
+
+    def show(self, what: str, seconds: float) -> None:
+        """Show how long it is until the wheel is the player's (`hitl.coach.call_me.Countdown`)."""
+        if what == "go":
+            self._sounds.play("go")
+            self._card(None)
+            if self._window is not None:
+                self._window.toast(self._words["call_takes"], "good")
+            return
+        if what == "count":
+            self._sounds.play("tick")
+        title = self._title if what == "ready" else self._words.say("call_count", seconds=seconds)
+        self._card(Card(title, self._lines if what == "ready" else (self._title,), keys=self._words["key_leave"]))
+
+    def over(self) -> None:
+        """No one is needed any more."""
+        self._card(None)
+
+    def _card(self, card: Card | None) -> None:
+        if self._window is not None:
+            self._window.card(card)
+
+
+def wants_practice(rig: SessionSetup, screen: SessionScreen | None) -> str:
+    """Ask a player who has failed three times in a row at one corner whether they want to practise it; "" where they do not."""
+    coaching = rig.session.coaching
+    if coaching is None or not coaching.coach.practice:
+        return ""
+    name, coaching.coach.practice = coaching.coach.practice, ""
+    if screen is None:
+        print(f"Three of your takeovers at '{name}' failed in a row: `hitl play --practice \"{name}\"` tries it again and again.")
+        return ""
+    advice = ""
+    rig.written(5.0)
+    with contextlib.suppress(StoreError), Store(rig.home.store_path, read_only=True) as store:
+        session = rig.recorder.session_id
+        if session is not None:
+            advice = braking_advice(store, rig.track.name, rig.corner(name), session, screen.words)
+    return name if screen.asked(practice_card(name, FAILURES, advice, TRIES, screen.words)) else ""
+
+
+def tell_ending(
+    rig: SessionSetup, window: Window | None, looking: Looking, left: Callable[[], bool], elsewhere: bool = False
+) -> str:
+    """Show what came of a session until the player closes it; return the same for the terminal. ``left``: they are gone.
+
+    ``elsewhere``: another machine trains.
+    """
+    coaching = rig.session.coaching
+    if coaching is None:
+        return ""
+    beat = read_heartbeat(rig.home.root)
+    if window is not None and not window.closed and not left():
+        window.card(ending.card(coaching, looking, beat, window.options.words, elsewhere))
+        down, answered = window.keys(), False  # the key that was pressed to leave may still be down, and is no answer
+        while not (answered or window.closed or left()):
+            time.sleep(0.02)
+            before, down = down, window.keys()
+            answered = not {"return", "escape"}.isdisjoint(down - before)
+    return ending.printed(coaching, looking, beat, elsewhere)

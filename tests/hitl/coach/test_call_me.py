@@ -1,0 +1,235 @@
+"""Called by the agent: when, how long it waits, whose the wheel is then, and what is stored of the time a person looked."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.records import HUMAN, Corner
+from hitl.coach import ending
+from hitl.coach.call_me import PATIENCE, CallMe, CallRule, Countdown
+from hitl.coach.observer import Coaching, Looking
+from hitl.coach.rules import Coach, Ended
+from hitl.commands import play
+from hitl.drivers.human import HumanDriver
+from hitl.home import Home
+from hitl.pads.base import PadState
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
+from hitl.settings import CoachSettings
+from hitl.timing.clocks import HurriedClock
+from takeover_ui.language import ENGLISH, LANGUAGES
+from tests.support.held import Cruise
+
+REST, HOLD = PadState(), PadState(gas=0.5, buttons=frozenset({"takeover"}))
+QUICK = CoachSettings(say="off", sound=False, countdown_s=0.02, wait_s=1.0)
+
+
+class Pad:
+    """At rest until the agent calls; then it does what it is told, tick by tick, and the last thing stays."""
+
+    name = "pad"
+
+    def __init__(self, *does: PadState) -> None:
+        self.does, self.called, self.at = does, False, 0
+
+    def read(self) -> PadState:
+        if not self.called:
+            return REST
+        self.at += 1
+        return self.does[min(self.at, len(self.does)) - 1]
+
+    def rumble(self, *how: float) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def called(home: Path, *does: PadState, settings: CoachSettings = QUICK) -> tuple[CallMe, list[Any], list[tuple[str, float]]]:
+    pad, shown, results = Pad(*does), list[tuple[str, float]](), []
+
+    def call(corner: Corner | None, metre: float) -> None:
+        pad.called = True
+
+    options = SessionOptions(greedy_every=0, coach=settings)
+    with SessionSetup(Home(home), options, human=lambda track: HumanDriver(pad)) as rig:  # type: ignore[arg-type]
+        rig.session.policy = Cruise()  # type: ignore[assignment]
+        rig.policy = rig.session.policy
+        calls = CallMe(rig, call, lambda what, left: shown.append((what, left)), lambda: None)
+        results += calls.drive(0)
+        pad.called = False
+        results += calls.drive(1)  # with the same weights: no second call yet
+        assert rig.written()
+    return calls, results, shown
+
+
+def events(home: Path, kind: str) -> list[dict[str, Any]]:
+    with sqlite3.connect(home / "store.sqlite") as db:
+        return [json.loads(data) for (data,) in db.execute("SELECT data FROM events WHERE kind = ?", (kind,))]
+
+
+def test_it_calls_before_its_failure_and_the_player_drives_from_there(tmp_path: Path) -> None:
+    calls, (alone, helped, again), shown = called(tmp_path, REST, HOLD)
+    assert (alone.reason, helped.purpose, again.purpose) == ("off_road", "practice", "drive")
+    assert (alone.human_steps, again.human_steps) == (0, 0)
+    assert helped.human_steps == helped.steps > 0
+    assert [what for what, _ in shown] == ["ready", "count", "go"]
+    assert (calls.calls, calls.missed) == (1, 0)
+    assert calls.looking.drove_s == helped.human_steps / 20.0
+    (said,) = events(tmp_path, "call")
+    assert said["takeover_s"] == pytest.approx(helped.human_steps / 20.0, abs=0.01)
+    assert 0.0 < said["looked_s"] < 30.0
+    with sqlite3.connect(tmp_path / "store.sqlite") as db:
+        assert db.execute('SELECT "trigger", start FROM segments').fetchall() == [("call", 0)]
+        old = db.execute("SELECT observation FROM steps WHERE episode_id = 1 ORDER BY t DESC LIMIT 1 OFFSET 59").fetchone()
+        new = db.execute("SELECT observation, driver FROM steps WHERE episode_id = 2 ORDER BY t LIMIT 1").fetchone()
+        assert new == (*old, HUMAN)
+        assert db.execute("SELECT count(*) FROM episodes").fetchone() == (3,)
+
+
+def test_where_no_one_comes_nothing_is_driven_from_there(tmp_path: Path) -> None:
+    calls, (_, missed, _), shown = called(tmp_path, REST, settings=CoachSettings(say="off", sound=False, wait_s=0.05))
+    assert (missed.steps, missed.reason, calls.missed) == (0, "stopped", 1)
+    assert [what for what, _ in shown] == ["ready"]
+    assert events(tmp_path, "call")[0]["looked_s"] == 0.0
+    with sqlite3.connect(tmp_path / "store.sqlite") as db:
+        assert db.execute("SELECT count(*) FROM segments").fetchone() == (0,)
+
+
+def test_who_goes_back_while_the_agent_drives_alone_drives_at_the_clocks_pace(tmp_path: Path) -> None:
+    back, seen = PadState(buttons=frozenset({"rewind"})), list[bool]()
+
+    class Looks(Pad):
+        ticks = 0
+
+        def read(self) -> PadState:
+            self.ticks += 1
+            return back if self.ticks == 40 else HOLD if self.ticks > 41 else REST
+
+    options = SessionOptions(greedy_every=0, coach=QUICK)
+    with SessionSetup(Home(tmp_path), options, human=lambda track: HumanDriver(Looks())) as rig:  # type: ignore[arg-type]
+        rig.session.policy = Cruise()  # type: ignore[assignment]
+        calls = CallMe(rig, lambda corner, metre: None, lambda what, left: None, lambda: None)
+        rig.session.watch = lambda tick: seen.append(rig.session.hands_off and tick.decision.driver == HUMAN)
+        alone, taken = list(calls.drive(0))[:2]
+    assert (alone.reason, taken.purpose) == ("rewound", "practice")
+    assert taken.human_steps > 0
+    assert not any(seen)
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 2)), max_size=40))
+def test_it_calls_for_news_and_not_for_the_same_failure_again_and_again(failures: list[tuple[str, int]]) -> None:
+    rule = CallRule()
+    quiet: dict[str, int] = {}
+    last: dict[str, int] = {}
+    for place, weights in failures:
+        calls = rule.failed(place, weights)
+        if place not in last or weights != last[place]:
+            assert calls
+        assert calls or quiet.get(place, 0) + 1 < PATIENCE
+        quiet[place] = 0 if calls else quiet.get(place, 0) + 1
+        last[place] = weights if calls else last[place]
+
+
+@given(st.floats(0.0, 5.0), st.lists(st.sampled_from([REST, HOLD]), min_size=1, max_size=150))
+def test_it_stands_until_someone_comes_and_then_counts_down_to_the_end(seconds: float, pads: list[PadState]) -> None:
+    shown: list[tuple[str, float]] = []
+    countdown = Countdown(seconds, 2.0, lambda what, left: shown.append((what, left)))
+    answers = []
+    for pad in pads:
+        answers.append(countdown.step(pad, 0.05))
+        if answers[-1] != "stand":
+            break
+    counts = [left for what, left in shown if what == "count"]
+    assert counts == sorted(set(counts), reverse=True)
+    came = next((k for k in range(1, len(pads)) if pads[k] == HOLD and pads[k - 1] == REST), None)
+    if answers[-1] == "drive":
+        assert came is not None
+        assert len(answers) - 1 - came >= seconds / 0.05 - 1e-6
+        assert shown[-1] == ("go", 0.0)
+    elif answers[-1] == "give up":
+        assert came is None or came >= len(answers) - 1
+        assert len(answers) == pytest.approx(40, abs=1)
+
+
+def test_a_clock_that_hurries_waits_for_nothing_and_is_punctual_again_afterwards() -> None:
+    clock = HurriedClock(10.0)
+    clock.fast = True
+    began = clock.now()
+    for _ in range(50):
+        clock.wait_for_send()
+        clock.sending()
+    assert clock.now() - began < 0.5  # five seconds at its pace
+    assert (clock.lateness.ticks, clock.late) == (0, 0)
+    clock.fast = False
+    clock.wait_for_send()
+    clock.sending()
+    began = clock.now()
+    clock.wait_for_send()
+    assert clock.now() - began > 0.05
+
+
+@pytest.mark.parametrize("args", [["--lap"], ["--practice", "hairpin"], ["--pad", "none"]])
+def test_a_call_needs_someone_to_call(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        play.main(["--call-me", *args])
+    assert "--call-me needs a driver to call" in capsys.readouterr().err
+
+
+class TestTheEnd:
+    corner = Corner("hairpin", 100.0, 150.0)
+
+    def coaching(self, known: list[bool]) -> Coaching:
+        return Coaching(Coach([self.corner], {"hairpin": known}), [self.corner], lambda said: None)
+
+    def test_it_says_what_was_done_what_came_of_it_and_what_comes_next(self) -> None:
+        coaching = self.coaching([False] * 4)
+        coaching.ended(Ended(1, "hairpin", 3.0, "cleared"))
+        coaching.ended(Ended(2, "hairpin", 2.5, "failed", counted_s=1.5, until_m=120.0))
+        coaching.ended(Ended(3, "hairpin", 0.1, "unclear", "too short (0.10 s)"))
+        coaching.coach.alone("hairpin", True, 1, 30.0)
+        card = ending.card(coaching, Looking(40.0, 5.6), None, ENGLISH)
+        assert card.rows[1] == ("hairpin", "2 × 5.5 s", "1 of 2", "0 of 4", "1 of 5")
+        assert card.lines[0] == "You had to look for 40 s, and drove for 5.6 s of it."
+        assert card.lines[-1] == 'Next time: `hitl play --practice "hairpin"`.'
+        assert "hairpin  2 × 5.5 s   1 of 2   0 of 4        1 of 5" in ending.printed(coaching, Looking(), None)
+
+    def test_the_next_step_follows_from_how_far_it_is(self) -> None:
+        said = {}
+        for known, name in (([], ""), ([True] * 5, "free"), ([True, True, False], "call"), ([False] * 3, "practice")):
+            said[name] = ending.following(self.coaching(known), ENGLISH)
+        assert said[""] == ""
+        assert "let it drive" in said["free"]
+        assert "--call-me" in said["call"]
+        assert "--practice" in said["practice"]
+        coaching = self.coaching([False])
+        for k in range(4):
+            coaching.ended(Ended(k, "hairpin", 3.0, "cleared"))
+            coaching.coach.alone("hairpin", False, k, 9.0 * k)
+        assert "hitl diagnose" in ending.following(coaching, ENGLISH)
+
+    def test_it_says_how_long_the_trainer_still_needs(self) -> None:
+        import time
+
+        from trainer.daemon.heartbeat import Heartbeat
+
+        beat = Heartbeat(ticks=time.monotonic(), state="training", owed_updates=2400, updates_per_second=10.0)
+        for words in LANGUAGES.values():
+            assert words.say("end_trained", n=4) in ending.lines(self.coaching([]), Looking(), beat, words)
+
+
+def test_it_plays_without_a_watcher_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "settings.toml").write_text("[coach]\nsound = false\n")
+    assert play.main(["--home", str(tmp_path), "--call-me", "--pad", "scripted", "--headless", "--episodes", "2"]) == 0
+    assert "It needs you. It left the road at" in capsys.readouterr().out
+    (said,) = events(tmp_path, "attention")
+    assert said["calls"] >= 1
+    assert np.isfinite(said["looked_s"])

@@ -1,0 +1,256 @@
+"""Going back three seconds and driving from there: what the store holds of it, and whose the wheel is."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.reading.follow import Follower
+from data.records import AGENT, HUMAN
+from data.store import Store
+from hitl.arbiter import GatingSettings
+from hitl.coach.handed_wheel import UNUSED_S, HandedWheel
+from hitl.coach.rewind import Rewind
+from hitl.drivers.human import HumanDriver
+from hitl.games.box2d import Box2DGame
+from hitl.games.driving_env import DrivingEnv
+from hitl.home import Home
+from hitl.pads.base import MISSING, PadState
+from hitl.protocols import EpisodeResult
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
+from tests.support.held import Cruise
+
+REST, BACK, HOLD = PadState(), PadState(buttons=frozenset({"rewind"})), PadState(gas=0.6, buttons=frozenset({"takeover"}))
+
+
+class Crawl(Cruise):
+    """Rolls on so slowly that it stays on the road for ten seconds."""
+
+    def act(self, observation: Any, deterministic: bool) -> Any:
+        return np.array([0.04, 0.0], np.float32)
+
+
+class Planned:
+    """A pad: its states by episode and tick; the last one of a row stays."""
+
+    name = "planned"
+
+    def __init__(self, *rows: list[PadState]) -> None:
+        self.rows, self.episode, self.tick = rows, -1, 0
+
+    def begin(self) -> None:
+        self.episode, self.tick = self.episode + 1, 0
+
+    def read(self) -> PadState:
+        row = self.rows[min(self.episode, len(self.rows) - 1)]
+        self.tick += 1
+        return row[min(self.tick, len(row)) - 1]
+
+    def rumble(self, *how: float) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class Player(HumanDriver):
+    def begin(self) -> None:
+        self.pad.begin()  # type: ignore[attr-defined]
+
+
+def play(home: Path, *rows: list[PadState], episodes: int | None = None, **options: Any) -> tuple[SessionSetup, list[Any]]:
+    pad, told = Planned(*rows), []
+    tell = lambda level, text: told.append(text)  # noqa: E731
+    rig = SessionSetup(Home(home), SessionOptions(greedy_every=0, **options), human=lambda track: Player(pad), tell=tell)  # type: ignore[arg-type]
+    with rig:
+        rig.session.policy = Crawl()  # type: ignore[assignment]
+        results = [rig.session.episode(seed=0) for _ in range(episodes or len(rows))]
+        assert rig.written()
+    rig.told = told  # type: ignore[attr-defined]
+    return rig, results
+
+
+def table(home: Path, query: str) -> list[tuple[Any, ...]]:
+    with sqlite3.connect(home / "store.sqlite") as db:
+        return db.execute(query).fetchall()
+
+
+def test_the_player_drives_from_three_seconds_ago_and_the_agents_stretch_stays_its_own(tmp_path: Path) -> None:
+    _, (before, after) = play(tmp_path, [*[REST] * 80, BACK], [HOLD])
+    assert (before.reason, before.steps, after.purpose) == ("rewound", 80, "practice")
+    (first, second) = table(tmp_path, 'SELECT id, purpose, "end", reason, length, last_observation FROM episodes ORDER BY id')
+    assert first[1:5] == ("drive", "truncated", "rewound", 80)
+    old = table(tmp_path, f"SELECT x, y, observation, driver FROM steps WHERE episode_id = {first[0]} ORDER BY t")
+    new = table(tmp_path, f"SELECT x, y, observation, driver FROM steps WHERE episode_id = {second[0]} ORDER BY t")
+    assert new[0][:3] == old[20][:3]  # to the last bit
+    assert {row[3] for row in old} == {AGENT}
+    assert {row[3] for row in new[:20]} == {HUMAN}
+    ((start, trigger, episode),) = table(tmp_path, 'SELECT start, "trigger", episode_id FROM segments')
+    assert (start, trigger, episode) == (0, "rewind", second[0])
+    ((data,),) = table(tmp_path, "SELECT data FROM events WHERE kind = 'rewind'")
+    assert '"seconds": 3.0' in data
+    assert '"exact": true' in data
+
+
+def test_no_transition_leads_from_what_was_rewound_to_what_was_driven_instead(tmp_path: Path) -> None:
+    from trainer.presets import PRESETS
+    from trainer.replay.replay import Replay
+
+    rig, _ = play(tmp_path, [*[REST] * 80, BACK], [HOLD] * 30)
+    replay = Replay(len(rig.observation_names), len(rig.action_names), PRESETS["hitl"])
+    with Follower(tmp_path / "store.sqlite") as follower:
+        replay.add(follower.poll())
+    ((last, after),) = table(
+        tmp_path,
+        "SELECT (SELECT observation FROM steps WHERE episode_id = e.id ORDER BY t DESC LIMIT 1), last_observation "
+        "FROM episodes e WHERE reason = 'rewound'",
+    )
+    import torch
+
+    batch = replay.sample(4096, torch.Generator().manual_seed(0))
+    seen = np.frombuffer(last, "<f4")
+    rows = np.flatnonzero((batch.observation.numpy() == seen).all(1))
+    assert len(rows)
+    for row in rows.tolist():
+        np.testing.assert_array_equal(batch.next_observation.numpy()[row], np.frombuffer(after, "<f4"))
+        assert float(batch.discount[row]) > 0.0  # cut off, not ended
+
+
+def test_after_a_failure_it_goes_back_into_the_episode_that_failed(tmp_path: Path) -> None:
+    _, results = play(tmp_path, [REST], [*[REST] * 10, BACK], [HOLD])
+    assert [r.reason for r in results[:2]] == ["off_road", "rewound"]
+    failed = results[0].steps
+    ((old,),) = table(tmp_path, f"SELECT observation FROM steps WHERE episode_id = 1 AND t = {failed - 50}")
+    ((new,),) = table(tmp_path, "SELECT observation FROM steps WHERE episode_id = 3 AND t = 0")
+    assert new == old
+
+
+def test_pressed_again_at_once_it_goes_back_twice_as_far(tmp_path: Path) -> None:
+    play(tmp_path, [*[REST] * 125, BACK], [*[REST] * 10, BACK], [REST])
+    ((old,),) = table(tmp_path, "SELECT observation FROM steps WHERE episode_id = 1 AND t = 5")
+    ((new,),) = table(tmp_path, "SELECT observation FROM steps WHERE episode_id = 3 AND t = 0")
+    assert new == old
+
+
+def test_a_takeover_that_is_rewound_has_failed(tmp_path: Path) -> None:
+    play(tmp_path, [*[REST] * 60, *[HOLD] * 30, PadState(gas=0.6, buttons=frozenset({"takeover", "rewind"}))], [REST])
+    assert table(tmp_path, "SELECT outcome FROM segments WHERE start > 0") == [("failed",)]
+
+
+def test_a_wheel_that_no_one_touches_goes_back_to_the_agent(tmp_path: Path) -> None:
+    play(tmp_path, [*[REST] * 80, BACK], [REST])
+    ((steps,),) = table(tmp_path, 'SELECT stop - start FROM segments WHERE "trigger" = \'rewind\'')
+    assert steps == pytest.approx(UNUSED_S * 20, abs=2)
+
+
+def test_there_is_no_going_back_in_a_lap_nor_before_anything_was_driven(tmp_path: Path) -> None:
+    told: list[str] = []
+    with SessionSetup(Home(tmp_path), SessionOptions(), tell=lambda level, text: told.append(text)) as rig:
+        session = rig.session
+        session._result = EpisodeResult("lap")
+        assert session.go_back() is None
+        session._result = EpisodeResult("drive")
+        assert session.go_back() is None
+        session.rewind._save = None
+        assert session.go_back() is None
+    assert [text.partition(":")[0] for text in told] == [
+        "A lap is driven from start to end", "There is nothing to go back to yet.", "This game cannot go back",
+    ]  # fmt: skip
+
+
+def test_a_game_that_cannot_restore_a_moment_puts_the_car_down_near_it() -> None:
+    env = DrivingEnv()
+    env.reset(seed=0)
+    for _ in range(60):
+        observation, _, _, _, info = env.step(np.array([0.4, 0.0], np.float32))
+    rewind = Rewind(env, 20.0)
+    rewind._save = lambda: None
+    rewind.note(observation, info)
+    moment = rewind.back()
+    assert moment is not None
+    assert moment.saved is None
+    _, put = env.reset(options={"start": moment.start})
+    assert put["progress"] == pytest.approx(info["progress"], abs=0.1)
+    assert put["state"].speed == pytest.approx(info["state"].speed, rel=0.05)
+
+
+def test_in_such_a_game_too_the_session_goes_on_from_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Arcade(Box2DGame):
+        save = None  # type: ignore[assignment]
+
+    monkeypatch.setattr("hitl.games.box2d.Box2DGame", Arcade)  # as TrackMania, which only knows checkpoints
+    rig, (before, after) = play(tmp_path, [*[REST] * 80, BACK], [HOLD])
+    assert (before.reason, after.purpose) == ("rewound", "practice")
+    assert rig.told == ["Back to the nearest place that this game can restore. The wheel is yours."]  # type: ignore[attr-defined]
+    ((old,),) = table(tmp_path, "SELECT progress FROM steps WHERE episode_id = 1 AND t = 20")
+    ((new, driver),) = table(tmp_path, "SELECT progress, driver FROM steps WHERE episode_id = 2 AND t = 0")
+    assert (new, driver) == (pytest.approx(old, abs=0.2), HUMAN)
+    ((data,),) = table(tmp_path, "SELECT data FROM events WHERE kind = 'rewind'")
+    assert '"exact": false' in data
+
+
+PADS = st.builds(
+    PadState,
+    connected=st.booleans() | st.just(True),
+    steer=st.floats(-1, 1) | st.just(0.0),
+    buttons=st.sampled_from([frozenset(), frozenset({"takeover"})]),
+)
+
+
+@given(st.lists(PADS, max_size=80), st.sampled_from(["hold", "toggle", "touch"]))
+def test_the_wheel_is_handed_over_once(pads: list[PadState], mode: Any) -> None:
+    hand, answers = HandedWheel("rewind", GatingSettings(mode=mode)), []
+    for k, pad in enumerate(pads):
+        answers.append(hand.holds(pad, k * 0.05))
+    assert set(answers) <= {"rewind", ""}
+    if "" in answers:
+        assert set(answers[answers.index("") :]) == {""}  # what was given back is not taken again
+    if MISSING.connected is False and any(not pad.connected for pad in pads):
+        assert answers[-1] == ""
+
+
+@given(st.sampled_from(["hold", "toggle", "touch"]), st.integers(3, 60))
+def test_hands_that_hold_the_wheel_keep_it(mode: Any, ticks: int) -> None:
+    hand, steers = HandedWheel("call", GatingSettings(mode=mode)), PadState(steer=0.8)
+    assert [hand.holds(steers, k * 0.05) for k in range(ticks)] == ["call"] * ticks
+
+
+def test_a_button_held_from_before_keeps_the_wheel_until_it_is_let_go() -> None:
+    hand = HandedWheel("rewind", GatingSettings(mode="hold"))
+    assert [bool(hand.holds(pad, k * 0.05)) for k, pad in enumerate([HOLD, HOLD, REST, HOLD])] == [True, True, False, False]
+    hand = HandedWheel("rewind", GatingSettings(mode="toggle"))
+    assert [bool(hand.holds(pad, k * 0.05)) for k, pad in enumerate([HOLD, REST, REST, HOLD])] == [True, True, True, False]
+
+
+def test_what_was_driven_is_judged_within_the_session_and_undone(tmp_path: Path) -> None:
+    bad, keep = (PadState(buttons=frozenset({name})) for name in ("discard", "keep"))
+    took = [*[REST] * 5, *[HOLD] * 20, *[REST] * 5]
+    play(tmp_path, [*took, bad, REST])
+    assert table(tmp_path, "SELECT verdict FROM segments") == [("bad",)]
+    play(tmp_path, [*took, bad, *[REST] * 3, bad, REST])
+    assert table(tmp_path, "SELECT verdict FROM segments ORDER BY id DESC LIMIT 1") == [("unreviewed",)]
+    play(tmp_path, [*[REST] * 70, keep, REST])
+    assert table(tmp_path, "SELECT kind, start, stop FROM segments ORDER BY id DESC LIMIT 1") == [("kept", 0, 70)]
+
+
+def test_what_is_kept_is_learned_from_and_no_help(tmp_path: Path) -> None:
+    from trainer.presets import PRESETS
+    from trainer.replay.replay import Replay
+
+    keep = PadState(buttons=frozenset({"keep"}))
+    rig, _ = play(tmp_path, [*[REST] * 100, keep, REST])
+    replay = Replay(len(rig.observation_names), len(rig.action_names), PRESETS["hitl"])
+    with Follower(tmp_path / "store.sqlite") as follower:
+        replay.add(follower.poll())
+    assert replay.demos.drawn.kinds == {"kept": 100}
+    with Store(tmp_path / "store.sqlite", read_only=True) as store:
+        (episode,) = store.episodes()
+        (kept,) = store.segments()
+        assert (episode.human_steps, episode.helped, store.rule().judge(kept).counts) == (0, False, True)

@@ -1,0 +1,210 @@
+"""The coach in a session: what is said of real drives, what the store says to it at the start, and what it offers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from data.records import Corner
+from data.store import Store
+from hitl.coach import past
+from hitl.coach.rules import Said
+from hitl.coach.sounds import Sounds
+from hitl.drivers.human import HumanDriver, ScriptedHuman
+from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
+from hitl.home import Home
+from hitl.pads.base import PadState
+from hitl.screens.coach_screen import Caller, speaker, tell_ending, wants_practice
+from hitl.screens.session_screen import SessionScreen
+from hitl.session.practice import TRIES
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
+from hitl.settings import CoachSettings, HelpSettings, load
+from takeover_ui.language import LANGUAGES
+from takeover_ui.view import Card, LearnedView
+from takeover_ui.window.options import WindowOptions
+from tests.support.held import Cruise
+
+LOUD = CoachSettings(sound=False)
+OPTIONS = SessionOptions(greedy_every=0, coach=LOUD, help=HelpSettings(offer="all", requests_per_minute=0.0))
+
+
+class Shown:
+    """A window that keeps what it is sent, and closes when it is told to."""
+
+    def __init__(self, language: str = "en") -> None:
+        self.toasts, self.cards, self.views = list[str](), list[Card | None](), []  # type: ignore[var-annotated]
+        self.closed, self.fronts, self.pressed = False, 0, [frozenset[str]()]
+        self.options = WindowOptions(language=language)
+
+    def toast(self, text: str, level: str = "info") -> None:
+        self.toasts.append(text)
+
+    def card(self, card: Card | None) -> None:
+        self.cards.append(card)
+
+    def send(self, view: Any) -> None:
+        self.views.append(view)
+
+    def to_front(self) -> None:
+        self.fronts += 1
+
+    def keys(self) -> frozenset[str]:
+        return self.pressed.pop(0) if len(self.pressed) > 1 else self.pressed[0]
+
+
+def helper(track: Any) -> ScriptedHuman:
+    return ScriptedHuman(ScriptedDriver(track), TakeoverRule(track, HelpRule(corners=frozenset({"hairpin"}))))
+
+
+def test_a_cleared_takeover_and_the_agent_alone_are_told_with_their_cause(tmp_path: Path) -> None:
+    said: list[Said] = []
+    with SessionSetup(Home(tmp_path), OPTIONS, human=helper, say=said.append) as rig:
+        driver = ScriptedDriver(rig.track)
+        seen: dict[str, Any] = {}
+        rig.session.watch = lambda tick: seen.update(tick.info)
+
+        class Able(Cruise):
+            def begin_episode(self) -> None:
+                driver.begin()
+                seen.clear()
+
+            def act(self, observation: Any, deterministic: bool) -> Any:
+                return driver.act(seen["state"], seen["place"]) if seen else np.array([0.3, 0.0], np.float32)
+
+        rig.session.policy = Able()  # type: ignore[assignment]
+        rig.session.episode(seed=0)
+        assert [s.name for s in said] == ["coach_help_new", "coach_cleared"]
+        assert said[1].values["seconds"] == pytest.approx(sum(t.seconds for t in rig.session.coaching.takeovers))  # type: ignore[union-attr]
+        rig.session.human.rule = None  # type: ignore[attr-defined]
+        rig.session.hands_off = True
+        rig.session.human = HumanDriver(Resting())  # type: ignore[arg-type]
+        for k in range(4):
+            rig.session.coaching.coach.alone("hairpin", True, 1, 10.0 * k)  # type: ignore[union-attr]
+        rig.session.episode(seed=1)
+        assert [s.name for s in said[2:]] == ["coach_has_it", "coach_done"]
+        rig.written()
+    with Store(tmp_path / "store.sqlite", read_only=True) as store:
+        corners = rig.corners
+        assert past.attempts(store, rig.track.name, corners) == {"hairpin": [True]}
+        known = past.speeds(store, rig.track.name, corners).known
+        assert min(known) < corners[0].from_m < max(known) < corners[0].to_m
+
+
+class Resting:
+    name = "rest"
+
+    def read(self) -> PadState:
+        return PadState()
+
+    def rumble(self, *how: float) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def test_what_was_recorded_before_counts_from_the_start(tmp_path: Path) -> None:
+    with SessionSetup(Home(tmp_path), OPTIONS) as rig:
+        for seed in range(2):
+            rig.session.episode(seed=seed)
+        rig.written()
+    silent = SessionOptions(coach=CoachSettings(say="off"))
+    with SessionSetup(Home(tmp_path), OPTIONS, say=lambda said: None) as rig:
+        assert rig.session.coaching is not None
+        now = rig.session.coaching.coach.learned("hairpin")
+        assert now is not None
+        assert rig.session.coaching.before["hairpin"] == (now.passes, now.of)
+    with SessionSetup(Home(tmp_path), silent, say=lambda said: None) as rig:
+        assert rig.session.coaching is None
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_it_is_said_in_the_players_language_and_printed_in_english(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    window, said = Shown(code), Said("coach_cleared", "good", {"corner": "hairpin", "seconds": 3.14}, "counted")
+    with Sounds(on=False) as sounds:
+        speaker(window, sounds)(said)  # type: ignore[arg-type]
+        assert capsys.readouterr().out == ""
+        speaker(None, sounds)(said)
+    assert window.toasts == [said.text(LANGUAGES[code])]
+    assert capsys.readouterr().out == "That one counted: hairpin cleared, 3.1 s.\n"
+
+
+def test_the_window_shows_how_far_the_corner_is(tmp_path: Path) -> None:
+    class Beats:
+        newest = None
+
+    window = Shown()
+    screen = SessionScreen(window)  # type: ignore[arg-type]
+    with SessionSetup(Home(tmp_path), OPTIONS, say=lambda said: None, watch=screen) as rig:
+        screen.begin(rig, Beats())  # type: ignore[arg-type]
+        rig.session.coaching.coach.alone("hairpin", True, 1, 1.0)  # type: ignore[union-attr]
+        rig.session.policy = Cruise()  # type: ignore[assignment]
+        rig.session.episode(seed=0)
+    shown = window.views[0].learned
+    assert isinstance(shown, LearnedView)
+    assert (shown.corner, shown.passes, shown.of) == ("hairpin", 1, 1)
+    assert 0.0 < shown.share < 1.0
+
+
+def test_after_three_failures_practice_is_offered_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[Card] = []
+
+    class Screen:
+        words = LANGUAGES["en"]
+
+        def asked(self, card: Card) -> bool:
+            asked.append(card)
+            return True
+
+    with SessionSetup(Home(tmp_path), OPTIONS, say=lambda said: None) as rig:
+        assert wants_practice(rig, Screen()) == ""  # type: ignore[arg-type]
+        rig.session.coaching.coach.practice = "hairpin"  # type: ignore[union-attr]
+        assert wants_practice(rig, Screen()) == "hairpin"  # type: ignore[arg-type]
+        assert wants_practice(rig, Screen()) == ""  # type: ignore[arg-type]
+        rig.session.coaching.coach.practice = "hairpin"  # type: ignore[union-attr]
+        assert wants_practice(rig, None) == ""
+    assert [str(TRIES) in card.lines[-1] for card in asked] == [True]
+    assert 'hitl play --practice "hairpin"' in capsys.readouterr().out
+
+
+def test_a_call_comes_to_the_front_with_a_card_and_a_sound(tmp_path: Path) -> None:
+    window, played = Shown(), list[str]()
+
+    class Heard(Sounds):
+        def play(self, name: str) -> None:
+            played.append(name)
+
+    with SessionSetup(Home(tmp_path), OPTIONS) as rig:
+        caller = Caller(rig, window, None, Heard(on=False))  # type: ignore[arg-type]
+        caller.call(Corner("hairpin", 100.0, 150.0), 131.0)
+        for what, left in (("ready", 60.0), ("count", 3.0), ("count", 2.0), ("go", 0.0)):
+            caller.show(what, left)
+    assert (window.fronts, played) == (1, ["call", "tick", "tick", "go"])
+    ready, three, two, none = window.cards
+    assert ready is not None
+    assert three is not None
+    assert two is not None
+    assert (ready.title, three.title, two.title, none) == ("hairpin: it needs you.", "3", "2", None)
+    assert ready.lines[0] == "It left the road at 131 m. The car stands 3 s before that."
+
+
+def test_the_key_that_left_does_not_close_the_last_screen(tmp_path: Path) -> None:
+    from hitl.coach.observer import Looking
+
+    window = Shown()
+    window.pressed = [*[frozenset({"escape"})] * 4, frozenset(), frozenset(), frozenset({"return"}), frozenset()]
+    with SessionSetup(Home(tmp_path), OPTIONS, say=lambda said: None) as rig:
+        printed = tell_ending(rig, window, Looking(), lambda: False)  # type: ignore[arg-type]
+    assert len(window.pressed) == 1  # all of it was waited for
+    assert window.cards[0] is not None
+    assert window.cards[0].closes
+    assert "hitl train" in printed
+
+
+def test_the_coach_is_set_in_its_section(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text('[coach]\nsay = "off"\nrewind_s = 5\n')
+    assert load(Home(tmp_path)).coach == CoachSettings(say="off", rewind_s=5.0)
