@@ -48,8 +48,8 @@ There are four layers; each takes precedence over the ones before it:
 3. `settings.toml`;
 4. the command line: `hitl train --set utd=4` for every setting of `[train]`; of `hitl play`, the options `--env`, `--track`,
    `--greedy-every`, `--gating` (takeover.mode), `--offer` (help.offer), `--coach` (coach.say), `--overlay` (overlay.show),
-   `--agent` (agent.use), `--actions` and the options that begin with `--agent-`; of `hitl eval`, `--env`, `--track` and the
-   agent's.
+   `--agent` (agent.use), `--actions`, `--agent-normalize`, `--agent-stack`, `--agent-range`; of `hitl eval`, `--env`,
+   `--track` and the agent's.
 
 `hitl config show` prints the settings in force and where each value comes from. If a setting is wrong, a message names the file,
 the setting and the values allowed; commands that do not need its table still work. To set nothing where that is allowed, write

@@ -25,6 +25,11 @@ def command(module: str, *words: str) -> list[str]:
     return [sys.executable, "-m", module, *words]
 
 
+def script(path: Path, *words: str) -> list[str]:
+    """Return the command line of a child that runs a program of ours that imports none of our modules."""
+    return [sys.executable, str(path), *words]
+
+
 def environment(**more: str) -> dict[str, str]:
     """Return the environment of such a child: it imports our packages, nothing from its working folder, and writes UTF-8."""
     path = os.environ.get("PYTHONPATH", "")

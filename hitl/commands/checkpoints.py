@@ -71,7 +71,7 @@ def _evaluated_last(store: Store) -> str:
 
 def _rows(store: Store, track: str, folder: Path) -> list[dict[str, Any]]:
     """Return one row for each checkpoint whose file is there, newest first."""
-    from hitl.screens.learning_curve import passes_of
+    from hitl.screens.training.learning_curve import passes_of
 
     records = [r for r in store.checkpoints() if (folder / r.name).is_file()]
     judged = {e.checkpoint_id: e for e in store.evaluations(track)}

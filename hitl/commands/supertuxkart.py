@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.files import held
 from hitl.arguments import Parser
 from hitl.home import add_home, home_path
 
@@ -64,7 +65,7 @@ def _fetched(home: Home, *, yes: bool) -> bool:
     archive = _with_bar(home, offer)
     print("Unpacking …", flush=True)
     unpack(home, archive)
-    archive.unlink()
+    held.unlink(archive)
     return True
 
 

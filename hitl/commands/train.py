@@ -111,7 +111,7 @@ def _run(home: Home, args: argparse.Namespace) -> int:
             from rich.live import Live
 
             from hitl.console import console
-            from hitl.screens.train_terminal import draw
+            from hitl.screens.training.train_terminal import draw
 
             live = stack.enter_context(Live("starting …", console=console(), refresh_per_second=4))
             shown = {"say": live.console.print, "show": lambda beat, watch: live.update(draw(beat, watch))}
@@ -224,7 +224,7 @@ def _status(home: Home) -> int:
         print("A trainer is starting.")
         return 0
     from hitl.console import print_facts
-    from hitl.screens.train_words import facts_of, warnings_of
+    from hitl.screens.training.train_words import facts_of, warnings_of
 
     silent = [("last heard of", f"{about(beat.age_s)} ago")] if beat.age_s > 5 else []
     print_facts([*silent, *facts_of(beat), *warnings_of(beat), *_curve(home)])
@@ -235,7 +235,7 @@ def _curve(home: Home) -> list[tuple[str, str]]:
     """Return the learning curve, corner by corner; an empty list while nothing was evaluated, or the store cannot be read."""
     from data.errors import StoreError
     from data.store import Store
-    from hitl.screens.learning_curve import learning_curve
+    from hitl.screens.training.learning_curve import learning_curve
 
     with contextlib.suppress(StoreError), Store.open_existing(home.store_path) as store:
         return [(f"passes {name}", text) for name, text in learning_curve(store.evaluations())]

@@ -13,7 +13,7 @@ from takeover_ui.view import Driver, Scene
 
 Kind = Literal["choice", "number", "button", "gauge", "local", "act"]
 """One of some words; a number; a button of the pad; a gauge, off or on; a choice that is not saved; something to do."""
-MEANINGS = ("takeover", "pause", "settings", "star", "restart", "panic", "quit")
+MEANINGS = ("takeover", "rewind", "pause", "settings", "star", "discard", "keep", "restart", "panic", "quit")
 """What a button may do, the most used first."""
 
 

@@ -13,7 +13,7 @@ from data.recording.recorder import Recorder
 from data.store import Store
 from hitl.cli import main
 from hitl.console import console, print_facts, table
-from hitl.screens.train_terminal import draw
+from hitl.screens.training.train_terminal import draw
 from tests.support.places import ROOT
 from tests.support.recorded import drive, session_info
 from trainer.daemon.evaluations import Watch
@@ -49,7 +49,7 @@ def test_values_of_a_config_and_the_diagnosis(tmp_path, capsys, name):
     path.write_text(json.dumps({"__VERSION__": "0.6.0", "RUN_NAME": name, "ALG": {"GAMMA": 0.99, f"X{name}": 1}}))
     assert main(["config", "show", str(path)]) == 0
     out = capsys.readouterr().out
-    assert out.count(name) == 2
+    assert out.count(name) == 1
     assert main(["diagnose", "--all", "--config", str(path)]) in (0, 1, 2)
     assert name in capsys.readouterr().out
     history = tmp_path / f"run {name.replace('/', '')}.csv"

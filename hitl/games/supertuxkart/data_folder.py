@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 
+from data.files import held
 from hitl.home import Home
 
 ENGINE = "1.5"  # the version of the game that the engine is of, and whose data it asks for
@@ -71,7 +72,7 @@ def usable(found: Found, home: Home) -> Path:
         (ours / "skins" / "classic").symlink_to(skins / "peach")
     (ours / _MARK).touch()
     shutil.rmtree(linked, ignore_errors=True)  # links to data that are elsewhere by now
-    fresh.rename(linked)
+    held.replace(fresh, linked)
     return linked
 
 

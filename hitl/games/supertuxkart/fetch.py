@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from data.errors import DeviceError, InputFileError, shown
+from data.files import held
 from hitl.games.supertuxkart.data_folder import ENGINE, fetched_folder, own_folder
 from hitl.home import Home
 
@@ -73,7 +74,7 @@ def download(home: Home, offer: Download, progress: Callable[[int], None]) -> Pa
     with part.open("rb") as whole:
         found = hashlib.file_digest(whole, "sha256").hexdigest()
     if part.stat().st_size != offer.size or (offer.sha256 and found != offer.sha256):
-        part.unlink()
+        held.unlink(part)
         raise DeviceError("What was downloaded is not what SuperTuxKart's makers offer, so it was deleted: ask for it again.")
     return part
 
@@ -96,7 +97,7 @@ def unpack(home: Home, archive: Path) -> Path:
         if not (fresh / "data" / "tracks").is_dir():
             raise InputFileError(f"'{shown(archive.name)}' holds no data of SuperTuxKart: give {ARCHIVE} from {PAGE}.")
         shutil.rmtree(target, ignore_errors=True)
-        fresh.rename(target)
+        held.replace(fresh, target)
     except (tarfile.TarError, EOFError) as error:
         raise InputFileError(f"'{shown(archive.name)}' is not an archive that can be unpacked: {error}.") from error
     except OSError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.supertuxkart.data_folder import engine_version, find, own_folder, usable
 from hitl.games.supertuxkart.engine_process import LOG, EngineProcess, apart_from_the_players
 from hitl.home import Home
+from hitl.processes import script
 from hitl.road.kart_tracks import KART_TRACKS
 from hitl.road.track import Track, load_track
 
@@ -157,7 +157,7 @@ def start_engine(track: str, home: Home, program: Sequence[str] | None = None) -
     folder = own_folder(home)
     private_folder(folder)
     env = apart_from_the_players(folder, data)
-    return EngineProcess([*(program or (sys.executable, str(ENGINE))), track, KART], env, home.root / LOG)
+    return EngineProcess([*(program or script(ENGINE)), track, KART], env, home.root / LOG)
 
 
 def _data(home: Home) -> Path:

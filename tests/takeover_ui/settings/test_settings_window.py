@@ -119,7 +119,7 @@ def test_a_pad_alone(hand: Hand) -> None:
     hand.press("rightshoulder", "rightshoulder", "dpdown", "a")
     assert hand.model.mode == "bind"
     hand.press("triggerleft")
-    assert (hand.model.mode, load(hand.home, "pad").devices) == ("", {"Pad [01]": {"buttons": {"pause": ["triggerleft"]}}})
+    assert (hand.model.mode, load(hand.home, "pad").devices) == ("", {"Pad [01]": {"buttons": {"rewind": ["triggerleft"]}}})
     hand.press("x", "leftshoulder", "leftshoulder", "y")
     assert load(hand.home, "pad", "overlay").devices == {}
     assert load(hand.home, "overlay").overlay.language == "en"

@@ -13,8 +13,8 @@ from data.store import Store
 from data.tables.checkpoints import Evaluation
 from data.words import about
 from hitl.cli import main
-from hitl.screens.train_terminal import draw
-from hitl.screens.train_words import progress
+from hitl.screens.training.train_terminal import draw
+from hitl.screens.training.train_words import progress
 from tests.support.daemon_runs import drive, newest, wait_for
 from tests.support.recorded import session_info, step_row
 from trainer.checkpoints.verdicts import Verdict

@@ -104,7 +104,7 @@ def places(history: History, case: Case) -> Answer:
     newest = values[-max(LEAST, len(values) // 3) :]
     still = float(np.mean([any(p.low <= v <= p.high for p in on_the_way) for v in newest]))
     if still < STILL:  # where a beginner failed is over
-        return Sound(f"of the newest {len(newest):,} episodes {still:.0%} end where many ended before")
+        return Sound(f"{still:.0%} of the newest {number_of(len(newest), 'episode')} end where many ended before")
     evidence = tuple(
         f"{number_of(p.ends, 'episode')} of {len(values):,} end {_where(p, case.road)} "
         f"({p.share:.0%} of all, {p.of_those:.0%} of those that get that far)"
@@ -117,7 +117,11 @@ def places(history: History, case: Case) -> Answer:
     change = f'Take over there: `hitl play --practice "{corners[0]}"`.' if corners and not case.foreign else ""
     return Finding(
         sentence + ".",
-        (*evidence, f"{still:.0%} of the newest {len(newest):,} episodes still end at these places", f"told by {column}"),
+        (
+            *evidence,
+            f"{still:.0%} of the newest {number_of(len(newest), 'episode')} still end at these places",
+            f"told by {column}",
+        ),
         0.9,
         change=change,
         data={"places": [{"at": round(p.at, 4), "share": round(p.share, 3), "of_those": round(p.of_those, 3)} for p in found]},

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from data.words import track_words
 from hitl.console import facts, table
-from hitl.screens.learning_curve import learning_curve
-from hitl.screens.train_words import facts_of, progress, warnings_of
+from hitl.screens.training.learning_curve import learning_curve
+from hitl.screens.training.train_words import facts_of, progress, warnings_of
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import Heartbeat
 
