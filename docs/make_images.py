@@ -26,7 +26,7 @@ def driving(home: Path) -> None:
     import pygame
 
     from data.store import Store
-    from hitl.screens.session_screen import HINTS
+    from hitl.screens.session_screen import key_hint
     from hitl.screens.stored_report import stored_report
     from hitl.screens.stored_scene import stored_scene
     from takeover_ui.overlay import overlay
@@ -58,7 +58,7 @@ def driving(home: Path) -> None:
             takeovers=report.takeovers, human_seconds=report.takeover_seconds,
             trainer=TrainerState(True), store=RecorderState(), without_help=f"alone through the {corner[0]}",
             evaluations=tuple((e.agent_steps, e.passes / e.episodes) for e in report.evaluations),
-            failures=tuple(report.failures[-60:]), hint=HINTS["touch"],
+            failures=tuple(report.failures[-60:]), hint=key_hint("touch"),
             agent_trails=agent, human_trails=human[:-1], at=0.0,
             risk=None if np.isnan(whole.risk[k]) else float(whole.risk[k]),
         )  # fmt: skip
