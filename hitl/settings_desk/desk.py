@@ -19,7 +19,7 @@ from takeover_ui.overlay.arrangement import Arrangement
 from takeover_ui.settings.rows import PadNow
 from takeover_ui.view import Driver, Scene
 
-SECTIONS = ("overlay", "pad", "takeover", "help", "play")
+SECTIONS = ("overlay", "pad", "takeover", "help", "coach", "play")
 Over = Mapping[str, Mapping[str, Any]]
 
 

@@ -199,7 +199,7 @@ class SettingsModel:
             return str(value).replace("\\", "/").rpartition("/")[2]
         if isinstance(value, bool):
             return words["val_on" if value else "val_off"]
-        return words.get(f"val_{value}", str(value))
+        return words.get(f"val_{name}.{value}") or words.get(f"val_{value}", str(value))
 
     def origin_text(self, row: Row) -> str:
         """Return where the value of a line comes from, and when a change of it counts."""

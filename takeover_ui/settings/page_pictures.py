@@ -45,7 +45,7 @@ class PagePictures:
             self._look(pen, rect, model)
         elif page == "takeover":
             self._try(pen, rect, model, driver)
-        elif page != "language":
+        elif page not in ("language", "coach"):
             self._pad(pen, rect, model, with_axes=page == "pad")
         else:
             self._languages(pen, rect, model)
