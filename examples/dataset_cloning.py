@@ -19,7 +19,7 @@ def main(home="~/.hitl", batches=2000, batch_size=256):
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    return network, float(loss)
+    return network, loss.item()
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ class PagePictures:
             self._look(pen, rect, model)
         elif page == "takeover":
             self._try(pen, rect, model, driver)
-        elif page not in ("language", "coach"):
+        elif page in ("pad", "buttons", "coach"):  # the coach's: what is pressed to go back and to keep
             self._pad(pen, rect, model, with_axes=page == "pad")
         else:
             self._languages(pen, rect, model)
