@@ -29,12 +29,14 @@ _SMALL = {"back": (255, 135), "guide": (300, 100), "start": (345, 135)}
 _KEYS = {
     "escape": (4, 30, 58, "Esc"), "w": (96, 94, 50, "W"), "r": (208, 94, 50, "R"), "o": (376, 94, 50, "O"),
     "p": (432, 94, 50, "P"), "backspace": (488, 30, 108, "Backspace"), "a": (54, 150, 50, "A"), "s": (110, 150, 50, "S"),
-    "d": (166, 150, 50, "D"), "return": (502, 150, 94, "Enter"), "space": (150, 262, 230, "Space"), "up": (490, 262, 50, "up"),
+    "d": (166, 150, 50, "D"), "k": (446, 150, 50, "K"), "b": (306, 206, 50, "B"), "n": (362, 206, 50, "N"),
+    "return": (502, 150, 94, "Enter"), "space": (150, 262, 230, "Space"), "up": (490, 262, 50, "up"),
     "left": (434, 318, 50, "left"), "down": (490, 318, 50, "down"), "right": (546, 318, 50, "right"),
 }  # fmt: skip
 _BLIND = (
     *((68 + 56 * k, 30, 50) for k in range(7)), *((152 + 56 * k, 94, 50) for k in range(4) if k != 1), (40, 94, 50),
-    *((222 + 56 * k, 150, 50) for k in range(5)), *((138 + 56 * k, 206, 50) for k in range(7)), (4, 206, 72), (82, 206, 50),
+    *((222 + 56 * k, 150, 50) for k in range(4)), *((138 + 56 * k, 206, 50) for k in range(7) if k not in (3, 4)),
+    (4, 206, 72), (82, 206, 50),
 )  # fmt: skip
 """Keys without a meaning: left, top, width."""
 """Keys that do something: left, top, width, label; the arrows are drawn."""

@@ -255,3 +255,10 @@ def test_every_meaning_of_a_button_is_on_the_page() -> None:
     assert kinds[0] == kinds[1] == kinds[2]
     assert pad_names.label("wheel", "button0") == "1"
     assert pad_names.label("playstation", "leftshoulder") == "L1"
+
+
+def test_every_key_that_does_something_is_on_the_picture() -> None:
+    from hitl.pads.keyboard import KEYS
+    from takeover_ui.settings import pad_picture
+
+    assert {key for keys in KEYS.values() for key in keys} == pad_picture._KEYS.keys()
