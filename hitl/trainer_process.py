@@ -157,7 +157,11 @@ def wait_for_laps(
     laps, all_laps, store_path = 0, 0, rig.home.store_path
     with contextlib.suppress(StoreError), Store(store_path, read_only=True) as store:  # else the recorder says so
         laps, all_laps = store.count_laps((rig.observation_names, rig.action_names))
-    if rig.policy.checkpoint_name or isinstance(rig.policy, BesidePolicy):
+    if isinstance(rig.policy, BesidePolicy):
+        if rig.policy.problem:
+            tell("warning", rig.policy.problem)
+        return True
+    if rig.policy.checkpoint_name:
         return True
     counted, began, shown = number_of(laps, "lap"), time.monotonic(), -1
     while laps and _learns(rig, began):

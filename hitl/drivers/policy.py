@@ -57,8 +57,10 @@ class NetworkPolicy:
 
         With noise it is the newest weights' action. Without, it is that of weights that have passed a trial, where there are any.
         """
-        if self.frozen is not None and not self.takes_over:
-            return self.frozen.act(observation, True)
+        if self.frozen is not None:
+            theirs = self.frozen.act(observation, True)  # in a zone, too: it may remember what it saw
+            if not self.takes_over:
+                return theirs
         driving = self._proven if deterministic and self._proven is not None else self._newest
         if self._held is not None:
             driving = self._held

@@ -61,10 +61,17 @@ def evaluate(policy: Any, env: gymnasium.Env[Any, Any], episodes: int = 20, seed
 def _act_of(policy: Any, env: gymnasium.Env[Any, Any], seed: int) -> tuple[Callable[[], None], Act]:
     """Return what is to be called as an episode begins, and the action for an observation."""
     if isinstance(policy, str | Path):
+        from data.errors import CheckpointError
         from hitl.drivers.policy import ActorPolicy
         from trainer.checkpoints.files import load_policy
 
-        return _driving(ActorPolicy(load_policy(Path(policy).expanduser())[0], seed), env)
+        actor, meta = load_policy(Path(policy).expanduser())
+        if meta.config.get("frozen_agent"):
+            raise CheckpointError(
+                f"The checkpoint '{Path(policy).name}' has learned to take over from another agent, and cannot drive alone: "
+                "`hitl eval` with --agent measures the two together."
+            )
+        return _driving(ActorPolicy(actor, seed), env)
     if hasattr(policy, "driving"):
         from hitl.session.lockstep import LearnerPolicy
 

@@ -236,7 +236,7 @@ class SymmetricReplay:
         cannot be written.
         """
         from trainer.checkpoints.files import save
-        from trainer.checkpoints.meta import CheckpointMeta
+        from trainer.checkpoints.meta import CheckpointMeta, zone_numbers
 
         if self._file is None or self._follower is None:
             raise UsageError("A checkpoint lies beside a store, and this replay has none.")
@@ -246,6 +246,8 @@ class SymmetricReplay:
             numbers |= self._owed.budget.numbers()
         else:
             numbers |= {"online_steps": self.replay.online_steps, "owed_updates": 0.0}
+        if (gates := self.replay.demos.gates) is not None:
+            numbers |= zone_numbers(gates.zones)
         folder, config = self._file.parent / "checkpoints", learner.config.to_dict()
         with Store(self._file) as store:
             tracks = store.track_digests(self.replay.tracks)
@@ -281,6 +283,7 @@ class SymmetricReplay:
             return False
         with Store(self._file) as store:
             road, records = has_road(store.conn), store.checkpoints() if self._resume else []
+            beside = store.newest_agent() is not None
         first = Update.empty()
         if records:
             self._start = begin(self._wish, records, self._file.parent / "checkpoints", LOG.warning, road=road)
@@ -289,7 +292,7 @@ class SymmetricReplay:
             config = self._start.config
             self._follower = Follower(self._file, *names, newest=config.capacity, around=around_demos(config))
         else:
-            config = self._wish.config_where(road)
+            config = self._wish.config_where(road, beside)
             follower = Follower(self._file, newest=config.capacity, around=around_demos(config))
             first = follower.poll()
             if follower.layout is None:

@@ -116,6 +116,8 @@ def run_config(
     other = [name for name in SHAPE_FIELDS if getattr(config, name) != getattr(stored, name)]
     if other:
         config = config.with_values(**{name: getattr(stored, name) for name in SHAPE_FIELDS})
+    if own and updates and "frozen_agent" not in wish.insisted:  # a preset is no reason to learn something else from now on
+        config = config.with_values(frozen_agent=stored.frozen_agent)
     return config, other
 
 

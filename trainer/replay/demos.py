@@ -213,9 +213,9 @@ class Demos:
         if not self.config.hand_delay_s:
             return rows
         delay = round(self.config.hand_delay_s * self.segments[id_].hz) if id_ in self.segments else 0
-        t = table.t[rows]
-        later = np.searchsorted(t, t + delay)
+        t, human = table.t[rows], table.driver[rows] == HUMAN  # the agent's own, in what was kept and in finishes, are no answers
+        later = np.where(human, np.searchsorted(t, t + delay), np.arange(len(rows)))
         known = later < len(rows)
-        known[known] = t[later[known]] == t[known] + delay
+        known[known] = ~human[known] | ((t[later[known]] == t[known] + delay) & human[later[known]])
         table.array[rows[known], table.answer] = table.array[rows[later[known]], table.action]
         return rows[known]

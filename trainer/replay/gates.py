@@ -28,18 +28,34 @@ class Gates:
         self._of_takeover: dict[int, tuple[str, Zone]] = {}
 
     def note(self, takeover: int, track: str, rows: np.ndarray, episode: Episode) -> bool:
-        """Take up the rows of a takeover that counts; tells whether it is new. ``takeover``: its segment's number."""
-        if takeover in self._of_takeover:
-            return False
+        """Take up the rows of a takeover that counts; tells whether its zone is news. ``takeover``: its segment's number.
+
+        What followed it may come later. Of an old episode what was around it may be gone: a zone never becomes smaller.
+        """
         table, around = self._table, episode.rows
         t, hz = table.t[around], episode.hz
-        first = np.searchsorted(t, table.t[rows[0]] - self._before * hz)
-        last = np.searchsorted(t, table.t[rows[-1]] + self._after * hz, side="right")
+        early, late = table.t[rows[0]] - self._before * hz, table.t[rows[-1]] + self._after * hz
+        first, last = np.searchsorted(t, early), np.searchsorted(t, late, side="right")
         metres = table.progress[around[first:last]]
-        metres = metres[np.isfinite(metres)]
-        zone = (float(metres.min()), float(metres.max())) if len(metres) else (-math.inf, math.inf)
+        known = np.isfinite(metres)
+        if not known.any():
+            zone = (-math.inf, math.inf)
+        else:
+            low, high = float(metres[known].min()), float(metres[known].max())
+            if early < t[0]:  # it began with its episode, as after going back: as far before as at its first speed
+                low -= (t[0] - early) * self._pace(rows)
+            zone = (low, high)
+        before = self._of_takeover.get(takeover)
+        if before is not None:
+            zone = (min(zone[0], before[1][0]), max(zone[1], before[1][1]))
         self._of_takeover[takeover] = track, zone
-        return True
+        return before != (track, zone)
+
+    def _pace(self, rows: np.ndarray) -> float:
+        """Return the metres a step at the beginning of these rows."""
+        begin = self._table.progress[rows[:10]]
+        begin = begin[np.isfinite(begin)]
+        return max(0.0, float(begin[-1] - begin[0]) / max(1, len(begin) - 1)) if len(begin) else 0.0
 
     def drop(self, takeover: int) -> bool:
         """A takeover counts no more; tells whether it did."""

@@ -26,8 +26,12 @@ from trainer.replay.sequences import sequence_batch
 
 def around_demos(config: TrainConfig) -> tuple[int, int]:
     """Return how many steps before and after a segment its own are learned with."""
-    after = config.times(100.0).n_step  # the game's rate is not known yet; this is as fast as any is driven
-    return config.burn_in + config.sequence if config.network == "recurrent" else 0, after
+    hz = 100.0  # the game's rate is not known yet; this is as fast as any is driven
+    before = config.burn_in + config.sequence if config.network == "recurrent" else 0
+    after = config.times(hz).n_step
+    if config.frozen_agent:  # so far do the places reach where it drives
+        before, after = max(before, round(config.frozen_before_s * hz)), max(after, round(config.frozen_after_s * hz))
+    return before, after
 
 
 class Replay:

@@ -60,8 +60,9 @@ def takeover_floor(config: TrainConfig, takeovers: int, demos: int, batch_size: 
 
 
 def balanced(parts: Sequence[Part], least: float) -> list[Part]:
-    """Return the parts with other weights: those of each kind that is no takeover make at least this share of all such."""
+    """Return the parts with other weights: laps (with what was kept), and own finishes, make each at least this share of both."""
     mass: dict[str, float] = {}
+    parts = [("lap" if kind == "kept" else kind, weight, rows) for kind, weight, rows in parts]
     for kind, weight, rows in parts:
         if kind != "takeover":
             mass[kind] = mass.get(kind, 0.0) + weight * len(rows)

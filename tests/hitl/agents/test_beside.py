@@ -115,3 +115,35 @@ def test_back_in_its_archive_it_does_ours_where_that_drives_and_its_own_elsewher
     assert np.abs(done[inside] + 0.6).mean() < 0.1
     assert np.abs(done[~inside] - own[~inside]).mean() < 0.1
     assert np.abs(own[inside] + 0.6).mean() > 0.3
+
+
+def test_it_goes_on_beside_the_agent_whatever_preset_is_named(helped):
+    play(helped, "--pad", "none", "--episodes", "1")
+    train(helped.root, None, SMALL)  # a whole configuration, as of a named preset, which says nothing of an agent
+    with Store(helped.store_path, read_only=True) as store:
+        newest, *_ = store.checkpoints()
+    _, meta = load(helped.checkpoints / newest.name)
+    assert meta.config["frozen_agent"]
+    assert meta.zones["default"]
+
+
+def test_a_script_that_goes_on_keeps_the_zones_and_no_script_drives_it_alone(helped):
+    from hitl import SymmetricReplay, evaluate, open_env
+
+    with Store(helped.store_path, read_only=True) as store:
+        before = load(helped.checkpoints / store.checkpoints()[0].name)[1]
+    with SymmetricReplay(helped.store_path, resume=True) as replay:
+        file = replay.save(replay.learner())
+    _, meta = load(file)
+    assert meta.zones == before.zones
+    with pytest.raises(CheckpointError, match="cannot drive alone"):
+        evaluate(file, open_env("box2d"), episodes=1)
+
+
+def test_a_home_that_learned_alone_is_told_so(tmp_path, capsys):
+    home = Home(tmp_path / "home")
+    assert main(["play", "--home", str(home.root), "--headless", "--pad", "scripted", "--episodes", "1"]) == 0
+    train(home.root, None, SMALL)
+    capsys.readouterr()
+    assert play(home, "--pad", "none", "--episodes", "1") == 0
+    assert "has learned to drive alone" in " ".join(capsys.readouterr().out.split())

@@ -19,9 +19,10 @@ class Straight:
     ACTION = np.array([0.25, 0.0], np.float32)
 
     def __init__(self) -> None:
-        self.began = 0
+        self.began = self.seen = 0
 
     def act(self, observation, deterministic):
+        self.seen += 1
         return self.ACTION
 
     def begin_episode(self):
@@ -64,10 +65,13 @@ def test_it_drives_until_there_was_help_and_afterwards_everywhere_else(home):
 def test_its_actions_are_its_own_bit_for_bit(home):
     config = PRESETS["hitl"].with_values(frozen_agent=True, hidden=16)
     open_shipped(home)
-    with Lockstep(home, SessionOptions(kind="demo"), config, frozen=Straight()) as run:
+    frozen = Straight()
+    with Lockstep(home, SessionOptions(kind="demo"), config, frozen=frozen) as run:
         run.policy.zones = [(10.0, 20.0)]
         seen = np.linspace(-1, 1, run.learner.observation_size, dtype=np.float32)
         run.policy.at(9.9)
         assert (run.policy.act(seen, False) == Straight.ACTION).all()
         run.policy.at(15.0)
+        assert frozen.seen == 1
         assert not (run.policy.act(seen, True) == Straight.ACTION).any()
+        assert frozen.seen == 2, "it may remember what it saw"

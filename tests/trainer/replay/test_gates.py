@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from data.records import HUMAN
 from tests.support.batches import ACT, OBS, TINY, with_takeover
+from tests.trainer.replay.test_replay import pieces
 from trainer.replay.replay import Replay
 
 CONFIG = TINY.with_values(frozen_agent=True, frozen_before_s=0.2, frozen_after_s=0.1, bc_weight=1.0, n_step=1)
@@ -63,6 +64,35 @@ def test_takeovers_of_one_place_are_one_zone_and_of_two_places_two():
     update.segments[segment.id] = segment
     replay.add(update)
     assert replay.demos.gates.zones[""] == [(12.0, 42.0), (1012.0, 1042.0)]
+
+
+def test_what_follows_a_takeover_makes_its_zone_longer_when_it_comes():
+    whole = driven(1, 10, 20)
+    live, later = Replay(OBS, ACT, CONFIG), Replay(OBS, ACT, CONFIG)
+    later.add(whole)
+    first, second = pieces(whole, [20])
+    live.add(dataclasses.replace(first, segments=whole.segments))  # it ends with the takeover
+    assert live.demos.gates.zones[""] == [(12.0, 38.0)]
+    live.add(second)
+    assert live.demos.gates.zones == later.demos.gates.zones == {"": [(12.0, 42.0)]}
+    assert marked(live) == marked(later)
+
+
+def test_a_takeover_that_begins_its_episode_reaches_back_all_the_same():
+    replay = Replay(OBS, ACT, CONFIG)
+    replay.add(driven(1, 0, 10, from_m=50.0))
+    assert replay.demos.gates.zones[""] == [(42.0, 72.0)]  # four steps of two metres before it
+
+
+def test_of_an_old_drive_what_is_around_its_takeover_stays():
+    config = CONFIG.with_values(capacity=200)
+    replay = Replay(OBS, ACT, config)
+    replay.add(driven(1, 10, 20))
+    for id_ in range(2, 40):
+        replay.add(driven(id_, 0, 1, from_m=500.0))
+    assert replay.demos.gates.zones[""][0] == (12.0, 42.0)
+    table = replay.table
+    assert {6, 9, 20, 21} <= {int(t) for t in table.t[replay._episodes[1].rows]}
 
 
 def test_without_progress_all_is_one_zone_once_there_was_help():

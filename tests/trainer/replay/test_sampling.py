@@ -175,3 +175,11 @@ def test_a_failed_takeover_shows_nothing_of_the_time_in_which_the_car_stood() ->
     replay.add(update)
     t = replay.table.t[replay.demo.slots.numpy()]
     assert (t.min(), t.max()) == (20, 100 - 30 - 10 - 1)
+
+
+def test_what_was_kept_is_counted_with_the_laps() -> None:
+    lap, kept, finishes = ("lap", 1.0, np.arange(100)), ("kept", 1.0, np.arange(20)), ("finish", 1.0, np.arange(2000))
+    weights = {kind: weight for kind, weight, _ in balanced([lap, kept, finishes], 0.25)}
+    assert weights["lap"] * 120 / (weights["lap"] * 120 + weights["finish"] * 2000) == pytest.approx(0.25)
+    alone = {kind: weight for kind, weight, _ in balanced([lap, finishes], 0.25)}
+    assert alone["lap"] * 100 / (alone["lap"] * 100 + alone["finish"] * 2000) == pytest.approx(0.25)
