@@ -121,15 +121,16 @@ def _run(args: list[str]) -> int:
     if args and args[0] in ("--version", "-V", "version"):
         print(f"hitl {__version__}")
         return 0
-    if args and args[0] not in COMMANDS:
+    alone = not args or args[0].partition("=")[0] == "--home"  # where one stands, in this home
+    if not alone and args[0] not in COMMANDS:
         from data.suggest import did_you_mean
 
         meant = did_you_mean(args[0], [*COMMANDS, "help", *_VERBS])
         print(f"hitl: there is no command '{args[0]}': `hitl --help` lists them.{meant}", file=sys.stderr)
         return 2
     try:
-        module = COMMANDS[args[0]][0] if args else "hitl.commands.where"
-        return int(importlib.import_module(module).main(args[1:]) or 0)
+        module = "hitl.commands.where" if alone else COMMANDS[args[0]][0]
+        return int(importlib.import_module(module).main(args if alone else args[1:]) or 0)
     except HitlError as error:
         if debug:
             raise

@@ -49,6 +49,7 @@ def write_minari(folder: Path, items: Iterable[Portable]) -> int:
 
     A last step whose successor is not known makes no transition: Minari gets the steps before it, the description keeps it.
     """
+    folder = folder.absolute()  # else Minari looks for its files below it twice
     storage_class = _storage()
     import gymnasium
     from minari import __version__

@@ -67,8 +67,11 @@ def persons_pad(wheel: HumanSide | None) -> Pad | None:
 
 def button_names(pad: Pad | None, meaning: str) -> str:
     """Return what the buttons or keys with a meaning are called on a device: "leftshoulder or a"; else the meaning."""
-    buttons = KEYS if isinstance(pad, KeyboardPad) else getattr(getattr(pad, "map", None), "buttons", {})
-    return " or ".join(buttons.get(meaning, ())) or meaning
+    names: list[str] = []
+    for part in getattr(pad, "parts", (pad,)):
+        buttons = KEYS if isinstance(part, KeyboardPad) else getattr(getattr(part, "map", None), "buttons", {})
+        names += buttons.get(meaning, ())
+    return " or ".join(dict.fromkeys(names)) or meaning
 
 
 def pad_map(wheel: HumanSide | None) -> PadMap | None:

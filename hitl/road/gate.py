@@ -52,5 +52,7 @@ def parse_gate(text: str) -> list[Condition]:
         name, sign, bound = found.groups()
         if name not in FIGURES:
             raise UsageError(f"--gate has no figure '{shown(name, 40)}': {', '.join(FIGURES)}.{did_you_mean(name, FIGURES)}")
+        if name == "finish" and float(bound) > 1:
+            raise UsageError(f"--gate: finish is a share from 0 to 1, so {bound} % is {float(bound) / 100:g}.")
         conditions.append(Condition(name, sign, float(bound)))
     return conditions

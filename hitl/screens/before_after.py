@@ -52,14 +52,16 @@ def before_and_after(
 
     ``first_help``: number of the first episode with help. Before is the last evaluation without help, after the most recent one
     with it. A demo in which no one took over has its first drive (``first_drive``; 0: there was no demo) in place of the help.
-    Where one side has no evaluation, or there was no help, they are the first checkpoint that was evaluated and the most recent.
+    What was not measured since then is not there. Where nothing was measured before it, or there was no help, they are the first
+    checkpoint that was evaluated and the most recent.
     """
     moment = "takeover" if first_help is not None else "drive of the demo"
     began = first_help if first_help is not None else first_drive
     earlier, later = [e for e in laps if e.id < began], [e for e in laps if e.id > began]
     recent = "the most recent evaluation"
-    if earlier and later:
-        return (_newest(earlier), f"the last evaluation before the first {moment}"), (_newest(later), recent)
+    if earlier:
+        after = _newest(later) if later else []
+        return (_newest(earlier), f"the last evaluation before the first {moment}"), (after, recent)
     after = _newest(laps)
     first = [e for e in laps if e.checkpoint_id == laps[0].checkpoint_id]
     before = first[-EPISODES:] if after and first[0].checkpoint_id != after[0].checkpoint_id else []

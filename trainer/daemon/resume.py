@@ -89,6 +89,9 @@ def begin(
         return _from_file(wish, wish.init, None, None, say, road)
     elif wish.fresh or not records:
         return None
+    elif wish.init is not None:
+        text = "is not used: this home has a run of its own, which goes on. --fresh with --init begins anew from it."
+        say(f"{wish.init.name} {text}")
     for record in records:
         try:
             return _from_file(wish, folder / record.name, record.sha256, record, say, road)

@@ -78,3 +78,10 @@ def test_a_gate_holds_or_says_why_not():
             parse_gate(bad)
     with pytest.raises(UsageError, match="median"):
         parse_gate("medain<40")
+
+
+def test_a_share_is_no_percentage() -> None:
+    from hitl.road.gate import parse_gate
+
+    with pytest.raises(UsageError, match=r"finish is a share from 0 to 1, so 95 % is 0\.95"):
+        parse_gate("finish>=95")

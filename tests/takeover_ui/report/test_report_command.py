@@ -173,3 +173,9 @@ def test_laps_of_an_evaluation_that_was_skipped_part_way_do_not_count() -> None:
 
 def lap(number: int, session: int, checkpoint: int, *, seed: int | None = None, reason: str = "finish") -> EpisodeSummary:
     return EpisodeSummary(number, session, "t", "evaluation", reason, 9, 1.0, 0, 5.0, checkpoint, "", 20.0, seed=seed)
+
+
+def test_what_was_not_measured_after_the_help_is_not_there() -> None:
+    (before, rule), (after, _) = before_and_after([lap(1, 1, 1), lap(2, 2, 2)], 5, 0)
+    assert ([e.id for e in before], after) == ([2], [])
+    assert rule == "the last evaluation before the first takeover"
