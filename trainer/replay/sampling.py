@@ -62,15 +62,15 @@ def takeover_floor(config: TrainConfig, takeovers: int, demos: int, batch_size: 
 def balanced(parts: Sequence[Part], least: float) -> list[Part]:
     """Return the parts with other weights: laps (with what was kept), and own finishes, make each at least this share of both."""
     mass: dict[str, float] = {}
-    parts = [("lap" if kind == "kept" else kind, weight, rows) for kind, weight, rows in parts]
+    half = {"kept": "lap"}
     for kind, weight, rows in parts:
         if kind != "takeover":
-            mass[kind] = mass.get(kind, 0.0) + weight * len(rows)
+            mass[half.get(kind, kind)] = mass.get(half.get(kind, kind), 0.0) + weight * len(rows)
     if len(mass) != 2 or not 0 < min(mass.values()) < least * sum(mass.values()):
         return list(parts)
     small, large = sorted(mass, key=mass.__getitem__)
     factor = least / (1 - least) * mass[large] / mass[small]
-    return [(kind, weight * factor if kind == small else weight, rows) for kind, weight, rows in parts]
+    return [(kind, weight * factor if half.get(kind, kind) == small else weight, rows) for kind, weight, rows in parts]
 
 
 class DemoTable:
