@@ -196,13 +196,13 @@ class Recorder:
         self._wake.set()
         return token, length - start
 
-    def review(self, token: int, verdict: str) -> bool:
-        """Give a segment of this session a verdict, as a review that can be undone; False where it holds no step yet."""
+    def review(self, token: int, verdict: str, priority: float = 1.0) -> bool:
+        """Give a segment of this session a verdict and a priority, as a review that can be undone; False where it holds no step yet."""
         if token not in self._begun:
             return False
         at = now()
         state = {
-            "verdict": verdict, "priority": 1.0, "note": "", "trim_start": 0, "trim_stop": 0, "tags": [],
+            "verdict": verdict, "priority": priority, "note": "", "trim_start": 0, "trim_stop": 0, "tags": [],
             "judged_by": "player", "judged_at": at,
         }  # fmt: skip
         self._queue.append(Judge(token, state, at))

@@ -20,6 +20,7 @@ UNCHANGED = 3  # takeovers at a corner, after each of which the agent failed alo
 APART_S = 8.0  # s between two calls for help at one corner
 WHY = {
     "too short": "why_short", "a key still held from before": "why_held", "hardly moved": "why_still", "it failed": "why_failed",
+    "no one touched the wheel": "why_untouched",
 }  # fmt: skip
 """The reasons of ``data.demos`` for which a takeover does not count, by the names of their texts."""
 

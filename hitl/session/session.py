@@ -321,7 +321,7 @@ class Session:
             self.segments.begin_takeover(decision.trigger, corner, self._result.steps)
             self._result.takeovers += 1
         else:
-            self.segments.end_takeover(self.clock.now(), event == "interrupted")
+            self.segments.end_takeover(self.clock.now(), event == "interrupted", self._choice.unused)
         kind, level, text = event, "info", EVENTS.get(event, "")
         if event == "interrupted":
             drives = "the agent drives" if self.options.gating.unplugged == "agent" else "the car brakes until you are back"
@@ -369,7 +369,7 @@ class Session:
 
     def _finish(self, end: str | None, observation: NDArray[np.float32]) -> None:
         result = self._result
-        self.segments.end_episode(self.clock.now(), result)
+        self.segments.end_episode(self.clock.now(), result, unused=self._choice.unused)
         self.recorder.end_episode(str(end), result.reason, observation)
         if result.reason == "finish" and result.lap_s is not None:
             self.recorder.event(*noted(self._number, result.lap_s))
@@ -387,7 +387,7 @@ class Session:
         self.clock.lost()
         result = self._result
         result.reason = "env_lost"
-        self.segments.end_episode(self.clock.now(), result, interrupted=True)
+        self.segments.end_episode(self.clock.now(), result, interrupted=True, unused=self._choice.unused)
         # The last step's successor has been seen.
         self.recorder.end_episode("interrupted", result.reason, observation if result.steps else None)
         self.environment.note_lost(error)

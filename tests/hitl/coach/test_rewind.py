@@ -144,10 +144,14 @@ def test_a_takeover_that_is_rewound_has_failed(tmp_path: Path) -> None:
     assert table(tmp_path, "SELECT outcome FROM segments WHERE start > 0") == [("failed",)]
 
 
-def test_a_wheel_that_no_one_touches_goes_back_to_the_agent(tmp_path: Path) -> None:
-    play(tmp_path, [*[REST] * 80, BACK], [REST])
-    ((steps,),) = table(tmp_path, 'SELECT stop - start FROM segments WHERE "trigger" = \'rewind\'')
-    assert steps == pytest.approx(UNUSED_S * 20, abs=2)
+@pytest.mark.parametrize("mode", ["hold", "toggle", "touch"])
+def test_a_wheel_that_no_one_touches_goes_back_to_the_agent_and_shows_nothing(tmp_path: Path, mode: Any) -> None:
+    play(tmp_path, [*[REST] * 80, BACK], [REST], gating=GatingSettings(mode=mode))
+    with Store(tmp_path / "store.sqlite", read_only=True) as store:
+        (segment,) = store.segments()
+        assert segment.stop - segment.start == pytest.approx(UNUSED_S * 20, abs=12)  # and what a mode waits before it hands back
+        assert segment.outcome == "unclear"
+        assert not store.rule().judge(segment).counts
 
 
 def test_there_is_no_going_back_in_a_lap_nor_before_anything_was_driven(tmp_path: Path) -> None:
