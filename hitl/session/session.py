@@ -117,11 +117,16 @@ class Session:
         moment = self.rewind.take() if purpose in ("drive", "practice") else None
         if moment is not None:
             purpose = "practice"
+        elif purpose == "practice":
+            self.rewind.forget()
         self.policy.begin_episode()
         if said := getattr(self.policy, "notices", None):
             self.environment.warn(said)
             said.clear()
-        self._greedy = self._is_greedy(purpose) if deterministic is None else deterministic
+        if deterministic is not None:
+            self._greedy = deterministic
+        elif moment is None:  # where the player went back, the same drive goes on
+            self._greedy = self._is_greedy(purpose)
         self._until = until_m
         self._result = result = EpisodeResult(purpose)
         self._offer, self._driver = "", AGENT
@@ -371,7 +376,7 @@ class Session:
         result = self._result
         self.segments.end_episode(self.clock.now(), result, unused=self._choice.unused)
         self.recorder.end_episode(str(end), result.reason, observation)
-        if result.reason == "finish" and result.lap_s is not None:
+        if result.reason == "finish" and result.lap_s is not None and result.purpose != "practice":
             self.recorder.event(*noted(self._number, result.lap_s))
         if self.coaching is not None:
             self.coaching.end_episode(result)

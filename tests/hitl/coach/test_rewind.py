@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,21 @@ from hitl.arbiter import GatingSettings
 from hitl.coach.handed_wheel import UNUSED_S, HandedWheel
 from hitl.coach.rewind import Rewind
 from hitl.drivers.human import HumanDriver
+from hitl.drivers.scripted import ScriptedDriver
+from hitl.games.base import Start
 from hitl.games.box2d import Box2DGame
 from hitl.games.driving_env import DrivingEnv
 from hitl.home import Home
 from hitl.pads.base import MISSING, PadState
-from hitl.protocols import EpisodeResult
+from hitl.protocols import EpisodeResult, Tick
+from hitl.screens.session_screen import SessionScreen
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
+from tests.hitl.coach.test_session import Shown
 from tests.support.held import Cruise
 
 REST, BACK, HOLD = PadState(), PadState(buttons=frozenset({"rewind"})), PadState(gas=0.6, buttons=frozenset({"takeover"}))
+OVER = PadState(buttons=frozenset({"restart"}))
 
 
 class Crawl(Cruise):
@@ -258,3 +264,59 @@ def test_what_is_kept_is_learned_from_and_no_help(tmp_path: Path) -> None:
         (episode,) = store.episodes()
         (kept,) = store.segments()
         assert (episode.human_steps, episode.helped, store.rule().judge(kept).counts) == (0, False, True)
+
+
+def test_driving_on_from_a_moment_is_no_drive_of_its_own(tmp_path: Path) -> None:
+    pad = Planned([*[REST] * 80, BACK], [HOLD] * 5 + [OVER], [OVER], [OVER])
+    with SessionSetup(Home(tmp_path), SessionOptions(greedy_every=2), human=lambda track: Player(pad)) as rig:
+        rig.session.policy = Crawl()  # type: ignore[assignment]
+        greedy = [(rig.session.episode(seed=0).purpose, rig.session.greedy) for _ in range(4)]
+    assert greedy == [("drive", False), ("practice", False), ("drive", True), ("drive", False)]
+
+
+def test_a_try_at_a_corner_does_not_go_back_into_the_one_before_it(tmp_path: Path) -> None:
+    pad = Planned([*[REST] * 80, OVER], [REST, BACK, *[REST] * 5, OVER])
+    with SessionSetup(Home(tmp_path), SessionOptions(greedy_every=0), human=lambda track: Player(pad)) as rig:
+        rig.session.policy = Crawl()  # type: ignore[assignment]
+        rig.session.episode("practice", seed=0, start=Start(2.0, speed=1.0))
+        far = rig.session.rewind._past[-1].info["progress"]
+        rig.session.episode("practice", seed=0, start=Start(2.0, speed=1.0))
+        moment = rig.session.rewind.take()
+    assert moment is not None
+    assert far > 2.4
+    assert moment.info["progress"] == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_lap_that_went_back_has_no_time_and_is_no_best_lap(tmp_path: Path) -> None:
+    seen: dict[str, Any] = {}
+
+    class Able(Cruise):
+        def begin_episode(self) -> None:
+            driver.begin()
+            seen.clear()
+
+        def act(self, observation: Any, deterministic: bool) -> Any:
+            return driver.act(seen["state"], seen["place"]) if seen else np.array([0.3, 0.0], np.float32)
+
+    class LateBack(Planned):
+        def read(self) -> PadState:
+            return BACK if self.episode == 0 and seen and seen["progress"] > length - 25.0 else REST
+
+    window = Shown()
+    screen = SessionScreen(window)  # type: ignore[arg-type]
+
+    def watch(tick: Tick) -> None:
+        seen.update(tick.info)
+        screen(tick)
+
+    with SessionSetup(Home(tmp_path), SessionOptions(greedy_every=0), human=lambda track: Player(LateBack())) as rig:
+        driver, length = ScriptedDriver(rig.track), rig.track.line.length
+        rig.session.watch = watch
+        screen.begin(rig, SimpleNamespace(newest=None))  # type: ignore[arg-type]
+        rig.session.policy = Able()  # type: ignore[assignment]
+        results = [rig.session.episode(seed=0) for _ in range(2)]
+        assert [r.reason for r in results] == ["rewound", "finish"]
+        assert screen._times is not None
+        assert (screen._times.best, screen._times.last) == ({}, None)
+        assert rig.written()
+    assert table(tmp_path, "SELECT data FROM events WHERE kind = 'lap_time'") == []
