@@ -197,7 +197,7 @@ class Recorder:
         return token, length - start
 
     def review(self, token: int, verdict: str, priority: float = 1.0) -> bool:
-        """Give a segment of this session a verdict and a priority, as a review that can be undone; False where it holds no step yet."""
+        """Give a segment of this session a verdict and a priority, as a review that can be undone; False: it holds no step yet."""
         if token not in self._begun:
             return False
         at = now()

@@ -52,7 +52,7 @@ class Segments:
         name = corner.name if corner else None
         self._open = self._latest = self._recorder.begin_segment("takeover", trigger, name)
         self._judge.taken(self._open, corner)
-        self._course = Course(steps)
+        self._course = Course(steps, trigger)
         self._courses[self._open] = self._course, name or ""
 
     def end_takeover(self, time: float, interrupted: bool, unused: bool = False) -> None:

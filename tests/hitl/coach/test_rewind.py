@@ -160,6 +160,17 @@ def test_a_wheel_that_no_one_touches_goes_back_to_the_agent_and_shows_nothing(tm
         assert not store.rule().judge(segment).counts
 
 
+def test_a_short_takeover_of_a_handed_wheel_is_no_key_held_from_before(tmp_path: Path) -> None:
+    play(tmp_path, [*[REST] * 80, BACK], [*[HOLD] * 16, REST])
+    with Follower(tmp_path / "store.sqlite") as follower:
+        (record,) = follower.poll().segments.values()
+    with Store(tmp_path / "store.sqlite", read_only=True) as store:
+        (segment,) = store.segments()
+        assert (segment.start, segment.stop < 20) == (0, True)
+        assert store.rule().judge(segment).counts
+        assert store.rule().judge(record).counts
+
+
 def test_there_is_no_going_back_in_a_lap_nor_before_anything_was_driven(tmp_path: Path) -> None:
     told: list[str] = []
     with SessionSetup(Home(tmp_path), SessionOptions(), tell=lambda level, text: told.append(text)) as rig:
