@@ -105,7 +105,7 @@ class DemoRule:
         wanted = segment.verdict in ("good", "star")
         if not wanted and wrecked_start(segment):
             return f"a wrecked start ({_seconds(segment):.1f} s)"
-        if _failed(segment) and not (self.failed_takeovers if segment.kind == "takeover" else self.failed_laps):
+        if _failed(segment) and not (self.failed_laps if segment.kind == "lap" else self.failed_takeovers):
             return "it failed"
         return "" if wanted else self.nothing_shown(segment)
 

@@ -85,7 +85,8 @@ class PlayLoop:
     def _take(self, result: EpisodeResult) -> None:
         self.results.append(result)
         # An episode that is lost at once does not count; when that happens again and again, the session ends.
-        self._count += result.reason != "env_lost" or result.steps >= self.rig.session.environment.soon
+        lost = result.reason == "env_lost" and result.steps < self.rig.session.environment.soon
+        self._count += not lost and result.reason != "rewound"  # one that goes on from an earlier moment is not over
         if self._watch is not None:
             self._watch.episode_over(result)
 

@@ -246,11 +246,13 @@ class Session:
         self._count(decision, reward, info["progress"], next_info["progress"])
         if not (terminated or truncated):
             self.segments.judge(self.clock.now(), next_info["progress"])
-        self._rumble(decision, offer, info)
+        lost = self._rumble(decision, offer, info)
         now = self.clock.late, result.steps
         tick = Tick(next_info, decision, proposed, result.total, result.purpose, risk, offer, *now)
-        if self.coaching is not None:
-            self.coaching.tick(tick, next_corner(self.corners, info["progress"], info["state"].speed)[0])
+        corner = next_corner(self.corners, info["progress"], info["state"].speed)[0]
+        said = self.coaching is not None and self.coaching.tick(tick, corner)
+        if lost and not said:
+            self._tell("info", f"{OFFERS[offer]} {lost}.")
         self.watch(tick)
         return after, next_info, "terminated" if terminated else "truncated" if truncated else None
 
@@ -334,18 +336,18 @@ class Session:
         where = {"progress": round(info["progress"], 1), "corner": corner.name if corner else None}
         self.recorder.event(kind, text, level=level, data={"trigger": decision.trigger, **where})
 
-    def _rumble(self, decision: arbiter.Decision, offer: str, info: dict[str, Any]) -> None:
-        """Rumble when the wheel changes hands or begins to be offered; note the offer."""
+    def _rumble(self, decision: arbiter.Decision, offer: str, info: dict[str, Any]) -> str:
+        """Rumble when the wheel changes hands or begins to be offered; note the offer, and return what is lost without it."""
         cue: str | None = decision.event if decision.event in RUMBLES else None
+        lost = ""
         if offer and offer != self._offer and decision.driver == AGENT:
             cue = cue or offer
             lost = self.offers.said(info["progress"], info["state"].speed)
             self.recorder.event(f"offer {offer}", OFFERS[offer], data={"progress": round(info["progress"], 1), "lost": lost})
-            if lost:
-                self._tell("info", f"{OFFERS[offer]} {lost}.")
         self._offer = offer
         if cue is not None and self.options.help.rumble:
             self.human.rumble(*RUMBLES[cue])
+        return lost
 
     def _record(
         self, observation: NDArray[np.float32], proposed: NDArray[np.float32], decision: arbiter.Decision,

@@ -30,6 +30,7 @@ REAL = SegmentRecord(1, 1, "takeover", 40, 100, 0, 0, "unreviewed", 1.0, "cleare
         ({"closed": False}, False, 0.0),
         ({"outcome": "failed"}, True, 2.0),
         ({"outcome": "failed", "kind": "lap"}, False, 0.0),  # only finished laps are learned from
+        ({"outcome": "failed", "kind": "kept", "moved": None}, True, 1.0),
         ({"outcome": "failed", "verdict": "good"}, True, 2.0),
         # Mid-corner at speed, short: it counts. Cut off at once: it does not.
         ({"stop": 47, "moved": 3.5}, True, 2.0),

@@ -331,3 +331,17 @@ def test_a_lap_that_went_back_has_no_time_and_is_no_best_lap(tmp_path: Path) -> 
         assert (screen._times.best, screen._times.last) == ({}, None)
         assert rig.written()
     assert table(tmp_path, "SELECT data FROM events WHERE kind = 'lap_time'") == []
+
+
+def test_the_crash_at_the_end_of_what_is_kept_is_not_learned_from(tmp_path: Path) -> None:
+    pad = Planned([REST], [*[REST] * 5, PadState(buttons=frozenset({"keep"})), OVER])
+    with SessionSetup(Home(tmp_path), SessionOptions(greedy_every=0), human=lambda track: Player(pad)) as rig:
+        rig.session.policy = Cruise()  # type: ignore[assignment]
+        crashed, _ = rig.session.episode(seed=0), rig.session.episode(seed=0)
+        assert rig.written()
+    assert crashed.reason == "off_road"
+    with Store(tmp_path / "store.sqlite", read_only=True) as store:
+        (kept,) = store.segments()
+        assert (kept.kind, kept.outcome, kept.stop) == ("kept", "failed", crashed.steps)
+        assert store.rule().judge(kept).counts
+        assert store.rule().shown_steps(kept)[1] == crashed.steps - 20  # without the last second

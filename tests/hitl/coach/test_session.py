@@ -15,6 +15,7 @@ from hitl.coach.rules import Said
 from hitl.coach.sounds import Sounds
 from hitl.drivers.human import HumanDriver, ScriptedHuman
 from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
+from hitl.games.base import Start
 from hitl.home import Home
 from hitl.pads.base import PadState
 from hitl.screens.coach_screen import Caller, speaker, tell_ending, wants_practice
@@ -120,6 +121,18 @@ def test_what_was_recorded_before_counts_from_the_start(tmp_path: Path) -> None:
         assert rig.session.coaching.before["hairpin"] == (now.passes, now.of)
     with SessionSetup(Home(tmp_path), silent, say=lambda said: None) as rig:
         assert rig.session.coaching is None
+
+
+def test_practice_says_nothing_of_a_corner_behind_which_it_began(tmp_path: Path) -> None:
+    bend = Corner("bend", 4.0, 8.0)
+    with SessionSetup(Home(tmp_path), OPTIONS) as rig:
+        rig.session.policy = Cruise()  # type: ignore[assignment]
+        ahead = Corner("ahead", 13.0, 15.0)
+        for start_m in (10.0, 2.0):
+            rig.session.episode("practice", seed=0, start=Start(start_m, speed=5.0), until_m=ahead.to_m + 2.0)
+        assert rig.written()
+        with Store(rig.home.store_path, read_only=True) as store:
+            assert past.attempts(store, rig.track.name, (bend, ahead)) == {"bend": [True], "ahead": [True, True]}
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
