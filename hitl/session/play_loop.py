@@ -72,8 +72,9 @@ class PlayLoop:
             words = self._watch.words if self._watch is not None else ENGLISH
             number, name = TRIES - self._tries + 1, self._offered.corner.name
             self._say(words.say("practice_try", corner=name, number=number, of=TRIES))
-            yield self._offered.attempt(seed)
-            self._tries -= 1
+            result = self._offered.attempt(seed)
+            yield result
+            self._tries -= result.reason != "rewound"
             if not self._tries:
                 self._say("")
         elif self._calls is not None:

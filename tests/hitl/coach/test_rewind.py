@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +28,7 @@ from hitl.home import Home
 from hitl.pads.base import MISSING, PadState
 from hitl.protocols import EpisodeResult, Tick
 from hitl.screens.session_screen import SessionScreen
+from hitl.session.play_loop import PlayLoop
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from tests.hitl.coach.test_session import Shown
@@ -345,3 +347,14 @@ def test_the_crash_at_the_end_of_what_is_kept_is_not_learned_from(tmp_path: Path
         assert (kept.kind, kept.outcome, kept.stop) == ("kept", "failed", crashed.steps)
         assert store.rule().judge(kept).counts
         assert store.rule().shown_steps(kept)[1] == crashed.steps - 20  # without the last second
+
+
+def test_one_episode_is_one_until_its_end_wherever_the_player_went_back_to(tmp_path: Path) -> None:
+    pad = Planned([*[REST] * 80, BACK], [*[HOLD] * 5, OVER])
+    args = Namespace(episodes=1, seed=0, practice="", lead=None, call_me=False, lap=False, pad="none")
+    with SessionSetup(Home(tmp_path), SessionOptions(greedy_every=0), human=lambda track: Player(pad)) as rig:
+        rig.session.policy = Crawl()  # type: ignore[assignment]
+        loop = PlayLoop(rig, args, None, lambda text: None, None)  # type: ignore[arg-type]
+        told = loop.run()
+    assert [r.reason for r in loop.results] == ["rewound", "restart"]
+    assert told.startswith("1 episode, ")
