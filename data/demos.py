@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 STARTS_WITHIN_STEPS = 2
 """A takeover that begins this early in its episode was begun before it: letting go and pressing again takes longer."""
+HANDED = ("rewind", "call")
+"""Triggers of takeovers that begin with their episode, because the wheel was handed to the player there."""
 LAP_FROM_S = 5.0
 """A lap that failed sooner than this is a wrecked start, and no lap."""
 
@@ -103,7 +105,7 @@ class DemoRule:
         wanted = segment.verdict in ("good", "star")
         if not wanted and wrecked_start(segment):
             return f"a wrecked start ({_seconds(segment):.1f} s)"
-        if _failed(segment) and not (self.failed_takeovers if segment.kind == "takeover" else self.failed_laps):
+        if _failed(segment) and not (self.failed_laps if segment.kind == "lap" else self.failed_takeovers):
             return "it failed"
         return "" if wanted else self.nothing_shown(segment)
 
@@ -111,7 +113,7 @@ class DemoRule:
         """Return why a takeover shows nothing, as it was driven; empty where it shows something or has a priority of its own."""
         if segment.kind != "takeover" or segment.priority != 1.0:
             return ""
-        return self.too_little(segment.start, _seconds(segment), segment.moved)
+        return self.too_little(segment.start, _seconds(segment), segment.moved, segment.trigger)
 
     def empty(self, segment: Segment | SegmentRecord) -> bool:
         """Tell whether a segment shows nothing and has no verdict yet: what a store may be cleaned of."""
@@ -122,14 +124,14 @@ class DemoRule:
         said = Counter(why.partition(" (")[0] for s in segments if (why := self.judge(s).why))
         return ", ".join(f"{count} × {why}" for why, count in said.most_common())
 
-    def too_little(self, start: int, seconds: float, moved: float | None) -> str:
+    def too_little(self, start: int, seconds: float, moved: float | None, trigger: str = "") -> str:
         """Return why a takeover of that length (s) and distance (m; None: not known) shows nothing; empty where it does.
 
         ``start``: the steps of its episode before it. Trims do not matter here: the player chooses which steps are shown.
         """
         if seconds < self.takeover_min_s - 1e-6:
             return f"too short ({seconds:.2f} s)"
-        if start <= STARTS_WITHIN_STEPS and seconds < self.takeover_held_s - 1e-6:
+        if trigger not in HANDED and start <= STARTS_WITHIN_STEPS and seconds < self.takeover_held_s - 1e-6:
             return f"a key still held from before ({seconds:.1f} s)"
         if moved is not None and moved < self.takeover_min_m:
             return f"hardly moved ({moved:.1f} m)"

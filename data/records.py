@@ -180,6 +180,8 @@ class SegmentRecord:
     """Steps a second."""
     moved: float | None = None
     """How far a takeover led, m; None where that is not known (see ``data.demos``)."""
+    trigger: str = ""
+    """What began it."""
 
 
 @dataclass(frozen=True, slots=True)

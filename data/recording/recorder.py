@@ -39,7 +39,7 @@ from data.recording.operations import (
 from data.recording.recovery import BLOCK, recover
 from data.recording.session_lock import LiveLock
 from data.recording.spill_file import SpillFile, read_spill
-from data.records import RecorderStatus, SessionInfo, StepRow
+from data.records import DRIVING_FAULTS, RecorderStatus, SessionInfo, StepRow
 
 COMMIT_EVERY_S = 0.4
 """At most this much driving is uncommitted while the store can be written."""
@@ -80,7 +80,7 @@ class Recorder:
         self._starting: list[tuple[int, str, str, str | None]] = []  # segments that begin with the next step
         self._running: set[int] = set()
         self._begun: set[int] = set()  # segments of which at least one step was recorded
-        self._before: tuple[int, int] | None = None  # the episode before the open one: its number and length
+        self._before: tuple[int, int, str] | None = None  # the episode before the open one: number, length, reason
         self._wake = threading.Event()
         self._ready = threading.Event()
         self._written = threading.Condition()
@@ -182,27 +182,28 @@ class Recorder:
         """Make a segment of kind ``kept`` of the newest steps; returns its number and its steps, None where none was recorded.
 
         They are of one episode: the open one, or where that has fewer than ``settled`` steps, the one before it.
+        Where they end with a fault in driving, they have failed.
         """
-        here = None if self._episode is None else (self._episode, self._t)
+        here = None if self._episode is None else (self._episode, self._t, "")
         chosen = self._before if here is None or (here[1] < settled and self._before is not None) else here
         if chosen is None or not chosen[1]:
             return None
-        token, (episode, length) = self._segments, chosen
+        token, (episode, length, reason) = self._segments, chosen
         self._segments += 1
         start = max(0, length - steps)
         self._queue.append(BeginSegment(token, episode, "kept", start, trigger, corner, 1.0, now()))
-        self._queue.append(EndSegment(token, length, "unclear", False))
+        self._queue.append(EndSegment(token, length, "failed" if reason in DRIVING_FAULTS else "unclear", False))
         self._begun.add(token)
         self._wake.set()
         return token, length - start
 
-    def review(self, token: int, verdict: str) -> bool:
-        """Give a segment of this session a verdict, as a review that can be undone; False where it holds no step yet."""
+    def review(self, token: int, verdict: str, priority: float = 1.0) -> bool:
+        """Give a segment of this session a verdict and a priority: a review that can be undone. False: it holds no step yet."""
         if token not in self._begun:
             return False
         at = now()
         state = {
-            "verdict": verdict, "priority": 1.0, "note": "", "trim_start": 0, "trim_stop": 0, "tags": [],
+            "verdict": verdict, "priority": priority, "note": "", "trim_start": 0, "trim_stop": 0, "tags": [],
             "judged_by": "player", "judged_at": at,
         }  # fmt: skip
         self._queue.append(Judge(token, state, at))
@@ -223,7 +224,7 @@ class Recorder:
         last = None if last_observation is None else np.asarray(last_observation, np.float32).tobytes()
         far = self._far if self._t and np.isfinite(self._far) else None
         self._queue.append(EndEpisode(self._episode, end, reason, last, self._t, self._return, far, now()))
-        self._before = self._episode, self._t
+        self._before = self._episode, self._t, reason
         self._episode = None
         self._wake.set()
 

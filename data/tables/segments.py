@@ -30,7 +30,7 @@ FROM segments g JOIN episodes e ON e.id = g.episode_id JOIN sessions s ON s.id =
 
 _RECORD = f"""
 SELECT g.id, g.episode_id, g.kind, g.start, coalesce(g.stop, g.start), g.trim_start, g.trim_stop, g.verdict, g.priority,
-       g.outcome, g.stop IS NOT NULL, s.hz, {MOVED}, g.revision
+       g.outcome, g.stop IS NOT NULL, s.hz, {MOVED}, g."trigger", g.revision
 FROM segments g JOIN sessions s ON s.id = g.session_id WHERE g.revision > ? ORDER BY g.revision
 """
 

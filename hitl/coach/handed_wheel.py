@@ -12,6 +12,11 @@ from hitl.pads.base import PadState
 UNUSED_S = 2.0  # s after which a wheel that no one has touched goes back to the agent
 
 
+def touches(pad: PadState, settings: GatingSettings) -> bool:
+    """Tell whether the hands do anything with which one drives."""
+    return pad.connected and (pad.deflection >= settings.release_at or "takeover" in pad.buttons)
+
+
 class HandedWheel:
     """``trigger`` names the takeover: ``rewind``, ``call``."""
 
@@ -31,7 +36,7 @@ class HandedWheel:
         began = now if self._began is None else self._began
         self._began = began
         pressed, self._button = down and not self._button and not first, down
-        if pad.connected and (pad.deflection >= self._settings.release_at or down):
+        if touches(pad, self._settings):
             self._touched = now
         if not pad.connected:
             self.over = True

@@ -58,10 +58,13 @@ class Coaching:
         self._helped, self._newest, self._failed = set(), None, None
         self.speeds.begin()
 
-    def tick(self, tick: Tick, offered: str) -> None:
-        """A step was driven. ``offered``: the corner for which the wheel is offered, whatever the reason."""
+    def tick(self, tick: Tick, offered: str) -> bool:
+        """A step was driven; returns whether anything was said of an offer.
+
+        ``offered``: the corner for which the wheel is offered, whatever the reason.
+        """
         if tick.decision.paused:
-            return
+            return False
         self._driven_s += 1.0 / self.hz
         progress, speed = float(tick.info["progress"]), float(tick.info["state"].speed)
         self._newest = progress, speed
@@ -69,9 +72,11 @@ class Coaching:
         human = tick.decision.driver == HUMAN
         if human:
             self._helped |= {c.name for c in self.corners if c.from_m - APPROACH_M <= progress < c.to_m}
-        if tick.offer and tick.offer != self._offer and not human:
-            self._tell(self.coach.offered(offered, tick.offer, tick.risk, self._driven_s))
+        new = tick.offer and tick.offer != self._offer and not human
+        said = self.coach.offered(offered, tick.offer, tick.risk, self._driven_s) if new else []
+        self._tell(said)
         self._offer = tick.offer
+        return bool(said)
 
     def ended(self, takeover: Ended) -> None:
         """A takeover's outcome is known."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+from data.reading.drives import EpisodeSummary
 from data.records import Corner
 from data.store import Store
 from hitl.coach.learned import NEWEST
@@ -18,11 +20,21 @@ def attempts(store: Store, track: str, corners: Sequence[Corner]) -> dict[str, l
     """Return by corner whether the agent passed it in its newest attempts alone, oldest first."""
     drives = store.episodes(track, purpose=("drive", "practice", "evaluation"), newest=LOOKED_AT)
     alone = [e for e in drives if not e.human_steps and not e.cut_off]
+    began = {e.id: _began_m(store, e) for e in alone}
     found = {}
     for corner in corners:
-        came = [e for e in alone if e.farthest >= corner.to_m or (e.failed and e.farthest >= corner.from_m - NEAR_M)]
+        before = [e for e in alone if began[e.id] <= corner.from_m]
+        came = [e for e in before if e.farthest >= corner.to_m or (e.failed and e.farthest >= corner.from_m - NEAR_M)]
         found[corner.name] = [e.farthest >= corner.to_m for e in came][-NEWEST:]
     return found
+
+
+def _began_m(store: Store, episode: EpisodeSummary) -> float:
+    """Return the metre at which an episode began: practice begins anywhere."""
+    first = store.steps(episode, stop=1, columns=("progress",)).progress
+    if len(first):
+        return float(first[0])
+    return math.inf if episode.purpose == "practice" else 0.0  # its steps are no longer stored
 
 
 def speeds(store: Store, track: str, corners: Sequence[Corner]) -> Speeds:

@@ -82,6 +82,11 @@ class Rewind:
         self._since = 0
         return self._waiting
 
+    def forget(self) -> None:
+        """What comes next does not go on from what was driven: there is no way back into it."""
+        self._past.clear()
+        self._since = None
+
     def take(self) -> Moment | None:
         """Return the moment at which the next episode begins, once; None where it begins as usual."""
         waiting, self._waiting = self._waiting, None

@@ -20,6 +20,7 @@ UNCHANGED = 3  # takeovers at a corner, after each of which the agent failed alo
 APART_S = 8.0  # s between two calls for help at one corner
 WHY = {
     "too short": "why_short", "a key still held from before": "why_held", "hardly moved": "why_still", "it failed": "why_failed",
+    "no one touched the wheel": "why_untouched",
 }  # fmt: skip
 """The reasons of ``data.demos`` for which a takeover does not count, by the names of their texts."""
 
@@ -76,7 +77,7 @@ class _At:
     cleared: int = 0  # takeovers in a row that cleared it, since the agent last tried alone
     since: int = 0  # takeovers since the agent's last attempt alone
     fruitless: int = 0  # takeovers after which it failed alone all the same, in a row
-    weights: int | None = None  # with which it last tried alone
+    weights: int | None = None  # the newest with which it has tried alone
     told: set[str] = field(default_factory=set)
 
 
@@ -155,13 +156,15 @@ class Coach:
         return [Said("coach_counted", "good", values, "counted")]
 
     def alone(self, corner: str, passed: bool, weights: int | None, time_s: float) -> list[Said]:
-        """The agent drove a corner without help, with those weights (any number that changes with them)."""
+        """The agent drove a corner without help, with those weights (the newer, the larger the number)."""
         at = self._at.get(corner)
         if at is None:
             return []
         had_it = at.progress.now().has_it
         at.progress.tried(passed, time_s)
-        newer, at.weights = at.weights not in (None, weights), weights
+        newer = weights is not None and at.weights is not None and weights > at.weights
+        if weights is not None:
+            at.weights = weights if at.weights is None else max(at.weights, weights)
         at.cleared = 0
         if passed:
             at.fruitless = at.since = 0

@@ -135,7 +135,7 @@ class SessionScreen:
             self._human_steps += human
         self._follow_line(state, decision.driver)
         message = self._settings_asked(decision) or self.message
-        if self._times is not None and not decision.paused:
+        if self._times is not None and not decision.paused and tick.purpose != "practice":
             scripted = decision.trigger == "scripted" or isinstance(wheel, ScriptedHuman)
             who = "agent" if not human else "scripted" if scripted else "human"
             self._times.step(tick.steps, progress, who, str(tick.info.get("reason") or ""), tick.info.get("lap_s"))

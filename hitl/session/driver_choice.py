@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from data.recording.recorder import Recorder
 from data.records import HUMAN
 from hitl import arbiter
-from hitl.coach.handed_wheel import HandedWheel
+from hitl.coach.handed_wheel import HandedWheel, touches
 from hitl.drivers.human import HumanSide, button_names, persons_pad
 from hitl.pads.base import MISSING, Control, PadState, braking_action, neutral_action, to_action
 from hitl.pads.hands import look, together
@@ -71,6 +71,8 @@ class DriverChoice:
         self._told: set[str] = set()  # what the player was told about their pad
         self._in_vain = InVain(settings, tell)
         self._handed: HandedWheel | None = None
+        self.unused = False
+        """Whether the wheel was handed to the player in this episode, and they have touched nothing since."""
 
     def gate_by(self, settings: arbiter.GatingSettings) -> None:
         """From now on the wheel is taken in another way."""
@@ -80,6 +82,7 @@ class DriverChoice:
         """The agent drives, and what is still held must be let go first. ``handed``: why it is the player's."""
         self._state = arbiter.new_episode(self._state)
         self._handed = HandedWheel(handed, self._settings) if handed and persons_pad(human) is not None else None
+        self.unused = self._handed is not None
         human.begin()
         if (problem := str(getattr(persons_pad(human), "problem", ""))) not in ("", *self._told):
             self._told.add(problem)
@@ -101,6 +104,8 @@ class DriverChoice:
         ``driven``: the human's action where it does not come from a pad.
         """
         pad, hold = human.read(info)
+        if hold or touches(pad, self._settings):
+            self.unused = False
         if self._handed is not None and not hold:
             hold = self._still_handed(self._handed, pad)
         inputs = arbiter.Inputs(
@@ -129,6 +134,8 @@ class DriverChoice:
         hold = handed.holds(pad, self._clock.now())
         if not hold:
             self._handed = None
+            if self.unused:
+                self._state = replace(self._state, toggled=False)
         elif self._settings.mode == "toggle":
             self._state = replace(self._state, toggled=True)  # so that the next press hands back
         return hold

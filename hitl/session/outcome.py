@@ -18,6 +18,7 @@ class Course:
 
     start: int
     """Steps of the episode before it."""
+    trigger: str = ""
     steps: int = 0
     metres: list[float] = field(default_factory=list)
     """Progress at each of these steps."""
@@ -40,7 +41,7 @@ class Course:
 
     def nothing_shown(self, hz: float, rule: DemoRule) -> str:
         """Return why it shows nothing if it ends now; empty where it shows something."""
-        return rule.too_little(self.start, self.steps / hz, self.moved)
+        return rule.too_little(self.start, self.steps / hz, self.moved, self.trigger)
 
 
 @dataclass

@@ -72,8 +72,9 @@ class PlayLoop:
             words = self._watch.words if self._watch is not None else ENGLISH
             number, name = TRIES - self._tries + 1, self._offered.corner.name
             self._say(words.say("practice_try", corner=name, number=number, of=TRIES))
-            yield self._offered.attempt(seed)
-            self._tries -= 1
+            result = self._offered.attempt(seed)
+            yield result
+            self._tries -= result.reason != "rewound"
             if not self._tries:
                 self._say("")
         elif self._calls is not None:
@@ -85,7 +86,8 @@ class PlayLoop:
     def _take(self, result: EpisodeResult) -> None:
         self.results.append(result)
         # An episode that is lost at once does not count; when that happens again and again, the session ends.
-        self._count += result.reason != "env_lost" or result.steps >= self.rig.session.environment.soon
+        lost = result.reason == "env_lost" and result.steps < self.rig.session.environment.soon
+        self._count += not lost and result.reason != "rewound"  # one that goes on from an earlier moment is not over
         if self._watch is not None:
             self._watch.episode_over(result)
 

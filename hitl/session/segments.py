@@ -13,6 +13,7 @@ from hitl.protocols import EpisodeResult
 from hitl.session.outcome import Course, OutcomeJudge
 
 SETTLED_S = 2.0  # s of an episode below which what the player means is the one before it
+UNUSED = "no one touched the wheel"  # why a takeover does not count
 
 
 class Segments:
@@ -51,16 +52,16 @@ class Segments:
         name = corner.name if corner else None
         self._open = self._latest = self._recorder.begin_segment("takeover", trigger, name)
         self._judge.taken(self._open, corner)
-        self._course = Course(steps)
+        self._course = Course(steps, trigger)
         self._courses[self._open] = self._course, name or ""
 
-    def end_takeover(self, time: float, interrupted: bool) -> None:
-        """The player drives no more: close a takeover that runs."""
+    def end_takeover(self, time: float, interrupted: bool, unused: bool = False) -> None:
+        """The player drives no more: close a takeover that runs. ``unused``: they never touched the wheel handed to them."""
         if self._open is None or self._lap:
             return
+        self._dismiss_if_nothing_shown(self._open, unused)
         self._recorder.end_segment(self._open, interrupted=interrupted)
         self._judge.handed_back(time)
-        self._dismiss_if_nothing_shown(self._open)
         self._open = None
 
     def step(self, info: dict[str, Any]) -> None:
@@ -74,11 +75,11 @@ class Segments:
         for number, outcome in self._judge.step(time, progress):
             self._decide(number, outcome)
 
-    def end_episode(self, time: float, result: EpisodeResult, interrupted: bool = False) -> None:
-        """Close what is open, and give the rest its outcome. ``interrupted``: the environment was lost."""
+    def end_episode(self, time: float, result: EpisodeResult, interrupted: bool = False, unused: bool = False) -> None:
+        """Close what is open, and give the rest its outcome. ``interrupted``: the environment was lost; ``unused``: as above."""
         opened, self._open = self._open, None
         if opened is not None:
-            self._dismiss_if_nothing_shown(opened)
+            self._dismiss_if_nothing_shown(opened, unused)
         outcomes = self._judge.over(time, result.reason, result.progress)
         if opened is not None and interrupted:
             self._recorder.end_segment(opened, interrupted=True)
@@ -143,11 +144,13 @@ class Segments:
         until = course.metres[last] if failed and course.moved is not None and last >= 0 else None
         self.ended(Ended(number, corner, seconds, outcome, why, 0.0 if why else seconds - cut_s, until))
 
-    def _dismiss_if_nothing_shown(self, takeover: int) -> None:
+    def _dismiss_if_nothing_shown(self, takeover: int, unused: bool) -> None:
         """See whether a takeover that is over shows anything; one that does not has no outcome, and the player is told."""
         if self._lap or not self._course.steps:
             return
-        if why := self._course.nothing_shown(self._hz, self._rule):
+        if unused:  # nothing in its length or its way tells that from driving
+            self._recorder.review(takeover, "unreviewed", priority=0.0)
+        if why := UNUSED if unused else self._course.nothing_shown(self._hz, self._rule):
             self._judge.dismissed(takeover)
             text = f"That takeover shows the agent nothing, so it is not learned from: {why}."
             self._recorder.event("nothing_shown", text, data={"segment": takeover})

@@ -117,11 +117,16 @@ class Session:
         moment = self.rewind.take() if purpose in ("drive", "practice") else None
         if moment is not None:
             purpose = "practice"
+        elif purpose == "practice":
+            self.rewind.forget()
         self.policy.begin_episode()
         if said := getattr(self.policy, "notices", None):
             self.environment.warn(said)
             said.clear()
-        self._greedy = self._is_greedy(purpose) if deterministic is None else deterministic
+        if deterministic is not None:
+            self._greedy = deterministic
+        elif moment is None:  # where the player went back, the same drive goes on
+            self._greedy = self._is_greedy(purpose)
         self._until = until_m
         self._result = result = EpisodeResult(purpose)
         self._offer, self._driver = "", AGENT
@@ -241,11 +246,13 @@ class Session:
         self._count(decision, reward, info["progress"], next_info["progress"])
         if not (terminated or truncated):
             self.segments.judge(self.clock.now(), next_info["progress"])
-        self._rumble(decision, offer, info)
+        lost = self._rumble(decision, offer, info)
         now = self.clock.late, result.steps
         tick = Tick(next_info, decision, proposed, result.total, result.purpose, risk, offer, *now)
-        if self.coaching is not None:
-            self.coaching.tick(tick, next_corner(self.corners, info["progress"], info["state"].speed)[0])
+        corner = next_corner(self.corners, info["progress"], info["state"].speed)[0]
+        said = self.coaching is not None and self.coaching.tick(tick, corner)
+        if lost and not said:
+            self._tell("info", f"{OFFERS[offer]} {lost}.")
         self.watch(tick)
         return after, next_info, "terminated" if terminated else "truncated" if truncated else None
 
@@ -321,7 +328,7 @@ class Session:
             self.segments.begin_takeover(decision.trigger, corner, self._result.steps)
             self._result.takeovers += 1
         else:
-            self.segments.end_takeover(self.clock.now(), event == "interrupted")
+            self.segments.end_takeover(self.clock.now(), event == "interrupted", self._choice.unused)
         kind, level, text = event, "info", EVENTS.get(event, "")
         if event == "interrupted":
             drives = "the agent drives" if self.options.gating.unplugged == "agent" else "the car brakes until you are back"
@@ -329,18 +336,18 @@ class Session:
         where = {"progress": round(info["progress"], 1), "corner": corner.name if corner else None}
         self.recorder.event(kind, text, level=level, data={"trigger": decision.trigger, **where})
 
-    def _rumble(self, decision: arbiter.Decision, offer: str, info: dict[str, Any]) -> None:
-        """Rumble when the wheel changes hands or begins to be offered; note the offer."""
+    def _rumble(self, decision: arbiter.Decision, offer: str, info: dict[str, Any]) -> str:
+        """Rumble when the wheel changes hands or begins to be offered; note the offer, and return what is lost without it."""
         cue: str | None = decision.event if decision.event in RUMBLES else None
+        lost = ""
         if offer and offer != self._offer and decision.driver == AGENT:
             cue = cue or offer
             lost = self.offers.said(info["progress"], info["state"].speed)
             self.recorder.event(f"offer {offer}", OFFERS[offer], data={"progress": round(info["progress"], 1), "lost": lost})
-            if lost:
-                self._tell("info", f"{OFFERS[offer]} {lost}.")
         self._offer = offer
         if cue is not None and self.options.help.rumble:
             self.human.rumble(*RUMBLES[cue])
+        return lost
 
     def _record(
         self, observation: NDArray[np.float32], proposed: NDArray[np.float32], decision: arbiter.Decision,
@@ -369,9 +376,9 @@ class Session:
 
     def _finish(self, end: str | None, observation: NDArray[np.float32]) -> None:
         result = self._result
-        self.segments.end_episode(self.clock.now(), result)
+        self.segments.end_episode(self.clock.now(), result, unused=self._choice.unused)
         self.recorder.end_episode(str(end), result.reason, observation)
-        if result.reason == "finish" and result.lap_s is not None:
+        if result.reason == "finish" and result.lap_s is not None and result.purpose != "practice":
             self.recorder.event(*noted(self._number, result.lap_s))
         if self.coaching is not None:
             self.coaching.end_episode(result)
@@ -387,7 +394,7 @@ class Session:
         self.clock.lost()
         result = self._result
         result.reason = "env_lost"
-        self.segments.end_episode(self.clock.now(), result, interrupted=True)
+        self.segments.end_episode(self.clock.now(), result, interrupted=True, unused=self._choice.unused)
         # The last step's successor has been seen.
         self.recorder.end_episode("interrupted", result.reason, observation if result.steps else None)
         self.environment.note_lost(error)

@@ -96,13 +96,13 @@ class DrivingTask:
             return max(off, 2.01 * self.reward.settings.max_stray)
         return off
 
-    def save(self) -> tuple[Place, bool, Progress]:
+    def save(self) -> tuple[Place, bool, float, tuple[float, float], Progress]:
         """Return where the episode stands, for ``restore``."""
-        return self.place, self._before_finish, self.reward.save()
+        return self.place, self._before_finish, self._began_s, self._before, self.reward.save()
 
-    def restore(self, saved: tuple[Place, bool, Progress]) -> None:
+    def restore(self, saved: tuple[Place, bool, float, tuple[float, float], Progress]) -> None:
         """Go on from where an episode stood."""
-        self.place, self._before_finish, paid = saved
+        self.place, self._before_finish, self._began_s, self._before, paid = saved
         self.reward.restore(paid)
 
     def _along(self, state: VehicleState) -> float:

@@ -112,6 +112,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "why_short": "Es war zu kurz",
     "why_held": "Eine Taste war noch von vorher gedrückt",
     "why_still": "Das Auto fuhr kaum",
+    "why_untouched": "Niemand hat das Lenkrad berührt",
     "why_failed": "Du bist von der Strecke geflogen",
     "coach_let_try": (
         "{corner}: {n} Mal geschafft. Lass es ihn jetzt allein versuchen.",

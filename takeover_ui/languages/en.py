@@ -112,6 +112,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "why_short": "it was too short",
     "why_held": "a key was still held from before",
     "why_still": "the car hardly moved",
+    "why_untouched": "no one touched the wheel",
     "why_failed": "you left the road",
     "coach_let_try": (
         "You cleared the {corner} {n} time: now let it try by itself.",

@@ -115,6 +115,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "why_short": "za krótko",
     "why_held": "klawisz był jeszcze wciśnięty",
     "why_still": "auto prawie stało",
+    "why_untouched": "nikt nie dotknął kierownicy",
     "why_failed": "wypadasz z toru",
     "coach_let_try": (
         "{corner}: przejechane {n} raz. Teraz niech spróbuje sam.",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from argparse import Namespace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,16 +20,22 @@ from hitl.arbiter import GatingSettings
 from hitl.coach.handed_wheel import UNUSED_S, HandedWheel
 from hitl.coach.rewind import Rewind
 from hitl.drivers.human import HumanDriver
+from hitl.drivers.scripted import ScriptedDriver
+from hitl.games.base import Start
 from hitl.games.box2d import Box2DGame
 from hitl.games.driving_env import DrivingEnv
 from hitl.home import Home
 from hitl.pads.base import MISSING, PadState
-from hitl.protocols import EpisodeResult
+from hitl.protocols import EpisodeResult, Tick
+from hitl.screens.session_screen import SessionScreen
+from hitl.session.play_loop import PlayLoop
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
+from tests.hitl.coach.test_session import Shown
 from tests.support.held import Cruise
 
 REST, BACK, HOLD = PadState(), PadState(buttons=frozenset({"rewind"})), PadState(gas=0.6, buttons=frozenset({"takeover"}))
+OVER = PadState(buttons=frozenset({"restart"}))
 
 
 class Crawl(Cruise):
@@ -144,10 +152,25 @@ def test_a_takeover_that_is_rewound_has_failed(tmp_path: Path) -> None:
     assert table(tmp_path, "SELECT outcome FROM segments WHERE start > 0") == [("failed",)]
 
 
-def test_a_wheel_that_no_one_touches_goes_back_to_the_agent(tmp_path: Path) -> None:
-    play(tmp_path, [*[REST] * 80, BACK], [REST])
-    ((steps,),) = table(tmp_path, 'SELECT stop - start FROM segments WHERE "trigger" = \'rewind\'')
-    assert steps == pytest.approx(UNUSED_S * 20, abs=2)
+@pytest.mark.parametrize("mode", ["hold", "toggle", "touch"])
+def test_a_wheel_that_no_one_touches_goes_back_to_the_agent_and_shows_nothing(tmp_path: Path, mode: Any) -> None:
+    play(tmp_path, [*[REST] * 80, BACK], [REST], gating=GatingSettings(mode=mode))
+    with Store(tmp_path / "store.sqlite", read_only=True) as store:
+        (segment,) = store.segments()
+        assert segment.stop - segment.start == pytest.approx(UNUSED_S * 20, abs=12)  # and what a mode waits before it hands back
+        assert segment.outcome == "unclear"
+        assert not store.rule().judge(segment).counts
+
+
+def test_a_short_takeover_of_a_handed_wheel_is_no_key_held_from_before(tmp_path: Path) -> None:
+    play(tmp_path, [*[REST] * 80, BACK], [*[HOLD] * 16, REST])
+    with Follower(tmp_path / "store.sqlite") as follower:
+        (record,) = follower.poll().segments.values()
+    with Store(tmp_path / "store.sqlite", read_only=True) as store:
+        (segment,) = store.segments()
+        assert (segment.start, segment.stop < 20) == (0, True)
+        assert store.rule().judge(segment).counts
+        assert store.rule().judge(record).counts
 
 
 def test_there_is_no_going_back_in_a_lap_nor_before_anything_was_driven(tmp_path: Path) -> None:
@@ -254,3 +277,84 @@ def test_what_is_kept_is_learned_from_and_no_help(tmp_path: Path) -> None:
         (episode,) = store.episodes()
         (kept,) = store.segments()
         assert (episode.human_steps, episode.helped, store.rule().judge(kept).counts) == (0, False, True)
+
+
+def test_driving_on_from_a_moment_is_no_drive_of_its_own(tmp_path: Path) -> None:
+    pad = Planned([*[REST] * 80, BACK], [HOLD] * 5 + [OVER], [OVER], [OVER])
+    with SessionSetup(Home(tmp_path), SessionOptions(greedy_every=2), human=lambda track: Player(pad)) as rig:
+        rig.session.policy = Crawl()  # type: ignore[assignment]
+        greedy = [(rig.session.episode(seed=0).purpose, rig.session.greedy) for _ in range(4)]
+    assert greedy == [("drive", False), ("practice", False), ("drive", True), ("drive", False)]
+
+
+def test_a_try_at_a_corner_does_not_go_back_into_the_one_before_it(tmp_path: Path) -> None:
+    pad = Planned([*[REST] * 80, OVER], [REST, BACK, *[REST] * 5, OVER])
+    with SessionSetup(Home(tmp_path), SessionOptions(greedy_every=0), human=lambda track: Player(pad)) as rig:
+        rig.session.policy = Crawl()  # type: ignore[assignment]
+        rig.session.episode("practice", seed=0, start=Start(2.0, speed=1.0))
+        far = rig.session.rewind._past[-1].info["progress"]
+        rig.session.episode("practice", seed=0, start=Start(2.0, speed=1.0))
+        moment = rig.session.rewind.take()
+    assert moment is not None
+    assert far > 2.4
+    assert moment.info["progress"] == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_lap_that_went_back_has_no_time_and_is_no_best_lap(tmp_path: Path) -> None:
+    seen: dict[str, Any] = {}
+
+    class Able(Cruise):
+        def begin_episode(self) -> None:
+            driver.begin()
+            seen.clear()
+
+        def act(self, observation: Any, deterministic: bool) -> Any:
+            return driver.act(seen["state"], seen["place"]) if seen else np.array([0.3, 0.0], np.float32)
+
+    class LateBack(Planned):
+        def read(self) -> PadState:
+            return BACK if self.episode == 0 and seen and seen["progress"] > length - 25.0 else REST
+
+    window = Shown()
+    screen = SessionScreen(window)  # type: ignore[arg-type]
+
+    def watch(tick: Tick) -> None:
+        seen.update(tick.info)
+        screen(tick)
+
+    with SessionSetup(Home(tmp_path), SessionOptions(greedy_every=0), human=lambda track: Player(LateBack())) as rig:
+        driver, length = ScriptedDriver(rig.track), rig.track.line.length
+        rig.session.watch = watch
+        screen.begin(rig, SimpleNamespace(newest=None))  # type: ignore[arg-type]
+        rig.session.policy = Able()  # type: ignore[assignment]
+        results = [rig.session.episode(seed=0) for _ in range(2)]
+        assert [r.reason for r in results] == ["rewound", "finish"]
+        assert screen._times is not None
+        assert (screen._times.best, screen._times.last) == ({}, None)
+        assert rig.written()
+    assert table(tmp_path, "SELECT data FROM events WHERE kind = 'lap_time'") == []
+
+
+def test_the_crash_at_the_end_of_what_is_kept_is_not_learned_from(tmp_path: Path) -> None:
+    pad = Planned([REST], [*[REST] * 5, PadState(buttons=frozenset({"keep"})), OVER])
+    with SessionSetup(Home(tmp_path), SessionOptions(greedy_every=0), human=lambda track: Player(pad)) as rig:
+        rig.session.policy = Cruise()  # type: ignore[assignment]
+        crashed, _ = rig.session.episode(seed=0), rig.session.episode(seed=0)
+        assert rig.written()
+    assert crashed.reason == "off_road"
+    with Store(tmp_path / "store.sqlite", read_only=True) as store:
+        (kept,) = store.segments()
+        assert (kept.kind, kept.outcome, kept.stop) == ("kept", "failed", crashed.steps)
+        assert store.rule().judge(kept).counts
+        assert store.rule().shown_steps(kept)[1] == crashed.steps - 20  # without the last second
+
+
+def test_one_episode_is_one_until_its_end_wherever_the_player_went_back_to(tmp_path: Path) -> None:
+    pad = Planned([*[REST] * 80, BACK], [*[HOLD] * 5, OVER])
+    args = Namespace(episodes=1, seed=0, practice="", lead=None, call_me=False, lap=False, pad="none")
+    with SessionSetup(Home(tmp_path), SessionOptions(greedy_every=0), human=lambda track: Player(pad)) as rig:
+        rig.session.policy = Crawl()  # type: ignore[assignment]
+        loop = PlayLoop(rig, args, None, lambda text: None, None)  # type: ignore[arg-type]
+        told = loop.run()
+    assert [r.reason for r in loop.results] == ["rewound", "restart"]
+    assert told.startswith("1 episode, ")

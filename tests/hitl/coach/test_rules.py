@@ -114,6 +114,10 @@ def test_enough_is_said_after_three_takeovers_that_changed_nothing_with_newer_we
     for k in range(6):  # the weights are the same: nothing was learned from them yet, so nothing is known
         stays.ended(Ended(k, "hairpin", 3.0, "cleared"))
         assert names(stays.alone("hairpin", False, 7, 20.0 * k)) == []
+    held = Coach([CORNER])
+    for k, weights in enumerate([3, 4, 3, 4, 3, 4, 3, 4]):  # held weights and the newest in turn: newer only once
+        held.ended(Ended(k, "hairpin", 3.0, "cleared"))
+        assert "coach_enough" not in names(held.alone("hairpin", False, weights, 20.0 * k))
 
 
 def test_help_is_called_for_with_its_cause_and_not_twice_in_a_breath() -> None:

@@ -15,6 +15,7 @@ from hitl.coach.rules import Said
 from hitl.coach.sounds import Sounds
 from hitl.drivers.human import HumanDriver, ScriptedHuman
 from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
+from hitl.games.base import Start
 from hitl.home import Home
 from hitl.pads.base import PadState
 from hitl.screens.coach_screen import Caller, speaker, tell_ending, wants_practice
@@ -120,6 +121,44 @@ def test_what_was_recorded_before_counts_from_the_start(tmp_path: Path) -> None:
         assert rig.session.coaching.before["hairpin"] == (now.passes, now.of)
     with SessionSetup(Home(tmp_path), silent, say=lambda said: None) as rig:
         assert rig.session.coaching is None
+
+
+def test_practice_says_nothing_of_a_corner_behind_which_it_began(tmp_path: Path) -> None:
+    bend = Corner("bend", 4.0, 8.0)
+    with SessionSetup(Home(tmp_path), OPTIONS) as rig:
+        rig.session.policy = Cruise()  # type: ignore[assignment]
+        ahead = Corner("ahead", 13.0, 15.0)
+        for start_m in (10.0, 2.0):
+            rig.session.episode("practice", seed=0, start=Start(start_m, speed=5.0), until_m=ahead.to_m + 2.0)
+        assert rig.written()
+        with Store(rig.home.store_path, read_only=True) as store:
+            assert past.attempts(store, rig.track.name, (bend, ahead)) == {"bend": [True], "ahead": [True, True]}
+
+
+@pytest.mark.parametrize("passed", [False, True])
+def test_an_offer_is_told_once_by_the_coach_or_where_it_is_silent_by_what_is_lost(tmp_path: Path, passed: bool) -> None:
+    told: list[str] = []
+    said: list[str] = []
+    seen: dict[str, Any] = {}
+
+    class Able(Cruise):
+        def begin_episode(self) -> None:
+            driver.begin()
+            seen.clear()
+
+        def act(self, observation: Any, deterministic: bool) -> Any:
+            return driver.act(seen["state"], seen["place"]) if seen else np.array([0.3, 0.0], np.float32)
+
+    tell, say = (lambda level, text: told.append(text)), (lambda one: said.append(one.name))
+    with SessionSetup(Home(tmp_path), OPTIONS, tell=tell, say=say) as rig:
+        driver = ScriptedDriver(rig.track)
+        rig.session.watch = lambda tick: seen.update(tick.info)
+        rig.session.policy = Able()  # type: ignore[assignment]
+        rig.session.offers.lost = {"hairpin": 1.4}
+        rig.session.coaching.coach.alone("hairpin", passed, 1, 0.0)  # type: ignore[union-attr]
+        rig.session.episode(seed=0)
+    lost = [text for text in told if "1.4 s lost at hairpin" in text]
+    assert (said.count("coach_help"), len(lost)) == ((0, 1) if passed else (1, 0))
 
 
 @pytest.mark.parametrize("code", LANGUAGES)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hitl.drivers.scripted import ScriptedDriver
 from hitl.games.base import Restorable, Start
 from hitl.games.box2d import Box2DGame
 from hitl.games.driving_env import DrivingEnv
@@ -56,6 +57,20 @@ def test_a_moment_of_the_run_before_comes_back_too_and_can_be_left_again_and_aga
         assert driven(ENV, actions[30:]) == first
         ENV.restore(again)
         assert driven(ENV, actions[30:]) == first
+
+
+def test_a_lap_keeps_its_time_though_another_drive_began_elsewhere_meanwhile() -> None:
+    driver = ScriptedDriver(load_track("default"))
+    _, info = ENV.reset(seed=0)
+    actions, moments, over = [], [], False
+    while not over:
+        moments.append(ENV.save())
+        actions.append(driver.act(info["state"], info["place"]))
+        _, _, over, _, info = ENV.step(actions[-1])
+    lap_s = info["lap_s"]
+    ENV.reset(seed=0, options={"start": Start(s=100.0)})
+    ENV.restore(moments[-1])
+    assert ENV.step(actions[-1])[4]["lap_s"] == lap_s
 
 
 def test_saving_costs_as_little_late_as_early() -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from data.demos import STARTS_WITHIN_STEPS
+from data.demos import HANDED, STARTS_WITHIN_STEPS
 from data.records import Segment
 from data.words import number_of
 from trainer.diagnosis.case import Answer, Case, Check, drives_check
@@ -55,7 +55,7 @@ def show_nothing(drives: Drives, case: Case) -> Answer:
 def _nothing(segment: Segment, drives: Drives) -> str:
     """Return how a takeover that shows nothing went."""
     seconds = (segment.stop - segment.start) / segment.hz
-    if segment.start <= STARTS_WITHIN_STEPS and seconds < drives.rule.takeover_held_s:
+    if segment.trigger not in HANDED and segment.start <= STARTS_WITHIN_STEPS and seconds < drives.rule.takeover_held_s:
         return "lasted under a second at the start line"
     if seconds < drives.rule.takeover_min_s:
         return f"lasted under {drives.rule.takeover_min_s:g} seconds"
