@@ -36,7 +36,9 @@ from hitl.session.driver_choice import DriverChoice
 from hitl.session.offers import RUMBLES, CornerOffers
 from hitl.session.segments import Segments
 from hitl.session.session import EVENTS
+from hitl.settings import CoachSettings
 from hitl.timing.clocks import LockstepClock, PacedClock
+from takeover_ui.language import ENGLISH
 from takeover_ui.view import RecorderState
 from takeover_ui.window.window import Window
 
@@ -180,6 +182,10 @@ class SharedWheel:
                 self._segments.star()
             if "discard" in decision.pressed:
                 self._segments.discard(button_names(persons_pad(self.human), "discard"))
+            if "keep" in decision.pressed:
+                self._segments.keep(CoachSettings().keep_s, None)
+            if "rewind" in decision.pressed:
+                self._tell("info", ENGLISH["press_back_never"])
             ended = self._ended(decision)
             if not decision.paused or ended:
                 break

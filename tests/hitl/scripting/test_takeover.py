@@ -247,3 +247,16 @@ def test_progress_is_metres_only_where_the_script_says_so(tmp_path: Path, caplog
     assert [record.message for record in caplog.records] == [  # said once, and where it cannot be overlooked
         "That takeover shows the agent nothing, so it is not learned from: hardly moved (0.7 m)."
     ]
+
+
+def test_keep_and_back_do_what_they_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keep, back = (PadState(buttons=frozenset({name})) for name in ("keep", "rewind"))
+    pad = PlannedPad(*[PadState()] * 8, keep, PadState(), back)
+    with Takeover(Track(), pad, real_time=False, store=tmp_path) as env:
+        env.reset(seed=0)
+        for _ in range(12):
+            env.step(AGENTS)
+    with Store(tmp_path) as store:
+        kinds = store.conn.execute("SELECT kind FROM segments").fetchall()
+    assert kinds == [("kept",)]
+    assert "cannot go back" in capsys.readouterr().out
