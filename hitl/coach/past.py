@@ -13,6 +13,7 @@ from hitl.coach.speeds import APPROACH_M, Speeds
 
 LOOKED_AT = 80  # newest episodes
 PASSAGES = 6  # of each corner whose speeds are read
+LAST_STEP_M = 3.0  # m that the last step may have led
 NEAR_M = 1.0  # m before a corner from which an end belongs to it
 
 
@@ -24,9 +25,14 @@ def attempts(store: Store, track: str, corners: Sequence[Corner]) -> dict[str, l
     found = {}
     for corner in corners:
         before = [e for e in alone if began[e.id] <= corner.from_m]
-        came = [e for e in before if e.farthest >= corner.to_m or (e.failed and e.farthest >= corner.from_m - NEAR_M)]
-        found[corner.name] = [e.farthest >= corner.to_m for e in came][-NEWEST:]
+        came = [e for e in before if _passed(e, corner) or (e.failed and e.farthest >= corner.from_m - NEAR_M)]
+        found[corner.name] = [_passed(e, corner) for e in came][-NEWEST:]
     return found
+
+
+def _passed(episode: EpisodeSummary, corner: Corner) -> bool:
+    """Whether the corner's end was reached: a try that was cut off there has its last stored step just before it."""
+    return episode.farthest >= corner.to_m - (LAST_STEP_M if episode.reason == "through" else 0.0)
 
 
 def _began_m(store: Store, episode: EpisodeSummary) -> float:

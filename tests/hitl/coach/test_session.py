@@ -129,7 +129,7 @@ def test_practice_says_nothing_of_a_corner_behind_which_it_began(tmp_path: Path)
         rig.session.policy = Cruise()  # type: ignore[assignment]
         ahead = Corner("ahead", 13.0, 15.0)
         for start_m in (10.0, 2.0):
-            rig.session.episode("practice", seed=0, start=Start(start_m, speed=5.0), until_m=ahead.to_m + 2.0)
+            rig.session.episode("practice", seed=0, start=Start(start_m, speed=5.0), until_m=ahead.to_m)
         assert rig.written()
         with Store(rig.home.store_path, read_only=True) as store:
             assert past.attempts(store, rig.track.name, (bend, ahead)) == {"bend": [True], "ahead": [True, True]}
