@@ -93,6 +93,7 @@ class StandIn:
         self.curve: tuple[list[float], list[float]] | None = None  # of the stick: what is sent, what is applied
         self._hold_until = 0.0
         self._place_s = self._finished_at = 0.0
+        self.respawn_s: float | None = None  # where a respawn puts the car; None: the last checkpoint, one every 20 m
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stand-in", daemon=True)
 
@@ -196,7 +197,7 @@ class StandIn:
             self._restart(0.0)
         if pressed & Y:
             self.respawns += 1
-            self._restart(20.0 * (self._place_s // 20.0))
+            self._restart(20.0 * (self._place_s // 20.0) if self.respawn_s is None else self.respawn_s)
 
     def _restart(self, s: float) -> None:
         self.finished = False

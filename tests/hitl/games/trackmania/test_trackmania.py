@@ -185,7 +185,7 @@ class TestGame:
 
     def test_practice_respawns_instead_of_restarting(self, stand_in, game):
         game.restart(Start())
-        stand_in._place_s = 45.0
+        stand_in.respawn_s = 40.0
         game.restart(Start(s=40.0))
         assert (stand_in.restarts, stand_in.respawns) == (1, 1)
         state = game.state()
