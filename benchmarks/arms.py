@@ -106,6 +106,7 @@ ARMS: dict[str, Arm] = {
     "no_average": ours("driving with the newest weights", actor_average=None),
     "fixed_average": ours("an average of 500 updates for ever", actor_average=0.998, actor_average_growth=0.0),
     "no_own": ours("own best finishes not held on to", own_finishes=0),
+    "prefixes": ours("own best drives held on to until the first finish", own_prefixes=10),
     "no_recent": ours("online rows from the whole memory alike", recent_fraction=0.0),
     "wide": ours("a policy as wide as it likes", log_std_max=2.0),
     "fast_actor": ours("an actor that learns three times as fast", lr_actor=3e-4),

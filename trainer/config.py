@@ -270,6 +270,9 @@ class TrainConfig:
     is not unlearned while the critic is still wrong about the rest."""
     finishes_kept: Literal["newest", "best"] = "newest"
     """Which ones: of a hundred laps at the edge of the road the best ten are the luckiest, and to clone these drives off it."""
+    own_prefixes: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    """So many of the agent's unaided drives that came farthest are demos, too, until some seconds before their farthest point,
+    as long as it has not finished the track."""
 
     # Daemon
     checkpoint_seconds: NotNegative = 3.0

@@ -16,9 +16,11 @@ from trainer.replay.sampling import DemoTable, Part, balanced
 
 FINISH = "finish"
 """Kind of a demo that is the agent's own."""
+PREFIX_CUT_S = 3.0
+"""Seconds before the farthest point of an unfinished drive that are not held on to: there the mistake lies."""
 
 
-class OwnFinishes:
+class OwnDrives:
     """The ``count`` newest episodes of each track, or those with the highest returns, in whatever order they are offered."""
 
     def __init__(self, count: int, kept: str = "best") -> None:
@@ -33,6 +35,14 @@ class OwnFinishes:
             kept.append((total, id_))
             kept.sort(key=lambda one: (0.0, -one[1]) if self._newest else (-one[0], one[1]))
             del kept[self.count :]
+
+    def drop(self, track: str) -> None:
+        """Forget those of a track."""
+        self._tracks.pop(track, None)
+
+    def knows(self, track: str) -> bool:
+        """Tell whether there is one of that track."""
+        return bool(self._tracks.get(track))
 
     def __iter__(self) -> Iterator[int]:
         return (id_ for kept in self._tracks.values() for _, id_ in kept)
@@ -50,7 +60,9 @@ class Demos:
         self.rule = DemoRule.of(config.to_dict())
         self.drawn = DemoTable()
         """What the demo half is drawn from."""
-        self.finishes = OwnFinishes(config.own_finishes, config.finishes_kept)
+        self.finishes = OwnDrives(config.own_finishes, config.finishes_kept)
+        self.prefixes = OwnDrives(config.own_prefixes)
+        """The drives that came farthest on tracks without a finish: what is driven well already is held on to."""
         self.segments: dict[int, SegmentRecord] = {}
         self._of_episode: dict[int, set[int]] = {}
         self._parts: dict[int, Part] = {}
@@ -79,15 +91,20 @@ class Demos:
             self._of_episode.setdefault(segment.episode_id, set()).add(id_)
         affected = set(segments).union(*(self._of_episode.get(id_, ()) for id_ in touched if id_ in episodes))
         changed = {self.segments[id_].episode_id for id_ in affected if self._resolve(id_, episodes)}
-        before = set(self.finishes)
-        if self.finishes.count:
-            changed |= self._offer_finishes(touched, episodes, tracks)
+        before = self._own
+        if self.finishes.count or self.prefixes.count:
+            changed |= self._offer_own(touched, episodes, tracks)
         if changed:
             self._put_in_force()
         if self.gates is not None:
             changed |= self._gated(self.gates, touched, episodes, tracks)
         self._clone(changed, episodes)
-        return sorted(before - set(self.finishes))
+        return sorted(before - self._own)
+
+    @property
+    def _own(self) -> set[int]:
+        """The agent's own drives that are demos."""
+        return {*self.finishes, *self.prefixes}
 
     def _gated(
         self, gates: Gates, touched: set[int], episodes: Mapping[int, Episode], tracks: Mapping[int, str]
@@ -108,7 +125,7 @@ class Demos:
 
     def stays(self, id_: int, episode: Episode) -> np.ndarray:
         """Return which steps of an episode (bool, one for each) demos need, whatever becomes of the others."""
-        t, stays = self._table.t[episode.rows], np.full(len(episode.rows), id_ in self.finishes)
+        t, stays = self._table.t[episode.rows], np.full(len(episode.rows), id_ in self._own)
         for number in self._of_episode.get(id_, ()):
             segment = self.segments[number]  # trims only move its ends inward
             if segment.stop > segment.start:
@@ -164,25 +181,36 @@ class Demos:
         rows = rows[shows & (table.next[rows] >= 0)]
         return (segment.kind, standing.weight, rows) if len(rows) else None
 
-    def _offer_finishes(
+    def _offer_own(
         self, touched: set[int], episodes: Mapping[int, Episode], tracks: Mapping[int, str]
     ) -> set[int]:
-        """Look for finishes without help among these episodes; returns those that now are, or no longer are, among those kept."""
-        before, table = set(self.finishes), self._table
+        """Look for drives without help among these episodes; returns those that now are, or no longer are, among those kept."""
+        before, table = self._own, self._table
         for id_ in touched:
             episode = episodes.get(id_)
             if episode is None or episode.record is None or not episode.settled:
                 continue
-            record, rows = episode.record, episode.rows
-            if record.purpose == "drive" and record.reason == "finish" and not (table.driver[rows] == HUMAN).any():
-                self.finishes.offer(id_, float(table.raw[rows].sum()), tracks.get(record.session_id, ""))
-        now = set(self.finishes)
+            record, rows, track = episode.record, episode.rows, tracks.get(episode.record.session_id, "")
+            if record.purpose != "drive" or (table.driver[rows] == HUMAN).any():
+                continue
+            if record.reason == FINISH:
+                self.finishes.offer(id_, float(table.raw[rows].sum()), track)
+                self.prefixes.drop(track)
+            elif not self.finishes.knows(track):
+                self.prefixes.offer(id_, float(np.cumsum(table.raw[rows]).max(initial=0.0)), track)
+        now = self._own
         for id_ in before - now:
             self._parts.pop(-id_, None)
         for id_ in now - before:
             rows = episodes[id_].rows
+            rows = rows if id_ in self.finishes else rows[: self._held_steps(episodes[id_])]
             self._parts[-id_] = (FINISH, 1.0, rows[table.next[rows] >= 0])
         return now ^ before
+
+    def _held_steps(self, episode: Episode) -> int:
+        """Return how many steps of an unfinished drive are worth holding on to: until some seconds before its farthest point."""
+        earned = np.cumsum(self._table.raw[episode.rows])
+        return max(0, int(np.argmax(earned)) - round(PREFIX_CUT_S * episode.hz)) if len(earned) else 0
 
     def _put_in_force(self) -> None:
         """Let what counts now be drawn, and nothing else."""

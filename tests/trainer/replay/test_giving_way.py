@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from data.reading.update import Update
 from tests.support.batches import ACT, OBS, TINY, random_episode, with_takeover
-from trainer.replay.demos import OwnFinishes
+from trainer.replay.demos import OwnDrives
 from trainer.replay.replay import Replay
 
 
@@ -86,6 +86,35 @@ def test_the_best_unaided_finishes_are_demos_that_are_cloned() -> None:
     assert shares[1] / shares[0] == pytest.approx(1.0, rel=0.2)
 
 
+def test_until_the_first_finish_the_drives_that_came_farthest_are_held_on_to_but_for_their_end() -> None:
+    def drive(id_: int, level: float, until: int, reason: str = "stalled", **how):
+        update = random_episode(id_, 200, **how)
+        update.reward[:] = -0.01
+        update.reward[:until] = level
+        update.episodes[id_] = dataclasses.replace(update.episodes[id_], reason=reason)
+        return update
+
+    driver = np.zeros(200, np.uint8)
+    driver[5:8] = 1
+    replay = Replay(OBS, ACT, TINY.with_values(own_finishes=2, own_prefixes=2, demo_fraction=0.5))
+    for update in (
+        drive(1, 1.0, 100), drive(2, 1.0, 120), drive(3, 1.0, 180), drive(4, 1.0, 190, driver=driver),
+        drive(5, 1.0, 50), drive(6, 1.0, 190, purpose="evaluation"),
+    ):  # fmt: skip
+        replay.add(update)
+    held = replay.table.seen(replay.draw_rows(1, 0, 4000, torch.Generator().manual_seed(0))[0])
+    for id_, earned in ((2, 120), (3, 180)):  # the steps from the first to three seconds before the last that earned
+        assert held[held[:, 0] == id_, 1].max() == earned - 1 - 60 - 1
+    assert set(held[:, 0].tolist()) == {2.0, 3.0, 4.0}
+    assert (held[held[:, 0] == 4, 1] < 8).all()  # what the human drove
+    replay.add(drive(7, 1.0, 200, "finish"))
+    held = replay.table.seen(replay.draw_rows(1, 0, 4000, torch.Generator().manual_seed(0))[0])
+    assert set(held[:, 0].tolist()) == {4.0, 7.0}
+    replay.add(drive(8, 1.0, 195))
+    held = replay.table.seen(replay.draw_rows(1, 0, 4000, torch.Generator().manual_seed(0))[0])
+    assert set(held[:, 0].tolist()) == {4.0, 7.0}
+
+
 def test_own_finishes_stay_while_they_are_among_the_best_and_then_give_way() -> None:
     replay = Replay(OBS, ACT, TINY.with_values(own_finishes=1, capacity=400))
     for id_ in range(1, 400):
@@ -106,7 +135,7 @@ def test_own_finishes_stay_while_they_are_among_the_best_and_then_give_way() -> 
 
 @given(st.permutations(range(12)), st.integers(1, 5), st.sampled_from(["best", "newest"]))
 def test_the_finishes_kept_do_not_depend_on_the_order_in_which_they_came(order: list[int], count: int, kept: str) -> None:
-    best = OwnFinishes(count, kept)
+    best = OwnDrives(count, kept)
     for id_ in [*order, *order]:
         best.offer(id_, float(id_ // 2), "here" if id_ % 3 else "there")
     for track in ("here", "there"):
