@@ -19,13 +19,16 @@ import multiprocessing
 import os
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from arms import ARMS as OURS
 from arms import HELP_S, RUN_L, Arm
 from common import print_table, stopwatch, write_report
+from corner_clock import EVERY as CLOCK_EVERY
+from corner_clock import CornerClock
 from helping import helper, practice_starts
 from label_rules import LABEL_RULES
 from offline_rl import OFFLINE_RL
@@ -33,6 +36,10 @@ from opponents import OPPONENTS
 
 from hitl.drivers.person import SKILLS
 from hitl.session.trials import Solo, SoloDrives
+
+if TYPE_CHECKING:
+    from data.records import Corner
+    from hitl.protocols import EpisodeResult
 
 ARMS = OURS | {
     name: Arm(
@@ -45,6 +52,7 @@ EVALUATE_EVERY = 250  # driven steps, until the corner is passed
 WATCH_EVERY = 500  # driven steps, afterwards
 EPISODES = 20
 ENOUGH = 18  # passes of 20
+CALL_S = 6.0  # s of attention beside the takeover itself when the player is called: the countdown and the way to the corner
 IN_A_ROW = 5  # evaluations without a pass that make a stall
 
 
@@ -103,24 +111,29 @@ def run(
             wheel, human = helper(arm, rig, lockstep, corner, seed, skill)
             rig.session.human = wheel
             lockstep.learn()  # takes in what the stalled run left; no update is owed yet
-            judge = _Judge(rig.track, corner, hz)
+            judge, clock = _Judge(rig.track, corner, hz), CornerClock(rig.track, corner, folder / home.store_path.name)
             curve = [judge(lockstep, 0.0)]
-            episode = since = helped = 0
-            due = EVALUATE_EVERY
+            paid = Paid(human)
+            episode, share_from = 0, (0, human)
+            due, next_reading = EVALUATE_EVERY, CLOCK_EVERY
             reached: int | None = None
             while lockstep.steps < steps and (reached is None or lockstep.steps < reached + hold):
                 start = practice_starts(home, rig, corner) if arm.practice and episode % 2 else {}
-                result = lockstep.drive(10_000 * (seed + 1) + episode, **start)
+                with stopwatch() as watch:
+                    result = lockstep.drive(10_000 * (seed + 1) + episode, **start)
                 episode += 1
-                since, helped = since + result.steps, helped + result.human_steps
+                paid.add(result, corner, lockstep.steps, watch.seconds)
+                if lockstep.steps >= next_reading:
+                    clock.read(lockstep.policy.actor, steps=lockstep.steps, attempts=paid.attempts)
+                    next_reading = lockstep.steps + (CLOCK_EVERY if reached is None else WATCH_EVERY)
                 if lockstep.steps >= due:
-                    curve.append(judge(lockstep, helped / since))
-                    human += helped
-                    since = helped = 0
+                    driven, helped = lockstep.steps - share_from[0], paid.human - share_from[1]
+                    curve.append(judge(lockstep, helped / driven))
+                    share_from = (lockstep.steps, paid.human)
                     if reached is None and curve[-1]["passes"] >= ENOUGH:
                         reached = lockstep.steps
                     due = lockstep.steps + (EVALUATE_EVERY if reached is None else WATCH_EVERY)
-            human += helped
+            clock.close()
     after = [c["passes"] / EPISODES for c in curve if reached is not None and c["steps"] > reached]
     return {
         "arm": name if skill == "expert" else f"{name}:{skill}",
@@ -128,7 +141,8 @@ def run(
         "seed": seed,
         "steps_to_90": reached,
         "held": fmean(after) if after else None,
-        "human_seconds": human / hz,
+        **paid.figures(hz),
+        **clock.figures(),
         "human_lap_seconds": human_lap,
         "final_return": curve[-1]["return"],
         "finished_laps": curve[-1]["finished"],
@@ -137,7 +151,44 @@ def run(
         "others_before": curve[0]["others"],
         "others_after": curve[-1]["others"],
         "curve": curve,
+        "clock": clock.readings,
     }
+
+
+@dataclass
+class Paid:
+    """What an arm has cost a person, in steps of driving, and how often the agent tried the corner meanwhile."""
+
+    human: int
+    """At the wheel."""
+    takeovers: int = 0
+    attempts: int = 0
+    """Episodes that came to the corner."""
+    watched: int = 0
+    """Driven until the last takeover ended: what somebody sees who watches all of it."""
+    machine_s: float = 0.0
+    """Seconds of driving (as fast as it goes) and learning, without what is only measured."""
+
+    def add(self, result: EpisodeResult, corner: Corner, driven: int, seconds: float) -> None:
+        """Take in an episode. ``driven``: steps so far, with it; ``seconds``: what it took the machine."""
+        self.machine_s += seconds
+        self.human += result.human_steps
+        self.takeovers += result.takeovers
+        self.attempts += result.progress >= corner.from_m
+        if result.takeovers:
+            self.watched = driven
+
+    def figures(self, hz: float) -> dict[str, float]:
+        """Return seconds at the wheel, and of attention: of one who watches, and of one who is called to each takeover."""
+        human = self.human / hz
+        return {
+            "human_seconds": human,
+            "takeovers": self.takeovers,
+            "attempts": self.attempts,
+            "watched_seconds": max(self.watched / hz, human),
+            "called_seconds": human + CALL_S * self.takeovers,
+            "machine_seconds": self.machine_s,
+        }
 
 
 def _laps(home: Any, hz: float) -> list[float]:
@@ -187,9 +238,10 @@ def summary(results: list[dict[str, Any]], steps: int) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for name in dict.fromkeys(r["arm"] for r in results):
         rows = sorted((r for r in results if r["arm"] == name), key=lambda r: r["seed"])
-        names = [key for key in rows[0] if key not in ("arm", "skill", "seed", "curve")]
+        names = [key for key in rows[0] if key not in ("arm", "skill", "seed", "curve", "clock")]
         figures[name] = {key: [r[key] for r in rows] for key in names}
         figures[name] |= {"seeds": [r["seed"] for r in rows], "curves": [r["curve"] for r in rows]}
+        figures[name] |= {"clocks": [r["clock"] for r in rows]}
     return {"budget_steps": steps, "arms": figures}
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from data.records import Corner
-from hitl.drivers.person import PEOPLE, Person, driver_of_skill
+from hitl.drivers.person import Person, driver_of_skill, traits_of
 from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
 from hitl.pads.base import MISSING, Pad, PadState
 from hitl.pads.hands import Hand, look, together
@@ -149,7 +149,7 @@ def scripted_human(
     driver = driver_of_skill(track, skill, seed, hz)
     takes_over = None
     if rule is not None:
-        early = PEOPLE[skill].lets_go_early_m if skill in PEOPLE else 0.0
+        early = traits_of(skill).lets_go_early_m if skill != "expert" else 0.0
         rule = replace(rule, leave_m=rule.leave_m - early)
         takes_over = TakeoverRule(track, rule, hz=hz, corners=corners, decides_in=driver.decides_in)
     return ScriptedHuman(driver, takes_over, limit_s=limit_s, hz=hz)

@@ -88,9 +88,15 @@ SKILLS = ("expert", *PEOPLE)
 """Who may stand in for a player. The ``expert`` is the scripted driver itself: it sees all at once, and its hands obey."""
 
 
+def traits_of(skill: str) -> Traits:
+    """Return the traits of a person of that skill. ``good@50``: a good driver half of whose takeovers go wrong."""
+    name, _, wrong = skill.partition("@")
+    return replace(PEOPLE[name], bad_takeovers=float(wrong) / 100) if wrong else PEOPLE[name]
+
+
 def driver_of_skill(track: Track, skill: str, seed: int = 0, hz: float = 20.0) -> Person | ScriptedDriver:
-    """Return a driver of that skill (one of ``SKILLS``)."""
-    return ScriptedDriver(track, seed=seed, hz=hz) if skill == "expert" else Person(track, PEOPLE[skill], seed, hz)
+    """Return a driver of that skill (one of ``SKILLS``, or as ``traits_of`` reads it)."""
+    return ScriptedDriver(track, seed=seed, hz=hz) if skill == "expert" else Person(track, traits_of(skill), seed, hz)
 
 
 class Person:

@@ -1,0 +1,108 @@
+"""A finer clock than whole laps: many short tries at one corner, begun as the stalled agent came to it.
+
+In a game without chance twenty drives of one policy are one decision twenty times over. So each try carries disturbances: of
+its start (place, direction, speed), and of every action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from data.records import Corner
+    from hitl.games.base import Start
+    from hitl.road.track import Track
+    from trainer.networks.actor_critic import Actor
+
+TRIES = 40
+LEAD_S = 3.0  # s before the corner at which a try begins
+LIMIT_S = 20.0  # s that a try lasts at most
+OFFSET_M, TURN, SPEED_SHARE, ACTION = 0.3, 0.02, 0.02, 0.03  # standard deviations of the disturbances
+ENOUGH = 0.9  # share of tries that pass, twice in a row
+EVERY = 50  # driven steps between two readings
+
+
+class CornerClock:
+    """Reads, again and again, what share of disturbed tries at a corner pass it."""
+
+    def __init__(self, track: Track, corner: Corner, store: Path, tries: int = TRIES) -> None:
+        """``store``: of the stalled agent, whose approaches the tries begin with. Raises ValueError where it holds none."""
+        from data.store import Store
+        from hitl.games.driving_env import DrivingEnv
+        from hitl.session.practice import starts
+
+        with Store(store, read_only=True) as opened:
+            self._starts = starts(opened, track.name, corner, track.line, track.half_width, LEAD_S)
+        if not self._starts:
+            raise ValueError(f"no drive in {store} comes to {corner.name}")
+        self._corner = corner
+        self._envs = [DrivingEnv(track) for _ in range(tries)]
+        self._limit = round(LIMIT_S * self._envs[0].task.settings.hz)
+        self.readings: list[dict[str, Any]] = []
+
+    def __call__(self, actor: Actor, number: int) -> float:
+        """Return the share of tries that pass, 0 to 1. ``number``: of the reading; each has disturbances of its own."""
+        import torch
+
+        rng = np.random.default_rng([9_000_000, number])
+        seen = np.stack([
+            env.reset(seed=k, options={"start": disturbed(self._starts[k % len(self._starts)], rng)})[0]
+            for k, env in enumerate(self._envs)
+        ])  # fmt: skip
+        driving, passed = list(range(len(self._envs))), 0
+        for _ in range(self._limit):
+            actions = actor.act(torch.from_numpy(seen[driving]), True).cpu().numpy()
+            actions = actions + ACTION * rng.standard_normal(actions.shape).astype(np.float32)
+            still = []
+            for k, action in zip(driving, actions, strict=True):
+                seen[k], _, terminated, truncated, info = self._envs[k].step(action)
+                if info["progress"] >= self._corner.to_m:
+                    passed += 1
+                elif not (terminated or truncated):
+                    still.append(k)
+            driving = still
+            if not driving:
+                break
+        return passed / len(self._envs)
+
+    def read(self, actor: Actor, **now: Any) -> float:
+        """Read it and note the share beside what else is true ``now``."""
+        share = self(actor, len(self.readings))
+        self.readings.append({**now, "share": share})
+        return share
+
+    def figures(self) -> dict[str, Any]:
+        """Return when the corner was first passed (``None``: never), and the share of passes from then on."""
+        found = first_pass([r["share"] for r in self.readings])
+        if found is None:
+            return {"first_pass_steps": None, "first_pass_attempts": None, "corner_held": None}
+        first, later = self.readings[found], self.readings[found:]
+        return {
+            "first_pass_steps": first["steps"],
+            "first_pass_attempts": first["attempts"],
+            "corner_held": fmean(r["share"] for r in later),
+        }
+
+    def close(self) -> None:
+        """Let go of the games."""
+        for env in self._envs:
+            env.close()
+
+
+def first_pass(shares: Sequence[float], enough: float = ENOUGH) -> int | None:
+    """Return the first reading that, and the one after it, reach ``enough``; None where there is none."""
+    return next((k for k in range(len(shares) - 1) if min(shares[k : k + 2]) >= enough), None)
+
+
+def disturbed(start: Start, rng: np.random.Generator) -> Start:
+    """Return a start a little beside this one."""
+    offset, turn, speed = rng.standard_normal(3) * (OFFSET_M, TURN, SPEED_SHARE)
+    return replace(
+        start, offset=start.offset + float(offset), turn=start.turn + float(turn), speed=start.speed * (1 + float(speed))
+    )
