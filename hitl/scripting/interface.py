@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from data.store import Store
 from hitl.arbiter import GatingSettings
+from hitl.games.around_interface import AroundInterface
 from hitl.scripting.hands import Human
 from hitl.scripting.setting import HZ, Setting
 from hitl.scripting.shared_wheel import Choice, ForeignTime, SharedWheel
@@ -24,7 +25,7 @@ from hitl.scripting.shared_wheel import Choice, ForeignTime, SharedWheel
 T = TypeVar("T")
 
 
-class TakeoverInterface(rtgym.RealTimeGymInterface):
+class TakeoverInterface(AroundInterface):
     """Let a human take over in any rtgym interface: the pad is read as the action is sent, not a time-step earlier.
 
     What is sent is also written into the array that rtgym was given, so the action buffer in its observations holds what was
@@ -86,8 +87,7 @@ class TakeoverInterface(rtgym.RealTimeGymInterface):
         takeover.setdefault("hz", 1.0 / settings["time_step_duration"])
         takeover.setdefault("act_buf_len", settings["act_buf_len"] if settings["act_in_obs"] else 0)
         around = cls(interface, human, **takeover)
-        ours = {"interface": lambda: around, "interface_args": (), "interface_kwargs": {}}
-        env = gymnasium.make("real-time-gym-v1", config={**settings, **ours}, disable_env_checker=True)
+        env = gymnasium.make("real-time-gym-v1", config=around.in_place_of_theirs(settings), disable_env_checker=True)
         return SentEnv(env, around)
 
     # -- rtgym's side
@@ -129,22 +129,6 @@ class TakeoverInterface(rtgym.RealTimeGymInterface):
     def wait(self) -> None:
         """Rest between two episodes, as the interface does."""
         self.interface.wait()
-
-    def get_observation_space(self) -> Any:
-        """The interface's own."""
-        return self.interface.get_observation_space()
-
-    def get_action_space(self) -> Any:
-        """The interface's own."""
-        return self.interface.get_action_space()
-
-    def get_default_action(self) -> Any:
-        """The interface's own."""
-        return self.interface.get_default_action()
-
-    def render(self) -> Any:
-        """The interface's own."""
-        return self.interface.render()
 
     # -- the script's side
 

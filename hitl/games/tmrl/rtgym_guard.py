@@ -17,10 +17,11 @@ import numpy as np
 import rtgym
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
+from hitl.games.around_interface import AroundInterface
 from hitl.games.hang_guard import RESET_S, TICKS, Worker, lost
 
 
-class GuardedInterface(rtgym.RealTimeGymInterface):
+class GuardedInterface(AroundInterface):
     """Makes rtgym's calls of ``interface`` on one thread, and waits at most ``patience_s`` for each.
 
     ``failure``: what went wrong since the last :meth:`reset`, None for nothing. After it the interface is left alone.
@@ -58,22 +59,6 @@ class GuardedInterface(rtgym.RealTimeGymInterface):
             self._last = seen
         return self._last or (self._nothing(), 0.0, True, {})
 
-    def get_observation_space(self) -> Any:
-        """The player's own."""
-        return self.interface.get_observation_space()
-
-    def get_action_space(self) -> Any:
-        """The player's own."""
-        return self.interface.get_action_space()
-
-    def get_default_action(self) -> Any:
-        """The player's own."""
-        return self.interface.get_default_action()
-
-    def render(self) -> Any:
-        """The player's own."""
-        return self.interface.render()
-
     def _call(self, job: Callable[[], Any], timeout: float, what: str) -> Any:
         if self.failure is not None:
             return None
@@ -100,8 +85,7 @@ def guarded_interfaces(worker: Worker) -> Iterator[list[GuardedInterface]]:
             inner = config["interface"](*config.get("interface_args", ()), **config.get("interface_kwargs", {}))
             guard = GuardedInterface(inner, worker, TICKS * float(config.get("time_step_duration", 0.05)))
             guards.append(guard)
-            ours = {"interface": lambda: guard, "interface_args": (), "interface_kwargs": {}}
-            return create(config={**config, **ours}, **others)
+            return create(config=guard.in_place_of_theirs(config), **others)
 
         return make
 
