@@ -98,6 +98,8 @@ class NetworkPolicy:
         """The agent came so far in the drive (0 to 1 of the lap), without help."""
         if self._held is not None:
             self._holding.drove_held(share)
+        elif self.frozen is not None and not self.zones:
+            pass  # the other agent drove all of it
         elif self._drive is not None and self._newest is not None and self._proven is None and not self.fixed:
             self._holding.drove_newest(self._newest, self.checkpoint_id, share, self._drive)
 
