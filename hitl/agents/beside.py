@@ -13,7 +13,8 @@ from hitl.settings import AgentSettings
 class BesidePolicy(CheckpointPolicy):
     """Drives with the agent, and in the zones of the home's newest checkpoint with that.
 
-    Outside of the zones, and while there is no checkpoint, the actions are the agent's own.
+    Outside of the zones, and while there is no checkpoint, the actions are the agent's own. One that the agent has taught
+    (``frozen_teaches``) drives everywhere.
     """
 
     def __init__(
@@ -33,7 +34,14 @@ class BesidePolicy(CheckpointPolicy):
     def full_name(self) -> str:
         """What drives, all of it, for the player."""
         agent, ours = self.agent.identity.name, self.checkpoint_name
-        return f"{agent}, with {ours} where it was helped" if ours and self.zones else agent
+        if not (ours and self.zones):
+            return agent
+        return f"{ours}, taught by {agent}" if self.taught else f"{agent}, with {ours} where it was helped"
+
+    @property
+    def taught(self) -> bool:
+        """Whether ours has learned all that the agent does, and drives in its place."""
+        return self._loaded is not None and self._loaded[1].drives_alone
 
     @property
     def name(self) -> str:

@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
     home = home_path(args)
     record = find_checkpoint(home, args.checkpoint)
     actor, meta = load_policy(home.checkpoints / record.name)
-    if args.out.suffix.lower() != ".zip" and meta.config.get("frozen_agent"):
+    if args.out.suffix.lower() != ".zip" and not meta.drives_alone:
         raise UsageError(
             f"{record.name} takes over from another agent where you helped, and does not drive alone: write both back into that "
             "agent's archive (a file .zip)."
@@ -114,9 +114,8 @@ def _episodes(store: Store, meta: CheckpointMeta) -> Iterator[tuple[NDArray[np.f
             continue
         steps = store.steps(episode, columns=("observation", "progress"))
         seen, metres = steps.observation, steps.progress
-        zones = meta.zones.get(tracks.get(episode.session_id, ""), [])
-        inside = np.full(len(seen), not meta.config.get("frozen_agent"))
-        for low, high in zones:
+        inside = np.full(len(seen), meta.drives_alone)
+        for low, high in meta.zones_on(tracks.get(episode.session_id, "")):
             inside |= ((metres >= low) & (metres <= high)) | np.isnan(metres)
         if len(seen) and usable_rows(seen, seen).all():
             count += len(seen)

@@ -135,7 +135,7 @@ class Lockstep:
             self.learner.update(self.replay.sample(self.config.batch_size, self._generator))
             self.budget.paid(1)
         if self.replay.demos.gates is not None:
-            self.policy.zones = self.replay.demos.gates.zones.get(self.rig.track.name, [])
+            self.policy.zones = self.replay.demos.gates.driven(self.rig.track.name)
         if self.proving.trial is not None:
             self.proving.offer()
 

@@ -65,7 +65,7 @@ class Daemon:
         trials: Callable[[Layout], Trial | None] = lambda names: None,
         teacher_of: Callable[[Layout], Teacher | None] = lambda names: None,
     ) -> None:
-        self._teacher_of = teacher_of
+        self.teacher_of = teacher_of
         self.root, self.wish, self.logs, self.stop, self._trials = root, wish, logs, stop, trials
         self.store_path, self.folder = root / "store.sqlite", root / "checkpoints"
         self._report = Reporter(root, say, show)
@@ -117,7 +117,7 @@ class Daemon:
             stack.callback(opened.follower.close)
             self._rows = MetricRows(self.root, start.config, self.logs, self._report)
             stack.callback(self._rows.close)
-            intake = Intake(self.store_path, opened, self._report, self._teacher_of)
+            intake = Intake(self.store_path, opened, self._report, self.teacher_of)
             if advice := memory_advice(start.config.capacity, intake.replay.table.row_bytes, free_memory()):
                 self._report.event("memory", advice, "warning")
             if not intake.catch_up(self._asked_to_stop):

@@ -39,7 +39,6 @@ class Gates:
         """What is asked; None: nothing can be learned from the frozen agent but what it did."""
         self.everywhere = False
         """Whether this agent has learned what the one that teaches it does, and drives."""
-        self._tracks: set[str] = set()
         self._asked: set[int] = set()  # episodes
         self._own, self._kept_back = 0, set[int]()
 
@@ -79,14 +78,7 @@ class Gates:
 
     @property
     def zones(self) -> dict[str, list[Zone]]:
-        """Where this agent drives, by track."""
-        if not self._taught:
-            return self.helped
-        return {track: [(-math.inf, math.inf)] for track in sorted(self._tracks)} if self.everywhere else {}
-
-    @property
-    def helped(self) -> dict[str, list[Zone]]:
-        """The zones of each track, those that touch as one, in the order of the road."""
+        """The zones of each track, where the human helped; those that touch as one, in the order of the road."""
         found: dict[str, list[Zone]] = {}
         for track, (low, high) in sorted(self._of_takeover.values()):
             zones = found.setdefault(track, [])
@@ -95,6 +87,12 @@ class Gates:
             else:
                 zones.append((low, high))
         return found
+
+    def driven(self, track: str) -> list[Zone]:
+        """Return where this agent drives on a track."""
+        if self._taught:
+            return [(-math.inf, math.inf)] if self.everywhere else []
+        return self.zones.get(track, [])
 
     def inside(self, rows: np.ndarray, zones: list[Zone]) -> np.ndarray:
         """Return which of these rows (bool) lie in one of the zones; those of an unknown place do."""
@@ -106,8 +104,7 @@ class Gates:
 
     def mark(self, episodes: Mapping[int, Episode], tracks: Mapping[int, str]) -> None:
         """Write into the rows of these episodes where the human helped. ``tracks``: by session."""
-        zones = self.helped
-        self._tracks.update(tracks.values())
+        zones = self.zones
         for episode in episodes.values():
             track = tracks.get(episode.record.session_id, "") if episode.record is not None else ""
             rows = episode.all_rows
