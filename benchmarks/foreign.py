@@ -2,14 +2,14 @@
 
     python benchmarks/foreign.py [--agents sac:default:0,...] [--arms beside,taught,cloned,continue] [--steps 2500] [--json FILE]
 
-Phase 1 makes an agent that stalls by the rule of `hitl stall` (five evaluations in a row without a pass of the place that it reaches;
-20,000 steps at most): of Stable-Baselines3 or sb3-contrib in its own loop, with its own defaults, on our environment (``sac``,
-``tqc``; ``sac_other`` has other layers, tanh and `VecNormalize`), or by `hitl stall` itself (``hitl``: such agents stall at the
-named corner, in the middle of the lap, and drive what lies before it). Phase 2 goes on from its file, and a `good` player helps
-at that place for 60 s at most:
+Phase 1 makes an agent that stalls by the rule of `hitl stall` (five evaluations in a row without a pass of the place that it
+reaches; 20,000 steps at most): of Stable-Baselines3 or sb3-contrib in its own loop, with its own defaults, on our environment
+(``sac``, ``tqc``; ``sac_other`` has other layers, tanh and `VecNormalize`), or by `hitl stall` itself (``hitl``: such agents
+stall at the named corner, in the middle of the lap, and drive what lies before it). Phase 2 goes on from its file, and a `good`
+player helps at that place for 60 s at most:
 
 - ``beside``: ours, as `hitl play --agent` and `hitl train` do it. The agent drives eight times alone before the first help.
-- ``taught``: the agent first teaches ours (``frozen_teaches``), which then drives everywhere; ``taught_q`` follows the critics sooner.
+- ``taught``: the agent first teaches ours (``frozen_teaches``), which then drives everywhere; ``taught_q`` follows Q sooner.
 - ``cloned``: the takeovers are cloned into the agent's own actor, half of each batch of 256 takeovers and half its own drives.
 - ``continue``: its own trainer goes on for as many steps.
 

@@ -81,7 +81,7 @@ class Judge:
         return results
 
     def by_corner(self) -> dict[str, tuple[int, int, float | None]]:
-        """Return, for each corner of the last evaluation: drives that reached it, that passed it, and their median seconds in it."""
+        """Return, for each corner of the last evaluation: drives that reached it, that passed it, their median seconds in it."""
         found: dict[str, tuple[int, int, float | None]] = {}
         for corner in self.corners:
             reached = [trace for trace in self.traces if len(trace) and trace[-1] >= corner.from_m]

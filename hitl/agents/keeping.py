@@ -82,11 +82,13 @@ def kept_settings(home: Home, identity: Mapping[str, Any]) -> AgentSettings:
     return replace(wanted, **named)
 
 
-def teacher(home: Home, wanted: AgentSettings, observation_names: Names, action_names: Names) -> Callable[[Floats, Floats], Floats]:
+def teacher(
+    home: Home, wanted: AgentSettings, observation_names: Names, action_names: Names
+) -> Callable[[Floats, Floats], Floats]:
     """Return what says what an agent would have done along an episode: observations (T, O) and what was done (T, A) to (T, A).
 
-    The agent is the one that is ``wanted``, or else the one that drove the newest session here. Raises InputFileError when there is
-    none, or it cannot be opened.
+    The agent is the one that is ``wanted``, or else the one that drove the newest session here. Raises InputFileError when there
+    is none, or it cannot be opened.
     """
     if wanted.use not in ("", "none"):
         return open_agent(wanted, home, observation_names, action_names).follow
@@ -94,7 +96,7 @@ def teacher(home: Home, wanted: AgentSettings, observation_names: Names, action_
         identity = store.newest_agent()
     if identity is None:
         raise InputFileError(
-            "No agent from elsewhere drives here, so none can teach (frozen_teaches): let it drive first, with `hitl play --agent`."
+            "No agent from elsewhere drives here, so none can teach (frozen_teaches): let it drive, `hitl play --agent FILE`."
         )
     return open_agent(kept_settings(home, identity), home, observation_names, action_names).follow
 

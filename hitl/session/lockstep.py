@@ -79,7 +79,7 @@ class Lockstep:
         from hitl.session.trials import SoloDrives
         from trainer.checkpoints.files import load
         from trainer.daemon.proving import Proving
-        from trainer.daemon.teaching import Teaching
+        from trainer.learner.teaching import Teaching
         from trainer.daemon.update_budget import UpdateBudget
         from trainer.learner import make
         from trainer.replay.pixels import with_image

@@ -60,7 +60,12 @@ def drive(
 
 
 def train(
-    root: Path, until: int | None, config: TrainConfig = SMALL, said: set[str] | None = None, teacher_of: Any = None, **wish: object
+    root: Path,
+    until: int | None,
+    config: TrainConfig = SMALL,
+    said: set[str] | None = None,
+    teacher_of: Any = None,
+    **wish: object,
 ) -> Daemon:
     """Run a daemon in this process until so many updates are done, or nothing is left to do.
 

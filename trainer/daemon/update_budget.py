@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from data.words import number_of
-from trainer.daemon.teaching import Teaching
+from trainer.learner.teaching import Teaching
 
 if TYPE_CHECKING:
     from trainer.learner.learner import Learner

@@ -232,7 +232,7 @@ class Learner(ABC):
         return target if floor is None else target + (floor - target.mean(1)).clamp_(min=0.0)[:, None]
 
     def drive_everywhere(self) -> None:
-        """It has learned what the agent that teaches it does: from now on it drives, and slowly follows the critics (``q_weight``)."""
+        """It has learned what the agent does that teaches it: it drives from now on, and more and more follows the critics."""
         self.drives_everywhere, self.clones_until = True, self.updates
 
     # What is in force
