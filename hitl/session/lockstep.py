@@ -79,9 +79,9 @@ class Lockstep:
         from hitl.session.trials import SoloDrives
         from trainer.checkpoints.files import load
         from trainer.daemon.proving import Proving
-        from trainer.learner.teaching import Teaching
         from trainer.daemon.update_budget import UpdateBudget
         from trainer.learner import make
+        from trainer.learner.teaching import Teaching
         from trainer.replay.pixels import with_image
         from trainer.replay.replay import Replay
 
@@ -136,7 +136,7 @@ class Lockstep:
             self.budget.paid(1)
         if self.replay.demos.gates is not None:
             self.policy.zones = self.replay.demos.gates.driven(self.rig.track.name)
-        if self.proving.trial is not None:
+        if self.proving.trial is not None and (self.learner.drives_everywhere or not self.config.frozen_agent):
             self.proving.offer()
 
     def save(self) -> int:
