@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from hitl.agents.policy import ForeignPolicy, agent_policy
 from hitl.drivers.policy import CheckpointPolicy
@@ -29,6 +30,12 @@ class BesidePolicy(CheckpointPolicy):
         super().__init__(home, observation_names, action_names, seed=seed)
         self.frozen, self.agent = foreign, foreign.agent
         self.notices = foreign.notices
+
+    def _load(self, path: Path, checkpoint_id: int) -> None:
+        before = self.taught
+        super()._load(path, checkpoint_id)
+        if self.taught and not before:
+            self.notices.append(f"It has learned what '{self.agent.identity.name}' does, and drives in its place from now on.")
 
     @property
     def full_name(self) -> str:

@@ -64,6 +64,7 @@ def test_ours_drives_everywhere_once_it_does_what_the_agent_does(home):
     with SessionSetup(home, SessionOptions(), policy=beside_policy(WANTED, home)) as rig:
         rig.policy.begin_episode()
         assert rig.policy.name == ""
+        assert any("drives in its place" in notice for notice in rig.policy.notices)
         assert rig.policy.full_name.endswith(f", taught by {AGENT}")
 
 
