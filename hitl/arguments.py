@@ -77,10 +77,10 @@ def add_env(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--env", metavar="ENV", help=f"{env_words()} (default: as set, else box2d)")
 
 
-def add_agent(parser: argparse.ArgumentParser) -> None:
+def add_agent(parser: argparse.ArgumentParser, what: str = "drive with the agent that you have") -> None:
     """Add ``--agent`` and what belongs to it (docs/agents.md); where they are not given, settings.toml says."""
     parser.add_argument(
-        "--agent", metavar="SPEC", help="drive with the agent that you have: a .zip of Stable-Baselines3, .tmod, .pt, .ts, .onnx "
+        "--agent", metavar="SPEC", help=f"{what}: a .zip of Stable-Baselines3, .tmod, .pt, .ts, .onnx "
         "or .safetensors file, a checkpoint, or module:callable (none: not the one that is set)"
     )
     parser.add_argument(

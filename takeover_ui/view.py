@@ -107,6 +107,8 @@ class View:
     driver: Driver = "agent"
     agent: str = ""
     """The name of the agent that the player brought along; "" for the home's own."""
+    corrected: bool = False
+    """The home's own drives beside that agent here, as it was shown by the player."""
     stand_in: bool = False
     """The human side is the scripted driver: the screen then does not say that you drive."""
     lap: bool = False

@@ -263,6 +263,12 @@ class TrainConfig:
     """Where it takes over: so many seconds before the human's takeovers began."""
     frozen_after_s: NotNegative = 1.0
     """Until so many seconds after they ended."""
+    frozen_teaches: bool = False
+    """With ``frozen_agent``: this agent first learns to do what the other one does, which is asked for its action wherever a
+    drive has been. Then it drives everywhere, instead of taking over in places, and learns on."""
+    frozen_bound: NotNegative = 0.05
+    """With ``frozen_teaches``, it drives once its actions (-1 to 1) are no further than this from the other agent's, on average
+    over every fifth of that one's drives, from which it does not learn."""
 
     # Own finishes (self-imitation, Oh et al. 2018)
     own_finishes: Annotated[int, Meta(ge=0, le=10_000)] = 10
@@ -323,6 +329,11 @@ class TrainConfig:
     def scales_observations(self) -> bool:
         """Whether observations are scaled: where it is asked for, and the network takes plain vectors."""
         return self.scale_observations and self.network not in ("recurrent", "cnn")
+
+    @property
+    def taught(self) -> bool:
+        """Whether another agent teaches this one, which then drives everywhere."""
+        return self.frozen_agent and self.frozen_teaches
 
     @property
     def dropped(self) -> int:

@@ -46,7 +46,7 @@ class Continuous:
             k = wrong[0]
             raise InputFileError(f"The agent's action number {k} is from {low[k]:g} to {high[k]:g}, so nothing lies in it.")
         self._range = ActionRange(spaces.Box(low, high))
-        self.low, self.high = self._range.low, self._range.high
+        self.low, self.high, self.around = self._range.low, self._range.high, self._range.around
         self.farthest: tuple[str, float] | None = None
         """The name and the value of the output that went farthest beyond its bounds."""
         self._most = BEYOND

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from hitl.agents.policy import ForeignPolicy, agent_policy
 from hitl.drivers.policy import CheckpointPolicy
@@ -13,7 +14,8 @@ from hitl.settings import AgentSettings
 class BesidePolicy(CheckpointPolicy):
     """Drives with the agent, and in the zones of the home's newest checkpoint with that.
 
-    Outside of the zones, and while there is no checkpoint, the actions are the agent's own.
+    Outside of the zones, and while there is no checkpoint, the actions are the agent's own. One that the agent has taught
+    (``frozen_teaches``) drives everywhere.
     """
 
     def __init__(
@@ -29,11 +31,24 @@ class BesidePolicy(CheckpointPolicy):
         self.frozen, self.agent = foreign, foreign.agent
         self.notices = foreign.notices
 
+    def _load(self, path: Path, checkpoint_id: int) -> None:
+        before = self.taught
+        super()._load(path, checkpoint_id)
+        if self.taught and not before:
+            self.notices.append(f"It has learned what '{self.agent.identity.name}' does, and drives in its place from now on.")
+
     @property
     def full_name(self) -> str:
         """What drives, all of it, for the player."""
         agent, ours = self.agent.identity.name, self.checkpoint_name
-        return f"{agent}, with {ours} where it was helped" if ours and self.zones else agent
+        if not (ours and self.zones):
+            return agent
+        return f"{ours}, taught by {agent}" if self.taught else f"{agent}, with {ours} where it was helped"
+
+    @property
+    def taught(self) -> bool:
+        """Whether ours has learned all that the agent does, and drives in its place."""
+        return self._loaded is not None and self._loaded[1].drives_alone
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ from data.files.paths import user_path
 from data.files.text_files import read_json
 from data.files.validation import SettingPlace, filled
 from data.store import Store
-from hitl.agents.agent import Agent, AgentIdentity
-from hitl.agents.opening import file_of, open_agent
+from hitl.agents.agent import Agent, AgentIdentity, Floats
+from hitl.agents.opening import Names, file_of, open_agent
 from hitl.home import Home
 from hitl.settings import AgentSettings
 
@@ -80,6 +80,25 @@ def kept_settings(home: Home, identity: Mapping[str, Any]) -> AgentSettings:
         )
     named: dict[str, Any] = {name: str(file) for name, file in files.items()}
     return replace(wanted, **named)
+
+
+def teacher(
+    home: Home, wanted: AgentSettings, observation_names: Names, action_names: Names
+) -> Callable[[Floats, Floats], Floats]:
+    """Return what says what an agent would have done along an episode: observations (T, O) and what was done (T, A) to (T, A).
+
+    The agent is the one that is ``wanted``, or else the one that drove the newest session here. Raises InputFileError when there
+    is none, or it cannot be opened.
+    """
+    if wanted.use not in ("", "none"):
+        return open_agent(wanted, home, observation_names, action_names).follow
+    with Store.open_existing(home.store_path) as store:
+        identity = store.newest_agent()
+    if identity is None:
+        raise InputFileError(
+            "No agent from elsewhere drives here, so none can teach (frozen_teaches): let it drive, `hitl play --agent FILE`."
+        )
+    return open_agent(kept_settings(home, identity), home, observation_names, action_names).follow
 
 
 def driving_agent(store: Store, home: Home) -> Agent | None:

@@ -13,7 +13,10 @@ from hitl.arguments import Parser, add_agent, agent_given, whole
 from hitl.home import Home, add_home, home_path
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from data.store import Store
+    from hitl.settings import AgentSettings
     from trainer.checkpoints.meta import CheckpointMeta
     from trainer.networks.actor_critic import Actor
 
@@ -25,9 +28,9 @@ def main(argv: list[str]) -> int:
     """Write the file."""
     parser = Parser(
         prog="hitl export agent",
-        description="Write the actor that drives without noise, the proven one where there is one, as TorchScript (.pt, .ts), "
-        "as ONNX (.onnx), or back into the archive of Stable-Baselines3 that an agent came in (.zip): that archive's network is "
-        "taught on the recorded observations to do the same.",
+        description="Write the actor that drives without noise, the proven one where there is one, as TorchScript (.pt, .ts) or "
+        "ONNX (.onnx); where it drives beside an agent, the two as one program. Or back into the archive of Stable-Baselines3 "
+        "that an agent came in (.zip): that archive's network is taught on the recorded observations to do the same.",
     )
     add_home(parser, or_last_demo=True)
     parser.add_argument("out", type=Path, metavar="OUT", help="the file to make; its ending says which form")
@@ -35,35 +38,83 @@ def main(argv: list[str]) -> int:
         "--checkpoint", default="latest", metavar="WHICH", help="best, latest, a number or a file name (default: latest)"
     )
     add_agent(parser)
+    parser.add_argument("--track", metavar="TRACK", help="for an agent with ours beside it: the track that a program is for")
     parser.add_argument("--seed", type=whole(0), default=0, help="of the teaching of a .zip (default: 0)")
     args = parser.parse_args(argv)
     if args.out.suffix.lower() not in FORMS:
         parser.error(f"OUT must end in one of {', '.join(FORMS)}")
 
-    from data.errors import UsageError
     from hitl.drivers.policy import find_checkpoint
     from trainer.checkpoints.files import load_policy
 
     home = home_path(args)
     record = find_checkpoint(home, args.checkpoint)
     actor, meta = load_policy(home.checkpoints / record.name)
-    if args.out.suffix.lower() != ".zip" and meta.config.get("frozen_agent"):
-        raise UsageError(
-            f"{record.name} takes over from another agent where you helped, and does not drive alone: write both back into that "
-            "agent's archive (a file .zip)."
-        )
     if args.out.suffix.lower() == ".zip":
         print(_into_archive(home, args.out, actor, meta, agent_given(args), args.seed))
         return 0
     from hitl.agents.export import programs
 
+    module, beside = programs.driving_module(actor), ""
+    if not meta.drives_alone:
+        module, beside = _together(home, module, meta, agent_given(args), args.track or "")
     write = programs.write_onnx if args.out.suffix.lower() == ".onnx" else programs.write_torchscript
-    write(programs.driving_module(actor), len(meta.observation_names), args.out)
+    write(module, len(meta.observation_names), args.out, placed=bool(beside))
+    taken = f"{len(meta.observation_names)} numbers{' and the metres along the track' if beside else ''}"
     print(
-        f"{args.out.name} does what {record.name} does without noise: {len(meta.observation_names)} numbers in, "
+        f"{args.out.name} does what {record.name} does without noise{beside}: {taken} in, "
         f"{len(meta.action_names)} out ({', '.join(meta.action_names)}), from -1 to 1."
     )
     return 0
+
+
+def _together(
+    home: Home, ours: nn.Module, meta: CheckpointMeta, given: dict[str, object], track: str
+) -> tuple[nn.Module, str]:
+    """Return the agent that drove here and ours beside it as one, and which is where; only ours, and "", where that is all.
+
+    ``track``: the name of the one that it is for. Raises UsageError where there is none, or where it must be named.
+    """
+    from data.errors import UsageError, shown
+    from hitl.agents.export.together import together
+    from hitl.agents.opening import open_agent
+    from trainer.checkpoints.meta import EVERYWHERE
+
+    tracks = list(meta.zones)
+    if not tracks:
+        raise UsageError("Ours has not learned to take over anywhere yet: help the agent first (`hitl play --agent FILE`).")
+    if track not in tracks and (track or len(tracks) > 1):
+        known = ", ".join(f"'{name}'" for name in tracks)
+        raise UsageError(f"Ours takes over on {known}: say with --track which one the program is for.")
+    zones = meta.zones[track or tracks[0]]
+    if zones == [(-EVERYWHERE, EVERYWHERE)]:  # a game without a road
+        return ours, ""
+    agent = open_agent(_wanted(home, given), home, tuple(meta.observation_names), tuple(meta.action_names))
+    places = ", ".join(f"{low:.0f} to {high:.0f} m" for low, high in zones)
+    said = f" where you helped on '{shown(track or tracks[0])}' ({places}), and elsewhere what '{agent.identity.name}' does"
+    return together(agent, ours, zones), said
+
+
+def _wanted(home: Home, given: dict[str, object], ending: str = "") -> AgentSettings:
+    """Return how an agent is opened: the one that is set or ``given``, or else the newest that drove here, from a file with this
+    ``ending``.
+
+    Raises UsageError where there is none.
+    """
+    from data.errors import UsageError
+    from data.store import Store
+    from hitl.agents.keeping import kept_settings
+    from hitl.settings import load
+
+    wanted = load(home, "agent", over={"agent": given}).agent
+    if wanted.use not in ("", "none"):
+        return wanted
+    with Store.open_existing(home.store_path) as store:
+        known = [k for k in store.agents().values() if str(k.get("name", "")).lower().endswith(ending)]
+    if not known:
+        what = "agent of Stable-Baselines3 has driven here: name its archive" if ending else "agent has driven here: name it"
+        raise UsageError(f"No {what} with --agent FILE.")
+    return kept_settings(home, known[-1])
 
 
 def _into_archive(
@@ -74,24 +125,16 @@ def _into_archive(
     from data.store import Store
     from data.words import number_of
     from hitl.agents.export.sb3 import distill
-    from hitl.agents.keeping import kept_settings
     from hitl.agents.opening import file_of, open_agent
-    from hitl.settings import load
 
-    names = tuple(meta.observation_names), tuple(meta.action_names)
+    wanted = _wanted(home, given, ".zip")
+    archive = file_of(wanted, home)
+    if archive is None or archive.suffix.lower() != ".zip":
+        raise UsageError(
+            "Only an archive of Stable-Baselines3 can be written as .zip: name it with --agent FILE, or export a .pt."
+        )
+    agent = open_agent(wanted, home, tuple(meta.observation_names), tuple(meta.action_names))
     with Store.open_existing(home.store_path) as store:
-        wanted = load(home, "agent", over={"agent": given}).agent
-        if wanted.use in ("", "none"):
-            known = [k for k in store.agents().values() if str(k.get("name", "")).lower().endswith(".zip")]
-            if not known:
-                raise UsageError("No agent of Stable-Baselines3 has driven here: name its archive with --agent FILE.")
-            wanted = kept_settings(home, known[-1])
-        archive = file_of(wanted, home)
-        if archive is None or archive.suffix.lower() != ".zip":
-            raise UsageError(
-                "Only an archive of Stable-Baselines3 can be written as .zip: name it with --agent FILE, or export a .pt."
-            )
-        agent = open_agent(wanted, home, *names)
         left = distill(agent, archive, _episodes(store, meta), _along(actor), out, seed)
     return (
         f"{out.name} is '{archive.name}' with a network that was taught on {number_of(left.steps, 'step')} to drive as here. "
@@ -114,9 +157,8 @@ def _episodes(store: Store, meta: CheckpointMeta) -> Iterator[tuple[NDArray[np.f
             continue
         steps = store.steps(episode, columns=("observation", "progress"))
         seen, metres = steps.observation, steps.progress
-        zones = meta.zones.get(tracks.get(episode.session_id, ""), [])
-        inside = np.full(len(seen), not meta.config.get("frozen_agent"))
-        for low, high in zones:
+        inside = np.full(len(seen), meta.drives_alone)
+        for low, high in meta.zones_on(tracks.get(episode.session_id, "")):
             inside |= ((metres >= low) & (metres <= high)) | np.isnan(metres)
         if len(seen) and usable_rows(seen, seen).all():
             count += len(seen)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.errors import TrainingError
 from data.words import about, number_of
-from hitl.arguments import SEED_MOST, Parser, whole
+from hitl.arguments import SEED_MOST, Parser, add_agent, agent_given, whole
 from hitl.commands.server import access_of, add_access
 from hitl.home import Home, add_home, home_path
 from trainer.daemon import control
@@ -47,6 +47,7 @@ def main(argv: list[str]) -> int:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting; may be repeated"
     )
     parser.add_argument("--tmrl-config", type=Path, metavar="FILE", help="settings of an existing tmrl config.json")
+    add_agent(parser, "ask this agent, where it teaches (frozen_teaches) and its copy in the home cannot be opened")
     parser.add_argument("--init", metavar="FILE", help="begin from a checkpoint file; 'best' goes back to the best one")
     parser.add_argument("--fresh", action="store_true", help="begin anew whatever checkpoints there are")
     parser.add_argument("--seed", type=whole(0, SEED_MOST), help="of all that is random (default: 0)")
@@ -101,10 +102,13 @@ def _run(home: Home, args: argparse.Namespace) -> int:
 
     wish = _wish(home, args)  # a wrong setting is reported at once, not when the first steps come
 
+    from hitl.agents.keeping import teacher
     from hitl.session.trials import Trials
+    from hitl.settings import load
     from hitl.timing.awake import StayAwake
     from trainer.daemon.daemon import Daemon
 
+    agent = load(home, "agent", over={"agent": agent_given(args)}).agent
     shown: dict[str, Any] = {}
     with contextlib.ExitStack() as stack:
         if not args.quiet and sys.stdout.isatty():
@@ -118,7 +122,10 @@ def _run(home: Home, args: argparse.Namespace) -> int:
         elif not args.quiet:
             shown = {"say": lambda text: print(text, flush=True), "show": _lines()}
         shown["show"] = kept_awake(shown.get("show", lambda *_: None), StayAwake())
-        daemon = Daemon(home.root, wish, stop=lambda: bool(asked), logs=tuple(args.log), trials=Trials(home), **shown)
+        daemon = Daemon(
+            home.root, wish, stop=lambda: bool(asked), logs=tuple(args.log), trials=Trials(home),
+            teacher_of=lambda names: teacher(home, agent, *names), **shown,
+        )  # fmt: skip
         daemon.run()
     if daemon.stuck:
         # Everything is written. What such a package does at the end of a process would wait for its server for ever.

@@ -98,6 +98,8 @@ class NetworkPolicy:
         """The agent came so far in the drive (0 to 1 of the lap), without help."""
         if self._held is not None:
             self._holding.drove_held(share)
+        elif self.frozen is not None and not self.zones:
+            pass  # the other agent drove all of it
         elif self._drive is not None and self._newest is not None and self._proven is None and not self.fixed:
             self._holding.drove_newest(self._newest, self.checkpoint_id, share, self._drive)
 
@@ -300,7 +302,7 @@ class CheckpointPolicy(NetworkPolicy):
                     f"The checkpoint '{path.name}' was trained for {numbers} and this session has "
                     f"{len(expected)} (or other ones): use the environment and the settings it was trained with."
                 )
-        if bool(meta.config.get("frozen_agent")) != (self.frozen is not None):
+        if not (meta.drives_alone if self.frozen is None else meta.config.get("frozen_agent")):
             raise CheckpointError(
                 f"The checkpoint '{path.name}' has learned to drive alone, and not beside another agent: give that agent a home "
                 "folder of its own with --home."
@@ -308,7 +310,7 @@ class CheckpointPolicy(NetworkPolicy):
                 else f"The checkpoint '{path.name}' has learned to take over from another agent, and cannot drive alone: name "
                 "that agent with --agent."
             )
-        self.zones = meta.zones.get(self.track, [])
+        self.zones = [] if self.frozen is None else meta.zones_on(self.track)
         judged, self.updates = self._critics is not None, meta.updates
         self._take(newest, proven, None)
         self.checkpoint_id, self.checkpoint_name = checkpoint_id, path.name

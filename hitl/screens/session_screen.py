@@ -106,6 +106,12 @@ class SessionScreen:
         policy = self._rig.policy
         return policy.name if isinstance(policy, ForeignPolicy | BesidePolicy) else ""
 
+    @property
+    def _corrected(self) -> bool:
+        """Whether ours drives beside the agent from elsewhere now, as it was shown."""
+        policy = self._rig.policy
+        return isinstance(policy, BesidePolicy) and policy.takes_over and not policy.taught
+
     def _look_back(self, rig: SessionSetup) -> None:
         """Read what was driven here before: best laps, and how the agent did without help."""
         if not rig.world.has_line:
@@ -145,6 +151,7 @@ class SessionScreen:
                 scene=self._scene,
                 driver="paused" if decision.paused else "human" if human else "agent",
                 agent=self._agent_name,
+                corrected=self._corrected,
                 stand_in=decision.trigger == "scripted" or (lap and isinstance(wheel, ScriptedHuman)),
                 lap=lap,
                 proposed=None if lap else tuple(float(v) for v in tick.proposed),

@@ -66,7 +66,7 @@ def _act_of(policy: Any, env: gymnasium.Env[Any, Any], seed: int) -> tuple[Calla
         from trainer.checkpoints.files import load_policy
 
         actor, meta = load_policy(Path(policy).expanduser())
-        if meta.config.get("frozen_agent"):
+        if not meta.drives_alone:
             raise CheckpointError(
                 f"The checkpoint '{Path(policy).name}' has learned to take over from another agent, and cannot drive alone: "
                 "`hitl eval` with --agent measures the two together."

@@ -24,6 +24,7 @@ from trainer.daemon.wish import Wish
 from trainer.learner.make import make_learner
 from trainer.replay.batch import Batch
 from trainer.replay.from_arrays import finished_episode
+from trainer.replay.gates import Teacher
 from trainer.replay.pixels import with_image
 from trainer.replay.replay import Replay, around_demos
 
@@ -305,8 +306,18 @@ class SymmetricReplay:
         self.replay.add(first)
         return True
 
+    def _teacher(self) -> Teacher | None:
+        from hitl.agents.keeping import teacher
+        from hitl.settings import load
+
+        if self._file is None:
+            return None
+        home = Home(self._file.parent)
+        return teacher(home, load(home, "agent").agent, self.observation_names, self.action_names)
+
     def _make(self, observation_size: int, action_size: int, config: TrainConfig, hz: float) -> None:
-        self._replay = Replay(observation_size, action_size, config, hz, self._device)
+        asked = self._teacher() if config.taught else None
+        self._replay = Replay(observation_size, action_size, config, hz, self._device, asked)
         self._sizes = observation_size, action_size
         self._generator = new_generator(config) if self._start is None else self._start.generator()
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from trainer.config import TrainConfig
     from trainer.learner.learner import Learner
     from trainer.networks.actor_critic import Actor
+    from trainer.replay.gates import Teacher
     from trainer.replay.replay import Replay
 
 
@@ -55,7 +56,8 @@ class Lockstep:
     ``init``: a checkpoint file to begin from (weights and optimisers, but not its random numbers). ``make_learner`` and
     ``make_replay``: called with the sizes of observation and action and the configuration, for a learner of your own (of the
     same shape) or another way to draw than ``Replay``. ``proves``: new weights must pass a trial, as with ``hitl train``, in
-    a game that has copies. ``frozen``: an agent that drives where the human never helped (``config.frozen_agent``).
+    a game that has copies. ``frozen``: an agent that drives where the human never helped (``config.frozen_agent``); ``teacher``:
+    the same, to be asked (``frozen_teaches``).
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Lockstep:
         make_replay: Callable[[int, int, TrainConfig], Replay] | None = None,
         proves: bool = False,
         frozen: FrozenAgent | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         import torch
 
@@ -78,6 +81,7 @@ class Lockstep:
         from trainer.daemon.proving import Proving
         from trainer.daemon.update_budget import UpdateBudget
         from trainer.learner import make
+        from trainer.learner.teaching import Teaching
         from trainer.replay.pixels import with_image
         from trainer.replay.replay import Replay
 
@@ -92,6 +96,9 @@ class Lockstep:
                 self.learner.load(tensors, meta.numbers)
                 self.learner.generator.manual_seed(config.seed + 1)
             self.replay = (make_replay or Replay)(*sizes, self.config)
+            if self.replay.demos.gates is not None:
+                self.replay.demos.gates.teacher = teacher
+            self.teaching = Teaching(self.learner, self.replay)
             return LearnerPolicy(self.learner, config.seed)
 
         self.rig = SessionSetup(home, options, policy=policy, human=human)
@@ -124,11 +131,12 @@ class Lockstep:
         self.budget.steps(self.steps)
         self.learner.clone_first(self.budget.laps(self.replay.new_laps(self.budget.last_lap)))
         while self.budget.due:
+            self.teaching.over()
             self.learner.update(self.replay.sample(self.config.batch_size, self._generator))
             self.budget.paid(1)
         if self.replay.demos.gates is not None:
-            self.policy.zones = self.replay.demos.gates.zones.get(self.rig.track.name, [])
-        if self.proving.trial is not None:
+            self.policy.zones = self.replay.demos.gates.driven(self.rig.track.name)
+        if self.proving.trial is not None and (self.learner.drives_everywhere or not self.config.frozen_agent):
             self.proving.offer()
 
     def save(self) -> int:

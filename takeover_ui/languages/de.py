@@ -15,6 +15,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "stand_in": "FAHRER",
     "paused": "PAUSE",
     "agent_does": "fährt",
+    "corrected_does": "wie du",
     "human_does": "fährst",
     "stand_in_does": "fährt",
     "paused_does": "",

@@ -15,6 +15,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "stand_in": "DRIVER",
     "paused": "PAUSED",
     "agent_does": "drives",
+    "corrected_does": "like you",
     "human_does": "drive",
     "stand_in_does": "drives",
     "paused_does": "",

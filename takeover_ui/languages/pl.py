@@ -17,6 +17,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "stand_in": "AUTOMAT",
     "paused": "PAUZA",
     "agent_does": "prowadzi",
+    "corrected_does": "jak ty",
     "human_does": "prowadzisz",
     "stand_in_does": "prowadzi",
     "paused_does": "",

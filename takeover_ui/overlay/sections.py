@@ -37,7 +37,9 @@ def _driver(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
     word = pen.put("driver", words[view.who], inner, large, theme.INK, "midleft", round(inner.w * 0.62))
     left, bottom = word.right + pen.px(10), word.bottom - round(word.h * 0.12)
     does = pygame.Rect(left, inner.top, inner.right - left, bottom - inner.top)
-    what = view.agent if view.agent and view.who == "agent" else words[f"{view.who}_does"]
+    what = words["corrected_does" if view.corrected and view.who == "agent" else f"{view.who}_does"]
+    if view.agent and view.who == "agent":
+        what = view.agent
     pen.put("does", what, does, min(28, size * 0.5), theme.INK, "bottomleft")
 
 

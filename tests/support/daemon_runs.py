@@ -4,6 +4,7 @@ import contextlib
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,14 +60,20 @@ def drive(
 
 
 def train(
-    root: Path, until: int | None, config: TrainConfig = SMALL, said: set[str] | None = None, **wish: object
+    root: Path,
+    until: int | None,
+    config: TrainConfig = SMALL,
+    said: set[str] | None = None,
+    teacher_of: Any = None,
+    **wish: object,
 ) -> Daemon:
     """Run a daemon in this process until so many updates are done, or nothing is left to do.
 
-    ``said`` takes what its heartbeats say that it does.
+    ``said`` takes what its heartbeats say that it does. ``teacher_of``: as of the daemon.
     """
     words = said if said is not None else set()
     daemon = Daemon(root, Wish(config, **wish), show=lambda beat, _: words.add(beat.doing))  # type: ignore[arg-type]
+    daemon.teacher_of = teacher_of or daemon.teacher_of
     began = time.monotonic()
 
     def stop() -> bool:

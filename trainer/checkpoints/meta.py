@@ -59,6 +59,17 @@ class CheckpointMeta:
                 found.setdefault(track, []).append((float(low), float(self.numbers[name.removesuffix("from") + "to"])))
         return found
 
+    @property
+    def drives_alone(self) -> bool:
+        """Whether its actor drives without another agent: it never had one beside it, or was taught all that it does."""
+        return not self.config.get("frozen_agent") or bool(self.numbers.get("drives_everywhere"))
+
+    def zones_on(self, track: str) -> list[tuple[float, float]]:
+        """Return where it drives on a track, in metres; everywhere where it drives alone."""
+        if self.drives_alone:
+            return [(-EVERYWHERE, EVERYWHERE)]
+        return [] if self.config.get("frozen_teaches") else self.zones.get(track, [])
+
     @classmethod
     def from_json(cls, values: Any) -> CheckpointMeta:
         """Return the description that a file holds. Raises ValueError when a field is missing or not what it may be."""

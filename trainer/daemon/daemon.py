@@ -38,6 +38,7 @@ from trainer.daemon.training import Training
 from trainer.daemon.wish import Wish
 from trainer.device import choose, pace
 from trainer.learner.make import make_learner
+from trainer.replay.gates import Teacher
 from trainer.replay.pixels import with_image
 from trainer.replay.replay import around_demos
 
@@ -47,7 +48,8 @@ class Daemon:
 
     ``stop`` is asked between chunks; ``say`` takes sentences for the player; ``show`` gets every heartbeat and the newest
     metrics; ``logs`` names where metrics go besides the store (``trainer.daemon.metric_logs``); ``trials`` gives what tries
-    new weights (``trainer.daemon.proving``). Raises TrainingError when another trainer is at work here or training cannot go on,
+    new weights (``trainer.daemon.proving``); ``teacher_of`` gives the agent that drives here, to be asked (``frozen_teaches``).
+    Raises TrainingError when another trainer is at work here or training cannot go on,
     CheckpointError when no checkpoint can be used.
     """
 
@@ -61,7 +63,9 @@ class Daemon:
         show: Callable[[Heartbeat, Watch], None] = lambda *_: None,
         logs: tuple[str, ...] = (),
         trials: Callable[[Layout], Trial | None] = lambda names: None,
+        teacher_of: Callable[[Layout], Teacher | None] = lambda names: None,
     ) -> None:
+        self.teacher_of = teacher_of
         self.root, self.wish, self.logs, self.stop, self._trials = root, wish, logs, stop, trials
         self.store_path, self.folder = root / "store.sqlite", root / "checkpoints"
         self._report = Reporter(root, say, show)
@@ -113,7 +117,7 @@ class Daemon:
             stack.callback(opened.follower.close)
             self._rows = MetricRows(self.root, start.config, self.logs, self._report)
             stack.callback(self._rows.close)
-            intake = Intake(self.store_path, opened, self._report)
+            intake = Intake(self.store_path, opened, self._report, self.teacher_of)
             if advice := memory_advice(start.config.capacity, intake.replay.table.row_bytes, free_memory()):
                 self._report.event("memory", advice, "warning")
             if not intake.catch_up(self._asked_to_stop):

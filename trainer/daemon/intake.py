@@ -15,6 +15,7 @@ from data.store import Store
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import LearnerStart
+from trainer.replay.gates import Teacher
 from trainer.replay.replay import Replay
 
 
@@ -32,11 +33,14 @@ class Opened:
 class Intake:
     """Follows the store and fills the replay."""
 
-    def __init__(self, store_path: Path, opened: Opened, report: Reporter) -> None:
+    def __init__(
+        self, store_path: Path, opened: Opened, report: Reporter, teacher_of: Callable[[Layout], Teacher | None]
+    ) -> None:
         self._store_path, self._start, self._report = store_path, opened.start, report
         self.follower, self.names, self._first = opened.follower, opened.names, opened.first
         learner, config = opened.start.learner, opened.start.config
-        self.replay = Replay(len(self.names[0]), len(self.names[1]), config, device=learner.device)
+        teacher = teacher_of(self.names) if config.taught else None
+        self.replay = Replay(len(self.names[0]), len(self.names[1]), config, device=learner.device, teacher=teacher)
         self.watch = Watch()
         self.terminated = 0
         """Episodes taken in that were terminated."""

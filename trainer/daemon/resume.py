@@ -121,6 +121,8 @@ def run_config(
         config = config.with_values(**{name: getattr(stored, name) for name in SHAPE_FIELDS})
     if own and updates and "frozen_agent" not in wish.insisted:  # a preset is no reason to learn something else from now on
         config = config.with_values(frozen_agent=stored.frozen_agent)
+    if own and updates and "frozen_teaches" not in wish.insisted:
+        config = config.with_values(frozen_teaches=stored.frozen_teaches)
     return config, other
 
 
@@ -157,6 +159,7 @@ def _from_file(
         learner.lr_scale = 1.0
         learner.clones_until = min(learner.clones_until, learner.updates)  # the laps of that run are not these
         learner.reward_scale.zero_()  # what is paid here may be of another unit
+        learner.drives_everywhere = False  # another agent may drive here
         learner.forget_rewards()
     if wish.init is not None and learner.proven is not None:
         learner.return_to_proven()  # what drove, and was evaluated

@@ -93,6 +93,9 @@ class Training:
             return
         laps = self.laps
         self._report.beat.detail = f"on your laps, before the first drive: {laps.share:.0%}" if laps.active else ""
+        if (teaching := self.owed.teaching).active:
+            apart = "it is known after five of its drives" if teaching.apart is None else f"{teaching.apart:.3f} apart"
+            self._report.beat.detail = f"what your agent does ({apart}; it drives until {self.config.frozen_bound:g})"
         self._learn(count)
         self._tell("training")
 
@@ -118,6 +121,8 @@ class Training:
         for batch in batches:
             self.learner.update(batch)
         self.budget.paid(count)
+        if self.owed.teaching.over():
+            self._end_teaching()
         self._last_batch = batches[-1]
         now = time.monotonic()
         self.watch.spent("sampling", drawn - began)
@@ -142,6 +147,12 @@ class Training:
         text = self.laps.result()
         if self.learner.updates and (not self._checkpoints.behind or self._checkpoint()) and text:
             self._report.event("laps", text)
+
+    def _end_teaching(self) -> None:
+        """Ours has learned what the agent does that teaches it: it drives from here on."""
+        text = f"It does what your agent does, {self.owed.teaching.apart:.3f} apart on average (1 is full)"
+        self._report.event("taught", f"{text}: from now on it drives.")
+        self._checkpoint()
 
     def _roll_back(self) -> None:
         """Go back to the last good checkpoint. Raises TrainingError when that does not help."""
@@ -175,7 +186,7 @@ class Training:
 
     def _prove(self, offer: bool) -> None:
         # Trials drive many cars at once: a memory is of one, and an agent that ours drives beside is not known there.
-        untried = self.config.network == "recurrent" or self.config.frozen_agent
+        untried = self.config.network == "recurrent" or (self.config.frozen_agent and not self.learner.drives_everywhere)
         self._proving.use(None if untried else self._trials(self.intake.names))
         if offer and self._proving.due and self.learner.healthy() and self._offer() and self._proving.gave_up:
             text = f"For {PATIENCE:,} updates new weights came less far in trials: learning goes on from those that drive."

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from data.words import number_of
+from trainer.learner.teaching import Teaching
 
 if TYPE_CHECKING:
     from trainer.learner.learner import Learner
@@ -151,7 +152,7 @@ class OwedUpdates:
     def __init__(self, learner: Learner, replay: Replay, budget: UpdateBudget, generator: torch.Generator) -> None:
         self.learner, self.replay, self.budget, self.generator = learner, replay, budget, generator
         self._env_base = learner.env_steps - budget.online
-        self.laps = LapsFirst(learner, replay, budget)
+        self.laps, self.teaching = LapsFirst(learner, replay, budget), Teaching(learner, replay)
         self.count()
 
     def count(self) -> None:

@@ -23,7 +23,10 @@ from trainer.replay.batch import Batch
 from trainer.replay.pixels import shifted
 
 LATER_NUMBERS = frozenset(
-    {"helped_at", "demo_rows", "reward_scale", "clones_until", "reward_unit", "paid", "paid_batches", "unit_known"}
+    {
+        "helped_at", "demo_rows", "reward_scale", "clones_until", "reward_unit", "paid", "paid_batches", "unit_known",
+        "drives_everywhere",
+    }
 )
 """Counters that older checkpoints do not hold."""
 BESIDE = 0.1
@@ -79,6 +82,8 @@ class Learner(ABC):
         """Updates done when demos last became more, and how many rows they were then (see ``note_demo_count``)."""
         self.clones_until = 0
         """Updates up to which the actor only clones: those on laps, before anything was driven (see ``q_weight``)."""
+        self.drives_everywhere = False
+        """Whether it has learned what the agent that teaches it does (``frozen_teaches``), and drives in its place."""
         self.reward_scale = torch.zeros((), device=self.device)
         """Largest reward (of n steps, absolute) in the batches that were looked at closely: the unit of an explosion."""
         self.reward_unit = torch.ones((), device=self.device)
@@ -118,7 +123,10 @@ class Learner(ABC):
 
     def in_reward_units(self, batch: Batch) -> Batch:
         """Return the batch with rewards as the critics learn them."""
-        return replace(batch, reward=batch.reward / self.reward_unit) if self.config.scale_rewards else batch
+        if not self.config.scale_rewards:
+            return batch
+        floor = None if batch.floor is None else batch.floor / self.reward_unit
+        return replace(batch, reward=batch.reward / self.reward_unit, floor=floor)
 
     @torch.no_grad()
     def _note_rewards(self, batch: Batch, may_change: bool) -> None:
@@ -208,10 +216,24 @@ class Learner(ABC):
 
     def _or_frozen(self, batch: Batch, action: Tensor, log_pi: Tensor) -> tuple[Tensor, Tensor]:
         """Return the next actions (B, A) and their log-densities (B,): the frozen agent's own where that drives."""
-        if batch.next_gate is None or batch.next_action is None:
+        gate = self._own_gate(batch.next_gate)
+        if gate is None or batch.next_action is None:
             return action, log_pi
-        gate = batch.next_gate
         return torch.where(gate[:, None], action, batch.next_action), torch.where(gate, log_pi, 0.0)
+
+    def _own_gate(self, gate: Tensor | None) -> Tensor | None:
+        """Return where this agent drives (B,) of where the human helped; None where it drives everywhere."""
+        if gate is None or self.drives_everywhere:
+            return None
+        return torch.zeros_like(gate) if self.config.taught else gate
+
+    def _above_floor(self, target: Tensor, floor: Tensor | None) -> Tensor:
+        """Return targets (B, M) whose mean is at least what was earned from there once (B,): critics do not forget it."""
+        return target if floor is None else target + (floor - target.mean(1)).clamp_(min=0.0)[:, None]
+
+    def drive_everywhere(self) -> None:
+        """It has learned what the agent does that teaches it: it drives from now on, and more and more follows the critics."""
+        self.drives_everywhere, self.clones_until = True, self.updates
 
     # What is in force
 
@@ -338,6 +360,7 @@ class Learner(ABC):
         result: dict[str, float] = {f"steps.{name}": o.steps for name, o in self._optimisers().items()}
         result.update(updates=self.updates, env_steps=self.env_steps, lr_scale=self.lr_scale)
         result.update(helped_at=self.helped_at, demo_rows=self.demo_rows, reward_scale=float(self.reward_scale))
+        result.update(drives_everywhere=int(self.drives_everywhere))
         result.update(clones_until=self.clones_until, reward_unit=float(self.reward_unit))
         result.update(paid=float(self.paid), paid_batches=self.paid_batches, unit_known=float(self.unit_known))
         return result
@@ -354,6 +377,7 @@ class Learner(ABC):
         self.lr_scale = float(numbers["lr_scale"])
         self.helped_at, self.demo_rows = int(numbers.get("helped_at", 0)), int(numbers.get("demo_rows", 0))
         self.clones_until = int(numbers.get("clones_until", 0))
+        self.drives_everywhere = bool(numbers.get("drives_everywhere", 0))
         self.reward_scale = torch.tensor(float(numbers.get("reward_scale", 0.0)), device=self.device)
         unit, paid = float(numbers.get("reward_unit", 1.0)), float(numbers.get("paid", 0.0))
         if not (0 < unit < math.inf and 0 <= paid < math.inf):

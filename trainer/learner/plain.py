@@ -52,8 +52,9 @@ class PlainTQC(Learner):
             z = forward(self.critics.body, self.critics.in_units(beside(batch.observation, action)))
             cloning = self.cloning_loss(batch, head, z.detach())
             each = alpha * log_pi - z.mean((0, 2))
-            if batch.gate is not None:
-                each = each * batch.gate
+            gate = self._own_gate(batch.gate)
+            if gate is not None:
+                each = each * gate
             loss = self.q_weight * each.mean() + c.bc_weight * cloning
             norm = descend(
                 loss, self.actor, self.actor_flat, self.actor_optimiser, self.lr(c.lr_actor), c.grad_clip_actor
@@ -80,6 +81,7 @@ class PlainTQC(Learner):
         target = batch.reward[:, None] + batch.discount[:, None] * (kept - alpha * log_pi[:, None])
         if self.config.backup_clip is not None:
             target = target.clamp(-self.config.backup_clip, self.config.backup_clip)
+        target = self._above_floor(target, batch.floor)
         if detailed:
             self.looked_at.note_target(target, kept, action, log_pi)
         return target

@@ -59,6 +59,7 @@ class TQC(Learner):
         target = torch.addcmul(soft[:, None], kept, batch.discount[:, None])
         if c.backup_clip is not None:
             target.clamp_(-c.backup_clip, c.backup_clip)
+        target = self._above_floor(target, batch.floor)
         if detailed:
             self.looked_at.note_target(target, kept, action, log_pi)
         return target
@@ -90,8 +91,9 @@ class TQC(Learner):
             z = critics.out  # the quantiles themselves; the step needs only their slope
         each = -q_weight / (c.critics * c.quantiles * len(batch))
         gradient = squash.back(critics.slope(each, slice(-self.action_size, None)), alpha * q_weight / len(batch))
-        if batch.gate is not None:
-            gradient.mul_(batch.gate[:, None])
+        gate = self._own_gate(batch.gate)
+        if gate is not None:
+            gradient.mul_(gate[:, None])
         if c.bc_weight > 0:
             cloning, g_cloning = self._cloning(batch, tape.out[0], z)
             gradient.add_(g_cloning, alpha=c.bc_weight)

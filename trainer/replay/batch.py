@@ -81,7 +81,8 @@ class Batch:
     demo: Tensor
     """(B,) bool: the row was drawn for the demo half."""
     answer: Tensor
-    """(B, A): what the actor is drawn towards, where it is: ``action``, or a human's a little later (``hand_delay_s``)."""
+    """(B, A): what the actor is drawn towards, where it is: ``action``, a human's a little later (``hand_delay_s``), or what the
+    agent that teaches would do (``frozen_teaches``)."""
 
     gate: Tensor | None = None
     """(B,) bool: here this agent drives and not the frozen one; None where there is none (``frozen_agent``)."""
@@ -89,6 +90,8 @@ class Batch:
     """(B,) bool: the same for ``next_observation``."""
     next_action: Tensor | None = None
     """(B, A): what was done there."""
+    floor: Tensor | None = None
+    """(B,): what was earned from here to the episode's end, -inf where it has none; None where that is not kept."""
 
     def __len__(self) -> int:
         return self.reward.shape[0]

@@ -121,6 +121,7 @@ class Demos:
                 news |= gates.note(id_, tracks.get(episode.record.session_id, ""), part[2], episode)
         wanted = dict(episodes) if news else {id_: episodes[id_] for id_ in touched if id_ in episodes}
         gates.mark(wanted, tracks)
+        gates.ask(wanted)
         return set(wanted)
 
     def stays(self, id_: int, episode: Episode) -> np.ndarray:
@@ -226,7 +227,7 @@ class Demos:
         table = self._table
         for id_ in changed & episodes.keys():
             rows = episodes[id_].rows
-            table.array[rows, table.cloned] = False if self.gates is None else self.gates.taught(rows)
+            table.array[rows, table.cloned] = False if self.gates is None else self.gates.teach(id_, rows)
             for part in (-id_, *self._of_episode.get(id_, ())):
                 if part in self._parts:
                     table.array[self._answered(part, self._parts[part]), table.cloned] = True
@@ -239,6 +240,8 @@ class Demos:
         """
         rows, table = part[2], self._table
         if not self.config.hand_delay_s:
+            if self.config.taught:  # its answer may stand there
+                table.array[rows, table.answer] = table.array[rows, table.action]
             return rows
         delay = round(self.config.hand_delay_s * self.segments[id_].hz) if id_ in self.segments else 0
         t, human = table.t[rows], table.driver[rows] == HUMAN  # the agent's own, in what was kept and in finishes, are no answers

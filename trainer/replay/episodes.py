@@ -54,6 +54,19 @@ class Episode:
             return None
         return record.last_observation
 
+    def earned(self, table: RowTable, config: TrainConfig) -> np.ndarray:
+        """Return what was earned from each step to the end (T,), discounted; -inf where the episode was cut off, or has gaps."""
+        t, rows = table.t[self.rows], self.rows
+        found = np.full(len(rows), -np.inf, np.float32)
+        first = int(np.flatnonzero(np.diff(t) != 1)[-1]) + 1 if (np.diff(t) != 1).any() else 0
+        if table.terminated[rows[-1]]:
+            ahead = 0.0
+            gamma = config.times(self.hz).gamma
+            for k in range(len(rows) - 1, first - 1, -1):
+                ahead = float(table.raw[rows[k]]) + gamma * ahead
+                found[k] = ahead
+        return found
+
     def settle(self, table: RowTable, config: TrainConfig) -> np.ndarray:
         """Work out the returns of rows whose future is now known; return the rows that may be drawn from now on."""
         c, times, record, rows, first = config, config.times(self.hz), self.record, self.rows, self.ready

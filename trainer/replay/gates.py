@@ -1,19 +1,27 @@
-"""Where this agent drives beside a frozen one of another make: around the human's takeovers, and nowhere else."""
+"""Where this agent drives beside a frozen one of another make: around the human's takeovers, and nowhere else.
+
+Where the frozen one teaches (``frozen_teaches``): nowhere, and everywhere once it has learned what that does.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
+import torch
 
-from data.records import AGENT
+from data.records import AGENT, HUMAN
 from trainer.config import TrainConfig
 from trainer.replay.episodes import Episode
 from trainer.replay.rows import RowTable
 
 Zone = tuple[float, float]
 """From and to, in metres along a track."""
+Teacher = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Answers an episode's observations (T, O), and what was done (T, A), with what the frozen agent would have done (T, A)."""
+KEPT_BACK = 5
+"""Of so many drives of the agent that teaches, one is not learned from: it shows what was learned from the others."""
 
 
 class Gates:
@@ -26,6 +34,13 @@ class Gates:
     def __init__(self, config: TrainConfig, table: RowTable) -> None:
         self._before, self._after, self._table = config.frozen_before_s, config.frozen_after_s, table
         self._of_takeover: dict[int, tuple[str, Zone]] = {}
+        self._taught, self._config = config.taught, config
+        self.teacher: Teacher | None = None
+        """What is asked; None: nothing can be learned from the frozen agent but what it did."""
+        self.everywhere = False
+        """Whether this agent has learned what the one that teaches it does, and drives."""
+        self._asked: set[int] = set()  # episodes
+        self._own, self._kept_back = 0, set[int]()
 
     def note(self, takeover: int, track: str, rows: np.ndarray, episode: Episode) -> bool:
         """Take up the rows of a takeover that counts; tells whether its zone is news. ``takeover``: its segment's number.
@@ -63,7 +78,7 @@ class Gates:
 
     @property
     def zones(self) -> dict[str, list[Zone]]:
-        """The zones of each track, those that touch as one, in the order of the road."""
+        """The zones of each track, where the human helped; those that touch as one, in the order of the road."""
         found: dict[str, list[Zone]] = {}
         for track, (low, high) in sorted(self._of_takeover.values()):
             zones = found.setdefault(track, [])
@@ -72,6 +87,12 @@ class Gates:
             else:
                 zones.append((low, high))
         return found
+
+    def driven(self, track: str) -> list[Zone]:
+        """Return where this agent drives on a track."""
+        if self._taught:
+            return [(-math.inf, math.inf)] if self.everywhere else []
+        return self.zones.get(track, [])
 
     def inside(self, rows: np.ndarray, zones: list[Zone]) -> np.ndarray:
         """Return which of these rows (bool) lie in one of the zones; those of an unknown place do."""
@@ -82,7 +103,7 @@ class Gates:
         return found
 
     def mark(self, episodes: Mapping[int, Episode], tracks: Mapping[int, str]) -> None:
-        """Write into the rows of these episodes where this agent drives. ``tracks``: by session."""
+        """Write into the rows of these episodes where the human helped. ``tracks``: by session."""
         zones = self.zones
         for episode in episodes.values():
             track = tracks.get(episode.record.session_id, "") if episode.record is not None else ""
@@ -90,7 +111,43 @@ class Gates:
             self._table.array[rows, self._table.gate] = self.inside(rows, zones.get(track, []))
             self._table.changed(rows)
 
-    def taught(self, rows: np.ndarray) -> np.ndarray:
-        """Return which of these rows (bool) the frozen agent drove: its actions are cloned."""
+    def ask(self, episodes: Mapping[int, Episode]) -> None:
+        """Ask the agent that teaches what it would have done in those of these episodes that are over."""
+        if self.teacher is None or not self._taught:
+            return
         table = self._table
-        return (table.driver[rows] == AGENT) & (table.next[rows] >= 0) & (table.array[rows, table.gate] < 0.5)
+        for id_, episode in sorted(episodes.items()):
+            rows = episode.rows
+            if id_ in self._asked or not episode.settled or not len(rows):
+                continue
+            self._asked.add(id_)
+            table.lesson[rows] = self.teacher(table.seen(torch.from_numpy(rows)).numpy(), table.array[rows, table.action])
+            table.array[rows, table.floor] = episode.earned(table, self._config)
+            if not self.everywhere and not (table.driver[rows] == HUMAN).any():
+                self._own += 1
+                if self._own % KEPT_BACK == 0:
+                    self._kept_back.add(id_)
+
+    def teach(self, id_: int, rows: np.ndarray) -> np.ndarray:
+        """Return which of these rows (bool) of an episode are cloned from the frozen agent, and write down its answers.
+
+        They are what it drove itself, or where it was asked; and not where the human helped.
+        """
+        table = self._table
+        known = (table.next[rows] >= 0) & (table.array[rows, table.gate] < 0.5)
+        if not self._taught:
+            return known & (table.driver[rows] == AGENT)
+        known &= np.isfinite(table.lesson[rows]).all(1) & (id_ not in self._kept_back)
+        table.array[rows[known], table.answer] = table.lesson[rows[known]]
+        return known
+
+    def kept_back(self, episodes: Mapping[int, Episode], most: int = 2000) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Return what was seen (B, O) and done (B, A) in drives of the agent that teaches, from which nothing was learned.
+
+        The newest ``most`` steps, without those where the human helped; None while there are none.
+        """
+        table = self._table
+        parts = [episodes[id_].rows for id_ in sorted(self._kept_back & episodes.keys())]
+        rows = np.concatenate([np.empty(0, np.int64), *parts])
+        rows = torch.from_numpy(rows[table.array[rows, table.gate] < 0.5][-most:])
+        return (table.seen(rows), torch.from_numpy(table.lesson[rows])) if len(rows) else None

@@ -18,6 +18,7 @@ from trainer.config import TrainConfig
 from trainer.replay.batch import Batch, Sight
 from trainer.replay.demos import FINISH, Demos
 from trainer.replay.episodes import Episode
+from trainer.replay.gates import Teacher
 from trainer.replay.online import OnlineRows
 from trainer.replay.rows import RowTable
 from trainer.replay.sampling import demo_count, one_replay_weight, takeover_floor
@@ -48,13 +49,17 @@ class Replay:
         config: TrainConfig,
         hz: float = 20.0,
         device: str | torch.device = "cpu",
+        teacher: Teacher | None = None,
     ) -> None:
+        """``teacher``: with ``frozen_teaches``, what the other agent would do along an episode."""
         self.config, self.hz = config, hz
         self.table = RowTable(observation_size, action_size, config, torch.device(device))
         self.chains = self.table.chains
         self.online = OnlineRows()
         self.demos = Demos(config, self.table, *around_demos(config))
         self.demo = self.demos.drawn
+        if self.demos.gates is not None:
+            self.demos.gates.teacher = teacher
         self._episodes: dict[int, Episode] = {}
         self._order: deque[int] = deque()  # episodes that can still give way, oldest first
         self._tracks: dict[int, str] = {}  # by session
@@ -107,6 +112,11 @@ class Replay:
     def fractions(self) -> dict[str, float]:
         """Return the shares of rows drawn so far."""
         return {"demo": self.drawn_demo / max(1, self.drawn)}
+
+    def kept_back(self) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Return what was seen (B, O) and done (B, A) in drives of the agent that teaches, from which nothing is learned."""
+        gates = self.demos.gates
+        return None if gates is None else gates.kept_back(self._episodes)
 
     # Laps to test what was learned from the others
 

@@ -39,10 +39,13 @@ class RowTable:
             o + 2 * a, o + 2 * a + 8
         )
         """Columns."""
-        self.answer = slice(self.width, self.width + a) if config.hand_delay_s else self.action
-        """What is cloned (``hand_delay_s``)."""
+        self.answer = slice(self.width, self.width + a) if config.hand_delay_s or config.taught else self.action
+        """What is cloned (``hand_delay_s``, ``frozen_teaches``)."""
         self.width = max(self.width, self.answer.stop)
-        self._frozen_agent = config.frozen_agent
+        self.floor = self.width
+        """The column of what was earned from here to the episode's end (``frozen_teaches``); -inf where it has no end."""
+        self.width += config.taught
+        self._frozen_agent, self._taught = config.frozen_agent, config.taught
         self._free_from = self._free_count = 0
         self._free: list[np.ndarray] = []
         self.allocate(min(16_384, config.capacity + 2048))
@@ -61,8 +64,8 @@ class RowTable:
     def allocate(self, size: int) -> None:
         """Make room for so many rows."""
 
-        def grown(name: str, fill: float, kind: type) -> np.ndarray:
-            array: np.ndarray = np.full(size, fill, kind)
+        def grown(name: str, fill: float, kind: type, shape: tuple[int, ...] = ()) -> np.ndarray:
+            array: np.ndarray = np.full((size, *shape), fill, kind)
             old = getattr(self, name, None)
             if old is not None:
                 array[: len(old)] = old
@@ -83,6 +86,10 @@ class RowTable:
         self.t = grown("t", 0, np.int64)
         self.progress = grown("progress", math.nan, np.float32)
         """(R,) metres along the line; NaN where that is not known."""
+        if self._taught:
+            actions = self.action.stop - self.action.start
+            self.lesson = grown("lesson", math.nan, np.float32, (actions,))
+            """(R, A) what the agent that teaches does here; NaN where it was not asked."""
         for part in (self.pixels, self.chains):
             if part is not None:
                 part.allocate(size)
@@ -130,6 +137,8 @@ class RowTable:
         new[:, self.action] = steps.executed[part]
         new[:, self._proposed] = steps.proposed[part]
         new[:, self.answer] = steps.executed[part]
+        if self._taught:
+            new[:, self.floor], self.lesson[rows] = -math.inf, math.nan
         self.array[rows] = new
         self.raw[rows] = steps.reward[part]
         self.driver[rows] = steps.driver[part]
@@ -192,6 +201,8 @@ class RowTable:
             if self._frozen_agent:
                 batch.gate, batch.next_gate = flags[part, 4], following[part, self.gate] > 0.5
                 batch.next_action = following[part, self.action]
+            if self._taught:
+                batch.floor = data[part, self.floor]
             result.append(batch)
         return result
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from trainer.networks.actor_critic import Actor
     from trainer.networks.mlp import MlpEnsemble
 
-INPUT, OUTPUT = "observation", "action"
+INPUT, PLACE, OUTPUT = "observation", "progress", "action"
 
 
 def driving_module(actor: Actor) -> nn.Module:
@@ -98,18 +98,27 @@ def _First(net: nn.Module) -> nn.Module:  # noqa: N802 (stands for a module's cl
     return First()
 
 
-def write_torchscript(module: nn.Module, inputs: int, path: Path) -> None:
-    """Write a module as TorchScript. Raises DeviceError when the file cannot be written."""
+def write_torchscript(module: nn.Module, inputs: int, path: Path, *, placed: bool = False) -> None:
+    """Write a module as TorchScript. ``placed``: it takes the metres along the track (B,), too.
+
+    Raises DeviceError when the file cannot be written.
+    """
     import torch
 
     made = io.BytesIO()
     with _quiet():
-        torch.jit.save(torch.jit.trace(module, torch.zeros(2, inputs)), made)
+        torch.jit.save(torch.jit.trace(module, _example(inputs, placed)), made)
     write_new(path, made.getvalue())
 
 
-def write_onnx(module: nn.Module, inputs: int, path: Path) -> None:
-    """Write a module as ONNX, for batches of any size.
+def _example(inputs: int, placed: bool) -> tuple[Tensor, ...]:
+    import torch
+
+    return (torch.zeros(2, inputs), torch.zeros(2))[: 1 + placed]
+
+
+def write_onnx(module: nn.Module, inputs: int, path: Path, *, placed: bool = False) -> None:
+    """Write a module as ONNX, for batches of any size. ``placed``: as in `write_torchscript`.
 
     torch's exporter needs the package onnx for that. Raises DeviceError when it is missing or the file cannot be written.
     """
@@ -123,10 +132,11 @@ def write_onnx(module: nn.Module, inputs: int, path: Path) -> None:
             "nothing: name the file .pt."
         ) from None
     made: Any = io.BytesIO()
-    batch = {INPUT: {0: "batch"}, OUTPUT: {0: "batch"}}
+    names = [INPUT, PLACE][: 1 + placed]
+    batch = {name: {0: "batch"} for name in (*names, OUTPUT)}
     with _quiet():
         torch.onnx.export(  # its other exporter needs onnxscript as well, and writes the same
-            module, (torch.zeros(2, inputs),), made, input_names=[INPUT], output_names=[OUTPUT], dynamic_axes=batch, dynamo=False
+            module, _example(inputs, placed), made, input_names=names, output_names=[OUTPUT], dynamic_axes=batch, dynamo=False
         )  # fmt: skip
     write_new(path, made.getvalue())
 

@@ -32,8 +32,8 @@ class TorchScriptNetwork(Stateless):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # that it will be replaced one day
-                self._program = torch.jit.load(io.BytesIO(data), map_location="cpu").eval()
-            bad = sum(int((~torch.isfinite(p)).sum()) for p in self._program.parameters())
+                self.module: Any = torch.jit.load(io.BytesIO(data), map_location="cpu").eval()
+            bad = sum(int((~torch.isfinite(p)).sum()) for p in self.module.parameters())
         except Exception as error:  # a foreign file may fail in any way
             raise InputFileError(
                 f"'{name}' is no TorchScript program ({shown(type(error).__name__)}): save it with "
@@ -41,7 +41,7 @@ class TorchScriptNetwork(Stateless):
             ) from error
         if bad:
             raise InputFileError(f"'{name}': {bad:,} numbers of its weights are not finite, so it cannot drive.")
-        first = next((p for p in self._program.parameters() if p.dim() == 2), None)
+        first = next((p for p in self.module.parameters() if p.dim() == 2), None)
         self._takes = int(first.shape[1]) if first is not None else None
         self.inputs: int | None = None  # its first weight may be behind something else: only trying tells
 
@@ -49,7 +49,7 @@ class TorchScriptNetwork(Stateless):
         """Return outputs (B, K) for what is shown (B, I)."""
         try:
             with self._torch.inference_mode():
-                given = self._program(self._torch.tensor(shown_, dtype=self._torch.float32))
+                given = self.module(self._torch.tensor(shown_, dtype=self._torch.float32))
         except RuntimeError as error:
             takes = f" (its first layer takes {self._takes})" if self._takes is not None else ""
             raise InputFileError(

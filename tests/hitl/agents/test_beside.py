@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,9 +16,11 @@ from hitl.agents.export.sb3 import distill
 from hitl.agents.opening import open_agent
 from hitl.cli import main
 from hitl.home import Home
+from hitl.screens.session_screen import SessionScreen
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.settings import AgentSettings
+from tests.hitl.screens.test_session_screen import Shown
 from tests.support.daemon_runs import train
 from trainer.checkpoints.files import load
 from trainer.presets import PRESETS
@@ -71,6 +74,21 @@ def test_ours_takes_over_around_the_takeovers_and_nowhere_else(helped, capsys):
     assert actions == {np.array([0.5, 0.0], np.float32).tobytes()}
 
 
+def test_the_overlay_says_who_drives(helped):
+    shown = Shown()
+    screen = SessionScreen(shown)
+    with SessionSetup(helped, SessionOptions(), policy=beside_policy(WANTED, helped), watch=screen) as rig:
+        screen.begin(rig, SimpleNamespace(newest=None))
+        rig.session.episode(seed=0)
+        low, high = rig.policy.zones[0]
+    said = {(view.who, view.agent, view.corrected) for view in shown.views}
+    assert {("agent", AGENT, False), ("agent", "", True)} <= said
+    for view in shown.views:
+        assert not (view.agent and view.corrected)
+        if view.corrected:
+            assert low - 5 <= view.progress <= high + 5
+
+
 def test_what_an_evaluation_was_of_is_said(helped, capsys):
     assert main(["eval", "--home", str(helped.root), "--agent", AGENT, "--episodes", "1", "--json"]) == 0
     said = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -94,9 +112,9 @@ def test_neither_drives_without_the_other(helped, tmp_path, capsys):
         assert rig.policy.name == AGENT
 
 
-def test_it_does_not_go_out_as_a_program_of_its_own(helped, tmp_path, capsys):
-    assert main(["export", "agent", str(tmp_path / "ours.pt"), "--home", str(helped.root)]) == 2
-    assert "does not drive alone" in capsys.readouterr().err
+def test_it_does_not_go_out_as_a_program_beside_python_of_ones_own(helped, tmp_path, capsys):
+    assert main(["export", "agent", str(tmp_path / "ours.pt"), "--home", str(helped.root), "--agent", AGENT]) == 2
+    assert "cannot be one program with ours" in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "ours.pt").exists()
 
 

@@ -22,6 +22,8 @@ def situations() -> dict[str, View]:
     )
     return {
         "agent": base,
+        "agent_of_ones_own": replace(base, agent="a_long_name_of_a_file.zip"),
+        "corrected": replace(base, corrected=True),
         "human": samples.view("human", 60),
         "stand_in": replace(samples.view("human", 60), stand_in=True),
         "paused": samples.view("paused", 60),
@@ -103,6 +105,7 @@ def test_nothing_is_cut_off_or_over_anything_else(
     view = situations()[situation]
     marks = overlay.draw(surface, view, size, language=language)
     user_text = ("next_corner", "countdown", "recording") if situation in ("three_actions", "disk_full", "large") else ()
+    user_text += ("does",) if situation == "agent_of_ones_own" else ()
     user_text += ("finding_0",) if size != "full" else ()  # the catalogue's words: a strip has no room for all of them
     check(marks, surface.get_rect(), user_text)
     names = {m.name for m in marks}

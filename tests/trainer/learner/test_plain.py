@@ -46,6 +46,10 @@ SETTINGS: dict[str, TrainConfig] = {
     "units of its own": CLONED.with_values(scale_observations=True, scale_rewards=True, learn_alpha=True, n_step=2),
     "the actor now and then": CLONED.with_values(actor_every=2, learn_alpha=True),
     "beside a frozen agent": CLONED.with_values(frozen_agent=True),
+    "taught by a frozen agent": CLONED.with_values(frozen_agent=True, frozen_teaches=True),
+    "everywhere, once it was taught": CLONED.with_values(
+        frozen_agent=True, frozen_teaches=True, scale_rewards=True, q_warmup_updates=4, q_after_laps=0.5
+    ),
     "averaged actor": TINY.with_values(actor_average=0.5, actor_average_growth=0.5),
     "slow targets": TINY.with_values(polyak=0.9),
     "Adam with other betas": TINY.with_values(betas_actor=(0.5, 0.9), betas_critic=(0.8, 0.8)),
@@ -70,6 +74,8 @@ def batch_for(config: TrainConfig, seed: int) -> Batch:
     if config.frozen_agent:
         batch.gate, batch.next_gate = torch.rand(2, 32, generator=g) < 0.5
         batch.next_action = 1.8 * torch.rand(32, ACT, generator=g) - 0.9
+    if config.taught:
+        batch.floor = torch.where(torch.rand(32, generator=g) < 0.5, torch.randn(32, generator=g), -torch.inf)
     if config.network == "cnn":
         seen, after = torch.rand(32, OBS + 16, generator=g), torch.rand(32, OBS + 16, generator=g)
         return dataclasses.replace(batch, observation=seen, next_observation=after, pair=beside(seen, batch.action))
@@ -103,6 +109,7 @@ def test_losses_gradients_and_parameters_agree(name: str) -> None:
     config = SETTINGS[name].with_values(metrics_every=1, lr_actor=3e-3, lr_critic=3e-3)
     fast, plain = pair_of(config)
     fast.clones_until = plain.clones_until = 2 if "laps" in name else 0
+    fast.drives_everywhere = plain.drives_everywhere = "everywhere" in name
     start = fast.actor_flat.values.clone(), fast.critic_flat.values.clone()
     for seed in range(6):
         batch = batch_for(config, seed)

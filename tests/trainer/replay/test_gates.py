@@ -141,3 +141,88 @@ def test_old_rows_give_way_with_a_frozen_agent_too(config):
     for id_ in range(1, 30):
         replay.add(driven(id_, 10, 20) if id_ % 5 == 0 else driven(id_, 0, 1))
     assert replay.sample(32, torch.Generator().manual_seed(0)).reward.isfinite().all()
+
+
+# An agent that teaches
+
+TAUGHT = CONFIG.with_values(frozen_teaches=True)
+
+
+def lesson(seen, executed):
+    """What the agent that teaches would do, known by the step's number (the observation's second)."""
+    return np.stack((seen[:, 1] / 100, np.full(len(seen), -0.25)), 1).astype(np.float32)
+
+
+def taught():
+    return Replay(OBS, ACT, TAUGHT, teacher=lesson)
+
+
+def test_the_agent_that_teaches_is_cloned_wherever_the_human_did_not_help():
+    replay = taught()
+    replay.add(driven(1, 10, 20))
+    table, rows = replay.table, replay._episodes[1].rows
+    t, human = table.t[rows], table.driver[rows] == HUMAN
+    answer, cloned = table.array[rows, table.answer], table.array[rows, table.cloned] > 0.5
+    inside = (t >= 6) & (t <= 21)
+    assert np.array_equal(cloned, (human | ~inside) & (table.next[rows] >= 0))
+    assert np.array_equal(answer[cloned & ~inside], lesson(table.array[rows], None)[cloned & ~inside])
+    assert np.array_equal(answer[human], table.array[rows, table.action][human])
+    number = next(iter(replay.demos.segments))
+    update = driven(2, 39, 40, verdict="bad")
+    update.segments[number] = dataclasses.replace(replay.demos.segments[number], verdict="bad")
+    replay.add(update)
+    answer, cloned = table.array[rows, table.answer], table.array[rows, table.cloned] > 0.5
+    assert np.array_equal(answer[cloned], lesson(table.array[rows], None)[cloned]), "a bad takeover is no answer"
+    assert cloned.sum() == len(rows) - (table.next[rows] < 0).sum()
+
+
+def test_it_is_asked_once_a_drive_is_over_and_about_all_of_it():
+    asked = []
+    replay = Replay(OBS, ACT, TAUGHT, teacher=lambda seen, did: asked.append(len(seen)) or lesson(seen, did))
+    first, second = pieces(driven(1, 39, 40, verdict="bad"), [20])
+    replay.add(first)
+    assert asked == []
+    assert not any(cloned for _, cloned in marked(replay).values())
+    replay.add(second)
+    replay.add(driven(2, 10, 20))
+    assert asked == [40, 40]
+
+
+def test_of_five_of_its_drives_one_is_not_learned_from():
+    replay = taught()
+    for id_ in range(1, 11):
+        update = driven(id_, 39, 40)
+        update.driver[:] = 0
+        update.segments.clear()
+        replay.add(update)
+    cloned = {id_ for (id_, _), (_, yes) in marked(replay).items() if yes}
+    assert cloned == {1, 2, 3, 4, 6, 7, 8, 9}
+    seen, theirs = replay.kept_back()
+    assert len(seen) == 80
+    assert np.array_equal(theirs.numpy(), lesson(seen.numpy(), None))
+
+
+def test_it_drives_everywhere_or_nowhere():
+    replay = taught()
+    replay.add(driven(1, 10, 20))
+    gates = replay.demos.gates
+    assert gates.driven("") == []
+    gates.everywhere = True
+    assert gates.driven("") == [(-math.inf, math.inf)]
+    assert gates.zones[""] == [(12.0, 42.0)], "where the human helped is known all the same"
+
+
+def test_what_was_earned_is_kept_with_each_step_of_a_drive_that_ended():
+    replay = taught()
+    ended, cut_off = driven(1, 10, 20), driven(2, 10, 20)
+    ended.terminated[-1], ended.truncated[-1] = True, False
+    cut_off.terminated[-1], cut_off.truncated[-1] = False, True
+    replay.add(ended)
+    replay.add(cut_off)
+    table, gamma = replay.table, TAUGHT.times(20.0).gamma
+    rows = replay._episodes[1].rows
+    expected = [sum(gamma**k * r for k, r in enumerate(ended.reward[t:])) for t in range(40)]
+    assert np.allclose(table.array[rows, table.floor], expected, rtol=1e-5)
+    assert (table.array[replay._episodes[2].rows, table.floor] == -np.inf).all()
+    batch = replay.sample(64, torch.Generator().manual_seed(0))
+    assert set(torch.isfinite(batch.floor).tolist()) == {True, False}

@@ -282,6 +282,8 @@ DAEMON = {
     "threads", "explosion", "capacity", "frozen_effnet", "critic_loss", "learner", "scale_rewards", "kind_fraction",
     "failed_laps", "frozen_agent", "frozen_before_s", "frozen_after_s",
     "finishes_kept", "own_prefixes",
+    "failed_laps", "frozen_agent", "frozen_before_s", "frozen_after_s", "frozen_teaches", "frozen_bound",
+    "finishes_kept",
 }  # fmt: skip
 """Tested with the daemon, the replay, the learner and the networks for pictures."""
 

@@ -1,0 +1,91 @@
+"""An agent of somebody's own teaches ours, which then drives everywhere: by the commands that are typed."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import numpy as np
+import pytest
+
+from data.errors import InputFileError
+from data.store import Store
+from hitl.agents.beside import beside_policy
+from hitl.agents.keeping import teacher
+from hitl.cli import main
+from hitl.home import Home
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
+from hitl.settings import AgentSettings
+from tests.support.daemon_runs import train
+from trainer.checkpoints.files import load
+from trainer.presets import PRESETS
+
+AGENT = "tests.support.straight:drive"
+WANTED = AgentSettings(use=AGENT)
+SMALL = PRESETS["hitl"].with_values(
+    hidden=16, batch_size=16, utd=2.0, warmup_steps=20, lr_actor=1e-3, frozen_teaches=True, frozen_bound=0.2
+)
+
+
+def play(home, *more):
+    return main(["play", "--home", str(home.root), "--headless", "--pad", "none", *more])
+
+
+def learn(home, config=SMALL):
+    train(home.root, None, config, teacher_of=lambda names: teacher(home, WANTED, *names))
+    with Store(home.store_path, read_only=True) as store:
+        return load(home.checkpoints / store.checkpoints()[0].name)[1]
+
+
+def newest_actions(home):
+    with sqlite3.connect(home.store_path) as db:
+        found = db.execute("SELECT proposed FROM steps WHERE episode_id = (SELECT max(id) FROM episodes)").fetchall()
+    return np.array([np.frombuffer(proposed, np.float32) for (proposed,) in found])
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A home in which the agent drove six times, and ours has learned what it does."""
+    home = Home(tmp_path_factory.mktemp("taught") / "home")
+    assert play(home, "--agent", AGENT, "--episodes", "6") == 0
+    assert not learn(home, SMALL.with_values(frozen_bound=0.0)).drives_alone
+    assert play(home, "--agent", AGENT, "--episodes", "1") == 0
+    assert {tuple(action) for action in newest_actions(home)} == {(0.5, 0.0)}, "until they agree, the agent itself drives"
+    meta = learn(home, SMALL)
+    assert meta.drives_alone
+    return home
+
+
+def test_ours_drives_everywhere_once_it_does_what_the_agent_does(home):
+    assert play(home, "--agent", AGENT, "--episodes", "2") == 0  # the second is without noise
+    did = newest_actions(home)
+    assert (did != np.array([0.5, 0.0], np.float32)).any(1).all(), "ours is not the agent, to the bit"
+    assert np.abs(did - (0.5, 0.0)).mean() < 0.3
+    with SessionSetup(home, SessionOptions(), policy=beside_policy(WANTED, home)) as rig:
+        rig.policy.begin_episode()
+        assert rig.policy.name == ""
+        assert any("drives in its place" in notice for notice in rig.policy.notices)
+        assert rig.policy.full_name.endswith(f", taught by {AGENT}")
+
+
+def test_it_drives_without_the_agent_too(home):
+    with SessionSetup(home, SessionOptions()) as rig:
+        rig.policy.hold("latest")
+        assert rig.policy.problem == ""
+
+
+def test_it_goes_out_as_a_program_of_its_own(home, tmp_path):
+    assert main(["export", "agent", str(tmp_path / "ours.pt"), "--home", str(home.root)]) == 0
+    assert (tmp_path / "ours.pt").is_file()
+
+
+def test_it_goes_on_as_it_was_whatever_preset_is_named(home):
+    assert play(home, "--agent", AGENT, "--episodes", "1") == 0
+    assert learn(home, SMALL.with_values(frozen_teaches=False)).config["frozen_teaches"]
+
+
+def test_without_an_agent_there_is_none_to_ask(tmp_path):
+    home = Home(tmp_path / "home")
+    assert main(["play", "--home", str(home.root), "--headless", "--pad", "scripted", "--episodes", "1"]) == 0
+    with pytest.raises(InputFileError, match="none can teach"):
+        teacher(home, AgentSettings(), ("a",), ("b",))

@@ -1,0 +1,44 @@
+"""Until when an agent from elsewhere teaches, and from when on ours drives in its place (``frozen_teaches``)."""
+
+from __future__ import annotations
+
+import torch
+
+from trainer.learner.learner import Learner
+from trainer.replay.replay import Replay
+
+EVERY = 100  # updates between two looks
+
+
+class Teaching:
+    """Compares the learner with the agent that teaches it, in drives that it has not learned from, until the two agree."""
+
+    def __init__(self, learner: Learner, replay: Replay) -> None:
+        self._learner, self._replay, self._looked = learner, replay, learner.updates
+        self.apart: float | None = None
+        """How far the two were apart when this was last looked at, in actions from -1 to 1; None while it cannot be known."""
+        if (gates := replay.demos.gates) is not None:
+            gates.everywhere = learner.drives_everywhere
+
+    @property
+    def active(self) -> bool:
+        """Whether the other agent still drives."""
+        return self._learner.config.taught and not self._learner.drives_everywhere
+
+    @torch.no_grad()
+    def over(self) -> bool:
+        """Look again if it is time to; True when the two agree now, and ours drives from now on."""
+        learner, gates = self._learner, self._replay.demos.gates
+        if not self.active or gates is None or learner.updates < self._looked + EVERY:
+            return False
+        self._looked = learner.updates
+        lesson = self._replay.kept_back()
+        if lesson is None:
+            return False
+        seen, theirs = (part.to(learner.device) for part in lesson)
+        self.apart = float((learner.newest.act(seen, True) - theirs).abs().mean())
+        if self.apart > learner.config.frozen_bound:
+            return False
+        learner.drive_everywhere()
+        gates.everywhere = True
+        return True
