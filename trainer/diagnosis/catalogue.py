@@ -95,7 +95,7 @@ FAULTS: dict[str, Fault] = {
     "exploded": Fault(
         "Q has exploded", "fault", 70,
         "Go back to the last good checkpoint with lower learning rates, gradient clipping and LayerNorm critics.",
-        brings=("targets-at-clip", "gradients-clipped", "actions-saturated", *FAILS),
+        brings=("q-return-apart", "targets-at-clip", "gradients-clipped", "actions-saturated", *FAILS),
     ),
     # Demonstrations
     "demos-stale": Fault(
