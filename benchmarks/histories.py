@@ -414,7 +414,8 @@ def main() -> None:
             others.append((name, said.answer, ", ".join(f.fault for f in said.above_notes)))
     print_table("Kept histories", ("file", "answer", "findings"), others)
     print(f"{totals['FALSELY SOUND']} faulty ones called sound, {totals['FALSE ALARM']} sound ones accused; {dict(totals)}")
-    write_report(args.json, {k.lower().replace(" ", "_"): v for k, v in totals.items()}, seeds=list(range(args.seed, args.seed + args.seeds)))
+    seeds = list(range(args.seed, args.seed + args.seeds))
+    write_report(args.json, {k.lower().replace(" ", "_"): v for k, v in totals.items()}, seeds=seeds)
 
 
 def _mark(kind: Kind, report: Diagnosis) -> str:

@@ -59,8 +59,9 @@ class Finding:
         return self.change or (elsewhere(self.fault) if self.foreign else "") or FAULTS[self.fault].fix
 
     def brings_about(self, other: Finding) -> bool:
-        """Whether another finding can be a consequence of this one, which must be more than a note, and probable."""
-        return self.rank != "note" and self.sure >= PROBABLE and other.fault in consequences(self.fault)
+        """Whether another finding can be a consequence of this one, which must be probable and as bad as the fault can be."""
+        full = self.rank == FAULTS[self.fault].level != "note"
+        return full and self.sure >= PROBABLE and other.fault in consequences(self.fault)
 
     @property
     def mathematics(self) -> str:

@@ -42,8 +42,8 @@ def test_more_driving_is_advised_after_what_makes_driving_useless() -> None:
     assert order(found("takeovers-fail"), found("finish-unpaid"))[0] == "takeovers-fail", "the reward is not why these fail"
 
 
-@pytest.mark.parametrize("cause", [found("gradients-zero", 0.4), found("gradients-zero", 0.9, "note")])
-def test_what_is_hardly_sure_or_a_note_is_the_cause_of_nothing(cause: Finding) -> None:
+@pytest.mark.parametrize("cause", [found("gradients-zero", 0.4), found("gradients-zero", 0.9, "warning")])
+def test_what_is_hardly_sure_or_a_lesser_case_is_the_cause_of_nothing(cause: Finding) -> None:
     both = Diagnosis.of([found("uniform-policy"), cause])
     assert both.findings[0].fault == "uniform-policy"
     assert both.causes(both.findings[0]) == ()
