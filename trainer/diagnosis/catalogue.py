@@ -80,7 +80,7 @@ FAULTS: dict[str, Fault] = {
     "temperature-runaway": Fault(
         "the temperature runs away", "fault", 98,
         "Fix the temperature (0.01 was the recipe's), or lower its learning rate and check the target entropy's sign.",
-        brings=("uniform-policy", *UNSTABLE, *FAILS),
+        brings=("uniform-policy", "critic-ignores-actions", *UNSTABLE, *FAILS),
     ),
     "line-artefact": Fault(
         "the reference line goes on where there is no road", "fault", 74,
@@ -146,7 +146,7 @@ FAULTS: dict[str, Fault] = {
     "actions-saturated": Fault(
         "the policy's actions are stuck at their limits", "warning", 54,
         "Lower the actor's learning rate, raise the temperature a little, clone takeovers; check the observations' scale.",
-        brings=("gradients-zero", *FAILS),
+        brings=("gradients-zero", "critic-ignores-actions", *FAILS),
     ),
     "numbers-unusable": Fault(
         "recorded numbers are not finite", "warning", 53,
