@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 def number_of(count: int, one: str, many: str = "") -> str:
     """Return "1 takeover", "2,410 takeovers"; ``many`` where it is not ``one`` with an s."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def listed(words: Iterable[str]) -> str:
+    """Return "one", "one and two", "one, two and three"."""
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def track_words(name: str) -> str:

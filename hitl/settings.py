@@ -147,6 +147,14 @@ class TmrlSettings:
     folder: str = ""  # the folder that holds TmrlData; empty: your home directory
 
 
+@dataclass(frozen=True, slots=True)
+class SuperTuxKartSettings:
+    """What you see of SuperTuxKart."""
+
+    picture: Literal["off", "low", "medium", "high"] = "medium"  # how fine the game's own picture is; off: the road from above
+    rows: Annotated[int, Meta(ge=180, le=2160)] = 720  # of that picture, which is 16 : 9
+
+
 @dataclass(frozen=True)
 class Settings:
     """The settings of a home, checked."""
@@ -167,6 +175,7 @@ class Settings:
     pictures: PictureSettings = field(default_factory=PictureSettings)
     trackmania: TrackManiaSettings = field(default_factory=TrackManiaSettings)
     tmrl: TmrlSettings = field(default_factory=TmrlSettings)
+    supertuxkart: SuperTuxKartSettings = field(default_factory=SuperTuxKartSettings)
     devices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By `pads.identity`, for `pads.mapping.from_table`."""
     origin: Mapping[str, str] = field(default_factory=dict)
@@ -194,6 +203,7 @@ TABLES: dict[str, type] = {
     "pictures": PictureSettings,
     "trackmania": TrackManiaSettings,
     "tmrl": TmrlSettings,
+    "supertuxkart": SuperTuxKartSettings,
 }
 """The fields of each table of settings.toml."""
 SECTIONS = (*TABLES, "controls")

@@ -41,8 +41,8 @@ class ComputeDevice:
     why: str
 
 
-def check_device(asked: str) -> None:
-    """Raise UsageError for a device that this machine's torch cannot use."""
+def check_device(asked: str, instead: str = "omit --device cuda") -> None:
+    """Raise UsageError for a device that this machine's torch cannot use. ``instead``: what to do without it."""
     if asked == "auto":
         return
     try:
@@ -52,9 +52,9 @@ def check_device(asked: str) -> None:
     if kind != CUDA or torch.cuda.is_available():
         return
     if torch.version.cuda is None:
-        raise UsageError(f"This torch is made for the CPU alone: {install_cuda()} installs one for CUDA, or omit --device cuda.")
+        raise UsageError(f"This torch is made for the CPU alone: {install_cuda()} installs one for CUDA, or {instead}.")
     raise UsageError(
-        "torch finds no graphics card that it can use with CUDA: install Nvidia's newest driver, or omit --device cuda."
+        f"torch finds no graphics card that it can use with CUDA: install Nvidia's newest driver, or {instead}."
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from data.errors import HitlError, UsageError
-from data.words import number_of
+from data.words import listed, number_of
 from hitl.arguments import Parser
 from hitl.home import add_home, home_path
 
@@ -82,8 +82,10 @@ def show(report: Diagnosis, everything: bool) -> None:
     out.print()
     shown = report.findings if everything else [f for f in report.findings if f.players or f.rank != "note"]
     several = len({f.source for f in report.findings}) > 1
-    for number, finding in enumerate(shown, 1):
-        _show_finding(out, number, finding, everything, several)
+    numbers = {finding.fault: number for number, finding in enumerate(shown, 1)}
+    for finding in shown:
+        causes = [numbers[cause.fault] for cause in report.causes(finding)]
+        _show_finding(out, numbers[finding.fault], finding, causes, everything, several)
     from trainer.diagnosis.advice import BRING
 
     if any(BRING in finding.advice for finding in shown):
@@ -106,8 +108,8 @@ def show(report: Diagnosis, everything: bool) -> None:
         number_of(len(report.lacking), "check") + " that need more, and what they need" if report.lacking else "",
         "the figures" if shown else "",
     ]
-    if listed := [part for part in parts if part]:
-        out.print(f"--all also lists {', '.join(listed[:-1])}{' and ' if listed[:-1] else ''}{listed[-1]}.", style="dim")
+    if more := [part for part in parts if part]:
+        out.print(f"--all also lists {listed(more)}.", style="dim")
 
 
 def _line(out: Console, text: str, indent: int) -> None:
@@ -118,7 +120,9 @@ def _line(out: Console, text: str, indent: int) -> None:
     out.print(Padding(marked(text), (0, 0, 0, indent), expand=False))
 
 
-def _show_finding(out: Console, number: int, finding: Finding, everything: bool, several: bool) -> None:
+def _show_finding(
+    out: Console, number: int, finding: Finding, causes: list[int], everything: bool, several: bool
+) -> None:
     from hitl.console import marked
     from trainer.diagnosis.advice import BRING
     from trainer.diagnosis.catalogue import FAULTS
@@ -136,6 +140,8 @@ def _show_finding(out: Console, number: int, finding: Finding, everything: bool,
     sure = f"{finding.sure:.0%} sure" if everything else ""
     if where or sure:
         _line(out, f"[dim]{', '.join(t for t in (sure, where) if t)}.[/]", 3)
+    if causes:
+        _line(out, f"This can come from {listed(map(str, causes))}. Fix that first.", 3)
     advice = finding.advice.replace(BRING, "").strip()  # told once, below all findings
     _line(out, f"[dim]To change:[/] {escape(advice)}", 3)
     if everything and finding.mathematics:

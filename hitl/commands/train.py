@@ -205,7 +205,7 @@ def _cuda_if_there() -> str:
     from trainer.device import check_device
 
     try:
-        check_device("cuda")
+        check_device("cuda", instead="set CUDA_TRAINING to false")
     except UsageError as error:
         print(f"CUDA_TRAINING is true, but this machine learns on its CPU. {error}", file=sys.stderr, flush=True)
         return "cpu"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ class World:
     has_line: bool = True  # False: there is no progress, no corner, and nothing for the scripted driver to follow
     map_uid: str = ""  # the game's own name for the map that is loaded; "" where it does not tell
     frame_shape: tuple[int, ...] = ()  # rows and columns of the picture in each observation; empty: there is none
+    picture: Path | None = None  # the file that the game's own picture is drawn into (`takeover_ui.window.picture`)
     plug: Callable[[Any], None] = lambda hub: None  # makes our own pad; ``hub``: the devices that the player's is read from
     heed: Callable[[Callable[[], bool]], None] = lambda leaving: None  # has it ask, while it waits, whether the player leaves
     release: Callable[[], None] = lambda: None

@@ -99,6 +99,8 @@ class SessionScreen:
         line = track.line
         self._scene = Scene(track.name, line.points, track.half_width, line.length, rig.corners, rig.action_names)
         self.hint = key_hint(self._mode, self.words)
+        if rig.world.picture is not None:
+            self._window.show_picture(rig.world.picture)
 
     @property
     def _agent_name(self) -> str:

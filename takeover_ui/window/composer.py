@@ -13,6 +13,7 @@ from takeover_ui.overlay.overlay import Size
 from takeover_ui.theme import Mark
 from takeover_ui.view import View
 from takeover_ui.window.game_view import GameView
+from takeover_ui.window.picture import Picture
 
 
 class Composer:
@@ -36,6 +37,8 @@ class Composer:
         self.dock: pygame.Rect | None = None
         self.game = pygame.Rect(0, 0, 1, 1)
         self.pointed = ""
+        self.picture: Picture | None = None
+        """The game's own; None, or one that has nothing to show: the road from above."""
         self._view: GameView | None = None
 
     def names(self) -> list[str]:
@@ -93,7 +96,11 @@ class Composer:
             part = surface.subsurface(game)
             with_map = self.size != "full" and view.scene.has_road and "map" not in self.arrangement.hidden
             place = self.arrangement.places.get("map")
-            drawn = self._view.draw(part, view, view.at if now is None else now, with_map=with_map, map_place=place)
+            picture = self.picture.newest() if self.picture is not None else None
+            if picture is not None:
+                drawn = self._view.draw_over(part, picture, view, with_map=with_map, map_place=place)
+            else:
+                drawn = self._view.draw(part, view, view.at if now is None else now, with_map=with_map, map_place=place)
             taken = max((m.rect.right for m in drawn if m.name == "map"), default=0) if place is None else 0
             if panel is not None and game.colliderect(panel) and panel.top < game.h // 2 and panel.left > game.w // 2:
                 part = surface.subsurface(pygame.Rect(0, 0, panel.left, game.h))

@@ -18,9 +18,11 @@ from takeover_ui.overlay import track_map
 from takeover_ui.overlay.arrangement import Place
 from takeover_ui.theme import Mark
 from takeover_ui.view import Scene, View
+from takeover_ui.window.picture import cover
 
 _CAR_LENGTH, _CAR_WIDTH = 4.6, 2.1  # m, the Box2D car's hull
 _KERB_FROM = 1 / 45  # 1/m: bends tighter than this have kerbs
+_NOWHERE = np.empty((0, 2))  # where the road is, in a picture that does not say
 _MAX_PREDICTION = 0.12  # s that a frame may move the car beyond the newest state
 
 
@@ -89,6 +91,24 @@ class GameView:
         self._draw_corner_names(pen, area)
         at = self.camera.pixels(np.array([[pose.x, pose.y]]))[0]
         pen.mark("car", pygame.Rect(float(at[0]) - 12, float(at[1]) - 12, 24, 24))
+        if with_map:
+            self._draw_map(pen, view, area, map_place)
+        return pen.marks
+
+    def draw_over(
+        self,
+        surface: pygame.Surface,
+        picture: pygame.Surface,
+        view: View,
+        *,
+        with_map: bool = True,
+        map_place: Place | None = None,
+    ) -> list[Mark]:
+        """Fill ``surface`` with the game's own picture instead, with the small map over it; return what was drawn where."""
+        cover(surface, picture)
+        area = surface.get_rect()
+        pen = theme.Pen(surface, area.h / 720)
+        self._middle = _NOWHERE
         if with_map:
             self._draw_map(pen, view, area, map_place)
         return pen.marks

@@ -179,6 +179,8 @@ class _Loop:
                 self.card = card
             case "look", options:
                 self.screen.restyle(options)
+            case "picture", path:
+                self.screen.show_picture(path)
             case ("front",):
                 self.screen.to_front()
             case ("close",):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import pygame
@@ -19,6 +20,7 @@ from takeover_ui.theme import Mark, Pen
 from takeover_ui.view import Card, View
 from takeover_ui.window.arranging import Arranging
 from takeover_ui.window.composer import Composer
+from takeover_ui.window.picture import Picture
 
 if TYPE_CHECKING:
     from takeover_ui.window.options import WindowOptions
@@ -121,6 +123,12 @@ class Screen:
             from takeover_ui.window.floating import open_floating
 
             self.surface = open_floating(options)
+
+    def show_picture(self, path: Path) -> None:
+        """Show what a game draws into that file, in place of the road from above."""
+        if self.composer.picture is not None:
+            self.composer.picture.close()
+        self.composer.picture = Picture(path)
 
     def next_size(self) -> None:
         """Go on to the overlay's next size; after the bar it is off, then full again."""

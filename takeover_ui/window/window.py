@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from data.errors import DeviceError
@@ -109,6 +110,10 @@ class Window:
         """Go on with another overlay: its language, size, place, opacity and gauges."""
         self.options = replace(options, title=self.options.title, game_view=self.options.game_view, video=self.options.video)
         self._post(("look", self.options))
+
+    def show_picture(self, path: Path) -> None:
+        """Show what a game draws into that file (`takeover_ui.window.picture`), as soon as there is something in it."""
+        self._post(("picture", path))
 
     def to_front(self) -> None:
         """Bring the window before all others, with the keyboard; an overlay over another game stays where it is."""

@@ -36,8 +36,22 @@ def fail() -> None:
 
 
 print(json.dumps("ready"), flush=True)
-for line in sys.stdin:
-    name, *values = json.loads(line)
+
+
+def asked():
+    """Yield each request, and of one to drive again all its parts, of which the last is answered."""
+    for line in sys.stdin:
+        name, *values = json.loads(line)
+        if name != "replay":
+            yield name, values, True
+            continue
+        start, again = values
+        yield "restart", start, not again
+        for number, step in enumerate(again, 1):
+            yield "step", step, number == len(again)
+
+
+for name, values, answers in asked():
     if name == "restart":
         x, y, z, heading, speed = values
     else:
@@ -51,4 +65,5 @@ for line in sys.stdin:
         heading += turn * dt
         x, y = x + speed * math.cos(heading) * dt, y + speed * math.sin(heading) * dt
     state = [x, y, z, math.remainder(heading, math.tau), speed * math.cos(heading), speed * math.sin(heading), 0.0]
-    print(json.dumps(state), flush=True)
+    if answers:
+        print(json.dumps(state), flush=True)

@@ -85,7 +85,7 @@ def _signed(answer: Answer, fault: str, source: str, case: Case) -> list[Outcome
         elif isinstance(o, Sound):
             found.append(replace(o, fault=fault_, source=source_, text=case.in_its_words(o.text)))
         else:
-            found.append(replace(o, fault=fault_, source=source_))
+            found.append(replace(o, fault=fault_, source=source_, needs=case.in_its_words(o.needs)))
     return found
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from trainer.diagnosis.advice import MATHEMATICS, elsewhere
-from trainer.diagnosis.catalogue import FAULTS
+from trainer.diagnosis.catalogue import FAULTS, consequences
+
+PROBABLE = 0.5
+"""How sure a finding must be to count as the cause of another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Finding:
 
     @property
     def weight(self) -> float:
-        """0 to 100: what it costs the learning, times how sure it is. Findings are ordered by it."""
+        """0 to 100: what it costs the learning, times how sure it is."""
         return FAULTS[self.fault].weight * self.sure * (0.3 if self.rank == "note" else 1.0)
 
     @property
@@ -53,6 +57,11 @@ class Finding:
     def advice(self) -> str:
         """What to change, for the one who reads it: the user of another trainer has other settings than ours."""
         return self.change or (elsewhere(self.fault) if self.foreign else "") or FAULTS[self.fault].fix
+
+    def brings_about(self, other: Finding) -> bool:
+        """Whether another finding can be a consequence of this one, which must be probable and as bad as the fault can be."""
+        full = self.rank == FAULTS[self.fault].level != "note"
+        return full and self.sure >= PROBABLE and other.fault in consequences(self.fault)
 
     @property
     def mathematics(self) -> str:
@@ -86,9 +95,23 @@ DECIDE = ("return-collapsed", "return-plateau")
 """What must have been looked at, and be sound, before a run is called so: only the return shows that a run learns."""
 
 
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings of different faults, the one to fix first in front: the player's own driving, then the heaviest.
+
+    A cause counts as much as anything that it brings about, and stands before it.
+    """
+    found = list(findings)
+
+    def place(f: Finding) -> tuple[bool, float, int, float]:
+        driving, weight = max((g.players, g.weight) for g in found if g is f or f.brings_about(g))
+        return not driving, -weight, sum(g.brings_about(f) for g in found), -f.weight
+
+    return sorted(found, key=place)
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """All that was found: the player's own driving first, then the heaviest first."""
+    """All that was found, the one to fix first in front."""
 
     findings: tuple[Finding, ...]
     sound: tuple[Sound, ...]
@@ -108,7 +131,7 @@ class Diagnosis:
                 where = f" ({finding.source})" if finding.source not in ("", first.source) else ""
                 more = tuple(e + where for e in finding.evidence if e not in first.evidence)
                 best[finding.fault] = replace(first, evidence=first.evidence + more)
-        findings = sorted(best.values(), key=lambda f: (not f.players, -f.weight))
+        findings = in_order(best.values())
         sound = {o.fault + o.source: o for o in outcomes if isinstance(o, Sound) and o.fault not in best}
         answered = set(best) | {o.fault for o in sound.values()}
         lacking = {o.fault: o for o in outcomes if isinstance(o, Lacking) and o.fault not in answered}
@@ -129,6 +152,10 @@ class Diagnosis:
             return FOUND
         seen = {s.fault for s in self.sound}
         return SOUND if not self.undecided and seen.issuperset(DECIDE) else UNCLEAR
+
+    def causes(self, finding: Finding) -> tuple[Finding, ...]:
+        """Return the findings that a finding can be a consequence of; the first to fix in front."""
+        return tuple(f for f in self.findings if f.brings_about(finding))
 
     @property
     def needs(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -153,7 +180,7 @@ class Diagnosis:
             "findings": [
                 asdict(f)
                 | {"level": f.rank, "weight": round(f.weight, 1), "change": f.advice, "mathematics": f.mathematics}
-                | {"sure": round(f.sure, 2)}
+                | {"sure": round(f.sure, 2), "comes_from": [cause.fault for cause in self.causes(f)]}
                 for f in self.findings
             ],
             "sound": [asdict(s) for s in self.sound],

@@ -14,7 +14,7 @@ from trainer.diagnosis import probe
 from trainer.diagnosis.case import Case, Check
 from trainer.diagnosis.catalogue import FAULTS
 from trainer.diagnosis.checks import batch_checks, critic_checks, policy_checks, probe_checks, target_checks
-from trainer.diagnosis.finding import Finding, Outcome
+from trainer.diagnosis.finding import Finding, Outcome, in_order
 from trainer.diagnosis.history import from_rows
 from trainer.diagnosis.recipe import from_settings
 from trainer.learner.learner import Learner
@@ -112,7 +112,7 @@ class LiveChecks:
 
     @property
     def sentence(self) -> str:
-        """The heaviest standing finding in one sentence, empty when all is well."""
+        """The standing finding to fix first in one sentence, empty when all is well."""
         top = self._top
         return "" if top is None else f"{top.sentence} ({top.fault}: `hitl diagnose`)"
 
@@ -123,7 +123,7 @@ class LiveChecks:
 
     @property
     def _top(self) -> Finding | None:
-        return max(self.standing.values(), key=lambda f: f.weight, default=None)
+        return next(iter(in_order(self.standing.values())), None)
 
     def gone(self) -> list[str]:
         """Return the reported faults that no longer hold, each once."""
@@ -164,7 +164,7 @@ class LiveChecks:
                     news.append(found[fault])
         cost = self._clock() - began
         self.spent_s, self._cost, self.looks = self.spent_s + cost, max(0.9 * self._cost, cost), self.looks + 1
-        return sorted(news, key=lambda f: -f.weight)
+        return in_order(news)
 
     def _all(self, learner: Learner, batch: Batch, ended: int, rates: Collection[float]) -> dict[str, Finding]:
         """Return the heaviest finding of each fault, without notes."""

@@ -40,6 +40,23 @@ def middle(a: Array) -> float:
     return float(np.median(a)) if len(a) else float("nan")
 
 
+def held_for(values: Array) -> int:
+    """Return for how many rows a value is usually held: an evaluation stands in every row until the next."""
+    edges = np.flatnonzero(np.concatenate(([True], np.diff(values) != 0, [True])))
+    return max(1, int(np.median(np.diff(edges)))) if len(values) else 1
+
+
+def slope(some: Array) -> tuple[float, float]:
+    """Return the rise over all of the values, and its standard error; single extremes are cut to what is usual."""
+    if len(some) < 3:
+        return 0.0, float("inf")
+    time = np.arange(len(some)) / (len(some) - 1) - 0.5
+    low, high = np.quantile(some, (0.02, 0.98))
+    some = np.clip(some, low, high)
+    gain = float(np.sum(time * (some - some.mean())) / np.sum(time * time))
+    return gain, float(np.std(some - gain * time)) * (12.0 / len(some)) ** 0.5
+
+
 def bar_chart(values: Array, low: float = 0.0, high: float | None = None) -> str:
     """Draw values as a row of bars, a blank for what is not known."""
     known = values[np.isfinite(values)]

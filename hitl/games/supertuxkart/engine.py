@@ -6,7 +6,11 @@ crashes when a second race is restarted. What the engine prints goes to stderr, 
 ``engine.py TRACK KART`` answers "ready" when the track is loaded, and then
 
 - ``["restart", x, y, z, heading, speed]`` and ``["step", gas, brake, steer, seconds]`` with a state;
+- ``["replay", start, steps]`` with a state: ``start`` and each of ``steps`` are what follows the word in these two;
 - ``["road"]`` with an object: ``nodes``, ``width``, ``successors``, ``length``.
+
+``engine.py TRACK KART PICTURE ROWS QUALITY`` does the same, answers nothing after "ready", and draws what it sees into the file
+PICTURE (`Frames`). The same requests give the same race, to the last bit, whether it is drawn or not.
 
 A state is [x, y, z, heading, vx, vy, yaw_rate]: metres, seconds and radians; the road plane is (x, y), z is height, and angles
 grow counter-clockwise. The engine's own axes are left-handed with y up, so its (x, z), seen from above, is this plane.
@@ -16,24 +20,36 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
 import os
+import queue
+import struct
 import sys
+import threading
+import time
+from typing import Any
 
 READY_SET_GO = 5.05  # s of the engine's countdown; one long step skips it
 SETTLE_STEPS = 10  # of TICK, in which a car that was put down comes to rest on its wheels
 PUSH_STEPS = 80  # most steps of full gas to reach the speed of a start
 TICK = 0.05  # s
 ABOVE_M = 0.4  # above the road, from which a car is let down
+PARTS = 3  # pictures in a step: 60 in a second for 20 steps
+QUALITIES = {"low": "ld", "medium": "sd", "high": "hd"}  # what the engine calls them
 
 
 class Engine:
-    """One race with one kart."""
+    """One race with one kart. ``rows`` (pixels) and ``quality``: of the picture; 0 for none."""
 
-    def __init__(self, track: str, kart: str) -> None:
+    def __init__(self, track: str, kart: str, rows: int = 0, quality: str = "low") -> None:
         import pystk2
 
         self._stk = pystk2
-        pystk2.init(pystk2.GraphicsConfig.none())
+        graphics = getattr(pystk2.GraphicsConfig, QUALITIES[quality] if rows else "none")()
+        if rows:
+            graphics.screen_width, graphics.screen_height = columns_of(rows), rows
+            graphics.display = False  # it draws when it is asked for a picture, and not in each step
+        pystk2.init(graphics)
         config = pystk2.RaceConfig(
             track=track, num_kart=1, laps=99, seed=0, step_size=TICK, mode=pystk2.RaceConfig.RaceMode.TIME_TRIAL, overlay=False
         )
@@ -69,6 +85,33 @@ class Engine:
         """Let time pass with these controls."""
         self._pass(seconds, acceleration=gas, brake=bool(brake), steer=steer)
         return self.state()
+
+    def replay(self, start: list[float], steps: list[list[float]]) -> list[float]:
+        """Drive from a start as was driven before: it ends where that ended, to the last bit."""
+        self.restart(*start)
+        for step in steps:
+            self.step(*step)  # type: ignore[arg-type]
+        return self.state()
+
+    def show(self, frames: Frames, requests: queue.SimpleQueue[Any]) -> None:
+        """Follow requests until None comes, and draw; what has fallen behind is driven without a picture."""
+        while (request := requests.get()) is not None:
+            name, *values = request
+            if name != "step":
+                getattr(self, name)(*values)
+                if requests.empty():
+                    self._draw(frames)
+                continue
+            *controls, seconds = values
+            began = time.monotonic()
+            for part in range(PARTS):
+                self.step(*controls, seconds / PARTS)
+                if requests.empty():
+                    time.sleep(max(0.0, began + part * seconds / PARTS - time.monotonic()))
+                    self._draw(frames)
+
+    def _draw(self, frames: Frames) -> None:
+        frames.add(self._race.render_data[0].image.tobytes())
 
     def road(self) -> dict[str, object]:
         """Return the pieces of the track as the engine has them."""
@@ -107,11 +150,56 @@ def _turned(heading: float) -> list[float]:
     return [0.0, math.sin(half), 0.0, math.cos(half)]
 
 
+def columns_of(rows: int) -> int:
+    """Return the columns of a picture of 16 : 9."""
+    return rows * 16 // 9
+
+
+class Frames:
+    """The newest picture, in a file that another process maps: a head (number of the newest, rows, columns), then three pictures.
+
+    Picture number n, RGB, lies in place n % 3, so that the last one that was finished can be read while the next is written.
+    """
+
+    HEAD = struct.Struct("<QII")
+
+    def __init__(self, path: str, rows: int) -> None:
+        """Raises OSError."""
+        self._size = rows * columns_of(rows) * 3
+        self._number, self._shape = 0, (rows, columns_of(rows))
+        with open(path, "w+b") as file:
+            file.truncate(self.HEAD.size + 3 * self._size)
+            self._bytes = mmap.mmap(file.fileno(), 0)
+
+    def add(self, picture: bytes) -> None:
+        """Make a picture the newest one."""
+        number = self._number + 1
+        at = self.HEAD.size + number % 3 * self._size
+        self._bytes[at : at + self._size] = picture
+        self._bytes[: self.HEAD.size] = self.HEAD.pack(number, *self._shape)
+        self._number = number
+
+
+def _read(requests: queue.SimpleQueue[Any]) -> None:
+    for line in sys.stdin:
+        requests.put(json.loads(line))
+    requests.put(None)
+
+
 def main() -> None:
-    """Answer requests until the pipe is closed."""
+    """Answer requests until the pipe is closed, or draw what they lead to."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what the engine prints
-    engine = Engine(sys.argv[1], sys.argv[2])
+    track, kart, *drawn = sys.argv[1:]
+    if drawn:
+        path, rows, quality = drawn
+        engine = Engine(track, kart, int(rows), quality)
+        print(json.dumps("ready"), file=answers, flush=True)
+        requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        threading.Thread(target=_read, args=(requests,), daemon=True).start()
+        engine.show(Frames(path, int(rows)), requests)
+        return
+    engine = Engine(track, kart)
     print(json.dumps("ready"), file=answers, flush=True)
     for line in sys.stdin:
         name, *values = json.loads(line)

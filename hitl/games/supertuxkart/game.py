@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,8 @@ from hitl.games.base import AT_REST, Start, VehicleState
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.supertuxkart.data_folder import engine_version, find, own_folder, usable
 from hitl.games.supertuxkart.engine_process import LOG, EngineProcess, apart_from_the_players
+from hitl.games.supertuxkart.mirror import LOG as PICTURE_LOG
+from hitl.games.supertuxkart.mirror import Mirror, picture_path
 from hitl.home import Home
 from hitl.processes import script
 from hitl.road.kart_tracks import KART_TRACKS
@@ -40,8 +42,23 @@ LOAD_S, RESTART_S, STEP_S = 60.0, 20.0, 5.0  # s that loading a track, beginning
 ENGINE = Path(__file__).with_name("engine.py")
 
 
+@dataclass(frozen=True, slots=True)
+class RunSoFar:
+    """A run up to a moment: its start, what was driven since, and what is pressed now."""
+
+    start: tuple[float, ...]
+    driven: list[tuple[float, bool, float, float]]  # what each step asked for; it grows, and only the first ``steps`` count
+    steps: int
+    now: NDArray[np.float32]
+    time: float  # s
+    heading: float  # rad, unwrapped: of a step before
+
+
 class SuperTuxKartGame:
-    """One kart on one track. Deterministic: the same start and the same actions give the same run, in a new process, too."""
+    """One kart on one track. Deterministic: the same start and the same actions give the same run, in a new process, too.
+
+    That is how it goes back: the engine is asked to drive the run again from its start, in less than a second for a lap.
+    """
 
     action_names: tuple[str, ...] = ("gas_brake", "steer")
 
@@ -57,6 +74,10 @@ class SuperTuxKartGame:
         self._action = np.zeros(len(self.action_names), np.float32)
         self._waits = False  # for the answer to the last step
         self._state = AT_REST
+        self.notices: list[str] = []
+        """Sentences for the player."""
+        self.mirror: Mirror | None = None
+        """What draws the picture; None where there is no window, or the player wants none."""
         self._open()
 
     def _open(self) -> EngineProcess:
@@ -80,7 +101,9 @@ class SuperTuxKartGame:
         x -= math.sin(heading) * start.offset
         y += math.cos(heading) * start.offset
         self._action[:] = 0.0
-        self._send(child, "restart", x, y, self.track.height_at(start.s), heading + start.turn, start.speed)
+        self._start = (x, y, self.track.height_at(start.s), heading + start.turn, start.speed)
+        self._driven: list[tuple[float, bool, float, float]] = []
+        self._send(child, "restart", *self._start)
         self._time, self._heading = 0.0, heading + start.turn
         self._note(self._answer(RESTART_S, "the beginning of an episode"))
 
@@ -101,7 +124,8 @@ class SuperTuxKartGame:
         if self._child is None:
             raise EnvironmentLost("SuperTuxKart is not running; the next episode starts it anew.")
         pedal, steer = (float(v) for v in self._action)
-        self._send(self._child, "step", max(pedal, 0.0), pedal < 0.0, steer, dt)
+        self._driven.append((max(pedal, 0.0), pedal < 0.0, steer, dt))
+        self._send(self._child, "step", *self._driven[-1])
         self._time += dt
         self._waits = True
 
@@ -111,8 +135,24 @@ class SuperTuxKartGame:
             self._take()
         return self._state
 
+    def save(self) -> RunSoFar:
+        """Return this moment; it costs as much after an hour as at the start."""
+        return RunSoFar(self._start, self._driven, len(self._driven), self._action, self._time, self._heading)
+
+    def restore(self, saved: RunSoFar) -> None:
+        """Drive the run of that moment again, up to it. A lost engine starts anew."""
+        child = self._child or self._open()
+        if self._waits:
+            self._take()
+        self._start, self._driven = saved.start, saved.driven[: saved.steps]
+        self._action, self._time, self._heading = saved.now, saved.time, saved.heading
+        self._send(child, "replay", self._start, self._driven)
+        self._note(self._answer(RESTART_S + STEP_S * len(self._driven) / 100, "driving back to where you were"))
+
     def close(self) -> None:
         """End the engine."""
+        if self.mirror is not None:
+            self.mirror.close()
         child, self._child, self._waits = self._child, None, False
         if child is not None:
             child.close()
@@ -130,6 +170,8 @@ class SuperTuxKartGame:
         )
 
     def _send(self, child: EngineProcess, *request: object) -> None:
+        if self.mirror is not None:
+            self.mirror.follow(*request)
         try:
             child.ask(*request)
         except EnvironmentLost:
@@ -151,13 +193,21 @@ class SuperTuxKartGame:
         self._state = replace(self._state, vx=0.0, vy=0.0, yaw_rate=0.0)
 
 
-def start_engine(track: str, home: Home, program: Sequence[str] | None = None) -> EngineProcess:
-    """Start the engine with a track; it answers once when the track is loaded. Raises as the game does."""
+def start_engine(
+    track: str, home: Home, program: Sequence[str] | None = None, picture: Sequence[str] = ()
+) -> EngineProcess:
+    """Start the engine with a track; it answers once when the track is loaded. Raises as the game does.
+
+    ``picture``: the file that it draws into, the rows and the quality of that; empty: it draws nothing, and answers all requests.
+    """
     data = _data(home) if program is None else home.root
     folder = own_folder(home)
     private_folder(folder)
     env = apart_from_the_players(folder, data)
-    return EngineProcess([*(program or script(ENGINE)), track, KART], env, home.root / LOG)
+    if env.get("SDL_VIDEODRIVER") == "dummy":  # which the session takes for its pads: nothing is drawn with it
+        del env["SDL_VIDEODRIVER"]
+    log = home.root / (PICTURE_LOG if picture else LOG)
+    return EngineProcess([*(program or script(ENGINE)), track, KART, *picture], env, log)
 
 
 def _data(home: Home) -> Path:
@@ -186,7 +236,14 @@ def kart_track(name: str) -> Track:
 def supertuxkart_world(options: SessionOptions, home: Home) -> World:
     """Open SuperTuxKart."""
     from hitl.games.open_game import driven
+    from hitl.settings import load
 
     track = kart_track(options.track)
+    chosen = load(home, "supertuxkart").supertuxkart
     game = SuperTuxKartGame(track, home.create())
-    return driven(game, track, options, home, heed=game.heed)
+    if not options.show or chosen.picture == "off":
+        return driven(game, track, options, home, heed=game.heed)
+    path = picture_path(own_folder(home))
+    drawn = str(path), str(chosen.rows), chosen.picture
+    game.mirror = Mirror(lambda: start_engine(track.name, home, picture=drawn), path, game.notices)
+    return driven(game, track, options, home, heed=game.heed, picture=path)

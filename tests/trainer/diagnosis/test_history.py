@@ -142,3 +142,16 @@ def test_evidence_of_one_fault_from_two_sides_is_told_together() -> None:
     one = Finding("a", ("settings",), 0.9, fault="demos-stale")
     other = Finding("b", ("rewards",), 0.5, fault="demos-stale")
     assert [f.evidence for f in Diagnosis.of([other, one]).findings] == [("settings", "rewards")]
+
+
+@pytest.mark.parametrize("drift", [0.0, 0.4])
+def test_a_policy_that_has_not_moved_since_the_first_row_has_learned_nothing(drift: float) -> None:
+    """Random weights need not draw as a uniform policy does; a policy that learns moves away from them, whatever they are."""
+    rng = np.random.default_rng(0)
+    time = np.linspace(0, 1, 80)
+    columns = {"updates": np.arange(80.0)}
+    for name, value in (("a1_0", -0.2), ("a1_1", -0.1), ("a1_0_std", 0.5), ("a1_1_std", 0.83), ("log_pi", 0.0)):
+        columns[f"debug/{name}"] = value + drift * time + 0.05 * rng.normal(size=80)
+    for ours in (True, False):
+        found = {f.fault for f in diagnose([Case(history=History(dict(columns), ours=ours))]).findings}
+        assert ("uniform-policy" in found) == (ours and not drift), "others may write their first row after much learning"

@@ -103,6 +103,21 @@ def test_few_values_are_no_plateau_and_none_are_asked_for() -> None:
     assert "--wandb" in settings_alone.needs[0][0]
 
 
+def test_a_constant_return_is_said_to_be_constant_and_not_too_short() -> None:
+    report = look("rollout/ep_rew_mean", np.full(N, 5.0))
+    assert report.answer == "could not tell"
+    needs, faults = report.needs[0]
+    assert faults == ("return-collapsed", "return-plateau")
+    assert "rollout/ep_rew_mean is 5 in all 600 rows" in needs, "in the file's own words"
+    assert not any(word in needs for word in ("too few", "longer"))
+
+
+def test_episodes_that_all_earn_the_same_stand_at_that() -> None:
+    report = diagnose([Case(history=History({"r": np.full(N, 5.0), "l": np.full(N, 243.0), "t": 12.0 * np.arange(N)}))])
+    assert report.findings[0].fault == "return-plateau"
+    assert "stood at about 5 from the first" in report.findings[0].sentence
+
+
 @pytest.mark.parametrize("column", ["debug/alpha", "entropy_coef", "train/ent_coef", "Alpha", "log_alpha"])
 def test_a_temperature_is_known_by_the_names_that_others_give_it(column: str) -> None:
     grows = np.geomspace(0.05, 54, N)

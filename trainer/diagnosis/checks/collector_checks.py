@@ -188,11 +188,12 @@ def silent(history: History, case: Case) -> Answer:
     if tail < max(20, 0.08 * len(history), 3 * usual):
         return Sound(f"new episodes arrive until the end ({', '.join(names)} change)")
     since = len(history) - tail
-    evidence = [f"{', '.join(names)} stand still since row {since:,} of {len(history):,}, while further rows are written"]
+    place = f"since row {since:,} of {len(history):,}" if since else f"in all {number_of(len(history), 'row')}"
+    evidence = [f"{', '.join(names)} stand still {place}, while further rows are written"]
     stamp = history.columns.get("_timestamp")
     if stamp is not None and np.isfinite(stamp[[since, -1]]).all():
         evidence.append(f"that is {(stamp[-1] - stamp[since]) / 3600:.1f} h")
-    sentence = f"The collector has gone silent: no new episode since row {since:,} of {len(history):,}."
+    sentence = f"The collector is silent: no new episode {place}."
     return Finding(sentence, tuple(evidence), 0.9, data={"since": since})
 
 

@@ -119,6 +119,9 @@ def apart(history: History, case: Case) -> Answer:
         f"{returns} from {first:.1f} to {last:.1f} ({down:+.2f})",
     )
     noise = float(r.std()) / math.sqrt(max(1.0, values / 4))
+    others = (part(history[c], 0.3) for c in known if c != returns)
+    if any(len(np.unique(o)) >= 10 and trend(o) > 0.3 for o in others):
+        return Lacking("returns that go one way: evaluations and training drives do not, and Q may be right about one of them")
     if up > 0.6 and down < -0.3 and end > begin + 0.2 * abs(begin) and first - last > max(2 * noise, 0.15 * abs(first)):
         sentence = "The critic believes that it gets better while the returns get worse: it overestimates."
         return Finding(sentence, evidence, min(0.9, 0.5 + abs(down) / 2))

@@ -12,6 +12,9 @@ from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.history import History
 from trainer.diagnosis.stats import middle, part, trend
 
+STILL = 0.03
+"""Change of a mean or a deviation of the policy's actions, beyond the noise of batches, that is none."""
+
 
 @history_check("uniform-policy")
 def uniform_policy(history: History, case: Case) -> Answer:
@@ -40,6 +43,9 @@ def uniform_policy(history: History, case: Case) -> Answer:
         stays = moved < 0.08 and abs(density - first) < 0.15 and abs(density - flat) < 0.5 * len(means)
         sure = 0.97 if uniform else 0.85
     began = history.begins_at
+    if history.ours and not began and not uniform and not stays and _still(history):
+        sentence = "The policy is what it was in the first rows: it has learned nothing from all updates so far."
+        return Finding(sentence, tuple(evidence), 0.8)
     if stays and not uniform and began:  # it may have learned before, and stand since
         return Lacking(f"the rows before step {began:,.0f}, for what the policy was at the start of the run")
     if uniform or stays:
@@ -48,6 +54,20 @@ def uniform_policy(history: History, case: Case) -> Answer:
             sentence = f"The policy draws its actions at random in all of this file, which begins at step {began:,.0f}."
         return Finding(sentence, tuple(evidence), sure)
     return Sound("; ".join(evidence))
+
+
+def _still(history: History) -> bool:
+    """Whether nothing of the policy has moved since the first rows by more than batches make it, whatever its random weights are.
+
+    Only our own trainer writes its first row so early that nothing can have been learned before.
+    """
+    columns = [*history.numbered("debug/a1_"), *history.numbered("debug/a1_", "_std")]
+    columns += [history["debug/log_pi"]] if "debug/log_pi" in history else []
+    for column in columns:
+        first, late = part(column, 0.0, 0.05), part(column, 0.6)
+        if abs(middle(first) - middle(late)) > STILL + 2.5 * float(late.std()) / len(first) ** 0.5:
+            return False
+    return True
 
 
 @history_check("actions-saturated")

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from data.errors import shown
+from data.words import number_of
 from trainer.diagnosis.case import Answer, Case, Check, case_check
 from trainer.diagnosis.finding import Finding, Lacking, Outcome, Sound
 from trainer.diagnosis.history import History
 from trainer.diagnosis.names import ours_for
-from trainer.diagnosis.stats import Array, middle, part, trend
+from trainer.diagnosis.stats import Array, held_for, middle, part, slope, trend
 
 PLATEAU, COLLAPSED = "return-plateau", "return-collapsed"
 TEST, TRAIN = ("return_test",), ("return_train", "worker/return")
@@ -57,22 +58,23 @@ class ReturnCurve:
     source: str
     begins_at: float = 0.0
     """The step at which the file begins, where what came before is not in it."""
+    single: bool = False
+    """Whether each value is of an episode of its own, rather than the newest that was known in that row."""
+
+    @property
+    def constant(self) -> bool:
+        """Whether it is the same from the first to the last."""
+        return bool(np.ptp(self.values) == 0)
 
     @property
     def held(self) -> int:
         """Rows for which a value usually stands."""
-        return _held_for(self.values)
+        return 1 if self.single and self.constant else held_for(self.values)
 
     @property
     def different(self) -> float:
         """Values, each counted once for as long as it is held."""
         return different(self.values, self.held)
-
-
-def _held_for(values: Array) -> int:
-    """Return for how many rows a value is usually held: an evaluation stands in every row until the next."""
-    edges = np.flatnonzero(np.concatenate(([True], np.diff(values) != 0, [True])))
-    return max(1, int(np.median(np.diff(edges)))) if len(values) else 1
 
 
 def different(values: Array, held: int) -> float:
@@ -87,7 +89,9 @@ def curves(case: Case) -> list[ReturnCurve]:
         for purpose in ("evaluation", "drive"):
             totals = [e.total for e in case.drives.unaided(purpose)]
             if totals:
-                found.append(ReturnCurve(np.array(totals, np.float64), f"return of {purpose}s", "episode", case.drives.name))
+                found.append(
+                    ReturnCurve(np.array(totals), f"return of {purpose}s", "episode", case.drives.name, single=True)
+                )
     history = case.history
     if history is not None:
         for names in (TEST, TRAIN):
@@ -95,7 +99,8 @@ def curves(case: Case) -> list[ReturnCurve]:
             if column is not None:
                 known = history[column][np.isfinite(history[column])]
                 if len(known) < 2 or np.ptp(known) > 0 or names is TRAIN:  # evaluations that are always 0 never were
-                    found.append(ReturnCurve(known, column, "row", history.name, history.begins_at))
+                    single = column == "worker/return"
+                    found.append(ReturnCurve(known, column, "row", history.name, history.begins_at, single))
     return found
 
 
@@ -126,6 +131,18 @@ def _no_return(history: History) -> Lacking:
     return Lacking(needs, source=history.name)
 
 
+def _too_few(run: ReturnCurve) -> str:
+    """Return what is needed where there are too few returns to tell how they develop."""
+    rows = number_of(len(run.values), run.unit)
+    if run.constant and len(run.values) > 1:
+        return (
+            f"returns that change: {run.what} is {run.values[0]:.4g} in all {rows}, so either nothing is written into it, or "
+            "every episode is paid the same"
+        )
+    some = rows if run.held == 1 else f"{number_of(round(run.different), 'return')} in {rows}"
+    return f"a longer history: {some} of {run.what} are too few to tell how it goes on"
+
+
 def _error(values: Array, held: int) -> float:
     """Return the standard error of the median."""
     return 1.25 * float(np.std(values)) / different(values, held) ** 0.5
@@ -139,7 +156,7 @@ def collapsed(run: ReturnCurve) -> Outcome:
         window = max(window, 3 * run.held)
     starts = np.arange(0, len(values) - 2 * window + 1, max(1, window // 3))
     if not len(starts) or run.different < LEAST_FALL:
-        return Lacking(f"more returns: {run.different:.0f} different values of {run.what} are too few", fault=COLLAPSED)
+        return Lacking(_too_few(run), fault=COLLAPSED)
     levels = np.array([middle(values[k : k + window]) for k in starts])
     at = int(np.argmax(levels))
     top, last = float(levels[at]), middle(values[-window:])
@@ -161,7 +178,7 @@ def collapsed(run: ReturnCurve) -> Outcome:
         data = {"best": top, "last": last, "since": since, "column": run.what}
         return Finding(sentence, evidence, 0.7 if few else 0.85, data=data, fault=COLLAPSED)
     if few:
-        return Lacking(f"more returns: {run.different:.0f} different values of {run.what} are too few", fault=COLLAPSED)
+        return Lacking(_too_few(run), fault=COLLAPSED)
     if top - last > max(DIP * scale, 5 * error):
         needs = f"{FALLING}: {run.what} lies below its best at the end ({last:.4g} after {top:.4g})"
         return Lacking(needs, fault=COLLAPSED)
@@ -210,7 +227,9 @@ def plateau(run: ReturnCurve, case: Case) -> Outcome:
     if since is None or different(values[since:], run.held) < LEAST:
         if _rises(values, run.held):
             return Sound(f"{course_text}, and it rises")
-        if count < SHORT or run.different < LEAST:
+        if run.different < LEAST:
+            return Lacking(_too_few(run))
+        if count < SHORT:
             return Lacking(f"a longer history: {count} {run.unit}s of {run.what}, too few to tell a plateau from a slow rise")
         return Lacking(f"a longer history: whether {run.what} ({level:.4g} at the end) still rises cannot be told yet")
     stands = values[since:]
@@ -267,19 +286,8 @@ def _rises(values: Array, held: int) -> bool:
     """Whether the return surely rises: over the last half of the run or, in a short one, over all of it."""
     some = values[::held]
     some = some[len(some) // 2 :] if len(some) >= SHORT else some
-    slope, error = _slope(some)
-    return len(some) >= LEAST_FALL and slope > 2.5 * error
-
-
-def _slope(some: Array) -> tuple[float, float]:
-    """Return the rise over all of the values, and its standard error; single extremes are cut to what is usual."""
-    if len(some) < 3:
-        return 0.0, float("inf")
-    time = np.arange(len(some)) / (len(some) - 1) - 0.5
-    low, high = np.quantile(some, (0.02, 0.98))
-    some = np.clip(some, low, high)
-    slope = float(np.sum(time * (some - some.mean())) / np.sum(time * time))
-    return slope, float(np.std(some - slope * time)) * (12.0 / len(some)) ** 0.5
+    gain, error = slope(some)
+    return len(some) >= LEAST_FALL and gain > 2.5 * error
 
 
 def _stands(values: Array, since: int, held: int, rise: float) -> bool:
@@ -287,10 +295,10 @@ def _stands(values: Array, since: int, held: int, rise: float) -> bool:
 
     Without the second, a short or noisy history that rises evenly would seem to stand at its end.
     """
-    slope, error = _slope(values[since::held])
-    if slope > 1.64 * error and slope > max(0.03 * abs(rise), NOTHING * abs(middle(values))):
+    gain, error = slope(values[since::held])
+    if gain > 1.64 * error and gain > max(0.03 * abs(rise), NOTHING * abs(middle(values))):
         return False
-    return since == 0 or slope + 1.64 * error < rise * (len(values) - since) / since / 3
+    return since == 0 or gain + 1.64 * error < rise * (len(values) - since) / since / 3
 
 
 CHECKS: tuple[Check, ...] = (goes,)

@@ -20,6 +20,9 @@ def target_size(history: History) -> Array:
     return np.asarray(np.abs(history["debug/backup"]) + history.columns.get("debug/backup_std", 0.0), np.float64)
 
 
+APART = Lacking("more rows in which debug/r and debug/q_a1_targ vary, each on its own")
+
+
 @dataclass(frozen=True)
 class TargetFit:
     """How the targets follow from the step's reward and the next value, fitted together; each with its standard error."""
@@ -71,7 +74,7 @@ def discount_power(history: History, case: Case) -> Answer:
         return _of_ours(history, recipe)
     fit = fit_targets(history, recipe.alpha if recipe is not None else None)
     if fit is None or fit.reward_error > 0.15 or fit.discount_error > 0.004:
-        return Lacking("more rows in which debug/r and debug/q_a1_targ vary, each on its own")
+        return APART
     evidence = (
         f"targets are {fit.reward:.2f} of the reward and {fit.discount:.4f} of the next value, ends of episodes taken out "
         f"(fitted together over {number_of(fit.rows, 'row')}, ±{fit.reward_error:.2f} and ±{fit.discount_error:.4f})",
@@ -92,8 +95,8 @@ def _against(gamma: float, n: int, fit: TargetFit, told: str, evidence: tuple[st
     summed = (1 - gamma**n) / (1 - gamma) if gamma < 1 else float(n)  # weight of a single reward in n-step returns
     evidence = (*evidence, f"set are N_STEPS {n} and GAMMA {gamma:g}, whose power is {gamma**n:.4f}")
     single, whole = abs(fit.reward - 1) < 0.3, n > 1 and abs(fit.reward - summed) < 0.2 * summed
-    if abs(fit.discount - gamma**n) <= room and (single or whole):
-        return Sound("; ".join(evidence))
+    if abs(fit.discount - gamma**n) <= room:  # then an odd weight of the reward is one that the fit could not tell
+        return Sound("; ".join(evidence)) if single or whole else APART
     if n > 1 and whole and abs(fit.discount - gamma) <= room:
         sentence = f"{n}-step returns are bootstrapped with gamma instead of gamma to the power {n}, so Q is too large."
         return Finding(sentence, evidence, 0.95)

@@ -66,6 +66,27 @@ def test_the_same_start_and_actions_give_the_same_drive_in_a_new_process_too(gam
     assert np.array_equal(first, third)
 
 
+def test_it_goes_back_to_a_moment_exactly_even_when_the_engine_has_crashed_since(game):
+    actions = np.random.default_rng(1).uniform(-1.0, 1.0, (120, 2)).astype(np.float32)
+    actions[:, 0] = np.abs(actions[:, 0])
+    env = DrivingEnv(TRACK, game=game)
+    env.reset(seed=3, options={"start": Start(s=900.0, speed=12.0)})
+
+    def driven(some):
+        return [env.step(action)[0].tobytes() for action in some]
+
+    driven(actions[:60])
+    saved = env.save()
+    on = driven(actions[60:])
+    env.restore(saved)
+    assert driven(actions[60:]) == on
+    game._child._process.kill()
+    with pytest.raises(EnvironmentLost):
+        driven(actions[:2])
+    env.restore(saved)
+    assert driven(actions[60:]) == on
+
+
 @pytest.mark.parametrize(("s", "speed"), [(5.0, 0.0), (600.0, 10.0), (1000.0, 18.0)])
 def test_a_start_is_where_it_was_asked_for_and_about_as_fast(game, s, speed):
     game.restart(Start(s=s, offset=0.5, turn=0.1, speed=speed))

@@ -95,6 +95,27 @@ def test_a_step_is_driven_with_the_action_before_it(opened):
     assert state.time == pytest.approx(0.05)
 
 
+def test_it_goes_back_to_a_moment_of_this_run_or_of_one_before(opened):
+    game = opened()
+    env = DrivingEnv(FORTMAGMA, game=game)
+    env.reset(seed=1)
+    wild = np.random.default_rng(0).uniform(-1.0, 1.0, (60, 2)).astype(np.float32)
+
+    def driven(some):
+        return [(step[0].tobytes(), step[1], step[4]["state"]) for step in map(env.step, some)]
+
+    driven(wild[:30])
+    saved = env.save()
+    on = driven(wild[30:])
+    env.reset(seed=2)
+    driven(wild[:10])
+    for _ in range(2):
+        env.restore(saved)
+        assert driven(wild[30:]) == on
+    env.restore(saved)
+    assert game.state().time == pytest.approx(31 / 20), "the step that was about to act has acted"
+
+
 def test_controls_are_let_go(opened):
     game = opened()
     game.restart(Start(speed=5.0))

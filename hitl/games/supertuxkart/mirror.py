@@ -1,0 +1,82 @@
+"""The game's own picture: a second engine follows the first one, request by request, and draws what it sees.
+
+The same requests give the same race, to the last bit, with a picture or without. So nothing that is drawn, however slowly, can
+delay a step, and an engine that cannot draw on this machine costs the player the picture alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from hitl.games.hang_guard import EnvironmentLost
+from hitl.games.supertuxkart.engine_process import EngineProcess
+
+LOG = "supertuxkart-picture.log"  # in the home
+LOAD_S = 180.0  # s in which it must have loaded; the first time, the engine prepares its shaders
+NO_PICTURE = (
+    "SuperTuxKart cannot draw its picture here, so you see the road from above: its engine needs OpenGL 3.3. What it printed is "
+    f"in {LOG} in the home folder."
+)
+
+
+class Mirror:
+    """Draws into ``path``. ``start``: starts the engine; ``notices``: where sentences for the player go."""
+
+    def __init__(self, start: Callable[[], EngineProcess], path: Path, notices: list[str]) -> None:
+        self.path, self._notices = path, notices
+        self._requests: queue.SimpleQueue[tuple[object, ...] | None] = queue.SimpleQueue()
+        self._start, self._process, self._closed = start, None, False
+        self._thread = threading.Thread(target=self._run, name="hitl-supertuxkart-picture", daemon=True)
+        self._thread.start()
+
+    def follow(self, *request: object) -> None:
+        """Do what the engine that is driven was asked to do; waits for nothing."""
+        self._requests.put(request)
+
+    def close(self) -> None:
+        """End it, and take the picture away."""
+        self._closed = True
+        self._requests.put(None)
+        if self._process is not None:
+            self._process.close(wait_s=0.0)  # it holds nothing that would be lost
+        self._thread.join(5.0)
+        self._forget()
+
+    def _run(self) -> None:
+        try:
+            self._process = process = self._start()
+            process.leaving = lambda: self._closed
+            process.answer(LOAD_S, "loading the track")
+            waiting: list[tuple[object, ...]] = []
+            while (request := self._requests.get()) is not None:
+                if request[0] != "step":  # what came before a new beginning need not be driven any more
+                    waiting.clear()
+                waiting.append(request)
+                if self._requests.empty():
+                    for one in waiting:
+                        process.ask(*one)
+                    waiting.clear()
+        except EnvironmentLost:
+            if not self._closed:
+                self._notices.append(NO_PICTURE)
+                self._forget()
+
+    def _forget(self) -> None:
+        """Take away the picture, which would stand still; the window shows the road again."""
+        with contextlib.suppress(OSError):
+            with self.path.open("r+b") as file:
+                file.write(bytes(8))  # no picture yet
+            self.path.unlink()  # on Windows only once the window is closed
+
+
+def picture_path(folder: Path) -> Path:
+    """Return a new file for the picture, and remove those that sessions have left behind."""
+    for old in folder.glob("picture-*"):
+        with contextlib.suppress(OSError):  # another session's, on Windows
+            old.unlink()
+    return folder / f"picture-{os.getpid()}"

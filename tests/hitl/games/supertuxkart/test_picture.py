@@ -1,0 +1,123 @@
+"""SuperTuxKart's own picture: an engine that follows, what it draws, and what the window makes of it."""
+
+import json
+import sys
+import time
+
+import pygame
+import pytest
+
+from hitl.games.supertuxkart.engine import Frames, columns_of
+from hitl.games.supertuxkart.engine_process import EngineProcess
+from hitl.games.supertuxkart.mirror import NO_PICTURE, Mirror, picture_path
+from takeover_ui.window.composer import Composer
+from takeover_ui.window.picture import Picture, cover
+from tests.support.sample_screens import view
+
+ROWS = 180
+FOLLOWS = """
+import json, sys
+from pathlib import Path
+print(json.dumps("ready"), flush=True)
+for line in sys.stdin:
+    with Path("followed").open("a") as file:
+        file.write(line)
+"""
+CANNOT_DRAW = "print('no OpenGL'); raise SystemExit(1)"
+
+
+def frame(colour):
+    return bytes(colour) * (ROWS * columns_of(ROWS))
+
+
+def until(what, seconds=20.0):
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def mirror(tmp_path):
+    made = []
+
+    def start(program):
+        notices = []
+        command = [sys.executable, "-c", program]
+        made.append(Mirror(lambda: EngineProcess(command, {}, tmp_path / "log"), tmp_path / "picture-1", notices))
+        return made[-1], notices
+
+    yield start
+    for one in made:
+        one.close()
+
+
+def test_the_newest_picture_is_seen_and_none_before_there_is_one(tmp_path):
+    path = tmp_path / "picture-1"
+    picture = Picture(path)
+    assert picture.newest() is None, "no file yet"
+    frames = Frames(str(path), ROWS)
+    assert picture.newest() is None, "and nothing in it yet"
+    for number in range(1, 6):
+        frames.add(frame((number, 0, 0)))
+        seen = picture.newest()
+        assert seen is picture.newest(), "it is taken once"
+        assert seen.get_size() == (columns_of(ROWS), ROWS)
+        assert seen.get_at((5, 5))[:3] == (number, 0, 0)
+    picture.close()
+
+
+def test_the_window_shows_the_picture_and_the_road_while_there_is_none(tmp_path):
+    composer, surface = Composer(size=None), pygame.Surface((960, 540))
+    composer.picture = Picture(tmp_path / "picture-1")
+    composer.draw(surface, view())
+    road = surface.get_at((480, 400))[:3]
+    frames = Frames(str(tmp_path / "picture-1"), ROWS)
+    frames.add(frame((7, 200, 9)))
+    marks = composer.draw(surface, view())
+    assert surface.get_at((480, 400))[:3] == (7, 200, 9) != road
+    assert "map" in {mark.name for mark in marks}, "the small map lies over it"
+    composer.picture.close()
+
+
+def test_a_picture_of_another_shape_fills_the_window_and_is_not_squeezed():
+    picture = pygame.Surface((320, 180))
+    picture.fill((0, 0, 255))
+    pygame.draw.rect(picture, (255, 0, 0), (70, 0, 180, 180))
+    surface = pygame.Surface((100, 100))
+    cover(surface, picture)
+    assert {surface.get_at(at)[:3] for at in ((2, 2), (97, 97), (50, 50))} == {(255, 0, 0)}
+
+
+def test_it_follows_request_by_request_and_leaves_out_what_was_begun_anew(mirror, tmp_path):
+    followed, _ = mirror(FOLLOWS)
+    for request in (("restart", 1), ("step", 1), ("restart", 2), ("step", 2), ("step", 3)):
+        followed.follow(*request)
+    file = tmp_path / "followed"
+
+    def requests():
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    until(lambda: requests()[-1:] == [["step", 3]])
+    assert requests()[-3:] == [["restart", 2], ["step", 2], ["step", 3]]
+    followed.follow("replay", [1.0], [])
+    until(lambda: requests()[-1:] == [["replay", [1.0], []]])
+
+
+def test_an_engine_that_cannot_draw_costs_the_picture_alone(mirror, tmp_path):
+    frames = Frames(str(tmp_path / "picture-1"), ROWS)
+    frames.add(frame((1, 2, 3)))
+    seen = Picture(tmp_path / "picture-1")
+    assert seen.newest() is not None
+    follows, notices = mirror(CANNOT_DRAW)
+    follows.follow("restart", 1)
+    until(lambda: notices == [NO_PICTURE])
+    until(lambda: seen.newest() is None)
+    follows.follow("step", 1)  # and nothing is waited for
+    seen.close()
+
+
+def test_what_other_sessions_have_left_behind_is_removed(tmp_path):
+    (tmp_path / "picture-1").touch()
+    assert not picture_path(tmp_path).exists()
+    assert list(tmp_path.iterdir()) == []
