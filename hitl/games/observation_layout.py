@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Literal
 
 from data.errors import DeviceError
@@ -24,13 +23,10 @@ def layout_of(home: Home) -> Layout | None:
     if not home.store_path.is_file():
         return None
     with Store(home.store_path, read_only=True) as store:
-        newest = store.conn.execute(
-            f"SELECT observation_names FROM sessions WHERE coalesce(driver, '') != '{REPLAY}' "
-            "ORDER BY kind = 'import', id DESC LIMIT 1"
-        ).fetchone()
+        newest = store.newest_session() or next((s for s in reversed(store.sessions()) if s.driver != REPLAY), None)
     if newest is None:
         return None
-    return "detailed" if is_detailed(json.loads(newest[0])) else "road"
+    return "detailed" if is_detailed(newest.observation_names) else "road"
 
 
 def chosen_layout(home: Home, wanted: Literal["auto", "road", "detailed"], *, sends: int, new: Layout) -> Layout:
