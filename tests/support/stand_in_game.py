@@ -4,8 +4,8 @@
         ... connect to game.port; `modules/vgamepad.py` drives it (STAND_IN_PORT) ...
         game.fault("silent", 0.5)
 
-``python -m tests.support.stand_in_game PORT [LAYOUT]`` runs one as a process; a line ``FAULT SECONDS`` on its standard input
-makes it misbehave.
+``python -m tests.support.stand_in_game PORT [LAYOUT [SESSION_PORT]]`` runs one as a process; a line ``FAULT SECONDS`` on its
+standard input makes it misbehave.
 """
 
 from __future__ import annotations
@@ -310,7 +310,8 @@ def stand_in_track(track: Track | None = None) -> Track:
 
 
 if __name__ == "__main__":
-    with StandIn(port=int(sys.argv[1]), layout=int(sys.argv[2]) if len(sys.argv) > 2 else 11) as it:
+    asked_port, asked_layout, asked_session = map(int, (*sys.argv[1:], *("11", "0")[len(sys.argv) - 2 :]))
+    with StandIn(port=asked_port, layout=asked_layout, session_port=asked_session) as it:
         print("ready", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             for text in sys.stdin:

@@ -132,7 +132,7 @@ def count_numbers(raw: bytes) -> int | None:
     Read with the right count, each column holds one quantity and changes little from frame to frame. Read with another one,
     quantities of different size stand below each other.
     """
-    numbers = np.frombuffer(raw[: len(raw) // 4 * 4], "<f4").astype(np.float64)
+    numbers = unpack(raw[: len(raw) // 4 * 4], 1).ravel()
     if not np.isfinite(numbers).all():
         return None
     for count in _UNKNOWN:
