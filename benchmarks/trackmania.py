@@ -1,8 +1,9 @@
 """A session in the stand-in TrackMania: how punctual it is beside a trainer, and what is left of it after faults of all kinds.
 
-    python benchmarks/trackmania.py [--seconds 300] [--faults 100]
+    python benchmarks/trackmania.py [--minutes 10] [--faults 100] [--layouts 11 20 33]
 
-The game runs as a process of its own, at 100 frames a second. In the first part a virtual SDL pad is pressed at random moments by
+For each layout of telemetry, in a home of its own: the agent of the plugin with 33 numbers sees the layout ``detailed``. The game
+runs as a process of its own, at 100 frames a second. In the first part a virtual SDL pad is pressed at random moments by
 another thread, and the scripted driver steers while it is held. In the second, a fault counts as named when the store's events
 hold a warning from its time, and as a freeze when the time between two ticks of an episode grew beyond five, or when nothing
 was driven within ten seconds of the fault's end. Where other work shares the machine, `chrt -f 10` before it all keeps that out
@@ -36,6 +37,8 @@ from data.store import Store  # noqa: E402
 from hitl import arbiter  # noqa: E402
 from hitl.drivers.human import HumanDriver, HumanSide, ScriptedHuman  # noqa: E402
 from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule  # noqa: E402
+from hitl.games.observation_layout import DETAILED  # noqa: E402
+from hitl.games.trackmania.frames import LAYOUTS  # noqa: E402
 from hitl.home import Home  # noqa: E402
 from hitl.pads.base import PadState  # noqa: E402
 from hitl.pads.sdl import SdlPad  # noqa: E402
@@ -44,6 +47,7 @@ from hitl.remote.link import free_port  # noqa: E402
 from hitl.road.track import Track  # noqa: E402
 from hitl.session.setup import SessionSetup  # noqa: E402
 from hitl.session_options import SessionOptions  # noqa: E402
+from hitl.task.details import is_detailed  # noqa: E402
 from tests.support.stand_in_game import stand_in_track  # noqa: E402
 from tests.support.virtual_pad import VirtualPad  # noqa: E402
 
@@ -66,14 +70,14 @@ NAMED_WITHIN_S = 2.0  # after a fault's end
 class Game:
     """The stand-in as a process; ``fault`` makes it misbehave."""
 
-    def __init__(self) -> None:
-        self.port = free_port()
+    def __init__(self, layout: int) -> None:
+        self.layout, self.port, self.session_port = layout, free_port(), free_port()
         os.environ["STAND_IN_PORT"] = str(self.port)
         self._start()
 
     def _start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.stand_in_game", str(self.port), "20"],
+            [sys.executable, "-m", "tests.support.stand_in_game", *map(str, (self.port, self.layout, self.session_port))],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
         )  # fmt: skip
         assert self._process.stdout is not None
@@ -120,9 +124,13 @@ def rig_for(folder: Path, game: Game, wheel: Any, watch: Any) -> SessionSetup:
     """Return a session in that game."""
     home = Home(folder).create()
     home.line.write_text("\n".join(f"{x},{y}" for x, y in stand_in_track().line.points.tolist()))
-    (home.root / "settings.toml").write_text(f"[trackmania]\nport = {game.port}\nsettle_s = 0.4\n")
+    ports = f"port = {game.port}\nsession_port = {game.session_port}"
+    (home.root / "settings.toml").write_text(f"[trackmania]\n{ports}\nsettle_s = 0.4\n")
     gating = arbiter.GatingSettings(mode="hold", settle_s=0.0, minimum_s=0.0)
-    return SessionSetup(home, SessionOptions(env="trackmania", real_time=True, gating=gating), human=wheel, watch=watch)
+    options = SessionOptions(env="trackmania", real_time=True, gating=gating, may_be_detailed=True)
+    rig = SessionSetup(home, options, human=wheel, watch=watch)
+    assert is_detailed(rig.observation_names) == (game.layout == DETAILED)
+    return rig
 
 
 def ordinary() -> None:
@@ -130,9 +138,9 @@ def ordinary() -> None:
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
-def punctuality(folder: Path, seconds: float) -> dict[str, Any]:
+def punctuality(folder: Path, layout: int, seconds: float) -> dict[str, Any]:
     """Drive for a while beside a trainer."""
-    game, notes, ages = Game(), Notes(), []
+    game, notes, ages = Game(layout), Notes(), []
     with VirtualPad() as pad:
         presser = Presser(pad, 0)
 
@@ -193,10 +201,11 @@ def punctuality(folder: Path, seconds: float) -> dict[str, Any]:
     }
 
 
-def faults(folder: Path, count: int) -> dict[str, Any]:
+def faults(folder: Path, layout: int, count: int) -> dict[str, Any]:
     """Inject faults of all kinds into running episodes."""
     hitl.session.environment.RETRY_S = (0.2, 0.5)
-    game, rng, done = Game(), random.Random(0), threading.Event()
+    hitl.session.environment.MOST_FAILURES = count + 1  # a session ends when a game fails five times within as many seconds
+    game, rng, done = Game(layout), random.Random(0), threading.Event()
     given: list[tuple[str, datetime, datetime]] = []  # kind, begin, end
     ticks: list[float] = []
     gaps: list[float] = []
@@ -272,14 +281,23 @@ def faults(folder: Path, count: int) -> dict[str, Any]:
 def main() -> None:
     """Measure, print and write."""
     options = parser(__doc__ or "")
-    options.add_argument("--seconds", type=float, default=300.0)
-    options.add_argument("--faults", type=int, default=100)
+    options.add_argument("--minutes", type=float, default=10.0, help="beside a trainer, for each layout")
+    options.add_argument("--faults", type=int, default=100, help="for each layout")
+    options.add_argument("--layouts", type=int, nargs="+", default=sorted(LAYOUTS), choices=sorted(LAYOUTS))
     args = options.parse_args()
-    with tempfile.TemporaryDirectory() as folder, stopwatch() as watch:
-        figures = punctuality(Path(folder) / "a", args.seconds) if args.seconds else {}
-        figures |= faults(Path(folder) / "b", args.faults) if args.faults else {}
-    rows = [(name, f"{value:.2f}" if isinstance(value, float) else value) for name, value in figures.items()]
-    print_table("Stand-in TrackMania", ("figure", ""), rows)
+    figures: dict[str, dict[str, Any]] = {}
+    with stopwatch() as watch:
+        for layout in args.layouts:
+            with tempfile.TemporaryDirectory() as folder:
+                found = {"load_before": os.getloadavg()[0]}
+                found |= punctuality(Path(folder) / "a", layout, 60.0 * args.minutes) if args.minutes else {}
+                found |= faults(Path(folder) / "b", layout, args.faults) if args.faults else {}
+                figures[str(layout)] = found | {"load_after": os.getloadavg()[0]}
+            rows = [
+                (name, *(f"{found[name]:.2f}" if isinstance(found[name], float) else found[name] for found in figures.values()))
+                for name in found
+            ]
+            print_table("Stand-in TrackMania, by numbers a frame", ("figure", *figures), rows)
     write_report(args.json, figures, [0], watch.seconds)
 
 

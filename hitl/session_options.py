@@ -26,6 +26,7 @@ class SessionOptions:
     only_corner: str = ""  # the one corner at which the wheel may be taken
     greedy_every: int = 2  # every second, third, … drive is without noise; 0: none
     hurries: bool = False  # where the environment waits for us, its clock can be told that no one looks
+    may_be_detailed: bool = False  # a home in which nothing is yet gets the layout `detailed` where the game can fill it
     show: bool = False  # an environment with a window of its own opens it
 
     def __post_init__(self) -> None:

@@ -43,6 +43,12 @@ def cross(surface: pygame.Surface, colour: theme.Colour, at: tuple[float, float]
         pygame.draw.aaline(surface, colour, (x - reach, y - side * reach), (x + reach, y + side * reach), width)
 
 
+def triangle(surface: pygame.Surface, colour: theme.Colour, at: tuple[int, int], reach: int, *, up: bool) -> None:
+    """Draw a triangle around ``at`` that points up or down."""
+    (x, y), tip = at, -reach if up else reach
+    _filled(surface, colour, [(x, y + tip), (x + reach, y - tip), (x - reach, y - tip)])
+
+
 def tick(surface: pygame.Surface, rect: pygame.Rect, kind: Literal["best", "ceiling"], x: int, width: int) -> None:
     """Mark a level on a bar: the best is a full stroke with a flag, the ceiling a broken stroke."""
     if kind == "best":

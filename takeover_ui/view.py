@@ -62,7 +62,10 @@ class RecorderState:
 
 @dataclass(frozen=True, slots=True)
 class LapView:
-    """Lap times in seconds; None where there is none yet. ``corner`` was left just now, ``delta`` s after the best lap did."""
+    """Lap times in seconds; None where there is none yet. ``corner`` was left just now, ``delta`` s after the best lap did.
+
+    ``to_best``, ``to_you``: how far behind (below 0: ahead of) the best lap and yours the car is at this place.
+    """
 
     running: float = 0.0
     last: float | None = None
@@ -70,6 +73,8 @@ class LapView:
     best_agent: float | None = None
     corner: str = ""
     delta: float | None = None
+    to_best: float | None = None
+    to_you: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

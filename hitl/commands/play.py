@@ -152,6 +152,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                     hurries=args.call_me,
                     only_corner=_only_corner(settings, args),
                     greedy_every=_greedy_every(settings),
+                    may_be_detailed=policy is None and not trains_elsewhere,  # another agent, or another home, sees as before
                     show=not args.headless,
                 ),
                 policy=policy,

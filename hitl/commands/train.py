@@ -239,13 +239,15 @@ def _status(home: Home) -> int:
 
 
 def _curve(home: Home) -> list[tuple[str, str]]:
-    """Return the learning curve, corner by corner; an empty list while nothing was evaluated, or the store cannot be read."""
+    """Return the learning curve, corner by corner, and the agent's lap times; nothing that is not known or cannot be read."""
     from data.errors import StoreError
     from data.store import Store
+    from hitl.screens.training.lap_line import lap_line
     from hitl.screens.training.learning_curve import learning_curve
 
     with contextlib.suppress(StoreError), Store.open_existing(home.store_path) as store:
-        return [(f"passes {name}", text) for name, text in learning_curve(store.evaluations())]
+        passes = [(f"passes {name}", text) for name, text in learning_curve(store.evaluations())]
+        return [*passes, ("laps alone", laps)] if (laps := lap_line(store)) else passes
     return []
 
 

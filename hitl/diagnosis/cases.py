@@ -14,6 +14,7 @@ from data.errors import CheckpointError, InputFileError, UsageError
 from data.words import number_of, track_words
 from hitl.diagnosis.roads import facts, line_facts
 from hitl.road.known_tracks import stored_track
+from hitl.task.details import STEADY
 from trainer.diagnosis.case import Case
 from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.drives import from_store as drives_from_store
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
     from data.store import Store
     from trainer.diagnosis.probe import Probe
 
-BOUNDED = frozenset(
-    {"steer", "gas", "brake", "remaining", "pending_gas_brake", "pending_gas", "pending_brake", "pending_steer"}
-)
-"""Our observations that often lie at an end of their range, which is no fault."""
+BOUNDED = STEADY | {
+    "steer", "gas", "brake", "remaining", "pending_gas_brake", "pending_gas", "pending_brake", "pending_steer"
+}  # fmt: skip
+"""Our observations that often lie at an end of their range, or never change, which is no fault."""
 
 
 def cases(

@@ -11,6 +11,24 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
+class CarDetails:
+    """What only some games tell of the car. Wheels: front left, front right, rear left, rear right."""
+
+    up_speed: float  # m/s
+    pitch: float  # how far its nose points up: the sine, -1 to 1
+    roll: float  # how far it leans to the right: the sine, -1 to 1
+    slips: tuple[float, ...]  # of the wheels, as the game counts them
+    grounds: tuple[str, ...]  # under the wheels, ``hitl.task.details.GROUNDS``; "" for a wheel in the air
+    sliding: float  # wheels
+    airborne: bool
+    adherence: float  # 0 to 1
+    rpm: float
+    gear: float
+    checkpoints: float  # passed in this run
+    lap: float  # counted from 0
+
+
+@dataclass(frozen=True, slots=True)
 class VehicleState:
     """The car at one moment. The road plane is (x, y); z is height. Metres, seconds, radians counter-clockwise from +x."""
 
@@ -28,6 +46,7 @@ class VehicleState:
     slip: float = 0.0  # driven wheels' surface speed minus the road's, m/s; 0 where the game does not tell
     finished: bool = False  # the game itself says that the run is over at its finish
     lap_time: float = math.nan  # s: of a finished run by the game's own clock; NaN where it has none, or is not finished
+    details: CarDetails | None = None  # where the game tells more
 
     @property
     def speed(self) -> float:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.errors import DeviceError, UsageError, shown
+from data.errors import DeviceError, HitlError, UsageError, shown
 from data.extras import imported
 from data.suggest import did_you_mean
 from hitl.games.base import Game
@@ -150,6 +150,7 @@ HEARD = (
 
 def trackmania_world(options: SessionOptions, home: Home) -> World:
     """Open TrackMania 2020, by its telemetry and a virtual pad."""
+    from hitl.games.observation_layout import chosen_layout
     from hitl.games.trackmania.game import open_trackmania
     from hitl.games.trackmania.key_presses import instead_of_pad, key_controls, keys_or_none
     from hitl.games.trackmania.stick_curve import kept_curve
@@ -169,6 +170,15 @@ def trackmania_world(options: SessionOptions, home: Home) -> World:
         session_port=chosen.session_port,
     )  # fmt: skip
     game.curve = curve
+    try:
+        layout = chosen_layout(
+            home, chosen.sees, sends=game.telemetry.layout, new="detailed" if options.may_be_detailed else "road"
+        )
+    except HitlError:
+        game.close()
+        raise
+    game.needs_details = layout == "detailed"
+    task = replace(task, layout=layout)
 
     def plug(hub: Any) -> None:
         try:

@@ -18,6 +18,7 @@ from data.exchange.trackmaniarl.reading import Demonstration, find_files, read_d
 from data.reading.episodes import EpisodeData, SegmentData, takeovers
 from data.records import AGENT, HUMAN, SessionInfo
 from hitl.games.base import VehicleState
+from hitl.games.trackmania.details import car_details
 from hitl.player_runs.rebuild import ACTIONS, COLUMNS
 from hitl.road.time_lost import REPLAY
 from hitl.road.track import Track
@@ -57,7 +58,7 @@ class Demonstrations:
             need(known == lap.map_uid, f"it was driven on the map {other}, and the track is of {ours}")
         frames, acting, driver = _stepped(lap, self.settings.hz)
         states = _states(frames, lap.finish_s, self.settings.hz)
-        task, line, n = DrivingTask(self.track, self.settings), self.track.line, len(acting)
+        task, line, n = DrivingTask(self.track, self._seen_by(states)), self.track.line, len(acting)
         seen, paid, places, beside = [task.begin(states[0], line.begin_at(states[0].x, states[0].y).s)[0]], [], [task.place.s], 0
         for state in states[1:]:
             observation, reward, _, _ = task.step(state)
@@ -82,6 +83,10 @@ class Demonstrations:
             driver=REPLAY if lap.replay else "imported", track_digest=self.digest,
         )  # fmt: skip
         return Portable(info, data, lap.origin)
+
+    def _seen_by(self, states: list[VehicleState]) -> TaskSettings:
+        """Return the settings, with the layout ``road`` where the frames tell no more of the car."""
+        return self.settings if states[0].details is not None else replace(self.settings, layout="road")
 
     def _segments(self, driver: NDArray[np.uint8], progress: NDArray[np.float64]) -> list[SegmentData]:
         if driver.all():
@@ -126,11 +131,13 @@ def _states(frames: NDArray[np.float64], finish_s: float, hz: float) -> list[Veh
     known = np.hypot(*forward.T) > 0.5
     heading = np.unwrap(np.where(known, np.arctan2(forward[:, 1], forward[:, 0]), np.arctan2(velocity[:, 2], velocity[:, 0])))
     rate = np.gradient(heading, seconds)
+    told = bool(frames[:, 17].any())  # an engine runs: a replay, or a lap that was written here, has none of these numbers
     states = [
         VehicleState(
             time=float(seconds[i] - seconds[0]), x=float(place[i, 0]), y=float(place[i, 2]), z=float(place[i, 1]),
             heading=float(heading[i]), vx=float(velocity[i, 0]), vy=float(velocity[i, 2]), yaw_rate=float(rate[i]),
             steer=float(frames[i, 30]), gas=float(frames[i, 31]), brake=float(frames[i, 32]),
+            details=car_details(frames[i].tolist()) if told else None,
         )
         for i in range(len(frames))
     ]  # fmt: skip

@@ -125,9 +125,12 @@ class Importer:
         return track, digest
 
     def _task(self) -> TaskSettings:
+        from hitl.games.observation_layout import DETAILED, chosen_layout
         from hitl.settings import load
 
-        return replace(load(self._home, "observation", "reward").task, hz=self._options.hz)
+        settings = load(self._home, "observation", "reward", "trackmania")
+        layout = chosen_layout(self._home, settings.trackmania.sees, sends=DETAILED, new="detailed")
+        return replace(settings.task, layout=layout, hz=self._options.hz)
 
     def _demonstrations(self, path: Path, told: Told) -> Summary:
         from data.exchange.importing import write

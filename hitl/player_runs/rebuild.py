@@ -57,7 +57,7 @@ class OldRuns:
     ) -> None:
         """``digest``: what the track is known by in the store (``hitl.road.known_tracks.file_under``)."""
         self.track, self.keep_rewards, self.digest = track, keep_rewards, digest
-        self.settings = settings or TaskSettings()
+        self.settings = replace(settings or TaskSettings(), layout="road")  # such a run says no more of the car
 
     def __call__(self, run: PlayerRun) -> Portable:
         """Rebuild one run. Raises EpisodeRefusedError with the reason when its positions cannot be found on this track."""

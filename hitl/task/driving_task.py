@@ -15,7 +15,7 @@ from data.reward import RewardSettings
 from hitl.games.base import VehicleState
 from hitl.road.line import Place
 from hitl.road.track import Track
-from hitl.task.observation import ObservationSettings, Observer
+from hitl.task.observation import Layout, ObservationSettings, Observer
 from hitl.task.reward import Progress, Reward
 
 FINISH_M = 2.0  # m before the end of the line at which a lap counts as driven
@@ -33,6 +33,7 @@ class TaskSettings:
     reward: RewardSettings | Mapping[str, float] | None = None  # changes to ours for the track's length and width, or all of it
     max_seconds: float | None = None  # time limit, which truncates and does not terminate; None: the track at walking pace
     hz: float = 20.0
+    layout: Layout = "road"
 
 
 class DrivingTask:
@@ -47,7 +48,7 @@ class DrivingTask:
         reward = given if isinstance(given, RewardSettings) else replace(ours, **given)  # type: ignore[arg-type]
         self.max_steps = round((self.settings.max_seconds or 10 + length / WALKING_PACE) * self.settings.hz)
         self.reward = Reward(track.line.length, reward, self.settings.hz)
-        self.observer = Observer(track.line, track.half_width_at, self.settings.observation)
+        self.observer = Observer(track.line, track.half_width_at, self.settings.observation, self.settings.layout)
 
     def names(self, actions: Sequence[str]) -> tuple[str, ...]:
         """Return the names of all that a session's observation holds: what is seen, and the action about to act."""

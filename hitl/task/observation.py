@@ -1,4 +1,4 @@
-"""What the agent sees: the car in its own frame, and the road ahead of it.
+"""What the agent sees: the car in its own frame, and the road ahead of it; in the layout ``detailed`` more of the car.
 
 The look-ahead is given in metres and reaches beyond the braking distance at top speed, so that every corner is seen before it
 is too late to slow down. Everything is scaled to the order of one and nothing is clipped on the road.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from msgspec import Meta
@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 
 from hitl.games.base import VehicleState
 from hitl.road.line import Place, ReferenceLine
+from hitl.task import details
+
+Layout = Literal["road", "detailed"]
+"""The car's motion and the road ahead; the same, and what only some games tell of the car (``hitl.task.details``)."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +52,15 @@ class Observer:
     """Turns a state and its place on the line into a float32 vector; ``names`` tells what each number is."""
 
     def __init__(
-        self, line: ReferenceLine, half_width_at: Callable[[float], float], settings: ObservationSettings | None = None
+        self,
+        line: ReferenceLine,
+        half_width_at: Callable[[float], float],
+        settings: ObservationSettings | None = None,
+        layout: Layout = "road",
     ) -> None:
         """``half_width_at``: half the road's width (m) at a place (m) along the line."""
         self.line, self.half_width_at = line, half_width_at
-        self.settings = settings or ObservationSettings()
+        self.settings, self.layout = settings or ObservationSettings(), layout
         # Finer near the car: steering needs the next metres, braking only the shape of what comes.
         share = np.arange(1, self.settings.points + 1) / self.settings.points
         self.distances = self.settings.horizon_m * share**1.5
@@ -61,15 +69,27 @@ class Observer:
         usual, own = ObservationSettings(), self.settings
         scaled = {"side_speed": (own.speed_scale, usual.speed_scale), "yaw_rate": (own.yaw_scale, usual.yaw_scale)}
         marks = {name: f"{name}_per_{scale:g}" for name, (scale, default) in scaled.items() if scale != default}
-        self.names = (*(marks.get(name, name) for name in _CAR), *points)
+        names = (*(marks.get(name, name) for name in _CAR), *points)
+        if layout == "detailed":
+            names = (*(name for name in names if name != "slip"), *details.NAMES)
+        self.names = names
         self.size = len(self.names)
 
     def __call__(self, state: VehicleState, place: Place) -> NDArray[np.float32]:
         """Return the observation, shape (size,)."""
+        seen = self._road(state, place)
+        if self.layout == "road":
+            return seen
+        assert state.details is not None, "the game was asked before whether it tells them"
+        more = details.numbers_of(state.details, self.settings.speed_scale)
+        slip = _CAR.index("slip")
+        return np.concatenate((seen[:slip], seen[slip + 1 :], np.array(more, np.float32)))
+
+    def _road(self, state: VehicleState, place: Place) -> NDArray[np.float32]:
         settings, line = self.settings, self.line
         c, s = math.cos(state.heading), math.sin(state.heading)
         error = state.heading - place.heading
-        out = np.empty(self.size, dtype=np.float32)
+        out = np.empty(len(_CAR) + 2 * len(self.distances), dtype=np.float32)
         out[:11] = (
             (c * state.vx + s * state.vy) / settings.speed_scale,
             (c * state.vy - s * state.vx) / settings.speed_scale,

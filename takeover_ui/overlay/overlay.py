@@ -1,7 +1,7 @@
 """The overlay: who drives, what comes next, where the trouble is, and how the learning goes.
 
 Three sizes, each drawn over the whole of the surface that it is given: ``full`` is a column of gauges (340 x 720 in the design,
-it grows with the surface), ``compact`` a card (340 x 344), ``bar`` a strip (960 x 60). All of it is a function of the view. What
+it grows with the surface), ``compact`` a card (340 x 374), ``bar`` a strip (960 x 60). All of it is a function of the view. What
 is not known is not drawn: no dash, no empty frame stands for it.
 
 What matters while driving can be read from two metres: its capitals are 10 arc minutes high or more (`theme.READABLE`).
@@ -15,16 +15,16 @@ from typing import Literal
 import pygame
 
 from takeover_ui import theme
-from takeover_ui.overlay import strip, texts
+from takeover_ui.overlay import live_delta, strip, texts
 from takeover_ui.overlay.sections import GAUGES
 from takeover_ui.theme import Mark, Pen
 from takeover_ui.view import View
 
 Size = Literal["full", "compact", "bar"]
-DESIGN: Mapping[Size, tuple[int, int]] = {"full": (340, 720), "compact": (340, 344), "bar": (960, 60)}
+DESIGN: Mapping[Size, tuple[int, int]] = {"full": (340, 720), "compact": (340, 374), "bar": (960, 60)}
 FRAME = 7  # design pixels of the frame in the driver's colour
 COLUMN = tuple(GAUGES)[:-2]
-CARD: Mapping[str, int] = {"driver": 70, "corner": 82, "progress": 44, "controls": 82, "risk": 24, "summary": 42}
+CARD: Mapping[str, int] = {"driver": 70, "corner": 82, "progress": 44, "delta": 30, "controls": 82, "risk": 24, "summary": 42}
 """What a card holds, and how high that is there."""
 
 _PAD = 16
@@ -85,6 +85,8 @@ def has(view: View, name: str) -> bool:
     """Tell whether there is anything that a gauge could show in this kind of session."""
     if name in ("corner", "track", "progress"):
         return view.scene.has_road
+    if name == "delta":
+        return live_delta.is_known(view)
     if name == "laps":
         return view.times is not None
     if name == "learned":

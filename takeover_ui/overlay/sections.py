@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import pygame
 
 from takeover_ui import signs, theme
-from takeover_ui.overlay import gauges, texts, track_map
+from takeover_ui.overlay import gauges, live_delta, texts, track_map
 from takeover_ui.theme import Pen
 from takeover_ui.view import View
 
@@ -271,6 +271,7 @@ GAUGES: Mapping[str, tuple[int, _Section]] = {
     "risk": (24, _risk),
     "points": (64, _points),
     "laps": (44, _laps),
+    "delta": (30, live_delta.draw),
     "help": (26, _help),
     "learned": (36, _learned),
     "trainer": (88, _trainer),

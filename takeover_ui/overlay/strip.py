@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pygame
 
 from takeover_ui import signs, theme
-from takeover_ui.overlay import gauges
+from takeover_ui.overlay import gauges, live_delta
 from takeover_ui.theme import Pen
 from takeover_ui.view import View
 
@@ -50,8 +50,12 @@ def draw(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> N
         beside, rest = (left + pen.px(20), middle), width - pen.px(20)
         pen.text("finding_0", view.finding, beside, 20, theme.WARNING, width=rest, anchor="midleft")
     elif view.times is not None:
-        text = words["lap"].format(value=view.times.running)
-        pen.text("lap", text, (left, middle), _LARGE, theme.TEXT, width=width, anchor="midleft")
+        compared = live_delta.shown(view.times)
+        text = words["seconds" if compared else "lap"].format(value=view.times.running)
+        most = width // 2 if compared else width
+        lap = pen.text("lap", text, (left, middle), _LARGE, theme.TEXT, width=most, anchor="midleft")
+        if compared:
+            live_delta.one(pen, pygame.Rect(lap.right + gap, rect.top, left + width - lap.right - gap, rect.h), *compared[0])
     left += width + gap
     if view.scene.has_road and right - left > pen.px(80):
         metres = words["of_metres"].format(at=view.progress, length=view.scene.length)

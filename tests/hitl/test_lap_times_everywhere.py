@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import statistics
 
 import pytest
 
@@ -49,6 +50,18 @@ def test_where_one_stands_says_them_too(driven, capsys, monkeypatch):
     monkeypatch.setenv("HITL_HOME", str(home.root))
     assert main([]) == 0
     assert " finished; median" in capsys.readouterr().out
+
+
+def test_the_status_of_training_says_best_median_and_last(driven, tmp_path, capsys):
+    home, *_ = driven
+    with Store(home.store_path, read_only=True) as store:
+        times = [e.lap_s for e in store.episodes() if e.lap_s]
+    assert main(["train", "status", "--home", str(home.root)]) == 1, "no trainer is at work"
+    middle = f"median of the last {len(times)} laps {statistics.median(times):.3f} s"
+    expected = f"best {min(times):.3f} s, {middle}, last {times[-1]:.3f} s"
+    assert expected in " ".join(capsys.readouterr().out.split())
+    assert main(["train", "status", "--home", str(tmp_path)]) == 1
+    assert "laps alone" not in capsys.readouterr().out
 
 
 def test_a_lap_of_an_older_version_has_the_time_of_its_steps(driven):

@@ -4,8 +4,8 @@
         ... connect to game.port; `modules/vgamepad.py` drives it (STAND_IN_PORT) ...
         game.fault("silent", 0.5)
 
-``python -m tests.support.stand_in_game PORT [LAYOUT]`` runs one as a process; a line ``FAULT SECONDS`` on its standard input
-makes it misbehave.
+``python -m tests.support.stand_in_game PORT [LAYOUT [SESSION_PORT]]`` runs one as a process; a line ``FAULT SECONDS`` on its
+standard input makes it misbehave.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ import time
 
 import numpy as np
 
-from hitl.games.base import Start
+from hitl.games.base import Start, VehicleState
 from hitl.games.box2d import CLOCK, ENGINE_SHARE, FULL_LOCK, Box2DGame
 from hitl.road.track import Track, load_track
 
 HZ = 100
 A, B, Y = 0x1000, 0x2000, 0x8000
+CHECKPOINT_M = 20.0
+ASPHALT, GRASS = 16.0, 2.0
 FAULTS = ("silent", "half", "nowhere", "nan", "garbage", "close", "down", "deaf", "other", "frozen")
 
 
@@ -197,7 +199,7 @@ class StandIn:
             self._restart(0.0)
         if pressed & Y:
             self.respawns += 1
-            self._restart(20.0 * (self._place_s // 20.0) if self.respawn_s is None else self.respawn_s)
+            self._restart(CHECKPOINT_M * (self._place_s // CHECKPOINT_M) if self.respawn_s is None else self.respawn_s)
 
     def _restart(self, s: float) -> None:
         self.finished = False
@@ -235,12 +237,12 @@ class StandIn:
             race_ms = max(0.0, 1000.0 * (until - self._hold_until))
             forward = (math.cos(state.heading), 0.0, -math.sin(state.heading))
             numbers = [
-                *(1.0, 0.0, finished, race_ms),
+                *(self._place_s // CHECKPOINT_M, 0.0, finished, race_ms),
                 *(x, y, z, state.vx, 0.0, -state.vy),
                 *(*forward, 0.0, 1.0, 0.0),
-                *(speed, 7000.0, 3.0),
-                *(0.0, 0.0, 0.0, 0.0, 16.0, 16.0, 16.0, 16.0),
-                *(0.0, 0.0, 1.0, steer, gas, brake),
+                *(speed, 1000.0 + 200.0 * speed, 1.0 + speed // 10.0),
+                *self._wheels(state),
+                *(0.0, 1.0, steer, gas, brake),
             ]
         else:
             yaw = math.remainder(state.heading + math.pi / 2, 2 * math.pi)
@@ -269,6 +271,13 @@ class StandIn:
         if self._on("nan"):
             numbers[2:5] = [math.nan] * 3
         return struct.pack(f"<{len(numbers)}f", *numbers)
+
+    def _wheels(self, state: VehicleState) -> list[float]:
+        """Four slips, four grounds, how many wheels skid: the rear ones slip as the car slides; beside the road is grass."""
+        aside = math.cos(state.heading) * state.vy - math.sin(state.heading) * state.vx
+        slip = min(1.0, abs(aside) / 5.0)
+        off = abs(self.track.line.locate(state.x, state.y, self._place_s).offset) > self.track.half_width
+        return [0.0, 0.0, slip, slip, *[GRASS if off else ASPHALT] * 4, 2.0 * (slip > 0.5)]
 
     def _send(self) -> None:
         raw = self.frame()
@@ -301,7 +310,8 @@ def stand_in_track(track: Track | None = None) -> Track:
 
 
 if __name__ == "__main__":
-    with StandIn(port=int(sys.argv[1]), layout=int(sys.argv[2]) if len(sys.argv) > 2 else 11) as it:
+    asked_port, asked_layout, asked_session = map(int, (*sys.argv[1:], *("11", "0")[len(sys.argv) - 2 :]))
+    with StandIn(port=asked_port, layout=asked_layout, session_port=asked_session) as it:
         print("ready", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             for text in sys.stdin:

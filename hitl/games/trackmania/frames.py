@@ -66,6 +66,7 @@ class Frame(NamedTuple):
     race_s: float = math.nan  # s by the game's lap clock; 0 while it does not run
     vx: float = math.nan  # m/s on the ground, the game's axes
     vz: float = math.nan
+    numbers: Sequence[float] = ()  # all of it, in the layout with 33 numbers
 
     @property
     def nowhere(self) -> bool:
@@ -131,7 +132,7 @@ def count_numbers(raw: bytes) -> int | None:
     Read with the right count, each column holds one quantity and changes little from frame to frame. Read with another one,
     quantities of different size stand below each other.
     """
-    numbers = np.frombuffer(raw[: len(raw) // 4 * 4], "<f4").astype(np.float64)
+    numbers = unpack(raw[: len(raw) // 4 * 4], 1).ravel()
     if not np.isfinite(numbers).all():
         return None
     for count in _UNKNOWN:
@@ -163,7 +164,7 @@ def frame(row: NDArray[np.float64], received: float) -> Frame:
         yaw = math.atan2(values[10], values[12])  # of the forward vector: 0 along +z, a quarter turn along +x
     steer, gas, brake = values[at.steer], values[at.gas], values[at.brake]
     x, y, z = values[at.place : at.place + 3]
-    more = (values[3] / 1000, values[7], values[9]) if len(row) == 33 else ()
+    more = (values[3] / 1000, values[7], values[9], values) if len(row) == 33 else ()
     return Frame(received, values[at.speed], x, y, z, steer, gas, brake, values[at.finished] > 0.5, yaw, *more)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from data.errors import DeviceError
 from hitl.games.base import Start, VehicleState
 from hitl.games.hang_guard import TICKS, EnvironmentLost
+from hitl.games.trackmania.details import car_details
 from hitl.games.trackmania.frames import Frame, time_at_finish
 from hitl.games.trackmania.motion import Motion, ground
 from hitl.games.trackmania.session_port import SessionPort
@@ -64,6 +65,7 @@ class TrackManiaGame:
         self.map_uid = ""  # of the map that is loaded; "" where the plugin does not tell
         self.session_port: SessionPort | None = None  # of the plugin that has one
         self.curve: StickCurve | None = None  # of the game's own settings, which is undone before sending
+        self.needs_details = False  # a frame without them is of no use
         self.notices: list[str] = []  # sentences for the player; whoever shows them empties it
         self._sent: list[tuple[float, float, float]] = []
         self._deviating = 0
@@ -166,6 +168,11 @@ class TrackManiaGame:
             why = self.telemetry.problem or "the game has stopped sending"
             self.telemetry.trouble()  # which the error says already
             raise EnvironmentLost(f"The telemetry has been silent for {1000 * self._stale_s:.0f} ms: {why}.")
+        if self.needs_details and not newest.numbers:
+            raise EnvironmentLost(
+                f"The game's plugin sends {self.telemetry.layout} numbers a frame now, and this session needs {WITH_SESSION}: "
+                "use the plugin of its beginning, or start the session again."
+            )
         if newest.finished and math.isnan(self._lap_time):
             self._lap_time = time_at_finish(frames, self._began)
         if newest.nowhere and self._place is not None and math.hypot(*self._place) > 1.0:
@@ -210,6 +217,7 @@ class TrackManiaGame:
             brake=newest.brake,
             finished=newest.finished,
             lap_time=self._lap_time,
+            details=car_details(newest.numbers) if newest.numbers else None,
         )
 
     def _compare(self, newest: Frame) -> None:

@@ -54,6 +54,60 @@ def test_the_end_of_a_corner_is_compared_with_the_best_lap_for_a_moment() -> Non
     assert (times.view().running, times.view().delta) == (0.05, None)
 
 
+def test_each_moment_is_compared_with_the_best_lap_and_with_the_humans_at_that_place() -> None:
+    times = LapTimes((), 20.0)
+    lap(times, 1.5, human=False)  # 300 m in 10 s
+    assert (times.view().to_best, times.view().to_you) == (None, None), "nothing to compare it with while it was driven"
+    lap(times, 1.0, human=True)  # in 15 s
+    assert times.view().to_best == pytest.approx(5.0)
+    for k in range(1, 101):
+        times.step(k, 1.2 * k, "agent")
+    shown = times.view()  # 120 m after 5 s: the agent's came here after 4 s, the human's after 6 s
+    assert shown.to_best == pytest.approx(1.0)
+    assert shown.to_you == pytest.approx(-1.0)
+    for k in range(101, 121):
+        times.step(k, 110.0, "agent")
+    assert times.view().to_best == pytest.approx(2.0), "a car that does not move on loses a second each second"
+    times.step(60, 72.0, "agent")  # back three seconds
+    assert times.view().to_best == pytest.approx(3.0 - 72.0 / 30.0)
+
+
+def test_where_your_lap_is_the_best_there_is_one_comparison_and_a_drive_that_begins_on_the_way_has_none() -> None:
+    times = LapTimes((), 20.0)
+    lap(times, 1.5, human=True)
+    times.step(1, 1.0, "agent")
+    assert times.view().to_best == pytest.approx(0.05 - 1.0 / 30.0, abs=0.02)
+    assert times.view().to_you is None
+    for k in range(1, 50):
+        times.step(k, 80.0 + k, "agent")
+    assert times.view().to_best is None
+
+
+def test_a_lap_that_goes_back_keeps_its_pace() -> None:
+    times = LapTimes((), 20.0)
+    for k in [*range(1, 121), *range(60, 201)]:
+        times.step(k, 1.5 * k, "human", "finish" if k == 200 else "")
+    lap(times, 1.5, human=False, finish=False, end=90.0)
+    assert times.view().to_best == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_stored_lap_driven_again_is_neither_ahead_nor_behind(tmp_path: Path) -> None:
+    home, seen = Home(tmp_path), []
+
+    def watch(tick):
+        seen.append((tick.steps, tick.info["progress"], tick.info.get("lap_s")))
+
+    with SessionSetup(home, SessionOptions(), human=lambda track: scripted_human(track, "expert", None), watch=watch) as rig:
+        rig.session.episode("lap", seed=1)
+        rig.written()
+        with Store(home.store_path, read_only=True) as store:
+            best = best_laps(store, rig.track.name, rig.corners)
+    times = LapTimes((), 20.0, {"agent": best["scripted"]})
+    for steps, progress, _ in seen[:-1]:
+        times.step(steps, progress, "agent")
+        assert steps == 1 or times.view().to_best == pytest.approx(0.0, abs=1e-6), "in the first the car still stands"
+
+
 def test_best_laps_come_from_the_store_with_the_times_at_the_corners(tmp_path: Path) -> None:
     home = Home(tmp_path)
     with SessionSetup(home, SessionOptions(), human=lambda track: scripted_human(track, "expert", None)) as rig:

@@ -11,7 +11,7 @@ import pygame
 import pytest
 
 from takeover_ui import signs, theme
-from takeover_ui.overlay import overlay
+from takeover_ui.overlay import live_delta, overlay, texts
 from takeover_ui.overlay.overlay import Size
 from takeover_ui.view import LapView, TrainerState, View
 from takeover_ui.window.composer import Composer
@@ -141,3 +141,29 @@ def test_a_line_has_smooth_edges() -> None:
     shades = {surface.get_at((40, y))[0] for y in range(60)}
     assert {0, 250} <= shades
     assert len(shades) > 3, "between the line and the ground there are shades"
+
+
+@pytest.mark.parametrize(("delta", "up"), [(0.34, True), (-0.12, False)])
+@pytest.mark.parametrize("grey", [False, True])
+def test_slower_and_faster_differ_by_shape_and_sign_without_any_colour(delta: float, up: bool, grey: bool) -> None:
+    surface = pygame.Surface((308, 30))
+    pen = theme.Pen(surface, 1.0)
+    view = replace(samples.view("agent", 120), times=LapView(to_best=delta))
+    live_delta.draw(pen, surface.get_rect(), view, texts.LANGUAGES["en"])
+    (number,) = [mark for mark in pen.marks if mark.name == "to_best"]
+    assert number.text == f"{delta:+.2f}"
+    if grey:
+        surface = pygame.transform.grayscale(surface)
+    sign = pygame.surfarray.array3d(surface).sum(axis=2)[:17].T > 60
+    rows = sign.sum(axis=1)[sign.any(axis=1)]
+    assert (rows[0] < rows[-1]) == up, "the tip is above or below"
+
+
+def test_the_comparison_is_in_the_column_the_card_and_the_strip_and_only_where_there_is_one() -> None:
+    base = samples.view("agent", 120)
+    for size in ("full", "compact", "bar"):
+        for times, names in ((LapView(12.3, to_best=0.34, to_you=-0.12), {"to_best", "to_you"}), (LapView(12.3), set())):
+            surface = pygame.Surface(overlay.DESIGN[size])  # type: ignore[index]
+            view = replace(base, times=times, countdown=None, trainer=None)
+            marks = {mark.name for mark in overlay.draw(surface, view, size)}  # type: ignore[arg-type]
+            assert marks & {"to_best", "to_you"} == (names - {"to_you"} if size == "bar" else names)

@@ -38,6 +38,13 @@ def until(wanted, timeout=5.0):
     return wanted()
 
 
+@pytest.mark.filterwarnings("error")
+def test_noise_with_signalling_nans_is_looked_at_without_a_warning_on_the_terminal():
+    stream = Stream()
+    stream.feed(struct.pack("<I", 0x7FA00000) * 8000, 0.0)
+    assert "shows no frames of numbers" in stream.problem
+
+
 def test_the_layout_is_found_out_and_frames_arrive_at_their_rate(stand_in, telemetry):
     frame = telemetry.wait(lambda f: True, 3.0)
     assert frame is not None
