@@ -280,10 +280,8 @@ PICTURES = {"image": (1, 2, 1), "cnn_filters": (3,), "cnn_output": 5, "image_shi
 DAEMON = {
     "checkpoint_seconds", "checkpoint_seconds_max", "checkpoint_updates", "keep_checkpoints", "metrics_every",
     "threads", "explosion", "capacity", "frozen_effnet", "critic_loss", "learner", "scale_rewards", "kind_fraction",
-    "failed_laps", "frozen_agent", "frozen_before_s", "frozen_after_s",
-    "finishes_kept", "own_prefixes",
     "failed_laps", "frozen_agent", "frozen_before_s", "frozen_after_s", "frozen_teaches", "frozen_bound",
-    "finishes_kept",
+    "finishes_kept", "own_prefixes",
 }  # fmt: skip
 """Tested with the daemon, the replay, the learner and the networks for pictures."""
 
