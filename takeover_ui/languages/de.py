@@ -255,4 +255,13 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "next_play": "hitl play: lass ihn weiterfahren und übernimm, wo du willst",
     "next_review": "hitl review: sieh dir deine Übernahmen im Vergleich zum Agenten an",
     "next_corners": "hitl corners: wie jede Kurve läuft",
+    # clips
+    "clip_takeover": "Übernahme",
+    "clip_lap": "Runde",
+    "clip_kept": "behalten",
+    "clip_drive": "Fahrt",
+    "clip_before": "vorher",
+    "clip_after": "nachher",
+    "clip_cleared": "geschafft",
+    "clip_failed": "gescheitert",
 }

@@ -254,4 +254,13 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "next_play": "hitl play: let it drive on, and take over where you like",
     "next_review": "hitl review: look at your takeovers against the agent",
     "next_corners": "hitl corners: how each corner goes",
+    # clips
+    "clip_takeover": "takeover",
+    "clip_lap": "lap",
+    "clip_kept": "kept",
+    "clip_drive": "drive",
+    "clip_before": "before",
+    "clip_after": "after",
+    "clip_cleared": "cleared",
+    "clip_failed": "failed",
 }

@@ -275,4 +275,13 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "next_play": "hitl play: niech jedzie dalej, a ty przejmuj, gdzie chcesz",
     "next_review": "hitl review: obejrzyj swoje przejęcia na tle agenta",
     "next_corners": "hitl corners: jak idzie w każdym zakręcie",
+    # clips
+    "clip_takeover": "przejęcie",
+    "clip_lap": "okrążenie",
+    "clip_kept": "zachowane",
+    "clip_drive": "przejazd",
+    "clip_before": "przedtem",
+    "clip_after": "potem",
+    "clip_cleared": "udane",
+    "clip_failed": "nieudane",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -33,12 +34,14 @@ class CornerPlan:
         self._key: tuple[object, ...] = ()
         self._sheet = pygame.Surface((1, 1))
 
-    def draw(self, pen: Pen, rect: pygame.Rect, detail: Detail, trim: tuple[int, int], position: float) -> None:
-        """Draw into ``rect``, the car where it is at step ``position``."""
+    def draw(
+        self, pen: Pen, rect: pygame.Rect, detail: Detail, trim: tuple[int, int], position: float, beside: Sequence[Drive] = ()
+    ) -> None:
+        """Draw into ``rect``, the car where it is at step ``position``. ``beside``: drives that must fit in, too."""
         key = (id(detail), trim, rect.size)
         if key != self._key:
             self._key = key
-            self._plan = self._frame(rect, detail)
+            self._plan = self._frame(rect, detail, beside)
             self._sheet = self._lines(rect, detail, trim)
         pen.surface.blit(self._sheet, rect)
         pen.mark("plan", rect)
@@ -52,9 +55,9 @@ class CornerPlan:
                 self._car(pen, rect, np.array([x, y]), float(np.nan_to_num(drive.heading[low])), bool(drive.human[low]))
         self._legend(pen, rect, detail)
 
-    def _frame(self, rect: pygame.Rect, detail: Detail) -> Plan:
+    def _frame(self, rect: pygame.Rect, detail: Detail, beside: Sequence[Drive]) -> Plan:
         """Choose what is shown: everything driven, the corner, and a little more."""
-        drives = [d for d in (detail.drive, detail.same, detail.latest) if d is not None and len(d)]
+        drives = [d for d in (detail.drive, detail.same, detail.latest, *beside) if d is not None and len(d)]
         shown = [d.points[np.isfinite(d.points).all(axis=1)] for d in drives]
         corner = self.scene.corner(detail.segment.corner)
         if corner is not None:
@@ -87,7 +90,9 @@ class CornerPlan:
                 self._line(big, drive, [colour] * len(drive), 2 * _FINE, pattern)
         drive, segment = detail.drive, detail.segment
         kept = (drive.t >= segment.start + trim[0]) & (drive.t < segment.stop - trim[1])
-        trimmed, agent = theme.mix(theme.HUMAN, theme.ROAD, 0.6), theme.mix(theme.AGENT, theme.ROAD, 0.35)
+        trimmed, agent = theme.mix(theme.HUMAN, theme.ROAD, 0.6), theme.AGENT
+        if drive.human.any():  # what the agent drove around a takeover is not what this is about
+            agent = theme.mix(theme.AGENT, theme.ROAD, 0.35)
         steps = zip(drive.human.tolist(), kept.tolist(), strict=True)
         colours = [(theme.HUMAN if inside else trimmed) if human else agent for human, inside in steps]
         self._line(big, drive, colours, 3 * _FINE, "solid")
@@ -117,7 +122,11 @@ class CornerPlan:
         pygame.draw.aalines(pen.surface, theme.TEXT, True, pixels)
 
     def _legend(self, pen: Pen, rect: pygame.Rect, detail: Detail) -> None:
-        entries: list[tuple[str, theme.Colour, Pattern]] = [("you", theme.HUMAN, "solid")]
+        entries: list[tuple[str, theme.Colour, Pattern]] = []
+        if detail.drive.human.any():
+            entries.append(("you", theme.HUMAN, "solid"))
+        else:
+            entries.append(("agent", theme.AGENT, "solid"))
         if detail.same is not None:
             entries.append(("agent, as it was then", theme.AGENT, "dashed"))
         if detail.latest is not None:

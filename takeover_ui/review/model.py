@@ -5,6 +5,8 @@ Pads, keys and the mouse all speak the same commands, by name: ``next``, ``good`
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from data.errors import HitlError
@@ -25,9 +27,17 @@ class ReviewModel:
     """Everything the review is, apart from pixels."""
 
     def __init__(
-        self, data: StoreReview, *, corner: str | None = None, verdict: str | None = None, sort: str = "priority"
+        self,
+        data: StoreReview,
+        *,
+        corner: str | None = None,
+        verdict: str | None = None,
+        sort: str = "priority",
+        film: Callable[[Segment], Iterator[str]] | None = None,
     ) -> None:
+        """``film``: writes a segment's clip while it is iterated over, and says how far it is."""
         self.data = data
+        self._film, self._filming = film, iter(())
         self.list = SegmentList(data.segments(), data.difference, data.why_not, corner=corner, verdict=verdict, sort=sort)
         self.detail: Detail | None = None
         self.position = 0.0
@@ -96,6 +106,11 @@ class ReviewModel:
             if self.position > self._last():
                 self.position = 0.0
         try:
+            end = time.perf_counter() + _BUDGET_S
+            for said in self._filming:
+                self.message = said
+                if time.perf_counter() > end:
+                    break
             if self.list.compare(_BUDGET_S):
                 self._load()
         except HitlError as error:
@@ -178,6 +193,8 @@ class ReviewModel:
                 self.seek(int(self.position) + 1)
             case "start_in" | "start_out" | "stop_in" | "stop_out":
                 self._trim_by(command)
+            case "clip" if self.segment and self._film:
+                self._filming = self._film(self.segment)
             case "more" if self.segment:
                 self._judge({"priority": min(_MOST, max(_LEAST, self.segment.priority) * 2)})
             case "less" if self.segment:

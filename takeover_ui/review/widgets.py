@@ -28,7 +28,7 @@ KEYBOARD_HINTS: tuple[Hint, ...] = (
     ((("[", "start_out"), ("]", "start_in")), "trim the start"),
     (((",", "stop_in"), (".", "stop_out")), "trim the end"),
     ((("PgUp", "more"), ("PgDn", "less")), "priority"),
-    ((("T", "tag"), ("M", "note")), "tag, note"),
+    ((("T", "tag"), ("M", "note"), ("E", "clip")), "tag, note, clip"),
     ((("C", "corner"), ("V", "verdict"), ("O", "sort")), "corner, verdict, order"),
     ((("Tab", "menu"), ("Esc", "quit")), "all there is, end"),
 )
@@ -54,6 +54,7 @@ MENU_NAMES = {
     "more": "higher priority",
     "less": "lower priority",
     "unreviewed": "remove the verdict",
+    "clip": "a clip of it",
     "corner": "next corner",
     "verdict": "next verdict",
     "sort": "next order",
