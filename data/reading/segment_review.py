@@ -124,6 +124,11 @@ class StoreReview:
         drive = self.store.steps(segment.episode_id, start, stop, ("executed", "proposed"))
         return float(np.abs(drive.executed - drive.proposed).max(axis=1).mean()) if len(drive) else 0.0
 
+    @_usable()
+    def driven(self, segment: Segment) -> Drive:
+        """Return what was driven in a segment, trimmed."""
+        return self.store.steps(segment, columns=SHOWN)
+
     def why_not(self, segment: Segment) -> str:
         """Return why a segment is not learned from, empty when it is."""
         return self.rule.judge(segment).why

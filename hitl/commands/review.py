@@ -23,7 +23,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--verdict", choices=["unreviewed", "good", "bad", "star"], help="begin with these")
     add_dates(parser)
     parser.add_argument(
-        "--sort", choices=["priority", "newest", "different"], default="priority", help="what comes first (default: priority)"
+        "--sort", choices=["priority", "newest", "different", "doubtful"], default="priority",
+        help="what comes first (default: priority)",
     )
     args = parser.parse_args(argv)
 
@@ -36,9 +37,11 @@ def main(argv: list[str]) -> int:
     from hitl.screens.stored_clips import ClipMaker
     from hitl.screens.stored_scene import stored_scene
     from hitl.settings import load
+    from takeover_ui.geometry import ribbon
     from takeover_ui.language import LANGUAGES
     from takeover_ui.review.app import ReviewApp
     from takeover_ui.review.model import ReviewModel
+    from takeover_ui.review.quality import Quality
     from takeover_ui.window.window import display_available
 
     with open_store(args) as store:
@@ -46,8 +49,10 @@ def main(argv: list[str]) -> int:
         data = StoreReview(store, scene.track, args.since, args.until)
         home = home_path(args)
         clips = ClipMaker(data, scene, LANGUAGES[load(home, "overlay").overlay.language])
+        road = ribbon(scene.points, scene.half_width, max(1.0, scene.length / 5000))
+        quality = Quality(data.driven, road, scene.half_width)
         film = partial(clips.film, home.root / "clips")
-        model = ReviewModel(data, corner=args.corner, verdict=args.verdict, sort=args.sort, film=film)
+        model = ReviewModel(data, corner=args.corner, verdict=args.verdict, sort=args.sort, film=film, quality=quality)
         if not model.list.all:
             raise UsageError(
                 f"No takeover or lap on '{scene.track}' is recorded there. Take over in `hitl play` first."

@@ -255,6 +255,12 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "next_play": "hitl play: lass ihn weiterfahren und übernimm, wo du willst",
     "next_review": "hitl review: sieh dir deine Übernahmen im Vergleich zum Agenten an",
     "next_corners": "hitl corners: wie jede Kurve läuft",
+    # the review
+    "quality_shaky": "unruhig",
+    "quality_hesitant": "zögernd",
+    "quality_off_line": "neben der Linie",
+    "quality_unlike": "anders als deine übrigen",
+    "quality_others": ("{n} weitere Übernahme", "{n} weitere Übernahmen"),
     # clips
     "clip_takeover": "Übernahme",
     "clip_lap": "Runde",

@@ -254,6 +254,12 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "next_play": "hitl play: let it drive on, and take over where you like",
     "next_review": "hitl review: look at your takeovers against the agent",
     "next_corners": "hitl corners: how each corner goes",
+    # the review
+    "quality_shaky": "shaky",
+    "quality_hesitant": "hesitant",
+    "quality_off_line": "off the line",
+    "quality_unlike": "unlike your others",
+    "quality_others": ("{n} other takeover", "{n} other takeovers"),
     # clips
     "clip_takeover": "takeover",
     "clip_lap": "lap",

@@ -275,6 +275,12 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "next_play": "hitl play: niech jedzie dalej, a ty przejmuj, gdzie chcesz",
     "next_review": "hitl review: obejrzyj swoje przejęcia na tle agenta",
     "next_corners": "hitl corners: jak idzie w każdym zakręcie",
+    # the review
+    "quality_shaky": "niespokojne",
+    "quality_hesitant": "niezdecydowane",
+    "quality_off_line": "obok linii",
+    "quality_unlike": "inne niż twoje pozostałe",
+    "quality_others": ("{n} inne przejęcie", "{n} inne przejęcia", "{n} innych przejęć"),
     # clips
     "clip_takeover": "przejęcie",
     "clip_lap": "okrążenie",

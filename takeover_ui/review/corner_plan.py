@@ -10,8 +10,9 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from takeover_ui import theme
+from takeover_ui import signs, theme
 from takeover_ui.geometry import Plan, Ribbon, ribbon
+from takeover_ui.language import ENGLISH
 from takeover_ui.theme import Pen
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _FINE = 2  # drawn so many times larger and scaled down: smooth edges
 Pattern = Literal["solid", "dashed", "dotted"]
 """Of a line: it says the same as its colour."""
+_OTHER = theme.mix(theme.HUMAN, theme.ROAD, 0.55)
+_LAST_S = 1.5  # s before an episode's end that still belong to it: the wheel may have gone back before the car left the road
 _LATEST = theme.mix(theme.AGENT, theme.TEXT, 0.55)
 
 
@@ -35,14 +38,25 @@ class CornerPlan:
         self._sheet = pygame.Surface((1, 1))
 
     def draw(
-        self, pen: Pen, rect: pygame.Rect, detail: Detail, trim: tuple[int, int], position: float, beside: Sequence[Drive] = ()
+        self,
+        pen: Pen,
+        rect: pygame.Rect,
+        detail: Detail,
+        trim: tuple[int, int],
+        position: float,
+        *,
+        beside: Sequence[Drive] = (),
+        others: Sequence[Drive] = (),
     ) -> None:
-        """Draw into ``rect``, the car where it is at step ``position``. ``beside``: drives that must fit in, too."""
-        key = (id(detail), trim, rect.size)
+        """Draw into ``rect``, the car where it is at step ``position``.
+
+        ``beside``: drives that must fit in, too. ``others``: what the human drove in other takeovers at this corner.
+        """
+        key = (id(detail), trim, rect.size, len(others))
         if key != self._key:
             self._key = key
             self._plan = self._frame(rect, detail, beside)
-            self._sheet = self._lines(rect, detail, trim)
+            self._sheet = self._lines(rect, detail, trim, others)
         pen.surface.blit(self._sheet, rect)
         pen.mark("plan", rect)
         drive = detail.drive
@@ -53,7 +67,7 @@ class CornerPlan:
             y = drive.y[low] + (drive.y[high] - drive.y[low]) * share
             if math.isfinite(x) and math.isfinite(y):
                 self._car(pen, rect, np.array([x, y]), float(np.nan_to_num(drive.heading[low])), bool(drive.human[low]))
-        self._legend(pen, rect, detail)
+        self._legend(pen, rect, detail, len(others))
 
     def _frame(self, rect: pygame.Rect, detail: Detail, beside: Sequence[Drive]) -> Plan:
         """Choose what is shown: everything driven, the corner, and a little more."""
@@ -69,7 +83,7 @@ class CornerPlan:
         size = rect.w, rect.h - 30
         return Plan((low + high) / 2, size, float(min(size / (high - low))))
 
-    def _lines(self, rect: pygame.Rect, detail: Detail, trim: tuple[int, int]) -> pygame.Surface:
+    def _lines(self, rect: pygame.Rect, detail: Detail, trim: tuple[int, int], others: Sequence[Drive]) -> pygame.Surface:
         big = pygame.Surface((rect.w * _FINE, rect.h * _FINE))
         big.fill(theme.GROUND)
         left, right = self._plan.at(self.road.left, _FINE), self._plan.at(self.road.right, _FINE)
@@ -83,9 +97,13 @@ class CornerPlan:
         for k in seen:
             for edge in (left, right):
                 pygame.draw.line(big, theme.EDGE, edge[k], edge[k + 1], 2 * _FINE)
-        others: tuple[tuple[Drive | None, theme.Colour, Pattern], ...]
-        others = (detail.same, theme.AGENT, "dashed"), (detail.latest, _LATEST, "dotted")
-        for drive, colour, pattern in others:
+        for drive in others:
+            self._line(big, drive, [_OTHER] * len(drive), _FINE, "solid")
+            if drive.episode.failed and len(drive) and drive.t[-1] >= drive.episode.length - 1 - _LAST_S * drive.episode.hz:
+                self._cross(big, drive)
+        agents: tuple[tuple[Drive | None, theme.Colour, Pattern], ...]
+        agents = (detail.same, theme.AGENT, "dashed"), (detail.latest, _LATEST, "dotted")
+        for drive, colour, pattern in agents:
             if drive is not None:
                 self._line(big, drive, [colour] * len(drive), 2 * _FINE, pattern)
         drive, segment = detail.drive, detail.segment
@@ -97,6 +115,12 @@ class CornerPlan:
         colours = [(theme.HUMAN if inside else trimmed) if human else agent for human, inside in steps]
         self._line(big, drive, colours, 3 * _FINE, "solid")
         return pygame.transform.smoothscale(big, rect.size)
+
+    def _cross(self, surface: pygame.Surface, drive: Drive) -> None:
+        """Mark where a drive ended off the road."""
+        x, y = self._plan.at(drive.points[-1:], _FINE)[0]
+        if math.isfinite(x) and math.isfinite(y):
+            signs.cross(surface, theme.HEAT, (x, y), 5 * _FINE, 2 * _FINE)
 
     def _line(
         self, surface: pygame.Surface, drive: Drive, colours: list[theme.Colour], width: int, pattern: Pattern
@@ -121,7 +145,7 @@ class CornerPlan:
         pygame.draw.polygon(pen.surface, theme.HUMAN if human else theme.AGENT, pixels)
         pygame.draw.aalines(pen.surface, theme.TEXT, True, pixels)
 
-    def _legend(self, pen: Pen, rect: pygame.Rect, detail: Detail) -> None:
+    def _legend(self, pen: Pen, rect: pygame.Rect, detail: Detail, others: int) -> None:
         entries: list[tuple[str, theme.Colour, Pattern]] = []
         if detail.drive.human.any():
             entries.append(("you", theme.HUMAN, "solid"))
@@ -131,6 +155,8 @@ class CornerPlan:
             entries.append(("agent, as it was then", theme.AGENT, "dashed"))
         if detail.latest is not None:
             entries.append(("agent, newest", _LATEST, "dotted"))
+        if others:
+            entries.append((ENGLISH.say("quality_others", n=others), _OTHER, "solid"))
         x, y = rect.left + pen.px(14), rect.bottom - pen.px(16)
         for text, colour, pattern in entries:
             step, length = {"solid": (24, 24), "dashed": (15, 9), "dotted": (10, 0)}[pattern]

@@ -16,9 +16,12 @@ from takeover_ui.review.menu import ACTIONS, NOTES, TAGS, Menu
 from takeover_ui.review.segment_list import SegmentList
 
 if TYPE_CHECKING:
+    from data.reading.drives import Drive
     from data.reading.segment_review import Detail, StoreReview
+    from takeover_ui.review.quality import Quality
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
+MOST_OTHERS = 60  # takeovers that are shown over each other
 _BUDGET_S = 0.02  # of each frame for the differences that sorting needs
 _LEAST, _MOST = 0.25, 16.0  # priority that the keys give
 
@@ -34,11 +37,17 @@ class ReviewModel:
         verdict: str | None = None,
         sort: str = "priority",
         film: Callable[[Segment], Iterator[str]] | None = None,
+        quality: Quality | None = None,
     ) -> None:
-        """``film``: writes a segment's clip while it is iterated over, and says how far it is."""
+        """``film``: writes a segment's clip while it is iterated over, and says how far it is; ``quality``: has hints."""
         self.data = data
         self._film, self._filming = film, iter(())
-        self.list = SegmentList(data.segments(), data.difference, data.why_not, corner=corner, verdict=verdict, sort=sort)
+        self.list = SegmentList(
+            data.segments(), data.difference, data.why_not, quality, corner=corner, verdict=verdict, sort=sort
+        )
+        self.together = False
+        """Whether all takeovers of the corner are shown over each other."""
+        self._others: tuple[object, list[Drive]] = None, []
         self.detail: Detail | None = None
         self.position = 0.0
         self.playing = True
@@ -121,6 +130,18 @@ class ReviewModel:
         if self.menu is not None:
             self.menu.type(text)
 
+    @property
+    def others(self) -> list[Drive]:
+        """What was driven in the newest other takeovers at the selected one's corner, while they are shown."""
+        segment = self.segment
+        if not self.together or segment is None or not segment.corner:
+            return []
+        beside = [s for s in self.list.all.values() if s.corner == segment.corner and s.kind == "takeover" and s.id != segment.id]
+        key = [s.id for s in beside[-MOST_OTHERS:]]
+        if self._others[0] != key:
+            self._others = key, [self.data.driven(s) for s in beside[-MOST_OTHERS:]]
+        return self._others[1]
+
     def _last(self) -> float:
         return float(max(0, len(self.detail.drive) - 1)) if self.detail else 0.0
 
@@ -195,6 +216,8 @@ class ReviewModel:
                 self._trim_by(command)
             case "clip" if self.segment and self._film:
                 self._filming = self._film(self.segment)
+            case "together":
+                self.together = not self.together
             case "more" if self.segment:
                 self._judge({"priority": min(_MOST, max(_LEAST, self.segment.priority) * 2)})
             case "less" if self.segment:
