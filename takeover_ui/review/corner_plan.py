@@ -99,13 +99,14 @@ class CornerPlan:
                 pygame.draw.line(big, theme.EDGE, edge[k], edge[k + 1], 2 * _FINE)
         for drive in others:
             self._line(big, drive, [_OTHER] * len(drive), _FINE, "solid")
-            if drive.episode.failed and len(drive) and drive.t[-1] >= drive.episode.length - 1 - _LAST_S * drive.episode.hz:
-                self._cross(big, drive)
+            self._end(big, drive)
         agents: tuple[tuple[Drive | None, theme.Colour, Pattern], ...]
         agents = (detail.same, theme.AGENT, "dashed"), (detail.latest, _LATEST, "dotted")
         for drive, colour, pattern in agents:
             if drive is not None:
-                self._line(big, drive, [colour] * len(drive), 2 * _FINE, pattern)
+                off = np.abs(self.road.offset(drive.points, drive.progress)) > self.scene.half_width
+                self._line(big, drive, [theme.HEAT if beside else colour for beside in off.tolist()], 2 * _FINE, pattern)
+                self._end(big, drive)
         drive, segment = detail.drive, detail.segment
         kept = (drive.t >= segment.start + trim[0]) & (drive.t < segment.stop - trim[1])
         trimmed, agent = theme.mix(theme.HUMAN, theme.ROAD, 0.6), theme.AGENT
@@ -116,8 +117,10 @@ class CornerPlan:
         self._line(big, drive, colours, 3 * _FINE, "solid")
         return pygame.transform.smoothscale(big, rect.size)
 
-    def _cross(self, surface: pygame.Surface, drive: Drive) -> None:
-        """Mark where a drive ended off the road."""
+    def _end(self, surface: pygame.Surface, drive: Drive) -> None:
+        """Put a cross where a drive ended off the road, if it is shown up to there."""
+        if not (drive.episode.failed and len(drive) and drive.t[-1] >= drive.episode.length - 1 - _LAST_S * drive.episode.hz):
+            return
         x, y = self._plan.at(drive.points[-1:], _FINE)[0]
         if math.isfinite(x) and math.isfinite(y):
             signs.cross(surface, theme.HEAT, (x, y), 5 * _FINE, 2 * _FINE)

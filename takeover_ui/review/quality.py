@@ -89,12 +89,7 @@ class Quality:
         names, seconds = drive.episode.action_names, len(drive) / drive.episode.hz
         acted = {name: drive.executed[:, k].astype(np.float64) for k, name in enumerate(names[: drive.executed.shape[1]])}
         pedals = acted.get("gas_brake", acted.get("gas", np.zeros(1)) - acted.get("brake", np.zeros(1)))
-        middle, edge = (
-            np.stack([np.interp(drive.progress, self._road.s, axis) for axis in side.T], axis=1)
-            for side in (self._road.middle, self._road.left)
-        )
-        outwards = (edge - middle) / np.maximum(np.hypot(*(edge - middle).T), 1e-9)[:, None]
-        left = ((drive.points - middle) * outwards).sum(axis=1)
+        left = self._road.offset(drive.points, drive.progress)
         metres, first = np.unique(drive.progress.astype(np.int64), return_index=True)
         return _Measured(
             turns(acted.get("steer", np.zeros(1))) / seconds, turns(pedals) / seconds, float(np.abs(left).mean()),

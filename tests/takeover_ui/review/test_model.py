@@ -233,7 +233,8 @@ def test_all_takeovers_of_a_corner_are_shown_over_each_other(store: Store) -> No
     assert model.others == []
     model.do("together")
     mine = model.segment
-    assert mine is not None and mine.corner is not None
+    assert mine is not None
+    assert mine.corner is not None
     beside = [s for s in store.segments(corner=mine.corner, kind="takeover") if s.id != mine.id]
     assert [d.episode.id for d in model.others] == [s.episode_id for s in beside]
     assert all(d.human.all() for d in model.others)
