@@ -150,6 +150,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "call_count": "{seconds:.0f}",
     "call_takes": "Du fährst.",
     "call_fast": "er fährt allein, {times:.0f}× so schnell, und ruft dich, wenn er scheitert",
+    "call_learns": "Er lernt: {seconds:.0f} s",
+    "call_waits": "Du wirst gerufen, wenn er dich braucht.",
     # the end of a session
     "end_title": "Was diese Sitzung gebracht hat",
     "end_corner": "Kurve",

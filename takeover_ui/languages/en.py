@@ -150,6 +150,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "call_count": "{seconds:.0f}",
     "call_takes": "The wheel is yours.",
     "call_fast": "it drives alone, {times:.0f}× as fast, and calls you when it fails",
+    "call_learns": "It is learning: {seconds:.0f} s",
+    "call_waits": "You are called when it needs you.",
     # the end of a session
     "end_title": "What came of this session",
     "end_corner": "corner",

@@ -155,6 +155,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "call_count": "{seconds:.0f}",
     "call_takes": "Prowadzisz.",
     "call_fast": "jedzie sam, {times:.0f}× szybciej, i woła cię, gdy wypadnie",
+    "call_learns": "Uczy się: {seconds:.0f} s",
+    "call_waits": "Zawoła cię, gdy będzie cię potrzebować.",
     # the end of a session
     "end_title": "Co dała ta sesja",
     "end_corner": "zakręt",
