@@ -85,7 +85,8 @@ class ClipMaker:
 
     def _of_drive(self, title: str, drive: Drive, corner: Corner | None) -> Pane:
         drive = self._shortened(drive)
-        episode, outcome = drive.episode, ""
+        episode = drive.episode
+        outcome: Outcome = ""
         if corner is not None and drive.progress[-1] >= corner.to_m:
             outcome = "cleared"
         elif episode.failed and drive.progress[-1] > episode.farthest - _AT_ITS_END_M:

@@ -97,9 +97,9 @@ class CornerPlan:
         for k in seen:
             for edge in (left, right):
                 pygame.draw.line(big, theme.EDGE, edge[k], edge[k + 1], 2 * _FINE)
-        for drive in others:
-            self._line(big, drive, [_OTHER] * len(drive), _FINE, "solid")
-            self._end(big, drive)
+        for other in others:
+            self._line(big, other, [_OTHER] * len(other), _FINE, "solid")
+            self._end(big, other)
         agents: tuple[tuple[Drive | None, theme.Colour, Pattern], ...]
         agents = (detail.same, theme.AGENT, "dashed"), (detail.latest, _LATEST, "dotted")
         for drive, colour, pattern in agents:

@@ -41,7 +41,8 @@ class ReviewModel:
     ) -> None:
         """``film``: writes a segment's clip while it is iterated over, and says how far it is; ``quality``: has hints."""
         self.data = data
-        self._film, self._filming = film, iter(())
+        self._film = film
+        self._filming: Iterator[str] = iter(())
         self.list = SegmentList(
             data.segments(), data.difference, data.why_not, quality, corner=corner, verdict=verdict, sort=sort
         )
