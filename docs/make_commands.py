@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from hitl.cli import COMMANDS, parser_of  # noqa: E402
+from hitl.commands.export import APART  # noqa: E402
 
 PAGE = ROOT / "docs" / "commands.md"
 HEAD = """# Commands
@@ -26,6 +27,8 @@ def verbs(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.Argum
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             yield from action.choices.items()
+    if parser.prog == "hitl export":
+        yield from ((apart, parser_of(f"export {apart}")) for apart in APART)
 
 
 def rows(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:

@@ -50,12 +50,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 def parser_of(command: str) -> argparse.ArgumentParser:
-    """Return the parser of a command without running it."""
+    """Return the parser of a command without running it; ``export clip`` is one of two words."""
     from hitl.arguments import Parser, ParserReached
 
     Parser.caught = []
+    name, *more = command.split()
     try:
-        importlib.import_module(COMMANDS[command][0]).main([])
+        importlib.import_module(COMMANDS[name][0]).main(more)
     except ParserReached:
         return Parser.caught[0]
     finally:

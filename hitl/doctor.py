@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 OK, NOTE, BAD = "ok", "note", "bad"
 ROOM = 1_000_000_000  # bytes free, below which recording may soon end
 LISTEN_S = 2.0
-EXTRAS = {"browse": "datasette", "minari": "minari", "onnx": "onnxruntime", "parquet": "pyarrow", "remote": "tlspyo",
-          "sb3": "stable_baselines3", "tensorboard": "tensorboard", "wandb": "wandb"}  # fmt: skip
+EXTRAS = {"browse": "datasette", "clips": "av", "minari": "minari", "onnx": "onnxruntime", "parquet": "pyarrow",
+          "remote": "tlspyo", "sb3": "stable_baselines3", "tensorboard": "tensorboard", "wandb": "wandb"}  # fmt: skip
 """Optional packages, by the extra that brings them. Those of games have lines of their own."""
 Seen = tuple[str, str] | tuple[str, str, str]
 """What a check returns: the state, what was found and, where something can be done, what."""

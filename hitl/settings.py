@@ -73,6 +73,7 @@ class CoachSettings:
     volume: Annotated[float, Meta(ge=0, le=1)] = 0.4  # of these sounds
     rewind_s: Annotated[float, Meta(ge=0.5, le=20)] = 3.0  # s of driving that one press takes the car back
     keep_s: Annotated[float, Meta(ge=1, le=60)] = 10.0  # s that one press keeps as a demo
+    ahead: bool = True  # where the agent would go is drawn over the road, where a window shows it from above
     countdown_s: Annotated[float, Meta(ge=0, le=10)] = 3.0  # --call-me: s counted down before the wheel is yours
     wait_s: Annotated[float, Meta(ge=1, le=3600)] = 60.0  # --call-me: s that it waits for you before the agent goes on alone
 

@@ -115,8 +115,11 @@ class TakingTurns:
         self._rig, self._tell, self._told = rig, tell, False
         self._name = f"{control.CATCH_UP}{os.getpid()}"
 
-    def wait(self, stop: Callable[[], bool]) -> None:
-        """Let the trainer, if there is one at work, learn from all that was recorded."""
+    def wait(self, stop: Callable[[], bool], show: Callable[[float], None] = lambda seconds: None) -> None:
+        """Let the trainer, if there is one at work, learn from all that was recorded.
+
+        ``show`` takes how long it has been waited for, in seconds: each second anew.
+        """
         root, began = self._rig.home.root, time.monotonic()
         if not self._learns() or not self._rig.written():
             return
@@ -124,8 +127,12 @@ class TakingTurns:
             control.ask(root, self._name)
         except OSError:  # no room, no right: the session goes on
             return
+        shown = 0
         while control.asked(root, self._name) and self._learns() and not stop():
-            if not self._told and time.monotonic() - began > SLOW_S:
+            if (waited := time.monotonic() - began) >= shown + 1:
+                shown = int(waited)
+                show(float(shown))
+            if not self._told and waited > SLOW_S:
                 self._told = True
                 self._tell(
                     "The trainer learns from each episode before the next is driven. `hitl train pause` lets the session go on "

@@ -31,6 +31,15 @@ class Ribbon:
         """Return the point (2,) of the middle at ``distance`` metres."""
         return np.array([np.interp(distance, self.s, axis) for axis in self.middle.T])
 
+    def offset(self, points: Points, progress: Points) -> Points:
+        """Return how far to the left of the middle (n,) points (n, 2) are that lie at these metres (n,)."""
+        middle, edge = (
+            np.stack([np.interp(progress, self.s, axis) for axis in side.T], axis=1) for side in (self.middle, self.left)
+        )
+        outwards = (edge - middle) / np.maximum(np.hypot(*(edge - middle).T), 1e-9)[:, None]
+        offset: Points = ((points - middle) * outwards).sum(axis=1)
+        return offset
+
     def beside_apex(self, from_m: float, to_m: float, gap: float) -> Points:
         """Return the point (2,) that lies ``gap`` metres off the middle, outside the tightest bend of a stretch."""
         part = self.between(from_m, to_m)

@@ -169,6 +169,10 @@ class View:
     agent_trails: tuple[NDArray[np.float32], ...] = ()
     """Recent lines that the agent drove, (n, 2) each, oldest first."""
     human_trails: tuple[NDArray[np.float32], ...] = ()
+    ahead: NDArray[np.float32] | None = None
+    """Where the agent would go next, (n, 2) metres; None where that is not known."""
+    ahead_off: int = 0
+    """The first point of ``ahead`` that is off the road; n where none is."""
     at: float = field(default_factory=time.perf_counter)
     """When the state was true, on this machine's finest clock, which all processes share (the monotonic one of Windows ticks 64
     times a second)."""

@@ -75,17 +75,29 @@ class StoreReview:
         known = np.isfinite(drive.progress)
         if known.any() and segment.kind != "lap":
             low, high = float(drive.progress[known].min()), float(drive.progress[known].max())
-            newest = self.store.conn.execute(
-                "SELECT e.checkpoint_id FROM episodes e JOIN sessions s ON s.id = e.session_id "
-                "WHERE s.track = ? AND e.checkpoint_id IS NOT NULL ORDER BY e.id DESC LIMIT 1",
-                (self.track,),
-            ).fetchone()
-            first = drive.episode.checkpoint_id
-            same = self._agent(low, high, first) if first is not None else None
-            latest = self._agent(low, high, newest[0] if newest else None)
-            if same is not None and latest is not None and same.episode.id == latest.episode.id:
-                latest = None
+            same, latest = self.before_and_now(low, high, drive.episode.checkpoint_id)
         return Detail(segment, drive, same, latest)
+
+    @_usable()
+    def before_and_now(self, from_m: float, to_m: float, checkpoint: int | None) -> tuple[Drive | None, Drive | None]:
+        """Return what the agent drove alone between two places, with a checkpoint (or the last one before it that has been
+        there alone), and with the newest that drove; the second is None when that is the same drive.
+        """
+        newest = self.store.conn.execute(
+            "SELECT e.checkpoint_id FROM episodes e JOIN sessions s ON s.id = e.session_id "
+            "WHERE s.track = ? AND e.checkpoint_id IS NOT NULL ORDER BY e.id DESC LIMIT 1",
+            (self.track,),
+        ).fetchone()
+        before = self._agent(from_m, to_m, checkpoint) if checkpoint is not None else None
+        now = self._agent(from_m, to_m, newest[0] if newest else None)
+        if before is not None and now is not None and before.episode.id == now.episode.id:
+            now = None
+        return before, now
+
+    @_usable()
+    def episode(self, number: int, from_m: float | None = None, to_m: float | None = None) -> Drive:
+        """Return what is shown of a whole episode, or of the part between two places. Raises UsageError for an unknown one."""
+        return self.store.steps(number, columns=SHOWN, from_m=from_m, to_m=to_m)
 
     def _agent(self, from_m: float, to_m: float, checkpoint: int | None) -> Drive | None:
         """Return what the agent drove alone between two places, with the newest checkpoint that has (not a newer one than this).
@@ -111,6 +123,11 @@ class StoreReview:
         start, stop = segment.start + segment.trim_start, segment.stop - segment.trim_stop
         drive = self.store.steps(segment.episode_id, start, stop, ("executed", "proposed"))
         return float(np.abs(drive.executed - drive.proposed).max(axis=1).mean()) if len(drive) else 0.0
+
+    @_usable()
+    def driven(self, segment: Segment) -> Drive:
+        """Return what was driven in a segment, trimmed."""
+        return self.store.steps(segment, columns=SHOWN)
 
     def why_not(self, segment: Segment) -> str:
         """Return why a segment is not learned from, empty when it is."""

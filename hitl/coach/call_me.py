@@ -115,6 +115,9 @@ class CallMe:
         if session.leaving or result.reason not in DRIVING_FAULTS or not self._by_weights():
             return
         corner = next((c for c in session.corners if c.from_m - NEAR_M <= result.progress < c.to_m), None)
+        coaching = session.coaching
+        if corner is not None and coaching is not None and coaching.coach.enough(corner.name):
+            return  # it was said that more help there is no use today
         place = corner.name if corner else f"{result.progress // SAME_M:.0f}"
         if not self._rule.failed(place, self.rig.policy.checkpoint_id) or session.go_back("call") is None:
             return

@@ -100,6 +100,8 @@ class Coaching:
             through = corner in passed
             if corner.name not in self._helped and (through or result.reason in DRIVING_FAULTS):
                 self._tell(self.coach.alone(corner.name, through, self._weights, self._driven_s))
+        if counted and not self._helped:
+            self._tell(self.coach.drove(result.reason in DRIVING_FAULTS))
 
     def _tell(self, sentences: Sequence[Said]) -> None:
         for said in sentences:

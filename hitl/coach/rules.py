@@ -99,6 +99,10 @@ class Coach:
         """Return after how many takeovers in a row the agent has failed at a corner alone all the same."""
         return self._at[corner].fruitless if corner in self._at else 0
 
+    def enough(self, corner: str) -> bool:
+        """Whether more help at a corner is no use for now: no one is called to it until the agent has passed it once."""
+        return self.fruitless(corner) >= UNCHANGED
+
     @property
     def hardest(self) -> Learned | None:
         """The corner that is learned least of those that the agent has tried; None before the first attempt."""
@@ -108,6 +112,8 @@ class Coach:
     def offered(self, corner: str, why: str, risk: float | None, time_s: float) -> list[Said]:
         """The wheel is offered (``zone`` before a corner, ``asked-for``: the agent expects to fail)."""
         at = self._at.get(corner)
+        if self.enough(corner):
+            return []
         if at is not None:
             if time_s - at.called_s < APART_S:
                 return []
@@ -168,9 +174,10 @@ class Coach:
         at.cleared = 0
         if passed:
             at.fruitless = at.since = 0
+            at.told.discard("enough")
             row = at.progress.row
             if row >= IN_A_ROW and not had_it:
-                return [Said("coach_has_it", "good", {"corner": corner, "n": row}, "learned"), *self._all()]
+                return [Said("coach_has_it", "good", {"corner": corner, "n": row}, "learned")]
             return []
         if at.since and newer:
             at.fruitless, at.since = at.fruitless + at.since, 0
@@ -180,9 +187,9 @@ class Coach:
                 return [Said("coach_enough", "warning", values, "enough")]
         return []
 
-    def _all(self) -> list[Said]:
-        """Return what is said when no corner needs the player any more, once."""
-        if self._told_all or not all(at.progress.now().has_it for at in self._at.values()):
+    def drove(self, failed: bool) -> list[Said]:
+        """The agent drove an episode alone; what is said when nothing needs the player any more, once."""
+        if failed or not self._at or self._told_all or not all(at.progress.now().has_it for at in self._at.values()):
             return []
         self._told_all = True
         return [Said("coach_done", "good", {}, "learned")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 from data.errors import UsageError
@@ -12,17 +13,19 @@ from hitl.arguments import Parser
 from hitl.commands.selection import FILTERS, add_filters, filters_meant, open_store, selected
 from hitl.home import add_home
 
+APART = {"agent": "hitl.commands.export_agent", "clip": "hitl.commands.export_clip"}
+"""What can be exported that is no format: each has options of its own."""
+
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    if argv[:1] == ["agent"]:
-        from hitl.commands import export_agent
-
-        return export_agent.main(argv[1:])
+    if argv[:1] and (module := APART.get(argv[0])) is not None:
+        return int(import_module(module).main(argv[1:]))
     parser = Parser(
         prog="hitl export",
         description="Export segments, trimmed, each as an episode of its own; or whole drives with --episodes.",
-        epilog="`hitl export agent OUT` writes what drives here; its --help says more. Formats: "
+        epilog="`hitl export agent OUT` writes what drives here, `hitl export clip OUT` a film of a takeover; "
+        "their --help says more. Formats: "
         + "; ".join(f"{name}: {made.text}" for name, made in EXPORTERS.items())
         + ". What the agent does not learn from (bad, failed, or showing nothing) is left out, unless --verdict, --outcome or "
         "--all asks for it; of a store, only what was judged bad.",

@@ -42,6 +42,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--seconds", type=amount(), default=None, help="end after so long (default: until Ctrl-C)")
     parser.add_argument("--choose", action="store_true", help="press a button on the pad to use; it is remembered")
     parser.add_argument("--calibrate", action="store_true", help="measure the rest and the ends of the three axes")
+    parser.add_argument("--find", action="store_true", help="a wheel: find out which axis is which, by turning and pressing each")
     parser.add_argument(
         "--set",
         action="append",
@@ -62,7 +63,7 @@ def main(argv: list[str]) -> int:
         return _game_curve(home)
     settings = stored.load(home, "pad")
     kind = args.pad or settings.pad.use
-    if args.choose or args.calibrate or args.set or args.reset:
+    if args.choose or args.calibrate or args.find or args.set or args.reset:
         if kind not in ("auto", "sdl"):
             raise UsageError(f"A pad of the kind {kind!r} has nothing to choose, calibrate or set; use --pad sdl.")
         _change(home, settings, args)
@@ -141,7 +142,7 @@ def _change(home: Home, settings: Settings, args: argparse.Namespace) -> None:
             meant = did_you_mean(name, [d.name for d in pad.hub.present.values()])
             raise DeviceError(pad.problem or f"No pad whose name holds {name!r} is plugged in; `hitl pads` lists them.{meant}")
         raise DeviceError(pad.problem or "No pad is plugged in; plug it in and start again.")
-    if not (args.calibrate or args.set or args.reset):
+    if not (args.calibrate or args.find or args.set or args.reset):
         return
     assert pad.identity is not None
     key, model = str(pad.identity), pad.identity.model
@@ -150,6 +151,8 @@ def _change(home: Home, settings: Settings, args: argparse.Namespace) -> None:
     pad = SdlPad(device=pad.device, hub=pad.hub, tables={key: table})
     if args.set:
         pad, table = _set(pad, table, args.set)
+    if args.find:
+        table = to_table(_find(pad, args.seconds or 4.0))
     if args.calibrate:
         table = to_table(_calibrate(pad, args.seconds or 6.0))
     save_pads(home, device=key, table=table, forget="" if was == model else was)
@@ -199,6 +202,25 @@ def _set(pad: SdlPad, stored: dict[str, Any], wishes: list[str]) -> tuple[SdlPad
     return pad, stored
 
 
+def _find(pad: SdlPad, seconds: float) -> PadMap:
+    from hitl.pads.measure import averages, sweep
+    from hitl.pads.wheels.finding import ask, found
+
+    device = pad.device
+    assert device is not None
+    if device.controller is not None:
+        raise UsageError(f"{device.name} is no wheel: its axes are known, and `hitl pads --calibrate` measures them.")
+    readers = {source: device.reader(source) for source in device.sources() if source.startswith("axis")}
+    print("Hands off the wheel, feet off the pedals ...", flush=True)
+    averages(pad, readers)  # drivers report pedals as half pressed until they first move
+    rest = averages(pad, readers)
+    seen = ask(lambda: sweep(pad, readers, rest, seconds).ranges, rest, lambda text: print(text, flush=True))
+    rest |= {source: value for source, value in averages(pad, readers).items() if abs(rest[source]) < 1e-3}
+    made = found(pad.map, rest, seen)
+    print(made.said)
+    return made.map
+
+
 def _calibrate(pad: SdlPad, seconds: float) -> PadMap:
     from hitl.pads.mapping import calibrated
     from hitl.pads.measure import averages, sweep
@@ -227,6 +249,7 @@ def _reading(pad: Pad) -> dict[str, Any]:
         **{name: round(getattr(state, name), 4) for name in AXES},
         "buttons": sorted(state.buttons),
         "mapping": _mapping(pad),
+        "guessed": getattr(pad, "guessed", False),
         "looks": hub is not None,  # for pads; a keyboard does not
         "problem": getattr(pad, "problem", ""),
         "devices": [
@@ -288,6 +311,8 @@ def _screen(now: dict[str, Any]) -> Group:
         values.add_row(name, _bar(now[name], both=name == "steer"), f"{now[name]:{sign}.2f}", made)
     values.add_row("buttons", " ".join(now["buttons"]) or "-", "", "")
     rows: list[Any] = [marked(head), values]
+    if now["guessed"]:
+        rows.append(Text("Which of this wheel's axes are its pedals is guessed: `hitl pads --find` finds out.", style="yellow"))
     if now["problem"]:
         rows.append(Text(now["problem"], style="yellow"))
     for device in now["devices"]:

@@ -6,7 +6,7 @@ import contextlib
 
 from hitl.arguments import Parser
 from hitl.commands.selection import add_dates, open_store
-from hitl.home import add_home
+from hitl.home import add_home, home_path
 
 
 def main(argv: list[str]) -> int:
@@ -23,23 +23,36 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--verdict", choices=["unreviewed", "good", "bad", "star"], help="begin with these")
     add_dates(parser)
     parser.add_argument(
-        "--sort", choices=["priority", "newest", "different"], default="priority", help="what comes first (default: priority)"
+        "--sort", choices=["priority", "newest", "different", "doubtful"], default="priority",
+        help="what comes first (default: priority)",
     )
     args = parser.parse_args(argv)
+
+    from functools import partial
 
     import pygame
 
     from data.errors import DeviceError, UsageError
     from data.reading.segment_review import StoreReview
+    from hitl.screens.stored_clips import ClipMaker
     from hitl.screens.stored_scene import stored_scene
+    from hitl.settings import load
+    from takeover_ui.geometry import ribbon
+    from takeover_ui.language import LANGUAGES
     from takeover_ui.review.app import ReviewApp
     from takeover_ui.review.model import ReviewModel
+    from takeover_ui.review.quality import Quality
     from takeover_ui.window.window import display_available
 
     with open_store(args) as store:
         scene = stored_scene(store, args.track)
         data = StoreReview(store, scene.track, args.since, args.until)
-        model = ReviewModel(data, corner=args.corner, verdict=args.verdict, sort=args.sort)
+        home = home_path(args)
+        clips = ClipMaker(data, scene, LANGUAGES[load(home, "overlay").overlay.language])
+        road = ribbon(scene.points, scene.half_width, max(1.0, scene.length / 5000))
+        quality = Quality(data.driven, road, scene.half_width)
+        film = partial(clips.film, home.root / "clips")
+        model = ReviewModel(data, corner=args.corner, verdict=args.verdict, sort=args.sort, film=film, quality=quality)
         if not model.list.all:
             raise UsageError(
                 f"No takeover or lap on '{scene.track}' is recorded there. Take over in `hitl play` first."

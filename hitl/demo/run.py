@@ -9,6 +9,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
 from data.records import Corner
+from hitl.coach.sounds import Sounds
 from hitl.console import console
 from hitl.demo.cards import closing_card
 from hitl.demo.demo import PHASES, Demo, DemoResult, Phase, Progress
@@ -17,9 +18,11 @@ from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman, scri
 from hitl.drivers.scripted import HelpRule
 from hitl.drivers.wheel import player_pad
 from hitl.home import Home
+from hitl.screens.coach_screen import speaker
 from hitl.screens.trainer_state import HeartbeatReader
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
+from hitl.settings import load
 from hitl.settings_desk.pause import PauseSettings
 from hitl.trainer_process import TrainerProcess
 from takeover_ui.window.window import Window
@@ -96,9 +99,14 @@ def run_in_window(
         def leaves() -> bool:
             return window.closed or live.session.asked_to_leave()
 
-        driven = SessionOptions(env, track, kind="demo", seed=seed, real_time=True, gating=shown.gating)
+        coach = load(home, "coach").coach
+        sounds = stack.enter_context(Sounds(coach.sound and coach.say != "off", coach.volume))
+        driven = SessionOptions(env, track, kind="demo", seed=seed, real_time=True, gating=shown.gating, coach=coach)
         measured = SessionOptions(env, track, kind="evaluation", seed=seed)
-        live = stack.enter_context(SessionSetup(home, driven, human=wheel, watch=shown, stop=lambda: window.closed))
+        say = shown.coached_by(speaker(window, sounds))
+        live = stack.enter_context(
+            SessionSetup(home, driven, human=wheel, watch=shown, stop=lambda: window.closed, say=say)
+        )
         referee = stack.enter_context(SessionSetup(home, measured, watch=shown.fast_tick, stop=leaves))
         if window.closed:
             return None

@@ -7,6 +7,7 @@ import time
 from data.records import HUMAN, Corner
 from data.store import Store
 from hitl import arbiter
+from hitl.coach.rules import Said, Say
 from hitl.demo.advice import braking_advice
 from hitl.demo.cards import practice_card, turn_card
 from hitl.demo.demo import EPISODES, Measurement, Phase, Progress
@@ -26,6 +27,13 @@ _FRAME_S = 1 / 30
 
 _LEAVES: dict[Phase, str] = {"before": "demo_leave", "evaluation": "demo_leave", "after": "demo_skip"}
 """What the keys do while the agent drives alone: nothing else."""
+_OF_THE_DEMO = frozenset(("coach_enough", "coach_done"))
+"""When it is enough, the demo's own evaluations say."""
+_OF_YOUR_DRIVING = frozenset(
+    ("coach_cleared", "coach_counted", "coach_failed", "coach_failed_part", "coach_brake", "coach_steer", "coach_not_counted",
+     "coach_let_try")
+)  # fmt: skip
+"""What is said to whoever drove: the scripted driver is not told."""
 
 
 class DemoWindow(SessionScreen, Progress):
@@ -35,7 +43,7 @@ class DemoWindow(SessionScreen, Progress):
     _last_frame = 0.0
     _fast_since = 0.0
     _fast_ticks = 0
-    _person_drove = _stand_in_told = False
+    _person_drove = _stand_in_told = _stand_in_drove = False
     _failed = 0
     _phase: Phase = "before"
 
@@ -56,7 +64,18 @@ class DemoWindow(SessionScreen, Progress):
             self._stand_in_told = True
             self._window.toast(self.words["demo_shows"])
         self._person_drove |= tick.decision.driver == HUMAN and not by_scripted
+        if tick.decision.driver == HUMAN:
+            self._stand_in_drove = by_scripted
         super().__call__(tick)
+
+    def coached_by(self, say: Say) -> Say:
+        """Return what says the coach's sentences, but those that are not for a player of the demo."""
+
+        def to_the_player(said: Said) -> None:
+            if said.name not in _OF_THE_DEMO and not (self._stand_in_drove and said.name in _OF_YOUR_DRIVING):
+                say(said)
+
+        return to_the_player
 
     def fast_tick(self, tick: Tick) -> None:
         """Show an evaluation, fast-forwarded: a frame now and then, slowly enough that it can be followed."""

@@ -74,6 +74,15 @@ class NetworkPolicy:
             self._critics_memory.look(batch, action)
         return action[0].numpy()
 
+    def would(self, observation: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Return what drives now would do without noise where it sees that (O,); nothing of the drive changes by it.
+
+        None where that is not known: it drives beside another agent, remembers the episode, or has learned nothing yet.
+        """
+        if self._actor is None or self._memory is not None or self.frozen is not None:
+            return None
+        return self._actor.act(self._torch.from_numpy(observation)[None], True)[0].numpy()
+
     @property
     def takes_over(self) -> bool:
         """Whether the car is where this agent drives beside a frozen one."""

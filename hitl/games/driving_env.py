@@ -60,20 +60,25 @@ class DrivingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Begin an episode: where ``options`` say, else at a random start where the game can do that, else at the game's own."""
+        """Begin an episode: where ``options`` say, else at a random start where the game can do that, else at the game's own.
+
+        ``pressed`` of the options: the action (A,) that is about to act there; without it, none is.
+        """
         super().reset(seed=seed)
-        given: Start | None = (options or {}).get("start")
+        options = options or {}
+        given: Start | None = options.get("start")
+        pressed = np.asarray(options.get("pressed", self._rest), np.float32)
         start = given or (random_start(self.np_random) if self._steppable else Start())
         self.game.restart(start)
         self._steps = 0
-        self.game.send(self._rest)
+        self.game.send(pressed)
         state = self.game.state()
         observation, info = self.task.begin(state, start.s if self._steppable else self._put_down_at(state, start))
         self._been = self.task.place.s
         if not self._steppable:
             self._compare_line(info)
         self._move_on()
-        return np.concatenate((observation, self._rest)), self._noticed(info)
+        return np.concatenate((observation, pressed)), self._noticed(info)
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Send the action, and return what the one before has led to."""

@@ -17,6 +17,7 @@ from hitl.pads.devices import Devices, devices
 from hitl.pads.identity import Identity, own_table, parse, pick
 from hitl.pads.mapping import CONTROLLER, JOYSTICK, Axis, PadMap, from_table
 from hitl.pads.rest import PEDALS, Resting
+from hitl.pads.wheels.known import Model, is_wheel, wheel_map
 
 
 class SdlPad:
@@ -47,6 +48,8 @@ class SdlPad:
         self._resting: Resting | None = None
         self._map: PadMap = CONTROLLER
         self._measured: set[str] = set()  # pedals whose ends are stored
+        self.guessed = False
+        """Whether it is a wheel whose pedals are only guessed."""
         self._raw: dict[str, Callable[[], float]] = {}
         self._others: set[int] = set()  # what was plugged in beside it: never taken for it
         self._seen: dict[int, Device] = {}
@@ -153,8 +156,12 @@ class SdlPad:
         else:
             self.table_key = own_table(self.tables, identity, list(known.values()))
             table = self.tables.get(self.table_key, {})
-            made = from_table(table, CONTROLLER if device.controller is not None else joystick_map(device))
+            usual, self.guessed = (CONTROLLER, False) if device.controller is not None else joystick_map(device)
+            made = from_table(table, usual)
             self._measured = {n for n in PEDALS if isinstance(table.get(n), Mapping) and "low" in table[n]}
+            self.guessed = self.guessed and len(self._measured) < len(PEDALS)
+            if made.gas.source == made.brake.source:  # both pedals on one axis rest in its middle
+                self._measured = set(PEDALS)
         if not made.steer.source:
             raise DeviceError(f"{device.name} has no axis to steer with; name one with `hitl pads --set steer.source=axis0`.")
         self._raw = {source: device.reader(source) for source in made.sources()}
@@ -178,15 +185,22 @@ class SdlPad:
         return self._raw[source]() if source in self._raw else 0.0
 
 
-def joystick_map(device: Device) -> PadMap:
-    """Return the default mapping of a plain joystick: no more than it has. At which end its pedals rest, `Resting` tells."""
-    has = set(device.sources())
+def joystick_map(device: Device) -> tuple[PadMap, bool]:
+    """Return the usual mapping of a wheel or a plain joystick, and whether it is a wheel whose pedals are guessed.
+
+    It names no more than the device has. At which end its pedals rest, `Resting` tells.
+    """
+    has, model = set(device.sources()), Model.of(device.guid)
+    usual, guessed = JOYSTICK, False
+    if is_wheel(model, device.name):
+        usual, known = wheel_map(model, device.joystick.get_numaxes())
+        guessed = not known
 
     def axis(default: Axis) -> Axis:
         return default if default.source in has else replace(default, source="")
 
-    buttons = {m: tuple(s for s in sources if s in has) for m, sources in JOYSTICK.buttons.items()}
-    return PadMap(axis(JOYSTICK.steer), axis(JOYSTICK.gas), axis(JOYSTICK.brake), buttons)
+    buttons = {m: tuple(s for s in sources if s in has) for m, sources in usual.buttons.items()}
+    return PadMap(axis(usual.steer), axis(usual.gas), axis(usual.brake), buttons), guessed
 
 
 def pick_by_press(

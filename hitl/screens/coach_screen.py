@@ -53,6 +53,11 @@ class Caller:
         if self._screen is not None:
             self._screen.fast = self._words.say("call_fast", times=max(1.0, times))
 
+    def learns(self, seconds: float) -> None:
+        """The agent has been learning for so long, and nothing is driven meanwhile."""
+        said = self._words.say("call_learns", seconds=seconds), (self._words["call_waits"],)
+        self._card(Card(*said, keys=self._words["key_leave"]))
+
     def call(self, corner: Corner | None, failed_m: float) -> None:
         """The agent has failed there."""
         self._title = self._words.say("call_title", corner=corner.name) if corner else self._words["call_title_road"]

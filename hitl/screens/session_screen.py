@@ -17,6 +17,7 @@ from data.store import Store
 from hitl.agents.beside import BesidePolicy
 from hitl.agents.policy import ForeignPolicy
 from hitl.arbiter import Decision
+from hitl.coach.way_ahead import Ahead, way_ahead
 from hitl.drivers.human import HumanSide, ScriptedHuman, button_names, pad_map, persons_pad
 from hitl.games.base import VehicleState
 from hitl.pads.base import BUTTONS, Pad
@@ -80,6 +81,7 @@ class SessionScreen:
         self.settings: PauseSettings | None = None
         """What a paused session opens its settings with; None: it has none."""
         self._ceiling: float | None = None
+        self._ahead: Ahead | None = None
         self._times: LapTimes | None = None
         self._alone: WithoutHelp | None = None
         self._evaluations: tuple[tuple[float, float], ...] = ()  # (agent steps, share of corner passes)
@@ -97,6 +99,7 @@ class SessionScreen:
         self._look_back(rig)
         track = rig.track
         line = track.line
+        self._ahead = way_ahead(rig)
         self._scene = Scene(track.name, line.points, track.half_width, line.length, rig.corners, rig.action_names)
         self.hint = key_hint(self._mode, self.words)
         if rig.world.picture is not None:
@@ -147,6 +150,7 @@ class SessionScreen:
             scripted = decision.trigger == "scripted" or isinstance(wheel, ScriptedHuman)
             who = "agent" if not human else "scripted" if scripted else "human"
             self._times.step(tick.steps, progress, who, str(tick.info.get("reason") or ""), tick.info.get("lap_s"))
+        way = self._ahead.tick(tick) if self._ahead is not None and not self.fast and tick.purpose != "lap" else None
         name, seconds = next_corner(self._scene.corners, progress, state.speed)
         self._window.send(
             View(
@@ -190,6 +194,8 @@ class SessionScreen:
                 fast=self.fast,
                 agent_trails=tuple(self._lines[AGENT]),
                 human_trails=tuple(self._lines[HUMAN]),
+                ahead=way.points if way is not None else None,
+                ahead_off=way.off if way is not None else 0,
             )
         )
 

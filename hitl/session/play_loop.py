@@ -53,7 +53,8 @@ class PlayLoop:
                 self._offered, self._tries = Practice(rig, corner, args.seed), TRIES
             fast = not rig.options.real_time or self._calls is not None
             if fast and not args.lap and self._goes_on():
-                turns.wait(rig.session.stop)
+                turns.wait(lambda: rig.session.stop() or rig.session.asked_to_leave(), self._caller.learns)
+                self._caller.over()
         self._note_looking()
         return self._told()
 

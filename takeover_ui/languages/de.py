@@ -153,6 +153,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "call_count": "{seconds:.0f}",
     "call_takes": "Du fährst.",
     "call_fast": "er fährt allein, {times:.0f}× so schnell, und ruft dich, wenn er scheitert",
+    "call_learns": "Er lernt: {seconds:.0f} s",
+    "call_waits": "Du wirst gerufen, wenn er dich braucht.",
     # the end of a session
     "end_title": "Was diese Sitzung gebracht hat",
     "end_corner": "Kurve",
@@ -258,4 +260,19 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "next_play": "hitl play: lass ihn weiterfahren und übernimm, wo du willst",
     "next_review": "hitl review: sieh dir deine Übernahmen im Vergleich zum Agenten an",
     "next_corners": "hitl corners: wie jede Kurve läuft",
+    # the review
+    "quality_shaky": "unruhig",
+    "quality_hesitant": "zögernd",
+    "quality_off_line": "neben der Linie",
+    "quality_unlike": "anders als deine übrigen",
+    "quality_others": ("{n} weitere Übernahme", "{n} weitere Übernahmen"),
+    # clips
+    "clip_takeover": "Übernahme",
+    "clip_lap": "Runde",
+    "clip_kept": "behalten",
+    "clip_drive": "Fahrt",
+    "clip_before": "vorher",
+    "clip_after": "nachher",
+    "clip_cleared": "geschafft",
+    "clip_failed": "gescheitert",
 }

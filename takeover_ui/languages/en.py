@@ -153,6 +153,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "call_count": "{seconds:.0f}",
     "call_takes": "The wheel is yours.",
     "call_fast": "it drives alone, {times:.0f}× as fast, and calls you when it fails",
+    "call_learns": "It is learning: {seconds:.0f} s",
+    "call_waits": "You are called when it needs you.",
     # the end of a session
     "end_title": "What came of this session",
     "end_corner": "corner",
@@ -257,4 +259,19 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "next_play": "hitl play: let it drive on, and take over where you like",
     "next_review": "hitl review: look at your takeovers against the agent",
     "next_corners": "hitl corners: how each corner goes",
+    # the review
+    "quality_shaky": "shaky",
+    "quality_hesitant": "hesitant",
+    "quality_off_line": "off the line",
+    "quality_unlike": "unlike your others",
+    "quality_others": ("{n} other takeover", "{n} other takeovers"),
+    # clips
+    "clip_takeover": "takeover",
+    "clip_lap": "lap",
+    "clip_kept": "kept",
+    "clip_drive": "drive",
+    "clip_before": "before",
+    "clip_after": "after",
+    "clip_cleared": "cleared",
+    "clip_failed": "failed",
 }

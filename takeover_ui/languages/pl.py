@@ -158,6 +158,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "call_count": "{seconds:.0f}",
     "call_takes": "Prowadzisz.",
     "call_fast": "jedzie sam, {times:.0f}× szybciej, i woła cię, gdy wypadnie",
+    "call_learns": "Uczy się: {seconds:.0f} s",
+    "call_waits": "Zawoła cię, gdy będzie cię potrzebować.",
     # the end of a session
     "end_title": "Co dała ta sesja",
     "end_corner": "zakręt",
@@ -278,4 +280,19 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "next_play": "hitl play: niech jedzie dalej, a ty przejmuj, gdzie chcesz",
     "next_review": "hitl review: obejrzyj swoje przejęcia na tle agenta",
     "next_corners": "hitl corners: jak idzie w każdym zakręcie",
+    # the review
+    "quality_shaky": "niespokojne",
+    "quality_hesitant": "niezdecydowane",
+    "quality_off_line": "obok linii",
+    "quality_unlike": "inne niż twoje pozostałe",
+    "quality_others": ("{n} inne przejęcie", "{n} inne przejęcia", "{n} innych przejęć"),
+    # clips
+    "clip_takeover": "przejęcie",
+    "clip_lap": "okrążenie",
+    "clip_kept": "zachowane",
+    "clip_drive": "przejazd",
+    "clip_before": "przedtem",
+    "clip_after": "potem",
+    "clip_cleared": "udane",
+    "clip_failed": "nieudane",
 }

@@ -26,7 +26,8 @@ KEYS = {
     pygame.K_EQUALS: "faster", pygame.K_KP_PLUS: "faster", pygame.K_LEFT: "step_back", pygame.K_RIGHT: "step_on",
     pygame.K_LEFTBRACKET: "start_out", pygame.K_RIGHTBRACKET: "start_in", pygame.K_COMMA: "stop_in", pygame.K_PERIOD: "stop_out",
     pygame.K_PAGEUP: "more", pygame.K_PAGEDOWN: "less", pygame.K_t: "tag", pygame.K_m: "note", pygame.K_c: "corner",
-    pygame.K_v: "verdict", pygame.K_o: "sort", pygame.K_TAB: "menu", pygame.K_RETURN: "choose", pygame.K_ESCAPE: "quit",
+    pygame.K_v: "verdict", pygame.K_o: "sort", pygame.K_e: "clip", pygame.K_w: "together", pygame.K_TAB: "menu",
+    pygame.K_RETURN: "choose", pygame.K_ESCAPE: "quit",
 }  # fmt: skip
 BUTTONS = {
     pygame.CONTROLLER_BUTTON_DPAD_UP: "previous", pygame.CONTROLLER_BUTTON_DPAD_DOWN: "next", pygame.CONTROLLER_BUTTON_A: "good",

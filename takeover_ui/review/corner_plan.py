@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from takeover_ui import theme
+from takeover_ui import signs, theme
 from takeover_ui.geometry import Plan, Ribbon, ribbon
+from takeover_ui.language import ENGLISH
 from takeover_ui.theme import Pen
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 _FINE = 2  # drawn so many times larger and scaled down: smooth edges
 Pattern = Literal["solid", "dashed", "dotted"]
 """Of a line: it says the same as its colour."""
+_OTHER = theme.mix(theme.HUMAN, theme.ROAD, 0.55)
+_LAST_S = 1.5  # s before an episode's end that still belong to it: the wheel may have gone back before the car left the road
 _LATEST = theme.mix(theme.AGENT, theme.TEXT, 0.55)
 
 
@@ -33,13 +37,26 @@ class CornerPlan:
         self._key: tuple[object, ...] = ()
         self._sheet = pygame.Surface((1, 1))
 
-    def draw(self, pen: Pen, rect: pygame.Rect, detail: Detail, trim: tuple[int, int], position: float) -> None:
-        """Draw into ``rect``, the car where it is at step ``position``."""
-        key = (id(detail), trim, rect.size)
+    def draw(
+        self,
+        pen: Pen,
+        rect: pygame.Rect,
+        detail: Detail,
+        trim: tuple[int, int],
+        position: float,
+        *,
+        beside: Sequence[Drive] = (),
+        others: Sequence[Drive] = (),
+    ) -> None:
+        """Draw into ``rect``, the car where it is at step ``position``.
+
+        ``beside``: drives that must fit in, too. ``others``: what the human drove in other takeovers at this corner.
+        """
+        key = (id(detail), trim, rect.size, len(others))
         if key != self._key:
             self._key = key
-            self._plan = self._frame(rect, detail)
-            self._sheet = self._lines(rect, detail, trim)
+            self._plan = self._frame(rect, detail, beside)
+            self._sheet = self._lines(rect, detail, trim, others)
         pen.surface.blit(self._sheet, rect)
         pen.mark("plan", rect)
         drive = detail.drive
@@ -50,11 +67,11 @@ class CornerPlan:
             y = drive.y[low] + (drive.y[high] - drive.y[low]) * share
             if math.isfinite(x) and math.isfinite(y):
                 self._car(pen, rect, np.array([x, y]), float(np.nan_to_num(drive.heading[low])), bool(drive.human[low]))
-        self._legend(pen, rect, detail)
+        self._legend(pen, rect, detail, len(others))
 
-    def _frame(self, rect: pygame.Rect, detail: Detail) -> Plan:
+    def _frame(self, rect: pygame.Rect, detail: Detail, beside: Sequence[Drive]) -> Plan:
         """Choose what is shown: everything driven, the corner, and a little more."""
-        drives = [d for d in (detail.drive, detail.same, detail.latest) if d is not None and len(d)]
+        drives = [d for d in (detail.drive, detail.same, detail.latest, *beside) if d is not None and len(d)]
         shown = [d.points[np.isfinite(d.points).all(axis=1)] for d in drives]
         corner = self.scene.corner(detail.segment.corner)
         if corner is not None:
@@ -66,7 +83,7 @@ class CornerPlan:
         size = rect.w, rect.h - 30
         return Plan((low + high) / 2, size, float(min(size / (high - low))))
 
-    def _lines(self, rect: pygame.Rect, detail: Detail, trim: tuple[int, int]) -> pygame.Surface:
+    def _lines(self, rect: pygame.Rect, detail: Detail, trim: tuple[int, int], others: Sequence[Drive]) -> pygame.Surface:
         big = pygame.Surface((rect.w * _FINE, rect.h * _FINE))
         big.fill(theme.GROUND)
         left, right = self._plan.at(self.road.left, _FINE), self._plan.at(self.road.right, _FINE)
@@ -80,18 +97,33 @@ class CornerPlan:
         for k in seen:
             for edge in (left, right):
                 pygame.draw.line(big, theme.EDGE, edge[k], edge[k + 1], 2 * _FINE)
-        others: tuple[tuple[Drive | None, theme.Colour, Pattern], ...]
-        others = (detail.same, theme.AGENT, "dashed"), (detail.latest, _LATEST, "dotted")
-        for drive, colour, pattern in others:
+        for other in others:
+            self._line(big, other, [_OTHER] * len(other), _FINE, "solid")
+            self._end(big, other)
+        agents: tuple[tuple[Drive | None, theme.Colour, Pattern], ...]
+        agents = (detail.same, theme.AGENT, "dashed"), (detail.latest, _LATEST, "dotted")
+        for drive, colour, pattern in agents:
             if drive is not None:
-                self._line(big, drive, [colour] * len(drive), 2 * _FINE, pattern)
+                off = np.abs(self.road.offset(drive.points, drive.progress)) > self.scene.half_width
+                self._line(big, drive, [theme.HEAT if beside else colour for beside in off.tolist()], 2 * _FINE, pattern)
+                self._end(big, drive)
         drive, segment = detail.drive, detail.segment
         kept = (drive.t >= segment.start + trim[0]) & (drive.t < segment.stop - trim[1])
-        trimmed, agent = theme.mix(theme.HUMAN, theme.ROAD, 0.6), theme.mix(theme.AGENT, theme.ROAD, 0.35)
+        trimmed, agent = theme.mix(theme.HUMAN, theme.ROAD, 0.6), theme.AGENT
+        if drive.human.any():  # what the agent drove around a takeover is not what this is about
+            agent = theme.mix(theme.AGENT, theme.ROAD, 0.35)
         steps = zip(drive.human.tolist(), kept.tolist(), strict=True)
         colours = [(theme.HUMAN if inside else trimmed) if human else agent for human, inside in steps]
         self._line(big, drive, colours, 3 * _FINE, "solid")
         return pygame.transform.smoothscale(big, rect.size)
+
+    def _end(self, surface: pygame.Surface, drive: Drive) -> None:
+        """Put a cross where a drive ended off the road, if it is shown up to there."""
+        if not (drive.episode.failed and len(drive) and drive.t[-1] >= drive.episode.length - 1 - _LAST_S * drive.episode.hz):
+            return
+        x, y = self._plan.at(drive.points[-1:], _FINE)[0]
+        if math.isfinite(x) and math.isfinite(y):
+            signs.cross(surface, theme.HEAT, (x, y), 5 * _FINE, 2 * _FINE)
 
     def _line(
         self, surface: pygame.Surface, drive: Drive, colours: list[theme.Colour], width: int, pattern: Pattern
@@ -116,12 +148,18 @@ class CornerPlan:
         pygame.draw.polygon(pen.surface, theme.HUMAN if human else theme.AGENT, pixels)
         pygame.draw.aalines(pen.surface, theme.TEXT, True, pixels)
 
-    def _legend(self, pen: Pen, rect: pygame.Rect, detail: Detail) -> None:
-        entries: list[tuple[str, theme.Colour, Pattern]] = [("you", theme.HUMAN, "solid")]
+    def _legend(self, pen: Pen, rect: pygame.Rect, detail: Detail, others: int) -> None:
+        entries: list[tuple[str, theme.Colour, Pattern]] = []
+        if detail.drive.human.any():
+            entries.append(("you", theme.HUMAN, "solid"))
+        else:
+            entries.append(("agent", theme.AGENT, "solid"))
         if detail.same is not None:
             entries.append(("agent, as it was then", theme.AGENT, "dashed"))
         if detail.latest is not None:
             entries.append(("agent, newest", _LATEST, "dotted"))
+        if others:
+            entries.append((ENGLISH.say("quality_others", n=others), _OTHER, "solid"))
         x, y = rect.left + pen.px(14), rect.bottom - pen.px(16)
         for text, colour, pattern in entries:
             step, length = {"solid": (24, 24), "dashed": (15, 9), "dotted": (10, 0)}[pattern]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 TAGS = ("clean", "late", "lucky", "too slow", "mistake")
 NOTES = ("", "good line", "brakes too late", "brakes too early", "off the line", "needed luck", "shows it best")
 ACTIONS = (
-    "star", "tag", "note", "more", "less", "unreviewed", "wrecked_bad", "listed_bad", "corner", "verdict", "sort", "undo", "quit",
+    "star", "tag", "note", "together", "clip", "more", "less", "unreviewed", "wrecked_bad", "listed_bad", "corner",
+    "verdict", "sort", "undo", "quit",
 )  # fmt: skip
 
 

@@ -5,6 +5,8 @@ Pads, keys and the mouse all speak the same commands, by name: ``next``, ``good`
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from data.errors import HitlError
@@ -14,9 +16,12 @@ from takeover_ui.review.menu import ACTIONS, NOTES, TAGS, Menu
 from takeover_ui.review.segment_list import SegmentList
 
 if TYPE_CHECKING:
+    from data.reading.drives import Drive
     from data.reading.segment_review import Detail, StoreReview
+    from takeover_ui.review.quality import Quality
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
+MOST_OTHERS = 60  # takeovers that are shown over each other
 _BUDGET_S = 0.02  # of each frame for the differences that sorting needs
 _LEAST, _MOST = 0.25, 16.0  # priority that the keys give
 
@@ -25,10 +30,25 @@ class ReviewModel:
     """Everything the review is, apart from pixels."""
 
     def __init__(
-        self, data: StoreReview, *, corner: str | None = None, verdict: str | None = None, sort: str = "priority"
+        self,
+        data: StoreReview,
+        *,
+        corner: str | None = None,
+        verdict: str | None = None,
+        sort: str = "priority",
+        film: Callable[[Segment], Iterator[str]] | None = None,
+        quality: Quality | None = None,
     ) -> None:
+        """``film``: writes a segment's clip while it is iterated over, and says how far it is; ``quality``: has hints."""
         self.data = data
-        self.list = SegmentList(data.segments(), data.difference, data.why_not, corner=corner, verdict=verdict, sort=sort)
+        self._film = film
+        self._filming: Iterator[str] = iter(())
+        self.list = SegmentList(
+            data.segments(), data.difference, data.why_not, quality, corner=corner, verdict=verdict, sort=sort
+        )
+        self.together = False
+        """Whether all takeovers of the corner are shown over each other."""
+        self._others: tuple[object, list[Drive]] = None, []
         self.detail: Detail | None = None
         self.position = 0.0
         self.playing = True
@@ -96,6 +116,11 @@ class ReviewModel:
             if self.position > self._last():
                 self.position = 0.0
         try:
+            end = time.perf_counter() + _BUDGET_S
+            for said in self._filming:
+                self.message = said
+                if time.perf_counter() > end:
+                    break
             if self.list.compare(_BUDGET_S):
                 self._load()
         except HitlError as error:
@@ -105,6 +130,18 @@ class ReviewModel:
         """Add typed letters to a note or a tag; a backspace takes the last one away."""
         if self.menu is not None:
             self.menu.type(text)
+
+    @property
+    def others(self) -> list[Drive]:
+        """What was driven in the newest other takeovers at the selected one's corner, while they are shown."""
+        segment = self.segment
+        if not self.together or segment is None or not segment.corner:
+            return []
+        beside = [s for s in self.list.all.values() if s.corner == segment.corner and s.kind == "takeover" and s.id != segment.id]
+        key = [s.id for s in beside[-MOST_OTHERS:]]
+        if self._others[0] != key:
+            self._others = key, [self.data.driven(s) for s in beside[-MOST_OTHERS:]]
+        return self._others[1]
 
     def _last(self) -> float:
         return float(max(0, len(self.detail.drive) - 1)) if self.detail else 0.0
@@ -178,6 +215,10 @@ class ReviewModel:
                 self.seek(int(self.position) + 1)
             case "start_in" | "start_out" | "stop_in" | "stop_out":
                 self._trim_by(command)
+            case "clip" if self.segment and self._film:
+                self._filming = self._film(self.segment)
+            case "together":
+                self.together = not self.together
             case "more" if self.segment:
                 self._judge({"priority": min(_MOST, max(_LEAST, self.segment.priority) * 2)})
             case "less" if self.segment:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from data.demos import wrecked_start
 from data.records import VERDICTS, Segment
 
-SORTS = ("priority", "newest", "different")
+if TYPE_CHECKING:
+    from takeover_ui.review.quality import Quality
+
+SORTS = ("priority", "newest", "different", "doubtful")
 VERDICT_FILTERS = (None, *VERDICTS)
 
 
@@ -16,6 +20,7 @@ class SegmentList:
     """Segments by number in ``all``; those listed in ``shown``, of which ``index`` is selected.
 
     ``difference`` says how far the human drove from what the agent would have done; it is asked only where the order needs it.
+    ``quality`` has hints of how well they drove: the more of them, the more doubtful.
     ``why_not`` says why a segment is not learned from, "" where it is.
     """
 
@@ -24,6 +29,7 @@ class SegmentList:
         segments: Iterable[Segment],
         difference: Callable[[Segment], float],
         why_not: Callable[[Segment], str] = lambda segment: "",
+        quality: Quality | None = None,
         *,
         corner: str | None = None,
         verdict: str | None = None,
@@ -33,7 +39,7 @@ class SegmentList:
         self.corner, self.verdict, self.sort = corner, verdict, sort
         self.shown: list[Segment] = []
         self.index = 0
-        self._difference, self._why_not = difference, why_not
+        self._difference, self._why_not, self._quality = difference, why_not, quality
         self._differences: dict[int, float] = {}
         self.arrange()
 
@@ -93,23 +99,37 @@ class SegmentList:
         self.arrange()
 
     def compare(self, seconds: float) -> bool:
-        """Work out differences that the order needs, for so many seconds; tell whether the list was arranged again."""
+        """Work out differences that the order needs, and hints, for so many seconds; tell whether the list was arranged again."""
         end = time.perf_counter() + seconds
-        missing = [s for s in self.shown if s.id not in self._differences] if self.sort == "different" else []
+        missing = [s for s in self.shown if not self._is_compared(s)]
         for segment in missing:
-            self._differences[segment.id] = self._difference(segment)
+            if self.sort == "different":
+                self._differences[segment.id] = self._difference(segment)
+            elif self._quality is not None:
+                self._quality.measure(segment)
             if time.perf_counter() > end:
                 break
-        done = bool(missing) and missing[-1].id in self._differences
+        done = bool(missing) and self._is_compared(missing[-1]) and self.sort in ("different", "doubtful")
         if done:
             self.arrange()
         return done
+
+    def hints(self, segment: Segment) -> tuple[str, ...]:
+        """Return what stands out in how a segment was driven, as far as it is known yet."""
+        return self._quality.hints(segment) if self._quality is not None else ()
+
+    def _is_compared(self, segment: Segment) -> bool:
+        if self.sort == "different":
+            return segment.id in self._differences
+        return self._quality is None or self._quality.knows(segment)
 
     def _key(self, segment: Segment) -> tuple[float, ...]:
         if self.sort == "newest":
             return (-segment.id,)
         if self.sort == "different":
             return (-self._differences.get(segment.id, 0.0), -segment.id)
+        if self.sort == "doubtful":
+            return (segment.verdict != "unreviewed", -len(self.hints(segment)), -segment.id)
         return (segment.verdict != "unreviewed", wrecked_start(segment), -segment.priority, self._rank(segment), -segment.id)
 
     def _rank(self, segment: Segment) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pygame
 from data.demos import wrecked_start
 from data.words import number_of
 from takeover_ui import theme
+from takeover_ui.language import ENGLISH
 from takeover_ui.review import widgets
 from takeover_ui.review.compare import figures, in_words
 from takeover_ui.review.corner_plan import CornerPlan
@@ -63,7 +65,8 @@ class ReviewView:
             self._keys(pen, below.inflate(-2 * pen.px(16), 0))
         else:
             split = round(middle.h * 0.62)
-            self.plan.draw(pen, pygame.Rect(middle.left, 0, middle.w, split), detail, model.trim, model.position)
+            above = pygame.Rect(middle.left, 0, middle.w, split)
+            self.plan.draw(pen, above, detail, model.trim, model.position, others=model.others)
             left, top = middle.left + pen.px(12), split + pen.px(40)
             line = pygame.Rect(left, top, middle.right - left, middle.h - pen.px(12) - top)
             self._transport(pen, pygame.Rect(left, split, line.w, pen.px(40)), model, detail)
@@ -107,10 +110,10 @@ class ReviewView:
             if chosen:
                 pygame.draw.rect(pen.surface, theme.TRACK, row)
                 pygame.draw.rect(pen.surface, theme.HUMAN, (0, row.top, pen.px(5), row.h))
-            self._row(pen, row, segment, model.data.why_not(segment))
+            self._row(pen, row, segment, model.data.why_not(segment), listed.hints(segment))
             self.hits.append(Hit(row, row=first + number))
 
-    def _row(self, pen: Pen, row: pygame.Rect, segment: Segment, why_not: str) -> None:
+    def _row(self, pen: Pen, row: pygame.Rect, segment: Segment, why_not: str, hints: Sequence[str]) -> None:
         widgets.verdict_sign(pen, (row.left + pen.px(26), row.centery), segment.verdict)
         left, width = row.left + pen.px(46), row.w - pen.px(60)
         name = segment.corner or ("wrecked start" if wrecked_start(segment) else segment.kind)
@@ -121,6 +124,7 @@ class ReviewView:
         if why_not and segment.verdict == "unreviewed" and segment.outcome != "failed":  # these two are seen already
             more[1] = "not learned from"
         more += [f"priority {segment.priority:g}"] if segment.priority != 1 else []
+        more += [ENGLISH[f"quality_{hint}"] for hint in hints]
         pen.text("row_more", " · ".join(more), (left, row.top + pen.px(25)), 18, theme.MUTED, width=width)
 
     def _transport(self, pen: Pen, rect: pygame.Rect, model: ReviewModel, detail: Detail) -> None:
@@ -161,6 +165,9 @@ class ReviewView:
         top = pen.text("said", "  ".join(said), (left, top), 22, theme.TEXT, width=width).bottom + pen.px(4)
         if why_not := model.data.why_not(segment):
             top = widgets.paragraph(pen, "why_not", f"Not learned from: {why_not}.", left, top, width, theme.WARNING)
+        if hints := model.list.hints(segment):
+            said_of_it = ", ".join(ENGLISH[f"quality_{hint}"] for hint in hints)
+            top = widgets.paragraph(pen, "hints", f"Look at it: {said_of_it}.", left, top, width, theme.WARNING)
         if segment.note:
             top = widgets.paragraph(pen, "note", f"“{segment.note}”", left, top, width, theme.MUTED)
         top += pen.px(10)

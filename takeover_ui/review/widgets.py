@@ -28,8 +28,9 @@ KEYBOARD_HINTS: tuple[Hint, ...] = (
     ((("[", "start_out"), ("]", "start_in")), "trim the start"),
     (((",", "stop_in"), (".", "stop_out")), "trim the end"),
     ((("PgUp", "more"), ("PgDn", "less")), "priority"),
-    ((("T", "tag"), ("M", "note")), "tag, note"),
+    ((("T", "tag"), ("M", "note"), ("E", "clip")), "tag, note, clip"),
     ((("C", "corner"), ("V", "verdict"), ("O", "sort")), "corner, verdict, order"),
+    ((("W", "together"),), "all of its corner"),
     ((("Tab", "menu"), ("Esc", "quit")), "all there is, end"),
 )
 PAD_HINTS: tuple[Hint, ...] = tuple(
@@ -54,6 +55,8 @@ MENU_NAMES = {
     "more": "higher priority",
     "less": "lower priority",
     "unreviewed": "remove the verdict",
+    "together": "all takeovers of its corner",
+    "clip": "a clip of it",
     "corner": "next corner",
     "verdict": "next verdict",
     "sort": "next order",

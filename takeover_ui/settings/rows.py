@@ -60,6 +60,7 @@ PAGES: Mapping[str, tuple[Row, ...]] = {
         Row("coach.sound", later=True),
         Row("coach.volume", "number", 0.1, 0.0, 1.0, "%", later=True),
         Row("coach.rewind_s", "number", 0.5, 0.5, 20.0, "s", later=True),
+        Row("coach.ahead", later=True),
         Row("coach.keep_s", "number", 1.0, 1.0, 60.0, "s", later=True),
     ),
     "overlay": (

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pygame
 
 from takeover_ui.overlay import notices, overlay
+from takeover_ui.window.scaling import content_scale
 from takeover_ui.window.x11 import connect, library
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def open_floating(options: WindowOptions) -> pygame.Surface:
     os.environ["SDL_WINDOW_NO_ACTIVATION_WHEN_SHOWN"] = "1"  # Windows: a window that opens would take the focus from the game
     desktops = pygame.display.get_desktop_sizes()
     screen = desktops[0] if desktops else (1920, 1080)
-    x, y, width, height = place(options, screen)
+    x, y, width, height = place(options, screen, content_scale())
     surface = pygame.display.set_mode((width, height), pygame.NOFRAME)
     window = pygame.Window.from_display_module()
     window.always_on_top = True
@@ -38,8 +39,8 @@ def open_floating(options: WindowOptions) -> pygame.Surface:
     return surface
 
 
-def place(options: WindowOptions, screen: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Return x, y, width and height of the overlay on a screen of that size.
+def place(options: WindowOptions, screen: tuple[int, int], content: float = 1.0) -> tuple[int, int, int, int]:
+    """Return x, y, width and height of the overlay on a screen of that size; ``content``: the scale that the system is set to.
 
     It takes the chosen corner; where that would cover ``keep_clear``, the first other corner that does not; where none is
     free, it shrinks towards its corner until it fits.
@@ -47,7 +48,8 @@ def place(options: WindowOptions, screen: tuple[int, int]) -> tuple[int, int, in
     size = options.overlay if options.overlay != "off" else "full"
     width, height = overlay.DESIGN[size]
     height += notices.HEIGHT[size]
-    scale = min(2.5, max(0.6, screen[1] / 1080)) * (1.0 if size != "bar" else 1.2) * options.arrangement.scale
+    large = max(screen[1] / 1080, content) if content > 1.0 else screen[1] / 1080
+    scale = min(2.5, max(0.6, large)) * (1.0 if size != "bar" else 1.2) * options.arrangement.scale
     scale = min(scale, (screen[0] - 2 * _MARGIN) / width, (screen[1] - 2 * _MARGIN) / height)
     corners = ("top_right", "top_left", "bottom_right", "bottom_left")
     order = (options.corner, *(c for c in corners if c != options.corner))

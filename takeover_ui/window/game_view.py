@@ -23,6 +23,7 @@ from takeover_ui.window.picture import cover
 _CAR_LENGTH, _CAR_WIDTH = 4.6, 2.1  # m, the Box2D car's hull
 _KERB_FROM = 1 / 45  # 1/m: bends tighter than this have kerbs
 _NOWHERE = np.empty((0, 2))  # where the road is, in a picture that does not say
+_RED = 6  # points of the way ahead that are red where it ends off the road
 _MAX_PREDICTION = 0.12  # s that a frame may move the car beyond the newest state
 
 
@@ -87,6 +88,7 @@ class GameView:
         self._draw_road(surface, visible)
         pen = theme.Pen(surface, area.h / 720)
         self._draw_trails(surface, area, view)
+        self._draw_ahead(surface, view)
         self._draw_car(surface, pose)
         self._draw_corner_names(pen, area)
         at = self.camera.pixels(np.array([[pose.x, pose.y]]))[0]
@@ -175,6 +177,20 @@ class GameView:
                     inside &= np.arange(len(trail)) % 6 < 4
                 for stretch in _stretches(inside):
                     signs.line(surface, shade, pixels[stretch], wide + 1)
+
+    def _draw_ahead(self, surface: pygame.Surface, view: View) -> None:
+        """Draw where the agent would go as dots, and red with a cross at its end where that is off the road."""
+        if view.ahead is None or len(view.ahead) < 2:
+            return
+        pixels, size = self.camera.pixels(view.ahead), max(2.0, self.camera.scale * 0.3)
+        # A drive ends where the car is off the road: the way there is red, too, to be seen in time.
+        red = min(view.ahead_off, max(1, len(pixels) - _RED)) if view.ahead_off < len(pixels) else len(pixels)
+        for number, (x, y) in enumerate(pixels.tolist()):
+            colour = theme.AGENT if number < red else theme.HEAT
+            pygame.draw.aacircle(surface, theme.INK, (x, y), size + 1.5)
+            pygame.draw.aacircle(surface, theme.mix(colour, theme.TEXT, 0.25), (x, y), size)
+        if view.ahead_off < len(pixels):
+            signs.cross(surface, theme.HEAT, pixels[-1].tolist(), 3.5 * size, max(3, round(size)))
 
     def _draw_car(self, surface: pygame.Surface, view: View) -> None:
         grow = max(1.0, 30 / (self.camera.scale * _CAR_LENGTH))  # never smaller than can be seen

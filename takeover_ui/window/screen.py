@@ -21,6 +21,7 @@ from takeover_ui.view import Card, View
 from takeover_ui.window.arranging import Arranging
 from takeover_ui.window.composer import Composer
 from takeover_ui.window.picture import Picture
+from takeover_ui.window.scaling import content_scale
 
 if TYPE_CHECKING:
     from takeover_ui.window.options import WindowOptions
@@ -167,12 +168,19 @@ class Screen:
         pygame.display.quit()
 
 
-def fitting(size: tuple[int, int], desktop: tuple[int, int] | None = None) -> tuple[int, int]:
-    """Return ``size`` as it suits the desktop: smaller where it would not fit, larger where its pixels are fine."""
+def fitting(
+    size: tuple[int, int], desktop: tuple[int, int] | None = None, scale: float | None = None
+) -> tuple[int, int]:
+    """Return ``size`` as it suits the desktop: smaller where it would not fit, larger where its pixels are fine.
+
+    ``scale``: how large the player has set what is shown; None: as the system says.
+    """
+    if scale is None:
+        scale = content_scale() if desktop is None else 1.0
     if desktop is None:
         desktops = pygame.display.get_desktop_sizes()
         if not desktops:
             return size
         desktop = desktops[0]
-    share = min(max(1.0, desktop[1] / 1.5 / size[1]), desktop[0] * 0.95 / size[0], desktop[1] * 0.88 / size[1])
+    share = min(max(1.0, scale, desktop[1] / 1.5 / size[1]), desktop[0] * 0.95 / size[0], desktop[1] * 0.88 / size[1])
     return max(_SMALLEST[0], round(size[0] * share)), max(_SMALLEST[1], round(size[1] * share))

@@ -16,6 +16,7 @@ import pytest
 
 from data.errors import UsageError
 from hitl.cli import COMMANDS, parser_of
+from hitl.commands.export import APART
 from hitl.games.registry import single_words
 from tests.support.places import PAGES, ROOT
 from trainer.config import TrainConfig
@@ -210,6 +211,8 @@ def parsers(name: str) -> Iterator[argparse.ArgumentParser]:
     for action in top._actions:
         if isinstance(action, argparse._SubParsersAction):
             yield from action.choices.values()
+    if name == "export":
+        yield from (parser_of(f"export {apart}") for apart in APART)
 
 
 def help_of(name: str) -> str:

@@ -75,7 +75,12 @@ class VirtualPad:
     """One virtual joystick: plugged in when made, unplugged by ``unplug`` or at the end of the block."""
 
     def __init__(
-        self, name: str = "Virtual Xbox 360 Controller", kind: int = CONTROLLER, axes: int = 6, buttons: int = 15
+        self,
+        name: str = "Virtual Xbox 360 Controller",
+        kind: int = CONTROLLER,
+        axes: int = 6,
+        buttons: int = 15,
+        model: tuple[int, int] = (0x045E, 0x028E),
     ) -> None:
         if not pygame.display.get_init():
             pygame.display.init()
@@ -90,8 +95,8 @@ class VirtualPad:
             type=kind,
             naxes=axes,
             nbuttons=buttons,
-            vendor=0x045E,
-            product=0x028E,
+            vendor=model[0],
+            product=model[1],
             button_mask=(1 << buttons) - 1 if kind == CONTROLLER else 0,
             axis_mask=(1 << axes) - 1 if kind == CONTROLLER else 0,
             name=name.encode(),
@@ -102,9 +107,15 @@ class VirtualPad:
         self.plug()
 
     @classmethod
-    def wheel(cls, name: str = "Virtual Racing Wheel", axes: int = 3, buttons: int = 8) -> VirtualPad:
-        """Return a plain joystick that SDL's controller database does not know."""
-        return cls(name, WHEEL, axes, buttons)
+    def wheel(
+        cls,
+        name: str = "Virtual Racing Wheel",
+        axes: int = 3,
+        buttons: int = 8,
+        model: tuple[int, int] = (0x045E, 0x028E),
+    ) -> VirtualPad:
+        """Return a plain joystick that SDL's controller database does not know; ``model``: the maker's number and its own."""
+        return cls(name, WHEEL, axes, buttons, model)
 
     def plug(self) -> None:
         """Attach it; again after `unplug`, with a new instance id, as a real pad would come back."""

@@ -68,6 +68,8 @@ TEXTS: dict[str, str] = {
     "help_coach.sound": "Kleine Töne zu den Worten.",
     "row_coach.volume": "Lautstärke",
     "help_coach.volume": "Dieser Töne.",
+    "row_coach.ahead": "Sein Weg voraus",
+    "help_coach.ahead": "Wohin der Agent in der nächsten Sekunde führe, als Punkte; rot, wo er von der Straße abkommt.",
     "row_coach.rewind_s": "Zurück um",
     "help_coach.rewind_s": "Ein Druck setzt das Auto so weit zurück, und du fährst von dort.",
     "row_coach.keep_s": "Behalten werden",

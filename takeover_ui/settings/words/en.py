@@ -68,6 +68,8 @@ TEXTS: dict[str, str] = {
     "help_coach.sound": "Small sounds beside the words.",
     "row_coach.volume": "Loudness",
     "help_coach.volume": "Of these sounds.",
+    "row_coach.ahead": "Its way ahead",
+    "help_coach.ahead": "Where the agent would go in the next second, as dots; red where it leaves the road.",
     "row_coach.rewind_s": "Going back takes",
     "help_coach.rewind_s": "One press takes the car back so far, and you drive from there.",
     "row_coach.keep_s": "Keeping takes",

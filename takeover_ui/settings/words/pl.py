@@ -68,6 +68,8 @@ TEXTS: dict[str, str] = {
     "help_coach.sound": "Krótkie dźwięki obok słów.",
     "row_coach.volume": "Głośność",
     "help_coach.volume": "Tych dźwięków.",
+    "row_coach.ahead": "Jego droga naprzód",
+    "help_coach.ahead": "Dokąd agent pojechałby w następnej sekundzie, jako punkty; na czerwono, gdzie wypada z drogi.",
     "row_coach.rewind_s": "Cofanie o",
     "help_coach.rewind_s": "Jedno naciśnięcie cofa auto o tyle i prowadzisz stamtąd.",
     "row_coach.keep_s": "Zachowane",

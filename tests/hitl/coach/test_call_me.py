@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from argparse import Namespace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,15 +19,21 @@ from hitl.coach import ending
 from hitl.coach.call_me import PATIENCE, CallMe, CallRule, Countdown
 from hitl.coach.observer import Coaching, Looking
 from hitl.coach.rules import Coach, Ended
+from hitl.coach.sounds import Sounds
 from hitl.commands import play
 from hitl.drivers.human import HumanDriver
 from hitl.home import Home
 from hitl.pads.base import PadState
+from hitl.protocols import EpisodeResult
+from hitl.screens.coach_screen import Caller
+from hitl.session.play_loop import PlayLoop
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.settings import CoachSettings
 from hitl.timing.clocks import HurriedClock
 from takeover_ui.language import ENGLISH, LANGUAGES
+from takeover_ui.view import Card
+from takeover_ui.window.options import WindowOptions
 from tests.support.held import Cruise
 
 REST, HOLD = PadState(), PadState(gas=0.5, buttons=frozenset({"takeover"}))
@@ -123,6 +131,57 @@ def test_who_goes_back_while_the_agent_drives_alone_drives_at_the_clocks_pace(tm
     assert (alone.reason, taken.purpose) == ("rewound", "practice")
     assert taken.human_steps > 0
     assert not any(seen)
+
+
+@pytest.mark.parametrize("enough", [True, False])
+def test_it_never_says_that_it_is_enough_and_that_it_needs_you_at_once(tmp_path: Path, enough: bool) -> None:
+    said: list[str] = []
+    options = SessionOptions(greedy_every=0, coach=CoachSettings(sound=False, countdown_s=0.0, wait_s=0.0))
+    with SessionSetup(
+        Home(tmp_path), options, human=lambda track: HumanDriver(Pad(REST)), say=lambda one: said.append(one.name)
+    ) as rig:  # type: ignore[arg-type]
+        coaching = rig.session.coaching
+        assert coaching is not None
+        crash = EpisodeResult("drive", "off_road", 300, progress=200.0)
+        for weights in range(3 if enough else 2):
+            coaching.begin_episode(0.0, weights)
+            coaching.coach.ended(Ended(weights, "hairpin", 3.0, "cleared"))
+            coaching.end_episode(crash)
+        assert ("coach_enough" in said) is enough
+
+        def episode(purpose: str, **how: Any) -> EpisodeResult:
+            return crash
+
+        rig.session.episode = episode  # type: ignore[method-assign]
+        rig.session.go_back = lambda trigger: object()  # type: ignore[method-assign,assignment,return-value]
+        called: list[float] = []
+        calls = CallMe(rig, lambda corner, metre: called.append(metre), lambda what, left: None, lambda: None)
+        for _ in calls.drive(0):
+            pass
+        assert len(called) == (not enough)
+
+
+def test_the_window_says_that_it_learns_and_hears_escape_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hitl import trainer_process
+
+    cards: list[Card | None] = []
+    window = SimpleNamespace(options=WindowOptions(), card=cards.append, closed=False)
+    escape = PadState(buttons=frozenset({"quit"}))
+    at = iter(range(10_000))
+    pad = Pad(REST)
+    pad.read = lambda: escape if next(at) >= 150 else REST  # type: ignore[method-assign]
+    monkeypatch.setattr(trainer_process.TakingTurns, "_learns", lambda turns: True)
+    with SessionSetup(Home(tmp_path), SessionOptions(coach=QUICK), human=lambda track: HumanDriver(pad)) as rig:  # type: ignore[arg-type]
+        rig.session.policy = Cruise()  # type: ignore[assignment]
+        args = Namespace(call_me=True, practice=None, episodes=5, seed=0, lap=False, pad="auto")
+        caller = Caller(rig, window, None, Sounds(on=False))  # type: ignore[arg-type]
+        loop = PlayLoop(rig, args, None, lambda text: None, caller)
+        loop._calls.drive = lambda seed: iter([EpisodeResult("drive", "off_road", 300)])  # type: ignore[union-attr,method-assign]
+        loop.run()
+        assert rig.session.leaving
+        assert len(loop.results) == 1
+    assert cards[0] == Card("It is learning: 1 s", ("You are called when it needs you.",), keys=ENGLISH["key_leave"])
+    assert cards[-1] is None
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 2)), max_size=40))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from data.records import Corner
 from data.statistics import wilson
 from hitl.coach.learned import GOAL, IN_A_ROW, NEWEST, TREND_FROM, Attempts
-from hitl.coach.rules import FAILURES, TAUGHT, UNCHANGED, Coach, Ended, Said
+from hitl.coach.rules import FAILURES, TAUGHT, Coach, Ended, Said
 from hitl.coach.speeds import Speeds
 from takeover_ui.language import LANGUAGES
 
@@ -77,17 +77,22 @@ def events(draw: st.DrawFn) -> list[tuple[str, Any]]:
 
 @given(events())
 def test_what_is_said_follows_from_what_happened(course: list[tuple[str, Any]]) -> None:
-    coach, tries, row, failed, said = Coach([CORNER]), list[bool](), 0, 0, list[str]()
+    coach, tries, row, failed, said, enough = Coach([CORNER]), list[bool](), 0, 0, list[str](), False
     for k, (what, how) in enumerate(course):
         if what == "alone":
             passed, weights = how
-            new = names(coach.alone("hairpin", passed, weights, 5.0 * k))
+            new = names(coach.alone("hairpin", passed, weights, 5.0 * k) + coach.drove(failed=not passed))
             tries.append(passed)
             had = len(tries) > IN_A_ROW and all(tries[-IN_A_ROW - 1 : -1])
             assert ("coach_has_it" in new) == (len(tries) >= IN_A_ROW and all(tries[-IN_A_ROW:]) and not had)
             if "coach_enough" in new:
                 assert not passed
-                assert coach.fruitless("hairpin") >= UNCHANGED
+                assert coach.enough("hairpin")
+                assert not enough, "told again only after the agent has passed it once"
+            enough = (enough or "coach_enough" in new) and not passed
+            if coach.enough("hairpin"):
+                assert coach.offered("hairpin", "zone", None, 1e6) == []
+                assert "coach_done" not in new
             row = 0
         else:
             new = names(coach.ended(Ended(k, "hairpin", 3.0, how, until_m=120.0)))
@@ -99,7 +104,6 @@ def test_what_is_said_follows_from_what_happened(course: list[tuple[str, Any]]) 
             row = 0 if "coach_let_try" in new else row
             assert new[0] == {"cleared": "coach_cleared", "failed": "coach_failed", "unclear": "coach_counted"}[how]
         said += new
-    assert said.count("coach_enough") <= 1
     assert said.count("coach_done") <= 1
 
 
@@ -166,7 +170,7 @@ def test_every_sentence_has_a_text_with_its_values() -> None:
         said += coach.ended(Ended(k, "hairpin", 2.0, "failed", counted_s=1.0))
         said += coach.alone("hairpin", False, k, 9.0 * k)
     for k in range(6):
-        said += coach.alone("hairpin", True, 9, 50.0 + k)
+        said += coach.alone("hairpin", True, 9, 50.0 + k) + coach.drove(failed=k < 5)
     assert {"coach_has_it", "coach_done", "coach_counted", "coach_failed_part"} <= set(names(said))
     for words in LANGUAGES.values():
         assert all(one.text(words) for one in said)

@@ -12,6 +12,7 @@ import pytest
 
 from data.records import Corner
 from data.store import Store
+from hitl.coach.rules import Said
 from hitl.demo.advice import braking_advice
 from hitl.demo.cards import closing_card, intro_card, outcome_card, practice_card, turn_card, unfinished
 from hitl.demo.demo import DemoResult, Measurement
@@ -195,6 +196,22 @@ def test_practice_is_offered_after_three_failures_of_the_person_and_of_no_one_el
     for _ in range(3):
         over(failed, True)
     assert screen._failed == 3
+
+
+def test_the_coach_tells_the_player_of_their_own_driving_and_leaves_the_end_to_the_demo() -> None:
+    screen, _, _ = asking(PadState())
+    said: list[str] = []
+    say = screen.coached_by(lambda one: said.append(one.name))
+    every = ("coach_help", "coach_cleared", "coach_let_try", "coach_has_it", "coach_enough", "coach_done", "press_back")
+    screen._stand_in_drove = True
+    for name in every:
+        say(Said(name))
+    assert said == ["coach_help", "coach_has_it", "press_back"]
+    screen._stand_in_drove = False
+    del said[:]
+    for name in every:
+        say(Said(name))
+    assert said == ["coach_help", "coach_cleared", "coach_let_try", "coach_has_it", "press_back"]
 
 
 def test_the_scripted_driver_comes_back_when_the_person_has_stopped() -> None:

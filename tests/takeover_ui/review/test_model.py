@@ -8,9 +8,12 @@ import pytest
 
 from data.reading.segment_review import StoreReview
 from data.store import Store
+from hitl.screens.stored_scene import stored_scene
 from takeover_ui.review.app import BUTTONS, KEYS
+from takeover_ui.review.corner_plan import CornerPlan
 from takeover_ui.review.model import SPEEDS, ReviewModel
 from takeover_ui.review.view import ReviewView
+from takeover_ui.theme import Pen
 from tests.support import sample_screens as samples
 from tests.support.sample_stores import now
 
@@ -223,3 +226,27 @@ def test_what_matters_is_listed_first(store: Store) -> None:
     assert [s.id for s in shown[:2]] == [third, first]
     assert shown[-1].id == second
     assert [s.kind for s in shown[-3:]] == ["lap", "lap", "takeover"]
+
+
+def test_all_takeovers_of_a_corner_are_shown_over_each_other(store: Store) -> None:
+    model = ReviewModel(StoreReview(store, "default"))
+    assert model.others == []
+    model.do("together")
+    mine = model.segment
+    assert mine is not None
+    assert mine.corner is not None
+    beside = [s for s in store.segments(corner=mine.corner, kind="takeover") if s.id != mine.id]
+    assert [d.episode.id for d in model.others] == [s.episode_id for s in beside]
+    assert all(d.human.all() for d in model.others)
+    plan, detail = CornerPlan(stored_scene(store)), model.detail
+    assert detail is not None
+    pictures = []
+    for others in ([], model.others):
+        surface = pygame.Surface((400, 300))
+        pen = Pen(surface)
+        plan.draw(pen, surface.get_rect(), detail, (0, 0), 0.0, others=others)
+        pictures.append(pygame.image.tobytes(surface, "RGB"))
+    assert pictures[0] != pictures[1]
+    assert any(m.text.startswith(f"{len(beside)} other") for m in pen.marks)
+    model.do("together")
+    assert model.others == []

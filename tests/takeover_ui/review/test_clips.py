@@ -1,0 +1,147 @@
+"""Clips of what a store holds: what they show, how long and large they are, and what is said where one cannot be made."""
+
+import builtins
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pygame
+import pytest
+from PIL import Image, ImageSequence
+
+from data.errors import UsageError
+from data.reading.segment_review import StoreReview
+from data.store import Store
+from hitl.commands.export import main
+from hitl.screens.stored_clips import ClipMaker
+from hitl.screens.stored_scene import stored_scene
+from takeover_ui import theme
+from takeover_ui.clips import files
+from takeover_ui.clips.clip import Clip
+from takeover_ui.language import ENGLISH
+from takeover_ui.review.model import ReviewModel
+
+
+@pytest.fixture
+def maker(store: Store) -> ClipMaker:
+    return ClipMaker(StoreReview(store, "default"), stored_scene(store), ENGLISH)
+
+
+def colours(surface: pygame.Surface) -> set[tuple[int, ...]]:
+    pixels = pygame.surfarray.array3d(surface).reshape(-1, 3)
+    return set(map(tuple, pixels.tolist()))
+
+
+def test_a_takeover_shows_who_drives_and_how_it_ends(maker: ClipMaker, store: Store) -> None:
+    segment = store.segments(kind="takeover")[-1]
+    clip = maker.segment(segment)
+    said = {}
+    for seconds in (0.0, 2.6, clip.seconds):
+        surface = clip.draw(seconds)
+        said[seconds] = {m.name: m.text for m in clip.marks}
+        assert not any(m.shortened for m in clip.marks)
+        assert surface.get_size() == (640, 720)
+    assert said[0.0]["driver"] == ENGLISH["agent"]
+    assert said[2.6]["driver"] == ENGLISH["human"]
+    assert "outcome" not in said[0.0]
+    assert said[clip.seconds]["outcome"] == ENGLISH["clip_cleared"]
+    assert theme.HUMAN in colours(clip.draw(2.6))
+
+
+def test_before_and_after_stand_side_by_side_on_the_same_ground(maker: ClipMaker, store: Store) -> None:
+    clip = maker.before_after(store.segments(kind="takeover")[-1])
+    clip.draw(clip.seconds)
+    ends = [m.text for m in clip.marks if m.name == "outcome"]
+    assert ends == [ENGLISH["clip_failed"], ENGLISH["clip_cleared"]]
+    before, after = (plan._plan for plan in clip._plans)
+    assert before.scale == pytest.approx(after.scale)
+    assert before.at(clip.panes[0].detail.drive.points[:1]) == pytest.approx(after.at(clip.panes[0].detail.drive.points[:1]))
+
+
+def test_a_long_drive_is_shown_from_so_many_seconds_before_its_end(maker: ClipMaker, store: Store) -> None:
+    maker._seconds = 3.0
+    episode = store.episodes("default", purpose="lap")[0]
+    pane = maker.drive(episode.id).panes[0]
+    assert pane.seconds == pytest.approx(3.0, abs=0.1)
+    assert pane.detail.drive.t[-1] == store.steps(episode.id).t[-1]
+
+
+def test_a_gif_moves_and_lasts_as_long_as_the_drive(maker: ClipMaker, store: Store, tmp_path: Path) -> None:
+    clip, path = maker.segment(store.segments(kind="takeover")[-1]), tmp_path / "clip.gif"
+    shares = list(files.write(path, clip))
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    with Image.open(path) as made:
+        frames = [frame.convert("RGB") for frame in ImageSequence.Iterator(made)]
+        lasts = sum(frame.info["duration"] for frame in ImageSequence.Iterator(made)) / 1000
+    assert lasts == pytest.approx(clip.seconds, abs=0.1)
+    assert len({frame.tobytes() for frame in frames}) > 20
+    assert path.stat().st_size < 2_000_000
+    assert list(tmp_path.glob("*.new*")) == []
+
+
+def test_an_mp4_has_every_frame(maker: ClipMaker, store: Store, tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    clip, path = maker.segment(store.segments(kind="takeover")[-1]), tmp_path / "clip.mp4"
+    list(files.write(path, clip))
+    with av.open(str(path)) as made:
+        frames = [frame.to_ndarray(format="rgb24") for frame in made.decode(video=0)]
+    assert len(frames) == clip.frames(25)
+    assert frames[0].shape == (720, 640, 3)
+    assert (frames[0] != frames[len(frames) // 2]).any()
+
+
+@pytest.mark.parametrize(("package", "suffix", "name"), [("av", ".mp4", "PyAV"), ("PIL.Image", ".gif", "Pillow")])
+def test_without_its_package_a_sentence_says_what_to_type(
+    maker: ClipMaker, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, suffix: str, name: str
+) -> None:
+    real: Callable[..., Any] = builtins.__import__
+
+    def without(asked: str, *args: Any, **kwargs: Any) -> Any:
+        if asked == package:
+            raise ImportError
+        return real(asked, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    clip = maker.segment(store.segments(kind="takeover")[-1])
+    with pytest.raises(UsageError, match=rf"{name}.*pip install"):
+        list(files.write(tmp_path / f"clip{suffix}", clip))
+
+
+def test_what_is_too_long_for_a_gif_is_told_before_anything_is_drawn(maker: ClipMaker, store: Store, tmp_path: Path) -> None:
+    class Endless(Clip):
+        seconds = 31.0
+
+        def draw(self, seconds: float) -> pygame.Surface:
+            raise AssertionError
+
+    whole = maker.segment(store.segments(kind="takeover")[-1])
+    with pytest.raises(UsageError, match="31 s long, and a GIF may have 30 s"):
+        list(files.write(tmp_path / "clip.gif", Endless(whole.panes, whole._scene, ENGLISH, 640)))
+
+
+def test_the_command_writes_the_newest_takeover_and_says_how_large_it_is(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["clip", str(tmp_path / "a.gif"), "--home", str(store.path.parent), "--width", "320"])
+    assert "320 × 360 pixels" in capsys.readouterr().out
+    main(["clip", str(tmp_path / "b.gif"), "--home", str(store.path.parent), "--before-after"])
+    assert "960 × 540 pixels" in capsys.readouterr().out
+    first, second = store.episodes("default", purpose="evaluation")[:2]
+    both = ["--episode", str(first.id), "--beside", str(second.id), "--corner", store.corners("default")[0].name]
+    main(["clip", str(tmp_path / "c.gif"), "--home", str(store.path.parent), *both])
+    assert "960 × 540 pixels" in capsys.readouterr().out
+
+
+def test_one_key_of_the_review_writes_a_clip_while_the_window_lives(store: Store, maker: ClipMaker, tmp_path: Path) -> None:
+    model = ReviewModel(StoreReview(store, "default"), film=lambda segment: maker.film(tmp_path / "clips", segment))
+    model.do("clip")
+    said = []
+    for _ in range(2000):
+        model.tick(0.02)
+        said.append(model.message)
+        if "MB" in model.message:
+            break
+    assert len(set(said)) > 2
+    (made,) = (tmp_path / "clips").iterdir()
+    assert made.name in model.message

@@ -1,0 +1,95 @@
+"""Hints of how well a takeover was driven: each is said of the drive that has it, and of no calm one."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from data.reading.drives import Drive
+from data.reading.segment_review import StoreReview
+from data.records import Segment
+from data.store import Store
+from hitl.screens.stored_scene import stored_scene
+from takeover_ui.geometry import ribbon
+from takeover_ui.review.quality import Quality, turns
+from takeover_ui.review.segment_list import SegmentList
+from tests.support.recorded import summary
+
+STEPS = 60
+LINE = np.stack([np.arange(0.0, 200.0, 1.0), np.zeros(200)], axis=1)
+
+
+def segment(number: int, **changes: Any) -> Segment:
+    """A takeover of three seconds that cleared its corner."""
+    made = Segment(
+        number, 1, number, "takeover", "button", "hairpin", 0, STEPS, 0, 0, STEPS / 20, 1.0, "unreviewed", "cleared", False, True,
+        "", (), None, None, "2026-11-01T10:00:00.000Z", "box2d", "straight", 20.0, "pad", "drive", 50.0, 110.0,
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
+def drive(left: float = 0.3, speed: float = 20.0, steer: Any = 0.0, pedals: Any = 0.5) -> Drive:
+    """Three seconds along a straight, by a human."""
+    whole = np.ones(STEPS)
+    progress = 50.0 + np.arange(STEPS) * speed / 20
+    actions = np.stack([whole * pedals, whole * steer], axis=1).astype(np.float32)
+    columns = {
+        "t": np.arange(STEPS), "driver": np.ones(STEPS, np.uint8), "progress": progress, "x": progress, "y": whole * left,
+        "speed": whole * speed, "executed": actions,
+    }  # fmt: skip
+    return Drive(summary(), columns)
+
+
+def hints(mine: Drive, others: int = 5, **changes: Any) -> tuple[str, ...]:
+    drives = {0: mine, **{k: drive(left=0.1 * k) for k in range(1, others + 1)}}
+    quality = Quality(lambda s: drives[s.id], ribbon(LINE, 5.0, 1.0), 5.0)
+    segments = [segment(0, **changes), *(segment(k) for k in range(1, others + 1))]
+    for s in segments:
+        quality.measure(s)
+    assert all(quality.hints(s) == () for s in segments[1:])
+    return quality.hints(segments[0])
+
+
+TO_AND_FRO = np.sign(np.sin(np.arange(STEPS) * 2.1))
+
+
+@pytest.mark.parametrize(
+    ("mine", "said"),
+    [
+        (drive(), ()),
+        (drive(steer=0.1 * TO_AND_FRO), ()),
+        (drive(steer=0.8 * TO_AND_FRO), ("shaky",)),
+        (drive(pedals=TO_AND_FRO), ("hesitant",)),
+        (drive(left=-3.5), ("off_line", "unlike")),
+        (drive(speed=9.0), ("unlike",)),
+    ],
+)
+def test_each_hint_is_said_of_the_drive_that_has_it(mine: Drive, said: tuple[str, ...]) -> None:
+    assert hints(mine) == said
+
+
+def test_a_habit_takes_more_than_a_few_others() -> None:
+    assert hints(drive(speed=9.0), others=3) == ()
+    assert hints(drive(speed=9.0), corner=None) == ()
+
+
+def test_what_is_too_short_says_nothing_of_the_hand() -> None:
+    assert hints(drive(steer=TO_AND_FRO), seconds=0.6) == ()
+
+
+def test_a_turn_is_a_change_of_way_by_more_than_a_little() -> None:
+    assert turns(np.array([])) == 0
+    assert turns(np.array([0.0, 0.5, 1.0, 0.9, 1.0, 0.8])) == 0
+    assert turns(np.array([0.0, 1.0, 0.0, 1.0])) == 2
+
+
+def test_the_most_doubtful_takeovers_come_first(store: Store) -> None:
+    scene, data = stored_scene(store), StoreReview(store, "default")
+    quality = Quality(data.driven, ribbon(scene.points, scene.half_width, 1.0), scene.half_width)
+    listed = SegmentList(data.segments(), data.difference, data.why_not, quality, sort="doubtful")
+    doubted = [s for s in listed.all.values() if s.kind == "takeover"][1]
+    quality.hints = lambda s: ("shaky", "off_line") if s.id == doubted.id else ()  # type: ignore[method-assign]
+    assert listed.compare(60.0)
+    assert listed.shown[0].id == doubted.id
+    assert not listed.compare(60.0)
