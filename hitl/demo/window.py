@@ -89,6 +89,8 @@ class DemoWindow(SessionScreen, Progress):
     def measured(self, before: Measurement) -> None:
         """Its return is the ceiling to break, the trend begins with it; and the player is told what to do."""
         self._ceiling = before.return_mean
+        if self._alone is not None:
+            self._alone.measured([r.total for r in before.results])
         self._evaluations = ((0.0, before.passes / EPISODES),)
         wheel = self._rig.session.human
         stand_in = isinstance(wheel, HumanOrScripted)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import StoreError
-from data.records import AGENT, CUT_OFF, DRIVING_FAULTS, HUMAN
+from data.records import AGENT, DRIVING_FAULTS, HUMAN
 from data.store import Store
 from hitl.agents.beside import BesidePolicy
 from hitl.agents.policy import ForeignPolicy
@@ -24,7 +24,7 @@ from hitl.protocols import EpisodeResult, Tick
 from hitl.screens.lap_times import LapTimes, best_laps
 from hitl.screens.session_window import options_of
 from hitl.screens.trainer_state import HeartbeatReader
-from hitl.screens.without_help import Try, WithoutHelp, recorded_tries
+from hitl.screens.without_help import Past, WithoutHelp, recorded_past
 from hitl.session.offers import next_corner
 from hitl.session.setup import SessionSetup
 from hitl.settings_desk.pause import PauseSettings
@@ -71,7 +71,7 @@ class SessionScreen:
     """Turns a session's ticks into views for its window, which takes the newest and drops the rest.
 
     It is made before the session's setup, which needs it, and learns of the setup by ``begin``. It keeps what outlives a tick:
-    lines driven, the best return, failures. ``message``, ``hint`` and ``fast`` are one line each.
+    lines driven, attempts, failures. ``message``, ``hint`` and ``fast`` are one line each.
     """
 
     def __init__(self, window: Window) -> None:
@@ -83,7 +83,6 @@ class SessionScreen:
         self._times: LapTimes | None = None
         self._alone: WithoutHelp | None = None
         self._evaluations: tuple[tuple[float, float], ...] = ()  # (agent steps, share of corner passes)
-        self._best_return: float | None = None
         self._takeovers = self._human_steps = self._late = 0
         self._failures: deque[float] = deque(maxlen=200)
         self._driving = AGENT
@@ -111,11 +110,11 @@ class SessionScreen:
         if not rig.world.has_line:
             return
         corners, hz, name = rig.corners, rig.task.settings.hz, rig.track.name
-        best, tries = {}, []
+        best, past = {}, Past()
         with contextlib.suppress(StoreError), Store(rig.home.store_path, read_only=True) as store:  # else the recorder says so
-            best, tries = best_laps(store, name, corners), recorded_tries(store, name)
+            best, past = best_laps(store, name, corners), recorded_past(store, name, corners)
         self._times = LapTimes(corners, hz, best)
-        self._alone = WithoutHelp(corners, tries, self.words)
+        self._alone = WithoutHelp(corners, past, self.words)
         self._ceiling = self._alone.ceiling
 
     def hint_by(self, wheel: HumanSide) -> None:
@@ -139,6 +138,8 @@ class SessionScreen:
             scripted = decision.trigger == "scripted" or isinstance(wheel, ScriptedHuman)
             who = "agent" if not human else "scripted" if scripted else "human"
             self._times.step(tick.steps, progress, who, str(tick.info.get("reason") or ""), tick.info.get("lap_s"))
+        if self._alone is not None and not decision.paused:
+            self._alone.step(tick.steps, progress, human=human)
         name, seconds = next_corner(self._scene.corners, progress, state.speed)
         self._window.send(
             View(
@@ -164,8 +165,8 @@ class SessionScreen:
                 held=held_names(decision, persons_pad(wheel)),
                 risk=tick.risk,
                 episode_return=tick.episode_return,
-                best_return=self._best_return,
-                ceiling=self._ceiling,
+                best_return=None if self._alone is None else self._alone.best_lap if lap else self._alone.best,
+                ceiling=None if lap else self._ceiling,
                 takeovers=self._takeovers,
                 human_seconds=self._human_steps / self._rig.task.settings.hz,
                 trainer=self._trainer_state(),
@@ -214,10 +215,8 @@ class SessionScreen:
         """Keep what the next episodes show of this one."""
         if result.reason in DRIVING_FAULTS:
             self._failures.append(result.progress)
-        if self._alone is not None and result.purpose == "drive" and not result.human_steps and result.reason not in CUT_OFF:
-            self._alone.add(Try(result.progress, result.total, result.reason == "finish"))
-        if result.purpose != "practice" and result.human_steps == 0:  # a try at one corner has no return to compare with
-            self._best_return = max(result.total, self._best_return if self._best_return is not None else result.total)
+        if self._alone is not None:
+            self._alone.end(result, own=not isinstance(self._rig.session.human, ScriptedHuman))
         self._end_line()
 
     def asked(self, card: Card) -> bool:

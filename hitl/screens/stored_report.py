@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import Literal
 
 from data.errors import UsageError
+from data.reading.attempts import Attempt, stored_attempts
 from data.reading.drives import EpisodeSummary
 from data.records import AGENT, HUMAN, VERDICTS, Corner, Segment
 from data.store import Store
@@ -68,6 +69,7 @@ def stored_report(
     unhelped = [e for e in alone if first_help is None or e.id < first_help]
     laps, counts = sum(s.kind == "lap" for s in segments), sum(rule.judge(s).counts for s in segments)
     verdicts = Counter(s.verdict for s in segments)
+    attempts = stored_attempts(store.conn, episodes, scene.corners)
     return Report(
         title=_title(scene, shown, session, *scores),
         scene=scene,
@@ -86,7 +88,7 @@ def stored_report(
         failures_before=None if helped is None else sum(e.failed for e in unhelped),
         alone=(len(unhelped), len(alone) - len(unhelped)),
         hz=episodes[-1].hz,
-        corners=[_corner_row(c, episodes, takeovers) for c in scene.corners],
+        corners=[_corner_row(c, attempts[c.name], takeovers) for c in scene.corners],
         verdicts={v: verdicts[v] for v in VERDICTS} if segments else {},
         figures=(
             ("episodes", f"{len(episodes):,}"),
@@ -206,13 +208,13 @@ def _lines(
     return lines
 
 
-def _corner_row(corner: Corner, episodes: list[EpisodeSummary], takeovers: list[Segment]) -> CornerRow:
-    alone = [e for e in episodes if e.purpose != "lap" and e.human_steps == 0]
+def _corner_row(corner: Corner, attempts: Sequence[Attempt], takeovers: list[Segment]) -> CornerRow:
+    alone = [a.passed for a in attempts if a.by == "agent"]
     here = [s for s in takeovers if s.corner == corner.name]
     return CornerRow(
         *corner,
-        reached=sum(e.farthest >= corner.from_m for e in alone),
-        passed=sum(e.farthest >= corner.to_m for e in alone),
+        attempts=len(alone),
+        passed=sum(alone),
         takeovers=len(here),
         human_seconds=sum(s.seconds for s in here),
         cleared=sum(s.outcome == "cleared" for s in here),

@@ -38,7 +38,6 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "brake": "brake",
     "steer": "steering",
     "return": "points",
-    "best": "best",
     "ceiling": "usual",
     "takeovers": "takeovers",
     "learning": "The agent learns",

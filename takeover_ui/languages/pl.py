@@ -40,7 +40,6 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "brake": "hamulec",
     "steer": "skręt",
     "return": "punkty",
-    "best": "rekord",
     "ceiling": "zwykle",
     "takeovers": "przejęcia",
     "learning": "Agent się uczy",

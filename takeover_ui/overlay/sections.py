@@ -134,7 +134,7 @@ def _legend(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
 
 
 def _points(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
-    """This episode's return, the best one, and the agent's usual one, each with the sign that marks it on the bar."""
+    """This episode's return, the driver's best here, and the agent's usual one, each with the sign that marks it on the bar."""
     third, sign = rect.w // 3, pen.px(18)
     values = {"return": view.episode_return, "best": view.best_return, "ceiling": view.ceiling}
     colours = theme.TEXT, theme.GOOD, theme.MUTED
@@ -147,10 +147,15 @@ def _points(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
             mark = pygame.Rect(box.left + pen.px(4), box.top + pen.px(4), 1, pen.px(5))
             signs.tick(pen.surface, mark, "best" if key == "best" else "ceiling", mark.left, pen.px(3))
             label = pygame.Rect(box.left + sign, box.top, box.w - sign, box.h)
-        pen.put(f"label_{key}", words[key], label)
+        pen.put(f"label_{key}", words[_best(view) if key == "best" else key], label)
         pen.put(key, texts.short(value, 1), box.move(0, pen.px(17)), 30, colour)
     gauges.returns(pen, pygame.Rect(rect.left, rect.bottom - pen.px(12), rect.w, pen.px(8)), view)
 
+
+
+def _best(view: View) -> str:
+    """Return which words say whose best it is: of all that the store knows of this track."""
+    return "best_you" if view.lap else "best_agent"
 
 
 def _laps(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
@@ -243,7 +248,7 @@ def _recording(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]
 
 def _compact_line(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
     half = rect.w // 2
-    best = "" if view.best_return is None else f" · {words['best']} {texts.short(view.best_return, 1)}"
+    best = "" if view.best_return is None else f" · {words[_best(view)]} {texts.short(view.best_return, 1)}"
     total = f"{words['return']} {texts.short(view.episode_return, 1)}{best}"
     pen.put("return", total, rect, 20, theme.TEXT, width=half + pen.px(4))
     if not view.lap:

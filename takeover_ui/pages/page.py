@@ -9,6 +9,7 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from data.reading.attempts import RULE
 from takeover_ui.pages.contents import HomePage, Message, Refusal, TakeoverPage, TakeoversPage, Trainer
 
 POLICY = (
@@ -28,7 +29,7 @@ Page = HomePage | TakeoversPage | TakeoverPage | Message | Trainer | Refusal
 
 def render(page: Page) -> str:
     """Return a page, or the trainer's box alone, as HTML."""
-    return _environment().get_template(_TEMPLATES[type(page)]).render(page=page)
+    return _environment().get_template(_TEMPLATES[type(page)]).render(page=page, rule=RULE)
 
 
 def asset(name: str) -> str:

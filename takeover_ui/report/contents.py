@@ -67,12 +67,12 @@ class EvaluationPoint:
 
 @dataclass(frozen=True, slots=True)
 class CornerRow:
-    """One corner: episodes of the agent alone that reached it and that left its end on the road, and the help given there."""
+    """One corner: the attempts of the agent alone, those that passed, and the help given there."""
 
     name: str
     from_m: float
     to_m: float
-    reached: int
+    attempts: int
     passed: int
     takeovers: int
     human_seconds: float

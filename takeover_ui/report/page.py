@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from data.files import held
+from data.reading.attempts import RULE
 from data.words import number_of, track_words
 from takeover_ui.overlay.texts import duration
 from takeover_ui.report import charts
@@ -44,6 +45,7 @@ def render(report: Report, home: str = "") -> str:
     style = resources.files("takeover_ui.report").joinpath("report.css").read_text(encoding="utf-8")
     return templates.get_template("report.html").render(
         report=report,
+        rule=RULE,
         home=home,
         charts=charts.drawn(report),
         lead=_lead(report),
