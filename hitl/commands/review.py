@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from hitl.arguments import Parser
 from hitl.commands.selection import add_dates, open_store
 from hitl.home import add_home
+
+if TYPE_CHECKING:
+    from data.records import Segment
+    from takeover_ui.view import Scene
 
 
 def main(argv: list[str]) -> int:
@@ -39,6 +45,8 @@ def main(argv: list[str]) -> int:
     with open_store(args) as store:
         scene = stored_scene(store, args.track)
         data = StoreReview(store, scene.track, args.since, args.until)
+        if args.corner is not None:
+            _must_have(args.corner, scene, data.segments())
         model = ReviewModel(data, corner=args.corner, verdict=args.verdict, sort=args.sort)
         if not model.list.all:
             raise UsageError(
@@ -55,3 +63,17 @@ def main(argv: list[str]) -> int:
         with contextlib.closing(app):
             app.run()
     return 0
+
+
+def _must_have(corner: str, scene: Scene, segments: Sequence[Segment]) -> None:
+    """Raise UsageError where nothing could be shown of a corner: there is none of that name, or nothing was driven there."""
+    from data.errors import UsageError
+    from hitl.road.corners import corner_called
+
+    held = list(dict.fromkeys(s.corner for s in segments if s.corner))
+    if corner in held:
+        return
+    corner_called(corner, scene.corners, scene.track)
+    listed = ", ".join(f"'{name}'" for name in held)
+    there = f"There are some at {listed}" if held else "`hitl review` without --corner shows all that there is"
+    raise UsageError(f"No takeover at '{corner}' is recorded there. {there}.")

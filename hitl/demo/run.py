@@ -17,6 +17,7 @@ from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman, scri
 from hitl.drivers.scripted import HelpRule
 from hitl.drivers.wheel import player_pad
 from hitl.home import Home
+from hitl.screens.coach_screen import speaker
 from hitl.screens.trainer_state import HeartbeatReader
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
@@ -98,7 +99,10 @@ def run_in_window(
 
         driven = SessionOptions(env, track, kind="demo", seed=seed, real_time=True, gating=shown.gating)
         measured = SessionOptions(env, track, kind="evaluation", seed=seed)
-        live = stack.enter_context(SessionSetup(home, driven, human=wheel, watch=shown, stop=lambda: window.closed))
+        answers = speaker(window)  # what comes of the player's keys; the coach itself is silent here
+        live = stack.enter_context(
+            SessionSetup(home, driven, human=wheel, watch=shown, stop=lambda: window.closed, say=answers)
+        )
         referee = stack.enter_context(SessionSetup(home, measured, watch=shown.fast_tick, stop=leaves))
         if window.closed:
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from data.records import HUMAN, Corner
+from data.records import CUT_OFF, HUMAN, Corner
 from data.store import Store
 from hitl import arbiter
 from hitl.demo.advice import braking_advice
@@ -107,7 +107,7 @@ class DemoWindow(SessionScreen, Progress):
     def episode_over(self, result: EpisodeResult) -> None:
         """Count where the player tried to help and the corner was not passed."""
         super().episode_over(result)
-        if self._person_drove and result.passed:
+        if self._person_drove and result.passed and result.reason not in CUT_OFF:
             passed = result.passed.get(self._corner.name, False)
             reached = result.progress >= self._corner.from_m
             self._failed = 0 if passed else self._failed + reached

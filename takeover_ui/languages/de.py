@@ -38,6 +38,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "brake": "Bremse",
     "steer": "Lenkung",
     "return": "Punkte",
+    "best": "Rekord",
     "ceiling": "sonst",
     "takeovers": "Übernahmen",
     "learning": "Der Agent lernt",

@@ -38,6 +38,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "brake": "brake",
     "steer": "steering",
     "return": "points",
+    "best": "record",
     "ceiling": "usual",
     "takeovers": "takeovers",
     "learning": "The agent learns",

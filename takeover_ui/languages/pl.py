@@ -40,6 +40,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "brake": "hamulec",
     "steer": "skręt",
     "return": "punkty",
+    "best": "rekord",
     "ceiling": "zwykle",
     "takeovers": "przejęcia",
     "learning": "Agent się uczy",

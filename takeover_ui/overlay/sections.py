@@ -147,15 +147,10 @@ def _points(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
             mark = pygame.Rect(box.left + pen.px(4), box.top + pen.px(4), 1, pen.px(5))
             signs.tick(pen.surface, mark, "best" if key == "best" else "ceiling", mark.left, pen.px(3))
             label = pygame.Rect(box.left + sign, box.top, box.w - sign, box.h)
-        pen.put(f"label_{key}", words[_best(view) if key == "best" else key], label)
+        pen.put(f"label_{key}", words[key], label)
         pen.put(key, texts.short(value, 1), box.move(0, pen.px(17)), 30, colour)
     gauges.returns(pen, pygame.Rect(rect.left, rect.bottom - pen.px(12), rect.w, pen.px(8)), view)
 
-
-
-def _best(view: View) -> str:
-    """Return which words say whose best it is: of all that the store knows of this track."""
-    return "best_you" if view.lap else "best_agent"
 
 
 def _laps(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
@@ -219,9 +214,9 @@ def _trainer(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) 
     title = pygame.Rect(inner.left + pen.px(20), inner.top, inner.w - pen.px(20), inner.h)
     said = pen.put("trainer", words[key], title, 22, theme.TEXT)
     signs.lamp(pen.surface, (inner.left + pen.px(6), said.centery), lamp, pen.px(5))
-    told = theme.wrap(view.finding, pen.px(19), inner.w, 2)
+    told, pixels = theme.paragraph(view.finding, pen.px(19), inner.w, 2)
     for number, text in enumerate(told, 1):
-        pen.put(f"finding_{number - 1}", text, inner.move(0, number * line), 19, theme.WARNING)
+        pen.put(f"finding_{number - 1}", text, inner.move(0, number * line), pen.design(pixels), theme.WARNING)
     top = inner.top + (len(told) + 1) * line + pen.px(4)
     spark = pygame.Rect(inner.left, top, inner.w, inner.bottom - top)
     gauges.sparkline(pen, spark, view.evaluations, view.without_help or words["evaluations"])
@@ -247,13 +242,13 @@ def _recording(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]
 
 
 def _compact_line(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
-    half = rect.w // 2
-    best = "" if view.best_return is None else f" · {words[_best(view)]} {texts.short(view.best_return, 1)}"
+    left = round(rect.w * 0.54)
+    best = "" if view.best_return is None else f" · {words['best']} {texts.short(view.best_return, 1)}"
     total = f"{words['return']} {texts.short(view.episode_return, 1)}{best}"
-    pen.put("return", total, rect, 20, theme.TEXT, width=half + pen.px(4))
+    pen.put("return", total, rect, 20, theme.TEXT, width=left)
     if not view.lap:
         helped = f"{words['takeovers']}: {texts.short(view.takeovers)} · {texts.duration(view.human_seconds, 0)}"
-        pen.put("help_given", helped, rect, 20, theme.HUMAN, "topright", half - pen.px(10))
+        pen.put("help_given", helped, rect, 20, theme.HUMAN, "topright", rect.w - left - pen.px(8))
     if view.finding:
         at = rect.left + pen.px(6), rect.top + pen.px(29)
         signs.lamp(pen.surface, at, "warning", pen.px(5))

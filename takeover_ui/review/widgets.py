@@ -67,8 +67,9 @@ MENU_NAMES = {
 
 def paragraph(pen: Pen, name: str, text: str, left: int, top: int, width: int, colour: theme.Colour) -> int:
     """Write ``text`` over as many lines as it takes, four at most; returns where the next thing may begin."""
-    for part in theme.wrap(text, pen.px(21), width, 4):
-        pen.text(name, part, (left, top), 21, colour, width=width)
+    parts, pixels = theme.paragraph(text, pen.px(21), width, 4)
+    for part in parts:
+        pen.text(name, part, (left, top), pen.design(pixels), colour, width=width)
         top += pen.px(20)
     return top + pen.px(3)
 

@@ -105,8 +105,10 @@ class PagePictures:
             text = words.say("off_rest", what=", ".join(words["steer" if a == "stick" else a] for a in pad.off_rest))
         else:
             text, colour = (words["calibrate"], theme.MUTED) if with_axes else ("", theme.MUTED)
-        for number, line in enumerate(theme.wrap(text, pen.px(20), rect.w, 3)):
-            pen.text("pad_hint", line, (rect.left, rect.top + number * pen.px(22)), 20, colour, width=rect.w)
+        lines, pixels = theme.paragraph(text, pen.px(20), rect.w, 3)
+        for number, line in enumerate(lines):
+            at = rect.left, rect.top + number * pen.px(22)
+            pen.text("pad_hint", line, at, pen.design(pixels), colour, width=rect.w)
 
     def _try(self, pen: Pen, rect: pygame.Rect, model: SettingsModel, driver: Driver) -> None:
         words, tries = model.words, model.mode == "try"
