@@ -61,7 +61,7 @@ def draw(
         top = box.bottom + pen.px(8)
     if view.hint:
         width, corner = area.w - 2 * pen.px(30) - bottom_inset, (area.right - pen.px(16), area.bottom - pen.px(18))
-        _on_glass(pen, "hint", view.hint, 20, theme.MUTED, width, (pen.px(20), pen.px(10)), 8, lines=2, bottomright=corner)
+        _on_glass(pen, "hint", view.hint, 20, theme.MUTED, width, (pen.px(20), pen.px(10)), 8, lines=3, bottomright=corner)
     return pen.marks
 
 
