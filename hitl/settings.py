@@ -32,6 +32,7 @@ from hitl.arbiter import GatingSettings
 from hitl.games.registry import spelt_out
 from hitl.home import Home, default_home
 from hitl.pads import PADS
+from hitl.pads.keyboard import KeySettings
 from hitl.settings_desk.files import Unsaved, dumps, overlay_path, pads_path, read, settings_path
 from hitl.task.driving_task import TaskSettings
 from hitl.task.observation import ObservationSettings
@@ -152,6 +153,7 @@ class Settings:
     """The settings of a home, checked."""
 
     pad: PadChoice = field(default_factory=PadChoice)
+    keys: KeySettings = field(default_factory=KeySettings)
     takeover: GatingSettings = field(default_factory=GatingSettings)
     help: HelpSettings = field(default_factory=HelpSettings)
     coach: CoachSettings = field(default_factory=CoachSettings)
@@ -182,6 +184,7 @@ class Settings:
 
 TABLES: dict[str, type] = {
     "pad": PadChoice,
+    "keys": KeySettings,
     "takeover": GatingSettings,
     "help": HelpSettings,
     "coach": CoachSettings,

@@ -60,13 +60,13 @@ def main(argv: list[str]) -> int:
     home = home_path(args)
     if args.game_curve:
         return _game_curve(home)
-    settings = stored.load(home, "pad")
+    settings = stored.load(home, "pad", "keys")
     kind = args.pad or settings.pad.use
     if args.choose or args.calibrate or args.set or args.reset:
         if kind not in ("auto", "sdl"):
             raise UsageError(f"A pad of the kind {kind!r} has nothing to choose, calibrate or set; use --pad sdl.")
         _change(home, settings, args)
-        settings = stored.load(home, "pad")
+        settings = stored.load(home, "pad", "keys")
         if not (args.once or args.json):
             return 0
     from hitl.pads.open import open_pad

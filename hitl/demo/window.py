@@ -12,6 +12,7 @@ from hitl.demo.cards import practice_card, turn_card
 from hitl.demo.demo import EPISODES, Measurement, Phase, Progress
 from hitl.drivers.human import HumanOrScripted
 from hitl.protocols import EpisodeResult, Tick
+from hitl.screens.key_hints import driving_keys
 from hitl.screens.session_screen import SessionScreen
 from hitl.screens.trainer_state import HeartbeatReader
 from hitl.session.practice import TRIES
@@ -46,7 +47,7 @@ class DemoWindow(SessionScreen, Progress):
     def begin_demo(self, rig: SessionSetup, trainer: TrainerProcess, heartbeats: HeartbeatReader) -> None:
         """The session is ready."""
         self.begin(rig, heartbeats)
-        self.hint, self._process = self.words["demo_hint"], trainer
+        self._process = trainer
         self._window.card(None)
 
     def __call__(self, tick: Tick) -> None:
@@ -78,7 +79,8 @@ class DemoWindow(SessionScreen, Progress):
             self.message = self.words.say("demo_leaving", n=EPISODES)
 
     def _say_keys(self) -> None:
-        self.hint = self.words[_LEAVES.get(self._phase, "demo_hint")]
+        name = _LEAVES.get(self._phase, "demo_hint")
+        self.hint = self.words.say(name, drive=driving_keys(self.meanings, self.words))
 
     def lap(self, number: int, of: int) -> None:
         """Say how fast the laps of an evaluation go by, and how many are left."""
@@ -94,7 +96,7 @@ class DemoWindow(SessionScreen, Progress):
         self._evaluations = ((0.0, before.passes / EPISODES),)
         wheel = self._rig.session.human
         stand_in = isinstance(wheel, HumanOrScripted)
-        card = turn_card(self._corner.name, before, stand_in=stand_in, words=self.words)
+        card = turn_card(self._corner.name, before, driving_keys(self.meanings, self.words), stand_in=stand_in, words=self.words)
         if self.asked(card) and isinstance(wheel, HumanOrScripted):
             wheel.claim()
 

@@ -17,10 +17,11 @@ from data.store import Store
 from hitl.agents.beside import BesidePolicy
 from hitl.agents.policy import ForeignPolicy
 from hitl.arbiter import Decision
-from hitl.drivers.human import HumanSide, ScriptedHuman, button_names, pad_map, persons_pad
+from hitl.drivers.human import HumanSide, ScriptedHuman, pad_map, persons_pad
 from hitl.games.base import VehicleState
-from hitl.pads.base import BUTTONS, Pad
+from hitl.pads.keyboard import KEYS, KeyboardPad
 from hitl.protocols import EpisodeResult, Tick
+from hitl.screens.key_hints import LAP, held_names, key_hint, pad_hint
 from hitl.screens.lap_times import LapTimes, best_laps
 from hitl.screens.session_window import options_of
 from hitl.screens.trainer_state import HeartbeatReader
@@ -28,7 +29,6 @@ from hitl.screens.without_help import Past, WithoutHelp, recorded_past
 from hitl.session.offers import next_corner
 from hitl.session.setup import SessionSetup
 from hitl.settings_desk.pause import PauseSettings
-from takeover_ui.language import ENGLISH, Words
 from takeover_ui.view import Card, LearnedView, RecorderState, Scene, TrainerState, View
 from takeover_ui.window.window import Window
 
@@ -36,37 +36,6 @@ FULL_LOCK = 0.4  # rad of the drawn front wheels
 SHOWN_LINES = 6  # of each driver
 READ_S = 10.0  # a card with a question waits so long, and then goes on
 STILL_DRIVES_S = 1.5  # in which what a hand does still belongs to the drive before the card
-LAP = "lap"
-
-
-def key_hint(mode: str, words: Words = ENGLISH) -> str:
-    """Return what the keys do; ``mode``: of gating, or ``LAP``, in which the wheel is the player's all the time."""
-    return f"{words[f'hint_{mode}']}    {words['hint_keys']}"
-
-
-def pad_hint(buttons: Mapping[str, tuple[str, ...]], mode: str, words: Words = ENGLISH) -> str:
-    """Return what the buttons of a pad do, by its mapping; ``mode`` as in :func:`key_hint`."""
-    either = f" {words['or']} "
-    takes = either.join(buttons.get("takeover", ())) or words["no_button"]
-    rest = [
-        f"{either.join(buttons[name])}: {words[f'pad_{name}']}"
-        for name in ("rewind", "pause", "panic", "star", "discard", "keep", "restart", "quit")
-        if buttons.get(name)
-    ]
-    return "    ".join([words.say(f"pad_{mode}", button=takes), *rest])
-
-
-def held_names(decision: Decision, pad: Pad | None) -> tuple[str, ...]:
-    """Return what the player must let go of: axes and pedals by what they do, buttons and keys by their own names."""
-    pads, held_by = getattr(pad, "parts", (pad,)), decision.held_by
-    if len(pads) != len(held_by):
-        return tuple(sorted(decision.held))
-    names = set()
-    for part, held in zip(pads, held_by, strict=True):
-        names |= {button_names(part, name) if name in BUTTONS else name for name in held}
-    return tuple(sorted(names))
-
-
 class SessionScreen:
     """Turns a session's ticks into views for its window, which takes the newest and drops the rest.
 
@@ -97,7 +66,14 @@ class SessionScreen:
         track = rig.track
         line = track.line
         self._scene = Scene(track.name, line.points, track.half_width, line.length, rig.corners, rig.action_names)
-        self.hint = key_hint(self._mode, self.words)
+        self._say_keys()
+
+    @property
+    def meanings(self) -> Mapping[str, tuple[str, ...]]:
+        """The keys of the player, by what they do."""
+        pad = persons_pad(self._rig.session.human)
+        keys = next((part for part in getattr(pad, "parts", (pad,)) if isinstance(part, KeyboardPad)), None)
+        return KEYS if keys is None else keys.meanings
 
     @property
     def _agent_name(self) -> str:
@@ -206,9 +182,8 @@ class SessionScreen:
 
     def _say_keys(self) -> None:
         """Say what the keys and buttons do, after something was set."""
-        if self._window.options.game_view:
-            self.hint = key_hint(self._mode, self.words)
-        else:
+        self.hint = key_hint(self._mode, self.words, self.meanings)
+        if not self._window.options.game_view:
             self.hint_by(self._rig.session.human)
 
     def episode_over(self, result: EpisodeResult) -> None:

@@ -19,7 +19,7 @@ from takeover_ui.overlay.arrangement import Arrangement
 from takeover_ui.settings.rows import PadNow
 from takeover_ui.view import Driver, Scene
 
-SECTIONS = ("overlay", "pad", "takeover", "help", "coach", "play")
+SECTIONS = ("overlay", "pad", "keys", "takeover", "help", "coach", "play")
 Over = Mapping[str, Mapping[str, Any]]
 
 
@@ -120,6 +120,10 @@ class SettingsDesk:
     def pad(self) -> PadNow:
         """Return the pad as it is now."""
         return self._pads.now()
+
+    def keyboard(self) -> PadNow:
+        """Return the keyboard as it is now, whichever pad is set."""
+        return self._pads.keyboard()
 
     def pressed(self) -> frozenset[str]:
         """Return the buttons that are down on any pad."""

@@ -13,7 +13,7 @@ from hitl.pads.base import MISSING, PadState, neutral_action
 from hitl.pads.combined import EitherPad
 from hitl.pads.hands import Hand, look, together
 from hitl.pads.identity import own_table
-from hitl.pads.keyboard import KEYS, KeyboardPad
+from hitl.pads.keyboard import KeyboardPad
 from hitl.pads.mapping import to_table
 from hitl.pads.rest import END, is_plain
 from takeover_ui.settings.pad_names import PadKind
@@ -64,6 +64,7 @@ class PadDesk:
         from hitl.pads.sdl import SdlPad
 
         self._gating = settings.takeover
+        self._keyboard.meanings = settings.keys.meanings
         self._pad, self._either = None, self._keyboard
         if self.hub is not None and settings.pad.use != "keyboard":
             self._pad = SdlPad(settings.pad.name, chosen=settings.pad.id, tables=settings.devices, hub=self.hub)
@@ -83,10 +84,7 @@ class PadDesk:
         state = pad.read() if pad is not None else MISSING
         if pad is None or pad.device is None:
             name, problem = ("", "") if pad is None or not pad.problem else (pad.name, pad.problem)
-            keys = self._keyboard.read()
-            axes = {name: " ".join(KEYS[name]) for name in ("left", "right", "gas", "brake")}
-            return PadNow(name, "keyboard", pad is None, keys.steer, keys.gas, keys.brake, self._keys, (), KEYS, axes,
-                          problem=problem)  # fmt: skip
+            return replace(self.keyboard(), name=name, connected=pad is None, problem=problem)
         device = pad.device
         hand = self._hands
         self._hands, seen = look(hand, state, time.monotonic(), self._gating.release_at, False)
@@ -96,6 +94,13 @@ class PadDesk:
         off = tuple(sorted(together(seen).lying))
         return PadNow(device.name, kind, state.connected, state.steer, state.gas, state.brake, down, tuple(device.sources()),
                       pad.map.buttons, axes, off, pad.problem)  # fmt: skip
+
+    def keyboard(self) -> PadNow:
+        """Return the keyboard as it is now."""
+        now = self._keyboard.read()
+        meanings = self._keyboard.meanings
+        axes = {name: " ".join(meanings[name]) for name in ("left", "right", "gas", "brake")}
+        return PadNow("", "keyboard", True, now.steer, now.gas, now.brake, self._keys, (), meanings, axes)
 
     def pressed(self) -> frozenset[str]:
         """Return the buttons that are down on any pad."""

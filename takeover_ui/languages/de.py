@@ -75,10 +75,10 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     # what keys and buttons do
     "paused_settings": "{keys} oder Klick hierher: Einstellungen",
     "paused_open": "Die Einstellungen sind in einem eigenen Fenster offen. P: weiterfahren.",
-    "hint_hold": "Leertaste oder rechte Schultertaste halten: fahren",
-    "hint_toggle": "Leertaste oder rechte Schultertaste: übernehmen und zurückgeben",
-    "hint_touch": "Stick, Pedal oder Pfeiltasten antippen: fahren",
-    "hint_lap": "Stick und Pedale oder Pfeiltasten: fahren",
+    "hint_hold": "{takeover} oder rechte Schultertaste halten: fahren",
+    "hint_toggle": "{takeover} oder rechte Schultertaste: übernehmen und zurückgeben",
+    "hint_touch": "Stick, Pedal oder {drive} antippen: fahren",
+    "hint_lap": "Stick und Pedale oder {drive}: fahren",
     "hint_keys": "b: 3 s zurück    n: schlecht    k: behalten    Enter: Stern    "
     "p: Pause    Rücktaste: Notstopp    r: Neustart    Esc: verlassen    Rechtsklick: Anzeigen",
     "pad_hold": "{button} halten: fahren",
@@ -93,6 +93,17 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "pad_keep": "behalten",
     "pad_restart": "Neustart",
     "pad_quit": "verlassen",
+    "arrows": "Pfeiltasten",
+    "key_space": "Leertaste",
+    "key_left_shift": "Umschalt links",
+    "key_right_shift": "Umschalt rechts",
+    "key_left_ctrl": "Strg links",
+    "key_right_ctrl": "Strg rechts",
+    "key_left_alt": "Alt links",
+    "key_up": "Pfeil hoch",
+    "key_down": "Pfeil runter",
+    "key_left": "Pfeil links",
+    "key_right": "Pfeil rechts",
     "or": "oder",
     "no_button": "keine Taste",
     # the coach
@@ -182,7 +193,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "empty_keys_two": "1 oder 3    Esc: verlassen",
     "drive_lap": "Runde {number} von {of}: fahr bis ins Ziel",
     # the demo
-    "demo_hint": "Pfeiltasten oder Pad: du fährst    loslassen: der Agent fährt    p: Pause    Esc: verlassen    "
+    "demo_hint": "{drive} oder Pad: du fährst    loslassen: der Agent fährt    p: Pause    Esc: verlassen    "
     "Rechtsklick: Anzeigen",
     "demo_leave": "Esc: verlassen",
     "demo_skip": "Esc: überspringen",
@@ -208,7 +219,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "key_close": "Esc: schließen",
     "turn_title": "Du bist dran.",
     "turn_passed": ("{corner}: {passes} von {n} Runde kam durch.", "{corner}: {passes} von {n} Runden kamen durch."),
-    "turn_take": "Übernimm kurz vorher das Steuer ({corner}): Drück eine Pfeiltaste oder beweg den Stick.",
+    "turn_take": "Übernimm kurz vorher das Steuer ({corner}): {drive} oder Stick.",
     "turn_bar": "Der Balken wird orange: Du fährst. Lass nach der Kurve los: Der Agent fährt wieder.",
     "turn_learns": "Er lernt aus dem, was du ihm gezeigt hast, während du weiterfährst.",
     "turn_watch": "Nichts gedrückt: Ein Fahrprogramm übernimmt für dich, und du siehst zu.",

@@ -12,8 +12,8 @@ from takeover_ui.settings import words as own_words
 from takeover_ui.settings.pad_names import label
 from takeover_ui.settings.rows import PAGES, Desk, Row
 
-Mode = Literal["", "bind", "try", "move"]
-"""What keys and buttons are for now: going about, naming a button, trying the gating, moving a gauge."""
+Mode = Literal["", "bind", "key", "try", "move"]
+"""What keys and buttons are for now: going about, naming a button or a key, trying the gating, moving a gauge."""
 LANGUAGES = with_words_of(own_words)
 _NUDGE = 0.02  # of the window
 _GROW = 1.08
@@ -86,11 +86,12 @@ class SettingsModel:
     def _do_choose(self) -> None:
         row = self.row
         if row.kind == "button":
-            kind = self.desk.pad().kind
-            if kind == "keyboard":
-                self.said = ("info", self.words["keys_fixed"])
+            if self.desk.pad().kind == "keyboard":
+                self.said = ("info", self.words["keys_page"])
             else:
                 self.mode = "bind"
+        elif row.kind == "key":
+            self.mode = "key"
         elif row.name == "try":
             self.mode = "try"
             self.desk.begin_try()
@@ -151,13 +152,16 @@ class SettingsModel:
             self.said = ("error", str(error))
 
     def pressed(self, control: str) -> None:
-        """A button of the pad went down while one is to be named."""
-        pad, self.mode = self.desk.pad(), ""
-        meaning = self.row.name.partition(".")[2]
+        """A button of the pad, or a key, went down while one is to be named."""
+        self.mode, row = "", self.row
         try:
-            self.desk.bind(meaning, control)
-            what = self.words[f"row_{self.row.name}"]
-            self.said = ("good", self.words.say("bound", button=label(pad.kind, control), what=what))
+            if row.kind == "key":
+                self.desk.set(row.name, (control,))
+                name = control.upper() if len(control) == 1 else control
+            else:
+                name = label(self.desk.pad().kind, control)
+                self.desk.bind(row.name.partition(".")[2], control)
+            self.said = ("good", self.words.say("bound", button=name, what=self.words[f"row_{row.name}"]))
         except HitlError as error:
             self.said = ("error", str(error))
 

@@ -11,10 +11,12 @@ from takeover_ui.overlay.arrangement import LEAST, MOST, Arrangement
 from takeover_ui.settings.pad_names import PadKind
 from takeover_ui.view import Driver, Scene
 
-Kind = Literal["choice", "number", "button", "gauge", "local", "act"]
-"""One of some words; a number; a button of the pad; a gauge, off or on; a choice that is not saved; something to do."""
+Kind = Literal["choice", "number", "button", "key", "gauge", "local", "act"]
+"""One of some words; a number; a button of the pad; a key; a gauge, off or on; a choice that is not saved; something to do."""
 MEANINGS = ("takeover", "rewind", "pause", "settings", "star", "discard", "keep", "restart", "panic", "quit")
 """What a button may do, the most used first."""
+DRIVING = ("left", "right", "gas", "brake", "takeover")
+"""What the keys do that can be set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ PAGES: Mapping[str, tuple[Row, ...]] = {
     "language": (Row("overlay.language"),),
     "pad": (Row("pad", later=True),),
     "buttons": tuple(Row(f"button.{meaning}", "button") for meaning in MEANINGS),
+    "keys": tuple(Row(f"keys.{name}", "key") for name in DRIVING),
     "takeover": (
         Row("takeover.mode"),
         Row("try", "act"),
@@ -151,6 +154,10 @@ class Desk(Protocol):
 
     def pad(self) -> PadNow:
         """Return the pad as it is now."""
+        ...
+
+    def keyboard(self) -> PadNow:
+        """Return the keyboard as it is now, whichever pad is set."""
         ...
 
     def pressed(self) -> frozenset[str]:

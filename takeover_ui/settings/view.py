@@ -116,8 +116,8 @@ class SettingsView(PagePictures):
             pen.put("row", text, inner, 24, theme.WARNING, "midleft")
             return
         pen.put("row", text, inner, 24, colour, "midleft", round(inner.w * 0.52))
-        if row.kind == "button":
-            self._buttons(pen, inner, model, name, bind=chosen and model.mode == "bind")
+        if row.kind in ("button", "key"):
+            self._buttons(pen, inner, model, name, bind=chosen and model.mode in ("bind", "key"))
             return
         arrow = pen.px(26)
         value = model.desk.value(row.name) if row.kind != "local" else model.game
@@ -138,12 +138,13 @@ class SettingsView(PagePictures):
         if bind:
             pen.text("value", "...", (right, inner.centery), 28, theme.HUMAN, anchor="midright")
             return
-        given = (self.pad.buttons or {}).get(meaning, ())
+        pad = self.shown_pad(model)
+        given = (pad.buttons or {}).get(meaning, ())
         if not given:
             pen.text("value", model.words["no_button"], (right, inner.centery), 22, theme.FAINT, anchor="midright")
         for control in reversed(given):
-            width = pad_picture.glyph_width(pen, self.pad.kind, control, size)
-            box = pad_picture.glyph(pen, (right - width // 2, inner.centery), self.pad.kind, control, size)
+            width = pad_picture.glyph_width(pen, pad.kind, control, size)
+            box = pad_picture.glyph(pen, (right - width // 2, inner.centery), pad.kind, control, size)
             right = box.left - pen.px(8)
 
     def _help(self, pen: Pen, rect: pygame.Rect, model: SettingsModel) -> None:
@@ -156,6 +157,8 @@ class SettingsView(PagePictures):
         text = words["help_gauge"] if row.kind == "gauge" else words[f"help_{row.name}"]
         if model.mode == "bind":
             text = words.say("press_button", what=words[f"row_{row.name}"])
+        elif model.mode == "key":
+            text = words.say("press_key", what=words[f"row_{row.name}"])
         elif model.mode == "move":
             text = words["moving"]
         elif model.mode == "try":

@@ -10,7 +10,7 @@ import numpy as np
 import pygame
 import pytest
 
-from hitl.screens.session_screen import key_hint, pad_hint
+from hitl.screens.key_hints import key_hint, pad_hint
 from takeover_ui import signs, theme
 from takeover_ui.language import LANGUAGES
 from takeover_ui.overlay import notices, overlay
