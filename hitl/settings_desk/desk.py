@@ -16,7 +16,7 @@ from hitl.settings import TABLES, Settings, load
 from hitl.settings_desk.changes import Changes, stamp
 from hitl.settings_desk.pad_desk import AUTO, KEYBOARD, PadDesk
 from takeover_ui.overlay.arrangement import Arrangement
-from takeover_ui.settings.rows import PadNow
+from takeover_ui.settings.rows import CalibrationNow, PadNow
 from takeover_ui.view import Driver, Scene
 
 SECTIONS = ("overlay", "pad", "keys", "takeover", "help", "coach", "play")
@@ -104,6 +104,18 @@ class SettingsDesk:
         """Give a button of the pad at hand a meaning."""
         self._changes.save_pad(*self._pads.bound(self._in_force, meaning, control))
         self._read()
+
+    def begin_calibration(self) -> None:
+        """Begin to measure the pad at hand."""
+        self._pads.begin_calibration()
+
+    def calibrate(self) -> CalibrationNow | None:
+        """Look at it once more; None once all is measured and saved."""
+        now = self._pads.calibrate()
+        if now is None:
+            self._changes.save_pad(*self._pads.calibrated(self._in_force))
+            self._read()
+        return now
 
     def undo(self) -> bool:
         """Take the last change back."""

@@ -76,6 +76,8 @@ class SettingsApp:
         self._pads(now)
         if self.model.mode == "try":
             self._driver = self.model.desk.driver(frozenset(self._keys))
+        if self.model.mode == "calibrate":
+            self.model.measure()
         if self.model.mode not in ("bind", "key"):
             self._bind_until = 0.0
         elif not self._bind_until:
@@ -145,8 +147,8 @@ class SettingsApp:
                 self.model.pressed(new[0])
             return
         for button in sorted(pressed):
-            if self.model.mode == "try" and BUTTONS.get(button) != "back":
-                continue  # the pad drives
+            if self.model.mode in ("try", "calibrate") and BUTTONS.get(button) != "back":
+                continue  # the pad drives, or is measured
             if button in BUTTONS:
                 self.do(BUTTONS[button])
 

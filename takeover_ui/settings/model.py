@@ -12,8 +12,8 @@ from takeover_ui.settings import words as own_words
 from takeover_ui.settings.pad_names import label
 from takeover_ui.settings.rows import PAGES, Desk, Row
 
-Mode = Literal["", "bind", "key", "try", "move"]
-"""What keys and buttons are for now: going about, naming a button or a key, trying the gating, moving a gauge."""
+Mode = Literal["", "bind", "key", "try", "move", "calibrate"]
+"""What the controls are for now: going about, naming a button or a key, trying the gating, moving a gauge, being measured."""
 LANGUAGES = with_words_of(own_words)
 _NUDGE = 0.02  # of the window
 _GROW = 1.08
@@ -28,6 +28,8 @@ class SettingsModel:
         self.page, self.index = self.names.index(page), 0
         self.mode: Mode = ""
         self.said: tuple[str, str] = ("info", "")
+        self.doing = ""
+        """What the player is to do while the pad is measured."""
         self.over = False
         self.game = "own"
         """Whose window the overlay is shown in: ``own``, or ``other`` for over another game."""
@@ -59,7 +61,8 @@ class SettingsModel:
             if self.mode == "move":
                 self._move(command)
             elif self.mode:
-                self.mode = "" if command in ("back", "choose") else self.mode
+                leaves = ("back",) if self.mode == "calibrate" else ("back", "choose")
+                self.mode = "" if command in leaves else self.mode
             else:
                 getattr(self, f"_do_{command}")()
         except HitlError as error:
@@ -95,6 +98,9 @@ class SettingsModel:
         elif row.name == "try":
             self.mode = "try"
             self.desk.begin_try()
+        elif row.name == "calibrate":
+            self.desk.begin_calibration()
+            self.mode = "calibrate"
         elif row.name == "gauges_reset":
             self.desk.arrange(Arrangement())
         elif row.kind == "gauge" and self.desk.value(row.name) and self._is_movable(row):
@@ -164,6 +170,17 @@ class SettingsModel:
             self.said = ("good", self.words.say("bound", button=name, what=self.words[f"row_{row.name}"]))
         except HitlError as error:
             self.said = ("error", str(error))
+
+    def measure(self) -> None:
+        """Look at the pad that is calibrated once more, and say what the player is to do."""
+        try:
+            now = self.desk.calibrate()
+            if now is None:
+                self.mode, self.said = "", ("good", self.words["calibrated"])
+            else:
+                self.doing = self.words.say(f"calibrate_{now.phase}", seconds=now.left_s)
+        except HitlError as error:
+            self.mode, self.said = "", ("error", str(error))
 
     def _is_movable(self, row: Row) -> bool:
         return self.desk.value("overlay.show") == "full" or row.name == "gauge.map"

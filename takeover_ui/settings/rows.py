@@ -40,7 +40,7 @@ def _seconds(name: str, high: float, *modes: str, later: bool = False) -> Row:
 
 PAGES: Mapping[str, tuple[Row, ...]] = {
     "language": (Row("overlay.language"),),
-    "pad": (Row("pad", later=True),),
+    "pad": (Row("pad", later=True), Row("calibrate", "act")),
     "buttons": tuple(Row(f"button.{meaning}", "button") for meaning in MEANINGS),
     "keys": tuple(Row(f"keys.{name}", "key") for name in DRIVING),
     "takeover": (
@@ -100,6 +100,14 @@ class PadNow:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class CalibrationNow:
+    """What the player is to do while the pad is measured, and for how many seconds yet."""
+
+    phase: Literal["hands_off", "move", "hands_off_again"]
+    left_s: float
+
+
 class Desk(Protocol):
     """What stands behind the window. A name is that of a row; methods that change something raise HitlError."""
 
@@ -142,6 +150,14 @@ class Desk(Protocol):
 
     def bind(self, meaning: str, control: str) -> None:
         """Give a button of the pad a meaning, and take it from the meaning that it had."""
+        ...
+
+    def begin_calibration(self) -> None:
+        """Begin to measure where the pad's axes rest and how far they go."""
+        ...
+
+    def calibrate(self) -> CalibrationNow | None:
+        """Look at the pad once more; None once all is measured and saved. It is to be called many times a second."""
         ...
 
     def undo(self) -> bool:

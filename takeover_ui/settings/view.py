@@ -157,6 +157,8 @@ class SettingsView(PagePictures):
         text = words["help_gauge"] if row.kind == "gauge" else words[f"help_{row.name}"]
         if model.mode == "bind":
             text = words.say("press_button", what=words[f"row_{row.name}"])
+        elif model.mode == "calibrate":
+            text = f"{model.doing} {words['calibrate_leave']}"
         elif model.mode == "key":
             text = words.say("press_key", what=words[f"row_{row.name}"])
         elif model.mode == "move":
