@@ -238,6 +238,13 @@ def load(
     return Settings(**values, origin=origin, notes=tuple(notes))
 
 
+def language_of(home: Home) -> str:
+    """Return the player's language, English where the settings of the overlay cannot be read: what is shown is worth more."""
+    with contextlib.suppress(InputFileError):
+        return load(home, "overlay").overlay.language
+    return OverlaySettings.language
+
+
 def plays_elsewhere() -> bool:
     """Tell whether the default home's settings name another game or track than a demo's; True where they cannot be read."""
     with contextlib.suppress(InputFileError):

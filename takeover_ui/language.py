@@ -36,6 +36,10 @@ class Words(dict[str, str]):
         """Return what a module of ``takeover_ui.languages`` says."""
         return cls(module.TEXTS, module.plural, module.DECIMAL, module.THOUSANDS)
 
+    def written(self, text: str) -> str:
+        """Return a text that holds numbers, such as "0.25 s", with the language's own signs in them."""
+        return text.translate(self._numbers.signs)
+
     def say(self, name: str, /, **values: Any) -> str:
         """Return a text with its values filled in; where it has several forms, ``n`` (how many) chooses one."""
         forms = self.forms.get(name)
@@ -47,12 +51,12 @@ class _Numbers(Formatter):
     """Fills numbers into a text as a language writes them."""
 
     def __init__(self, decimal: str, thousands: str) -> None:
-        self._signs = str.maketrans({".": decimal, ",": thousands})
+        self.signs = str.maketrans({".": decimal, ",": thousands})
 
     def format_field(self, value: Any, format_spec: str) -> str:
         """Return a value as text."""
         text = str(super().format_field(value, format_spec))
-        return text.translate(self._signs) if isinstance(value, int | float) else text
+        return text.translate(self.signs) if isinstance(value, int | float) else text
 
 
 LANGUAGES: Mapping[str, Words] = {code: Words.of(import_module(f"takeover_ui.languages.{code}")) for code in CODES}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hitl.arguments import Parser
 from hitl.commands.selection import add_dates, open_store
-from hitl.home import add_home
+from hitl.home import add_home, home_path
 
 if TYPE_CHECKING:
     from data.records import Segment
@@ -38,8 +38,10 @@ def main(argv: list[str]) -> int:
     from data.errors import DeviceError, UsageError
     from data.reading.segment_review import StoreReview
     from hitl.screens.stored_scene import stored_scene
+    from hitl.settings import language_of
     from takeover_ui.review.app import ReviewApp
     from takeover_ui.review.model import ReviewModel
+    from takeover_ui.review.texts import LANGUAGES
     from takeover_ui.window.window import display_available
 
     with open_store(args) as store:
@@ -47,7 +49,8 @@ def main(argv: list[str]) -> int:
         data = StoreReview(store, scene.track, args.since, args.until)
         if args.corner is not None:
             _must_have(args.corner, scene, data.segments())
-        model = ReviewModel(data, corner=args.corner, verdict=args.verdict, sort=args.sort)
+        words = LANGUAGES[language_of(home_path(args))]
+        model = ReviewModel(data, corner=args.corner, verdict=args.verdict, sort=args.sort, words=words)
         if not model.list.all:
             raise UsageError(
                 f"No takeover or lap on '{scene.track}' is recorded there. Take over in `hitl play` first."

@@ -16,6 +16,7 @@ from takeover_ui.theme import Pen
 if TYPE_CHECKING:
     from data.reading.drives import Drive
     from data.reading.segment_review import Detail
+    from takeover_ui.language import Words
     from takeover_ui.view import Scene
 
 _FINE = 2  # drawn so many times larger and scaled down: smooth edges
@@ -33,7 +34,7 @@ class CornerPlan:
         self._key: tuple[object, ...] = ()
         self._sheet = pygame.Surface((1, 1))
 
-    def draw(self, pen: Pen, rect: pygame.Rect, detail: Detail, trim: tuple[int, int], position: float) -> None:
+    def draw(self, pen: Pen, rect: pygame.Rect, detail: Detail, trim: tuple[int, int], position: float, words: Words) -> None:
         """Draw into ``rect``, the car where it is at step ``position``."""
         key = (id(detail), trim, rect.size)
         if key != self._key:
@@ -50,7 +51,7 @@ class CornerPlan:
             y = drive.y[low] + (drive.y[high] - drive.y[low]) * share
             if math.isfinite(x) and math.isfinite(y):
                 self._car(pen, rect, np.array([x, y]), float(np.nan_to_num(drive.heading[low])), bool(drive.human[low]))
-        self._legend(pen, rect, detail)
+        self._legend(pen, rect, detail, words)
 
     def _frame(self, rect: pygame.Rect, detail: Detail) -> Plan:
         """Choose what is shown: everything driven, the corner, and a little more."""
@@ -116,12 +117,12 @@ class CornerPlan:
         pygame.draw.polygon(pen.surface, theme.HUMAN if human else theme.AGENT, pixels)
         pygame.draw.aalines(pen.surface, theme.TEXT, True, pixels)
 
-    def _legend(self, pen: Pen, rect: pygame.Rect, detail: Detail) -> None:
-        entries: list[tuple[str, theme.Colour, Pattern]] = [("you", theme.HUMAN, "solid")]
+    def _legend(self, pen: Pen, rect: pygame.Rect, detail: Detail, words: Words) -> None:
+        entries: list[tuple[str, theme.Colour, Pattern]] = [(words["line_you"], theme.HUMAN, "solid")]
         if detail.same is not None:
-            entries.append(("agent, as it was then", theme.AGENT, "dashed"))
+            entries.append((words["line_then"], theme.AGENT, "dashed"))
         if detail.latest is not None:
-            entries.append(("agent, newest", _LATEST, "dotted"))
+            entries.append((words["line_newest"], _LATEST, "dotted"))
         x, y = rect.left + pen.px(14), rect.bottom - pen.px(16)
         for text, colour, pattern in entries:
             step, length = {"solid": (24, 24), "dashed": (15, 9), "dotted": (10, 0)}[pattern]
