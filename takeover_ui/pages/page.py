@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import re
 from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
 
 from data.reading.attempts import RULE
 from takeover_ui.pages.contents import HomePage, Message, Refusal, TakeoverPage, TakeoversPage, Trainer
+from takeover_ui.report.page import commands
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
@@ -46,10 +45,5 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters["commands"] = _commands
+    found.filters["commands"] = commands
     return found
-
-
-def _commands(text: str) -> Markup:
-    """Return a sentence in which what is to be typed, between backticks, stands out."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))

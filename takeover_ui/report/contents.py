@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.records import Corner
+from takeover_ui.language import Words
+from takeover_ui.report.texts import ENGLISH, share
 from takeover_ui.view import Scene
 
 
@@ -25,14 +27,13 @@ class Score:
     updates: int | None
     """Updates that made the checkpoint; None where its row is gone."""
     rule: str
-    """Which evaluation this is, in words."""
+    """Which evaluation this is: the name of a text."""
     best_lap: float | None = None
     """Seconds of the fastest lap that reached the finish."""
 
-    @property
-    def passed_text(self) -> str:
-        """Passes of episodes in words."""
-        return f"{sum(self.passed)} of {len(self.passed)}"
+    def said(self, words: Words = ENGLISH) -> str:
+        """Return in words how many episodes passed."""
+        return share(words, sum(self.passed), len(self.passed))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,6 +86,8 @@ class Report:
 
     title: str
     scene: Scene
+    words: Words = field(default_factory=lambda: ENGLISH)
+    """The texts of the language that it is written in."""
     corner: Corner | None = None
     """The corner that the report is about."""
     before: Score | None = None
