@@ -7,9 +7,11 @@ from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from data.reading.attempts import RULE
+from takeover_ui.language import Words
 from takeover_ui.pages.contents import HomePage, Message, Refusal, TakeoverPage, TakeoversPage, Trainer
+from takeover_ui.pages.texts import ENGLISH
 from takeover_ui.report.page import commands
+from takeover_ui.report.texts import share
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
@@ -26,9 +28,11 @@ _TEMPLATES: dict[type, str] = {
 Page = HomePage | TakeoversPage | TakeoverPage | Message | Trainer | Refusal
 
 
-def render(page: Page) -> str:
+def render(page: Page, words: Words = ENGLISH) -> str:
     """Return a page, or the trainer's box alone, as HTML."""
-    return _environment().get_template(_TEMPLATES[type(page)]).render(page=page, rule=RULE)
+    return _environment().get_template(_TEMPLATES[type(page)]).render(
+        page=page, words=words, say=words.say, share=functools.partial(share, words)
+    )
 
 
 def asset(name: str) -> str:
