@@ -4,7 +4,7 @@ from string import Formatter
 
 import pytest
 
-from takeover_ui.language import CODES, ENGLISH, LANGUAGES, Words
+from takeover_ui.language import CODES, LANGUAGES, Words
 from takeover_ui.pages import texts as pages
 from takeover_ui.report import texts as report
 from takeover_ui.review import texts as review

@@ -119,5 +119,5 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "js_play": "▶ Abspielen",
     "js_pause": "❚❚ Anhalten",
     "js_moment": "Zeitpunkt im Clip",
-    "js_gone": "Die Seite zeigt den letzten Stand: `hitl browse` ist beendet oder nicht erreichbar.",
+    "js_gone": "Die Seite zeigt den letzten Stand: hitl browse ist beendet oder nicht erreichbar.",
 }

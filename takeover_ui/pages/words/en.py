@@ -113,5 +113,5 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "js_play": "▶ Play",
     "js_pause": "❚❚ Pause",
     "js_moment": "moment of the clip",
-    "js_gone": "This page is as it was last seen: `hitl browse` has ended, or is out of reach.",
+    "js_gone": "This page is as it was last seen: hitl browse has ended, or is out of reach.",
 }

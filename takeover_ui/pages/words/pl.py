@@ -117,5 +117,5 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "js_play": "▶ Odtwórz",
     "js_pause": "❚❚ Pauza",
     "js_moment": "moment klipu",
-    "js_gone": "Strona pokazuje ostatni znany stan: `hitl browse` zakończono albo jest nieosiągalne.",
+    "js_gone": "Strona pokazuje ostatni znany stan: hitl browse zakończono albo jest nieosiągalne.",
 }

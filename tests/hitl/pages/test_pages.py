@@ -179,8 +179,13 @@ def test_the_mark_changes_with_whatever_a_page_shows(tmp_path):
     assert len(set(marks)) == len(marks) - 1
 
 
-@pytest.mark.parametrize(("code", "words"), [("de", ("Strecke <bdi>hairpin", "2 Übernahmen, 2 s Hilfe", "Kein Trainer", "Kurven")),
-                                             ("pl", ("Tor <bdi>hairpin", "2 przejęcia, 2 s pomocy", "Zakręty", "Sesje"))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("de", ("Strecke <bdi>hairpin", "2 Übernahmen, 2 s Hilfe", "Kein Trainer", "Kurven")),
+        ("pl", ("Tor <bdi>hairpin", "2 przejęcia, 2 s pomocy", "Zakręty", "Sesje")),
+    ],
+)
 def test_the_pages_speak_the_players_language(tmp_path, code, words):
     path = tmp_path / "store.sqlite"
     record(path)
